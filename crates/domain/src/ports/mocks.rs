@@ -1,0 +1,62 @@
+//! The mock of the unit of work, which joins several traits and so cannot be derived.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use mockall::mock;
+
+use super::{
+    Acceptance, NewOrder, OrderRepository, OutboxEntry, OutboxId, OutboxRepository, RequeueLimits,
+    StockRepository, StoreError, SyncRecord, SyncRepository, UnitOfWork, VendorSyncState,
+};
+use crate::identifiers::{OrderId, ProductId, VendorId};
+use crate::order::{Order, OrderState};
+use crate::report::Report;
+use crate::settlement::{PendingOrder, SettledOrder};
+use crate::stock::{ProductStock, StockChange};
+use crate::timestamp::Timestamp;
+
+mock! {
+    /// A unit of work whose every call is scripted.
+    pub UnitOfWork {}
+
+    #[async_trait]
+    impl OrderRepository for UnitOfWork {
+        async fn accept(&mut self, orders: &[NewOrder]) -> Result<Vec<Acceptance>, StoreError>;
+        async fn lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError>;
+        async fn save_settled(&mut self, orders: &[SettledOrder]) -> Result<(), StoreError>;
+        async fn lock_order(&mut self, id: OrderId) -> Result<Option<Order>, StoreError>;
+        async fn save_state(&mut self, id: OrderId, state: &OrderState) -> Result<Order, StoreError>;
+        async fn forget_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+    }
+
+    #[async_trait]
+    impl StockRepository for UnitOfWork {
+        async fn lock_stock(&mut self, product_ids: &[ProductId]) -> Result<Vec<ProductStock>, StoreError>;
+        async fn save_stock(&mut self, changes: &[StockChange]) -> Result<(), StoreError>;
+    }
+
+    #[async_trait]
+    impl OutboxRepository for UnitOfWork {
+        async fn claim(&mut self, limit: u32, lease: Duration) -> Result<Vec<OutboxEntry>, StoreError>;
+        async fn remove(&mut self, ids: &[OutboxId]) -> Result<(), StoreError>;
+        async fn release(&mut self, ids: &[OutboxId]) -> Result<(), StoreError>;
+        async fn requeue_overdue(&mut self, limits: RequeueLimits) -> Result<u64, StoreError>;
+    }
+
+    #[async_trait]
+    impl SyncRepository for UnitOfWork {
+        async fn set_configured(&mut self, vendor_ids: &[VendorId]) -> Result<Vec<ProductId>, StoreError>;
+        async fn lock_vendor(&mut self, vendor_id: &VendorId) -> Result<Option<VendorSyncState>, StoreError>;
+        async fn affected_by(&mut self, vendor_id: &VendorId, report: &Report, as_of: Timestamp) -> Result<Vec<ProductId>, StoreError>;
+        async fn mark_known(&mut self, vendor_id: &VendorId, product_ids: &[ProductId], as_of: Timestamp) -> Result<BTreeMap<ProductId, u64>, StoreError>;
+        async fn record_sync(&mut self, vendor_id: &VendorId, record: &SyncRecord) -> Result<(), StoreError>;
+    }
+
+    #[async_trait]
+    impl UnitOfWork for UnitOfWork {
+        async fn store_time(&mut self) -> Result<Timestamp, StoreError>;
+        async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+    }
+}

@@ -1,0 +1,48 @@
+//! What the use cases need from the outside.
+//!
+//! Traits are named by role, split by who needs them, object-safe and `Send + Sync`. "Not found" is `Ok(None)`; an error
+//! is a failure, and says whether the same call may succeed later. No driver's type crosses a port.
+
+mod audit;
+mod clock;
+mod lease;
+#[cfg(any(test, feature = "test-support"))]
+mod mocks;
+mod orders;
+mod outbox;
+mod queries;
+mod queue;
+mod stock;
+mod store;
+mod sync;
+mod vendors;
+
+pub use audit::{AuditFinding, AuditQueries};
+pub use clock::Clock;
+pub use lease::{Lease, Leases};
+pub use orders::{Acceptance, NewOrder, OrderRepository};
+pub use outbox::{
+    OutboxEntry, OutboxId, OutboxListener, OutboxNotifier, OutboxRepository, RequeueLimits,
+};
+pub use queries::{
+    OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, StoreProbe,
+    VendorLevel,
+};
+pub use queue::{OrderConsumer, OrderQueue, QueueError, QueuedMessage, QueuedOrder, Receipt};
+pub use stock::StockRepository;
+pub use store::{Store, StoreError, UnitOfWork};
+pub use sync::{SyncOutcome, SyncRecord, SyncRepository, VendorSyncState};
+pub use vendors::{FeedError, VendorFeed};
+
+#[cfg(any(test, feature = "test-support"))]
+pub use {
+    audit::MockAuditQueries,
+    clock::MockClock,
+    lease::{MockLease, MockLeases},
+    mocks::MockUnitOfWork,
+    outbox::{MockOutboxListener, MockOutboxNotifier},
+    queries::{MockOrderQueries, MockStockQueries, MockStoreProbe},
+    queue::{MockOrderConsumer, MockOrderQueue},
+    store::MockStore,
+    vendors::MockVendorFeed,
+};

@@ -1,0 +1,69 @@
+//! The outbox: orders that are accepted and not yet handed to the queue.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::identifiers::{OrderId, ProductId};
+
+/// An outbox entry's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OutboxId(pub i64);
+
+/// An order to hand to the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxEntry {
+    /// The entry.
+    pub id: OutboxId,
+    /// The order.
+    pub order_id: OrderId,
+    /// Its product, which chooses the queue.
+    pub product_id: ProductId,
+}
+
+/// Which orders the sweeper puts back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequeueLimits {
+    /// Only orders that are `PENDING` for longer. Doubles with each time that the same order was put back.
+    pub pending_for: Duration,
+    /// At most so many, oldest first.
+    pub limit: u32,
+}
+
+/// The outbox inside a transaction.
+///
+/// Entries are claimed for a time in one transaction, published outside any, and removed or released in another. A
+/// claimant that dies lets its claim run out.
+#[async_trait]
+pub trait OutboxRepository {
+    /// Claims at most `limit` entries, oldest first, for `lease`. MUST NOT return an entry whose claim has not run out,
+    /// and MUST NOT wait for entries that another transaction is just claiming.
+    async fn claim(&mut self, limit: u32, lease: Duration) -> Result<Vec<OutboxEntry>, StoreError>;
+
+    /// Removes entries. One that is gone already is no error.
+    async fn remove(&mut self, ids: &[OutboxId]) -> Result<(), StoreError>;
+
+    /// Ends the claims on entries, so that the next claim finds them.
+    async fn release(&mut self, ids: &[OutboxId]) -> Result<(), StoreError>;
+
+    /// Puts orders that stayed `PENDING` too long, and that are not in the outbox, back into it. Returns how many.
+    async fn requeue_overdue(&mut self, limits: RequeueLimits) -> Result<u64, StoreError>;
+}
+
+/// Says that the outbox has something new.
+#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
+pub trait OutboxNotifier: Send + Sync {
+    /// Wakes the relays, in all processes. MUST return at once, may be lost (the relay also polls), and many calls may
+    /// become one.
+    fn notify(&self);
+}
+
+/// Waits until the outbox has something new.
+#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
+#[async_trait]
+pub trait OutboxListener: Send {
+    /// Returns after a notification, or after `timeout`. A notification since the last return MUST end the wait at
+    /// once: one that arrives while nobody waits is not lost.
+    async fn wait(&mut self, timeout: Duration);
+}

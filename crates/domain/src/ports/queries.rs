@@ -1,0 +1,113 @@
+//! Reads outside a transaction.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::identifiers::{OrderId, ProductId, VendorId};
+use crate::order::{Order, OrderStatus};
+use crate::timestamp::Timestamp;
+
+/// Which orders to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OrderFilter {
+    /// Only with this status.
+    pub status: Option<OrderStatus>,
+    /// Only of this product.
+    pub product_id: Option<ProductId>,
+}
+
+/// Reads orders.
+#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
+#[async_trait]
+pub trait OrderQueries: Send + Sync {
+    /// One order.
+    async fn find_order(&self, id: OrderId) -> Result<Option<Order>, StoreError>;
+
+    /// At most `limit` orders with ids below `before`, newest first. MUST take time by `limit`, not by how many orders
+    /// there are, and read the allocations of all of them at once.
+    async fn list_orders(
+        &self,
+        filter: &OrderFilter,
+        before: Option<OrderId>,
+        limit: u32,
+    ) -> Result<Vec<Order>, StoreError>;
+}
+
+/// What can be sold of a product.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StockLevel {
+    /// Which product.
+    pub product_id: ProductId,
+    /// Over all configured vendors, in units.
+    pub quantity: u64,
+    /// When the quantity last changed, by the store's clock.
+    pub updated_at: Timestamp,
+}
+
+/// A vendor's position in a product, for readers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VendorLevel {
+    /// Whose.
+    pub vendor_id: VendorId,
+    /// What the vendor last reported, in units.
+    pub reported: u32,
+    /// Sold here and not known to that report, in units.
+    pub in_flight: u32,
+    /// What of it can be sold, in units: nothing if the vendor is no longer configured.
+    pub available: u32,
+    /// The as-of of the last report that spoke of the product.
+    pub as_of: Timestamp,
+}
+
+/// A product with its vendors, by vendor id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProductDetail {
+    /// The sum.
+    pub level: StockLevel,
+    /// The parts, as of the same moment.
+    pub vendors: Vec<VendorLevel>,
+}
+
+/// Reads stock.
+#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
+#[async_trait]
+pub trait StockQueries: Send + Sync {
+    /// One product with its vendors, both read at one moment.
+    async fn find_stock(&self, product_id: &ProductId)
+    -> Result<Option<ProductDetail>, StoreError>;
+
+    /// At most `limit` products with ids after `after`, in byte order; with `in_stock` only those that can be sold. MUST
+    /// take time by `limit`, not by how many products there are.
+    async fn list_stock(
+        &self,
+        after: Option<ProductId>,
+        in_stock: bool,
+        limit: u32,
+    ) -> Result<Vec<StockLevel>, StoreError>;
+}
+
+/// How far the outbox is behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutboxLag {
+    /// The age of its oldest entry; none if it is empty.
+    pub oldest: Option<Duration>,
+}
+
+/// Looks whether the store lives, and how it does.
+#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
+#[async_trait]
+pub trait StoreProbe: Send + Sync {
+    /// The store's own clock.
+    async fn store_time(&self) -> Result<Timestamp, StoreError>;
+
+    /// How far the outbox is behind. MUST be cheap, however long the outbox is.
+    async fn outbox_lag(&self) -> Result<OutboxLag, StoreError>;
+
+    /// Whether any product was ever reported.
+    async fn has_stock(&self) -> Result<bool, StoreError>;
+
+    /// Whether each of the vendors was tried at least once, with whatever result.
+    async fn were_tried(&self, vendor_ids: &[VendorId]) -> Result<bool, StoreError>;
+}

@@ -1,0 +1,143 @@
+//! A vendor's statement of its stock.
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+use crate::identifiers::ProductId;
+use crate::stock::MAX_REPORTED;
+use crate::timestamp::Timestamp;
+
+/// How much of a vendor's stock a report speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportKind {
+    /// All of it: a product that is missing has none.
+    Full,
+    /// Some of it: a product that is missing is as before.
+    Delta,
+}
+
+/// Why a list of products and quantities is not a report.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum InvalidReport {
+    /// A product stands in it twice, so that one of the two is wrong.
+    #[error("product {0} is listed twice")]
+    DuplicateProduct(ProductId),
+    /// Less than nothing, or more than can be stored.
+    #[error(
+        "product {product_id} has the quantity {quantity}, which is not from 0 to {MAX_REPORTED}"
+    )]
+    Quantity {
+        /// Of which product.
+        product_id: ProductId,
+        /// What was given.
+        quantity: i64,
+    },
+}
+
+/// A report as a feed hands it over. All or nothing: one bad line, and there is no report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    kind: ReportKind,
+    as_of: Option<Timestamp>,
+    quantities: BTreeMap<ProductId, u32>,
+}
+
+impl Report {
+    /// Checks the lines of a report. `as_of` is what the vendor itself says about the moment for which its report is
+    /// true, if it says anything.
+    ///
+    /// # Errors
+    /// [`InvalidReport`] names the first product that is wrong.
+    pub fn parse(
+        kind: ReportKind,
+        as_of: Option<Timestamp>,
+        lines: impl IntoIterator<Item = (ProductId, i64)>,
+    ) -> Result<Self, InvalidReport> {
+        let mut quantities = BTreeMap::new();
+        for (product_id, quantity) in lines {
+            let Some(units) = u32::try_from(quantity)
+                .ok()
+                .filter(|&units| units <= MAX_REPORTED)
+            else {
+                return Err(InvalidReport::Quantity {
+                    product_id,
+                    quantity,
+                });
+            };
+            if quantities.insert(product_id.clone(), units).is_some() {
+                return Err(InvalidReport::DuplicateProduct(product_id));
+            }
+        }
+        Ok(Self {
+            kind,
+            as_of,
+            quantities,
+        })
+    }
+
+    /// Full or delta.
+    #[must_use]
+    pub fn kind(&self) -> ReportKind {
+        self.kind
+    }
+
+    /// The moment for which the report is taken to be true, given when it was asked for by the store's clock.
+    ///
+    /// A vendor cannot know of what happened after it was asked, so its own word counts only when it is earlier: a
+    /// vendor's clock that is ahead must not make a sale known that the vendor has not seen.
+    #[must_use]
+    pub fn effective_as_of(&self, requested_at: Timestamp) -> Timestamp {
+        self.as_of
+            .map_or(requested_at, |given| given.min(requested_at))
+    }
+
+    /// The quantities by product.
+    #[must_use]
+    pub fn quantities(&self) -> &BTreeMap<ProductId, u32> {
+        &self.quantities
+    }
+
+    /// What the report says of a product: its quantity; 0 for one that a full report leaves out; nothing for one that a
+    /// delta leaves out.
+    #[must_use]
+    pub fn quantity_of(&self, product_id: &ProductId) -> Option<u32> {
+        match (self.quantities.get(product_id), self.kind) {
+            (Some(&units), _) => Some(units),
+            (None, ReportKind::Full) => Some(0),
+            (None, ReportKind::Delta) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn product(name: &str) -> ProductId {
+        ProductId::parse(name).unwrap()
+    }
+
+    #[test]
+    fn one_bad_line_spoils_the_report() {
+        let twice = [(product("a"), 1), (product("b"), 2), (product("a"), 1)];
+        assert_eq!(
+            Report::parse(ReportKind::Full, None, twice),
+            Err(InvalidReport::DuplicateProduct(product("a")))
+        );
+        for wrong in [-1, i64::from(MAX_REPORTED) + 1] {
+            assert!(Report::parse(ReportKind::Delta, None, [(product("a"), wrong)]).is_err());
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_does_not_count() {
+        let asked = Timestamp::from_micros(100);
+        let report = |as_of| Report::parse(ReportKind::Full, as_of, []).unwrap();
+        assert_eq!(report(None).effective_as_of(asked), asked);
+        let ahead = Some(Timestamp::from_micros(500));
+        assert_eq!(report(ahead).effective_as_of(asked), asked);
+        let behind = Timestamp::from_micros(50);
+        assert_eq!(report(Some(behind)).effective_as_of(asked), behind);
+    }
+}

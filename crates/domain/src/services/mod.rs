@@ -1,0 +1,16 @@
+//! The use cases. Each reads like a list: begin, lock, decide, save, commit. Nothing outside the store is called inside a
+//! transaction.
+
+mod intake;
+mod relay;
+mod settlement;
+mod status;
+mod sweeper;
+mod vendor_sync;
+
+pub use intake::{Intake, PlaceOrderError, PlacedOrder};
+pub use relay::{Relay, RelayError, RelaySettings};
+pub use settlement::{SettleError, SettleOrders};
+pub use status::{ChangeStatus, ChangeStatusError, ChangedOrder};
+pub use sweeper::{Sweeper, SweeperSettings, Swept};
+pub use vendor_sync::{SyncError, SyncReport, VendorSync};

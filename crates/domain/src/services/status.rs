@@ -1,0 +1,138 @@
+//! An operator's change of an order's status.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+use tracing::info;
+
+use crate::identifiers::OrderId;
+use crate::order::{Allocation, IllegalTransition, Order, OrderState, OrderStatus, Transition};
+use crate::ports::{Clock, Store, StoreError, UnitOfWork};
+use crate::retry::{self, AsStoreError};
+use crate::stock::Imbalance;
+
+/// An order after the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangedOrder {
+    /// As it stands now.
+    pub order: Order,
+    /// Whether this request changed it.
+    pub changed: bool,
+}
+
+/// Why the status was not changed. Nothing was.
+#[derive(Debug, Error)]
+pub enum ChangeStatusError {
+    /// No order has this id.
+    #[error("there is no order {0}")]
+    NotFound(OrderId),
+    /// The caller expected another version of the order.
+    #[error("the order is not in the version that was expected")]
+    VersionMismatch,
+    /// The state machine has no such edge.
+    #[error(transparent)]
+    Illegal(#[from] IllegalTransition),
+    /// The store contradicts itself.
+    #[error(transparent)]
+    Imbalance(#[from] Imbalance),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl AsStoreError for ChangeStatusError {
+    fn as_store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Changes statuses.
+#[derive(Clone)]
+pub struct ChangeStatus {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+}
+
+impl ChangeStatus {
+    /// Wires the use case.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock }
+    }
+
+    /// Changes the status under the order's lock, if `is_expected` holds for the order as it stands; a cancelled order
+    /// gives its stock back in the same transaction, and so exactly once.
+    ///
+    /// # Errors
+    /// [`ChangeStatusError`].
+    pub async fn change(
+        &self,
+        id: OrderId,
+        to: OrderStatus,
+        is_expected: impl Fn(&Order) -> bool + Send + Sync,
+    ) -> Result<ChangedOrder, ChangeStatusError> {
+        let changed =
+            retry::on_conflict(&self.clock, || self.change_once(id, to, &is_expected)).await?;
+        if changed.changed {
+            info!(order.id = id.0, order.status = %to, "status changed");
+        }
+        Ok(changed)
+    }
+
+    async fn change_once(
+        &self,
+        id: OrderId,
+        to: OrderStatus,
+        is_expected: &(impl Fn(&Order) -> bool + Sync),
+    ) -> Result<ChangedOrder, ChangeStatusError> {
+        let mut work = self.store.begin().await?;
+        let order = work
+            .lock_order(id)
+            .await?
+            .ok_or(ChangeStatusError::NotFound(id))?;
+        if !is_expected(&order) {
+            return Err(ChangeStatusError::VersionMismatch);
+        }
+        let state = match order.transition(to)? {
+            Transition::Unchanged => {
+                return Ok(ChangedOrder {
+                    order,
+                    changed: false,
+                });
+            }
+            Transition::To(state) => state,
+            Transition::CancelAndRelease(units) => {
+                release(work.as_mut(), &order, &units).await?;
+                OrderState::Cancelled
+            }
+        };
+        let order = work.save_state(id, &state).await?;
+        work.commit().await?;
+        Ok(ChangedOrder {
+            order,
+            changed: true,
+        })
+    }
+}
+
+async fn release(
+    work: &mut dyn UnitOfWork,
+    order: &Order,
+    units: &[Allocation],
+) -> Result<(), ChangeStatusError> {
+    let stock = work
+        .lock_stock(std::slice::from_ref(&order.product_id))
+        .await?
+        .pop()
+        .ok_or_else(|| StoreError::Corrupt {
+            table: "stock",
+            column: "product_id",
+            row: order.product_id.to_string(),
+        })?;
+    let change = stock.release(units)?;
+    work.save_stock(&[change]).await?;
+    Ok(())
+}
