@@ -1,1 +1,31 @@
-//! storage-postgres
+//! The store in PostgreSQL, over diesel-async and a deadpool pool.
+//!
+//! [`PgStore`] begins units of work and answers queries; [`PgLeases`], [`PgOutboxNotifier`] and [`PgOutboxListener`] do
+//! what needs a connection of its own; [`migrations`] brings a database up to date. SQL is written by hand, set-based,
+//! one statement a table and batch, and prepared once a connection ([`statement`]).
+//!
+//! The lock order of the domain's `UnitOfWork` is kept statement by statement: every statement that locks several rows
+//! sorts them first, and no statement locks rows of two tables.
+
+mod audit;
+mod error;
+mod leases;
+pub mod migrations;
+mod notify;
+mod options;
+mod orders;
+mod outbox;
+mod queries;
+mod rows;
+mod statement;
+mod stock;
+mod store;
+mod sync;
+#[cfg(feature = "test-support")]
+pub mod test_database;
+mod unit_of_work;
+
+pub use leases::PgLeases;
+pub use notify::{PgOutboxListener, PgOutboxNotifier};
+pub use options::PgOptions;
+pub use store::PgStore;

@@ -1,0 +1,114 @@
+//! Where the database is, and how long to wait for it.
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// How to reach the database. `Debug` does not show the password.
+#[derive(Clone)]
+pub struct PgOptions {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Role to log in as.
+    pub user: String,
+    /// Its password, if it needs one.
+    pub password: Option<String>,
+    /// Database name.
+    pub database: String,
+    /// Shown in `pg_stat_activity`.
+    pub application_name: String,
+    /// Most connections of this process's pool.
+    pub pool_size: usize,
+    /// How long a use case waits for a free connection before it gives up.
+    pub pool_wait: Duration,
+    /// The server ends a statement that takes longer.
+    pub statement_timeout: Duration,
+    /// The server ends a statement that waits longer for a lock.
+    pub lock_timeout: Duration,
+}
+
+impl fmt::Debug for PgOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}@{}:{}/{}",
+            self.user, self.host, self.port, self.database
+        )
+    }
+}
+
+/// Longest time to establish a connection.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A transaction that its process left idle for longer is ended by the server, so that a hung process holds no locks.
+const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How often the server looks, while it works for a client, whether the client is still there.
+const CLIENT_CHECK_INTERVAL: Duration = Duration::from_secs(2);
+
+impl PgOptions {
+    /// The connection string in the key/value form of the PostgreSQL documentation, section 34.1.1.1.
+    pub(crate) fn connection_string(&self, database: &str) -> String {
+        let settings = format!(
+            "-c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={} \
+             -c client_connection_check_interval={}",
+            self.statement_timeout.as_millis(),
+            self.lock_timeout.as_millis(),
+            IDLE_IN_TRANSACTION_TIMEOUT.as_millis(),
+            CLIENT_CHECK_INTERVAL.as_millis(),
+        );
+        let port = self.port.to_string();
+        let connect_timeout = CONNECT_TIMEOUT.as_secs().to_string();
+        let mut pairs = vec![
+            ("host", self.host.as_str()),
+            ("port", &port),
+            ("user", &self.user),
+            ("dbname", database),
+            ("application_name", &self.application_name),
+            ("connect_timeout", &connect_timeout),
+            ("keepalives_idle", "15"),
+            ("options", &settings),
+        ];
+        if let Some(password) = &self.password {
+            pairs.push(("password", password));
+        }
+        let mut text = String::new();
+        for (key, value) in pairs {
+            let escaped = value.replace('\\', r"\\").replace('\'', r"\'");
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{key}='{escaped}' ");
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_characters_are_escaped_and_the_password_is_not_shown() {
+        let options = PgOptions {
+            host: "h".to_owned(),
+            port: 1,
+            user: "o'brien".to_owned(),
+            password: Some(r"pa\ss' dbname=other".to_owned()),
+            database: "d".to_owned(),
+            application_name: "test".to_owned(),
+            pool_size: 1,
+            pool_wait: Duration::from_secs(1),
+            statement_timeout: Duration::from_secs(1),
+            lock_timeout: Duration::from_secs(1),
+        };
+        let config: tokio_postgres::Config = options
+            .connection_string(&options.database)
+            .parse()
+            .unwrap();
+        assert_eq!(config.get_user(), Some("o'brien"));
+        assert_eq!(config.get_password(), Some(&br"pa\ss' dbname=other"[..]));
+        assert_eq!(config.get_dbname(), Some("d"));
+        assert!(!format!("{options:?}").contains("pa"));
+    }
+}

@@ -1,0 +1,289 @@
+//! Orders inside a transaction.
+
+use async_trait::async_trait;
+use diesel::QueryableByName;
+use diesel::pg::data_types::PgTimestamp;
+use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
+use domain::identifiers::{IdempotencyKey, OrderId};
+use domain::order::{Order, OrderState, OrderStatus};
+use domain::ports::{Acceptance, NewOrder, OrderRepository, StoreError};
+use domain::settlement::{Outcome, PendingOrder, SettledOrder};
+use domain::timestamp::Timestamp;
+
+use crate::error::expect_rows;
+use crate::rows::{self, AllocationRow, OrderRow, PendingRow, from_pg, to_pg};
+use crate::statement::Bind;
+use crate::unit_of_work::PgUnitOfWork;
+
+/// Keys are inserted in their own order, so that two batches that share several cannot wait for each other in a circle.
+const ACCEPT: &str = r#"
+WITH input AS MATERIALIZED (
+    SELECT position, nextval('orders_id_seq') AS id, product_id, quantity, scope, key
+    FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS i (product_id, quantity, scope, key, position)
+), won AS (
+    INSERT INTO idempotency_keys (scope, key, order_id)
+    SELECT scope, key, id FROM input WHERE key IS NOT NULL
+    ORDER BY scope COLLATE "C", key COLLATE "C", position
+    ON CONFLICT DO NOTHING
+    RETURNING order_id
+), created AS (
+    INSERT INTO orders (id, product_id, quantity)
+    SELECT id, product_id, quantity FROM input
+    WHERE key IS NULL OR id IN (SELECT order_id FROM won)
+    ORDER BY position
+    RETURNING id, product_id, created_at
+), boxed AS (
+    INSERT INTO outbox (order_id, product_id) SELECT id, product_id FROM created ORDER BY id
+)
+SELECT created.id, created.created_at
+FROM input LEFT JOIN created USING (id) ORDER BY input.position"#;
+
+#[derive(QueryableByName)]
+struct AcceptedRow {
+    #[diesel(sql_type = Nullable<BigInt>)]
+    id: Option<i64>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    created_at: Option<PgTimestamp>,
+}
+
+#[derive(QueryableByName)]
+struct KeyRow {
+    #[diesel(sql_type = Text)]
+    scope: String,
+    #[diesel(sql_type = Text)]
+    key: String,
+    #[diesel(embed)]
+    order: OrderRow,
+}
+
+const FIND_BY_KEY: &str = "
+SELECT k.scope, k.key, o.id, o.product_id, o.quantity, o.status, o.reason, o.created_at, o.updated_at
+FROM unnest($1, $2) AS i (scope, key)
+JOIN idempotency_keys k ON k.scope = i.scope AND k.key = i.key
+JOIN orders o ON o.id = k.order_id";
+
+const ALLOCATIONS_OF: &str = "
+SELECT order_id, vendor_id, quantity FROM allocations
+WHERE order_id = ANY($1) ORDER BY order_id, vendor_id";
+
+impl PgUnitOfWork {
+    async fn with_allocations(&mut self, found: Vec<OrderRow>) -> Result<Vec<Order>, StoreError> {
+        let ids = found.iter().map(|row| row.id).collect();
+        let allocations: Vec<AllocationRow> =
+            self.load(ALLOCATIONS_OF, vec![Bind::BigInts(ids)]).await?;
+        rows::orders(found, allocations)
+    }
+
+    async fn orders_by_key(
+        &mut self,
+        keys: &[&IdempotencyKey],
+    ) -> Result<Vec<(String, String, Order)>, StoreError> {
+        let binds = vec![
+            Bind::Texts(keys.iter().map(|key| key.scope().to_owned()).collect()),
+            Bind::Texts(keys.iter().map(|key| key.key().to_owned()).collect()),
+        ];
+        let found: Vec<KeyRow> = self.load(FIND_BY_KEY, binds).await?;
+        let (names, orders): (Vec<_>, Vec<_>) = found
+            .into_iter()
+            .map(|row| ((row.scope, row.key), row.order))
+            .unzip();
+        let orders = self.with_allocations(orders).await?;
+        Ok(names
+            .into_iter()
+            .zip(orders)
+            .map(|((scope, key), order)| (scope, key, order))
+            .collect())
+    }
+}
+
+#[async_trait]
+impl OrderRepository for PgUnitOfWork {
+    async fn accept(&mut self, orders: &[NewOrder]) -> Result<Vec<Acceptance>, StoreError> {
+        let products = orders
+            .iter()
+            .map(|order| order.request.product_id.as_str().to_owned())
+            .collect();
+        let quantities = orders
+            .iter()
+            .map(|order| order.request.quantity.units().cast_signed())
+            .collect();
+        let scopes = orders
+            .iter()
+            .map(|order| order.key.as_ref().map(|key| key.scope().to_owned()))
+            .collect();
+        let keys = orders
+            .iter()
+            .map(|order| order.key.as_ref().map(|key| key.key().to_owned()))
+            .collect();
+        let binds = vec![
+            Bind::Texts(products),
+            Bind::Integers(quantities),
+            Bind::OptionalTexts(scopes),
+            Bind::OptionalTexts(keys),
+        ];
+        let accepted: Vec<AcceptedRow> = self.load(ACCEPT, binds).await?;
+        expect_rows("accepting orders", accepted.len(), orders.len())?;
+
+        let taken: Vec<&IdempotencyKey> = orders
+            .iter()
+            .zip(&accepted)
+            .filter(|(_, row)| row.id.is_none())
+            .filter_map(|(order, _)| order.key.as_ref())
+            .collect();
+        let existing = if taken.is_empty() {
+            Vec::new()
+        } else {
+            self.orders_by_key(&taken).await?
+        };
+        orders
+            .iter()
+            .zip(accepted)
+            .map(|(order, row)| match (row.id, row.created_at, &order.key) {
+                (Some(id), Some(created_at), _) => Ok(Acceptance::Created(Order {
+                    id: OrderId(id),
+                    product_id: order.request.product_id.clone(),
+                    quantity: order.request.quantity,
+                    state: OrderState::Pending,
+                    created_at: from_pg(created_at),
+                    updated_at: from_pg(created_at),
+                })),
+                (_, _, Some(key)) => existing
+                    .iter()
+                    .find(|(scope, text, _)| scope == key.scope() && text == key.key())
+                    .map(|(_, _, order)| Acceptance::Existing(order.clone()))
+                    // It was there a moment ago and has just been forgotten: by now the key is free.
+                    .ok_or_else(|| {
+                        StoreError::Conflict("an idempotency key has just expired".to_owned())
+                    }),
+                (_, _, None) => Err(StoreError::Failed(
+                    "an order without a key was not created".into(),
+                )),
+            })
+            .collect()
+    }
+
+    async fn lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError> {
+        const SQL: &str = "
+SELECT id, product_id, quantity FROM orders
+WHERE id = ANY($1) AND status = 'PENDING' ORDER BY id FOR NO KEY UPDATE";
+        let ids = ids.iter().map(|id| id.0).collect();
+        let found: Vec<PendingRow> = self.load(SQL, vec![Bind::BigInts(ids)]).await?;
+        found.into_iter().map(PendingOrder::try_from).collect()
+    }
+
+    async fn save_settled(&mut self, orders: &[SettledOrder]) -> Result<(), StoreError> {
+        const STATUSES: &str = "
+UPDATE orders SET status = i.status, reason = i.reason, updated_at = clock_timestamp()
+FROM unnest($1, $2, $3) AS i (id, status, reason)
+WHERE orders.id = i.id AND orders.status = 'PENDING'";
+        const ALLOCATIONS: &str = "
+INSERT INTO allocations (order_id, vendor_id, product_id, quantity)
+SELECT * FROM unnest($1, $2, $3, $4)";
+
+        let mut ids = Vec::with_capacity(orders.len());
+        let mut statuses = Vec::with_capacity(orders.len());
+        let mut reasons = Vec::with_capacity(orders.len());
+        let (mut order_ids, mut vendors, mut products, mut quantities) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for order in orders {
+            ids.push(order.id.0);
+            match &order.outcome {
+                Outcome::Rejected(reason) => {
+                    statuses.push(OrderStatus::Rejected.as_str().to_owned());
+                    reasons.push(Some(reason.as_str().to_owned()));
+                }
+                Outcome::Confirmed(allocations) => {
+                    statuses.push(OrderStatus::Confirmed.as_str().to_owned());
+                    reasons.push(None);
+                    for allocation in allocations {
+                        order_ids.push(order.id.0);
+                        vendors.push(allocation.vendor_id.as_str().to_owned());
+                        products.push(order.product_id.as_str().to_owned());
+                        quantities.push(allocation.quantity.units().cast_signed());
+                    }
+                }
+            }
+        }
+        let binds = vec![
+            Bind::BigInts(ids),
+            Bind::Texts(statuses),
+            Bind::OptionalTexts(reasons),
+        ];
+        let written = self.execute(STATUSES, binds).await?;
+        expect_rows("settling orders", written, orders.len())?;
+        if order_ids.is_empty() {
+            return Ok(());
+        }
+        let expected = order_ids.len();
+        let binds = vec![
+            Bind::BigInts(order_ids),
+            Bind::Texts(vendors),
+            Bind::Texts(products),
+            Bind::Integers(quantities),
+        ];
+        let written = self.execute(ALLOCATIONS, binds).await?;
+        expect_rows("allocating", written, expected)
+    }
+
+    async fn lock_order(&mut self, id: OrderId) -> Result<Option<Order>, StoreError> {
+        const SQL: &str = "
+SELECT id, product_id, quantity, status, reason, created_at, updated_at FROM orders
+WHERE id = $1 FOR NO KEY UPDATE";
+        let found: Vec<OrderRow> = self.load(SQL, vec![Bind::BigInt(id.0)]).await?;
+        if found.is_empty() {
+            return Ok(None);
+        }
+        Ok(self.with_allocations(found).await?.pop())
+    }
+
+    async fn save_state(&mut self, id: OrderId, state: &OrderState) -> Result<Order, StoreError> {
+        const ORDER: &str = "
+UPDATE orders SET status = $1, reason = $2, updated_at = clock_timestamp() WHERE id = $3
+RETURNING id, product_id, quantity, status, reason, created_at, updated_at";
+        const RELEASED: &str = "DELETE FROM allocations WHERE order_id = $1";
+        const SHIPPED: &str =
+            "UPDATE allocations SET shipped_at = clock_timestamp() WHERE order_id = $1";
+
+        match state {
+            OrderState::Cancelled => {
+                self.execute(RELEASED, vec![Bind::BigInt(id.0)]).await?;
+            }
+            OrderState::Shipped(allocations) => {
+                let shipped = self.execute(SHIPPED, vec![Bind::BigInt(id.0)]).await?;
+                expect_rows("shipping allocations", shipped, allocations.len())?;
+            }
+            OrderState::Pending
+            | OrderState::Confirmed(_)
+            | OrderState::Rejected(_)
+            | OrderState::Delivered(_) => {}
+        }
+        let binds = vec![
+            Bind::Text(state.status().as_str().to_owned()),
+            Bind::OptionalText(
+                state
+                    .reject_reason()
+                    .map(|reason| reason.as_str().to_owned()),
+            ),
+            Bind::BigInt(id.0),
+        ];
+        let written: Vec<OrderRow> = self.load(ORDER, binds).await?;
+        expect_rows("changing an order's status", written.len(), 1)?;
+        self.with_allocations(written)
+            .await?
+            .pop()
+            .ok_or_else(|| StoreError::Failed("an order vanished under its lock".into()))
+    }
+
+    async fn forget_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        const SQL: &str = "
+DELETE FROM idempotency_keys WHERE (scope, key) IN (
+    SELECT scope, key FROM idempotency_keys WHERE created_at < $1
+    ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED
+)";
+        let binds = vec![
+            Bind::Timestamp(to_pg(before)),
+            Bind::BigInt(i64::from(limit)),
+        ];
+        self.execute(SQL, binds).await.map(|rows| rows as u64)
+    }
+}

@@ -1,0 +1,92 @@
+//! The outbox inside a transaction.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Text};
+use domain::identifiers::OrderId;
+use domain::ports::{OutboxEntry, OutboxId, OutboxRepository, RequeueLimits, StoreError};
+
+use crate::rows;
+use crate::statement::Bind;
+use crate::unit_of_work::PgUnitOfWork;
+
+#[derive(QueryableByName)]
+struct OutboxRow {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = BigInt)]
+    order_id: i64,
+    #[diesel(sql_type = Text)]
+    product_id: String,
+}
+
+fn micros(span: Duration) -> Bind {
+    Bind::BigInt(i64::try_from(span.as_micros()).unwrap_or(i64::MAX))
+}
+
+fn ids(entries: &[OutboxId]) -> Vec<Bind> {
+    vec![Bind::BigInts(entries.iter().map(|id| id.0).collect())]
+}
+
+#[async_trait]
+impl OutboxRepository for PgUnitOfWork {
+    async fn claim(&mut self, limit: u32, lease: Duration) -> Result<Vec<OutboxEntry>, StoreError> {
+        const SQL: &str = "
+WITH free AS (
+    SELECT id FROM outbox WHERE claimed_until IS NULL OR claimed_until < clock_timestamp()
+    ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+), claimed AS (
+    UPDATE outbox SET claimed_until = clock_timestamp() + $2 * interval '1 microsecond'
+    FROM free WHERE outbox.id = free.id
+    RETURNING outbox.id, outbox.order_id, outbox.product_id
+)
+SELECT id, order_id, product_id FROM claimed ORDER BY id";
+        let claimed: Vec<OutboxRow> = self
+            .load(SQL, vec![Bind::BigInt(i64::from(limit)), micros(lease)])
+            .await?;
+        claimed
+            .into_iter()
+            .map(|row| {
+                Ok(OutboxEntry {
+                    id: OutboxId(row.id),
+                    order_id: OrderId(row.order_id),
+                    product_id: rows::product_id(row.product_id, "outbox")?,
+                })
+            })
+            .collect()
+    }
+
+    async fn remove(&mut self, entries: &[OutboxId]) -> Result<(), StoreError> {
+        const SQL: &str = "DELETE FROM outbox WHERE id = ANY($1)";
+        self.execute(SQL, ids(entries)).await.map(drop)
+    }
+
+    async fn release(&mut self, entries: &[OutboxId]) -> Result<(), StoreError> {
+        const SQL: &str = "UPDATE outbox SET claimed_until = NULL WHERE id = ANY($1)";
+        self.execute(SQL, ids(entries)).await.map(drop)
+    }
+
+    async fn requeue_overdue(&mut self, limits: RequeueLimits) -> Result<u64, StoreError> {
+        const SQL: &str = "
+WITH overdue AS (
+    SELECT id, product_id FROM orders
+    WHERE status = 'PENDING'
+      AND coalesce(requeued_at, created_at)
+          < clock_timestamp() - $1 * power(2, least(requeues, 12)) * interval '1 microsecond'
+      AND NOT EXISTS (SELECT FROM outbox WHERE outbox.order_id = orders.id)
+    ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+), boxed AS (
+    INSERT INTO outbox (order_id, product_id) SELECT id, product_id FROM overdue ORDER BY id
+    ON CONFLICT (order_id) DO NOTHING
+)
+UPDATE orders SET requeued_at = clock_timestamp(), requeues = least(requeues + 1, 30000)
+FROM overdue WHERE orders.id = overdue.id";
+        let binds = vec![
+            micros(limits.pending_for),
+            Bind::BigInt(i64::from(limits.limit)),
+        ];
+        self.execute(SQL, binds).await.map(|rows| rows as u64)
+    }
+}

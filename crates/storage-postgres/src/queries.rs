@@ -1,0 +1,278 @@
+//! Reads outside a transaction.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use diesel::QueryableByName;
+use diesel::pg::Pg;
+use diesel::pg::data_types::PgTimestamp;
+use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz};
+use domain::identifiers::{OrderId, ProductId};
+use domain::order::Order;
+use domain::ports::{
+    OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, StoreError,
+    StoreProbe, VendorLevel,
+};
+use domain::timestamp::Timestamp;
+
+use crate::error::store_error;
+use crate::rows::{self, AllocationRow, FlagRow, MomentRow, OrderRow, StockRow, from_pg};
+use crate::statement::{self, Bind};
+use crate::store::PgStore;
+
+impl PgStore {
+    pub(crate) async fn load<R>(
+        &self,
+        sql: &'static str,
+        binds: Vec<Bind>,
+    ) -> Result<Vec<R>, StoreError>
+    where
+        R: QueryableByName<Pg> + Send + 'static,
+    {
+        let mut connection = self.connection().await?;
+        statement::load(&mut connection, sql, binds)
+            .await
+            .map_err(store_error)
+    }
+
+    async fn flag(&self, sql: &'static str, binds: Vec<Bind>) -> Result<bool, StoreError> {
+        let rows: Vec<FlagRow> = self.load(sql, binds).await?;
+        Ok(rows.first().is_some_and(|row| row.flag))
+    }
+
+    /// Two statements may see two states: an order that was settled between them has its allocations but not yet its
+    /// status, or, when cancelled, the other way round. So both are read in one.
+    async fn orders(&self, sql: &'static str, binds: Vec<Bind>) -> Result<Vec<Order>, StoreError> {
+        let found: Vec<OrderWithAllocationRow> = self.load(sql, binds).await?;
+        let mut orders: Vec<OrderRow> = Vec::new();
+        let mut allocations = Vec::new();
+        for row in found {
+            let order_id = row.order.id;
+            if orders.last().is_none_or(|last| last.id != order_id) {
+                orders.push(row.order);
+            }
+            if let (Some(vendor_id), Some(quantity)) = (row.vendor_id, row.allocated) {
+                allocations.push(AllocationRow {
+                    order_id,
+                    vendor_id,
+                    quantity,
+                });
+            }
+        }
+        rows::orders(orders, allocations)
+    }
+}
+
+#[derive(QueryableByName)]
+struct OrderWithAllocationRow {
+    #[diesel(embed)]
+    order: OrderRow,
+    #[diesel(sql_type = Nullable<Text>)]
+    vendor_id: Option<String>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    allocated: Option<i32>,
+}
+
+/// A page of orders, newest first, each with its allocations by vendor.
+macro_rules! order_page {
+    ($where:literal) => {
+        concat!(
+            "
+SELECT o.id, o.product_id, o.quantity, o.status, o.reason, o.created_at, o.updated_at,
+       a.vendor_id, a.quantity AS allocated
+FROM (SELECT * FROM orders WHERE ",
+            $where,
+            ") o
+LEFT JOIN allocations a ON a.order_id = o.id
+ORDER BY o.id DESC, a.vendor_id"
+        )
+    };
+}
+
+#[async_trait]
+impl OrderQueries for PgStore {
+    async fn find_order(&self, id: OrderId) -> Result<Option<Order>, StoreError> {
+        const SQL: &str = order_page!("id = $1");
+        Ok(self.orders(SQL, vec![Bind::BigInt(id.0)]).await?.pop())
+    }
+
+    async fn list_orders(
+        &self,
+        filter: &OrderFilter,
+        before: Option<OrderId>,
+        limit: u32,
+    ) -> Result<Vec<Order>, StoreError> {
+        // A text each, so that each is planned for the index that matches its filter.
+        const ALL: &str = order_page!("id < $1 ORDER BY id DESC LIMIT $2");
+        const BY_STATUS: &str = order_page!("status = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
+        const BY_PRODUCT: &str =
+            order_page!("product_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
+        const BY_BOTH: &str =
+            order_page!("status = $1 AND product_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4");
+
+        let status = filter
+            .status
+            .map(|status| Bind::Text(status.as_str().to_owned()));
+        let product = filter
+            .product_id
+            .as_ref()
+            .map(|id| Bind::Text(id.as_str().to_owned()));
+        let sql = match (&status, &product) {
+            (None, None) => ALL,
+            (Some(_), None) => BY_STATUS,
+            (None, Some(_)) => BY_PRODUCT,
+            (Some(_), Some(_)) => BY_BOTH,
+        };
+        let page = [
+            Bind::BigInt(before.map_or(i64::MAX, |id| id.0)),
+            Bind::BigInt(i64::from(limit)),
+        ];
+        let binds = status.into_iter().chain(product).chain(page).collect();
+        self.orders(sql, binds).await
+    }
+}
+
+#[derive(QueryableByName)]
+struct DetailRow {
+    #[diesel(embed)]
+    level: StockRow,
+    #[diesel(sql_type = Nullable<Text>)]
+    vendor_id: Option<String>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    reported: Option<i32>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    in_flight: Option<i32>,
+    #[diesel(sql_type = Nullable<Bool>)]
+    configured: Option<bool>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    known_as_of: Option<PgTimestamp>,
+}
+
+fn vendor_level(row: &DetailRow) -> Result<Option<VendorLevel>, StoreError> {
+    let (Some(vendor_id), Some(reported), Some(in_flight), Some(configured), Some(as_of)) = (
+        &row.vendor_id,
+        row.reported,
+        row.in_flight,
+        row.configured,
+        row.known_as_of,
+    ) else {
+        return Ok(None);
+    };
+    let reported = rows::units(reported, "vendor_stock", "reported", vendor_id)?;
+    let in_flight = rows::units(in_flight, "vendor_stock", "in_flight", vendor_id)?;
+    Ok(Some(VendorLevel {
+        vendor_id: rows::vendor_id(vendor_id.clone(), "vendor_stock")?,
+        reported,
+        in_flight,
+        available: if configured {
+            reported.saturating_sub(in_flight)
+        } else {
+            0
+        },
+        as_of: from_pg(as_of),
+    }))
+}
+
+#[async_trait]
+impl StockQueries for PgStore {
+    async fn find_stock(
+        &self,
+        product_id: &ProductId,
+    ) -> Result<Option<ProductDetail>, StoreError> {
+        // A full report speaks of every product of its vendor, also of those that it left as they were.
+        const SQL: &str = "
+SELECT s.product_id, s.quantity, s.updated_at, p.vendor_id, p.reported, p.in_flight,
+       v.configured, greatest(p.as_of, v.full_as_of) AS known_as_of
+FROM stock s
+LEFT JOIN vendor_stock p USING (product_id)
+LEFT JOIN vendor_syncs v USING (vendor_id)
+WHERE s.product_id = $1 ORDER BY p.vendor_id";
+        let found: Vec<DetailRow> = self
+            .load(SQL, vec![Bind::Text(product_id.as_str().to_owned())])
+            .await?;
+        let mut vendors = Vec::with_capacity(found.len());
+        let mut level = None;
+        for row in found {
+            vendors.extend(vendor_level(&row)?);
+            level = Some(row.level);
+        }
+        level
+            .map(|row| {
+                Ok(ProductDetail {
+                    level: StockLevel::try_from(row)?,
+                    vendors,
+                })
+            })
+            .transpose()
+    }
+
+    async fn list_stock(
+        &self,
+        after: Option<ProductId>,
+        in_stock: bool,
+        limit: u32,
+    ) -> Result<Vec<StockLevel>, StoreError> {
+        const ALL: &str = "
+SELECT product_id, quantity, updated_at FROM stock
+WHERE product_id > $1 ORDER BY product_id LIMIT $2";
+        const IN_STOCK: &str = "
+SELECT product_id, quantity, updated_at FROM stock
+WHERE in_stock AND product_id > $1 ORDER BY product_id LIMIT $2";
+        let sql = if in_stock { IN_STOCK } else { ALL };
+        // No product id is empty, so all come after the empty text.
+        let after = after.map(ProductId::into_string).unwrap_or_default();
+        let binds = vec![Bind::Text(after), Bind::BigInt(i64::from(limit))];
+        let found: Vec<StockRow> = self.load(sql, binds).await?;
+        found.into_iter().map(StockLevel::try_from).collect()
+    }
+}
+
+#[derive(QueryableByName)]
+struct LagRow {
+    #[diesel(sql_type = BigInt)]
+    micros: i64,
+}
+
+#[async_trait]
+impl StoreProbe for PgStore {
+    async fn store_time(&self) -> Result<Timestamp, StoreError> {
+        let rows: Vec<MomentRow> = self
+            .load("SELECT clock_timestamp() AS moment", Vec::new())
+            .await?;
+        rows.first()
+            .map(|row| from_pg(row.moment))
+            .ok_or_else(|| StoreError::Failed("the server did not tell the time".into()))
+    }
+
+    async fn outbox_lag(&self) -> Result<OutboxLag, StoreError> {
+        const SQL: &str = "
+SELECT greatest(0, (extract(epoch FROM clock_timestamp() - created_at) * 1000000)::bigint) AS micros
+FROM outbox ORDER BY id LIMIT 1";
+        let oldest: Vec<LagRow> = self.load(SQL, Vec::new()).await?;
+        Ok(OutboxLag {
+            oldest: oldest
+                .first()
+                .map(|row| Duration::from_micros(row.micros.unsigned_abs())),
+        })
+    }
+
+    async fn has_stock(&self) -> Result<bool, StoreError> {
+        self.flag("SELECT EXISTS (SELECT FROM stock) AS flag", Vec::new())
+            .await
+    }
+
+    async fn were_tried(
+        &self,
+        vendor_ids: &[domain::identifiers::VendorId],
+    ) -> Result<bool, StoreError> {
+        const SQL: &str = "
+SELECT NOT EXISTS (
+    SELECT FROM unnest($1) AS i (vendor_id)
+    WHERE NOT EXISTS (
+        SELECT FROM vendor_syncs v WHERE v.vendor_id = i.vendor_id AND v.finished_at IS NOT NULL
+    )
+) AS flag";
+        let ids = vendor_ids.iter().map(|id| id.as_str().to_owned()).collect();
+        self.flag(SQL, vec![Bind::Texts(ids)]).await
+    }
+}

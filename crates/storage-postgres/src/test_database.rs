@@ -1,0 +1,176 @@
+//! Throw-away databases for tests, cloned from a template that is migrated once.
+//!
+//! Where the server is comes from `DB_HOST`, `DB_PORT`, `DB_USER` and `DB_PASSWORD`, as for the programs. A server that
+//! does not answer fails the test.
+
+use std::env;
+use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
+
+use crate::migrations::{self, MAINTENANCE_DATABASE, MigrationError};
+use crate::options::PgOptions;
+use crate::rows::FlagRow;
+use crate::statement::{self, Bind};
+use crate::store::connect;
+
+/// Held while the template is made, so that tests that start at once make it once.
+const TEMPLATE_LOCK_KEY: i64 = 0x7465_6d70_6c61;
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// A migrated, empty database of its own, dropped with this value.
+pub struct TestDatabase {
+    options: PgOptions,
+}
+
+impl TestDatabase {
+    /// Clones the template, which is made first if these migrations have none yet.
+    ///
+    /// # Errors
+    /// [`MigrationError`].
+    pub async fn create() -> Result<Self, MigrationError> {
+        let mut options = server_from_environment();
+        let template = format!("order_aggregator_template_{:016x}", fingerprint()?);
+        let mut admin = connect(options.connection_string(MAINTENANCE_DATABASE)).await?;
+        ensure_template(&options, &template, &mut admin).await?;
+
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        options.database = format!("order_aggregator_test_{}_{number}", std::process::id());
+        admin
+            .batch_execute(&format!(
+                "DROP DATABASE IF EXISTS \"{}\" WITH (FORCE)",
+                options.database
+            ))
+            .await?;
+        admin
+            .batch_execute(&format!(
+                "CREATE DATABASE \"{}\" TEMPLATE \"{template}\"",
+                options.database
+            ))
+            .await?;
+        Ok(Self { options })
+    }
+
+    /// How to reach it.
+    #[must_use]
+    pub fn options(&self) -> &PgOptions {
+        &self.options
+    }
+
+    /// Runs SQL in it, to break or to look at what the program cannot.
+    ///
+    /// # Errors
+    /// [`MigrationError`].
+    pub async fn execute(&self, sql: &str) -> Result<(), MigrationError> {
+        let mut connection =
+            connect(self.options.connection_string(&self.options.database)).await?;
+        Ok(connection.batch_execute(sql).await?)
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let options = self.options.clone();
+        // A runtime of its own: the test's may be ending.
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(|error| error.to_string())?;
+            runtime.block_on(async {
+                let mut admin = connect(options.connection_string(MAINTENANCE_DATABASE))
+                    .await
+                    .map_err(|error| error.to_string())?;
+                admin
+                    .batch_execute(&format!(
+                        "DROP DATABASE IF EXISTS \"{}\" WITH (FORCE)",
+                        options.database
+                    ))
+                    .await
+                    .map_err(|error| error.to_string())
+            })
+        });
+        if let Ok(Err(error)) = dropped.join() {
+            tracing::warn!(%error, "a test database was left behind");
+        }
+    }
+}
+
+fn server_from_environment() -> PgOptions {
+    let setting = |name: &str, default: &str| env::var(name).unwrap_or_else(|_| default.to_owned());
+    PgOptions {
+        host: setting("DB_HOST", "127.0.0.1"),
+        port: setting("DB_PORT", "5432").parse().unwrap_or(5432),
+        user: setting("DB_USER", "postgres"),
+        password: env::var("DB_PASSWORD").ok().filter(|text| !text.is_empty()),
+        database: String::new(),
+        application_name: "order-aggregator-test".to_owned(),
+        pool_size: 10,
+        pool_wait: Duration::from_secs(5),
+        statement_timeout: Duration::from_secs(30),
+        lock_timeout: Duration::from_secs(10),
+    }
+}
+
+/// Changes with the text of any migration.
+fn fingerprint() -> Result<u64, MigrationError> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations/postgres");
+    hash_of_migrations(folder.as_ref()).map_err(|error| MigrationError::Failed(Box::new(error)))
+}
+
+fn hash_of_migrations(folder: &Path) -> io::Result<u64> {
+    let mut folders = fs::read_dir(folder)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<io::Result<Vec<_>>>()?;
+    folders.sort();
+    let mut hasher = DefaultHasher::new();
+    for folder in folders {
+        folder.file_name().hash(&mut hasher);
+        fs::read_to_string(folder.join("up.sql"))?.hash(&mut hasher);
+    }
+    Ok(hasher.finish())
+}
+
+async fn ensure_template(
+    options: &PgOptions,
+    template: &str,
+    admin: &mut AsyncPgConnection,
+) -> Result<(), MigrationError> {
+    const READY: &str =
+        "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1 AND datistemplate) AS flag";
+    admin
+        .batch_execute(&format!(
+            "SET lock_timeout = 0; SET statement_timeout = 0; \
+             SELECT pg_advisory_lock({TEMPLATE_LOCK_KEY})"
+        ))
+        .await?;
+    let binds = vec![Bind::Text(template.to_owned())];
+    let ready: Vec<FlagRow> = statement::load(admin, READY, binds).await?;
+    if !ready.iter().any(|row| row.flag) {
+        // One that is no template yet was left half made.
+        admin
+            .batch_execute(&format!(
+                "DROP DATABASE IF EXISTS \"{template}\" WITH (FORCE)"
+            ))
+            .await?;
+        let options = PgOptions {
+            database: template.to_owned(),
+            ..options.clone()
+        };
+        migrations::ensure_database(&options).await?;
+        migrations::run(&options).await?;
+        admin
+            .batch_execute(&format!("ALTER DATABASE \"{template}\" IS_TEMPLATE true"))
+            .await?;
+    }
+    admin
+        .batch_execute(&format!("SELECT pg_advisory_unlock({TEMPLATE_LOCK_KEY})"))
+        .await?;
+    Ok(())
+}
