@@ -1,1 +1,25 @@
-//! api
+//! The REST API: requests in, domain values out, and back.
+//!
+//! A handler parses what it got ([`request`]), calls one use case or one port, and renders the answer ([`views`]). It
+//! decides nothing about orders or stock. This library knows ports and use cases only; which adapters stand behind them
+//! is wired in the program.
+//!
+//! What is deliberately absent: a connection to the broker. An accepted order is handed over by the outbox, whose relay
+//! runs in the workers, so this API takes orders whether or not the broker is up.
+
+mod app;
+mod cursor;
+mod etag;
+mod failure;
+mod health;
+mod orders;
+mod problem;
+mod problem_pages;
+mod request;
+mod server;
+mod stock;
+mod views;
+
+pub use app::{AppState, app};
+pub use problem::{FieldError, Problem, ProblemKind};
+pub use server::{BoundServer, ServerOptions, bind};

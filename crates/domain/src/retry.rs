@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use tracing::debug;
 
 use crate::ports::{Clock, StoreError};
@@ -17,28 +17,28 @@ const MAX_REPEATS: usize = 8;
 /// growing, jittered pauses of 5 to 200 ms.
 pub(crate) async fn on_conflict<T, E, Fut>(
     clock: &Arc<dyn Clock>,
-    use_case: impl FnMut() -> Fut,
+    mut use_case: impl FnMut() -> Fut,
 ) -> Result<T, E>
 where
     Fut: Future<Output = Result<T, E>>,
     E: AsStoreError + std::fmt::Display,
 {
-    let clock = Arc::clone(clock);
-    let sleep = move |pause| {
-        let clock = Arc::clone(&clock);
-        async move { clock.sleep(pause).await }
-    };
     let pauses = ExponentialBuilder::default()
         .with_min_delay(FIRST_PAUSE)
         .with_max_delay(LONGEST_PAUSE)
         .with_max_times(MAX_REPEATS)
-        .with_jitter();
-    use_case
-        .retry(pauses)
-        .sleep(sleep)
-        .when(|error: &E| error.as_store_error().is_some_and(StoreError::is_conflict))
-        .notify(|error, pause| debug!(%error, pause_ms = pause.as_millis(), "repeating after a conflict"))
-        .await
+        .with_jitter()
+        .build();
+    for pause in pauses {
+        match use_case().await {
+            Err(error) if error.as_store_error().is_some_and(StoreError::is_conflict) => {
+                debug!(%error, pause_ms = pause.as_millis(), "repeating after a conflict");
+                clock.sleep(pause).await;
+            }
+            ended => return ended,
+        }
+    }
+    use_case().await
 }
 
 /// An error of a use case that may be one of the store's.

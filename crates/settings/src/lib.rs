@@ -1,1 +1,117 @@
-//! settings
+//! What can be set, where it is read from, and what is refused at start.
+//!
+//! Layers, later ones winning: the built-in `config/default.toml`, the file given as `--config FILE`, `.env` in the
+//! working directory, the environment. Tables are merged setting by setting; a list replaces the list below it. The
+//! process environment is only read, never changed.
+//!
+//! A few variables have names of their own (`PORT`, `WORKER_PORT`, `DB_USER`, `DB_PASSWORD`, `DB_HOST`, `DB_PORT`,
+//! `DB_NAME`, `RABBITMQ_URL`) and win over the general form `AGGREGATOR__SECTION__NAME` in the same layer. An empty
+//! variable counts as not set.
+//!
+//! Everything is checked here, once: what [`Settings::load`] returns needs no second look.
+
+mod environment;
+mod error;
+mod fields;
+mod layers;
+mod secret;
+mod sections;
+mod vendors;
+
+use std::path::Path;
+
+use domain::identifiers::VendorId;
+use serde::Deserialize;
+
+pub use error::SettingsError;
+pub use secret::Secret;
+pub use sections::{
+    ApiSettings, DatabaseSettings, LogFormat, RabbitmqSettings, TelemetrySettings, WorkerSettings,
+};
+pub use vendors::{VendorFormat, VendorSettings};
+
+/// The text of the built-in defaults, which explains every setting.
+pub const DEFAULTS: &str = include_str!("../../../config/default.toml");
+
+/// Every setting of every program.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table of settings")]
+pub struct Settings {
+    /// The HTTP API.
+    pub api: ApiSettings,
+    /// Settlement, relay, sweeper and syncs.
+    pub worker: WorkerSettings,
+    /// PostgreSQL.
+    pub database: DatabaseSettings,
+    /// The message broker.
+    pub rabbitmq: RabbitmqSettings,
+    /// Logs.
+    pub telemetry: TelemetrySettings,
+    /// Vendors with a feed.
+    pub vendors: Vec<VendorSettings>,
+    /// Vendors without a feed, whose stock is entered by hand.
+    #[serde(deserialize_with = "fields::vendor_ids")]
+    pub manual_vendors: Vec<VendorId>,
+}
+
+impl Settings {
+    /// Reads all layers and checks every setting.
+    ///
+    /// # Errors
+    /// [`SettingsError`], one line that names the setting and never holds a secret.
+    pub fn load(file: Option<&Path>) -> Result<Self, SettingsError> {
+        let dotenv = environment::read_dotenv(Path::new(".env"))?;
+        let process = environment::read_process(std::env::vars_os())?;
+        Self::load_from(file, &dotenv, &process)
+    }
+
+    fn load_from(
+        file: Option<&Path>,
+        dotenv: &environment::Variables,
+        process: &environment::Variables,
+    ) -> Result<Self, SettingsError> {
+        let layers = layers::Layers::read(file, dotenv, process)?;
+        let settings: Self = layers.deserialize()?;
+        settings
+            .check_together()
+            .map_err(|(name, problem)| layers.error_at(&name, problem))?;
+        Ok(settings)
+    }
+
+    /// The ids of all vendors that stock is sold from: those with a feed, then those without.
+    #[must_use]
+    pub fn vendor_ids(&self) -> Vec<VendorId> {
+        let with_feed = self.vendors.iter().map(|vendor| &vendor.id);
+        with_feed.chain(&self.manual_vendors).cloned().collect()
+    }
+
+    /// Checks what no setting shows alone; answers with the setting to change and what is wrong with it.
+    fn check_together(&self) -> Result<(), (String, String)> {
+        let ids = self.vendor_ids();
+        for (index, id) in ids.iter().enumerate() {
+            if ids.iter().take(index).any(|earlier| earlier == id) {
+                let name = match index.checked_sub(self.vendors.len()) {
+                    None => format!("vendors[{index}].id"),
+                    Some(index) => format!("manual_vendors[{index}]"),
+                };
+                let problem = format!(
+                    "is {:?}, which another vendor has, expected an id of its own",
+                    id.as_str()
+                );
+                return Err((name, problem));
+            }
+        }
+        if self.worker.relay_lease <= self.rabbitmq.confirm_timeout {
+            let problem = format!(
+                "is {:?}, expected more than rabbitmq.confirm_timeout, which is {:?}: another relay would publish again \
+                 what this one still waits for",
+                self.worker.relay_lease, self.rabbitmq.confirm_timeout
+            );
+            return Err(("worker.relay_lease".to_owned(), problem));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,237 @@
-//! telemetry
+//! Where log lines go and how they look.
+//!
+//! One line an event, on the standard error stream, so that standard output stays a program's own. A value that is
+//! logged cannot end its line early, forge another one or steer a terminal: control characters are written escaped.
+
+use std::io::{self, IsTerminal};
+
+use thiserror::Error;
+use tracing::Subscriber;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::{self, MakeWriter, format};
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For people; coloured on a terminal.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+/// Why logging cannot start.
+#[derive(Debug, Error)]
+pub enum TelemetryError {
+    /// The filter is not one.
+    #[error(
+        "{origin} is {text:?}: {reason}; expected a level, or levels by module as in info,worker=debug"
+    )]
+    Filter {
+        /// Which setting or variable.
+        origin: &'static str,
+        /// What it says.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Something else in this process has started logging.
+    #[error("logging was started before")]
+    StartedBefore,
+}
+
+/// Starts logging for the whole process. `filter` says what is logged, in the syntax of `RUST_LOG`; that variable wins.
+///
+/// # Errors
+/// [`TelemetryError`]. Nothing is started then.
+pub fn init(format: Format, filter: &str) -> Result<(), TelemetryError> {
+    let from_environment = std::env::var("RUST_LOG").ok();
+    let filter = choose_filter(from_environment.as_deref(), filter)?;
+    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    tracing::subscriber::set_global_default(subscriber(format, filter, colour, io::stderr))
+        .map_err(|_| TelemetryError::StartedBefore)
+}
+
+fn choose_filter(
+    from_environment: Option<&str>,
+    setting: &str,
+) -> Result<EnvFilter, TelemetryError> {
+    let (origin, text) = match from_environment.filter(|text| !text.trim().is_empty()) {
+        Some(text) => ("the environment variable RUST_LOG", text),
+        None => ("setting telemetry.filter", setting),
+    };
+    EnvFilter::builder()
+        .parse(text)
+        .map_err(|error| TelemetryError::Filter {
+            origin,
+            text: text.to_owned(),
+            reason: error.to_string(),
+        })
+}
+
+fn subscriber<W>(
+    format: Format,
+    filter: EnvFilter,
+    colour: bool,
+    writer: W,
+) -> Box<dyn Subscriber + Send + Sync>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let builder = fmt().with_env_filter(filter).with_writer(writer);
+    match format {
+        Format::Json => Box::new(builder.json().flatten_event(true).finish()),
+        Format::Text => {
+            // The library escapes what steers terminals, but lets line breaks through: fields are written here instead.
+            let fields = format::debug_fn(|writer, field, value| {
+                let value = escaped(&std::format!("{value:?}"));
+                match field.name() {
+                    "message" => write!(writer, "{value}"),
+                    name => write!(writer, "{name}={value}"),
+                }
+            });
+            let fields = fields.delimited(" ");
+            Box::new(builder.with_ansi(colour).fmt_fields(fields).finish())
+        }
+    }
+}
+
+fn fmt() -> fmt::SubscriberBuilder {
+    fmt::Subscriber::builder()
+}
+
+/// The text with every control character written as its escape, as in `\n` and `\u{1b}`.
+fn escaped(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for char in text.chars() {
+        if char.is_control() {
+            line.extend(char.escape_default());
+        } else {
+            line.push(char);
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use tracing::{debug, error, info, info_span};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(format: Format, filter: &str, log: impl FnOnce()) -> String {
+        let captured = Captured::default();
+        let writer = {
+            let captured = captured.clone();
+            move || captured.clone()
+        };
+        let filter = choose_filter(None, filter).unwrap();
+        tracing::subscriber::with_default(subscriber(format, filter, false, writer), log);
+        String::from_utf8(captured.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn log_something_nasty() {
+        let nasty = "a\nERROR forged: \u{1b}[2J\u{9b}31m\r\u{7f}ü";
+        let span = info_span!("request", path = %nasty);
+        let _entered = span.enter();
+        let failure = io::Error::other(nasty);
+        error!(
+            product.id = %nasty,
+            text = nasty,
+            debug = ?nasty,
+            error = &failure as &dyn std::error::Error,
+            "refused {nasty}"
+        );
+    }
+
+    #[test]
+    fn no_value_can_break_a_text_line_or_steer_a_terminal() {
+        let output = logged(Format::Text, "info", log_something_nasty);
+        assert_eq!(output.matches('\n').count(), 1, "{output:?}");
+        assert!(output.ends_with('\n'));
+        let line = output.trim_end_matches('\n');
+        assert!(!line.contains(char::is_control), "{line:?}");
+        assert!(line.contains("request{path=a\\nERROR forged"), "{line}");
+        assert!(
+            line.contains("product.id=a\\nERROR forged: \\u{1b}[2J"),
+            "{line}"
+        );
+        assert!(line.contains("refused a\\n"), "{line}");
+        assert!(line.contains('ü'), "{line}");
+    }
+
+    #[test]
+    fn a_json_line_is_one_object() {
+        let output = logged(Format::Json, "info", log_something_nasty);
+        assert_eq!(output.matches('\n').count(), 1, "{output:?}");
+        let line: serde_json::Value = serde_json::from_str(&output).unwrap();
+        assert_eq!(line["level"], "ERROR");
+        assert!(
+            line["message"]
+                .as_str()
+                .unwrap()
+                .starts_with("refused a\nERROR")
+        );
+        assert!(line["product.id"].is_string());
+        assert_eq!(line["spans"][0]["name"], "request");
+    }
+
+    #[test]
+    fn the_filter_decides() {
+        let output = logged(Format::Text, "warn,telemetry=info", || {
+            info!("shown");
+            debug!("hidden");
+            info!(target: "other", "hidden");
+        });
+        assert!(output.contains("shown"), "{output}");
+        assert!(!output.contains("hidden"), "{output}");
+    }
+
+    #[test]
+    fn the_variable_wins_over_the_setting() {
+        let chosen = |variable, setting| choose_filter(variable, setting).map(|f| f.to_string());
+        assert_eq!(chosen(Some("debug"), "info").unwrap(), "debug");
+        assert_eq!(chosen(Some(" "), "info").unwrap(), "info");
+        assert_eq!(chosen(None, "info").unwrap(), "info");
+    }
+
+    #[test]
+    fn a_filter_that_is_none_is_named() {
+        let message = |variable, setting| choose_filter(variable, setting).unwrap_err().to_string();
+        let wrong = message(None, "a=b=c");
+        assert!(
+            wrong.starts_with("setting telemetry.filter is \"a=b=c\": "),
+            "{wrong}"
+        );
+        let wrong = message(Some("worker=loud"), "info");
+        assert!(
+            wrong.starts_with("the environment variable RUST_LOG is "),
+            "{wrong}"
+        );
+    }
+
+    #[test]
+    fn logging_starts_once() {
+        init(Format::Text, "info").unwrap();
+        assert!(matches!(
+            init(Format::Json, "info"),
+            Err(TelemetryError::StartedBefore)
+        ));
+    }
+}

@@ -1,1 +1,12 @@
-//! worker
+//! The worker's tasks: they settle, relay, sweep and sync, over ports alone.
+//!
+//! Each task is a loop that ends only when it is told to or when it cannot go on; [`supervisor`] runs them, starts one
+//! that ended or panicked again, and shows it in [`health`]. The adapters are wired in the binary.
+
+mod backoff;
+pub mod consumer;
+pub mod health;
+pub mod relay;
+pub mod scheduler;
+pub mod supervisor;
+pub mod sweeper;

@@ -18,7 +18,7 @@ pub struct SweeperSettings {
     /// An order that is `PENDING` for longer is put back into the outbox.
     pub pending_for: Duration,
     /// It is not while this many messages wait: then the order most likely is among them.
-    pub max_queue_depth: u32,
+    pub max_queue_depth: u64,
     /// How long idempotency keys are kept.
     pub keep_keys: Duration,
 }
@@ -69,7 +69,7 @@ impl Sweeper {
     pub async fn sweep(&self) -> Result<Swept, RelayError> {
         let keys_forgotten = retry::on_conflict(&self.clock, || self.forget_keys()).await?;
         let depth = self.queue.depth().await?;
-        let room = u64::from(self.settings.max_queue_depth).saturating_sub(depth);
+        let room = self.settings.max_queue_depth.saturating_sub(depth);
         let limits = RequeueLimits {
             pending_for: self.settings.pending_for,
             limit: u32::try_from(room).unwrap_or(u32::MAX),

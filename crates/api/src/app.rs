@@ -1,0 +1,187 @@
+//! Which path is answered by which handler, and what holds for all of them.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::header::HeaderValue;
+use actix_web::http::{Method, header};
+use actix_web::middleware::{DefaultHeaders, Next, from_fn};
+use actix_web::web::{self, Data};
+use actix_web::{
+    App, Error, FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder,
+    ResponseError, Route,
+};
+use domain::ports::{OrderQueries, StockQueries, StoreProbe};
+use domain::services::{ChangeStatus, Intake};
+use futures_util::FutureExt;
+use tracing::error;
+
+use crate::problem::{Problem, ProblemKind};
+use crate::{health, orders, problem_pages, stock};
+
+/// What handlers call.
+pub struct AppState {
+    /// Takes orders.
+    pub intake: Intake,
+    /// Changes statuses.
+    pub change_status: ChangeStatus,
+    /// Reads orders.
+    pub orders: Arc<dyn OrderQueries>,
+    /// Reads stock.
+    pub stock: Arc<dyn StockQueries>,
+    /// Looks whether the store lives.
+    pub probe: Arc<dyn StoreProbe>,
+    /// Set once this process is about to end: no new orders, not ready.
+    pub shutting_down: Arc<AtomicBool>,
+}
+
+impl AppState {
+    pub(crate) fn is_shutting_down(&self) -> bool {
+        self.shutting_down.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn refuse_while_shutting_down(&self) -> Result<(), Problem> {
+        if self.is_shutting_down() {
+            return Err(Problem::unavailable(
+                "the service is shutting down; nothing was recorded",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The application, for a server or for a test.
+pub fn app(
+    state: Data<AppState>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    App::new()
+        .app_data(state)
+        .service(endpoint("/", [get(health::describe)]))
+        .service(endpoint("/healthz", [get(health::live)]))
+        .service(endpoint("/readyz", [get(health::ready)]))
+        .service(endpoint("/problems/{slug}", [get(problem_pages::show)]))
+        .service(endpoint("/api/v1/order", [post(orders::place)]))
+        .service(endpoint(
+            "/api/v1/orders",
+            [get(orders::list), post(orders::place)],
+        ))
+        .service(endpoint(
+            "/api/v1/orders/{id}",
+            [get(orders::show), patch(orders::change_status)],
+        ))
+        .service(endpoint("/api/v1/stock", [get(stock::list)]))
+        .service(endpoint("/api/v1/stock/{product_id}", [get(stock::show)]))
+        .default_service(web::to(unknown_path))
+        .wrap(
+            DefaultHeaders::new()
+                .add((header::CACHE_CONTROL, "no-store"))
+                .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")),
+        )
+        .wrap(from_fn(answer_panics))
+}
+
+/// Methods of one path.
+type Methods = Vec<(Method, Route)>;
+
+/// A path with its methods. It also answers `OPTIONS`, and any other method with 405; both name the ones that it has.
+fn endpoint<const N: usize>(path: &'static str, methods: [Methods; N]) -> Resource {
+    let methods: Methods = methods.into_iter().flatten().collect();
+    let names = methods.iter().map(|(method, _)| method.as_str());
+    let names: Vec<&str> = names.chain(["OPTIONS"]).collect();
+    let allow: Arc<str> = names.join(", ").into();
+    let mut resource = web::resource(path);
+    for (_, route) in methods {
+        resource = resource.route(route);
+    }
+    resource.default_service(web::to(move |request: HttpRequest| {
+        let allow = Arc::clone(&allow);
+        async move { other_method(&request, &allow) }
+    }))
+}
+
+/// `GET`, and `HEAD` with it: the server leaves the body away.
+fn get<F, Args>(handler: F) -> Methods
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    vec![
+        (Method::GET, web::get().to(handler.clone())),
+        (Method::HEAD, web::head().to(handler)),
+    ]
+}
+
+fn post<F, Args>(handler: F) -> Methods
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    vec![(Method::POST, web::post().to(handler))]
+}
+
+fn patch<F, Args>(handler: F) -> Methods
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    vec![(Method::PATCH, web::patch().to(handler))]
+}
+
+fn other_method(request: &HttpRequest, allow: &str) -> HttpResponse {
+    if request.method() == Method::OPTIONS {
+        return options(allow);
+    }
+    let detail = format!("this path answers {allow}");
+    let mut response = Problem::new(ProblemKind::MethodNotAllowed, detail).error_response();
+    if let Ok(allow) = HeaderValue::from_str(allow) {
+        response.headers_mut().insert(header::ALLOW, allow);
+    }
+    response
+}
+
+async fn unknown_path(request: HttpRequest) -> HttpResponse {
+    // `OPTIONS *` asks about the server as a whole (RFC 9110, section 9.3.7).
+    if request.method() == Method::OPTIONS && request.uri().path() == "*" {
+        return options("GET, HEAD, POST, PATCH, OPTIONS");
+    }
+    Problem::not_found("there is nothing at this path").error_response()
+}
+
+fn options(allow: &str) -> HttpResponse {
+    HttpResponse::NoContent()
+        .insert_header((header::ALLOW, allow))
+        .finish()
+}
+
+/// A handler that panics would take its connection with it, and every request that is queued on it.
+async fn answer_panics(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let answer = AssertUnwindSafe(async { next.call(request).await });
+    answer.catch_unwind().await.unwrap_or_else(|panic| {
+        error!(panic = panic_message(panic.as_ref()), "a handler panicked");
+        Err(Problem::unavailable("the request could not be handled").into())
+    })
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}

@@ -1,0 +1,151 @@
+//! Cursors: where the next page of a list begins, opaque to clients.
+//!
+//! A cursor holds the key of the last item seen. Its checksum also covers which list it belongs to and the list's
+//! filters, so that a cursor that was cut, made up, or taken to another list is refused rather than misread. It is no
+//! secret and no permission: whoever forges one reads what they may read anyway.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::identifiers::{OrderId, ProductId};
+use domain::ports::OrderFilter;
+
+use crate::problem::Problem;
+use crate::request::query;
+
+const VERSION: u8 = 1;
+const CHECKSUM_BYTES: usize = size_of::<u32>();
+
+/// A list with its filters, to issue cursors for and to read them back.
+pub(crate) struct CursorScope {
+    checksum: crc32fast::Hasher,
+}
+
+impl CursorScope {
+    /// The list of orders.
+    pub(crate) fn orders(filter: &OrderFilter) -> Self {
+        let status = filter.status.map_or("", |status| status.as_str());
+        // No product id is empty.
+        let product_id = filter.product_id.as_ref().map_or("", ProductId::as_str);
+        Self::new("orders", &[status, product_id])
+    }
+
+    /// The list of stock.
+    pub(crate) fn stock(in_stock: bool) -> Self {
+        Self::new("stock", &[if in_stock { "in_stock" } else { "" }])
+    }
+
+    fn new(list: &str, filters: &[&str]) -> Self {
+        let mut checksum = crc32fast::Hasher::new();
+        checksum.update(&[VERSION]);
+        for part in std::iter::once(&list).chain(filters) {
+            checksum.update(part.as_bytes());
+            // Not part of any UTF-8 text, so that no two sequences of parts look the same.
+            checksum.update(&[0xff]);
+        }
+        Self { checksum }
+    }
+
+    /// A cursor that continues after an order.
+    pub(crate) fn after_order(&self, id: OrderId) -> String {
+        self.seal(&id.0.to_be_bytes())
+    }
+
+    /// The order that a cursor continues after.
+    pub(crate) fn read_order(&self, cursor: &str) -> Result<OrderId, Problem> {
+        self.open(cursor)
+            .and_then(|key| key.try_into().ok())
+            .map(|key| OrderId(i64::from_be_bytes(key)))
+            .ok_or_else(not_ours)
+    }
+
+    /// A cursor that continues after a product.
+    pub(crate) fn after_product(&self, id: &ProductId) -> String {
+        self.seal(id.as_str().as_bytes())
+    }
+
+    /// The product that a cursor continues after.
+    pub(crate) fn read_product(&self, cursor: &str) -> Result<ProductId, Problem> {
+        self.open(cursor)
+            .and_then(|key| String::from_utf8(key).ok())
+            .and_then(|key| ProductId::parse(key).ok())
+            .ok_or_else(not_ours)
+    }
+
+    fn seal(&self, key: &[u8]) -> String {
+        let mut bytes = vec![VERSION];
+        bytes.extend_from_slice(key);
+        bytes.extend_from_slice(&self.checksum_of(key));
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    fn open(&self, cursor: &str) -> Option<Vec<u8>> {
+        let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+        let (&VERSION, rest) = bytes.split_first()? else {
+            return None;
+        };
+        let (key, checksum) = rest.split_at_checked(rest.len().checked_sub(CHECKSUM_BYTES)?)?;
+        (checksum == self.checksum_of(key)).then(|| key.to_vec())
+    }
+
+    fn checksum_of(&self, key: &[u8]) -> [u8; CHECKSUM_BYTES] {
+        let mut checksum = self.checksum.clone();
+        checksum.update(key);
+        checksum.finalize().to_be_bytes()
+    }
+}
+
+fn not_ours() -> Problem {
+    query::unacceptable("cursor", "was not issued for this list with these filters")
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::order::OrderStatus;
+
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_where_it_was_issued_and_nowhere_else() {
+        let product = ProductId::parse("CONFIRMED").unwrap();
+        let filters = [
+            OrderFilter::default(),
+            OrderFilter {
+                status: Some(OrderStatus::Confirmed),
+                product_id: None,
+            },
+            OrderFilter {
+                status: None,
+                product_id: Some(product),
+            },
+        ];
+        for issued in &filters {
+            let cursor = CursorScope::orders(issued).after_order(OrderId(42));
+            for read in &filters {
+                let id = CursorScope::orders(read).read_order(&cursor).ok();
+                assert_eq!(
+                    id,
+                    (issued == read).then_some(OrderId(42)),
+                    "{issued:?} {read:?}"
+                );
+            }
+            assert!(CursorScope::stock(false).read_product(&cursor).is_err());
+        }
+    }
+
+    #[test]
+    fn a_damaged_cursor_is_refused() {
+        let scope = CursorScope::stock(true);
+        let cursor = scope.after_product(&ProductId::parse("a/ü").unwrap());
+        assert_eq!(
+            scope.read_product(&cursor).map(ProductId::into_string),
+            Ok("a/ü".to_owned())
+        );
+        for at in 0..cursor.len() {
+            let mut damaged = cursor.clone().into_bytes();
+            damaged[at] = if damaged[at] == b'A' { b'B' } else { b'A' };
+            let damaged = String::from_utf8(damaged).unwrap();
+            assert!(scope.read_product(&damaged).is_err(), "{damaged}");
+            assert!(scope.read_product(&cursor[..at]).is_err(), "{at}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Failures of ports and use cases as problems. Each is logged here, once; no cause is shown to a client.
+
+use std::error::Error;
+use std::fmt;
+
+use domain::ports::StoreError;
+use domain::services::{ChangeStatusError, PlaceOrderError};
+use tracing::{error, warn};
+
+use crate::problem::{Problem, ProblemKind};
+
+const TRY_LATER: &str =
+    "the store cannot answer now; repeat the request later, with its Idempotency-Key if it has one";
+
+/// A store that failed. Whatever the reason, what the client can do is to come back: a row that cannot be read is the
+/// operator's to mend, and the log tells which.
+pub(crate) fn of_store(failure: &StoreError) -> Problem {
+    if failure.is_retryable() {
+        warn!(error = %failure, "the store cannot answer");
+    } else {
+        error!(error = %Chain(failure), "the store failed");
+    }
+    Problem::unavailable(TRY_LATER)
+}
+
+/// An order that was not taken.
+pub(crate) fn of_placing(failure: &PlaceOrderError) -> Problem {
+    match failure {
+        PlaceOrderError::KeyReused => Problem::new(
+            ProblemKind::IdempotencyKeyReused,
+            "the Idempotency-Key was used before, for another product or quantity",
+        ),
+        PlaceOrderError::Store(failure) => of_store(failure),
+    }
+}
+
+/// A status that was not changed.
+pub(crate) fn of_changing(failure: &ChangeStatusError) -> Problem {
+    match failure {
+        ChangeStatusError::NotFound(id) => Problem::not_found(format!("there is no order {id}")),
+        ChangeStatusError::VersionMismatch => Problem::new(
+            ProblemKind::PreconditionFailed,
+            "If-Match does not name the version that the order is in",
+        ),
+        ChangeStatusError::Illegal(illegal) => {
+            Problem::new(ProblemKind::IllegalTransition, illegal.to_string())
+        }
+        ChangeStatusError::Imbalance(imbalance) => {
+            error!(error = %imbalance, "the store contradicts itself");
+            Problem::unavailable(TRY_LATER)
+        }
+        ChangeStatusError::Store(failure) => of_store(failure),
+    }
+}
+
+/// An error with its causes, on one line.
+struct Chain<'a>(&'a dyn Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut shown = self.0.to_string();
+        let mut cause = self.0.source();
+        while let Some(next) = cause {
+            let text = next.to_string();
+            // Some errors repeat their cause in their own text.
+            if !shown.contains(&text) {
+                write!(f, ": {text}")?;
+            }
+            shown = text;
+            cause = next.source();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Quiet(StoreError);
+
+    impl fmt::Display for Quiet {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("quiet")
+        }
+    }
+
+    impl Error for Quiet {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn a_chain_names_each_cause_once() {
+        let told_already = StoreError::Failed(Box::new(std::io::Error::other("disk full")));
+        assert_eq!(
+            Chain(&told_already).to_string(),
+            "the store failed: disk full"
+        );
+        let not_told = Quiet(StoreError::Unavailable("gone".to_owned()));
+        assert_eq!(
+            Chain(&not_told).to_string(),
+            "quiet: the store cannot be reached: gone"
+        );
+    }
+}

@@ -1,0 +1,91 @@
+//! The program `api`: wires the REST API to PostgreSQL and the system's clock, and runs it until it is told to end.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context as _;
+use api::{AppState, ServerOptions};
+use clap::Parser;
+use clock_tokio::SystemClock;
+use domain::ports::{Clock, Store};
+use domain::services::{ChangeStatus, Intake};
+use settings::Settings;
+use storage_postgres::{PgOptions, PgOutboxNotifier, PgStore};
+use tracing::info;
+
+/// Takes orders and answers questions about them and about stock, over HTTP.
+#[derive(Parser)]
+#[command(name = "api")]
+struct Arguments {
+    /// Settings that win over the built-in ones; environment variables win over both.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("api: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let settings = Settings::load(arguments.config.as_deref())?;
+    wiring::start_telemetry(&settings.telemetry)?;
+    let pg_options = wiring::postgres(&settings.database, "order-aggregator-api");
+    wiring::check_migrations(&pg_options).await?;
+
+    let shutting_down = Arc::new(AtomicBool::new(false));
+    let state = state(&pg_options, Arc::clone(&shutting_down))?;
+    let options = ServerOptions {
+        address: SocketAddr::new(settings.api.address, settings.api.port),
+        workers: settings.api.workers,
+        shutdown_timeout: settings.api.shutdown_timeout,
+    };
+    let bound = api::bind(&options, state, shutdown(shutting_down)?)
+        .with_context(|| format!("cannot listen on {}", options.address))?;
+    info!(address = %bound.address, "listening");
+    bound.server.await.context("the HTTP server failed")?;
+    info!("ended");
+    Ok(())
+}
+
+/// Wires the use cases to their adapters.
+fn state(pg_options: &PgOptions, shutting_down: Arc<AtomicBool>) -> anyhow::Result<AppState> {
+    let pg_store = PgStore::new(pg_options).context("the database's settings are not usable")?;
+    let notifier = Arc::new(PgOutboxNotifier::start(pg_store.clone()));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let pg_store = Arc::new(pg_store);
+    let store: Arc<dyn Store> = pg_store.clone();
+    Ok(AppState {
+        intake: Intake::new(Arc::clone(&store), notifier, Arc::clone(&clock)),
+        change_status: ChangeStatus::new(store, clock),
+        orders: pg_store.clone(),
+        stock: pg_store.clone(),
+        probe: pg_store,
+        shutting_down,
+    })
+}
+
+/// Ends on `SIGTERM` or Ctrl-C, after new orders are refused.
+fn shutdown(
+    shutting_down: Arc<AtomicBool>,
+) -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    let stop = wiring::stop_signal()?;
+    Ok(async move {
+        let signal = stop.await;
+        shutting_down.store(true, Ordering::Relaxed);
+        info!(
+            signal,
+            "shutting down: taking no new orders, ending what is under way"
+        );
+    })
+}

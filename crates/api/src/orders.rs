@@ -1,0 +1,140 @@
+//! Orders over HTTP.
+
+use actix_web::http::header;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use domain::identifiers::ProductId;
+use domain::order::{Order, OrderStatus};
+use domain::ports::{NewOrder, OrderFilter};
+
+use crate::app::AppState;
+use crate::cursor::CursorScope;
+use crate::etag::{self, Condition};
+use crate::failure;
+use crate::problem::Problem;
+use crate::request::query::{self, Query};
+use crate::request::{body, idempotency, order, path, status};
+use crate::views::OrderView;
+use crate::views::page::{self, NextPage};
+
+const LIST: &str = "/api/v1/orders";
+
+/// `POST /api/v1/orders` and `/api/v1/order`.
+pub(crate) async fn place(
+    state: Data<AppState>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    state.refuse_while_shutting_down()?;
+    Query::refuse_any(&request)?;
+    let key = idempotency::key(&request)?;
+    let wanted = order::parse(&body::read(&request, payload).await?)?;
+    let placed = state
+        .intake
+        .place(NewOrder {
+            request: wanted,
+            key,
+        })
+        .await
+        .map_err(|failure| failure::of_placing(&failure))?;
+    let mut response = HttpResponse::Accepted();
+    response.insert_header((header::LOCATION, format!("{LIST}/{}", placed.order.id)));
+    if placed.replayed {
+        response.insert_header(("Idempotent-Replayed", "true"));
+    }
+    Ok(response.json(OrderView::from(&placed.order)))
+}
+
+/// `GET /api/v1/orders`.
+pub(crate) async fn list(
+    state: Data<AppState>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let query = Query::parse(&request, &["limit", "cursor", "status", "product_id"])?;
+    let filter = filter(&query)?;
+    let limit = query.limit()?;
+    let scope = CursorScope::orders(&filter);
+    let before = query
+        .get("cursor")
+        .map(|cursor| scope.read_order(cursor))
+        .transpose()?;
+    let mut orders = state
+        .orders
+        .list_orders(&filter, before, limit + page::LOOKAHEAD)
+        .await
+        .map_err(|failure| failure::of_store(&failure))?;
+    let next = page::cut(&mut orders, limit).map(|last| scope.after_order(last.id));
+    let next = next.map(|cursor| {
+        NextPage::new(LIST, limit, cursor)
+            .with("status", query.get("status"))
+            .with("product_id", query.get("product_id"))
+    });
+    Ok(page::render(orders.iter().map(OrderView::from), next))
+}
+
+fn filter(query: &Query) -> Result<OrderFilter, Problem> {
+    let status = query.get("status").map(|word| {
+        OrderStatus::from_word(word).ok_or_else(|| {
+            query::unacceptable("status", &format!("must be one of {}", status::all_words()))
+        })
+    });
+    let product_id = query.get("product_id").map(|text| {
+        ProductId::parse(text)
+            .map_err(|wrong| query::unacceptable("product_id", &wrong.to_string()))
+    });
+    Ok(OrderFilter {
+        status: status.transpose()?,
+        product_id: product_id.transpose()?,
+    })
+}
+
+/// `GET /api/v1/orders/{id}`.
+pub(crate) async fn show(
+    state: Data<AppState>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    Query::refuse_any(&request)?;
+    let id = path::order_id(&request)?.ok_or_else(no_such_order)?;
+    let order = state
+        .orders
+        .find_order(id)
+        .await
+        .map_err(|failure| failure::of_store(&failure))?
+        .ok_or_else(no_such_order)?;
+    let version = etag::of(&order);
+    if Condition::if_none_match(&request).names(&version) {
+        return Ok(HttpResponse::NotModified()
+            .insert_header((header::ETAG, version))
+            .finish());
+    }
+    Ok(render(&order))
+}
+
+/// `PATCH /api/v1/orders/{id}`.
+pub(crate) async fn change_status(
+    state: Data<AppState>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    Query::refuse_any(&request)?;
+    let id = path::order_id(&request)?;
+    let to = status::parse(&body::read(&request, payload).await?)?;
+    let id = id.ok_or_else(no_such_order)?;
+    let expected = Condition::if_match(&request);
+    let changed = state
+        .change_status
+        .change(id, to, |order| expected.allows_change_of(&etag::of(order)))
+        .await
+        .map_err(|failure| failure::of_changing(&failure))?;
+    Ok(render(&changed.order))
+}
+
+fn no_such_order() -> Problem {
+    Problem::not_found("there is no such order")
+}
+
+fn render(order: &Order) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::ETAG, etag::of(order)))
+        .json(OrderView::from(order))
+}

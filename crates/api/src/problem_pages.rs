@@ -1,0 +1,97 @@
+//! The pages behind the `type` URIs of problems.
+
+use actix_web::http::header::ContentType;
+use actix_web::{HttpRequest, HttpResponse};
+
+use crate::problem::{Problem, ProblemKind};
+use crate::request::path;
+
+/// `GET /problems/{slug}`.
+pub(crate) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let slug = path::segment(&request)?;
+    let kind = ProblemKind::ALL
+        .iter()
+        .copied()
+        .find(|kind| kind.slug() == slug)
+        .ok_or_else(|| Problem::not_found("no problem has this name"))?;
+    Ok(HttpResponse::Ok()
+        .content_type(ContentType::html())
+        .body(page(kind)))
+}
+
+fn page(kind: ProblemKind) -> String {
+    let (meaning, remedy) = explanation(kind);
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>{title}</title></head>\n<body>\n\
+         <h1>{title}</h1>\n<p><code>{slug}</code>, HTTP status {status}</p>\n\
+         <h2>What it means</h2>\n<p>{meaning}</p>\n<h2>What to do</h2>\n<p>{remedy}</p>\n</body>\n</html>\n",
+        title = kind.title(),
+        slug = kind.slug(),
+        status = kind.status().as_u16(),
+    )
+}
+
+/// What a problem means, and what to do about it.
+fn explanation(kind: ProblemKind) -> (&'static str, &'static str) {
+    match kind {
+        ProblemKind::MalformedRequest => (
+            "The body is not JSON in UTF-8, a query parameter, a path segment or a header does not parse, or a cursor \
+             was not issued by this service for this list. Nothing was recorded.",
+            "Correct what <code>detail</code> names. Repeating the same request fails again.",
+        ),
+        ProblemKind::Unauthenticated => (
+            "This service is set up with API keys, and the request has none that it knows.",
+            "Send a key that the operator of the service gave you.",
+        ),
+        ProblemKind::Forbidden => (
+            "The API key is known, but lacks the role that this request needs.",
+            "Use a key with the role, or ask the operator of the service for it.",
+        ),
+        ProblemKind::NotFound => (
+            "No order, product, vendor or path has this name.",
+            "Check the path. A product is known once a vendor has reported it.",
+        ),
+        ProblemKind::MethodNotAllowed => (
+            "The path exists, but not with this method.",
+            "Use one of the methods in the <code>Allow</code> header.",
+        ),
+        ProblemKind::IllegalTransition => (
+            "Orders move from PENDING to CONFIRMED, REJECTED or CANCELLED, from CONFIRMED to SHIPPED or CANCELLED, and \
+             from SHIPPED to DELIVERED. Only settlement confirms an order. Nothing was changed.",
+            "Read the order and decide again from the status that it has now.",
+        ),
+        ProblemKind::PreconditionFailed => (
+            "The order was changed after you read it: <code>If-Match</code> names another version.",
+            "Read the order again, and repeat the request with its new <code>ETag</code> if it still makes sense.",
+        ),
+        ProblemKind::PayloadTooLarge => (
+            "The body is larger than this path accepts. Nothing was recorded.",
+            "Send less at a time.",
+        ),
+        ProblemKind::UnsupportedMediaType => (
+            "The body is not declared as JSON in UTF-8 without compression. Nothing was recorded.",
+            "Send <code>Content-Type: application/json</code>.",
+        ),
+        ProblemKind::ValidationFailed => (
+            "The body is JSON, but a member is missing, unknown, of the wrong type or out of range.",
+            "Correct each member that <code>errors</code> points at.",
+        ),
+        ProblemKind::IdempotencyKeyReused => (
+            "The <code>Idempotency-Key</code> was used before, for another product or quantity. Nothing was recorded.",
+            "Use a new key for each new order, and an old one only to repeat the same request.",
+        ),
+        ProblemKind::RateLimited => (
+            "More requests arrived than are allowed. This one was not looked at.",
+            "Wait as long as <code>Retry-After</code> says, then repeat the request.",
+        ),
+        ProblemKind::VendorUnavailable => (
+            "The vendor could not be reached, or its answer is not a report. Its stock was not touched.",
+            "Try again later; look at the vendor's last sync for the cause.",
+        ),
+        ProblemKind::Unavailable => (
+            "The store cannot be reached, the service is busy, or it is shutting down.",
+            "Repeat the request after the time that <code>Retry-After</code> gives. With an \
+             <code>Idempotency-Key</code> a repeated order is taken only once.",
+        ),
+    }
+}

@@ -1,0 +1,88 @@
+//! A request's body: declared as JSON, of bounded size, and there in bounded time.
+
+use std::time::Duration;
+
+use actix_web::http::header;
+use actix_web::web::{Bytes, Payload};
+use actix_web::{HttpMessage, HttpRequest};
+
+use crate::problem::{Problem, ProblemKind};
+
+/// Largest body, in bytes.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// Longest time from the head of a request to the end of its body.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Reads a body that has to be JSON; whether it is, is not looked at yet.
+pub(crate) async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
+    let declared = declared_as_json(request)?;
+    if announced_bytes(request).is_some_and(|bytes| bytes > MAX_BYTES) {
+        return Err(too_large());
+    }
+    let read = tokio::time::timeout(READ_TIMEOUT, payload.to_bytes_limited(MAX_BYTES))
+        .await
+        .map_err(|_| Problem::malformed("the body did not arrive in time"))?;
+    let bytes = read
+        .map_err(|_| too_large())?
+        .map_err(|_| Problem::malformed("the body did not arrive as a whole"))?;
+    if bytes.is_empty() {
+        return Err(Problem::malformed(
+            "the body is empty; a JSON object is expected",
+        ));
+    }
+    if !declared {
+        return Err(unsupported(
+            "the Content-Type is missing; application/json is expected",
+        ));
+    }
+    Ok(bytes)
+}
+
+/// Whether the body is declared as JSON; no declaration at all is no failure yet, as there may be no body either.
+fn declared_as_json(request: &HttpRequest) -> Result<bool, Problem> {
+    let coded = request
+        .headers()
+        .get_all(header::CONTENT_ENCODING)
+        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if coded {
+        return Err(unsupported("a Content-Encoding is not supported"));
+    }
+    match request.headers().get_all(header::CONTENT_TYPE).count() {
+        0 => return Ok(false),
+        1 => {}
+        _ => return Err(unsupported("the Content-Type is given twice")),
+    }
+    let Ok(Some(media_type)) = request.mime_type() else {
+        return Err(unsupported("the Content-Type cannot be read"));
+    };
+    let is_json = media_type.type_() == "application"
+        && (media_type.subtype() == "json"
+            || media_type.suffix().is_some_and(|suffix| suffix == "json"));
+    if !is_json {
+        return Err(unsupported("the Content-Type is not application/json"));
+    }
+    let is_utf8 = media_type
+        .get_param("charset")
+        .is_none_or(|charset| charset.as_str().eq_ignore_ascii_case("utf-8"));
+    if !is_utf8 {
+        return Err(unsupported("the charset is not utf-8"));
+    }
+    Ok(true)
+}
+
+fn announced_bytes(request: &HttpRequest) -> Option<usize> {
+    let length = request.headers().get(header::CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
+}
+
+fn too_large() -> Problem {
+    Problem::new(
+        ProblemKind::PayloadTooLarge,
+        format!("the body is larger than {MAX_BYTES} bytes"),
+    )
+}
+
+fn unsupported(detail: &'static str) -> Problem {
+    Problem::new(ProblemKind::UnsupportedMediaType, detail)
+}

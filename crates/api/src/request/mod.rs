@@ -1,0 +1,10 @@
+//! Requests into domain values. Nothing behind these modules sees text that was not checked.
+
+pub(crate) mod body;
+pub(crate) mod idempotency;
+pub(crate) mod json;
+pub(crate) mod order;
+pub(crate) mod path;
+pub(crate) mod query;
+pub(crate) mod status;
+pub(crate) mod url_text;

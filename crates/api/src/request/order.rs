@@ -1,0 +1,94 @@
+//! The body of `POST /api/v1/orders`.
+
+use domain::identifiers::ProductId;
+use domain::order::OrderRequest;
+use domain::quantity::{InvalidQuantity, Quantity};
+
+use super::json::{Members, Scalar};
+use crate::problem::{FieldError, Problem};
+
+const PRODUCT_ID: &str = "product_id";
+
+/// The name that clients of the original use; they may also send a number.
+const ORIGINAL_PRODUCT_ID: &str = "productId";
+
+const QUANTITY: &str = "quantity";
+
+/// Reads an order request, or says everything that is wrong with it.
+pub(crate) fn parse(body: &[u8]) -> Result<OrderRequest, Problem> {
+    let mut members = Members::parse(body)?;
+    let mut errors = Vec::new();
+    let product_id = take_product_id(&mut members).map_err(|wrong| errors.push(wrong));
+    let quantity = take_quantity(&mut members).map_err(|wrong| errors.push(wrong));
+    members.refuse_rest(&mut errors);
+    match (product_id, quantity) {
+        (Ok(product_id), Ok(quantity)) if errors.is_empty() => Ok(OrderRequest {
+            product_id,
+            quantity,
+        }),
+        _ => Err(Problem::invalid(errors)),
+    }
+}
+
+fn take_product_id(members: &mut Members<'_>) -> Result<ProductId, FieldError> {
+    let ours = members.take(PRODUCT_ID);
+    let original = members.take(ORIGINAL_PRODUCT_ID);
+    let (name, text) = match (ours, original) {
+        (Some(Scalar::Text(text)), None) => (PRODUCT_ID, text),
+        (None, Some(Scalar::Text(text))) => (ORIGINAL_PRODUCT_ID, text),
+        (None, Some(Scalar::Integer(digits))) => {
+            (ORIGINAL_PRODUCT_ID, canonical(digits).to_owned())
+        }
+        (Some(_), Some(_)) => {
+            let detail = "stands for product_id, which is there too";
+            return Err(FieldError::of_member(ORIGINAL_PRODUCT_ID, detail));
+        }
+        (None, Some(Scalar::BrokenText | Scalar::Other)) => {
+            let detail = "must be a string or an integer";
+            return Err(FieldError::of_member(ORIGINAL_PRODUCT_ID, detail));
+        }
+        (Some(_), None) => return Err(FieldError::of_member(PRODUCT_ID, "must be a string")),
+        (None, None) => return Err(FieldError::of_member(PRODUCT_ID, "is missing")),
+    };
+    ProductId::parse(text).map_err(|wrong| FieldError::of_member(name, wrong.to_string()))
+}
+
+/// JSON has two ways to write zero.
+fn canonical(digits: &str) -> &str {
+    if digits == "-0" { "0" } else { digits }
+}
+
+fn take_quantity(members: &mut Members<'_>) -> Result<Quantity, FieldError> {
+    match members.take(QUANTITY) {
+        Some(Scalar::Integer(digits)) => digits
+            .parse()
+            .map_err(|_| InvalidQuantity)
+            .and_then(Quantity::parse),
+        Some(_) => Err(InvalidQuantity),
+        None => return Err(FieldError::of_member(QUANTITY, "is missing")),
+    }
+    .map_err(|wrong| FieldError::of_member(QUANTITY, wrong.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_product_id_may_be_a_number_under_its_original_name() {
+        for (sent, read) in [
+            (r#"{"product_id": "SKU-1", "quantity": 3}"#, "SKU-1"),
+            (r#"{"productId": "SKU-1", "quantity": 3}"#, "SKU-1"),
+            (r#"{"productId": 7, "quantity": 3}"#, "7"),
+            (r#"{"productId": -0, "quantity": 3}"#, "0"),
+            (
+                r#"{"productId": 123456789012345678901234567890, "quantity": 3}"#,
+                "123456789012345678901234567890",
+            ),
+        ] {
+            let request = parse(sent.as_bytes()).unwrap();
+            assert_eq!(request.product_id.as_str(), read);
+            assert_eq!(request.quantity.units(), 3);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The last segment of a path, as sent: the router's own decoding is not reversible.
+
+use actix_web::HttpRequest;
+use domain::identifiers::{OrderId, ProductId};
+
+use super::url_text;
+use crate::problem::Problem;
+
+/// The last segment, decoded. A `%2F` in it becomes a slash of the segment.
+pub(crate) fn segment(request: &HttpRequest) -> Result<String, Problem> {
+    let encoded = request.uri().path().rsplit('/').next().unwrap_or_default();
+    url_text::decode(encoded)
+        .map_err(|wrong| Problem::malformed(format!("the path {}", wrong.detail())))
+}
+
+/// The order that the path names; `None` if it names an integer that no order can have.
+pub(crate) fn order_id(request: &HttpRequest) -> Result<Option<OrderId>, Problem> {
+    let text = segment(request)?;
+    let digits = text.strip_prefix('-').unwrap_or(&text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Problem::malformed(
+            "the order id in the path is not an integer",
+        ));
+    }
+    Ok(text.parse().ok().filter(|id| *id > 0).map(OrderId))
+}
+
+/// The product that the path names.
+pub(crate) fn product_id(request: &HttpRequest) -> Result<ProductId, Problem> {
+    ProductId::parse(segment(request)?)
+        .map_err(|wrong| Problem::malformed(format!("the product id in the path {wrong}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn id_of(path: &str) -> Result<Option<i64>, ()> {
+        let request = TestRequest::with_uri(path).to_http_request();
+        order_id(&request)
+            .map(|id| id.map(|id| id.0))
+            .map_err(|_| ())
+    }
+
+    #[test]
+    fn an_order_id_is_an_integer() {
+        assert_eq!(id_of("/orders/42"), Ok(Some(42)));
+        assert_eq!(id_of("/orders/%34%32"), Ok(Some(42)));
+        assert_eq!(id_of("/orders/9223372036854775807"), Ok(Some(i64::MAX)));
+        for no_order in [
+            "0",
+            "-1",
+            "-0",
+            "9223372036854775808",
+            "-99999999999999999999",
+        ] {
+            assert_eq!(
+                id_of(&format!("/orders/{no_order}")),
+                Ok(None),
+                "{no_order}"
+            );
+        }
+        for wrong in [
+            "x", "4.0", "+4", "1e2", "-", "--1", "4%20", "%", "%ff", "%D9%A3",
+        ] {
+            assert_eq!(id_of(&format!("/orders/{wrong}")), Err(()), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What goes over the wire: the shapes of answers, and nothing that decides.
+
+pub(crate) mod page;
+
+use std::fmt::Display;
+
+use domain::order::{Allocation, Order, RejectReason};
+use domain::ports::{ProductDetail, StockLevel, VendorLevel};
+use domain::timestamp::Timestamp;
+use serde::{Serialize, Serializer};
+
+/// An order.
+#[derive(Serialize)]
+pub(crate) struct OrderView<'a> {
+    id: i64,
+    product_id: &'a str,
+    quantity: u32,
+    status: &'static str,
+    reason: Option<&'static str>,
+    allocations: Vec<AllocationView<'a>>,
+    #[serde(serialize_with = "text")]
+    created_at: Timestamp,
+    #[serde(serialize_with = "text")]
+    updated_at: Timestamp,
+}
+
+#[derive(Serialize)]
+struct AllocationView<'a> {
+    vendor_id: &'a str,
+    quantity: u32,
+}
+
+impl<'a> From<&'a Order> for OrderView<'a> {
+    fn from(order: &'a Order) -> Self {
+        Self {
+            id: order.id.0,
+            product_id: order.product_id.as_str(),
+            quantity: order.quantity.units(),
+            status: order.state.status().as_str(),
+            reason: order.state.reject_reason().map(RejectReason::as_str),
+            allocations: order
+                .state
+                .allocations()
+                .iter()
+                .map(AllocationView::from)
+                .collect(),
+            created_at: order.created_at,
+            updated_at: order.updated_at,
+        }
+    }
+}
+
+impl<'a> From<&'a Allocation> for AllocationView<'a> {
+    fn from(allocation: &'a Allocation) -> Self {
+        Self {
+            vendor_id: allocation.vendor_id.as_str(),
+            quantity: allocation.quantity.units(),
+        }
+    }
+}
+
+/// What can be sold of a product.
+#[derive(Serialize)]
+pub(crate) struct StockView<'a> {
+    product_id: &'a str,
+    quantity: u64,
+    #[serde(serialize_with = "text")]
+    updated_at: Timestamp,
+}
+
+impl<'a> From<&'a StockLevel> for StockView<'a> {
+    fn from(level: &'a StockLevel) -> Self {
+        Self {
+            product_id: level.product_id.as_str(),
+            quantity: level.quantity,
+            updated_at: level.updated_at,
+        }
+    }
+}
+
+/// A product with its vendors.
+#[derive(Serialize)]
+pub(crate) struct ProductView<'a> {
+    #[serde(flatten)]
+    level: StockView<'a>,
+    vendors: Vec<VendorView<'a>>,
+}
+
+#[derive(Serialize)]
+struct VendorView<'a> {
+    vendor_id: &'a str,
+    reported: u32,
+    in_flight: u32,
+    available: u32,
+    #[serde(serialize_with = "text")]
+    as_of: Timestamp,
+}
+
+impl<'a> From<&'a ProductDetail> for ProductView<'a> {
+    fn from(detail: &'a ProductDetail) -> Self {
+        Self {
+            level: StockView::from(&detail.level),
+            vendors: detail.vendors.iter().map(VendorView::from).collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a VendorLevel> for VendorView<'a> {
+    fn from(level: &'a VendorLevel) -> Self {
+        Self {
+            vendor_id: level.vendor_id.as_str(),
+            reported: level.reported,
+            in_flight: level.in_flight,
+            available: level.available,
+            as_of: level.as_of,
+        }
+    }
+}
+
+fn text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}

@@ -1,0 +1,93 @@
+//! What a client is told when the store fails: to come back, and nothing of the cause.
+
+use std::time::Duration;
+
+use domain::order::OrderStatus;
+
+use crate::fake_store::{Failure, INTERNALS};
+use crate::fixture::{JSON, TestServer};
+
+const ORDER: &str = r#"{"product_id": "SKU-1", "quantity": 3}"#;
+
+#[tokio::test]
+async fn any_failure_of_the_store_is_a_503_that_says_when_to_come_back() {
+    let server = TestServer::start();
+    server.add_order(OrderStatus::Pending);
+    for failure in [
+        Failure::Unavailable,
+        Failure::Conflict,
+        Failure::Corrupt,
+        Failure::Failed,
+        Failure::Panic,
+    ] {
+        server.store.fail(Some(failure));
+        for (method, target, body) in [
+            ("POST", "/api/v1/orders", ORDER),
+            ("POST", "/api/v1/order", ORDER),
+            ("GET", "/api/v1/orders", ""),
+            ("GET", "/api/v1/orders/1", ""),
+            ("PATCH", "/api/v1/orders/1", r#"{"status": "CANCELLED"}"#),
+            ("GET", "/api/v1/stock", ""),
+            ("GET", "/api/v1/stock/SKU-1", ""),
+        ] {
+            let head = if body.is_empty() { "" } else { JSON };
+            let reply = server.send(method, target, head, body.as_bytes()).await;
+            let problem = reply.problem(503, "unavailable");
+            assert!(!problem.to_string().contains(INTERNALS), "{problem}");
+        }
+        server.store.fail(None);
+        assert_eq!(
+            server.get("/api/v1/orders/1").await.json()["status"],
+            "PENDING"
+        );
+        assert_eq!(server.order_count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_panic_leaves_the_connection_usable() {
+    let server = TestServer::start();
+    let mut connection = tokio::net::TcpStream::connect(server.address)
+        .await
+        .unwrap();
+    let request = crate::fixture::bytes("GET", "/api/v1/orders", "", b"");
+    server.store.fail(Some(Failure::Panic));
+    let reply = crate::client::send_on(&mut connection, &request).await;
+    reply.problem(503, "unavailable");
+    server.store.fail(None);
+    let reply = crate::client::send_on(&mut connection, &request).await;
+    assert_eq!(reply.status, 200);
+}
+
+#[tokio::test]
+async fn a_request_under_way_is_answered_at_shutdown() {
+    let server = TestServer::start();
+    let mut connection = tokio::net::TcpStream::connect(server.address)
+        .await
+        .unwrap();
+    let body = ORDER.as_bytes();
+    let request = crate::fixture::bytes("POST", "/api/v1/orders", JSON, body);
+    let (first, rest) = request.split_at(request.len() - 5);
+    tokio::io::AsyncWriteExt::write_all(&mut connection, first)
+        .await
+        .unwrap();
+    // Until the server has read the head and waits for the rest of the body.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let ending = tokio::spawn(server.stop());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let reply = crate::client::send_on(&mut connection, rest).await;
+    assert_eq!(reply.status, 202);
+    ending.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_is_given_up() {
+    let server = TestServer::start();
+    let mut connection = tokio::net::TcpStream::connect(server.address)
+        .await
+        .unwrap();
+    let request = crate::fixture::bytes("POST", "/api/v1/orders", JSON, ORDER.as_bytes());
+    let reply = crate::client::send_on(&mut connection, &request[..request.len() - 1]).await;
+    reply.problem(400, "malformed-request");
+    assert_eq!(server.order_count(), 0);
+}

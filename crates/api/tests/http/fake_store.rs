@@ -1,0 +1,211 @@
+//! A store whose rows and failures a test sets: the HTTP layer's counterpart, with no rules of its own beyond what HTTP
+//! can see.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use domain::identifiers::{IdempotencyKey, OrderId, ProductId, VendorId};
+use domain::order::{Order, OrderRequest, OrderState};
+use domain::ports::{
+    OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, Store,
+    StoreError, StoreProbe, UnitOfWork,
+};
+use domain::timestamp::Timestamp;
+
+use crate::fake_work;
+
+/// How the store fails.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Failure {
+    Unavailable,
+    Conflict,
+    Corrupt,
+    Failed,
+    Panic,
+    Hang,
+}
+
+/// What no answer may show.
+pub(crate) const INTERNALS: &str = "host=db.internal";
+
+#[derive(Default)]
+pub(crate) struct Rows {
+    pub(crate) orders: Vec<Order>,
+    pub(crate) keys: HashMap<IdempotencyKey, OrderId>,
+    stock: Vec<ProductDetail>,
+    failure: Option<Failure>,
+    ticks: i64,
+}
+
+impl Rows {
+    /// A later moment each time.
+    pub(crate) fn now(&mut self) -> Timestamp {
+        self.ticks += 1;
+        Timestamp::from_micros(1_795_435_200_000_000 + self.ticks)
+    }
+
+    pub(crate) fn add_order(&mut self, request: OrderRequest, state: OrderState) -> Order {
+        let now = self.now();
+        let order = Order {
+            id: OrderId(i64::try_from(self.orders.len()).unwrap() + 1),
+            product_id: request.product_id,
+            quantity: request.quantity,
+            state,
+            created_at: now,
+            updated_at: now,
+        };
+        self.orders.push(order.clone());
+        order
+    }
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct FakeStore(pub(crate) Arc<Mutex<Rows>>);
+
+impl FakeStore {
+    pub(crate) fn fail(&self, failure: Option<Failure>) {
+        self.0.lock().unwrap().failure = failure;
+    }
+
+    pub(crate) fn add_stock(&self, product_id: &str, quantity: u64) {
+        let mut rows = self.0.lock().unwrap();
+        let updated_at = rows.now();
+        rows.stock.push(ProductDetail {
+            level: StockLevel {
+                product_id: ProductId::parse(product_id).unwrap(),
+                quantity,
+                updated_at,
+            },
+            vendors: vec![domain::ports::VendorLevel {
+                vendor_id: VendorId::parse("vendor-a").unwrap(),
+                reported: u32::try_from(quantity).unwrap() + 2,
+                in_flight: 2,
+                available: u32::try_from(quantity).unwrap(),
+                as_of: updated_at,
+            }],
+        });
+        rows.stock
+            .sort_by(|a, b| a.level.product_id.cmp(&b.level.product_id));
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        let failure = self.0.lock().unwrap().failure;
+        match failure {
+            None => Ok(()),
+            Some(Failure::Unavailable) => Err(StoreError::Unavailable(INTERNALS.to_owned())),
+            Some(Failure::Conflict) => Err(StoreError::Conflict(INTERNALS.to_owned())),
+            Some(Failure::Corrupt) => Err(StoreError::Corrupt {
+                table: "orders",
+                column: "status",
+                row: INTERNALS.to_owned(),
+            }),
+            Some(Failure::Failed) => Err(StoreError::Failed(INTERNALS.into())),
+            Some(Failure::Panic) => panic!("{INTERNALS}"),
+            Some(Failure::Hang) => std::future::pending().await,
+        }
+    }
+}
+
+#[async_trait]
+impl Store for FakeStore {
+    async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
+        self.check().await?;
+        Ok(Box::new(fake_work::over(self)))
+    }
+}
+
+#[async_trait]
+impl OrderQueries for FakeStore {
+    async fn find_order(&self, id: OrderId) -> Result<Option<Order>, StoreError> {
+        self.check().await?;
+        let rows = self.0.lock().unwrap();
+        Ok(rows.orders.iter().find(|order| order.id == id).cloned())
+    }
+
+    async fn list_orders(
+        &self,
+        filter: &OrderFilter,
+        before: Option<OrderId>,
+        limit: u32,
+    ) -> Result<Vec<Order>, StoreError> {
+        self.check().await?;
+        let rows = self.0.lock().unwrap();
+        let newest_first = rows.orders.iter().rev();
+        Ok(newest_first
+            .filter(|order| before.is_none_or(|before| order.id < before))
+            .filter(|order| {
+                filter
+                    .status
+                    .is_none_or(|status| order.state.status() == status)
+            })
+            .filter(|order| {
+                filter
+                    .product_id
+                    .as_ref()
+                    .is_none_or(|id| order.product_id == *id)
+            })
+            .take(limit as usize)
+            .cloned()
+            .collect())
+    }
+}
+
+#[async_trait]
+impl StockQueries for FakeStore {
+    async fn find_stock(
+        &self,
+        product_id: &ProductId,
+    ) -> Result<Option<ProductDetail>, StoreError> {
+        self.check().await?;
+        let rows = self.0.lock().unwrap();
+        Ok(rows
+            .stock
+            .iter()
+            .find(|detail| detail.level.product_id == *product_id)
+            .cloned())
+    }
+
+    async fn list_stock(
+        &self,
+        after: Option<ProductId>,
+        in_stock: bool,
+        limit: u32,
+    ) -> Result<Vec<StockLevel>, StoreError> {
+        self.check().await?;
+        let rows = self.0.lock().unwrap();
+        let levels = rows.stock.iter().map(|detail| &detail.level);
+        Ok(levels
+            .filter(|level| after.as_ref().is_none_or(|after| level.product_id > *after))
+            .filter(|level| !in_stock || level.quantity > 0)
+            .take(limit as usize)
+            .cloned()
+            .collect())
+    }
+}
+
+#[async_trait]
+impl StoreProbe for FakeStore {
+    async fn store_time(&self) -> Result<Timestamp, StoreError> {
+        self.check().await?;
+        Ok(self.0.lock().unwrap().now())
+    }
+
+    async fn outbox_lag(&self) -> Result<OutboxLag, StoreError> {
+        self.check().await?;
+        let is_empty = self.0.lock().unwrap().orders.is_empty();
+        Ok(OutboxLag {
+            oldest: (!is_empty).then_some(std::time::Duration::from_millis(1_500)),
+        })
+    }
+
+    async fn has_stock(&self) -> Result<bool, StoreError> {
+        self.check().await?;
+        Ok(!self.0.lock().unwrap().stock.is_empty())
+    }
+
+    async fn were_tried(&self, _vendor_ids: &[VendorId]) -> Result<bool, StoreError> {
+        self.check().await?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,148 @@
+//! A server of its own for each test.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use api::{AppState, ServerOptions};
+use clock_tokio::SystemClock;
+use domain::identifiers::{OrderId, ProductId, VendorId};
+use domain::order::{Allocation, OrderRequest, OrderState, OrderStatus, RejectReason};
+use domain::ports::{MockOutboxNotifier, Store};
+use domain::quantity::Quantity;
+use domain::services::{ChangeStatus, Intake};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::client::{self, Reply};
+use crate::fake_store::FakeStore;
+
+pub(crate) struct TestServer {
+    pub(crate) address: SocketAddr,
+    pub(crate) store: FakeStore,
+    shutting_down: Arc<AtomicBool>,
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<std::io::Result<()>>,
+}
+
+impl TestServer {
+    pub(crate) fn start() -> Self {
+        let store = FakeStore::default();
+        let shutting_down = Arc::new(AtomicBool::new(false));
+        let options = ServerOptions {
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            workers: 1,
+            shutdown_timeout: Duration::from_secs(5),
+        };
+        let (stop, stopped) = oneshot::channel();
+        let state = state(&store, Arc::clone(&shutting_down));
+        let bound = api::bind(&options, state, async move {
+            let _ = stopped.await;
+        })
+        .unwrap();
+        Self {
+            address: bound.address,
+            store,
+            shutting_down,
+            stop,
+            ended: tokio::spawn(bound.server),
+        }
+    }
+
+    pub(crate) fn announce_shutdown(&self) {
+        self.shutting_down.store(true, Ordering::Relaxed);
+    }
+
+    /// Stops the server and returns once it has ended.
+    pub(crate) async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.ended.await.unwrap().unwrap();
+    }
+
+    /// Sends a request; `head` holds more header lines, each with its line end.
+    pub(crate) async fn send(&self, method: &str, target: &str, head: &str, body: &[u8]) -> Reply {
+        client::send(
+            self.address,
+            &bytes(
+                method,
+                target,
+                &format!("{head}Connection: close\r\n"),
+                body,
+            ),
+        )
+        .await
+    }
+
+    pub(crate) async fn get(&self, target: &str) -> Reply {
+        self.send("GET", target, "", b"").await
+    }
+
+    pub(crate) async fn post(&self, body: &str) -> Reply {
+        self.send("POST", "/api/v1/orders", JSON, body.as_bytes())
+            .await
+    }
+
+    pub(crate) async fn patch(&self, id: OrderId, head: &str, body: &str) -> Reply {
+        let target = format!("/api/v1/orders/{id}");
+        self.send("PATCH", &target, &format!("{JSON}{head}"), body.as_bytes())
+            .await
+    }
+
+    /// Adds an order of 3 units of SKU-1 in some status.
+    pub(crate) fn add_order(&self, status: OrderStatus) -> OrderId {
+        self.add_order_of("SKU-1", status)
+    }
+
+    pub(crate) fn add_order_of(&self, product_id: &str, status: OrderStatus) -> OrderId {
+        let request = OrderRequest {
+            product_id: ProductId::parse(product_id).unwrap(),
+            quantity: Quantity::parse(3).unwrap(),
+        };
+        let allocations = vec![Allocation {
+            vendor_id: VendorId::parse("vendor-a").unwrap(),
+            quantity: request.quantity,
+        }];
+        let state = match status {
+            OrderStatus::Pending => OrderState::Pending,
+            OrderStatus::Confirmed => OrderState::Confirmed(allocations),
+            OrderStatus::Rejected => OrderState::Rejected(RejectReason::InsufficientStock),
+            OrderStatus::Cancelled => OrderState::Cancelled,
+            OrderStatus::Shipped => OrderState::Shipped(allocations),
+            OrderStatus::Delivered => OrderState::Delivered(allocations),
+        };
+        self.store.0.lock().unwrap().add_order(request, state).id
+    }
+
+    pub(crate) fn order_count(&self) -> usize {
+        self.store.0.lock().unwrap().orders.len()
+    }
+}
+
+/// The header line of a JSON body.
+pub(crate) const JSON: &str = "Content-Type: application/json\r\n";
+
+/// A request as bytes.
+pub(crate) fn bytes(method: &str, target: &str, head: &str, body: &[u8]) -> Vec<u8> {
+    let length = match (method, body.len()) {
+        ("GET" | "HEAD" | "OPTIONS", 0) => String::new(),
+        (_, length) => format!("Content-Length: {length}\r\n"),
+    };
+    let head = format!("{method} {target} HTTP/1.1\r\nHost: test\r\n{length}{head}\r\n");
+    [head.as_bytes(), body].concat()
+}
+
+fn state(store: &FakeStore, shutting_down: Arc<AtomicBool>) -> AppState {
+    let mut notifier = MockOutboxNotifier::new();
+    notifier.expect_notify().return_const(());
+    let shared = Arc::new(store.clone());
+    let port: Arc<dyn Store> = shared.clone();
+    AppState {
+        intake: Intake::new(Arc::clone(&port), Arc::new(notifier), Arc::new(SystemClock)),
+        change_status: ChangeStatus::new(port, Arc::new(SystemClock)),
+        orders: shared.clone(),
+        stock: shared.clone(),
+        probe: shared,
+        shutting_down,
+    }
+}

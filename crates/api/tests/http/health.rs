@@ -1,0 +1,66 @@
+//! `/healthz`, `/readyz` and `/`.
+
+use domain::order::OrderStatus;
+use serde_json::json;
+
+use crate::fake_store::{Failure, INTERNALS};
+use crate::fixture::TestServer;
+
+#[tokio::test]
+async fn ready_while_the_database_answers() {
+    let server = TestServer::start();
+    let reply = server.get("/readyz").await;
+    assert_eq!(reply.status, 200);
+    let ready = reply.json();
+    assert_eq!(ready["status"], "ready");
+    assert_eq!(ready["dependencies"]["database"], json!({"state": "up"}));
+    assert_eq!(ready["dependencies"]["broker"]["state"], "not_used");
+    assert_eq!(ready["outbox"], json!({"lag_ms": 0}));
+
+    server.add_order(OrderStatus::Pending);
+    assert_eq!(
+        server.get("/readyz").await.json()["outbox"],
+        json!({"lag_ms": 1_500})
+    );
+}
+
+#[tokio::test]
+async fn not_ready_while_the_database_does_not() {
+    let server = TestServer::start();
+    for failure in [Failure::Unavailable, Failure::Failed, Failure::Hang] {
+        server.store.fail(Some(failure));
+        let reply = server.get("/readyz").await;
+        assert_eq!(
+            (reply.status, reply.header("retry-after")),
+            (503, Some("1"))
+        );
+        let body = reply.json();
+        assert_eq!(body["status"], "unavailable");
+        assert_eq!(body["dependencies"]["database"]["state"], "down");
+        assert_eq!(body["outbox"], json!({"lag_ms": null}));
+        assert!(!body.to_string().contains(INTERNALS), "{body}");
+        assert_eq!(server.get("/healthz").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn not_ready_while_shutting_down() {
+    let server = TestServer::start();
+    server.announce_shutdown();
+    let reply = server.get("/readyz").await;
+    assert_eq!(reply.status, 503);
+    assert_eq!(reply.json()["status"], "shutting_down");
+    assert_eq!(server.get("/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_service_says_what_it_is() {
+    let server = TestServer::start();
+    let reply = server.get("/").await;
+    assert_eq!(reply.status, 200);
+    let description = reply.json();
+    for member in ["orders", "stock", "liveness", "readiness"] {
+        let path = description[member].as_str().unwrap();
+        assert_eq!(server.get(path).await.status, 200, "{path}");
+    }
+}

@@ -1,0 +1,21 @@
+//! The REST contract, held against a real server over a store whose contents and failures the tests decide.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod accepting;
+mod arbitrary;
+mod changing;
+mod client;
+mod failures;
+mod fake_store;
+mod fake_work;
+mod fixture;
+mod health;
+mod idempotency;
+mod listing;
+mod protocol;
+mod reading;

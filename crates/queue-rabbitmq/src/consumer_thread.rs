@@ -1,0 +1,124 @@
+//! The thread that consumes: connects, works off one session after the other.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use crossbeam_channel::Receiver;
+use tracing::{error, info, warn};
+
+use crate::backoff::{Backoff, pause};
+use crate::consumer::Acknowledge;
+use crate::consumer_session::{ConsumerSession, End};
+use crate::inbox::Inbox;
+use crate::options::RabbitOptions;
+use crate::publisher_thread::millis;
+use crate::set_aside::SetAside;
+use crate::watchdog::Watchdog;
+use crate::wording::one_line;
+
+const NAME: &str = "rabbitmq-consumer";
+
+/// Numbers the sessions of all consumers of the process, so that a receipt that went to the wrong consumer is void.
+static NEXT_SESSION: AtomicU64 = AtomicU64::new(1);
+
+/// Starts the thread. It ends when the sender of commands is gone. If it cannot be started, the inbox is closed.
+pub(crate) fn spawn(options: RabbitOptions, commands: Receiver<Acknowledge>, inbox: Arc<Inbox>) {
+    let inbox = ClosedAtEnd(inbox);
+    let spawned = Watchdog::start(NAME).and_then(|watchdog| {
+        let thread = ConsumerThread {
+            options,
+            commands,
+            inbox,
+            watchdog: Arc::new(watchdog),
+        };
+        thread::Builder::new()
+            .name(NAME.to_owned())
+            .spawn(move || thread.run())
+    });
+    if let Err(error) = spawned {
+        error!(%error, "cannot start the consumer's threads");
+    }
+}
+
+/// However the thread ends, nobody waits for its messages forever.
+struct ClosedAtEnd(Arc<Inbox>);
+
+impl Drop for ClosedAtEnd {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+struct ConsumerThread {
+    options: RabbitOptions,
+    commands: Receiver<Acknowledge>,
+    inbox: ClosedAtEnd,
+    watchdog: Arc<Watchdog>,
+}
+
+impl ConsumerThread {
+    fn run(self) {
+        let inbox = &self.inbox.0;
+        let mut backoff = Backoff::new();
+        let mut set_aside = SetAside::new(self.options.clone());
+        while let Some(session) = self.connect(&mut backoff) {
+            let since = Instant::now();
+            let id = NEXT_SESSION.fetch_add(1, Ordering::Relaxed);
+            inbox.begin(id);
+            info!(
+                rabbitmq.host = self.options.host,
+                rabbitmq.port = self.options.port,
+                rabbitmq.vhost = self.options.vhost,
+                rabbitmq.session = id,
+                "consumer connected"
+            );
+            let shards = self.options.shards();
+            let end = session.run(id, shards, &self.commands, inbox, &mut set_aside);
+            let End::Lost(reason) = end else {
+                info!(rabbitmq.session = id, "consumer disconnected");
+                return;
+            };
+            let uptime = since.elapsed();
+            let length = backoff.after_session(uptime);
+            warn!(
+                rabbitmq.session = id,
+                reason,
+                uptime_ms = millis(uptime),
+                retry_in_ms = millis(length),
+                "consumer lost its connection"
+            );
+            if !pause(&self.commands, length, void) {
+                return;
+            }
+        }
+    }
+
+    /// Tries until it succeeds. `None`: nobody is left to work for.
+    fn connect(&self, backoff: &mut Backoff) -> Option<ConsumerSession> {
+        loop {
+            let reason = match ConsumerSession::open(&self.options, &self.watchdog) {
+                Ok(session) => return Some(session),
+                Err(error) => one_line(error),
+            };
+            let length = backoff.after_failure();
+            warn!(
+                rabbitmq.host = self.options.host,
+                rabbitmq.port = self.options.port,
+                rabbitmq.vhost = self.options.vhost,
+                reason,
+                retry_in_ms = millis(length),
+                "consumer cannot connect"
+            );
+            if !pause(&self.commands, length, void) {
+                return None;
+            }
+        }
+    }
+}
+
+/// An acknowledgement of a session that has ended: its messages come again.
+fn void(command: Acknowledge) {
+    command.reply.give(Ok(()));
+}

@@ -1,0 +1,160 @@
+//! Messages between the consumer thread and whoever asks for batches.
+//!
+//! Bounded without a limit of its own: it holds unacknowledged messages only, and the broker stops at the prefetch.
+//! Taking is one step under a lock, so a future that is dropped while it waits has taken nothing.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use domain::ports::{QueueError, QueuedMessage};
+use tokio::sync::Notify;
+
+/// What one consumer has received and not handed out.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    state: Mutex<State>,
+    arrived: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The session that is on; `None` between two.
+    session: Option<u64>,
+    messages: VecDeque<QueuedMessage>,
+    closed: bool,
+}
+
+impl Inbox {
+    /// A session begins. What an earlier one left is void: the broker delivers it again.
+    pub(crate) fn begin(&self, session: u64) {
+        let mut state = self.lock();
+        state.messages.clear();
+        state.session = Some(session);
+    }
+
+    /// The session has ended.
+    pub(crate) fn end(&self) {
+        let mut state = self.lock();
+        state.messages.clear();
+        state.session = None;
+    }
+
+    /// No message will come any more.
+    pub(crate) fn close(&self) {
+        self.end();
+        self.lock().closed = true;
+        self.arrived.notify_one();
+    }
+
+    pub(crate) fn push(&self, messages: Vec<QueuedMessage>) {
+        if messages.is_empty() {
+            return;
+        }
+        self.lock().messages.extend(messages);
+        self.arrived.notify_one();
+    }
+
+    /// The session that is on.
+    pub(crate) fn session(&self) -> Option<u64> {
+        self.lock().session
+    }
+
+    /// Waits for a message, then takes what is there: at most `limit` orders, but at least one message.
+    pub(crate) async fn next(&self, limit: usize) -> Result<Vec<QueuedMessage>, QueueError> {
+        loop {
+            // A message that arrives between the look and the wait leaves a permit behind.
+            let batch = self.take(limit)?;
+            if !batch.is_empty() {
+                return Ok(batch);
+            }
+            self.arrived.notified().await;
+        }
+    }
+
+    fn take(&self, limit: usize) -> Result<Vec<QueuedMessage>, QueueError> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(QueueError::Closed);
+        }
+        let mut batch = Vec::new();
+        let mut orders = 0;
+        while let Some(message) = state.messages.front() {
+            orders += message.order_ids.len();
+            if orders > limit && !batch.is_empty() {
+                break;
+            }
+            batch.extend(state.messages.pop_front());
+        }
+        Ok(batch)
+    }
+
+    /// Nothing in here can be left half done by a panic.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use domain::identifiers::OrderId;
+    use domain::ports::Receipt;
+
+    use super::*;
+
+    fn message(tag: u64, orders: usize) -> QueuedMessage {
+        QueuedMessage {
+            receipt: Receipt { session: 1, tag },
+            order_ids: vec![OrderId(1); orders],
+        }
+    }
+
+    fn tags(batch: &[QueuedMessage]) -> Vec<u64> {
+        batch.iter().map(|message| message.receipt.tag).collect()
+    }
+
+    #[tokio::test]
+    async fn a_batch_holds_at_most_the_limit_unless_one_message_alone_holds_more() {
+        let inbox = Inbox::default();
+        inbox.begin(1);
+        inbox.push(vec![
+            message(1, 2),
+            message(2, 2),
+            message(3, 9),
+            message(4, 1),
+        ]);
+        assert_eq!(tags(&inbox.next(5).await.unwrap()), [1, 2]);
+        assert_eq!(tags(&inbox.next(5).await.unwrap()), [3]);
+        assert_eq!(tags(&inbox.next(0).await.unwrap()), [4]);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_is_woken_by_a_message_and_by_the_end() {
+        let inbox = Arc::new(Inbox::default());
+        inbox.begin(1);
+        let waiting = tokio::spawn({
+            let inbox = Arc::clone(&inbox);
+            async move { (inbox.next(5).await, inbox.next(5).await) }
+        });
+        tokio::task::yield_now().await;
+        inbox.push(vec![message(1, 1)]);
+        tokio::task::yield_now().await;
+        inbox.close();
+        let (first, second) = waiting.await.unwrap();
+        assert_eq!(tags(&first.unwrap()), [1]);
+        assert_eq!(second, Err(QueueError::Closed));
+    }
+
+    #[tokio::test]
+    async fn a_new_session_voids_what_the_old_one_left() {
+        let inbox = Inbox::default();
+        inbox.begin(1);
+        inbox.push(vec![message(1, 1)]);
+        inbox.end();
+        assert_eq!(inbox.session(), None);
+        inbox.begin(2);
+        inbox.push(vec![message(7, 1)]);
+        assert_eq!(tags(&inbox.next(5).await.unwrap()), [7]);
+    }
+}

@@ -1,0 +1,198 @@
+//! The thread that publishes: connects, serves one call at a time, starts over.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Receiver;
+use domain::ports::QueueError;
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use crate::backoff::{Backoff, pause};
+use crate::options::RabbitOptions;
+use crate::publisher::{Command, State};
+use crate::publisher_session::{Event, PublisherSession};
+use crate::watchdog::Watchdog;
+use crate::wording::one_line;
+
+const NAME: &str = "rabbitmq-publisher";
+
+/// Starts the thread. It ends when the last sender of commands is gone. If it cannot be started, the other ends of both
+/// channels find out.
+pub(crate) fn spawn(
+    options: RabbitOptions,
+    commands: Receiver<Command>,
+    state: watch::Sender<State>,
+) {
+    let spawned = Watchdog::start(NAME).and_then(|watchdog| {
+        let thread = PublisherThread {
+            options,
+            commands,
+            state,
+            watchdog: Arc::new(watchdog),
+        };
+        thread::Builder::new()
+            .name(NAME.to_owned())
+            .spawn(move || thread.run())
+    });
+    if let Err(error) = spawned {
+        error!(%error, "cannot start the publisher's threads");
+    }
+}
+
+struct PublisherThread {
+    options: RabbitOptions,
+    commands: Receiver<Command>,
+    state: watch::Sender<State>,
+    watchdog: Arc<Watchdog>,
+}
+
+/// How a session ended.
+enum End {
+    Abandoned,
+    Lost(Option<String>),
+}
+
+impl PublisherThread {
+    fn run(self) {
+        let mut backoff = Backoff::new();
+        while let Some(mut session) = self.connect(&mut backoff) {
+            let since = Instant::now();
+            self.state.send_replace(State::Up);
+            info!(
+                rabbitmq.host = self.options.host,
+                rabbitmq.port = self.options.port,
+                rabbitmq.vhost = self.options.vhost,
+                "publisher connected"
+            );
+            let end = self.serve(&mut session);
+            self.state.send_replace(State::Connecting);
+            let cause = session.close();
+            let End::Lost(reason) = end else {
+                info!("publisher disconnected");
+                return;
+            };
+            // What the connection itself says is closest to the cause.
+            let reason = cause.map(one_line).or(reason).unwrap_or_default();
+            let uptime = since.elapsed();
+            let length = backoff.after_session(uptime);
+            warn!(
+                reason,
+                uptime_ms = millis(uptime),
+                retry_in_ms = millis(length),
+                "publisher lost its connection"
+            );
+            if !pause(&self.commands, length, |command| command.fail(&reason)) {
+                return;
+            }
+        }
+    }
+
+    /// Tries until it succeeds. `None`: nobody is left to work for.
+    fn connect(&self, backoff: &mut Backoff) -> Option<PublisherSession> {
+        loop {
+            let reason = match PublisherSession::open(&self.options, &self.watchdog) {
+                Ok(session) => return Some(session),
+                Err(error) => one_line(error),
+            };
+            let length = backoff.after_failure();
+            warn!(
+                rabbitmq.host = self.options.host,
+                rabbitmq.port = self.options.port,
+                rabbitmq.vhost = self.options.vhost,
+                reason,
+                retry_in_ms = millis(length),
+                "publisher cannot connect"
+            );
+            self.state.send_replace(State::Down(reason.clone()));
+            if !pause(&self.commands, length, |command| command.fail(&reason)) {
+                return None;
+            }
+        }
+    }
+
+    fn serve(&self, session: &mut PublisherSession) -> End {
+        loop {
+            let broken = match session.wait(&self.commands) {
+                Event::Command(command) => self.execute(session, command),
+                Event::Blocked => None,
+                Event::Ended => return End::Lost(None),
+                Event::Abandoned => return End::Abandoned,
+            };
+            if broken.is_some() {
+                return End::Lost(broken);
+            }
+            self.show(session, false);
+        }
+    }
+
+    /// Tells the async side what the session is doing: before a call is answered, so that the next call knows.
+    fn show(&self, session: &PublisherSession, broken: bool) {
+        let now = match session.blocked() {
+            _ if broken => State::Connecting,
+            Some(reason) => State::Blocked(reason.to_owned()),
+            None => State::Up,
+        };
+        self.state.send_if_modified(|state| {
+            let changed = *state != now;
+            *state = now;
+            changed
+        });
+    }
+
+    /// Returns why the session must be replaced, if it must.
+    fn execute(&self, session: &mut PublisherSession, command: Command) -> Option<String> {
+        if Instant::now() >= command.deadline() {
+            // Whoever asked has given up and will ask again; publishing now would only make duplicates.
+            command.fail("too many calls wait already");
+            return None;
+        }
+        match command {
+            Command::Publish {
+                messages,
+                deadline,
+                reply,
+            } => {
+                let (published, broken) = session.publish(&messages, deadline);
+                self.show(session, broken.is_some());
+                reply.give(Ok(published));
+                broken
+            }
+            Command::Depth { deadline, reply } => {
+                match session.depth(self.options.shards(), deadline) {
+                    Ok(depth) => {
+                        reply.give(Ok(depth));
+                        None
+                    }
+                    Err((reason, broken)) => {
+                        self.show(session, broken.is_some());
+                        reply.give(Err(QueueError::Unavailable(reason)));
+                        broken
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Command {
+    fn deadline(&self) -> Instant {
+        match self {
+            Self::Publish { deadline, .. } | Self::Depth { deadline, .. } => *deadline,
+        }
+    }
+
+    fn fail(self, reason: &str) {
+        let failure = QueueError::Unavailable(reason.to_owned());
+        match self {
+            Self::Publish { reply, .. } => reply.give(Err(failure)),
+            Self::Depth { reply, .. } => reply.give(Err(failure)),
+        }
+    }
+}
+
+/// For log fields, which are numbers of milliseconds.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

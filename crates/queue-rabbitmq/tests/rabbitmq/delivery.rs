@@ -1,0 +1,85 @@
+//! Acknowledging, handing over to another consumer, limits.
+
+use std::time::Duration;
+
+use domain::ports::{OrderConsumer, OrderQueue};
+use tokio::time::timeout;
+
+use crate::broker::{Broker, acknowledge, ids, orders, take, until_depth};
+
+#[tokio::test]
+async fn of_two_consumers_one_takes_over_what_the_other_leaves() {
+    let broker = Broker::new();
+    let queue = broker.queue(3).await;
+    let mut first = broker.consumer(3);
+    queue.publish(&orders([1], 10)).await.unwrap();
+    let settled = take(&mut first, 1).await;
+    acknowledge(&mut first, &settled).await;
+
+    let mut second = broker.consumer(3);
+    queue.publish(&orders(2..=30, 10)).await.unwrap();
+    take(&mut first, 29).await;
+    assert!(
+        timeout(Duration::from_millis(500), second.next_batch(100))
+            .await
+            .is_err(),
+        "the first consumer serves all queues"
+    );
+    drop(first);
+    let taken = take(&mut second, 29).await;
+    assert_eq!(ids(&taken), (2..=30).collect::<Vec<_>>());
+    acknowledge(&mut second, &taken).await;
+    drop(second);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    until_depth(&queue, 0).await;
+}
+
+#[tokio::test]
+async fn exactly_what_was_acknowledged_does_not_come_again() {
+    let broker = Broker::new();
+    let queue = broker.queue(8).await;
+    let mut consumer = broker.consumer(8);
+    // One message an order, over all queues, so that tags of several queues interleave.
+    for id in 1..=60 {
+        queue.publish(&orders([id], 60)).await.unwrap();
+    }
+    let taken = take(&mut consumer, 60).await;
+    let (done, left): (Vec<_>, Vec<_>) = taken
+        .into_iter()
+        .partition(|message| message.order_ids[0].0 <= 20 || message.order_ids[0].0 % 3 == 0);
+    for part in done.chunks(7) {
+        acknowledge(&mut consumer, part).await;
+    }
+    acknowledge(&mut consumer, &done).await;
+    drop(consumer);
+    let mut next = broker.consumer(8);
+    assert_eq!(ids(&take(&mut next, left.len()).await), ids(&left));
+    assert!(
+        timeout(Duration::from_millis(300), next.next_batch(100))
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn no_more_than_the_prefetch_is_held_and_the_rest_follows() {
+    let broker = Broker::new();
+    let queue = broker.queue(1).await;
+    let mut options = broker.options(1);
+    options.prefetch = 5;
+    let mut consumer = queue_rabbitmq::RabbitOrderConsumer::start(options);
+    for id in 1..=12 {
+        queue.publish(&orders([id], 1)).await.unwrap();
+    }
+    let first = take(&mut consumer, 5).await;
+    assert_eq!(ids(&first), [1, 2, 3, 4, 5]);
+    assert!(
+        timeout(Duration::from_millis(300), consumer.next_batch(100))
+            .await
+            .is_err()
+    );
+    acknowledge(&mut consumer, &first).await;
+    assert_eq!(ids(&take(&mut consumer, 5).await), [6, 7, 8, 9, 10]);
+    // Two wait, ten were delivered.
+    until_depth(&queue, 2).await;
+}

@@ -1,0 +1,139 @@
+//! Environment variables and `.env`, as one layer of settings each.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+
+use config::{ConfigError, Map, Source, Value};
+
+use crate::SettingsError;
+use crate::error::one_line;
+
+/// Variables by name.
+pub(crate) type Variables = BTreeMap<String, String>;
+
+const PREFIX: &str = "AGGREGATOR__";
+const SEPARATOR: &str = "__";
+
+/// Variables with names of their own, and the settings they stand for.
+const NAMED: [(&str, &str); 8] = [
+    ("PORT", "api.port"),
+    ("WORKER_PORT", "worker.port"),
+    ("DB_USER", "database.user"),
+    ("DB_PASSWORD", "database.password"),
+    ("DB_HOST", "database.host"),
+    ("DB_PORT", "database.port"),
+    ("DB_NAME", "database.name"),
+    ("RABBITMQ_URL", "rabbitmq.url"),
+];
+
+fn is_ours(name: &str) -> bool {
+    name.starts_with(PREFIX) || NAMED.iter().any(|(variable, _)| *variable == name)
+}
+
+/// Those variables of the process that are settings. Others may hold anything, even what is no text.
+pub(crate) fn read_process(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Variables, SettingsError> {
+    let mut ours = Variables::new();
+    for (name, value) in variables {
+        let Some(name) = name.to_str().filter(|name| is_ours(name)) else {
+            continue;
+        };
+        let Ok(value) = value.into_string() else {
+            return Err(SettingsError::Setting {
+                name: one_line(name),
+                origin: Some("the environment".to_owned()),
+                problem: "is not UTF-8, expected a text".to_owned(),
+            });
+        };
+        ours.insert(name.to_owned(), value);
+    }
+    Ok(ours)
+}
+
+/// The settings in a `.env` file; none if there is no such file.
+pub(crate) fn read_dotenv(path: &Path) -> Result<Variables, SettingsError> {
+    let error = |problem: String| SettingsError::File {
+        path: path.to_owned(),
+        problem,
+    };
+    let lines = match dotenvy::from_path_iter(path) {
+        Err(failure) if failure.not_found() => return Ok(Variables::new()),
+        Err(failure) => return Err(error(format!("cannot be read: {failure}"))),
+        Ok(lines) => lines,
+    };
+    let mut ours = Variables::new();
+    let mut place = "at its start".to_owned();
+    for line in lines {
+        // The library's own message quotes the line, which may hold a password.
+        let (name, value) =
+            line.map_err(|_| error(format!("{place} there is a line that is not NAME=value")))?;
+        place = format!("after {}", one_line(&name));
+        if is_ours(&name) {
+            ours.insert(name, value);
+        }
+    }
+    Ok(ours)
+}
+
+/// One layer of settings made of variables.
+#[derive(Debug, Clone)]
+pub(crate) struct VariableLayer {
+    settings: Map<String, Value>,
+}
+
+impl VariableLayer {
+    /// Turns variables into settings. `origin` says where they are from, as in `PORT in the environment`.
+    pub(crate) fn read(variables: &Variables, origin: &str) -> Result<Self, SettingsError> {
+        let general = variables
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str(), name.strip_prefix(PREFIX)?, value)))
+            .map(|(name, rest, value)| (name, setting_path(rest), value));
+        let named = NAMED.iter().filter_map(|&(name, path)| {
+            variables
+                .get(name)
+                .map(|value| (name, Some(path.to_owned()), value))
+        });
+        let mut settings = Map::new();
+        for (name, path, value) in general.chain(named) {
+            if value.is_empty() {
+                continue;
+            }
+            let origin = format!("{name} in {origin}");
+            let Some(path) = path else {
+                return Err(SettingsError::Setting {
+                    name: one_line(name),
+                    origin: Some(one_line(&origin)),
+                    problem: "is not a setting's name, expected AGGREGATOR__SECTION__NAME of letters, digits and \
+                              single underscores"
+                        .to_owned(),
+                });
+            };
+            settings.insert(path, Value::new(Some(&origin), value.as_str()));
+        }
+        Ok(Self { settings })
+    }
+}
+
+/// `SECTION__NAME` as `section.name`; nothing if it cannot be a setting's name.
+fn setting_path(rest: &str) -> Option<String> {
+    let segments: Vec<String> = rest.split(SEPARATOR).map(str::to_ascii_lowercase).collect();
+    let is_word = |segment: &String| {
+        segment.starts_with(|first: char| first.is_ascii_lowercase())
+            && segment
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    segments.iter().all(is_word).then(|| segments.join("."))
+}
+
+impl Source for VariableLayer {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
+        Ok(self.settings.clone())
+    }
+}

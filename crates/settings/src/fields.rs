@@ -1,0 +1,272 @@
+//! Reading single values strictly: each refusal says what was found and what is expected.
+//!
+//! The same value is written as a number in a file and as a text in a variable; both are read, and nothing else is bent
+//! into shape (no rounding, no truth values as numbers).
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use domain::identifiers::VendorId;
+use serde::de::{Error, SeqAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
+use url::Url;
+
+/// Longest part of a wrong value that a message shows, in characters.
+const MAX_QUOTED_CHARS: usize = 80;
+
+/// A wrong value, escaped and not too long.
+fn quoted(text: &str) -> String {
+    let mut chars = text.chars();
+    let start: String = chars.by_ref().take(MAX_QUOTED_CHARS).collect();
+    let rest = if chars.next().is_some() { "…" } else { "" };
+    format!("{start:?}{rest}")
+}
+
+fn wrong<E: Error>(found: &str, expected: impl fmt::Display) -> E {
+    E::custom(format!("is {}, expected {expected}", quoted(found)))
+}
+
+/// A scalar as it stands in a file or a variable.
+enum Scalar {
+    Text(String),
+    Whole(i64),
+    Other(&'static str),
+}
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ScalarVisitor;
+
+        impl<'de> Visitor<'de> for ScalarVisitor {
+            type Value = Scalar;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text or a number")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Scalar, E> {
+                Ok(Scalar::Text(text.to_owned()))
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Scalar, E> {
+                Ok(Scalar::Whole(number))
+            }
+
+            fn visit_bool<E: Error>(self, _: bool) -> Result<Scalar, E> {
+                Ok(Scalar::Other("true or false"))
+            }
+
+            fn visit_f64<E: Error>(self, _: f64) -> Result<Scalar, E> {
+                Ok(Scalar::Other("a number with a fraction"))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Scalar, A::Error> {
+                Err(A::Error::invalid_type(Unexpected::Seq, &self))
+            }
+        }
+
+        deserializer.deserialize_any(ScalarVisitor)
+    }
+}
+
+impl Scalar {
+    fn into_text<E: Error>(self, expected: impl fmt::Display) -> Result<String, E> {
+        match self {
+            Self::Text(text) => Ok(text),
+            Self::Whole(_) => Err(E::custom(format!("is a number, expected {expected}"))),
+            Self::Other(kind) => Err(E::custom(format!("is {kind}, expected {expected}"))),
+        }
+    }
+}
+
+/// A whole number from `MIN` to `MAX`.
+pub(crate) fn whole<'de, D, T, const MIN: i64, const MAX: i64>(
+    deserializer: D,
+) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<i64>,
+{
+    let expected = format_args!("a whole number from {MIN} to {MAX}").to_string();
+    let (number, found) = match Scalar::deserialize(deserializer)? {
+        Scalar::Whole(number) => (Some(number), number.to_string()),
+        Scalar::Text(text) => {
+            let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            (text.parse().ok().filter(|_| digits), quoted(&text))
+        }
+        Scalar::Other(kind) => (None, kind.to_owned()),
+    };
+    number
+        .filter(|number| (MIN..=MAX).contains(number))
+        .and_then(|number| T::try_from(number).ok())
+        .ok_or_else(|| D::Error::custom(format!("is {found}, expected {expected}")))
+}
+
+/// A span of time from `MIN` to `MAX` milliseconds, written as a whole number with `ms`, `s`, `m` or `h`.
+pub(crate) fn span<'de, D, const MIN: u64, const MAX: u64>(
+    deserializer: D,
+) -> Result<Duration, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let (min, max) = (span_text(MIN), span_text(MAX));
+    let expected = format!("a time from {min} to {max}, such as 500ms, 30s, 5m or 24h");
+    let text = Scalar::deserialize(deserializer)?.into_text::<D::Error>(&expected)?;
+    parse_millis(&text)
+        .filter(|millis| (MIN..=MAX).contains(millis))
+        .map(Duration::from_millis)
+        .ok_or_else(|| wrong(&text, &expected))
+}
+
+/// Units of time by their ending, longest first where one ends with another.
+const UNITS_MS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
+
+fn parse_millis(text: &str) -> Option<u64> {
+    let (digits, unit_ms) = UNITS_MS
+        .iter()
+        .find_map(|&(ending, unit_ms)| Some((text.strip_suffix(ending)?, unit_ms)))?;
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse::<u64>().ok()?.checked_mul(unit_ms)
+}
+
+fn span_text(millis: u64) -> String {
+    let unit = UNITS_MS
+        .iter()
+        .rev()
+        .find(|(_, unit_ms)| millis.is_multiple_of(*unit_ms) && millis > 0);
+    unit.map_or_else(
+        || format!("{millis}ms"),
+        |(ending, unit_ms)| format!("{}{ending}", millis / unit_ms),
+    )
+}
+
+/// A text that is not blank and has no control characters.
+pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    const EXPECTED: &str = "a text that is not blank and has no control characters";
+    let text = Scalar::deserialize(deserializer)?.into_text::<D::Error>(EXPECTED)?;
+    if text.trim().is_empty() || text.chars().any(char::is_control) {
+        return Err(wrong(&text, EXPECTED));
+    }
+    Ok(text)
+}
+
+/// A text of which no message shows anything.
+pub(crate) fn secret_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Scalar::deserialize(deserializer)?.into_text("a text")
+}
+
+/// An IP address to listen on.
+pub(crate) fn ip_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpAddr, D::Error> {
+    const EXPECTED: &str = "an IP address such as 127.0.0.1, 0.0.0.0 or ::";
+    let text = Scalar::deserialize(deserializer)?.into_text::<D::Error>(EXPECTED)?;
+    text.parse().map_err(|_| wrong(&text, EXPECTED))
+}
+
+fn parse_vendor_id<E: Error>(text: &str) -> Result<VendorId, E> {
+    VendorId::parse(text)
+        .map_err(|error| E::custom(format!("is {}: a vendor id {error}", quoted(text))))
+}
+
+/// A vendor's id.
+pub(crate) fn vendor_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<VendorId, D::Error> {
+    let text = Scalar::deserialize(deserializer)?.into_text::<D::Error>("a vendor id in quotes")?;
+    parse_vendor_id(&text)
+}
+
+/// A list of vendor ids; from a variable, one text with commas.
+pub(crate) fn vendor_ids<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<VendorId>, D::Error> {
+    struct Ids;
+
+    impl<'de> Visitor<'de> for Ids {
+        type Value = Vec<VendorId>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of vendor ids")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+            text.split(',')
+                .map(|id| parse_vendor_id(id.trim()))
+                .collect()
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+            let mut ids = Vec::new();
+            while let Some(id) = items.next_element_seed(IdSeed)? {
+                ids.push(id);
+            }
+            Ok(ids)
+        }
+    }
+
+    struct IdSeed;
+
+    impl<'de> serde::de::DeserializeSeed<'de> for IdSeed {
+        type Value = VendorId;
+
+        fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<VendorId, D::Error> {
+            vendor_id(deserializer)
+        }
+    }
+
+    deserializer.deserialize_any(Ids)
+}
+
+/// The address of a vendor's feed.
+pub(crate) fn http_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
+    const EXPECTED: &str = "a URL that starts with http:// or https://";
+    let text = Scalar::deserialize(deserializer)?.into_text::<D::Error>(EXPECTED)?;
+    let url = Url::parse(&text).map_err(|_| {
+        // What does not parse may still hold a password.
+        D::Error::custom(format!("is not a URL, expected {EXPECTED}"))
+    })?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(D::Error::custom(
+            "holds a user or a password, expected none: the API shows this URL to operators",
+        ));
+    }
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(wrong(&text, EXPECTED));
+    }
+    Ok(url)
+}
+
+/// A JSON pointer (RFC 6901).
+pub(crate) fn json_pointer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    const EXPECTED: &str = "a JSON pointer: empty, or starting with /, with ~ only as ~0 or ~1";
+    let text = Scalar::deserialize(deserializer)?.into_text::<D::Error>(EXPECTED)?;
+    let escapes_are_good = text
+        .split('~')
+        .skip(1)
+        .all(|rest| rest.starts_with(['0', '1']));
+    if (text.is_empty() || text.starts_with('/')) && escapes_are_good {
+        return Ok(text);
+    }
+    Err(wrong(&text, EXPECTED))
+}
+
+/// A JSON pointer that may be left out.
+pub(crate) fn optional_json_pointer<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    json_pointer(deserializer).map(Some)
+}
+
+/// One word of a few, and what it stands for.
+pub(crate) fn word<'de, D, T: Copy>(deserializer: D, words: &[(&str, T)]) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
+    let expected = names.join(" or ");
+    let text = Scalar::deserialize(deserializer)?.into_text::<D::Error>(&expected)?;
+    words
+        .iter()
+        .find_map(|(name, value)| (*name == text).then_some(*value))
+        .ok_or_else(|| wrong(&text, &expected))
+}

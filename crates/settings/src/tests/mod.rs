@@ -1,0 +1,199 @@
+//! Layers and values, with variables and files of the tests' own.
+
+mod refusals;
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use domain::report::ReportKind;
+
+use crate::environment::{Variables, read_dotenv, read_process};
+use crate::*;
+
+fn variables(pairs: &[(&str, &str)]) -> Variables {
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn with_environment(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+    Settings::load_from(None, &Variables::new(), &variables(pairs))
+}
+
+/// A temporary file that is gone at the end of the test.
+struct TestFile(PathBuf);
+
+impl TestFile {
+    fn new(name: &str, content: &str) -> Self {
+        let name = format!("settings-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::write(&path, content).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for TestFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn with_file(name: &str, content: &str) -> Result<Settings, SettingsError> {
+    let file = TestFile::new(name, content);
+    Settings::load_from(Some(&file.0), &Variables::new(), &Variables::new())
+}
+
+#[test]
+fn the_defaults_are_the_documented_ones() {
+    let settings = with_environment(&[]).unwrap();
+    assert_eq!(settings.api.address.to_string(), "127.0.0.1");
+    assert_eq!((settings.api.port, settings.worker.port), (3000, 3001));
+    assert_eq!(settings.database.password, None);
+    assert_eq!(settings.database.name, "order_aggregator");
+    assert_eq!(
+        settings.rabbitmq.url.reveal(),
+        "amqp://guest:guest@127.0.0.1:5672"
+    );
+    assert_eq!(settings.telemetry.format, LogFormat::Text);
+    assert_eq!(
+        settings.worker.keep_idempotency_keys,
+        Duration::from_secs(86_400)
+    );
+    let ids: Vec<String> = settings
+        .vendor_ids()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(ids, ["vendor-a", "vendor-b", "seed"]);
+    let vendor = &settings.vendors[0];
+    assert_eq!(vendor.url.as_str(), "http://127.0.0.1:5001/vendorA/stock");
+    assert_eq!(vendor.every, Duration::from_secs(30));
+    assert_eq!(vendor.format, VendorFormat::default());
+}
+
+#[test]
+fn a_vendor_that_says_little_gets_what_the_default_file_documents() {
+    let vendor = "[[vendors]]\nid = 'x'\nurl = 'https://example.com/'\nevery = '1s'\n";
+    let settings = with_file("short-vendor", vendor).unwrap();
+    let [short] = &settings.vendors[..] else {
+        panic!("the list must replace the default one: {settings:?}");
+    };
+    let documented = &with_environment(&[]).unwrap().vendors[0];
+    assert_eq!(short.timeout, documented.timeout);
+    assert_eq!(short.max_bytes, documented.max_bytes);
+    assert_eq!(short.retries, documented.retries);
+    assert_eq!(short.kind, documented.kind);
+    assert_eq!(short.format, documented.format);
+}
+
+#[test]
+fn every_setting_of_the_default_file_has_a_comment() {
+    let mut before = "";
+    let second_vendor = DEFAULTS.rfind("[[vendors]]").unwrap();
+    for line in DEFAULTS[..second_vendor].lines() {
+        if line.contains(" = ") && !line.starts_with('#') {
+            assert!(before.starts_with('#'), "{line} has no comment above it");
+        }
+        before = line;
+    }
+}
+
+#[test]
+fn the_example_files_are_good() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let dotenv = read_dotenv(&root.join(".env.example")).unwrap();
+    assert_eq!(dotenv.len(), 8);
+    let production = root.join("config/production.toml");
+    let settings = Settings::load_from(Some(&production), &dotenv, &Variables::new()).unwrap();
+    assert_eq!(settings.telemetry.format, LogFormat::Json);
+    assert_eq!(settings.database.password, None);
+    assert!(settings.manual_vendors.is_empty());
+}
+
+#[test]
+fn later_layers_win_setting_by_setting() {
+    let file = TestFile::new(
+        "layers",
+        "[api]\nport = 1\nworkers = 3\n[worker]\nport = 11\n",
+    );
+    let dotenv = variables(&[
+        ("PORT", "2"),
+        ("DB_NAME", "from_dotenv"),
+        ("DB_USER", "lower"),
+    ]);
+    let process = variables(&[
+        ("AGGREGATOR__API__PORT", "4"),
+        ("DB_USER", "upper"),
+        ("HOME", "/nowhere"),
+    ]);
+    let settings = Settings::load_from(Some(&file.0), &dotenv, &process).unwrap();
+    assert_eq!(settings.api.port, 4);
+    assert_eq!(settings.api.workers, 3);
+    assert_eq!(settings.worker.port, 11);
+    assert_eq!(settings.worker.batch, 256);
+    assert_eq!(settings.database.name, "from_dotenv");
+    assert_eq!(settings.database.user, "upper");
+}
+
+#[test]
+fn all_named_variables_are_honoured() {
+    let settings = with_environment(&[
+        ("PORT", "1"),
+        ("AGGREGATOR__API__PORT", "9"),
+        ("WORKER_PORT", "2"),
+        ("DB_USER", "u"),
+        ("DB_PASSWORD", "123"),
+        ("DB_HOST", "h"),
+        ("DB_PORT", "3"),
+        ("DB_NAME", "n"),
+        ("RABBITMQ_URL", "amqp://a:b@c:4/v"),
+        ("AGGREGATOR__MANUAL_VENDORS", "x, y"),
+        ("AGGREGATOR__WORKER__RELAY_POLL", ""),
+    ])
+    .unwrap();
+    assert_eq!((settings.api.port, settings.worker.port), (1, 2));
+    assert_eq!(settings.database.user, "u");
+    assert_eq!(settings.database.password, Some(Secret::new("123")));
+    assert_eq!(settings.database.host, "h");
+    assert_eq!(settings.database.port, 3);
+    assert_eq!(settings.database.name, "n");
+    assert_eq!(settings.rabbitmq.url.reveal(), "amqp://a:b@c:4/v");
+    assert_eq!(settings.manual_vendors.len(), 2);
+    assert_eq!(settings.worker.relay_poll, Duration::from_secs(1));
+}
+
+#[test]
+fn dotenv_is_optional_and_its_errors_quote_nothing() {
+    assert_eq!(
+        read_dotenv(Path::new("no-such-dotenv")),
+        Ok(Variables::new())
+    );
+    let file = TestFile::new("dotenv", "# a\nDB_USER=me\nOTHER=1\nDB_PASSWORD 'hunter2\n");
+    let text = read_dotenv(&file.0).unwrap_err().to_string();
+    assert!(text.contains("after OTHER"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn variables_of_others_may_be_anything() {
+    let bytes = || OsString::from_vec(vec![0xff]);
+    let good = read_process([(bytes(), bytes()), ("HOME".into(), bytes())]);
+    assert_eq!(good, Ok(Variables::new()));
+    assert!(read_process([("PORT".into(), bytes())]).is_err());
+}
+
+#[test]
+fn a_delta_vendor_is_read() {
+    let vendor = "[[vendors]]\nid = 'd'\nurl = 'https://h/x'\nevery = '24h'\nkind = 'delta'\nretries = 0\n\
+                  format = { items = '/a~1b/0', product_id = '', as_of = '/t' }\n";
+    let settings = with_file("delta", vendor).unwrap();
+    let vendor = &settings.vendors[0];
+    assert_eq!(vendor.kind, ReportKind::Delta);
+    assert_eq!(vendor.format.items, "/a~1b/0");
+    assert_eq!(vendor.format.quantity, "/quantity");
+    assert_eq!(vendor.format.as_of.as_deref(), Some("/t"));
+}

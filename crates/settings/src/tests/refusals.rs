@@ -1,0 +1,217 @@
+//! What is refused, in which words, and that no secret is among them.
+
+use super::{with_environment, with_file};
+use crate::environment::Variables;
+use crate::*;
+
+fn message(result: Result<Settings, SettingsError>) -> String {
+    let message = result.unwrap_err().to_string();
+    assert!(!message.contains('\n'), "more than one line: {message}");
+    message
+}
+
+#[test]
+fn a_wrong_variable_is_named_with_its_origin_and_what_is_expected() {
+    let cases = [
+        (
+            ("PORT", "abc"),
+            r#"setting api.port (from PORT in the environment): is "abc", expected a whole number from 0 to 65535"#,
+        ),
+        (
+            ("AGGREGATOR__WORKER__BATCH", "0"),
+            r#"setting worker.batch (from AGGREGATOR__WORKER__BATCH in the environment): is "0", expected a whole number from 1 to 4096"#,
+        ),
+        (
+            ("AGGREGATOR__WORKER__SWEEP_EVERY", "15"),
+            r#"setting worker.sweep_every (from AGGREGATOR__WORKER__SWEEP_EVERY in the environment): is "15", expected a time from 100ms to 1h, such as 500ms, 30s, 5m or 24h"#,
+        ),
+        (
+            ("AGGREGATOR__TELEMETRY__FORMAT", "xml\n"),
+            r#"setting telemetry.format (from AGGREGATOR__TELEMETRY__FORMAT in the environment): is "xml\n", expected text or json"#,
+        ),
+        (
+            ("AGGREGATOR__API__PORT__X", "1"),
+            "setting api.port (from AGGREGATOR__API__PORT__X in the environment): is of the wrong kind, expected a text or a number",
+        ),
+        (
+            ("AGGREGATOR__WORKER__RELAY_LEASE", "5s"),
+            "setting worker.relay_lease (from AGGREGATOR__WORKER__RELAY_LEASE in the environment): is 5s, expected more than \
+             rabbitmq.confirm_timeout, which is 10s: another relay would publish again what this one still waits for",
+        ),
+    ];
+    for ((name, value), expected) in cases {
+        assert_eq!(message(with_environment(&[(name, value)])), expected);
+    }
+}
+
+#[test]
+fn unknown_settings_are_refused_by_name() {
+    let unknown = message(with_environment(&[("AGGREGATOR__API__PROT", "1")]));
+    assert!(
+        unknown.starts_with("setting api.prot (from AGGREGATOR__API__PROT in the environment): unknown field `prot`, expected one of `address`, `port`"),
+        "{unknown}"
+    );
+    let section = message(with_environment(&[("AGGREGATOR__APP__PORT", "1")]));
+    assert!(section.contains("AGGREGATOR__APP__PORT"), "{section}");
+    let shape = message(with_environment(&[("AGGREGATOR__VENDORS[0]__URL", "1")]));
+    assert!(
+        shape.contains("setting AGGREGATOR__VENDORS[0]__URL"),
+        "{shape}"
+    );
+    let file = message(with_file("unknown", "[api]\nprot = 1\n"));
+    assert!(file.contains("setting api.prot (from "), "{file}");
+    assert!(file.contains("unknown): unknown field `prot`"), "{file}");
+}
+
+#[test]
+fn wrong_settings_in_a_file_are_refused() {
+    let vendor = |rest: &str| {
+        format!(
+            "[[vendors]]\nid = 'ok'\nurl = 'http://a/'\nevery = '1s'\n\
+             [[vendors]]\nid = 'b'\nurl = 'http://b/'\nevery = '1s'\n{rest}"
+        )
+    };
+    let cases = [
+        (
+            "api.port",
+            "is a number with a fraction",
+            "[api]\nport = 3000.4".to_owned(),
+        ),
+        (
+            "api.port",
+            "is true or false",
+            "[api]\nport = true".to_owned(),
+        ),
+        (
+            "api.port",
+            "is 65536, expected",
+            "[api]\nport = 65536".to_owned(),
+        ),
+        ("api.port", "is -1, expected", "[api]\nport = -1".to_owned()),
+        (
+            "api.address",
+            "is \"localhost\"",
+            "[api]\naddress = 'localhost'".to_owned(),
+        ),
+        (
+            "api.shutdown_timeout",
+            "is a number",
+            "[api]\nshutdown_timeout = 10".to_owned(),
+        ),
+        (
+            "database.name",
+            "is \"  \"",
+            "[database]\nname = '  '".to_owned(),
+        ),
+        (
+            "worker.keep_idempotency_keys",
+            "from 24h",
+            "[worker]\nkeep_idempotency_keys = '23h'".to_owned(),
+        ),
+        (
+            "vendors[1].timeout",
+            "is \"-1s\"",
+            vendor("timeout = '-1s'"),
+        ),
+        (
+            "vendors[1].kind",
+            "expected full or delta",
+            vendor("kind = 'some'"),
+        ),
+        ("vendors[1].retires", "unknown field", vendor("retires = 1")),
+        (
+            "vendors[1].format.quantity",
+            "JSON pointer",
+            vendor("format = { quantity = 'quantity' }"),
+        ),
+        (
+            "vendors[1].format.as_of",
+            "JSON pointer",
+            vendor("format = { as_of = '/a~2' }"),
+        ),
+        (
+            "vendors[0]",
+            "url is missing",
+            "[[vendors]]\nid = 'a'\nevery = '1s'".to_owned(),
+        ),
+        (
+            "vendors[0].url",
+            "starts with http://",
+            "[[vendors]]\nid = 'a'\nevery = '1s'\nurl = 'ftp://a/'".to_owned(),
+        ),
+        (
+            "vendors[0].id",
+            "must not be blank",
+            "[[vendors]]\nid = ''\nevery = '1s'\nurl = 'http://a/'".to_owned(),
+        ),
+        (
+            "vendors[2].id",
+            "which another vendor has",
+            vendor("[[vendors]]\nid = 'b'\nurl = 'http://c/'\nevery = '1s'"),
+        ),
+        (
+            "manual_vendors[1]",
+            "which another vendor has",
+            "manual_vendors = ['x', 'vendor-b']".to_owned(),
+        ),
+    ];
+    for (index, (name, problem, content)) in cases.into_iter().enumerate() {
+        let text = message(with_file(&format!("case-{index}"), &content));
+        let start = format!("setting {name} (from ");
+        assert!(text.starts_with(&start), "{content}: {text}");
+        assert!(text.contains(problem), "{content}: {text}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let missing = Settings::load_from(
+        Some(Path::new("no-such-file")),
+        &Variables::new(),
+        &Variables::new(),
+    );
+    assert!(message(missing).starts_with(r#"settings file "no-such-file": cannot be read"#));
+    let syntax = message(with_file("syntax", "[database]\npassword = \"hunter2\n"));
+    assert!(syntax.contains("line 2"), "{syntax}");
+    assert!(!syntax.contains("hunter2"), "{syntax}");
+    let twice = message(with_file("twice", "[api]\nport = 1\nport = 2\n"));
+    assert!(twice.contains("duplicate key"), "{twice}");
+}
+
+#[test]
+fn no_message_and_no_dump_shows_a_secret() {
+    for url in [
+        "amqps://u:hunter2@h",
+        "http://u:hunter2@h",
+        "hunter2",
+        "amqp://u:hunter2@h:99999",
+        "amqp://u:hunter2@",
+        "amqp://u:hunter2@h?heartbeat=1",
+    ] {
+        let text = message(with_environment(&[("RABBITMQ_URL", url)]));
+        assert!(
+            text.starts_with("setting rabbitmq.url (from RABBITMQ_URL in the environment): "),
+            "{text}"
+        );
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+    let section = message(with_environment(&[("AGGREGATOR__RABBITMQ", "hunter2")]));
+    assert_eq!(
+        section,
+        "setting rabbitmq (from AGGREGATOR__RABBITMQ in the environment): is of the wrong kind, expected a table of settings"
+    );
+    let list = message(with_file("list", "[database]\npassword = ['hunter2']\n"));
+    assert!(!list.contains("hunter2"), "{list}");
+    let vendor = "[[vendors]]\nid = 'a'\nevery = '1s'\nurl = 'http://u:hunter2@h/'\n";
+    let text = message(with_file("vendor-password", vendor));
+    assert!(!text.contains("hunter2"), "{text}");
+
+    let good = with_environment(&[
+        ("DB_PASSWORD", "hunter2"),
+        ("RABBITMQ_URL", "amqp://u:hunter2@h"),
+    ])
+    .unwrap();
+    assert_eq!(good.database.password.as_ref().unwrap().reveal(), "hunter2");
+    assert!(!format!("{good:?}").contains("hunter2"));
+    assert!(!good.rabbitmq.url.to_string().contains("hunter2"));
+}

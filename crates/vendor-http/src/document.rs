@@ -1,0 +1,158 @@
+//! From a vendor's document to a report.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use domain::identifiers::ProductId;
+use domain::report::{Report, ReportKind};
+use domain::stock::MAX_REPORTED;
+use domain::timestamp::Timestamp;
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, Error, IgnoredAny, SeqAccess, Unexpected, Visitor};
+use serde_json::Value;
+
+use crate::excerpt::{bounded, excerpt};
+use crate::pointer::JsonPointer;
+
+/// Longest reason of the JSON reader that is passed on, in characters.
+const MAX_REASON_CHARS: usize = 200;
+
+/// Where in a document things stand.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    pub(crate) items: JsonPointer,
+    pub(crate) product_id: JsonPointer,
+    pub(crate) quantity: JsonPointer,
+    pub(crate) as_of: Option<JsonPointer>,
+}
+
+/// One product of a report.
+type Line = (ProductId, i64);
+
+impl Layout {
+    /// Reads a document; `response_as_of` counts if the layout does not say where the document names its own moment. The
+    /// error says what is wrong, in one line.
+    pub(crate) fn parse(
+        &self,
+        kind: ReportKind,
+        response_as_of: Option<Timestamp>,
+        document: &[u8],
+    ) -> Result<Report, String> {
+        let as_of = match &self.as_of {
+            Some(pointer) => Some(read_as_of(pointer, document)?),
+            None => response_as_of,
+        };
+        let lines = read_at(&self.items, document, Items { layout: self })?
+            .ok_or_else(|| format!("{} is missing, expected a list", self.items))??;
+        Report::parse(kind, as_of, lines).map_err(|error| error.to_string())
+    }
+
+    fn line(&self, item: &Value) -> Result<Line, String> {
+        let product_id = item.pointer(self.product_id.as_str());
+        let id = match product_id {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Number(number)) if !number.is_f64() => number.to_string(),
+            other => {
+                return Err(format!(
+                    "{} {}, expected a text or an integer",
+                    self.product_id,
+                    found(other)
+                ));
+            }
+        };
+        let product_id = ProductId::parse(id)
+            .map_err(|error| format!("{} {}: it {error}", self.product_id, found(product_id)))?;
+        let quantity = item.pointer(self.quantity.as_str());
+        quantity
+            .and_then(Value::as_i64)
+            .filter(|units| (0..=i64::from(MAX_REPORTED)).contains(units))
+            .map(|units| (product_id, units))
+            .ok_or_else(|| {
+                format!(
+                    "{} {}, expected an integer from 0 to {MAX_REPORTED}",
+                    self.quantity,
+                    found(quantity)
+                )
+            })
+    }
+}
+
+/// What stands there, as the middle of a sentence.
+fn found(value: Option<&Value>) -> String {
+    match value {
+        None => "is missing".to_owned(),
+        Some(value) => format!("is {}", excerpt(&value.to_string())),
+    }
+}
+
+fn read_as_of(pointer: &JsonPointer, document: &[u8]) -> Result<Timestamp, String> {
+    let value = read_at(pointer, document, PhantomData::<Value>)?;
+    value
+        .as_ref()
+        .and_then(Value::as_str)
+        .and_then(|text| Timestamp::parse_rfc3339(text).ok())
+        .ok_or_else(|| {
+            let found = found(value.as_ref());
+            format!("{pointer} {found}, expected a date and time such as 2026-11-23T12:00:00Z")
+        })
+}
+
+/// Reads the whole document, and with `seed` what stands at `pointer`.
+fn read_at<'de, S: DeserializeSeed<'de>>(
+    pointer: &JsonPointer,
+    document: &'de [u8],
+    seed: S,
+) -> Result<Option<S::Value>, String> {
+    let mut deserializer = serde_json::Deserializer::from_slice(document);
+    let found = pointer.seed(seed).deserialize(&mut deserializer);
+    found
+        .and_then(|found| deserializer.end().map(|()| found))
+        .map_err(|error| {
+            let reason = bounded(&error.to_string(), MAX_REASON_CHARS);
+            format!("reading {pointer}: {reason}")
+        })
+}
+
+/// Reads the list item by item, so that a large report is never held as a tree. The inner error is about an item.
+struct Items<'l> {
+    layout: &'l Layout,
+}
+
+impl<'de> DeserializeSeed<'de> for Items<'_> {
+    type Value = Result<Vec<Line>, String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Items<'_> {
+    type Value = Result<Vec<Line>, String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let mut lines = Vec::new();
+        while let Some(item) = items.next_element::<Value>()? {
+            match self.layout.line(&item) {
+                Ok(line) => lines.push(line),
+                Err(problem) => {
+                    // What is not JSON further on is worse than one wrong item, and found by reading on.
+                    while items.next_element::<IgnoredAny>()?.is_some() {}
+                    return Ok(Err(format!("item {}: {problem}", lines.len())));
+                }
+            }
+        }
+        Ok(Ok(lines))
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Self::Value, E> {
+        // The default quotes the text, however long.
+        Err(E::invalid_type(Unexpected::Other("text"), &self))
+    }
+}
+
+#[cfg(test)]
+mod tests;

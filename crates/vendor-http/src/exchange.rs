@@ -1,0 +1,128 @@
+//! One request and its response, bounded in size.
+
+use std::error::Error;
+use std::time::Duration;
+
+use domain::ports::FeedError;
+use domain::timestamp::Timestamp;
+use reqwest::header::{AGE, DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use reqwest::{Client, Response, StatusCode, Url};
+
+use crate::excerpt::bounded;
+
+/// Longest reason of the HTTP library that is passed on, in characters.
+const MAX_REASON_CHARS: usize = 200;
+
+/// What a vendor answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The moment that the response's header fields name.
+    pub(crate) as_of: Option<Timestamp>,
+    /// The whole body.
+    pub(crate) body: Vec<u8>,
+}
+
+/// Why a request gave no answer.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: FeedError,
+    /// Whether the same request may succeed soon.
+    pub(crate) may_pass: bool,
+    /// How long the vendor asks to be left alone.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl Failure {
+    fn lasting(error: FeedError) -> Self {
+        Self {
+            error,
+            may_pass: false,
+            retry_after: None,
+        }
+    }
+
+    fn of_transport(error: reqwest::Error) -> Self {
+        // The URL is the vendor's, known from its id; what is worth reading is behind it.
+        let error = error.without_url();
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            text = format!("{text}: {cause}");
+            source = cause.source();
+        }
+        Self {
+            error: FeedError::Unavailable(bounded(&text, MAX_REASON_CHARS)),
+            may_pass: true,
+            retry_after: None,
+        }
+    }
+
+    fn of_status(status: StatusCode, headers: &HeaderMap) -> Self {
+        let redirects = if status.is_redirection() {
+            "; redirects are not followed"
+        } else {
+            ""
+        };
+        Self {
+            error: FeedError::Unavailable(format!("the vendor answered {status}{redirects}")),
+            may_pass: status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS,
+            retry_after: seconds(headers, &RETRY_AFTER),
+        }
+    }
+}
+
+/// Asks once. Reads no more than `max_bytes` of the body.
+pub(crate) async fn ask(client: &Client, url: &Url, max_bytes: usize) -> Result<Answer, Failure> {
+    let request = client.get(url.clone()).send();
+    let response = request.await.map_err(Failure::of_transport)?;
+    if response.status() != StatusCode::OK {
+        return Err(Failure::of_status(response.status(), response.headers()));
+    }
+    let as_of = response_as_of(response.headers())
+        .map_err(|problem| Failure::lasting(FeedError::Malformed(problem)))?;
+    let body = read_body(response, max_bytes).await?;
+    Ok(Answer { as_of, body })
+}
+
+async fn read_body(mut response: Response, max_bytes: usize) -> Result<Vec<u8>, Failure> {
+    let too_large = || {
+        let problem = format!("it is larger than {max_bytes} bytes");
+        Failure::lasting(FeedError::Malformed(problem))
+    };
+    let announced = response.content_length().unwrap_or(0);
+    if usize::try_from(announced).map_or(true, |announced| announced > max_bytes) {
+        return Err(too_large());
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(Failure::of_transport)? {
+        if chunk.len() > max_bytes - body.len() {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// When the response was made, by its own word: `Date`, a second's start, less the time that caches held it.
+///
+/// A cache keeps the `Date` of the origin, so that taking off `Age` too errs towards the past: a sale is then known
+/// later than it could be, but never too early.
+fn response_as_of(headers: &HeaderMap) -> Result<Option<Timestamp>, String> {
+    let date = text(headers, &DATE).and_then(|date| Timestamp::parse_http_date(date).ok());
+    match date {
+        Some(date) => Ok(Some(date.minus(seconds(headers, &AGE).unwrap_or_default()))),
+        None if headers.contains_key(AGE) => {
+            Err("it comes out of a cache, as its Age says, and has no Date".to_owned())
+        }
+        None => Ok(None),
+    }
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn seconds(headers: &HeaderMap, name: &HeaderName) -> Option<Duration> {
+    let seconds = text(headers, name)?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}

@@ -1,0 +1,170 @@
+//! What a feed makes of a vendor that fails.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use mock_vendor::{Fault, MockVendor};
+use vendor_http::{HttpVendorFeed, HttpVendorOptions};
+
+use super::canned::Canned;
+use super::{STOCK, feed, feed_with_retries, malformed, options, unavailable, units_of, vendor};
+
+#[tokio::test]
+async fn failures_that_may_pass_are_tried_again_so_many_times() {
+    for fault in [
+        Fault::Status { status: 500 },
+        Fault::Status { status: 503 },
+        Fault::Status { status: 429 },
+        Fault::Truncate,
+    ] {
+        let vendor = vendor();
+        let feed = feed_with_retries(&vendor.url(), 2);
+        vendor.set_fault_times(fault.clone(), 2);
+        assert_eq!(units_of(&feed, "1").await, Some(50), "{fault:?}");
+        assert_eq!(vendor.requests(), 3, "{fault:?}");
+        vendor.set_fault(fault.clone());
+        unavailable(&feed).await;
+        assert_eq!(vendor.requests(), 6, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn failures_that_last_are_not_tried_again() {
+    let vendor = vendor();
+    let feed = feed_with_retries(&vendor.url(), 2);
+    for (number, status) in [400, 401, 404, 204, 304].into_iter().enumerate() {
+        vendor.set_fault(Fault::Status { status });
+        let problem = unavailable(&feed).await;
+        assert!(problem.contains(&status.to_string()), "{problem}");
+        assert_eq!(vendor.requests(), number as u64 + 1, "{status}");
+    }
+    vendor.set_fault(Fault::Garbage);
+    let problem = malformed(&feed).await;
+    assert!(problem.contains("expected value"), "{problem}");
+    assert_eq!(vendor.requests(), 6);
+}
+
+#[tokio::test]
+async fn a_vendor_that_is_not_there_is_tried_again() {
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = unused.local_addr().unwrap();
+    drop(unused);
+    let feed = feed_with_retries(&format!("http://{address}/stock"), 10);
+    let late = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        MockVendor::start("/stock", STOCK, address).unwrap()
+    });
+    assert_eq!(units_of(&feed, "1").await, Some(50));
+    late.await.unwrap().stop().await;
+    let feed = super::feed(&format!("http://{address}/stock"));
+    let problem = unavailable(&feed).await;
+    assert!(problem.to_lowercase().contains("refused"), "{problem}");
+    assert!(!problem.contains("http://"), "{problem}");
+}
+
+#[tokio::test]
+async fn the_deadline_covers_body_and_retries() {
+    for (fault, retries) in [
+        (Fault::Hang, 0),
+        (Fault::Hang, 5),
+        (Fault::Delay { ms: 5_000 }, 0),
+        (Fault::Status { status: 500 }, 10),
+        (Fault::Stall, 5),
+    ] {
+        let vendor = vendor();
+        vendor.set_fault(fault.clone());
+        let options = HttpVendorOptions {
+            timeout: Duration::from_millis(400),
+            retries,
+            ..options(&vendor.url())
+        };
+        let feed = HttpVendorFeed::new(options).unwrap();
+        let begun = Instant::now();
+        let problem = unavailable(&feed).await;
+        assert!(
+            problem.starts_with("no whole answer came within 400ms"),
+            "{fault:?}: {problem}"
+        );
+        if retries == 10 {
+            assert!(
+                problem.contains("before that: the vendor answered 500"),
+                "{problem}"
+            );
+        }
+        let took = begun.elapsed();
+        assert!(took >= Duration::from_millis(400), "{fault:?}: {took:?}");
+        assert!(took < Duration::from_secs(2), "{fault:?}: {took:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_short_delay_is_waited_for() {
+    let vendor = vendor();
+    vendor.set_fault(Fault::Delay { ms: 200 });
+    assert_eq!(units_of(&feed(&vendor.url()), "1").await, Some(50));
+}
+
+#[tokio::test]
+async fn no_more_than_the_allowed_size_is_read() {
+    let vendor = vendor();
+    let whole = r#"[{"productId":"1","quantity":50},{"productId":"2","quantity":100}]"#;
+    let limited = |max_bytes| {
+        HttpVendorFeed::new(HttpVendorOptions {
+            max_bytes,
+            retries: 2,
+            ..options(&vendor.url())
+        })
+        .unwrap()
+    };
+    assert_eq!(units_of(&limited(whole.len()), "1").await, Some(50));
+    let problem = malformed(&limited(whole.len() - 1)).await;
+    assert_eq!(
+        problem,
+        format!("it is larger than {} bytes", whole.len() - 1)
+    );
+    assert_eq!(vendor.requests(), 2);
+    // This one does not say how large it is.
+    vendor.set_fault(Fault::Huge);
+    let problem = malformed(&limited(1_000_000)).await;
+    assert_eq!(problem, "it is larger than 1000000 bytes");
+    assert_eq!(vendor.requests(), 3);
+}
+
+#[tokio::test]
+async fn redirects_are_not_followed() {
+    let elsewhere = vendor();
+    let location = format!("Location: {}\r\n", elsewhere.url());
+    for status in [
+        "301 Moved Permanently",
+        "302 Found",
+        "307 Temporary Redirect",
+    ] {
+        let server = Canned::start(status, &location).await;
+        let problem = unavailable(&feed_with_retries(&server.url(), 2)).await;
+        assert!(problem.contains("redirects are not followed"), "{problem}");
+        assert_eq!(server.requests(), 1);
+    }
+    assert_eq!(elsewhere.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_vendor_that_asks_for_a_pause_gets_it() {
+    let server = Canned::start("503 Service Unavailable", "Retry-After: 1\r\n").await;
+    let begun = Instant::now();
+    unavailable(&feed_with_retries(&server.url(), 1)).await;
+    assert_eq!(server.requests(), 2);
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+
+    let server = Canned::start("429 Too Many Requests", "Retry-After: 3600\r\n").await;
+    let problem = unavailable(&feed_with_retries(&server.url(), 5)).await;
+    assert!(problem.contains("429"), "{problem}");
+    assert_eq!(server.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_vendor_without_tls_is_unavailable_over_https() {
+    let vendor = vendor();
+    let feed = feed(&vendor.url().replace("http://", "https://"));
+    unavailable(&feed).await;
+    assert_eq!(vendor.requests(), 0);
+}

@@ -1,0 +1,130 @@
+//! Feeds against vendors that behave and vendors that do not.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod canned;
+mod faults;
+mod moments;
+
+use std::time::Duration;
+
+use domain::identifiers::{ProductId, VendorId};
+use domain::ports::{FeedError, VendorFeed};
+use domain::report::ReportKind;
+use mock_vendor::MockVendor;
+use vendor_http::{FeedFormat, HttpVendorFeed, HttpVendorOptions, InvalidOptions};
+
+const STOCK: [(&str, i64); 2] = [("1", 50), ("2", 100)];
+
+fn vendor() -> MockVendor {
+    MockVendor::start_local(STOCK).unwrap()
+}
+
+/// Options that suit the mock vendor, without retries.
+fn options(url: &str) -> HttpVendorOptions {
+    HttpVendorOptions {
+        vendor_id: VendorId::parse("vendor-a").unwrap(),
+        url: url.parse().unwrap(),
+        timeout: Duration::from_secs(5),
+        max_bytes: 1_000_000,
+        retries: 0,
+        kind: ReportKind::Full,
+        format: FeedFormat {
+            items: String::new(),
+            product_id: "/productId".to_owned(),
+            quantity: "/quantity".to_owned(),
+            as_of: None,
+        },
+    }
+}
+
+fn feed(url: &str) -> HttpVendorFeed {
+    HttpVendorFeed::new(options(url)).unwrap()
+}
+
+fn feed_with_retries(url: &str, retries: u32) -> HttpVendorFeed {
+    HttpVendorFeed::new(HttpVendorOptions {
+        retries,
+        ..options(url)
+    })
+    .unwrap()
+}
+
+async fn units_of(feed: &HttpVendorFeed, product: &str) -> Option<u32> {
+    let report = feed.fetch().await.unwrap();
+    report.quantity_of(&ProductId::parse(product).unwrap())
+}
+
+async fn unavailable(feed: &HttpVendorFeed) -> String {
+    match feed.fetch().await {
+        Err(FeedError::Unavailable(problem)) => problem,
+        other => panic!("expected an unavailable vendor, got {other:?}"),
+    }
+}
+
+async fn malformed(feed: &HttpVendorFeed) -> String {
+    match feed.fetch().await {
+        Err(FeedError::Malformed(problem)) => problem,
+        other => panic!("expected a malformed report, got {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn reads_a_report_each_time_anew() {
+    let vendor = vendor();
+    let feed = feed(&vendor.url());
+    assert_eq!(feed.vendor_id().as_str(), "vendor-a");
+    assert_eq!(units_of(&feed, "2").await, Some(100));
+    vendor.set_stock([("2", 7)]);
+    assert_eq!(units_of(&feed, "2").await, Some(7));
+    assert_eq!(units_of(&feed, "1").await, Some(0));
+    assert_eq!(vendor.requests(), 3);
+}
+
+#[tokio::test]
+async fn a_delta_says_nothing_of_what_it_leaves_out() {
+    let vendor = vendor();
+    let options = HttpVendorOptions {
+        kind: ReportKind::Delta,
+        ..options(&vendor.url())
+    };
+    let feed = HttpVendorFeed::new(options).unwrap();
+    assert_eq!(units_of(&feed, "1").await, Some(50));
+    assert_eq!(units_of(&feed, "3").await, None);
+}
+
+#[tokio::test]
+async fn a_bad_line_spoils_the_report() {
+    let vendor = vendor();
+    vendor.set_stock([("1", 1), ("2", -5)]);
+    assert_eq!(
+        malformed(&feed(&vendor.url())).await,
+        "item 1: /quantity is -5, expected an integer from 0 to 2147483647"
+    );
+}
+
+#[tokio::test]
+async fn a_large_report_is_read() {
+    let vendor = vendor();
+    vendor.set_stock(mock_vendor::catalogue(1, 50_000));
+    let options = HttpVendorOptions {
+        max_bytes: 64 * 1024 * 1024,
+        timeout: Duration::from_secs(30),
+        ..options(&vendor.url())
+    };
+    let report = HttpVendorFeed::new(options).unwrap().fetch().await.unwrap();
+    assert_eq!(report.quantities().len(), 50_000);
+}
+
+#[test]
+fn options_that_make_no_sense_are_refused() {
+    let wrong_scheme = HttpVendorFeed::new(options("ftp://example.com/"));
+    assert!(matches!(wrong_scheme, Err(InvalidOptions::Scheme { .. })));
+    let mut wrong_pointer = options("http://example.com/");
+    wrong_pointer.format.quantity = "quantity".to_owned();
+    let error = HttpVendorFeed::new(wrong_pointer).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        r#"vendor vendor-a: quantity is "quantity", which is not a JSON pointer"#
+    );
+}

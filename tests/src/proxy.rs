@@ -1,0 +1,74 @@
+//! A TCP proxy in this process that can cut what it carries.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// Carries connections to a server until they are cut.
+pub struct Proxy {
+    address: SocketAddr,
+    open: Arc<watch::Sender<bool>>,
+    task: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// Listens on a free port of the loopback interface.
+    pub async fn start(target: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let open = Arc::new(watch::channel(true).0);
+        let task = tokio::spawn(accept(listener, target, Arc::clone(&open)));
+        Self {
+            address,
+            open,
+            task,
+        }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Cuts every connection, and each new one at once.
+    pub fn cut(&self) {
+        self.open.send_replace(false);
+    }
+
+    /// Carries new connections again.
+    pub fn restore(&self) {
+        self.open.send_replace(true);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.cut();
+    }
+}
+
+async fn accept(listener: TcpListener, target: String, open: Arc<watch::Sender<bool>>) {
+    while let Ok((client, _)) = listener.accept().await {
+        if *open.borrow() {
+            tokio::spawn(carry(client, target.clone(), open.subscribe()));
+        }
+    }
+}
+
+async fn carry(mut client: TcpStream, target: String, mut open: watch::Receiver<bool>) {
+    let Ok(mut server) = TcpStream::connect(target).await else {
+        return;
+    };
+    let _ = client.set_nodelay(true);
+    let _ = server.set_nodelay(true);
+    tokio::select! {
+        _ = copy_bidirectional(&mut client, &mut server) => {}
+        _ = open.wait_for(|open| !open) => {}
+    }
+}

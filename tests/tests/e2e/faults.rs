@@ -1,0 +1,199 @@
+//! Promise P2 and P6: processes that are killed, and a broker or a database that goes away.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use tests::{Client, Deployment, eventually, scale};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+/// Orders that were answered with 202, of a load that runs until it is told to stop.
+struct Load {
+    stop: Arc<AtomicBool>,
+    refused: Arc<AtomicU64>,
+    tasks: JoinSet<Vec<i64>>,
+}
+
+impl Load {
+    fn start(clients: &[Client], connections: usize, product: &'static str) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let refused = Arc::new(AtomicU64::new(0));
+        let mut tasks = JoinSet::new();
+        for number in 0..connections {
+            let client = clients[number % clients.len()].clone();
+            let (stop, refused) = (Arc::clone(&stop), Arc::clone(&refused));
+            tasks.spawn(async move {
+                let mut accepted = Vec::new();
+                while !stop.load(Ordering::Relaxed) {
+                    if let Some(id) = place(&client, product).await {
+                        accepted.push(id);
+                    } else {
+                        refused.fetch_add(1, Ordering::Relaxed);
+                        sleep(Duration::from_millis(20)).await;
+                    }
+                }
+                accepted
+            });
+        }
+        Self {
+            stop,
+            refused,
+            tasks,
+        }
+    }
+
+    async fn stop(mut self) -> (Vec<i64>, u64) {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut accepted = Vec::new();
+        while let Some(ids) = self.tasks.join_next().await {
+            accepted.extend(ids.unwrap());
+        }
+        (accepted, self.refused.load(Ordering::Relaxed))
+    }
+}
+
+/// The order's id if it was answered with 202 and the answer arrived whole.
+async fn place(client: &Client, product: &str) -> Option<i64> {
+    let answer = client.try_order(product, 1, None).await.ok()?;
+    if answer.status() != StatusCode::ACCEPTED {
+        return None;
+    }
+    let body: serde_json::Value = answer.json().await.ok()?;
+    body["id"].as_i64()
+}
+
+/// Everything that was accepted is there and settled, what was sold is what is missing, and every balance is right.
+async fn check(deployment: &Deployment, accepted: &[i64], stock: i64) {
+    deployment.all_settled().await;
+    let client = deployment.client(0);
+    let orders = client.all_orders().await;
+    let settled: std::collections::HashSet<i64> = orders
+        .iter()
+        .filter(|order| order.status == "CONFIRMED" || order.status == "REJECTED")
+        .map(|order| order.id)
+        .collect();
+    let lost: Vec<&i64> = accepted.iter().filter(|id| !settled.contains(id)).collect();
+    assert!(lost.is_empty(), "accepted but not settled: {lost:?}");
+    let sold: i64 = orders
+        .iter()
+        .filter(|order| order.status == "CONFIRMED")
+        .map(|order| order.quantity)
+        .sum();
+    assert_eq!(client.quantity("1").await, stock - sold);
+    assert_eq!(deployment.audit().await, []);
+}
+
+const STOCK: i64 = 1_000_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_processes_lose_no_order_and_settle_none_twice() {
+    let kills = scale::pick(2, 10);
+    let mut deployment = Deployment::builder()
+        .apis(2)
+        .workers(2)
+        .vendor("vendor-a", &[("1", STOCK)])
+        .settings("[worker]\nrelay_lease = \"15s\"\n")
+        .start()
+        .await;
+    let clients = [deployment.client(0), deployment.client(1)];
+    let load = Load::start(&clients, 16, "1");
+    let mut random = fastrand::Rng::with_seed(11);
+    for kill in 0..kills {
+        sleep(Duration::from_millis(random.u64(100..600))).await;
+        deployment.apis[kill % 2].kill().await;
+        deployment.restart_api(kill % 2).await;
+        sleep(Duration::from_millis(random.u64(100..600))).await;
+        deployment.workers[kill % 2].kill().await;
+        deployment.restart_worker(kill % 2).await;
+    }
+    let (accepted, _) = load.stop().await;
+    assert!(
+        accepted.len() > 100,
+        "{} orders are no load",
+        accepted.len()
+    );
+    println!("accepted {} orders over {kills} kills each", accepted.len());
+    check(&deployment, &accepted, STOCK).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_are_accepted_while_the_broker_is_away_and_settle_after() {
+    let away = Duration::from_secs(scale::pick(3, 30));
+    let deployment = Deployment::builder()
+        .vendor("vendor-a", &[("1", STOCK)])
+        .start()
+        .await;
+    let client = deployment.client(0);
+    let load = Load::start(std::slice::from_ref(&client), 8, "1");
+    sleep(Duration::from_millis(500)).await;
+    deployment.broker.cut();
+    sleep(away).await;
+    let while_away = client.order("1", 1).await;
+    let readiness = deployment
+        .worker_client(0)
+        .try_get("/readyz")
+        .await
+        .unwrap();
+    assert_eq!(readiness.status(), StatusCode::SERVICE_UNAVAILABLE);
+    deployment.broker.restore();
+    let (mut accepted, refused) = load.stop().await;
+    assert_eq!(refused, 0, "orders were refused while the broker was away");
+    accepted.push(while_away.id);
+    println!(
+        "accepted {} orders, the broker was away for {away:?}",
+        accepted.len()
+    );
+    check(&deployment, &accepted, STOCK).await;
+    eventually("the worker is ready again", async || {
+        let readiness = deployment.worker_client(0).try_get("/readyz").await.ok()?;
+        readiness.status().is_success().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_to_the_broker_that_break_again_and_again_lose_nothing() {
+    let breaks = scale::pick(3, 20);
+    let deployment = Deployment::builder()
+        .workers(2)
+        .vendor("vendor-a", &[("1", STOCK)])
+        .start()
+        .await;
+    let load = Load::start(&[deployment.client(0)], 8, "1");
+    for _ in 0..breaks {
+        sleep(Duration::from_millis(700)).await;
+        deployment.broker.cut();
+        sleep(Duration::from_millis(50)).await;
+        deployment.broker.restore();
+    }
+    let (accepted, refused) = load.stop().await;
+    assert_eq!(refused, 0);
+    check(&deployment, &accepted, STOCK).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_drops_its_connections_refuses_some_and_loses_none() {
+    let breaks = scale::pick(3, 20);
+    let deployment = Deployment::builder()
+        .vendor("vendor-a", &[("1", STOCK)])
+        .start()
+        .await;
+    let load = Load::start(&[deployment.client(0)], 8, "1");
+    for _ in 0..breaks {
+        sleep(Duration::from_millis(400)).await;
+        deployment
+            .database
+            .execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                 WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            )
+            .await
+            .unwrap();
+    }
+    sleep(Duration::from_millis(400)).await;
+    let (accepted, _) = load.stop().await;
+    assert!(accepted.len() > 50);
+    check(&deployment, &accepted, STOCK).await;
+}

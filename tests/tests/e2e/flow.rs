@@ -1,0 +1,156 @@
+//! One order at a time, through everything.
+
+use reqwest::StatusCode;
+use tests::{Client, Deployment, eventually};
+
+async fn original() -> Deployment {
+    Deployment::builder()
+        .vendor("vendor-a", &[("1", 50), ("2", 100)])
+        .vendor("vendor-b", &[("3", 60), ("4", 40)])
+        .start()
+        .await
+}
+
+#[tokio::test]
+async fn an_order_is_confirmed_with_its_allocation() {
+    let deployment = original().await;
+    let client = deployment.client(0);
+    for (product, units) in [("1", 50), ("2", 100), ("3", 60), ("4", 40)] {
+        assert_eq!(client.quantity(product).await, units);
+    }
+
+    let order = client.order("1", 30).await;
+    assert_eq!(
+        (order.status.as_str(), order.allocations.len()),
+        ("PENDING", 0)
+    );
+    let order = client.settled(order.id).await;
+    assert_eq!(order.status, "CONFIRMED");
+    assert_eq!(order.allocations, [("vendor-a".to_owned(), 30)]);
+    assert_eq!(client.quantity("1").await, 20);
+    assert!(deployment.audit().await.is_empty());
+}
+
+#[tokio::test]
+async fn an_order_too_large_or_of_nothing_known_is_rejected() {
+    let deployment = original().await;
+    let client = deployment.client(0);
+    let too_large = client.order("4", 41).await;
+    let unknown = client.order("no such product", 1).await;
+    let too_large = client.settled(too_large.id).await;
+    assert_eq!(too_large.status, "REJECTED");
+    assert_eq!(too_large.reason.as_deref(), Some("INSUFFICIENT_STOCK"));
+    let unknown = client.settled(unknown.id).await;
+    assert_eq!(unknown.reason.as_deref(), Some("UNKNOWN_PRODUCT"));
+    assert_eq!(client.quantity("4").await, 40);
+}
+
+#[tokio::test]
+async fn cancelling_gives_the_stock_back_exactly_once() {
+    let deployment = original().await;
+    let client = deployment.client(0);
+    let order = client.order("1", 30).await;
+    client.settled(order.id).await;
+    assert_eq!(client.quantity("1").await, 20);
+
+    let cancels = (0..16).map(|_| {
+        let client = client.clone();
+        tokio::spawn(async move { client.patch(order.id, "CANCELLED").await.0 })
+    });
+    for cancel in cancels.collect::<Vec<_>>() {
+        assert_eq!(cancel.await.unwrap(), StatusCode::OK);
+    }
+    assert_eq!(client.quantity("1").await, 50);
+    let (again, order) = client.patch(order.id, "CANCELLED").await;
+    assert_eq!(again, StatusCode::OK);
+    assert_eq!(order["status"], "CANCELLED");
+    assert_eq!(client.quantity("1").await, 50);
+    assert!(deployment.audit().await.is_empty());
+}
+
+#[tokio::test]
+async fn only_settlement_confirms_and_the_state_machine_holds() {
+    let deployment = original().await;
+    let client = deployment.client(0);
+    let order = client.order("1", 1).await;
+    client.settled(order.id).await;
+    for (status, expected) in [
+        ("DELIVERED", StatusCode::CONFLICT),
+        ("PENDING", StatusCode::CONFLICT),
+        ("SHIPPED", StatusCode::OK),
+        ("CANCELLED", StatusCode::CONFLICT),
+        ("DELIVERED", StatusCode::OK),
+        ("CONFIRMED", StatusCode::CONFLICT),
+        ("sold", StatusCode::UNPROCESSABLE_ENTITY),
+    ] {
+        assert_eq!(client.patch(order.id, status).await.0, expected, "{status}");
+    }
+    assert!(deployment.audit().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_repeat_with_the_same_key_is_the_same_order() {
+    let deployment = original().await;
+    let client = deployment.client(0);
+    let place = |client: Client| async move {
+        let answer = client.try_order("2", 3, Some("key-1")).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::ACCEPTED);
+        let body: serde_json::Value = answer.json().await.unwrap();
+        body["id"].as_i64().unwrap()
+    };
+    let placed: Vec<_> = (0..32)
+        .map(|_| tokio::spawn(place(client.clone())))
+        .collect();
+    let mut ids = Vec::new();
+    for order in placed {
+        ids.push(order.await.unwrap());
+    }
+    ids.dedup();
+    assert_eq!(ids.len(), 1, "{ids:?}");
+    client.settled(ids[0]).await;
+    assert_eq!(client.quantity("2").await, 97);
+    let other = client.try_order("2", 4, Some("key-1")).await.unwrap();
+    assert_eq!(other.status(), StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn nothing_is_settled_on_an_empty_stock_before_each_vendor_was_tried() {
+    let mut deployment = Deployment::builder()
+        .vendor("vendor-a", &[("1", 50)])
+        .workers(0)
+        .start()
+        .await;
+    let client = deployment.client(0);
+    let order = client.order("1", 1).await;
+    deployment.vendors[0].set_fault(mock_vendor::Fault::Delay { ms: 1_500 });
+    deployment.add_worker().await;
+    let order = client.settled(order.id).await;
+    assert_eq!(order.status, "CONFIRMED");
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_hurts_only_itself() {
+    let deployment = original().await;
+    let client = deployment.client(0);
+    for queue in 0..8 {
+        deployment.publish_raw(&format!("orders.{queue}"), "no JSON at all");
+    }
+    let order = client.order("1", 1).await;
+    assert_eq!(client.settled(order.id).await.status, "CONFIRMED");
+    eventually("the bad messages are put aside", async || {
+        (deployment.queue_depth("orders.dead") == 8).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_worker_ends_well_on_sigterm_and_so_does_an_api() {
+    let mut deployment = original().await;
+    let client = deployment.client(0);
+    let order = client.order("1", 1).await;
+    assert!(deployment.workers[0].terminate().await);
+    assert!(deployment.apis[0].terminate().await);
+    deployment.restart_api(0).await;
+    deployment.restart_worker(0).await;
+    assert_eq!(client.settled(order.id).await.status, "CONFIRMED");
+}

@@ -1,0 +1,12 @@
+//! End to end: the real binaries on a real PostgreSQL and a real RabbitMQ. Each test has its own database and vhost.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "these are tests: what goes wrong fails them"
+)]
+
+mod faults;
+mod flow;
+mod load;
+mod oversell;
+mod syncing;

@@ -1,0 +1,109 @@
+//! Promise P1 under load: several API processes, several workers, many connections, and syncs in between.
+
+use std::time::Duration;
+
+use tests::{Client, Deployment, Order, scale};
+use tokio::task::JoinSet;
+
+const CONNECTIONS: usize = 64;
+
+/// Places orders from 64 connections over two API processes.
+async fn place_all(deployment: &Deployment, orders: Vec<(String, i64)>) {
+    let clients = [deployment.client(0), deployment.client(1)];
+    let mut shares: Vec<Vec<(String, i64)>> = vec![Vec::new(); CONNECTIONS];
+    for (number, order) in orders.into_iter().enumerate() {
+        shares[number % CONNECTIONS].push(order);
+    }
+    let mut tasks = JoinSet::new();
+    for (number, share) in shares.into_iter().enumerate() {
+        let client: Client = clients[number % clients.len()].clone();
+        tasks.spawn(async move {
+            for (product, quantity) in share {
+                client.order(&product, quantity).await;
+            }
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+}
+
+fn count(orders: &[Order], status: &str) -> usize {
+    orders.iter().filter(|order| order.status == status).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flash_sale_sells_exactly_what_is_there() {
+    let stock = scale::pick(200, 1_000);
+    let deployment = Deployment::builder()
+        .apis(2)
+        .workers(2)
+        .vendor("vendor-a", &[("hot", stock)])
+        .start()
+        .await;
+    let attempts = usize::try_from(stock).unwrap() * 5;
+    place_all(&deployment, vec![("hot".to_owned(), 1); attempts]).await;
+    deployment.all_settled().await;
+
+    let client = deployment.client(0);
+    let orders = client.all_orders().await;
+    assert_eq!(orders.len(), attempts);
+    assert_eq!(count(&orders, "CONFIRMED"), attempts / 5);
+    assert_eq!(count(&orders, "REJECTED"), attempts / 5 * 4);
+    assert_eq!(client.quantity("hot").await, 0);
+    assert_eq!(deployment.audit().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_over_allocated_while_vendors_are_synced() {
+    const PRODUCTS: usize = 20;
+    const UNITS: i64 = 50;
+    let attempts = scale::pick(1_000, 5_000);
+    let syncs = scale::pick(3, 20);
+    let names: Vec<String> = (0..PRODUCTS)
+        .map(|number| format!("product-{number}"))
+        .collect();
+    let stock: Vec<(&str, i64)> = names.iter().map(|name| (name.as_str(), UNITS)).collect();
+    let deployment = Deployment::builder()
+        .apis(2)
+        .workers(2)
+        .vendor("vendor-a", &stock)
+        .vendor("vendor-b", &stock)
+        .vendor("vendor-c", &stock)
+        .sync_every(Duration::from_secs(1))
+        .start()
+        .await;
+
+    let mut random = fastrand::Rng::with_seed(7);
+    let orders = (0..attempts)
+        .map(|_| {
+            let product = names[random.usize(..PRODUCTS)].clone();
+            (product, random.i64(1..=5))
+        })
+        .collect();
+    tokio::join!(place_all(&deployment, orders), deployment.syncs(syncs));
+    deployment.all_settled().await;
+    // And once more with everything sold.
+    deployment.syncs(1).await;
+
+    let client = deployment.client(0);
+    let orders = client.all_orders().await;
+    assert_eq!(orders.len(), attempts);
+    let sold: i64 = orders
+        .iter()
+        .filter(|order| order.status == "CONFIRMED")
+        .map(|order| order.quantity)
+        .sum();
+    let mut left = 0;
+    for name in &names {
+        let detail = client.get(&format!("/api/v1/stock/{name}")).await;
+        for vendor in detail["vendors"].as_array().unwrap() {
+            assert_eq!(vendor["reported"], UNITS, "{detail}");
+            assert!(vendor["in_flight"].as_i64().unwrap() <= UNITS, "{detail}");
+        }
+        left += detail["quantity"].as_i64().unwrap();
+    }
+    let all = UNITS * 3 * i64::try_from(PRODUCTS).unwrap();
+    assert_eq!(sold + left, all);
+    assert_eq!(deployment.audit().await, []);
+}

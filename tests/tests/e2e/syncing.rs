@@ -1,0 +1,129 @@
+//! Promise P3: what vendors report, and what is in flight.
+
+use mock_vendor::Fault;
+use serde_json::Value;
+use tests::{Deployment, eventually};
+
+#[tokio::test]
+async fn a_resync_after_sales_leaves_the_stock_as_it_is() {
+    let deployment = Deployment::builder()
+        .vendor("vendor-a", &[("1", 50)])
+        .start()
+        .await;
+    let client = deployment.client(0);
+    let order = client.order("1", 30).await;
+    assert_eq!(client.settled(order.id).await.status, "CONFIRMED");
+    deployment.syncs(3).await;
+    assert_eq!(client.quantity("1").await, 20);
+    assert_eq!(deployment.audit().await, []);
+}
+
+#[tokio::test]
+async fn two_vendors_with_one_product_add_up_and_a_failing_one_hinders_nobody() {
+    let deployment = Deployment::builder()
+        .vendor("vendor-a", &[("1", 50)])
+        .vendor("vendor-b", &[("1", 7), ("2", 5)])
+        .start()
+        .await;
+    let client = deployment.client(0);
+    assert_eq!(client.quantity("1").await, 57);
+    let order = client.order("1", 55).await;
+    let order = client.settled(order.id).await;
+    assert_eq!(
+        order.allocations,
+        [("vendor-a".to_owned(), 50), ("vendor-b".to_owned(), 5)]
+    );
+
+    deployment.vendors[0].set_fault(Fault::Garbage);
+    deployment.vendors[1].set_stock([("1", 9), ("2", 6)]);
+    eventually("vendor-b's report is applied", async || {
+        (client.quantity("2").await == 6).then_some(())
+    })
+    .await;
+    assert_eq!(client.quantity("1").await, 4);
+    assert_eq!(deployment.audit().await, []);
+}
+
+#[tokio::test]
+async fn a_product_that_leaves_the_report_is_not_sold() {
+    let deployment = Deployment::builder()
+        .vendor("vendor-a", &[("1", 50), ("2", 5)])
+        .start()
+        .await;
+    let client = deployment.client(0);
+    deployment.vendors[0].set_stock([("2", 5)]);
+    eventually("product 1 is gone", async || {
+        (client.quantity("1").await == 0).then_some(())
+    })
+    .await;
+    let order = client.order("1", 1).await;
+    let order = client.settled(order.id).await;
+    assert_eq!(order.reason.as_deref(), Some("INSUFFICIENT_STOCK"));
+}
+
+async fn position(client: &tests::Client) -> (i64, i64, i64) {
+    let detail: Value = client.get("/api/v1/stock/1").await;
+    let vendor = &detail["vendors"][0];
+    let number = |name: &str| vendor[name].as_i64().unwrap();
+    (number("reported"), number("in_flight"), number("available"))
+}
+
+#[tokio::test]
+async fn a_report_knows_of_a_shipment_only_if_it_is_later() {
+    let deployment = Deployment::builder()
+        .vendor("vendor-a", &[("1", 50)])
+        .as_of_pointer("/as_of")
+        .start()
+        .await;
+    let client = deployment.client(0);
+    let vendor = &deployment.vendors[0];
+    let order = client.order("1", 30).await;
+    client.settled(order.id).await;
+    client.patch(order.id, "SHIPPED").await;
+    let shipped = client.get(&format!("/api/v1/orders/{}", order.id)).await;
+    let shipped_at = shipped["updated_at"].as_str().unwrap().to_owned();
+
+    // True as of before the shipment, in the same second: whatever it says, the units are still in flight.
+    let second = &shipped_at[..19];
+    vendor.set_as_of(Some(&format!("{second}Z")));
+    deployment.syncs(2).await;
+    assert_eq!(position(&client).await, (50, 30, 20));
+
+    // True as of later: the vendor's own count no longer holds the units.
+    vendor.set_stock([("1", 20)]);
+    vendor.set_as_of(Some("2100-01-01T00:00:00Z"));
+    eventually("the shipment is known", async || {
+        (position(&client).await == (20, 0, 20)).then_some(())
+    })
+    .await;
+
+    // And an older report that comes late brings nothing back.
+    vendor.set_stock([("1", 50)]);
+    vendor.set_as_of(Some(&format!("{second}Z")));
+    deployment.syncs(2).await;
+    assert_eq!(position(&client).await, (20, 0, 20));
+    assert_eq!(deployment.audit().await, []);
+}
+
+#[tokio::test]
+async fn another_worker_takes_over_the_syncing() {
+    let mut deployment = Deployment::builder()
+        .workers(2)
+        .vendor("vendor-a", &[("1", 50)])
+        .start()
+        .await;
+    let client = deployment.client(0);
+    deployment.workers[0].kill().await;
+    deployment.vendors[0].set_stock([("1", 49)]);
+    eventually("a worker syncs after the first one died", async || {
+        (client.quantity("1").await == 49).then_some(())
+    })
+    .await;
+    deployment.restart_worker(0).await;
+    deployment.workers[1].kill().await;
+    deployment.vendors[0].set_stock([("1", 48)]);
+    eventually("a worker syncs after the second one died", async || {
+        (client.quantity("1").await == 48).then_some(())
+    })
+    .await;
+}
