@@ -1,2 +1,101 @@
-//! xtask
-fn main() {}
+//! `cargo xtask`: everything that a developer or a CI machine does with this workspace, as one program.
+//!
+//! Each command is a module of its own. Nothing here is shipped, and nothing that is shipped depends on it.
+
+mod audit;
+mod catalogue;
+mod children;
+mod ci;
+mod connection;
+mod deny;
+mod endpoints;
+mod migrate;
+mod process;
+mod progress;
+mod seed;
+mod services;
+mod test_suite;
+mod tidy;
+mod up;
+mod workspace;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use settings::Settings;
+
+/// Tasks of this workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+struct Cli {
+    /// Read settings from this file, on top of the defaults; `.env` and the environment win over it.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// See to it that PostgreSQL and RabbitMQ answer where the settings say; stop what was started for that.
+    Services(services::Args),
+    /// Create the database if it is missing, and bring its schema up to date.
+    Migrate,
+    /// Enter a reproducible catalogue as the stock of the vendor `seed`.
+    Seed(seed::Args),
+    /// Recompute every balance from orders and allocations, and name the rows that differ.
+    Audit,
+    /// Run the whole system: services, schema, API, worker and mock vendors, until Ctrl-C.
+    Up(up::Args),
+    /// Run all tests against real servers.
+    Test(test_suite::Args),
+    /// Run every check that a change has to pass.
+    Ci(ci::Args),
+    /// Check the rules that neither the compiler nor clippy knows.
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<()> {
+    // A relative path is meant from where the caller stands; everything after this is run from the root.
+    let config = cli.config.as_deref().map(std::path::absolute).transpose()?;
+    let config = config.as_deref();
+    let root = workspace::root();
+    std::env::set_current_dir(&root).with_context(|| format!("cannot enter {}", root.display()))?;
+    match &cli.command {
+        Command::Services(args) => services::run(args, &load(config)?),
+        Command::Migrate => migrate::run(&load(config)?),
+        Command::Seed(args) => seed::run(args, &load(config)?),
+        Command::Audit => audit::run(&load(config)?),
+        Command::Up(args) => up::run(args, &load(config)?, config),
+        Command::Test(args) => test_suite::run(args, &load(config)?),
+        Command::Ci(args) => ci::run(args, &load(config)?),
+        Command::Tidy => tidy::run(),
+    }
+}
+
+fn load(config: Option<&Path>) -> Result<Settings> {
+    Ok(Settings::load(config)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,114 @@
+//! `cargo xtask ci`: every check that a change has to pass. All of them are run, cheap ones first and the tests last,
+//! so that one run shows everything that is wrong.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use settings::Settings;
+
+use crate::deny::{self, IfMissing};
+use crate::{process, test_suite, tidy, workspace};
+
+/// Which checks to run.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Go on where cargo-deny is not installed, saying so, instead of failing.
+    #[arg(long)]
+    allow_missing_deny: bool,
+}
+
+struct Step<'a> {
+    name: &'static str,
+    run: Box<dyn Fn() -> Result<()> + 'a>,
+}
+
+struct Outcome {
+    name: &'static str,
+    took: Duration,
+    passed: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
+    let if_missing = if args.allow_missing_deny {
+        IfMissing::Skip
+    } else {
+        IfMissing::Fail
+    };
+    let steps = [
+        step("fmt", || {
+            process::run(workspace::cargo().args(["fmt", "--all", "--check"]))
+        }),
+        step("tidy", tidy::run),
+        step("deny", move || deny::run(if_missing)),
+        step("clippy", || {
+            let lint = [
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ];
+            process::run(workspace::cargo().args(lint))
+        }),
+        step("docs", || {
+            let mut doc = workspace::cargo();
+            doc.args(["doc", "--workspace", "--no-deps"]);
+            process::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
+        }),
+        step("test", || {
+            test_suite::run(&test_suite::Args::all(), settings)
+        }),
+    ];
+    let outcomes: Vec<Outcome> = steps.iter().map(run_step).collect();
+    for outcome in &outcomes {
+        eprintln!("{}", line(outcome));
+    }
+    match outcomes.iter().filter(|outcome| !outcome.passed).count() {
+        0 => Ok(()),
+        failed => bail!("{failed} of {} checks failed", outcomes.len()),
+    }
+}
+
+fn step<'a>(name: &'static str, run: impl Fn() -> Result<()> + 'a) -> Step<'a> {
+    Step {
+        name,
+        run: Box::new(run),
+    }
+}
+
+fn run_step(step: &Step<'_>) -> Outcome {
+    eprintln!("== {}", step.name);
+    let started = Instant::now();
+    let result = (step.run)();
+    if let Err(error) = &result {
+        eprintln!("{}: {error:#}", step.name);
+    }
+    Outcome {
+        name: step.name,
+        took: started.elapsed(),
+        passed: result.is_ok(),
+    }
+}
+
+fn line(outcome: &Outcome) -> String {
+    let verdict = if outcome.passed { "passed" } else { "FAILED" };
+    format!(
+        "{verdict}  {:<7} {:>6.1} s",
+        outcome.name,
+        outcome.took.as_secs_f64()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_step_is_listed_as_such() {
+        let outcome = run_step(&step("docs", || bail!("no")));
+        assert!(line(&outcome).starts_with("FAILED  docs"));
+        assert!(line(&run_step(&step("docs", || Ok(())))).starts_with("passed"));
+    }
+}

@@ -1,0 +1,93 @@
+//! Installing servers from Debian's packages.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::Service;
+use super::system_user::is_root;
+use crate::process;
+use crate::progress::Progress;
+
+/// Debian asks this program whether a package may start its server.
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+const CLUSTERS: &str = "/etc/postgresql";
+
+/// Whether packages can be installed.
+pub(super) fn can_install() -> bool {
+    is_root() && Path::new("/etc/debian_version").is_file() && process::find("apt-get").is_some()
+}
+
+/// Installs a server. It is not started: what runs is only what we start and can stop again.
+pub(super) fn install(service: Service) -> Result<()> {
+    let package = match service {
+        Service::Postgres => "postgresql",
+        Service::RabbitMq => "rabbitmq-server",
+    };
+    let progress = Progress::spinner(format!("installing the package {package}"));
+    let had_clusters = has_clusters();
+    let _no_start = NoStart::begin()?;
+    process::capture(apt_get().arg("update"))?;
+    process::capture(apt_get().args(["install", "-y", "--no-install-recommends", package]))?;
+    if service == Service::Postgres && !had_clusters {
+        drop_new_clusters()?;
+    }
+    progress.finish(&format!("installed the package {package}"));
+    Ok(())
+}
+
+fn apt_get() -> Command {
+    let mut command = Command::new("apt-get");
+    command.arg("-q").env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}
+
+fn has_clusters() -> bool {
+    std::fs::read_dir(CLUSTERS).is_ok_and(|mut versions| versions.next().is_some())
+}
+
+/// The package brings an empty cluster along, which would take our port at the next boot.
+fn drop_new_clusters() -> Result<()> {
+    let listed = process::capture(Command::new("pg_lsclusters").arg("--no-header"))?;
+    for line in listed.lines() {
+        let mut columns = line.split_whitespace();
+        if let (Some(version), Some(name)) = (columns.next(), columns.next()) {
+            process::capture(Command::new("pg_dropcluster").args([version, name]))?;
+        }
+    }
+    Ok(())
+}
+
+/// While it lives, packages do not start their servers. A policy that was there before is left alone.
+#[derive(Debug)]
+struct NoStart {
+    written: bool,
+}
+
+impl NoStart {
+    fn begin() -> Result<Self> {
+        use std::os::unix::fs::PermissionsExt;
+        let written = !Path::new(POLICY).exists();
+        if written {
+            let write = || {
+                std::fs::write(POLICY, "#!/bin/sh\nexit 101\n")?;
+                std::fs::set_permissions(POLICY, std::fs::Permissions::from_mode(0o755))
+            };
+            write().with_context(|| format!("cannot write {POLICY}"))?;
+        }
+        Ok(Self { written })
+    }
+}
+
+impl Drop for NoStart {
+    fn drop(&mut self) {
+        if self.written
+            && let Err(error) = std::fs::remove_file(POLICY)
+        {
+            eprintln!(
+                "cannot remove {POLICY}, which keeps packages from starting their servers: {error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! `cargo xtask test`: all tests, against real servers.
+
+use std::process::Command;
+
+use anyhow::Result;
+use settings::Settings;
+
+use crate::{connection, process, services, workspace};
+
+/// Which tests to run.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Handed on to `cargo nextest run`, such as a part of a test's name; the examples in the documentation are then
+    /// left out.
+    #[arg(last = true, value_name = "NEXTEST ARGS")]
+    nextest_args: Vec<String>,
+}
+
+impl Args {
+    /// All tests.
+    pub(crate) fn all() -> Self {
+        Self {
+            nextest_args: Vec::new(),
+        }
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
+    services::start(settings)?;
+    let mut variables = connection::environment(settings);
+    if let Some(name) = services::own_node_name(settings)? {
+        variables.push(("RABBITMQ_NODENAME", name));
+    }
+    let cargo = || {
+        let mut command = workspace::cargo();
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        command
+    };
+    // The end-to-end tests run the programs, and cargo builds programs only for the tests of their own packages. With the
+    // tests in the same call, both are built on the same dependencies, once.
+    process::run(cargo().args(["build", "--workspace", "--bins", "--tests"]))?;
+    if args.nextest_args.is_empty() {
+        process::run(cargo().args(["test", "--workspace", "--doc", "--quiet"]))?;
+    }
+    let mut tests = cargo();
+    if has_nextest() {
+        tests.args(["nextest", "run", "--workspace"]);
+        if std::env::var_os("CI").is_some() {
+            tests.args(["--profile", "ci"]);
+        }
+    } else {
+        eprintln!(
+            "cargo-nextest is not installed (cargo install --locked cargo-nextest): running cargo test instead"
+        );
+        tests.args(["test", "--workspace", "--lib", "--bins", "--tests"]);
+    }
+    process::run(tests.args(&args.nextest_args))
+}
+
+fn has_nextest() -> bool {
+    process::succeeds(Command::new("cargo-nextest").args(["nextest", "--version"]))
+}

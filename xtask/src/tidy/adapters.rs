@@ -1,0 +1,89 @@
+//! Adapters know the domain, not each other.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::Finding;
+use crate::process;
+use crate::workspace;
+
+const FAMILIES: [&str; 2] = ["storage-", "queue-"];
+const SINGLE: [&str; 2] = ["vendor-http", "clock-tokio"];
+
+/// Asks cargo which dependencies the manifests name.
+pub(super) fn check() -> Result<Vec<Finding>> {
+    let mut metadata = workspace::cargo();
+    metadata.args(["metadata", "--no-deps", "--format-version", "1"]);
+    let metadata = serde_json::from_str(&process::capture(&mut metadata)?)?;
+    check_metadata(&metadata)
+}
+
+fn check_metadata(metadata: &Value) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for package in list(metadata, "packages")? {
+        let name = text(package, "name")?;
+        if !is_adapter(name) {
+            continue;
+        }
+        for dependency in list(package, "dependencies")? {
+            // Tests may swap one adapter for another.
+            let is_for_tests = dependency["kind"] == "dev";
+            let other = text(dependency, "name")?;
+            if is_adapter(other) && !is_for_tests {
+                let place = format!("crates/{name}/Cargo.toml");
+                findings.push(Finding::new(
+                    place,
+                    format!("depends on {other}, another adapter"),
+                ));
+            }
+        }
+    }
+    Ok(findings)
+}
+
+fn is_adapter(name: &str) -> bool {
+    SINGLE.contains(&name) || FAMILIES.iter().any(|family| name.starts_with(family))
+}
+
+fn list<'a>(value: &'a Value, member: &str) -> Result<&'a Vec<Value>> {
+    value[member]
+        .as_array()
+        .with_context(|| format!("cargo metadata has no list {member}"))
+}
+
+fn text<'a>(value: &'a Value, member: &str) -> Result<&'a str> {
+    value[member]
+        .as_str()
+        .with_context(|| format!("cargo metadata has no text {member}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn package(name: &str, dependency: &str, kind: &Value) -> Value {
+        json!({"packages": [{"name": name, "dependencies": [{"name": dependency, "kind": kind}]}]})
+    }
+
+    #[test]
+    fn an_adapter_that_knows_another_is_found() {
+        let bad = package("queue-rabbitmq", "storage-postgres", &Value::Null);
+        assert_eq!(check_metadata(&bad).unwrap().len(), 1);
+        let bad = package("vendor-http", "clock-tokio", &json!("build"));
+        assert_eq!(check_metadata(&bad).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn tests_and_programs_may() {
+        for good in [
+            package("queue-rabbitmq", "storage-memory", &json!("dev")),
+            package("worker", "queue-rabbitmq", &Value::Null),
+            package("storage-memory", "domain", &Value::Null),
+        ] {
+            assert_eq!(check_metadata(&good).unwrap(), []);
+        }
+        assert!(check_metadata(&json!({})).is_err());
+    }
+}

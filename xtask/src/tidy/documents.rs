@@ -1,0 +1,226 @@
+//! Rules for documents: what they name exists.
+
+use std::path::{Component, Path, PathBuf};
+
+use clap::CommandFactory;
+
+use super::{Finding, has_extension};
+use crate::Cli;
+
+const COMMAND: &str = "cargo xtask ";
+
+/// Endings by which a word in code marks is taken for a file.
+const FILE_EXTENSIONS: [&str; 7] = ["rs", "toml", "md", "yaml", "yml", "sql", "json"];
+
+/// Files that a reader or a program makes, and the project does not hold.
+const NOT_HELD: [&str; 2] = ["openapi.json", "started.json"];
+
+/// Checks that each `cargo xtask` command is one, with flags that it has.
+pub(super) fn check_commands(path: &str, text: &str) -> Vec<Finding> {
+    let mut cli = Cli::command();
+    cli.build();
+    let mut findings = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        for rest in line.split(COMMAND).skip(1) {
+            let command = rest
+                .split(['`', '#', '|', '&', ';'])
+                .next()
+                .unwrap_or_default();
+            if let Some(problem) = command_problem(&cli, command) {
+                findings.push(Finding::new(format!("{path}:{}", index + 1), problem));
+            }
+        }
+    }
+    findings
+}
+
+fn command_problem(cli: &clap::Command, command: &str) -> Option<String> {
+    let mut words = command
+        .split(|char: char| !(char.is_ascii_alphanumeric() || char == '-'))
+        .filter(|word| !word.is_empty());
+    let name = words.next()?;
+    let Some(mut found) = cli.find_subcommand(name) else {
+        return Some(format!("`{COMMAND}{name}` is no command"));
+    };
+    for word in words.take_while(|word| *word != "--") {
+        if let Some(inner) = found.find_subcommand(word) {
+            found = inner;
+        } else if let Some(flag) = word.strip_prefix("--") {
+            let known = found
+                .get_arguments()
+                .any(|argument| argument.get_long() == Some(flag));
+            if !known {
+                return Some(format!("`{COMMAND}{name}` has no flag --{flag}"));
+            }
+        }
+    }
+    None
+}
+
+/// Checks that each relative link leads to a file or a folder of the project.
+pub(super) fn check_links(path: &str, text: &str, files: &[String]) -> Vec<Finding> {
+    let folder = Path::new(path).parent().unwrap_or(Path::new(""));
+    prose(text)
+        .flat_map(|(number, line)| links(line).map(move |link| (number, link)))
+        .filter(|(_, link)| !link.contains("://") && !link.starts_with("mailto:"))
+        .filter_map(|(number, link)| {
+            let target = link.split('#').next().unwrap_or_default();
+            if target.is_empty() {
+                return None;
+            }
+            let found = resolved(folder, target).is_some_and(|target| exists(&target, files));
+            (!found).then(|| {
+                Finding::new(
+                    format!("{path}:{number}"),
+                    format!("links to {target}, which is not there"),
+                )
+            })
+        })
+        .collect()
+}
+
+/// Checks that each file that is named in code marks is there: by its whole path, or by an end of it, as in
+/// `ports/store.rs`.
+pub(super) fn check_named_files(path: &str, text: &str, files: &[String]) -> Vec<Finding> {
+    prose(text)
+        .flat_map(|(number, line)| {
+            line.split('`')
+                .skip(1)
+                .step_by(2)
+                .map(move |word| (number, word))
+        })
+        .filter(|(_, word)| is_file_name(word) && !NOT_HELD.iter().any(|made| word.ends_with(made)))
+        .filter(|(_, word)| {
+            let end = format!("/{word}");
+            !files
+                .iter()
+                .any(|file| file == word || file.ends_with(&end))
+        })
+        .map(|(number, word)| {
+            Finding::new(
+                format!("{path}:{number}"),
+                format!("names {word}, which is not there"),
+            )
+        })
+        .collect()
+}
+
+/// The lines outside fenced blocks, with their numbers.
+fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut fenced = false;
+    text.lines().enumerate().filter_map(move |(index, line)| {
+        let is_fence = line.trim_start().starts_with("```");
+        fenced ^= is_fence;
+        (!fenced && !is_fence).then_some((index + 1, line))
+    })
+}
+
+fn links(line: &str) -> impl Iterator<Item = &str> {
+    line.split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+        .filter_map(|link| link.split_whitespace().next())
+}
+
+fn is_file_name(word: &str) -> bool {
+    let plain = word
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte));
+    plain
+        && !word.starts_with(['/', '.'])
+        && FILE_EXTENSIONS
+            .iter()
+            .any(|extension| has_extension(word, extension))
+}
+
+/// The target from the root, without `.` and `..`; nothing if it lies outside.
+fn resolved(folder: &Path, target: &str) -> Option<String> {
+    let mut path = PathBuf::new();
+    for part in folder.join(target).components() {
+        match part {
+            Component::Normal(name) => path.push(name),
+            Component::CurDir => {}
+            Component::ParentDir if path.pop() => {}
+            _ => return None,
+        }
+    }
+    Some(path.to_str()?.to_owned())
+}
+
+fn exists(target: &str, files: &[String]) -> bool {
+    let folder = format!("{target}/");
+    target.is_empty()
+        || files
+            .iter()
+            .any(|file| file == target || file.starts_with(&folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files() -> Vec<String> {
+        [
+            "README.md",
+            "docs/guide.md",
+            "crates/domain/src/ports/store.rs",
+        ]
+        .map(str::to_owned)
+        .to_vec()
+    }
+
+    #[test]
+    fn a_command_that_is_none_is_found() {
+        let text = "Run `cargo xtask up`.\n\n    cargo xtask explode --now\n";
+        let findings = check_commands("README.md", text);
+        assert_eq!(findings.len(), 1);
+        assert_eq!(findings[0].place, "README.md:3");
+    }
+
+    #[test]
+    fn a_flag_that_a_command_has_not_is_found() {
+        assert_eq!(check_commands("a.md", "`cargo xtask up --fast`").len(), 1);
+        assert_eq!(
+            check_commands("a.md", "`cargo xtask seed --products 5 --seed 2`"),
+            []
+        );
+        assert_eq!(
+            check_commands("a.md", "`cargo xtask services stop` and `cargo xtask …`"),
+            []
+        );
+        assert_eq!(
+            check_commands("a.md", "`cargo xtask test -- --no-capture`"),
+            []
+        );
+        assert_eq!(check_commands("a.md", "`cargo xtask up --config FILE`"), []);
+    }
+
+    #[test]
+    fn a_link_to_nothing_is_found() {
+        let text = "[a](docs/guide.md#part) [b](docs) [c](https://example.org/x) [d](#here)\n[e](docs/none.md)\n";
+        let findings = check_links("README.md", text, &files());
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert_eq!(findings[0].place, "README.md:2");
+        assert_eq!(
+            check_links("docs/guide.md", "[up](../README.md)", &files()),
+            []
+        );
+        assert_eq!(
+            check_links("docs/guide.md", "[out](../../README.md)", &files()).len(),
+            1
+        );
+    }
+
+    #[test]
+    fn a_named_file_that_is_not_there_is_found() {
+        let named = |text: &str| check_named_files("ARCHITECTURE.md", text, &files()).len();
+        assert_eq!(
+            named("see `ports/store.rs` and `crates/domain/src/ports/store.rs`"),
+            0
+        );
+        assert_eq!(named("see `ports/gone.rs`"), 1);
+        assert_eq!(named("see `crates/domain/src/gone.rs`"), 1);
+        assert_eq!(named("`GET /openapi.json`, `a.b()` and `/openapi.json`"), 0);
+        assert_eq!(named("```\n`ports/gone.rs`\n```\n"), 0);
+    }
+}

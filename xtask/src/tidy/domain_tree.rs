@@ -1,0 +1,117 @@
+//! What the domain depends on: a short list, and no I/O by way of it.
+
+use anyhow::Result;
+
+use super::Finding;
+use crate::process;
+use crate::workspace;
+
+/// All that the domain may name in its manifest.
+const ALLOWED: [&str; 6] = [
+    "async-trait",
+    "backon",
+    "mockall",
+    "thiserror",
+    "time",
+    "tracing",
+];
+
+/// Crates, or families of them, that do I/O, run tasks or turn values into bytes.
+const BANNED: [&str; 14] = [
+    "actix",
+    "amiquip",
+    "amq-protocol",
+    "config",
+    "deadpool",
+    "diesel",
+    "hyper",
+    "mio",
+    "postgres",
+    "reqwest",
+    "serde",
+    "socket2",
+    "tokio",
+    "tracing-subscriber",
+];
+
+/// Asks cargo for the domain's own tree, with all of the domain's features and none that others turn on.
+pub(super) fn check() -> Result<Vec<Finding>> {
+    let tree = |depth: &str| {
+        process::capture(workspace::cargo().args([
+            "tree",
+            "--package",
+            "domain",
+            "--edges",
+            "normal,build",
+            "--all-features",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+            "--depth",
+            depth,
+        ]))
+    };
+    let mut findings = check_direct(&tree("1")?);
+    findings.extend(check_all(&tree("1000")?));
+    Ok(findings)
+}
+
+fn check_direct(tree: &str) -> Vec<Finding> {
+    names(tree)
+        .filter(|name| !ALLOWED.contains(name))
+        .map(|name| {
+            Finding::new(
+                "crates/domain/Cargo.toml",
+                format!("depends on {name}, which is not on the list"),
+            )
+        })
+        .collect()
+}
+
+fn check_all(tree: &str) -> Vec<Finding> {
+    names(tree)
+        .filter(|name| BANNED.iter().any(|banned| is_of_family(name, banned)))
+        .map(|name| Finding::new("crates/domain/Cargo.toml", format!("brings {name} along")))
+        .collect()
+}
+
+/// The names after the first, which is the domain itself.
+fn names(tree: &str) -> impl Iterator<Item = &str> {
+    tree.lines()
+        .skip(1)
+        .filter_map(|line| line.split_whitespace().next())
+}
+
+fn is_of_family(name: &str, family: &str) -> bool {
+    name.strip_prefix(family)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '_']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dependency_that_is_not_on_the_list_is_found() {
+        let tree = "domain v0.1.0 (/p)\nthiserror v2.0.21\nfutures-util v0.3.34\n";
+        let findings = check_direct(tree);
+        assert_eq!(findings.len(), 1);
+        assert!(findings[0].problem.contains("futures-util"));
+    }
+
+    #[test]
+    fn input_and_output_is_found_however_deep() {
+        let tree = "domain v0.1.0 (/p)\nbackon v1.6.0\ntokio v1.54.1\ndiesel_derives v2.3.10 (proc-macro)\nserde v1.0.1\n";
+        assert_eq!(check_all(tree).len(), 3);
+        assert_eq!(
+            check_all("domain v0.1.0\ntime v0.3.55\nconfigure-me v1.0.0\n"),
+            []
+        );
+    }
+
+    #[test]
+    fn the_domain_as_it_is_keeps_the_rule() {
+        assert_eq!(check().unwrap(), []);
+    }
+}

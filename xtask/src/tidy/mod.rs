@@ -1,0 +1,86 @@
+//! `cargo xtask tidy`: the rules that neither the compiler nor clippy knows. Each rule is a function from text to
+//! findings, tested with a sample that breaks it: a check that cannot fail is worth nothing.
+
+mod adapters;
+mod documents;
+mod domain_tree;
+mod migrations;
+mod sources;
+
+use std::fmt;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use crate::workspace;
+
+/// A place where a rule is broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Finding {
+    place: String,
+    problem: String,
+}
+
+impl Finding {
+    fn new(place: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            place: place.into(),
+            problem: problem.into(),
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.problem)
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run() -> Result<()> {
+    let root = workspace::root();
+    let files = workspace::files(&root)?;
+    let mut findings = sources::check_names(&files);
+    for path in files.iter().filter(|path| has_extension(path, "rs")) {
+        findings.extend(sources::check(path, &read(&root, path)?));
+    }
+    let documents: Vec<&String> = files
+        .iter()
+        .filter(|path| has_extension(path, "md"))
+        .collect();
+    for path in &documents {
+        let text = read(&root, path)?;
+        findings.extend(documents::check_commands(path, &text));
+        findings.extend(documents::check_links(path, &text, &files));
+        findings.extend(documents::check_named_files(path, &text, &files));
+    }
+    for expected in ["README.md", "ARCHITECTURE.md"] {
+        if !documents.iter().any(|path| *path == expected) {
+            findings.push(Finding::new(expected, "is missing"));
+        }
+    }
+    let contents = |path: &str| read(&root, path).unwrap_or_default();
+    findings.extend(migrations::check(&files, contents));
+    findings.extend(domain_tree::check()?);
+    findings.extend(adapters::check()?);
+    for finding in &findings {
+        println!("{finding}");
+    }
+    match findings.len() {
+        0 => {
+            println!("tidy: {} files", files.len());
+            Ok(())
+        }
+        count => bail!("tidy found {count} places where a rule is broken"),
+    }
+}
+
+fn read(root: &Path, path: &str) -> Result<String> {
+    std::fs::read_to_string(root.join(path)).with_context(|| format!("cannot read {path}"))
+}
+
+fn has_extension(path: &str, extension: &str) -> bool {
+    Path::new(path)
+        .extension()
+        .is_some_and(|found| found == extension)
+}

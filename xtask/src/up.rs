@@ -1,0 +1,250 @@
+//! `cargo xtask up`: the whole system on this machine, until Ctrl-C.
+
+use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use settings::{Settings, VendorSettings};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::children::{Children, Ended};
+use crate::{connection, endpoints, migrate, services, workspace};
+
+const READY_WITHIN: Duration = Duration::from_mins(1);
+
+/// What a program may take beyond its own deadline before it is killed.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Where the mock vendors serve; a vendor of the settings that is read from there is theirs.
+const MOCK_PATHS: [(&str, &str); 2] = [("a", "/vendorA/stock"), ("b", "/vendorB/stock")];
+
+/// How to run it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Build with optimisations: slower to build, faster to run.
+    #[arg(long)]
+    release: bool,
+}
+
+/// Runs the command. `config` is handed on to the programs.
+pub(crate) fn run(args: &Args, settings: &Settings, config: Option<&Path>) -> Result<()> {
+    let mocks = mock_vendors(&settings.vendors);
+    let api = SocketAddr::new(settings.api.address, settings.api.port);
+    let worker = SocketAddr::new(settings.worker.address, settings.worker.port);
+    check_free(api, "the API", "PORT")?;
+    check_free(worker, "the worker", "WORKER_PORT")?;
+    for &(name, port) in &mocks {
+        let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
+        check_free(address, &format!("mock vendor {name}"), "the vendor's url")?;
+    }
+    services::start(settings)?;
+    migrate::run(settings)?;
+    let programs = build(args.release)?;
+
+    let config_args: Vec<OsString> = config
+        .into_iter()
+        .flat_map(|file| ["--config".into(), file.as_os_str().to_owned()])
+        .collect();
+    let mut starts = vec![("api", config_args.clone()), ("worker", config_args)];
+    if !mocks.is_empty() {
+        // The vendors come first: a worker that finds them closed would wait for its next sync.
+        starts.insert(0, ("mock-vendor", mock_args(&mocks)));
+    }
+    let stop_within = settings
+        .api
+        .shutdown_timeout
+        .max(settings.worker.shutdown_timeout)
+        + GRACE;
+    tokio::runtime::Runtime::new()?.block_on(async {
+        let mut stop = StopSignals::new()?;
+        let mut children = Children::new();
+        let outcome = async {
+            for (name, arguments) in starts {
+                let program = programs.iter().find(|program| program.ends_with(name));
+                let program = program.with_context(|| format!("cargo built no program {name}"))?;
+                children.start(name, program, &arguments)?;
+            }
+            watch(&mut children, &mut stop, api, worker, settings).await
+        }
+        .await;
+        eprintln!("stopping");
+        let all_gracefully = children.stop(stop_within, stop.next()).await;
+        eprintln!(
+            "{}",
+            if all_gracefully {
+                "everything is stopped"
+            } else {
+                "everything is stopped, some of it was killed"
+            }
+        );
+        outcome
+    })
+}
+
+/// Waits for readiness, then for a signal; fails if a program ends by itself.
+async fn watch(
+    children: &mut Children,
+    stop: &mut StopSignals,
+    api: SocketAddr,
+    worker: SocketAddr,
+    settings: &Settings,
+) -> Result<()> {
+    let ready = async {
+        tokio::time::timeout(READY_WITHIN, async {
+            endpoints::wait_until_ready(api).await;
+            endpoints::wait_until_ready(worker).await;
+        })
+        .await
+    };
+    tokio::select! {
+        () = stop.next() => return Ok(()),
+        ended = children.next_end() => bail!("{}", ended_line(&ended)),
+        ready = ready => ready.with_context(|| {
+            format!("not ready after {} s: see what it says above", READY_WITHIN.as_secs())
+        })?,
+    }
+    println!("{}", endpoints::greeting(&endpoints::api_url(settings)));
+    tokio::select! {
+        () = stop.next() => Ok(()),
+        ended = children.next_end() => bail!("{}", ended_line(&ended)),
+    }
+}
+
+fn ended_line(ended: &Ended) -> String {
+    format!("{} ended by itself with {}", ended.name, ended.status)
+}
+
+/// Ctrl-C, and what a supervisor sends.
+struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// The mock vendors that the settings read from this machine, with their ports.
+fn mock_vendors(vendors: &[VendorSettings]) -> Vec<(&'static str, u16)> {
+    MOCK_PATHS
+        .into_iter()
+        .filter_map(|(name, path)| {
+            let vendor = vendors.iter().find(|vendor| {
+                vendor.url.path() == path && vendor.url.host_str().is_some_and(connection::is_local)
+            })?;
+            Some((name, vendor.url.port_or_known_default()?))
+        })
+        .collect()
+}
+
+fn mock_args(mocks: &[(&'static str, u16)]) -> Vec<OsString> {
+    let which = match mocks {
+        [(name, _)] => name,
+        _ => "both",
+    };
+    let ports = mocks
+        .iter()
+        .flat_map(|(name, port)| [format!("--port-{name}"), port.to_string()]);
+    ["--vendor".to_owned(), which.to_owned()]
+        .into_iter()
+        .chain(ports)
+        .map(OsString::from)
+        .collect()
+}
+
+fn check_free(address: SocketAddr, what: &str, setting: &str) -> Result<()> {
+    if address.port() == 0 {
+        bail!("{what} needs a port that is known beforehand: change {setting}");
+    }
+    match TcpListener::bind(address) {
+        Ok(_) => Ok(()),
+        Err(error) => bail!(
+            "{what} cannot listen on {address} ({error}): stop what does, or change {setting}"
+        ),
+    }
+}
+
+/// Builds the programs and returns where they are.
+fn build(release: bool) -> Result<Vec<PathBuf>> {
+    let mut cargo = workspace::cargo();
+    cargo
+        .args(["build", "--message-format=json-render-diagnostics"])
+        .args(["--bin", "api", "--bin", "worker", "--bin", "mock-vendor"])
+        .stderr(Stdio::inherit());
+    if release {
+        cargo.arg("--release");
+    }
+    let output = cargo.output().context("cannot run cargo build")?;
+    if !output.status.success() {
+        bail!("cargo build failed with {}", output.status);
+    }
+    Ok(executables(&String::from_utf8_lossy(&output.stdout)))
+}
+
+fn executables(messages: &str) -> Vec<PathBuf> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_vendors_are_the_mock_ones() {
+        let mut settings = Settings::load(None).unwrap();
+        let mocks = mock_vendors(&settings.vendors);
+        assert_eq!(mocks, [("a", 5001), ("b", 5002)]);
+        assert_eq!(
+            mock_args(&mocks),
+            ["--vendor", "both", "--port-a", "5001", "--port-b", "5002"]
+        );
+        settings.vendors.remove(0);
+        assert_eq!(
+            mock_args(&mock_vendors(&settings.vendors)),
+            ["--vendor", "b", "--port-b", "5002"]
+        );
+        settings.vendors[0].url = "http://vendor.example:5002/vendorB/stock".parse().unwrap();
+        assert_eq!(mock_vendors(&settings.vendors), []);
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_named_with_its_setting() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let error = check_free(address, "the API", "PORT")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains(&address.to_string()) && error.contains("change PORT"),
+            "{error}"
+        );
+        drop(taken);
+        assert!(check_free(address, "the API", "PORT").is_ok());
+    }
+
+    #[test]
+    fn finds_the_programs_in_what_cargo_prints() {
+        let messages = "{\"reason\":\"compiler-artifact\",\"executable\":null}\nnoise\n\
+                        {\"reason\":\"compiler-artifact\",\"executable\":\"/t/debug/api\"}\n";
+        assert_eq!(executables(messages), [PathBuf::from("/t/debug/api")]);
+    }
+}
