@@ -120,7 +120,7 @@ impl SetAside {
         };
         let mut done = Vec::new();
         for (letter, confirmed) in letters.into_iter().zip(confirmed).rev() {
-            if confirmed || true {
+            if confirmed {
                 done.push(letter.tag);
             } else {
                 self.waiting.push_front(letter);

@@ -9,7 +9,7 @@
 )]
 
 mod broker;
-//mod contracts;
+mod contracts;
 mod dead_letters;
 mod delivery;
 mod outages;
