@@ -113,7 +113,7 @@ pub struct RabbitmqSettings {
     /// How many queues orders are spread over.
     #[serde(deserialize_with = "fields::whole::<_, _, 1, 1_024>")]
     pub queues: u16,
-    /// Most unacknowledged messages of one consumer.
+    /// Most unacknowledged messages that one consumer holds of each queue.
     #[serde(deserialize_with = "fields::whole::<_, _, 1, 10_000>")]
     pub prefetch: u16,
     /// Longest wait for the broker to confirm a publication.

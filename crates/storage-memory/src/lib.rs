@@ -1,1 +1,26 @@
-//! storage-memory
+//! A store in memory: the reference model of the storage ports.
+//!
+//! It is what tests swap in where a database is not the point, and what the contracts are tried on first. Its model is
+//! the simplest that is right: one unit of work at a time, on a copy of the tables that is swapped in by the commit and
+//! forgotten by a drop. Its tables are the relational ones, row by row, so that its audit means the same as a
+//! database's.
+//!
+//! # What is not here
+//!
+//! Durability, and concurrency of units of work.
+
+mod audit;
+mod clock;
+mod leases;
+mod orders;
+mod outbox;
+mod queries;
+mod signal;
+mod stock;
+mod store;
+mod sync;
+mod tables;
+mod unit_of_work;
+
+pub use signal::{MemoryOutboxListener, MemoryOutboxNotifier};
+pub use store::MemoryStore;

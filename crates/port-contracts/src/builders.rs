@@ -1,0 +1,99 @@
+//! Short ways to write down values in tests.
+
+use domain::identifiers::{IdempotencyKey, ProductId, VendorId};
+use domain::order::{Allocation, OrderRequest};
+use domain::ports::NewOrder;
+use domain::quantity::Quantity;
+use domain::report::{Report, ReportKind};
+use domain::timestamp::Timestamp;
+
+/// A product.
+#[must_use]
+pub fn product(id: &str) -> ProductId {
+    ProductId::parse(id).unwrap()
+}
+
+/// A vendor.
+#[must_use]
+pub fn vendor(id: &str) -> VendorId {
+    VendorId::parse(id).unwrap()
+}
+
+/// Vendors.
+#[must_use]
+pub fn vendors(ids: &[&str]) -> Vec<VendorId> {
+    ids.iter().map(|id| vendor(id)).collect()
+}
+
+/// A number of units.
+#[must_use]
+pub fn quantity(units: u32) -> Quantity {
+    Quantity::parse(i64::from(units)).unwrap()
+}
+
+/// A key of the caller `scope`.
+#[must_use]
+pub fn key(scope: &str, key: &str) -> IdempotencyKey {
+    IdempotencyKey::parse(scope, key).unwrap()
+}
+
+/// What a customer asks for.
+#[must_use]
+pub fn request(product_id: &str, units: u32) -> OrderRequest {
+    OrderRequest {
+        product_id: product(product_id),
+        quantity: quantity(units),
+    }
+}
+
+/// An order to accept, without a key.
+#[must_use]
+pub fn new_order(product_id: &str, units: u32) -> NewOrder {
+    NewOrder {
+        request: request(product_id, units),
+        key: None,
+    }
+}
+
+/// An order to accept, with a key of nobody in particular.
+#[must_use]
+pub fn keyed_order(product_id: &str, units: u32, name: &str) -> NewOrder {
+    NewOrder {
+        request: request(product_id, units),
+        key: Some(key("", name)),
+    }
+}
+
+/// Units that one vendor supplies.
+#[must_use]
+pub fn allocation(vendor_id: &str, units: u32) -> Allocation {
+    Allocation {
+        vendor_id: vendor(vendor_id),
+        quantity: quantity(units),
+    }
+}
+
+/// A report of everything, true as of the moment it is asked for.
+#[must_use]
+pub fn full(lines: &[(&str, u32)]) -> Report {
+    report(ReportKind::Full, None, lines)
+}
+
+/// A report of everything, true as of `as_of`.
+#[must_use]
+pub fn full_as_of(as_of: Timestamp, lines: &[(&str, u32)]) -> Report {
+    report(ReportKind::Full, Some(as_of), lines)
+}
+
+/// A report of some products, true as of the moment it is asked for.
+#[must_use]
+pub fn delta(lines: &[(&str, u32)]) -> Report {
+    report(ReportKind::Delta, None, lines)
+}
+
+fn report(kind: ReportKind, as_of: Option<Timestamp>, lines: &[(&str, u32)]) -> Report {
+    let lines = lines
+        .iter()
+        .map(|&(product_id, units)| (product(product_id), i64::from(units)));
+    Report::parse(kind, as_of, lines).unwrap()
+}

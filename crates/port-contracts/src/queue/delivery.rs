@@ -1,0 +1,155 @@
+//! From publishing to a consumer, and aside.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::identifiers::OrderId;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::{
+    PATIENCE, QueueUnderTest, assert_all_in_order, ids, mixed_orders, orders, receipts, take,
+    take_and_acknowledge,
+};
+
+/// How often to look for what changes with some delay.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// All orders come, and those of one product in the order in which they were published.
+pub async fn published_orders_arrive_and_keep_the_order_of_a_product(under_test: &QueueUnderTest) {
+    let mut consumer = under_test.consumer().await;
+    let published = mixed_orders(1..=120);
+    for part in published.chunks(20) {
+        under_test.publish(part).await;
+    }
+    let arrived = take_and_acknowledge(consumer.as_mut(), 120).await;
+    assert_all_in_order(&arrived, &published);
+}
+
+/// What is published while there is no consumer waits for one.
+pub async fn orders_wait_for_a_consumer(under_test: &QueueUnderTest) {
+    let published = mixed_orders([1, i64::MAX, 2, 4_000_000_000]);
+    under_test.publish(&published).await;
+    let mut consumer = under_test.consumer().await;
+    let arrived = take_and_acknowledge(consumer.as_mut(), 4).await;
+    assert_all_in_order(&arrived, &published);
+}
+
+/// Thousands of orders in one call all come, each once.
+pub async fn many_orders_in_one_publish_all_arrive_once(under_test: &QueueUnderTest) {
+    let published = mixed_orders(1..=2_000);
+    under_test.publish(&published).await;
+    let mut consumer = under_test.consumer().await;
+    let arrived = take_and_acknowledge(consumer.as_mut(), 2_000).await;
+    assert_all_in_order(&arrived, &published);
+}
+
+/// Nothing to publish is no failure.
+pub async fn publishing_nothing_confirms_nothing(under_test: &QueueUnderTest) {
+    assert_eq!(under_test.queue.publish(&[]).await, Ok(Vec::new()));
+    assert_eq!(under_test.queue.depth().await, Ok(0));
+}
+
+/// Callers that publish at the same time each get the confirmation of their own orders.
+pub async fn concurrent_publishers_do_not_mix(under_test: &QueueUnderTest) {
+    let mut tasks = JoinSet::new();
+    for task in 0..8_i64 {
+        let queue = Arc::clone(&under_test.queue);
+        tasks.spawn(async move {
+            for round in 0..5 {
+                let first = task * 1_000 + round * 10 + 1;
+                let published = mixed_orders(first..first + 10);
+                let mut confirmed = queue.publish(&published).await.unwrap();
+                confirmed.sort_unstable();
+                let expected: Vec<OrderId> = published.iter().map(|it| it.order_id).collect();
+                assert_eq!(confirmed, expected);
+            }
+        });
+    }
+    tasks.join_all().await;
+    let mut consumer = under_test.consumer().await;
+    let arrived = take_and_acknowledge(consumer.as_mut(), 400).await;
+    let distinct: BTreeSet<OrderId> = arrived.iter().copied().collect();
+    assert_eq!((arrived.len(), distinct.len()), (400, 400));
+}
+
+/// Consumers at the same time together get each order once.
+pub async fn concurrent_consumers_share(under_test: &QueueUnderTest) {
+    let published = mixed_orders(1..=200);
+    let (sender, mut arrived) = mpsc::unbounded_channel();
+    let mut consumers = JoinSet::new();
+    for _ in 0..2 {
+        let mut consumer = under_test.consumer().await;
+        let sender = sender.clone();
+        consumers.spawn(async move {
+            loop {
+                let batch = consumer.next_batch(10).await.unwrap();
+                consumer.acknowledge(&receipts(&batch)).await.unwrap();
+                for id in ids(&batch) {
+                    sender.send(id).unwrap();
+                }
+            }
+        });
+    }
+    under_test.publish(&published[..100]).await;
+    under_test.publish_one_by_one(&published[100..]).await;
+    let deadline = Instant::now() + PATIENCE;
+    let mut all = BTreeSet::new();
+    while all.len() < published.len() {
+        let id = timeout_at(deadline, arrived.recv()).await;
+        let id = id.expect("some orders did not come").unwrap();
+        assert!(all.insert(id), "order {id} came twice");
+    }
+    consumers.shutdown().await;
+    assert!(arrived.try_recv().is_err(), "more came than was published");
+}
+
+/// The depth counts what waits, and nothing once all is acknowledged.
+pub async fn the_depth_counts_what_waits(under_test: &QueueUnderTest) {
+    assert_eq!(under_test.queue.depth().await, Ok(0));
+    let published = mixed_orders(1..=10);
+    under_test.publish_one_by_one(&published).await;
+    until_depth_is(under_test, published.len()).await;
+    let mut consumer = under_test.consumer().await;
+    take_and_acknowledge(consumer.as_mut(), published.len()).await;
+    until_depth_is(under_test, 0).await;
+}
+
+/// A broker may count with some delay.
+async fn until_depth_is(under_test: &QueueUnderTest, expected: usize) {
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        let depth = under_test.queue.depth().await.unwrap();
+        if depth == expected as u64 {
+            return;
+        }
+        let in_time = Instant::now() < give_up;
+        assert!(in_time, "the depth is {depth} instead of {expected}");
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Orders that are put aside do not come to a consumer, whether they were delivered before or not.
+pub async fn dead_letters_do_not_come_back(under_test: &QueueUnderTest) {
+    let mut consumer = under_test.consumer().await;
+    under_test.publish(&orders([1, 2], "p")).await;
+    let taken = take(consumer.as_mut(), 2).await;
+    let taken_ids = ids(&taken);
+    let aside = under_test.queue.dead_letter(&taken_ids, "it's \"bad\"\n");
+    assert_eq!(aside.await, Ok(()));
+    consumer.acknowledge(&receipts(&taken)).await.unwrap();
+    let aside = under_test.queue.dead_letter(&[OrderId(3)], "");
+    assert_eq!(aside.await, Ok(()));
+    drop(consumer);
+    under_test.assert_nothing_left_of("p").await;
+    until_depth_is(under_test, 0).await;
+}
+
+/// A queue that works says so.
+pub async fn the_probe_of_a_working_queue_is_ok(under_test: &QueueUnderTest) {
+    assert_eq!(under_test.queue.probe().await, Ok(()));
+    under_test.publish(&orders([1], "p")).await;
+    assert_eq!(under_test.queue.probe().await, Ok(()));
+}

@@ -1,0 +1,178 @@
+//! The use cases over a store under test, wired as the programs wire them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use clock_tokio::SystemClock;
+use domain::allocation::most_available_first;
+use domain::identifiers::{OrderId, VendorId};
+use domain::order::{Order, OrderStatus};
+use domain::ports::{
+    Clock, FeedError, OrderQueue, QueueError, QueuedOrder, VendorFeed, VendorLevel,
+};
+use domain::report::Report;
+use domain::services::{
+    ChangeStatus, ChangeStatusError, ChangedOrder, Intake, SettleError, SettleOrders, SyncError,
+    SyncReport, VendorSync,
+};
+
+use crate::builders::{new_order, product, vendor, vendors};
+use crate::storage::StorageUnderTest;
+
+/// The use cases. Cheap to clone into a task.
+#[derive(Clone)]
+pub(crate) struct Shop {
+    pub(crate) intake: Intake,
+    sync: VendorSync,
+    status: ChangeStatus,
+    settlement: Arc<SettleOrders>,
+}
+
+impl Shop {
+    /// Wires the use cases and configures exactly these vendors.
+    pub(crate) async fn open(storage: &StorageUnderTest, vendor_ids: &[&str]) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let shop = Self {
+            intake: Intake::new(
+                storage.store.clone(),
+                storage.notifier.clone(),
+                clock.clone(),
+            ),
+            sync: VendorSync::new(storage.store.clone(), storage.probe.clone(), clock.clone()),
+            status: ChangeStatus::new(storage.store.clone(), clock.clone()),
+            settlement: Arc::new(SettleOrders::new(
+                storage.store.clone(),
+                storage.probe.clone(),
+                Arc::new(NoQueue),
+                clock,
+                most_available_first,
+                vendors(vendor_ids),
+            )),
+        };
+        shop.configure(vendor_ids).await;
+        shop
+    }
+
+    pub(crate) async fn configure(&self, vendor_ids: &[&str]) {
+        self.sync.configure(&vendors(vendor_ids)).await.unwrap();
+    }
+
+    /// Syncs a vendor that answers with this report.
+    pub(crate) async fn report(&self, vendor_id: &str, report: Report) -> SyncReport {
+        self.try_report(vendor_id, Ok(report)).await.unwrap()
+    }
+
+    /// Syncs a vendor that answers with this.
+    pub(crate) async fn try_report(
+        &self,
+        vendor_id: &str,
+        answer: Result<Report, FeedError>,
+    ) -> Result<SyncReport, SyncError> {
+        let feed = ScriptedFeed {
+            vendor_id: vendor(vendor_id),
+            answer,
+        };
+        self.sync.sync(&feed).await
+    }
+
+    pub(crate) async fn try_settle(&self, ids: &[OrderId]) -> Result<(), SettleError> {
+        self.settlement.settle(ids).await
+    }
+
+    pub(crate) async fn settle(&self, ids: &[OrderId]) {
+        self.try_settle(ids).await.unwrap();
+    }
+
+    pub(crate) async fn change(
+        &self,
+        id: OrderId,
+        to: OrderStatus,
+    ) -> Result<ChangedOrder, ChangeStatusError> {
+        self.status.change(id, to, |_| true).await
+    }
+
+    /// Places an order, settles it, and returns it as it is then.
+    pub(crate) async fn sell(
+        &self,
+        storage: &StorageUnderTest,
+        product_id: &str,
+        units: u32,
+    ) -> Order {
+        let order = storage.place(new_order(product_id, units)).await;
+        self.settle(&[order.id]).await;
+        storage.order(order.id).await
+    }
+}
+
+impl StorageUnderTest {
+    /// What can be sold of a product that must be known.
+    pub(crate) async fn sellable(&self, product_id: &str) -> u64 {
+        self.stock
+            .find_stock(&product(product_id))
+            .await
+            .unwrap()
+            .unwrap()
+            .level
+            .quantity
+    }
+
+    /// A vendor's position, which must exist.
+    pub(crate) async fn position(&self, product_id: &str, vendor_id: &str) -> VendorLevel {
+        let detail = self.stock.find_stock(&product(product_id)).await.unwrap();
+        let vendors = detail.unwrap().vendors;
+        vendors
+            .into_iter()
+            .find(|level| level.vendor_id == vendor(vendor_id))
+            .unwrap()
+    }
+
+    /// Reported, in flight and available.
+    pub(crate) async fn numbers(&self, product_id: &str, vendor_id: &str) -> (u32, u32, u32) {
+        let level = self.position(product_id, vendor_id).await;
+        (level.reported, level.in_flight, level.available)
+    }
+
+    /// No balance may be wrong.
+    pub(crate) async fn assert_sound(&self) {
+        assert_eq!(self.audit.audit().await.unwrap(), []);
+    }
+}
+
+/// Answers every request the same.
+struct ScriptedFeed {
+    vendor_id: VendorId,
+    answer: Result<Report, FeedError>,
+}
+
+#[async_trait]
+impl VendorFeed for ScriptedFeed {
+    fn vendor_id(&self) -> &VendorId {
+        &self.vendor_id
+    }
+
+    async fn fetch(&self) -> Result<Report, FeedError> {
+        self.answer.clone()
+    }
+}
+
+/// Where settlement puts orders aside that it cannot settle: no contract lets that happen.
+struct NoQueue;
+
+#[async_trait]
+impl OrderQueue for NoQueue {
+    async fn publish(&self, _: &[QueuedOrder]) -> Result<Vec<OrderId>, QueueError> {
+        Err(QueueError::Closed)
+    }
+
+    async fn depth(&self) -> Result<u64, QueueError> {
+        Err(QueueError::Closed)
+    }
+
+    async fn dead_letter(&self, order_ids: &[OrderId], reason: &str) -> Result<(), QueueError> {
+        panic!("orders {order_ids:?} were put aside: {reason}");
+    }
+
+    async fn probe(&self) -> Result<(), QueueError> {
+        Err(QueueError::Closed)
+    }
+}

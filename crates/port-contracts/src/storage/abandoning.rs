@@ -1,0 +1,176 @@
+//! Units of work that are dropped half way: nothing of them stays, and nobody has to wait for them.
+
+use std::time::Duration;
+
+use domain::identifiers::{OrderId, ProductId};
+use domain::order::OrderState;
+use domain::ports::{OutboxLag, StoreError, UnitOfWork};
+use tokio::time::timeout;
+
+use super::{StorageUnderTest, at_once};
+use crate::builders::{delta, keyed_order, new_order, product, vendor, vendors};
+
+/// How long a waiter is left waiting before it is abandoned.
+const ABANDONED_AFTER: Duration = Duration::from_millis(30);
+
+/// Longer than any store waits for a free unit of work.
+const BOUNDED: Duration = Duration::from_secs(30);
+
+/// Dropping a unit of work undoes every write.
+pub async fn a_dropped_unit_of_work_undoes_everything(storage: &StorageUnderTest) {
+    storage.stock_up("p", &[("v", 5)]).await;
+    let order = storage.place(new_order("p", 1)).await;
+    storage.empty_outbox().await;
+    let before = storage.stock.find_stock(&product("p")).await.unwrap();
+
+    let mut work = storage.begin().await;
+    let accepted = work.accept(&[keyed_order("p", 1, "k")]).await.unwrap();
+    let lost = super::created(accepted.into_iter().next().unwrap());
+    work.lock_order(order.id).await.unwrap();
+    work.save_state(order.id, &OrderState::Cancelled)
+        .await
+        .unwrap();
+    work.set_configured(&vendors(&["w"])).await.unwrap();
+    let as_of = work.store_time().await.unwrap();
+    work.affected_by(&vendor("v"), &delta(&[("new", 1)]), as_of)
+        .await
+        .unwrap();
+    drop(work);
+
+    assert_eq!(storage.orders.find_order(lost.id).await.unwrap(), None);
+    assert_eq!(storage.order(order.id).await, order);
+    assert_eq!(
+        storage.stock.find_stock(&product("p")).await.unwrap(),
+        before
+    );
+    let new = storage.stock.find_stock(&product("new")).await.unwrap();
+    assert_eq!(new, None);
+    let lag = storage.probe.outbox_lag().await.unwrap();
+    assert_eq!(lag, OutboxLag { oldest: None });
+    let mut work = storage.begin().await;
+    assert!(work.lock_vendor(&vendor("v")).await.unwrap().is_some());
+    assert_eq!(work.lock_vendor(&vendor("w")).await.unwrap(), None);
+}
+
+/// What a unit of work writes is seen by nobody else before its commit, and by everybody after it.
+pub async fn writes_show_only_after_the_commit(storage: &StorageUnderTest) {
+    let order = storage.place(new_order("p", 1)).await;
+    let mut work = storage.begin().await;
+    work.lock_order(order.id).await.unwrap();
+    let written = work
+        .save_state(order.id, &OrderState::Cancelled)
+        .await
+        .unwrap();
+    let own = work.lock_order(order.id).await.unwrap();
+    assert_eq!(own, Some(written.clone()));
+    assert_eq!(storage.order(order.id).await, order);
+    work.commit().await.unwrap();
+    assert_eq!(storage.order(order.id).await, written);
+}
+
+/// Begins as many units of work as there can be, one after the other, each with locks, and drops them: none of the
+/// locks and none of the connections stays.
+pub async fn abandoned_units_of_work_hold_no_connections_or_locks(storage: &StorageUnderTest) {
+    let target = Target::prepare(storage).await;
+    for _ in 0..2 * storage.pool_size {
+        let mut work = at_once(storage.begin()).await;
+        at_once(target.lock(work.as_mut())).await;
+        drop(work);
+    }
+    target.assert_free(storage).await;
+}
+
+/// Units of work that are dropped in the middle of a call that waits for an order's lock leave nothing behind.
+pub async fn abandoned_waiters_for_an_order_hold_nothing(storage: &StorageUnderTest) {
+    let target = Target::prepare(storage).await;
+    for _ in 0..3 * storage.pool_size {
+        let mut holder = at_once(storage.begin()).await;
+        at_once(holder.lock_order(target.order_id)).await.unwrap();
+        let waited = timeout(ABANDONED_AFTER, async {
+            let mut waiter = storage.begin().await;
+            waiter.lock_order(target.order_id).await.unwrap();
+        });
+        assert!(waited.await.is_err(), "the holder was not waited for");
+        holder.commit().await.unwrap();
+        let mut next = at_once(storage.begin()).await;
+        at_once(target.lock(next.as_mut())).await;
+    }
+    target.assert_free(storage).await;
+}
+
+/// The same for stock.
+pub async fn abandoned_waiters_for_stock_hold_nothing(storage: &StorageUnderTest) {
+    let target = Target::prepare(storage).await;
+    for _ in 0..3 * storage.pool_size {
+        let mut holder = at_once(storage.begin()).await;
+        at_once(holder.lock_stock(&target.product_ids))
+            .await
+            .unwrap();
+        let waited = timeout(ABANDONED_AFTER, async {
+            let mut waiter = storage.begin().await;
+            // A lock of its own besides the one that it waits for.
+            waiter.lock_order(target.order_id).await.unwrap();
+            waiter.lock_stock(&target.product_ids).await.unwrap();
+        });
+        assert!(waited.await.is_err(), "the holder was not waited for");
+        holder.commit().await.unwrap();
+        let mut next = at_once(storage.begin()).await;
+        at_once(target.lock(next.as_mut())).await;
+    }
+    target.assert_free(storage).await;
+}
+
+/// With every unit of work in use, another begin is refused after a bounded time, and one that is abandoned while it
+/// waits takes nothing with it.
+pub async fn begin_waits_for_a_bounded_time(storage: &StorageUnderTest) {
+    let mut open = Vec::new();
+    for _ in 0..storage.pool_size {
+        open.push(at_once(storage.begin()).await);
+    }
+    for _ in 0..2 * storage.pool_size {
+        let begun = timeout(ABANDONED_AFTER, storage.store.begin()).await;
+        assert!(
+            begun.is_err(),
+            "more units of work are open than there can be"
+        );
+    }
+    let refused = timeout(BOUNDED, storage.store.begin()).await;
+    let Err(error) = refused.expect("begin waits without an end") else {
+        panic!("more units of work are open than there can be");
+    };
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+    assert!(error.is_retryable());
+    drop(open);
+    Target::prepare(storage).await.assert_free(storage).await;
+}
+
+/// An order and its stock, to lock.
+struct Target {
+    order_id: OrderId,
+    product_ids: [ProductId; 1],
+}
+
+impl Target {
+    async fn prepare(storage: &StorageUnderTest) -> Self {
+        storage.stock_up("p", &[("v", 5)]).await;
+        Self {
+            order_id: storage.place(new_order("p", 1)).await.id,
+            product_ids: [product("p")],
+        }
+    }
+
+    async fn lock(&self, work: &mut dyn UnitOfWork) {
+        assert!(work.lock_order(self.order_id).await.unwrap().is_some());
+        assert_eq!(work.lock_stock(&self.product_ids).await.unwrap().len(), 1);
+    }
+
+    /// As many units of work as there can be at a time can be begun, and the rows be locked, at once.
+    async fn assert_free(&self, storage: &StorageUnderTest) {
+        let mut open = Vec::new();
+        for _ in 0..storage.pool_size {
+            open.push(at_once(storage.begin()).await);
+        }
+        let last = open.last_mut().unwrap();
+        at_once(self.lock(last.as_mut())).await;
+    }
+}

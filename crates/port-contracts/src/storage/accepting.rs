@@ -1,0 +1,177 @@
+//! Accepting orders: order, outbox entry and key together.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use domain::identifiers::{MAX_ID_CHARS, MAX_IDEMPOTENCY_KEY_BYTES};
+use domain::order::{OrderState, OrderStatus};
+use domain::ports::{Acceptance, NewOrder};
+use domain::quantity::MAX_QUANTITY;
+use tokio::task::JoinSet;
+
+use super::{StorageUnderTest, created};
+use crate::builders::{key, keyed_order, new_order, request};
+use crate::shop::Shop;
+
+const LEASE: Duration = Duration::from_mins(1);
+
+/// Orders are `PENDING`, have rising ids in the order of the arguments, and stand in the outbox in that order.
+pub async fn accepted_orders_are_pending_with_rising_ids_and_outbox_entries(
+    storage: &StorageUnderTest,
+) {
+    let asked = [new_order("b", 2), new_order("a", 1), new_order("b", 3)];
+    let before = storage.probe.store_time().await.unwrap();
+    let accepted = storage.accept(&asked).await;
+    assert_eq!(accepted.len(), asked.len());
+    let mut ids = Vec::new();
+    for (asked, accepted) in asked.iter().zip(accepted) {
+        let order = created(accepted);
+        assert_eq!(order.product_id, asked.request.product_id);
+        assert_eq!(order.quantity, asked.request.quantity);
+        assert_eq!(order.state, OrderState::Pending);
+        assert!(order.created_at > before && order.updated_at == order.created_at);
+        assert_eq!(storage.order(order.id).await, order);
+        ids.push(order.id);
+    }
+    assert!(ids[0] < ids[1] && ids[1] < ids[2], "{ids:?}");
+    let later = storage.place(new_order("a", 1)).await;
+    assert!(later.id > ids[2]);
+
+    let entries = storage.claim(3, LEASE).await;
+    let boxed: Vec<_> = entries.iter().map(|entry| entry.order_id).collect();
+    assert_eq!(boxed, ids);
+    for (entry, asked) in entries.iter().zip(&asked) {
+        assert_eq!(entry.product_id, asked.request.product_id);
+    }
+}
+
+/// Whatever is a product id, a key or a quantity is read back as it was.
+pub async fn ids_keys_and_quantities_are_kept_to_the_letter(storage: &StorageUnderTest) {
+    let longest = "😀".repeat(MAX_ID_CHARS);
+    let names = [" a ", "a'b\"c\\d", "%_;--", "ünï", longest.as_str()];
+    for name in names {
+        let order = storage.place(new_order(name, MAX_QUANTITY)).await;
+        assert_eq!(order.product_id.as_str(), name);
+        assert_eq!(order.quantity.units(), MAX_QUANTITY);
+        assert_eq!(storage.order(order.id).await, order);
+    }
+    let longest_key = "k".repeat(MAX_IDEMPOTENCY_KEY_BYTES);
+    for name in [longest_key.as_str(), "'", "\\", "K", "k"] {
+        let first = storage.place(keyed_order("p", 1, name)).await;
+        let again = storage.accept(&[keyed_order("p", 1, name)]).await;
+        assert_eq!(again, [Acceptance::Existing(first)]);
+    }
+}
+
+/// The second use of a key in one call sees the order of the first.
+pub async fn a_key_that_stands_twice_in_a_call_creates_one_order(storage: &StorageUnderTest) {
+    let asked = [
+        keyed_order("p", 1, "k"),
+        new_order("q", 2),
+        keyed_order("p", 1, "k"),
+        keyed_order("p", 1, "l"),
+    ];
+    let mut accepted = storage.accept(&asked).await.into_iter();
+    let first = created(accepted.next().unwrap());
+    created(accepted.next().unwrap());
+    assert_eq!(accepted.next(), Some(Acceptance::Existing(first)));
+    created(accepted.next().unwrap());
+    assert_eq!(storage.claim(10, LEASE).await.len(), 3);
+}
+
+/// A later use of a key sees the order as it is by then, whatever it asks for itself.
+pub async fn a_later_use_of_a_key_sees_the_order_as_it_is(storage: &StorageUnderTest) {
+    let first = storage.place(keyed_order("p", 1, "k")).await;
+    let shop = Shop::open(storage, &[]).await;
+    shop.change(first.id, OrderStatus::Cancelled).await.unwrap();
+    let cancelled = storage.order(first.id).await;
+    assert_eq!(cancelled.state, OrderState::Cancelled);
+    let again = storage
+        .accept(&[keyed_order("other", 7, "k"), new_order("p", 1)])
+        .await;
+    assert_eq!(again[0], Acceptance::Existing(cancelled));
+    assert!(matches!(again[1], Acceptance::Created(_)));
+    assert_eq!(storage.claim(10, LEASE).await.len(), 2);
+}
+
+/// The same key of another caller is another key.
+pub async fn keys_belong_to_their_callers(storage: &StorageUnderTest) {
+    let of = |scope: &str| NewOrder {
+        request: request("p", 1),
+        key: Some(key(scope, "k")),
+    };
+    let accepted = storage.accept(&[of("one"), of("two"), of("")]).await;
+    let ids: HashSet<_> = accepted.into_iter().map(|it| created(it).id).collect();
+    assert_eq!(ids.len(), 3);
+    let again = storage.accept(&[of("two")]).await;
+    assert!(matches!(&again[..], [Acceptance::Existing(order)] if ids.contains(&order.id)));
+}
+
+/// Sixteen requests with one key at the same time create one order, and all see it.
+pub async fn concurrent_uses_of_a_key_create_one_order(storage: &StorageUnderTest) {
+    let mut tasks = JoinSet::new();
+    for _ in 0..16 {
+        let store = storage.store.clone();
+        tasks.spawn(async move {
+            let mut work = store.begin().await.unwrap();
+            let accepted = work.accept(&[keyed_order("p", 1, "k")]).await.unwrap();
+            work.commit().await.unwrap();
+            accepted
+        });
+    }
+    let accepted = tasks.join_all().await.concat();
+    let new = accepted
+        .iter()
+        .filter(|it| matches!(it, Acceptance::Created(_)))
+        .count();
+    let ids: HashSet<_> = accepted
+        .iter()
+        .map(|(Acceptance::Created(order) | Acceptance::Existing(order))| order.id)
+        .collect();
+    assert_eq!((new, ids.len()), (1, 1), "{accepted:?}");
+    assert_eq!(storage.claim(10, LEASE).await.len(), 1);
+}
+
+/// Batches that share keys in different orders do not block each other.
+pub async fn batches_that_share_keys_do_not_block_each_other(storage: &StorageUnderTest) {
+    let mut tasks = JoinSet::new();
+    for task in 0..8 {
+        let store = storage.store.clone();
+        tasks.spawn(async move {
+            for round in 0..5 {
+                let mut batch: Vec<NewOrder> = (0..10)
+                    .map(|name| keyed_order("p", 1, &format!("{round}-{name}")))
+                    .collect();
+                if task % 2 == 0 {
+                    batch.reverse();
+                }
+                let mut work = store.begin().await.unwrap();
+                work.accept(&batch).await.unwrap();
+                work.commit().await.unwrap();
+            }
+        });
+    }
+    tasks.join_all().await;
+    assert_eq!(storage.claim(1_000, LEASE).await.len(), 50);
+}
+
+/// A key that was used in a unit of work that is dropped is free, also for one who waits for it.
+pub async fn a_key_of_an_undone_acceptance_is_free(storage: &StorageUnderTest) {
+    let mut undone = storage.begin().await;
+    let accepted = undone.accept(&[keyed_order("p", 1, "k")]).await.unwrap();
+    let lost = created(accepted.into_iter().next().unwrap());
+    let store = storage.store.clone();
+    let waiter = tokio::spawn(async move {
+        let mut work = store.begin().await.unwrap();
+        let accepted = work.accept(&[keyed_order("p", 2, "k")]).await.unwrap();
+        work.commit().await.unwrap();
+        accepted
+    });
+    tokio::time::sleep(super::A_MOMENT).await;
+    drop(undone);
+    let accepted = super::at_once(waiter).await.unwrap();
+    let order = created(accepted.into_iter().next().unwrap());
+    assert_eq!(order.quantity.units(), 2);
+    assert_ne!(order.id, lost.id);
+    assert_eq!(storage.orders.find_order(lost.id).await.unwrap(), None);
+}

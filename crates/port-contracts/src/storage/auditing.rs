@@ -1,0 +1,104 @@
+//! The audit finds balances that are wrong, and names their rows.
+
+use domain::order::{OrderState, OrderStatus};
+use domain::ports::AuditFinding;
+use domain::settlement::Outcome;
+use domain::stock::StockChange;
+
+use super::StorageUnderTest;
+use crate::builders::{allocation, full, new_order, product, vendor};
+use crate::shop::Shop;
+
+async fn findings(storage: &StorageUnderTest) -> Vec<AuditFinding> {
+    storage.audit.audit().await.unwrap()
+}
+
+/// Sold, shipped and delivered, rejected, cancelled and pending orders, and a report after that.
+async fn lively(storage: &StorageUnderTest) -> Shop {
+    let shop = Shop::open(storage, &["v", "w"]).await;
+    shop.report("v", full(&[("p", 10), ("q", 1)])).await;
+    shop.report("w", full(&[("p", 10)])).await;
+    let delivered = shop.sell(storage, "p", 12).await.id;
+    shop.change(delivered, OrderStatus::Shipped).await.unwrap();
+    shop.change(delivered, OrderStatus::Delivered)
+        .await
+        .unwrap();
+    let cancelled = shop.sell(storage, "p", 3).await.id;
+    shop.change(cancelled, OrderStatus::Cancelled)
+        .await
+        .unwrap();
+    shop.sell(storage, "q", 2).await;
+    let shipped = shop.sell(storage, "p", 2).await.id;
+    shop.report("w", full(&[("p", 9)])).await;
+    shop.change(shipped, OrderStatus::Shipped).await.unwrap();
+    shop.sell(storage, "p", 1).await;
+    storage.place(new_order("p", 1)).await;
+    shop
+}
+
+/// Nothing is wrong with an empty store, nor with one in use.
+pub async fn the_audit_of_a_sound_store_is_empty(storage: &StorageUnderTest) {
+    assert_eq!(findings(storage).await, []);
+    lively(storage).await;
+    assert_eq!(findings(storage).await, []);
+}
+
+/// A quantity that is not the sum of what the vendors have is found.
+pub async fn a_wrong_quantity_is_found(storage: &StorageUnderTest) {
+    lively(storage).await;
+    let mut work = storage.begin().await;
+    let stock = work.lock_stock(&[product("p")]).await.unwrap().remove(0);
+    let change = StockChange {
+        quantity: stock.quantity() + 1,
+        product_id: stock.product_id,
+        vendors: Vec::new(),
+    };
+    work.save_stock(&[change]).await.unwrap();
+    work.commit().await.unwrap();
+    let found = findings(storage).await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].row.contains('p'), "{found:?}");
+}
+
+/// Units in flight that no allocation accounts for are found.
+pub async fn units_in_flight_without_an_order_are_found(storage: &StorageUnderTest) {
+    lively(storage).await;
+    let mut work = storage.begin().await;
+    let mut stock = work.lock_stock(&[product("p")]).await.unwrap().remove(0);
+    stock.vendors.retain(|it| it.vendor_id == vendor("w"));
+    stock.vendors[0].in_flight += 1;
+    let change = StockChange {
+        // So that this sum, at least, is right.
+        quantity: storage.sellable("p").await - 1,
+        product_id: stock.product_id,
+        vendors: stock.vendors,
+    };
+    work.save_stock(&[change]).await.unwrap();
+    work.commit().await.unwrap();
+    let found = findings(storage).await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].row.contains('w'), "{found:?}");
+}
+
+/// An order whose allocations do not add up is found.
+pub async fn an_order_with_too_few_allocations_is_found(storage: &StorageUnderTest) {
+    storage.stock_up("p", &[("v", 5)]).await;
+    let id = storage.place(new_order("p", 3)).await.id;
+    let units = vec![allocation("v", 2)];
+    storage.decide(id, Outcome::Confirmed(units)).await;
+    let found = findings(storage).await;
+    let named = found.iter().any(|it| it.row.contains(&id.to_string()));
+    assert!(named, "{found:?}");
+}
+
+/// A sale that is written back without its stock is found.
+pub async fn a_cancellation_that_keeps_its_stock_is_found(storage: &StorageUnderTest) {
+    let shop = lively(storage).await;
+    let id = shop.sell(storage, "p", 1).await.id;
+    storage.assert_sound().await;
+    let mut work = storage.begin().await;
+    work.lock_order(id).await.unwrap();
+    work.save_state(id, &OrderState::Cancelled).await.unwrap();
+    work.commit().await.unwrap();
+    assert_ne!(findings(storage).await, []);
+}

@@ -1,0 +1,133 @@
+//! The list of the contracts of a store.
+
+/// Runs every contract of a store, one test each. `$setup` names a function without arguments that returns a future of a
+/// [`StorageUnderTest`](crate::StorageUnderTest) over an empty store, and of a guard that is kept until the test has let
+/// go of the store. Needs `tokio` with `macros` and `rt-multi-thread` in the crate that invokes it.
+#[macro_export]
+macro_rules! storage_contracts {
+    ($setup:path) => {
+        $crate::contract_tests! { $setup, storage,
+            abandoning {
+                a_dropped_unit_of_work_undoes_everything,
+                writes_show_only_after_the_commit,
+                abandoned_units_of_work_hold_no_connections_or_locks,
+                abandoned_waiters_for_an_order_hold_nothing,
+                abandoned_waiters_for_stock_hold_nothing,
+                begin_waits_for_a_bounded_time,
+            }
+            accepting {
+                accepted_orders_are_pending_with_rising_ids_and_outbox_entries,
+                ids_keys_and_quantities_are_kept_to_the_letter,
+                a_key_that_stands_twice_in_a_call_creates_one_order,
+                a_later_use_of_a_key_sees_the_order_as_it_is,
+                keys_belong_to_their_callers,
+                concurrent_uses_of_a_key_create_one_order,
+                batches_that_share_keys_do_not_block_each_other,
+                a_key_of_an_undone_acceptance_is_free,
+            }
+            auditing {
+                the_audit_of_a_sound_store_is_empty,
+                a_wrong_quantity_is_found,
+                units_in_flight_without_an_order_are_found,
+                an_order_with_too_few_allocations_is_found,
+                a_cancellation_that_keeps_its_stock_is_found,
+            }
+            order_lists {
+                orders_are_listed_newest_first_in_pages,
+                orders_that_come_later_do_not_move_pages,
+                orders_are_filtered_by_status_and_product,
+            }
+            order_locks {
+                lock_pending_returns_pending_orders_by_id,
+                lock_pending_waits_for_a_holder_and_sees_what_it_committed,
+                lock_order_waits_for_a_holder_and_sees_what_it_committed,
+                an_unknown_order_is_not_found,
+                racing_settlers_settle_each_order_once,
+                save_settled_refuses_an_order_that_is_not_pending,
+            }
+            order_states {
+                allocations_stay_with_an_order_to_its_delivery,
+                reasons_stay_with_rejected_orders,
+                cancelling_removes_allocations,
+                save_state_refuses_an_unknown_order,
+            }
+            outbox {
+                claims_come_oldest_first_and_once,
+                an_undone_claim_was_none,
+                entries_are_released_and_removed,
+                claims_run_out,
+                concurrent_claimants_never_share,
+                a_claim_does_not_wait_for_another,
+                the_lag_is_the_age_of_the_oldest_entry,
+            }
+            reports {
+                a_report_affects_what_it_gives_another_quantity,
+                new_products_are_created_with_nothing_to_sell,
+                two_reports_can_bring_the_same_new_product,
+                a_report_affects_shipments_that_it_is_the_first_to_know,
+                mark_known_counts_each_shipped_unit_once,
+            }
+            selling {
+                an_order_is_placed_once_for_a_key,
+                a_batch_is_settled_oldest_first,
+                an_order_is_settled_once,
+                concurrent_settlements_never_oversell,
+                cancelling_gives_stock_back_once,
+                concurrent_cancellations_give_stock_back_once,
+                a_cancellation_that_races_with_settlement_leaves_no_stock_behind,
+                everything_at_once_leaves_the_balances_right,
+            }
+            signals {
+                a_lease_has_one_holder,
+                of_many_one_gets_the_lease,
+                a_wait_without_a_notification_times_out,
+                a_notification_ends_the_wait,
+                a_notification_before_the_wait_is_not_lost,
+                notifying_does_not_wait,
+            }
+            stock_lists {
+                stock_is_listed_in_byte_order_in_pages,
+                stock_is_filtered_by_what_can_be_sold,
+                a_product_is_found_with_its_vendors,
+                the_as_of_is_that_of_the_last_report_that_spoke_of_the_product,
+                has_stock_tells_whether_anything_was_ever_reported,
+            }
+            stock_rows {
+                lock_stock_returns_known_products_in_byte_order,
+                save_stock_writes_positions_and_quantity,
+                the_largest_stock_is_kept,
+                save_stock_refuses_an_unknown_product,
+                updated_at_moves_with_the_quantity,
+                lock_stock_waits_for_a_holder_and_sees_what_it_committed,
+                concurrent_changes_of_stock_all_count,
+            }
+            sweeping {
+                overdue_orders_come_back_into_the_outbox,
+                concurrent_sweepers_put_each_order_back_once,
+                the_wait_doubles_each_time,
+                old_keys_are_forgotten,
+            }
+            syncing {
+                a_report_becomes_stock,
+                two_vendors_add_up,
+                syncing_again_brings_no_sold_stock_back,
+                full_reports_speak_of_all_products_and_deltas_of_some,
+                a_shipment_is_known_only_to_a_later_report,
+                a_clock_that_is_ahead_makes_nothing_known,
+                a_stale_report_changes_nothing,
+                a_failed_sync_changes_nothing,
+                a_vendor_that_is_not_configured_is_not_synced,
+                nothing_is_settled_before_every_vendor_was_tried,
+            }
+            vendors {
+                set_configured_returns_the_products_that_change,
+                a_vendor_that_is_not_configured_is_not_sold,
+                lock_vendor_shows_the_last_applied_report,
+                lock_vendor_lets_one_sync_pass_at_a_time,
+                record_sync_refuses_an_unknown_vendor,
+                were_tried_asks_for_every_vendor,
+                store_time_rises,
+            }
+        }
+    };
+}

@@ -1,0 +1,189 @@
+//! Contracts of a store: its units of work, its queries, its leases and its signals.
+
+pub mod abandoning;
+pub mod accepting;
+pub mod auditing;
+mod list;
+pub mod order_lists;
+pub mod order_locks;
+pub mod order_states;
+pub mod outbox;
+pub mod reports;
+pub mod selling;
+pub mod signals;
+pub mod stock_lists;
+pub mod stock_rows;
+pub mod sweeping;
+pub mod syncing;
+pub mod vendors;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::identifiers::OrderId;
+use domain::order::Order;
+use domain::ports::{
+    Acceptance, AuditQueries, Leases, NewOrder, OrderQueries, OutboxEntry, OutboxListener,
+    OutboxNotifier, StockQueries, Store, StoreProbe, UnitOfWork,
+};
+use domain::settlement::{Outcome, SettledOrder};
+use domain::stock::{ProductStock, StockChange, VendorStock};
+use tokio::sync::Mutex;
+use tokio::time::{sleep, timeout};
+
+use crate::builders::{delta, product, vendor, vendors as vendor_ids};
+
+/// Long enough for a task to come to where it waits.
+const A_MOMENT: Duration = Duration::from_millis(100);
+
+/// How soon something must be there that is said to be there at once.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// A store with nothing in it.
+pub struct StorageUnderTest {
+    /// Begins units of work.
+    pub store: Arc<dyn Store>,
+    /// Reads orders.
+    pub orders: Arc<dyn OrderQueries>,
+    /// Reads stock.
+    pub stock: Arc<dyn StockQueries>,
+    /// Looks whether the store lives.
+    pub probe: Arc<dyn StoreProbe>,
+    /// Recomputes balances.
+    pub audit: Arc<dyn AuditQueries>,
+    /// Hands out leases.
+    pub leases: Arc<dyn Leases>,
+    /// Says that the outbox has something new.
+    pub notifier: Arc<dyn OutboxNotifier>,
+    /// Hears it.
+    pub listener: Mutex<Box<dyn OutboxListener>>,
+    /// How many units of work can be open at a time; a store that serialises them says 1. A further one waits.
+    pub pool_size: usize,
+}
+
+impl StorageUnderTest {
+    async fn begin(&self) -> Box<dyn UnitOfWork> {
+        self.store.begin().await.unwrap()
+    }
+
+    /// Accepts orders in one transaction.
+    async fn accept(&self, orders: &[NewOrder]) -> Vec<Acceptance> {
+        let mut work = self.begin().await;
+        let accepted = work.accept(orders).await.unwrap();
+        work.commit().await.unwrap();
+        accepted
+    }
+
+    /// Accepts orders that must be new, and returns their ids.
+    async fn place_all(&self, orders: &[NewOrder]) -> Vec<OrderId> {
+        let accepted = self.accept(orders).await;
+        accepted
+            .into_iter()
+            .map(|accepted| created(accepted).id)
+            .collect()
+    }
+
+    /// Accepts an order that must be new.
+    pub(crate) async fn place(&self, order: NewOrder) -> Order {
+        created(self.accept(&[order]).await.remove(0))
+    }
+
+    /// An order that must exist.
+    pub(crate) async fn order(&self, id: OrderId) -> Order {
+        self.orders.find_order(id).await.unwrap().unwrap()
+    }
+
+    /// Claims what is in the outbox.
+    async fn claim(&self, limit: u32, lease: Duration) -> Vec<OutboxEntry> {
+        let mut work = self.begin().await;
+        let claimed = work.claim(limit, lease).await.unwrap();
+        work.commit().await.unwrap();
+        claimed
+    }
+
+    /// Takes everything out of the outbox.
+    async fn empty_outbox(&self) {
+        let mut work = self.begin().await;
+        let claimed = work.claim(u32::MAX, A_MOMENT).await.unwrap();
+        let ids: Vec<_> = claimed.iter().map(|entry| entry.id).collect();
+        work.remove(&ids).await.unwrap();
+        work.commit().await.unwrap();
+    }
+
+    /// Writes positions of a product, by the repositories alone, and makes exactly these vendors the configured ones.
+    async fn stock_up(&self, product_id: &str, positions: &[(&str, u32)]) {
+        let names: Vec<&str> = positions.iter().map(|position| position.0).collect();
+        let mut work = self.begin().await;
+        work.set_configured(&vendor_ids(&names)).await.unwrap();
+        let as_of = work.store_time().await.unwrap();
+        for &(vendor_id, units) in positions {
+            let report = delta(&[(product_id, units)]);
+            work.affected_by(&vendor(vendor_id), &report, as_of)
+                .await
+                .unwrap();
+        }
+        let mut locked = work.lock_stock(&[product(product_id)]).await.unwrap();
+        let before = locked.pop().unwrap();
+        let vendors: Vec<VendorStock> = positions
+            .iter()
+            .map(|&(vendor_id, reported)| VendorStock {
+                vendor_id: vendor(vendor_id),
+                reported,
+                in_flight: before
+                    .vendor(&vendor(vendor_id))
+                    .map_or(0, |position| position.in_flight),
+                as_of,
+                configured: true,
+            })
+            .collect();
+        let after = ProductStock {
+            vendors: vendors.clone(),
+            ..before
+        };
+        let change = StockChange {
+            quantity: after.quantity(),
+            product_id: after.product_id,
+            vendors,
+        };
+        work.save_stock(&[change]).await.unwrap();
+        work.commit().await.unwrap();
+    }
+
+    /// Writes the decision on an order that is `PENDING`, and nothing else.
+    async fn decide(&self, id: OrderId, outcome: Outcome) {
+        let mut work = self.begin().await;
+        let pending = work.lock_pending(&[id]).await.unwrap().remove(0);
+        let settled = SettledOrder {
+            id,
+            product_id: pending.request.product_id,
+            outcome,
+        };
+        work.save_settled(&[settled]).await.unwrap();
+        work.commit().await.unwrap();
+    }
+}
+
+fn created(accepted: Acceptance) -> Order {
+    match accepted {
+        Acceptance::Created(order) => order,
+        Acceptance::Existing(order) => panic!("order {} was there already", order.id),
+    }
+}
+
+/// Bounds what must not have to wait for anybody.
+async fn at_once<T>(what: impl Future<Output = T>) -> T {
+    timeout(AT_ONCE, what).await.expect("not within a second")
+}
+
+/// Runs `waiter` while `holder` is open, checks that it waits, commits the holder, and returns what the waiter found.
+async fn wait_for_holder<T: Send + 'static>(
+    holder: Box<dyn UnitOfWork>,
+    waiter: impl Future<Output = T> + Send + 'static,
+) -> T {
+    let waiter = tokio::spawn(waiter);
+    sleep(A_MOMENT).await;
+    assert!(!waiter.is_finished(), "the holder was not waited for");
+    holder.commit().await.unwrap();
+    at_once(waiter).await.unwrap()
+}

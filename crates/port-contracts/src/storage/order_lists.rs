@@ -1,0 +1,112 @@
+//! Lists of orders: newest first, by keyset.
+
+use domain::identifiers::OrderId;
+use domain::order::{Order, OrderState, OrderStatus, RejectReason};
+use domain::ports::OrderFilter;
+use domain::settlement::Outcome;
+
+use super::StorageUnderTest;
+use crate::builders::{allocation, new_order, product};
+
+/// Orders of three products in every state that is reached without shipping, oldest first.
+async fn mixed_orders(storage: &StorageUnderTest) -> Vec<Order> {
+    storage.stock_up("a", &[("v", 50), ("w", 50)]).await;
+    let names = ["a", "b", "c"];
+    let asked: Vec<_> = (0..25).map(|it| new_order(names[it % 3], 2)).collect();
+    let ids = storage.place_all(&asked).await;
+    for (index, &id) in ids.iter().enumerate() {
+        match index % 5 {
+            0 if index % 3 == 0 => {
+                let units = vec![allocation("v", 1), allocation("w", 1)];
+                storage.decide(id, Outcome::Confirmed(units)).await;
+            }
+            1 => {
+                let reason = RejectReason::InsufficientStock;
+                storage.decide(id, Outcome::Rejected(reason)).await;
+            }
+            2 => {
+                let mut work = storage.begin().await;
+                work.lock_order(id).await.unwrap();
+                work.save_state(id, &OrderState::Cancelled).await.unwrap();
+                work.commit().await.unwrap();
+            }
+            _ => {}
+        }
+    }
+    let mut orders = Vec::new();
+    for id in ids {
+        orders.push(storage.order(id).await);
+    }
+    orders
+}
+
+/// Pages until one is empty.
+async fn all_pages(storage: &StorageUnderTest, filter: &OrderFilter, limit: u32) -> Vec<Order> {
+    let mut all: Vec<Order> = Vec::new();
+    loop {
+        let before = all.last().map(|order| order.id);
+        let page = storage
+            .orders
+            .list_orders(filter, before, limit)
+            .await
+            .unwrap();
+        assert!(page.len() <= usize::try_from(limit).unwrap());
+        if page.is_empty() {
+            return all;
+        }
+        all.extend(page);
+    }
+}
+
+/// Without a filter all orders come, newest first and with their allocations, however small the pages.
+pub async fn orders_are_listed_newest_first_in_pages(storage: &StorageUnderTest) {
+    let mut expected = mixed_orders(storage).await;
+    expected.reverse();
+    for limit in [1, 7, 25, 1_000] {
+        let listed = all_pages(storage, &OrderFilter::default(), limit).await;
+        assert_eq!(listed, expected, "in pages of {limit}");
+    }
+}
+
+/// A page begins below the order it is asked for, whatever came on top meanwhile.
+pub async fn orders_that_come_later_do_not_move_pages(storage: &StorageUnderTest) {
+    let orders = mixed_orders(storage).await;
+    let everything = OrderFilter::default();
+    let first = storage.orders.list_orders(&everything, None, 10).await;
+    let first = first.unwrap();
+    storage.place(new_order("a", 1)).await;
+    let before = first.last().map(|order| order.id);
+    let second = storage.orders.list_orders(&everything, before, 10).await;
+    let mut expected = orders[5..15].to_vec();
+    expected.reverse();
+    assert_eq!(second.unwrap(), expected);
+    let before_all = Some(orders[0].id);
+    let none = storage.orders.list_orders(&everything, before_all, 10);
+    assert_eq!(none.await.unwrap(), []);
+    let before_any = Some(OrderId(i64::MIN));
+    let none = storage.orders.list_orders(&everything, before_any, 10);
+    assert_eq!(none.await.unwrap(), []);
+}
+
+/// Filters by status and product, alone and together, page like the whole list.
+pub async fn orders_are_filtered_by_status_and_product(storage: &StorageUnderTest) {
+    let orders = mixed_orders(storage).await;
+    let statuses = OrderStatus::ALL.iter().copied().map(Some).chain([None]);
+    for status in statuses {
+        for name in [Some("a"), Some("b"), Some("unknown"), None] {
+            let filter = OrderFilter {
+                status,
+                product_id: name.map(product),
+            };
+            let expected: Vec<Order> = orders
+                .iter()
+                .rev()
+                .filter(|order| status.is_none_or(|status| order.state.status() == status))
+                .filter(|order| name.is_none_or(|name| order.product_id.as_str() == name))
+                .cloned()
+                .collect();
+            let listed = all_pages(storage, &filter, 3).await;
+            assert_eq!(listed, expected, "{filter:?}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! States are written and read back with what belongs to them.
+
+use domain::identifiers::OrderId;
+use domain::order::{Allocation, Order, OrderState, RejectReason};
+use domain::ports::OrderFilter;
+use domain::settlement::Outcome;
+
+use super::StorageUnderTest;
+use crate::builders::{allocation, new_order};
+
+/// All ways to read an order agree.
+async fn read(storage: &StorageUnderTest, id: OrderId) -> Order {
+    let found = storage.order(id).await;
+    let above = OrderId(id.0 + 1);
+    let listed = storage
+        .orders
+        .list_orders(&OrderFilter::default(), Some(above), 1)
+        .await
+        .unwrap();
+    assert_eq!(listed.first(), Some(&found));
+    let mut work = storage.begin().await;
+    let locked = work.lock_order(id).await.unwrap();
+    assert_eq!(locked, Some(found.clone()));
+    found
+}
+
+async fn write(storage: &StorageUnderTest, id: OrderId, state: &OrderState) -> Order {
+    let mut work = storage.begin().await;
+    work.lock_order(id).await.unwrap();
+    let written = work.save_state(id, state).await.unwrap();
+    work.commit().await.unwrap();
+    written
+}
+
+fn units() -> Vec<Allocation> {
+    vec![allocation("v", 2), allocation("w", 1)]
+}
+
+async fn confirmed(storage: &StorageUnderTest) -> Order {
+    storage.stock_up("p", &[("v", 5), ("w", 5)]).await;
+    let order = storage.place(new_order("p", 3)).await;
+    let mut units = units();
+    units.reverse();
+    storage.decide(order.id, Outcome::Confirmed(units)).await;
+    order
+}
+
+/// A confirmed order has its allocations, by vendor, through to delivery.
+pub async fn allocations_stay_with_an_order_to_its_delivery(storage: &StorageUnderTest) {
+    let placed = confirmed(storage).await;
+    let other = storage.place(new_order("p", 1)).await;
+    let decided = Outcome::Confirmed(vec![allocation("w", 1)]);
+    storage.decide(other.id, decided).await;
+
+    let mut last = read(storage, placed.id).await;
+    assert_eq!(last.state, OrderState::Confirmed(units()));
+    assert!(last.updated_at > placed.updated_at);
+    for state in [OrderState::Shipped(units()), OrderState::Delivered(units())] {
+        let written = write(storage, placed.id, &state).await;
+        assert_eq!(written.state, state);
+        assert_eq!(read(storage, placed.id).await, written);
+        assert!(written.updated_at > last.updated_at);
+        assert_eq!(written.created_at, placed.created_at);
+        last = written;
+    }
+    let other = read(storage, other.id).await;
+    assert_eq!(other.state, OrderState::Confirmed(vec![allocation("w", 1)]));
+}
+
+/// A rejected order keeps its reason, whoever rejected it.
+pub async fn reasons_stay_with_rejected_orders(storage: &StorageUnderTest) {
+    for &reason in RejectReason::ALL {
+        let id = storage.place(new_order("p", 1)).await.id;
+        storage.decide(id, Outcome::Rejected(reason)).await;
+        assert_eq!(read(storage, id).await.state, OrderState::Rejected(reason));
+
+        let id = storage.place(new_order("p", 1)).await.id;
+        let state = OrderState::Rejected(reason);
+        let written = write(storage, id, &state).await;
+        assert_eq!(written.state, state);
+        assert_eq!(read(storage, id).await, written);
+    }
+}
+
+/// A cancelled order has no allocations left, whether it had any or not.
+pub async fn cancelling_removes_allocations(storage: &StorageUnderTest) {
+    let with = confirmed(storage).await.id;
+    let without = storage.place(new_order("p", 1)).await.id;
+    for id in [with, without] {
+        let written = write(storage, id, &OrderState::Cancelled).await;
+        assert_eq!(written.state, OrderState::Cancelled);
+        assert_eq!(read(storage, id).await, written);
+    }
+    // Nothing was in flight, so that units of an order that is cancelled would show.
+    storage.assert_sound().await;
+}
+
+/// A state of an order that does not exist is an error.
+pub async fn save_state_refuses_an_unknown_order(storage: &StorageUnderTest) {
+    let unknown = OrderId(storage.place(new_order("p", 1)).await.id.0 + 1_000);
+    let mut work = storage.begin().await;
+    work.save_state(unknown, &OrderState::Cancelled)
+        .await
+        .unwrap_err();
+}

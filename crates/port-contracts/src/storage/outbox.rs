@@ -1,0 +1,156 @@
+//! The outbox: claims, and how far it is behind.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use domain::identifiers::OrderId;
+use domain::ports::{OutboxEntry, OutboxId};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use super::{StorageUnderTest, at_once};
+use crate::builders::new_order;
+
+const LONG: Duration = Duration::from_mins(10);
+const SHORT: Duration = Duration::from_millis(200);
+
+async fn fill(storage: &StorageUnderTest, count: usize) -> Vec<OrderId> {
+    let orders: Vec<_> = (0..count).map(|_| new_order("p", 1)).collect();
+    storage.place_all(&orders).await
+}
+
+fn orders_of(entries: &[OutboxEntry]) -> Vec<OrderId> {
+    entries.iter().map(|entry| entry.order_id).collect()
+}
+
+fn ids_of(entries: &[OutboxEntry]) -> Vec<OutboxId> {
+    entries.iter().map(|entry| entry.id).collect()
+}
+
+/// Claims come oldest first, at most as many as asked for, and not again while they last.
+pub async fn claims_come_oldest_first_and_once(storage: &StorageUnderTest) {
+    let placed = fill(storage, 5).await;
+    let first = storage.claim(2, LONG).await;
+    assert_eq!(orders_of(&first), placed[..2]);
+    assert!(first[0].id < first[1].id);
+    let second = storage.claim(10, LONG).await;
+    assert_eq!(orders_of(&second), placed[2..]);
+    assert_eq!(storage.claim(10, LONG).await, []);
+}
+
+/// A claim of a unit of work that is dropped was none.
+pub async fn an_undone_claim_was_none(storage: &StorageUnderTest) {
+    let placed = fill(storage, 2).await;
+    let mut work = storage.begin().await;
+    assert_eq!(work.claim(10, LONG).await.unwrap().len(), 2);
+    drop(work);
+    let claimed = at_once(storage.claim(10, LONG)).await;
+    assert_eq!(orders_of(&claimed), placed);
+}
+
+/// What was released is found by the next claim; what was removed is not; removing it again is no error.
+pub async fn entries_are_released_and_removed(storage: &StorageUnderTest) {
+    let placed = fill(storage, 4).await;
+    let entries = ids_of(&storage.claim(10, LONG).await);
+    let mut work = storage.begin().await;
+    work.remove(&entries[..2]).await.unwrap();
+    work.release(&entries[1..3]).await.unwrap();
+    work.commit().await.unwrap();
+
+    let claimed = storage.claim(10, LONG).await;
+    assert_eq!(orders_of(&claimed), placed[2..3]);
+    let mut work = storage.begin().await;
+    work.remove(&entries).await.unwrap();
+    work.remove(&entries).await.unwrap();
+    work.remove(&[]).await.unwrap();
+    work.release(&entries).await.unwrap();
+    work.commit().await.unwrap();
+    assert_eq!(storage.claim(10, LONG).await, []);
+}
+
+/// A claim whose time has passed is as good as none, by the store's clock.
+pub async fn claims_run_out(storage: &StorageUnderTest) {
+    let placed = fill(storage, 2).await;
+    let claimed_at = storage.probe.store_time().await.unwrap();
+    assert_eq!(storage.claim(10, SHORT).await.len(), 2);
+    let give_up = Instant::now() + SHORT * 50;
+    let again = loop {
+        let again = storage.claim(10, LONG).await;
+        if !again.is_empty() {
+            break again;
+        }
+        assert!(Instant::now() < give_up, "the claims did not run out");
+        sleep(SHORT / 10).await;
+    };
+    assert_eq!(orders_of(&again), placed);
+    let now = storage.probe.store_time().await.unwrap();
+    assert!(now.since(claimed_at) >= SHORT, "they ran out too early");
+}
+
+/// Claimants at the same time share nothing, and together get everything.
+pub async fn concurrent_claimants_never_share(storage: &StorageUnderTest) {
+    let placed = fill(storage, 200).await;
+    let mut tasks = JoinSet::new();
+    for _ in 0..6 {
+        let store = storage.store.clone();
+        tasks.spawn(async move {
+            let mut all = Vec::new();
+            loop {
+                let mut work = store.begin().await.unwrap();
+                let claimed = work.claim(7, LONG).await.unwrap();
+                work.commit().await.unwrap();
+                if claimed.is_empty() {
+                    return all;
+                }
+                all.extend(claimed);
+            }
+        });
+    }
+    let claimed = orders_of(&tasks.join_all().await.concat());
+    assert_eq!(claimed.len(), placed.len());
+    let distinct: BTreeSet<OrderId> = claimed.into_iter().collect();
+    assert!(distinct.into_iter().eq(placed));
+}
+
+/// A claimant does not wait for entries that another transaction is just claiming: it takes the next. A store that has
+/// one transaction at a time has no such other.
+pub async fn a_claim_does_not_wait_for_another(storage: &StorageUnderTest) {
+    let placed = fill(storage, 4).await;
+    if storage.pool_size == 1 {
+        return;
+    }
+    let mut first = storage.begin().await;
+    let claimed = first.claim(2, LONG).await.unwrap();
+    assert_eq!(orders_of(&claimed), placed[..2]);
+    let others = at_once(storage.claim(10, LONG)).await;
+    assert_eq!(orders_of(&others), placed[2..]);
+    first.commit().await.unwrap();
+}
+
+/// The lag is the age of the oldest entry, claimed or not; an empty outbox has none.
+pub async fn the_lag_is_the_age_of_the_oldest_entry(storage: &StorageUnderTest) {
+    let lag = async || storage.probe.outbox_lag().await.unwrap().oldest;
+    assert_eq!(lag().await, None);
+    storage.place(new_order("p", 1)).await;
+    sleep(SHORT).await;
+    let second = storage.place(new_order("p", 1)).await;
+    let oldest = lag().await.unwrap();
+    assert!(oldest >= SHORT, "{oldest:?}");
+
+    let claimed = storage.claim(1, LONG).await;
+    assert!(lag().await.unwrap() > oldest);
+    let mut work = storage.begin().await;
+    work.remove(&ids_of(&claimed)).await.unwrap();
+    work.commit().await.unwrap();
+    let next = lag().await.unwrap();
+    let now = storage.probe.store_time().await.unwrap();
+    // The entry is as old as its order.
+    assert!(next <= now.since(second.created_at), "{next:?}");
+    assert!(next.as_micros() > 0);
+
+    let claimed = storage.claim(1, LONG).await;
+    let mut work = storage.begin().await;
+    work.remove(&ids_of(&claimed)).await.unwrap();
+    work.commit().await.unwrap();
+    assert_eq!(lag().await, None);
+}

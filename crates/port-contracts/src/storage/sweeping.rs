@@ -1,0 +1,147 @@
+//! Putting overdue orders back, and forgetting old keys.
+
+use std::time::Duration;
+
+use domain::identifiers::OrderId;
+use domain::order::RejectReason;
+use domain::ports::{Acceptance, RequeueLimits};
+use domain::settlement::Outcome;
+use domain::timestamp::Timestamp;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::StorageUnderTest;
+use crate::builders::{keyed_order, new_order};
+
+const LEASE: Duration = Duration::from_mins(10);
+
+/// How long an order is `PENDING` before it counts as lost, where that matters.
+const OVERDUE: Duration = Duration::from_millis(150);
+
+async fn requeue(storage: &StorageUnderTest, pending_for: Duration, limit: u32) -> u64 {
+    let mut work = storage.begin().await;
+    let limits = RequeueLimits { pending_for, limit };
+    let requeued = work.requeue_overdue(limits).await.unwrap();
+    work.commit().await.unwrap();
+    requeued
+}
+
+/// Takes everything out of the outbox, and says what it was.
+async fn drain(storage: &StorageUnderTest) -> Vec<OrderId> {
+    let claimed = storage.claim(1_000, LEASE).await;
+    let ids: Vec<_> = claimed.iter().map(|entry| entry.id).collect();
+    let mut work = storage.begin().await;
+    work.remove(&ids).await.unwrap();
+    work.commit().await.unwrap();
+    claimed.into_iter().map(|entry| entry.order_id).collect()
+}
+
+/// Orders that are `PENDING` too long come back into the outbox, oldest first and no more than allowed; those that are
+/// in it, claimed or not, and those that are decided do not.
+pub async fn overdue_orders_come_back_into_the_outbox(storage: &StorageUnderTest) {
+    let orders = [new_order("p", 1), new_order("q", 1), new_order("p", 1)];
+    let ids = storage.place_all(&orders).await;
+    assert_eq!(requeue(storage, Duration::ZERO, 10).await, 0);
+    let claimed = storage.claim(10, LEASE).await;
+    assert_eq!(requeue(storage, Duration::ZERO, 10).await, 0);
+    let entries: Vec<_> = claimed.iter().map(|entry| entry.id).collect();
+    let mut work = storage.begin().await;
+    work.remove(&entries).await.unwrap();
+    work.commit().await.unwrap();
+    let decided = storage.place(new_order("p", 1)).await.id;
+    assert_eq!(drain(storage).await, [decided]);
+    let outcome = Outcome::Rejected(RejectReason::InsufficientStock);
+    storage.decide(decided, outcome).await;
+
+    assert_eq!(requeue(storage, LEASE, 10).await, 0);
+    assert_eq!(requeue(storage, Duration::ZERO, 2).await, 2);
+    let back = storage.claim(10, LEASE).await;
+    let products: Vec<&str> = back.iter().map(|it| it.product_id.as_str()).collect();
+    assert_eq!(products, ["p", "q"]);
+    assert_eq!(
+        back.iter().map(|it| it.order_id).collect::<Vec<_>>(),
+        ids[..2]
+    );
+    assert_eq!(requeue(storage, Duration::ZERO, 10).await, 1);
+    assert_eq!(drain(storage).await, ids[2..]);
+}
+
+/// Sweepers at the same time put no order back twice.
+pub async fn concurrent_sweepers_put_each_order_back_once(storage: &StorageUnderTest) {
+    let orders: Vec<_> = (0..40).map(|_| new_order("p", 1)).collect();
+    let ids = storage.place_all(&orders).await;
+    drain(storage).await;
+    let mut tasks = JoinSet::new();
+    for _ in 0..4 {
+        let store = storage.store.clone();
+        tasks.spawn(async move {
+            let mut work = store.begin().await.unwrap();
+            let limits = RequeueLimits {
+                pending_for: Duration::ZERO,
+                limit: 1_000,
+            };
+            work.requeue_overdue(limits).await.unwrap();
+            work.commit().await.unwrap();
+        });
+    }
+    tasks.join_all().await;
+    assert_eq!(drain(storage).await, ids);
+}
+
+/// Each time that an order was put back, the wait for the next time doubles, counted from then.
+pub async fn the_wait_doubles_each_time(storage: &StorageUnderTest) {
+    let since = storage.probe.store_time().await.unwrap();
+    let id = storage.place(new_order("p", 1)).await.id;
+    drain(storage).await;
+    let (since, first) = time_until_requeued(storage, since).await;
+    assert!(first >= OVERDUE, "{first:?}");
+    assert_eq!(drain(storage).await, [id]);
+    let (since, second) = time_until_requeued(storage, since).await;
+    assert!(second >= OVERDUE * 2, "{second:?}");
+    assert_eq!(drain(storage).await, [id]);
+    let (_, third) = time_until_requeued(storage, since).await;
+    assert!(third >= OVERDUE * 4, "{third:?}");
+}
+
+/// Sweeps until the order is put back. Returns a moment just before that, and how long after `since` it was done.
+async fn time_until_requeued(
+    storage: &StorageUnderTest,
+    since: Timestamp,
+) -> (Timestamp, Duration) {
+    loop {
+        let before = storage.probe.store_time().await.unwrap();
+        if requeue(storage, OVERDUE, 10).await == 1 {
+            let done = storage.probe.store_time().await.unwrap();
+            return (before, done.since(since));
+        }
+        assert!(before.since(since) < OVERDUE * 100, "it never came back");
+        sleep(OVERDUE / 10).await;
+    }
+}
+
+/// Keys that are older than a moment are forgotten, oldest first and no more than allowed, and can be used anew.
+pub async fn old_keys_are_forgotten(storage: &StorageUnderTest) {
+    let forget = async |before: Timestamp, limit: u32| {
+        let mut work = storage.begin().await;
+        let forgotten = work.forget_keys(before, limit).await.unwrap();
+        work.commit().await.unwrap();
+        forgotten
+    };
+    for name in ["one", "two", "three"] {
+        storage.place(keyed_order("p", 1, name)).await;
+    }
+    let moment = storage.probe.store_time().await.unwrap();
+    let kept = storage.place(keyed_order("p", 1, "kept")).await;
+
+    assert_eq!(forget(Timestamp::from_micros(0), 10).await, 0);
+    assert_eq!(forget(moment, 2).await, 2);
+    let third = storage.accept(&[keyed_order("p", 1, "three")]).await;
+    assert!(matches!(third[..], [Acceptance::Existing(_)]));
+    assert_eq!(forget(moment, 2).await, 1);
+    assert_eq!(forget(moment, 2).await, 0);
+    for name in ["one", "two", "three"] {
+        storage.place(keyed_order("p", 1, name)).await;
+    }
+    let again = storage.accept(&[keyed_order("p", 1, "kept")]).await;
+    assert_eq!(again, [Acceptance::Existing(kept)]);
+}

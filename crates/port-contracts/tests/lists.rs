@@ -1,0 +1,56 @@
+//! Every contract is named in the list of its suite, under its module: one that is not would never run.
+
+use std::fs;
+use std::path::Path;
+
+/// The contracts of a suite as its modules have them, each as `module::contract`.
+fn written(suite: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(suite).unwrap() {
+        let path = entry.unwrap().path();
+        let module = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        let contracts = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("pub async fn "))
+            .filter_map(|line| line.split('(').next());
+        found.extend(contracts.map(|contract| format!("{module}::{contract}")));
+    }
+    found.sort_unstable();
+    found
+}
+
+/// The contracts of a suite as its list has them.
+fn listed(suite: &Path) -> Vec<String> {
+    let text = fs::read_to_string(suite.join("list.rs")).unwrap();
+    let mut module = String::new();
+    let mut found = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if let Some(contract) = line.strip_suffix(',').filter(|name| is_name(name)) {
+            found.push(format!("{module}::{contract}"));
+        } else if let Some(name) = line.strip_suffix(" {").filter(|name| is_name(name)) {
+            name.clone_into(&mut module);
+        }
+    }
+    found.sort_unstable();
+    found
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|it| it.is_ascii_alphanumeric() || it == '_')
+}
+
+#[test]
+fn every_contract_is_listed() {
+    for suite in ["storage", "queue"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("src")
+            .join(suite);
+        let written = written(&folder);
+        assert!(written.len() > 10, "{written:?}");
+        assert_eq!(listed(&folder), written, "of {suite}");
+    }
+}

@@ -1,0 +1,84 @@
+//! Consuming.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::ports::{OrderConsumer, QueueError, QueuedMessage, Receipt};
+
+use crate::state::{Messages, Shared};
+
+/// A consumer. Dropped, it gives back what it did not acknowledge, to where it was in the queue.
+pub struct InProcessConsumer {
+    shared: Arc<Shared>,
+    /// Tells this consumer's receipts from those of any other.
+    session: u64,
+    unacknowledged: Messages,
+}
+
+impl InProcessConsumer {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let session = {
+            let mut state = shared.lock();
+            state.last_session += 1;
+            state.last_session
+        };
+        Self {
+            shared,
+            session,
+            unacknowledged: Messages::new(),
+        }
+    }
+
+    fn take(&mut self, limit: usize) -> Vec<QueuedMessage> {
+        let taken = self.shared.lock().take(limit);
+        let messages = taken
+            .iter()
+            .map(|(&tag, order_ids)| QueuedMessage {
+                receipt: Receipt {
+                    session: self.session,
+                    tag,
+                },
+                order_ids: order_ids.clone(),
+            })
+            .collect();
+        self.unacknowledged.extend(taken);
+        messages
+    }
+}
+
+#[async_trait]
+impl OrderConsumer for InProcessConsumer {
+    async fn next_batch(&mut self, limit: usize) -> Result<Vec<QueuedMessage>, QueueError> {
+        let shared = Arc::clone(&self.shared);
+        loop {
+            // Before looking, so that what arrives between looking and waiting is not missed.
+            let arrived = shared.arrived.notified();
+            let messages = self.take(limit);
+            if !messages.is_empty() {
+                return Ok(messages);
+            }
+            arrived.await;
+        }
+    }
+
+    async fn acknowledge(&mut self, receipts: &[Receipt]) -> Result<(), QueueError> {
+        let mut gone = 0;
+        for receipt in receipts {
+            let own = receipt.session == self.session;
+            gone += usize::from(own && self.unacknowledged.remove(&receipt.tag).is_some());
+        }
+        let mut state = self.shared.lock();
+        state.delivered = state.delivered.saturating_sub(gone);
+        Ok(())
+    }
+}
+
+impl Drop for InProcessConsumer {
+    fn drop(&mut self) {
+        let messages = std::mem::take(&mut self.unacknowledged);
+        if !messages.is_empty() {
+            self.shared.lock().put_back(messages);
+            self.shared.arrived.notify_waiters();
+        }
+    }
+}

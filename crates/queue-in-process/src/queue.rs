@@ -1,0 +1,103 @@
+//! Publishing.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::identifiers::OrderId;
+use domain::ports::{OrderQueue, QueueError, QueuedOrder};
+
+use crate::consumer::InProcessConsumer;
+use crate::state::{DeadLetter, Shared};
+
+/// As many orders as one transaction settles with ease.
+const DEFAULT_ORDERS_A_MESSAGE: NonZeroUsize = match NonZeroUsize::new(100) {
+    Some(number) => number,
+    None => NonZeroUsize::MIN,
+};
+
+/// A queue within this process. Cloning shares it.
+#[derive(Clone)]
+pub struct InProcessQueue {
+    shared: Arc<Shared>,
+    capacity: usize,
+    max_orders_a_message: NonZeroUsize,
+}
+
+impl InProcessQueue {
+    /// A queue that holds at most `capacity` messages, those included that are delivered and not acknowledged.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            shared: Arc::default(),
+            capacity,
+            max_orders_a_message: DEFAULT_ORDERS_A_MESSAGE,
+        }
+    }
+
+    /// The same queue, where a message that is published by this value holds at most so many orders.
+    #[must_use]
+    pub fn with_max_orders_a_message(mut self, number: NonZeroUsize) -> Self {
+        self.max_orders_a_message = number;
+        self
+    }
+
+    /// Another consumer. Each message goes to one.
+    #[must_use]
+    pub fn consumer(&self) -> InProcessConsumer {
+        InProcessConsumer::new(Arc::clone(&self.shared))
+    }
+
+    /// What was put aside, oldest first.
+    #[must_use]
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.shared.lock().dead_letters.clone()
+    }
+
+    fn full(&self) -> QueueError {
+        QueueError::Unavailable(format!("it is full with {} messages", self.capacity))
+    }
+}
+
+#[async_trait]
+impl OrderQueue for InProcessQueue {
+    async fn publish(&self, orders: &[QueuedOrder]) -> Result<Vec<OrderId>, QueueError> {
+        let mut confirmed = Vec::with_capacity(orders.len());
+        {
+            let mut state = self.shared.lock();
+            let room = self.capacity.saturating_sub(state.len());
+            for packed in orders.chunks(self.max_orders_a_message.get()).take(room) {
+                let order_ids: Vec<OrderId> = packed.iter().map(|order| order.order_id).collect();
+                confirmed.extend_from_slice(&order_ids);
+                state.last_number += 1;
+                let number = state.last_number;
+                state.waiting.insert(number, order_ids);
+            }
+        }
+        if confirmed.is_empty() && !orders.is_empty() {
+            return Err(self.full());
+        }
+        self.shared.arrived.notify_waiters();
+        Ok(confirmed)
+    }
+
+    async fn depth(&self) -> Result<u64, QueueError> {
+        Ok(self.shared.lock().waiting.len() as u64)
+    }
+
+    async fn dead_letter(&self, order_ids: &[OrderId], reason: &str) -> Result<(), QueueError> {
+        self.shared.lock().dead_letters.push(DeadLetter {
+            order_ids: order_ids.to_vec(),
+            reason: reason.to_owned(),
+        });
+        Ok(())
+    }
+
+    async fn probe(&self) -> Result<(), QueueError> {
+        if self.shared.lock().len() < self.capacity {
+            Ok(())
+        } else {
+            Err(self.full())
+        }
+    }
+}

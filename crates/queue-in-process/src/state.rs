@@ -1,0 +1,71 @@
+//! What queue and consumers share.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use domain::identifiers::OrderId;
+use tokio::sync::Notify;
+
+/// Orders that were put aside, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Which.
+    pub order_ids: Vec<OrderId>,
+    /// Why, in one line.
+    pub reason: String,
+}
+
+/// Messages by number.
+pub(crate) type Messages = BTreeMap<u64, Vec<OrderId>>;
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) waiting: Messages,
+    /// How many messages are with consumers.
+    pub(crate) delivered: usize,
+    pub(crate) last_number: u64,
+    pub(crate) last_session: u64,
+    pub(crate) dead_letters: Vec<DeadLetter>,
+}
+
+#[derive(Default)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    /// Wakes all consumers that wait: messages have come.
+    pub(crate) arrived: Notify,
+}
+
+impl Shared {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Messages that are in the queue or with consumers, and so take up room.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len() + self.delivered
+    }
+
+    /// Takes messages from the front: at most `limit` orders, but at least one message if there is any.
+    pub(crate) fn take(&mut self, limit: usize) -> Messages {
+        let mut taken = Messages::new();
+        let mut orders = 0_usize;
+        while let Some(next) = self.waiting.first_entry() {
+            orders = orders.saturating_add(next.get().len());
+            if !taken.is_empty() && orders > limit {
+                break;
+            }
+            let (number, order_ids) = next.remove_entry();
+            taken.insert(number, order_ids);
+        }
+        self.delivered += taken.len();
+        taken
+    }
+
+    /// Takes messages back to where they were.
+    pub(crate) fn put_back(&mut self, mut messages: Messages) {
+        self.delivered = self.delivered.saturating_sub(messages.len());
+        self.waiting.append(&mut messages);
+    }
+}

@@ -1,0 +1,112 @@
+//! What only the queue in this process promises: its capacity, its packing, and the place of what comes back.
+
+use std::num::NonZeroUsize;
+
+use domain::identifiers::OrderId;
+use domain::ports::{OrderConsumer, OrderQueue, QueueError, QueuedMessage, QueuedOrder, Receipt};
+use port_contracts::builders::product;
+use queue_in_process::{DeadLetter, InProcessQueue};
+
+/// At most `capacity` messages of two orders.
+fn queue(capacity: usize) -> InProcessQueue {
+    InProcessQueue::new(capacity).with_max_orders_a_message(NonZeroUsize::new(2).unwrap())
+}
+
+fn orders(ids: impl IntoIterator<Item = i64>) -> Vec<QueuedOrder> {
+    ids.into_iter()
+        .map(|id| QueuedOrder {
+            order_id: OrderId(id),
+            product_id: product("p"),
+        })
+        .collect()
+}
+
+fn ids(ids: impl IntoIterator<Item = i64>) -> Vec<OrderId> {
+    ids.into_iter().map(OrderId).collect()
+}
+
+fn receipts(messages: &[QueuedMessage]) -> Vec<Receipt> {
+    messages.iter().map(|message| message.receipt).collect()
+}
+
+fn bodies(messages: &[QueuedMessage]) -> Vec<Vec<OrderId>> {
+    messages
+        .iter()
+        .map(|message| message.order_ids.clone())
+        .collect()
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_not_confirmed() {
+    let queue = queue(3);
+    assert_eq!(queue.publish(&orders(1..=4)).await, Ok(ids(1..=4)));
+    assert_eq!(queue.probe().await, Ok(()));
+    assert_eq!(queue.publish(&orders(5..=8)).await, Ok(ids(5..=6)));
+    let refused = queue.publish(&orders(7..=8)).await;
+    assert!(matches!(refused, Err(QueueError::Unavailable(_))));
+    assert!(queue.probe().await.is_err());
+    assert_eq!(queue.publish(&[]).await, Ok(Vec::new()));
+    assert_eq!(queue.depth().await, Ok(3));
+}
+
+#[tokio::test]
+async fn only_an_acknowledged_message_makes_room() {
+    let queue = queue(1);
+    queue.publish(&orders(1..=2)).await.unwrap();
+    let mut consumer = queue.consumer();
+    let taken = consumer.next_batch(10).await.unwrap();
+    assert_eq!(queue.depth().await, Ok(0));
+    assert!(queue.publish(&orders([3])).await.is_err());
+    let receipts = receipts(&taken);
+    consumer.acknowledge(&receipts).await.unwrap();
+    consumer.acknowledge(&receipts).await.unwrap();
+    assert_eq!(queue.publish(&orders([3])).await, Ok(ids([3])));
+    assert!(queue.publish(&orders([4])).await.is_err());
+}
+
+#[tokio::test]
+async fn what_comes_back_is_where_it_was() {
+    let queue = queue(10);
+    queue.publish(&orders(1..=10)).await.unwrap();
+    let (mut first, mut second) = (queue.consumer(), queue.consumer());
+    let of_first = first.next_batch(4).await.unwrap();
+    let of_second = second.next_batch(2).await.unwrap();
+    assert_eq!(bodies(&of_first), [ids(1..=2), ids(3..=4)]);
+    assert_eq!(bodies(&of_second), [ids(5..=6)]);
+    let acknowledged = receipts(&of_first[..1]);
+    first.acknowledge(&acknowledged).await.unwrap();
+    drop(second);
+    drop(first);
+    let again = queue.consumer().next_batch(100).await.unwrap();
+    let expected = [ids(3..=4), ids(5..=6), ids(7..=8), ids(9..=10)];
+    assert_eq!(bodies(&again), expected);
+}
+
+#[tokio::test]
+async fn receipts_of_another_consumer_are_void() {
+    let queue = queue(10);
+    queue.publish(&orders([1])).await.unwrap();
+    let mut first = queue.consumer();
+    let old = receipts(&first.next_batch(1).await.unwrap());
+    drop(first);
+    let mut second = queue.consumer();
+    second.next_batch(1).await.unwrap();
+    second.acknowledge(&old).await.unwrap();
+    drop(second);
+    let again = queue.consumer().next_batch(1).await.unwrap();
+    assert_eq!(bodies(&again), [ids([1])]);
+}
+
+#[tokio::test]
+async fn dead_letters_can_be_looked_at() {
+    let queue = queue(1);
+    queue.dead_letter(&ids([1, 2]), "why").await.unwrap();
+    queue.dead_letter(&ids([3]), "why not").await.unwrap();
+    let letter = |order_ids, reason: &str| DeadLetter {
+        order_ids,
+        reason: reason.to_owned(),
+    };
+    let expected = [letter(ids([1, 2]), "why"), letter(ids([3]), "why not")];
+    assert_eq!(queue.dead_letters(), expected);
+    assert_eq!(queue.depth().await, Ok(0));
+}

@@ -1,0 +1,200 @@
+//! Orders inside a transaction.
+
+use async_trait::async_trait;
+use domain::identifiers::{IdempotencyKey, OrderId};
+use domain::order::{Order, OrderState, OrderStatus};
+use domain::ports::{Acceptance, NewOrder, OrderRepository, OutboxId, StoreError};
+use domain::settlement::{Outcome, PendingOrder, SettledOrder};
+use domain::timestamp::Timestamp;
+
+use crate::tables::{AllocationRow, KeyRow, OrderRow, OutboxRow, Tables, refused};
+use crate::unit_of_work::MemoryUnitOfWork;
+
+impl MemoryUnitOfWork {
+    fn accept_one(&mut self, order: &NewOrder) -> Result<Acceptance, StoreError> {
+        let known = order
+            .key
+            .as_ref()
+            .and_then(|key| self.tables().keys.get(key));
+        if let Some(known) = known {
+            let order_id = known.order_id;
+            return self.order(order_id).map(Acceptance::Existing);
+        }
+        let id = OrderId(self.next_number());
+        let entry_id = OutboxId(self.next_number());
+        let now = self.now();
+        self.write(|tables| {
+            let product_id = order.request.product_id.clone();
+            let row = OrderRow {
+                product_id: product_id.clone(),
+                quantity: order.request.quantity,
+                status: OrderStatus::Pending,
+                reason: None,
+                created_at: now,
+                updated_at: now,
+                requeues: 0,
+                requeued_at: None,
+            };
+            let entry = OutboxRow {
+                order_id: id,
+                product_id,
+                created_at: now,
+                claimed_until: None,
+            };
+            tables.orders.insert(id, row);
+            tables.outbox.insert(entry_id, entry);
+            if let Some(key) = &order.key {
+                let row = KeyRow {
+                    order_id: id,
+                    created_at: now,
+                };
+                tables.keys.insert(key.clone(), row);
+            }
+            Ok(())
+        })?;
+        self.order(id).map(Acceptance::Created)
+    }
+
+    fn order(&self, id: OrderId) -> Result<Order, StoreError> {
+        self.tables()
+            .order(id)?
+            .ok_or_else(|| refused(format!("there is no order {id}")))
+    }
+}
+
+fn save_one_settled(
+    tables: &mut Tables,
+    order: &SettledOrder,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let row = tables
+        .orders
+        .get_mut(&order.id)
+        .filter(|row| row.status == OrderStatus::Pending)
+        .ok_or_else(|| refused(format!("order {} is not PENDING", order.id)))?;
+    row.updated_at = now;
+    match &order.outcome {
+        Outcome::Rejected(reason) => {
+            row.status = OrderStatus::Rejected;
+            row.reason = Some(*reason);
+        }
+        Outcome::Confirmed(allocations) => {
+            row.status = OrderStatus::Confirmed;
+            for allocation in allocations {
+                let position = (order.product_id.clone(), allocation.vendor_id.clone());
+                if !tables.positions.contains_key(&position) {
+                    return Err(refused(format!(
+                        "vendor {} has no position in product {}",
+                        allocation.vendor_id, order.product_id
+                    )));
+                }
+                let row = AllocationRow {
+                    product_id: order.product_id.clone(),
+                    quantity: allocation.quantity,
+                    shipped_at: None,
+                    known_as_of: None,
+                };
+                let key = (order.id, allocation.vendor_id.clone());
+                if tables.allocations.insert(key, row).is_some() {
+                    return Err(refused(format!(
+                        "order {} is allocated to vendor {} twice",
+                        order.id, allocation.vendor_id
+                    )));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn save_state(
+    tables: &mut Tables,
+    id: OrderId,
+    state: &OrderState,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let row = tables
+        .orders
+        .get_mut(&id)
+        .ok_or_else(|| refused(format!("there is no order {id}")))?;
+    row.status = state.status();
+    row.reason = state.reject_reason();
+    row.updated_at = now;
+    match state {
+        OrderState::Cancelled => tables.allocations.retain(|(of, _), _| *of != id),
+        OrderState::Shipped(_) => {
+            for ((of, _), allocation) in &mut tables.allocations {
+                if *of == id {
+                    allocation.shipped_at = Some(now);
+                }
+            }
+        }
+        OrderState::Pending
+        | OrderState::Confirmed(_)
+        | OrderState::Rejected(_)
+        | OrderState::Delivered(_) => {}
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl OrderRepository for MemoryUnitOfWork {
+    async fn accept(&mut self, orders: &[NewOrder]) -> Result<Vec<Acceptance>, StoreError> {
+        orders.iter().map(|order| self.accept_one(order)).collect()
+    }
+
+    async fn lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError> {
+        let mut ids = ids.to_vec();
+        ids.sort_unstable();
+        ids.dedup();
+        let pending = ids.into_iter().filter_map(|id| {
+            let row = self.tables().orders.get(&id)?;
+            (row.status == OrderStatus::Pending).then(|| PendingOrder {
+                id,
+                request: domain::order::OrderRequest {
+                    product_id: row.product_id.clone(),
+                    quantity: row.quantity,
+                },
+            })
+        });
+        Ok(pending.collect())
+    }
+
+    async fn save_settled(&mut self, orders: &[SettledOrder]) -> Result<(), StoreError> {
+        let now = self.now();
+        self.write(|tables| {
+            orders
+                .iter()
+                .try_for_each(|order| save_one_settled(tables, order, now))
+        })
+    }
+
+    async fn lock_order(&mut self, id: OrderId) -> Result<Option<Order>, StoreError> {
+        self.tables().order(id)
+    }
+
+    async fn save_state(&mut self, id: OrderId, state: &OrderState) -> Result<Order, StoreError> {
+        let now = self.now();
+        self.write(|tables| save_state(tables, id, state, now))?;
+        self.order(id)
+    }
+
+    async fn forget_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let mut old: Vec<(Timestamp, IdempotencyKey)> = self
+            .tables()
+            .keys
+            .iter()
+            .filter(|(_, row)| row.created_at < before)
+            .map(|(key, row)| (row.created_at, key.clone()))
+            .collect();
+        old.sort_unstable();
+        old.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        self.write(|tables| {
+            for (_, key) in &old {
+                tables.keys.remove(key);
+            }
+            Ok(())
+        })?;
+        Ok(old.len() as u64)
+    }
+}

@@ -1,0 +1,103 @@
+//! The outbox inside a transaction.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::identifiers::OrderId;
+use domain::order::OrderStatus;
+use domain::ports::{OutboxEntry, OutboxId, OutboxRepository, RequeueLimits, StoreError};
+use domain::timestamp::Timestamp;
+
+use crate::tables::{OrderRow, OutboxRow, refused};
+use crate::unit_of_work::MemoryUnitOfWork;
+
+/// Beyond so many times the wait doubles no further.
+const MOST_DOUBLINGS: u32 = 12;
+
+fn is_overdue(row: &OrderRow, pending_for: Duration, now: Timestamp) -> bool {
+    let wait = pending_for.saturating_mul(1 << row.requeues.min(MOST_DOUBLINGS));
+    let since = row.requeued_at.unwrap_or(row.created_at);
+    row.status == OrderStatus::Pending && since < now.minus(wait)
+}
+
+#[async_trait]
+impl OutboxRepository for MemoryUnitOfWork {
+    async fn claim(&mut self, limit: u32, lease: Duration) -> Result<Vec<OutboxEntry>, StoreError> {
+        let now = self.now();
+        self.write(|tables| {
+            let free = tables
+                .outbox
+                .iter_mut()
+                .filter(|(_, row)| row.claimed_until.is_none_or(|until| until < now))
+                .take(usize::try_from(limit).unwrap_or(usize::MAX));
+            Ok(free
+                .map(|(&id, row)| {
+                    row.claimed_until = Some(now.plus(lease));
+                    OutboxEntry {
+                        id,
+                        order_id: row.order_id,
+                        product_id: row.product_id.clone(),
+                    }
+                })
+                .collect())
+        })
+    }
+
+    async fn remove(&mut self, ids: &[OutboxId]) -> Result<(), StoreError> {
+        self.write(|tables| {
+            for id in ids {
+                tables.outbox.remove(id);
+            }
+            Ok(())
+        })
+    }
+
+    async fn release(&mut self, ids: &[OutboxId]) -> Result<(), StoreError> {
+        self.write(|tables| {
+            for id in ids {
+                if let Some(row) = tables.outbox.get_mut(id) {
+                    row.claimed_until = None;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    async fn requeue_overdue(&mut self, limits: RequeueLimits) -> Result<u64, StoreError> {
+        let now = self.now();
+        let waiting: HashSet<OrderId> = self
+            .tables()
+            .outbox
+            .values()
+            .map(|row| row.order_id)
+            .collect();
+        let overdue: Vec<(OrderId, OutboxId)> = self
+            .tables()
+            .orders
+            .iter()
+            .filter(|(id, row)| !waiting.contains(id) && is_overdue(row, limits.pending_for, now))
+            .take(usize::try_from(limits.limit).unwrap_or(usize::MAX))
+            .map(|(&id, _)| (id, OutboxId(self.next_number())))
+            .collect();
+        self.write(|tables| {
+            for &(order_id, entry_id) in &overdue {
+                let row = tables
+                    .orders
+                    .get_mut(&order_id)
+                    .ok_or_else(|| refused(format!("there is no order {order_id}")))?;
+                row.requeues = row.requeues.saturating_add(1);
+                row.requeued_at = Some(now);
+                let entry = OutboxRow {
+                    order_id,
+                    product_id: row.product_id.clone(),
+                    created_at: now,
+                    claimed_until: None,
+                };
+                tables.outbox.insert(entry_id, entry);
+            }
+            Ok(())
+        })?;
+        Ok(overdue.len() as u64)
+    }
+}

@@ -1,0 +1,133 @@
+//! Reads outside a transaction, each of what is committed at one moment.
+
+use std::ops::Bound;
+
+use async_trait::async_trait;
+use domain::identifiers::{OrderId, ProductId, VendorId};
+use domain::order::Order;
+use domain::ports::{
+    OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, StoreError,
+    StoreProbe, VendorLevel,
+};
+use domain::timestamp::Timestamp;
+
+use crate::store::MemoryStore;
+use crate::tables::{StockRow, Tables};
+
+fn at_most(limit: u32) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
+#[async_trait]
+impl OrderQueries for MemoryStore {
+    async fn find_order(&self, id: OrderId) -> Result<Option<Order>, StoreError> {
+        self.committed().order(id)
+    }
+
+    async fn list_orders(
+        &self,
+        filter: &OrderFilter,
+        before: Option<OrderId>,
+        limit: u32,
+    ) -> Result<Vec<Order>, StoreError> {
+        let tables = self.committed();
+        let below = before.map_or(Bound::Unbounded, Bound::Excluded);
+        let product_id = filter.product_id.as_ref();
+        tables
+            .orders
+            .range((Bound::Unbounded, below))
+            .rev()
+            .filter(|(_, row)| filter.status.is_none_or(|status| row.status == status))
+            .filter(|(_, row)| product_id.is_none_or(|product_id| row.product_id == *product_id))
+            .take(at_most(limit))
+            .filter_map(|(&id, _)| tables.order(id).transpose())
+            .collect()
+    }
+}
+
+fn level(product_id: &ProductId, row: &StockRow) -> StockLevel {
+    StockLevel {
+        product_id: product_id.clone(),
+        quantity: row.quantity,
+        updated_at: row.updated_at,
+    }
+}
+
+fn vendor_levels(tables: &Tables, product_id: &ProductId) -> Vec<VendorLevel> {
+    tables
+        .product_stock(product_id)
+        .vendors
+        .into_iter()
+        .map(|position| {
+            // A full report speaks of every product of its vendor, also of those that it left as they were.
+            let vendor = tables.vendors.get(&position.vendor_id);
+            let full_as_of = vendor.and_then(|row| row.full_as_of);
+            VendorLevel {
+                available: position.sellable(),
+                as_of: full_as_of.map_or(position.as_of, |as_of| as_of.max(position.as_of)),
+                vendor_id: position.vendor_id,
+                reported: position.reported,
+                in_flight: position.in_flight,
+            }
+        })
+        .collect()
+}
+
+#[async_trait]
+impl StockQueries for MemoryStore {
+    async fn find_stock(
+        &self,
+        product_id: &ProductId,
+    ) -> Result<Option<ProductDetail>, StoreError> {
+        let tables = self.committed();
+        Ok(tables.stock.get(product_id).map(|row| ProductDetail {
+            level: level(product_id, row),
+            vendors: vendor_levels(&tables, product_id),
+        }))
+    }
+
+    async fn list_stock(
+        &self,
+        after: Option<ProductId>,
+        in_stock: bool,
+        limit: u32,
+    ) -> Result<Vec<StockLevel>, StoreError> {
+        let above = after.map_or(Bound::Unbounded, Bound::Excluded);
+        Ok(self
+            .committed()
+            .stock
+            .range((above, Bound::Unbounded))
+            .filter(|(_, row)| !in_stock || row.quantity > 0)
+            .take(at_most(limit))
+            .map(|(product_id, row)| level(product_id, row))
+            .collect())
+    }
+}
+
+#[async_trait]
+impl StoreProbe for MemoryStore {
+    async fn store_time(&self) -> Result<Timestamp, StoreError> {
+        Ok(self.shared().clock.now())
+    }
+
+    async fn outbox_lag(&self) -> Result<OutboxLag, StoreError> {
+        let tables = self.committed();
+        let now = self.shared().clock.now();
+        let oldest = tables.outbox.values().next();
+        Ok(OutboxLag {
+            oldest: oldest.map(|row| now.since(row.created_at)),
+        })
+    }
+
+    async fn has_stock(&self) -> Result<bool, StoreError> {
+        Ok(!self.committed().stock.is_empty())
+    }
+
+    async fn were_tried(&self, vendor_ids: &[VendorId]) -> Result<bool, StoreError> {
+        let tables = self.committed();
+        Ok(vendor_ids.iter().all(|vendor_id| {
+            let vendor = tables.vendors.get(vendor_id);
+            vendor.is_some_and(|row| row.last_sync.is_some())
+        }))
+    }
+}

@@ -1,0 +1,68 @@
+//! Stock inside a transaction.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use domain::identifiers::ProductId;
+use domain::ports::{StockRepository, StoreError};
+use domain::stock::{MAX_REPORTED, ProductStock, StockChange};
+use domain::timestamp::Timestamp;
+
+use crate::tables::{PositionRow, Tables, refused};
+use crate::unit_of_work::MemoryUnitOfWork;
+
+fn save(tables: &mut Tables, change: &StockChange, now: Timestamp) -> Result<(), StoreError> {
+    let product_id = &change.product_id;
+    let row = tables
+        .stock
+        .get_mut(product_id)
+        .ok_or_else(|| refused(format!("there is no product {product_id}")))?;
+    if row.quantity != change.quantity {
+        row.quantity = change.quantity;
+        row.updated_at = now;
+    }
+    for position in &change.vendors {
+        let vendor_id = &position.vendor_id;
+        if !tables.vendors.contains_key(vendor_id) {
+            return Err(refused(format!("there is no vendor {vendor_id}")));
+        }
+        if position.reported.max(position.in_flight) > MAX_REPORTED {
+            return Err(refused(format!(
+                "vendor {vendor_id} has more of product {product_id} than can be stored"
+            )));
+        }
+        let row = PositionRow {
+            reported: position.reported,
+            in_flight: position.in_flight,
+            as_of: position.as_of,
+        };
+        tables
+            .positions
+            .insert((product_id.clone(), vendor_id.clone()), row);
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl StockRepository for MemoryUnitOfWork {
+    async fn lock_stock(
+        &mut self,
+        product_ids: &[ProductId],
+    ) -> Result<Vec<ProductStock>, StoreError> {
+        let sorted: BTreeSet<&ProductId> = product_ids.iter().collect();
+        Ok(sorted
+            .into_iter()
+            .filter(|product_id| self.tables().stock.contains_key(*product_id))
+            .map(|product_id| self.tables().product_stock(product_id))
+            .collect())
+    }
+
+    async fn save_stock(&mut self, changes: &[StockChange]) -> Result<(), StoreError> {
+        let now = self.now();
+        self.write(|tables| {
+            changes
+                .iter()
+                .try_for_each(|change| save(tables, change, now))
+        })
+    }
+}

@@ -1,0 +1,163 @@
+//! The tables, row by row, and what a database's constraints would refuse.
+
+use std::collections::BTreeMap;
+
+use domain::identifiers::{IdempotencyKey, OrderId, ProductId, VendorId};
+use domain::order::{Allocation, Order, OrderState, OrderStatus, RejectReason};
+use domain::ports::{OutboxId, StoreError, SyncRecord};
+use domain::quantity::Quantity;
+use domain::stock::{ProductStock, VendorStock};
+use domain::timestamp::Timestamp;
+
+/// All of them.
+#[derive(Clone, Default)]
+pub(crate) struct Tables {
+    pub(crate) stock: BTreeMap<ProductId, StockRow>,
+    pub(crate) positions: BTreeMap<(ProductId, VendorId), PositionRow>,
+    pub(crate) orders: BTreeMap<OrderId, OrderRow>,
+    pub(crate) allocations: BTreeMap<(OrderId, VendorId), AllocationRow>,
+    pub(crate) vendors: BTreeMap<VendorId, VendorRow>,
+    pub(crate) outbox: BTreeMap<OutboxId, OutboxRow>,
+    pub(crate) keys: BTreeMap<IdempotencyKey, KeyRow>,
+}
+
+#[derive(Clone)]
+pub(crate) struct StockRow {
+    pub(crate) quantity: u64,
+    pub(crate) updated_at: Timestamp,
+}
+
+#[derive(Clone)]
+pub(crate) struct PositionRow {
+    pub(crate) reported: u32,
+    pub(crate) in_flight: u32,
+    pub(crate) as_of: Timestamp,
+}
+
+#[derive(Clone)]
+pub(crate) struct OrderRow {
+    pub(crate) product_id: ProductId,
+    pub(crate) quantity: Quantity,
+    pub(crate) status: OrderStatus,
+    pub(crate) reason: Option<RejectReason>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+    pub(crate) requeues: u32,
+    pub(crate) requeued_at: Option<Timestamp>,
+}
+
+#[derive(Clone)]
+pub(crate) struct AllocationRow {
+    pub(crate) product_id: ProductId,
+    pub(crate) quantity: Quantity,
+    pub(crate) shipped_at: Option<Timestamp>,
+    /// As-of of the first report that knew of the shipment; until then the units are in flight.
+    pub(crate) known_as_of: Option<Timestamp>,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct VendorRow {
+    pub(crate) configured: bool,
+    /// As-of of the last report that was applied, and of the last full one among them.
+    pub(crate) applied_as_of: Option<Timestamp>,
+    pub(crate) full_as_of: Option<Timestamp>,
+    pub(crate) last_sync: Option<SyncRecord>,
+}
+
+#[derive(Clone)]
+pub(crate) struct OutboxRow {
+    pub(crate) order_id: OrderId,
+    pub(crate) product_id: ProductId,
+    pub(crate) created_at: Timestamp,
+    pub(crate) claimed_until: Option<Timestamp>,
+}
+
+#[derive(Clone)]
+pub(crate) struct KeyRow {
+    pub(crate) order_id: OrderId,
+    pub(crate) created_at: Timestamp,
+}
+
+/// What a constraint refuses, and every other failure that a retry does not cure.
+pub(crate) fn refused(what: impl Into<String>) -> StoreError {
+    StoreError::Failed(what.into().into())
+}
+
+impl Tables {
+    /// An order as the domain has it.
+    pub(crate) fn order(&self, id: OrderId) -> Result<Option<Order>, StoreError> {
+        let Some(row) = self.orders.get(&id) else {
+            return Ok(None);
+        };
+        let allocations = self.allocations_of(id);
+        let state = match row.status {
+            OrderStatus::Pending => OrderState::Pending,
+            OrderStatus::Confirmed => OrderState::Confirmed(allocations),
+            OrderStatus::Rejected => {
+                OrderState::Rejected(row.reason.ok_or_else(|| StoreError::Corrupt {
+                    table: "orders",
+                    column: "reason",
+                    row: id.to_string(),
+                })?)
+            }
+            OrderStatus::Cancelled => OrderState::Cancelled,
+            OrderStatus::Shipped => OrderState::Shipped(allocations),
+            OrderStatus::Delivered => OrderState::Delivered(allocations),
+        };
+        Ok(Some(Order {
+            id,
+            product_id: row.product_id.clone(),
+            quantity: row.quantity,
+            state,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }))
+    }
+
+    /// The units of one order, by vendor.
+    pub(crate) fn allocations_of(&self, id: OrderId) -> Vec<Allocation> {
+        self.allocations
+            .iter()
+            .filter(|((order_id, _), _)| *order_id == id)
+            .map(|((_, vendor_id), row)| Allocation {
+                vendor_id: vendor_id.clone(),
+                quantity: row.quantity,
+            })
+            .collect()
+    }
+
+    /// A product with all its positions.
+    pub(crate) fn product_stock(&self, product_id: &ProductId) -> ProductStock {
+        let vendors = self
+            .positions_of(product_id)
+            .map(|(vendor_id, row)| VendorStock {
+                vendor_id: vendor_id.clone(),
+                reported: row.reported,
+                in_flight: row.in_flight,
+                as_of: row.as_of,
+                configured: self.is_configured(vendor_id),
+            })
+            .collect();
+        ProductStock {
+            product_id: product_id.clone(),
+            vendors,
+        }
+    }
+
+    /// The positions in a product, by vendor.
+    pub(crate) fn positions_of<'a>(
+        &'a self,
+        product_id: &'a ProductId,
+    ) -> impl Iterator<Item = (&'a VendorId, &'a PositionRow)> {
+        self.positions
+            .iter()
+            .filter(move |((of, _), _)| of == product_id)
+            .map(|((_, vendor_id), row)| (vendor_id, row))
+    }
+
+    pub(crate) fn is_configured(&self, vendor_id: &VendorId) -> bool {
+        self.vendors
+            .get(vendor_id)
+            .is_some_and(|vendor| vendor.configured)
+    }
+}

@@ -1,0 +1,70 @@
+//! One transaction: a copy of the tables, and the turn to swap it in.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::ports::{StoreError, UnitOfWork};
+use domain::timestamp::Timestamp;
+use tokio::sync::OwnedMutexGuard;
+
+use crate::store::Shared;
+use crate::tables::{Tables, refused};
+
+/// A transaction that has begun. Dropped, it leaves nothing behind, and the next may begin at once.
+pub(crate) struct MemoryUnitOfWork {
+    shared: Arc<Shared>,
+    /// Shares the committed tables until the first write copies them.
+    tables: Arc<Tables>,
+    /// Whether a call failed: what it left half done must not be committed.
+    failed: bool,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl MemoryUnitOfWork {
+    pub(crate) fn new(shared: Arc<Shared>, turn: OwnedMutexGuard<()>) -> Self {
+        Self {
+            tables: shared.committed(),
+            shared,
+            failed: false,
+            _turn: turn,
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    pub(crate) fn next_number(&self) -> i64 {
+        self.shared.next_number()
+    }
+
+    /// Reads.
+    pub(crate) fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// Writes, all or nothing as far as the commit is concerned.
+    pub(crate) fn write<T>(
+        &mut self,
+        change: impl FnOnce(&mut Tables) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let written = change(Arc::make_mut(&mut self.tables));
+        self.failed |= written.is_err();
+        written
+    }
+}
+
+#[async_trait]
+impl UnitOfWork for MemoryUnitOfWork {
+    async fn store_time(&mut self) -> Result<Timestamp, StoreError> {
+        Ok(self.now())
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        if self.failed {
+            return Err(refused("a call of this unit of work failed"));
+        }
+        self.shared.replace(Arc::clone(&self.tables));
+        Ok(())
+    }
+}

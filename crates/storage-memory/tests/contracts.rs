@@ -1,0 +1,29 @@
+//! The store in memory keeps every contract of the storage ports.
+
+use std::future::{Ready, ready};
+use std::sync::Arc;
+
+use clock_tokio::SystemClock;
+use port_contracts::StorageUnderTest;
+use storage_memory::{MemoryOutboxNotifier, MemoryStore};
+use tokio::sync::Mutex;
+
+/// Nothing has to be kept: the store goes with its last clone.
+fn setup() -> Ready<(StorageUnderTest, ())> {
+    let store = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
+    let notifier = MemoryOutboxNotifier::new();
+    let storage = StorageUnderTest {
+        store: store.clone(),
+        orders: store.clone(),
+        stock: store.clone(),
+        probe: store.clone(),
+        audit: store.clone(),
+        leases: store,
+        listener: Mutex::new(Box::new(notifier.listener())),
+        notifier: Arc::new(notifier),
+        pool_size: 1,
+    };
+    ready((storage, ()))
+}
+
+port_contracts::storage_contracts!(setup);

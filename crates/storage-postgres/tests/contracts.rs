@@ -1,0 +1,32 @@
+//! The store in PostgreSQL keeps every contract of the storage ports.
+
+#![allow(clippy::unwrap_used, reason = "this is a test")]
+
+use std::sync::Arc;
+
+use port_contracts::StorageUnderTest;
+use storage_postgres::test_database::TestDatabase;
+use storage_postgres::{PgLeases, PgOutboxListener, PgOutboxNotifier, PgStore};
+use tokio::sync::Mutex;
+
+async fn setup() -> (StorageUnderTest, TestDatabase) {
+    let database = TestDatabase::create().await.unwrap();
+    let options = database.options().clone();
+    let store = PgStore::new(&options).unwrap();
+    let notifier = Arc::new(PgOutboxNotifier::start(store.clone()));
+    let store = Arc::new(store);
+    let storage = StorageUnderTest {
+        store: store.clone(),
+        orders: store.clone(),
+        stock: store.clone(),
+        probe: store.clone(),
+        audit: store,
+        notifier,
+        pool_size: options.pool_size,
+        leases: Arc::new(PgLeases::new(options.clone())),
+        listener: Mutex::new(Box::new(PgOutboxListener::start(options))),
+    };
+    (storage, database)
+}
+
+port_contracts::storage_contracts!(setup);
