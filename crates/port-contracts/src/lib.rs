@@ -2,7 +2,7 @@
 //!
 //! An adapter's own tests hand the suite a way to set it up, and get one test a contract:
 //!
-//! ```ignore
+//! ```text
 //! async fn setup() -> (port_contracts::StorageUnderTest, MyTemporaryDatabase) { … }
 //!
 //! port_contracts::storage_contracts!(setup);

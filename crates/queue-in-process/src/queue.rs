@@ -1,6 +1,5 @@
 //! Publishing.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,17 +10,14 @@ use crate::consumer::InProcessConsumer;
 use crate::state::{DeadLetter, Shared};
 
 /// As many orders as one transaction settles with ease.
-const DEFAULT_ORDERS_A_MESSAGE: NonZeroUsize = match NonZeroUsize::new(100) {
-    Some(number) => number,
-    None => NonZeroUsize::MIN,
-};
+const DEFAULT_ORDERS_A_MESSAGE: usize = 100;
 
 /// A queue within this process. Cloning shares it.
 #[derive(Clone)]
 pub struct InProcessQueue {
     shared: Arc<Shared>,
     capacity: usize,
-    max_orders_a_message: NonZeroUsize,
+    max_orders_a_message: usize,
 }
 
 impl InProcessQueue {
@@ -35,10 +31,11 @@ impl InProcessQueue {
         }
     }
 
-    /// The same queue, where a message that is published by this value holds at most so many orders.
+    /// The same queue, where a message that is published by this value holds at most so many orders, and
+    /// at least one.
     #[must_use]
-    pub fn with_max_orders_a_message(mut self, number: NonZeroUsize) -> Self {
-        self.max_orders_a_message = number;
+    pub fn with_max_orders_a_message(mut self, number: usize) -> Self {
+        self.max_orders_a_message = number.max(1);
         self
     }
 
@@ -66,7 +63,7 @@ impl OrderQueue for InProcessQueue {
         {
             let mut state = self.shared.lock();
             let room = self.capacity.saturating_sub(state.len());
-            for packed in orders.chunks(self.max_orders_a_message.get()).take(room) {
+            for packed in orders.chunks(self.max_orders_a_message).take(room) {
                 let order_ids: Vec<OrderId> = packed.iter().map(|order| order.order_id).collect();
                 confirmed.extend_from_slice(&order_ids);
                 state.last_number += 1;

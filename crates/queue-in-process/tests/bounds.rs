@@ -1,7 +1,5 @@
 //! What only the queue in this process promises: its capacity, its packing, and the place of what comes back.
 
-use std::num::NonZeroUsize;
-
 use domain::identifiers::OrderId;
 use domain::ports::{OrderConsumer, OrderQueue, QueueError, QueuedMessage, QueuedOrder, Receipt};
 use port_contracts::builders::product;
@@ -9,7 +7,7 @@ use queue_in_process::{DeadLetter, InProcessQueue};
 
 /// At most `capacity` messages of two orders.
 fn queue(capacity: usize) -> InProcessQueue {
-    InProcessQueue::new(capacity).with_max_orders_a_message(NonZeroUsize::new(2).unwrap())
+    InProcessQueue::new(capacity).with_max_orders_a_message(2)
 }
 
 fn orders(ids: impl IntoIterator<Item = i64>) -> Vec<QueuedOrder> {

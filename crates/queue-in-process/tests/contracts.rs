@@ -1,7 +1,6 @@
 //! The queue in this process keeps every contract of the queue ports.
 
 use std::future::{Ready, ready};
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use domain::ports::OrderConsumer;
@@ -11,8 +10,7 @@ use queue_in_process::InProcessQueue;
 /// Nothing has to be kept: the queue goes with its last clone.
 fn setup() -> Ready<(QueueUnderTest, ())> {
     // Few orders a message, so that there are many messages.
-    let seven = NonZeroUsize::new(7).unwrap();
-    let queue = InProcessQueue::new(10_000).with_max_orders_a_message(seven);
+    let queue = InProcessQueue::new(10_000).with_max_orders_a_message(7);
     let consumers = queue.clone();
     let under_test = QueueUnderTest {
         queue: Arc::new(queue),
