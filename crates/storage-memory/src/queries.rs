@@ -119,10 +119,6 @@ impl StoreProbe for MemoryStore {
         })
     }
 
-    async fn has_stock(&self) -> Result<bool, StoreError> {
-        Ok(!self.committed().stock.is_empty())
-    }
-
     async fn were_tried(&self, vendor_ids: &[VendorId]) -> Result<bool, StoreError> {
         let tables = self.committed();
         Ok(vendor_ids.iter().all(|vendor_id| {

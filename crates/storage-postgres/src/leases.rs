@@ -3,6 +3,8 @@
 //! The lock lives and dies with a connection of its own: a process that is killed loses it as soon as the server sees the
 //! connection go.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use diesel_async::AsyncPgConnection;
 use domain::ports::{Lease, Leases, StoreError};
@@ -12,6 +14,9 @@ use crate::options::PgOptions;
 use crate::rows::FlagRow;
 use crate::statement::{self, Bind};
 use crate::store::connect;
+
+/// A server that does not answer within this may have given the lock to somebody else.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Hands out leases in one database.
 #[derive(Debug, Clone)]
@@ -52,8 +57,9 @@ impl Leases for PgLeases {
 impl Lease for PgLease {
     async fn is_held(&mut self) -> bool {
         // The lock cannot go without the connection, so an answer on it proves the lock.
-        let answered: Result<Vec<FlagRow>, _> =
-            statement::load(&mut self.connection, "SELECT true AS flag", Vec::new()).await;
-        answered.is_ok()
+        let ping =
+            statement::load::<FlagRow>(&mut self.connection, "SELECT true AS flag", Vec::new());
+        let answered = tokio::time::timeout(PING_TIMEOUT, ping).await;
+        matches!(answered, Ok(Ok(_)))
     }
 }

@@ -8,6 +8,7 @@
 //! sorts them first, and no statement locks rows of two tables.
 
 mod audit;
+mod checkout;
 mod error;
 mod leases;
 pub mod migrations;

@@ -21,7 +21,7 @@ pub(crate) const MAINTENANCE_DATABASE: &str = "postgres";
 const LOCK_KEY: i64 = 0x6f72_6465_7273;
 
 /// Waiting for another process's migrations ends here.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(300);
+const LOCK_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Why a database could not be brought up to date, or looked at.
 #[derive(Debug, Error)]
@@ -73,7 +73,9 @@ pub async fn ensure_database(options: &PgOptions) -> Result<bool, MigrationError
 /// # Errors
 /// [`MigrationError`].
 pub async fn pending(options: &PgOptions) -> Result<Vec<String>, MigrationError> {
-    with_harness(options, |harness| {
+    // Without the lock, so that a program that starts while another one migrates is told so at once.
+    let connection = connect(options.connection_string(&options.database)).await?;
+    on_harness(connection, |harness| {
         let pending = harness.pending_migrations(MIGRATIONS)?;
         Ok(pending
             .iter()
@@ -127,6 +129,16 @@ where
              SELECT pg_advisory_lock({LOCK_KEY}); RESET lock_timeout"
         ))
         .await?;
+    on_harness(connection, work).await
+}
+
+async fn on_harness<T: Send + 'static>(
+    connection: AsyncPgConnection,
+    work: impl FnOnce(&mut Harness) -> HarnessResult<T> + Send + 'static,
+) -> Result<T, MigrationError>
+where
+    Harness: MigrationHarness<Pg>,
+{
     // The harness blocks its thread.
     tokio::task::spawn_blocking(move || {
         let mut harness = AsyncMigrationHarness::new(connection);

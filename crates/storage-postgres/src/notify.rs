@@ -53,12 +53,9 @@ impl Drop for PgOutboxNotifier {
 async fn send(store: PgStore, raised: Arc<Notify>) {
     loop {
         raised.notified().await;
-        let sent = match store.connection().await {
-            Ok(mut connection) => connection
-                .batch_execute("NOTIFY outbox")
-                .await
-                .map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
+        let sent = match store.checkout().await {
+            Ok(mut checkout) => checkout.command("NOTIFY outbox").await,
+            Err(error) => Err(error),
         };
         if let Err(error) = sent {
             debug!(%error, "the relays could not be woken; they will look by themselves");

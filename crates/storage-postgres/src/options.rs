@@ -43,22 +43,37 @@ impl fmt::Debug for PgOptions {
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A transaction that its process left idle for longer is ended by the server, so that a hung process holds no locks.
-const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
+const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How often the server looks, while it works for a client, whether the client is still there.
 const CLIENT_CHECK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// A host that is gone without a word is noticed within this, by both sides: by the one that has sent something when it
+/// is not acknowledged, by the other one when three probes are not answered.
+const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(20);
+const KEEPALIVES_IDLE_S: u32 = 10;
+const KEEPALIVES_INTERVAL_S: u32 = 3;
+const KEEPALIVES_COUNT: u32 = 3;
 
 impl PgOptions {
     /// The connection string in the key/value form of the PostgreSQL documentation, section 34.1.1.1.
     pub(crate) fn connection_string(&self, database: &str) -> String {
         let settings = format!(
             "-c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={} \
-             -c client_connection_check_interval={}",
+             -c client_connection_check_interval={} -c tcp_user_timeout={} \
+             -c tcp_keepalives_idle={KEEPALIVES_IDLE_S} \
+             -c tcp_keepalives_interval={KEEPALIVES_INTERVAL_S} \
+             -c tcp_keepalives_count={KEEPALIVES_COUNT}",
             self.statement_timeout.as_millis(),
             self.lock_timeout.as_millis(),
             IDLE_IN_TRANSACTION_TIMEOUT.as_millis(),
             CLIENT_CHECK_INTERVAL.as_millis(),
+            UNACKNOWLEDGED_TIMEOUT.as_millis(),
         );
+        let keepalives_idle = KEEPALIVES_IDLE_S.to_string();
+        let keepalives_interval = KEEPALIVES_INTERVAL_S.to_string();
+        let keepalives_count = KEEPALIVES_COUNT.to_string();
+        let unacknowledged_s = UNACKNOWLEDGED_TIMEOUT.as_secs().to_string();
         let port = self.port.to_string();
         let connect_timeout = CONNECT_TIMEOUT.as_secs().to_string();
         let mut pairs = vec![
@@ -68,7 +83,10 @@ impl PgOptions {
             ("dbname", database),
             ("application_name", &self.application_name),
             ("connect_timeout", &connect_timeout),
-            ("keepalives_idle", "15"),
+            ("keepalives_idle", &keepalives_idle),
+            ("keepalives_interval", &keepalives_interval),
+            ("keepalives_retries", &keepalives_count),
+            ("tcp_user_timeout", &unacknowledged_s),
             ("options", &settings),
         ];
         if let Some(password) = &self.password {

@@ -11,7 +11,9 @@ use domain::settlement::{Outcome, PendingOrder, SettledOrder};
 use domain::timestamp::Timestamp;
 
 use crate::error::expect_rows;
-use crate::rows::{self, AllocationRow, OrderRow, PendingRow, from_pg, to_pg};
+use crate::rows::{
+    self, AllocationRow, OrderRow, OrderWithAllocationRow, PendingRow, from_pg, to_pg,
+};
 use crate::statement::Bind;
 use crate::unit_of_work::PgUnitOfWork;
 
@@ -53,14 +55,19 @@ struct KeyRow {
     #[diesel(sql_type = Text)]
     key: String,
     #[diesel(embed)]
-    order: OrderRow,
+    order: OrderWithAllocationRow,
 }
 
+/// Orders and allocations in one statement: in two, a cancellation in between would show an order without the one or the
+/// other.
 const FIND_BY_KEY: &str = "
-SELECT k.scope, k.key, o.id, o.product_id, o.quantity, o.status, o.reason, o.created_at, o.updated_at
+SELECT k.scope, k.key, o.id, o.product_id, o.quantity, o.status, o.reason, o.created_at, o.updated_at,
+       a.vendor_id, a.quantity AS allocated
 FROM unnest($1, $2) AS i (scope, key)
 JOIN idempotency_keys k ON k.scope = i.scope AND k.key = i.key
-JOIN orders o ON o.id = k.order_id";
+JOIN orders o ON o.id = k.order_id
+LEFT JOIN allocations a ON a.order_id = o.id
+ORDER BY o.id, a.vendor_id";
 
 const ALLOCATIONS_OF: &str = "
 SELECT order_id, vendor_id, quantity FROM allocations
@@ -83,11 +90,18 @@ impl PgUnitOfWork {
             Bind::Texts(keys.iter().map(|key| key.key().to_owned()).collect()),
         ];
         let found: Vec<KeyRow> = self.load(FIND_BY_KEY, binds).await?;
-        let (names, orders): (Vec<_>, Vec<_>) = found
-            .into_iter()
-            .map(|row| ((row.scope, row.key), row.order))
-            .unzip();
-        let orders = self.with_allocations(orders).await?;
+        let mut names = Vec::with_capacity(found.len());
+        let mut joined = Vec::with_capacity(found.len());
+        for row in found {
+            if joined
+                .last()
+                .is_none_or(|last: &OrderWithAllocationRow| last.order.id != row.order.order.id)
+            {
+                names.push((row.scope, row.key));
+            }
+            joined.push(row.order);
+        }
+        let orders = rows::joined_orders(joined)?;
         Ok(names
             .into_iter()
             .zip(orders)

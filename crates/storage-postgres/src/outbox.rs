@@ -39,7 +39,7 @@ WITH free AS (
     ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
 ), claimed AS (
     UPDATE outbox SET claimed_until = clock_timestamp() + $2 * interval '1 microsecond'
-    FROM free WHERE outbox.id = free.id
+    WHERE outbox.id = ANY (ARRAY(SELECT id FROM free))
     RETURNING outbox.id, outbox.order_id, outbox.product_id
 )
 SELECT id, order_id, product_id FROM claimed ORDER BY id";

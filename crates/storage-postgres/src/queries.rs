@@ -15,9 +15,8 @@ use domain::ports::{
 };
 use domain::timestamp::Timestamp;
 
-use crate::error::store_error;
-use crate::rows::{self, AllocationRow, FlagRow, MomentRow, OrderRow, StockRow, from_pg};
-use crate::statement::{self, Bind};
+use crate::rows::{self, FlagRow, MomentRow, StockRow, from_pg};
+use crate::statement::Bind;
 use crate::store::PgStore;
 
 impl PgStore {
@@ -29,10 +28,15 @@ impl PgStore {
     where
         R: QueryableByName<Pg> + Send + 'static,
     {
-        let mut connection = self.connection().await?;
-        statement::load(&mut connection, sql, binds)
-            .await
-            .map_err(store_error)
+        let mut spares = self.spares();
+        loop {
+            let mut checkout = self.checkout().await?;
+            match checkout.load(sql, binds.clone()).await {
+                // Reads can be repeated.
+                Err(_) if spares > 0 && checkout.went_stale() => spares -= 1,
+                answer => return answer,
+            }
+        }
     }
 
     async fn flag(&self, sql: &'static str, binds: Vec<Bind>) -> Result<bool, StoreError> {
@@ -40,40 +44,13 @@ impl PgStore {
         Ok(rows.first().is_some_and(|row| row.flag))
     }
 
-    /// Two statements may see two states: an order that was settled between them has its allocations but not yet its
-    /// status, or, when cancelled, the other way round. So both are read in one.
     async fn orders(&self, sql: &'static str, binds: Vec<Bind>) -> Result<Vec<Order>, StoreError> {
-        let found: Vec<OrderWithAllocationRow> = self.load(sql, binds).await?;
-        let mut orders: Vec<OrderRow> = Vec::new();
-        let mut allocations = Vec::new();
-        for row in found {
-            let order_id = row.order.id;
-            if orders.last().is_none_or(|last| last.id != order_id) {
-                orders.push(row.order);
-            }
-            if let (Some(vendor_id), Some(quantity)) = (row.vendor_id, row.allocated) {
-                allocations.push(AllocationRow {
-                    order_id,
-                    vendor_id,
-                    quantity,
-                });
-            }
-        }
-        rows::orders(orders, allocations)
+        rows::joined_orders(self.load(sql, binds).await?)
     }
 }
 
-#[derive(QueryableByName)]
-struct OrderWithAllocationRow {
-    #[diesel(embed)]
-    order: OrderRow,
-    #[diesel(sql_type = Nullable<Text>)]
-    vendor_id: Option<String>,
-    #[diesel(sql_type = Nullable<Integer>)]
-    allocated: Option<i32>,
-}
-
-/// A page of orders, newest first, each with its allocations by vendor.
+/// A page of orders, newest first, each with its allocations by vendor. Two statements could see two states: an order
+/// that is settled between them would have its allocations but not yet its status.
 macro_rules! order_page {
     ($where:literal) => {
         concat!(
@@ -83,7 +60,7 @@ SELECT o.id, o.product_id, o.quantity, o.status, o.reason, o.created_at, o.updat
 FROM (SELECT * FROM orders WHERE ",
             $where,
             ") o
-LEFT JOIN allocations a ON a.order_id = o.id
+LEFT JOIN LATERAL (SELECT * FROM allocations WHERE order_id = o.id OFFSET 0) a ON true
 ORDER BY o.id DESC, a.vendor_id"
         )
     };
@@ -254,11 +231,6 @@ FROM outbox ORDER BY id LIMIT 1";
                 .first()
                 .map(|row| Duration::from_micros(row.micros.unsigned_abs())),
         })
-    }
-
-    async fn has_stock(&self) -> Result<bool, StoreError> {
-        self.flag("SELECT EXISTS (SELECT FROM stock) AS flag", Vec::new())
-            .await
     }
 
     async fn were_tried(

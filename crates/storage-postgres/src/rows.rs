@@ -65,6 +65,17 @@ pub(crate) struct AllocationRow {
     pub(crate) quantity: i32,
 }
 
+/// An order with one of its allocations, or with none.
+#[derive(QueryableByName)]
+pub(crate) struct OrderWithAllocationRow {
+    #[diesel(embed)]
+    pub(crate) order: OrderRow,
+    #[diesel(sql_type = Nullable<Text>)]
+    vendor_id: Option<String>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    allocated: Option<i32>,
+}
+
 #[derive(QueryableByName)]
 pub(crate) struct PendingRow {
     #[diesel(sql_type = BigInt)]
@@ -170,6 +181,26 @@ fn request(id: i64, product_id: String, quantity: i32) -> Result<OrderRequest, S
         quantity: Quantity::parse(i64::from(quantity))
             .map_err(corrupt("orders", "quantity", id))?,
     })
+}
+
+/// Reads orders from the rows of a join, in which the rows of one order stand together.
+pub(crate) fn joined_orders(joined: Vec<OrderWithAllocationRow>) -> Result<Vec<Order>, StoreError> {
+    let mut found: Vec<OrderRow> = Vec::new();
+    let mut allocations = Vec::new();
+    for row in joined {
+        let order_id = row.order.id;
+        if found.last().is_none_or(|last| last.id != order_id) {
+            found.push(row.order);
+        }
+        if let (Some(vendor_id), Some(quantity)) = (row.vendor_id, row.allocated) {
+            allocations.push(AllocationRow {
+                order_id,
+                vendor_id,
+                quantity,
+            });
+        }
+    }
+    orders(found, allocations)
 }
 
 /// Joins orders with their allocations, keeping the orders' order.

@@ -11,7 +11,7 @@ use diesel::{QueryResult, QueryableByName};
 use diesel_async::AsyncPgConnection;
 
 /// A value to bind.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Bind {
     BigInt(i64),
     Bool(bool),

@@ -7,7 +7,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use queue_rabbitmq::RabbitOptions;
 use settings::{DatabaseSettings, LogFormat, RabbitmqSettings, TelemetrySettings, VendorSettings};
-use storage_postgres::{PgOptions, migrations};
+use storage_postgres::PgOptions;
+use storage_postgres::migrations::{self, MigrationError};
 use tokio::signal::unix::{SignalKind, signal};
 use vendor_http::{FeedFormat, HttpVendorFeed, HttpVendorOptions};
 
@@ -94,10 +95,11 @@ pub async fn check_migrations(options: &PgOptions) -> anyhow::Result<()> {
             pending.len(),
             pending[0]
         ),
-        Ok(Err(error)) => {
+        Ok(Err(error @ MigrationError::Unreachable(_))) => {
             tracing::warn!(database = ?options, %error, "the database cannot be looked at yet; starting all the same");
             Ok(())
         }
+        Ok(Err(error)) => Err(error).with_context(|| format!("database {options:?}")),
         Err(_) => {
             tracing::warn!(database = ?options, "the database does not answer yet; starting all the same");
             Ok(())

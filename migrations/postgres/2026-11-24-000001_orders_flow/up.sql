@@ -29,9 +29,15 @@ CREATE TABLE orders (
     requeues    smallint NOT NULL DEFAULT 0 CHECK (requeues >= 0),
     requeued_at timestamptz,
     CONSTRAINT orders_rejected_with_reason CHECK ((status = 'REJECTED') = (reason IS NOT NULL))
-) WITH (fillfactor = 80);
+) WITH (
+    fillfactor = 80,
+    -- Every order leaves the PENDING range of the indexes by status soon: keep what it leaves behind short, however many
+    -- orders are kept.
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50000
+);
 CREATE INDEX orders_by_product ON orders (product_id, id);
 CREATE INDEX orders_by_status ON orders (status, id);
+CREATE INDEX orders_by_product_and_status ON orders (product_id, status, id);
 
 -- Each vendor that was ever configured, with its last sync.
 CREATE TABLE vendor_syncs (
@@ -94,5 +100,5 @@ CREATE TABLE idempotency_keys (
     order_id   bigint NOT NULL REFERENCES orders,
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (scope, key)
-);
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50000);
 CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);

@@ -199,10 +199,6 @@ impl StoreProbe for FakeStore {
         })
     }
 
-    async fn has_stock(&self) -> Result<bool, StoreError> {
-        self.check().await?;
-        Ok(!self.0.lock().unwrap().stock.is_empty())
-    }
 
     async fn were_tried(&self, _vendor_ids: &[VendorId]) -> Result<bool, StoreError> {
         self.check().await?;

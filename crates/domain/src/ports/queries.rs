@@ -105,9 +105,6 @@ pub trait StoreProbe: Send + Sync {
     /// How far the outbox is behind. MUST be cheap, however long the outbox is.
     async fn outbox_lag(&self) -> Result<OutboxLag, StoreError>;
 
-    /// Whether any product was ever reported.
-    async fn has_stock(&self) -> Result<bool, StoreError>;
-
     /// Whether each of the vendors was tried at least once, with whatever result.
     async fn were_tried(&self, vendor_ids: &[VendorId]) -> Result<bool, StoreError>;
 }

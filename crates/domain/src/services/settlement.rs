@@ -15,8 +15,8 @@ use crate::settlement::{Outcome, PolicyViolation, SettledBatch, settle};
 /// Why a batch was not settled. It is unchanged.
 #[derive(Debug, Error)]
 pub enum SettleError {
-    /// There is no stock at all, and some vendor was not tried yet: deciding now would reject what is about to be known.
-    #[error("no stock is known yet and not every vendor was tried")]
+    /// Some vendor was never tried: deciding now would reject what is about to be known.
+    #[error("not every vendor was tried yet")]
     TooEarly,
     /// The allocation policy broke its contract.
     #[error(transparent)]
@@ -134,12 +134,12 @@ impl SettleOrders {
         Ok(batch)
     }
 
-    /// Stock rows are never deleted, so once open it stays open.
+    /// A vendor that was tried once stays tried, so once open it stays open.
     async fn check_open(&self) -> Result<(), SettleError> {
         if self.open.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let open = self.probe.has_stock().await? || self.probe.were_tried(&self.vendor_ids).await?;
+        let open = self.probe.were_tried(&self.vendor_ids).await?;
         self.open.store(open, Ordering::Relaxed);
         if open {
             Ok(())

@@ -12,6 +12,9 @@ use crate::retry;
 /// Keys forgotten in one transaction, so that it stays short.
 const KEYS_AT_A_TIME: u32 = 5_000;
 
+/// Transactions of that size in one sweep, so that a sweep ends.
+const KEY_ROUNDS: u32 = 100;
+
 /// How the sweeper works.
 #[derive(Debug, Clone, Copy)]
 pub struct SweeperSettings {
@@ -67,7 +70,7 @@ impl Sweeper {
     /// # Errors
     /// [`RelayError`].
     pub async fn sweep(&self) -> Result<Swept, RelayError> {
-        let keys_forgotten = retry::on_conflict(&self.clock, || self.forget_keys()).await?;
+        let keys_forgotten = self.forget_all_keys().await?;
         let depth = self.queue.depth().await?;
         let room = self.settings.max_queue_depth.saturating_sub(depth);
         let limits = RequeueLimits {
@@ -96,6 +99,18 @@ impl Sweeper {
         let requeued = work.requeue_overdue(limits).await?;
         work.commit().await?;
         Ok(requeued)
+    }
+
+    async fn forget_all_keys(&self) -> Result<u64, StoreError> {
+        let mut total = 0;
+        for _ in 0..KEY_ROUNDS {
+            let forgotten = retry::on_conflict(&self.clock, || self.forget_keys()).await?;
+            total += forgotten;
+            if forgotten < u64::from(KEYS_AT_A_TIME) {
+                break;
+            }
+        }
+        Ok(total)
     }
 
     async fn forget_keys(&self) -> Result<u64, StoreError> {

@@ -90,7 +90,6 @@ macro_rules! storage_contracts {
                 stock_is_filtered_by_what_can_be_sold,
                 a_product_is_found_with_its_vendors,
                 the_as_of_is_that_of_the_last_report_that_spoke_of_the_product,
-                has_stock_tells_whether_anything_was_ever_reported,
             }
             stock_rows {
                 lock_stock_returns_known_products_in_byte_order,
@@ -118,6 +117,7 @@ macro_rules! storage_contracts {
                 a_failed_sync_changes_nothing,
                 a_vendor_that_is_not_configured_is_not_synced,
                 nothing_is_settled_before_every_vendor_was_tried,
+                the_first_report_does_not_stand_for_all,
             }
             vendors {
                 set_configured_returns_the_products_that_change,

@@ -171,6 +171,7 @@ pub async fn everything_at_once_leaves_the_balances_right(storage: &StorageUnder
     let lines = NAMES.map(|name| (name, 60));
     let shop = Shop::open(storage, &["v", "w"]).await;
     shop.report("v", full(&lines)).await;
+    shop.report("w", full(&[])).await;
     let orders: Vec<_> = (0..240).map(|it| new_order(NAMES[it % 4], 1)).collect();
     let ids = storage.place_all(&orders).await;
 

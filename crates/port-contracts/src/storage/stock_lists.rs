@@ -121,13 +121,3 @@ pub async fn the_as_of_is_that_of_the_last_report_that_spoke_of_the_product(
     shop.report("w", full(&[("q", 5)])).await;
     assert_eq!(as_of("q").await, second);
 }
-
-/// The store knows whether anything was ever reported, also when nothing is left.
-pub async fn has_stock_tells_whether_anything_was_ever_reported(storage: &StorageUnderTest) {
-    assert!(!storage.probe.has_stock().await.unwrap());
-    let shop = Shop::open(storage, &["v"]).await;
-    shop.report("v", full(&[])).await;
-    assert!(!storage.probe.has_stock().await.unwrap());
-    shop.report("v", full(&[("p", 0)])).await;
-    assert!(storage.probe.has_stock().await.unwrap());
-}

@@ -169,10 +169,24 @@ pub async fn a_vendor_that_is_not_configured_is_not_synced(storage: &StorageUnde
         let error = shop.try_report(vendor_id, answer).await.unwrap_err();
         assert!(matches!(error, SyncError::NotConfigured(_)), "{error}");
     }
-    assert!(!storage.probe.has_stock().await.unwrap());
+    let stock = storage.stock.list_stock(None, false, 10).await.unwrap();
+    assert!(stock.is_empty());
 }
 
-/// On an empty stock nothing is decided before every vendor was tried; then an unknown product is rejected as such.
+/// What one vendor has reported does not open the settlement of what another one is about to report.
+pub async fn the_first_report_does_not_stand_for_all(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &["v", "w"]).await;
+    let id = storage.place(new_order("q", 1)).await.id;
+    shop.report("v", full(&[("p", 5)])).await;
+    let error = shop.try_settle(&[id]).await.unwrap_err();
+    assert!(matches!(error, SettleError::TooEarly), "{error}");
+    shop.report("w", full(&[("q", 5)])).await;
+    shop.settle(&[id]).await;
+    let state = storage.order(id).await.state;
+    assert!(matches!(state, OrderState::Confirmed(_)), "{state:?}");
+}
+
+/// Nothing is decided before every vendor was tried; then an unknown product is rejected as such.
 pub async fn nothing_is_settled_before_every_vendor_was_tried(storage: &StorageUnderTest) {
     let shop = Shop::open(storage, &["v", "w"]).await;
     let id = storage.place(new_order("p", 1)).await.id;

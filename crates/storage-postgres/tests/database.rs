@@ -1,0 +1,122 @@
+//! What the contracts cannot ask of every store: migrations, and connections that break, hang or outlive a runtime.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::identifiers::OrderId;
+use domain::ports::{OrderQueries as _, OrderRepository as _, StockQueries as _, Store as _};
+use storage_postgres::test_database::TestDatabase;
+use storage_postgres::{PgStore, migrations};
+
+#[tokio::test]
+async fn each_migration_can_be_undone_and_done_again() {
+    let database = TestDatabase::create().await.unwrap();
+    assert!(
+        migrations::pending(database.options())
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    migrations::redo_all(database.options()).await.unwrap();
+    assert!(
+        migrations::run(database.options())
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn processes_that_start_at_once_run_each_migration_once() {
+    let database = TestDatabase::create().await.unwrap();
+    database
+        .execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        .await
+        .unwrap();
+    let options = Arc::new(database.options().clone());
+    let runs: Vec<_> = (0..4)
+        .map(|_| {
+            let options = Arc::clone(&options);
+            tokio::spawn(async move { migrations::run(&options).await.unwrap().len() })
+        })
+        .collect();
+    let mut done = 0;
+    for run in runs {
+        done += run.await.unwrap();
+    }
+    assert_eq!(done, 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_went_stale_in_the_pool_is_not_noticed_by_a_use_case() {
+    let database = TestDatabase::create().await.unwrap();
+    let store = PgStore::new(database.options()).unwrap();
+    for _ in 0..5 {
+        store.begin().await.unwrap().commit().await.unwrap();
+        database
+            .execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                 WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            )
+            .await
+            .unwrap();
+        store.begin().await.unwrap().commit().await.unwrap();
+    }
+}
+
+/// A read that is given up leaves a statement running; the next user of the pool must not have to wait for it.
+#[tokio::test]
+async fn an_abandoned_read_does_not_block_the_next_one() {
+    let database = Arc::new(TestDatabase::create().await.unwrap());
+    let mut options = database.options().clone();
+    options.pool_size = 1;
+    let store = PgStore::new(&options).unwrap();
+    let blocker = Arc::clone(&database);
+    let blocking = tokio::spawn(async move {
+        let hold = "BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(4)";
+        blocker.execute(hold).await.unwrap();
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let abandoned = tokio::time::timeout(Duration::from_millis(200), store.find_order(OrderId(1)));
+    assert!(abandoned.await.is_err(), "the read was to be blocked");
+    let next = tokio::time::timeout(Duration::from_secs(2), store.list_stock(None, false, 1));
+    next.await
+        .expect("the next read waits for the abandoned one")
+        .unwrap();
+    blocking.abort();
+}
+
+/// An HTTP worker has a runtime of its own, which can end with units of work in it.
+#[tokio::test]
+async fn a_unit_of_work_that_ends_with_its_runtime_releases_its_locks() {
+    let database = TestDatabase::create().await.unwrap();
+    database
+        .execute("INSERT INTO orders (product_id, quantity) VALUES ('p', 1)")
+        .await
+        .unwrap();
+    let store = PgStore::new(database.options()).unwrap();
+    for _ in 0..3 * database.options().pool_size {
+        let abandoning = store.clone();
+        tokio::task::spawn_blocking(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            let work = runtime.block_on(async {
+                let mut work = abandoning.begin().await.unwrap();
+                work.lock_order(OrderId(1)).await.unwrap().unwrap();
+                work
+            });
+            runtime.spawn(async move {
+                std::future::pending::<()>().await;
+                drop(work);
+            });
+            drop(runtime);
+        })
+        .await
+        .unwrap();
+        let mut work = store.begin().await.unwrap();
+        let locked = tokio::time::timeout(Duration::from_secs(2), work.lock_order(OrderId(1)));
+        locked.await.expect("the lock is still held").unwrap();
+    }
+}
