@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
@@ -15,44 +14,12 @@ use actix_web::{
     App, Error, FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder,
     ResponseError, Route,
 };
-use domain::ports::{OrderQueries, StockQueries, StoreProbe};
-use domain::services::{ChangeStatus, Intake};
 use futures_util::FutureExt;
 use tracing::error;
 
 use crate::problem::{Problem, ProblemKind};
+use crate::state::AppState;
 use crate::{health, orders, problem_pages, stock};
-
-/// What handlers call.
-pub struct AppState {
-    /// Takes orders.
-    pub intake: Intake,
-    /// Changes statuses.
-    pub change_status: ChangeStatus,
-    /// Reads orders.
-    pub orders: Arc<dyn OrderQueries>,
-    /// Reads stock.
-    pub stock: Arc<dyn StockQueries>,
-    /// Looks whether the store lives.
-    pub probe: Arc<dyn StoreProbe>,
-    /// Set once this process is about to end: no new orders, not ready.
-    pub shutting_down: Arc<AtomicBool>,
-}
-
-impl AppState {
-    pub(crate) fn is_shutting_down(&self) -> bool {
-        self.shutting_down.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn refuse_while_shutting_down(&self) -> Result<(), Problem> {
-        if self.is_shutting_down() {
-            return Err(Problem::unavailable(
-                "the service is shutting down; nothing was recorded",
-            ));
-        }
-        Ok(())
-    }
-}
 
 /// The application, for a server or for a test.
 pub fn app(

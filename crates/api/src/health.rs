@@ -10,8 +10,8 @@ use serde::Serialize;
 use serde_json::json;
 use tracing::warn;
 
-use crate::app::AppState;
 use crate::problem::RETRY_AFTER_S;
+use crate::state::AppState;
 
 /// Longest wait for the database: probes have deadlines of their own, of a few seconds as a rule.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);

@@ -17,9 +17,11 @@ mod problem;
 mod problem_pages;
 mod request;
 mod server;
+mod state;
 mod stock;
 mod views;
 
-pub use app::{AppState, app};
+pub use app::app;
 pub use problem::{FieldError, Problem, ProblemKind};
 pub use server::{BoundServer, ServerOptions, bind};
+pub use state::AppState;

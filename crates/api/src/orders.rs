@@ -7,13 +7,13 @@ use domain::identifiers::ProductId;
 use domain::order::{Order, OrderStatus};
 use domain::ports::{NewOrder, OrderFilter};
 
-use crate::app::AppState;
 use crate::cursor::CursorScope;
 use crate::etag::{self, Condition};
 use crate::failure;
 use crate::problem::Problem;
 use crate::request::query::{self, Query};
 use crate::request::{body, idempotency, order, path, status};
+use crate::state::AppState;
 use crate::views::OrderView;
 use crate::views::page::{self, NextPage};
 

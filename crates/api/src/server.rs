@@ -8,7 +8,8 @@ use actix_web::HttpServer;
 use actix_web::dev::Server;
 use actix_web::web::Data;
 
-use crate::app::{AppState, app};
+use crate::app::app;
+use crate::state::AppState;
 
 /// Longest wait for the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);

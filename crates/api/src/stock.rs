@@ -3,12 +3,12 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
-use crate::app::AppState;
 use crate::cursor::CursorScope;
 use crate::failure;
 use crate::problem::Problem;
 use crate::request::path;
 use crate::request::query::{self, Query};
+use crate::state::AppState;
 use crate::views::page::{self, NextPage};
 use crate::views::{ProductView, StockView};
 
