@@ -5,15 +5,14 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use domain::ports::{AuditFinding, AuditQueries as _};
 use mock_vendor::MockVendor;
-use storage_postgres::PgStore;
 use storage_postgres::test_database::TestDatabase;
 use tempfile::TempDir;
+use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
 use crate::client::Client;
-use crate::process::Process;
+use crate::process::{Process, binary_path};
 use crate::proxy::Proxy;
 use crate::vhost::{Vhost, broker_address};
 
@@ -243,10 +242,20 @@ impl Deployment {
         .await;
     }
 
-    /// Rows that contradict each other.
-    pub async fn audit(&self) -> Vec<AuditFinding> {
-        let store = PgStore::new(self.database.options()).unwrap();
-        store.audit().await.unwrap()
+    /// Runs `xtask audit`, which must find nothing.
+    pub async fn audit(&self) {
+        let output = Command::new(binary_path("xtask"))
+            .arg("audit")
+            .envs(self.database_environment())
+            .output()
+            .await
+            .expect("xtask cannot be started: run `cargo build --workspace --bins`");
+        assert!(
+            output.status.success(),
+            "the audit is not clean:\n{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 
     /// Waits until each vendor was asked for reports so many times more, and the last of them is applied: a vendor is
@@ -327,22 +336,25 @@ impl Deployment {
         self.process("worker", number, port)
     }
 
-    fn process(&self, binary: &str, number: usize, port: (&str, String)) -> Process {
+    fn database_environment(&self) -> Vec<(&'static str, String)> {
         let options = self.database.options();
         let mut environment = vec![
-            port,
             ("DB_HOST", options.host.clone()),
             ("DB_PORT", options.port.to_string()),
             ("DB_USER", options.user.clone()),
             ("DB_NAME", options.database.clone()),
-            (
-                "RABBITMQ_URL",
-                self.vhost.url_at(&self.broker.address().to_string()),
-            ),
         ];
         if let Some(password) = &options.password {
             environment.push(("DB_PASSWORD", password.clone()));
         }
+        environment
+    }
+
+    fn process(&self, binary: &str, number: usize, port: (&'static str, String)) -> Process {
+        let mut environment = self.database_environment();
+        environment.push(port);
+        let broker = self.broker.address().to_string();
+        environment.push(("RABBITMQ_URL", self.vhost.url_at(&broker)));
         let name = format!("{binary}-{number}");
         Process::start(
             binary,

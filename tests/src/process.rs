@@ -88,7 +88,7 @@ impl Process {
 }
 
 /// Tests are in `target/<profile>/deps`, binaries in `target/<profile>`.
-fn binary_path(binary: &str) -> PathBuf {
+pub(crate) fn binary_path(binary: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     test.parent()
         .and_then(Path::parent)

@@ -9,8 +9,9 @@ use crate::connection;
 
 /// Runs the command.
 pub(crate) fn run(settings: &Settings) -> Result<()> {
-    let store = PgStore::new(&connection::pg_options(&settings.database))?;
-    let findings = tokio::runtime::Runtime::new()?.block_on(store.audit())?;
+    let options = connection::pg_options(&settings.database);
+    let findings = tokio::runtime::Runtime::new()?
+        .block_on(async { PgStore::new(&options)?.audit().await })?;
     for finding in &findings {
         println!("{}", line(finding));
     }

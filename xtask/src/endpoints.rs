@@ -53,7 +53,7 @@ pub(crate) fn example_order(api_url: &str) -> String {
 
 fn order_command(api_url: &str, product_id: &str) -> String {
     format!(
-        "curl -sS {api_url}/api/v1/orders -H 'Content-Type: application/json' -H 'Prefer: wait=5' \
+        "curl -sS {api_url}/api/v1/orders -H 'Content-Type: application/json' \
          -d '{{\"product_id\": \"{product_id}\", \"quantity\": 3}}'"
     )
 }

@@ -199,7 +199,6 @@ impl StoreProbe for FakeStore {
         })
     }
 
-
     async fn were_tried(&self, _vendor_ids: &[VendorId]) -> Result<bool, StoreError> {
         self.check().await?;
         Ok(true)
