@@ -21,9 +21,12 @@ pub(crate) async fn live() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": "alive"}))
 }
 
+/// The answer, in the words that a worker's has too.
 #[derive(Serialize)]
 struct Readiness {
     status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'static str>,
     dependencies: Dependencies,
     outbox: Outbox,
 }
@@ -50,17 +53,15 @@ struct Outbox {
 /// `GET /readyz`: 200 while orders can be taken.
 pub(crate) async fn ready(state: Data<AppState>) -> HttpResponse {
     let lag = outbox_lag(state.probe.as_ref()).await;
-    let status = match (&lag, state.is_shutting_down()) {
-        (_, true) => "shutting_down",
-        (None, false) => "unavailable",
-        (Some(_), false) => "ready",
-    };
+    let shutting_down = state.is_shutting_down();
+    let ready = lag.is_ok() && !shutting_down;
     let readiness = Readiness {
-        status,
+        status: if ready { "ready" } else { "not_ready" },
+        detail: shutting_down.then_some("shutting down"),
         dependencies: Dependencies {
             database: Dependency {
-                state: if lag.is_some() { "up" } else { "down" },
-                detail: None,
+                state: if lag.is_ok() { "up" } else { "down" },
+                detail: lag.as_ref().err().copied(),
             },
             broker: Dependency {
                 state: "not_used",
@@ -70,10 +71,10 @@ pub(crate) async fn ready(state: Data<AppState>) -> HttpResponse {
             },
         },
         outbox: Outbox {
-            lag_ms: lag.map(|lag| millis(lag.oldest.unwrap_or_default())),
+            lag_ms: lag.ok().map(|lag| millis(lag.oldest.unwrap_or_default())),
         },
     };
-    if status == "ready" {
+    if ready {
         return HttpResponse::Ok().json(readiness);
     }
     HttpResponse::ServiceUnavailable()
@@ -81,20 +82,20 @@ pub(crate) async fn ready(state: Data<AppState>) -> HttpResponse {
         .json(readiness)
 }
 
-/// How far the outbox is behind; `None` if the database does not tell.
-async fn outbox_lag(probe: &dyn StoreProbe) -> Option<OutboxLag> {
+/// How far the outbox is behind, or why the database does not tell, as far as that is anyone's business.
+async fn outbox_lag(probe: &dyn StoreProbe) -> Result<OutboxLag, &'static str> {
     match tokio::time::timeout(PROBE_TIMEOUT, probe.outbox_lag()).await {
-        Ok(Ok(lag)) => Some(lag),
+        Ok(Ok(lag)) => Ok(lag),
         Ok(Err(error)) => {
             warn!(%error, "not ready: the database cannot answer");
-            None
+            Err("it cannot answer")
         }
         Err(_) => {
             warn!(
                 timeout_ms = millis(PROBE_TIMEOUT),
                 "not ready: the database does not answer in time"
             );
-            None
+            Err("it does not answer in time")
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::ports::{OrderConsumer, QueueError, QueuedMessage, Receipt};
+use domain::ports::{ConsumerProbe, OrderConsumer, QueueError, QueuedMessage, Receipt};
 
 use crate::state::{Messages, Shared};
 
@@ -69,6 +69,19 @@ impl OrderConsumer for InProcessConsumer {
         }
         let mut state = self.shared.lock();
         state.delivered = state.delivered.saturating_sub(gone);
+        Ok(())
+    }
+
+    fn watch(&self) -> Arc<dyn ConsumerProbe> {
+        Arc::new(AlwaysUp)
+    }
+}
+
+/// Between this consumer and its queue nothing can break.
+struct AlwaysUp;
+
+impl ConsumerProbe for AlwaysUp {
+    fn probe(&self) -> Result<(), QueueError> {
         Ok(())
     }
 }

@@ -108,3 +108,9 @@ async fn dead_letters_can_be_looked_at() {
     assert_eq!(queue.dead_letters(), expected);
     assert_eq!(queue.depth().await, Ok(0));
 }
+
+#[tokio::test]
+async fn a_consumer_is_always_up() {
+    let probe = queue(1).consumer().watch();
+    assert_eq!(probe.probe(), Ok(()));
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use crossbeam_channel::{Sender, TrySendError};
-use domain::ports::{OrderConsumer, QueueError, QueuedMessage, Receipt};
+use domain::ports::{ConsumerProbe, OrderConsumer, QueueError, QueuedMessage, Receipt};
 use tokio::time::timeout;
 
 use crate::consumer_thread;
@@ -102,5 +102,10 @@ impl OrderConsumer for RabbitOrderConsumer {
             self.acknowledge_in(session, tags).await?;
         }
         Ok(())
+    }
+
+    /// Up while the consumer is subscribed to its queues, whether or not another one is active on them.
+    fn watch(&self) -> Arc<dyn ConsumerProbe> {
+        Arc::<Inbox>::clone(&self.inbox)
     }
 }

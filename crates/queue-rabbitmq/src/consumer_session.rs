@@ -76,7 +76,11 @@ impl ConsumerSession {
             set_aside: &mut *set_aside,
         };
         let end = match subscribe(&link, &channel, shards, &mut subscriptions) {
-            Ok(()) => work.pump(&subscriptions, commands),
+            Ok(()) => {
+                // Only now: a consumer that may connect but not subscribe never gets a message, and is not up.
+                inbox.begin(id);
+                work.pump(&subscriptions, commands)
+            }
             Err(error) => End::Lost(one_line(error)),
         };
         // Nothing of this session may be handed out any more; it comes again.

@@ -66,7 +66,6 @@ impl ConsumerThread {
         while let Some(session) = self.connect(&mut backoff) {
             let since = Instant::now();
             let id = NEXT_SESSION.fetch_add(1, Ordering::Relaxed);
-            inbox.begin(id);
             info!(
                 rabbitmq.host = self.options.host,
                 rabbitmq.port = self.options.port,
@@ -80,6 +79,7 @@ impl ConsumerThread {
                 info!(rabbitmq.session = id, "consumer disconnected");
                 return;
             };
+            inbox.down(&reason);
             let uptime = since.elapsed();
             let length = backoff.after_session(uptime);
             warn!(
@@ -102,6 +102,7 @@ impl ConsumerThread {
                 Ok(session) => return Some(session),
                 Err(error) => one_line(error),
             };
+            self.inbox.0.down(&reason);
             let length = backoff.after_failure();
             warn!(
                 rabbitmq.host = self.options.host,

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use domain::ports::{QueueError, QueuedMessage};
+use domain::ports::{ConsumerProbe, QueueError, QueuedMessage};
 use tokio::sync::Notify;
 
 /// What one consumer has received and not handed out.
@@ -20,6 +20,8 @@ pub(crate) struct Inbox {
 struct State {
     /// The session that is on; `None` between two.
     session: Option<u64>,
+    /// Why there is no session, as far as that is known.
+    down_because: Option<String>,
     messages: VecDeque<QueuedMessage>,
     closed: bool,
 }
@@ -30,6 +32,12 @@ impl Inbox {
         let mut state = self.lock();
         state.messages.clear();
         state.session = Some(session);
+        state.down_because = None;
+    }
+
+    /// No session can be had, or the last one was lost, for this reason.
+    pub(crate) fn down(&self, reason: &str) {
+        self.lock().down_because = Some(reason.to_owned());
     }
 
     /// The session has ended.
@@ -91,6 +99,22 @@ impl Inbox {
     /// Nothing in here can be left half done by a panic.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ConsumerProbe for Inbox {
+    fn probe(&self) -> Result<(), QueueError> {
+        let state = self.lock();
+        if state.closed {
+            return Err(QueueError::Closed);
+        }
+        if state.session.is_some() {
+            return Ok(());
+        }
+        let reason = state.down_because.as_deref();
+        Err(QueueError::Unavailable(
+            reason.unwrap_or("not connected").to_owned(),
+        ))
     }
 }
 
@@ -156,5 +180,21 @@ mod tests {
         inbox.begin(2);
         inbox.push(vec![message(7, 1)]);
         assert_eq!(tags(&inbox.next(5).await.unwrap()), [7]);
+    }
+
+    #[test]
+    fn it_shows_whether_a_session_is_on_and_why_not() {
+        let unavailable = |reason: &str| Err(QueueError::Unavailable(reason.to_owned()));
+        let inbox = Inbox::default();
+        assert_eq!(inbox.probe(), unavailable("not connected"));
+        inbox.down("refused");
+        assert_eq!(inbox.probe(), unavailable("refused"));
+        inbox.begin(1);
+        assert_eq!(inbox.probe(), Ok(()));
+        inbox.end();
+        inbox.down("lost");
+        assert_eq!(inbox.probe(), unavailable("lost"));
+        inbox.close();
+        assert_eq!(inbox.probe(), Err(QueueError::Closed));
     }
 }

@@ -27,7 +27,9 @@ impl Backoff {
 
     /// The next pause.
     pub(crate) fn next(&mut self) -> Duration {
-        self.pauses.next().unwrap_or(self.longest)
+        // The jitter comes on top.
+        let pause = self.pauses.next().unwrap_or(self.longest);
+        pause.min(self.longest)
     }
 
     /// It works again: the next pause is the first one.

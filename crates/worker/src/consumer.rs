@@ -9,13 +9,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::backoff::Backoff;
+use crate::consumer_state::ConsumerState;
 
 /// A store that is away is asked again after pauses of this to [`LONGEST_PAUSE`]; meanwhile the batch is held, so that it
 /// is not delivered again and again.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Settles until told to stop; what is under way is settled first.
+/// Settles until told to stop; what is under way is settled first. Keeps the state up to date.
 ///
 /// # Errors
 /// If the queue is closed for good.
@@ -23,8 +24,10 @@ pub async fn run(
     consumer: &mut dyn OrderConsumer,
     settle: &SettleOrders,
     batch: usize,
+    state: &ConsumerState,
     stop: &CancellationToken,
 ) -> Result<(), QueueError> {
+    state.begin(consumer.watch());
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
         let taken = tokio::select! {
@@ -35,7 +38,9 @@ pub async fn run(
         match taken {
             Ok(messages) => {
                 backoff.reset();
-                if !settle_held(&messages, settle, stop).await {
+                let settled = settle_held(&messages, settle, state, stop).await;
+                state.release();
+                if !settled {
                     return Ok(());
                 }
                 acknowledge(consumer, &messages).await;
@@ -55,6 +60,7 @@ pub async fn run(
 async fn settle_held(
     messages: &[QueuedMessage],
     settle: &SettleOrders,
+    state: &ConsumerState,
     stop: &CancellationToken,
 ) -> bool {
     let mut order_ids: Vec<OrderId> = messages
@@ -64,15 +70,13 @@ async fn settle_held(
     order_ids.sort_unstable();
     order_ids.dedup();
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-    let mut last_error = String::new();
     loop {
         let Err(error) = settle.settle(&order_ids).await else {
             return true;
         };
         let error = error.to_string();
-        if error != last_error {
+        if state.hold(&error) {
             warn!(orders = order_ids.len(), error, "orders wait to be settled");
-            last_error = error;
         }
         if !pause(&mut backoff, stop).await {
             return false;
@@ -92,5 +96,107 @@ async fn pause(backoff: &mut Backoff, stop: &CancellationToken) -> bool {
     tokio::select! {
         () = tokio::time::sleep(backoff.next()) => true,
         () = stop.cancelled() => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use clock_tokio::SystemClock;
+    use domain::allocation::most_available_first;
+    use domain::identifiers::ProductId;
+    use domain::ports::{
+        MockConsumerProbe, MockOrderConsumer, MockStoreProbe, OrderQueue as _, QueuedOrder,
+    };
+    use queue_in_process::InProcessQueue;
+    use storage_memory::MemoryStore;
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::consumer_state::Hindrance;
+
+    /// Settles nothing until every vendor was tried, which `tried` says.
+    fn settle(queue: &InProcessQueue, tried: &Arc<AtomicBool>) -> SettleOrders {
+        let clock = Arc::new(SystemClock);
+        let mut probe = MockStoreProbe::new();
+        let tried = Arc::clone(tried);
+        probe
+            .expect_were_tried()
+            .returning(move |_| Ok(tried.load(Ordering::Relaxed)));
+        SettleOrders::new(
+            Arc::new(MemoryStore::new(clock.clone())),
+            Arc::new(probe),
+            Arc::new(queue.clone()),
+            clock,
+            most_available_first,
+            Vec::new(),
+        )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_that_is_held_for_long_shows_until_it_is_settled() {
+        let queue = InProcessQueue::new(1);
+        let order = QueuedOrder {
+            order_id: OrderId(1),
+            product_id: ProductId::parse("p").unwrap(),
+        };
+        queue.publish(&[order]).await.unwrap();
+        let tried = Arc::new(AtomicBool::new(false));
+        let settle = settle(&queue, &tried);
+        let (state, stop) = (ConsumerState::default(), CancellationToken::new());
+        assert!(matches!(
+            state.hindrance(),
+            Some(Hindrance::Disconnected(_))
+        ));
+
+        let mut consumer = queue.consumer();
+        let (seen, end) = (state.clone(), stop.clone());
+        let look = async move {
+            sleep(Duration::from_secs(4)).await;
+            assert_eq!(seen.hindrance(), None);
+            sleep(Duration::from_secs(2)).await;
+            let stuck = "not every vendor was tried yet".to_owned();
+            assert_eq!(seen.hindrance(), Some(Hindrance::Stuck(stuck)));
+            tried.store(true, Ordering::Relaxed);
+            sleep(Duration::from_secs(5)).await;
+            assert_eq!(seen.hindrance(), None);
+            end.cancel();
+        };
+        let (ended, ()) = tokio::join!(run(&mut consumer, &settle, 10, &state, &stop), look);
+        ended.unwrap();
+        queue.probe().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_consumer_without_a_connection_shows() {
+        let up = Arc::new(AtomicBool::new(false));
+        let mut consumer = MockOrderConsumer::new();
+        let is_up = Arc::clone(&up);
+        consumer.expect_watch().returning(move || {
+            let (mut probe, is_up) = (MockConsumerProbe::new(), Arc::clone(&is_up));
+            probe.expect_probe().returning(move || {
+                let refused = QueueError::Unavailable("refused".to_owned());
+                is_up.load(Ordering::Relaxed).then_some(()).ok_or(refused)
+            });
+            Arc::new(probe)
+        });
+        consumer
+            .expect_next_batch()
+            .returning(|_| Err(QueueError::Unavailable("refused".to_owned())));
+        let settle = settle(&InProcessQueue::new(1), &Arc::default());
+        let (state, stop) = (ConsumerState::default(), CancellationToken::new());
+        let (seen, end) = (state.clone(), stop.clone());
+        let look = async move {
+            sleep(Duration::from_secs(1)).await;
+            let refused = "the queue cannot be reached: refused".to_owned();
+            assert_eq!(seen.hindrance(), Some(Hindrance::Disconnected(refused)));
+            up.store(true, Ordering::Relaxed);
+            assert_eq!(seen.hindrance(), None);
+            end.cancel();
+        };
+        let (ended, ()) = tokio::join!(run(&mut consumer, &settle, 10, &state, &stop), look);
+        ended.unwrap();
     }
 }

@@ -1,18 +1,16 @@
-//! `/healthz` and `/readyz` of a worker.
+//! Whether a worker can do its work, and what keeps it from it.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::Server;
-use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
-use actix_web::{App, HttpResponse, HttpServer, Responder, web};
 use domain::ports::{OrderQueue, StoreProbe};
 use serde::Serialize;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
-use crate::supervisor::Supervisor;
+use crate::consumer_state::{ConsumerState, Hindrance};
+use crate::supervisor::{Supervisor, TaskState};
 
 /// A dependency that does not answer within this counts as down.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -22,136 +20,261 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct Health {
     /// The store.
     pub probe: Arc<dyn StoreProbe>,
-    /// The queue.
+    /// The queue, as the relay uses it.
     pub queue: Arc<dyn OrderQueue>,
+    /// The consumers, by the names of their tasks.
+    pub consumers: BTreeMap<String, ConsumerState>,
     /// The tasks.
     pub supervisor: Supervisor,
 }
 
+/// The answer, in the words that the API's has too.
 #[derive(Serialize)]
-struct Readiness {
-    status: &'static str,
-    dependencies: BTreeMap<&'static str, Dependency>,
-    outbox_lag_seconds: Option<f64>,
+pub(crate) struct Readiness {
+    pub(crate) status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'static str>,
+    dependencies: Dependencies,
+    outbox: Outbox,
     tasks: BTreeMap<String, Task>,
+}
+
+#[derive(Serialize)]
+struct Dependencies {
+    database: Dependency,
+    broker: Dependency,
 }
 
 #[derive(Serialize)]
 struct Dependency {
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    detail: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Outbox {
+    /// The age of the oldest order that waits to be handed to the queue: 0 if none does, null if that is not known.
+    lag_ms: Option<u64>,
 }
 
 #[derive(Serialize)]
 struct Task {
     state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
     restarts: u64,
+    /// Why it had to be started again last.
     last_error: Option<String>,
 }
 
+const READY: &str = "ready";
+const UP: &str = "up";
+const RUNNING: &str = "running";
+
+impl Readiness {
+    pub(crate) fn is_ready(&self) -> bool {
+        self.status == READY
+    }
+}
+
 impl Dependency {
-    fn from_result<T, E: ToString>(
-        answer: Result<Result<T, E>, tokio::time::error::Elapsed>,
-    ) -> Self {
-        let error = match answer {
+    fn of<T, E: ToString>(answer: &Result<Result<T, E>, Elapsed>) -> Self {
+        let detail = match answer {
             Ok(Ok(_)) => None,
             Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some("no answer in time".to_owned()),
+            Err(_) => Some("it does not answer in time".to_owned()),
         };
         Self {
-            state: if error.is_none() { "up" } else { "down" },
-            error,
+            state: if detail.is_none() { UP } else { "down" },
+            detail,
+        }
+    }
+
+    fn is_up(&self) -> bool {
+        self.state == UP
+    }
+}
+
+impl Task {
+    fn of(state: TaskState, hindrance: Option<Hindrance>) -> Self {
+        let (word, detail) = match hindrance {
+            _ if !state.running => ("restarting", None),
+            None => (RUNNING, None),
+            Some(Hindrance::Disconnected(reason)) => ("disconnected", Some(reason)),
+            Some(Hindrance::Stuck(reason)) => ("stuck", Some(reason)),
+        };
+        Self {
+            state: word,
+            detail,
+            restarts: state.restarts,
+            last_error: state.last_error,
         }
     }
 }
 
 impl Health {
-    async fn readiness(&self) -> (bool, Readiness) {
+    pub(crate) async fn readiness(&self) -> Readiness {
         let (lag, queue) = tokio::join!(
             timeout(PROBE_TIMEOUT, self.probe.outbox_lag()),
             timeout(PROBE_TIMEOUT, self.queue.probe()),
         );
-        let outbox_lag_seconds = match &lag {
-            Ok(Ok(lag)) => Some(lag.oldest.unwrap_or_default().as_secs_f64()),
-            _ => None,
+        let dependencies = Dependencies {
+            database: Dependency::of(&lag),
+            broker: Dependency::of(&queue),
         };
-        let dependencies = BTreeMap::from([
-            ("postgresql", Dependency::from_result(lag)),
-            ("rabbitmq", Dependency::from_result(queue)),
-        ]);
-        let tasks: BTreeMap<_, _> = self
-            .supervisor
-            .states()
-            .into_iter()
+        let lag_ms = lag.ok().and_then(Result::ok).map(|lag| {
+            u64::try_from(lag.oldest.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+        });
+        let tasks = self.tasks();
+        let stopping = self.supervisor.is_stopping();
+        let ready = !stopping
+            && dependencies.database.is_up()
+            && dependencies.broker.is_up()
+            && tasks.values().all(|task| task.state == RUNNING);
+        Readiness {
+            status: if ready { READY } else { "not_ready" },
+            detail: stopping.then_some("shutting down"),
+            dependencies,
+            outbox: Outbox { lag_ms },
+            tasks,
+        }
+    }
+
+    fn tasks(&self) -> BTreeMap<String, Task> {
+        let states = self.supervisor.states().into_iter();
+        states
             .map(|(name, state)| {
-                let task = Task {
-                    state: if state.running {
-                        "running"
-                    } else {
-                        "restarting"
-                    },
-                    restarts: state.restarts,
-                    last_error: state.last_error,
-                };
+                let consumer = self.consumers.get(&name);
+                let task = Task::of(state, consumer.and_then(ConsumerState::hindrance));
                 (name, task)
             })
-            .collect();
-        let ready = !self.supervisor.is_stopping()
-            && dependencies
-                .values()
-                .all(|dependency| dependency.state == "up")
-            && tasks.values().all(|task| task.state == "running");
-        let readiness = Readiness {
-            status: if ready { "ready" } else { "not ready" },
-            dependencies,
-            outbox_lag_seconds,
-            tasks,
-        };
-        (ready, readiness)
+            .collect()
     }
 }
 
-/// Serves the two pages on a socket that is bound already.
-///
-/// # Errors
-/// If the socket cannot be used.
-pub fn serve(listener: TcpListener, health: Health) -> std::io::Result<Server> {
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(web::Data::new(health.clone()))
-            .route("/healthz", web::get().to(healthz))
-            .route("/readyz", web::get().to(readyz))
-    })
-    .workers(1)
-    .disable_signals()
-    .shutdown_timeout(1)
-    .listen(listener)?;
-    Ok(server.run())
-}
-
-/// Binds the address of the pages.
-///
-/// # Errors
-/// If it is taken or not this machine's.
-pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    TcpListener::bind(address)
-}
-
-async fn healthz() -> impl Responder {
-    HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        .json(BTreeMap::from([("status", "alive")]))
-}
-
-async fn readyz(health: web::Data<Health>) -> impl Responder {
-    let (ready, readiness) = health.readiness().await;
-    let mut answer = if ready {
-        HttpResponse::Ok()
-    } else {
-        HttpResponse::ServiceUnavailable()
+#[cfg(test)]
+mod tests {
+    use domain::ports::{
+        MockConsumerProbe, MockOrderQueue, MockStoreProbe, OutboxLag, QueueError, StoreError,
     };
-    answer
-        .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        .json(readiness)
+    use serde_json::{Value, json};
+    use tokio::time::sleep;
+
+    use super::*;
+
+    /// A worker with one task, which is a consumer.
+    struct Worker {
+        health: Health,
+        state: ConsumerState,
+    }
+
+    fn store(answer: fn() -> Result<OutboxLag, StoreError>) -> Arc<dyn StoreProbe> {
+        let mut probe = MockStoreProbe::new();
+        probe.expect_outbox_lag().returning(answer);
+        Arc::new(probe)
+    }
+
+    fn queue(answer: Result<(), QueueError>) -> Arc<dyn OrderQueue> {
+        let mut queue = MockOrderQueue::new();
+        queue.expect_probe().returning(move || answer.clone());
+        Arc::new(queue)
+    }
+
+    fn refused() -> Result<(), QueueError> {
+        Err(QueueError::Unavailable("refused".to_owned()))
+    }
+
+    /// Everything is in order, but that the consumer's connection answers this.
+    fn worker(connection: Result<(), QueueError>) -> Worker {
+        let supervisor = Supervisor::default();
+        supervisor.supervise("consumer-1", |stop| async move {
+            stop.cancelled().await;
+            Ok(())
+        });
+        let mut probe = MockConsumerProbe::new();
+        probe.expect_probe().returning(move || connection.clone());
+        let state = ConsumerState::default();
+        state.begin(Arc::new(probe));
+        let lag = || {
+            Ok(OutboxLag {
+                oldest: Some(Duration::from_millis(1_500)),
+            })
+        };
+        let health = Health {
+            probe: store(lag),
+            queue: queue(Ok(())),
+            consumers: BTreeMap::from([("consumer-1".to_owned(), state.clone())]),
+            supervisor,
+        };
+        Worker { health, state }
+    }
+
+    async fn body(health: &Health) -> Value {
+        serde_json::to_value(health.readiness().await).unwrap()
+    }
+
+    #[tokio::test]
+    async fn ready_with_everything_in_order() {
+        assert_eq!(
+            body(&worker(Ok(())).health).await,
+            json!({
+                "status": "ready",
+                "dependencies": {"database": {"state": "up"}, "broker": {"state": "up"}},
+                "outbox": {"lag_ms": 1_500},
+                "tasks": {
+                    "consumer-1": {"state": "running", "restarts": 0, "last_error": null},
+                },
+            })
+        );
+    }
+
+    #[tokio::test]
+    async fn not_ready_without_the_database_or_the_broker() {
+        let mut health = worker(Ok(())).health;
+        health.probe = store(|| Err(StoreError::Unavailable("no route".to_owned())));
+        health.queue = queue(refused());
+        let body = body(&health).await;
+        assert_eq!(body["status"], "not_ready");
+        assert_eq!(body["outbox"], json!({"lag_ms": null}));
+        for (name, word) in [("database", "no route"), ("broker", "refused")] {
+            let dependency = &body["dependencies"][name];
+            assert_eq!(dependency["state"], "down");
+            assert!(dependency["detail"].as_str().unwrap().contains(word));
+        }
+    }
+
+    #[tokio::test]
+    async fn not_ready_while_a_consumer_is_not_connected() {
+        let body = body(&worker(refused()).health).await;
+        assert_eq!(body["status"], "not_ready");
+        let task = &body["tasks"]["consumer-1"];
+        assert_eq!(task["state"], "disconnected");
+        assert_eq!(task["detail"], "the queue cannot be reached: refused");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn not_ready_once_a_batch_has_been_retried_for_5_s() {
+        let Worker { health, state } = worker(Ok(()));
+        assert!(state.hold("locked"));
+        sleep(Duration::from_secs(3)).await;
+        assert!(!state.hold("locked"));
+        assert_eq!(body(&health).await["status"], "ready");
+        sleep(Duration::from_secs(3)).await;
+        let held = body(&health).await;
+        assert_eq!(held["status"], "not_ready");
+        assert_eq!(held["tasks"]["consumer-1"]["state"], "stuck");
+        assert_eq!(held["tasks"]["consumer-1"]["detail"], "locked");
+        state.release();
+        assert_eq!(body(&health).await["status"], "ready");
+    }
+
+    #[tokio::test]
+    async fn not_ready_while_shutting_down() {
+        let health = worker(Ok(())).health;
+        health.supervisor.stop(Duration::from_secs(1)).await;
+        let body = body(&health).await;
+        assert_eq!(body["status"], "not_ready");
+        assert_eq!(body["detail"], "shutting down");
+    }
 }

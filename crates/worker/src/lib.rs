@@ -5,7 +5,10 @@
 
 mod backoff;
 pub mod consumer;
+pub mod consumer_state;
 pub mod health;
+pub mod lifecycle;
+pub mod pages;
 pub mod relay;
 pub mod scheduler;
 pub mod supervisor;

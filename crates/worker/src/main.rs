@@ -1,5 +1,6 @@
 //! The worker: settles orders from the queue, relays the outbox, sweeps, and syncs vendors.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,15 +16,16 @@ use queue_rabbitmq::{RabbitOptions, RabbitOrderConsumer, RabbitOrderQueue};
 use settings::Settings;
 use storage_postgres::{PgLeases, PgOptions, PgOutboxListener, PgOutboxNotifier, PgStore};
 use tracing::info;
-use worker::health::{self, Health};
+use worker::consumer_state::ConsumerState;
+use worker::health::Health;
 use worker::scheduler::{ScheduledVendor, Scheduler};
 use worker::supervisor::Supervisor;
-use worker::{consumer, relay, sweeper};
+use worker::{consumer, lifecycle, pages, relay, sweeper};
 
 /// Settles orders, hands accepted orders to the queue, and syncs vendors.
 ///
 /// Settings come from config/default.toml (built in), the file given here, a .env file and the environment; the last one
-/// wins. SIGTERM and Ctrl-C end the worker after it has settled what it holds.
+/// wins. SIGTERM and Ctrl-C end the worker after it has settled what it holds; the exit code tells whether it could.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -35,7 +37,9 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     match run(&Arguments::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        // The log says why.
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("worker: {error:#}");
             ExitCode::FAILURE
@@ -43,7 +47,8 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: &Arguments) -> anyhow::Result<()> {
+/// Returns whether the worker ended as it should.
+async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let settings = Settings::load(arguments.config.as_deref())?;
     wiring::start_telemetry(&settings.telemetry)?;
 
@@ -52,22 +57,23 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     wiring::check_migrations(&postgres).await?;
     let rabbitmq = wiring::rabbitmq(&settings.rabbitmq, "order-aggregator-worker")?;
     let address = SocketAddr::new(settings.worker.address, settings.worker.port);
-    let socket = health::bind(address).with_context(|| {
+    let socket = pages::bind(address).with_context(|| {
         format!("cannot listen on {address} (settings worker.address, WORKER_PORT)")
     })?;
 
     let supervisor = Supervisor::default();
     let health = start(&settings, &postgres, &rabbitmq, &supervisor)?;
-    let server = health::serve(socket, health).context("cannot serve the health pages")?;
-    let pages = server.handle();
-    tokio::spawn(server);
+    let server = pages::serve(socket, health).context("cannot serve the health pages")?;
+    let handle = server.handle();
+    // In a task of their own, so that they answer until the tasks have ended.
+    let pages = tokio::spawn(server);
     info!(%address, "worker runs");
 
-    let signal = stop.await;
-    info!(signal, "ending: settling what is held, taking nothing new");
-    supervisor.stop(settings.worker.shutdown_timeout).await;
-    pages.stop(false).await;
-    Ok(())
+    let gone = async { pages.await.unwrap_or_else(|died| Err(died.into())) };
+    let deadline = settings.worker.shutdown_timeout;
+    let ended_well = lifecycle::run(&supervisor, stop, gone, deadline).await;
+    handle.stop(false).await;
+    Ok(ended_well)
 }
 
 fn start(
@@ -96,13 +102,18 @@ fn start(
             .collect(),
     ));
     let batch = settings.worker.batch;
+    let mut consumers = BTreeMap::new();
     for number in 1..=settings.worker.consumers {
+        let name = format!("consumer-{number}");
+        let state = ConsumerState::default();
+        consumers.insert(name.clone(), state.clone());
         let (settle, rabbitmq) = (Arc::clone(&settle), rabbitmq.clone());
-        supervisor.supervise(format!("consumer-{number}"), move |stop| {
+        supervisor.supervise(name, move |stop| {
             let (settle, rabbitmq) = (Arc::clone(&settle), rabbitmq.clone());
+            let state = state.clone();
             async move {
                 let mut source = RabbitOrderConsumer::start(rabbitmq);
-                consumer::run(&mut source, &settle, batch, &stop)
+                consumer::run(&mut source, &settle, batch, &state, &stop)
                     .await
                     .map_err(|error| error.to_string())
             }
@@ -163,6 +174,7 @@ fn start(
     Ok(Health {
         probe,
         queue,
+        consumers,
         supervisor: supervisor.clone(),
     })
 }

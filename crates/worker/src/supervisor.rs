@@ -5,10 +5,10 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::backoff::Backoff;
 
@@ -17,6 +17,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// A task that ran for so long before it ended counts as healthy: the pauses start anew.
 const HEALTHY_AFTER: Duration = Duration::from_secs(30);
+
+/// How long what an aborted task leaves behind may take: the transaction it was in is rolled back by a task of its own, which
+/// would go down with the process.
+const CLEAN_UP: Duration = Duration::from_millis(500);
 
 /// How a task is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,10 +62,16 @@ impl Supervisor {
                     ended = &mut run => ended,
                     () = supervisor.hard.cancelled() => {
                         run.abort();
+                        // It is dropped only at its next turn; whatever it comes to, it was told to end.
+                        let _ = (&mut run).await;
                         return;
                     }
                 };
                 if supervisor.soft.is_cancelled() {
+                    if let Err(panicked) = ended {
+                        error!(task = %name, %panicked, "task panicked at its end");
+                    }
+                    supervisor.set(&name, |state| state.running = false);
                     return;
                 }
                 let reason = match ended {
@@ -80,7 +90,7 @@ impl Supervisor {
                     state.last_error = Some(reason);
                 });
                 tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
+                    () = sleep(pause) => {}
                     () = supervisor.soft.cancelled() => return,
                 }
                 supervisor.set(&name, |state| state.running = true);
@@ -112,18 +122,36 @@ impl Supervisor {
         self.soft.is_cancelled()
     }
 
-    /// Asks the tasks to end what they are at, waits at most `deadline` for it, then aborts what is left. Returns
-    /// whether all ended in time.
+    /// Asks the tasks to end what they are at, waits at most `deadline` for it, then aborts what is left and gives it a
+    /// moment to clean up. Returns whether all ended in time.
     pub async fn stop(&self, deadline: Duration) -> bool {
         self.soft.cancel();
         self.tasks.close();
-        let in_time = tokio::time::timeout(deadline, self.tasks.wait())
-            .await
-            .is_ok();
+        if timeout(deadline, self.tasks.wait()).await.is_ok() {
+            info!("tasks ended");
+            return true;
+        }
+        let aborted = self.running();
+        error!(
+            tasks = aborted,
+            waited_ms = deadline.as_millis(),
+            "tasks did not end in time and are aborted"
+        );
         self.hard.cancel();
-        self.tasks.wait().await;
-        info!(in_time, "tasks ended");
-        in_time
+        // Bounded: a task that never awaits cannot be aborted.
+        if timeout(CLEAN_UP, self.tasks.wait()).await.is_err() {
+            warn!(tasks = aborted, "tasks could not even be aborted");
+        }
+        sleep(CLEAN_UP).await;
+        false
+    }
+
+    /// The names of the tasks that run, in one line.
+    fn running(&self) -> String {
+        let states = self.states();
+        let running = states.iter().filter(|(_, state)| state.running);
+        let names: Vec<&str> = running.map(|(name, _)| name.as_str()).collect();
+        names.join(", ")
     }
 }
 
@@ -157,7 +185,7 @@ mod tests {
         assert!(!state.running);
         assert!(state.last_error.unwrap().contains("panicked"));
 
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
         assert_eq!(runs.load(Ordering::SeqCst), 4);
         let state = supervisor.states()["flaky"].clone();
         assert!(state.running);
@@ -174,5 +202,53 @@ mod tests {
         });
         tokio::time::sleep(Duration::from_millis(1)).await;
         assert!(!supervisor.stop(Duration::from_secs(5)).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_an_aborted_task_leaves_behind_has_time_to_be_cleaned_up() {
+        /// Cleans up in a task of its own, as a transaction does that is dropped.
+        struct Transaction(Arc<AtomicU32>);
+        impl Drop for Transaction {
+            fn drop(&mut self) {
+                let undone = Arc::clone(&self.0);
+                tokio::spawn(async move {
+                    sleep(CLEAN_UP / 2).await;
+                    undone.fetch_add(1, Ordering::SeqCst);
+                });
+            }
+        }
+        let supervisor = Supervisor::default();
+        let undone = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&undone);
+        supervisor.supervise("deaf", move |_stop| {
+            let transaction = Transaction(Arc::clone(&counted));
+            async move {
+                let _transaction = transaction;
+                std::future::pending::<Result<(), String>>().await
+            }
+        });
+        supervisor.supervise("obedient", |stop| async move {
+            stop.cancelled().await;
+            Ok(())
+        });
+        sleep(Duration::from_millis(1)).await;
+        let stopping = supervisor.clone();
+        let stop = tokio::spawn(async move { stopping.stop(Duration::from_secs(5)).await });
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(supervisor.running(), "deaf");
+        assert!(!stop.await.unwrap());
+        assert_eq!(undone.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_waited_for_when_all_tasks_end_in_time() {
+        let supervisor = Supervisor::default();
+        supervisor.supervise("obedient", |stop| async move {
+            stop.cancelled().await;
+            Ok(())
+        });
+        let start = Instant::now();
+        assert!(supervisor.stop(Duration::from_secs(5)).await);
+        assert!(start.elapsed() < Duration::from_millis(10));
     }
 }

@@ -35,8 +35,9 @@ async fn not_ready_while_the_database_does_not() {
             (503, Some("1"))
         );
         let body = reply.json();
-        assert_eq!(body["status"], "unavailable");
+        assert_eq!(body["status"], "not_ready");
         assert_eq!(body["dependencies"]["database"]["state"], "down");
+        assert!(body["dependencies"]["database"]["detail"].is_string());
         assert_eq!(body["outbox"], json!({"lag_ms": null}));
         assert!(!body.to_string().contains(INTERNALS), "{body}");
         assert_eq!(server.get("/healthz").await.status, 200);
@@ -49,7 +50,8 @@ async fn not_ready_while_shutting_down() {
     server.announce_shutdown();
     let reply = server.get("/readyz").await;
     assert_eq!(reply.status, 503);
-    assert_eq!(reply.json()["status"], "shutting_down");
+    assert_eq!(reply.json()["status"], "not_ready");
+    assert_eq!(reply.json()["detail"], "shutting down");
     assert_eq!(server.get("/healthz").await.status, 200);
 }
 

@@ -28,7 +28,9 @@ pub use queries::{
     OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, StoreProbe,
     VendorLevel,
 };
-pub use queue::{OrderConsumer, OrderQueue, QueueError, QueuedMessage, QueuedOrder, Receipt};
+pub use queue::{
+    ConsumerProbe, OrderConsumer, OrderQueue, QueueError, QueuedMessage, QueuedOrder, Receipt,
+};
 pub use stock::StockRepository;
 pub use store::{Store, StoreError, UnitOfWork};
 pub use sync::{SyncOutcome, SyncRecord, SyncRepository, VendorSyncState};
@@ -42,7 +44,7 @@ pub use {
     mocks::MockUnitOfWork,
     outbox::{MockOutboxListener, MockOutboxNotifier},
     queries::{MockOrderQueries, MockStockQueries, MockStoreProbe},
-    queue::{MockOrderConsumer, MockOrderQueue},
+    queue::{MockConsumerProbe, MockOrderConsumer, MockOrderQueue},
     store::MockStore,
     vendors::MockVendorFeed,
 };

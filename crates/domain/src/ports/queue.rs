@@ -1,5 +1,7 @@
 //! The queue between accepting and settling.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use thiserror::Error;
 
@@ -73,4 +75,14 @@ pub trait OrderConsumer: Send {
 
     /// Acknowledges deliveries. One that has become void is ignored: its message comes again.
     async fn acknowledge(&mut self, receipts: &[Receipt]) -> Result<(), QueueError>;
+
+    /// Shows how this consumer is to others, while whoever has it waits for messages. It outlives the consumer.
+    fn watch(&self) -> Arc<dyn ConsumerProbe>;
+}
+
+/// Looks at a consumer from outside.
+#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
+pub trait ConsumerProbe: Send + Sync {
+    /// Whether messages can come to the consumer now. MUST answer at once, from what is known.
+    fn probe(&self) -> Result<(), QueueError>;
 }

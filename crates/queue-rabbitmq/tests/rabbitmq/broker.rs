@@ -38,6 +38,19 @@ impl Broker {
         Self { vhost }
     }
 
+    /// From now on only what the pattern names may be read from, by connections made later.
+    pub(crate) fn let_read_only(&self, pattern: &str) {
+        let user = RabbitOptions::parse(&url()).unwrap().user;
+        rabbitmqctl(&[
+            "eval",
+            &format!(
+                "rabbit_auth_backend_internal:set_permissions(<<\"{user}\">>, <<\"{}\">>, \
+                 <<\".*\">>, <<\".*\">>, <<\"{pattern}\">>, <<\"tests\">>).",
+                self.vhost
+            ),
+        ]);
+    }
+
     /// With settings small enough for tests.
     pub(crate) fn options(&self, queues: u16) -> RabbitOptions {
         RabbitOptions {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use amiquip::QueueDeleteOptions;
-use domain::ports::{OrderConsumer, OrderQueue};
+use domain::ports::{ConsumerProbe, OrderConsumer, OrderQueue, QueueError};
 use queue_rabbitmq::RabbitOrderConsumer;
 use tokio::time::timeout;
 
@@ -138,4 +138,56 @@ async fn a_consumer_whose_queue_is_deleted_declares_it_again() {
     until_up(&queue).await;
     assert_eq!(queue.publish(&orders([2], 1)).await.unwrap().len(), 1);
     assert_eq!(ids(&take(&mut consumer, 1).await), [2]);
+}
+
+async fn until(probe: &dyn ConsumerProbe, wanted: impl Fn(&Result<(), QueueError>) -> bool) {
+    timeout(PATIENCE, async {
+        while !wanted(&probe.probe()) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .unwrap_or_else(|_| panic!("it stays {:?}", probe.probe()));
+}
+
+fn is_unavailable(probed: &Result<(), QueueError>) -> bool {
+    matches!(probed, Err(QueueError::Unavailable(_)))
+}
+
+#[tokio::test]
+async fn a_consumer_shows_whether_messages_can_come_to_it() {
+    let broker = Broker::new();
+    let proxy = Proxy::start(&broker.options(2));
+    let consumer = RabbitOrderConsumer::start(proxy.options(broker.options(2)));
+    let probe = consumer.watch();
+    until(probe.as_ref(), Result::is_ok).await;
+    proxy.cut();
+    until(probe.as_ref(), is_unavailable).await;
+    proxy.restore();
+    until(probe.as_ref(), Result::is_ok).await;
+    drop(consumer);
+    let closed = Err(QueueError::Closed);
+    until(probe.as_ref(), |probed| *probed == closed).await;
+}
+
+#[tokio::test]
+async fn a_consumer_that_may_connect_and_not_consume_is_never_up() {
+    let broker = Broker::new();
+    // With its queues there, connecting works.
+    drop(broker.queue(1).await);
+    broker.let_read_only("^orders$");
+    let consumer = broker.consumer(1);
+    let probe = consumer.watch();
+    let start = Instant::now();
+    // Several attempts; without a pause, as being up for a moment would be wrong too.
+    while start.elapsed() < Duration::from_secs(2) {
+        assert!(is_unavailable(&probe.probe()));
+        std::thread::yield_now();
+    }
+    let refused = |probed: &Result<(), QueueError>| {
+        probed
+            .as_ref()
+            .is_err_and(|error| error.to_string().contains("access to queue"))
+    };
+    until(probe.as_ref(), refused).await;
 }
