@@ -32,10 +32,10 @@ pub struct ApiSettings {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table of settings")]
 pub struct WorkerSettings {
-    /// Where to answer health checks and metrics.
+    /// Where to answer health checks.
     #[serde(deserialize_with = "fields::ip_address")]
     pub address: IpAddr,
-    /// Where to answer health checks and metrics; 0 lets the system choose.
+    /// Where to answer health checks; 0 lets the system choose.
     #[serde(deserialize_with = "fields::whole::<_, _, 0, 65_535>")]
     pub port: u16,
     /// Queue consumers in one process.

@@ -17,6 +17,15 @@ async fn refusal(queue: &RabbitOrderQueue) -> (String, Duration) {
     }
 }
 
+/// So patient that what ends sooner was not ended by the confirm timeout, on however busy a machine.
+fn patient(options: RabbitOptions) -> RabbitOptions {
+    RabbitOptions {
+        confirm_timeout: Duration::from_mins(1),
+        heartbeat: Duration::from_mins(1),
+        ..options
+    }
+}
+
 fn quick(options: RabbitOptions) -> RabbitOptions {
     RabbitOptions {
         confirm_timeout: Duration::from_millis(1500),
@@ -33,7 +42,7 @@ async fn a_broker_that_is_away_is_told_at_once_and_found_again() {
     // Time for the first attempt to fail; from then on nobody waits for a connection.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let (reason, took) = refusal(&queue).await;
-    assert!(took < Duration::from_millis(300), "{took:?}: {reason}");
+    assert!(took < Duration::from_secs(3), "{took:?}: {reason}");
     assert!(queue.probe().await.is_err());
     assert!(queue.depth().await.is_err());
     proxy.restore();
@@ -49,10 +58,10 @@ async fn a_frozen_broker_costs_the_confirm_timeout_and_no_more() {
     proxy.freeze();
     let (reason, took) = refusal(&queue).await;
     assert!(reason.contains("did not confirm"), "{reason}");
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(took < Duration::from_secs(10), "{took:?}");
     let start = Instant::now();
     assert!(queue.depth().await.is_err());
-    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() < Duration::from_secs(20));
     proxy.thaw();
     until_up(&queue).await;
     assert_eq!(queue.publish(&orders([2], 1)).await.unwrap().len(), 1);
@@ -69,7 +78,7 @@ async fn a_call_that_is_stuck_in_the_middle_of_sending_ends_in_time() {
     let start = Instant::now();
     let error = queue.publish(&flood).await.unwrap_err();
     let took = start.elapsed();
-    assert!(took < Duration::from_secs(8), "{took:?}");
+    assert!(took < Duration::from_secs(20), "{took:?}");
     // The thread answered, and the caller did not just give up on it.
     assert_ne!(
         error,
@@ -103,16 +112,16 @@ fn frame(payload: &[u8]) -> Vec<u8> {
 async fn a_broker_short_of_memory_is_told_at_once_until_it_recovers() {
     let broker = Broker::new();
     let proxy = Proxy::start(&broker.options(1));
-    let queue = connected(proxy.options(broker.options(1))).await;
+    let queue = connected(patient(proxy.options(broker.options(1)))).await;
     proxy.forge(&connection_blocked("low on memory"));
     let start = Instant::now();
     while queue.probe().await.is_ok() {
-        assert!(start.elapsed() < Duration::from_secs(5));
+        assert!(start.elapsed() < Duration::from_secs(20));
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let (reason, took) = refusal(&queue).await;
     assert!(reason.contains("low on memory"), "{reason}");
-    assert!(took < Duration::from_millis(300), "{took:?}");
+    assert!(took < Duration::from_secs(3), "{took:?}");
     assert!(queue.depth().await.is_err());
     proxy.forge(&connection_unblocked());
     until_up(&queue).await;
@@ -128,7 +137,7 @@ async fn a_broker_short_of_memory_is_told_at_once_until_it_recovers() {
 async fn a_blocked_connection_is_given_up_without_a_long_goodbye() {
     let broker = Broker::new();
     let proxy = Proxy::start(&broker.options(1));
-    let queue = connected(proxy.options(broker.options(1))).await;
+    let queue = connected(patient(proxy.options(broker.options(1)))).await;
     proxy.freeze();
     let pending = queue.clone();
     let publish = tokio::spawn(async move { pending.publish(&orders([1], 1)).await });
@@ -136,8 +145,8 @@ async fn a_blocked_connection_is_given_up_without_a_long_goodbye() {
     proxy.forge(&connection_blocked("low on disk"));
     let start = Instant::now();
     let error = publish.await.unwrap().unwrap_err();
-    // Well before the confirm timeout of five seconds.
-    assert!(start.elapsed() < Duration::from_secs(3));
+    // Well before the confirm timeout.
+    assert!(start.elapsed() < Duration::from_secs(15));
     assert!(error.to_string().contains("low on disk"), "{error}");
     proxy.thaw();
     proxy.cut();
@@ -155,7 +164,7 @@ async fn a_broker_that_was_never_there_is_told() {
     let queue = RabbitOrderQueue::start(options);
     let start = Instant::now();
     let (reason, _) = refusal(&queue).await;
-    assert!(start.elapsed() < Duration::from_secs(2));
+    assert!(start.elapsed() < Duration::from_secs(10));
     assert!(
         reason.contains("cannot connect") || reason == "connecting",
         "{reason}"
