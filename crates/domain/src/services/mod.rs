@@ -1,6 +1,8 @@
 //! The use cases. Each reads like a list: begin, lock, decide, save, commit. Nothing outside the store is called inside a
 //! transaction.
 
+#[cfg(test)]
+mod failures;
 mod intake;
 mod relay;
 mod settlement;

@@ -1,0 +1,290 @@
+//! The use cases with failures injected at their ports: what they leave behind, and what they say.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use mockall::Sequence;
+
+use super::{Intake, PlaceOrderError, Relay, RelayError, RelaySettings, SettleError, SettleOrders};
+use crate::allocation::most_available_first;
+use crate::identifiers::{OrderId, ProductId};
+use crate::order::{Order, OrderRequest, OrderState};
+use crate::ports::{
+    Acceptance, Clock, MockClock, MockOrderQueue, MockOutboxNotifier, MockStore, MockStoreProbe,
+    MockUnitOfWork, NewOrder, OutboxEntry, OutboxId, QueueError, StoreError, UnitOfWork,
+};
+use crate::quantity::Quantity;
+use crate::settlement::PendingOrder;
+use crate::timestamp::Timestamp;
+
+fn request() -> OrderRequest {
+    OrderRequest {
+        product_id: ProductId::parse("p").unwrap(),
+        quantity: Quantity::parse(1).unwrap(),
+    }
+}
+
+fn clock() -> Arc<dyn Clock> {
+    let mut clock = MockClock::new();
+    clock.expect_sleep().returning(|_| ());
+    Arc::new(clock)
+}
+
+/// A store that hands out these units of work, one after the other, and no more.
+fn store(works: Vec<MockUnitOfWork>) -> Arc<MockStore> {
+    let works = Mutex::new(works.into_iter());
+    let mut store = MockStore::new();
+    store.expect_begin().returning(move || {
+        let work = works.lock().unwrap().next().expect("one more unit of work");
+        Ok(Box::new(work) as Box<dyn UnitOfWork>)
+    });
+    Arc::new(store)
+}
+
+fn conflict<T>() -> Result<T, StoreError> {
+    Err(StoreError::Conflict("deadlock detected".to_owned()))
+}
+
+fn away<T>() -> Result<T, StoreError> {
+    Err(StoreError::Unavailable("away".to_owned()))
+}
+
+fn created() -> Vec<Acceptance> {
+    let request = request();
+    vec![Acceptance::Created(Order {
+        id: OrderId(1),
+        product_id: request.product_id,
+        quantity: request.quantity,
+        state: OrderState::Pending,
+        created_at: Timestamp::from_micros(0),
+        updated_at: Timestamp::from_micros(0),
+    })]
+}
+
+fn new_order() -> NewOrder {
+    NewOrder {
+        request: request(),
+        key: None,
+    }
+}
+
+#[tokio::test]
+async fn a_conflict_repeats_the_whole_use_case_and_wakes_the_relay_once() {
+    let mut lost = MockUnitOfWork::new();
+    lost.expect_accept().returning(|_| conflict());
+    lost.expect_commit().never();
+    let mut lost_at_commit = MockUnitOfWork::new();
+    lost_at_commit.expect_accept().returning(|_| Ok(created()));
+    lost_at_commit.expect_commit().returning(conflict);
+    let mut won = MockUnitOfWork::new();
+    won.expect_accept().returning(|_| Ok(created()));
+    won.expect_commit().times(1).returning(|| Ok(()));
+    let mut notifier = MockOutboxNotifier::new();
+    notifier.expect_notify().times(1).return_const(());
+
+    let intake = Intake::new(
+        store(vec![lost, lost_at_commit, won]),
+        Arc::new(notifier),
+        clock(),
+    );
+    assert_eq!(
+        intake.place(new_order()).await.unwrap().order.id,
+        OrderId(1)
+    );
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_told_at_once_and_nobody_is_woken() {
+    let mut work = MockUnitOfWork::new();
+    work.expect_accept().returning(|_| Ok(created()));
+    work.expect_commit().returning(away);
+    let mut notifier = MockOutboxNotifier::new();
+    notifier.expect_notify().never();
+    let intake = Intake::new(store(vec![work]), Arc::new(notifier), clock());
+    let error = intake.place(new_order()).await.unwrap_err();
+    assert!(matches!(
+        error,
+        PlaceOrderError::Store(StoreError::Unavailable(_))
+    ));
+}
+
+#[tokio::test]
+async fn conflicts_without_end_are_given_up() {
+    let works = (0..9).map(|_| {
+        let mut work = MockUnitOfWork::new();
+        work.expect_accept().returning(|_| conflict());
+        work
+    });
+    let intake = Intake::new(
+        store(works.collect()),
+        Arc::new(MockOutboxNotifier::new()),
+        clock(),
+    );
+    let error = intake.place(new_order()).await.unwrap_err();
+    assert!(matches!(
+        error,
+        PlaceOrderError::Store(StoreError::Conflict(_))
+    ));
+}
+
+fn entries(count: i64) -> Vec<OutboxEntry> {
+    (1..=count)
+        .map(|number| OutboxEntry {
+            id: OutboxId(number),
+            order_id: OrderId(number * 10),
+            product_id: ProductId::parse("p").unwrap(),
+        })
+        .collect()
+}
+
+fn claiming(count: i64) -> MockUnitOfWork {
+    let mut work = MockUnitOfWork::new();
+    work.expect_claim()
+        .returning(move |_, _| Ok(entries(count)));
+    work.expect_commit().times(1).returning(|| Ok(()));
+    work
+}
+
+fn relay(works: Vec<MockUnitOfWork>, queue: MockOrderQueue) -> Relay {
+    let settings = RelaySettings {
+        batch: 10,
+        lease: Duration::from_secs(30),
+    };
+    Relay::new(store(works), Arc::new(queue), clock(), settings)
+}
+
+#[tokio::test]
+async fn only_what_the_queue_confirmed_leaves_the_outbox() {
+    let mut queue = MockOrderQueue::new();
+    queue.expect_publish().returning(|_| Ok(vec![OrderId(20)]));
+    let mut finishing = MockUnitOfWork::new();
+    finishing
+        .expect_remove()
+        .withf(|ids| ids == [OutboxId(2)])
+        .times(1)
+        .returning(|_| Ok(()));
+    finishing
+        .expect_release()
+        .withf(|ids| ids == [OutboxId(1), OutboxId(3)])
+        .times(1)
+        .returning(|_| Ok(()));
+    finishing.expect_commit().times(1).returning(|| Ok(()));
+    let error = relay(vec![claiming(3), finishing], queue)
+        .run_once()
+        .await
+        .unwrap_err();
+    assert!(matches!(error, RelayError::Unconfirmed(2)));
+}
+
+#[tokio::test]
+async fn a_queue_that_is_away_gets_everything_back_into_the_outbox() {
+    let mut queue = MockOrderQueue::new();
+    queue
+        .expect_publish()
+        .returning(|_| Err(QueueError::Unavailable("away".to_owned())));
+    let mut finishing = MockUnitOfWork::new();
+    finishing.expect_remove().never();
+    finishing
+        .expect_release()
+        .withf(|ids| ids.len() == 3)
+        .times(1)
+        .returning(|_| Ok(()));
+    finishing.expect_commit().times(1).returning(|| Ok(()));
+    let error = relay(vec![claiming(3), finishing], queue)
+        .run_once()
+        .await
+        .unwrap_err();
+    assert!(matches!(error, RelayError::Queue(_)));
+}
+
+/// Units of work in which locking an order with this id fails for good, and all others are found settled already.
+fn poisoned(culprit: OrderId) -> Arc<MockStore> {
+    let mut store = MockStore::new();
+    store.expect_begin().returning(move || {
+        let mut work = MockUnitOfWork::new();
+        work.expect_lock_pending().returning(move |ids| {
+            if ids.contains(&culprit) {
+                return Err(StoreError::Corrupt {
+                    table: "orders",
+                    column: "quantity",
+                    row: culprit.to_string(),
+                });
+            }
+            Ok(Vec::new())
+        });
+        Ok(Box::new(work) as Box<dyn UnitOfWork>)
+    });
+    Arc::new(store)
+}
+
+fn settle_orders(store: Arc<MockStore>, queue: MockOrderQueue) -> SettleOrders {
+    let mut probe = MockStoreProbe::new();
+    probe.expect_were_tried().returning(|_| Ok(true));
+    SettleOrders::new(
+        store,
+        Arc::new(probe),
+        Arc::new(queue),
+        clock(),
+        most_available_first,
+        Vec::new(),
+    )
+}
+
+#[tokio::test]
+async fn a_batch_is_halved_until_the_culprit_is_alone_among_the_dead_letters() {
+    let culprit = OrderId(13);
+    let mut queue = MockOrderQueue::new();
+    queue
+        .expect_dead_letter()
+        .withf(move |ids, reason| ids == [culprit] && reason.contains("quantity"))
+        .times(1)
+        .returning(|_, _| Ok(()));
+    let batch: Vec<OrderId> = (1..=32).map(OrderId).collect();
+    settle_orders(poisoned(culprit), queue)
+        .settle(&batch)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_culprit_that_cannot_be_put_aside_keeps_the_batch_unacknowledged() {
+    let mut queue = MockOrderQueue::new();
+    queue
+        .expect_dead_letter()
+        .returning(|_, _| Err(QueueError::Unavailable("away".to_owned())));
+    let settle = settle_orders(poisoned(OrderId(1)), queue);
+    let error = settle.settle(&[OrderId(1)]).await.unwrap_err();
+    assert!(error.is_retryable());
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_puts_nothing_aside() {
+    let mut queue = MockOrderQueue::new();
+    queue.expect_dead_letter().never();
+    let mut sequence = Sequence::new();
+    let mut work = MockUnitOfWork::new();
+    work.expect_lock_pending()
+        .times(1)
+        .in_sequence(&mut sequence)
+        .returning(|ids| {
+            Ok(ids
+                .iter()
+                .map(|&id| PendingOrder {
+                    id,
+                    request: request(),
+                })
+                .collect())
+        });
+    work.expect_lock_stock()
+        .times(1)
+        .in_sequence(&mut sequence)
+        .returning(|_| away());
+    work.expect_commit().never();
+    let settle = settle_orders(store(vec![work]), queue);
+    let error = settle.settle(&[OrderId(1), OrderId(2)]).await.unwrap_err();
+    assert!(matches!(
+        error,
+        SettleError::Store(StoreError::Unavailable(_))
+    ));
+}
