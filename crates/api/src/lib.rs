@@ -1,6 +1,6 @@
 //! The REST API: requests in, domain values out, and back.
 //!
-//! A handler parses what it got ([`request`]), calls one use case or one port, and renders the answer ([`views`]). It
+//! A handler parses what it got (`request`), calls one use case or one port, and renders the answer (`views`). It
 //! decides nothing about orders or stock. This library knows ports and use cases only; which adapters stand behind them
 //! is wired in the program.
 //!

@@ -111,11 +111,22 @@ impl Checkout {
         Ok(())
     }
 
-    /// Whether the connection was in the pool before and was lost there: what failed on it can be done on another one.
-    pub(crate) fn went_stale(&mut self) -> bool {
-        self.connection.as_mut().is_some_and(|connection| {
-            Object::metrics(connection).recycle_count > 0 && connection.is_broken()
-        })
+    /// Whether the connection had been used before, so that what fails on it as the first thing may not fail on a new one.
+    pub(crate) fn is_reused(&self) -> bool {
+        self.connection
+            .as_ref()
+            .is_some_and(|connection| Object::metrics(connection).recycle_count > 0)
+    }
+
+    /// Whether the connection was lost while it lay in the pool, as this first failure on it shows: the server's farewell
+    /// may be read before the connection is seen to be closed.
+    pub(crate) fn went_stale(&mut self, failure: &StoreError) -> bool {
+        let farewell = matches!(failure, StoreError::Unavailable(reason) if reason.starts_with("terminating connection"));
+        let closed = self
+            .connection
+            .as_mut()
+            .is_some_and(|connection| connection.is_broken());
+        self.is_reused() && (farewell || closed)
     }
 
     fn connection(&mut self) -> Result<&mut AsyncPgConnection, StoreError> {

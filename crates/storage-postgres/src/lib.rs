@@ -2,7 +2,7 @@
 //!
 //! [`PgStore`] begins units of work and answers queries; [`PgLeases`], [`PgOutboxNotifier`] and [`PgOutboxListener`] do
 //! what needs a connection of its own; [`migrations`] brings a database up to date. SQL is written by hand, set-based,
-//! one statement a table and batch, and prepared once a connection ([`statement`]).
+//! one statement a table and batch, and prepared once a connection (module `statement`).
 //!
 //! The lock order of the domain's `UnitOfWork` is kept statement by statement: every statement that locks several rows
 //! sorts them first, and no statement locks rows of two tables.

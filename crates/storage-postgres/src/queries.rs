@@ -33,7 +33,7 @@ impl PgStore {
             let mut checkout = self.checkout().await?;
             match checkout.load(sql, binds.clone()).await {
                 // Reads can be repeated.
-                Err(_) if spares > 0 && checkout.went_stale() => spares -= 1,
+                Err(error) if spares > 0 && checkout.went_stale(&error) => spares -= 1,
                 answer => return answer,
             }
         }

@@ -113,7 +113,7 @@ impl Store for PgStore {
             match checkout.begin().await {
                 Ok(()) => return Ok(Box::new(PgUnitOfWork::begun(checkout))),
                 // Nothing was done on it yet, so another one will do.
-                Err(_) if spares > 0 && checkout.went_stale() => spares -= 1,
+                Err(_) if spares > 0 && checkout.is_reused() => spares -= 1,
                 Err(error) => return Err(error),
             }
         }

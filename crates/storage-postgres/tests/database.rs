@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::identifiers::OrderId;
-use domain::ports::{OrderQueries as _, OrderRepository as _, StockQueries as _, Store as _};
+use domain::ports::{OrderQueries as _, StockQueries as _, Store as _};
 use storage_postgres::test_database::TestDatabase;
 use storage_postgres::{PgStore, migrations};
 
@@ -51,7 +51,7 @@ async fn processes_that_start_at_once_run_each_migration_once() {
 async fn a_connection_that_went_stale_in_the_pool_is_not_noticed_by_a_use_case() {
     let database = TestDatabase::create().await.unwrap();
     let store = PgStore::new(database.options()).unwrap();
-    for _ in 0..5 {
+    for round in 0..20 {
         store.begin().await.unwrap().commit().await.unwrap();
         database
             .execute(
@@ -60,7 +60,11 @@ async fn a_connection_that_went_stale_in_the_pool_is_not_noticed_by_a_use_case()
             )
             .await
             .unwrap();
-        store.begin().await.unwrap().commit().await.unwrap();
+        if round % 2 == 0 {
+            store.begin().await.unwrap().commit().await.unwrap();
+        } else {
+            store.list_stock(None, false, 1).await.unwrap();
+        }
     }
 }
 

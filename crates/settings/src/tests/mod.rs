@@ -61,7 +61,7 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!(settings.telemetry.format, LogFormat::Text);
     assert_eq!(
         settings.worker.keep_idempotency_keys,
-        Duration::from_secs(86_400)
+        Duration::from_hours(24)
     );
     let ids: Vec<String> = settings
         .vendor_ids()
