@@ -43,7 +43,7 @@ enum Command {
     Services(services::Args),
     /// Create the database if it is missing, and bring its schema up to date.
     Migrate,
-    /// Enter a reproducible catalogue as the stock of the vendor `seed`.
+    /// Enter a reproducible catalogue into the stock of the vendor `seed`; what it has beyond that stays.
     Seed(seed::Args),
     /// Recompute every balance from orders and allocations, and name the rows that differ.
     Audit,

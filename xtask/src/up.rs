@@ -117,10 +117,11 @@ fn ended_line(ended: &Ended) -> String {
     format!("{} ended by itself with {}", ended.name, ended.status)
 }
 
-/// Ctrl-C, and what a supervisor sends.
+/// Ctrl-C, what a supervisor sends, and the end of the terminal.
 struct StopSignals {
     interrupt: Signal,
     terminate: Signal,
+    hang_up: Signal,
 }
 
 impl StopSignals {
@@ -128,6 +129,7 @@ impl StopSignals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
         })
     }
 
@@ -135,6 +137,7 @@ impl StopSignals {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
         }
     }
 }

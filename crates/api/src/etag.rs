@@ -22,7 +22,7 @@ pub(crate) enum Condition {
     None,
     /// `*`: any version, as long as there is one.
     Any,
-    /// One of these. What is no tag is left out, and so matches nothing.
+    /// One of these. A list of which any part is no tag holds none, and so matches nothing.
     OneOf(Vec<Tag>),
 }
 
@@ -60,29 +60,8 @@ impl Condition {
         if list.trim() == "*" {
             return Self::Any;
         }
-        let mut tags = Vec::new();
-        let mut rest = list;
-        loop {
-            rest = rest.trim_start_matches([' ', '\t', ',']);
-            if rest.is_empty() {
-                return Self::OneOf(tags);
-            }
-            let (weak, opaque) = match rest.strip_prefix("W/") {
-                Some(opaque) => (true, opaque),
-                None => (false, rest),
-            };
-            // A comma may stand inside the quotes.
-            let end = opaque.strip_prefix('"').and_then(|text| text.find('"'));
-            let Some(end) = end.map(|inner| inner + 2) else {
-                rest = rest.find(',').map_or("", |comma| &rest[comma..]);
-                continue;
-            };
-            tags.push(Tag {
-                weak,
-                quoted: opaque[..end].to_owned(),
-            });
-            rest = &opaque[end..];
-        }
+        // Half a condition must not let a change through that the whole one might have stopped.
+        Self::OneOf(tags(list).unwrap_or_default())
     }
 
     /// Whether a change of this version may go ahead, by the strong comparison: a weak tag matches nothing.
@@ -103,9 +82,51 @@ impl Condition {
     }
 }
 
+/// The tags of a list, if each part of it is one.
+fn tags(list: &str) -> Option<Vec<Tag>> {
+    let mut tags = Vec::new();
+    let mut rest = list;
+    loop {
+        rest = rest.trim_start_matches([' ', '\t', ',']);
+        if rest.is_empty() {
+            return Some(tags);
+        }
+        let (weak, opaque) = match rest.strip_prefix("W/") {
+            Some(opaque) => (true, opaque),
+            None => (false, rest),
+        };
+        // A comma may stand inside the quotes.
+        let end = opaque.strip_prefix('"')?.find('"')? + 2;
+        tags.push(Tag {
+            weak,
+            quoted: opaque[..end].to_owned(),
+        });
+        rest = opaque[end..].trim_start_matches([' ', '\t']);
+        if !rest.is_empty() && !rest.starts_with(',') {
+            return None;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_with_anything_else_in_it_matches_nothing() {
+        for list in [
+            "\"a\"x",
+            "\"a\" \"b\"",
+            "\"a\"\"b\"",
+            "zz, \"a\"",
+            "\"a\", *",
+            "*, \"a\"",
+            "\"a",
+        ] {
+            assert!(!Condition::parse(list).allows_change_of("\"a\""), "{list}");
+        }
+        assert!(Condition::parse(" \"b,c\" ,, \"a\"").allows_change_of("\"a\""));
+    }
 
     #[test]
     fn strong_and_weak_comparison() {

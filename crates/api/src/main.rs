@@ -18,10 +18,13 @@ use storage_postgres::{PgOptions, PgOutboxNotifier, PgStore};
 use tracing::info;
 
 /// Takes orders and answers questions about them and about stock, over HTTP.
+///
+/// Settings come from config/default.toml (built in), the file given here, a .env file and the environment; the last one
+/// wins. SIGTERM and Ctrl-C end the API after the requests that are under way.
 #[derive(Parser)]
-#[command(name = "api")]
+#[command(name = "api", version)]
 struct Arguments {
-    /// Settings that win over the built-in ones; environment variables win over both.
+    /// File with settings that differ from the default ones.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -50,8 +53,12 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         workers: settings.api.workers,
         shutdown_timeout: settings.api.shutdown_timeout,
     };
-    let bound = api::bind(&options, state, shutdown(shutting_down)?)
-        .with_context(|| format!("cannot listen on {}", options.address))?;
+    let bound = api::bind(&options, state, shutdown(shutting_down)?).with_context(|| {
+        format!(
+            "cannot listen on {} (settings api.address, PORT)",
+            options.address
+        )
+    })?;
     info!(address = %bound.address, "listening");
     bound.server.await.context("the HTTP server failed")?;
     info!("ended");

@@ -13,7 +13,9 @@ const CONTROL: &str = r#"Vendor A has products 1 and 2 with 50 and 100 units at 
 /vendorB/stock. While it runs, PUT with a JSON body changes what a vendor answers:
 
   /control/stock   {"1": 5, "2": 0}                 all of its products and their units
-  /control/as-of   "2026-11-23T12:00:00Z" or null   the moment for which its report is true
+  /control/as-of   "2026-11-23T12:00:00Z" or null   the moment for which its report is true;
+                                                    from then on the report is {"as_of": …, "items": […]},
+                                                    for a vendor with items = "/items" and as_of = "/as_of"
   /control/fault   {"kind": "status", "status": 500, "times": 2}
 
 Kinds of fault: none, status (with "status"), delay (with "ms"), truncate, stall, garbage, hang, huge, body (with "body", a text

@@ -53,7 +53,7 @@ impl<'a> Members<'a> {
 }
 
 fn not_json(wrong: &serde_json::Error) -> Problem {
-    Problem::malformed(format!("the body is not a JSON text in UTF-8: {wrong}"))
+    Problem::malformed(format!("the body cannot be read as JSON in UTF-8: {wrong}"))
 }
 
 /// Whether valid JSON nests deeper than is allowed.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::identifiers::{ProductId, VendorId};
 use crate::ports::{
@@ -127,6 +127,9 @@ impl VendorSync {
             }),
         };
         match &result {
+            Ok(done) if done.changed == 0 && done.outcome == SyncOutcome::Applied => {
+                debug!(vendor.id = %vendor_id, received = done.received, "synced, nothing changed");
+            }
             Ok(done) => info!(
                 vendor.id = %vendor_id,
                 received = done.received,
