@@ -138,7 +138,7 @@ mod tests {
             ("W/\"42-PENDING-0\"", false, true),
             ("42-PENDING-0", false, false),
             ("\"42-PENDING-0", false, false),
-            ("junk, \"42-PENDING-0\"", true, true),
+            ("junk, \"42-PENDING-0\"", false, false),
             ("\"other\"", false, false),
             ("w/\"42-PENDING-0\"", false, false),
             ("", false, false),
