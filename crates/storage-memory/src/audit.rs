@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::OrderStatus;
-use domain::ports::{AuditFinding, AuditQueries, StoreError};
+use domain::ports::{AuditFinding, AuditQueries, StoreError, audit_rules};
 
 use crate::store::MemoryStore;
 use crate::tables::Tables;
@@ -17,7 +17,7 @@ fn quantities(tables: &Tables) -> Vec<AuditFinding> {
     let differing = tables.stock.iter().filter_map(|(product_id, row)| {
         let sum = tables.product_stock(product_id).quantity();
         (row.quantity != sum).then(|| AuditFinding {
-            rule: "stock.quantity is the sum over configured vendors of max(0, reported - in_flight)",
+            rule: audit_rules::QUANTITY,
             row: product_id.to_string(),
             detail: format!("quantity is {}, the sum is {sum}", row.quantity),
         })
@@ -39,7 +39,7 @@ fn in_flight(tables: &Tables) -> Vec<AuditFinding> {
         .filter_map(|((product_id, vendor_id), row)| {
             let sum = sums.get(&(product_id, vendor_id)).copied().unwrap_or(0);
             (u64::from(row.in_flight) != sum).then(|| AuditFinding {
-                rule: "vendor_stock.in_flight is the sum of its allocations that no report knows of",
+                rule: audit_rules::IN_FLIGHT,
                 row: format!("{product_id} of {vendor_id}"),
                 detail: format!("in_flight is {}, the sum is {sum}", row.in_flight),
             })
@@ -67,7 +67,7 @@ fn allocated(tables: &Tables) -> Vec<AuditFinding> {
             0
         };
         (sum != expected).then(|| AuditFinding {
-            rule: "an order that is CONFIRMED, SHIPPED or DELIVERED has allocations for exactly its quantity, any other has none",
+            rule: audit_rules::ALLOCATED,
             row: id.to_string(),
             detail: format!(
                 "{} with quantity {} has {sum} units allocated",
@@ -86,7 +86,7 @@ fn shipped(tables: &Tables) -> Vec<AuditFinding> {
             let status = tables.orders.get(order_id)?.status;
             let should_be = matches!(status, OrderStatus::Shipped | OrderStatus::Delivered);
             (row.shipped_at.is_some() != should_be).then(|| AuditFinding {
-                rule: "an allocation is shipped if and only if its order is SHIPPED or DELIVERED",
+                rule: audit_rules::SHIPPED,
                 row: format!("order {order_id} at {vendor_id}"),
                 detail: match row.shipped_at {
                     Some(shipped_at) => {

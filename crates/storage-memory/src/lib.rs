@@ -10,17 +10,14 @@
 //! Durability, and concurrency of units of work.
 
 mod audit;
-mod clock;
 mod leases;
 mod orders;
 mod outbox;
 mod queries;
-mod signal;
 mod stock;
 mod store;
 mod sync;
 mod tables;
 mod unit_of_work;
 
-pub use signal::{MemoryOutboxListener, MemoryOutboxNotifier};
 pub use store::MemoryStore;

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::ports::{Clock, Store, StoreError, UnitOfWork};
+use domain::rising_clock::RisingClock;
 use tokio::time::timeout;
 
-use crate::clock::StoreClock;
 use crate::tables::Tables;
 use crate::unit_of_work::MemoryUnitOfWork;
 
@@ -27,7 +27,7 @@ pub(crate) struct Shared {
     committed: Mutex<Arc<Tables>>,
     /// Held by the unit of work that may commit next.
     turn: Arc<tokio::sync::Mutex<()>>,
-    pub(crate) clock: StoreClock,
+    pub(crate) clock: RisingClock,
     /// Outside the tables, so that a number that was rolled back is not given again.
     last_number: AtomicI64,
     pub(crate) leases: Mutex<HashSet<String>>,
@@ -62,7 +62,7 @@ impl MemoryStore {
         let shared = Shared {
             committed: Mutex::default(),
             turn: Arc::default(),
-            clock: StoreClock::new(clock),
+            clock: RisingClock::new(clock),
             last_number: AtomicI64::new(0),
             leases: Mutex::default(),
         };

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use clock_tokio::SystemClock;
 use port_contracts::StorageUnderTest;
-use storage_memory::{MemoryOutboxNotifier, MemoryStore};
+use signal_in_process::ProcessOutboxNotifier;
+use storage_memory::MemoryStore;
 use tokio::sync::Mutex;
 
 /// Nothing has to be kept: the store goes with its last clone.
 fn setup() -> Ready<(StorageUnderTest, ())> {
     let store = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
-    let notifier = MemoryOutboxNotifier::new();
+    let notifier = ProcessOutboxNotifier::new();
     let storage = StorageUnderTest {
         store: store.clone(),
         orders: store.clone(),

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use diesel::QueryableByName;
 use diesel::sql_types::Text;
 use diesel_async::SimpleAsyncConnection as _;
-use domain::ports::{AuditFinding, AuditQueries, StoreError};
+use domain::ports::{AuditFinding, AuditQueries, StoreError, audit_rules};
 
 use crate::error::store_error;
 use crate::statement;
@@ -21,7 +21,7 @@ struct FindingRow {
 /// Each rule: what must hold, and the query for the rows for which it does not.
 const RULES: [(&str, &str); 6] = [
     (
-        "stock.quantity is the sum over configured vendors of max(0, reported - in_flight)",
+        audit_rules::QUANTITY,
         "
 SELECT s.product_id AS row_key,
        format('quantity is %s, the sum is %s', s.quantity, coalesce(sum, 0)) AS detail
@@ -32,7 +32,7 @@ FROM stock s LEFT JOIN (
 WHERE s.quantity <> coalesce(sum, 0) ORDER BY 1 LIMIT 1000",
     ),
     (
-        "vendor_stock.in_flight is the sum of its allocations that no report knows of",
+        audit_rules::IN_FLIGHT,
         "
 SELECT format('%s of %s', p.product_id, p.vendor_id) AS row_key,
        format('in_flight is %s, the sum is %s', p.in_flight, coalesce(sum, 0)) AS detail
@@ -43,7 +43,7 @@ FROM vendor_stock p LEFT JOIN (
 WHERE p.in_flight <> coalesce(sum, 0) ORDER BY 1 LIMIT 1000",
     ),
     (
-        "an order that is CONFIRMED, SHIPPED or DELIVERED has allocations for exactly its quantity, any other has none",
+        audit_rules::ALLOCATED,
         "
 SELECT o.id::text AS row_key,
        format('%s with quantity %s has %s units allocated', o.status, o.quantity, coalesce(sum, 0)) AS detail
@@ -54,7 +54,7 @@ WHERE coalesce(sum, 0) <> CASE WHEN o.status IN ('CONFIRMED', 'SHIPPED', 'DELIVE
 ORDER BY o.id LIMIT 1000",
     ),
     (
-        "an allocation is of its order's product",
+        audit_rules::ALLOCATED_PRODUCT,
         "
 SELECT format('order %s at %s', a.order_id, a.vendor_id) AS row_key,
        format('it is of product %s, the order of %s', a.product_id, o.product_id) AS detail
@@ -62,7 +62,7 @@ FROM allocations a JOIN orders o ON o.id = a.order_id
 WHERE a.product_id <> o.product_id ORDER BY a.order_id LIMIT 1000",
     ),
     (
-        "an allocation is shipped if and only if its order is SHIPPED or DELIVERED",
+        audit_rules::SHIPPED,
         "
 SELECT format('order %s at %s', a.order_id, a.vendor_id) AS row_key,
        format('shipped_at is %s, the order is %s', coalesce(a.shipped_at::text, 'empty'), o.status) AS detail
@@ -70,7 +70,7 @@ FROM allocations a JOIN orders o ON o.id = a.order_id
 WHERE (a.shipped_at IS NOT NULL) <> (o.status IN ('SHIPPED', 'DELIVERED')) ORDER BY a.order_id LIMIT 1000",
     ),
     (
-        "an outbox entry is of its order's product",
+        audit_rules::OUTBOX_PRODUCT,
         "
 SELECT b.id::text AS row_key,
        format('it is of product %s, order %s of %s', b.product_id, o.id, o.product_id) AS detail

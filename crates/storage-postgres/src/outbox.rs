@@ -7,8 +7,8 @@ use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Text};
 use domain::identifiers::OrderId;
 use domain::ports::{OutboxEntry, OutboxId, OutboxRepository, RequeueLimits, StoreError};
+use domain::stored;
 
-use crate::rows;
 use crate::statement::Bind;
 use crate::unit_of_work::PgUnitOfWork;
 
@@ -52,7 +52,7 @@ SELECT id, order_id, product_id FROM claimed ORDER BY id";
                 Ok(OutboxEntry {
                     id: OutboxId(row.id),
                     order_id: OrderId(row.order_id),
-                    product_id: rows::product_id(row.product_id, "outbox")?,
+                    product_id: stored::product_id(row.product_id, "outbox")?,
                 })
             })
             .collect()

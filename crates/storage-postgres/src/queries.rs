@@ -13,6 +13,7 @@ use domain::ports::{
     OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, StoreError,
     StoreProbe, VendorLevel,
 };
+use domain::stored::{self, StoredPosition};
 use domain::timestamp::Timestamp;
 
 use crate::rows::{self, FlagRow, MomentRow, StockRow, from_pg};
@@ -135,19 +136,14 @@ fn vendor_level(row: &DetailRow) -> Result<Option<VendorLevel>, StoreError> {
     ) else {
         return Ok(None);
     };
-    let reported = rows::units(reported, "vendor_stock", "reported", vendor_id)?;
-    let in_flight = rows::units(in_flight, "vendor_stock", "in_flight", vendor_id)?;
-    Ok(Some(VendorLevel {
-        vendor_id: rows::vendor_id(vendor_id.clone(), "vendor_stock")?,
+    stored::vendor_level(StoredPosition {
+        vendor_id: vendor_id.clone(),
         reported,
         in_flight,
-        available: if configured {
-            reported.saturating_sub(in_flight)
-        } else {
-            0
-        },
         as_of: from_pg(as_of),
-    }))
+        configured,
+    })
+    .map(Some)
 }
 
 #[async_trait]

@@ -1,16 +1,12 @@
-//! Rows as they come back, and their way into domain values. A value that no version of this program writes is reported
-//! by table, column and row.
-
-use std::collections::HashMap;
+//! Rows as the driver reads them, and their way to the domain's reading of rows.
 
 use diesel::QueryableByName;
 use diesel::pg::data_types::PgTimestamp;
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz};
-use domain::identifiers::{OrderId, ProductId, VendorId};
-use domain::order::{Allocation, Order, OrderRequest, OrderState, OrderStatus, RejectReason};
+use domain::order::Order;
 use domain::ports::{StockLevel, StoreError};
-use domain::quantity::Quantity;
 use domain::settlement::PendingOrder;
+use domain::stored::{self, StoredAllocation, StoredOrder, StoredPosition};
 use domain::timestamp::Timestamp;
 
 /// PostgreSQL counts microseconds from 2000-01-01, the domain from 1970-01-01.
@@ -22,19 +18,6 @@ pub(crate) fn to_pg(moment: Timestamp) -> PgTimestamp {
 
 pub(crate) fn from_pg(moment: PgTimestamp) -> Timestamp {
     Timestamp::from_micros(moment.0.saturating_add(EPOCH_OFFSET_MICROS))
-}
-
-/// For `map_err`: a value of this row that cannot be read.
-pub(crate) fn corrupt<E>(
-    table: &'static str,
-    column: &'static str,
-    row: impl ToString,
-) -> impl FnOnce(E) -> StoreError {
-    move |_| StoreError::Corrupt {
-        table,
-        column,
-        row: row.to_string(),
-    }
 }
 
 #[derive(QueryableByName)]
@@ -130,37 +113,47 @@ pub(crate) struct FlagRow {
     pub(crate) flag: bool,
 }
 
-pub(crate) fn product_id(text: String, table: &'static str) -> Result<ProductId, StoreError> {
-    ProductId::parse(text.as_str()).map_err(corrupt(table, "product_id", text))
+impl From<OrderRow> for StoredOrder {
+    fn from(row: OrderRow) -> Self {
+        Self {
+            id: row.id,
+            product_id: row.product_id,
+            quantity: row.quantity,
+            status: row.status,
+            reason: row.reason,
+            created_at: from_pg(row.created_at),
+            updated_at: from_pg(row.updated_at),
+        }
+    }
 }
 
-pub(crate) fn vendor_id(text: String, table: &'static str) -> Result<VendorId, StoreError> {
-    VendorId::parse(text.as_str()).map_err(corrupt(table, "vendor_id", text))
+impl From<AllocationRow> for StoredAllocation {
+    fn from(row: AllocationRow) -> Self {
+        Self {
+            order_id: row.order_id,
+            vendor_id: row.vendor_id,
+            quantity: row.quantity,
+        }
+    }
 }
 
-/// A count that a CHECK keeps from being negative.
-pub(crate) fn units(
-    number: i32,
-    table: &'static str,
-    column: &'static str,
-    row: &str,
-) -> Result<u32, StoreError> {
-    u32::try_from(number).map_err(corrupt(table, column, row))
+impl From<VendorStockRow> for StoredPosition {
+    fn from(row: VendorStockRow) -> Self {
+        Self {
+            vendor_id: row.vendor_id,
+            reported: row.reported,
+            in_flight: row.in_flight,
+            as_of: from_pg(row.as_of),
+            configured: row.configured,
+        }
+    }
 }
 
 impl TryFrom<StockRow> for StockLevel {
     type Error = StoreError;
 
     fn try_from(row: StockRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            quantity: u64::try_from(row.quantity).map_err(corrupt(
-                "stock",
-                "quantity",
-                &row.product_id,
-            ))?,
-            product_id: product_id(row.product_id, "stock")?,
-            updated_at: from_pg(row.updated_at),
-        })
+        stored::stock_level(row.product_id, row.quantity, from_pg(row.updated_at))
     }
 }
 
@@ -168,39 +161,21 @@ impl TryFrom<PendingRow> for PendingOrder {
     type Error = StoreError;
 
     fn try_from(row: PendingRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: OrderId(row.id),
-            request: request(row.id, row.product_id, row.quantity)?,
-        })
+        stored::pending(row.id, row.product_id, row.quantity)
     }
-}
-
-fn request(id: i64, product_id: String, quantity: i32) -> Result<OrderRequest, StoreError> {
-    Ok(OrderRequest {
-        product_id: ProductId::parse(product_id).map_err(corrupt("orders", "product_id", id))?,
-        quantity: Quantity::parse(i64::from(quantity))
-            .map_err(corrupt("orders", "quantity", id))?,
-    })
 }
 
 /// Reads orders from the rows of a join, in which the rows of one order stand together.
 pub(crate) fn joined_orders(joined: Vec<OrderWithAllocationRow>) -> Result<Vec<Order>, StoreError> {
-    let mut found: Vec<OrderRow> = Vec::new();
-    let mut allocations = Vec::new();
-    for row in joined {
-        let order_id = row.order.id;
-        if found.last().is_none_or(|last| last.id != order_id) {
-            found.push(row.order);
-        }
-        if let (Some(vendor_id), Some(quantity)) = (row.vendor_id, row.allocated) {
-            allocations.push(AllocationRow {
-                order_id,
-                vendor_id,
-                quantity,
-            });
-        }
-    }
-    orders(found, allocations)
+    stored::joined_orders(joined.into_iter().map(|row| {
+        let allocation = row.vendor_id.zip(row.allocated);
+        let allocation = allocation.map(|(vendor_id, quantity)| StoredAllocation {
+            order_id: row.order.id,
+            vendor_id,
+            quantity,
+        });
+        (row.order.into(), allocation)
+    }))
 }
 
 /// Joins orders with their allocations, keeping the orders' order.
@@ -208,52 +183,11 @@ pub(crate) fn orders(
     rows: Vec<OrderRow>,
     allocations: Vec<AllocationRow>,
 ) -> Result<Vec<Order>, StoreError> {
-    let mut by_order: HashMap<i64, Vec<Allocation>> = HashMap::new();
-    for row in allocations {
-        let allocation = Allocation {
-            vendor_id: vendor_id(row.vendor_id, "allocations")?,
-            quantity: Quantity::parse(i64::from(row.quantity)).map_err(corrupt(
-                "allocations",
-                "quantity",
-                row.order_id,
-            ))?,
-        };
-        by_order.entry(row.order_id).or_default().push(allocation);
-    }
-    rows.into_iter()
-        .map(|row| {
-            let held = by_order.remove(&row.id).unwrap_or_default();
-            order(row, held)
-        })
-        .collect()
-}
-
-fn order(row: OrderRow, held: Vec<Allocation>) -> Result<Order, StoreError> {
-    let id = row.id;
-    let status = OrderStatus::from_word(&row.status)
-        .ok_or(())
-        .map_err(corrupt("orders", "status", id))?;
-    let state = match status {
-        OrderStatus::Pending => OrderState::Pending,
-        OrderStatus::Cancelled => OrderState::Cancelled,
-        OrderStatus::Confirmed => OrderState::Confirmed(held),
-        OrderStatus::Shipped => OrderState::Shipped(held),
-        OrderStatus::Delivered => OrderState::Delivered(held),
-        OrderStatus::Rejected => OrderState::Rejected(
-            row.reason
-                .as_deref()
-                .and_then(RejectReason::from_word)
-                .ok_or(())
-                .map_err(corrupt("orders", "reason", id))?,
-        ),
-    };
-    let request = request(id, row.product_id, row.quantity)?;
-    Ok(Order {
-        id: OrderId(id),
-        product_id: request.product_id,
-        quantity: request.quantity,
-        state,
-        created_at: from_pg(row.created_at),
-        updated_at: from_pg(row.updated_at),
-    })
+    stored::orders(
+        rows.into_iter().map(StoredOrder::from).collect(),
+        allocations
+            .into_iter()
+            .map(StoredAllocation::from)
+            .collect(),
+    )
 }

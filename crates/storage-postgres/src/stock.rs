@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use domain::identifiers::ProductId;
 use domain::ports::{StockRepository, StoreError};
-use domain::stock::{ProductStock, StockChange, VendorStock};
+use domain::stock::{ProductStock, StockChange};
+use domain::stored;
 
 use crate::error::expect_rows;
-use crate::rows::{self, ProductIdRow, VendorStockRow, from_pg, to_pg};
+use crate::rows::{ProductIdRow, VendorStockRow, to_pg};
 use crate::statement::Bind;
 use crate::unit_of_work::PgUnitOfWork;
 
@@ -37,20 +38,15 @@ ORDER BY p.product_id, p.vendor_id FOR NO KEY UPDATE OF p";
         let mut locked_ids = Vec::with_capacity(locked.len());
         for row in locked {
             locked_ids.push(row.product_id.clone());
-            let product_id = rows::product_id(row.product_id, "stock")?;
+            let product_id = stored::product_id(row.product_id, "stock")?;
             stock.insert(product_id, Vec::new());
         }
         let positions: Vec<VendorStockRow> =
             self.load(POSITIONS, vec![Bind::Texts(locked_ids)]).await?;
-        for row in positions {
-            let product_id = rows::product_id(row.product_id, "vendor_stock")?;
-            let position = VendorStock {
-                reported: rows::units(row.reported, "vendor_stock", "reported", &row.vendor_id)?,
-                in_flight: rows::units(row.in_flight, "vendor_stock", "in_flight", &row.vendor_id)?,
-                vendor_id: rows::vendor_id(row.vendor_id, "vendor_stock")?,
-                as_of: from_pg(row.as_of),
-                configured: row.configured,
-            };
+        for mut row in positions {
+            let product_id =
+                stored::product_id(std::mem::take(&mut row.product_id), "vendor_stock")?;
+            let position = stored::position(row.into())?;
             stock.entry(product_id).or_default().push(position);
         }
         Ok(stock

@@ -9,10 +9,11 @@ use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
 use domain::identifiers::{ProductId, VendorId};
 use domain::ports::{StoreError, SyncOutcome, SyncRecord, SyncRepository, VendorSyncState};
 use domain::report::{Report, ReportKind};
+use domain::stored;
 use domain::timestamp::Timestamp;
 
 use crate::error::expect_rows;
-use crate::rows::{self, ProductIdRow, from_pg, to_pg};
+use crate::rows::{ProductIdRow, from_pg, to_pg};
 use crate::statement::Bind;
 use crate::unit_of_work::PgUnitOfWork;
 
@@ -61,7 +62,7 @@ fn texts<'a>(ids: impl Iterator<Item = &'a str>) -> Bind {
 fn product_ids(found: Vec<ProductIdRow>) -> Result<Vec<ProductId>, StoreError> {
     found
         .into_iter()
-        .map(|row| rows::product_id(row.product_id, "stock"))
+        .map(|row| stored::product_id(row.product_id, "stock"))
         .collect()
 }
 
@@ -170,12 +171,12 @@ SELECT product_id, sum(quantity)::bigint AS units FROM marked GROUP BY product_i
         marked
             .into_iter()
             .map(|row| {
-                let units = u64::try_from(row.units).map_err(rows::corrupt(
+                let units = u64::try_from(row.units).map_err(stored::corrupt(
                     "allocations",
                     "quantity",
                     &row.product_id,
                 ))?;
-                Ok((rows::product_id(row.product_id, "allocations")?, units))
+                Ok((stored::product_id(row.product_id, "allocations")?, units))
             })
             .collect()
     }

@@ -8,7 +8,7 @@ use crate::process;
 use crate::workspace;
 
 const FAMILIES: [&str; 2] = ["storage-", "queue-"];
-const SINGLE: [&str; 2] = ["vendor-http", "clock-tokio"];
+const SINGLE: [&str; 3] = ["vendor-http", "clock-tokio", "signal-in-process"];
 
 /// Asks cargo which dependencies the manifests name.
 pub(super) fn check() -> Result<Vec<Finding>> {

@@ -17,7 +17,7 @@ mod store;
 mod sync;
 mod vendors;
 
-pub use audit::{AuditFinding, AuditQueries};
+pub use audit::{AuditFinding, AuditQueries, audit_rules};
 pub use clock::Clock;
 pub use lease::{Lease, Leases};
 pub use orders::{Acceptance, NewOrder, OrderRepository};

@@ -1,4 +1,6 @@
-//! Waking the relays of this process.
+//! Wakes the relays of this process, for stores that have no signal of their own across processes.
+//!
+//! Not for deployments of several processes: nothing leaves this one.
 
 use std::time::Duration;
 
@@ -12,18 +14,18 @@ use tokio::time::timeout;
 /// Built on a counter that each listener compares with what it saw last: a notification while nobody waits is seen by
 /// the next wait, and by every listener.
 #[derive(Clone)]
-pub struct MemoryOutboxNotifier {
+pub struct ProcessOutboxNotifier {
     notifications: watch::Sender<u64>,
 }
 
 /// Hears of what was notified since it was made.
-pub struct MemoryOutboxListener {
+pub struct ProcessOutboxListener {
     notifications: watch::Receiver<u64>,
     /// Keeps the channel open, so that a wait without a notifier times out instead of returning at once.
     _open: watch::Sender<u64>,
 }
 
-impl MemoryOutboxNotifier {
+impl ProcessOutboxNotifier {
     /// One that nobody listens to yet.
     #[must_use]
     pub fn new() -> Self {
@@ -34,21 +36,21 @@ impl MemoryOutboxNotifier {
 
     /// Another listener.
     #[must_use]
-    pub fn listener(&self) -> MemoryOutboxListener {
-        MemoryOutboxListener {
+    pub fn listener(&self) -> ProcessOutboxListener {
+        ProcessOutboxListener {
             notifications: self.notifications.subscribe(),
             _open: self.notifications.clone(),
         }
     }
 }
 
-impl Default for MemoryOutboxNotifier {
+impl Default for ProcessOutboxNotifier {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl OutboxNotifier for MemoryOutboxNotifier {
+impl OutboxNotifier for ProcessOutboxNotifier {
     fn notify(&self) {
         self.notifications
             .send_modify(|count| *count = count.wrapping_add(1));
@@ -56,7 +58,7 @@ impl OutboxNotifier for MemoryOutboxNotifier {
 }
 
 #[async_trait]
-impl OutboxListener for MemoryOutboxListener {
+impl OutboxListener for ProcessOutboxListener {
     async fn wait(&mut self, limit: Duration) {
         // Not notified in time: the caller looks all the same.
         let _ = timeout(limit, self.notifications.changed()).await;

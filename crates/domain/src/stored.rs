@@ -1,0 +1,280 @@
+//! From the texts and numbers of a relational store's rows to the domain's values.
+//!
+//! Every adapter over SQL reads its rows with its own driver's types and hands them over here, so that all of them mean
+//! the same by a row. A value that no version of this program writes is reported by table, column and row.
+
+use std::collections::HashMap;
+
+use crate::identifiers::{OrderId, ProductId, VendorId};
+use crate::order::{Allocation, Order, OrderRequest, OrderState, OrderStatus, RejectReason};
+use crate::ports::{StockLevel, StoreError, VendorLevel};
+use crate::quantity::Quantity;
+use crate::settlement::PendingOrder;
+use crate::stock::VendorStock;
+use crate::timestamp::Timestamp;
+
+/// For `map_err`: a value of this row that cannot be read.
+pub fn corrupt<E>(
+    table: &'static str,
+    column: &'static str,
+    row: impl ToString,
+) -> impl FnOnce(E) -> StoreError {
+    move |_| StoreError::Corrupt {
+        table,
+        column,
+        row: row.to_string(),
+    }
+}
+
+/// A product id that stands in `table`.
+pub fn product_id(text: String, table: &'static str) -> Result<ProductId, StoreError> {
+    ProductId::parse(text.as_str()).map_err(corrupt(table, "product_id", text))
+}
+
+/// A vendor id that stands in `table`.
+pub fn vendor_id(text: String, table: &'static str) -> Result<VendorId, StoreError> {
+    VendorId::parse(text.as_str()).map_err(corrupt(table, "vendor_id", text))
+}
+
+/// A count that a CHECK keeps from being negative.
+pub fn units(
+    number: i32,
+    table: &'static str,
+    column: &'static str,
+    row: impl ToString,
+) -> Result<u32, StoreError> {
+    u32::try_from(number).map_err(corrupt(table, column, row))
+}
+
+/// What order `id` asks for.
+pub fn request(id: i64, product_id: String, quantity: i32) -> Result<OrderRequest, StoreError> {
+    Ok(OrderRequest {
+        product_id: ProductId::parse(product_id).map_err(corrupt("orders", "product_id", id))?,
+        quantity: Quantity::parse(i64::from(quantity))
+            .map_err(corrupt("orders", "quantity", id))?,
+    })
+}
+
+/// An order that waits for its decision.
+pub fn pending(id: i64, product_id: String, quantity: i32) -> Result<PendingOrder, StoreError> {
+    Ok(PendingOrder {
+        id: OrderId(id),
+        request: request(id, product_id, quantity)?,
+    })
+}
+
+/// A row of `orders`.
+#[derive(Debug, Clone)]
+pub struct StoredOrder {
+    /// Column `id`.
+    pub id: i64,
+    /// Column `product_id`.
+    pub product_id: String,
+    /// Column `quantity`.
+    pub quantity: i32,
+    /// Column `status`.
+    pub status: String,
+    /// Column `reason`.
+    pub reason: Option<String>,
+    /// Column `created_at`.
+    pub created_at: Timestamp,
+    /// Column `updated_at`.
+    pub updated_at: Timestamp,
+}
+
+/// A row of `allocations`.
+#[derive(Debug, Clone)]
+pub struct StoredAllocation {
+    /// Column `order_id`.
+    pub order_id: i64,
+    /// Column `vendor_id`.
+    pub vendor_id: String,
+    /// Column `quantity`.
+    pub quantity: i32,
+}
+
+/// Joins orders with their allocations, keeping the orders' order.
+pub fn orders(
+    rows: Vec<StoredOrder>,
+    allocations: Vec<StoredAllocation>,
+) -> Result<Vec<Order>, StoreError> {
+    let mut by_order: HashMap<i64, Vec<Allocation>> = HashMap::new();
+    for row in allocations {
+        let quantity = Quantity::parse(i64::from(row.quantity)).map_err(corrupt(
+            "allocations",
+            "quantity",
+            row.order_id,
+        ))?;
+        let allocation = Allocation {
+            vendor_id: vendor_id(row.vendor_id, "allocations")?,
+            quantity,
+        };
+        by_order.entry(row.order_id).or_default().push(allocation);
+    }
+    rows.into_iter()
+        .map(|row| {
+            let held = by_order.remove(&row.id).unwrap_or_default();
+            order(row, held)
+        })
+        .collect()
+}
+
+/// Reads orders from the rows of a join, in which the rows of one order stand together: each with one of its
+/// allocations, or with none.
+pub fn joined_orders(
+    joined: impl IntoIterator<Item = (StoredOrder, Option<StoredAllocation>)>,
+) -> Result<Vec<Order>, StoreError> {
+    let mut found: Vec<StoredOrder> = Vec::new();
+    let mut allocations = Vec::new();
+    for (order, allocation) in joined {
+        if found.last().is_none_or(|last| last.id != order.id) {
+            found.push(order);
+        }
+        allocations.extend(allocation);
+    }
+    orders(found, allocations)
+}
+
+fn order(row: StoredOrder, held: Vec<Allocation>) -> Result<Order, StoreError> {
+    let id = row.id;
+    let status = OrderStatus::from_word(&row.status)
+        .ok_or(())
+        .map_err(corrupt("orders", "status", id))?;
+    let state = match status {
+        OrderStatus::Pending => OrderState::Pending,
+        OrderStatus::Cancelled => OrderState::Cancelled,
+        OrderStatus::Confirmed => OrderState::Confirmed(held),
+        OrderStatus::Shipped => OrderState::Shipped(held),
+        OrderStatus::Delivered => OrderState::Delivered(held),
+        OrderStatus::Rejected => OrderState::Rejected(
+            row.reason
+                .as_deref()
+                .and_then(RejectReason::from_word)
+                .ok_or(())
+                .map_err(corrupt("orders", "reason", id))?,
+        ),
+    };
+    let request = request(id, row.product_id, row.quantity)?;
+    Ok(Order {
+        id: OrderId(id),
+        product_id: request.product_id,
+        quantity: request.quantity,
+        state,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    })
+}
+
+/// What can be sold of a product, from a row of `stock`.
+pub fn stock_level(
+    product: String,
+    quantity: i64,
+    updated_at: Timestamp,
+) -> Result<StockLevel, StoreError> {
+    Ok(StockLevel {
+        quantity: u64::try_from(quantity).map_err(corrupt("stock", "quantity", &product))?,
+        product_id: product_id(product, "stock")?,
+        updated_at,
+    })
+}
+
+/// A row of `vendor_stock` with its vendor's `configured`.
+#[derive(Debug, Clone)]
+pub struct StoredPosition {
+    /// Column `vendor_id`.
+    pub vendor_id: String,
+    /// Column `reported`.
+    pub reported: i32,
+    /// Column `in_flight`.
+    pub in_flight: i32,
+    /// Column `as_of`.
+    pub as_of: Timestamp,
+    /// Column `configured` of the vendor.
+    pub configured: bool,
+}
+
+/// A vendor's position, for use cases.
+pub fn position(row: StoredPosition) -> Result<VendorStock, StoreError> {
+    Ok(VendorStock {
+        reported: units(row.reported, "vendor_stock", "reported", &row.vendor_id)?,
+        in_flight: units(row.in_flight, "vendor_stock", "in_flight", &row.vendor_id)?,
+        vendor_id: vendor_id(row.vendor_id, "vendor_stock")?,
+        as_of: row.as_of,
+        configured: row.configured,
+    })
+}
+
+/// A vendor's position, for readers.
+pub fn vendor_level(row: StoredPosition) -> Result<VendorLevel, StoreError> {
+    let position = position(row)?;
+    Ok(VendorLevel {
+        available: position.sellable(),
+        vendor_id: position.vendor_id,
+        reported: position.reported,
+        in_flight: position.in_flight,
+        as_of: position.as_of,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(status: &str, reason: Option<&str>) -> StoredOrder {
+        StoredOrder {
+            id: 7,
+            product_id: "p".to_owned(),
+            quantity: 2,
+            status: status.to_owned(),
+            reason: reason.map(str::to_owned),
+            created_at: Timestamp::from_micros(1),
+            updated_at: Timestamp::from_micros(2),
+        }
+    }
+
+    fn allocated(order_id: i64, vendor_id: &str) -> StoredAllocation {
+        StoredAllocation {
+            order_id,
+            vendor_id: vendor_id.to_owned(),
+            quantity: 1,
+        }
+    }
+
+    #[test]
+    fn rows_of_one_order_become_one_order() {
+        let first = row("CONFIRMED", None);
+        let second = StoredOrder {
+            id: 8,
+            ..row("PENDING", None)
+        };
+        let joined = [
+            (first.clone(), Some(allocated(7, "v"))),
+            (first, Some(allocated(7, "w"))),
+            (second, None),
+        ];
+        let read = joined_orders(joined).unwrap();
+        assert_eq!(read.len(), 2);
+        assert_eq!(read[0].state.allocations().len(), 2);
+        assert_eq!(read[1].state, OrderState::Pending);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let column = |row: StoredOrder| match orders(vec![row], Vec::new()) {
+            Err(StoreError::Corrupt { column, row, .. }) => {
+                assert_eq!(row, "7");
+                column
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(column(row("LOST", None)), "status");
+        assert_eq!(column(row("REJECTED", None)), "reason");
+        assert_eq!(column(row("REJECTED", Some("MOOD"))), "reason");
+        let nameless = StoredOrder {
+            product_id: String::new(),
+            ..row("PENDING", None)
+        };
+        assert_eq!(column(nameless), "product_id");
+        assert!(units(-1, "stock", "reported", 7).is_err());
+    }
+}
