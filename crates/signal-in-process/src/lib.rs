@@ -1,6 +1,8 @@
-//! Wakes the relays of this process, for stores that have no signal of their own across processes.
+//! Wakes the relays of this process, and gives its tasks leases, for stores that only one process uses.
 //!
 //! Not for deployments of several processes: nothing leaves this one.
+
+mod leases;
 
 use std::time::Duration;
 
@@ -8,6 +10,8 @@ use async_trait::async_trait;
 use domain::ports::{OutboxListener, OutboxNotifier};
 use tokio::sync::watch;
 use tokio::time::timeout;
+
+pub use leases::ProcessLeases;
 
 /// Notifies every listener made from it. Cloning shares it.
 ///

@@ -10,7 +10,6 @@
 //! Durability, and concurrency of units of work.
 
 mod audit;
-mod leases;
 mod orders;
 mod outbox;
 mod queries;

@@ -1,6 +1,5 @@
 //! The store: what is committed, and who may change it.
 
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -30,7 +29,6 @@ pub(crate) struct Shared {
     pub(crate) clock: RisingClock,
     /// Outside the tables, so that a number that was rolled back is not given again.
     last_number: AtomicI64,
-    pub(crate) leases: Mutex<HashSet<String>>,
 }
 
 impl Shared {
@@ -64,7 +62,6 @@ impl MemoryStore {
             turn: Arc::default(),
             clock: RisingClock::new(clock),
             last_number: AtomicI64::new(0),
-            leases: Mutex::default(),
         };
         Self {
             shared: Arc::new(shared),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clock_tokio::SystemClock;
 use port_contracts::StorageUnderTest;
-use signal_in_process::ProcessOutboxNotifier;
+use signal_in_process::{ProcessLeases, ProcessOutboxNotifier};
 use storage_memory::MemoryStore;
 use tokio::sync::Mutex;
 
@@ -18,8 +18,8 @@ fn setup() -> Ready<(StorageUnderTest, ())> {
         orders: store.clone(),
         stock: store.clone(),
         probe: store.clone(),
-        audit: store.clone(),
-        leases: store,
+        audit: store,
+        leases: Arc::new(ProcessLeases::new()),
         listener: Mutex::new(Box::new(notifier.listener())),
         notifier: Arc::new(notifier),
         pool_size: 1,

@@ -7,7 +7,7 @@ use diesel::QueryableByName;
 use diesel::pg::data_types::PgTimestamp;
 use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
 use domain::identifiers::{ProductId, VendorId};
-use domain::ports::{StoreError, SyncOutcome, SyncRecord, SyncRepository, VendorSyncState};
+use domain::ports::{StoreError, SyncRecord, SyncRepository, VendorSyncState};
 use domain::report::{Report, ReportKind};
 use domain::stored;
 use domain::timestamp::Timestamp;
@@ -64,14 +64,6 @@ fn product_ids(found: Vec<ProductIdRow>) -> Result<Vec<ProductId>, StoreError> {
         .into_iter()
         .map(|row| stored::product_id(row.product_id, "stock"))
         .collect()
-}
-
-fn word(outcome: SyncOutcome) -> &'static str {
-    match outcome {
-        SyncOutcome::Applied => "APPLIED",
-        SyncOutcome::Stale => "STALE",
-        SyncOutcome::Failed => "FAILED",
-    }
 }
 
 #[async_trait]
@@ -195,7 +187,7 @@ WHERE vendor_id = $8";
         let as_of = record.as_of.map(to_pg);
         let took_ms = u64::try_from(record.took.as_millis()).unwrap_or(u64::MAX);
         let binds = vec![
-            Bind::Text(word(record.outcome).to_owned()),
+            Bind::Text(record.outcome.as_str().to_owned()),
             count(took_ms),
             count(record.received),
             count(record.changed),

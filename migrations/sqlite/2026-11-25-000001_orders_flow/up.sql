@@ -11,7 +11,8 @@ CREATE TABLE stock (
 CREATE INDEX stock_in_stock ON stock (product_id) WHERE quantity > 0;
 
 CREATE TABLE orders (
-    id          INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    -- Given by the program, which gives none twice.
+    id          INTEGER NOT NULL PRIMARY KEY,
     product_id  TEXT NOT NULL CHECK (length(product_id) BETWEEN 1 AND 128),
     quantity    INTEGER NOT NULL CHECK (quantity BETWEEN 1 AND 1000000),
     status      TEXT NOT NULL DEFAULT 'PENDING' CHECK (
@@ -75,6 +76,7 @@ CREATE INDEX allocations_shipped_not_known ON allocations (vendor_id, product_id
 
 -- Orders that are accepted and not yet handed to the queue.
 CREATE TABLE outbox (
+    -- AUTOINCREMENT: whoever removes an entry late must not hit a newer one of the same number.
     id            INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     order_id      INTEGER NOT NULL UNIQUE REFERENCES orders,
     product_id    TEXT NOT NULL,

@@ -21,6 +21,18 @@ pub enum SyncOutcome {
     Failed,
 }
 
+impl SyncOutcome {
+    /// The word for it in tables.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "APPLIED",
+            Self::Stale => "STALE",
+            Self::Failed => "FAILED",
+        }
+    }
+}
+
 /// What is kept of a vendor's last sync.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyncRecord {

@@ -1,0 +1,68 @@
+//! Threads that own connections and run what they are given, one thing at a time each.
+//!
+//! SQLite blocks, so it may not run on the threads of the async runtime. Measured against a blocking task for each call,
+//! which is what diesel-async's wrapper does, a thread of its own is faster and gives what a unit of work needs besides:
+//! what is posted runs in the order in which it was posted, whoever has stopped waiting for it.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use diesel::SqliteConnection;
+use domain::ports::StoreError;
+use tokio::sync::oneshot;
+use tracing::error;
+
+type Job = Box<dyn FnOnce(&mut SqliteConnection) + Send>;
+
+/// Hands jobs to its threads. They end when it is dropped, after what was posted before.
+pub(crate) struct Executor {
+    /// Unbounded: whoever posts waits for the answer, or is a drop that must not wait.
+    jobs: Sender<Job>,
+}
+
+impl Executor {
+    /// Starts one thread for each connection.
+    pub(crate) fn start(name: &str, connections: Vec<SqliteConnection>) -> io::Result<Self> {
+        let (jobs, waiting) = unbounded();
+        for (index, connection) in connections.into_iter().enumerate() {
+            let waiting = waiting.clone();
+            thread::Builder::new()
+                .name(format!("sqlite-{name}-{index}"))
+                .spawn(move || run_all(connection, &waiting))?;
+        }
+        Ok(Self { jobs })
+    }
+
+    /// Runs a job and returns its answer. It also runs if the wait for its answer is given up.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.post(move |connection| {
+            // Nobody waits any more: there is nobody to tell.
+            let _ = answer.send(job(connection));
+        });
+        answered
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Unavailable("it is closed".to_owned())))
+    }
+
+    /// Runs a job some time, after those that were posted before.
+    pub(crate) fn post(&self, job: impl FnOnce(&mut SqliteConnection) + Send + 'static) {
+        // The threads outlive this sender.
+        let _ = self.jobs.send(Box::new(job));
+    }
+}
+
+fn run_all(mut connection: SqliteConnection, jobs: &Receiver<Job>) {
+    for job in jobs {
+        // Whoever waits sees its answer's sender go; the connection is used on, and a transaction that was left open is
+        // rolled back by the drop of its unit of work.
+        if catch_unwind(AssertUnwindSafe(|| job(&mut connection))).is_err() {
+            error!("a call of the store panicked");
+        }
+    }
+}

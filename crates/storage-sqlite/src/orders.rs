@@ -1,0 +1,223 @@
+//! Orders inside a transaction.
+
+use async_trait::async_trait;
+use diesel::SqliteConnection;
+use domain::identifiers::{IdempotencyKey, OrderId};
+use domain::order::{Order, OrderState, OrderStatus};
+use domain::ports::{Acceptance, NewOrder, OrderRepository, StoreError};
+use domain::settlement::{Outcome, PendingOrder, SettledOrder};
+use domain::stored;
+use domain::timestamp::Timestamp;
+
+use crate::error::{expect_one, refused};
+use crate::rows::{self, RequestRow};
+use crate::statement::{execute, json, load};
+use crate::unit_of_work::SqliteUnitOfWork;
+
+fn find_by_key(
+    connection: &mut SqliteConnection,
+    key: &IdempotencyKey,
+) -> Result<Option<Order>, StoreError> {
+    const SQL: &str = "
+SELECT o.id, o.product_id, o.quantity, o.status, o.reason, o.created_at, o.updated_at,
+       a.vendor_id, a.quantity AS allocated
+FROM idempotency_keys k JOIN orders o ON o.id = k.order_id LEFT JOIN allocations a ON a.order_id = o.id
+WHERE k.scope = ? AND k.key = ? ORDER BY a.vendor_id";
+    let binds = [key.scope().into(), key.key().into()];
+    Ok(rows::orders(load(connection, SQL, binds)?)?.pop())
+}
+
+fn find(connection: &mut SqliteConnection, id: OrderId) -> Result<Option<Order>, StoreError> {
+    const SQL: &str = "
+SELECT o.id, o.product_id, o.quantity, o.status, o.reason, o.created_at, o.updated_at,
+       a.vendor_id, a.quantity AS allocated
+FROM orders o LEFT JOIN allocations a ON a.order_id = o.id WHERE o.id = ? ORDER BY a.vendor_id";
+    Ok(rows::orders(load(connection, SQL, [id.into()])?)?.pop())
+}
+
+fn accept_one(
+    connection: &mut SqliteConnection,
+    order: &NewOrder,
+    next_id: impl FnOnce() -> OrderId,
+    now: Timestamp,
+) -> Result<Acceptance, StoreError> {
+    const ORDER: &str = "
+INSERT INTO orders (id, product_id, quantity, created_at, updated_at) VALUES (?, ?, ?, ?, ?)";
+    const OUTBOX: &str = "INSERT INTO outbox (order_id, product_id, created_at) VALUES (?, ?, ?)";
+    const KEY: &str =
+        "INSERT INTO idempotency_keys (scope, key, order_id, created_at) VALUES (?, ?, ?, ?)";
+
+    if let Some(key) = &order.key
+        && let Some(existing) = find_by_key(connection, key)?
+    {
+        return Ok(Acceptance::Existing(existing));
+    }
+    let request = &order.request;
+    let id = next_id();
+    let binds = [
+        id.into(),
+        (&request.product_id).into(),
+        request.quantity.units().into(),
+        now.into(),
+        now.into(),
+    ];
+    execute(connection, ORDER, binds)?;
+    let binds = [id.into(), (&request.product_id).into(), now.into()];
+    execute(connection, OUTBOX, binds)?;
+    if let Some(key) = &order.key {
+        let binds = [key.scope().into(), key.key().into(), id.into(), now.into()];
+        execute(connection, KEY, binds)?;
+    }
+    Ok(Acceptance::Created(Order {
+        id,
+        product_id: request.product_id.clone(),
+        quantity: request.quantity,
+        state: OrderState::Pending,
+        created_at: now,
+        updated_at: now,
+    }))
+}
+
+fn save_one_settled(
+    connection: &mut SqliteConnection,
+    order: &SettledOrder,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    const STATUS: &str = "
+UPDATE orders SET status = ?, reason = ?, updated_at = ? WHERE id = ? AND status = 'PENDING'";
+    const ALLOCATION: &str =
+        "INSERT INTO allocations (order_id, vendor_id, product_id, quantity) VALUES (?, ?, ?, ?)";
+
+    let (status, reason, allocations) = match &order.outcome {
+        Outcome::Rejected(reason) => {
+            let none: &[_] = &[];
+            (OrderStatus::Rejected, Some(reason.as_str()), none)
+        }
+        Outcome::Confirmed(allocations) => (OrderStatus::Confirmed, None, allocations.as_slice()),
+    };
+    let binds = [
+        status.as_str().into(),
+        reason.into(),
+        now.into(),
+        order.id.into(),
+    ];
+    expect_one(
+        "settling order",
+        order.id,
+        execute(connection, STATUS, binds)?,
+    )?;
+    for allocation in allocations {
+        let binds = [
+            order.id.into(),
+            (&allocation.vendor_id).into(),
+            (&order.product_id).into(),
+            allocation.quantity.units().into(),
+        ];
+        execute(connection, ALLOCATION, binds)?;
+    }
+    Ok(())
+}
+
+fn save_state(
+    connection: &mut SqliteConnection,
+    id: OrderId,
+    state: &OrderState,
+    now: Timestamp,
+) -> Result<Order, StoreError> {
+    const ORDER: &str = "UPDATE orders SET status = ?, reason = ?, updated_at = ? WHERE id = ?";
+    const RELEASED: &str = "DELETE FROM allocations WHERE order_id = ?";
+    const SHIPPED: &str = "UPDATE allocations SET shipped_at = ? WHERE order_id = ?";
+
+    match state {
+        OrderState::Cancelled => {
+            execute(connection, RELEASED, [id.into()])?;
+        }
+        OrderState::Shipped(allocations) => {
+            let shipped = execute(connection, SHIPPED, [now.into(), id.into()])?;
+            if shipped != allocations.len() {
+                return Err(refused(format!(
+                    "shipping order {id}: {shipped} allocations written, {} expected",
+                    allocations.len()
+                )));
+            }
+        }
+        OrderState::Pending
+        | OrderState::Confirmed(_)
+        | OrderState::Rejected(_)
+        | OrderState::Delivered(_) => {}
+    }
+    let reason = state
+        .reject_reason()
+        .map(domain::order::RejectReason::as_str);
+    let binds = [
+        state.status().as_str().into(),
+        reason.into(),
+        now.into(),
+        id.into(),
+    ];
+    expect_one("changing order", id, execute(connection, ORDER, binds)?)?;
+    find(connection, id)?.ok_or_else(|| refused(format!("order {id} vanished")))
+}
+
+#[async_trait]
+impl OrderRepository for SqliteUnitOfWork {
+    async fn accept(&mut self, orders: &[NewOrder]) -> Result<Vec<Acceptance>, StoreError> {
+        let orders = orders.to_vec();
+        let numbers = self.order_numbers();
+        self.call(move |connection, now| {
+            orders
+                .iter()
+                .map(|order| accept_one(connection, order, || numbers.next(), now()))
+                .collect()
+        })
+        .await
+    }
+
+    async fn lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError> {
+        const SQL: &str = "
+SELECT id, product_id, quantity FROM orders
+WHERE id IN (SELECT value FROM json_each(?)) AND status = 'PENDING' ORDER BY id";
+        let ids = json(ids.iter().map(|id| id.0));
+        self.call(move |connection, _| {
+            let found: Vec<RequestRow> = load(connection, SQL, [ids])?;
+            found
+                .into_iter()
+                .map(|row| stored::pending(row.id, row.product_id, row.quantity))
+                .collect()
+        })
+        .await
+    }
+
+    async fn save_settled(&mut self, orders: &[SettledOrder]) -> Result<(), StoreError> {
+        let orders = orders.to_vec();
+        self.call(move |connection, now| {
+            let now = now();
+            orders
+                .iter()
+                .try_for_each(|order| save_one_settled(connection, order, now))
+        })
+        .await
+    }
+
+    async fn lock_order(&mut self, id: OrderId) -> Result<Option<Order>, StoreError> {
+        self.call(move |connection, _| find(connection, id)).await
+    }
+
+    async fn save_state(&mut self, id: OrderId, state: &OrderState) -> Result<Order, StoreError> {
+        let state = state.clone();
+        self.call(move |connection, now| save_state(connection, id, &state, now()))
+            .await
+    }
+
+    async fn forget_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        const SQL: &str = "
+DELETE FROM idempotency_keys WHERE (scope, key) IN (
+    SELECT scope, key FROM idempotency_keys WHERE created_at < ? ORDER BY created_at LIMIT ?
+)";
+        self.call(move |connection, _| {
+            let forgotten = execute(connection, SQL, [before.into(), limit.into()])?;
+            Ok(forgotten as u64)
+        })
+        .await
+    }
+}

@@ -1,0 +1,245 @@
+//! Reads outside a transaction: each is one statement, and so of one moment.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
+use domain::identifiers::{OrderId, ProductId, VendorId};
+use domain::order::Order;
+use domain::ports::{
+    OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, StoreError,
+    StoreProbe, VendorLevel,
+};
+use domain::stored::{self, StoredPosition};
+use domain::timestamp::Timestamp;
+
+use crate::rows;
+use crate::statement::{Bind, json, load};
+use crate::store::SqliteStore;
+
+/// A page of orders, newest first, each with its allocations by vendor.
+macro_rules! order_page {
+    ($where:literal) => {
+        concat!(
+            "
+SELECT o.id, o.product_id, o.quantity, o.status, o.reason, o.created_at, o.updated_at,
+       a.vendor_id, a.quantity AS allocated
+FROM (SELECT * FROM orders WHERE ",
+            $where,
+            ") o
+LEFT JOIN allocations a ON a.order_id = o.id ORDER BY o.id DESC, a.vendor_id"
+        )
+    };
+}
+
+// A text each, so that each is planned for the index that matches its filter.
+const ONE: &str = order_page!("id = ?");
+const ALL: &str = order_page!("id < ? ORDER BY id DESC LIMIT ?");
+const BY_STATUS: &str = order_page!("status = ? AND id < ? ORDER BY id DESC LIMIT ?");
+const BY_PRODUCT: &str = order_page!("product_id = ? AND id < ? ORDER BY id DESC LIMIT ?");
+const BY_BOTH: &str =
+    order_page!("status = ? AND product_id = ? AND id < ? ORDER BY id DESC LIMIT ?");
+const STOCK: &str = "
+SELECT product_id, quantity, updated_at FROM stock WHERE product_id > ? ORDER BY product_id LIMIT ?";
+const IN_STOCK: &str = "
+SELECT product_id, quantity, updated_at FROM stock
+WHERE quantity > 0 AND product_id > ? ORDER BY product_id LIMIT ?";
+
+impl SqliteStore {
+    async fn orders<const N: usize>(
+        &self,
+        sql: &'static str,
+        binds: [Bind; N],
+    ) -> Result<Vec<Order>, StoreError> {
+        self.read(move |connection| rows::orders(load(connection, sql, binds)?))
+            .await
+    }
+}
+
+#[async_trait]
+impl OrderQueries for SqliteStore {
+    async fn find_order(&self, id: OrderId) -> Result<Option<Order>, StoreError> {
+        Ok(self.orders(ONE, [id.into()]).await?.pop())
+    }
+
+    async fn list_orders(
+        &self,
+        filter: &OrderFilter,
+        before: Option<OrderId>,
+        limit: u32,
+    ) -> Result<Vec<Order>, StoreError> {
+        let status = filter.status.map(|status| Bind::from(status.as_str()));
+        let product = filter.product_id.as_ref().map(Bind::from);
+        let before = Bind::from(before.map_or(i64::MAX, |id| id.0));
+        let limit = Bind::from(limit);
+        match (status, product) {
+            (None, None) => self.orders(ALL, [before, limit]).await,
+            (Some(status), None) => self.orders(BY_STATUS, [status, before, limit]).await,
+            (None, Some(product)) => self.orders(BY_PRODUCT, [product, before, limit]).await,
+            (Some(status), Some(product)) => {
+                self.orders(BY_BOTH, [status, product, before, limit]).await
+            }
+        }
+    }
+}
+
+#[derive(QueryableByName)]
+struct StockRow {
+    #[diesel(sql_type = Text)]
+    product_id: String,
+    #[diesel(sql_type = BigInt)]
+    quantity: i64,
+    #[diesel(sql_type = BigInt)]
+    updated_at: i64,
+}
+
+impl TryFrom<StockRow> for StockLevel {
+    type Error = StoreError;
+
+    fn try_from(row: StockRow) -> Result<Self, StoreError> {
+        let updated_at = Timestamp::from_micros(row.updated_at);
+        stored::stock_level(row.product_id, row.quantity, updated_at)
+    }
+}
+
+#[derive(QueryableByName)]
+struct DetailRow {
+    #[diesel(embed)]
+    level: StockRow,
+    #[diesel(sql_type = Nullable<Text>)]
+    vendor_id: Option<String>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    reported: Option<i32>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    in_flight: Option<i32>,
+    #[diesel(sql_type = Nullable<Bool>)]
+    configured: Option<bool>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    known_as_of: Option<i64>,
+}
+
+impl DetailRow {
+    /// One of the vendors, if there is any.
+    fn vendor_level(&self) -> Result<Option<VendorLevel>, StoreError> {
+        let (Some(vendor_id), Some(reported), Some(in_flight), Some(configured), Some(as_of)) = (
+            self.vendor_id.clone(),
+            self.reported,
+            self.in_flight,
+            self.configured,
+            self.known_as_of,
+        ) else {
+            return Ok(None);
+        };
+        stored::vendor_level(StoredPosition {
+            vendor_id,
+            reported,
+            in_flight,
+            as_of: Timestamp::from_micros(as_of),
+            configured,
+        })
+        .map(Some)
+    }
+}
+
+fn detail(found: Vec<DetailRow>) -> Result<Option<ProductDetail>, StoreError> {
+    let mut vendors = Vec::with_capacity(found.len());
+    let mut level = None;
+    for row in found {
+        vendors.extend(row.vendor_level()?);
+        level = Some(row.level);
+    }
+    level
+        .map(|row| {
+            Ok(ProductDetail {
+                level: row.try_into()?,
+                vendors,
+            })
+        })
+        .transpose()
+}
+
+#[async_trait]
+impl StockQueries for SqliteStore {
+    async fn find_stock(
+        &self,
+        product_id: &ProductId,
+    ) -> Result<Option<ProductDetail>, StoreError> {
+        // A full report speaks of every product of its vendor, also of those that it left as they were.
+        const SQL: &str = "
+SELECT s.product_id, s.quantity, s.updated_at, p.vendor_id, p.reported, p.in_flight, v.configured,
+       max(p.as_of, coalesce(v.full_as_of, p.as_of)) AS known_as_of
+FROM stock s
+LEFT JOIN vendor_stock p USING (product_id)
+LEFT JOIN vendor_syncs v USING (vendor_id)
+WHERE s.product_id = ? ORDER BY p.vendor_id";
+        let product_id = Bind::from(product_id);
+        self.read(move |connection| detail(load(connection, SQL, [product_id])?))
+            .await
+    }
+
+    async fn list_stock(
+        &self,
+        after: Option<ProductId>,
+        in_stock: bool,
+        limit: u32,
+    ) -> Result<Vec<StockLevel>, StoreError> {
+        let sql = if in_stock { IN_STOCK } else { STOCK };
+        // No product id is empty, so all come after the empty text.
+        let after = Bind::from(after.as_ref().map_or("", ProductId::as_str));
+        self.read(move |connection| {
+            let found: Vec<StockRow> = load(connection, sql, [after, limit.into()])?;
+            found.into_iter().map(StockLevel::try_from).collect()
+        })
+        .await
+    }
+}
+
+#[derive(QueryableByName)]
+struct OldestRow {
+    #[diesel(sql_type = BigInt)]
+    created_at: i64,
+}
+
+#[derive(QueryableByName)]
+struct FlagRow {
+    #[diesel(sql_type = Bool)]
+    flag: bool,
+}
+
+#[async_trait]
+impl StoreProbe for SqliteStore {
+    async fn store_time(&self) -> Result<Timestamp, StoreError> {
+        Ok(self.shared().clock.now())
+    }
+
+    async fn outbox_lag(&self) -> Result<OutboxLag, StoreError> {
+        const SQL: &str = "SELECT created_at FROM outbox ORDER BY id LIMIT 1";
+        let oldest: Vec<OldestRow> = self
+            .read(move |connection| load(connection, SQL, []))
+            .await?;
+        let now = self.shared().clock.now();
+        let age =
+            |row: &OldestRow| -> Duration { now.since(Timestamp::from_micros(row.created_at)) };
+        Ok(OutboxLag {
+            oldest: oldest.first().map(age),
+        })
+    }
+
+    async fn were_tried(&self, vendor_ids: &[VendorId]) -> Result<bool, StoreError> {
+        const SQL: &str = "
+SELECT NOT EXISTS (
+    SELECT 1 FROM json_each(?) i WHERE NOT EXISTS (
+        SELECT 1 FROM vendor_syncs v WHERE v.vendor_id = i.value AND v.finished_at IS NOT NULL
+    )
+) AS flag";
+        let vendor_ids = json(vendor_ids.iter().map(VendorId::as_str));
+        let tried: Vec<FlagRow> = self
+            .read(move |connection| load(connection, SQL, [vendor_ids]))
+            .await?;
+        Ok(tried.first().is_some_and(|row| row.flag))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! Rows as the driver reads them, and their way to the domain's reading of rows.
+
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
+use domain::identifiers::ProductId;
+use domain::order::Order;
+use domain::ports::StoreError;
+use domain::stored::{self, StoredAllocation, StoredOrder, StoredPosition};
+use domain::timestamp::Timestamp;
+
+#[derive(QueryableByName)]
+pub(crate) struct OrderRow {
+    #[diesel(sql_type = BigInt)]
+    pub(crate) id: i64,
+    #[diesel(sql_type = Text)]
+    pub(crate) product_id: String,
+    #[diesel(sql_type = Integer)]
+    pub(crate) quantity: i32,
+    #[diesel(sql_type = Text)]
+    pub(crate) status: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub(crate) reason: Option<String>,
+    #[diesel(sql_type = BigInt)]
+    pub(crate) created_at: i64,
+    #[diesel(sql_type = BigInt)]
+    pub(crate) updated_at: i64,
+    /// With one of its allocations, or with none.
+    #[diesel(sql_type = Nullable<Text>)]
+    pub(crate) vendor_id: Option<String>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    pub(crate) allocated: Option<i32>,
+}
+
+/// Reads orders from the rows of a join, in which the rows of one order stand together.
+pub(crate) fn orders(joined: Vec<OrderRow>) -> Result<Vec<Order>, StoreError> {
+    stored::joined_orders(joined.into_iter().map(|row| {
+        let allocation = row.vendor_id.zip(row.allocated);
+        let order = StoredOrder {
+            id: row.id,
+            product_id: row.product_id,
+            quantity: row.quantity,
+            status: row.status,
+            reason: row.reason,
+            created_at: Timestamp::from_micros(row.created_at),
+            updated_at: Timestamp::from_micros(row.updated_at),
+        };
+        let allocation = allocation.map(|(vendor_id, quantity)| StoredAllocation {
+            order_id: order.id,
+            vendor_id,
+            quantity,
+        });
+        (order, allocation)
+    }))
+}
+
+/// An order's number, product and quantity.
+#[derive(QueryableByName)]
+pub(crate) struct RequestRow {
+    #[diesel(sql_type = BigInt)]
+    pub(crate) id: i64,
+    #[diesel(sql_type = Text)]
+    pub(crate) product_id: String,
+    #[diesel(sql_type = Integer)]
+    pub(crate) quantity: i32,
+}
+
+#[derive(QueryableByName)]
+pub(crate) struct ProductIdRow {
+    #[diesel(sql_type = Text)]
+    pub(crate) product_id: String,
+}
+
+pub(crate) fn product_ids(
+    found: Vec<ProductIdRow>,
+    table: &'static str,
+) -> Result<Vec<ProductId>, StoreError> {
+    found
+        .into_iter()
+        .map(|row| stored::product_id(row.product_id, table))
+        .collect()
+}
+
+#[derive(QueryableByName)]
+pub(crate) struct PositionRow {
+    #[diesel(sql_type = Text)]
+    pub(crate) product_id: String,
+    #[diesel(sql_type = Text)]
+    pub(crate) vendor_id: String,
+    #[diesel(sql_type = Integer)]
+    pub(crate) reported: i32,
+    #[diesel(sql_type = Integer)]
+    pub(crate) in_flight: i32,
+    #[diesel(sql_type = BigInt)]
+    pub(crate) as_of: i64,
+    #[diesel(sql_type = Bool)]
+    pub(crate) configured: bool,
+}
+
+impl From<PositionRow> for StoredPosition {
+    fn from(row: PositionRow) -> Self {
+        Self {
+            vendor_id: row.vendor_id,
+            reported: row.reported,
+            in_flight: row.in_flight,
+            as_of: Timestamp::from_micros(row.as_of),
+            configured: row.configured,
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! A hand-written SQL statement that is prepared once a connection.
+//!
+//! diesel's own `sql_query` is prepared anew at each call, because it cannot know that its text is constant. Here the
+//! text is `'static` and everything else is bound, so the text is the key under which the prepared statement is kept.
+
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{BigInt, Nullable, Text, Untyped};
+use diesel::sqlite::Sqlite;
+use diesel::{QueryResult, QueryableByName, RunQueryDsl, SqliteConnection};
+use domain::identifiers::{OrderId, ProductId, VendorId};
+use domain::ports::{OutboxId, StoreError};
+use domain::timestamp::Timestamp;
+
+use crate::error::store_error;
+
+/// A value to bind.
+#[derive(Debug, Clone)]
+pub(crate) enum Bind {
+    Integer(Option<i64>),
+    Text(Option<String>),
+}
+
+impl From<i64> for Bind {
+    fn from(number: i64) -> Self {
+        Self::Integer(Some(number))
+    }
+}
+
+impl From<u32> for Bind {
+    fn from(number: u32) -> Self {
+        i64::from(number).into()
+    }
+}
+
+impl From<bool> for Bind {
+    fn from(flag: bool) -> Self {
+        i64::from(flag).into()
+    }
+}
+
+impl From<OrderId> for Bind {
+    fn from(id: OrderId) -> Self {
+        id.0.into()
+    }
+}
+
+impl From<OutboxId> for Bind {
+    fn from(id: OutboxId) -> Self {
+        id.0.into()
+    }
+}
+
+impl From<Timestamp> for Bind {
+    fn from(moment: Timestamp) -> Self {
+        moment.as_micros().into()
+    }
+}
+
+impl From<Option<Timestamp>> for Bind {
+    fn from(moment: Option<Timestamp>) -> Self {
+        Self::Integer(moment.map(Timestamp::as_micros))
+    }
+}
+
+impl From<&str> for Bind {
+    fn from(text: &str) -> Self {
+        Self::Text(Some(text.to_owned()))
+    }
+}
+
+impl From<Option<&str>> for Bind {
+    fn from(text: Option<&str>) -> Self {
+        Self::Text(text.map(str::to_owned))
+    }
+}
+
+impl From<&ProductId> for Bind {
+    fn from(id: &ProductId) -> Self {
+        id.as_str().into()
+    }
+}
+
+impl From<&VendorId> for Bind {
+    fn from(id: &VendorId) -> Self {
+        id.as_str().into()
+    }
+}
+
+/// Several values as one: a JSON array, for the table-valued function `json_each`.
+pub(crate) fn json(values: impl IntoIterator<Item = impl Into<serde_json::Value>>) -> Bind {
+    let array: serde_json::Value = values.into_iter().map(Into::into).collect();
+    Bind::Text(Some(array.to_string()))
+}
+
+/// Runs SQL that returns rows.
+pub(crate) fn load<R, const N: usize>(
+    connection: &mut SqliteConnection,
+    sql: &'static str,
+    binds: [Bind; N],
+) -> Result<Vec<R>, StoreError>
+where
+    R: QueryableByName<Sqlite> + 'static,
+{
+    let statement = Statement { sql, binds: &binds };
+    RunQueryDsl::load(statement, connection).map_err(store_error)
+}
+
+/// Runs SQL that answers with a number of rows.
+pub(crate) fn execute<const N: usize>(
+    connection: &mut SqliteConnection,
+    sql: &'static str,
+    binds: [Bind; N],
+) -> Result<usize, StoreError> {
+    let statement = Statement { sql, binds: &binds };
+    RunQueryDsl::execute(statement, connection).map_err(store_error)
+}
+
+/// SQL with one `?` for each of the values.
+#[derive(Debug)]
+struct Statement<'a> {
+    sql: &'static str,
+    binds: &'a [Bind],
+}
+
+impl QueryId for Statement<'_> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for Statement<'_> {
+    type SqlType = Untyped;
+}
+
+impl<C> RunQueryDsl<C> for Statement<'_> {}
+
+impl QueryFragment<Sqlite> for Statement<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        let mut parts = self.sql.split('?');
+        out.push_sql(parts.next().unwrap_or_default());
+        let mut binds = self.binds.iter();
+        for part in parts {
+            let bind = binds.next().ok_or_else(|| mismatch(self))?;
+            match bind {
+                Bind::Integer(value) => out.push_bind_param::<Nullable<BigInt>, _>(value)?,
+                Bind::Text(value) => out.push_bind_param::<Nullable<Text>, _>(value)?,
+            }
+            out.push_sql(part);
+        }
+        if binds.next().is_some() {
+            return Err(mismatch(self));
+        }
+        Ok(())
+    }
+}
+
+fn mismatch(statement: &Statement<'_>) -> diesel::result::Error {
+    let text = format!(
+        "{} values for another number of ? in: {}",
+        statement.binds.len(),
+        statement.sql
+    );
+    diesel::result::Error::QueryBuilderError(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::debug_query;
+
+    use super::*;
+
+    #[test]
+    fn values_are_bound_in_place() {
+        let binds = [json(["x", "y"]), Bind::from(3_u32)];
+        let statement = Statement {
+            sql: "SELECT value FROM json_each(?) LIMIT ?",
+            binds: &binds,
+        };
+        let shown = debug_query::<Sqlite, _>(&statement).to_string();
+        assert_eq!(
+            shown,
+            r#"SELECT value FROM json_each(?) LIMIT ? -- binds: [Some("[\"x\",\"y\"]"), Some(3)]"#
+        );
+    }
+
+    #[test]
+    fn another_number_of_values_is_an_error() {
+        for sql in ["SELECT 1", "SELECT ?, ?"] {
+            let binds = [Bind::from(1_u32)];
+            let statement = Statement { sql, binds: &binds };
+            let collected = diesel::query_builder::QueryFragment::<Sqlite>::to_sql(
+                &statement,
+                &mut Default::default(),
+                &Sqlite,
+            );
+            assert!(collected.is_err(), "{sql}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Stock inside a transaction.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use diesel::SqliteConnection;
+use domain::identifiers::ProductId;
+use domain::ports::{StockRepository, StoreError};
+use domain::stock::{ProductStock, StockChange, VendorStock};
+use domain::stored;
+use domain::timestamp::Timestamp;
+
+use crate::error::expect_one;
+use crate::rows::{self, PositionRow, ProductIdRow};
+use crate::statement::{Bind, execute, json, load};
+use crate::unit_of_work::SqliteUnitOfWork;
+
+fn stock_of(
+    connection: &mut SqliteConnection,
+    product_ids: Bind,
+) -> Result<Vec<ProductStock>, StoreError> {
+    const STOCK: &str =
+        "SELECT product_id FROM stock WHERE product_id IN (SELECT value FROM json_each(?))";
+    const POSITIONS: &str = "
+SELECT p.product_id, p.vendor_id, p.reported, p.in_flight, p.as_of, v.configured
+FROM vendor_stock p JOIN vendor_syncs v USING (vendor_id)
+WHERE p.product_id IN (SELECT value FROM json_each(?)) ORDER BY p.product_id, p.vendor_id";
+
+    let known: Vec<ProductIdRow> = load(connection, STOCK, [product_ids.clone()])?;
+    let mut stock: BTreeMap<ProductId, Vec<VendorStock>> = rows::product_ids(known, "stock")?
+        .into_iter()
+        .map(|product_id| (product_id, Vec::new()))
+        .collect();
+    let positions: Vec<PositionRow> = load(connection, POSITIONS, [product_ids])?;
+    for mut row in positions {
+        let product_id = stored::product_id(std::mem::take(&mut row.product_id), "vendor_stock")?;
+        let position = stored::position(row.into())?;
+        stock.entry(product_id).or_default().push(position);
+    }
+    Ok(stock
+        .into_iter()
+        .map(|(product_id, vendors)| ProductStock {
+            product_id,
+            vendors,
+        })
+        .collect())
+}
+
+fn save(
+    connection: &mut SqliteConnection,
+    change: &StockChange,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    const QUANTITY: &str = "
+UPDATE stock SET updated_at = CASE WHEN quantity = ? THEN updated_at ELSE ? END, quantity = ?
+WHERE product_id = ?";
+    const POSITION: &str = "
+INSERT INTO vendor_stock (product_id, vendor_id, reported, in_flight, as_of) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (product_id, vendor_id) DO UPDATE
+SET reported = excluded.reported, in_flight = excluded.in_flight, as_of = excluded.as_of";
+
+    let quantity =
+        i64::try_from(change.quantity).map_err(|error| StoreError::Failed(Box::new(error)))?;
+    let product_id = &change.product_id;
+    let binds = [
+        quantity.into(),
+        now.into(),
+        quantity.into(),
+        product_id.into(),
+    ];
+    let written = execute(connection, QUANTITY, binds)?;
+    expect_one("writing stock of", product_id, written)?;
+    for position in &change.vendors {
+        let binds = [
+            product_id.into(),
+            (&position.vendor_id).into(),
+            position.reported.into(),
+            position.in_flight.into(),
+            position.as_of.into(),
+        ];
+        execute(connection, POSITION, binds)?;
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl StockRepository for SqliteUnitOfWork {
+    async fn lock_stock(
+        &mut self,
+        product_ids: &[ProductId],
+    ) -> Result<Vec<ProductStock>, StoreError> {
+        let product_ids = json(product_ids.iter().map(ProductId::as_str));
+        self.call(move |connection, _| stock_of(connection, product_ids))
+            .await
+    }
+
+    async fn save_stock(&mut self, changes: &[StockChange]) -> Result<(), StoreError> {
+        let changes = changes.to_vec();
+        self.call(move |connection, now| {
+            let now = now();
+            changes
+                .iter()
+                .try_for_each(|change| save(connection, change, now))
+        })
+        .await
+    }
+}
