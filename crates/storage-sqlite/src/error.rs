@@ -1,5 +1,7 @@
 //! What a failure of the driver means to a use case.
 
+use std::fmt::Display;
+
 use diesel::result::{DatabaseErrorKind, Error};
 use domain::ports::StoreError;
 
@@ -28,11 +30,10 @@ pub(crate) fn refused(what: impl Into<String>) -> StoreError {
 }
 
 /// A write that touched another number of rows than it had to: the rows were not as the use case had locked them.
-pub(crate) fn expect_one(what: &str, key: impl ToString, written: usize) -> Result<(), StoreError> {
+pub(crate) fn expect_one(what: &str, key: impl Display, written: usize) -> Result<(), StoreError> {
     if written == 1 {
         Ok(())
     } else {
-        let key = key.to_string();
         Err(refused(format!(
             "{what} {key}: {written} rows written, 1 expected"
         )))

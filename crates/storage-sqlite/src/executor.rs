@@ -6,7 +6,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use diesel::SqliteConnection;
@@ -16,23 +16,31 @@ use tracing::error;
 
 type Job = Box<dyn FnOnce(&mut SqliteConnection) + Send>;
 
-/// Hands jobs to its threads. They end when it is dropped, after what was posted before.
+/// Hands jobs to its threads. Its drop waits until they have done what was posted before and closed their connections.
 pub(crate) struct Executor {
-    /// Unbounded: whoever posts waits for the answer, or is a drop that must not wait.
-    jobs: Sender<Job>,
+    /// Unbounded: whoever posts waits for the answer, or is a drop that must not wait. Gone only while this is dropped.
+    jobs: Option<Sender<Job>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Executor {
     /// Starts one thread for each connection.
     pub(crate) fn start(name: &str, connections: Vec<SqliteConnection>) -> io::Result<Self> {
         let (jobs, waiting) = unbounded();
-        for (index, connection) in connections.into_iter().enumerate() {
-            let waiting = waiting.clone();
-            thread::Builder::new()
-                .name(format!("sqlite-{name}-{index}"))
-                .spawn(move || run_all(connection, &waiting))?;
-        }
-        Ok(Self { jobs })
+        let threads = connections
+            .into_iter()
+            .enumerate()
+            .map(|(index, connection)| {
+                let waiting = waiting.clone();
+                thread::Builder::new()
+                    .name(format!("sqlite-{name}-{index}"))
+                    .spawn(move || run_all(connection, &waiting))
+            });
+        let threads = threads.collect::<io::Result<_>>()?;
+        Ok(Self {
+            jobs: Some(jobs),
+            threads,
+        })
     }
 
     /// Runs a job and returns its answer. It also runs if the wait for its answer is given up.
@@ -52,8 +60,20 @@ impl Executor {
 
     /// Runs a job some time, after those that were posted before.
     pub(crate) fn post(&self, job: impl FnOnce(&mut SqliteConnection) + Send + 'static) {
-        // The threads outlive this sender.
-        let _ = self.jobs.send(Box::new(job));
+        if let Some(jobs) = &self.jobs {
+            // The threads outlive this sender.
+            let _ = jobs.send(Box::new(job));
+        }
+    }
+}
+
+impl Drop for Executor {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        for thread in self.threads.drain(..) {
+            // A panic was told where it happened.
+            let _ = thread.join();
+        }
     }
 }
 

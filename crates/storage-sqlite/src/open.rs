@@ -113,16 +113,14 @@ pub(crate) fn exclusively(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
          PRAGMA journal_size_limit = {MAX_LOG_BYTES}"
     );
-    writer
-        .batch_execute(&set_up)
-        .map_err(|error| unusable(&path, error))?;
+    writer.batch_execute(&set_up).map_err(unusable(&path))?;
     migrate(&mut writer, &path)?;
     // Whoever claimed them held the lock of the file, so it is gone.
     writer
         .batch_execute("UPDATE outbox SET claimed_until = NULL WHERE claimed_until IS NOT NULL")
-        .map_err(|error| unusable(&path, error))?;
+        .map_err(unusable(&path))?;
     Ok(Opened {
-        last_order: number(&mut writer, LAST_ORDER).map_err(|error| unusable(&path, error))?,
+        last_order: number(&mut writer, LAST_ORDER).map_err(unusable(&path))?,
         writer: Some(writer),
         readers: connect_readers(&path, readers, wait)?,
         lock: Some(lock),
@@ -161,8 +159,9 @@ fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
     })
 }
 
-fn unusable(path: &Path, reason: impl ToString) -> OpenError {
-    OpenError::Unusable {
+/// For `map_err`: what was done with this file failed.
+fn unusable<E: ToString>(path: &Path) -> impl Fn(E) -> OpenError {
+    move |reason| OpenError::Unusable {
         path: path.to_owned(),
         reason: reason.to_string(),
     }
@@ -171,17 +170,15 @@ fn unusable(path: &Path, reason: impl ToString) -> OpenError {
 fn connect(path: &Path, wait: Duration) -> Result<SqliteConnection, OpenError> {
     let text = path
         .to_str()
-        .ok_or_else(|| unusable(path, "its name is not UTF-8"))?;
-    let mut connection =
-        SqliteConnection::establish(text).map_err(|error| unusable(path, error))?;
+        .ok_or("its name is not UTF-8")
+        .map_err(unusable(path))?;
+    let mut connection = SqliteConnection::establish(text).map_err(unusable(path))?;
     let set_up = format!(
         "PRAGMA busy_timeout = {}; PRAGMA foreign_keys = ON; PRAGMA cache_size = {CACHE_KIB}; \
          PRAGMA temp_store = MEMORY",
         wait.as_millis()
     );
-    connection
-        .batch_execute(&set_up)
-        .map_err(|error| unusable(path, error))?;
+    connection.batch_execute(&set_up).map_err(unusable(path))?;
     Ok(connection)
 }
 
@@ -195,7 +192,7 @@ fn connect_readers(
             let mut reader = connect(path, wait)?;
             reader
                 .batch_execute("PRAGMA query_only = ON")
-                .map_err(|error| unusable(path, error))?;
+                .map_err(unusable(path))?;
             Ok(reader)
         })
         .collect()
@@ -210,17 +207,16 @@ struct MigrationState {
 }
 
 fn state(connection: &mut SqliteConnection, path: &Path) -> Result<MigrationState, OpenError> {
-    let known = MigrationSource::<Sqlite>::migrations(&MIGRATIONS)
-        .map_err(|error| unusable(path, error))?;
+    let known = MigrationSource::<Sqlite>::migrations(&MIGRATIONS).map_err(unusable(path))?;
     let known: BTreeSet<String> = known
         .iter()
         .map(|migration| migration.name().version().to_string())
         .collect();
     let applied: BTreeSet<String> =
-        if number(connection, MIGRATION_TABLES).map_err(|error| unusable(path, error))? > 0 {
+        if number(connection, MIGRATION_TABLES).map_err(unusable(path))? > 0 {
             connection
                 .applied_migrations()
-                .map_err(|error| unusable(path, error))?
+                .map_err(unusable(path))?
                 .iter()
                 .map(ToString::to_string)
                 .collect()
@@ -239,7 +235,7 @@ fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenErr
     }
     let ran = connection
         .run_pending_migrations(MIGRATIONS)
-        .map_err(|error| unusable(path, error))?;
+        .map_err(unusable(path))?;
     for migration in ran {
         tracing::info!(%migration, file = %path.display(), "data file brought up to date");
     }

@@ -101,8 +101,7 @@ pub(crate) fn load<R, const N: usize>(
 where
     R: QueryableByName<Sqlite> + 'static,
 {
-    let statement = Statement { sql, binds: &binds };
-    RunQueryDsl::load(statement, connection).map_err(store_error)
+    RunQueryDsl::load(Statement { sql, binds }, connection).map_err(store_error)
 }
 
 /// Runs SQL that answers with a number of rows.
@@ -111,35 +110,34 @@ pub(crate) fn execute<const N: usize>(
     sql: &'static str,
     binds: [Bind; N],
 ) -> Result<usize, StoreError> {
-    let statement = Statement { sql, binds: &binds };
-    RunQueryDsl::execute(statement, connection).map_err(store_error)
+    RunQueryDsl::execute(Statement { sql, binds }, connection).map_err(store_error)
 }
 
 /// SQL with one `?` for each of the values.
 #[derive(Debug)]
-struct Statement<'a> {
+struct Statement<const N: usize> {
     sql: &'static str,
-    binds: &'a [Bind],
+    binds: [Bind; N],
 }
 
-impl QueryId for Statement<'_> {
+impl<const N: usize> QueryId for Statement<N> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl Query for Statement<'_> {
+impl<const N: usize> Query for Statement<N> {
     type SqlType = Untyped;
 }
 
-impl<C> RunQueryDsl<C> for Statement<'_> {}
+impl<C, const N: usize> RunQueryDsl<C> for Statement<N> {}
 
-impl QueryFragment<Sqlite> for Statement<'_> {
+impl<const N: usize> QueryFragment<Sqlite> for Statement<N> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
         let mut parts = self.sql.split('?');
         out.push_sql(parts.next().unwrap_or_default());
         let mut binds = self.binds.iter();
         for part in parts {
-            let bind = binds.next().ok_or_else(|| mismatch(self))?;
+            let bind = binds.next().ok_or_else(|| self.mismatch())?;
             match bind {
                 Bind::Integer(value) => out.push_bind_param::<Nullable<BigInt>, _>(value)?,
                 Bind::Text(value) => out.push_bind_param::<Nullable<Text>, _>(value)?,
@@ -147,24 +145,23 @@ impl QueryFragment<Sqlite> for Statement<'_> {
             out.push_sql(part);
         }
         if binds.next().is_some() {
-            return Err(mismatch(self));
+            return Err(self.mismatch());
         }
         Ok(())
     }
 }
 
-fn mismatch(statement: &Statement<'_>) -> diesel::result::Error {
-    let text = format!(
-        "{} values for another number of ? in: {}",
-        statement.binds.len(),
-        statement.sql
-    );
-    diesel::result::Error::QueryBuilderError(text.into())
+impl<const N: usize> Statement<N> {
+    fn mismatch(&self) -> diesel::result::Error {
+        let text = format!("{N} values for another number of ? in: {}", self.sql);
+        diesel::result::Error::QueryBuilderError(text.into())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use diesel::debug_query;
+    use diesel::sqlite::SqliteQueryBuilder;
 
     use super::*;
 
@@ -173,7 +170,7 @@ mod tests {
         let binds = [json(["x", "y"]), Bind::from(3_u32)];
         let statement = Statement {
             sql: "SELECT value FROM json_each(?) LIMIT ?",
-            binds: &binds,
+            binds,
         };
         let shown = debug_query::<Sqlite, _>(&statement).to_string();
         assert_eq!(
@@ -186,10 +183,10 @@ mod tests {
     fn another_number_of_values_is_an_error() {
         for sql in ["SELECT 1", "SELECT ?, ?"] {
             let binds = [Bind::from(1_u32)];
-            let statement = Statement { sql, binds: &binds };
-            let collected = diesel::query_builder::QueryFragment::<Sqlite>::to_sql(
+            let statement = Statement { sql, binds };
+            let collected = QueryFragment::<Sqlite>::to_sql(
                 &statement,
-                &mut Default::default(),
+                &mut SqliteQueryBuilder::default(),
                 &Sqlite,
             );
             assert!(collected.is_err(), "{sql}");

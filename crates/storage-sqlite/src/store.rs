@@ -18,12 +18,14 @@ use crate::order_numbers::OrderNumbers;
 use crate::statement;
 use crate::unit_of_work::SqliteUnitOfWork;
 
-/// A store in a file. Cloning shares it; the file is closed with the last clone.
+/// A store in a file. Cloning shares it. The drop of the last clone closes the file, after what is under way: it may block
+/// for that long.
 #[derive(Clone)]
 pub struct SqliteStore {
     shared: Arc<Shared>,
 }
 
+/// Jobs hold none of this: the one that ended last would wait for its own thread.
 pub(crate) struct Shared {
     /// None if the store was opened to be read.
     pub(crate) writer: Option<Executor>,
@@ -31,7 +33,7 @@ pub(crate) struct Shared {
     /// Held by the unit of work that is open. First come, first served.
     turn: Arc<tokio::sync::Mutex<()>>,
     wait: Duration,
-    pub(crate) clock: RisingClock,
+    pub(crate) clock: Arc<RisingClock>,
     pub(crate) order_numbers: OrderNumbers,
     path: PathBuf,
     /// Given back after the connections are closed.
@@ -79,7 +81,7 @@ impl SqliteStore {
             readers: Executor::start("reader", opened.readers).map_err(threads_failed)?,
             turn: Arc::default(),
             wait: options.wait,
-            clock: RisingClock::new(clock),
+            clock: Arc::new(RisingClock::new(clock)),
             order_numbers: OrderNumbers::after(opened.last_order),
             path: options.path.clone(),
             _lock: opened.lock,

@@ -61,10 +61,10 @@ impl SqliteUnitOfWork {
             ));
         }
         self.failed = true;
-        let shared = Arc::clone(&self.shared);
+        let clock = Arc::clone(&self.shared.clock);
         let writer = self.shared.writer()?;
         let answer = writer
-            .run(move |connection| job(connection, &|| shared.clock.now()))
+            .run(move |connection| job(connection, &|| clock.now()))
             .await;
         self.failed = answer.is_err();
         answer

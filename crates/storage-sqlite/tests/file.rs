@@ -1,0 +1,200 @@
+//! What the contracts cannot ask of every store: the file, who may open it, and what is left when its process dies.
+
+#![allow(clippy::unwrap_used, reason = "this is a test")]
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock_tokio::SystemClock;
+use domain::ports::{
+    Acceptance, AuditQueries as _, OrderFilter, OrderQueries as _, Store as _, StoreError,
+};
+use port_contracts::builders::new_order;
+use storage_sqlite::{OpenError, SqliteOptions, SqliteStore};
+use tempfile::TempDir;
+
+const LONG: Duration = Duration::from_hours(1);
+
+struct Place {
+    _folder: TempDir,
+    options: SqliteOptions,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SqliteOptions::new(folder.path().join("deep/er/store.db"));
+        Self {
+            _folder: folder,
+            options,
+        }
+    }
+
+    fn open(&self) -> Result<SqliteStore, OpenError> {
+        SqliteStore::open(&self.options, Arc::new(SystemClock))
+    }
+
+    fn open_read_only(&self) -> Result<SqliteStore, OpenError> {
+        SqliteStore::open_read_only(&self.options, Arc::new(SystemClock))
+    }
+
+    fn beside(&self, ending: &str) -> PathBuf {
+        let mut name = self.options.path.clone().into_os_string();
+        name.push(ending);
+        name.into()
+    }
+
+    /// What a process that is killed at this moment leaves behind.
+    fn as_a_crash_leaves_it(&self) -> Place {
+        let left = Place::new();
+        fs::create_dir_all(left.options.path.parent().unwrap()).unwrap();
+        for ending in ["", "-wal"] {
+            fs::copy(self.beside(ending), left.beside(ending)).unwrap();
+        }
+        left
+    }
+}
+
+async fn accept(store: &SqliteStore, count: usize) {
+    let orders: Vec<_> = (0..count).map(|_| new_order("p", 1)).collect();
+    let mut work = store.begin().await.unwrap();
+    let accepted = work.accept(&orders).await.unwrap();
+    assert!(
+        accepted
+            .iter()
+            .all(|it| matches!(it, Acceptance::Created(_)))
+    );
+    work.commit().await.unwrap();
+}
+
+async fn orders(store: &SqliteStore) -> usize {
+    let filter = OrderFilter::default();
+    store.list_orders(&filter, None, 1_000).await.unwrap().len()
+}
+
+fn refusal(opened: Result<SqliteStore, OpenError>) -> String {
+    match opened {
+        Ok(_) => panic!("it was opened"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[tokio::test]
+async fn a_second_one_is_refused_until_the_first_is_gone() {
+    let place = Place::new();
+    let store = place.open().unwrap();
+    let refused = refusal(place.open());
+    let pid = format!("in use by process {}", std::process::id());
+    assert!(refused.contains(&pid), "{refused}");
+    accept(&store, 1).await;
+    drop(store);
+    assert_eq!(orders(&place.open().unwrap()).await, 1);
+}
+
+#[tokio::test]
+async fn one_that_only_reads_may_come_beside_and_sees_what_is_committed() {
+    let place = Place::new();
+    assert!(matches!(
+        place.open_read_only().err(),
+        Some(OpenError::Missing(_))
+    ));
+    let store = place.open().unwrap();
+    let reader = place.open_read_only().unwrap();
+    accept(&store, 3).await;
+    assert_eq!(orders(&reader).await, 3);
+    assert_eq!(reader.audit().await.unwrap(), []);
+    assert!(matches!(
+        reader.begin().await.err(),
+        Some(StoreError::Failed(_))
+    ));
+    assert!(reader.checkpoint().await.is_err());
+}
+
+#[tokio::test]
+async fn what_was_committed_is_there_after_a_crash_and_what_was_not_is_not() {
+    let place = Place::new();
+    let store = place.open().unwrap();
+    accept(&store, 5).await;
+    let mut open = store.begin().await.unwrap();
+    open.accept(&[new_order("p", 1)]).await.unwrap();
+    let left = place.as_a_crash_leaves_it();
+    let reopened = left.open().unwrap();
+    assert_eq!(orders(&reopened).await, 5);
+    accept(&reopened, 1).await;
+    assert_eq!(orders(&reopened).await, 6);
+}
+
+#[tokio::test]
+async fn claims_of_a_process_that_died_are_void() {
+    let place = Place::new();
+    let store = place.open().unwrap();
+    accept(&store, 4).await;
+    let mut work = store.begin().await.unwrap();
+    assert_eq!(work.claim(3, LONG).await.unwrap().len(), 3);
+    work.commit().await.unwrap();
+    let reopened = place.as_a_crash_leaves_it().open().unwrap();
+    let mut work = reopened.begin().await.unwrap();
+    assert_eq!(work.claim(10, LONG).await.unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn after_a_checkpoint_the_file_alone_holds_everything() {
+    let place = Place::new();
+    let store = place.open().unwrap();
+    accept(&store, 7).await;
+    store.checkpoint().await.unwrap();
+    assert_eq!(fs::metadata(place.beside("-wal")).unwrap().len(), 0);
+    let copy = Place::new();
+    fs::create_dir_all(copy.options.path.parent().unwrap()).unwrap();
+    fs::copy(&place.options.path, &copy.options.path).unwrap();
+    assert_eq!(orders(&copy.open().unwrap()).await, 7);
+}
+
+#[tokio::test]
+async fn what_is_no_store_of_this_version_is_refused_and_stays_as_it_is() {
+    let place = Place::new();
+    fs::create_dir_all(place.options.path.parent().unwrap()).unwrap();
+    let text = "not a database, but long enough to be looked at as one: ".repeat(20);
+    fs::write(&place.options.path, &text).unwrap();
+    let refused = refusal(place.open());
+    assert!(refused.contains("store.db"), "{refused}");
+    assert_eq!(fs::read_to_string(&place.options.path).unwrap(), text);
+}
+
+#[tokio::test]
+async fn a_file_of_a_newer_version_is_refused() {
+    use diesel::Connection as _;
+    use diesel::connection::SimpleConnection as _;
+    let place = Place::new();
+    drop(place.open().unwrap());
+    let mut connection =
+        diesel::SqliteConnection::establish(place.options.path.to_str().unwrap()).unwrap();
+    connection
+        .batch_execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('29990101000000')")
+        .unwrap();
+    drop(connection);
+    for refused in [place.open(), place.open_read_only()] {
+        let refused = refusal(refused);
+        assert!(refused.contains("newer version"), "{refused}");
+    }
+}
+
+/// A task that goes away in the middle of a call leaves nothing behind that the next one would meet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_begin_that_is_given_up_at_any_moment_leaves_no_transaction_open() {
+    let place = Place::new();
+    let store = place.open().unwrap();
+    for round in 0..200_u64 {
+        let given_up = tokio::time::timeout(Duration::from_micros(round), async {
+            let mut work = store.begin().await.unwrap();
+            work.accept(&[new_order("p", 1)]).await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        assert!(given_up.await.is_err());
+    }
+    assert_eq!(orders(&store).await, 0);
+    accept(&store, 1).await;
+    assert_eq!(orders(&store).await, 1);
+}
