@@ -104,6 +104,14 @@ impl Checkout {
         Ok(())
     }
 
+    /// Begins a transaction that reads everything as of one moment, its first statement's.
+    pub(crate) async fn begin_to_read(&mut self) -> Result<(), StoreError> {
+        self.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            .await?;
+        self.state = State::InTransaction;
+        Ok(())
+    }
+
     /// Ends the transaction.
     pub(crate) async fn commit(&mut self) -> Result<(), StoreError> {
         self.command("COMMIT").await?;

@@ -24,6 +24,7 @@ mod store;
 mod sync;
 #[cfg(feature = "test-support")]
 pub mod test_database;
+mod transfer;
 mod unit_of_work;
 
 pub use leases::PgLeases;

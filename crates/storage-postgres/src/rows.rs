@@ -165,17 +165,21 @@ impl TryFrom<PendingRow> for PendingOrder {
     }
 }
 
-/// Reads orders from the rows of a join, in which the rows of one order stand together.
-pub(crate) fn joined_orders(joined: Vec<OrderWithAllocationRow>) -> Result<Vec<Order>, StoreError> {
-    stored::joined_orders(joined.into_iter().map(|row| {
-        let allocation = row.vendor_id.zip(row.allocated);
+impl OrderWithAllocationRow {
+    pub(crate) fn into_stored(self) -> (StoredOrder, Option<StoredAllocation>) {
+        let allocation = self.vendor_id.zip(self.allocated);
         let allocation = allocation.map(|(vendor_id, quantity)| StoredAllocation {
-            order_id: row.order.id,
+            order_id: self.order.id,
             vendor_id,
             quantity,
         });
-        (row.order.into(), allocation)
-    }))
+        (self.order.into(), allocation)
+    }
+}
+
+/// Reads orders from the rows of a join, in which the rows of one order stand together.
+pub(crate) fn joined_orders(joined: Vec<OrderWithAllocationRow>) -> Result<Vec<Order>, StoreError> {
+    stored::joined_orders(joined.into_iter().map(OrderWithAllocationRow::into_stored))
 }
 
 /// Joins orders with their allocations, keeping the orders' order.

@@ -24,6 +24,9 @@ pub(crate) enum Bind {
     Texts(Vec<String>),
     OptionalTexts(Vec<Option<String>>),
     Timestamps(Vec<PgTimestamp>),
+    Bools(Vec<bool>),
+    OptionalBigInts(Vec<Option<i64>>),
+    OptionalTimestamps(Vec<Option<PgTimestamp>>),
 }
 
 /// Runs SQL that returns rows.
@@ -97,6 +100,11 @@ fn push<'b>(out: &mut AstPass<'_, 'b, Pg>, bind: &'b Bind) -> QueryResult<()> {
         Bind::Texts(values) => out.push_bind_param::<Array<Text>, _>(values),
         Bind::OptionalTexts(values) => out.push_bind_param::<Array<Nullable<Text>>, _>(values),
         Bind::Timestamps(values) => out.push_bind_param::<Array<Timestamptz>, _>(values),
+        Bind::Bools(values) => out.push_bind_param::<Array<Bool>, _>(values),
+        Bind::OptionalBigInts(values) => out.push_bind_param::<Array<Nullable<BigInt>>, _>(values),
+        Bind::OptionalTimestamps(values) => {
+            out.push_bind_param::<Array<Nullable<Timestamptz>>, _>(values)
+        }
     }
 }
 

@@ -83,6 +83,19 @@ impl PgStore {
         ))
     }
 
+    pub(crate) async fn begin_work(&self) -> Result<PgUnitOfWork, StoreError> {
+        let mut spares = self.spares();
+        loop {
+            let mut checkout = self.checkout().await?;
+            match checkout.begin().await {
+                Ok(()) => return Ok(PgUnitOfWork::begun(checkout)),
+                // Nothing was done on it yet, so another one will do.
+                Err(_) if spares > 0 && checkout.is_reused() => spares -= 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// At most so many connections can have gone stale in the pool.
     pub(crate) fn spares(&self) -> usize {
         self.pool.status().max_size
@@ -107,15 +120,6 @@ pub(crate) async fn connect(url: String) -> diesel::ConnectionResult<AsyncPgConn
 #[async_trait]
 impl Store for PgStore {
     async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
-        let mut spares = self.spares();
-        loop {
-            let mut checkout = self.checkout().await?;
-            match checkout.begin().await {
-                Ok(()) => return Ok(Box::new(PgUnitOfWork::begun(checkout))),
-                // Nothing was done on it yet, so another one will do.
-                Err(_) if spares > 0 && checkout.is_reused() => spares -= 1,
-                Err(error) => return Err(error),
-            }
-        }
+        Ok(Box::new(self.begin_work().await?))
     }
 }

@@ -50,6 +50,16 @@ impl PgUnitOfWork {
         self.failed |= executed.is_err();
         executed
     }
+
+    /// Commits.
+    pub(crate) async fn end(mut self) -> Result<(), StoreError> {
+        if self.failed {
+            return Err(StoreError::Failed(
+                "a unit of work cannot be committed after a call that failed".into(),
+            ));
+        }
+        self.checkout.commit().await
+    }
 }
 
 #[async_trait]
@@ -63,12 +73,7 @@ impl UnitOfWork for PgUnitOfWork {
             .ok_or_else(|| StoreError::Failed("the server did not tell the time".into()))
     }
 
-    async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
-        if self.failed {
-            return Err(StoreError::Failed(
-                "a unit of work cannot be committed after a call that failed".into(),
-            ));
-        }
-        self.checkout.commit().await
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        self.end().await
     }
 }

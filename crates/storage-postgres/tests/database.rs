@@ -40,11 +40,11 @@ async fn processes_that_start_at_once_run_each_migration_once() {
             tokio::spawn(async move { migrations::run(&options).await.unwrap().len() })
         })
         .collect();
-    let mut done = 0;
+    let mut ran_some = 0;
     for run in runs {
-        done += run.await.unwrap();
+        ran_some += usize::from(run.await.unwrap() > 0);
     }
-    assert_eq!(done, 1);
+    assert_eq!(ran_some, 1);
 }
 
 #[tokio::test]

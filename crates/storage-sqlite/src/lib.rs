@@ -27,6 +27,7 @@ mod statement;
 mod stock;
 mod store;
 mod sync;
+mod transfer;
 mod unit_of_work;
 
 pub use open::OpenError;

@@ -31,26 +31,30 @@ pub(crate) struct OrderRow {
     pub(crate) allocated: Option<i32>,
 }
 
-/// Reads orders from the rows of a join, in which the rows of one order stand together.
-pub(crate) fn orders(joined: Vec<OrderRow>) -> Result<Vec<Order>, StoreError> {
-    stored::joined_orders(joined.into_iter().map(|row| {
-        let allocation = row.vendor_id.zip(row.allocated);
+impl OrderRow {
+    pub(crate) fn into_stored(self) -> (StoredOrder, Option<StoredAllocation>) {
         let order = StoredOrder {
-            id: row.id,
-            product_id: row.product_id,
-            quantity: row.quantity,
-            status: row.status,
-            reason: row.reason,
-            created_at: Timestamp::from_micros(row.created_at),
-            updated_at: Timestamp::from_micros(row.updated_at),
+            id: self.id,
+            product_id: self.product_id,
+            quantity: self.quantity,
+            status: self.status,
+            reason: self.reason,
+            created_at: Timestamp::from_micros(self.created_at),
+            updated_at: Timestamp::from_micros(self.updated_at),
         };
+        let allocation = self.vendor_id.zip(self.allocated);
         let allocation = allocation.map(|(vendor_id, quantity)| StoredAllocation {
             order_id: order.id,
             vendor_id,
             quantity,
         });
         (order, allocation)
-    }))
+    }
+}
+
+/// Reads orders from the rows of a join, in which the rows of one order stand together.
+pub(crate) fn orders(joined: Vec<OrderRow>) -> Result<Vec<Order>, StoreError> {
+    stored::joined_orders(joined.into_iter().map(OrderRow::into_stored))
 }
 
 /// An order's number, product and quantity.

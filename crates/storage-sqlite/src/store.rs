@@ -135,6 +135,12 @@ impl SqliteStore {
         self.shared.readers.run(job).await
     }
 
+    pub(crate) async fn begin_work(&self) -> Result<SqliteUnitOfWork, StoreError> {
+        self.shared.writer()?;
+        let turn = self.turn().await?;
+        SqliteUnitOfWork::begin(Arc::clone(&self.shared), turn).await
+    }
+
     async fn turn(&self) -> Result<tokio::sync::OwnedMutexGuard<()>, StoreError> {
         timeout(self.shared.wait, Arc::clone(&self.shared.turn).lock_owned())
             .await
@@ -158,9 +164,6 @@ impl Shared {
 #[async_trait]
 impl Store for SqliteStore {
     async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
-        self.shared.writer()?;
-        let turn = self.turn().await?;
-        let work = SqliteUnitOfWork::begin(Arc::clone(&self.shared), turn).await?;
-        Ok(Box::new(work))
+        Ok(Box::new(self.begin_work().await?))
     }
 }

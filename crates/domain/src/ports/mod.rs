@@ -15,6 +15,7 @@ mod queue;
 mod stock;
 mod store;
 mod sync;
+mod transfer;
 mod vendors;
 
 pub use audit::{AuditFinding, AuditQueries, audit_rules};
@@ -34,6 +35,11 @@ pub use queue::{
 pub use stock::StockRepository;
 pub use store::{Store, StoreError, UnitOfWork};
 pub use sync::{SyncOutcome, SyncRecord, SyncRepository, VendorSyncState};
+pub use transfer::{
+    AllocationRecord, KeyRecord, OrderRecord, PositionRecord, ProductRecord, TransferCursor,
+    TransferError, TransferProgress, TransferReader, TransferRecord, TransferSource,
+    TransferTarget, VendorRecord,
+};
 pub use vendors::{FeedError, VendorFeed};
 
 #[cfg(any(test, feature = "test-support"))]
@@ -46,5 +52,6 @@ pub use {
     queries::{MockOrderQueries, MockStockQueries, MockStoreProbe},
     queue::{MockConsumerProbe, MockOrderConsumer, MockOrderQueue},
     store::MockStore,
+    transfer::{MockTransferReader, MockTransferSource, MockTransferTarget},
     vendors::MockVendorFeed,
 };

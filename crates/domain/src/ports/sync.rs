@@ -31,6 +31,14 @@ impl SyncOutcome {
             Self::Failed => "FAILED",
         }
     }
+
+    /// Reads the word, exactly as [`Self::as_str`] writes it.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Applied, Self::Stale, Self::Failed]
+            .into_iter()
+            .find(|outcome| outcome.as_str() == word)
+    }
 }
 
 /// What is kept of a vendor's last sync.

@@ -3,6 +3,8 @@
 //! Every adapter over SQL reads its rows with its own driver's types and hands them over here, so that all of them mean
 //! the same by a row. A value that no version of this program writes is reported by table, column and row.
 
+mod transfer;
+
 use std::collections::HashMap;
 
 use crate::identifiers::{OrderId, ProductId, VendorId};
@@ -12,6 +14,11 @@ use crate::quantity::Quantity;
 use crate::settlement::PendingOrder;
 use crate::stock::VendorStock;
 use crate::timestamp::Timestamp;
+
+pub use transfer::{
+    StoredShipment, StoredStock, StoredVendor, key_record, order_records, product_records,
+    vendor_record,
+};
 
 /// For `map_err`: a value of this row that cannot be read.
 pub fn corrupt<E>(
@@ -124,15 +131,29 @@ pub fn orders(
 pub fn joined_orders(
     joined: impl IntoIterator<Item = (StoredOrder, Option<StoredAllocation>)>,
 ) -> Result<Vec<Order>, StoreError> {
-    let mut found: Vec<StoredOrder> = Vec::new();
+    let grouped = grouped(joined, |one, other| one.id == other.id);
+    let mut found = Vec::with_capacity(grouped.len());
     let mut allocations = Vec::new();
-    for (order, allocation) in joined {
-        if found.last().is_none_or(|last| last.id != order.id) {
-            found.push(order);
-        }
-        allocations.extend(allocation);
+    for (order, of_order) in grouped {
+        found.push(order);
+        allocations.extend(of_order);
     }
     orders(found, allocations)
+}
+
+/// The rows of a join, in which the rows of one parent stand together, as parents with their children.
+fn grouped<P, C>(
+    joined: impl IntoIterator<Item = (P, Option<C>)>,
+    is_same: impl Fn(&P, &P) -> bool,
+) -> Vec<(P, Vec<C>)> {
+    let mut groups: Vec<(P, Vec<C>)> = Vec::new();
+    for (parent, child) in joined {
+        match groups.last_mut() {
+            Some((last, children)) if is_same(last, &parent) => children.extend(child),
+            _ => groups.push((parent, child.into_iter().collect())),
+        }
+    }
+    groups
 }
 
 fn order(row: StoredOrder, held: Vec<Allocation>) -> Result<Order, StoreError> {

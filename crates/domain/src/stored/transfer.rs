@@ -1,0 +1,195 @@
+//! The rows of a store as the records of a transfer.
+
+use std::time::Duration;
+
+use super::{
+    StoredAllocation, StoredOrder, StoredPosition, corrupt, grouped, position, request,
+    stock_level, vendor_id,
+};
+use crate::identifiers::{IdempotencyKey, OrderId};
+use crate::order::{OrderStatus, RejectReason};
+use crate::ports::{
+    AllocationRecord, KeyRecord, OrderRecord, PositionRecord, ProductRecord, StoreError,
+    SyncOutcome, SyncRecord, TransferRecord, VendorRecord,
+};
+use crate::quantity::Quantity;
+use crate::timestamp::Timestamp;
+
+/// A row of `vendor_syncs`.
+#[derive(Debug, Clone)]
+pub struct StoredVendor {
+    /// Column `vendor_id`.
+    pub vendor_id: String,
+    /// Column `configured`.
+    pub configured: bool,
+    /// Column `applied_as_of`.
+    pub applied_as_of: Option<Timestamp>,
+    /// Column `full_as_of`.
+    pub full_as_of: Option<Timestamp>,
+    /// Column `outcome`.
+    pub outcome: Option<String>,
+    /// Column `finished_at`.
+    pub finished_at: Option<Timestamp>,
+    /// Column `duration_ms`.
+    pub duration_ms: Option<i64>,
+    /// Column `received`.
+    pub received: Option<i64>,
+    /// Column `changed`.
+    pub changed: Option<i64>,
+    /// Column `error`.
+    pub error: Option<String>,
+}
+
+/// A row of `stock`.
+#[derive(Debug, Clone)]
+pub struct StoredStock {
+    /// Column `product_id`.
+    pub product_id: String,
+    /// Column `quantity`.
+    pub quantity: i64,
+    /// Column `updated_at`.
+    pub updated_at: Timestamp,
+}
+
+/// A row of `allocations` with how far its units are.
+#[derive(Debug, Clone)]
+pub struct StoredShipment {
+    /// Who supplies how much to which order.
+    pub allocation: StoredAllocation,
+    /// Column `shipped_at`.
+    pub shipped_at: Option<Timestamp>,
+    /// Column `known_as_of`.
+    pub known_as_of: Option<Timestamp>,
+}
+
+fn count(number: Option<i64>) -> u64 {
+    number.map_or(0, i64::unsigned_abs)
+}
+
+/// A vendor with its last sync.
+pub fn vendor_record(row: StoredVendor) -> Result<TransferRecord, StoreError> {
+    let outcome = row
+        .outcome
+        .map(|word| {
+            let outcome = SyncOutcome::from_word(&word).ok_or(());
+            outcome.map_err(corrupt("vendor_syncs", "outcome", &row.vendor_id))
+        })
+        .transpose()?;
+    let last_sync = row.finished_at.zip(outcome).map(|(finished_at, outcome)| {
+        let sync = SyncRecord {
+            outcome,
+            as_of: None,
+            full: false,
+            took: Duration::from_millis(count(row.duration_ms)),
+            received: count(row.received),
+            changed: count(row.changed),
+            error: row.error,
+        };
+        (finished_at, sync)
+    });
+    Ok(TransferRecord::Vendor(VendorRecord {
+        vendor_id: vendor_id(row.vendor_id, "vendor_syncs")?,
+        configured: row.configured,
+        applied_as_of: row.applied_as_of,
+        full_as_of: row.full_as_of,
+        last_sync,
+    }))
+}
+
+/// Products from the rows of a join, in which the rows of one product stand together.
+pub fn product_records(
+    joined: impl IntoIterator<Item = (StoredStock, Option<StoredPosition>)>,
+) -> Result<Vec<TransferRecord>, StoreError> {
+    grouped(joined, |one, other| one.product_id == other.product_id)
+        .into_iter()
+        .map(|(row, positions)| {
+            let level = stock_level(row.product_id, row.quantity, row.updated_at)?;
+            let positions: Result<_, StoreError> =
+                positions.into_iter().map(position_record).collect();
+            Ok(TransferRecord::Product(ProductRecord {
+                product_id: level.product_id,
+                quantity: level.quantity,
+                updated_at: level.updated_at,
+                positions: positions?,
+            }))
+        })
+        .collect()
+}
+
+fn position_record(row: StoredPosition) -> Result<PositionRecord, StoreError> {
+    let position = position(row)?;
+    Ok(PositionRecord {
+        vendor_id: position.vendor_id,
+        reported: position.reported,
+        in_flight: position.in_flight,
+        as_of: position.as_of,
+    })
+}
+
+/// Orders from the rows of a join, in which the rows of one order stand together.
+pub fn order_records(
+    joined: impl IntoIterator<Item = (StoredOrder, Option<StoredShipment>)>,
+) -> Result<Vec<TransferRecord>, StoreError> {
+    grouped(joined, |one, other| one.id == other.id)
+        .into_iter()
+        .map(|(row, shipments)| order_record(row, shipments))
+        .collect()
+}
+
+fn order_record(
+    row: StoredOrder,
+    shipments: Vec<StoredShipment>,
+) -> Result<TransferRecord, StoreError> {
+    let id = row.id;
+    let status = OrderStatus::from_word(&row.status).ok_or(());
+    let reason = row
+        .reason
+        .map(|word| RejectReason::from_word(&word).ok_or(()))
+        .transpose();
+    let allocations: Result<_, StoreError> = shipments.into_iter().map(allocation_record).collect();
+    Ok(TransferRecord::Order(OrderRecord {
+        id: OrderId(id),
+        request: request(id, row.product_id, row.quantity)?,
+        status: status.map_err(corrupt("orders", "status", id))?,
+        reason: reason.map_err(corrupt("orders", "reason", id))?,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        allocations: allocations?,
+    }))
+}
+
+fn allocation_record(row: StoredShipment) -> Result<AllocationRecord, StoreError> {
+    let StoredAllocation {
+        order_id,
+        vendor_id: vendor,
+        quantity,
+    } = row.allocation;
+    Ok(AllocationRecord {
+        vendor_id: vendor_id(vendor, "allocations")?,
+        quantity: Quantity::parse(i64::from(quantity)).map_err(corrupt(
+            "allocations",
+            "quantity",
+            order_id,
+        ))?,
+        shipped_at: row.shipped_at,
+        known_as_of: row.known_as_of,
+    })
+}
+
+/// A key.
+pub fn key_record(
+    scope: &str,
+    key: &str,
+    order_id: i64,
+    created_at: Timestamp,
+) -> Result<TransferRecord, StoreError> {
+    Ok(TransferRecord::Key(KeyRecord {
+        key: IdempotencyKey::parse(scope, key).map_err(corrupt(
+            "idempotency_keys",
+            "key",
+            order_id,
+        ))?,
+        order_id: OrderId(order_id),
+        created_at,
+    }))
+}

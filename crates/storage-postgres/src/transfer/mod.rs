@@ -1,0 +1,4 @@
+//! Moving a whole deployment out of this store, or into it.
+
+mod source;
+mod target;

@@ -1,0 +1,338 @@
+//! Filling the database from another store.
+
+use async_trait::async_trait;
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Bool};
+use domain::order::OrderStatus;
+use domain::ports::{
+    KeyRecord, OrderRecord, ProductRecord, StoreError, TransferError, TransferProgress,
+    TransferRecord, TransferTarget, VendorRecord,
+};
+use domain::timestamp::Timestamp;
+
+use crate::error::expect_rows;
+use crate::rows::{FlagRow, to_pg};
+use crate::statement::Bind;
+use crate::store::PgStore;
+use crate::unit_of_work::PgUnitOfWork;
+
+#[derive(QueryableByName)]
+struct NumberRow {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+#[derive(QueryableByName)]
+struct ProgressRow {
+    #[diesel(sql_type = BigInt)]
+    records: i64,
+    #[diesel(sql_type = Bool)]
+    finished: bool,
+}
+
+impl From<ProgressRow> for TransferProgress {
+    fn from(row: ProgressRow) -> Self {
+        Self {
+            records: row.records.unsigned_abs(),
+            finished: row.finished,
+        }
+    }
+}
+
+fn number(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn moments(moments: impl Iterator<Item = Timestamp>) -> Bind {
+    Bind::Timestamps(moments.map(to_pg).collect())
+}
+
+fn optional_moments(moments: impl Iterator<Item = Option<Timestamp>>) -> Bind {
+    Bind::OptionalTimestamps(moments.map(|moment| moment.map(to_pg)).collect())
+}
+
+fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> Bind {
+    Bind::Texts(texts.map(str::to_owned).collect())
+}
+
+impl PgUnitOfWork {
+    async fn insert(
+        &mut self,
+        what: &'static str,
+        sql: &'static str,
+        binds: Vec<Bind>,
+        expected: usize,
+    ) -> Result<(), StoreError> {
+        if expected == 0 {
+            return Ok(());
+        }
+        let written = self.execute(sql, binds).await?;
+        expect_rows(what, written, expected)
+    }
+
+    async fn restore_vendors(&mut self, records: &[VendorRecord]) -> Result<(), StoreError> {
+        const SQL: &str = "
+INSERT INTO vendor_syncs (vendor_id, configured, applied_as_of, full_as_of, outcome, finished_at, duration_ms,
+    received, changed, error)
+SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+ON CONFLICT (vendor_id) DO UPDATE SET configured = excluded.configured, applied_as_of = excluded.applied_as_of,
+    full_as_of = excluded.full_as_of, outcome = excluded.outcome, finished_at = excluded.finished_at,
+    duration_ms = excluded.duration_ms, received = excluded.received, changed = excluded.changed,
+    error = excluded.error";
+        let syncs = || {
+            records
+                .iter()
+                .map(|record| record.last_sync.as_ref().map(|(_, sync)| sync))
+        };
+        let finished = records
+            .iter()
+            .map(|record| record.last_sync.as_ref().map(|(moment, _)| *moment));
+        let took_ms = syncs()
+            .map(|sync| sync.map(|sync| i64::try_from(sync.took.as_millis()).unwrap_or(i64::MAX)));
+        let binds = vec![
+            texts(records.iter().map(|record| record.vendor_id.as_str())),
+            Bind::Bools(records.iter().map(|record| record.configured).collect()),
+            optional_moments(records.iter().map(|record| record.applied_as_of)),
+            optional_moments(records.iter().map(|record| record.full_as_of)),
+            Bind::OptionalTexts(
+                syncs()
+                    .map(|sync| sync.map(|sync| sync.outcome.as_str().to_owned()))
+                    .collect(),
+            ),
+            optional_moments(finished),
+            Bind::OptionalBigInts(took_ms.collect()),
+            Bind::OptionalBigInts(syncs().map(|it| it.map(|it| number(it.received))).collect()),
+            Bind::OptionalBigInts(syncs().map(|it| it.map(|it| number(it.changed))).collect()),
+            Bind::OptionalTexts(
+                syncs()
+                    .map(|it| it.and_then(|it| it.error.clone()))
+                    .collect(),
+            ),
+        ];
+        self.insert("moving vendors", SQL, binds, records.len())
+            .await
+    }
+
+    async fn restore_products(&mut self, records: &[ProductRecord]) -> Result<(), StoreError> {
+        const STOCK: &str = "
+INSERT INTO stock (product_id, quantity, updated_at) SELECT * FROM unnest($1, $2, $3)";
+        const POSITIONS: &str = "
+INSERT INTO vendor_stock (product_id, vendor_id, reported, in_flight, as_of)
+SELECT * FROM unnest($1, $2, $3, $4, $5)";
+        let binds = vec![
+            texts(records.iter().map(|record| record.product_id.as_str())),
+            Bind::BigInts(records.iter().map(|it| number(it.quantity)).collect()),
+            moments(records.iter().map(|record| record.updated_at)),
+        ];
+        self.insert("moving stock", STOCK, binds, records.len())
+            .await?;
+        let positions = || {
+            records.iter().flat_map(|record| {
+                let product_id = record.product_id.as_str();
+                record.positions.iter().map(move |it| (product_id, it))
+            })
+        };
+        let binds = vec![
+            texts(positions().map(|(product_id, _)| product_id)),
+            texts(positions().map(|(_, it)| it.vendor_id.as_str())),
+            Bind::Integers(
+                positions()
+                    .map(|(_, it)| it.reported.cast_signed())
+                    .collect(),
+            ),
+            Bind::Integers(
+                positions()
+                    .map(|(_, it)| it.in_flight.cast_signed())
+                    .collect(),
+            ),
+            moments(positions().map(|(_, it)| it.as_of)),
+        ];
+        self.insert("moving positions", POSITIONS, binds, positions().count())
+            .await
+    }
+
+    async fn restore_orders(&mut self, records: &[OrderRecord]) -> Result<(), StoreError> {
+        const ORDERS: &str = "
+INSERT INTO orders (id, product_id, quantity, status, reason, created_at, updated_at)
+SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)";
+        const OUTBOX: &str = "
+INSERT INTO outbox (order_id, product_id) SELECT * FROM unnest($1, $2)";
+        let binds = vec![
+            Bind::BigInts(records.iter().map(|record| record.id.0).collect()),
+            texts(records.iter().map(|it| it.request.product_id.as_str())),
+            Bind::Integers(
+                records
+                    .iter()
+                    .map(|it| it.request.quantity.units().cast_signed())
+                    .collect(),
+            ),
+            texts(records.iter().map(|record| record.status.as_str())),
+            Bind::OptionalTexts(
+                records
+                    .iter()
+                    .map(|it| it.reason.map(|reason| reason.as_str().to_owned()))
+                    .collect(),
+            ),
+            moments(records.iter().map(|record| record.created_at)),
+            moments(records.iter().map(|record| record.updated_at)),
+        ];
+        self.insert("moving orders", ORDERS, binds, records.len())
+            .await?;
+        let pending = || {
+            records
+                .iter()
+                .filter(|record| record.status == OrderStatus::Pending)
+        };
+        let binds = vec![
+            Bind::BigInts(pending().map(|record| record.id.0).collect()),
+            texts(pending().map(|it| it.request.product_id.as_str())),
+        ];
+        self.insert(
+            "putting orders into the outbox",
+            OUTBOX,
+            binds,
+            pending().count(),
+        )
+        .await?;
+        self.restore_allocations(records).await
+    }
+
+    async fn restore_allocations(&mut self, records: &[OrderRecord]) -> Result<(), StoreError> {
+        const SQL: &str = "
+INSERT INTO allocations (order_id, vendor_id, product_id, quantity, shipped_at, known_as_of)
+SELECT * FROM unnest($1, $2, $3, $4, $5, $6)";
+        let allocations = || {
+            records
+                .iter()
+                .flat_map(|order| order.allocations.iter().map(move |it| (order, it)))
+        };
+        let binds = vec![
+            Bind::BigInts(allocations().map(|(order, _)| order.id.0).collect()),
+            texts(allocations().map(|(_, it)| it.vendor_id.as_str())),
+            texts(allocations().map(|(order, _)| order.request.product_id.as_str())),
+            Bind::Integers(
+                allocations()
+                    .map(|(_, it)| it.quantity.units().cast_signed())
+                    .collect(),
+            ),
+            optional_moments(allocations().map(|(_, it)| it.shipped_at)),
+            optional_moments(allocations().map(|(_, it)| it.known_as_of)),
+        ];
+        self.insert("moving allocations", SQL, binds, allocations().count())
+            .await
+    }
+
+    async fn restore_keys(&mut self, records: &[KeyRecord]) -> Result<(), StoreError> {
+        const SQL: &str = "
+INSERT INTO idempotency_keys (scope, key, order_id, created_at) SELECT * FROM unnest($1, $2, $3, $4)";
+        let binds = vec![
+            texts(records.iter().map(|record| record.key.scope())),
+            texts(records.iter().map(|record| record.key.key())),
+            Bind::BigInts(records.iter().map(|record| record.order_id.0).collect()),
+            moments(records.iter().map(|record| record.created_at)),
+        ];
+        self.insert("moving keys", SQL, binds, records.len()).await
+    }
+
+    async fn restore(&mut self, records: Vec<TransferRecord>) -> Result<(), StoreError> {
+        let (mut vendors, mut products, mut orders, mut keys) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for record in records {
+            match record {
+                TransferRecord::Vendor(record) => vendors.push(record),
+                TransferRecord::Product(record) => products.push(record),
+                TransferRecord::Order(record) => orders.push(record),
+                TransferRecord::Key(record) => keys.push(record),
+            }
+        }
+        self.restore_vendors(&vendors).await?;
+        self.restore_products(&products).await?;
+        self.restore_orders(&orders).await?;
+        self.restore_keys(&keys).await
+    }
+
+    /// Locks the transfer.
+    async fn progress(&mut self, name: &str) -> Result<Option<TransferProgress>, StoreError> {
+        const SQL: &str = "
+SELECT records, finished_at IS NOT NULL AS finished FROM transfers WHERE name = $1 FOR UPDATE";
+        let found: Vec<ProgressRow> = self.load(SQL, vec![Bind::Text(name.to_owned())]).await?;
+        Ok(found.into_iter().next().map(TransferProgress::from))
+    }
+}
+
+#[async_trait]
+impl TransferTarget for PgStore {
+    async fn resume(&self, name: &str) -> Result<TransferProgress, TransferError> {
+        // Every program of the aggregator tells the server its name.
+        const USERS: &str = "
+SELECT count(DISTINCT application_name) AS number FROM pg_stat_activity
+WHERE datname = current_database() AND application_name LIKE 'order-aggregator-%'
+  AND application_name <> current_setting('application_name')";
+        const FILLED: &str =
+            "SELECT EXISTS (SELECT FROM orders) OR EXISTS (SELECT FROM stock) AS flag";
+        const BEGIN: &str = "INSERT INTO transfers (name) VALUES ($1)";
+
+        let mut work = self.begin_work().await?;
+        let users: Vec<NumberRow> = work.load(USERS, Vec::new()).await?;
+        if let Some(users) = users.first().filter(|users| users.number > 0) {
+            return Err(TransferError::InUse(users.number.unsigned_abs()));
+        }
+        if let Some(progress) = work.progress(name).await? {
+            return Ok(progress);
+        }
+        let filled: Vec<FlagRow> = work.load(FILLED, Vec::new()).await?;
+        if filled.iter().any(|row| row.flag) {
+            return Err(TransferError::NotEmpty);
+        }
+        work.execute(BEGIN, vec![Bind::Text(name.to_owned())])
+            .await?;
+        work.end().await?;
+        Ok(TransferProgress {
+            records: 0,
+            finished: false,
+        })
+    }
+
+    async fn append(
+        &self,
+        name: &str,
+        done: u64,
+        records: Vec<TransferRecord>,
+    ) -> Result<(), TransferError> {
+        const COUNT: &str = "UPDATE transfers SET records = records + $1 WHERE name = $2";
+        let mut work = self.begin_work().await?;
+        let found = work.progress(name).await?.map_or(0, |it| it.records);
+        if found != done {
+            return Err(TransferError::Overtaken {
+                expected: done,
+                found,
+            });
+        }
+        let count = Bind::BigInt(number(records.len() as u64));
+        work.restore(records).await?;
+        let counted = work
+            .execute(COUNT, vec![count, Bind::Text(name.to_owned())])
+            .await?;
+        expect_rows("counting what was moved", counted, 1)?;
+        work.end().await?;
+        Ok(())
+    }
+
+    async fn finish(&self, name: &str) -> Result<(), TransferError> {
+        const NUMBERS: &str = "
+SELECT setval('orders_id_seq', greatest(last_value, (SELECT coalesce(max(id), 0) FROM orders))) AS number
+FROM orders_id_seq";
+        const FINISHED: &str = "
+UPDATE transfers SET finished_at = coalesce(finished_at, clock_timestamp()) WHERE name = $1";
+        let mut work = self.begin_work().await?;
+        work.load::<NumberRow>(NUMBERS, Vec::new()).await?;
+        let finished = work
+            .execute(FINISHED, vec![Bind::Text(name.to_owned())])
+            .await?;
+        expect_rows("finishing a transfer", finished, 1)?;
+        // Plans made for empty tables would read full ones from end to end.
+        work.execute("ANALYZE", Vec::new()).await?;
+        work.end().await?;
+        Ok(())
+    }
+}
