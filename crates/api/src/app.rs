@@ -147,7 +147,8 @@ async fn answer_panics(
     })
 }
 
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
+/// What a panic says for itself.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message")

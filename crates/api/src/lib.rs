@@ -20,8 +20,10 @@ mod server;
 mod state;
 mod stock;
 mod views;
+mod writers;
 
 pub use app::app;
 pub use problem::{FieldError, Problem, ProblemKind};
 pub use server::{BoundServer, ServerOptions, bind};
 pub use state::AppState;
+pub use writers::spawn_writers;

@@ -12,8 +12,8 @@ use api::{AppState, ServerOptions};
 use clap::Parser;
 use clock_tokio::SystemClock;
 use domain::ports::{Clock, Store};
-use domain::services::{ChangeStatus, Intake};
-use settings::Settings;
+use domain::services::{ChangeStatus, Intake, IntakeSettings, IntakeWriter};
+use settings::{ApiSettings, Settings};
 use storage_postgres::{PgOptions, PgOutboxNotifier, PgStore};
 use tracing::info;
 
@@ -47,7 +47,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     wiring::check_migrations(&pg_options).await?;
 
     let shutting_down = Arc::new(AtomicBool::new(false));
-    let state = state(&pg_options, Arc::clone(&shutting_down))?;
+    let (state, writer) = state(&settings.api, &pg_options, Arc::clone(&shutting_down))?;
+    let writers = api::spawn_writers(&writer, settings.api.intake_writers);
+    drop(writer);
     let options = ServerOptions {
         address: SocketAddr::new(settings.api.address, settings.api.port),
         workers: settings.api.workers,
@@ -61,25 +63,42 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     })?;
     info!(address = %bound.address, "listening");
     bound.server.await.context("the HTTP server failed")?;
+    // Nobody waits for an answer any more; what is still being written may end as well as it can.
+    let _ = tokio::time::timeout(settings.api.shutdown_timeout, writers.join_all()).await;
     info!("ended");
     Ok(())
 }
 
 /// Wires the use cases to their adapters.
-fn state(pg_options: &PgOptions, shutting_down: Arc<AtomicBool>) -> anyhow::Result<AppState> {
+fn state(
+    settings: &ApiSettings,
+    pg_options: &PgOptions,
+    shutting_down: Arc<AtomicBool>,
+) -> anyhow::Result<(AppState, IntakeWriter)> {
     let pg_store = PgStore::new(pg_options).context("the database's settings are not usable")?;
     let notifier = Arc::new(PgOutboxNotifier::start(pg_store.clone()));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let pg_store = Arc::new(pg_store);
     let store: Arc<dyn Store> = pg_store.clone();
-    Ok(AppState {
-        intake: Intake::new(Arc::clone(&store), notifier, Arc::clone(&clock)),
+    let intake_settings = IntakeSettings {
+        max_batch: settings.intake_batch,
+        max_waiting: settings.intake_queue,
+    };
+    let (intake, writer) = Intake::open(
+        Arc::clone(&store),
+        notifier,
+        Arc::clone(&clock),
+        intake_settings,
+    );
+    let state = AppState {
+        intake,
         change_status: ChangeStatus::new(store, clock),
         orders: pg_store.clone(),
         stock: pg_store.clone(),
         probe: pg_store,
         shutting_down,
-    })
+    };
+    Ok((state, writer))
 }
 
 /// Ends on `SIGTERM` or Ctrl-C, after new orders are refused.

@@ -12,12 +12,17 @@ use domain::ports::{
 };
 use domain::report::Report;
 use domain::services::{
-    ChangeStatus, ChangeStatusError, ChangedOrder, Intake, SettleError, SettleOrders, SyncError,
-    SyncReport, VendorSync,
+    ChangeStatus, ChangeStatusError, ChangedOrder, Intake, IntakeSettings, SettleError,
+    SettleOrders, SyncError, SyncReport, VendorSync,
 };
 
 use crate::builders::{new_order, product, vendor, vendors};
 use crate::storage::StorageUnderTest;
+
+const INTAKE_SETTINGS: IntakeSettings = IntakeSettings {
+    max_batch: 8,
+    max_waiting: 1_000,
+};
 
 /// The use cases. Cheap to clone into a task.
 #[derive(Clone)]
@@ -32,12 +37,16 @@ impl Shop {
     /// Wires the use cases and configures exactly these vendors.
     pub(crate) async fn open(storage: &StorageUnderTest, vendor_ids: &[&str]) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (intake, writer) = Intake::open(
+            storage.store.clone(),
+            storage.notifier.clone(),
+            clock.clone(),
+            INTAKE_SETTINGS,
+        );
+        // It ends with the last handle.
+        tokio::spawn(writer.run());
         let shop = Self {
-            intake: Intake::new(
-                storage.store.clone(),
-                storage.notifier.clone(),
-                clock.clone(),
-            ),
+            intake,
             sync: VendorSync::new(storage.store.clone(), storage.probe.clone(), clock.clone()),
             status: ChangeStatus::new(storage.store.clone(), clock.clone()),
             settlement: Arc::new(SettleOrders::new(

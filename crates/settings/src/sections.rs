@@ -23,6 +23,15 @@ pub struct ApiSettings {
     /// HTTP threads.
     #[serde(deserialize_with = "fields::whole::<_, _, 1, 256>")]
     pub workers: usize,
+    /// Most orders written in one transaction.
+    #[serde(deserialize_with = "fields::whole::<_, _, 1, 4_096>")]
+    pub intake_batch: usize,
+    /// Most orders that wait to be written.
+    #[serde(deserialize_with = "fields::whole::<_, _, 1, 1_000_000>")]
+    pub intake_queue: usize,
+    /// Transactions that write orders at the same time.
+    #[serde(deserialize_with = "fields::whole::<_, _, 1, 64>")]
+    pub intake_writers: usize,
     /// How long requests may take to end at shutdown.
     #[serde(deserialize_with = "fields::span::<_, 100, 600_000>")]
     pub shutdown_timeout: Duration,

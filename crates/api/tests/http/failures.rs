@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::order::OrderStatus;
 
 use crate::fake_store::{Failure, INTERNALS};
-use crate::fixture::{JSON, TestServer};
+use crate::fixture::{JSON, MAX_WAITING, TestServer};
 
 const ORDER: &str = r#"{"product_id": "SKU-1", "quantity": 3}"#;
 
@@ -42,6 +42,46 @@ async fn any_failure_of_the_store_is_a_503_that_says_when_to_come_back() {
         );
         assert_eq!(server.order_count(), 1);
     }
+}
+
+#[tokio::test]
+async fn an_intake_that_is_full_refuses_more_at_once() {
+    let server = TestServer::start();
+    server.store.fail(Some(Failure::Hang));
+    let request = crate::fixture::bytes("POST", "/api/v1/orders", JSON, ORDER.as_bytes());
+    let mut held = Vec::new();
+    // One is being written, and behind it wait as many as may.
+    for _ in 0..=MAX_WAITING {
+        let mut connection = tokio::net::TcpStream::connect(server.address)
+            .await
+            .unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut connection, &request)
+            .await
+            .unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        held.push(connection);
+    }
+    let problem = server.post(ORDER).await.problem(503, "unavailable");
+    assert!(
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("too many orders"),
+        "{problem}"
+    );
+    assert_eq!(server.order_count(), 0);
+}
+
+#[tokio::test]
+async fn a_writer_that_panics_is_put_back_to_work() {
+    let server = TestServer::start();
+    server.store.fail(Some(Failure::Panic));
+    for _ in 0..3 {
+        server.post(ORDER).await.problem(503, "unavailable");
+    }
+    server.store.fail(None);
+    assert_eq!(server.post(ORDER).await.status, 202);
+    assert_eq!(server.order_count(), 1);
 }
 
 #[tokio::test]

@@ -11,12 +11,15 @@ use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Allocation, OrderRequest, OrderState, OrderStatus, RejectReason};
 use domain::ports::{MockOutboxNotifier, Store};
 use domain::quantity::Quantity;
-use domain::services::{ChangeStatus, Intake};
+use domain::services::{ChangeStatus, Intake, IntakeSettings, IntakeWriter};
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::client::{self, Reply};
 use crate::fake_store::FakeStore;
+
+/// Most orders that wait to be written.
+pub(crate) const MAX_WAITING: usize = 4;
 
 pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
@@ -24,6 +27,7 @@ pub(crate) struct TestServer {
     shutting_down: Arc<AtomicBool>,
     stop: oneshot::Sender<()>,
     ended: JoinHandle<std::io::Result<()>>,
+    writers: JoinSet<()>,
 }
 
 impl TestServer {
@@ -36,7 +40,7 @@ impl TestServer {
             shutdown_timeout: Duration::from_secs(5),
         };
         let (stop, stopped) = oneshot::channel();
-        let state = state(&store, Arc::clone(&shutting_down));
+        let (state, writer) = state(&store, Arc::clone(&shutting_down));
         let bound = api::bind(&options, state, async move {
             let _ = stopped.await;
         })
@@ -47,6 +51,7 @@ impl TestServer {
             shutting_down,
             stop,
             ended: tokio::spawn(bound.server),
+            writers: api::spawn_writers(&writer, 1),
         }
     }
 
@@ -54,10 +59,11 @@ impl TestServer {
         self.shutting_down.store(true, Ordering::Relaxed);
     }
 
-    /// Stops the server and returns once it has ended.
+    /// Stops the server and returns once it has ended, and what it wrote with.
     pub(crate) async fn stop(self) {
         self.stop.send(()).unwrap();
         self.ended.await.unwrap().unwrap();
+        self.writers.join_all().await;
     }
 
     /// Sends a request; `head` holds more header lines, each with its line end.
@@ -132,17 +138,28 @@ pub(crate) fn bytes(method: &str, target: &str, head: &str, body: &[u8]) -> Vec<
     [head.as_bytes(), body].concat()
 }
 
-fn state(store: &FakeStore, shutting_down: Arc<AtomicBool>) -> AppState {
+fn state(store: &FakeStore, shutting_down: Arc<AtomicBool>) -> (AppState, IntakeWriter) {
     let mut notifier = MockOutboxNotifier::new();
     notifier.expect_notify().return_const(());
     let shared = Arc::new(store.clone());
     let port: Arc<dyn Store> = shared.clone();
-    AppState {
-        intake: Intake::new(Arc::clone(&port), Arc::new(notifier), Arc::new(SystemClock)),
+    let settings = IntakeSettings {
+        max_batch: 16,
+        max_waiting: MAX_WAITING,
+    };
+    let (intake, writer) = Intake::open(
+        Arc::clone(&port),
+        Arc::new(notifier),
+        Arc::new(SystemClock),
+        settings,
+    );
+    let state = AppState {
+        intake,
         change_status: ChangeStatus::new(port, Arc::new(SystemClock)),
         orders: shared.clone(),
         stock: shared.clone(),
         probe: shared,
         shutting_down,
-    }
+    };
+    (state, writer)
 }

@@ -6,17 +6,16 @@ use std::time::Duration;
 
 use mockall::Sequence;
 
-use super::{Intake, PlaceOrderError, Relay, RelayError, RelaySettings, SettleError, SettleOrders};
+use super::{Relay, RelayError, RelaySettings, SettleError, SettleOrders};
 use crate::allocation::most_available_first;
 use crate::identifiers::{OrderId, ProductId};
-use crate::order::{Order, OrderRequest, OrderState};
+use crate::order::OrderRequest;
 use crate::ports::{
-    Acceptance, Clock, MockClock, MockOrderQueue, MockOutboxNotifier, MockStore, MockStoreProbe,
-    MockUnitOfWork, NewOrder, OutboxEntry, OutboxId, QueueError, StoreError, UnitOfWork,
+    Clock, MockClock, MockOrderQueue, MockStore, MockStoreProbe, MockUnitOfWork, OutboxEntry,
+    OutboxId, QueueError, StoreError, UnitOfWork,
 };
 use crate::quantity::Quantity;
 use crate::settlement::PendingOrder;
-use crate::timestamp::Timestamp;
 
 fn request() -> OrderRequest {
     OrderRequest {
@@ -42,90 +41,8 @@ fn store(works: Vec<MockUnitOfWork>) -> Arc<MockStore> {
     Arc::new(store)
 }
 
-fn conflict<T>() -> Result<T, StoreError> {
-    Err(StoreError::Conflict("deadlock detected".to_owned()))
-}
-
 fn away<T>() -> Result<T, StoreError> {
     Err(StoreError::Unavailable("away".to_owned()))
-}
-
-fn created() -> Vec<Acceptance> {
-    let request = request();
-    vec![Acceptance::Created(Order {
-        id: OrderId(1),
-        product_id: request.product_id,
-        quantity: request.quantity,
-        state: OrderState::Pending,
-        created_at: Timestamp::from_micros(0),
-        updated_at: Timestamp::from_micros(0),
-    })]
-}
-
-fn new_order() -> NewOrder {
-    NewOrder {
-        request: request(),
-        key: None,
-    }
-}
-
-#[tokio::test]
-async fn a_conflict_repeats_the_whole_use_case_and_wakes_the_relay_once() {
-    let mut lost = MockUnitOfWork::new();
-    lost.expect_accept().returning(|_| conflict());
-    lost.expect_commit().never();
-    let mut lost_at_commit = MockUnitOfWork::new();
-    lost_at_commit.expect_accept().returning(|_| Ok(created()));
-    lost_at_commit.expect_commit().returning(conflict);
-    let mut won = MockUnitOfWork::new();
-    won.expect_accept().returning(|_| Ok(created()));
-    won.expect_commit().times(1).returning(|| Ok(()));
-    let mut notifier = MockOutboxNotifier::new();
-    notifier.expect_notify().times(1).return_const(());
-
-    let intake = Intake::new(
-        store(vec![lost, lost_at_commit, won]),
-        Arc::new(notifier),
-        clock(),
-    );
-    assert_eq!(
-        intake.place(new_order()).await.unwrap().order.id,
-        OrderId(1)
-    );
-}
-
-#[tokio::test]
-async fn a_store_that_is_away_is_told_at_once_and_nobody_is_woken() {
-    let mut work = MockUnitOfWork::new();
-    work.expect_accept().returning(|_| Ok(created()));
-    work.expect_commit().returning(away);
-    let mut notifier = MockOutboxNotifier::new();
-    notifier.expect_notify().never();
-    let intake = Intake::new(store(vec![work]), Arc::new(notifier), clock());
-    let error = intake.place(new_order()).await.unwrap_err();
-    assert!(matches!(
-        error,
-        PlaceOrderError::Store(StoreError::Unavailable(_))
-    ));
-}
-
-#[tokio::test]
-async fn conflicts_without_end_are_given_up() {
-    let works = (0..9).map(|_| {
-        let mut work = MockUnitOfWork::new();
-        work.expect_accept().returning(|_| conflict());
-        work
-    });
-    let intake = Intake::new(
-        store(works.collect()),
-        Arc::new(MockOutboxNotifier::new()),
-        clock(),
-    );
-    let error = intake.place(new_order()).await.unwrap_err();
-    assert!(matches!(
-        error,
-        PlaceOrderError::Store(StoreError::Conflict(_))
-    ));
 }
 
 fn entries(count: i64) -> Vec<OutboxEntry> {

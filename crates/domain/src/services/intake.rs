@@ -1,12 +1,28 @@
 //! Taking an order: durable before it is answered.
+//!
+//! Requests do not write for themselves: each puts its order into a bounded queue and waits for its answer, and a writer
+//! takes whatever waits into one transaction. So the cost of a commit is shared by all that came while the one before
+//! was under way, and an order that comes alone is written at once.
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod property;
+#[cfg(test)]
+mod tests;
+mod writer;
 
 use std::sync::Arc;
 
+use async_channel::{Sender, TrySendError};
+use futures_channel::oneshot;
 use thiserror::Error;
 
 use crate::order::Order;
-use crate::ports::{Acceptance, Clock, NewOrder, OutboxNotifier, Store, StoreError};
-use crate::retry;
+use crate::ports::{Clock, NewOrder, OutboxNotifier, Store, StoreError};
+
+pub use writer::IntakeWriter;
+use writer::Waiting;
 
 /// An order that is durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,69 +39,80 @@ pub enum PlaceOrderError {
     /// The key was used for another product or quantity.
     #[error("the idempotency key was used before, for another request")]
     KeyReused,
+    /// As many orders wait to be written as may. Worth a retry, later.
+    #[error("too many orders wait to be written")]
+    Full,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Takes orders.
+/// How orders are grouped.
+#[derive(Debug, Clone, Copy)]
+pub struct IntakeSettings {
+    /// Most orders written in one transaction, at least 1.
+    pub max_batch: usize,
+    /// Most orders that wait for a writer, at least 1.
+    pub max_waiting: usize,
+}
+
+/// What a caller is told.
+type Answer = Result<PlacedOrder, PlaceOrderError>;
+
+/// An order on its way to a writer.
+struct Job {
+    order: NewOrder,
+    caller: oneshot::Sender<Answer>,
+}
+
+/// Takes orders. Cheap to clone; the [`IntakeWriter`] ends after the last clone is gone.
 #[derive(Clone)]
 pub struct Intake {
-    store: Arc<dyn Store>,
-    notifier: Arc<dyn OutboxNotifier>,
-    clock: Arc<dyn Clock>,
+    waiting: Sender<Job>,
 }
 
 impl Intake {
-    /// Wires the use case.
+    /// Wires the use case: what takes orders, and what writes them. Orders wait until the writer runs.
     #[must_use]
-    pub fn new(
+    pub fn open(
         store: Arc<dyn Store>,
         notifier: Arc<dyn OutboxNotifier>,
         clock: Arc<dyn Clock>,
-    ) -> Self {
-        Self {
+        settings: IntakeSettings,
+    ) -> (Self, IntakeWriter) {
+        let (sender, receiver) = async_channel::bounded(settings.max_waiting.max(1));
+        let writer = IntakeWriter {
+            waiting: Arc::new(Waiting(receiver)),
             store,
             notifier,
             clock,
-        }
+            max_batch: settings.max_batch.max(1),
+        };
+        (Self { waiting: sender }, writer)
     }
 
-    /// Writes the order, its outbox entry and its key in one transaction, then wakes the relay. A repeat with the same
-    /// key and an equal request answers with the order of the first.
+    /// Has the order, its outbox entry and its key written in one transaction, together with those of others. A repeat
+    /// with the same key and an equal request answers with the order of the first. A caller that stops waiting leaves
+    /// open whether its order is written.
     ///
     /// # Errors
     /// [`PlaceOrderError`]; after [`StoreError::Unavailable`] during the commit the order may exist all the same, which
     /// a repeat with the same key finds out.
-    pub async fn place(&self, order: NewOrder) -> Result<PlacedOrder, PlaceOrderError> {
-        let request = order.request.clone();
-        let orders = [order];
-        let accepted = retry::on_conflict(&self.clock, || self.accept(&orders)).await?;
-        match accepted.into_iter().next() {
-            Some(Acceptance::Created(order)) => {
-                self.notifier.notify();
-                Ok(PlacedOrder {
-                    order,
-                    replayed: false,
-                })
-            }
-            Some(Acceptance::Existing(order))
-                if order.product_id == request.product_id && order.quantity == request.quantity =>
-            {
-                Ok(PlacedOrder {
-                    order,
-                    replayed: true,
-                })
-            }
-            Some(Acceptance::Existing(_)) => Err(PlaceOrderError::KeyReused),
-            None => Err(StoreError::Failed("an order was neither created nor found".into()).into()),
-        }
+    pub async fn place(&self, order: NewOrder) -> Answer {
+        let (caller, answer) = oneshot::channel();
+        self.waiting
+            .try_send(Job { order, caller })
+            .map_err(|refused| match refused {
+                TrySendError::Full(_) => PlaceOrderError::Full,
+                TrySendError::Closed(_) => writer_is_gone().into(),
+            })?;
+        answer
+            .await
+            .unwrap_or_else(|_| Err(writer_is_gone().into()))
     }
+}
 
-    async fn accept(&self, orders: &[NewOrder]) -> Result<Vec<Acceptance>, StoreError> {
-        let mut work = self.store.begin().await?;
-        let accepted = work.accept(orders).await?;
-        work.commit().await?;
-        Ok(accepted)
-    }
+/// Also when it went in the middle of a commit, so this is one of the errors that leave the outcome open.
+fn writer_is_gone() -> StoreError {
+    StoreError::Unavailable("the writer of new orders ended".to_owned())
 }

@@ -10,7 +10,7 @@ mod status;
 mod sweeper;
 mod vendor_sync;
 
-pub use intake::{Intake, PlaceOrderError, PlacedOrder};
+pub use intake::{Intake, IntakeSettings, IntakeWriter, PlaceOrderError, PlacedOrder};
 pub use relay::{Relay, RelayError, RelaySettings};
 pub use settlement::{SettleError, SettleOrders};
 pub use status::{ChangeStatus, ChangeStatusError, ChangedOrder};

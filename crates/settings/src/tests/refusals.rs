@@ -22,6 +22,18 @@ fn a_wrong_variable_is_named_with_its_origin_and_what_is_expected() {
             r#"setting worker.batch (from AGGREGATOR__WORKER__BATCH in the environment): is "0", expected a whole number from 1 to 4096"#,
         ),
         (
+            ("AGGREGATOR__API__INTAKE_BATCH", "4097"),
+            r#"setting api.intake_batch (from AGGREGATOR__API__INTAKE_BATCH in the environment): is "4097", expected a whole number from 1 to 4096"#,
+        ),
+        (
+            ("AGGREGATOR__API__INTAKE_QUEUE", "0"),
+            r#"setting api.intake_queue (from AGGREGATOR__API__INTAKE_QUEUE in the environment): is "0", expected a whole number from 1 to 1000000"#,
+        ),
+        (
+            ("AGGREGATOR__API__INTAKE_WRITERS", "65"),
+            r#"setting api.intake_writers (from AGGREGATOR__API__INTAKE_WRITERS in the environment): is "65", expected a whole number from 1 to 64"#,
+        ),
+        (
             ("AGGREGATOR__WORKER__SWEEP_EVERY", "15"),
             r#"setting worker.sweep_every (from AGGREGATOR__WORKER__SWEEP_EVERY in the environment): is "15", expected a time from 100ms to 1h, such as 500ms, 30s, 5m or 24h"#,
         ),

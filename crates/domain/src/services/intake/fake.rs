@@ -1,0 +1,234 @@
+//! A store that keeps what an intake commits, and fails as it is told.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use tokio::sync::Semaphore;
+
+use super::{Intake, IntakeSettings, IntakeWriter};
+use crate::identifiers::{IdempotencyKey, OrderId, ProductId};
+use crate::order::{Order, OrderRequest, OrderState};
+use crate::ports::{
+    Acceptance, MockClock, MockOutboxNotifier, MockUnitOfWork, NewOrder, Store, StoreError,
+    UnitOfWork,
+};
+use crate::quantity::Quantity;
+use crate::timestamp::Timestamp;
+
+/// What happens to one transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    None,
+    Begin,
+    Accept,
+    /// Nothing is committed.
+    Commit,
+    /// All is committed, and nobody is told.
+    CommitLost,
+    Conflict,
+    ConflictAtCommit,
+    Panic,
+}
+
+#[derive(Default)]
+struct Rows {
+    faults: VecDeque<Fault>,
+    /// An order of so many units can never be written.
+    poison: HashSet<u32>,
+    orders: Vec<Order>,
+    keys: HashMap<IdempotencyKey, Order>,
+    batches: Vec<usize>,
+    lost: usize,
+}
+
+/// What a transaction has written so far.
+type Written = Vec<(Option<IdempotencyKey>, Order)>;
+
+pub(super) struct FakeStore {
+    rows: Arc<Mutex<Rows>>,
+    gate: Semaphore,
+    begun: AtomicUsize,
+    woken: Arc<AtomicUsize>,
+}
+
+impl FakeStore {
+    /// Where no transaction begins before [`let_begin`](Self::let_begin).
+    pub(super) fn closed() -> Arc<Self> {
+        Arc::new(Self {
+            rows: Arc::default(),
+            gate: Semaphore::new(0),
+            begun: AtomicUsize::new(0),
+            woken: Arc::default(),
+        })
+    }
+
+    pub(super) fn open() -> Arc<Self> {
+        let store = Self::closed();
+        store.let_begin(Semaphore::MAX_PERMITS);
+        store
+    }
+
+    pub(super) fn let_begin(&self, transactions: usize) {
+        self.gate.add_permits(transactions);
+    }
+
+    /// Of the next transactions, one after the other.
+    pub(super) fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.rows.lock().unwrap().faults.extend(faults);
+    }
+
+    pub(super) fn poison(&self, quantities: &[u32]) {
+        self.rows.lock().unwrap().poison.extend(quantities);
+    }
+
+    /// Orders created by each commit that was confirmed.
+    pub(super) fn batches(&self) -> Vec<usize> {
+        self.rows.lock().unwrap().batches.clone()
+    }
+
+    pub(super) fn committed(&self) -> usize {
+        self.rows.lock().unwrap().orders.len()
+    }
+
+    /// Of those, the ones whose commit was not confirmed.
+    pub(super) fn lost(&self) -> usize {
+        self.rows.lock().unwrap().lost
+    }
+
+    pub(super) fn begun(&self) -> usize {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    /// How often the relay was woken.
+    pub(super) fn wakes(&self) -> usize {
+        self.woken.load(Ordering::Relaxed)
+    }
+}
+
+#[async_trait]
+impl Store for FakeStore {
+    async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        self.gate.acquire().await.unwrap().forget();
+        let fault = self.rows.lock().unwrap().faults.pop_front();
+        match fault.unwrap_or(Fault::None) {
+            Fault::Begin => Err(away()),
+            Fault::Panic => panic!("told to"),
+            fault => Ok(Box::new(transaction(&self.rows, fault))),
+        }
+    }
+}
+
+fn transaction(rows: &Arc<Mutex<Rows>>, fault: Fault) -> MockUnitOfWork {
+    let written: Arc<Mutex<Written>> = Arc::default();
+    let mut work = MockUnitOfWork::new();
+    let (shared, to_commit) = (Arc::clone(rows), Arc::clone(&written));
+    work.expect_accept().returning(move |orders| {
+        let rows = shared.lock().unwrap();
+        match fault {
+            Fault::Accept => return Err(away()),
+            Fault::Conflict => return Err(conflict()),
+            _ => {}
+        }
+        let mut written = written.lock().unwrap();
+        orders
+            .iter()
+            .map(|order| accept(&rows, &mut written, order))
+            .collect()
+    });
+    let shared = Arc::clone(rows);
+    work.expect_commit().returning(move || {
+        match fault {
+            Fault::Commit => return Err(away()),
+            Fault::ConflictAtCommit => return Err(conflict()),
+            _ => {}
+        }
+        let written = std::mem::take(&mut *to_commit.lock().unwrap());
+        let mut rows = shared.lock().unwrap();
+        let created = written.len();
+        for (key, order) in written {
+            rows.keys.extend(key.map(|key| (key, order.clone())));
+            rows.orders.push(order);
+        }
+        if fault == Fault::CommitLost {
+            rows.lost += created;
+            return Err(away());
+        }
+        rows.batches.push(created);
+        Ok(())
+    });
+    work
+}
+
+fn accept(rows: &Rows, written: &mut Written, new: &NewOrder) -> Result<Acceptance, StoreError> {
+    if rows.poison.contains(&new.request.quantity.units()) {
+        return Err(StoreError::Corrupt {
+            table: "orders",
+            column: "quantity",
+            row: new.request.quantity.to_string(),
+        });
+    }
+    let here = written
+        .iter()
+        .find(|(key, _)| key.is_some() && *key == new.key);
+    let before = new.key.as_ref().and_then(|key| rows.keys.get(key));
+    if let Some(order) = before.or(here.map(|(_, order)| order)) {
+        return Ok(Acceptance::Existing(order.clone()));
+    }
+    let order = Order {
+        id: OrderId(i64::try_from(rows.orders.len() + written.len()).unwrap() + 1),
+        product_id: new.request.product_id.clone(),
+        quantity: new.request.quantity,
+        state: OrderState::Pending,
+        created_at: Timestamp::from_micros(0),
+        updated_at: Timestamp::from_micros(0),
+    };
+    written.push((new.key.clone(), order.clone()));
+    Ok(Acceptance::Created(order))
+}
+
+fn away() -> StoreError {
+    StoreError::Unavailable("away".to_owned())
+}
+
+fn conflict() -> StoreError {
+    StoreError::Conflict("deadlock detected".to_owned())
+}
+
+pub(super) fn settings(max_batch: usize, max_waiting: usize) -> IntakeSettings {
+    IntakeSettings {
+        max_batch,
+        max_waiting,
+    }
+}
+
+pub(super) fn wire(store: &Arc<FakeStore>, settings: IntakeSettings) -> (Intake, IntakeWriter) {
+    let woken = Arc::clone(&store.woken);
+    let mut notifier = MockOutboxNotifier::new();
+    notifier.expect_notify().returning(move || {
+        woken.fetch_add(1, Ordering::Relaxed);
+    });
+    let mut clock = MockClock::new();
+    clock.expect_sleep().returning(|_| ());
+    let store: Arc<dyn Store> = store.clone();
+    Intake::open(store, Arc::new(notifier), Arc::new(clock), settings)
+}
+
+pub(super) fn unkeyed(quantity: u32) -> NewOrder {
+    NewOrder {
+        request: OrderRequest {
+            product_id: ProductId::parse("p").unwrap(),
+            quantity: Quantity::parse(i64::from(quantity)).unwrap(),
+        },
+        key: None,
+    }
+}
+
+pub(super) fn keyed(quantity: u32, key: &str) -> NewOrder {
+    NewOrder {
+        key: Some(IdempotencyKey::parse("", key).unwrap()),
+        ..unkeyed(quantity)
+    }
+}

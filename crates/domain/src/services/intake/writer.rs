@@ -1,0 +1,169 @@
+//! The intake's other half: one transaction for all orders that wait.
+
+use std::sync::Arc;
+
+use async_channel::Receiver;
+use futures_channel::oneshot;
+use tracing::warn;
+
+use super::{Answer, Job, PlaceOrderError, PlacedOrder};
+use crate::order::OrderRequest;
+use crate::ports::{Acceptance, Clock, NewOrder, OutboxNotifier, Store, StoreError};
+use crate::retry;
+
+/// Writes what an [`Intake`](super::Intake) takes. Clones share the work, each with a transaction of its own.
+#[derive(Clone)]
+pub struct IntakeWriter {
+    pub(super) waiting: Arc<Waiting>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) notifier: Arc<dyn OutboxNotifier>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) max_batch: usize,
+}
+
+/// The orders that wait. When the last writer goes, however it does, nobody will write them: dropping each tells its
+/// caller, who would wait forever otherwise.
+pub(super) struct Waiting(pub(super) Receiver<Job>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.close();
+        while self.0.try_recv().is_ok() {}
+    }
+}
+
+impl IntakeWriter {
+    /// Writes orders until every [`Intake`](super::Intake) is gone and what waited is answered.
+    ///
+    /// There is no pause to let a batch grow: it grows by itself while the one before it is written. Dropped half way,
+    /// its callers get [`StoreError::Unavailable`].
+    pub async fn run(self) {
+        while let Ok(first) = self.waiting.0.recv().await {
+            self.write(self.take(first)).await;
+        }
+    }
+
+    /// What waits now. A caller that went away meanwhile is spared the write.
+    fn take(&self, first: Job) -> Batch {
+        let more = std::iter::from_fn(|| self.waiting.0.try_recv().ok());
+        let jobs = std::iter::once(first).chain(more);
+        let mut batch = Batch::default();
+        for job in jobs.take(self.max_batch) {
+            if !job.caller.is_canceled() {
+                batch.orders.push(job.order);
+                batch.callers.push(job.caller);
+            }
+        }
+        batch
+    }
+
+    /// Writes a batch and answers everybody in it. When it fails in a way that a retry does not cure, it is halved until
+    /// the culprits are alone, and their neighbours are written. When the store is away, nothing is tried again: whether
+    /// a commit that broke off happened is not known, and orders without a key would exist twice.
+    async fn write(&self, batch: Batch) {
+        let mut parts = vec![batch];
+        while let Some(part) = parts.pop() {
+            if part.orders.is_empty() {
+                continue;
+            }
+            match retry::on_conflict(&self.clock, || self.accept(&part.orders)).await {
+                Ok(accepted) => {
+                    if accepted.iter().any(is_created) {
+                        self.notifier.notify();
+                    }
+                    part.answer(accepted);
+                }
+                Err(error) if error.is_retryable() => {
+                    let untried = parts.drain(..).rev();
+                    std::iter::once(part)
+                        .chain(untried)
+                        .for_each(|part| part.fail(&error));
+                }
+                Err(error) if part.orders.len() == 1 => part.fail_alone(error),
+                Err(error) => {
+                    warn!(%error, orders = part.orders.len(), "orders could not be written together");
+                    let (older, newer) = part.halve();
+                    parts.push(newer);
+                    parts.push(older);
+                }
+            }
+        }
+    }
+
+    async fn accept(&self, orders: &[NewOrder]) -> Result<Vec<Acceptance>, StoreError> {
+        let mut work = self.store.begin().await?;
+        let accepted = work.accept(orders).await?;
+        work.commit().await?;
+        Ok(accepted)
+    }
+}
+
+fn is_created(accepted: &Acceptance) -> bool {
+    matches!(accepted, Acceptance::Created(_))
+}
+
+/// Orders of one transaction, and who waits for each.
+#[derive(Default)]
+struct Batch {
+    orders: Vec<NewOrder>,
+    callers: Vec<oneshot::Sender<Answer>>,
+}
+
+impl Batch {
+    fn halve(mut self) -> (Self, Self) {
+        let middle = self.orders.len() / 2;
+        let newer = Self {
+            orders: self.orders.split_off(middle),
+            callers: self.callers.split_off(middle),
+        };
+        (self, newer)
+    }
+
+    fn answer(self, accepted: Vec<Acceptance>) {
+        let mut accepted = accepted.into_iter();
+        for (order, caller) in self.orders.into_iter().zip(self.callers) {
+            // It fails for a caller that went away.
+            let _ = caller.send(answer(&order.request, accepted.next()));
+        }
+    }
+
+    fn fail(self, error: &StoreError) {
+        for caller in self.callers {
+            let _ = caller.send(Err(copy_of(error).into()));
+        }
+    }
+
+    fn fail_alone(self, error: StoreError) {
+        if let Some(caller) = self.callers.into_iter().next() {
+            let _ = caller.send(Err(error.into()));
+        }
+    }
+}
+
+fn answer(request: &OrderRequest, accepted: Option<Acceptance>) -> Answer {
+    match accepted {
+        Some(Acceptance::Created(order)) => Ok(PlacedOrder {
+            order,
+            replayed: false,
+        }),
+        Some(Acceptance::Existing(order))
+            if order.product_id == request.product_id && order.quantity == request.quantity =>
+        {
+            Ok(PlacedOrder {
+                order,
+                replayed: true,
+            })
+        }
+        Some(Acceptance::Existing(_)) => Err(PlaceOrderError::KeyReused),
+        None => Err(StoreError::Failed("an order was neither created nor found".into()).into()),
+    }
+}
+
+/// A failure that may pass, for one of several who wait.
+fn copy_of(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::Conflict(text) => StoreError::Conflict(text.clone()),
+        StoreError::Unavailable(text) => StoreError::Unavailable(text.clone()),
+        other => StoreError::Failed(other.to_string().into()),
+    }
+}
