@@ -1,0 +1,35 @@
+//! Short ways to write down values.
+
+use domain::identifiers::{IdempotencyKey, ProductId, VendorId};
+use domain::order::OrderRequest;
+use domain::ports::NewOrder;
+use domain::quantity::Quantity;
+use domain::report::{Report, ReportKind};
+
+pub(crate) fn vendor(id: &str) -> VendorId {
+    VendorId::parse(id).unwrap()
+}
+
+pub(crate) fn order(product_id: &str, units: u32) -> NewOrder {
+    NewOrder {
+        request: OrderRequest {
+            product_id: ProductId::parse(product_id).unwrap(),
+            quantity: Quantity::parse(i64::from(units)).unwrap(),
+        },
+        key: None,
+    }
+}
+
+pub(crate) fn keyed(product_id: &str, units: u32, key: &str) -> NewOrder {
+    NewOrder {
+        key: Some(IdempotencyKey::parse("", key).unwrap()),
+        ..order(product_id, units)
+    }
+}
+
+pub(crate) fn full(lines: &[(&str, i64)]) -> Report {
+    let lines = lines
+        .iter()
+        .map(|&(product_id, units)| (ProductId::parse(product_id).unwrap(), units));
+    Report::parse(ReportKind::Full, None, lines).unwrap()
+}

@@ -1,0 +1,79 @@
+//! The queue in this process and a vendor's feed, with failures.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::identifiers::{OrderId, VendorId};
+use domain::ports::{FeedError, OrderQueue, QueueError, QueuedOrder, VendorFeed};
+use domain::report::Report;
+use queue_in_process::InProcessQueue;
+
+use crate::faults::{Failure, Faults, Role};
+
+#[derive(Clone)]
+pub(crate) struct FaultyQueue {
+    pub(crate) inner: InProcessQueue,
+    pub(crate) faults: Arc<Faults>,
+}
+
+#[async_trait]
+impl OrderQueue for FaultyQueue {
+    async fn publish(&self, orders: &[QueuedOrder]) -> Result<Vec<OrderId>, QueueError> {
+        match self.faults.strike(Role::Handover, "publish").await {
+            None => self.inner.publish(orders).await,
+            Some(Failure::Unconfirmed) => self.inner.publish(&orders[..orders.len() / 2]).await,
+            Some(failure) => {
+                if failure == Failure::AnswerLost {
+                    self.inner.publish(orders).await?;
+                }
+                Err(failure.of_queue())
+            }
+        }
+    }
+
+    async fn depth(&self) -> Result<u64, QueueError> {
+        match self.faults.strike(Role::Queue, "depth").await {
+            None => self.inner.depth().await,
+            Some(failure) => Err(failure.of_queue()),
+        }
+    }
+
+    async fn dead_letter(&self, order_ids: &[OrderId], reason: &str) -> Result<(), QueueError> {
+        match self.faults.strike(Role::Handover, "dead_letter").await {
+            None => self.inner.dead_letter(order_ids, reason).await,
+            Some(failure) => {
+                if failure == Failure::AnswerLost {
+                    self.inner.dead_letter(order_ids, reason).await?;
+                }
+                Err(failure.of_queue())
+            }
+        }
+    }
+
+    async fn probe(&self) -> Result<(), QueueError> {
+        match self.faults.strike(Role::Queue, "probe").await {
+            None => self.inner.probe().await,
+            Some(failure) => Err(failure.of_queue()),
+        }
+    }
+}
+
+pub(crate) struct FaultyFeed {
+    pub(crate) vendor_id: VendorId,
+    pub(crate) answer: Result<Report, FeedError>,
+    pub(crate) faults: Arc<Faults>,
+}
+
+#[async_trait]
+impl VendorFeed for FaultyFeed {
+    fn vendor_id(&self) -> &VendorId {
+        &self.vendor_id
+    }
+
+    async fn fetch(&self) -> Result<Report, FeedError> {
+        match self.faults.strike(Role::Feed, "fetch").await {
+            None => self.answer.clone(),
+            Some(failure) => Err(failure.of_feed()),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The store in memory, with failures.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::identifiers::{OrderId, ProductId, VendorId};
+use domain::order::{Order, OrderState};
+use domain::ports::{
+    Acceptance, NewOrder, OrderRepository, OutboxEntry, OutboxId, OutboxLag, OutboxRepository,
+    RequeueLimits, StockRepository, Store, StoreError, StoreProbe, SyncRecord, SyncRepository,
+    UnitOfWork, VendorSyncState,
+};
+use domain::report::Report;
+use domain::settlement::{PendingOrder, SettledOrder};
+use domain::stock::{ProductStock, StockChange};
+use domain::timestamp::Timestamp;
+use storage_memory::MemoryStore;
+
+use crate::faults::{Failure, Faults, Role};
+
+#[derive(Clone)]
+pub(crate) struct FaultyStore {
+    pub(crate) memory: MemoryStore,
+    pub(crate) faults: Arc<Faults>,
+    /// An order whose row can never be read.
+    pub(crate) unreadable: Option<OrderId>,
+}
+
+#[async_trait]
+impl Store for FaultyStore {
+    async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
+        if let Some(failure) = self.faults.strike(Role::Work, "begin").await {
+            return Err(failure.of_store());
+        }
+        Ok(Box::new(FaultyWork {
+            inner: self.memory.begin().await?,
+            faults: Arc::clone(&self.faults),
+            unreadable: self.unreadable,
+            failed: false,
+        }))
+    }
+}
+
+impl FaultyStore {
+    async fn check(&self, name: &'static str) -> Result<(), StoreError> {
+        let failure = self.faults.strike(Role::Probe, name).await;
+        failure.map_or(Ok(()), |failure| Err(failure.of_store()))
+    }
+}
+
+#[async_trait]
+impl StoreProbe for FaultyStore {
+    async fn store_time(&self) -> Result<Timestamp, StoreError> {
+        self.check("probe store_time").await?;
+        StoreProbe::store_time(&self.memory).await
+    }
+
+    async fn outbox_lag(&self) -> Result<OutboxLag, StoreError> {
+        self.check("outbox_lag").await?;
+        self.memory.outbox_lag().await
+    }
+
+    async fn were_tried(&self, vendor_ids: &[VendorId]) -> Result<bool, StoreError> {
+        self.check("were_tried").await?;
+        self.memory.were_tried(vendor_ids).await
+    }
+}
+
+struct FaultyWork {
+    inner: Box<dyn UnitOfWork>,
+    faults: Arc<Faults>,
+    unreadable: Option<OrderId>,
+    /// After a failed call a unit of work can only be dropped.
+    failed: bool,
+}
+
+impl FaultyWork {
+    async fn check(&mut self, role: Role, name: &'static str) -> Result<(), StoreError> {
+        assert!(!self.failed, "{name} on a unit of work that failed before");
+        let failure = self.faults.strike(role, name).await;
+        self.failed = failure.is_some();
+        failure.map_or(Ok(()), |failure| Err(failure.of_store()))
+    }
+}
+
+#[async_trait]
+impl OrderRepository for FaultyWork {
+    async fn accept(&mut self, orders: &[NewOrder]) -> Result<Vec<Acceptance>, StoreError> {
+        self.check(Role::Work, "accept").await?;
+        self.inner.accept(orders).await
+    }
+
+    async fn lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError> {
+        self.check(Role::Work, "lock_pending").await?;
+        if let Some(id) = self.unreadable.filter(|id| ids.contains(id)) {
+            self.failed = true;
+            return Err(StoreError::Corrupt {
+                table: "orders",
+                column: "quantity",
+                row: id.to_string(),
+            });
+        }
+        self.inner.lock_pending(ids).await
+    }
+
+    async fn save_settled(&mut self, orders: &[SettledOrder]) -> Result<(), StoreError> {
+        self.check(Role::Work, "save_settled").await?;
+        self.inner.save_settled(orders).await
+    }
+
+    async fn lock_order(&mut self, id: OrderId) -> Result<Option<Order>, StoreError> {
+        self.check(Role::Work, "lock_order").await?;
+        self.inner.lock_order(id).await
+    }
+
+    async fn save_state(&mut self, id: OrderId, state: &OrderState) -> Result<Order, StoreError> {
+        self.check(Role::Work, "save_state").await?;
+        self.inner.save_state(id, state).await
+    }
+
+    async fn forget_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.check(Role::Work, "forget_keys").await?;
+        self.inner.forget_keys(before, limit).await
+    }
+}
+
+#[async_trait]
+impl StockRepository for FaultyWork {
+    async fn lock_stock(&mut self, ids: &[ProductId]) -> Result<Vec<ProductStock>, StoreError> {
+        self.check(Role::Work, "lock_stock").await?;
+        self.inner.lock_stock(ids).await
+    }
+
+    async fn save_stock(&mut self, changes: &[StockChange]) -> Result<(), StoreError> {
+        self.check(Role::Work, "save_stock").await?;
+        self.inner.save_stock(changes).await
+    }
+}
+
+#[async_trait]
+impl OutboxRepository for FaultyWork {
+    async fn claim(&mut self, limit: u32, lease: Duration) -> Result<Vec<OutboxEntry>, StoreError> {
+        self.check(Role::Work, "claim").await?;
+        self.inner.claim(limit, lease).await
+    }
+
+    async fn remove(&mut self, ids: &[OutboxId]) -> Result<(), StoreError> {
+        self.check(Role::Work, "remove").await?;
+        self.inner.remove(ids).await
+    }
+
+    async fn release(&mut self, ids: &[OutboxId]) -> Result<(), StoreError> {
+        self.check(Role::Work, "release").await?;
+        self.inner.release(ids).await
+    }
+
+    async fn requeue_overdue(&mut self, limits: RequeueLimits) -> Result<u64, StoreError> {
+        self.check(Role::Work, "requeue_overdue").await?;
+        self.inner.requeue_overdue(limits).await
+    }
+}
+
+#[async_trait]
+impl SyncRepository for FaultyWork {
+    async fn set_configured(&mut self, ids: &[VendorId]) -> Result<Vec<ProductId>, StoreError> {
+        self.check(Role::Work, "set_configured").await?;
+        self.inner.set_configured(ids).await
+    }
+
+    async fn lock_vendor(&mut self, id: &VendorId) -> Result<Option<VendorSyncState>, StoreError> {
+        self.check(Role::Work, "lock_vendor").await?;
+        self.inner.lock_vendor(id).await
+    }
+
+    async fn affected_by(
+        &mut self,
+        vendor_id: &VendorId,
+        report: &Report,
+        as_of: Timestamp,
+    ) -> Result<Vec<ProductId>, StoreError> {
+        self.check(Role::Work, "affected_by").await?;
+        self.inner.affected_by(vendor_id, report, as_of).await
+    }
+
+    async fn mark_known(
+        &mut self,
+        vendor_id: &VendorId,
+        product_ids: &[ProductId],
+        as_of: Timestamp,
+    ) -> Result<BTreeMap<ProductId, u64>, StoreError> {
+        self.check(Role::Work, "mark_known").await?;
+        self.inner.mark_known(vendor_id, product_ids, as_of).await
+    }
+
+    async fn record_sync(&mut self, id: &VendorId, record: &SyncRecord) -> Result<(), StoreError> {
+        self.check(Role::Work, "record_sync").await?;
+        self.inner.record_sync(id, record).await
+    }
+}
+
+#[async_trait]
+impl UnitOfWork for FaultyWork {
+    async fn store_time(&mut self) -> Result<Timestamp, StoreError> {
+        self.check(Role::Work, "store_time").await?;
+        self.inner.store_time().await
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        assert!(!self.failed, "commit of a unit of work that failed before");
+        match self.faults.strike(Role::Commit, "commit").await {
+            None => self.inner.commit().await,
+            Some(failure) => {
+                if failure == Failure::AnswerLost {
+                    self.inner.commit().await?;
+                }
+                Err(failure.of_store())
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What a use case answers, and what it should.
+
+use domain::ports::{QueueError, StoreError};
+use domain::services::{ChangeStatusError, RelayError, SettleError, SyncError};
+
+use crate::faults::{Call, Failure, Injection, Role};
+use crate::use_cases::UseCase;
+
+/// An answer, less its details.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    Done,
+    Unavailable,
+    Conflict,
+    Failed,
+    Corrupt,
+    QueueUnavailable,
+    QueueClosed,
+    Unconfirmed,
+    NoReport,
+    NotConfigured,
+    Illegal,
+    /// Nothing: the use case was dropped.
+    Nothing,
+}
+
+impl From<StoreError> for Told {
+    fn from(error: StoreError) -> Self {
+        let told = match error {
+            StoreError::Unavailable(_) => Self::Unavailable,
+            StoreError::Conflict(_) => Self::Conflict,
+            StoreError::Failed(_) => Self::Failed,
+            StoreError::Corrupt { .. } => Self::Corrupt,
+        };
+        let may_pass = matches!(told, Self::Unavailable | Self::Conflict);
+        assert_eq!(error.is_retryable(), may_pass, "{error}");
+        told
+    }
+}
+
+impl From<QueueError> for Told {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::Unavailable(_) => Self::QueueUnavailable,
+            QueueError::Closed => Self::QueueClosed,
+        }
+    }
+}
+
+impl From<RelayError> for Told {
+    fn from(error: RelayError) -> Self {
+        match error {
+            RelayError::Store(error) => error.into(),
+            RelayError::Queue(error) => error.into(),
+            RelayError::Unconfirmed(_) => Self::Unconfirmed,
+        }
+    }
+}
+
+impl From<SettleError> for Told {
+    fn from(error: SettleError) -> Self {
+        let may_pass = error.is_retryable();
+        let told = match error {
+            SettleError::Store(error) => error.into(),
+            SettleError::Queue(error) => error.into(),
+            other => panic!("{other}"),
+        };
+        assert_eq!(may_pass, !matches!(told, Self::Failed | Self::Corrupt));
+        told
+    }
+}
+
+impl From<SyncError> for Told {
+    fn from(error: SyncError) -> Self {
+        match error {
+            SyncError::Store(error) => error.into(),
+            SyncError::Feed { .. } => Self::NoReport,
+            SyncError::NotConfigured(_) => Self::NotConfigured,
+            SyncError::Imbalance(imbalance) => panic!("{imbalance}"),
+        }
+    }
+}
+
+impl From<ChangeStatusError> for Told {
+    fn from(error: ChangeStatusError) -> Self {
+        match error {
+            ChangeStatusError::Store(error) => error.into(),
+            ChangeStatusError::Illegal(_) => Self::Illegal,
+            other => panic!("{other}"),
+        }
+    }
+}
+
+impl<T, E: Into<Told>> From<Result<T, E>> for Told {
+    fn from(result: Result<T, E>) -> Self {
+        result.map_or_else(Into::into, |_| Self::Done)
+    }
+}
+
+/// What a use case must answer when a call fails; `undisturbed` is what it answers when none does.
+pub(crate) fn expected(
+    use_case: UseCase,
+    undisturbed: Told,
+    call: Call,
+    injection: Injection,
+) -> Told {
+    let in_transaction = call.role != Role::Probe;
+    match injection.failure {
+        Failure::Conflict if in_transaction && !injection.lasts => undisturbed,
+        Failure::Conflict => Told::Conflict,
+        // The batch is halved, and the halves succeed; or, if it lasts, settlement puts its orders aside one by one.
+        Failure::Failed | Failure::Corrupt
+            if in_transaction
+                && use_case.halves()
+                && !(injection.lasts && use_case == UseCase::Place) =>
+        {
+            undisturbed
+        }
+        Failure::Failed => Told::Failed,
+        Failure::Corrupt => Told::Corrupt,
+        Failure::AnswerLost if call.role == Role::Handover => Told::QueueUnavailable,
+        Failure::Unavailable | Failure::AnswerLost => Told::Unavailable,
+        Failure::QueueUnavailable => Told::QueueUnavailable,
+        Failure::QueueClosed => Told::QueueClosed,
+        Failure::Unconfirmed => Told::Unconfirmed,
+        Failure::FeedUnavailable | Failure::FeedMalformed => Told::NoReport,
+        Failure::Abandoned => Told::Nothing,
+    }
+}

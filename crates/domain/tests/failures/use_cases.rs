@@ -1,0 +1,240 @@
+//! The use cases: how the shop stands before each, what each calls, and what it answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::identifiers::VendorId;
+use domain::order::OrderStatus;
+use domain::ports::{FeedError, NewOrder};
+use domain::report::{Report, ReportKind};
+use domain::services::{Intake, IntakeSettings, PlaceOrderError};
+use domain::timestamp::Timestamp;
+
+use crate::builders::{full, keyed, order, vendor};
+use crate::faulty_edges::FaultyFeed;
+use crate::told::Told;
+use crate::world::{Silence, World};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UseCase {
+    /// Three orders at once.
+    Place,
+    Relay,
+    /// The queue has room for two of three.
+    RelayToFullQueue,
+    Settle,
+    /// One of the orders can never be read.
+    SettleUnreadable,
+    /// From a status to another.
+    Change(OrderStatus, OrderStatus),
+    Sweep,
+    Sync,
+    /// The vendor answers with something that is no report.
+    SyncWithoutReport,
+    /// The report is older than the last one.
+    SyncStale,
+    /// The vendor is not configured.
+    SyncStranger,
+    Configure,
+}
+
+use OrderStatus::{Cancelled, Confirmed, Delivered, Pending, Rejected, Shipped};
+
+impl UseCase {
+    pub(crate) const ALL: [Self; 21] = [
+        Self::Place,
+        Self::Relay,
+        Self::RelayToFullQueue,
+        Self::Settle,
+        Self::SettleUnreadable,
+        Self::Change(Pending, Pending),
+        Self::Change(Pending, Confirmed),
+        Self::Change(Pending, Rejected),
+        Self::Change(Pending, Cancelled),
+        Self::Change(Confirmed, Pending),
+        Self::Change(Confirmed, Rejected),
+        Self::Change(Confirmed, Cancelled),
+        Self::Change(Confirmed, Shipped),
+        Self::Change(Confirmed, Delivered),
+        Self::Change(Shipped, Delivered),
+        Self::Sweep,
+        Self::Sync,
+        Self::SyncWithoutReport,
+        Self::SyncStale,
+        Self::SyncStranger,
+        Self::Configure,
+    ];
+
+    /// The calls to ports of a run in which nothing fails.
+    pub(crate) fn calls(self) -> &'static str {
+        match self {
+            Self::Place => "begin,accept,commit",
+            Self::Relay => "begin,claim,commit,publish,begin,remove,commit",
+            Self::RelayToFullQueue => "begin,claim,commit,publish,begin,remove,release,commit",
+            Self::Settle => {
+                "were_tried,begin,lock_pending,lock_stock,save_settled,save_stock,commit"
+            }
+            Self::SettleUnreadable => {
+                "were_tried,begin,lock_pending,begin,lock_pending,lock_stock,save_settled,save_stock,commit,begin,lock_pending,begin,lock_pending,dead_letter,begin,lock_pending,lock_stock,save_settled,save_stock,commit"
+            }
+            Self::Change(Confirmed, Cancelled) => {
+                "begin,lock_order,lock_stock,save_stock,save_state,commit"
+            }
+            Self::Change(Pending, Rejected | Cancelled)
+            | Self::Change(Confirmed, Shipped)
+            | Self::Change(Shipped, Delivered) => "begin,lock_order,save_state,commit",
+            Self::Change(..) => "begin,lock_order",
+            Self::Sweep => "begin,store_time,forget_keys,commit,depth,begin,requeue_overdue,commit",
+            Self::Sync => {
+                "probe store_time,fetch,begin,lock_vendor,affected_by,lock_stock,mark_known,save_stock,record_sync,commit"
+            }
+            Self::SyncWithoutReport => {
+                "probe store_time,fetch,begin,lock_vendor,record_sync,commit"
+            }
+            Self::SyncStale => "probe store_time,fetch,begin,lock_vendor,record_sync,commit",
+            Self::SyncStranger => {
+                "probe store_time,fetch,begin,lock_vendor,begin,lock_vendor,commit"
+            }
+            Self::Configure => "begin,set_configured,lock_stock,save_stock,commit",
+        }
+    }
+
+    /// Whether all that it changes, it changes in one transaction.
+    pub(crate) fn is_one_transaction(self) -> bool {
+        !matches!(
+            self,
+            Self::Relay | Self::RelayToFullQueue | Self::SettleUnreadable | Self::Sweep
+        )
+    }
+
+    /// Whether it halves a batch that fails for good.
+    pub(crate) fn halves(self) -> bool {
+        matches!(self, Self::Place | Self::Settle | Self::SettleUnreadable)
+    }
+
+    pub(crate) async fn prepare(self) -> World {
+        let mut world = match self {
+            Self::RelayToFullQueue => World::open(2, 1).await,
+            _ => World::open(100, 10).await,
+        };
+        match self {
+            Self::Place | Self::SyncWithoutReport | Self::SyncStale | Self::SyncStranger => {}
+            Self::Relay | Self::RelayToFullQueue => {
+                world
+                    .accept(&[order("p", 1), order("q", 2), order("p", 3)])
+                    .await;
+            }
+            Self::Settle => {
+                // The third is one too many, and the fourth is the last that fits.
+                let units = [("p", 6), ("p", 6), ("p", 2), ("p", 1), ("x", 1), ("q", 4)];
+                let orders: Vec<NewOrder> = units.map(|(p, n)| order(p, n)).into();
+                world.accept(&orders).await;
+                world.relay().run_once().await.unwrap();
+            }
+            Self::SettleUnreadable => {
+                let orders = [order("p", 1), order("p", 2), order("q", 3)];
+                let ids = world.accept(&orders).await;
+                world.relay().run_once().await.unwrap();
+                world.store.unreadable = Some(ids[1]);
+            }
+            // More than one vendor has of it.
+            Self::Change(from, _) => world.add_order(order("p", 12), from).await,
+            Self::Sweep => {
+                world.accept(&[keyed("p", 1, "old")]).await;
+                world.clock.advance(Duration::from_secs(25 * 60 * 60));
+                world.accept(&[keyed("p", 2, "new")]).await;
+                world.clock.advance(Duration::from_secs(5 * 60));
+                world.lose_the_outbox().await;
+            }
+            Self::Sync => {
+                world.add_order(order("p", 2), Shipped).await;
+                world.add_order(order("p", 3), Confirmed).await;
+            }
+            Self::Configure => world.add_order(order("p", 12), Confirmed).await,
+        }
+        world
+    }
+
+    pub(crate) async fn run(self, world: &World) -> Told {
+        match self {
+            Self::Place => place(world).await,
+            Self::Relay | Self::RelayToFullQueue => world.relay().run_once().await.into(),
+            Self::Settle | Self::SettleUnreadable => world.settle_messages().await.into(),
+            Self::Change(_, to) => {
+                let id = world.subject.unwrap();
+                world.status().change(id, to, |_| true).await.into()
+            }
+            Self::Sweep => world.sweeper().sweep().await.into(),
+            Self::Sync => sync(world, "v", Ok(full(&[("p", 8), ("r", 5)]))).await,
+            Self::SyncWithoutReport => {
+                sync(world, "v", Err(FeedError::Malformed("no list".to_owned()))).await
+            }
+            Self::SyncStale => {
+                let long_ago = Some(Timestamp::from_micros(0));
+                let report = Report::parse(ReportKind::Full, long_ago, []);
+                sync(world, "v", Ok(report.unwrap())).await
+            }
+            Self::SyncStranger => sync(world, "stranger", Ok(full(&[("p", 8)]))).await,
+            Self::Configure => {
+                let result = world.sync().configure(&[vendor("v")]).await;
+                result.into()
+            }
+        }
+    }
+}
+
+impl World {
+    /// Adds an order that the use case is about, and brings it into a status.
+    async fn add_order(&mut self, order: NewOrder, status: OrderStatus) {
+        let id = self.accept(&[order]).await[0];
+        self.subject = Some(id);
+        if status == Pending {
+            return;
+        }
+        self.relay().run_once().await.unwrap();
+        self.settle_messages().await.unwrap();
+        if status == Shipped {
+            let shipped = self.status().change(id, Shipped, |_| true).await;
+            shipped.unwrap();
+        }
+    }
+}
+
+async fn place(world: &World) -> Told {
+    let (intake, writer) = Intake::open(
+        world.store_port(),
+        Arc::new(Silence),
+        world.clock.clone(),
+        IntakeSettings {
+            max_batch: 10,
+            max_waiting: 10,
+        },
+    );
+    let callers = async {
+        let answers = tokio::join!(
+            intake.place(keyed("p", 2, "a")),
+            intake.place(keyed("q", 3, "b")),
+            intake.place(keyed("p", 4, "c")),
+        );
+        drop(intake);
+        answers
+    };
+    let ((first, second, third), ()) = tokio::join!(biased; callers, writer.run());
+    let told = [first, second, third].map(|answer| match answer {
+        Ok(_) => Told::Done,
+        Err(PlaceOrderError::Store(error)) => error.into(),
+        Err(other) => panic!("{other}"),
+    });
+    assert!(told.iter().all(|it| *it == told[0]), "told apart: {told:?}");
+    told[0]
+}
+
+async fn sync(world: &World, vendor_id: &str, answer: Result<Report, FeedError>) -> Told {
+    let vendor_id: VendorId = vendor(vendor_id);
+    let feed = FaultyFeed {
+        vendor_id,
+        answer,
+        faults: Arc::clone(&world.faults),
+    };
+    world.sync().sync(&feed).await.into()
+}

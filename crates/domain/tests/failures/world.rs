@@ -1,0 +1,302 @@
+//! A shop in memory: what it is before a use case runs, and what must hold after.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::allocation::most_available_first;
+use domain::identifiers::{OrderId, ProductId, VendorId};
+use domain::order::{Order, OrderState, OrderStatus};
+use domain::ports::{
+    Acceptance, AuditQueries, Clock, NewOrder, OrderConsumer, OrderQueries, OrderQueue,
+    OutboxNotifier, StockQueries, Store, StoreProbe,
+};
+use domain::services::{
+    ChangeStatus, Relay, RelaySettings, SettleError, SettleOrders, Sweeper, SweeperSettings,
+    VendorSync,
+};
+use domain::timestamp::Timestamp;
+use queue_in_process::InProcessQueue;
+use storage_memory::MemoryStore;
+
+use crate::builders::{full, vendor};
+use crate::faults::Faults;
+use crate::faulty_edges::{FaultyFeed, FaultyQueue};
+use crate::faulty_store::FaultyStore;
+
+pub(crate) const LEASE: Duration = Duration::from_secs(30);
+const PENDING_FOR: Duration = Duration::from_secs(60);
+const KEEP_KEYS: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Longer than a lease and than an order may stay `PENDING`, shorter than a key is kept.
+const LATER: Duration = Duration::from_secs(60 * 60);
+
+/// Time passes when somebody sleeps, and when a test says so.
+pub(crate) struct TestClock(AtomicI64);
+
+impl TestClock {
+    pub(crate) fn advance(&self, span: Duration) {
+        let micros = i64::try_from(span.as_micros()).unwrap();
+        self.0.fetch_add(micros, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.load(Ordering::Relaxed))
+    }
+
+    async fn sleep(&self, span: Duration) {
+        self.advance(span);
+    }
+}
+
+/// Nobody needs to be woken here.
+pub(crate) struct Silence;
+
+impl OutboxNotifier for Silence {
+    fn notify(&self) {}
+}
+
+/// What can be seen of a shop, without ids and times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    /// Oldest first.
+    orders: Vec<(ProductId, u32, OrderState)>,
+    /// Product, what can be sold, and each vendor's reported, in flight and available.
+    stock: Vec<(ProductId, u64, Vec<(VendorId, u32, u32, u32)>)>,
+}
+
+pub(crate) struct World {
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) store: FaultyStore,
+    pub(crate) queue: FaultyQueue,
+    /// The order that the use case is about, if it is about one.
+    pub(crate) subject: Option<OrderId>,
+    /// Orders that were lost on their way before the use case began.
+    pub(crate) lost_before: HashSet<OrderId>,
+}
+
+impl World {
+    /// A shop with stock of two vendors: p 10 and 3, q 4 and none.
+    pub(crate) async fn open(max_messages: usize, max_orders_a_message: usize) -> Self {
+        let clock = Arc::new(TestClock(AtomicI64::new(1_795_435_200_000_000)));
+        let faults = Arc::new(Faults::default());
+        let world = Self {
+            store: FaultyStore {
+                memory: MemoryStore::new(clock.clone()),
+                faults: Arc::clone(&faults),
+                unreadable: None,
+            },
+            queue: FaultyQueue {
+                inner: InProcessQueue::new(max_messages)
+                    .with_max_orders_a_message(max_orders_a_message),
+                faults: Arc::clone(&faults),
+            },
+            clock,
+            faults,
+            subject: None,
+            lost_before: HashSet::new(),
+        };
+        let vendors = [vendor("v"), vendor("w")];
+        world.sync().configure(&vendors).await.unwrap();
+        for (vendor_id, lines) in [("v", &[("p", 10), ("q", 4)][..]), ("w", &[("p", 3)])] {
+            let feed = FaultyFeed {
+                vendor_id: vendor(vendor_id),
+                answer: Ok(full(lines)),
+                faults: Arc::clone(&world.faults),
+            };
+            world.sync().sync(&feed).await.unwrap();
+        }
+        world
+    }
+
+    pub(crate) fn store_port(&self) -> Arc<dyn Store> {
+        Arc::new(self.store.clone())
+    }
+
+    fn probe_port(&self) -> Arc<dyn StoreProbe> {
+        Arc::new(self.store.clone())
+    }
+
+    pub(crate) fn relay(&self) -> Relay {
+        let settings = RelaySettings {
+            batch: 10,
+            lease: LEASE,
+        };
+        let queue = Arc::new(self.queue.clone());
+        Relay::new(self.store_port(), queue, self.clock.clone(), settings)
+    }
+
+    pub(crate) fn sweeper(&self) -> Sweeper {
+        Sweeper::new(
+            self.store_port(),
+            Arc::new(self.queue.clone()),
+            Arc::new(Silence),
+            self.clock.clone(),
+            SweeperSettings {
+                pending_for: PENDING_FOR,
+                max_queue_depth: 100,
+                keep_keys: KEEP_KEYS,
+            },
+        )
+    }
+
+    pub(crate) fn sync(&self) -> VendorSync {
+        VendorSync::new(self.store_port(), self.probe_port(), self.clock.clone())
+    }
+
+    pub(crate) fn status(&self) -> ChangeStatus {
+        ChangeStatus::new(self.store_port(), self.clock.clone())
+    }
+
+    /// As a worker does: takes what is there, settles it, and acknowledges only then. Without messages it does nothing.
+    pub(crate) async fn settle_messages(&self) -> Result<(), SettleError> {
+        if self.queue.inner.depth().await? == 0 {
+            return Ok(());
+        }
+        let mut consumer = self.queue.inner.consumer();
+        let messages = consumer.next_batch(100).await?;
+        let ids: Vec<OrderId> = messages
+            .iter()
+            .flat_map(|message| message.order_ids.clone())
+            .collect();
+        let settlement = SettleOrders::new(
+            self.store_port(),
+            self.probe_port(),
+            Arc::new(self.queue.clone()),
+            self.clock.clone(),
+            most_available_first,
+            vec![vendor("v"), vendor("w")],
+        );
+        settlement.settle(&ids).await?;
+        let receipts: Vec<_> = messages.iter().map(|message| message.receipt).collect();
+        consumer.acknowledge(&receipts).await?;
+        Ok(())
+    }
+
+    /// Accepts orders that must be new.
+    pub(crate) async fn accept(&self, orders: &[NewOrder]) -> Vec<OrderId> {
+        let mut work = self.store.memory.begin().await.unwrap();
+        let accepted = work.accept(orders).await.unwrap();
+        work.commit().await.unwrap();
+        accepted
+            .into_iter()
+            .map(|accepted| match accepted {
+                Acceptance::Created(order) => order.id,
+                Acceptance::Existing(order) => panic!("{order:?} was there before"),
+            })
+            .collect()
+    }
+
+    /// Takes all from the outbox without a word to the queue.
+    pub(crate) async fn lose_the_outbox(&mut self) {
+        let mut work = self.store.memory.begin().await.unwrap();
+        let entries = work.claim(100, LEASE).await.unwrap();
+        let ids: Vec<_> = entries.iter().map(|entry| entry.id).collect();
+        work.remove(&ids).await.unwrap();
+        work.commit().await.unwrap();
+        self.lost_before
+            .extend(entries.into_iter().map(|entry| entry.order_id));
+    }
+
+    pub(crate) async fn orders(&self) -> Vec<Order> {
+        let filter = domain::ports::OrderFilter::default();
+        let mut orders = self
+            .store
+            .memory
+            .list_orders(&filter, None, 1_000)
+            .await
+            .unwrap();
+        orders.reverse();
+        orders
+    }
+
+    pub(crate) async fn snapshot(&self) -> Snapshot {
+        let orders = self.orders().await;
+        let mut stock = Vec::new();
+        for level in self
+            .store
+            .memory
+            .list_stock(None, false, 1_000)
+            .await
+            .unwrap()
+        {
+            let detail = self.store.memory.find_stock(&level.product_id).await;
+            let vendors = detail.unwrap().unwrap().vendors.into_iter();
+            let numbers = vendors
+                .map(|it| (it.vendor_id, it.reported, it.in_flight, it.available))
+                .collect();
+            stock.push((level.product_id, level.quantity, numbers));
+        }
+        Snapshot {
+            orders: orders
+                .into_iter()
+                .map(|order| (order.product_id, order.quantity.units(), order.state))
+                .collect(),
+            stock,
+        }
+    }
+
+    /// What holds after whatever failure: balances are right, no lock is held, and each order that waits is on its way.
+    pub(crate) async fn assert_sound(&self, context: &str) {
+        assert_eq!(self.store.memory.audit().await.unwrap(), [], "{context}");
+        let at_once = self.store.memory.clone().with_wait(Duration::ZERO);
+        assert!(at_once.begin().await.is_ok(), "{context}: a lock is held");
+        let mut on_their_way = self.lost_before.clone();
+        on_their_way.extend(self.in_outbox().await);
+        on_their_way.extend(self.in_queue().await);
+        on_their_way.extend(self.set_aside());
+        for order in self.orders().await {
+            let waits = order.state.status() == OrderStatus::Pending;
+            let is_lost = waits && !on_their_way.contains(&order.id);
+            assert!(!is_lost, "{context}: {order:?} is lost");
+        }
+    }
+
+    /// In the outbox, claimed or not: seen by a claim after every lease, that is not committed.
+    async fn in_outbox(&self) -> Vec<OrderId> {
+        self.clock.advance(LEASE + LEASE);
+        let mut work = self.store.memory.begin().await.unwrap();
+        let entries = work.claim(100, LEASE).await.unwrap();
+        entries.into_iter().map(|entry| entry.order_id).collect()
+    }
+
+    /// In messages that wait; the consumer that looks gives them back.
+    async fn in_queue(&self) -> Vec<OrderId> {
+        let mut consumer = self.queue.inner.consumer();
+        let mut ids = Vec::new();
+        while self.queue.inner.depth().await.unwrap() > 0 {
+            for message in consumer.next_batch(100).await.unwrap() {
+                ids.extend(message.order_ids);
+            }
+        }
+        ids
+    }
+
+    /// Among the dead letters.
+    pub(crate) fn set_aside(&self) -> HashSet<OrderId> {
+        let letters = self.queue.inner.dead_letters().into_iter();
+        letters.flat_map(|letter| letter.order_ids).collect()
+    }
+
+    /// Everything that runs by itself, until nothing is left to do: sweeper, relay and consumers.
+    pub(crate) async fn come_to_rest(&self) {
+        self.clock.advance(LATER);
+        self.sweeper().sweep().await.unwrap();
+        loop {
+            // A queue that is full takes the rest after it was emptied.
+            let relayed = self.relay().run_once().await;
+            if self.queue.inner.depth().await.unwrap() == 0 {
+                assert_eq!(relayed.unwrap(), 0);
+                break;
+            }
+            self.settle_messages().await.unwrap();
+        }
+        assert_eq!(self.in_outbox().await, []);
+    }
+}
