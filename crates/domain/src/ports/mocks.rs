@@ -60,3 +60,29 @@ mock! {
         async fn commit(self: Box<Self>) -> Result<(), StoreError>;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    #[test]
+    fn every_port_has_a_mock() {
+        let ports = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ports");
+        let exports = fs::read_to_string(ports.join("mod.rs")).unwrap();
+        let joined = fs::read_to_string(ports.join("mocks.rs")).unwrap();
+        let mut checked = 0;
+        for file in fs::read_dir(&ports).unwrap() {
+            let text = fs::read_to_string(file.unwrap().path()).unwrap();
+            let lines = text.lines().map(str::trim_start);
+            for line in lines.filter_map(|line| line.strip_prefix("pub trait ")) {
+                let port = line.split([':', ' ']).next().unwrap();
+                let is_mocked = exports.contains(&format!("Mock{port}"))
+                    || joined.contains(&format!("impl {port} for UnitOfWork {{"));
+                assert!(is_mocked, "{port}");
+                checked += 1;
+            }
+        }
+        assert!(checked >= 18, "only {checked} ports were found");
+    }
+}

@@ -1,28 +1,18 @@
-//! The use cases with failures injected at their ports: what they leave behind, and what they say.
+//! Failures of which it matters what exactly is called then, over scripted ports. That every call of every port may fail is
+//! shown over the store in memory, by the test `failures`.
 
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use mockall::Sequence;
-
-use super::{Relay, RelayError, RelaySettings, SettleError, SettleOrders};
+use super::{Relay, RelayError, RelaySettings, SettleOrders, Sweeper, SweeperSettings};
 use crate::allocation::most_available_first;
 use crate::identifiers::{OrderId, ProductId};
-use crate::order::OrderRequest;
 use crate::ports::{
-    Clock, MockClock, MockOrderQueue, MockStore, MockStoreProbe, MockUnitOfWork, OutboxEntry,
-    OutboxId, QueueError, StoreError, UnitOfWork,
+    Clock, MockClock, MockOrderQueue, MockOutboxNotifier, MockStore, MockStoreProbe,
+    MockUnitOfWork, OutboxEntry, OutboxId, QueueError, StoreError, UnitOfWork,
 };
-use crate::quantity::Quantity;
-use crate::settlement::PendingOrder;
-
-fn request() -> OrderRequest {
-    OrderRequest {
-        product_id: ProductId::parse("p").unwrap(),
-        quantity: Quantity::parse(1).unwrap(),
-    }
-}
+use crate::timestamp::Timestamp;
 
 fn clock() -> Arc<dyn Clock> {
     let mut clock = MockClock::new();
@@ -39,10 +29,6 @@ fn store(works: Vec<MockUnitOfWork>) -> Arc<MockStore> {
         Ok(Box::new(work) as Box<dyn UnitOfWork>)
     });
     Arc::new(store)
-}
-
-fn away<T>() -> Result<T, StoreError> {
-    Err(StoreError::Unavailable("away".to_owned()))
 }
 
 fn entries(count: i64) -> Vec<OutboxEntry> {
@@ -165,43 +151,44 @@ async fn a_batch_is_halved_until_the_culprit_is_alone_among_the_dead_letters() {
 }
 
 #[tokio::test]
-async fn a_culprit_that_cannot_be_put_aside_keeps_the_batch_unacknowledged() {
-    let mut queue = MockOrderQueue::new();
-    queue
-        .expect_dead_letter()
-        .returning(|_, _| Err(QueueError::Unavailable("away".to_owned())));
-    let settle = settle_orders(poisoned(OrderId(1)), queue);
-    let error = settle.settle(&[OrderId(1)]).await.unwrap_err();
-    assert!(error.is_retryable());
-}
-
-#[tokio::test]
-async fn a_store_that_is_away_puts_nothing_aside() {
-    let mut queue = MockOrderQueue::new();
-    queue.expect_dead_letter().never();
-    let mut sequence = Sequence::new();
-    let mut work = MockUnitOfWork::new();
-    work.expect_lock_pending()
+async fn keys_that_cannot_be_forgotten_keep_no_order_from_being_put_back() {
+    let mut forgetting = MockUnitOfWork::new();
+    forgetting
+        .expect_store_time()
+        .returning(|| Ok(Timestamp::from_micros(0)));
+    forgetting.expect_forget_keys().returning(|_, _| {
+        Err(StoreError::Corrupt {
+            table: "idempotency_keys",
+            column: "key",
+            row: "1".to_owned(),
+        })
+    });
+    let mut requeueing = MockUnitOfWork::new();
+    requeueing
+        .expect_requeue_overdue()
         .times(1)
-        .in_sequence(&mut sequence)
-        .returning(|ids| {
-            Ok(ids
-                .iter()
-                .map(|&id| PendingOrder {
-                    id,
-                    request: request(),
-                })
-                .collect())
-        });
-    work.expect_lock_stock()
-        .times(1)
-        .in_sequence(&mut sequence)
-        .returning(|_| away());
-    work.expect_commit().never();
-    let settle = settle_orders(store(vec![work]), queue);
-    let error = settle.settle(&[OrderId(1), OrderId(2)]).await.unwrap_err();
+        .returning(|_| Ok(2));
+    requeueing.expect_commit().times(1).returning(|| Ok(()));
+    let mut queue = MockOrderQueue::new();
+    queue.expect_depth().returning(|| Ok(0));
+    let mut notifier = MockOutboxNotifier::new();
+    notifier.expect_notify().times(1).return_const(());
+    let settings = SweeperSettings {
+        pending_for: Duration::from_secs(60),
+        max_queue_depth: 10,
+        keep_keys: Duration::from_secs(60),
+    };
+    let store = store(vec![forgetting, requeueing]);
+    let sweeper = Sweeper::new(
+        store,
+        Arc::new(queue),
+        Arc::new(notifier),
+        clock(),
+        settings,
+    );
+    let error = sweeper.sweep().await.unwrap_err();
     assert!(matches!(
         error,
-        SettleError::Store(StoreError::Unavailable(_))
+        RelayError::Store(StoreError::Corrupt { .. })
     ));
 }

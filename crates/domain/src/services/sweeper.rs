@@ -65,12 +65,20 @@ impl Sweeper {
     }
 
     /// One sweep. Without the queue's depth, that is while the broker is away, nothing is put back: the outbox holds
-    /// what could not be published anyway.
+    /// what could not be published anyway. Each half is done whatever becomes of the other.
     ///
     /// # Errors
     /// [`RelayError`].
     pub async fn sweep(&self) -> Result<Swept, RelayError> {
-        let keys_forgotten = self.forget_all_keys().await?;
+        let keys_forgotten = self.forget_all_keys().await;
+        let requeued = self.requeue_lost().await;
+        Ok(Swept {
+            requeued: requeued?,
+            keys_forgotten: keys_forgotten?,
+        })
+    }
+
+    async fn requeue_lost(&self) -> Result<u64, RelayError> {
         let depth = self.queue.depth().await?;
         let room = self.settings.max_queue_depth.saturating_sub(depth);
         let limits = RequeueLimits {
@@ -85,10 +93,7 @@ impl Sweeper {
             );
             self.notifier.notify();
         }
-        Ok(Swept {
-            requeued,
-            keys_forgotten,
-        })
+        Ok(requeued)
     }
 
     async fn requeue(&self, limits: RequeueLimits) -> Result<u64, StoreError> {

@@ -151,6 +151,37 @@ async fn a_commit_whose_answer_is_lost_is_never_repeated() {
 }
 
 #[tokio::test]
+async fn a_store_in_which_nothing_begins_is_told_to_all_who_wait() {
+    let store = FakeStore::closed();
+    store.fail([Fault::Begin]);
+    let (intake, writer) = wire(&store, settings(1, 8));
+    tokio::spawn(writer.run());
+    let tasks: Vec<_> = (1..=5).map(|n| place(&intake, unkeyed(n))).collect();
+    settle_down().await;
+    store.let_begin(100);
+    for task in tasks {
+        assert!(is_away(&task.await.unwrap()));
+    }
+    assert_eq!((store.begun(), store.committed()), (1, 0));
+    intake.place(unkeyed(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_transaction_that_breaks_fails_its_own_orders_only() {
+    let store = FakeStore::closed();
+    store.fail([Fault::Accept]);
+    let (intake, writer) = wire(&store, settings(1, 8));
+    tokio::spawn(writer.run());
+    let mut tasks: Vec<_> = (1..=5).map(|n| place(&intake, unkeyed(n))).collect();
+    settle_down().await;
+    store.let_begin(100);
+    assert!(is_away(&tasks.remove(0).await.unwrap()));
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_store_that_goes_away_between_halves_ends_the_halving() {
     let store = FakeStore::open();
     store.poison(&[1]);

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use async_channel::Receiver;
 use futures_channel::oneshot;
+use thiserror::Error;
 use tracing::warn;
 
 use super::{Answer, Job, PlaceOrderError, PlacedOrder};
 use crate::order::OrderRequest;
 use crate::ports::{Acceptance, Clock, NewOrder, OutboxNotifier, Store, StoreError};
-use crate::retry;
+use crate::retry::{self, AsStoreError};
 
 /// Writes what an [`Intake`](super::Intake) takes. Clones share the work, each with a transaction of its own.
 #[derive(Clone)]
@@ -73,14 +74,16 @@ impl IntakeWriter {
                     }
                     part.answer(accepted);
                 }
-                Err(error) if error.is_retryable() => {
+                Err(refused) if refused.error.is_retryable() => {
+                    part.fail(&refused.error);
                     let untried = parts.drain(..).rev();
-                    std::iter::once(part)
-                        .chain(untried)
-                        .for_each(|part| part.fail(&error));
+                    untried.for_each(|part| part.fail(&refused.error));
+                    if !refused.begun {
+                        self.refuse_waiting(&refused.error);
+                    }
                 }
-                Err(error) if part.orders.len() == 1 => part.fail_alone(error),
-                Err(error) => {
+                Err(Refused { error, .. }) if part.orders.len() == 1 => part.fail_alone(error),
+                Err(Refused { error, .. }) => {
                     warn!(%error, orders = part.orders.len(), "orders could not be written together");
                     let (older, newer) = part.halve();
                     parts.push(newer);
@@ -90,11 +93,37 @@ impl IntakeWriter {
         }
     }
 
-    async fn accept(&self, orders: &[NewOrder]) -> Result<Vec<Acceptance>, StoreError> {
-        let mut work = self.store.begin().await?;
-        let accepted = work.accept(orders).await?;
-        work.commit().await?;
+    /// A store in which nothing can begin is away for those as well who waited meanwhile. Had each batch of them to find
+    /// out for itself, the last would wait as many times as long.
+    fn refuse_waiting(&self, error: &StoreError) {
+        for _ in 0..self.waiting.0.len() {
+            if let Ok(job) = self.waiting.0.try_recv() {
+                let _ = job.caller.send(Err(copy_of(error).into()));
+            }
+        }
+    }
+
+    async fn accept(&self, orders: &[NewOrder]) -> Result<Vec<Acceptance>, Refused> {
+        let refused = |begun| move |error| Refused { error, begun };
+        let mut work = self.store.begin().await.map_err(refused(false))?;
+        let accepted = work.accept(orders).await.map_err(refused(true))?;
+        work.commit().await.map_err(refused(true))?;
         Ok(accepted)
+    }
+}
+
+/// Why a batch was not written.
+#[derive(Debug, Error)]
+#[error("{error}")]
+struct Refused {
+    error: StoreError,
+    /// Whether a transaction could begin.
+    begun: bool,
+}
+
+impl AsStoreError for Refused {
+    fn as_store_error(&self) -> Option<&StoreError> {
+        Some(&self.error)
     }
 }
 
