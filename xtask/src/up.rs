@@ -1,12 +1,13 @@
 //! `cargo xtask up`: the whole system on this machine, until Ctrl-C.
 
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use mock_vendor::original::{self, OriginalVendor};
 use settings::{Settings, VendorSettings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -17,9 +18,6 @@ const READY_WITHIN: Duration = Duration::from_mins(1);
 
 /// What a program may take beyond its own deadline before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// Where the mock vendors serve; a vendor of the settings that is read from there is theirs.
-const MOCK_PATHS: [(&str, &str); 2] = [("a", "/vendorA/stock"), ("b", "/vendorB/stock")];
 
 /// How to run it.
 #[derive(Debug, clap::Args)]
@@ -36,9 +34,9 @@ pub(crate) fn run(args: &Args, settings: &Settings, config: Option<&Path>) -> Re
     let worker = SocketAddr::new(settings.worker.address, settings.worker.port);
     check_free(api, "the API", "PORT")?;
     check_free(worker, "the worker", "WORKER_PORT")?;
-    for &(name, port) in &mocks {
-        let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
-        check_free(address, &format!("mock vendor {name}"), "the vendor's url")?;
+    for (vendor, address) in &mocks {
+        let what = format!("mock vendor {}", vendor.name);
+        check_free(*address, &what, "the vendor's url")?;
     }
     services::start(settings)?;
     migrate::run(settings)?;
@@ -142,28 +140,25 @@ impl StopSignals {
     }
 }
 
-/// The mock vendors that the settings read from this machine, with their ports.
-fn mock_vendors(vendors: &[VendorSettings]) -> Vec<(&'static str, u16)> {
-    MOCK_PATHS
-        .into_iter()
-        .filter_map(|(name, path)| {
-            let vendor = vendors.iter().find(|vendor| {
-                vendor.url.path() == path && vendor.url.host_str().is_some_and(connection::is_local)
-            })?;
-            Some((name, vendor.url.port_or_known_default()?))
-        })
-        .collect()
+/// The mock vendors that the settings read from this machine, with where they listen.
+fn mock_vendors(vendors: &[VendorSettings]) -> Vec<(OriginalVendor, SocketAddr)> {
+    let urls: Vec<_> = vendors.iter().map(|vendor| &vendor.url).collect();
+    original::read_from(&urls)
 }
 
-fn mock_args(mocks: &[(&'static str, u16)]) -> Vec<OsString> {
+fn mock_args(mocks: &[(OriginalVendor, SocketAddr)]) -> Vec<OsString> {
+    let option = |vendor: &OriginalVendor| vendor.name.to_ascii_lowercase();
     let which = match mocks {
-        [(name, _)] => name,
-        _ => "both",
+        [(vendor, _)] => option(vendor),
+        _ => "both".to_owned(),
     };
-    let ports = mocks
-        .iter()
-        .flat_map(|(name, port)| [format!("--port-{name}"), port.to_string()]);
-    ["--vendor".to_owned(), which.to_owned()]
+    let ports = mocks.iter().flat_map(|(vendor, address)| {
+        [
+            format!("--port-{}", option(vendor)),
+            address.port().to_string(),
+        ]
+    });
+    ["--vendor".to_owned(), which]
         .into_iter()
         .chain(ports)
         .map(OsString::from)
@@ -187,7 +182,8 @@ fn build(release: bool) -> Result<Vec<PathBuf>> {
     let mut cargo = workspace::cargo();
     cargo
         .args(["build", "--message-format=json-render-diagnostics"])
-        .args(["--bin", "api", "--bin", "worker", "--bin", "mock-vendor"])
+        .args(["--workspace", "--bin", "api", "--bin", "worker"])
+        .args(["--bin", "mock-vendor"])
         .stderr(Stdio::inherit());
     if release {
         cargo.arg("--release");
@@ -215,7 +211,8 @@ mod tests {
     fn the_default_vendors_are_the_mock_ones() {
         let mut settings = Settings::load(None).unwrap();
         let mocks = mock_vendors(&settings.vendors);
-        assert_eq!(mocks, [("a", 5001), ("b", 5002)]);
+        let ports: Vec<u16> = mocks.iter().map(|(_, address)| address.port()).collect();
+        assert_eq!(ports, [5001, 5002]);
         assert_eq!(
             mock_args(&mocks),
             ["--vendor", "both", "--port-a", "5001", "--port-b", "5002"]

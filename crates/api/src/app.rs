@@ -19,7 +19,7 @@ use tracing::error;
 
 use crate::problem::{Problem, ProblemKind};
 use crate::state::AppState;
-use crate::{health, orders, problem_pages, stock};
+use crate::{docs, health, orders, problem_pages, stock};
 
 /// The application, for a server or for a test.
 pub fn app(
@@ -38,6 +38,7 @@ pub fn app(
         .service(endpoint("/", [get(health::describe)]))
         .service(endpoint("/healthz", [get(health::live)]))
         .service(endpoint("/readyz", [get(health::ready)]))
+        .service(endpoint("/docs", [get(docs::show)]))
         .service(endpoint("/problems/{slug}", [get(problem_pages::show)]))
         .service(endpoint("/api/v1/order", [post(orders::place)]))
         .service(endpoint(

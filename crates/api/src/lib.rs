@@ -9,6 +9,7 @@
 
 mod app;
 mod cursor;
+mod docs;
 mod etag;
 mod failure;
 mod health;
@@ -23,6 +24,7 @@ mod views;
 mod writers;
 
 pub use app::app;
+pub use health::StoreReadiness;
 pub use problem::{FieldError, Problem, ProblemKind};
 pub use server::{BoundServer, ServerOptions, bind};
 pub use state::AppState;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
-use api::{AppState, ServerOptions};
+use api::{AppState, ServerOptions, StoreReadiness};
 use clap::Parser;
 use clock_tokio::SystemClock;
 use domain::ports::{Clock, Store};
@@ -95,7 +95,7 @@ fn state(
         change_status: ChangeStatus::new(store, clock),
         orders: pg_store.clone(),
         stock: pg_store.clone(),
-        probe: pg_store,
+        readiness: Arc::new(StoreReadiness(pg_store)),
         shutting_down,
     };
     Ok((state, writer))

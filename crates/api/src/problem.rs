@@ -8,7 +8,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
 /// After how many seconds a client may try again when the service is unavailable.
-pub(crate) const RETRY_AFTER_S: &str = "1";
+const RETRY_AFTER_S: &str = "1";
 
 /// What kind of problem: one slug, one status, one page of explanation each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

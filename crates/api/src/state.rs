@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use domain::ports::{OrderQueries, StockQueries, StoreProbe};
+use domain::ports::{OrderQueries, StockQueries};
 use domain::services::{ChangeStatus, Intake};
+use readiness::ReadinessProbe;
 
 use crate::problem::Problem;
 
@@ -18,8 +19,8 @@ pub struct AppState {
     pub orders: Arc<dyn OrderQueries>,
     /// Reads stock.
     pub stock: Arc<dyn StockQueries>,
-    /// Looks whether the store lives.
-    pub probe: Arc<dyn StoreProbe>,
+    /// Looks whether this process can do its work.
+    pub readiness: Arc<dyn ReadinessProbe>,
     /// Set once this process is about to end: no new orders, not ready.
     pub shutting_down: Arc<AtomicBool>,
 }

@@ -12,6 +12,7 @@
 //! Not for anything but tests and development: whoever reaches the port controls it.
 
 mod catalogue;
+pub mod original;
 mod routes;
 mod state;
 

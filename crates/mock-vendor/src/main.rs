@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
-use mock_vendor::{MockVendor, catalogue};
+use mock_vendor::MockVendor;
+use mock_vendor::original::{OriginalVendor, VENDOR_A, VENDOR_B};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// What `--help` says beyond the options.
@@ -59,12 +60,10 @@ async fn main() -> anyhow::Result<()> {
 
     let mut vendors = Vec::new();
     if arguments.vendor != Which::B {
-        let stock = [("1", 50), ("2", 100)];
-        vendors.push(start(&arguments, "A", arguments.port_a, 1, stock)?);
+        vendors.push(start(&arguments, VENDOR_A, arguments.port_a)?);
     }
     if arguments.vendor != Which::A {
-        let stock = [("3", 60), ("4", 40)];
-        vendors.push(start(&arguments, "B", arguments.port_b, 2, stock)?);
+        vendors.push(start(&arguments, VENDOR_B, arguments.port_b)?);
     }
 
     tokio::select! {
@@ -77,19 +76,10 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn start(
-    arguments: &Arguments,
-    name: &str,
-    port: u16,
-    seed: u64,
-    stock: [(&str, i64); 2],
-) -> anyhow::Result<MockVendor> {
-    let address = SocketAddr::new(arguments.address, port);
-    let stock = stock
-        .into_iter()
-        .map(|(product, quantity)| (product.to_owned(), quantity))
-        .chain(catalogue(seed, arguments.products));
-    let vendor = MockVendor::start(&format!("/vendor{name}/stock"), stock, address)
+fn start(arguments: &Arguments, original: OriginalVendor, port: u16) -> anyhow::Result<MockVendor> {
+    let (name, address) = (original.name, SocketAddr::new(arguments.address, port));
+    let vendor = original
+        .start(address, arguments.products)
         .with_context(|| format!("cannot listen on {address} for vendor {name}"))?;
     // A closed standard output is no reason not to serve.
     let _ = writeln!(

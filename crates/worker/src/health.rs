@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use domain::ports::{OrderQueue, StoreProbe};
-use serde::Serialize;
+use readiness::{Dependencies, Dependency, Readiness, ReadinessProbe, Task, TaskState};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use crate::consumer_state::{ConsumerState, Hindrance};
-use crate::supervisor::{Supervisor, TaskState};
+use crate::supervisor::{self, Supervisor};
 
 /// A dependency that does not answer within this counts as down.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -28,128 +29,60 @@ pub struct Health {
     pub supervisor: Supervisor,
 }
 
-/// The answer, in the words that the API's has too.
-#[derive(Serialize)]
-pub(crate) struct Readiness {
-    pub(crate) status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'static str>,
-    dependencies: Dependencies,
-    outbox: Outbox,
-    tasks: BTreeMap<String, Task>,
-}
-
-#[derive(Serialize)]
-struct Dependencies {
-    database: Dependency,
-    broker: Dependency,
-}
-
-#[derive(Serialize)]
-struct Dependency {
-    state: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Outbox {
-    /// The age of the oldest order that waits to be handed to the queue: 0 if none does, null if that is not known.
-    lag_ms: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct Task {
-    state: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
-    restarts: u64,
-    /// Why it had to be started again last.
-    last_error: Option<String>,
-}
-
-const READY: &str = "ready";
-const UP: &str = "up";
-const RUNNING: &str = "running";
-
-impl Readiness {
-    pub(crate) fn is_ready(&self) -> bool {
-        self.status == READY
-    }
-}
-
-impl Dependency {
-    fn of<T, E: ToString>(answer: &Result<Result<T, E>, Elapsed>) -> Self {
-        let detail = match answer {
-            Ok(Ok(_)) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some("it does not answer in time".to_owned()),
-        };
-        Self {
-            state: if detail.is_none() { UP } else { "down" },
-            detail,
-        }
-    }
-
-    fn is_up(&self) -> bool {
-        self.state == UP
-    }
-}
-
-impl Task {
-    fn of(state: TaskState, hindrance: Option<Hindrance>) -> Self {
-        let (word, detail) = match hindrance {
-            _ if !state.running => ("restarting", None),
-            None => (RUNNING, None),
-            Some(Hindrance::Disconnected(reason)) => ("disconnected", Some(reason)),
-            Some(Hindrance::Stuck(reason)) => ("stuck", Some(reason)),
-        };
-        Self {
-            state: word,
-            detail,
-            restarts: state.restarts,
-            last_error: state.last_error,
-        }
-    }
-}
-
-impl Health {
-    pub(crate) async fn readiness(&self) -> Readiness {
+#[async_trait]
+impl ReadinessProbe for Health {
+    async fn readiness(&self) -> Readiness {
         let (lag, queue) = tokio::join!(
             timeout(PROBE_TIMEOUT, self.probe.outbox_lag()),
             timeout(PROBE_TIMEOUT, self.queue.probe()),
         );
         let dependencies = Dependencies {
-            database: Dependency::of(&lag),
-            broker: Dependency::of(&queue),
+            database: dependency(&lag),
+            broker: dependency(&queue),
         };
-        let lag_ms = lag.ok().and_then(Result::ok).map(|lag| {
-            u64::try_from(lag.oldest.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
-        });
-        let tasks = self.tasks();
-        let stopping = self.supervisor.is_stopping();
-        let ready = !stopping
-            && dependencies.database.is_up()
-            && dependencies.broker.is_up()
-            && tasks.values().all(|task| task.state == RUNNING);
+        let lag = lag.ok().and_then(Result::ok);
         Readiness {
-            status: if ready { READY } else { "not_ready" },
-            detail: stopping.then_some("shutting down"),
+            closed: self.supervisor.is_stopping().then_some("shutting down"),
             dependencies,
-            outbox: Outbox { lag_ms },
-            tasks,
+            outbox_lag: lag.map(|lag| lag.oldest.unwrap_or_default()),
+            tasks: Some(self.tasks()),
         }
     }
+}
 
+impl Health {
     fn tasks(&self) -> BTreeMap<String, Task> {
         let states = self.supervisor.states().into_iter();
         states
             .map(|(name, state)| {
                 let consumer = self.consumers.get(&name);
-                let task = Task::of(state, consumer.and_then(ConsumerState::hindrance));
+                let task = task(state, consumer.and_then(ConsumerState::hindrance));
                 (name, task)
             })
             .collect()
+    }
+}
+
+fn dependency<T, E: ToString>(answer: &Result<Result<T, E>, Elapsed>) -> Dependency {
+    match answer {
+        Ok(Ok(_)) => Dependency::up(),
+        Ok(Err(error)) => Dependency::down(error.to_string()),
+        Err(_) => Dependency::down("it does not answer in time"),
+    }
+}
+
+fn task(state: supervisor::TaskState, hindrance: Option<Hindrance>) -> Task {
+    let (word, detail) = match hindrance {
+        _ if !state.running => (TaskState::Restarting, None),
+        None => (TaskState::Running, None),
+        Some(Hindrance::Disconnected(reason)) => (TaskState::Disconnected, Some(reason)),
+        Some(Hindrance::Stuck(reason)) => (TaskState::Stuck, Some(reason)),
+    };
+    Task {
+        state: word,
+        detail,
+        restarts: state.restarts,
+        last_error: state.last_error,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The worker's tasks: they settle, relay, sweep and sync, over ports alone.
 //!
 //! Each task is a loop that ends only when it is told to or when it cannot go on; [`supervisor`] runs them, starts one
-//! that ended or panicked again, and shows it in [`health`]. The adapters are wired in the binary.
+//! that ended or panicked again, and shows it in [`health`]. [`tasks::start`] takes the adapters from whoever wires them.
 
 mod backoff;
 pub mod consumer;
@@ -13,3 +13,4 @@ pub mod relay;
 pub mod scheduler;
 pub mod supervisor;
 pub mod sweeper;
+pub mod tasks;

@@ -7,15 +7,13 @@ use actix_web::dev::Server;
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::middleware::DefaultHeaders;
 use actix_web::{App, Handler, HttpRequest, HttpResponse, HttpServer, Resource, Responder, web};
+use readiness::ReadinessProbe as _;
 use serde::Serialize;
 
 use crate::health::Health;
 
 /// What each page answers.
 const ALLOW: &str = "GET, HEAD, OPTIONS";
-
-/// After how many seconds whoever looks may look again.
-const RETRY_AFTER_S: &str = "1";
 
 /// Serves the pages on a socket that is bound already.
 ///
@@ -63,13 +61,7 @@ async fn healthz() -> HttpResponse {
 }
 
 async fn readyz(health: web::Data<Health>) -> HttpResponse {
-    let readiness = health.readiness().await;
-    if readiness.is_ready() {
-        return HttpResponse::Ok().json(readiness);
-    }
-    HttpResponse::ServiceUnavailable()
-        .insert_header((header::RETRY_AFTER, RETRY_AFTER_S))
-        .json(readiness)
+    health.readiness().await.response()
 }
 
 async fn other_method(request: HttpRequest) -> HttpResponse {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use api::{AppState, ServerOptions};
+use api::{AppState, ServerOptions, StoreReadiness};
 use clock_tokio::SystemClock;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Allocation, OrderRequest, OrderState, OrderStatus, RejectReason};
@@ -158,7 +158,7 @@ fn state(store: &FakeStore, shutting_down: Arc<AtomicBool>) -> (AppState, Intake
         change_status: ChangeStatus::new(port, Arc::new(SystemClock)),
         orders: shared.clone(),
         stock: shared.clone(),
-        probe: shared,
+        readiness: Arc::new(StoreReadiness(shared)),
         shutting_down,
     };
     (state, writer)

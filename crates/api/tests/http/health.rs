@@ -61,8 +61,28 @@ async fn the_service_says_what_it_is() {
     let reply = server.get("/").await;
     assert_eq!(reply.status, 200);
     let description = reply.json();
-    for member in ["orders", "stock", "liveness", "readiness"] {
+    for member in ["orders", "stock", "docs", "liveness", "readiness"] {
         let path = description[member].as_str().unwrap();
         assert_eq!(server.get(path).await.status, 200, "{path}");
+    }
+}
+
+/// What the page links to is there: it cannot name what the service does not have.
+#[tokio::test]
+async fn the_page_that_describes_the_contract_leads_nowhere_wrong() {
+    let server = TestServer::start();
+    let page = String::from_utf8(server.get("/docs").await.body).unwrap();
+    let links: Vec<&str> = page
+        .split("href=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    assert!(links.len() > 10, "{links:?}");
+    for link in links {
+        let found = match link.strip_prefix('#') {
+            Some(part) => page.contains(&format!("id=\"{part}\"")),
+            None => server.get(link).await.status == 200,
+        };
+        assert!(found, "{link}");
     }
 }

@@ -1,0 +1,40 @@
+//! The contract, as a page to read.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::ContentType;
+
+const PAGE: &str = include_str!("docs.html");
+
+/// `GET /docs`.
+pub(crate) async fn show() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type(ContentType::html())
+        .body(PAGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header;
+
+    use super::*;
+    use crate::problem::ProblemKind;
+
+    #[actix_web::test]
+    async fn the_page_names_the_problems_that_this_service_answers_with() {
+        let response = show().await;
+        let kind = response.headers().get(header::CONTENT_TYPE).unwrap();
+        assert_eq!(kind, "text/html; charset=utf-8");
+        // Those of parts that do not exist yet.
+        let later = [
+            "unauthenticated",
+            "forbidden",
+            "rate-limited",
+            "vendor-unavailable",
+        ];
+        for kind in ProblemKind::ALL {
+            let link = format!("href=\"/problems/{}\"", kind.slug());
+            let expected = !later.contains(&kind.slug());
+            assert_eq!(PAGE.contains(&link), expected, "{}", kind.slug());
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! What `GET /readyz` answers, in the same words for every program. Who looks, and at what, is each program's own.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use async_trait::async_trait;
+use serde::{Serialize, Serializer};
+
+/// After how many seconds whoever looked may look again.
+const RETRY_AFTER_S: &str = "1";
+
+/// Looks whether a process can do its work.
+#[async_trait]
+pub trait ReadinessProbe: Send + Sync {
+    /// How it is now. MUST answer within a few seconds: those who ask have deadlines of their own.
+    async fn readiness(&self) -> Readiness;
+}
+
+/// Whether a process can do its work, and what keeps it from it.
+#[derive(Debug, Clone)]
+pub struct Readiness {
+    /// Why it takes no work at all, such as a shutdown.
+    pub closed: Option<&'static str>,
+    /// What it depends on.
+    pub dependencies: Dependencies,
+    /// The age of the oldest order that waits to be handed to the queue: zero if none does, none if that is not known.
+    pub outbox_lag: Option<Duration>,
+    /// What runs in the process by itself, by name; none for a process that has no such tasks.
+    pub tasks: Option<BTreeMap<String, Task>>,
+}
+
+/// What a process depends on.
+#[derive(Debug, Clone, Serialize)]
+pub struct Dependencies {
+    /// The store.
+    pub database: Dependency,
+    /// The queue.
+    pub broker: Dependency,
+}
+
+/// One dependency.
+#[derive(Debug, Clone, Serialize)]
+pub struct Dependency {
+    /// How it is.
+    pub state: DependencyState,
+    /// The reason, in one line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// How a dependency is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DependencyState {
+    /// It answers.
+    Up,
+    /// It does not.
+    Down,
+    /// This process works without it.
+    NotUsed,
+    /// It is a part of this process.
+    InProcess,
+}
+
+/// One task.
+#[derive(Debug, Clone, Serialize)]
+pub struct Task {
+    /// How it is.
+    pub state: TaskState,
+    /// The reason, in one line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// How often it had to be started again.
+    pub restarts: u64,
+    /// Why it had to be started again last.
+    pub last_error: Option<String>,
+}
+
+/// How a task is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskState {
+    /// It works.
+    Running,
+    /// It has ended and is about to be started again.
+    Restarting,
+    /// No message can come to it.
+    Disconnected,
+    /// It tries the same work again and again.
+    Stuck,
+}
+
+impl Dependency {
+    /// It answers.
+    #[must_use]
+    pub fn up() -> Self {
+        Self {
+            state: DependencyState::Up,
+            detail: None,
+        }
+    }
+
+    /// It does not, because of this.
+    pub fn down(reason: impl Into<String>) -> Self {
+        Self {
+            state: DependencyState::Down,
+            detail: Some(reason.into()),
+        }
+    }
+}
+
+impl Readiness {
+    /// Whether the process can do its work.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let dependencies = [&self.dependencies.database, &self.dependencies.broker];
+        let mut tasks = self.tasks.iter().flatten();
+        self.closed.is_none()
+            && dependencies
+                .iter()
+                .all(|dependency| dependency.state != DependencyState::Down)
+            && tasks.all(|(_, task)| task.state == TaskState::Running)
+    }
+
+    /// The answer: 200 while the process is ready, else 503.
+    #[must_use]
+    pub fn response(&self) -> HttpResponse {
+        if self.is_ready() {
+            return HttpResponse::Ok().json(self);
+        }
+        HttpResponse::ServiceUnavailable()
+            .insert_header((header::RETRY_AFTER, RETRY_AFTER_S))
+            .json(self)
+    }
+}
+
+impl Serialize for Readiness {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            status: &'static str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            detail: Option<&'static str>,
+            dependencies: &'a Dependencies,
+            outbox: Outbox,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            tasks: Option<&'a BTreeMap<String, Task>>,
+        }
+
+        #[derive(Serialize)]
+        struct Outbox {
+            lag_ms: Option<u64>,
+        }
+
+        let lag_ms = |lag: Duration| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX);
+        let body = Body {
+            status: if self.is_ready() {
+                "ready"
+            } else {
+                "not_ready"
+            },
+            detail: self.closed,
+            dependencies: &self.dependencies,
+            outbox: Outbox {
+                lag_ms: self.outbox_lag.map(lag_ms),
+            },
+            tasks: self.tasks.as_ref(),
+        };
+        body.serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn ready() -> Readiness {
+        let task = Task {
+            state: TaskState::Running,
+            detail: None,
+            restarts: 0,
+            last_error: None,
+        };
+        Readiness {
+            closed: None,
+            dependencies: Dependencies {
+                database: Dependency::up(),
+                broker: Dependency {
+                    state: DependencyState::InProcess,
+                    detail: None,
+                },
+            },
+            outbox_lag: Some(Duration::from_millis(1_500)),
+            tasks: Some(BTreeMap::from([("relay".to_owned(), task)])),
+        }
+    }
+
+    #[test]
+    fn what_is_in_order_or_not_used_is_ready() {
+        let mut readiness = ready();
+        assert!(readiness.is_ready());
+        readiness.dependencies.broker.state = DependencyState::NotUsed;
+        readiness.tasks = None;
+        assert!(readiness.is_ready());
+        assert_eq!(
+            serde_json::to_value(&readiness).unwrap(),
+            json!({
+                "status": "ready",
+                "dependencies": {"database": {"state": "up"}, "broker": {"state": "not_used"}},
+                "outbox": {"lag_ms": 1_500},
+            })
+        );
+    }
+
+    #[test]
+    fn one_part_that_is_not_in_order_is_enough_not_to_be_ready() {
+        let breaks: [fn(&mut Readiness); 6] = [
+            |readiness| readiness.closed = Some("shutting down"),
+            |readiness| readiness.dependencies.database = Dependency::down("away"),
+            |readiness| readiness.dependencies.broker = Dependency::down("away"),
+            |readiness| set_task(readiness, TaskState::Restarting),
+            |readiness| set_task(readiness, TaskState::Disconnected),
+            |readiness| set_task(readiness, TaskState::Stuck),
+        ];
+        for part in breaks {
+            let mut readiness = ready();
+            part(&mut readiness);
+            let response = readiness.response();
+            assert_eq!(response.status(), 503, "{readiness:?}");
+            assert!(response.headers().contains_key(header::RETRY_AFTER));
+            let body = serde_json::to_value(&readiness).unwrap();
+            assert_eq!(body["status"], "not_ready");
+        }
+        assert_eq!(ready().response().status(), 200);
+    }
+
+    fn set_task(readiness: &mut Readiness, state: TaskState) {
+        for task in readiness.tasks.iter_mut().flat_map(BTreeMap::values_mut) {
+            task.state = state;
+        }
+    }
+}

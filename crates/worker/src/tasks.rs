@@ -1,0 +1,168 @@
+//! Which tasks a worker runs, over whatever adapters it is given.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use domain::allocation::most_available_first;
+use domain::identifiers::VendorId;
+use domain::ports::{
+    Clock, Leases, OrderConsumer, OrderQueue, OutboxListener, OutboxNotifier, Store, StoreProbe,
+};
+use domain::services::{Relay, RelaySettings, SettleOrders, Sweeper, SweeperSettings, VendorSync};
+use settings::WorkerSettings;
+
+use crate::consumer_state::ConsumerState;
+use crate::health::Health;
+use crate::scheduler::{ScheduledVendor, Scheduler};
+use crate::supervisor::Supervisor;
+use crate::{consumer, relay, sweeper};
+
+/// Makes a value of its own for each run of a task: what a run leaves behind, such as unacknowledged messages, must go
+/// with it.
+pub type Maker<T> = Arc<dyn Fn() -> Box<T> + Send + Sync>;
+
+/// The adapters that a worker's tasks work with.
+pub struct WorkerPorts {
+    /// Transactions.
+    pub store: Arc<dyn Store>,
+    /// The same store, as it is looked at.
+    pub probe: Arc<dyn StoreProbe>,
+    /// Who may sync the vendors.
+    pub leases: Arc<dyn Leases>,
+    /// Where accepted orders are handed over.
+    pub queue: Arc<dyn OrderQueue>,
+    /// Where they are taken from.
+    pub consumers: Maker<dyn OrderConsumer>,
+    /// Wakes the relays.
+    pub notifier: Arc<dyn OutboxNotifier>,
+    /// Hears of it.
+    pub listeners: Maker<dyn OutboxListener>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Vendors with feeds.
+    pub vendors: Vec<ScheduledVendor>,
+    /// Vendors without, whose stock is entered by hand.
+    pub manual_vendors: Vec<VendorId>,
+}
+
+/// Starts the consumers, the relay, the sweeper and the scheduler of syncs, and returns what tells how they are.
+/// `supervisor` runs them from then on. Needs a tokio runtime.
+#[must_use]
+pub fn start(ports: &WorkerPorts, settings: &WorkerSettings, supervisor: &Supervisor) -> Health {
+    let consumers = start_consumers(ports, settings, supervisor);
+    start_relay(ports, settings, supervisor);
+    start_sweeper(ports, settings, supervisor);
+    start_scheduler(ports, supervisor);
+    Health {
+        probe: Arc::clone(&ports.probe),
+        queue: Arc::clone(&ports.queue),
+        consumers,
+        supervisor: supervisor.clone(),
+    }
+}
+
+fn start_consumers(
+    ports: &WorkerPorts,
+    settings: &WorkerSettings,
+    supervisor: &Supervisor,
+) -> BTreeMap<String, ConsumerState> {
+    let settle = Arc::new(SettleOrders::new(
+        Arc::clone(&ports.store),
+        Arc::clone(&ports.probe),
+        Arc::clone(&ports.queue),
+        Arc::clone(&ports.clock),
+        most_available_first,
+        with_feeds(&ports.vendors),
+    ));
+    let batch = settings.batch;
+    let mut states = BTreeMap::new();
+    for number in 1..=settings.consumers {
+        let name = format!("consumer-{number}");
+        let state = ConsumerState::default();
+        states.insert(name.clone(), state.clone());
+        let (settle, consumers) = (Arc::clone(&settle), Arc::clone(&ports.consumers));
+        supervisor.supervise(name, move |stop| {
+            let (settle, consumers) = (Arc::clone(&settle), Arc::clone(&consumers));
+            let state = state.clone();
+            async move {
+                let mut source = consumers();
+                consumer::run(source.as_mut(), &settle, batch, &state, &stop)
+                    .await
+                    .map_err(|error| error.to_string())
+            }
+        });
+    }
+    states
+}
+
+fn start_relay(ports: &WorkerPorts, settings: &WorkerSettings, supervisor: &Supervisor) {
+    let relay = Relay::new(
+        Arc::clone(&ports.store),
+        Arc::clone(&ports.queue),
+        Arc::clone(&ports.clock),
+        RelaySettings {
+            batch: settings.relay_batch,
+            lease: settings.relay_lease,
+        },
+    );
+    let (poll, listeners) = (settings.relay_poll, Arc::clone(&ports.listeners));
+    supervisor.supervise("relay", move |stop| {
+        let (relay, listeners) = (relay.clone(), Arc::clone(&listeners));
+        async move {
+            let mut listener = listeners();
+            relay::run(&relay, listener.as_mut(), poll, &stop).await;
+            Ok(())
+        }
+    });
+}
+
+/// The sweeper as the worker's settings have it.
+#[must_use]
+pub fn sweeper(ports: &WorkerPorts, settings: &WorkerSettings) -> Sweeper {
+    Sweeper::new(
+        Arc::clone(&ports.store),
+        Arc::clone(&ports.queue),
+        Arc::clone(&ports.notifier),
+        Arc::clone(&ports.clock),
+        SweeperSettings {
+            pending_for: settings.requeue_after,
+            max_queue_depth: settings.max_queue_depth,
+            keep_keys: settings.keep_idempotency_keys,
+        },
+    )
+}
+
+fn start_sweeper(ports: &WorkerPorts, settings: &WorkerSettings, supervisor: &Supervisor) {
+    let (sweep, every) = (sweeper(ports, settings), settings.sweep_every);
+    supervisor.supervise("sweeper", move |stop| {
+        let sweep = sweep.clone();
+        async move {
+            sweeper::run(&sweep, every, &stop).await;
+            Ok(())
+        }
+    });
+}
+
+fn start_scheduler(ports: &WorkerPorts, supervisor: &Supervisor) {
+    let mut configured = with_feeds(&ports.vendors);
+    configured.extend_from_slice(&ports.manual_vendors);
+    let scheduler = Arc::new(Scheduler {
+        sync: VendorSync::new(
+            Arc::clone(&ports.store),
+            Arc::clone(&ports.probe),
+            Arc::clone(&ports.clock),
+        ),
+        leases: Arc::clone(&ports.leases),
+        vendors: ports.vendors.clone(),
+        configured,
+    });
+    supervisor.supervise("scheduler", move |stop| {
+        let scheduler = Arc::clone(&scheduler);
+        async move { scheduler.run(&stop).await }
+    });
+}
+
+fn with_feeds(vendors: &[ScheduledVendor]) -> Vec<VendorId> {
+    let ids = vendors.iter().map(|vendor| vendor.feed.vendor_id());
+    ids.cloned().collect()
+}
