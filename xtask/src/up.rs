@@ -12,7 +12,7 @@ use settings::{Settings, VendorSettings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::children::{Children, Ended};
-use crate::{connection, endpoints, migrate, services, workspace};
+use crate::{endpoints, migrate, services, workspace};
 
 const READY_WITHIN: Duration = Duration::from_mins(1);
 
