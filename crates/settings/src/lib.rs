@@ -26,7 +26,8 @@ use serde::Deserialize;
 pub use error::SettingsError;
 pub use secret::Secret;
 pub use sections::{
-    ApiSettings, DatabaseSettings, LogFormat, RabbitmqSettings, TelemetrySettings, WorkerSettings,
+    ApiSettings, DatabaseSettings, EmbeddedSettings, LogFormat, RabbitmqSettings,
+    TelemetrySettings, WorkerSettings,
 };
 pub use vendors::{VendorFormat, VendorSettings};
 
@@ -43,6 +44,8 @@ pub struct Settings {
     pub worker: WorkerSettings,
     /// PostgreSQL.
     pub database: DatabaseSettings,
+    /// The store of the embedded deployment.
+    pub embedded: EmbeddedSettings,
     /// The message broker.
     pub rabbitmq: RabbitmqSettings,
     /// Logs.

@@ -1,6 +1,7 @@
 //! The sections that every installation has. What each setting means in full stands in `config/default.toml`.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::de::Error;
@@ -110,6 +111,25 @@ pub struct DatabaseSettings {
     /// Longest wait for one lock.
     #[serde(deserialize_with = "fields::span::<_, 100, 3_600_000>")]
     pub lock_timeout: Duration,
+}
+
+/// The store of the embedded deployment.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table of settings")]
+pub struct EmbeddedSettings {
+    /// The data file.
+    #[serde(deserialize_with = "path")]
+    pub path: PathBuf,
+    /// Most reads at the same time.
+    #[serde(deserialize_with = "fields::whole::<_, _, 1, 64>")]
+    pub readers: usize,
+    /// Longest wait for a turn to write.
+    #[serde(deserialize_with = "fields::span::<_, 10, 300_000>")]
+    pub wait: Duration,
+}
+
+fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+    fields::text(deserializer).map(PathBuf::from)
 }
 
 /// The message broker.

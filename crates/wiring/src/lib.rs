@@ -8,8 +8,13 @@
 mod broker;
 #[cfg(feature = "postgres")]
 mod database;
+pub mod trial;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
+use domain::ports::VendorFeed;
 #[cfg(feature = "rabbitmq")]
 pub use broker::rabbitmq;
 #[cfg(feature = "postgres")]
@@ -30,11 +35,21 @@ pub fn start_telemetry(settings: &TelemetrySettings) -> anyhow::Result<()> {
     Ok(telemetry::init(format, &settings.filter)?)
 }
 
-/// The feed of a configured vendor.
+/// The feeds of the configured vendors, with the interval at which each is to be read.
 ///
 /// # Errors
-/// If the HTTP client cannot be built.
-pub fn vendor_feed(settings: &VendorSettings) -> anyhow::Result<HttpVendorFeed> {
+/// If an HTTP client cannot be built.
+pub fn vendor_feeds(
+    settings: &[VendorSettings],
+) -> anyhow::Result<Vec<(Arc<dyn VendorFeed>, Duration)>> {
+    let feeds = settings.iter().map(|vendor| {
+        let feed: Arc<dyn VendorFeed> = Arc::new(vendor_feed(vendor)?);
+        Ok((feed, vendor.every))
+    });
+    feeds.collect()
+}
+
+fn vendor_feed(settings: &VendorSettings) -> anyhow::Result<HttpVendorFeed> {
     HttpVendorFeed::new(HttpVendorOptions {
         vendor_id: settings.id.clone(),
         url: settings.url.clone(),

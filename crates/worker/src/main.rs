@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use clock_tokio::SystemClock;
 use queue_rabbitmq::{RabbitOptions, RabbitOrderConsumer, RabbitOrderQueue};
-use settings::{Settings, VendorSettings};
+use settings::Settings;
 use storage_postgres::{PgLeases, PgOptions, PgOutboxListener, PgOutboxNotifier, PgStore};
 use tracing::info;
 use worker::scheduler::ScheduledVendor;
@@ -78,6 +78,7 @@ fn ports(
     rabbitmq: &RabbitOptions,
 ) -> anyhow::Result<WorkerPorts> {
     let pg = PgStore::new(postgres)?;
+    let feeds = wiring::vendor_feeds(&settings.vendors)?;
     let (rabbitmq, listen_to) = (rabbitmq.clone(), postgres.clone());
     Ok(WorkerPorts {
         store: Arc::new(pg.clone()),
@@ -88,17 +89,7 @@ fn ports(
         notifier: Arc::new(PgOutboxNotifier::start(pg)),
         listeners: Arc::new(move || Box::new(PgOutboxListener::start(listen_to.clone()))),
         clock: Arc::new(SystemClock),
-        vendors: vendors(&settings.vendors)?,
+        vendors: feeds.into_iter().map(ScheduledVendor::from).collect(),
         manual_vendors: settings.manual_vendors.clone(),
     })
-}
-
-fn vendors(settings: &[VendorSettings]) -> anyhow::Result<Vec<ScheduledVendor>> {
-    let vendors = settings.iter().map(|vendor| {
-        Ok(ScheduledVendor {
-            feed: Arc::new(wiring::vendor_feed(vendor)?),
-            every: vendor.every,
-        })
-    });
-    vendors.collect()
 }

@@ -36,6 +36,12 @@ pub struct ScheduledVendor {
     pub every: Duration,
 }
 
+impl From<(Arc<dyn VendorFeed>, Duration)> for ScheduledVendor {
+    fn from((feed, every): (Arc<dyn VendorFeed>, Duration)) -> Self {
+        Self { feed, every }
+    }
+}
+
 /// What the scheduler runs.
 pub struct Scheduler {
     /// The use case.

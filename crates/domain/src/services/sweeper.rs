@@ -15,6 +15,9 @@ const KEYS_AT_A_TIME: u32 = 5_000;
 /// Transactions of that size in one sweep, so that a sweep ends.
 const KEY_ROUNDS: u32 = 100;
 
+/// Orders put back in one transaction when all of them are.
+const ORDERS_AT_A_TIME: u32 = 1_000;
+
 /// How the sweeper works.
 #[derive(Debug, Clone, Copy)]
 pub struct SweeperSettings {
@@ -96,6 +99,31 @@ impl Sweeper {
         Ok(requeued)
     }
 
+    /// Puts every order that is `PENDING` and not in the outbox back into it, and returns how many. For a queue that died
+    /// with the process that held it: nothing is on its way then, so nothing needs to be waited for. It MUST be done before
+    /// a relay runs on the new queue, which would otherwise hand over what is put back, and put it back again.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what was put back before stays so.
+    pub async fn requeue_all(&self) -> Result<u64, StoreError> {
+        let limits = RequeueLimits {
+            pending_for: Duration::ZERO,
+            limit: ORDERS_AT_A_TIME,
+        };
+        let mut total = 0;
+        loop {
+            let requeued = retry::on_conflict(&self.clock, || self.requeue(limits)).await?;
+            total += requeued;
+            if requeued < u64::from(ORDERS_AT_A_TIME) {
+                break;
+            }
+        }
+        if total > 0 {
+            self.notifier.notify();
+        }
+        Ok(total)
+    }
+
     async fn requeue(&self, limits: RequeueLimits) -> Result<u64, StoreError> {
         if limits.limit == 0 {
             return Ok(0);
@@ -124,5 +152,84 @@ impl Sweeper {
         let forgotten = work.forget_keys(before, KEYS_AT_A_TIME).await?;
         work.commit().await?;
         Ok(forgotten)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::ports::{
+        MockClock, MockOrderQueue, MockOutboxNotifier, MockStore, MockUnitOfWork, UnitOfWork,
+    };
+
+    /// What one transaction answers, and whether it is committed.
+    type Answer = (Result<u64, StoreError>, bool);
+
+    /// A sweeper whose store has as many transactions as there are answers, and whose relays are woken so often.
+    fn sweeper(answers: Vec<Answer>, notified: usize) -> Sweeper {
+        let works = Mutex::new(answers.into_iter());
+        let mut store = MockStore::new();
+        store.expect_begin().returning(move || {
+            let (answer, commits) = works.lock().unwrap().next().expect("one more transaction");
+            let mut work = MockUnitOfWork::new();
+            let all = RequeueLimits {
+                pending_for: Duration::ZERO,
+                limit: ORDERS_AT_A_TIME,
+            };
+            work.expect_requeue_overdue()
+                .withf(move |limits| *limits == all)
+                .return_once(move |_| answer);
+            let commits = usize::from(commits);
+            work.expect_commit().times(commits).returning(|| Ok(()));
+            Ok(Box::new(work) as Box<dyn UnitOfWork>)
+        });
+        let mut notifier = MockOutboxNotifier::new();
+        notifier.expect_notify().times(notified).return_const(());
+        let mut clock = MockClock::new();
+        clock.expect_sleep().returning(|_| ());
+        Sweeper::new(
+            Arc::new(store),
+            // It is never asked: how deep a queue is says nothing about what a lost one held.
+            Arc::new(MockOrderQueue::new()),
+            Arc::new(notifier),
+            Arc::new(clock),
+            SweeperSettings {
+                pending_for: Duration::from_mins(1),
+                max_queue_depth: 1,
+                keep_keys: Duration::from_hours(24),
+            },
+        )
+    }
+
+    #[tokio::test]
+    async fn everything_is_put_back_in_transactions_of_bounded_size() {
+        let full = u64::from(ORDERS_AT_A_TIME);
+        let answers = vec![(Ok(full), true), (Ok(full), true), (Ok(7), true)];
+        assert_eq!(
+            sweeper(answers, 1).requeue_all().await.unwrap(),
+            2 * full + 7
+        );
+    }
+
+    #[tokio::test]
+    async fn with_nothing_to_put_back_nobody_is_woken() {
+        assert_eq!(
+            sweeper(vec![(Ok(0), true)], 0).requeue_all().await.unwrap(),
+            0
+        );
+    }
+
+    #[tokio::test]
+    async fn a_conflict_is_repeated_and_a_failure_ends_it() {
+        let conflict = || Err(StoreError::Conflict("busy".to_owned()));
+        let answers = vec![(conflict(), false), (Ok(3), true)];
+        assert_eq!(sweeper(answers, 1).requeue_all().await.unwrap(), 3);
+
+        let away = Err(StoreError::Unavailable("away".to_owned()));
+        let answers = vec![(Ok(u64::from(ORDERS_AT_A_TIME)), true), (away, false)];
+        let failed = sweeper(answers, 0).requeue_all().await;
+        assert!(matches!(failed, Err(StoreError::Unavailable(_))));
     }
 }

@@ -116,6 +116,21 @@ fn wrong_settings_in_a_file_are_refused() {
             "[database]\nname = '  '".to_owned(),
         ),
         (
+            "embedded.path",
+            "is \"\", expected a text",
+            "[embedded]\npath = ''".to_owned(),
+        ),
+        (
+            "embedded.readers",
+            "is 0, expected a whole number from 1 to 64",
+            "[embedded]\nreaders = 0".to_owned(),
+        ),
+        (
+            "embedded.wait",
+            "expected a time from 10ms to 5m",
+            "[embedded]\nwait = '10m'".to_owned(),
+        ),
+        (
             "worker.keep_idempotency_keys",
             "from 24h",
             "[worker]\nkeep_idempotency_keys = '23h'".to_owned(),

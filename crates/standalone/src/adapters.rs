@@ -1,0 +1,54 @@
+//! Which adapter stands behind which port.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clock_tokio::SystemClock;
+use domain::ports::Clock;
+use queue_in_process::InProcessQueue;
+use settings::{EmbeddedSettings, Settings};
+use signal_in_process::{ProcessLeases, ProcessOutboxNotifier};
+use storage_sqlite::{SqliteOptions, SqliteStore};
+use worker::scheduler::ScheduledVendor;
+use worker::tasks::WorkerPorts;
+
+/// Most messages in the queue; what does not fit waits in the outbox.
+const QUEUE_CAPACITY: usize = 10_000;
+
+/// Opens the data file, as the one process that may.
+pub(crate) async fn open_store(settings: &EmbeddedSettings) -> anyhow::Result<SqliteStore> {
+    let path = std::path::absolute(&settings.path)
+        .with_context(|| format!("the data file {} cannot be used", settings.path.display()))?;
+    let options = SqliteOptions {
+        readers: settings.readers,
+        wait: settings.wait,
+        ..SqliteOptions::new(path)
+    };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let open = tokio::task::spawn_blocking(move || SqliteStore::open(&options, clock));
+    let store = open.await.context("opening the data file panicked")??;
+    Ok(store)
+}
+
+/// What the worker's tasks run on.
+pub(crate) fn worker_ports(
+    settings: &Settings,
+    store: &Arc<SqliteStore>,
+) -> anyhow::Result<WorkerPorts> {
+    let feeds = wiring::vendor_feeds(&settings.vendors)?;
+    let queue = InProcessQueue::new(QUEUE_CAPACITY);
+    let notifier = ProcessOutboxNotifier::new();
+    let (consumed, listened_to) = (queue.clone(), notifier.clone());
+    Ok(WorkerPorts {
+        store: store.clone(),
+        probe: store.clone(),
+        leases: Arc::new(ProcessLeases::new()),
+        queue: Arc::new(queue),
+        consumers: Arc::new(move || Box::new(consumed.consumer())),
+        notifier: Arc::new(notifier),
+        listeners: Arc::new(move || Box::new(listened_to.listener())),
+        clock: Arc::new(SystemClock),
+        vendors: feeds.into_iter().map(ScheduledVendor::from).collect(),
+        manual_vendors: settings.manual_vendors.clone(),
+    })
+}

@@ -1,0 +1,159 @@
+//! The process from its start to its end.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use api::{AppState, BoundServer, ServerOptions};
+use domain::identifiers::VendorId;
+use domain::ports::{StockQueries as _, StoreProbe as _};
+use domain::services::{ChangeStatus, Intake};
+use readiness::ReadinessProbe;
+use settings::Settings;
+use storage_sqlite::SqliteStore;
+use tracing::{error, info, warn};
+use worker::supervisor::Supervisor;
+use worker::tasks::{self, WorkerPorts};
+
+use crate::health::ProcessReadiness;
+use crate::{adapters, greeting, mock_vendors};
+
+/// How often to look whether everything is ready.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// A product to order, as long as none is known.
+const SOME_PRODUCT: &str = "1";
+
+/// Runs until it is told to end, or cannot go on. Returns whether it ended as it should.
+pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow::Result<bool> {
+    let stop = wiring::stop_signal()?;
+    let store = Arc::new(adapters::open_store(&settings.embedded).await?);
+    let ports = adapters::worker_ports(settings, &store)?;
+    requeue(&ports, settings).await?;
+
+    let mocks = if with_mock_vendors {
+        mock_vendors::start(&settings.vendors)
+    } else {
+        Vec::new()
+    };
+    let supervisor = Supervisor::default();
+    let health = tasks::start(&ports, &settings.worker, &supervisor);
+    let readiness: Arc<dyn ReadinessProbe> = Arc::new(ProcessReadiness(health));
+
+    let shutting_down = Arc::new(AtomicBool::new(false));
+    let state = app_state(&ports, &store, &readiness, &shutting_down);
+    let told = Arc::clone(&shutting_down);
+    let bound = listen(settings, state, async move {
+        let signal = stop.await;
+        told.store(true, Ordering::Relaxed);
+        info!(signal, "ending: taking no new orders, ending what is under way");
+    })?;
+    info!(address = %bound.address, data = %store.path().display(), "listening");
+
+    let vendor_ids = vendor_ids(&ports);
+    let greet = tokio::spawn(greet(bound.address, store.clone(), readiness, vendor_ids));
+    let served = bound.server.await;
+    greet.abort();
+
+    let told_to = shutting_down.load(Ordering::Relaxed);
+    if !told_to {
+        let reason = served.err().map(|error| error.to_string());
+        error!(reason, "ending: the HTTP server is gone");
+    }
+    let in_time = supervisor.stop(settings.worker.shutdown_timeout).await;
+    for mock in mocks {
+        mock.stop().await;
+    }
+    close(&store).await;
+    Ok(told_to && in_time)
+}
+
+/// Puts back what was on its way when an earlier process ended: its queue ended with it.
+async fn requeue(ports: &WorkerPorts, settings: &Settings) -> anyhow::Result<()> {
+    let sweeper = tasks::sweeper(ports, &settings.worker);
+    let requeued = sweeper.requeue_all().await;
+    let requeued = requeued.context("orders that are not settled yet cannot be queued again")?;
+    if requeued > 0 {
+        info!(
+            requeued,
+            "orders that an earlier run left PENDING are queued again"
+        );
+    }
+    Ok(())
+}
+
+/// Wires the API's use cases.
+fn app_state(
+    ports: &WorkerPorts,
+    store: &Arc<SqliteStore>,
+    readiness: &Arc<dyn ReadinessProbe>,
+    shutting_down: &Arc<AtomicBool>,
+) -> AppState {
+    AppState {
+        intake: Intake::new(
+            Arc::clone(&ports.store),
+            Arc::clone(&ports.notifier),
+            Arc::clone(&ports.clock),
+        ),
+        change_status: ChangeStatus::new(Arc::clone(&ports.store), Arc::clone(&ports.clock)),
+        orders: store.clone(),
+        stock: store.clone(),
+        readiness: Arc::clone(readiness),
+        shutting_down: Arc::clone(shutting_down),
+    }
+}
+
+fn listen(
+    settings: &Settings,
+    state: AppState,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<BoundServer> {
+    let options = ServerOptions {
+        address: SocketAddr::new(settings.api.address, settings.api.port),
+        workers: settings.api.workers,
+        shutdown_timeout: settings.api.shutdown_timeout,
+    };
+    api::bind(&options, state, shutdown).with_context(|| {
+        format!(
+            "cannot listen on {} (--port, or the settings api.address and PORT)",
+            options.address
+        )
+    })
+}
+
+fn vendor_ids(ports: &WorkerPorts) -> Vec<VendorId> {
+    let ids = ports.vendors.iter().map(|vendor| vendor.feed.vendor_id());
+    ids.cloned().collect()
+}
+
+/// Says where everything is, once it is ready and each vendor was tried.
+async fn greet(
+    api: SocketAddr,
+    store: Arc<SqliteStore>,
+    readiness: Arc<dyn ReadinessProbe>,
+    vendor_ids: Vec<VendorId>,
+) {
+    while !matches!(store.were_tried(&vendor_ids).await, Ok(true))
+        || !readiness.readiness().await.is_ready()
+    {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let in_stock = store.list_stock(None, true, 1).await.unwrap_or_default();
+    let product = in_stock
+        .first()
+        .map_or(SOME_PRODUCT, |level| level.product_id.as_str());
+    let text = greeting::text(api, store.path(), product);
+    // A closed standard output is no reason not to serve.
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// Leaves one file that holds everything. Without it nothing is lost either: the log beside it is read at the next start.
+async fn close(store: &SqliteStore) {
+    match store.checkpoint().await {
+        Ok(()) => info!("ended"),
+        Err(error) => warn!(%error, "ended; some data stays in the log beside the data file"),
+    }
+}
