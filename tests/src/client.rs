@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 pub struct Order {
     /// Its number.
     pub id: i64,
+    /// Of which product.
+    pub product_id: String,
     /// Its status.
     pub status: String,
     /// Why it was rejected.
@@ -35,6 +37,7 @@ impl Order {
             .collect();
         Self {
             id: value["id"].as_i64().expect("an order has an id"),
+            product_id: value["product_id"].as_str().unwrap().to_owned(),
             status: value["status"].as_str().unwrap().to_owned(),
             reason: value["reason"].as_str().map(str::to_owned),
             quantity: value["quantity"].as_i64().unwrap(),
@@ -97,6 +100,16 @@ impl Client {
             (order.status != "PENDING").then_some(order)
         })
         .await
+    }
+
+    /// Waits until no order is `PENDING`.
+    pub async fn all_settled(&self) {
+        crate::eventually("no order is PENDING", async || {
+            let pending = "/api/v1/orders?status=PENDING&limit=1";
+            let page: Value = self.try_get(pending).await.ok()?.json().await.ok()?;
+            page["items"].as_array()?.is_empty().then_some(())
+        })
+        .await;
     }
 
     /// `PATCH /api/v1/orders/{id}`: the status code and the body.

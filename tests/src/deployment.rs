@@ -1,6 +1,5 @@
 //! Puts a deployment together and takes it apart.
 
-use std::fmt::Write as _;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,37 +7,20 @@ use std::time::Duration;
 use mock_vendor::MockVendor;
 use storage_postgres::test_database::TestDatabase;
 use tempfile::TempDir;
-use tokio::process::Command;
-use tokio::time::{Instant, sleep};
 
 use crate::client::Client;
-use crate::process::{Process, binary_path};
+use crate::process::Process;
 use crate::proxy::Proxy;
+use crate::vendors::{self, Stocks};
 use crate::vhost::{Vhost, broker_address};
-
-/// Longest wait for anything that must come true.
-const PATIENCE: Duration = Duration::from_secs(90);
-
-/// Waits until a look finds something. What is waited for is named in the failure.
-pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "waited {PATIENCE:?} in vain until {what}"
-        );
-        sleep(Duration::from_millis(20)).await;
-    }
-}
+use crate::waiting::eventually;
+use crate::{audit, waiting};
 
 /// What a deployment is made of.
 pub struct DeploymentBuilder {
     apis: usize,
     workers: usize,
-    vendors: Vec<(String, Vec<(String, i64)>)>,
+    vendors: Stocks,
     sync_every: Duration,
     settings: String,
     as_of: Option<String>,
@@ -75,10 +57,7 @@ impl DeploymentBuilder {
     /// One more vendor, with this stock.
     #[must_use]
     pub fn vendor(mut self, id: &str, stock: &[(&str, i64)]) -> Self {
-        let stock = stock
-            .iter()
-            .map(|&(product, units)| (product.to_owned(), units));
-        self.vendors.push((id.to_owned(), stock.collect()));
+        self.vendors.push(vendors::stock(id, stock));
         self
     }
 
@@ -111,29 +90,12 @@ impl DeploymentBuilder {
         let vhost = tokio::task::spawn_blocking(Vhost::create).await.unwrap();
         let broker = Proxy::start(broker_address()).await;
         let folder = tempfile::tempdir().unwrap();
-        let mut config = self.settings.clone();
-        let mut vendors = Vec::new();
-        for (id, stock) in &self.vendors {
-            let vendor = MockVendor::start_local(stock.clone()).unwrap();
-            // Writing to a String cannot fail.
-            let _ = write!(
-                config,
-                "\n[[vendors]]\nid = \"{id}\"\nurl = \"{}\"\nevery = \"{}ms\"\n",
-                vendor.url(),
-                self.sync_every.as_millis()
-            );
-            if let Some(pointer) = &self.as_of {
-                vendor.set_as_of(Some("2000-01-01T00:00:00Z"));
-                let _ = write!(
-                    config,
-                    "[vendors.format]\nitems = \"/items\"\nas_of = \"{pointer}\"\n"
-                );
-            }
-            vendors.push(vendor);
-        }
-        if vendors.is_empty() {
-            config.insert_str(0, "vendors = []\n");
-        }
+        let (vendors, config) = vendors::start(
+            &self.vendors,
+            self.sync_every,
+            self.as_of.as_deref(),
+            &self.settings,
+        );
         let config_file = folder.path().join("settings.toml");
         std::fs::write(&config_file, config).unwrap();
 
@@ -230,32 +192,12 @@ impl Deployment {
 
     /// Waits until no order is `PENDING`.
     pub async fn all_settled(&self) {
-        let client = self.client(0);
-        eventually("no order is PENDING", async || {
-            let page = client
-                .try_get("/api/v1/orders?status=PENDING&limit=1")
-                .await
-                .ok()?;
-            let page: serde_json::Value = page.json().await.ok()?;
-            page["items"].as_array()?.is_empty().then_some(())
-        })
-        .await;
+        self.client(0).all_settled().await;
     }
 
     /// Runs `xtask audit`, which must find nothing.
     pub async fn audit(&self) {
-        let output = Command::new(binary_path("xtask"))
-            .arg("audit")
-            .envs(self.database_environment())
-            .output()
-            .await
-            .expect("xtask cannot be started: run `cargo build --workspace --bins`");
-        assert!(
-            output.status.success(),
-            "the audit is not clean:\n{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
+        audit::is_clean(&[], &self.database_environment()).await;
     }
 
     /// Waits until each vendor was asked for reports so many times more, and the last of them is applied: a vendor is
@@ -299,31 +241,11 @@ impl Deployment {
     }
 
     async fn api_ready(&self, number: usize) {
-        let client = self.client(number);
-        self.ready("api", &client, number).await;
+        waiting::ready(&self.apis[number], &self.client(number)).await;
     }
 
     async fn worker_ready(&self, number: usize) {
-        let client = self.worker_client(number);
-        self.ready("worker", &client, number).await;
-    }
-
-    async fn ready(&self, kind: &str, client: &Client, number: usize) {
-        let started = Instant::now();
-        loop {
-            if let Ok(answer) = client.try_get("/readyz").await
-                && answer.status().is_success()
-            {
-                return;
-            }
-            assert!(
-                started.elapsed() < PATIENCE,
-                "{kind} {number} did not become ready; its log:\n{}",
-                std::fs::read_to_string(self.folder.path().join(format!("{kind}-{number}.log")))
-                    .unwrap_or_default()
-            );
-            sleep(Duration::from_millis(20)).await;
-        }
+        waiting::ready(&self.workers[number], &self.worker_client(number)).await;
     }
 
     fn api_process(&self, number: usize) -> Process {
@@ -361,13 +283,14 @@ impl Deployment {
             &name,
             self.folder.path(),
             &self.config_file,
+            &[],
             &environment,
         )
     }
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }

@@ -1,5 +1,5 @@
 //! A deployment of the real binaries on real servers, for one test: its own database, its own RabbitMQ vhost, its own
-//! vendors and ports.
+//! vendors and ports. Or the embedded one, with its own data file.
 //!
 //! The binaries are taken from the folder that this test was built into, so build them first: `cargo xtask test` does.
 
@@ -10,14 +10,20 @@
     reason = "this crate is a test harness: what goes wrong here fails the test that uses it"
 )]
 
+mod audit;
 mod client;
 mod deployment;
 mod process;
 mod proxy;
 pub mod scale;
+mod standalone;
+mod vendors;
 mod vhost;
+mod waiting;
 
 pub use client::{Client, Order};
-pub use deployment::{Deployment, DeploymentBuilder, eventually};
+pub use deployment::{Deployment, DeploymentBuilder};
 pub use process::Process;
 pub use proxy::Proxy;
+pub use standalone::Standalone;
+pub use waiting::eventually;

@@ -22,6 +22,7 @@ impl Process {
         name: &str,
         folder: &Path,
         config: &Path,
+        arguments: &[&str],
         environment: &[(&str, String)],
     ) -> Self {
         let log = folder.join(format!("{name}.log"));
@@ -34,6 +35,7 @@ impl Process {
         let child = Command::new(&path)
             .arg("--config")
             .arg(config)
+            .args(arguments)
             .envs(environment.iter().map(|(key, value)| (key, value)))
             .current_dir(folder)
             .stdin(Stdio::null())
@@ -68,11 +70,26 @@ impl Process {
             .await
             .unwrap();
         assert!(sent.success());
+        self.ended().await
+    }
+
+    /// Waits until it has ended by itself. Returns whether it ended well.
+    pub async fn ended(&mut self) -> bool {
         timeout(Duration::from_secs(30), self.child.wait())
             .await
-            .unwrap_or_else(|_| panic!("{} did not end on SIGTERM", self.name))
+            .unwrap_or_else(|_| panic!("{} did not end; its log:\n{}", self.name, self.log()))
             .unwrap()
             .success()
+    }
+
+    /// Its number in the system, while it runs.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Whether it still runs.

@@ -1,27 +1,42 @@
 //! `cargo xtask audit`: recomputes every balance and fails if a row contradicts the others.
 
+use std::path::PathBuf;
+
 use anyhow::{Result, bail};
 use domain::ports::{AuditFinding, AuditQueries};
 use settings::Settings;
 use storage_postgres::PgStore;
 
-use crate::connection;
+use crate::{connection, data_file};
+
+/// What to audit.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The data file of the embedded deployment, which may be running; without it, the database of the settings.
+    #[arg(long, value_name = "FILE", value_parser = data_file::path)]
+    data: Option<PathBuf>,
+}
 
 /// Runs the command.
-pub(crate) fn run(settings: &Settings) -> Result<()> {
-    let options = connection::pg_options(&settings.database);
-    let findings = tokio::runtime::Runtime::new()?
-        .block_on(async { PgStore::new(&options)?.audit().await })?;
+pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let (findings, place) = if let Some(path) = &args.data {
+        let store = data_file::open_read_only(path, &settings.embedded)?;
+        let place = format!("data file {}", path.display());
+        (runtime.block_on(store.audit())?, place)
+    } else {
+        let options = connection::pg_options(&settings.database);
+        let findings = runtime.block_on(async { PgStore::new(&options)?.audit().await })?;
+        let (host, port) = (&options.host, options.port);
+        let place = format!("database {} at {host}:{port}", options.database);
+        (findings, place)
+    };
     for finding in &findings {
         println!("{}", line(finding));
     }
     match findings.len() {
         0 => {
-            let database = &settings.database;
-            println!(
-                "audit clean: database {} at {}:{}",
-                database.name, database.host, database.port
-            );
+            println!("audit clean: {place}");
             Ok(())
         }
         1 => bail!("the audit found 1 row that contradicts the others"),

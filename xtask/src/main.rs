@@ -7,6 +7,7 @@ mod catalogue;
 mod children;
 mod ci;
 mod connection;
+mod data_file;
 mod deny;
 mod endpoints;
 mod migrate;
@@ -46,7 +47,7 @@ enum Command {
     /// Enter a reproducible catalogue into the stock of the vendor `seed`; what it has beyond that stays.
     Seed(seed::Args),
     /// Recompute every balance from orders and allocations, and name the rows that differ.
-    Audit,
+    Audit(audit::Args),
     /// Run the whole system: services, schema, API, worker and mock vendors, until Ctrl-C.
     Up(up::Args),
     /// Run all tests against real servers.
@@ -78,7 +79,7 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Services(args) => services::run(args, &load(config)?),
         Command::Migrate => migrate::run(&load(config)?),
         Command::Seed(args) => seed::run(args, &load(config)?),
-        Command::Audit => audit::run(&load(config)?),
+        Command::Audit(args) => audit::run(args, &load(config)?),
         Command::Up(args) => up::run(args, &load(config)?, config),
         Command::Test(args) => test_suite::run(args, &load(config)?),
         Command::Ci(args) => ci::run(args, &load(config)?),

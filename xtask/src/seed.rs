@@ -4,16 +4,20 @@
 //! what was sold of it is not brought back. It goes in as deltas of bounded size: what an earlier, larger seed entered
 //! beyond it stays.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clock_tokio::SystemClock;
+use domain::identifiers::VendorId;
+use domain::ports::{Store, StoreProbe};
 use domain::services::VendorSync;
 use settings::Settings;
 use storage_postgres::PgStore;
 
 use crate::catalogue::{Catalogue, CatalogueFeed};
 use crate::connection;
+use crate::data_file;
 use crate::endpoints;
 use crate::progress::Progress;
 
@@ -31,6 +35,10 @@ pub(crate) struct Args {
     /// Where the quantities come from: the same seed gives the same quantities.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Enter it into this data file of the embedded deployment, which must not be running; without it, into the database
+    /// of the settings.
+    #[arg(long, value_name = "FILE", value_parser = data_file::path)]
+    data: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -42,28 +50,17 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
         .with_context(|| {
             format!("manual_vendors does not hold \"{VENDOR}\": add it to enter stock")
         })?;
-    let options = connection::pg_options(&settings.database);
-    let changed = tokio::runtime::Runtime::new()?.block_on(async {
-        let store = Arc::new(PgStore::new(&options)?);
-        let sync = VendorSync::new(store.clone(), store, Arc::new(SystemClock));
-        sync.configure(&settings.vendor_ids()).await?;
-        let mut catalogue = Catalogue::new(args.products, args.seed);
-        let mut progress = Progress::bar("entering stock", args.products.into());
-        let (mut entered, mut changed) = (0, 0);
-        loop {
-            let lines = catalogue.take(PART)?;
-            if lines.is_empty() {
-                break;
-            }
-            let done = sync
-                .sync(&CatalogueFeed::new(vendor_id.clone(), lines)?)
-                .await?;
-            entered += done.received;
-            changed += done.changed;
-            progress.at(entered);
-        }
-        Ok::<_, anyhow::Error>(changed)
-    })?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let changed = if let Some(path) = &args.data {
+        let store = Arc::new(data_file::open(path, &settings.embedded)?);
+        runtime.block_on(enter(args, settings, vendor_id, store.clone(), store))?
+    } else {
+        let options = connection::pg_options(&settings.database);
+        runtime.block_on(async {
+            let store = Arc::new(PgStore::new(&options)?);
+            enter(args, settings, vendor_id, store.clone(), store).await
+        })?
+    };
     println!(
         "{} products of vendor {VENDOR} are entered, {changed} of them changed",
         args.products
@@ -73,4 +70,30 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
         endpoints::example_order(&endpoints::api_url(settings))
     );
     Ok(())
+}
+
+/// Enters the catalogue part by part. Returns how many products changed.
+async fn enter(
+    args: &Args,
+    settings: &Settings,
+    vendor_id: &VendorId,
+    store: Arc<dyn Store>,
+    probe: Arc<dyn StoreProbe>,
+) -> Result<u64> {
+    let sync = VendorSync::new(store, probe, Arc::new(SystemClock));
+    sync.configure(&settings.vendor_ids()).await?;
+    let mut catalogue = Catalogue::new(args.products, args.seed);
+    let mut progress = Progress::bar("entering stock", args.products.into());
+    let (mut entered, mut changed) = (0, 0);
+    loop {
+        let lines = catalogue.take(PART)?;
+        if lines.is_empty() {
+            return Ok(changed);
+        }
+        let feed = CatalogueFeed::new(vendor_id.clone(), lines)?;
+        let done = sync.sync(&feed).await?;
+        entered += done.received;
+        changed += done.changed;
+        progress.at(entered);
+    }
 }

@@ -49,7 +49,10 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
     let bound = listen(settings, state, async move {
         let signal = stop.await;
         told.store(true, Ordering::Relaxed);
-        info!(signal, "ending: taking no new orders, ending what is under way");
+        info!(
+            signal,
+            "ending: taking no new orders, ending what is under way"
+        );
     })?;
     info!(address = %bound.address, data = %store.path().display(), "listening");
 

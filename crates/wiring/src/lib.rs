@@ -14,11 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use domain::ports::VendorFeed;
 #[cfg(feature = "rabbitmq")]
 pub use broker::rabbitmq;
 #[cfg(feature = "postgres")]
 pub use database::{check_migrations, postgres};
+use domain::ports::VendorFeed;
 use settings::{LogFormat, TelemetrySettings, VendorSettings};
 use tokio::signal::unix::{SignalKind, signal};
 use vendor_http::{FeedFormat, HttpVendorFeed, HttpVendorOptions};

@@ -5,8 +5,10 @@
     reason = "these are tests: what goes wrong fails them"
 )]
 
+mod crashes;
 mod faults;
 mod flow;
 mod load;
 mod oversell;
+mod standalone;
 mod syncing;

@@ -4,6 +4,7 @@
 mod adapters;
 mod documents;
 mod domain_tree;
+mod embedded_tree;
 mod migrations;
 mod sources;
 
@@ -62,6 +63,7 @@ pub(crate) fn run() -> Result<()> {
     let contents = |path: &str| read(&root, path).unwrap_or_default();
     findings.extend(migrations::check(&files, contents));
     findings.extend(domain_tree::check()?);
+    findings.extend(embedded_tree::check()?);
     findings.extend(adapters::check()?);
     for finding in &findings {
         println!("{finding}");

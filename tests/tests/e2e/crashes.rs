@@ -1,0 +1,194 @@
+//! Promise P2 in the embedded deployment: SIGKILL at any moment, under load.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use tests::{Client, Order, Standalone, scale};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+const CLIENTS: usize = 16;
+const STOCK: i64 = 10_000_000;
+const SMALL_STOCK: i64 = 200;
+
+/// A client's order that was answered with 202.
+struct Accepted {
+    key: String,
+    id: i64,
+    /// How many times it was sent until it was answered.
+    sends: u32,
+}
+
+/// Clients that place one order after the other, each with a key, and send it again until it is answered.
+struct Load {
+    stop: Arc<AtomicBool>,
+    clients: JoinSet<()>,
+    accepted: mpsc::UnboundedReceiver<Accepted>,
+}
+
+impl Load {
+    fn start(client: &Client) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (sender, accepted) = mpsc::unbounded_channel();
+        let mut clients = JoinSet::new();
+        for number in 0..CLIENTS {
+            let (client, stop, sender) = (client.clone(), Arc::clone(&stop), sender.clone());
+            clients.spawn(async move {
+                for order in 0.. {
+                    if stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let product = if order % 4 == 0 { "few" } else { "many" };
+                    let key = format!("client-{number}-order-{order}");
+                    let accepted = place(&client, product, key).await;
+                    sender.send(accepted).unwrap();
+                }
+            });
+        }
+        Self {
+            stop,
+            clients,
+            accepted,
+        }
+    }
+
+    /// What was answered since the last call.
+    fn accepted(&mut self) -> Vec<Accepted> {
+        std::iter::from_fn(|| self.accepted.try_recv().ok()).collect()
+    }
+
+    /// Stops when each client's last order is answered, and returns what was since the last call.
+    async fn stop(mut self) -> Vec<Accepted> {
+        self.stop.store(true, Ordering::Relaxed);
+        while let Some(ended) = self.clients.join_next().await {
+            ended.unwrap();
+        }
+        self.accepted()
+    }
+}
+
+async fn place(client: &Client, product: &str, key: String) -> Accepted {
+    for sends in 1.. {
+        if let Some(id) = try_place(client, product, &key).await {
+            return Accepted { key, id, sends };
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    unreachable!("it is sent until it is answered")
+}
+
+/// The order's id if it was answered with 202 and the answer arrived whole.
+async fn try_place(client: &Client, product: &str, key: &str) -> Option<i64> {
+    let answer = client.try_order(product, 1, Some(key)).await.ok()?;
+    match answer.status() {
+        StatusCode::ACCEPTED => {}
+        StatusCode::SERVICE_UNAVAILABLE => return None,
+        other => panic!("an order was answered with {other}"),
+    }
+    let body: serde_json::Value = answer.json().await.ok()?;
+    body["id"].as_i64()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_random_moments_it_loses_no_order_and_settles_none_twice() {
+    let kills = scale::pick(5, 100);
+    let stock: &[(&str, i64)] = &[("many", STOCK), ("few", SMALL_STOCK)];
+    let mut standalone = Standalone::start(&[("vendor-a", stock)], "").await;
+    let client = standalone.client();
+    let mut load = Load::start(&client);
+    let mut random = fastrand::Rng::with_seed(17);
+    let mut accepted: Vec<Accepted> = Vec::new();
+    for kill in 0..kills {
+        // Every third time also while it starts.
+        if kill % 3 != 2 {
+            standalone.ready().await;
+        }
+        sleep(Duration::from_millis(random.u64(0..700))).await;
+        standalone.process.kill().await;
+        standalone.audit().await;
+        standalone.restart();
+        let since = load.accepted();
+        if kill % 3 == 0 {
+            standalone.ready().await;
+            repeat_some(&client, &since, &mut random).await;
+        }
+        accepted.extend(since);
+    }
+    standalone.ready().await;
+    accepted.extend(load.stop().await);
+    client.all_settled().await;
+    let orders = client.all_orders().await;
+    let resent = accepted.iter().filter(|order| order.sends > 1).count();
+    println!(
+        "{kills} kills: {} orders accepted, {resent} of them sent more than once, {} settled",
+        accepted.len(),
+        orders.len()
+    );
+    check(&accepted, &orders);
+    for (product, stock) in stock {
+        let sold = sold(&orders, product);
+        assert_eq!(client.quantity(product).await, stock - sold, "{product}");
+    }
+    assert_eq!(
+        sold(&orders, "few"),
+        SMALL_STOCK,
+        "few orders, or a small load"
+    );
+    assert!(
+        accepted.len() > 200,
+        "{} orders are no load",
+        accepted.len()
+    );
+    standalone.audit().await;
+    assert!(standalone.process.terminate().await);
+    standalone.audit().await;
+}
+
+/// Orders that were answered before a crash are found under their keys after it.
+async fn repeat_some(client: &Client, accepted: &[Accepted], random: &mut fastrand::Rng) {
+    for _ in 0..accepted.len().min(20) {
+        let order = &accepted[random.usize(..accepted.len())];
+        let product = client.get(&format!("/api/v1/orders/{}", order.id)).await;
+        let product = product["product_id"].as_str().unwrap();
+        let id = try_place(client, product, &order.key).await;
+        assert_eq!(id, Some(order.id), "{}", order.key);
+    }
+}
+
+/// Each order that was accepted is there once and settled, and there is no other.
+fn check(accepted: &[Accepted], orders: &[Order]) {
+    let by_id: BTreeMap<i64, &Order> = orders.iter().map(|order| (order.id, order)).collect();
+    let by_key: BTreeMap<&str, i64> = accepted
+        .iter()
+        .map(|order| (order.key.as_str(), order.id))
+        .collect();
+    assert_eq!(by_key.len(), accepted.len(), "a key was used twice");
+    let lost: Vec<&str> = accepted
+        .iter()
+        .filter(|order| !by_id.contains_key(&order.id))
+        .map(|order| order.key.as_str())
+        .collect();
+    assert!(lost.is_empty(), "accepted and not there: {lost:?}");
+    // Each key was sent until it was answered, so an order beyond them is one that was created twice.
+    assert_eq!(orders.len(), accepted.len());
+    assert_eq!(by_id.len(), orders.len());
+    for order in orders {
+        let allocated: i64 = order.allocations.iter().map(|(_, units)| units).sum();
+        match order.status.as_str() {
+            "CONFIRMED" => assert_eq!(allocated, order.quantity, "{order:?}"),
+            "REJECTED" => assert_eq!(allocated, 0, "{order:?}"),
+            _ => panic!("not settled: {order:?}"),
+        }
+    }
+}
+
+fn sold(orders: &[Order], product: &str) -> i64 {
+    let sold = orders
+        .iter()
+        .filter(|order| order.status == "CONFIRMED" && order.product_id == product);
+    sold.map(|order| order.quantity).sum()
+}

@@ -1,0 +1,235 @@
+//! The embedded deployment: everything in one process on one file.
+
+use std::fmt::Write as _;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use tests::{Process, Standalone, scale};
+use tokio::task::JoinSet;
+
+/// The original's vendors, at ports of this test alone; the process starts them itself.
+fn original_vendors() -> String {
+    let listeners = ["A", "B"].map(|name| (name, TcpListener::bind("127.0.0.1:0").unwrap()));
+    let mut settings = String::new();
+    for (name, listener) in &listeners {
+        let address = listener.local_addr().unwrap();
+        let id = name.to_lowercase();
+        // Writing to a String cannot fail.
+        let _ = write!(
+            settings,
+            "[[vendors]]\nid = \"vendor-{id}\"\nurl = \"http://{address}/vendor{name}/stock\"\nevery = \"1s\"\n"
+        );
+    }
+    settings
+}
+
+#[tokio::test]
+async fn a_newcomer_orders_is_told_no_and_cancels() {
+    let standalone = Standalone::start_with(&original_vendors()).await;
+    let client = standalone.client();
+    let said = standalone.process.log();
+    let url = format!("http://127.0.0.1:{}", standalone.port());
+    for part in [
+        &format!("API   {url}\n"),
+        &format!("docs  {url}/docs\n"),
+        &format!("data  {}\n", standalone.data().display()),
+        &format!("curl -sS {url}/api/v1/stock\n"),
+    ] {
+        assert!(said.contains(part), "{part} is not in:\n{said}");
+    }
+    for (product, units) in [("1", 50), ("2", 100), ("3", 60), ("4", 40)] {
+        assert_eq!(client.quantity(product).await, units);
+    }
+    let docs = client.try_get("/docs").await.unwrap();
+    assert_eq!(docs.status(), StatusCode::OK);
+    let readiness = client.get("/readyz").await;
+    assert_eq!(readiness["dependencies"]["broker"]["state"], "in_process");
+    for task in ["consumer-1", "relay", "scheduler", "sweeper"] {
+        assert_eq!(readiness["tasks"][task]["state"], "running", "{readiness}");
+    }
+
+    let order = client.order("1", 30).await;
+    assert_eq!(order.status, "PENDING");
+    let order = client.settled(order.id).await;
+    assert_eq!(order.status, "CONFIRMED");
+    assert_eq!(order.allocations, [("vendor-a".to_owned(), 30)]);
+    assert_eq!(client.quantity("1").await, 20);
+    let too_large = client.order("1", 21).await;
+    let too_large = client.settled(too_large.id).await;
+    assert_eq!(too_large.reason.as_deref(), Some("INSUFFICIENT_STOCK"));
+
+    for _ in 0..3 {
+        assert_eq!(client.patch(order.id, "CANCELLED").await.0, StatusCode::OK);
+        assert_eq!(client.quantity("1").await, 50);
+    }
+    standalone.audit().await;
+}
+
+/// Ends with a failing code, and says why in one line that has all these parts.
+async fn assert_refused(mut process: Process, parts: &[&str]) {
+    let ended_well = process.ended().await;
+    let log = process.log();
+    assert!(!ended_well, "{log}");
+    let complaints: Vec<&str> = log
+        .lines()
+        .filter(|line| line.starts_with("standalone: "))
+        .collect();
+    assert_eq!(complaints.len(), 1, "{log}");
+    for part in parts {
+        assert!(complaints[0].contains(part), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_same_file_is_refused() {
+    let standalone = Standalone::start(&[("vendor-a", &[("1", 50)])], "").await;
+    let data = standalone.data();
+    let data = data.to_str().unwrap();
+    let first = standalone.process.id().unwrap().to_string();
+    let second = standalone.start_another("second", &["--data", data, "--port", "0"], &[]);
+    assert_refused(second, &[data, "in use", &first]).await;
+
+    let client = standalone.client();
+    let order = client.order("1", 1).await;
+    assert_eq!(client.settled(order.id).await.status, "CONFIRMED");
+}
+
+#[tokio::test]
+async fn what_it_cannot_work_with_is_said_in_one_line() {
+    let standalone = Standalone::start(&[], "").await;
+    let folder = standalone.data().parent().unwrap().to_owned();
+    let other = folder.join("other.db");
+    let other = other.to_str().unwrap();
+    let port = standalone.port().to_string();
+    let taken = standalone.start_another("port", &["--data", other, "--port", &port], &[]);
+    assert_refused(taken, &["cannot listen", &port, "--port"]).await;
+
+    // A file where a folder has to be: root, too, cannot write there.
+    let no_folder = folder.join("shop.db").join("data.db");
+    let no_folder = no_folder.to_str().unwrap();
+    let unwritable = standalone.start_another("folder", &["--data", no_folder], &[]);
+    assert_refused(unwritable, &["data file", folder.to_str().unwrap()]).await;
+
+    let wrong = [("PORT", "http".to_owned())];
+    let wrong = standalone.start_another("setting", &["--data", other], &wrong);
+    assert_refused(wrong, &["PORT"]).await;
+}
+
+#[tokio::test]
+async fn a_mock_vendor_s_port_that_is_taken_is_no_reason_to_fail() {
+    let other = mock_vendor::MockVendor::start(
+        "/vendorA/stock",
+        [("9", 9)],
+        "127.0.0.1:0".parse().unwrap(),
+    )
+    .unwrap();
+    let settings = format!(
+        "[[vendors]]\nid = \"vendor-a\"\nurl = \"{}\"\nevery = \"1s\"\n",
+        other.url()
+    );
+    let standalone = Standalone::start_with(&settings).await;
+    assert_eq!(standalone.client().quantity("9").await, 9);
+    let log = standalone.process.log();
+    let said = log.matches("mock vendor not started").count();
+    assert_eq!(said, 1, "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flash_sale_sells_exactly_what_is_there() {
+    const CLIENTS: usize = 64;
+    let stock = scale::pick(200, 2_000);
+    let standalone = Standalone::start(&[("vendor-a", &[("hot", stock)])], "").await;
+    let attempts = usize::try_from(stock).unwrap() * 5;
+    let mut tasks = JoinSet::new();
+    for number in 0..CLIENTS {
+        let client = standalone.client();
+        tasks.spawn(async move {
+            for _ in (number..attempts).step_by(CLIENTS) {
+                client.order("hot", 1).await;
+            }
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+    let client = standalone.client();
+    client.all_settled().await;
+    let orders = client.all_orders().await;
+    assert_eq!(orders.len(), attempts);
+    let count = |status| orders.iter().filter(|it| it.status == status).count();
+    assert_eq!(count("CONFIRMED"), attempts / 5);
+    assert_eq!(count("REJECTED"), attempts / 5 * 4);
+    assert_eq!(client.quantity("hot").await, 0);
+    standalone.audit().await;
+}
+
+#[tokio::test]
+async fn told_to_end_it_ends_well_and_goes_on_where_it_was() {
+    let mut standalone = Standalone::start(&[("vendor-a", &[("1", 1_000)])], "").await;
+    let client = standalone.client();
+    let mut placed = Vec::new();
+    for _ in 0..50 {
+        placed.push(client.order("1", 1).await.id);
+    }
+    assert!(
+        standalone.process.terminate().await,
+        "{}",
+        standalone.process.log()
+    );
+    // What it leaves is one file that holds everything.
+    let mut log_file = standalone.data().into_os_string();
+    log_file.push("-wal");
+    let left = std::fs::metadata(&log_file).map_or(0, |log| log.len());
+    assert_eq!(left, 0, "{log_file:?}");
+    standalone.audit().await;
+
+    // The pause before a sweep takes up what is PENDING is longer than this test.
+    standalone.restart();
+    standalone.ready().await;
+    for id in placed {
+        assert_eq!(client.settled(id).await.status, "CONFIRMED");
+    }
+    assert_eq!(client.quantity("1").await, 950);
+    standalone.audit().await;
+}
+
+/// Orders are left PENDING by a vendor that does not answer, and the process dies: they are queued again at once.
+#[tokio::test]
+async fn orders_that_a_crash_left_pending_are_settled_at_once() {
+    let settings = "[worker]\nrequeue_after = \"24h\"\nsweep_every = \"1h\"\n";
+    let mut standalone = Standalone::start(&[("vendor-a", &[("1", 100)])], settings).await;
+    // One more vendor, never tried yet: nothing is settled until it is.
+    let slow = mock_vendor::MockVendor::start_local([("2", 7)]).unwrap();
+    slow.set_fault(mock_vendor::Fault::Hang);
+    standalone.process.kill().await;
+    standalone.add_settings(&format!(
+        "\n[[vendors]]\nid = \"slow\"\nurl = \"{}\"\nevery = \"1s\"\ntimeout = \"10m\"\nretries = 0\n",
+        slow.url()
+    ));
+    standalone.restart();
+    let client = standalone.client();
+    standalone.ready().await;
+    let mut placed = Vec::new();
+    for _ in 0..20 {
+        placed.push(client.order("1", 1).await.id);
+    }
+    // They have left the outbox for the queue, which dies with the process.
+    tests::eventually("the outbox is empty", async || {
+        let readiness: serde_json::Value =
+            client.try_get("/readyz").await.ok()?.json().await.ok()?;
+        (readiness["outbox"]["lag_ms"] == 0).then_some(())
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(client.find_order(placed[0]).await.status, "PENDING");
+    standalone.process.kill().await;
+    slow.set_fault(mock_vendor::Fault::None);
+    standalone.restart();
+    standalone.ready().await;
+    for id in placed {
+        assert_eq!(client.settled(id).await.status, "CONFIRMED");
+    }
+    assert_eq!(client.quantity("1").await, 80);
+    standalone.audit().await;
+}

@@ -1,0 +1,35 @@
+//! The data file of the embedded deployment.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Result;
+use clock_tokio::SystemClock;
+use settings::EmbeddedSettings;
+use storage_sqlite::{SqliteOptions, SqliteStore};
+
+/// A path as it is given, from where the caller stands: before this program enters the root folder.
+pub(crate) fn path(text: &str) -> io::Result<PathBuf> {
+    std::path::absolute(text)
+}
+
+/// Opens a data file to write to it, which nobody else may do meanwhile; creates it if there is none.
+pub(crate) fn open(path: &Path, settings: &EmbeddedSettings) -> Result<SqliteStore> {
+    let store = SqliteStore::open(&options(path, settings), Arc::new(SystemClock))?;
+    Ok(store)
+}
+
+/// Opens a data file that exists to read it, also while another process has it.
+pub(crate) fn open_read_only(path: &Path, settings: &EmbeddedSettings) -> Result<SqliteStore> {
+    let store = SqliteStore::open_read_only(&options(path, settings), Arc::new(SystemClock))?;
+    Ok(store)
+}
+
+fn options(path: &Path, settings: &EmbeddedSettings) -> SqliteOptions {
+    SqliteOptions {
+        readers: settings.readers,
+        wait: settings.wait,
+        ..SqliteOptions::new(path.to_owned())
+    }
+}
