@@ -18,8 +18,8 @@ use settings::Settings;
 /// Takes orders over HTTP, settles them and syncs vendors, all in one process on one data file.
 ///
 /// Settings come from config/default.toml (built in), the file given with --config, a .env file, the environment and the
-/// options here; the last one wins. [database], [rabbitmq] and worker.port (WORKER_PORT) play no part: data is in the
-/// file, orders are queued within the process, and /readyz of the API speaks for the whole process.
+/// options here; the last one wins. Those of PostgreSQL and RabbitMQ play no part, nor does the worker's port: data is in
+/// the file, orders are queued within the process, and /readyz of the API speaks for the whole process.
 ///
 /// Vendors of the settings that are read from this machine at /vendorA/stock and /vendorB/stock, as the default ones are,
 /// are mock vendors, and are started too.

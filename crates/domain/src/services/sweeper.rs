@@ -168,7 +168,7 @@ mod tests {
     type Answer = (Result<u64, StoreError>, bool);
 
     /// A sweeper whose store has as many transactions as there are answers, and whose relays are woken so often.
-    fn sweeper(answers: Vec<Answer>, notified: usize) -> Sweeper {
+    fn sweeper(answers: Vec<Answer>, wakings: usize) -> Sweeper {
         let works = Mutex::new(answers.into_iter());
         let mut store = MockStore::new();
         store.expect_begin().returning(move || {
@@ -186,7 +186,7 @@ mod tests {
             Ok(Box::new(work) as Box<dyn UnitOfWork>)
         });
         let mut notifier = MockOutboxNotifier::new();
-        notifier.expect_notify().times(notified).return_const(());
+        notifier.expect_notify().times(wakings).return_const(());
         let mut clock = MockClock::new();
         clock.expect_sleep().returning(|_| ());
         Sweeper::new(
