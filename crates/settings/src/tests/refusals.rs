@@ -116,21 +116,6 @@ fn wrong_settings_in_a_file_are_refused() {
             "[database]\nname = '  '".to_owned(),
         ),
         (
-            "embedded.path",
-            "is \"\", expected a text",
-            "[embedded]\npath = ''".to_owned(),
-        ),
-        (
-            "embedded.readers",
-            "is 0, expected a whole number from 1 to 64",
-            "[embedded]\nreaders = 0".to_owned(),
-        ),
-        (
-            "embedded.wait",
-            "expected a time from 10ms to 5m",
-            "[embedded]\nwait = '10m'".to_owned(),
-        ),
-        (
             "worker.keep_idempotency_keys",
             "from 24h",
             "[worker]\nkeep_idempotency_keys = '23h'".to_owned(),
@@ -187,6 +172,21 @@ fn wrong_settings_in_a_file_are_refused() {
         let start = format!("setting {name} (from ");
         assert!(text.starts_with(&start), "{content}: {text}");
         assert!(text.contains(problem), "{content}: {text}");
+    }
+}
+
+#[test]
+fn wrong_settings_of_the_data_file_are_refused() {
+    let cases = [
+        ("path", "''", r#"is "", expected a text"#),
+        ("readers", "0", "is 0, expected a whole number from 1 to 64"),
+        ("wait", "'10m'", "expected a time from 10ms to 5m"),
+    ];
+    for (name, value, problem) in cases {
+        let content = format!("[embedded]\n{name} = {value}\n");
+        let text = message(with_file(&format!("embedded-{name}"), &content));
+        let start = format!("setting embedded.{name} (from ");
+        assert!(text.starts_with(&start) && text.contains(problem), "{text}");
     }
 }
 
