@@ -10,9 +10,9 @@ use anyhow::Context as _;
 use api::{AppState, BoundServer, ServerOptions};
 use domain::identifiers::VendorId;
 use domain::ports::{StockQueries as _, StoreProbe as _};
-use domain::services::{ChangeStatus, Intake};
+use domain::services::{ChangeStatus, Intake, IntakeSettings, IntakeWriter};
 use readiness::ReadinessProbe;
-use settings::Settings;
+use settings::{ApiSettings, Settings};
 use storage_sqlite::SqliteStore;
 use tracing::{error, info, warn};
 use worker::supervisor::Supervisor;
@@ -44,7 +44,11 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
     let readiness: Arc<dyn ReadinessProbe> = Arc::new(ProcessReadiness(health));
 
     let shutting_down = Arc::new(AtomicBool::new(false));
-    let state = app_state(&ports, &store, &readiness, &shutting_down);
+    let (intake, writer) = intake(&ports, &settings.api);
+    // The file has one writer at a time; a second task would only wait for the first.
+    let writers = api::spawn_writers(&writer, 1);
+    drop(writer);
+    let state = app_state(intake, &ports, &store, &readiness, &shutting_down);
     let told = Arc::clone(&shutting_down);
     let bound = listen(settings, state, async move {
         let signal = stop.await;
@@ -66,6 +70,8 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
         let reason = served.err().map(|error| error.to_string());
         error!(reason, "ending: the HTTP server is gone");
     }
+    // Nobody waits for an answer any more; what is still being written may end as well as it can.
+    let _ = tokio::time::timeout(settings.api.shutdown_timeout, writers.join_all()).await;
     let in_time = supervisor.stop(settings.worker.shutdown_timeout).await;
     for mock in mocks {
         mock.stop().await;
@@ -88,19 +94,29 @@ async fn requeue(ports: &WorkerPorts, settings: &Settings) -> anyhow::Result<()>
     Ok(())
 }
 
+/// What takes orders, and what writes them.
+fn intake(ports: &WorkerPorts, settings: &ApiSettings) -> (Intake, IntakeWriter) {
+    Intake::open(
+        Arc::clone(&ports.store),
+        Arc::clone(&ports.notifier),
+        Arc::clone(&ports.clock),
+        IntakeSettings {
+            max_batch: settings.intake_batch,
+            max_waiting: settings.intake_queue,
+        },
+    )
+}
+
 /// Wires the API's use cases.
 fn app_state(
+    intake: Intake,
     ports: &WorkerPorts,
     store: &Arc<SqliteStore>,
     readiness: &Arc<dyn ReadinessProbe>,
     shutting_down: &Arc<AtomicBool>,
 ) -> AppState {
     AppState {
-        intake: Intake::new(
-            Arc::clone(&ports.store),
-            Arc::clone(&ports.notifier),
-            Arc::clone(&ports.clock),
-        ),
+        intake,
         change_status: ChangeStatus::new(Arc::clone(&ports.store), Arc::clone(&ports.clock)),
         orders: store.clone(),
         stock: store.clone(),

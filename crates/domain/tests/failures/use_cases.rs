@@ -28,6 +28,8 @@ pub(crate) enum UseCase {
     /// From a status to another.
     Change(OrderStatus, OrderStatus),
     Sweep,
+    /// The queue died with the process that held it.
+    RequeueAll,
     Sync,
     /// The vendor answers with something that is no report.
     SyncWithoutReport,
@@ -41,7 +43,7 @@ pub(crate) enum UseCase {
 use OrderStatus::{Cancelled, Confirmed, Delivered, Pending, Rejected, Shipped};
 
 impl UseCase {
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::Place,
         Self::Relay,
         Self::RelayToFullQueue,
@@ -58,6 +60,7 @@ impl UseCase {
         Self::Change(Confirmed, Delivered),
         Self::Change(Shipped, Delivered),
         Self::Sweep,
+        Self::RequeueAll,
         Self::Sync,
         Self::SyncWithoutReport,
         Self::SyncStale,
@@ -85,6 +88,7 @@ impl UseCase {
             | Self::Change(Shipped, Delivered) => "begin,lock_order,save_state,commit",
             Self::Change(..) => "begin,lock_order",
             Self::Sweep => "begin,store_time,forget_keys,commit,depth,begin,requeue_overdue,commit",
+            Self::RequeueAll => "begin,requeue_overdue,commit",
             Self::Sync => {
                 "probe store_time,fetch,begin,lock_vendor,affected_by,lock_stock,mark_known,save_stock,record_sync,commit"
             }
@@ -146,6 +150,10 @@ impl UseCase {
                 world.clock.advance(Duration::from_secs(5 * 60));
                 world.lose_the_outbox().await;
             }
+            Self::RequeueAll => {
+                world.accept(&[order("p", 1), order("q", 2)]).await;
+                world.lose_the_outbox().await;
+            }
             Self::Sync => {
                 world.add_order(order("p", 2), Shipped).await;
                 world.add_order(order("p", 3), Confirmed).await;
@@ -165,6 +173,7 @@ impl UseCase {
                 world.status().change(id, to, |_| true).await.into()
             }
             Self::Sweep => world.sweeper().sweep().await.into(),
+            Self::RequeueAll => world.sweeper().requeue_all().await.into(),
             Self::Sync => sync(world, "v", Ok(full(&[("p", 8), ("r", 5)]))).await,
             Self::SyncWithoutReport => {
                 sync(world, "v", Err(FeedError::Malformed("no list".to_owned()))).await
