@@ -174,9 +174,9 @@ async fn keys_that_cannot_be_forgotten_keep_no_order_from_being_put_back() {
     let mut notifier = MockOutboxNotifier::new();
     notifier.expect_notify().times(1).return_const(());
     let settings = SweeperSettings {
-        pending_for: Duration::from_secs(60),
+        pending_for: Duration::from_mins(1),
         max_queue_depth: 10,
-        keep_keys: Duration::from_secs(60),
+        keep_keys: Duration::from_mins(1),
     };
     let store = store(vec![forgetting, requeueing]);
     let sweeper = Sweeper::new(

@@ -5,6 +5,8 @@
 //! committed is all or nothing, every balance is right, no lock is held and no order is lost; and doing it again leads to
 //! where the undisturbed run leads.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod builders;
 mod faults;
 mod faulty_edges;

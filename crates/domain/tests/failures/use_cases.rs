@@ -92,10 +92,9 @@ impl UseCase {
             Self::Sync => {
                 "probe store_time,fetch,begin,lock_vendor,affected_by,lock_stock,mark_known,save_stock,record_sync,commit"
             }
-            Self::SyncWithoutReport => {
+            Self::SyncWithoutReport | Self::SyncStale => {
                 "probe store_time,fetch,begin,lock_vendor,record_sync,commit"
             }
-            Self::SyncStale => "probe store_time,fetch,begin,lock_vendor,record_sync,commit",
             Self::SyncStranger => {
                 "probe store_time,fetch,begin,lock_vendor,begin,lock_vendor,commit"
             }
@@ -145,9 +144,9 @@ impl UseCase {
             Self::Change(from, _) => world.add_order(order("p", 12), from).await,
             Self::Sweep => {
                 world.accept(&[keyed("p", 1, "old")]).await;
-                world.clock.advance(Duration::from_secs(25 * 60 * 60));
+                world.clock.advance(Duration::from_hours(25));
                 world.accept(&[keyed("p", 2, "new")]).await;
-                world.clock.advance(Duration::from_secs(5 * 60));
+                world.clock.advance(Duration::from_mins(5));
                 world.lose_the_outbox().await;
             }
             Self::RequeueAll => {

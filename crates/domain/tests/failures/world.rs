@@ -27,11 +27,11 @@ use crate::faulty_edges::{FaultyFeed, FaultyQueue};
 use crate::faulty_store::FaultyStore;
 
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
-const PENDING_FOR: Duration = Duration::from_secs(60);
-const KEEP_KEYS: Duration = Duration::from_secs(24 * 60 * 60);
+const PENDING_FOR: Duration = Duration::from_mins(1);
+const KEEP_KEYS: Duration = Duration::from_hours(24);
 
 /// Longer than a lease and than an order may stay `PENDING`, shorter than a key is kept.
-const LATER: Duration = Duration::from_secs(60 * 60);
+const LATER: Duration = Duration::from_hours(1);
 
 /// Time passes when somebody sleeps, and when a test says so.
 pub(crate) struct TestClock(AtomicI64);
@@ -61,13 +61,16 @@ impl OutboxNotifier for Silence {
     fn notify(&self) {}
 }
 
+/// A vendor's reported, in flight and available.
+type Position = (VendorId, u32, u32, u32);
+
 /// What can be seen of a shop, without ids and times.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Snapshot {
     /// Oldest first.
     orders: Vec<(ProductId, u32, OrderState)>,
-    /// Product, what can be sold, and each vendor's reported, in flight and available.
-    stock: Vec<(ProductId, u64, Vec<(VendorId, u32, u32, u32)>)>,
+    /// Product, what can be sold, and its vendors.
+    stock: Vec<(ProductId, u64, Vec<Position>)>,
 }
 
 pub(crate) struct World {
