@@ -31,14 +31,18 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
         let place = format!("database {} at {host}:{port}", options.database);
         (findings, place)
     };
-    for finding in &findings {
+    refuse_findings(&findings)?;
+    println!("audit clean: {place}");
+    Ok(())
+}
+
+/// Names each finding, and fails if there is one.
+pub(crate) fn refuse_findings(findings: &[AuditFinding]) -> Result<()> {
+    for finding in findings {
         println!("{}", line(finding));
     }
     match findings.len() {
-        0 => {
-            println!("audit clean: {place}");
-            Ok(())
-        }
+        0 => Ok(()),
         1 => bail!("the audit found 1 row that contradicts the others"),
         count => bail!("the audit found {count} rows that contradict the others"),
     }

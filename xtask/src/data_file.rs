@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clock_tokio::SystemClock;
 use settings::EmbeddedSettings;
 use storage_sqlite::{SqliteOptions, SqliteStore};
@@ -12,6 +12,12 @@ use storage_sqlite::{SqliteOptions, SqliteStore};
 /// A path as it is given, from where the caller stands: before this program enters the root folder.
 pub(crate) fn path(text: &str) -> io::Result<PathBuf> {
     std::path::absolute(text)
+}
+
+/// For what needs something to be in it.
+pub(crate) fn must_exist(path: &Path) -> Result<()> {
+    ensure!(path.is_file(), "there is no data file {}", path.display());
+    Ok(())
 }
 
 /// Opens a data file to write to it, which nobody else may do meanwhile; creates it if there is none.

@@ -9,7 +9,10 @@ mod ci;
 mod connection;
 mod data_file;
 mod deny;
+mod dump;
 mod endpoints;
+mod export;
+mod import;
 mod migrate;
 mod process;
 mod progress;
@@ -48,6 +51,10 @@ enum Command {
     Seed(seed::Args),
     /// Recompute every balance from orders and allocations, and name the rows that differ.
     Audit(audit::Args),
+    /// Write a whole deployment, its stock and its orders, into one file.
+    Export(export::Args),
+    /// Move a deployment that was exported into the database of the settings; interrupted, the same command goes on.
+    Import(import::Args),
     /// Run the whole system: services, schema, API, worker and mock vendors, until Ctrl-C.
     Up(up::Args),
     /// Run all tests against real servers.
@@ -80,6 +87,8 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Migrate => migrate::run(&load(config)?),
         Command::Seed(args) => seed::run(args, &load(config)?),
         Command::Audit(args) => audit::run(args, &load(config)?),
+        Command::Export(args) => export::run(args, &load(config)?),
+        Command::Import(args) => import::run(args, &load(config)?),
         Command::Up(args) => up::run(args, &load(config)?, config),
         Command::Test(args) => test_suite::run(args, &load(config)?),
         Command::Ci(args) => ci::run(args, &load(config)?),

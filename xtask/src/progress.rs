@@ -25,6 +25,15 @@ impl Progress {
         Self::new(message.into(), 0, ProgressBar::new_spinner)
     }
 
+    /// Begins something of which only the steps that are done are known.
+    pub(crate) fn count(message: impl Into<String>) -> Self {
+        let style = ProgressStyle::with_template("{spinner} {msg} {human_pos}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner());
+        Self::new(message.into(), 0, || {
+            ProgressBar::new_spinner().with_style(style)
+        })
+    }
+
     /// Begins something of `total` steps.
     pub(crate) fn bar(message: impl Into<String>, total: u64) -> Self {
         let style = ProgressStyle::with_template("{msg} {bar:30} {human_pos}/{human_len} {eta}")
@@ -57,7 +66,10 @@ impl Progress {
             bar.set_position(done);
             return;
         }
-        let parts = done * PARTS / self.total.max(1);
+        if self.total == 0 {
+            return;
+        }
+        let parts = done * PARTS / self.total;
         if parts > self.parts_shown && done < self.total {
             self.parts_shown = parts;
             eprintln!("{} … {done} of {}", self.message, self.total);

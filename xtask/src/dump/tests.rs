@@ -1,0 +1,130 @@
+//! What is written reads back, and what was tampered with is refused.
+
+use domain::identifiers::{IdempotencyKey, OrderId, ProductId, VendorId};
+use domain::order::{OrderRequest, OrderStatus, RejectReason};
+use domain::ports::{
+    AllocationRecord, KeyRecord, OrderRecord, PositionRecord, ProductRecord, SyncOutcome,
+    SyncRecord, VendorRecord,
+};
+use domain::quantity::Quantity;
+use domain::timestamp::Timestamp;
+use std::time::Duration;
+
+use super::*;
+
+fn at(micros: i64) -> Timestamp {
+    Timestamp::from_micros(micros)
+}
+
+fn examples() -> Vec<TransferRecord> {
+    let vendor_id = VendorId::parse("vendor \"a\"\u{e4}").unwrap();
+    let product_id = ProductId::parse("p").unwrap();
+    let sync = SyncRecord {
+        outcome: SyncOutcome::Failed,
+        as_of: None,
+        full: false,
+        took: Duration::from_millis(12),
+        received: 1,
+        changed: 2,
+        error: Some("away".to_owned()),
+    };
+    let order = OrderRecord {
+        id: OrderId(7),
+        request: OrderRequest {
+            product_id: product_id.clone(),
+            quantity: Quantity::parse(3).unwrap(),
+        },
+        status: OrderStatus::Shipped,
+        reason: None,
+        created_at: at(4),
+        updated_at: at(5),
+        allocations: vec![AllocationRecord {
+            vendor_id: vendor_id.clone(),
+            quantity: Quantity::parse(3).unwrap(),
+            shipped_at: Some(at(5)),
+            known_as_of: None,
+        }],
+    };
+    let rejected = OrderRecord {
+        id: OrderId(8),
+        status: OrderStatus::Rejected,
+        reason: Some(RejectReason::Manual),
+        allocations: Vec::new(),
+        ..order.clone()
+    };
+    vec![
+        TransferRecord::Vendor(VendorRecord {
+            vendor_id: vendor_id.clone(),
+            configured: true,
+            applied_as_of: Some(at(1)),
+            full_as_of: None,
+            last_sync: Some((at(2), sync)),
+        }),
+        TransferRecord::Product(ProductRecord {
+            product_id,
+            quantity: 5,
+            updated_at: at(3),
+            positions: vec![PositionRecord {
+                vendor_id,
+                reported: 8,
+                in_flight: 3,
+                as_of: at(1),
+            }],
+        }),
+        TransferRecord::Order(order),
+        TransferRecord::Order(rejected),
+        TransferRecord::Key(KeyRecord {
+            key: IdempotencyKey::parse("", "k").unwrap(),
+            order_id: OrderId(7),
+            created_at: at(4),
+        }),
+    ]
+}
+
+fn written(folder: &Path) -> PathBuf {
+    let path = folder.join("dump.ndjson");
+    let mut writer = DumpWriter::create(&path).unwrap();
+    for record in examples() {
+        writer.write(&record).unwrap();
+    }
+    assert!(!path.exists(), "half a file under the name of a whole one");
+    let summary = writer.finish().unwrap();
+    assert_eq!((summary.records(), summary.orders), (5, 2));
+    path
+}
+
+fn read(path: &Path, skipped: u64) -> Vec<TransferRecord> {
+    let read: Result<_> = records(path, skipped).unwrap().collect();
+    read.unwrap()
+}
+
+#[test]
+fn what_is_written_reads_back_from_any_record_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = written(folder.path());
+    assert_eq!(check(&path).unwrap().records(), 5);
+    assert_eq!(read(&path, 0), examples());
+    assert_eq!(read(&path, 3), examples()[3..]);
+    assert_eq!(read(&path, 5), []);
+    assert!(DumpWriter::create(&path).is_err(), "a file was overwritten");
+}
+
+#[test]
+fn what_is_cut_off_or_changed_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = written(folder.path());
+    let whole = std::fs::read_to_string(&path).unwrap();
+    let cut = whole.rsplit_once("{\"end\"").unwrap().0;
+    let changed = whole.replace("\"quantity\":3", "\"quantity\":4");
+    let shorter = whole.split_once('\n').unwrap().1;
+    for (text, word) in [
+        (cut, "not whole"),
+        (&changed, "checksum"),
+        (shorter, "checksum"),
+        ("{\"end\":{\"vendors\":1}}\n", "cannot be read"),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let refused = check(&path).unwrap_err().to_string();
+        assert!(refused.contains(word), "{refused}");
+    }
+}
