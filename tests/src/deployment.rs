@@ -14,7 +14,7 @@ use crate::proxy::Proxy;
 use crate::vendors::{self, Stocks};
 use crate::vhost::{Vhost, broker_address};
 use crate::waiting::eventually;
-use crate::{audit, waiting};
+use crate::{waiting, xtask};
 
 /// What a deployment is made of.
 pub struct DeploymentBuilder {
@@ -197,7 +197,7 @@ impl Deployment {
 
     /// Runs `xtask audit`, which must find nothing.
     pub async fn audit(&self) {
-        audit::is_clean(&[], &self.database_environment()).await;
+        xtask::succeed(&["audit"], &database_environment(&self.database)).await;
     }
 
     /// Waits until each vendor was asked for reports so many times more, and the last of them is applied: a vendor is
@@ -258,22 +258,8 @@ impl Deployment {
         self.process("worker", number, port)
     }
 
-    fn database_environment(&self) -> Vec<(&'static str, String)> {
-        let options = self.database.options();
-        let mut environment = vec![
-            ("DB_HOST", options.host.clone()),
-            ("DB_PORT", options.port.to_string()),
-            ("DB_USER", options.user.clone()),
-            ("DB_NAME", options.database.clone()),
-        ];
-        if let Some(password) = &options.password {
-            environment.push(("DB_PASSWORD", password.clone()));
-        }
-        environment
-    }
-
     fn process(&self, binary: &str, number: usize, port: (&'static str, String)) -> Process {
-        let mut environment = self.database_environment();
+        let mut environment = database_environment(&self.database);
         environment.push(port);
         let broker = self.broker.address().to_string();
         environment.push(("RABBITMQ_URL", self.vhost.url_at(&broker)));
@@ -287,6 +273,22 @@ impl Deployment {
             &environment,
         )
     }
+}
+
+/// What makes a program use this database.
+#[must_use]
+pub fn database_environment(database: &TestDatabase) -> Vec<(&'static str, String)> {
+    let options = database.options();
+    let mut environment = vec![
+        ("DB_HOST", options.host.clone()),
+        ("DB_PORT", options.port.to_string()),
+        ("DB_USER", options.user.clone()),
+        ("DB_NAME", options.database.clone()),
+    ];
+    if let Some(password) = &options.password {
+        environment.push(("DB_PASSWORD", password.clone()));
+    }
+    environment
 }
 
 /// A port that was free a moment ago.

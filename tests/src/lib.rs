@@ -10,7 +10,6 @@
     reason = "this crate is a test harness: what goes wrong here fails the test that uses it"
 )]
 
-mod audit;
 mod client;
 mod deployment;
 mod process;
@@ -20,9 +19,10 @@ mod standalone;
 mod vendors;
 mod vhost;
 mod waiting;
+pub mod xtask;
 
 pub use client::{Client, Order};
-pub use deployment::{Deployment, DeploymentBuilder};
+pub use deployment::{Deployment, DeploymentBuilder, database_environment};
 pub use process::Process;
 pub use proxy::Proxy;
 pub use standalone::Standalone;

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::client::Client;
 use crate::deployment::free_port;
 use crate::process::Process;
-use crate::{audit, vendors, waiting};
+use crate::{vendors, waiting, xtask};
 
 /// One process with everything in it, and vendors that outlive it.
 pub struct Standalone {
@@ -138,6 +138,6 @@ impl Standalone {
     /// Runs `xtask audit` on the data file, which must find nothing; whether the process runs or not.
     pub async fn audit(&self) {
         let data = self.data();
-        audit::is_clean(&["--data", data.to_str().unwrap()], &[]).await;
+        xtask::succeed(&["audit", "--data", data.to_str().unwrap()], &[]).await;
     }
 }

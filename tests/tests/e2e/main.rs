@@ -9,6 +9,7 @@ mod crashes;
 mod faults;
 mod flow;
 mod load;
+mod moving;
 mod oversell;
 mod standalone;
 mod syncing;

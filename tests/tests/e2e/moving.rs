@@ -1,0 +1,130 @@
+//! A shop outgrows its data file: everything moves to PostgreSQL.
+
+use std::path::Path;
+
+use reqwest::StatusCode;
+use storage_postgres::test_database::TestDatabase;
+use tests::{Client, Standalone, database_environment, scale, xtask};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::task::JoinSet;
+
+const CLIENTS: u32 = 32;
+
+/// Orders in every state, of products that two vendors have.
+async fn trade(client: &Client, orders: u32) {
+    let mut clients = JoinSet::new();
+    for number in 0..CLIENTS {
+        let client = client.clone();
+        clients.spawn(async move {
+            for order in (number..orders).step_by(CLIENTS as usize) {
+                let key = (order % 2 == 0).then(|| format!("order-{order}"));
+                let product = ["both", "one", "nobody-has-it"][order as usize % 3];
+                let units = i64::from(order % 5) + 1;
+                let answer = client.try_order(product, units, key.as_deref()).await;
+                assert_eq!(answer.unwrap().status(), StatusCode::ACCEPTED);
+            }
+        });
+    }
+    clients.join_all().await;
+    client.all_settled().await;
+    let confirmed = client.get("/api/v1/orders?status=CONFIRMED&limit=30").await;
+    let confirmed = confirmed["items"].as_array().unwrap();
+    let steps: [&[&str]; 3] = [&["CANCELLED"], &["SHIPPED"], &["SHIPPED", "DELIVERED"]];
+    for (order, statuses) in confirmed.iter().zip(steps.iter().cycle()) {
+        for status in *statuses {
+            let changed = client.patch(order["id"].as_i64().unwrap(), status).await;
+            assert_eq!(changed.0, StatusCode::OK);
+        }
+    }
+}
+
+/// Imports, is killed at its first sign of progress, and goes on.
+async fn import_with_an_interruption(
+    dump: &str,
+    environment: &xtask::Environment,
+) -> (String, String) {
+    let mut first = xtask::start(&["import", dump], environment);
+    let mut said = BufReader::new(first.stderr.take().unwrap()).lines();
+    let mut interrupted = String::new();
+    while let Some(line) = said.next_line().await.unwrap() {
+        if line.starts_with("importing … ") && line.contains(" of ") {
+            interrupted = line;
+            break;
+        }
+    }
+    first.kill().await.unwrap();
+    assert!(!interrupted.is_empty(), "nothing of its progress was seen");
+    (
+        interrupted,
+        xtask::succeed(&["import", dump], environment).await,
+    )
+}
+
+async fn export(arguments: &[&str], out: &Path, environment: &xtask::Environment) -> Vec<u8> {
+    let out_text = out.to_str().unwrap();
+    let arguments = [&["export", out_text], arguments].concat();
+    xtask::succeed(&arguments, environment).await;
+    std::fs::read(out).unwrap()
+}
+
+#[tokio::test]
+async fn a_shop_moves_from_its_data_file_to_postgresql_and_loses_nothing() {
+    let products = scale::pick(30_000, 1_000_000);
+    let orders = scale::pick(300, 100_000);
+    let stock: [(&str, &[(&str, i64)]); 2] = [
+        ("vendor-a", &[("both", 2_000_000), ("one", 50)]),
+        ("vendor-b", &[("both", 1_000_000)]),
+    ];
+    let mut shop = Standalone::start(&stock, "").await;
+    trade(&shop.client(), orders).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (data, sent) = (shop.data(), folder.path().join("sent.ndjson"));
+    let data = data.to_str().unwrap();
+
+    let (refused, why) = xtask::run(&["export", sent.to_str().unwrap(), "--data", data], &[]).await;
+    assert!(!refused && why.contains("is in use by process"), "{why}");
+    assert!(shop.process.terminate().await, "{}", shop.process.log());
+    let count = products.to_string();
+    xtask::succeed(&["seed", "--data", data, "--products", &count], &[]).await;
+    let exported = export(&["--data", data], &sent, &[]).await;
+
+    let database = TestDatabase::create().await.unwrap();
+    let environment = database_environment(&database);
+    let dump = sent.to_str().unwrap();
+    let (interrupted, resumed) = import_with_an_interruption(dump, &environment).await;
+    assert!(resumed.contains("going on after"), "{resumed}");
+    assert!(resumed.contains("audit clean"), "{resumed}");
+    let arrived = export(&[], &folder.path().join("arrived.ndjson"), &environment).await;
+    assert!(exported == arrived, "what arrived is not what was sent");
+    println!(
+        "{products} products of the catalogue and {orders} orders moved, {} bytes as a file; interrupted at: {interrupted}",
+        exported.len()
+    );
+
+    let again = xtask::succeed(&["import", dump], &environment).await;
+    assert!(again.contains("imported before"), "{again}");
+    xtask::succeed(
+        &["seed", "--data", data, "--products", "1", "--seed", "2"],
+        &[],
+    )
+    .await;
+    let other = folder.path().join("other.ndjson");
+    export(&["--data", data], &other, &[]).await;
+    let (ended_well, why) = xtask::run(&["import", other.to_str().unwrap()], &environment).await;
+    assert!(
+        !ended_well && why.contains("already holds orders or stock"),
+        "{why}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_a_whole_dump_is_refused_before_anything_is_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dump.ndjson");
+    std::fs::write(&file, "{\"vendor\":{}}\n").unwrap();
+    // No database of this name exists, and none is created.
+    let environment = [("DB_NAME", "never_created_by_import".to_owned())];
+    let arguments = ["import", file.to_str().unwrap()];
+    let (ended_well, why) = xtask::run(&arguments, &environment).await;
+    assert!(!ended_well && why.contains("not whole"), "{why}");
+}
