@@ -24,6 +24,7 @@
 
 pub mod builders;
 mod expansion;
+pub mod model;
 pub mod queue;
 mod shop;
 pub mod storage;
