@@ -58,11 +58,11 @@ struct KeyRow {
 }
 
 /// Orders and allocations in one statement: in two, a cancellation in between would show an order without the one or the
-/// other.
+/// other. Each key once: one that stands twice in a call would bring its order's allocations twice.
 const FIND_BY_KEY: &str = "
 SELECT k.scope, k.key, o.id, o.product_id, o.quantity, o.status, o.reason, o.created_at, o.updated_at,
        a.vendor_id, a.quantity AS allocated
-FROM unnest($1, $2) AS i (scope, key)
+FROM (SELECT DISTINCT * FROM unnest($1, $2) AS i (scope, key)) i
 JOIN idempotency_keys k ON k.scope = i.scope AND k.key = i.key
 JOIN orders o ON o.id = k.order_id
 LEFT JOIN allocations a ON a.order_id = o.id

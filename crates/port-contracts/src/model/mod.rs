@@ -31,6 +31,9 @@ mod use_cases;
 
 pub use trial::try_adapter;
 
+/// How the test stands among the contracts.
+pub const RECORDED_AS: &str = "model.it_answers_as_the_model_does";
+
 /// Compares a store with the reference model, in one test.
 ///
 /// `$setup` is the function that [`storage_contracts`](crate::storage_contracts) takes. Each sequence begins with an empty
@@ -61,7 +64,16 @@ macro_rules! storage_model {
     (@test $renew:expr) => {
         #[test]
         fn it_answers_as_the_model_does() {
-            $crate::model::try_adapter(env!("CARGO_PKG_NAME"), $renew);
+            let package = env!("CARGO_PKG_NAME");
+            let tried = $crate::model::try_adapter(package, $renew);
+            println!("model and {package}:\n{tried}");
+            $crate::record(
+                env!("CARGO_TARGET_TMPDIR"),
+                "storage",
+                package,
+                $crate::model::RECORDED_AS,
+                &tried,
+            );
         }
     };
 }

@@ -22,6 +22,8 @@ const LONGEST: Duration = Duration::from_mins(1);
 /// How long a lease may take to be free after it was given back.
 const SOON: Duration = Duration::from_secs(5);
 
+const A_MOMENT: Duration = Duration::from_millis(10);
+
 /// The two stores in the middle of a sequence.
 pub(super) struct Run {
     pub(super) store: Arc<PairedStore>,
@@ -29,7 +31,7 @@ pub(super) struct Run {
     pub(super) cast: Cast,
     leases: Arc<dyn Leases>,
     audit: Arc<dyn AuditQueries>,
-    held: HashMap<&'static str, [Box<dyn Lease>; 2]>,
+    held: HashMap<&'static str, Box<dyn Lease>>,
 }
 
 impl Run {
@@ -148,34 +150,30 @@ impl Run {
         }
     }
 
-    /// Whoever has the lease in the model has it in the adapter, and nobody else gets it.
+    /// A lease that is held is not given again, and one that is not held is.
     async fn acquire(&mut self, name: &'static str) {
         let give_up = Instant::now() + SOON;
-        let Ok(model) = self.store.model.try_acquire(name).await else {
-            return self.pairs.differ("the model has no leases");
-        };
+        let taken = self.held.contains_key(name);
         loop {
-            match (&model, self.leases.try_acquire(name).await) {
-                (Some(_), Ok(Some(real))) => {
-                    self.held.extend(model.map(|model| (name, [model, real])));
+            match self.leases.try_acquire(name).await {
+                Ok(Some(lease)) if !taken => {
+                    self.held.insert(name, lease);
                     return;
                 }
-                (None, Ok(None)) => break,
+                Ok(None) if taken => break,
                 // Given back a moment ago.
-                (Some(_), Ok(None)) if Instant::now() < give_up => {
-                    sleep(Duration::from_millis(10)).await;
-                }
-                (model, real) => {
-                    let (model, real) = (model.is_some(), real.map(|real| real.is_some()));
-                    let difference = format!("try_acquire {name}: {model}, and {real:?}");
+                Ok(None) if Instant::now() < give_up => sleep(A_MOMENT).await,
+                answer => {
+                    let answer = answer.map(|lease| lease.is_some());
+                    let difference = format!("try_acquire {name}, taken {taken}: {answer:?}");
                     return self.pairs.differ(&difference);
                 }
             }
         }
-        for lease in self.held.get_mut(name).into_iter().flatten() {
-            if !lease.is_held().await {
-                self.pairs.differ(&format!("the lease {name} was lost"));
-            }
+        if let Some(lease) = self.held.get_mut(name)
+            && !lease.is_held().await
+        {
+            self.pairs.differ(&format!("the lease {name} was lost"));
         }
     }
 

@@ -33,14 +33,14 @@ struct Count {
 }
 
 /// Plays sequences to the model and to the adapter of the package. `renew` makes an empty store of what the sequence
-/// before left, of nothing at first.
+/// before left, of nothing at first. Returns how much was tried, as lines of a name and a number.
 ///
 /// # Panics
 /// If an answer of the adapter is not the model's, with the shortest sequence that was found and how to repeat it.
 pub fn try_adapter<G>(
     package: &str,
     renew: impl AsyncFn(Option<(StorageUnderTest, G)>) -> (StorageUnderTest, G),
-) {
+) -> String {
     // Its own: the pools of some stores live on the runtime that made them.
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
@@ -67,14 +67,12 @@ pub fn try_adapter<G>(
             );
         }
     }
-    let (operations, calls) = (count.operations.get(), count.calls.get());
-    println!(
-        "model and {package}: {cases} sequences, {operations} operations, {calls} calls of units of work, from seed {first}"
-    );
     if let Some((under_test, guard)) = store.take() {
         let _entered = runtime.enter();
         finish(under_test, guard);
     }
+    let (operations, calls) = (count.operations.get(), count.calls.get());
+    format!("sequences {cases}\noperations {operations}\ncalls {calls}\nseed {first}\n")
 }
 
 /// A number from the environment.
