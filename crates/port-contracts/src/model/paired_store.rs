@@ -14,7 +14,7 @@ use domain::timestamp::Timestamp;
 use storage_memory::MemoryStore;
 
 use super::paired_work::PairedWork;
-use super::pairs::SharedPairs;
+use super::pairs::{ClaimsOfWork, SharedPairs};
 use crate::storage::StorageUnderTest;
 
 /// Answers as the model does.
@@ -68,6 +68,7 @@ impl Store for PairedStore {
             model,
             real,
             pairs: self.pairs.clone(),
+            claims: ClaimsOfWork::begin(&self.pairs),
         }))
     }
 }

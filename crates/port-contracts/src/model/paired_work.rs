@@ -15,13 +15,14 @@ use domain::settlement::{PendingOrder, SettledOrder};
 use domain::stock::{ProductStock, StockChange};
 use domain::timestamp::Timestamp;
 
-use super::pairs::SharedPairs;
+use super::pairs::{ClaimsOfWork, SharedPairs};
 
 /// Answers as the model does.
 pub(super) struct PairedWork {
     pub(super) model: Box<dyn UnitOfWork>,
     pub(super) real: Box<dyn UnitOfWork>,
     pub(super) pairs: SharedPairs,
+    pub(super) claims: ClaimsOfWork,
 }
 
 /// One call of both: with the arguments as they are for the model, and in the adapter's terms for the adapter.
@@ -176,6 +177,10 @@ impl UnitOfWork for PairedWork {
         self.pairs.start_call()?;
         let model = self.model.commit().await;
         let real = self.real.commit().await;
-        self.pairs.compare("commit", model, &real)
+        let committed = self.pairs.compare("commit", model, &real);
+        if committed.is_ok() {
+            self.claims.keep();
+        }
+        committed
     }
 }

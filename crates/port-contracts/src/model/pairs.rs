@@ -21,14 +21,20 @@ pub(super) enum Of {
     Stock(ProductId),
 }
 
+/// Outbox entries that were claimed.
+#[derive(Clone, Default)]
+struct Entries {
+    real: HashMap<OutboxId, OutboxId>,
+    /// The last one of an order, in the model's numbers.
+    of: HashMap<OrderId, OutboxId>,
+}
+
 /// Numbers and moments of the model, with those of the adapter.
 #[derive(Default)]
 pub(super) struct Pairs {
     orders: HashMap<OrderId, OrderId>,
     last_order: Option<OrderId>,
-    entries: HashMap<OutboxId, OutboxId>,
-    /// The last entry that was claimed of an order, in the model's numbers.
-    entry_of: HashMap<OrderId, OutboxId>,
+    entries: Entries,
     /// Moments that both stores told of when asked for the time.
     moments: BTreeMap<Timestamp, Timestamp>,
     /// Moments that were made of those.
@@ -60,18 +66,18 @@ impl Pairs {
 
     pub(super) fn entries(&self, ids: &[OutboxId]) -> Vec<OutboxId> {
         ids.iter()
-            .map(|id| self.entries.get(id).copied().unwrap_or(*id))
+            .map(|id| self.entries.real.get(id).copied().unwrap_or(*id))
             .collect()
     }
 
     /// Both have just handed out an entry of this order; an entry keeps its number.
     pub(super) fn claimed(&mut self, of: OrderId, id: OutboxId, real: OutboxId) -> bool {
-        self.entry_of.insert(of, id);
-        *self.entries.entry(id).or_insert(real) == real
+        self.entries.of.insert(of, id);
+        *self.entries.real.entry(id).or_insert(real) == real
     }
 
     pub(super) fn entry_of(&self, order_id: OrderId) -> Option<OutboxId> {
-        self.entry_of.get(&order_id).copied()
+        self.entries.of.get(&order_id).copied()
     }
 
     /// Both have just told the time, which does not go back.
@@ -193,5 +199,32 @@ impl SharedPairs {
 
     pub(super) fn difference(&self) -> Option<String> {
         self.with(|pairs| pairs.difference.clone())
+    }
+}
+
+/// What was claimed in a unit of work: an entry's number means nothing unless that is committed.
+pub(super) struct ClaimsOfWork {
+    pairs: SharedPairs,
+    before: Option<Entries>,
+}
+
+impl ClaimsOfWork {
+    pub(super) fn begin(pairs: &SharedPairs) -> Self {
+        Self {
+            pairs: pairs.clone(),
+            before: Some(pairs.with(|pairs| pairs.entries.clone())),
+        }
+    }
+
+    pub(super) fn keep(mut self) {
+        self.before = None;
+    }
+}
+
+impl Drop for ClaimsOfWork {
+    fn drop(&mut self) {
+        if let Some(before) = self.before.take() {
+            self.pairs.with(|pairs| pairs.entries = before);
+        }
     }
 }
