@@ -43,6 +43,8 @@ pub(super) struct Pairs {
     seen: HashMap<Of, (Timestamp, Timestamp)>,
     difference: Option<String>,
     calls: u64,
+    /// Whether a unit of work was dropped since this was asked last.
+    dropped: bool,
     calls_left: Option<u32>,
 }
 
@@ -168,6 +170,10 @@ impl SharedPairs {
         self.with(|pairs| pairs.calls)
     }
 
+    pub(super) fn take_dropped(&self) -> bool {
+        self.with(|pairs| std::mem::take(&mut pairs.dropped))
+    }
+
     /// The model's answer, if the adapter's is alike.
     pub(super) fn compare<T: Alike + Debug>(
         &self,
@@ -224,7 +230,10 @@ impl ClaimsOfWork {
 impl Drop for ClaimsOfWork {
     fn drop(&mut self) {
         if let Some(before) = self.before.take() {
-            self.pairs.with(|pairs| pairs.entries = before);
+            self.pairs.with(|pairs| {
+                pairs.entries = before;
+                pairs.dropped = true;
+            });
         }
     }
 }

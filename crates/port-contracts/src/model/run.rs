@@ -8,6 +8,7 @@ use domain::identifiers::OrderId;
 use domain::ports::{
     AuditQueries, Lease, Leases, OrderFilter, OrderQueries, StockQueries, Store, StoreProbe,
 };
+use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::cast::{Cast, entries_of, product, vendors};
@@ -31,6 +32,8 @@ pub(super) struct Run {
     pub(super) cast: Cast,
     leases: Arc<dyn Leases>,
     audit: Arc<dyn AuditQueries>,
+    adapter: Arc<dyn Store>,
+    pool_size: usize,
     held: HashMap<&'static str, Box<dyn Lease>>,
 }
 
@@ -44,6 +47,8 @@ impl Run {
             cast: Cast::default(),
             leases: Arc::clone(&real.leases),
             audit: Arc::clone(&real.audit),
+            adapter: Arc::clone(&real.store),
+            pool_size: real.pool_size,
             held: HashMap::new(),
         }
     }
@@ -53,7 +58,13 @@ impl Run {
     /// # Errors
     /// The first answer in which they differ.
     pub(super) async fn play(&mut self, operation: &Operation) -> Result<(), String> {
-        if timeout(LONGEST, self.operate(operation)).await.is_err() {
+        let operating = async {
+            self.operate(operation).await;
+            if self.pairs.take_dropped() {
+                self.see_the_drop_through().await;
+            }
+        };
+        if timeout(LONGEST, operating).await.is_err() {
             self.pairs.differ("the operation did not end");
         }
         self.pairs.allow_calls(None);
@@ -78,6 +89,18 @@ impl Run {
             }
         }
         Ok(self.pairs.calls())
+    }
+
+    /// Waits until what was dropped has given its locks back: a claim passes over what is locked, so that it would answer
+    /// according to how soon that is. Once as many units of work are open as there can be, none that was dropped is left.
+    async fn see_the_drop_through(&self) {
+        let open = (0..self.pool_size).map(|_| self.adapter.begin());
+        for begun in join_all(open).await {
+            if let Err(error) = begun {
+                self.pairs
+                    .differ(&format!("begin: the adapter answers {error:?}"));
+            }
+        }
     }
 
     fn so_far(&self) -> Result<(), String> {
