@@ -11,12 +11,20 @@ use domain::ports::{
 };
 use domain::report::Report;
 use domain::services::{
-    ChangeStatus, Intake, Relay, RelaySettings, SettleOrders, Sweeper, SweeperSettings, VendorSync,
+    ChangeStatus, Intake, IntakeSettings, Relay, RelaySettings, SettleOrders, Sweeper,
+    SweeperSettings, VendorSync,
 };
+
+use futures_util::future::join;
 
 use super::cast::{new_order, span, vendor, vendors};
 use super::operations::{Confirms, UseCase};
 use super::run::Run;
+
+const ONE_AT_A_TIME: IntakeSettings = IntakeSettings {
+    max_batch: 1,
+    max_waiting: 1,
+};
 
 impl Run {
     pub(super) async fn use_case(&mut self, use_case: &UseCase) {
@@ -38,8 +46,11 @@ impl Run {
                 drop(sync.sync(&feed).await);
             }
             UseCase::Place(slot, asked) => {
-                let intake = Intake::new(store, Arc::new(Nobody), clock);
-                if let Ok(placed) = intake.place(new_order(asked)).await {
+                let (intake, writer) = Intake::open(store, Arc::new(Nobody), clock, ONE_AT_A_TIME);
+                let placing = async move { intake.place(new_order(asked)).await };
+                // The writer ends once nobody can place anything.
+                let (placed, ()) = join(placing, writer.run()).await;
+                if let Ok(placed) = placed {
                     self.cast.took(*slot, placed.order.id);
                 }
             }
