@@ -45,14 +45,14 @@ impl PairedStore {
 pub(super) fn told(
     pairs: &SharedPairs,
     model: Result<Timestamp, StoreError>,
-    real: Result<Timestamp, StoreError>,
+    real: &Result<Timestamp, StoreError>,
 ) -> Result<Timestamp, StoreError> {
-    if let (Ok(model), Ok(real)) = (&model, &real)
+    if let (Ok(model), Ok(real)) = (&model, real)
         && !pairs.with(|pairs| pairs.told(*model, *real))
     {
         pairs.differ(&format!("the adapter's time went back to {real}"));
     }
-    pairs.compare("store_time", model, &real)
+    pairs.compare("store_time", model, real)
 }
 
 #[async_trait]
@@ -123,7 +123,7 @@ impl StoreProbe for PairedStore {
     async fn store_time(&self) -> Result<Timestamp, StoreError> {
         let model = self.model.store_time().await;
         let real = self.probe.store_time().await;
-        told(&self.pairs, model, real)
+        told(&self.pairs, model, &real)
     }
 
     async fn outbox_lag(&self) -> Result<OutboxLag, StoreError> {

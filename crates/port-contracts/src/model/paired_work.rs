@@ -170,7 +170,7 @@ impl UnitOfWork for PairedWork {
         self.pairs.start_call()?;
         let model = self.model.store_time().await;
         let real = self.real.store_time().await;
-        super::paired_store::told(&self.pairs, model, real)
+        super::paired_store::told(&self.pairs, model, &real)
     }
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {

@@ -80,5 +80,6 @@ pub(crate) fn read_ids(text: &str) -> Option<Vec<OrderId>> {
 }
 
 pub(crate) fn write_ids(ids: &[OrderId]) -> String {
-    ids.iter().map(|id| format!("{id}\n")).collect()
+    let lines: Vec<String> = ids.iter().map(OrderId::to_string).collect();
+    lines.join("\n") + "\n"
 }
