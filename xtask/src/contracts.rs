@@ -126,7 +126,7 @@ impl Suite {
     /// A line for each contract, under its module, and for each number of one; a column for each adapter.
     fn table(&self) -> String {
         let rows = self.rows();
-        let title = format!("contracts of a {}", self.name);
+        let title = format!("{} contracts", self.name);
         let titles = rows.iter().map(|row| row[0].chars().count());
         let width = titles.chain([title.len()]).max().unwrap_or_default();
         let mut text = format!("{title:<width$}");
@@ -243,11 +243,11 @@ mod tests {
         let both = [("order.first", ""), ("order.second", "tries 12\n")];
         let suite = suite(&[("queue-a", &both), ("queue-b", &both[..1])]);
         let expected = "\
-contracts of a queue  queue-a  queue-b
+queue contracts  queue-a  queue-b
 order
-  first                  kept     kept
-  second                 kept  MISSING
-    tries                  12  MISSING
+  first             kept     kept
+  second            kept  MISSING
+    tries             12  MISSING
 queue-a: 2 of 2
 queue-b: 1 of 2
 ";

@@ -72,7 +72,8 @@ pub fn try_adapter<G>(
         finish(under_test, guard);
     }
     let (operations, calls) = (count.operations.get(), count.calls.get());
-    format!("sequences {cases}\noperations {operations}\ncalls {calls}\nseed {first}\n")
+    println!("from seed {first} on:");
+    format!("sequences {cases}\noperations {operations}\ncalls {calls}\n")
 }
 
 /// A number from the environment.
