@@ -40,7 +40,7 @@ pub const RECORDED_AS: &str = "model.it_answers_as_the_model_does";
 /// store: a new one, or, where that takes long, the one before, emptied by `$empty`: an async function of a reference to
 /// the guard, which removes every row.
 ///
-/// `MODEL_CASES` in the environment is how many sequences are tried, 64 unless it is there; `MODEL_SEED` the number of
+/// `MODEL_CASES` in the environment is how many sequences are tried, 48 unless it is there; `MODEL_SEED` the number of
 /// the first, random unless it is there. A failure names the seed to repeat it with.
 #[macro_export]
 macro_rules! storage_model {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::identifiers::OrderId;
+use domain::order::OrderStatus;
 use domain::ports::{
     AuditQueries, Lease, Leases, OrderFilter, OrderQueries, StockQueries, Store, StoreProbe,
 };
@@ -22,6 +23,9 @@ const LONGEST: Duration = Duration::from_mins(1);
 
 /// How long a lease may take to be free after it was given back.
 const SOON: Duration = Duration::from_secs(5);
+
+/// Smaller than what most filters find.
+const PAGE: u32 = 3;
 
 const A_MOMENT: Duration = Duration::from_millis(10);
 
@@ -200,15 +204,31 @@ impl Run {
         }
     }
 
-    /// All orders, all stock, and all that is in the outbox once every claim has ended.
+    async fn read_all_pages(&self, filter: &OrderFilter) {
+        let mut before = None;
+        while let Ok(page) = self.store.list_orders(filter, before, PAGE).await
+            && let Some(last) = page.last()
+        {
+            before = Some(last.id);
+        }
+    }
+
+    /// All orders by each filter, all stock, and all that is in the outbox once every claim has ended.
     async fn read_everything(&self) {
         let store = &self.store;
-        drop(
-            store
-                .list_orders(&OrderFilter::default(), None, 10_000)
-                .await,
-        );
-        drop(store.list_stock(None, false, 1_000).await);
+        let statuses = OrderStatus::ALL.iter().copied().map(Some).chain([None]);
+        for status in statuses {
+            for of in (0..PRODUCTS.len()).map(Some).chain([None]) {
+                let filter = OrderFilter {
+                    status,
+                    product_id: of.map(product),
+                };
+                self.read_all_pages(&filter).await;
+            }
+        }
+        for in_stock in [false, true] {
+            drop(store.list_stock(None, in_stock, 1_000).await);
+        }
         for of in 0..PRODUCTS.len() {
             drop(store.find_stock(&product(of)).await);
         }

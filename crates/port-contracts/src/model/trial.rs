@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::env;
 use std::hash::{BuildHasher as _, RandomState};
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::sync::atomic::Ordering;
 
@@ -17,10 +18,10 @@ use crate::expansion::finish;
 use crate::storage::StorageUnderTest;
 
 /// Sequences where nobody says how many: some seconds on a database.
-const DEFAULT_CASES: u64 = 64;
+const DEFAULT_CASES: u64 = 48;
 
-/// Most operations of a sequence.
-const LONGEST: usize = 60;
+/// Operations of a sequence: enough for what an early one left to matter to a late one.
+const LENGTHS: RangeInclusive<usize> = 10..=70;
 
 /// Sequences tried to make one that fails shorter.
 const SHRINKS: u32 = 1_500;
@@ -98,7 +99,7 @@ fn try_seed(
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(config, rng);
-    let sequences = Sequences::sequential_strategy(1..=LONGEST);
+    let sequences = Sequences::sequential_strategy(LENGTHS);
     let tried = runner.run(&sequences, |(_, operations, seen)| {
         let saw_one = || {
             if let Some(seen) = &seen {
