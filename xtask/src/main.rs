@@ -7,6 +7,7 @@ mod catalogue;
 mod children;
 mod ci;
 mod connection;
+mod contracts;
 mod data_file;
 mod deny;
 mod dump;
@@ -59,6 +60,8 @@ enum Command {
     Up(up::Args),
     /// Run all tests against real servers.
     Test(test_suite::Args),
+    /// Show which adapter kept which contract in the last whole run of the tests.
+    Contracts,
     /// Run every check that a change has to pass.
     Ci(ci::Args),
     /// Check the rules that neither the compiler nor clippy knows.
@@ -91,6 +94,7 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Import(args) => import::run(args, &load(config)?),
         Command::Up(args) => up::run(args, &load(config)?, config),
         Command::Test(args) => test_suite::run(args, &load(config)?),
+        Command::Contracts => contracts::report(),
         Command::Ci(args) => ci::run(args, &load(config)?),
         Command::Tidy => tidy::run(),
     }

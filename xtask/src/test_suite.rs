@@ -1,11 +1,11 @@
-//! `cargo xtask test`: all tests, against real servers.
+//! `cargo xtask test`: all tests, against real servers, and a table of which adapter kept which contract.
 
 use std::process::Command;
 
 use anyhow::Result;
 use settings::Settings;
 
-use crate::{connection, process, services, workspace};
+use crate::{connection, contracts, process, services, workspace};
 
 /// Which tests to run.
 #[derive(Debug, clap::Args)]
@@ -40,7 +40,9 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
     // The end-to-end tests run the programs, and cargo builds programs only for the tests of their own packages. With the
     // tests in the same call, both are built on the same dependencies, once.
     process::run(cargo().args(["build", "--workspace", "--bins", "--tests"]))?;
-    if args.nextest_args.is_empty() {
+    let all = args.nextest_args.is_empty();
+    if all {
+        contracts::forget()?;
         process::run(cargo().args(["test", "--workspace", "--doc", "--quiet"]))?;
     }
     let mut tests = cargo();
@@ -55,7 +57,13 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
         );
         tests.args(["test", "--workspace", "--lib", "--bins", "--tests"]);
     }
-    process::run(tests.args(&args.nextest_args))
+    let passed = process::run(tests.args(&args.nextest_args));
+    if !all {
+        return passed;
+    }
+    // Also after a failure, which it may explain.
+    let kept = contracts::report();
+    passed.and(kept)
 }
 
 fn has_nextest() -> bool {

@@ -41,6 +41,13 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
+/// What cargo says of the packages of this workspace.
+pub(crate) fn metadata() -> Result<serde_json::Value> {
+    let mut metadata = cargo();
+    metadata.args(["metadata", "--no-deps", "--format-version", "1"]);
+    Ok(serde_json::from_str(&process::capture(&mut metadata)?)?)
+}
+
 /// Every file of the project, relative to the root, with `/`: what git tracks or would track, or all files where there
 /// is no repository (an unpacked archive).
 pub(crate) fn files(root: &Path) -> Result<Vec<String>> {

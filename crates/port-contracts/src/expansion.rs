@@ -30,6 +30,13 @@ macro_rules! contract_tests {
                 let (under_test, guard) = $setup().await;
                 $crate::in_time($crate::$suite::$module::$contract(&under_test)).await;
                 $crate::finish(under_test, guard);
+                $crate::record(
+                    env!("CARGO_TARGET_TMPDIR"),
+                    stringify!($suite),
+                    env!("CARGO_PKG_NAME"),
+                    concat!(stringify!($module), ".", stringify!($contract)),
+                    "",
+                );
             }
         )+)+
     };

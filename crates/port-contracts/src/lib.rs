@@ -6,7 +6,11 @@
 //! async fn setup() -> (port_contracts::StorageUnderTest, MyTemporaryDatabase) { … }
 //!
 //! port_contracts::storage_contracts!(setup);
+//! port_contracts::storage_model!(setup);
 //! ```
+//!
+//! Each must be an integration test, in `tests/`: a contract that was kept is recorded in the folder that cargo gives to
+//! those, and `cargo xtask test` makes a table of the records.
 //!
 //! The reference adapters (in memory, in process) run the same functions as those that need a server, so a contract that
 //! no adapter could keep shows at once. What only one adapter promises is tested in that adapter.
@@ -24,10 +28,14 @@
 
 pub mod builders;
 mod expansion;
+pub mod model;
 pub mod queue;
+mod record;
 mod shop;
 pub mod storage;
 
 pub use expansion::{finish, in_time};
 pub use queue::QueueUnderTest;
+#[doc(hidden)]
+pub use record::{record, record_list};
 pub use storage::StorageUnderTest;

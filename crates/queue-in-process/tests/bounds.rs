@@ -81,21 +81,6 @@ async fn what_comes_back_is_where_it_was() {
 }
 
 #[tokio::test]
-async fn receipts_of_another_consumer_are_void() {
-    let queue = queue(10);
-    queue.publish(&orders([1])).await.unwrap();
-    let mut first = queue.consumer();
-    let old = receipts(&first.next_batch(1).await.unwrap());
-    drop(first);
-    let mut second = queue.consumer();
-    second.next_batch(1).await.unwrap();
-    second.acknowledge(&old).await.unwrap();
-    drop(second);
-    let again = queue.consumer().next_batch(1).await.unwrap();
-    assert_eq!(bodies(&again), [ids([1])]);
-}
-
-#[tokio::test]
 async fn dead_letters_can_be_looked_at() {
     let queue = queue(1);
     queue.dead_letter(&ids([1, 2]), "why").await.unwrap();

@@ -28,3 +28,6 @@ fn setup() -> Ready<(StorageUnderTest, ())> {
 }
 
 port_contracts::storage_contracts!(setup);
+
+// The model beside itself: what is compared holds for any two stores that are right.
+port_contracts::storage_model!(setup);

@@ -10,7 +10,6 @@ use domain::ports::{Acceptance, NewOrder, OrderRepository, StoreError};
 use domain::settlement::{Outcome, PendingOrder, SettledOrder};
 use domain::timestamp::Timestamp;
 
-use crate::error::expect_rows;
 use crate::rows::{
     self, AllocationRow, OrderRow, OrderWithAllocationRow, PendingRow, from_pg, to_pg,
 };
@@ -59,11 +58,11 @@ struct KeyRow {
 }
 
 /// Orders and allocations in one statement: in two, a cancellation in between would show an order without the one or the
-/// other.
+/// other. Each key once: one that stands twice in a call would bring its order's allocations twice.
 const FIND_BY_KEY: &str = "
 SELECT k.scope, k.key, o.id, o.product_id, o.quantity, o.status, o.reason, o.created_at, o.updated_at,
        a.vendor_id, a.quantity AS allocated
-FROM unnest($1, $2) AS i (scope, key)
+FROM (SELECT DISTINCT * FROM unnest($1, $2) AS i (scope, key)) i
 JOIN idempotency_keys k ON k.scope = i.scope AND k.key = i.key
 JOIN orders o ON o.id = k.order_id
 LEFT JOIN allocations a ON a.order_id = o.id
@@ -136,7 +135,7 @@ impl OrderRepository for PgUnitOfWork {
             Bind::OptionalTexts(keys),
         ];
         let accepted: Vec<AcceptedRow> = self.load(ACCEPT, binds).await?;
-        expect_rows("accepting orders", accepted.len(), orders.len())?;
+        self.expect_rows("accepting orders", accepted.len(), orders.len())?;
 
         let taken: Vec<&IdempotencyKey> = orders
             .iter()
@@ -224,7 +223,7 @@ SELECT * FROM unnest($1, $2, $3, $4)";
             Bind::OptionalTexts(reasons),
         ];
         let written = self.execute(STATUSES, binds).await?;
-        expect_rows("settling orders", written, orders.len())?;
+        self.expect_rows("settling orders", written, orders.len())?;
         if order_ids.is_empty() {
             return Ok(());
         }
@@ -236,7 +235,7 @@ SELECT * FROM unnest($1, $2, $3, $4)";
             Bind::Integers(quantities),
         ];
         let written = self.execute(ALLOCATIONS, binds).await?;
-        expect_rows("allocating", written, expected)
+        self.expect_rows("allocating", written, expected)
     }
 
     async fn lock_order(&mut self, id: OrderId) -> Result<Option<Order>, StoreError> {
@@ -264,7 +263,7 @@ RETURNING id, product_id, quantity, status, reason, created_at, updated_at";
             }
             OrderState::Shipped(allocations) => {
                 let shipped = self.execute(SHIPPED, vec![Bind::BigInt(id.0)]).await?;
-                expect_rows("shipping allocations", shipped, allocations.len())?;
+                self.expect_rows("shipping allocations", shipped, allocations.len())?;
             }
             OrderState::Pending
             | OrderState::Confirmed(_)
@@ -281,7 +280,7 @@ RETURNING id, product_id, quantity, status, reason, created_at, updated_at";
             Bind::BigInt(id.0),
         ];
         let written: Vec<OrderRow> = self.load(ORDER, binds).await?;
-        expect_rows("changing an order's status", written.len(), 1)?;
+        self.expect_rows("changing an order's status", written.len(), 1)?;
         self.with_allocations(written)
             .await?
             .pop()

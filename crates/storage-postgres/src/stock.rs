@@ -8,7 +8,6 @@ use domain::ports::{StockRepository, StoreError};
 use domain::stock::{ProductStock, StockChange};
 use domain::stored;
 
-use crate::error::expect_rows;
 use crate::rows::{ProductIdRow, VendorStockRow, to_pg};
 use crate::statement::Bind;
 use crate::unit_of_work::PgUnitOfWork;
@@ -89,7 +88,7 @@ SET reported = excluded.reported, in_flight = excluded.in_flight, as_of = exclud
         }
         let binds = vec![Bind::Texts(products), Bind::BigInts(quantities)];
         let written = self.execute(QUANTITIES, binds).await?;
-        expect_rows("writing stock", written, changes.len())?;
+        self.expect_rows("writing stock", written, changes.len())?;
         if vendors.is_empty() {
             return Ok(());
         }
@@ -102,6 +101,6 @@ SET reported = excluded.reported, in_flight = excluded.in_flight, as_of = exclud
             Bind::Timestamps(as_of),
         ];
         let written = self.execute(POSITIONS, binds).await?;
-        expect_rows("writing vendor stock", written, expected)
+        self.expect_rows("writing vendor stock", written, expected)
     }
 }

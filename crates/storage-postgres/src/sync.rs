@@ -12,7 +12,6 @@ use domain::report::{Report, ReportKind};
 use domain::stored;
 use domain::timestamp::Timestamp;
 
-use crate::error::expect_rows;
 use crate::rows::{ProductIdRow, from_pg, to_pg};
 use crate::statement::Bind;
 use crate::unit_of_work::PgUnitOfWork;
@@ -197,6 +196,6 @@ WHERE vendor_id = $8";
             Bind::Text(vendor_id.as_str().to_owned()),
         ];
         let written = self.execute(SQL, binds).await?;
-        expect_rows("recording a sync", written, 1)
+        self.expect_rows("recording a sync", written, 1)
     }
 }

@@ -7,13 +7,15 @@ use domain::ports::{StoreError, UnitOfWork};
 use domain::timestamp::Timestamp;
 
 use crate::checkout::Checkout;
+use crate::error::expect_rows;
 use crate::rows::{MomentRow, from_pg};
 use crate::statement::Bind;
 
 /// A transaction that has begun. Its drop, at whatever moment, releases its locks at once: see [`Checkout`].
 pub(crate) struct PgUnitOfWork {
     checkout: Checkout,
-    /// Whether a statement failed. PostgreSQL answers a COMMIT with a rollback then, and calls it a success.
+    /// Whether a statement failed, or wrote what it should not have. After a failure PostgreSQL answers a COMMIT with a
+    /// rollback, and calls it a success.
     failed: bool,
 }
 
@@ -59,6 +61,18 @@ impl PgUnitOfWork {
             ));
         }
         self.checkout.commit().await
+    }
+
+    /// Checks how many rows a statement wrote. With another number, what it wrote must not be committed.
+    pub(crate) fn expect_rows(
+        &mut self,
+        what: &'static str,
+        written: usize,
+        expected: usize,
+    ) -> Result<(), StoreError> {
+        let checked = expect_rows(what, written, expected);
+        self.failed |= checked.is_err();
+        checked
     }
 }
 

@@ -29,4 +29,20 @@ async fn setup() -> (StorageUnderTest, TestDatabase) {
     (storage, database)
 }
 
+/// Removes every row, in the order in which they refer to each other. Faster than TRUNCATE while there are few.
+async fn empty(database: &TestDatabase) {
+    let tables = [
+        "idempotency_keys",
+        "outbox",
+        "allocations",
+        "orders",
+        "vendor_stock",
+        "vendor_syncs",
+        "stock",
+    ];
+    let sql = tables.map(|table| format!("DELETE FROM {table};")).concat();
+    database.execute(&sql).await.unwrap();
+}
+
 port_contracts::storage_contracts!(setup);
+port_contracts::storage_model!(setup, emptied by empty);

@@ -34,3 +34,4 @@ fn setup() -> Ready<(StorageUnderTest, TempDir)> {
 }
 
 port_contracts::storage_contracts!(setup);
+port_contracts::storage_model!(setup);

@@ -4,7 +4,6 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::Finding;
-use crate::process;
 use crate::workspace;
 
 const FAMILIES: [&str; 2] = ["storage-", "queue-"];
@@ -12,10 +11,7 @@ const SINGLE: [&str; 3] = ["vendor-http", "clock-tokio", "signal-in-process"];
 
 /// Asks cargo which dependencies the manifests name.
 pub(super) fn check() -> Result<Vec<Finding>> {
-    let mut metadata = workspace::cargo();
-    metadata.args(["metadata", "--no-deps", "--format-version", "1"]);
-    let metadata = serde_json::from_str(&process::capture(&mut metadata)?)?;
-    check_metadata(&metadata)
+    check_metadata(&workspace::metadata()?)
 }
 
 fn check_metadata(metadata: &Value) -> Result<Vec<Finding>> {

@@ -6,6 +6,7 @@ mod documents;
 mod domain_tree;
 mod embedded_tree;
 mod migrations;
+mod quotes;
 mod sources;
 
 use std::fmt;
@@ -54,6 +55,7 @@ pub(crate) fn run() -> Result<()> {
         findings.extend(documents::check_commands(path, &text));
         findings.extend(documents::check_links(path, &text, &files));
         findings.extend(documents::check_named_files(path, &text, &files));
+        findings.extend(quotes::check(path, &text, |file| read(&root, file).ok()));
     }
     for expected in ["README.md", "ARCHITECTURE.md"] {
         if !documents.iter().any(|path| *path == expected) {

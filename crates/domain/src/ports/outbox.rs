@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::StoreError;
 use crate::identifiers::{OrderId, ProductId};
 
-/// An outbox entry's number.
+/// An outbox entry's number, never given again. One that was seen in a unit of work that was not committed means nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OutboxId(pub i64);
 

@@ -153,3 +153,20 @@ pub async fn the_probe_of_a_working_queue_is_ok(under_test: &QueueUnderTest) {
     under_test.publish(&orders([1], "p")).await;
     assert_eq!(under_test.queue.probe().await, Ok(()));
 }
+
+/// A consumer that works says so, also while it waits, and its probe answers at once when it has gone.
+pub async fn the_probe_of_a_consumer_outlives_it(under_test: &QueueUnderTest) {
+    let mut consumer = under_test.consumer().await;
+    let probe = consumer.watch();
+    under_test.publish(&orders([1], "p")).await;
+    take_and_acknowledge(consumer.as_mut(), 1).await;
+    let waiting = tokio::spawn(async move { consumer.next_batch(1).await });
+    let deadline = Instant::now() + PATIENCE;
+    while let Err(error) = probe.probe() {
+        assert!(Instant::now() < deadline, "{error}");
+        sleep(LOOK_EVERY).await;
+    }
+    waiting.abort();
+    // Whatever it says of a consumer that is no more.
+    let _ = probe.probe();
+}

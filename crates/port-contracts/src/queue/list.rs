@@ -23,6 +23,7 @@ macro_rules! queue_contracts {
                 the_depth_counts_what_waits,
                 dead_letters_do_not_come_back,
                 the_probe_of_a_working_queue_is_ok,
+                the_probe_of_a_consumer_outlives_it,
             }
             redelivery {
                 acknowledged_messages_do_not_come_again,
@@ -30,6 +31,7 @@ macro_rules! queue_contracts {
                 messages_are_acknowledged_one_by_one,
                 acknowledging_twice_does_no_harm,
                 a_consumer_that_never_asked_keeps_nothing,
+                receipts_of_another_consumer_are_void,
             }
         }
     };

@@ -86,3 +86,19 @@ pub async fn a_consumer_that_never_asked_keeps_nothing(under_test: &QueueUnderTe
     let arrived = take_and_acknowledge(consumer.as_mut(), 20).await;
     assert_all_in_order(&arrived, &published);
 }
+
+/// A receipt of a consumer that has gone is void at the next one.
+pub async fn receipts_of_another_consumer_are_void(under_test: &QueueUnderTest) {
+    let published = orders(1..=3, "p");
+    under_test.publish_one_by_one(&published).await;
+    let mut first = under_test.consumer().await;
+    let old = receipts(&take(first.as_mut(), 3).await);
+    drop(first);
+    let mut second = under_test.consumer().await;
+    take(second.as_mut(), 3).await;
+    second.acknowledge(&old).await.unwrap();
+    drop(second);
+    let mut third = under_test.consumer().await;
+    let again = take_and_acknowledge(third.as_mut(), 3).await;
+    assert_all_in_order(&again, &published);
+}

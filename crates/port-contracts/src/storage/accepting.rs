@@ -10,7 +10,7 @@ use domain::quantity::MAX_QUANTITY;
 use tokio::task::JoinSet;
 
 use super::{StorageUnderTest, created};
-use crate::builders::{key, keyed_order, new_order, request};
+use crate::builders::{full, key, keyed_order, new_order, request};
 use crate::shop::Shop;
 
 const LEASE: Duration = Duration::from_mins(1);
@@ -92,6 +92,21 @@ pub async fn a_later_use_of_a_key_sees_the_order_as_it_is(storage: &StorageUnder
     assert_eq!(again[0], Acceptance::Existing(cancelled));
     assert!(matches!(again[1], Acceptance::Created(_)));
     assert_eq!(storage.claim(10, LEASE).await.len(), 2);
+}
+
+/// A key that was used before and stands twice in one call is answered with the same order twice, with its allocations.
+pub async fn a_known_key_that_stands_twice_in_a_call_is_answered_twice(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &["v", "w"]).await;
+    shop.report("v", full(&[("p", 2)])).await;
+    shop.report("w", full(&[("p", 2)])).await;
+    let id = storage.place(keyed_order("p", 3, "k")).await.id;
+    shop.settle(&[id]).await;
+    let order = storage.order(id).await;
+    assert_eq!(order.state.allocations().len(), 2);
+    let again = storage
+        .accept(&[keyed_order("p", 3, "k"), keyed_order("p", 3, "k")])
+        .await;
+    assert_eq!(again, [order.clone(), order].map(Acceptance::Existing));
 }
 
 /// The same key of another caller is another key.

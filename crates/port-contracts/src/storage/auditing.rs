@@ -5,7 +5,7 @@ use domain::ports::AuditFinding;
 use domain::settlement::Outcome;
 use domain::stock::StockChange;
 
-use super::StorageUnderTest;
+use super::{StorageUnderTest, at_once};
 use crate::builders::{allocation, full, new_order, product, vendor};
 use crate::shop::Shop;
 
@@ -101,4 +101,56 @@ pub async fn a_cancellation_that_keeps_its_stock_is_found(storage: &StorageUnder
     work.save_state(id, &OrderState::Cancelled).await.unwrap();
     work.commit().await.unwrap();
     assert_ne!(findings(storage).await, []);
+}
+
+/// A delivery of units that never left is found.
+pub async fn a_delivery_that_was_never_shipped_is_found(storage: &StorageUnderTest) {
+    let shop = lively(storage).await;
+    let order = shop.sell(storage, "p", 1).await;
+    let units = order.state.allocations().to_vec();
+    let mut work = storage.begin().await;
+    work.lock_order(order.id).await.unwrap();
+    work.save_state(order.id, &OrderState::Delivered(units))
+        .await
+        .unwrap();
+    work.commit().await.unwrap();
+    let found = findings(storage).await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].row.contains(&order.id.to_string()), "{found:?}");
+}
+
+/// However many rows break a rule, no more than a thousand are named.
+pub async fn an_audit_names_at_most_a_thousand_rows_of_a_rule(storage: &StorageUnderTest) {
+    let names: Vec<String> = (0..1_100).map(|number| format!("p{number}")).collect();
+    let lines: Vec<(&str, u32)> = names.iter().map(|name| (name.as_str(), 1)).collect();
+    let shop = Shop::open(storage, &["v"]).await;
+    shop.report("v", full(&lines)).await;
+    let wrong: Vec<StockChange> = names
+        .iter()
+        .map(|name| StockChange {
+            product_id: product(name),
+            quantity: 7,
+            vendors: Vec::new(),
+        })
+        .collect();
+    let mut work = storage.begin().await;
+    work.save_stock(&wrong).await.unwrap();
+    work.commit().await.unwrap();
+    assert_eq!(findings(storage).await.len(), 1_000);
+}
+
+/// An audit reads what is committed, beside a unit of work that holds rows and has changed them.
+pub async fn an_audit_waits_for_nobody(storage: &StorageUnderTest) {
+    let shop = lively(storage).await;
+    let id = shop.sell(storage, "p", 1).await.id;
+    let mut work = storage.begin().await;
+    work.lock_order(id).await.unwrap();
+    work.lock_stock(&[product("p"), product("q")])
+        .await
+        .unwrap();
+    // Without its stock: a contradiction, once it is committed.
+    work.save_state(id, &OrderState::Cancelled).await.unwrap();
+    assert_eq!(at_once(findings(storage)).await, []);
+    drop(work);
+    storage.assert_sound().await;
 }

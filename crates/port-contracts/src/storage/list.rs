@@ -20,6 +20,7 @@ macro_rules! storage_contracts {
                 ids_keys_and_quantities_are_kept_to_the_letter,
                 a_key_that_stands_twice_in_a_call_creates_one_order,
                 a_later_use_of_a_key_sees_the_order_as_it_is,
+                a_known_key_that_stands_twice_in_a_call_is_answered_twice,
                 keys_belong_to_their_callers,
                 concurrent_uses_of_a_key_create_one_order,
                 batches_that_share_keys_do_not_block_each_other,
@@ -31,6 +32,9 @@ macro_rules! storage_contracts {
                 units_in_flight_without_an_order_are_found,
                 an_order_with_too_few_allocations_is_found,
                 a_cancellation_that_keeps_its_stock_is_found,
+                a_delivery_that_was_never_shipped_is_found,
+                an_audit_names_at_most_a_thousand_rows_of_a_rule,
+                an_audit_waits_for_nobody,
             }
             order_lists {
                 orders_are_listed_newest_first_in_pages,
@@ -60,6 +64,11 @@ macro_rules! storage_contracts {
                 a_claim_does_not_wait_for_another,
                 the_lag_is_the_age_of_the_oldest_entry,
             }
+            refusing {
+                a_unit_of_work_of_which_a_call_failed_cannot_be_committed,
+                what_is_refused_is_not_worth_a_retry,
+                a_refusal_hurts_nobody_else,
+            }
             reports {
                 a_report_affects_what_it_gives_another_quantity,
                 new_products_are_created_with_nothing_to_sell,
@@ -80,6 +89,7 @@ macro_rules! storage_contracts {
             signals {
                 a_lease_has_one_holder,
                 of_many_one_gets_the_lease,
+                a_holder_that_ends_with_its_runtime_loses_its_lease,
                 a_wait_without_a_notification_times_out,
                 a_notification_ends_the_wait,
                 a_notification_before_the_wait_is_not_lost,

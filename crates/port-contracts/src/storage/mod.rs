@@ -8,6 +8,7 @@ pub mod order_lists;
 pub mod order_locks;
 pub mod order_states;
 pub mod outbox;
+pub mod refusing;
 pub mod reports;
 pub mod selling;
 pub mod signals;

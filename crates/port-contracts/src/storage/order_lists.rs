@@ -51,6 +51,10 @@ async fn all_pages(storage: &StorageUnderTest, filter: &OrderFilter, limit: u32)
             .await
             .unwrap();
         assert!(page.len() <= usize::try_from(limit).unwrap());
+        let goes_on = page
+            .iter()
+            .all(|order| before.is_none_or(|id| order.id < id));
+        assert!(goes_on, "a page comes twice: {filter:?}");
         if page.is_empty() {
             return all;
         }

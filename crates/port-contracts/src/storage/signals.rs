@@ -53,6 +53,34 @@ pub async fn of_many_one_gets_the_lease(storage: &StorageUnderTest) {
     assert_eq!(leases.iter().flatten().count(), 1);
 }
 
+/// A holder whose runtime ends has not given its lease back, and loses it all the same.
+pub async fn a_holder_that_ends_with_its_runtime_loses_its_lease(storage: &StorageUnderTest) {
+    let leases = Arc::clone(&storage.leases);
+    let holder = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let lease = runtime.block_on(leases.try_acquire("one")).unwrap();
+        assert!(lease.is_some());
+        runtime.spawn(async move {
+            std::future::pending::<()>().await;
+            drop(lease);
+        });
+    });
+    tokio::task::spawn_blocking(|| holder.join().unwrap())
+        .await
+        .unwrap();
+    let give_up = Instant::now() + SOON;
+    while storage.leases.try_acquire("one").await.unwrap().is_none() {
+        assert!(
+            Instant::now() < give_up,
+            "the lease of the dead stays taken"
+        );
+        sleep(A_MOMENT / 5).await;
+    }
+}
+
 /// Waits until the listener is connected and has heard everything that there was.
 async fn settle(storage: &StorageUnderTest, listener: &mut dyn OutboxListener) {
     let give_up = Instant::now() + LONG;

@@ -25,8 +25,15 @@ async fn all_pages(storage: &StorageUnderTest, in_stock: bool, limit: u32) -> Ve
     let mut all: Vec<StockLevel> = Vec::new();
     loop {
         let after: Option<ProductId> = all.last().map(|level| level.product_id.clone());
-        let page = storage.stock.list_stock(after, in_stock, limit).await;
+        let page = storage
+            .stock
+            .list_stock(after.clone(), in_stock, limit)
+            .await;
         let page = page.unwrap();
+        let goes_on = page
+            .iter()
+            .all(|level| after.as_ref().is_none_or(|after| level.product_id > *after));
+        assert!(goes_on, "a page comes twice");
         assert!(page.len() <= usize::try_from(limit).unwrap());
         if page.is_empty() {
             return all;

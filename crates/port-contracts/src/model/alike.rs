@@ -1,0 +1,153 @@
+//! When two answers are the same answer. Numbers are compared by what they stand for, moments by what the ports promise
+//! of them, everything else as it is.
+
+use std::collections::BTreeMap;
+
+use domain::identifiers::ProductId;
+use domain::order::Order;
+use domain::ports::{
+    Acceptance, OutboxEntry, OutboxLag, ProductDetail, StockLevel, VendorLevel, VendorSyncState,
+};
+use domain::settlement::PendingOrder;
+use domain::stock::{ProductStock, VendorStock};
+use domain::timestamp::Timestamp;
+
+use super::pairs::{Of, Pairs};
+
+/// An answer of the model that can be compared with an adapter's.
+pub(super) trait Alike {
+    /// Whether the adapter's answer is the same. Numbers that both have just given are paired.
+    fn alike(&self, real: &Self, pairs: &mut Pairs) -> bool;
+}
+
+macro_rules! alike_if_equal {
+    ($($name:ty),+) => {
+        $(impl Alike for $name {
+            fn alike(&self, real: &Self, _: &mut Pairs) -> bool {
+                self == real
+            }
+        })+
+    };
+}
+
+alike_if_equal!((), bool, u64, ProductId, BTreeMap<ProductId, u64>);
+
+impl<T: Alike> Alike for Vec<T> {
+    fn alike(&self, real: &Self, pairs: &mut Pairs) -> bool {
+        self.len() == real.len()
+            && self
+                .iter()
+                .zip(real)
+                .all(|(model, real)| model.alike(real, pairs))
+    }
+}
+
+impl<T: Alike> Alike for Option<T> {
+    fn alike(&self, real: &Self, pairs: &mut Pairs) -> bool {
+        match (self, real) {
+            (Some(model), Some(real)) => model.alike(real, pairs),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+}
+
+/// A moment that the store was given, or told before.
+impl Alike for Timestamp {
+    fn alike(&self, real: &Self, pairs: &mut Pairs) -> bool {
+        pairs.moment(*self) == *real
+    }
+}
+
+impl Alike for Order {
+    fn alike(&self, real: &Self, pairs: &mut Pairs) -> bool {
+        pairs.order(self.id) == real.id
+            && self.product_id == real.product_id
+            && self.quantity == real.quantity
+            && self.state == real.state
+            && pairs.move_alike(Of::Creation(self.id), self.created_at, real.created_at)
+            && pairs.move_alike(Of::Update(self.id), self.updated_at, real.updated_at)
+    }
+}
+
+impl Alike for Acceptance {
+    fn alike(&self, real: &Self, pairs: &mut Pairs) -> bool {
+        match (self, real) {
+            (Self::Created(model), Self::Created(real)) => {
+                pairs.created(model.id, real.id) && model.alike(real, pairs)
+            }
+            (Self::Existing(model), Self::Existing(real)) => model.alike(real, pairs),
+            _ => false,
+        }
+    }
+}
+
+impl Alike for PendingOrder {
+    fn alike(&self, real: &Self, pairs: &mut Pairs) -> bool {
+        pairs.order(self.id) == real.id && self.request == real.request
+    }
+}
+
+impl Alike for OutboxEntry {
+    fn alike(&self, real: &Self, pairs: &mut Pairs) -> bool {
+        pairs.order(self.order_id) == real.order_id
+            && self.product_id == real.product_id
+            && pairs.claimed(self.order_id, self.id, real.id)
+    }
+}
+
+/// An age says how fast the machine was; whether there is one says something of the store.
+impl Alike for OutboxLag {
+    fn alike(&self, real: &Self, _: &mut Pairs) -> bool {
+        self.oldest.is_some() == real.oldest.is_some()
+    }
+}
+
+impl Alike for VendorSyncState {
+    fn alike(&self, real: &Self, pairs: &mut Pairs) -> bool {
+        self.last_as_of.alike(&real.last_as_of, pairs)
+    }
+}
+
+impl Alike for VendorStock {
+    fn alike(&self, real: &Self, pairs: &mut Pairs) -> bool {
+        self.as_of.alike(&real.as_of, pairs)
+            && *self
+                == Self {
+                    as_of: self.as_of,
+                    ..real.clone()
+                }
+    }
+}
+
+impl Alike for ProductStock {
+    fn alike(&self, real: &Self, pairs: &mut Pairs) -> bool {
+        self.product_id == real.product_id && self.vendors.alike(&real.vendors, pairs)
+    }
+}
+
+impl Alike for StockLevel {
+    fn alike(&self, real: &Self, pairs: &mut Pairs) -> bool {
+        let of = Of::Stock(self.product_id.clone());
+        self.product_id == real.product_id
+            && self.quantity == real.quantity
+            && pairs.move_alike(of, self.updated_at, real.updated_at)
+    }
+}
+
+impl Alike for VendorLevel {
+    fn alike(&self, real: &Self, pairs: &mut Pairs) -> bool {
+        self.as_of.alike(&real.as_of, pairs)
+            && *self
+                == Self {
+                    as_of: self.as_of,
+                    ..real.clone()
+                }
+    }
+}
+
+impl Alike for ProductDetail {
+    fn alike(&self, real: &Self, pairs: &mut Pairs) -> bool {
+        self.level.alike(&real.level, pairs) && self.vendors.alike(&real.vendors, pairs)
+    }
+}

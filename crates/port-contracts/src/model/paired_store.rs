@@ -1,0 +1,140 @@
+//! Both stores as one: it begins units of work of both, and each read goes to both.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use clock_tokio::SystemClock;
+use domain::identifiers::{OrderId, ProductId, VendorId};
+use domain::order::Order;
+use domain::ports::{
+    OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, Store,
+    StoreError, StoreProbe, UnitOfWork,
+};
+use domain::timestamp::Timestamp;
+use storage_memory::MemoryStore;
+
+use super::paired_work::PairedWork;
+use super::pairs::{ClaimsOfWork, SharedPairs};
+use crate::storage::StorageUnderTest;
+
+/// Answers as the model does.
+pub(super) struct PairedStore {
+    pub(super) model: MemoryStore,
+    store: Arc<dyn Store>,
+    orders: Arc<dyn OrderQueries>,
+    stock: Arc<dyn StockQueries>,
+    probe: Arc<dyn StoreProbe>,
+    pub(super) pairs: SharedPairs,
+}
+
+impl PairedStore {
+    /// Puts an empty model beside a store that is empty.
+    pub(super) fn new(real: &StorageUnderTest) -> Self {
+        Self {
+            model: MemoryStore::new(Arc::new(SystemClock)),
+            store: Arc::clone(&real.store),
+            orders: Arc::clone(&real.orders),
+            stock: Arc::clone(&real.stock),
+            probe: Arc::clone(&real.probe),
+            pairs: SharedPairs::default(),
+        }
+    }
+}
+
+/// Pairs two moments that were told at the same point of the sequence.
+pub(super) fn told(
+    pairs: &SharedPairs,
+    model: Result<Timestamp, StoreError>,
+    real: &Result<Timestamp, StoreError>,
+) -> Result<Timestamp, StoreError> {
+    if let (Ok(model), Ok(real)) = (&model, real)
+        && !pairs.with(|pairs| pairs.told(*model, *real))
+    {
+        pairs.differ(&format!("the adapter's time went back to {real}"));
+    }
+    pairs.compare("store_time", model, real)
+}
+
+#[async_trait]
+impl Store for PairedStore {
+    async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
+        self.pairs.start_call()?;
+        let model = self.model.begin().await?;
+        let real = self.store.begin().await.inspect_err(|error| {
+            self.pairs
+                .differ(&format!("begin: the adapter answers {error:?}"));
+        })?;
+        Ok(Box::new(PairedWork {
+            model,
+            real,
+            pairs: self.pairs.clone(),
+            claims: ClaimsOfWork::begin(&self.pairs),
+        }))
+    }
+}
+
+#[async_trait]
+impl OrderQueries for PairedStore {
+    async fn find_order(&self, id: OrderId) -> Result<Option<Order>, StoreError> {
+        let real_id = self.pairs.with(|pairs| pairs.order(id));
+        let model = self.model.find_order(id).await;
+        let real = self.orders.find_order(real_id).await;
+        self.pairs.compare("find_order", model, &real)
+    }
+
+    async fn list_orders(
+        &self,
+        filter: &OrderFilter,
+        before: Option<OrderId>,
+        limit: u32,
+    ) -> Result<Vec<Order>, StoreError> {
+        let real_before = before.map(|id| self.pairs.with(|pairs| pairs.order(id)));
+        let model = self.model.list_orders(filter, before, limit).await;
+        let real = self.orders.list_orders(filter, real_before, limit).await;
+        self.pairs.compare("list_orders", model, &real)
+    }
+}
+
+#[async_trait]
+impl StockQueries for PairedStore {
+    async fn find_stock(
+        &self,
+        product_id: &ProductId,
+    ) -> Result<Option<ProductDetail>, StoreError> {
+        let model = self.model.find_stock(product_id).await;
+        let real = self.stock.find_stock(product_id).await;
+        self.pairs.compare("find_stock", model, &real)
+    }
+
+    async fn list_stock(
+        &self,
+        after: Option<ProductId>,
+        in_stock: bool,
+        limit: u32,
+    ) -> Result<Vec<StockLevel>, StoreError> {
+        let model = self.model.list_stock(after.clone(), in_stock, limit).await;
+        let real = self.stock.list_stock(after, in_stock, limit).await;
+        self.pairs.compare("list_stock", model, &real)
+    }
+}
+
+#[async_trait]
+impl StoreProbe for PairedStore {
+    async fn store_time(&self) -> Result<Timestamp, StoreError> {
+        let model = self.model.store_time().await;
+        let real = self.probe.store_time().await;
+        told(&self.pairs, model, &real)
+    }
+
+    async fn outbox_lag(&self) -> Result<OutboxLag, StoreError> {
+        let model = self.model.outbox_lag().await;
+        let real = self.probe.outbox_lag().await;
+        self.pairs.compare("outbox_lag", model, &real)
+    }
+
+    async fn were_tried(&self, vendor_ids: &[VendorId]) -> Result<bool, StoreError> {
+        let model = self.model.were_tried(vendor_ids).await;
+        let real = self.probe.were_tried(vendor_ids).await;
+        self.pairs.compare("were_tried", model, &real)
+    }
+}

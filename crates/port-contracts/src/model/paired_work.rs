@@ -1,0 +1,186 @@
+//! A unit of work of both stores: each call goes to both, and their answers are compared.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::identifiers::{OrderId, ProductId, VendorId};
+use domain::order::{Order, OrderState};
+use domain::ports::{
+    Acceptance, NewOrder, OrderRepository, OutboxEntry, OutboxId, OutboxRepository, RequeueLimits,
+    StockRepository, StoreError, SyncRecord, SyncRepository, UnitOfWork, VendorSyncState,
+};
+use domain::report::Report;
+use domain::settlement::{PendingOrder, SettledOrder};
+use domain::stock::{ProductStock, StockChange};
+use domain::timestamp::Timestamp;
+
+use super::pairs::{ClaimsOfWork, SharedPairs};
+
+/// Answers as the model does.
+pub(super) struct PairedWork {
+    pub(super) model: Box<dyn UnitOfWork>,
+    pub(super) real: Box<dyn UnitOfWork>,
+    pub(super) pairs: SharedPairs,
+    pub(super) claims: ClaimsOfWork,
+}
+
+/// One call of both: with the arguments as they are for the model, and in the adapter's terms for the adapter.
+macro_rules! both {
+    ($self:ident.$call:ident($($argument:expr),*), $($real:expr),*) => {{
+        $self.pairs.start_call()?;
+        let model = $self.model.$call($($argument),*).await;
+        let real = $self.real.$call($($real),*).await;
+        $self.pairs.compare(stringify!($call), model, &real)
+    }};
+}
+
+#[async_trait]
+impl OrderRepository for PairedWork {
+    async fn accept(&mut self, orders: &[NewOrder]) -> Result<Vec<Acceptance>, StoreError> {
+        both!(self.accept(orders), orders)
+    }
+
+    async fn lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError> {
+        let real_ids = self.pairs.with(|pairs| pairs.orders(ids));
+        both!(self.lock_pending(ids), &real_ids)
+    }
+
+    async fn save_settled(&mut self, orders: &[SettledOrder]) -> Result<(), StoreError> {
+        let real_orders = self.pairs.with(|pairs| pairs.settled(orders));
+        both!(self.save_settled(orders), &real_orders)
+    }
+
+    async fn lock_order(&mut self, id: OrderId) -> Result<Option<Order>, StoreError> {
+        let real_id = self.pairs.with(|pairs| pairs.order(id));
+        both!(self.lock_order(id), real_id)
+    }
+
+    async fn save_state(&mut self, id: OrderId, state: &OrderState) -> Result<Order, StoreError> {
+        let real_id = self.pairs.with(|pairs| pairs.order(id));
+        both!(self.save_state(id, state), real_id, state)
+    }
+
+    async fn forget_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let real_before = self.pairs.with(|pairs| pairs.moment(before));
+        both!(self.forget_keys(before, limit), real_before, limit)
+    }
+}
+
+#[async_trait]
+impl StockRepository for PairedWork {
+    async fn lock_stock(
+        &mut self,
+        product_ids: &[ProductId],
+    ) -> Result<Vec<ProductStock>, StoreError> {
+        both!(self.lock_stock(product_ids), product_ids)
+    }
+
+    async fn save_stock(&mut self, changes: &[StockChange]) -> Result<(), StoreError> {
+        let real_changes = self.pairs.with(|pairs| pairs.changes(changes));
+        both!(self.save_stock(changes), &real_changes)
+    }
+}
+
+#[async_trait]
+impl OutboxRepository for PairedWork {
+    async fn claim(&mut self, limit: u32, lease: Duration) -> Result<Vec<OutboxEntry>, StoreError> {
+        both!(self.claim(limit, lease), limit, lease)
+    }
+
+    async fn remove(&mut self, ids: &[OutboxId]) -> Result<(), StoreError> {
+        let real_ids = self.pairs.with(|pairs| pairs.entries(ids));
+        both!(self.remove(ids), &real_ids)
+    }
+
+    async fn release(&mut self, ids: &[OutboxId]) -> Result<(), StoreError> {
+        let real_ids = self.pairs.with(|pairs| pairs.entries(ids));
+        both!(self.release(ids), &real_ids)
+    }
+
+    async fn requeue_overdue(&mut self, limits: RequeueLimits) -> Result<u64, StoreError> {
+        both!(self.requeue_overdue(limits), limits)
+    }
+}
+
+#[async_trait]
+impl SyncRepository for PairedWork {
+    async fn set_configured(
+        &mut self,
+        vendor_ids: &[VendorId],
+    ) -> Result<Vec<ProductId>, StoreError> {
+        both!(self.set_configured(vendor_ids), vendor_ids)
+    }
+
+    async fn lock_vendor(
+        &mut self,
+        vendor_id: &VendorId,
+    ) -> Result<Option<VendorSyncState>, StoreError> {
+        both!(self.lock_vendor(vendor_id), vendor_id)
+    }
+
+    async fn affected_by(
+        &mut self,
+        vendor_id: &VendorId,
+        report: &Report,
+        as_of: Timestamp,
+    ) -> Result<Vec<ProductId>, StoreError> {
+        let real_as_of = self.pairs.with(|pairs| pairs.moment(as_of));
+        both!(
+            self.affected_by(vendor_id, report, as_of),
+            vendor_id,
+            report,
+            real_as_of
+        )
+    }
+
+    async fn mark_known(
+        &mut self,
+        vendor_id: &VendorId,
+        product_ids: &[ProductId],
+        as_of: Timestamp,
+    ) -> Result<BTreeMap<ProductId, u64>, StoreError> {
+        let real_as_of = self.pairs.with(|pairs| pairs.moment(as_of));
+        both!(
+            self.mark_known(vendor_id, product_ids, as_of),
+            vendor_id,
+            product_ids,
+            real_as_of
+        )
+    }
+
+    async fn record_sync(
+        &mut self,
+        vendor_id: &VendorId,
+        record: &SyncRecord,
+    ) -> Result<(), StoreError> {
+        let real_record = SyncRecord {
+            as_of: record
+                .as_of
+                .map(|as_of| self.pairs.with(|pairs| pairs.moment(as_of))),
+            ..record.clone()
+        };
+        both!(self.record_sync(vendor_id, record), vendor_id, &real_record)
+    }
+}
+
+#[async_trait]
+impl UnitOfWork for PairedWork {
+    async fn store_time(&mut self) -> Result<Timestamp, StoreError> {
+        self.pairs.start_call()?;
+        let model = self.model.store_time().await;
+        let real = self.real.store_time().await;
+        super::paired_store::told(&self.pairs, model, &real)
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        self.pairs.start_call()?;
+        let model = self.model.commit().await;
+        let real = self.real.commit().await;
+        let committed = self.pairs.compare("commit", model, &real);
+        if committed.is_ok() {
+            self.claims.keep();
+        }
+        committed
+    }
+}

@@ -1,0 +1,258 @@
+//! How likely which operation is. Products, vendors and quantities are few and small, so that shortages, repeats and
+//! second cancellations are frequent.
+
+use std::collections::BTreeMap;
+
+use domain::order::OrderStatus;
+use domain::report::ReportKind;
+use proptest::collection::{btree_map, vec};
+use proptest::option::{of, weighted};
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+use super::operations::{
+    Asked, Confirms, KEYS, Moment, Operation, PRODUCTS, Product, Query, Said, Shift, Slot, Span,
+    Step, UseCase, VENDORS, Vendor,
+};
+use super::sequences::Named;
+
+/// Orders that are named most often: the last ones.
+const RECENT: usize = 6;
+
+pub(super) fn operation(named: &Named) -> BoxedStrategy<Operation> {
+    let start = if named.configured.is_empty() { 40 } else { 2 };
+    prop_oneof![
+        2 => Just(Operation::Remember(named.next_moment)),
+        start => one_use_case(configure().prop_map(UseCase::Configure).boxed()),
+        24 => one_use_case(use_case(named)),
+        12 => work(named),
+        6 => query(named).prop_map(Operation::Read),
+        1 => lease_name().prop_map(Operation::Acquire),
+        1 => lease_name().prop_map(Operation::GiveBack),
+    ]
+    .boxed()
+}
+
+fn lease_name() -> impl Strategy<Value = &'static str> {
+    select(&["sync", "sweep"][..])
+}
+
+fn one_use_case(use_case: BoxedStrategy<UseCase>) -> impl Strategy<Value = Operation> {
+    (use_case, weighted(0.15, 0_u32..7))
+        .prop_map(|(use_case, calls)| Operation::Use(use_case, calls))
+}
+
+fn use_case(named: &Named) -> BoxedStrategy<UseCase> {
+    let slot = named.next_slot;
+    let place = asked().prop_map(move |asked| UseCase::Place(slot, asked));
+    let sync = (vendor(), weighted(0.9, said(named)))
+        .prop_map(|(vendor, said)| UseCase::Sync(vendor, said));
+    let settle = (slots(named), weighted(0.2, configure()))
+        .prop_map(|(slots, vendors)| UseCase::Settle(slots, vendors.unwrap_or_default()));
+    let relay =
+        (0_u32..5, span(), confirms()).prop_map(|(batch, lease, confirms)| UseCase::Relay {
+            batch,
+            lease,
+            confirms,
+        });
+    let sweep =
+        (span(), 0_u32..4, span()).prop_map(|(pending_for, room, keep_keys)| UseCase::Sweep {
+            pending_for,
+            room,
+            keep_keys,
+        });
+    let Some(one) = one_slot(named) else {
+        return prop_oneof![4 => place, 4 => sync, 1 => relay, 1 => sweep].boxed();
+    };
+    let change = (one, status()).prop_map(|(slot, to)| UseCase::Change(slot, to));
+    prop_oneof![6 => place, 4 => sync, 6 => settle, 6 => change, 2 => relay, 1 => sweep].boxed()
+}
+
+fn work(named: &Named) -> impl Strategy<Value = Operation> + use<> {
+    (vec(step(named), 0..5), weighted(0.7, Just(()))).prop_map(|(steps, commit)| Operation::Work {
+        steps: with_slots_of_their_own(steps),
+        commit: commit.is_some(),
+    })
+}
+
+/// Steps are generated apart from each other; each that asks for orders takes the slots after those of the one before.
+fn with_slots_of_their_own(mut steps: Vec<Step>) -> Vec<Step> {
+    let mut next = None;
+    for step in &mut steps {
+        if let Step::Accept(first, orders) = step {
+            *first = next.unwrap_or(*first);
+            next = Some(*first + Slot::try_from(orders.len()).unwrap());
+        }
+    }
+    steps
+}
+
+fn step(named: &Named) -> BoxedStrategy<Step> {
+    let first = named.next_slot;
+    let always = prop_oneof![
+        3 => vec(asked(), 0..5).prop_map(move |orders| Step::Accept(first, orders)),
+        1 => vec(product(), 0..4).prop_map(Step::LockStock),
+        1 => configure().prop_map(Step::Configure),
+        1 => vendor().prop_map(Step::LockVendor),
+        1 => vendor().prop_map(Step::RecordFailure),
+        3 => (0_u32..5, span()).prop_map(|(limit, lease)| Step::Claim(limit, lease)),
+        1 => (span(), 0_u32..4).prop_map(|(pending_for, limit)| Step::Requeue(pending_for, limit)),
+        1 => Just(Step::StoreTime),
+        2 => query(named).prop_map(Step::Read),
+    ]
+    .boxed();
+    let with_moments = one_moment(named).map(|moment| steps_at(moment, named));
+    let with_slots = one_slot(named).map(|slot| steps_on(slot, named));
+    match (with_moments, with_slots) {
+        (None, None) => always,
+        (Some(other), None) | (None, Some(other)) => prop_oneof![always, other].boxed(),
+        (Some(moments), Some(slots)) => prop_oneof![3 => always, 2 => moments, 4 => slots].boxed(),
+    }
+}
+
+fn steps_at(moment: BoxedStrategy<Moment>, named: &Named) -> BoxedStrategy<Step> {
+    let adjust = (product(), vendor(), 0_u32..7, moment.clone()).prop_map(
+        |(product, vendor, reported, as_of)| Step::Adjust {
+            product,
+            vendor,
+            reported,
+            as_of,
+        },
+    );
+    prop_oneof![
+        adjust,
+        (vendor(), said(named), moment.clone())
+            .prop_map(|(vendor, said, as_of)| Step::Affected(vendor, said, as_of)),
+        (moment, shift(), select(&[1_u32, 2, 100][..]))
+            .prop_map(|(before, shift, limit)| Step::ForgetKeys(before, shift, limit)),
+    ]
+    .boxed()
+}
+
+fn steps_on(slot: BoxedStrategy<Slot>, named: &Named) -> BoxedStrategy<Step> {
+    prop_oneof![
+        2 => slots(named).prop_map(Step::LockPending),
+        2 => slot.clone().prop_map(Step::LockOrder),
+        3 => slots(named).prop_map(Step::Settle),
+        1 => slot.clone().prop_map(Step::Reject),
+        4 => (slot, status()).prop_map(|(slot, to)| Step::Change(slot, to)),
+        2 => slots(named).prop_map(Step::Remove),
+        1 => slots(named).prop_map(Step::Release),
+    ]
+    .boxed()
+}
+
+fn query(named: &Named) -> BoxedStrategy<Query> {
+    let before = one_slot(named).map_or_else(|| Just(None).boxed(), |slot| of(slot).boxed());
+    let orders = (of(status()), of(product()), before, 0_u32..5).prop_map(
+        |(status, product, before, limit)| Query::Orders {
+            status,
+            product,
+            before,
+            limit,
+        },
+    );
+    let stock_list =
+        (of(product()), any::<bool>(), 0_u32..5).prop_map(|(after, in_stock, limit)| {
+            Query::StockList {
+                after,
+                in_stock,
+                limit,
+            }
+        });
+    let always = prop_oneof![
+        4 => orders,
+        2 => stock_list,
+        2 => product().prop_map(Query::Stock),
+        1 => Just(Query::OutboxLag),
+        1 => configure().prop_map(Query::WereTried),
+    ];
+    match one_slot(named) {
+        None => always.boxed(),
+        Some(slot) => prop_oneof![4 => always, 1 => slot.prop_map(Query::Order)].boxed(),
+    }
+}
+
+/// One of them more than the others, so that orders share stock.
+fn product() -> impl Strategy<Value = Product> {
+    prop_oneof![3 => Just(0), 4 => 0..PRODUCTS.len()]
+}
+
+fn vendor() -> impl Strategy<Value = Vendor> {
+    prop_oneof![2 => Just(0), 3 => 0..VENDORS.len()]
+}
+
+fn configure() -> impl Strategy<Value = Vec<Vendor>> {
+    let all: Vec<Vendor> = (0..VENDORS.len()).collect();
+    prop_oneof![
+        2 => Just(all.clone()),
+        1 => subsequence(all, 0..=VENDORS.len()).prop_shuffle(),
+    ]
+}
+
+fn status() -> impl Strategy<Value = OrderStatus> {
+    prop_oneof![
+        5 => Just(OrderStatus::Cancelled),
+        4 => Just(OrderStatus::Shipped),
+        2 => select(OrderStatus::ALL),
+    ]
+}
+
+fn span() -> impl Strategy<Value = Span> {
+    select(&[Span::None, Span::VeryLong][..])
+}
+
+fn shift() -> impl Strategy<Value = Shift> {
+    prop_oneof![
+        1 => Just(Shift::LongBefore),
+        3 => Just(Shift::At),
+        1 => Just(Shift::LongAfter),
+    ]
+}
+
+fn confirms() -> impl Strategy<Value = Confirms> {
+    prop_oneof![
+        3 => Just(Confirms::All),
+        1 => Just(Confirms::EverySecond),
+        1 => Just(Confirms::Fails),
+    ]
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    (product(), 1_u32..4, weighted(0.3, 0..KEYS.len())).prop_map(|(product, units, key)| Asked {
+        product,
+        units,
+        key,
+    })
+}
+
+fn lines() -> impl Strategy<Value = BTreeMap<Product, u32>> {
+    btree_map(product(), 0_u32..9, 0..=PRODUCTS.len())
+}
+
+fn said(named: &Named) -> impl Strategy<Value = Said> + use<> {
+    let as_of = one_moment(named).map_or_else(
+        || Just(None).boxed(),
+        |moment| weighted(0.4, (moment, shift())).boxed(),
+    );
+    let kind = select(&[ReportKind::Full, ReportKind::Delta][..]);
+    (kind, as_of, lines()).prop_map(|(kind, as_of, lines)| Said { kind, as_of, lines })
+}
+
+fn one_slot(named: &Named) -> Option<BoxedStrategy<Slot>> {
+    let all: Vec<Slot> = named.slots.iter().copied().collect();
+    let recent = all[all.len().saturating_sub(RECENT)..].to_vec();
+    (!all.is_empty()).then(|| prop_oneof![2 => select(recent), 1 => select(all)].boxed())
+}
+
+fn one_moment(named: &Named) -> Option<BoxedStrategy<Moment>> {
+    let all: Vec<Moment> = named.moments.iter().copied().collect();
+    (!all.is_empty()).then(|| select(all).boxed())
+}
+
+fn slots(named: &Named) -> BoxedStrategy<Vec<Slot>> {
+    match one_slot(named) {
+        None => Just(Vec::new()).boxed(),
+        Some(slot) => vec(slot, 0..7).boxed(),
+    }
+}

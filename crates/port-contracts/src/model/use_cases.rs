@@ -1,0 +1,151 @@
+//! The use cases over both stores as one. What they answer follows from what the stores answered, which is compared.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use clock_tokio::SystemClock;
+use domain::allocation::most_available_first;
+use domain::identifiers::{OrderId, VendorId};
+use domain::ports::{
+    Clock, FeedError, OrderQueue, OutboxNotifier, QueueError, QueuedOrder, VendorFeed,
+};
+use domain::report::Report;
+use domain::services::{
+    ChangeStatus, Intake, IntakeSettings, Relay, RelaySettings, SettleOrders, Sweeper,
+    SweeperSettings, VendorSync,
+};
+
+use futures_util::future::join;
+
+use super::cast::{new_order, span, vendor, vendors};
+use super::operations::{Confirms, UseCase};
+use super::run::Run;
+
+const ONE_AT_A_TIME: IntakeSettings = IntakeSettings {
+    max_batch: 1,
+    max_waiting: 1,
+};
+
+impl Run {
+    pub(super) async fn use_case(&mut self, use_case: &UseCase) {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let store = Arc::clone(&self.store);
+        match use_case {
+            UseCase::Configure(wanted) => {
+                let sync = VendorSync::new(store.clone(), store, clock);
+                drop(sync.configure(&vendors(wanted)).await);
+            }
+            UseCase::Sync(of, said) => {
+                let answer = said.as_ref();
+                let answer = answer.map(|said| self.cast.report(said, &self.pairs));
+                let feed = Feed {
+                    vendor_id: vendor(*of),
+                    answer: answer.ok_or_else(|| FeedError::Unavailable("away".to_owned())),
+                };
+                let sync = VendorSync::new(store.clone(), store, clock);
+                drop(sync.sync(&feed).await);
+            }
+            UseCase::Place(slot, asked) => {
+                let (intake, writer) = Intake::open(store, Arc::new(Nobody), clock, ONE_AT_A_TIME);
+                let placing = async move { intake.place(new_order(asked)).await };
+                // The writer ends once nobody can place anything.
+                let (placed, ()) = join(placing, writer.run()).await;
+                if let Ok(placed) = placed {
+                    self.cast.took(*slot, placed.order.id);
+                }
+            }
+            UseCase::Settle(slots, tried) => {
+                let settling = SettleOrders::new(
+                    store.clone(),
+                    store,
+                    Arc::new(Queue(Confirms::All)),
+                    clock,
+                    most_available_first,
+                    vendors(tried),
+                );
+                drop(settling.settle(&self.cast.orders(slots)).await);
+            }
+            UseCase::Change(slot, to) => {
+                let status = ChangeStatus::new(store, clock);
+                drop(status.change(self.cast.order(*slot), *to, |_| true).await);
+            }
+            UseCase::Relay {
+                batch,
+                lease,
+                confirms,
+            } => {
+                let settings = RelaySettings {
+                    batch: *batch,
+                    lease: span(*lease),
+                };
+                let relay = Relay::new(store, Arc::new(Queue(*confirms)), clock, settings);
+                drop(relay.run_once().await);
+            }
+            UseCase::Sweep {
+                pending_for,
+                room,
+                keep_keys,
+            } => {
+                let settings = SweeperSettings {
+                    pending_for: span(*pending_for),
+                    max_queue_depth: u64::from(*room),
+                    keep_keys: span(*keep_keys),
+                };
+                let queue = Arc::new(Queue(Confirms::All));
+                let sweeper = Sweeper::new(store, queue, Arc::new(Nobody), clock, settings);
+                drop(sweeper.sweep().await);
+            }
+        }
+    }
+}
+
+/// Answers every request the same.
+struct Feed {
+    vendor_id: VendorId,
+    answer: Result<Report, FeedError>,
+}
+
+#[async_trait]
+impl VendorFeed for Feed {
+    fn vendor_id(&self) -> &VendorId {
+        &self.vendor_id
+    }
+
+    async fn fetch(&self) -> Result<Report, FeedError> {
+        self.answer.clone()
+    }
+}
+
+/// An empty queue.
+struct Queue(Confirms);
+
+#[async_trait]
+impl OrderQueue for Queue {
+    async fn publish(&self, orders: &[QueuedOrder]) -> Result<Vec<OrderId>, QueueError> {
+        let ids = orders.iter().map(|order| order.order_id);
+        match self.0 {
+            Confirms::All => Ok(ids.collect()),
+            Confirms::EverySecond => Ok(ids.step_by(2).collect()),
+            Confirms::Fails => Err(QueueError::Unavailable("away".to_owned())),
+        }
+    }
+
+    async fn depth(&self) -> Result<u64, QueueError> {
+        Ok(0)
+    }
+
+    async fn dead_letter(&self, _: &[OrderId], _: &str) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    async fn probe(&self) -> Result<(), QueueError> {
+        Ok(())
+    }
+}
+
+/// Wakes nobody.
+struct Nobody;
+
+impl OutboxNotifier for Nobody {
+    fn notify(&self) {}
+}

@@ -1,0 +1,110 @@
+//! A unit of work of which a call failed: it can only be dropped, and a retry would fail again.
+
+use std::time::Duration;
+
+use domain::identifiers::OrderId;
+use domain::order::{OrderState, RejectReason};
+use domain::ports::{StoreError, SyncOutcome, SyncRecord, UnitOfWork};
+use domain::settlement::{Outcome, SettledOrder};
+use domain::stock::StockChange;
+
+use super::{StorageUnderTest, created};
+use crate::builders::{new_order, product, vendor};
+
+/// Calls that every store refuses.
+const REFUSED: [Refused; 4] = [
+    Refused::Settlement,
+    Refused::State,
+    Refused::Stock,
+    Refused::Sync,
+];
+
+#[derive(Debug, Clone, Copy)]
+enum Refused {
+    Settlement,
+    State,
+    Stock,
+    Sync,
+}
+
+impl Refused {
+    /// Writes to a row that is not there.
+    async fn call(self, work: &mut dyn UnitOfWork) -> StoreError {
+        let nothing = OrderId(i64::MAX);
+        let answer = match self {
+            Self::Settlement => {
+                let settled = SettledOrder {
+                    id: nothing,
+                    product_id: product("p"),
+                    outcome: Outcome::Rejected(RejectReason::InsufficientStock),
+                };
+                work.save_settled(&[settled]).await
+            }
+            Self::State => {
+                let saved = work.save_state(nothing, &OrderState::Cancelled).await;
+                saved.map(drop)
+            }
+            Self::Stock => {
+                let change = StockChange {
+                    product_id: product("unknown"),
+                    quantity: 1,
+                    vendors: Vec::new(),
+                };
+                work.save_stock(&[change]).await
+            }
+            Self::Sync => {
+                let record = SyncRecord {
+                    outcome: SyncOutcome::Failed,
+                    as_of: None,
+                    full: false,
+                    took: Duration::ZERO,
+                    received: 0,
+                    changed: 0,
+                    error: None,
+                };
+                work.record_sync(&vendor("unknown"), &record).await
+            }
+        };
+        answer.expect_err("a row that is not there was written")
+    }
+}
+
+/// After a call that was refused the commit is refused too, and nothing of the unit of work stays, also of what was
+/// written before that call.
+pub async fn a_unit_of_work_of_which_a_call_failed_cannot_be_committed(storage: &StorageUnderTest) {
+    for refused in REFUSED {
+        let mut work = storage.begin().await;
+        let accepted = work.accept(&[new_order("p", 1)]).await.unwrap();
+        let lost = created(accepted.into_iter().next().unwrap());
+        refused.call(work.as_mut()).await;
+        let committed = work.commit().await;
+        assert!(committed.is_err(), "{refused:?} was committed");
+        let found = storage.orders.find_order(lost.id).await.unwrap();
+        assert_eq!(found, None, "{refused:?}");
+    }
+    storage.assert_sound().await;
+}
+
+/// What is refused is no failure that passes: neither the call nor the whole use case is worth a repeat.
+pub async fn what_is_refused_is_not_worth_a_retry(storage: &StorageUnderTest) {
+    for refused in REFUSED {
+        let mut work = storage.begin().await;
+        let error = refused.call(work.as_mut()).await;
+        assert!(!error.is_retryable(), "{refused:?}: {error}");
+        assert!(!error.is_conflict(), "{refused:?}: {error}");
+    }
+}
+
+/// After a refusal others work on at once.
+pub async fn a_refusal_hurts_nobody_else(storage: &StorageUnderTest) {
+    let order = storage.place(new_order("p", 1)).await;
+    for refused in REFUSED {
+        let mut work = storage.begin().await;
+        work.lock_order(order.id).await.unwrap();
+        refused.call(work.as_mut()).await;
+        drop(work);
+        let mut next = super::at_once(storage.begin()).await;
+        let locked = super::at_once(next.lock_order(order.id)).await.unwrap();
+        assert_eq!(locked, Some(order.clone()));
+    }
+}

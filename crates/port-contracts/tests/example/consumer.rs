@@ -1,0 +1,138 @@
+//! Consuming.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::ports::{ConsumerProbe, OrderConsumer, QueueError, QueuedMessage, Receipt};
+use tokio::time::sleep;
+
+use super::folders::{Folders, file_name, numbers, read_ids, unavailable};
+
+/// How often to look for messages while there are none.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+static SESSIONS: AtomicU64 = AtomicU64::new(0);
+
+/// Owns the messages that it has moved to a folder of its own. Dropped, it moves them back.
+pub(crate) struct DirectoryConsumer {
+    folders: Folders,
+    /// Told apart from every other consumer's, so that a receipt of another one is void.
+    session: u64,
+    own: PathBuf,
+    unacknowledged: BTreeSet<u64>,
+}
+
+impl DirectoryConsumer {
+    pub(crate) fn open(root: &Path) -> io::Result<Self> {
+        let folders = Folders::open(root)?;
+        let session = SESSIONS.fetch_add(1, Ordering::Relaxed);
+        let own = folders
+            .delivered()
+            .join(format!("{}-{session}", std::process::id()));
+        fs::create_dir(&own)?;
+        Ok(Self {
+            folders,
+            session,
+            own,
+            unacknowledged: BTreeSet::new(),
+        })
+    }
+
+    /// Takes what is there: nothing in here waits, so nothing is lost between a move and its return.
+    fn take(&mut self, limit: usize) -> io::Result<Vec<QueuedMessage>> {
+        let mut taken = Vec::new();
+        let mut orders = 0;
+        for number in numbers(&self.folders.waiting())? {
+            let waiting = self.folders.waiting().join(file_name(number));
+            let text = match fs::read_to_string(&waiting) {
+                // Another consumer was faster.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                text => text?,
+            };
+            let Some(order_ids) = read_ids(&text) else {
+                // A message that cannot be read hurts nothing but itself.
+                move_file(&waiting, &self.folders.dead().join(file_name(number)))?;
+                continue;
+            };
+            orders += order_ids.len();
+            if !taken.is_empty() && orders > limit {
+                break;
+            }
+            if move_file(&waiting, &self.own.join(file_name(number)))? {
+                self.unacknowledged.insert(number);
+                let receipt = Receipt {
+                    session: self.session,
+                    tag: number,
+                };
+                taken.push(QueuedMessage { receipt, order_ids });
+            } else {
+                orders -= order_ids.len();
+            }
+        }
+        Ok(taken)
+    }
+}
+
+/// Whether the file was there: of several who move one, the file system lets one succeed.
+fn move_file(from: &Path, to: &Path) -> io::Result<bool> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        moved => moved.map(|()| true),
+    }
+}
+
+#[async_trait]
+impl OrderConsumer for DirectoryConsumer {
+    async fn next_batch(&mut self, limit: usize) -> Result<Vec<QueuedMessage>, QueueError> {
+        loop {
+            let taken = self.take(limit).map_err(|error| unavailable(&error))?;
+            if !taken.is_empty() {
+                return Ok(taken);
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    async fn acknowledge(&mut self, receipts: &[Receipt]) -> Result<(), QueueError> {
+        for receipt in receipts {
+            if receipt.session == self.session && self.unacknowledged.contains(&receipt.tag) {
+                fs::remove_file(self.own.join(file_name(receipt.tag)))
+                    .map_err(|error| unavailable(&error))?;
+                self.unacknowledged.remove(&receipt.tag);
+            }
+        }
+        Ok(())
+    }
+
+    fn watch(&self) -> Arc<dyn ConsumerProbe> {
+        Arc::new(FolderProbe(self.folders.waiting()))
+    }
+}
+
+impl Drop for DirectoryConsumer {
+    fn drop(&mut self) {
+        for number in &self.unacknowledged {
+            let waiting = self.folders.waiting().join(file_name(*number));
+            // What cannot be moved back stays in the folder of a consumer that is gone, for a person to find.
+            let _ = move_file(&self.own.join(file_name(*number)), &waiting);
+        }
+        let _ = fs::remove_dir(&self.own);
+    }
+}
+
+/// A consumer can work as long as its folder is there.
+struct FolderProbe(PathBuf);
+
+impl ConsumerProbe for FolderProbe {
+    fn probe(&self) -> Result<(), QueueError> {
+        fs::metadata(&self.0)
+            .map(drop)
+            .map_err(|error| unavailable(&error))
+    }
+}
