@@ -47,7 +47,7 @@ fn use_case(named: &Named) -> BoxedStrategy<UseCase> {
     let place = asked().prop_map(move |asked| UseCase::Place(slot, asked));
     let sync = (vendor(), weighted(0.9, said(named)))
         .prop_map(|(vendor, said)| UseCase::Sync(vendor, said));
-    let settle = (slots(named), weighted(0.2, configure()))
+    let settle = (slots_to_settle(named), weighted(0.2, configure()))
         .prop_map(|(slots, vendors)| UseCase::Settle(slots, vendors.unwrap_or_default()));
     let relay =
         (0_u32..5, span(), confirms()).prop_map(|(batch, lease, confirms)| UseCase::Relay {
@@ -219,7 +219,7 @@ fn confirms() -> impl Strategy<Value = Confirms> {
 }
 
 fn asked() -> impl Strategy<Value = Asked> {
-    (product(), 1_u32..4, weighted(0.3, 0..KEYS.len())).prop_map(|(product, units, key)| Asked {
+    (product(), 1_u32..4, weighted(0.4, 0..KEYS.len())).prop_map(|(product, units, key)| Asked {
         product,
         units,
         key,
@@ -227,7 +227,7 @@ fn asked() -> impl Strategy<Value = Asked> {
 }
 
 fn lines() -> impl Strategy<Value = BTreeMap<Product, u32>> {
-    btree_map(product(), 0_u32..9, 0..=PRODUCTS.len())
+    btree_map(product(), 0_u32..12, 1..=PRODUCTS.len())
 }
 
 fn said(named: &Named) -> impl Strategy<Value = Said> + use<> {
@@ -248,6 +248,12 @@ fn one_slot(named: &Named) -> Option<BoxedStrategy<Slot>> {
 fn one_moment(named: &Named) -> Option<BoxedStrategy<Moment>> {
     let all: Vec<Moment> = named.moments.iter().copied().collect();
     (!all.is_empty()).then(|| select(all).boxed())
+}
+
+/// Mostly all that may still be open, so that orders come to be confirmed.
+fn slots_to_settle(named: &Named) -> BoxedStrategy<Vec<Slot>> {
+    let recent: Vec<Slot> = named.slots.iter().rev().take(RECENT).copied().collect();
+    prop_oneof![2 => Just(recent), 1 => slots(named)].boxed()
 }
 
 fn slots(named: &Named) -> BoxedStrategy<Vec<Slot>> {
