@@ -103,6 +103,8 @@ async fn what_lay_undelivered_in_a_broken_session_is_not_handed_out_twice() {
     assert_eq!(ids(&first), [1]);
     until_depth(&queue, 0).await;
     proxy.cut();
+    // Each side notices by itself: the consumer that its session is gone, the broker that both messages are its own again.
+    until(consumer.watch().as_ref(), Result::is_err).await;
     until_depth(&queue, 2).await;
     assert!(
         timeout(Duration::from_millis(200), consumer.next_batch(9))
