@@ -82,13 +82,14 @@ WHERE b.product_id <> o.product_id ORDER BY b.id LIMIT 1000",
 #[async_trait]
 impl AuditQueries for PgStore {
     async fn audit(&self) -> Result<Vec<AuditFinding>, StoreError> {
-        // Its own connection, given up at the end: with a snapshot for all rules, and without the limits on time that
-        // hold for use cases.
+        // Its own connection, given up at the end: with a snapshot for all rules, without the limits on time that hold for
+        // use cases, and reading tables from end to end.
         let connection = self.connection().await?;
         let mut connection = diesel_async::pooled_connection::deadpool::Object::take(connection);
         connection
             .batch_execute(
-                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0",
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0; \
+                 SET LOCAL enable_seqscan = on",
             )
             .await
             .map_err(store_error)?;

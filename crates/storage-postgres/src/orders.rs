@@ -1,5 +1,7 @@
 //! Orders inside a transaction.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use diesel::QueryableByName;
 use diesel::pg::data_types::PgTimestamp;
@@ -176,54 +178,54 @@ impl OrderRepository for PgUnitOfWork {
     }
 
     async fn lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError> {
+        // IS TRUE keeps the planner off the index by status, along which it would walk through all that is PENDING.
         const SQL: &str = "
 SELECT id, product_id, quantity FROM orders
-WHERE id = ANY($1) AND status = 'PENDING' ORDER BY id FOR NO KEY UPDATE";
+WHERE id = ANY($1) AND (status = 'PENDING') IS TRUE ORDER BY id FOR NO KEY UPDATE";
         let ids = ids.iter().map(|id| id.0).collect();
         let found: Vec<PendingRow> = self.load(SQL, vec![Bind::BigInts(ids)]).await?;
         found.into_iter().map(PendingOrder::try_from).collect()
     }
 
     async fn save_settled(&mut self, orders: &[SettledOrder]) -> Result<(), StoreError> {
-        const STATUSES: &str = "
-UPDATE orders SET status = i.status, reason = i.reason, updated_at = clock_timestamp()
-FROM unnest($1, $2, $3) AS i (id, status, reason)
-WHERE orders.id = i.id AND orders.status = 'PENDING'";
+        // A statement for each outcome and not a join with all of them: this can only be planned along the primary key.
+        const DECIDED: &str = "
+UPDATE orders SET status = $1, reason = $2, updated_at = clock_timestamp()
+WHERE id = ANY($3) AND (status = 'PENDING') IS TRUE";
         const ALLOCATIONS: &str = "
 INSERT INTO allocations (order_id, vendor_id, product_id, quantity)
 SELECT * FROM unnest($1, $2, $3, $4)";
 
-        let mut ids = Vec::with_capacity(orders.len());
-        let mut statuses = Vec::with_capacity(orders.len());
-        let mut reasons = Vec::with_capacity(orders.len());
+        let mut decided: BTreeMap<(&str, Option<&str>), Vec<i64>> = BTreeMap::new();
         let (mut order_ids, mut vendors, mut products, mut quantities) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for order in orders {
-            ids.push(order.id.0);
-            match &order.outcome {
+            let outcome = match &order.outcome {
                 Outcome::Rejected(reason) => {
-                    statuses.push(OrderStatus::Rejected.as_str().to_owned());
-                    reasons.push(Some(reason.as_str().to_owned()));
+                    (OrderStatus::Rejected.as_str(), Some(reason.as_str()))
                 }
                 Outcome::Confirmed(allocations) => {
-                    statuses.push(OrderStatus::Confirmed.as_str().to_owned());
-                    reasons.push(None);
                     for allocation in allocations {
                         order_ids.push(order.id.0);
                         vendors.push(allocation.vendor_id.as_str().to_owned());
                         products.push(order.product_id.as_str().to_owned());
                         quantities.push(allocation.quantity.units().cast_signed());
                     }
+                    (OrderStatus::Confirmed.as_str(), None)
                 }
-            }
+            };
+            decided.entry(outcome).or_default().push(order.id.0);
         }
-        let binds = vec![
-            Bind::BigInts(ids),
-            Bind::Texts(statuses),
-            Bind::OptionalTexts(reasons),
-        ];
-        let written = self.execute(STATUSES, binds).await?;
-        self.expect_rows("settling orders", written, orders.len())?;
+        for ((status, reason), ids) in decided {
+            let expected = ids.len();
+            let binds = vec![
+                Bind::Text(status.to_owned()),
+                Bind::OptionalText(reason.map(str::to_owned)),
+                Bind::BigInts(ids),
+            ];
+            let written = self.execute(DECIDED, binds).await?;
+            self.expect_rows("settling orders", written, expected)?;
+        }
         if order_ids.is_empty() {
             return Ok(());
         }
