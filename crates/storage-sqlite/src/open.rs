@@ -44,12 +44,12 @@ pub enum OpenError {
         pid: Option<u32>,
     },
     /// The file, or one beside it, cannot be created or used.
-    #[error("the data file cannot be used: {}: {source}", path.display())]
+    #[error("the data file cannot be used: {}: {reason}", path.display())]
     Io {
         /// Which one.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        reason: io::Error,
     },
     /// There is no such file, and it was only to be read.
     #[error("there is no data file {}", .0.display())]
@@ -96,9 +96,9 @@ pub(crate) fn exclusively(
 ) -> Result<Opened, OpenError> {
     let path = absolute(path)?;
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(|source| OpenError::Io {
+        fs::create_dir_all(folder).map_err(|reason| OpenError::Io {
             path: folder.to_owned(),
-            source,
+            reason,
         })?;
     }
     let lock = FileLock::take(&path).map_err(|error| match error {
@@ -106,7 +106,7 @@ pub(crate) fn exclusively(
             path: path.clone(),
             pid,
         },
-        LockError::Io(path, source) => OpenError::Io { path, source },
+        LockError::Io(path, reason) => OpenError::Io { path, reason },
     })?;
     let mut writer = connect(&path, wait)?;
     let set_up = format!(
@@ -153,9 +153,9 @@ pub(crate) fn to_read(path: &Path, readers: usize, wait: Duration) -> Result<Ope
 
 /// An absolute path cannot be taken for a URI, which SQLite would read options from.
 fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
-    std::path::absolute(path).map_err(|source| OpenError::Io {
+    std::path::absolute(path).map_err(|reason| OpenError::Io {
         path: path.to_owned(),
-        source,
+        reason,
     })
 }
 

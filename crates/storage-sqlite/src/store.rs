@@ -69,9 +69,9 @@ impl SqliteStore {
         opened: Opened,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
-        let threads_failed = |source| OpenError::Io {
+        let threads_failed = |reason| OpenError::Io {
             path: options.path.clone(),
-            source,
+            reason,
         };
         let writer = opened
             .writer

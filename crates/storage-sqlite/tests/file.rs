@@ -164,6 +164,18 @@ async fn what_is_no_store_of_this_version_is_refused_and_stays_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_place_that_cannot_be_used_is_named_once() {
+    let options = SqliteOptions::new("/proc/nowhere/store.db".into());
+    let opened = SqliteStore::open(&options, Arc::new(SystemClock));
+    let Err(error) = opened else {
+        panic!("it was opened");
+    };
+    let text = error.to_string();
+    assert!(text.contains("/proc/nowhere"), "{text}");
+    assert!(std::error::Error::source(&error).is_none(), "told twice");
+}
+
+#[tokio::test]
 async fn a_file_of_a_newer_version_is_refused() {
     use diesel::Connection as _;
     use diesel::connection::SimpleConnection as _;
