@@ -63,7 +63,7 @@ pub(crate) fn run(args: &Args, settings: &Settings, config: Option<&Path>) -> Re
             for (name, arguments) in starts {
                 let program = programs.iter().find(|program| program.ends_with(name));
                 let program = program.with_context(|| format!("cargo built no program {name}"))?;
-                children.start(name, program, &arguments)?;
+                children.start(name, program, &arguments, &[])?;
             }
             watch(&mut children, &mut stop, api, worker, settings).await
         }
