@@ -62,6 +62,10 @@ enum Command {
     /// Run the whole system: services, schema, API, worker and mock vendors, until Ctrl-C.
     Up(up::Args),
     /// Measure the whole system, beside what the same servers do at most, and write tables and plots.
+    ///
+    /// Writes benchmarks.md, with plots and all numbers in the folder benchmarks beside it. Release builds of the programs are
+    /// made first. wrk is installed where it is missing and packages can be (Debian, as root); pgbench comes with PostgreSQL.
+    /// PostgreSQL and RabbitMQ are those of the settings, and have to run on this machine for the cost of each to be told.
     Bench(bench::Args),
     /// Run all tests against real servers.
     Test(test_suite::Args),

@@ -109,7 +109,7 @@ impl Database {
 
     /// Orders after this one that are not decided yet.
     pub(super) async fn pending_after(&self, order: i64) -> Result<i64> {
-        let sql = "SELECT count(*) FROM (SELECT FROM orders WHERE status = 'PENDING' AND id > $1 LIMIT 1) AS any";
+        let sql = "SELECT count(*) FROM (SELECT FROM orders WHERE status = 'PENDING' AND id > $1 LIMIT 1) AS waiting";
         self.number(sql, order).await
     }
 

@@ -141,6 +141,8 @@ pub(super) async fn run_to_end(
         .args(arguments)
         .envs(variables.iter().map(|(name, value)| (name, value)));
     let output = tokio::process::Command::from(command)
+        // The terminal's Ctrl-C is for us alone.
+        .process_group(0)
         .kill_on_drop(true)
         .output()
         .await

@@ -34,10 +34,6 @@ use run::Run;
 use topics::Topic;
 
 /// What to measure, and how long.
-///
-/// Writes benchmarks.md, with plots and all numbers in the folder benchmarks beside it. Release builds of the programs are
-/// made first. wrk is installed where it is missing and packages can be (Debian, as root); pgbench comes with PostgreSQL.
-/// PostgreSQL and RabbitMQ are those of the settings, and have to run on this machine for the cost of each to be told.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// How often each measurement is repeated; the median counts [default: 3, with --quick 1].

@@ -150,7 +150,7 @@ fn overloaded(results: &Results) -> Table {
 }
 
 const MANY: &str = "Medians over one connection, in ms, with few and with many orders in the database, measured in turn. The deep page begins in the \
-middle of the list.";
+middle of the list. What the measurement itself orders comes on top.";
 
 /// What is compared there, by metric.
 pub(super) const KEPT_METRICS: [(&str, &str); 5] = [
