@@ -157,6 +157,13 @@ async fn enter_stock(store: Arc<dyn Store>, probe: Arc<dyn StoreProbe>) -> Resul
     Ok(())
 }
 
+/// A folder for data, removed with the value. The usual place for such may be in memory, where being durable costs nothing.
+pub(super) fn folder_on_disk() -> Result<TempDir> {
+    let parent = Path::new("target/bench");
+    std::fs::create_dir_all(parent)?;
+    Ok(tempfile::tempdir_in(std::path::absolute(parent)?)?)
+}
+
 /// Creates a data file with stock in it.
 pub(super) async fn create_data_file(file: &Path, settings: &Settings) -> Result<()> {
     let store = Arc::new(data_file::open(file, &settings.embedded)?);
@@ -210,7 +217,7 @@ impl System {
 
     /// Starts the embedded program on a fresh data file.
     pub(super) async fn start_embedded(programs: &Programs, settings: &Settings) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
+        let folder = folder_on_disk()?;
         let file = folder.path().join("orders.db");
         create_data_file(&file, settings).await?;
         let mut arguments = config_arguments(folder.path(), "")?;

@@ -125,16 +125,18 @@ fn by_share(results: &Results) -> Table {
 }
 
 const OVERLOAD: &str = "Orders for one hot product come at twice the best throughput, over 2,000 connections, with room for 1,000 that wait \
-(`api.intake_queue`). Everything that was answered with 202 was settled; everything else was answered with 503.";
+(`api.intake_queue`). Everything that was answered with 202 was settled; everything else was answered with 503. \
+Where requests were sent much later than planned, all connections were waiting for answers.";
 
 fn overloaded(results: &Results) -> Table {
-    const NAMES: [(&str, &str); 9] = [
+    const NAMES: [(&str, &str); 10] = [
         ("offered_per_s", "offered a second"),
         ("answered_per_s", "answered a second, 202 or 503"),
         ("settled_per_s", "settled a second"),
         ("refused_share", "share refused"),
         ("post_p50_ms", "answer p50, ms"),
         ("post_p99_ms", "answer p99, ms"),
+        ("late_p99_ms", "sent later than planned, p99, ms"),
         ("settle_p99_ms", "to settled p99, ms"),
         ("peak_mib_api", "most memory of the API, MiB"),
         ("peak_mib_worker", "most memory of the worker, MiB"),

@@ -6,7 +6,7 @@ use super::closed::CONNECTIONS;
 use crate::bench::baselines;
 use crate::bench::choices::Spread;
 use crate::bench::run::{Run, TYPICAL_CONNECTIONS};
-use crate::bench::system::{System, create_data_file};
+use crate::bench::system::{System, create_data_file, folder_on_disk};
 use crate::progress::Progress;
 
 pub(in crate::bench) const TOPIC: &str = "standalone";
@@ -39,7 +39,7 @@ pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
 }
 
 async fn one_at_a_time(run: &mut Run, spread: Spread) -> Result<()> {
-    let folder = tempfile::tempdir()?;
+    let folder = folder_on_disk()?;
     let file = folder.path().join("orders.db");
     create_data_file(&file, &run.settings).await?;
     let name = format!("{TOPIC}: {}", plain(spread));

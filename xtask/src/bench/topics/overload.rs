@@ -38,6 +38,8 @@ pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
         let answered = as_f64(statuses.total()) / (as_f64(measured.answered.duration_us) / 1e6);
         results.add(TOPIC, SERVICE, 2.0, "answered_per_s", answered);
         results.add(TOPIC, SERVICE, 2.0, "offered_per_s", best * 2.0);
+        let late_us = measured.answered.late_us.quantile(0.99);
+        results.add(TOPIC, SERVICE, 2.0, "late_p99_ms", as_f64(late_us) / 1000.0);
         for (name, pid) in &system.processes {
             if let Some(bytes) = proc::peak_memory_bytes(*pid) {
                 let mib = as_f64(bytes) / f64::from(1 << 20);
