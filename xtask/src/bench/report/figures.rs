@@ -69,6 +69,16 @@ pub(super) fn number(value: f64) -> String {
     grouped
 }
 
+/// The same without zeros that say nothing.
+pub(super) fn short(value: f64) -> String {
+    let text = number(value);
+    if text.contains('.') {
+        let text = text.trim_end_matches('0').trim_end_matches('.');
+        return text.to_owned();
+    }
+    text
+}
+
 /// Many times.
 pub(super) fn times(value: Option<f64>) -> String {
     value.map_or_else(
@@ -111,6 +121,8 @@ mod tests {
         ] {
             assert_eq!(number(value), expected);
         }
+        let shortened = [1.0, 0.25, 100.0, 0.1].map(short);
+        assert_eq!(shortened, ["1", "0.25", "100", "0.1"]);
     }
 
     #[test]

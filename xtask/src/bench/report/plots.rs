@@ -9,7 +9,7 @@ use plotters::prelude::*;
 use super::super::choices::Spread;
 use super::super::results::{Results, SERVICE};
 use super::super::topics::{closed, embedded, kept, open};
-use super::figures::number;
+use super::figures::short;
 use super::sections;
 
 /// A plot that was drawn.
@@ -34,6 +34,17 @@ struct Line {
 }
 
 const SIZE: (u32, u32) = (860, 460);
+/// How high the legend's frame and each line of it are, as shares of the plot.
+const LEGEND_SHARES: (f64, f64) = (0.06, 0.042);
+/// Told apart by those who do not see red and green too.
+const COLORS: [(u8, u8, u8); 6] = [
+    (0, 114, 178),
+    (213, 94, 0),
+    (0, 158, 115),
+    (204, 121, 167),
+    (86, 180, 233),
+    (90, 90, 90),
+];
 
 /// Draws what was measured.
 pub(super) fn draw(results: &Results, folder: &Path) -> Result<Vec<Plot>> {
@@ -159,6 +170,9 @@ fn draw_one(file: &Path, title: &str, axes: &Axes, lines: &[Line]) -> Result<(),
     let points = || lines.iter().flat_map(|line| &line.points);
     let (left, right) = bounds(points().map(|(x, _)| *x), axes.log_x);
     let (low, high) = bounds(points().map(|(_, y)| *y), axes.log_y);
+    let lines_high = u32::try_from(lines.len()).map_or(0.0, f64::from);
+    let legend = (LEGEND_SHARES.0 + LEGEND_SHARES.1 * lines_high).min(0.6);
+    let high = with_headroom(low, high, legend, axes.log_y);
     match (axes.log_x, axes.log_y) {
         (true, true) => draw_in(
             file,
@@ -201,6 +215,16 @@ fn bounds(values: impl Iterator<Item = f64>, logarithmic: bool) -> (f64, f64) {
     (lowest, (max * 1.2).max(lowest * 2.0).max(1e-5))
 }
 
+/// The upper end that leaves this share of the axis free above the values.
+fn with_headroom(low: f64, high: f64, share: f64, logarithmic: bool) -> f64 {
+    let stretched = 1.0 / (1.0 - share);
+    if logarithmic {
+        low * (high / low).powf(stretched)
+    } else {
+        low + (high - low) * stretched
+    }
+}
+
 fn draw_in<X, Y>(
     file: &Path,
     title: &str,
@@ -223,7 +247,7 @@ where
         .x_label_area_size(42)
         .y_label_area_size(70)
         .build_cartesian_2d(x, y)?;
-    let label = |value: &f64| number(*value);
+    let label = |value: &f64| short(*value);
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
@@ -233,7 +257,8 @@ where
         .y_label_formatter(&label)
         .draw()?;
     for (index, line) in lines.iter().enumerate() {
-        let color = Palette99::pick(index).to_rgba();
+        let (red, green, blue) = COLORS[index % COLORS.len()];
+        let color = RGBColor(red, green, blue).to_rgba();
         let points = line.points.iter().copied();
         chart
             .draw_series(LineSeries::new(points.clone(), color.stroke_width(2)))?
@@ -286,6 +311,8 @@ mod tests {
         assert!(low > 0.0 && low < 2.0 && high > 5.0);
         let (low, high) = bounds([0.0].into_iter(), true);
         assert!(low > 0.0 && high > low);
+        assert!((with_headroom(1.0, 10.0, 0.5, true) - 100.0).abs() < 1e-9);
+        assert!((with_headroom(0.0, 10.0, 0.5, false) - 20.0).abs() < 1e-9);
         assert!(bounds([3.0].into_iter(), false).0.abs() < f64::EPSILON);
     }
 }

@@ -3,7 +3,7 @@
 use super::super::choices::Spread;
 use super::super::results::{Results, SERVICE};
 use super::super::topics::{ceilings, closed, embedded, kept, open, overload};
-use super::figures::{Table, number, range, ratio, times};
+use super::figures::{Table, number, range, ratio, short, times};
 
 /// A part of the report; left out if its table is empty.
 pub(super) struct Section {
@@ -104,8 +104,8 @@ fn by_share(results: &Results) -> Table {
         for at in results.loads(open::TOPIC, what, first) {
             let of = |metric| range(results.range(open::TOPIC, what, at, metric));
             let name = match what {
-                SERVICE => number(at),
-                _ => format!("{what}, {}", number(at)),
+                SERVICE => short(at),
+                _ => format!("{what}, {}", short(at)),
             };
             table.row([
                 name,
