@@ -65,7 +65,8 @@ enum Command {
     ///
     /// Writes benchmarks.md, with plots and all numbers in the folder benchmarks beside it. Release builds of the programs are
     /// made first. wrk is installed where it is missing and packages can be (Debian, as root); pgbench comes with PostgreSQL.
-    /// PostgreSQL and RabbitMQ are those of the settings, and have to run on this machine for the cost of each to be told.
+    /// PostgreSQL and RabbitMQ are those of the settings, and have to run on this machine for the cost of each to be told. A
+    /// whole run takes some 40 minutes on a machine that has to be left alone meanwhile, and 8 GB of disk.
     Bench(bench::Args),
     /// Run all tests against real servers.
     Test(test_suite::Args),
