@@ -41,15 +41,18 @@ impl Children {
         }
     }
 
-    /// Starts a program; each line that it prints is printed after its name.
+    /// Starts a program, with these variables beside our own environment; each line that it prints is printed after its
+    /// name. Returns its process id.
     pub(crate) fn start(
         &mut self,
         name: &'static str,
         program: &Path,
         arguments: &[OsString],
-    ) -> Result<()> {
+        variables: &[(&'static str, String)],
+    ) -> Result<i32> {
         let mut child = Command::new(program)
             .args(arguments)
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -83,7 +86,7 @@ impl Children {
                 let _ = ends.send(Ended { name, status });
             }
         });
-        Ok(())
+        Ok(pid.as_raw_nonzero().get())
     }
 
     /// Waits for the next program to end.
@@ -134,6 +137,13 @@ impl Children {
     }
 }
 
+impl Drop for Children {
+    /// Kills what still runs: for a future with programs that is given up half way.
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
+
 async fn print_lines(name: &'static str, stream: impl AsyncRead + Unpin) {
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
@@ -158,7 +168,7 @@ mod tests {
     fn start(children: &mut Children, name: &'static str, script: &str) {
         let arguments = ["-c".into(), script.into()];
         children
-            .start(name, &PathBuf::from("/bin/sh"), &arguments)
+            .start(name, &PathBuf::from("/bin/sh"), &arguments, &[])
             .unwrap();
     }
 

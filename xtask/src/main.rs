@@ -3,6 +3,7 @@
 //! Each command is a module of its own. Nothing here is shipped, and nothing that is shipped depends on it.
 
 mod audit;
+mod bench;
 mod catalogue;
 mod children;
 mod ci;
@@ -16,9 +17,11 @@ mod export;
 mod import;
 mod migrate;
 mod process;
+mod programs;
 mod progress;
 mod seed;
 mod services;
+mod stop_signals;
 mod test_suite;
 mod tidy;
 mod up;
@@ -58,6 +61,13 @@ enum Command {
     Import(import::Args),
     /// Run the whole system: services, schema, API, worker and mock vendors, until Ctrl-C.
     Up(up::Args),
+    /// Measure the whole system, beside what the same servers do at most, and write tables and plots.
+    ///
+    /// Writes benchmarks.md, with plots and all numbers in the folder benchmarks beside it. Release builds of the programs are
+    /// made first. wrk is installed where it is missing and packages can be (Debian, as root); pgbench comes with PostgreSQL.
+    /// PostgreSQL and RabbitMQ are those of the settings, and have to run on this machine for the cost of each to be told. A
+    /// whole run takes some 40 minutes on a machine that has to be left alone meanwhile, and 8 GB of disk.
+    Bench(bench::Args),
     /// Run all tests against real servers.
     Test(test_suite::Args),
     /// Show which adapter kept which contract in the last whole run of the tests.
@@ -93,6 +103,7 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Export(args) => export::run(args, &load(config)?),
         Command::Import(args) => import::run(args, &load(config)?),
         Command::Up(args) => up::run(args, &load(config)?, config),
+        Command::Bench(args) => bench::run(args, &load(config)?),
         Command::Test(args) => test_suite::run(args, &load(config)?),
         Command::Contracts => contracts::report(),
         Command::Ci(args) => ci::run(args, &load(config)?),

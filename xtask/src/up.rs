@@ -2,17 +2,16 @@
 
 use std::ffi::OsString;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use mock_vendor::original::{self, OriginalVendor};
 use settings::{Settings, VendorSettings};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::children::{Children, Ended};
-use crate::{endpoints, migrate, services, workspace};
+use crate::stop_signals::StopSignals;
+use crate::{endpoints, migrate, programs, services};
 
 const READY_WITHIN: Duration = Duration::from_mins(1);
 
@@ -40,7 +39,7 @@ pub(crate) fn run(args: &Args, settings: &Settings, config: Option<&Path>) -> Re
     }
     services::start(settings)?;
     migrate::run(settings)?;
-    let programs = build(args.release)?;
+    let programs = programs::build(&["api", "worker", "mock-vendor"], args.release)?;
 
     let config_args: Vec<OsString> = config
         .into_iter()
@@ -61,9 +60,7 @@ pub(crate) fn run(args: &Args, settings: &Settings, config: Option<&Path>) -> Re
         let mut children = Children::new();
         let outcome = async {
             for (name, arguments) in starts {
-                let program = programs.iter().find(|program| program.ends_with(name));
-                let program = program.with_context(|| format!("cargo built no program {name}"))?;
-                children.start(name, program, &arguments)?;
+                children.start(name, programs.path(name)?, &arguments, &[])?;
             }
             watch(&mut children, &mut stop, api, worker, settings).await
         }
@@ -115,31 +112,6 @@ fn ended_line(ended: &Ended) -> String {
     format!("{} ended by itself with {}", ended.name, ended.status)
 }
 
-/// Ctrl-C, what a supervisor sends, and the end of the terminal.
-struct StopSignals {
-    interrupt: Signal,
-    terminate: Signal,
-    hang_up: Signal,
-}
-
-impl StopSignals {
-    fn new() -> Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hang_up: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hang_up.recv() => {}
-        }
-    }
-}
-
 /// The mock vendors that the settings read from this machine, with where they listen.
 fn mock_vendors(vendors: &[VendorSettings]) -> Vec<(OriginalVendor, SocketAddr)> {
     let urls: Vec<_> = vendors.iter().map(|vendor| &vendor.url).collect();
@@ -175,32 +147,6 @@ fn check_free(address: SocketAddr, what: &str, setting: &str) -> Result<()> {
             "{what} cannot listen on {address} ({error}): stop what does, or change {setting}"
         ),
     }
-}
-
-/// Builds the programs and returns where they are.
-fn build(release: bool) -> Result<Vec<PathBuf>> {
-    let mut cargo = workspace::cargo();
-    cargo
-        .args(["build", "--message-format=json-render-diagnostics"])
-        .args(["--workspace", "--bin", "api", "--bin", "worker"])
-        .args(["--bin", "mock-vendor"])
-        .stderr(Stdio::inherit());
-    if release {
-        cargo.arg("--release");
-    }
-    let output = cargo.output().context("cannot run cargo build")?;
-    if !output.status.success() {
-        bail!("cargo build failed with {}", output.status);
-    }
-    Ok(executables(&String::from_utf8_lossy(&output.stdout)))
-}
-
-fn executables(messages: &str) -> Vec<PathBuf> {
-    messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .collect()
 }
 
 #[cfg(test)]
@@ -239,12 +185,5 @@ mod tests {
         );
         drop(taken);
         assert!(check_free(address, "the API", "PORT").is_ok());
-    }
-
-    #[test]
-    fn finds_the_programs_in_what_cargo_prints() {
-        let messages = "{\"reason\":\"compiler-artifact\",\"executable\":null}\nnoise\n\
-                        {\"reason\":\"compiler-artifact\",\"executable\":\"/t/debug/api\"}\n";
-        assert_eq!(executables(messages), [PathBuf::from("/t/debug/api")]);
     }
 }

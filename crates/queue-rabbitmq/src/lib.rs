@@ -34,6 +34,8 @@ mod publisher_thread;
 mod reply;
 mod set_aside;
 mod shard;
+#[cfg(feature = "test-support")]
+pub mod test_vhost;
 mod topology;
 mod watchdog;
 mod wording;

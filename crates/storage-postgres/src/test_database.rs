@@ -35,7 +35,14 @@ impl TestDatabase {
     /// # Errors
     /// [`MigrationError`].
     pub async fn create() -> Result<Self, MigrationError> {
-        let mut options = server_from_environment();
+        Self::create_on(server_from_environment()).await
+    }
+
+    /// The same on the server, and with the limits, of these options; which database they name plays no part.
+    ///
+    /// # Errors
+    /// [`MigrationError`].
+    pub async fn create_on(mut options: PgOptions) -> Result<Self, MigrationError> {
         let template = format!("order_aggregator_template_{:016x}", fingerprint()?);
         let mut admin = connect(options.connection_string(MAINTENANCE_DATABASE)).await?;
         ensure_template(&options, &template, &mut admin).await?;

@@ -15,7 +15,7 @@ const POLICY: &str = "/usr/sbin/policy-rc.d";
 const CLUSTERS: &str = "/etc/postgresql";
 
 /// Whether packages can be installed.
-pub(super) fn can_install() -> bool {
+pub(crate) fn can_install() -> bool {
     is_root() && Path::new("/etc/debian_version").is_file() && process::find("apt-get").is_some()
 }
 
@@ -33,6 +33,15 @@ pub(super) fn install(service: Service) -> Result<()> {
     if service == Service::Postgres && !had_clusters {
         drop_new_clusters()?;
     }
+    progress.finish(&format!("installed the package {package}"));
+    Ok(())
+}
+
+/// Installs a program that is no server.
+pub(crate) fn install_tool(package: &str) -> Result<()> {
+    let progress = Progress::spinner(format!("installing the package {package}"));
+    process::capture(apt_get().arg("update"))?;
+    process::capture(apt_get().args(["install", "-y", "--no-install-recommends", package]))?;
     progress.finish(&format!("installed the package {package}"));
     Ok(())
 }

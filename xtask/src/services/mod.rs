@@ -5,7 +5,7 @@
 //! `services stop` stops that and nothing else.
 
 mod containers;
-mod debian;
+pub(crate) mod debian;
 mod postgres;
 mod postgres_probe;
 mod rabbitmq;

@@ -1,7 +1,5 @@
 //! A virtual host for one test, and a second, plain client to look behind the adapter's back.
 
-use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use amiquip::{
@@ -9,52 +7,39 @@ use amiquip::{
 };
 use domain::identifiers::{OrderId, ProductId};
 use domain::ports::{OrderConsumer, OrderQueue, QueuedMessage, QueuedOrder};
+use queue_rabbitmq::test_vhost::TestVhost;
 use queue_rabbitmq::{RabbitOptions, RabbitOrderConsumer, RabbitOrderQueue};
 use tokio::time::timeout;
 
 /// Longer than anything here takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-static NEXT: AtomicU32 = AtomicU32::new(0);
-
 /// A virtual host, removed at the end.
 pub(crate) struct Broker {
-    vhost: String,
+    vhost: TestVhost,
 }
 
 impl Broker {
     pub(crate) fn new() -> Self {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let vhost = format!("queue-rabbitmq-{}-{number}", std::process::id());
         let user = RabbitOptions::parse(&url()).unwrap().user;
-        rabbitmqctl(&[
-            "eval",
-            &format!(
-                "rabbit_vhost:add(<<\"{vhost}\">>, <<\"tests\">>), \
-                 rabbit_auth_backend_internal:set_permissions(<<\"{user}\">>, <<\"{vhost}\">>, \
-                 <<\".*\">>, <<\".*\">>, <<\".*\">>, <<\"tests\">>)."
-            ),
-        ]);
+        let vhost = TestVhost::create(&user).expect("rabbitmqctl can be run");
         Self { vhost }
     }
 
     /// From now on only what the pattern names may be read from, by connections made later.
     pub(crate) fn let_read_only(&self, pattern: &str) {
         let user = RabbitOptions::parse(&url()).unwrap().user;
-        rabbitmqctl(&[
-            "eval",
-            &format!(
-                "rabbit_auth_backend_internal:set_permissions(<<\"{user}\">>, <<\"{}\">>, \
-                 <<\".*\">>, <<\".*\">>, <<\"{pattern}\">>, <<\"tests\">>).",
-                self.vhost
-            ),
-        ]);
+        let expression = format!(
+            "rabbit_auth_backend_internal:set_permissions(<<\"{user}\">>, VHost, \
+             <<\".*\">>, <<\".*\">>, <<\"{pattern}\">>, <<\"tests\">>)."
+        );
+        self.vhost.eval(&expression).unwrap();
     }
 
     /// With settings small enough for tests.
     pub(crate) fn options(&self, queues: u16) -> RabbitOptions {
         RabbitOptions {
-            vhost: self.vhost.clone(),
+            vhost: self.vhost.name().to_owned(),
             queues,
             confirm_timeout: Duration::from_secs(5),
             heartbeat: Duration::from_secs(5),
@@ -123,22 +108,8 @@ impl Broker {
     }
 }
 
-impl Drop for Broker {
-    fn drop(&mut self) {
-        rabbitmqctl(&["delete_vhost", &self.vhost]);
-    }
-}
-
 fn url() -> String {
     std::env::var("RABBITMQ_URL").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672".to_owned())
-}
-
-fn rabbitmqctl(arguments: &[&str]) {
-    let output = Command::new("rabbitmqctl")
-        .args(arguments)
-        .output()
-        .expect("rabbitmqctl can be run");
-    assert!(output.status.success(), "{arguments:?}: {output:?}");
 }
 
 /// Starts a publisher and waits until it is connected.

@@ -1,0 +1,77 @@
+//! The plain way with a data file: one order, one transaction, one commit, then the next.
+//!
+//! It writes by the service's own store, with its settings for durability, and does in one transaction all that the
+//! service does for an order: accept, outbox, lock, decide, write, take out of the outbox.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use clock_tokio::SystemClock;
+use domain::allocation::most_available_first;
+use domain::identifiers::{OrderId, ProductId};
+use domain::order::OrderRequest;
+use domain::ports::{Acceptance, NewOrder, Store};
+use domain::quantity::Quantity;
+use domain::settlement::settle;
+use serde::Serialize;
+use storage_sqlite::{SqliteOptions, SqliteStore};
+
+/// A claim that nobody contests.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// Orders a second.
+#[derive(Debug, Serialize)]
+pub(crate) struct Plain {
+    settled_per_s: f64,
+}
+
+/// Runs the loop.
+pub(crate) fn run(data: PathBuf, time: Duration, products: u32) -> anyhow::Result<Plain> {
+    let products = (1..=products)
+        .map(|number| ProductId::parse(format!("SKU-{number}")))
+        .collect::<Result<Vec<_>, _>>()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let store = SqliteStore::open(&SqliteOptions::new(data), Arc::new(SystemClock))?;
+    runtime.block_on(async {
+        let began = Instant::now();
+        let mut orders = 0_u32;
+        for product in products.iter().cycle() {
+            one(&store, product).await?;
+            orders += 1;
+            if began.elapsed() >= time {
+                break;
+            }
+        }
+        Ok(Plain {
+            settled_per_s: f64::from(orders) / began.elapsed().as_secs_f64(),
+        })
+    })
+}
+
+async fn one(store: &SqliteStore, product: &ProductId) -> anyhow::Result<()> {
+    let mut work = store.begin().await?;
+    let request = OrderRequest {
+        product_id: product.clone(),
+        quantity: Quantity::parse(1)?,
+    };
+    let accepted = work.accept(&[NewOrder { request, key: None }]).await?;
+    let ids: Vec<OrderId> = accepted
+        .iter()
+        .map(|(Acceptance::Created(order) | Acceptance::Existing(order))| order.id)
+        .collect();
+    let entries = work.claim(1, LEASE).await?;
+    let pending = work.lock_pending(&ids).await?;
+    let stock = work.lock_stock(std::slice::from_ref(product)).await?;
+    let batch = settle(pending, stock, most_available_first)?;
+    ensure!(!batch.stock.is_empty(), "product {product} has no stock");
+    work.save_settled(&batch.orders).await?;
+    work.save_stock(&batch.stock).await?;
+    let entries: Vec<_> = entries.iter().map(|entry| entry.id).collect();
+    work.remove(&entries).await?;
+    work.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,173 @@
+//! `cargo xtask bench`: what the whole system does, beside what the same servers do at most, in one run.
+//!
+//! What counts is orders that are settled and durable, not requests that were answered, and the audit must be clean after
+//! each round. Everything runs on a database, a virtual host and files of its own, which are removed at the end. The load
+//! generators are not ours: wrk and pgbench. Rounds of the service and of what it is held against alternate.
+
+mod baselines;
+mod choices;
+mod database;
+mod generator;
+mod machine;
+mod measure;
+mod page;
+mod pgbench;
+mod proc;
+mod quantiles;
+mod report;
+mod results;
+mod run;
+mod system;
+mod topics;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Resource, getrlimit, setrlimit};
+use settings::Settings;
+
+use crate::stop_signals::StopSignals;
+use crate::{data_file, programs, services};
+use results::Results;
+use run::Run;
+use topics::Topic;
+
+/// What to measure, and how long.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// How often each measurement is repeated; the median counts [default: 3, with --quick 1].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: Option<u32>,
+    /// How long each measurement takes [default: 10, with --quick 2].
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: Option<u64>,
+    /// Measure these topics only, with commas between.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    only: Vec<Topic>,
+    /// Write the report into this folder: docs for the one that is kept with the project [default: target/bench].
+    #[arg(long, value_name = "DIR", value_parser = data_file::path)]
+    out: Option<PathBuf>,
+    /// Look whether it works: one short round, and fewer orders kept.
+    #[arg(long)]
+    quick: bool,
+    /// Measure nothing: write the report again from the numbers of an earlier run.
+    #[arg(long, value_name = "FILE", value_parser = data_file::path, conflicts_with_all = ["only", "quick", "rounds", "seconds"])]
+    from: Option<PathBuf>,
+}
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+struct Scale {
+    rounds: u32,
+    seconds: u64,
+    /// Orders kept, few and many.
+    kept: [u32; 2],
+}
+
+impl Args {
+    fn scale(&self) -> Scale {
+        let (rounds, seconds, kept) = if self.quick {
+            (1, 2, [1_000, 100_000])
+        } else {
+            (3, 10, [10_000, 10_000_000])
+        };
+        Scale {
+            rounds: self.rounds.unwrap_or(rounds),
+            seconds: self.seconds.unwrap_or(seconds),
+            kept,
+        }
+    }
+
+    fn topics(&self) -> Vec<Topic> {
+        Topic::ALL
+            .into_iter()
+            .filter(|topic| self.only.is_empty() || self.only.contains(topic))
+            .collect()
+    }
+
+    /// The command that measures the same again.
+    fn command_line(&self) -> String {
+        let mut line = "cargo xtask bench".to_owned();
+        if self.quick {
+            line.push_str(" --quick");
+        }
+        if let Some(rounds) = self.rounds {
+            let _ = write!(line, " --rounds {rounds}");
+        }
+        if let Some(seconds) = self.seconds {
+            let _ = write!(line, " --seconds {seconds}");
+        }
+        if !self.only.is_empty() {
+            let names: Vec<&str> = self.topics().into_iter().map(Topic::name).collect();
+            let _ = write!(line, " --only {}", names.join(","));
+        }
+        line
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
+    let results = match &args.from {
+        Some(file) => Results::load(file)?,
+        None => measured(args, settings)?,
+    };
+    let out = args.out.as_deref().unwrap_or(Path::new("target/bench"));
+    let file = report::write(&results, out)?;
+    println!("written: {}", file.display());
+    Ok(())
+}
+
+fn measured(args: &Args, settings: &Settings) -> Result<Results> {
+    generator::ensure_installed()?;
+    pgbench::ensure_installed()?;
+    allow_many_connections()?;
+    services::start(settings)?;
+    let programs = programs::build(&["api", "worker", "standalone", "baselines"], true)?;
+    let mut run = Run::new(args, settings, programs)?;
+    tokio::runtime::Runtime::new()?.block_on(async {
+        let mut stop = StopSignals::new()?;
+        tokio::select! {
+            outcome = run.measure_all() => outcome,
+            // What is under way is dropped, and with it what it started and made.
+            () = stop.next() => bail!("stopped; what was started for this is removed"),
+        }
+    })?;
+    Ok(run.results)
+}
+
+/// As many open files as may be, for us and for what we start: each connection is one.
+fn allow_many_connections() -> Result<()> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).context("cannot raise the limit on open files")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn args(line: &str) -> Args {
+        Cli::parse_from(line.split_whitespace()).args
+    }
+
+    #[test]
+    fn the_command_line_is_written_as_it_was_given() {
+        let given = args("bench --only zipf,hot --seconds 5 --quick --out docs");
+        assert_eq!(
+            given.command_line(),
+            "cargo xtask bench --quick --seconds 5 --only hot,zipf"
+        );
+        assert_eq!(given.topics(), [Topic::Hot, Topic::Zipf]);
+        assert_eq!((given.scale().rounds, given.scale().seconds), (1, 5));
+        assert_eq!(args("bench").topics().len(), Topic::ALL.len());
+    }
+}

@@ -1,0 +1,150 @@
+//! PostgreSQL's own benchmark, with scripts from `xtask/bench`.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+
+use super::generator::run_to_end;
+use super::quantiles::quantile;
+use crate::process;
+
+/// One run.
+#[derive(Debug, Clone)]
+pub(super) struct Pgbench {
+    /// The script's name.
+    pub(super) script: &'static str,
+    pub(super) products: u32,
+    pub(super) clients: u32,
+    pub(super) seconds: u64,
+}
+
+/// Latencies of transactions that were begun at a rate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[allow(clippy::struct_field_names, reason = "a unit stands in the name")]
+pub(super) struct AtRate {
+    pub(super) p50_ms: f64,
+    pub(super) p99_ms: f64,
+    /// By how much they were begun later than planned.
+    pub(super) late_p99_ms: f64,
+}
+
+/// Fails if it is not there.
+pub(super) fn ensure_installed() -> Result<()> {
+    ensure!(
+        process::find("pgbench").is_some(),
+        "pgbench is not installed: it comes with the package of the PostgreSQL server (Debian: apt-get install postgresql)"
+    );
+    Ok(())
+}
+
+impl Pgbench {
+    fn arguments(&self) -> Vec<String> {
+        let jobs = self.clients.min(2);
+        [
+            "-n".to_owned(),
+            "-Mprepared".to_owned(),
+            format!("-c{}", self.clients),
+            format!("-j{jobs}"),
+            format!("-T{}", self.seconds),
+            format!("-Dproducts={}", self.products),
+            format!("-fxtask/bench/{}.sql", self.script),
+        ]
+        .into()
+    }
+
+    /// The command, as one would type it.
+    pub(super) fn command_line(&self) -> String {
+        format!("pgbench {}", self.arguments().join(" "))
+    }
+
+    /// Transactions a second, as many as it can.
+    pub(super) async fn run(&self, variables: &[(&'static str, String)]) -> Result<f64> {
+        transactions_per_s(&run_to_end("pgbench", &self.arguments(), variables).await?)
+    }
+
+    /// Begins transactions at a rate, at random moments. `folder` is for its log.
+    pub(super) async fn run_at(
+        &self,
+        rate_per_s: f64,
+        folder: &Path,
+        variables: &[(&'static str, String)],
+    ) -> Result<AtRate> {
+        let folder = tempfile::tempdir_in(folder)?;
+        let mut arguments = self.arguments();
+        arguments.push(format!("--rate={rate_per_s:.0}"));
+        arguments.push("--log".to_owned());
+        arguments.push(format!(
+            "--log-prefix={}",
+            folder.path().join("log").display()
+        ));
+        run_to_end("pgbench", &arguments, variables).await?;
+        let mut log = String::new();
+        for file in std::fs::read_dir(folder.path())? {
+            log.push_str(&std::fs::read_to_string(file?.path())?);
+        }
+        latencies(&log)
+    }
+}
+
+fn transactions_per_s(printed: &str) -> Result<f64> {
+    printed
+        .lines()
+        .find_map(|line| line.strip_prefix("tps = "))
+        .and_then(|rest| rest.split_whitespace().next())
+        .and_then(|number| number.parse().ok())
+        .with_context(|| format!("pgbench printed no tps: {printed}"))
+}
+
+/// Reads the log of a run at a rate: client, number, latency from the planned moment in µs, script, second, µs, and how
+/// much later than planned it was begun in µs. What is returned begins when the transaction was begun, as for requests.
+fn latencies(log: &str) -> Result<AtRate> {
+    let (mut took_ms, mut late_ms) = (Vec::new(), Vec::new());
+    for line in log.lines() {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        let [_, _, latency, _, _, _, lag, ..] = columns[..] else {
+            anyhow::bail!("pgbench logged a line that cannot be read: {line}");
+        };
+        let Ok(latency) = latency.parse::<f64>() else {
+            // "skipped" or "failed".
+            continue;
+        };
+        let lag: f64 = lag.parse().with_context(|| format!("in {line}"))?;
+        took_ms.push((latency - lag) / 1000.0);
+        late_ms.push(lag / 1000.0);
+    }
+    let of = |values: &[f64], share| quantile(values, share).context("pgbench logged nothing");
+    Ok(AtRate {
+        p50_ms: of(&took_ms, 0.5)?,
+        p99_ms: of(&took_ms, 0.99)?,
+        late_p99_ms: of(&late_ms, 0.99)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_read_without_the_time_to_connect() {
+        let printed = "number of failed transactions: 0 (0.000%)\nlatency average = 0.4 ms\n\
+                       initial connection time = 12.1 ms\ntps = 2210.375 (without initial connection time)\n";
+        assert!((transactions_per_s(printed).unwrap() - 2210.375).abs() < 1e-9);
+        assert!(transactions_per_s("no such thing").is_err());
+    }
+
+    #[test]
+    fn latencies_begin_when_the_transaction_does() {
+        let log = "0 1 1500 0 1700000000 10 500\n1 1 4000 0 1700000000 20 1000\n0 2 2000 0 1700000000 30 0\n";
+        let at = latencies(log).unwrap();
+        assert_eq!(
+            at,
+            AtRate {
+                p50_ms: 2.0,
+                p99_ms: 3.0,
+                late_p99_ms: 1.0
+            }
+        );
+        assert!(latencies("").is_err());
+        assert!(latencies("0 1 1500\n").is_err());
+    }
+}

@@ -1,0 +1,173 @@
+//! What Linux tells of processes: CPU time, memory, and who is whose child. Elsewhere nothing is told.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A process, as `/proc/PID/stat` tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stat {
+    name: String,
+    parent: i32,
+    /// Clock ticks of its own, in user and system mode.
+    own: u64,
+    /// Those of children that ended and that it has waited for.
+    ended_children: u64,
+}
+
+fn parse_stat(text: &str) -> Option<Stat> {
+    // The name is in parentheses and may hold anything.
+    let (begin, end) = (text.find('(')?, text.rfind(')')?);
+    let fields: Vec<&str> = text.get(end + 1..)?.split_whitespace().collect();
+    let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
+    Some(Stat {
+        name: text.get(begin + 1..end)?.to_owned(),
+        parent: fields.get(1)?.parse().ok()?,
+        own: number(11)? + number(12)?,
+        ended_children: number(13)? + number(14)?,
+    })
+}
+
+fn stat(pid: &str) -> Option<Stat> {
+    parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The most memory that a process has had at any time, in bytes.
+pub(super) fn peak_memory_bytes(pid: i32) -> Option<u64> {
+    parse_peak(&std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
+}
+
+fn parse_peak(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+fn pids() -> Vec<i32> {
+    let Ok(entries) = std::fs::read_dir(Path::new("/proc")) else {
+        return Vec::new();
+    };
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
+/// The broker's Erlang, if it runs here.
+fn broker() -> Option<i32> {
+    pids().into_iter().find(|pid| {
+        let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        stat(&pid.to_string()).is_some_and(|stat| stat.name == "beam.smp")
+            && command.contains("rabbit\0boot")
+    })
+}
+
+/// Whose time counts for what.
+#[derive(Debug, Clone)]
+pub(super) struct Stages {
+    ours: Vec<(&'static str, i32)>,
+    postmaster: Option<i32>,
+    broker: Option<i32>,
+}
+
+impl Stages {
+    /// `backend` is the process of any connection to PostgreSQL on this machine.
+    pub(super) fn new(ours: Vec<(&'static str, i32)>, backend: Option<i32>) -> Self {
+        let postmaster = backend
+            .and_then(|pid| stat(&pid.to_string()))
+            .filter(|stat| stat.name.starts_with("postgres"))
+            .map(|stat| stat.parent);
+        let broker = backend.and_then(|_| broker());
+        Self {
+            ours,
+            postmaster,
+            broker,
+        }
+    }
+
+    /// The time that each stage has taken so far, in µs. The load generator is our own child, and counts once it has ended.
+    pub(super) fn cpu_us(&self) -> BTreeMap<&'static str, u64> {
+        let mut ticks = BTreeMap::new();
+        if let Some(own) = stat("self") {
+            ticks.insert("client", own.ended_children);
+        }
+        for (name, pid) in &self.ours {
+            if let Some(stat) = stat(&pid.to_string()) {
+                ticks.insert(*name, stat.own);
+            }
+        }
+        if let Some(stat) = self.broker.and_then(|pid| stat(&pid.to_string())) {
+            ticks.insert("RabbitMQ", stat.own);
+        }
+        if let Some(postmaster) = self.postmaster {
+            let all = pids();
+            let stats = all
+                .iter()
+                .filter_map(|pid| Some((*pid, stat(&pid.to_string())?)));
+            ticks.insert("PostgreSQL", family(postmaster, stats));
+        }
+        let per_second = rustix::param::clock_ticks_per_second().max(1);
+        ticks
+            .into_iter()
+            .map(|(name, ticks)| (name, ticks * 1_000_000 / per_second))
+            .collect()
+    }
+}
+
+/// The time of a process, of its children, and of those of them that have ended.
+fn family(head: i32, stats: impl Iterator<Item = (i32, Stat)>) -> u64 {
+    stats
+        .map(|(pid, stat)| match stat {
+            stat if pid == head => stat.own + stat.ended_children,
+            stat if stat.parent == head => stat.own,
+            _ => 0,
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str =
+        "2245 (a) b (c) S 2243 2245 2245 0 -1 4194624 1136 0 0 0 70 30 5 6 20 0 1 0 5137 226 1000";
+
+    #[test]
+    fn a_name_may_hold_anything() {
+        let stat = parse_stat(LINE).unwrap();
+        assert_eq!((stat.name.as_str(), stat.parent), ("a) b (c", 2243));
+        assert_eq!((stat.own, stat.ended_children), (100, 11));
+        assert_eq!(parse_stat("1 (x) S 0"), None);
+        assert_eq!(parse_stat(""), None);
+    }
+
+    #[test]
+    fn a_family_counts_children_that_ended_once() {
+        let of = |parent, own, ended_children| Stat {
+            name: "postgres".to_owned(),
+            parent,
+            own,
+            ended_children,
+        };
+        let stats = [(7, of(1, 1, 20)), (8, of(7, 300, 5)), (9, of(2, 4000, 0))];
+        assert_eq!(family(7, stats.into_iter()), 321);
+    }
+
+    #[test]
+    fn the_peak_of_memory_is_read_in_bytes() {
+        assert_eq!(
+            parse_peak("Name:\tapi\nVmHWM:\t   10240 kB\nVmRSS:\t 1 kB\n"),
+            Some(10_485_760)
+        );
+        assert_eq!(parse_peak("Name:\tkthread\n"), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn this_process_is_told_of() {
+        let pid = i32::try_from(std::process::id()).unwrap();
+        assert!(peak_memory_bytes(pid).unwrap() > 100_000);
+        let stages = Stages::new(vec![("this", pid)], None);
+        assert!(stages.cpu_us().contains_key("this"));
+    }
+}

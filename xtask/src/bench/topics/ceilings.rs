@@ -1,0 +1,127 @@
+//! What HTTP, PostgreSQL and RabbitMQ can each do alone on this machine.
+
+use anyhow::Result;
+
+use super::closed::CLIENTS;
+use crate::bench::baselines;
+use crate::bench::choices::{PRODUCTS, Spread};
+use crate::bench::generator::Load;
+use crate::bench::pgbench::Pgbench;
+use crate::bench::run::{Run, TYPICAL_CONNECTIONS};
+use crate::bench::system::{Servers, free_address, wait_until_ready};
+use crate::children::Children;
+use crate::progress::Progress;
+
+pub(in crate::bench) const TOPIC: &str = "ceilings";
+pub(in crate::bench) const HTTP: &str = "HTTP and JSON alone";
+pub(in crate::bench) const INSERTS: &str = "pgbench, one INSERT an order";
+pub(in crate::bench) const BATCHES: &str = "PostgreSQL, batches on one connection";
+pub(in crate::bench) const BROKER: &str = "RabbitMQ, quorum queue";
+/// Orders in a transaction, and in a message.
+const BATCH: u32 = 256;
+
+/// Measures each in turn.
+pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
+    let servers = run.create_servers().await?;
+    for _ in 0..run.scale.rounds {
+        http(run).await?;
+        for clients in CLIENTS {
+            insert(run, &servers, clients).await?;
+        }
+        for products in [1, PRODUCTS] {
+            let seconds = format!("--seconds={}", run.scale.seconds);
+            let arguments = vec![
+                "batches".to_owned(),
+                seconds,
+                format!("--batch={BATCH}"),
+                format!("--products={products}"),
+            ];
+            let members = ["inserted_per_s", "settled_per_s"];
+            baseline(run, &servers, BATCHES, products, &arguments, &members).await?;
+        }
+        for ids in [1, BATCH] {
+            let seconds = format!("--seconds={}", run.scale.seconds);
+            let arguments = vec!["broker".to_owned(), seconds, format!("--ids={ids}")];
+            let members = ["messages_per_s", "order_ids_per_s"];
+            baseline(run, &servers, BROKER, ids, &arguments, &members).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn http(run: &mut Run) -> Result<()> {
+    let address = free_address()?;
+    let mut children = Children::new();
+    let arguments = ["http".into(), format!("--port={}", address.port()).into()];
+    children.start(
+        "baselines",
+        run.programs.path("baselines")?,
+        &arguments,
+        &[],
+    )?;
+    wait_until_ready(&mut children, address).await?;
+    let load = Load {
+        url: format!("http://{address}"),
+        method: "POST",
+        path: "/api/v1/order",
+        choices: run.choices(Spread::Hot.name()),
+        connections: TYPICAL_CONNECTIONS,
+        seconds: run.scale.seconds,
+        rate_per_s: None,
+        by_status: false,
+    };
+    let progress = Progress::spinner(HTTP);
+    let answered = load.run().await?;
+    let per_s = crate::bench::measure::as_f64(answered.requests) * 1e6
+        / crate::bench::measure::as_f64(answered.duration_us);
+    progress.finish(&format!("{HTTP}: {per_s:.0} a second"));
+    run.results.note_command(HTTP, || {
+        baselines::command_line(&["http --port=PORT".to_owned()])
+    });
+    let at = f64::from(TYPICAL_CONNECTIONS);
+    run.results.add(TOPIC, HTTP, at, "answered_per_s", per_s);
+    children
+        .stop(std::time::Duration::from_secs(35), std::future::pending())
+        .await;
+    Ok(())
+}
+
+async fn insert(run: &mut Run, servers: &Servers, clients: u32) -> Result<()> {
+    let pgbench = Pgbench {
+        script: "insert",
+        products: PRODUCTS,
+        clients,
+        seconds: run.scale.seconds,
+    };
+    let name = format!("{INSERTS}, {clients} clients");
+    let progress = Progress::spinner(name.clone());
+    let per_s = pgbench.run(&servers.libpq_environment()).await?;
+    progress.finish(&format!("{name}: {per_s:.0} a second"));
+    run.results.note_command(INSERTS, || pgbench.command_line());
+    run.results
+        .add(TOPIC, INSERTS, f64::from(clients), "inserted_per_s", per_s);
+    Ok(())
+}
+
+async fn baseline(
+    run: &mut Run,
+    servers: &Servers,
+    what: &str,
+    at: u32,
+    arguments: &[String],
+    members: &[&str],
+) -> Result<()> {
+    let name = format!("{what} ({})", arguments[1..].join(" "));
+    let progress = Progress::spinner(name.clone());
+    let result = baselines::run(&run.programs, arguments, &servers.environment()).await?;
+    run.results
+        .note_command(what, || baselines::command_line(arguments));
+    let mut told = Vec::new();
+    for member in members {
+        let number = baselines::number(&result, member)?;
+        run.results.add(TOPIC, what, f64::from(at), member, number);
+        told.push(format!("{member} {number:.0}"));
+    }
+    progress.finish(&format!("{name}: {}", told.join(", ")));
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! Closed load: each connection sends its next order when the last is answered.
+
+use anyhow::Result;
+
+use crate::bench::choices::Spread;
+use crate::bench::pgbench::Pgbench;
+use crate::bench::results::SERVICE;
+use crate::bench::run::{Run, TYPICAL_CONNECTIONS};
+use crate::bench::system::{Place, Servers, System};
+use crate::progress::Progress;
+
+/// Connections of the service's clients.
+pub(in crate::bench) const CONNECTIONS: [u32; 6] = [1, 8, 32, 64, 256, 1024];
+/// Clients of pgbench.
+pub(in crate::bench) const CLIENTS: [u32; 3] = [1, 8, 32];
+/// What pgbench does: a transaction for each order.
+pub(in crate::bench) const EACH: &str = "pgbench, a transaction an order";
+
+/// Measures one spread of the orders.
+pub(in crate::bench) async fn run(run: &mut Run, system: &System, spread: Spread) -> Result<()> {
+    let connections: &[u32] = match spread {
+        Spread::Hot | Spread::Uniform => &CONNECTIONS,
+        Spread::Zipf => &[TYPICAL_CONNECTIONS],
+    };
+    for _ in 0..run.scale.rounds {
+        let mut clients = CLIENTS.iter();
+        for &connections in connections {
+            let load = run.orders(system, spread, connections);
+            let at = f64::from(connections);
+            let measured = run
+                .measure(system, spread.name(), SERVICE, at, &load)
+                .await?;
+            if connections == TYPICAL_CONNECTIONS {
+                run.keep_cpu(spread.name(), &measured);
+            }
+            // They take turns, so that what the machine does meanwhile hits both.
+            if let Place::Servers(servers) = &system.place
+                && spread != Spread::Zipf
+                && let Some(&clients) = clients.next()
+            {
+                each(run, servers, spread, clients).await?;
+            }
+        }
+        run.audit(system).await?;
+    }
+    Ok(())
+}
+
+async fn each(run: &mut Run, servers: &Servers, spread: Spread, clients: u32) -> Result<()> {
+    let pgbench = Pgbench {
+        script: "order",
+        products: spread.products(),
+        clients,
+        seconds: run.scale.seconds,
+    };
+    let name = format!("{}: {EACH}, {clients} clients", spread.name());
+    let progress = Progress::spinner(name.clone());
+    let per_s = pgbench.run(&servers.libpq_environment()).await?;
+    progress.finish(&format!("{name}: {per_s:.0} a second"));
+    run.results
+        .note_command("pgbench: an order", || pgbench.command_line());
+    run.results.add(
+        spread.name(),
+        EACH,
+        f64::from(clients),
+        "settled_per_s",
+        per_s,
+    );
+    Ok(())
+}

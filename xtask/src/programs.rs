@@ -1,0 +1,64 @@
+//! Building the programs of this workspace, and where they are then.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+
+use crate::workspace;
+
+/// Programs that were built.
+#[derive(Debug)]
+pub(crate) struct Programs(Vec<PathBuf>);
+
+/// Builds programs.
+pub(crate) fn build(names: &[&str], release: bool) -> Result<Programs> {
+    let mut cargo = workspace::cargo();
+    cargo
+        .args(["build", "--message-format=json-render-diagnostics"])
+        .arg("--workspace")
+        .args(names.iter().flat_map(|name| ["--bin", name]))
+        .stderr(Stdio::inherit());
+    if release {
+        cargo.arg("--release");
+    }
+    let output = cargo.output().context("cannot run cargo build")?;
+    if !output.status.success() {
+        bail!("cargo build failed with {}", output.status);
+    }
+    Ok(Programs(executables(&String::from_utf8_lossy(
+        &output.stdout,
+    ))))
+}
+
+impl Programs {
+    /// Where a program is.
+    pub(crate) fn path(&self, name: &str) -> Result<&Path> {
+        let program = self.0.iter().find(|program| program.ends_with(name));
+        program
+            .map(PathBuf::as_path)
+            .with_context(|| format!("cargo built no program {name}"))
+    }
+}
+
+fn executables(messages: &str) -> Vec<PathBuf> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_programs_in_what_cargo_prints() {
+        let messages = "{\"reason\":\"compiler-artifact\",\"executable\":null}\nnoise\n\
+                        {\"reason\":\"compiler-artifact\",\"executable\":\"/t/debug/api\"}\n";
+        let programs = Programs(executables(messages));
+        assert_eq!(programs.path("api").unwrap(), Path::new("/t/debug/api"));
+        assert!(programs.path("worker").is_err());
+    }
+}
