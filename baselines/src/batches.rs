@@ -71,16 +71,8 @@ fn bought(first: u32, batch: u32, products: u32) -> Vec<String> {
 
 async fn connect(settings: &DatabaseSettings) -> anyhow::Result<Client> {
     let options = wiring::postgres(settings, "order-aggregator-baselines");
-    let mut config = tokio_postgres::Config::new();
-    config
-        .host(&options.host)
-        .port(options.port)
-        .user(&options.user)
-        .dbname(&options.database);
-    if let Some(password) = &options.password {
-        config.password(password);
-    }
-    let (client, connection) = config
+    let (client, connection) = options
+        .login()
         .connect(NoTls)
         .await
         .context("cannot reach PostgreSQL")?;

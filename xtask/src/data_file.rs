@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Result, ensure};
 use clock_tokio::SystemClock;
 use settings::EmbeddedSettings;
-use storage_sqlite::{SqliteOptions, SqliteStore};
+use storage_sqlite::SqliteStore;
 
 /// A path as it is given, from where the caller stands: before this program enters the root folder.
 pub(crate) fn path(text: &str) -> io::Result<PathBuf> {
@@ -22,20 +22,15 @@ pub(crate) fn must_exist(path: &Path) -> Result<()> {
 
 /// Opens a data file to write to it, which nobody else may do meanwhile; creates it if there is none.
 pub(crate) fn open(path: &Path, settings: &EmbeddedSettings) -> Result<SqliteStore> {
-    let store = SqliteStore::open(&options(path, settings), Arc::new(SystemClock))?;
-    Ok(store)
+    let options = wiring::sqlite(settings, path.to_owned());
+    Ok(SqliteStore::open(&options, Arc::new(SystemClock))?)
 }
 
 /// Opens a data file that exists to read it, also while another process has it.
 pub(crate) fn open_read_only(path: &Path, settings: &EmbeddedSettings) -> Result<SqliteStore> {
-    let store = SqliteStore::open_read_only(&options(path, settings), Arc::new(SystemClock))?;
-    Ok(store)
-}
-
-fn options(path: &Path, settings: &EmbeddedSettings) -> SqliteOptions {
-    SqliteOptions {
-        readers: settings.readers,
-        wait: settings.wait,
-        ..SqliteOptions::new(path.to_owned())
-    }
+    let options = wiring::sqlite(settings, path.to_owned());
+    Ok(SqliteStore::open_read_only(
+        &options,
+        Arc::new(SystemClock),
+    )?)
 }

@@ -2,6 +2,8 @@
 //!
 //! Equal stores give equal files, byte for byte, whatever database they are in.
 
+mod lines;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -9,8 +11,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use domain::ports::TransferRecord;
 use serde::{Deserialize, Serialize};
-
-mod lines;
 
 use lines::Line;
 

@@ -1,7 +1,6 @@
 //! `cargo xtask export`: a whole deployment into one file.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use domain::ports::{AuditQueries, TransferSource};
@@ -33,8 +32,8 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let summary = if let Some(path) = &args.data {
         data_file::must_exist(path)?;
-        let store = Arc::new(data_file::open(path, &settings.embedded)?);
-        runtime.block_on(export(store.as_ref(), store.as_ref(), &args.out))?
+        let store = data_file::open(path, &settings.embedded)?;
+        runtime.block_on(export(&store, &store, &args.out))?
     } else {
         let options = connection::pg_options(&settings.database);
         runtime.block_on(async {

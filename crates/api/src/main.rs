@@ -12,7 +12,7 @@ use api::{AppState, ServerOptions, StoreReadiness};
 use clap::Parser;
 use clock_tokio::SystemClock;
 use domain::ports::{Clock, Store};
-use domain::services::{ChangeStatus, Intake, IntakeSettings, IntakeWriter};
+use domain::services::{ChangeStatus, Intake, IntakeWriter};
 use settings::{ApiSettings, Settings};
 use storage_postgres::{PgOptions, PgOutboxNotifier, PgStore};
 use tracing::info;
@@ -80,15 +80,11 @@ fn state(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let pg_store = Arc::new(pg_store);
     let store: Arc<dyn Store> = pg_store.clone();
-    let intake_settings = IntakeSettings {
-        max_batch: settings.intake_batch,
-        max_waiting: settings.intake_queue,
-    };
     let (intake, writer) = Intake::open(
         Arc::clone(&store),
         notifier,
         Arc::clone(&clock),
-        intake_settings,
+        wiring::intake(settings),
     );
     let state = AppState {
         intake,

@@ -8,6 +8,9 @@
 //!    trait stating its adapter's duties.
 //! 3. **[`services`]**: the use cases, which read like a list: begin, lock, decide, save, commit.
 //!
+//! Beside them, for adapters: [`stored`] reads values back from what a store holds, and [`rising_clock`] is a time that
+//! never goes back.
+//!
 //! # How to add a port
 //!
 //! Write the trait in [`ports`] with every duty as a sentence that contains MUST, give it an error that says whether to
@@ -33,3 +36,4 @@ pub mod settlement;
 pub mod stock;
 pub mod stored;
 pub mod timestamp;
+mod words;

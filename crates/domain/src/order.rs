@@ -10,13 +10,12 @@
 //! Only settlement makes an order `CONFIRMED`: that move needs stock. What a state carries is part of the state, so an
 //! order that is confirmed without an allocation, or rejected without a reason, cannot be built.
 
-use std::fmt;
-
 use thiserror::Error;
 
 use crate::identifiers::{OrderId, ProductId, VendorId};
 use crate::quantity::Quantity;
 use crate::timestamp::Timestamp;
+use crate::words::words;
 
 /// What a customer asks for: the two members of an order that the customer decides.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -103,44 +102,6 @@ impl OrderState {
             _ => None,
         }
     }
-}
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $name {
-            $($(#[$variant_doc])* $variant,)+
-        }
-
-        impl $name {
-            /// Every value, in the order of their declaration.
-            pub const ALL: &[Self] = &[$(Self::$variant,)+];
-
-            /// The word for it on the wire and in tables.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)+
-                }
-            }
-
-            /// Reads the word, exactly as [`Self::as_str`] writes it.
-            #[must_use]
-            pub fn from_word(word: &str) -> Option<Self> {
-                match word {
-                    $($word => Some(Self::$variant),)+
-                    _ => None,
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
 }
 
 words! {

@@ -8,7 +8,7 @@ use domain::ports::Clock;
 use queue_in_process::InProcessQueue;
 use settings::{EmbeddedSettings, Settings};
 use signal_in_process::{ProcessLeases, ProcessOutboxNotifier};
-use storage_sqlite::{SqliteOptions, SqliteStore};
+use storage_sqlite::SqliteStore;
 use worker::scheduler::ScheduledVendor;
 use worker::tasks::WorkerPorts;
 
@@ -19,11 +19,7 @@ const QUEUE_CAPACITY: usize = 10_000;
 pub(crate) async fn open_store(settings: &EmbeddedSettings) -> anyhow::Result<SqliteStore> {
     let path = std::path::absolute(&settings.path)
         .with_context(|| format!("the data file {} cannot be used", settings.path.display()))?;
-    let options = SqliteOptions {
-        readers: settings.readers,
-        wait: settings.wait,
-        ..SqliteOptions::new(path)
-    };
+    let options = wiring::sqlite(settings, path);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let open = tokio::task::spawn_blocking(move || SqliteStore::open(&options, clock));
     let store = open.await.context("opening the data file panicked")??;

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use api::{AppState, BoundServer, ServerOptions};
 use domain::identifiers::VendorId;
 use domain::ports::{StockQueries as _, StoreProbe as _};
-use domain::services::{ChangeStatus, Intake, IntakeSettings, IntakeWriter};
+use domain::services::{ChangeStatus, Intake, IntakeWriter};
 use readiness::ReadinessProbe;
 use settings::{ApiSettings, Settings};
 use storage_sqlite::SqliteStore;
@@ -60,8 +60,8 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
     })?;
     info!(address = %bound.address, data = %store.path().display(), "listening");
 
-    let vendor_ids = vendor_ids(&ports);
-    let greet = tokio::spawn(greet(bound.address, store.clone(), readiness, vendor_ids));
+    let with_feeds = ports.with_feeds();
+    let greet = tokio::spawn(greet(bound.address, store.clone(), readiness, with_feeds));
     let served = bound.server.await;
     greet.abort();
 
@@ -100,10 +100,7 @@ fn intake(ports: &WorkerPorts, settings: &ApiSettings) -> (Intake, IntakeWriter)
         Arc::clone(&ports.store),
         Arc::clone(&ports.notifier),
         Arc::clone(&ports.clock),
-        IntakeSettings {
-            max_batch: settings.intake_batch,
-            max_waiting: settings.intake_queue,
-        },
+        wiring::intake(settings),
     )
 }
 
@@ -143,19 +140,14 @@ fn listen(
     })
 }
 
-fn vendor_ids(ports: &WorkerPorts) -> Vec<VendorId> {
-    let ids = ports.vendors.iter().map(|vendor| vendor.feed.vendor_id());
-    ids.cloned().collect()
-}
-
 /// Says where everything is, once it is ready and each vendor was tried.
 async fn greet(
     api: SocketAddr,
     store: Arc<SqliteStore>,
     readiness: Arc<dyn ReadinessProbe>,
-    vendor_ids: Vec<VendorId>,
+    with_feeds: Vec<VendorId>,
 ) {
-    while !matches!(store.were_tried(&vendor_ids).await, Ok(true))
+    while !matches!(store.were_tried(&with_feeds).await, Ok(true))
         || !readiness.readiness().await.is_ready()
     {
         tokio::time::sleep(LOOK_EVERY).await;

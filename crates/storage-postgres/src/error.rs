@@ -39,18 +39,3 @@ pub(crate) fn pool_error(error: &PoolError) -> StoreError {
         other => other.to_string(),
     })
 }
-
-/// A write that touched another number of rows than it had to: the rows were not as the use case had locked them.
-pub(crate) fn expect_rows(
-    what: &'static str,
-    written: usize,
-    expected: usize,
-) -> Result<(), StoreError> {
-    if written == expected {
-        Ok(())
-    } else {
-        Err(StoreError::Failed(
-            format!("{what}: {written} rows written, {expected} expected").into(),
-        ))
-    }
-}

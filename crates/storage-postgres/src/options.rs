@@ -103,6 +103,21 @@ impl PgOptions {
         }
         text
     }
+
+    /// How to log in, with nothing that the store's own sessions are told: for tools that look past it.
+    #[must_use]
+    pub fn login(&self) -> tokio_postgres::Config {
+        let mut config = tokio_postgres::Config::new();
+        config
+            .host(&self.host)
+            .port(self.port)
+            .user(&self.user)
+            .dbname(&self.database);
+        if let Some(password) = &self.password {
+            config.password(password);
+        }
+        config
+    }
 }
 
 #[cfg(test)]

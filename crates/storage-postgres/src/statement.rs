@@ -29,6 +29,10 @@ pub(crate) enum Bind {
     OptionalTimestamps(Vec<Option<PgTimestamp>>),
 }
 
+pub(crate) fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> Bind {
+    Bind::Texts(texts.map(str::to_owned).collect())
+}
+
 /// Runs SQL that returns rows.
 pub(crate) async fn load<R>(
     connection: &mut AsyncPgConnection,

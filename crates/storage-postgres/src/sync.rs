@@ -13,7 +13,7 @@ use domain::stored;
 use domain::timestamp::Timestamp;
 
 use crate::rows::{ProductIdRow, from_pg, to_pg};
-use crate::statement::Bind;
+use crate::statement::{Bind, texts};
 use crate::unit_of_work::PgUnitOfWork;
 
 #[derive(QueryableByName)]
@@ -53,10 +53,6 @@ SELECT product_id FROM (
       AND (v.is_full OR EXISTS (SELECT FROM report r WHERE r.product_id = a.product_id))
 ) AS affected
 ORDER BY product_id";
-
-fn texts<'a>(ids: impl Iterator<Item = &'a str>) -> Bind {
-    Bind::Texts(ids.map(str::to_owned).collect())
-}
 
 fn product_ids(found: Vec<ProductIdRow>) -> Result<Vec<ProductId>, StoreError> {
     found

@@ -7,7 +7,6 @@ use domain::ports::{StoreError, UnitOfWork};
 use domain::timestamp::Timestamp;
 
 use crate::checkout::Checkout;
-use crate::error::expect_rows;
 use crate::rows::{MomentRow, from_pg};
 use crate::statement::Bind;
 
@@ -63,16 +62,21 @@ impl PgUnitOfWork {
         self.checkout.commit().await
     }
 
-    /// Checks how many rows a statement wrote. With another number, what it wrote must not be committed.
+    /// Checks how many rows a statement wrote. With another number the rows were not as the use case had locked them, and
+    /// nothing of the unit of work can be committed.
     pub(crate) fn expect_rows(
         &mut self,
         what: &'static str,
         written: usize,
         expected: usize,
     ) -> Result<(), StoreError> {
-        let checked = expect_rows(what, written, expected);
-        self.failed |= checked.is_err();
-        checked
+        if written == expected {
+            return Ok(());
+        }
+        self.failed = true;
+        Err(StoreError::Failed(
+            format!("{what}: {written} rows written, {expected} expected").into(),
+        ))
     }
 }
 

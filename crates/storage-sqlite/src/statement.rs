@@ -8,7 +8,7 @@ use diesel::sql_types::{BigInt, Nullable, Text, Untyped};
 use diesel::sqlite::Sqlite;
 use diesel::{QueryResult, QueryableByName, RunQueryDsl, SqliteConnection};
 use domain::identifiers::{OrderId, ProductId, VendorId};
-use domain::ports::{OutboxId, StoreError};
+use domain::ports::StoreError;
 use domain::timestamp::Timestamp;
 
 use crate::error::store_error;
@@ -40,12 +40,6 @@ impl From<bool> for Bind {
 
 impl From<OrderId> for Bind {
     fn from(id: OrderId) -> Self {
-        id.0.into()
-    }
-}
-
-impl From<OutboxId> for Bind {
-    fn from(id: OutboxId) -> Self {
         id.0.into()
     }
 }

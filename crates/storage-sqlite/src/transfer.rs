@@ -5,9 +5,7 @@ use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
 use diesel::{QueryableByName, SqliteConnection};
 use domain::identifiers::{IdempotencyKey, ProductId, VendorId};
 use domain::ports::{StoreError, TransferCursor, TransferReader, TransferRecord, TransferSource};
-use domain::stored::{
-    self, StoredAllocation, StoredOrder, StoredPosition, StoredShipment, StoredStock, StoredVendor,
-};
+use domain::stored::{self, StoredPosition, StoredShipment, StoredStock, StoredVendor};
 use domain::timestamp::Timestamp;
 
 use crate::statement::{Bind, load};
@@ -134,7 +132,7 @@ LEFT JOIN allocations a ON a.order_id = o.id ORDER BY o.id, a.vendor_id";
     let found: Vec<OrderRow> = load(connection, SQL, binds)?;
     stored::order_records(found.into_iter().map(|row| {
         let (shipped_at, known_as_of) = (row.shipped_at, row.known_as_of);
-        let (order, allocation): (StoredOrder, Option<StoredAllocation>) = row.order.into_stored();
+        let (order, allocation) = row.order.into_stored();
         let shipment = allocation.map(|allocation| StoredShipment {
             allocation,
             shipped_at: shipped_at.map(Timestamp::from_micros),

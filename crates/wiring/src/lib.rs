@@ -1,11 +1,14 @@
 //! What the binaries share: from settings to adapters, and how a process is told to stop.
 //!
-//! What belongs to PostgreSQL and to RabbitMQ is behind the features of these names: the embedded program is built without.
+//! What belongs to PostgreSQL, to RabbitMQ and to SQLite is behind the features of these names: a program is built with what
+//! it runs on.
 //!
 //! Only binaries depend on this crate. Settings know no adapter and adapters know no settings; this is where they meet.
 
 #[cfg(feature = "rabbitmq")]
 mod broker;
+#[cfg(feature = "sqlite")]
+mod data_file;
 #[cfg(feature = "postgres")]
 mod database;
 pub mod trial;
@@ -16,10 +19,13 @@ use std::time::Duration;
 use anyhow::Context as _;
 #[cfg(feature = "rabbitmq")]
 pub use broker::rabbitmq;
+#[cfg(feature = "sqlite")]
+pub use data_file::sqlite;
 #[cfg(feature = "postgres")]
 pub use database::{check_migrations, postgres};
 use domain::ports::VendorFeed;
-use settings::{LogFormat, TelemetrySettings, VendorSettings};
+use domain::services::IntakeSettings;
+use settings::{ApiSettings, LogFormat, TelemetrySettings, VendorSettings};
 use tokio::signal::unix::{SignalKind, signal};
 use vendor_http::{FeedFormat, HttpVendorFeed, HttpVendorOptions};
 
@@ -33,6 +39,15 @@ pub fn start_telemetry(settings: &TelemetrySettings) -> anyhow::Result<()> {
         LogFormat::Json => telemetry::Format::Json,
     };
     Ok(telemetry::init(format, &settings.filter)?)
+}
+
+/// How many orders the API writes at once, and how many may wait for that.
+#[must_use]
+pub fn intake(settings: &ApiSettings) -> IntakeSettings {
+    IntakeSettings {
+        max_batch: settings.intake_batch,
+        max_waiting: settings.intake_queue,
+    }
 }
 
 /// The feeds of the configured vendors, with the interval at which each is to be read.

@@ -45,6 +45,15 @@ pub struct WorkerPorts {
     pub manual_vendors: Vec<VendorId>,
 }
 
+impl WorkerPorts {
+    /// The vendors with feeds, as they are configured.
+    #[must_use]
+    pub fn with_feeds(&self) -> Vec<VendorId> {
+        let ids = self.vendors.iter().map(|vendor| vendor.feed.vendor_id());
+        ids.cloned().collect()
+    }
+}
+
 /// Starts the consumers, the relay, the sweeper and the scheduler of syncs, and returns what tells how they are.
 /// `supervisor` runs them from then on. Needs a tokio runtime.
 #[must_use]
@@ -72,7 +81,7 @@ fn start_consumers(
         Arc::clone(&ports.queue),
         Arc::clone(&ports.clock),
         most_available_first,
-        with_feeds(&ports.vendors),
+        ports.with_feeds(),
     ));
     let batch = settings.batch;
     let mut states = BTreeMap::new();
@@ -144,7 +153,7 @@ fn start_sweeper(ports: &WorkerPorts, settings: &WorkerSettings, supervisor: &Su
 }
 
 fn start_scheduler(ports: &WorkerPorts, supervisor: &Supervisor) {
-    let mut configured = with_feeds(&ports.vendors);
+    let mut configured = ports.with_feeds();
     configured.extend_from_slice(&ports.manual_vendors);
     let scheduler = Arc::new(Scheduler {
         sync: VendorSync::new(
@@ -160,9 +169,4 @@ fn start_scheduler(ports: &WorkerPorts, supervisor: &Supervisor) {
         let scheduler = Arc::clone(&scheduler);
         async move { scheduler.run(&stop).await }
     });
-}
-
-fn with_feeds(vendors: &[ScheduledVendor]) -> Vec<VendorId> {
-    let ids = vendors.iter().map(|vendor| vendor.feed.vendor_id());
-    ids.cloned().collect()
 }

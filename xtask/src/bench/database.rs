@@ -24,16 +24,8 @@ pub(super) struct Settlement {
 
 impl Database {
     pub(super) async fn connect(options: &PgOptions) -> Result<Self> {
-        let mut config = tokio_postgres::Config::new();
-        config
-            .host(&options.host)
-            .port(options.port)
-            .user(&options.user)
-            .dbname(&options.database);
-        if let Some(password) = &options.password {
-            config.password(password);
-        }
-        let (client, connection) = config
+        let (client, connection) = options
+            .login()
             .connect(NoTls)
             .await
             .context("cannot reach PostgreSQL")?;

@@ -272,14 +272,16 @@ impl System {
     }
 
     /// Ends it in good order; what it used is removed.
-    pub(super) async fn stop(mut self) -> Result<()> {
-        let well = self
-            .children
-            .stop(STOP_WITHIN, std::future::pending())
-            .await;
-        ensure!(well, "the service did not end in good order");
-        Ok(())
+    pub(super) async fn stop(self) -> Result<()> {
+        stop(self.children).await
     }
+}
+
+/// Ends programs; fails if one does not end as it should.
+pub(super) async fn stop(mut children: Children) -> Result<()> {
+    let well = children.stop(STOP_WITHIN, std::future::pending()).await;
+    ensure!(well, "not every program ended in good order");
+    Ok(())
 }
 
 /// Waits until a server among the programs is ready; fails if a program ends.

@@ -1,5 +1,7 @@
 //! What is written reads back, and what was tampered with is refused.
 
+use std::time::Duration;
+
 use domain::identifiers::{IdempotencyKey, OrderId, ProductId, VendorId};
 use domain::order::{OrderRequest, OrderStatus, RejectReason};
 use domain::ports::{
@@ -8,7 +10,6 @@ use domain::ports::{
 };
 use domain::quantity::Quantity;
 use domain::timestamp::Timestamp;
-use std::time::Duration;
 
 use super::*;
 

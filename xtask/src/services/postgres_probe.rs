@@ -4,9 +4,10 @@ use std::error::Error as _;
 
 use settings::DatabaseSettings;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Config, Error, NoTls};
+use tokio_postgres::{Error, NoTls};
 
 use super::{ANSWER_WITHIN, Answer, connect};
+use crate::connection;
 
 /// Logs in to the database of the settings. That it does not exist yet is fine: the server says so only to who was let
 /// in.
@@ -15,17 +16,10 @@ pub(super) fn probe(database: &DatabaseSettings) -> Answer {
     if let Err(error) = connect(&database.host, database.port) {
         return Answer::Nobody(error.to_string());
     }
-    let mut config = Config::new();
+    let mut config = connection::pg_options(database).login();
     config
-        .host(&database.host)
-        .port(database.port)
-        .user(&database.user)
-        .dbname(&database.name)
         .application_name("xtask")
         .connect_timeout(ANSWER_WITHIN);
-    if let Some(password) = &database.password {
-        config.password(password.reveal());
-    }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return Answer::NotReady(error.to_string()),

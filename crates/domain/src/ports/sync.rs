@@ -9,35 +9,17 @@ use super::StoreError;
 use crate::identifiers::{ProductId, VendorId};
 use crate::report::Report;
 use crate::timestamp::Timestamp;
+use crate::words::words;
 
-/// How a sync ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SyncOutcome {
-    /// A report was applied.
-    Applied,
-    /// The report is older than one that was applied before, and was left alone.
-    Stale,
-    /// There was no report to apply.
-    Failed,
-}
-
-impl SyncOutcome {
-    /// The word for it in tables.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Applied => "APPLIED",
-            Self::Stale => "STALE",
-            Self::Failed => "FAILED",
-        }
-    }
-
-    /// Reads the word, exactly as [`Self::as_str`] writes it.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Applied, Self::Stale, Self::Failed]
-            .into_iter()
-            .find(|outcome| outcome.as_str() == word)
+words! {
+    /// How a sync ended.
+    SyncOutcome {
+        /// A report was applied.
+        Applied = "APPLIED",
+        /// The report is older than one that was applied before, and was left alone.
+        Stale = "STALE",
+        /// There was no report to apply.
+        Failed = "FAILED",
     }
 }
 

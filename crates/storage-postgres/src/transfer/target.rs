@@ -10,9 +10,8 @@ use domain::ports::{
 };
 use domain::timestamp::Timestamp;
 
-use crate::error::expect_rows;
 use crate::rows::{FlagRow, to_pg};
-use crate::statement::Bind;
+use crate::statement::{Bind, texts};
 use crate::store::PgStore;
 use crate::unit_of_work::PgUnitOfWork;
 
@@ -51,10 +50,6 @@ fn optional_moments(moments: impl Iterator<Item = Option<Timestamp>>) -> Bind {
     Bind::OptionalTimestamps(moments.map(|moment| moment.map(to_pg)).collect())
 }
 
-fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> Bind {
-    Bind::Texts(texts.map(str::to_owned).collect())
-}
-
 impl PgUnitOfWork {
     async fn insert(
         &mut self,
@@ -67,7 +62,7 @@ impl PgUnitOfWork {
             return Ok(());
         }
         let written = self.execute(sql, binds).await?;
-        expect_rows(what, written, expected)
+        self.expect_rows(what, written, expected)
     }
 
     async fn restore_vendors(&mut self, records: &[VendorRecord]) -> Result<(), StoreError> {
@@ -313,7 +308,7 @@ WHERE datname = current_database() AND application_name LIKE 'order-aggregator-%
         let counted = work
             .execute(COUNT, vec![count, Bind::Text(name.to_owned())])
             .await?;
-        expect_rows("counting what was moved", counted, 1)?;
+        work.expect_rows("counting what was moved", counted, 1)?;
         work.end().await?;
         Ok(())
     }
@@ -329,8 +324,8 @@ UPDATE transfers SET finished_at = coalesce(finished_at, clock_timestamp()) WHER
         let finished = work
             .execute(FINISHED, vec![Bind::Text(name.to_owned())])
             .await?;
-        expect_rows("finishing a transfer", finished, 1)?;
-        // Plans made for empty tables would read full ones from end to end.
+        work.expect_rows("finishing a transfer", finished, 1)?;
+        // The server still thinks that the tables are empty.
         work.execute("ANALYZE", Vec::new()).await?;
         work.end().await?;
         Ok(())

@@ -23,9 +23,8 @@ pub(super) struct Plot {
 struct Axes {
     x: &'static str,
     y: &'static str,
-    /// Whether the y axis is logarithmic too; the x axis is unless it is a rate.
+    /// The y axis always is logarithmic.
     log_x: bool,
-    log_y: bool,
 }
 
 struct Line {
@@ -59,7 +58,6 @@ pub(super) fn draw(results: &Results, folder: &Path) -> Result<Vec<Plot>> {
                 x: "connections",
                 y: "orders settled a second",
                 log_x: true,
-                log_y: true,
             },
             throughput(results),
         ),
@@ -73,7 +71,6 @@ pub(super) fn draw(results: &Results, folder: &Path) -> Result<Vec<Plot>> {
                 x: "orders offered a second",
                 y: "ms",
                 log_x: false,
-                log_y: true,
             },
             latency(results),
         ),
@@ -87,7 +84,6 @@ pub(super) fn draw(results: &Results, folder: &Path) -> Result<Vec<Plot>> {
                 x: "orders kept",
                 y: "ms",
                 log_x: true,
-                log_y: true,
             },
             cost(results),
         ),
@@ -169,36 +165,14 @@ type Failure = Box<dyn std::error::Error>;
 fn draw_one(file: &Path, title: &str, axes: &Axes, lines: &[Line]) -> Result<(), Failure> {
     let points = || lines.iter().flat_map(|line| &line.points);
     let (left, right) = bounds(points().map(|(x, _)| *x), axes.log_x);
-    let (low, high) = bounds(points().map(|(_, y)| *y), axes.log_y);
+    let (low, high) = bounds(points().map(|(_, y)| *y), true);
     let lines_high = u32::try_from(lines.len()).map_or(0.0, f64::from);
     let legend = (LEGEND_SHARES.0 + LEGEND_SHARES.1 * lines_high).min(0.6);
-    let high = with_headroom(low, high, legend, axes.log_y);
-    match (axes.log_x, axes.log_y) {
-        (true, true) => draw_in(
-            file,
-            title,
-            axes,
-            lines,
-            (left..right).log_scale(),
-            (low..high).log_scale(),
-        ),
-        (true, false) => draw_in(
-            file,
-            title,
-            axes,
-            lines,
-            (left..right).log_scale(),
-            low..high,
-        ),
-        (false, true) => draw_in(
-            file,
-            title,
-            axes,
-            lines,
-            left..right,
-            (low..high).log_scale(),
-        ),
-        (false, false) => draw_in(file, title, axes, lines, left..right, low..high),
+    let y = (low..with_headroom(low, high, legend)).log_scale();
+    if axes.log_x {
+        draw_in(file, title, axes, lines, (left..right).log_scale(), y)
+    } else {
+        draw_in(file, title, axes, lines, left..right, y)
     }
 }
 
@@ -215,14 +189,9 @@ fn bounds(values: impl Iterator<Item = f64>, logarithmic: bool) -> (f64, f64) {
     (lowest, (max * 1.2).max(lowest * 2.0).max(1e-5))
 }
 
-/// The upper end that leaves this share of the axis free above the values.
-fn with_headroom(low: f64, high: f64, share: f64, logarithmic: bool) -> f64 {
-    let stretched = 1.0 / (1.0 - share);
-    if logarithmic {
-        low * (high / low).powf(stretched)
-    } else {
-        low + (high - low) * stretched
-    }
+/// The upper end that leaves this share of a logarithmic axis free above the values.
+fn with_headroom(low: f64, high: f64, share: f64) -> f64 {
+    low * (high / low).powf(1.0 / (1.0 - share))
 }
 
 fn draw_in<X, Y>(
@@ -311,8 +280,7 @@ mod tests {
         assert!(low > 0.0 && low < 2.0 && high > 5.0);
         let (low, high) = bounds([0.0].into_iter(), true);
         assert!(low > 0.0 && high > low);
-        assert!((with_headroom(1.0, 10.0, 0.5, true) - 100.0).abs() < 1e-9);
-        assert!((with_headroom(0.0, 10.0, 0.5, false) - 20.0).abs() < 1e-9);
+        assert!((with_headroom(1.0, 10.0, 0.5) - 100.0).abs() < 1e-9);
         assert!(bounds([3.0].into_iter(), false).0.abs() < f64::EPSILON);
     }
 }

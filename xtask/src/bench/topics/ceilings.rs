@@ -6,9 +6,10 @@ use super::closed::CLIENTS;
 use crate::bench::baselines;
 use crate::bench::choices::{PRODUCTS, Spread};
 use crate::bench::generator::Load;
+use crate::bench::measure::as_f64;
 use crate::bench::pgbench::Pgbench;
 use crate::bench::run::{Run, TYPICAL_CONNECTIONS};
-use crate::bench::system::{Servers, free_address, wait_until_ready};
+use crate::bench::system::{Servers, free_address, stop, wait_until_ready};
 use crate::children::Children;
 use crate::progress::Progress;
 
@@ -72,18 +73,14 @@ async fn http(run: &mut Run) -> Result<()> {
     };
     let progress = Progress::spinner(HTTP);
     let answered = load.run().await?;
-    let per_s = crate::bench::measure::as_f64(answered.requests) * 1e6
-        / crate::bench::measure::as_f64(answered.duration_us);
+    let per_s = as_f64(answered.requests) * 1e6 / as_f64(answered.duration_us);
     progress.finish(&format!("{HTTP}: {per_s:.0} a second"));
     run.results.note_command(HTTP, || {
         baselines::command_line(&["http --port=PORT".to_owned()])
     });
     let at = f64::from(TYPICAL_CONNECTIONS);
     run.results.add(TOPIC, HTTP, at, "answered_per_s", per_s);
-    children
-        .stop(std::time::Duration::from_secs(35), std::future::pending())
-        .await;
-    Ok(())
+    stop(children).await
 }
 
 async fn insert(run: &mut Run, servers: &Servers, clients: u32) -> Result<()> {

@@ -10,6 +10,7 @@ use crate::bench::system::{System, create_data_file, folder_on_disk};
 use crate::progress::Progress;
 
 pub(in crate::bench) const TOPIC: &str = "standalone";
+
 /// What the loop is called, by the spread of its orders.
 pub(in crate::bench) fn plain(spread: Spread) -> String {
     format!("a transaction an order, {}", spread.name())
