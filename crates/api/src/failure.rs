@@ -30,8 +30,8 @@ pub(crate) fn of_placing(failure: &PlaceOrderError) -> Problem {
             ProblemKind::IdempotencyKeyReused,
             "the Idempotency-Key was used before, for another product or quantity",
         ),
+        // The intake tells of it once.
         PlaceOrderError::Full => {
-            warn!("too many orders wait to be written");
             Problem::unavailable("too many orders wait to be written; nothing was recorded")
         }
         PlaceOrderError::Store(failure) => of_store(failure),

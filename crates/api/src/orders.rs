@@ -26,6 +26,9 @@ pub(crate) async fn place(
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     state.refuse_while_shutting_down()?;
+    // Before anything is read: the more orders there are to refuse, the less each may cost.
+    let room = state.intake.check_room();
+    room.map_err(|failure| failure::of_placing(&failure))?;
     Query::refuse_any(&request)?;
     let key = idempotency::key(&request)?;
     let wanted = order::parse(&body::read(&request, payload).await?)?;

@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::shard::shard_of;
 
 /// Most orders in a message that is written. A reader takes more, as long as the body is within [`MAX_BODY_BYTES`].
-pub(crate) const MAX_IDS_PER_MESSAGE: usize = 256;
+pub(crate) const MAX_IDS_PER_MESSAGE: usize = 1024;
 
 /// Longest body that is read.
 pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;

@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use domain::identifiers::{IdempotencyKey, OrderId};
 use domain::order::{Order, OrderState, OrderStatus};
-use domain::ports::{Acceptance, NewOrder, OrderRepository, OutboxId, StoreError};
+use domain::ports::{Acceptance, NewOrder, OrderRepository, QueuedOrder, StoreError};
 use domain::settlement::{Outcome, PendingOrder, SettledOrder};
 use domain::timestamp::Timestamp;
 
-use crate::tables::{AllocationRow, KeyRow, OrderRow, OutboxRow, Tables, refused};
+use crate::tables::{AllocationRow, KeyRow, OrderRow, Tables, refused};
 use crate::unit_of_work::MemoryUnitOfWork;
 
 impl MemoryUnitOfWork {
@@ -21,12 +21,10 @@ impl MemoryUnitOfWork {
             return self.order(order_id).map(Acceptance::Existing);
         }
         let id = OrderId(self.next_number());
-        let entry_id = OutboxId(self.next_number());
         let now = self.now();
         self.write(|tables| {
-            let product_id = order.request.product_id.clone();
             let row = OrderRow {
-                product_id: product_id.clone(),
+                product_id: order.request.product_id.clone(),
                 quantity: order.request.quantity,
                 status: OrderStatus::Pending,
                 reason: None,
@@ -35,14 +33,7 @@ impl MemoryUnitOfWork {
                 requeues: 0,
                 requeued_at: None,
             };
-            let entry = OutboxRow {
-                order_id: id,
-                product_id,
-                created_at: now,
-                claimed_until: None,
-            };
             tables.orders.insert(id, row);
-            tables.outbox.insert(entry_id, entry);
             if let Some(key) = &order.key {
                 let row = KeyRow {
                     order_id: id,
@@ -140,7 +131,19 @@ fn save_state(
 #[async_trait]
 impl OrderRepository for MemoryUnitOfWork {
     async fn accept(&mut self, orders: &[NewOrder]) -> Result<Vec<Acceptance>, StoreError> {
-        orders.iter().map(|order| self.accept_one(order)).collect()
+        let accepted = orders
+            .iter()
+            .map(|order| self.accept_one(order))
+            .collect::<Result<Vec<_>, _>>()?;
+        let created = accepted.iter().filter_map(|acceptance| match acceptance {
+            Acceptance::Created(order) => Some(QueuedOrder {
+                order_id: order.id,
+                product_id: order.product_id.clone(),
+            }),
+            Acceptance::Existing(_) => None,
+        });
+        self.put_into_outbox(created.collect())?;
+        Ok(accepted)
     }
 
     async fn lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError> {

@@ -6,7 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::identifiers::OrderId;
 use domain::order::OrderStatus;
-use domain::ports::{OutboxEntry, OutboxId, OutboxRepository, RequeueLimits, StoreError};
+use domain::ports::{
+    OutboxEntry, OutboxId, OutboxRepository, QueuedOrder, RequeueLimits, StoreError,
+};
 use domain::timestamp::Timestamp;
 
 use crate::tables::{OrderRow, OutboxRow, refused};
@@ -19,6 +21,25 @@ fn is_overdue(row: &OrderRow, pending_for: Duration, now: Timestamp) -> bool {
     let wait = pending_for.saturating_mul(1 << row.requeues.min(MOST_DOUBLINGS));
     let since = row.requeued_at.unwrap_or(row.created_at);
     row.status == OrderStatus::Pending && since < now.minus(wait)
+}
+
+impl MemoryUnitOfWork {
+    /// One entry for all of the orders, none for none.
+    pub(crate) fn put_into_outbox(&mut self, orders: Vec<QueuedOrder>) -> Result<(), StoreError> {
+        if orders.is_empty() {
+            return Ok(());
+        }
+        let id = OutboxId(self.next_number());
+        let row = OutboxRow {
+            orders,
+            created_at: self.now(),
+            claimed_until: None,
+        };
+        self.write(|tables| {
+            tables.outbox.insert(id, row);
+            Ok(())
+        })
+    }
 }
 
 #[async_trait]
@@ -36,8 +57,7 @@ impl OutboxRepository for MemoryUnitOfWork {
                     row.claimed_until = Some(now.plus(lease));
                     OutboxEntry {
                         id,
-                        order_id: row.order_id,
-                        product_id: row.product_id.clone(),
+                        orders: row.orders.clone(),
                     }
                 })
                 .collect())
@@ -70,34 +90,32 @@ impl OutboxRepository for MemoryUnitOfWork {
             .tables()
             .outbox
             .values()
-            .map(|row| row.order_id)
+            .flat_map(|row| row.orders.iter().map(|order| order.order_id))
             .collect();
-        let overdue: Vec<(OrderId, OutboxId)> = self
+        let overdue: Vec<QueuedOrder> = self
             .tables()
             .orders
             .iter()
             .filter(|(id, row)| !waiting.contains(id) && is_overdue(row, limits.pending_for, now))
             .take(usize::try_from(limits.limit).unwrap_or(usize::MAX))
-            .map(|(&id, _)| (id, OutboxId(self.next_number())))
+            .map(|(&order_id, row)| QueuedOrder {
+                order_id,
+                product_id: row.product_id.clone(),
+            })
             .collect();
         self.write(|tables| {
-            for &(order_id, entry_id) in &overdue {
+            for QueuedOrder { order_id, .. } in &overdue {
                 let row = tables
                     .orders
-                    .get_mut(&order_id)
+                    .get_mut(order_id)
                     .ok_or_else(|| refused(format!("there is no order {order_id}")))?;
                 row.requeues = row.requeues.saturating_add(1);
                 row.requeued_at = Some(now);
-                let entry = OutboxRow {
-                    order_id,
-                    product_id: row.product_id.clone(),
-                    created_at: now,
-                    claimed_until: None,
-                };
-                tables.outbox.insert(entry_id, entry);
             }
             Ok(())
         })?;
-        Ok(overdue.len() as u64)
+        let requeued = overdue.len() as u64;
+        self.put_into_outbox(overdue)?;
+        Ok(requeued)
     }
 }

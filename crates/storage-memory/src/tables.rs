@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::identifiers::{IdempotencyKey, OrderId, ProductId, VendorId};
 use domain::order::{Allocation, Order, OrderState, OrderStatus, RejectReason};
-use domain::ports::{OutboxId, StoreError, SyncRecord};
+use domain::ports::{OutboxId, QueuedOrder, StoreError, SyncRecord};
 use domain::quantity::Quantity;
 use domain::stock::{ProductStock, VendorStock};
 use domain::timestamp::Timestamp;
@@ -66,8 +66,7 @@ pub(crate) struct VendorRow {
 
 #[derive(Clone)]
 pub(crate) struct OutboxRow {
-    pub(crate) order_id: OrderId,
-    pub(crate) product_id: ProductId,
+    pub(crate) orders: Vec<QueuedOrder>,
     pub(crate) created_at: Timestamp,
     pub(crate) claimed_until: Option<Timestamp>,
 }

@@ -73,9 +73,10 @@ WHERE (a.shipped_at IS NOT NULL) <> (o.status IN ('SHIPPED', 'DELIVERED')) ORDER
         audit_rules::OUTBOX_PRODUCT,
         "
 SELECT b.id::text AS row_key,
-       format('it is of product %s, order %s of %s', b.product_id, o.id, o.product_id) AS detail
-FROM outbox b JOIN orders o ON o.id = b.order_id
-WHERE b.product_id <> o.product_id ORDER BY b.id LIMIT 1000",
+       format('it has order %s as of product %s, which is of %s', i.order_id, i.product_id, coalesce(o.product_id, 'none')) AS detail
+FROM outbox b CROSS JOIN unnest(b.order_ids, b.product_ids) AS i (order_id, product_id)
+LEFT JOIN orders o ON o.id = i.order_id
+WHERE o.product_id IS DISTINCT FROM i.product_id ORDER BY b.id, i.order_id LIMIT 1000",
     ),
 ];
 

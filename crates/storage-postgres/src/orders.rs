@@ -36,7 +36,8 @@ WITH input AS MATERIALIZED (
     ORDER BY position
     RETURNING id, product_id, created_at
 ), boxed AS (
-    INSERT INTO outbox (order_id, product_id) SELECT id, product_id FROM created ORDER BY id
+    INSERT INTO outbox (order_ids, product_ids)
+    SELECT array_agg(id ORDER BY id), array_agg(product_id ORDER BY id) FROM created HAVING count(*) > 0
 )
 SELECT created.id, created.created_at
 FROM input LEFT JOIN created USING (id) ORDER BY input.position"#;

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Text};
-use domain::identifiers::OrderId;
+use diesel::sql_types::{Array, BigInt, Text};
 use domain::ports::{OutboxEntry, OutboxId, OutboxRepository, RequeueLimits, StoreError};
 use domain::stored;
 
@@ -16,10 +15,10 @@ use crate::unit_of_work::PgUnitOfWork;
 struct OutboxRow {
     #[diesel(sql_type = BigInt)]
     id: i64,
-    #[diesel(sql_type = BigInt)]
-    order_id: i64,
-    #[diesel(sql_type = Text)]
-    product_id: String,
+    #[diesel(sql_type = Array<BigInt>)]
+    order_ids: Vec<i64>,
+    #[diesel(sql_type = Array<Text>)]
+    product_ids: Vec<String>,
 }
 
 fn micros(span: Duration) -> Bind {
@@ -40,9 +39,9 @@ WITH free AS (
 ), claimed AS (
     UPDATE outbox SET claimed_until = clock_timestamp() + $2 * interval '1 microsecond'
     WHERE outbox.id = ANY (ARRAY(SELECT id FROM free))
-    RETURNING outbox.id, outbox.order_id, outbox.product_id
+    RETURNING outbox.id, outbox.order_ids, outbox.product_ids
 )
-SELECT id, order_id, product_id FROM claimed ORDER BY id";
+SELECT id, order_ids, product_ids FROM claimed ORDER BY id";
         let claimed: Vec<OutboxRow> = self
             .load(SQL, vec![Bind::BigInt(i64::from(limit)), micros(lease)])
             .await?;
@@ -51,8 +50,7 @@ SELECT id, order_id, product_id FROM claimed ORDER BY id";
             .map(|row| {
                 Ok(OutboxEntry {
                     id: OutboxId(row.id),
-                    order_id: OrderId(row.order_id),
-                    product_id: stored::product_id(row.product_id, "outbox")?,
+                    orders: stored::queued_orders(row.id, row.order_ids, row.product_ids)?,
                 })
             })
             .collect()
@@ -70,16 +68,18 @@ SELECT id, order_id, product_id FROM claimed ORDER BY id";
 
     async fn requeue_overdue(&mut self, limits: RequeueLimits) -> Result<u64, StoreError> {
         const SQL: &str = "
-WITH overdue AS (
+WITH waiting AS MATERIALIZED (
+    SELECT unnest(order_ids) AS order_id FROM outbox
+), overdue AS (
     SELECT id, product_id FROM orders
     WHERE status = 'PENDING'
       AND coalesce(requeued_at, created_at)
           < clock_timestamp() - $1 * power(2, least(requeues, 12)) * interval '1 microsecond'
-      AND NOT EXISTS (SELECT FROM outbox WHERE outbox.order_id = orders.id)
+      AND NOT EXISTS (SELECT FROM waiting WHERE waiting.order_id = orders.id)
     ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
 ), boxed AS (
-    INSERT INTO outbox (order_id, product_id) SELECT id, product_id FROM overdue ORDER BY id
-    ON CONFLICT (order_id) DO NOTHING
+    INSERT INTO outbox (order_ids, product_ids)
+    SELECT array_agg(id ORDER BY id), array_agg(product_id ORDER BY id) FROM overdue HAVING count(*) > 0
 )
 UPDATE orders SET requeued_at = clock_timestamp(), requeues = least(requeues + 1, 30000)
 FROM overdue WHERE orders.id = overdue.id";

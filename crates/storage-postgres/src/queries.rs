@@ -55,15 +55,29 @@ impl PgStore {
 macro_rules! order_page {
     ($where:literal) => {
         concat!(
+            order_columns!(),
             "
-SELECT o.id, o.product_id, o.quantity, o.status, o.reason, o.created_at, o.updated_at,
-       a.vendor_id, a.quantity AS allocated
 FROM (SELECT * FROM orders WHERE ",
             $where,
-            ") o
+            ") o",
+            order_allocations!()
+        )
+    };
+}
+
+macro_rules! order_columns {
+    () => {
+        "
+SELECT o.id, o.product_id, o.quantity, o.status, o.reason, o.created_at, o.updated_at,
+       a.vendor_id, a.quantity AS allocated"
+    };
+}
+
+macro_rules! order_allocations {
+    () => {
+        "
 LEFT JOIN LATERAL (SELECT * FROM allocations WHERE order_id = o.id OFFSET 0) a ON true
 ORDER BY o.id DESC, a.vendor_id"
-        )
     };
 }
 
@@ -83,8 +97,18 @@ impl OrderQueries for PgStore {
         // A text each, so that each is planned for the index that matches its filter.
         const ALL: &str = order_page!("id < $1 ORDER BY id DESC LIMIT $2");
         const BY_STATUS: &str = order_page!("status = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
-        const BY_PRODUCT: &str =
-            order_page!("product_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
+        // Merged from a range of the index for each status.
+        const BY_PRODUCT: &str = concat!(
+            order_columns!(),
+            "
+FROM (
+    SELECT newest.* FROM unnest(ARRAY['PENDING', 'CONFIRMED', 'REJECTED', 'CANCELLED', 'SHIPPED', 'DELIVERED']) AS s (status)
+    CROSS JOIN LATERAL (
+        SELECT * FROM orders WHERE product_id = $1 AND status = s.status AND id < $2 ORDER BY id DESC LIMIT $3
+    ) AS newest ORDER BY id DESC LIMIT $4
+) o",
+            order_allocations!()
+        );
         const BY_BOTH: &str =
             order_page!("status = $1 AND product_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4");
 
@@ -105,8 +129,9 @@ impl OrderQueries for PgStore {
             Bind::BigInt(before.map_or(i64::MAX, |id| id.0)),
             Bind::BigInt(i64::from(limit)),
         ];
-        let binds = status.into_iter().chain(product).chain(page).collect();
-        self.orders(sql, binds).await
+        let merged = (sql == BY_PRODUCT).then(|| Bind::BigInt(i64::from(limit)));
+        let binds = status.into_iter().chain(product).chain(page).chain(merged);
+        self.orders(sql, binds.collect()).await
     }
 }
 

@@ -124,3 +124,55 @@ async fn a_unit_of_work_that_ends_with_its_runtime_releases_its_locks() {
         locked.await.expect("the lock is still held").unwrap();
     }
 }
+
+/// What foreign keys would refuse, at what triggers of a statement cost.
+#[tokio::test]
+async fn an_allocation_belongs_to_an_order_of_its_product_and_to_a_position() {
+    let database = TestDatabase::create().await.unwrap();
+    database
+        .execute(
+            "INSERT INTO vendor_syncs (vendor_id, configured) VALUES ('v', true), ('w', true);
+             INSERT INTO stock (product_id) VALUES ('p'), ('q');
+             INSERT INTO vendor_stock (product_id, vendor_id, reported, as_of)
+             VALUES ('p', 'v', 9, now()), ('q', 'v', 9, now());
+             INSERT INTO orders (id, product_id, quantity) VALUES (1, 'p', 1), (2, 'p', 1);
+             INSERT INTO allocations (order_id, vendor_id, product_id, quantity) VALUES (1, 'v', 'p', 1)",
+        )
+        .await
+        .unwrap();
+    let insert = "INSERT INTO allocations (order_id, vendor_id, product_id, quantity) VALUES";
+    for (refused, reason) in [
+        (
+            format!("{insert} (2, 'v', 'p', 1), (3, 'v', 'p', 1)"),
+            "there is no order 3 of product \"p\"",
+        ),
+        (
+            format!("{insert} (2, 'v', 'q', 1)"),
+            "there is no order 2 of product \"q\"",
+        ),
+        (
+            format!("{insert} (2, 'w', 'p', 1)"),
+            "vendor \"w\" has no position in product \"p\"",
+        ),
+        (
+            "UPDATE allocations SET order_id = 2".to_owned(),
+            "an allocation stays with its order",
+        ),
+        (
+            "DELETE FROM orders WHERE id IN (1, 2)".to_owned(),
+            "allocations refer to it",
+        ),
+        (
+            "DELETE FROM vendor_stock".to_owned(),
+            "allocations refer to it",
+        ),
+    ] {
+        let error = database.execute(&refused).await.unwrap_err();
+        let text = format!("{error:#}");
+        assert!(text.contains(reason), "{refused}: {text}");
+    }
+    database
+        .execute("UPDATE allocations SET quantity = 1; DELETE FROM orders WHERE id = 2; DELETE FROM vendor_stock WHERE product_id = 'q'")
+        .await
+        .unwrap();
+}

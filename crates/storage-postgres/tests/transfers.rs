@@ -7,9 +7,9 @@ use std::time::Duration;
 use domain::identifiers::{IdempotencyKey, OrderId};
 use domain::order::{OrderStatus, RejectReason};
 use domain::ports::{
-    Acceptance, AllocationRecord, AuditQueries as _, KeyRecord, OrderRecord, PositionRecord,
-    ProductRecord, Store as _, SyncOutcome, SyncRecord, TransferError, TransferRecord,
-    TransferSource as _, TransferTarget as _, VendorRecord,
+    Acceptance, AllocationRecord, AuditQueries as _, KeyRecord, OrderRecord, OutboxEntry,
+    PositionRecord, ProductRecord, Store as _, SyncOutcome, SyncRecord, TransferError,
+    TransferRecord, TransferSource as _, TransferTarget as _, VendorRecord,
 };
 use domain::timestamp::Timestamp;
 use port_contracts::builders::{keyed_order, product, quantity, request, vendor};
@@ -148,7 +148,7 @@ async fn what_arrives_is_what_was_sent_and_can_be_worked_on() {
 
     let mut work = store.begin().await.unwrap();
     let waiting = work.claim(10, Duration::from_secs(1)).await.unwrap();
-    let waiting: Vec<OrderId> = waiting.iter().map(|entry| entry.order_id).collect();
+    let waiting: Vec<OrderId> = waiting.iter().flat_map(OutboxEntry::order_ids).collect();
     assert_eq!(waiting, [OrderId(3)]);
     let orders = [keyed_order("p", 2, "k"), keyed_order("p", 2, "new")];
     match work.accept(&orders).await.unwrap().as_slice() {

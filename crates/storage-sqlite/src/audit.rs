@@ -74,9 +74,10 @@ WHERE (a.shipped_at IS NOT NULL) <> (o.status IN ('SHIPPED', 'DELIVERED')) ORDER
         audit_rules::OUTBOX_PRODUCT,
         "
 SELECT CAST(b.id AS TEXT) AS row_key,
-       format('it is of product %s, order %d of %s', b.product_id, o.id, o.product_id) AS detail
-FROM outbox b JOIN orders o ON o.id = b.order_id
-WHERE b.product_id <> o.product_id ORDER BY b.id LIMIT 1000",
+       format('it has order %d as of product %s, which is of %s', i.value, p.value, coalesce(o.product_id, 'none')) AS detail
+FROM outbox b, json_each(b.order_ids) i JOIN json_each(b.product_ids) p ON p.key = i.key
+LEFT JOIN orders o ON o.id = i.value
+WHERE o.product_id IS NOT p.value ORDER BY b.id, i.key LIMIT 1000",
     ),
 ];
 

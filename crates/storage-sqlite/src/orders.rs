@@ -10,6 +10,7 @@ use domain::stored;
 use domain::timestamp::Timestamp;
 
 use crate::error::{expect_one, refused};
+use crate::outbox;
 use crate::rows::{self, RequestRow};
 use crate::statement::{execute, json, load};
 use crate::unit_of_work::SqliteUnitOfWork;
@@ -43,7 +44,6 @@ fn accept_one(
 ) -> Result<Acceptance, StoreError> {
     const ORDER: &str = "
 INSERT INTO orders (id, product_id, quantity, created_at, updated_at) VALUES (?, ?, ?, ?, ?)";
-    const OUTBOX: &str = "INSERT INTO outbox (order_id, product_id, created_at) VALUES (?, ?, ?)";
     const KEY: &str =
         "INSERT INTO idempotency_keys (scope, key, order_id, created_at) VALUES (?, ?, ?, ?)";
 
@@ -62,8 +62,6 @@ INSERT INTO orders (id, product_id, quantity, created_at, updated_at) VALUES (?,
         now.into(),
     ];
     execute(connection, ORDER, binds)?;
-    let binds = [id.into(), (&request.product_id).into(), now.into()];
-    execute(connection, OUTBOX, binds)?;
     if let Some(key) = &order.key {
         let binds = [key.scope().into(), key.key().into(), id.into(), now.into()];
         execute(connection, KEY, binds)?;
@@ -165,10 +163,16 @@ impl OrderRepository for SqliteUnitOfWork {
         let orders = orders.to_vec();
         let numbers = self.order_numbers();
         self.call(move |connection, now| {
-            orders
+            let accepted = orders
                 .iter()
                 .map(|order| accept_one(connection, order, || numbers.next(), now()))
-                .collect()
+                .collect::<Result<Vec<_>, _>>()?;
+            let created = accepted.iter().filter_map(|acceptance| match acceptance {
+                Acceptance::Created(order) => Some((order.id.0, order.product_id.as_str())),
+                Acceptance::Existing(_) => None,
+            });
+            outbox::put(connection, &created.collect::<Vec<_>>(), now())?;
+            Ok(accepted)
         })
         .await
     }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Text};
-use domain::identifiers::OrderId;
+use diesel::{QueryableByName, SqliteConnection};
 use domain::ports::{OutboxEntry, OutboxId, OutboxRepository, RequeueLimits, StoreError};
-use domain::stored;
+use domain::stored::{self, corrupt};
+use domain::timestamp::Timestamp;
 
 use crate::rows::ProductIdRow;
 use crate::statement::{Bind, execute, json, load};
@@ -17,10 +17,47 @@ use crate::unit_of_work::SqliteUnitOfWork;
 struct OutboxRow {
     #[diesel(sql_type = BigInt)]
     id: i64,
-    #[diesel(sql_type = BigInt)]
-    order_id: i64,
+    /// JSON arrays.
     #[diesel(sql_type = Text)]
-    product_id: String,
+    order_ids: String,
+    #[diesel(sql_type = Text)]
+    product_ids: String,
+}
+
+impl TryFrom<OutboxRow> for OutboxEntry {
+    type Error = StoreError;
+
+    fn try_from(row: OutboxRow) -> Result<Self, StoreError> {
+        let order_ids: Vec<i64> =
+            serde_json::from_str(&row.order_ids).map_err(corrupt("outbox", "order_ids", row.id))?;
+        let product_ids: Vec<String> = serde_json::from_str(&row.product_ids).map_err(corrupt(
+            "outbox",
+            "product_ids",
+            row.id,
+        ))?;
+        Ok(Self {
+            id: OutboxId(row.id),
+            orders: stored::queued_orders(row.id, order_ids, product_ids)?,
+        })
+    }
+}
+
+/// Puts orders into the outbox as one entry; none for none.
+pub(crate) fn put(
+    connection: &mut SqliteConnection,
+    orders: &[(i64, &str)],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    const SQL: &str = "INSERT INTO outbox (order_ids, product_ids, created_at) VALUES (?, ?, ?)";
+    if orders.is_empty() {
+        return Ok(());
+    }
+    let binds = [
+        json(orders.iter().map(|(id, _)| *id)),
+        json(orders.iter().map(|(_, product_id)| *product_id)),
+        now.into(),
+    ];
+    execute(connection, SQL, binds).map(drop)
 }
 
 #[derive(QueryableByName)]
@@ -45,22 +82,13 @@ impl OutboxRepository for SqliteUnitOfWork {
         const SQL: &str = "
 UPDATE outbox SET claimed_until = ? WHERE id IN (
     SELECT id FROM outbox WHERE claimed_until IS NULL OR claimed_until < ? ORDER BY id LIMIT ?
-) RETURNING id, order_id, product_id";
+) RETURNING id, order_ids, product_ids";
         self.call(move |connection, now| {
             let now = now();
             let binds = [now.plus(lease).into(), now.into(), limit.into()];
             let mut claimed: Vec<OutboxRow> = load(connection, SQL, binds)?;
             claimed.sort_unstable_by_key(|row| row.id);
-            claimed
-                .into_iter()
-                .map(|row| {
-                    Ok(OutboxEntry {
-                        id: OutboxId(row.id),
-                        order_id: OrderId(row.order_id),
-                        product_id: stored::product_id(row.product_id, "outbox")?,
-                    })
-                })
-                .collect()
+            claimed.into_iter().map(OutboxEntry::try_from).collect()
         })
         .await
     }
@@ -85,9 +113,8 @@ UPDATE outbox SET claimed_until = NULL WHERE id IN (SELECT value FROM json_each(
 SELECT id, product_id FROM orders
 WHERE status = 'PENDING'
   AND coalesce(requeued_at, created_at) < ? - ? * (1 << min(requeues, 12))
-  AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.order_id = orders.id)
+  AND id NOT IN (SELECT i.value FROM outbox, json_each(outbox.order_ids) i)
 ORDER BY id LIMIT ?";
-        const BOX: &str = "INSERT INTO outbox (order_id, product_id, created_at) VALUES (?, ?, ?)";
         const MARK: &str =
             "UPDATE orders SET requeued_at = ?, requeues = min(requeues + 1, 30000) WHERE id = ?";
 
@@ -100,11 +127,12 @@ ORDER BY id LIMIT ?";
             ];
             let overdue: Vec<OverdueRow> = load(connection, OVERDUE, binds)?;
             for row in &overdue {
-                let product_id = row.product.product_id.as_str();
-                let binds = [row.id.into(), product_id.into(), now.into()];
-                execute(connection, BOX, binds)?;
                 execute(connection, MARK, [now.into(), row.id.into()])?;
             }
+            let boxed = overdue
+                .iter()
+                .map(|row| (row.id, row.product.product_id.as_str()));
+            put(connection, &boxed.collect::<Vec<_>>(), now)?;
             Ok(overdue.len() as u64)
         })
         .await

@@ -29,6 +29,10 @@ use settings::{ApiSettings, LogFormat, TelemetrySettings, VendorSettings};
 use tokio::signal::unix::{SignalKind, signal};
 use vendor_http::{FeedFormat, HttpVendorFeed, HttpVendorOptions};
 
+/// A request allocates on one thread and frees on another, which the system's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Starts the process's logging.
 ///
 /// # Errors

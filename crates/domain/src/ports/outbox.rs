@@ -4,22 +4,28 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::StoreError;
-use crate::identifiers::{OrderId, ProductId};
+use super::{QueuedOrder, StoreError};
+use crate::identifiers::OrderId;
 
 /// An outbox entry's number, never given again. One that was seen in a unit of work that was not committed means nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OutboxId(pub i64);
 
-/// An order to hand to the queue.
+/// Orders to hand to the queue: all that one call put into the outbox. One entry for hundreds of orders is what makes
+/// the outbox cost next to nothing for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxEntry {
     /// The entry.
     pub id: OutboxId,
-    /// The order.
-    pub order_id: OrderId,
-    /// Its product, which chooses the queue.
-    pub product_id: ProductId,
+    /// Its orders, by id; at least one.
+    pub orders: Vec<QueuedOrder>,
+}
+
+impl OutboxEntry {
+    /// The ids of its orders.
+    pub fn order_ids(&self) -> impl Iterator<Item = OrderId> {
+        self.orders.iter().map(|order| order.order_id)
+    }
 }
 
 /// Which orders the sweeper puts back.
@@ -27,7 +33,7 @@ pub struct OutboxEntry {
 pub struct RequeueLimits {
     /// Only orders that are `PENDING` for longer. Doubles with each time that the same order was put back.
     pub pending_for: Duration,
-    /// At most so many, oldest first.
+    /// At most so many orders, oldest first.
     pub limit: u32,
 }
 
@@ -47,7 +53,8 @@ pub trait OutboxRepository {
     /// Ends the claims on entries, so that the next claim finds them.
     async fn release(&mut self, ids: &[OutboxId]) -> Result<(), StoreError>;
 
-    /// Puts orders that stayed `PENDING` too long, and that are not in the outbox, back into it. Returns how many.
+    /// Puts orders that stayed `PENDING` too long, and that are not in the outbox, back into it, as one entry. Returns
+    /// how many.
     async fn requeue_overdue(&mut self, limits: RequeueLimits) -> Result<u64, StoreError>;
 }
 

@@ -10,7 +10,7 @@ use crate::allocation::most_available_first;
 use crate::identifiers::{OrderId, ProductId};
 use crate::ports::{
     Clock, MockClock, MockOrderQueue, MockOutboxNotifier, MockStore, MockStoreProbe,
-    MockUnitOfWork, OutboxEntry, OutboxId, QueueError, StoreError, UnitOfWork,
+    MockUnitOfWork, OutboxEntry, OutboxId, QueueError, QueuedOrder, StoreError, UnitOfWork,
 };
 use crate::timestamp::Timestamp;
 
@@ -35,8 +35,12 @@ fn entries(count: i64) -> Vec<OutboxEntry> {
     (1..=count)
         .map(|number| OutboxEntry {
             id: OutboxId(number),
-            order_id: OrderId(number * 10),
-            product_id: ProductId::parse("p").unwrap(),
+            orders: [number * 10, number * 10 + 1]
+                .map(|id| QueuedOrder {
+                    order_id: OrderId(id),
+                    product_id: ProductId::parse("p").unwrap(),
+                })
+                .to_vec(),
         })
         .collect()
 }
@@ -60,7 +64,11 @@ fn relay(works: Vec<MockUnitOfWork>, queue: MockOrderQueue) -> Relay {
 #[tokio::test]
 async fn only_what_the_queue_confirmed_leaves_the_outbox() {
     let mut queue = MockOrderQueue::new();
-    queue.expect_publish().returning(|_| Ok(vec![OrderId(20)]));
+    // All of the second entry, half of the third, nothing of the first.
+    let confirmed = [20, 21, 30].map(OrderId).to_vec();
+    queue
+        .expect_publish()
+        .returning(move |_| Ok(confirmed.clone()));
     let mut finishing = MockUnitOfWork::new();
     finishing
         .expect_remove()
@@ -77,7 +85,7 @@ async fn only_what_the_queue_confirmed_leaves_the_outbox() {
         .run_once()
         .await
         .unwrap_err();
-    assert!(matches!(error, RelayError::Unconfirmed(2)));
+    assert!(matches!(error, RelayError::Unconfirmed(3)));
 }
 
 #[tokio::test]

@@ -13,10 +13,12 @@ mod tests;
 mod writer;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_channel::{Sender, TrySendError};
 use futures_channel::oneshot;
 use thiserror::Error;
+use tracing::warn;
 
 use crate::order::Order;
 use crate::ports::{Clock, NewOrder, OutboxNotifier, Store, StoreError};
@@ -69,6 +71,7 @@ struct Job {
 #[derive(Clone)]
 pub struct Intake {
     waiting: Sender<Job>,
+    refusing: Arc<AtomicBool>,
 }
 
 impl Intake {
@@ -81,14 +84,31 @@ impl Intake {
         settings: IntakeSettings,
     ) -> (Self, IntakeWriter) {
         let (sender, receiver) = async_channel::bounded(settings.max_waiting.max(1));
+        let refusing = Arc::new(AtomicBool::new(false));
         let writer = IntakeWriter {
             waiting: Arc::new(Waiting(receiver)),
+            refusing: Arc::clone(&refusing),
             store,
             notifier,
             clock,
             max_batch: settings.max_batch.max(1),
         };
-        (Self { waiting: sender }, writer)
+        let intake = Self {
+            waiting: sender,
+            refusing,
+        };
+        (intake, writer)
+    }
+
+    /// Fails if an order would be refused now: for callers that would rather not read one that is.
+    ///
+    /// # Errors
+    /// [`PlaceOrderError::Full`].
+    pub fn check_room(&self) -> Result<(), PlaceOrderError> {
+        if self.waiting.is_full() {
+            return Err(self.refuse());
+        }
+        Ok(())
     }
 
     /// Has the order, its outbox entry and its key written in one transaction, together with those of others. A repeat
@@ -103,12 +123,20 @@ impl Intake {
         self.waiting
             .try_send(Job { order, caller })
             .map_err(|refused| match refused {
-                TrySendError::Full(_) => PlaceOrderError::Full,
+                TrySendError::Full(_) => self.refuse(),
                 TrySendError::Closed(_) => writer_is_gone().into(),
             })?;
         answer
             .await
             .unwrap_or_else(|_| Err(writer_is_gone().into()))
+    }
+
+    /// Overload is told of once, not for each order: the writer ends it.
+    fn refuse(&self) -> PlaceOrderError {
+        if !self.refusing.load(Ordering::Relaxed) && !self.refusing.swap(true, Ordering::Relaxed) {
+            warn!("too many orders wait to be written: more are refused until some are");
+        }
+        PlaceOrderError::Full
     }
 }
 

@@ -16,7 +16,7 @@ use crate::retry;
 /// How the relay works.
 #[derive(Debug, Clone, Copy)]
 pub struct RelaySettings {
-    /// Most entries claimed at a time.
+    /// Most entries claimed at a time. Each holds the orders of one transaction.
     pub batch: u32,
     /// How long a claim lasts. Longer than a publish can take, so that no other relay takes over while it runs.
     pub lease: Duration,
@@ -76,28 +76,28 @@ impl Relay {
         }
         let orders: Vec<QueuedOrder> = claimed
             .iter()
-            .map(|entry| QueuedOrder {
-                order_id: entry.order_id,
-                product_id: entry.product_id.clone(),
-            })
+            .flat_map(|entry| entry.orders.iter().cloned())
             .collect();
         let published = self.queue.publish(&orders).await;
         let confirmed: HashSet<OrderId> = match &published {
             Ok(ids) => ids.iter().copied().collect(),
             Err(_) => HashSet::new(),
         };
+        // An entry of which some orders were not confirmed is published again as a whole; settlement bears that.
+        let is_confirmed = |order: &QueuedOrder| confirmed.contains(&order.order_id);
         let (done, open): (Vec<&OutboxEntry>, Vec<&OutboxEntry>) = claimed
             .iter()
-            .partition(|entry| confirmed.contains(&entry.order_id));
+            .partition(|entry| entry.orders.iter().all(is_confirmed));
         let done: Vec<OutboxId> = done.into_iter().map(|entry| entry.id).collect();
         let open: Vec<OutboxId> = open.into_iter().map(|entry| entry.id).collect();
         retry::on_conflict(&self.clock, || self.finish(&done, &open)).await?;
-        debug!(confirmed = done.len(), unconfirmed = open.len(), "relayed");
+        let unconfirmed = orders.iter().filter(|order| !is_confirmed(order)).count();
+        debug!(orders = orders.len(), unconfirmed, "relayed");
         published?;
-        if open.is_empty() {
+        if unconfirmed == 0 {
             Ok(claimed.len())
         } else {
-            Err(RelayError::Unconfirmed(open.len()))
+            Err(RelayError::Unconfirmed(unconfirmed))
         }
     }
 

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use crate::identifiers::{OrderId, ProductId, VendorId};
 use crate::order::{Allocation, Order, OrderRequest, OrderState, OrderStatus, RejectReason};
-use crate::ports::{StockLevel, StoreError, VendorLevel};
+use crate::ports::{QueuedOrder, StockLevel, StoreError, VendorLevel};
 use crate::quantity::Quantity;
 use crate::settlement::PendingOrder;
 use crate::stock::VendorStock;
@@ -36,6 +36,31 @@ pub fn corrupt<E>(
 /// A product id that stands in `table`.
 pub fn product_id(text: String, table: &'static str) -> Result<ProductId, StoreError> {
     ProductId::parse(text.as_str()).map_err(corrupt(table, "product_id", text))
+}
+
+/// The orders of outbox entry `id`, from its two lists.
+pub fn queued_orders(
+    id: i64,
+    order_ids: Vec<i64>,
+    product_ids: Vec<String>,
+) -> Result<Vec<QueuedOrder>, StoreError> {
+    if order_ids.is_empty() || order_ids.len() != product_ids.len() {
+        return Err(corrupt("outbox", "order_ids", id)(()));
+    }
+    order_ids
+        .into_iter()
+        .zip(product_ids)
+        .map(|(order_id, product_id)| {
+            Ok(QueuedOrder {
+                order_id: OrderId(order_id),
+                product_id: ProductId::parse(product_id).map_err(corrupt(
+                    "outbox",
+                    "product_ids",
+                    id,
+                ))?,
+            })
+        })
+        .collect()
 }
 
 /// A vendor id that stands in `table`.

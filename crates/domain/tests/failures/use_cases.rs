@@ -123,9 +123,10 @@ impl UseCase {
         match self {
             Self::Place | Self::SyncWithoutReport | Self::SyncStale | Self::SyncStranger => {}
             Self::Relay | Self::RelayToFullQueue => {
-                world
-                    .accept(&[order("p", 1), order("q", 2), order("p", 3)])
-                    .await;
+                // In an entry of its own each.
+                for (product_id, units) in [("p", 1), ("q", 2), ("p", 3)] {
+                    world.accept(&[order(product_id, units)]).await;
+                }
             }
             Self::Settle => {
                 // The third is one too many, and the fourth is the last that fits.

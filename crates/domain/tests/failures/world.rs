@@ -11,7 +11,7 @@ use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderState, OrderStatus};
 use domain::ports::{
     Acceptance, AuditQueries, Clock, NewOrder, OrderConsumer, OrderQueries, OrderQueue,
-    OutboxNotifier, StockQueries, Store, StoreProbe,
+    OutboxEntry, OutboxNotifier, StockQueries, Store, StoreProbe,
 };
 use domain::services::{
     ChangeStatus, Relay, RelaySettings, SettleError, SettleOrders, Sweeper, SweeperSettings,
@@ -204,7 +204,7 @@ impl World {
         work.remove(&ids).await.unwrap();
         work.commit().await.unwrap();
         self.lost_before
-            .extend(entries.into_iter().map(|entry| entry.order_id));
+            .extend(entries.iter().flat_map(OutboxEntry::order_ids));
     }
 
     pub(crate) async fn orders(&self) -> Vec<Order> {
@@ -266,7 +266,7 @@ impl World {
         self.clock.advance(LEASE + LEASE);
         let mut work = self.store.memory.begin().await.unwrap();
         let entries = work.claim(100, LEASE).await.unwrap();
-        entries.into_iter().map(|entry| entry.order_id).collect()
+        entries.iter().flat_map(OutboxEntry::order_ids).collect()
     }
 
     /// In messages that wait; the consumer that looks gives them back.

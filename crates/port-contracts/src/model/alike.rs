@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use domain::identifiers::ProductId;
 use domain::order::Order;
 use domain::ports::{
-    Acceptance, OutboxEntry, OutboxLag, ProductDetail, StockLevel, VendorLevel, VendorSyncState,
+    Acceptance, OutboxEntry, OutboxLag, ProductDetail, QueuedOrder, StockLevel, VendorLevel,
+    VendorSyncState,
 };
 use domain::settlement::PendingOrder;
 use domain::stock::{ProductStock, VendorStock};
@@ -90,9 +91,17 @@ impl Alike for PendingOrder {
 
 impl Alike for OutboxEntry {
     fn alike(&self, real: &Self, pairs: &mut Pairs) -> bool {
-        pairs.order(self.order_id) == real.order_id
-            && self.product_id == real.product_id
-            && pairs.claimed(self.order_id, self.id, real.id)
+        let alike = |pairs: &mut Pairs, (ours, theirs): (&QueuedOrder, &QueuedOrder)| {
+            pairs.order(ours.order_id) == theirs.order_id
+                && ours.product_id == theirs.product_id
+                && pairs.claimed(ours.order_id, self.id, real.id)
+        };
+        self.orders.len() == real.orders.len()
+            && self
+                .orders
+                .iter()
+                .zip(&real.orders)
+                .all(|both| alike(pairs, both))
     }
 }
 

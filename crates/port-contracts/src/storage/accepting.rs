@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::identifiers::{MAX_ID_CHARS, MAX_IDEMPOTENCY_KEY_BYTES};
 use domain::order::{OrderState, OrderStatus};
-use domain::ports::{Acceptance, NewOrder};
+use domain::ports::{Acceptance, NewOrder, OutboxEntry};
 use domain::quantity::MAX_QUANTITY;
 use tokio::task::JoinSet;
 
@@ -37,11 +37,11 @@ pub async fn accepted_orders_are_pending_with_rising_ids_and_outbox_entries(
     let later = storage.place(new_order("a", 1)).await;
     assert!(later.id > ids[2]);
 
-    let entries = storage.claim(3, LEASE).await;
-    let boxed: Vec<_> = entries.iter().map(|entry| entry.order_id).collect();
+    let entries = storage.claim(1, LEASE).await;
+    let boxed: Vec<_> = entries.iter().flat_map(OutboxEntry::order_ids).collect();
     assert_eq!(boxed, ids);
-    for (entry, asked) in entries.iter().zip(&asked) {
-        assert_eq!(entry.product_id, asked.request.product_id);
+    for (boxed, asked) in entries[0].orders.iter().zip(&asked) {
+        assert_eq!(boxed.product_id, asked.request.product_id);
     }
 }
 
@@ -76,7 +76,7 @@ pub async fn a_key_that_stands_twice_in_a_call_creates_one_order(storage: &Stora
     created(accepted.next().unwrap());
     assert_eq!(accepted.next(), Some(Acceptance::Existing(first)));
     created(accepted.next().unwrap());
-    assert_eq!(storage.claim(10, LEASE).await.len(), 3);
+    assert_eq!(storage.claim_orders(LEASE).await.len(), 3);
 }
 
 /// A later use of a key sees the order as it is by then, whatever it asks for itself.
@@ -91,7 +91,7 @@ pub async fn a_later_use_of_a_key_sees_the_order_as_it_is(storage: &StorageUnder
         .await;
     assert_eq!(again[0], Acceptance::Existing(cancelled));
     assert!(matches!(again[1], Acceptance::Created(_)));
-    assert_eq!(storage.claim(10, LEASE).await.len(), 2);
+    assert_eq!(storage.claim_orders(LEASE).await.len(), 2);
 }
 
 /// A key that was used before and stands twice in one call is answered with the same order twice, with its allocations.
@@ -144,7 +144,7 @@ pub async fn concurrent_uses_of_a_key_create_one_order(storage: &StorageUnderTes
         .map(|(Acceptance::Created(order) | Acceptance::Existing(order))| order.id)
         .collect();
     assert_eq!((new, ids.len()), (1, 1), "{accepted:?}");
-    assert_eq!(storage.claim(10, LEASE).await.len(), 1);
+    assert_eq!(storage.claim_orders(LEASE).await.len(), 1);
 }
 
 /// Batches that share keys in different orders do not block each other.
@@ -167,7 +167,7 @@ pub async fn batches_that_share_keys_do_not_block_each_other(storage: &StorageUn
         });
     }
     tasks.join_all().await;
-    assert_eq!(storage.claim(1_000, LEASE).await.len(), 50);
+    assert_eq!(storage.claim_orders(LEASE).await.len(), 50);
 }
 
 /// A key that was used in a unit of work that is dropped is free, also for one who waits for it.

@@ -57,6 +57,7 @@ macro_rules! storage_contracts {
             }
             outbox {
                 claims_come_oldest_first_and_once,
+                orders_that_came_together_go_together,
                 an_undone_claim_was_none,
                 entries_are_released_and_removed,
                 claims_run_out,

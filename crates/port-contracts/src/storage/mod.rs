@@ -103,6 +103,12 @@ impl StorageUnderTest {
         claimed
     }
 
+    /// Claims everything that is in the outbox, and says which orders it was.
+    async fn claim_orders(&self, lease: Duration) -> Vec<OrderId> {
+        let claimed = self.claim(u32::MAX, lease).await;
+        claimed.iter().flat_map(OutboxEntry::order_ids).collect()
+    }
+
     /// Takes everything out of the outbox.
     async fn empty_outbox(&self) {
         let mut work = self.begin().await;

@@ -14,13 +14,17 @@ use crate::builders::new_order;
 const LONG: Duration = Duration::from_mins(10);
 const SHORT: Duration = Duration::from_millis(200);
 
+/// Orders in an entry each.
 async fn fill(storage: &StorageUnderTest, count: usize) -> Vec<OrderId> {
-    let orders: Vec<_> = (0..count).map(|_| new_order("p", 1)).collect();
-    storage.place_all(&orders).await
+    let mut placed = Vec::new();
+    for _ in 0..count {
+        placed.push(storage.place(new_order("p", 1)).await.id);
+    }
+    placed
 }
 
 fn orders_of(entries: &[OutboxEntry]) -> Vec<OrderId> {
-    entries.iter().map(|entry| entry.order_id).collect()
+    entries.iter().flat_map(OutboxEntry::order_ids).collect()
 }
 
 fn ids_of(entries: &[OutboxEntry]) -> Vec<OutboxId> {
@@ -36,6 +40,24 @@ pub async fn claims_come_oldest_first_and_once(storage: &StorageUnderTest) {
     let second = storage.claim(10, LONG).await;
     assert_eq!(orders_of(&second), placed[2..]);
     assert_eq!(storage.claim(10, LONG).await, []);
+}
+
+/// What one call accepted is one entry, whatever the limit, and is claimed, released and removed as one.
+pub async fn orders_that_came_together_go_together(storage: &StorageUnderTest) {
+    let orders: Vec<_> = (0..300).map(|_| new_order("p", 1)).collect();
+    let placed = storage.place_all(&orders).await;
+    let later = fill(storage, 1).await;
+    let first = storage.claim(1, LONG).await;
+    assert_eq!(first.len(), 1);
+    assert_eq!(orders_of(&first), placed);
+    let mut work = storage.begin().await;
+    work.release(&ids_of(&first)).await.unwrap();
+    work.commit().await.unwrap();
+    assert_eq!(storage.claim(1, LONG).await, first);
+    let mut work = storage.begin().await;
+    work.remove(&ids_of(&first)).await.unwrap();
+    work.commit().await.unwrap();
+    assert_eq!(orders_of(&storage.claim(10, LONG).await), later);
 }
 
 /// A claim of a unit of work that is dropped was none.

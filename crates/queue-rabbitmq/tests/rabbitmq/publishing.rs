@@ -16,7 +16,7 @@ async fn a_large_call_is_packed_confirmed_and_counted() {
     confirmed.sort_unstable();
     assert_eq!(confirmed.iter().map(|id| id.0).collect::<Vec<_>>(), all);
     let depth = queue.depth().await.unwrap();
-    assert!((20..=22).contains(&depth), "{depth} messages of up to 256");
+    assert!((5..=6).contains(&depth), "{depth} messages of up to 1,024");
     let mut consumer = broker.consumer(2);
     assert_eq!(ids(&take(&mut consumer, 5000).await), all);
     until_depth(&queue, 0).await;

@@ -133,9 +133,9 @@ fn later_layers_win_setting_by_setting() {
     let settings = Settings::load_from(Some(&file.0), &dotenv, &process).unwrap();
     assert_eq!(settings.api.port, 4);
     assert_eq!(settings.api.workers, 3);
-    assert_eq!(settings.api.intake_batch, 256);
+    assert_eq!(settings.api.intake_batch, 1_024);
     assert_eq!(settings.worker.port, 11);
-    assert_eq!(settings.worker.batch, 256);
+    assert_eq!(settings.worker.batch, 1_024);
     assert_eq!(settings.database.name, "from_dotenv");
     assert_eq!(settings.database.user, "upper");
 }

@@ -15,6 +15,9 @@ use crate::statement::{Bind, texts};
 use crate::store::PgStore;
 use crate::unit_of_work::PgUnitOfWork;
 
+/// As many as a large transaction of the API brings.
+const MOST_ORDERS_IN_AN_ENTRY: usize = 256;
+
 #[derive(QueryableByName)]
 struct NumberRow {
     #[diesel(sql_type = BigInt)]
@@ -150,8 +153,7 @@ SELECT * FROM unnest($1, $2, $3, $4, $5)";
         const ORDERS: &str = "
 INSERT INTO orders (id, product_id, quantity, status, reason, created_at, updated_at)
 SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)";
-        const OUTBOX: &str = "
-INSERT INTO outbox (order_id, product_id) SELECT * FROM unnest($1, $2)";
+        const OUTBOX: &str = "INSERT INTO outbox (order_ids, product_ids) VALUES ($1, $2)";
         let binds = vec![
             Bind::BigInts(records.iter().map(|record| record.id.0).collect()),
             texts(records.iter().map(|it| it.request.product_id.as_str())),
@@ -173,22 +175,18 @@ INSERT INTO outbox (order_id, product_id) SELECT * FROM unnest($1, $2)";
         ];
         self.insert("moving orders", ORDERS, binds, records.len())
             .await?;
-        let pending = || {
-            records
-                .iter()
-                .filter(|record| record.status == OrderStatus::Pending)
-        };
-        let binds = vec![
-            Bind::BigInts(pending().map(|record| record.id.0).collect()),
-            texts(pending().map(|it| it.request.product_id.as_str())),
-        ];
-        self.insert(
-            "putting orders into the outbox",
-            OUTBOX,
-            binds,
-            pending().count(),
-        )
-        .await?;
+        let pending: Vec<&OrderRecord> = records
+            .iter()
+            .filter(|record| record.status == OrderStatus::Pending)
+            .collect();
+        for entry in pending.chunks(MOST_ORDERS_IN_AN_ENTRY) {
+            let binds = vec![
+                Bind::BigInts(entry.iter().map(|record| record.id.0).collect()),
+                texts(entry.iter().map(|it| it.request.product_id.as_str())),
+            ];
+            self.insert("putting orders into the outbox", OUTBOX, binds, 1)
+                .await?;
+        }
         self.restore_allocations(records).await
     }
 

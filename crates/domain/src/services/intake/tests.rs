@@ -93,8 +93,10 @@ async fn several_writers_have_transactions_of_their_own() {
 async fn a_full_queue_answers_at_once_and_records_nothing() {
     let store = FakeStore::open();
     let (intake, writer) = wire(&store, settings(8, 2));
+    assert!(intake.check_room().is_ok());
     let waiting = [place(&intake, unkeyed(1)), place(&intake, unkeyed(1))];
     settle_down().await;
+    assert!(matches!(intake.check_room(), Err(PlaceOrderError::Full)));
     let refused = timeout(Duration::ZERO, intake.place(unkeyed(1))).await;
     assert!(matches!(refused, Ok(Err(PlaceOrderError::Full))));
     tokio::spawn(writer.run());
@@ -102,6 +104,7 @@ async fn a_full_queue_answers_at_once_and_records_nothing() {
         task.await.unwrap().unwrap();
     }
     assert_eq!(store.batches(), [2]);
+    assert!(intake.check_room().is_ok());
     intake.place(unkeyed(1)).await.unwrap();
 }
 

@@ -1,11 +1,12 @@
 //! The intake's other half: one transaction for all orders that wait.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_channel::Receiver;
 use futures_channel::oneshot;
 use thiserror::Error;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::{Answer, Job, PlaceOrderError, PlacedOrder};
 use crate::order::OrderRequest;
@@ -16,6 +17,8 @@ use crate::retry::{self, AsStoreError};
 #[derive(Clone)]
 pub struct IntakeWriter {
     pub(super) waiting: Arc<Waiting>,
+    /// Whether the intake refuses orders, or did since it was last empty.
+    pub(super) refusing: Arc<AtomicBool>,
     pub(super) store: Arc<dyn Store>,
     pub(super) notifier: Arc<dyn OutboxNotifier>,
     pub(super) clock: Arc<dyn Clock>,
@@ -54,6 +57,9 @@ impl IntakeWriter {
                 batch.orders.push(job.order);
                 batch.callers.push(job.caller);
             }
+        }
+        if self.waiting.0.is_empty() && self.refusing.swap(false, Ordering::Relaxed) {
+            info!("all orders that waited are being written: none is refused any more");
         }
         batch
     }
