@@ -79,6 +79,7 @@ mod tests {
 
     use super::*;
     use crate::access::caller::KnownKey;
+    use crate::access::credentials::Unknown;
 
     fn with_roles(roles: &[Role]) -> Caller {
         Caller::Known(KnownKey::of(ApiKey {
@@ -110,6 +111,16 @@ mod tests {
             assert_eq!(status(Access::Open, identity), open);
             assert_eq!(status(Access::CUSTOMER, identity), as_customer);
             assert_eq!(status(Access::OPERATOR, identity), as_operator);
+        }
+    }
+
+    /// As for a page outside `/api`, before which the gate refuses nobody.
+    #[test]
+    fn who_is_not_known_is_asked_for_a_key() {
+        for unknown in [Unknown::NoKey, Unknown::Malformed, Unknown::WrongKey] {
+            let identity = Err(unknown);
+            assert_eq!(status(Access::Open, Some(&identity)), 200);
+            assert_eq!(status(Access::OPERATOR, Some(&identity)), 401);
         }
     }
 
