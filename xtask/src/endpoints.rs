@@ -3,49 +3,52 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use anyhow::Result;
 use settings::Settings;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use wiring::trial::{self, reachable};
+use wiring::trial::{RunningApi, reachable};
 
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
-/// Returns once a server says that it can do its work.
-pub(crate) async fn wait_until_ready(server: SocketAddr) {
-    while !is_ready(reachable(server)).await {
+/// Returns once the server at this URL says that it can do its work.
+///
+/// # Errors
+/// If nobody can be asked at all.
+pub(crate) async fn wait_until_ready(url: &str) -> Result<()> {
+    // The HTTP client wants one even for plain HTTP; a second call finds it installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder()
+        .timeout(ANSWER_WITHIN)
+        .no_proxy()
+        // The server was started here, and is asked by its address: its certificate is for those who know it by name.
+        .tls_danger_accept_invalid_certs(true)
+        .build()?;
+    let page = format!("{url}/readyz");
+    loop {
+        let answer = client.get(&page).send().await;
+        if answer.is_ok_and(|answer| answer.status().is_success()) {
+            return Ok(());
+        }
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
-async fn is_ready(server: SocketAddr) -> bool {
-    let ask = async {
-        let mut stream = TcpStream::connect(server).await?;
-        let request =
-            format!("GET /readyz HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await?;
-        let mut status_line = [0; 12];
-        stream.read_exact(&mut status_line).await?;
-        Ok::<_, std::io::Error>(status_line.ends_with(b" 200"))
-    };
-    matches!(tokio::time::timeout(ANSWER_WITHIN, ask).await, Ok(Ok(true)))
+/// Where a server that speaks plain HTTP is reached.
+pub(crate) fn http_url(server: SocketAddr) -> String {
+    format!("http://{}", reachable(server))
 }
 
-/// Where the API of the settings is.
-pub(crate) fn api_url(settings: &Settings) -> String {
-    let address = reachable(SocketAddr::new(settings.api.address, settings.api.port));
-    format!("http://{address}")
-}
-
-/// A command that orders something.
-pub(crate) fn example_order(api_url: &str) -> String {
-    trial::order_command(api_url, "SKU-1")
+/// The API of the settings.
+pub(crate) fn api(settings: &Settings) -> RunningApi {
+    let address = SocketAddr::new(settings.api.address, settings.api.port);
+    RunningApi::new(settings, address)
 }
 
 /// What to try first.
-pub(crate) fn greeting(api_url: &str) -> String {
+pub(crate) fn greeting(api: &RunningApi) -> String {
     format!(
-        "\nThe API is ready at {api_url}. Ctrl-C stops everything that was started with it. To try it:\n\n  {}\n",
-        trial::commands(api_url, "1").join("\n  ")
+        "\nThe API is ready at {}. Ctrl-C stops everything that was started with it. To try it:\n\n  {}\n",
+        api.url,
+        api.commands("1").join("\n  ")
     )
 }

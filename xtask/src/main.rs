@@ -2,6 +2,7 @@
 //!
 //! Each command is a module of its own. Nothing here is shipped, and nothing that is shipped depends on it.
 
+mod api_key;
 mod audit;
 mod bench;
 mod catalogue;
@@ -53,6 +54,8 @@ enum Command {
     Migrate,
     /// Enter a reproducible catalogue into the stock of the vendor `seed`; what it has beyond that stays.
     Seed(seed::Args),
+    /// Make an API key.
+    ApiKey(api_key::Args),
     /// Recompute every balance from orders and allocations, and name the rows that differ.
     Audit(audit::Args),
     /// Write a whole deployment, its stock and its orders, into one file.
@@ -99,6 +102,7 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Services(args) => services::run(args, &load(config)?),
         Command::Migrate => migrate::run(&load(config)?),
         Command::Seed(args) => seed::run(args, &load(config)?),
+        Command::ApiKey(args) => api_key::run(args),
         Command::Audit(args) => audit::run(args, &load(config)?),
         Command::Export(args) => export::run(args, &load(config)?),
         Command::Import(args) => import::run(args, &load(config)?),

@@ -67,7 +67,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
     );
     println!(
         "order one of them:  {}",
-        endpoints::example_order(&endpoints::api_url(settings))
+        endpoints::api(settings).order_command("SKU-1")
     );
     Ok(())
 }

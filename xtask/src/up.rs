@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use mock_vendor::original::{self, OriginalVendor};
 use settings::{Settings, VendorSettings};
+use wiring::trial::RunningApi;
 
 use crate::children::{Children, Ended};
 use crate::stop_signals::StopSignals;
@@ -62,7 +63,7 @@ pub(crate) fn run(args: &Args, settings: &Settings, config: Option<&Path>) -> Re
             for (name, arguments) in starts {
                 children.start(name, programs.path(name)?, &arguments, &[])?;
             }
-            watch(&mut children, &mut stop, api, worker, settings).await
+            watch(&mut children, &mut stop, &endpoints::api(settings), worker).await
         }
         .await;
         eprintln!("stopping");
@@ -83,14 +84,13 @@ pub(crate) fn run(args: &Args, settings: &Settings, config: Option<&Path>) -> Re
 async fn watch(
     children: &mut Children,
     stop: &mut StopSignals,
-    api: SocketAddr,
+    api: &RunningApi,
     worker: SocketAddr,
-    settings: &Settings,
 ) -> Result<()> {
     let ready = async {
         tokio::time::timeout(READY_WITHIN, async {
-            endpoints::wait_until_ready(api).await;
-            endpoints::wait_until_ready(worker).await;
+            endpoints::wait_until_ready(&api.url).await?;
+            endpoints::wait_until_ready(&endpoints::http_url(worker)).await
         })
         .await
     };
@@ -99,9 +99,9 @@ async fn watch(
         ended = children.next_end() => bail!("{}", ended_line(&ended)),
         ready = ready => ready.with_context(|| {
             format!("not ready after {} s: see what it says above", READY_WITHIN.as_secs())
-        })?,
+        })??,
     }
-    println!("{}", endpoints::greeting(&endpoints::api_url(settings)));
+    println!("{}", endpoints::greeting(api));
     tokio::select! {
         () = stop.next() => Ok(()),
         ended = children.next_end() => bail!("{}", ended_line(&ended)),

@@ -4,11 +4,11 @@ use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use actix_web::body::MessageBody;
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::HeaderValue;
 use actix_web::http::{Method, header};
-use actix_web::middleware::{DefaultHeaders, Next, from_fn};
+use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data};
 use actix_web::{
     App, Error, FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder,
@@ -17,47 +17,78 @@ use actix_web::{
 use futures_util::FutureExt;
 use tracing::error;
 
+use crate::access::{self, Access, Gate};
 use crate::problem::{Problem, ProblemKind};
+use crate::request::body::BodyTimeout;
 use crate::state::AppState;
-use crate::{docs, health, orders, problem_pages, stock};
+use crate::{answer_headers, cors, docs, health, orders, problem_pages, stock, unread_body};
 
-/// The application, for a server or for a test.
-pub fn app(
+/// What stands before all handlers, shared by the threads of a server.
+#[derive(Clone)]
+pub(crate) struct Entrance {
+    pub(crate) gate: Data<Gate>,
+    pub(crate) body_timeout: BodyTimeout,
+    pub(crate) cors_origins: Arc<[String]>,
+}
+
+/// The application. A request passes what is wrapped around it from the last line to the first.
+pub(crate) fn app(
     state: Data<AppState>,
+    entrance: &Entrance,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
         Config = (),
-        Response = ServiceResponse<impl MessageBody>,
+        Response = ServiceResponse<impl MessageBody + use<>>,
         Error = Error,
         InitError = (),
-    >,
+    > + use<>,
 > {
     App::new()
         .app_data(state)
-        .service(endpoint("/", [get(health::describe)]))
-        .service(endpoint("/healthz", [get(health::live)]))
-        .service(endpoint("/readyz", [get(health::ready)]))
-        .service(endpoint("/docs", [get(docs::show)]))
-        .service(endpoint("/problems/{slug}", [get(problem_pages::show)]))
-        .service(endpoint("/api/v1/order", [post(orders::place)]))
+        .app_data(entrance.gate.clone())
+        .app_data(entrance.body_timeout)
+        .service(endpoint("/", [get(Access::Open, health::describe)]))
+        .service(endpoint("/healthz", [get(Access::Open, health::live)]))
+        .service(endpoint("/readyz", [get(Access::Open, health::ready)]))
+        .service(endpoint("/docs", [get(Access::Open, docs::show)]))
+        .service(endpoint(
+            "/problems/{slug}",
+            [get(Access::Open, problem_pages::show)],
+        ))
+        .service(endpoint(
+            "/api/v1/order",
+            [post(Access::CUSTOMER, orders::place)],
+        ))
         .service(endpoint(
             "/api/v1/orders",
-            [get(orders::list), post(orders::place)],
+            [
+                get(Access::CUSTOMER, orders::list),
+                post(Access::CUSTOMER, orders::place),
+            ],
         ))
         .service(endpoint(
             "/api/v1/orders/{id}",
-            [get(orders::show), patch(orders::change_status)],
+            [
+                get(Access::CUSTOMER, orders::show),
+                patch(Access::OPERATOR, orders::change_status),
+            ],
         ))
-        .service(endpoint("/api/v1/stock", [get(stock::list)]))
-        .service(endpoint("/api/v1/stock/{product_id}", [get(stock::show)]))
+        .service(endpoint(
+            "/api/v1/stock",
+            [get(Access::CUSTOMER, stock::list)],
+        ))
+        .service(endpoint(
+            "/api/v1/stock/{product_id}",
+            [get(Access::CUSTOMER, stock::show)],
+        ))
         .default_service(web::to(unknown_path))
-        .wrap(
-            DefaultHeaders::new()
-                .add((header::CACHE_CONTROL, "no-store"))
-                .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")),
-        )
+        .wrap(from_fn(access::admit))
         .wrap(from_fn(answer_panics))
+        .wrap(cors::cors(&entrance.cors_origins))
+        .wrap(from_fn(cors::explain_refusals))
+        .wrap(from_fn(answer_headers::add))
+        .wrap(from_fn(unread_body::hold))
 }
 
 /// Methods of one path.
@@ -80,34 +111,48 @@ fn endpoint<const N: usize>(path: &'static str, methods: [Methods; N]) -> Resour
 }
 
 /// `GET`, and `HEAD` with it: the server leaves the body away.
-fn get<F, Args>(handler: F) -> Methods
+fn get<F, Args>(access: Access, handler: F) -> Methods
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    vec![
-        (Method::GET, web::get().to(handler.clone())),
-        (Method::HEAD, web::head().to(handler)),
-    ]
+    let head = method(access, Method::HEAD, handler.clone());
+    let mut methods = method(access, Method::GET, handler);
+    methods.extend(head);
+    methods
 }
 
-fn post<F, Args>(handler: F) -> Methods
+fn post<F, Args>(access: Access, handler: F) -> Methods
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    vec![(Method::POST, web::post().to(handler))]
+    method(access, Method::POST, handler)
 }
 
-fn patch<F, Args>(handler: F) -> Methods
+fn patch<F, Args>(access: Access, handler: F) -> Methods
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    vec![(Method::PATCH, web::patch().to(handler))]
+    method(access, Method::PATCH, handler)
+}
+
+/// A method whose handler answers those that have access. There is no other way to add one: no handler goes without.
+fn method<F, Args>(access: Access, method: Method, handler: F) -> Methods
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let permit = from_fn(move |request: ServiceRequest, next: Next<BoxBody>| {
+        access::permit(access, request, next)
+    });
+    let route = web::method(method.clone()).to(handler).wrap(permit);
+    vec![(method, route)]
 }
 
 fn other_method(request: &HttpRequest, allow: &str) -> HttpResponse {

@@ -7,25 +7,34 @@
 //! What is deliberately absent: a connection to the broker. An accepted order is handed over by the outbox, whose relay
 //! runs in the workers, so this API takes orders whether or not the broker is up.
 
+mod access;
+mod answer_headers;
 mod app;
+mod cors;
 mod cursor;
 mod docs;
 mod etag;
 mod failure;
+#[cfg(feature = "settings")]
+mod from_settings;
 mod health;
 mod orders;
 mod problem;
 mod problem_pages;
+mod rate_limit;
 mod request;
 mod server;
 mod state;
 mod stock;
+mod tls;
+mod unread_body;
 mod views;
 mod writers;
 
-pub use app::app;
 pub use health::StoreReadiness;
 pub use problem::{FieldError, Problem, ProblemKind};
-pub use server::{BoundServer, ServerOptions, bind};
+pub use rate_limit::RateLimit;
+pub use server::{BoundServer, PreparedServer, ServerOptions, StartError, prepare};
 pub use state::AppState;
+pub use tls::{TlsError, TlsFiles};
 pub use writers::spawn_writers;

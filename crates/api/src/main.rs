@@ -43,6 +43,7 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let settings = Settings::load(arguments.config.as_deref())?;
     wiring::start_telemetry(&settings.telemetry)?;
+    let server = api::prepare(ServerOptions::from(&settings))?;
     let pg_options = wiring::postgres(&settings.database, "order-aggregator-api");
     wiring::check_migrations(&pg_options).await?;
 
@@ -50,17 +51,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let (state, writer) = state(&settings.api, &pg_options, Arc::clone(&shutting_down))?;
     let writers = api::spawn_writers(&writer, settings.api.intake_writers);
     drop(writer);
-    let options = ServerOptions {
-        address: SocketAddr::new(settings.api.address, settings.api.port),
-        workers: settings.api.workers,
-        shutdown_timeout: settings.api.shutdown_timeout,
-    };
-    let bound = api::bind(&options, state, shutdown(shutting_down)?).with_context(|| {
-        format!(
-            "cannot listen on {} (settings api.address, PORT)",
-            options.address
-        )
-    })?;
+    let address = SocketAddr::new(settings.api.address, settings.api.port);
+    let bound = server
+        .bind(state, shutdown(shutting_down)?)
+        .with_context(|| format!("cannot listen on {address} (settings api.address, PORT)"))?;
     info!(address = %bound.address, "listening");
     bound.server.await.context("the HTTP server failed")?;
     // Nobody waits for an answer any more; what is still being written may end as well as it can.

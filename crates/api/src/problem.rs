@@ -23,6 +23,8 @@ pub enum ProblemKind {
     NotFound,
     /// The path has no such method.
     MethodNotAllowed,
+    /// The body takes too long to arrive.
+    RequestTimeout,
     /// The order's state machine has no such edge.
     IllegalTransition,
     /// `If-Match` names another version.
@@ -51,6 +53,7 @@ impl ProblemKind {
         Self::Forbidden,
         Self::NotFound,
         Self::MethodNotAllowed,
+        Self::RequestTimeout,
         Self::IllegalTransition,
         Self::PreconditionFailed,
         Self::PayloadTooLarge,
@@ -71,6 +74,7 @@ impl ProblemKind {
             Self::Forbidden => "forbidden",
             Self::NotFound => "not-found",
             Self::MethodNotAllowed => "method-not-allowed",
+            Self::RequestTimeout => "request-timeout",
             Self::IllegalTransition => "illegal-transition",
             Self::PreconditionFailed => "precondition-failed",
             Self::PayloadTooLarge => "payload-too-large",
@@ -92,6 +96,7 @@ impl ProblemKind {
             Self::Forbidden => "The API key does not allow this",
             Self::NotFound => "There is no such thing",
             Self::MethodNotAllowed => "The path does not have this method",
+            Self::RequestTimeout => "The body took too long to arrive",
             Self::IllegalTransition => "The order cannot change to this status",
             Self::PreconditionFailed => "The order is in another version",
             Self::PayloadTooLarge => "The body is too large",
@@ -113,6 +118,7 @@ impl ProblemKind {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::IllegalTransition => StatusCode::CONFLICT,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,

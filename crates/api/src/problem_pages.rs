@@ -40,8 +40,8 @@ fn explanation(kind: ProblemKind) -> (&'static str, &'static str) {
             "Correct what <code>detail</code> names. Repeating the same request fails again.",
         ),
         ProblemKind::Unauthenticated => (
-            "This service is set up with API keys, and the request has none that it knows.",
-            "Send a key that the operator of the service gave you.",
+            "This service is set up with API keys, and the request has none that it knows. Nothing was looked at.",
+            "Send a key that the operator of the service gave you, as <code>Authorization: Bearer &lt;key&gt;</code>.",
         ),
         ProblemKind::Forbidden => (
             "The API key is known, but lacks the role that this request needs.",
@@ -54,6 +54,10 @@ fn explanation(kind: ProblemKind) -> (&'static str, &'static str) {
         ProblemKind::MethodNotAllowed => (
             "The path exists, but not with this method.",
             "Use one of the methods in the <code>Allow</code> header.",
+        ),
+        ProblemKind::RequestTimeout => (
+            "The request's body did not arrive in time. Nothing was recorded, and the connection is closed.",
+            "Repeat the request, and send the body without pauses.",
         ),
         ProblemKind::IllegalTransition => (
             "Orders move from PENDING to CONFIRMED, REJECTED or CANCELLED, from CONFIRMED to SHIPPED or CANCELLED, and \
@@ -82,7 +86,9 @@ fn explanation(kind: ProblemKind) -> (&'static str, &'static str) {
         ),
         ProblemKind::RateLimited => (
             "More requests arrived than are allowed. This one was not looked at.",
-            "Wait as long as <code>Retry-After</code> says, then repeat the request.",
+            "Wait as long as <code>Retry-After</code> says, then repeat the request. <code>RateLimit-Policy</code> and \
+             <code>RateLimit</code> on every answer tell how much is allowed (<code>q</code> requests in <code>w</code> \
+             seconds) and how much is left (<code>r</code>).",
         ),
         ProblemKind::VendorUnavailable => (
             "The vendor could not be reached, or its answer is not a report. Its stock was not touched.",

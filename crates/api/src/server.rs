@@ -1,17 +1,24 @@
 //! The HTTP server: where it listens, whom it waits for, and how long.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use actix_web::HttpServer;
 use actix_web::dev::Server;
 use actix_web::web::Data;
+use api_keys::ApiKey;
+use thiserror::Error;
+use tracing::info;
 
-use crate::app::app;
+use crate::access::Gate;
+use crate::app::{Entrance, app};
+use crate::rate_limit::RateLimit;
+use crate::request::body::BodyTimeout;
 use crate::state::AppState;
+use crate::tls::{self, TlsError, TlsFiles};
 
-/// Longest wait for the head of a request.
+/// Longest wait for the head of a request, and before that for the TLS handshake.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long an idle connection is kept: longer than usual load balancers keep theirs, so that it is never this side
@@ -31,12 +38,43 @@ const BACKLOG: u32 = 4_096;
 /// How to run the server.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
-    /// Where to listen; port 0 lets the system choose.
+    /// Where to listen; port 0 lets the system choose. Other machines can only be listened to with `keys`.
     pub address: SocketAddr,
     /// HTTP threads.
     pub workers: usize,
+    /// Longest time from the head of a request to the end of its body.
+    pub body_timeout: Duration,
     /// How long requests may take to end at shutdown; rounded up to seconds.
     pub shutdown_timeout: Duration,
+    /// Who may call; without any, everyone may who can reach it.
+    pub keys: Vec<ApiKey>,
+    /// How often each caller may call.
+    pub rate_limit: Option<RateLimit>,
+    /// Web pages of these origins may call from a browser; written as browsers send them.
+    pub cors_origins: Vec<String>,
+    /// TLS; without it, plain HTTP.
+    pub tls: Option<TlsFiles>,
+}
+
+/// Why a server cannot be run with its options.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// It would be open to everyone.
+    #[error(
+        "without API keys only this machine may be listened to, and {0} is open to others: add [[api_keys]] to the settings \
+         (`cargo xtask api-key new` makes one), or set api.address to 127.0.0.1"
+    )]
+    Exposed(IpAddr),
+    /// It cannot speak TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// A server whose options are good.
+pub struct PreparedServer {
+    options: ServerOptions,
+    entrance: Entrance,
+    tls: Option<rustls::ServerConfig>,
 }
 
 /// A server that has its port.
@@ -47,31 +85,107 @@ pub struct BoundServer {
     pub server: Server,
 }
 
-/// Takes the port and answers requests from then on, until `shutdown` ends. Needs a tokio runtime.
+/// Checks what can be checked before anything else is started.
 ///
 /// # Errors
-/// The port is taken, or may not be used.
-pub fn bind(
-    options: &ServerOptions,
-    state: AppState,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<BoundServer> {
-    let state = Data::new(state);
-    let shutdown_timeout_s = options.shutdown_timeout.as_millis().div_ceil(1_000);
-    let server = HttpServer::new(move || app(state.clone()))
-        .workers(options.workers)
-        .backlog(BACKLOG)
-        .max_connections(MAX_CONNECTIONS)
-        .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(HEAD_TIMEOUT)
-        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-        .tcp_nodelay(true)
-        .shutdown_timeout(u64::try_from(shutdown_timeout_s).unwrap_or(u64::MAX))
-        .shutdown_signal(shutdown)
-        .bind(options.address)?;
-    let address = server.addrs().first().copied().unwrap_or(options.address);
-    Ok(BoundServer {
-        address,
-        server: server.run(),
+/// [`StartError`].
+pub fn prepare(options: ServerOptions) -> Result<PreparedServer, StartError> {
+    let ip = options.address.ip();
+    if options.keys.is_empty() && !ip.to_canonical().is_loopback() {
+        return Err(StartError::Exposed(ip));
+    }
+    let tls = options.tls.as_ref().map(tls::load).transpose()?;
+    let entrance = Entrance {
+        gate: Data::new(Gate::new(&options.keys, options.rate_limit)),
+        body_timeout: BodyTimeout(options.body_timeout),
+        cors_origins: options.cors_origins.clone().into(),
+    };
+    Ok(PreparedServer {
+        options,
+        entrance,
+        tls,
     })
+}
+
+impl PreparedServer {
+    /// Takes the port and answers requests from then on, until `shutdown` ends. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// The port is taken, or may not be used.
+    pub fn bind(
+        self,
+        state: AppState,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<BoundServer> {
+        let Self {
+            options,
+            entrance,
+            tls,
+        } = self;
+        let state = Data::new(state);
+        let shutdown_timeout_s = options.shutdown_timeout.as_millis().div_ceil(1_000);
+        let server = HttpServer::new(move || app(state.clone(), &entrance))
+            .workers(options.workers)
+            .backlog(BACKLOG)
+            .max_connections(MAX_CONNECTIONS)
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(HEAD_TIMEOUT)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            .tls_handshake_timeout(HEAD_TIMEOUT)
+            .tcp_nodelay(true)
+            .shutdown_timeout(u64::try_from(shutdown_timeout_s).unwrap_or(u64::MAX))
+            .shutdown_signal(shutdown);
+        let server = match tls {
+            None => server.bind(options.address),
+            Some(tls) => server.bind_rustls_0_23(options.address, tls),
+        }?;
+        let address = server.addrs().first().copied().unwrap_or(options.address);
+        if options.keys.is_empty() {
+            info!(%address, "there are no API keys: everyone on this machine may do everything, others cannot connect");
+        }
+        Ok(BoundServer {
+            address,
+            server: server.run(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use api_keys::{KeyHash, Role};
+
+    use super::*;
+
+    #[test]
+    fn without_keys_only_this_machine_is_listened_to() {
+        let prepared = |ip: &str, keys: usize| {
+            let key = ApiKey {
+                name: "a".to_owned(),
+                hash: KeyHash::of(b"a"),
+                roles: vec![Role::Customer],
+            };
+            prepare(ServerOptions {
+                address: SocketAddr::new(ip.parse().unwrap(), 0),
+                workers: 1,
+                body_timeout: Duration::from_secs(1),
+                shutdown_timeout: Duration::from_secs(1),
+                keys: vec![key; keys],
+                rate_limit: None,
+                cors_origins: Vec::new(),
+                tls: None,
+            })
+            .map(drop)
+        };
+        for loopback in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
+            assert!(prepared(loopback, 0).is_ok(), "{loopback}");
+        }
+        for open in ["0.0.0.0", "::", "10.0.0.1", "::ffff:0.0.0.0", "fe80::1"] {
+            let error = prepared(open, 0).unwrap_err().to_string();
+            assert!(
+                error.contains("API keys") && error.contains("api.address"),
+                "{error}"
+            );
+            assert!(prepared(open, 1).is_ok(), "{open}");
+        }
+    }
 }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use domain::identifiers::VendorId;
@@ -16,7 +17,7 @@ use url::Url;
 const MAX_QUOTED_CHARS: usize = 80;
 
 /// A wrong value, escaped and not too long.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut chars = text.chars();
     let start: String = chars.by_ref().take(MAX_QUOTED_CHARS).collect();
     let rest = if chars.next().is_some() { "…" } else { "" };
@@ -156,6 +157,11 @@ pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String,
 /// A text of which no message shows anything.
 pub(crate) fn secret_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     Scalar::deserialize(deserializer)?.into_text("a text")
+}
+
+/// A file's path.
+pub(crate) fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+    text(deserializer).map(PathBuf::from)
 }
 
 /// An IP address to listen on.

@@ -10,6 +10,7 @@
 //!
 //! Everything is checked here, once: what [`Settings::load`] returns needs no second look.
 
+mod access;
 mod environment;
 mod error;
 mod fields;
@@ -20,9 +21,11 @@ mod vendors;
 
 use std::path::Path;
 
+use api_keys::ApiKey;
 use domain::identifiers::VendorId;
 use serde::Deserialize;
 
+pub use access::{RateLimitSettings, TlsSettings};
 pub use error::SettingsError;
 pub use secret::Secret;
 pub use sections::{
@@ -40,6 +43,9 @@ pub const DEFAULTS: &str = include_str!("../../../config/default.toml");
 pub struct Settings {
     /// The HTTP API.
     pub api: ApiSettings,
+    /// Who may call the HTTP API; without any, it listens to this machine alone.
+    #[serde(default, deserialize_with = "access::keys")]
+    pub api_keys: Vec<ApiKey>,
     /// Settlement, relay, sweeper and syncs.
     pub worker: WorkerSettings,
     /// PostgreSQL.
@@ -103,6 +109,9 @@ impl Settings {
                 );
                 return Err((name, problem));
             }
+        }
+        if let Some(conflict) = access::conflict(&self.api_keys) {
+            return Err(conflict);
         }
         if self.worker.relay_lease <= self.rabbitmq.confirm_timeout {
             let problem = format!(

@@ -8,8 +8,8 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
-use crate::Secret;
-use crate::fields;
+use crate::access::{RateLimitSettings, TlsSettings};
+use crate::{Secret, access, fields};
 
 /// The HTTP API.
 #[derive(Debug, Clone, Deserialize)]
@@ -33,9 +33,20 @@ pub struct ApiSettings {
     /// Transactions that write orders at the same time.
     #[serde(deserialize_with = "fields::whole::<_, _, 1, 64>")]
     pub intake_writers: usize,
+    /// Longest time from the head of a request to the end of its body.
+    #[serde(deserialize_with = "fields::span::<_, 100, 600_000>")]
+    pub body_timeout: Duration,
     /// How long requests may take to end at shutdown.
     #[serde(deserialize_with = "fields::span::<_, 100, 600_000>")]
     pub shutdown_timeout: Duration,
+    /// Web pages of these origins may call from a browser.
+    #[serde(deserialize_with = "access::origins")]
+    pub cors_origins: Vec<String>,
+    /// How often one caller may call.
+    pub rate_limit: RateLimitSettings,
+    /// TLS; without it the API speaks plain HTTP.
+    #[serde(default)]
+    pub tls: Option<TlsSettings>,
 }
 
 /// Settlement, relay, sweeper and syncs.
@@ -118,7 +129,7 @@ pub struct DatabaseSettings {
 #[serde(deny_unknown_fields, expecting = "a table of settings")]
 pub struct EmbeddedSettings {
     /// The data file.
-    #[serde(deserialize_with = "path")]
+    #[serde(deserialize_with = "fields::path")]
     pub path: PathBuf,
     /// Most reads at the same time.
     #[serde(deserialize_with = "fields::whole::<_, _, 1, 64>")]
@@ -126,10 +137,6 @@ pub struct EmbeddedSettings {
     /// Longest wait for a turn to write.
     #[serde(deserialize_with = "fields::span::<_, 10, 300_000>")]
     pub wait: Duration,
-}
-
-fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
-    fields::text(deserializer).map(PathBuf::from)
 }
 
 /// The message broker.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use api::{AppState, BoundServer, ServerOptions};
+use api::{AppState, ServerOptions};
 use domain::identifiers::VendorId;
 use domain::ports::{StockQueries as _, StoreProbe as _};
 use domain::services::{ChangeStatus, Intake, IntakeWriter};
@@ -15,6 +15,7 @@ use readiness::ReadinessProbe;
 use settings::{ApiSettings, Settings};
 use storage_sqlite::SqliteStore;
 use tracing::{error, info, warn};
+use wiring::trial::RunningApi;
 use worker::supervisor::Supervisor;
 use worker::tasks::{self, WorkerPorts};
 
@@ -30,6 +31,7 @@ const SOME_PRODUCT: &str = "1";
 /// Runs until it is told to end, or cannot go on. Returns whether it ended as it should.
 pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow::Result<bool> {
     let stop = wiring::stop_signal()?;
+    let prepared = api::prepare(ServerOptions::from(settings))?;
     let store = Arc::new(adapters::open_store(&settings.embedded).await?);
     let ports = adapters::worker_ports(settings, &store)?;
     requeue(&ports, settings).await?;
@@ -50,18 +52,23 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
     drop(writer);
     let state = app_state(intake, &ports, &store, &readiness, &shutting_down);
     let told = Arc::clone(&shutting_down);
-    let bound = listen(settings, state, async move {
+    let shutdown = async move {
         let signal = stop.await;
         told.store(true, Ordering::Relaxed);
         info!(
             signal,
             "ending: taking no new orders, ending what is under way"
         );
+    };
+    let address = SocketAddr::new(settings.api.address, settings.api.port);
+    let bound = prepared.bind(state, shutdown).with_context(|| {
+        format!("cannot listen on {address} (--port, or the settings api.address and PORT)")
     })?;
     info!(address = %bound.address, data = %store.path().display(), "listening");
 
     let with_feeds = ports.with_feeds();
-    let greet = tokio::spawn(greet(bound.address, store.clone(), readiness, with_feeds));
+    let api = RunningApi::new(settings, bound.address);
+    let greet = tokio::spawn(greet(api, store.clone(), readiness, with_feeds));
     let served = bound.server.await;
     greet.abort();
 
@@ -122,27 +129,9 @@ fn app_state(
     }
 }
 
-fn listen(
-    settings: &Settings,
-    state: AppState,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> anyhow::Result<BoundServer> {
-    let options = ServerOptions {
-        address: SocketAddr::new(settings.api.address, settings.api.port),
-        workers: settings.api.workers,
-        shutdown_timeout: settings.api.shutdown_timeout,
-    };
-    api::bind(&options, state, shutdown).with_context(|| {
-        format!(
-            "cannot listen on {} (--port, or the settings api.address and PORT)",
-            options.address
-        )
-    })
-}
-
 /// Says where everything is, once it is ready and each vendor was tried.
 async fn greet(
-    api: SocketAddr,
+    api: RunningApi,
     store: Arc<SqliteStore>,
     readiness: Arc<dyn ReadinessProbe>,
     with_feeds: Vec<VendorId>,
@@ -156,7 +145,7 @@ async fn greet(
     let product = in_stock
         .first()
         .map_or(SOME_PRODUCT, |level| level.product_id.as_str());
-    let text = greeting::text(api, store.path(), product);
+    let text = greeting::text(&api, store.path(), product);
     // A closed standard output is no reason not to serve.
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }

@@ -1,18 +1,17 @@
 //! What a user reads once everything is ready.
 
-use std::net::SocketAddr;
 use std::path::Path;
 
-use wiring::trial;
+use wiring::trial::RunningApi;
 
 /// Where things are, and what to try. `product_id` is one to order.
-pub(crate) fn text(api: SocketAddr, data: &Path, product_id: &str) -> String {
-    let url = format!("http://{}", trial::reachable(api));
+pub(crate) fn text(api: &RunningApi, data: &Path, product_id: &str) -> String {
+    let url = &api.url;
     format!(
         "\nThe order aggregator is ready. Ctrl-C ends it; the data stays.\n\n  \
          API   {url}\n  docs  {url}/docs\n  data  {}\n\nTo try it:\n\n  {}\n",
         data.display(),
-        trial::commands(&url, product_id).join("\n  ")
+        api.commands(product_id).join("\n  ")
     )
 }
 
@@ -22,11 +21,11 @@ mod tests {
 
     #[test]
     fn it_names_what_a_user_needs() {
-        let text = text(
-            "0.0.0.0:3000".parse().unwrap(),
-            Path::new("/data/shop.db"),
-            "SKU-1",
-        );
+        let api = RunningApi {
+            url: "http://127.0.0.1:3000".to_owned(),
+            asks_for_key: false,
+        };
+        let text = text(&api, Path::new("/data/shop.db"), "SKU-1");
         for part in [
             "API   http://127.0.0.1:3000\n",
             "docs  http://127.0.0.1:3000/docs\n",

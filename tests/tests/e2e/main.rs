@@ -5,6 +5,7 @@
     reason = "these are tests: what goes wrong fails them"
 )]
 
+mod access;
 mod crashes;
 mod faults;
 mod flow;

@@ -67,7 +67,7 @@ async fn a_newcomer_orders_is_told_no_and_cancels() {
 }
 
 /// Ends with a failing code, and says why in one line that has all these parts.
-async fn assert_refused(mut process: Process, parts: &[&str]) {
+pub(crate) async fn assert_refused(mut process: Process, parts: &[&str]) {
     let ended_well = process.ended().await;
     let log = process.log();
     assert!(!ended_well, "{log}");

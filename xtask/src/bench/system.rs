@@ -286,10 +286,11 @@ pub(super) async fn stop(mut children: Children) -> Result<()> {
 
 /// Waits until a server among the programs is ready; fails if a program ends.
 pub(super) async fn wait_until_ready(children: &mut Children, server: SocketAddr) -> Result<()> {
+    let url = endpoints::http_url(server);
     tokio::select! {
         ended = children.next_end() => bail!("{} ended with {}: see what it says above", ended.name, ended.status),
-        ready = tokio::time::timeout(READY_WITHIN, endpoints::wait_until_ready(server)) =>
-            ready.with_context(|| format!("not ready after {} s", READY_WITHIN.as_secs())),
+        ready = tokio::time::timeout(READY_WITHIN, endpoints::wait_until_ready(&url)) =>
+            ready.with_context(|| format!("not ready after {} s", READY_WITHIN.as_secs()))?,
     }
 }
 

@@ -11,8 +11,16 @@ use crate::problem::{Problem, ProblemKind};
 /// Largest body, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// Longest time from the head of a request to the end of its body.
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest time from the head of a request to the end of its body. The body is held in memory meanwhile, and the handler with
+/// it, so it must not be the client who says how long.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyTimeout(pub(crate) Duration);
+
+impl Default for BodyTimeout {
+    fn default() -> Self {
+        Self(Duration::from_secs(10))
+    }
+}
 
 /// Reads a body that has to be JSON; whether it is, is not looked at yet.
 pub(crate) async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
@@ -20,9 +28,10 @@ pub(crate) async fn read(request: &HttpRequest, payload: Payload) -> Result<Byte
     if announced_bytes(request).is_some_and(|bytes| bytes > MAX_BYTES) {
         return Err(too_large());
     }
-    let read = tokio::time::timeout(READ_TIMEOUT, payload.to_bytes_limited(MAX_BYTES))
+    let BodyTimeout(timeout) = request.app_data().copied().unwrap_or_default();
+    let read = tokio::time::timeout(timeout, payload.to_bytes_limited(MAX_BYTES))
         .await
-        .map_err(|_| Problem::malformed("the body did not arrive in time"))?;
+        .map_err(|_| too_slow(timeout))?;
     let bytes = read
         .map_err(|_| too_large())?
         .map_err(|_| Problem::malformed("the body did not arrive as a whole"))?;
@@ -80,6 +89,13 @@ fn too_large() -> Problem {
     Problem::new(
         ProblemKind::PayloadTooLarge,
         format!("the body is larger than {MAX_BYTES} bytes"),
+    )
+}
+
+fn too_slow(timeout: Duration) -> Problem {
+    Problem::new(
+        ProblemKind::RequestTimeout,
+        format!("the body did not arrive within {} ms", timeout.as_millis()),
     )
 }
 

@@ -3,12 +3,10 @@
 use actix_web::HttpRequest;
 use domain::identifiers::IdempotencyKey;
 
+use crate::access::Caller;
 use crate::problem::Problem;
 
 const HEADER: &str = "Idempotency-Key";
-
-/// Whose the keys are while callers are not told apart.
-const EVERYONE: &str = "";
 
 /// The request's key, if it has one.
 pub(crate) fn key(request: &HttpRequest) -> Result<Option<IdempotencyKey>, Problem> {
@@ -23,7 +21,7 @@ pub(crate) fn key(request: &HttpRequest) -> Result<Option<IdempotencyKey>, Probl
     }
     // Bytes beyond ASCII become characters that the key's own rule refuses.
     let text = String::from_utf8_lossy(value.as_bytes());
-    IdempotencyKey::parse(EVERYONE, text)
+    IdempotencyKey::parse(Caller::idempotency_scope(request), text)
         .map(Some)
         .map_err(|wrong| Problem::malformed(format!("the Idempotency-Key {wrong}")))
 }

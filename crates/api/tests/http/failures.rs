@@ -119,15 +119,3 @@ async fn a_request_under_way_is_answered_at_shutdown() {
     assert_eq!(reply.status, 202);
     ending.await.unwrap();
 }
-
-#[tokio::test]
-async fn a_body_that_does_not_arrive_is_given_up() {
-    let server = TestServer::start();
-    let mut connection = tokio::net::TcpStream::connect(server.address)
-        .await
-        .unwrap();
-    let request = crate::fixture::bytes("POST", "/api/v1/orders", JSON, ORDER.as_bytes());
-    let reply = crate::client::send_on(&mut connection, &request[..request.len() - 1]).await;
-    reply.problem(400, "malformed-request");
-    assert_eq!(server.order_count(), 0);
-}

@@ -32,19 +32,32 @@ pub(crate) struct TestServer {
 
 impl TestServer {
     pub(crate) fn start() -> Self {
+        Self::start_with(|_| ())
+    }
+
+    /// Starts a server with other options than usual.
+    pub(crate) fn start_with(change: impl FnOnce(&mut ServerOptions)) -> Self {
         let store = FakeStore::default();
         let shutting_down = Arc::new(AtomicBool::new(false));
-        let options = ServerOptions {
+        let mut options = ServerOptions {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             workers: 1,
+            body_timeout: Duration::from_secs(10),
             shutdown_timeout: Duration::from_secs(5),
+            keys: Vec::new(),
+            rate_limit: None,
+            cors_origins: Vec::new(),
+            tls: None,
         };
+        change(&mut options);
         let (stop, stopped) = oneshot::channel();
         let (state, writer) = state(&store, Arc::clone(&shutting_down));
-        let bound = api::bind(&options, state, async move {
-            let _ = stopped.await;
-        })
-        .unwrap();
+        let server = api::prepare(options).unwrap();
+        let bound = server
+            .bind(state, async move {
+                let _ = stopped.await;
+            })
+            .unwrap();
         Self {
             address: bound.address,
             store,

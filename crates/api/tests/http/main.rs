@@ -8,6 +8,8 @@
 
 mod accepting;
 mod arbitrary;
+mod bodies;
+mod browsers;
 mod changing;
 mod client;
 mod failures;
@@ -16,6 +18,8 @@ mod fake_work;
 mod fixture;
 mod health;
 mod idempotency;
+mod keys;
 mod listing;
 mod protocol;
+mod rate_limits;
 mod reading;

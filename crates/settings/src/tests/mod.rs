@@ -1,5 +1,6 @@
 //! Layers and values, with variables and files of the tests' own.
 
+mod access;
 mod refusals;
 
 use std::ffi::OsString;

@@ -6,102 +6,15 @@
     reason = "a test that cannot go on has failed"
 )]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, ChildStderr, Command, Stdio};
-use std::time::Duration;
+mod access;
+mod running;
 
-use storage_postgres::PgOptions;
+use std::net::TcpListener;
+use std::process::Command;
+
 use storage_postgres::test_database::TestDatabase;
 
-/// The program with a database, or with a port at which there is none.
-fn program(database: Option<&PgOptions>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_api"));
-    command
-        .env("PORT", "0")
-        .env("RUST_LOG", "info")
-        .env("NO_COLOR", "1")
-        .stderr(Stdio::piped());
-    match database {
-        Some(options) => command
-            .env("DB_HOST", &options.host)
-            .env("DB_PORT", options.port.to_string())
-            .env("DB_USER", &options.user)
-            .env(
-                "DB_PASSWORD",
-                options.password.as_deref().unwrap_or_default(),
-            )
-            .env("DB_NAME", &options.database),
-        None => command.env("DB_HOST", "127.0.0.1").env("DB_PORT", "1"),
-    };
-    command
-}
-
-/// A program that listens. It is killed if the test ends before it has.
-struct Running {
-    child: Child,
-    log: BufReader<ChildStderr>,
-    address: String,
-}
-
-impl Running {
-    fn start(database: Option<&PgOptions>) -> Self {
-        let mut child = program(database).spawn().unwrap();
-        let mut running = Self {
-            log: BufReader::new(child.stderr.take().unwrap()),
-            child,
-            address: String::new(),
-        };
-        loop {
-            let mut line = String::new();
-            assert!(running.log.read_line(&mut line).unwrap() > 0, "it ended");
-            if let Some((_, address)) = line.split_once("listening address=") {
-                address.trim().clone_into(&mut running.address);
-                return running;
-            }
-        }
-    }
-
-    /// Sends a request and returns the whole answer.
-    fn send(&self, method: &str, target: &str, body: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(20)))
-            .unwrap();
-        let length = body.len();
-        write!(
-            stream,
-            "{method} {target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Type: application/json\r\n\
-             Idempotency-Key: k\r\nContent-Length: {length}\r\n\r\n{body}"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    }
-
-    /// Tells it to end, and returns whether it ended well, and what it logged from then on.
-    fn terminate(mut self) -> (bool, String) {
-        let id = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &id])
-                .status()
-                .unwrap()
-                .success()
-        );
-        let mut log = String::new();
-        self.log.read_to_string(&mut log).unwrap();
-        (self.child.wait().unwrap().success(), log)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::running::{Running, program};
 
 #[track_caller]
 fn assert_fails_with(command: &mut Command, parts: &[&str]) {

@@ -1,0 +1,101 @@
+//! The hash of a key, which is all that the service keeps of it.
+
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use thiserror::Error;
+
+/// Which hash it is, so that another one can be told from it some day.
+const ALGORITHM: &str = "sha256:";
+
+/// Why a text is not the hash of a key. It shows nothing of the text, which may be a key in the wrong place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("is not sha256: and 64 hexadecimal digits")]
+pub struct InvalidKeyHash;
+
+/// SHA-256 of a key's text.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyHash([u8; 32]);
+
+impl KeyHash {
+    /// The hash of a key.
+    #[must_use]
+    pub fn of(key: &[u8]) -> Self {
+        Self(Sha256::digest(key).into())
+    }
+
+    /// Reads what [`Display`](fmt::Display) writes; digits may be of either case.
+    ///
+    /// # Errors
+    /// [`InvalidKeyHash`].
+    pub fn parse(text: &str) -> Result<Self, InvalidKeyHash> {
+        let digits = text.strip_prefix(ALGORITHM).ok_or(InvalidKeyHash)?;
+        let digits = digits.chars().map(|char| char.to_digit(16));
+        let digits: Option<Vec<u32>> = digits.collect();
+        let digits = digits.filter(|digits| digits.len() == 64);
+        let pairs = digits.ok_or(InvalidKeyHash)?;
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(pairs.chunks(2)) {
+            let value = pair.iter().fold(0, |value, digit| value * 16 + digit);
+            *byte = u8::try_from(value).map_err(|_| InvalidKeyHash)?;
+        }
+        Ok(Self(bytes))
+    }
+
+    /// Compares in a time that does not tell how much is equal.
+    #[must_use]
+    pub fn equals(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl fmt::Display for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(ALGORITHM)?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[hash]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As `printf abc | sha256sum` prints it.
+    const OF_ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    #[test]
+    fn a_hash_is_what_sha256sum_prints() {
+        let hash = KeyHash::of(b"abc");
+        assert_eq!(hash.to_string(), format!("sha256:{OF_ABC}"));
+        let upper = format!("sha256:{}", OF_ABC.to_uppercase());
+        for text in [hash.to_string(), upper] {
+            assert!(KeyHash::parse(&text).unwrap().equals(&hash), "{text}");
+        }
+        assert!(!KeyHash::of(b"abd").equals(&hash));
+    }
+
+    #[test]
+    fn anything_else_is_refused_and_not_repeated() {
+        for wrong in [
+            String::new(),
+            OF_ABC.to_owned(),
+            "sha256:".to_owned(),
+            format!("sha256:{}", &OF_ABC[1..]),
+            format!("sha256:{OF_ABC}0"),
+            format!("sha256: {OF_ABC}"),
+            format!("sha256:{}g", &OF_ABC[1..]),
+            format!("sha512:{OF_ABC}"),
+            "oa_hunter2".to_owned(),
+        ] {
+            let error = KeyHash::parse(&wrong).unwrap_err().to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The options of a server, from the settings. Only programs have settings; both that serve the API read them here.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+
+use settings::{RateLimitSettings, Settings};
+
+use crate::{RateLimit, ServerOptions, TlsFiles};
+
+impl From<&Settings> for ServerOptions {
+    fn from(settings: &Settings) -> Self {
+        let api = &settings.api;
+        Self {
+            address: SocketAddr::new(api.address, api.port),
+            workers: api.workers,
+            body_timeout: api.body_timeout,
+            shutdown_timeout: api.shutdown_timeout,
+            keys: settings.api_keys.clone(),
+            rate_limit: rate_limit(&api.rate_limit),
+            cors_origins: api.cors_origins.clone(),
+            tls: api.tls.as_ref().map(|tls| TlsFiles {
+                certificate: tls.certificate.clone(),
+                key: tls.key.clone(),
+            }),
+        }
+    }
+}
+
+fn rate_limit(settings: &RateLimitSettings) -> Option<RateLimit> {
+    let per = settings.per;
+    NonZeroU32::new(settings.requests).map(|requests| RateLimit { requests, per })
+}

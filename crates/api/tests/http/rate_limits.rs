@@ -1,0 +1,108 @@
+//! How often one caller may call.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use api::RateLimit;
+use api_keys::{ApiKey, KeyHash, Role};
+
+use crate::client::Reply;
+use crate::fixture::TestServer;
+
+/// So long that nothing is allowed again within a test.
+const PER: Duration = Duration::from_hours(1);
+
+fn key(name: &str, text: &str) -> ApiKey {
+    ApiKey {
+        name: name.to_owned(),
+        hash: KeyHash::of(text.as_bytes()),
+        roles: vec![Role::Customer],
+    }
+}
+
+fn server(requests: u32, keys: Vec<ApiKey>) -> TestServer {
+    TestServer::start_with(|options| {
+        let requests = NonZeroU32::new(requests).unwrap();
+        options.rate_limit = Some(RateLimit { requests, per: PER });
+        options.keys = keys;
+    })
+}
+
+#[track_caller]
+fn assert_limited(reply: &Reply) {
+    reply.problem(429, "rate-limited");
+    let wait_s: u64 = reply.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=1_200).contains(&wait_s), "{wait_s}");
+    assert_eq!(
+        reply.header("ratelimit-policy"),
+        Some("\"default\";q=3;w=3600")
+    );
+    let standing = reply.header("ratelimit").unwrap();
+    assert_eq!(standing, format!("\"default\";r=0;t={wait_s}"));
+}
+
+#[tokio::test]
+async fn answers_tell_what_is_left_until_nothing_is() {
+    let server = server(3, Vec::new());
+    for (path, status, left) in [
+        ("/api/v1/orders", 200, 2),
+        ("/api/v1/orders/x", 400, 1),
+        ("/api/v1/nowhere", 404, 0),
+    ] {
+        let reply = server.get(path).await;
+        assert_eq!(reply.status, status);
+        let standing = format!("\"default\";r={left};t=1200");
+        assert_eq!(reply.header("ratelimit"), Some(&*standing), "{path}");
+        assert_eq!(
+            reply.header("ratelimit-policy"),
+            Some("\"default\";q=3;w=3600")
+        );
+        assert_eq!(reply.header("retry-after"), None);
+    }
+    assert_limited(&server.get("/api/v1/orders").await);
+    assert_limited(&server.post(r#"{"product_id": "a", "quantity": 1}"#).await);
+    assert_eq!(server.order_count(), 0);
+
+    // Probes and pages go on.
+    for path in ["/healthz", "/readyz", "/docs", "/problems/rate-limited"] {
+        let reply = server.get(path).await;
+        assert_eq!(
+            (reply.status, reply.header("ratelimit")),
+            (200, None),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn each_holder_of_keys_has_a_limit_of_its_own() {
+    let keys = vec![key("a", "oa_a"), key("b", "oa_b"), key("b", "oa_b2")];
+    let server = server(3, keys);
+    let get = async |key: &str| {
+        let head = format!("Authorization: Bearer {key}\r\n");
+        server.send("GET", "/api/v1/orders", &head, b"").await
+    };
+    // Who has no key does not use up anything, and is told nothing of limits.
+    for _ in 0..5 {
+        let reply = get("oa_unknown").await;
+        assert_eq!((reply.status, reply.header("ratelimit")), (401, None));
+    }
+    for _ in 0..3 {
+        assert_eq!(get("oa_a").await.status, 200);
+    }
+    assert_limited(&get("oa_a").await);
+    // Two keys of one holder share its limit.
+    for key in ["oa_b", "oa_b2", "oa_b"] {
+        assert_eq!(get(key).await.status, 200);
+    }
+    assert_limited(&get("oa_b2").await);
+    assert_limited(&get("oa_b").await);
+}
+
+#[tokio::test]
+async fn without_a_limit_nothing_is_said_of_it() {
+    let server = TestServer::start();
+    let reply = server.get("/api/v1/orders").await;
+    assert_eq!(reply.header("ratelimit"), None);
+    assert_eq!(reply.header("ratelimit-policy"), None);
+}

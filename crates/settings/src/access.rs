@@ -1,0 +1,226 @@
+//! Who may call the API, from where, and how often.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use api_keys::{ApiKey, KeyHash, MAX_NAME_CHARS, Role};
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use url::Url;
+
+use crate::fields::{self, quoted};
+
+/// How often one caller may call.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table of settings")]
+pub struct RateLimitSettings {
+    /// Most requests in `per`; 0 is no limit.
+    #[serde(deserialize_with = "fields::whole::<_, _, 0, 1_000_000>")]
+    pub requests: u32,
+    /// The time that `requests` are for.
+    #[serde(deserialize_with = "fields::span::<_, 1_000, 86_400_000>")]
+    pub per: Duration,
+}
+
+/// The files that make the API speak TLS.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table of settings")]
+pub struct TlsSettings {
+    /// Certificates in PEM: the server's own first, then those between it and a root.
+    #[serde(deserialize_with = "fields::path")]
+    pub certificate: PathBuf,
+    /// The private key of the first certificate, in PEM.
+    #[serde(deserialize_with = "fields::path")]
+    pub key: PathBuf,
+}
+
+/// One entry of `[[api_keys]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table of settings")]
+struct Entry {
+    #[serde(deserialize_with = "name")]
+    name: String,
+    #[serde(deserialize_with = "roles")]
+    roles: Vec<Role>,
+    #[serde(deserialize_with = "hash")]
+    hash: KeyHash,
+}
+
+impl From<Entry> for ApiKey {
+    fn from(entry: Entry) -> Self {
+        Self {
+            name: entry.name,
+            hash: entry.hash,
+            roles: entry.roles,
+        }
+    }
+}
+
+fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = fields::text(deserializer)?;
+    if api_keys::is_name(&text) {
+        return Ok(text);
+    }
+    Err(D::Error::custom(format!(
+        "is {}, expected a name of 1 to {MAX_NAME_CHARS} letters, digits, and - _ .",
+        quoted(&text)
+    )))
+}
+
+struct RoleField(Role);
+
+impl<'de> Deserialize<'de> for RoleField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let words = Role::ALL.map(|role| (role.word(), role));
+        fields::word(deserializer, &words).map(Self)
+    }
+}
+
+fn roles<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Role>, D::Error> {
+    let roles: Vec<RoleField> = Vec::deserialize(deserializer)?;
+    if roles.is_empty() {
+        return Err(D::Error::custom(
+            "is empty, expected the roles of the key: customer, operator, or both",
+        ));
+    }
+    Ok(roles.into_iter().map(|RoleField(role)| role).collect())
+}
+
+/// A key that stands where its hash belongs must not be shown.
+fn parse_hash<E: Error>(text: &str) -> Result<KeyHash, E> {
+    KeyHash::parse(text).map_err(|wrong| {
+        E::custom(format!(
+            "{wrong}, expected the hash that `cargo xtask api-key new` prints with a key"
+        ))
+    })
+}
+
+fn hash<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeyHash, D::Error> {
+    parse_hash(&fields::secret_text(deserializer)?)
+}
+
+/// A list of keys; from a variable, one text with commas.
+pub(crate) fn keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ApiKey>, D::Error> {
+    struct Keys;
+
+    impl<'de> Visitor<'de> for Keys {
+        type Value = Vec<ApiKey>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of API keys")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+            text.split(',')
+                .map(|entry| parse_entry(entry.trim()))
+                .collect()
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+            let mut keys = Vec::new();
+            while let Some(entry) = items.next_element::<Entry>()? {
+                keys.push(entry.into());
+            }
+            Ok(keys)
+        }
+    }
+
+    deserializer.deserialize_any(Keys)
+}
+
+/// One key in a variable: `name:role:hash`, with + between roles. Whatever is wrong may be a key that was mixed up with the
+/// rest, so nothing of it is shown.
+fn parse_entry<E: Error>(entry: &str) -> Result<ApiKey, E> {
+    let wrong = || {
+        E::custom(
+            "has an entry that is not name:role:hash, expected such as shop:customer:sha256:… or \
+             desk:customer+operator:sha256:…",
+        )
+    };
+    let mut parts = entry.splitn(3, ':');
+    let (Some(name), Some(roles), Some(hash)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(wrong());
+    };
+    let roles: Option<Vec<Role>> = roles.split('+').map(Role::from_word).collect();
+    match roles {
+        Some(roles) if api_keys::is_name(name) => Ok(ApiKey {
+            name: name.to_owned(),
+            roles,
+            hash: parse_hash(hash)?,
+        }),
+        _ => Err(wrong()),
+    }
+}
+
+/// What is wrong with the keys together: the place and the problem of the first finding.
+pub(crate) fn conflict(keys: &[ApiKey]) -> Option<(String, String)> {
+    keys.iter().enumerate().find_map(|(index, key)| {
+        let earlier = &keys[..index];
+        if earlier.iter().any(|other| other.hash == key.hash) {
+            let problem = "is the hash of another key too, expected a key of its own".to_owned();
+            return Some((format!("api_keys[{index}].hash"), problem));
+        }
+        let same = |role: &Role, other: &ApiKey| key.roles.contains(role) == other.roles.contains(role);
+        let other = earlier.iter().find(|other| {
+            other.name == key.name && !Role::ALL.iter().all(|role| same(role, other))
+        })?;
+        let problem = format!(
+            "are not those of the other key named {:?}, expected the same: keys of one name are one holder's",
+            other.name
+        );
+        Some((format!("api_keys[{index}].roles"), problem))
+    })
+}
+
+/// A list of web origins; from a variable, one text with commas.
+pub(crate) fn origins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Origins;
+
+    impl<'de> Visitor<'de> for Origins {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of origins")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+            text.split(',')
+                .map(|origin| parse_origin(origin.trim()))
+                .collect()
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+            let mut origins = Vec::new();
+            while let Some(Origin(origin)) = items.next_element()? {
+                origins.push(origin);
+            }
+            Ok(origins)
+        }
+    }
+
+    struct Origin(String);
+
+    impl<'de> Deserialize<'de> for Origin {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            parse_origin(&fields::text(deserializer)?).map(Self)
+        }
+    }
+
+    deserializer.deserialize_any(Origins)
+}
+
+/// Browsers send an origin in one spelling only, and it is compared byte by byte.
+fn parse_origin<E: Error>(text: &str) -> Result<String, E> {
+    const EXPECTED: &str =
+        "an origin as browsers send it, such as https://shop.example or http://localhost:8080";
+    let url = Url::parse(text).ok();
+    let url = url.filter(|url| matches!(url.scheme(), "http" | "https"));
+    match url.map(|url| url.origin().ascii_serialization()) {
+        Some(origin) if origin == text => Ok(origin),
+        _ => Err(E::custom(format!(
+            "is {}, expected {EXPECTED}",
+            quoted(text)
+        ))),
+    }
+}

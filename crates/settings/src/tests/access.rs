@@ -1,0 +1,213 @@
+//! Who may call the API: what is read, and what is refused.
+
+use std::time::Duration;
+
+use api_keys::{KeyHash, Role};
+
+use super::{with_environment, with_file};
+
+fn entry(name: &str, key: &str, roles: &str) -> String {
+    let hash = KeyHash::of(key.as_bytes());
+    format!("[[api_keys]]\nname = '{name}'\nroles = {roles}\nhash = '{hash}'\n")
+}
+
+#[test]
+fn nothing_is_set_by_default() {
+    let settings = with_environment(&[]).unwrap();
+    assert!(settings.api_keys.is_empty());
+    assert!(settings.api.cors_origins.is_empty());
+    assert!(settings.api.tls.is_none());
+    assert_eq!(settings.api.rate_limit.requests, 0);
+    assert_eq!(settings.api.rate_limit.per, Duration::from_secs(1));
+    assert_eq!(settings.api.body_timeout, Duration::from_secs(10));
+}
+
+#[test]
+fn keys_are_read_and_two_may_be_one_holder_s() {
+    let list = entry("shop", "old", "['customer']")
+        + &entry("shop", "new", "['customer', 'customer']")
+        + &entry("desk", "third", "['operator', 'customer']");
+    let settings = with_file("keys", &list).unwrap();
+    let [old, new, desk] = &settings.api_keys[..] else {
+        panic!("{settings:?}");
+    };
+    assert_eq!((old.name.as_str(), new.name.as_str()), ("shop", "shop"));
+    assert!(old.hash.equals(&KeyHash::of(b"old")) && new.hash.equals(&KeyHash::of(b"new")));
+    assert!(!new.has(Role::Operator) && desk.has(Role::Operator));
+}
+
+#[test]
+fn a_variable_holds_keys_and_origins_too() {
+    let (shop, desk) = (KeyHash::of(b"a"), KeyHash::of(b"b"));
+    let keys = format!("shop:customer:{shop}, desk:customer+operator:{desk}");
+    let settings = with_environment(&[
+        ("AGGREGATOR__API_KEYS", &keys),
+        (
+            "AGGREGATOR__API__CORS_ORIGINS",
+            "https://a.example, http://localhost:8080",
+        ),
+        ("AGGREGATOR__API__RATE_LIMIT__REQUESTS", "100"),
+        ("AGGREGATOR__API__TLS__CERTIFICATE", "a.pem"),
+        ("AGGREGATOR__API__TLS__KEY", "b.pem"),
+    ])
+    .unwrap();
+    assert_eq!(settings.api_keys[0].roles, [Role::Customer]);
+    assert_eq!(settings.api_keys[1].name, "desk");
+    assert!(settings.api_keys[1].has(Role::Operator));
+    assert_eq!(
+        settings.api.cors_origins,
+        ["https://a.example", "http://localhost:8080"]
+    );
+    assert_eq!(settings.api.rate_limit.requests, 100);
+    let tls = settings.api.tls.unwrap();
+    assert_eq!(
+        (tls.certificate.to_str(), tls.key.to_str()),
+        (Some("a.pem"), Some("b.pem"))
+    );
+}
+
+#[test]
+fn wrong_keys_are_refused_and_no_key_is_shown() {
+    let with_hash = |hash: &str| {
+        format!("[[api_keys]]\nname = 'shop'\nroles = ['customer']\nhash = '{hash}'\n")
+    };
+    let cases = [
+        (
+            "api_keys[0].hash",
+            "is not sha256:",
+            with_hash("oa_hunter2"),
+        ),
+        (
+            "api_keys[0].hash",
+            "is not sha256:",
+            with_hash("sha256:hunter2"),
+        ),
+        (
+            "api_keys[0].name",
+            r#"is "a b", expected a name"#,
+            entry("a b", "k", "['customer']"),
+        ),
+        ("api_keys[0].roles", "is empty", entry("shop", "k", "[]")),
+        (
+            "api_keys[0].roles[1]",
+            r#"is "admin", expected customer or operator"#,
+            entry("shop", "k", "['customer', 'admin']"),
+        ),
+        (
+            "api_keys[0].roles",
+            "of the wrong kind",
+            entry("shop", "k", "'customer'"),
+        ),
+        (
+            "api_keys[0].key",
+            "unknown field",
+            entry("shop", "k", "['customer']") + "key = 'hunter2'",
+        ),
+        (
+            "api_keys[0]",
+            "hash is missing",
+            "[[api_keys]]\nname = 'shop'\nroles = ['customer']\n".to_owned(),
+        ),
+        (
+            "api_keys[1].hash",
+            "of another key too",
+            entry("shop", "k", "['customer']") + &entry("desk", "k", "['operator']"),
+        ),
+        (
+            "api_keys[1].roles",
+            r#"the other key named "shop""#,
+            entry("shop", "k", "['customer']") + &entry("shop", "l", "['operator']"),
+        ),
+    ];
+    for (index, (name, problem, content)) in cases.into_iter().enumerate() {
+        let error = with_file(&format!("key-{index}"), &content).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.starts_with(&format!("setting {name} (from ")),
+            "{content}: {text}"
+        );
+        assert!(text.contains(problem), "{content}: {text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+    let hash = KeyHash::of(b"k");
+    for wrong in [
+        "oa_hunter2".to_owned(),
+        "shop:customer:oa_hunter2".to_owned(),
+        format!("shop:admin:{hash}"),
+        format!("shop:oa_hunter2:{hash}"),
+        format!("oa hunter2:customer:{hash}"),
+        format!("shop::{hash}"),
+        format!("shop:customer:{hash},"),
+    ] {
+        let error = with_environment(&[("AGGREGATOR__API_KEYS", &wrong)]).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.starts_with("setting api_keys (from AGGREGATOR__API_KEYS in the environment): "),
+            "{text}"
+        );
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
+fn wrong_origins_limits_and_tls_are_refused() {
+    for wrong in [
+        "*",
+        "null",
+        "shop.example",
+        "https://shop.example/",
+        "https://Shop.example",
+        "https://shop.example:443",
+        "https://u:p@shop.example",
+        "ftp://shop.example",
+        "",
+    ] {
+        let file = format!("[api]\ncors_origins = ['https://good.example', '{wrong}']\n");
+        let text = with_file("origin", &file).unwrap_err().to_string();
+        assert!(
+            text.starts_with("setting api.cors_origins[1] (from "),
+            "{text}"
+        );
+    }
+    let cases = [
+        (
+            "api.rate_limit.requests",
+            "is -1",
+            "[api.rate_limit]\nrequests = -1",
+        ),
+        (
+            "api.rate_limit.per",
+            "from 1s to 24h",
+            "[api.rate_limit]\nper = '999ms'",
+        ),
+        (
+            "api.rate_limit.burst",
+            "unknown field",
+            "[api.rate_limit]\nburst = 5",
+        ),
+        (
+            "api.tls",
+            "key is missing",
+            "[api.tls]\ncertificate = 'a.pem'",
+        ),
+        (
+            "api.tls.key",
+            "is \"\"",
+            "[api.tls]\ncertificate = 'a.pem'\nkey = ''",
+        ),
+        (
+            "api.body_timeout",
+            "from 100ms to 10m",
+            "[api]\nbody_timeout = '0s'",
+        ),
+    ];
+    for (index, (name, problem, content)) in cases.into_iter().enumerate() {
+        let error = with_file(&format!("access-{index}"), content).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.starts_with(&format!("setting {name} (from ")),
+            "{content}: {text}"
+        );
+        assert!(text.contains(problem), "{content}: {text}");
+    }
+}
