@@ -18,6 +18,7 @@ mod failure;
 #[cfg(feature = "settings")]
 mod from_settings;
 mod health;
+mod list;
 mod orders;
 mod problem;
 mod problem_pages;

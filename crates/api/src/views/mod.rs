@@ -1,7 +1,5 @@
 //! What goes over the wire: the shapes of answers, and nothing that decides.
 
-pub(crate) mod page;
-
 use std::fmt::Display;
 
 use domain::order::{Allocation, Order, RejectReason};

@@ -35,6 +35,10 @@ pub(crate) struct Rows {
     pub(crate) keys: HashMap<IdempotencyKey, OrderId>,
     stock: Vec<ProductDetail>,
     failure: Option<Failure>,
+    /// So many more calls succeed before the failure strikes.
+    healthy: usize,
+    /// Calls so far.
+    calls: usize,
     ticks: i64,
 }
 
@@ -68,6 +72,17 @@ impl FakeStore {
         self.0.lock().unwrap().failure = failure;
     }
 
+    /// Fails after so many calls more.
+    pub(crate) fn fail_after(&self, calls: usize, failure: Failure) {
+        let mut rows = self.0.lock().unwrap();
+        rows.healthy = calls;
+        rows.failure = Some(failure);
+    }
+
+    pub(crate) fn calls(&self) -> usize {
+        self.0.lock().unwrap().calls
+    }
+
     pub(crate) fn add_stock(&self, product_id: &str, quantity: u64) {
         let mut rows = self.0.lock().unwrap();
         let updated_at = rows.now();
@@ -90,7 +105,13 @@ impl FakeStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        let failure = self.0.lock().unwrap().failure;
+        let failure = {
+            let mut rows = self.0.lock().unwrap();
+            rows.calls += 1;
+            let is_healthy = rows.healthy > 0;
+            rows.healthy = rows.healthy.saturating_sub(1);
+            rows.failure.filter(|_| !is_healthy)
+        };
         match failure {
             None => Ok(()),
             Some(Failure::Unavailable) => Err(StoreError::Unavailable(INTERNALS.to_owned())),

@@ -19,6 +19,7 @@ mod fixture;
 mod health;
 mod idempotency;
 mod keys;
+mod lines;
 mod listing;
 mod protocol;
 mod rate_limits;
