@@ -29,6 +29,7 @@ mod state;
 mod stock;
 mod tls;
 mod unread_body;
+mod vendors;
 mod views;
 mod writers;
 
@@ -38,4 +39,5 @@ pub use rate_limit::RateLimit;
 pub use server::{BoundServer, PreparedServer, ServerOptions, StartError, prepare};
 pub use state::AppState;
 pub use tls::{TlsError, TlsFiles};
+pub use vendors::Vendors;
 pub use writers::spawn_writers;

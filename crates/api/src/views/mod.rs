@@ -1,5 +1,7 @@
 //! What goes over the wire: the shapes of answers, and nothing that decides.
 
+pub(crate) mod vendors;
+
 use std::fmt::Display;
 
 use domain::order::{Allocation, Order, RejectReason};

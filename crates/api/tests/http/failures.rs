@@ -29,6 +29,8 @@ async fn any_failure_of_the_store_is_a_503_that_says_when_to_come_back() {
             ("PATCH", "/api/v1/orders/1", r#"{"status": "CANCELLED"}"#),
             ("GET", "/api/v1/stock", ""),
             ("GET", "/api/v1/stock/SKU-1", ""),
+            ("GET", "/api/v1/vendors", ""),
+            ("POST", "/api/v1/vendors/vendor-a/sync", ""),
         ] {
             let head = if body.is_empty() { "" } else { JSON };
             let reply = server.send(method, target, head, body.as_bytes()).await;

@@ -1,7 +1,7 @@
 //! A store whose rows and failures a test sets: the HTTP layer's counterpart, with no rules of its own beyond what HTTP
 //! can see.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -9,7 +9,7 @@ use domain::identifiers::{IdempotencyKey, OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderRequest, OrderState};
 use domain::ports::{
     OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, Store,
-    StoreError, StoreProbe, UnitOfWork,
+    StoreError, StoreProbe, UnitOfWork, VendorQueries, VendorStatus,
 };
 use domain::timestamp::Timestamp;
 
@@ -34,6 +34,8 @@ pub(crate) struct Rows {
     pub(crate) orders: Vec<Order>,
     pub(crate) keys: HashMap<IdempotencyKey, OrderId>,
     stock: Vec<ProductDetail>,
+    /// Those that a worker has taken up, by id.
+    pub(crate) vendors: BTreeMap<VendorId, VendorStatus>,
     failure: Option<Failure>,
     /// So many more calls succeed before the failure strikes.
     healthy: usize,
@@ -77,6 +79,17 @@ impl FakeStore {
         let mut rows = self.0.lock().unwrap();
         rows.healthy = calls;
         rows.failure = Some(failure);
+    }
+
+    /// A worker takes a vendor up that has so many products.
+    pub(crate) fn take_up(&self, vendor_id: &str, products: u64) {
+        let vendor_id = VendorId::parse(vendor_id).unwrap();
+        let status = VendorStatus {
+            vendor_id: vendor_id.clone(),
+            products,
+            last_sync: None,
+        };
+        self.0.lock().unwrap().vendors.insert(vendor_id, status);
     }
 
     pub(crate) fn calls(&self) -> usize {
@@ -206,6 +219,16 @@ impl StockQueries for FakeStore {
 }
 
 #[async_trait]
+impl VendorQueries for FakeStore {
+    async fn find_vendors(&self, vendor_ids: &[VendorId]) -> Result<Vec<VendorStatus>, StoreError> {
+        self.check().await?;
+        let rows = self.0.lock().unwrap();
+        let asked = vendor_ids.iter().filter_map(|id| rows.vendors.get(id));
+        Ok(asked.cloned().collect())
+    }
+}
+
+#[async_trait]
 impl StoreProbe for FakeStore {
     async fn store_time(&self) -> Result<Timestamp, StoreError> {
         self.check().await?;
@@ -218,6 +241,11 @@ impl StoreProbe for FakeStore {
         Ok(OutboxLag {
             oldest: (!is_empty).then_some(std::time::Duration::from_millis(1_500)),
         })
+    }
+
+    async fn count_outbox(&self, _at_most: u32) -> Result<u64, StoreError> {
+        self.check().await?;
+        Ok(self.0.lock().unwrap().orders.len() as u64)
     }
 
     async fn were_tried(&self, _vendor_ids: &[VendorId]) -> Result<bool, StoreError> {

@@ -1,15 +1,19 @@
 //! Units of work over the fake store. They write at once: that a dropped one undoes its writes is for the port
 //! contracts to show.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::identifiers::VendorId;
 use domain::order::OrderState;
-use domain::ports::{Acceptance, MockUnitOfWork, NewOrder};
+use domain::ports::{Acceptance, FinishedSync, MockUnitOfWork, NewOrder, VendorSyncState};
 use domain::stock::{ProductStock, VendorStock};
 use domain::timestamp::Timestamp;
 
 use crate::fake_store::{FakeStore, Rows};
+
+/// For which moment each vendor's last applied report is true.
+pub(crate) const LAST_AS_OF: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
 pub(crate) fn over(store: &FakeStore) -> MockUnitOfWork {
     let mut work = MockUnitOfWork::new();
@@ -50,6 +54,26 @@ pub(crate) fn over(store: &FakeStore) -> MockUnitOfWork {
         Ok(stock.collect())
     });
     work.expect_save_stock().returning(|_| Ok(()));
+    let rows = Arc::clone(&store.0);
+    work.expect_lock_vendor().returning(move |id| {
+        let rows = rows.lock().unwrap();
+        let last_as_of = Some(LAST_AS_OF);
+        let is_known = rows.vendors.contains_key(id);
+        Ok(is_known.then_some(VendorSyncState { last_as_of }))
+    });
+    // As many products change as the report names.
+    work.expect_affected_by()
+        .returning(|_, report, _| Ok(report.quantities().keys().cloned().collect()));
+    work.expect_mark_known()
+        .returning(|_, _, _| Ok(BTreeMap::new()));
+    let rows = Arc::clone(&store.0);
+    work.expect_record_sync().returning(move |id, record| {
+        let mut rows = rows.lock().unwrap();
+        let now = rows.now();
+        let finished = FinishedSync::new(now, record.clone());
+        rows.vendors.get_mut(id).unwrap().last_sync = Some(finished);
+        Ok(now)
+    });
     work.expect_commit().returning(|| Ok(()));
     work
 }

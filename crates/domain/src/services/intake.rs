@@ -21,7 +21,7 @@ use thiserror::Error;
 use tracing::warn;
 
 use crate::order::Order;
-use crate::ports::{Clock, NewOrder, OutboxNotifier, Store, StoreError};
+use crate::ports::{Clock, NewOrder, OutboxNotifier, Store, StoreError, Unobserved};
 
 pub use writer::IntakeWriter;
 use writer::Waiting;
@@ -92,6 +92,7 @@ impl Intake {
             notifier,
             clock,
             max_batch: settings.max_batch.max(1),
+            observer: Arc::new(Unobserved),
         };
         let intake = Self {
             waiting: sender,

@@ -15,4 +15,4 @@ pub use relay::{Relay, RelayError, RelaySettings};
 pub use settlement::{SettleError, SettleOrders};
 pub use status::{ChangeStatus, ChangeStatusError, ChangedOrder};
 pub use sweeper::{Sweeper, SweeperSettings, Swept};
-pub use vendor_sync::{SyncError, SyncReport, VendorSync};
+pub use vendor_sync::{SyncError, VendorSync};

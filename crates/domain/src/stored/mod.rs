@@ -17,7 +17,7 @@ use crate::timestamp::Timestamp;
 
 pub use transfer::{
     StoredShipment, StoredStock, StoredVendor, key_record, order_records, product_records,
-    vendor_record,
+    vendor_record, vendor_status,
 };
 
 /// For `map_err`: a value of this row that cannot be read.

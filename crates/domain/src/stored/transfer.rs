@@ -9,8 +9,8 @@ use super::{
 use crate::identifiers::{IdempotencyKey, OrderId};
 use crate::order::{OrderStatus, RejectReason};
 use crate::ports::{
-    AllocationRecord, KeyRecord, OrderRecord, PositionRecord, ProductRecord, StoreError,
-    SyncOutcome, SyncRecord, TransferRecord, VendorRecord,
+    AllocationRecord, FinishedSync, KeyRecord, OrderRecord, PositionRecord, ProductRecord,
+    StoreError, SyncOutcome, SyncRecord, TransferRecord, VendorRecord, VendorStatus,
 };
 use crate::quantity::Quantity;
 use crate::timestamp::Timestamp;
@@ -66,8 +66,24 @@ fn count(number: Option<i64>) -> u64 {
     number.map_or(0, i64::unsigned_abs)
 }
 
-/// A vendor with its last sync.
+/// A vendor with its last sync, to move it.
 pub fn vendor_record(row: StoredVendor) -> Result<TransferRecord, StoreError> {
+    vendor(row).map(TransferRecord::Vendor)
+}
+
+/// A vendor with its last sync, for readers, and how many products it reported.
+pub fn vendor_status(row: StoredVendor, products: i64) -> Result<VendorStatus, StoreError> {
+    let record = vendor(row)?;
+    Ok(VendorStatus {
+        vendor_id: record.vendor_id,
+        products: products.unsigned_abs(),
+        last_sync: record
+            .last_sync
+            .map(|(finished_at, sync)| FinishedSync::new(finished_at, sync)),
+    })
+}
+
+fn vendor(row: StoredVendor) -> Result<VendorRecord, StoreError> {
     let outcome = row
         .outcome
         .map(|word| {
@@ -87,13 +103,13 @@ pub fn vendor_record(row: StoredVendor) -> Result<TransferRecord, StoreError> {
         };
         (finished_at, sync)
     });
-    Ok(TransferRecord::Vendor(VendorRecord {
+    Ok(VendorRecord {
         vendor_id: vendor_id(row.vendor_id, "vendor_syncs")?,
         configured: row.configured,
         applied_as_of: row.applied_as_of,
         full_as_of: row.full_as_of,
         last_sync,
-    }))
+    })
 }
 
 /// Products from the rows of a join, in which the rows of one product stand together.

@@ -178,5 +178,5 @@ async fn record_failure(work: &mut dyn UnitOfWork, of: Vendor) -> Done {
         changed: 0,
         error: Some("it did not answer".to_owned()),
     };
-    work.record_sync(&vendor(of), &record).await
+    work.record_sync(&vendor(of), &record).await.map(drop)
 }

@@ -64,6 +64,7 @@ macro_rules! storage_contracts {
                 concurrent_claimants_never_share,
                 a_claim_does_not_wait_for_another,
                 the_lag_is_the_age_of_the_oldest_entry,
+                the_outbox_is_counted_up_to_a_bound,
             }
             refusing {
                 a_unit_of_work_of_which_a_call_failed_cannot_be_committed,
@@ -136,6 +137,8 @@ macro_rules! storage_contracts {
                 lock_vendor_shows_the_last_applied_report,
                 lock_vendor_lets_one_sync_pass_at_a_time,
                 record_sync_refuses_an_unknown_vendor,
+                the_last_sync_of_each_vendor_is_kept,
+                a_vendor_has_the_products_that_it_ever_reported,
                 were_tried_asks_for_every_vendor,
                 store_time_rises,
             }

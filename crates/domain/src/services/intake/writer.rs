@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use super::{Answer, Job, PlaceOrderError, PlacedOrder};
 use crate::order::OrderRequest;
-use crate::ports::{Acceptance, Clock, NewOrder, OutboxNotifier, Store, StoreError};
+use crate::ports::{Acceptance, Clock, NewOrder, Observer, OutboxNotifier, Store, StoreError};
 use crate::retry::{self, AsStoreError};
 
 /// Writes what an [`Intake`](super::Intake) takes. Clones share the work, each with a transaction of its own.
@@ -23,6 +23,7 @@ pub struct IntakeWriter {
     pub(super) notifier: Arc<dyn OutboxNotifier>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) max_batch: usize,
+    pub(super) observer: Arc<dyn Observer>,
 }
 
 /// The orders that wait. When the last writer goes, however it does, nobody will write them: dropping each tells its
@@ -37,6 +38,13 @@ impl Drop for Waiting {
 }
 
 impl IntakeWriter {
+    /// Tells somebody what is accepted.
+    #[must_use]
+    pub fn observed_by(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = observer;
+        self
+    }
+
     /// Writes orders until every [`Intake`](super::Intake) is gone and what waited is answered.
     ///
     /// There is no pause to let a batch grow: it grows by itself while the one before it is written. Dropped half way,
@@ -75,8 +83,10 @@ impl IntakeWriter {
             }
             match retry::on_conflict(&self.clock, || self.accept(&part.orders)).await {
                 Ok(accepted) => {
-                    if accepted.iter().any(is_created) {
+                    let created = accepted.iter().filter(|it| is_created(it)).count();
+                    if created > 0 {
                         self.notifier.notify();
+                        self.observer.accepted(created);
                     }
                     part.answer(accepted);
                 }
