@@ -25,7 +25,7 @@ use crate::problem::{Problem, ProblemKind};
 use crate::request::body::BodyTimeout;
 use crate::state::AppState;
 use crate::{
-    answer_headers, cors, docs, health, orders, problem_pages, stock, unread_body, vendors,
+    answer_headers, batch, cors, docs, health, orders, problem_pages, stock, unread_body, vendors,
 };
 
 /// What stands before all handlers, shared by the threads of a server.
@@ -76,6 +76,11 @@ pub(crate) fn app(
                 get(Access::CUSTOMER, orders::list),
                 post(Access::CUSTOMER, orders::place),
             ],
+        ))
+        // Before the path of one order, which would match it.
+        .service(endpoint(
+            "/api/v1/orders/batch",
+            [post(Access::CUSTOMER, batch::place)],
         ))
         .service(endpoint(
             "/api/v1/orders/{id}",

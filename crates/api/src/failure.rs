@@ -28,7 +28,7 @@ pub(crate) fn of_placing(failure: &PlaceOrderError) -> Problem {
     match failure {
         PlaceOrderError::KeyReused => Problem::new(
             ProblemKind::IdempotencyKeyReused,
-            "the Idempotency-Key was used before, for another product or quantity",
+            "the Idempotency-Key was used before, for another request",
         ),
         // The intake tells of it once.
         PlaceOrderError::Full => {

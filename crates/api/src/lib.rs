@@ -10,6 +10,7 @@
 mod access;
 mod answer_headers;
 mod app;
+mod batch;
 mod cors;
 mod cursor;
 mod docs;

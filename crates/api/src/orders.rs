@@ -39,6 +39,7 @@ pub(crate) async fn place(
         .place(NewOrder {
             request: wanted,
             key,
+            batch: None,
         })
         .await
         .map_err(|failure| failure::of_placing(&failure))?;

@@ -64,6 +64,7 @@ fn order(key: Option<&str>) -> NewOrder {
             quantity: Quantity::parse(1).unwrap(),
         },
         key: key.map(|key| IdempotencyKey::parse("", key).unwrap()),
+        batch: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::identifiers::{IdempotencyKey, OrderId, ProductId, VendorId};
+use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId, ProductId, VendorId};
 use domain::order::{Allocation, Order, OrderState, OrderStatus, RejectReason};
 use domain::ports::{FinishedSync, OutboxId, QueuedOrder, StoreError};
 use domain::quantity::Quantity;
@@ -74,6 +74,8 @@ pub(crate) struct OutboxRow {
 #[derive(Clone)]
 pub(crate) struct KeyRow {
     pub(crate) order_id: OrderId,
+    /// What the batch asks for whose key it is, if it is one's.
+    pub(crate) batch: Option<BatchDigest>,
     pub(crate) created_at: Timestamp,
 }
 

@@ -5,7 +5,7 @@ use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use diesel::{QueryableByName, SqliteConnection};
 use domain::identifiers::{IdempotencyKey, ProductId, VendorId};
 use domain::ports::{StoreError, TransferCursor, TransferReader, TransferRecord, TransferSource};
-use domain::stored::{self, StoredPosition, StoredShipment, StoredStock};
+use domain::stored::{self, StoredKey, StoredPosition, StoredShipment, StoredStock};
 use domain::timestamp::Timestamp;
 
 use crate::rows::VendorRow;
@@ -116,6 +116,8 @@ struct KeyRow {
     order_id: i64,
     #[diesel(sql_type = BigInt)]
     created_at: i64,
+    #[diesel(sql_type = Nullable<Text>)]
+    batch_digest: Option<String>,
 }
 
 fn keys(
@@ -123,14 +125,19 @@ fn keys(
     binds: [Bind; 3],
 ) -> Result<Vec<TransferRecord>, StoreError> {
     const SQL: &str = "
-SELECT scope, key, order_id, created_at FROM idempotency_keys
+SELECT scope, key, order_id, created_at, batch_digest FROM idempotency_keys
 WHERE (scope, key) > (?, ?) ORDER BY scope, key LIMIT ?";
     let found: Vec<KeyRow> = load(connection, SQL, binds)?;
     found
         .into_iter()
         .map(|row| {
-            let created_at = Timestamp::from_micros(row.created_at);
-            stored::key_record(&row.scope, &row.key, row.order_id, created_at)
+            stored::key_record(StoredKey {
+                scope: row.scope,
+                key: row.key,
+                order_id: row.order_id,
+                created_at: Timestamp::from_micros(row.created_at),
+                batch_digest: row.batch_digest,
+            })
         })
         .collect()
 }

@@ -21,7 +21,7 @@ pub struct Vendors {
 }
 
 struct Feed {
-    feed: Arc<dyn VendorFeed>,
+    source: Arc<dyn VendorFeed>,
     /// Where it is read, as far as that is shown.
     url: String,
     turns: Turns,
@@ -37,10 +37,10 @@ impl Vendors {
         manual: impl IntoIterator<Item = VendorId>,
     ) -> Self {
         let manual = manual.into_iter().map(|vendor_id| (vendor_id, None));
-        let with_feeds = with_feeds.into_iter().map(|(feed, url)| {
-            let vendor_id = feed.vendor_id().clone();
+        let with_feeds = with_feeds.into_iter().map(|(source, url)| {
+            let vendor_id = source.vendor_id().clone();
             let turns = Turns::default();
-            (vendor_id, Some(Feed { feed, url, turns }))
+            (vendor_id, Some(Feed { source, url, turns }))
         });
         Self {
             queries,
@@ -75,7 +75,7 @@ impl Vendors {
             None => return Err(Problem::not_found("there is no such vendor")),
         };
         let run = || async {
-            let synced = self.sync.sync(feed.feed.as_ref()).await;
+            let synced = self.sync.sync(feed.source.as_ref()).await;
             synced.map_err(|failure| failure::of_syncing(&failure))
         };
         feed.turns.run(run).await

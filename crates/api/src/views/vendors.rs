@@ -70,11 +70,19 @@ impl<'a> SyncView<'a> {
     }
 }
 
+/// A moment as text.
+struct Moment(Timestamp);
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
 #[derive(Serialize)]
 struct ResultView<'a> {
     status: SyncStatus,
-    #[serde(serialize_with = "text")]
-    finished_at: Option<Timestamp>,
+    finished_at: Option<Moment>,
     duration_ms: Option<u64>,
     received: Option<u64>,
     changed: Option<u64>,
@@ -98,18 +106,11 @@ impl<'a> From<&'a FinishedSync> for ResultView<'a> {
     fn from(finished: &'a FinishedSync) -> Self {
         Self {
             status: finished.outcome.into(),
-            finished_at: Some(finished.finished_at),
+            finished_at: Some(Moment(finished.finished_at)),
             duration_ms: u64::try_from(finished.took.as_millis()).ok(),
             received: Some(finished.received),
             changed: Some(finished.changed),
             error: finished.error.as_deref(),
         }
-    }
-}
-
-fn text<S: Serializer>(moment: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
-    match moment {
-        Some(moment) => serializer.collect_str(moment),
-        None => serializer.serialize_none(),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use domain::identifiers::{IdempotencyKey, OrderId, ProductId, VendorId};
+use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderRequest, OrderState};
 use domain::ports::{
     OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, Store,
@@ -29,10 +29,13 @@ pub(crate) enum Failure {
 /// What no answer may show.
 pub(crate) const INTERNALS: &str = "host=db.internal";
 
+/// Each key with its order and, if it is a batch's, what the batch asks for.
+pub(crate) type Keys = HashMap<IdempotencyKey, (OrderId, Option<BatchDigest>)>;
+
 #[derive(Default)]
 pub(crate) struct Rows {
     pub(crate) orders: Vec<Order>,
-    pub(crate) keys: HashMap<IdempotencyKey, OrderId>,
+    pub(crate) keys: Keys,
     stock: Vec<ProductDetail>,
     /// Those that a worker has taken up, by id.
     pub(crate) vendors: BTreeMap<VendorId, VendorStatus>,

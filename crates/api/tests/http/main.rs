@@ -8,7 +8,8 @@
 
 mod accepting;
 mod arbitrary;
-mod bodies;
+mod batches;
+
 mod browsers;
 mod changing;
 mod client;

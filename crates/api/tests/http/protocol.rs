@@ -16,6 +16,7 @@ const PATHS: &[(&str, &str)] = &[
     ("/problems/not-found", "GET, HEAD, OPTIONS"),
     ("/api/v1/order", "POST, OPTIONS"),
     ("/api/v1/orders", "GET, HEAD, POST, OPTIONS"),
+    ("/api/v1/orders/batch", "POST, OPTIONS"),
     ("/api/v1/orders/1", "GET, HEAD, PATCH, OPTIONS"),
     ("/api/v1/stock", "GET, HEAD, OPTIONS"),
     ("/api/v1/stock/SKU-1", "GET, HEAD, OPTIONS"),

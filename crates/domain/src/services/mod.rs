@@ -10,7 +10,9 @@ mod status;
 mod sweeper;
 mod vendor_sync;
 
-pub use intake::{Intake, IntakeSettings, IntakeWriter, PlaceOrderError, PlacedOrder};
+pub use intake::{
+    Intake, IntakeSettings, IntakeWriter, NewBatch, PlaceOrderError, PlacedBatch, PlacedOrder,
+};
 pub use relay::{Relay, RelayError, RelaySettings};
 pub use settlement::{SettleError, SettleOrders};
 pub use status::{ChangeStatus, ChangeStatusError, ChangedOrder};

@@ -6,7 +6,7 @@ use super::{
     StoredAllocation, StoredOrder, StoredPosition, corrupt, grouped, position, request,
     stock_level, vendor_id,
 };
-use crate::identifiers::{IdempotencyKey, OrderId};
+use crate::identifiers::{BatchDigest, IdempotencyKey, OrderId};
 use crate::order::{OrderStatus, RejectReason};
 use crate::ports::{
     AllocationRecord, FinishedSync, KeyRecord, OrderRecord, PositionRecord, ProductRecord,
@@ -192,20 +192,40 @@ fn allocation_record(row: StoredShipment) -> Result<AllocationRecord, StoreError
     })
 }
 
-/// A key.
-pub fn key_record(
-    scope: &str,
-    key: &str,
+/// A row of `idempotency_keys`.
+#[derive(Debug, Clone)]
+pub struct StoredKey {
+    /// Column `scope`.
+    pub scope: String,
+    /// Column `key`.
+    pub key: String,
+    /// Column `order_id`.
+    pub order_id: i64,
+    /// Column `created_at`.
+    pub created_at: Timestamp,
+    /// Column `batch_digest`.
+    pub batch_digest: Option<String>,
+}
+
+/// The digest of the batch whose key stands for this order.
+pub fn batch_digest(
+    text: Option<String>,
     order_id: i64,
-    created_at: Timestamp,
-) -> Result<TransferRecord, StoreError> {
+) -> Result<Option<BatchDigest>, StoreError> {
+    let digest = text.map(BatchDigest::parse).transpose();
+    digest.map_err(corrupt("idempotency_keys", "batch_digest", order_id))
+}
+
+/// A key.
+pub fn key_record(row: StoredKey) -> Result<TransferRecord, StoreError> {
     Ok(TransferRecord::Key(KeyRecord {
-        key: IdempotencyKey::parse(scope, key).map_err(corrupt(
+        key: IdempotencyKey::parse(row.scope, row.key).map_err(corrupt(
             "idempotency_keys",
             "key",
-            order_id,
+            row.order_id,
         ))?,
-        order_id: OrderId(order_id),
-        created_at,
+        order_id: OrderId(row.order_id),
+        created_at: row.created_at,
+        batch: batch_digest(row.batch_digest, row.order_id)?,
     }))
 }

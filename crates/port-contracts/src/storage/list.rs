@@ -25,6 +25,9 @@ macro_rules! storage_contracts {
                 concurrent_uses_of_a_key_create_one_order,
                 batches_that_share_keys_do_not_block_each_other,
                 a_key_of_an_undone_acceptance_is_free,
+                a_key_stands_for_what_its_batch_asks_for,
+                a_key_is_of_a_batch_or_of_an_order_alone,
+                batches_that_share_a_key_in_one_call_are_told_apart,
             }
             auditing {
                 the_audit_of_a_sound_store_is_empty,
@@ -80,6 +83,8 @@ macro_rules! storage_contracts {
             }
             selling {
                 an_order_is_placed_once_for_a_key,
+                a_batch_is_placed_once_for_a_key,
+                of_different_batches_with_one_key_one_is_placed,
                 a_batch_is_settled_oldest_first,
                 an_order_is_settled_once,
                 concurrent_settlements_never_oversell,

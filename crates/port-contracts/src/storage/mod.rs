@@ -176,7 +176,7 @@ impl StorageUnderTest {
 fn created(accepted: Acceptance) -> Order {
     match accepted {
         Acceptance::Created(order) => order,
-        Acceptance::Existing(order) => panic!("order {} was there already", order.id),
+        other => panic!("an order was expected that is new, not {other:?}"),
     }
 }
 

@@ -6,7 +6,7 @@ use diesel::pg::data_types::PgTimestamp;
 use diesel::sql_types::{BigInt, Integer, Nullable, Text, Timestamptz};
 use domain::identifiers::{IdempotencyKey, ProductId, VendorId};
 use domain::ports::{StoreError, TransferCursor, TransferReader, TransferRecord, TransferSource};
-use domain::stored::{self, StoredPosition, StoredShipment, StoredStock};
+use domain::stored::{self, StoredKey, StoredPosition, StoredShipment, StoredStock};
 
 use crate::checkout::Checkout;
 use crate::rows::{OrderWithAllocationRow, StockRow, VendorRow, from_pg};
@@ -70,6 +70,8 @@ struct KeyRow {
     order_id: i64,
     #[diesel(sql_type = Timestamptz)]
     created_at: PgTimestamp,
+    #[diesel(sql_type = Nullable<Text>)]
+    batch_digest: Option<String>,
 }
 
 /// A transaction with one snapshot; its drop ends it.
@@ -136,7 +138,7 @@ ORDER BY o.id, a.vendor_id";
         limit: Bind,
     ) -> Result<Vec<TransferRecord>, StoreError> {
         const SQL: &str = "
-SELECT scope, key, order_id, created_at FROM idempotency_keys
+SELECT scope, key, order_id, created_at, batch_digest FROM idempotency_keys
 WHERE (scope, key) > ($1, $2) ORDER BY scope, key LIMIT $3";
         let scope = after.as_ref().map_or("", IdempotencyKey::scope);
         let key = after.as_ref().map_or("", IdempotencyKey::key);
@@ -149,8 +151,13 @@ WHERE (scope, key) > ($1, $2) ORDER BY scope, key LIMIT $3";
         found
             .into_iter()
             .map(|row| {
-                let created_at = from_pg(row.created_at);
-                stored::key_record(&row.scope, &row.key, row.order_id, created_at)
+                stored::key_record(StoredKey {
+                    scope: row.scope,
+                    key: row.key,
+                    order_id: row.order_id,
+                    created_at: from_pg(row.created_at),
+                    batch_digest: row.batch_digest,
+                })
             })
             .collect()
     }
