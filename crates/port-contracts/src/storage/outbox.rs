@@ -192,8 +192,10 @@ pub async fn the_outbox_is_counted_up_to_a_bound(storage: &StorageUnderTest) {
     let count = async |at_most| storage.probe.count_outbox(at_most).await.unwrap();
     assert_eq!(count(10).await, 0);
     for _ in 0..5 {
-        // An entry each, however many orders it holds.
-        fill(storage, 3).await;
+        // An entry for the orders of one call, however many they are.
+        storage
+            .place_all(&[new_order("p", 1), new_order("q", 1)])
+            .await;
     }
     let claimed = storage.claim(2, LONG).await;
     assert_eq!(count(10).await, 5);
