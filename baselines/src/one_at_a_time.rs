@@ -12,7 +12,7 @@ use clock_tokio::SystemClock;
 use domain::allocation::most_available_first;
 use domain::identifiers::{OrderId, ProductId};
 use domain::order::OrderRequest;
-use domain::ports::{Acceptance, NewOrder, Store};
+use domain::ports::{NewOrder, Store};
 use domain::quantity::Quantity;
 use domain::settlement::settle;
 use serde::Serialize;
@@ -58,10 +58,16 @@ async fn one(store: &SqliteStore, product: &ProductId) -> anyhow::Result<()> {
         product_id: product.clone(),
         quantity: Quantity::parse(1)?,
     };
-    let accepted = work.accept(&[NewOrder { request, key: None }]).await?;
+    let accepted = work
+        .accept(&[NewOrder {
+            request,
+            key: None,
+            batch: None,
+        }])
+        .await?;
     let ids: Vec<OrderId> = accepted
         .iter()
-        .map(|(Acceptance::Created(order) | Acceptance::Existing(order))| order.id)
+        .filter_map(|accepted| Some(accepted.order()?.id))
         .collect();
     let entries = work.claim(1, LEASE).await?;
     let pending = work.lock_pending(&ids).await?;

@@ -2,7 +2,9 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
@@ -15,13 +17,16 @@ use actix_web::{
     ResponseError, Route,
 };
 use futures_util::FutureExt;
+use metrics::{HttpRecorder, NO_ROUTE};
 use tracing::error;
 
 use crate::access::{self, Access, Gate};
 use crate::problem::{Problem, ProblemKind};
 use crate::request::body::BodyTimeout;
 use crate::state::AppState;
-use crate::{answer_headers, cors, docs, health, orders, problem_pages, stock, unread_body};
+use crate::{
+    answer_headers, batch, cors, docs, health, orders, problem_pages, stock, unread_body, vendors,
+};
 
 /// What stands before all handlers, shared by the threads of a server.
 #[derive(Clone)]
@@ -45,12 +50,17 @@ pub(crate) fn app(
     > + use<>,
 > {
     App::new()
+        .app_data(Rc::new(state.metrics.metrics().http().recorder()))
         .app_data(state)
         .app_data(entrance.gate.clone())
         .app_data(entrance.body_timeout)
         .service(endpoint("/", [get(Access::Open, health::describe)]))
         .service(endpoint("/healthz", [get(Access::Open, health::live)]))
         .service(endpoint("/readyz", [get(Access::Open, health::ready)]))
+        .service(endpoint(
+            "/metrics",
+            [get(Access::OPERATOR, health::metrics)],
+        ))
         .service(endpoint("/docs", [get(Access::Open, docs::show)]))
         .service(endpoint(
             "/problems/{slug}",
@@ -67,6 +77,11 @@ pub(crate) fn app(
                 post(Access::CUSTOMER, orders::place),
             ],
         ))
+        // Before the path of one order, which would match it.
+        .service(endpoint(
+            "/api/v1/orders/batch",
+            [post(Access::CUSTOMER, batch::place)],
+        ))
         .service(endpoint(
             "/api/v1/orders/{id}",
             [
@@ -82,14 +97,25 @@ pub(crate) fn app(
             "/api/v1/stock/{product_id}",
             [get(Access::CUSTOMER, stock::show)],
         ))
+        .service(endpoint(
+            "/api/v1/vendors",
+            [get(Access::OPERATOR, vendors::list)],
+        ))
+        .service(endpoint(
+            "/api/v1/vendors/{vendor_id}/sync",
+            [post(Access::OPERATOR, vendors::sync)],
+        ))
         .default_service(web::to(unknown_path))
         .wrap(from_fn(access::admit))
-        .wrap(from_fn(answer_panics))
+        .wrap(from_fn(watch))
         .wrap(cors::cors(&entrance.cors_origins))
         .wrap(from_fn(cors::explain_refusals))
         .wrap(from_fn(answer_headers::add))
         .wrap(from_fn(unread_body::hold))
 }
+
+/// The path that an endpoint is at, as it was declared.
+struct Path(&'static str);
 
 /// Methods of one path.
 type Methods = Vec<(Method, Route)>;
@@ -100,7 +126,7 @@ fn endpoint<const N: usize>(path: &'static str, methods: [Methods; N]) -> Resour
     let names = methods.iter().map(|(method, _)| method.as_str());
     let names: Vec<&str> = names.chain(["OPTIONS"]).collect();
     let allow: Arc<str> = names.join(", ").into();
-    let mut resource = web::resource(path);
+    let mut resource = web::resource(path).app_data(Path(path));
     for (_, route) in methods {
         resource = resource.route(route);
     }
@@ -181,16 +207,30 @@ fn options(allow: &str) -> HttpResponse {
         .finish()
 }
 
-/// A handler that panics would take its connection with it, and every request that is queued on it.
-async fn answer_panics(
+/// Counts each request, and answers those whose handler panics: it would take its connection with it, and every request
+/// that is queued on it.
+async fn watch(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let recorder = request.app_data::<Rc<HttpRecorder>>().cloned();
+    let (method, started) = (request.method().clone(), Instant::now());
     let answer = AssertUnwindSafe(async { next.call(request).await });
-    answer.catch_unwind().await.unwrap_or_else(|panic| {
+    let answer = answer.catch_unwind().await.unwrap_or_else(|panic| {
         error!(panic = panic_message(panic.as_ref()), "a handler panicked");
         Err(Problem::unavailable("the request could not be handled").into())
-    })
+    });
+    if let Some(recorder) = recorder {
+        let (route, status) = match &answer {
+            Ok(response) => {
+                let path = response.request().app_data::<Path>();
+                (path.map_or(NO_ROUTE, |path| path.0), response.status())
+            }
+            Err(error) => (NO_ROUTE, error.as_response_error().status_code()),
+        };
+        recorder.answered(route, method.as_str(), status.as_u16(), started.elapsed());
+    }
+    answer
 }
 
 /// What a panic says for itself.

@@ -6,7 +6,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::identifiers::{OrderId, ProductId};
+use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::ports::OrderFilter;
 
 use crate::problem::Problem;
@@ -32,6 +32,11 @@ impl CursorScope {
     /// The list of stock.
     pub(crate) fn stock(in_stock: bool) -> Self {
         Self::new("stock", &[if in_stock { "in_stock" } else { "" }])
+    }
+
+    /// The list of vendors.
+    pub(crate) fn vendors() -> Self {
+        Self::new("vendors", &[])
     }
 
     fn new(list: &str, filters: &[&str]) -> Self {
@@ -68,6 +73,19 @@ impl CursorScope {
         self.open(cursor)
             .and_then(|key| String::from_utf8(key).ok())
             .and_then(|key| ProductId::parse(key).ok())
+            .ok_or_else(not_ours)
+    }
+
+    /// A cursor that continues after a vendor.
+    pub(crate) fn after_vendor(&self, id: &VendorId) -> String {
+        self.seal(id.as_str().as_bytes())
+    }
+
+    /// The vendor that a cursor continues after.
+    pub(crate) fn read_vendor(&self, cursor: &str) -> Result<VendorId, Problem> {
+        self.open(cursor)
+            .and_then(|key| String::from_utf8(key).ok())
+            .and_then(|key| VendorId::parse(key).ok())
             .ok_or_else(not_ours)
     }
 

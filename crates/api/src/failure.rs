@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use domain::ports::StoreError;
-use domain::services::{ChangeStatusError, PlaceOrderError};
+use domain::services::{ChangeStatusError, PlaceOrderError, SyncError};
 use tracing::{error, warn};
 
 use crate::problem::{Problem, ProblemKind};
@@ -28,7 +28,7 @@ pub(crate) fn of_placing(failure: &PlaceOrderError) -> Problem {
     match failure {
         PlaceOrderError::KeyReused => Problem::new(
             ProblemKind::IdempotencyKeyReused,
-            "the Idempotency-Key was used before, for another product or quantity",
+            "the Idempotency-Key was used before, for another request",
         ),
         // The intake tells of it once.
         PlaceOrderError::Full => {
@@ -54,6 +54,27 @@ pub(crate) fn of_changing(failure: &ChangeStatusError) -> Problem {
             Problem::unavailable(TRY_LATER)
         }
         ChangeStatusError::Store(failure) => of_store(failure),
+    }
+}
+
+/// A vendor that was not synced. What the vendor did is logged where it is recorded.
+pub(crate) fn of_syncing(failure: &SyncError) -> Problem {
+    match failure {
+        SyncError::Feed { .. } => Problem::new(
+            ProblemKind::VendorUnavailable,
+            format!("{failure}; its stock stays as it was"),
+        ),
+        SyncError::NotConfigured(id) => {
+            warn!(vendor.id = %id, "a vendor of the settings is not among those that the workers sync");
+            Problem::unavailable(format!(
+                "no worker has taken up vendor {id} yet; its stock stays as it was"
+            ))
+        }
+        SyncError::Imbalance(imbalance) => {
+            error!(error = %imbalance, "the store contradicts itself");
+            Problem::unavailable(TRY_LATER)
+        }
+        SyncError::Store(failure) => of_store(failure),
     }
 }
 

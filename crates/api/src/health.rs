@@ -74,6 +74,11 @@ async fn outbox_lag(probe: &dyn StoreProbe) -> Result<OutboxLag, &'static str> {
     }
 }
 
+/// `GET /metrics`.
+pub(crate) async fn metrics(state: Data<AppState>) -> HttpResponse {
+    state.metrics.response().await
+}
+
 /// `GET /`.
 pub(crate) async fn describe() -> HttpResponse {
     HttpResponse::Ok().json(json!({
@@ -82,8 +87,10 @@ pub(crate) async fn describe() -> HttpResponse {
         "api": "/api/v1",
         "orders": "/api/v1/orders",
         "stock": "/api/v1/stock",
+        "vendors": "/api/v1/vendors",
         "docs": "/docs",
         "liveness": "/healthz",
         "readiness": "/readyz",
+        "metrics": "/metrics",
     }))
 }

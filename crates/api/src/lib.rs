@@ -10,6 +10,7 @@
 mod access;
 mod answer_headers;
 mod app;
+mod batch;
 mod cors;
 mod cursor;
 mod docs;
@@ -18,6 +19,7 @@ mod failure;
 #[cfg(feature = "settings")]
 mod from_settings;
 mod health;
+mod list;
 mod orders;
 mod problem;
 mod problem_pages;
@@ -28,6 +30,7 @@ mod state;
 mod stock;
 mod tls;
 mod unread_body;
+mod vendors;
 mod views;
 mod writers;
 
@@ -37,4 +40,5 @@ pub use rate_limit::RateLimit;
 pub use server::{BoundServer, PreparedServer, ServerOptions, StartError, prepare};
 pub use state::AppState;
 pub use tls::{TlsError, TlsFiles};
+pub use vendors::Vendors;
 pub use writers::spawn_writers;

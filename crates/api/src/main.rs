@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
-use api::{AppState, ServerOptions, StoreReadiness};
+use api::{AppState, ServerOptions, StoreReadiness, Vendors};
 use clap::Parser;
 use clock_tokio::SystemClock;
-use domain::ports::{Clock, Store};
-use domain::services::{ChangeStatus, Intake, IntakeWriter};
-use settings::{ApiSettings, Settings};
+use domain::ports::{Clock, Store, StoreProbe};
+use domain::services::{ChangeStatus, Intake, IntakeWriter, VendorSync};
+use metrics::{Metrics, MetricsPage};
+use settings::Settings;
 use storage_postgres::{PgOptions, PgOutboxNotifier, PgStore};
 use tracing::info;
 
@@ -48,7 +49,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     wiring::check_migrations(&pg_options).await?;
 
     let shutting_down = Arc::new(AtomicBool::new(false));
-    let (state, writer) = state(&settings.api, &pg_options, Arc::clone(&shutting_down))?;
+    let (state, writer) = state(&settings, &pg_options, Arc::clone(&shutting_down))?;
     let writers = api::spawn_writers(&writer, settings.api.intake_writers);
     drop(writer);
     let address = SocketAddr::new(settings.api.address, settings.api.port);
@@ -65,7 +66,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
 
 /// Wires the use cases to their adapters.
 fn state(
-    settings: &ApiSettings,
+    settings: &Settings,
     pg_options: &PgOptions,
     shutting_down: Arc<AtomicBool>,
 ) -> anyhow::Result<(AppState, IntakeWriter)> {
@@ -78,14 +79,28 @@ fn state(
         Arc::clone(&store),
         notifier,
         Arc::clone(&clock),
-        wiring::intake(settings),
+        wiring::intake(&settings.api),
     );
+    let metrics = Arc::new(Metrics::new()?);
+    let writer = writer.observed_by(metrics.clone());
+    let probe: Arc<dyn StoreProbe> = pg_store.clone();
+    let sync = VendorSync::new(Arc::clone(&store), Arc::clone(&probe), Arc::clone(&clock))
+        .observed_by(metrics.clone());
+    let feeds = wiring::vendor_feeds(&settings.vendors)?.into_iter();
+    let with_feeds = feeds.map(|(feed, _)| feed);
     let state = AppState {
         intake,
         change_status: ChangeStatus::new(store, clock),
+        vendors: Vendors::new(
+            pg_store.clone(),
+            sync,
+            with_feeds.zip(wiring::shown_urls(&settings.vendors)),
+            settings.manual_vendors.clone(),
+        ),
         orders: pg_store.clone(),
         stock: pg_store.clone(),
-        readiness: Arc::new(StoreReadiness(pg_store)),
+        readiness: Arc::new(StoreReadiness(Arc::clone(&probe))),
+        metrics: MetricsPage::new(metrics, probe),
         shutting_down,
     };
     Ok((state, writer))

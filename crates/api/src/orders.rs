@@ -1,21 +1,23 @@
 //! Orders over HTTP.
 
+use std::sync::Arc;
+
 use actix_web::http::header;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use domain::identifiers::ProductId;
+use domain::identifiers::{OrderId, ProductId};
 use domain::order::{Order, OrderStatus};
-use domain::ports::{NewOrder, OrderFilter};
+use domain::ports::{NewOrder, OrderFilter, OrderQueries, StoreError};
 
 use crate::cursor::CursorScope;
 use crate::etag::{self, Condition};
 use crate::failure;
+use crate::list::{self, List, NextPage};
 use crate::problem::Problem;
 use crate::request::query::{self, Query};
 use crate::request::{body, idempotency, order, path, status};
 use crate::state::AppState;
 use crate::views::OrderView;
-use crate::views::page::{self, NextPage};
 
 const LIST: &str = "/api/v1/orders";
 
@@ -37,6 +39,7 @@ pub(crate) async fn place(
         .place(NewOrder {
             request: wanted,
             key,
+            batch: None,
         })
         .await
         .map_err(|failure| failure::of_placing(&failure))?;
@@ -55,24 +58,49 @@ pub(crate) async fn list(
 ) -> Result<HttpResponse, Problem> {
     let query = Query::parse(&request, &["limit", "cursor", "status", "product_id"])?;
     let filter = filter(&query)?;
-    let limit = query.limit()?;
     let scope = CursorScope::orders(&filter);
     let before = query
         .get("cursor")
         .map(|cursor| scope.read_order(cursor))
         .transpose()?;
-    let mut orders = state
-        .orders
-        .list_orders(&filter, before, limit + page::LOOKAHEAD)
-        .await
-        .map_err(|failure| failure::of_store(&failure))?;
-    let next = page::cut(&mut orders, limit).map(|last| scope.after_order(last.id));
-    let next = next.map(|cursor| {
-        NextPage::new(LIST, limit, cursor)
-            .with("status", query.get("status"))
-            .with("product_id", query.get("product_id"))
-    });
-    Ok(page::render(orders.iter().map(OrderView::from), next))
+    let orders = OrderList {
+        orders: Arc::clone(&state.orders),
+        filter,
+        scope,
+    };
+    list::answer(&request, &query, orders, before).await
+}
+
+/// Orders, newest first.
+struct OrderList {
+    orders: Arc<dyn OrderQueries>,
+    filter: OrderFilter,
+    scope: CursorScope,
+}
+
+impl List for OrderList {
+    type Item = Order;
+    type Key = OrderId;
+    type View<'a> = OrderView<'a>;
+
+    async fn read(&self, after: Option<OrderId>, limit: u32) -> Result<Vec<Order>, StoreError> {
+        self.orders.list_orders(&self.filter, after, limit).await
+    }
+
+    fn key(order: &Order) -> OrderId {
+        order.id
+    }
+
+    fn view(order: &Order) -> OrderView<'_> {
+        OrderView::from(order)
+    }
+
+    fn page_after(&self, id: &OrderId, limit: u32) -> NextPage {
+        let product_id = self.filter.product_id.as_ref();
+        NextPage::new(LIST, limit, self.scope.after_order(*id))
+            .with("status", self.filter.status.map(OrderStatus::as_str))
+            .with("product_id", product_id.map(ProductId::as_str))
+    }
 }
 
 fn filter(query: &Query) -> Result<OrderFilter, Problem> {

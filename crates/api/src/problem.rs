@@ -149,6 +149,14 @@ impl FieldError {
         }
     }
 
+    /// The same error, of a part of a larger document.
+    pub(crate) fn within(self, pointer: &str) -> Self {
+        Self {
+            pointer: format!("{pointer}{}", self.pointer),
+            detail: self.detail,
+        }
+    }
+
     /// An error of a member of the top-level object.
     pub(crate) fn of_member(name: &str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -209,6 +217,17 @@ impl Problem {
         Self::new(ProblemKind::Unavailable, detail)
     }
 
+    /// Its document, to be rendered.
+    pub(crate) fn document(&self) -> Document<'_> {
+        Document {
+            r#type: format!("/problems/{}", self.kind.slug()),
+            title: self.kind.title(),
+            status: self.kind.status().as_u16(),
+            detail: &self.detail,
+            errors: (self.kind == ProblemKind::ValidationFailed).then_some(&self.errors),
+        }
+    }
+
     /// Its kind.
     #[must_use]
     pub fn kind(&self) -> ProblemKind {
@@ -222,8 +241,9 @@ impl fmt::Display for Problem {
     }
 }
 
+/// A problem as it is rendered.
 #[derive(Serialize)]
-struct Document<'a> {
+pub(crate) struct Document<'a> {
     r#type: String,
     title: &'static str,
     status: u16,
@@ -245,12 +265,6 @@ impl ResponseError for Problem {
         if self.kind == ProblemKind::Unavailable {
             response.insert_header((header::RETRY_AFTER, RETRY_AFTER_S));
         }
-        response.json(Document {
-            r#type: format!("/problems/{}", self.kind.slug()),
-            title: self.kind.title(),
-            status: self.kind.status().as_u16(),
-            detail: &self.detail,
-            errors: (self.kind == ProblemKind::ValidationFailed).then_some(&self.errors),
-        })
+        response.json(self.document())
     }
 }

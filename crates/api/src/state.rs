@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::ports::{OrderQueries, StockQueries};
 use domain::services::{ChangeStatus, Intake};
+use metrics::MetricsPage;
 use readiness::ReadinessProbe;
 
 use crate::problem::Problem;
+use crate::vendors::Vendors;
 
 /// What handlers call.
 pub struct AppState {
@@ -19,8 +21,12 @@ pub struct AppState {
     pub orders: Arc<dyn OrderQueries>,
     /// Reads stock.
     pub stock: Arc<dyn StockQueries>,
+    /// Reads vendors, and syncs them on demand.
+    pub vendors: Vendors,
     /// Looks whether this process can do its work.
     pub readiness: Arc<dyn ReadinessProbe>,
+    /// Shows what this process counts.
+    pub metrics: MetricsPage,
     /// Set once this process is about to end: no new orders, not ready.
     pub shutting_down: Arc<AtomicBool>,
 }

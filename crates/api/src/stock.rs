@@ -1,15 +1,19 @@
 //! Stock over HTTP.
 
+use std::sync::Arc;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use domain::identifiers::ProductId;
+use domain::ports::{StockLevel, StockQueries, StoreError};
 
 use crate::cursor::CursorScope;
 use crate::failure;
+use crate::list::{self, List, NextPage};
 use crate::problem::Problem;
 use crate::request::path;
 use crate::request::query::{self, Query};
 use crate::state::AppState;
-use crate::views::page::{self, NextPage};
 use crate::views::{ProductView, StockView};
 
 const LIST: &str = "/api/v1/stock";
@@ -21,21 +25,51 @@ pub(crate) async fn list(
 ) -> Result<HttpResponse, Problem> {
     let query = Query::parse(&request, &["limit", "cursor", "in_stock"])?;
     let in_stock = in_stock(&query)?;
-    let limit = query.limit()?;
     let scope = CursorScope::stock(in_stock);
     let after = query
         .get("cursor")
         .map(|cursor| scope.read_product(cursor))
         .transpose()?;
-    let mut levels = state
-        .stock
-        .list_stock(after, in_stock, limit + page::LOOKAHEAD)
-        .await
-        .map_err(|failure| failure::of_store(&failure))?;
-    let next = page::cut(&mut levels, limit).map(|last| scope.after_product(&last.product_id));
-    let next = next
-        .map(|cursor| NextPage::new(LIST, limit, cursor).with("in_stock", query.get("in_stock")));
-    Ok(page::render(levels.iter().map(StockView::from), next))
+    let stock = StockList {
+        stock: Arc::clone(&state.stock),
+        in_stock,
+        scope,
+    };
+    list::answer(&request, &query, stock, after).await
+}
+
+/// Stock by product id, in byte order.
+struct StockList {
+    stock: Arc<dyn StockQueries>,
+    in_stock: bool,
+    scope: CursorScope,
+}
+
+impl List for StockList {
+    type Item = StockLevel;
+    type Key = ProductId;
+    type View<'a> = StockView<'a>;
+
+    async fn read(
+        &self,
+        after: Option<ProductId>,
+        limit: u32,
+    ) -> Result<Vec<StockLevel>, StoreError> {
+        self.stock.list_stock(after, self.in_stock, limit).await
+    }
+
+    fn key(level: &StockLevel) -> ProductId {
+        level.product_id.clone()
+    }
+
+    fn view(level: &StockLevel) -> StockView<'_> {
+        StockView::from(level)
+    }
+
+    fn page_after(&self, id: &ProductId, limit: u32) -> NextPage {
+        NextPage::new(LIST, limit, self.scope.after_product(id))
+            .with("in_stock", self.in_stock.then_some("true"))
+    }
 }
 
 /// Whether only products that can be sold are asked for; `false` is the same as leaving the filter out.

@@ -109,7 +109,8 @@ pub struct IdempotencyKey {
 }
 
 impl IdempotencyKey {
-    /// Checks a key within `scope`, the caller it belongs to (empty when callers are not told apart).
+    /// Checks a key within `scope`, the caller it belongs to (empty when callers are not told apart). No caller's name
+    /// holds a control character.
     ///
     /// # Errors
     /// [`InvalidIdempotencyKey`] unless the key is 1 to 255 visible ASCII characters (0x21 to 0x7e).
@@ -139,6 +140,49 @@ impl IdempotencyKey {
     pub fn key(&self) -> &str {
         &self.key
     }
+
+    /// The key of an item of the batch that has this key, by the item's place in it. Its scope holds a control character,
+    /// and so belongs to no caller: no client can name it.
+    #[must_use]
+    pub fn of_item(&self, position: usize) -> Self {
+        Self {
+            scope: format!("{}\u{1f}{}", self.scope, self.key),
+            key: position.to_string(),
+        }
+    }
+}
+
+/// Longest digest of a batch, in bytes.
+const MAX_DIGEST_BYTES: usize = 64;
+
+/// What a batch asks for, in short: batches that ask for the same have the same digest, others do not.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct BatchDigest(String);
+
+/// Why a text is not a digest.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("must be 1 to {MAX_DIGEST_BYTES} visible ASCII characters")]
+pub struct InvalidDigest;
+
+impl BatchDigest {
+    /// Checks a text.
+    ///
+    /// # Errors
+    /// [`InvalidDigest`] unless it is 1 to 64 visible ASCII characters.
+    pub fn parse(text: impl Into<String>) -> Result<Self, InvalidDigest> {
+        let text = text.into();
+        let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+        if text.is_empty() || text.len() > MAX_DIGEST_BYTES || !visible {
+            return Err(InvalidDigest);
+        }
+        Ok(Self(text))
+    }
+
+    /// The digest as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 #[cfg(test)]
@@ -162,6 +206,24 @@ mod tests {
         assert_eq!(
             ProductId::parse("a\u{85}b"),
             Err(InvalidId::ControlCharacter)
+        );
+    }
+
+    #[test]
+    fn keys_of_items_are_no_keys_of_callers() {
+        let key = |scope: &str, key: &str| IdempotencyKey::parse(scope, key).unwrap();
+        let items = [
+            key("", "k").of_item(1),
+            key("", "k").of_item(2),
+            key("k", "k").of_item(1),
+            key("", "k1").of_item(1),
+        ];
+        let distinct: std::collections::HashSet<_> = items.iter().collect();
+        assert_eq!(distinct.len(), items.len());
+        assert!(
+            items
+                .iter()
+                .all(|item| item.scope().chars().any(char::is_control))
         );
     }
 

@@ -1,6 +1,6 @@
 //! Short ways to write down values in tests.
 
-use domain::identifiers::{IdempotencyKey, ProductId, VendorId};
+use domain::identifiers::{BatchDigest, IdempotencyKey, ProductId, VendorId};
 use domain::order::{Allocation, OrderRequest};
 use domain::ports::NewOrder;
 use domain::quantity::Quantity;
@@ -46,12 +46,30 @@ pub fn request(product_id: &str, units: u32) -> OrderRequest {
     }
 }
 
+/// The orders of a batch as the intake hands them over: one unit of each product, under a key and what they ask for.
+#[must_use]
+pub fn batch(name: &str, digest: &str, product_ids: &[&str]) -> Vec<NewOrder> {
+    let name = key("", name);
+    let items = product_ids.iter().enumerate();
+    items
+        .map(|(position, product_id)| NewOrder {
+            key: Some(match position {
+                0 => name.clone(),
+                _ => name.of_item(position),
+            }),
+            batch: (position == 0).then(|| BatchDigest::parse(digest).unwrap()),
+            ..new_order(product_id, 1)
+        })
+        .collect()
+}
+
 /// An order to accept, without a key.
 #[must_use]
 pub fn new_order(product_id: &str, units: u32) -> NewOrder {
     NewOrder {
         request: request(product_id, units),
         key: None,
+        batch: None,
     }
 }
 
@@ -61,6 +79,7 @@ pub fn keyed_order(product_id: &str, units: u32, name: &str) -> NewOrder {
     NewOrder {
         request: request(product_id, units),
         key: Some(key("", name)),
+        batch: None,
     }
 }
 

@@ -8,12 +8,12 @@ use domain::allocation::most_available_first;
 use domain::identifiers::{OrderId, VendorId};
 use domain::order::{Order, OrderStatus};
 use domain::ports::{
-    Clock, FeedError, OrderQueue, QueueError, QueuedOrder, VendorFeed, VendorLevel,
+    Clock, FeedError, FinishedSync, OrderQueue, QueueError, QueuedOrder, VendorFeed, VendorLevel,
 };
 use domain::report::Report;
 use domain::services::{
     ChangeStatus, ChangeStatusError, ChangedOrder, Intake, IntakeSettings, SettleError,
-    SettleOrders, SyncError, SyncReport, VendorSync,
+    SettleOrders, SyncError, VendorSync,
 };
 
 use crate::builders::{new_order, product, vendor, vendors};
@@ -67,7 +67,7 @@ impl Shop {
     }
 
     /// Syncs a vendor that answers with this report.
-    pub(crate) async fn report(&self, vendor_id: &str, report: Report) -> SyncReport {
+    pub(crate) async fn report(&self, vendor_id: &str, report: Report) -> FinishedSync {
         self.try_report(vendor_id, Ok(report)).await.unwrap()
     }
 
@@ -76,7 +76,7 @@ impl Shop {
         &self,
         vendor_id: &str,
         answer: Result<Report, FeedError>,
-    ) -> Result<SyncReport, SyncError> {
+    ) -> Result<FinishedSync, SyncError> {
         let feed = ScriptedFeed {
             vendor_id: vendor(vendor_id),
             answer,

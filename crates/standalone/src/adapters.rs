@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clock_tokio::SystemClock;
 use domain::ports::Clock;
+use metrics::Metrics;
 use queue_in_process::InProcessQueue;
 use settings::{EmbeddedSettings, Settings};
 use signal_in_process::{ProcessLeases, ProcessOutboxNotifier};
@@ -30,6 +31,7 @@ pub(crate) async fn open_store(settings: &EmbeddedSettings) -> anyhow::Result<Sq
 pub(crate) fn worker_ports(
     settings: &Settings,
     store: &Arc<SqliteStore>,
+    metrics: &Arc<Metrics>,
 ) -> anyhow::Result<WorkerPorts> {
     let feeds = wiring::vendor_feeds(&settings.vendors)?;
     let queue = InProcessQueue::new(QUEUE_CAPACITY);
@@ -45,6 +47,7 @@ pub(crate) fn worker_ports(
         listeners: Arc::new(move || Box::new(listened_to.listener())),
         clock: Arc::new(SystemClock),
         vendors: feeds.into_iter().map(ScheduledVendor::from).collect(),
+        observer: metrics.clone(),
         manual_vendors: settings.manual_vendors.clone(),
     })
 }

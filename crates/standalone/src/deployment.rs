@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use api::{AppState, ServerOptions};
+use api::{AppState, ServerOptions, Vendors};
 use domain::identifiers::VendorId;
 use domain::ports::{StockQueries as _, StoreProbe as _};
 use domain::services::{ChangeStatus, Intake, IntakeWriter};
+use metrics::{Metrics, MetricsPage};
 use readiness::ReadinessProbe;
 use settings::{ApiSettings, Settings};
 use storage_sqlite::SqliteStore;
@@ -33,7 +34,8 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
     let stop = wiring::stop_signal()?;
     let prepared = api::prepare(ServerOptions::from(settings))?;
     let store = Arc::new(adapters::open_store(&settings.embedded).await?);
-    let ports = adapters::worker_ports(settings, &store)?;
+    let metrics = Arc::new(Metrics::new()?);
+    let ports = adapters::worker_ports(settings, &store, &metrics)?;
     requeue(&ports, settings).await?;
 
     let mocks = if with_mock_vendors {
@@ -50,7 +52,17 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
     // The file has one writer at a time; a second task would only wait for the first.
     let writers = api::spawn_writers(&writer, 1);
     drop(writer);
-    let state = app_state(intake, &ports, &store, &readiness, &shutting_down);
+    let metrics = MetricsPage::new(metrics, Arc::clone(&ports.probe));
+    let vendors = vendors(&ports, &store, settings);
+    let state = app_state(
+        intake,
+        &ports,
+        &store,
+        vendors,
+        &readiness,
+        metrics,
+        &shutting_down,
+    );
     let told = Arc::clone(&shutting_down);
     let shutdown = async move {
         let signal = stop.await;
@@ -103,12 +115,21 @@ async fn requeue(ports: &WorkerPorts, settings: &Settings) -> anyhow::Result<()>
 
 /// What takes orders, and what writes them.
 fn intake(ports: &WorkerPorts, settings: &ApiSettings) -> (Intake, IntakeWriter) {
-    Intake::open(
+    let (intake, writer) = Intake::open(
         Arc::clone(&ports.store),
         Arc::clone(&ports.notifier),
         Arc::clone(&ports.clock),
         wiring::intake(settings),
-    )
+    );
+    (intake, writer.observed_by(Arc::clone(&ports.observer)))
+}
+
+/// The vendors, which are synced on demand with the same feeds as at intervals.
+fn vendors(ports: &WorkerPorts, store: &Arc<SqliteStore>, settings: &Settings) -> Vendors {
+    let feeds = ports.vendors.iter().map(|vendor| Arc::clone(&vendor.feed));
+    let with_feeds = feeds.zip(wiring::shown_urls(&settings.vendors));
+    let manual = ports.manual_vendors.clone();
+    Vendors::new(store.clone(), tasks::vendor_sync(ports), with_feeds, manual)
 }
 
 /// Wires the API's use cases.
@@ -116,7 +137,9 @@ fn app_state(
     intake: Intake,
     ports: &WorkerPorts,
     store: &Arc<SqliteStore>,
+    vendors: Vendors,
     readiness: &Arc<dyn ReadinessProbe>,
+    metrics: MetricsPage,
     shutting_down: &Arc<AtomicBool>,
 ) -> AppState {
     AppState {
@@ -124,7 +147,9 @@ fn app_state(
         change_status: ChangeStatus::new(Arc::clone(&ports.store), Arc::clone(&ports.clock)),
         orders: store.clone(),
         stock: store.clone(),
+        vendors,
         readiness: Arc::clone(readiness),
+        metrics,
         shutting_down: Arc::clone(shutting_down),
     }
 }

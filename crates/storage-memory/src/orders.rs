@@ -17,6 +17,9 @@ impl MemoryUnitOfWork {
             .as_ref()
             .and_then(|key| self.tables().keys.get(key));
         if let Some(known) = known {
+            if known.batch != order.batch {
+                return Ok(Acceptance::KeyReused);
+            }
             let order_id = known.order_id;
             return self.order(order_id).map(Acceptance::Existing);
         }
@@ -37,6 +40,7 @@ impl MemoryUnitOfWork {
             if let Some(key) = &order.key {
                 let row = KeyRow {
                     order_id: id,
+                    batch: order.batch.clone(),
                     created_at: now,
                 };
                 tables.keys.insert(key.clone(), row);
@@ -140,7 +144,7 @@ impl OrderRepository for MemoryUnitOfWork {
                 order_id: order.id,
                 product_id: order.product_id.clone(),
             }),
-            Acceptance::Existing(_) => None,
+            Acceptance::Existing(_) | Acceptance::KeyReused => None,
         });
         self.put_into_outbox(created.collect())?;
         Ok(accepted)

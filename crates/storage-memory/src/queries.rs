@@ -7,7 +7,7 @@ use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::Order;
 use domain::ports::{
     OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, StoreError,
-    StoreProbe, VendorLevel,
+    StoreProbe, VendorLevel, VendorQueries, VendorStatus,
 };
 use domain::timestamp::Timestamp;
 
@@ -105,6 +105,26 @@ impl StockQueries for MemoryStore {
 }
 
 #[async_trait]
+impl VendorQueries for MemoryStore {
+    async fn find_vendors(&self, vendor_ids: &[VendorId]) -> Result<Vec<VendorStatus>, StoreError> {
+        let tables = self.committed();
+        let asked = tables.vendors.iter();
+        let asked = asked.filter(|(vendor_id, _)| vendor_ids.contains(vendor_id));
+        Ok(asked
+            .map(|(vendor_id, row)| VendorStatus {
+                vendor_id: vendor_id.clone(),
+                products: tables
+                    .positions
+                    .keys()
+                    .filter(|(_, of)| of == vendor_id)
+                    .count() as u64,
+                last_sync: row.last_sync.clone(),
+            })
+            .collect())
+    }
+}
+
+#[async_trait]
 impl StoreProbe for MemoryStore {
     async fn store_time(&self) -> Result<Timestamp, StoreError> {
         Ok(self.shared().clock.now())
@@ -117,6 +137,11 @@ impl StoreProbe for MemoryStore {
         Ok(OutboxLag {
             oldest: oldest.map(|row| now.since(row.created_at)),
         })
+    }
+
+    async fn count_outbox(&self, at_most: u32) -> Result<u64, StoreError> {
+        let entries = self.committed().outbox.len() as u64;
+        Ok(entries.min(at_most.into()))
     }
 
     async fn were_tried(&self, vendor_ids: &[VendorId]) -> Result<bool, StoreError> {

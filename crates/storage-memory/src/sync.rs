@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use domain::identifiers::{ProductId, VendorId};
-use domain::ports::{StoreError, SyncRecord, SyncRepository, VendorSyncState};
+use domain::ports::{FinishedSync, StoreError, SyncRecord, SyncRepository, VendorSyncState};
 use domain::reconciliation::knows_of;
 use domain::report::Report;
 use domain::timestamp::Timestamp;
@@ -129,7 +129,8 @@ impl SyncRepository for MemoryUnitOfWork {
         &mut self,
         vendor_id: &VendorId,
         record: &SyncRecord,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Timestamp, StoreError> {
+        let now = self.now();
         self.write(|tables| {
             let row = tables
                 .vendors
@@ -137,8 +138,8 @@ impl SyncRepository for MemoryUnitOfWork {
                 .ok_or_else(|| refused(format!("there is no vendor {vendor_id}")))?;
             row.applied_as_of = record.as_of.or(row.applied_as_of);
             row.full_as_of = record.as_of.filter(|_| record.full).or(row.full_as_of);
-            row.last_sync = Some(record.clone());
-            Ok(())
+            row.last_sync = Some(FinishedSync::new(now, record.clone()));
+            Ok(now)
         })
     }
 }

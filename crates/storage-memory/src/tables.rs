@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use domain::identifiers::{IdempotencyKey, OrderId, ProductId, VendorId};
+use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId, ProductId, VendorId};
 use domain::order::{Allocation, Order, OrderState, OrderStatus, RejectReason};
-use domain::ports::{OutboxId, QueuedOrder, StoreError, SyncRecord};
+use domain::ports::{FinishedSync, OutboxId, QueuedOrder, StoreError};
 use domain::quantity::Quantity;
 use domain::stock::{ProductStock, VendorStock};
 use domain::timestamp::Timestamp;
@@ -61,7 +61,7 @@ pub(crate) struct VendorRow {
     /// As-of of the last report that was applied, and of the last full one among them.
     pub(crate) applied_as_of: Option<Timestamp>,
     pub(crate) full_as_of: Option<Timestamp>,
-    pub(crate) last_sync: Option<SyncRecord>,
+    pub(crate) last_sync: Option<FinishedSync>,
 }
 
 #[derive(Clone)]
@@ -74,6 +74,8 @@ pub(crate) struct OutboxRow {
 #[derive(Clone)]
 pub(crate) struct KeyRow {
     pub(crate) order_id: OrderId,
+    /// What the batch asks for whose key it is, if it is one's.
+    pub(crate) batch: Option<BatchDigest>,
     pub(crate) created_at: Timestamp,
 }
 

@@ -17,6 +17,7 @@ fn setup() -> Ready<(StorageUnderTest, ())> {
         store: store.clone(),
         orders: store.clone(),
         stock: store.clone(),
+        vendors: store.clone(),
         probe: store.clone(),
         audit: store,
         leases: Arc::new(ProcessLeases::new()),

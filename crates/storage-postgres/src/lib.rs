@@ -26,6 +26,7 @@ mod sync;
 pub mod test_database;
 mod transfer;
 mod unit_of_work;
+mod vendors;
 
 pub use leases::PgLeases;
 pub use notify::{PgOutboxListener, PgOutboxNotifier};

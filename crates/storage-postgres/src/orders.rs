@@ -1,21 +1,22 @@
 //! Orders inside a transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use diesel::QueryableByName;
 use diesel::pg::data_types::PgTimestamp;
 use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
-use domain::identifiers::{IdempotencyKey, OrderId};
+use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId};
 use domain::order::{Order, OrderState, OrderStatus};
 use domain::ports::{Acceptance, NewOrder, OrderRepository, StoreError};
 use domain::settlement::{Outcome, PendingOrder, SettledOrder};
+use domain::stored;
 use domain::timestamp::Timestamp;
 
 use crate::rows::{
     self, AllocationRow, OrderRow, OrderWithAllocationRow, PendingRow, from_pg, to_pg,
 };
-use crate::statement::Bind;
+use crate::statement::{Bind, texts};
 use crate::unit_of_work::PgUnitOfWork;
 
 /// Keys are inserted in their own order, so that two batches that share several cannot wait for each other in a circle.
@@ -56,6 +57,8 @@ struct KeyRow {
     scope: String,
     #[diesel(sql_type = Text)]
     key: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    batch_digest: Option<String>,
     #[diesel(embed)]
     order: OrderWithAllocationRow,
 }
@@ -63,7 +66,7 @@ struct KeyRow {
 /// Orders and allocations in one statement: in two, a cancellation in between would show an order without the one or the
 /// other. Each key once: one that stands twice in a call would bring its order's allocations twice.
 const FIND_BY_KEY: &str = "
-SELECT k.scope, k.key, o.id, o.product_id, o.quantity, o.status, o.reason, o.created_at, o.updated_at,
+SELECT k.scope, k.key, k.batch_digest, o.id, o.product_id, o.quantity, o.status, o.reason, o.created_at, o.updated_at,
        a.vendor_id, a.quantity AS allocated
 FROM (SELECT DISTINCT * FROM unnest($1, $2) AS i (scope, key)) i
 JOIN idempotency_keys k ON k.scope = i.scope AND k.key = i.key
@@ -83,10 +86,31 @@ impl PgUnitOfWork {
         rows::orders(found, allocations)
     }
 
+    /// Notes of the keys of batches that were just created what their batches ask for.
+    async fn save_digests(
+        &mut self,
+        batches: Vec<(&IdempotencyKey, &BatchDigest)>,
+    ) -> Result<(), StoreError> {
+        const SQL: &str = "
+UPDATE idempotency_keys k SET batch_digest = i.digest
+FROM unnest($1, $2, $3) AS i (scope, key, digest) WHERE k.scope = i.scope AND k.key = i.key";
+        if batches.is_empty() {
+            return Ok(());
+        }
+        let binds = vec![
+            texts(batches.iter().map(|(key, _)| key.scope())),
+            texts(batches.iter().map(|(key, _)| key.key())),
+            texts(batches.iter().map(|(_, digest)| digest.as_str())),
+        ];
+        let written = self.execute(SQL, binds).await?;
+        self.expect_rows("noting what batches ask for", written, batches.len())
+    }
+
+    /// By scope and key: the order, and what the batch asks for if the key is a batch's.
     async fn orders_by_key(
         &mut self,
         keys: &[&IdempotencyKey],
-    ) -> Result<Vec<(String, String, Order)>, StoreError> {
+    ) -> Result<HashMap<(String, String), (Order, Option<BatchDigest>)>, StoreError> {
         let binds = vec![
             Bind::Texts(keys.iter().map(|key| key.scope().to_owned()).collect()),
             Bind::Texts(keys.iter().map(|key| key.key().to_owned()).collect()),
@@ -99,15 +123,15 @@ impl PgUnitOfWork {
                 .last()
                 .is_none_or(|last: &OrderWithAllocationRow| last.order.id != row.order.order.id)
             {
-                names.push((row.scope, row.key));
+                let digest = stored::batch_digest(row.batch_digest, row.order.order.id)?;
+                names.push(((row.scope, row.key), digest));
             }
             joined.push(row.order);
         }
         let orders = rows::joined_orders(joined)?;
-        Ok(names
-            .into_iter()
-            .zip(orders)
-            .map(|((scope, key), order)| (scope, key, order))
+        let found = names.into_iter().zip(orders);
+        Ok(found
+            .map(|((name, digest), order)| (name, (order, digest)))
             .collect())
     }
 }
@@ -140,6 +164,12 @@ impl OrderRepository for PgUnitOfWork {
         let accepted: Vec<AcceptedRow> = self.load(ACCEPT, binds).await?;
         self.expect_rows("accepting orders", accepted.len(), orders.len())?;
 
+        let created = orders.iter().zip(&accepted);
+        let batches = created
+            .filter(|(_, row)| row.id.is_some())
+            .filter_map(|(order, _)| order.key.as_ref().zip(order.batch.as_ref()));
+        self.save_digests(batches.collect()).await?;
+
         let taken: Vec<&IdempotencyKey> = orders
             .iter()
             .zip(&accepted)
@@ -147,7 +177,7 @@ impl OrderRepository for PgUnitOfWork {
             .filter_map(|(order, _)| order.key.as_ref())
             .collect();
         let existing = if taken.is_empty() {
-            Vec::new()
+            HashMap::new()
         } else {
             self.orders_by_key(&taken).await?
         };
@@ -164,9 +194,14 @@ impl OrderRepository for PgUnitOfWork {
                     updated_at: from_pg(created_at),
                 })),
                 (_, _, Some(key)) => existing
-                    .iter()
-                    .find(|(scope, text, _)| scope == key.scope() && text == key.key())
-                    .map(|(_, _, order)| Acceptance::Existing(order.clone()))
+                    .get(&(key.scope().to_owned(), key.key().to_owned()))
+                    .map(|(existing, digest)| {
+                        if *digest == order.batch {
+                            Acceptance::Existing(existing.clone())
+                        } else {
+                            Acceptance::KeyReused
+                        }
+                    })
                     // It was there a moment ago and has just been forgotten: by now the key is free.
                     .ok_or_else(|| {
                         StoreError::Conflict("an idempotency key has just expired".to_owned())

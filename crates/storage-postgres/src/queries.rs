@@ -231,6 +231,12 @@ struct LagRow {
     micros: i64,
 }
 
+#[derive(QueryableByName)]
+struct CountRow {
+    #[diesel(sql_type = BigInt)]
+    entries: i64,
+}
+
 #[async_trait]
 impl StoreProbe for PgStore {
     async fn store_time(&self) -> Result<Timestamp, StoreError> {
@@ -252,6 +258,14 @@ FROM outbox ORDER BY id LIMIT 1";
                 .first()
                 .map(|row| Duration::from_micros(row.micros.unsigned_abs())),
         })
+    }
+
+    async fn count_outbox(&self, at_most: u32) -> Result<u64, StoreError> {
+        const SQL: &str =
+            "SELECT count(*) AS entries FROM (SELECT FROM outbox LIMIT $1) AS counted";
+        let binds = vec![Bind::BigInt(i64::from(at_most))];
+        let counted: Vec<CountRow> = self.load(SQL, binds).await?;
+        Ok(counted.first().map_or(0, |row| row.entries.unsigned_abs()))
     }
 
     async fn were_tried(

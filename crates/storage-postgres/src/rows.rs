@@ -6,7 +6,7 @@ use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz};
 use domain::order::Order;
 use domain::ports::{StockLevel, StoreError};
 use domain::settlement::PendingOrder;
-use domain::stored::{self, StoredAllocation, StoredOrder, StoredPosition};
+use domain::stored::{self, StoredAllocation, StoredOrder, StoredPosition, StoredVendor};
 use domain::timestamp::Timestamp;
 
 /// PostgreSQL counts microseconds from 2000-01-01, the domain from 1970-01-01.
@@ -93,6 +93,47 @@ pub(crate) struct VendorStockRow {
     pub(crate) as_of: PgTimestamp,
     #[diesel(sql_type = Bool)]
     pub(crate) configured: bool,
+}
+
+#[derive(QueryableByName)]
+pub(crate) struct VendorRow {
+    #[diesel(sql_type = Text)]
+    vendor_id: String,
+    #[diesel(sql_type = Bool)]
+    configured: bool,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    applied_as_of: Option<PgTimestamp>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    full_as_of: Option<PgTimestamp>,
+    #[diesel(sql_type = Nullable<Text>)]
+    outcome: Option<String>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    finished_at: Option<PgTimestamp>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    duration_ms: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    received: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    changed: Option<i64>,
+    #[diesel(sql_type = Nullable<Text>)]
+    error: Option<String>,
+}
+
+impl From<VendorRow> for StoredVendor {
+    fn from(row: VendorRow) -> Self {
+        Self {
+            vendor_id: row.vendor_id,
+            configured: row.configured,
+            applied_as_of: row.applied_as_of.map(from_pg),
+            full_as_of: row.full_as_of.map(from_pg),
+            outcome: row.outcome,
+            finished_at: row.finished_at.map(from_pg),
+            duration_ms: row.duration_ms,
+            received: row.received,
+            changed: row.changed,
+            error: row.error,
+        }
+    }
 }
 
 #[derive(QueryableByName)]

@@ -12,7 +12,7 @@ use domain::report::{Report, ReportKind};
 use domain::stored;
 use domain::timestamp::Timestamp;
 
-use crate::rows::{ProductIdRow, from_pg, to_pg};
+use crate::rows::{MomentRow, ProductIdRow, from_pg, to_pg};
 use crate::statement::{Bind, texts};
 use crate::unit_of_work::PgUnitOfWork;
 
@@ -172,12 +172,12 @@ SELECT product_id, sum(quantity)::bigint AS units FROM marked GROUP BY product_i
         &mut self,
         vendor_id: &VendorId,
         record: &SyncRecord,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Timestamp, StoreError> {
         const SQL: &str = "
 UPDATE vendor_syncs SET outcome = $1, finished_at = clock_timestamp(), duration_ms = $2,
     received = $3, changed = $4, error = $5,
     applied_as_of = coalesce($6, applied_as_of), full_as_of = coalesce($7, full_as_of)
-WHERE vendor_id = $8";
+WHERE vendor_id = $8 RETURNING finished_at AS moment";
         let count = |number: u64| Bind::BigInt(i64::try_from(number).unwrap_or(i64::MAX));
         let as_of = record.as_of.map(to_pg);
         let took_ms = u64::try_from(record.took.as_millis()).unwrap_or(u64::MAX);
@@ -191,7 +191,9 @@ WHERE vendor_id = $8";
             Bind::OptionalTimestamp(as_of.filter(|_| record.full)),
             Bind::Text(vendor_id.as_str().to_owned()),
         ];
-        let written = self.execute(SQL, binds).await?;
-        self.expect_rows("recording a sync", written, 1)
+        let written: Vec<MomentRow> = self.load(SQL, binds).await?;
+        self.expect_rows("recording a sync", written.len(), 1)?;
+        let end = written.first().map(|row| from_pg(row.moment));
+        end.ok_or_else(|| StoreError::Failed("a sync was recorded without its time".into()))
     }
 }

@@ -19,6 +19,7 @@ async fn setup() -> (StorageUnderTest, TestDatabase) {
         store: store.clone(),
         orders: store.clone(),
         stock: store.clone(),
+        vendors: store.clone(),
         probe: store.clone(),
         audit: store,
         notifier,

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use domain::identifiers::{IdempotencyKey, OrderId};
+use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId};
 use domain::order::{OrderStatus, RejectReason};
 use domain::ports::{
     Acceptance, AllocationRecord, AuditQueries as _, KeyRecord, OrderRecord, OutboxEntry,
@@ -104,12 +104,19 @@ fn deployment() -> Vec<TransferRecord> {
         key: IdempotencyKey::parse("", "k").unwrap(),
         order_id: OrderId(4),
         created_at: at(1),
+        batch: None,
+    });
+    let of_batch = TransferRecord::Key(KeyRecord {
+        key: IdempotencyKey::parse("", "l").unwrap(),
+        order_id: OrderId(5),
+        created_at: at(1),
+        batch: Some(BatchDigest::parse("p+p").unwrap()),
     });
     vendors
         .into_iter()
         .chain(products)
         .chain(orders.map(TransferRecord::Order))
-        .chain([key])
+        .chain([key, of_batch])
         .collect()
 }
 

@@ -29,6 +29,7 @@ mod store;
 mod sync;
 mod transfer;
 mod unit_of_work;
+mod vendors;
 
 pub use open::OpenError;
 pub use options::SqliteOptions;

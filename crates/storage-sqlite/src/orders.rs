@@ -1,8 +1,9 @@
 //! Orders inside a transaction.
 
 use async_trait::async_trait;
-use diesel::SqliteConnection;
-use domain::identifiers::{IdempotencyKey, OrderId};
+use diesel::sql_types::{Nullable, Text};
+use diesel::{QueryableByName, SqliteConnection};
+use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId};
 use domain::order::{Order, OrderState, OrderStatus};
 use domain::ports::{Acceptance, NewOrder, OrderRepository, StoreError};
 use domain::settlement::{Outcome, PendingOrder, SettledOrder};
@@ -15,6 +16,12 @@ use crate::rows::{self, RequestRow};
 use crate::statement::{execute, json, load};
 use crate::unit_of_work::SqliteUnitOfWork;
 
+#[derive(QueryableByName)]
+struct DigestRow {
+    #[diesel(sql_type = Nullable<Text>)]
+    batch_digest: Option<String>,
+}
+
 fn find_by_key(
     connection: &mut SqliteConnection,
     key: &IdempotencyKey,
@@ -26,6 +33,18 @@ FROM idempotency_keys k JOIN orders o ON o.id = k.order_id LEFT JOIN allocations
 WHERE k.scope = ? AND k.key = ? ORDER BY a.vendor_id";
     let binds = [key.scope().into(), key.key().into()];
     Ok(rows::orders(load(connection, SQL, binds)?)?.pop())
+}
+
+/// What the batch asks for whose key it is, if it is one's.
+fn find_digest(
+    connection: &mut SqliteConnection,
+    key: &IdempotencyKey,
+    order_id: OrderId,
+) -> Result<Option<BatchDigest>, StoreError> {
+    const SQL: &str = "SELECT batch_digest FROM idempotency_keys WHERE scope = ? AND key = ?";
+    let found: Vec<DigestRow> = load(connection, SQL, [key.scope().into(), key.key().into()])?;
+    let digest = found.into_iter().next().and_then(|row| row.batch_digest);
+    stored::batch_digest(digest, order_id.0)
 }
 
 fn find(connection: &mut SqliteConnection, id: OrderId) -> Result<Option<Order>, StoreError> {
@@ -44,13 +63,18 @@ fn accept_one(
 ) -> Result<Acceptance, StoreError> {
     const ORDER: &str = "
 INSERT INTO orders (id, product_id, quantity, created_at, updated_at) VALUES (?, ?, ?, ?, ?)";
-    const KEY: &str =
-        "INSERT INTO idempotency_keys (scope, key, order_id, created_at) VALUES (?, ?, ?, ?)";
+    const KEY: &str = "
+INSERT INTO idempotency_keys (scope, key, order_id, created_at, batch_digest) VALUES (?, ?, ?, ?, ?)";
 
     if let Some(key) = &order.key
         && let Some(existing) = find_by_key(connection, key)?
     {
-        return Ok(Acceptance::Existing(existing));
+        let is_the_same = find_digest(connection, key, existing.id)? == order.batch;
+        return Ok(if is_the_same {
+            Acceptance::Existing(existing)
+        } else {
+            Acceptance::KeyReused
+        });
     }
     let request = &order.request;
     let id = next_id();
@@ -63,7 +87,13 @@ INSERT INTO orders (id, product_id, quantity, created_at, updated_at) VALUES (?,
     ];
     execute(connection, ORDER, binds)?;
     if let Some(key) = &order.key {
-        let binds = [key.scope().into(), key.key().into(), id.into(), now.into()];
+        let binds = [
+            key.scope().into(),
+            key.key().into(),
+            id.into(),
+            now.into(),
+            order.batch.as_ref().map(BatchDigest::as_str).into(),
+        ];
         execute(connection, KEY, binds)?;
     }
     Ok(Acceptance::Created(Order {
@@ -169,7 +199,7 @@ impl OrderRepository for SqliteUnitOfWork {
                 .collect::<Result<Vec<_>, _>>()?;
             let created = accepted.iter().filter_map(|acceptance| match acceptance {
                 Acceptance::Created(order) => Some((order.id.0, order.product_id.as_str())),
-                Acceptance::Existing(_) => None,
+                Acceptance::Existing(_) | Acceptance::KeyReused => None,
             });
             outbox::put(connection, &created.collect::<Vec<_>>(), now())?;
             Ok(accepted)

@@ -202,6 +202,12 @@ struct OldestRow {
 }
 
 #[derive(QueryableByName)]
+struct CountRow {
+    #[diesel(sql_type = BigInt)]
+    entries: i64,
+}
+
+#[derive(QueryableByName)]
 struct FlagRow {
     #[diesel(sql_type = Bool)]
     flag: bool,
@@ -224,6 +230,14 @@ impl StoreProbe for SqliteStore {
         Ok(OutboxLag {
             oldest: oldest.first().map(age),
         })
+    }
+
+    async fn count_outbox(&self, at_most: u32) -> Result<u64, StoreError> {
+        const SQL: &str = "SELECT count(*) AS entries FROM (SELECT 1 FROM outbox LIMIT ?)";
+        let counted: Vec<CountRow> = self
+            .read(move |connection| load(connection, SQL, [at_most.into()]))
+            .await?;
+        Ok(counted.first().map_or(0, |row| row.entries.unsigned_abs()))
     }
 
     async fn were_tried(&self, vendor_ids: &[VendorId]) -> Result<bool, StoreError> {

@@ -5,7 +5,7 @@ use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
 use domain::identifiers::ProductId;
 use domain::order::Order;
 use domain::ports::StoreError;
-use domain::stored::{self, StoredAllocation, StoredOrder, StoredPosition};
+use domain::stored::{self, StoredAllocation, StoredOrder, StoredPosition, StoredVendor};
 use domain::timestamp::Timestamp;
 
 #[derive(QueryableByName)]
@@ -29,6 +29,47 @@ pub(crate) struct OrderRow {
     pub(crate) vendor_id: Option<String>,
     #[diesel(sql_type = Nullable<Integer>)]
     pub(crate) allocated: Option<i32>,
+}
+
+#[derive(QueryableByName)]
+pub(crate) struct VendorRow {
+    #[diesel(sql_type = Text)]
+    vendor_id: String,
+    #[diesel(sql_type = Bool)]
+    configured: bool,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    applied_as_of: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    full_as_of: Option<i64>,
+    #[diesel(sql_type = Nullable<Text>)]
+    outcome: Option<String>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    finished_at: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    duration_ms: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    received: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    changed: Option<i64>,
+    #[diesel(sql_type = Nullable<Text>)]
+    error: Option<String>,
+}
+
+impl From<VendorRow> for StoredVendor {
+    fn from(row: VendorRow) -> Self {
+        Self {
+            vendor_id: row.vendor_id,
+            configured: row.configured,
+            applied_as_of: row.applied_as_of.map(Timestamp::from_micros),
+            full_as_of: row.full_as_of.map(Timestamp::from_micros),
+            outcome: row.outcome,
+            finished_at: row.finished_at.map(Timestamp::from_micros),
+            duration_ms: row.duration_ms,
+            received: row.received,
+            changed: row.changed,
+            error: row.error,
+        }
+    }
 }
 
 impl OrderRow {

@@ -124,7 +124,7 @@ fn record(
     vendor_id: &VendorId,
     record: &SyncRecord,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<Timestamp, StoreError> {
     const SQL: &str = "
 UPDATE vendor_syncs SET outcome = ?, finished_at = ?, duration_ms = ?, received = ?, changed = ?, error = ?,
     applied_as_of = coalesce(?, applied_as_of), full_as_of = coalesce(?, full_as_of)
@@ -143,7 +143,8 @@ WHERE vendor_id = ?";
         vendor_id.into(),
     ];
     let written = execute(connection, SQL, binds)?;
-    expect_one("recording a sync of vendor", vendor_id, written)
+    expect_one("recording a sync of vendor", vendor_id, written)?;
+    Ok(now)
 }
 
 #[async_trait]
@@ -210,7 +211,7 @@ impl SyncRepository for SqliteUnitOfWork {
         &mut self,
         vendor_id: &VendorId,
         sync: &SyncRecord,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Timestamp, StoreError> {
         let (vendor_id, sync) = (vendor_id.clone(), sync.clone());
         self.call(move |connection, now| record(connection, &vendor_id, &sync, now()))
             .await

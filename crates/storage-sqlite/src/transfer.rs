@@ -1,40 +1,17 @@
 //! Reading the file whole, for a move to another store.
 
 use async_trait::async_trait;
-use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
+use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use diesel::{QueryableByName, SqliteConnection};
 use domain::identifiers::{IdempotencyKey, ProductId, VendorId};
 use domain::ports::{StoreError, TransferCursor, TransferReader, TransferRecord, TransferSource};
-use domain::stored::{self, StoredPosition, StoredShipment, StoredStock, StoredVendor};
+use domain::stored::{self, StoredKey, StoredPosition, StoredShipment, StoredStock};
 use domain::timestamp::Timestamp;
 
+use crate::rows::VendorRow;
 use crate::statement::{Bind, load};
 use crate::store::SqliteStore;
 use crate::unit_of_work::SqliteUnitOfWork;
-
-#[derive(QueryableByName)]
-struct VendorRow {
-    #[diesel(sql_type = Text)]
-    vendor_id: String,
-    #[diesel(sql_type = Bool)]
-    configured: bool,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    applied_as_of: Option<i64>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    full_as_of: Option<i64>,
-    #[diesel(sql_type = Nullable<Text>)]
-    outcome: Option<String>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    finished_at: Option<i64>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    duration_ms: Option<i64>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    received: Option<i64>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    changed: Option<i64>,
-    #[diesel(sql_type = Nullable<Text>)]
-    error: Option<String>,
-}
 
 fn vendors(
     connection: &mut SqliteConnection,
@@ -44,20 +21,7 @@ fn vendors(
     let found: Vec<VendorRow> = load(connection, SQL, binds)?;
     found
         .into_iter()
-        .map(|row| {
-            stored::vendor_record(StoredVendor {
-                vendor_id: row.vendor_id,
-                configured: row.configured,
-                applied_as_of: row.applied_as_of.map(Timestamp::from_micros),
-                full_as_of: row.full_as_of.map(Timestamp::from_micros),
-                outcome: row.outcome,
-                finished_at: row.finished_at.map(Timestamp::from_micros),
-                duration_ms: row.duration_ms,
-                received: row.received,
-                changed: row.changed,
-                error: row.error,
-            })
-        })
+        .map(|row| stored::vendor_record(row.into()))
         .collect()
 }
 
@@ -152,6 +116,8 @@ struct KeyRow {
     order_id: i64,
     #[diesel(sql_type = BigInt)]
     created_at: i64,
+    #[diesel(sql_type = Nullable<Text>)]
+    batch_digest: Option<String>,
 }
 
 fn keys(
@@ -159,14 +125,19 @@ fn keys(
     binds: [Bind; 3],
 ) -> Result<Vec<TransferRecord>, StoreError> {
     const SQL: &str = "
-SELECT scope, key, order_id, created_at FROM idempotency_keys
+SELECT scope, key, order_id, created_at, batch_digest FROM idempotency_keys
 WHERE (scope, key) > (?, ?) ORDER BY scope, key LIMIT ?";
     let found: Vec<KeyRow> = load(connection, SQL, binds)?;
     found
         .into_iter()
         .map(|row| {
-            let created_at = Timestamp::from_micros(row.created_at);
-            stored::key_record(&row.scope, &row.key, row.order_id, created_at)
+            stored::key_record(StoredKey {
+                scope: row.scope,
+                key: row.key,
+                order_id: row.order_id,
+                created_at: Timestamp::from_micros(row.created_at),
+                batch_digest: row.batch_digest,
+            })
         })
         .collect()
 }

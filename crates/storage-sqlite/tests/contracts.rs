@@ -23,6 +23,7 @@ fn setup() -> Ready<(StorageUnderTest, TempDir)> {
         store: store.clone(),
         orders: store.clone(),
         stock: store.clone(),
+        vendors: store.clone(),
         probe: store.clone(),
         audit: store,
         leases: Arc::new(ProcessLeases::new()),

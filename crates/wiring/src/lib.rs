@@ -68,6 +68,18 @@ pub fn vendor_feeds(
     feeds.collect()
 }
 
+/// The URL of each of these vendors as far as it may be shown: what stands in its query may be a secret.
+#[must_use]
+pub fn shown_urls(settings: &[VendorSettings]) -> Vec<String> {
+    let urls = settings.iter().map(|vendor| {
+        let mut url = vendor.url.clone();
+        url.set_query(None);
+        url.set_fragment(None);
+        url.into()
+    });
+    urls.collect()
+}
+
 fn vendor_feed(settings: &VendorSettings) -> anyhow::Result<HttpVendorFeed> {
     HttpVendorFeed::new(HttpVendorOptions {
         vendor_id: settings.id.clone(),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Parser;
 use clock_tokio::SystemClock;
+use metrics::{Metrics, MetricsPage};
 use queue_rabbitmq::{RabbitOptions, RabbitOrderConsumer, RabbitOrderQueue};
 use settings::Settings;
 use storage_postgres::{PgLeases, PgOptions, PgOutboxListener, PgOutboxNotifier, PgStore};
@@ -57,9 +58,11 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     })?;
 
     let supervisor = Supervisor::default();
-    let ports = ports(&settings, &postgres, &rabbitmq)?;
+    let metrics = Arc::new(Metrics::new()?);
+    let ports = ports(&settings, &postgres, &rabbitmq, &metrics)?;
+    let page = MetricsPage::new(metrics, Arc::clone(&ports.probe));
     let health = tasks::start(&ports, &settings.worker, &supervisor);
-    let server = pages::serve(socket, health).context("cannot serve the health pages")?;
+    let server = pages::serve(socket, health, page).context("cannot serve the health pages")?;
     let handle = server.handle();
     // In a task of their own, so that they answer until the tasks have ended.
     let pages = tokio::spawn(server);
@@ -76,6 +79,7 @@ fn ports(
     settings: &Settings,
     postgres: &PgOptions,
     rabbitmq: &RabbitOptions,
+    metrics: &Arc<Metrics>,
 ) -> anyhow::Result<WorkerPorts> {
     let pg = PgStore::new(postgres)?;
     let feeds = wiring::vendor_feeds(&settings.vendors)?;
@@ -90,6 +94,7 @@ fn ports(
         listeners: Arc::new(move || Box::new(PgOutboxListener::start(listen_to.clone()))),
         clock: Arc::new(SystemClock),
         vendors: feeds.into_iter().map(ScheduledVendor::from).collect(),
+        observer: metrics.clone(),
         manual_vendors: settings.manual_vendors.clone(),
     })
 }

@@ -1,4 +1,4 @@
-//! `/healthz` and `/readyz` of a worker, over HTTP.
+//! `/healthz`, `/readyz` and `/metrics` of a worker, over HTTP.
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
@@ -7,6 +7,7 @@ use actix_web::dev::Server;
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::middleware::DefaultHeaders;
 use actix_web::{App, Handler, HttpRequest, HttpResponse, HttpServer, Resource, Responder, web};
+use metrics::MetricsPage;
 use readiness::ReadinessProbe as _;
 use serde::Serialize;
 
@@ -19,13 +20,19 @@ const ALLOW: &str = "GET, HEAD, OPTIONS";
 ///
 /// # Errors
 /// If the socket cannot be used.
-pub fn serve(listener: TcpListener, health: Health) -> std::io::Result<Server> {
+pub fn serve(
+    listener: TcpListener,
+    health: Health,
+    metrics: MetricsPage,
+) -> std::io::Result<Server> {
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::new(health.clone()))
+            .app_data(web::Data::new(metrics.clone()))
             .wrap(DefaultHeaders::new().add((header::CACHE_CONTROL, "no-store")))
             .service(page("/healthz", healthz))
             .service(page("/readyz", readyz))
+            .service(page("/metrics", metrics_page))
             .default_service(web::to(nothing_here))
     })
     .workers(1)
@@ -62,6 +69,10 @@ async fn healthz() -> HttpResponse {
 
 async fn readyz(health: web::Data<Health>) -> HttpResponse {
     health.readiness().await.response()
+}
+
+async fn metrics_page(page: web::Data<MetricsPage>) -> HttpResponse {
+    page.response().await
 }
 
 async fn other_method(request: HttpRequest) -> HttpResponse {

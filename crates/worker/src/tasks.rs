@@ -6,7 +6,8 @@ use std::sync::Arc;
 use domain::allocation::most_available_first;
 use domain::identifiers::VendorId;
 use domain::ports::{
-    Clock, Leases, OrderConsumer, OrderQueue, OutboxListener, OutboxNotifier, Store, StoreProbe,
+    Clock, Leases, Observer, OrderConsumer, OrderQueue, OutboxListener, OutboxNotifier, Store,
+    StoreProbe,
 };
 use domain::services::{Relay, RelaySettings, SettleOrders, Sweeper, SweeperSettings, VendorSync};
 use settings::WorkerSettings;
@@ -41,6 +42,8 @@ pub struct WorkerPorts {
     pub clock: Arc<dyn Clock>,
     /// Vendors with feeds.
     pub vendors: Vec<ScheduledVendor>,
+    /// Counts what is done.
+    pub observer: Arc<dyn Observer>,
     /// Vendors without, whose stock is entered by hand.
     pub manual_vendors: Vec<VendorId>,
 }
@@ -75,14 +78,15 @@ fn start_consumers(
     settings: &WorkerSettings,
     supervisor: &Supervisor,
 ) -> BTreeMap<String, ConsumerState> {
-    let settle = Arc::new(SettleOrders::new(
+    let settle = SettleOrders::new(
         Arc::clone(&ports.store),
         Arc::clone(&ports.probe),
         Arc::clone(&ports.queue),
         Arc::clone(&ports.clock),
         most_available_first,
         ports.with_feeds(),
-    ));
+    );
+    let settle = Arc::new(settle.observed_by(Arc::clone(&ports.observer)));
     let batch = settings.batch;
     let mut states = BTreeMap::new();
     for number in 1..=settings.consumers {
@@ -113,7 +117,8 @@ fn start_relay(ports: &WorkerPorts, settings: &WorkerSettings, supervisor: &Supe
             batch: settings.relay_batch,
             lease: settings.relay_lease,
         },
-    );
+    )
+    .observed_by(Arc::clone(&ports.observer));
     let (poll, listeners) = (settings.relay_poll, Arc::clone(&ports.listeners));
     supervisor.supervise("relay", move |stop| {
         let (relay, listeners) = (relay.clone(), Arc::clone(&listeners));
@@ -152,15 +157,22 @@ fn start_sweeper(ports: &WorkerPorts, settings: &WorkerSettings, supervisor: &Su
     });
 }
 
+/// How vendors are synced.
+#[must_use]
+pub fn vendor_sync(ports: &WorkerPorts) -> VendorSync {
+    VendorSync::new(
+        Arc::clone(&ports.store),
+        Arc::clone(&ports.probe),
+        Arc::clone(&ports.clock),
+    )
+    .observed_by(Arc::clone(&ports.observer))
+}
+
 fn start_scheduler(ports: &WorkerPorts, supervisor: &Supervisor) {
     let mut configured = ports.with_feeds();
     configured.extend_from_slice(&ports.manual_vendors);
     let scheduler = Arc::new(Scheduler {
-        sync: VendorSync::new(
-            Arc::clone(&ports.store),
-            Arc::clone(&ports.probe),
-            Arc::clone(&ports.clock),
-        ),
+        sync: vendor_sync(ports),
         leases: Arc::clone(&ports.leases),
         vendors: ports.vendors.clone(),
         configured,

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock_tokio::SystemClock;
+use metrics::{Metrics, MetricsPage};
 use queue_in_process::InProcessQueue;
 use serde_json::{Value, json};
 use storage_memory::MemoryStore;
@@ -57,7 +58,9 @@ impl Worker {
         };
         let listener = pages::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(pages::serve(listener, health).unwrap());
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let page = MetricsPage::new(metrics, Arc::clone(&health.probe));
+        tokio::spawn(pages::serve(listener, health, page).unwrap());
         Self {
             address,
             supervisor,
@@ -116,6 +119,24 @@ async fn readiness_follows_the_worker() {
     assert_eq!(reply.json()["status"], "not_ready");
     assert_eq!(worker.send("HEAD", "/readyz").await.status, 503);
     assert_eq!(worker.send("GET", "/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn metrics_are_text_for_prometheus() {
+    let worker = Worker::start();
+    let reply = worker.send("GET", "/metrics").await;
+    assert_eq!(
+        (reply.status, reply.header("content-type")),
+        (200, Some("text/plain; version=0.0.4; charset=utf-8"))
+    );
+    let lines: Vec<&str> = reply.body.lines().collect();
+    for line in [
+        "aggregator_orders_settled_total{outcome=\"CONFIRMED\"} 0",
+        "aggregator_outbox_entries 0",
+    ] {
+        assert!(lines.contains(&line), "{}", reply.body);
+    }
+    assert_eq!(worker.send("HEAD", "/metrics").await.body, "");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use domain::identifiers::{IdempotencyKey, OrderId, ProductId, VendorId};
+use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId, ProductId, VendorId};
 use domain::order::{OrderRequest, OrderStatus, RejectReason};
 use domain::ports::{
     AllocationRecord, KeyRecord, OrderRecord, PositionRecord, ProductRecord, SyncOutcome,
@@ -94,6 +94,8 @@ pub(super) struct KeyLine {
     key: String,
     order_id: i64,
     created_at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    batch_digest: Option<String>,
 }
 
 impl From<&TransferRecord> for Line {
@@ -107,6 +109,7 @@ impl From<&TransferRecord> for Line {
                 key: record.key.key().to_owned(),
                 order_id: record.order_id.0,
                 created_at: record.created_at.as_micros(),
+                batch_digest: record.batch.as_ref().map(|it| it.as_str().to_owned()),
             }),
         }
     }
@@ -184,6 +187,7 @@ impl Line {
                 key: IdempotencyKey::parse(line.scope, line.key)?,
                 order_id: OrderId(line.order_id),
                 created_at: Timestamp::from_micros(line.created_at),
+                batch: line.batch_digest.map(BatchDigest::parse).transpose()?,
             }),
             Self::End(_) => anyhow::bail!("the end where a record was expected"),
         })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::identifiers::{IdempotencyKey, OrderId, ProductId, VendorId};
+use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId, ProductId, VendorId};
 use domain::order::{OrderRequest, OrderStatus, RejectReason};
 use domain::ports::{
     AllocationRecord, KeyRecord, OrderRecord, PositionRecord, ProductRecord, SyncOutcome,
@@ -78,6 +78,13 @@ fn examples() -> Vec<TransferRecord> {
             key: IdempotencyKey::parse("", "k").unwrap(),
             order_id: OrderId(7),
             created_at: at(4),
+            batch: None,
+        }),
+        TransferRecord::Key(KeyRecord {
+            key: IdempotencyKey::parse("", "l").unwrap().of_item(1),
+            order_id: OrderId(8),
+            created_at: at(4),
+            batch: Some(BatchDigest::parse("p+p").unwrap()),
         }),
     ]
 }
@@ -90,7 +97,7 @@ fn written(folder: &Path) -> PathBuf {
     }
     assert!(!path.exists(), "half a file under the name of a whole one");
     let summary = writer.finish().unwrap();
-    assert_eq!((summary.records(), summary.orders), (5, 2));
+    assert_eq!((summary.records(), summary.orders), (6, 2));
     path
 }
 
@@ -103,10 +110,10 @@ fn read(path: &Path, skipped: u64) -> Vec<TransferRecord> {
 fn what_is_written_reads_back_from_any_record_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = written(folder.path());
-    assert_eq!(check(&path).unwrap().records(), 5);
+    assert_eq!(check(&path).unwrap().records(), 6);
     assert_eq!(read(&path, 0), examples());
     assert_eq!(read(&path, 3), examples()[3..]);
-    assert_eq!(read(&path, 5), []);
+    assert_eq!(read(&path, 6), []);
     assert!(DumpWriter::create(&path).is_err(), "a file was overwritten");
 }
 

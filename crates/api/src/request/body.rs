@@ -6,10 +6,14 @@ use actix_web::http::header;
 use actix_web::web::{Bytes, Payload};
 use actix_web::{HttpMessage, HttpRequest};
 
+use super::json::Members;
 use crate::problem::{Problem, ProblemKind};
 
-/// Largest body, in bytes.
+/// Largest body of an ordinary request, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
+
+/// Largest body of a batch, in bytes.
+pub(crate) const MAX_BATCH_BYTES: usize = 1024 * 1024;
 
 /// Longest time from the head of a request to the end of its body. The body is held in memory meanwhile, and the handler with
 /// it, so it must not be the client who says how long.
@@ -24,28 +28,59 @@ impl Default for BodyTimeout {
 
 /// Reads a body that has to be JSON; whether it is, is not looked at yet.
 pub(crate) async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
+    read_at_most(MAX_BYTES, request, payload).await
+}
+
+/// The same, of another size.
+pub(crate) async fn read_at_most(
+    max_bytes: usize,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<Bytes, Problem> {
+    let body = read_any(max_bytes, request, payload).await?;
+    body.ok_or_else(|| Problem::malformed("the body is empty; a JSON object is expected"))
+}
+
+/// Reads the body of a request that needs none: it may be an object without members, which is what clients send that
+/// cannot send nothing.
+pub(crate) async fn read_none(request: &HttpRequest, payload: Payload) -> Result<(), Problem> {
+    let Some(body) = read_any(MAX_BYTES, request, payload).await? else {
+        return Ok(());
+    };
+    let mut errors = Vec::new();
+    Members::parse(&body)?.refuse_rest(&mut errors);
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(Problem::invalid(errors))
+    }
+}
+
+async fn read_any(
+    max_bytes: usize,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<Option<Bytes>, Problem> {
     let declared = declared_as_json(request)?;
-    if announced_bytes(request).is_some_and(|bytes| bytes > MAX_BYTES) {
-        return Err(too_large());
+    if announced_bytes(request).is_some_and(|bytes| bytes > max_bytes) {
+        return Err(too_large(max_bytes));
     }
     let BodyTimeout(timeout) = request.app_data().copied().unwrap_or_default();
-    let read = tokio::time::timeout(timeout, payload.to_bytes_limited(MAX_BYTES))
+    let read = tokio::time::timeout(timeout, payload.to_bytes_limited(max_bytes))
         .await
         .map_err(|_| too_slow(timeout))?;
     let bytes = read
-        .map_err(|_| too_large())?
+        .map_err(|_| too_large(max_bytes))?
         .map_err(|_| Problem::malformed("the body did not arrive as a whole"))?;
     if bytes.is_empty() {
-        return Err(Problem::malformed(
-            "the body is empty; a JSON object is expected",
-        ));
+        return Ok(None);
     }
     if !declared {
         return Err(unsupported(
             "the Content-Type is missing; application/json is expected",
         ));
     }
-    Ok(bytes)
+    Ok(Some(bytes))
 }
 
 /// Whether the body is declared as JSON; no declaration at all is no failure yet, as there may be no body either.
@@ -85,10 +120,10 @@ fn announced_bytes(request: &HttpRequest) -> Option<usize> {
     length.to_str().ok()?.parse().ok()
 }
 
-fn too_large() -> Problem {
+fn too_large(max_bytes: usize) -> Problem {
     Problem::new(
         ProblemKind::PayloadTooLarge,
-        format!("the body is larger than {MAX_BYTES} bytes"),
+        format!("the body is larger than {max_bytes} bytes"),
     )
 }
 

@@ -40,8 +40,13 @@ impl<'a> Members<'a> {
 
     /// Takes a member out.
     pub(crate) fn take(&mut self, name: &str) -> Option<Scalar<'a>> {
+        Some(Scalar::read(self.take_raw(name)?.get()))
+    }
+
+    /// Takes a member out as it was sent.
+    pub(crate) fn take_raw(&mut self, name: &str) -> Option<&'a RawValue> {
         let at = self.0.iter().position(|(known, _)| known == name)?;
-        Some(Scalar::read(self.0.remove(at).1.get()))
+        Some(self.0.remove(at).1)
     }
 
     /// Complains about each member that was not taken.

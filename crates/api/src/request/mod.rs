@@ -1,5 +1,7 @@
 //! Requests into domain values. Nothing behind these modules sees text that was not checked.
 
+pub(crate) mod accept;
+pub(crate) mod batch;
 pub(crate) mod body;
 pub(crate) mod idempotency;
 pub(crate) mod json;

@@ -16,7 +16,11 @@ const QUANTITY: &str = "quantity";
 
 /// Reads an order request, or says everything that is wrong with it.
 pub(crate) fn parse(body: &[u8]) -> Result<OrderRequest, Problem> {
-    let mut members = Members::parse(body)?;
+    read(Members::parse(body)?).map_err(Problem::invalid)
+}
+
+/// Reads an order request from the members of an object.
+pub(crate) fn read(mut members: Members<'_>) -> Result<OrderRequest, Vec<FieldError>> {
     let mut errors = Vec::new();
     let product_id = take_product_id(&mut members).map_err(|wrong| errors.push(wrong));
     let quantity = take_quantity(&mut members).map_err(|wrong| errors.push(wrong));
@@ -26,7 +30,7 @@ pub(crate) fn parse(body: &[u8]) -> Result<OrderRequest, Problem> {
             product_id,
             quantity,
         }),
-        _ => Err(Problem::invalid(errors)),
+        _ => Err(errors),
     }
 }
 

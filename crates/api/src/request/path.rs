@@ -1,14 +1,18 @@
-//! The last segment of a path, as sent: the router's own decoding is not reversible.
+//! The segments at the end of a path, as sent: the router's own decoding is not reversible.
 
 use actix_web::HttpRequest;
-use domain::identifiers::{OrderId, ProductId};
+use domain::identifiers::{OrderId, ProductId, VendorId};
 
 use super::url_text;
 use crate::problem::Problem;
 
 /// The last segment, decoded. A `%2F` in it becomes a slash of the segment.
 pub(crate) fn segment(request: &HttpRequest) -> Result<String, Problem> {
-    let encoded = request.uri().path().rsplit('/').next().unwrap_or_default();
+    segment_from_end(request, 0)
+}
+
+fn segment_from_end(request: &HttpRequest, at: usize) -> Result<String, Problem> {
+    let encoded = request.uri().path().rsplit('/').nth(at).unwrap_or_default();
     url_text::decode(encoded)
         .map_err(|wrong| Problem::malformed(format!("the path {}", wrong.detail())))
 }
@@ -29,6 +33,12 @@ pub(crate) fn order_id(request: &HttpRequest) -> Result<Option<OrderId>, Problem
 pub(crate) fn product_id(request: &HttpRequest) -> Result<ProductId, Problem> {
     ProductId::parse(segment(request)?)
         .map_err(|wrong| Problem::malformed(format!("the product id in the path {wrong}")))
+}
+
+/// The vendor that the path names, in the segment before the last.
+pub(crate) fn vendor_id(request: &HttpRequest) -> Result<VendorId, Problem> {
+    VendorId::parse(segment_from_end(request, 1)?)
+        .map_err(|wrong| Problem::malformed(format!("the vendor id in the path {wrong}")))
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use actix_web::HttpRequest;
 use super::url_text;
 use crate::problem::Problem;
 
-const DEFAULT_LIMIT: u32 = 100;
 const MAX_LIMIT: u32 = 1_000;
 
 /// The parameters of one request.
@@ -55,15 +54,16 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
-    /// How many items a page has at most.
-    pub(crate) fn limit(&self) -> Result<u32, Problem> {
+    /// How many items the client wants at most, if it says.
+    pub(crate) fn limit(&self) -> Result<Option<u32>, Problem> {
         let Some(text) = self.get("limit") else {
-            return Ok(DEFAULT_LIMIT);
+            return Ok(None);
         };
         Some(text)
             .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
             .and_then(|text| text.parse().ok())
             .filter(|limit| (1..=MAX_LIMIT).contains(limit))
+            .map(Some)
             .ok_or_else(|| unacceptable("limit", "must be an integer from 1 to 1000"))
     }
 }
@@ -88,8 +88,8 @@ mod tests {
     fn reads_known_parameters() {
         let query = parse("product_id=a%20b%2Bc&&limit=7").unwrap();
         assert_eq!(query.get("product_id"), Some("a b+c"));
-        assert_eq!(query.limit(), Ok(7));
-        assert_eq!(parse("").unwrap().limit(), Ok(100));
+        assert_eq!(query.limit(), Ok(Some(7)));
+        assert_eq!(parse("").unwrap().limit(), Ok(None));
     }
 
     #[test]
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_limit_is_one_to_a_thousand() {
-        assert_eq!(parse("limit=1000").unwrap().limit(), Ok(1_000));
+        assert_eq!(parse("limit=1000").unwrap().limit(), Ok(Some(1_000)));
         for wrong in [
             "",
             "0",

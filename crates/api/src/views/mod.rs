@@ -1,6 +1,6 @@
 //! What goes over the wire: the shapes of answers, and nothing that decides.
 
-pub(crate) mod page;
+pub(crate) mod vendors;
 
 use std::fmt::Display;
 

@@ -14,6 +14,7 @@ fn send(method: &str, target: &str, head: &str, body: &[u8]) -> Reply {
     let (runtime, server) = SERVER.get_or_init(|| {
         let runtime = Runtime::new().unwrap();
         let server = runtime.block_on(async { TestServer::start() });
+        server.store.take_up("vendor-a", 1);
         (runtime, server)
     });
     let head = format!("{head}Connection: close\r\n");
@@ -31,6 +32,7 @@ fn almost_json() -> impl Strategy<Value = Vec<u8>> {
         "]",
         ",",
         ":",
+        "\"orders\":[",
         "\"product_id\"",
         "\"productId\"",
         "\"quantity\"",
@@ -66,11 +68,16 @@ proptest! {
 
     #[test]
     fn any_body(
-        (method, target) in prop::sample::select(vec![("POST", "/api/v1/orders"), ("PATCH", "/api/v1/orders/1")]),
+        (method, target) in prop::sample::select(vec![
+            ("POST", "/api/v1/orders"),
+            ("POST", "/api/v1/orders/batch"),
+            ("PATCH", "/api/v1/orders/1"),
+            ("POST", "/api/v1/vendors/vendor-a/sync"),
+        ]),
         body in prop_oneof![prop::collection::vec(any::<u8>(), 0..300), almost_json()],
     ) {
         let reply = send(method, target, JSON, &body);
-        prop_assert!(matches!(reply.status, 200 | 202 | 400 | 404 | 409 | 422), "{}", reply.status);
+        prop_assert!(matches!(reply.status, 200 | 202 | 207 | 400 | 404 | 409 | 422), "{}", reply.status);
         if reply.status >= 400 {
             prop_assert_eq!(reply.header("content-type"), Some("application/problem+json"));
         }
@@ -79,7 +86,7 @@ proptest! {
     #[test]
     fn any_path_and_query(
         method in prop::sample::select(vec!["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"]),
-        prefix in prop::sample::select(vec!["/", "/api/v1/orders", "/api/v1/orders/", "/api/v1/stock/", "/api/v1/stock", "/problems/"]),
+        prefix in prop::sample::select(vec!["/", "/api/v1/orders", "/api/v1/orders/", "/api/v1/stock/", "/api/v1/stock", "/api/v1/vendors", "/api/v1/vendors/", "/problems/"]),
         path in segment(),
         query in prop::option::of(("(limit|cursor|status|product_id|in_stock|[a-z]{1,3})", segment())),
     ) {
@@ -96,7 +103,9 @@ proptest! {
         let head = format!("{name}: {value}\r\n");
         for (method, target, body) in [
             ("POST", "/api/v1/orders", &b"{\"product_id\": \"a\", \"quantity\": 1}"[..]),
+            ("POST", "/api/v1/orders/batch", b"{\"orders\": [{\"product_id\": \"a\", \"quantity\": 1}]}"),
             ("GET", "/api/v1/orders/1", b""),
+            ("GET", "/api/v1/stock", b""),
             ("PATCH", "/api/v1/orders/1", b"{\"status\": \"CANCELLED\"}"),
         ] {
             let typed = if name == "Content-Type" { "" } else { JSON };

@@ -89,8 +89,8 @@ impl Reply {
     }
 }
 
-/// Sends bytes on a connection of their own, and reads the answer to its end.
-pub(crate) async fn send(address: SocketAddr, request: &[u8]) -> Reply {
+/// Sends bytes on a connection of their own, and reads whatever comes until it is closed.
+async fn exchange(address: SocketAddr, request: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     // The server may answer and stop reading before everything is sent.
     let _ = stream.write_all(request).await;
@@ -99,6 +99,24 @@ pub(crate) async fn send(address: SocketAddr, request: &[u8]) -> Reply {
         .await
         .expect("the connection is not closed")
         .expect("the connection is dropped");
+    answer
+}
+
+/// Sends bytes on a connection of their own, and returns the answer, which must begin well and be broken off.
+pub(crate) async fn send_to_be_broken_off(address: SocketAddr, request: &[u8]) -> String {
+    let answer = exchange(address, request).await;
+    assert!(
+        parse(&answer, false).is_none(),
+        "it does not look broken off"
+    );
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    answer
+}
+
+/// Sends bytes on a connection of their own, and reads the answer to its end.
+pub(crate) async fn send(address: SocketAddr, request: &[u8]) -> Reply {
+    let answer = exchange(address, request).await;
     let is_head = request.starts_with(b"HEAD ");
     let (reply, rest) = parse(&answer, is_head).unwrap_or_else(|| {
         panic!("no whole answer: {:?}", String::from_utf8_lossy(&answer));
@@ -132,17 +150,40 @@ fn parse(answer: &[u8], is_head: bool) -> Option<(Reply, &[u8])> {
         .map(|line| line.split_once(": ").unwrap())
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    let length = headers
-        .iter()
-        .find(|(name, _)| name == "content-length")
-        .map_or(0, |(_, length)| length.parse().unwrap());
+    let value = |wanted: &str| {
+        let found = headers.iter().find(|(name, _)| name == wanted);
+        found.map(|(_, value)| value.as_str())
+    };
     let rest = &answer[end + 4..];
-    let length = if is_head || status == 304 { 0 } else { length };
-    let body = rest.get(..length)?.to_vec();
+    let (body, rest) = if is_head || status == 304 {
+        (Vec::new(), rest)
+    } else if value("transfer-encoding") == Some("chunked") {
+        chunks(rest)?
+    } else {
+        let length = value("content-length").map_or(0, |length| length.parse().unwrap());
+        rest.split_at_checked(length)
+            .map(|(body, rest)| (body.to_vec(), rest))?
+    };
     let reply = Reply {
         status,
         headers,
         body,
     };
-    Some((reply, &rest[length..]))
+    Some((reply, rest))
+}
+
+/// Joins the chunks of a body, and returns what comes after the last; `None` if it is not there yet.
+fn chunks(mut rest: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let mut body = Vec::new();
+    loop {
+        let end = rest.windows(2).position(|window| window == b"\r\n")?;
+        let size = std::str::from_utf8(&rest[..end]).unwrap();
+        let size = usize::from_str_radix(size, 16).unwrap();
+        let (chunk, after) = rest[end + 2..].split_at_checked(size)?;
+        rest = after.strip_prefix(b"\r\n")?;
+        if size == 0 {
+            return Some((body, rest));
+        }
+        body.extend_from_slice(chunk);
+    }
 }

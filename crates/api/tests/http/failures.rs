@@ -9,6 +9,8 @@ use crate::fixture::{JSON, MAX_WAITING, TestServer};
 
 const ORDER: &str = r#"{"product_id": "SKU-1", "quantity": 3}"#;
 
+const BATCH: &str = r#"{"orders": [{"product_id": "SKU-1", "quantity": 3}]}"#;
+
 #[tokio::test]
 async fn any_failure_of_the_store_is_a_503_that_says_when_to_come_back() {
     let server = TestServer::start();
@@ -24,11 +26,14 @@ async fn any_failure_of_the_store_is_a_503_that_says_when_to_come_back() {
         for (method, target, body) in [
             ("POST", "/api/v1/orders", ORDER),
             ("POST", "/api/v1/order", ORDER),
+            ("POST", "/api/v1/orders/batch", BATCH),
             ("GET", "/api/v1/orders", ""),
             ("GET", "/api/v1/orders/1", ""),
             ("PATCH", "/api/v1/orders/1", r#"{"status": "CANCELLED"}"#),
             ("GET", "/api/v1/stock", ""),
             ("GET", "/api/v1/stock/SKU-1", ""),
+            ("GET", "/api/v1/vendors", ""),
+            ("POST", "/api/v1/vendors/vendor-a/sync", ""),
         ] {
             let head = if body.is_empty() { "" } else { JSON };
             let reply = server.send(method, target, head, body.as_bytes()).await;

@@ -1,15 +1,15 @@
 //! A store whose rows and failures a test sets: the HTTP layer's counterpart, with no rules of its own beyond what HTTP
 //! can see.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use domain::identifiers::{IdempotencyKey, OrderId, ProductId, VendorId};
+use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderRequest, OrderState};
 use domain::ports::{
     OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, Store,
-    StoreError, StoreProbe, UnitOfWork,
+    StoreError, StoreProbe, UnitOfWork, VendorQueries, VendorStatus,
 };
 use domain::timestamp::Timestamp;
 
@@ -29,12 +29,21 @@ pub(crate) enum Failure {
 /// What no answer may show.
 pub(crate) const INTERNALS: &str = "host=db.internal";
 
+/// Each key with its order and, if it is a batch's, what the batch asks for.
+pub(crate) type Keys = HashMap<IdempotencyKey, (OrderId, Option<BatchDigest>)>;
+
 #[derive(Default)]
 pub(crate) struct Rows {
     pub(crate) orders: Vec<Order>,
-    pub(crate) keys: HashMap<IdempotencyKey, OrderId>,
+    pub(crate) keys: Keys,
     stock: Vec<ProductDetail>,
+    /// Those that a worker has taken up, by id.
+    pub(crate) vendors: BTreeMap<VendorId, VendorStatus>,
     failure: Option<Failure>,
+    /// So many more calls succeed before the failure strikes.
+    healthy: usize,
+    /// Calls so far.
+    calls: usize,
     ticks: i64,
 }
 
@@ -68,6 +77,28 @@ impl FakeStore {
         self.0.lock().unwrap().failure = failure;
     }
 
+    /// Fails after so many calls more.
+    pub(crate) fn fail_after(&self, calls: usize, failure: Failure) {
+        let mut rows = self.0.lock().unwrap();
+        rows.healthy = calls;
+        rows.failure = Some(failure);
+    }
+
+    /// A worker takes a vendor up that has so many products.
+    pub(crate) fn take_up(&self, vendor_id: &str, products: u64) {
+        let vendor_id = VendorId::parse(vendor_id).unwrap();
+        let status = VendorStatus {
+            vendor_id: vendor_id.clone(),
+            products,
+            last_sync: None,
+        };
+        self.0.lock().unwrap().vendors.insert(vendor_id, status);
+    }
+
+    pub(crate) fn calls(&self) -> usize {
+        self.0.lock().unwrap().calls
+    }
+
     pub(crate) fn add_stock(&self, product_id: &str, quantity: u64) {
         let mut rows = self.0.lock().unwrap();
         let updated_at = rows.now();
@@ -90,7 +121,13 @@ impl FakeStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        let failure = self.0.lock().unwrap().failure;
+        let failure = {
+            let mut rows = self.0.lock().unwrap();
+            rows.calls += 1;
+            let is_healthy = rows.healthy > 0;
+            rows.healthy = rows.healthy.saturating_sub(1);
+            rows.failure.filter(|_| !is_healthy)
+        };
         match failure {
             None => Ok(()),
             Some(Failure::Unavailable) => Err(StoreError::Unavailable(INTERNALS.to_owned())),
@@ -185,6 +222,16 @@ impl StockQueries for FakeStore {
 }
 
 #[async_trait]
+impl VendorQueries for FakeStore {
+    async fn find_vendors(&self, vendor_ids: &[VendorId]) -> Result<Vec<VendorStatus>, StoreError> {
+        self.check().await?;
+        let rows = self.0.lock().unwrap();
+        let asked = vendor_ids.iter().filter_map(|id| rows.vendors.get(id));
+        Ok(asked.cloned().collect())
+    }
+}
+
+#[async_trait]
 impl StoreProbe for FakeStore {
     async fn store_time(&self) -> Result<Timestamp, StoreError> {
         self.check().await?;
@@ -197,6 +244,11 @@ impl StoreProbe for FakeStore {
         Ok(OutboxLag {
             oldest: (!is_empty).then_some(std::time::Duration::from_millis(1_500)),
         })
+    }
+
+    async fn count_outbox(&self, _at_most: u32) -> Result<u64, StoreError> {
+        self.check().await?;
+        Ok(self.0.lock().unwrap().orders.len() as u64)
     }
 
     async fn were_tried(&self, _vendor_ids: &[VendorId]) -> Result<bool, StoreError> {

@@ -1,21 +1,47 @@
-//! Units of work over the fake store. They write at once: that a dropped one undoes its writes is for the port
-//! contracts to show.
+//! Units of work over the fake store. They write at once. Orders that were accepted go again with a unit of work that is
+//! dropped; that any other write does is for the port contracts to show.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use domain::identifiers::VendorId;
-use domain::order::OrderState;
-use domain::ports::{Acceptance, MockUnitOfWork, NewOrder};
+use domain::order::{Order, OrderState};
+use domain::ports::{Acceptance, FinishedSync, MockUnitOfWork, NewOrder, VendorSyncState};
 use domain::stock::{ProductStock, VendorStock};
 use domain::timestamp::Timestamp;
 
-use crate::fake_store::{FakeStore, Rows};
+use crate::fake_store::{FakeStore, Keys, Rows};
+
+/// For which moment each vendor's last applied report is true.
+pub(crate) const LAST_AS_OF: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+
+/// What there was before orders were accepted.
+struct Undo {
+    rows: Arc<Mutex<Rows>>,
+    before: Mutex<Option<(Vec<Order>, Keys)>>,
+}
+
+impl Drop for Undo {
+    fn drop(&mut self) {
+        if let Some((orders, keys)) = self.before.lock().unwrap().take() {
+            let mut rows = self.rows.lock().unwrap();
+            rows.orders = orders;
+            rows.keys = keys;
+        }
+    }
+}
 
 pub(crate) fn over(store: &FakeStore) -> MockUnitOfWork {
     let mut work = MockUnitOfWork::new();
-    let rows = Arc::clone(&store.0);
+    let undo = Arc::new(Undo {
+        rows: Arc::clone(&store.0),
+        before: Mutex::default(),
+    });
+    let accepting = Arc::clone(&undo);
     work.expect_accept().returning(move |orders| {
-        let mut rows = rows.lock().unwrap();
+        let mut rows = accepting.rows.lock().unwrap();
+        let before = (rows.orders.clone(), rows.keys.clone());
+        *accepting.before.lock().unwrap() = Some(before);
         Ok(orders
             .iter()
             .map(|order| accept(&mut rows, order))
@@ -50,19 +76,46 @@ pub(crate) fn over(store: &FakeStore) -> MockUnitOfWork {
         Ok(stock.collect())
     });
     work.expect_save_stock().returning(|_| Ok(()));
-    work.expect_commit().returning(|| Ok(()));
+    let rows = Arc::clone(&store.0);
+    work.expect_lock_vendor().returning(move |id| {
+        let rows = rows.lock().unwrap();
+        let last_as_of = Some(LAST_AS_OF);
+        let is_known = rows.vendors.contains_key(id);
+        Ok(is_known.then_some(VendorSyncState { last_as_of }))
+    });
+    // As many products change as the report names.
+    work.expect_affected_by()
+        .returning(|_, report, _| Ok(report.quantities().keys().cloned().collect()));
+    work.expect_mark_known()
+        .returning(|_, _, _| Ok(BTreeMap::new()));
+    let rows = Arc::clone(&store.0);
+    work.expect_record_sync().returning(move |id, record| {
+        let mut rows = rows.lock().unwrap();
+        let now = rows.now();
+        let finished = FinishedSync::new(now, record.clone());
+        rows.vendors.get_mut(id).unwrap().last_sync = Some(finished);
+        Ok(now)
+    });
+    work.expect_commit().returning(move || {
+        undo.before.lock().unwrap().take();
+        Ok(())
+    });
     work
 }
 
 fn accept(rows: &mut Rows, new: &NewOrder) -> Acceptance {
-    let known = new.key.as_ref().and_then(|key| rows.keys.get(key)).copied();
-    if let Some(id) = known {
-        let order = rows.orders.iter().find(|order| order.id == id).unwrap();
+    let known = new.key.as_ref().and_then(|key| rows.keys.get(key));
+    if let Some((id, batch)) = known {
+        if *batch != new.batch {
+            return Acceptance::KeyReused;
+        }
+        let order = rows.orders.iter().find(|order| order.id == *id).unwrap();
         return Acceptance::Existing(order.clone());
     }
     let order = rows.add_order(new.request.clone(), OrderState::Pending);
     if let Some(key) = &new.key {
-        rows.keys.insert(key.clone(), order.id);
+        let value = (order.id, new.batch.clone());
+        rows.keys.insert(key.clone(), value);
     }
     Acceptance::Created(order)
 }

@@ -5,17 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use api::{AppState, ServerOptions, StoreReadiness};
+use api::{AppState, ServerOptions, StoreReadiness, Vendors};
 use clock_tokio::SystemClock;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Allocation, OrderRequest, OrderState, OrderStatus, RejectReason};
-use domain::ports::{MockOutboxNotifier, Store};
+use domain::ports::{MockOutboxNotifier, Store, VendorFeed};
 use domain::quantity::Quantity;
-use domain::services::{ChangeStatus, Intake, IntakeSettings, IntakeWriter};
+use domain::services::{ChangeStatus, Intake, IntakeSettings, IntakeWriter, VendorSync};
+use metrics::{Metrics, MetricsPage};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::client::{self, Reply};
+use crate::fake_feed::FakeFeed;
 use crate::fake_store::FakeStore;
 
 /// Most orders that wait to be written.
@@ -24,6 +26,8 @@ pub(crate) const MAX_WAITING: usize = 4;
 pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
     pub(crate) store: FakeStore,
+    /// The feed of vendor-a; seed is a vendor without one.
+    pub(crate) feed: FakeFeed,
     shutting_down: Arc<AtomicBool>,
     stop: oneshot::Sender<()>,
     ended: JoinHandle<std::io::Result<()>>,
@@ -51,7 +55,8 @@ impl TestServer {
         };
         change(&mut options);
         let (stop, stopped) = oneshot::channel();
-        let (state, writer) = state(&store, Arc::clone(&shutting_down));
+        let feed = FakeFeed::new("vendor-a");
+        let (state, writer) = state(&store, &feed, Arc::clone(&shutting_down));
         let server = api::prepare(options).unwrap();
         let bound = server
             .bind(state, async move {
@@ -61,6 +66,7 @@ impl TestServer {
         Self {
             address: bound.address,
             store,
+            feed,
             shutting_down,
             stop,
             ended: tokio::spawn(bound.server),
@@ -151,7 +157,11 @@ pub(crate) fn bytes(method: &str, target: &str, head: &str, body: &[u8]) -> Vec<
     [head.as_bytes(), body].concat()
 }
 
-fn state(store: &FakeStore, shutting_down: Arc<AtomicBool>) -> (AppState, IntakeWriter) {
+fn state(
+    store: &FakeStore,
+    feed: &FakeFeed,
+    shutting_down: Arc<AtomicBool>,
+) -> (AppState, IntakeWriter) {
     let mut notifier = MockOutboxNotifier::new();
     notifier.expect_notify().return_const(());
     let shared = Arc::new(store.clone());
@@ -166,12 +176,22 @@ fn state(store: &FakeStore, shutting_down: Arc<AtomicBool>) -> (AppState, Intake
         Arc::new(SystemClock),
         settings,
     );
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let writer = writer.observed_by(metrics.clone());
+    let clock = Arc::new(SystemClock);
+    let sync =
+        VendorSync::new(Arc::clone(&port), shared.clone(), clock).observed_by(metrics.clone());
+    let feed: Arc<dyn VendorFeed> = Arc::new(feed.clone());
+    let url = "http://vendor-a/stock".to_owned();
+    let seed = VendorId::parse("seed").unwrap();
     let state = AppState {
+        vendors: Vendors::new(shared.clone(), sync, [(feed, url)], [seed]),
         intake,
         change_status: ChangeStatus::new(port, Arc::new(SystemClock)),
         orders: shared.clone(),
         stock: shared.clone(),
-        readiness: Arc::new(StoreReadiness(shared)),
+        readiness: Arc::new(StoreReadiness(shared.clone())),
+        metrics: MetricsPage::new(metrics, shared),
         shutting_down,
     };
     (state, writer)

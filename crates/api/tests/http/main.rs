@@ -8,18 +8,23 @@
 
 mod accepting;
 mod arbitrary;
-mod bodies;
+mod batches;
+
 mod browsers;
 mod changing;
 mod client;
 mod failures;
+mod fake_feed;
 mod fake_store;
 mod fake_work;
 mod fixture;
 mod health;
 mod idempotency;
 mod keys;
+mod lines;
 mod listing;
+mod measuring;
 mod protocol;
 mod rate_limits;
 mod reading;
+mod vendors;

@@ -51,7 +51,7 @@ mock! {
         async fn lock_vendor(&mut self, vendor_id: &VendorId) -> Result<Option<VendorSyncState>, StoreError>;
         async fn affected_by(&mut self, vendor_id: &VendorId, report: &Report, as_of: Timestamp) -> Result<Vec<ProductId>, StoreError>;
         async fn mark_known(&mut self, vendor_id: &VendorId, product_ids: &[ProductId], as_of: Timestamp) -> Result<BTreeMap<ProductId, u64>, StoreError>;
-        async fn record_sync(&mut self, vendor_id: &VendorId, record: &SyncRecord) -> Result<(), StoreError>;
+        async fn record_sync(&mut self, vendor_id: &VendorId, record: &SyncRecord) -> Result<Timestamp, StoreError>;
     }
 
     #[async_trait]

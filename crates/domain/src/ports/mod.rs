@@ -8,6 +8,7 @@ mod clock;
 mod lease;
 #[cfg(any(test, feature = "test-support"))]
 mod mocks;
+mod observer;
 mod orders;
 mod outbox;
 mod queries;
@@ -21,20 +22,21 @@ mod vendors;
 pub use audit::{AuditFinding, AuditQueries, audit_rules};
 pub use clock::Clock;
 pub use lease::{Lease, Leases};
+pub use observer::{Observer, Unobserved};
 pub use orders::{Acceptance, NewOrder, OrderRepository};
 pub use outbox::{
     OutboxEntry, OutboxId, OutboxListener, OutboxNotifier, OutboxRepository, RequeueLimits,
 };
 pub use queries::{
     OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, StoreProbe,
-    VendorLevel,
+    VendorLevel, VendorQueries, VendorStatus,
 };
 pub use queue::{
     ConsumerProbe, OrderConsumer, OrderQueue, QueueError, QueuedMessage, QueuedOrder, Receipt,
 };
 pub use stock::StockRepository;
 pub use store::{Store, StoreError, UnitOfWork};
-pub use sync::{SyncOutcome, SyncRecord, SyncRepository, VendorSyncState};
+pub use sync::{FinishedSync, SyncOutcome, SyncRecord, SyncRepository, VendorSyncState};
 pub use transfer::{
     AllocationRecord, KeyRecord, OrderRecord, PositionRecord, ProductRecord, TransferCursor,
     TransferError, TransferProgress, TransferReader, TransferRecord, TransferSource,
@@ -48,8 +50,9 @@ pub use {
     clock::MockClock,
     lease::{MockLease, MockLeases},
     mocks::MockUnitOfWork,
+    observer::MockObserver,
     outbox::{MockOutboxListener, MockOutboxNotifier},
-    queries::{MockOrderQueries, MockStockQueries, MockStoreProbe},
+    queries::{MockOrderQueries, MockStockQueries, MockStoreProbe, MockVendorQueries},
     queue::{MockConsumerProbe, MockOrderConsumer, MockOrderQueue},
     store::MockStore,
     transfer::{MockTransferReader, MockTransferSource, MockTransferTarget},

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::identifiers::{IdempotencyKey, OrderId};
+use crate::identifiers::{BatchDigest, IdempotencyKey, OrderId};
 use crate::order::{Order, OrderRequest, OrderState};
 use crate::settlement::{PendingOrder, SettledOrder};
 use crate::timestamp::Timestamp;
@@ -15,6 +15,9 @@ pub struct NewOrder {
     pub request: OrderRequest,
     /// The client's name for this request, if it gave one.
     pub key: Option<IdempotencyKey>,
+    /// If the key is that of a batch, what the batch asks for. None for the key of an order alone, and for the keys that
+    /// are derived for the batch's other items.
+    pub batch: Option<BatchDigest>,
 }
 
 /// What became of a [`NewOrder`].
@@ -24,6 +27,20 @@ pub enum Acceptance {
     Created(Order),
     /// Its key was used before, for this order; nothing was written.
     Existing(Order),
+    /// Its key was used before, for another batch, or for a batch where this is an order alone, or the other way round;
+    /// nothing was written.
+    KeyReused,
+}
+
+impl Acceptance {
+    /// The order that was created or found.
+    #[must_use]
+    pub fn order(&self) -> Option<&Order> {
+        match self {
+            Self::Created(order) | Self::Existing(order) => Some(order),
+            Self::KeyReused => None,
+        }
+    }
 }
 
 /// Reads and writes orders under lock.
@@ -33,7 +50,8 @@ pub trait OrderRepository {
     /// answers stand in the order of the arguments.
     ///
     /// MUST give rising ids in the order of the arguments. Of concurrent uses of one key, in this call or in other
-    /// transactions, exactly one MUST create an order and all others see that order.
+    /// transactions, exactly one MUST create an order and all others see that order, or that the key stands for another
+    /// batch than theirs.
     async fn accept(&mut self, orders: &[NewOrder]) -> Result<Vec<Acceptance>, StoreError>;
 
     /// Locks those of the orders that are `PENDING`, and returns them by id. Others, and ids that no order has, are left

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::{FinishedSync, StoreError};
 use crate::identifiers::{OrderId, ProductId, VendorId};
 use crate::order::{Order, OrderStatus};
 use crate::timestamp::Timestamp;
@@ -88,6 +88,25 @@ pub trait StockQueries: Send + Sync {
     ) -> Result<Vec<StockLevel>, StoreError>;
 }
 
+/// What is known of a vendor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VendorStatus {
+    /// Which.
+    pub vendor_id: VendorId,
+    /// Products that it ever reported, also those of which it has none now.
+    pub products: u64,
+    /// Its last sync; none before the first has ended.
+    pub last_sync: Option<FinishedSync>,
+}
+
+/// Reads vendors.
+#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
+#[async_trait]
+pub trait VendorQueries: Send + Sync {
+    /// Those of the vendors that were ever configured, by id.
+    async fn find_vendors(&self, vendor_ids: &[VendorId]) -> Result<Vec<VendorStatus>, StoreError>;
+}
+
 /// How far the outbox is behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutboxLag {
@@ -104,6 +123,9 @@ pub trait StoreProbe: Send + Sync {
 
     /// How far the outbox is behind. MUST be cheap, however long the outbox is.
     async fn outbox_lag(&self) -> Result<OutboxLag, StoreError>;
+
+    /// How many entries the outbox holds, claimed or not, counted up to `at_most`. MUST take time by `at_most`.
+    async fn count_outbox(&self, at_most: u32) -> Result<u64, StoreError>;
 
     /// Whether each of the vendors was tried at least once, with whatever result.
     async fn were_tried(&self, vendor_ids: &[VendorId]) -> Result<bool, StoreError>;

@@ -42,6 +42,39 @@ pub struct SyncRecord {
     pub error: Option<String>,
 }
 
+/// A sync that has ended, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FinishedSync {
+    /// How it ended.
+    pub outcome: SyncOutcome,
+    /// When it ended, by the store's clock.
+    pub finished_at: Timestamp,
+    /// From asking the vendor to the end, to the millisecond.
+    pub took: Duration,
+    /// Lines in the report.
+    pub received: u64,
+    /// Products that changed.
+    pub changed: u64,
+    /// What was wrong, in one line.
+    pub error: Option<String>,
+}
+
+impl FinishedSync {
+    /// A record that was kept, and when.
+    #[must_use]
+    pub fn new(finished_at: Timestamp, record: SyncRecord) -> Self {
+        Self {
+            outcome: record.outcome,
+            finished_at,
+            // Stores keep no more.
+            took: Duration::from_millis(u64::try_from(record.took.as_millis()).unwrap_or(u64::MAX)),
+            received: record.received,
+            changed: record.changed,
+            error: record.error,
+        }
+    }
+}
+
 /// What is known of a vendor's syncs, while its row is locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VendorSyncState {
@@ -86,10 +119,10 @@ pub trait SyncRepository {
         as_of: Timestamp,
     ) -> Result<BTreeMap<ProductId, u64>, StoreError>;
 
-    /// Keeps the result of a sync as the vendor's last.
+    /// Keeps the result of a sync as the vendor's last, and returns the store's time of this call as its end.
     async fn record_sync(
         &mut self,
         vendor_id: &VendorId,
         record: &SyncRecord,
-    ) -> Result<(), StoreError>;
+    ) -> Result<Timestamp, StoreError>;
 }

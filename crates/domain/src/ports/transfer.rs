@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use super::{StoreError, SyncRecord};
-use crate::identifiers::{IdempotencyKey, OrderId, ProductId, VendorId};
+use crate::identifiers::{BatchDigest, IdempotencyKey, OrderId, ProductId, VendorId};
 use crate::order::{OrderRequest, OrderStatus, RejectReason};
 use crate::quantity::Quantity;
 use crate::timestamp::Timestamp;
@@ -95,6 +95,8 @@ pub struct KeyRecord {
     pub order_id: OrderId,
     /// When it was first used.
     pub created_at: Timestamp,
+    /// What the batch asks for whose key it is, if it is one's.
+    pub batch: Option<BatchDigest>,
 }
 
 /// One record of any kind.

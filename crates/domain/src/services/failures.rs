@@ -9,7 +9,7 @@ use super::{Relay, RelayError, RelaySettings, SettleOrders, Sweeper, SweeperSett
 use crate::allocation::most_available_first;
 use crate::identifiers::{OrderId, ProductId};
 use crate::ports::{
-    Clock, MockClock, MockOrderQueue, MockOutboxNotifier, MockStore, MockStoreProbe,
+    Clock, MockClock, MockObserver, MockOrderQueue, MockOutboxNotifier, MockStore, MockStoreProbe,
     MockUnitOfWork, OutboxEntry, OutboxId, QueueError, QueuedOrder, StoreError, UnitOfWork,
 };
 use crate::timestamp::Timestamp;
@@ -17,6 +17,7 @@ use crate::timestamp::Timestamp;
 fn clock() -> Arc<dyn Clock> {
     let mut clock = MockClock::new();
     clock.expect_sleep().returning(|_| ());
+    clock.expect_now().returning(|| Timestamp::from_micros(0));
     Arc::new(clock)
 }
 
@@ -81,7 +82,14 @@ async fn only_what_the_queue_confirmed_leaves_the_outbox() {
         .times(1)
         .returning(|_| Ok(()));
     finishing.expect_commit().times(1).returning(|| Ok(()));
+    let mut observer = MockObserver::new();
+    observer
+        .expect_relayed()
+        .withf(|confirmed, unconfirmed| (*confirmed, *unconfirmed) == (3, 3))
+        .times(1)
+        .return_const(());
     let error = relay(vec![claiming(3), finishing], queue)
+        .observed_by(Arc::new(observer))
         .run_once()
         .await
         .unwrap_err();
@@ -151,8 +159,15 @@ async fn a_batch_is_halved_until_the_culprit_is_alone_among_the_dead_letters() {
         .withf(move |ids, reason| ids == [culprit] && reason.contains("quantity"))
         .times(1)
         .returning(|_, _| Ok(()));
+    let mut observer = MockObserver::new();
+    observer
+        .expect_put_aside()
+        .withf(|orders| *orders == 1)
+        .times(1)
+        .return_const(());
     let batch: Vec<OrderId> = (1..=32).map(OrderId).collect();
     settle_orders(poisoned(culprit), queue)
+        .observed_by(Arc::new(observer))
         .settle(&batch)
         .await
         .unwrap();

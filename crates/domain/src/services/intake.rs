@@ -5,11 +5,16 @@
 //! was under way, and an order that comes alone is written at once.
 
 #[cfg(test)]
+mod batch_tests;
+#[cfg(test)]
 mod fake;
+mod job;
 #[cfg(test)]
 mod property;
+mod room;
 #[cfg(test)]
 mod tests;
+mod transaction;
 mod writer;
 
 use std::sync::Arc;
@@ -20,9 +25,12 @@ use futures_channel::oneshot;
 use thiserror::Error;
 use tracing::warn;
 
-use crate::order::Order;
-use crate::ports::{Clock, NewOrder, OutboxNotifier, Store, StoreError};
+use crate::identifiers::{BatchDigest, IdempotencyKey};
+use crate::order::{Order, OrderRequest};
+use crate::ports::{Clock, NewOrder, OutboxNotifier, Store, StoreError, Unobserved};
 
+use job::{Caller, Job};
+use room::Room;
 pub use writer::IntakeWriter;
 use writer::Waiting;
 
@@ -35,10 +43,28 @@ pub struct PlacedOrder {
     pub replayed: bool,
 }
 
+/// Orders that are taken together, or not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewBatch {
+    /// What each asks for.
+    pub requests: Vec<OrderRequest>,
+    /// The client's name for the batch, if it gave one, and what the whole batch asks for.
+    pub key: Option<(IdempotencyKey, BatchDigest)>,
+}
+
+/// Orders that are durable, in the order of what was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PlacedBatch {
+    /// Each as it stands.
+    pub orders: Vec<Order>,
+    /// Whether an earlier request with the same key created them.
+    pub replayed: bool,
+}
+
 /// Why an order was not taken. Nothing was recorded.
 #[derive(Debug, Error)]
 pub enum PlaceOrderError {
-    /// The key was used for another product or quantity.
+    /// The key was used for another product or quantity, or for another batch.
     #[error("the idempotency key was used before, for another request")]
     KeyReused,
     /// As many orders wait to be written as may. Worth a retry, later.
@@ -52,25 +78,20 @@ pub enum PlaceOrderError {
 /// How orders are grouped.
 #[derive(Debug, Clone, Copy)]
 pub struct IntakeSettings {
-    /// Most orders written in one transaction, at least 1.
+    /// Most orders written in one transaction, at least 1; a batch is written in one, however large it is.
     pub max_batch: usize,
-    /// Most orders that wait for a writer, at least 1.
+    /// Most orders that wait for a writer, at least 1; a larger batch is taken when nobody waits.
     pub max_waiting: usize,
 }
 
 /// What a caller is told.
-type Answer = Result<PlacedOrder, PlaceOrderError>;
-
-/// An order on its way to a writer.
-struct Job {
-    order: NewOrder,
-    caller: oneshot::Sender<Answer>,
-}
+type Answer<T = PlacedOrder> = Result<T, PlaceOrderError>;
 
 /// Takes orders. Cheap to clone; the [`IntakeWriter`] ends after the last clone is gone.
 #[derive(Clone)]
 pub struct Intake {
     waiting: Sender<Job>,
+    room: Arc<Room>,
     refusing: Arc<AtomicBool>,
 }
 
@@ -83,7 +104,8 @@ impl Intake {
         clock: Arc<dyn Clock>,
         settings: IntakeSettings,
     ) -> (Self, IntakeWriter) {
-        let (sender, receiver) = async_channel::bounded(settings.max_waiting.max(1));
+        let max_waiting = settings.max_waiting.max(1);
+        let (sender, receiver) = async_channel::bounded(max_waiting);
         let refusing = Arc::new(AtomicBool::new(false));
         let writer = IntakeWriter {
             waiting: Arc::new(Waiting(receiver)),
@@ -92,9 +114,11 @@ impl Intake {
             notifier,
             clock,
             max_batch: settings.max_batch.max(1),
+            observer: Arc::new(Unobserved),
         };
         let intake = Self {
             waiting: sender,
+            room: Arc::new(Room::new(max_waiting)),
             refusing,
         };
         (intake, writer)
@@ -105,7 +129,7 @@ impl Intake {
     /// # Errors
     /// [`PlaceOrderError::Full`].
     pub fn check_room(&self) -> Result<(), PlaceOrderError> {
-        if self.waiting.is_full() {
+        if self.room.is_full() {
             return Err(self.refuse());
         }
         Ok(())
@@ -118,17 +142,43 @@ impl Intake {
     /// # Errors
     /// [`PlaceOrderError`]; after [`StoreError::Unavailable`] during the commit the order may exist all the same, which
     /// a repeat with the same key finds out.
-    pub async fn place(&self, order: NewOrder) -> Answer {
+    pub async fn place(&self, order: NewOrder) -> Answer<PlacedOrder> {
         let (caller, answer) = oneshot::channel();
-        self.waiting
-            .try_send(Job { order, caller })
-            .map_err(|refused| match refused {
-                TrySendError::Full(_) => self.refuse(),
-                TrySendError::Closed(_) => writer_is_gone().into(),
-            })?;
+        self.hand_over(vec![order], Caller::OfOrder(caller))?;
         answer
             .await
             .unwrap_or_else(|_| Err(writer_is_gone().into()))
+    }
+
+    /// Has all orders of a batch written in one transaction, with the batch's key. A repeat with the same key that asks for
+    /// the same answers with the orders of the first. A batch of none is answered at once, and leaves no trace of its key.
+    ///
+    /// # Errors
+    /// As of [`place`](Self::place), of all orders of the batch.
+    pub async fn place_all(&self, batch: NewBatch) -> Answer<PlacedBatch> {
+        if batch.requests.is_empty() {
+            return Ok(PlacedBatch::default());
+        }
+        let (caller, answer) = oneshot::channel();
+        self.hand_over(orders_of(batch), Caller::OfBatch(caller))?;
+        answer
+            .await
+            .unwrap_or_else(|_| Err(writer_is_gone().into()))
+    }
+
+    /// Puts orders that belong together into the queue.
+    fn hand_over(&self, orders: Vec<NewOrder>, caller: Caller) -> Answer<()> {
+        let place = self.room.take(orders.len());
+        let place = place.ok_or_else(|| self.refuse())?;
+        let job = Job {
+            orders,
+            caller,
+            _place: place,
+        };
+        self.waiting.try_send(job).map_err(|refused| match refused {
+            TrySendError::Full(_) => self.refuse(),
+            TrySendError::Closed(_) => writer_is_gone().into(),
+        })
     }
 
     /// Overload is told of once, not for each order: the writer ends it.
@@ -138,6 +188,23 @@ impl Intake {
         }
         PlaceOrderError::Full
     }
+}
+
+/// The orders of a batch. The first has the batch's own key, with what the batch asks for, so that no other request can use
+/// it; each other one has a key that is derived from it, by which a repeat finds the order again.
+fn orders_of(batch: NewBatch) -> Vec<NewOrder> {
+    let (key, mut digest) = batch.key.unzip();
+    let orders = batch.requests.into_iter().enumerate();
+    orders
+        .map(|(position, request)| NewOrder {
+            request,
+            key: match position {
+                0 => key.clone(),
+                _ => key.as_ref().map(|key| key.of_item(position)),
+            },
+            batch: digest.take(),
+        })
+        .collect()
 }
 
 /// Also when it went in the middle of a commit, so this is one of the errors that leave the outcome open.

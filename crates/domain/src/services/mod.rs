@@ -10,9 +10,11 @@ mod status;
 mod sweeper;
 mod vendor_sync;
 
-pub use intake::{Intake, IntakeSettings, IntakeWriter, PlaceOrderError, PlacedOrder};
+pub use intake::{
+    Intake, IntakeSettings, IntakeWriter, NewBatch, PlaceOrderError, PlacedBatch, PlacedOrder,
+};
 pub use relay::{Relay, RelayError, RelaySettings};
 pub use settlement::{SettleError, SettleOrders};
 pub use status::{ChangeStatus, ChangeStatusError, ChangedOrder};
 pub use sweeper::{Sweeper, SweeperSettings, Swept};
-pub use vendor_sync::{SyncError, SyncReport, VendorSync};
+pub use vendor_sync::{SyncError, VendorSync};

@@ -9,7 +9,8 @@ use tracing::debug;
 
 use crate::identifiers::OrderId;
 use crate::ports::{
-    Clock, OrderQueue, OutboxEntry, OutboxId, QueueError, QueuedOrder, Store, StoreError,
+    Clock, Observer, OrderQueue, OutboxEntry, OutboxId, QueueError, QueuedOrder, Store, StoreError,
+    Unobserved,
 };
 use crate::retry;
 
@@ -43,6 +44,7 @@ pub struct Relay {
     queue: Arc<dyn OrderQueue>,
     clock: Arc<dyn Clock>,
     settings: RelaySettings,
+    observer: Arc<dyn Observer>,
 }
 
 impl Relay {
@@ -59,7 +61,15 @@ impl Relay {
             queue,
             clock,
             settings,
+            observer: Arc::new(Unobserved),
         }
+    }
+
+    /// Tells somebody what is handed over.
+    #[must_use]
+    pub fn observed_by(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = observer;
+        self
     }
 
     /// Claims one batch, publishes it, removes what was confirmed and releases the rest. Returns how many entries were
@@ -92,6 +102,8 @@ impl Relay {
         let open: Vec<OutboxId> = open.into_iter().map(|entry| entry.id).collect();
         retry::on_conflict(&self.clock, || self.finish(&done, &open)).await?;
         let unconfirmed = orders.iter().filter(|order| !is_confirmed(order)).count();
+        self.observer
+            .relayed(orders.len() - unconfirmed, unconfirmed);
         debug!(orders = orders.len(), unconfirmed, "relayed");
         published?;
         if unconfirmed == 0 {

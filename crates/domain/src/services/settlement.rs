@@ -8,7 +8,9 @@ use tracing::{error, info};
 
 use crate::allocation::AllocationPolicy;
 use crate::identifiers::{OrderId, ProductId, VendorId};
-use crate::ports::{Clock, OrderQueue, QueueError, Store, StoreError, StoreProbe};
+use crate::ports::{
+    Clock, Observer, OrderQueue, QueueError, Store, StoreError, StoreProbe, Unobserved,
+};
 use crate::retry::{self, AsStoreError};
 use crate::settlement::{Outcome, PolicyViolation, SettledBatch, settle};
 
@@ -59,6 +61,7 @@ pub struct SettleOrders {
     policy: AllocationPolicy,
     vendor_ids: Vec<VendorId>,
     open: AtomicBool,
+    observer: Arc<dyn Observer>,
 }
 
 impl SettleOrders {
@@ -80,7 +83,15 @@ impl SettleOrders {
             policy,
             vendor_ids,
             open: AtomicBool::new(false),
+            observer: Arc::new(Unobserved),
         }
+    }
+
+    /// Tells somebody what is settled.
+    #[must_use]
+    pub fn observed_by(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = observer;
+        self
     }
 
     /// Settles those of the orders that are still `PENDING`, in one transaction. When it fails in a way that a retry
@@ -93,14 +104,21 @@ impl SettleOrders {
         self.check_open().await?;
         let mut parts = vec![order_ids];
         while let Some(part) = parts.pop() {
+            let started = self.clock.now();
             let outcome = retry::on_conflict(&self.clock, || self.settle_in_one(part)).await;
             match outcome {
-                Ok(batch) => log(&batch),
+                Ok(batch) if batch.orders.is_empty() => {}
+                Ok(batch) => {
+                    self.observer
+                        .settled(&batch, self.clock.now().since(started));
+                    log(&batch);
+                }
                 Err(error) if error.is_retryable() => return Err(error),
                 Err(error) if part.len() <= 1 => {
                     let order_id = part.first().map(|id| id.0);
                     error!(order.id = order_id, %error, "order cannot be settled and is put aside");
                     self.queue.dead_letter(part, &error.to_string()).await?;
+                    self.observer.put_aside(part.len());
                 }
                 Err(_) => {
                     let (older, newer) = part.split_at(part.len() / 2);
@@ -150,9 +168,6 @@ impl SettleOrders {
 }
 
 fn log(batch: &SettledBatch) {
-    if batch.orders.is_empty() {
-        return;
-    }
     let confirmed = batch
         .orders
         .iter()

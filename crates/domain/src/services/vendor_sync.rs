@@ -8,25 +8,14 @@ use tracing::{debug, info, warn};
 
 use crate::identifiers::{ProductId, VendorId};
 use crate::ports::{
-    Clock, FeedError, Store, StoreError, StoreProbe, SyncOutcome, SyncRecord, UnitOfWork,
-    VendorFeed,
+    Clock, FeedError, FinishedSync, Observer, Store, StoreError, StoreProbe, SyncOutcome,
+    SyncRecord, UnitOfWork, Unobserved, VendorFeed,
 };
 use crate::reconciliation::reconcile;
 use crate::report::{Report, ReportKind};
 use crate::retry::{self, AsStoreError};
 use crate::stock::{Imbalance, StockChange};
 use crate::timestamp::Timestamp;
-
-/// What a sync did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SyncReport {
-    /// How it ended.
-    pub outcome: SyncOutcome,
-    /// Lines in the report.
-    pub received: u64,
-    /// Products that changed.
-    pub changed: u64,
-}
 
 /// Why a sync changed nothing.
 #[derive(Debug, Error)]
@@ -65,6 +54,7 @@ pub struct VendorSync {
     store: Arc<dyn Store>,
     probe: Arc<dyn StoreProbe>,
     clock: Arc<dyn Clock>,
+    observer: Arc<dyn Observer>,
 }
 
 impl VendorSync {
@@ -75,7 +65,15 @@ impl VendorSync {
             store,
             probe,
             clock,
+            observer: Arc::new(Unobserved),
         }
+    }
+
+    /// Tells somebody how syncs end.
+    #[must_use]
+    pub fn observed_by(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = observer;
+        self
     }
 
     /// Makes exactly these vendors the configured ones: what others reported is not sold from now on, and is kept.
@@ -110,7 +108,7 @@ impl VendorSync {
     ///
     /// # Errors
     /// [`SyncError`]; then no stock was changed.
-    pub async fn sync(&self, feed: &dyn VendorFeed) -> Result<SyncReport, SyncError> {
+    pub async fn sync(&self, feed: &dyn VendorFeed) -> Result<FinishedSync, SyncError> {
         let vendor_id = feed.vendor_id();
         let requested_at = self.probe.store_time().await?;
         let started = self.clock.now();
@@ -126,6 +124,10 @@ impl VendorSync {
                 source,
             }),
         };
+        let outcome = result
+            .as_ref()
+            .map_or(SyncOutcome::Failed, |done| done.outcome);
+        self.observer.synced(vendor_id, outcome, self.took(started));
         match &result {
             Ok(done) if done.changed == 0 && done.outcome == SyncOutcome::Applied => {
                 debug!(vendor.id = %vendor_id, received = done.received, "synced, nothing changed");
@@ -160,7 +162,7 @@ impl VendorSync {
         report: &Report,
         requested_at: Timestamp,
         started: Timestamp,
-    ) -> Result<SyncReport, SyncError> {
+    ) -> Result<FinishedSync, SyncError> {
         let as_of = report.effective_as_of(requested_at);
         let mut work = self.store.begin().await?;
         let vendor = work
@@ -178,31 +180,26 @@ impl VendorSync {
         if !changes.is_empty() {
             work.save_stock(&changes).await?;
         }
-        let done = SyncReport {
+        let record = SyncRecord {
             outcome: if stale {
                 SyncOutcome::Stale
             } else {
                 SyncOutcome::Applied
             },
-            received,
-            changed: changes.len() as u64,
-        };
-        let record = SyncRecord {
-            outcome: done.outcome,
             as_of: (!stale).then_some(as_of),
             full: report.kind() == ReportKind::Full,
             took: self.took(started),
             received,
-            changed: done.changed,
+            changed: changes.len() as u64,
             error: vendor.last_as_of.filter(|_| stale).map(|last| {
                 format!(
                     "the report is true as of {as_of}, before the one of {last} that was applied"
                 )
             }),
         };
-        work.record_sync(vendor_id, &record).await?;
+        let finished_at = work.record_sync(vendor_id, &record).await?;
         work.commit().await?;
-        Ok(done)
+        Ok(FinishedSync::new(finished_at, record))
     }
 
     async fn record(&self, vendor_id: &VendorId, record: &SyncRecord) -> Result<(), StoreError> {

@@ -16,8 +16,8 @@ use crate::stock::VendorStock;
 use crate::timestamp::Timestamp;
 
 pub use transfer::{
-    StoredShipment, StoredStock, StoredVendor, key_record, order_records, product_records,
-    vendor_record,
+    StoredKey, StoredShipment, StoredStock, StoredVendor, batch_digest, key_record, order_records,
+    product_records, vendor_record, vendor_status,
 };
 
 /// For `map_err`: a value of this row that cannot be read.

@@ -6,11 +6,11 @@ use super::{
     StoredAllocation, StoredOrder, StoredPosition, corrupt, grouped, position, request,
     stock_level, vendor_id,
 };
-use crate::identifiers::{IdempotencyKey, OrderId};
+use crate::identifiers::{BatchDigest, IdempotencyKey, OrderId};
 use crate::order::{OrderStatus, RejectReason};
 use crate::ports::{
-    AllocationRecord, KeyRecord, OrderRecord, PositionRecord, ProductRecord, StoreError,
-    SyncOutcome, SyncRecord, TransferRecord, VendorRecord,
+    AllocationRecord, FinishedSync, KeyRecord, OrderRecord, PositionRecord, ProductRecord,
+    StoreError, SyncOutcome, SyncRecord, TransferRecord, VendorRecord, VendorStatus,
 };
 use crate::quantity::Quantity;
 use crate::timestamp::Timestamp;
@@ -66,8 +66,24 @@ fn count(number: Option<i64>) -> u64 {
     number.map_or(0, i64::unsigned_abs)
 }
 
-/// A vendor with its last sync.
+/// A vendor with its last sync, to move it.
 pub fn vendor_record(row: StoredVendor) -> Result<TransferRecord, StoreError> {
+    vendor(row).map(TransferRecord::Vendor)
+}
+
+/// A vendor with its last sync, for readers, and how many products it reported.
+pub fn vendor_status(row: StoredVendor, products: i64) -> Result<VendorStatus, StoreError> {
+    let record = vendor(row)?;
+    Ok(VendorStatus {
+        vendor_id: record.vendor_id,
+        products: products.unsigned_abs(),
+        last_sync: record
+            .last_sync
+            .map(|(finished_at, sync)| FinishedSync::new(finished_at, sync)),
+    })
+}
+
+fn vendor(row: StoredVendor) -> Result<VendorRecord, StoreError> {
     let outcome = row
         .outcome
         .map(|word| {
@@ -87,13 +103,13 @@ pub fn vendor_record(row: StoredVendor) -> Result<TransferRecord, StoreError> {
         };
         (finished_at, sync)
     });
-    Ok(TransferRecord::Vendor(VendorRecord {
+    Ok(VendorRecord {
         vendor_id: vendor_id(row.vendor_id, "vendor_syncs")?,
         configured: row.configured,
         applied_as_of: row.applied_as_of,
         full_as_of: row.full_as_of,
         last_sync,
-    }))
+    })
 }
 
 /// Products from the rows of a join, in which the rows of one product stand together.
@@ -176,20 +192,40 @@ fn allocation_record(row: StoredShipment) -> Result<AllocationRecord, StoreError
     })
 }
 
-/// A key.
-pub fn key_record(
-    scope: &str,
-    key: &str,
+/// A row of `idempotency_keys`.
+#[derive(Debug, Clone)]
+pub struct StoredKey {
+    /// Column `scope`.
+    pub scope: String,
+    /// Column `key`.
+    pub key: String,
+    /// Column `order_id`.
+    pub order_id: i64,
+    /// Column `created_at`.
+    pub created_at: Timestamp,
+    /// Column `batch_digest`.
+    pub batch_digest: Option<String>,
+}
+
+/// The digest of the batch whose key stands for this order.
+pub fn batch_digest(
+    text: Option<String>,
     order_id: i64,
-    created_at: Timestamp,
-) -> Result<TransferRecord, StoreError> {
+) -> Result<Option<BatchDigest>, StoreError> {
+    let digest = text.map(BatchDigest::parse).transpose();
+    digest.map_err(corrupt("idempotency_keys", "batch_digest", order_id))
+}
+
+/// A key.
+pub fn key_record(row: StoredKey) -> Result<TransferRecord, StoreError> {
     Ok(TransferRecord::Key(KeyRecord {
-        key: IdempotencyKey::parse(scope, key).map_err(corrupt(
+        key: IdempotencyKey::parse(row.scope, row.key).map_err(corrupt(
             "idempotency_keys",
             "key",
-            order_id,
+            row.order_id,
         ))?,
-        order_id: OrderId(order_id),
-        created_at,
+        order_id: OrderId(row.order_id),
+        created_at: row.created_at,
+        batch: batch_digest(row.batch_digest, row.order_id)?,
     }))
 }

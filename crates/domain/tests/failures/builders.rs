@@ -17,6 +17,7 @@ pub(crate) fn order(product_id: &str, units: u32) -> NewOrder {
             quantity: Quantity::parse(i64::from(units)).unwrap(),
         },
         key: None,
+        batch: None,
     }
 }
 

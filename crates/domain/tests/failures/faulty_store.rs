@@ -62,6 +62,11 @@ impl StoreProbe for FaultyStore {
         self.memory.outbox_lag().await
     }
 
+    async fn count_outbox(&self, at_most: u32) -> Result<u64, StoreError> {
+        self.check("count_outbox").await?;
+        self.memory.count_outbox(at_most).await
+    }
+
     async fn were_tried(&self, vendor_ids: &[VendorId]) -> Result<bool, StoreError> {
         self.check("were_tried").await?;
         self.memory.were_tried(vendor_ids).await
@@ -194,7 +199,11 @@ impl SyncRepository for FaultyWork {
         self.inner.mark_known(vendor_id, product_ids, as_of).await
     }
 
-    async fn record_sync(&mut self, id: &VendorId, record: &SyncRecord) -> Result<(), StoreError> {
+    async fn record_sync(
+        &mut self,
+        id: &VendorId,
+        record: &SyncRecord,
+    ) -> Result<Timestamp, StoreError> {
         self.check(Role::Work, "record_sync").await?;
         self.inner.record_sync(id, record).await
     }

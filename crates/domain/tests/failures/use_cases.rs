@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::identifiers::VendorId;
+use domain::identifiers::{BatchDigest, IdempotencyKey, VendorId};
 use domain::order::OrderStatus;
 use domain::ports::{FeedError, NewOrder};
 use domain::report::{Report, ReportKind};
-use domain::services::{Intake, IntakeSettings, PlaceOrderError};
+use domain::services::{Intake, IntakeSettings, IntakeWriter, NewBatch, PlaceOrderError};
 use domain::timestamp::Timestamp;
 
 use crate::builders::{full, keyed, order, vendor};
@@ -19,6 +19,8 @@ use crate::world::{Silence, World};
 pub(crate) enum UseCase {
     /// Three orders at once.
     Place,
+    /// A batch of three orders, with one key.
+    PlaceBatch,
     Relay,
     /// The queue has room for two of three.
     RelayToFullQueue,
@@ -43,8 +45,9 @@ pub(crate) enum UseCase {
 use OrderStatus::{Cancelled, Confirmed, Delivered, Pending, Rejected, Shipped};
 
 impl UseCase {
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::Place,
+        Self::PlaceBatch,
         Self::Relay,
         Self::RelayToFullQueue,
         Self::Settle,
@@ -71,7 +74,7 @@ impl UseCase {
     /// The calls to ports of a run in which nothing fails.
     pub(crate) fn calls(self) -> &'static str {
         match self {
-            Self::Place => "begin,accept,commit",
+            Self::Place | Self::PlaceBatch => "begin,accept,commit",
             Self::Relay => "begin,claim,commit,publish,begin,remove,commit",
             Self::RelayToFullQueue => "begin,claim,commit,publish,begin,remove,release,commit",
             Self::Settle => {
@@ -121,7 +124,11 @@ impl UseCase {
             _ => World::open(100, 10).await,
         };
         match self {
-            Self::Place | Self::SyncWithoutReport | Self::SyncStale | Self::SyncStranger => {}
+            Self::Place
+            | Self::PlaceBatch
+            | Self::SyncWithoutReport
+            | Self::SyncStale
+            | Self::SyncStranger => {}
             Self::Relay | Self::RelayToFullQueue => {
                 // In an entry of its own each.
                 for (product_id, units) in [("p", 1), ("q", 2), ("p", 3)] {
@@ -166,6 +173,7 @@ impl UseCase {
     pub(crate) async fn run(self, world: &World) -> Told {
         match self {
             Self::Place => place(world).await,
+            Self::PlaceBatch => place_batch(world).await,
             Self::Relay | Self::RelayToFullQueue => world.relay().run_once().await.into(),
             Self::Settle | Self::SettleUnreadable => world.settle_messages().await.into(),
             Self::Change(_, to) => {
@@ -209,8 +217,8 @@ impl World {
     }
 }
 
-async fn place(world: &World) -> Told {
-    let (intake, writer) = Intake::open(
+fn intake(world: &World) -> (Intake, IntakeWriter) {
+    Intake::open(
         world.store_port(),
         Arc::new(Silence),
         world.clock.clone(),
@@ -218,7 +226,32 @@ async fn place(world: &World) -> Told {
             max_batch: 10,
             max_waiting: 10,
         },
-    );
+    )
+}
+
+async fn place_batch(world: &World) -> Told {
+    let (intake, writer) = intake(world);
+    let orders = [order("p", 2), order("q", 3), order("p", 4)];
+    let key = IdempotencyKey::parse("", "batch").unwrap();
+    let batch = NewBatch {
+        requests: orders.map(|order| order.request).into(),
+        key: Some((key, BatchDigest::parse("2+3+4").unwrap())),
+    };
+    let caller = async {
+        let answer = intake.place_all(batch).await;
+        drop(intake);
+        answer
+    };
+    let (answer, ()) = tokio::join!(biased; caller, writer.run());
+    match answer {
+        Ok(_) => Told::Done,
+        Err(PlaceOrderError::Store(error)) => error.into(),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+async fn place(world: &World) -> Told {
+    let (intake, writer) = intake(world);
     let callers = async {
         let answers = tokio::join!(
             intake.place(keyed("p", 2, "a")),

@@ -191,7 +191,7 @@ impl World {
             .into_iter()
             .map(|accepted| match accepted {
                 Acceptance::Created(order) => order.id,
-                Acceptance::Existing(order) => panic!("{order:?} was there before"),
+                other => panic!("an order was expected that is new, not {other:?}"),
             })
             .collect()
     }

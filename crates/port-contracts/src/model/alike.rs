@@ -78,6 +78,7 @@ impl Alike for Acceptance {
                 pairs.created(model.id, real.id) && model.alike(real, pairs)
             }
             (Self::Existing(model), Self::Existing(real)) => model.alike(real, pairs),
+            (Self::KeyReused, Self::KeyReused) => true,
             _ => false,
         }
     }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::identifiers::{OrderId, ProductId, VendorId};
+use domain::identifiers::{BatchDigest, OrderId, ProductId, VendorId};
 use domain::ports::{NewOrder, OutboxId};
 use domain::report::Report;
 use domain::timestamp::Timestamp;
 
 use super::operations::{
-    Asked, KEYS, Moment, PRODUCTS, Product, Said, Shift, Slot, Span, VENDORS, Vendor,
+    Asked, DIGESTS, KEYS, Moment, PRODUCTS, Product, Said, Shift, Slot, Span, VENDORS, Vendor,
 };
 use super::pairs::SharedPairs;
 use crate::builders::{key, request};
@@ -47,6 +47,10 @@ pub(super) fn new_order(asked: &Asked) -> NewOrder {
     NewOrder {
         request: request(PRODUCTS[asked.product], asked.units),
         key: asked.key.map(|it| key(KEYS[it].0, KEYS[it].1)),
+        batch: asked
+            .batch
+            .filter(|_| asked.key.is_some())
+            .map(|it| BatchDigest::parse(DIGESTS[it]).unwrap()),
     }
 }
 

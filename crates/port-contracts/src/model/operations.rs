@@ -16,6 +16,9 @@ pub(super) const VENDORS: [&str; 3] = ["V", "u", "u-v"];
 /// The names that requests are given, each as scope and key.
 pub(super) const KEYS: [(&str, &str); 3] = [("", "k"), ("", "K"), ("other", "k")];
 
+/// What batches ask for.
+pub(super) const DIGESTS: [&str; 2] = ["one", "two"];
+
 /// Which of [`PRODUCTS`].
 pub(super) type Product = usize;
 
@@ -35,6 +38,8 @@ pub(super) struct Asked {
     pub(super) units: u32,
     /// Which of [`KEYS`].
     pub(super) key: Option<usize>,
+    /// If the key is a batch's, which of [`DIGESTS`].
+    pub(super) batch: Option<usize>,
 }
 
 /// A span of which no store's speed decides what it means.

@@ -153,14 +153,17 @@ impl SyncRepository for PairedWork {
         &mut self,
         vendor_id: &VendorId,
         record: &SyncRecord,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Timestamp, StoreError> {
+        self.pairs.start_call()?;
         let real_record = SyncRecord {
             as_of: record
                 .as_of
                 .map(|as_of| self.pairs.with(|pairs| pairs.moment(as_of))),
             ..record.clone()
         };
-        both!(self.record_sync(vendor_id, record), vendor_id, &real_record)
+        let model = self.model.record_sync(vendor_id, record).await;
+        let real = self.real.record_sync(vendor_id, &real_record).await;
+        super::paired_store::told(&self.pairs, model, &real)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::allocation::most_available_first;
 use domain::identifiers::ProductId;
 use domain::order::{OrderState, OrderStatus, RejectReason, Transition};
-use domain::ports::{Acceptance, RequeueLimits, StoreError, SyncOutcome, SyncRecord, UnitOfWork};
+use domain::ports::{RequeueLimits, StoreError, SyncOutcome, SyncRecord, UnitOfWork};
 use domain::settlement::{Outcome, SettledOrder, settle};
 use domain::stock::{ProductStock, StockChange, VendorStock};
 
@@ -79,8 +79,9 @@ impl Run {
         let orders: Vec<_> = orders.iter().map(new_order).collect();
         let accepted = work.accept(&orders).await?;
         for (slot, accepted) in (first..).zip(accepted) {
-            let (Acceptance::Created(order) | Acceptance::Existing(order)) = accepted;
-            self.cast.took(slot, order.id);
+            if let Some(order) = accepted.order() {
+                self.cast.took(slot, order.id);
+            }
         }
         Ok(())
     }
@@ -178,5 +179,5 @@ async fn record_failure(work: &mut dyn UnitOfWork, of: Vendor) -> Done {
         changed: 0,
         error: Some("it did not answer".to_owned()),
     };
-    work.record_sync(&vendor(of), &record).await
+    work.record_sync(&vendor(of), &record).await.map(drop)
 }

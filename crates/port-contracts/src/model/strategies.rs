@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use super::operations::{
-    Asked, Confirms, KEYS, Moment, Operation, PRODUCTS, Product, Query, Said, Shift, Slot, Span,
-    Step, UseCase, VENDORS, Vendor,
+    Asked, Confirms, DIGESTS, KEYS, Moment, Operation, PRODUCTS, Product, Query, Said, Shift, Slot,
+    Span, Step, UseCase, VENDORS, Vendor,
 };
 use super::sequences::Named;
 
@@ -219,10 +219,13 @@ fn confirms() -> impl Strategy<Value = Confirms> {
 }
 
 fn asked() -> impl Strategy<Value = Asked> {
-    (product(), 1_u32..4, weighted(0.4, 0..KEYS.len())).prop_map(|(product, units, key)| Asked {
+    let key = weighted(0.4, 0..KEYS.len());
+    let batch = weighted(0.4, 0..DIGESTS.len());
+    (product(), 1_u32..4, key, batch).prop_map(|(product, units, key, batch)| Asked {
         product,
         units,
         key,
+        batch,
     })
 }
 

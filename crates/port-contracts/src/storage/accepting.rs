@@ -10,7 +10,7 @@ use domain::quantity::MAX_QUANTITY;
 use tokio::task::JoinSet;
 
 use super::{StorageUnderTest, created};
-use crate::builders::{full, key, keyed_order, new_order, request};
+use crate::builders::{batch, full, key, keyed_order, new_order, request};
 use crate::shop::Shop;
 
 const LEASE: Duration = Duration::from_mins(1);
@@ -114,6 +114,7 @@ pub async fn keys_belong_to_their_callers(storage: &StorageUnderTest) {
     let of = |scope: &str| NewOrder {
         request: request("p", 1),
         key: Some(key(scope, "k")),
+        batch: None,
     };
     let accepted = storage.accept(&[of("one"), of("two"), of("")]).await;
     let ids: HashSet<_> = accepted.into_iter().map(|it| created(it).id).collect();
@@ -141,7 +142,7 @@ pub async fn concurrent_uses_of_a_key_create_one_order(storage: &StorageUnderTes
         .count();
     let ids: HashSet<_> = accepted
         .iter()
-        .map(|(Acceptance::Created(order) | Acceptance::Existing(order))| order.id)
+        .map(|accepted| accepted.order().unwrap().id)
         .collect();
     assert_eq!((new, ids.len()), (1, 1), "{accepted:?}");
     assert_eq!(storage.claim_orders(LEASE).await.len(), 1);
@@ -189,4 +190,61 @@ pub async fn a_key_of_an_undone_acceptance_is_free(storage: &StorageUnderTest) {
     assert_eq!(order.quantity.units(), 2);
     assert_ne!(order.id, lost.id);
     assert_eq!(storage.orders.find_order(lost.id).await.unwrap(), None);
+}
+
+/// A batch is found again by its key and by those that are derived for its items, as long as it asks for the same.
+pub async fn a_key_stands_for_what_its_batch_asks_for(storage: &StorageUnderTest) {
+    let asked = batch("k", "p+q+p", &["p", "q", "p"]);
+    let accepted = storage.accept(&asked).await;
+    let orders: Vec<_> = accepted.into_iter().map(created).collect();
+    let found: Vec<_> = orders.iter().cloned().map(Acceptance::Existing).collect();
+    assert_eq!(storage.accept(&asked).await, found);
+
+    let other = batch("k", "p+q", &["p", "q"]);
+    let answers = storage.accept(&other).await;
+    assert_eq!(answers, [Acceptance::KeyReused, found[1].clone()]);
+    assert_eq!(storage.claim_orders(LEASE).await.len(), 3);
+    // Of the same caller only.
+    let elsewhere = NewOrder {
+        key: Some(key("other", "k")),
+        ..other[0].clone()
+    };
+    storage.place(elsewhere).await;
+}
+
+/// An order alone is not found by the key of a batch, nor a batch by the key of an order alone.
+pub async fn a_key_is_of_a_batch_or_of_an_order_alone(storage: &StorageUnderTest) {
+    storage.place(keyed_order("p", 1, "alone")).await;
+    storage.accept(&batch("batch", "p", &["p"])).await;
+    let asked = [
+        keyed_order("p", 1, "batch"),
+        batch("alone", "p", &["p"]).remove(0),
+    ];
+    assert_eq!(
+        storage.accept(&asked).await,
+        [Acceptance::KeyReused, Acceptance::KeyReused]
+    );
+    assert_eq!(storage.claim_orders(LEASE).await.len(), 2);
+}
+
+/// Within one call the first batch with a key has it, and the others are told so.
+pub async fn batches_that_share_a_key_in_one_call_are_told_apart(storage: &StorageUnderTest) {
+    let asked = [
+        batch("k", "p+q", &["p", "q"]),
+        batch("k", "p+q", &["p", "q"]),
+        batch("k", "q", &["q"]),
+        vec![keyed_order("p", 1, "k")],
+    ]
+    .concat();
+    let accepted = storage.accept(&asked).await;
+    let (created, others) = accepted.split_at(2);
+    let is_created = |it: &Acceptance| matches!(it, Acceptance::Created(_));
+    assert!(created.iter().all(is_created), "{created:?}");
+    let mut expected: Vec<_> = created
+        .iter()
+        .filter_map(|it| it.order().cloned().map(Acceptance::Existing))
+        .collect();
+    expected.extend([Acceptance::KeyReused, Acceptance::KeyReused]);
+    assert_eq!(others, expected);
+    assert_eq!(storage.claim_orders(LEASE).await.len(), 2);
 }

@@ -25,6 +25,9 @@ macro_rules! storage_contracts {
                 concurrent_uses_of_a_key_create_one_order,
                 batches_that_share_keys_do_not_block_each_other,
                 a_key_of_an_undone_acceptance_is_free,
+                a_key_stands_for_what_its_batch_asks_for,
+                a_key_is_of_a_batch_or_of_an_order_alone,
+                batches_that_share_a_key_in_one_call_are_told_apart,
             }
             auditing {
                 the_audit_of_a_sound_store_is_empty,
@@ -64,6 +67,7 @@ macro_rules! storage_contracts {
                 concurrent_claimants_never_share,
                 a_claim_does_not_wait_for_another,
                 the_lag_is_the_age_of_the_oldest_entry,
+                the_outbox_is_counted_up_to_a_bound,
             }
             refusing {
                 a_unit_of_work_of_which_a_call_failed_cannot_be_committed,
@@ -79,6 +83,8 @@ macro_rules! storage_contracts {
             }
             selling {
                 an_order_is_placed_once_for_a_key,
+                a_batch_is_placed_once_for_a_key,
+                of_different_batches_with_one_key_one_is_placed,
                 a_batch_is_settled_oldest_first,
                 an_order_is_settled_once,
                 concurrent_settlements_never_oversell,
@@ -136,6 +142,8 @@ macro_rules! storage_contracts {
                 lock_vendor_shows_the_last_applied_report,
                 lock_vendor_lets_one_sync_pass_at_a_time,
                 record_sync_refuses_an_unknown_vendor,
+                the_last_sync_of_each_vendor_is_kept,
+                a_vendor_has_the_products_that_it_ever_reported,
                 were_tried_asks_for_every_vendor,
                 store_time_rises,
             }

@@ -26,7 +26,7 @@ use domain::identifiers::OrderId;
 use domain::order::Order;
 use domain::ports::{
     Acceptance, AuditQueries, Leases, NewOrder, OrderQueries, OutboxEntry, OutboxListener,
-    OutboxNotifier, StockQueries, Store, StoreProbe, UnitOfWork,
+    OutboxNotifier, StockQueries, Store, StoreProbe, UnitOfWork, VendorQueries,
 };
 use domain::settlement::{Outcome, SettledOrder};
 use domain::stock::{ProductStock, StockChange, VendorStock};
@@ -49,6 +49,8 @@ pub struct StorageUnderTest {
     pub orders: Arc<dyn OrderQueries>,
     /// Reads stock.
     pub stock: Arc<dyn StockQueries>,
+    /// Reads vendors.
+    pub vendors: Arc<dyn VendorQueries>,
     /// Looks whether the store lives.
     pub probe: Arc<dyn StoreProbe>,
     /// Recomputes balances.
@@ -174,7 +176,7 @@ impl StorageUnderTest {
 fn created(accepted: Acceptance) -> Order {
     match accepted {
         Acceptance::Created(order) => order,
-        Acceptance::Existing(order) => panic!("order {} was there already", order.id),
+        other => panic!("an order was expected that is new, not {other:?}"),
     }
 }
 

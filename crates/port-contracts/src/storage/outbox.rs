@@ -186,3 +186,23 @@ pub async fn the_lag_is_the_age_of_the_oldest_entry(storage: &StorageUnderTest) 
     work.commit().await.unwrap();
     assert_eq!(lag().await, None);
 }
+
+/// Every entry counts, claimed or not, up to the bound.
+pub async fn the_outbox_is_counted_up_to_a_bound(storage: &StorageUnderTest) {
+    let count = async |at_most| storage.probe.count_outbox(at_most).await.unwrap();
+    assert_eq!(count(10).await, 0);
+    for _ in 0..5 {
+        // An entry for the orders of one call, however many they are.
+        storage
+            .place_all(&[new_order("p", 1), new_order("q", 1)])
+            .await;
+    }
+    let claimed = storage.claim(2, LONG).await;
+    assert_eq!(count(10).await, 5);
+    assert_eq!(count(5).await, 5);
+    assert_eq!(count(4).await, 4);
+    let mut work = storage.begin().await;
+    work.remove(&ids_of(&claimed)).await.unwrap();
+    work.commit().await.unwrap();
+    assert_eq!(count(10).await, 3);
+}

@@ -1,13 +1,14 @@
 //! From an order to its settlement, and back: the use cases over the store, also all at once. (P1: no unit is sold twice.
 //! P4: a cancelled order gives its stock back exactly once.)
 
-use domain::identifiers::OrderId;
-use domain::order::{OrderState, OrderStatus, RejectReason};
-use domain::services::ChangeStatusError;
+use domain::identifiers::{BatchDigest, OrderId};
+use domain::order::{Order, OrderState, OrderStatus, RejectReason};
+use domain::ports::OrderFilter;
+use domain::services::{ChangeStatusError, NewBatch, PlaceOrderError};
 use tokio::task::JoinSet;
 
 use super::StorageUnderTest;
-use crate::builders::{full, keyed_order, new_order};
+use crate::builders::{full, key, keyed_order, new_order, product, request};
 use crate::shop::Shop;
 
 async fn place_units(storage: &StorageUnderTest, product_id: &str, count: usize) -> Vec<OrderId> {
@@ -36,6 +37,74 @@ pub async fn an_order_is_placed_once_for_a_key(storage: &StorageUnderTest) {
     assert!(placed.iter().all(|it| it.order == placed[0].order));
     let other = shop.intake.place(keyed_order("p", 2, "k")).await;
     other.unwrap_err();
+}
+
+fn batch(name: &str, units: &[u32]) -> NewBatch {
+    let digest: Vec<String> = units.iter().map(u32::to_string).collect();
+    let digest = BatchDigest::parse(digest.join("+")).unwrap();
+    NewBatch {
+        requests: units.iter().map(|&units| request("p", units)).collect(),
+        key: Some((key("", name), digest)),
+    }
+}
+
+/// Batches with one key that ask for the same, at the same time, place their orders once, all of them.
+pub async fn a_batch_is_placed_once_for_a_key(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &[]).await;
+    let mut tasks = JoinSet::new();
+    for _ in 0..16 {
+        let intake = shop.intake.clone();
+        tasks.spawn(async move { intake.place_all(batch("k", &[1, 2, 3])).await.unwrap() });
+    }
+    let placed = tasks.join_all().await;
+    assert_eq!(placed.iter().filter(|it| !it.replayed).count(), 1);
+    assert!(placed.iter().all(|it| it.orders == placed[0].orders));
+    let units = placed[0].orders.iter().map(|order| order.quantity.units());
+    assert!(units.eq([1, 2, 3]));
+    assert_eq!(orders_of(storage, "p").await, placed[0].orders);
+}
+
+/// All orders of a product, oldest first.
+async fn orders_of(storage: &StorageUnderTest, product_id: &str) -> Vec<Order> {
+    let filter = OrderFilter {
+        product_id: Some(product(product_id)),
+        ..OrderFilter::default()
+    };
+    let listed = storage.orders.list_orders(&filter, None, 1_000).await;
+    let mut listed = listed.unwrap();
+    listed.reverse();
+    listed
+}
+
+/// Of batches with one key that ask for different things, at the same time, one is placed whole, and of the others nothing.
+/// Orders that share their transactions are placed all the same.
+pub async fn of_different_batches_with_one_key_one_is_placed(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &[]).await;
+    let mut of_batches = Vec::new();
+    for round in 0..4 {
+        let mut batches = JoinSet::new();
+        let mut alone = JoinSet::new();
+        for count in 1..8 {
+            let batch = batch(&format!("k{round}"), &vec![2; count]);
+            let intake = shop.intake.clone();
+            batches.spawn(async move { intake.place_all(batch).await });
+            let intake = shop.intake.clone();
+            alone.spawn(async move { intake.place(new_order("q", 1)).await.unwrap() });
+        }
+        alone.join_all().await;
+        let mut placed = Vec::new();
+        for answer in batches.join_all().await {
+            match answer {
+                Ok(batch) => placed.push(batch),
+                Err(PlaceOrderError::KeyReused) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!(placed.len(), 1, "{placed:?}");
+        of_batches.append(&mut placed[0].orders);
+        assert_eq!(orders_of(storage, "p").await, of_batches);
+    }
+    assert_eq!(orders_of(storage, "q").await.len(), 4 * 7);
 }
 
 /// In a batch the oldest comes first; one that is too large is rejected, and a later, smaller one is still confirmed.

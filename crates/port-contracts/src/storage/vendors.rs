@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::identifiers::{ProductId, VendorId};
-use domain::ports::{SyncOutcome, SyncRecord, VendorSyncState};
+use domain::ports::{FinishedSync, SyncOutcome, SyncRecord, VendorStatus, VendorSyncState};
 use domain::timestamp::Timestamp;
 
 use super::{StorageUnderTest, wait_for_holder};
@@ -188,4 +188,71 @@ pub async fn store_time_rises(storage: &StorageUnderTest) {
     assert!(outside < first);
     drop(work);
     assert!(second < storage.probe.store_time().await.unwrap());
+}
+
+async fn statuses(storage: &StorageUnderTest, ids: &[&str]) -> Vec<VendorStatus> {
+    let ids = vendors(ids);
+    storage.vendors.find_vendors(&ids).await.unwrap()
+}
+
+/// Readers see the last sync of each vendor as it was recorded, with the time at which that was, and of no vendor that
+/// was not asked for or that nobody knows.
+pub async fn the_last_sync_of_each_vendor_is_kept(storage: &StorageUnderTest) {
+    assert_eq!(statuses(storage, &["v"]).await, []);
+    configure(storage, &["w", "v", "x"]).await;
+    let found = statuses(storage, &["v", "unknown", "w", "v"]).await;
+    let never = |vendor_id: &str| VendorStatus {
+        vendor_id: vendor(vendor_id),
+        products: 0,
+        last_sync: None,
+    };
+    assert_eq!(found, [never("v"), never("w")]);
+
+    let as_of = storage.probe.store_time().await.unwrap();
+    for (outcome, as_of, error) in [
+        (SyncOutcome::Applied, Some(as_of), None),
+        (SyncOutcome::Stale, None, Some("of yesterday")),
+        (SyncOutcome::Failed, None, Some("refused: \u{fc}\u{1f600}")),
+    ] {
+        let record = SyncRecord {
+            took: Duration::from_micros(1_234_567),
+            received: 12,
+            changed: 3,
+            error: error.map(str::to_owned),
+            ..record(outcome, as_of)
+        };
+        let before = storage.probe.store_time().await.unwrap();
+        let mut work = storage.begin().await;
+        work.lock_vendor(&vendor("v")).await.unwrap();
+        let finished_at = work.record_sync(&vendor("v"), &record).await.unwrap();
+        work.commit().await.unwrap();
+        assert!(before <= finished_at);
+        assert!(finished_at <= storage.probe.store_time().await.unwrap());
+        let kept = FinishedSync {
+            outcome,
+            finished_at,
+            took: Duration::from_millis(1_234),
+            received: 12,
+            changed: 3,
+            error: record.error,
+        };
+        let found = statuses(storage, &["w", "v"]).await;
+        assert_eq!(found[0].last_sync.as_ref(), Some(&kept));
+        assert_eq!(found[1], never("w"));
+    }
+    // One that is no longer configured is still known.
+    configure(storage, &["w"]).await;
+    assert!(statuses(storage, &["v"]).await[0].last_sync.is_some());
+}
+
+/// What a vendor ever reported are its products, also those of which it has nothing now.
+pub async fn a_vendor_has_the_products_that_it_ever_reported(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &["v", "w"]).await;
+    shop.report("v", full(&[("p", 10), ("q", 1), ("r", 0)]))
+        .await;
+    shop.report("v", full(&[("p", 10)])).await;
+    shop.report("w", full(&[("p", 1)])).await;
+    let found = statuses(storage, &["v", "w"]).await;
+    let products: Vec<u64> = found.iter().map(|status| status.products).collect();
+    assert_eq!(products, [3, 1]);
 }

@@ -3,56 +3,15 @@
 use async_trait::async_trait;
 use diesel::QueryableByName;
 use diesel::pg::data_types::PgTimestamp;
-use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Integer, Nullable, Text, Timestamptz};
 use domain::identifiers::{IdempotencyKey, ProductId, VendorId};
 use domain::ports::{StoreError, TransferCursor, TransferReader, TransferRecord, TransferSource};
-use domain::stored::{self, StoredPosition, StoredShipment, StoredStock, StoredVendor};
+use domain::stored::{self, StoredKey, StoredPosition, StoredShipment, StoredStock};
 
 use crate::checkout::Checkout;
-use crate::rows::{OrderWithAllocationRow, StockRow, from_pg};
+use crate::rows::{OrderWithAllocationRow, StockRow, VendorRow, from_pg};
 use crate::statement::Bind;
 use crate::store::PgStore;
-
-#[derive(QueryableByName)]
-struct VendorRow {
-    #[diesel(sql_type = Text)]
-    vendor_id: String,
-    #[diesel(sql_type = Bool)]
-    configured: bool,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    applied_as_of: Option<PgTimestamp>,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    full_as_of: Option<PgTimestamp>,
-    #[diesel(sql_type = Nullable<Text>)]
-    outcome: Option<String>,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    finished_at: Option<PgTimestamp>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    duration_ms: Option<i64>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    received: Option<i64>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    changed: Option<i64>,
-    #[diesel(sql_type = Nullable<Text>)]
-    error: Option<String>,
-}
-
-impl From<VendorRow> for StoredVendor {
-    fn from(row: VendorRow) -> Self {
-        Self {
-            vendor_id: row.vendor_id,
-            configured: row.configured,
-            applied_as_of: row.applied_as_of.map(from_pg),
-            full_as_of: row.full_as_of.map(from_pg),
-            outcome: row.outcome,
-            finished_at: row.finished_at.map(from_pg),
-            duration_ms: row.duration_ms,
-            received: row.received,
-            changed: row.changed,
-            error: row.error,
-        }
-    }
-}
 
 #[derive(QueryableByName)]
 struct ProductRow {
@@ -111,6 +70,8 @@ struct KeyRow {
     order_id: i64,
     #[diesel(sql_type = Timestamptz)]
     created_at: PgTimestamp,
+    #[diesel(sql_type = Nullable<Text>)]
+    batch_digest: Option<String>,
 }
 
 /// A transaction with one snapshot; its drop ends it.
@@ -177,7 +138,7 @@ ORDER BY o.id, a.vendor_id";
         limit: Bind,
     ) -> Result<Vec<TransferRecord>, StoreError> {
         const SQL: &str = "
-SELECT scope, key, order_id, created_at FROM idempotency_keys
+SELECT scope, key, order_id, created_at, batch_digest FROM idempotency_keys
 WHERE (scope, key) > ($1, $2) ORDER BY scope, key LIMIT $3";
         let scope = after.as_ref().map_or("", IdempotencyKey::scope);
         let key = after.as_ref().map_or("", IdempotencyKey::key);
@@ -190,8 +151,13 @@ WHERE (scope, key) > ($1, $2) ORDER BY scope, key LIMIT $3";
         found
             .into_iter()
             .map(|row| {
-                let created_at = from_pg(row.created_at);
-                stored::key_record(&row.scope, &row.key, row.order_id, created_at)
+                stored::key_record(StoredKey {
+                    scope: row.scope,
+                    key: row.key,
+                    order_id: row.order_id,
+                    created_at: from_pg(row.created_at),
+                    batch_digest: row.batch_digest,
+                })
             })
             .collect()
     }

@@ -217,12 +217,19 @@ SELECT * FROM unnest($1, $2, $3, $4, $5, $6)";
 
     async fn restore_keys(&mut self, records: &[KeyRecord]) -> Result<(), StoreError> {
         const SQL: &str = "
-INSERT INTO idempotency_keys (scope, key, order_id, created_at) SELECT * FROM unnest($1, $2, $3, $4)";
+INSERT INTO idempotency_keys (scope, key, order_id, created_at, batch_digest)
+SELECT * FROM unnest($1, $2, $3, $4, $5)";
         let binds = vec![
             texts(records.iter().map(|record| record.key.scope())),
             texts(records.iter().map(|record| record.key.key())),
             Bind::BigInts(records.iter().map(|record| record.order_id.0).collect()),
             moments(records.iter().map(|record| record.created_at)),
+            Bind::OptionalTexts(
+                records
+                    .iter()
+                    .map(|record| Some(record.batch.as_ref()?.as_str().to_owned()))
+                    .collect(),
+            ),
         ];
         self.insert("moving keys", SQL, binds, records.len()).await
     }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
-use super::{Intake, IntakeSettings, IntakeWriter};
-use crate::identifiers::{IdempotencyKey, OrderId, ProductId};
+use super::{Intake, IntakeSettings, IntakeWriter, NewBatch};
+use crate::identifiers::{BatchDigest, IdempotencyKey, OrderId, ProductId};
 use crate::order::{Order, OrderRequest, OrderState};
 use crate::ports::{
     Acceptance, MockClock, MockOutboxNotifier, MockUnitOfWork, NewOrder, Store, StoreError,
@@ -38,13 +38,13 @@ struct Rows {
     /// An order of so many units can never be written.
     poison: HashSet<u32>,
     orders: Vec<Order>,
-    keys: HashMap<IdempotencyKey, Order>,
+    keys: HashMap<IdempotencyKey, (Order, Option<BatchDigest>)>,
     batches: Vec<usize>,
     lost: usize,
 }
 
 /// What a transaction has written so far.
-type Written = Vec<(Option<IdempotencyKey>, Order)>;
+type Written = Vec<(NewOrder, Order)>;
 
 pub(super) struct FakeStore {
     rows: Arc<Mutex<Rows>>,
@@ -86,6 +86,12 @@ impl FakeStore {
     /// Orders created by each commit that was confirmed.
     pub(super) fn batches(&self) -> Vec<usize> {
         self.rows.lock().unwrap().batches.clone()
+    }
+
+    /// Forgets the keys that this is true of.
+    pub(super) fn forget(&self, is_forgotten: impl Fn(&IdempotencyKey) -> bool) {
+        let mut rows = self.rows.lock().unwrap();
+        rows.keys.retain(|key, _| !is_forgotten(key));
     }
 
     pub(super) fn committed(&self) -> usize {
@@ -148,8 +154,9 @@ fn transaction(rows: &Arc<Mutex<Rows>>, fault: Fault) -> MockUnitOfWork {
         let written = std::mem::take(&mut *to_commit.lock().unwrap());
         let mut rows = shared.lock().unwrap();
         let created = written.len();
-        for (key, order) in written {
-            rows.keys.extend(key.map(|key| (key, order.clone())));
+        for (new, order) in written {
+            let key = new.key.map(|key| (key, (order.clone(), new.batch)));
+            rows.keys.extend(key);
             rows.orders.push(order);
         }
         if fault == Fault::CommitLost {
@@ -172,10 +179,16 @@ fn accept(rows: &Rows, written: &mut Written, new: &NewOrder) -> Result<Acceptan
     }
     let here = written
         .iter()
-        .find(|(key, _)| key.is_some() && *key == new.key);
+        .find(|(other, _)| other.key.is_some() && other.key == new.key)
+        .map(|(other, order)| (order, &other.batch));
     let before = new.key.as_ref().and_then(|key| rows.keys.get(key));
-    if let Some(order) = before.or(here.map(|(_, order)| order)) {
-        return Ok(Acceptance::Existing(order.clone()));
+    let before = before.map(|(order, batch)| (order, batch));
+    if let Some((order, batch)) = before.or(here) {
+        return Ok(if *batch == new.batch {
+            Acceptance::Existing(order.clone())
+        } else {
+            Acceptance::KeyReused
+        });
     }
     let order = Order {
         id: OrderId(i64::try_from(rows.orders.len() + written.len()).unwrap() + 1),
@@ -185,7 +198,7 @@ fn accept(rows: &Rows, written: &mut Written, new: &NewOrder) -> Result<Acceptan
         created_at: Timestamp::from_micros(0),
         updated_at: Timestamp::from_micros(0),
     };
-    written.push((new.key.clone(), order.clone()));
+    written.push((new.clone(), order.clone()));
     Ok(Acceptance::Created(order))
 }
 
@@ -223,6 +236,7 @@ pub(super) fn unkeyed(quantity: u32) -> NewOrder {
             quantity: Quantity::parse(i64::from(quantity)).unwrap(),
         },
         key: None,
+        batch: None,
     }
 }
 
@@ -230,5 +244,20 @@ pub(super) fn keyed(quantity: u32, key: &str) -> NewOrder {
     NewOrder {
         key: Some(IdempotencyKey::parse("", key).unwrap()),
         ..unkeyed(quantity)
+    }
+}
+
+/// A batch whose orders are of so many units each. Its digest is what it asks for.
+pub(super) fn batch(quantities: &[u32], key: Option<&str>) -> NewBatch {
+    let digest: Vec<String> = quantities.iter().map(u32::to_string).collect();
+    NewBatch {
+        requests: quantities
+            .iter()
+            .map(|quantity| unkeyed(*quantity).request)
+            .collect(),
+        key: key.map(|key| {
+            let key = IdempotencyKey::parse("", key).unwrap();
+            (key, BatchDigest::parse(digest.join("+")).unwrap())
+        }),
     }
 }

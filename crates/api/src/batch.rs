@@ -1,0 +1,94 @@
+//! Batches of orders over HTTP.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use domain::order::Order;
+use domain::services::NewBatch;
+use serde::Serialize;
+
+use crate::failure;
+use crate::problem::{Document, Problem};
+use crate::request::query::Query;
+use crate::request::{batch, body, idempotency};
+use crate::state::AppState;
+use crate::views::OrderView;
+
+/// `POST /api/v1/orders/batch`. What is acceptable is taken in one transaction, and the answer says of each item what
+/// became of it, in the words of an order alone.
+pub(crate) async fn place(
+    state: Data<AppState>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    state.refuse_while_shutting_down()?;
+    let room = state.intake.check_room();
+    room.map_err(|failure| failure::of_placing(&failure))?;
+    Query::refuse_any(&request)?;
+    let key = idempotency::key(&request)?;
+    let body = body::read_at_most(body::MAX_BATCH_BYTES, &request, payload).await?;
+    let batch = batch::parse(&body)?;
+    let acceptable = batch.items.iter().filter_map(|item| item.as_ref().ok());
+    let placed = state
+        .intake
+        .place_all(NewBatch {
+            requests: acceptable.cloned().collect(),
+            key: key.map(|key| (key, batch.digest)),
+        })
+        .await
+        .map_err(|failure| failure::of_placing(&failure))?;
+
+    let mut response = HttpResponse::build(StatusCode::MULTI_STATUS);
+    if placed.replayed {
+        response.insert_header(("Idempotent-Replayed", "true"));
+    }
+    let mut orders = placed.orders.iter();
+    let items = batch.items.into_iter().map(|item| match item {
+        Ok(_) => orders.next().ok_or_else(lost),
+        Err(errors) => Err(Problem::invalid(errors)),
+    });
+    let items: Vec<Result<&Order, Problem>> = items.collect();
+    Ok(response.json(BatchView {
+        items: items.iter().map(ItemView::from).collect(),
+    }))
+}
+
+/// Of an order that was taken and that the answer lacks: it cannot be, and must not be told as anything else.
+fn lost() -> Problem {
+    Problem::unavailable("the order was taken, but cannot be shown")
+}
+
+#[derive(Serialize)]
+struct BatchView<'a> {
+    items: Vec<ItemView<'a>>,
+}
+
+/// What became of an item.
+#[derive(Serialize)]
+struct ItemView<'a> {
+    status: u16,
+    #[serde(flatten)]
+    result: ItemResult<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum ItemResult<'a> {
+    Order(OrderView<'a>),
+    Problem(Document<'a>),
+}
+
+impl<'a> From<&'a Result<&'a Order, Problem>> for ItemView<'a> {
+    fn from(item: &'a Result<&'a Order, Problem>) -> Self {
+        match item {
+            Ok(order) => Self {
+                status: StatusCode::ACCEPTED.as_u16(),
+                result: ItemResult::Order(OrderView::from(*order)),
+            },
+            Err(problem) => Self {
+                status: problem.kind().status().as_u16(),
+                result: ItemResult::Problem(problem.document()),
+            },
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The vendors of the settings.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use domain::identifiers::VendorId;
+use domain::ports::{FinishedSync, VendorFeed, VendorQueries};
+use domain::services::VendorSync;
+
+use super::turns::Turns;
+use crate::failure;
+use crate::problem::Problem;
+
+/// The vendors that are configured, and what it takes to read and to sync them.
+pub struct Vendors {
+    pub(super) queries: Arc<dyn VendorQueries>,
+    sync: VendorSync,
+    /// One without a feed has its stock entered by hand.
+    by_id: BTreeMap<VendorId, Option<Feed>>,
+}
+
+struct Feed {
+    source: Arc<dyn VendorFeed>,
+    /// Where it is read, as far as that is shown.
+    url: String,
+    turns: Turns,
+}
+
+impl Vendors {
+    /// Vendors with a feed, each with the URL to show, and vendors without.
+    #[must_use]
+    pub fn new(
+        queries: Arc<dyn VendorQueries>,
+        sync: VendorSync,
+        with_feeds: impl IntoIterator<Item = (Arc<dyn VendorFeed>, String)>,
+        manual: impl IntoIterator<Item = VendorId>,
+    ) -> Self {
+        let manual = manual.into_iter().map(|vendor_id| (vendor_id, None));
+        let with_feeds = with_feeds.into_iter().map(|(source, url)| {
+            let vendor_id = source.vendor_id().clone();
+            let turns = Turns::default();
+            (vendor_id, Some(Feed { source, url, turns }))
+        });
+        Self {
+            queries,
+            sync,
+            by_id: manual.chain(with_feeds).collect(),
+        }
+    }
+
+    /// At most `limit` vendors after the id, each with its URL if it has a feed.
+    pub(super) fn after(
+        &self,
+        id: Option<&VendorId>,
+        limit: u32,
+    ) -> Vec<(&VendorId, Option<&str>)> {
+        let from = id.map_or(Bound::Unbounded, Bound::Excluded);
+        self.by_id
+            .range::<VendorId, _>((from, Bound::Unbounded))
+            .take(usize::try_from(limit).unwrap_or(usize::MAX))
+            .map(|(vendor_id, feed)| (vendor_id, feed.as_ref().map(|feed| feed.url.as_str())))
+            .collect()
+    }
+
+    /// Syncs a vendor: alone, or together with others who asked for the same before it began.
+    pub(super) async fn sync(&self, vendor_id: &VendorId) -> Result<FinishedSync, Problem> {
+        let feed = match self.by_id.get(vendor_id) {
+            Some(Some(feed)) => feed,
+            Some(None) => {
+                return Err(Problem::not_found(
+                    "this vendor has no feed to sync with: its stock is entered by hand",
+                ));
+            }
+            None => return Err(Problem::not_found("there is no such vendor")),
+        };
+        let run = || async {
+            let synced = self.sync.sync(feed.source.as_ref()).await;
+            synced.map_err(|failure| failure::of_syncing(&failure))
+        };
+        feed.turns.run(run).await
+    }
+}

@@ -1,0 +1,102 @@
+//! Vendors over HTTP: those that are configured, how their last sync went, and a sync on demand.
+
+mod configured;
+mod turns;
+
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use domain::identifiers::VendorId;
+use domain::ports::{StoreError, VendorStatus};
+
+use crate::cursor::CursorScope;
+use crate::list::{self, List, NextPage};
+use crate::problem::Problem;
+use crate::request::query::Query;
+use crate::request::{body, path};
+use crate::state::AppState;
+use crate::views::vendors::{SyncView, VendorView};
+
+pub use configured::Vendors;
+
+const LIST: &str = "/api/v1/vendors";
+
+/// `GET /api/v1/vendors`.
+pub(crate) async fn list(
+    state: Data<AppState>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let query = Query::parse(&request, &["limit", "cursor"])?;
+    let scope = CursorScope::vendors();
+    let after = query
+        .get("cursor")
+        .map(|cursor| scope.read_vendor(cursor))
+        .transpose()?;
+    let vendors = VendorList { state, scope };
+    list::answer(&request, &query, vendors, after).await
+}
+
+/// Vendors by id.
+struct VendorList {
+    state: Data<AppState>,
+    scope: CursorScope,
+}
+
+/// A vendor as it is configured, and what the store knows of it.
+struct ListedVendor {
+    vendor_id: VendorId,
+    url: Option<String>,
+    status: Option<VendorStatus>,
+}
+
+impl List for VendorList {
+    type Item = ListedVendor;
+    type Key = VendorId;
+    type View<'a> = VendorView<'a>;
+
+    async fn read(
+        &self,
+        after: Option<VendorId>,
+        limit: u32,
+    ) -> Result<Vec<ListedVendor>, StoreError> {
+        let vendors = &self.state.vendors;
+        let page = vendors.after(after.as_ref(), limit);
+        let ids: Vec<VendorId> = page.iter().map(|(id, _)| VendorId::clone(id)).collect();
+        let mut known = vendors.queries.find_vendors(&ids).await?;
+        let listed = page.into_iter().map(|(vendor_id, url)| {
+            let at = known.iter().position(|it| it.vendor_id == *vendor_id);
+            ListedVendor {
+                vendor_id: vendor_id.clone(),
+                url: url.map(str::to_owned),
+                status: at.map(|at| known.swap_remove(at)),
+            }
+        });
+        Ok(listed.collect())
+    }
+
+    fn key(vendor: &ListedVendor) -> VendorId {
+        vendor.vendor_id.clone()
+    }
+
+    fn view(vendor: &ListedVendor) -> VendorView<'_> {
+        let url = vendor.url.as_deref();
+        VendorView::new(&vendor.vendor_id, url, vendor.status.as_ref())
+    }
+
+    fn page_after(&self, id: &VendorId, limit: u32) -> NextPage {
+        NextPage::new(LIST, limit, self.scope.after_vendor(id))
+    }
+}
+
+/// `POST /api/v1/vendors/{vendor_id}/sync`.
+pub(crate) async fn sync(
+    state: Data<AppState>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    state.refuse_while_shutting_down()?;
+    Query::refuse_any(&request)?;
+    let vendor_id = path::vendor_id(&request)?;
+    body::read_none(&request, payload).await?;
+    let finished = state.vendors.sync(&vendor_id).await?;
+    Ok(HttpResponse::Ok().json(SyncView::new(&vendor_id, &finished)))
+}

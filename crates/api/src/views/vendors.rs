@@ -1,0 +1,116 @@
+//! Vendors and their syncs.
+
+use domain::identifiers::VendorId;
+use domain::ports::{FinishedSync, SyncOutcome, VendorStatus};
+use domain::timestamp::Timestamp;
+use serde::{Serialize, Serializer};
+
+/// How a vendor's last sync ended, in the words of the contract.
+#[derive(Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum SyncStatus {
+    /// A report was applied, whether or not it changed anything.
+    Ok,
+    /// The report was older than one that is applied already, so there was nothing new in it. `error` has the moments.
+    NotModified,
+    Failed,
+    Never,
+}
+
+impl From<SyncOutcome> for SyncStatus {
+    fn from(outcome: SyncOutcome) -> Self {
+        match outcome {
+            SyncOutcome::Applied => Self::Ok,
+            SyncOutcome::Stale => Self::NotModified,
+            SyncOutcome::Failed => Self::Failed,
+        }
+    }
+}
+
+/// A vendor.
+#[derive(Serialize)]
+pub(crate) struct VendorView<'a> {
+    vendor_id: &'a str,
+    url: Option<&'a str>,
+    products: u64,
+    last_sync: ResultView<'a>,
+}
+
+impl<'a> VendorView<'a> {
+    /// A vendor of which the store may know nothing yet.
+    pub(crate) fn new(
+        vendor_id: &'a VendorId,
+        url: Option<&'a str>,
+        status: Option<&'a VendorStatus>,
+    ) -> Self {
+        let last_sync = status.and_then(|status| status.last_sync.as_ref());
+        Self {
+            vendor_id: vendor_id.as_str(),
+            url,
+            products: status.map_or(0, |status| status.products),
+            last_sync: last_sync.map_or_else(ResultView::never, ResultView::from),
+        }
+    }
+}
+
+/// A sync that was asked for.
+#[derive(Serialize)]
+pub(crate) struct SyncView<'a> {
+    vendor_id: &'a str,
+    #[serde(flatten)]
+    result: ResultView<'a>,
+}
+
+impl<'a> SyncView<'a> {
+    pub(crate) fn new(vendor_id: &'a VendorId, finished: &'a FinishedSync) -> Self {
+        Self {
+            vendor_id: vendor_id.as_str(),
+            result: ResultView::from(finished),
+        }
+    }
+}
+
+/// A moment as text.
+struct Moment(Timestamp);
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+#[derive(Serialize)]
+struct ResultView<'a> {
+    status: SyncStatus,
+    finished_at: Option<Moment>,
+    duration_ms: Option<u64>,
+    received: Option<u64>,
+    changed: Option<u64>,
+    error: Option<&'a str>,
+}
+
+impl ResultView<'_> {
+    fn never() -> Self {
+        Self {
+            status: SyncStatus::Never,
+            finished_at: None,
+            duration_ms: None,
+            received: None,
+            changed: None,
+            error: None,
+        }
+    }
+}
+
+impl<'a> From<&'a FinishedSync> for ResultView<'a> {
+    fn from(finished: &'a FinishedSync) -> Self {
+        Self {
+            status: finished.outcome.into(),
+            finished_at: Some(Moment(finished.finished_at)),
+            duration_ms: u64::try_from(finished.took.as_millis()).ok(),
+            received: Some(finished.received),
+            changed: Some(finished.changed),
+            error: finished.error.as_deref(),
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! `GET /api/v1/vendors` and `POST /api/v1/vendors/{vendor_id}/sync`.
+
+use std::time::Duration;
+
+use domain::ports::FeedError;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::client::Reply;
+use crate::fake_work::LAST_AS_OF;
+use crate::fixture::{JSON, TestServer, bytes};
+
+const SYNC: &str = "/api/v1/vendors/vendor-a/sync";
+
+/// A server whose vendor-a was taken up by a worker.
+fn with_vendor() -> TestServer {
+    let server = TestServer::start();
+    server.store.take_up("vendor-a", 7);
+    server
+}
+
+async fn sync(server: &TestServer) -> Reply {
+    server.send("POST", SYNC, "", b"").await
+}
+
+async fn vendors(server: &TestServer) -> Vec<Value> {
+    let page = server.get("/api/v1/vendors").await.json();
+    page["items"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn vendors_are_listed_by_id_with_their_last_sync() {
+    let server = TestServer::start();
+    let never = json!({
+        "status": "NEVER", "finished_at": null, "duration_ms": null, "received": null, "changed": null, "error": null,
+    });
+    let page = server.get("/api/v1/vendors").await.json();
+    assert_eq!(
+        page,
+        json!({"items": [
+            {"vendor_id": "seed", "url": null, "products": 0, "last_sync": never},
+            {"vendor_id": "vendor-a", "url": "http://vendor-a/stock", "products": 0, "last_sync": never},
+        ], "next_cursor": null})
+    );
+
+    server.store.take_up("vendor-a", 7);
+    server.store.take_up("not-configured", 1);
+    let listed = vendors(&server).await;
+    assert_eq!(listed.len(), 2);
+    assert_eq!(listed[1]["products"], 7);
+    assert_eq!(listed[1]["last_sync"], never);
+}
+
+#[tokio::test]
+async fn vendors_page_and_stream_as_any_list() {
+    let server = with_vendor();
+    let first = server.get("/api/v1/vendors?limit=1").await;
+    assert_eq!(first.json()["items"][0]["vendor_id"], "seed");
+    let link = first.header("link").unwrap();
+    let next = link
+        .strip_prefix('<')
+        .and_then(|rest| rest.strip_suffix(">; rel=\"next\""));
+    let second = server.get(next.unwrap()).await;
+    assert_eq!(second.json()["items"][0]["vendor_id"], "vendor-a");
+    assert_eq!(second.header("link"), None);
+
+    let head = "Accept: application/x-ndjson\r\n";
+    let lines = server.send("GET", "/api/v1/vendors", head, b"").await;
+    assert_eq!(lines.header("content-type"), Some("application/x-ndjson"));
+    assert_eq!(lines.body.split(|byte| *byte == b'\n').count(), 3);
+    for wrong in ["limit=0", "cursor=x", "status=OK"] {
+        let reply = server.get(&format!("/api/v1/vendors?{wrong}")).await;
+        reply.problem(400, "malformed-request");
+    }
+}
+
+#[tokio::test]
+async fn a_sync_on_demand_answers_with_its_result_and_is_the_last_one() {
+    let server = with_vendor();
+    server.feed.report(None, &["SKU-1", "SKU-2", "SKU-3"]);
+    let reply = sync(&server).await;
+    assert_eq!(reply.status, 200);
+    let result = reply.json();
+    assert_eq!(
+        result,
+        json!({
+            "vendor_id": "vendor-a", "status": "OK", "finished_at": result["finished_at"],
+            "duration_ms": result["duration_ms"], "received": 3, "changed": 3, "error": null,
+        })
+    );
+    let finished_at = result["finished_at"].as_str().unwrap();
+    assert!(finished_at.ends_with('Z'), "{finished_at}");
+    assert!(result["duration_ms"].is_u64());
+
+    let mut last = vendors(&server).await[1]["last_sync"].clone();
+    last["vendor_id"] = json!("vendor-a");
+    assert_eq!(last, result);
+}
+
+#[tokio::test]
+async fn a_report_with_nothing_new_in_it_is_not_modified() {
+    let server = with_vendor();
+    let old = LAST_AS_OF.minus(Duration::from_secs(1));
+    server.feed.report(Some(old), &["SKU-1"]);
+    let reply = sync(&server).await;
+    assert_eq!(reply.status, 200);
+    let result = reply.json();
+    assert_eq!(result["status"], "NOT_MODIFIED");
+    assert_eq!(
+        (&result["received"], &result["changed"]),
+        (&json!(1), &json!(0))
+    );
+    assert!(result["error"].as_str().unwrap().contains("true as of"));
+}
+
+#[tokio::test]
+async fn a_vendor_that_fails_is_a_502_and_the_failure_is_recorded() {
+    let server = with_vendor();
+    for (error, detail) in [
+        (
+            FeedError::Unavailable("connection refused".to_owned()),
+            "connection refused",
+        ),
+        (
+            FeedError::Malformed("no list at /items".to_owned()),
+            "no list at /items",
+        ),
+    ] {
+        server.feed.fail(error);
+        let reply = sync(&server).await;
+        let problem = reply.problem(502, "vendor-unavailable");
+        let told = problem["detail"].as_str().unwrap();
+        assert!(told.contains(detail) && told.contains("vendor-a"), "{told}");
+        let last = vendors(&server).await[1]["last_sync"].clone();
+        assert_eq!(last["status"], "FAILED");
+        assert_eq!(last["changed"], 0);
+        assert!(last["error"].as_str().unwrap().contains(detail), "{last}");
+    }
+}
+
+#[tokio::test]
+async fn a_vendor_that_cannot_be_synced() {
+    let server = with_vendor();
+    for (vendor_id, detail) in [
+        ("unknown", "no such vendor"),
+        ("Vendor-A", "no such vendor"),
+        ("seed", "by hand"),
+    ] {
+        let target = format!("/api/v1/vendors/{vendor_id}/sync");
+        let problem = server.send("POST", &target, "", b"").await;
+        let problem = problem.problem(404, "not-found");
+        let told = problem["detail"].as_str().unwrap();
+        assert!(told.contains(detail), "{told}");
+    }
+    for vendor_id in ["%20", "a%00", "%ff", "%zz", &"x".repeat(129)] {
+        let target = format!("/api/v1/vendors/{vendor_id}/sync");
+        let reply = server.send("POST", &target, "", b"").await;
+        reply.problem(400, "malformed-request");
+    }
+    let query = format!("{SYNC}?force=true");
+    let reply = server.send("POST", &query, "", b"").await;
+    reply.problem(400, "malformed-request");
+    let encoded = "/api/v1/vendors/vendor%2Da/sync";
+    assert_eq!(server.send("POST", encoded, "", b"").await.status, 200);
+    assert_eq!(server.feed.asked(), 1);
+}
+
+#[tokio::test]
+async fn a_vendor_that_no_worker_has_taken_up_is_for_later() {
+    let server = TestServer::start();
+    let problem = sync(&server).await.problem(503, "unavailable");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("vendor-a"),
+        "{problem}"
+    );
+}
+
+#[tokio::test]
+async fn a_sync_needs_no_body_and_refuses_one_that_says_something() {
+    let server = with_vendor();
+    for (head, body, status) in [
+        ("", "", 200),
+        (JSON, "", 200),
+        (JSON, "{}", 200),
+        (JSON, " { } ", 200),
+        (JSON, r#"{"full": true}"#, 422),
+        (JSON, "[]", 422),
+        (JSON, "{", 400),
+        ("", "{}", 415),
+        ("Content-Type: text/plain\r\n", "now", 415),
+    ] {
+        let reply = server.send("POST", SYNC, head, body.as_bytes()).await;
+        assert_eq!(reply.status, status, "{head} {body}");
+    }
+    assert_eq!(server.feed.asked(), 4);
+}
+
+#[tokio::test]
+async fn no_vendor_is_asked_while_shutting_down() {
+    let server = with_vendor();
+    server.announce_shutdown();
+    sync(&server).await.problem(503, "unavailable");
+    assert_eq!(server.feed.asked(), 0);
+}
+
+#[tokio::test]
+async fn many_at_once_ask_a_slow_vendor_twice() {
+    let server = with_vendor();
+    server.feed.close();
+    let mut asking = JoinSet::new();
+    let (address, request) = (
+        server.address,
+        bytes("POST", SYNC, "Connection: close\r\n", b""),
+    );
+    for _ in 0..10 {
+        let request = request.clone();
+        asking.spawn(async move { crate::client::send(address, &request).await.status });
+    }
+    while server.feed.asked() == 0 {
+        tokio::task::yield_now().await;
+    }
+    // Until the others have come as well.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    server.feed.open();
+    assert_eq!(asking.join_all().await, [200; 10]);
+    assert_eq!(server.feed.asked(), 2);
+}

@@ -1,0 +1,43 @@
+//! Whoever counts what the use cases do.
+
+use std::time::Duration;
+
+use super::SyncOutcome;
+use crate::identifiers::VendorId;
+use crate::settlement::SettledBatch;
+
+/// Is told what was done, once it is committed. MUST return at once, and nothing depends on it: what is told is told to
+/// people, and is not kept.
+#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
+pub trait Observer: Send + Sync {
+    /// So many new orders were accepted.
+    fn accepted(&self, orders: usize);
+
+    /// These orders were settled in one transaction, which took so long.
+    fn settled(&self, batch: &SettledBatch, took: Duration);
+
+    /// So many orders cannot be settled and were put aside.
+    fn put_aside(&self, orders: usize);
+
+    /// Of the orders in the outbox so many were handed to the queue, and so many were not and will be tried again.
+    fn relayed(&self, confirmed: usize, unconfirmed: usize);
+
+    /// A vendor was synced.
+    fn synced(&self, vendor_id: &VendorId, outcome: SyncOutcome, took: Duration);
+}
+
+/// Nobody counts.
+#[derive(Debug, Clone, Copy)]
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn accepted(&self, _orders: usize) {}
+
+    fn settled(&self, _batch: &SettledBatch, _took: Duration) {}
+
+    fn put_aside(&self, _orders: usize) {}
+
+    fn relayed(&self, _confirmed: usize, _unconfirmed: usize) {}
+
+    fn synced(&self, _vendor_id: &VendorId, _outcome: SyncOutcome, _took: Duration) {}
+}

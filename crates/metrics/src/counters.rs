@@ -1,0 +1,182 @@
+//! Orders, the way they take, and vendors' syncs.
+
+use std::time::Duration;
+
+use domain::identifiers::VendorId;
+use domain::order::RejectReason;
+use domain::ports::{Observer, SyncOutcome};
+use domain::settlement::{Outcome, SettledBatch};
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
+    exponential_buckets,
+};
+
+use crate::http::HttpMetrics;
+
+/// A metric that is not well-formed, or two of one name: a mistake in this crate.
+pub use prometheus::Error as InvalidMetric;
+
+/// The label's word for an order that was not rejected.
+const CONFIRMED: &str = "CONFIRMED";
+
+/// Everything that a process counts.
+pub struct Metrics {
+    registry: Registry,
+    http: HttpMetrics,
+    accepted: IntCounter,
+    settled: IntCounterVec,
+    settlement_orders: Histogram,
+    settlement_duration: Histogram,
+    dead_lettered: IntCounter,
+    published: IntCounter,
+    unconfirmed: IntCounter,
+    syncs: IntCounterVec,
+    sync_duration: HistogramVec,
+}
+
+impl Metrics {
+    /// With every counter at zero.
+    ///
+    /// # Errors
+    /// [`InvalidMetric`].
+    pub fn new() -> Result<Self, InvalidMetric> {
+        let registry = Registry::new();
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, InvalidMetric>(counter)
+        };
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(counters.clone()))?;
+            Ok::<_, InvalidMetric>(counters)
+        };
+        let histogram = |name: &str, help: &str, buckets: Vec<f64>| {
+            let options = HistogramOpts::new(name, help).buckets(buckets);
+            let histogram = Histogram::with_opts(options)?;
+            registry.register(Box::new(histogram.clone()))?;
+            Ok::<_, InvalidMetric>(histogram)
+        };
+        let metrics = Self {
+            http: HttpMetrics::register(&registry)?,
+            accepted: counter(
+                "aggregator_orders_accepted_total",
+                "New orders that were accepted.",
+            )?,
+            settled: counters(
+                "aggregator_orders_settled_total",
+                "Orders that were settled: CONFIRMED, or the reason of the rejection.",
+                &["outcome"],
+            )?,
+            settlement_orders: histogram(
+                "aggregator_settlement_batch_orders",
+                "Orders settled in one transaction.",
+                exponential_buckets(1.0, 2.0, 13)?,
+            )?,
+            settlement_duration: histogram(
+                "aggregator_settlement_duration_seconds",
+                "Time to settle a batch, from its first try to the commit.",
+                exponential_buckets(0.001, 2.0, 15)?,
+            )?,
+            dead_lettered: counter(
+                "aggregator_orders_dead_lettered_total",
+                "Orders that cannot be settled and were put among the dead letters.",
+            )?,
+            published: counter(
+                "aggregator_orders_published_total",
+                "Orders that the queue confirmed.",
+            )?,
+            unconfirmed: counter(
+                "aggregator_orders_unconfirmed_total",
+                "Orders that the queue did not confirm, and that are published again.",
+            )?,
+            syncs: counters(
+                "aggregator_vendor_syncs_total",
+                "Syncs of vendors by how they ended.",
+                &["vendor_id", "outcome"],
+            )?,
+            sync_duration: {
+                let options = HistogramOpts::new(
+                    "aggregator_vendor_sync_duration_seconds",
+                    "Time to sync a vendor, from asking it to the end.",
+                );
+                let buckets = exponential_buckets(0.005, 2.5, 12)?;
+                let durations = HistogramVec::new(options.buckets(buckets), &["vendor_id"])?;
+                registry.register(Box::new(durations.clone()))?;
+                durations
+            },
+            registry,
+        };
+        // A counter that is there from the start shows its first event as an increase.
+        metrics.settled.with_label_values(&[CONFIRMED]);
+        for reason in [
+            RejectReason::InsufficientStock,
+            RejectReason::UnknownProduct,
+        ] {
+            metrics.settled.with_label_values(&[reason.as_str()]);
+        }
+        Ok(metrics)
+    }
+
+    /// Where requests are counted.
+    #[must_use]
+    pub fn http(&self) -> &HttpMetrics {
+        &self.http
+    }
+
+    pub(crate) fn gather(&self) -> Vec<prometheus::proto::MetricFamily> {
+        self.registry.gather()
+    }
+}
+
+fn count(orders: usize) -> u64 {
+    u64::try_from(orders).unwrap_or(u64::MAX)
+}
+
+impl Observer for Metrics {
+    fn accepted(&self, orders: usize) {
+        self.accepted.inc_by(count(orders));
+    }
+
+    fn settled(&self, batch: &SettledBatch, took: Duration) {
+        let confirmed = batch.orders.iter();
+        let confirmed = confirmed.filter(|order| matches!(order.outcome, Outcome::Confirmed(_)));
+        let confirmed = count(confirmed.count());
+        self.settled
+            .with_label_values(&[CONFIRMED])
+            .inc_by(confirmed);
+        for reason in RejectReason::ALL {
+            let rejected = batch.orders.iter();
+            let rejected = rejected.filter(|order| order.outcome == Outcome::Rejected(*reason));
+            match count(rejected.count()) {
+                0 => {}
+                rejected => self
+                    .settled
+                    .with_label_values(&[reason.as_str()])
+                    .inc_by(rejected),
+            }
+        }
+        let orders = u32::try_from(batch.orders.len()).unwrap_or(u32::MAX);
+        self.settlement_orders.observe(orders.into());
+        self.settlement_duration.observe(took.as_secs_f64());
+    }
+
+    fn put_aside(&self, orders: usize) {
+        self.dead_lettered.inc_by(count(orders));
+    }
+
+    fn relayed(&self, confirmed: usize, unconfirmed: usize) {
+        self.published.inc_by(count(confirmed));
+        self.unconfirmed.inc_by(count(unconfirmed));
+    }
+
+    fn synced(&self, vendor_id: &VendorId, outcome: SyncOutcome, took: Duration) {
+        let vendor_id = vendor_id.as_str();
+        self.syncs
+            .with_label_values(&[vendor_id, outcome.as_str()])
+            .inc();
+        self.sync_duration
+            .with_label_values(&[vendor_id])
+            .observe(took.as_secs_f64());
+    }
+}

@@ -1,0 +1,257 @@
+//! `GET /metrics`: everything that is counted, and what is read at the moment of asking.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use domain::ports::{StoreError, StoreProbe};
+use prometheus::{Gauge, Registry, TextEncoder};
+use tracing::{error, warn};
+
+use crate::{InvalidMetric, Metrics, process};
+
+/// The text format of Prometheus.
+const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Longest wait for the store: a page without the outbox is worth more than none.
+const STORE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The outbox's entries are counted up to here, so that an outbox that grows does not make the counting slow.
+const MOST_ENTRIES: u32 = 100_000;
+
+/// The page of one process.
+#[derive(Clone)]
+pub struct MetricsPage {
+    metrics: Arc<Metrics>,
+    probe: Arc<dyn StoreProbe>,
+}
+
+/// How the outbox is.
+struct Outbox {
+    entries: u64,
+    oldest_age: Duration,
+}
+
+impl MetricsPage {
+    /// What the process counts, and the store whose outbox is shown beside it.
+    #[must_use]
+    pub fn new(metrics: Arc<Metrics>, probe: Arc<dyn StoreProbe>) -> Self {
+        Self { metrics, probe }
+    }
+
+    /// What the process counts.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The answer to `GET /metrics`. Without the store, the outbox is left out.
+    pub async fn response(&self) -> HttpResponse {
+        let outbox = match tokio::time::timeout(STORE_TIMEOUT, self.outbox()).await {
+            Ok(Ok(outbox)) => Some(outbox),
+            Ok(Err(error)) => {
+                warn!(%error, "the metrics lack the outbox: the store cannot answer");
+                None
+            }
+            Err(_) => {
+                let timeout_ms = STORE_TIMEOUT.as_millis();
+                warn!(
+                    timeout_ms,
+                    "the metrics lack the outbox: the store does not answer in time"
+                );
+                None
+            }
+        };
+        match self.render(outbox) {
+            Ok(text) => HttpResponse::Ok()
+                .insert_header((header::CONTENT_TYPE, MEDIA_TYPE))
+                .body(text),
+            Err(error) => {
+                error!(%error, "the metrics cannot be rendered");
+                HttpResponse::ServiceUnavailable().finish()
+            }
+        }
+    }
+
+    async fn outbox(&self) -> Result<Outbox, StoreError> {
+        let entries = self.probe.count_outbox(MOST_ENTRIES).await?;
+        let lag = self.probe.outbox_lag().await?;
+        Ok(Outbox {
+            entries,
+            oldest_age: lag.oldest.unwrap_or_default(),
+        })
+    }
+
+    fn render(&self, outbox: Option<Outbox>) -> Result<String, InvalidMetric> {
+        let now = Registry::new();
+        if let Some(outbox) = outbox {
+            let entries = u32::try_from(outbox.entries).unwrap_or(u32::MAX);
+            for (name, help, value) in [
+                (
+                    "aggregator_outbox_entries",
+                    "Entries in the outbox, one for the orders of a transaction, counted up to 100000; the same for all processes of a deployment.",
+                    f64::from(entries),
+                ),
+                (
+                    "aggregator_outbox_oldest_age_seconds",
+                    "Age of the oldest entry in the outbox, 0 if it is empty; the same for all processes of a deployment.",
+                    outbox.oldest_age.as_secs_f64(),
+                ),
+            ] {
+                let gauge = Gauge::new(name, help)?;
+                gauge.set(value);
+                now.register(Box::new(gauge))?;
+            }
+        }
+        process::read_into(&now)?;
+        let mut families = self.metrics.gather();
+        families.extend(now.gather());
+        TextEncoder::new().encode_to_string(&families)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::to_bytes;
+    use domain::identifiers::{OrderId, ProductId, VendorId};
+    use domain::order::RejectReason;
+    use domain::ports::{MockStoreProbe, Observer as _, OutboxLag, SyncOutcome};
+    use domain::settlement::{Outcome, SettledBatch, SettledOrder};
+
+    use super::*;
+    use crate::NO_ROUTE;
+
+    fn probe(entries: u64, oldest: Option<Duration>) -> MockStoreProbe {
+        let mut probe = MockStoreProbe::new();
+        probe
+            .expect_count_outbox()
+            .withf(|at_most| *at_most == MOST_ENTRIES)
+            .returning(move |_| Ok(entries));
+        probe
+            .expect_outbox_lag()
+            .returning(move || Ok(OutboxLag { oldest }));
+        probe
+    }
+
+    async fn text(metrics: &Arc<Metrics>, probe: MockStoreProbe) -> String {
+        let page = MetricsPage::new(Arc::clone(metrics), Arc::new(probe));
+        let response = page.response().await;
+        assert_eq!(response.status(), 200);
+        let kind = response.headers().get(header::CONTENT_TYPE).unwrap();
+        assert_eq!(kind, MEDIA_TYPE);
+        let bytes = to_bytes(response.into_body()).await.unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    #[track_caller]
+    fn assert_lines(text: &str, lines: &[&str]) {
+        for line in lines {
+            assert!(text.lines().any(|found| found == *line), "{line}\n{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_use_cases_do_is_counted() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let order = |id: i64, outcome: Outcome| SettledOrder {
+            id: OrderId(id),
+            product_id: ProductId::parse("p").unwrap(),
+            outcome,
+        };
+        let rejected = |id, reason| order(id, Outcome::Rejected(reason));
+        let batch = SettledBatch {
+            orders: vec![
+                order(1, Outcome::Confirmed(Vec::new())),
+                order(2, Outcome::Confirmed(Vec::new())),
+                rejected(3, RejectReason::InsufficientStock),
+            ],
+            stock: Vec::new(),
+        };
+        metrics.accepted(5);
+        metrics.settled(&batch, Duration::from_millis(3));
+        metrics.put_aside(1);
+        metrics.relayed(4, 2);
+        let vendor_id = VendorId::parse("vendor \"a\"").unwrap();
+        metrics.synced(&vendor_id, SyncOutcome::Failed, Duration::from_secs(1));
+        let text = text(&metrics, probe(7, Some(Duration::from_millis(1_500)))).await;
+        assert_lines(
+            &text,
+            &[
+                "# TYPE aggregator_orders_accepted_total counter",
+                "aggregator_orders_accepted_total 5",
+                "aggregator_orders_settled_total{outcome=\"CONFIRMED\"} 2",
+                "aggregator_orders_settled_total{outcome=\"INSUFFICIENT_STOCK\"} 1",
+                "aggregator_orders_settled_total{outcome=\"UNKNOWN_PRODUCT\"} 0",
+                "aggregator_settlement_batch_orders_sum 3",
+                "aggregator_settlement_batch_orders_count 1",
+                "aggregator_settlement_duration_seconds_bucket{le=\"0.002\"} 0",
+                "aggregator_settlement_duration_seconds_bucket{le=\"0.004\"} 1",
+                "aggregator_orders_dead_lettered_total 1",
+                "aggregator_orders_published_total 4",
+                "aggregator_orders_unconfirmed_total 2",
+                "aggregator_vendor_syncs_total{outcome=\"FAILED\",vendor_id=\"vendor \\\"a\\\"\"} 1",
+                "aggregator_vendor_sync_duration_seconds_count{vendor_id=\"vendor \\\"a\\\"\"} 1",
+                "aggregator_outbox_entries 7",
+                "aggregator_outbox_oldest_age_seconds 1.5",
+            ],
+        );
+    }
+
+    #[tokio::test]
+    async fn requests_are_counted_by_method_route_and_status() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let took = Duration::from_millis(4);
+        // As two threads of one server have them.
+        for recorder in [metrics.http().recorder(), metrics.http().recorder()] {
+            recorder.answered("/orders/{id}", "GET", 200, took);
+            recorder.answered("/orders/{id}", "GET", 404, took);
+            recorder.answered(NO_ROUTE, "BREW", 418, took);
+        }
+        let text = text(&metrics, probe(0, None)).await;
+        assert_lines(
+            &text,
+            &[
+                "http_requests_total{method=\"GET\",route=\"/orders/{id}\",status=\"200\"} 2",
+                "http_requests_total{method=\"GET\",route=\"/orders/{id}\",status=\"404\"} 2",
+                "http_requests_total{method=\"other\",route=\"none\",status=\"418\"} 2",
+                "http_request_duration_seconds_bucket{method=\"GET\",route=\"/orders/{id}\",le=\"0.0025\"} 0",
+                "http_request_duration_seconds_bucket{method=\"GET\",route=\"/orders/{id}\",le=\"0.005\"} 4",
+                "aggregator_outbox_oldest_age_seconds 0",
+            ],
+        );
+    }
+
+    #[tokio::test]
+    async fn without_the_store_the_page_lacks_the_outbox_and_nothing_else() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let mut away = MockStoreProbe::new();
+        away.expect_count_outbox()
+            .returning(|_| Err(StoreError::Unavailable("away".to_owned())));
+        let text = text(&metrics, away).await;
+        assert!(!text.contains("aggregator_outbox_entries"), "{text}");
+        assert_lines(&text, &["aggregator_orders_accepted_total 0"]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn the_process_is_on_the_page() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let text = text(&metrics, probe(0, None)).await;
+        for name in [
+            "process_cpu_seconds_total",
+            "process_resident_memory_bytes",
+            "process_virtual_memory_bytes",
+            "process_open_fds",
+            "process_max_fds",
+            "process_threads",
+            "process_start_time_seconds",
+        ] {
+            let line = text.lines().find_map(|line| {
+                let value = line.strip_prefix(name)?.strip_prefix(' ')?;
+                value.parse::<f64>().ok()
+            });
+            assert!(line.is_some_and(|value| value >= 0.0), "{name}\n{text}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Vendors, for readers.
+
+use async_trait::async_trait;
+use diesel::QueryableByName;
+use diesel::sql_types::BigInt;
+use domain::identifiers::VendorId;
+use domain::ports::{StoreError, VendorQueries, VendorStatus};
+use domain::stored;
+
+use crate::rows::VendorRow;
+use crate::statement::texts;
+use crate::store::PgStore;
+
+#[derive(QueryableByName)]
+struct StatusRow {
+    #[diesel(embed)]
+    vendor: VendorRow,
+    #[diesel(sql_type = BigInt)]
+    products: i64,
+}
+
+#[async_trait]
+impl VendorQueries for PgStore {
+    async fn find_vendors(&self, vendor_ids: &[VendorId]) -> Result<Vec<VendorStatus>, StoreError> {
+        const SQL: &str = "
+SELECT v.*, (SELECT count(*) FROM vendor_stock p WHERE p.vendor_id = v.vendor_id) AS products
+FROM vendor_syncs v WHERE v.vendor_id = ANY($1) ORDER BY v.vendor_id";
+        let vendor_ids = texts(vendor_ids.iter().map(VendorId::as_str));
+        let found: Vec<StatusRow> = self.load(SQL, vec![vendor_ids]).await?;
+        found
+            .into_iter()
+            .map(|row| stored::vendor_status(row.vendor.into(), row.products))
+            .collect()
+    }
+}

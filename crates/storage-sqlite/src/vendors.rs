@@ -1,0 +1,38 @@
+//! Vendors, for readers.
+
+use async_trait::async_trait;
+use diesel::QueryableByName;
+use diesel::sql_types::BigInt;
+use domain::identifiers::VendorId;
+use domain::ports::{StoreError, VendorQueries, VendorStatus};
+use domain::stored;
+
+use crate::rows::VendorRow;
+use crate::statement::{json, load};
+use crate::store::SqliteStore;
+
+#[derive(QueryableByName)]
+struct StatusRow {
+    #[diesel(embed)]
+    vendor: VendorRow,
+    #[diesel(sql_type = BigInt)]
+    products: i64,
+}
+
+#[async_trait]
+impl VendorQueries for SqliteStore {
+    async fn find_vendors(&self, vendor_ids: &[VendorId]) -> Result<Vec<VendorStatus>, StoreError> {
+        const SQL: &str = "
+SELECT v.*, (SELECT count(*) FROM vendor_stock p WHERE p.vendor_id = v.vendor_id) AS products
+FROM vendor_syncs v WHERE v.vendor_id IN (SELECT value FROM json_each(?)) ORDER BY v.vendor_id";
+        let vendor_ids = json(vendor_ids.iter().map(VendorId::as_str));
+        self.read(move |connection| {
+            let found: Vec<StatusRow> = load(connection, SQL, [vendor_ids])?;
+            found
+                .into_iter()
+                .map(|row| stored::vendor_status(row.vendor.into(), row.products))
+                .collect()
+        })
+        .await
+    }
+}

@@ -1,0 +1,4 @@
+-- What the batch asks for whose key this is; none for the key of an order alone. The batch's first order has the key
+-- itself, each other one a key that is derived from it.
+ALTER TABLE idempotency_keys
+    ADD COLUMN batch_digest TEXT CHECK (length(batch_digest) BETWEEN 1 AND 64);
