@@ -47,6 +47,12 @@ impl ApiKey {
     }
 }
 
+impl AsRef<Self> for ApiKey {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 /// Whether a text can be the name of a key: it appears in logs and as a label.
 #[must_use]
 pub fn is_name(text: &str) -> bool {
@@ -56,12 +62,9 @@ pub fn is_name(text: &str) -> bool {
 
 /// Finds the key that a request presents. Takes as long for an unknown key as for any known one.
 #[must_use]
-pub fn find<'a>(
-    keys: impl IntoIterator<Item = &'a ApiKey>,
-    presented: &[u8],
-) -> Option<&'a ApiKey> {
+pub fn find<'a, K: AsRef<ApiKey>>(keys: &'a [K], presented: &[u8]) -> Option<&'a K> {
     let hash = KeyHash::of(presented);
-    let matching = keys.into_iter().filter(|key| key.hash.equals(&hash));
+    let matching = keys.iter().filter(|key| key.as_ref().hash.equals(&hash));
     // To the end: where it stands in the list is nobody's business either.
     matching.fold(None, |found, key| found.or(Some(key)))
 }

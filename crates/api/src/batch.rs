@@ -7,12 +7,11 @@ use domain::order::Order;
 use domain::services::NewBatch;
 use serde::Serialize;
 
-use crate::failure;
 use crate::problem::{Document, Problem};
-use crate::request::query::Query;
-use crate::request::{batch, body, idempotency};
+use crate::request::{batch, body};
 use crate::state::AppState;
 use crate::views::OrderView;
+use crate::{failure, orders};
 
 /// `POST /api/v1/orders/batch`. What is acceptable is taken in one transaction, and the answer says of each item what
 /// became of it, in the words of an order alone.
@@ -21,11 +20,7 @@ pub(crate) async fn place(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    state.refuse_while_shutting_down()?;
-    let room = state.intake.check_room();
-    room.map_err(|failure| failure::of_placing(&failure))?;
-    Query::refuse_any(&request)?;
-    let key = idempotency::key(&request)?;
+    let key = orders::begin_placing(&state, &request)?;
     let body = body::read_at_most(body::MAX_BATCH_BYTES, &request, payload).await?;
     let batch = batch::parse(&body)?;
     let acceptable = batch.items.iter().filter_map(|item| item.as_ref().ok());
@@ -40,11 +35,11 @@ pub(crate) async fn place(
 
     let mut response = HttpResponse::build(StatusCode::MULTI_STATUS);
     if placed.replayed {
-        response.insert_header(("Idempotent-Replayed", "true"));
+        response.insert_header(orders::REPLAYED);
     }
-    let mut orders = placed.orders.iter();
+    let mut taken = placed.orders.iter();
     let items = batch.items.into_iter().map(|item| match item {
-        Ok(_) => orders.next().ok_or_else(lost),
+        Ok(_) => taken.next().ok_or_else(lost),
         Err(errors) => Err(Problem::invalid(errors)),
     });
     let items: Vec<Result<&Order, Problem>> = items.collect();

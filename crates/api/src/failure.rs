@@ -15,12 +15,21 @@ const TRY_LATER: &str =
 /// A store that failed. Whatever the reason, what the client can do is to come back: a row that cannot be read is the
 /// operator's to mend, and the log tells which.
 pub(crate) fn of_store(failure: &StoreError) -> Problem {
-    if failure.is_retryable() {
-        warn!(error = %failure, "the store cannot answer");
-    } else {
-        error!(error = %Chain(failure), "the store failed");
-    }
+    log_of_store(failure, "");
     Problem::unavailable(TRY_LATER)
+}
+
+/// A store that failed when the answer had begun, so that it can only be broken off.
+pub(crate) fn in_answer(failure: &StoreError) {
+    log_of_store(failure, "; an answer that was being sent is broken off");
+}
+
+fn log_of_store(failure: &StoreError, consequence: &str) {
+    if failure.is_retryable() {
+        warn!(error = %failure, "the store cannot answer{consequence}");
+    } else {
+        error!(error = %Chain(failure), "the store failed{consequence}");
+    }
 }
 
 /// An order that was not taken.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::http::header;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use domain::identifiers::{OrderId, ProductId};
+use domain::identifiers::{IdempotencyKey, OrderId, ProductId};
 use domain::order::{Order, OrderStatus};
 use domain::ports::{NewOrder, OrderFilter, OrderQueries, StoreError};
 
@@ -27,12 +27,7 @@ pub(crate) async fn place(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    state.refuse_while_shutting_down()?;
-    // Before anything is read: the more orders there are to refuse, the less each may cost.
-    let room = state.intake.check_room();
-    room.map_err(|failure| failure::of_placing(&failure))?;
-    Query::refuse_any(&request)?;
-    let key = idempotency::key(&request)?;
+    let key = begin_placing(&state, &request)?;
     let wanted = order::parse(&body::read(&request, payload).await?)?;
     let placed = state
         .intake
@@ -46,9 +41,25 @@ pub(crate) async fn place(
     let mut response = HttpResponse::Accepted();
     response.insert_header((header::LOCATION, format!("{LIST}/{}", placed.order.id)));
     if placed.replayed {
-        response.insert_header(("Idempotent-Replayed", "true"));
+        response.insert_header(REPLAYED);
     }
     Ok(response.json(OrderView::from(&placed.order)))
+}
+
+/// Says that an earlier request with the same key was answered with the same.
+pub(crate) const REPLAYED: (&str, &str) = ("Idempotent-Replayed", "true");
+
+/// What comes before the body of a request that places orders: whether it may, and its key.
+pub(crate) fn begin_placing(
+    state: &AppState,
+    request: &HttpRequest,
+) -> Result<Option<IdempotencyKey>, Problem> {
+    state.refuse_while_shutting_down()?;
+    // Before anything is read: the more orders there are to refuse, the less each may cost.
+    let room = state.intake.check_room();
+    room.map_err(|failure| failure::of_placing(&failure))?;
+    Query::refuse_any(request)?;
+    idempotency::key(request)
 }
 
 /// `GET /api/v1/orders`.
@@ -58,17 +69,12 @@ pub(crate) async fn list(
 ) -> Result<HttpResponse, Problem> {
     let query = Query::parse(&request, &["limit", "cursor", "status", "product_id"])?;
     let filter = filter(&query)?;
-    let scope = CursorScope::orders(&filter);
-    let before = query
-        .get("cursor")
-        .map(|cursor| scope.read_order(cursor))
-        .transpose()?;
     let orders = OrderList {
         orders: Arc::clone(&state.orders),
+        scope: CursorScope::orders(&filter),
         filter,
-        scope,
     };
-    list::answer(&request, &query, orders, before).await
+    list::answer(&request, &query, orders).await
 }
 
 /// Orders, newest first.
@@ -85,6 +91,10 @@ impl List for OrderList {
 
     async fn read(&self, after: Option<OrderId>, limit: u32) -> Result<Vec<Order>, StoreError> {
         self.orders.list_orders(&self.filter, after, limit).await
+    }
+
+    fn read_cursor(&self, cursor: &str) -> Result<OrderId, Problem> {
+        self.scope.read_order(cursor)
     }
 
     fn key(order: &Order) -> OrderId {

@@ -25,17 +25,12 @@ pub(crate) async fn list(
 ) -> Result<HttpResponse, Problem> {
     let query = Query::parse(&request, &["limit", "cursor", "in_stock"])?;
     let in_stock = in_stock(&query)?;
-    let scope = CursorScope::stock(in_stock);
-    let after = query
-        .get("cursor")
-        .map(|cursor| scope.read_product(cursor))
-        .transpose()?;
     let stock = StockList {
         stock: Arc::clone(&state.stock),
         in_stock,
-        scope,
+        scope: CursorScope::stock(in_stock),
     };
-    list::answer(&request, &query, stock, after).await
+    list::answer(&request, &query, stock).await
 }
 
 /// Stock by product id, in byte order.
@@ -56,6 +51,10 @@ impl List for StockList {
         limit: u32,
     ) -> Result<Vec<StockLevel>, StoreError> {
         self.stock.list_stock(after, self.in_stock, limit).await
+    }
+
+    fn read_cursor(&self, cursor: &str) -> Result<ProductId, Problem> {
+        self.scope.read_product(cursor)
     }
 
     fn key(level: &StockLevel) -> ProductId {

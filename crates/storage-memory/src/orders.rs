@@ -139,14 +139,12 @@ impl OrderRepository for MemoryUnitOfWork {
             .iter()
             .map(|order| self.accept_one(order))
             .collect::<Result<Vec<_>, _>>()?;
-        let created = accepted.iter().filter_map(|acceptance| match acceptance {
-            Acceptance::Created(order) => Some(QueuedOrder {
-                order_id: order.id,
-                product_id: order.product_id.clone(),
-            }),
-            Acceptance::Existing(_) | Acceptance::KeyReused => None,
+        let created = accepted.iter().filter_map(Acceptance::created);
+        let boxed = created.map(|order| QueuedOrder {
+            order_id: order.id,
+            product_id: order.product_id.clone(),
         });
-        self.put_into_outbox(created.collect())?;
+        self.put_into_outbox(boxed.collect())?;
         Ok(accepted)
     }
 

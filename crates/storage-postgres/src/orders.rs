@@ -16,17 +16,17 @@ use domain::timestamp::Timestamp;
 use crate::rows::{
     self, AllocationRow, OrderRow, OrderWithAllocationRow, PendingRow, from_pg, to_pg,
 };
-use crate::statement::{Bind, texts};
+use crate::statement::Bind;
 use crate::unit_of_work::PgUnitOfWork;
 
 /// Keys are inserted in their own order, so that two batches that share several cannot wait for each other in a circle.
 const ACCEPT: &str = r#"
 WITH input AS MATERIALIZED (
-    SELECT position, nextval('orders_id_seq') AS id, product_id, quantity, scope, key
-    FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS i (product_id, quantity, scope, key, position)
+    SELECT position, nextval('orders_id_seq') AS id, product_id, quantity, scope, key, batch_digest
+    FROM unnest($1, $2, $3, $4, $5) WITH ORDINALITY AS i (product_id, quantity, scope, key, batch_digest, position)
 ), won AS (
-    INSERT INTO idempotency_keys (scope, key, order_id)
-    SELECT scope, key, id FROM input WHERE key IS NOT NULL
+    INSERT INTO idempotency_keys (scope, key, order_id, batch_digest)
+    SELECT scope, key, id, batch_digest FROM input WHERE key IS NOT NULL
     ORDER BY scope COLLATE "C", key COLLATE "C", position
     ON CONFLICT DO NOTHING
     RETURNING order_id
@@ -86,26 +86,6 @@ impl PgUnitOfWork {
         rows::orders(found, allocations)
     }
 
-    /// Notes of the keys of batches that were just created what their batches ask for.
-    async fn save_digests(
-        &mut self,
-        batches: Vec<(&IdempotencyKey, &BatchDigest)>,
-    ) -> Result<(), StoreError> {
-        const SQL: &str = "
-UPDATE idempotency_keys k SET batch_digest = i.digest
-FROM unnest($1, $2, $3) AS i (scope, key, digest) WHERE k.scope = i.scope AND k.key = i.key";
-        if batches.is_empty() {
-            return Ok(());
-        }
-        let binds = vec![
-            texts(batches.iter().map(|(key, _)| key.scope())),
-            texts(batches.iter().map(|(key, _)| key.key())),
-            texts(batches.iter().map(|(_, digest)| digest.as_str())),
-        ];
-        let written = self.execute(SQL, binds).await?;
-        self.expect_rows("noting what batches ask for", written, batches.len())
-    }
-
     /// By scope and key: the order, and what the batch asks for if the key is a batch's.
     async fn orders_by_key(
         &mut self,
@@ -155,20 +135,19 @@ impl OrderRepository for PgUnitOfWork {
             .iter()
             .map(|order| order.key.as_ref().map(|key| key.key().to_owned()))
             .collect();
+        let digests = orders
+            .iter()
+            .map(|order| order.batch.as_ref().map(|it| it.as_str().to_owned()))
+            .collect();
         let binds = vec![
             Bind::Texts(products),
             Bind::Integers(quantities),
             Bind::OptionalTexts(scopes),
             Bind::OptionalTexts(keys),
+            Bind::OptionalTexts(digests),
         ];
         let accepted: Vec<AcceptedRow> = self.load(ACCEPT, binds).await?;
         self.expect_rows("accepting orders", accepted.len(), orders.len())?;
-
-        let created = orders.iter().zip(&accepted);
-        let batches = created
-            .filter(|(_, row)| row.id.is_some())
-            .filter_map(|(order, _)| order.key.as_ref().zip(order.batch.as_ref()));
-        self.save_digests(batches.collect()).await?;
 
         let taken: Vec<&IdempotencyKey> = orders
             .iter()

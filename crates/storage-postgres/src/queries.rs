@@ -8,7 +8,7 @@ use diesel::pg::Pg;
 use diesel::pg::data_types::PgTimestamp;
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz};
 use domain::identifiers::{OrderId, ProductId};
-use domain::order::Order;
+use domain::order::{Order, OrderStatus};
 use domain::ports::{
     OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, StoreError,
     StoreProbe, VendorLevel,
@@ -17,7 +17,7 @@ use domain::stored::{self, StoredPosition};
 use domain::timestamp::Timestamp;
 
 use crate::rows::{self, FlagRow, MomentRow, StockRow, from_pg};
-use crate::statement::Bind;
+use crate::statement::{Bind, texts};
 use crate::store::PgStore;
 
 impl PgStore {
@@ -97,15 +97,15 @@ impl OrderQueries for PgStore {
         // A text each, so that each is planned for the index that matches its filter.
         const ALL: &str = order_page!("id < $1 ORDER BY id DESC LIMIT $2");
         const BY_STATUS: &str = order_page!("status = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
-        // Merged from a range of the index for each status.
+        // Merged from a range of the index for each status, of which the first value is the list.
         const BY_PRODUCT: &str = concat!(
             order_columns!(),
             "
 FROM (
-    SELECT newest.* FROM unnest(ARRAY['PENDING', 'CONFIRMED', 'REJECTED', 'CANCELLED', 'SHIPPED', 'DELIVERED']) AS s (status)
+    SELECT newest.* FROM unnest($1) AS s (status)
     CROSS JOIN LATERAL (
-        SELECT * FROM orders WHERE product_id = $1 AND status = s.status AND id < $2 ORDER BY id DESC LIMIT $3
-    ) AS newest ORDER BY id DESC LIMIT $4
+        SELECT * FROM orders WHERE product_id = $2 AND status = s.status AND id < $3 ORDER BY id DESC LIMIT $4
+    ) AS newest ORDER BY id DESC LIMIT $5
 ) o",
             order_allocations!()
         );
@@ -119,19 +119,19 @@ FROM (
             .product_id
             .as_ref()
             .map(|id| Bind::Text(id.as_str().to_owned()));
-        let sql = match (&status, &product) {
-            (None, None) => ALL,
-            (Some(_), None) => BY_STATUS,
-            (None, Some(_)) => BY_PRODUCT,
-            (Some(_), Some(_)) => BY_BOTH,
+        let before = Bind::BigInt(before.map_or(i64::MAX, |id| id.0));
+        let limit = Bind::BigInt(i64::from(limit));
+        let (sql, binds) = match (status, product) {
+            (None, None) => (ALL, vec![before, limit]),
+            (Some(status), None) => (BY_STATUS, vec![status, before, limit]),
+            (None, Some(product)) => {
+                let statuses = texts(OrderStatus::ALL.iter().map(|status| status.as_str()));
+                let binds = vec![statuses, product, before, limit.clone(), limit];
+                (BY_PRODUCT, binds)
+            }
+            (Some(status), Some(product)) => (BY_BOTH, vec![status, product, before, limit]),
         };
-        let page = [
-            Bind::BigInt(before.map_or(i64::MAX, |id| id.0)),
-            Bind::BigInt(i64::from(limit)),
-        ];
-        let merged = (sql == BY_PRODUCT).then(|| Bind::BigInt(i64::from(limit)));
-        let binds = status.into_iter().chain(product).chain(page).chain(merged);
-        self.orders(sql, binds.collect()).await
+        self.orders(sql, binds).await
     }
 }
 

@@ -12,39 +12,38 @@ use domain::timestamp::Timestamp;
 
 use crate::error::{expect_one, refused};
 use crate::outbox;
-use crate::rows::{self, RequestRow};
+use crate::rows::{self, OrderRow, RequestRow};
 use crate::statement::{execute, json, load};
 use crate::unit_of_work::SqliteUnitOfWork;
 
 #[derive(QueryableByName)]
-struct DigestRow {
+struct KeyRow {
     #[diesel(sql_type = Nullable<Text>)]
     batch_digest: Option<String>,
+    #[diesel(embed)]
+    order: OrderRow,
 }
 
+/// The order of a key, and what the batch asks for if the key is a batch's.
 fn find_by_key(
     connection: &mut SqliteConnection,
     key: &IdempotencyKey,
-) -> Result<Option<Order>, StoreError> {
+) -> Result<Option<(Order, Option<BatchDigest>)>, StoreError> {
     const SQL: &str = "
-SELECT o.id, o.product_id, o.quantity, o.status, o.reason, o.created_at, o.updated_at,
+SELECT k.batch_digest, o.id, o.product_id, o.quantity, o.status, o.reason, o.created_at, o.updated_at,
        a.vendor_id, a.quantity AS allocated
 FROM idempotency_keys k JOIN orders o ON o.id = k.order_id LEFT JOIN allocations a ON a.order_id = o.id
 WHERE k.scope = ? AND k.key = ? ORDER BY a.vendor_id";
-    let binds = [key.scope().into(), key.key().into()];
-    Ok(rows::orders(load(connection, SQL, binds)?)?.pop())
-}
-
-/// What the batch asks for whose key it is, if it is one's.
-fn find_digest(
-    connection: &mut SqliteConnection,
-    key: &IdempotencyKey,
-    order_id: OrderId,
-) -> Result<Option<BatchDigest>, StoreError> {
-    const SQL: &str = "SELECT batch_digest FROM idempotency_keys WHERE scope = ? AND key = ?";
-    let found: Vec<DigestRow> = load(connection, SQL, [key.scope().into(), key.key().into()])?;
-    let digest = found.into_iter().next().and_then(|row| row.batch_digest);
-    stored::batch_digest(digest, order_id.0)
+    let found: Vec<KeyRow> = load(connection, SQL, [key.scope().into(), key.key().into()])?;
+    let digest = found.first().and_then(|row| row.batch_digest.clone());
+    let joined = found.into_iter().map(|row| row.order).collect();
+    rows::orders(joined)?
+        .pop()
+        .map(|order| {
+            let digest = stored::batch_digest(digest, order.id.0)?;
+            Ok((order, digest))
+        })
+        .transpose()
 }
 
 fn find(connection: &mut SqliteConnection, id: OrderId) -> Result<Option<Order>, StoreError> {
@@ -67,10 +66,9 @@ INSERT INTO orders (id, product_id, quantity, created_at, updated_at) VALUES (?,
 INSERT INTO idempotency_keys (scope, key, order_id, created_at, batch_digest) VALUES (?, ?, ?, ?, ?)";
 
     if let Some(key) = &order.key
-        && let Some(existing) = find_by_key(connection, key)?
+        && let Some((existing, digest)) = find_by_key(connection, key)?
     {
-        let is_the_same = find_digest(connection, key, existing.id)? == order.batch;
-        return Ok(if is_the_same {
+        return Ok(if digest == order.batch {
             Acceptance::Existing(existing)
         } else {
             Acceptance::KeyReused
@@ -197,11 +195,9 @@ impl OrderRepository for SqliteUnitOfWork {
                 .iter()
                 .map(|order| accept_one(connection, order, || numbers.next(), now()))
                 .collect::<Result<Vec<_>, _>>()?;
-            let created = accepted.iter().filter_map(|acceptance| match acceptance {
-                Acceptance::Created(order) => Some((order.id.0, order.product_id.as_str())),
-                Acceptance::Existing(_) | Acceptance::KeyReused => None,
-            });
-            outbox::put(connection, &created.collect::<Vec<_>>(), now())?;
+            let created = accepted.iter().filter_map(Acceptance::created);
+            let boxed = created.map(|order| (order.id.0, order.product_id.as_str()));
+            outbox::put(connection, &boxed.collect::<Vec<_>>(), now())?;
             Ok(accepted)
         })
         .await

@@ -26,6 +26,12 @@ pub(crate) struct KnownKey {
     pub(crate) slot: usize,
 }
 
+impl AsRef<ApiKey> for KnownKey {
+    fn as_ref(&self) -> &ApiKey {
+        &self.key
+    }
+}
+
 impl Caller {
     /// Whether it may do what this role may.
     pub(crate) fn has(&self, role: Role) -> bool {

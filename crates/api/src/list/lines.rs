@@ -88,8 +88,7 @@ fn steps<L: List>(list: L, first: Vec<L::Item>) -> impl Stream<Item = Result<Byt
             Step::Read(list, after) => {
                 let read = list.read(Some(after), STEP).await;
                 let items = read.map_err(|failure| {
-                    failure::of_store(&failure);
-                    error!("a list that was being sent is broken off");
+                    failure::in_answer(&failure);
                     BrokenOff
                 })?;
                 (list, items)

@@ -34,6 +34,9 @@ pub(crate) trait List: 'static {
         limit: u32,
     ) -> Result<Vec<Self::Item>, StoreError>;
 
+    /// The place that a cursor of this list names.
+    fn read_cursor(&self, cursor: &str) -> Result<Self::Key, Problem>;
+
     /// An item's place.
     fn key(item: &Self::Item) -> Self::Key;
 
@@ -47,13 +50,14 @@ pub(crate) trait List: 'static {
 /// Which answer it is depends on this header.
 const VARY: (HeaderName, HeaderValue) = (header::VARY, HeaderValue::from_static("accept"));
 
-/// Answers a list from the key on, in the form that the client prefers.
+/// Answers a list from the request's cursor on, in the form that the client prefers.
 pub(crate) async fn answer<L: List>(
     request: &HttpRequest,
     query: &Query,
     list: L,
-    after: Option<L::Key>,
 ) -> Result<HttpResponse, Problem> {
+    let cursor = query.get("cursor");
+    let after = cursor.map(|cursor| list.read_cursor(cursor)).transpose()?;
     let limit = query.limit()?;
     if accept::prefers_lines(request) {
         lines::answer(request, list, after, limit).await

@@ -27,12 +27,7 @@ pub(crate) async fn list(
 ) -> Result<HttpResponse, Problem> {
     let query = Query::parse(&request, &["limit", "cursor"])?;
     let scope = CursorScope::vendors();
-    let after = query
-        .get("cursor")
-        .map(|cursor| scope.read_vendor(cursor))
-        .transpose()?;
-    let vendors = VendorList { state, scope };
-    list::answer(&request, &query, vendors, after).await
+    list::answer(&request, &query, VendorList { state, scope }).await
 }
 
 /// Vendors by id.
@@ -71,6 +66,10 @@ impl List for VendorList {
             }
         });
         Ok(listed.collect())
+    }
+
+    fn read_cursor(&self, cursor: &str) -> Result<VendorId, Problem> {
+        self.scope.read_vendor(cursor)
     }
 
     fn key(vendor: &ListedVendor) -> VendorId {

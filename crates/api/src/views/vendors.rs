@@ -3,7 +3,7 @@
 use domain::identifiers::VendorId;
 use domain::ports::{FinishedSync, SyncOutcome, VendorStatus};
 use domain::timestamp::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 /// How a vendor's last sync ended, in the words of the contract.
 #[derive(Serialize)]
@@ -70,19 +70,11 @@ impl<'a> SyncView<'a> {
     }
 }
 
-/// A moment as text.
-struct Moment(Timestamp);
-
-impl Serialize for Moment {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
 #[derive(Serialize)]
 struct ResultView<'a> {
     status: SyncStatus,
-    finished_at: Option<Moment>,
+    #[serde(serialize_with = "super::text_or_null")]
+    finished_at: Option<Timestamp>,
     duration_ms: Option<u64>,
     received: Option<u64>,
     changed: Option<u64>,
@@ -106,7 +98,7 @@ impl<'a> From<&'a FinishedSync> for ResultView<'a> {
     fn from(finished: &'a FinishedSync) -> Self {
         Self {
             status: finished.outcome.into(),
-            finished_at: Some(Moment(finished.finished_at)),
+            finished_at: Some(finished.finished_at),
             duration_ms: u64::try_from(finished.took.as_millis()).ok(),
             received: Some(finished.received),
             changed: Some(finished.changed),

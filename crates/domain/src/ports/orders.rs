@@ -33,6 +33,15 @@ pub enum Acceptance {
 }
 
 impl Acceptance {
+    /// The order, if it was created.
+    #[must_use]
+    pub fn created(&self) -> Option<&Order> {
+        match self {
+            Self::Created(order) => Some(order),
+            Self::Existing(_) | Self::KeyReused => None,
+        }
+    }
+
     /// The order that was created or found.
     #[must_use]
     pub fn order(&self) -> Option<&Order> {

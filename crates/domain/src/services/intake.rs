@@ -20,7 +20,7 @@ mod writer;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_channel::{Sender, TrySendError};
+use async_channel::Sender;
 use futures_channel::oneshot;
 use thiserror::Error;
 use tracing::warn;
@@ -104,8 +104,8 @@ impl Intake {
         clock: Arc<dyn Clock>,
         settings: IntakeSettings,
     ) -> (Self, IntakeWriter) {
-        let max_waiting = settings.max_waiting.max(1);
-        let (sender, receiver) = async_channel::bounded(max_waiting);
+        // The room bounds it: by orders, not by jobs.
+        let (sender, receiver) = async_channel::unbounded();
         let refusing = Arc::new(AtomicBool::new(false));
         let writer = IntakeWriter {
             waiting: Arc::new(Waiting(receiver)),
@@ -118,7 +118,7 @@ impl Intake {
         };
         let intake = Self {
             waiting: sender,
-            room: Arc::new(Room::new(max_waiting)),
+            room: Arc::new(Room::new(settings.max_waiting.max(1))),
             refusing,
         };
         (intake, writer)
@@ -175,10 +175,8 @@ impl Intake {
             caller,
             _place: place,
         };
-        self.waiting.try_send(job).map_err(|refused| match refused {
-            TrySendError::Full(_) => self.refuse(),
-            TrySendError::Closed(_) => writer_is_gone().into(),
-        })
+        let sent = self.waiting.try_send(job);
+        sent.map_err(|_| writer_is_gone().into())
     }
 
     /// Overload is told of once, not for each order: the writer ends it.

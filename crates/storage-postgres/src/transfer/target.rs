@@ -15,7 +15,7 @@ use crate::statement::{Bind, texts};
 use crate::store::PgStore;
 use crate::unit_of_work::PgUnitOfWork;
 
-/// As many as a large transaction of the API brings.
+/// Few enough to be claimed, published and removed as one.
 const MOST_ORDERS_IN_AN_ENTRY: usize = 256;
 
 #[derive(QueryableByName)]

@@ -54,8 +54,8 @@ impl Transaction {
             else {
                 continue;
             };
-            let is_created = accepted.iter().any(writer::is_created);
-            let outcome = is_created.then(|| Outcome::of(orders, accepted.to_vec()));
+            let any_created = accepted.iter().any(|it| it.created().is_some());
+            let outcome = any_created.then(|| Outcome::of(orders, accepted.to_vec()));
             if matches!(outcome, Some(Outcome::KeyReused | Outcome::Torn)) {
                 misfits.push(at);
             }

@@ -81,7 +81,7 @@ impl IntakeWriter {
             }
             match retry::on_conflict(&self.clock, || self.accept(&part)).await {
                 Ok(accepted) => {
-                    let created = accepted.iter().filter(|it| is_created(it)).count();
+                    let created = accepted.iter().filter_map(Acceptance::created).count();
                     if created > 0 {
                         self.notifier.notify();
                         self.observer.accepted(created);
@@ -158,10 +158,6 @@ impl AsStoreError for Refused {
             Self::Misfits { .. } => None,
         }
     }
-}
-
-pub(super) fn is_created(accepted: &Acceptance) -> bool {
-    matches!(accepted, Acceptance::Created(_))
 }
 
 /// A failure that may pass, for one of several who wait.
