@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use settings::Settings;
 
 use crate::deny::{self, IfMissing};
-use crate::{process, test_suite, tidy, workspace};
+use crate::{openapi, process, test_suite, tidy, workspace};
 
 /// Which checks to run.
 #[derive(Debug, clap::Args)]
@@ -57,6 +57,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
             doc.args(["doc", "--workspace", "--no-deps"]);
             process::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
         }),
+        step("openapi", || openapi::run(&openapi::Args::check())),
         step("test", || {
             test_suite::run(&test_suite::Args::all(), settings)
         }),

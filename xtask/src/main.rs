@@ -17,6 +17,7 @@ mod endpoints;
 mod export;
 mod import;
 mod migrate;
+mod openapi;
 mod process;
 mod programs;
 mod progress;
@@ -75,6 +76,8 @@ enum Command {
     Test(test_suite::Args),
     /// Show which adapter kept which contract in the last whole run of the tests.
     Contracts,
+    /// Write the document of the REST API as the code has it, or check what is committed.
+    Openapi(openapi::Args),
     /// Run every check that a change has to pass.
     Ci(ci::Args),
     /// Check the rules that neither the compiler nor clippy knows.
@@ -110,6 +113,7 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Bench(args) => bench::run(args, &load(config)?),
         Command::Test(args) => test_suite::run(args, &load(config)?),
         Command::Contracts => contracts::report(),
+        Command::Openapi(args) => openapi::run(args),
         Command::Ci(args) => ci::run(args, &load(config)?),
         Command::Tidy => tidy::run(),
     }

@@ -6,21 +6,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::HeaderValue;
 use actix_web::http::{Method, header};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data};
-use actix_web::{
-    App, Error, FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder,
-    ResponseError, Route,
-};
+use actix_web::{App, Error, HttpRequest, HttpResponse, ResponseError};
 use futures_util::FutureExt;
 use metrics::{HttpRecorder, NO_ROUTE};
 use tracing::error;
 
 use crate::access::{self, Access, Gate};
+use crate::contract::{self, service};
+use crate::endpoint::{Endpoint, Path, endpoint, get, patch, post};
 use crate::problem::{Problem, ProblemKind};
 use crate::request::body::BodyTimeout;
 use crate::state::AppState;
@@ -49,63 +48,15 @@ pub(crate) fn app(
         InitError = (),
     > + use<>,
 > {
-    App::new()
+    let app = App::new()
         .app_data(Rc::new(state.metrics.metrics().http().recorder()))
         .app_data(state)
         .app_data(entrance.gate.clone())
-        .app_data(entrance.body_timeout)
-        .service(endpoint("/", [get(Access::Open, health::describe)]))
-        .service(endpoint("/healthz", [get(Access::Open, health::live)]))
-        .service(endpoint("/readyz", [get(Access::Open, health::ready)]))
-        .service(endpoint(
-            "/metrics",
-            [get(Access::OPERATOR, health::metrics)],
-        ))
-        .service(endpoint("/docs", [get(Access::Open, docs::show)]))
-        .service(endpoint(
-            "/problems/{slug}",
-            [get(Access::Open, problem_pages::show)],
-        ))
-        .service(endpoint(
-            "/api/v1/order",
-            [post(Access::CUSTOMER, orders::place)],
-        ))
-        .service(endpoint(
-            "/api/v1/orders",
-            [
-                get(Access::CUSTOMER, orders::list),
-                post(Access::CUSTOMER, orders::place),
-            ],
-        ))
-        // Before the path of one order, which would match it.
-        .service(endpoint(
-            "/api/v1/orders/batch",
-            [post(Access::CUSTOMER, batch::place)],
-        ))
-        .service(endpoint(
-            "/api/v1/orders/{id}",
-            [
-                get(Access::CUSTOMER, orders::show),
-                patch(Access::OPERATOR, orders::change_status),
-            ],
-        ))
-        .service(endpoint(
-            "/api/v1/stock",
-            [get(Access::CUSTOMER, stock::list)],
-        ))
-        .service(endpoint(
-            "/api/v1/stock/{product_id}",
-            [get(Access::CUSTOMER, stock::show)],
-        ))
-        .service(endpoint(
-            "/api/v1/vendors",
-            [get(Access::OPERATOR, vendors::list)],
-        ))
-        .service(endpoint(
-            "/api/v1/vendors/{vendor_id}/sync",
-            [post(Access::OPERATOR, vendors::sync)],
-        ))
-        .default_service(web::to(unknown_path))
+        .app_data(entrance.body_timeout);
+    let app = endpoints()
+        .into_iter()
+        .fold(app, |app, endpoint| app.service(endpoint.resource()));
+    app.default_service(web::to(unknown_path))
         .wrap(from_fn(access::admit))
         .wrap(from_fn(watch))
         .wrap(cors::cors(&entrance.cors_origins))
@@ -114,74 +65,104 @@ pub(crate) fn app(
         .wrap(from_fn(unread_body::hold))
 }
 
-/// The path that an endpoint is at, as it was declared.
-struct Path(&'static str);
-
-/// Methods of one path.
-type Methods = Vec<(Method, Route)>;
-
-/// A path with its methods. It also answers `OPTIONS`, and any other method with 405; both name the ones that it has.
-fn endpoint<const N: usize>(path: &'static str, methods: [Methods; N]) -> Resource {
-    let methods: Methods = methods.into_iter().flatten().collect();
-    let names = methods.iter().map(|(method, _)| method.as_str());
-    let names: Vec<&str> = names.chain(["OPTIONS"]).collect();
-    let allow: Arc<str> = names.join(", ").into();
-    let mut resource = web::resource(path).app_data(Path(path));
-    for (_, route) in methods {
-        resource = resource.route(route);
-    }
-    resource.default_service(web::to(move |request: HttpRequest| {
-        let allow = Arc::clone(&allow);
-        async move { other_method(&request, &allow) }
-    }))
+/// Every endpoint, in the order in which paths are looked for: the server answers by this table, and the document is built
+/// from it.
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        endpoint(
+            "/",
+            [get(Access::Open, health::describe, service::describe)],
+        ),
+        endpoint("/healthz", [get(Access::Open, health::live, service::live)]),
+        endpoint(
+            "/readyz",
+            [get(Access::Open, health::ready, service::ready)],
+        ),
+        endpoint(
+            "/metrics",
+            [get(Access::OPERATOR, health::metrics, service::metrics)],
+        ),
+        endpoint(
+            "/openapi.json",
+            [get(Access::Open, docs::document, service::openapi)],
+        ),
+        endpoint("/docs", [get(Access::Open, docs::show, service::docs)]),
+        endpoint(
+            "/docs/{file}",
+            [get(Access::Open, docs::file, service::docs_file)],
+        ),
+        endpoint(
+            "/problems/{slug}",
+            [get(
+                Access::Open,
+                problem_pages::show,
+                service::problem_page,
+            )],
+        ),
+        endpoint(
+            "/api/v1/order",
+            [post(
+                Access::CUSTOMER,
+                orders::place,
+                contract::orders::place_at_original_path,
+            )],
+        ),
+        endpoint(
+            "/api/v1/orders",
+            [
+                get(Access::CUSTOMER, orders::list, contract::orders::list),
+                post(Access::CUSTOMER, orders::place, contract::orders::place),
+            ],
+        ),
+        // Before the path of one order, which would match it.
+        endpoint(
+            "/api/v1/orders/batch",
+            [post(
+                Access::CUSTOMER,
+                batch::place,
+                contract::orders::place_batch,
+            )],
+        ),
+        endpoint(
+            "/api/v1/orders/{id}",
+            [
+                get(Access::CUSTOMER, orders::show, contract::orders::show),
+                patch(
+                    Access::OPERATOR,
+                    orders::change_status,
+                    contract::orders::change_status,
+                ),
+            ],
+        ),
+        endpoint(
+            "/api/v1/stock",
+            [get(Access::CUSTOMER, stock::list, contract::stock::list)],
+        ),
+        endpoint(
+            "/api/v1/stock/{product_id}",
+            [get(Access::CUSTOMER, stock::show, contract::stock::show)],
+        ),
+        endpoint(
+            "/api/v1/vendors",
+            [get(
+                Access::OPERATOR,
+                vendors::list,
+                contract::vendors::list,
+            )],
+        ),
+        endpoint(
+            "/api/v1/vendors/{vendor_id}/sync",
+            [post(
+                Access::OPERATOR,
+                vendors::sync,
+                contract::vendors::sync,
+            )],
+        ),
+    ]
 }
 
-/// `GET`, and `HEAD` with it: the server leaves the body away.
-fn get<F, Args>(access: Access, handler: F) -> Methods
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    let head = method(access, Method::HEAD, handler.clone());
-    let mut methods = method(access, Method::GET, handler);
-    methods.extend(head);
-    methods
-}
-
-fn post<F, Args>(access: Access, handler: F) -> Methods
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    method(access, Method::POST, handler)
-}
-
-fn patch<F, Args>(access: Access, handler: F) -> Methods
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    method(access, Method::PATCH, handler)
-}
-
-/// A method whose handler answers those that have access. There is no other way to add one: no handler goes without.
-fn method<F, Args>(access: Access, method: Method, handler: F) -> Methods
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    let permit = from_fn(move |request: ServiceRequest, next: Next<BoxBody>| {
-        access::permit(access, request, next)
-    });
-    let route = web::method(method.clone()).to(handler).wrap(permit);
-    vec![(method, route)]
-}
-
-fn other_method(request: &HttpRequest, allow: &str) -> HttpResponse {
+/// Answers a method that a path does not have; `allow` are those that it has.
+pub(crate) fn other_method(request: &HttpRequest, allow: &str) -> HttpResponse {
     if request.method() == Method::OPTIONS {
         return options(allow);
     }

@@ -1,13 +1,19 @@
 //! Batches of orders over HTTP.
 
+use std::borrow::Cow;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::order::Order;
 use domain::services::NewBatch;
 use serde::Serialize;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
-use crate::problem::{Document, Problem};
+use crate::contract::schemas_of;
+use crate::problem::{Document, Problem, ProblemKind};
 use crate::request::{batch, body};
 use crate::state::AppState;
 use crate::views::OrderView;
@@ -53,8 +59,10 @@ fn lost() -> Problem {
     Problem::unavailable("the order was taken, but cannot be shown")
 }
 
-#[derive(Serialize)]
-struct BatchView<'a> {
+/// What became of a batch's items, in their order.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Batch)]
+pub(crate) struct BatchView<'a> {
     items: Vec<ItemView<'a>>,
 }
 
@@ -71,6 +79,45 @@ struct ItemView<'a> {
 enum ItemResult<'a> {
     Order(OrderView<'a>),
     Problem(Document<'a>),
+}
+
+impl PartialSchema for ItemView<'_> {
+    fn schema() -> RefOr<Schema> {
+        let of = |statuses: &[StatusCode], member: &str, reference: Ref| {
+            let statuses = statuses.iter().map(StatusCode::as_u16);
+            let status = ObjectBuilder::new()
+                .schema_type(Type::Integer)
+                .enum_values(Some(statuses));
+            ObjectBuilder::new()
+                .schema_type(Type::Object)
+                .property("status", status)
+                .property(member, reference)
+                .required("status")
+                .required(member)
+        };
+        let refused = [
+            ProblemKind::ValidationFailed.status(),
+            ProblemKind::Unavailable.status(),
+        ];
+        let order = Ref::from_schema_name(OrderView::name());
+        let problem = Ref::from_schema_name(Document::name());
+        OneOfBuilder::new()
+            .description(Some("What became of an item."))
+            .item(of(&[StatusCode::ACCEPTED], "order", order))
+            .item(of(&refused, "problem", problem))
+            .into()
+    }
+}
+
+impl ToSchema for ItemView<'_> {
+    fn name() -> Cow<'static, str> {
+        "BatchItem".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.extend(schemas_of::<OrderView<'_>>());
+        schemas.extend(schemas_of::<Document<'_>>());
+    }
 }
 
 impl<'a> From<&'a Result<&'a Order, Problem>> for ItemView<'a> {

@@ -1,38 +1,110 @@
-//! The contract, as a page to read.
+//! The contract, as a document for programs and as a page to read and try in a browser.
+//!
+//! The page is Swagger UI, whose files are part of this program; nothing is loaded from anywhere else.
 
-use std::sync::LazyLock;
+use std::fmt::Write as _;
 
-use actix_web::HttpResponse;
-use actix_web::http::header::{CONTENT_SECURITY_POLICY, ContentType};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, ContentType};
+use actix_web::{HttpRequest, HttpResponse};
 
-use crate::answer_headers;
+use crate::answer_headers::PAGE_POLICY;
+use crate::contract;
+use crate::problem::{Problem, ProblemKind};
+use crate::request::path;
 
-const PAGE: &str = include_str!("docs.html");
+/// For how long a browser may keep a file; it changes with the program only.
+const KEEP_FILES: &str = "max-age=3600";
+
+/// A file that the page loads.
+pub(crate) struct File {
+    pub(crate) name: &'static str,
+    pub(crate) media_type: &'static str,
+    text: &'static str,
+}
+
+/// Every file that there is beside the page; those of Swagger UI with the terms under which they are passed on.
+pub(crate) const FILES: [File; 5] = [
+    File {
+        name: "start.js",
+        media_type: "text/javascript",
+        text: include_str!("docs/start.js"),
+    },
+    File {
+        name: "swagger-ui.css",
+        media_type: "text/css",
+        text: include_str!("../assets/swagger-ui/swagger-ui.css"),
+    },
+    File {
+        name: "swagger-ui-bundle.js",
+        media_type: "text/javascript",
+        text: include_str!("../assets/swagger-ui/swagger-ui-bundle.js"),
+    },
+    File {
+        name: "swagger-ui-bundle.js.LICENSE.txt",
+        media_type: "text/plain",
+        text: include_str!("../assets/swagger-ui/swagger-ui-bundle.js.LICENSE.txt"),
+    },
+    File {
+        name: "LICENSE",
+        media_type: "text/plain",
+        text: include_str!("../assets/swagger-ui/LICENSE"),
+    },
+];
+
+/// `GET /openapi.json`.
+pub(crate) async fn document() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type(ContentType::json())
+        .body(contract::document_text())
+}
 
 /// `GET /docs`.
 pub(crate) async fn show() -> HttpResponse {
-    static POLICY: LazyLock<String> = LazyLock::new(|| answer_headers::page_policy(PAGE));
     HttpResponse::Ok()
         .content_type(ContentType::html())
-        .insert_header((CONTENT_SECURITY_POLICY, POLICY.as_str()))
-        .body(PAGE)
+        .insert_header((CONTENT_SECURITY_POLICY, PAGE_POLICY))
+        .body(page())
+}
+
+/// `GET /docs/{file}`.
+pub(crate) async fn file(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let name = path::segment(&request)?;
+    let file = FILES
+        .iter()
+        .find(|file| file.name == name)
+        .ok_or_else(|| Problem::not_found("the page has no such file"))?;
+    Ok(HttpResponse::Ok()
+        .content_type(format!("{}; charset=utf-8", file.media_type))
+        .insert_header((CACHE_CONTROL, KEEP_FILES))
+        .body(file.text))
+}
+
+/// The page: what Swagger UI is put into, and links for those who have no scripts.
+fn page() -> String {
+    let mut problems = String::new();
+    for kind in ProblemKind::ALL {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            problems,
+            "<li><a href=\"{}\">{}</a>: {}</li>",
+            kind.type_uri(),
+            kind.slug(),
+            kind.title()
+        );
+    }
+    include_str!("docs/page.html").replace("<!-- problems -->", problems.trim_end())
 }
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header;
-
     use super::*;
-    use crate::problem::ProblemKind;
 
-    #[actix_web::test]
-    async fn the_page_names_the_problems_that_this_service_answers_with() {
-        let response = show().await;
-        let kind = response.headers().get(header::CONTENT_TYPE).unwrap();
-        assert_eq!(kind, "text/html; charset=utf-8");
+    #[test]
+    fn the_page_names_the_problems_that_this_service_answers_with() {
+        let page = page();
         for kind in ProblemKind::ALL {
             let link = format!("href=\"/problems/{}\"", kind.slug());
-            assert!(PAGE.contains(&link), "{}", kind.slug());
+            assert!(page.contains(&link), "{}", kind.slug());
         }
     }
 }

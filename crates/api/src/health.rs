@@ -8,17 +8,25 @@ use actix_web::web::Data;
 use async_trait::async_trait;
 use domain::ports::{OutboxLag, StoreProbe};
 use readiness::{Dependencies, Dependency, DependencyState, Readiness, ReadinessProbe};
-use serde_json::json;
+use serde::Serialize;
 use tracing::warn;
+use utoipa::ToSchema;
 
 use crate::state::AppState;
 
 /// Longest wait for the database: probes have deadlines of their own, of a few seconds as a rule.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// That the process lives.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Alive {
+    /// `alive`.
+    status: &'static str,
+}
+
 /// `GET /healthz`: an answer at all is the answer.
 pub(crate) async fn live() -> HttpResponse {
-    HttpResponse::Ok().json(json!({"status": "alive"}))
+    HttpResponse::Ok().json(Alive { status: "alive" })
 }
 
 /// `GET /readyz`: 200 while orders can be taken.
@@ -79,18 +87,46 @@ pub(crate) async fn metrics(state: Data<AppState>) -> HttpResponse {
     state.metrics.response().await
 }
 
+/// What this service is, and the paths at which it is found.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Description {
+    /// Its name.
+    service: &'static str,
+    /// The version of the program.
+    version: &'static str,
+    /// What all paths of the API begin with.
+    api: &'static str,
+    /// Orders.
+    orders: &'static str,
+    /// Stock.
+    stock: &'static str,
+    /// Vendors.
+    vendors: &'static str,
+    /// The contract, to read and try.
+    docs: &'static str,
+    /// The contract, in OpenAPI 3.1.
+    openapi: &'static str,
+    /// Whether the process lives.
+    liveness: &'static str,
+    /// Whether it can do its work.
+    readiness: &'static str,
+    /// What it counts.
+    metrics: &'static str,
+}
+
 /// `GET /`.
 pub(crate) async fn describe() -> HttpResponse {
-    HttpResponse::Ok().json(json!({
-        "service": "order aggregator",
-        "version": env!("CARGO_PKG_VERSION"),
-        "api": "/api/v1",
-        "orders": "/api/v1/orders",
-        "stock": "/api/v1/stock",
-        "vendors": "/api/v1/vendors",
-        "docs": "/docs",
-        "liveness": "/healthz",
-        "readiness": "/readyz",
-        "metrics": "/metrics",
-    }))
+    HttpResponse::Ok().json(Description {
+        service: "order aggregator",
+        version: env!("CARGO_PKG_VERSION"),
+        api: "/api/v1",
+        orders: "/api/v1/orders",
+        stock: "/api/v1/stock",
+        vendors: "/api/v1/vendors",
+        docs: "/docs",
+        openapi: "/openapi.json",
+        liveness: "/healthz",
+        readiness: "/readyz",
+        metrics: "/metrics",
+    })
 }

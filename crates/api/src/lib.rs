@@ -11,9 +11,11 @@ mod access;
 mod answer_headers;
 mod app;
 mod batch;
+mod contract;
 mod cors;
 mod cursor;
 mod docs;
+mod endpoint;
 mod etag;
 mod failure;
 #[cfg(feature = "settings")]
@@ -34,6 +36,7 @@ mod vendors;
 mod views;
 mod writers;
 
+pub use contract::document_text as openapi_document;
 pub use health::StoreReadiness;
 pub use problem::{FieldError, Problem, ProblemKind};
 pub use rate_limit::RateLimit;

@@ -6,6 +6,9 @@ use std::fmt;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::contract::schemas;
 
 /// After how many seconds a client may try again when the service is unavailable.
 const RETRY_AFTER_S: &str = "1";
@@ -87,6 +90,12 @@ impl ProblemKind {
         }
     }
 
+    /// What stands in `type`: the address of its page.
+    #[must_use]
+    pub fn type_uri(self) -> String {
+        format!("/problems/{}", self.slug())
+    }
+
     /// Its name for people, the same for every occurrence.
     #[must_use]
     pub fn title(self) -> &'static str {
@@ -132,7 +141,7 @@ impl ProblemKind {
 }
 
 /// One wrong member of a request body.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// Which: a JSON pointer (RFC 6901), empty for the document itself.
     pub pointer: String,
@@ -220,7 +229,7 @@ impl Problem {
     /// Its document, to be rendered.
     pub(crate) fn document(&self) -> Document<'_> {
         Document {
-            r#type: format!("/problems/{}", self.kind.slug()),
+            r#type: self.kind.type_uri(),
             title: self.kind.title(),
             status: self.kind.status().as_u16(),
             detail: &self.detail,
@@ -241,13 +250,22 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A problem as it is rendered.
-#[derive(Serialize)]
+/// Why a request was refused (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
 pub(crate) struct Document<'a> {
+    /// What kind of problem it is: the address of a page that explains it.
+    #[schema(format = "uri-reference")]
     r#type: String,
+    /// The kind's name for people.
     title: &'static str,
+    /// The HTTP status.
+    #[schema(schema_with = schemas::error_status)]
     status: u16,
+    /// What is wrong this time.
     detail: &'a str,
+    /// Each wrong member of the body; there if and only if the kind is `validation-failed`.
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<&'a [FieldError]>,
 }

@@ -23,7 +23,7 @@ use crate::problem::Problem;
 /// Items read at a time.
 const STEP: u32 = 500;
 
-const MEDIA_TYPE: &str = "application/x-ndjson";
+pub(super) const MEDIA_TYPE: &str = "application/x-ndjson";
 
 /// Why an answer was broken off. Nobody reads it: it is logged where it happens.
 #[derive(Debug)]

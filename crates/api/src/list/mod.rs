@@ -10,13 +10,17 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::ports::StoreError;
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::Ref;
 
+use crate::contract::answer::Answer;
+use crate::contract::{headers, schemas, schemas_of};
 use crate::failure;
 use crate::problem::Problem;
 use crate::request::accept;
 use crate::request::query::Query;
 
-pub(crate) use page::NextPage;
+pub(crate) use page::{DEFAULT_LIMIT, NextPage};
 
 /// A list with its filters.
 pub(crate) trait List: 'static {
@@ -49,6 +53,27 @@ pub(crate) trait List: 'static {
 
 /// Which answer it is depends on this header.
 const VARY: (HeaderName, HeaderValue) = (header::VARY, HeaderValue::from_static("accept"));
+
+/// How any list is read.
+pub(crate) const DESCRIPTION: &str =
+    "A page at a time; with `Accept: application/x-ndjson` all of it, one JSON object a line.";
+
+/// The contract of an answer with such items.
+pub(crate) fn answer_of<T: ToSchema>(description: &'static str) -> Answer {
+    let line = schemas::string().description(Some(format!(
+        "Lines, each of them JSON as `{}` has it.",
+        T::name()
+    )));
+    Answer::empty(description)
+        .content(
+            "application/json",
+            page::schema(Ref::from_schema_name(T::name())),
+        )
+        .content(lines::MEDIA_TYPE, line)
+        .schemas(schemas_of::<T>())
+        .header(headers::LINK)
+        .header(headers::VARY)
+}
 
 /// Answers a list from the request's cursor on, in the form that the client prefers.
 pub(crate) async fn answer<L: List>(

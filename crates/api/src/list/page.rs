@@ -5,18 +5,37 @@ use std::fmt::Write as _;
 use actix_web::http::header::{self, TryIntoHeaderPair};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
+use utoipa::openapi::Ref;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
 
 use super::{List, VARY, read_page};
+use crate::contract::schemas;
 use crate::problem::Problem;
+use crate::request::query::MAX_LIMIT;
 use crate::request::url_text;
 
 /// How many items a page has at most, unless the client says.
-pub(super) const DEFAULT_LIMIT: u32 = 100;
+pub(crate) const DEFAULT_LIMIT: u32 = 100;
 
 #[derive(Serialize)]
 struct Page<T> {
     items: Vec<T>,
     next_cursor: Option<String>,
+}
+
+/// The schema of a page of such items.
+pub(super) fn schema(item: Ref) -> ObjectBuilder {
+    let items = ArrayBuilder::new()
+        .items(item)
+        .max_items(usize::try_from(MAX_LIMIT).ok());
+    let next_cursor = schemas::text_or_null()
+        .description(Some("Where the next page begins; null on the last one."));
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property("items", items)
+        .property("next_cursor", next_cursor)
+        .required("items")
+        .required("next_cursor")
 }
 
 /// Where the next page is.

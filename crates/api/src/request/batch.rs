@@ -4,11 +4,15 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::identifiers::BatchDigest;
 use domain::order::OrderRequest;
+use serde_json::json;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
+use utoipa::openapi::Schema;
+use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, ObjectBuilder, Type};
 
 use super::json::Members;
 use super::order;
+use crate::contract::Body;
 use crate::problem::{FieldError, Problem, ProblemKind};
 
 /// Most orders of one batch.
@@ -45,6 +49,30 @@ pub(crate) fn parse(body: &[u8]) -> Result<Batch, Problem> {
     let digest = BatchDigest::parse(URL_SAFE_NO_PAD.encode(hash.finalize()));
     let digest = digest.map_err(|wrong| Problem::unavailable(wrong.to_string()))?;
     Ok(Batch { items, digest })
+}
+
+/// The contract of the body.
+pub(crate) fn contract() -> Body {
+    let orders = ArrayBuilder::new()
+        .items(order::schema())
+        .min_items(Some(1))
+        .max_items(Some(MAX_ORDERS))
+        .description(Some(
+            "An item that is not as it should be is refused by itself.",
+        ));
+    let batch = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property(ORDERS, orders)
+        .required(ORDERS)
+        .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
+    let item = |product_id: &str| json!({"product_id": product_id, "quantity": 3});
+    Body {
+        description: "What is ordered; 1 MiB at most.",
+        required: true,
+        schema: batch.into(),
+        example: json!({ORDERS: [item("SKU-1"), item("SKU-2")]}),
+        schemas: order::named_schemas(),
+    }
 }
 
 fn take_orders<'a>(members: &mut Members<'a>) -> Result<Vec<&'a RawValue>, FieldError> {

@@ -5,8 +5,12 @@ use std::time::Duration;
 use actix_web::http::header;
 use actix_web::web::{Bytes, Payload};
 use actix_web::{HttpMessage, HttpRequest};
+use serde_json::json;
+use utoipa::openapi::Schema;
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Type};
 
 use super::json::Members;
+use crate::contract::{Body, Schemas};
 use crate::problem::{Problem, ProblemKind};
 
 /// Largest body of an ordinary request, in bytes.
@@ -53,6 +57,21 @@ pub(crate) async fn read_none(request: &HttpRequest, payload: Payload) -> Result
         Ok(())
     } else {
         Err(Problem::invalid(errors))
+    }
+}
+
+/// The contract of the body of such a request.
+pub(crate) fn contract_of_none() -> Body {
+    let nothing = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .max_properties(Some(0))
+        .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
+    Body {
+        description: "Nothing, or an object without members.",
+        required: false,
+        schema: nothing.into(),
+        example: json!({}),
+        schemas: Schemas::new(),
     }
 }
 

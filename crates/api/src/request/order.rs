@@ -3,8 +3,12 @@
 use domain::identifiers::ProductId;
 use domain::order::OrderRequest;
 use domain::quantity::{InvalidQuantity, Quantity};
+use serde_json::json;
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, OneOfBuilder, Type};
+use utoipa::openapi::{Deprecated, Ref, RefOr, Schema};
 
 use super::json::{Members, Scalar};
+use crate::contract::{Body, Schemas, schemas};
 use crate::problem::{FieldError, Problem};
 
 const PRODUCT_ID: &str = "product_id";
@@ -32,6 +36,52 @@ pub(crate) fn read(mut members: Members<'_>) -> Result<OrderRequest, Vec<FieldEr
         }),
         _ => Err(errors),
     }
+}
+
+/// The contract of the body.
+pub(crate) fn contract() -> Body {
+    Body {
+        description: "What is ordered.",
+        required: true,
+        schema: schema(),
+        example: json!({PRODUCT_ID: "SKU-1", QUANTITY: 3}),
+        schemas: named_schemas(),
+    }
+}
+
+/// The schema of an order request; it refers to `named_schemas`.
+pub(super) fn schema() -> RefOr<Schema> {
+    OneOfBuilder::new()
+        .item(Ref::from_schema_name("NewOrder"))
+        .item(Ref::from_schema_name("OriginalNewOrder"))
+        .into()
+}
+
+pub(super) fn named_schemas() -> Schemas {
+    let order = |product_id: &str, schema: RefOr<Schema>| {
+        ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .property(product_id, schema)
+            .property(QUANTITY, schemas::quantity())
+            .required(product_id)
+            .required(QUANTITY)
+            .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)))
+    };
+    let original_id = OneOfBuilder::new().item(schemas::product_id()).item(
+        ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .description(Some("Taken as its decimal digits.")),
+    );
+    let original = order(ORIGINAL_PRODUCT_ID, original_id.into())
+        .description(Some("An order as clients of the original place it."))
+        .deprecated(Some(Deprecated::True));
+    let order =
+        order(PRODUCT_ID, schemas::product_id().into()).description(Some("An order to be placed."));
+    [
+        ("NewOrder".to_owned(), order.into()),
+        ("OriginalNewOrder".to_owned(), original.into()),
+    ]
+    .into()
 }
 
 fn take_product_id(members: &mut Members<'_>) -> Result<ProductId, FieldError> {

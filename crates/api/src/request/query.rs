@@ -5,7 +5,8 @@ use actix_web::HttpRequest;
 use super::url_text;
 use crate::problem::Problem;
 
-const MAX_LIMIT: u32 = 1_000;
+/// Most items that a client may ask for at a time.
+pub(crate) const MAX_LIMIT: u32 = 1_000;
 
 /// The parameters of one request.
 #[derive(Debug, PartialEq, Eq)]

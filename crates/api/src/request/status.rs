@@ -1,8 +1,12 @@
 //! The body of `PATCH /api/v1/orders/{id}`.
 
 use domain::order::OrderStatus;
+use serde_json::json;
+use utoipa::openapi::Schema;
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Type};
 
 use super::json::{Members, Scalar};
+use crate::contract::{Body, Schemas, schemas};
 use crate::problem::{FieldError, Problem};
 
 const STATUS: &str = "status";
@@ -16,6 +20,22 @@ pub(crate) fn parse(body: &[u8]) -> Result<OrderStatus, Problem> {
     match status {
         Ok(status) if errors.is_empty() => Ok(status),
         _ => Err(Problem::invalid(errors)),
+    }
+}
+
+/// The contract of the body.
+pub(crate) fn contract() -> Body {
+    let change = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property(STATUS, schemas::order_status())
+        .required(STATUS)
+        .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
+    Body {
+        description: "The status to change to.",
+        required: true,
+        schema: change.into(),
+        example: json!({STATUS: OrderStatus::Cancelled.as_str()}),
+        schemas: Schemas::new(),
     }
 }
 

@@ -8,25 +8,42 @@ use domain::order::{Allocation, Order, RejectReason};
 use domain::ports::{ProductDetail, StockLevel, VendorLevel};
 use domain::timestamp::Timestamp;
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
+
+use crate::contract::schemas;
 
 /// An order.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Order)]
 pub(crate) struct OrderView<'a> {
+    #[schema(schema_with = schemas::order_id)]
     id: i64,
+    #[schema(schema_with = schemas::product_id)]
     product_id: &'a str,
+    #[schema(schema_with = schemas::quantity)]
     quantity: u32,
+    #[schema(schema_with = schemas::order_status)]
     status: &'static str,
+    #[schema(schema_with = schemas::reject_reason, required)]
     reason: Option<&'static str>,
+    /// Which vendors supply it. They add up to `quantity` in `CONFIRMED`, `SHIPPED` and `DELIVERED`; there are none in any
+    /// other status.
     allocations: Vec<AllocationView<'a>>,
+    #[schema(schema_with = schemas::timestamp)]
     #[serde(serialize_with = "text")]
     created_at: Timestamp,
+    #[schema(schema_with = schemas::timestamp)]
     #[serde(serialize_with = "text")]
     updated_at: Timestamp,
 }
 
-#[derive(Serialize)]
+/// Units of one order that one vendor supplies.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Allocation)]
 struct AllocationView<'a> {
+    #[schema(schema_with = schemas::vendor_id)]
     vendor_id: &'a str,
+    #[schema(schema_with = schemas::quantity)]
     quantity: u32,
 }
 
@@ -60,10 +77,14 @@ impl<'a> From<&'a Allocation> for AllocationView<'a> {
 }
 
 /// What can be sold of a product.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Stock)]
 pub(crate) struct StockView<'a> {
+    #[schema(schema_with = schemas::product_id)]
     product_id: &'a str,
+    #[schema(schema_with = schemas::units)]
     quantity: u64,
+    #[schema(schema_with = schemas::timestamp)]
     #[serde(serialize_with = "text")]
     updated_at: Timestamp,
 }
@@ -78,20 +99,28 @@ impl<'a> From<&'a StockLevel> for StockView<'a> {
     }
 }
 
-/// A product with its vendors.
-#[derive(Serialize)]
+/// What can be sold of a product, and of which vendor.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ProductStock)]
 pub(crate) struct ProductView<'a> {
     #[serde(flatten)]
     level: StockView<'a>,
     vendors: Vec<VendorView<'a>>,
 }
 
-#[derive(Serialize)]
+/// One vendor's part of a product's stock.
+#[derive(Serialize, ToSchema)]
+#[schema(as = VendorStock)]
 struct VendorView<'a> {
+    #[schema(schema_with = schemas::vendor_id)]
     vendor_id: &'a str,
+    #[schema(schema_with = schemas::reported)]
     reported: u32,
+    #[schema(schema_with = schemas::in_flight)]
     in_flight: u32,
+    #[schema(schema_with = schemas::available)]
     available: u32,
+    #[schema(schema_with = schemas::timestamp)]
     #[serde(serialize_with = "text")]
     as_of: Timestamp,
 }

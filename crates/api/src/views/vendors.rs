@@ -4,14 +4,17 @@ use domain::identifiers::VendorId;
 use domain::ports::{FinishedSync, SyncOutcome, VendorStatus};
 use domain::timestamp::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-/// How a vendor's last sync ended, in the words of the contract.
-#[derive(Serialize)]
+use crate::contract::schemas;
+
+/// How a sync ended. `NOT_MODIFIED`: the report was older than one that is applied already, so there was nothing new in it,
+/// and `error` has the moments.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum SyncStatus {
     /// A report was applied, whether or not it changed anything.
     Ok,
-    /// The report was older than one that is applied already, so there was nothing new in it. `error` has the moments.
     NotModified,
     Failed,
     Never,
@@ -27,11 +30,16 @@ impl From<SyncOutcome> for SyncStatus {
     }
 }
 
-/// A vendor.
-#[derive(Serialize)]
+/// A vendor that is configured.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Vendor)]
 pub(crate) struct VendorView<'a> {
+    #[schema(schema_with = schemas::vendor_id)]
     vendor_id: &'a str,
+    /// Where its reports are read; null for a vendor whose stock is entered by hand.
+    #[schema(required)]
     url: Option<&'a str>,
+    #[schema(schema_with = schemas::products)]
     products: u64,
     last_sync: ResultView<'a>,
 }
@@ -54,8 +62,10 @@ impl<'a> VendorView<'a> {
 }
 
 /// A sync that was asked for.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = FinishedSync)]
 pub(crate) struct SyncView<'a> {
+    #[schema(schema_with = schemas::vendor_id)]
     vendor_id: &'a str,
     #[serde(flatten)]
     result: ResultView<'a>,
@@ -70,14 +80,22 @@ impl<'a> SyncView<'a> {
     }
 }
 
-#[derive(Serialize)]
+/// How a sync went; all but `status` is null if there was none yet.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SyncResult)]
 struct ResultView<'a> {
     status: SyncStatus,
+    #[schema(schema_with = schemas::timestamp_or_null, required)]
     #[serde(serialize_with = "super::text_or_null")]
     finished_at: Option<Timestamp>,
+    #[schema(schema_with = schemas::duration_ms, required)]
     duration_ms: Option<u64>,
+    #[schema(schema_with = schemas::received, required)]
     received: Option<u64>,
+    #[schema(schema_with = schemas::changed, required)]
     changed: Option<u64>,
+    /// Why it failed, or why there was nothing new.
+    #[schema(required)]
     error: Option<&'a str>,
 }
 

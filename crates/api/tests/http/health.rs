@@ -61,27 +61,37 @@ async fn the_service_says_what_it_is() {
     let reply = server.get("/").await;
     assert_eq!(reply.status, 200);
     let description = reply.json();
-    for member in ["orders", "stock", "docs", "liveness", "readiness"] {
+    for member in [
+        "orders",
+        "stock",
+        "docs",
+        "openapi",
+        "liveness",
+        "readiness",
+    ] {
         let path = description[member].as_str().unwrap();
         assert_eq!(server.get(path).await.status, 200, "{path}");
     }
 }
 
-/// What the page links to is there: it cannot name what the service does not have.
+/// What the page links to and what it loads is there: it cannot name what the service does not have.
 #[tokio::test]
 async fn the_page_that_describes_the_contract_leads_nowhere_wrong() {
     let server = TestServer::start();
     let page = String::from_utf8(server.get("/docs").await.body).unwrap();
-    let links: Vec<&str> = page
-        .split("href=\"")
-        .skip(1)
-        .filter_map(|rest| rest.split('"').next())
-        .collect();
+    let named = |attribute: &str| {
+        let start = format!("{attribute}=\"");
+        let rests = page.split(&start).skip(1);
+        let named = rests.filter_map(|rest| rest.split('"').next().map(str::to_owned));
+        named.collect::<Vec<String>>()
+    };
+    assert_eq!(named("src").len(), 2);
+    let links = [named("href"), named("src")].concat();
     assert!(links.len() > 10, "{links:?}");
     for link in links {
         let found = match link.strip_prefix('#') {
             Some(part) => page.contains(&format!("id=\"{part}\"")),
-            None => server.get(link).await.status == 200,
+            None => server.get(&link).await.status == 200,
         };
         assert!(found, "{link}");
     }

@@ -51,6 +51,8 @@ const ENDPOINTS: &[(&str, &str, Needs)] = &[
     ("GET", "/healthz", Needs::Nothing),
     ("GET", "/readyz", Needs::Nothing),
     ("GET", "/docs", Needs::Nothing),
+    ("GET", "/docs/start.js", Needs::Nothing),
+    ("GET", "/openapi.json", Needs::Nothing),
     ("GET", "/problems/not-found", Needs::Nothing),
     ("GET", "/nowhere", Needs::Nothing),
     ("GET", "/metrics", Needs::Operator),

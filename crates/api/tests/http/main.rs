@@ -13,6 +13,7 @@ mod batches;
 mod browsers;
 mod changing;
 mod client;
+mod contract;
 mod failures;
 mod fake_feed;
 mod fake_store;

@@ -1,0 +1,195 @@
+//! The document as a whole.
+
+use std::sync::LazyLock;
+
+use utoipa::openapi::path::{PathItem, Paths};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::tag::TagBuilder;
+use utoipa::openapi::{
+    ComponentsBuilder, InfoBuilder, License, LicenseBuilder, OpenApi, OpenApiBuilder,
+};
+
+use super::operation::API_KEY;
+use super::{Schemas, headers, problems};
+use crate::app;
+use crate::problem::ProblemKind;
+
+/// The version of the contract. A change that clients have to follow moves the first number, one that they may follow the
+/// second, any other the third.
+const VERSION: &str = "1.0.0";
+
+const DESCRIPTION: &str = include_str!("description.md");
+
+/// The contract of the API in OpenAPI 3.1, as `GET /openapi.json` shows it.
+#[must_use]
+pub fn document_text() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        // Plain values with texts for keys: there is nothing in them that JSON could not say.
+        document().to_json().unwrap_or_default()
+    });
+    &TEXT
+}
+
+/// Builds the document from the table of endpoints.
+fn document() -> OpenApi {
+    let mut paths = Paths::new();
+    let mut schemas = Schemas::new();
+    for endpoint in app::endpoints() {
+        let mut item = PathItem::default();
+        for (method, operation, used) in endpoint.operations() {
+            item.merge_operations(PathItem::new(method, operation));
+            schemas.extend(used);
+        }
+        paths.paths.insert(endpoint.path.to_owned(), item);
+    }
+    let not_allowed = problems::answer(&[ProblemKind::MethodNotAllowed]).header(headers::ALLOW);
+    let mut components = ComponentsBuilder::new()
+        .security_scheme(API_KEY, api_key())
+        .response("MethodNotAllowed", not_allowed.response(false))
+        .schemas_from_iter(schemas)
+        .build();
+    components.headers = headers::all()
+        .map(|(name, header)| (name.to_owned(), header.into()))
+        .collect();
+    OpenApiBuilder::new()
+        .info(
+            InfoBuilder::new()
+                .title("Order aggregator")
+                .version(VERSION)
+                .description(Some(description()))
+                .license(Some(license())),
+        )
+        .paths(paths)
+        .components(Some(components))
+        .tags(Some(
+            [
+                ("orders", "Placed, settled, shipped."),
+                ("stock", "What can still be sold."),
+                ("vendors", "Who supplies it, and when they were read last."),
+                ("service", "The service itself."),
+            ]
+            .map(|(name, text)| TagBuilder::new().name(name).description(Some(text)).build()),
+        ))
+        .build()
+}
+
+/// What holds for all requests, and the problems that they can be answered with.
+fn description() -> String {
+    let problems = ProblemKind::ALL.iter().map(|kind| {
+        let (status, slug) = (kind.status().as_u16(), kind.slug());
+        format!(
+            "| {status} | [{slug}](/problems/{slug}) | {} |\n",
+            kind.title()
+        )
+    });
+    let head = "\n| status | type | |\n|---|---|---|\n".to_owned();
+    [DESCRIPTION.to_owned(), head]
+        .into_iter()
+        .chain(problems)
+        .collect()
+}
+
+fn license() -> License {
+    LicenseBuilder::new()
+        .name("MIT or Apache-2.0")
+        .identifier(Some("MIT OR Apache-2.0"))
+        .build()
+}
+
+fn api_key() -> SecurityScheme {
+    let http = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some(
+            "An API key, with the role that the operation names; `operator` may do what `customer` may. A service that is set up \
+             without keys asks for none, and answers on its own machine only.",
+        ));
+    SecurityScheme::Http(http.build())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    fn parsed() -> Value {
+        serde_json::from_str(document_text()).unwrap()
+    }
+
+    /// Each operation with its path.
+    fn operations(document: &Value) -> Vec<(String, Value)> {
+        let paths = document["paths"].as_object().unwrap();
+        let of = |(path, item): (&String, &Value)| {
+            let item = item.as_object().unwrap();
+            let methods = item
+                .values()
+                .map(|operation| (path.clone(), operation.clone()));
+            methods.collect::<Vec<_>>()
+        };
+        paths.iter().flat_map(of).collect()
+    }
+
+    #[test]
+    fn what_a_path_names_is_a_parameter_of_its_operations() {
+        for (path, operation) in operations(&parsed()) {
+            let named: BTreeSet<&str> = path
+                .split('{')
+                .skip(1)
+                .filter_map(|rest| rest.split('}').next())
+                .collect();
+            let parameters = operation["parameters"].as_array();
+            let in_path = parameters
+                .into_iter()
+                .flatten()
+                .filter(|it| it["in"] == "path");
+            let described: BTreeSet<&str> = in_path.filter_map(|it| it["name"].as_str()).collect();
+            assert_eq!(named, described, "{path}");
+        }
+    }
+
+    #[test]
+    fn each_operation_has_a_name_of_its_own_and_each_link_leads_to_one() {
+        let document = parsed();
+        let operations = operations(&document);
+        let names: BTreeSet<&str> = operations
+            .iter()
+            .map(|(_, operation)| operation["operationId"].as_str().unwrap())
+            .collect();
+        assert_eq!(names.len(), operations.len());
+        let text = document_text();
+        let linked = text.split("{\"operationId\":\"").skip(1);
+        let linked: Vec<&str> = linked.filter_map(|rest| rest.split('"').next()).collect();
+        assert!(linked.len() > 5, "{linked:?}");
+        for name in linked {
+            assert!(names.contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let document = parsed();
+        let references: BTreeSet<&str> = document_text()
+            .split("\"$ref\":\"#")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+            .collect();
+        assert!(references.len() > 10, "{references:?}");
+        for reference in references {
+            assert!(document.pointer(reference).is_some(), "{reference}");
+        }
+    }
+
+    #[test]
+    fn each_problem_is_told_with_its_page() {
+        let document = parsed();
+        let told = document["info"]["description"].as_str().unwrap();
+        for kind in ProblemKind::ALL {
+            assert!(
+                told.contains(&format!("/problems/{})", kind.slug())),
+                "{told}"
+            );
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The headers of answers.
+
+use serde_json::{Value, json};
+use utoipa::openapi::Ref;
+use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::header::{Header, HeaderBuilder};
+use utoipa::openapi::schema::ObjectBuilder;
+
+use super::schemas::{integer, string, words};
+
+/// The name of a header that answers have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HeaderName(pub(super) &'static str);
+
+pub(crate) const ALLOW: HeaderName = HeaderName("Allow");
+pub(crate) const ETAG: HeaderName = HeaderName("ETag");
+pub(crate) const LINK: HeaderName = HeaderName("Link");
+pub(crate) const LOCATION: HeaderName = HeaderName("Location");
+pub(crate) const RATE_LIMIT: HeaderName = HeaderName("RateLimit");
+pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName("RateLimit-Policy");
+pub(crate) const REPLAYED: HeaderName = HeaderName("Idempotent-Replayed");
+pub(crate) const RETRY_AFTER: HeaderName = HeaderName("Retry-After");
+pub(crate) const VARY: HeaderName = HeaderName("Vary");
+pub(crate) const WWW_AUTHENTICATE: HeaderName = HeaderName("WWW-Authenticate");
+
+pub(super) fn reference(name: HeaderName) -> Ref {
+    Ref::new(format!("#/components/headers/{}", name.0))
+}
+
+/// Every header, to refer to.
+pub(super) fn all() -> impl Iterator<Item = (&'static str, Header)> {
+    [
+        (ALLOW, always(string(), "The methods that this path has.", json!("GET, HEAD, POST, OPTIONS"))),
+        (ETAG, always(
+            string().pattern(Some("^\"[^\"]+\"$")),
+            "The version that the order is in; give it back in `If-Match` or `If-None-Match`.",
+            json!("\"42-CONFIRMED-6447c1d7a2f00\""),
+        )),
+        (LINK, sometimes(
+            string(),
+            "Where the next page is (RFC 8288); absent on the last one.",
+            json!("</api/v1/orders?limit=100&cursor=AQAAAAAAAAAqZ2s8>; rel=\"next\""),
+        )),
+        (LOCATION, always(string(), "Where the order is.", json!("/api/v1/orders/42"))),
+        (RATE_LIMIT, sometimes(
+            string(),
+            "What is left of the rate limit: `r` requests now, and one more after `t` seconds. Absent if requests are not limited.",
+            json!("\"default\";r=598;t=1"),
+        )),
+        (RATE_LIMIT_POLICY, sometimes(
+            string(),
+            "The rate limit: `q` requests in `w` seconds. Absent if requests are not limited.",
+            json!("\"default\";q=600;w=60"),
+        )),
+        (REPLAYED, sometimes(
+            words(["true"]),
+            "There if an earlier request with the same `Idempotency-Key` was answered with the same.",
+            json!("true"),
+        )),
+        (RETRY_AFTER, always(integer(1, i64::from(u32::MAX)), "After how many seconds to try again.", json!(1))),
+        (VARY, always(string(), "What the answer depends on besides the address.", json!("accept"))),
+        (WWW_AUTHENTICATE, always(
+            string(),
+            "What would be enough (RFC 6750).",
+            json!("Bearer realm=\"order-aggregator\""),
+        )),
+    ]
+    .into_iter()
+    .map(|(name, header)| (name.0, header))
+}
+
+fn sometimes(schema: ObjectBuilder, description: &str, example: Value) -> Header {
+    HeaderBuilder::new()
+        .schema(Some(schema))
+        .description(Some(description))
+        .example(Some(example))
+        .build()
+}
+
+/// A header without which the answer is wrong. The library has no field for that; what it calls extensions are members.
+fn always(schema: ObjectBuilder, description: &str, example: Value) -> Header {
+    let mut header = sometimes(schema, description, example);
+    header.extensions = Some(Extensions::from_iter([("required", true)]));
+    header
+}

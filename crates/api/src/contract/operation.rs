@@ -1,0 +1,96 @@
+//! From a contract to an operation: with what its access asks for, and what holds for all.
+
+use actix_web::http::Method;
+use api_keys::Role;
+use utoipa::openapi::path::{Operation, OperationBuilder};
+use utoipa::openapi::security::SecurityRequirement;
+
+use super::headers::{RATE_LIMIT, RATE_LIMIT_POLICY};
+use super::{Contract, Schemas, problems};
+use crate::access::Access;
+use crate::problem::ProblemKind;
+
+/// The name of the one way to say who calls.
+pub(super) const API_KEY: &str = "api_key";
+
+/// The operation of a method, and the schemas that it refers to.
+pub(crate) fn operation(
+    contract: Contract,
+    method: &Method,
+    path: &str,
+    access: Access,
+) -> (Operation, Schemas) {
+    let is_head = *method == Method::HEAD;
+    let is_api = path.starts_with("/api/");
+    let mut schemas = contract.schemas;
+    let mut operation = OperationBuilder::new()
+        .tag(contract.tag)
+        .operation_id(Some(if is_head {
+            format!("head_{}", contract.id)
+        } else {
+            contract.id.to_owned()
+        }))
+        .summary(Some(if is_head {
+            format!("{}, without the body", contract.summary)
+        } else {
+            contract.summary.to_owned()
+        }));
+    let description = [contract.description, role(access)];
+    let description: Vec<&str> = description
+        .into_iter()
+        .filter(|it| !it.is_empty())
+        .collect();
+    if !description.is_empty() {
+        operation = operation.description(Some(description.join("\n\n")));
+    }
+    if let Access::Role(role) = access {
+        operation = operation.security(SecurityRequirement::new(API_KEY, [role.to_string()]));
+    }
+    if !contract.parameters.is_empty() {
+        operation = operation.parameters(Some(contract.parameters));
+    }
+    operation = operation.request_body(contract.body);
+
+    let kinds = kinds(contract.problems, access, is_api);
+    let mut answers = problems::answers(&kinds);
+    // One that the contract names itself is not only a problem.
+    answers.extend(contract.answers);
+    for (status, mut answer) in answers {
+        if is_api && status != 401 {
+            // A request without a key that is known is refused uncounted.
+            answer = answer.header(RATE_LIMIT).header(RATE_LIMIT_POLICY);
+        }
+        operation = operation.response(status.to_string(), answer.response(is_head));
+        schemas.extend(answer.schemas);
+    }
+    (operation.build(), schemas)
+}
+
+/// Why a request may be refused: what the contract names, what its access brings, and what can befall any request.
+fn kinds(own: Vec<ProblemKind>, access: Access, is_api: bool) -> Vec<ProblemKind> {
+    let mut kinds = own;
+    if access != Access::Open {
+        kinds.extend([ProblemKind::Unauthenticated, ProblemKind::Forbidden]);
+    }
+    if is_api {
+        // A parameter that is not known, or one that is there twice.
+        kinds.extend([ProblemKind::MalformedRequest, ProblemKind::RateLimited]);
+    }
+    kinds.push(ProblemKind::Unavailable);
+    let mut seen = Vec::new();
+    kinds.retain(|kind| {
+        !seen.contains(kind) && {
+            seen.push(*kind);
+            true
+        }
+    });
+    kinds
+}
+
+fn role(access: Access) -> &'static str {
+    match access {
+        Access::Open => "",
+        Access::Role(Role::Customer) => "Needs an API key with the role `customer` or `operator`.",
+        Access::Role(Role::Operator) => "Needs an API key with the role `operator`.",
+    }
+}

@@ -1,0 +1,146 @@
+//! Orders.
+
+use domain::order::OrderStatus;
+use serde_json::json;
+
+use super::answer::Answer;
+use super::headers::{ETAG, LOCATION, REPLAYED};
+use super::parameters::{header, idempotency_key, order_id, paging, query};
+use super::{Contract, schemas};
+use crate::batch::BatchView;
+use crate::list;
+use crate::problem::ProblemKind;
+use crate::request::{batch, order, status};
+use crate::views::OrderView;
+
+const TAG: &str = "orders";
+
+/// `POST /api/v1/orders`.
+pub(crate) fn place() -> Contract {
+    placing("place_order")
+}
+
+/// `POST /api/v1/order`: the same, under the path of the original.
+pub(crate) fn place_at_original_path() -> Contract {
+    placing("place_order_at_original_path")
+}
+
+fn placing(id: &'static str) -> Contract {
+    let accepted = linked(Answer::json::<OrderView<'_>>(
+        "The order, taken: it survives any crash from now on, and is settled exactly once.",
+    ));
+    Contract::new(id, TAG, "Places an order")
+        .description(
+            "The order is taken durably, as `PENDING`, and settled a moment later. Whether the product exists and has stock is \
+             decided then.",
+        )
+        .parameters([idempotency_key()])
+        .body(order::contract())
+        .answer(202, accepted.header(LOCATION).header(REPLAYED))
+        .problems(&[ProblemKind::IdempotencyKeyReused])
+}
+
+/// What an answer with one order is good for.
+fn linked(answer: Answer) -> Answer {
+    let id = ("id", "$response.body#/id");
+    answer
+        .link("show", "show_order", id, "Reads the order.")
+        .link(
+            "change",
+            "change_order_status",
+            id,
+            "Changes the order's status.",
+        )
+}
+
+/// `POST /api/v1/orders/batch`.
+pub(crate) fn place_batch() -> Contract {
+    let answer = Answer::json::<BatchView<'_>>(
+        "What became of each item, in their order: 202 and the order, or the status and the problem for which it was refused.",
+    );
+    Contract::new("place_orders", TAG, "Places up to 1,000 orders")
+        .description(
+            "What is not refused is taken together, or not at all. What is wrong with one item is told in its place, and does not \
+             keep the others from being taken. An `Idempotency-Key` is the whole batch's.",
+        )
+        .parameters([idempotency_key()])
+        .body(batch::contract())
+        .answer(207, answer.header(REPLAYED))
+        .problems(&[ProblemKind::IdempotencyKeyReused])
+}
+
+/// `GET /api/v1/orders`.
+pub(crate) fn list() -> Contract {
+    let page = list::answer_of::<OrderView<'_>>("Orders, newest first.");
+    let page = page.link(
+        "show_first",
+        "show_order",
+        ("id", "$response.body#/items/0/id"),
+        "Reads the newest order.",
+    );
+    let status = schemas::words(OrderStatus::ALL.iter().map(|status| status.as_str()));
+    Contract::new("list_orders", TAG, "Lists orders, newest first")
+        .description(list::DESCRIPTION)
+        .parameters(paging())
+        .parameters([
+            query("status", status, "Only orders that are in this status."),
+            query(
+                "product_id",
+                schemas::product_id(),
+                "Only orders of this product.",
+            ),
+        ])
+        .answer(200, page)
+}
+
+/// `GET /api/v1/orders/{id}`.
+pub(crate) fn show() -> Contract {
+    let if_none_match = header(
+        "If-None-Match",
+        tags(),
+        "Versions that the client has already: if the order is in one of them, the answer is 304.",
+    );
+    Contract::new("show_order", TAG, "Shows an order")
+        .parameters([order_id(), if_none_match])
+        .answer(
+            200,
+            Answer::json::<OrderView<'_>>("The order.").header(ETAG),
+        )
+        .answer(
+            304,
+            Answer::empty("The order is in a version that `If-None-Match` names.").header(ETAG),
+        )
+        .problems(&[ProblemKind::NotFound])
+}
+
+/// `PATCH /api/v1/orders/{id}`.
+pub(crate) fn change_status() -> Contract {
+    let if_match = header(
+        "If-Match",
+        tags(),
+        "The versions that may be changed; if the order is in another, the answer is 412 and nothing changes.",
+    );
+    let id = ("id", "$response.body#/id");
+    let answer = Answer::json::<OrderView<'_>>("The order as it is now.")
+        .header(ETAG)
+        .link("show", "show_order", id, "Reads the order.");
+    Contract::new("change_order_status", TAG, "Changes an order's status")
+        .description(
+            "An order moves from `PENDING` to `REJECTED` or `CANCELLED`, from `CONFIRMED` to `SHIPPED` or `CANCELLED`, and from \
+             `SHIPPED` to `DELIVERED`. Only settlement makes it `CONFIRMED`. To the status that it has already, nothing changes. \
+             Cancelling gives the order's stock back, once.",
+        )
+        .parameters([order_id(), if_match])
+        .body(status::contract())
+        .answer(200, answer)
+        .problems(&[
+            ProblemKind::NotFound,
+            ProblemKind::IllegalTransition,
+            ProblemKind::PreconditionFailed,
+        ])
+}
+
+/// A list of entity tags, or `*`.
+fn tags() -> utoipa::openapi::schema::ObjectBuilder {
+    schemas::string().examples([json!("\"42-CONFIRMED-6447c1d7a2f00\"")])
+}
