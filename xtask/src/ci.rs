@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: every check that a change has to pass. All of them are run, cheap ones first and the tests last,
+//! `cargo xtask ci`: every check that a change has to pass. All of them are run, cheap ones first, and last the tests and the fuzzer,
 //! so that one run shows everything that is wrong.
 
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use settings::Settings;
 
 use crate::deny::{self, IfMissing};
-use crate::{openapi, process, test_suite, tidy, workspace};
+use crate::{fuzz_api, openapi, process, test_suite, tidy, workspace};
 
 /// Which checks to run.
 #[derive(Debug, clap::Args)]
@@ -61,6 +61,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
         step("test", || {
             test_suite::run(&test_suite::Args::all(), settings)
         }),
+        step("fuzz", || fuzz_api::run(&fuzz_api::Args::quick(), settings)),
     ];
     let outcomes: Vec<Outcome> = steps.iter().map(run_step).collect();
     for outcome in &outcomes {

@@ -15,6 +15,7 @@ mod deny;
 mod dump;
 mod endpoints;
 mod export;
+mod fuzz_api;
 mod import;
 mod migrate;
 mod openapi;
@@ -78,6 +79,8 @@ enum Command {
     Contracts,
     /// Write the document of the REST API as the code has it, or check what is committed.
     Openapi(openapi::Args),
+    /// Send a running service what its document allows and what it forbids, and hold the answers against the document.
+    FuzzApi(fuzz_api::Args),
     /// Run every check that a change has to pass.
     Ci(ci::Args),
     /// Check the rules that neither the compiler nor clippy knows.
@@ -114,6 +117,7 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Test(args) => test_suite::run(args, &load(config)?),
         Command::Contracts => contracts::report(),
         Command::Openapi(args) => openapi::run(args),
+        Command::FuzzApi(args) => fuzz_api::run(args, &load(config)?),
         Command::Ci(args) => ci::run(args, &load(config)?),
         Command::Tidy => tidy::run(),
     }

@@ -17,7 +17,7 @@ mod quantiles;
 mod report;
 mod results;
 mod run;
-mod system;
+pub(crate) mod system;
 mod topics;
 
 use std::fmt::Write as _;

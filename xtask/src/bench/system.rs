@@ -138,7 +138,7 @@ fn check_quorum(printed: &str) -> Result<()> {
 }
 
 /// The same broker, another virtual host.
-fn at_vhost(url: &str, vhost: &str) -> String {
+pub(crate) fn at_vhost(url: &str, vhost: &str) -> String {
     let after_scheme = url.find("://").map_or(0, |at| at + 3);
     let end = url[after_scheme..]
         .find('/')
@@ -278,14 +278,14 @@ impl System {
 }
 
 /// Ends programs; fails if one does not end as it should.
-pub(super) async fn stop(mut children: Children) -> Result<()> {
+pub(crate) async fn stop(mut children: Children) -> Result<()> {
     let well = children.stop(STOP_WITHIN, std::future::pending()).await;
     ensure!(well, "not every program ended in good order");
     Ok(())
 }
 
 /// Waits until a server among the programs is ready; fails if a program ends.
-pub(super) async fn wait_until_ready(children: &mut Children, server: SocketAddr) -> Result<()> {
+pub(crate) async fn wait_until_ready(children: &mut Children, server: SocketAddr) -> Result<()> {
     let url = endpoints::http_url(server);
     tokio::select! {
         ended = children.next_end() => bail!("{} ended with {}: see what it says above", ended.name, ended.status),
@@ -301,7 +301,7 @@ fn config_arguments(folder: &Path, more: &str) -> Result<Vec<OsString>> {
 }
 
 /// An address that was free a moment ago.
-pub(super) fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 

@@ -78,12 +78,11 @@ impl Document {
         for (name, member) in members {
             let place = format!("{place}/{name}");
             let other = &schema["additionalProperties"];
-            match properties.get(name) {
-                Some(property) => self.members(&place, property, member),
-                None => {
-                    assert!(other.is_object(), "{place} is not told");
-                    self.members(&place, other, member);
-                }
+            if let Some(property) = properties.get(name) {
+                self.members(&place, property, member);
+            } else {
+                assert!(other.is_object(), "{place} is not told");
+                self.members(&place, other, member);
             }
         }
     }

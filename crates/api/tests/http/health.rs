@@ -82,8 +82,9 @@ async fn the_page_that_describes_the_contract_leads_nowhere_wrong() {
     let named = |attribute: &str| {
         let start = format!("{attribute}=\"");
         let rests = page.split(&start).skip(1);
-        let named = rests.filter_map(|rest| rest.split('"').next().map(str::to_owned));
-        named.collect::<Vec<String>>()
+        rests
+            .filter_map(|rest| rest.split('"').next().map(str::to_owned))
+            .collect::<Vec<String>>()
     };
     assert_eq!(named("src").len(), 2);
     let links = [named("href"), named("src")].concat();
