@@ -100,8 +100,9 @@ fn api_key() -> SecurityScheme {
     let http = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .description(Some(
-            "An API key, with the role that the operation names; `operator` may do what `customer` may. A service that is set up \
-             without keys asks for none, and answers on its own machine only.",
+            "An API key, with the role that the operation names; `operator` may do what \
+             `customer` may. A service that is set up without keys asks for none, and answers on \
+             its own machine only.",
         ));
     SecurityScheme::Http(http.build())
 }

@@ -30,40 +30,84 @@ pub(super) fn reference(name: HeaderName) -> Ref {
 /// Every header, to refer to.
 pub(super) fn all() -> impl Iterator<Item = (&'static str, Header)> {
     [
-        (ALLOW, always(string(), "The methods that this path has.", json!("GET, HEAD, POST, OPTIONS"))),
-        (ETAG, always(
-            string().pattern(Some("^\"[^\"]+\"$")),
-            "The version that the order is in; give it back in `If-Match` or `If-None-Match`.",
-            json!("\"42-CONFIRMED-6447c1d7a2f00\""),
-        )),
-        (LINK, sometimes(
-            string(),
-            "Where the next page is (RFC 8288); absent on the last one.",
-            json!("</api/v1/orders?limit=100&cursor=AQAAAAAAAAAqZ2s8>; rel=\"next\""),
-        )),
-        (LOCATION, always(string(), "Where the order is.", json!("/api/v1/orders/42"))),
-        (RATE_LIMIT, sometimes(
-            string(),
-            "What is left of the rate limit: `r` requests now, and one more after `t` seconds. Absent if requests are not limited.",
-            json!("\"default\";r=598;t=1"),
-        )),
-        (RATE_LIMIT_POLICY, sometimes(
-            string(),
-            "The rate limit: `q` requests in `w` seconds. Absent if requests are not limited.",
-            json!("\"default\";q=600;w=60"),
-        )),
-        (REPLAYED, sometimes(
-            words(["true"]),
-            "There if an earlier request with the same `Idempotency-Key` was answered with the same.",
-            json!("true"),
-        )),
-        (RETRY_AFTER, always(integer(1, i64::from(u32::MAX)), "After how many seconds to try again.", json!(1))),
-        (VARY, always(string(), "What the answer depends on besides the address.", json!("accept"))),
-        (WWW_AUTHENTICATE, always(
-            string(),
-            "What would be enough (RFC 6750).",
-            json!("Bearer realm=\"order-aggregator\""),
-        )),
+        (
+            ALLOW,
+            always(
+                string(),
+                "The methods that this path has.",
+                json!("GET, HEAD, POST, OPTIONS"),
+            ),
+        ),
+        (
+            ETAG,
+            always(
+                string().pattern(Some("^\"[^\"]+\"$")),
+                "The version that the order is in; give it back in `If-Match` or `If-None-Match`.",
+                json!("\"42-CONFIRMED-6447c1d7a2f00\""),
+            ),
+        ),
+        (
+            LINK,
+            sometimes(
+                string(),
+                "Where the next page is (RFC 8288); absent on the last one.",
+                json!("</api/v1/orders?limit=100&cursor=AQAAAAAAAAAqZ2s8>; rel=\"next\""),
+            ),
+        ),
+        (
+            LOCATION,
+            always(string(), "Where the order is.", json!("/api/v1/orders/42")),
+        ),
+        (
+            RATE_LIMIT,
+            sometimes(
+                string(),
+                "What is left of the rate limit: `r` requests now, and one more after `t` seconds. \
+             Absent if requests are not limited.",
+                json!("\"default\";r=598;t=1"),
+            ),
+        ),
+        (
+            RATE_LIMIT_POLICY,
+            sometimes(
+                string(),
+                "The rate limit: `q` requests in `w` seconds. Absent if requests are not limited.",
+                json!("\"default\";q=600;w=60"),
+            ),
+        ),
+        (
+            REPLAYED,
+            sometimes(
+                words(["true"]),
+                "There if an earlier request with the same `Idempotency-Key` was answered with the \
+             same.",
+                json!("true"),
+            ),
+        ),
+        (
+            RETRY_AFTER,
+            always(
+                integer(1, i64::from(u32::MAX)),
+                "After how many seconds to try again.",
+                json!(1),
+            ),
+        ),
+        (
+            VARY,
+            always(
+                string(),
+                "What the answer depends on besides the address.",
+                json!("accept"),
+            ),
+        ),
+        (
+            WWW_AUTHENTICATE,
+            always(
+                string(),
+                "What would be enough (RFC 6750).",
+                json!("Bearer realm=\"order-aggregator\""),
+            ),
+        ),
     ]
     .into_iter()
     .map(|(name, header)| (name.0, header))

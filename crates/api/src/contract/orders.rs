@@ -31,8 +31,8 @@ fn placing(id: &'static str) -> Contract {
     ));
     Contract::new(id, TAG, "Places an order")
         .description(
-            "The order is taken durably, as `PENDING`, and settled a moment later. Whether the product exists and has stock is \
-             decided then.",
+            "The order is taken durably, as `PENDING`, and settled a moment later. Whether the \
+             product exists and has stock is decided then.",
         )
         .parameters([idempotency_key()])
         .body(order::contract())
@@ -56,12 +56,14 @@ fn linked(answer: Answer) -> Answer {
 /// `POST /api/v1/orders/batch`.
 pub(crate) fn place_batch() -> Contract {
     let answer = Answer::json::<BatchView<'_>>(
-        "What became of each item, in their order: 202 and the order, or the status and the problem for which it was refused.",
+        "What became of each item, in their order: 202 and the order, or the status and the \
+         problem for which it was refused.",
     );
     Contract::new("place_orders", TAG, "Places up to 1,000 orders")
         .description(
-            "What is not refused is taken together, or not at all. What is wrong with one item is told in its place, and does not \
-             keep the others from being taken. An `Idempotency-Key` is the whole batch's.",
+            "What is not refused is taken together, or not at all. What is wrong with one item \
+             is told in its place, and does not keep the others from being taken. An \
+             `Idempotency-Key` is the whole batch's.",
         )
         .parameters([idempotency_key()])
         .body(batch::contract())
@@ -118,7 +120,8 @@ pub(crate) fn change_status() -> Contract {
     let if_match = header(
         "If-Match",
         tags(),
-        "The versions that may be changed; if the order is in another, the answer is 412 and nothing changes.",
+        "The versions that may be changed; if the order is in another, the answer is 412 and \
+         nothing changes.",
     );
     let id = ("id", "$response.body#/id");
     let answer = Answer::json::<OrderView<'_>>("The order as it is now.")
@@ -126,9 +129,10 @@ pub(crate) fn change_status() -> Contract {
         .link("show", "show_order", id, "Reads the order.");
     Contract::new("change_order_status", TAG, "Changes an order's status")
         .description(
-            "An order moves from `PENDING` to `REJECTED` or `CANCELLED`, from `CONFIRMED` to `SHIPPED` or `CANCELLED`, and from \
-             `SHIPPED` to `DELIVERED`. Only settlement makes it `CONFIRMED`. To the status that it has already, nothing changes. \
-             Cancelling gives the order's stock back, once.",
+            "An order moves from `PENDING` to `REJECTED` or `CANCELLED`, from `CONFIRMED` to \
+             `SHIPPED` or `CANCELLED`, and from `SHIPPED` to `DELIVERED`. Only settlement makes \
+             it `CONFIRMED`. To the status that it has already, nothing changes. Cancelling \
+             gives the order's stock back, once.",
         )
         .parameters([order_id(), if_match])
         .body(status::contract())

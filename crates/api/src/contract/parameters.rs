@@ -34,10 +34,13 @@ pub(super) fn order_id() -> Parameter {
 }
 
 pub(super) fn idempotency_key() -> Parameter {
-    let text = "The client's name for this request, so that it can be repeated when its answer was lost: a repeat with an equal \
-                body answers as the first did, with the orders as they are by now. Kept for 24 hours at least, and each API key's \
-                own.";
-    header("Idempotency-Key", schemas::idempotency_key(), text)
+    header(
+        "Idempotency-Key",
+        schemas::idempotency_key(),
+        "The client's name for this request, so that it can be repeated when its answer was \
+         lost: a repeat with an equal body answers as the first did, with the orders as they are \
+         by now. Kept for 24 hours at least, and each API key's own.",
+    )
 }
 
 pub(super) fn in_path(name: &str, schema: ObjectBuilder) -> Parameter {

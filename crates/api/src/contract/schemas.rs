@@ -114,7 +114,8 @@ pub(crate) fn text_or_null() -> ObjectBuilder {
 
 pub(crate) fn order_status() -> ObjectBuilder {
     words(OrderStatus::ALL.iter().map(|status| status.as_str())).description(Some(
-        "`PENDING` until the order is decided, then `CONFIRMED`, with the vendors that supply it, or `REJECTED`.",
+        "`PENDING` until the order is decided, then `CONFIRMED`, with the vendors that supply \
+         it, or `REJECTED`.",
     ))
 }
 

@@ -84,8 +84,10 @@ fn readiness() -> ObjectBuilder {
         .property("broker", dependency())
         .required("database")
         .required("broker");
-    let lag = schemas::count_or_null()
-        .description(Some("The age of the oldest order that waits to be handed to the queue; null if it is not known."));
+    let lag = schemas::count_or_null().description(Some(
+        "The age of the oldest order that waits to be handed to the queue; null if it is not \
+             known.",
+    ));
     let outbox = ObjectBuilder::new()
         .schema_type(Type::Object)
         .property("lag_ms", lag)

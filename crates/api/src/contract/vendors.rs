@@ -33,8 +33,9 @@ pub(crate) fn list() -> Contract {
 pub(crate) fn sync() -> Contract {
     Contract::new("sync_vendor", TAG, "Reads a vendor's report now")
         .description(
-            "Answers once the sync is done. If the vendor fails, its stock stays as it was. Those who ask at the same time share a \
-             sync. No body is needed; an empty object is taken for none.",
+            "Answers once the sync is done. If the vendor fails, its stock stays as it was. \
+             Those who ask at the same time share a sync. No body is needed; an empty object is \
+             taken for none.",
         )
         .parameters([in_path("vendor_id", schemas::vendor_id())])
         .body(body::contract_of_none())
