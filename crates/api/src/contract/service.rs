@@ -86,7 +86,7 @@ fn readiness() -> ObjectBuilder {
         .required("broker");
     let lag = schemas::count_or_null().description(Some(
         "The age of the oldest order that waits to be handed to the queue; null if it is not \
-             known.",
+         known.",
     ));
     let outbox = ObjectBuilder::new()
         .schema_type(Type::Object)
