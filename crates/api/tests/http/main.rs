@@ -9,7 +9,6 @@
 mod accepting;
 mod arbitrary;
 mod batches;
-
 mod browsers;
 mod changing;
 mod client;
@@ -28,3 +27,4 @@ mod protocol;
 mod rate_limits;
 mod reading;
 mod vendors;
+mod waiting;
