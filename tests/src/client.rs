@@ -88,6 +88,25 @@ impl Client {
         Order::read(&answer.json().await.unwrap())
     }
 
+    /// `POST /api/v1/orders` of a client that would wait so long for settlement, with whatever answer.
+    pub async fn order_and_wait(
+        &self,
+        product_id: &str,
+        quantity: i64,
+        wait_s: u32,
+    ) -> (StatusCode, Order) {
+        let request = self
+            .http
+            .post(format!("{}/api/v1/orders", self.base))
+            .header("Prefer", format!("wait={wait_s}"))
+            .json(&json!({"product_id": product_id, "quantity": quantity}));
+        let answer = request.send().await.unwrap();
+        let status = answer.status();
+        let applied = answer.headers().get("preference-applied");
+        assert_eq!(applied.is_some(), status == StatusCode::CREATED);
+        (status, Order::read(&answer.json().await.unwrap()))
+    }
+
     /// `GET /api/v1/orders/{id}`.
     pub async fn find_order(&self, id: i64) -> Order {
         Order::read(&self.get(&format!("/api/v1/orders/{id}")).await)

@@ -5,17 +5,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
-use api::{AppState, ServerOptions, StoreReadiness, Vendors};
+use api::{AppState, Live, LivePorts, ServerOptions, Shutdown, StoreReadiness, Vendors, Watcher};
 use clap::Parser;
 use clock_tokio::SystemClock;
-use domain::ports::{Clock, Store, StoreProbe};
+use domain::ports::{Clock, Listener, Notifier, Store, StoreProbe, Topic};
 use domain::services::{ChangeStatus, Intake, IntakeWriter, VendorSync};
 use metrics::{Metrics, MetricsPage};
 use settings::Settings;
-use storage_postgres::{PgOptions, PgOutboxNotifier, PgStore};
+use storage_postgres::{PgListener, PgNotifier, PgOptions, PgStore};
 use tracing::info;
 
 /// Takes orders and answers questions about them and about stock, over HTTP.
@@ -48,16 +47,18 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let pg_options = wiring::postgres(&settings.database, "order-aggregator-api");
     wiring::check_migrations(&pg_options).await?;
 
-    let shutting_down = Arc::new(AtomicBool::new(false));
-    let (state, writer) = state(&settings, &pg_options, Arc::clone(&shutting_down))?;
+    let shutdown = Shutdown::new();
+    let (state, writer, watcher) = state(&settings, &pg_options, shutdown.clone())?;
+    let watching = tokio::spawn(watcher.run());
     let writers = api::spawn_writers(&writer, settings.api.intake_writers);
     drop(writer);
     let address = SocketAddr::new(settings.api.address, settings.api.port);
     let bound = server
-        .bind(state, shutdown(shutting_down)?)
+        .bind(state, until_told(shutdown)?)
         .with_context(|| format!("cannot listen on {address} (settings api.address, PORT)"))?;
     info!(address = %bound.address, "listening");
     bound.server.await.context("the HTTP server failed")?;
+    watching.abort();
     // Nobody waits for an answer any more; what is still being written may end as well as it can.
     let _ = tokio::time::timeout(settings.api.shutdown_timeout, writers.join_all()).await;
     info!("ended");
@@ -68,16 +69,16 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
 fn state(
     settings: &Settings,
     pg_options: &PgOptions,
-    shutting_down: Arc<AtomicBool>,
-) -> anyhow::Result<(AppState, IntakeWriter)> {
+    shutdown: Shutdown,
+) -> anyhow::Result<(AppState, IntakeWriter, Watcher)> {
     let pg_store = PgStore::new(pg_options).context("the database's settings are not usable")?;
-    let notifier = Arc::new(PgOutboxNotifier::start(pg_store.clone()));
+    let notifier: Arc<dyn Notifier> = Arc::new(PgNotifier::start(pg_store.clone()));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let pg_store = Arc::new(pg_store);
     let store: Arc<dyn Store> = pg_store.clone();
     let (intake, writer) = Intake::open(
         Arc::clone(&store),
-        notifier,
+        Arc::clone(&notifier),
         Arc::clone(&clock),
         wiring::intake(&settings.api),
     );
@@ -85,12 +86,20 @@ fn state(
     let writer = writer.observed_by(metrics.clone());
     let probe: Arc<dyn StoreProbe> = pg_store.clone();
     let sync = VendorSync::new(Arc::clone(&store), Arc::clone(&probe), Arc::clone(&clock))
-        .observed_by(metrics.clone());
+        .observed_by(metrics.clone())
+        .announced_by(Arc::clone(&notifier));
+    let listen_to = pg_options.clone();
+    let (live, watcher) = Live::open(LivePorts {
+        orders: pg_store.clone(),
+        listeners: Arc::new(move || -> Box<dyn Listener> {
+            Box::new(PgListener::start(listen_to.clone(), Topic::Changes))
+        }),
+    });
     let feeds = wiring::vendor_feeds(&settings.vendors)?.into_iter();
     let with_feeds = feeds.map(|(feed, _)| feed);
     let state = AppState {
         intake,
-        change_status: ChangeStatus::new(store, clock),
+        change_status: ChangeStatus::new(store, clock).announced_by(notifier),
         vendors: Vendors::new(
             pg_store.clone(),
             sync,
@@ -101,19 +110,18 @@ fn state(
         stock: pg_store.clone(),
         readiness: Arc::new(StoreReadiness(Arc::clone(&probe))),
         metrics: MetricsPage::new(metrics, probe),
-        shutting_down,
+        live,
+        shutdown,
     };
-    Ok((state, writer))
+    Ok((state, writer, watcher))
 }
 
 /// Ends on `SIGTERM` or Ctrl-C, after new orders are refused.
-fn shutdown(
-    shutting_down: Arc<AtomicBool>,
-) -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+fn until_told(shutdown: Shutdown) -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
     let stop = wiring::stop_signal()?;
     Ok(async move {
         let signal = stop.await;
-        shutting_down.store(true, Ordering::Relaxed);
+        shutdown.announce();
         info!(
             signal,
             "shutting down: taking no new orders, ending what is under way"

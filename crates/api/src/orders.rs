@@ -15,13 +15,14 @@ use crate::failure;
 use crate::list::{self, List, NextPage};
 use crate::problem::Problem;
 use crate::request::query::{self, Query};
-use crate::request::{body, idempotency, order, path, status};
+use crate::request::{body, idempotency, order, path, prefer, status};
 use crate::state::AppState;
 use crate::views::OrderView;
 
 const LIST: &str = "/api/v1/orders";
 
-/// `POST /api/v1/orders` and `/api/v1/order`.
+/// `POST /api/v1/orders` and `/api/v1/order`: 202, or 201 once the order is settled, if the client prefers to wait for that
+/// and it does not take longer.
 pub(crate) async fn place(
     state: Data<AppState>,
     request: HttpRequest,
@@ -38,12 +39,25 @@ pub(crate) async fn place(
         })
         .await
         .map_err(|failure| failure::of_placing(&failure))?;
-    let mut response = HttpResponse::Accepted();
+    let settled = match prefer::wait(&request) {
+        Some(within) => {
+            let (order, shutdown) = (&placed.order, &state.shutdown);
+            state.live.settled(order, within, shutdown).await
+        }
+        None => None,
+    };
+    let mut response = match settled {
+        Some(_) => HttpResponse::Created(),
+        None => HttpResponse::Accepted(),
+    };
     response.insert_header((header::LOCATION, format!("{LIST}/{}", placed.order.id)));
+    if settled.is_some() {
+        response.insert_header(prefer::WAIT_APPLIED);
+    }
     if placed.replayed {
         response.insert_header(REPLAYED);
     }
-    Ok(response.json(OrderView::from(&placed.order)))
+    Ok(response.json(OrderView::from(&settled.unwrap_or(placed.order))))
 }
 
 /// Says that an earlier request with the same key was answered with the same.

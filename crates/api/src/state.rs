@@ -1,14 +1,15 @@
 //! What handlers call, put together by whoever wires the adapters.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::ports::{OrderQueries, StockQueries};
 use domain::services::{ChangeStatus, Intake};
 use metrics::MetricsPage;
 use readiness::ReadinessProbe;
 
+use crate::live::Live;
 use crate::problem::Problem;
+use crate::shutdown::Shutdown;
 use crate::vendors::Vendors;
 
 /// What handlers call.
@@ -27,13 +28,15 @@ pub struct AppState {
     pub readiness: Arc<dyn ReadinessProbe>,
     /// Shows what this process counts.
     pub metrics: MetricsPage,
-    /// Set once this process is about to end: no new orders, not ready.
-    pub shutting_down: Arc<AtomicBool>,
+    /// Where requests wait for changes.
+    pub live: Live,
+    /// Announced once this process is about to end: no new orders, not ready, nobody waits.
+    pub shutdown: Shutdown,
 }
 
 impl AppState {
     pub(crate) fn is_shutting_down(&self) -> bool {
-        self.shutting_down.load(Ordering::Relaxed)
+        self.shutdown.is_announced()
     }
 
     pub(crate) fn refuse_while_shutting_down(&self) -> Result<(), Problem> {

@@ -26,6 +26,7 @@ pub mod allocation;
 pub mod identifiers;
 pub mod order;
 pub mod ports;
+pub mod position;
 pub mod quantity;
 pub mod reconciliation;
 pub mod report;

@@ -10,7 +10,7 @@ use domain::allocation::most_available_first;
 use domain::identifiers::{IdempotencyKey, OrderId, ProductId, VendorId};
 use domain::order::OrderRequest;
 use domain::ports::{
-    Clock, FeedError, NewOrder, Observer, OrderConsumer as _, OutboxNotifier, SyncOutcome,
+    Clock, FeedError, NewOrder, Notifier, Observer, OrderConsumer as _, SyncOutcome, Topic,
     VendorFeed,
 };
 use domain::quantity::Quantity;
@@ -83,8 +83,8 @@ impl Clock for Noon {
 /// Nobody needs to be woken here.
 struct Silence;
 
-impl OutboxNotifier for Silence {
-    fn notify(&self) {}
+impl Notifier for Silence {
+    fn notify(&self, _: Topic) {}
 }
 
 /// Always gives the same answer.

@@ -86,6 +86,9 @@ pub struct WorkerSettings {
     /// How long an idempotency key is kept.
     #[serde(deserialize_with = "fields::span::<_, 86_400_000, 31_536_000_000>")]
     pub keep_idempotency_keys: Duration,
+    /// How long the change log is kept.
+    #[serde(deserialize_with = "fields::span::<_, 60_000, 604_800_000>")]
+    pub keep_changes: Duration,
     /// How long work under way may take to end at shutdown.
     #[serde(deserialize_with = "fields::span::<_, 100, 600_000>")]
     pub shutdown_timeout: Duration,

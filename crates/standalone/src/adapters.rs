@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clock_tokio::SystemClock;
-use domain::ports::Clock;
+use domain::ports::{Clock, Topic};
 use metrics::Metrics;
 use queue_in_process::InProcessQueue;
 use settings::{EmbeddedSettings, Settings};
-use signal_in_process::{ProcessLeases, ProcessOutboxNotifier};
+use signal_in_process::{ProcessLeases, ProcessNotifier};
 use storage_sqlite::SqliteStore;
 use worker::scheduler::ScheduledVendor;
 use worker::tasks::WorkerPorts;
@@ -32,10 +32,10 @@ pub(crate) fn worker_ports(
     settings: &Settings,
     store: &Arc<SqliteStore>,
     metrics: &Arc<Metrics>,
+    notifier: &ProcessNotifier,
 ) -> anyhow::Result<WorkerPorts> {
     let feeds = wiring::vendor_feeds(&settings.vendors)?;
     let queue = InProcessQueue::new(QUEUE_CAPACITY);
-    let notifier = ProcessOutboxNotifier::new();
     let (consumed, listened_to) = (queue.clone(), notifier.clone());
     Ok(WorkerPorts {
         store: store.clone(),
@@ -43,8 +43,8 @@ pub(crate) fn worker_ports(
         leases: Arc::new(ProcessLeases::new()),
         queue: Arc::new(queue),
         consumers: Arc::new(move || Box::new(consumed.consumer())),
-        notifier: Arc::new(notifier),
-        listeners: Arc::new(move || Box::new(listened_to.listener())),
+        notifier: Arc::new(notifier.clone()),
+        listeners: Arc::new(move || Box::new(listened_to.listener(Topic::Outbox))),
         clock: Arc::new(SystemClock),
         vendors: feeds.into_iter().map(ScheduledVendor::from).collect(),
         observer: metrics.clone(),

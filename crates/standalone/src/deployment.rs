@@ -3,17 +3,17 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use api::{AppState, ServerOptions, Vendors};
+use api::{AppState, Live, LivePorts, ServerOptions, Shutdown, Vendors, Watcher};
 use domain::identifiers::VendorId;
-use domain::ports::{StockQueries as _, StoreProbe as _};
+use domain::ports::{Listener, StockQueries as _, StoreProbe as _, Topic};
 use domain::services::{ChangeStatus, Intake, IntakeWriter};
 use metrics::{Metrics, MetricsPage};
 use readiness::ReadinessProbe;
 use settings::{ApiSettings, Settings};
+use signal_in_process::ProcessNotifier;
 use storage_sqlite::SqliteStore;
 use tracing::{error, info, warn};
 use wiring::trial::RunningApi;
@@ -35,7 +35,8 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
     let prepared = api::prepare(ServerOptions::from(settings))?;
     let store = Arc::new(adapters::open_store(&settings.embedded).await?);
     let metrics = Arc::new(Metrics::new()?);
-    let ports = adapters::worker_ports(settings, &store, &metrics)?;
+    let notifier = ProcessNotifier::new();
+    let ports = adapters::worker_ports(settings, &store, &metrics, &notifier)?;
     requeue(&ports, settings).await?;
 
     let mocks = if with_mock_vendors {
@@ -47,33 +48,37 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
     let health = tasks::start(&ports, &settings.worker, &supervisor);
     let readiness: Arc<dyn ReadinessProbe> = Arc::new(ProcessReadiness(health));
 
-    let shutting_down = Arc::new(AtomicBool::new(false));
     let (intake, writer) = intake(&ports, &settings.api);
     // The file has one writer at a time; a second task would only wait for the first.
     let writers = api::spawn_writers(&writer, 1);
     drop(writer);
+    let (live, watcher) = live(&store, notifier);
+    let watching = tokio::spawn(watcher.run());
     let metrics = MetricsPage::new(metrics, Arc::clone(&ports.probe));
     let vendors = vendors(&ports, &store, settings);
-    let state = app_state(
+    let shutdown = Shutdown::new();
+    let state = AppState {
         intake,
-        &ports,
-        &store,
+        change_status: change_status(&ports),
+        orders: store.clone(),
+        stock: store.clone(),
         vendors,
-        &readiness,
+        readiness: Arc::clone(&readiness),
         metrics,
-        &shutting_down,
-    );
-    let told = Arc::clone(&shutting_down);
-    let shutdown = async move {
+        live,
+        shutdown: shutdown.clone(),
+    };
+    let told = shutdown.clone();
+    let until_told = async move {
         let signal = stop.await;
-        told.store(true, Ordering::Relaxed);
+        told.announce();
         info!(
             signal,
             "ending: taking no new orders, ending what is under way"
         );
     };
     let address = SocketAddr::new(settings.api.address, settings.api.port);
-    let bound = prepared.bind(state, shutdown).with_context(|| {
+    let bound = prepared.bind(state, until_told).with_context(|| {
         format!("cannot listen on {address} (--port, or the settings api.address and PORT)")
     })?;
     info!(address = %bound.address, data = %store.path().display(), "listening");
@@ -83,8 +88,9 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
     let greet = tokio::spawn(greet(api, store.clone(), readiness, with_feeds));
     let served = bound.server.await;
     greet.abort();
+    watching.abort();
 
-    let told_to = shutting_down.load(Ordering::Relaxed);
+    let told_to = shutdown.is_announced();
     if !told_to {
         let reason = served.err().map(|error| error.to_string());
         error!(reason, "ending: the HTTP server is gone");
@@ -132,26 +138,19 @@ fn vendors(ports: &WorkerPorts, store: &Arc<SqliteStore>, settings: &Settings) -
     Vendors::new(store.clone(), tasks::vendor_sync(ports), with_feeds, manual)
 }
 
-/// Wires the API's use cases.
-fn app_state(
-    intake: Intake,
-    ports: &WorkerPorts,
-    store: &Arc<SqliteStore>,
-    vendors: Vendors,
-    readiness: &Arc<dyn ReadinessProbe>,
-    metrics: MetricsPage,
-    shutting_down: &Arc<AtomicBool>,
-) -> AppState {
-    AppState {
-        intake,
-        change_status: ChangeStatus::new(Arc::clone(&ports.store), Arc::clone(&ports.clock)),
+fn change_status(ports: &WorkerPorts) -> ChangeStatus {
+    ChangeStatus::new(Arc::clone(&ports.store), Arc::clone(&ports.clock))
+        .announced_by(Arc::clone(&ports.notifier))
+}
+
+/// Where requests wait for changes, and what tells them of those.
+fn live(store: &Arc<SqliteStore>, notifier: ProcessNotifier) -> (Live, Watcher) {
+    Live::open(LivePorts {
         orders: store.clone(),
-        stock: store.clone(),
-        vendors,
-        readiness: Arc::clone(readiness),
-        metrics,
-        shutting_down: Arc::clone(shutting_down),
-    }
+        listeners: Arc::new(move || -> Box<dyn Listener> {
+            Box::new(notifier.listener(Topic::Changes))
+        }),
+    })
 }
 
 /// Says where everything is, once it is ready and each vendor was tried.

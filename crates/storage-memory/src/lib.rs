@@ -10,6 +10,7 @@
 //! Durability, and concurrency of units of work.
 
 mod audit;
+mod changes;
 mod orders;
 mod outbox;
 mod queries;

@@ -47,6 +47,7 @@ impl MemoryUnitOfWork {
             }
             Ok(())
         })?;
+        self.changed.order_ids.push(id);
         self.order(id).map(Acceptance::Created)
     }
 
@@ -167,6 +168,8 @@ impl OrderRepository for MemoryUnitOfWork {
 
     async fn save_settled(&mut self, orders: &[SettledOrder]) -> Result<(), StoreError> {
         let now = self.now();
+        let ids = orders.iter().map(|order| order.id);
+        self.changed.order_ids.extend(ids);
         self.write(|tables| {
             orders
                 .iter()
@@ -180,6 +183,7 @@ impl OrderRepository for MemoryUnitOfWork {
 
     async fn save_state(&mut self, id: OrderId, state: &OrderState) -> Result<Order, StoreError> {
         let now = self.now();
+        self.changed.order_ids.push(id);
         self.write(|tables| save_state(tables, id, state, now))?;
         self.order(id)
     }

@@ -1,10 +1,11 @@
 //! Reads outside a transaction, each of what is committed at one moment.
 
+use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use async_trait::async_trait;
 use domain::identifiers::{OrderId, ProductId, VendorId};
-use domain::order::Order;
+use domain::order::{Order, OrderState};
 use domain::ports::{
     OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, StoreError,
     StoreProbe, VendorLevel, VendorQueries, VendorStatus,
@@ -22,6 +23,21 @@ fn at_most(limit: u32) -> usize {
 impl OrderQueries for MemoryStore {
     async fn find_order(&self, id: OrderId) -> Result<Option<Order>, StoreError> {
         self.committed().order(id)
+    }
+
+    async fn find_orders(&self, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
+        let tables = self.committed();
+        let wanted: BTreeSet<OrderId> = ids.iter().copied().collect();
+        let wanted = wanted.into_iter().rev();
+        wanted
+            .filter_map(|id| tables.order(id).transpose())
+            .collect()
+    }
+
+    async fn find_settled(&self, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
+        let mut found = self.find_orders(ids).await?;
+        found.retain(|order| order.state != OrderState::Pending);
+        Ok(found)
     }
 
     async fn list_orders(
@@ -84,6 +100,15 @@ impl StockQueries for MemoryStore {
             level: level(product_id, row),
             vendors: vendor_levels(&tables, product_id),
         }))
+    }
+
+    async fn find_levels(&self, product_ids: &[ProductId]) -> Result<Vec<StockLevel>, StoreError> {
+        let tables = self.committed();
+        let wanted: BTreeSet<&ProductId> = product_ids.iter().collect();
+        let rows = wanted
+            .into_iter()
+            .filter_map(|id| Some((id, tables.stock.get(id)?)));
+        Ok(rows.map(|(id, row)| level(id, row)).collect())
     }
 
     async fn list_stock(

@@ -59,6 +59,8 @@ impl StockRepository for MemoryUnitOfWork {
 
     async fn save_stock(&mut self, changes: &[StockChange]) -> Result<(), StoreError> {
         let now = self.now();
+        let ids = changes.iter().map(|change| change.product_id.clone());
+        self.changed.product_ids.extend(ids);
         self.write(|tables| {
             changes
                 .iter()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId, ProductId, VendorId};
 use domain::order::{Allocation, Order, OrderState, OrderStatus, RejectReason};
-use domain::ports::{FinishedSync, OutboxId, QueuedOrder, StoreError};
+use domain::ports::{Changed, FinishedSync, OutboxId, QueuedOrder, StoreError};
 use domain::quantity::Quantity;
 use domain::stock::{ProductStock, VendorStock};
 use domain::timestamp::Timestamp;
@@ -19,6 +19,9 @@ pub(crate) struct Tables {
     pub(crate) vendors: BTreeMap<VendorId, VendorRow>,
     pub(crate) outbox: BTreeMap<OutboxId, OutboxRow>,
     pub(crate) keys: BTreeMap<IdempotencyKey, KeyRow>,
+    pub(crate) changes: BTreeMap<u64, ChangeRow>,
+    /// The number of the last entry of the change log, whether it is still there or not.
+    pub(crate) last_change: u64,
 }
 
 #[derive(Clone)]
@@ -76,6 +79,12 @@ pub(crate) struct KeyRow {
     pub(crate) order_id: OrderId,
     /// What the batch asks for whose key it is, if it is one's.
     pub(crate) batch: Option<BatchDigest>,
+    pub(crate) created_at: Timestamp,
+}
+
+#[derive(Clone)]
+pub(crate) struct ChangeRow {
+    pub(crate) changed: Changed,
     pub(crate) created_at: Timestamp,
 }
 

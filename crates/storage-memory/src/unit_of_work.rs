@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::ports::{StoreError, UnitOfWork};
+use domain::ports::{Changed, StoreError, UnitOfWork};
 use domain::timestamp::Timestamp;
 use tokio::sync::OwnedMutexGuard;
 
@@ -15,6 +15,8 @@ pub(crate) struct MemoryUnitOfWork {
     shared: Arc<Shared>,
     /// Shares the committed tables until the first write copies them.
     tables: Arc<Tables>,
+    /// What it has changed, for the log.
+    pub(crate) changed: Changed,
     /// Whether a call failed: what it left half done must not be committed.
     failed: bool,
     _turn: OwnedMutexGuard<()>,
@@ -25,6 +27,7 @@ impl MemoryUnitOfWork {
         Self {
             tables: shared.committed(),
             shared,
+            changed: Changed::default(),
             failed: false,
             _turn: turn,
         }
@@ -60,10 +63,11 @@ impl UnitOfWork for MemoryUnitOfWork {
         Ok(self.now())
     }
 
-    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+    async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
         if self.failed {
             return Err(refused("a call of this unit of work failed"));
         }
+        self.write_changes()?;
         self.shared.replace(Arc::clone(&self.tables));
         Ok(())
     }

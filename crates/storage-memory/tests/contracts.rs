@@ -5,23 +5,24 @@ use std::sync::Arc;
 
 use clock_tokio::SystemClock;
 use port_contracts::StorageUnderTest;
-use signal_in_process::{ProcessLeases, ProcessOutboxNotifier};
+use signal_in_process::{ProcessLeases, ProcessNotifier};
 use storage_memory::MemoryStore;
-use tokio::sync::Mutex;
 
 /// Nothing has to be kept: the store goes with its last clone.
 fn setup() -> Ready<(StorageUnderTest, ())> {
     let store = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
-    let notifier = ProcessOutboxNotifier::new();
+    let notifier = ProcessNotifier::new();
+    let listened_to = notifier.clone();
     let storage = StorageUnderTest {
         store: store.clone(),
         orders: store.clone(),
         stock: store.clone(),
         vendors: store.clone(),
         probe: store.clone(),
-        audit: store,
+        audit: store.clone(),
+        changes: store,
         leases: Arc::new(ProcessLeases::new()),
-        listener: Mutex::new(Box::new(notifier.listener())),
+        listeners: Box::new(move |topic| Box::new(listened_to.listener(topic))),
         notifier: Arc::new(notifier),
         pool_size: 1,
     };

@@ -1,6 +1,6 @@
 //! The store in PostgreSQL, over diesel-async and a deadpool pool.
 //!
-//! [`PgStore`] begins units of work and answers queries; [`PgLeases`], [`PgOutboxNotifier`] and [`PgOutboxListener`] do
+//! [`PgStore`] begins units of work and answers queries; [`PgLeases`], [`PgNotifier`] and [`PgListener`] do
 //! what needs a connection of its own; [`migrations`] brings a database up to date. SQL is written by hand, set-based,
 //! one statement a table and batch, and prepared once a connection (module `statement`).
 //!
@@ -8,6 +8,7 @@
 //! sorts them first, and no statement locks rows of two tables.
 
 mod audit;
+mod changes;
 mod checkout;
 mod error;
 mod leases;
@@ -29,6 +30,6 @@ mod unit_of_work;
 mod vendors;
 
 pub use leases::PgLeases;
-pub use notify::{PgOutboxListener, PgOutboxNotifier};
+pub use notify::{PgListener, PgNotifier};
 pub use options::PgOptions;
 pub use store::PgStore;

@@ -1,14 +1,15 @@
-//! Waking the relays across processes, by LISTEN and NOTIFY.
+//! Waking listeners across processes, by LISTEN and NOTIFY.
 //!
-//! NOTIFY is sent in a transaction of its own after the order's commit, not inside it: PostgreSQL serialises the commits
-//! of transactions that notify, which would undo what batching gains.
+//! NOTIFY is sent in a transaction of its own after the commit that it tells of, not inside it: PostgreSQL serialises the
+//! commits of transactions that notify, which would undo what batching gains.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
-use domain::ports::{OutboxListener, OutboxNotifier};
+use domain::ports::{Listener, Notifier, Topic};
 use futures_util::StreamExt as _;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -21,94 +22,137 @@ use crate::store::{PgStore, connect};
 /// Pause before another attempt to listen.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 
+/// Topics of which there is news that was not sent yet.
+#[derive(Default)]
+struct News {
+    outbox: AtomicBool,
+    changes: AtomicBool,
+    raised: Notify,
+}
+
+impl News {
+    fn of(&self, topic: Topic) -> &AtomicBool {
+        match topic {
+            Topic::Outbox => &self.outbox,
+            Topic::Changes => &self.changes,
+        }
+    }
+
+    /// What tells of all of them at once. It may be lost, so nobody waits for it to be on the disk.
+    fn take(&self) -> Option<&'static str> {
+        let [outbox, changes] =
+            Topic::ALL.map(|topic| self.of(topic).swap(false, Ordering::AcqRel));
+        match (outbox, changes) {
+            (true, false) => Some("SET LOCAL synchronous_commit = off; NOTIFY outbox"),
+            (false, true) => Some("SET LOCAL synchronous_commit = off; NOTIFY changes"),
+            (true, true) => {
+                Some("SET LOCAL synchronous_commit = off; NOTIFY outbox; NOTIFY changes")
+            }
+            (false, false) => None,
+        }
+    }
+}
+
 /// Notifies; dropping it stops its task.
-pub struct PgOutboxNotifier {
-    raised: Arc<Notify>,
+pub struct PgNotifier {
+    news: Arc<News>,
     task: JoinHandle<()>,
 }
 
-impl PgOutboxNotifier {
+impl PgNotifier {
     /// Starts the task that sends; must be called on a tokio runtime.
     #[must_use]
     pub fn start(store: PgStore) -> Self {
-        let raised = Arc::new(Notify::new());
-        let task = tokio::spawn(send(store, Arc::clone(&raised)));
-        Self { raised, task }
+        let news = Arc::new(News::default());
+        let task = tokio::spawn(send(store, Arc::clone(&news)));
+        Self { news, task }
     }
 }
 
-impl OutboxNotifier for PgOutboxNotifier {
-    fn notify(&self) {
-        self.raised.notify_one();
+impl Notifier for PgNotifier {
+    fn notify(&self, topic: Topic) {
+        self.news.of(topic).store(true, Ordering::Release);
+        self.news.raised.notify_one();
     }
 }
 
-impl Drop for PgOutboxNotifier {
+impl Drop for PgNotifier {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
 /// Many notifications become one while the one before is under way.
-async fn send(store: PgStore, raised: Arc<Notify>) {
+async fn send(store: PgStore, news: Arc<News>) {
     loop {
-        raised.notified().await;
+        news.raised.notified().await;
+        let Some(command) = news.take() else {
+            continue;
+        };
         let sent = match store.checkout().await {
-            Ok(mut checkout) => checkout.command("NOTIFY outbox").await,
+            Ok(mut checkout) => checkout.command(command).await,
             Err(error) => Err(error),
         };
         if let Err(error) = sent {
-            debug!(%error, "the relays could not be woken; they will look by themselves");
+            debug!(%error, "listeners could not be woken; they will look by themselves");
         }
     }
 }
 
-/// Listens on a connection of its own, and again when that is lost; dropping it stops its task.
-pub struct PgOutboxListener {
+/// Listens to one topic on a connection of its own, and again when that is lost; dropping it stops its task.
+pub struct PgListener {
     heard: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
-impl PgOutboxListener {
+impl PgListener {
     /// Starts the task that listens; must be called on a tokio runtime.
     #[must_use]
-    pub fn start(options: PgOptions) -> Self {
+    pub fn start(options: PgOptions, topic: Topic) -> Self {
         let heard = Arc::new(Notify::new());
-        let task = tokio::spawn(listen(options, Arc::clone(&heard)));
+        let task = tokio::spawn(listen(options, topic, Arc::clone(&heard)));
         Self { heard, task }
     }
 }
 
 #[async_trait]
-impl OutboxListener for PgOutboxListener {
+impl Listener for PgListener {
     async fn wait(&mut self, limit: Duration) {
         // Not heard in time: the caller looks all the same.
         let _ = timeout(limit, self.heard.notified()).await;
     }
 }
 
-impl Drop for PgOutboxListener {
+impl Drop for PgListener {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-async fn listen(options: PgOptions, heard: Arc<Notify>) {
+async fn listen(options: PgOptions, topic: Topic, heard: Arc<Notify>) {
+    let command = match topic {
+        Topic::Outbox => "LISTEN outbox",
+        Topic::Changes => "LISTEN changes",
+    };
     loop {
         match connect(options.connection_string(&options.database)).await {
             Ok(connection) => {
-                if let Err(error) = forward(connection, &heard).await {
-                    warn!(%error, "listening for new outbox entries ended; trying again");
+                if let Err(error) = forward(connection, command, &heard).await {
+                    warn!(%error, ?topic, "listening ended; trying again");
                 }
             }
-            Err(error) => debug!(%error, "cannot listen for new outbox entries yet"),
+            Err(error) => debug!(%error, ?topic, "cannot listen yet"),
         }
         sleep(RECONNECT_PAUSE).await;
     }
 }
 
-async fn forward(mut connection: AsyncPgConnection, heard: &Notify) -> diesel::QueryResult<()> {
-    connection.batch_execute("LISTEN outbox").await?;
+async fn forward(
+    mut connection: AsyncPgConnection,
+    command: &str,
+    heard: &Notify,
+) -> diesel::QueryResult<()> {
+    connection.batch_execute(command).await?;
     // What came while nobody listened was not heard.
     heard.notify_one();
     let mut notifications = std::pin::pin!(connection.notifications_stream());

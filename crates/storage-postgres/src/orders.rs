@@ -13,13 +13,15 @@ use domain::settlement::{Outcome, PendingOrder, SettledOrder};
 use domain::stored;
 use domain::timestamp::Timestamp;
 
+use crate::changes::{self, with_change};
 use crate::rows::{
     self, AllocationRow, OrderRow, OrderWithAllocationRow, PendingRow, from_pg, to_pg,
 };
 use crate::statement::Bind;
 use crate::unit_of_work::PgUnitOfWork;
 
-/// Keys are inserted in their own order, so that two batches that share several cannot wait for each other in a circle.
+/// Keys are inserted in their own order, so that two batches that share several cannot wait for each other in a circle. The
+/// parts of `logged` are of `MAX_CHANGED_IDS`.
 const ACCEPT: &str = r#"
 WITH input AS MATERIALIZED (
     SELECT position, nextval('orders_id_seq') AS id, product_id, quantity, scope, key, batch_digest
@@ -39,6 +41,11 @@ WITH input AS MATERIALIZED (
 ), boxed AS (
     INSERT INTO outbox (order_ids, product_ids)
     SELECT array_agg(id ORDER BY id), array_agg(product_id ORDER BY id) FROM created HAVING count(*) > 0
+), logged AS (
+    INSERT INTO changes (order_ids)
+    SELECT array_agg(id ORDER BY id)
+    FROM (SELECT id, (row_number() OVER (ORDER BY id) - 1) / 1024 AS part FROM created) AS parts
+    GROUP BY part ORDER BY part
 )
 SELECT created.id, created.created_at
 FROM input LEFT JOIN created USING (id) ORDER BY input.position"#;
@@ -207,6 +214,11 @@ WHERE id = ANY($1) AND (status = 'PENDING') IS TRUE ORDER BY id FOR NO KEY UPDAT
         const DECIDED: &str = "
 UPDATE orders SET status = $1, reason = $2, updated_at = clock_timestamp()
 WHERE id = ANY($3) AND (status = 'PENDING') IS TRUE";
+        const DECIDED_AND_LOGGED: &str = with_change!(
+            "
+UPDATE orders SET status = $3, reason = $4, updated_at = clock_timestamp()
+WHERE id = ANY($5) AND (status = 'PENDING') IS TRUE"
+        );
         const ALLOCATIONS: &str = "
 INSERT INTO allocations (order_id, vendor_id, product_id, quantity)
 SELECT * FROM unnest($1, $2, $3, $4)";
@@ -231,14 +243,21 @@ SELECT * FROM unnest($1, $2, $3, $4)";
             };
             decided.entry(outcome).or_default().push(order.id.0);
         }
+        let mut entries = self.changes.settled(orders);
+        let mut along = entries.pop();
+        self.write_changes(&entries).await?;
         for ((status, reason), ids) in decided {
             let expected = ids.len();
-            let binds = vec![
+            let (sql, mut binds) = match along.take() {
+                Some(entry) => (DECIDED_AND_LOGGED, changes::binds(&entry)),
+                None => (DECIDED, Vec::new()),
+            };
+            binds.extend([
                 Bind::Text(status.to_owned()),
                 Bind::OptionalText(reason.map(str::to_owned)),
                 Bind::BigInts(ids),
-            ];
-            let written = self.execute(DECIDED, binds).await?;
+            ]);
+            let written = self.execute(sql, binds).await?;
             self.expect_rows("settling orders", written, expected)?;
         }
         if order_ids.is_empty() {
@@ -298,6 +317,7 @@ RETURNING id, product_id, quantity, status, reason, created_at, updated_at";
         ];
         let written: Vec<OrderRow> = self.load(ORDER, binds).await?;
         self.expect_rows("changing an order's status", written.len(), 1)?;
+        self.changes.order(id);
         self.with_allocations(written)
             .await?
             .pop()

@@ -88,6 +88,18 @@ impl OrderQueries for PgStore {
         Ok(self.orders(SQL, vec![Bind::BigInt(id.0)]).await?.pop())
     }
 
+    async fn find_orders(&self, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
+        const SQL: &str = order_page!("id = ANY($1)");
+        let ids = ids.iter().map(|id| id.0).collect();
+        self.orders(SQL, vec![Bind::BigInts(ids)]).await
+    }
+
+    async fn find_settled(&self, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
+        const SQL: &str = order_page!("id = ANY($1) AND status <> 'PENDING'");
+        let ids = ids.iter().map(|id| id.0).collect();
+        self.orders(SQL, vec![Bind::BigInts(ids)]).await
+    }
+
     async fn list_orders(
         &self,
         filter: &OrderFilter,
@@ -202,6 +214,15 @@ WHERE s.product_id = $1 ORDER BY p.vendor_id";
                 })
             })
             .transpose()
+    }
+
+    async fn find_levels(&self, product_ids: &[ProductId]) -> Result<Vec<StockLevel>, StoreError> {
+        const SQL: &str = "
+SELECT product_id, quantity, updated_at FROM stock
+WHERE product_id = ANY($1) ORDER BY product_id";
+        let product_ids = texts(product_ids.iter().map(ProductId::as_str));
+        let found: Vec<StockRow> = self.load(SQL, vec![product_ids]).await?;
+        found.into_iter().map(StockLevel::try_from).collect()
     }
 
     async fn list_stock(

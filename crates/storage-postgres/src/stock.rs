@@ -73,6 +73,7 @@ SET reported = excluded.reported, in_flight = excluded.in_flight, as_of = exclud
         let (mut position_products, mut vendors) = (Vec::new(), Vec::new());
         let (mut reported, mut in_flight, mut as_of) = (Vec::new(), Vec::new(), Vec::new());
         for change in changes {
+            self.changes.product(&change.product_id);
             products.push(change.product_id.as_str().to_owned());
             quantities.push(
                 i64::try_from(change.quantity)

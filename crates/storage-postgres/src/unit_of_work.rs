@@ -6,6 +6,7 @@ use diesel::pg::Pg;
 use domain::ports::{StoreError, UnitOfWork};
 use domain::timestamp::Timestamp;
 
+use crate::changes::ChangeLog;
 use crate::checkout::Checkout;
 use crate::rows::{MomentRow, from_pg};
 use crate::statement::Bind;
@@ -13,6 +14,8 @@ use crate::statement::Bind;
 /// A transaction that has begun. Its drop, at whatever moment, releases its locks at once: see [`Checkout`].
 pub(crate) struct PgUnitOfWork {
     checkout: Checkout,
+    /// What it has changed.
+    pub(crate) changes: ChangeLog,
     /// Whether a statement failed, or wrote what it should not have. After a failure PostgreSQL answers a COMMIT with a
     /// rollback, and calls it a success.
     failed: bool,
@@ -23,6 +26,7 @@ impl PgUnitOfWork {
     pub(crate) fn begun(checkout: Checkout) -> Self {
         Self {
             checkout,
+            changes: ChangeLog::default(),
             failed: false,
         }
     }
@@ -59,6 +63,8 @@ impl PgUnitOfWork {
                 "a unit of work cannot be committed after a call that failed".into(),
             ));
         }
+        let changed = self.changes.take();
+        self.write_changes(&changed).await?;
         self.checkout.commit().await
     }
 

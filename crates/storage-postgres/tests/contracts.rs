@@ -6,14 +6,13 @@ use std::sync::Arc;
 
 use port_contracts::StorageUnderTest;
 use storage_postgres::test_database::TestDatabase;
-use storage_postgres::{PgLeases, PgOutboxListener, PgOutboxNotifier, PgStore};
-use tokio::sync::Mutex;
+use storage_postgres::{PgLeases, PgListener, PgNotifier, PgStore};
 
 async fn setup() -> (StorageUnderTest, TestDatabase) {
     let database = TestDatabase::create().await.unwrap();
     let options = database.options().clone();
     let store = PgStore::new(&options).unwrap();
-    let notifier = Arc::new(PgOutboxNotifier::start(store.clone()));
+    let notifier = Arc::new(PgNotifier::start(store.clone()));
     let store = Arc::new(store);
     let storage = StorageUnderTest {
         store: store.clone(),
@@ -21,11 +20,12 @@ async fn setup() -> (StorageUnderTest, TestDatabase) {
         stock: store.clone(),
         vendors: store.clone(),
         probe: store.clone(),
-        audit: store,
+        audit: store.clone(),
+        changes: store,
         notifier,
         pool_size: options.pool_size,
         leases: Arc::new(PgLeases::new(options.clone())),
-        listener: Mutex::new(Box::new(PgOutboxListener::start(options))),
+        listeners: Box::new(move |topic| Box::new(PgListener::start(options.clone(), topic))),
     };
     (storage, database)
 }
@@ -33,6 +33,7 @@ async fn setup() -> (StorageUnderTest, TestDatabase) {
 /// Removes every row, in the order in which they refer to each other. Faster than TRUNCATE while there are few.
 async fn empty(database: &TestDatabase) {
     let tables = [
+        "changes",
         "idempotency_keys",
         "outbox",
         "allocations",

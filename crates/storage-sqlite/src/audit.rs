@@ -1,12 +1,10 @@
 //! Recomputing every balance from orders and allocations (promise P7).
 
 use async_trait::async_trait;
-use diesel::connection::SimpleConnection as _;
 use diesel::sql_types::Text;
 use diesel::{QueryableByName, SqliteConnection};
 use domain::ports::{AuditFinding, AuditQueries, StoreError, audit_rules};
 
-use crate::error::store_error;
 use crate::statement;
 use crate::store::SqliteStore;
 
@@ -97,13 +95,6 @@ fn check_all(connection: &mut SqliteConnection) -> Result<Vec<AuditFinding>, Sto
 #[async_trait]
 impl AuditQueries for SqliteStore {
     async fn audit(&self) -> Result<Vec<AuditFinding>, StoreError> {
-        self.read(|connection| {
-            // One snapshot for all rules.
-            connection.batch_execute("BEGIN").map_err(store_error)?;
-            let findings = check_all(connection);
-            connection.batch_execute("ROLLBACK").map_err(store_error)?;
-            findings
-        })
-        .await
+        self.read_at_once(check_all).await
     }
 }

@@ -13,6 +13,7 @@
 //! they need no store.
 
 mod audit;
+mod changes;
 mod error;
 mod executor;
 mod file_lock;

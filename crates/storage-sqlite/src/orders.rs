@@ -190,7 +190,7 @@ impl OrderRepository for SqliteUnitOfWork {
     async fn accept(&mut self, orders: &[NewOrder]) -> Result<Vec<Acceptance>, StoreError> {
         let orders = orders.to_vec();
         let numbers = self.order_numbers();
-        self.call(move |connection, now| {
+        let accepted = self.call(move |connection, now| {
             let accepted = orders
                 .iter()
                 .map(|order| accept_one(connection, order, || numbers.next(), now()))
@@ -199,8 +199,11 @@ impl OrderRepository for SqliteUnitOfWork {
             let boxed = created.map(|order| (order.id.0, order.product_id.as_str()));
             outbox::put(connection, &boxed.collect::<Vec<_>>(), now())?;
             Ok(accepted)
-        })
-        .await
+        });
+        let accepted = accepted.await?;
+        let created = accepted.iter().filter_map(Acceptance::created);
+        self.changed.order_ids.extend(created.map(|order| order.id));
+        Ok(accepted)
     }
 
     async fn lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError> {
@@ -220,6 +223,8 @@ WHERE id IN (SELECT value FROM json_each(?)) AND status = 'PENDING' ORDER BY id"
 
     async fn save_settled(&mut self, orders: &[SettledOrder]) -> Result<(), StoreError> {
         let orders = orders.to_vec();
+        let ids = orders.iter().map(|order| order.id);
+        self.changed.order_ids.extend(ids);
         self.call(move |connection, now| {
             let now = now();
             orders
@@ -235,6 +240,7 @@ WHERE id IN (SELECT value FROM json_each(?)) AND status = 'PENDING' ORDER BY id"
 
     async fn save_state(&mut self, id: OrderId, state: &OrderState) -> Result<Order, StoreError> {
         let state = state.clone();
+        self.changed.order_ids.push(id);
         self.call(move |connection, now| save_state(connection, id, &state, now()))
             .await
     }

@@ -35,6 +35,8 @@ LEFT JOIN allocations a ON a.order_id = o.id ORDER BY o.id DESC, a.vendor_id"
 
 // A text each, so that each is planned for the index that matches its filter.
 const ONE: &str = order_page!("id = ?");
+const SOME: &str = order_page!("id IN (SELECT value FROM json_each(?))");
+const SETTLED: &str = order_page!("id IN (SELECT value FROM json_each(?)) AND status <> 'PENDING'");
 const ALL: &str = order_page!("id < ? ORDER BY id DESC LIMIT ?");
 const BY_STATUS: &str = order_page!("status = ? AND id < ? ORDER BY id DESC LIMIT ?");
 const BY_PRODUCT: &str = order_page!("product_id = ? AND id < ? ORDER BY id DESC LIMIT ?");
@@ -42,6 +44,9 @@ const BY_BOTH: &str =
     order_page!("status = ? AND product_id = ? AND id < ? ORDER BY id DESC LIMIT ?");
 const STOCK: &str = "
 SELECT product_id, quantity, updated_at FROM stock WHERE product_id > ? ORDER BY product_id LIMIT ?";
+const LEVELS: &str = "
+SELECT product_id, quantity, updated_at FROM stock
+WHERE product_id IN (SELECT value FROM json_each(?)) ORDER BY product_id";
 const IN_STOCK: &str = "
 SELECT product_id, quantity, updated_at FROM stock
 WHERE quantity > 0 AND product_id > ? ORDER BY product_id LIMIT ?";
@@ -61,6 +66,15 @@ impl SqliteStore {
 impl OrderQueries for SqliteStore {
     async fn find_order(&self, id: OrderId) -> Result<Option<Order>, StoreError> {
         Ok(self.orders(ONE, [id.into()]).await?.pop())
+    }
+
+    async fn find_orders(&self, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
+        self.orders(SOME, [json(ids.iter().map(|id| id.0))]).await
+    }
+
+    async fn find_settled(&self, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
+        self.orders(SETTLED, [json(ids.iter().map(|id| id.0))])
+            .await
     }
 
     async fn list_orders(
@@ -176,6 +190,15 @@ WHERE s.product_id = ? ORDER BY p.vendor_id";
         let product_id = Bind::from(product_id);
         self.read(move |connection| detail(load(connection, SQL, [product_id])?))
             .await
+    }
+
+    async fn find_levels(&self, product_ids: &[ProductId]) -> Result<Vec<StockLevel>, StoreError> {
+        let product_ids = json(product_ids.iter().map(ProductId::as_str));
+        self.read(move |connection| {
+            let found: Vec<StockRow> = load(connection, LEVELS, [product_ids])?;
+            found.into_iter().map(StockLevel::try_from).collect()
+        })
+        .await
     }
 
     async fn list_stock(

@@ -96,6 +96,8 @@ impl StockRepository for SqliteUnitOfWork {
 
     async fn save_stock(&mut self, changes: &[StockChange]) -> Result<(), StoreError> {
         let changes = changes.to_vec();
+        let ids = changes.iter().map(|change| change.product_id.clone());
+        self.changed.product_ids.extend(ids);
         self.call(move |connection, now| {
             let now = now();
             changes

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use diesel::SqliteConnection;
+use diesel::connection::SimpleConnection as _;
 use domain::ports::{Clock, Store, StoreError, UnitOfWork};
 use domain::rising_clock::RisingClock;
 use tokio::time::timeout;
 
+use crate::error::store_error;
 use crate::executor::Executor;
 use crate::file_lock::FileLock;
 use crate::open::{self, OpenError, Opened};
@@ -133,6 +135,20 @@ impl SqliteStore {
         job: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.shared.readers.run(job).await
+    }
+
+    /// The same, for a read of several statements: each sees what the first sees.
+    pub(crate) async fn read_at_once<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.read(|connection| {
+            connection.batch_execute("BEGIN").map_err(store_error)?;
+            let answer = job(connection);
+            connection.batch_execute("ROLLBACK").map_err(store_error)?;
+            answer
+        })
+        .await
     }
 
     pub(crate) async fn begin_work(&self) -> Result<SqliteUnitOfWork, StoreError> {

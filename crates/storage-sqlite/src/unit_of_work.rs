@@ -5,10 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection as _;
-use domain::ports::{StoreError, UnitOfWork};
+use domain::ports::{Changed, StoreError, UnitOfWork};
 use domain::timestamp::Timestamp;
 use tokio::sync::OwnedMutexGuard;
 
+use crate::changes;
 use crate::error::{refused, store_error};
 use crate::order_numbers::OrderNumbers;
 use crate::store::Shared;
@@ -17,6 +18,8 @@ use crate::store::Shared;
 /// posted before the turn is given on, and the thread keeps the order.
 pub(crate) struct SqliteUnitOfWork {
     shared: Arc<Shared>,
+    /// What it has changed, for the log.
+    pub(crate) changed: Changed,
     /// Whether a call failed, or was given up half way: what it left must not be committed.
     failed: bool,
     ended: bool,
@@ -33,6 +36,7 @@ impl SqliteUnitOfWork {
         // Before the transaction begins, so that a begin that is given up is undone as well.
         let mut work = Self {
             shared,
+            changed: Changed::default(),
             failed: false,
             ended: false,
             _turn: turn,
@@ -96,8 +100,14 @@ impl UnitOfWork for SqliteUnitOfWork {
     }
 
     async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
-        self.call(|connection, _| command(connection, "COMMIT"))
-            .await?;
+        let changed = std::mem::take(&mut self.changed);
+        self.call(|connection, now| {
+            if !changed.is_empty() {
+                changes::write(connection, changed, now())?;
+            }
+            command(connection, "COMMIT")
+        })
+        .await?;
         self.ended = true;
         Ok(())
     }

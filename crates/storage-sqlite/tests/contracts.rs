@@ -8,26 +8,27 @@ use std::time::Duration;
 
 use clock_tokio::SystemClock;
 use port_contracts::StorageUnderTest;
-use signal_in_process::{ProcessLeases, ProcessOutboxNotifier};
+use signal_in_process::{ProcessLeases, ProcessNotifier};
 use storage_sqlite::{SqliteOptions, SqliteStore};
 use tempfile::TempDir;
-use tokio::sync::Mutex;
 
 fn setup() -> Ready<(StorageUnderTest, TempDir)> {
     let folder = tempfile::tempdir().unwrap();
     let mut options = SqliteOptions::new(folder.path().join("store.db"));
     options.wait = Duration::from_secs(3);
     let store = Arc::new(SqliteStore::open(&options, Arc::new(SystemClock)).unwrap());
-    let notifier = ProcessOutboxNotifier::new();
+    let notifier = ProcessNotifier::new();
+    let listened_to = notifier.clone();
     let storage = StorageUnderTest {
         store: store.clone(),
         orders: store.clone(),
         stock: store.clone(),
         vendors: store.clone(),
         probe: store.clone(),
-        audit: store,
+        audit: store.clone(),
+        changes: store,
         leases: Arc::new(ProcessLeases::new()),
-        listener: Mutex::new(Box::new(notifier.listener())),
+        listeners: Box::new(move |topic| Box::new(listened_to.listener(topic))),
         notifier: Arc::new(notifier),
         pool_size: 1,
     };

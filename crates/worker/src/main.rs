@@ -8,10 +8,11 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Parser;
 use clock_tokio::SystemClock;
+use domain::ports::Topic;
 use metrics::{Metrics, MetricsPage};
 use queue_rabbitmq::{RabbitOptions, RabbitOrderConsumer, RabbitOrderQueue};
 use settings::Settings;
-use storage_postgres::{PgLeases, PgOptions, PgOutboxListener, PgOutboxNotifier, PgStore};
+use storage_postgres::{PgLeases, PgListener, PgNotifier, PgOptions, PgStore};
 use tracing::info;
 use worker::scheduler::ScheduledVendor;
 use worker::supervisor::Supervisor;
@@ -90,8 +91,8 @@ fn ports(
         leases: Arc::new(PgLeases::new(postgres.clone())),
         queue: Arc::new(RabbitOrderQueue::start(rabbitmq.clone())),
         consumers: Arc::new(move || Box::new(RabbitOrderConsumer::start(rabbitmq.clone()))),
-        notifier: Arc::new(PgOutboxNotifier::start(pg)),
-        listeners: Arc::new(move || Box::new(PgOutboxListener::start(listen_to.clone()))),
+        notifier: Arc::new(PgNotifier::start(pg)),
+        listeners: Arc::new(move || Box::new(PgListener::start(listen_to.clone(), Topic::Outbox))),
         clock: Arc::new(SystemClock),
         vendors: feeds.into_iter().map(ScheduledVendor::from).collect(),
         observer: metrics.clone(),

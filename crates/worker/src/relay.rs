@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::ports::OutboxListener;
+use domain::ports::Listener;
 use domain::services::Relay;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -15,7 +15,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 /// Relays until told to stop; a round that has begun is ended first.
 pub async fn run(
     relay: &Relay,
-    listener: &mut dyn OutboxListener,
+    listener: &mut dyn Listener,
     poll: Duration,
     stop: &CancellationToken,
 ) {

@@ -17,6 +17,7 @@ pub async fn run(sweeper: &Sweeper, every: Duration, stop: &CancellationToken) {
             Ok(swept) if swept.requeued > 0 || swept.keys_forgotten > 0 => info!(
                 requeued = swept.requeued,
                 keys_forgotten = swept.keys_forgotten,
+                changes_forgotten = swept.changes_forgotten,
                 "swept"
             ),
             Ok(_) => {}

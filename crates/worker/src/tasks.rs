@@ -6,8 +6,7 @@ use std::sync::Arc;
 use domain::allocation::most_available_first;
 use domain::identifiers::VendorId;
 use domain::ports::{
-    Clock, Leases, Observer, OrderConsumer, OrderQueue, OutboxListener, OutboxNotifier, Store,
-    StoreProbe,
+    Clock, Leases, Listener, Notifier, Observer, OrderConsumer, OrderQueue, Store, StoreProbe,
 };
 use domain::services::{Relay, RelaySettings, SettleOrders, Sweeper, SweeperSettings, VendorSync};
 use settings::WorkerSettings;
@@ -34,10 +33,10 @@ pub struct WorkerPorts {
     pub queue: Arc<dyn OrderQueue>,
     /// Where they are taken from.
     pub consumers: Maker<dyn OrderConsumer>,
-    /// Wakes the relays.
-    pub notifier: Arc<dyn OutboxNotifier>,
-    /// Hears of it.
-    pub listeners: Maker<dyn OutboxListener>,
+    /// Wakes the relays, and those who wait for changes.
+    pub notifier: Arc<dyn Notifier>,
+    /// Hears of new outbox entries.
+    pub listeners: Maker<dyn Listener>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Vendors with feeds.
@@ -86,7 +85,11 @@ fn start_consumers(
         most_available_first,
         ports.with_feeds(),
     );
-    let settle = Arc::new(settle.observed_by(Arc::clone(&ports.observer)));
+    let settle = Arc::new(
+        settle
+            .observed_by(Arc::clone(&ports.observer))
+            .announced_by(Arc::clone(&ports.notifier)),
+    );
     let batch = settings.batch;
     let mut states = BTreeMap::new();
     for number in 1..=settings.consumers {
@@ -142,6 +145,7 @@ pub fn sweeper(ports: &WorkerPorts, settings: &WorkerSettings) -> Sweeper {
             pending_for: settings.requeue_after,
             max_queue_depth: settings.max_queue_depth,
             keep_keys: settings.keep_idempotency_keys,
+            keep_changes: settings.keep_changes,
         },
     )
 }
@@ -166,6 +170,7 @@ pub fn vendor_sync(ports: &WorkerPorts) -> VendorSync {
         Arc::clone(&ports.clock),
     )
     .observed_by(Arc::clone(&ports.observer))
+    .announced_by(Arc::clone(&ports.notifier))
 }
 
 fn start_scheduler(ports: &WorkerPorts, supervisor: &Supervisor) {

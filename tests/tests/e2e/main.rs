@@ -14,3 +14,4 @@ mod moving;
 mod oversell;
 mod standalone;
 mod syncing;
+mod waiting;

@@ -7,6 +7,7 @@ pub(crate) mod idempotency;
 pub(crate) mod json;
 pub(crate) mod order;
 pub(crate) mod path;
+pub(crate) mod prefer;
 pub(crate) mod query;
 pub(crate) mod status;
 pub(crate) mod url_text;

@@ -10,8 +10,8 @@ const GOOD: &str = r#"{"product_id": "SKU-1", "quantity": 3}"#;
 async fn an_order_is_taken_as_pending_on_both_paths() {
     let server = TestServer::start();
     for (path, id) in [("/api/v1/order", 1), ("/api/v1/orders", 2)] {
-        // Prefer is not understood yet, and so ignored.
-        let head = format!("{JSON}Prefer: wait=5\r\n");
+        // A preference that is not understood is ignored.
+        let head = format!("{JSON}Prefer: handling=lenient, wait=31\r\n");
         let reply = server.send("POST", path, &head, GOOD.as_bytes()).await;
         assert_eq!(reply.status, 202);
         assert_eq!(
@@ -21,6 +21,7 @@ async fn an_order_is_taken_as_pending_on_both_paths() {
         assert_eq!(reply.header("content-type"), Some("application/json"));
         assert_eq!(reply.header("cache-control"), Some("no-store"));
         assert_eq!(reply.header("idempotent-replayed"), None);
+        assert_eq!(reply.header("preference-applied"), None);
         let order = reply.json();
         assert_eq!(
             order,

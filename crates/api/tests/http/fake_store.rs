@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId, ProductId, VendorId};
-use domain::order::{Order, OrderRequest, OrderState};
+use domain::order::{Order, OrderRequest, OrderState, RejectReason};
 use domain::ports::{
     OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, Store,
     StoreError, StoreProbe, UnitOfWork, VendorQueries, VendorStatus,
@@ -120,6 +120,15 @@ impl FakeStore {
             .sort_by(|a, b| a.level.product_id.cmp(&b.level.product_id));
     }
 
+    /// An order becomes REJECTED.
+    pub(crate) fn settle(&self, id: OrderId) {
+        let mut rows = self.0.lock().unwrap();
+        let now = rows.now();
+        let order = rows.orders.iter_mut().find(|order| order.id == id).unwrap();
+        order.state = OrderState::Rejected(RejectReason::InsufficientStock);
+        order.updated_at = now;
+    }
+
     async fn check(&self) -> Result<(), StoreError> {
         let failure = {
             let mut rows = self.0.lock().unwrap();
@@ -158,6 +167,20 @@ impl OrderQueries for FakeStore {
         self.check().await?;
         let rows = self.0.lock().unwrap();
         Ok(rows.orders.iter().find(|order| order.id == id).cloned())
+    }
+
+    async fn find_orders(&self, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
+        self.check().await?;
+        let rows = self.0.lock().unwrap();
+        let newest_first = rows.orders.iter().rev();
+        let wanted = newest_first.filter(|order| ids.contains(&order.id));
+        Ok(wanted.cloned().collect())
+    }
+
+    async fn find_settled(&self, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
+        let mut found = self.find_orders(ids).await?;
+        found.retain(|order| order.state != OrderState::Pending);
+        Ok(found)
     }
 
     async fn list_orders(
@@ -201,6 +224,14 @@ impl StockQueries for FakeStore {
             .iter()
             .find(|detail| detail.level.product_id == *product_id)
             .cloned())
+    }
+
+    async fn find_levels(&self, product_ids: &[ProductId]) -> Result<Vec<StockLevel>, StoreError> {
+        self.check().await?;
+        let rows = self.0.lock().unwrap();
+        let levels = rows.stock.iter().map(|detail| &detail.level);
+        let wanted = levels.filter(|level| product_ids.contains(&level.product_id));
+        Ok(wanted.cloned().collect())
     }
 
     async fn list_stock(

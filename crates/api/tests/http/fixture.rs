@@ -2,17 +2,17 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use api::{AppState, ServerOptions, StoreReadiness, Vendors};
+use api::{AppState, Live, LivePorts, ServerOptions, Shutdown, StoreReadiness, Vendors, Watcher};
 use clock_tokio::SystemClock;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Allocation, OrderRequest, OrderState, OrderStatus, RejectReason};
-use domain::ports::{MockOutboxNotifier, Store, VendorFeed};
+use domain::ports::{Listener, Notifier as _, Store, Topic, VendorFeed};
 use domain::quantity::Quantity;
 use domain::services::{ChangeStatus, Intake, IntakeSettings, IntakeWriter, VendorSync};
 use metrics::{Metrics, MetricsPage};
+use signal_in_process::ProcessNotifier;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -28,10 +28,12 @@ pub(crate) struct TestServer {
     pub(crate) store: FakeStore,
     /// The feed of vendor-a; seed is a vendor without one.
     pub(crate) feed: FakeFeed,
-    shutting_down: Arc<AtomicBool>,
+    notifier: ProcessNotifier,
+    shutdown: Shutdown,
     stop: oneshot::Sender<()>,
     ended: JoinHandle<std::io::Result<()>>,
     writers: JoinSet<()>,
+    watching: JoinHandle<()>,
 }
 
 impl TestServer {
@@ -42,7 +44,8 @@ impl TestServer {
     /// Starts a server with other options than usual.
     pub(crate) fn start_with(change: impl FnOnce(&mut ServerOptions)) -> Self {
         let store = FakeStore::default();
-        let shutting_down = Arc::new(AtomicBool::new(false));
+        let shutdown = Shutdown::new();
+        let notifier = ProcessNotifier::new();
         let mut options = ServerOptions {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             workers: 1,
@@ -56,7 +59,7 @@ impl TestServer {
         change(&mut options);
         let (stop, stopped) = oneshot::channel();
         let feed = FakeFeed::new("vendor-a");
-        let (state, writer) = state(&store, &feed, Arc::clone(&shutting_down));
+        let (state, writer, watcher) = state(&store, &feed, &notifier, &shutdown);
         let server = api::prepare(options).unwrap();
         let bound = server
             .bind(state, async move {
@@ -67,21 +70,30 @@ impl TestServer {
             address: bound.address,
             store,
             feed,
-            shutting_down,
+            notifier,
+            shutdown,
             stop,
             ended: tokio::spawn(bound.server),
             writers: api::spawn_writers(&writer, 1),
+            watching: tokio::spawn(watcher.run()),
         }
     }
 
     pub(crate) fn announce_shutdown(&self) {
-        self.shutting_down.store(true, Ordering::Relaxed);
+        self.shutdown.announce();
+    }
+
+    /// Another process has settled an order: rejected it.
+    pub(crate) fn settle(&self, id: OrderId) {
+        self.store.settle(id);
+        self.notifier.notify(Topic::Changes);
     }
 
     /// Stops the server and returns once it has ended, and what it wrote with.
     pub(crate) async fn stop(self) {
         self.stop.send(()).unwrap();
         self.ended.await.unwrap().unwrap();
+        self.watching.abort();
         self.writers.join_all().await;
     }
 
@@ -160,10 +172,9 @@ pub(crate) fn bytes(method: &str, target: &str, head: &str, body: &[u8]) -> Vec<
 fn state(
     store: &FakeStore,
     feed: &FakeFeed,
-    shutting_down: Arc<AtomicBool>,
-) -> (AppState, IntakeWriter) {
-    let mut notifier = MockOutboxNotifier::new();
-    notifier.expect_notify().return_const(());
+    notifier: &ProcessNotifier,
+    shutdown: &Shutdown,
+) -> (AppState, IntakeWriter, Watcher) {
     let shared = Arc::new(store.clone());
     let port: Arc<dyn Store> = shared.clone();
     let settings = IntakeSettings {
@@ -172,7 +183,7 @@ fn state(
     };
     let (intake, writer) = Intake::open(
         Arc::clone(&port),
-        Arc::new(notifier),
+        Arc::new(notifier.clone()),
         Arc::new(SystemClock),
         settings,
     );
@@ -183,6 +194,13 @@ fn state(
         VendorSync::new(Arc::clone(&port), shared.clone(), clock).observed_by(metrics.clone());
     let feed: Arc<dyn VendorFeed> = Arc::new(feed.clone());
     let url = "http://vendor-a/stock".to_owned();
+    let listened_to = notifier.clone();
+    let (live, watcher) = Live::open(LivePorts {
+        orders: shared.clone(),
+        listeners: Arc::new(move || -> Box<dyn Listener> {
+            Box::new(listened_to.listener(Topic::Changes))
+        }),
+    });
     let seed = VendorId::parse("seed").unwrap();
     let state = AppState {
         vendors: Vendors::new(shared.clone(), sync, [(feed, url)], [seed]),
@@ -192,7 +210,8 @@ fn state(
         stock: shared.clone(),
         readiness: Arc::new(StoreReadiness(shared.clone())),
         metrics: MetricsPage::new(metrics, shared),
-        shutting_down,
+        live,
+        shutdown: shutdown.clone(),
     };
-    (state, writer)
+    (state, writer, watcher)
 }

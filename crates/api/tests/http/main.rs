@@ -9,7 +9,6 @@
 mod accepting;
 mod arbitrary;
 mod batches;
-
 mod browsers;
 mod changing;
 mod client;
@@ -29,3 +28,4 @@ mod protocol;
 mod rate_limits;
 mod reading;
 mod vendors;
+mod waiting;

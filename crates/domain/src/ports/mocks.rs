@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use mockall::mock;
 
 use super::{
-    Acceptance, NewOrder, OrderRepository, OutboxEntry, OutboxId, OutboxRepository, RequeueLimits,
-    StockRepository, StoreError, SyncRecord, SyncRepository, UnitOfWork, VendorSyncState,
+    Acceptance, ChangeRepository, NewOrder, OrderRepository, OutboxEntry, OutboxId,
+    OutboxRepository, RequeueLimits, StockRepository, StoreError, SyncRecord, SyncRepository,
+    UnitOfWork, VendorSyncState,
 };
 use crate::identifiers::{OrderId, ProductId, VendorId};
 use crate::order::{Order, OrderState};
@@ -55,6 +56,11 @@ mock! {
     }
 
     #[async_trait]
+    impl ChangeRepository for UnitOfWork {
+        async fn forget_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+    }
+
+    #[async_trait]
     impl UnitOfWork for UnitOfWork {
         async fn store_time(&mut self) -> Result<Timestamp, StoreError>;
         async fn commit(self: Box<Self>) -> Result<(), StoreError>;
@@ -83,6 +89,6 @@ mod tests {
                 checked += 1;
             }
         }
-        assert!(checked >= 18, "only {checked} ports were found");
+        assert!(checked >= 20, "only {checked} ports were found");
     }
 }

@@ -4,6 +4,7 @@
 //! is a failure, and says whether the same call may succeed later. No driver's type crosses a port.
 
 mod audit;
+mod changes;
 mod clock;
 mod lease;
 #[cfg(any(test, feature = "test-support"))]
@@ -13,6 +14,7 @@ mod orders;
 mod outbox;
 mod queries;
 mod queue;
+mod signals;
 mod stock;
 mod store;
 mod sync;
@@ -20,13 +22,14 @@ mod transfer;
 mod vendors;
 
 pub use audit::{AuditFinding, AuditQueries, audit_rules};
+pub use changes::{
+    ChangeEntry, ChangeQueries, ChangeRepository, Changed, ChangesRead, MAX_CHANGED_IDS,
+};
 pub use clock::Clock;
 pub use lease::{Lease, Leases};
 pub use observer::{Observer, Unobserved};
 pub use orders::{Acceptance, NewOrder, OrderRepository};
-pub use outbox::{
-    OutboxEntry, OutboxId, OutboxListener, OutboxNotifier, OutboxRepository, RequeueLimits,
-};
+pub use outbox::{OutboxEntry, OutboxId, OutboxRepository, RequeueLimits};
 pub use queries::{
     OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, StoreProbe,
     VendorLevel, VendorQueries, VendorStatus,
@@ -34,6 +37,7 @@ pub use queries::{
 pub use queue::{
     ConsumerProbe, OrderConsumer, OrderQueue, QueueError, QueuedMessage, QueuedOrder, Receipt,
 };
+pub use signals::{Listener, Notifier, Topic, Unannounced};
 pub use stock::StockRepository;
 pub use store::{Store, StoreError, UnitOfWork};
 pub use sync::{FinishedSync, SyncOutcome, SyncRecord, SyncRepository, VendorSyncState};
@@ -47,13 +51,14 @@ pub use vendors::{FeedError, VendorFeed};
 #[cfg(any(test, feature = "test-support"))]
 pub use {
     audit::MockAuditQueries,
+    changes::MockChangeQueries,
     clock::MockClock,
     lease::{MockLease, MockLeases},
     mocks::MockUnitOfWork,
     observer::MockObserver,
-    outbox::{MockOutboxListener, MockOutboxNotifier},
     queries::{MockOrderQueries, MockStockQueries, MockStoreProbe, MockVendorQueries},
     queue::{MockConsumerProbe, MockOrderConsumer, MockOrderQueue},
+    signals::{MockListener, MockNotifier},
     store::MockStore,
     transfer::{MockTransferReader, MockTransferSource, MockTransferTarget},
     vendors::MockVendorFeed,

@@ -57,20 +57,3 @@ pub trait OutboxRepository {
     /// how many.
     async fn requeue_overdue(&mut self, limits: RequeueLimits) -> Result<u64, StoreError>;
 }
-
-/// Says that the outbox has something new.
-#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
-pub trait OutboxNotifier: Send + Sync {
-    /// Wakes the relays, in all processes. MUST return at once, may be lost (the relay also polls), and many calls may
-    /// become one.
-    fn notify(&self);
-}
-
-/// Waits until the outbox has something new.
-#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
-#[async_trait]
-pub trait OutboxListener: Send {
-    /// Returns after a notification, or after `timeout`. A notification since the last return MUST end the wait at
-    /// once: one that arrives while nobody waits is not lost.
-    async fn wait(&mut self, timeout: Duration);
-}

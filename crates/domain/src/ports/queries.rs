@@ -25,6 +25,12 @@ pub trait OrderQueries: Send + Sync {
     /// One order.
     async fn find_order(&self, id: OrderId) -> Result<Option<Order>, StoreError>;
 
+    /// Those of the orders that there are, newest first. MUST read all of them at once, with their allocations.
+    async fn find_orders(&self, ids: &[OrderId]) -> Result<Vec<Order>, StoreError>;
+
+    /// Those of the orders that are no longer `PENDING`, newest first. MUST read all of them at once.
+    async fn find_settled(&self, ids: &[OrderId]) -> Result<Vec<Order>, StoreError>;
+
     /// At most `limit` orders with ids below `before`, newest first. MUST take time by `limit`, not by how many orders
     /// there are, and read the allocations of all of them at once.
     async fn list_orders(
@@ -77,6 +83,9 @@ pub trait StockQueries: Send + Sync {
     /// One product with its vendors, both read at one moment.
     async fn find_stock(&self, product_id: &ProductId)
     -> Result<Option<ProductDetail>, StoreError>;
+
+    /// Those of the products that are known, in byte order. MUST read all of them at once.
+    async fn find_levels(&self, product_ids: &[ProductId]) -> Result<Vec<StockLevel>, StoreError>;
 
     /// At most `limit` products with ids after `after`, in byte order; with `in_stock` only those that can be sold. MUST
     /// take time by `limit`, not by how many products there are.

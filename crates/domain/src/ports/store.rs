@@ -5,7 +5,7 @@ use std::error::Error;
 use async_trait::async_trait;
 use thiserror::Error;
 
-use super::{OrderRepository, OutboxRepository, StockRepository, SyncRepository};
+use super::{ChangeRepository, OrderRepository, OutboxRepository, StockRepository, SyncRepository};
 use crate::timestamp::Timestamp;
 
 /// Why a call to the store failed.
@@ -62,6 +62,9 @@ pub trait Store: Send + Sync {
 /// Dropping it without commit, in whatever state and also in the middle of a call, MUST undo everything and release
 /// its locks at once. After a failed call it can only be dropped.
 ///
+/// One that changes orders or stock, through any of the repositories, MUST leave what it changed in the change log with its
+/// commit, as one entry unless it is too much for one (see [`Changed`](super::Changed)).
+///
 /// # Lock order
 ///
 /// Every use case locks in this order and no other, so that no deadlock is possible: a vendor's sync row, then orders by
@@ -69,7 +72,7 @@ pub trait Store: Send + Sync {
 /// several rows MUST take them in that order themselves, whatever the order of their arguments.
 #[async_trait]
 pub trait UnitOfWork:
-    OrderRepository + StockRepository + OutboxRepository + SyncRepository + Send
+    OrderRepository + StockRepository + OutboxRepository + SyncRepository + ChangeRepository + Send
 {
     /// The store's own clock, now: the one clock by which shipments and reports are compared. MUST NOT be the
     /// transaction's start.

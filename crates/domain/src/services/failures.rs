@@ -9,7 +9,7 @@ use super::{Relay, RelayError, RelaySettings, SettleOrders, Sweeper, SweeperSett
 use crate::allocation::most_available_first;
 use crate::identifiers::{OrderId, ProductId};
 use crate::ports::{
-    Clock, MockClock, MockObserver, MockOrderQueue, MockOutboxNotifier, MockStore, MockStoreProbe,
+    Clock, MockClock, MockNotifier, MockObserver, MockOrderQueue, MockStore, MockStoreProbe,
     MockUnitOfWork, OutboxEntry, OutboxId, QueueError, QueuedOrder, StoreError, UnitOfWork,
 };
 use crate::timestamp::Timestamp;
@@ -174,7 +174,7 @@ async fn a_batch_is_halved_until_the_culprit_is_alone_among_the_dead_letters() {
 }
 
 #[tokio::test]
-async fn keys_that_cannot_be_forgotten_keep_no_order_from_being_put_back() {
+async fn keys_that_cannot_be_forgotten_keep_no_change_and_no_order_from_being_swept() {
     let mut forgetting = MockUnitOfWork::new();
     forgetting
         .expect_store_time()
@@ -186,6 +186,15 @@ async fn keys_that_cannot_be_forgotten_keep_no_order_from_being_put_back() {
             row: "1".to_owned(),
         })
     });
+    let mut pruning = MockUnitOfWork::new();
+    pruning
+        .expect_store_time()
+        .returning(|| Ok(Timestamp::from_micros(0)));
+    pruning
+        .expect_forget_changes()
+        .times(1)
+        .returning(|_, _| Ok(5));
+    pruning.expect_commit().times(1).returning(|| Ok(()));
     let mut requeueing = MockUnitOfWork::new();
     requeueing
         .expect_requeue_overdue()
@@ -194,14 +203,15 @@ async fn keys_that_cannot_be_forgotten_keep_no_order_from_being_put_back() {
     requeueing.expect_commit().times(1).returning(|| Ok(()));
     let mut queue = MockOrderQueue::new();
     queue.expect_depth().returning(|| Ok(0));
-    let mut notifier = MockOutboxNotifier::new();
+    let mut notifier = MockNotifier::new();
     notifier.expect_notify().times(1).return_const(());
     let settings = SweeperSettings {
         pending_for: Duration::from_mins(1),
         max_queue_depth: 10,
         keep_keys: Duration::from_mins(1),
+        keep_changes: Duration::from_mins(1),
     };
-    let store = store(vec![forgetting, requeueing]);
+    let store = store(vec![forgetting, pruning, requeueing]);
     let sweeper = Sweeper::new(
         store,
         Arc::new(queue),

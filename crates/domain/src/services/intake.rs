@@ -27,7 +27,7 @@ use tracing::warn;
 
 use crate::identifiers::{BatchDigest, IdempotencyKey};
 use crate::order::{Order, OrderRequest};
-use crate::ports::{Clock, NewOrder, OutboxNotifier, Store, StoreError, Unobserved};
+use crate::ports::{Clock, NewOrder, Notifier, Store, StoreError, Unobserved};
 
 use job::{Caller, Job};
 use room::Room;
@@ -100,7 +100,7 @@ impl Intake {
     #[must_use]
     pub fn open(
         store: Arc<dyn Store>,
-        notifier: Arc<dyn OutboxNotifier>,
+        notifier: Arc<dyn Notifier>,
         clock: Arc<dyn Clock>,
         settings: IntakeSettings,
     ) -> (Self, IntakeWriter) {

@@ -9,7 +9,8 @@ use tracing::{error, info};
 use crate::allocation::AllocationPolicy;
 use crate::identifiers::{OrderId, ProductId, VendorId};
 use crate::ports::{
-    Clock, Observer, OrderQueue, QueueError, Store, StoreError, StoreProbe, Unobserved,
+    Clock, Notifier, Observer, OrderQueue, QueueError, Store, StoreError, StoreProbe, Topic,
+    Unannounced, Unobserved,
 };
 use crate::retry::{self, AsStoreError};
 use crate::settlement::{Outcome, PolicyViolation, SettledBatch, settle};
@@ -62,6 +63,7 @@ pub struct SettleOrders {
     vendor_ids: Vec<VendorId>,
     open: AtomicBool,
     observer: Arc<dyn Observer>,
+    notifier: Arc<dyn Notifier>,
 }
 
 impl SettleOrders {
@@ -84,6 +86,7 @@ impl SettleOrders {
             vendor_ids,
             open: AtomicBool::new(false),
             observer: Arc::new(Unobserved),
+            notifier: Arc::new(Unannounced),
         }
     }
 
@@ -91,6 +94,13 @@ impl SettleOrders {
     #[must_use]
     pub fn observed_by(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = observer;
+        self
+    }
+
+    /// Wakes those who wait for orders to be settled.
+    #[must_use]
+    pub fn announced_by(mut self, notifier: Arc<dyn Notifier>) -> Self {
+        self.notifier = notifier;
         self
     }
 
@@ -109,6 +119,7 @@ impl SettleOrders {
             match outcome {
                 Ok(batch) if batch.orders.is_empty() => {}
                 Ok(batch) => {
+                    self.notifier.notify(Topic::Changes);
                     self.observer
                         .settled(&batch, self.clock.now().since(started));
                     log(&batch);

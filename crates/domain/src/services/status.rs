@@ -7,7 +7,7 @@ use tracing::info;
 
 use crate::identifiers::OrderId;
 use crate::order::{Allocation, IllegalTransition, Order, OrderState, OrderStatus, Transition};
-use crate::ports::{Clock, Store, StoreError, UnitOfWork};
+use crate::ports::{Clock, Notifier, Store, StoreError, Topic, Unannounced, UnitOfWork};
 use crate::retry::{self, AsStoreError};
 use crate::stock::Imbalance;
 
@@ -54,13 +54,25 @@ impl AsStoreError for ChangeStatusError {
 pub struct ChangeStatus {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    notifier: Arc<dyn Notifier>,
 }
 
 impl ChangeStatus {
     /// Wires the use case.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock }
+        Self {
+            store,
+            clock,
+            notifier: Arc::new(Unannounced),
+        }
+    }
+
+    /// Wakes those who wait for orders to change.
+    #[must_use]
+    pub fn announced_by(mut self, notifier: Arc<dyn Notifier>) -> Self {
+        self.notifier = notifier;
+        self
     }
 
     /// Changes the status under the order's lock, if `is_expected` holds for the order as it stands; a cancelled order
@@ -77,6 +89,7 @@ impl ChangeStatus {
         let changed =
             retry::on_conflict(&self.clock, || self.change_once(id, to, &is_expected)).await?;
         if changed.changed {
+            self.notifier.notify(Topic::Changes);
             info!(order.id = id.0, order.status = %to, "status changed");
         }
         Ok(changed)

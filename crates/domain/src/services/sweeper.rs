@@ -1,19 +1,23 @@
-//! Putting orders back that were lost on their way, and forgetting old keys.
+//! Putting orders back that were lost on their way, and forgetting old keys and changes.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::warn;
 
 use super::RelayError;
-use crate::ports::{Clock, OrderQueue, OutboxNotifier, RequeueLimits, Store, StoreError};
+use crate::ports::{Clock, Notifier, OrderQueue, RequeueLimits, Store, StoreError, Topic};
 use crate::retry;
 
 /// Keys forgotten in one transaction, so that it stays short.
 const KEYS_AT_A_TIME: u32 = 5_000;
 
+/// Entries of the change log forgotten in one transaction; each may name many orders and products.
+const CHANGES_AT_A_TIME: u32 = 1_000;
+
 /// Transactions of that size in one sweep, so that a sweep ends.
-const KEY_ROUNDS: u32 = 100;
+const ROUNDS: u32 = 100;
 
 /// Orders put back in one transaction when all of them are.
 const ORDERS_AT_A_TIME: u32 = 1_000;
@@ -27,6 +31,8 @@ pub struct SweeperSettings {
     pub max_queue_depth: u64,
     /// How long idempotency keys are kept.
     pub keep_keys: Duration,
+    /// How long entries of the change log are kept.
+    pub keep_changes: Duration,
 }
 
 /// What a sweep did.
@@ -36,6 +42,8 @@ pub struct Swept {
     pub requeued: u64,
     /// Keys forgotten.
     pub keys_forgotten: u64,
+    /// Entries of the change log forgotten.
+    pub changes_forgotten: u64,
 }
 
 /// Sweeps.
@@ -43,7 +51,7 @@ pub struct Swept {
 pub struct Sweeper {
     store: Arc<dyn Store>,
     queue: Arc<dyn OrderQueue>,
-    notifier: Arc<dyn OutboxNotifier>,
+    notifier: Arc<dyn Notifier>,
     clock: Arc<dyn Clock>,
     settings: SweeperSettings,
 }
@@ -54,7 +62,7 @@ impl Sweeper {
     pub fn new(
         store: Arc<dyn Store>,
         queue: Arc<dyn OrderQueue>,
-        notifier: Arc<dyn OutboxNotifier>,
+        notifier: Arc<dyn Notifier>,
         clock: Arc<dyn Clock>,
         settings: SweeperSettings,
     ) -> Self {
@@ -68,16 +76,20 @@ impl Sweeper {
     }
 
     /// One sweep. Without the queue's depth, that is while the broker is away, nothing is put back: the outbox holds
-    /// what could not be published anyway. Each half is done whatever becomes of the other.
+    /// what could not be published anyway. Each part is done whatever becomes of the others.
     ///
     /// # Errors
     /// [`RelayError`].
     pub async fn sweep(&self) -> Result<Swept, RelayError> {
-        let keys_forgotten = self.forget_all_keys().await;
+        let keys_forgotten = self.forget_all(KEYS_AT_A_TIME, || self.forget_keys()).await;
+        let changes_forgotten = self
+            .forget_all(CHANGES_AT_A_TIME, || self.forget_changes())
+            .await;
         let requeued = self.requeue_lost().await;
         Ok(Swept {
             requeued: requeued?,
             keys_forgotten: keys_forgotten?,
+            changes_forgotten: changes_forgotten?,
         })
     }
 
@@ -94,7 +106,7 @@ impl Sweeper {
                 requeued,
                 "orders stayed PENDING too long and go through the queue again"
             );
-            self.notifier.notify();
+            self.notifier.notify(Topic::Outbox);
         }
         Ok(requeued)
     }
@@ -119,7 +131,7 @@ impl Sweeper {
             }
         }
         if total > 0 {
-            self.notifier.notify();
+            self.notifier.notify(Topic::Outbox);
         }
         Ok(total)
     }
@@ -134,12 +146,20 @@ impl Sweeper {
         Ok(requeued)
     }
 
-    async fn forget_all_keys(&self) -> Result<u64, StoreError> {
+    /// Forgets in transactions of at most so many, until one finds fewer.
+    async fn forget_all<F>(
+        &self,
+        at_a_time: u32,
+        mut forget: impl FnMut() -> F,
+    ) -> Result<u64, StoreError>
+    where
+        F: Future<Output = Result<u64, StoreError>>,
+    {
         let mut total = 0;
-        for _ in 0..KEY_ROUNDS {
-            let forgotten = retry::on_conflict(&self.clock, || self.forget_keys()).await?;
+        for _ in 0..ROUNDS {
+            let forgotten = retry::on_conflict(&self.clock, &mut forget).await?;
             total += forgotten;
-            if forgotten < u64::from(KEYS_AT_A_TIME) {
+            if forgotten < u64::from(at_a_time) {
                 break;
             }
         }
@@ -153,6 +173,14 @@ impl Sweeper {
         work.commit().await?;
         Ok(forgotten)
     }
+
+    async fn forget_changes(&self) -> Result<u64, StoreError> {
+        let mut work = self.store.begin().await?;
+        let before = work.store_time().await?.minus(self.settings.keep_changes);
+        let forgotten = work.forget_changes(before, CHANGES_AT_A_TIME).await?;
+        work.commit().await?;
+        Ok(forgotten)
+    }
 }
 
 #[cfg(test)]
@@ -161,7 +189,7 @@ mod tests {
 
     use super::*;
     use crate::ports::{
-        MockClock, MockOrderQueue, MockOutboxNotifier, MockStore, MockUnitOfWork, UnitOfWork,
+        MockClock, MockNotifier, MockOrderQueue, MockStore, MockUnitOfWork, UnitOfWork,
     };
 
     /// What one transaction answers, and whether it is committed.
@@ -185,7 +213,7 @@ mod tests {
             work.expect_commit().times(commits).returning(|| Ok(()));
             Ok(Box::new(work) as Box<dyn UnitOfWork>)
         });
-        let mut notifier = MockOutboxNotifier::new();
+        let mut notifier = MockNotifier::new();
         notifier.expect_notify().times(wakings).return_const(());
         let mut clock = MockClock::new();
         clock.expect_sleep().returning(|_| ());
@@ -199,6 +227,7 @@ mod tests {
                 pending_for: Duration::from_mins(1),
                 max_queue_depth: 1,
                 keep_keys: Duration::from_hours(24),
+                keep_changes: Duration::from_hours(1),
             },
         )
     }

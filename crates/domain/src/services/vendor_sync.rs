@@ -8,8 +8,8 @@ use tracing::{debug, info, warn};
 
 use crate::identifiers::{ProductId, VendorId};
 use crate::ports::{
-    Clock, FeedError, FinishedSync, Observer, Store, StoreError, StoreProbe, SyncOutcome,
-    SyncRecord, UnitOfWork, Unobserved, VendorFeed,
+    Clock, FeedError, FinishedSync, Notifier, Observer, Store, StoreError, StoreProbe, SyncOutcome,
+    SyncRecord, Topic, Unannounced, UnitOfWork, Unobserved, VendorFeed,
 };
 use crate::reconciliation::reconcile;
 use crate::report::{Report, ReportKind};
@@ -55,6 +55,7 @@ pub struct VendorSync {
     probe: Arc<dyn StoreProbe>,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
+    notifier: Arc<dyn Notifier>,
 }
 
 impl VendorSync {
@@ -66,6 +67,7 @@ impl VendorSync {
             probe,
             clock,
             observer: Arc::new(Unobserved),
+            notifier: Arc::new(Unannounced),
         }
     }
 
@@ -76,12 +78,21 @@ impl VendorSync {
         self
     }
 
+    /// Wakes those who wait for stock to change.
+    #[must_use]
+    pub fn announced_by(mut self, notifier: Arc<dyn Notifier>) -> Self {
+        self.notifier = notifier;
+        self
+    }
+
     /// Makes exactly these vendors the configured ones: what others reported is not sold from now on, and is kept.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn configure(&self, vendor_ids: &[VendorId]) -> Result<(), StoreError> {
-        retry::on_conflict(&self.clock, || self.configure_once(vendor_ids)).await
+        retry::on_conflict(&self.clock, || self.configure_once(vendor_ids)).await?;
+        self.notifier.notify(Topic::Changes);
+        Ok(())
     }
 
     async fn configure_once(&self, vendor_ids: &[VendorId]) -> Result<(), StoreError> {
@@ -128,6 +139,9 @@ impl VendorSync {
             .as_ref()
             .map_or(SyncOutcome::Failed, |done| done.outcome);
         self.observer.synced(vendor_id, outcome, self.took(started));
+        if result.as_ref().is_ok_and(|done| done.changed > 0) {
+            self.notifier.notify(Topic::Changes);
+        }
         match &result {
             Ok(done) if done.changed == 0 && done.outcome == SyncOutcome::Applied => {
                 debug!(vendor.id = %vendor_id, received = done.received, "synced, nothing changed");

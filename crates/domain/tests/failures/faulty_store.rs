@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderState};
 use domain::ports::{
-    Acceptance, NewOrder, OrderRepository, OutboxEntry, OutboxId, OutboxLag, OutboxRepository,
-    RequeueLimits, StockRepository, Store, StoreError, StoreProbe, SyncRecord, SyncRepository,
-    UnitOfWork, VendorSyncState,
+    Acceptance, ChangeRepository, NewOrder, OrderRepository, OutboxEntry, OutboxId, OutboxLag,
+    OutboxRepository, RequeueLimits, StockRepository, Store, StoreError, StoreProbe, SyncRecord,
+    SyncRepository, UnitOfWork, VendorSyncState,
 };
 use domain::report::Report;
 use domain::settlement::{PendingOrder, SettledOrder};
@@ -206,6 +206,14 @@ impl SyncRepository for FaultyWork {
     ) -> Result<Timestamp, StoreError> {
         self.check(Role::Work, "record_sync").await?;
         self.inner.record_sync(id, record).await
+    }
+}
+
+#[async_trait]
+impl ChangeRepository for FaultyWork {
+    async fn forget_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.check(Role::Work, "forget_changes").await?;
+        self.inner.forget_changes(before, limit).await
     }
 }
 

@@ -75,7 +75,7 @@ async fn inject(use_case: UseCase, measure: &Measure, injection: Injection) -> b
     let context = format!("{use_case:?}, {injection:?} at {}", call.name);
     let wanted = expected(use_case, measure.told, call, injection);
     assert_eq!(told, wanted, "{context}");
-    assert_tries(injection, call, &trace, &context);
+    assert_tries(use_case, injection, call, &trace, &context);
     let now = world.snapshot().await;
     assert_all_or_nothing(use_case, measure, injection, told, call, &now, &context);
     world.assert_sound(&context).await;
@@ -99,13 +99,16 @@ fn is_full(use_case: UseCase, told: Told) -> bool {
 }
 
 /// What strikes once strikes once. A conflict that lasts is met a bounded number of times by each part of a use case.
-fn assert_tries(injection: Injection, call: Call, trace: &Trace, context: &str) {
+fn assert_tries(use_case: UseCase, injection: Injection, call: Call, trace: &Trace, context: &str) {
     if !injection.lasts {
         assert_eq!(trace.struck, 1, "{context}");
     } else if injection.failure == Failure::Conflict && call.role != Role::Probe {
         let parts = trace.struck / TRIES;
         assert!(trace.struck.is_multiple_of(TRIES), "{context}");
-        assert!((1..=2).contains(&parts), "{context}: {parts} parts");
+        assert!(
+            (1..=use_case.parts()).contains(&parts),
+            "{context}: {parts} parts"
+        );
     }
 }
 

@@ -90,7 +90,9 @@ impl UseCase {
             | Self::Change(Confirmed, Shipped)
             | Self::Change(Shipped, Delivered) => "begin,lock_order,save_state,commit",
             Self::Change(..) => "begin,lock_order",
-            Self::Sweep => "begin,store_time,forget_keys,commit,depth,begin,requeue_overdue,commit",
+            Self::Sweep => {
+                "begin,store_time,forget_keys,commit,begin,store_time,forget_changes,commit,depth,begin,requeue_overdue,commit"
+            }
             Self::RequeueAll => "begin,requeue_overdue,commit",
             Self::Sync => {
                 "probe store_time,fetch,begin,lock_vendor,affected_by,lock_stock,mark_known,save_stock,record_sync,commit"
@@ -111,6 +113,14 @@ impl UseCase {
             self,
             Self::Relay | Self::RelayToFullQueue | Self::SettleUnreadable | Self::Sweep
         )
+    }
+
+    /// How many parts it has at most that are repeated each by itself.
+    pub(crate) fn parts(self) -> usize {
+        match self {
+            Self::Sweep => 3,
+            _ => 2,
+        }
     }
 
     /// Whether it halves a batch that fails for good.

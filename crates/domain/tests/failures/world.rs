@@ -10,8 +10,8 @@ use domain::allocation::most_available_first;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderState, OrderStatus};
 use domain::ports::{
-    Acceptance, AuditQueries, Clock, NewOrder, OrderConsumer, OrderQueries, OrderQueue,
-    OutboxEntry, OutboxNotifier, StockQueries, Store, StoreProbe,
+    Acceptance, AuditQueries, Clock, NewOrder, Notifier, OrderConsumer, OrderQueries, OrderQueue,
+    OutboxEntry, StockQueries, Store, StoreProbe, Topic,
 };
 use domain::services::{
     ChangeStatus, Relay, RelaySettings, SettleError, SettleOrders, Sweeper, SweeperSettings,
@@ -29,6 +29,7 @@ use crate::faulty_store::FaultyStore;
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
 const PENDING_FOR: Duration = Duration::from_mins(1);
 const KEEP_KEYS: Duration = Duration::from_hours(24);
+const KEEP_CHANGES: Duration = Duration::from_hours(1);
 
 /// Longer than a lease and than an order may stay `PENDING`, shorter than a key is kept.
 const LATER: Duration = Duration::from_hours(1);
@@ -57,8 +58,8 @@ impl Clock for TestClock {
 /// Nobody needs to be woken here.
 pub(crate) struct Silence;
 
-impl OutboxNotifier for Silence {
-    fn notify(&self) {}
+impl Notifier for Silence {
+    fn notify(&self, _: Topic) {}
 }
 
 /// A vendor's reported, in flight and available.
@@ -145,6 +146,7 @@ impl World {
                 pending_for: PENDING_FOR,
                 max_queue_depth: 100,
                 keep_keys: KEEP_KEYS,
+                keep_changes: KEEP_CHANGES,
             },
         )
     }

@@ -82,6 +82,20 @@ impl OrderQueries for PairedStore {
         self.pairs.compare("find_order", model, &real)
     }
 
+    async fn find_orders(&self, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
+        let real_ids = self.pairs.with(|pairs| pairs.orders(ids));
+        let model = self.model.find_orders(ids).await;
+        let real = self.orders.find_orders(&real_ids).await;
+        self.pairs.compare("find_orders", model, &real)
+    }
+
+    async fn find_settled(&self, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
+        let real_ids = self.pairs.with(|pairs| pairs.orders(ids));
+        let model = self.model.find_settled(ids).await;
+        let real = self.orders.find_settled(&real_ids).await;
+        self.pairs.compare("find_settled", model, &real)
+    }
+
     async fn list_orders(
         &self,
         filter: &OrderFilter,
@@ -104,6 +118,12 @@ impl StockQueries for PairedStore {
         let model = self.model.find_stock(product_id).await;
         let real = self.stock.find_stock(product_id).await;
         self.pairs.compare("find_stock", model, &real)
+    }
+
+    async fn find_levels(&self, product_ids: &[ProductId]) -> Result<Vec<StockLevel>, StoreError> {
+        let model = self.model.find_levels(product_ids).await;
+        let real = self.stock.find_levels(product_ids).await;
+        self.pairs.compare("find_levels", model, &real)
     }
 
     async fn list_stock(

@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderState};
 use domain::ports::{
-    Acceptance, NewOrder, OrderRepository, OutboxEntry, OutboxId, OutboxRepository, RequeueLimits,
-    StockRepository, StoreError, SyncRecord, SyncRepository, UnitOfWork, VendorSyncState,
+    Acceptance, ChangeRepository, NewOrder, OrderRepository, OutboxEntry, OutboxId,
+    OutboxRepository, RequeueLimits, StockRepository, StoreError, SyncRecord, SyncRepository,
+    UnitOfWork, VendorSyncState,
 };
 use domain::report::Report;
 use domain::settlement::{PendingOrder, SettledOrder};
@@ -164,6 +165,23 @@ impl SyncRepository for PairedWork {
         let model = self.model.record_sync(vendor_id, record).await;
         let real = self.real.record_sync(vendor_id, &real_record).await;
         super::paired_store::told(&self.pairs, model, &real)
+    }
+}
+
+#[async_trait]
+impl ChangeRepository for PairedWork {
+    async fn forget_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.pairs.start_call()?;
+        let real_before = self.pairs.with(|pairs| pairs.moment(before));
+        let forgotten = self.model.forget_changes(before, limit).await;
+        let real = self.real.forget_changes(real_before, limit).await;
+        // How many differs: what calls that no use case puts into one transaction leave may be one entry or two, and an
+        // entry is kept while a transaction is open that began before it.
+        let real = real.map(|_| ());
+        let forgotten_by_both = forgotten.as_ref().copied().unwrap_or_default();
+        let model = forgotten.map(|_| ());
+        self.pairs.compare("forget_changes", model, &real)?;
+        Ok(forgotten_by_both)
     }
 }
 

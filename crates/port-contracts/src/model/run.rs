@@ -232,7 +232,11 @@ impl Run {
         for of in 0..PRODUCTS.len() {
             drop(store.find_stock(&product(of)).await);
         }
+        let every: Vec<_> = (0..PRODUCTS.len()).map(product).collect();
+        drop(store.find_levels(&every).await);
         let all: Vec<OrderId> = self.cast.all_orders();
+        drop(store.find_orders(&all).await);
+        drop(store.find_settled(&all).await);
         if let Ok(mut work) = store.begin().await
             && work.release(&entries_of(&all, &self.pairs)).await.is_ok()
         {

@@ -7,7 +7,7 @@ use clock_tokio::SystemClock;
 use domain::allocation::most_available_first;
 use domain::identifiers::{OrderId, VendorId};
 use domain::ports::{
-    Clock, FeedError, OrderQueue, OutboxNotifier, QueueError, QueuedOrder, VendorFeed,
+    Clock, FeedError, Notifier, OrderQueue, QueueError, QueuedOrder, Topic, VendorFeed,
 };
 use domain::report::Report;
 use domain::services::{
@@ -90,6 +90,7 @@ impl Run {
                     pending_for: span(*pending_for),
                     max_queue_depth: u64::from(*room),
                     keep_keys: span(*keep_keys),
+                    keep_changes: span(*keep_keys),
                 };
                 let queue = Arc::new(Queue(Confirms::All));
                 let sweeper = Sweeper::new(store, queue, Arc::new(Nobody), clock, settings);
@@ -146,6 +147,6 @@ impl OrderQueue for Queue {
 /// Wakes nobody.
 struct Nobody;
 
-impl OutboxNotifier for Nobody {
-    fn notify(&self) {}
+impl Notifier for Nobody {
+    fn notify(&self, _: Topic) {}
 }

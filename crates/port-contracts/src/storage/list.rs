@@ -39,10 +39,24 @@ macro_rules! storage_contracts {
                 an_audit_names_at_most_a_thousand_rows_of_a_rule,
                 an_audit_waits_for_nobody,
             }
+            changes {
+                an_acceptance_leaves_one_entry,
+                a_settlement_leaves_one_entry_of_its_orders_and_what_was_sold,
+                a_change_of_status_leaves_one_entry,
+                a_report_leaves_one_entry_of_its_products,
+                what_is_too_much_for_one_entry_is_left_in_several,
+                an_undone_unit_of_work_leaves_no_entry,
+                entries_are_read_in_pages,
+                a_transaction_that_commits_late_is_not_skipped,
+                concurrent_transactions_leave_one_entry_each,
+                old_entries_are_forgotten_and_their_positions_are_gone,
+                a_position_that_was_never_given_is_gone,
+            }
             order_lists {
                 orders_are_listed_newest_first_in_pages,
                 orders_that_come_later_do_not_move_pages,
                 orders_are_filtered_by_status_and_product,
+                orders_are_found_by_their_ids,
             }
             order_locks {
                 lock_pending_returns_pending_orders_by_id,
@@ -100,12 +114,14 @@ macro_rules! storage_contracts {
                 a_wait_without_a_notification_times_out,
                 a_notification_ends_the_wait,
                 a_notification_before_the_wait_is_not_lost,
+                topics_are_told_apart,
                 notifying_does_not_wait,
             }
             stock_lists {
                 stock_is_listed_in_byte_order_in_pages,
                 stock_is_filtered_by_what_can_be_sold,
                 a_product_is_found_with_its_vendors,
+                products_are_found_by_their_ids,
                 the_as_of_is_that_of_the_last_report_that_spoke_of_the_product,
             }
             stock_rows {

@@ -3,6 +3,7 @@
 pub mod abandoning;
 pub mod accepting;
 pub mod auditing;
+pub mod changes;
 mod list;
 pub mod order_lists;
 pub mod order_locks;
@@ -25,12 +26,11 @@ use std::time::Duration;
 use domain::identifiers::OrderId;
 use domain::order::Order;
 use domain::ports::{
-    Acceptance, AuditQueries, Leases, NewOrder, OrderQueries, OutboxEntry, OutboxListener,
-    OutboxNotifier, StockQueries, Store, StoreProbe, UnitOfWork, VendorQueries,
+    Acceptance, AuditQueries, ChangeQueries, Leases, Listener, NewOrder, Notifier, OrderQueries,
+    OutboxEntry, StockQueries, Store, StoreProbe, Topic, UnitOfWork, VendorQueries,
 };
 use domain::settlement::{Outcome, SettledOrder};
 use domain::stock::{ProductStock, StockChange, VendorStock};
-use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
 use crate::builders::{delta, product, vendor, vendors as vendor_ids};
@@ -57,10 +57,12 @@ pub struct StorageUnderTest {
     pub audit: Arc<dyn AuditQueries>,
     /// Hands out leases.
     pub leases: Arc<dyn Leases>,
-    /// Says that the outbox has something new.
-    pub notifier: Arc<dyn OutboxNotifier>,
-    /// Hears it.
-    pub listener: Mutex<Box<dyn OutboxListener>>,
+    /// Reads the change log.
+    pub changes: Arc<dyn ChangeQueries>,
+    /// Says that there is news.
+    pub notifier: Arc<dyn Notifier>,
+    /// Makes a listener to a topic, which hears of it.
+    pub listeners: Box<dyn Fn(Topic) -> Box<dyn Listener> + Send + Sync>,
     /// How many units of work can be open at a time; a store that serialises them says 1. A further one waits.
     pub pool_size: usize,
 }

@@ -114,3 +114,20 @@ pub async fn orders_are_filtered_by_status_and_product(storage: &StorageUnderTes
         }
     }
 }
+
+/// Those that there are, newest first and with their allocations, each once; of the settled ones alone if asked so.
+pub async fn orders_are_found_by_their_ids(storage: &StorageUnderTest) {
+    let orders = mixed_orders(storage).await;
+    let some: Vec<Order> = orders.iter().step_by(2).cloned().collect();
+    let mut ids: Vec<OrderId> = some.iter().map(|order| order.id).collect();
+    ids.extend([OrderId(i64::MAX), OrderId(-1), ids[1]]);
+    let mut expected = some;
+    expected.reverse();
+    assert_eq!(storage.orders.find_orders(&ids).await.unwrap(), expected);
+    assert_eq!(storage.orders.find_orders(&[]).await.unwrap(), []);
+
+    expected.retain(|order| order.state.status() != OrderStatus::Pending);
+    assert!(!expected.is_empty() && expected.len() < ids.len() - 3);
+    assert_eq!(storage.orders.find_settled(&ids).await.unwrap(), expected);
+    assert_eq!(storage.orders.find_settled(&[]).await.unwrap(), []);
+}

@@ -1,9 +1,9 @@
-//! Leases, and the notification that the outbox has something new.
+//! Leases, and notifications of what there is news of.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ports::OutboxListener;
+use domain::ports::{Listener, Topic};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{A_MOMENT, StorageUnderTest, at_once};
@@ -82,18 +82,18 @@ pub async fn a_holder_that_ends_with_its_runtime_loses_its_lease(storage: &Stora
 }
 
 /// Waits until the listener is connected and has heard everything that there was.
-async fn settle(storage: &StorageUnderTest, listener: &mut dyn OutboxListener) {
+async fn settle(storage: &StorageUnderTest, listener: &mut dyn Listener) {
     let give_up = Instant::now() + LONG;
     while waited(listener, QUIET).await >= QUIET {
         assert!(Instant::now() < give_up, "no notification was heard");
-        storage.notifier.notify();
+        storage.notifier.notify(Topic::Outbox);
     }
     while waited(listener, QUIET).await < QUIET {
         assert!(Instant::now() < give_up, "the listener is never quiet");
     }
 }
 
-async fn waited(listener: &mut dyn OutboxListener, limit: Duration) -> Duration {
+async fn waited(listener: &mut dyn Listener, limit: Duration) -> Duration {
     let start = Instant::now();
     listener.wait(limit).await;
     start.elapsed()
@@ -101,7 +101,7 @@ async fn waited(listener: &mut dyn OutboxListener, limit: Duration) -> Duration 
 
 /// A wait ends at its time when nothing is notified.
 pub async fn a_wait_without_a_notification_times_out(storage: &StorageUnderTest) {
-    let mut listener = storage.listener.lock().await;
+    let mut listener = (storage.listeners)(Topic::Outbox);
     settle(storage, listener.as_mut()).await;
     let waited = waited(listener.as_mut(), A_MOMENT).await;
     assert!(waited >= A_MOMENT && waited < A_MOMENT * 20, "{waited:?}");
@@ -109,12 +109,12 @@ pub async fn a_wait_without_a_notification_times_out(storage: &StorageUnderTest)
 
 /// A notification ends a wait that is under way.
 pub async fn a_notification_ends_the_wait(storage: &StorageUnderTest) {
-    let mut listener = storage.listener.lock().await;
+    let mut listener = (storage.listeners)(Topic::Outbox);
     settle(storage, listener.as_mut()).await;
     let notifier = Arc::clone(&storage.notifier);
     let later = tokio::spawn(async move {
         sleep(A_MOMENT).await;
-        notifier.notify();
+        notifier.notify(Topic::Outbox);
     });
     let waited = waited(listener.as_mut(), LONG).await;
     later.await.unwrap();
@@ -123,15 +123,15 @@ pub async fn a_notification_ends_the_wait(storage: &StorageUnderTest) {
 
 /// A notification that comes while nobody waits ends the next wait, and many of them end few.
 pub async fn a_notification_before_the_wait_is_not_lost(storage: &StorageUnderTest) {
-    let mut listener = storage.listener.lock().await;
+    let mut listener = (storage.listeners)(Topic::Outbox);
     settle(storage, listener.as_mut()).await;
-    storage.notifier.notify();
+    storage.notifier.notify(Topic::Outbox);
     sleep(QUIET).await;
     let heard = waited(listener.as_mut(), LONG).await;
     assert!(heard < SOON, "{heard:?}");
 
     for _ in 0..100 {
-        storage.notifier.notify();
+        storage.notifier.notify(Topic::Outbox);
     }
     sleep(QUIET).await;
     let mut returns = 0;
@@ -141,12 +141,37 @@ pub async fn a_notification_before_the_wait_is_not_lost(storage: &StorageUnderTe
     assert!((1..=100).contains(&returns), "{returns}");
 }
 
+/// Listeners hear of their topic alone, each listener of one topic hears of it, and all news is told when it comes at once.
+pub async fn topics_are_told_apart(storage: &StorageUnderTest) {
+    let mut outbox = (storage.listeners)(Topic::Outbox);
+    let mut changes = [(); 2].map(|()| (storage.listeners)(Topic::Changes));
+    settle(storage, outbox.as_mut()).await;
+    for listener in &mut changes {
+        let give_up = Instant::now() + LONG;
+        while waited(listener.as_mut(), QUIET).await >= QUIET {
+            assert!(Instant::now() < give_up, "no notification was heard");
+            storage.notifier.notify(Topic::Changes);
+        }
+    }
+    for listener in &mut changes {
+        while waited(listener.as_mut(), QUIET).await < QUIET {}
+    }
+    assert!(waited(outbox.as_mut(), QUIET).await >= QUIET);
+
+    storage.notifier.notify(Topic::Changes);
+    storage.notifier.notify(Topic::Outbox);
+    assert!(waited(outbox.as_mut(), LONG).await < SOON);
+    for listener in &mut changes {
+        assert!(waited(listener.as_mut(), LONG).await < SOON);
+    }
+}
+
 /// A notification returns at once, however many there are.
 pub async fn notifying_does_not_wait(storage: &StorageUnderTest) {
     let notifier = Arc::clone(&storage.notifier);
     let notifying = tokio::task::spawn_blocking(move || {
         for _ in 0..10_000 {
-            notifier.notify();
+            notifier.notify(Topic::Outbox);
         }
     });
     timeout(SOON, notifying).await.unwrap().unwrap();

@@ -128,3 +128,17 @@ pub async fn the_as_of_is_that_of_the_last_report_that_spoke_of_the_product(
     shop.report("w", full(&[("q", 5)])).await;
     assert_eq!(as_of("q").await, second);
 }
+
+/// Those that are known, in byte order, each once, as the list has them.
+pub async fn products_are_found_by_their_ids(storage: &StorageUnderTest) {
+    stock_of_all_names(storage).await;
+    let all = all_pages(storage, false, 1_000).await;
+    let mut ids: Vec<ProductId> = NAMES.iter().rev().map(|name| product(name)).collect();
+    ids.extend([product("unknown"), product("A")]);
+    assert_eq!(storage.stock.find_levels(&ids).await.unwrap(), all);
+    let two = [product("b"), product("9")];
+    let found = storage.stock.find_levels(&two).await.unwrap();
+    let names: Vec<&str> = found.iter().map(|it| it.product_id.as_str()).collect();
+    assert_eq!(names, ["9", "b"]);
+    assert_eq!(storage.stock.find_levels(&[]).await.unwrap(), []);
+}

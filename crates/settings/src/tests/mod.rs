@@ -64,6 +64,7 @@ fn the_defaults_are_the_documented_ones() {
         settings.worker.keep_idempotency_keys,
         Duration::from_hours(24)
     );
+    assert_eq!(settings.worker.keep_changes, Duration::from_hours(1));
     let ids: Vec<String> = settings
         .vendor_ids()
         .iter()

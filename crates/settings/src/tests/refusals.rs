@@ -121,6 +121,11 @@ fn wrong_settings_in_a_file_are_refused() {
             "[worker]\nkeep_idempotency_keys = '23h'".to_owned(),
         ),
         (
+            "worker.keep_changes",
+            "from 1m to 168h",
+            "[worker]\nkeep_changes = '59s'".to_owned(),
+        ),
+        (
             "vendors[1].timeout",
             "is \"-1s\"",
             vendor("timeout = '-1s'"),

@@ -31,6 +31,9 @@ async fn pages_are_read_along_an_index_in_its_order() {
     let store = SqliteStore::open(&options, Arc::new(SystemClock)).unwrap();
     let expected = [
         (ONE, "SEARCH orders USING INTEGER PRIMARY KEY"),
+        (SOME, "SEARCH orders USING INTEGER PRIMARY KEY"),
+        (SETTLED, "SEARCH orders USING INTEGER PRIMARY KEY"),
+        (LEVELS, "SEARCH stock USING PRIMARY KEY"),
         (ALL, "SEARCH orders USING INTEGER PRIMARY KEY"),
         (BY_STATUS, "SEARCH orders USING INDEX orders_by_status "),
         (BY_PRODUCT, "SEARCH orders USING INDEX orders_by_product "),

@@ -11,7 +11,7 @@ use super::{Intake, IntakeSettings, IntakeWriter, NewBatch};
 use crate::identifiers::{BatchDigest, IdempotencyKey, OrderId, ProductId};
 use crate::order::{Order, OrderRequest, OrderState};
 use crate::ports::{
-    Acceptance, MockClock, MockOutboxNotifier, MockUnitOfWork, NewOrder, Store, StoreError,
+    Acceptance, MockClock, MockNotifier, MockUnitOfWork, NewOrder, Store, StoreError, Topic,
     UnitOfWork,
 };
 use crate::quantity::Quantity;
@@ -219,9 +219,11 @@ pub(super) fn settings(max_batch: usize, max_waiting: usize) -> IntakeSettings {
 
 pub(super) fn wire(store: &Arc<FakeStore>, settings: IntakeSettings) -> (Intake, IntakeWriter) {
     let woken = Arc::clone(&store.woken);
-    let mut notifier = MockOutboxNotifier::new();
-    notifier.expect_notify().returning(move || {
-        woken.fetch_add(1, Ordering::Relaxed);
+    let mut notifier = MockNotifier::new();
+    notifier.expect_notify().returning(move |topic| {
+        if topic == Topic::Outbox {
+            woken.fetch_add(1, Ordering::Relaxed);
+        }
     });
     let mut clock = MockClock::new();
     clock.expect_sleep().returning(|_| ());

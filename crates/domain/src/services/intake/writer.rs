@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use super::job::Job;
 use super::transaction::Transaction;
-use crate::ports::{Acceptance, Clock, Observer, OutboxNotifier, Store, StoreError};
+use crate::ports::{Acceptance, Clock, Notifier, Observer, Store, StoreError, Topic};
 use crate::retry::{self, AsStoreError};
 
 /// Writes what an [`Intake`](super::Intake) takes. Clones share the work, each with a transaction of its own.
@@ -19,7 +19,7 @@ pub struct IntakeWriter {
     /// Whether the intake refuses orders, or did since it was last empty.
     pub(super) refusing: Arc<AtomicBool>,
     pub(super) store: Arc<dyn Store>,
-    pub(super) notifier: Arc<dyn OutboxNotifier>,
+    pub(super) notifier: Arc<dyn Notifier>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) max_batch: usize,
     pub(super) observer: Arc<dyn Observer>,
@@ -83,7 +83,8 @@ impl IntakeWriter {
                 Ok(accepted) => {
                     let created = accepted.iter().filter_map(Acceptance::created).count();
                     if created > 0 {
-                        self.notifier.notify();
+                        self.notifier.notify(Topic::Outbox);
+                        self.notifier.notify(Topic::Changes);
                         self.observer.accepted(created);
                     }
                     part.answer(accepted);

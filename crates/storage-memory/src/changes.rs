@@ -1,0 +1,81 @@
+//! The change log. One unit of work at a time commits, so its entries are numbered without a gap.
+
+use std::ops::Bound;
+
+use async_trait::async_trait;
+use domain::ports::{ChangeEntry, ChangeQueries, ChangeRepository, ChangesRead, StoreError};
+use domain::position::Position;
+use domain::timestamp::Timestamp;
+
+use crate::store::MemoryStore;
+use crate::tables::{ChangeRow, Tables};
+use crate::unit_of_work::MemoryUnitOfWork;
+
+impl MemoryUnitOfWork {
+    /// Leaves what was changed in the log.
+    pub(crate) fn write_changes(&mut self) -> Result<(), StoreError> {
+        let entries = std::mem::take(&mut self.changed).into_entries();
+        for changed in entries {
+            let created_at = self.now();
+            self.write(|tables| {
+                tables.last_change += 1;
+                let row = ChangeRow {
+                    changed,
+                    created_at,
+                };
+                tables.changes.insert(tables.last_change, row);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ChangeRepository for MemoryUnitOfWork {
+    async fn forget_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.write(|tables| {
+            let mut forgotten = 0;
+            while forgotten < u64::from(limit)
+                && let Some(oldest) = tables.changes.first_entry()
+                && oldest.get().created_at < before
+            {
+                oldest.remove();
+                forgotten += 1;
+            }
+            Ok(forgotten)
+        })
+    }
+}
+
+/// The number of the last entry that was forgotten; 0 if none was.
+fn last_forgotten(tables: &Tables) -> u64 {
+    let oldest = tables.changes.keys().next();
+    oldest.map_or(tables.last_change, |number| number - 1)
+}
+
+#[async_trait]
+impl ChangeQueries for MemoryStore {
+    async fn newest_change(&self) -> Result<Position, StoreError> {
+        Ok(Position::new(self.committed().last_change, 0))
+    }
+
+    async fn read_changes(&self, after: Position, limit: u32) -> Result<ChangesRead, StoreError> {
+        let tables = self.committed();
+        if !(last_forgotten(&tables)..=tables.last_change).contains(&after.group()) {
+            return Ok(ChangesRead::Gone);
+        }
+        let next = (Bound::Excluded(after.group()), Bound::Unbounded);
+        let entries = tables.changes.range(next);
+        let entries = entries.take(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(ChangesRead::Next {
+            entries: entries
+                .map(|(number, row)| ChangeEntry {
+                    position: Position::new(*number, 0),
+                    changed: row.changed.clone(),
+                })
+                .collect(),
+            held_back: false,
+        })
+    }
+}

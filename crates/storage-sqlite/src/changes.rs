@@ -1,0 +1,149 @@
+//! The change log. One transaction at a time writes, so its entries are numbered as they are committed and without a gap:
+//! what was forgotten and what was never there is known from the numbers alone.
+
+use async_trait::async_trait;
+use diesel::sql_types::{BigInt, Text};
+use diesel::{QueryableByName, SqliteConnection};
+use domain::identifiers::{OrderId, ProductId};
+use domain::ports::{
+    ChangeEntry, ChangeQueries, ChangeRepository, Changed, ChangesRead, StoreError,
+};
+use domain::position::Position;
+use domain::stored;
+use domain::timestamp::Timestamp;
+
+use crate::statement::{execute, json, load};
+use crate::store::SqliteStore;
+use crate::unit_of_work::SqliteUnitOfWork;
+
+#[derive(QueryableByName)]
+struct ChangeRow {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    /// JSON arrays.
+    #[diesel(sql_type = Text)]
+    order_ids: String,
+    #[diesel(sql_type = Text)]
+    product_ids: String,
+}
+
+#[derive(QueryableByName)]
+struct OldRow {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = BigInt)]
+    created_at: i64,
+}
+
+#[derive(QueryableByName)]
+struct ExtentRow {
+    /// The last entry that was forgotten, and the last that was written; 0 if there is none.
+    #[diesel(sql_type = BigInt)]
+    forgotten: i64,
+    #[diesel(sql_type = BigInt)]
+    written: i64,
+}
+
+/// Writes what a unit of work changed.
+pub(crate) fn write(
+    connection: &mut SqliteConnection,
+    changed: Changed,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    const SQL: &str = "INSERT INTO changes (order_ids, product_ids, created_at) VALUES (?, ?, ?)";
+    for entry in changed.into_entries() {
+        let binds = [
+            json(entry.order_ids.iter().map(|id| id.0)),
+            json(entry.product_ids.iter().map(ProductId::as_str)),
+            now.into(),
+        ];
+        execute(connection, SQL, binds)?;
+    }
+    Ok(())
+}
+
+fn forget(
+    connection: &mut SqliteConnection,
+    before: Timestamp,
+    limit: u32,
+) -> Result<u64, StoreError> {
+    const OLDEST: &str = "SELECT id, created_at FROM changes ORDER BY id LIMIT ?";
+    const FORGET: &str = "DELETE FROM changes WHERE id <= ?";
+    let oldest: Vec<OldRow> = load(connection, OLDEST, [limit.into()])?;
+    let old = oldest
+        .iter()
+        .take_while(|row| Timestamp::from_micros(row.created_at) < before);
+    match old.last() {
+        Some(last) => Ok(execute(connection, FORGET, [last.id.into()])? as u64),
+        None => Ok(0),
+    }
+}
+
+fn extent(connection: &mut SqliteConnection) -> Result<(u64, u64), StoreError> {
+    const SQL: &str = "
+SELECT coalesce((SELECT min(id) - 1 FROM changes), written) AS forgotten, written
+FROM (SELECT coalesce(max(seq), 0) AS written FROM sqlite_sequence WHERE name = 'changes')";
+    let found: Vec<ExtentRow> = load(connection, SQL, [])?;
+    Ok(found.first().map_or((0, 0), |row| {
+        (row.forgotten.unsigned_abs(), row.written.unsigned_abs())
+    }))
+}
+
+/// In a transaction of its own, so that both are of one moment.
+fn read(
+    connection: &mut SqliteConnection,
+    after: Position,
+    limit: u32,
+) -> Result<ChangesRead, StoreError> {
+    const SQL: &str =
+        "SELECT id, order_ids, product_ids FROM changes WHERE id > ? ORDER BY id LIMIT ?";
+    let (forgotten, written) = extent(connection)?;
+    if !(forgotten..=written).contains(&after.group()) {
+        return Ok(ChangesRead::Gone);
+    }
+    let after = i64::try_from(after.group()).unwrap_or(i64::MAX);
+    let found: Vec<ChangeRow> = load(connection, SQL, [after.into(), limit.into()])?;
+    let entries: Result<Vec<_>, StoreError> = found.iter().map(entry).collect();
+    Ok(ChangesRead::Next {
+        entries: entries?,
+        held_back: false,
+    })
+}
+
+fn entry(row: &ChangeRow) -> Result<ChangeEntry, StoreError> {
+    let corrupt = |column| stored::corrupt("changes", column, row.id);
+    let order_ids: Vec<i64> = serde_json::from_str(&row.order_ids).map_err(corrupt("order_ids"))?;
+    let product_ids: Vec<String> =
+        serde_json::from_str(&row.product_ids).map_err(corrupt("product_ids"))?;
+    Ok(ChangeEntry {
+        position: Position::new(row.id.unsigned_abs(), 0),
+        changed: Changed {
+            order_ids: order_ids.into_iter().map(OrderId).collect(),
+            product_ids: product_ids
+                .into_iter()
+                .map(|id| stored::product_id(id, "changes"))
+                .collect::<Result<_, _>>()?,
+        },
+    })
+}
+
+#[async_trait]
+impl ChangeRepository for SqliteUnitOfWork {
+    async fn forget_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.call(move |connection, _| forget(connection, before, limit))
+            .await
+    }
+}
+
+#[async_trait]
+impl ChangeQueries for SqliteStore {
+    async fn newest_change(&self) -> Result<Position, StoreError> {
+        let (_, written) = self.read(extent).await?;
+        Ok(Position::new(written, 0))
+    }
+
+    async fn read_changes(&self, after: Position, limit: u32) -> Result<ChangesRead, StoreError> {
+        self.read_at_once(move |connection| read(connection, after, limit))
+            .await
+    }
+}

@@ -1,0 +1,2 @@
+DROP TABLE changes_forgotten;
+DROP TABLE changes;
