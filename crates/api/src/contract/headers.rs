@@ -16,6 +16,7 @@ pub(crate) const ALLOW: HeaderName = HeaderName("Allow");
 pub(crate) const ETAG: HeaderName = HeaderName("ETag");
 pub(crate) const LINK: HeaderName = HeaderName("Link");
 pub(crate) const LOCATION: HeaderName = HeaderName("Location");
+pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName("Preference-Applied");
 pub(crate) const RATE_LIMIT: HeaderName = HeaderName("RateLimit");
 pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName("RateLimit-Policy");
 pub(crate) const REPLAYED: HeaderName = HeaderName("Idempotent-Replayed");
@@ -57,6 +58,14 @@ pub(super) fn all() -> impl Iterator<Item = (&'static str, Header)> {
         (
             LOCATION,
             always(string(), "Where the order is.", json!("/api/v1/orders/42")),
+        ),
+        (
+            PREFERENCE_APPLIED,
+            always(
+                words(["wait"]),
+                "The preference that was met (RFC 7240).",
+                json!("wait"),
+            ),
         ),
         (
             RATE_LIMIT,

@@ -2,9 +2,10 @@
 
 use domain::order::OrderStatus;
 use serde_json::json;
+use utoipa::openapi::path::Parameter;
 
 use super::answer::Answer;
-use super::headers::{ETAG, LOCATION, REPLAYED};
+use super::headers::{ETAG, LOCATION, PREFERENCE_APPLIED, REPLAYED};
 use super::parameters::{header, idempotency_key, order_id, paging, query};
 use super::{Contract, schemas};
 use crate::batch::BatchView;
@@ -34,10 +35,32 @@ fn placing(id: &'static str) -> Contract {
             "The order is taken durably, as `PENDING`, and settled a moment later. Whether the \
              product exists and has stock is decided then.",
         )
-        .parameters([idempotency_key()])
+        .parameters([idempotency_key(), prefer()])
         .body(order::contract())
         .answer(202, accepted.header(LOCATION).header(REPLAYED))
+        .answer(201, settled())
         .problems(&[ProblemKind::IdempotencyKeyReused])
+}
+
+/// How long the client would wait for settlement; what is not understood is ignored, so there is nothing to narrow it to.
+fn prefer() -> Parameter {
+    let example = json!("wait=5");
+    header(
+        "Prefer",
+        schemas::string().examples([example]),
+        "`wait=N` (RFC 7240), 1 to 30 seconds: the answer waits for settlement so long, and is 201 if \
+         it came in time. Anything else is ignored.",
+    )
+}
+
+/// The answer to a client that preferred to wait, and did not wait in vain.
+fn settled() -> Answer {
+    linked(Answer::json::<OrderView<'_>>(
+        "The order, settled within the time that `Prefer` names, also if it was rejected.",
+    ))
+    .header(LOCATION)
+    .header(REPLAYED)
+    .header(PREFERENCE_APPLIED)
 }
 
 /// What an answer with one order is good for.
