@@ -77,12 +77,6 @@ fn unknown_settings_are_refused_by_name() {
 
 #[test]
 fn wrong_settings_in_a_file_are_refused() {
-    let vendor = |rest: &str| {
-        format!(
-            "[[vendors]]\nid = 'ok'\nurl = 'http://a/'\nevery = '1s'\n\
-             [[vendors]]\nid = 'b'\nurl = 'http://b/'\nevery = '1s'\n{rest}"
-        )
-    };
     let cases = [
         (
             "api.port",
@@ -125,6 +119,21 @@ fn wrong_settings_in_a_file_are_refused() {
             "from 1m to 168h",
             "[worker]\nkeep_changes = '59s'".to_owned(),
         ),
+    ];
+    for (name, problem, content) in cases {
+        refused_for(name, problem, &content);
+    }
+}
+
+#[test]
+fn wrong_vendors_in_a_file_are_refused() {
+    let vendor = |rest: &str| {
+        format!(
+            "[[vendors]]\nid = 'ok'\nurl = 'http://a/'\nevery = '1s'\n\
+             [[vendors]]\nid = 'b'\nurl = 'http://b/'\nevery = '1s'\n{rest}"
+        )
+    };
+    let cases = [
         (
             "vendors[1].timeout",
             "is \"-1s\"",
@@ -172,12 +181,17 @@ fn wrong_settings_in_a_file_are_refused() {
             "manual_vendors = ['x', 'vendor-b']".to_owned(),
         ),
     ];
-    for (index, (name, problem, content)) in cases.into_iter().enumerate() {
-        let text = message(with_file(&format!("case-{index}"), &content));
-        let start = format!("setting {name} (from ");
-        assert!(text.starts_with(&start), "{content}: {text}");
-        assert!(text.contains(problem), "{content}: {text}");
+    for (name, problem, content) in cases {
+        refused_for(name, problem, &content);
     }
+}
+
+/// The content of a file that is wrong in the setting of this name.
+fn refused_for(name: &str, problem: &str, content: &str) {
+    let text = message(with_file(name, content));
+    let start = format!("setting {name} (from ");
+    assert!(text.starts_with(&start), "{content}: {text}");
+    assert!(text.contains(problem), "{content}: {text}");
 }
 
 #[test]
