@@ -134,7 +134,7 @@ fn is_file_name(word: &str) -> bool {
 }
 
 /// The target from the root, without `.` and `..`; nothing if it lies outside.
-fn resolved(folder: &Path, target: &str) -> Option<String> {
+pub(super) fn resolved(folder: &Path, target: &str) -> Option<String> {
     let mut path = PathBuf::new();
     for part in folder.join(target).components() {
         match part {

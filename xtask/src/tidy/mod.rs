@@ -6,6 +6,7 @@ mod documents;
 mod domain_tree;
 mod embedded_tree;
 mod migrations;
+mod named_functions;
 mod quotes;
 mod sources;
 
@@ -56,6 +57,8 @@ pub(crate) fn run() -> Result<()> {
         findings.extend(documents::check_links(path, &text, &files));
         findings.extend(documents::check_named_files(path, &text, &files));
         findings.extend(quotes::check(path, &text, |file| read(&root, file).ok()));
+        let functions = named_functions::check(path, &text, |file| read(&root, file).ok());
+        findings.extend(functions);
     }
     for expected in ["README.md", "ARCHITECTURE.md"] {
         if !documents.iter().any(|path| *path == expected) {

@@ -1,0 +1,70 @@
+//! Functions that documents name: a link whose text is a name in code marks, and that leads to a Rust file, names a
+//! function that is there.
+
+use std::path::Path;
+
+use super::documents::resolved;
+use super::{Finding, has_extension};
+
+/// Checks them. `contents` reads a file of the project.
+pub(super) fn check(
+    path: &str,
+    text: &str,
+    contents: impl Fn(&str) -> Option<String>,
+) -> Vec<Finding> {
+    let folder = Path::new(path).parent().unwrap_or(Path::new(""));
+    let lines = text.lines().enumerate();
+    lines
+        .flat_map(|(index, line)| named(line).map(move |it| (index + 1, it)))
+        .filter_map(|(number, (name, target))| {
+            let file = resolved(folder, target)?;
+            let defined = contents(&file)?.contains(&format!("fn {name}("));
+            (!defined).then(|| {
+                Finding::new(
+                    format!("{path}:{number}"),
+                    format!("names the function {name}, which {file} has not"),
+                )
+            })
+        })
+        .collect()
+}
+
+/// Each ``[`name`](file.rs)`` of a line.
+fn named(line: &str) -> impl Iterator<Item = (&str, &str)> {
+    line.split("[`").skip(1).filter_map(|rest| {
+        let (name, rest) = rest.split_once("`](")?;
+        let (target, _) = rest.split_once(')')?;
+        let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        (is_name && has_extension(target, "rs")).then_some((name, target))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str) -> Option<String> {
+        (path == "tests/a.rs").then(|| "async fn one_thing() {}\nfn other() {}".to_owned())
+    }
+
+    #[test]
+    fn a_function_that_is_not_there_is_found() {
+        let text = "| row | [`one_thing`](../tests/a.rs), [`gone`](../tests/a.rs) |";
+        let findings = check("docs/list.md", text, file);
+        assert_eq!(findings.len(), 1);
+        assert_eq!(findings[0].place, "docs/list.md:1");
+        assert!(findings[0].problem.contains("gone"));
+        assert_eq!(check("docs/list.md", "[`other`](../tests/a.rs)", file), []);
+    }
+
+    #[test]
+    fn other_links_are_none_of_its_business() {
+        for text in [
+            "[`tests/a.rs`](../tests/a.rs)",
+            "[`gone`](guide.md)",
+            "[gone](../tests/a.rs)",
+        ] {
+            assert_eq!(check("docs/list.md", text, file), [], "{text}");
+        }
+    }
+}
