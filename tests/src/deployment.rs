@@ -8,7 +8,7 @@ use mock_vendor::MockVendor;
 use storage_postgres::test_database::TestDatabase;
 use tempfile::TempDir;
 
-use crate::client::Client;
+use crate::consumer::Consumer;
 use crate::process::Process;
 use crate::proxy::Proxy;
 use crate::vendors::{self, Stocks};
@@ -159,14 +159,36 @@ impl Deployment {
 
     /// A consumer of an API process.
     #[must_use]
-    pub fn client(&self, api: usize) -> Client {
-        Client::new(format!("http://127.0.0.1:{}", self.api_ports[api]))
+    pub fn client(&self, api: usize) -> Consumer {
+        Consumer::new(self.api_url(api))
+    }
+
+    /// A consumer of an API process that presents a key.
+    #[must_use]
+    pub fn client_with_key(&self, api: usize, key: &str) -> Consumer {
+        Consumer::with_key(self.api_url(api), Some(key))
+    }
+
+    /// The port of an API process.
+    #[must_use]
+    pub fn api_port(&self, api: usize) -> u16 {
+        self.api_ports[api]
+    }
+
+    fn api_url(&self, api: usize) -> String {
+        format!("http://127.0.0.1:{}", self.api_ports[api])
     }
 
     /// A reader of a worker's health pages.
     #[must_use]
-    pub fn worker_client(&self, worker: usize) -> Client {
-        Client::new(format!("http://127.0.0.1:{}", self.worker_ports[worker]))
+    pub fn worker_client(&self, worker: usize) -> Consumer {
+        Consumer::new(format!("http://127.0.0.1:{}", self.worker_ports[worker]))
+    }
+
+    /// Changes the settings, as TOML, for processes that are started from now on.
+    pub fn edit_settings(&self, edit: impl FnOnce(String) -> String) {
+        let settings = std::fs::read_to_string(&self.config_file).unwrap();
+        std::fs::write(&self.config_file, edit(settings)).unwrap();
     }
 
     /// Starts an API process that was killed again, at its port.

@@ -10,7 +10,7 @@
     reason = "this crate is a test harness: what goes wrong here fails the test that uses it"
 )]
 
-mod client;
+mod consumer;
 mod deployment;
 mod process;
 mod proxy;
@@ -21,7 +21,7 @@ mod vhost;
 mod waiting;
 pub mod xtask;
 
-pub use client::{Client, Order};
+pub use consumer::{Consumer, allocated, count, sold};
 pub use deployment::{Deployment, DeploymentBuilder, database_environment};
 pub use process::Process;
 pub use proxy::Proxy;

@@ -88,6 +88,14 @@ impl Process {
         self.child.id()
     }
 
+    /// The most memory that it has had at any time.
+    #[must_use]
+    pub fn peak_memory_bytes(&self) -> u64 {
+        let pid = self.id().expect("the process runs").try_into().unwrap();
+        let status = procfs::process::Process::new(pid).unwrap().status();
+        status.unwrap().vmhwm.expect("Linux tells the peak") * 1024
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }

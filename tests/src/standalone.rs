@@ -6,7 +6,7 @@ use std::time::Duration;
 use mock_vendor::MockVendor;
 use tempfile::TempDir;
 
-use crate::client::Client;
+use crate::consumer::Consumer;
 use crate::deployment::free_port;
 use crate::process::Process;
 use crate::{vendors, waiting, xtask};
@@ -91,8 +91,8 @@ impl Standalone {
 
     /// A consumer of its API.
     #[must_use]
-    pub fn client(&self) -> Client {
-        Client::new(format!("http://127.0.0.1:{}", self.place.port))
+    pub fn client(&self) -> Consumer {
+        Consumer::new(format!("http://127.0.0.1:{}", self.place.port))
     }
 
     /// Adds settings, as TOML, for the next start.

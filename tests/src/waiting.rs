@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::client::Client;
+use crate::consumer::Consumer;
 use crate::process::Process;
 
 /// Longest wait for anything that must come true.
@@ -28,7 +28,7 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>)
 }
 
 /// Waits until a process says that it is ready.
-pub(crate) async fn ready(process: &Process, client: &Client) {
+pub(crate) async fn ready(process: &Process, client: &Consumer) {
     let started = Instant::now();
     while !client
         .try_get("/readyz")

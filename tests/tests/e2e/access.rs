@@ -3,9 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use api_keys::KeyHash;
+use client::{Client, NewOrder, OrderStatus, PlaceOptions, ProblemKind};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
-use reqwest::{Certificate, Client, StatusCode};
-use serde_json::{Value, json};
+use reqwest::Certificate;
 use tests::{Standalone, eventually};
 
 use crate::standalone::assert_refused;
@@ -34,11 +34,11 @@ async fn without_keys_it_is_not_open_to_others_and_touches_nothing() {
 }
 
 /// Trusts one certificate, for the name localhost at some port.
-fn https_client(certificate: &str, port: u16) -> Client {
+fn https_client(certificate: &str, port: u16) -> reqwest::Client {
     // The HTTP client wants one; a second call finds it installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let certificate = Certificate::from_pem(certificate.as_bytes()).unwrap();
-    Client::builder()
+    reqwest::Client::builder()
         .tls_certs_only([certificate])
         .resolve("localhost", SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
         .build()
@@ -67,32 +67,29 @@ async fn with_keys_and_tls_it_is_open_to_others_and_each_may_do_what_its_role_sa
     standalone.restart();
 
     let port = standalone.port();
-    let client = https_client(&cert.pem(), port);
-    let url = |path: &str| format!("https://localhost:{port}{path}");
+    let http = https_client(&cert.pem(), port);
+    let url = format!("https://localhost:{port}");
     eventually("it is ready", async || {
-        let answer = client.get(url("/readyz")).send().await.ok()?;
+        let answer = http.get(format!("{url}/readyz")).send().await.ok()?;
+        let headers = answer.headers();
+        assert!(headers.contains_key("strict-transport-security"));
         answer.status().is_success().then_some(())
     })
     .await;
-    let order = json!({"product_id": "1", "quantity": 3});
-    let place = async |key: &str| {
-        let request = client.post(url("/api/v1/orders")).json(&order);
-        request.bearer_auth(key).send().await.unwrap()
+    let holder_of = |key: &str| {
+        let client = Client::builder(&url).http_client(http.clone());
+        client.api_key(key).build().unwrap()
     };
-    assert_eq!(place("oa_other").await.status(), StatusCode::UNAUTHORIZED);
-    let placed = place("oa_shop").await;
-    assert_eq!(placed.status(), StatusCode::ACCEPTED);
-    assert!(placed.headers().contains_key("strict-transport-security"));
-    let placed: Value = placed.json().await.unwrap();
-    let cancel = async |key: &str| {
-        let path = format!("/api/v1/orders/{}", placed["id"]);
-        let request = client
-            .patch(url(&path))
-            .json(&json!({"status": "CANCELLED"}));
-        request.bearer_auth(key).send().await.unwrap().status()
-    };
-    assert_eq!(cancel("oa_shop").await, StatusCode::FORBIDDEN);
-    assert_eq!(cancel("oa_desk").await, StatusCode::OK);
+    let [other, shop, desk] = ["oa_other", "oa_shop", "oa_desk"].map(holder_of);
+    let (order, once) = (NewOrder::new("1", 3), PlaceOptions::default());
+    let refused = other.place(&order, &once).await.unwrap_err();
+    assert_eq!(refused.kind(), Some(&ProblemKind::Unauthenticated));
+    let placed = shop.place(&order, &once).await.unwrap().order;
+    let refused = shop.change_status(placed.id, OrderStatus::Cancelled, None);
+    let refused = refused.await.unwrap_err();
+    assert_eq!(refused.kind(), Some(&ProblemKind::Forbidden));
+    let cancelled = desk.change_status(placed.id, OrderStatus::Cancelled, None);
+    assert_eq!(cancelled.await.unwrap().order.id, placed.id);
 
     let greeting = eventually("it says that it is ready", async || {
         let log = standalone.process.log();

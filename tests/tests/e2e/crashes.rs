@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use reqwest::StatusCode;
-use tests::{Client, Order, Standalone, scale};
+use client::{ClientError, Order, OrderStatus, ProblemKind};
+use tests::{Consumer, Standalone, scale, sold};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -31,7 +31,7 @@ struct Load {
 }
 
 impl Load {
-    fn start(client: &Client) -> Self {
+    fn start(client: &Consumer) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (sender, accepted) = mpsc::unbounded_channel();
         let mut clients = JoinSet::new();
@@ -71,7 +71,7 @@ impl Load {
     }
 }
 
-async fn place(client: &Client, product: &str, key: String) -> Accepted {
+async fn place(client: &Consumer, product: &str, key: String) -> Accepted {
     for sends in 1.. {
         if let Some(id) = try_place(client, product, &key).await {
             return Accepted { key, id, sends };
@@ -82,15 +82,13 @@ async fn place(client: &Client, product: &str, key: String) -> Accepted {
 }
 
 /// The order's id if it was answered with 202 and the answer arrived whole.
-async fn try_place(client: &Client, product: &str, key: &str) -> Option<i64> {
-    let answer = client.try_order(product, 1, Some(key)).await.ok()?;
-    match answer.status() {
-        StatusCode::ACCEPTED => {}
-        StatusCode::SERVICE_UNAVAILABLE => return None,
-        other => panic!("an order was answered with {other}"),
+async fn try_place(client: &Consumer, product: &str, key: &str) -> Option<i64> {
+    match client.try_place(product, 1, Some(key)).await {
+        Ok(placed) => Some(placed.order.id),
+        Err(ClientError::NoAnswer(_)) => None,
+        Err(error) if error.kind() == Some(&ProblemKind::Unavailable) => None,
+        Err(error) => panic!("an order was answered with {error}"),
     }
-    let body: serde_json::Value = answer.json().await.ok()?;
-    body["id"].as_i64()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -149,12 +147,11 @@ async fn killed_at_random_moments_it_loses_no_order_and_settles_none_twice() {
 }
 
 /// Orders that were answered before a crash are found under their keys after it.
-async fn repeat_some(client: &Client, accepted: &[Accepted], random: &mut fastrand::Rng) {
+async fn repeat_some(client: &Consumer, accepted: &[Accepted], random: &mut fastrand::Rng) {
     for _ in 0..accepted.len().min(20) {
         let order = &accepted[random.usize(..accepted.len())];
-        let product = client.get(&format!("/api/v1/orders/{}", order.id)).await;
-        let product = product["product_id"].as_str().unwrap();
-        let id = try_place(client, product, &order.key).await;
+        let product = client.order(order.id).await.product_id;
+        let id = try_place(client, &product, &order.key).await;
         assert_eq!(id, Some(order.id), "{}", order.key);
     }
 }
@@ -177,18 +174,11 @@ fn check(accepted: &[Accepted], orders: &[Order]) {
     assert_eq!(orders.len(), accepted.len());
     assert_eq!(by_id.len(), orders.len());
     for order in orders {
-        let allocated: i64 = order.allocations.iter().map(|(_, units)| units).sum();
-        match order.status.as_str() {
-            "CONFIRMED" => assert_eq!(allocated, order.quantity, "{order:?}"),
-            "REJECTED" => assert_eq!(allocated, 0, "{order:?}"),
+        let allocated: u32 = order.allocations.iter().map(|part| part.quantity).sum();
+        match order.status {
+            OrderStatus::Confirmed => assert_eq!(allocated, order.quantity, "{order:?}"),
+            OrderStatus::Rejected => assert_eq!(allocated, 0, "{order:?}"),
             _ => panic!("not settled: {order:?}"),
         }
     }
-}
-
-fn sold(orders: &[Order], product: &str) -> i64 {
-    let sold = orders
-        .iter()
-        .filter(|order| order.status == "CONFIRMED" && order.product_id == product);
-    sold.map(|order| order.quantity).sum()
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use client::OrderStatus;
 use reqwest::StatusCode;
-use tests::{Client, Deployment, eventually, scale};
+use tests::{Consumer, Deployment, eventually, scale, sold};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -17,7 +18,7 @@ struct Load {
 }
 
 impl Load {
-    fn start(clients: &[Client], connections: usize, product: &'static str) -> Self {
+    fn start(clients: &[Consumer], connections: usize, product: &'static str) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let refused = Arc::new(AtomicU64::new(0));
         let mut tasks = JoinSet::new();
@@ -55,13 +56,9 @@ impl Load {
 }
 
 /// The order's id if it was answered with 202 and the answer arrived whole.
-async fn place(client: &Client, product: &str) -> Option<i64> {
-    let answer = client.try_order(product, 1, None).await.ok()?;
-    if answer.status() != StatusCode::ACCEPTED {
-        return None;
-    }
-    let body: serde_json::Value = answer.json().await.ok()?;
-    body["id"].as_i64()
+async fn place(client: &Consumer, product: &str) -> Option<i64> {
+    let placed = client.try_place(product, 1, None).await;
+    placed.ok().map(|placed| placed.order.id)
 }
 
 /// Everything that was accepted is there and settled, what was sold is what is missing, and every balance is right.
@@ -71,17 +68,12 @@ async fn check(deployment: &Deployment, accepted: &[i64], stock: i64) {
     let orders = client.all_orders().await;
     let settled: std::collections::HashSet<i64> = orders
         .iter()
-        .filter(|order| order.status == "CONFIRMED" || order.status == "REJECTED")
+        .filter(|order| matches!(order.status, OrderStatus::Confirmed | OrderStatus::Rejected))
         .map(|order| order.id)
         .collect();
     let lost: Vec<&i64> = accepted.iter().filter(|id| !settled.contains(id)).collect();
     assert!(lost.is_empty(), "accepted but not settled: {lost:?}");
-    let sold: i64 = orders
-        .iter()
-        .filter(|order| order.status == "CONFIRMED")
-        .map(|order| order.quantity)
-        .sum();
-    assert_eq!(client.quantity("1").await, stock - sold);
+    assert_eq!(client.quantity("1").await, stock - sold(&orders, "1"));
     deployment.audit().await;
 }
 
@@ -130,7 +122,7 @@ async fn orders_are_accepted_while_the_broker_is_away_and_settle_after() {
     sleep(Duration::from_millis(500)).await;
     deployment.broker.cut();
     sleep(away).await;
-    let while_away = client.order("1", 1).await;
+    let while_away = client.place("1", 1).await;
     let readiness = deployment
         .worker_client(0)
         .try_get("/readyz")

@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
-use reqwest::StatusCode;
+use client::{OrderFilter, OrderStatus};
 use storage_postgres::test_database::TestDatabase;
-use tests::{Client, Standalone, database_environment, scale, xtask};
+use tests::{Consumer, Standalone, database_environment, scale, xtask};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::task::JoinSet;
 
 const CLIENTS: u32 = 32;
 
 /// Orders in every state, of products that two vendors have.
-async fn trade(client: &Client, orders: u32) {
+async fn trade(client: &Consumer, orders: u32) {
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
         let client = client.clone();
@@ -19,21 +19,27 @@ async fn trade(client: &Client, orders: u32) {
             for order in (number..orders).step_by(CLIENTS as usize) {
                 let key = (order % 2 == 0).then(|| format!("order-{order}"));
                 let product = ["both", "one", "nobody-has-it"][order as usize % 3];
-                let units = i64::from(order % 5) + 1;
-                let answer = client.try_order(product, units, key.as_deref()).await;
-                assert_eq!(answer.unwrap().status(), StatusCode::ACCEPTED);
+                let units = order % 5 + 1;
+                let placed = client.try_place(product, units, key.as_deref()).await;
+                placed.unwrap();
             }
         });
     }
     clients.join_all().await;
     client.all_settled().await;
-    let confirmed = client.get("/api/v1/orders?status=CONFIRMED&limit=30").await;
-    let confirmed = confirmed["items"].as_array().unwrap();
-    let steps: [&[&str]; 3] = [&["CANCELLED"], &["SHIPPED"], &["SHIPPED", "DELIVERED"]];
-    for (order, statuses) in confirmed.iter().zip(steps.iter().cycle()) {
+    let confirmed = OrderFilter {
+        status: Some(OrderStatus::Confirmed),
+        product_id: None,
+    };
+    let confirmed = client.api.orders_page(confirmed, Some(30), None).await;
+    let steps: [&[OrderStatus]; 3] = [
+        &[OrderStatus::Cancelled],
+        &[OrderStatus::Shipped],
+        &[OrderStatus::Shipped, OrderStatus::Delivered],
+    ];
+    for (order, statuses) in confirmed.unwrap().items.iter().zip(steps.iter().cycle()) {
         for status in *statuses {
-            let changed = client.patch(order["id"].as_i64().unwrap(), status).await;
-            assert_eq!(changed.0, StatusCode::OK);
+            client.change(order.id, *status).await.unwrap();
         }
     }
 }

@@ -2,34 +2,31 @@
 
 use std::time::Duration;
 
-use tests::{Client, Deployment, Order, scale};
+use client::OrderStatus;
+use tests::{Consumer, Deployment, count, scale};
 use tokio::task::JoinSet;
 
 const CONNECTIONS: usize = 64;
 
 /// Places orders from 64 connections over two API processes.
-async fn place_all(deployment: &Deployment, orders: Vec<(String, i64)>) {
+async fn place_all(deployment: &Deployment, orders: Vec<(String, u32)>) {
     let clients = [deployment.client(0), deployment.client(1)];
-    let mut shares: Vec<Vec<(String, i64)>> = vec![Vec::new(); CONNECTIONS];
+    let mut shares: Vec<Vec<(String, u32)>> = vec![Vec::new(); CONNECTIONS];
     for (number, order) in orders.into_iter().enumerate() {
         shares[number % CONNECTIONS].push(order);
     }
     let mut tasks = JoinSet::new();
     for (number, share) in shares.into_iter().enumerate() {
-        let client: Client = clients[number % clients.len()].clone();
+        let client: Consumer = clients[number % clients.len()].clone();
         tasks.spawn(async move {
             for (product, quantity) in share {
-                client.order(&product, quantity).await;
+                client.place(&product, quantity).await;
             }
         });
     }
     while let Some(done) = tasks.join_next().await {
         done.unwrap();
     }
-}
-
-fn count(orders: &[Order], status: &str) -> usize {
-    orders.iter().filter(|order| order.status == status).count()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -48,8 +45,8 @@ async fn a_flash_sale_sells_exactly_what_is_there() {
     let client = deployment.client(0);
     let orders = client.all_orders().await;
     assert_eq!(orders.len(), attempts);
-    assert_eq!(count(&orders, "CONFIRMED"), attempts / 5);
-    assert_eq!(count(&orders, "REJECTED"), attempts / 5 * 4);
+    assert_eq!(count(&orders, OrderStatus::Confirmed), attempts / 5);
+    assert_eq!(count(&orders, OrderStatus::Rejected), attempts / 5 * 4);
     assert_eq!(client.quantity("hot").await, 0);
     deployment.audit().await;
 }
@@ -78,7 +75,7 @@ async fn nothing_is_over_allocated_while_vendors_are_synced() {
     let orders = (0..attempts)
         .map(|_| {
             let product = names[random.usize(..PRODUCTS)].clone();
-            (product, random.i64(1..=5))
+            (product, random.u32(1..=5))
         })
         .collect();
     tokio::join!(place_all(&deployment, orders), deployment.syncs(syncs));
@@ -91,17 +88,17 @@ async fn nothing_is_over_allocated_while_vendors_are_synced() {
     assert_eq!(orders.len(), attempts);
     let sold: i64 = orders
         .iter()
-        .filter(|order| order.status == "CONFIRMED")
-        .map(|order| order.quantity)
+        .filter(|order| order.status == OrderStatus::Confirmed)
+        .map(|order| i64::from(order.quantity))
         .sum();
     let mut left = 0;
     for name in &names {
-        let detail = client.get(&format!("/api/v1/stock/{name}")).await;
-        for vendor in detail["vendors"].as_array().unwrap() {
-            assert_eq!(vendor["reported"], UNITS, "{detail}");
-            assert!(vendor["in_flight"].as_i64().unwrap() <= UNITS, "{detail}");
+        let stock = client.api.stock(name).await.unwrap();
+        for vendor in &stock.vendors {
+            assert_eq!(i64::from(vendor.reported), UNITS, "{stock:?}");
+            assert!(i64::from(vendor.in_flight) <= UNITS, "{stock:?}");
         }
-        left += detail["quantity"].as_i64().unwrap();
+        left += i64::try_from(stock.level.quantity).unwrap();
     }
     let all = UNITS * 3 * i64::try_from(PRODUCTS).unwrap();
     assert_eq!(sold + left, all);

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::net::TcpListener;
 use std::time::Duration;
 
+use client::{OrderStatus, RejectReason};
 use reqwest::StatusCode;
-use tests::{Process, Standalone, scale};
+use tests::{Process, Standalone, allocated, count, scale};
 use tokio::task::JoinSet;
 
 /// The original's vendors, at ports of this test alone; the process starts them itself.
@@ -49,18 +50,21 @@ async fn a_newcomer_orders_is_told_no_and_cancels() {
         assert_eq!(readiness["tasks"][task]["state"], "running", "{readiness}");
     }
 
-    let order = client.order("1", 30).await;
-    assert_eq!(order.status, "PENDING");
+    let order = client.place("1", 30).await;
+    assert_eq!(order.status, OrderStatus::Pending);
     let order = client.settled(order.id).await;
-    assert_eq!(order.status, "CONFIRMED");
-    assert_eq!(order.allocations, [("vendor-a".to_owned(), 30)]);
+    assert_eq!(order.status, OrderStatus::Confirmed);
+    assert_eq!(allocated(&order), [("vendor-a", 30)]);
     assert_eq!(client.quantity("1").await, 20);
-    let too_large = client.order("1", 21).await;
+    let too_large = client.place("1", 21).await;
     let too_large = client.settled(too_large.id).await;
-    assert_eq!(too_large.reason.as_deref(), Some("INSUFFICIENT_STOCK"));
+    assert_eq!(too_large.reason, Some(RejectReason::InsufficientStock));
 
     for _ in 0..3 {
-        assert_eq!(client.patch(order.id, "CANCELLED").await.0, StatusCode::OK);
+        client
+            .change(order.id, OrderStatus::Cancelled)
+            .await
+            .unwrap();
         assert_eq!(client.quantity("1").await, 50);
     }
     standalone.audit().await;
@@ -91,8 +95,9 @@ async fn a_second_process_on_the_same_file_is_refused() {
     assert_refused(second, &[data, "in use", &first]).await;
 
     let client = standalone.client();
-    let order = client.order("1", 1).await;
-    assert_eq!(client.settled(order.id).await.status, "CONFIRMED");
+    let order = client.place("1", 1).await;
+    let order = client.settled(order.id).await;
+    assert_eq!(order.status, OrderStatus::Confirmed);
 }
 
 #[tokio::test]
@@ -146,7 +151,7 @@ async fn a_flash_sale_sells_exactly_what_is_there() {
         let client = standalone.client();
         tasks.spawn(async move {
             for _ in (number..attempts).step_by(CLIENTS) {
-                client.order("hot", 1).await;
+                client.place("hot", 1).await;
             }
         });
     }
@@ -157,9 +162,8 @@ async fn a_flash_sale_sells_exactly_what_is_there() {
     client.all_settled().await;
     let orders = client.all_orders().await;
     assert_eq!(orders.len(), attempts);
-    let count = |status| orders.iter().filter(|it| it.status == status).count();
-    assert_eq!(count("CONFIRMED"), attempts / 5);
-    assert_eq!(count("REJECTED"), attempts / 5 * 4);
+    assert_eq!(count(&orders, OrderStatus::Confirmed), attempts / 5);
+    assert_eq!(count(&orders, OrderStatus::Rejected), attempts / 5 * 4);
     assert_eq!(client.quantity("hot").await, 0);
     standalone.audit().await;
 }
@@ -170,7 +174,7 @@ async fn told_to_end_it_ends_well_and_goes_on_where_it_was() {
     let client = standalone.client();
     let mut placed = Vec::new();
     for _ in 0..50 {
-        placed.push(client.order("1", 1).await.id);
+        placed.push(client.place("1", 1).await.id);
     }
     assert!(
         standalone.process.terminate().await,
@@ -188,7 +192,8 @@ async fn told_to_end_it_ends_well_and_goes_on_where_it_was() {
     standalone.restart();
     standalone.ready().await;
     for id in placed {
-        assert_eq!(client.settled(id).await.status, "CONFIRMED");
+        let order = client.settled(id).await;
+        assert_eq!(order.status, OrderStatus::Confirmed);
     }
     assert_eq!(client.quantity("1").await, 950);
     standalone.audit().await;
@@ -212,7 +217,7 @@ async fn orders_that_a_crash_left_pending_are_settled_at_once() {
     standalone.ready().await;
     let mut placed = Vec::new();
     for _ in 0..20 {
-        placed.push(client.order("1", 1).await.id);
+        placed.push(client.place("1", 1).await.id);
     }
     // They have left the outbox for the queue, which dies with the process.
     tests::eventually("the outbox is empty", async || {
@@ -222,13 +227,15 @@ async fn orders_that_a_crash_left_pending_are_settled_at_once() {
     })
     .await;
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(client.find_order(placed[0]).await.status, "PENDING");
+    let order = client.order(placed[0]).await;
+    assert_eq!(order.status, OrderStatus::Pending);
     standalone.process.kill().await;
     slow.set_fault(mock_vendor::Fault::None);
     standalone.restart();
     standalone.ready().await;
     for id in placed {
-        assert_eq!(client.settled(id).await.status, "CONFIRMED");
+        let order = client.settled(id).await;
+        assert_eq!(order.status, OrderStatus::Confirmed);
     }
     assert_eq!(client.quantity("1").await, 80);
     standalone.audit().await;

@@ -1,8 +1,9 @@
 //! Promise P3: what vendors report, and what is in flight.
 
+use client::{OrderStatus, RejectReason};
 use mock_vendor::Fault;
-use serde_json::Value;
-use tests::{Deployment, eventually};
+use tests::{Consumer, Deployment, allocated, eventually};
+use time::format_description::well_known::Rfc3339;
 
 #[tokio::test]
 async fn a_resync_after_sales_leaves_the_stock_as_it_is() {
@@ -11,8 +12,9 @@ async fn a_resync_after_sales_leaves_the_stock_as_it_is() {
         .start()
         .await;
     let client = deployment.client(0);
-    let order = client.order("1", 30).await;
-    assert_eq!(client.settled(order.id).await.status, "CONFIRMED");
+    let order = client.place("1", 30).await;
+    let order = client.settled(order.id).await;
+    assert_eq!(order.status, OrderStatus::Confirmed);
     deployment.syncs(3).await;
     assert_eq!(client.quantity("1").await, 20);
     deployment.audit().await;
@@ -27,12 +29,9 @@ async fn two_vendors_with_one_product_add_up_and_a_failing_one_hinders_nobody() 
         .await;
     let client = deployment.client(0);
     assert_eq!(client.quantity("1").await, 57);
-    let order = client.order("1", 55).await;
+    let order = client.place("1", 55).await;
     let order = client.settled(order.id).await;
-    assert_eq!(
-        order.allocations,
-        [("vendor-a".to_owned(), 50), ("vendor-b".to_owned(), 5)]
-    );
+    assert_eq!(allocated(&order), [("vendor-a", 50), ("vendor-b", 5)]);
 
     deployment.vendors[0].set_fault(Fault::Garbage);
     deployment.vendors[1].set_stock([("1", 9), ("2", 6)]);
@@ -56,16 +55,15 @@ async fn a_product_that_leaves_the_report_is_not_sold() {
         (client.quantity("1").await == 0).then_some(())
     })
     .await;
-    let order = client.order("1", 1).await;
+    let order = client.place("1", 1).await;
     let order = client.settled(order.id).await;
-    assert_eq!(order.reason.as_deref(), Some("INSUFFICIENT_STOCK"));
+    assert_eq!(order.reason, Some(RejectReason::InsufficientStock));
 }
 
-async fn position(client: &tests::Client) -> (i64, i64, i64) {
-    let detail: Value = client.get("/api/v1/stock/1").await;
-    let vendor = &detail["vendors"][0];
-    let number = |name: &str| vendor[name].as_i64().unwrap();
-    (number("reported"), number("in_flight"), number("available"))
+async fn position(client: &Consumer) -> (u32, u32, u32) {
+    let stock = client.api.stock("1").await.unwrap();
+    let vendor = &stock.vendors[0];
+    (vendor.reported, vendor.in_flight, vendor.available)
 }
 
 #[tokio::test]
@@ -77,15 +75,14 @@ async fn a_report_knows_of_a_shipment_only_if_it_is_later() {
         .await;
     let client = deployment.client(0);
     let vendor = &deployment.vendors[0];
-    let order = client.order("1", 30).await;
+    let order = client.place("1", 30).await;
     client.settled(order.id).await;
-    client.patch(order.id, "SHIPPED").await;
-    let shipped = client.get(&format!("/api/v1/orders/{}", order.id)).await;
-    let shipped_at = shipped["updated_at"].as_str().unwrap().to_owned();
+    let shipped = client.change(order.id, OrderStatus::Shipped).await.unwrap();
+    let second = shipped.updated_at.replace_nanosecond(0).unwrap();
+    let second = second.format(&Rfc3339).unwrap();
 
     // True as of before the shipment, in the same second: whatever it says, the units are still in flight.
-    let second = &shipped_at[..19];
-    vendor.set_as_of(Some(&format!("{second}Z")));
+    vendor.set_as_of(Some(&second));
     deployment.syncs(2).await;
     assert_eq!(position(&client).await, (50, 30, 20));
 
@@ -99,7 +96,7 @@ async fn a_report_knows_of_a_shipment_only_if_it_is_later() {
 
     // And an older report that comes late brings nothing back.
     vendor.set_stock([("1", 50)]);
-    vendor.set_as_of(Some(&format!("{second}Z")));
+    vendor.set_as_of(Some(&second));
     deployment.syncs(2).await;
     assert_eq!(position(&client).await, (20, 0, 20));
     deployment.audit().await;

@@ -2,22 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::StatusCode;
-use tests::{Client, Deployment, Standalone};
+use client::{OrderStatus, RejectReason};
+use tests::{Consumer, Deployment, Standalone, allocated};
 use tokio::task::JoinSet;
 
 /// Orders of many clients at a time; each is answered with what became of it.
-async fn order_many(clients: &[Client], orders: usize) {
+async fn order_many(clients: &[Consumer], orders: usize) {
     let mut tasks = JoinSet::new();
     for number in 0..orders {
         let client = clients[number % clients.len()].clone();
-        tasks.spawn(async move { client.order_and_wait("1", 1, 30).await });
+        tasks.spawn(async move { client.place_and_wait("1", 1, 30).await });
     }
     while let Some(answer) = tasks.join_next().await {
-        let (status, order) = answer.unwrap();
-        assert_eq!(status, StatusCode::CREATED, "{order:?}");
-        assert_eq!(order.status, "CONFIRMED");
-        assert_eq!(order.allocations, [("vendor-a".to_owned(), 1)]);
+        let placed = answer.unwrap();
+        assert!(placed.waited, "{placed:?}");
+        assert_eq!(placed.order.status, OrderStatus::Confirmed);
+        assert_eq!(allocated(&placed.order), [("vendor-a", 1)]);
     }
 }
 
@@ -30,9 +30,9 @@ async fn orders_of_two_apis_are_answered_as_a_worker_settles_them() {
         .await;
     let clients = [deployment.client(0), deployment.client(1)];
     order_many(&clients, 200).await;
-    let (status, rejected) = clients[1].order_and_wait("1", 801, 30).await;
-    assert_eq!(status, StatusCode::CREATED);
-    assert_eq!(rejected.reason.as_deref(), Some("INSUFFICIENT_STOCK"));
+    let rejected = clients[1].place_and_wait("1", 801, 30).await;
+    assert!(rejected.waited);
+    assert_eq!(rejected.order.reason, Some(RejectReason::InsufficientStock));
 
     // A transaction that is open for long holds nobody up.
     let held = deployment
@@ -45,22 +45,24 @@ async fn orders_of_two_apis_are_answered_as_a_worker_settles_them() {
 
     // Without a worker it is as if nobody had asked to wait.
     deployment.workers[0].kill().await;
-    let (status, order) = clients[0].order_and_wait("1", 1, 1).await;
-    assert_eq!((status, &*order.status), (StatusCode::ACCEPTED, "PENDING"));
+    let placed = clients[0].place_and_wait("1", 1, 1).await;
+    assert!(!placed.waited);
+    assert_eq!(placed.order.status, OrderStatus::Pending);
 
     // An API that is told to end keeps nobody waiting.
     let waiting = {
         let client = clients[0].clone();
-        tokio::spawn(async move { client.order_and_wait("1", 1, 30).await })
+        tokio::spawn(async move { client.place_and_wait("1", 1, 30).await })
     };
     tokio::time::sleep(Duration::from_millis(500)).await;
     let told = Instant::now();
     assert!(deployment.apis[0].terminate().await);
     assert!(told.elapsed() < Duration::from_secs(9));
-    let (status, order) = waiting.await.unwrap();
-    assert_eq!(status, StatusCode::ACCEPTED);
+    let placed = waiting.await.unwrap();
+    assert!(!placed.waited);
     deployment.restart_worker(0).await;
-    assert_eq!(clients[1].settled(order.id).await.status, "CONFIRMED");
+    let settled = clients[1].settled(placed.order.id).await;
+    assert_eq!(settled.status, OrderStatus::Confirmed);
     deployment.audit().await;
 }
 
@@ -70,14 +72,15 @@ async fn orders_are_answered_as_the_embedded_program_settles_them() {
     let client = standalone.client();
     order_many(std::slice::from_ref(&client), 100).await;
     let started = Instant::now();
-    let (status, order) = client.order_and_wait("1", 1, 30).await;
-    assert_eq!((status, &*order.status), (StatusCode::CREATED, "CONFIRMED"));
+    let placed = client.place_and_wait("1", 1, 30).await;
+    assert!(placed.waited);
+    assert_eq!(placed.order.status, OrderStatus::Confirmed);
     assert!(
         started.elapsed() < Duration::from_secs(2),
         "it was not woken"
     );
-    let (status, order) = client.order_and_wait("unknown", 1, 30).await;
-    assert_eq!(status, StatusCode::CREATED);
-    assert_eq!(order.reason.as_deref(), Some("UNKNOWN_PRODUCT"));
+    let rejected = client.place_and_wait("unknown", 1, 30).await;
+    assert!(rejected.waited);
+    assert_eq!(rejected.order.reason, Some(RejectReason::UnknownProduct));
     standalone.audit().await;
 }

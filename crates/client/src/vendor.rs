@@ -1,0 +1,97 @@
+//! Vendors, and how syncing them went.
+
+use serde::Deserialize;
+
+use crate::timestamp::{self, Timestamp};
+use crate::{Client, ClientError, Items, Page};
+
+const LIST: [&str; 3] = ["api", "v1", "vendors"];
+
+/// A vendor.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Vendor {
+    /// Its id.
+    pub vendor_id: String,
+    /// Where its report is read; none for stock that is entered by hand.
+    pub url: Option<String>,
+    /// How many products it has.
+    pub products: u64,
+    /// How the last sync went.
+    pub last_sync: SyncResult,
+}
+
+/// How a sync went.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct SyncResult {
+    /// In a word.
+    pub status: SyncStatus,
+    /// When it ended.
+    #[serde(deserialize_with = "timestamp::read_or_null")]
+    pub finished_at: Option<Timestamp>,
+    /// How long it took.
+    pub duration_ms: Option<u64>,
+    /// Products in the report.
+    pub received: Option<u64>,
+    /// Products that it changed.
+    pub changed: Option<u64>,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+/// How a sync went, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[non_exhaustive]
+pub enum SyncStatus {
+    /// A report was applied.
+    Ok,
+    /// There was nothing new in it.
+    NotModified,
+    /// There was no report, or none that can be read.
+    Failed,
+    /// None was tried yet.
+    Never,
+}
+
+/// A sync that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct VendorSync {
+    /// Of which vendor.
+    pub vendor_id: String,
+    /// How it went.
+    #[serde(flatten)]
+    pub result: SyncResult,
+}
+
+impl Client {
+    /// One page of `GET /api/v1/vendors`, by id. Needs the role `operator`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn vendors_page(
+        &self,
+        limit: Option<u32>,
+        cursor: Option<&str>,
+    ) -> Result<Page<Vendor>, ClientError> {
+        self.page(&LIST, &[], limit, cursor).await
+    }
+
+    /// All vendors, page by page as they are read. Needs the role `operator`.
+    pub fn vendors(&self) -> Items<Vendor> {
+        Items::new(self.clone(), LIST, Vec::new())
+    }
+
+    /// `POST /api/v1/vendors/{vendor_id}/sync`: reads the vendor's report now. Needs the role `operator`.
+    ///
+    /// # Errors
+    /// [`ClientError`]; a problem [`VendorUnavailable`](crate::ProblemKind::VendorUnavailable) if the vendor failed.
+    pub async fn sync_vendor(&self, vendor_id: &str) -> Result<VendorSync, ClientError> {
+        let path = ["api", "v1", "vendors", vendor_id, "sync"];
+        let request = self.exchange.post(self.exchange.url(&path)?);
+        let answer = self.exchange.send(request).await?;
+        answer.expect(&[200])?.json()
+    }
+}

@@ -1,0 +1,110 @@
+//! Pages and lines.
+
+use client::{ClientError, OrderFilter, OrderStatus, StockFilter};
+
+use crate::canned::{Canned, answer, json, order, order_line, problem};
+
+fn page(ids: &[i64], next: &str) -> Vec<u8> {
+    let orders: Vec<String> = ids.iter().map(|id| order(*id, "PENDING")).collect();
+    json(
+        200,
+        &format!(
+            r#"{{"items": [{}], "next_cursor": {next}}}"#,
+            orders.join(",")
+        ),
+    )
+}
+
+#[tokio::test]
+async fn items_come_over_all_pages_and_a_failed_page_is_asked_for_again() {
+    let canned = Canned::start(vec![
+        page(&[5, 4], r#""c 1""#),
+        problem(503, "unavailable", "", ""),
+        page(&[3], r#""c 2""#),
+        page(&[], "null"),
+    ])
+    .await;
+    let filter = OrderFilter {
+        status: Some(OrderStatus::Pending),
+        product_id: Some("a&b".to_owned()),
+    };
+    let mut orders = canned.client().orders(filter);
+    assert_eq!(orders.next().await.unwrap().unwrap().id, 5);
+    assert_eq!(orders.next().await.unwrap().unwrap().id, 4);
+    assert!(orders.next().await.is_err());
+    assert_eq!(orders.next().await.unwrap().unwrap().id, 3);
+    assert_eq!(orders.next().await.unwrap(), None);
+    assert_eq!(orders.next().await.unwrap(), None);
+    let filter = "/api/v1/orders?status=PENDING&product_id=a%26b&limit=1000";
+    let requests = canned.requests();
+    let lines: Vec<&str> = requests
+        .iter()
+        .map(|request| request.split(' ').nth(1).unwrap())
+        .collect();
+    let second = format!("{filter}&cursor=c+1");
+    assert_eq!(
+        lines,
+        [filter, &second, &second, &format!("{filter}&cursor=c+2")]
+    );
+}
+
+#[tokio::test]
+async fn a_list_that_leads_in_a_circle_is_strange() {
+    let circle = || page(&[1], r#""c""#);
+    let canned = Canned::start(vec![circle(), circle(), circle()]).await;
+    let collected = canned.client().orders(OrderFilter::default()).collect();
+    let error = collected.await.unwrap_err();
+    assert!(matches!(error, ClientError::Strange { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn lines_come_one_by_one_until_the_end() {
+    let lines = [order_line(3), order_line(2)].concat();
+    let canned = Canned::start(vec![answer(200, "", "application/x-ndjson", &lines)]).await;
+    let mut orders = canned
+        .client()
+        .order_lines(OrderFilter::default())
+        .await
+        .unwrap();
+    assert_eq!(orders.next().await.unwrap().unwrap().id, 3);
+    assert_eq!(orders.next().await.unwrap().unwrap().id, 2);
+    assert_eq!(orders.next().await.unwrap(), None);
+    assert!(canned.requests()[0].contains("\r\naccept: application/x-ndjson\r\n"));
+}
+
+#[tokio::test]
+async fn lines_that_break_off_are_never_taken_for_the_whole() {
+    let line = order_line(3);
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
+    let broken_off = [head, &chunk(&line)].concat();
+    let half_a_line = [head, &chunk(&line), &chunk("{\"id\":"), "0\r\n\r\n"].concat();
+    let no_order = [head, &chunk(&line), &chunk("{\"id\": 2}\n"), "0\r\n\r\n"].concat();
+    let answers = [broken_off, half_a_line, no_order];
+    let canned = Canned::start(answers.map(String::into_bytes).to_vec()).await;
+    for is_strange in [false, true, true] {
+        let client = canned.client();
+        let lines = client.order_lines(OrderFilter::default()).await;
+        let mut lines = lines.unwrap();
+        assert!(lines.next().await.unwrap().is_some());
+        let error = lines.next().await.unwrap_err();
+        let found = matches!(error, ClientError::Strange { .. });
+        assert_eq!(found, is_strange, "{error:?}");
+        assert_eq!(lines.next().await.unwrap(), None, "nothing more comes");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_is_not_streamed_is_strange() {
+    let canned = Canned::start(vec![
+        json(200, r#"{"items": [], "next_cursor": null}"#),
+        problem(503, "unavailable", "", ""),
+    ])
+    .await;
+    let client = canned.client();
+    let page = client.stock_lines(StockFilter::default()).await;
+    assert!(matches!(page, Err(ClientError::Strange { .. })), "{page:?}");
+    let away = client.stock_lines(StockFilter { in_stock: true }).await;
+    assert!(away.unwrap_err().may_pass());
+    assert!(canned.requests()[1].starts_with("GET /api/v1/stock?in_stock=true "));
+}

@@ -1,0 +1,148 @@
+//! Whatever is answered, each method ends with a result, and none of them panics.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use client::{Client, ClientError, NewOrder, OrderFilter, OrderStatus, PlaceOptions, StockFilter};
+use proptest::prelude::*;
+use tokio::runtime::Runtime;
+
+use crate::canned::{Canned, answer, json, problem};
+
+#[tokio::test]
+async fn an_answer_that_is_none_of_the_contract_is_strange() {
+    let bare_problem = answer(500, "", "application/problem+json", "no JSON");
+    for (wrong, status) in [
+        (json(200, "{}"), 200),
+        (json(200, "no JSON"), 200),
+        (json(204, ""), 204),
+        (json(404, "{}"), 404),
+        (answer(404, "", "text/html", "<h1>nginx</h1>"), 404),
+        (
+            answer(302, "Location: http://127.0.0.1:1/\r\n", "text/html", ""),
+            302,
+        ),
+        (bare_problem, 500),
+    ] {
+        let canned = Canned::start(vec![wrong]).await;
+        let error = canned.client().stock("a").await.unwrap_err();
+        assert!(matches!(error, ClientError::Strange { .. }), "{error:?}");
+        assert_eq!(error.status(), Some(status));
+        assert_eq!(error.problem(), None);
+    }
+    let untagged = json(200, &crate::canned::order(1, "PENDING"));
+    let canned = Canned::start(vec![untagged]).await;
+    let error = canned.client().order(1).await.unwrap_err();
+    assert!(error.to_string().contains("ETag"), "{error}");
+}
+
+#[tokio::test]
+async fn nobody_there_is_no_answer() {
+    let nobody = Client::new("http://127.0.0.1:1").unwrap();
+    let error = nobody.order(1).await.unwrap_err();
+    assert!(matches!(error, ClientError::NoAnswer(_)), "{error:?}");
+    assert!(error.may_pass());
+    assert_eq!(error.status(), None);
+}
+
+fn body() -> impl Strategy<Value = String> {
+    let token = prop::sample::select(vec![
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"items\":[",
+        "\"order\":",
+        "\"problem\":",
+        "\"status\":",
+        "\"PENDING\"",
+        "\"id\":1",
+        "\"next_cursor\":",
+        "\"type\":",
+        "\"errors\":[",
+        "\"pointer\":\"\"",
+        "1",
+        "-1",
+        "1e999",
+        "null",
+        "\"\\ud800\"",
+        "\n",
+        "\n\n",
+        "\r",
+        "\u{feff}",
+    ]);
+    prop::collection::vec(token, 0..14).prop_map(|tokens| tokens.concat())
+}
+
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    let status = prop::sample::select(vec![
+        "200", "201", "202", "204", "207", "301", "304", "404", "422", "503", "999", "20", "x",
+    ]);
+    let media_type = prop::sample::select(vec![
+        "application/json",
+        "application/problem+json",
+        "application/x-ndjson",
+        "text/html",
+        "",
+    ]);
+    let header = prop::sample::select(vec![
+        "",
+        "ETag: \"a\"\r\n",
+        "ETag: \u{ff}\r\n",
+        "Retry-After: 99999999999999999999\r\n",
+        "Content-Length: 3\r\n",
+        "Content-Encoding: gzip\r\n",
+        "Transfer-Encoding: chunked\r\n",
+        "broken\r\n",
+    ]);
+    let built = (status, media_type, header, body()).prop_map(|(status, media_type, header, body)| {
+        format!("HTTP/1.1 {status} X\r\nContent-Type: {media_type}\r\n{header}Connection: close\r\n\r\n{body}").into_bytes()
+    });
+    prop_oneof![9 => built, 1 => prop::collection::vec(any::<u8>(), 0..200)]
+}
+
+async fn ask_everything(answer: &[u8]) {
+    let canned = Canned::start(vec![answer.to_vec(); 8]).await;
+    let client = Client::builder(&canned.url).timeout(Duration::from_secs(5));
+    let client = client.build().unwrap();
+    let wanted = NewOrder::new("a", 1);
+    let _ = client.place(&wanted, &PlaceOptions::default()).await;
+    let _ = client
+        .place_batch(std::slice::from_ref(&wanted), None)
+        .await;
+    let _ = client.order(1).await;
+    let _ = client.change_status(1, OrderStatus::Cancelled, None).await;
+    let _ = client.orders(OrderFilter::default()).next().await;
+    let _ = client.vendors().next().await;
+    let _ = client.sync_vendor("a").await;
+    if let Ok(mut lines) = client.stock_lines(StockFilter::default()).await {
+        while let Ok(Some(_)) = lines.next().await {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn any_answer(answer in bytes()) {
+        static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+        let runtime = RUNTIME.get_or_init(|| Runtime::new().unwrap());
+        let ended = runtime.block_on(async {
+            tokio::time::timeout(Duration::from_mins(1), ask_everything(&answer)).await
+        });
+        prop_assert!(ended.is_ok(), "it hangs");
+    }
+
+    #[test]
+    fn any_detail_of_a_problem(members in "[ -~]{0,30}") {
+        static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+        let runtime = RUNTIME.get_or_init(|| Runtime::new().unwrap());
+        runtime.block_on(async {
+            let canned = Canned::start(vec![problem(409, "illegal-transition", "", &members)]).await;
+            let error = canned.client().order(1).await.unwrap_err();
+            assert_eq!(error.status(), Some(409));
+        });
+    }
+}

@@ -1,0 +1,162 @@
+//! A REST consumer: the project's own client, what tests wait for with it, and a way to send what it would not.
+
+use std::time::Duration;
+
+use client::{
+    Client, ClientError, NewOrder, Order, OrderFilter, OrderStatus, PlaceOptions, Placed,
+    ProblemKind,
+};
+use reqwest::{Response, StatusCode};
+use serde_json::{Value, json};
+
+/// Talks to one process.
+#[derive(Clone)]
+pub struct Consumer {
+    /// The typed client.
+    pub api: Client,
+    base: String,
+    http: reqwest::Client,
+}
+
+impl Consumer {
+    pub(crate) fn new(base: String) -> Self {
+        Self::with_key(base, None)
+    }
+
+    pub(crate) fn with_key(base: String, key: Option<&str>) -> Self {
+        let mut api = Client::builder(&base);
+        if let Some(key) = key {
+            api = api.api_key(key);
+        }
+        let api = api.build().unwrap();
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(30))
+            .build()
+            .unwrap();
+        Self { api, base, http }
+    }
+
+    /// Places an order, with whatever answer.
+    pub async fn try_place(
+        &self,
+        product_id: &str,
+        quantity: u32,
+        key: Option<&str>,
+    ) -> Result<Placed, ClientError> {
+        let options = PlaceOptions {
+            idempotency_key: key,
+            ..PlaceOptions::default()
+        };
+        let order = NewOrder::new(product_id, quantity);
+        self.api.place(&order, &options).await
+    }
+
+    /// The same, which must be taken.
+    pub async fn place(&self, product_id: &str, quantity: u32) -> Order {
+        let placed = self.try_place(product_id, quantity, None).await.unwrap();
+        assert!(!placed.replayed && !placed.waited);
+        placed.order
+    }
+
+    /// Places an order as a client that would wait so long for settlement.
+    pub async fn place_and_wait(&self, product_id: &str, quantity: u32, wait_s: u32) -> Placed {
+        let options = PlaceOptions {
+            wait_s: Some(wait_s),
+            ..PlaceOptions::default()
+        };
+        let order = NewOrder::new(product_id, quantity);
+        self.api.place(&order, &options).await.unwrap()
+    }
+
+    /// An order as it is now.
+    pub async fn order(&self, id: i64) -> Order {
+        self.api.order(id).await.unwrap().order
+    }
+
+    /// Waits until an order is no longer `PENDING`.
+    pub async fn settled(&self, id: i64) -> Order {
+        crate::eventually(&format!("order {id} is settled"), async || {
+            let order = self.order(id).await;
+            (order.status != OrderStatus::Pending).then_some(order)
+        })
+        .await
+    }
+
+    /// Waits until no order is `PENDING`.
+    pub async fn all_settled(&self) {
+        let pending = OrderFilter {
+            status: Some(OrderStatus::Pending),
+            product_id: None,
+        };
+        crate::eventually("no order is PENDING", async || {
+            let page = self.api.orders_page(pending.clone(), Some(1), None).await;
+            page.ok()?.items.is_empty().then_some(())
+        })
+        .await;
+    }
+
+    /// Changes an order's status, with whatever answer.
+    pub async fn change(&self, id: i64, status: OrderStatus) -> Result<Order, ClientError> {
+        let changed = self.api.change_status(id, status, None).await;
+        changed.map(|changed| changed.order)
+    }
+
+    /// What can be sold of a product; 0 for one that is not known.
+    pub async fn quantity(&self, product_id: &str) -> i64 {
+        match self.api.stock(product_id).await {
+            Ok(stock) => stock.level.quantity.try_into().unwrap(),
+            Err(error) if error.kind() == Some(&ProblemKind::NotFound) => 0,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// All orders, newest first.
+    pub async fn all_orders(&self) -> Vec<Order> {
+        let orders = self.api.orders(OrderFilter::default());
+        orders.collect().await.unwrap()
+    }
+
+    /// `PATCH` of an order to whatever word: the status code and the body.
+    pub async fn patch(&self, id: i64, status: &str) -> (StatusCode, Value) {
+        let path = format!("{}/api/v1/orders/{id}", self.base);
+        let change = self.http.patch(path).json(&json!({"status": status}));
+        let answer = change.send().await.unwrap();
+        (answer.status(), answer.json().await.unwrap())
+    }
+
+    /// `GET` of a path, which must be answered with 200 and JSON.
+    pub async fn get(&self, path: &str) -> Value {
+        let answer = self.try_get(path).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "GET {path}");
+        answer.json().await.unwrap()
+    }
+
+    /// `GET` of a path, with whatever answer.
+    pub async fn try_get(&self, path: &str) -> reqwest::Result<Response> {
+        self.http.get(format!("{}{path}", self.base)).send().await
+    }
+}
+
+/// What each vendor supplies of an order.
+#[must_use]
+pub fn allocated(order: &Order) -> Vec<(&str, u32)> {
+    let allocations = order.allocations.iter();
+    allocations
+        .map(|allocation| (allocation.vendor_id.as_str(), allocation.quantity))
+        .collect()
+}
+
+/// Units that were sold of a product, by the orders.
+#[must_use]
+pub fn sold(orders: &[Order], product_id: &str) -> i64 {
+    let sold = orders
+        .iter()
+        .filter(|order| order.status == OrderStatus::Confirmed && order.product_id == product_id);
+    sold.map(|order| i64::from(order.quantity)).sum()
+}
+
+/// Orders with a status.
+#[must_use]
+pub fn count(orders: &[Order], status: OrderStatus) -> usize {
+    orders.iter().filter(|order| order.status == status).count()
+}
