@@ -5,6 +5,8 @@ use std::time::Duration;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
+use crate::events::Events;
+
 /// An order as the API shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
@@ -105,6 +107,17 @@ impl Client {
         let applied = answer.headers().get("preference-applied");
         assert_eq!(applied.is_some(), status == StatusCode::CREATED);
         (status, Order::read(&answer.json().await.unwrap()))
+    }
+
+    /// `GET /api/v1/events`, from an event on or from now.
+    pub async fn events(&self, last_event_id: Option<&str>) -> Events {
+        let mut request = self.http.get(format!("{}/api/v1/events", self.base));
+        if let Some(id) = last_event_id {
+            request = request.header("Last-Event-ID", id);
+        }
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        Events::new(answer)
     }
 
     /// `GET /api/v1/orders/{id}`.

@@ -25,7 +25,8 @@ use crate::problem::{Problem, ProblemKind};
 use crate::request::body::BodyTimeout;
 use crate::state::AppState;
 use crate::{
-    answer_headers, batch, cors, docs, health, orders, problem_pages, stock, unread_body, vendors,
+    answer_headers, batch, cors, docs, events, health, orders, problem_pages, stock, unread_body,
+    vendors,
 };
 
 /// What stands before all handlers, shared by the threads of a server.
@@ -104,6 +105,10 @@ pub(crate) fn app(
         .service(endpoint(
             "/api/v1/vendors/{vendor_id}/sync",
             [post(Access::OPERATOR, vendors::sync)],
+        ))
+        .service(endpoint(
+            "/api/v1/events",
+            [get(Access::CUSTOMER, events::stream)],
         ))
         .default_service(web::to(unknown_path))
         .wrap(from_fn(access::admit))

@@ -15,6 +15,7 @@ mod cors;
 mod cursor;
 mod docs;
 mod etag;
+mod events;
 mod failure;
 #[cfg(feature = "settings")]
 mod from_settings;
@@ -37,7 +38,7 @@ mod views;
 mod writers;
 
 pub use health::StoreReadiness;
-pub use live::{Live, LivePorts, Watcher};
+pub use live::{Live, LivePorts, LiveSettings, Watcher};
 pub use problem::{FieldError, Problem, ProblemKind};
 pub use rate_limit::RateLimit;
 pub use server::{BoundServer, PreparedServer, ServerOptions, StartError, prepare};
