@@ -9,6 +9,8 @@ use client::{
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
+use crate::events::Events;
+
 /// Talks to one process.
 #[derive(Clone)]
 pub struct Consumer {
@@ -66,6 +68,19 @@ impl Consumer {
         };
         let order = NewOrder::new(product_id, quantity);
         self.api.place(&order, &options).await.unwrap()
+    }
+
+    /// Reads `GET /api/v1/events`, from an event on or from now.
+    pub async fn events(&self, last_event_id: Option<&str>) -> Events {
+        let request = self.http.get(format!("{}/api/v1/events", self.base));
+        // The stream has no end of its own.
+        let mut request = request.timeout(Duration::from_mins(10));
+        if let Some(id) = last_event_id {
+            request = request.header("Last-Event-ID", id);
+        }
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        Events::new(answer)
     }
 
     /// An order as it is now.

@@ -12,6 +12,7 @@
 
 mod consumer;
 mod deployment;
+mod events;
 mod process;
 mod proxy;
 pub mod scale;
@@ -23,6 +24,7 @@ pub mod xtask;
 
 pub use consumer::{Consumer, allocated, count, sold};
 pub use deployment::{Deployment, DeploymentBuilder, database_environment};
+pub use events::Events;
 pub use process::Process;
 pub use proxy::Proxy;
 pub use standalone::Standalone;

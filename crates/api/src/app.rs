@@ -24,7 +24,8 @@ use crate::problem::{Problem, ProblemKind};
 use crate::request::body::BodyTimeout;
 use crate::state::AppState;
 use crate::{
-    answer_headers, batch, cors, docs, health, orders, problem_pages, stock, unread_body, vendors,
+    answer_headers, batch, cors, docs, events, health, orders, problem_pages, stock, unread_body,
+    vendors,
 };
 
 /// What stands before all handlers, shared by the threads of a server.
@@ -156,6 +157,14 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
                 Access::OPERATOR,
                 vendors::sync,
                 contract::vendors::sync,
+            )],
+        ),
+        endpoint(
+            "/api/v1/events",
+            [get(
+                Access::CUSTOMER,
+                events::stream,
+                contract::events::stream,
             )],
         ),
     ]

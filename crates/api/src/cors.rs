@@ -15,13 +15,14 @@ use crate::problem::Problem;
 const MAX_AGE_S: usize = 3_600;
 
 /// What is sent to the API beyond what browsers always allow.
-const REQUEST_HEADERS: [&str; 7] = [
+const REQUEST_HEADERS: [&str; 8] = [
     "Accept",
     "Authorization",
     "Content-Type",
     "Idempotency-Key",
     "If-Match",
     "If-None-Match",
+    "Last-Event-ID",
     "Prefer",
 ];
 

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
-use settings::{RateLimitSettings, Settings};
+use settings::{ApiSettings, RateLimitSettings, Settings};
 
-use crate::{RateLimit, ServerOptions, TlsFiles};
+use crate::{LiveSettings, RateLimit, ServerOptions, TlsFiles};
 
 impl From<&Settings> for ServerOptions {
     fn from(settings: &Settings) -> Self {
@@ -14,6 +14,7 @@ impl From<&Settings> for ServerOptions {
             address: SocketAddr::new(api.address, api.port),
             workers: api.workers,
             body_timeout: api.body_timeout,
+            unread_timeout: api.unread_timeout,
             shutdown_timeout: api.shutdown_timeout,
             keys: settings.api_keys.clone(),
             rate_limit: rate_limit(&api.rate_limit),
@@ -22,6 +23,15 @@ impl From<&Settings> for ServerOptions {
                 certificate: tls.certificate.clone(),
                 key: tls.key.clone(),
             }),
+        }
+    }
+}
+
+impl From<&ApiSettings> for LiveSettings {
+    fn from(settings: &ApiSettings) -> Self {
+        Self {
+            max_readers: settings.event_readers,
+            max_bytes: settings.event_buffer_bytes,
         }
     }
 }

@@ -17,6 +17,7 @@ mod cursor;
 mod docs;
 mod endpoint;
 mod etag;
+mod events;
 mod failure;
 #[cfg(feature = "settings")]
 mod from_settings;
@@ -40,7 +41,7 @@ mod writers;
 
 pub use contract::document_text as openapi_document;
 pub use health::StoreReadiness;
-pub use live::{Live, LivePorts, Watcher};
+pub use live::{Live, LivePorts, LiveSettings, Watcher};
 pub use problem::{FieldError, Problem, ProblemKind};
 pub use rate_limit::RateLimit;
 pub use server::{BoundServer, PreparedServer, ServerOptions, StartError, prepare};

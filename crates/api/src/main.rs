@@ -7,7 +7,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use api::{AppState, Live, LivePorts, ServerOptions, Shutdown, StoreReadiness, Vendors, Watcher};
+use api::{
+    AppState, Live, LivePorts, LiveSettings, ServerOptions, Shutdown, StoreReadiness, Vendors,
+    Watcher,
+};
 use clap::Parser;
 use clock_tokio::SystemClock;
 use domain::ports::{Clock, Listener, Notifier, Store, StoreProbe, Topic};
@@ -89,12 +92,15 @@ fn state(
         .observed_by(metrics.clone())
         .announced_by(Arc::clone(&notifier));
     let listen_to = pg_options.clone();
-    let (live, watcher) = Live::open(LivePorts {
+    let live_ports = LivePorts {
         orders: pg_store.clone(),
+        stock: pg_store.clone(),
+        changes: pg_store.clone(),
         listeners: Arc::new(move || -> Box<dyn Listener> {
             Box::new(PgListener::start(listen_to.clone(), Topic::Changes))
         }),
-    });
+    };
+    let (live, watcher) = Live::open(live_ports, LiveSettings::from(&settings.api));
     let feeds = wiring::vendor_feeds(&settings.vendors)?.into_iter();
     let with_feeds = feeds.map(|(feed, _)| feed);
     let state = AppState {

@@ -1,7 +1,7 @@
 //! The HTTP server: where it listens, whom it waits for, and how long.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_web::HttpServer;
@@ -33,7 +33,7 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_CONNECTIONS: usize = 25_000;
 
 /// Most connections that wait to be accepted.
-const BACKLOG: u32 = 4_096;
+const BACKLOG: i32 = 4_096;
 
 /// How to run the server.
 #[derive(Debug, Clone)]
@@ -44,6 +44,8 @@ pub struct ServerOptions {
     pub workers: usize,
     /// Longest time from the head of a request to the end of its body.
     pub body_timeout: Duration,
+    /// A client that takes nothing for so long of what is sent to it is cut off.
+    pub unread_timeout: Duration,
     /// How long requests may take to end at shutdown; rounded up to seconds.
     pub shutdown_timeout: Duration,
     /// Who may call; without any, everyone may who can reach it.
@@ -126,7 +128,6 @@ impl PreparedServer {
         let shutdown_timeout_s = options.shutdown_timeout.as_millis().div_ceil(1_000);
         let server = HttpServer::new(move || app(state.clone(), &entrance))
             .workers(options.workers)
-            .backlog(BACKLOG)
             .max_connections(MAX_CONNECTIONS)
             .keep_alive(KEEP_ALIVE)
             .client_request_timeout(HEAD_TIMEOUT)
@@ -135,9 +136,10 @@ impl PreparedServer {
             .tcp_nodelay(true)
             .shutdown_timeout(u64::try_from(shutdown_timeout_s).unwrap_or(u64::MAX))
             .shutdown_signal(shutdown);
+        let listener = listen(options.address, options.unread_timeout)?;
         let server = match tls {
-            None => server.bind(options.address),
-            Some(tls) => server.bind_rustls_0_23(options.address, tls),
+            None => server.listen(listener),
+            Some(tls) => server.listen_rustls_0_23(listener, tls),
         }?;
         let address = server.addrs().first().copied().unwrap_or(options.address);
         if options.keys.is_empty() {
@@ -148,6 +150,19 @@ impl PreparedServer {
             server: server.run(),
         })
     }
+}
+
+/// Takes the port. What holds for the socket that listens holds for the connections that are made to it.
+fn listen(address: SocketAddr, unread_timeout: Duration) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    // The one who is made to wait cannot end it: while a client takes nothing, the HTTP server waits for it in silence.
+    #[cfg(target_os = "linux")]
+    {
+        let millis = u32::try_from(unread_timeout.as_millis()).unwrap_or(u32::MAX);
+        rustix::net::sockopt::set_tcp_user_timeout(&listener, millis)?;
+    }
+    rustix::net::listen(&listener, BACKLOG)?;
+    Ok(listener)
 }
 
 #[cfg(test)]
@@ -168,6 +183,7 @@ mod tests {
                 address: SocketAddr::new(ip.parse().unwrap(), 0),
                 workers: 1,
                 body_timeout: Duration::from_secs(1),
+                unread_timeout: Duration::from_secs(1),
                 shutdown_timeout: Duration::from_secs(1),
                 keys: vec![key; keys],
                 rate_limit: None,

@@ -7,7 +7,7 @@ use domain::order::RejectReason;
 use domain::ports::{Observer, SyncOutcome};
 use domain::settlement::{Outcome, SettledBatch};
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
     exponential_buckets,
 };
 
@@ -19,10 +19,20 @@ pub use prometheus::Error as InvalidMetric;
 /// The label's word for an order that was not rejected.
 const CONFIRMED: &str = "CONFIRMED";
 
+/// What is counted of the readers of events. Cloning shares it.
+#[derive(Clone)]
+pub struct EventMetrics {
+    /// Those that are connected.
+    pub readers: IntGauge,
+    /// Those that were too slow.
+    pub dropped: IntCounter,
+}
+
 /// Everything that a process counts.
 pub struct Metrics {
     registry: Registry,
     http: HttpMetrics,
+    events: EventMetrics,
     accepted: IntCounter,
     settled: IntCounterVec,
     settlement_orders: Histogram,
@@ -59,6 +69,18 @@ impl Metrics {
         };
         let metrics = Self {
             http: HttpMetrics::register(&registry)?,
+            events: EventMetrics {
+                readers: {
+                    let help = "Readers of events that are connected.";
+                    let gauge = IntGauge::new("aggregator_event_readers", help)?;
+                    registry.register(Box::new(gauge.clone()))?;
+                    gauge
+                },
+                dropped: counter(
+                    "aggregator_event_readers_dropped_total",
+                    "Readers of events that were dropped because they read too slowly.",
+                )?,
+            },
             accepted: counter(
                 "aggregator_orders_accepted_total",
                 "New orders that were accepted.",
@@ -122,6 +144,12 @@ impl Metrics {
     #[must_use]
     pub fn http(&self) -> &HttpMetrics {
         &self.http
+    }
+
+    /// Where readers of events are counted.
+    #[must_use]
+    pub fn events(&self) -> &EventMetrics {
+        &self.events
     }
 
     pub(crate) fn gather(&self) -> Vec<prometheus::proto::MetricFamily> {

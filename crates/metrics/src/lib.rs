@@ -12,6 +12,6 @@ mod http;
 mod page;
 mod process;
 
-pub use counters::{InvalidMetric, Metrics};
+pub use counters::{EventMetrics, InvalidMetric, Metrics};
 pub use http::{HttpMetrics, HttpRecorder, NO_ROUTE};
 pub use page::MetricsPage;

@@ -36,9 +36,18 @@ pub struct ApiSettings {
     /// Longest time from the head of a request to the end of its body.
     #[serde(deserialize_with = "fields::span::<_, 100, 600_000>")]
     pub body_timeout: Duration,
+    /// A client that takes nothing for so long of what is sent to it is cut off.
+    #[serde(deserialize_with = "fields::span::<_, 1_000, 3_600_000>")]
+    pub unread_timeout: Duration,
     /// How long requests may take to end at shutdown.
     #[serde(deserialize_with = "fields::span::<_, 100, 600_000>")]
     pub shutdown_timeout: Duration,
+    /// Most readers of events at a time.
+    #[serde(deserialize_with = "fields::whole::<_, _, 0, 100_000>")]
+    pub event_readers: usize,
+    /// Most bytes of events that are kept for readers that are behind.
+    #[serde(deserialize_with = "fields::whole::<_, _, 1_048_576, 1_073_741_824>")]
+    pub event_buffer_bytes: usize,
     /// Web pages of these origins may call from a browser.
     #[serde(deserialize_with = "access::origins")]
     pub cors_origins: Vec<String>,

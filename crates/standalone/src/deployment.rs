@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use api::{AppState, Live, LivePorts, ServerOptions, Shutdown, Vendors, Watcher};
+use api::{AppState, Live, LivePorts, LiveSettings, ServerOptions, Shutdown, Vendors, Watcher};
 use domain::identifiers::VendorId;
 use domain::ports::{Listener, StockQueries as _, StoreProbe as _, Topic};
 use domain::services::{ChangeStatus, Intake, IntakeWriter};
@@ -52,7 +52,7 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
     // The file has one writer at a time; a second task would only wait for the first.
     let writers = api::spawn_writers(&writer, 1);
     drop(writer);
-    let (live, watcher) = live(&store, notifier);
+    let (live, watcher) = live(&store, notifier, &settings.api);
     let watching = tokio::spawn(watcher.run());
     let metrics = MetricsPage::new(metrics, Arc::clone(&ports.probe));
     let vendors = vendors(&ports, &store, settings);
@@ -144,13 +144,20 @@ fn change_status(ports: &WorkerPorts) -> ChangeStatus {
 }
 
 /// Where requests wait for changes, and what tells them of those.
-fn live(store: &Arc<SqliteStore>, notifier: ProcessNotifier) -> (Live, Watcher) {
-    Live::open(LivePorts {
+fn live(
+    store: &Arc<SqliteStore>,
+    notifier: ProcessNotifier,
+    settings: &ApiSettings,
+) -> (Live, Watcher) {
+    let ports = LivePorts {
         orders: store.clone(),
+        stock: store.clone(),
+        changes: store.clone(),
         listeners: Arc::new(move || -> Box<dyn Listener> {
             Box::new(notifier.listener(Topic::Changes))
         }),
-    })
+    };
+    Live::open(ports, LiveSettings::from(settings))
 }
 
 /// Says where everything is, once it is ready and each vendor was tried.

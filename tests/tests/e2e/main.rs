@@ -7,6 +7,7 @@
 
 mod access;
 mod crashes;
+mod events;
 mod faults;
 mod flow;
 mod hostile;

@@ -50,6 +50,8 @@ impl Schemathesis {
             .args(["--checks", "all", "--continue-on-failure"])
             .args(["--phases", "examples,coverage,fuzzing,stateful"])
             .args(["--max-examples", &cases.to_string()])
+            // Its answer has no end, and the fuzzer waits for one; tests hold it (docs/contract-tests.md).
+            .args(["--exclude-path", "/api/v1/events"])
             .args(["--request-timeout", ANSWER_WITHIN_S])
             .args(["--generation-database", "none"])
             .stdin(Stdio::null())

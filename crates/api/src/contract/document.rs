@@ -66,6 +66,7 @@ fn document() -> OpenApi {
                 ("orders", "Placed, settled, shipped."),
                 ("stock", "What can still be sold."),
                 ("vendors", "Who supplies it, and when they were read last."),
+                ("events", "What changes, as it does."),
                 ("service", "The service itself."),
             ]
             .map(|(name, text)| TagBuilder::new().name(name).description(Some(text)).build()),

@@ -9,6 +9,7 @@
 
 pub(crate) mod answer;
 mod document;
+pub(crate) mod events;
 pub(crate) mod headers;
 mod operation;
 pub(crate) mod orders;

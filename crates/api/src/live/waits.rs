@@ -7,15 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::identifiers::OrderId;
 use domain::order::Order;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 /// The waiters of this process, by order: there may be several for one, who sent the same request.
 #[derive(Default)]
 pub(super) struct Waits {
     waiting: Mutex<HashMap<OrderId, Vec<Waiter>>>,
     last_number: AtomicU64,
-    /// Somebody has begun to wait.
-    added: Notify,
 }
 
 struct Waiter {
@@ -36,14 +34,12 @@ impl Waits {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to wait. Whoever looks from now on looks for this order too, and is asked to look at once: it may have been
-    /// settled before.
+    /// Begins to wait. Whoever looks from now on looks for this order too.
     pub(super) fn add(self: &Arc<Self>, id: OrderId) -> Wait {
         let number = self.last_number.fetch_add(1, Ordering::Relaxed);
         let (tell, told) = oneshot::channel();
         let waiter = Waiter { number, tell };
         self.waiting().entry(id).or_default().push(waiter);
-        self.added.notify_one();
         Wait {
             waits: Arc::clone(self),
             id,
@@ -52,9 +48,8 @@ impl Waits {
         }
     }
 
-    /// Returns when somebody has begun to wait since it returned last.
-    pub(super) async fn added(&self) {
-        self.added.notified().await;
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting().is_empty()
     }
 
     /// The orders that are waited for.
@@ -129,7 +124,7 @@ mod tests {
         assert_eq!(same.settled().await, Some(order(1)));
         assert_eq!(waits.ids(), [OrderId(2)]);
         drop(other);
-        assert_eq!(waits.ids(), []);
+        assert!(waits.is_empty());
     }
 
     #[tokio::test]
@@ -141,12 +136,5 @@ mod tests {
         waits.tell(&order(1));
         assert_eq!(stays.settled().await, Some(order(1)));
         assert_eq!(waits.ids(), []);
-    }
-
-    #[tokio::test]
-    async fn beginning_to_wait_is_noticed_though_nobody_looks_yet() {
-        let waits = Arc::new(Waits::default());
-        let _wait = waits.add(OrderId(1));
-        waits.added().await;
     }
 }

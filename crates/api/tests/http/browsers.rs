@@ -33,7 +33,7 @@ async fn a_page_is_told_that_it_may_send_a_key_before_it_sends_one() {
         ("/api/v1/stock", "GET"),
         ("/api/v1/nowhere", "GET"),
     ] {
-        let wanted = "authorization,content-type,idempotency-key,if-match,prefer";
+        let wanted = "authorization,content-type,idempotency-key,if-match,last-event-id,prefer";
         let head = preflight(ORIGIN, method, wanted);
         let reply = server.send("OPTIONS", path, &head, b"").await;
         assert_eq!(reply.status, 200, "{path}");

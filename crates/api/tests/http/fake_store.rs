@@ -8,9 +8,11 @@ use async_trait::async_trait;
 use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderRequest, OrderState, RejectReason};
 use domain::ports::{
-    OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, Store,
-    StoreError, StoreProbe, UnitOfWork, VendorQueries, VendorStatus,
+    ChangeEntry, ChangeQueries, Changed, ChangesRead, OrderFilter, OrderQueries, OutboxLag,
+    ProductDetail, StockLevel, StockQueries, Store, StoreError, StoreProbe, UnitOfWork,
+    VendorQueries, VendorStatus,
 };
+use domain::position::Position;
 use domain::timestamp::Timestamp;
 
 use crate::fake_work;
@@ -39,6 +41,9 @@ pub(crate) struct Rows {
     stock: Vec<ProductDetail>,
     /// Those that a worker has taken up, by id.
     pub(crate) vendors: BTreeMap<VendorId, VendorStatus>,
+    /// The change log, from its beginning on, and how much of it is forgotten.
+    changes: Vec<Changed>,
+    forgotten: usize,
     failure: Option<Failure>,
     /// So many more calls succeed before the failure strikes.
     healthy: usize,
@@ -120,8 +125,27 @@ impl FakeStore {
             .sort_by(|a, b| a.level.product_id.cmp(&b.level.product_id));
     }
 
+    /// A transaction leaves these orders and products in the change log.
+    pub(crate) fn log(&self, order_ids: &[OrderId], product_ids: &[&str]) {
+        let product_ids = product_ids.iter();
+        let changed = Changed {
+            order_ids: order_ids.to_vec(),
+            product_ids: product_ids
+                .map(|id| ProductId::parse(*id).unwrap())
+                .collect(),
+        };
+        self.0.lock().unwrap().changes.push(changed);
+    }
+
+    /// The change log is emptied.
+    pub(crate) fn forget_changes(&self) {
+        let mut rows = self.0.lock().unwrap();
+        rows.forgotten = rows.changes.len();
+    }
+
     /// An order becomes REJECTED.
     pub(crate) fn settle(&self, id: OrderId) {
+        self.log(&[id], &[]);
         let mut rows = self.0.lock().unwrap();
         let now = rows.now();
         let order = rows.orders.iter_mut().find(|order| order.id == id).unwrap();
@@ -249,6 +273,35 @@ impl StockQueries for FakeStore {
             .take(limit as usize)
             .cloned()
             .collect())
+    }
+}
+
+#[async_trait]
+impl ChangeQueries for FakeStore {
+    async fn newest_change(&self) -> Result<Position, StoreError> {
+        self.check().await?;
+        let rows = self.0.lock().unwrap();
+        Ok(Position::new(rows.changes.len() as u64, 0))
+    }
+
+    async fn read_changes(&self, after: Position, limit: u32) -> Result<ChangesRead, StoreError> {
+        self.check().await?;
+        let rows = self.0.lock().unwrap();
+        let after = usize::try_from(after.group()).unwrap_or(usize::MAX);
+        if after < rows.forgotten || after > rows.changes.len() {
+            return Ok(ChangesRead::Gone);
+        }
+        let next = rows.changes.iter().zip(1..).skip(after);
+        let entries = next
+            .take(limit as usize)
+            .map(|(changed, number)| ChangeEntry {
+                position: Position::new(number, 0),
+                changed: changed.clone(),
+            });
+        Ok(ChangesRead::Next {
+            entries: entries.collect(),
+            held_back: false,
+        })
     }
 }
 

@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{AppState, Live, LivePorts, ServerOptions, Shutdown, StoreReadiness, Vendors, Watcher};
+use api::{
+    AppState, Live, LivePorts, LiveSettings, ServerOptions, Shutdown, StoreReadiness, Vendors,
+    Watcher,
+};
 use clock_tokio::SystemClock;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Allocation, OrderRequest, OrderState, OrderStatus, RejectReason};
@@ -43,6 +46,15 @@ impl TestServer {
 
     /// Starts a server with other options than usual.
     pub(crate) fn start_with(change: impl FnOnce(&mut ServerOptions)) -> Self {
+        let usual = LiveSettings {
+            max_readers: 3,
+            max_bytes: 1 << 20,
+        };
+        Self::start_live(usual, change)
+    }
+
+    /// The same, with other bounds for readers of events.
+    pub(crate) fn start_live(live: LiveSettings, change: impl FnOnce(&mut ServerOptions)) -> Self {
         let store = FakeStore::default();
         let shutdown = Shutdown::new();
         let notifier = ProcessNotifier::new();
@@ -50,6 +62,7 @@ impl TestServer {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             workers: 1,
             body_timeout: Duration::from_secs(10),
+            unread_timeout: Duration::from_mins(1),
             shutdown_timeout: Duration::from_secs(5),
             keys: Vec::new(),
             rate_limit: None,
@@ -59,7 +72,7 @@ impl TestServer {
         change(&mut options);
         let (stop, stopped) = oneshot::channel();
         let feed = FakeFeed::new("vendor-a");
-        let (state, writer, watcher) = state(&store, &feed, &notifier, &shutdown);
+        let (state, writer, watcher) = state(&store, &feed, &notifier, &shutdown, live);
         let server = api::prepare(options).unwrap();
         let bound = server
             .bind(state, async move {
@@ -86,6 +99,11 @@ impl TestServer {
     /// Another process has settled an order: rejected it.
     pub(crate) fn settle(&self, id: OrderId) {
         self.store.settle(id);
+        self.wake();
+    }
+
+    /// Another process says that something has changed.
+    pub(crate) fn wake(&self) {
         self.notifier.notify(Topic::Changes);
     }
 
@@ -174,6 +192,7 @@ fn state(
     feed: &FakeFeed,
     notifier: &ProcessNotifier,
     shutdown: &Shutdown,
+    live_settings: LiveSettings,
 ) -> (AppState, IntakeWriter, Watcher) {
     let shared = Arc::new(store.clone());
     let port: Arc<dyn Store> = shared.clone();
@@ -195,12 +214,15 @@ fn state(
     let feed: Arc<dyn VendorFeed> = Arc::new(feed.clone());
     let url = "http://vendor-a/stock".to_owned();
     let listened_to = notifier.clone();
-    let (live, watcher) = Live::open(LivePorts {
+    let live_ports = LivePorts {
         orders: shared.clone(),
+        stock: shared.clone(),
+        changes: shared.clone(),
         listeners: Arc::new(move || -> Box<dyn Listener> {
             Box::new(listened_to.listener(Topic::Changes))
         }),
-    });
+    };
+    let (live, watcher) = Live::open(live_ports, live_settings);
     let seed = VendorId::parse("seed").unwrap();
     let state = AppState {
         vendors: Vendors::new(shared.clone(), sync, [(feed, url)], [seed]),

@@ -65,6 +65,8 @@ const ENDPOINTS: &[(&str, &str, Needs)] = &[
     ("PATCH", "/api/v1/orders/1", Needs::Operator),
     ("GET", "/api/v1/stock", Needs::Customer),
     ("GET", "/api/v1/stock/SKU-1", Needs::Customer),
+    // The answer to GET has no end.
+    ("HEAD", "/api/v1/events", Needs::Customer),
     ("GET", "/api/v1/vendors", Needs::Operator),
     ("POST", "/api/v1/vendors/vendor-a/sync", Needs::Operator),
     // What is not there is not told to everyone either, and no spelling of a path goes around that.

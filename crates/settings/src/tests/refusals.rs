@@ -110,6 +110,16 @@ fn wrong_settings_in_a_file_are_refused() {
             "[database]\nname = '  '".to_owned(),
         ),
         (
+            "api.event_readers",
+            "from 0 to 100000",
+            "[api]\nevent_readers = -1".to_owned(),
+        ),
+        (
+            "api.event_buffer_bytes",
+            "from 1048576 to",
+            "[api]\nevent_buffer_bytes = 1048575".to_owned(),
+        ),
+        (
             "worker.keep_idempotency_keys",
             "from 24h",
             "[worker]\nkeep_idempotency_keys = '23h'".to_owned(),

@@ -1,0 +1,60 @@
+//! `GET /api/v1/events`: changes as they happen, as server-sent events (WHATWG HTML, section 9.2).
+
+use std::convert::Infallible;
+
+use actix_web::http::{Method, header};
+use actix_web::web::{Bytes, Data};
+use actix_web::{HttpRequest, HttpResponse};
+use domain::position::Position;
+use futures_util::stream::{self, StreamExt as _};
+
+use crate::failure;
+use crate::problem::Problem;
+use crate::request::query::Query;
+use crate::state::AppState;
+
+const LAST_EVENT_ID: &str = "Last-Event-ID";
+
+/// Tells proxies to pass on what they get at once.
+const UNBUFFERED: (&str, &str) = ("X-Accel-Buffering", "no");
+
+pub(crate) async fn stream(
+    state: Data<AppState>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    state.refuse_while_shutting_down()?;
+    Query::refuse_any(&request)?;
+    let after = last_event_id(&request)?;
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((header::CONTENT_TYPE, "text/event-stream"))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header(UNBUFFERED);
+    if *request.method() == Method::HEAD {
+        return Ok(response.streaming(stream::empty::<Result<Bytes, Infallible>>()));
+    }
+    let metrics = state.metrics.metrics().events().clone();
+    let reader = state.live.read(after, metrics, &state.shutdown).await;
+    let reader = reader
+        .map_err(|failure| failure::of_store(&failure))?
+        .ok_or_else(|| Problem::unavailable("as many readers of events are connected as may be"))?;
+    Ok(response.streaming(reader.map(Ok::<Bytes, Infallible>)))
+}
+
+/// The position of the last event that the client has, if it was here before.
+fn last_event_id(request: &HttpRequest) -> Result<Option<Position>, Problem> {
+    let mut values = request.headers().get_all(LAST_EVENT_ID);
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(Problem::malformed(
+            "the Last-Event-ID header is given twice",
+        ));
+    }
+    let text = String::from_utf8_lossy(value.as_bytes());
+    let position = Position::parse(&text);
+    let position =
+        position.map_err(|wrong| Problem::malformed(format!("the Last-Event-ID {wrong}")));
+    position.map(Some)
+}
