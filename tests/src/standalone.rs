@@ -102,6 +102,11 @@ impl Standalone {
         std::fs::write(path, settings).unwrap();
     }
 
+    /// Replaces the settings, as TOML, for the next start.
+    pub fn set_settings(&self, toml: &str) {
+        std::fs::write(self.place.config(), toml).unwrap();
+    }
+
     /// Starts a process that ended again.
     pub fn restart(&mut self) {
         self.process = self.place.start_usually();

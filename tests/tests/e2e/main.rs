@@ -16,6 +16,7 @@ mod load;
 mod moving;
 mod oversell;
 mod repeats;
+mod reports;
 mod standalone;
 mod syncing;
 mod typed_client;

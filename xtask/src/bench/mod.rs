@@ -63,19 +63,22 @@ struct Scale {
     seconds: u64,
     /// Orders kept, few and many.
     kept: [u32; 2],
+    /// Items streamed, few and many.
+    streamed: [u32; 2],
 }
 
 impl Args {
     fn scale(&self) -> Scale {
-        let (rounds, seconds, kept) = if self.quick {
-            (1, 2, [1_000, 100_000])
+        let (rounds, seconds, kept, streamed) = if self.quick {
+            (1, 2, [1_000, 100_000], [2_000, 50_000])
         } else {
-            (3, 10, [10_000, 10_000_000])
+            (3, 10, [10_000, 10_000_000], [10_000, 1_000_000])
         };
         Scale {
             rounds: self.rounds.unwrap_or(rounds),
             seconds: self.seconds.unwrap_or(seconds),
             kept,
+            streamed,
         }
     }
 

@@ -12,7 +12,7 @@ use super::machine::Machine;
 use super::measure::{Measured, as_f64, measure};
 use super::results::{Results, SERVICE};
 use super::system::{Place, Servers, System};
-use super::topics::{Topic, ceilings, closed, embedded, kept, open, overload};
+use super::topics::{Topic, ceilings, closed, embedded, kept, open, overload, streams};
 use super::{Args, Scale};
 use crate::programs::Programs;
 use crate::progress::Progress;
@@ -76,6 +76,9 @@ impl Run {
         }
         if self.has(&[Topic::Kept]) {
             kept::run(self).await?;
+        }
+        if self.has(&[Topic::Streams]) {
+            streams::run(self).await?;
         }
         if self.has(&[Topic::Standalone]) {
             embedded::run(self).await?;

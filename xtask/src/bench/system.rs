@@ -294,7 +294,8 @@ pub(crate) async fn wait_until_ready(children: &mut Children, server: SocketAddr
     }
 }
 
-fn config_arguments(folder: &Path, more: &str) -> Result<Vec<OsString>> {
+/// What makes a program take the settings of a measurement, with `more` of them.
+pub(super) fn config_arguments(folder: &Path, more: &str) -> Result<Vec<OsString>> {
     let file = folder.join("settings.toml");
     std::fs::write(&file, format!("{SETTINGS}{more}"))?;
     Ok(vec!["--config".into(), file.into()])

@@ -30,5 +30,6 @@ mod measuring;
 mod protocol;
 mod rate_limits;
 mod reading;
+mod rules;
 mod vendors;
 mod waiting;

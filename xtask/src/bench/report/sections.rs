@@ -2,7 +2,7 @@
 
 use super::super::choices::Spread;
 use super::super::results::{Results, SERVICE};
-use super::super::topics::{ceilings, closed, embedded, kept, open, overload};
+use super::super::topics::{ceilings, closed, embedded, kept, open, overload, streams};
 use super::figures::{Table, number, range, ratio, short, times};
 
 /// A part of the report; left out if its table is empty.
@@ -38,6 +38,7 @@ pub(super) fn all(results: &Results) -> Vec<Section> {
         section(OPEN, OPENLY, by_share(results)),
         section("Overload", OVERLOAD, overloaded(results)),
         section(KEPT, MANY, by_orders_kept(results)),
+        section("Streams", STREAMED, by_items(results)),
         section("Standalone", EMBEDDED, standalone(results)),
         section("CPU time", CPU, cpu(results)),
         section("Ceilings", ALONE, alone(results)),
@@ -188,6 +189,35 @@ fn by_orders_kept(results: &Results) -> Table {
     table
 }
 
+const STREAMED: &str = "A whole list is read as NDJSON over one connection, by this project's own client, each time from an API that was just started. Its \
+memory is the most that it had at any time; ratios are to that with few items.";
+
+fn by_items(results: &Results) -> Table {
+    let mut table = Table::new([
+        "",
+        "ratio",
+        "most memory, MiB",
+        "before, MiB",
+        "read a second",
+    ]);
+    for list in [streams::ORDERS, streams::STOCK] {
+        let loads = results.loads(streams::TOPIC, list, "peak_mib");
+        let median = |at| results.median(streams::TOPIC, list, at, "peak_mib");
+        let few = loads.first().and_then(|at| median(*at));
+        for at in loads {
+            let of = |metric| range(results.range(streams::TOPIC, list, at, metric));
+            table.row([
+                format!("{} {list}", number(at)),
+                times(ratio(median(at), few)),
+                of("peak_mib"),
+                of("before_mib"),
+                of("read_per_s"),
+            ]);
+        }
+    }
+    table
+}
+
 const EMBEDDED: &str = "Everything in one process on one data file. Ratios are to a loop that accepts and settles one order in one transaction, then the \
 next, on a file with the same settings.";
 
@@ -311,6 +341,19 @@ mod tests {
         let text = cpu(&results).markdown();
         assert!(text.contains("| hot: api | 75 % | 30.0 |"), "{text}");
         assert!(text.contains("| hot: **sum** | 100 % | 40.0 |"), "{text}");
+    }
+
+    #[test]
+    fn a_long_list_is_held_against_a_short_one() {
+        let mut results = empty();
+        for (items, mib) in [(1e4, 20.0), (1e6, 25.0)] {
+            results.add(streams::TOPIC, streams::STOCK, items, "peak_mib", mib);
+        }
+        let text = by_items(&results).markdown();
+        assert!(
+            text.contains("| 1,000,000 products | 1.25 × | 25.0 | – | – |"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -96,7 +96,7 @@ async fn prepare_reads(run: &Run, system: &System, orders: u32) -> Result<()> {
 }
 
 /// Fills in orders that were settled long ago, nine in ten confirmed, with their allocations, so that every balance is right.
-async fn fill(database: &Database, orders: u32) -> Result<()> {
+pub(super) async fn fill(database: &Database, orders: u32) -> Result<()> {
     let mut progress = Progress::bar(format!("filling in {orders} orders"), orders.into());
     let mut first = 1;
     while first <= orders {

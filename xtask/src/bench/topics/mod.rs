@@ -6,6 +6,7 @@ pub(super) mod embedded;
 pub(super) mod kept;
 pub(super) mod open;
 pub(super) mod overload;
+pub(super) mod streams;
 
 use clap::ValueEnum;
 
@@ -26,13 +27,15 @@ pub(super) enum Topic {
     Overload,
     /// What many orders kept cost.
     Kept,
+    /// The API's memory while long lists are streamed.
+    Streams,
     /// The embedded program, beside a plain loop with a transaction for each order.
     Standalone,
 }
 
 impl Topic {
     /// In the order in which they are measured.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Ceilings,
         Self::Hot,
         Self::Uniform,
@@ -40,6 +43,7 @@ impl Topic {
         Self::Open,
         Self::Overload,
         Self::Kept,
+        Self::Streams,
         Self::Standalone,
     ];
 
@@ -52,6 +56,7 @@ impl Topic {
             Self::Open => "open",
             Self::Overload => "overload",
             Self::Kept => "kept",
+            Self::Streams => "streams",
             Self::Standalone => "standalone",
         }
     }

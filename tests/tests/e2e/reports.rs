@@ -1,0 +1,118 @@
+//! Rules about vendors' reports and about keys, one each, on whole programs.
+
+use client::{OrderStatus, ProblemKind, RejectReason};
+use tests::{Deployment, Standalone, eventually};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+#[tokio::test]
+async fn a_report_that_is_wrong_anywhere_changes_nothing() {
+    let stock: &[(&str, i64)] = &[("1", 50), ("2", 7)];
+    let standalone = Standalone::start(&[("vendor-a", stock)], "").await;
+    let client = standalone.client();
+    standalone.vendors[0].set_stock([("1", 40), ("2", -1), ("3", 9)]);
+    let failed = client.api.sync_vendor("vendor-a").await.unwrap_err();
+    assert_eq!(failed.kind(), Some(&ProblemKind::VendorUnavailable));
+    for (product, units) in [("1", 50), ("2", 7), ("3", 0)] {
+        assert_eq!(client.quantity(product).await, units, "{product}");
+    }
+    standalone.audit().await;
+}
+
+#[tokio::test]
+async fn a_vendor_that_is_no_longer_configured_is_not_sold_from() {
+    let stocks: [(&str, &[(&str, i64)]); 2] = [
+        ("vendor-a", &[("1", 50)]),
+        ("vendor-b", &[("1", 7), ("2", 5)]),
+    ];
+    let mut standalone = Standalone::start(&stocks, "").await;
+    assert_eq!(standalone.client().quantity("1").await, 57);
+    assert!(standalone.process.terminate().await);
+    let url = standalone.vendors[0].url();
+    standalone.set_settings(&format!(
+        "[[vendors]]\nid = \"vendor-a\"\nurl = \"{url}\"\nevery = \"1s\"\n"
+    ));
+    standalone.restart();
+    standalone.ready().await;
+    let client = standalone.client();
+    eventually("vendor-b is left out", async || {
+        (client.quantity("1").await == 50).then_some(())
+    })
+    .await;
+    let order = client.place("2", 1).await;
+    let order = client.settled(order.id).await;
+    assert_eq!(order.reason, Some(RejectReason::InsufficientStock));
+    // What is known of it stays.
+    let known = client.api.stock("2").await.unwrap();
+    assert_eq!(known.vendors[0].reported, 5);
+    standalone.audit().await;
+}
+
+/// Answers every request with the same list, whose product ids are integers.
+async fn vendor_with_integers(listener: TcpListener) {
+    const BODY: &str =
+        r#"[{"productId": 7, "quantity": 5}, {"productId": 18446744073709551615, "quantity": 6}]"#;
+    loop {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            if connection.read_buf(&mut request).await.unwrap() == 0 {
+                break;
+            }
+        }
+        let length = BODY.len();
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{BODY}"
+        );
+        // A reader may go away before the end.
+        let _ = connection.write_all(answer.as_bytes()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_product_that_a_vendor_names_by_an_integer_is_its_digits() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let vendor = tokio::spawn(vendor_with_integers(listener));
+    let settings = format!(
+        "[[vendors]]\nid = \"vendor-a\"\nurl = \"http://{address}/stock\"\nevery = \"1s\"\n"
+    );
+    let standalone = Standalone::start_with(&settings).await;
+    let client = standalone.client();
+    client.api.sync_vendor("vendor-a").await.unwrap();
+    assert_eq!(client.quantity("7").await, 5);
+    assert_eq!(client.quantity("18446744073709551615").await, 6);
+    vendor.abort();
+}
+
+#[tokio::test]
+async fn an_idempotency_key_is_kept_for_a_day() {
+    let deployment = Deployment::builder()
+        .vendor("vendor-a", &[("1", 50)])
+        .settings("[worker]\nsweep_every = \"100ms\"\n")
+        .start()
+        .await;
+    let client = deployment.client(0);
+    let [kept, forgotten] = ["kept", "forgotten"];
+    let mut ids = Vec::new();
+    for key in [kept, forgotten] {
+        let placed = client.try_place("1", 1, Some(key)).await.unwrap();
+        assert!(!placed.replayed);
+        let order = client.settled(placed.order.id).await;
+        assert_eq!(order.status, OrderStatus::Confirmed);
+        ids.push(order.id);
+    }
+    let age = "UPDATE idempotency_keys SET created_at = now() - \
+               CASE key WHEN 'kept' THEN interval '23 hours 50 minutes' ELSE interval '24 hours 10 minutes' END";
+    deployment.database.execute(age).await.unwrap();
+    let again = eventually("the old key is forgotten", async || {
+        let placed = client.try_place("1", 1, Some(forgotten)).await.unwrap();
+        (!placed.replayed).then_some(placed.order.id)
+    })
+    .await;
+    assert!(!ids.contains(&again));
+    let replayed = client.try_place("1", 1, Some(kept)).await.unwrap();
+    assert!(replayed.replayed && replayed.order.id == ids[0]);
+    client.settled(again).await;
+    deployment.audit().await;
+}

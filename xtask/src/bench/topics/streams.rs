@@ -1,0 +1,141 @@
+//! Memory while whole lists are streamed as lines: each list on an API that was just started, with few items and with many.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use client::{Client, ClientError, Lines, OrderFilter, StockFilter};
+use serde::de::DeserializeOwned;
+
+use super::kept;
+use crate::bench::choices::PRODUCTS;
+use crate::bench::database::Database;
+use crate::bench::proc;
+use crate::bench::run::Run;
+use crate::bench::system::{
+    Servers, VENDOR, config_arguments, free_address, stop, wait_until_ready,
+};
+use crate::children::Children;
+use crate::endpoints;
+use crate::progress::Progress;
+
+pub(in crate::bench) const TOPIC: &str = "streams";
+pub(in crate::bench) const ORDERS: &str = "orders";
+pub(in crate::bench) const STOCK: &str = "products";
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// Measures both lists with both numbers of items in turn.
+pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
+    let mut places = Vec::new();
+    for items in run.scale.streamed {
+        let servers = run.create_servers().await?;
+        let database = servers.look().await?;
+        fill_stock(&database, items).await?;
+        kept::fill(&database, items).await?;
+        places.push((items, servers));
+    }
+    for _ in 0..run.scale.rounds {
+        for (items, servers) in &places {
+            for list in [ORDERS, STOCK] {
+                measure(run, servers, list, *items).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn measure(run: &mut Run, servers: &Servers, list: &str, items: u32) -> Result<()> {
+    let name = format!("{TOPIC}: {items} {list}");
+    let progress = Progress::spinner(name.clone());
+    let folder = tempfile::tempdir()?;
+    let arguments = config_arguments(folder.path(), "")?;
+    let address = free_address()?;
+    let mut environment = servers.environment();
+    environment.push(("PORT", address.port().to_string()));
+    let mut children = Children::new();
+    let program = run.programs.path("api")?;
+    let pid = children.start("api", program, &arguments, &environment)?;
+    wait_until_ready(&mut children, address).await?;
+    let before = peak_mib(pid)?;
+
+    let api = Client::new(&endpoints::http_url(address))?;
+    let started = Instant::now();
+    let read = match list {
+        ORDERS => count(api.order_lines(OrderFilter::default()).await?).await,
+        _ => count(api.stock_lines(StockFilter::default()).await?).await,
+    };
+    let read = read.with_context(|| name.clone())?;
+    let took_s = started.elapsed().as_secs_f64();
+    ensure!(read == items, "{read} {list} were read of {items}");
+    let peak = peak_mib(pid)?;
+
+    let per_s = f64::from(read) / took_s;
+    progress.finish(&format!(
+        "{name}: at most {peak:.1} MiB, {before:.1} MiB before; {per_s:.0} a second"
+    ));
+    let at = f64::from(items);
+    for (metric, value) in [
+        ("before_mib", before),
+        ("peak_mib", peak),
+        ("read_per_s", per_s),
+    ] {
+        run.results.add(TOPIC, list, at, metric, value);
+    }
+    stop(children).await
+}
+
+/// Reads a list to its end, and keeps nothing.
+async fn count<T: DeserializeOwned>(mut lines: Lines<T>) -> Result<u32, ClientError> {
+    let mut read = 0;
+    while lines.next().await?.is_some() {
+        read += 1;
+    }
+    Ok(read)
+}
+
+fn peak_mib(pid: i32) -> Result<f64> {
+    let bytes = proc::peak_memory_bytes(pid).context("Linux alone tells the peak of memory")?;
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "no process has so much memory that it matters"
+    )]
+    Ok(bytes as f64 / MIB)
+}
+
+/// Fills in stock, beside what is there, until there are so many products.
+async fn fill_stock(database: &Database, products: u32) -> Result<()> {
+    let progress = Progress::spinner(format!("filling in {products} products"));
+    let more = products.saturating_sub(PRODUCTS);
+    database.execute(&stock_sql(more)).await?;
+    progress.finish(&format!("{products} products"));
+    Ok(())
+}
+
+fn stock_sql(products: u32) -> String {
+    format!(
+        "INSERT INTO stock (product_id, quantity) SELECT 'more-' || n, 5 FROM generate_series(1, {products}) AS n;
+         INSERT INTO vendor_stock (product_id, vendor_id, reported, as_of)
+         SELECT product_id, '{VENDOR}', quantity, now() FROM stock WHERE product_id LIKE 'more-%';"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::ports::AuditQueries;
+    use settings::Settings;
+    use storage_postgres::PgStore;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_filled_in_passes_the_audit() {
+        let servers = Servers::create(&Settings::load(None).unwrap())
+            .await
+            .unwrap();
+        let database = servers.look().await.unwrap();
+        fill_stock(&database, PRODUCTS + 500).await.unwrap();
+        let store = PgStore::new(servers.options()).unwrap();
+        assert_eq!(store.audit().await.unwrap(), []);
+        let filled = database.products().await.unwrap();
+        assert_eq!(filled, i64::from(PRODUCTS) + 500);
+    }
+}
