@@ -147,6 +147,8 @@ async fn the_end_of_the_process_ends_the_stream() {
 #[tokio::test]
 async fn a_store_that_is_away_is_waited_for_by_who_follows() {
     let server = server();
+    // From before anybody reads: who wants it has to read the log.
+    change(&server, &[3], &[]);
     let mut reader = EventReader::connect(&server, "").await;
     change(&server, &[1], &[]);
     reader.next_ids(1).await;
@@ -167,7 +169,7 @@ async fn a_store_that_is_away_is_waited_for_by_who_follows() {
     assert_eq!(late.try_next().await, None);
     server.store.fail(None);
     let mut back = EventReader::resume(&server, &event.last_id).await;
-    assert_eq!(back.next_ids(2).await, ["order 1", "order 2"]);
+    assert_eq!(back.next_ids(2).await, ["order 3", "order 1"]);
 }
 
 /// A client that closes its connection for good in the middle of what it sends.
