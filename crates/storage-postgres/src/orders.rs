@@ -38,14 +38,15 @@ WITH input AS MATERIALIZED (
     WHERE key IS NULL OR id IN (SELECT order_id FROM won)
     ORDER BY position
     RETURNING id, product_id, created_at
+), together AS (
+    SELECT array_agg(id ORDER BY id) AS order_ids, array_agg(product_id ORDER BY id) AS product_ids
+    FROM created HAVING count(*) > 0
 ), boxed AS (
-    INSERT INTO outbox (order_ids, product_ids)
-    SELECT array_agg(id ORDER BY id), array_agg(product_id ORDER BY id) FROM created HAVING count(*) > 0
+    INSERT INTO outbox (order_ids, product_ids) SELECT order_ids, product_ids FROM together
 ), logged AS (
     INSERT INTO changes (order_ids)
-    SELECT array_agg(id ORDER BY id)
-    FROM (SELECT id, (row_number() OVER (ORDER BY id) - 1) / 1024 AS part FROM created) AS parts
-    GROUP BY part ORDER BY part
+    SELECT order_ids[first : first + 1023]
+    FROM together CROSS JOIN generate_series(1, cardinality(order_ids), 1024) AS first
 )
 SELECT created.id, created.created_at
 FROM input LEFT JOIN created USING (id) ORDER BY input.position"#;
