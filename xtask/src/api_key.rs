@@ -34,13 +34,18 @@ struct NewArgs {
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let Action::New(args) = &args.action;
-    let mut random = [0; 32];
-    getrandom::fill(&mut random).context("the system has no random numbers")?;
-    let text = api_keys::key_text(&random);
+    let text = new_text()?;
     let key = new_key(args, &text);
     eprintln!("The key, for its holder; it is shown this once:\n\n{text}\n\nFor the settings:\n");
     println!("{}", entry(&key));
     Ok(())
+}
+
+/// A key that nobody has.
+pub(crate) fn new_text() -> Result<String> {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random).context("the system has no random numbers")?;
+    Ok(api_keys::key_text(&random))
 }
 
 fn new_key(args: &NewArgs, text: &str) -> ApiKey {

@@ -3,15 +3,24 @@
 use std::ffi::OsString;
 use std::future::Future;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::Command;
 use tokio::sync::mpsc;
+
+use crate::endpoints;
+
+/// How long a program may take until it can do its work.
+const READY_WITHIN: Duration = Duration::from_mins(1);
+
+/// How long programs may take to end by themselves.
+const ENDED_WITHIN: Duration = Duration::from_secs(15);
 
 /// How long a program that was killed may take to be gone.
 const KILLED_WITHIN: Duration = Duration::from_secs(5);
@@ -99,6 +108,23 @@ impl Children {
             // Not possible: this holds a sender itself.
             None => std::future::pending().await,
         }
+    }
+
+    /// Waits until a server among the programs is ready; fails if a program ends.
+    pub(crate) async fn until_ready(&mut self, server: SocketAddr) -> Result<()> {
+        let url = endpoints::http_url(server);
+        tokio::select! {
+            ended = self.next_end() => bail!("{} ended with {}: see what it says above", ended.name, ended.status),
+            ready = tokio::time::timeout(READY_WITHIN, endpoints::wait_until_ready(&url)) =>
+                ready.with_context(|| format!("not ready after {} s", READY_WITHIN.as_secs()))?,
+        }
+    }
+
+    /// Ends all programs; fails if one does not end as it should.
+    pub(crate) async fn end(mut self) -> Result<()> {
+        let well = self.stop(ENDED_WITHIN, std::future::pending()).await;
+        ensure!(well, "not every program ended in good order");
+        Ok(())
     }
 
     /// Asks all programs to end, and kills those that have not within the time or when `hurry` is ready. Returns whether

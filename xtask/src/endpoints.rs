@@ -1,6 +1,6 @@
 //! Where the programs of these settings are reached, whether they are ready, and what to try on them.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -36,6 +36,11 @@ pub(crate) async fn wait_until_ready(url: &str) -> Result<()> {
 /// Where a server that speaks plain HTTP is reached.
 pub(crate) fn http_url(server: SocketAddr) -> String {
     format!("http://{}", reachable(server))
+}
+
+/// An address that was free a moment ago.
+pub(crate) fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
 /// The API of the settings.

@@ -15,6 +15,7 @@ mod deny;
 mod dump;
 mod endpoints;
 mod export;
+mod fresh_servers;
 mod fuzz_api;
 mod import;
 mod migrate;

@@ -93,12 +93,6 @@ impl Database {
             .await
     }
 
-    /// Products that there are.
-    #[cfg(test)]
-    pub(super) async fn products(&self) -> Result<i64> {
-        self.number("SELECT count(*) + $1 FROM stock", 0).await
-    }
-
     /// Orders after this one that are decided.
     pub(super) async fn settled_after(&self, order: i64) -> Result<i64> {
         let sql = "SELECT count(*) FROM orders WHERE id > $1 AND status <> 'PENDING'";

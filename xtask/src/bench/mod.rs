@@ -17,7 +17,7 @@ mod quantiles;
 mod report;
 mod results;
 mod run;
-pub(crate) mod system;
+mod system;
 mod topics;
 
 use std::fmt::Write as _;

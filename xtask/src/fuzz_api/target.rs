@@ -5,21 +5,18 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use api_keys::{KeyHash, Role};
 use domain::ports::AuditQueries;
 use mock_vendor::MockVendor;
-use queue_rabbitmq::test_vhost::TestVhost;
 use settings::Settings;
 use storage_postgres::PgStore;
-use storage_postgres::test_database::TestDatabase;
 use tempfile::TempDir;
 
-use crate::bench::system::{at_vhost, free_address, stop, wait_until_ready};
 use crate::children::Children;
-use crate::connection::{self, Broker};
+use crate::fresh_servers::FreshServers;
 use crate::programs::Programs;
-use crate::{audit, data_file, endpoints, services};
+use crate::{api_key, audit, data_file, endpoints};
 
 /// Products that the document's examples name, and short ones that the generator comes upon.
 const STOCK: [(&str, i64); 4] = [("SKU-1", 1_000), ("SKU-2", 10), ("0", 5), ("1", 5)];
@@ -27,10 +24,7 @@ const STOCK: [(&str, i64); 4] = [("SKU-1", 1_000), ("SKU-2", 10), ("0", 5), ("1"
 /// Where orders are kept.
 enum Place {
     File(PathBuf),
-    Servers(
-        Box<TestDatabase>,
-        #[expect(dead_code, reason = "removed when it is dropped")] TestVhost,
-    ),
+    Servers(Box<FreshServers>),
 }
 
 /// The running service.
@@ -54,12 +48,12 @@ impl Target {
             mut arguments,
         } = Prepared::new()?;
         let file = folder.path().join("orders.db");
-        let api = free_address()?;
+        let api = endpoints::free_address()?;
         arguments.extend(["--data".into(), file.clone().into()]);
         arguments.extend(["--port".into(), api.port().to_string().into()]);
         let mut children = Children::new();
         children.start("standalone", programs.path("standalone")?, &arguments, &[])?;
-        wait_until_ready(&mut children, api).await?;
+        children.until_ready(api).await?;
         Ok(Self {
             children,
             api,
@@ -72,40 +66,29 @@ impl Target {
 
     /// API and worker on servers.
     pub(super) async fn on_servers(programs: &Programs, settings: &Settings) -> Result<Self> {
-        let node = services::own_node_name(settings)?;
-        let user = Broker::of(&settings.rabbitmq)?.user;
-        let vhost = TestVhost::create_on(node, &user).context("cannot create a virtual host")?;
-        let database = TestDatabase::create_on(connection::pg_options(&settings.database)).await?;
+        let servers = FreshServers::create(settings).await?;
         let Prepared {
             folder,
             key,
             vendors,
             arguments,
         } = Prepared::new()?;
-        let (api, worker) = (free_address()?, free_address()?);
-        let mut environment = connection::environment(settings);
-        // The last one of a name counts.
-        environment.extend([
-            ("DB_NAME", database.options().database.clone()),
-            (
-                "RABBITMQ_URL",
-                at_vhost(settings.rabbitmq.url.reveal(), vhost.name()),
-            ),
-            ("PORT", api.port().to_string()),
-            ("WORKER_PORT", worker.port().to_string()),
-        ]);
+        let (api, worker) = (endpoints::free_address()?, endpoints::free_address()?);
+        let mut environment = servers.environment();
+        environment.push(("PORT", api.port().to_string()));
+        environment.push(("WORKER_PORT", worker.port().to_string()));
         let mut children = Children::new();
         for name in ["api", "worker"] {
             children.start(name, programs.path(name)?, &arguments, &environment)?;
         }
         for server in [api, worker] {
-            wait_until_ready(&mut children, server).await?;
+            children.until_ready(server).await?;
         }
         Ok(Self {
             children,
             api,
             key,
-            place: Place::Servers(Box::new(database), vhost),
+            place: Place::Servers(Box::new(servers)),
             _vendors: vendors,
             _folder: folder,
         })
@@ -129,14 +112,14 @@ impl Target {
                     .audit()
                     .await?
             }
-            Place::Servers(database, _) => PgStore::new(database.options())?.audit().await?,
+            Place::Servers(servers) => PgStore::new(servers.options())?.audit().await?,
         };
         audit::refuse_findings(&findings)
     }
 
     /// Ends it in good order; what it used is removed.
     pub(super) async fn stop(self) -> Result<()> {
-        stop(self.children).await
+        self.children.end().await
     }
 }
 
@@ -151,9 +134,7 @@ struct Prepared {
 impl Prepared {
     fn new() -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let mut random = [0; 32];
-        getrandom::fill(&mut random).context("the system has no random numbers")?;
-        let key = api_keys::key_text(&random);
+        let key = api_key::new_text()?;
         let vendors = [
             MockVendor::start_local(STOCK)?,
             MockVendor::start_local(STOCK)?,

@@ -9,8 +9,9 @@ use crate::bench::generator::Load;
 use crate::bench::measure::as_f64;
 use crate::bench::pgbench::Pgbench;
 use crate::bench::run::{Run, TYPICAL_CONNECTIONS};
-use crate::bench::system::{Servers, free_address, stop, wait_until_ready};
+use crate::bench::system::Servers;
 use crate::children::Children;
+use crate::endpoints;
 use crate::progress::Progress;
 
 pub(in crate::bench) const TOPIC: &str = "ceilings";
@@ -51,7 +52,7 @@ pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
 }
 
 async fn http(run: &mut Run) -> Result<()> {
-    let address = free_address()?;
+    let address = endpoints::free_address()?;
     let mut children = Children::new();
     let arguments = ["http".into(), format!("--port={}", address.port()).into()];
     children.start(
@@ -60,7 +61,7 @@ async fn http(run: &mut Run) -> Result<()> {
         &arguments,
         &[],
     )?;
-    wait_until_ready(&mut children, address).await?;
+    children.until_ready(address).await?;
     let load = Load {
         url: format!("http://{address}"),
         method: "POST",
@@ -80,7 +81,7 @@ async fn http(run: &mut Run) -> Result<()> {
     });
     let at = f64::from(TYPICAL_CONNECTIONS);
     run.results.add(TOPIC, HTTP, at, "answered_per_s", per_s);
-    stop(children).await
+    children.end().await
 }
 
 async fn insert(run: &mut Run, servers: &Servers, clients: u32) -> Result<()> {

@@ -11,9 +11,7 @@ use crate::bench::choices::PRODUCTS;
 use crate::bench::database::Database;
 use crate::bench::proc;
 use crate::bench::run::Run;
-use crate::bench::system::{
-    Servers, VENDOR, config_arguments, free_address, stop, wait_until_ready,
-};
+use crate::bench::system::{Servers, VENDOR, config_arguments};
 use crate::children::Children;
 use crate::endpoints;
 use crate::progress::Progress;
@@ -48,13 +46,13 @@ async fn measure(run: &mut Run, servers: &Servers, list: &str, items: u32) -> Re
     let progress = Progress::spinner(name.clone());
     let folder = tempfile::tempdir()?;
     let arguments = config_arguments(folder.path(), "")?;
-    let address = free_address()?;
+    let address = endpoints::free_address()?;
     let mut environment = servers.environment();
     environment.push(("PORT", address.port().to_string()));
     let mut children = Children::new();
     let program = run.programs.path("api")?;
     let pid = children.start("api", program, &arguments, &environment)?;
-    wait_until_ready(&mut children, address).await?;
+    children.until_ready(address).await?;
     let before = peak_mib(pid)?;
 
     let api = Client::new(&endpoints::http_url(address))?;
@@ -80,7 +78,7 @@ async fn measure(run: &mut Run, servers: &Servers, list: &str, items: u32) -> Re
     ] {
         run.results.add(TOPIC, list, at, metric, value);
     }
-    stop(children).await
+    children.end().await
 }
 
 /// Reads a list to its end, and keeps nothing.
@@ -120,7 +118,7 @@ fn stock_sql(products: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use domain::ports::AuditQueries;
+    use domain::ports::{AuditQueries, StockQueries};
     use settings::Settings;
     use storage_postgres::PgStore;
 
@@ -135,7 +133,7 @@ mod tests {
         fill_stock(&database, PRODUCTS + 500).await.unwrap();
         let store = PgStore::new(servers.options()).unwrap();
         assert_eq!(store.audit().await.unwrap(), []);
-        let filled = database.products().await.unwrap();
-        assert_eq!(filled, i64::from(PRODUCTS) + 500);
+        let filled = store.list_stock(None, false, u32::MAX).await.unwrap();
+        assert_eq!(filled.len(), usize::try_from(PRODUCTS).unwrap() + 500);
     }
 }
