@@ -6,14 +6,22 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 
+/// What other policies begin with.
+macro_rules! no_page {
+    () => {
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    };
+}
+
 /// For answers that are no pages: nothing may be loaded, run, submitted or framed.
-const NO_PAGE: &str =
-    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const NO_PAGE: &str = no_page!();
 
 /// For a page whose style, scripts and pictures are files of this service, or pictures written out in the style. Scripts may call
 /// this service; nothing that stands in the page itself takes effect. Everything else is as for answers that are no pages.
-pub(crate) const PAGE_POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
-     style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'";
+pub(crate) const PAGE_POLICY: &str = concat!(
+    no_page!(),
+    "; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'"
+);
 
 /// Unless a handler has set them itself.
 const ALWAYS: [(HeaderName, &str); 5] = [

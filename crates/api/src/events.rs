@@ -2,7 +2,8 @@
 
 use std::convert::Infallible;
 
-use actix_web::http::{Method, header};
+use actix_web::http::Method;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::position::Position;
@@ -10,6 +11,7 @@ use futures_util::stream::{self, StreamExt as _};
 
 use crate::failure;
 use crate::problem::Problem;
+use crate::request::header;
 use crate::request::query::Query;
 use crate::state::AppState;
 
@@ -27,8 +29,8 @@ pub(crate) async fn stream(
     let after = last_event_id(&request)?;
     let mut response = HttpResponse::Ok();
     response
-        .insert_header((header::CONTENT_TYPE, "text/event-stream"))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((CONTENT_TYPE, "text/event-stream"))
+        .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header(UNBUFFERED);
     if *request.method() == Method::HEAD {
         return Ok(response.streaming(stream::empty::<Result<Bytes, Infallible>>()));
@@ -43,18 +45,8 @@ pub(crate) async fn stream(
 
 /// The position of the last event that the client has, if it was here before.
 fn last_event_id(request: &HttpRequest) -> Result<Option<Position>, Problem> {
-    let mut values = request.headers().get_all(LAST_EVENT_ID);
-    let Some(value) = values.next() else {
-        return Ok(None);
-    };
-    if values.next().is_some() {
-        return Err(Problem::malformed(
-            "the Last-Event-ID header is given twice",
-        ));
-    }
-    let text = String::from_utf8_lossy(value.as_bytes());
-    let position = Position::parse(&text);
-    let position =
-        position.map_err(|wrong| Problem::malformed(format!("the Last-Event-ID {wrong}")));
-    position.map(Some)
+    header::single(request, LAST_EVENT_ID)?
+        .map(|text| Position::parse(&text))
+        .transpose()
+        .map_err(|wrong| Problem::malformed(format!("the {LAST_EVENT_ID} {wrong}")))
 }

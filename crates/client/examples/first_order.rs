@@ -1,6 +1,6 @@
-//! Orders three units of a product, waits until that is decided, and looks what is left.
+//! Orders three units of a product, waits until that is decided, and looks what is left. A second run finds the same order.
 
-use client::{Client, ClientError, NewOrder, OrderStatus, PlaceOptions, ProblemKind};
+use client::{Client, ClientError, NewOrder, PlaceOptions, ProblemKind};
 
 /// Returns the order as it was settled.
 pub async fn order_three(url: &str) -> Result<client::Order, ClientError> {
@@ -8,15 +8,10 @@ pub async fn order_three(url: &str) -> Result<client::Order, ClientError> {
     let options = PlaceOptions {
         // With a key of its own, an order that had no answer can be sent again and is still one order.
         idempotency_key: Some("basket-4711"),
-        ..PlaceOptions::default()
+        // Longer than it takes: as a rule the answer comes within milliseconds.
+        wait_s: Some(30),
     };
-    let placed = shop.place(&NewOrder::new("1", 3), &options).await?;
-
-    let mut order = placed.order;
-    while order.status == OrderStatus::Pending {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        order = shop.order(order.id).await?.order;
-    }
+    let order = shop.place(&NewOrder::new("1", 3), &options).await?.order;
     match shop.stock("1").await {
         Ok(stock) => println!("{}: {} units are left", order.status, stock.level.quantity),
         Err(error) if error.kind() == Some(&ProblemKind::NotFound) => println!("nobody sells it"),

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response, Url};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
@@ -118,7 +119,7 @@ pub(crate) fn of_http(error: reqwest::Error) -> ClientError {
 }
 
 fn expect_type(response: Response, media_type: &str) -> Result<Response, ClientError> {
-    let content_type = response.headers().get(reqwest::header::CONTENT_TYPE);
+    let content_type = response.headers().get(CONTENT_TYPE);
     let given = content_type.map(HeaderValue::as_bytes).unwrap_or_default();
     if essence(given).eq_ignore_ascii_case(media_type.as_bytes()) {
         return Ok(response);
@@ -183,7 +184,7 @@ impl Answer {
 
     /// An answer that is not what was hoped for.
     fn refusal(&self) -> ClientError {
-        let content_type = self.headers.get(reqwest::header::CONTENT_TYPE);
+        let content_type = self.headers.get(CONTENT_TYPE);
         let content_type = content_type.map(HeaderValue::as_bytes).unwrap_or_default();
         if self.status < 400 || essence(content_type) != b"application/problem+json" {
             return self.strange(format!("it says {}", quote(&self.body)));
@@ -202,6 +203,17 @@ impl Answer {
         let seconds = self.header(RETRY_AFTER)?;
         Some(Duration::from_secs(seconds.trim().parse().ok()?))
     }
+}
+
+/// A body of JSON.
+pub(crate) fn with_json(
+    request: RequestBuilder,
+    body: &impl Serialize,
+) -> Result<RequestBuilder, ClientError> {
+    let body = serde_json::to_vec(body)
+        .map_err(|error| ClientError::unusable(format!("the body cannot be written: {error}")))?;
+    let json = HeaderValue::from_static("application/json");
+    Ok(request.header(CONTENT_TYPE, json).body(body))
 }
 
 /// A header of the request, from what a caller gave.

@@ -3,8 +3,7 @@
 use reqwest::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
 use serde::Serialize;
 
-use crate::exchange::{Answer, header_value};
-use crate::placing::with_json;
+use crate::exchange::{Answer, header_value, with_json};
 use crate::{
     Client, ClientError, Items, Lines, Order, OrderFilter, OrderStatus, Page, VersionedOrder,
 };

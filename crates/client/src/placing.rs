@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
 use reqwest::RequestBuilder;
-use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::header::HeaderName;
 use serde::{Deserialize, Serialize};
 
-use crate::exchange::{Answer, header_value};
+use crate::exchange::{Answer, header_value, with_json};
 use crate::problem::{Document, Problem};
 use crate::{Client, ClientError, Order};
 
@@ -196,16 +196,6 @@ where
         .when(|error| error.may_pass() && asked(error) <= retries.longest_pause)
         .adjust(|error, pause| pause.map(|pause| pause.max(asked(error))))
         .await
-}
-
-pub(crate) fn with_json(
-    request: RequestBuilder,
-    body: &impl Serialize,
-) -> Result<RequestBuilder, ClientError> {
-    let body = serde_json::to_vec(body)
-        .map_err(|error| ClientError::unusable(format!("the body cannot be written: {error}")))?;
-    let json = HeaderValue::from_static("application/json");
-    Ok(request.header(CONTENT_TYPE, json).body(body))
 }
 
 fn with_key(request: RequestBuilder, key: Option<&str>) -> Result<RequestBuilder, ClientError> {

@@ -22,6 +22,7 @@ pub(crate) fn operation(
 ) -> (Operation, Schemas) {
     let is_head = *method == Method::HEAD;
     let is_api = path.starts_with("/api/");
+    let contract = contract.problems(&common_problems(access, is_api));
     let mut schemas = contract.schemas;
     let mut operation = OperationBuilder::new()
         .tag(contract.tag)
@@ -51,8 +52,7 @@ pub(crate) fn operation(
     }
     operation = operation.request_body(contract.body);
 
-    let kinds = kinds(contract.problems, access, is_api);
-    let mut answers = problems::answers(&kinds);
+    let mut answers = problems::answers(&contract.problems);
     // One that the contract names itself is not only a problem.
     answers.extend(contract.answers);
     for (status, mut answer) in answers {
@@ -66,9 +66,9 @@ pub(crate) fn operation(
     (operation.build(), schemas)
 }
 
-/// Why a request may be refused: what the contract names, what its access brings, and what can befall any request.
-fn kinds(own: Vec<ProblemKind>, access: Access, is_api: bool) -> Vec<ProblemKind> {
-    let mut kinds = own;
+/// Why any request may be refused, whatever its contract names: what its access brings, and what can befall it.
+fn common_problems(access: Access, is_api: bool) -> Vec<ProblemKind> {
+    let mut kinds = Vec::new();
     if access != Access::Open {
         kinds.extend([ProblemKind::Unauthenticated, ProblemKind::Forbidden]);
     }
@@ -77,13 +77,6 @@ fn kinds(own: Vec<ProblemKind>, access: Access, is_api: bool) -> Vec<ProblemKind
         kinds.extend([ProblemKind::MalformedRequest, ProblemKind::RateLimited]);
     }
     kinds.push(ProblemKind::Unavailable);
-    let mut seen = Vec::new();
-    kinds.retain(|kind| {
-        !seen.contains(kind) && {
-            seen.push(*kind);
-            true
-        }
-    });
     kinds
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use utoipa::ToSchema as _;
 use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{Ref, RefOr, Schema};
 
@@ -61,7 +62,7 @@ pub(super) fn schema(kinds: &[ProblemKind]) -> RefOr<Schema> {
         .property("type", schemas::string().enum_values(Some(types)))
         .property("status", status);
     AllOfBuilder::new()
-        .item(Ref::from_schema_name("Problem"))
+        .item(Ref::from_schema_name(Document::name()))
         .item(narrowed)
         .into()
 }

@@ -14,11 +14,11 @@ use futures_util::stream::{self, Stream};
 use metrics::EventMetrics;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
-use tracing::warn;
 
 use super::feed::{Feed, Next, Place, Seat};
 use super::frames::{self, Slice};
 use super::{Live, LivePorts};
+use crate::failure;
 use crate::shutdown::Shutdown;
 
 /// Longest silence.
@@ -140,7 +140,7 @@ impl Reader {
         }
     }
 
-    /// May be given up at any `await`: what it took out of its state by then it puts back first.
+    /// May be given up at any `await`: its state moves on only after the last one.
     async fn step(&mut self) -> Step {
         match &mut self.state {
             State::Opening => {
@@ -236,7 +236,7 @@ impl Reader {
     }
 }
 
-fn break_off(error: &StoreError) -> Step {
-    warn!(%error, "the store does not tell what has changed; a reader of events is sent away");
+fn break_off(failure: &StoreError) -> Step {
+    failure::in_answer(failure);
     Step::End(frames::broken_off())
 }

@@ -3,6 +3,7 @@
 pub(crate) mod accept;
 pub(crate) mod batch;
 pub(crate) mod body;
+pub(crate) mod header;
 pub(crate) mod idempotency;
 pub(crate) mod json;
 pub(crate) mod order;
