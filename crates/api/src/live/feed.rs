@@ -93,8 +93,7 @@ impl Feed {
 
     /// Where the feed is to be carried on; none if it is to begin.
     pub(super) fn end(&self) -> Option<Position> {
-        let ring = self.ring();
-        ring.frames.back().map(|last| last.position).or(ring.base)
+        self.ring().end()
     }
 
     /// Begins after a position.
@@ -136,10 +135,14 @@ impl Feed {
         self.moved.send_replace(());
     }
 
-    /// The place of a reader that has everything up to a position; none if something after it is not in the feed.
+    /// The place of a reader that has everything up to a position; none if something after it is not in the feed, or the
+    /// feed has not come so far: the log may never have.
     pub(super) fn place_after(&self, position: Position) -> Option<Place> {
         let ring = self.ring();
-        ring.base.filter(|base| *base <= position)?;
+        let (base, end) = ring.base.zip(ring.end())?;
+        if !(base..=end).contains(&position) {
+            return None;
+        }
         let before = ring
             .frames
             .partition_point(|frame| frame.position <= position);
@@ -174,6 +177,10 @@ impl Feed {
 }
 
 impl Ring {
+    fn end(&self) -> Option<Position> {
+        self.frames.back().map(|last| last.position).or(self.base)
+    }
+
     fn clear(&mut self) {
         self.first += self.frames.len() as u64;
         self.frames.clear();
@@ -218,7 +225,8 @@ mod tests {
         let mut early = feed.place_after(at(4)).unwrap();
         assert_eq!(feed.next(&mut early), Next::Wait);
         feed.push(vec![frame(5, 1), frame(7, 1)]);
-        let mut ahead = feed.place_after(at(9)).unwrap();
+        let mut ahead = feed.place_after(at(7)).unwrap();
+        assert_eq!(feed.place_after(at(8)), None);
         feed.push(vec![frame(8, 1)]);
         assert_eq!(read(&feed, &mut early), [5, 7, 8]);
         assert_eq!(read(&feed, &mut ahead), [8]);

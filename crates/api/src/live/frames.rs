@@ -159,15 +159,11 @@ pub(super) fn opening(position: Position) -> Bytes {
 }
 
 /// What changed before this position is not known any more.
-pub(super) fn reset(position: Position) -> Frame {
+pub(super) fn reset(position: Position) -> Bytes {
     let detail = "changes were missed that are no longer kept: load the lists anew, then go on with what follows";
     let mut bytes = format!("id: {position}\n").into_bytes();
     bytes.extend(notice("reset", detail));
-    Frame {
-        position,
-        is_last: true,
-        bytes: bytes.into(),
-    }
+    bytes.into()
 }
 
 /// The end for one that reads too slowly.

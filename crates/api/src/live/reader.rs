@@ -150,7 +150,6 @@ impl Reader {
             State::CatchingUp(slices) if slices.is_empty() => self.join_or_read().await,
             State::CatchingUp(_) => self.send_slice().await,
             State::Following(place) => match self.feed.next(place) {
-                Next::Frame(frame) if frame.position <= self.after => Step::Again,
                 Next::Frame(frame) => {
                     if frame.is_last {
                         self.after = frame.position;
@@ -196,7 +195,7 @@ impl Reader {
             Ok(ChangesRead::Gone) => match self.ports.changes.newest_change().await {
                 Ok(newest) => {
                     self.after = newest;
-                    Step::Send(frames::reset(newest).bytes)
+                    Step::Send(frames::reset(newest))
                 }
                 Err(error) => break_off(&error),
             },

@@ -117,10 +117,8 @@ impl Watcher {
                     feed.push(frames::render(ports, &slices).await?);
                     self.tell_settled().await?;
                 }
-                ChangesRead::Gone => {
-                    let newest = ports.changes.newest_change().await?;
-                    feed.push(vec![frames::reset(newest)]);
-                }
+                // Each reader finds that out for itself.
+                ChangesRead::Gone => feed.begin(ports.changes.newest_change().await?),
             }
         }
     }

@@ -136,7 +136,9 @@ impl EventReader {
     }
 
     pub(crate) async fn next(&mut self) -> Event {
-        self.try_next().await.expect("the stream has ended")
+        // Heartbeats do not count.
+        let next = tokio::time::timeout(TIMEOUT, self.try_next()).await;
+        next.expect("no event comes").expect("the stream has ended")
     }
 
     /// The next events: each as its name, and the id of its order or product.

@@ -126,36 +126,63 @@ async fn catching_up_leads_into_what_is_new_without_a_gap() {
     assert!(along.next_ids(200).await.into_iter().eq(orders(201)));
 }
 
+/// Whether others read already or not.
 #[tokio::test]
 async fn a_reader_that_was_away_too_long_is_told_to_begin_anew() {
+    for others_read in [false, true] {
+        // Forgotten; and what was never there, as of a store that was put back.
+        for last_id in ["0-0", "2-0", "4-0", "18446744073709551615-7"] {
+            let server = server();
+            for id in 1..=3 {
+                change(&server, &[id], &[]);
+            }
+            server.store.forget_changes();
+            let mut other = None;
+            if others_read {
+                other = Some(EventReader::connect(&server, "").await);
+            }
+            let mut reader = EventReader::resume(&server, last_id).await;
+            let event = reader.next().await;
+            assert_eq!(event.name, "reset", "{last_id}");
+            assert!(event.data["detail"].as_str().unwrap().contains("anew"));
+            assert_eq!(event.last_id, "3-0");
+            change(&server, &[1], &["a"]);
+            for mut reader in other.into_iter().chain([reader]) {
+                assert_eq!(reader.next_ids(2).await, ["order 1", "stock a"]);
+                assert_eq!(reader.last_id, "4-0");
+            }
+        }
+    }
+}
+
+/// A store that was put back to an earlier state gives positions again that its readers had: they are told to begin anew,
+/// and go on from there.
+#[tokio::test]
+async fn readers_of_a_store_that_was_put_back_are_told_to_begin_anew() {
     let server = server();
+    let mut readers = [
+        EventReader::connect(&server, "").await,
+        EventReader::connect(&server, "").await,
+    ];
     for id in 1..=3 {
         change(&server, &[id], &[]);
     }
-    server.store.forget_changes();
-    // Forgotten; and what was never there, as of a store that was put back.
-    for last_id in ["0-0", "2-0", "4-0", "18446744073709551615-7"] {
-        let mut reader = EventReader::resume(&server, last_id).await;
-        let event = reader.next().await;
-        assert_eq!(event.name, "reset", "{last_id}");
-        assert!(event.data["detail"].as_str().unwrap().contains("anew"));
-        let newest = event.last_id;
-        change(&server, &[1], &["a"]);
-        assert_eq!(reader.next_ids(2).await, ["order 1", "stock a"]);
-        assert_ne!(reader.last_id, newest);
-        server.store.forget_changes();
-        drop(reader);
-        // So that its place is free: the server notices on the next writes.
-        for _ in 0..3 {
-            change(&server, &[1], &[]);
-            tokio::time::sleep(Duration::from_millis(20)).await;
+    for reader in &mut readers {
+        while reader.last_id != "3-0" {
+            reader.next().await;
         }
-        server.store.forget_changes();
     }
-    let newest = EventReader::connect(&server, "").await.last_id;
-    let mut reader = EventReader::resume(&server, &newest).await;
+    server.store.put_back(1);
+    server.wake();
+    for reader in &mut readers {
+        let event = reader.next().await;
+        assert_eq!((&*event.name, &*event.last_id), ("reset", "1-0"));
+    }
     change(&server, &[2], &[]);
-    assert_eq!(reader.next_ids(1).await, ["order 2"]);
+    for reader in &mut readers {
+        assert_eq!(reader.next_ids(1).await, ["order 2"]);
+        assert_eq!(reader.last_id, "2-0");
+    }
 }
 
 #[tokio::test]

@@ -143,6 +143,11 @@ impl FakeStore {
         rows.forgotten = rows.changes.len();
     }
 
+    /// The change log is as it was when it had so many entries.
+    pub(crate) fn put_back(&self, entries: usize) {
+        self.0.lock().unwrap().changes.truncate(entries);
+    }
+
     /// An order becomes REJECTED.
     pub(crate) fn settle(&self, id: OrderId) {
         self.log(&[id], &[]);
