@@ -64,6 +64,7 @@ async fn with_keys_and_tls_it_is_open_to_others_and_each_may_do_what_its_role_sa
         KeyHash::of(b"oa_desk")
     ));
     assert!(standalone.process.terminate().await);
+    let said_before = standalone.process.log().len();
     standalone.restart();
 
     let port = standalone.port();
@@ -93,7 +94,7 @@ async fn with_keys_and_tls_it_is_open_to_others_and_each_may_do_what_its_role_sa
 
     let greeting = eventually("it says that it is ready", async || {
         let log = standalone.process.log();
-        let (_, said) = log.rsplit_once("is ready.")?;
+        let (_, said) = log.get(said_before..)?.split_once("is ready.")?;
         said.contains("limit=10").then(|| said.to_owned())
     })
     .await;
