@@ -1,8 +1,9 @@
--- Load for wrk:  wrk … -s load.lua URL -- METHOD PATH FILE RATE STATUSES
+-- Load for wrk:  wrk … -s load.lua URL -- METHOD PATH FILE RATE STATUSES [HOST:PORT]
 --
 -- FILE has a line for each request to choose from: a share of 1 that includes the lines before it, a tab, and the body
 -- (POST) or what is appended to PATH (GET). RATE is how many requests a thread sends in a second; 0 sends the next as
--- soon as the last is answered. STATUSES is 1 to count answers by status, which costs the client time.
+-- soon as the last is answered. STATUSES is 1 to count answers by status, which costs the client time. With HOST:PORT,
+-- every second thread sends to that server.
 --
 -- With a rate, requests are sent at random moments that are fixed beforehand (a Poisson process), whatever the answers
 -- take: each connection that is free takes the next moment. How much later than its moment a request was sent is told
@@ -35,12 +36,12 @@ local planned, first, last = {}, 1, 0
 late_us, statuses = {}, {}
 
 local function read(method, path, file)
-  local headers = { ["Content-Type"] = "application/json" }
+  if method == "POST" then wrk.headers["Content-Type"] = "application/json" end
   for line in io.lines(file) do
     local share, text = line:match("^(%S+)\t(.*)$")
     table.insert(shares, tonumber(share))
     if method == "POST" then
-      table.insert(requests, wrk.format(method, path, headers, text))
+      table.insert(requests, wrk.format(method, path, nil, text))
     else
       table.insert(requests, wrk.format(method, path .. text))
     end
@@ -57,8 +58,14 @@ local function define_delay(rate)
   end
 end
 
+local function send_to(server)
+  local host, port = server:match("^(.+):(%d+)$")
+  wrk.thread.addr = wrk.lookup(host, port)[1]
+end
+
 function init(args)
   math.randomseed(number)
+  if args[6] and number % 2 == 0 then send_to(args[6]) end
   read(args[1], args[2], args[3])
   local rate = tonumber(args[4])
   if rate > 0 then define_delay(rate) end

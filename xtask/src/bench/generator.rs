@@ -1,5 +1,6 @@
 //! The load generator, which is not ours: wrk, with `xtask/bench/load.lua`.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,6 +31,8 @@ pub(super) fn ensure_installed() -> Result<()> {
 #[derive(Debug, Clone)]
 pub(super) struct Load {
     pub(super) url: String,
+    /// Another server, which gets half of it.
+    pub(super) second: Option<SocketAddr>,
     pub(super) method: &'static str,
     pub(super) path: &'static str,
     pub(super) choices: PathBuf,
@@ -37,6 +40,8 @@ pub(super) struct Load {
     pub(super) seconds: u64,
     /// None: each connection sends the next request when the last is answered.
     pub(super) rate_per_s: Option<f64>,
+    /// A header, as it is written.
+    pub(super) header: Option<&'static str>,
     /// Whether answers are counted by status, which costs the client time.
     pub(super) by_status: bool,
 }
@@ -64,9 +69,11 @@ impl Load {
     fn threads(&self) -> u32 {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         // One sends some 100,000 requests a second; more would take cores from the service.
-        u32::try_from(cores / 4)
+        let enough = u32::try_from(cores / 4)
             .unwrap_or(1)
-            .clamp(1, self.connections)
+            .clamp(1, self.connections);
+        // A thread sends to one server.
+        enough.next_multiple_of(if self.second.is_some() { 2 } else { 1 })
     }
 
     fn arguments(&self) -> Vec<String> {
@@ -76,17 +83,19 @@ impl Load {
             format!("-c{}", self.connections),
             format!("-d{}s", self.seconds),
             "--timeout".to_owned(),
-            "30s".to_owned(),
+            // Longer than any order is waited for.
+            "60s".to_owned(),
             "-s".to_owned(),
             SCRIPT.to_owned(),
-            self.url.clone(),
-            "--".to_owned(),
-            self.method.to_owned(),
-            self.path.to_owned(),
         ];
+        if let Some(header) = self.header {
+            arguments.extend(["-H".to_owned(), header.to_owned()]);
+        }
+        arguments.extend([self.url.as_str(), "--", self.method, self.path].map(str::to_owned));
         arguments.push(self.choices.display().to_string());
         arguments.push(format!("{rate:.1}"));
         arguments.push(u8::from(self.by_status).to_string());
+        arguments.extend(self.second.map(|server| server.to_string()));
         arguments
     }
 
@@ -98,7 +107,15 @@ impl Load {
             choices: file.to_owned(),
             ..self.clone()
         };
-        format!("wrk {}", arguments.arguments().join(" "))
+        let quoted = |argument: String| {
+            if argument.contains(' ') {
+                format!("'{argument}'")
+            } else {
+                argument
+            }
+        };
+        let arguments = arguments.arguments().into_iter().map(quoted);
+        format!("wrk {}", arguments.collect::<Vec<_>>().join(" "))
     }
 
     /// Sends the requests for the time, and returns what came back. Any answer but 2xx is an error, unless answers are
@@ -191,12 +208,14 @@ mod tests {
             .unwrap();
         let load = Load {
             url: "http://127.0.0.1:1".to_owned(),
+            second: None,
             method: "POST",
             path: "/api/v1/order",
             choices: file.path().to_owned(),
             connections: 1,
             seconds: 1,
             rate_per_s: Some(10.0),
+            header: Some("Prefer: wait=30"),
             by_status: false,
         };
         std::env::set_current_dir(crate::workspace::root()).unwrap();
@@ -206,5 +225,6 @@ mod tests {
             "{}",
             load.command_line()
         );
+        assert!(load.command_line().contains(" -H 'Prefer: wait=30' URL "));
     }
 }

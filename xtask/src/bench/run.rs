@@ -12,7 +12,7 @@ use super::machine::Machine;
 use super::measure::{Measured, as_f64, measure};
 use super::results::{Results, SERVICE};
 use super::system::{Place, Servers, System};
-use super::topics::{Topic, ceilings, closed, embedded, kept, open, overload, streams};
+use super::topics::{Topic, ceilings, closed, embedded, kept, open, overload, streams, waiting};
 use super::{Args, Scale};
 use crate::programs::Programs;
 use crate::progress::Progress;
@@ -74,6 +74,9 @@ impl Run {
         if self.has(&[Topic::Overload]) {
             overload::run(self).await?;
         }
+        if self.has(&[Topic::Waiting]) {
+            waiting::run(self).await?;
+        }
         if self.has(&[Topic::Kept]) {
             kept::run(self).await?;
         }
@@ -129,12 +132,14 @@ impl Run {
     pub(super) fn orders(&self, system: &System, spread: Spread, connections: u32) -> Load {
         Load {
             url: format!("http://{}", system.api),
+            second: system.second_api,
             method: "POST",
             path: "/api/v1/order",
             choices: self.choices(spread.name()),
             connections,
             seconds: self.scale.seconds,
             rate_per_s: None,
+            header: None,
             by_status: false,
         }
     }

@@ -147,7 +147,11 @@ pub(super) struct System {
     /// Its processes.
     pub(super) processes: Vec<(&'static str, i32)>,
     pub(super) api: SocketAddr,
+    /// Another process of the API.
+    pub(super) second_api: Option<SocketAddr>,
     pub(super) place: Place,
+    /// Of each of its programs.
+    arguments: Vec<OsString>,
     _folder: TempDir,
 }
 
@@ -157,19 +161,17 @@ impl System {
         let folder = tempfile::tempdir()?;
         let arguments = config_arguments(folder.path(), more)?;
         let (api, worker) = (endpoints::free_address()?, endpoints::free_address()?);
-        let mut environment = servers.environment();
-        environment.push(("PORT", api.port().to_string()));
-        environment.push(("WORKER_PORT", worker.port().to_string()));
         let mut system = Self {
             children: Children::new(),
             processes: Vec::new(),
             api,
+            second_api: None,
             place: Place::Servers(Box::new(servers)),
+            arguments,
             _folder: folder,
         };
-        for name in ["api", "worker"] {
-            system.launch(programs, name, &arguments, &environment)?;
-        }
+        system.launch(programs, "api", "api", ("PORT", api))?;
+        system.launch(programs, "worker", "worker", ("WORKER_PORT", worker))?;
         for server in [api, worker] {
             system.children.until_ready(server).await?;
         }
@@ -177,6 +179,15 @@ impl System {
             servers.check_quorum()?;
         }
         Ok(system)
+    }
+
+    /// Starts a second API on the same servers, and waits until it is ready.
+    pub(super) async fn start_second_api(&mut self, programs: &Programs) -> Result<()> {
+        let api = endpoints::free_address()?;
+        self.launch(programs, "second api", "api", ("PORT", api))?;
+        self.children.until_ready(api).await?;
+        self.second_api = Some(api);
+        Ok(())
     }
 
     /// Starts the embedded program on a fresh data file.
@@ -191,15 +202,16 @@ impl System {
             "--data".into(),
             file.clone().into(),
         ]);
-        arguments.extend(["--port".into(), api.port().to_string().into()]);
         let mut system = Self {
             children: Children::new(),
             processes: Vec::new(),
             api,
+            second_api: None,
             place: Place::File(file),
+            arguments,
             _folder: folder,
         };
-        system.launch(programs, "standalone", &arguments, &[])?;
+        system.launch(programs, "standalone", "standalone", ("PORT", api))?;
         system.children.until_ready(api).await?;
         Ok(system)
     }
@@ -208,12 +220,18 @@ impl System {
         &mut self,
         programs: &Programs,
         name: &'static str,
-        arguments: &[OsString],
-        environment: &[(&'static str, String)],
+        program: &str,
+        (port, listening): (&'static str, SocketAddr),
     ) -> Result<()> {
+        let mut environment = match &self.place {
+            Place::Servers(servers) => servers.environment(),
+            Place::File(_) => Vec::new(),
+        };
+        environment.push((port, listening.port().to_string()));
+        let program = programs.path(program)?;
         let pid = self
             .children
-            .start(name, programs.path(name)?, arguments, environment)?;
+            .start(name, program, &self.arguments, &environment)?;
         self.processes.push((name, pid));
         Ok(())
     }

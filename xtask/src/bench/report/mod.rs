@@ -1,6 +1,7 @@
 //! The report: tables in Markdown, plots beside them, and the numbers that they are made of.
 
 mod figures;
+mod live;
 mod plots;
 mod sections;
 mod summary;

@@ -4,6 +4,7 @@ use super::super::choices::Spread;
 use super::super::results::{Results, SERVICE};
 use super::super::topics::{ceilings, closed, embedded, kept, open, overload, streams};
 use super::figures::{Table, number, range, ratio, short, times};
+use super::live;
 
 /// A part of the report; left out if its table is empty.
 pub(super) struct Section {
@@ -37,6 +38,7 @@ pub(super) fn all(results: &Results) -> Vec<Section> {
         ),
         section(OPEN, OPENLY, by_share(results)),
         section("Overload", OVERLOAD, overloaded(results)),
+        section("Waiting", live::WAITED, live::by_answer(results)),
         section(KEPT, MANY, by_orders_kept(results)),
         section("Streams", STREAMED, by_items(results)),
         section("Standalone", EMBEDDED, standalone(results)),

@@ -64,12 +64,14 @@ async fn http(run: &mut Run) -> Result<()> {
     children.until_ready(address).await?;
     let load = Load {
         url: format!("http://{address}"),
+        second: None,
         method: "POST",
         path: "/api/v1/order",
         choices: run.choices(Spread::Hot.name()),
         connections: TYPICAL_CONNECTIONS,
         seconds: run.scale.seconds,
         rate_per_s: None,
+        header: None,
         by_status: false,
     };
     let progress = Progress::spinner(HTTP);

@@ -7,6 +7,7 @@ pub(super) mod kept;
 pub(super) mod open;
 pub(super) mod overload;
 pub(super) mod streams;
+pub(super) mod waiting;
 
 use clap::ValueEnum;
 
@@ -25,6 +26,8 @@ pub(super) enum Topic {
     Open,
     /// Twice the highest load.
     Overload,
+    /// What it costs that answers wait until their orders are settled.
+    Waiting,
     /// What many orders kept cost.
     Kept,
     /// The API's memory while long lists are streamed.
@@ -35,13 +38,14 @@ pub(super) enum Topic {
 
 impl Topic {
     /// In the order in which they are measured.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Ceilings,
         Self::Hot,
         Self::Uniform,
         Self::Zipf,
         Self::Open,
         Self::Overload,
+        Self::Waiting,
         Self::Kept,
         Self::Streams,
         Self::Standalone,
@@ -55,6 +59,7 @@ impl Topic {
             Self::Zipf => "zipf",
             Self::Open => "open",
             Self::Overload => "overload",
+            Self::Waiting => "waiting",
             Self::Kept => "kept",
             Self::Streams => "streams",
             Self::Standalone => "standalone",

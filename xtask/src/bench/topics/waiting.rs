@@ -1,0 +1,80 @@
+//! Orders whose answer waits until they are settled, beside the same orders without the wait.
+
+use anyhow::{Result, ensure};
+
+use crate::bench::choices::Spread;
+use crate::bench::measure::as_f64;
+use crate::bench::run::{Run, TYPICAL_CONNECTIONS};
+use crate::bench::system::System;
+
+pub(in crate::bench) const TOPIC: &str = "waiting";
+pub(in crate::bench) const TWO_APIS: &str = "two APIs, one worker";
+pub(in crate::bench) const EMBEDDED: &str = "standalone";
+
+/// Whether answers wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::bench) enum Answer {
+    Settled,
+    Accepted,
+}
+
+impl Answer {
+    pub(in crate::bench) const BOTH: [Self; 2] = [Self::Settled, Self::Accepted];
+
+    /// What a deployment that answers like this is called.
+    pub(in crate::bench) fn of(self, deployment: &str) -> String {
+        match self {
+            Self::Settled => format!("{deployment}: wait=30"),
+            Self::Accepted => format!("{deployment}: no wait"),
+        }
+    }
+}
+
+/// Measures both answers in turn, of systems that are up at the same time.
+pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
+    let servers = run.create_servers().await?;
+    let mut two_apis = System::start(&run.programs, servers, "").await?;
+    two_apis.start_second_api(&run.programs).await?;
+    let embedded = System::start_embedded(&run.programs, &run.settings).await?;
+    let systems = [(TWO_APIS, two_apis), (EMBEDDED, embedded)];
+    for (_, system) in &systems {
+        run.warm_up(system).await?;
+    }
+    for _ in 0..run.scale.rounds {
+        for (deployment, system) in &systems {
+            for answer in Answer::BOTH {
+                measure(run, system, deployment, answer).await?;
+            }
+            run.audit(system).await?;
+        }
+    }
+    for (_, system) in systems {
+        system.stop().await?;
+    }
+    Ok(())
+}
+
+async fn measure(run: &mut Run, system: &System, deployment: &str, answer: Answer) -> Result<()> {
+    let mut load = run.orders(system, Spread::Hot, TYPICAL_CONNECTIONS);
+    load.by_status = true;
+    if answer == Answer::Settled {
+        load.header = Some("Prefer: wait=30");
+    }
+    let (what, at) = (answer.of(deployment), f64::from(TYPICAL_CONNECTIONS));
+    let measured = run.measure(system, TOPIC, &what, at, &load).await?;
+    let answered = &measured.answered;
+    let (settled, accepted) = (answered.statuses.of(201), answered.statuses.of(202));
+    ensure!(
+        settled + accepted == answered.statuses.total(),
+        "some answers were neither 201 nor 202: {:?}",
+        answered.statuses
+    );
+    let seconds = as_f64(answered.duration_us) / 1e6;
+    let per_s = as_f64(settled + accepted) / seconds;
+    run.results.add(TOPIC, &what, at, "answered_per_s", per_s);
+    if answer == Answer::Settled {
+        let late = as_f64(accepted);
+        run.results.add(TOPIC, &what, at, "not_settled", late);
+    }
+    Ok(())
+}
