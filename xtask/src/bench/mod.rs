@@ -14,6 +14,7 @@ mod page;
 mod pgbench;
 mod proc;
 mod quantiles;
+mod readers;
 mod report;
 mod results;
 mod run;
@@ -65,20 +66,24 @@ struct Scale {
     kept: [u32; 2],
     /// Items streamed, few and many.
     streamed: [u32; 2],
+    /// Readers of events, and how many of them are stuck.
+    readers: [u32; 2],
 }
 
 impl Args {
     fn scale(&self) -> Scale {
-        let (rounds, seconds, kept, streamed) = if self.quick {
-            (1, 2, [1_000, 100_000], [2_000, 50_000])
+        let (rounds, seconds, kept, streamed, readers) = if self.quick {
+            (1, 2, [1_000, 100_000], [2_000, 50_000], [50, 5])
         } else {
-            (3, 10, [10_000, 10_000_000], [10_000, 1_000_000])
+            let kept = [10_000, 10_000_000];
+            (3, 10, kept, [10_000, 1_000_000], [2_000, 100])
         };
         Scale {
             rounds: self.rounds.unwrap_or(rounds),
             seconds: self.seconds.unwrap_or(seconds),
             kept,
             streamed,
+            readers,
         }
     }
 

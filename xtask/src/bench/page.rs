@@ -9,22 +9,29 @@ use tokio::net::TcpStream;
 
 /// Reads a page of JSON.
 pub(super) async fn get(server: SocketAddr, path: &str) -> Result<Value> {
+    let text = get_text(server, path).await?;
+    serde_json::from_str(&text).with_context(|| format!("GET {path}"))
+}
+
+/// Reads a page of text.
+pub(super) async fn get_text(server: SocketAddr, path: &str) -> Result<String> {
     let mut stream = TcpStream::connect(server).await?;
     // 1.0, so that the answer comes in one piece.
     let request = format!("GET {path} HTTP/1.0\r\nHost: {server}\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;
-    parse(&String::from_utf8(answer)?).with_context(|| format!("GET {path}"))
+    let body = body(&String::from_utf8(answer)?).map(str::to_owned);
+    body.with_context(|| format!("GET {path}"))
 }
 
-fn parse(answer: &str) -> Result<Value> {
+fn body(answer: &str) -> Result<&str> {
     let (head, body) = answer
         .split_once("\r\n\r\n")
         .context("the answer has no end of its head")?;
     let status = head.split_whitespace().nth(1).unwrap_or_default();
     ensure!(status == "200", "the answer is {status}: {body}");
-    Ok(serde_json::from_str(body)?)
+    Ok(body)
 }
 
 /// Whether no order is `PENDING`.
@@ -58,9 +65,9 @@ mod tests {
 
     #[test]
     fn only_a_page_that_is_there_is_read() {
-        let page = parse("HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n{\"items\":[]}").unwrap();
-        assert_eq!(page["items"].as_array().map(Vec::len), Some(0));
-        assert!(parse("HTTP/1.1 503 Service Unavailable\r\n\r\n{}").is_err());
-        assert!(parse("HTTP/1.1 200 OK\r\n").is_err());
+        let page = body("HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n{\"items\":[]}").unwrap();
+        assert_eq!(page, "{\"items\":[]}");
+        assert!(body("HTTP/1.1 503 Service Unavailable\r\n\r\n{}").is_err());
+        assert!(body("HTTP/1.1 200 OK\r\n").is_err());
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::measure::as_f64;
+
 /// A process, as `/proc/PID/stat` tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stat {
@@ -31,17 +33,26 @@ fn stat(pid: &str) -> Option<Stat> {
     parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// The most memory that a process has had at any time, in bytes.
-pub(super) fn peak_memory_bytes(pid: i32) -> Option<u64> {
-    parse_peak(&std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
+/// The most memory that a process has had at any time.
+pub(super) fn peak_memory_mib(pid: i32) -> Option<f64> {
+    parse_peak_mib(&std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
 }
 
-fn parse_peak(status: &str) -> Option<u64> {
+fn parse_peak_mib(status: &str) -> Option<f64> {
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
+    Some(as_f64(kib) / 1024.0)
+}
+
+/// CPU time that this process itself has taken so far.
+pub(super) fn own_cpu_us() -> Option<u64> {
+    Some(in_us(stat("self")?.own))
+}
+
+fn in_us(ticks: u64) -> u64 {
+    ticks * 1_000_000 / rustix::param::clock_ticks_per_second().max(1)
 }
 
 fn pids() -> Vec<i32> {
@@ -106,10 +117,9 @@ impl Stages {
                 .filter_map(|pid| Some((*pid, stat(&pid.to_string())?)));
             ticks.insert("PostgreSQL", family(postmaster, stats));
         }
-        let per_second = rustix::param::clock_ticks_per_second().max(1);
         ticks
             .into_iter()
-            .map(|(name, ticks)| (name, ticks * 1_000_000 / per_second))
+            .map(|(name, ticks)| (name, in_us(ticks)))
             .collect()
     }
 }
@@ -154,19 +164,20 @@ mod tests {
     }
 
     #[test]
-    fn the_peak_of_memory_is_read_in_bytes() {
+    fn the_peak_of_memory_is_read_in_mib() {
         assert_eq!(
-            parse_peak("Name:\tapi\nVmHWM:\t   10240 kB\nVmRSS:\t 1 kB\n"),
-            Some(10_485_760)
+            parse_peak_mib("Name:\tapi\nVmHWM:\t   10240 kB\nVmRSS:\t 1 kB\n"),
+            Some(10.0)
         );
-        assert_eq!(parse_peak("Name:\tkthread\n"), None);
+        assert_eq!(parse_peak_mib("Name:\tkthread\n"), None);
     }
 
     #[cfg(target_os = "linux")]
     #[test]
     fn this_process_is_told_of() {
         let pid = i32::try_from(std::process::id()).unwrap();
-        assert!(peak_memory_bytes(pid).unwrap() > 100_000);
+        assert!(peak_memory_mib(pid).unwrap() > 0.1);
+        assert!(own_cpu_us().is_some());
         let stages = Stages::new(vec![("this", pid)], None);
         assert!(stages.cpu_us().contains_key("this"));
     }

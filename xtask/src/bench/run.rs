@@ -12,7 +12,9 @@ use super::machine::Machine;
 use super::measure::{Measured, as_f64, measure};
 use super::results::{Results, SERVICE};
 use super::system::{Place, Servers, System};
-use super::topics::{Topic, ceilings, closed, embedded, kept, open, overload, streams, waiting};
+use super::topics::{
+    Topic, ceilings, closed, embedded, events, kept, open, overload, streams, waiting,
+};
 use super::{Args, Scale};
 use crate::programs::Programs;
 use crate::progress::Progress;
@@ -76,6 +78,9 @@ impl Run {
         }
         if self.has(&[Topic::Waiting]) {
             waiting::run(self).await?;
+        }
+        if self.has(&[Topic::Events]) {
+            events::run(self).await?;
         }
         if self.has(&[Topic::Kept]) {
             kept::run(self).await?;

@@ -72,7 +72,7 @@ are decided and durable in the database, divided by the time from the start of t
 settled. The run refuses to measure unless `fsync`, `full_page_writes` and `synchronous_commit` are on and the queues are quorum
 queues; after each round `cargo xtask audit`'s rules found nothing wrong. Rounds of the service and of what it is held against alternate; a
 figure is the median of the rounds, with the least and the greatest in parentheses. The service runs with its default settings, but
-for the log, of which it writes warnings only.
+for the log, of which it writes warnings only, and for what is said where it matters.
 
 ";
 

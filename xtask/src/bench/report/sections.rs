@@ -39,6 +39,7 @@ pub(super) fn all(results: &Results) -> Vec<Section> {
         section(OPEN, OPENLY, by_share(results)),
         section("Overload", OVERLOAD, overloaded(results)),
         section("Waiting", live::WAITED, live::by_answer(results)),
+        section("Events", live::READ, live::by_readers(results)),
         section(KEPT, MANY, by_orders_kept(results)),
         section("Streams", STREAMED, by_items(results)),
         section("Standalone", EMBEDDED, standalone(results)),

@@ -3,6 +3,7 @@
 pub(super) mod ceilings;
 pub(super) mod closed;
 pub(super) mod embedded;
+pub(super) mod events;
 pub(super) mod kept;
 pub(super) mod open;
 pub(super) mod overload;
@@ -28,6 +29,8 @@ pub(super) enum Topic {
     Overload,
     /// What it costs that answers wait until their orders are settled.
     Waiting,
+    /// Orders while many read events, some of whom are stuck.
+    Events,
     /// What many orders kept cost.
     Kept,
     /// The API's memory while long lists are streamed.
@@ -38,7 +41,7 @@ pub(super) enum Topic {
 
 impl Topic {
     /// In the order in which they are measured.
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Ceilings,
         Self::Hot,
         Self::Uniform,
@@ -46,6 +49,7 @@ impl Topic {
         Self::Open,
         Self::Overload,
         Self::Waiting,
+        Self::Events,
         Self::Kept,
         Self::Streams,
         Self::Standalone,
@@ -60,6 +64,7 @@ impl Topic {
             Self::Open => "open",
             Self::Overload => "overload",
             Self::Waiting => "waiting",
+            Self::Events => "events",
             Self::Kept => "kept",
             Self::Streams => "streams",
             Self::Standalone => "standalone",

@@ -41,8 +41,7 @@ pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
         let late_us = measured.answered.late_us.quantile(0.99);
         results.add(TOPIC, SERVICE, 2.0, "late_p99_ms", as_f64(late_us) / 1000.0);
         for (name, pid) in &system.processes {
-            if let Some(bytes) = proc::peak_memory_bytes(*pid) {
-                let mib = as_f64(bytes) / f64::from(1 << 20);
+            if let Some(mib) = proc::peak_memory_mib(*pid) {
                 results.add(TOPIC, SERVICE, 2.0, &format!("peak_mib_{name}"), mib);
             }
         }

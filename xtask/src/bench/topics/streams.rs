@@ -19,7 +19,6 @@ use crate::progress::Progress;
 pub(in crate::bench) const TOPIC: &str = "streams";
 pub(in crate::bench) const ORDERS: &str = "orders";
 pub(in crate::bench) const STOCK: &str = "products";
-const MIB: f64 = 1024.0 * 1024.0;
 
 /// Measures both lists with both numbers of items in turn.
 pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
@@ -91,12 +90,7 @@ async fn count<T: DeserializeOwned>(mut lines: Lines<T>) -> Result<u32, ClientEr
 }
 
 fn peak_mib(pid: i32) -> Result<f64> {
-    let bytes = proc::peak_memory_bytes(pid).context("Linux alone tells the peak of memory")?;
-    #[allow(
-        clippy::cast_precision_loss,
-        reason = "no process has so much memory that it matters"
-    )]
-    Ok(bytes as f64 / MIB)
+    proc::peak_memory_mib(pid).context("Linux alone tells the peak of memory")
 }
 
 /// Fills in stock, beside what is there, until there are so many products.

@@ -1,0 +1,69 @@
+//! Orders while many read events, some of whom are stuck, beside the same without readers.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::bench::choices::Spread;
+use crate::bench::measure::as_f64;
+use crate::bench::proc;
+use crate::bench::readers::Readers;
+use crate::bench::results::SERVICE;
+use crate::bench::run::{Run, TYPICAL_CONNECTIONS};
+use crate::progress::Progress;
+
+pub(in crate::bench) const TOPIC: &str = "events";
+/// Shorter than by default, so that stuck readers are cut off while they are looked at.
+const SETTINGS: &str = "[api]\nunread_timeout = \"5s\"\n";
+const CUT_WITHIN: Duration = Duration::from_secs(20);
+
+/// Measures without readers and with them in turn, each on a service that was just started: memory that it had once would
+/// count again.
+pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
+    let [readers, stuck] = run.scale.readers;
+    for _ in 0..run.scale.rounds {
+        measure(run, 0, 0).await?;
+        measure(run, readers, stuck).await?;
+    }
+    Ok(())
+}
+
+async fn measure(run: &mut Run, all: u32, stuck: u32) -> Result<()> {
+    let system = run.start_system(SETTINGS).await?;
+    let readers = Readers::connect(system.api, all, stuck).await?;
+    let load = run.orders(&system, Spread::Hot, TYPICAL_CONNECTIONS);
+    let (began, cpu_before_us) = (Instant::now(), proc::own_cpu_us());
+    let at = f64::from(all);
+    run.measure(&system, TOPIC, SERVICE, at, &load).await?;
+    let took_s = began.elapsed().as_secs_f64();
+    let received = readers.received();
+    let mut figures = Vec::new();
+    if all > 0 {
+        let events = as_f64(received.events);
+        figures.extend([("events", events), ("events_per_s", events / took_s)]);
+        let mib = as_f64(received.bytes) / f64::from(1 << 20);
+        figures.extend([("events_mib_per_s", mib / took_s)]);
+        figures.extend([("readers_dropped", as_f64(received.dropped))]);
+        if let (Some(before), Some(after)) = (cpu_before_us, proc::own_cpu_us()) {
+            let cores = as_f64(after - before) / 1e6 / took_s;
+            figures.push(("readers_cores", cores));
+        }
+        let progress = Progress::spinner("waiting until stuck readers are cut off");
+        let cut = readers.cut_within(CUT_WITHIN).await?;
+        progress.finish(&format!(
+            "{events:.0} events were read by {all} readers, {} were dropped; {cut} of {stuck} stuck ones were cut off",
+            received.dropped
+        ));
+        figures.extend([("stuck", f64::from(stuck)), ("stuck_cut", as_f64(cut))]);
+    }
+    let api = system.processes.iter().find(|(name, _)| *name == "api");
+    if let Some(mib) = api.and_then(|(_, pid)| proc::peak_memory_mib(*pid)) {
+        figures.push(("peak_mib", mib));
+    }
+    for (metric, value) in figures {
+        run.results.add(TOPIC, SERVICE, at, metric, value);
+    }
+    drop(readers);
+    run.audit(&system).await?;
+    system.stop().await
+}
