@@ -11,17 +11,31 @@ use crate::workspace;
 #[derive(Debug)]
 pub(crate) struct Programs(Vec<PathBuf>);
 
+/// How programs are built.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Profile {
+    /// With checks, for tests.
+    Dev,
+    /// Fast, and soon built.
+    Release,
+    /// As they are put on a server.
+    Dist,
+}
+
 /// Builds programs.
-pub(crate) fn build(names: &[&str], release: bool) -> Result<Programs> {
+pub(crate) fn build(names: &[&str], profile: Profile) -> Result<Programs> {
     let mut cargo = workspace::cargo();
     cargo
         .args(["build", "--message-format=json-render-diagnostics"])
         .arg("--workspace")
         .args(names.iter().flat_map(|name| ["--bin", name]))
         .stderr(Stdio::inherit());
-    if release {
-        cargo.arg("--release");
-    }
+    let name = match profile {
+        Profile::Dev => "dev",
+        Profile::Release => "release",
+        Profile::Dist => "dist",
+    };
+    cargo.args(["--profile", name]);
     let output = cargo.output().context("cannot run cargo build")?;
     if !output.status.success() {
         bail!("cargo build failed with {}", output.status);

@@ -11,8 +11,9 @@ use settings::{Settings, VendorSettings};
 use wiring::trial::RunningApi;
 
 use crate::children::{Children, Ended};
+use crate::programs::{self, Profile};
 use crate::stop_signals::StopSignals;
-use crate::{endpoints, migrate, programs, services};
+use crate::{endpoints, migrate, services};
 
 const READY_WITHIN: Duration = Duration::from_mins(1);
 
@@ -40,7 +41,12 @@ pub(crate) fn run(args: &Args, settings: &Settings, config: Option<&Path>) -> Re
     }
     services::start(settings)?;
     migrate::run(settings)?;
-    let programs = programs::build(&["api", "worker", "mock-vendor"], args.release)?;
+    let profile = if args.release {
+        Profile::Release
+    } else {
+        Profile::Dev
+    };
+    let programs = programs::build(&["api", "worker", "mock-vendor"], profile)?;
 
     let config_args: Vec<OsString> = config
         .into_iter()

@@ -20,9 +20,27 @@ use crate::rows::{
 use crate::statement::Bind;
 use crate::unit_of_work::PgUnitOfWork;
 
-/// Keys are inserted in their own order, so that two batches that share several cannot wait for each other in a circle. The
-/// parts of `logged` are of `MAX_CHANGED_IDS`.
-const ACCEPT: &str = r#"
+/// What goes with orders that were created: their outbox entry, and their rows of the change log, whose parts are of
+/// `MAX_CHANGED_IDS`.
+macro_rules! handed_on {
+    () => {
+        "
+), together AS (
+    SELECT array_agg(id ORDER BY id) AS order_ids, array_agg(product_id ORDER BY id) AS product_ids
+    FROM created HAVING count(*) > 0
+), boxed AS (
+    INSERT INTO outbox (order_ids, product_ids) SELECT order_ids, product_ids FROM together
+), logged AS (
+    INSERT INTO changes (order_ids)
+    SELECT order_ids[first : first + 1023]
+    FROM together CROSS JOIN generate_series(1, cardinality(order_ids), 1024) AS first
+)"
+    };
+}
+
+/// Keys are inserted in their own order, so that two batches that share several cannot wait for each other in a circle.
+const ACCEPT: &str = concat!(
+    r#"
 WITH input AS MATERIALIZED (
     SELECT position, nextval('orders_id_seq') AS id, product_id, quantity, scope, key, batch_digest
     FROM unnest($1, $2, $3, $4, $5) WITH ORDINALITY AS i (product_id, quantity, scope, key, batch_digest, position)
@@ -37,19 +55,27 @@ WITH input AS MATERIALIZED (
     SELECT id, product_id, quantity FROM input
     WHERE key IS NULL OR id IN (SELECT order_id FROM won)
     ORDER BY position
-    RETURNING id, product_id, created_at
-), together AS (
-    SELECT array_agg(id ORDER BY id) AS order_ids, array_agg(product_id ORDER BY id) AS product_ids
-    FROM created HAVING count(*) > 0
-), boxed AS (
-    INSERT INTO outbox (order_ids, product_ids) SELECT order_ids, product_ids FROM together
-), logged AS (
-    INSERT INTO changes (order_ids)
-    SELECT order_ids[first : first + 1023]
-    FROM together CROSS JOIN generate_series(1, cardinality(order_ids), 1024) AS first
-)
+    RETURNING id, product_id, created_at"#,
+    handed_on!(),
+    "
 SELECT created.id, created.created_at
-FROM input LEFT JOIN created USING (id) ORDER BY input.position"#;
+FROM input LEFT JOIN created USING (id) ORDER BY input.position"
+);
+
+/// Where no order has a key, each is created, and nothing need be joined to tell which.
+const ACCEPT_WITHOUT_KEYS: &str = concat!(
+    "
+WITH created AS (
+    INSERT INTO orders (id, product_id, quantity)
+    SELECT nextval('orders_id_seq'), product_id, quantity
+    FROM (
+        SELECT * FROM unnest($1, $2) WITH ORDINALITY AS i (product_id, quantity, position) ORDER BY position
+    ) AS input
+    RETURNING id, product_id, created_at",
+    handed_on!(),
+    "
+SELECT id, created_at FROM created ORDER BY id"
+);
 
 #[derive(QueryableByName)]
 struct AcceptedRow {
@@ -124,6 +150,21 @@ impl PgUnitOfWork {
     }
 }
 
+/// Scopes, keys and what batches ask for.
+fn key_binds(orders: &[NewOrder]) -> [Bind; 3] {
+    let of_key = |part: fn(&IdempotencyKey) -> &str| {
+        let keys = orders.iter().map(|order| order.key.as_ref());
+        Bind::OptionalTexts(keys.map(|key| key.map(part).map(str::to_owned)).collect())
+    };
+    let batches = orders.iter().map(|order| order.batch.as_ref());
+    let digests = batches.map(|digest| digest.map(|it| it.as_str().to_owned()));
+    [
+        of_key(IdempotencyKey::scope),
+        of_key(IdempotencyKey::key),
+        Bind::OptionalTexts(digests.collect()),
+    ]
+}
+
 #[async_trait]
 impl OrderRepository for PgUnitOfWork {
     async fn accept(&mut self, orders: &[NewOrder]) -> Result<Vec<Acceptance>, StoreError> {
@@ -135,26 +176,14 @@ impl OrderRepository for PgUnitOfWork {
             .iter()
             .map(|order| order.request.quantity.units().cast_signed())
             .collect();
-        let scopes = orders
-            .iter()
-            .map(|order| order.key.as_ref().map(|key| key.scope().to_owned()))
-            .collect();
-        let keys = orders
-            .iter()
-            .map(|order| order.key.as_ref().map(|key| key.key().to_owned()))
-            .collect();
-        let digests = orders
-            .iter()
-            .map(|order| order.batch.as_ref().map(|it| it.as_str().to_owned()))
-            .collect();
-        let binds = vec![
-            Bind::Texts(products),
-            Bind::Integers(quantities),
-            Bind::OptionalTexts(scopes),
-            Bind::OptionalTexts(keys),
-            Bind::OptionalTexts(digests),
-        ];
-        let accepted: Vec<AcceptedRow> = self.load(ACCEPT, binds).await?;
+        let mut binds = vec![Bind::Texts(products), Bind::Integers(quantities)];
+        let sql = if orders.iter().any(|order| order.key.is_some()) {
+            binds.extend(key_binds(orders));
+            ACCEPT
+        } else {
+            ACCEPT_WITHOUT_KEYS
+        };
+        let accepted: Vec<AcceptedRow> = self.load(sql, binds).await?;
         self.expect_rows("accepting orders", accepted.len(), orders.len())?;
 
         let taken: Vec<&IdempotencyKey> = orders

@@ -8,7 +8,7 @@ use crate::programs::Programs;
 
 /// One of its commands with its arguments.
 pub(super) fn command_line(arguments: &[String]) -> String {
-    format!("target/release/baselines {}", arguments.join(" "))
+    format!("target/dist/baselines {}", arguments.join(" "))
 }
 
 /// Runs it to its end, and returns what it measured.

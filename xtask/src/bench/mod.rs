@@ -28,8 +28,9 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use settings::Settings;
 
+use crate::programs::{self, Profile};
 use crate::stop_signals::StopSignals;
-use crate::{data_file, programs, services};
+use crate::{data_file, services};
 use results::Results;
 use run::Run;
 use topics::Topic;
@@ -131,7 +132,7 @@ fn measured(args: &Args, settings: &Settings) -> Result<Results> {
     pgbench::ensure_installed()?;
     allow_many_connections()?;
     services::start(settings)?;
-    let programs = programs::build(&["api", "worker", "standalone", "baselines"], true)?;
+    let programs = programs::build(&["api", "worker", "standalone", "baselines"], Profile::Dist)?;
     let mut run = Run::new(args, settings, programs)?;
     tokio::runtime::Runtime::new()?.block_on(async {
         let mut stop = StopSignals::new()?;

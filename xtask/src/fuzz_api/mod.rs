@@ -7,7 +7,8 @@ mod target;
 use anyhow::{Context, Result, ensure};
 use settings::Settings;
 
-use crate::{programs, services};
+use crate::programs::{self, Profile};
+use crate::services;
 use schemathesis::Schemathesis;
 use target::Target;
 
@@ -46,7 +47,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
     } else {
         &["standalone"]
     };
-    let programs = programs::build(needed, false)?;
+    let programs = programs::build(needed, Profile::Dev)?;
     tokio::runtime::Runtime::new()?.block_on(async {
         let target = if args.servers {
             Target::on_servers(&programs, settings).await?
