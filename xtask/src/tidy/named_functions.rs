@@ -1,6 +1,7 @@
 //! Functions that documents name: a link whose text is a name in code marks, and that leads to a Rust file, names a
-//! function that is there.
+//! function that is there, and a table of tests names each once: one that stands in two rows holds neither by itself.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::documents::resolved;
@@ -12,6 +13,29 @@ pub(super) fn check(
     text: &str,
     contents: impl Fn(&str) -> Option<String>,
 ) -> Vec<Finding> {
+    let mut findings = missing(path, text, contents);
+    findings.extend(repeated(path, text));
+    findings
+}
+
+fn repeated(path: &str, text: &str) -> Vec<Finding> {
+    let mut seen = HashSet::new();
+    let rows = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| line.starts_with('|'));
+    rows.flat_map(|(index, line)| named(line).map(move |it| (index + 1, it)))
+        .filter(|(_, it)| !seen.insert(*it))
+        .map(|(number, (name, _))| {
+            Finding::new(
+                format!("{path}:{number}"),
+                format!("names the function {name}, as another row does"),
+            )
+        })
+        .collect()
+}
+
+fn missing(path: &str, text: &str, contents: impl Fn(&str) -> Option<String>) -> Vec<Finding> {
     let folder = Path::new(path).parent().unwrap_or(Path::new(""));
     let lines = text.lines().enumerate();
     lines
@@ -55,6 +79,16 @@ mod tests {
         assert_eq!(findings[0].place, "docs/list.md:1");
         assert!(findings[0].problem.contains("gone"));
         assert_eq!(check("docs/list.md", "[`other`](../tests/a.rs)", file), []);
+    }
+
+    #[test]
+    fn a_function_that_two_rows_name_is_found() {
+        let text = "| one | [`other`](../tests/a.rs) |\n| two | [`other`](../tests/a.rs) |";
+        let findings = check("docs/list.md", text, file);
+        assert_eq!(findings.len(), 1);
+        assert_eq!(findings[0].place, "docs/list.md:2");
+        let told = "[`other`](../tests/a.rs) as in\n[`other`](../tests/a.rs)";
+        assert_eq!(check("docs/list.md", told, file), []);
     }
 
     #[test]
