@@ -24,6 +24,8 @@ impl Machine {
             "this project",
             first_line("git", &["rev-parse", "--short", "HEAD"]),
         );
+        let profile = "`cargo build --profile dist`";
+        machine.add("programs built by", Some(profile.to_owned()));
         machine.add("wrk", wrk_version());
         machine.add("pgbench", first_line("pgbench", &["--version"]));
         machine
