@@ -32,6 +32,7 @@ impl From<&ApiSettings> for LiveSettings {
         Self {
             max_readers: settings.event_readers,
             max_bytes: settings.event_buffer_bytes,
+            bytes_per_second: settings.event_bytes_per_second,
         }
     }
 }

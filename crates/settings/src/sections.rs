@@ -48,6 +48,9 @@ pub struct ApiSettings {
     /// Most bytes of events that are kept for readers that are behind.
     #[serde(deserialize_with = "fields::whole::<_, _, 1_048_576, 1_073_741_824>")]
     pub event_buffer_bytes: usize,
+    /// Most bytes of events that all readers together are sent in a second.
+    #[serde(deserialize_with = "fields::whole::<_, _, 1_048_576, 17_179_869_184>")]
+    pub event_bytes_per_second: usize,
     /// Web pages of these origins may call from a browser.
     #[serde(deserialize_with = "access::origins")]
     pub cors_origins: Vec<String>,

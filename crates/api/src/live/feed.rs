@@ -87,8 +87,12 @@ impl Feed {
         counted.is_ok().then(|| Seat(Arc::clone(self)))
     }
 
+    pub(super) fn readers(&self) -> usize {
+        self.readers.load(Ordering::Acquire)
+    }
+
     pub(super) fn has_readers(&self) -> bool {
-        self.readers.load(Ordering::Acquire) > 0
+        self.readers() > 0
     }
 
     /// Where the feed is to be carried on; none if it is to begin.
@@ -152,6 +156,12 @@ impl Feed {
         })
     }
 
+    /// Whether the feed has not come as far as a position.
+    pub(super) fn is_behind(&self, position: Position) -> bool {
+        self.end().is_some_and(|end| end < position)
+    }
+
+    /// What there is at a place, which moves on if that is a frame.
     pub(super) fn next(&self, place: &mut Place) -> Next {
         let ring = self.ring();
         if ring.epoch != place.epoch {
@@ -220,6 +230,7 @@ mod tests {
     fn readers_read_each_at_its_own_pace() {
         let feed = Feed::new(9, 1_000);
         assert_eq!(feed.place_after(at(4)), None);
+        assert!(!feed.is_behind(at(4)), "it is yet to begin");
         feed.begin(at(4));
         assert_eq!(feed.place_after(at(3)), None);
         let mut early = feed.place_after(at(4)).unwrap();
@@ -227,6 +238,7 @@ mod tests {
         feed.push(vec![frame(5, 1), frame(7, 1)]);
         let mut ahead = feed.place_after(at(7)).unwrap();
         assert_eq!(feed.place_after(at(8)), None);
+        assert!(feed.is_behind(at(8)) && !feed.is_behind(at(7)));
         feed.push(vec![frame(8, 1)]);
         assert_eq!(read(&feed, &mut early), [5, 7, 8]);
         assert_eq!(read(&feed, &mut ahead), [8]);

@@ -19,6 +19,9 @@ use crate::views::{OrderView, StockView};
 /// Most events of one frame.
 pub(super) const SLICE: usize = 128;
 
+/// Events after which a part ends with its entry.
+const PART: usize = 4_096;
+
 /// Part of an entry: what is made one frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Slice {
@@ -59,6 +62,20 @@ pub(super) fn slices(entries: Vec<ChangeEntry>) -> Vec<Slice> {
     }
     slices.reverse();
     slices
+}
+
+/// The same in parts that are small enough to be read and made frames of at once. Each ends with an entry: the log is read on
+/// from there.
+pub(super) fn parts(slices: &[Slice]) -> impl Iterator<Item = &[Slice]> {
+    let mut events = 0;
+    slices.chunk_by(move |slice, _| {
+        events += slice.order_ids.len() + slice.product_ids.len();
+        let is_full = slice.is_last && events >= PART;
+        if is_full {
+            events = 0;
+        }
+        !is_full
+    })
 }
 
 fn slices_of(position: Position, orders: &[OrderId], products: &[ProductId]) -> Vec<Slice> {
@@ -258,6 +275,26 @@ mod tests {
         assert_eq!(shape(&slices), [(1, 0, 0, true), (2, 1, 0, true)]);
         let frame = Read::default().frame(&slices[0]);
         assert_eq!(frame.bytes, "id: 1-0\n\n");
+    }
+
+    #[test]
+    fn a_part_ends_with_an_entry() {
+        let orders = |number: u64, count: i64| {
+            let first = i64::try_from(number).unwrap() * 10_000;
+            entry(number, first..first + count, &[])
+        };
+        let slices = slices(vec![
+            orders(1, 4_000),
+            orders(2, 0),
+            orders(3, 200),
+            orders(4, 9_000),
+            orders(5, 1),
+        ]);
+        let parts: Vec<&[Slice]> = parts(&slices).collect();
+        assert_eq!(parts.concat(), slices);
+        let ends = parts.iter().filter_map(|part| part.last());
+        let ends: Vec<_> = ends.map(|it| (it.position.group(), it.is_last)).collect();
+        assert_eq!(ends, [(3, true), (4, true), (5, true)]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! One task of the process, the [`Watcher`], hears that something has changed, by whichever process, and looks once for all
 //! who wait and for all who read. While nobody does, it neither listens nor reads.
 
+mod budget;
 mod feed;
 mod frames;
 mod reader;
@@ -21,6 +22,7 @@ use metrics::EventMetrics;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::shutdown::Shutdown;
+use budget::Budget;
 use feed::Feed;
 use reader::Reader;
 use waits::Waits;
@@ -41,13 +43,15 @@ pub struct LivePorts {
     pub listeners: Arc<dyn Fn() -> Box<dyn Listener> + Send + Sync>,
 }
 
-/// How much is kept for readers of events.
+/// How much readers of events may take.
 #[derive(Debug, Clone, Copy)]
 pub struct LiveSettings {
     /// Most readers at a time.
     pub max_readers: usize,
     /// Most bytes of events that are kept for readers that are behind, for all of them together.
     pub max_bytes: usize,
+    /// Most bytes that all of them together are sent in a second.
+    pub bytes_per_second: usize,
 }
 
 /// Where requests wait for changes. Cloning shares it.
@@ -58,6 +62,7 @@ pub struct Live {
     interest: Arc<Notify>,
     waits: Arc<Waits>,
     feed: Arc<Feed>,
+    budget: Arc<Budget>,
     catching_up: Arc<Semaphore>,
 }
 
@@ -70,6 +75,7 @@ impl Live {
             interest: Arc::default(),
             waits: Arc::default(),
             feed: Arc::new(Feed::new(settings.max_readers, settings.max_bytes)),
+            budget: Arc::new(Budget::new(settings.bytes_per_second)),
             catching_up: Arc::new(Semaphore::new(MAX_CATCHING_UP)),
         };
         (live.clone(), Watcher::new(live))

@@ -4,6 +4,7 @@
 //! taken yet: ids of a few entries while it catches up with the log, a place in the feed after that.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +14,11 @@ use domain::position::Position;
 use futures_util::stream::{self, Stream};
 use metrics::EventMetrics;
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
+use super::budget::Budget;
 use super::feed::{Feed, Next, Place, Seat};
-use super::frames::{self, Slice};
+use super::frames::{self, Frame, Slice};
 use super::{Live, LivePorts};
 use crate::failure;
 use crate::shutdown::Shutdown;
@@ -33,6 +35,7 @@ const PAGE: u32 = 4;
 pub(super) struct Reader {
     ports: Arc<LivePorts>,
     feed: Arc<Feed>,
+    budget: Arc<Budget>,
     /// Few read the log at a time.
     catching_up: Arc<Semaphore>,
     shutdown: Shutdown,
@@ -90,6 +93,7 @@ impl Reader {
             ports: Arc::clone(&live.ports),
             moves: live.feed.moves(),
             feed: Arc::clone(&live.feed),
+            budget: Arc::clone(&live.budget),
             catching_up: Arc::clone(&live.catching_up),
             counted: Counted::new(metrics),
             shutdown,
@@ -101,14 +105,33 @@ impl Reader {
 
     /// Everything that is sent, until the stream ends.
     pub(super) fn stream(self) -> impl Stream<Item = Bytes> {
-        stream::unfold(self, |mut reader| async move {
-            let bytes = reader.next().await?;
-            Some((bytes, reader))
+        let silence = Box::pin(sleep(HEARTBEAT));
+        stream::unfold((self, silence), |(mut reader, mut silence)| async move {
+            let bytes = match reader.at_once() {
+                Some(bytes) => bytes,
+                None => reader.next(&mut silence).await?,
+            };
+            Some((bytes, (reader, silence)))
         })
     }
 
-    async fn next(&mut self) -> Option<Bytes> {
-        let mut silence = Box::pin(sleep(HEARTBEAT));
+    /// What is given most of the time, without waiting for anything: the next frame of the feed.
+    fn at_once(&mut self) -> Option<Bytes> {
+        let State::Following(mut place) = self.state else {
+            return None;
+        };
+        if self.shutdown.is_announced() {
+            return None;
+        }
+        let Next::Frame(frame) = self.feed.next(&mut place) else {
+            return None;
+        };
+        let is_there = self.budget.try_take(frame.bytes.len());
+        is_there.then(|| self.give(place, frame))
+    }
+
+    async fn next(&mut self, silence: &mut Pin<Box<Sleep>>) -> Option<Bytes> {
+        silence.as_mut().reset(Instant::now() + HEARTBEAT);
         loop {
             if matches!(self.state, State::Ended) {
                 return None;
@@ -122,7 +145,7 @@ impl Reader {
             let step = tokio::select! {
                 step = self.step() => step,
                 () = shutdown.announced() => Step::Again,
-                () = &mut silence => Step::Send(frames::heartbeat()),
+                () = silence.as_mut() => Step::Send(frames::heartbeat()),
             };
             match step {
                 Step::Send(bytes) => return Some(bytes),
@@ -134,7 +157,7 @@ impl Reader {
                 Step::Idle => tokio::select! {
                     _ = self.moves.changed() => {}
                     () = self.shutdown.announced() => {}
-                    () = &mut silence => return Some(frames::heartbeat()),
+                    () = silence.as_mut() => return Some(frames::heartbeat()),
                 },
             }
         }
@@ -149,29 +172,56 @@ impl Reader {
             }
             State::CatchingUp(slices) if slices.is_empty() => self.join_or_read().await,
             State::CatchingUp(_) => self.send_slice().await,
-            State::Following(place) => match self.feed.next(place) {
-                Next::Frame(frame) => {
-                    if frame.is_last {
-                        self.after = frame.position;
-                    }
-                    Step::Send(frame.bytes)
-                }
-                Next::Wait => Step::Idle,
-                Next::Missed => {
-                    self.counted.0.dropped.inc();
-                    Step::End(frames::dropped())
-                }
-                Next::Restarted => {
-                    self.state = State::CatchingUp(VecDeque::new());
-                    Step::Again
-                }
-            },
+            State::Following(place) => {
+                let place = *place;
+                self.follow(place).await
+            }
             State::Ended => Step::Idle,
         }
     }
 
+    /// While it stands in line for the budget it holds no frame, so that it may miss what is not kept for anybody else.
+    async fn follow(&mut self, from: Place) -> Step {
+        let budget = Arc::clone(&self.budget);
+        let mut place = from;
+        let turn = match self.feed.next(&mut place) {
+            Next::Frame(_) => Some(budget.turn().await),
+            _ => None,
+        };
+        place = from;
+        match (self.feed.next(&mut place), turn) {
+            (Next::Frame(frame), Some(turn)) => {
+                turn.take(frame.bytes.len()).await;
+                Step::Send(self.give(place, frame))
+            }
+            (Next::Frame(_), None) => Step::Again,
+            (Next::Wait, _) => Step::Idle,
+            (Next::Missed, _) => {
+                self.counted.0.dropped.inc();
+                Step::End(frames::dropped())
+            }
+            (Next::Restarted, _) => {
+                self.state = State::CatchingUp(VecDeque::new());
+                Step::Again
+            }
+        }
+    }
+
+    /// It has this frame of the feed, and goes on at the place after it.
+    fn give(&mut self, next: Place, frame: Frame) -> Bytes {
+        self.state = State::Following(next);
+        if frame.is_last {
+            self.after = frame.position;
+        }
+        frame.bytes
+    }
+
     /// Joins the others if everything that is missing is in the feed, else reads a page of the log.
     async fn join_or_read(&mut self) -> Step {
+        if self.feed.is_behind(self.after) {
+            // It is carried on at its pace. If it does not come so far, the log tells why.
+            let _ = timeout(PAUSE, self.moves.changed()).await;
+        }
         if let Some(place) = self.feed.place_after(self.after) {
             self.state = State::Following(place);
             return Step::Again;
@@ -214,10 +264,16 @@ impl Reader {
             let Ok(_permit) = self.catching_up.acquire().await else {
                 return Step::Idle;
             };
-            frames::render(&self.ports, &[slice]).await
+            let rendered = frames::render(&self.ports, &[slice]).await;
+            let frame = rendered.map(|frames| frames.into_iter().next());
+            if let Ok(Some(frame)) = &frame {
+                // Meanwhile nobody else reads instead: few hold a frame that waits.
+                self.budget.turn().await.take(frame.bytes.len()).await;
+            }
+            frame
         };
         let frame = match rendered {
-            Ok(frames) => frames.into_iter().next(),
+            Ok(frame) => frame,
             Err(error) => return break_off(&error),
         };
         if let State::CatchingUp(slices) = &mut self.state {

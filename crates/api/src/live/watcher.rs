@@ -20,11 +20,59 @@ const HELD_BACK_POLL: Duration = Duration::from_millis(25);
 /// Shortest time between two looks: what is changed meanwhile is seen by one.
 const PACE: Duration = Duration::from_millis(5);
 
+/// Time between two steps of the feed for each of its readers: a step is sent to all of them, so the more there are, the more
+/// is made of one.
+const PACE_PER_READER: Duration = Duration::from_micros(50);
+
+/// However many they are.
+const SLOWEST_PACE: Duration = Duration::from_millis(100);
+
 /// How long to go on listening when nobody waits any more: the next one may come soon.
 const LINGER: Duration = Duration::from_mins(1);
 
 /// Entries read of the log at a time.
-const PAGE: u32 = 8;
+const PAGE: u32 = 64;
+
+/// When the feed is to be carried on, and why.
+struct FeedTurn {
+    due: Instant,
+    ahead: Ahead,
+}
+
+/// What is to be expected of the log.
+enum Ahead {
+    Nothing,
+    /// Something is there that cannot be read yet.
+    HeldBack,
+    /// It was not read to its end.
+    More,
+}
+
+impl FeedTurn {
+    fn new() -> Self {
+        Self {
+            due: Instant::now(),
+            ahead: Ahead::More,
+        }
+    }
+
+    /// How long to wait for a notification.
+    fn poll(&self) -> Duration {
+        match self.ahead {
+            Ahead::Nothing => POLL,
+            Ahead::HeldBack => HELD_BACK_POLL,
+            Ahead::More => self.due.saturating_duration_since(Instant::now()),
+        }
+    }
+}
+
+/// Shortest time between two steps of the feed.
+fn feed_pace(readers: usize) -> Duration {
+    let readers = u32::try_from(readers).unwrap_or(u32::MAX);
+    PACE_PER_READER
+        .saturating_mul(readers)
+        .clamp(PACE, SLOWEST_PACE)
+}
 
 /// Looks whether what requests wait for has come, whenever something has changed.
 pub struct Watcher {
@@ -56,31 +104,37 @@ impl Watcher {
         let mut listener = (self.live.ports.listeners)();
         let mut last_of_interest = Instant::now();
         let mut failing = false;
+        let mut turn = FeedTurn::new();
         while last_of_interest.elapsed() < LINGER {
             let began = Instant::now();
-            let looked = self.look().await;
+            let looked = self.look(&mut turn).await;
             if self.live.is_of_interest() {
                 last_of_interest = Instant::now();
             }
             report(&looked, &mut failing);
-            let Ok(held_back) = looked else {
+            if looked.is_err() {
                 sleep(POLL).await;
                 continue;
-            };
+            }
             // A store for which a look is work gets as much time without one.
             sleep(began.elapsed().max(PACE)).await;
-            let poll = if held_back { HELD_BACK_POLL } else { POLL };
             tokio::select! {
-                () = listener.wait(poll) => {}
+                () = listener.wait(turn.poll()) => {}
                 () = self.live.interest.notified() => {}
             }
         }
     }
 
-    /// Looks for everybody. Returns whether some changes are held back.
-    async fn look(&self) -> Result<bool, StoreError> {
+    /// Looks for those who wait, and for those who read if it is time for that.
+    async fn look(&self, turn: &mut FeedTurn) -> Result<(), StoreError> {
         self.tell_settled().await?;
-        self.carry_on().await
+        if Instant::now() < turn.due {
+            turn.ahead = Ahead::More;
+            return Ok(());
+        }
+        turn.ahead = self.carry_on().await?;
+        turn.due = Instant::now() + feed_pace(self.live.feed.readers());
+        Ok(())
     }
 
     /// Reads all orders that are waited for, and that are settled, at once.
@@ -96,26 +150,37 @@ impl Watcher {
         Ok(())
     }
 
-    /// Brings the feed up to date, page by page; between two pages those who wait are looked for too.
-    async fn carry_on(&self) -> Result<bool, StoreError> {
+    /// Brings the feed up to date, page by page; between two parts those who wait are looked for too.
+    async fn carry_on(&self) -> Result<Ahead, StoreError> {
         let Live { feed, ports, .. } = &self.live;
         if !feed.has_readers() {
             feed.stop();
-            return Ok(false);
+            return Ok(Ahead::Nothing);
         }
         loop {
             let Some(end) = feed.end() else {
                 feed.begin(ports.changes.newest_change().await?);
-                return Ok(true);
+                return Ok(Ahead::HeldBack);
             };
             match ports.changes.read_changes(end, PAGE).await? {
                 ChangesRead::Next { entries, held_back } if entries.is_empty() => {
-                    return Ok(held_back);
+                    return Ok(if held_back {
+                        Ahead::HeldBack
+                    } else {
+                        Ahead::Nothing
+                    });
                 }
                 ChangesRead::Next { entries, .. } => {
+                    let is_whole = u32::try_from(entries.len()) == Ok(PAGE);
                     let slices = frames::slices(entries);
-                    feed.push(frames::render(ports, &slices).await?);
-                    self.tell_settled().await?;
+                    for part in frames::parts(&slices) {
+                        feed.push(frames::render(ports, part).await?);
+                        self.tell_settled().await?;
+                    }
+                    // What has come meanwhile is for the next time.
+                    if !is_whole {
+                        return Ok(Ahead::More);
+                    }
                 }
                 // Each reader finds that out for itself.
                 ChangesRead::Gone => feed.begin(ports.changes.newest_change().await?),
@@ -134,4 +199,30 @@ fn report<T>(looked: &Result<T, StoreError>, failing: &mut bool) {
         _ => {}
     }
     *failing = looked.is_err();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_read_the_more_is_made_of_a_step() {
+        let paces = [0, 1, 100, 101, 500, 2_000, 10_000, usize::MAX].map(feed_pace);
+        let expected_us = [
+            5_000, 5_000, 5_000, 5_050, 25_000, 100_000, 100_000, 100_000,
+        ];
+        assert_eq!(paces, expected_us.map(Duration::from_micros));
+    }
+
+    #[test]
+    fn what_is_to_come_says_how_long_to_listen() {
+        let poll = |ahead, in_ms: u64| {
+            let due = Instant::now() + Duration::from_millis(in_ms);
+            FeedTurn { due, ahead }.poll()
+        };
+        assert_eq!(poll(Ahead::Nothing, 0), POLL);
+        assert_eq!(poll(Ahead::HeldBack, 0), HELD_BACK_POLL);
+        assert_eq!(poll(Ahead::More, 0), Duration::ZERO);
+        assert!(poll(Ahead::More, 60_000) > Duration::from_secs(50));
+    }
 }

@@ -48,6 +48,7 @@ async fn a_reader_that_is_too_slow_is_dropped_and_can_come_back() {
     let bounds = LiveSettings {
         max_readers: 2,
         max_bytes: 1 << 20,
+        bytes_per_second: 1 << 30,
     };
     let server = TestServer::start_live(bounds, |_| ());
     let names: Vec<String> = (0..PRODUCTS)
@@ -99,6 +100,48 @@ async fn a_reader_that_is_too_slow_is_dropped_and_can_come_back() {
     }
 }
 
+/// However fast it reads: there is no more for it than the budget of all.
+#[tokio::test]
+async fn a_reader_beyond_the_budget_is_dropped_and_goes_on_where_it_was() {
+    const CHANGES: u64 = 100;
+    let bounds = LiveSettings {
+        max_readers: 1,
+        max_bytes: 1 << 20,
+        bytes_per_second: 1 << 20,
+    };
+    let server = TestServer::start_live(bounds, |_| ());
+    let names: Vec<String> = (0..128).map(|number| format!("{number:0120}")).collect();
+    for name in &names {
+        server.store.add_stock(name, 1);
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut reader = EventReader::connect(&server, "").await;
+    let changing = async {
+        for _ in 0..CHANGES {
+            change(&server, &[], &names);
+            tokio::time::sleep(Duration::from_millis(8)).await;
+        }
+    };
+    let reading = async {
+        let mut received = 0;
+        loop {
+            match reader.next().await {
+                event if event.name == "stock" => received += 1,
+                event => break (event.name, received),
+            }
+        }
+    };
+    let ((), (last, received)) = tokio::join!(changing, reading);
+    assert_eq!(last, "dropped");
+    assert!(received < 128 * CHANGES, "{received}");
+    let place = reader.last_id.clone();
+    drop(reader);
+    let mut back = EventReader::resume(&server, &place).await;
+    while back.last_id != format!("{CHANGES}-0") {
+        assert_eq!(back.next().await.name, "stock");
+    }
+}
+
 /// One that does not read at all does not even take its notice: its connection is cut.
 #[cfg(target_os = "linux")]
 #[tokio::test]
@@ -106,6 +149,7 @@ async fn a_reader_that_does_not_read_at_all_gives_its_place_back() {
     let bounds = LiveSettings {
         max_readers: 1,
         max_bytes: 1 << 20,
+        bytes_per_second: 1 << 30,
     };
     let server = TestServer::start_live(bounds, |options| {
         options.unread_timeout = Duration::from_secs(1);

@@ -49,6 +49,7 @@ impl TestServer {
         let usual = LiveSettings {
             max_readers: 3,
             max_bytes: 1 << 20,
+            bytes_per_second: 1 << 30,
         };
         Self::start_live(usual, change)
     }

@@ -120,6 +120,11 @@ fn wrong_settings_in_a_file_are_refused() {
             "[api]\nevent_buffer_bytes = 1048575".to_owned(),
         ),
         (
+            "api.event_bytes_per_second",
+            "from 1048576 to",
+            "[api]\nevent_bytes_per_second = 1048575".to_owned(),
+        ),
+        (
             "worker.keep_idempotency_keys",
             "from 24h",
             "[worker]\nkeep_idempotency_keys = '23h'".to_owned(),
