@@ -24,7 +24,7 @@ const CONFIRMED: &str = "CONFIRMED";
 pub struct EventMetrics {
     /// Those that are connected.
     pub readers: IntGauge,
-    /// Those that were too slow.
+    /// Those that did not keep up.
     pub dropped: IntCounter,
 }
 
@@ -78,7 +78,7 @@ impl Metrics {
                 },
                 dropped: counter(
                     "aggregator_event_readers_dropped_total",
-                    "Readers of events that were dropped because they read too slowly.",
+                    "Readers of events that were dropped because they did not keep up, or could be sent no more.",
                 )?,
             },
             accepted: counter(

@@ -21,7 +21,7 @@ pub(crate) fn stream() -> Contract {
              it, and `stock` the product, as an item of `/api/v1/stock`. Each tells how things are \
              by the time it is sent, so several changes may come as one, and one may come twice. \
              `reset` says that what came before is not known any more, so lists are to be loaded \
-             anew; `dropped`, the last one, that this client reads slower than things change, or \
+             anew; `dropped`, the last one, that things change faster than they can be sent to this client, or \
              that the store cannot answer; `closing`, the last one too, that the service shuts down. \
              After either, `Last-Event-ID` goes on where the client was: what one transaction \
              changed bears its `id` at its last event only, so that nothing is lost in between. A \

@@ -183,9 +183,9 @@ pub(super) fn reset(position: Position) -> Bytes {
     bytes.into()
 }
 
-/// The end for one that reads too slowly.
+/// The end for one that did not keep up, by itself or because all readers together may be sent no more.
 pub(super) fn dropped() -> Bytes {
-    let detail = "events come faster than this connection reads them: connect again with Last-Event-ID to go on where \
+    let detail = "events come faster than they can be sent on this connection: connect again with Last-Event-ID to go on where \
                   you were";
     notice("dropped", detail).into()
 }
