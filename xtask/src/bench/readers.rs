@@ -25,6 +25,8 @@ const CONNECTED_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// What each event begins with.
 const EVENT: &str = "event: ";
+/// What an answer in chunks ends with (RFC 9112, section 7.1); its connection stays open.
+const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
 
 /// Readers that are connected until this is dropped.
 pub(super) struct Readers {
@@ -165,9 +167,37 @@ async fn connect(server: SocketAddr, room: u32) -> Result<TcpStream> {
 
 /// One that reads.
 enum Reader {
-    Connected(TcpStream),
+    Connected {
+        stream: TcpStream,
+        /// The end of what it has read.
+        tail: Tail,
+    },
     /// It was sent away then.
     Away(Instant),
+}
+
+impl Reader {
+    fn new(stream: TcpStream) -> Self {
+        Self::Connected {
+            stream,
+            tail: Tail::default(),
+        }
+    }
+}
+
+/// As much of the end of an answer as tells whether it was the end.
+#[derive(Debug, Default)]
+struct Tail([u8; LAST_CHUNK.len()]);
+
+impl Tail {
+    /// Whether the answer ends with these bytes.
+    fn ends_with(&mut self, bytes: &[u8]) -> bool {
+        let room = self.0.len();
+        let new = &bytes[bytes.len().saturating_sub(room)..];
+        self.0.rotate_left(new.len());
+        self.0[room - new.len()..].copy_from_slice(new);
+        self.0 == LAST_CHUNK
+    }
 }
 
 /// Reads for all of them.
@@ -186,7 +216,7 @@ impl Sweep {
         Self {
             server,
             runtime: Handle::current(),
-            readers: reading.into_iter().map(Reader::Connected).collect(),
+            readers: reading.into_iter().map(Reader::new).collect(),
             counts,
             buffer: vec![0; ROOM as usize * 2],
             rest: String::new(),
@@ -198,7 +228,7 @@ impl Sweep {
             for index in 0..self.readers.len() {
                 self.read(index);
             }
-            let is_connected = |it: &&Reader| matches!(it, Reader::Connected(_));
+            let is_connected = |it: &&Reader| matches!(it, Reader::Connected { .. });
             let connected = self.readers.iter().filter(is_connected).count();
             self.counts
                 .connected
@@ -210,16 +240,22 @@ impl Sweep {
     fn read(&mut self, index: usize) {
         let reader = &mut self.readers[index];
         match reader {
-            Reader::Connected(stream) => match stream.read(&mut self.buffer) {
+            Reader::Connected { stream, tail } => match stream.read(&mut self.buffer) {
                 Ok(0) => self.send_away(index),
-                Ok(bytes) => self.count(index, bytes),
+                Ok(bytes) => {
+                    let is_end = tail.ends_with(&self.buffer[..bytes]);
+                    self.count(index, bytes);
+                    if is_end {
+                        self.send_away(index);
+                    }
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(_) => self.send_away(index),
             },
             Reader::Away(since) if since.elapsed() >= COME_BACK_AFTER => {
                 // One that cannot come back now tries again later.
                 *reader = match self.runtime.block_on(connect(self.server, ROOM)) {
-                    Ok(stream) => Reader::Connected(stream),
+                    Ok(stream) => Reader::new(stream),
                     Err(_) => Reader::Away(Instant::now()),
                 };
             }
@@ -273,6 +309,18 @@ mod tests {
             text.push_str(&stream[split..]);
             assert_eq!(first + take_events(&mut text), 2, "{split}");
         }
+    }
+
+    #[test]
+    fn the_end_of_an_answer_is_seen_in_however_many_pieces_it_comes() {
+        let answer = b"6\r\nabcdef\r\n0\r\n\r\n";
+        for size in 1..answer.len() {
+            let mut tail = Tail::default();
+            let pieces = answer.chunks(size);
+            let ends: Vec<bool> = pieces.map(|piece| tail.ends_with(piece)).collect();
+            assert_eq!(ends.last(), Some(&true), "{size}");
+        }
+        assert!(!Tail::default().ends_with(b"data: 0\r\n"));
     }
 
     #[test]
