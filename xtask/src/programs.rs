@@ -22,6 +22,17 @@ pub(crate) enum Profile {
     Dist,
 }
 
+impl Profile {
+    /// What cargo calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Release => "release",
+            Self::Dist => "dist",
+        }
+    }
+}
+
 /// Builds programs.
 pub(crate) fn build(names: &[&str], profile: Profile) -> Result<Programs> {
     let mut cargo = workspace::cargo();
@@ -29,13 +40,8 @@ pub(crate) fn build(names: &[&str], profile: Profile) -> Result<Programs> {
         .args(["build", "--message-format=json-render-diagnostics"])
         .arg("--workspace")
         .args(names.iter().flat_map(|name| ["--bin", name]))
+        .args(["--profile", profile.name()])
         .stderr(Stdio::inherit());
-    let name = match profile {
-        Profile::Dev => "dev",
-        Profile::Release => "release",
-        Profile::Dist => "dist",
-    };
-    cargo.args(["--profile", name]);
     let output = cargo.output().context("cannot run cargo build")?;
     if !output.status.success() {
         bail!("cargo build failed with {}", output.status);

@@ -62,7 +62,7 @@ SELECT created.id, created.created_at
 FROM input LEFT JOIN created USING (id) ORDER BY input.position"
 );
 
-/// Where no order has a key, each is created, and nothing need be joined to tell which.
+/// Where no order has a key, each is created, and nothing need be joined to tell which: numbers rise in the order of the input.
 const ACCEPT_WITHOUT_KEYS: &str = concat!(
     "
 WITH created AS (

@@ -8,7 +8,8 @@ use crate::programs::Programs;
 
 /// One of its commands with its arguments.
 pub(super) fn command_line(arguments: &[String]) -> String {
-    format!("target/dist/baselines {}", arguments.join(" "))
+    let profile = super::PROFILE.name();
+    format!("target/{profile}/baselines {}", arguments.join(" "))
 }
 
 /// Runs it to its end, and returns what it measured.

@@ -24,8 +24,9 @@ impl Machine {
             "this project",
             first_line("git", &["rev-parse", "--short", "HEAD"]),
         );
-        let profile = "`cargo build --profile dist`";
-        machine.add("programs built by", Some(profile.to_owned()));
+        let profile = super::PROFILE.name();
+        let build = format!("`cargo build --profile {profile}`");
+        machine.add("programs built by", Some(build));
         machine.add("wrk", wrk_version());
         machine.add("pgbench", first_line("pgbench", &["--version"]));
         machine

@@ -58,6 +58,9 @@ pub(crate) struct Args {
     from: Option<PathBuf>,
 }
 
+/// How the programs are built that are measured.
+const PROFILE: Profile = Profile::Dist;
+
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
 struct Scale {
@@ -132,7 +135,7 @@ fn measured(args: &Args, settings: &Settings) -> Result<Results> {
     pgbench::ensure_installed()?;
     allow_many_connections()?;
     services::start(settings)?;
-    let programs = programs::build(&["api", "worker", "standalone", "baselines"], Profile::Dist)?;
+    let programs = programs::build(&["api", "worker", "standalone", "baselines"], PROFILE)?;
     let mut run = Run::new(args, settings, programs)?;
     tokio::runtime::Runtime::new()?.block_on(async {
         let mut stop = StopSignals::new()?;
