@@ -6,8 +6,11 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use async_trait::async_trait;
-use domain::ports::{OutboxLag, StoreProbe};
-use readiness::{Dependencies, Dependency, DependencyState, Readiness, ReadinessProbe};
+use domain::ports::StoreProbe;
+use readiness::{
+    Cached, Cause, DEPENDENCIES_CACHED_FOR, Dependencies, Dependency, DependencyState, Readiness,
+    ReadinessProbe, Task, TaskHealth,
+};
 use serde::Serialize;
 use tracing::warn;
 use utoipa::ToSchema;
@@ -38,46 +41,67 @@ pub(crate) async fn ready(state: Data<AppState>) -> HttpResponse {
     readiness.response()
 }
 
-/// The readiness of an API that is a process of its own: it needs its store and nothing else.
-pub struct StoreReadiness(pub Arc<dyn StoreProbe>);
+/// The readiness of an API that is a process of its own: it needs its store, and nothing else.
+pub struct StoreReadiness {
+    probe: Arc<dyn StoreProbe>,
+    intake: TaskHealth,
+    lag: Cached<Result<Duration, Cause>>,
+}
+
+impl StoreReadiness {
+    /// Reads the store, and looks at the outcomes of the writes of new orders.
+    pub fn new(probe: Arc<dyn StoreProbe>, intake: TaskHealth) -> Self {
+        Self {
+            probe,
+            intake,
+            lag: Cached::new(DEPENDENCIES_CACHED_FOR),
+        }
+    }
+
+    /// Keeps the state of the store for another time than a second.
+    #[must_use]
+    pub fn cached_for(mut self, lifetime: Duration) -> Self {
+        self.lag = Cached::new(lifetime);
+        self
+    }
+}
 
 #[async_trait]
 impl ReadinessProbe for StoreReadiness {
     async fn readiness(&self) -> Readiness {
-        let lag = outbox_lag(self.0.as_ref()).await;
+        let lag = self.lag.get(outbox_lag(self.probe.as_ref())).await;
         let broker = "orders are handed over through the outbox; only workers use the broker";
+        let intake = (self.intake.name().to_owned(), Task::of_health(&self.intake));
         Readiness {
             closed: None,
             dependencies: Dependencies {
                 database: match &lag {
                     Ok(_) => Dependency::up(),
-                    Err(reason) => Dependency::down(*reason),
+                    Err(cause) => Dependency::down(*cause),
                 },
                 broker: Dependency {
                     state: DependencyState::NotUsed,
-                    detail: Some(broker.to_owned()),
+                    detail: Some(broker),
                 },
             },
-            outbox_lag: lag.ok().map(|lag| lag.oldest.unwrap_or_default()),
-            tasks: None,
+            outbox_lag: lag.ok(),
+            tasks: Some([intake].into()),
         }
     }
 }
 
-/// How far the outbox is behind, or why the database does not tell, as far as that is anyone's business.
-async fn outbox_lag(probe: &dyn StoreProbe) -> Result<OutboxLag, &'static str> {
+/// How far the outbox is behind.
+async fn outbox_lag(probe: &dyn StoreProbe) -> Result<Duration, Cause> {
     match tokio::time::timeout(PROBE_TIMEOUT, probe.outbox_lag()).await {
-        Ok(Ok(lag)) => Ok(lag),
+        Ok(Ok(lag)) => Ok(lag.oldest.unwrap_or_default()),
         Ok(Err(error)) => {
-            warn!(%error, "not ready: the database cannot answer");
-            Err("it cannot answer")
+            warn!(%error, "not ready: the store cannot be read");
+            Err(Cause::from(&error))
         }
         Err(_) => {
-            warn!(
-                timeout_ms = PROBE_TIMEOUT.as_millis(),
-                "not ready: the database does not answer in time"
-            );
-            Err("it does not answer in time")
+            let timeout_ms = PROBE_TIMEOUT.as_millis();
+            warn!(timeout_ms, "not ready: the store does not respond in time");
+            Err(Cause::StoreTimeout)
         }
     }
 }

@@ -16,8 +16,10 @@ use clock_tokio::SystemClock;
 use domain::ports::{Clock, Listener, Notifier, Store, StoreProbe, Topic};
 use domain::services::{ChangeStatus, Intake, IntakeWriter, VendorSync};
 use metrics::{Metrics, MetricsPage};
+use readiness::TaskHealth;
 use settings::Settings;
 use storage_postgres::{PgListener, PgNotifier, PgOptions, PgStore};
+use tokio::task::JoinHandle;
 use tracing::info;
 
 /// Takes orders and answers questions about them and about stock, over HTTP.
@@ -51,7 +53,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     wiring::check_migrations(&pg_options).await?;
 
     let shutdown = Shutdown::new();
-    let (state, writer, watcher) = state(&settings, &pg_options, shutdown.clone())?;
+    let (state, writer, watcher, probing) = state(&settings, &pg_options, shutdown.clone())?;
     let watching = tokio::spawn(watcher.run());
     let writers = api::spawn_writers(&writer, settings.api.intake_writers);
     drop(writer);
@@ -62,6 +64,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     info!(address = %bound.address, "listening");
     bound.server.await.context("the HTTP server failed")?;
     watching.abort();
+    probing.abort();
     // Nobody waits for an answer any more; what is still being written may end as well as it can.
     let _ = tokio::time::timeout(settings.api.shutdown_timeout, writers.join_all()).await;
     info!("ended");
@@ -73,7 +76,7 @@ fn state(
     settings: &Settings,
     pg_options: &PgOptions,
     shutdown: Shutdown,
-) -> anyhow::Result<(AppState, IntakeWriter, Watcher)> {
+) -> anyhow::Result<(AppState, IntakeWriter, Watcher, JoinHandle<()>)> {
     let pg_store = PgStore::new(pg_options).context("the database's settings are not usable")?;
     let notifier: Arc<dyn Notifier> = Arc::new(PgNotifier::start(pg_store.clone()));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -86,7 +89,11 @@ fn state(
         wiring::intake(&settings.api),
     );
     let metrics = Arc::new(Metrics::new()?);
-    let writer = writer.observed_by(metrics.clone());
+    let writes = TaskHealth::new("intake");
+    let writer = writer
+        .observed_by(metrics.clone())
+        .with_write_observer(Arc::new(writes.clone()));
+    let probing = tokio::spawn(readiness::probe_writes(pg_store.clone(), writes.clone()));
     let probe: Arc<dyn StoreProbe> = pg_store.clone();
     let sync = VendorSync::new(Arc::clone(&store), Arc::clone(&probe), Arc::clone(&clock))
         .observed_by(metrics.clone())
@@ -114,12 +121,12 @@ fn state(
         ),
         orders: pg_store.clone(),
         stock: pg_store.clone(),
-        readiness: Arc::new(StoreReadiness(Arc::clone(&probe))),
+        readiness: Arc::new(StoreReadiness::new(Arc::clone(&probe), writes)),
         metrics: MetricsPage::new(metrics, probe),
         live,
         shutdown,
     };
-    Ok((state, writer, watcher))
+    Ok((state, writer, watcher, probing))
 }
 
 /// Ends on `SIGTERM` or Ctrl-C, after new orders are refused.

@@ -1,4 +1,10 @@
-//! What `GET /readyz` answers, in the same words for every program. Who looks, and at what, is each program's own.
+//! The body of `GET /readyz`, the same for every program, and the health of tasks that decides over it. Each program chooses
+//! the dependencies and tasks that count.
+
+mod cached;
+mod cause;
+mod task_health;
+mod write_prober;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,6 +13,17 @@ use actix_web::HttpResponse;
 use actix_web::http::header;
 use async_trait::async_trait;
 use serde::{Serialize, Serializer};
+
+pub use cached::Cached;
+pub use cause::Cause;
+pub use task_health::{Attempt, FAILING_AFTER, TaskHealth};
+pub use write_prober::probe_writes;
+
+/// How long the state of dependencies is kept: readiness is asked for by everyone, and must not be work for the store.
+pub const DEPENDENCIES_CACHED_FOR: Duration = Duration::from_secs(1);
+
+/// Replaces reasons that are not fixed texts: the page is open to everyone.
+pub const SEE_LOG: &str = "the log says why";
 
 /// After how many seconds whoever looked may look again.
 const RETRY_AFTER_S: &str = "1";
@@ -45,9 +62,9 @@ pub struct Dependencies {
 pub struct Dependency {
     /// How it is.
     pub state: DependencyState,
-    /// The reason, in one line.
+    /// The reason: one of a few fixed texts.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
+    pub detail: Option<&'static str>,
 }
 
 /// How a dependency is.
@@ -69,13 +86,13 @@ pub enum DependencyState {
 pub struct Task {
     /// How it is.
     pub state: TaskState,
-    /// The reason, in one line.
+    /// The reason: one of a few fixed texts.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
+    pub detail: Option<&'static str>,
     /// How often it had to be started again.
     pub restarts: u64,
-    /// Why it had to be started again last.
-    pub last_error: Option<String>,
+    /// Where to find the reason for the last restart, if there was one.
+    pub last_error: Option<&'static str>,
 }
 
 /// How a task is.
@@ -102,11 +119,36 @@ impl Dependency {
         }
     }
 
-    /// It does not, because of this.
-    pub fn down(reason: impl Into<String>) -> Self {
+    /// It does not, for this cause.
+    #[must_use]
+    pub fn down(cause: Cause) -> Self {
         Self {
             state: DependencyState::Down,
-            detail: Some(reason.into()),
+            detail: Some(cause.text()),
+        }
+    }
+}
+
+impl Task {
+    /// A task that runs and records no outcomes.
+    #[must_use]
+    pub fn running() -> Self {
+        Self {
+            state: TaskState::Running,
+            detail: None,
+            restarts: 0,
+            last_error: None,
+        }
+    }
+
+    /// A task that is never started again, such as one that serves requests.
+    #[must_use]
+    pub fn of_health(health: &TaskHealth) -> Self {
+        let cause = health.cause();
+        Self {
+            state: cause.map_or(TaskState::Running, |_| TaskState::Stuck),
+            detail: cause.map(Cause::text),
+            ..Self::running()
         }
     }
 }
@@ -220,8 +262,8 @@ mod tests {
     fn one_part_that_is_not_in_order_is_enough_not_to_be_ready() {
         let breaks: [fn(&mut Readiness); 6] = [
             |readiness| readiness.closed = Some("shutting down"),
-            |readiness| readiness.dependencies.database = Dependency::down("away"),
-            |readiness| readiness.dependencies.broker = Dependency::down("away"),
+            |readiness| readiness.dependencies.database = Dependency::down(Cause::StoreUnavailable),
+            |readiness| readiness.dependencies.broker = Dependency::down(Cause::StoreUnavailable),
             |readiness| set_task(readiness, TaskState::Restarting),
             |readiness| set_task(readiness, TaskState::Disconnected),
             |readiness| set_task(readiness, TaskState::Stuck),

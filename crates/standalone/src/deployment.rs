@@ -11,7 +11,7 @@ use domain::identifiers::VendorId;
 use domain::ports::{Listener, StockQueries as _, StoreProbe as _, Topic};
 use domain::services::{ChangeStatus, Intake, IntakeWriter};
 use metrics::{Metrics, MetricsPage};
-use readiness::ReadinessProbe;
+use readiness::{ReadinessProbe, TaskHealth};
 use settings::{ApiSettings, Settings};
 use signal_in_process::ProcessNotifier;
 use storage_sqlite::SqliteStore;
@@ -20,7 +20,6 @@ use wiring::trial::RunningApi;
 use worker::supervisor::Supervisor;
 use worker::tasks::{self, WorkerPorts};
 
-use crate::health::ProcessReadiness;
 use crate::{adapters, greeting, mock_vendors};
 
 /// How often to look whether everything is ready.
@@ -45,10 +44,15 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
         Vec::new()
     };
     let supervisor = Supervisor::default();
-    let health = tasks::start(&ports, &settings.worker, &supervisor);
-    let readiness: Arc<dyn ReadinessProbe> = Arc::new(ProcessReadiness(health));
+    let mut health =
+        tasks::start(&ports, &settings.worker, &supervisor).with_queue_in_process();
+    let writes = TaskHealth::new("intake");
+    health.watch(writes.clone());
+    let readiness: Arc<dyn ReadinessProbe> = Arc::new(health);
 
     let (intake, writer) = intake(&ports, &settings.api);
+    let writer = writer.with_write_observer(Arc::new(writes.clone()));
+    let probing = tokio::spawn(readiness::probe_writes(store.clone(), writes));
     // The file has one writer at a time; a second task would only wait for the first.
     let writers = api::spawn_writers(&writer, 1);
     drop(writer);
@@ -89,6 +93,7 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
     let served = bound.server.await;
     greet.abort();
     watching.abort();
+    probing.abort();
 
     let told_to = shutdown.is_announced();
     if !told_to {

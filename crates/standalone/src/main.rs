@@ -6,7 +6,6 @@
 mod adapters;
 mod deployment;
 mod greeting;
-mod health;
 mod mock_vendors;
 
 use std::path::PathBuf;

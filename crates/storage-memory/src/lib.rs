@@ -19,5 +19,6 @@ mod store;
 mod sync;
 mod tables;
 mod unit_of_work;
+mod writes;
 
 pub use store::MemoryStore;

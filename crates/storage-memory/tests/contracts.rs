@@ -19,6 +19,7 @@ fn setup() -> Ready<(StorageUnderTest, ())> {
         stock: store.clone(),
         vendors: store.clone(),
         probe: store.clone(),
+        writes: store.clone(),
         audit: store.clone(),
         changes: store,
         leases: Arc::new(ProcessLeases::new()),

@@ -28,6 +28,7 @@ pub mod test_database;
 mod transfer;
 mod unit_of_work;
 mod vendors;
+mod writes;
 
 pub use leases::PgLeases;
 pub use notify::{PgListener, PgNotifier};

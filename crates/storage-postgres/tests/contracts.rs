@@ -20,6 +20,7 @@ async fn setup() -> (StorageUnderTest, TestDatabase) {
         stock: store.clone(),
         vendors: store.clone(),
         probe: store.clone(),
+        writes: store.clone(),
         audit: store.clone(),
         changes: store,
         notifier,

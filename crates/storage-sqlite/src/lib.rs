@@ -31,6 +31,7 @@ mod sync;
 mod transfer;
 mod unit_of_work;
 mod vendors;
+mod writes;
 
 pub use open::OpenError;
 pub use options::SqliteOptions;

@@ -25,6 +25,7 @@ fn setup() -> Ready<(StorageUnderTest, TempDir)> {
         stock: store.clone(),
         vendors: store.clone(),
         probe: store.clone(),
+        writes: store.clone(),
         audit: store.clone(),
         changes: store,
         leases: Arc::new(ProcessLeases::new()),

@@ -5,8 +5,9 @@ use std::time::Duration;
 use domain::identifiers::OrderId;
 use domain::ports::{OrderConsumer, QueueError, QueuedMessage, Receipt};
 use domain::services::SettleOrders;
+use readiness::Cause;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::backoff::Backoff;
 use crate::consumer_state::ConsumerState;
@@ -38,9 +39,7 @@ pub async fn run(
         match taken {
             Ok(messages) => {
                 backoff.reset();
-                let settled = settle_held(&messages, settle, state, stop).await;
-                state.release();
-                if !settled {
+                if !settle_held(&messages, settle, state, stop).await {
                     return Ok(());
                 }
                 acknowledge(consumer, &messages).await;
@@ -71,13 +70,13 @@ async fn settle_held(
     order_ids.dedup();
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
+        let attempt = state.health().attempt();
         let Err(error) = settle.settle(&order_ids).await else {
+            attempt.succeeded();
             return true;
         };
-        let error = error.to_string();
-        if state.hold(&error) {
-            warn!(orders = order_ids.len(), error, "orders wait to be settled");
-        }
+        attempt.failed(Cause::from(&error), &error);
+        debug!(orders = order_ids.len(), "orders wait to be settled");
         if !pause(&mut backoff, stop).await {
             return false;
         }
@@ -114,8 +113,15 @@ mod tests {
     use storage_memory::MemoryStore;
     use tokio::time::sleep;
 
+    use readiness::TaskState;
+
     use super::*;
-    use crate::consumer_state::Hindrance;
+
+    /// The state that readiness shows, and the reason.
+    fn shown(state: &ConsumerState) -> (TaskState, Option<&'static str>) {
+        let task = state.task();
+        (task.state, task.detail)
+    }
 
     /// Settles nothing until every vendor was tried, which `tried` says.
     fn settle(queue: &InProcessQueue, tried: &Arc<AtomicBool>) -> SettleOrders {
@@ -145,23 +151,23 @@ mod tests {
         queue.publish(&[order]).await.unwrap();
         let tried = Arc::new(AtomicBool::new(false));
         let settle = settle(&queue, &tried);
-        let (state, stop) = (ConsumerState::default(), CancellationToken::new());
-        assert!(matches!(
-            state.hindrance(),
-            Some(Hindrance::Disconnected(_))
-        ));
+        let (state, stop) = (ConsumerState::new("consumer-1"), CancellationToken::new());
+        assert_eq!(
+            shown(&state),
+            (TaskState::Disconnected, Some(Cause::NotStarted.text()))
+        );
 
         let mut consumer = queue.consumer();
         let (seen, end) = (state.clone(), stop.clone());
         let look = async move {
-            sleep(Duration::from_secs(4)).await;
-            assert_eq!(seen.hindrance(), None);
+            sleep(Duration::from_secs(3)).await;
+            assert_eq!(shown(&seen), (TaskState::Running, None));
             sleep(Duration::from_secs(2)).await;
-            let stuck = "not every vendor was tried yet".to_owned();
-            assert_eq!(seen.hindrance(), Some(Hindrance::Stuck(stuck)));
+            let stuck = Some(Cause::VendorsUntried.text());
+            assert_eq!(shown(&seen), (TaskState::Stuck, stuck));
             tried.store(true, Ordering::Relaxed);
             sleep(Duration::from_secs(5)).await;
-            assert_eq!(seen.hindrance(), None);
+            assert_eq!(shown(&seen), (TaskState::Running, None));
             end.cancel();
         };
         let (ended, ()) = tokio::join!(run(&mut consumer, &settle, 10, &state, &stop), look);
@@ -186,14 +192,14 @@ mod tests {
             .expect_next_batch()
             .returning(|_| Err(QueueError::Unavailable("refused".to_owned())));
         let settle = settle(&InProcessQueue::new(1), &Arc::default());
-        let (state, stop) = (ConsumerState::default(), CancellationToken::new());
+        let (state, stop) = (ConsumerState::new("consumer-1"), CancellationToken::new());
         let (seen, end) = (state.clone(), stop.clone());
         let look = async move {
             sleep(Duration::from_secs(1)).await;
-            let refused = "the queue cannot be reached: refused".to_owned();
-            assert_eq!(seen.hindrance(), Some(Hindrance::Disconnected(refused)));
+            let unavailable = Some(Cause::QueueUnavailable.text());
+            assert_eq!(shown(&seen), (TaskState::Disconnected, unavailable));
             up.store(true, Ordering::Relaxed);
-            assert_eq!(seen.hindrance(), None);
+            assert_eq!(shown(&seen), (TaskState::Running, None));
             end.cancel();
         };
         let (ended, ()) = tokio::join!(run(&mut consumer, &settle, 10, &state, &stop), look);

@@ -5,92 +5,139 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::ports::{OrderQueue, StoreProbe};
-use readiness::{Dependencies, Dependency, Readiness, ReadinessProbe, Task, TaskState};
-use tokio::time::error::Elapsed;
+use domain::ports::{OrderQueue, QueueError, StoreError, StoreProbe};
+use readiness::{
+    Cached, DEPENDENCIES_CACHED_FOR, Dependencies, Dependency, DependencyState, Readiness,
+    ReadinessProbe, SEE_LOG, Task, TaskHealth, TaskState,
+};
 use tokio::time::timeout;
+use tracing::warn;
 
-use crate::consumer_state::{ConsumerState, Hindrance};
-use crate::supervisor::{self, Supervisor};
+use crate::consumer_state::ConsumerState;
+use crate::supervisor::Supervisor;
 
-/// A dependency that does not answer within this counts as down.
+/// A dependency that does not respond within this counts as down.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What readiness looks at.
+const LATE: &str = "it does not respond in time";
+
+/// What readiness looks at. Cloning shares it.
 #[derive(Clone)]
 pub struct Health {
-    /// The store.
-    pub probe: Arc<dyn StoreProbe>,
-    /// The queue, as the relay uses it.
-    pub queue: Arc<dyn OrderQueue>,
+    probe: Arc<dyn StoreProbe>,
+    /// None if it is a part of this process, and so is always there: while it is full, orders wait in the outbox, as its
+    /// lag shows.
+    queue: Option<Arc<dyn OrderQueue>>,
+    supervisor: Supervisor,
     /// The consumers, by the names of their tasks.
     pub consumers: BTreeMap<String, ConsumerState>,
-    /// The tasks.
-    pub supervisor: Supervisor,
+    /// The other tasks that record their outcomes.
+    tasks: Vec<TaskHealth>,
+    dependencies: Arc<Cached<(Dependencies, Option<Duration>)>>,
+}
+
+impl Health {
+    /// The health of a worker on this store and this queue, of whose tasks no outcomes are recorded yet.
+    #[must_use]
+    pub fn new(
+        probe: Arc<dyn StoreProbe>,
+        queue: Arc<dyn OrderQueue>,
+        supervisor: Supervisor,
+    ) -> Self {
+        Self {
+            probe,
+            queue: Some(queue),
+            supervisor,
+            consumers: BTreeMap::new(),
+            tasks: Vec::new(),
+            dependencies: Arc::new(Cached::new(DEPENDENCIES_CACHED_FOR)),
+        }
+    }
+
+    /// The queue is a part of this process, which does not look at it.
+    #[must_use]
+    pub fn with_queue_in_process(mut self) -> Self {
+        self.queue = None;
+        self
+    }
+
+    /// Makes the outcomes of a task count, whether it is supervised or not.
+    pub fn watch(&mut self, task: TaskHealth) {
+        self.tasks.push(task);
+    }
+
+    async fn read_dependencies(&self) -> (Dependencies, Option<Duration>) {
+        let (lag, broker) = tokio::join!(
+            timeout(PROBE_TIMEOUT, self.probe.outbox_lag()),
+            self.read_queue(),
+        );
+        let lag = lag.unwrap_or_else(|_| Err(StoreError::Unavailable(LATE.to_owned())));
+        let database = match &lag {
+            Ok(_) => Dependency::up(),
+            Err(error) => {
+                warn!(%error, "not ready: the store cannot be read");
+                Dependency::down(error.into())
+            }
+        };
+        let lag = lag.ok().map(|lag| lag.oldest.unwrap_or_default());
+        (Dependencies { database, broker }, lag)
+    }
+
+    async fn read_queue(&self) -> Dependency {
+        let Some(queue) = &self.queue else {
+            return Dependency {
+                state: DependencyState::InProcess,
+                detail: None,
+            };
+        };
+        let probed = timeout(PROBE_TIMEOUT, queue.probe()).await;
+        match probed.unwrap_or_else(|_| Err(QueueError::Unavailable(LATE.to_owned()))) {
+            Ok(()) => Dependency::up(),
+            Err(error) => {
+                warn!(%error, "not ready: the queue cannot be used");
+                Dependency::down((&error).into())
+            }
+        }
+    }
+
+    fn tasks(&self) -> BTreeMap<String, Task> {
+        let watched = self.tasks.iter();
+        let watched = watched.map(|task| (task.name().to_owned(), Task::of_health(task)));
+        let consumers = self.consumers.iter();
+        let consumers = consumers.map(|(name, consumer)| (name.clone(), consumer.task()));
+        let mut tasks: BTreeMap<String, Task> = watched.chain(consumers).collect();
+        for (name, run) in self.supervisor.states() {
+            let task = tasks.entry(name).or_insert_with(Task::running);
+            if !run.running {
+                task.state = TaskState::Restarting;
+                task.detail = None;
+            }
+            task.restarts = run.restarts;
+            task.last_error = run.last_error.map(|_| SEE_LOG);
+        }
+        tasks
+    }
 }
 
 #[async_trait]
 impl ReadinessProbe for Health {
     async fn readiness(&self) -> Readiness {
-        let (lag, queue) = tokio::join!(
-            timeout(PROBE_TIMEOUT, self.probe.outbox_lag()),
-            timeout(PROBE_TIMEOUT, self.queue.probe()),
-        );
-        let dependencies = Dependencies {
-            database: dependency(&lag),
-            broker: dependency(&queue),
-        };
-        let lag = lag.ok().and_then(Result::ok);
+        let (dependencies, outbox_lag) = self.dependencies.get(self.read_dependencies()).await;
         Readiness {
             closed: self.supervisor.is_stopping().then_some("shutting down"),
             dependencies,
-            outbox_lag: lag.map(|lag| lag.oldest.unwrap_or_default()),
+            outbox_lag,
             tasks: Some(self.tasks()),
         }
-    }
-}
-
-impl Health {
-    fn tasks(&self) -> BTreeMap<String, Task> {
-        let states = self.supervisor.states().into_iter();
-        states
-            .map(|(name, state)| {
-                let consumer = self.consumers.get(&name);
-                let task = task(state, consumer.and_then(ConsumerState::hindrance));
-                (name, task)
-            })
-            .collect()
-    }
-}
-
-fn dependency<T, E: ToString>(answer: &Result<Result<T, E>, Elapsed>) -> Dependency {
-    match answer {
-        Ok(Ok(_)) => Dependency::up(),
-        Ok(Err(error)) => Dependency::down(error.to_string()),
-        Err(_) => Dependency::down("it does not answer in time"),
-    }
-}
-
-fn task(state: supervisor::TaskState, hindrance: Option<Hindrance>) -> Task {
-    let (word, detail) = match hindrance {
-        _ if !state.running => (TaskState::Restarting, None),
-        None => (TaskState::Running, None),
-        Some(Hindrance::Disconnected(reason)) => (TaskState::Disconnected, Some(reason)),
-        Some(Hindrance::Stuck(reason)) => (TaskState::Stuck, Some(reason)),
-    };
-    Task {
-        state: word,
-        detail,
-        restarts: state.restarts,
-        last_error: state.last_error,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use domain::ports::{
-        MockConsumerProbe, MockOrderQueue, MockStoreProbe, OutboxLag, QueueError, StoreError,
+        MockConsumerProbe, MockOrderQueue, MockStoreProbe, OutboxLag, QueueError,
     };
+    use readiness::Cause;
     use serde_json::{Value, json};
     use tokio::time::sleep;
 
@@ -127,19 +174,15 @@ mod tests {
         });
         let mut probe = MockConsumerProbe::new();
         probe.expect_probe().returning(move || connection.clone());
-        let state = ConsumerState::default();
+        let state = ConsumerState::new("consumer-1");
         state.begin(Arc::new(probe));
         let lag = || {
             Ok(OutboxLag {
                 oldest: Some(Duration::from_millis(1_500)),
             })
         };
-        let health = Health {
-            probe: store(lag),
-            queue: queue(Ok(())),
-            consumers: BTreeMap::from([("consumer-1".to_owned(), state.clone())]),
-            supervisor,
-        };
+        let mut health = Health::new(store(lag), queue(Ok(())), supervisor);
+        health.consumers = BTreeMap::from([("consumer-1".to_owned(), state.clone())]);
         Worker { health, state }
     }
 
@@ -166,15 +209,46 @@ mod tests {
     async fn not_ready_without_the_database_or_the_broker() {
         let mut health = worker(Ok(())).health;
         health.probe = store(|| Err(StoreError::Unavailable("no route".to_owned())));
-        health.queue = queue(refused());
+        health.queue = Some(queue(refused()));
         let body = body(&health).await;
         assert_eq!(body["status"], "not_ready");
         assert_eq!(body["outbox"], json!({"lag_ms": null}));
-        for (name, word) in [("database", "no route"), ("broker", "refused")] {
-            let dependency = &body["dependencies"][name];
-            assert_eq!(dependency["state"], "down");
-            assert!(dependency["detail"].as_str().unwrap().contains(word));
-        }
+        let down = |cause: Cause| json!({"state": "down", "detail": cause.text()});
+        assert_eq!(
+            body["dependencies"],
+            json!({
+                "database": down(Cause::StoreUnavailable),
+                "broker": down(Cause::QueueUnavailable),
+            })
+        );
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_in_the_process_is_no_reason_not_to_be_ready() {
+        let mut health = worker(Ok(())).health;
+        health.queue = Some(queue(Err(QueueError::Unavailable("full".to_owned()))));
+        let body = body(&health.with_queue_in_process()).await;
+        assert_eq!(body["status"], "ready");
+        assert_eq!(
+            body["dependencies"]["broker"],
+            json!({"state": "in_process"})
+        );
+        assert_eq!(body["outbox"], json!({"lag_ms": 1_500}));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_is_started_again_shows_without_its_reason() {
+        let health = worker(Ok(())).health;
+        health
+            .supervisor
+            .supervise("flaky", |_| async { Err("secret path".to_owned()) });
+        sleep(Duration::from_millis(1)).await;
+        let body = body(&health).await;
+        assert_eq!(body["status"], "not_ready");
+        let flaky = &body["tasks"]["flaky"];
+        assert_eq!(flaky["state"], "restarting");
+        assert_eq!(flaky["last_error"], SEE_LOG);
+        assert!(!body.to_string().contains("secret"), "{body}");
     }
 
     #[tokio::test]
@@ -183,23 +257,66 @@ mod tests {
         assert_eq!(body["status"], "not_ready");
         let task = &body["tasks"]["consumer-1"];
         assert_eq!(task["state"], "disconnected");
-        assert_eq!(task["detail"], "the queue cannot be reached: refused");
+        assert_eq!(task["detail"], Cause::QueueUnavailable.text());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn not_ready_once_a_batch_has_been_retried_for_5_s() {
+    async fn not_ready_within_5_s_when_a_batch_is_retried_and_ready_after_it_is_settled() {
         let Worker { health, state } = worker(Ok(()));
-        assert!(state.hold("locked"));
+        let locked = StoreError::Unavailable("locked".to_owned());
+        state.health().failed(Cause::from(&locked), &locked);
         sleep(Duration::from_secs(3)).await;
-        assert!(!state.hold("locked"));
+        state.health().failed(Cause::from(&locked), &locked);
         assert_eq!(body(&health).await["status"], "ready");
-        sleep(Duration::from_secs(3)).await;
+        sleep(Duration::from_secs(2)).await;
         let held = body(&health).await;
         assert_eq!(held["status"], "not_ready");
         assert_eq!(held["tasks"]["consumer-1"]["state"], "stuck");
-        assert_eq!(held["tasks"]["consumer-1"]["detail"], "locked");
-        state.release();
+        assert_eq!(
+            held["tasks"]["consumer-1"]["detail"],
+            Cause::StoreUnavailable.text()
+        );
+        state.health().succeeded();
         assert_eq!(body(&health).await["status"], "ready");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn not_ready_while_a_watched_task_fails_each_time() {
+        let mut health = worker(Ok(())).health;
+        let relay = TaskHealth::new("relay");
+        health.watch(relay.clone());
+        relay.failed(Cause::Unconfirmed, &"3 orders");
+        assert_eq!(body(&health).await["status"], "ready");
+        sleep(Duration::from_secs(5)).await;
+        let body_of_failing = body(&health).await;
+        assert_eq!(body_of_failing["status"], "not_ready");
+        assert_eq!(
+            body_of_failing["tasks"]["relay"],
+            json!({
+                "state": "stuck",
+                "detail": Cause::Unconfirmed.text(),
+                "restarts": 0,
+                "last_error": null,
+            })
+        );
+        relay.succeeded();
+        assert_eq!(body(&health).await["status"], "ready");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn dependencies_are_looked_at_once_a_second() {
+        let mut health = worker(Ok(())).health;
+        let mut probe = MockStoreProbe::new();
+        probe
+            .expect_outbox_lag()
+            .times(2)
+            .returning(|| Ok(OutboxLag { oldest: None }));
+        health.probe = Arc::new(probe);
+        for _ in 0..10 {
+            assert!(health.readiness().await.is_ready());
+        }
+        sleep(Duration::from_secs(1)).await;
+        assert!(health.readiness().await.is_ready());
     }
 
     #[tokio::test]

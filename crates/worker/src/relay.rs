@@ -4,30 +4,28 @@ use std::time::Duration;
 
 use domain::ports::Listener;
 use domain::services::Relay;
+use readiness::{Cause, TaskHealth};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
 
 use crate::backoff::Backoff;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
-/// Relays until told to stop; a round that has begun is ended first.
+/// Relays until told to stop; a round that has begun is ended first. Records the outcome of each round.
 pub async fn run(
     relay: &Relay,
     listener: &mut dyn Listener,
     poll: Duration,
+    health: &TaskHealth,
     stop: &CancellationToken,
 ) {
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-    let mut last_error: Option<String> = None;
     while !stop.is_cancelled() {
         match relay.run_once().await {
             Ok(claimed) => {
                 backoff.reset();
-                if last_error.take().is_some() {
-                    info!("orders reach the queue again");
-                }
+                health.succeeded();
                 // Whatever was there may have been joined by more meanwhile; only an empty outbox is waited at.
                 if claimed == 0 {
                     tokio::select! {
@@ -37,11 +35,7 @@ pub async fn run(
                 }
             }
             Err(error) => {
-                let error = error.to_string();
-                if last_error.as_ref() != Some(&error) {
-                    warn!(error, "orders wait in the outbox");
-                    last_error = Some(error);
-                }
+                health.failed(Cause::from(&error), &error);
                 tokio::select! {
                     () = tokio::time::sleep(backoff.next()) => {}
                     () = stop.cancelled() => return,

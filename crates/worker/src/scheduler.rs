@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::identifiers::VendorId;
-use domain::ports::{Leases, StoreError, VendorFeed};
+use domain::ports::{Leases, VendorFeed};
 use domain::services::{SyncError, VendorSync};
+use readiness::{Cause, TaskHealth};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
@@ -52,6 +53,8 @@ pub struct Scheduler {
     pub vendors: Vec<ScheduledVendor>,
     /// All vendors that are sold from, also those without a feed.
     pub configured: Vec<VendorId>,
+    /// Where the outcomes are recorded.
+    pub health: TaskHealth,
 }
 
 impl Scheduler {
@@ -70,6 +73,7 @@ impl Scheduler {
         loop {
             match self.leases.try_acquire(LEASE).await {
                 Ok(Some(mut lease)) => {
+                    self.health.succeeded();
                     info!(
                         vendors = self.vendors.len(),
                         "syncing vendors from this process"
@@ -89,8 +93,11 @@ impl Scheduler {
                     warn!("the lease for syncing vendors was lost");
                     loops.shutdown().await;
                 }
-                Ok(None) => debug!("another process syncs the vendors"),
-                Err(error) => debug!(%error, "the lease for syncing vendors cannot be had yet"),
+                Ok(None) => {
+                    self.health.succeeded();
+                    debug!("another process syncs the vendors");
+                }
+                Err(error) => self.health.failed(Cause::from(&error), &error),
             }
             sleep(LEASE_CHECK).await;
         }
@@ -98,50 +105,53 @@ impl Scheduler {
 
     async fn start(&self) -> JoinSet<()> {
         while let Err(error) = self.sync.configure(&self.configured).await {
-            log_configure(&error);
+            self.health.failed(Cause::from(&error), &error);
             sleep(LEASE_CHECK).await;
         }
+        self.health.succeeded();
         let mut loops = JoinSet::new();
         for vendor in &self.vendors {
-            let (sync, vendor) = (self.sync.clone(), vendor.clone());
-            loops.spawn(async move { sync_for_ever(&sync, &vendor).await });
+            let (sync, vendor, health) = (self.sync.clone(), vendor.clone(), self.health.clone());
+            loops.spawn(async move { sync_for_ever(&sync, &vendor, &health).await });
         }
         loops
     }
 }
 
-fn log_configure(error: &StoreError) {
-    warn!(%error, "the vendors could not be configured; trying again");
-}
-
-async fn sync_for_ever(sync: &VendorSync, vendor: &ScheduledVendor) {
+async fn sync_for_ever(sync: &VendorSync, vendor: &ScheduledVendor, health: &TaskHealth) {
     let mut ticks = interval(vendor.every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        sync_once(sync, vendor).await;
+        sync_once(sync, vendor, health).await;
     }
 }
 
 /// Syncs until it works, or fails for a reason that is not the store's absence: an interval may be a day, and until a
 /// vendor was tried once nothing at all is settled.
-async fn sync_once(sync: &VendorSync, vendor: &ScheduledVendor) {
+async fn sync_once(sync: &VendorSync, vendor: &ScheduledVendor, health: &TaskHealth) {
     let vendor_id = vendor.feed.vendor_id();
     let longest = LONGEST_PAUSE.min(vendor.every);
     let mut backoff = Backoff::new(FIRST_PAUSE.min(longest), longest);
-    let mut last_error = String::new();
-    while let Err(error) = sync.sync(vendor.feed.as_ref()).await {
-        if !matches!(&error, SyncError::Store(error) if error.is_retryable()) {
-            // The use case has told it already; the next tick is the retry.
-            debug!(vendor.id = %vendor_id, %error, "sync failed");
-            return;
+    loop {
+        match sync.sync(vendor.feed.as_ref()).await {
+            Err(SyncError::Store(error)) => {
+                health.failed(Cause::from(&error), &error);
+                if !error.is_retryable() {
+                    return;
+                }
+                debug!(vendor.id = %vendor_id, "the sync waits for the store");
+                sleep(backoff.next()).await;
+            }
+            synced => {
+                health.succeeded();
+                if let Err(error) = synced {
+                    // The use case has logged it already; the next tick is the retry.
+                    debug!(vendor.id = %vendor_id, %error, "sync failed");
+                }
+                return;
+            }
         }
-        let error = error.to_string();
-        if error != last_error {
-            warn!(vendor.id = %vendor_id, error, "the sync waits for the store");
-            last_error = error;
-        }
-        sleep(backoff.next()).await;
     }
 }
 
@@ -151,7 +161,7 @@ mod tests {
     use std::sync::Mutex;
 
     use clock_tokio::SystemClock;
-    use domain::ports::{FeedError, MockStoreProbe, MockVendorFeed};
+    use domain::ports::{FeedError, MockStoreProbe, MockVendorFeed, StoreError};
     use domain::timestamp::Timestamp;
     use storage_memory::MemoryStore;
     use tokio::time::{Instant, timeout};
@@ -199,7 +209,12 @@ mod tests {
             feed: Arc::new(feed),
             every,
         };
-        assert!(timeout(span, sync_for_ever(&sync, &vendor)).await.is_err());
+        let health = TaskHealth::new("scheduler");
+        assert!(
+            timeout(span, sync_for_ever(&sync, &vendor, &health))
+                .await
+                .is_err()
+        );
         let taken = |log: &Log| std::mem::take(&mut *log.lock().unwrap());
         (taken(&store_log), taken(&vendor_log))
     }

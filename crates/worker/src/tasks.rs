@@ -9,6 +9,7 @@ use domain::ports::{
     Clock, Leases, Listener, Notifier, Observer, OrderConsumer, OrderQueue, Store, StoreProbe,
 };
 use domain::services::{Relay, RelaySettings, SettleOrders, Sweeper, SweeperSettings, VendorSync};
+use readiness::TaskHealth;
 use settings::WorkerSettings;
 
 use crate::consumer_state::ConsumerState;
@@ -60,16 +61,16 @@ impl WorkerPorts {
 /// `supervisor` runs them from then on. Needs a tokio runtime.
 #[must_use]
 pub fn start(ports: &WorkerPorts, settings: &WorkerSettings, supervisor: &Supervisor) -> Health {
-    let consumers = start_consumers(ports, settings, supervisor);
-    start_relay(ports, settings, supervisor);
-    start_sweeper(ports, settings, supervisor);
-    start_scheduler(ports, supervisor);
-    Health {
-        probe: Arc::clone(&ports.probe),
-        queue: Arc::clone(&ports.queue),
-        consumers,
-        supervisor: supervisor.clone(),
-    }
+    let mut health = Health::new(
+        Arc::clone(&ports.probe),
+        Arc::clone(&ports.queue),
+        supervisor.clone(),
+    );
+    health.consumers = start_consumers(ports, settings, supervisor);
+    health.watch(start_relay(ports, settings, supervisor));
+    health.watch(start_sweeper(ports, settings, supervisor));
+    health.watch(start_scheduler(ports, supervisor));
+    health
 }
 
 fn start_consumers(
@@ -94,7 +95,7 @@ fn start_consumers(
     let mut states = BTreeMap::new();
     for number in 1..=settings.consumers {
         let name = format!("consumer-{number}");
-        let state = ConsumerState::default();
+        let state = ConsumerState::new(name.clone());
         states.insert(name.clone(), state.clone());
         let (settle, consumers) = (Arc::clone(&settle), Arc::clone(&ports.consumers));
         supervisor.supervise(name, move |stop| {
@@ -111,7 +112,11 @@ fn start_consumers(
     states
 }
 
-fn start_relay(ports: &WorkerPorts, settings: &WorkerSettings, supervisor: &Supervisor) {
+fn start_relay(
+    ports: &WorkerPorts,
+    settings: &WorkerSettings,
+    supervisor: &Supervisor,
+) -> TaskHealth {
     let relay = Relay::new(
         Arc::clone(&ports.store),
         Arc::clone(&ports.queue),
@@ -123,14 +128,18 @@ fn start_relay(ports: &WorkerPorts, settings: &WorkerSettings, supervisor: &Supe
     )
     .observed_by(Arc::clone(&ports.observer));
     let (poll, listeners) = (settings.relay_poll, Arc::clone(&ports.listeners));
-    supervisor.supervise("relay", move |stop| {
+    let health = TaskHealth::new("relay");
+    let recorded = health.clone();
+    supervisor.supervise(health.name(), move |stop| {
         let (relay, listeners) = (relay.clone(), Arc::clone(&listeners));
+        let health = recorded.clone();
         async move {
             let mut listener = listeners();
-            relay::run(&relay, listener.as_mut(), poll, &stop).await;
+            relay::run(&relay, listener.as_mut(), poll, &health, &stop).await;
             Ok(())
         }
     });
+    health
 }
 
 /// The sweeper as the worker's settings have it.
@@ -150,15 +159,22 @@ pub fn sweeper(ports: &WorkerPorts, settings: &WorkerSettings) -> Sweeper {
     )
 }
 
-fn start_sweeper(ports: &WorkerPorts, settings: &WorkerSettings, supervisor: &Supervisor) {
+fn start_sweeper(
+    ports: &WorkerPorts,
+    settings: &WorkerSettings,
+    supervisor: &Supervisor,
+) -> TaskHealth {
     let (sweep, every) = (sweeper(ports, settings), settings.sweep_every);
-    supervisor.supervise("sweeper", move |stop| {
-        let sweep = sweep.clone();
+    let health = TaskHealth::new("sweeper");
+    let recorded = health.clone();
+    supervisor.supervise(health.name(), move |stop| {
+        let (sweep, health) = (sweep.clone(), recorded.clone());
         async move {
-            sweeper::run(&sweep, every, &stop).await;
+            sweeper::run(&sweep, every, &health, &stop).await;
             Ok(())
         }
     });
+    health
 }
 
 /// How vendors are synced.
@@ -173,7 +189,8 @@ pub fn vendor_sync(ports: &WorkerPorts) -> VendorSync {
     .announced_by(Arc::clone(&ports.notifier))
 }
 
-fn start_scheduler(ports: &WorkerPorts, supervisor: &Supervisor) {
+fn start_scheduler(ports: &WorkerPorts, supervisor: &Supervisor) -> TaskHealth {
+    let health = TaskHealth::new("scheduler");
     let mut configured = ports.with_feeds();
     configured.extend_from_slice(&ports.manual_vendors);
     let scheduler = Arc::new(Scheduler {
@@ -181,9 +198,11 @@ fn start_scheduler(ports: &WorkerPorts, supervisor: &Supervisor) {
         leases: Arc::clone(&ports.leases),
         vendors: ports.vendors.clone(),
         configured,
+        health: health.clone(),
     });
-    supervisor.supervise("scheduler", move |stop| {
+    supervisor.supervise(health.name(), move |stop| {
         let scheduler = Arc::clone(&scheduler);
         async move { scheduler.run(&stop).await }
     });
+    health
 }

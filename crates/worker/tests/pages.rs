@@ -5,7 +5,6 @@
     reason = "a test that is broken panics, in its support code too"
 )]
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,16 +49,12 @@ impl Worker {
     fn start() -> Self {
         let queue = InProcessQueue::new(10);
         let supervisor = Supervisor::default();
-        let health = Health {
-            probe: Arc::new(MemoryStore::new(Arc::new(SystemClock))),
-            queue: Arc::new(queue),
-            consumers: BTreeMap::new(),
-            supervisor: supervisor.clone(),
-        };
+        let store = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
+        let health = Health::new(store.clone(), Arc::new(queue), supervisor.clone());
         let listener = pages::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let address = listener.local_addr().unwrap();
         let metrics = Arc::new(Metrics::new().unwrap());
-        let page = MetricsPage::new(metrics, Arc::clone(&health.probe));
+        let page = MetricsPage::new(metrics, store);
         tokio::spawn(pages::serve(listener, health, page).unwrap());
         Self {
             address,

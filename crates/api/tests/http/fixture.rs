@@ -15,6 +15,7 @@ use domain::ports::{Listener, Notifier as _, Store, Topic, VendorFeed};
 use domain::quantity::Quantity;
 use domain::services::{ChangeStatus, Intake, IntakeSettings, IntakeWriter, VendorSync};
 use metrics::{Metrics, MetricsPage};
+use readiness::TaskHealth;
 use signal_in_process::ProcessNotifier;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
@@ -208,7 +209,10 @@ fn state(
         settings,
     );
     let metrics = Arc::new(Metrics::new().unwrap());
-    let writer = writer.observed_by(metrics.clone());
+    let writes = TaskHealth::new("intake");
+    let writer = writer
+        .observed_by(metrics.clone())
+        .with_write_observer(Arc::new(writes.clone()));
     let clock = Arc::new(SystemClock);
     let sync =
         VendorSync::new(Arc::clone(&port), shared.clone(), clock).observed_by(metrics.clone());
@@ -231,7 +235,9 @@ fn state(
         change_status: ChangeStatus::new(port, Arc::new(SystemClock)),
         orders: shared.clone(),
         stock: shared.clone(),
-        readiness: Arc::new(StoreReadiness(shared.clone())),
+        readiness: Arc::new(
+            StoreReadiness::new(shared.clone(), writes).cached_for(Duration::ZERO),
+        ),
         metrics: MetricsPage::new(metrics, shared),
         live,
         shutdown: shutdown.clone(),

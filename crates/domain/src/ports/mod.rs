@@ -20,6 +20,7 @@ mod store;
 mod sync;
 mod transfer;
 mod vendors;
+mod writes;
 
 pub use audit::{AuditFinding, AuditQueries, audit_rules};
 pub use changes::{
@@ -47,6 +48,7 @@ pub use transfer::{
     TransferTarget, VendorRecord,
 };
 pub use vendors::{FeedError, VendorFeed};
+pub use writes::{NoopWriteObserver, WriteAttempt, WriteObserver, WriteProbe};
 
 #[cfg(any(test, feature = "test-support"))]
 pub use {
@@ -62,4 +64,5 @@ pub use {
     store::MockStore,
     transfer::{MockTransferReader, MockTransferSource, MockTransferTarget},
     vendors::MockVendorFeed,
+    writes::{MockWriteAttempt, MockWriteObserver, MockWriteProbe},
 };

@@ -27,7 +27,7 @@ use tracing::warn;
 
 use crate::identifiers::{BatchDigest, IdempotencyKey};
 use crate::order::{Order, OrderRequest};
-use crate::ports::{Clock, NewOrder, Notifier, Store, StoreError, Unobserved};
+use crate::ports::{Clock, NewOrder, Notifier, NoopWriteObserver, Store, StoreError, Unobserved};
 
 use job::{Caller, Job};
 use room::Room;
@@ -115,6 +115,7 @@ impl Intake {
             clock,
             max_batch: settings.max_batch.max(1),
             observer: Arc::new(Unobserved),
+            writes: Arc::new(NoopWriteObserver),
         };
         let intake = Self {
             waiting: sender,

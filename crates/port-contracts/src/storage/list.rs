@@ -163,6 +163,10 @@ macro_rules! storage_contracts {
                 were_tried_asks_for_every_vendor,
                 store_time_rises,
             }
+            write_probe {
+                a_probe_of_writes_leaves_nothing_behind,
+                a_probe_of_writes_fails_while_nothing_can_begin,
+            }
         }
     };
 }

@@ -18,6 +18,7 @@ pub mod stock_rows;
 pub mod sweeping;
 pub mod syncing;
 pub mod vendors;
+pub mod write_probe;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use domain::identifiers::OrderId;
 use domain::order::Order;
 use domain::ports::{
     Acceptance, AuditQueries, ChangeQueries, Leases, Listener, NewOrder, Notifier, OrderQueries,
-    OutboxEntry, StockQueries, Store, StoreProbe, Topic, UnitOfWork, VendorQueries,
+    OutboxEntry, StockQueries, Store, StoreProbe, Topic, UnitOfWork, VendorQueries, WriteProbe,
 };
 use domain::settlement::{Outcome, SettledOrder};
 use domain::stock::{ProductStock, StockChange, VendorStock};
@@ -53,6 +54,8 @@ pub struct StorageUnderTest {
     pub vendors: Arc<dyn VendorQueries>,
     /// Looks whether the store lives.
     pub probe: Arc<dyn StoreProbe>,
+    /// Finds out whether writes work.
+    pub writes: Arc<dyn WriteProbe>,
     /// Recomputes balances.
     pub audit: Arc<dyn AuditQueries>,
     /// Hands out leases.

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use super::job::Job;
 use super::transaction::Transaction;
-use crate::ports::{Acceptance, Clock, Notifier, Observer, Store, StoreError, Topic};
+use crate::ports::{Acceptance, Clock, Notifier, Observer, Store, StoreError, Topic, WriteObserver};
 use crate::retry::{self, AsStoreError};
 
 /// Writes what an [`Intake`](super::Intake) takes. Clones share the work, each with a transaction of its own.
@@ -23,6 +23,7 @@ pub struct IntakeWriter {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) max_batch: usize,
     pub(super) observer: Arc<dyn Observer>,
+    pub(super) writes: Arc<dyn WriteObserver>,
 }
 
 /// The orders that wait. When the last writer goes, however it does, nobody will write them: dropping each tells its
@@ -41,6 +42,13 @@ impl IntakeWriter {
     #[must_use]
     pub fn observed_by(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = observer;
+        self
+    }
+
+    /// Reports the outcome of each transaction, for readiness.
+    #[must_use]
+    pub fn with_write_observer(mut self, writes: Arc<dyn WriteObserver>) -> Self {
+        self.writes = writes;
         self
     }
 
@@ -122,6 +130,18 @@ impl IntakeWriter {
     }
 
     async fn accept(&self, part: &Transaction) -> Result<Vec<Acceptance>, Refused> {
+        let attempt = self.writes.begin();
+        let accepted = self.write_together(part).await;
+        match &accepted {
+            Ok(_) => attempt.succeeded(),
+            Err(Refused::Store { error, .. }) => attempt.failed(error),
+            // Undone on purpose.
+            Err(Refused::Misfits { .. }) => drop(attempt),
+        }
+        accepted
+    }
+
+    async fn write_together(&self, part: &Transaction) -> Result<Vec<Acceptance>, Refused> {
         let refused = |begun| move |error| Refused::Store { error, begun };
         let mut work = self.store.begin().await.map_err(refused(false))?;
         let accepted = work.accept(&part.orders).await.map_err(refused(true))?;

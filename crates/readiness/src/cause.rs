@@ -1,0 +1,98 @@
+//! Causes for not being ready: one fixed text each, because the pages that show them are open to everyone. The log has the
+//! details.
+
+use domain::ports::{QueueError, StoreError};
+use domain::services::{RelayError, SettleError};
+
+/// Why a task or a dependency keeps a process from being ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// The store cannot be reached, is read-only or has no room.
+    StoreUnavailable,
+    /// The store refuses the write itself.
+    StoreFailed,
+    /// Each attempt conflicts with another transaction.
+    Conflicts,
+    /// A row holds what this program cannot read.
+    UnreadableRow,
+    /// The store does not respond in time.
+    StoreTimeout,
+    /// A write has begun and has no outcome yet.
+    WriteHangs,
+    /// The queue cannot be reached.
+    QueueUnavailable,
+    /// The queue does not respond in time.
+    QueueTimeout,
+    /// The queue does not confirm messages.
+    Unconfirmed,
+    /// A vendor was never tried, and orders wait for it.
+    VendorsUntried,
+    /// The program contradicts itself.
+    Defect,
+    /// No vendor is configured, so that every order is rejected.
+    NoVendors,
+    /// The task has not started yet.
+    NotStarted,
+}
+
+impl Cause {
+    /// The fixed text.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::StoreUnavailable => "the store cannot be reached or cannot be written to",
+            Self::StoreFailed => "the store fails",
+            Self::Conflicts => "each transaction conflicts with another one",
+            Self::UnreadableRow => "a row of the store cannot be read",
+            Self::StoreTimeout => "the store does not respond in time",
+            Self::WriteHangs => "a write to the store does not end",
+            Self::QueueUnavailable => "the queue cannot be reached",
+            Self::QueueTimeout => "the queue does not respond in time",
+            Self::Unconfirmed => "the queue does not confirm messages",
+            Self::VendorsUntried => "not every vendor was tried yet",
+            Self::Defect => "the program contradicts itself",
+            Self::NoVendors => "no vendor is configured",
+            Self::NotStarted => "not started yet",
+        }
+    }
+}
+
+impl From<&StoreError> for Cause {
+    fn from(error: &StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => Self::StoreUnavailable,
+            StoreError::Conflict(_) => Self::Conflicts,
+            StoreError::Corrupt { .. } => Self::UnreadableRow,
+            StoreError::Failed(_) => Self::StoreFailed,
+        }
+    }
+}
+
+impl From<&QueueError> for Cause {
+    fn from(error: &QueueError) -> Self {
+        match error {
+            QueueError::Unavailable(_) | QueueError::Closed => Self::QueueUnavailable,
+        }
+    }
+}
+
+impl From<&SettleError> for Cause {
+    fn from(error: &SettleError) -> Self {
+        match error {
+            SettleError::TooEarly => Self::VendorsUntried,
+            SettleError::Policy(_) => Self::Defect,
+            SettleError::Store(error) => error.into(),
+            SettleError::Queue(error) => error.into(),
+        }
+    }
+}
+
+impl From<&RelayError> for Cause {
+    fn from(error: &RelayError) -> Self {
+        match error {
+            RelayError::Store(error) => error.into(),
+            RelayError::Queue(error) => error.into(),
+            RelayError::Unconfirmed(_) => Self::Unconfirmed,
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! A write that finds out whether writes work.
+
+use async_trait::async_trait;
+use domain::ports::{Store as _, StoreError, WriteProbe};
+
+use crate::store::MemoryStore;
+
+#[async_trait]
+impl WriteProbe for MemoryStore {
+    async fn probe_write(&self) -> Result<(), StoreError> {
+        self.begin().await?.commit().await
+    }
+}

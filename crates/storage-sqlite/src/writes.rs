@@ -1,0 +1,28 @@
+//! A write that finds out whether writes work.
+
+use async_trait::async_trait;
+use diesel::connection::SimpleConnection as _;
+use domain::ports::{StoreError, UnitOfWork as _, WriteProbe};
+
+use crate::error::store_error;
+use crate::store::SqliteStore;
+
+/// Eight pages, which the log and the file must have room for. A row that an earlier probe could not remove goes first.
+const FILL: &str =
+    "DELETE FROM write_probe; INSERT INTO write_probe (filler) VALUES (zeroblob(32768))";
+
+/// In a transaction of its own: pages that one transaction takes and frees again are not written at all.
+const CLEAR: &str = "DELETE FROM write_probe";
+
+#[async_trait]
+impl WriteProbe for SqliteStore {
+    async fn probe_write(&self) -> Result<(), StoreError> {
+        for sql in [FILL, CLEAR] {
+            let mut work = self.begin_work().await?;
+            work.call(move |connection, _| connection.batch_execute(sql).map_err(store_error))
+                .await?;
+            Box::new(work).commit().await?;
+        }
+        Ok(())
+    }
+}
