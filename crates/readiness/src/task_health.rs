@@ -92,9 +92,19 @@ impl TaskHealth {
         let (name, error, cause_text) = (self.name(), detail, cause.text());
         // A conflict is retried at once.
         if is_new && cause != Cause::Conflicts {
-            warn!(task.name = name, cause = cause_text, error, "task fails and retries");
+            warn!(
+                task.name = name,
+                cause = cause_text,
+                error,
+                "task fails and retries"
+            );
         } else {
-            debug!(task.name = name, cause = cause_text, error, "task still fails");
+            debug!(
+                task.name = name,
+                cause = cause_text,
+                error,
+                "task still fails"
+            );
         }
         self.inner.failing.notify_waiters();
     }
@@ -123,7 +133,11 @@ impl TaskHealth {
             return Some(failure.cause);
         }
         let hangs = |began: &Instant| began.elapsed() > FAILING_AFTER;
-        state.attempts.values().any(hangs).then_some(Cause::WriteHangs)
+        state
+            .attempts
+            .values()
+            .any(hangs)
+            .then_some(Cause::WriteHangs)
     }
 
     /// Whether the last outcome was a failure, however short ago.

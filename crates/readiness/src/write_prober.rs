@@ -36,7 +36,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_failure_is_probed_until_writes_work_and_then_no_more() {
-        let (works, probes) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
+        let (works, probes) = (
+            Arc::new(AtomicBool::new(true)),
+            Arc::new(AtomicUsize::new(0)),
+        );
         let (is_up, count) = (Arc::clone(&works), Arc::clone(&probes));
         let mut probe = MockWriteProbe::new();
         probe.expect_probe_write().returning(move || {

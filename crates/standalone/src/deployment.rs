@@ -44,8 +44,7 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
         Vec::new()
     };
     let supervisor = Supervisor::default();
-    let mut health =
-        tasks::start(&ports, &settings.worker, &supervisor).with_queue_in_process();
+    let mut health = tasks::start(&ports, &settings.worker, &supervisor).with_queue_in_process();
     let writes = TaskHealth::new("intake");
     health.watch(writes.clone());
     let readiness: Arc<dyn ReadinessProbe> = Arc::new(health);

@@ -134,9 +134,7 @@ impl ReadinessProbe for Health {
 
 #[cfg(test)]
 mod tests {
-    use domain::ports::{
-        MockConsumerProbe, MockOrderQueue, MockStoreProbe, OutboxLag, QueueError,
-    };
+    use domain::ports::{MockConsumerProbe, MockOrderQueue, MockStoreProbe, OutboxLag, QueueError};
     use readiness::Cause;
     use serde_json::{Value, json};
     use tokio::time::sleep;

@@ -235,9 +235,7 @@ fn state(
         change_status: ChangeStatus::new(port, Arc::new(SystemClock)),
         orders: shared.clone(),
         stock: shared.clone(),
-        readiness: Arc::new(
-            StoreReadiness::new(shared.clone(), writes).cached_for(Duration::ZERO),
-        ),
+        readiness: Arc::new(StoreReadiness::new(shared.clone(), writes).cached_for(Duration::ZERO)),
         metrics: MetricsPage::new(metrics, shared),
         live,
         shutdown: shutdown.clone(),

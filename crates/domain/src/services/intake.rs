@@ -27,7 +27,7 @@ use tracing::warn;
 
 use crate::identifiers::{BatchDigest, IdempotencyKey};
 use crate::order::{Order, OrderRequest};
-use crate::ports::{Clock, NewOrder, Notifier, NoopWriteObserver, Store, StoreError, Unobserved};
+use crate::ports::{Clock, NewOrder, NoopWriteObserver, Notifier, Store, StoreError, Unobserved};
 
 use job::{Caller, Job};
 use room::Room;

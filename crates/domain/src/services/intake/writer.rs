@@ -9,7 +9,9 @@ use tracing::{info, warn};
 
 use super::job::Job;
 use super::transaction::Transaction;
-use crate::ports::{Acceptance, Clock, Notifier, Observer, Store, StoreError, Topic, WriteObserver};
+use crate::ports::{
+    Acceptance, Clock, Notifier, Observer, Store, StoreError, Topic, WriteObserver,
+};
 use crate::retry::{self, AsStoreError};
 
 /// Writes what an [`Intake`](super::Intake) takes. Clones share the work, each with a transaction of its own.
