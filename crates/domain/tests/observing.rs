@@ -48,6 +48,10 @@ impl Observer for Notes {
         self.add(format!("{orders} put aside"));
     }
 
+    fn postponed(&self, orders: usize) {
+        self.add(format!("{orders} postponed"));
+    }
+
     fn relayed(&self, confirmed: usize, unconfirmed: usize) {
         self.add(format!("{confirmed} and not {unconfirmed} relayed"));
     }

@@ -38,6 +38,7 @@ pub struct Metrics {
     settlement_orders: Histogram,
     settlement_duration: Histogram,
     dead_lettered: IntCounter,
+    postponed: IntCounter,
     published: IntCounter,
     unconfirmed: IntCounter,
     syncs: IntCounterVec,
@@ -103,6 +104,10 @@ impl Metrics {
             dead_lettered: counter(
                 "aggregator_orders_dead_lettered_total",
                 "Orders that cannot be settled and were put among the dead letters.",
+            )?,
+            postponed: counter(
+                "aggregator_orders_postponed_total",
+                "Orders that were put back into the outbox because another transaction keeps rows locked that they need.",
             )?,
             published: counter(
                 "aggregator_orders_published_total",
@@ -191,6 +196,10 @@ impl Observer for Metrics {
 
     fn put_aside(&self, orders: usize) {
         self.dead_lettered.inc_by(count(orders));
+    }
+
+    fn postponed(&self, orders: usize) {
+        self.postponed.inc_by(count(orders));
     }
 
     fn relayed(&self, confirmed: usize, unconfirmed: usize) {

@@ -145,7 +145,7 @@ impl OrderRepository for MemoryUnitOfWork {
             order_id: order.id,
             product_id: order.product_id.clone(),
         });
-        self.put_into_outbox(boxed.collect())?;
+        self.put_into_outbox(boxed.collect(), None)?;
         Ok(accepted)
     }
 
@@ -164,6 +164,11 @@ impl OrderRepository for MemoryUnitOfWork {
             })
         });
         Ok(pending.collect())
+    }
+
+    async fn try_lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError> {
+        // There is no other transaction that could hold any.
+        self.lock_pending(ids).await
     }
 
     async fn save_settled(&mut self, orders: &[SettledOrder]) -> Result<(), StoreError> {

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use domain::identifiers::OrderId;
 use domain::order::OrderStatus;
 use domain::ports::{
-    OutboxEntry, OutboxId, OutboxRepository, QueuedOrder, RequeueLimits, StoreError,
+    OrderRepository as _, OutboxEntry, OutboxId, OutboxRepository, QueuedOrder, RequeueLimits,
+    StoreError,
 };
 use domain::timestamp::Timestamp;
 
@@ -25,7 +26,11 @@ fn is_overdue(row: &OrderRow, pending_for: Duration, now: Timestamp) -> bool {
 
 impl MemoryUnitOfWork {
     /// One entry for all of the orders, none for none.
-    pub(crate) fn put_into_outbox(&mut self, orders: Vec<QueuedOrder>) -> Result<(), StoreError> {
+    pub(crate) fn put_into_outbox(
+        &mut self,
+        orders: Vec<QueuedOrder>,
+        not_before: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
         if orders.is_empty() {
             return Ok(());
         }
@@ -34,6 +39,7 @@ impl MemoryUnitOfWork {
             orders,
             created_at: self.now(),
             claimed_until: None,
+            not_before,
         };
         self.write(|tables| {
             tables.outbox.insert(id, row);
@@ -51,6 +57,7 @@ impl OutboxRepository for MemoryUnitOfWork {
                 .outbox
                 .iter_mut()
                 .filter(|(_, row)| row.claimed_until.is_none_or(|until| until < now))
+                .filter(|(_, row)| row.not_before.is_none_or(|moment| moment <= now))
                 .take(usize::try_from(limit).unwrap_or(usize::MAX));
             Ok(free
                 .map(|(&id, row)| {
@@ -84,6 +91,22 @@ impl OutboxRepository for MemoryUnitOfWork {
         })
     }
 
+    async fn postpone(
+        &mut self,
+        ids: &[OrderId],
+        delay: Duration,
+    ) -> Result<Vec<OrderId>, StoreError> {
+        let not_before = self.now().plus(delay);
+        let pending = self.lock_pending(ids).await?;
+        let ids = pending.iter().map(|order| order.id).collect();
+        let orders = pending.into_iter().map(|order| QueuedOrder {
+            order_id: order.id,
+            product_id: order.request.product_id,
+        });
+        self.put_into_outbox(orders.collect(), Some(not_before))?;
+        Ok(ids)
+    }
+
     async fn requeue_overdue(&mut self, limits: RequeueLimits) -> Result<u64, StoreError> {
         let now = self.now();
         let waiting: HashSet<OrderId> = self
@@ -115,7 +138,7 @@ impl OutboxRepository for MemoryUnitOfWork {
             Ok(())
         })?;
         let requeued = overdue.len() as u64;
-        self.put_into_outbox(overdue)?;
+        self.put_into_outbox(overdue, None)?;
         Ok(requeued)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use domain::identifiers::ProductId;
-use domain::ports::{StockRepository, StoreError};
+use domain::ports::{LockedStock, StockRepository, StoreError};
 use domain::stock::{MAX_REPORTED, ProductStock, StockChange};
 use domain::timestamp::Timestamp;
 
@@ -55,6 +55,17 @@ impl StockRepository for MemoryUnitOfWork {
             .filter(|product_id| self.tables().stock.contains_key(*product_id))
             .map(|product_id| self.tables().product_stock(product_id))
             .collect())
+    }
+
+    async fn try_lock_stock(
+        &mut self,
+        product_ids: &[ProductId],
+    ) -> Result<LockedStock, StoreError> {
+        // There is no other transaction that could hold any.
+        Ok(LockedStock {
+            locked: self.lock_stock(product_ids).await?,
+            held: Vec::new(),
+        })
     }
 
     async fn save_stock(&mut self, changes: &[StockChange]) -> Result<(), StoreError> {

@@ -72,6 +72,7 @@ pub(crate) struct OutboxRow {
     pub(crate) orders: Vec<QueuedOrder>,
     pub(crate) created_at: Timestamp,
     pub(crate) claimed_until: Option<Timestamp>,
+    pub(crate) not_before: Option<Timestamp>,
 }
 
 #[derive(Clone)]

@@ -1,6 +1,7 @@
 //! One transaction: a copy of the tables, and the turn to swap it in.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::ports::{Changed, StoreError, UnitOfWork};
@@ -61,6 +62,10 @@ impl MemoryUnitOfWork {
 impl UnitOfWork for MemoryUnitOfWork {
     async fn store_time(&mut self) -> Result<Timestamp, StoreError> {
         Ok(self.now())
+    }
+
+    async fn limit_lock_waits(&mut self, _longest: Duration) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {

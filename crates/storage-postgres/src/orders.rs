@@ -239,6 +239,15 @@ WHERE id = ANY($1) AND (status = 'PENDING') IS TRUE ORDER BY id FOR NO KEY UPDAT
         found.into_iter().map(PendingOrder::try_from).collect()
     }
 
+    async fn try_lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError> {
+        const SQL: &str = "
+SELECT id, product_id, quantity FROM orders
+WHERE id = ANY($1) AND (status = 'PENDING') IS TRUE ORDER BY id FOR NO KEY UPDATE SKIP LOCKED";
+        let ids = ids.iter().map(|id| id.0).collect();
+        let found: Vec<PendingRow> = self.load(SQL, vec![Bind::BigInts(ids)]).await?;
+        found.into_iter().map(PendingOrder::try_from).collect()
+    }
+
     async fn save_settled(&mut self, orders: &[SettledOrder]) -> Result<(), StoreError> {
         // A statement for each outcome and not a join with all of them: this can only be planned along the primary key.
         const DECIDED: &str = "

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Text};
+use domain::identifiers::OrderId;
 use domain::ports::{OutboxEntry, OutboxId, OutboxRepository, RequeueLimits, StoreError};
 use domain::stored;
 
@@ -21,6 +22,12 @@ struct OutboxRow {
     product_ids: Vec<String>,
 }
 
+#[derive(QueryableByName)]
+struct IdRow {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+}
+
 fn micros(span: Duration) -> Bind {
     Bind::BigInt(i64::try_from(span.as_micros()).unwrap_or(i64::MAX))
 }
@@ -34,7 +41,9 @@ impl OutboxRepository for PgUnitOfWork {
     async fn claim(&mut self, limit: u32, lease: Duration) -> Result<Vec<OutboxEntry>, StoreError> {
         const SQL: &str = "
 WITH free AS (
-    SELECT id FROM outbox WHERE claimed_until IS NULL OR claimed_until < clock_timestamp()
+    SELECT id FROM outbox
+    WHERE (claimed_until IS NULL OR claimed_until < clock_timestamp())
+      AND (not_before IS NULL OR not_before <= clock_timestamp())
     ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
 ), claimed AS (
     UPDATE outbox SET claimed_until = clock_timestamp() + $2 * interval '1 microsecond'
@@ -56,14 +65,39 @@ SELECT id, order_ids, product_ids FROM claimed ORDER BY id";
             .collect()
     }
 
+    // An entry that another transaction keeps locked must not stop the others: it is published again when its claim has run
+    // out, and settlement ignores that.
     async fn remove(&mut self, entries: &[OutboxId]) -> Result<(), StoreError> {
-        const SQL: &str = "DELETE FROM outbox WHERE id = ANY($1)";
+        const SQL: &str = "
+DELETE FROM outbox WHERE id = ANY (ARRAY(SELECT id FROM outbox WHERE id = ANY($1) FOR UPDATE SKIP LOCKED))";
         self.execute(SQL, ids(entries)).await.map(drop)
     }
 
     async fn release(&mut self, entries: &[OutboxId]) -> Result<(), StoreError> {
-        const SQL: &str = "UPDATE outbox SET claimed_until = NULL WHERE id = ANY($1)";
+        const SQL: &str = "
+UPDATE outbox SET claimed_until = NULL
+WHERE id = ANY (ARRAY(SELECT id FROM outbox WHERE id = ANY($1) FOR UPDATE SKIP LOCKED))";
         self.execute(SQL, ids(entries)).await.map(drop)
+    }
+
+    async fn postpone(
+        &mut self,
+        ids: &[OrderId],
+        delay: Duration,
+    ) -> Result<Vec<OrderId>, StoreError> {
+        const SQL: &str = "
+WITH pending AS (
+    SELECT id, product_id FROM orders WHERE id = ANY($1) AND (status = 'PENDING') IS TRUE
+), boxed AS (
+    INSERT INTO outbox (order_ids, product_ids, not_before)
+    SELECT array_agg(id ORDER BY id), array_agg(product_id ORDER BY id),
+           clock_timestamp() + $2 * interval '1 microsecond'
+    FROM pending HAVING count(*) > 0
+)
+SELECT id FROM pending ORDER BY id";
+        let ids = Bind::BigInts(ids.iter().map(|id| id.0).collect());
+        let postponed: Vec<IdRow> = self.load(SQL, vec![ids, micros(delay)]).await?;
+        Ok(postponed.into_iter().map(|row| OrderId(row.id)).collect())
     }
 
     async fn requeue_overdue(&mut self, limits: RequeueLimits) -> Result<u64, StoreError> {

@@ -1,16 +1,107 @@
 //! Stock inside a transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use async_trait::async_trait;
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Text};
 use domain::identifiers::ProductId;
-use domain::ports::{StockRepository, StoreError};
+use domain::ports::{LockedStock, StockRepository, StoreError};
 use domain::stock::{ProductStock, StockChange};
 use domain::stored;
 
 use crate::rows::{ProductIdRow, VendorStockRow, to_pg};
-use crate::statement::Bind;
+use crate::statement::{Bind, texts};
 use crate::unit_of_work::PgUnitOfWork;
+
+#[derive(QueryableByName)]
+struct CountedPositionRow {
+    #[diesel(embed)]
+    position: VendorStockRow,
+    /// Of all products asked for.
+    #[diesel(sql_type = BigInt)]
+    positions: i64,
+}
+
+#[derive(QueryableByName)]
+struct PositionsRow {
+    #[diesel(sql_type = Text)]
+    product_id: String,
+    #[diesel(sql_type = BigInt)]
+    positions: i64,
+}
+
+fn ids_of(product_ids: &[ProductId]) -> Bind {
+    texts(product_ids.iter().map(ProductId::as_str))
+}
+
+fn parsed(product_ids: Vec<String>) -> Result<Vec<ProductId>, StoreError> {
+    let product_ids = product_ids.into_iter();
+    product_ids
+        .map(|id| stored::product_id(id, "stock"))
+        .collect()
+}
+
+/// Products with their positions, by product id.
+fn joined(
+    product_ids: Vec<String>,
+    positions: Vec<VendorStockRow>,
+) -> Result<Vec<ProductStock>, StoreError> {
+    let mut stock = BTreeMap::new();
+    for product_id in parsed(product_ids)? {
+        stock.insert(product_id, Vec::new());
+    }
+    for mut row in positions {
+        let product_id = stored::product_id(std::mem::take(&mut row.product_id), "vendor_stock")?;
+        let position = stored::position(row.into())?;
+        stock.entry(product_id).or_default().push(position);
+    }
+    let stock = stock.into_iter();
+    Ok(stock
+        .map(|(product_id, vendors)| ProductStock {
+            product_id,
+            vendors,
+        })
+        .collect())
+}
+
+impl PgUnitOfWork {
+    /// Those of the products that exist and were not locked.
+    async fn held_products(
+        &mut self,
+        product_ids: &[ProductId],
+        locked: &[String],
+    ) -> Result<Vec<ProductId>, StoreError> {
+        const KNOWN: &str = "
+SELECT product_id FROM stock WHERE product_id = ANY($1) ORDER BY product_id";
+        let locked: HashSet<&str> = locked.iter().map(String::as_str).collect();
+        let ids = product_ids.iter().map(ProductId::as_str);
+        let ids = texts(ids.filter(|id| !locked.contains(id)));
+        let known: Vec<ProductIdRow> = self.load(KNOWN, vec![ids]).await?;
+        parsed(known.into_iter().map(|row| row.product_id).collect())
+    }
+
+    /// Those of the products that have more positions than were locked.
+    async fn products_with_held_positions(
+        &mut self,
+        product_ids: &[String],
+        locked: &[CountedPositionRow],
+    ) -> Result<Vec<String>, StoreError> {
+        const COUNTS: &str = "
+SELECT product_id, count(*) AS positions FROM vendor_stock WHERE product_id = ANY($1) GROUP BY product_id";
+        let mut found: HashMap<&str, i64> = HashMap::new();
+        for row in locked {
+            *found.entry(&row.position.product_id).or_default() += 1;
+        }
+        let ids = texts(product_ids.iter().map(String::as_str));
+        let counted: Vec<PositionsRow> = self.load(COUNTS, vec![ids]).await?;
+        let incomplete = counted.into_iter().filter(|row| {
+            let locked = found.get(row.product_id.as_str()).copied();
+            locked.unwrap_or_default() != row.positions
+        });
+        Ok(incomplete.map(|row| row.product_id).collect())
+    }
+}
 
 #[async_trait]
 impl StockRepository for PgUnitOfWork {
@@ -28,33 +119,56 @@ FROM vendor_stock p JOIN vendor_syncs v USING (vendor_id)
 WHERE p.product_id = ANY($1)
 ORDER BY p.product_id, p.vendor_id FOR NO KEY UPDATE OF p";
 
-        let ids: Vec<String> = product_ids
-            .iter()
-            .map(|id| id.as_str().to_owned())
-            .collect();
-        let locked: Vec<ProductIdRow> = self.load(STOCK, vec![Bind::Texts(ids)]).await?;
-        let mut stock = BTreeMap::new();
-        let mut locked_ids = Vec::with_capacity(locked.len());
-        for row in locked {
-            locked_ids.push(row.product_id.clone());
-            let product_id = stored::product_id(row.product_id, "stock")?;
-            stock.insert(product_id, Vec::new());
+        let locked: Vec<ProductIdRow> = self.load(STOCK, vec![ids_of(product_ids)]).await?;
+        let locked: Vec<String> = locked.into_iter().map(|row| row.product_id).collect();
+        let binds = vec![texts(locked.iter().map(String::as_str))];
+        let positions: Vec<VendorStockRow> = self.load(POSITIONS, binds).await?;
+        joined(locked, positions)
+    }
+
+    async fn try_lock_stock(
+        &mut self,
+        product_ids: &[ProductId],
+    ) -> Result<LockedStock, StoreError> {
+        const STOCK: &str = "
+SELECT product_id FROM stock WHERE product_id = ANY($1) ORDER BY product_id FOR NO KEY UPDATE SKIP LOCKED";
+        // The count shows whether a position was skipped, at the price of one more walk through the index.
+        const POSITIONS: &str = "
+SELECT p.product_id, p.vendor_id, p.reported, p.in_flight, p.as_of, v.configured,
+       (SELECT count(*) FROM vendor_stock WHERE product_id = ANY($1)) AS positions
+FROM vendor_stock p JOIN vendor_syncs v USING (vendor_id)
+WHERE p.product_id = ANY($2)
+ORDER BY p.product_id, p.vendor_id FOR NO KEY UPDATE OF p SKIP LOCKED";
+
+        let found: Vec<ProductIdRow> = self.load(STOCK, vec![ids_of(product_ids)]).await?;
+        let mut locked: Vec<String> = found.into_iter().map(|row| row.product_id).collect();
+        let mut held = if locked.len() == product_ids.len() {
+            Vec::new()
+        } else {
+            self.held_products(product_ids, &locked).await?
+        };
+        if locked.is_empty() {
+            return Ok(LockedStock {
+                locked: Vec::new(),
+                held,
+            });
         }
-        let positions: Vec<VendorStockRow> =
-            self.load(POSITIONS, vec![Bind::Texts(locked_ids)]).await?;
-        for mut row in positions {
-            let product_id =
-                stored::product_id(std::mem::take(&mut row.product_id), "vendor_stock")?;
-            let position = stored::position(row.into())?;
-            stock.entry(product_id).or_default().push(position);
+        let ids = || texts(locked.iter().map(String::as_str));
+        let found: Vec<CountedPositionRow> = self.load(POSITIONS, vec![ids(), ids()]).await?;
+        let expected = found.first().map(|row| row.positions.unsigned_abs());
+        if expected != Some(found.len() as u64) {
+            let incomplete = self.products_with_held_positions(&locked, &found).await?;
+            locked.retain(|id| !incomplete.contains(id));
+            held.extend(parsed(incomplete)?);
+            held.sort_unstable();
         }
-        Ok(stock
-            .into_iter()
-            .map(|(product_id, vendors)| ProductStock {
-                product_id,
-                vendors,
-            })
-            .collect())
+        let found = found.into_iter().map(|row| row.position);
+        let found = found.filter(|row| locked.binary_search(&row.product_id).is_ok());
+        let found = found.collect();
+        Ok(LockedStock {
+            locked: joined(locked, found)?,
+            held,
+        })
     }
 
     async fn save_stock(&mut self, changes: &[StockChange]) -> Result<(), StoreError> {

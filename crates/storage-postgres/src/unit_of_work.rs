@@ -1,5 +1,7 @@
 //! One transaction on one pooled connection.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use diesel::QueryableByName;
 use diesel::pg::Pg;
@@ -95,6 +97,17 @@ impl UnitOfWork for PgUnitOfWork {
         rows.first()
             .map(|row| from_pg(row.moment))
             .ok_or_else(|| StoreError::Failed("the server did not tell the time".into()))
+    }
+
+    async fn limit_lock_waits(&mut self, longest: Duration) -> Result<(), StoreError> {
+        // 0 would mean no limit.
+        let longest = format!("{}ms", longest.as_millis().max(1));
+        self.execute(
+            "SELECT set_config('lock_timeout', $1, true)",
+            vec![Bind::Text(longest)],
+        )
+        .await
+        .map(drop)
     }
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {

@@ -197,7 +197,7 @@ impl OrderRepository for SqliteUnitOfWork {
                 .collect::<Result<Vec<_>, _>>()?;
             let created = accepted.iter().filter_map(Acceptance::created);
             let boxed = created.map(|order| (order.id.0, order.product_id.as_str()));
-            outbox::put(connection, &boxed.collect::<Vec<_>>(), now())?;
+            outbox::put(connection, &boxed.collect::<Vec<_>>(), now(), None)?;
             Ok(accepted)
         });
         let accepted = accepted.await?;
@@ -219,6 +219,11 @@ WHERE id IN (SELECT value FROM json_each(?)) AND status = 'PENDING' ORDER BY id"
                 .collect()
         })
         .await
+    }
+
+    async fn try_lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError> {
+        // There is no other transaction that could hold any.
+        self.lock_pending(ids).await
     }
 
     async fn save_settled(&mut self, orders: &[SettledOrder]) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use diesel::sql_types::{BigInt, Text};
 use diesel::{QueryableByName, SqliteConnection};
+use domain::identifiers::OrderId;
 use domain::ports::{OutboxEntry, OutboxId, OutboxRepository, RequeueLimits, StoreError};
 use domain::stored::{self, corrupt};
 use domain::timestamp::Timestamp;
@@ -47,8 +48,10 @@ pub(crate) fn put(
     connection: &mut SqliteConnection,
     orders: &[(i64, &str)],
     now: Timestamp,
+    not_before: Option<Timestamp>,
 ) -> Result<(), StoreError> {
-    const SQL: &str = "INSERT INTO outbox (order_ids, product_ids, created_at) VALUES (?, ?, ?)";
+    const SQL: &str = "
+INSERT INTO outbox (order_ids, product_ids, created_at, not_before) VALUES (?, ?, ?, ?)";
     if orders.is_empty() {
         return Ok(());
     }
@@ -56,12 +59,13 @@ pub(crate) fn put(
         json(orders.iter().map(|(id, _)| *id)),
         json(orders.iter().map(|(_, product_id)| *product_id)),
         now.into(),
+        not_before.into(),
     ];
     execute(connection, SQL, binds).map(drop)
 }
 
 #[derive(QueryableByName)]
-struct OverdueRow {
+struct WaitingRow {
     #[diesel(sql_type = BigInt)]
     id: i64,
     #[diesel(embed)]
@@ -81,11 +85,12 @@ impl OutboxRepository for SqliteUnitOfWork {
     async fn claim(&mut self, limit: u32, lease: Duration) -> Result<Vec<OutboxEntry>, StoreError> {
         const SQL: &str = "
 UPDATE outbox SET claimed_until = ? WHERE id IN (
-    SELECT id FROM outbox WHERE claimed_until IS NULL OR claimed_until < ? ORDER BY id LIMIT ?
+    SELECT id FROM outbox WHERE (claimed_until IS NULL OR claimed_until < ?) AND (not_before IS NULL OR not_before <= ?)
+    ORDER BY id LIMIT ?
 ) RETURNING id, order_ids, product_ids";
         self.call(move |connection, now| {
             let now = now();
-            let binds = [now.plus(lease).into(), now.into(), limit.into()];
+            let binds = [now.plus(lease).into(), now.into(), now.into(), limit.into()];
             let mut claimed: Vec<OutboxRow> = load(connection, SQL, binds)?;
             claimed.sort_unstable_by_key(|row| row.id);
             claimed.into_iter().map(OutboxEntry::try_from).collect()
@@ -108,6 +113,28 @@ UPDATE outbox SET claimed_until = NULL WHERE id IN (SELECT value FROM json_each(
             .await
     }
 
+    async fn postpone(
+        &mut self,
+        ids: &[OrderId],
+        delay: Duration,
+    ) -> Result<Vec<OrderId>, StoreError> {
+        const PENDING: &str = "
+SELECT id, product_id FROM orders
+WHERE id IN (SELECT value FROM json_each(?)) AND status = 'PENDING' ORDER BY id";
+        let ids = json(ids.iter().map(|id| id.0));
+        self.call(move |connection, now| {
+            let now = now();
+            let pending: Vec<WaitingRow> = load(connection, PENDING, [ids])?;
+            let boxed = pending
+                .iter()
+                .map(|row| (row.id, row.product.product_id.as_str()));
+            let not_before = Some(now.plus(delay));
+            put(connection, &boxed.collect::<Vec<_>>(), now, not_before)?;
+            Ok(pending.iter().map(|row| OrderId(row.id)).collect())
+        })
+        .await
+    }
+
     async fn requeue_overdue(&mut self, limits: RequeueLimits) -> Result<u64, StoreError> {
         const OVERDUE: &str = "
 SELECT id, product_id FROM orders
@@ -125,14 +152,14 @@ ORDER BY id LIMIT ?";
                 micros(limits.pending_for).into(),
                 limits.limit.into(),
             ];
-            let overdue: Vec<OverdueRow> = load(connection, OVERDUE, binds)?;
+            let overdue: Vec<WaitingRow> = load(connection, OVERDUE, binds)?;
             for row in &overdue {
                 execute(connection, MARK, [now.into(), row.id.into()])?;
             }
             let boxed = overdue
                 .iter()
                 .map(|row| (row.id, row.product.product_id.as_str()));
-            put(connection, &boxed.collect::<Vec<_>>(), now)?;
+            put(connection, &boxed.collect::<Vec<_>>(), now, None)?;
             Ok(overdue.len() as u64)
         })
         .await

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use diesel::SqliteConnection;
 use domain::identifiers::ProductId;
-use domain::ports::{StockRepository, StoreError};
+use domain::ports::{LockedStock, StockRepository, StoreError};
 use domain::stock::{ProductStock, StockChange, VendorStock};
 use domain::stored;
 use domain::timestamp::Timestamp;
@@ -92,6 +92,17 @@ impl StockRepository for SqliteUnitOfWork {
         let product_ids = json(product_ids.iter().map(ProductId::as_str));
         self.call(move |connection, _| stock_of(connection, product_ids))
             .await
+    }
+
+    async fn try_lock_stock(
+        &mut self,
+        product_ids: &[ProductId],
+    ) -> Result<LockedStock, StoreError> {
+        // There is no other transaction that could hold any.
+        Ok(LockedStock {
+            locked: self.lock_stock(product_ids).await?,
+            held: Vec::new(),
+        })
     }
 
     async fn save_stock(&mut self, changes: &[StockChange]) -> Result<(), StoreError> {

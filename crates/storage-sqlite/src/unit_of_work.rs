@@ -1,6 +1,7 @@
 //! One transaction on the connection that writes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use diesel::SqliteConnection;
@@ -97,6 +98,10 @@ impl Drop for SqliteUnitOfWork {
 impl UnitOfWork for SqliteUnitOfWork {
     async fn store_time(&mut self) -> Result<Timestamp, StoreError> {
         Ok(self.shared.clock.now())
+    }
+
+    async fn limit_lock_waits(&mut self, _longest: Duration) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {

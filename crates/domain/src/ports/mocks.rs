@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use mockall::mock;
 
 use super::{
-    Acceptance, ChangeRepository, NewOrder, OrderRepository, OutboxEntry, OutboxId,
+    Acceptance, ChangeRepository, LockedStock, NewOrder, OrderRepository, OutboxEntry, OutboxId,
     OutboxRepository, RequeueLimits, StockRepository, StoreError, SyncRecord, SyncRepository,
     UnitOfWork, VendorSyncState,
 };
@@ -26,6 +26,7 @@ mock! {
     impl OrderRepository for UnitOfWork {
         async fn accept(&mut self, orders: &[NewOrder]) -> Result<Vec<Acceptance>, StoreError>;
         async fn lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError>;
+        async fn try_lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError>;
         async fn save_settled(&mut self, orders: &[SettledOrder]) -> Result<(), StoreError>;
         async fn lock_order(&mut self, id: OrderId) -> Result<Option<Order>, StoreError>;
         async fn save_state(&mut self, id: OrderId, state: &OrderState) -> Result<Order, StoreError>;
@@ -35,6 +36,7 @@ mock! {
     #[async_trait]
     impl StockRepository for UnitOfWork {
         async fn lock_stock(&mut self, product_ids: &[ProductId]) -> Result<Vec<ProductStock>, StoreError>;
+        async fn try_lock_stock(&mut self, product_ids: &[ProductId]) -> Result<LockedStock, StoreError>;
         async fn save_stock(&mut self, changes: &[StockChange]) -> Result<(), StoreError>;
     }
 
@@ -43,6 +45,7 @@ mock! {
         async fn claim(&mut self, limit: u32, lease: Duration) -> Result<Vec<OutboxEntry>, StoreError>;
         async fn remove(&mut self, ids: &[OutboxId]) -> Result<(), StoreError>;
         async fn release(&mut self, ids: &[OutboxId]) -> Result<(), StoreError>;
+        async fn postpone(&mut self, ids: &[OrderId], delay: Duration) -> Result<Vec<OrderId>, StoreError>;
         async fn requeue_overdue(&mut self, limits: RequeueLimits) -> Result<u64, StoreError>;
     }
 
@@ -63,6 +66,7 @@ mock! {
     #[async_trait]
     impl UnitOfWork for UnitOfWork {
         async fn store_time(&mut self) -> Result<Timestamp, StoreError>;
+        async fn limit_lock_waits(&mut self, longest: Duration) -> Result<(), StoreError>;
         async fn commit(self: Box<Self>) -> Result<(), StoreError>;
     }
 }

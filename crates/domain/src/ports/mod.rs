@@ -39,7 +39,7 @@ pub use queue::{
     ConsumerProbe, OrderConsumer, OrderQueue, QueueError, QueuedMessage, QueuedOrder, Receipt,
 };
 pub use signals::{Listener, Notifier, Topic, Unannounced};
-pub use stock::StockRepository;
+pub use stock::{LockedStock, StockRepository};
 pub use store::{Store, StoreError, UnitOfWork};
 pub use sync::{FinishedSync, SyncOutcome, SyncRecord, SyncRepository, VendorSyncState};
 pub use transfer::{

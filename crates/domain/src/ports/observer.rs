@@ -19,6 +19,9 @@ pub trait Observer: Send + Sync {
     /// So many orders cannot be settled and were put aside.
     fn put_aside(&self, orders: usize);
 
+    /// Orders that were put back into the outbox for a later attempt, because rows that they need are locked.
+    fn postponed(&self, orders: usize);
+
     /// Of the orders in the outbox so many were handed to the queue, and so many were not and will be tried again.
     fn relayed(&self, confirmed: usize, unconfirmed: usize);
 
@@ -36,6 +39,8 @@ impl Observer for Unobserved {
     fn settled(&self, _batch: &SettledBatch, _took: Duration) {}
 
     fn put_aside(&self, _orders: usize) {}
+
+    fn postponed(&self, _orders: usize) {}
 
     fn relayed(&self, _confirmed: usize, _unconfirmed: usize) {}
 

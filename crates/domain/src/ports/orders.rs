@@ -67,6 +67,10 @@ pub trait OrderRepository {
     /// out. A concurrent holder is waited for, and what it committed counts.
     async fn lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError>;
 
+    /// The same without waiting: orders that another transaction holds MUST be left out as well. A caller that gets fewer
+    /// orders than it asked for cannot conclude that the others are settled.
+    async fn try_lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError>;
+
     /// Writes the decisions on orders that [`lock_pending`](Self::lock_pending) returned, with their allocations. MUST
     /// fail if one of them is not `PENDING`.
     async fn save_settled(&mut self, orders: &[SettledOrder]) -> Result<(), StoreError>;

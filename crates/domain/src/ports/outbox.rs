@@ -43,8 +43,8 @@ pub struct RequeueLimits {
 /// claimant that dies lets its claim run out.
 #[async_trait]
 pub trait OutboxRepository {
-    /// Claims at most `limit` entries, oldest first, for `lease`. MUST NOT return an entry whose claim has not run out,
-    /// and MUST NOT wait for entries that another transaction is just claiming.
+    /// Claims at most `limit` entries, oldest first, for `lease`. MUST NOT return an entry whose claim has not run out or
+    /// that was [postponed](Self::postpone) to a later moment, and MUST NOT wait for entries that another transaction is just claiming.
     async fn claim(&mut self, limit: u32, lease: Duration) -> Result<Vec<OutboxEntry>, StoreError>;
 
     /// Removes entries. One that is gone already is no error.
@@ -52,6 +52,15 @@ pub trait OutboxRepository {
 
     /// Ends the claims on entries, so that the next claim finds them.
     async fn release(&mut self, ids: &[OutboxId]) -> Result<(), StoreError>;
+
+    /// Puts those of the orders that are `PENDING` back into the outbox, as one entry that is not claimed before `delay`
+    /// has passed by the store's clock. Returns their ids in rising order. MUST NOT wait for a transaction that holds an
+    /// order.
+    async fn postpone(
+        &mut self,
+        ids: &[OrderId],
+        delay: Duration,
+    ) -> Result<Vec<OrderId>, StoreError>;
 
     /// Puts orders that stayed `PENDING` too long, and that are not in the outbox, back into it, as one entry. Returns
     /// how many.

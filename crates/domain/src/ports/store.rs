@@ -1,6 +1,7 @@
 //! The transactional store and its unit of work.
 
 use std::error::Error;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use thiserror::Error;
@@ -77,6 +78,10 @@ pub trait UnitOfWork:
     /// The store's own clock, now: the one clock by which shipments and reports are compared. MUST NOT be the
     /// transaction's start.
     async fn store_time(&mut self) -> Result<Timestamp, StoreError>;
+
+    /// Bounds each wait for a lock from now on. A call that would wait longer MUST fail with an error that is retryable.
+    /// A store that has one transaction at a time waits only in [`begin`](Store::begin).
+    async fn limit_lock_waits(&mut self, longest: Duration) -> Result<(), StoreError>;
 
     /// Makes everything durable and visible, then releases the locks.
     ///

@@ -122,7 +122,9 @@ fn poisoned(culprit: OrderId) -> Arc<MockStore> {
     let mut store = MockStore::new();
     store.expect_begin().returning(move || {
         let mut work = MockUnitOfWork::new();
-        work.expect_lock_pending().returning(move |ids| {
+        work.expect_limit_lock_waits().returning(|_| Ok(()));
+        work.expect_lock_pending().returning(|_| Ok(Vec::new()));
+        work.expect_try_lock_pending().returning(move |ids| {
             if ids.contains(&culprit) {
                 return Err(StoreError::Corrupt {
                     table: "orders",

@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod failures;
+mod held_rows;
 mod intake;
 mod relay;
 mod settlement;

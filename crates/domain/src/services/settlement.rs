@@ -1,11 +1,14 @@
 //! Settling a batch from the queue.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use thiserror::Error;
-use tracing::{error, info};
+use tracing::{debug, error, info, warn};
 
+use super::held_rows::{HeldRows, LONGEST_WAIT, Next, Row};
 use crate::allocation::AllocationPolicy;
 use crate::identifiers::{OrderId, ProductId, VendorId};
 use crate::ports::{
@@ -13,7 +16,7 @@ use crate::ports::{
     Unannounced, Unobserved,
 };
 use crate::retry::{self, AsStoreError};
-use crate::settlement::{Outcome, PolicyViolation, SettledBatch, settle};
+use crate::settlement::{Outcome, PendingOrder, PolicyViolation, SettledBatch, settle};
 
 /// Why a batch was not settled. It is unchanged.
 #[derive(Debug, Error)]
@@ -62,6 +65,7 @@ pub struct SettleOrders {
     policy: AllocationPolicy,
     vendor_ids: Vec<VendorId>,
     open: AtomicBool,
+    held_rows: HeldRows,
     observer: Arc<dyn Observer>,
     notifier: Arc<dyn Notifier>,
 }
@@ -85,6 +89,7 @@ impl SettleOrders {
             policy,
             vendor_ids,
             open: AtomicBool::new(false),
+            held_rows: HeldRows::default(),
             observer: Arc::new(Unobserved),
             notifier: Arc::new(Unannounced),
         }
@@ -104,48 +109,185 @@ impl SettleOrders {
         self
     }
 
-    /// Settles those of the orders that are still `PENDING`, in one transaction. When it fails in a way that a retry
-    /// does not cure, the batch is halved until the culprits are alone, they are put aside in the dead-letter queue, and
-    /// their neighbours are settled. After `Ok` every delivery of the batch can be acknowledged.
+    /// Settles those of the orders that are still `PENDING`: in one transaction those whose rows nobody else has locked, then
+    /// the others, product by product, with short waits. Orders whose rows stay locked are put back into the outbox for a
+    /// later attempt. When a transaction fails in a way that a retry does not cure, its orders are halved until the culprits
+    /// are alone, they are put aside in the dead-letter queue, and their neighbours are settled. After `Ok` every delivery
+    /// of the batch can be acknowledged.
     ///
     /// # Errors
-    /// A [`SettleError`] that is retryable: settle the same batch again later. What was settled before stays settled.
+    /// A [`SettleError`]: settle the same batch again later. What was settled before stays settled.
     pub async fn settle(&self, order_ids: &[OrderId]) -> Result<(), SettleError> {
         self.check_open().await?;
-        let mut parts = vec![order_ids];
+        let mut parts = vec![order_ids.to_vec()];
+        let mut left = LONGEST_WAIT;
+        let mut postponed = BTreeMap::new();
         while let Some(part) = parts.pop() {
-            let started = self.clock.now();
-            let outcome = retry::on_conflict(&self.clock, || self.settle_in_one(part)).await;
-            match outcome {
-                Ok(batch) if batch.orders.is_empty() => {}
-                Ok(batch) => {
-                    self.notifier.notify(Topic::Changes);
-                    self.observer
-                        .settled(&batch, self.clock.now().since(started));
-                    log(&batch);
+            match self.attempt(&part, None).await {
+                Ok(held) => {
+                    for (row, held) in held.into_groups() {
+                        self.settle_held(row, held, &mut left, &mut parts, &mut postponed)
+                            .await?;
+                    }
                 }
                 Err(error) if error.is_retryable() => return Err(error),
-                Err(error) if part.len() <= 1 => {
-                    let order_id = part.first().map(|id| id.0);
-                    error!(order.id = order_id, %error, "order cannot be settled and is put aside");
-                    self.queue.dead_letter(part, &error.to_string()).await?;
-                    self.observer.put_aside(part.len());
-                }
-                Err(_) => {
-                    let (older, newer) = part.split_at(part.len() / 2);
-                    parts.push(newer);
-                    parts.push(older);
-                }
+                Err(error) => self.split(&part, &error, &mut parts).await?,
             }
+        }
+        for (delay, order_ids) in postponed {
+            self.postpone(&order_ids, delay).await?;
         }
         Ok(())
     }
 
-    async fn settle_in_one(&self, order_ids: &[OrderId]) -> Result<SettledBatch, SettleError> {
+    /// Settles orders of one row that another transaction held a moment ago, with a bounded wait for it.
+    async fn settle_held(
+        &self,
+        row: Option<Row>,
+        order_ids: Vec<OrderId>,
+        left: &mut Duration,
+        parts: &mut Vec<Vec<OrderId>>,
+        postponed: &mut BTreeMap<Duration, Vec<OrderId>>,
+    ) -> Result<(), SettleError> {
+        let Some(first) = order_ids.first() else {
+            return Ok(());
+        };
+        let row = row.unwrap_or(Row::Order(*first));
+        let started = self.clock.now();
+        let wait = match self.held_rows.next(&row, started, *left) {
+            Next::Wait(wait) => wait,
+            Next::Postpone(delay) => {
+                postponed.entry(delay).or_default().extend(order_ids);
+                return Ok(());
+            }
+        };
+        let attempt = self.attempt(&order_ids, Some(wait)).await;
+        let now = self.clock.now();
+        *left = left.saturating_sub(now.since(started));
+        match attempt {
+            Ok(_) => {}
+            // Whether the row is locked or the store is away shows when the orders are put back.
+            Err(error) if error.is_retryable() => {
+                let (attempts, delay) = self.held_rows.waited_in_vain(row.clone(), now);
+                warn!(
+                    ?row,
+                    orders = order_ids.len(),
+                    first.order.id = first.0,
+                    attempts,
+                    delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+                    %error,
+                    "a row stays locked; orders that need it go back into the outbox"
+                );
+                postponed.entry(delay).or_default().extend(order_ids);
+            }
+            Err(error) => self.split(&order_ids, &error, parts).await?,
+        }
+        Ok(())
+    }
+
+    /// Puts orders back into the outbox, not to be published before `delay` has passed.
+    async fn postpone(&self, order_ids: &[OrderId], delay: Duration) -> Result<(), SettleError> {
+        let postponed = retry::on_conflict(&self.clock, || async move {
+            let mut work = self.store.begin().await?;
+            let postponed = work.postpone(order_ids, delay).await?;
+            if !postponed.is_empty() {
+                work.commit().await?;
+            }
+            Ok::<_, StoreError>(postponed)
+        })
+        .await;
+        match postponed {
+            Ok(postponed) if postponed.is_empty() => Ok(()),
+            Ok(postponed) => {
+                debug!(
+                    orders = postponed.len(),
+                    first.order.id = postponed.first().map(|id| id.0),
+                    last.order.id = postponed.last().map(|id| id.0),
+                    delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+                    "orders postponed"
+                );
+                self.observer.postponed(postponed.len());
+                Ok(())
+            }
+            Err(error) if error.is_retryable() => Err(error.into()),
+            Err(error) => self.dead_letter(order_ids, &error.into()).await,
+        }
+    }
+
+    /// Halves orders whose transaction failed for good; a single one is put aside.
+    async fn split(
+        &self,
+        order_ids: &[OrderId],
+        error: &SettleError,
+        parts: &mut Vec<Vec<OrderId>>,
+    ) -> Result<(), SettleError> {
+        if order_ids.len() <= 1 {
+            return self.dead_letter(order_ids, error).await;
+        }
+        let (older, newer) = order_ids.split_at(order_ids.len() / 2);
+        parts.push(newer.to_vec());
+        parts.push(older.to_vec());
+        Ok(())
+    }
+
+    async fn dead_letter(
+        &self,
+        order_ids: &[OrderId],
+        error: &SettleError,
+    ) -> Result<(), SettleError> {
+        let order_id = order_ids.first().map(|id| id.0);
+        error!(order.id = order_id, orders = order_ids.len(), %error, "order cannot be settled and is put aside");
+        self.queue
+            .dead_letter(order_ids, &error.to_string())
+            .await?;
+        self.observer.put_aside(order_ids.len());
+        Ok(())
+    }
+
+    /// Settles orders in one transaction and returns those whose rows other transactions hold; with `wait` each row is
+    /// waited for at most for that time, and none is left.
+    async fn attempt(
+        &self,
+        order_ids: &[OrderId],
+        wait: Option<Duration>,
+    ) -> Result<Held, SettleError> {
+        let started = self.clock.now();
+        let (batch, held) =
+            retry::on_conflict(&self.clock, || self.settle_in_one(order_ids, wait)).await?;
+        if batch.orders.is_empty() {
+            return Ok(held);
+        }
+        let rows = batch.orders.iter();
+        self.held_rows.free(
+            rows.flat_map(|order| [Row::Stock(order.product_id.clone()), Row::Order(order.id)]),
+        );
+        self.notifier.notify(Topic::Changes);
+        self.observer
+            .settled(&batch, self.clock.now().since(started));
+        log(&batch);
+        Ok(held)
+    }
+
+    async fn settle_in_one(
+        &self,
+        order_ids: &[OrderId],
+        wait: Option<Duration>,
+    ) -> Result<(SettledBatch, Held), SettleError> {
         let mut work = self.store.begin().await?;
-        let pending = work.lock_pending(order_ids).await?;
+        let mut held = Held::default();
+        let mut pending = match wait {
+            None => {
+                let pending = work.try_lock_pending(order_ids).await?;
+                held.orders = missing(order_ids, &pending);
+                pending
+            }
+            Some(wait) => {
+                work.limit_lock_waits(wait).await?;
+                work.lock_pending(order_ids).await?
+            }
+        };
         if pending.is_empty() {
-            return Ok(SettledBatch::default());
+            return Ok((SettledBatch::default(), held));
         }
         let mut product_ids: Vec<ProductId> = pending
             .iter()
@@ -153,14 +295,24 @@ impl SettleOrders {
             .collect();
         product_ids.sort_unstable();
         product_ids.dedup();
-        let stock = work.lock_stock(&product_ids).await?;
+        let stock = match wait {
+            None => {
+                let stock = work.try_lock_stock(&product_ids).await?;
+                held.take_products(stock.held, &mut pending);
+                stock.locked
+            }
+            Some(_) => work.lock_stock(&product_ids).await?,
+        };
+        if pending.is_empty() {
+            return Ok((SettledBatch::default(), held));
+        }
         let batch = settle(pending, stock, self.policy)?;
         work.save_settled(&batch.orders).await?;
         if !batch.stock.is_empty() {
             work.save_stock(&batch.stock).await?;
         }
         work.commit().await?;
-        Ok(batch)
+        Ok((batch, held))
     }
 
     /// A vendor that was tried once stays tried, so once open it stays open.
@@ -176,6 +328,46 @@ impl SettleOrders {
             Err(SettleError::TooEarly)
         }
     }
+}
+
+/// Orders that an attempt could not lock.
+#[derive(Default)]
+struct Held {
+    /// Those that were not found to be `PENDING` and free: they are settled already, unknown, or locked.
+    orders: Vec<OrderId>,
+    /// Those whose product is locked.
+    products: BTreeMap<ProductId, Vec<OrderId>>,
+}
+
+impl Held {
+    /// Moves the orders of held products from `pending` to here.
+    fn take_products(&mut self, held: Vec<ProductId>, pending: &mut Vec<PendingOrder>) {
+        if held.is_empty() {
+            return;
+        }
+        self.products = held.into_iter().map(|id| (id, Vec::new())).collect();
+        pending.retain(|order| {
+            let orders = self.products.get_mut(&order.request.product_id);
+            orders.map(|orders| orders.push(order.id)).is_none()
+        });
+    }
+
+    /// The orders that wait for the same row; without a row if it is one of the orders themselves.
+    fn into_groups(self) -> impl Iterator<Item = (Option<Row>, Vec<OrderId>)> {
+        let products = self.products.into_iter();
+        let products = products.map(|(id, orders)| (Some(Row::Stock(id)), orders));
+        products.chain([(None, self.orders)])
+    }
+}
+
+/// The orders that were not locked.
+fn missing(asked: &[OrderId], locked: &[PendingOrder]) -> Vec<OrderId> {
+    if asked.len() == locked.len() {
+        return Vec::new();
+    }
+    let locked: HashSet<OrderId> = locked.iter().map(|order| order.id).collect();
+    let asked = asked.iter().copied();
+    asked.filter(|id| !locked.contains(id)).collect()
 }
 
 fn log(batch: &SettledBatch) {

@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderState};
 use domain::ports::{
-    Acceptance, ChangeRepository, NewOrder, OrderRepository, OutboxEntry, OutboxId, OutboxLag,
-    OutboxRepository, RequeueLimits, StockRepository, Store, StoreError, StoreProbe, SyncRecord,
-    SyncRepository, UnitOfWork, VendorSyncState,
+    Acceptance, ChangeRepository, LockedStock, NewOrder, OrderRepository, OutboxEntry, OutboxId,
+    OutboxLag, OutboxRepository, RequeueLimits, StockRepository, Store, StoreError, StoreProbe,
+    SyncRecord, SyncRepository, UnitOfWork, VendorSyncState,
 };
 use domain::report::Report;
 use domain::settlement::{PendingOrder, SettledOrder};
@@ -110,6 +110,19 @@ impl OrderRepository for FaultyWork {
         self.inner.lock_pending(ids).await
     }
 
+    async fn try_lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError> {
+        self.check(Role::Work, "try_lock_pending").await?;
+        if let Some(id) = self.unreadable.filter(|id| ids.contains(id)) {
+            self.failed = true;
+            return Err(StoreError::Corrupt {
+                table: "orders",
+                column: "quantity",
+                row: id.to_string(),
+            });
+        }
+        self.inner.try_lock_pending(ids).await
+    }
+
     async fn save_settled(&mut self, orders: &[SettledOrder]) -> Result<(), StoreError> {
         self.check(Role::Work, "save_settled").await?;
         self.inner.save_settled(orders).await
@@ -138,6 +151,11 @@ impl StockRepository for FaultyWork {
         self.inner.lock_stock(ids).await
     }
 
+    async fn try_lock_stock(&mut self, ids: &[ProductId]) -> Result<LockedStock, StoreError> {
+        self.check(Role::Work, "try_lock_stock").await?;
+        self.inner.try_lock_stock(ids).await
+    }
+
     async fn save_stock(&mut self, changes: &[StockChange]) -> Result<(), StoreError> {
         self.check(Role::Work, "save_stock").await?;
         self.inner.save_stock(changes).await
@@ -159,6 +177,15 @@ impl OutboxRepository for FaultyWork {
     async fn release(&mut self, ids: &[OutboxId]) -> Result<(), StoreError> {
         self.check(Role::Work, "release").await?;
         self.inner.release(ids).await
+    }
+
+    async fn postpone(
+        &mut self,
+        ids: &[OrderId],
+        delay: Duration,
+    ) -> Result<Vec<OrderId>, StoreError> {
+        self.check(Role::Work, "postpone").await?;
+        self.inner.postpone(ids, delay).await
     }
 
     async fn requeue_overdue(&mut self, limits: RequeueLimits) -> Result<u64, StoreError> {
@@ -222,6 +249,11 @@ impl UnitOfWork for FaultyWork {
     async fn store_time(&mut self) -> Result<Timestamp, StoreError> {
         self.check(Role::Work, "store_time").await?;
         self.inner.store_time().await
+    }
+
+    async fn limit_lock_waits(&mut self, longest: Duration) -> Result<(), StoreError> {
+        self.check(Role::Work, "limit_lock_waits").await?;
+        self.inner.limit_lock_waits(longest).await
     }
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {

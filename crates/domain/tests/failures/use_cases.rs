@@ -78,10 +78,10 @@ impl UseCase {
             Self::Relay => "begin,claim,commit,publish,begin,remove,commit",
             Self::RelayToFullQueue => "begin,claim,commit,publish,begin,remove,release,commit",
             Self::Settle => {
-                "were_tried,begin,lock_pending,lock_stock,save_settled,save_stock,commit"
+                "were_tried,begin,try_lock_pending,try_lock_stock,save_settled,save_stock,commit"
             }
             Self::SettleUnreadable => {
-                "were_tried,begin,lock_pending,begin,lock_pending,lock_stock,save_settled,save_stock,commit,begin,lock_pending,begin,lock_pending,dead_letter,begin,lock_pending,lock_stock,save_settled,save_stock,commit"
+                "were_tried,begin,try_lock_pending,begin,try_lock_pending,try_lock_stock,save_settled,save_stock,commit,begin,try_lock_pending,begin,try_lock_pending,dead_letter,begin,try_lock_pending,try_lock_stock,save_settled,save_stock,commit"
             }
             Self::Change(Confirmed, Cancelled) => {
                 "begin,lock_order,lock_stock,save_stock,save_state,commit"

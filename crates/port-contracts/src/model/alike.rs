@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use domain::identifiers::ProductId;
+use domain::identifiers::{OrderId, ProductId};
 use domain::order::Order;
 use domain::ports::{
-    Acceptance, OutboxEntry, OutboxLag, ProductDetail, QueuedOrder, StockLevel, VendorLevel,
-    VendorSyncState,
+    Acceptance, LockedStock, OutboxEntry, OutboxLag, ProductDetail, QueuedOrder, StockLevel,
+    VendorLevel, VendorSyncState,
 };
 use domain::settlement::PendingOrder;
 use domain::stock::{ProductStock, VendorStock};
@@ -68,6 +68,19 @@ impl Alike for Order {
             && self.state == real.state
             && pairs.move_alike(Of::Creation(self.id), self.created_at, real.created_at)
             && pairs.move_alike(Of::Update(self.id), self.updated_at, real.updated_at)
+    }
+}
+
+/// An id that stands alone is that of an order that both know.
+impl Alike for OrderId {
+    fn alike(&self, real: &Self, pairs: &mut Pairs) -> bool {
+        pairs.order(*self) == *real
+    }
+}
+
+impl Alike for LockedStock {
+    fn alike(&self, real: &Self, pairs: &mut Pairs) -> bool {
+        self.locked.alike(&real.locked, pairs) && self.held == real.held
     }
 }
 

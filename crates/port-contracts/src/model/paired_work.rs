@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderState};
 use domain::ports::{
-    Acceptance, ChangeRepository, NewOrder, OrderRepository, OutboxEntry, OutboxId,
+    Acceptance, ChangeRepository, LockedStock, NewOrder, OrderRepository, OutboxEntry, OutboxId,
     OutboxRepository, RequeueLimits, StockRepository, StoreError, SyncRecord, SyncRepository,
     UnitOfWork, VendorSyncState,
 };
@@ -47,6 +47,11 @@ impl OrderRepository for PairedWork {
         both!(self.lock_pending(ids), &real_ids)
     }
 
+    async fn try_lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError> {
+        let real_ids = self.pairs.with(|pairs| pairs.orders(ids));
+        both!(self.try_lock_pending(ids), &real_ids)
+    }
+
     async fn save_settled(&mut self, orders: &[SettledOrder]) -> Result<(), StoreError> {
         let real_orders = self.pairs.with(|pairs| pairs.settled(orders));
         both!(self.save_settled(orders), &real_orders)
@@ -77,6 +82,13 @@ impl StockRepository for PairedWork {
         both!(self.lock_stock(product_ids), product_ids)
     }
 
+    async fn try_lock_stock(
+        &mut self,
+        product_ids: &[ProductId],
+    ) -> Result<LockedStock, StoreError> {
+        both!(self.try_lock_stock(product_ids), product_ids)
+    }
+
     async fn save_stock(&mut self, changes: &[StockChange]) -> Result<(), StoreError> {
         let real_changes = self.pairs.with(|pairs| pairs.changes(changes));
         both!(self.save_stock(changes), &real_changes)
@@ -97,6 +109,15 @@ impl OutboxRepository for PairedWork {
     async fn release(&mut self, ids: &[OutboxId]) -> Result<(), StoreError> {
         let real_ids = self.pairs.with(|pairs| pairs.entries(ids));
         both!(self.release(ids), &real_ids)
+    }
+
+    async fn postpone(
+        &mut self,
+        ids: &[OrderId],
+        delay: Duration,
+    ) -> Result<Vec<OrderId>, StoreError> {
+        let real_ids = self.pairs.with(|pairs| pairs.orders(ids));
+        both!(self.postpone(ids, delay), &real_ids, delay)
     }
 
     async fn requeue_overdue(&mut self, limits: RequeueLimits) -> Result<u64, StoreError> {
@@ -192,6 +213,10 @@ impl UnitOfWork for PairedWork {
         let model = self.model.store_time().await;
         let real = self.real.store_time().await;
         super::paired_store::told(&self.pairs, model, &real)
+    }
+
+    async fn limit_lock_waits(&mut self, longest: Duration) -> Result<(), StoreError> {
+        both!(self.limit_lock_waits(longest), longest)
     }
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {

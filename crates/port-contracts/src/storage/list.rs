@@ -52,6 +52,16 @@ macro_rules! storage_contracts {
                 old_entries_are_forgotten_and_their_positions_are_gone,
                 a_position_that_was_never_given_is_gone,
             }
+            held_rows {
+                try_lock_pending_leaves_out_held_orders,
+                try_lock_stock_names_held_products,
+                waits_for_locks_are_limited,
+                a_held_product_keeps_only_its_own_orders_waiting,
+                a_held_order_keeps_no_other_waiting,
+                a_product_that_stays_held_costs_no_further_batch_a_wait,
+                a_product_that_is_held_for_a_moment_is_waited_for,
+                postponed_orders_are_claimed_after_their_delay,
+            }
             order_lists {
                 orders_are_listed_newest_first_in_pages,
                 orders_that_come_later_do_not_move_pages,

@@ -4,6 +4,7 @@ pub mod abandoning;
 pub mod accepting;
 pub mod auditing;
 pub mod changes;
+pub mod held_rows;
 mod list;
 pub mod order_lists;
 pub mod order_locks;

@@ -1,0 +1,2 @@
+DROP TABLE outbox_unreadable;
+ALTER TABLE outbox DROP COLUMN not_before;
