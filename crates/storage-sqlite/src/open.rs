@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,6 +33,9 @@ const CACHE_KIB: i32 = -16_384;
 /// The write-ahead log is cut to this when it was folded into the file: a large import would leave it large for ever.
 const MAX_LOG_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Symbolic links that lead from one to the next, at most.
+const MAX_LINKS: usize = 40;
+
 /// Why a store could not be opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
@@ -50,6 +54,14 @@ pub enum OpenError {
         path: PathBuf,
         /// What the system says.
         reason: io::Error,
+    },
+    /// The file has a second name, which is not seen as the same store.
+    #[error("the data file {} has {links} hard links: SQLite keeps its log next to one name, so a second name shows other data; remove the other links, or copy the file", path.display())]
+    HardLinked {
+        /// The file.
+        path: PathBuf,
+        /// Its names.
+        links: u64,
     },
     /// There is no such file, and it was only to be read.
     #[error("there is no data file {}", .0.display())]
@@ -94,13 +106,7 @@ pub(crate) fn exclusively(
     readers: usize,
     wait: Duration,
 ) -> Result<Opened, OpenError> {
-    let path = absolute(path)?;
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(|reason| OpenError::Io {
-            path: folder.to_owned(),
-            reason,
-        })?;
-    }
+    let path = resolve_or_prepare(path)?;
     let lock = FileLock::take(&path).map_err(|error| match error {
         LockError::Held(pid) => OpenError::InUse {
             path: path.clone(),
@@ -108,6 +114,7 @@ pub(crate) fn exclusively(
         },
         LockError::Io(path, reason) => OpenError::Io { path, reason },
     })?;
+    refuse_hard_links(&path)?;
     let mut writer = connect(&path, wait)?;
     let set_up = format!(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
@@ -133,6 +140,8 @@ pub(crate) fn to_read(path: &Path, readers: usize, wait: Duration) -> Result<Ope
     if !path.is_file() {
         return Err(OpenError::Missing(path));
     }
+    let path = fs::canonicalize(&path).map_err(io_error(&path))?;
+    refuse_hard_links(&path)?;
     let mut readers = connect_readers(&path, readers, wait)?;
     if let Some(reader) = readers.first_mut() {
         let found = state(reader, &path)?;
@@ -153,10 +162,52 @@ pub(crate) fn to_read(path: &Path, readers: usize, wait: Duration) -> Result<Ope
 
 /// An absolute path cannot be taken for a URI, which SQLite would read options from.
 fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
-    std::path::absolute(path).map_err(|reason| OpenError::Io {
+    std::path::absolute(path).map_err(io_error(path))
+}
+
+/// The one path of the file, without symbolic links: the lock follows it, and two names of a file have one lock. For a file
+/// that does not exist yet, its folder is created and resolved; a link to such a file leads to where SQLite would create it.
+fn resolve_or_prepare(path: &Path) -> Result<PathBuf, OpenError> {
+    let mut path = absolute(path)?;
+    for _ in 0..MAX_LINKS {
+        match fs::canonicalize(&path) {
+            Ok(resolved) => return Ok(resolved),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(io_error(&path)(error)),
+        }
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            break;
+        };
+        fs::create_dir_all(folder).map_err(io_error(folder))?;
+        let folder = fs::canonicalize(folder).map_err(io_error(folder))?;
+        match fs::read_link(&path) {
+            Ok(target) => path = folder.join(target),
+            Err(_) => return Ok(folder.join(name)),
+        }
+    }
+    Err(io_error(&path)(io::Error::other("its symbolic links lead nowhere")))
+}
+
+/// SQLite names its log after the file's name: under a second name it would read, and write, without what is in that log
+/// (<https://sqlite.org/howtocorrupt.html>, "Multiple links to the same file").
+fn refuse_hard_links(path: &Path) -> Result<(), OpenError> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.nlink() > 1 => Err(OpenError::HardLinked {
+            path: path.to_owned(),
+            links: metadata.nlink(),
+        }),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(io_error(path)(error)),
+    }
+}
+
+/// For `map_err`: the system refused something about this path.
+fn io_error(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+    move |reason| OpenError::Io {
         path: path.to_owned(),
         reason,
-    })
+    }
 }
 
 /// For `map_err`: what was done with this file failed.

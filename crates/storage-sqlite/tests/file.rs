@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "this is a test")]
 
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,6 +57,11 @@ impl Place {
         }
         left
     }
+}
+
+fn open_at(path: &Path) -> Result<SqliteStore, OpenError> {
+    let options = SqliteOptions::new(path.to_owned());
+    SqliteStore::open(&options, Arc::new(SystemClock))
 }
 
 async fn accept(store: &SqliteStore, count: usize) {
@@ -213,4 +219,95 @@ async fn a_begin_that_is_given_up_at_any_moment_leaves_no_transaction_open() {
     assert_eq!(orders(&store).await, 0);
     accept(&store, 1).await;
     assert_eq!(orders(&store).await, 1);
+}
+
+/// Whichever name a process is given, it takes the lock of the one file: a second one would free the outbox claims of the
+/// first and give out the same order ids.
+#[tokio::test]
+async fn a_file_is_locked_under_each_of_its_symbolic_names() {
+    let place = Place::new();
+    let folder = place.options.path.parent().unwrap().to_owned();
+    fs::create_dir_all(&folder).unwrap();
+    let top = folder.parent().unwrap().to_owned();
+    let link = top.join("link.db");
+    let folder_link = top.join("folder");
+    let chain = top.join("chain.db");
+    // Dangling so far: relative to its own folder, and through another link.
+    symlink("er/store.db", &link).unwrap();
+    symlink(&folder, &folder_link).unwrap();
+    symlink(&link, &chain).unwrap();
+    let names = [
+        place.options.path.clone(),
+        link.clone(),
+        folder_link.join("store.db"),
+        chain,
+        top.join("er/../er/./store.db"),
+    ];
+    for first in &names {
+        let store = open_at(first).unwrap();
+        accept(&store, 1).await;
+        for second in &names {
+            let refused = refusal(open_at(second));
+            assert!(
+                refused.contains("is in use by process"),
+                "{} next to {}: {refused}",
+                second.display(),
+                first.display()
+            );
+        }
+        drop(store);
+    }
+    assert_eq!(orders(&open_at(&link).unwrap()).await, names.len());
+    let left: Vec<_> = fs::read_dir(&top)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .filter(|name| name.to_string_lossy().ends_with(".lock"))
+        .collect();
+    assert!(left.is_empty(), "locks next to links: {left:?}");
+}
+
+#[test]
+fn a_new_file_behind_a_dangling_link_is_locked_where_the_link_leads() {
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join("link.db");
+    let target = folder.path().join("else/where/store.db");
+    symlink(&target, &link).unwrap();
+    let store = open_at(&link).unwrap();
+    let refused = refusal(open_at(&target));
+    assert!(refused.contains("is in use by process"), "{refused}");
+    drop(store);
+    assert!(target.is_file());
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+}
+
+#[test]
+fn a_link_that_leads_to_itself_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join("link.db");
+    symlink(&link, &link).unwrap();
+    let refused = refusal(open_at(&link));
+    assert!(refused.contains("link.db"), "{refused}");
+}
+
+/// SQLite's log has the name of the file that was opened, so two hard links are two stores that share one file.
+#[tokio::test]
+async fn a_file_with_a_second_hard_link_is_refused() {
+    let place = Place::new();
+    let store = place.open().unwrap();
+    accept(&store, 1).await;
+    drop(store);
+    let second = place.beside(".copy");
+    fs::hard_link(&place.options.path, &second).unwrap();
+    for path in [&place.options.path, &second] {
+        let refused = refusal(open_at(path));
+        assert!(refused.contains("2 hard links"), "{refused}");
+        let options = SqliteOptions::new(path.clone());
+        let refused = refusal(SqliteStore::open_read_only(
+            &options,
+            Arc::new(SystemClock),
+        ));
+        assert!(refused.contains("2 hard links"), "{refused}");
+    }
+    fs::remove_file(&second).unwrap();
+    assert_eq!(orders(&place.open().unwrap()).await, 1);
 }
