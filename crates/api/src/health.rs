@@ -8,8 +8,8 @@ use actix_web::web::Data;
 use async_trait::async_trait;
 use domain::ports::StoreProbe;
 use readiness::{
-    Cached, Cause, DEPENDENCIES_CACHED_FOR, Dependencies, Dependency, DependencyState, Readiness,
-    ReadinessProbe, Task, TaskHealth,
+    Cached, Cause, ChangeFeed, DEPENDENCIES_CACHED_FOR, Dependencies, Dependency, DependencyState,
+    Readiness, ReadinessProbe, Task, TaskHealth,
 };
 use serde::Serialize;
 use tracing::warn;
@@ -45,7 +45,7 @@ pub(crate) async fn ready(state: Data<AppState>) -> HttpResponse {
 pub struct StoreReadiness {
     probe: Arc<dyn StoreProbe>,
     intake: TaskHealth,
-    lag: Cached<Result<Duration, Cause>>,
+    lag: Cached<Result<Lag, Cause>>,
 }
 
 impl StoreReadiness {
@@ -69,7 +69,7 @@ impl StoreReadiness {
 #[async_trait]
 impl ReadinessProbe for StoreReadiness {
     async fn readiness(&self) -> Readiness {
-        let lag = self.lag.get(outbox_lag(self.probe.as_ref())).await;
+        let lag = self.lag.get(lag(self.probe.as_ref())).await;
         let broker = "orders are handed over through the outbox; only workers use the broker";
         let intake = (self.intake.name().to_owned(), Task::of_health(&self.intake));
         Readiness {
@@ -84,10 +84,36 @@ impl ReadinessProbe for StoreReadiness {
                     detail: Some(broker),
                 },
             },
-            outbox_lag: lag.ok(),
+            outbox_lag: lag.ok().map(|lag| lag.outbox),
+            change_feed: lag.ok().and_then(|lag| lag.change_feed),
             tasks: Some([intake].into()),
         }
     }
+}
+
+/// How far the outbox and events are behind.
+#[derive(Clone, Copy)]
+struct Lag {
+    outbox: Duration,
+    /// None if the store does not say so in time, which is no reason not to be ready.
+    change_feed: Option<ChangeFeed>,
+}
+
+async fn lag(probe: &dyn StoreProbe) -> Result<Lag, Cause> {
+    Ok(Lag {
+        outbox: outbox_lag(probe).await?,
+        change_feed: change_feed(probe).await,
+    })
+}
+
+async fn change_feed(probe: &dyn StoreProbe) -> Option<ChangeFeed> {
+    let lag = tokio::time::timeout(PROBE_TIMEOUT, probe.change_feed_lag()).await;
+    let lag = lag.ok()?.ok()?;
+    let millis = |age: Duration| u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+    Some(ChangeFeed {
+        held_back_ms: lag.held_back.map_or(0, millis),
+        oldest_transaction_ms: lag.oldest_transaction.map(millis),
+    })
 }
 
 /// How far the outbox is behind.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
-use domain::ports::{StoreError, StoreProbe};
+use domain::ports::{ChangeFeedLag, StoreError, StoreProbe};
 use prometheus::{Gauge, Registry, TextEncoder};
 use tracing::{error, warn};
 
@@ -27,10 +27,11 @@ pub struct MetricsPage {
     probe: Arc<dyn StoreProbe>,
 }
 
-/// How the outbox is.
-struct Outbox {
-    entries: u64,
-    oldest_age: Duration,
+/// What is read of the store.
+struct StoreGauges {
+    outbox_entries: u64,
+    outbox_oldest_age: Duration,
+    change_feed: ChangeFeedLag,
 }
 
 impl MetricsPage {
@@ -46,24 +47,24 @@ impl MetricsPage {
         &self.metrics
     }
 
-    /// The answer to `GET /metrics`. Without the store, the outbox is left out.
+    /// The answer to `GET /metrics`. Without the store, its gauges are left out.
     pub async fn response(&self) -> HttpResponse {
-        let outbox = match tokio::time::timeout(STORE_TIMEOUT, self.outbox()).await {
-            Ok(Ok(outbox)) => Some(outbox),
+        let gauges = match tokio::time::timeout(STORE_TIMEOUT, self.store_gauges()).await {
+            Ok(Ok(gauges)) => Some(gauges),
             Ok(Err(error)) => {
-                warn!(%error, "the metrics lack the outbox: the store cannot answer");
+                warn!(%error, "the metrics lack the store's gauges: the store failed");
                 None
             }
             Err(_) => {
                 let timeout_ms = STORE_TIMEOUT.as_millis();
                 warn!(
                     timeout_ms,
-                    "the metrics lack the outbox: the store does not answer in time"
+                    "the metrics lack the store's gauges: the store did not respond in time"
                 );
                 None
             }
         };
-        match self.render(outbox) {
+        match self.render(gauges) {
             Ok(text) => HttpResponse::Ok()
                 .insert_header((header::CONTENT_TYPE, MEDIA_TYPE))
                 .body(text),
@@ -74,19 +75,21 @@ impl MetricsPage {
         }
     }
 
-    async fn outbox(&self) -> Result<Outbox, StoreError> {
-        let entries = self.probe.count_outbox(MOST_ENTRIES).await?;
+    async fn store_gauges(&self) -> Result<StoreGauges, StoreError> {
+        let outbox_entries = self.probe.count_outbox(MOST_ENTRIES).await?;
         let lag = self.probe.outbox_lag().await?;
-        Ok(Outbox {
-            entries,
-            oldest_age: lag.oldest.unwrap_or_default(),
+        Ok(StoreGauges {
+            outbox_entries,
+            outbox_oldest_age: lag.oldest.unwrap_or_default(),
+            change_feed: self.probe.change_feed_lag().await?,
         })
     }
 
-    fn render(&self, outbox: Option<Outbox>) -> Result<String, InvalidMetric> {
+    fn render(&self, store: Option<StoreGauges>) -> Result<String, InvalidMetric> {
         let now = Registry::new();
-        if let Some(outbox) = outbox {
-            let entries = u32::try_from(outbox.entries).unwrap_or(u32::MAX);
+        if let Some(store) = store {
+            let entries = u32::try_from(store.outbox_entries).unwrap_or(u32::MAX);
+            let seconds = |age: Option<Duration>| age.unwrap_or_default().as_secs_f64();
             for (name, help, value) in [
                 (
                     "aggregator_outbox_entries",
@@ -96,7 +99,17 @@ impl MetricsPage {
                 (
                     "aggregator_outbox_oldest_age_seconds",
                     "Age of the oldest entry in the outbox, 0 if it is empty; the same for all processes of a deployment.",
-                    outbox.oldest_age.as_secs_f64(),
+                    store.outbox_oldest_age.as_secs_f64(),
+                ),
+                (
+                    "aggregator_change_feed_held_back_seconds",
+                    "Age of the oldest committed change that events cannot show yet, because a transaction that began before it is still open; 0 if there is none.",
+                    seconds(store.change_feed.held_back),
+                ),
+                (
+                    "aggregator_oldest_transaction_age_seconds",
+                    "Age of the oldest open transaction with a write, in any database of the server; 0 if there is none, or this role may not see it.",
+                    seconds(store.change_feed.oldest_transaction),
                 ),
             ] {
                 let gauge = Gauge::new(name, help)?;
@@ -131,6 +144,12 @@ mod tests {
         probe
             .expect_outbox_lag()
             .returning(move || Ok(OutboxLag { oldest }));
+        probe.expect_change_feed_lag().returning(|| {
+            Ok(ChangeFeedLag {
+                held_back: Some(Duration::from_millis(2_500)),
+                oldest_transaction: None,
+            })
+        });
         probe
     }
 
@@ -194,6 +213,8 @@ mod tests {
                 "aggregator_vendor_sync_duration_seconds_count{vendor_id=\"vendor \\\"a\\\"\"} 1",
                 "aggregator_outbox_entries 7",
                 "aggregator_outbox_oldest_age_seconds 1.5",
+                "aggregator_change_feed_held_back_seconds 2.5",
+                "aggregator_oldest_transaction_age_seconds 0",
             ],
         );
     }

@@ -44,8 +44,21 @@ pub struct Readiness {
     pub dependencies: Dependencies,
     /// The age of the oldest order that waits to be handed to the queue: zero if none does, none if that is not known.
     pub outbox_lag: Option<Duration>,
+    /// How far events are behind; none for a process that sends none.
+    pub change_feed: Option<ChangeFeed>,
     /// What runs in the process by itself, by name; none for a process that has no such tasks.
     pub tasks: Option<BTreeMap<String, Task>>,
+}
+
+/// How far events are behind what is committed. Not ready is a process only for what keeps it from its work: it takes orders
+/// while events wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ChangeFeed {
+    /// The age of the oldest change that events cannot show yet, in milliseconds: 0 if there is none.
+    pub held_back_ms: u64,
+    /// The age of the oldest open transaction with a write, in any database of the server, in milliseconds; none if there is
+    /// none, or the store may not see it.
+    pub oldest_transaction_ms: Option<u64>,
 }
 
 /// What a process depends on.
@@ -188,6 +201,8 @@ impl Serialize for Readiness {
             dependencies: &'a Dependencies,
             outbox: Outbox,
             #[serde(skip_serializing_if = "Option::is_none")]
+            change_feed: Option<ChangeFeed>,
+            #[serde(skip_serializing_if = "Option::is_none")]
             tasks: Option<&'a BTreeMap<String, Task>>,
         }
 
@@ -208,6 +223,7 @@ impl Serialize for Readiness {
             outbox: Outbox {
                 lag_ms: self.outbox_lag.map(lag_ms),
             },
+            change_feed: self.change_feed,
             tasks: self.tasks.as_ref(),
         };
         body.serialize(serializer)
@@ -237,6 +253,7 @@ mod tests {
                 },
             },
             outbox_lag: Some(Duration::from_millis(1_500)),
+            change_feed: None,
             tasks: Some(BTreeMap::from([("relay".to_owned(), task)])),
         }
     }

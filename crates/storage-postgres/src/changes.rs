@@ -2,24 +2,28 @@
 //!
 //! Rows are ordered by their transaction's number and read in that order, as far as no transaction with a lower number is
 //! still open: one that is may yet leave a row before those that are there. That includes transactions of other databases of
-//! the server, of which this one does not know more. A row costs a transaction no round trip where it has a statement to go
-//! along with: acceptance and settlement do.
+//! the server, of which this one does not know more: [`lag`] measures that. A row costs a transaction no round trip where it has
+//! a statement to go along with: acceptance and settlement do.
+//!
+//! The numbers are those of one cluster. A log that was restored into another one (`pg_dump`, `psql`) has numbers that this
+//! cluster has yet to give out, and cannot be read: [`reset_if_foreign`] recognises it and starts it again.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
 use domain::identifiers::{OrderId, ProductId};
 use domain::ports::{
-    ChangeEntry, ChangeQueries, ChangeRepository, Changed, ChangesRead, StoreError,
+    ChangeEntry, ChangeFeedLag, ChangeQueries, ChangeRepository, Changed, ChangesRead, StoreError,
 };
 use domain::position::Position;
 use domain::settlement::{Outcome, SettledOrder};
 use domain::stored;
 use domain::timestamp::Timestamp;
 
-use crate::rows::to_pg;
+use crate::rows::{FlagRow, to_pg};
 use crate::statement::{Bind, texts};
 use crate::store::PgStore;
 use crate::unit_of_work::PgUnitOfWork;
@@ -93,6 +97,87 @@ impl PgUnitOfWork {
     }
 }
 
+/// Whether the log has a number that this cluster has not given out yet. A transaction sees its own number as such, so this
+/// is asked before it writes.
+const IS_FOREIGN: &str = "
+SELECT f.xid >= n.next
+       OR coalesce((SELECT xid FROM changes ORDER BY xid DESC, seq DESC LIMIT 1) >= n.next, false) AS flag
+FROM changes_forgotten f CROSS JOIN (SELECT pg_snapshot_xmax(pg_current_snapshot()) AS next) n";
+
+/// Removes a log whose positions are those of another cluster, and returns whether it was one. Every position that was given
+/// before is gone from then on; transactions that are open now leave their entries after the new beginning. The row of
+/// `changes_forgotten` MUST be locked.
+async fn reset_if_foreign(work: &mut PgUnitOfWork) -> Result<bool, StoreError> {
+    // The sequence went with the log, so that its next number is none of a position that was given before.
+    const RESET: &str = "
+WITH removed AS (DELETE FROM changes)
+UPDATE changes_forgotten SET
+    xid = (pg_snapshot_xmin(pg_current_snapshot())::text::numeric - 1)::text::xid8,
+    seq = nextval(pg_get_serial_sequence('changes', 'seq'))";
+    let found: Vec<FlagRow> = work.load(IS_FOREIGN, Vec::new()).await?;
+    if !found.iter().any(|row| row.flag) {
+        return Ok(false);
+    }
+    work.execute(RESET, Vec::new()).await?;
+    tracing::warn!(
+        "the change log came from another PostgreSQL cluster and was reset; readers of events get one `reset` event"
+    );
+    Ok(true)
+}
+
+impl PgStore {
+    /// Recognises a change log that was restored from another cluster, and resets it: at the start of a program, after
+    /// migrations, and where a reader meets one. Returns whether it was reset.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the log is as it was.
+    pub async fn reset_foreign_change_log(&self) -> Result<bool, StoreError> {
+        const LOCK: &str = "SELECT true AS flag FROM changes_forgotten FOR UPDATE";
+        let mut work = self.begin_work().await?;
+        let _: Vec<FlagRow> = work.load(LOCK, Vec::new()).await?;
+        let was_reset = reset_if_foreign(&mut work).await?;
+        work.end().await?;
+        Ok(was_reset)
+    }
+
+    async fn is_log_foreign(&self) -> Result<bool, StoreError> {
+        let found: Vec<FlagRow> = self.load(IS_FOREIGN, Vec::new()).await?;
+        Ok(found.iter().any(|row| row.flag))
+    }
+}
+
+#[derive(QueryableByName)]
+struct LagRow {
+    #[diesel(sql_type = Nullable<BigInt>)]
+    held_back_us: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    oldest_us: Option<i64>,
+}
+
+/// How long entries are held back, and by a transaction of which age. A role that may not see other roles' sessions
+/// (`pg_read_all_stats`) sees the age of its own and of prepared ones.
+pub(crate) async fn lag(store: &PgStore) -> Result<ChangeFeedLag, StoreError> {
+    const SQL: &str = "
+SELECT (
+    SELECT (extract(epoch FROM clock_timestamp() - created_at) * 1000000)::bigint FROM changes
+    WHERE xid >= pg_snapshot_xmin(pg_current_snapshot()) ORDER BY xid, seq LIMIT 1
+) AS held_back_us, (
+    SELECT (extract(epoch FROM clock_timestamp() - min(began)) * 1000000)::bigint FROM (
+        SELECT xact_start AS began FROM pg_stat_activity WHERE backend_xid IS NOT NULL
+        UNION ALL SELECT prepared FROM pg_prepared_xacts
+    ) AS open
+) AS oldest_us";
+    let found: Vec<LagRow> = store.load(SQL, Vec::new()).await?;
+    let age =
+        |micros: Option<i64>| micros.map(|us| Duration::from_micros(us.max(0).unsigned_abs()));
+    Ok(found
+        .first()
+        .map_or_else(ChangeFeedLag::default, |row| ChangeFeedLag {
+            held_back: age(row.held_back_us),
+            oldest_transaction: age(row.oldest_us),
+        }))
+}
+
 #[async_trait]
 impl ChangeRepository for PgUnitOfWork {
     async fn forget_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
@@ -115,8 +200,8 @@ WITH oldest AS (
 )
 SELECT count(*) AS number FROM deleted";
 
-        let locked: Vec<crate::rows::FlagRow> = self.load(LOCK, Vec::new()).await?;
-        if locked.is_empty() {
+        let locked: Vec<FlagRow> = self.load(LOCK, Vec::new()).await?;
+        if locked.is_empty() || reset_if_foreign(self).await? {
             return Ok(0);
         }
         let binds = vec![
@@ -196,6 +281,9 @@ UNION ALL (
     SELECT xid::text, seq FROM changes WHERE xid < pg_snapshot_xmin(pg_current_snapshot())
     ORDER BY changes.xid DESC, changes.seq DESC LIMIT 1
 )";
+        if self.is_log_foreign().await? {
+            self.reset_foreign_change_log().await?;
+        }
         let found: Vec<PositionRow> = self.load(SQL, Vec::new()).await?;
         let mut positions = found.iter().map(|row| position(&row.xid, row.seq));
         positions.try_fold(
@@ -205,19 +293,24 @@ UNION ALL (
     }
 
     async fn read_changes(&self, after: Position, limit: u32) -> Result<ChangesRead, StoreError> {
+        // Every position that was given is the one from which on entries are kept, or an entry's. Another one is of another
+        // cluster, whose numbers this one may have reached by now.
         const SQL: &str = "
-SELECT (f.xid, f.seq) > ($1::xid8, $2) OR $3::xid8 >= pg_snapshot_xmax(n.now) AS is_gone,
+SELECT a.xid >= pg_snapshot_xmax(n.now) OR (a.xid, a.seq) <> (f.xid, f.seq)
+           AND NOT EXISTS (SELECT FROM changes k WHERE (k.xid, k.seq) = (a.xid, a.seq)) AS is_gone,
        c.xid::text AS xid, c.seq, c.order_ids, c.product_ids, c.is_final
 FROM changes_forgotten f CROSS JOIN (SELECT pg_current_snapshot() AS now) n
+CROSS JOIN (SELECT $1::xid8 AS xid, $2::bigint AS seq) a
 LEFT JOIN LATERAL (
-    SELECT changes.*, changes.xid < pg_snapshot_xmin(n.now) AS is_final FROM changes
-    WHERE (changes.xid, changes.seq) > ($4::xid8, $5) ORDER BY changes.xid, changes.seq LIMIT $6
+    SELECT e.xid, e.seq, e.order_ids, e.product_ids, e.xid < pg_snapshot_xmin(n.now) AS is_final FROM changes e
+    WHERE (e.xid, e.seq) > (a.xid, a.seq) ORDER BY e.xid, e.seq LIMIT $3
 ) c ON true
 ORDER BY c.xid, c.seq";
-        let xid = || Bind::Text(after.group().to_string());
-        let seq = || Bind::BigInt(i64::try_from(after.number()).unwrap_or(i64::MAX));
-        let limit = Bind::BigInt(i64::from(limit));
-        let binds = vec![xid(), seq(), xid(), xid(), seq(), limit];
+        let binds = vec![
+            Bind::Text(after.group().to_string()),
+            Bind::BigInt(i64::try_from(after.number()).unwrap_or(i64::MAX)),
+            Bind::BigInt(i64::from(limit)),
+        ];
         let found: Vec<ReadRow> = self.load(SQL, binds).await?;
         if found.iter().any(|row| row.is_gone) {
             return Ok(ChangesRead::Gone);

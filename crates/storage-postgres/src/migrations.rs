@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::options::PgOptions;
 use crate::rows::FlagRow;
 use crate::statement::{self, Bind};
-use crate::store::connect;
+use crate::store::{PgStore, connect};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
@@ -91,11 +91,23 @@ pub async fn pending(options: &PgOptions) -> Result<Vec<String>, MigrationError>
 /// # Errors
 /// [`MigrationError`].
 pub async fn run(options: &PgOptions) -> Result<Vec<String>, MigrationError> {
-    with_harness(options, |harness| {
+    let ran = with_harness(options, |harness| {
         let versions = harness.run_pending_migrations(MIGRATIONS)?;
         Ok(versions.iter().map(ToString::to_string).collect())
     })
-    .await
+    .await?;
+    reset_foreign_change_log(options).await?;
+    Ok(ran)
+}
+
+/// Resets a change log that was restored from another cluster, and returns whether it was one.
+///
+/// # Errors
+/// [`MigrationError`].
+pub async fn reset_foreign_change_log(options: &PgOptions) -> Result<bool, MigrationError> {
+    let failed = |error| MigrationError::Failed(Box::new(error));
+    let store = PgStore::new(options).map_err(failed)?;
+    store.reset_foreign_change_log().await.map_err(failed)
 }
 
 /// Undoes all migrations and runs them again: proves that each can be undone.

@@ -10,12 +10,13 @@ use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz};
 use domain::identifiers::{OrderId, ProductId};
 use domain::order::{Order, OrderStatus};
 use domain::ports::{
-    OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, StoreError,
-    StoreProbe, VendorLevel,
+    ChangeFeedLag, OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries,
+    StoreError, StoreProbe, VendorLevel,
 };
 use domain::stored::{self, StoredPosition};
 use domain::timestamp::Timestamp;
 
+use crate::changes;
 use crate::rows::{self, FlagRow, MomentRow, StockRow, from_pg};
 use crate::statement::{Bind, texts};
 use crate::store::PgStore;
@@ -287,6 +288,10 @@ FROM outbox ORDER BY id LIMIT 1";
         let binds = vec![Bind::BigInt(i64::from(at_most))];
         let counted: Vec<CountRow> = self.load(SQL, binds).await?;
         Ok(counted.first().map_or(0, |row| row.entries.unsigned_abs()))
+    }
+
+    async fn change_feed_lag(&self) -> Result<ChangeFeedLag, StoreError> {
+        changes::lag(self).await
     }
 
     async fn were_tried(

@@ -35,7 +35,21 @@ pub async fn check_migrations(options: &PgOptions) -> anyhow::Result<()> {
     /// Migrations are looked for at start only, so a database that hangs may not hold the start up for long.
     const PATIENCE: Duration = Duration::from_secs(10);
     match tokio::time::timeout(PATIENCE, migrations::pending(options)).await {
-        Ok(Ok(pending)) if pending.is_empty() => Ok(()),
+        Ok(Ok(pending)) if pending.is_empty() => {
+            // Without it the sweeper does so, or the first reader of events.
+            match tokio::time::timeout(PATIENCE, migrations::reset_foreign_change_log(options))
+                .await
+            {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(database = ?options, %error, "change log not checked; the sweeper will")
+                }
+                Err(_) => {
+                    tracing::warn!(database = ?options, "change log not checked in time; the sweeper will")
+                }
+            }
+            Ok(())
+        }
         Ok(Ok(pending)) => bail!(
             "database {options:?} lacks {} migrations, the first is {}: run `cargo xtask migrate`",
             pending.len(),

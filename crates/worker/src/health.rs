@@ -127,6 +127,7 @@ impl ReadinessProbe for Health {
             closed: self.supervisor.is_stopping().then_some("shutting down"),
             dependencies,
             outbox_lag,
+            change_feed: None,
             tasks: Some(self.tasks()),
         }
     }

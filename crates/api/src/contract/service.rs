@@ -92,6 +92,23 @@ fn readiness() -> ObjectBuilder {
         .schema_type(Type::Object)
         .property("lag_ms", lag)
         .required("lag_ms");
+    let held_back = schemas::count_or_null().description(Some(
+        "The age of the oldest committed change that events cannot show yet, because a transaction that began before it is \
+         still open; 0 if there is none.",
+    ));
+    let oldest = schemas::count_or_null().description(Some(
+        "The age of the oldest open transaction with a write, in any database of the server; null if there is none or it \
+         cannot be seen.",
+    ));
+    let change_feed = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .description(Some(
+            "How far events are behind. It does not make a process unready.",
+        ))
+        .property("held_back_ms", held_back)
+        .property("oldest_transaction_ms", oldest)
+        .required("held_back_ms")
+        .required("oldest_transaction_ms");
     ObjectBuilder::new()
         .schema_type(Type::Object)
         .description(Some(
@@ -101,6 +118,7 @@ fn readiness() -> ObjectBuilder {
         .property("detail", schemas::string())
         .property("dependencies", dependencies)
         .property("outbox", outbox)
+        .property("change_feed", change_feed)
         .property(
             "tasks",
             ObjectBuilder::new()

@@ -81,7 +81,8 @@ pub enum ChangesRead {
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
 pub trait ChangeQueries: Send + Sync {
-    /// The position after which everything comes that is yet to be given: where a reader begins that wants no past.
+    /// The position after which everything comes that is yet to be given: where a reader begins that wants no past. MUST be
+    /// one that can be read from: a log that came from another server, whose positions mean nothing here, is reset first.
     async fn newest_change(&self) -> Result<Position, StoreError>;
 
     /// At most `limit` entries after the position, in order. MUST never skip: an entry whose transaction commits late
@@ -93,7 +94,8 @@ pub trait ChangeQueries: Send + Sync {
 #[async_trait]
 pub trait ChangeRepository {
     /// Forgets at most `limit` entries that were left before the moment, and returns how many. MUST forget from the
-    /// beginning on and leave out none, so that every position is either whole or gone.
+    /// beginning on and leave out none, so that every position is either whole or gone. Where positions are a server's own
+    /// numbers, a log that came from another server MUST be recognised and reset: all its positions are gone from then on.
     async fn forget_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
 

@@ -32,8 +32,8 @@ pub use observer::{Observer, Unobserved};
 pub use orders::{Acceptance, NewOrder, OrderRepository};
 pub use outbox::{OutboxEntry, OutboxId, OutboxRepository, RequeueLimits};
 pub use queries::{
-    OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, StoreProbe,
-    VendorLevel, VendorQueries, VendorStatus,
+    ChangeFeedLag, OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries,
+    StoreProbe, VendorLevel, VendorQueries, VendorStatus,
 };
 pub use queue::{
     ConsumerProbe, OrderConsumer, OrderQueue, QueueError, QueuedMessage, QueuedOrder, Receipt,

@@ -123,6 +123,16 @@ pub struct OutboxLag {
     pub oldest: Option<Duration>,
 }
 
+/// How far the change feed is behind what is committed: see [`ChangesRead::Next`](super::ChangesRead::Next).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ChangeFeedLag {
+    /// The age of the oldest committed entry that cannot be read yet; none if all can.
+    pub held_back: Option<Duration>,
+    /// The age of the oldest open transaction that holds entries back or would, of whichever database of the server; none if
+    /// there is none, or the store may not see it.
+    pub oldest_transaction: Option<Duration>,
+}
+
 /// Looks whether the store lives, and how it does.
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
@@ -135,6 +145,12 @@ pub trait StoreProbe: Send + Sync {
 
     /// How many entries the outbox holds, claimed or not, counted up to `at_most`. MUST take time by `at_most`.
     async fn count_outbox(&self, at_most: u32) -> Result<u64, StoreError>;
+
+    /// How far the change feed is held back. MUST be cheap. A store in which transactions commit one at a time holds nothing
+    /// back, and need not implement this.
+    async fn change_feed_lag(&self) -> Result<ChangeFeedLag, StoreError> {
+        Ok(ChangeFeedLag::default())
+    }
 
     /// Whether each of the vendors was tried at least once, with whatever result.
     async fn were_tried(&self, vendor_ids: &[VendorId]) -> Result<bool, StoreError>;
