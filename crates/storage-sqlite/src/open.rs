@@ -185,7 +185,9 @@ fn resolve_or_prepare(path: &Path) -> Result<PathBuf, OpenError> {
             Err(_) => return Ok(folder.join(name)),
         }
     }
-    Err(io_error(&path)(io::Error::other("its symbolic links lead nowhere")))
+    Err(io_error(&path)(io::Error::other(
+        "its symbolic links lead nowhere",
+    )))
 }
 
 /// SQLite names its log after the file's name: under a second name it would read, and write, without what is in that log

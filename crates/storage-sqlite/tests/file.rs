@@ -302,10 +302,7 @@ async fn a_file_with_a_second_hard_link_is_refused() {
         let refused = refusal(open_at(path));
         assert!(refused.contains("2 hard links"), "{refused}");
         let options = SqliteOptions::new(path.clone());
-        let refused = refusal(SqliteStore::open_read_only(
-            &options,
-            Arc::new(SystemClock),
-        ));
+        let refused = refusal(SqliteStore::open_read_only(&options, Arc::new(SystemClock)));
         assert!(refused.contains("2 hard links"), "{refused}");
     }
     fs::remove_file(&second).unwrap();

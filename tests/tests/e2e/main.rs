@@ -6,6 +6,7 @@
 )]
 
 mod access;
+mod change_feed;
 mod crashes;
 mod events;
 mod faults;

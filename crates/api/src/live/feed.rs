@@ -1,5 +1,6 @@
 //! What is sent to all readers of events: made once, kept for a bounded number of bytes and frames, and given to each reader
-//! at its own pace. A reader holds its place and nothing else, so one that does not read costs no memory of this.
+//! at its own pace. A reader holds its place and nothing else, so one that does not read costs no memory of this. Frames of
+//! older entries, for readers that come back, count towards the same bound.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,6 +10,7 @@ use domain::position::Position;
 use tokio::sync::watch;
 
 use super::frames::Frame;
+use super::past::Past;
 
 /// Most frames that are kept: however small they are, they take some room.
 const MAX_FRAMES: usize = 16_384;
@@ -33,6 +35,8 @@ struct Ring {
     base: Option<Position>,
     /// Rises with each new beginning: a place from before means nothing after.
     epoch: u64,
+    /// Frames that are older than these.
+    past: Past,
 }
 
 /// A reader's place: the next frame to read.
@@ -127,14 +131,7 @@ impl Feed {
             ring.bytes += frame.bytes.len();
             ring.frames.push_back(frame);
         }
-        while ring.bytes > self.max_bytes || ring.frames.len() > MAX_FRAMES {
-            let Some(oldest) = ring.frames.pop_front() else {
-                break;
-            };
-            ring.bytes -= oldest.bytes.len();
-            ring.first += 1;
-            ring.base = Some(oldest.position);
-        }
+        ring.bound(self.max_bytes);
         drop(ring);
         self.moved.send_replace(());
     }
@@ -180,6 +177,25 @@ impl Feed {
         }
     }
 
+    /// A frame of the log entry after an offset, if it is kept.
+    pub(super) fn past(&self, after: Position, number: usize) -> Option<Frame> {
+        self.ring().past.frame(after, number)
+    }
+
+    /// Keeps the frames of the log entry after an offset for those that come from there.
+    pub(super) fn keep_past(&self, after: Position, frames: Vec<Frame>) {
+        let mut ring = self.ring();
+        ring.past.insert(after, frames);
+        ring.bound(self.max_bytes);
+    }
+
+    /// Bytes of all frames that are kept.
+    #[cfg(test)]
+    fn bytes(&self) -> usize {
+        let ring = self.ring();
+        ring.bytes + ring.past.bytes()
+    }
+
     /// Hears of every move from now on.
     pub(super) fn moves(&self) -> watch::Receiver<()> {
         self.moved.subscribe()
@@ -191,7 +207,22 @@ impl Ring {
         self.frames.back().map(|last| last.position).or(self.base)
     }
 
+    /// Drops what is beyond a number of bytes: older entries down to a quarter of it, then the oldest frames.
+    fn bound(&mut self, max_bytes: usize) {
+        let for_past = max_bytes.saturating_sub(self.bytes).max(max_bytes / 4);
+        self.past.shrink(for_past);
+        while self.bytes + self.past.bytes() > max_bytes || self.frames.len() > MAX_FRAMES {
+            let Some(oldest) = self.frames.pop_front() else {
+                break;
+            };
+            self.bytes -= oldest.bytes.len();
+            self.first += 1;
+            self.base = Some(oldest.position);
+        }
+    }
+
     fn clear(&mut self) {
+        self.past = Past::default();
         self.first += self.frames.len() as u64;
         self.frames.clear();
         self.bytes = 0;
@@ -276,6 +307,27 @@ mod tests {
         assert_eq!(feed.place_after(at(0)), None);
         let mut place = feed.place_after(at(1)).unwrap();
         assert_eq!(feed.next(&mut place), Next::Wait);
+    }
+
+    #[test]
+    fn older_entries_count_towards_the_bound_and_leave_three_quarters_of_it() {
+        let feed = Feed::new(9, 1_000);
+        feed.begin(at(50));
+        for number in 0..40 {
+            feed.keep_past(at(number), vec![frame(number + 1, 90)]);
+            assert!(feed.bytes() <= 1_000);
+        }
+        assert!(feed.past(at(28), 0).is_none());
+        assert!(feed.past(at(29), 0).is_some(), "there is room for eleven");
+        let mut place = feed.place_after(at(50)).unwrap();
+        for number in 51..=100 {
+            feed.push(vec![frame(number, 90)]);
+            assert!(feed.bytes() <= 1_000);
+        }
+        assert_eq!(feed.next(&mut place), Next::Missed);
+        assert_eq!(feed.ring().bytes, 810);
+        assert!(feed.past(at(37), 0).is_none());
+        assert!(feed.past(at(38), 0).is_some());
     }
 
     #[test]

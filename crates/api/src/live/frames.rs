@@ -22,6 +22,9 @@ pub(super) const SLICE: usize = 128;
 /// Events after which a part ends with its entry.
 const PART: usize = 4_096;
 
+/// Events of entries that one reader makes frames of at once while it catches up.
+const PAST_PART: usize = 1_024;
+
 /// Part of an entry: what is made one frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Slice {
@@ -116,8 +119,31 @@ pub(super) async fn render(ports: &LivePorts, slices: &[Slice]) -> Result<Vec<Fr
             .map(|level| (level.product_id.clone(), level))
             .collect();
     }
-    let frames = slices.iter().map(|slice| read.frame(slice));
-    Ok(frames.filter(|frame| !frame.bytes.is_empty()).collect())
+    Ok(slices.iter().map(|slice| read.frame(slice)).collect())
+}
+
+/// Makes the frames of the first of these entries, as many as are made at once, and at least of one. Each entry has all its
+/// frames, in the same number each time: one that is read again goes on where it was.
+pub(super) async fn render_entries(
+    ports: &LivePorts,
+    entries: Vec<ChangeEntry>,
+) -> Result<Vec<Vec<Frame>>, StoreError> {
+    let mut events = 0;
+    let mut slices = Vec::new();
+    for ChangeEntry { position, changed } in entries {
+        events += changed.order_ids.len() + changed.product_ids.len();
+        if !slices.is_empty() && events > PAST_PART {
+            break;
+        }
+        slices.extend(slices_of(
+            position,
+            &changed.order_ids,
+            &changed.product_ids,
+        ));
+    }
+    let frames = render(ports, &slices).await?;
+    let entries = frames.chunk_by(|frame, _| !frame.is_last);
+    Ok(entries.map(<[Frame]>::to_vec).collect())
 }
 
 #[derive(Default)]

@@ -6,6 +6,7 @@
 mod budget;
 mod feed;
 mod frames;
+mod past;
 mod reader;
 mod waits;
 mod watcher;
@@ -48,7 +49,7 @@ pub struct LivePorts {
 pub struct LiveSettings {
     /// Most readers at a time.
     pub max_readers: usize,
-    /// Most bytes of events that are kept for readers that are behind, for all of them together.
+    /// Most bytes of events that are kept for readers that are behind or come back, for all of them together.
     pub max_bytes: usize,
     /// Most bytes that all of them together are sent in a second.
     pub bytes_per_second: usize,

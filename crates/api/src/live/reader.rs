@@ -1,9 +1,8 @@
 //! One reader of events, from where it was to where everybody is, and on from there.
 //!
-//! It is polled only when its connection takes more. So it holds what it needs to go on, and at most one frame that is not
-//! taken yet: ids of a few entries while it catches up with the log, a place in the feed after that.
+//! It is polled only when its connection takes more. While it waits it holds an offset and nothing else: of the log while it
+//! catches up, of the feed after that. The few that read the log, and that wait for the bandwidth of all, hold a frame.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::budget::Budget;
 use super::feed::{Feed, Next, Place, Seat};
-use super::frames::{self, Frame, Slice};
+use super::frames::{self, Frame};
 use super::{Live, LivePorts};
 use crate::failure;
 use crate::shutdown::Shutdown;
@@ -44,6 +43,8 @@ pub(super) struct Reader {
     counted: Counted,
     /// It has everything up to here.
     after: Position,
+    /// Whether it was sent a reset, and nothing after it.
+    was_reset: bool,
     state: State,
 }
 
@@ -65,10 +66,22 @@ impl Drop for Counted {
 
 enum State {
     Opening,
-    /// These are read of the log and not sent yet.
-    CatchingUp(VecDeque<Slice>),
+    /// So many frames of the log entry that comes next are sent.
+    CatchingUp(usize),
     Following(Place),
     Ended,
+}
+
+/// What was found in the log.
+enum Read {
+    /// The frame that is sent next.
+    Frame(Frame),
+    /// No entry yet.
+    Nothing,
+    /// Another entry than before, which has fewer frames.
+    Other,
+    /// Entries after the offset are no longer known.
+    Gone,
 }
 
 /// What a step came to.
@@ -99,6 +112,7 @@ impl Reader {
             shutdown,
             _seat: seat,
             after,
+            was_reset: false,
             state: State::Opening,
         }
     }
@@ -167,11 +181,13 @@ impl Reader {
     async fn step(&mut self) -> Step {
         match &mut self.state {
             State::Opening => {
-                self.state = State::CatchingUp(VecDeque::new());
+                self.state = State::CatchingUp(0);
                 Step::Send(frames::opening(self.after))
             }
-            State::CatchingUp(slices) if slices.is_empty() => self.join_or_read().await,
-            State::CatchingUp(_) => self.send_slice().await,
+            State::CatchingUp(sent) => {
+                let sent = *sent;
+                self.catch_up(sent).await
+            }
             State::Following(place) => {
                 let place = *place;
                 self.follow(place).await
@@ -201,7 +217,7 @@ impl Reader {
                 Step::End(frames::dropped())
             }
             (Next::Restarted, _) => {
-                self.state = State::CatchingUp(VecDeque::new());
+                self.state = State::CatchingUp(0);
                 Step::Again
             }
         }
@@ -210,41 +226,73 @@ impl Reader {
     /// It has this frame of the feed, and goes on at the place after it.
     fn give(&mut self, next: Place, frame: Frame) -> Bytes {
         self.state = State::Following(next);
+        self.was_reset = false;
         if frame.is_last {
             self.after = frame.position;
         }
         frame.bytes
     }
 
-    /// Joins the others if everything that is missing is in the feed, else reads a page of the log.
-    async fn join_or_read(&mut self) -> Step {
-        if self.feed.is_behind(self.after) {
-            // It is carried on at its pace. If it does not come so far, the log tells why.
-            let _ = timeout(PAUSE, self.moves.changed()).await;
+    /// Joins the others if everything that is missing is in the feed, else goes on with the log.
+    async fn catch_up(&mut self, sent: usize) -> Step {
+        if sent == 0 {
+            if self.feed.is_behind(self.after) {
+                // It is carried on at its pace. If it does not come so far, the log tells why.
+                let _ = timeout(PAUSE, self.moves.changed()).await;
+            }
+            if let Some(place) = self.feed.place_after(self.after) {
+                self.state = State::Following(place);
+                return Step::Again;
+            }
         }
-        if let Some(place) = self.feed.place_after(self.after) {
-            self.state = State::Following(place);
-            return Step::Again;
+        if self.feed.past(self.after, sent).is_some() {
+            // It waits without the frame, which may be dropped meanwhile.
+            let budget = Arc::clone(&self.budget);
+            let turn = budget.turn().await;
+            if let Some(frame) = self.feed.past(self.after, sent) {
+                turn.take(frame.bytes.len()).await;
+                return self.give_past(sent, frame);
+            }
         }
-        let read = {
-            let Ok(_permit) = self.catching_up.acquire().await else {
-                return Step::Idle;
-            };
-            self.ports.changes.read_changes(self.after, PAGE).await
+        self.read_log(sent).await
+    }
+
+    /// Reads the log, and sends a frame of it.
+    async fn read_log(&mut self, sent: usize) -> Step {
+        let permits = Arc::clone(&self.catching_up);
+        let Ok(permit) = permits.acquire().await else {
+            return Step::Idle;
+        };
+        let read = match self.feed.past(self.after, sent) {
+            // Another one has read it while this one waited.
+            Some(frame) => Ok(Read::Frame(frame)),
+            None => self.read_page(sent).await,
         };
         match read {
-            Ok(ChangesRead::Next { entries, .. }) if entries.is_empty() => {
+            Ok(Read::Frame(frame)) => {
+                // With the permit: few hold a frame that waits.
+                self.budget.turn().await.take(frame.bytes.len()).await;
+                self.give_past(sent, frame)
+            }
+            Ok(Read::Nothing) => {
+                drop(permit);
+                self.was_reset = false;
                 // The feed is about to begin, or what comes next is held back.
                 let _ = timeout(PAUSE, self.moves.changed()).await;
                 Step::Again
             }
-            Ok(ChangesRead::Next { entries, .. }) => {
-                self.state = State::CatchingUp(frames::slices(entries).into());
+            Ok(Read::Other) => {
+                self.state = State::CatchingUp(0);
                 Step::Again
             }
-            Ok(ChangesRead::Gone) => match self.ports.changes.newest_change().await {
+            Ok(Read::Gone) if self.was_reset => break_off(&StoreError::Unavailable(
+                "the change log cannot be read from its newest offset".to_owned(),
+            )),
+            Ok(Read::Gone) => match self.ports.changes.newest_change().await {
                 Ok(newest) => {
                     self.after = newest;
+                    self.was_reset = true;
+                    self.state = State::CatchingUp(0);
                     Step::Send(frames::reset(newest))
                 }
                 Err(error) => break_off(&error),
@@ -253,40 +301,41 @@ impl Reader {
         }
     }
 
-    async fn send_slice(&mut self) -> Step {
-        let State::CatchingUp(slices) = &self.state else {
-            return Step::Again;
+    /// Reads a page of the log, makes frames of its first entries for all that come from there, and returns one of the first.
+    async fn read_page(&self, sent: usize) -> Result<Read, StoreError> {
+        let entries = match self.ports.changes.read_changes(self.after, PAGE).await? {
+            ChangesRead::Next { entries, .. } if entries.is_empty() => return Ok(Read::Nothing),
+            ChangesRead::Next { entries, .. } => entries,
+            ChangesRead::Gone => return Ok(Read::Gone),
         };
-        let Some(slice) = slices.front().cloned() else {
-            return Step::Again;
-        };
-        let rendered = {
-            let Ok(_permit) = self.catching_up.acquire().await else {
-                return Step::Idle;
+        let mut wanted = None;
+        let mut after = self.after;
+        for frames in frames::render_entries(&self.ports, entries).await? {
+            let Some(last) = frames.last().map(|frame| frame.position) else {
+                continue;
             };
-            let rendered = frames::render(&self.ports, &[slice]).await;
-            let frame = rendered.map(|frames| frames.into_iter().next());
-            if let Ok(Some(frame)) = &frame {
-                // Meanwhile nobody else reads instead: few hold a frame that waits.
-                self.budget.turn().await.take(frame.bytes.len()).await;
+            if after == self.after {
+                wanted = frames.get(sent).cloned();
             }
-            frame
-        };
-        let frame = match rendered {
-            Ok(frame) => frame,
-            Err(error) => return break_off(&error),
-        };
-        if let State::CatchingUp(slices) = &mut self.state {
-            slices.pop_front();
+            self.feed.keep_past(after, frames);
+            after = last;
         }
-        match frame {
-            Some(frame) => {
-                if frame.is_last {
-                    self.after = frame.position;
-                }
-                Step::Send(frame.bytes)
-            }
-            None => Step::Again,
+        Ok(wanted.map_or(Read::Other, Read::Frame))
+    }
+
+    /// It has this frame of the log entry that came next.
+    fn give_past(&mut self, sent: usize, frame: Frame) -> Step {
+        self.was_reset = false;
+        self.state = State::CatchingUp(if frame.is_last {
+            self.after = frame.position;
+            0
+        } else {
+            sent + 1
+        });
+        if frame.bytes.is_empty() {
+            Step::Again
+        } else {
+            Step::Send(frame.bytes)
         }
     }
 }

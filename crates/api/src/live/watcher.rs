@@ -37,11 +37,14 @@ const PAGE: u32 = 64;
 struct FeedTurn {
     due: Instant,
     ahead: Ahead,
+    failing: Failing,
 }
 
 /// What is to be expected of the log.
 enum Ahead {
     Nothing,
+    /// It could not be read.
+    Failed,
     /// Something is there that cannot be read yet.
     HeldBack,
     /// It was not read to its end.
@@ -53,6 +56,7 @@ impl FeedTurn {
         Self {
             due: Instant::now(),
             ahead: Ahead::More,
+            failing: Failing::new("the change log cannot be read; events wait"),
         }
     }
 
@@ -61,7 +65,7 @@ impl FeedTurn {
         match self.ahead {
             Ahead::Nothing => POLL,
             Ahead::HeldBack => HELD_BACK_POLL,
-            Ahead::More => self.due.saturating_duration_since(Instant::now()),
+            Ahead::More | Ahead::Failed => self.due.saturating_duration_since(Instant::now()),
         }
     }
 }
@@ -103,7 +107,9 @@ impl Watcher {
     async fn watch(&self) {
         let mut listener = (self.live.ports.listeners)();
         let mut last_of_interest = Instant::now();
-        let mut failing = false;
+        let mut failing = Failing::new(
+            "the store does not say which orders are settled; requests that wait go on waiting",
+        );
         let mut turn = FeedTurn::new();
         while last_of_interest.elapsed() < LINGER {
             let began = Instant::now();
@@ -111,7 +117,7 @@ impl Watcher {
             if self.live.is_of_interest() {
                 last_of_interest = Instant::now();
             }
-            report(&looked, &mut failing);
+            failing.report(&looked);
             if looked.is_err() {
                 sleep(POLL).await;
                 continue;
@@ -132,8 +138,14 @@ impl Watcher {
             turn.ahead = Ahead::More;
             return Ok(());
         }
-        turn.ahead = self.carry_on().await?;
-        turn.due = Instant::now() + feed_pace(self.live.feed.readers());
+        let carried_on = self.carry_on().await;
+        turn.failing.report(&carried_on);
+        // Requests that wait do not depend on the log.
+        let failed = |_| (Ahead::Failed, POLL);
+        let (ahead, pause) =
+            carried_on.map_or_else(failed, |ahead| (ahead, feed_pace(self.live.feed.readers())));
+        turn.ahead = ahead;
+        turn.due = Instant::now() + pause;
         Ok(())
     }
 
@@ -157,6 +169,7 @@ impl Watcher {
             feed.stop();
             return Ok(Ahead::Nothing);
         }
+        let mut has_begun = false;
         loop {
             let Some(end) = feed.end() else {
                 feed.begin(ports.changes.newest_change().await?);
@@ -174,7 +187,8 @@ impl Watcher {
                     let is_whole = u32::try_from(entries.len()) == Ok(PAGE);
                     let slices = frames::slices(entries);
                     for part in frames::parts(&slices) {
-                        feed.push(frames::render(ports, part).await?);
+                        let frames = frames::render(ports, part).await?.into_iter();
+                        feed.push(frames.filter(|frame| !frame.bytes.is_empty()).collect());
                         self.tell_settled().await?;
                     }
                     // What has come meanwhile is for the next time.
@@ -182,23 +196,42 @@ impl Watcher {
                         return Ok(Ahead::More);
                     }
                 }
+                ChangesRead::Gone if has_begun => {
+                    let reason = "the change log cannot be read from its newest offset";
+                    return Err(StoreError::Unavailable(reason.to_owned()));
+                }
                 // Each reader finds that out for itself.
-                ChangesRead::Gone => feed.begin(ports.changes.newest_change().await?),
+                ChangesRead::Gone => {
+                    feed.begin(ports.changes.newest_change().await?);
+                    has_begun = true;
+                }
             }
         }
     }
 }
 
-/// A store that is away is told of once.
-fn report<T>(looked: &Result<T, StoreError>, failing: &mut bool) {
-    match looked {
-        Ok(_) if *failing => info!("changes are seen again"),
-        Err(error) if !*failing => {
-            warn!(%error, "the store does not tell what has changed; those who wait go on waiting");
+/// Logs the first failure of several, and the recovery.
+struct Failing {
+    message: &'static str,
+    is_failing: bool,
+}
+
+impl Failing {
+    fn new(message: &'static str) -> Self {
+        Self {
+            message,
+            is_failing: false,
         }
-        _ => {}
     }
-    *failing = looked.is_err();
+
+    fn report<T>(&mut self, looked: &Result<T, StoreError>) {
+        match looked {
+            Ok(_) if self.is_failing => info!(failed = self.message, "recovered"),
+            Err(error) if !self.is_failing => warn!(%error, "{}", self.message),
+            _ => {}
+        }
+        self.is_failing = looked.is_err();
+    }
 }
 
 #[cfg(test)]
@@ -218,11 +251,18 @@ mod tests {
     fn what_is_to_come_says_how_long_to_listen() {
         let poll = |ahead, in_ms: u64| {
             let due = Instant::now() + Duration::from_millis(in_ms);
-            FeedTurn { due, ahead }.poll()
+            FeedTurn {
+                due,
+                ahead,
+                ..FeedTurn::new()
+            }
+            .poll()
         };
         assert_eq!(poll(Ahead::Nothing, 0), POLL);
         assert_eq!(poll(Ahead::HeldBack, 0), HELD_BACK_POLL);
         assert_eq!(poll(Ahead::More, 0), Duration::ZERO);
-        assert!(poll(Ahead::More, 60_000) > Duration::from_secs(50));
+        for ahead in [Ahead::More, Ahead::Failed] {
+            assert!(poll(ahead, 60_000) > Duration::from_secs(50));
+        }
     }
 }

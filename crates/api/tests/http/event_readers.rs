@@ -1,15 +1,18 @@
 //! Readers of `GET /api/v1/events`: how many there may be, how slow, and how each one ends.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use api::LiveSettings;
+use domain::identifiers::OrderId;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 use crate::event_client::EventReader;
 use crate::events::{A_WHILE, PATH, change, server};
 use crate::fake_store::Failure;
-use crate::fixture::{TestServer, bytes};
+use crate::fixture::{JSON, TestServer, bytes};
 
 /// How many readers are connected, according to the metrics.
 async fn connected(server: &TestServer) -> usize {
@@ -214,6 +217,87 @@ async fn a_store_that_is_away_is_waited_for_by_who_follows() {
     server.store.fail(None);
     let mut back = EventReader::resume(&server, &event.last_id).await;
     assert_eq!(back.next_ids(2).await, ["order 3", "order 1"]);
+}
+
+/// A log that cannot be read, not even from its newest offset, is tried again after a pause, while requests that wait for
+/// their order are served as ever. Once it can be read, readers get one reset, and events.
+#[tokio::test]
+async fn a_log_that_cannot_be_read_is_paused_at_and_keeps_no_request_waiting() {
+    let server = Arc::new(server());
+    server.store.make_log_foreign(true);
+    let mut following = EventReader::connect(&server, "").await;
+    let mut behind = EventReader::resume(&server, "0-0").await;
+    assert_eq!(behind.next().await.name, "reset");
+    let before = server.store.calls();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let calls = server.store.calls() - before;
+    assert!(calls < 40, "{calls} calls in 2 s");
+
+    let started = Instant::now();
+    let waiting = {
+        let server = Arc::clone(&server);
+        tokio::spawn(async move {
+            let head = format!("{JSON}Prefer: wait=20\r\n");
+            let body = br#"{"product_id": "SKU-1", "quantity": 3}"#;
+            server.send("POST", "/api/v1/orders", &head, body).await
+        })
+    };
+    while server.order_count() < 4 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    server.settle(OrderId(4));
+    assert_eq!(waiting.await.unwrap().status, 201);
+    assert!(
+        started.elapsed() < Duration::from_millis(900),
+        "{:?}",
+        started.elapsed()
+    );
+
+    server.store.make_log_foreign(false);
+    let event = following.next().await;
+    assert_eq!(
+        (event.name.as_str(), event.last_id.as_str()),
+        ("reset", "1-0")
+    );
+    change(&server, &[1], &["a"]);
+    assert_eq!(following.next_ids(2).await, ["order 1", "stock a"]);
+}
+
+/// An entry of more events than one frame has, and of more frames than are kept: each of several that come back gets all.
+#[tokio::test]
+async fn readers_that_come_back_at_different_places_get_each_entry_whole() {
+    let bounds = LiveSettings {
+        max_readers: 12,
+        max_bytes: 1 << 20,
+        bytes_per_second: 1 << 30,
+    };
+    let server = Arc::new(TestServer::start_live(bounds, |_| ()));
+    let names: Vec<String> = (0..700).map(|number| format!("{number:0120}")).collect();
+    for name in &names {
+        server.store.add_stock(name, 1);
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for entry in 0..12 {
+        server.store.log(&[], &names[entry * 10..]);
+    }
+    let mut reading = JoinSet::new();
+    for from in 0..12_u64 {
+        let server = Arc::clone(&server);
+        reading.spawn(async move {
+            let mut reader = EventReader::resume(&server, &format!("{from}-0")).await;
+            let mut received = 0;
+            while reader.last_id != "12-0" {
+                let event = reader.next().await;
+                assert_eq!(event.name, "stock");
+                received += 1;
+            }
+            (usize::try_from(from).unwrap(), received)
+        });
+    }
+    for (from, received) in reading.join_all().await {
+        let expected: usize = (from..12).map(|entry| 700 - entry * 10).sum();
+        assert_eq!(received, expected, "from {from}");
+    }
 }
 
 /// A client that closes its connection for good in the middle of what it sends.

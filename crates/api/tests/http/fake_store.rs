@@ -44,6 +44,8 @@ pub(crate) struct Rows {
     /// The change log, from its beginning on, and how much of it is forgotten.
     changes: Vec<Changed>,
     forgotten: usize,
+    /// The log is another server's: no offset can be read from, the newest neither.
+    is_log_foreign: bool,
     failure: Option<Failure>,
     /// So many more calls succeed before the failure strikes.
     healthy: usize,
@@ -141,6 +143,11 @@ impl FakeStore {
     pub(crate) fn forget_changes(&self) {
         let mut rows = self.0.lock().unwrap();
         rows.forgotten = rows.changes.len();
+    }
+
+    /// The change log is one that was brought from another server, or is no longer.
+    pub(crate) fn make_log_foreign(&self, is_foreign: bool) {
+        self.0.lock().unwrap().is_log_foreign = is_foreign;
     }
 
     /// The change log is as it was when it had so many entries.
@@ -286,6 +293,9 @@ impl ChangeQueries for FakeStore {
     async fn newest_change(&self) -> Result<Position, StoreError> {
         self.check().await?;
         let rows = self.0.lock().unwrap();
+        if rows.is_log_foreign {
+            return Ok(Position::new(u64::MAX, 0));
+        }
         Ok(Position::new(rows.changes.len() as u64, 0))
     }
 
@@ -293,7 +303,7 @@ impl ChangeQueries for FakeStore {
         self.check().await?;
         let rows = self.0.lock().unwrap();
         let after = usize::try_from(after.group()).unwrap_or(usize::MAX);
-        if after < rows.forgotten || after > rows.changes.len() {
+        if rows.is_log_foreign || after < rows.forgotten || after > rows.changes.len() {
             return Ok(ChangesRead::Gone);
         }
         let next = rows.changes.iter().zip(1..).skip(after);
