@@ -134,6 +134,12 @@ impl Standalone {
         self.place.data()
     }
 
+    /// The file of its settings.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.place.config()
+    }
+
     /// The port of its API.
     #[must_use]
     pub fn port(&self) -> u16 {

@@ -29,6 +29,7 @@ mod stop_signals;
 mod test_suite;
 mod tidy;
 mod up;
+mod vendor;
 mod workspace;
 
 use std::path::{Path, PathBuf};
@@ -57,6 +58,8 @@ enum Command {
     Migrate,
     /// Enter a reproducible catalogue into the stock of the vendor `seed`; what it has beyond that stays.
     Seed(seed::Args),
+    /// Change which vendors are configured.
+    Vendor(vendor::Args),
     /// Make an API key.
     ApiKey(api_key::Args),
     /// Recompute every balance from orders and allocations, and name the rows that differ.
@@ -109,6 +112,7 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Services(args) => services::run(args, &load(config)?),
         Command::Migrate => migrate::run(&load(config)?),
         Command::Seed(args) => seed::run(args, &load(config)?),
+        Command::Vendor(args) => vendor::run(args, &load(config)?),
         Command::ApiKey(args) => api_key::run(args),
         Command::Audit(args) => audit::run(args, &load(config)?),
         Command::Export(args) => export::run(args, &load(config)?),

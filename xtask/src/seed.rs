@@ -10,8 +10,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use clock_tokio::SystemClock;
 use domain::identifiers::VendorId;
-use domain::ports::{Store, StoreProbe};
-use domain::services::VendorSync;
+use domain::ports::{Store, StoreProbe, VendorSetQueries};
+use domain::services::{VendorSets, VendorSync};
+use domain::vendor_set::ConfiguredVendor;
 use settings::Settings;
 use storage_postgres::PgStore;
 
@@ -53,12 +54,14 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let changed = if let Some(path) = &args.data {
         let store = Arc::new(data_file::open(path, &settings.embedded)?);
-        runtime.block_on(enter(args, settings, vendor_id, store.clone(), store))?
+        let sets = vendor_sets(store.clone(), store.clone());
+        runtime.block_on(enter(args, vendor_id, sets, store.clone(), store))?
     } else {
         let options = connection::pg_options(&settings.database);
         runtime.block_on(async {
             let store = Arc::new(PgStore::new(&options)?);
-            enter(args, settings, vendor_id, store.clone(), store).await
+            let sets = vendor_sets(store.clone(), store.clone());
+            enter(args, vendor_id, sets, store.clone(), store).await
         })?
     };
     println!(
@@ -72,16 +75,25 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
     Ok(())
 }
 
+fn vendor_sets(store: Arc<dyn Store>, queries: Arc<dyn VendorSetQueries>) -> VendorSets {
+    VendorSets::new(store, queries, Arc::new(SystemClock))
+}
+
 /// Enters the catalogue part by part. Returns how many products changed.
 async fn enter(
     args: &Args,
-    settings: &Settings,
     vendor_id: &VendorId,
+    vendor_sets: VendorSets,
     store: Arc<dyn Store>,
     probe: Arc<dyn StoreProbe>,
 ) -> Result<u64> {
     let sync = VendorSync::new(store, probe, Arc::new(SystemClock));
-    sync.configure(&settings.vendor_ids()).await?;
+    // Only added: the settings of this shell may not be those of the deployment.
+    let vendor = ConfiguredVendor {
+        vendor_id: vendor_id.clone(),
+        source: None,
+    };
+    vendor_sets.add(&[vendor]).await?;
     let mut catalogue = Catalogue::new(args.products, args.seed);
     let mut progress = Progress::bar("entering stock", args.products.into());
     let (mut entered, mut changed) = (0, 0);

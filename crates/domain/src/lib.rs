@@ -3,7 +3,7 @@
 //! Three layers live here, each knowing only the ones before it:
 //!
 //! 1. **Values and decisions.** [`order`], [`stock`], [`report`] and the pure functions in [`settlement`],
-//!    [`allocation`] and [`reconciliation`]: plain values in, plain values out.
+//!    [`allocation`], [`reconciliation`] and [`vendor_set`]: plain values in, plain values out.
 //! 2. **[`ports`]**: what the use cases need from the outside (a transactional store, a queue, vendors, a clock), each
 //!    trait stating its adapter's duties.
 //! 3. **[`services`]**: the use cases, which read like a list: begin, lock, decide, save, commit.
@@ -37,4 +37,5 @@ pub mod settlement;
 pub mod stock;
 pub mod stored;
 pub mod timestamp;
+pub mod vendor_set;
 mod words;

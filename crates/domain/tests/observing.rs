@@ -15,9 +15,12 @@ use domain::ports::{
 };
 use domain::quantity::Quantity;
 use domain::report::{Report, ReportKind};
-use domain::services::{Intake, IntakeSettings, Relay, RelaySettings, SettleOrders, VendorSync};
+use domain::services::{
+    Intake, IntakeSettings, Relay, RelaySettings, SettleOrders, VendorSets, VendorSync,
+};
 use domain::settlement::SettledBatch;
 use domain::timestamp::Timestamp;
+use domain::vendor_set::ConfiguredVendor;
 use queue_in_process::InProcessQueue;
 use storage_memory::MemoryStore;
 
@@ -129,7 +132,15 @@ async fn each_event_is_told_once_it_is_committed() {
     let stranger = sync.sync(&feed(Ok(report.clone()))).await;
     assert!(stranger.is_err());
     assert_eq!(notes.take(), ["v FAILED"]);
-    sync.configure(&vendor_ids).await.unwrap();
+    let vendor_sets = VendorSets::new(store.clone(), store.clone(), clock.clone());
+    let vendors: Vec<ConfiguredVendor> = vendor_ids
+        .iter()
+        .map(|vendor_id| ConfiguredVendor {
+            vendor_id: vendor_id.clone(),
+            source: None,
+        })
+        .collect();
+    vendor_sets.add(&vendors).await.unwrap();
     sync.sync(&feed(Ok(report))).await.unwrap();
     let away = Err(FeedError::Unavailable("away".to_owned()));
     assert!(sync.sync(&feed(away)).await.is_err());

@@ -6,6 +6,7 @@ use domain::ports::NewOrder;
 use domain::quantity::Quantity;
 use domain::report::{Report, ReportKind};
 use domain::timestamp::Timestamp;
+use domain::vendor_set::{ConfiguredVendor, VendorSet, VendorSource};
 
 /// A product.
 #[must_use]
@@ -23,6 +24,29 @@ pub fn vendor(id: &str) -> VendorId {
 #[must_use]
 pub fn vendors(ids: &[&str]) -> Vec<VendorId> {
     ids.iter().map(|id| vendor(id)).collect()
+}
+
+/// Vendors with a feed each.
+#[must_use]
+pub fn configured(ids: &[&str]) -> Vec<ConfiguredVendor> {
+    ids.iter().map(|id| with_feed(vendor(id))).collect()
+}
+
+/// A vendor with a feed of its own.
+#[must_use]
+pub fn with_feed(vendor_id: VendorId) -> ConfiguredVendor {
+    ConfiguredVendor {
+        source: Some(
+            VendorSource::new("http://vendors.test/", Some(vendor_id.as_str()), "").unwrap(),
+        ),
+        vendor_id,
+    }
+}
+
+/// A set of vendors with a feed each.
+#[must_use]
+pub fn vendor_set(ids: &[&str]) -> VendorSet {
+    configured(ids).into_iter().collect()
 }
 
 /// A number of units.

@@ -13,10 +13,10 @@ use domain::ports::{
 use domain::report::Report;
 use domain::services::{
     ChangeStatus, ChangeStatusError, ChangedOrder, Intake, IntakeSettings, SettleError,
-    SettleOrders, SyncError, VendorSync,
+    SettleOrders, SyncError, VendorSets, VendorSync,
 };
 
-use crate::builders::{new_order, product, vendor, vendors};
+use crate::builders::{new_order, product, vendor, vendor_set, vendors};
 use crate::storage::StorageUnderTest;
 
 const INTAKE_SETTINGS: IntakeSettings = IntakeSettings {
@@ -29,6 +29,7 @@ const INTAKE_SETTINGS: IntakeSettings = IntakeSettings {
 pub(crate) struct Shop {
     pub(crate) intake: Intake,
     sync: VendorSync,
+    pub(crate) vendor_sets: VendorSets,
     status: ChangeStatus,
     settlement: Arc<SettleOrders>,
 }
@@ -48,6 +49,11 @@ impl Shop {
         let shop = Self {
             intake,
             sync: VendorSync::new(storage.store.clone(), storage.probe.clone(), clock.clone()),
+            vendor_sets: VendorSets::new(
+                storage.store.clone(),
+                storage.vendor_sets.clone(),
+                clock.clone(),
+            ),
             status: ChangeStatus::new(storage.store.clone(), clock.clone()),
             settlement: Arc::new(SettleOrders::new(
                 storage.store.clone(),
@@ -62,8 +68,10 @@ impl Shop {
         shop
     }
 
+    /// Makes exactly these vendors the configured ones.
     pub(crate) async fn configure(&self, vendor_ids: &[&str]) {
-        self.sync.configure(&vendors(vendor_ids)).await.unwrap();
+        let set = vendor_set(vendor_ids);
+        self.vendor_sets.apply(&set).await.unwrap();
     }
 
     /// Syncs a vendor that answers with this report.

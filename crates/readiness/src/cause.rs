@@ -31,6 +31,8 @@ pub enum Cause {
     Defect,
     /// No vendor is configured, so that every order is rejected.
     NoVendors,
+    /// A vendor that this process syncs is not configured.
+    NotConfigured,
     /// The task has not started yet.
     NotStarted,
 }
@@ -52,6 +54,7 @@ impl Cause {
             Self::VendorsUntried => "not every vendor was tried yet",
             Self::Defect => "the program contradicts itself",
             Self::NoVendors => "no vendor is configured",
+            Self::NotConfigured => "a vendor is not configured",
             Self::NotStarted => "not started yet",
         }
     }

@@ -40,6 +40,7 @@ pub(crate) fn worker_ports(
     Ok(WorkerPorts {
         store: store.clone(),
         probe: store.clone(),
+        vendor_sets: store.clone(),
         leases: Arc::new(ProcessLeases::new()),
         queue: Arc::new(queue),
         consumers: Arc::new(move || Box::new(consumed.consumer())),
@@ -48,6 +49,6 @@ pub(crate) fn worker_ports(
         clock: Arc::new(SystemClock),
         vendors: feeds.into_iter().map(ScheduledVendor::from).collect(),
         observer: metrics.clone(),
-        manual_vendors: settings.manual_vendors.clone(),
+        vendor_set: wiring::vendor_set(settings)?,
     })
 }

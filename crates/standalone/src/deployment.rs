@@ -138,7 +138,7 @@ fn intake(ports: &WorkerPorts, settings: &ApiSettings) -> (Intake, IntakeWriter)
 fn vendors(ports: &WorkerPorts, store: &Arc<SqliteStore>, settings: &Settings) -> Vendors {
     let feeds = ports.vendors.iter().map(|vendor| Arc::clone(&vendor.feed));
     let with_feeds = feeds.zip(wiring::shown_urls(&settings.vendors));
-    let manual = ports.manual_vendors.clone();
+    let manual = ports.vendor_set.manual_vendors();
     Vendors::new(store.clone(), tasks::vendor_sync(ports), with_feeds, manual)
 }
 

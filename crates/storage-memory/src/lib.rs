@@ -19,6 +19,7 @@ mod store;
 mod sync;
 mod tables;
 mod unit_of_work;
+mod vendor_set;
 mod writes;
 
 pub use store::MemoryStore;

@@ -47,32 +47,6 @@ fn affected(
 
 #[async_trait]
 impl SyncRepository for MemoryUnitOfWork {
-    async fn set_configured(
-        &mut self,
-        vendor_ids: &[VendorId],
-    ) -> Result<Vec<ProductId>, StoreError> {
-        self.write(|tables| {
-            for vendor_id in vendor_ids {
-                tables.vendors.entry(vendor_id.clone()).or_default();
-            }
-            let mut switched = BTreeSet::new();
-            for (vendor_id, row) in &mut tables.vendors {
-                let configured = vendor_ids.contains(vendor_id);
-                if row.configured != configured {
-                    row.configured = configured;
-                    switched.insert(vendor_id.clone());
-                }
-            }
-            let affected: BTreeSet<ProductId> = tables
-                .positions
-                .keys()
-                .filter(|(_, vendor_id)| switched.contains(vendor_id))
-                .map(|(product_id, _)| product_id.clone())
-                .collect();
-            Ok(affected.into_iter().collect())
-        })
-    }
-
     async fn lock_vendor(
         &mut self,
         vendor_id: &VendorId,

@@ -8,6 +8,7 @@ use domain::ports::{Changed, FinishedSync, OutboxId, QueuedOrder, StoreError};
 use domain::quantity::Quantity;
 use domain::stock::{ProductStock, VendorStock};
 use domain::timestamp::Timestamp;
+use domain::vendor_set::{VendorSetDigest, VendorSource};
 
 /// All of them.
 #[derive(Clone, Default)]
@@ -17,6 +18,8 @@ pub(crate) struct Tables {
     pub(crate) orders: BTreeMap<OrderId, OrderRow>,
     pub(crate) allocations: BTreeMap<(OrderId, VendorId), AllocationRow>,
     pub(crate) vendors: BTreeMap<VendorId, VendorRow>,
+    /// Sets that were applied, each once; the last is the current one.
+    pub(crate) vendor_sets: Vec<VendorSetDigest>,
     pub(crate) outbox: BTreeMap<OutboxId, OutboxRow>,
     pub(crate) keys: BTreeMap<IdempotencyKey, KeyRow>,
     pub(crate) changes: BTreeMap<u64, ChangeRow>,
@@ -61,6 +64,8 @@ pub(crate) struct AllocationRow {
 #[derive(Clone, Default)]
 pub(crate) struct VendorRow {
     pub(crate) configured: bool,
+    pub(crate) source: Option<VendorSource>,
+    pub(crate) configured_at: Option<Timestamp>,
     /// As-of of the last report that was applied, and of the last full one among them.
     pub(crate) applied_as_of: Option<Timestamp>,
     pub(crate) full_as_of: Option<Timestamp>,

@@ -18,6 +18,7 @@ fn setup() -> Ready<(StorageUnderTest, ())> {
         orders: store.clone(),
         stock: store.clone(),
         vendors: store.clone(),
+        vendor_sets: store.clone(),
         probe: store.clone(),
         writes: store.clone(),
         audit: store.clone(),

@@ -27,6 +27,7 @@ mod sync;
 pub mod test_database;
 mod transfer;
 mod unit_of_work;
+mod vendor_set;
 mod vendors;
 mod writes;
 

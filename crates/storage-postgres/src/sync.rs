@@ -17,12 +17,6 @@ use crate::statement::{Bind, texts};
 use crate::unit_of_work::PgUnitOfWork;
 
 #[derive(QueryableByName)]
-struct VendorRow {
-    #[diesel(sql_type = Text)]
-    vendor_id: String,
-}
-
-#[derive(QueryableByName)]
 struct StateRow {
     #[diesel(sql_type = Nullable<Timestamptz>)]
     applied_as_of: Option<PgTimestamp>,
@@ -63,33 +57,6 @@ fn product_ids(found: Vec<ProductIdRow>) -> Result<Vec<ProductId>, StoreError> {
 
 #[async_trait]
 impl SyncRepository for PgUnitOfWork {
-    async fn set_configured(
-        &mut self,
-        vendor_ids: &[VendorId],
-    ) -> Result<Vec<ProductId>, StoreError> {
-        const CREATE: &str = "
-INSERT INTO vendor_syncs (vendor_id, configured)
-SELECT vendor_id, false FROM unnest($1) AS i (vendor_id) ORDER BY vendor_id
-ON CONFLICT (vendor_id) DO NOTHING";
-        const LOCK: &str =
-            "SELECT vendor_id FROM vendor_syncs ORDER BY vendor_id FOR NO KEY UPDATE";
-        const SWITCH: &str = "
-UPDATE vendor_syncs SET configured = NOT configured
-WHERE configured <> (vendor_id = ANY($1)) RETURNING vendor_id";
-        const AFFECTED: &str = "
-SELECT DISTINCT product_id FROM vendor_stock WHERE vendor_id = ANY($1) ORDER BY product_id";
-
-        let ids = || texts(vendor_ids.iter().map(VendorId::as_str));
-        self.execute(CREATE, vec![ids()]).await?;
-        self.load::<VendorRow>(LOCK, Vec::new()).await?;
-        let switched: Vec<VendorRow> = self.load(SWITCH, vec![ids()]).await?;
-        if switched.is_empty() {
-            return Ok(Vec::new());
-        }
-        let switched = texts(switched.iter().map(|row| row.vendor_id.as_str()));
-        product_ids(self.load(AFFECTED, vec![switched]).await?)
-    }
-
     async fn lock_vendor(
         &mut self,
         vendor_id: &VendorId,

@@ -19,6 +19,7 @@ async fn setup() -> (StorageUnderTest, TestDatabase) {
         orders: store.clone(),
         stock: store.clone(),
         vendors: store.clone(),
+        vendor_sets: store.clone(),
         probe: store.clone(),
         writes: store.clone(),
         audit: store.clone(),
@@ -41,6 +42,7 @@ async fn empty(database: &TestDatabase) {
         "orders",
         "vendor_stock",
         "vendor_syncs",
+        "vendor_sets",
         "stock",
     ];
     let sql = tables.map(|table| format!("DELETE FROM {table};")).concat();

@@ -30,6 +30,7 @@ mod store;
 mod sync;
 mod transfer;
 mod unit_of_work;
+mod vendor_set;
 mod vendors;
 mod writes;
 

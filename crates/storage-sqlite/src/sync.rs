@@ -17,12 +17,6 @@ use crate::statement::{Bind, execute, json, load};
 use crate::unit_of_work::SqliteUnitOfWork;
 
 #[derive(QueryableByName)]
-struct VendorRow {
-    #[diesel(sql_type = Text)]
-    vendor_id: String,
-}
-
-#[derive(QueryableByName)]
 struct StateRow {
     #[diesel(sql_type = Nullable<BigInt>)]
     applied_as_of: Option<i64>,
@@ -80,26 +74,6 @@ ON CONFLICT (product_id) DO NOTHING";
     rows::product_ids(found, "stock")
 }
 
-fn set_configured(
-    connection: &mut SqliteConnection,
-    vendor_ids: Bind,
-) -> Result<Vec<ProductId>, StoreError> {
-    const CREATE: &str = "
-INSERT INTO vendor_syncs (vendor_id, configured) SELECT value, 0 FROM json_each(?) WHERE true
-ON CONFLICT (vendor_id) DO NOTHING";
-    const SWITCH: &str = "
-UPDATE vendor_syncs SET configured = NOT configured
-WHERE configured <> (vendor_id IN (SELECT value FROM json_each(?))) RETURNING vendor_id";
-    const AFFECTED: &str = "
-SELECT DISTINCT product_id FROM vendor_stock
-WHERE vendor_id IN (SELECT value FROM json_each(?)) ORDER BY product_id";
-
-    execute(connection, CREATE, [vendor_ids.clone()])?;
-    let switched: Vec<VendorRow> = load(connection, SWITCH, [vendor_ids])?;
-    let switched = json(switched.into_iter().map(|row| row.vendor_id));
-    rows::product_ids(load(connection, AFFECTED, [switched])?, "vendor_stock")
-}
-
 fn mark_known(
     connection: &mut SqliteConnection,
     binds: [Bind; 4],
@@ -149,15 +123,6 @@ WHERE vendor_id = ?";
 
 #[async_trait]
 impl SyncRepository for SqliteUnitOfWork {
-    async fn set_configured(
-        &mut self,
-        vendor_ids: &[VendorId],
-    ) -> Result<Vec<ProductId>, StoreError> {
-        let vendor_ids = json(vendor_ids.iter().map(VendorId::as_str));
-        self.call(move |connection, _| set_configured(connection, vendor_ids))
-            .await
-    }
-
     async fn lock_vendor(
         &mut self,
         vendor_id: &VendorId,

@@ -24,6 +24,7 @@ fn setup() -> Ready<(StorageUnderTest, TempDir)> {
         orders: store.clone(),
         stock: store.clone(),
         vendors: store.clone(),
+        vendor_sets: store.clone(),
         probe: store.clone(),
         writes: store.clone(),
         audit: store.clone(),

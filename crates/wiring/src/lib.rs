@@ -25,7 +25,8 @@ pub use data_file::sqlite;
 pub use database::{check_migrations, postgres};
 use domain::ports::VendorFeed;
 use domain::services::IntakeSettings;
-use settings::{ApiSettings, LogFormat, TelemetrySettings, VendorSettings};
+use domain::vendor_set::{ConfiguredVendor, VendorSet, VendorSource};
+use settings::{ApiSettings, LogFormat, Settings, TelemetrySettings, VendorSettings};
 use tokio::signal::unix::{SignalKind, signal};
 use vendor_http::{FeedFormat, HttpVendorFeed, HttpVendorOptions};
 
@@ -66,6 +67,34 @@ pub fn vendor_feeds(
         Ok((feed, vendor.every))
     });
     feeds.collect()
+}
+
+/// The vendors of the settings, as the store identifies them.
+///
+/// # Errors
+/// If a vendor's source cannot be stored.
+pub fn vendor_set(settings: &Settings) -> anyhow::Result<VendorSet> {
+    let with_feeds = settings.vendors.iter().map(|vendor| {
+        Ok(ConfiguredVendor {
+            vendor_id: vendor.id.clone(),
+            source: Some(vendor_source(vendor)?),
+        })
+    });
+    let manual = settings.manual_vendors.iter().map(|vendor_id| {
+        Ok(ConfiguredVendor {
+            vendor_id: vendor_id.clone(),
+            source: None,
+        })
+    });
+    with_feeds.chain(manual).collect()
+}
+
+fn vendor_source(vendor: &VendorSettings) -> anyhow::Result<VendorSource> {
+    let mut url = vendor.url.clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    VendorSource::new(url.as_str(), vendor.url.query(), &vendor.format.items)
+        .with_context(|| format!("vendor {}: the URL cannot be stored", vendor.id))
 }
 
 /// The URL of each of these vendors as far as it may be shown: what stands in its query may be a secret.

@@ -88,6 +88,7 @@ fn ports(
     Ok(WorkerPorts {
         store: Arc::new(pg.clone()),
         probe: Arc::new(pg.clone()),
+        vendor_sets: Arc::new(pg.clone()),
         leases: Arc::new(PgLeases::new(postgres.clone())),
         queue: Arc::new(RabbitOrderQueue::start(rabbitmq.clone())),
         consumers: Arc::new(move || Box::new(RabbitOrderConsumer::start(rabbitmq.clone()))),
@@ -96,6 +97,6 @@ fn ports(
         clock: Arc::new(SystemClock),
         vendors: feeds.into_iter().map(ScheduledVendor::from).collect(),
         observer: metrics.clone(),
-        manual_vendors: settings.manual_vendors.clone(),
+        vendor_set: wiring::vendor_set(settings)?,
     })
 }

@@ -1,26 +1,36 @@
-//! Syncs each vendor at start and then at its interval, in one process at a time.
+//! Brings the vendor set of this process, and syncs each vendor at start and then at its interval, in one process at a
+//! time.
 //!
-//! The lease decides which process; if two ever sync the same vendor all the same, because a lease was lost unnoticed,
-//! the vendor's row lock keeps them apart.
+//! The set in the store decides which vendors are synced. A process whose set is new applies it at its start, without a
+//! lease. Then leases decide which process syncs: one whose set is the current one has precedence over one whose set was
+//! superseded, which may not be able to read every vendor. If two processes sync the same vendor nevertheless, because a
+//! lease was lost unnoticed, the vendor's row lock keeps them apart.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::identifiers::VendorId;
-use domain::ports::{Leases, VendorFeed};
-use domain::services::{SyncError, VendorSync};
+use domain::ports::{Lease, Leases, StoreError, VendorFeed};
+use domain::services::{BroughtSet, SetStatus, SyncError, VendorSets, VendorSync};
+use domain::timestamp::Timestamp;
+use domain::vendor_set::{ConfiguredVendor, SetMember, VendorSet};
 use readiness::{Cause, TaskHealth};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::backoff::Backoff;
 
-/// The lease that the scheduler of a deployment holds.
+/// The lease of the process that syncs the vendors.
 pub const LEASE: &str = "vendor-sync";
 
-/// How often a process without the lease tries to get it, and one with it looks whether it still has it.
+/// The lease that only processes with the current set hold. While one of them does, no other process syncs.
+const CURRENT_SET_LEASE: &str = "vendor-sync-current-set";
+
+/// How often a process without the lease tries to get it, and one with it checks that it still has it; and how often each
+/// process compares its set with the one in the store.
 const LEASE_CHECK: Duration = Duration::from_secs(2);
 
 /// A sync that failed only because the store was away is tried again after pauses of this to [`LONGEST_PAUSE`], or to the
@@ -43,22 +53,33 @@ impl From<(Arc<dyn VendorFeed>, Duration)> for ScheduledVendor {
     }
 }
 
-/// What the scheduler runs.
+/// Runs the syncs of one process.
 pub struct Scheduler {
-    /// The use case.
+    /// Syncs a vendor.
     pub sync: VendorSync,
-    /// Who may run.
+    /// Applies the set.
+    pub vendor_sets: VendorSets,
+    /// Decide which process syncs.
     pub leases: Arc<dyn Leases>,
-    /// Vendors with feeds.
+    /// The vendors that this process can read.
     pub vendors: Vec<ScheduledVendor>,
-    /// All vendors that are sold from, also those without a feed.
-    pub configured: Vec<VendorId>,
+    /// All vendors of this process's settings, also those without a feed.
+    pub set: VendorSet,
     /// Where the outcomes are recorded.
     pub health: TaskHealth,
 }
 
+/// The leases of one process.
+#[derive(Default)]
+struct Held {
+    /// [`CURRENT_SET_LEASE`].
+    current: Option<Box<dyn Lease>>,
+    /// [`LEASE`].
+    main: Option<Box<dyn Lease>>,
+}
+
 impl Scheduler {
-    /// Runs until told to stop; a sync that has begun is given up, which undoes it.
+    /// Runs until `stop` is cancelled; a sync that has begun is given up, which undoes it.
     ///
     /// # Errors
     /// If a vendor's loop panicked.
@@ -70,32 +91,33 @@ impl Scheduler {
     }
 
     async fn run_with_leases(&self) -> Result<(), String> {
+        let mut brought = self.bring_first().await;
+        let mut held = Held::default();
+        let mut loops = Loops::default();
         loop {
-            match self.leases.try_acquire(LEASE).await {
-                Ok(Some(mut lease)) => {
-                    self.health.succeeded();
-                    info!(
-                        vendors = self.vendors.len(),
-                        "syncing vendors from this process"
-                    );
-                    let mut loops = self.start().await;
-                    loop {
-                        tokio::select! {
-                            () = sleep(LEASE_CHECK) => {}
-                            Some(ended) = loops.join_next() => {
-                                return Err(format!("a vendor's loop ended: {ended:?}"));
-                            }
-                        }
-                        if !lease.is_held().await {
-                            break;
-                        }
-                    }
-                    warn!("the lease for syncing vendors was lost");
-                    loops.shutdown().await;
-                }
-                Ok(None) => {
-                    self.health.succeeded();
-                    debug!("another process syncs the vendors");
+            if self.hold(&mut held, brought.status).await {
+                loops.follow(self, &brought);
+            } else {
+                loops.end().await;
+            }
+            tokio::select! {
+                () = sleep(LEASE_CHECK) => {}
+                Some(ended) = loops.tasks.join_next() => match ended {
+                    Err(error) if error.is_cancelled() => {}
+                    ended => return Err(format!("a vendor's loop ended: {ended:?}")),
+                },
+            }
+            self.bring_again(&mut brought).await;
+        }
+    }
+
+    /// Brings the set as soon as the store is there.
+    async fn bring_first(&self) -> BroughtSet {
+        loop {
+            match self.vendor_sets.bring(&self.set).await {
+                Ok(brought) => {
+                    self.log(&brought);
+                    return brought;
                 }
                 Err(error) => self.health.failed(Cause::from(&error), &error),
             }
@@ -103,54 +125,236 @@ impl Scheduler {
         }
     }
 
-    async fn start(&self) -> JoinSet<()> {
-        while let Err(error) = self.sync.configure(&self.configured).await {
-            self.health.failed(Cause::from(&error), &error);
-            sleep(LEASE_CHECK).await;
+    /// Compares the set with the one in the store again, which others may have replaced. A vendor of the current set that
+    /// is not configured any more is switched on again.
+    async fn bring_again(&self, brought: &mut BroughtSet) {
+        match self.vendor_sets.bring(&self.set).await {
+            Ok(now) => {
+                if now.applied || now.status != brought.status {
+                    self.log(&now);
+                }
+                *brought = now;
+            }
+            Err(error) => self.health.failed(Cause::from(&error), &error),
         }
-        self.health.succeeded();
-        let mut loops = JoinSet::new();
-        for vendor in &self.vendors {
-            let (sync, vendor, health) = (self.sync.clone(), vendor.clone(), self.health.clone());
-            loops.spawn(async move { sync_for_ever(&sync, &vendor, &health).await });
+    }
+
+    fn log(&self, brought: &BroughtSet) {
+        let set = self.set.digest();
+        match brought.status {
+            SetStatus::Current if brought.applied => {
+                info!(vendor.set = %set, vendors = brought.configured.len(), "applied the vendor set");
+            }
+            SetStatus::Current => info!(vendor.set = %set, "the vendor set is the current one"),
+            SetStatus::Superseded => warn!(
+                vendor.set = %set,
+                "the vendors of these settings were replaced by a newer vendor set; working with the newer one. \
+                 `vendor apply` makes these settings the current set again"
+            ),
         }
-        loops
+    }
+
+    /// Acquires the leases or checks that they are still held. Returns whether this process is the one that syncs.
+    async fn hold(&self, held: &mut Held, status: SetStatus) -> bool {
+        match self.try_hold(held, status).await {
+            Ok(()) => self.health.succeeded(),
+            Err(error) => self.health.failed(Cause::from(&error), &error),
+        }
+        held.main.is_some()
+    }
+
+    async fn try_hold(&self, held: &mut Held, status: SetStatus) -> Result<(), StoreError> {
+        for lease in [&mut held.main, &mut held.current] {
+            if let Some(own) = lease
+                && !own.is_held().await
+            {
+                *lease = None;
+            }
+        }
+        let has_precedence = match status {
+            SetStatus::Current => {
+                if held.current.is_none() {
+                    held.current = self.leases.try_acquire(CURRENT_SET_LEASE).await?;
+                }
+                held.current.is_some()
+            }
+            SetStatus::Superseded => {
+                held.current = None;
+                // Given back at once: this only tests whether a process with the current set runs.
+                let free = self.leases.try_acquire(CURRENT_SET_LEASE).await?;
+                free.is_some()
+            }
+        };
+        if !has_precedence {
+            held.main = None;
+        } else if held.main.is_none() {
+            held.main = self.leases.try_acquire(LEASE).await?;
+        }
+        Ok(())
+    }
+
+    /// The vendor of the current set, if this process can read it: from the same source.
+    fn find_readable(&self, member: &SetMember) -> Option<&ScheduledVendor> {
+        let ConfiguredVendor { vendor_id, source } = &member.vendor;
+        let own_source = self.set.source_of(vendor_id)?;
+        let mut vendors = self.vendors.iter();
+        vendors
+            .find(|vendor| vendor.feed.vendor_id() == vendor_id)
+            .filter(|_| source.as_ref() == Some(own_source))
     }
 }
 
-async fn sync_for_ever(sync: &VendorSync, vendor: &ScheduledVendor, health: &TaskHealth) {
-    let mut ticks = interval(vendor.every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        sync_once(sync, vendor, health).await;
+/// The loops of the vendors that are synced.
+#[derive(Default)]
+struct Loops {
+    tasks: JoinSet<()>,
+    running: BTreeMap<VendorId, RunningLoop>,
+    /// Vendors of the current set that this process cannot read.
+    unreadable: Vec<VendorId>,
+}
+
+/// The loop of a vendor.
+struct RunningLoop {
+    /// When the vendor was switched on for which the loop was started.
+    configured_at: Option<Timestamp>,
+    task: AbortHandle,
+}
+
+impl Loops {
+    /// Ends all of them; syncs under way are undone.
+    async fn end(&mut self) {
+        if !self.running.is_empty() {
+            warn!("this process does not sync vendors any more");
+            self.running.clear();
+            self.tasks.shutdown().await;
+        }
+        self.unreadable.clear();
+    }
+
+    /// Runs exactly one loop for each vendor of the current set that this process can read. One that was switched on since
+    /// its loop was started is synced at once, by a new loop.
+    fn follow(&mut self, scheduler: &Scheduler, brought: &BroughtSet) {
+        let members = &brought.configured;
+        let is_readable = |member: &&SetMember| scheduler.find_readable(member).is_some();
+        self.running.retain(|vendor_id, running| {
+            let stays = members.iter().filter(is_readable).any(|member| {
+                member.vendor.vendor_id == *vendor_id
+                    && member.configured_at == running.configured_at
+            });
+            if !stays {
+                running.task.abort();
+            }
+            stays
+        });
+        let mut unreadable = Vec::new();
+        for member in members {
+            let vendor_id = &member.vendor.vendor_id;
+            match scheduler.find_readable(member) {
+                Some(vendor) if !self.running.contains_key(vendor_id) => {
+                    self.start(scheduler, vendor.clone(), member.configured_at);
+                }
+                None if member.vendor.source.is_some() => unreadable.push(vendor_id.clone()),
+                Some(_) | None => {}
+            }
+        }
+        if unreadable != self.unreadable {
+            for vendor_id in &unreadable {
+                warn!(
+                    vendor.id = %vendor_id,
+                    "no running worker has the settings of this vendor of the current set: it is not synced"
+                );
+            }
+            self.unreadable = unreadable;
+        }
+    }
+
+    fn start(
+        &mut self,
+        scheduler: &Scheduler,
+        vendor: ScheduledVendor,
+        configured_at: Option<Timestamp>,
+    ) {
+        let vendor_id = vendor.feed.vendor_id().clone();
+        info!(vendor.id = %vendor_id, "syncing this vendor from this process");
+        let vendor_loop = VendorLoop {
+            sync: scheduler.sync.clone(),
+            vendor_sets: scheduler.vendor_sets.clone(),
+            set: scheduler.set.clone(),
+            vendor,
+            health: scheduler.health.clone(),
+        };
+        let task = self
+            .tasks
+            .spawn(async move { vendor_loop.sync_for_ever().await });
+        let running = RunningLoop {
+            configured_at,
+            task,
+        };
+        self.running.insert(vendor_id, running);
     }
 }
 
-/// Syncs until it works, or fails for a reason that is not the store's absence: an interval may be a day, and until a
-/// vendor was tried once nothing at all is settled.
-async fn sync_once(sync: &VendorSync, vendor: &ScheduledVendor, health: &TaskHealth) {
-    let vendor_id = vendor.feed.vendor_id();
-    let longest = LONGEST_PAUSE.min(vendor.every);
-    let mut backoff = Backoff::new(FIRST_PAUSE.min(longest), longest);
-    loop {
-        match sync.sync(vendor.feed.as_ref()).await {
-            Err(SyncError::Store(error)) => {
-                health.failed(Cause::from(&error), &error);
-                if !error.is_retryable() {
+/// Syncs one vendor at its interval.
+struct VendorLoop {
+    sync: VendorSync,
+    vendor_sets: VendorSets,
+    set: VendorSet,
+    vendor: ScheduledVendor,
+    health: TaskHealth,
+}
+
+impl VendorLoop {
+    async fn sync_for_ever(&self) {
+        let mut ticks = interval(self.vendor.every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.sync_once().await;
+        }
+    }
+
+    /// Syncs until it works, or fails for a reason that is not the store's absence: an interval may be a day, and until a
+    /// vendor was tried once rejections wait.
+    async fn sync_once(&self) {
+        let vendor_id = self.vendor.feed.vendor_id();
+        let longest = LONGEST_PAUSE.min(self.vendor.every);
+        let mut backoff = Backoff::new(FIRST_PAUSE.min(longest), longest);
+        loop {
+            let error = match self.sync.sync(self.vendor.feed.as_ref()).await {
+                Err(error @ (SyncError::Store(_) | SyncError::NotConfigured(_))) => error,
+                synced => {
+                    self.health.succeeded();
+                    if let Err(error) = synced {
+                        // The use case has logged it; the next tick is the retry.
+                        debug!(vendor.id = %vendor_id, %error, "sync failed");
+                    }
                     return;
                 }
-                debug!(vendor.id = %vendor_id, "the sync waits for the store");
-                sleep(backoff.next()).await;
-            }
-            synced => {
-                health.succeeded();
-                if let Err(error) = synced {
-                    // The use case has logged it already; the next tick is the retry.
-                    debug!(vendor.id = %vendor_id, %error, "sync failed");
+            };
+            let is_worth_a_retry = match &error {
+                SyncError::Store(failure) => {
+                    self.health.failed(Cause::from(failure), &error);
+                    failure.is_retryable()
                 }
+                _ => {
+                    self.health.failed(Cause::NotConfigured, &error);
+                    self.is_configured_again().await
+                }
+            };
+            if !is_worth_a_retry {
                 return;
             }
+            debug!(vendor.id = %vendor_id, "the sync is retried");
+            sleep(backoff.next()).await;
+        }
+    }
+
+    /// Something switched off a vendor that this process syncs. Brings the set again; if it is not the current one, the
+    /// vendor is left alone.
+    async fn is_configured_again(&self) -> bool {
+        match self.vendor_sets.bring(&self.set).await {
+            Ok(brought) => brought.status == SetStatus::Current,
+            Err(error) => error.is_retryable(),
         }
     }
 }
@@ -161,8 +365,12 @@ mod tests {
     use std::sync::Mutex;
 
     use clock_tokio::SystemClock;
-    use domain::ports::{FeedError, MockStoreProbe, MockVendorFeed, StoreError};
-    use domain::timestamp::Timestamp;
+    use domain::ports::{
+        FeedError, MockStoreProbe, MockVendorFeed, OtherVendors, Store as _, VendorSetQueries as _,
+    };
+    use domain::report::{Report, ReportKind};
+    use domain::vendor_set::VendorSource;
+    use signal_in_process::ProcessLeases;
     use storage_memory::MemoryStore;
     use tokio::time::{Instant, timeout};
 
@@ -200,21 +408,18 @@ mod tests {
             Err(FeedError::Unavailable("away".to_owned()))
         });
         let clock = Arc::new(SystemClock);
-        let sync = VendorSync::new(
-            Arc::new(MemoryStore::new(clock.clone())),
-            Arc::new(probe),
-            clock,
-        );
-        let vendor = ScheduledVendor {
-            feed: Arc::new(feed),
-            every,
+        let store = Arc::new(MemoryStore::new(clock.clone()));
+        let vendor_loop = VendorLoop {
+            sync: VendorSync::new(store.clone(), Arc::new(probe), clock.clone()),
+            vendor_sets: VendorSets::new(store.clone(), store, clock),
+            set: VendorSet::default(),
+            vendor: ScheduledVendor {
+                feed: Arc::new(feed),
+                every,
+            },
+            health: TaskHealth::new("scheduler"),
         };
-        let health = TaskHealth::new("scheduler");
-        assert!(
-            timeout(span, sync_for_ever(&sync, &vendor, &health))
-                .await
-                .is_err()
-        );
+        assert!(timeout(span, vendor_loop.sync_for_ever()).await.is_err());
         let taken = |log: &Log| std::mem::take(&mut *log.lock().unwrap());
         (taken(&store_log), taken(&vendor_log))
     }
@@ -249,5 +454,181 @@ mod tests {
         let broken = vec![StoreError::Failed("broken".into())];
         let (store, vendor) = asked_within(DAY + DAY / 2, DAY, broken).await;
         assert_eq!((store.len(), vendor.len()), (2, 1), "{store:?} {vendor:?}");
+    }
+
+    /// Counts how often each vendor was read, by process and vendor.
+    type Reads = Arc<Mutex<BTreeMap<(&'static str, String), u32>>>;
+
+    /// What several processes share.
+    struct Deployment {
+        store: Arc<MemoryStore>,
+        leases: ProcessLeases,
+        reads: Reads,
+    }
+
+    impl Deployment {
+        fn new() -> Self {
+            Self {
+                store: Arc::new(MemoryStore::new(Arc::new(SystemClock))),
+                leases: ProcessLeases::new(),
+                reads: Reads::default(),
+            }
+        }
+
+        fn vendor_sets(&self) -> VendorSets {
+            VendorSets::new(
+                self.store.clone(),
+                self.store.clone(),
+                Arc::new(SystemClock),
+            )
+        }
+
+        /// A process with feeds of these vendors.
+        fn scheduler(&self, process: &'static str, ids: &[&str]) -> Scheduler {
+            let vendors = ids.iter().map(|id| self.vendor(process, id)).collect();
+            Scheduler {
+                sync: VendorSync::new(
+                    self.store.clone(),
+                    self.store.clone(),
+                    Arc::new(SystemClock),
+                ),
+                vendor_sets: self.vendor_sets(),
+                leases: Arc::new(self.leases.clone()),
+                vendors,
+                set: set(ids),
+                health: TaskHealth::new(process),
+            }
+        }
+
+        fn vendor(&self, process: &'static str, id: &str) -> ScheduledVendor {
+            let mut feed = MockVendorFeed::new();
+            feed.expect_vendor_id()
+                .return_const(VendorId::parse(id).unwrap());
+            let (reads, id) = (Arc::clone(&self.reads), id.to_owned());
+            feed.expect_fetch().returning(move || {
+                *reads
+                    .lock()
+                    .unwrap()
+                    .entry((process, id.clone()))
+                    .or_default() += 1;
+                Ok(Report::parse(ReportKind::Full, None, []).unwrap())
+            });
+            ScheduledVendor {
+                feed: Arc::new(feed),
+                every: Duration::from_secs(1),
+            }
+        }
+
+        /// The processes and vendors that were read since the last call.
+        fn reads(&self) -> Vec<(&'static str, String)> {
+            let reads = std::mem::take(&mut *self.reads.lock().unwrap());
+            reads.into_keys().collect()
+        }
+
+        async fn configured(&self) -> Vec<String> {
+            let digest = VendorSet::default().digest();
+            let found = self.store.find_vendor_set(&digest).await.unwrap();
+            let vendors = found.configured.into_iter();
+            vendors
+                .map(|member| member.vendor.vendor_id.into_string())
+                .collect()
+        }
+
+        /// Starts a process; it runs until the token is cancelled.
+        fn start(&self, process: &'static str, ids: &[&str]) -> CancellationToken {
+            let (scheduler, stop) = (self.scheduler(process, ids), CancellationToken::new());
+            let token = stop.clone();
+            tokio::spawn(async move { scheduler.run(&token).await.unwrap() });
+            stop
+        }
+
+        /// The processes and vendors that are read once the processes have noticed each other.
+        async fn reads_after_a_while(&self) -> Vec<(&'static str, String)> {
+            sleep(LEASE_CHECK * 4).await;
+            self.reads();
+            sleep(LEASE_CHECK * 2).await;
+            self.reads()
+        }
+    }
+
+    fn set(ids: &[&str]) -> VendorSet {
+        let vendors = ids.iter().map(|id| ConfiguredVendor {
+            vendor_id: VendorId::parse(*id).unwrap(),
+            source: Some(VendorSource::new(&format!("http://{id}/"), None, "").unwrap()),
+        });
+        vendors.collect()
+    }
+
+    fn read(process: &'static str, ids: &[&str]) -> Vec<(&'static str, String)> {
+        ids.iter().map(|id| (process, (*id).to_owned())).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_newer_set_is_applied_without_the_lease_and_its_process_syncs_from_then_on() {
+        let deployment = Deployment::new();
+        let old = deployment.start("old", &["v"]);
+        assert_eq!(deployment.reads_after_a_while().await, read("old", &["v"]));
+
+        let new = deployment.start("new", &["v", "w"]);
+        sleep(Duration::from_millis(100)).await;
+        assert_eq!(deployment.configured().await, ["v", "w"]);
+        let both = read("new", &["v", "w"]);
+        assert_eq!(deployment.reads_after_a_while().await, both);
+
+        // The lease is handed back and forth: w stays configured, also while no process can read it.
+        for _ in 0..2 {
+            new.cancel();
+            assert_eq!(deployment.reads_after_a_while().await, read("old", &["v"]));
+            assert_eq!(deployment.configured().await, ["v", "w"]);
+            let new = deployment.start("new", &["v", "w"]);
+            assert_eq!(deployment.reads_after_a_while().await, both);
+            new.cancel();
+        }
+        old.cancel();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_process_with_a_superseded_set_does_not_switch_newer_vendors_off() {
+        let deployment = Deployment::new();
+        for ids in [&["v"][..], &["v", "w"]] {
+            deployment.vendor_sets().bring(&set(ids)).await.unwrap();
+        }
+        let _old = deployment.start("old", &["v"]);
+        assert_eq!(deployment.reads_after_a_while().await, read("old", &["v"]));
+        assert_eq!(deployment.configured().await, ["v", "w"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn vendors_that_left_the_current_set_are_not_synced_any_more() {
+        let deployment = Deployment::new();
+        let _one = deployment.start("one", &["v", "w"]);
+        let both = read("one", &["v", "w"]);
+        assert_eq!(deployment.reads_after_a_while().await, both);
+        deployment.vendor_sets().apply(&set(&["w"])).await.unwrap();
+        assert_eq!(deployment.reads_after_a_while().await, read("one", &["w"]));
+        deployment
+            .vendor_sets()
+            .apply(&set(&["v", "w"]))
+            .await
+            .unwrap();
+        assert_eq!(deployment.reads_after_a_while().await, both);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_vendor_that_something_switched_off_is_configured_and_synced_again() {
+        let deployment = Deployment::new();
+        let mut scheduler = deployment.scheduler("one", &["v"]);
+        scheduler.vendors[0].every = DAY;
+        tokio::spawn(async move { scheduler.run(&CancellationToken::new()).await });
+        sleep(LEASE_CHECK).await;
+        assert_eq!(deployment.reads(), read("one", &["v"]));
+        let mut work = deployment.store.begin().await.unwrap();
+        work.configure(&[], OtherVendors::SwitchOff).await.unwrap();
+        work.commit().await.unwrap();
+        assert!(deployment.configured().await.is_empty());
+        sleep(LEASE_CHECK * 2).await;
+        assert_eq!(deployment.configured().await, ["v"]);
+        // At once, not at the next interval: what it reported before counts as 0.
+        assert_eq!(deployment.reads(), read("one", &["v"]));
     }
 }

@@ -7,8 +7,12 @@ use domain::allocation::most_available_first;
 use domain::identifiers::VendorId;
 use domain::ports::{
     Clock, Leases, Listener, Notifier, Observer, OrderConsumer, OrderQueue, Store, StoreProbe,
+    VendorSetQueries,
 };
-use domain::services::{Relay, RelaySettings, SettleOrders, Sweeper, SweeperSettings, VendorSync};
+use domain::services::{
+    Relay, RelaySettings, SettleOrders, Sweeper, SweeperSettings, VendorSets, VendorSync,
+};
+use domain::vendor_set::VendorSet;
 use readiness::TaskHealth;
 use settings::WorkerSettings;
 
@@ -28,6 +32,8 @@ pub struct WorkerPorts {
     pub store: Arc<dyn Store>,
     /// The same store, as it is looked at.
     pub probe: Arc<dyn StoreProbe>,
+    /// The same store, for the vendor set.
+    pub vendor_sets: Arc<dyn VendorSetQueries>,
     /// Who may sync the vendors.
     pub leases: Arc<dyn Leases>,
     /// Where accepted orders are handed over.
@@ -44,8 +50,8 @@ pub struct WorkerPorts {
     pub vendors: Vec<ScheduledVendor>,
     /// Counts what is done.
     pub observer: Arc<dyn Observer>,
-    /// Vendors without, whose stock is entered by hand.
-    pub manual_vendors: Vec<VendorId>,
+    /// All vendors of the settings, also those whose stock is entered by hand.
+    pub vendor_set: VendorSet,
 }
 
 impl WorkerPorts {
@@ -189,15 +195,24 @@ pub fn vendor_sync(ports: &WorkerPorts) -> VendorSync {
     .announced_by(Arc::clone(&ports.notifier))
 }
 
+/// Applies the vendor set.
+fn vendor_sets(ports: &WorkerPorts) -> VendorSets {
+    VendorSets::new(
+        Arc::clone(&ports.store),
+        Arc::clone(&ports.vendor_sets),
+        Arc::clone(&ports.clock),
+    )
+    .with_notifier(Arc::clone(&ports.notifier))
+}
+
 fn start_scheduler(ports: &WorkerPorts, supervisor: &Supervisor) -> TaskHealth {
     let health = TaskHealth::new("scheduler");
-    let mut configured = ports.with_feeds();
-    configured.extend_from_slice(&ports.manual_vendors);
     let scheduler = Arc::new(Scheduler {
         sync: vendor_sync(ports),
+        vendor_sets: vendor_sets(ports),
         leases: Arc::clone(&ports.leases),
         vendors: ports.vendors.clone(),
-        configured,
+        set: ports.vendor_set.clone(),
         health: health.clone(),
     });
     supervisor.supervise(health.name(), move |stop| {

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use anyhow::{Result, bail, ensure};
 use clock_tokio::SystemClock;
 use domain::identifiers::{ProductId, VendorId};
-use domain::ports::{AuditQueries, Store, StoreProbe};
-use domain::services::VendorSync;
+use domain::ports::{AuditQueries, Store, StoreProbe, VendorSetQueries};
+use domain::services::{VendorSets, VendorSync};
+use domain::vendor_set::ConfiguredVendor;
 use settings::Settings;
 use storage_postgres::{PgOptions, PgStore};
 use tempfile::TempDir;
@@ -39,7 +40,7 @@ impl Servers {
     pub(super) async fn create(settings: &Settings) -> Result<Self> {
         let servers = Self(FreshServers::create(settings).await?);
         let store = Arc::new(PgStore::new(servers.options())?);
-        enter_stock(store.clone(), store).await?;
+        enter_stock(store.clone(), store.clone(), store).await?;
         let look = servers.look().await?;
         look.check_durable().await?;
         look.execute(include_str!("../../bench/tables.sql")).await?;
@@ -110,10 +111,21 @@ fn check_quorum(printed: &str) -> Result<()> {
     }
 }
 
-async fn enter_stock(store: Arc<dyn Store>, probe: Arc<dyn StoreProbe>) -> Result<()> {
+async fn enter_stock(
+    store: Arc<dyn Store>,
+    probe: Arc<dyn StoreProbe>,
+    queries: Arc<dyn VendorSetQueries>,
+) -> Result<()> {
     let vendor = VendorId::parse(VENDOR)?;
-    let sync = VendorSync::new(store, probe, Arc::new(SystemClock));
-    sync.configure(std::slice::from_ref(&vendor)).await?;
+    let clock = Arc::new(SystemClock);
+    let added = ConfiguredVendor {
+        vendor_id: vendor.clone(),
+        source: None,
+    };
+    VendorSets::new(store.clone(), queries, clock.clone())
+        .add(&[added])
+        .await?;
+    let sync = VendorSync::new(store, probe, clock);
     let lines = (1..=PRODUCTS)
         .map(|number| Ok((ProductId::parse(format!("SKU-{number}"))?, UNITS)))
         .collect::<Result<Vec<_>>>()?;
@@ -131,7 +143,7 @@ pub(super) fn folder_on_disk() -> Result<TempDir> {
 /// Creates a data file with stock in it.
 pub(super) async fn create_data_file(file: &Path, settings: &Settings) -> Result<()> {
     let store = Arc::new(data_file::open(file, &settings.embedded)?);
-    enter_stock(store.clone(), store).await
+    enter_stock(store.clone(), store.clone(), store).await
 }
 
 /// Where orders are kept.

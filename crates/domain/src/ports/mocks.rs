@@ -1,5 +1,10 @@
 //! The mock of the unit of work, which joins several traits and so cannot be derived.
 
+#![allow(
+    clippy::struct_field_names,
+    reason = "the mock has a field for each method of a port"
+)]
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -7,9 +12,10 @@ use async_trait::async_trait;
 use mockall::mock;
 
 use super::{
-    Acceptance, ChangeRepository, LockedStock, NewOrder, OrderRepository, OutboxEntry, OutboxId,
-    OutboxRepository, RequeueLimits, StockRepository, StoreError, SyncRecord, SyncRepository,
-    UnitOfWork, VendorSyncState,
+    Acceptance, ChangeRepository, FirstSyncs, LockedStock, NewOrder, OrderRepository, OtherVendors,
+    OutboxEntry, OutboxId, OutboxRepository, RequeueLimits, StockRepository, StoreError,
+    SwitchedVendors, SyncRecord, SyncRepository, UnitOfWork, VendorSetRecord, VendorSetRepository,
+    VendorSyncState,
 };
 use crate::identifiers::{OrderId, ProductId, VendorId};
 use crate::order::{Order, OrderState};
@@ -17,6 +23,7 @@ use crate::report::Report;
 use crate::settlement::{PendingOrder, SettledOrder};
 use crate::stock::{ProductStock, StockChange};
 use crate::timestamp::Timestamp;
+use crate::vendor_set::{ConfiguredVendor, VendorSetDigest};
 
 mock! {
     /// A unit of work whose every call is scripted.
@@ -51,11 +58,18 @@ mock! {
 
     #[async_trait]
     impl SyncRepository for UnitOfWork {
-        async fn set_configured(&mut self, vendor_ids: &[VendorId]) -> Result<Vec<ProductId>, StoreError>;
         async fn lock_vendor(&mut self, vendor_id: &VendorId) -> Result<Option<VendorSyncState>, StoreError>;
         async fn affected_by(&mut self, vendor_id: &VendorId, report: &Report, as_of: Timestamp) -> Result<Vec<ProductId>, StoreError>;
         async fn mark_known(&mut self, vendor_id: &VendorId, product_ids: &[ProductId], as_of: Timestamp) -> Result<BTreeMap<ProductId, u64>, StoreError>;
         async fn record_sync(&mut self, vendor_id: &VendorId, record: &SyncRecord) -> Result<Timestamp, StoreError>;
+    }
+
+    #[async_trait]
+    impl VendorSetRepository for UnitOfWork {
+        async fn lock_vendor_sets(&mut self, digest: &VendorSetDigest) -> Result<VendorSetRecord, StoreError>;
+        async fn save_current_set(&mut self, digest: &VendorSetDigest) -> Result<(), StoreError>;
+        async fn configure(&mut self, vendors: &[ConfiguredVendor], others: OtherVendors) -> Result<SwitchedVendors, StoreError>;
+        async fn first_syncs(&mut self) -> Result<FirstSyncs, StoreError>;
     }
 
     #[async_trait]

@@ -19,6 +19,7 @@ mod stock;
 mod store;
 mod sync;
 mod transfer;
+mod vendor_set;
 mod vendors;
 mod writes;
 
@@ -47,6 +48,10 @@ pub use transfer::{
     TransferError, TransferProgress, TransferReader, TransferRecord, TransferSource,
     TransferTarget, VendorRecord,
 };
+pub use vendor_set::{
+    FirstSyncs, OtherVendors, StoredVendorSet, SwitchedVendors, UntriedVendors, VendorSetQueries,
+    VendorSetRecord, VendorSetRepository,
+};
 pub use vendors::{FeedError, VendorFeed};
 pub use writes::{NoopWriteObserver, WriteAttempt, WriteObserver, WriteProbe};
 
@@ -63,6 +68,7 @@ pub use {
     signals::{MockListener, MockNotifier},
     store::MockStore,
     transfer::{MockTransferReader, MockTransferSource, MockTransferTarget},
+    vendor_set::MockVendorSetQueries,
     vendors::MockVendorFeed,
     writes::{MockWriteAttempt, MockWriteObserver, MockWriteProbe},
 };

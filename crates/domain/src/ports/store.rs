@@ -6,7 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use thiserror::Error;
 
-use super::{ChangeRepository, OrderRepository, OutboxRepository, StockRepository, SyncRepository};
+use super::{
+    ChangeRepository, OrderRepository, OutboxRepository, StockRepository, SyncRepository,
+    VendorSetRepository,
+};
 use crate::timestamp::Timestamp;
 
 /// Why a call to the store failed.
@@ -68,12 +71,18 @@ pub trait Store: Send + Sync {
 ///
 /// # Lock order
 ///
-/// Every use case locks in this order and no other, so that no deadlock is possible: a vendor's sync row, then orders by
-/// id, then stock by product id, then vendor stock by (product id, vendor id). The methods of the repositories that lock
+/// Every use case locks in this order and no other, so that no deadlock is possible: the records of vendor sets, then
+/// vendors' sync rows by id, then orders by id, then stock by product id, then vendor stock by (product id, vendor id). The methods of the repositories that lock
 /// several rows MUST take them in that order themselves, whatever the order of their arguments.
 #[async_trait]
 pub trait UnitOfWork:
-    OrderRepository + StockRepository + OutboxRepository + SyncRepository + ChangeRepository + Send
+    OrderRepository
+    + StockRepository
+    + OutboxRepository
+    + SyncRepository
+    + VendorSetRepository
+    + ChangeRepository
+    + Send
 {
     /// The store's own clock, now: the one clock by which shipments and reports are compared. MUST NOT be the
     /// transaction's start.

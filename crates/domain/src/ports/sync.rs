@@ -85,13 +85,6 @@ pub struct VendorSyncState {
 /// Reads and writes what syncs need beyond stock.
 #[async_trait]
 pub trait SyncRepository {
-    /// Makes exactly these vendors the configured ones, and returns the products whose quantity that can change: those
-    /// of each vendor that was configured and is not, or was not and is.
-    async fn set_configured(
-        &mut self,
-        vendor_ids: &[VendorId],
-    ) -> Result<Vec<ProductId>, StoreError>;
-
     /// Locks a configured vendor's sync row; `None` if the vendor is not configured. Two syncs of one vendor MUST NOT
     /// pass it at a time.
     async fn lock_vendor(

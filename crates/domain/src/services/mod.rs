@@ -9,6 +9,7 @@ mod relay;
 mod settlement;
 mod status;
 mod sweeper;
+mod vendor_set;
 mod vendor_sync;
 
 pub use intake::{
@@ -18,4 +19,5 @@ pub use relay::{Relay, RelayError, RelaySettings};
 pub use settlement::{SettleError, SettleOrders};
 pub use status::{ChangeStatus, ChangeStatusError, ChangedOrder};
 pub use sweeper::{Sweeper, SweeperSettings, Swept};
+pub use vendor_set::{BroughtSet, SetStatus, VendorSets};
 pub use vendor_sync::{SyncError, VendorSync};

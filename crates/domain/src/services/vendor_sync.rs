@@ -85,35 +85,6 @@ impl VendorSync {
         self
     }
 
-    /// Makes exactly these vendors the configured ones: what others reported is not sold from now on, and is kept.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn configure(&self, vendor_ids: &[VendorId]) -> Result<(), StoreError> {
-        retry::on_conflict(&self.clock, || self.configure_once(vendor_ids)).await?;
-        self.notifier.notify(Topic::Changes);
-        Ok(())
-    }
-
-    async fn configure_once(&self, vendor_ids: &[VendorId]) -> Result<(), StoreError> {
-        let mut work = self.store.begin().await?;
-        let affected = work.set_configured(vendor_ids).await?;
-        if !affected.is_empty() {
-            let recounted: Vec<StockChange> = work
-                .lock_stock(&affected)
-                .await?
-                .into_iter()
-                .map(|product| StockChange {
-                    quantity: product.quantity(),
-                    product_id: product.product_id,
-                    vendors: Vec::new(),
-                })
-                .collect();
-            work.save_stock(&recounted).await?;
-        }
-        work.commit().await
-    }
-
     /// Asks a vendor for its report and applies it, all or nothing, in one transaction. The result is kept as the
     /// vendor's last, also when it failed.
     ///

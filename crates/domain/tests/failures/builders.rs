@@ -5,9 +5,18 @@ use domain::order::OrderRequest;
 use domain::ports::NewOrder;
 use domain::quantity::Quantity;
 use domain::report::{Report, ReportKind};
+use domain::vendor_set::{ConfiguredVendor, VendorSet};
 
 pub(crate) fn vendor(id: &str) -> VendorId {
     VendorId::parse(id).unwrap()
+}
+
+pub(crate) fn vendor_set(ids: &[&str]) -> VendorSet {
+    let vendors = ids.iter().map(|id| ConfiguredVendor {
+        vendor_id: vendor(id),
+        source: None,
+    });
+    vendors.collect()
 }
 
 pub(crate) fn order(product_id: &str, units: u32) -> NewOrder {

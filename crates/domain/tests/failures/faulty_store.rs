@@ -8,14 +8,16 @@ use async_trait::async_trait;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderState};
 use domain::ports::{
-    Acceptance, ChangeRepository, LockedStock, NewOrder, OrderRepository, OutboxEntry, OutboxId,
-    OutboxLag, OutboxRepository, RequeueLimits, StockRepository, Store, StoreError, StoreProbe,
-    SyncRecord, SyncRepository, UnitOfWork, VendorSyncState,
+    Acceptance, ChangeRepository, FirstSyncs, LockedStock, NewOrder, OrderRepository, OtherVendors,
+    OutboxEntry, OutboxId, OutboxLag, OutboxRepository, RequeueLimits, StockRepository, Store,
+    StoreError, StoreProbe, StoredVendorSet, SwitchedVendors, SyncRecord, SyncRepository,
+    UnitOfWork, VendorSetQueries, VendorSetRecord, VendorSetRepository, VendorSyncState,
 };
 use domain::report::Report;
 use domain::settlement::{PendingOrder, SettledOrder};
 use domain::stock::{ProductStock, StockChange};
 use domain::timestamp::Timestamp;
+use domain::vendor_set::{ConfiguredVendor, VendorSetDigest};
 use storage_memory::MemoryStore;
 
 use crate::faults::{Failure, Faults, Role};
@@ -70,6 +72,17 @@ impl StoreProbe for FaultyStore {
     async fn were_tried(&self, vendor_ids: &[VendorId]) -> Result<bool, StoreError> {
         self.check("were_tried").await?;
         self.memory.were_tried(vendor_ids).await
+    }
+}
+
+#[async_trait]
+impl VendorSetQueries for FaultyStore {
+    async fn find_vendor_set(
+        &self,
+        digest: &VendorSetDigest,
+    ) -> Result<StoredVendorSet, StoreError> {
+        self.check("find_vendor_set").await?;
+        self.memory.find_vendor_set(digest).await
     }
 }
 
@@ -196,11 +209,6 @@ impl OutboxRepository for FaultyWork {
 
 #[async_trait]
 impl SyncRepository for FaultyWork {
-    async fn set_configured(&mut self, ids: &[VendorId]) -> Result<Vec<ProductId>, StoreError> {
-        self.check(Role::Work, "set_configured").await?;
-        self.inner.set_configured(ids).await
-    }
-
     async fn lock_vendor(&mut self, id: &VendorId) -> Result<Option<VendorSyncState>, StoreError> {
         self.check(Role::Work, "lock_vendor").await?;
         self.inner.lock_vendor(id).await
@@ -233,6 +241,36 @@ impl SyncRepository for FaultyWork {
     ) -> Result<Timestamp, StoreError> {
         self.check(Role::Work, "record_sync").await?;
         self.inner.record_sync(id, record).await
+    }
+}
+
+#[async_trait]
+impl VendorSetRepository for FaultyWork {
+    async fn lock_vendor_sets(
+        &mut self,
+        digest: &VendorSetDigest,
+    ) -> Result<VendorSetRecord, StoreError> {
+        self.check(Role::Work, "lock_vendor_sets").await?;
+        self.inner.lock_vendor_sets(digest).await
+    }
+
+    async fn save_current_set(&mut self, digest: &VendorSetDigest) -> Result<(), StoreError> {
+        self.check(Role::Work, "save_current_set").await?;
+        self.inner.save_current_set(digest).await
+    }
+
+    async fn configure(
+        &mut self,
+        vendors: &[ConfiguredVendor],
+        others: OtherVendors,
+    ) -> Result<SwitchedVendors, StoreError> {
+        self.check(Role::Work, "configure").await?;
+        self.inner.configure(vendors, others).await
+    }
+
+    async fn first_syncs(&mut self) -> Result<FirstSyncs, StoreError> {
+        self.check(Role::Work, "first_syncs").await?;
+        self.inner.first_syncs().await
     }
 }
 

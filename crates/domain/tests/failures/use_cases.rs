@@ -10,7 +10,7 @@ use domain::report::{Report, ReportKind};
 use domain::services::{Intake, IntakeSettings, IntakeWriter, NewBatch, PlaceOrderError};
 use domain::timestamp::Timestamp;
 
-use crate::builders::{full, keyed, order, vendor};
+use crate::builders::{full, keyed, order, vendor, vendor_set};
 use crate::faulty_edges::FaultyFeed;
 use crate::told::Told;
 use crate::world::{Silence, World};
@@ -39,7 +39,8 @@ pub(crate) enum UseCase {
     SyncStale,
     /// The vendor is not configured.
     SyncStranger,
-    Configure,
+    /// A set that leaves a vendor out.
+    ApplySet,
 }
 
 use OrderStatus::{Cancelled, Confirmed, Delivered, Pending, Rejected, Shipped};
@@ -68,7 +69,7 @@ impl UseCase {
         Self::SyncWithoutReport,
         Self::SyncStale,
         Self::SyncStranger,
-        Self::Configure,
+        Self::ApplySet,
     ];
 
     /// The calls to ports of a run in which nothing fails.
@@ -103,7 +104,9 @@ impl UseCase {
             Self::SyncStranger => {
                 "probe store_time,fetch,begin,lock_vendor,begin,lock_vendor,commit"
             }
-            Self::Configure => "begin,set_configured,lock_stock,save_stock,commit",
+            Self::ApplySet => {
+                "find_vendor_set,begin,lock_vendor_sets,save_current_set,configure,lock_stock,save_stock,commit"
+            }
         }
     }
 
@@ -175,7 +178,7 @@ impl UseCase {
                 world.add_order(order("p", 2), Shipped).await;
                 world.add_order(order("p", 3), Confirmed).await;
             }
-            Self::Configure => world.add_order(order("p", 12), Confirmed).await,
+            Self::ApplySet => world.add_order(order("p", 12), Confirmed).await,
         }
         world
     }
@@ -202,8 +205,8 @@ impl UseCase {
                 sync(world, "v", Ok(report.unwrap())).await
             }
             Self::SyncStranger => sync(world, "stranger", Ok(full(&[("p", 8)]))).await,
-            Self::Configure => {
-                let result = world.sync().configure(&[vendor("v")]).await;
+            Self::ApplySet => {
+                let result = world.vendor_sets().bring(&vendor_set(&["v"])).await;
                 result.into()
             }
         }

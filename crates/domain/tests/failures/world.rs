@@ -15,13 +15,13 @@ use domain::ports::{
 };
 use domain::services::{
     ChangeStatus, Relay, RelaySettings, SettleError, SettleOrders, Sweeper, SweeperSettings,
-    VendorSync,
+    VendorSets, VendorSync,
 };
 use domain::timestamp::Timestamp;
 use queue_in_process::InProcessQueue;
 use storage_memory::MemoryStore;
 
-use crate::builders::{full, vendor};
+use crate::builders::{full, vendor, vendor_set};
 use crate::faults::Faults;
 use crate::faulty_edges::{FaultyFeed, FaultyQueue};
 use crate::faulty_store::FaultyStore;
@@ -106,8 +106,8 @@ impl World {
             subject: None,
             lost_before: HashSet::new(),
         };
-        let vendors = [vendor("v"), vendor("w")];
-        world.sync().configure(&vendors).await.unwrap();
+        let set = vendor_set(&["v", "w"]);
+        world.vendor_sets().bring(&set).await.unwrap();
         for (vendor_id, lines) in [("v", &[("p", 10), ("q", 4)][..]), ("w", &[("p", 3)])] {
             let feed = FaultyFeed {
                 vendor_id: vendor(vendor_id),
@@ -153,6 +153,11 @@ impl World {
 
     pub(crate) fn sync(&self) -> VendorSync {
         VendorSync::new(self.store_port(), self.probe_port(), self.clock.clone())
+    }
+
+    pub(crate) fn vendor_sets(&self) -> VendorSets {
+        let queries = Arc::new(self.store.clone());
+        VendorSets::new(self.store_port(), queries, self.clock.clone())
     }
 
     pub(crate) fn status(&self) -> ChangeStatus {

@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use domain::identifiers::{OrderId, ProductId};
 use domain::order::Order;
 use domain::ports::{
-    Acceptance, LockedStock, OutboxEntry, OutboxLag, ProductDetail, QueuedOrder, StockLevel,
-    VendorLevel, VendorSyncState,
+    Acceptance, FirstSyncs, LockedStock, OutboxEntry, OutboxLag, ProductDetail, QueuedOrder,
+    StockLevel, StoredVendorSet, SwitchedVendors, VendorLevel, VendorSetRecord, VendorSyncState,
 };
 use domain::settlement::PendingOrder;
 use domain::stock::{ProductStock, VendorStock};
 use domain::timestamp::Timestamp;
+use domain::vendor_set::SetMember;
 
 use super::pairs::{Of, Pairs};
 
@@ -31,7 +32,14 @@ macro_rules! alike_if_equal {
     };
 }
 
-alike_if_equal!((), bool, u64, ProductId, BTreeMap<ProductId, u64>);
+alike_if_equal!(
+    (),
+    bool,
+    u64,
+    ProductId,
+    BTreeMap<ProductId, u64>,
+    VendorSetRecord
+);
 
 impl<T: Alike> Alike for Vec<T> {
     fn alike(&self, real: &Self, pairs: &mut Pairs) -> bool {
@@ -123,6 +131,34 @@ impl Alike for OutboxEntry {
 impl Alike for OutboxLag {
     fn alike(&self, real: &Self, _: &mut Pairs) -> bool {
         self.oldest.is_some() == real.oldest.is_some()
+    }
+}
+
+impl Alike for SwitchedVendors {
+    fn alike(&self, real: &Self, pairs: &mut Pairs) -> bool {
+        self.on == real.on
+            && self.products == real.products
+            && self.configured.alike(&real.configured, pairs)
+    }
+}
+
+impl Alike for StoredVendorSet {
+    fn alike(&self, real: &Self, pairs: &mut Pairs) -> bool {
+        self.record == real.record && self.configured.alike(&real.configured, pairs)
+    }
+}
+
+/// The time is the stores' own and was not returned before.
+impl Alike for SetMember {
+    fn alike(&self, real: &Self, _: &mut Pairs) -> bool {
+        self.vendor == real.vendor && self.configured_at.is_some() == real.configured_at.is_some()
+    }
+}
+
+/// The times are the stores' own and were not returned before.
+impl Alike for FirstSyncs {
+    fn alike(&self, real: &Self, _: &mut Pairs) -> bool {
+        self.untried.is_some() == real.untried.is_some()
     }
 }
 

@@ -7,12 +7,13 @@ use domain::identifiers::{BatchDigest, OrderId, ProductId, VendorId};
 use domain::ports::{NewOrder, OutboxId};
 use domain::report::Report;
 use domain::timestamp::Timestamp;
+use domain::vendor_set::ConfiguredVendor;
 
 use super::operations::{
     Asked, DIGESTS, KEYS, Moment, PRODUCTS, Product, Said, Shift, Slot, Span, VENDORS, Vendor,
 };
 use super::pairs::SharedPairs;
-use crate::builders::{key, request};
+use crate::builders::{key, request, with_feed};
 
 /// Longer than any sequence takes.
 const VERY_LONG: Duration = Duration::from_hours(1);
@@ -34,6 +35,20 @@ pub(super) fn vendor(vendor: Vendor) -> VendorId {
 
 pub(super) fn vendors(vendors: &[Vendor]) -> Vec<VendorId> {
     vendors.iter().map(|&it| vendor(it)).collect()
+}
+
+/// Vendors with their sources; the last has its stock entered by hand.
+pub(super) fn configured(vendors: &[Vendor]) -> Vec<ConfiguredVendor> {
+    let vendors = vendors.iter();
+    vendors
+        .map(|&it| match it + 1 == VENDORS.len() {
+            true => ConfiguredVendor {
+                vendor_id: vendor(it),
+                source: None,
+            },
+            false => with_feed(vendor(it)),
+        })
+        .collect()
 }
 
 pub(super) fn span(span: Span) -> Duration {

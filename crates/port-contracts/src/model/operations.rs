@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use domain::order::OrderStatus;
+use domain::ports::OtherVendors;
 use domain::report::ReportKind;
 
 /// Few, so that they meet often, and in byte order where a language's order would be another.
@@ -85,7 +86,7 @@ pub(super) enum Operation {
 /// The use cases of the domain.
 #[derive(Debug, Clone)]
 pub(super) enum UseCase {
-    Configure(Vec<Vendor>),
+    Configure(Vec<Vendor>, Configuring),
     /// Without a report the vendor failed to answer.
     Sync(Vendor, Option<Said>),
     Place(Slot, Asked),
@@ -102,6 +103,17 @@ pub(super) enum UseCase {
         room: u32,
         keep_keys: Span,
     },
+}
+
+/// How vendors become configured ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Configuring {
+    /// As a process does that has this set.
+    Bring,
+    /// On purpose, whether the set was superseded or not.
+    Apply,
+    /// As tools do.
+    Add,
 }
 
 /// What a queue confirms of what is published.
@@ -133,7 +145,9 @@ pub(super) enum Step {
         reported: u32,
         as_of: Moment,
     },
-    Configure(Vec<Vendor>),
+    Configure(Vec<Vendor>, OtherVendors),
+    /// Whether each configured vendor was tried.
+    FirstSyncs,
     LockVendor(Vendor),
     Affected(Vendor, Said, Moment),
     RecordFailure(Vendor),

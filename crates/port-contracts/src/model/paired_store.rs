@@ -8,9 +8,10 @@ use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::Order;
 use domain::ports::{
     OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, Store,
-    StoreError, StoreProbe, UnitOfWork,
+    StoreError, StoreProbe, StoredVendorSet, UnitOfWork, VendorSetQueries,
 };
 use domain::timestamp::Timestamp;
+use domain::vendor_set::VendorSetDigest;
 use storage_memory::MemoryStore;
 
 use super::paired_work::PairedWork;
@@ -24,6 +25,7 @@ pub(super) struct PairedStore {
     orders: Arc<dyn OrderQueries>,
     stock: Arc<dyn StockQueries>,
     probe: Arc<dyn StoreProbe>,
+    vendor_sets: Arc<dyn VendorSetQueries>,
     pub(super) pairs: SharedPairs,
 }
 
@@ -36,6 +38,7 @@ impl PairedStore {
             orders: Arc::clone(&real.orders),
             stock: Arc::clone(&real.stock),
             probe: Arc::clone(&real.probe),
+            vendor_sets: Arc::clone(&real.vendor_sets),
             pairs: SharedPairs::default(),
         }
     }
@@ -135,6 +138,18 @@ impl StockQueries for PairedStore {
         let model = self.model.list_stock(after.clone(), in_stock, limit).await;
         let real = self.stock.list_stock(after, in_stock, limit).await;
         self.pairs.compare("list_stock", model, &real)
+    }
+}
+
+#[async_trait]
+impl VendorSetQueries for PairedStore {
+    async fn find_vendor_set(
+        &self,
+        digest: &VendorSetDigest,
+    ) -> Result<StoredVendorSet, StoreError> {
+        let model = self.model.find_vendor_set(digest).await;
+        let real = self.vendor_sets.find_vendor_set(digest).await;
+        self.pairs.compare("find_vendor_set", model, &real)
     }
 }
 

@@ -7,14 +7,16 @@ use async_trait::async_trait;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderState};
 use domain::ports::{
-    Acceptance, ChangeRepository, LockedStock, NewOrder, OrderRepository, OutboxEntry, OutboxId,
-    OutboxRepository, RequeueLimits, StockRepository, StoreError, SyncRecord, SyncRepository,
-    UnitOfWork, VendorSyncState,
+    Acceptance, ChangeRepository, FirstSyncs, LockedStock, NewOrder, OrderRepository, OtherVendors,
+    OutboxEntry, OutboxId, OutboxRepository, RequeueLimits, StockRepository, StoreError,
+    SwitchedVendors, SyncRecord, SyncRepository, UnitOfWork, VendorSetRecord, VendorSetRepository,
+    VendorSyncState,
 };
 use domain::report::Report;
 use domain::settlement::{PendingOrder, SettledOrder};
 use domain::stock::{ProductStock, StockChange};
 use domain::timestamp::Timestamp;
+use domain::vendor_set::{ConfiguredVendor, VendorSetDigest};
 
 use super::pairs::{ClaimsOfWork, SharedPairs};
 
@@ -127,13 +129,6 @@ impl OutboxRepository for PairedWork {
 
 #[async_trait]
 impl SyncRepository for PairedWork {
-    async fn set_configured(
-        &mut self,
-        vendor_ids: &[VendorId],
-    ) -> Result<Vec<ProductId>, StoreError> {
-        both!(self.set_configured(vendor_ids), vendor_ids)
-    }
-
     async fn lock_vendor(
         &mut self,
         vendor_id: &VendorId,
@@ -186,6 +181,32 @@ impl SyncRepository for PairedWork {
         let model = self.model.record_sync(vendor_id, record).await;
         let real = self.real.record_sync(vendor_id, &real_record).await;
         super::paired_store::told(&self.pairs, model, &real)
+    }
+}
+
+#[async_trait]
+impl VendorSetRepository for PairedWork {
+    async fn lock_vendor_sets(
+        &mut self,
+        digest: &VendorSetDigest,
+    ) -> Result<VendorSetRecord, StoreError> {
+        both!(self.lock_vendor_sets(digest), digest)
+    }
+
+    async fn save_current_set(&mut self, digest: &VendorSetDigest) -> Result<(), StoreError> {
+        both!(self.save_current_set(digest), digest)
+    }
+
+    async fn configure(
+        &mut self,
+        vendors: &[ConfiguredVendor],
+        others: OtherVendors,
+    ) -> Result<SwitchedVendors, StoreError> {
+        both!(self.configure(vendors, others), vendors, others)
+    }
+
+    async fn first_syncs(&mut self) -> Result<FirstSyncs, StoreError> {
+        both!(self.first_syncs(),)
     }
 }
 

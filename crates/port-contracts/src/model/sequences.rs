@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use proptest_state_machine::ReferenceStateMachine;
 
-use super::operations::{Moment, Operation, Query, Slot, Step, UseCase, Vendor};
+use super::operations::{Configuring, Moment, Operation, Query, Slot, Step, UseCase, Vendor};
 use super::strategies;
 
 /// What has been named so far.
@@ -49,8 +49,11 @@ impl ReferenceStateMachine for Sequences {
     }
 
     fn apply(mut named: Named, operation: &Operation) -> Named {
-        if let Operation::Use(UseCase::Configure(vendors), _) = operation {
-            named.configured = vendors.iter().copied().collect();
+        if let Operation::Use(UseCase::Configure(vendors, how), _) = operation {
+            if *how != Configuring::Add {
+                named.configured.clear();
+            }
+            named.configured.extend(vendors);
         }
         match operation {
             Operation::Work { steps, .. } => {
@@ -133,7 +136,7 @@ impl Names {
             UseCase::Place(slot, _) => Self::new_slots([*slot]),
             UseCase::Settle(slots, _) => Self::slots(slots.clone()),
             UseCase::Change(slot, _) => Self::slots([*slot]),
-            UseCase::Configure(_)
+            UseCase::Configure(..)
             | UseCase::Sync(_, None)
             | UseCase::Relay { .. }
             | UseCase::Sweep { .. } => Self::default(),
@@ -156,7 +159,8 @@ impl Names {
             }
             Step::Read(query) => Self::of_query(query),
             Step::LockStock(_)
-            | Step::Configure(_)
+            | Step::Configure(..)
+            | Step::FirstSyncs
             | Step::LockVendor(_)
             | Step::RecordFailure(_)
             | Step::Claim(..)

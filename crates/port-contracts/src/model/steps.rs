@@ -5,11 +5,12 @@ use std::time::Duration;
 use domain::allocation::most_available_first;
 use domain::identifiers::ProductId;
 use domain::order::{OrderState, OrderStatus, RejectReason, Transition};
-use domain::ports::{RequeueLimits, StoreError, SyncOutcome, SyncRecord, UnitOfWork};
+use domain::ports::{OtherVendors, RequeueLimits, StoreError, SyncOutcome, SyncRecord, UnitOfWork};
 use domain::settlement::{Outcome, SettledOrder, settle};
 use domain::stock::{ProductStock, StockChange, VendorStock};
+use domain::vendor_set::recount;
 
-use super::cast::{new_order, product, products, span, vendor, vendors};
+use super::cast::{configured, new_order, product, products, span, vendor};
 use super::operations::{Asked, Product, Slot, Step, Vendor};
 use super::run::Run;
 
@@ -44,7 +45,8 @@ impl Run {
                 };
                 adjust(work, *product, position).await
             }
-            Step::Configure(wanted) => configure(work, wanted).await,
+            Step::Configure(wanted, others) => configure(work, wanted, *others).await,
+            Step::FirstSyncs => work.first_syncs().await.map(drop),
             Step::LockVendor(wanted) => work.lock_vendor(&vendor(*wanted)).await.map(drop),
             Step::Affected(of, said, moment) => {
                 let (of, report) = (vendor(*of), self.cast.report(said, &self.pairs));
@@ -159,12 +161,12 @@ async fn adjust(work: &mut dyn UnitOfWork, wanted: Product, mut position: Vendor
     work.save_stock(&[recounted(stock, vec![position])]).await
 }
 
-async fn configure(work: &mut dyn UnitOfWork, wanted: &[Vendor]) -> Done {
-    let affected = work.set_configured(&vendors(wanted)).await?;
-    let locked = work.lock_stock(&affected).await?;
+async fn configure(work: &mut dyn UnitOfWork, wanted: &[Vendor], others: OtherVendors) -> Done {
+    let switched = work.configure(&configured(wanted), others).await?;
+    let locked = work.lock_stock(&switched.products).await?;
     let changes: Vec<StockChange> = locked
         .into_iter()
-        .map(|stock| recounted(stock, Vec::new()))
+        .map(|stock| recount(stock, &switched.on))
         .collect();
     work.save_stock(&changes).await
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use domain::order::OrderStatus;
+use domain::ports::OtherVendors;
 use domain::report::ReportKind;
 use proptest::collection::{btree_map, vec};
 use proptest::option::{of, weighted};
@@ -11,8 +12,8 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use super::operations::{
-    Asked, Confirms, DIGESTS, KEYS, Moment, Operation, PRODUCTS, Product, Query, Said, Shift, Slot,
-    Span, Step, UseCase, VENDORS, Vendor,
+    Asked, Configuring, Confirms, DIGESTS, KEYS, Moment, Operation, PRODUCTS, Product, Query, Said,
+    Shift, Slot, Span, Step, UseCase, VENDORS, Vendor,
 };
 use super::sequences::Named;
 
@@ -23,7 +24,7 @@ pub(super) fn operation(named: &Named) -> BoxedStrategy<Operation> {
     let start = if named.configured.is_empty() { 40 } else { 2 };
     prop_oneof![
         2 => Just(Operation::Remember(named.next_moment)),
-        start => one_use_case(configure().prop_map(UseCase::Configure).boxed()),
+        start => one_use_case(configuring().boxed()),
         24 => one_use_case(use_case(named)),
         12 => work(named),
         6 => query(named).prop_map(Operation::Read),
@@ -92,7 +93,8 @@ fn step(named: &Named) -> BoxedStrategy<Step> {
     let always = prop_oneof![
         3 => vec(asked(), 0..5).prop_map(move |orders| Step::Accept(first, orders)),
         1 => vec(product(), 0..4).prop_map(Step::LockStock),
-        1 => configure().prop_map(Step::Configure),
+        1 => (configure(), others()).prop_map(|(wanted, others)| Step::Configure(wanted, others)),
+        1 => Just(Step::FirstSyncs),
         1 => vendor().prop_map(Step::LockVendor),
         1 => vendor().prop_map(Step::RecordFailure),
         3 => (0_u32..5, span()).prop_map(|(limit, lease)| Step::Claim(limit, lease)),
@@ -188,6 +190,19 @@ fn configure() -> impl Strategy<Value = Vec<Vendor>> {
         2 => Just(all.clone()),
         1 => subsequence(all, 0..=VENDORS.len()).prop_shuffle(),
     ]
+}
+
+fn configuring() -> impl Strategy<Value = UseCase> {
+    let how = prop_oneof![
+        3 => Just(Configuring::Bring),
+        2 => Just(Configuring::Apply),
+        1 => Just(Configuring::Add),
+    ];
+    (configure(), how).prop_map(|(wanted, how)| UseCase::Configure(wanted, how))
+}
+
+fn others() -> impl Strategy<Value = OtherVendors> {
+    select(&[OtherVendors::Keep, OtherVendors::SwitchOff][..])
 }
 
 fn status() -> impl Strategy<Value = OrderStatus> {

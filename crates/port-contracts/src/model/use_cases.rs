@@ -12,13 +12,13 @@ use domain::ports::{
 use domain::report::Report;
 use domain::services::{
     ChangeStatus, Intake, IntakeSettings, Relay, RelaySettings, SettleOrders, Sweeper,
-    SweeperSettings, VendorSync,
+    SweeperSettings, VendorSets, VendorSync,
 };
 
 use futures_util::future::join;
 
-use super::cast::{new_order, span, vendor, vendors};
-use super::operations::{Confirms, UseCase};
+use super::cast::{configured, new_order, span, vendor, vendors};
+use super::operations::{Configuring, Confirms, UseCase};
 use super::run::Run;
 
 const ONE_AT_A_TIME: IntakeSettings = IntakeSettings {
@@ -31,9 +31,15 @@ impl Run {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = Arc::clone(&self.store);
         match use_case {
-            UseCase::Configure(wanted) => {
-                let sync = VendorSync::new(store.clone(), store, clock);
-                drop(sync.configure(&vendors(wanted)).await);
+            UseCase::Configure(wanted, how) => {
+                let sets = VendorSets::new(store.clone(), store, clock);
+                let vendors = configured(wanted);
+                let set = vendors.iter().cloned().collect();
+                match how {
+                    Configuring::Bring => drop(sets.bring(&set).await),
+                    Configuring::Apply => drop(sets.apply(&set).await),
+                    Configuring::Add => drop(sets.add(&vendors).await),
+                }
             }
             UseCase::Sync(of, said) => {
                 let answer = said.as_ref();

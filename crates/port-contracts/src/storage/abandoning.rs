@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use domain::identifiers::{OrderId, ProductId};
 use domain::order::OrderState;
-use domain::ports::{OutboxLag, StoreError, UnitOfWork};
+use domain::ports::{OtherVendors, OutboxLag, StoreError, UnitOfWork};
 use tokio::time::timeout;
 
 use super::{StorageUnderTest, at_once};
-use crate::builders::{delta, keyed_order, new_order, product, vendor, vendors};
+use crate::builders::{configured, delta, keyed_order, new_order, product, vendor};
 
 /// How long a waiter is left waiting before it is abandoned.
 const ABANDONED_AFTER: Duration = Duration::from_millis(30);
@@ -30,7 +30,9 @@ pub async fn a_dropped_unit_of_work_undoes_everything(storage: &StorageUnderTest
     work.save_state(order.id, &OrderState::Cancelled)
         .await
         .unwrap();
-    work.set_configured(&vendors(&["w"])).await.unwrap();
+    work.configure(&configured(&["w"]), OtherVendors::SwitchOff)
+        .await
+        .unwrap();
     let as_of = work.store_time().await.unwrap();
     work.affected_by(&vendor("v"), &delta(&[("new", 1)]), as_of)
         .await

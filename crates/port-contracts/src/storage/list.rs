@@ -162,8 +162,18 @@ macro_rules! storage_contracts {
                 nothing_is_settled_before_every_vendor_was_tried,
                 the_first_report_does_not_stand_for_all,
             }
+            vendor_sets {
+                a_set_that_was_never_seen_becomes_the_current_one,
+                a_superseded_set_is_not_brought_back_except_on_purpose,
+                the_current_set_brought_again_changes_nothing,
+                adding_vendors_removes_none_and_keeps_the_set_current,
+                the_current_set_is_brought_again_when_one_of_its_vendors_is_missing,
+                a_vendor_that_is_switched_on_again_was_never_tried,
+                first_syncs_are_those_of_configured_vendors_with_a_source,
+                concurrent_sets_leave_one_current_set_and_its_vendors,
+            }
             vendors {
-                set_configured_returns_the_products_that_change,
+                configure_returns_the_products_that_change,
                 a_vendor_that_is_not_configured_is_not_sold,
                 lock_vendor_shows_the_last_applied_report,
                 lock_vendor_lets_one_sync_pass_at_a_time,

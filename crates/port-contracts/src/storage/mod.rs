@@ -18,6 +18,7 @@ pub mod stock_lists;
 pub mod stock_rows;
 pub mod sweeping;
 pub mod syncing;
+pub mod vendor_sets;
 pub mod vendors;
 pub mod write_probe;
 
@@ -29,13 +30,14 @@ use domain::identifiers::OrderId;
 use domain::order::Order;
 use domain::ports::{
     Acceptance, AuditQueries, ChangeQueries, Leases, Listener, NewOrder, Notifier, OrderQueries,
-    OutboxEntry, StockQueries, Store, StoreProbe, Topic, UnitOfWork, VendorQueries, WriteProbe,
+    OtherVendors, OutboxEntry, StockQueries, Store, StoreProbe, Topic, UnitOfWork, VendorQueries,
+    VendorSetQueries, WriteProbe,
 };
 use domain::settlement::{Outcome, SettledOrder};
 use domain::stock::{ProductStock, StockChange, VendorStock};
 use tokio::time::{sleep, timeout};
 
-use crate::builders::{delta, product, vendor, vendors as vendor_ids};
+use crate::builders::{configured, delta, product, vendor};
 
 /// Long enough for a task to come to where it waits.
 const A_MOMENT: Duration = Duration::from_millis(100);
@@ -53,6 +55,8 @@ pub struct StorageUnderTest {
     pub stock: Arc<dyn StockQueries>,
     /// Reads vendors.
     pub vendors: Arc<dyn VendorQueries>,
+    /// Reads the vendor set.
+    pub vendor_sets: Arc<dyn VendorSetQueries>,
     /// Looks whether the store lives.
     pub probe: Arc<dyn StoreProbe>,
     /// Finds out whether writes work.
@@ -130,7 +134,9 @@ impl StorageUnderTest {
     async fn stock_up(&self, product_id: &str, positions: &[(&str, u32)]) {
         let names: Vec<&str> = positions.iter().map(|position| position.0).collect();
         let mut work = self.begin().await;
-        work.set_configured(&vendor_ids(&names)).await.unwrap();
+        work.configure(&configured(&names), OtherVendors::SwitchOff)
+            .await
+            .unwrap();
         let as_of = work.store_time().await.unwrap();
         for &(vendor_id, units) in positions {
             let report = delta(&[(product_id, units)]);

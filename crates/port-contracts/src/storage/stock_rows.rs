@@ -1,12 +1,12 @@
 //! Locking and writing stock.
 
-use domain::ports::{StockRepository, UnitOfWork};
+use domain::ports::{OtherVendors, StockRepository, UnitOfWork};
 use domain::stock::{MAX_REPORTED, ProductStock, StockChange, VendorStock};
 use domain::timestamp::Timestamp;
 use tokio::task::JoinSet;
 
 use super::{StorageUnderTest, wait_for_holder};
-use crate::builders::{product, vendor, vendors};
+use crate::builders::{configured, product, vendor};
 
 fn position(vendor_id: &str, reported: u32, in_flight: u32, as_of: Timestamp) -> VendorStock {
     VendorStock {
@@ -63,7 +63,8 @@ pub async fn save_stock_writes_positions_and_quantity(storage: &StorageUnderTest
     storage.stock_up("p", &[("v", 5), ("w", 7)]).await;
     storage.stock_up("q", &[("v", 1), ("w", 1)]).await;
     let mut work = storage.begin().await;
-    work.set_configured(&vendors(&["v", "w", "x"]))
+    let vendors = configured(&["v", "w", "x"]);
+    work.configure(&vendors, OtherVendors::SwitchOff)
         .await
         .unwrap();
     let as_of = work.store_time().await.unwrap();

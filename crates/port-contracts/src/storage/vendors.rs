@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use domain::identifiers::{ProductId, VendorId};
-use domain::ports::{FinishedSync, SyncOutcome, SyncRecord, VendorStatus, VendorSyncState};
+use domain::ports::{
+    FinishedSync, OtherVendors, SyncOutcome, SyncRecord, VendorStatus, VendorSyncState,
+};
 use domain::timestamp::Timestamp;
 
 use super::{StorageUnderTest, wait_for_holder};
-use crate::builders::{full, product, vendor, vendors};
+use crate::builders::{configured, full, product, vendor, vendors};
 use crate::shop::Shop;
 
 fn record(outcome: SyncOutcome, as_of: Option<Timestamp>) -> SyncRecord {
@@ -24,9 +26,11 @@ fn record(outcome: SyncOutcome, as_of: Option<Timestamp>) -> SyncRecord {
 
 async fn configure(storage: &StorageUnderTest, ids: &[&str]) -> Vec<ProductId> {
     let mut work = storage.begin().await;
-    let affected = work.set_configured(&vendors(ids)).await.unwrap();
+    let vendors = configured(ids);
+    let switched = work.configure(&vendors, OtherVendors::SwitchOff);
+    let switched = switched.await.unwrap();
     work.commit().await.unwrap();
-    affected
+    switched.products
 }
 
 async fn state_of(storage: &StorageUnderTest, vendor_id: &str) -> Option<VendorSyncState> {
@@ -35,7 +39,7 @@ async fn state_of(storage: &StorageUnderTest, vendor_id: &str) -> Option<VendorS
 }
 
 /// Changing who is configured returns the products of those that come and of those that go, and of nobody else.
-pub async fn set_configured_returns_the_products_that_change(storage: &StorageUnderTest) {
+pub async fn configure_returns_the_products_that_change(storage: &StorageUnderTest) {
     assert_eq!(configure(storage, &["u", "v", "w"]).await, []);
     let shop = Shop::open(storage, &["u", "v", "w"]).await;
     shop.report("u", full(&[("a", 1), ("shared", 1)])).await;
@@ -53,7 +57,8 @@ pub async fn set_configured_returns_the_products_that_change(storage: &StorageUn
     assert_eq!(configure(storage, &[]).await, rest);
 }
 
-/// A vendor that goes is not sold from and keeps its numbers; when it comes back they count again.
+/// A vendor that is switched off is not sold from and keeps its numbers. Switched on again, what it reported counts as 0
+/// until its next report is applied; its units in flight stay.
 pub async fn a_vendor_that_is_not_configured_is_not_sold(storage: &StorageUnderTest) {
     let shop = Shop::open(storage, &["v", "w"]).await;
     shop.report("v", full(&[("p", 10)])).await;
@@ -75,6 +80,12 @@ pub async fn a_vendor_that_is_not_configured_is_not_sold(storage: &StorageUnderT
     assert!(order.state.reject_reason().is_some(), "{order:?}");
 
     shop.configure(&["v", "w"]).await;
+    assert_eq!(storage.sellable("p").await, 3);
+    assert_eq!(storage.numbers("p", "v").await, (0, 4, 0));
+    assert_eq!(storage.numbers("p", "w").await, (3, 0, 3));
+    storage.assert_sound().await;
+    shop.report("v", full(&[("p", 10)])).await;
+    assert_eq!(storage.numbers("p", "v").await, (10, 4, 6));
     assert_eq!(storage.sellable("p").await, 9);
     let order = shop.sell(storage, "p", 9).await;
     assert_eq!(order.state.reject_reason(), None);
@@ -240,9 +251,11 @@ pub async fn the_last_sync_of_each_vendor_is_kept(storage: &StorageUnderTest) {
         assert_eq!(found[0].last_sync.as_ref(), Some(&kept));
         assert_eq!(found[1], never("w"));
     }
-    // One that is no longer configured is still known.
+    // One that is no longer configured is still known. One that is switched on again was not tried yet.
     configure(storage, &["w"]).await;
     assert!(statuses(storage, &["v"]).await[0].last_sync.is_some());
+    configure(storage, &["v", "w"]).await;
+    assert_eq!(statuses(storage, &["v"]).await, [never("v")]);
 }
 
 /// What a vendor ever reported are its products, also those of which it has nothing now.

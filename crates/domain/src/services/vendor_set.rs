@@ -1,0 +1,183 @@
+//! Applying the set of configured vendors.
+
+use std::sync::Arc;
+
+use crate::ports::{
+    Clock, Notifier, OtherVendors, Store, StoreError, StoredVendorSet, Topic, Unannounced,
+    UnitOfWork, VendorSetQueries,
+};
+use crate::retry;
+use crate::stock::StockChange;
+use crate::vendor_set::{ConfiguredVendor, SetMember, VendorSet, recount};
+
+/// How a set that a process has relates to the one in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetStatus {
+    /// It is the current one.
+    Current,
+    /// It was applied earlier and another one replaced it: it is not brought back, except on purpose.
+    Superseded,
+}
+
+/// What a process works with after it brought its set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BroughtSet {
+    /// How the process's own set relates to the current one.
+    pub status: SetStatus,
+    /// Whether this call made it the current one.
+    pub applied: bool,
+    /// The vendors that are configured, by id.
+    pub configured: Vec<SetMember>,
+}
+
+/// Applies vendor sets.
+#[derive(Clone)]
+pub struct VendorSets {
+    store: Arc<dyn Store>,
+    queries: Arc<dyn VendorSetQueries>,
+    clock: Arc<dyn Clock>,
+    notifier: Arc<dyn Notifier>,
+}
+
+/// Which sets a call may make the current one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Apply {
+    /// One that was never applied.
+    New,
+    /// Any.
+    Any,
+}
+
+impl VendorSets {
+    /// Wires the use case.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        queries: Arc<dyn VendorSetQueries>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            store,
+            queries,
+            clock,
+            notifier: Arc::new(Unannounced),
+        }
+    }
+
+    /// Notifies `notifier` when stock has changed.
+    #[must_use]
+    pub fn with_notifier(mut self, notifier: Arc<dyn Notifier>) -> Self {
+        self.notifier = notifier;
+        self
+    }
+
+    /// Applies the set if it was never applied before. The current set is applied again where a vendor of it is not
+    /// configured, and otherwise changes nothing. A superseded set changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn bring(&self, set: &VendorSet) -> Result<BroughtSet, StoreError> {
+        self.apply_if(set, Apply::New).await
+    }
+
+    /// Applies the set, also one that was superseded.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn apply(&self, set: &VendorSet) -> Result<BroughtSet, StoreError> {
+        self.apply_if(set, Apply::Any).await
+    }
+
+    /// Adds vendors to the configured ones, and removes none. The current set stays the current one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn add(&self, vendors: &[ConfiguredVendor]) -> Result<(), StoreError> {
+        retry::on_conflict(&self.clock, || async {
+            let mut work = self.store.begin().await?;
+            configure(work.as_mut(), vendors, OtherVendors::Keep).await?;
+            work.commit().await
+        })
+        .await?;
+        self.notifier.notify(Topic::Changes);
+        Ok(())
+    }
+
+    async fn apply_if(&self, set: &VendorSet, apply: Apply) -> Result<BroughtSet, StoreError> {
+        let found = self.queries.find_vendor_set(&set.digest()).await?;
+        if let Some(unchanged) = unchanged(set, &found, apply) {
+            return Ok(unchanged);
+        }
+        let others = found.configured;
+        let brought =
+            retry::on_conflict(&self.clock, || self.apply_once(set, apply, &others)).await?;
+        self.notifier.notify(Topic::Changes);
+        Ok(brought)
+    }
+
+    /// `configured` is returned for a set that another process superseded meanwhile.
+    async fn apply_once(
+        &self,
+        set: &VendorSet,
+        apply: Apply,
+        configured: &[SetMember],
+    ) -> Result<BroughtSet, StoreError> {
+        let digest = set.digest();
+        let mut work = self.store.begin().await?;
+        let record = work.lock_vendor_sets(&digest).await?;
+        let others = if record.is_current {
+            // Tools may have added vendors to it.
+            OtherVendors::Keep
+        } else if record.was_applied && apply == Apply::New {
+            return Ok(BroughtSet {
+                status: SetStatus::Superseded,
+                applied: false,
+                configured: configured.to_vec(),
+            });
+        } else {
+            work.save_current_set(&digest).await?;
+            OtherVendors::SwitchOff
+        };
+        let configured = configure(work.as_mut(), &set.vendors(), others).await?;
+        work.commit().await?;
+        Ok(BroughtSet {
+            status: SetStatus::Current,
+            applied: !record.is_current,
+            configured,
+        })
+    }
+}
+
+/// The result for a set that needs no transaction.
+fn unchanged(set: &VendorSet, found: &StoredVendorSet, apply: Apply) -> Option<BroughtSet> {
+    let status = if found.record.is_current {
+        set.is_part_of(&found.configured)
+            .then_some(SetStatus::Current)?
+    } else {
+        (found.record.was_applied && apply == Apply::New).then_some(SetStatus::Superseded)?
+    };
+    Some(BroughtSet {
+        status,
+        applied: false,
+        configured: found.configured.clone(),
+    })
+}
+
+/// Switches vendors, and counts the quantities again that this changes. Returns the vendors that are configured then.
+async fn configure(
+    work: &mut dyn UnitOfWork,
+    vendors: &[ConfiguredVendor],
+    others: OtherVendors,
+) -> Result<Vec<SetMember>, StoreError> {
+    let switched = work.configure(vendors, others).await?;
+    if switched.products.is_empty() {
+        return Ok(switched.configured);
+    }
+    let locked = work.lock_stock(&switched.products).await?;
+    let changes: Vec<StockChange> = locked
+        .into_iter()
+        .map(|product| recount(product, &switched.on))
+        .collect();
+    work.save_stock(&changes).await?;
+    Ok(switched.configured)
+}

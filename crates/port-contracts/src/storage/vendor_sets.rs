@@ -1,0 +1,228 @@
+//! The vendor set: which of several sets is the current one, and what becomes of vendors that are switched.
+
+use domain::identifiers::VendorId;
+use domain::order::OrderStatus;
+use domain::ports::{FirstSyncs, OtherVendors, StoredVendorSet, SyncOutcome};
+use domain::services::SetStatus;
+use domain::timestamp::Timestamp;
+use domain::vendor_set::{ConfiguredVendor, SetMember};
+use tokio::task::JoinSet;
+
+use super::StorageUnderTest;
+use crate::builders::{configured, full, vendor, vendor_set};
+use crate::shop::Shop;
+
+async fn stored(storage: &StorageUnderTest, ids: &[&str]) -> StoredVendorSet {
+    let digest = vendor_set(ids).digest();
+    storage.vendor_sets.find_vendor_set(&digest).await.unwrap()
+}
+
+/// Which of the sets is the current one, and which vendors are configured.
+async fn assert_current(storage: &StorageUnderTest, ids: &[&str]) {
+    let stored = stored(storage, ids).await;
+    assert!(stored.record.is_current, "{stored:?}");
+    assert_eq!(vendors_of(&stored.configured), configured(ids));
+}
+
+fn vendors_of(members: &[SetMember]) -> Vec<ConfiguredVendor> {
+    members.iter().map(|member| member.vendor.clone()).collect()
+}
+
+async fn first_syncs(storage: &StorageUnderTest) -> FirstSyncs {
+    storage.begin().await.first_syncs().await.unwrap()
+}
+
+/// A set that was never seen is newer than every other one, and its vendors are the configured ones from then on.
+pub async fn a_set_that_was_never_seen_becomes_the_current_one(storage: &StorageUnderTest) {
+    let unknown = stored(storage, &["v"]).await;
+    assert!(!unknown.record.was_applied && !unknown.record.is_current);
+    assert_eq!(unknown.configured, []);
+    let shop = Shop::open(storage, &["v"]).await;
+    assert_current(storage, &["v"]).await;
+    for ids in [&["v", "w"][..], &["w"], &[], &["x"]] {
+        let brought = shop.vendor_sets.bring(&vendor_set(ids)).await.unwrap();
+        assert!(brought.applied);
+        assert_eq!(brought.status, SetStatus::Current);
+        assert_eq!(vendors_of(&brought.configured), configured(ids));
+        assert_current(storage, ids).await;
+    }
+    let earlier = stored(storage, &["v"]).await.record;
+    assert!(earlier.was_applied && !earlier.is_current);
+}
+
+/// A process that still has a superseded set does not bring it back; an operator does, and then the other one is superseded.
+pub async fn a_superseded_set_is_not_brought_back_except_on_purpose(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &["v"]).await;
+    shop.vendor_sets
+        .bring(&vendor_set(&["v", "w"]))
+        .await
+        .unwrap();
+    shop.report("w", full(&[("p", 5)])).await;
+    for _ in 0..2 {
+        let brought = shop.vendor_sets.bring(&vendor_set(&["v"])).await.unwrap();
+        assert_eq!(brought.status, SetStatus::Superseded);
+        assert!(!brought.applied);
+        assert_eq!(vendors_of(&brought.configured), configured(&["v", "w"]));
+    }
+    assert_eq!(storage.sellable("p").await, 5);
+
+    let applied = shop.vendor_sets.apply(&vendor_set(&["v"])).await.unwrap();
+    assert!(applied.applied);
+    assert_current(storage, &["v"]).await;
+    assert_eq!(storage.sellable("p").await, 0);
+    let both = shop.vendor_sets.bring(&vendor_set(&["v", "w"])).await;
+    assert_eq!(both.unwrap().status, SetStatus::Superseded);
+    assert_current(storage, &["v"]).await;
+    storage.assert_sound().await;
+}
+
+/// A restart with the same set is no change: no vendor is tried for the first time again, and stock stays.
+pub async fn the_current_set_brought_again_changes_nothing(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &["v"]).await;
+    shop.report("v", full(&[("p", 5)])).await;
+    let before = storage.vendors.find_vendors(&[vendor("v")]).await.unwrap();
+    let position = storage.position("p", "v").await;
+    for _ in 0..2 {
+        let brought = shop.vendor_sets.bring(&vendor_set(&["v"])).await.unwrap();
+        assert_eq!(brought.status, SetStatus::Current);
+        assert!(!brought.applied);
+        shop.vendor_sets.apply(&vendor_set(&["v"])).await.unwrap();
+    }
+    let after = storage.vendors.find_vendors(&[vendor("v")]).await.unwrap();
+    assert_eq!(after, before);
+    assert_eq!(storage.position("p", "v").await, position);
+    assert_eq!(storage.sellable("p").await, 5);
+}
+
+/// What a tool adds is configured beside the current set, and nothing else changes.
+pub async fn adding_vendors_removes_none_and_keeps_the_set_current(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &["v", "w"]).await;
+    shop.report("v", full(&[("p", 5)])).await;
+    let seed = ConfiguredVendor {
+        vendor_id: vendor("seed"),
+        source: None,
+    };
+    for _ in 0..2 {
+        shop.vendor_sets
+            .add(std::slice::from_ref(&seed))
+            .await
+            .unwrap();
+        let stored = stored(storage, &["v", "w"]).await;
+        assert!(stored.record.is_current);
+        let mut expected = vec![seed.clone()];
+        expected.extend(configured(&["v", "w"]));
+        assert_eq!(vendors_of(&stored.configured), expected);
+        shop.vendor_sets
+            .bring(&vendor_set(&["v", "w"]))
+            .await
+            .unwrap();
+    }
+    shop.report("seed", full(&[("p", 2)])).await;
+    assert_eq!(storage.sellable("p").await, 7);
+    storage.assert_sound().await;
+}
+
+/// A vendor of the current set that something else switched off is switched on again, and only that one.
+pub async fn the_current_set_is_brought_again_when_one_of_its_vendors_is_missing(
+    storage: &StorageUnderTest,
+) {
+    let shop = Shop::open(storage, &["v", "w"]).await;
+    shop.report("v", full(&[("p", 5)])).await;
+    shop.report("w", full(&[("p", 2)])).await;
+    let mut work = storage.begin().await;
+    work.configure(&configured(&["w"]), OtherVendors::SwitchOff)
+        .await
+        .unwrap();
+    work.commit().await.unwrap();
+    let brought = shop.vendor_sets.bring(&vendor_set(&["v", "w"])).await;
+    let brought = brought.unwrap().configured;
+    assert_eq!(vendors_of(&brought), configured(&["v", "w"]));
+    // Others can see which vendor was switched on last.
+    assert!(brought[0].configured_at > brought[1].configured_at);
+    assert_eq!(storage.numbers("p", "w").await, (2, 0, 2));
+    assert_eq!(storage.numbers("p", "v").await, (0, 0, 0));
+    shop.report("v", full(&[("p", 5)])).await;
+    assert_eq!(storage.sellable("p").await, 7);
+    storage.assert_sound().await;
+}
+
+/// A vendor that returns counts as never tried, its stock as 0, and its units in flight stay until a report includes them.
+pub async fn a_vendor_that_is_switched_on_again_was_never_tried(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &["v"]).await;
+    shop.report("v", full(&[("z", 50)])).await;
+    let order = shop.sell(storage, "z", 10).await;
+    shop.configure(&[]).await;
+    assert_eq!(storage.numbers("z", "v").await, (50, 10, 0));
+    shop.configure(&["v"]).await;
+    assert!(!storage.probe.were_tried(&[vendor("v")]).await.unwrap());
+    assert_eq!(storage.numbers("z", "v").await, (0, 10, 0));
+    assert_eq!(storage.sellable("z").await, 0);
+    storage.assert_sound().await;
+
+    shop.change(order.id, OrderStatus::Shipped).await.unwrap();
+    let done = shop.report("v", full(&[("z", 40)])).await;
+    assert_eq!(done.outcome, SyncOutcome::Applied);
+    assert_eq!(storage.numbers("z", "v").await, (40, 0, 40));
+    storage.assert_sound().await;
+}
+
+/// Vendors that are switched off and those whose stock is entered by hand are not waited for.
+pub async fn first_syncs_are_those_of_configured_vendors_with_a_source(storage: &StorageUnderTest) {
+    assert_eq!(first_syncs(storage).await.untried, None);
+    let before = storage.probe.store_time().await.unwrap();
+    let shop = Shop::open(storage, &["v", "w"]).await;
+    let manual = ConfiguredVendor {
+        vendor_id: vendor("by hand"),
+        source: None,
+    };
+    shop.vendor_sets.add(&[manual]).await.unwrap();
+    let found = first_syncs(storage).await;
+    let configured_at = found.untried.unwrap().configured_at;
+    assert!(before < configured_at && configured_at < found.now);
+
+    shop.report("v", full(&[("p", 1)])).await;
+    assert!(first_syncs(storage).await.untried.is_some());
+    shop.report("w", full(&[("p", 1)])).await;
+    assert_eq!(first_syncs(storage).await.untried, None);
+    // Switched on later than the others.
+    shop.configure(&["v"]).await;
+    shop.configure(&["v", "w"]).await;
+    let again: Timestamp = first_syncs(storage).await.untried.unwrap().configured_at;
+    assert!(again > configured_at);
+    shop.configure(&["v"]).await;
+    assert_eq!(first_syncs(storage).await.untried, None);
+}
+
+/// Processes that bring different sets at the same time leave one of them, whole.
+pub async fn concurrent_sets_leave_one_current_set_and_its_vendors(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &["v", "w"]).await;
+    shop.report("v", full(&[("p", 1)])).await;
+    shop.report("w", full(&[("p", 2)])).await;
+    let sets: [&[&str]; 4] = [&["v"], &["w"], &["v", "w", "x"], &["y"]];
+    let mut tasks = JoinSet::new();
+    for ids in sets {
+        for _ in 0..2 {
+            let (sets, set) = (shop.vendor_sets.clone(), vendor_set(ids));
+            tasks.spawn(async move { sets.bring(&set).await.unwrap() });
+        }
+    }
+    let brought = tasks.join_all().await;
+    // Each set was new to one process that brought it.
+    assert_eq!(brought.iter().filter(|it| it.applied).count(), sets.len());
+    let mut current = Vec::new();
+    for ids in sets {
+        let stored = stored(storage, ids).await;
+        assert!(stored.record.was_applied);
+        if stored.record.is_current {
+            let found = stored
+                .configured
+                .iter()
+                .map(|it| it.vendor.vendor_id.clone());
+            let expected: Vec<VendorId> = ids.iter().map(|id| vendor(id)).collect();
+            assert_eq!(found.collect::<Vec<_>>(), expected);
+            current.push(ids);
+        }
+    }
+    assert_eq!(current.len(), 1, "{current:?}");
+    storage.assert_sound().await;
+}

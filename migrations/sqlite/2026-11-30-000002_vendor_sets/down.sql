@@ -1,0 +1,3 @@
+ALTER TABLE vendor_syncs DROP COLUMN configured_at;
+ALTER TABLE vendor_syncs DROP COLUMN source;
+DROP TABLE vendor_sets;
