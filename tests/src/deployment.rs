@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mock_vendor::MockVendor;
+use storage_postgres::PgOptions;
 use storage_postgres::test_database::TestDatabase;
 use tempfile::TempDir;
 
@@ -24,6 +25,7 @@ pub struct DeploymentBuilder {
     sync_every: Duration,
     settings: String,
     as_of: Option<String>,
+    server: Option<PgOptions>,
 }
 
 impl Default for DeploymentBuilder {
@@ -35,6 +37,7 @@ impl Default for DeploymentBuilder {
             sync_every: Duration::from_secs(1),
             settings: String::new(),
             as_of: None,
+            server: None,
         }
     }
 }
@@ -75,6 +78,13 @@ impl DeploymentBuilder {
         self
     }
 
+    /// On a PostgreSQL of the test's own, reached like this. Its database is not removed at the end: the server goes.
+    #[must_use]
+    pub fn on(mut self, server: PgOptions) -> Self {
+        self.server = Some(server);
+        self
+    }
+
     /// More settings, as TOML.
     #[must_use]
     pub fn settings(mut self, toml: &str) -> Self {
@@ -84,8 +94,13 @@ impl DeploymentBuilder {
 
     /// Starts everything, and returns when all processes are ready and each vendor was synced.
     pub async fn start(self) -> Deployment {
-        let database = TestDatabase::create()
-            .await
+        let created = match self.server {
+            Some(server) => TestDatabase::create_on(server)
+                .await
+                .map(TestDatabase::leave_behind),
+            None => TestDatabase::create().await,
+        };
+        let database = created
             .expect("these tests need a PostgreSQL on this machine: run `cargo xtask services`");
         let vhost = tokio::task::spawn_blocking(Vhost::create).await.unwrap();
         let broker = Proxy::start(broker_address()).await;
@@ -272,17 +287,33 @@ impl Deployment {
 
     fn api_process(&self, number: usize) -> Process {
         let port = ("PORT", self.api_ports[number].to_string());
-        self.process("api", number, port)
+        self.process("api", number, &[port])
     }
 
     fn worker_process(&self, number: usize) -> Process {
         let port = ("WORKER_PORT", self.worker_ports[number].to_string());
-        self.process("worker", number, port)
+        self.process("worker", number, &[port])
     }
 
-    fn process(&self, binary: &str, number: usize, port: (&'static str, String)) -> Process {
+    /// Starts one more process of a program, with these variables besides or instead of the usual ones, and does not wait
+    /// until it is ready.
+    #[must_use]
+    pub fn another(&self, program: &str, variables: &[(&'static str, String)]) -> Process {
+        let port = free_port().to_string();
+        let mut environment = vec![("PORT", port.clone()), ("WORKER_PORT", port)];
+        environment.extend_from_slice(variables);
+        let number = usize::try_from(fastrand::u32(1000..)).unwrap();
+        self.process(program, number, &environment)
+    }
+
+    fn process(
+        &self,
+        binary: &str,
+        number: usize,
+        variables: &[(&'static str, String)],
+    ) -> Process {
         let mut environment = database_environment(&self.database);
-        environment.push(port);
+        environment.extend_from_slice(variables);
         let broker = self.broker.address().to_string();
         environment.push(("RABBITMQ_URL", self.vhost.url_at(&broker)));
         let name = format!("{binary}-{number}");

@@ -10,21 +10,26 @@
     reason = "this crate is a test harness: what goes wrong here fails the test that uses it"
 )]
 
+mod cluster;
 mod consumer;
 mod deployment;
 mod events;
+mod pooler;
 mod process;
 mod proxy;
 pub mod scale;
 mod standalone;
+mod system_user;
 mod vendors;
 mod vhost;
 mod waiting;
 pub mod xtask;
 
+pub use cluster::Cluster;
 pub use consumer::{Consumer, allocated, count, sold};
 pub use deployment::{Deployment, DeploymentBuilder, database_environment};
 pub use events::Events;
+pub use pooler::Pooler;
 pub use process::Process;
 pub use proxy::Proxy;
 pub use standalone::Standalone;

@@ -1,7 +1,7 @@
-//! A TCP proxy in this process that can cut what it carries.
+//! A TCP proxy in this process that can cut what it carries, and lead new connections to another server.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 pub struct Proxy {
     address: SocketAddr,
     open: Arc<watch::Sender<bool>>,
+    target: Arc<Mutex<String>>,
     task: JoinHandle<()>,
 }
 
@@ -21,10 +22,12 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let open = Arc::new(watch::channel(true).0);
-        let task = tokio::spawn(accept(listener, target, Arc::clone(&open)));
+        let target = Arc::new(Mutex::new(target));
+        let task = tokio::spawn(accept(listener, Arc::clone(&target), Arc::clone(&open)));
         Self {
             address,
             open,
+            target,
             task,
         }
     }
@@ -40,6 +43,11 @@ impl Proxy {
         self.open.send_replace(false);
     }
 
+    /// Leads new connections to another server; those that are open stay where they are.
+    pub fn lead_to(&self, target: String) {
+        *self.target.lock().unwrap() = target;
+    }
+
     /// Carries new connections again.
     pub fn restore(&self) {
         self.open.send_replace(true);
@@ -53,10 +61,11 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, target: String, open: Arc<watch::Sender<bool>>) {
+async fn accept(listener: TcpListener, target: Arc<Mutex<String>>, open: Arc<watch::Sender<bool>>) {
     while let Ok((client, _)) = listener.accept().await {
         if *open.borrow() {
-            tokio::spawn(carry(client, target.clone(), open.subscribe()));
+            let target = target.lock().unwrap().clone();
+            tokio::spawn(carry(client, target, open.subscribe()));
         }
     }
 }

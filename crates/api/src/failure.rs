@@ -12,10 +12,17 @@ use crate::problem::{Problem, ProblemKind};
 const TRY_LATER: &str =
     "the store cannot answer now; repeat the request later, with its Idempotency-Key if it has one";
 
-/// A store that failed. Whatever the reason, what the client can do is to come back: a row that cannot be read is the
+/// What a client can do after a commit whose outcome is not known.
+const OUTCOME_UNKNOWN: &str = "the store did not confirm the outcome: what was asked for may have happened, or may still \
+     happen; repeat the request with the same Idempotency-Key, or look it up";
+
+/// A store that failed. Unless the outcome is not known, whatever the reason, what the client can do is to come back: a row that cannot be read is the
 /// operator's to mend, and the log tells which.
 pub(crate) fn of_store(failure: &StoreError) -> Problem {
     log_of_store(failure, "");
+    if failure.is_commit_unknown() {
+        return Problem::new(ProblemKind::OutcomeUnknown, OUTCOME_UNKNOWN);
+    }
     Problem::unavailable(TRY_LATER)
 }
 

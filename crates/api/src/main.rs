@@ -50,7 +50,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     wiring::start_telemetry(&settings.telemetry)?;
     let server = api::prepare(ServerOptions::from(&settings))?;
     let pg_options = wiring::postgres(&settings.database, "order-aggregator-api");
-    wiring::check_migrations(&pg_options).await?;
+    wiring::check_database(&pg_options).await?;
 
     let shutdown = Shutdown::new();
     let (state, writer, watcher, probing) = state(&settings, &pg_options, shutdown.clone())?;

@@ -46,6 +46,8 @@ pub enum ProblemKind {
     VendorUnavailable,
     /// The service cannot do it now.
     Unavailable,
+    /// The store did not confirm the outcome.
+    OutcomeUnknown,
 }
 
 impl ProblemKind {
@@ -66,6 +68,7 @@ impl ProblemKind {
         Self::RateLimited,
         Self::VendorUnavailable,
         Self::Unavailable,
+        Self::OutcomeUnknown,
     ];
 
     /// Its name in the `type` URI, `/problems/<slug>`.
@@ -87,6 +90,7 @@ impl ProblemKind {
             Self::RateLimited => "rate-limited",
             Self::VendorUnavailable => "vendor-unavailable",
             Self::Unavailable => "unavailable",
+            Self::OutcomeUnknown => "outcome-unknown",
         }
     }
 
@@ -115,6 +119,7 @@ impl ProblemKind {
             Self::RateLimited => "Too many requests",
             Self::VendorUnavailable => "The vendor's report cannot be read",
             Self::Unavailable => "The service cannot do this now",
+            Self::OutcomeUnknown => "The outcome is not known",
         }
     }
 
@@ -136,6 +141,7 @@ impl ProblemKind {
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::VendorUnavailable => StatusCode::BAD_GATEWAY,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::OutcomeUnknown => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 }

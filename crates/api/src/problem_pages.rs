@@ -99,5 +99,12 @@ fn explanation(kind: ProblemKind) -> (&'static str, &'static str) {
             "Repeat the request after the time that <code>Retry-After</code> gives. With an \
              <code>Idempotency-Key</code> a repeated order is taken only once.",
         ),
+        ProblemKind::OutcomeUnknown => (
+            "The request was sent to the store, and no outcome came back in time, or the store said that it may not be \
+             durable. The order may exist, or may still come to exist; a status may have changed.",
+            "Repeat the request with the same <code>Idempotency-Key</code>: it is one order however often it is sent. \
+             Without a key, look for the order in the list before placing it again. After a status change, read the \
+             order.",
+        ),
     }
 }

@@ -80,15 +80,31 @@ impl ClientError {
         self.problem()?.retry_after
     }
 
-    /// Whether the same request may well succeed later. Whether it is safe to repeat is another question: an order without
-    /// an `Idempotency-Key` is not, if there was no answer.
+    /// Whether what was asked for may have happened although the request failed. An order that was placed without an
+    /// `Idempotency-Key` must not be placed again then: it could exist twice.
+    #[must_use]
+    pub fn may_have_happened(&self) -> bool {
+        match self {
+            Self::NoAnswer(_) => true,
+            Self::Problem(problem) => problem.kind == ProblemKind::OutcomeUnknown,
+            // Whatever is between may have sent the request on.
+            Self::Strange { status, .. } => *status < 400 || matches!(status, 500 | 502..=504),
+            Self::Unusable(_) => false,
+        }
+    }
+
+    /// Whether the same request may well succeed later. Whether it is safe to repeat is another question: see
+    /// [`may_have_happened`](Self::may_have_happened).
     #[must_use]
     pub fn may_pass(&self) -> bool {
         match self {
             Self::NoAnswer(_) => true,
             Self::Problem(problem) => matches!(
                 problem.kind,
-                ProblemKind::Unavailable | ProblemKind::RateLimited | ProblemKind::RequestTimeout
+                ProblemKind::Unavailable
+                    | ProblemKind::OutcomeUnknown
+                    | ProblemKind::RateLimited
+                    | ProblemKind::RequestTimeout
             ),
             // What stands between says that it does not reach the service.
             Self::Strange { status, .. } => matches!(status, 502..=504),

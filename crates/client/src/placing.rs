@@ -94,7 +94,8 @@ impl Client {
     /// `POST /api/v1/orders`, once.
     ///
     /// # Errors
-    /// [`ClientError`]. After [`ClientError::NoAnswer`] the order may exist; with a key it can be placed again.
+    /// [`ClientError`]. If it [may have happened](ClientError::may_have_happened), the order may exist: with a key it can be
+    /// placed again, without one it must be looked up.
     pub async fn place(
         &self,
         order: &NewOrder,

@@ -70,11 +70,14 @@ pub enum ProblemKind {
     VendorUnavailable,
     /// The service cannot do it now, and nothing was recorded.
     Unavailable,
+    /// The store did not confirm the outcome: what was asked for may have happened. An order is repeated with its
+    /// `Idempotency-Key` only.
+    OutcomeUnknown,
     /// One that this client does not know, by its slug or its whole `type`.
     Other(String),
 }
 
-const SLUGS: [(&str, ProblemKind); 15] = [
+const SLUGS: [(&str, ProblemKind); 16] = [
     ("malformed-request", ProblemKind::MalformedRequest),
     ("unauthenticated", ProblemKind::Unauthenticated),
     ("forbidden", ProblemKind::Forbidden),
@@ -90,6 +93,7 @@ const SLUGS: [(&str, ProblemKind); 15] = [
     ("rate-limited", ProblemKind::RateLimited),
     ("vendor-unavailable", ProblemKind::VendorUnavailable),
     ("unavailable", ProblemKind::Unavailable),
+    ("outcome-unknown", ProblemKind::OutcomeUnknown),
 ];
 
 impl ProblemKind {

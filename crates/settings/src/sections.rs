@@ -137,6 +137,9 @@ pub struct DatabaseSettings {
     /// Longest wait for one lock.
     #[serde(deserialize_with = "fields::span::<_, 100, 3_600_000>")]
     pub lock_timeout: Duration,
+    /// Longest wait for a commit before its outcome counts as unknown.
+    #[serde(deserialize_with = "fields::span::<_, 100, 300_000>")]
+    pub commit_timeout: Duration,
 }
 
 /// The store of the embedded deployment.

@@ -1,13 +1,11 @@
 //! Recomputing every balance from orders and allocations (promise P7).
 
 use async_trait::async_trait;
+use deadpool::managed::Object;
 use diesel::QueryableByName;
 use diesel::sql_types::Text;
-use diesel_async::SimpleAsyncConnection as _;
 use domain::ports::{AuditFinding, AuditQueries, StoreError, audit_rules};
 
-use crate::error::store_error;
-use crate::statement;
 use crate::store::PgStore;
 
 #[derive(QueryableByName)]
@@ -85,20 +83,16 @@ impl AuditQueries for PgStore {
     async fn audit(&self) -> Result<Vec<AuditFinding>, StoreError> {
         // Its own connection, given up at the end: with a snapshot for all rules, without the limits on time that hold for
         // use cases, and reading tables from end to end.
-        let connection = self.connection().await?;
-        let mut connection = diesel_async::pooled_connection::deadpool::Object::take(connection);
-        connection
-            .batch_execute(
+        let mut session = Object::take(self.session().await?);
+        session
+            .batch(
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0; \
                  SET LOCAL enable_seqscan = on",
             )
-            .await
-            .map_err(store_error)?;
+            .await?;
         let mut findings = Vec::new();
         for (rule, sql) in RULES {
-            let found: Vec<FindingRow> = statement::load(&mut connection, sql, Vec::new())
-                .await
-                .map_err(store_error)?;
+            let found: Vec<FindingRow> = session.load(sql, Vec::new()).await?;
             findings.extend(found.into_iter().map(|row| AuditFinding {
                 rule,
                 row: row.row_key,

@@ -2,29 +2,37 @@
 //!
 //! A pool takes a connection back as it is: with its transaction open and its locks held, or with a statement still
 //! running whose answer nobody waits for. So this type knows at each moment what the connection is at, and its drop sees
-//! to it.
+//! to it. A connection goes back only after success, a constraint violation or a serialization failure: a session that
+//! refuses writes, or whose prepared statements no longer fit the tables, is not one for the next user.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use deadpool::managed::Object;
 use diesel::pg::Pg;
 use diesel::{QueryResult, QueryableByName};
-use diesel_async::pooled_connection::PoolableConnection as _;
-use diesel_async::pooled_connection::deadpool::Object;
-use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
+use diesel_async::SimpleAsyncConnection as _;
 use domain::ports::StoreError;
 use tokio::runtime::Handle;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
-use tokio_postgres::NoTls;
 
-use crate::error::store_error;
+use crate::commits::{CommitUnderWay, CommitWatch};
+use crate::error::{leaves_session_usable, store_error};
+use crate::options::PgOptions;
+use crate::session::{PgSession, cancel_and_close};
 use crate::statement::{self, Bind};
+use crate::store::Sessions;
+use crate::wire::ServerError;
 
 /// Longest time that cleaning up may take before the connection is given up.
 const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// What the server may take to tell that it has ended a statement that took too long.
+const ANSWER_MARGIN: Duration = Duration::from_secs(5);
+
 /// What the connection is at.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum State {
     /// Nothing.
     Idle,
@@ -32,30 +40,46 @@ enum State {
     InTransaction,
     /// A statement runs; if it still does when this is dropped, its future was abandoned.
     Busy,
+    /// A commit was sent. It must not be cancelled.
+    Committing(CommitUnderWay),
+    /// A statement failed in a way after which the session is not used again.
+    Spoilt,
 }
 
 /// A connection in use.
 pub(crate) struct Checkout {
     /// Gone only while this is dropped.
-    connection: Option<Object<AsyncPgConnection>>,
+    session: Option<Object<Sessions>>,
     state: State,
-    /// Where clean-up runs: the store's runtime, not that of whoever drops this, which may be ending.
-    runtime: Handle,
+    /// The server's part in the last failure.
+    last_error: Option<ServerError>,
+    home: Arc<Home>,
+}
+
+/// Where checkouts come from, and what they share.
+pub(crate) struct Home {
+    /// Where clean-up runs: the store's runtime, not that of whoever drops a checkout, which may be ending.
+    pub(crate) runtime: Handle,
+    pub(crate) options: PgOptions,
+    pub(crate) commits: Arc<CommitWatch>,
+}
+
+impl Home {
     /// The server bounds each statement; this bounds the wait for a server that is gone without a word.
-    patience: Duration,
+    fn patience(&self) -> Duration {
+        self.options.statement_timeout + ANSWER_MARGIN
+    }
 }
 
 impl Checkout {
-    pub(crate) fn new(
-        connection: Object<AsyncPgConnection>,
-        runtime: Handle,
-        patience: Duration,
-    ) -> Self {
+    pub(crate) fn new(session: Object<Sessions>, home: Arc<Home>) -> Self {
+        // A failure of an earlier user is none of this one's.
+        session.signals().take_error();
         Self {
-            connection: Some(connection),
+            session: Some(session),
             state: State::Idle,
-            runtime,
-            patience,
+            last_error: None,
+            home,
         }
     }
 
@@ -69,8 +93,8 @@ impl Checkout {
         R: QueryableByName<Pg> + Send + 'static,
     {
         let before = self.enter();
-        let patience = self.patience;
-        let call = statement::load(self.connection()?, sql, binds);
+        let patience = self.home.patience();
+        let call = statement::load(&mut self.session()?.connection, sql, binds);
         let answer = timeout(patience, call).await;
         self.leave(before, answer)
     }
@@ -82,8 +106,8 @@ impl Checkout {
         binds: Vec<Bind>,
     ) -> Result<usize, StoreError> {
         let before = self.enter();
-        let patience = self.patience;
-        let call = statement::execute(self.connection()?, sql, binds);
+        let patience = self.home.patience();
+        let call = statement::execute(&mut self.session()?.connection, sql, binds);
         let answer = timeout(patience, call).await;
         self.leave(before, answer)
     }
@@ -91,7 +115,9 @@ impl Checkout {
     /// Runs a command that has no parameters.
     pub(crate) async fn command(&mut self, sql: &'static str) -> Result<(), StoreError> {
         let before = self.enter();
-        let answer = timeout(self.patience, self.connection()?.batch_execute(sql)).await;
+        let patience = self.home.patience();
+        let call = self.session()?.connection.batch_execute(sql);
+        let answer = timeout(patience, call).await;
         self.leave(before, answer)
     }
 
@@ -112,33 +138,69 @@ impl Checkout {
         Ok(())
     }
 
-    /// Ends the transaction.
+    /// Ends the transaction. Waits for a bounded time, and then leaves the commit to itself: it may still happen.
     pub(crate) async fn commit(&mut self) -> Result<(), StoreError> {
-        self.command("COMMIT").await?;
-        self.state = State::Idle;
-        Ok(())
+        let commits = &self.home.commits;
+        let (limit, under_way) = (commits.timeout, commits.begin());
+        self.state = State::Committing(under_way);
+        let session = self.session()?;
+        session.signals().take_warning();
+        let answer = timeout(limit, session.connection.batch_execute("COMMIT")).await;
+        let warning = session.signals().take_warning();
+        let server = session.signals().take_error();
+        let Ok(result) = answer else {
+            // The state stays Committing.
+            return Err(StoreError::CommitUnknown(format!(
+                "it takes longer than {} ms",
+                limit.as_millis()
+            )));
+        };
+        match (result, warning) {
+            (Ok(()), None) => {
+                self.state = State::Idle;
+                Ok(())
+            }
+            (Ok(()), Some(warning)) => {
+                self.state = State::Spoilt;
+                Err(StoreError::CommitUnknown(warning))
+            }
+            // The server says that it did not commit.
+            (Err(error), _) if server.as_ref().is_some_and(|server| !server.fatal) => {
+                let usable = leaves_session_usable(server.as_ref());
+                self.state = if usable { State::Idle } else { State::Spoilt };
+                Err(store_error(error, server.as_ref()))
+            }
+            (Err(error), warning) => {
+                self.state = State::Spoilt;
+                let reason = warning.unwrap_or_else(|| error.to_string());
+                Err(StoreError::CommitUnknown(reason))
+            }
+        }
     }
 
     /// Whether the connection had been used before, so that what fails on it as the first thing may not fail on a new one.
     pub(crate) fn is_reused(&self) -> bool {
-        self.connection
+        self.session
             .as_ref()
-            .is_some_and(|connection| Object::metrics(connection).recycle_count > 0)
+            .is_some_and(|session| Object::metrics(session).recycle_count > 0)
     }
 
     /// Whether the connection was lost while it lay in the pool, as this first failure on it shows: the server's farewell
     /// may be read before the connection is seen to be closed.
-    pub(crate) fn went_stale(&mut self, failure: &StoreError) -> bool {
-        let farewell = matches!(failure, StoreError::Unavailable(reason) if reason.starts_with("terminating connection"));
+    pub(crate) fn went_stale(&self) -> bool {
+        let farewell = self
+            .last_error
+            .as_ref()
+            .is_some_and(ServerError::is_shutdown);
         let closed = self
-            .connection
-            .as_mut()
-            .is_some_and(|connection| connection.is_broken());
+            .session
+            .as_ref()
+            .is_some_and(|session| session.signals().is_closed());
         self.is_reused() && (farewell || closed)
     }
 
-    fn connection(&mut self) -> Result<&mut AsyncPgConnection, StoreError> {
-        self.connection
+    fn session(&mut self) -> Result<&mut PgSession, StoreError> {
+        self.session
             .as_deref_mut()
             .ok_or_else(|| StoreError::Failed("the connection is gone".into()))
     }
@@ -153,9 +215,19 @@ impl Checkout {
         answer: Result<QueryResult<T>, Elapsed>,
     ) -> Result<T, StoreError> {
         match answer {
-            Ok(result) => {
+            Ok(Ok(value)) => {
                 self.state = before;
-                result.map_err(store_error)
+                Ok(value)
+            }
+            Ok(Err(error)) => {
+                self.last_error = self.session()?.signals().take_error();
+                let server = self.last_error.as_ref();
+                self.state = if leaves_session_usable(server) {
+                    before
+                } else {
+                    State::Spoilt
+                };
+                Err(store_error(error, server))
             }
             // The state stays Busy: the answer may still come, to nobody.
             Err(_) => Err(StoreError::Unavailable(
@@ -167,38 +239,45 @@ impl Checkout {
 
 impl Drop for Checkout {
     fn drop(&mut self) {
-        let Some(connection) = self.connection.take() else {
+        let Some(session) = self.session.take() else {
             return;
         };
-        match self.state {
-            State::Idle => drop(connection),
+        let runtime = &self.home.runtime;
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Idle => drop(session),
             State::InTransaction => {
-                self.runtime.spawn(roll_back(Discard(Some(connection))));
+                runtime.spawn(roll_back(Discard(Some(session))));
             }
             State::Busy => {
-                self.runtime.spawn(cancel(Discard(Some(connection))));
+                let home = Arc::clone(&self.home);
+                runtime.spawn(cancel(Discard(Some(session)), home));
             }
+            State::Committing(under_way) => {
+                runtime.spawn(await_commit(Discard(Some(session)), under_way));
+            }
+            // The server rolls back when it reads that the session is closed.
+            State::Spoilt => drop(Discard(Some(session))),
         }
     }
 }
 
 /// A connection that is closed instead of going back, unless it is taken out. Also when the runtime ends and drops the
 /// clean-up before it began.
-struct Discard(Option<Object<AsyncPgConnection>>);
+struct Discard(Option<Object<Sessions>>);
 
 impl Drop for Discard {
     fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
-            drop(Object::take(connection));
+        if let Some(session) = self.0.take() {
+            drop(Object::take(session));
         }
     }
 }
 
 async fn roll_back(mut discard: Discard) {
-    let Some(connection) = &mut discard.0 else {
+    let Some(session) = &mut discard.0 else {
         return;
     };
-    let rolled_back = timeout(CLEAN_UP_TIMEOUT, connection.batch_execute("ROLLBACK")).await;
+    let rolled_back = timeout(CLEAN_UP_TIMEOUT, session.batch("ROLLBACK")).await;
     if matches!(rolled_back, Ok(Ok(()))) {
         // Clean again: back to the pool.
         discard.0 = None;
@@ -207,13 +286,23 @@ async fn roll_back(mut discard: Discard) {
 
 /// The statement's answer was abandoned with its future, so the connection's state is not known: the statement is
 /// cancelled on the server, which may be waiting for a lock, and the connection is closed.
-async fn cancel(discard: Discard) {
-    let Some(connection) = &discard.0 else {
+async fn cancel(mut discard: Discard, home: Arc<Home>) {
+    if let Some(session) = discard.0.take() {
+        cancel_and_close(Object::take(session), &home.options).await;
+    }
+}
+
+/// A commit that nobody waits for any more: its session keeps its place in the pool until the server responds, so that no
+/// more than the pool's size hang.
+async fn await_commit(mut discard: Discard, under_way: CommitUnderWay) {
+    let Some(session) = &mut discard.0 else {
         return;
     };
-    let token = connection.cancel_token();
-    let cancelled = timeout(CLEAN_UP_TIMEOUT, token.cancel_query(NoTls)).await;
-    if !matches!(cancelled, Ok(Ok(()))) {
-        tracing::debug!("an abandoned statement could not be cancelled; its connection is closed");
-    }
+    // Sent behind the commit, and so answered after it.
+    let ended = session.batch("").await;
+    tracing::info!(
+        commit.age_ms = under_way.age().as_millis(),
+        session_is_open = ended.is_ok(),
+        "a commit that nobody waited for has ended"
+    );
 }

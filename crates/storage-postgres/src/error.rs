@@ -1,41 +1,46 @@
 //! What a failure of the driver means to a use case.
 
-use diesel::result::{DatabaseErrorKind, Error};
-use diesel_async::pooled_connection::deadpool::PoolError;
+use deadpool::managed::PoolError;
+use diesel::result::Error;
 use domain::ports::StoreError;
 
-/// Sorts a driver's error.
+use crate::session::ConnectError;
+use crate::wire::ServerError;
+
+/// SQLSTATEs after which another try of the whole use case may succeed at once: a serialization failure, a deadlock.
+const CONFLICTS: [&str; 2] = ["40001", "40P01"];
+
+/// The class of constraint violations.
+const CONSTRAINT: &str = "23";
+
+/// Sorts a driver's error, of which the server said this.
 ///
 /// Only what the same statement with the same values will always cause is `Failed`; whatever else the server or the
-/// network says may pass, so it is `Unavailable`: a full disk must not send orders to the dead letters.
-pub(crate) fn store_error(error: Error) -> StoreError {
-    match error {
-        Error::DatabaseError(DatabaseErrorKind::SerializationFailure, info) => {
-            StoreError::Conflict(info.message().to_owned())
+/// network says is transient, so it is `Unavailable`: a full disk must not send orders to the dead letters.
+pub(crate) fn store_error(error: Error, server: Option<&ServerError>) -> StoreError {
+    let Error::DatabaseError(_, information) = &error else {
+        return StoreError::Failed(Box::new(error));
+    };
+    match server {
+        Some(server) if CONFLICTS.contains(&server.code.as_str()) => {
+            StoreError::Conflict(information.message().to_owned())
         }
-        // The driver has no kind for it; the pool asks the server for messages in English.
-        Error::DatabaseError(DatabaseErrorKind::Unknown, info)
-            if info.message().contains("deadlock detected") =>
-        {
-            StoreError::Conflict(info.message().to_owned())
-        }
-        error @ Error::DatabaseError(
-            DatabaseErrorKind::UniqueViolation
-            | DatabaseErrorKind::ForeignKeyViolation
-            | DatabaseErrorKind::NotNullViolation
-            | DatabaseErrorKind::CheckViolation
-            | DatabaseErrorKind::ExclusionViolation
-            | DatabaseErrorKind::RestrictViolation,
-            _,
-        ) => StoreError::Failed(Box::new(error)),
-        Error::DatabaseError(_, info) => StoreError::Unavailable(info.message().to_owned()),
-        other => StoreError::Failed(Box::new(other)),
+        Some(server) if server.is_of(&[CONSTRAINT]) => StoreError::Failed(Box::new(error)),
+        _ => StoreError::Unavailable(information.message().to_owned()),
     }
 }
 
-pub(crate) fn pool_error(error: &PoolError) -> StoreError {
-    StoreError::Unavailable(match error {
-        PoolError::Timeout(_) => "no connection became free in time".to_owned(),
-        other => other.to_string(),
-    })
+/// Whether a session on which a statement failed like this is as good as before: the pool keeps no other.
+pub(crate) fn leaves_session_usable(server: Option<&ServerError>) -> bool {
+    server.is_some_and(|error| !error.fatal && (error.is_of(&[CONSTRAINT]) || error.code == "40001"))
+}
+
+pub(crate) fn pool_error(error: PoolError<ConnectError>) -> StoreError {
+    match error {
+        PoolError::Timeout(_) => {
+            StoreError::Unavailable("no connection became free in time".to_owned())
+        }
+        PoolError::Backend(error) => error.into(),
+        other => StoreError::Unavailable(other.to_string()),
+    }
 }

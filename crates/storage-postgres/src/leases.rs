@@ -6,17 +6,22 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use diesel_async::AsyncPgConnection;
 use domain::ports::{Lease, Leases, StoreError};
 
-use crate::error::store_error;
 use crate::options::PgOptions;
 use crate::rows::FlagRow;
-use crate::statement::{self, Bind};
-use crate::store::connect;
+use crate::session::{PgSession, connect};
+use crate::statement::Bind;
 
 /// A server that does not answer within this may have given the lock to somebody else.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A standby grants advisory locks as well, of its own, so a lease counts only on a server that takes writes.
+macro_rules! takes_writes {
+    () => {
+        "NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off'"
+    };
+}
 
 /// Hands out leases in one database.
 #[derive(Debug, Clone)]
@@ -33,33 +38,34 @@ impl PgLeases {
 }
 
 struct PgLease {
-    connection: AsyncPgConnection,
+    session: PgSession,
 }
 
 #[async_trait]
 impl Leases for PgLeases {
     async fn try_acquire(&self, name: &str) -> Result<Option<Box<dyn Lease>>, StoreError> {
         // The name's own lock, in this database alone: advisory locks are kept by database.
-        const SQL: &str = "SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS flag";
-        let mut connection = connect(self.options.connection_string(&self.options.database))
-            .await
-            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        let taken: Vec<FlagRow> =
-            statement::load(&mut connection, SQL, vec![Bind::Text(name.to_owned())])
-                .await
-                .map_err(store_error)?;
+        const SQL: &str = concat!(
+            "SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AND ",
+            takes_writes!(),
+            " AS flag"
+        );
+        let mut session = connect(&self.options, &self.options.database).await?;
+        let taken: Vec<FlagRow> = session
+            .load(SQL, vec![Bind::Text(name.to_owned())])
+            .await?;
         let taken = taken.first().is_some_and(|row| row.flag);
-        Ok(taken.then(|| Box::new(PgLease { connection }) as Box<dyn Lease>))
+        Ok(taken.then(|| Box::new(PgLease { session }) as Box<dyn Lease>))
     }
 }
 
 #[async_trait]
 impl Lease for PgLease {
     async fn is_held(&mut self) -> bool {
-        // The lock cannot go without the connection, so an answer on it proves the lock.
-        let ping =
-            statement::load::<FlagRow>(&mut self.connection, "SELECT true AS flag", Vec::new());
+        // The lock cannot go without the connection, so a response on it proves the lock.
+        const SQL: &str = concat!("SELECT ", takes_writes!(), " AS flag");
+        let ping = self.session.load::<FlagRow>(SQL, Vec::new());
         let answered = tokio::time::timeout(PING_TIMEOUT, ping).await;
-        matches!(answered, Ok(Ok(_)))
+        matches!(answered, Ok(Ok(rows)) if rows.first().is_some_and(|row| row.flag))
     }
 }

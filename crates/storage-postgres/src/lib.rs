@@ -10,6 +10,8 @@
 mod audit;
 mod changes;
 mod checkout;
+mod commits;
+mod dial;
 mod error;
 mod leases;
 pub mod migrations;
@@ -19,6 +21,10 @@ mod orders;
 mod outbox;
 mod queries;
 mod rows;
+mod server_check;
+#[cfg(all(test, feature = "test-support"))]
+mod server_tests;
+mod session;
 mod statement;
 mod stock;
 mod store;
@@ -29,9 +35,12 @@ mod transfer;
 mod unit_of_work;
 mod vendor_set;
 mod vendors;
+mod wire;
 mod writes;
 
 pub use leases::PgLeases;
 pub use notify::{PgListener, PgNotifier};
 pub use options::PgOptions;
+pub use server_check::{PoolingMode, ServerReport, check_server};
+pub use session::ConnectError;
 pub use store::PgStore;

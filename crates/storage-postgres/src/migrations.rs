@@ -10,7 +10,8 @@ use thiserror::Error;
 use crate::options::PgOptions;
 use crate::rows::FlagRow;
 use crate::statement::{self, Bind};
-use crate::store::{PgStore, connect};
+use crate::session::{ConnectError, connect};
+use crate::store::PgStore;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
@@ -26,9 +27,9 @@ const LOCK_TIMEOUT: Duration = Duration::from_mins(5);
 /// Why a database could not be brought up to date, or looked at.
 #[derive(Debug, Error)]
 pub enum MigrationError {
-    /// The server cannot be reached.
-    #[error("the database cannot be reached: {0}")]
-    Unreachable(#[from] diesel::ConnectionError),
+    /// There is no session with the server.
+    #[error(transparent)]
+    Unreachable(#[from] ConnectError),
     /// The server refused.
     #[error("the database refused: {0}")]
     Refused(#[from] diesel::result::Error),
@@ -43,13 +44,10 @@ pub enum MigrationError {
 /// [`MigrationError`].
 pub async fn ensure_database(options: &PgOptions) -> Result<bool, MigrationError> {
     const SQL: &str = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1) AS flag";
-    if connect(options.connection_string(&options.database))
-        .await
-        .is_ok()
-    {
+    if connect(options, &options.database).await.is_ok() {
         return Ok(false);
     }
-    let mut connection = connect(options.connection_string(MAINTENANCE_DATABASE)).await?;
+    let mut connection = connect(options, MAINTENANCE_DATABASE).await?.connection;
     let exists: Vec<FlagRow> = statement::load(
         &mut connection,
         SQL,
@@ -74,7 +72,7 @@ pub async fn ensure_database(options: &PgOptions) -> Result<bool, MigrationError
 /// [`MigrationError`].
 pub async fn pending(options: &PgOptions) -> Result<Vec<String>, MigrationError> {
     // Without the lock, so that a program that starts while another one migrates is told so at once.
-    let connection = connect(options.connection_string(&options.database)).await?;
+    let connection = connect(options, &options.database).await?.connection;
     on_harness(connection, |harness| {
         let pending = harness.pending_migrations(MIGRATIONS)?;
         Ok(pending
@@ -133,7 +131,7 @@ async fn with_harness<T: Send + 'static>(
 where
     Harness: MigrationHarness<Pg>,
 {
-    let mut connection = connect(options.connection_string(&options.database)).await?;
+    let mut connection = connect(options, &options.database).await?.connection;
     let lock_timeout_ms = LOCK_TIMEOUT.as_millis();
     connection
         .batch_execute(&format!(

@@ -8,16 +8,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
-use domain::ports::{Listener, Notifier, Topic};
-use futures_util::StreamExt as _;
+use domain::ports::{Listener, Notifier, StoreError, Topic};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use crate::options::PgOptions;
-use crate::store::{PgStore, connect};
+use crate::session::{PgSession, connect};
+use crate::store::PgStore;
 
 /// Pause before another attempt to listen.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
@@ -135,9 +134,9 @@ async fn listen(options: PgOptions, topic: Topic, heard: Arc<Notify>) {
         Topic::Changes => "LISTEN changes",
     };
     loop {
-        match connect(options.connection_string(&options.database)).await {
-            Ok(connection) => {
-                if let Err(error) = forward(connection, command, &heard).await {
+        match connect(&options, &options.database).await {
+            Ok(session) => {
+                if let Err(error) = forward(session, command, &heard).await {
                     warn!(%error, ?topic, "listening ended; trying again");
                 }
             }
@@ -148,17 +147,14 @@ async fn listen(options: PgOptions, topic: Topic, heard: Arc<Notify>) {
 }
 
 async fn forward(
-    mut connection: AsyncPgConnection,
+    mut session: PgSession,
     command: &str,
     heard: &Notify,
-) -> diesel::QueryResult<()> {
-    connection.batch_execute(command).await?;
-    // What came while nobody listened was not heard.
-    heard.notify_one();
-    let mut notifications = std::pin::pin!(connection.notifications_stream());
-    while let Some(notification) = notifications.next().await {
-        notification?;
+) -> Result<(), StoreError> {
+    session.batch(command).await?;
+    loop {
+        // At first for what came before this listened.
         heard.notify_one();
+        session.notified().await?;
     }
-    Ok(())
 }

@@ -4,10 +4,12 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use tokio_postgres::config::SslMode;
+
 /// How to reach the database. `Debug` does not show the password.
 #[derive(Clone)]
 pub struct PgOptions {
-    /// Host name or address.
+    /// Host name or address, or several with commas between, of which the first that takes writes is used.
     pub host: String,
     /// TCP port.
     pub port: u16,
@@ -27,6 +29,8 @@ pub struct PgOptions {
     pub statement_timeout: Duration,
     /// The server ends a statement that waits longer for a lock.
     pub lock_timeout: Duration,
+    /// How long a use case waits for a commit before its outcome counts as unknown. The server has no limit for it.
+    pub commit_timeout: Duration,
 }
 
 impl fmt::Debug for PgOptions {
@@ -50,60 +54,95 @@ const CLIENT_CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// A host that is gone without a word is noticed within this, by both sides: by the one that has sent something when it
 /// is not acknowledged, by the other one when three probes are not answered.
-const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(20);
-const KEEPALIVES_IDLE_S: u32 = 10;
-const KEEPALIVES_INTERVAL_S: u32 = 3;
-const KEEPALIVES_COUNT: u32 = 3;
+pub(crate) const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const KEEPALIVES_IDLE: Duration = Duration::from_secs(10);
+pub(crate) const KEEPALIVES_INTERVAL: Duration = Duration::from_secs(3);
+pub(crate) const KEEPALIVES_COUNT: u32 = 3;
+
+/// A setting of which the server shows a time with a unit of its choice, read in milliseconds.
+macro_rules! shown_ms {
+    ($name:literal) => {
+        concat!(
+            "(extract(epoch FROM current_setting('",
+            $name,
+            "')::interval) * 1000)::bigint AS ",
+            $name
+        )
+    };
+}
 
 impl PgOptions {
-    /// The connection string in the key/value form of the PostgreSQL documentation, section 34.1.1.1.
+    /// The settings without which no session is used, each as it is read back.
     ///
     /// Every statement of a use case is meant to run along an index. Prepared while tables are small or not analysed yet,
     /// its plan would read them from end to end and be kept while they grow; so that is taken off the table. As the
     /// plan does not depend on the values either, it is made once a connection and not for each call; and no statement
     /// runs for so long that compiling it (jit) could pay.
-    pub(crate) fn connection_string(&self, database: &str) -> String {
-        let settings = format!(
-            "-c enable_seqscan=off -c plan_cache_mode=force_generic_plan -c jit=off -c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={} \
-             -c client_connection_check_interval={} -c tcp_user_timeout={} \
-             -c tcp_keepalives_idle={KEEPALIVES_IDLE_S} \
-             -c tcp_keepalives_interval={KEEPALIVES_INTERVAL_S} \
-             -c tcp_keepalives_count={KEEPALIVES_COUNT}",
-            self.statement_timeout.as_millis(),
-            self.lock_timeout.as_millis(),
-            IDLE_IN_TRANSACTION_TIMEOUT.as_millis(),
-            CLIENT_CHECK_INTERVAL.as_millis(),
-            UNACKNOWLEDGED_TIMEOUT.as_millis(),
+    pub(crate) fn settings(&self) -> [(&'static str, String); 7] {
+        let ms = |duration: Duration| duration.as_millis().to_string();
+        [
+            ("enable_seqscan", "off".to_owned()),
+            ("plan_cache_mode", "force_generic_plan".to_owned()),
+            ("jit", "off".to_owned()),
+            ("statement_timeout", ms(self.statement_timeout)),
+            ("lock_timeout", ms(self.lock_timeout)),
+            (
+                "idle_in_transaction_session_timeout",
+                ms(IDLE_IN_TRANSACTION_TIMEOUT),
+            ),
+            (
+                "client_connection_check_interval",
+                ms(CLIENT_CHECK_INTERVAL),
+            ),
+        ]
+    }
+
+    /// What puts the settings in force and reads them back, in one message. They are set in the session because a pooler
+    /// drops those of the startup message.
+    ///
+    /// What is committed is durable whatever the server's default is; a stronger default than `on` is left alone.
+    pub(crate) fn settings_sql(&self) -> String {
+        const READ_BACK: &str = concat!(
+            "SELECT pg_is_in_recovery() AS in_recovery, ",
+            "current_setting('transaction_read_only') AS transaction_read_only, ",
+            "current_setting('fsync') AS fsync, ",
+            "current_setting('enable_seqscan') AS enable_seqscan, ",
+            "current_setting('plan_cache_mode') AS plan_cache_mode, ",
+            "current_setting('jit') AS jit, ",
+            shown_ms!("statement_timeout"),
+            ", ",
+            shown_ms!("lock_timeout"),
+            ", ",
+            shown_ms!("idle_in_transaction_session_timeout"),
+            ", ",
+            shown_ms!("client_connection_check_interval"),
         );
-        let keepalives_idle = KEEPALIVES_IDLE_S.to_string();
-        let keepalives_interval = KEEPALIVES_INTERVAL_S.to_string();
-        let keepalives_count = KEEPALIVES_COUNT.to_string();
-        let unacknowledged_s = UNACKNOWLEDGED_TIMEOUT.as_secs().to_string();
-        let port = self.port.to_string();
-        let connect_timeout = CONNECT_TIMEOUT.as_secs().to_string();
-        let mut pairs = vec![
-            ("host", self.host.as_str()),
-            ("port", &port),
-            ("user", &self.user),
-            ("dbname", database),
-            ("application_name", &self.application_name),
-            ("connect_timeout", &connect_timeout),
-            ("keepalives_idle", &keepalives_idle),
-            ("keepalives_interval", &keepalives_interval),
-            ("keepalives_retries", &keepalives_count),
-            ("tcp_user_timeout", &unacknowledged_s),
-            ("options", &settings),
-        ];
-        if let Some(password) = &self.password {
-            pairs.push(("password", password));
-        }
-        let mut text = String::new();
-        for (key, value) in pairs {
-            let escaped = value.replace('\\', r"\\").replace('\'', r"\'");
+        let mut sql = String::new();
+        for (name, value) in self.settings() {
             // Writing to a String cannot fail.
-            let _ = write!(text, "{key}='{escaped}' ");
+            let _ = write!(sql, "SET {name} = {value}; ");
         }
-        text
+        let _ = write!(
+            sql,
+            "SET tcp_user_timeout = {}; SET tcp_keepalives_idle = {}; \
+             SET tcp_keepalives_interval = {}; SET tcp_keepalives_count = {KEEPALIVES_COUNT}; \
+             SELECT set_config('synchronous_commit', 'on', false) \
+             WHERE current_setting('synchronous_commit') = 'off'; {READ_BACK}",
+            UNACKNOWLEDGED_TIMEOUT.as_millis(),
+            KEEPALIVES_IDLE.as_secs(),
+            KEEPALIVES_INTERVAL.as_secs(),
+        );
+        sql
+    }
+
+    /// What the startup message of a session says.
+    pub(crate) fn startup(&self, database: &str) -> tokio_postgres::Config {
+        let mut config = self.login();
+        config
+            .dbname(database)
+            .application_name(&self.application_name)
+            .ssl_mode(SslMode::Disable);
+        config
     }
 
     /// How to log in, with nothing that the store's own sessions are told: for tools that look past it.
@@ -127,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn odd_characters_are_escaped_and_the_password_is_not_shown() {
+    fn the_password_is_not_shown() {
         let options = PgOptions {
             host: "h".to_owned(),
             port: 1,
@@ -139,11 +178,9 @@ mod tests {
             pool_wait: Duration::from_secs(1),
             statement_timeout: Duration::from_secs(1),
             lock_timeout: Duration::from_secs(1),
+            commit_timeout: Duration::from_secs(1),
         };
-        let config: tokio_postgres::Config = options
-            .connection_string(&options.database)
-            .parse()
-            .unwrap();
+        let config = options.startup(&options.database);
         assert_eq!(config.get_user(), Some("o'brien"));
         assert_eq!(config.get_password(), Some(&br"pa\ss' dbname=other"[..]));
         assert_eq!(config.get_dbname(), Some("d"));

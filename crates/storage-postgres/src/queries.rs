@@ -35,7 +35,7 @@ impl PgStore {
             let mut checkout = self.checkout().await?;
             match checkout.load(sql, binds.clone()).await {
                 // Reads can be repeated.
-                Err(error) if spares > 0 && checkout.went_stale(&error) => spares -= 1,
+                Err(_) if spares > 0 && checkout.went_stale() => spares -= 1,
                 answer => return answer,
             }
         }
@@ -274,6 +274,8 @@ impl StoreProbe for PgStore {
         const SQL: &str = "
 SELECT greatest(0, (extract(epoch FROM clock_timestamp() - created_at) * 1000000)::bigint) AS micros
 FROM outbox ORDER BY id LIMIT 1";
+        // A store in which commits hang cannot take orders, however well it can be read.
+        self.check_commits()?;
         let oldest: Vec<LagRow> = self.load(SQL, Vec::new()).await?;
         Ok(OutboxLag {
             oldest: oldest

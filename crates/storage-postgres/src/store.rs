@@ -1,33 +1,58 @@
 //! The pool, and what begins units of work and queries on it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool::Runtime;
-use diesel::ConnectionError;
-use diesel_async::pooled_connection::deadpool::{Object, Pool};
-use diesel_async::pooled_connection::{
-    AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
-};
-use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
+use deadpool::managed::{Manager, Metrics, Object, Pool, RecycleError, RecycleResult};
 use domain::ports::{Store, StoreError, UnitOfWork};
-use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
 
-use crate::checkout::Checkout;
+use crate::checkout::{Checkout, Home};
+use crate::commits::CommitWatch;
 use crate::error::pool_error;
 use crate::options::{CONNECT_TIMEOUT, PgOptions};
+use crate::session::{ConnectError, PgSession, connect};
 use crate::unit_of_work::PgUnitOfWork;
 
-/// What the server may take to tell that it has ended a statement that took too long.
-const ANSWER_MARGIN: Duration = Duration::from_secs(5);
+/// Opens the pool's sessions, on the store's runtime.
+pub(crate) struct Sessions(Arc<Home>);
+
+impl Manager for Sessions {
+    type Type = PgSession;
+    type Error = ConnectError;
+
+    async fn create(&self) -> Result<PgSession, ConnectError> {
+        let options = self.0.options.clone();
+        let connecting = async move { connect(&options, &options.database).await };
+        let connected = self.0.runtime.spawn(connecting).await;
+        connected.unwrap_or_else(|error| {
+            Err(ConnectError::Failed {
+                server: self.0.options.host.clone(),
+                reason: error.to_string(),
+            })
+        })
+    }
+
+    /// A session that the server closed is noticed without a query; whoever begins on it bears the rest.
+    async fn recycle(
+        &self,
+        session: &mut PgSession,
+        _: &Metrics,
+    ) -> RecycleResult<ConnectError> {
+        if session.signals().is_closed() {
+            return Err(RecycleError::message("the session ended"));
+        }
+        Ok(())
+    }
+}
 
 /// The store. Cloning shares the pool.
 #[derive(Clone)]
 pub struct PgStore {
-    pool: Pool<AsyncPgConnection>,
-    runtime: Handle,
-    patience: Duration,
+    pool: Pool<Sessions>,
+    home: Arc<Home>,
 }
 
 impl PgStore {
@@ -38,24 +63,12 @@ impl PgStore {
     /// [`StoreError::Failed`] if there is no runtime, or the pool cannot be built from the options.
     pub fn new(options: &PgOptions) -> Result<Self, StoreError> {
         let runtime = Handle::try_current().map_err(|error| StoreError::Failed(Box::new(error)))?;
-        let mut config = ManagerConfig::default();
-        // A connection that the server closed is noticed without a query; whoever begins on it bears the rest.
-        config.recycling_method = RecyclingMethod::Fast;
-        let home = runtime.clone();
-        config.custom_setup = Box::new(move |url| {
-            let connecting = home.spawn(connect(url.to_owned()));
-            async move {
-                connecting
-                    .await
-                    .map_err(|error| ConnectionError::BadConnection(error.to_string()))?
-            }
-            .boxed()
+        let home = Arc::new(Home {
+            runtime,
+            options: options.clone(),
+            commits: Arc::new(CommitWatch::new(options.commit_timeout)),
         });
-        let manager = AsyncDieselConnectionManager::new_with_config(
-            options.connection_string(&options.database),
-            config,
-        );
-        let pool = Pool::builder(manager)
+        let pool = Pool::builder(Sessions(Arc::clone(&home)))
             .max_size(options.pool_size)
             .wait_timeout(Some(options.pool_wait))
             .create_timeout(Some(CONNECT_TIMEOUT))
@@ -63,27 +76,30 @@ impl PgStore {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| StoreError::Failed(Box::new(error)))?;
-        Ok(Self {
-            pool,
-            runtime,
-            patience: options.statement_timeout + ANSWER_MARGIN,
-        })
+        Ok(Self { pool, home })
     }
 
-    pub(crate) async fn connection(&self) -> Result<Object<AsyncPgConnection>, StoreError> {
-        self.pool.get().await.map_err(|error| pool_error(&error))
+    pub(crate) async fn session(&self) -> Result<Object<Sessions>, StoreError> {
+        self.pool.get().await.map_err(pool_error)
     }
 
     pub(crate) async fn checkout(&self) -> Result<Checkout, StoreError> {
-        let connection = self.connection().await?;
-        Ok(Checkout::new(
-            connection,
-            self.runtime.clone(),
-            self.patience,
-        ))
+        let session = self.session().await?;
+        Ok(Checkout::new(session, Arc::clone(&self.home)))
+    }
+
+    #[cfg(all(test, feature = "test-support"))]
+    pub(crate) fn options(&self) -> &PgOptions {
+        &self.home.options
+    }
+
+    /// Fails while commits hang.
+    pub(crate) fn check_commits(&self) -> Result<(), StoreError> {
+        self.home.commits.check()
     }
 
     pub(crate) async fn begin_work(&self) -> Result<PgUnitOfWork, StoreError> {
+        self.check_commits()?;
         let mut spares = self.spares();
         loop {
             let mut checkout = self.checkout().await?;
@@ -100,21 +116,6 @@ impl PgStore {
     pub(crate) fn spares(&self) -> usize {
         self.pool.status().max_size
     }
-}
-
-/// Opens a connection for whatever purpose.
-pub(crate) async fn connect(url: String) -> diesel::ConnectionResult<AsyncPgConnection> {
-    let mut connection = AsyncPgConnection::establish(&url).await?;
-    // Errors are told apart by message where the driver has no kind for them. A role that may not set this keeps the
-    // server's language, and is not asked to, so that the server's log stays clean.
-    connection
-        .batch_execute(
-            "SELECT set_config('lc_messages', 'C', false) FROM pg_roles \
-             WHERE rolname = current_user AND rolsuper",
-        )
-        .await
-        .map_err(ConnectionError::CouldntSetupConfiguration)?;
-    Ok(connection)
 }
 
 #[async_trait]

@@ -17,7 +17,7 @@ use crate::migrations::{self, MAINTENANCE_DATABASE, MigrationError};
 use crate::options::PgOptions;
 use crate::rows::FlagRow;
 use crate::statement::{self, Bind};
-use crate::store::connect;
+use crate::session::connect;
 
 /// Held while the template is made, so that tests that start at once make it once.
 const TEMPLATE_LOCK_KEY: i64 = 0x7465_6d70_6c61;
@@ -27,6 +27,7 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 /// A migrated, empty database of its own, dropped with this value.
 pub struct TestDatabase {
     options: PgOptions,
+    is_left_behind: bool,
 }
 
 impl TestDatabase {
@@ -44,7 +45,7 @@ impl TestDatabase {
     /// [`MigrationError`].
     pub async fn create_on(mut options: PgOptions) -> Result<Self, MigrationError> {
         let template = format!("order_aggregator_template_{:016x}", fingerprint()?);
-        let mut admin = connect(options.connection_string(MAINTENANCE_DATABASE)).await?;
+        let mut admin = connect(&options, MAINTENANCE_DATABASE).await?.connection;
         ensure_template(&options, &template, &mut admin).await?;
 
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -61,7 +62,17 @@ impl TestDatabase {
                 options.database
             ))
             .await?;
-        Ok(Self { options })
+        Ok(Self {
+            options,
+            is_left_behind: false,
+        })
+    }
+
+    /// Does not drop the database with this value: for a server that goes before.
+    #[must_use]
+    pub fn leave_behind(mut self) -> Self {
+        self.is_left_behind = true;
+        self
     }
 
     /// How to reach it.
@@ -75,14 +86,17 @@ impl TestDatabase {
     /// # Errors
     /// [`MigrationError`].
     pub async fn execute(&self, sql: &str) -> Result<(), MigrationError> {
-        let mut connection =
-            connect(self.options.connection_string(&self.options.database)).await?;
+        let session = connect(&self.options, &self.options.database).await?;
+        let mut connection = session.connection;
         Ok(connection.batch_execute(sql).await?)
     }
 }
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
+        if self.is_left_behind {
+            return;
+        }
         let options = self.options.clone();
         // A runtime of its own: the test's may be ending.
         let dropped = std::thread::spawn(move || {
@@ -91,9 +105,10 @@ impl Drop for TestDatabase {
                 .build()
                 .map_err(|error| error.to_string())?;
             runtime.block_on(async {
-                let mut admin = connect(options.connection_string(MAINTENANCE_DATABASE))
+                let mut admin = connect(&options, MAINTENANCE_DATABASE)
                     .await
-                    .map_err(|error| error.to_string())?;
+                    .map_err(|error| error.to_string())?
+                    .connection;
                 admin
                     .batch_execute(&format!(
                         "DROP DATABASE IF EXISTS \"{}\" WITH (FORCE)",
@@ -122,6 +137,7 @@ fn server_from_environment() -> PgOptions {
         pool_wait: Duration::from_secs(5),
         statement_timeout: Duration::from_secs(30),
         lock_timeout: Duration::from_secs(10),
+        commit_timeout: Duration::from_secs(10),
     }
 }
 

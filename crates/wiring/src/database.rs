@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use settings::DatabaseSettings;
-use storage_postgres::PgOptions;
+use storage_postgres::{ConnectError, PgOptions, PoolingMode, check_server};
 use storage_postgres::migrations::{self, MigrationError};
 
 /// How a program that calls itself `program` reaches the database.
@@ -24,18 +24,53 @@ pub fn postgres(settings: &DatabaseSettings, program: &str) -> PgOptions {
         pool_wait: settings.pool_wait,
         statement_timeout: settings.statement_timeout,
         lock_timeout: settings.lock_timeout,
+        commit_timeout: settings.commit_timeout,
     }
 }
 
-/// Ends the program when the database is behind it; one that cannot be reached is no reason to, it may come.
+/// Migrations and the server are looked at when a program starts only, so a database that hangs may not hold the start up
+/// for long.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Ends the program when the database is one that it cannot work with: it refuses the login, it is behind the program, or
+/// a pooler is between that gives each transaction another connection. One that cannot be reached is no reason to end: it
+/// may come.
 ///
 /// # Errors
-/// If migrations are pending, or the database cannot be looked at for another reason than that it is away.
-pub async fn check_migrations(options: &PgOptions) -> anyhow::Result<()> {
-    /// Migrations are looked for at start only, so a database that hangs may not hold the start up for long.
-    const PATIENCE: Duration = Duration::from_secs(10);
-    match tokio::time::timeout(PATIENCE, migrations::pending(options)).await {
-        Ok(Ok(pending)) if pending.is_empty() => {
+/// If one of these holds, or the database cannot be looked at for another reason than that it is away.
+pub async fn check_database(options: &PgOptions) -> anyhow::Result<()> {
+    match tokio::time::timeout(PATIENCE, look_at(options)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => match error.downcast_ref::<ConnectError>() {
+            Some(away) if !away.is_permanent() => {
+                tracing::warn!(database = ?options, error = %away, "the database cannot be looked at yet; starting all the same");
+                Ok(())
+            }
+            _ => Err(error.context(format!("database {options:?}"))),
+        },
+        Err(_) => {
+            tracing::warn!(database = ?options, "the database does not answer yet; starting all the same");
+            Ok(())
+        }
+    }
+}
+
+async fn look_at(options: &PgOptions) -> anyhow::Result<()> {
+    let server = check_server(options).await?;
+    if server.pooling == PoolingMode::Transaction {
+        bail!(
+            "a connection pooler gives each transaction another connection to the server: set its pool_mode to session"
+        );
+    }
+    if !server.fsync {
+        tracing::warn!(database = ?options, "fsync is off: a crash of the database's machine loses accepted orders");
+    }
+    check_migrations(options).await
+}
+
+async fn check_migrations(options: &PgOptions) -> anyhow::Result<()> {
+    match migrations::pending(options).await {
+        Ok(pending) if pending.is_empty() => {
             // Without it the sweeper does so, or the first reader of events.
             match tokio::time::timeout(PATIENCE, migrations::reset_foreign_change_log(options))
                 .await
@@ -50,19 +85,12 @@ pub async fn check_migrations(options: &PgOptions) -> anyhow::Result<()> {
             }
             Ok(())
         }
-        Ok(Ok(pending)) => bail!(
-            "database {options:?} lacks {} migrations, the first is {}: run `cargo xtask migrate`",
+        Ok(pending) => bail!(
+            "it lacks {} migrations, the first is {}: run `cargo xtask migrate`",
             pending.len(),
             pending[0]
         ),
-        Ok(Err(error @ MigrationError::Unreachable(_))) => {
-            tracing::warn!(database = ?options, %error, "the database cannot be looked at yet; starting all the same");
-            Ok(())
-        }
-        Ok(Err(error)) => Err(error).with_context(|| format!("database {options:?}")),
-        Err(_) => {
-            tracing::warn!(database = ?options, "the database does not answer yet; starting all the same");
-            Ok(())
-        }
+        Err(MigrationError::Unreachable(error)) => Err(error.into()),
+        Err(error) => Err(error.into()),
     }
 }

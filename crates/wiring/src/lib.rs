@@ -22,7 +22,7 @@ pub use broker::rabbitmq;
 #[cfg(feature = "sqlite")]
 pub use data_file::sqlite;
 #[cfg(feature = "postgres")]
-pub use database::{check_migrations, postgres};
+pub use database::{check_database, postgres};
 use domain::ports::VendorFeed;
 use domain::services::IntakeSettings;
 use domain::vendor_set::{ConfiguredVendor, VendorSet, VendorSource};

@@ -51,7 +51,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
 
     let stop = wiring::stop_signal()?;
     let postgres = wiring::postgres(&settings.database, "order-aggregator-worker");
-    wiring::check_migrations(&postgres).await?;
+    wiring::check_database(&postgres).await?;
     let rabbitmq = wiring::rabbitmq(&settings.rabbitmq, "order-aggregator-worker")?;
     let address = SocketAddr::new(settings.worker.address, settings.worker.port);
     let socket = pages::bind(address).with_context(|| {

@@ -11,14 +11,14 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 /// Orders that were answered with 202, of a load that runs until it is told to stop.
-struct Load {
+pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     refused: Arc<AtomicU64>,
     tasks: JoinSet<Vec<i64>>,
 }
 
 impl Load {
-    fn start(clients: &[Consumer], connections: usize, product: &'static str) -> Self {
+    pub(crate) fn start(clients: &[Consumer], connections: usize, product: &'static str) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let refused = Arc::new(AtomicU64::new(0));
         let mut tasks = JoinSet::new();
@@ -45,7 +45,7 @@ impl Load {
         }
     }
 
-    async fn stop(mut self) -> (Vec<i64>, u64) {
+    pub(crate) async fn stop(mut self) -> (Vec<i64>, u64) {
         self.stop.store(true, Ordering::Relaxed);
         let mut accepted = Vec::new();
         while let Some(ids) = self.tasks.join_next().await {
@@ -62,7 +62,7 @@ async fn place(client: &Consumer, product: &str) -> Option<i64> {
 }
 
 /// Everything that was accepted is there and settled, what was sold is what is missing, and every balance is right.
-async fn check(deployment: &Deployment, accepted: &[i64], stock: i64) {
+pub(crate) async fn check(deployment: &Deployment, accepted: &[i64], stock: i64) {
     deployment.all_settled().await;
     let client = deployment.client(0);
     let orders = client.all_orders().await;

@@ -7,15 +7,19 @@
 
 mod access;
 mod change_feed;
+mod commits;
 mod crashes;
 mod events;
+mod failover;
 mod faults;
 mod flow;
 mod hostile;
 mod keys;
 mod load;
+mod logins;
 mod moving;
 mod oversell;
+mod poolers;
 mod repeats;
 mod reports;
 mod standalone;

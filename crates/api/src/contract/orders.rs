@@ -39,7 +39,10 @@ fn placing(id: &'static str) -> Contract {
         .body(order::contract())
         .answer(202, accepted.header(LOCATION).header(REPLAYED))
         .answer(201, settled())
-        .problems(&[ProblemKind::IdempotencyKeyReused])
+        .problems(&[
+            ProblemKind::IdempotencyKeyReused,
+            ProblemKind::OutcomeUnknown,
+        ])
 }
 
 /// How long the client would wait for settlement; what is not understood is ignored, so there is nothing to narrow it to.
@@ -91,7 +94,10 @@ pub(crate) fn place_batch() -> Contract {
         .parameters([idempotency_key()])
         .body(batch::contract())
         .answer(207, answer.header(REPLAYED))
-        .problems(&[ProblemKind::IdempotencyKeyReused])
+        .problems(&[
+            ProblemKind::IdempotencyKeyReused,
+            ProblemKind::OutcomeUnknown,
+        ])
 }
 
 /// `GET /api/v1/orders`.
@@ -164,6 +170,7 @@ pub(crate) fn change_status() -> Contract {
             ProblemKind::NotFound,
             ProblemKind::IllegalTransition,
             ProblemKind::PreconditionFailed,
+            ProblemKind::OutcomeUnknown,
         ])
 }
 

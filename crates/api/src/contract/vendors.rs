@@ -40,5 +40,9 @@ pub(crate) fn sync() -> Contract {
         .parameters([in_path("vendor_id", schemas::vendor_id())])
         .body(body::contract_of_none())
         .answer(200, Answer::json::<SyncView<'_>>("How the sync went."))
-        .problems(&[ProblemKind::NotFound, ProblemKind::VendorUnavailable])
+        .problems(&[
+            ProblemKind::NotFound,
+            ProblemKind::VendorUnavailable,
+            ProblemKind::OutcomeUnknown,
+        ])
 }

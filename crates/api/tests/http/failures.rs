@@ -50,6 +50,32 @@ async fn any_failure_of_the_store_is_a_503_that_says_when_to_come_back() {
 }
 
 #[tokio::test]
+async fn a_commit_with_an_unknown_outcome_is_a_504() {
+    let server = TestServer::start();
+    server.add_order(OrderStatus::Pending);
+    server.store.fail(Some(Failure::CommitUnknown));
+    let keyed = format!("{JSON}Idempotency-Key: k\r\n");
+    for (method, target, head, body) in [
+        ("POST", "/api/v1/orders", keyed.as_str(), ORDER),
+        ("POST", "/api/v1/orders/batch", JSON, BATCH),
+        ("PATCH", "/api/v1/orders/1", JSON, r#"{"status": "CANCELLED"}"#),
+        ("POST", "/api/v1/vendors/vendor-a/sync", "", ""),
+    ] {
+        let reply = server.send(method, target, head, body.as_bytes()).await;
+        let problem = reply.problem(504, "outcome-unknown");
+        assert!(!problem.to_string().contains(INTERNALS), "{problem}");
+    }
+    server.store.fail(None);
+    // The order that was there, the one with the key and the batch's.
+    assert_eq!(server.order_count(), 3);
+    let reply = server
+        .send("POST", "/api/v1/orders", &keyed, ORDER.as_bytes())
+        .await;
+    assert_eq!(reply.status, 202);
+    assert_eq!(server.order_count(), 3);
+}
+
+#[tokio::test]
 async fn an_intake_that_is_full_refuses_more_at_once() {
     let server = TestServer::start();
     server.store.fail(Some(Failure::Hang));

@@ -26,6 +26,8 @@ pub(crate) enum Failure {
     Failed,
     Panic,
     Hang,
+    /// Everything works, and no commit reports its outcome.
+    CommitUnknown,
 }
 
 /// What no answer may show.
@@ -165,6 +167,14 @@ impl FakeStore {
         order.updated_at = now;
     }
 
+    /// How a commit that was done is reported.
+    pub(crate) fn commit_outcome(&self) -> Result<(), StoreError> {
+        match self.0.lock().unwrap().failure {
+            Some(Failure::CommitUnknown) => Err(StoreError::CommitUnknown(INTERNALS.to_owned())),
+            _ => Ok(()),
+        }
+    }
+
     async fn check(&self) -> Result<(), StoreError> {
         let failure = {
             let mut rows = self.0.lock().unwrap();
@@ -174,7 +184,7 @@ impl FakeStore {
             rows.failure.filter(|_| !is_healthy)
         };
         match failure {
-            None => Ok(()),
+            None | Some(Failure::CommitUnknown) => Ok(()),
             Some(Failure::Unavailable) => Err(StoreError::Unavailable(INTERNALS.to_owned())),
             Some(Failure::Conflict) => Err(StoreError::Conflict(INTERNALS.to_owned())),
             Some(Failure::Corrupt) => Err(StoreError::Corrupt {

@@ -96,9 +96,10 @@ pub(crate) fn over(store: &FakeStore) -> MockUnitOfWork {
         rows.vendors.get_mut(id).unwrap().last_sync = Some(finished);
         Ok(now)
     });
+    let committed = store.clone();
     work.expect_commit().returning(move || {
         undo.before.lock().unwrap().take();
-        Ok(())
+        committed.commit_outcome()
     });
     work
 }

@@ -116,6 +116,7 @@ async fn what_repeating_does_not_help_against_is_told_at_once() {
         (problem(503, "unavailable", "Retry-After: 3\r\n", ""), 1),
         (json(200, "{}"), 1),
         (problem(503, "unavailable", "", ""), 4),
+        (problem(504, "outcome-unknown", "", ""), 4),
     ] {
         let canned = Canned::start(vec![refusal.clone(); 5]).await;
         let client = canned.client();
@@ -124,6 +125,21 @@ async fn what_repeating_does_not_help_against_is_told_at_once() {
         placed.unwrap_err();
         assert_eq!(canned.requests().len(), requests);
     }
+}
+
+#[tokio::test]
+async fn an_order_without_a_key_is_sent_once_when_its_outcome_is_unknown() {
+    let canned = Canned::start(vec![problem(504, "outcome-unknown", "", ""); 3]).await;
+    let client = canned.client();
+    let options = PlaceOptions::default();
+    let error = client.place(&NewOrder::new("a", 1), &options).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), Some(&ProblemKind::OutcomeUnknown));
+    assert!(error.may_have_happened(), "{error}");
+    assert_eq!(canned.requests().len(), 1);
+    let refused = Canned::start(vec![problem(503, "unavailable", "", "")]).await;
+    let refused = refused.client().place(&NewOrder::new("a", 1), &options).await;
+    assert!(!refused.unwrap_err().may_have_happened());
 }
 
 #[tokio::test]

@@ -18,6 +18,10 @@ pub enum StoreError {
     /// It cannot be reached, or has no connection free within the time allowed. Worth a retry, later.
     #[error("the store cannot be reached: {0}")]
     Unavailable(String),
+    /// A commit was sent and no outcome came back in time: it may have happened, or may still happen. A use case that bears
+    /// being repeated can be retried later; anything else must report that the outcome is unknown.
+    #[error("the outcome of a commit is not known: {0}")]
+    CommitUnknown(String),
     /// Another transaction was in the way (a deadlock, a serialization failure). Worth a retry of the whole use case, at
     /// once.
     #[error("the store gave up on a conflict with another transaction: {0}")]
@@ -38,10 +42,20 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the same use case may succeed later with no other change.
+    /// Whether the same use case may succeed later with no other change. After [`CommitUnknown`](Self::CommitUnknown) it may
+    /// find that it was done already.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Conflict(_))
+        matches!(
+            self,
+            Self::Unavailable(_) | Self::CommitUnknown(_) | Self::Conflict(_)
+        )
+    }
+
+    /// Whether the use case may have been done although it failed.
+    #[must_use]
+    pub fn is_commit_unknown(&self) -> bool {
+        matches!(self, Self::CommitUnknown(_))
     }
 
     /// Whether the whole use case is worth repeating at once.
@@ -94,7 +108,9 @@ pub trait UnitOfWork:
 
     /// Makes everything durable and visible, then releases the locks.
     ///
-    /// An [`Unavailable`](StoreError::Unavailable) leaves open whether it happened: a caller that repeats the use case
-    /// must bear that.
+    /// MUST return [`StoreError::CommitUnknown`] after a bounded wait if the store does not report the outcome, or reports
+    /// that the transaction is not as durable as it was asked to be; every other error means that nothing was written.
+    /// MUST NOT cancel a commit that was sent. A caller that repeats the use case after `CommitUnknown` must bear that it
+    /// happened.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }

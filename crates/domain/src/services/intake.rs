@@ -61,7 +61,7 @@ pub struct PlacedBatch {
     pub replayed: bool,
 }
 
-/// Why an order was not taken. Nothing was recorded.
+/// Why an order was not taken. Nothing was recorded, unless the store's error is [`StoreError::CommitUnknown`].
 #[derive(Debug, Error)]
 pub enum PlaceOrderError {
     /// The key was used for another product or quantity, or for another batch.
@@ -141,14 +141,14 @@ impl Intake {
     /// open whether its order is written.
     ///
     /// # Errors
-    /// [`PlaceOrderError`]; after [`StoreError::Unavailable`] during the commit the order may exist all the same, which
-    /// a repeat with the same key finds out.
+    /// [`PlaceOrderError`]; after [`StoreError::CommitUnknown`] the order may exist all the same, which a repeat with the
+    /// same key finds out.
     pub async fn place(&self, order: NewOrder) -> Answer<PlacedOrder> {
         let (caller, answer) = oneshot::channel();
         self.hand_over(vec![order], Caller::OfOrder(caller))?;
         answer
             .await
-            .unwrap_or_else(|_| Err(writer_is_gone().into()))
+            .unwrap_or_else(|_| Err(writer_died().into()))
     }
 
     /// Has all orders of a batch written in one transaction, with the batch's key. A repeat with the same key that asks for
@@ -164,7 +164,7 @@ impl Intake {
         self.hand_over(orders_of(batch), Caller::OfBatch(caller))?;
         answer
             .await
-            .unwrap_or_else(|_| Err(writer_is_gone().into()))
+            .unwrap_or_else(|_| Err(writer_died().into()))
     }
 
     /// Puts orders that belong together into the queue.
@@ -206,7 +206,12 @@ fn orders_of(batch: NewBatch) -> Vec<NewOrder> {
         .collect()
 }
 
-/// Also when it went in the middle of a commit, so this is one of the errors that leave the outcome open.
+/// Orders that no writer took.
 fn writer_is_gone() -> StoreError {
     StoreError::Unavailable("the writer of new orders ended".to_owned())
+}
+
+/// Orders that a writer had taken when it ended, which may have been in the middle of the commit.
+fn writer_died() -> StoreError {
+    StoreError::CommitUnknown("the writer of new orders ended while it wrote".to_owned())
 }

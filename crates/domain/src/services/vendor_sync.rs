@@ -89,7 +89,7 @@ impl VendorSync {
     /// vendor's last, also when it failed.
     ///
     /// # Errors
-    /// [`SyncError`]; then no stock was changed.
+    /// [`SyncError`]; then no stock was changed, unless the store's error is [`StoreError::CommitUnknown`].
     pub async fn sync(&self, feed: &dyn VendorFeed) -> Result<FinishedSync, SyncError> {
         let vendor_id = feed.vendor_id();
         let requested_at = self.probe.store_time().await?;
@@ -124,6 +124,11 @@ impl VendorSync {
                 outcome = ?done.outcome,
                 "synced"
             ),
+            // The report may be applied, or will be: a record of a failure would contradict it.
+            Err(SyncError::Store(error)) if error.is_commit_unknown() => {
+                warn!(vendor.id = %vendor_id, %error, "the outcome of a sync is not known; the next sync finds it");
+                self.notifier.notify(Topic::Changes);
+            }
             Err(error) => {
                 warn!(vendor.id = %vendor_id, %error, "sync failed; the vendor's stock stays as it was");
                 let record = SyncRecord {

@@ -301,6 +301,7 @@ impl UnitOfWork for FaultyWork {
             Some(failure) => {
                 if failure == Failure::AnswerLost {
                     self.inner.commit().await?;
+                    return Err(StoreError::CommitUnknown("injected".to_owned()));
                 }
                 Err(failure.of_store())
             }

@@ -11,6 +11,7 @@ use crate::use_cases::UseCase;
 pub(crate) enum Told {
     Done,
     Unavailable,
+    CommitUnknown,
     Conflict,
     Failed,
     Corrupt,
@@ -28,11 +29,15 @@ impl From<StoreError> for Told {
     fn from(error: StoreError) -> Self {
         let told = match error {
             StoreError::Unavailable(_) => Self::Unavailable,
+            StoreError::CommitUnknown(_) => Self::CommitUnknown,
             StoreError::Conflict(_) => Self::Conflict,
             StoreError::Failed(_) => Self::Failed,
             StoreError::Corrupt { .. } => Self::Corrupt,
         };
-        let may_pass = matches!(told, Self::Unavailable | Self::Conflict);
+        let may_pass = matches!(
+            told,
+            Self::Unavailable | Self::CommitUnknown | Self::Conflict
+        );
         assert_eq!(error.is_retryable(), may_pass, "{error}");
         told
     }
@@ -119,7 +124,8 @@ pub(crate) fn expected(
         Failure::Failed => Told::Failed,
         Failure::Corrupt => Told::Corrupt,
         Failure::AnswerLost if call.role == Role::Handover => Told::QueueUnavailable,
-        Failure::Unavailable | Failure::AnswerLost => Told::Unavailable,
+        Failure::AnswerLost => Told::CommitUnknown,
+        Failure::Unavailable => Told::Unavailable,
         Failure::QueueUnavailable => Told::QueueUnavailable,
         Failure::QueueClosed => Told::QueueClosed,
         Failure::Unconfirmed => Told::Unconfirmed,

@@ -256,7 +256,7 @@ async fn a_batch_whose_commit_is_lost_is_found_by_its_repeat() {
     let lost = intake.place_all(batch(&[1, 2, 3], Some("k"))).await;
     assert!(matches!(
         lost,
-        Err(PlaceOrderError::Store(StoreError::Unavailable(_)))
+        Err(PlaceOrderError::Store(StoreError::CommitUnknown(_)))
     ));
     let repeat = intake.place_all(batch(&[1, 2, 3], Some("k"))).await;
     assert!(repeat.as_ref().unwrap().replayed);

@@ -27,6 +27,8 @@ pub(super) enum Fault {
     Commit,
     /// All is committed, and nobody is told.
     CommitLost,
+    /// The writer ends in the middle of the commit.
+    CommitPanic,
     Conflict,
     ConflictAtCommit,
     Panic,
@@ -148,6 +150,7 @@ fn transaction(rows: &Arc<Mutex<Rows>>, fault: Fault) -> MockUnitOfWork {
     work.expect_commit().returning(move || {
         match fault {
             Fault::Commit => return Err(away()),
+            Fault::CommitPanic => panic!("told to"),
             Fault::ConflictAtCommit => return Err(conflict()),
             _ => {}
         }
@@ -161,7 +164,7 @@ fn transaction(rows: &Arc<Mutex<Rows>>, fault: Fault) -> MockUnitOfWork {
         }
         if fault == Fault::CommitLost {
             rows.lost += created;
-            return Err(away());
+            return Err(StoreError::CommitUnknown("away".to_owned()));
         }
         rows.batches.push(created);
         Ok(())

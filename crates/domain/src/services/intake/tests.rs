@@ -39,6 +39,13 @@ fn is_away(answer: &Answer) -> bool {
     )
 }
 
+fn is_unknown(answer: &Answer) -> bool {
+    matches!(
+        answer,
+        Err(PlaceOrderError::Store(StoreError::CommitUnknown(_)))
+    )
+}
+
 #[tokio::test]
 async fn an_order_that_comes_alone_is_written_at_once() {
     let store = FakeStore::open();
@@ -141,14 +148,15 @@ async fn place_all_before(
 }
 
 #[tokio::test]
-async fn a_commit_whose_answer_is_lost_is_never_repeated() {
+async fn a_commit_with_an_unknown_outcome_is_reported_as_such_and_never_repeated() {
     let store = FakeStore::open();
     store.fail([Fault::CommitLost]);
     let (intake, writer) = wire(&store, settings(8, 8));
     let answers = place_all_before(&intake, writer, (1..=3).map(unkeyed).collect()).await;
-    assert!(answers.iter().all(is_away));
+    assert!(answers.iter().all(is_unknown), "{answers:?}");
     assert_eq!((store.begun(), store.committed()), (1, 3));
-    assert_eq!(store.wakes(), 0);
+    // The orders may be there, so the relay is to look.
+    assert_eq!(store.wakes(), 1);
     intake.place(unkeyed(1)).await.unwrap();
     assert_eq!(store.committed(), 4);
 }
@@ -292,6 +300,17 @@ async fn callers_are_told_when_the_last_writer_goes() {
     }
     assert!(is_away(&intake.place(unkeyed(1)).await));
     assert_eq!(store.committed(), 0);
+}
+
+#[tokio::test]
+async fn a_writer_that_ends_while_it_commits_leaves_the_outcome_unknown() {
+    let store = FakeStore::open();
+    store.fail([Fault::CommitPanic]);
+    let (intake, writer) = wire(&store, settings(2, 8));
+    let answers = place_all_before(&intake, writer, (1..=3).map(unkeyed).collect()).await;
+    assert!(is_unknown(&answers[0]) && is_unknown(&answers[1]), "{answers:?}");
+    // The third order was not in that transaction.
+    assert!(is_away(&answers[2]), "{answers:?}");
 }
 
 #[tokio::test]

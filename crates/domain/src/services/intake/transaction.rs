@@ -1,7 +1,10 @@
 //! What is written in one transaction, and who waits for it.
 
+use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::job::{Caller, Job, Outcome};
-use super::{PlaceOrderError, writer};
+use super::{PlaceOrderError, writer, writer_died, writer_is_gone};
 use crate::ports::{Acceptance, NewOrder, StoreError};
 
 /// Jobs of one transaction: all their orders one after the other, and for each job its caller and how many are its own.
@@ -9,9 +12,31 @@ use crate::ports::{Acceptance, NewOrder, StoreError};
 pub(super) struct Transaction {
     pub(super) orders: Vec<NewOrder>,
     jobs: Vec<(Caller, usize)>,
+    /// Whether a commit was sent whose outcome is not known yet.
+    committing: AtomicBool,
+}
+
+/// The writer ended in the middle, by a panic or because it was dropped.
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        let committing = self.committing.load(Ordering::Relaxed);
+        for (caller, _) in self.jobs.drain(..) {
+            let error = if committing {
+                writer_died()
+            } else {
+                writer_is_gone()
+            };
+            caller.fail(error.into());
+        }
+    }
 }
 
 impl Transaction {
+    /// A commit is about to be sent, or its outcome is known.
+    pub(super) fn set_committing(&self, committing: bool) {
+        self.committing.store(committing, Ordering::Relaxed);
+    }
+
     /// Takes a job in. A caller that went away meanwhile is spared the write.
     pub(super) fn add(&mut self, job: Job) {
         if !job.caller.is_gone() {
@@ -35,6 +60,7 @@ impl Transaction {
         let newer = Self {
             orders: self.orders.split_off(older),
             jobs: self.jobs.split_off(middle),
+            committing: AtomicBool::new(false),
         };
         (self, newer)
     }
@@ -64,11 +90,11 @@ impl Transaction {
     }
 
     /// Takes these jobs out and answers them with what became of each.
-    pub(super) fn refuse(self, misfits: &[usize], accepted: Vec<Acceptance>) -> Self {
+    pub(super) fn refuse(mut self, misfits: &[usize], accepted: Vec<Acceptance>) -> Self {
         let mut rest = Self::default();
-        let mut orders = self.orders.into_iter();
+        let mut orders = mem::take(&mut self.orders).into_iter();
         let mut accepted = accepted.into_iter();
-        for (at, (caller, count)) in self.jobs.into_iter().enumerate() {
+        for (at, (caller, count)) in mem::take(&mut self.jobs).into_iter().enumerate() {
             let own: Vec<NewOrder> = orders.by_ref().take(count).collect();
             let of_own: Vec<Acceptance> = accepted.by_ref().take(count).collect();
             if misfits.contains(&at) {
@@ -82,24 +108,25 @@ impl Transaction {
     }
 
     /// Answers everybody, after the commit.
-    pub(super) fn answer(self, accepted: Vec<Acceptance>) {
+    pub(super) fn answer(mut self, accepted: Vec<Acceptance>) {
+        let jobs = mem::take(&mut self.jobs);
         let mut orders = self.orders.as_slice();
         let mut accepted = accepted.into_iter();
-        for (caller, count) in self.jobs {
+        for (caller, count) in jobs {
             let (own, others) = orders.split_at(count.min(orders.len()));
             orders = others;
             caller.answer(Outcome::of(own, accepted.by_ref().take(count).collect()));
         }
     }
 
-    pub(super) fn fail(self, error: &StoreError) {
-        for (caller, _) in self.jobs {
+    pub(super) fn fail(mut self, error: &StoreError) {
+        for (caller, _) in mem::take(&mut self.jobs) {
             caller.fail(writer::copy_of(error).into());
         }
     }
 
-    pub(super) fn fail_alone(self, error: StoreError) {
-        if let Some((caller, _)) = self.jobs.into_iter().next() {
+    pub(super) fn fail_alone(mut self, error: StoreError) {
+        if let Some((caller, _)) = mem::take(&mut self.jobs).into_iter().next() {
             caller.fail(PlaceOrderError::from(error));
         }
     }

@@ -35,7 +35,9 @@ pub(super) struct Waiting(pub(super) Receiver<Job>);
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.0.close();
-        while self.0.try_recv().is_ok() {}
+        while let Ok(job) = self.0.try_recv() {
+            job.caller.fail(super::writer_is_gone().into());
+        }
     }
 }
 
@@ -57,7 +59,7 @@ impl IntakeWriter {
     /// Writes orders until every [`Intake`](super::Intake) is gone and what waited is answered.
     ///
     /// There is no pause to let a batch grow: it grows by itself while the one before it is written. Dropped half way,
-    /// its callers get [`StoreError::Unavailable`].
+    /// the callers of that batch get [`StoreError::CommitUnknown`], and those that still wait [`StoreError::Unavailable`].
     pub async fn run(self) {
         while let Ok(first) = self.waiting.0.recv().await {
             self.write(self.take(first)).await;
@@ -103,8 +105,14 @@ impl IntakeWriter {
                     parts.push(part.refuse(&misfits, accepted));
                 }
                 Err(Refused::Store { error, begun }) if error.is_retryable() => {
+                    if error.is_commit_unknown() {
+                        // The orders may exist: whoever settles and shows them looks.
+                        self.notifier.notify(Topic::Outbox);
+                        self.notifier.notify(Topic::Changes);
+                    }
                     part.fail(&error);
                     let untried = parts.drain(..).rev();
+                    let error = of_untried(error);
                     untried.for_each(|part| part.fail(&error));
                     if !begun {
                         self.refuse_waiting(&error);
@@ -152,7 +160,10 @@ impl IntakeWriter {
             // Undone, for the others too; they are written again without them.
             return Err(Refused::Misfits { misfits, accepted });
         }
-        work.commit().await.map_err(refused(true))?;
+        part.set_committing(true);
+        let committed = work.commit().await;
+        part.set_committing(false);
+        committed.map_err(refused(true))?;
         Ok(accepted)
     }
 }
@@ -183,11 +194,21 @@ impl AsStoreError for Refused {
     }
 }
 
-/// A failure that may pass, for one of several who wait.
+/// The failure of orders that would have been written after a transaction that failed like this: they were not sent to the
+/// store, so their outcome is known.
+fn of_untried(error: StoreError) -> StoreError {
+    match error {
+        StoreError::CommitUnknown(reason) => StoreError::Unavailable(reason),
+        other => other,
+    }
+}
+
+/// A transient failure, for one of several callers.
 pub(super) fn copy_of(error: &StoreError) -> StoreError {
     match error {
         StoreError::Conflict(text) => StoreError::Conflict(text.clone()),
         StoreError::Unavailable(text) => StoreError::Unavailable(text.clone()),
+        StoreError::CommitUnknown(text) => StoreError::CommitUnknown(text.clone()),
         other => StoreError::Failed(other.to_string().into()),
     }
 }

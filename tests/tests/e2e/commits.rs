@@ -1,0 +1,134 @@
+//! Commits that the database does not confirm, and commits that it confirms too early.
+
+use std::time::Duration;
+
+use client::{ClientError, OrderStatus, ProblemKind};
+use reqwest::StatusCode;
+use tests::{Cluster, Consumer, Deployment, eventually};
+use tokio::time::{Instant, sleep};
+
+/// A standby that each commit has to wait for, and that is not there.
+const GHOST: &str = "synchronous_standby_names = 'ghost'";
+
+const SETTINGS: &str = "[database]\ncommit_timeout = \"2s\"\n";
+
+async fn start(cluster: &Cluster) -> Deployment {
+    Deployment::builder()
+        .vendor("vendor-a", &[("1", 100)])
+        .sync_every(Duration::from_hours(1))
+        .settings(SETTINGS)
+        .on(cluster.options())
+        .start()
+        .await
+}
+
+fn is_unknown(error: &ClientError) -> bool {
+    error.status() == Some(504) && error.kind() == Some(&ProblemKind::OutcomeUnknown)
+}
+
+async fn is_ready(client: &Consumer) -> bool {
+    let readiness = client.try_get("/readyz").await.unwrap();
+    readiness.status() == StatusCode::OK
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_hangs_is_a_504_and_one_key_is_one_order() {
+    let cluster = Cluster::start("");
+    let deployment = start(&cluster).await;
+    let client = deployment.client(0);
+    cluster.configure(GHOST);
+    let started = Instant::now();
+    let unknown = client.try_place("1", 1, Some("k1")).await.unwrap_err();
+    let took = started.elapsed();
+    assert!(is_unknown(&unknown), "{unknown}");
+    assert!(took < Duration::from_secs(10), "after {took:?}");
+    assert!(unknown.may_have_happened());
+
+    // No other commit is begun, and the process says that it cannot work.
+    let started = Instant::now();
+    let refused = client.try_place("1", 1, None).await.unwrap_err();
+    assert_eq!(refused.status(), Some(503), "{refused}");
+    assert!(started.elapsed() < Duration::from_secs(1));
+    assert!(!is_ready(&client).await);
+    let worker = deployment.worker_client(0);
+    eventually("the worker is not ready", async || {
+        (!is_ready(&worker).await).then_some(())
+    })
+    .await;
+    // The commit was not cancelled: it still waits, and so its order is not to be seen.
+    let waiting = cluster.query(
+        "postgres",
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
+    );
+    assert_ne!(waiting, "0");
+    assert_eq!(client.all_orders().await.len(), 0);
+
+    cluster.configure("");
+    eventually("both are ready again", async || {
+        (is_ready(&client).await && is_ready(&worker).await).then_some(())
+    })
+    .await;
+    let placed = client.try_place("1", 1, Some("k1")).await.unwrap();
+    assert!(placed.replayed);
+    let settled = client.settled(placed.order.id).await;
+    assert_eq!(settled.status, OrderStatus::Confirmed);
+    assert_eq!(client.all_orders().await.len(), 1);
+    deployment.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_whose_wait_was_cancelled_is_not_a_202() {
+    let cluster = Cluster::start("");
+    let deployment = start(&cluster).await;
+    let client = deployment.client(0);
+    cluster.configure(GHOST);
+    let placing = {
+        let client = client.clone();
+        tokio::spawn(async move { client.try_place("1", 1, Some("k1")).await })
+    };
+    eventually("the commit waits and is cancelled", async || {
+        let cancelled = cluster.query(
+            "postgres",
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity \
+             WHERE wait_event = 'SyncRep' AND application_name = 'order-aggregator-api'",
+        );
+        cancelled.contains('t').then_some(())
+    })
+    .await;
+    let unknown = placing.await.unwrap().unwrap_err();
+    assert!(is_unknown(&unknown), "{unknown}");
+    // The order is there all the same, and its key leads to it.
+    assert_eq!(client.all_orders().await.len(), 1);
+    cluster.configure("");
+    let placed = eventually("the order is found by its key", async || {
+        client.try_place("1", 1, Some("k1")).await.ok()
+    })
+    .await;
+    assert!(placed.replayed);
+    client.settled(placed.order.id).await;
+    deployment.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_confirms_commits_early_loses_no_accepted_order() {
+    let cluster = Cluster::start("synchronous_commit = off\nwal_writer_delay = '10s'");
+    let deployment = start(&cluster).await;
+    let client = deployment.client(0);
+    // Whatever the log writer does by itself has been done before.
+    sleep(Duration::from_secs(1)).await;
+    let mut accepted = Vec::new();
+    for _ in 0..30 {
+        accepted.push(client.place("1", 1).await.id);
+    }
+    cluster.crash();
+    cluster.run();
+    eventually("orders are taken again", async || {
+        client.try_place("1", 1, None).await.ok()
+    })
+    .await;
+    deployment.all_settled().await;
+    for id in accepted {
+        assert_eq!(client.order(id).await.status, OrderStatus::Confirmed);
+    }
+    deployment.audit().await;
+}

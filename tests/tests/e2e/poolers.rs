@@ -1,0 +1,57 @@
+//! pgbouncer between the programs and the database.
+
+use std::time::Duration;
+
+use tests::{Cluster, Deployment, Pooler};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_through_a_pooler_have_their_timeouts() {
+    let cluster = Cluster::start("");
+    let pooler = Pooler::start(&cluster.options(), "session").await;
+    let deployment = Deployment::builder()
+        .vendor("vendor-a", &[("1", 100)])
+        .settings("[database]\nlock_timeout = \"700ms\"\n")
+        .on(pooler.options())
+        .start()
+        .await;
+    let client = deployment.client(0);
+    let placed = client.place_and_wait("1", 3, 20).await;
+    assert!(placed.waited, "{placed:?}");
+    assert_eq!(client.quantity("1").await, 97);
+
+    // A lock that is held for longer than `lock_timeout` ends the request, and not only after the lock's end.
+    let database = deployment.database.options().database.clone();
+    let holding = tokio::task::spawn_blocking(move || {
+        let hold = "BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(5)";
+        let _ = cluster.query(&database, hold);
+        cluster
+    });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let started = tokio::time::Instant::now();
+    let refused = client.try_place("1", 1, None).await.unwrap_err();
+    assert_eq!(refused.status(), Some(503), "{refused}");
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(3), "after {took:?}");
+    let _cluster = holding.await.unwrap();
+    deployment.all_settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pooler_that_divides_transactions_ends_each_program_at_start() {
+    let cluster = Cluster::start("");
+    let pooler = Pooler::start(&cluster.options(), "transaction").await;
+    let deployment = Deployment::builder()
+        .apis(0)
+        .workers(0)
+        .on(cluster.options())
+        .start()
+        .await;
+    for program in ["api", "worker"] {
+        let port = pooler.options().port.to_string();
+        let mut process = deployment.another(program, &[("DB_PORT", port)]);
+        assert!(!process.ended().await, "{program} ended well");
+        let log = process.log();
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains("pool_mode")).collect();
+        assert_eq!(lines.len(), 1, "{log}");
+    }
+}
