@@ -64,6 +64,7 @@ impl From<&StoreError> for Cause {
     fn from(error: &StoreError) -> Self {
         match error {
             StoreError::Unavailable(_) => Self::StoreUnavailable,
+            StoreError::CommitUnknown(_) => Self::WriteHangs,
             StoreError::Conflict(_) => Self::Conflicts,
             StoreError::Corrupt { .. } => Self::UnreadableRow,
             StoreError::Failed(_) => Self::StoreFailed,
