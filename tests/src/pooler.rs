@@ -93,7 +93,8 @@ fn program() -> PathBuf {
         return found;
     }
     let can_install = Path::new("/etc/debian_version").is_file()
-        && fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+        && fs::metadata("/proc/self")
+            .is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
     assert!(
         can_install,
         "this test needs pgbouncer on this machine: install the package {PACKAGE}"
@@ -102,7 +103,9 @@ fn program() -> PathBuf {
         let mut command = Command::new("apt-get");
         command.arg("-q").args(arguments);
         // Only what a test starts is to run.
-        command.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
+        command
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .env("RUNLEVEL", "1");
         capture(&mut command);
     };
     apt_get(&["update"]);

@@ -32,7 +32,8 @@ pub(crate) fn store_error(error: Error, server: Option<&ServerError>) -> StoreEr
 
 /// Whether a session on which a statement failed like this is as good as before: the pool keeps no other.
 pub(crate) fn leaves_session_usable(server: Option<&ServerError>) -> bool {
-    server.is_some_and(|error| !error.fatal && (error.is_of(&[CONSTRAINT]) || error.code == "40001"))
+    server
+        .is_some_and(|error| !error.fatal && (error.is_of(&[CONSTRAINT]) || error.code == "40001"))
 }
 
 pub(crate) fn pool_error(error: PoolError<ConnectError>) -> StoreError {

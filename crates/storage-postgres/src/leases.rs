@@ -51,9 +51,7 @@ impl Leases for PgLeases {
             " AS flag"
         );
         let mut session = connect(&self.options, &self.options.database).await?;
-        let taken: Vec<FlagRow> = session
-            .load(SQL, vec![Bind::Text(name.to_owned())])
-            .await?;
+        let taken: Vec<FlagRow> = session.load(SQL, vec![Bind::Text(name.to_owned())]).await?;
         let taken = taken.first().is_some_and(|row| row.flag);
         Ok(taken.then(|| Box::new(PgLease { session }) as Box<dyn Lease>))
     }

@@ -9,8 +9,8 @@ use thiserror::Error;
 
 use crate::options::PgOptions;
 use crate::rows::FlagRow;
-use crate::statement::{self, Bind};
 use crate::session::{ConnectError, connect};
+use crate::statement::{self, Bind};
 use crate::store::PgStore;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");

@@ -146,11 +146,7 @@ async fn listen(options: PgOptions, topic: Topic, heard: Arc<Notify>) {
     }
 }
 
-async fn forward(
-    mut session: PgSession,
-    command: &str,
-    heard: &Notify,
-) -> Result<(), StoreError> {
+async fn forward(mut session: PgSession, command: &str, heard: &Notify) -> Result<(), StoreError> {
     session.batch(command).await?;
     loop {
         // At first for what came before this listened.

@@ -57,7 +57,10 @@ async fn pooling(first: &Client, second: &Client) -> Result<PoolingMode, String>
     for _ in 0..LOOKS {
         let before = backend(first, "SELECT pg_backend_pid()").await?;
         // A pooler that divides even transactions refuses this.
-        if backend(second, "BEGIN; SELECT pg_backend_pid()").await.is_err() {
+        if backend(second, "BEGIN; SELECT pg_backend_pid()")
+            .await
+            .is_err()
+        {
             return Ok(PoolingMode::Transaction);
         }
         let meanwhile = backend(first, "SELECT pg_backend_pid()").await;

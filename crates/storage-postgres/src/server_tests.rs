@@ -44,10 +44,7 @@ async fn the_pool_keeps_a_session_after_a_constraint_violation_or_a_serializatio
     let (_database, store) = single().await;
     for (sql, kept) in [
         ("SELECT 1", true),
-        (
-            "INSERT INTO stock (product_id) VALUES ('p'), ('p')",
-            true,
-        ),
+        ("INSERT INTO stock (product_id) VALUES ('p'), ('p')", true),
         (
             "DO $$ BEGIN RAISE EXCEPTION 'retry' USING ERRCODE = '40001'; END $$",
             true,
@@ -151,7 +148,10 @@ async fn commits_are_durable_whatever_the_default_is_and_a_stronger_default_is_k
 async fn the_settings_of_a_session_are_in_force() {
     let (_database, store) = single().await;
     for (sql, expected) in [
-        ("SELECT current_setting('statement_timeout') AS setting", "30s"),
+        (
+            "SELECT current_setting('statement_timeout') AS setting",
+            "30s",
+        ),
         ("SELECT current_setting('lock_timeout') AS setting", "10s"),
         (
             "SELECT current_setting('idle_in_transaction_session_timeout') AS setting",
@@ -161,7 +161,10 @@ async fn the_settings_of_a_session_are_in_force() {
             "SELECT current_setting('client_connection_check_interval') AS setting",
             "2s",
         ),
-        ("SELECT current_setting('tcp_user_timeout') AS setting", "20000"),
+        (
+            "SELECT current_setting('tcp_user_timeout') AS setting",
+            "20000",
+        ),
         ("SELECT current_setting('enable_seqscan') AS setting", "off"),
         (
             "SELECT current_setting('plan_cache_mode') AS setting",
@@ -169,7 +172,11 @@ async fn the_settings_of_a_session_are_in_force() {
         ),
         ("SELECT current_setting('jit') AS setting", "off"),
     ] {
-        assert_eq!(setting_in_a_unit_of_work(&store, sql).await, expected, "{sql}");
+        assert_eq!(
+            setting_in_a_unit_of_work(&store, sql).await,
+            expected,
+            "{sql}"
+        );
     }
 }
 
@@ -192,9 +199,7 @@ async fn a_read_only_server_gets_no_session_and_gives_no_lease() {
 
     let mut maintenance = database.options().clone();
     maintenance.database = MAINTENANCE_DATABASE.to_owned();
-    let mut session = connect(&maintenance, &maintenance.database)
-        .await
-        .unwrap();
+    let mut session = connect(&maintenance, &maintenance.database).await.unwrap();
     session.batch(&set("off")).await.unwrap();
     store.begin().await.unwrap();
     let mut lease = leases.try_acquire("lease").await.unwrap().unwrap();

@@ -198,11 +198,7 @@ pub(crate) async fn open(options: &PgOptions, database: &str) -> Result<Opened, 
     }))
 }
 
-async fn open_on(
-    options: &PgOptions,
-    host: &str,
-    database: &str,
-) -> Result<Opened, ConnectError> {
+async fn open_on(options: &PgOptions, host: &str, database: &str) -> Result<Opened, ConnectError> {
     let server = format!("{host}:{}", options.port);
     let wire = dial(host, options.port)
         .await
@@ -279,11 +275,7 @@ fn check(
 }
 
 /// Why a login failed, from what the driver says.
-fn login_error(
-    error: &tokio_postgres::Error,
-    options: &PgOptions,
-    server: String,
-) -> ConnectError {
+fn login_error(error: &tokio_postgres::Error, options: &PgOptions, server: String) -> ConnectError {
     let reason = chain(error);
     let Some(code) = error.code() else {
         let is_io = error.source().is_some_and(|cause| cause.is::<io::Error>());
@@ -316,10 +308,7 @@ fn chain(error: &dyn Error) -> String {
 }
 
 /// Carries a session until it ends.
-async fn drive(
-    mut connection: Connection<Tap<Box<dyn Wire>>, NoTlsStream>,
-    signals: Arc<Signals>,
-) {
+async fn drive(mut connection: Connection<Tap<Box<dyn Wire>>, NoTlsStream>, signals: Arc<Signals>) {
     // Also when this is aborted.
     let closing = Closing(signals);
     let signals = &closing.0;

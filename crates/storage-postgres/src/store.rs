@@ -36,11 +36,7 @@ impl Manager for Sessions {
     }
 
     /// A session that the server closed is noticed without a query; whoever begins on it bears the rest.
-    async fn recycle(
-        &self,
-        session: &mut PgSession,
-        _: &Metrics,
-    ) -> RecycleResult<ConnectError> {
+    async fn recycle(&self, session: &mut PgSession, _: &Metrics) -> RecycleResult<ConnectError> {
         if session.signals().is_closed() {
             return Err(RecycleError::message("the session ended"));
         }

@@ -16,8 +16,8 @@ use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use crate::migrations::{self, MAINTENANCE_DATABASE, MigrationError};
 use crate::options::PgOptions;
 use crate::rows::FlagRow;
-use crate::statement::{self, Bind};
 use crate::session::connect;
+use crate::statement::{self, Bind};
 
 /// Held while the template is made, so that tests that start at once make it once.
 const TEMPLATE_LOCK_KEY: i64 = 0x7465_6d70_6c61;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::bail;
 use settings::DatabaseSettings;
-use storage_postgres::{ConnectError, PgOptions, PoolingMode, check_server};
 use storage_postgres::migrations::{self, MigrationError};
+use storage_postgres::{ConnectError, PgOptions, PoolingMode, check_server};
 
 /// How a program that calls itself `program` reaches the database.
 #[must_use]

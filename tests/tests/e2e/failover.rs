@@ -117,7 +117,10 @@ async fn failover_and_failback_under_load_lose_no_order_and_settle_none_twice() 
     sleep(Duration::from_secs(1)).await;
     let (accepted, refused) = load.stop().await;
     recoveries.sort_unstable();
-    let (median, worst) = (recoveries[recoveries.len() / 2], recoveries[recoveries.len() - 1]);
+    let (median, worst) = (
+        recoveries[recoveries.len() / 2],
+        recoveries[recoveries.len() - 1],
+    );
     println!(
         "{rounds} failovers and failbacks: {} orders accepted, {refused} requests refused; writes recovered after {:.2} s \
          (median), {:.2} s (worst)",

@@ -19,9 +19,8 @@ async fn each_cause_of_a_failed_connection_has_its_own_message() {
         .await;
     let database = deployment.database.options().database.clone();
     let _ = cluster.query("postgres", "CREATE ROLE shop LOGIN PASSWORD 'right'");
-    cluster.set_logins(
-        "host all shop 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n",
-    );
+    cluster
+        .set_logins("host all shop 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n");
     let variables = |pairs: &[(&'static str, &str)]| -> Vec<(&'static str, String)> {
         pairs
             .iter()
@@ -32,7 +31,11 @@ async fn each_cause_of_a_failed_connection_has_its_own_message() {
     // It may come, so the program waits for it.
     let closed = variables(&[("DB_PORT", "1")]);
     let mut process = deployment.another("api", &closed);
-    says(&mut process, "127.0.0.1:1 cannot be reached: Connection refused").await;
+    says(
+        &mut process,
+        "127.0.0.1:1 cannot be reached: Connection refused",
+    )
+    .await;
     let unknown = variables(&[("DB_HOST", "db.invalid")]);
     let mut process = deployment.another("api", &unknown);
     says(&mut process, "the host name cannot be resolved").await;

@@ -51,7 +51,10 @@ async fn a_pooler_that_divides_transactions_ends_each_program_at_start() {
         let mut process = deployment.another(program, &[("DB_PORT", port)]);
         assert!(!process.ended().await, "{program} ended well");
         let log = process.log();
-        let lines: Vec<&str> = log.lines().filter(|line| line.contains("pool_mode")).collect();
+        let lines: Vec<&str> = log
+            .lines()
+            .filter(|line| line.contains("pool_mode"))
+            .collect();
         assert_eq!(lines.len(), 1, "{log}");
     }
 }

@@ -58,7 +58,12 @@ async fn a_commit_with_an_unknown_outcome_is_a_504() {
     for (method, target, head, body) in [
         ("POST", "/api/v1/orders", keyed.as_str(), ORDER),
         ("POST", "/api/v1/orders/batch", JSON, BATCH),
-        ("PATCH", "/api/v1/orders/1", JSON, r#"{"status": "CANCELLED"}"#),
+        (
+            "PATCH",
+            "/api/v1/orders/1",
+            JSON,
+            r#"{"status": "CANCELLED"}"#,
+        ),
         ("POST", "/api/v1/vendors/vendor-a/sync", "", ""),
     ] {
         let reply = server.send(method, target, head, body.as_bytes()).await;

@@ -138,7 +138,10 @@ async fn an_order_without_a_key_is_sent_once_when_its_outcome_is_unknown() {
     assert!(error.may_have_happened(), "{error}");
     assert_eq!(canned.requests().len(), 1);
     let refused = Canned::start(vec![problem(503, "unavailable", "", "")]).await;
-    let refused = refused.client().place(&NewOrder::new("a", 1), &options).await;
+    let refused = refused
+        .client()
+        .place(&NewOrder::new("a", 1), &options)
+        .await;
     assert!(!refused.unwrap_err().may_have_happened());
 }
 

@@ -146,9 +146,7 @@ impl Intake {
     pub async fn place(&self, order: NewOrder) -> Answer<PlacedOrder> {
         let (caller, answer) = oneshot::channel();
         self.hand_over(vec![order], Caller::OfOrder(caller))?;
-        answer
-            .await
-            .unwrap_or_else(|_| Err(writer_died().into()))
+        answer.await.unwrap_or_else(|_| Err(writer_died().into()))
     }
 
     /// Has all orders of a batch written in one transaction, with the batch's key. A repeat with the same key that asks for
@@ -162,9 +160,7 @@ impl Intake {
         }
         let (caller, answer) = oneshot::channel();
         self.hand_over(orders_of(batch), Caller::OfBatch(caller))?;
-        answer
-            .await
-            .unwrap_or_else(|_| Err(writer_died().into()))
+        answer.await.unwrap_or_else(|_| Err(writer_died().into()))
     }
 
     /// Puts orders that belong together into the queue.

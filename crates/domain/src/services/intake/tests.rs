@@ -308,7 +308,10 @@ async fn a_writer_that_ends_while_it_commits_leaves_the_outcome_unknown() {
     store.fail([Fault::CommitPanic]);
     let (intake, writer) = wire(&store, settings(2, 8));
     let answers = place_all_before(&intake, writer, (1..=3).map(unkeyed).collect()).await;
-    assert!(is_unknown(&answers[0]) && is_unknown(&answers[1]), "{answers:?}");
+    assert!(
+        is_unknown(&answers[0]) && is_unknown(&answers[1]),
+        "{answers:?}"
+    );
     // The third order was not in that transaction.
     assert!(is_away(&answers[2]), "{answers:?}");
 }
