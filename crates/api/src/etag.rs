@@ -2,13 +2,23 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
-use domain::order::Order;
+use domain::order::{Order, OrderState};
 
-/// The strong tag of an order as it stands. A status is entered at most once, so each version has a tag of its own; the
-/// time is in it so that not even a store that was put back can give two versions the same.
+/// The strong tag of an order as it is. A status is entered at most once, and within `CONFIRMED` each shipment of a part
+/// raises the number of shipped parts, so each version has a tag of its own; the time is in it so that not even a store
+/// that was put back can give two versions the same.
 pub(crate) fn of(order: &Order) -> String {
+    let parts = match &order.state {
+        OrderState::Confirmed(parts) => parts.iter().filter(|part| part.shipped).count(),
+        _ => 0,
+    };
+    let shipped = if parts > 0 {
+        format!("+{parts}")
+    } else {
+        String::new()
+    };
     format!(
-        "\"{}-{}-{:x}\"",
+        "\"{}-{}{shipped}-{:x}\"",
         order.id,
         order.state.status(),
         order.updated_at.as_micros()

@@ -8,6 +8,7 @@ use domain::services::{ChangeStatusError, PlaceOrderError, SyncError};
 use tracing::{error, warn};
 
 use crate::problem::{Problem, ProblemKind};
+use crate::request::status;
 
 const TRY_LATER: &str =
     "the store cannot answer now; repeat the request later, with its Idempotency-Key if it has one";
@@ -65,6 +66,7 @@ pub(crate) fn of_changing(failure: &ChangeStatusError) -> Problem {
         ChangeStatusError::Illegal(illegal) => {
             Problem::new(ProblemKind::IllegalTransition, illegal.to_string())
         }
+        ChangeStatusError::NotSupplied(vendor_id) => status::not_supplied(vendor_id),
         ChangeStatusError::Imbalance(imbalance) => {
             error!(error = %imbalance, "the store contradicts itself");
             Problem::unavailable(TRY_LATER)

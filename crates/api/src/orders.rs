@@ -15,6 +15,7 @@ use crate::failure;
 use crate::list::{self, List, NextPage};
 use crate::problem::Problem;
 use crate::request::query::{self, Query};
+use crate::request::status::Change;
 use crate::request::{body, idempotency, order, path, prefer, status};
 use crate::state::AppState;
 use crate::views::OrderView;
@@ -173,14 +174,18 @@ pub(crate) async fn change_status(
 ) -> Result<HttpResponse, Problem> {
     Query::refuse_any(&request)?;
     let id = path::order_id(&request)?;
-    let to = status::parse(&body::read(&request, payload).await?)?;
+    let change = status::parse(&body::read(&request, payload).await?)?;
     let id = id.ok_or_else(no_such_order)?;
     let expected = Condition::if_match(&request);
-    let changed = state
-        .change_status
-        .change(id, to, |order| expected.allows_change_of(&etag::of(order)))
-        .await
-        .map_err(|failure| failure::of_changing(&failure))?;
+    let is_expected = |order: &Order| expected.allows_change_of(&etag::of(order));
+    let changed = match change {
+        Change::To(status) => state.change_status.change(id, status, is_expected).await,
+        Change::ShipPart(vendor_id) => {
+            let change_status = &state.change_status;
+            change_status.ship_part(id, &vendor_id, is_expected).await
+        }
+    };
+    let changed = changed.map_err(|failure| failure::of_changing(&failure))?;
     Ok(render(&changed.order))
 }
 

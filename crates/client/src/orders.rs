@@ -11,8 +11,10 @@ use crate::{
 const LIST: [&str; 3] = ["api", "v1", "orders"];
 
 #[derive(Serialize)]
-struct Change {
+struct Change<'a> {
     status: OrderStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vendor_id: Option<&'a str>,
 }
 
 impl Client {
@@ -54,8 +56,39 @@ impl Client {
         status: OrderStatus,
         if_match: Option<&str>,
     ) -> Result<VersionedOrder, ClientError> {
+        let vendor_id = None;
+        self.change(id, &Change { status, vendor_id }, if_match)
+            .await
+    }
+
+    /// `PATCH /api/v1/orders/{id}` for one vendor's part: the vendor's own count no longer holds its units of the order.
+    /// The order is `SHIPPED` once each vendor has shipped, and stays `CONFIRMED` before. With a tag, only if the order
+    /// is in that version. Needs the role `operator`.
+    ///
+    /// # Errors
+    /// [`ClientError`]; a problem [`ValidationFailed`](crate::ProblemKind::ValidationFailed) if the vendor supplies no
+    /// unit of the order.
+    pub async fn ship_part(
+        &self,
+        id: i64,
+        vendor_id: &str,
+        if_match: Option<&str>,
+    ) -> Result<VersionedOrder, ClientError> {
+        let change = Change {
+            status: OrderStatus::Shipped,
+            vendor_id: Some(vendor_id),
+        };
+        self.change(id, &change, if_match).await
+    }
+
+    async fn change(
+        &self,
+        id: i64,
+        change: &Change<'_>,
+        if_match: Option<&str>,
+    ) -> Result<VersionedOrder, ClientError> {
         let request = self.exchange.patch(self.order_url(id)?);
-        let mut request = with_json(request, &Change { status })?;
+        let mut request = with_json(request, change)?;
         if let Some(etag) = if_match {
             request = request.header(IF_MATCH, header_value("the entity tag", etag)?);
         }

@@ -31,10 +31,7 @@ pub fn most_available_first(offers: &[Offer<'_>], wanted: Quantity) -> Vec<Alloc
             break;
         };
         missing -= quantity.units();
-        chosen.push(Allocation {
-            vendor_id: offer.vendor_id.clone(),
-            quantity,
-        });
+        chosen.push(Allocation::new(offer.vendor_id.clone(), quantity));
     }
     chosen
 }
@@ -99,9 +96,8 @@ mod tests {
     fn a_vendor_named_twice_or_beyond_its_offer_is_no_cover() {
         let vendors = vendors(2);
         let offers = offers(&vendors, &[3, 3]);
-        let part = |vendor: usize, quantity: i64| Allocation {
-            vendor_id: vendors[vendor].clone(),
-            quantity: Quantity::parse(quantity).unwrap(),
+        let part = |vendor: usize, quantity: i64| {
+            Allocation::new(vendors[vendor].clone(), Quantity::parse(quantity).unwrap())
         };
         let four = Quantity::parse(4).unwrap();
         assert!(covers(&offers, four, &[part(0, 3), part(1, 1)]));

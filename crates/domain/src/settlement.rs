@@ -252,10 +252,8 @@ mod tests {
     #[test]
     fn a_policy_that_oversells_is_stopped() {
         let greedy: AllocationPolicy = |offers, _| {
-            vec![Allocation {
-                vendor_id: offers[0].vendor_id.clone(),
-                quantity: Quantity::parse(1_000).unwrap(),
-            }]
+            let far_too_many = Quantity::parse(1_000).unwrap();
+            vec![Allocation::new(offers[0].vendor_id.clone(), far_too_many)]
         };
         let refused = settle(
             vec![order(1, 0, 1)],

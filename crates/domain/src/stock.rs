@@ -141,10 +141,10 @@ mod tests {
     }
 
     fn units(quantity: i64) -> Vec<Allocation> {
-        vec![Allocation {
-            vendor_id: VendorId::parse("v").unwrap(),
-            quantity: Quantity::parse(quantity).unwrap(),
-        }]
+        vec![Allocation::new(
+            VendorId::parse("v").unwrap(),
+            Quantity::parse(quantity).unwrap(),
+        )]
     }
 
     #[test]

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
-use domain::ports::{ChangeFeedLag, StoreError, StoreProbe};
+use domain::ports::{ChangeFeedLag, InFlight, InFlightQueries, StoreError, StoreProbe};
 use prometheus::{Gauge, Registry, TextEncoder};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tracing::{error, warn};
 
 use crate::{InvalidMetric, Metrics, process};
@@ -20,11 +22,51 @@ const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The outbox's entries are counted up to here, so that an outbox that grows does not make the counting slow.
 const MOST_ENTRIES: u32 = 100_000;
 
+/// The units in flight are read at most this often, however often the page is: every position is read for it.
+const IN_FLIGHT_INTERVAL: Duration = Duration::from_secs(15);
+
 /// The page of one process.
 #[derive(Clone)]
 pub struct MetricsPage {
     metrics: Arc<Metrics>,
     probe: Arc<dyn StoreProbe>,
+    in_flight: Option<Arc<InFlightReader>>,
+}
+
+/// Reads the units in flight, and keeps them for [`IN_FLIGHT_INTERVAL`].
+struct InFlightReader {
+    queries: Arc<dyn InFlightQueries>,
+    last: Mutex<Option<(Instant, Option<InFlight>)>>,
+}
+
+impl InFlightReader {
+    /// None if the last attempt to read them failed.
+    async fn read(&self) -> Option<InFlight> {
+        let mut last = self.last.lock().await;
+        if let Some((at, value)) = *last
+            && at.elapsed() < IN_FLIGHT_INTERVAL
+        {
+            return value;
+        }
+        let read = tokio::time::timeout(STORE_TIMEOUT, self.queries.in_flight()).await;
+        let value = match read {
+            Ok(Ok(value)) => Some(value),
+            Ok(Err(error)) => {
+                warn!(%error, "the units in flight cannot be read; the metrics lack them");
+                None
+            }
+            Err(_) => {
+                let timeout_ms = STORE_TIMEOUT.as_millis();
+                warn!(
+                    timeout_ms,
+                    "the units in flight cannot be read in time; the metrics lack them"
+                );
+                None
+            }
+        };
+        *last = Some((Instant::now(), value));
+        value
+    }
 }
 
 /// What is read of the store.
@@ -38,7 +80,21 @@ impl MetricsPage {
     /// What the process counts, and the store whose outbox is shown beside it.
     #[must_use]
     pub fn new(metrics: Arc<Metrics>, probe: Arc<dyn StoreProbe>) -> Self {
-        Self { metrics, probe }
+        Self {
+            metrics,
+            probe,
+            in_flight: None,
+        }
+    }
+
+    /// Shows the units in flight too.
+    #[must_use]
+    pub fn with_in_flight(mut self, queries: Arc<dyn InFlightQueries>) -> Self {
+        self.in_flight = Some(Arc::new(InFlightReader {
+            queries,
+            last: Mutex::default(),
+        }));
+        self
     }
 
     /// What the process counts.
@@ -64,7 +120,11 @@ impl MetricsPage {
                 None
             }
         };
-        match self.render(gauges) {
+        let in_flight = match &self.in_flight {
+            Some(reader) => reader.read().await,
+            None => None,
+        };
+        match self.render(gauges, in_flight) {
             Ok(text) => HttpResponse::Ok()
                 .insert_header((header::CONTENT_TYPE, MEDIA_TYPE))
                 .body(text),
@@ -85,7 +145,11 @@ impl MetricsPage {
         })
     }
 
-    fn render(&self, store: Option<StoreGauges>) -> Result<String, InvalidMetric> {
+    fn render(
+        &self,
+        store: Option<StoreGauges>,
+        in_flight: Option<InFlight>,
+    ) -> Result<String, InvalidMetric> {
         let now = Registry::new();
         if let Some(store) = store {
             let entries = u32::try_from(store.outbox_entries).unwrap_or(u32::MAX);
@@ -117,6 +181,9 @@ impl MetricsPage {
                 now.register(Box::new(gauge))?;
             }
         }
+        if let Some(in_flight) = in_flight {
+            register_in_flight(&now, in_flight)?;
+        }
         process::read_into(&now)?;
         let mut families = self.metrics.gather();
         families.extend(now.gather());
@@ -124,12 +191,43 @@ impl MetricsPage {
     }
 }
 
+fn register_in_flight(registry: &Registry, in_flight: InFlight) -> Result<(), InvalidMetric> {
+    let seconds = |age: Option<Duration>| age.unwrap_or_default().as_secs_f64();
+    // A gauge is a float: beyond 2^53 units the last digits are lost.
+    #[allow(clippy::cast_precision_loss)]
+    let units = in_flight.units as f64;
+    for (name, help, value) in [
+        (
+            "aggregator_units_in_flight",
+            "Units that are sold and that no vendor's report is proven to include, read at most every 15 seconds; the same for all processes of a deployment.",
+            units,
+        ),
+        (
+            "aggregator_oldest_confirmed_order_age_seconds",
+            "Time since the oldest CONFIRMED order was accepted, 0 without one; the same for all processes of a deployment.",
+            seconds(in_flight.oldest_confirmed),
+        ),
+        (
+            "aggregator_oldest_shipment_in_flight_age_seconds",
+            "Time since the oldest shipment that no vendor's report is proven to include, 0 without one; the same for all processes of a deployment.",
+            seconds(in_flight.oldest_shipped),
+        ),
+    ] {
+        let gauge = Gauge::new(name, help)?;
+        gauge.set(value);
+        registry.register(Box::new(gauge))?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use actix_web::body::to_bytes;
     use domain::identifiers::{OrderId, ProductId, VendorId};
     use domain::order::RejectReason;
-    use domain::ports::{MockStoreProbe, Observer as _, OutboxLag, SyncOutcome};
+    use domain::ports::{
+        MockInFlightQueries, MockStoreProbe, Observer as _, OutboxLag, SyncOutcome,
+    };
     use domain::settlement::{Outcome, SettledBatch, SettledOrder};
 
     use super::*;
@@ -252,6 +350,51 @@ mod tests {
         let text = text(&metrics, away).await;
         assert!(!text.contains("aggregator_outbox_entries"), "{text}");
         assert_lines(&text, &["aggregator_orders_accepted_total 0"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn units_in_flight_are_read_at_most_every_fifteen_seconds() {
+        let mut queries = MockInFlightQueries::new();
+        let mut reads = 0;
+        queries.expect_in_flight().returning(move || {
+            reads += 1;
+            Ok(InFlight {
+                units: 40 + reads,
+                oldest_confirmed: Some(Duration::from_secs(90)),
+                oldest_shipped: None,
+            })
+        });
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let page = MetricsPage::new(metrics, Arc::new(probe(0, None)));
+        let page = page.with_in_flight(Arc::new(queries));
+        let read = async || {
+            let bytes = to_bytes(page.response().await.into_body()).await.unwrap();
+            String::from_utf8(bytes.to_vec()).unwrap()
+        };
+        let first = [
+            "aggregator_units_in_flight 41",
+            "aggregator_oldest_confirmed_order_age_seconds 90",
+            "aggregator_oldest_shipment_in_flight_age_seconds 0",
+        ];
+        assert_lines(&read().await, &first);
+        assert_lines(&read().await, &first);
+        tokio::time::advance(IN_FLIGHT_INTERVAL).await;
+        assert_lines(&read().await, &["aggregator_units_in_flight 42"]);
+    }
+
+    #[tokio::test]
+    async fn the_page_lacks_units_in_flight_that_cannot_be_read() {
+        let mut queries = MockInFlightQueries::new();
+        queries
+            .expect_in_flight()
+            .returning(|| Err(StoreError::Unavailable("away".to_owned())));
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let page = MetricsPage::new(metrics, Arc::new(probe(0, None)));
+        let page = page.with_in_flight(Arc::new(queries));
+        let bytes = to_bytes(page.response().await.into_body()).await.unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        assert!(!text.contains("aggregator_units_in_flight"), "{text}");
+        assert_lines(&text, &["aggregator_outbox_entries 0"]);
     }
 
     #[cfg(target_os = "linux")]

@@ -110,10 +110,7 @@ pub fn keyed_order(product_id: &str, units: u32, name: &str) -> NewOrder {
 /// Units that one vendor supplies.
 #[must_use]
 pub fn allocation(vendor_id: &str, units: u32) -> Allocation {
-    Allocation {
-        vendor_id: vendor(vendor_id),
-        quantity: quantity(units),
-    }
+    Allocation::new(vendor(vendor_id), quantity(units))
 }
 
 /// A report of everything, true as of the moment it is asked for.

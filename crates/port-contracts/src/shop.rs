@@ -108,6 +108,16 @@ impl Shop {
         self.status.change(id, to, |_| true).await
     }
 
+    pub(crate) async fn ship_part(
+        &self,
+        id: OrderId,
+        vendor_id: &str,
+    ) -> Result<ChangedOrder, ChangeStatusError> {
+        self.status
+            .ship_part(id, &vendor(vendor_id), |_| true)
+            .await
+    }
+
     /// Places an order, settles it, and returns it as it is then.
     pub(crate) async fn sell(
         &self,

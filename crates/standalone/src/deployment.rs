@@ -57,7 +57,7 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
     drop(writer);
     let (live, watcher) = live(&store, notifier, &settings.api);
     let watching = tokio::spawn(watcher.run());
-    let metrics = MetricsPage::new(metrics, Arc::clone(&ports.probe));
+    let metrics = MetricsPage::new(metrics, Arc::clone(&ports.probe)).with_in_flight(store.clone());
     let vendors = vendors(&ports, &store, settings);
     let shutdown = Shutdown::new();
     let state = AppState {

@@ -84,8 +84,16 @@ fn shipped(tables: &Tables) -> Vec<AuditFinding> {
         .iter()
         .filter_map(|((order_id, vendor_id), row)| {
             let status = tables.orders.get(order_id)?.status;
-            let should_be = matches!(status, OrderStatus::Shipped | OrderStatus::Delivered);
-            (row.shipped_at.is_some() != should_be).then(|| AuditFinding {
+            let has_left = matches!(status, OrderStatus::Shipped | OrderStatus::Delivered);
+            let is_wrong = match (row.shipped_at, status) {
+                (None, _) => has_left,
+                (Some(_), OrderStatus::Confirmed) => {
+                    let parts = tables.allocations_of(*order_id);
+                    parts.iter().all(|part| part.shipped)
+                }
+                (Some(_), _) => !has_left,
+            };
+            is_wrong.then(|| AuditFinding {
                 rule: audit_rules::SHIPPED,
                 row: format!("order {order_id} at {vendor_id}"),
                 detail: match row.shipped_at {

@@ -11,6 +11,7 @@
 
 mod audit;
 mod changes;
+mod in_flight;
 mod orders;
 mod outbox;
 mod queries;

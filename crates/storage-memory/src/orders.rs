@@ -5,6 +5,7 @@ use domain::identifiers::{IdempotencyKey, OrderId};
 use domain::order::{Order, OrderState, OrderStatus};
 use domain::ports::{Acceptance, NewOrder, OrderRepository, QueuedOrder, StoreError};
 use domain::settlement::{Outcome, PendingOrder, SettledOrder};
+use domain::stored;
 use domain::timestamp::Timestamp;
 
 use crate::tables::{AllocationRow, KeyRow, OrderRow, Tables, refused};
@@ -118,17 +119,15 @@ fn save_state(
     row.updated_at = now;
     match state {
         OrderState::Cancelled => tables.allocations.retain(|(of, _), _| *of != id),
-        OrderState::Shipped(_) => {
-            for ((of, _), allocation) in &mut tables.allocations {
-                if *of == id {
-                    allocation.shipped_at = Some(now);
+        OrderState::Confirmed(allocations) | OrderState::Shipped(allocations) => {
+            for shipped in allocations.iter().filter(|allocation| allocation.shipped) {
+                let key = (id, shipped.vendor_id.clone());
+                if let Some(allocation) = tables.allocations.get_mut(&key) {
+                    allocation.shipped_at.get_or_insert(now);
                 }
             }
         }
-        OrderState::Pending
-        | OrderState::Confirmed(_)
-        | OrderState::Rejected(_)
-        | OrderState::Delivered(_) => {}
+        OrderState::Pending | OrderState::Rejected(_) | OrderState::Delivered(_) => {}
     }
     Ok(())
 }
@@ -190,7 +189,7 @@ impl OrderRepository for MemoryUnitOfWork {
         let now = self.now();
         self.changed.order_ids.push(id);
         self.write(|tables| save_state(tables, id, state, now))?;
-        self.order(id)
+        stored::expect_state(self.order(id)?, state)
     }
 
     async fn forget_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {

@@ -138,6 +138,7 @@ impl Tables {
             .map(|((_, vendor_id), row)| Allocation {
                 vendor_id: vendor_id.clone(),
                 quantity: row.quantity,
+                shipped: row.shipped_at.is_some(),
             })
             .collect()
     }

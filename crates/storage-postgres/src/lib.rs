@@ -13,6 +13,7 @@ mod checkout;
 mod commits;
 mod dial;
 mod error;
+mod in_flight;
 mod leases;
 pub mod migrations;
 mod notify;

@@ -101,7 +101,7 @@ struct KeyRow {
 /// other. Each key once: one that stands twice in a call would bring its order's allocations twice.
 const FIND_BY_KEY: &str = "
 SELECT k.scope, k.key, k.batch_digest, o.id, o.product_id, o.quantity, o.status, o.reason, o.created_at, o.updated_at,
-       a.vendor_id, a.quantity AS allocated
+       a.vendor_id, a.quantity AS allocated, a.shipped_at IS NOT NULL AS shipped
 FROM (SELECT DISTINCT * FROM unnest($1, $2) AS i (scope, key)) i
 JOIN idempotency_keys k ON k.scope = i.scope AND k.key = i.key
 JOIN orders o ON o.id = k.order_id
@@ -109,7 +109,7 @@ LEFT JOIN allocations a ON a.order_id = o.id
 ORDER BY o.id, a.vendor_id";
 
 const ALLOCATIONS_OF: &str = "
-SELECT order_id, vendor_id, quantity FROM allocations
+SELECT order_id, vendor_id, quantity, shipped_at IS NOT NULL AS shipped FROM allocations
 WHERE order_id = ANY($1) ORDER BY order_id, vendor_id";
 
 impl PgUnitOfWork {
@@ -329,21 +329,21 @@ WHERE id = $1 FOR NO KEY UPDATE";
 UPDATE orders SET status = $1, reason = $2, updated_at = clock_timestamp() WHERE id = $3
 RETURNING id, product_id, quantity, status, reason, created_at, updated_at";
         const RELEASED: &str = "DELETE FROM allocations WHERE order_id = $1";
-        const SHIPPED: &str =
-            "UPDATE allocations SET shipped_at = clock_timestamp() WHERE order_id = $1";
+        const SHIPPED: &str = "
+UPDATE allocations SET shipped_at = clock_timestamp()
+WHERE order_id = $1 AND vendor_id = ANY($2) AND shipped_at IS NULL";
 
         match state {
             OrderState::Cancelled => {
                 self.execute(RELEASED, vec![Bind::BigInt(id.0)]).await?;
             }
-            OrderState::Shipped(allocations) => {
-                let shipped = self.execute(SHIPPED, vec![Bind::BigInt(id.0)]).await?;
-                self.expect_rows("shipping allocations", shipped, allocations.len())?;
+            OrderState::Confirmed(allocations) | OrderState::Shipped(allocations) => {
+                let shipped = allocations.iter().filter(|allocation| allocation.shipped);
+                let vendors = shipped.map(|allocation| allocation.vendor_id.as_str().to_owned());
+                let binds = vec![Bind::BigInt(id.0), Bind::Texts(vendors.collect())];
+                self.execute(SHIPPED, binds).await?;
             }
-            OrderState::Pending
-            | OrderState::Confirmed(_)
-            | OrderState::Rejected(_)
-            | OrderState::Delivered(_) => {}
+            OrderState::Pending | OrderState::Rejected(_) | OrderState::Delivered(_) => {}
         }
         let binds = vec![
             Bind::Text(state.status().as_str().to_owned()),
@@ -357,10 +357,10 @@ RETURNING id, product_id, quantity, status, reason, created_at, updated_at";
         let written: Vec<OrderRow> = self.load(ORDER, binds).await?;
         self.expect_rows("changing an order's status", written.len(), 1)?;
         self.changes.order(id);
-        self.with_allocations(written)
-            .await?
-            .pop()
-            .ok_or_else(|| StoreError::Failed("an order vanished under its lock".into()))
+        let order = self.with_allocations(written).await?.pop();
+        let order =
+            order.ok_or_else(|| StoreError::Failed("an order vanished under its lock".into()))?;
+        stored::expect_state(order, state)
     }
 
     async fn forget_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {

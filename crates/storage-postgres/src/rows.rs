@@ -46,6 +46,8 @@ pub(crate) struct AllocationRow {
     pub(crate) vendor_id: String,
     #[diesel(sql_type = Integer)]
     pub(crate) quantity: i32,
+    #[diesel(sql_type = Bool)]
+    pub(crate) shipped: bool,
 }
 
 /// An order with one of its allocations, or with none.
@@ -57,6 +59,8 @@ pub(crate) struct OrderWithAllocationRow {
     vendor_id: Option<String>,
     #[diesel(sql_type = Nullable<Integer>)]
     allocated: Option<i32>,
+    #[diesel(sql_type = Bool)]
+    shipped: bool,
 }
 
 #[derive(QueryableByName)]
@@ -174,6 +178,7 @@ impl From<AllocationRow> for StoredAllocation {
             order_id: row.order_id,
             vendor_id: row.vendor_id,
             quantity: row.quantity,
+            shipped: row.shipped,
         }
     }
 }
@@ -213,6 +218,7 @@ impl OrderWithAllocationRow {
             order_id: self.order.id,
             vendor_id,
             quantity,
+            shipped: self.shipped,
         });
         (self.order.into(), allocation)
     }

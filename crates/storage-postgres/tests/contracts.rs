@@ -23,6 +23,7 @@ async fn setup() -> (StorageUnderTest, TestDatabase) {
         probe: store.clone(),
         writes: store.clone(),
         audit: store.clone(),
+        in_flight: store.clone(),
         changes: store,
         notifier,
         pool_size: options.pool_size,

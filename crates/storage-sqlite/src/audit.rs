@@ -66,7 +66,13 @@ WHERE a.product_id <> o.product_id ORDER BY a.order_id LIMIT 1000",
 SELECT format('order %d at %s', a.order_id, a.vendor_id) AS row_key,
        format('shipped_at is %s, the order is %s', coalesce(a.shipped_at, 'empty'), o.status) AS detail
 FROM allocations a JOIN orders o ON o.id = a.order_id
-WHERE (a.shipped_at IS NOT NULL) <> (o.status IN ('SHIPPED', 'DELIVERED')) ORDER BY a.order_id LIMIT 1000",
+WHERE CASE
+    WHEN a.shipped_at IS NULL THEN o.status IN ('SHIPPED', 'DELIVERED')
+    WHEN o.status = 'CONFIRMED' THEN NOT EXISTS (
+        SELECT 1 FROM allocations other WHERE other.order_id = o.id AND other.shipped_at IS NULL
+    )
+    ELSE o.status NOT IN ('SHIPPED', 'DELIVERED')
+END ORDER BY a.order_id LIMIT 1000",
     ),
     (
         audit_rules::OUTBOX_PRODUCT,

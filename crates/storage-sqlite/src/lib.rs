@@ -17,6 +17,7 @@ mod changes;
 mod error;
 mod executor;
 mod file_lock;
+mod in_flight;
 mod open;
 mod options;
 mod order_numbers;

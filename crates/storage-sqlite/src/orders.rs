@@ -31,7 +31,7 @@ fn find_by_key(
 ) -> Result<Option<(Order, Option<BatchDigest>)>, StoreError> {
     const SQL: &str = "
 SELECT k.batch_digest, o.id, o.product_id, o.quantity, o.status, o.reason, o.created_at, o.updated_at,
-       a.vendor_id, a.quantity AS allocated
+       a.vendor_id, a.quantity AS allocated, a.shipped_at IS NOT NULL AS shipped
 FROM idempotency_keys k JOIN orders o ON o.id = k.order_id LEFT JOIN allocations a ON a.order_id = o.id
 WHERE k.scope = ? AND k.key = ? ORDER BY a.vendor_id";
     let found: Vec<KeyRow> = load(connection, SQL, [key.scope().into(), key.key().into()])?;
@@ -49,7 +49,7 @@ WHERE k.scope = ? AND k.key = ? ORDER BY a.vendor_id";
 fn find(connection: &mut SqliteConnection, id: OrderId) -> Result<Option<Order>, StoreError> {
     const SQL: &str = "
 SELECT o.id, o.product_id, o.quantity, o.status, o.reason, o.created_at, o.updated_at,
-       a.vendor_id, a.quantity AS allocated
+       a.vendor_id, a.quantity AS allocated, a.shipped_at IS NOT NULL AS shipped
 FROM orders o LEFT JOIN allocations a ON a.order_id = o.id WHERE o.id = ? ORDER BY a.vendor_id";
     Ok(rows::orders(load(connection, SQL, [id.into()])?)?.pop())
 }
@@ -152,25 +152,20 @@ fn save_state(
 ) -> Result<Order, StoreError> {
     const ORDER: &str = "UPDATE orders SET status = ?, reason = ?, updated_at = ? WHERE id = ?";
     const RELEASED: &str = "DELETE FROM allocations WHERE order_id = ?";
-    const SHIPPED: &str = "UPDATE allocations SET shipped_at = ? WHERE order_id = ?";
+    const SHIPPED: &str = "
+UPDATE allocations SET shipped_at = ? WHERE order_id = ? AND vendor_id = ? AND shipped_at IS NULL";
 
     match state {
         OrderState::Cancelled => {
             execute(connection, RELEASED, [id.into()])?;
         }
-        OrderState::Shipped(allocations) => {
-            let shipped = execute(connection, SHIPPED, [now.into(), id.into()])?;
-            if shipped != allocations.len() {
-                return Err(refused(format!(
-                    "shipping order {id}: {shipped} allocations written, {} expected",
-                    allocations.len()
-                )));
+        OrderState::Confirmed(allocations) | OrderState::Shipped(allocations) => {
+            for allocation in allocations.iter().filter(|allocation| allocation.shipped) {
+                let binds = [now.into(), id.into(), (&allocation.vendor_id).into()];
+                execute(connection, SHIPPED, binds)?;
             }
         }
-        OrderState::Pending
-        | OrderState::Confirmed(_)
-        | OrderState::Rejected(_)
-        | OrderState::Delivered(_) => {}
+        OrderState::Pending | OrderState::Rejected(_) | OrderState::Delivered(_) => {}
     }
     let reason = state
         .reject_reason()
@@ -182,7 +177,8 @@ fn save_state(
         id.into(),
     ];
     expect_one("changing order", id, execute(connection, ORDER, binds)?)?;
-    find(connection, id)?.ok_or_else(|| refused(format!("order {id} vanished")))
+    let order = find(connection, id)?.ok_or_else(|| refused(format!("order {id} vanished")))?;
+    stored::expect_state(order, state)
 }
 
 #[async_trait]

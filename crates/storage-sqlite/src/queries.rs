@@ -24,7 +24,7 @@ macro_rules! order_page {
         concat!(
             "
 SELECT o.id, o.product_id, o.quantity, o.status, o.reason, o.created_at, o.updated_at,
-       a.vendor_id, a.quantity AS allocated
+       a.vendor_id, a.quantity AS allocated, a.shipped_at IS NOT NULL AS shipped
 FROM (SELECT * FROM orders WHERE ",
             $where,
             ") o

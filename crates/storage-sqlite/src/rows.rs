@@ -29,6 +29,8 @@ pub(crate) struct OrderRow {
     pub(crate) vendor_id: Option<String>,
     #[diesel(sql_type = Nullable<Integer>)]
     pub(crate) allocated: Option<i32>,
+    #[diesel(sql_type = Bool)]
+    pub(crate) shipped: bool,
 }
 
 #[derive(QueryableByName)]
@@ -88,6 +90,7 @@ impl OrderRow {
             order_id: order.id,
             vendor_id,
             quantity,
+            shipped: self.shipped,
         });
         (order, allocation)
     }

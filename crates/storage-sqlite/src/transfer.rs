@@ -90,7 +90,7 @@ fn orders(
 ) -> Result<Vec<TransferRecord>, StoreError> {
     const SQL: &str = "
 SELECT o.id, o.product_id, o.quantity, o.status, o.reason, o.created_at, o.updated_at,
-       a.vendor_id, a.quantity AS allocated, a.shipped_at, a.known_as_of
+       a.vendor_id, a.quantity AS allocated, a.shipped_at IS NOT NULL AS shipped, a.shipped_at, a.known_as_of
 FROM (SELECT * FROM orders WHERE id > ? ORDER BY id LIMIT ?) o
 LEFT JOIN allocations a ON a.order_id = o.id ORDER BY o.id, a.vendor_id";
     let found: Vec<OrderRow> = load(connection, SQL, binds)?;

@@ -28,6 +28,7 @@ fn setup() -> Ready<(StorageUnderTest, TempDir)> {
         probe: store.clone(),
         writes: store.clone(),
         audit: store.clone(),
+        in_flight: store.clone(),
         changes: store,
         leases: Arc::new(ProcessLeases::new()),
         listeners: Box::new(move |topic| Box::new(listened_to.listener(topic))),

@@ -60,8 +60,9 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
 
     let supervisor = Supervisor::default();
     let metrics = Arc::new(Metrics::new()?);
-    let ports = ports(&settings, &postgres, &rabbitmq, &metrics)?;
-    let page = MetricsPage::new(metrics, Arc::clone(&ports.probe));
+    let store = PgStore::new(&postgres)?;
+    let ports = ports(&settings, &postgres, &rabbitmq, &metrics, &store)?;
+    let page = MetricsPage::new(metrics, Arc::clone(&ports.probe)).with_in_flight(Arc::new(store));
     let health = tasks::start(&ports, &settings.worker, &supervisor);
     let server = pages::serve(socket, health, page).context("cannot serve the health pages")?;
     let handle = server.handle();
@@ -81,8 +82,8 @@ fn ports(
     postgres: &PgOptions,
     rabbitmq: &RabbitOptions,
     metrics: &Arc<Metrics>,
+    pg: &PgStore,
 ) -> anyhow::Result<WorkerPorts> {
-    let pg = PgStore::new(postgres)?;
     let feeds = wiring::vendor_feeds(&settings.vendors)?;
     let (rabbitmq, listen_to) = (rabbitmq.clone(), postgres.clone());
     Ok(WorkerPorts {
@@ -92,7 +93,7 @@ fn ports(
         leases: Arc::new(PgLeases::new(postgres.clone())),
         queue: Arc::new(RabbitOrderQueue::start(rabbitmq.clone())),
         consumers: Arc::new(move || Box::new(RabbitOrderConsumer::start(rabbitmq.clone()))),
-        notifier: Arc::new(PgNotifier::start(pg)),
+        notifier: Arc::new(PgNotifier::start(pg.clone())),
         listeners: Arc::new(move || Box::new(PgListener::start(listen_to.clone(), Topic::Outbox))),
         clock: Arc::new(SystemClock),
         vendors: feeds.into_iter().map(ScheduledVendor::from).collect(),

@@ -48,6 +48,55 @@ async fn a_vendor_that_is_no_longer_configured_is_not_sold_from() {
     standalone.audit().await;
 }
 
+/// Vendor a sends its part and reports 0; vendor b has not sent its unit, which must not be sold again.
+#[tokio::test]
+async fn a_unit_of_a_vendor_that_has_not_shipped_is_not_sold_again() {
+    let stocks: [(&str, &[(&str, i64)]); 2] =
+        [("vendor-a", &[("p", 2)]), ("vendor-b", &[("p", 1)])];
+    let standalone = Standalone::start(&stocks, "").await;
+    let client = standalone.client();
+    let order = client.place("p", 3).await;
+    let order = client.settled(order.id).await;
+    assert_eq!(order.status, OrderStatus::Confirmed);
+    assert_eq!(order.allocations.len(), 2);
+
+    standalone.vendors[0].set_stock([("p", 0)]);
+    let partly = client.api.ship_part(order.id, "vendor-a", None).await;
+    let partly = partly.unwrap();
+    assert_eq!(partly.order.status, OrderStatus::Confirmed);
+    let cancelled = client
+        .api
+        .change_status(order.id, OrderStatus::Cancelled, None)
+        .await
+        .unwrap_err();
+    assert_eq!(cancelled.kind(), Some(&ProblemKind::IllegalTransition));
+    assert!(cancelled.to_string().contains("vendor-a"), "{cancelled}");
+    // Each vendor is read again, more than once.
+    eventually("vendor-a's units are known to have left", async || {
+        let known = client.api.stock("p").await.unwrap();
+        (known.vendors[0].in_flight == 0).then_some(())
+    })
+    .await;
+    for _ in 0..2 {
+        client.api.sync_vendor("vendor-a").await.unwrap();
+        client.api.sync_vendor("vendor-b").await.unwrap();
+    }
+    assert_eq!(client.quantity("p").await, 0);
+    let more = client.place("p", 1).await;
+    let more = client.settled(more.id).await;
+    assert_eq!(more.reason, Some(RejectReason::InsufficientStock));
+    standalone.audit().await;
+
+    standalone.vendors[1].set_stock([("p", 4)]);
+    let last = client.api.ship_part(order.id, "vendor-b", None).await;
+    assert_eq!(last.unwrap().order.status, OrderStatus::Shipped);
+    eventually("vendor-b's unit is known to have left", async || {
+        (client.quantity("p").await == 4).then_some(())
+    })
+    .await;
+    standalone.audit().await;
+}
+
 /// Answers every request with the same list, whose product ids are integers.
 async fn vendor_with_integers(listener: TcpListener) {
     const BODY: &str =

@@ -161,7 +161,18 @@ pub(crate) fn change_status() -> Contract {
             "An order moves from `PENDING` to `REJECTED` or `CANCELLED`, from `CONFIRMED` to \
              `SHIPPED` or `CANCELLED`, and from `SHIPPED` to `DELIVERED`. Only settlement makes \
              it `CONFIRMED`. To the status that it has already, nothing changes. Cancelling \
-             gives the order's stock back, once.",
+             gives the order's stock back, once.\n\n\
+             `SHIPPED` states that the vendors' own counts no longer hold the units: report it \
+             when a vendor has taken them out of its stock, not when a label is printed. The \
+             units stay in flight until a vendor's report is proven to have been counted after \
+             that.\n\n\
+             An order that several vendors supply is shipped in parts: with `vendor_id`, that \
+             vendor's part was shipped. The order stays `CONFIRMED`, in a new version, until \
+             each part is shipped, and is `SHIPPED` then; without `vendor_id`, every part that \
+             was not shipped before is. A part that was shipped already keeps the time of its \
+             first shipment, and nothing changes. An order of which a part was shipped cannot \
+             be cancelled (409, which names the vendor). A vendor that supplies no unit of the \
+             order is 422 at `/vendor_id`, and so is `vendor_id` with another status.",
         )
         .parameters([order_id(), if_match])
         .body(status::contract())

@@ -128,6 +128,94 @@ async fn what_is_not_acceptable() {
     );
 }
 
+/// The body that says that a vendor has shipped its part.
+fn shipped_by(vendor_id: &str) -> String {
+    format!(r#"{{"status": "SHIPPED", "vendor_id": "{vendor_id}"}}"#)
+}
+
+#[tokio::test]
+async fn an_order_is_shipped_part_by_part() {
+    let server = TestServer::start();
+    let id = server.add_split_order(&[("vendor-a", 2), ("vendor-b", 1)]);
+    let target = format!("/api/v1/orders/{id}");
+    let before = server.get(&target).await;
+    let partly = server.patch(id, "", &shipped_by("vendor-b")).await;
+    assert_eq!(partly.status, 200);
+    assert_eq!(partly.json()["status"], "CONFIRMED");
+    assert_eq!(partly.json()["allocations"], before.json()["allocations"]);
+    assert_ne!(partly.json()["updated_at"], before.json()["updated_at"]);
+    assert_ne!(partly.header("etag"), before.header("etag"));
+    assert_eq!(
+        server.get(&target).await.header("etag"),
+        partly.header("etag")
+    );
+
+    let again = server.patch(id, "", &shipped_by("vendor-b")).await;
+    assert_eq!((again.status, again.json()), (200, partly.json()));
+    assert_eq!(again.header("etag"), partly.header("etag"));
+
+    let stale = format!("If-Match: {}\r\n", before.header("etag").unwrap());
+    let reply = server.patch(id, &stale, &shipped_by("vendor-a")).await;
+    reply.problem(412, "precondition-failed");
+    let cancelled = server.patch(id, "", &body(Cancelled)).await;
+    cancelled.problem(409, "illegal-transition");
+    let detail = cancelled.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("vendor vendor-b"), "{detail}");
+
+    let current = format!("If-Match: {}\r\n", partly.header("etag").unwrap());
+    let last = server.patch(id, &current, &shipped_by("vendor-a")).await;
+    assert_eq!(
+        (last.status, &last.json()["status"]),
+        (200, &"SHIPPED".into())
+    );
+    let again = server.patch(id, "", &shipped_by("vendor-b")).await;
+    assert_eq!((again.status, again.json()), (200, last.json()));
+}
+
+#[tokio::test]
+async fn without_a_vendor_the_remaining_parts_are_shipped() {
+    let server = TestServer::start();
+    let id = server.add_split_order(&[("vendor-a", 2), ("vendor-b", 1)]);
+    server.patch(id, "", &shipped_by("vendor-a")).await;
+    let all = server.patch(id, "", &body(Shipped)).await;
+    assert_eq!(
+        (all.status, &all.json()["status"]),
+        (200, &"SHIPPED".into())
+    );
+}
+
+#[tokio::test]
+async fn a_part_that_cannot_be_shipped() {
+    let server = TestServer::start();
+    let id = server.add_order(Confirmed);
+    let target = format!("/api/v1/orders/{id}");
+    let before = server.get(&target).await.json();
+    let not_supplied = server.patch(id, "", &shipped_by("vendor-b")).await;
+    assert_eq!(not_supplied.pointers(), ["/vendor_id"]);
+    for wrong in [r#""""#, "1", "null", r#"{"id": "vendor-a"}"#] {
+        let body = format!(r#"{{"status": "SHIPPED", "vendor_id": {wrong}}}"#);
+        let reply = server.patch(id, "", &body).await;
+        assert_eq!(reply.pointers(), ["/vendor_id"], "{wrong}");
+    }
+    for &status in OrderStatus::ALL {
+        if status != Shipped {
+            let body = format!(r#"{{"status": "{status}", "vendor_id": "vendor-a"}}"#);
+            let reply = server.patch(id, "", &body).await;
+            assert_eq!(reply.pointers(), ["/vendor_id"], "{status}");
+        }
+    }
+    assert_eq!(server.get(&target).await.json(), before);
+    for status in [Pending, Rejected, Cancelled, Delivered] {
+        let id = server.add_order(status);
+        let reply = server.patch(id, "", &shipped_by("vendor-a")).await;
+        reply.problem(409, "illegal-transition");
+    }
+    server
+        .patch(OrderId(1_000), "", &shipped_by("vendor-a"))
+        .await
+        .problem(404, "not-found");
+}
+
 #[tokio::test]
 async fn an_order_that_cannot_be() {
     let server = TestServer::start();

@@ -156,18 +156,34 @@ impl TestServer {
             product_id: ProductId::parse(product_id).unwrap(),
             quantity: Quantity::parse(3).unwrap(),
         };
-        let allocations = vec![Allocation {
-            vendor_id: VendorId::parse("vendor-a").unwrap(),
-            quantity: request.quantity,
-        }];
+        let part = Allocation::new(VendorId::parse("vendor-a").unwrap(), request.quantity);
+        let (allocations, shipped) = (vec![part.clone()], vec![part.into_shipped()]);
         let state = match status {
             OrderStatus::Pending => OrderState::Pending,
             OrderStatus::Confirmed => OrderState::Confirmed(allocations),
             OrderStatus::Rejected => OrderState::Rejected(RejectReason::InsufficientStock),
             OrderStatus::Cancelled => OrderState::Cancelled,
-            OrderStatus::Shipped => OrderState::Shipped(allocations),
-            OrderStatus::Delivered => OrderState::Delivered(allocations),
+            OrderStatus::Shipped => OrderState::Shipped(shipped),
+            OrderStatus::Delivered => OrderState::Delivered(shipped),
         };
+        self.store.0.lock().unwrap().add_order(request, state).id
+    }
+
+    /// Adds a confirmed order of SKU-1 that these vendors supply.
+    pub(crate) fn add_split_order(&self, parts: &[(&str, i64)]) -> OrderId {
+        let parts: Vec<Allocation> = parts
+            .iter()
+            .map(|&(vendor_id, units)| {
+                let vendor_id = VendorId::parse(vendor_id).unwrap();
+                Allocation::new(vendor_id, Quantity::parse(units).unwrap())
+            })
+            .collect();
+        let units = parts.iter().map(|part| i64::from(part.quantity.units()));
+        let request = OrderRequest {
+            product_id: ProductId::parse("SKU-1").unwrap(),
+            quantity: Quantity::parse(units.sum()).unwrap(),
+        };
+        let state = OrderState::Confirmed(parts);
         self.store.0.lock().unwrap().add_order(request, state).id
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use client::{Client, ClientError, NewOrder, PlaceOptions, ProblemKind, Retries};
+use client::{Client, ClientError, NewOrder, OrderStatus, PlaceOptions, ProblemKind, Retries};
 
 use crate::canned::{Canned, answer, json, order, problem};
 
@@ -45,6 +45,25 @@ async fn an_order_is_placed_with_what_it_was_given() {
     assert!(!requests[0].contains("prefer"));
     assert!(requests[1].contains("\r\nidempotency-key: k-1\r\n"));
     assert!(requests[1].contains("\r\nprefer: wait=30\r\n"));
+}
+
+#[tokio::test]
+async fn a_part_is_shipped_with_its_vendor_and_the_version_that_is_expected() {
+    let shipped = |status| {
+        let tag = "ETag: \"9-1\"\r\n";
+        answer(200, tag, "application/json", &order(9, status))
+    };
+    let canned = Canned::start(vec![shipped("CONFIRMED"), shipped("SHIPPED")]).await;
+    let client = canned.client();
+    let partly = client.ship_part(9, "vendor-a", Some("\"9-0\"")).await;
+    assert_eq!(partly.unwrap().order.status, OrderStatus::Confirmed);
+    let all = client.change_status(9, OrderStatus::Shipped, None).await;
+    assert_eq!(all.unwrap().order.status, OrderStatus::Shipped);
+    let requests = canned.requests();
+    assert!(requests[0].starts_with("PATCH /api/v1/orders/9 "));
+    assert!(requests[0].contains("\r\nif-match: \"9-0\"\r\n"));
+    assert!(requests[0].ends_with("{\"status\":\"SHIPPED\",\"vendor_id\":\"vendor-a\"}"));
+    assert!(requests[1].ends_with("{\"status\":\"SHIPPED\"}"));
 }
 
 #[tokio::test]

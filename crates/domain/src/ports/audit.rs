@@ -18,8 +18,7 @@ pub mod audit_rules {
     /// An allocation names its product a second time.
     pub const ALLOCATED_PRODUCT: &str = "an allocation is of its order's product";
     /// Promise P3.
-    pub const SHIPPED: &str =
-        "an allocation is shipped if and only if its order is SHIPPED or DELIVERED";
+    pub const SHIPPED: &str = "every allocation of an order that is SHIPPED or DELIVERED is shipped, and not every one of a CONFIRMED order";
     /// An outbox entry names its order's product a second time.
     pub const OUTBOX_PRODUCT: &str = "an outbox entry is of its order's product";
 }

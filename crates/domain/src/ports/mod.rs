@@ -6,6 +6,7 @@
 mod audit;
 mod changes;
 mod clock;
+mod in_flight;
 mod lease;
 #[cfg(any(test, feature = "test-support"))]
 mod mocks;
@@ -28,6 +29,7 @@ pub use changes::{
     ChangeEntry, ChangeQueries, ChangeRepository, Changed, ChangesRead, MAX_CHANGED_IDS,
 };
 pub use clock::Clock;
+pub use in_flight::{InFlight, InFlightQueries};
 pub use lease::{Lease, Leases};
 pub use observer::{Observer, Unobserved};
 pub use orders::{Acceptance, NewOrder, OrderRepository};
@@ -60,6 +62,7 @@ pub use {
     audit::MockAuditQueries,
     changes::MockChangeQueries,
     clock::MockClock,
+    in_flight::MockInFlightQueries,
     lease::{MockLease, MockLeases},
     mocks::MockUnitOfWork,
     observer::MockObserver,

@@ -79,7 +79,9 @@ pub trait OrderRepository {
     async fn lock_order(&mut self, id: OrderId) -> Result<Option<Order>, StoreError>;
 
     /// Writes a new state of an order that [`lock_order`](Self::lock_order) returned. To `CANCELLED`: its allocations
-    /// go. To `SHIPPED`: its allocations count as shipped at the store's time of this call. Returns the order as written.
+    /// go. An allocation that is shipped in `state`, of an order that becomes `SHIPPED` or stays `CONFIRMED`, and not yet
+    /// in the store counts as shipped at the store's time of this call; one that is shipped in the store MUST keep its
+    /// time. Returns the order as written.
     async fn save_state(&mut self, id: OrderId, state: &OrderState) -> Result<Order, StoreError>;
 
     /// Forgets at most `limit` idempotency keys that were first used before the moment, and returns how many.

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use thiserror::Error;
 use tracing::info;
 
-use crate::identifiers::OrderId;
-use crate::order::{Allocation, IllegalTransition, Order, OrderState, OrderStatus, Transition};
+use crate::identifiers::{OrderId, VendorId};
+use crate::order::{
+    Allocation, IllegalTransition, Order, OrderState, OrderStatus, ShippingRefused, Transition,
+};
 use crate::ports::{Clock, Notifier, Store, StoreError, Topic, Unannounced, UnitOfWork};
 use crate::retry::{self, AsStoreError};
 use crate::stock::Imbalance;
@@ -32,12 +34,24 @@ pub enum ChangeStatusError {
     /// The state machine has no such edge.
     #[error(transparent)]
     Illegal(#[from] IllegalTransition),
+    /// The vendor that is said to have shipped has no allocation of the order.
+    #[error("vendor {0} supplies no unit of the order")]
+    NotSupplied(VendorId),
     /// The store contradicts itself.
     #[error(transparent)]
     Imbalance(#[from] Imbalance),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<ShippingRefused> for ChangeStatusError {
+    fn from(refused: ShippingRefused) -> Self {
+        match refused {
+            ShippingRefused::Illegal(illegal) => Self::Illegal(illegal),
+            ShippingRefused::NotSupplied { vendor_id } => Self::NotSupplied(vendor_id),
+        }
+    }
 }
 
 impl AsStoreError for ChangeStatusError {
@@ -86,11 +100,41 @@ impl ChangeStatus {
         to: OrderStatus,
         is_expected: impl Fn(&Order) -> bool + Send + Sync,
     ) -> Result<ChangedOrder, ChangeStatusError> {
+        let decide = |order: &Order| Ok(order.transition(to)?);
+        self.change_by(id, &decide, &is_expected).await
+    }
+
+    /// Marks one vendor's part of an order as shipped, under the order's lock and if `is_expected` holds for the order
+    /// as it is. With the last part, the order becomes `SHIPPED`.
+    ///
+    /// # Errors
+    /// [`ChangeStatusError`].
+    pub async fn ship_part(
+        &self,
+        id: OrderId,
+        vendor_id: &VendorId,
+        is_expected: impl Fn(&Order) -> bool + Send + Sync,
+    ) -> Result<ChangedOrder, ChangeStatusError> {
+        let decide = |order: &Order| Ok(order.ship_part(vendor_id)?);
+        let changed = self.change_by(id, &decide, &is_expected).await?;
+        if changed.changed {
+            info!(order.id = id.0, vendor.id = %vendor_id, "part of an order shipped");
+        }
+        Ok(changed)
+    }
+
+    async fn change_by(
+        &self,
+        id: OrderId,
+        decide: &(impl Fn(&Order) -> Result<Transition, ChangeStatusError> + Sync),
+        is_expected: &(impl Fn(&Order) -> bool + Sync),
+    ) -> Result<ChangedOrder, ChangeStatusError> {
         let changed =
-            retry::on_conflict(&self.clock, || self.change_once(id, to, &is_expected)).await?;
+            retry::on_conflict(&self.clock, || self.change_once(id, decide, is_expected)).await?;
         if changed.changed {
             self.notifier.notify(Topic::Changes);
-            info!(order.id = id.0, order.status = %to, "status changed");
+            let status = changed.order.state.status();
+            info!(order.id = id.0, order.status = %status, "status changed");
         }
         Ok(changed)
     }
@@ -98,7 +142,7 @@ impl ChangeStatus {
     async fn change_once(
         &self,
         id: OrderId,
-        to: OrderStatus,
+        decide: &(impl Fn(&Order) -> Result<Transition, ChangeStatusError> + Sync),
         is_expected: &(impl Fn(&Order) -> bool + Sync),
     ) -> Result<ChangedOrder, ChangeStatusError> {
         let mut work = self.store.begin().await?;
@@ -109,7 +153,7 @@ impl ChangeStatus {
         if !is_expected(&order) {
             return Err(ChangeStatusError::VersionMismatch);
         }
-        let state = match order.transition(to)? {
+        let state = match decide(&order)? {
             Transition::Unchanged => {
                 return Ok(ChangedOrder {
                     order,

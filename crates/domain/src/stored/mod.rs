@@ -123,6 +123,8 @@ pub struct StoredAllocation {
     pub vendor_id: String,
     /// Column `quantity`.
     pub quantity: i32,
+    /// Whether column `shipped_at` has a value.
+    pub shipped: bool,
 }
 
 /// Joins orders with their allocations, keeping the orders' order.
@@ -140,6 +142,7 @@ pub fn orders(
         let allocation = Allocation {
             vendor_id: vendor_id(row.vendor_id, "allocations")?,
             quantity,
+            shipped: row.shipped,
         };
         by_order.entry(row.order_id).or_default().push(allocation);
     }
@@ -209,6 +212,21 @@ fn order(row: StoredOrder, held: Vec<Allocation>) -> Result<Order, StoreError> {
         created_at: row.created_at,
         updated_at: row.updated_at,
     })
+}
+
+/// Checks that an order that was written is in the state that was to be written, to the last allocation.
+pub fn expect_state(order: Order, state: &OrderState) -> Result<Order, StoreError> {
+    if order.state == *state {
+        return Ok(order);
+    }
+    let (written, wanted) = (&order.state, state);
+    Err(StoreError::Failed(
+        format!(
+            "order {} was written as {written:?} in place of {wanted:?}",
+            order.id
+        )
+        .into(),
+    ))
 }
 
 /// What can be sold of a product, from a row of `stock`.
@@ -283,6 +301,7 @@ mod tests {
             order_id,
             vendor_id: vendor_id.to_owned(),
             quantity: 1,
+            shipped: false,
         }
     }
 

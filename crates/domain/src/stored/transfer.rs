@@ -179,6 +179,7 @@ fn allocation_record(row: StoredShipment) -> Result<AllocationRecord, StoreError
         order_id,
         vendor_id: vendor,
         quantity,
+        shipped: _,
     } = row.allocation;
     Ok(AllocationRecord {
         vendor_id: vendor_id(vendor, "allocations")?,

@@ -29,6 +29,8 @@ pub(crate) enum UseCase {
     SettleUnreadable,
     /// From a status to another.
     Change(OrderStatus, OrderStatus),
+    /// A part of a confirmed order is shipped.
+    ShipPart,
     Sweep,
     /// The queue died with the process that held it.
     RequeueAll,
@@ -46,7 +48,7 @@ pub(crate) enum UseCase {
 use OrderStatus::{Cancelled, Confirmed, Delivered, Pending, Rejected, Shipped};
 
 impl UseCase {
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::Place,
         Self::PlaceBatch,
         Self::Relay,
@@ -63,6 +65,7 @@ impl UseCase {
         Self::Change(Confirmed, Shipped),
         Self::Change(Confirmed, Delivered),
         Self::Change(Shipped, Delivered),
+        Self::ShipPart,
         Self::Sweep,
         Self::RequeueAll,
         Self::Sync,
@@ -87,7 +90,8 @@ impl UseCase {
             Self::Change(Confirmed, Cancelled) => {
                 "begin,lock_order,lock_stock,save_stock,save_state,commit"
             }
-            Self::Change(Pending, Rejected | Cancelled)
+            Self::ShipPart
+            | Self::Change(Pending, Rejected | Cancelled)
             | Self::Change(Confirmed, Shipped)
             | Self::Change(Shipped, Delivered) => "begin,lock_order,save_state,commit",
             Self::Change(..) => "begin,lock_order",
@@ -163,6 +167,7 @@ impl UseCase {
             }
             // More than one vendor has of it.
             Self::Change(from, _) => world.add_order(order("p", 12), from).await,
+            Self::ShipPart => world.add_order(order("p", 12), Confirmed).await,
             Self::Sweep => {
                 world.accept(&[keyed("p", 1, "old")]).await;
                 world.clock.advance(Duration::from_hours(25));
@@ -192,6 +197,11 @@ impl UseCase {
             Self::Change(_, to) => {
                 let id = world.subject.unwrap();
                 world.status().change(id, to, |_| true).await.into()
+            }
+            Self::ShipPart => {
+                let id = world.subject.unwrap();
+                let (status, vendor_id) = (world.status(), vendor("v"));
+                status.ship_part(id, &vendor_id, |_| true).await.into()
             }
             Self::Sweep => world.sweeper().sweep().await.into(),
             Self::RequeueAll => world.sweeper().requeue_all().await.into(),

@@ -93,6 +93,8 @@ pub(super) enum UseCase {
     /// Once each of the vendors was tried.
     Settle(Vec<Slot>, Vec<Vendor>),
     Change(Slot, OrderStatus),
+    /// Marks a vendor's part of an order as shipped.
+    ShipPart(Slot, Vendor),
     Relay {
         batch: u32,
         lease: Span,
@@ -137,6 +139,8 @@ pub(super) enum Step {
     Reject(Slot),
     /// Locks, decides by the state machine, gives units back if need be, writes.
     Change(Slot, OrderStatus),
+    /// The same for a vendor's part that is shipped.
+    ShipPart(Slot, Vendor),
     LockStock(Vec<Product>),
     /// Writes what a vendor has of a product, of whatever vendor and product.
     Adjust {

@@ -135,7 +135,7 @@ impl Names {
             UseCase::Sync(_, Some(said)) => Self::moments(said.as_of.map(|(moment, _)| moment)),
             UseCase::Place(slot, _) => Self::new_slots([*slot]),
             UseCase::Settle(slots, _) => Self::slots(slots.clone()),
-            UseCase::Change(slot, _) => Self::slots([*slot]),
+            UseCase::Change(slot, _) | UseCase::ShipPart(slot, _) => Self::slots([*slot]),
             UseCase::Configure(..)
             | UseCase::Sync(_, None)
             | UseCase::Relay { .. }
@@ -150,9 +150,10 @@ impl Names {
             | Step::Settle(slots)
             | Step::Remove(slots)
             | Step::Release(slots) => Self::slots(slots.clone()),
-            Step::LockOrder(slot) | Step::Reject(slot) | Step::Change(slot, _) => {
-                Self::slots([*slot])
-            }
+            Step::LockOrder(slot)
+            | Step::Reject(slot)
+            | Step::Change(slot, _)
+            | Step::ShipPart(slot, _) => Self::slots([*slot]),
             Step::Adjust { as_of, .. } => Self::moments([*as_of]),
             Step::Affected(_, _, moment) | Step::ForgetKeys(moment, _, _) => {
                 Self::moments([*moment])

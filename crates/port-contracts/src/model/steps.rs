@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::allocation::most_available_first;
 use domain::identifiers::ProductId;
-use domain::order::{OrderState, OrderStatus, RejectReason, Transition};
+use domain::order::{Order, OrderState, RejectReason, Transition};
 use domain::ports::{OtherVendors, RequeueLimits, StoreError, SyncOutcome, SyncRecord, UnitOfWork};
 use domain::settlement::{Outcome, SettledOrder, settle};
 use domain::stock::{ProductStock, StockChange, VendorStock};
@@ -28,7 +28,15 @@ impl Run {
             Step::LockOrder(slot) => work.lock_order(self.cast.order(*slot)).await.map(drop),
             Step::Settle(slots) => self.settle_in(work, slots).await,
             Step::Reject(slot) => self.reject(work, *slot).await,
-            Step::Change(slot, to) => self.change_in(work, *slot, *to).await,
+            Step::Change(slot, to) => {
+                let decide = |order: &Order| order.transition(*to).ok();
+                self.change_in(work, *slot, decide).await
+            }
+            Step::ShipPart(slot, of) => {
+                let of = vendor(*of);
+                let decide = |order: &Order| order.ship_part(&of).ok();
+                self.change_in(work, *slot, decide).await
+            }
             Step::LockStock(wanted) => work.lock_stock(&products(wanted)).await.map(drop),
             Step::Adjust {
                 product,
@@ -110,15 +118,20 @@ impl Run {
         work.save_settled(&[rejected]).await
     }
 
-    async fn change_in(&self, work: &mut dyn UnitOfWork, slot: Slot, to: OrderStatus) -> Done {
+    async fn change_in(
+        &self,
+        work: &mut dyn UnitOfWork,
+        slot: Slot,
+        decide: impl Fn(&Order) -> Option<Transition> + Send,
+    ) -> Done {
         let id = self.cast.order(slot);
         let Some(order) = work.lock_order(id).await? else {
             // Writing a state of an order that is not there is refused.
             return work.save_state(id, &OrderState::Cancelled).await.map(drop);
         };
-        let state = match order.transition(to) {
-            Ok(Transition::To(state)) => state,
-            Ok(Transition::CancelAndRelease(units)) => {
+        let state = match decide(&order) {
+            Some(Transition::To(state)) => state,
+            Some(Transition::CancelAndRelease(units)) => {
                 let wanted = std::slice::from_ref(&order.product_id);
                 for stock in work.lock_stock(wanted).await? {
                     let change = stock.release(&units);
@@ -127,7 +140,7 @@ impl Run {
                 }
                 OrderState::Cancelled
             }
-            Ok(Transition::Unchanged) | Err(_) => return Ok(()),
+            Some(Transition::Unchanged) | None => return Ok(()),
         };
         work.save_state(id, &state).await.map(drop)
     }

@@ -65,8 +65,12 @@ fn use_case(named: &Named) -> BoxedStrategy<UseCase> {
     let Some(one) = one_slot(named) else {
         return prop_oneof![4 => place, 4 => sync, 1 => relay, 1 => sweep].boxed();
     };
-    let change = (one, status()).prop_map(|(slot, to)| UseCase::Change(slot, to));
-    prop_oneof![6 => place, 4 => sync, 6 => settle, 6 => change, 2 => relay, 1 => sweep].boxed()
+    let change = (one.clone(), status()).prop_map(|(slot, to)| UseCase::Change(slot, to));
+    let ship = (one, vendor()).prop_map(|(slot, vendor)| UseCase::ShipPart(slot, vendor));
+    prop_oneof![
+        6 => place, 4 => sync, 6 => settle, 6 => change, 3 => ship, 2 => relay, 1 => sweep,
+    ]
+    .boxed()
 }
 
 fn work(named: &Named) -> impl Strategy<Value = Operation> + use<> {
@@ -137,6 +141,7 @@ fn steps_on(slot: BoxedStrategy<Slot>, named: &Named) -> BoxedStrategy<Step> {
         2 => slot.clone().prop_map(Step::LockOrder),
         3 => slots(named).prop_map(Step::Settle),
         1 => slot.clone().prop_map(Step::Reject),
+        2 => (slot.clone(), vendor()).prop_map(|(slot, vendor)| Step::ShipPart(slot, vendor)),
         4 => (slot, status()).prop_map(|(slot, to)| Step::Change(slot, to)),
         2 => slots(named).prop_map(Step::Remove),
         1 => slots(named).prop_map(Step::Release),

@@ -75,6 +75,11 @@ impl Run {
                 let status = ChangeStatus::new(store, clock);
                 drop(status.change(self.cast.order(*slot), *to, |_| true).await);
             }
+            UseCase::ShipPart(slot, of) => {
+                let status = ChangeStatus::new(store, clock);
+                let (id, of) = (self.cast.order(*slot), vendor(*of));
+                drop(status.ship_part(id, &of, |_| true).await);
+            }
             UseCase::Relay {
                 batch,
                 lease,

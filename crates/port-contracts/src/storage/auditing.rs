@@ -1,7 +1,7 @@
 //! The audit finds balances that are wrong, and names their rows.
 
-use domain::order::{OrderState, OrderStatus};
-use domain::ports::AuditFinding;
+use domain::order::{Allocation, OrderState, OrderStatus};
+use domain::ports::{AuditFinding, audit_rules};
 use domain::settlement::Outcome;
 use domain::stock::StockChange;
 
@@ -116,6 +116,25 @@ pub async fn a_delivery_that_was_never_shipped_is_found(storage: &StorageUnderTe
     work.commit().await.unwrap();
     let found = findings(storage).await;
     assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].row.contains(&order.id.to_string()), "{found:?}");
+}
+
+/// An order that stays CONFIRMED although each of its parts was shipped is found, and an order of which only a part was
+/// shipped is sound.
+pub async fn a_confirmed_order_with_every_part_shipped_is_found(storage: &StorageUnderTest) {
+    let shop = lively(storage).await;
+    let order = shop.sell(storage, "p", 1).await;
+    let shipped = order.state.allocations().iter().cloned();
+    let shipped = shipped.map(Allocation::into_shipped).collect();
+    let mut work = storage.begin().await;
+    work.lock_order(order.id).await.unwrap();
+    work.save_state(order.id, &OrderState::Confirmed(shipped))
+        .await
+        .unwrap();
+    work.commit().await.unwrap();
+    let found = findings(storage).await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].rule, audit_rules::SHIPPED);
     assert!(found[0].row.contains(&order.id.to_string()), "{found:?}");
 }
 

@@ -36,6 +36,7 @@ macro_rules! storage_contracts {
                 an_order_with_too_few_allocations_is_found,
                 a_cancellation_that_keeps_its_stock_is_found,
                 a_delivery_that_was_never_shipped_is_found,
+                a_confirmed_order_with_every_part_shipped_is_found,
                 an_audit_names_at_most_a_thousand_rows_of_a_rule,
                 an_audit_waits_for_nobody,
             }
@@ -116,6 +117,13 @@ macro_rules! storage_contracts {
                 concurrent_cancellations_give_stock_back_once,
                 a_cancellation_that_races_with_settlement_leaves_no_stock_behind,
                 everything_at_once_leaves_the_balances_right,
+            }
+            shipping {
+                the_first_shipment_of_a_part_sets_its_time,
+                a_part_leaves_flight_with_a_report_after_its_own_shipment,
+                a_partly_shipped_order_is_not_cancelled,
+                a_part_is_shipped_by_its_supplier_only,
+                units_in_flight_are_summed_and_their_ages_given,
             }
             signals {
                 a_lease_has_one_holder,

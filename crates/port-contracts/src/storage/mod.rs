@@ -13,6 +13,7 @@ pub mod outbox;
 pub mod refusing;
 pub mod reports;
 pub mod selling;
+pub mod shipping;
 pub mod signals;
 pub mod stock_lists;
 pub mod stock_rows;
@@ -29,9 +30,9 @@ use std::time::Duration;
 use domain::identifiers::OrderId;
 use domain::order::Order;
 use domain::ports::{
-    Acceptance, AuditQueries, ChangeQueries, Leases, Listener, NewOrder, Notifier, OrderQueries,
-    OtherVendors, OutboxEntry, StockQueries, Store, StoreProbe, Topic, UnitOfWork, VendorQueries,
-    VendorSetQueries, WriteProbe,
+    Acceptance, AuditQueries, ChangeQueries, InFlightQueries, Leases, Listener, NewOrder, Notifier,
+    OrderQueries, OtherVendors, OutboxEntry, StockQueries, Store, StoreProbe, Topic, UnitOfWork,
+    VendorQueries, VendorSetQueries, WriteProbe,
 };
 use domain::settlement::{Outcome, SettledOrder};
 use domain::stock::{ProductStock, StockChange, VendorStock};
@@ -65,6 +66,8 @@ pub struct StorageUnderTest {
     pub audit: Arc<dyn AuditQueries>,
     /// Hands out leases.
     pub leases: Arc<dyn Leases>,
+    /// Sums up the units in flight.
+    pub in_flight: Arc<dyn InFlightQueries>,
     /// Reads the change log.
     pub changes: Arc<dyn ChangeQueries>,
     /// Says that there is news.

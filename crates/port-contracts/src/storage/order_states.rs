@@ -36,6 +36,10 @@ fn units() -> Vec<Allocation> {
     vec![allocation("v", 2), allocation("w", 1)]
 }
 
+fn shipped() -> Vec<Allocation> {
+    units().into_iter().map(Allocation::into_shipped).collect()
+}
+
 async fn confirmed(storage: &StorageUnderTest) -> Order {
     storage.stock_up("p", &[("v", 5), ("w", 5)]).await;
     let order = storage.place(new_order("p", 3)).await;
@@ -55,7 +59,10 @@ pub async fn allocations_stay_with_an_order_to_its_delivery(storage: &StorageUnd
     let mut last = read(storage, placed.id).await;
     assert_eq!(last.state, OrderState::Confirmed(units()));
     assert!(last.updated_at > placed.updated_at);
-    for state in [OrderState::Shipped(units()), OrderState::Delivered(units())] {
+    for state in [
+        OrderState::Shipped(shipped()),
+        OrderState::Delivered(shipped()),
+    ] {
         let written = write(storage, placed.id, &state).await;
         assert_eq!(written.state, state);
         assert_eq!(read(storage, placed.id).await, written);

@@ -114,7 +114,7 @@ ORDER BY s.product_id, p.vendor_id";
     async fn orders(&mut self, after: i64, limit: Bind) -> Result<Vec<TransferRecord>, StoreError> {
         const SQL: &str = "
 SELECT o.id, o.product_id, o.quantity, o.status, o.reason, o.created_at, o.updated_at,
-       a.vendor_id, a.quantity AS allocated, a.shipped_at, a.known_as_of
+       a.vendor_id, a.quantity AS allocated, a.shipped_at IS NOT NULL AS shipped, a.shipped_at, a.known_as_of
 FROM (SELECT * FROM orders WHERE id > $1 ORDER BY id LIMIT $2) o
 LEFT JOIN LATERAL (SELECT * FROM allocations WHERE order_id = o.id OFFSET 0) a ON true
 ORDER BY o.id, a.vendor_id";

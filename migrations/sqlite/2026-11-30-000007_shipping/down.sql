@@ -1,0 +1,1 @@
+DROP INDEX allocations_shipped_by_age;
