@@ -25,6 +25,7 @@
 pub mod allocation;
 pub mod identifiers;
 pub mod order;
+pub mod pacing;
 pub mod ports;
 pub mod position;
 pub mod quantity;
