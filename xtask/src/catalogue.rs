@@ -1,9 +1,13 @@
 //! A made-up catalogue that is the same each time: a product's quantity follows from the seed and its number alone.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use async_trait::async_trait;
+use clock_tokio::SystemClock;
+use domain::evidence::ResponseTimes;
 use domain::identifiers::{ProductId, VendorId};
-use domain::ports::{FeedError, VendorFeed};
+use domain::ports::{Clock as _, FeedError, FetchedReport, VendorFeed};
 use domain::report::{Report, ReportKind};
 
 /// Quantities are drawn from these.
@@ -47,9 +51,9 @@ pub(crate) struct CatalogueFeed {
 }
 
 impl CatalogueFeed {
-    /// A delta: products of other parts stay as they are.
+    /// A delta that states this moment as its as-of: products of other parts stay as they are.
     pub(crate) fn new(vendor_id: VendorId, lines: Vec<(ProductId, i64)>) -> Result<Self> {
-        let report = Report::parse(ReportKind::Delta, None, lines)?;
+        let report = Report::parse(ReportKind::Delta, Some(SystemClock.now()), lines)?;
         Ok(Self { vendor_id, report })
     }
 }
@@ -60,8 +64,15 @@ impl VendorFeed for CatalogueFeed {
         &self.vendor_id
     }
 
-    async fn fetch(&self) -> Result<Report, FeedError> {
-        Ok(self.report.clone())
+    async fn fetch(&self) -> Result<FetchedReport, FeedError> {
+        Ok(FetchedReport {
+            report: self.report.clone(),
+            times: ResponseTimes::default(),
+        })
+    }
+
+    fn lag(&self) -> Duration {
+        Duration::ZERO
     }
 }
 

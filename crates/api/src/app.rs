@@ -160,6 +160,22 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
             )],
         ),
         endpoint(
+            "/api/v1/vendors/{vendor_id}/quarantine/accept",
+            [post(
+                Access::OPERATOR,
+                vendors::accept_quarantined,
+                contract::vendors::accept_quarantined,
+            )],
+        ),
+        endpoint(
+            "/api/v1/vendors/{vendor_id}/quarantine/discard",
+            [post(
+                Access::OPERATOR,
+                vendors::discard_quarantined,
+                contract::vendors::discard_quarantined,
+            )],
+        ),
+        endpoint(
             "/api/v1/events",
             [get(
                 Access::CUSTOMER,

@@ -41,7 +41,7 @@ pub use placing::{BatchReply, NewOrder, PlaceOptions, Placed, Retries};
 pub use problem::{FieldError, Problem, ProblemKind};
 pub use stock::{ProductStock, StockFilter, StockLevel, VendorStock};
 pub use timestamp::Timestamp;
-pub use vendor::{SyncResult, SyncStatus, Vendor, VendorSync};
+pub use vendor::{Evidence, SyncResult, SyncStatus, Vendor, VendorSync};
 
 /// Talks to one service. Clones share their connections.
 #[derive(Debug, Clone)]

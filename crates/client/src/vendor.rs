@@ -19,6 +19,42 @@ pub struct Vendor {
     pub products: u64,
     /// How the last sync went.
     pub last_sync: SyncResult,
+    /// What the last applied report proves: units that were shipped before are included in its counts.
+    #[serde(default, deserialize_with = "timestamp::read_or_null")]
+    pub as_of: Option<Timestamp>,
+    /// The best time that the report has; `None` if it proves nothing.
+    #[serde(default)]
+    pub evidence: Option<Evidence>,
+    /// Why it proves nothing.
+    #[serde(default)]
+    pub evidence_reason: Option<String>,
+    /// The vendor's clock less the service's, in milliseconds.
+    #[serde(default)]
+    pub clock_skew_ms: Option<i64>,
+    /// How old the vendor's numbers may be when it states them, in milliseconds: a setting.
+    #[serde(default)]
+    pub lag_ms: u64,
+    /// The time since `as_of`, in milliseconds.
+    #[serde(default)]
+    pub age_ms: Option<u64>,
+}
+
+/// The best time that a report has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Evidence {
+    /// The document states its own as-of.
+    Document,
+    /// `Last-Modified` of the response.
+    LastModified,
+    /// Only `Date` of the response.
+    Date,
+    /// The modification time of a file.
+    FileTime,
+    /// A kind that this version does not know.
+    #[serde(other)]
+    Other,
 }
 
 /// How a sync went.
@@ -47,12 +83,21 @@ pub struct SyncResult {
 pub enum SyncStatus {
     /// A report was applied.
     Ok,
-    /// There was nothing new in it.
+    /// The vendor stated that nothing changed since the last report.
     NotModified,
+    /// The report is older than one that is applied already.
+    Stale,
+    /// The report is empty and the one before was not: it waits for a second one or for an operator.
+    Quarantined,
+    /// The vendor has not finished its report.
+    NotReady,
     /// There was no report, or none that can be read.
     Failed,
     /// None was tried yet.
     Never,
+    /// A status that this version does not know.
+    #[serde(other)]
+    Other,
 }
 
 /// A sync that was asked for.
@@ -93,5 +138,34 @@ impl Client {
         let request = self.exchange.post(self.exchange.url(&path)?);
         let answer = self.exchange.send(request).await?;
         answer.expect(&[200])?.json()
+    }
+
+    /// `POST /api/v1/vendors/{vendor_id}/quarantine/accept`: applies the vendor's report in quarantine. Needs the role
+    /// `operator`.
+    ///
+    /// # Errors
+    /// [`ClientError`]; a problem [`NotFound`](crate::ProblemKind::NotFound) if there is none.
+    pub async fn accept_quarantined(&self, vendor_id: &str) -> Result<VendorSync, ClientError> {
+        self.resolve_quarantine(vendor_id, "accept").await
+    }
+
+    /// `POST /api/v1/vendors/{vendor_id}/quarantine/discard`: drops the vendor's report in quarantine. Needs the role
+    /// `operator`.
+    ///
+    /// # Errors
+    /// [`ClientError`]; a problem [`NotFound`](crate::ProblemKind::NotFound) if there is none.
+    pub async fn discard_quarantined(&self, vendor_id: &str) -> Result<VendorSync, ClientError> {
+        self.resolve_quarantine(vendor_id, "discard").await
+    }
+
+    async fn resolve_quarantine(
+        &self,
+        vendor_id: &str,
+        decision: &str,
+    ) -> Result<VendorSync, ClientError> {
+        let path = ["api", "v1", "vendors", vendor_id, "quarantine", decision];
+        let request = self.exchange.post(self.exchange.url(&path)?);
+        let response = self.exchange.send(request).await?;
+        response.expect(&[200])?.json()
     }
 }

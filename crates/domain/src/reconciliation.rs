@@ -10,8 +10,8 @@ use crate::report::Report;
 use crate::stock::{Imbalance, ProductStock, StockChange, VendorStock};
 use crate::timestamp::Timestamp;
 
-/// Whether a report that is true as of `as_of` knows of a unit that was shipped at `shipped_at`: the vendor's own count
-/// then no longer holds it. Strictly later, so that a moment that both share counts as not knowing.
+/// Whether a report with this effective as-of includes a shipment: the vendor's own count then no longer holds the unit.
+/// Strictly later, so that an instant that both share counts as not included.
 #[must_use]
 pub fn knows_of(as_of: Timestamp, shipped_at: Timestamp) -> bool {
     shipped_at < as_of
@@ -20,7 +20,8 @@ pub fn knows_of(as_of: Timestamp, shipped_at: Timestamp) -> bool {
 /// Decides what a report changes in the given products.
 ///
 /// `stock` holds their locked positions, `newly_known` the shipped units of this vendor that this report is the first
-/// to know of. Products that come out as they were are left out.
+/// to include, and `as_of` orders the report. Products that come out as they were are left out, unless their position is
+/// of a later report, which is possible only if the store's clock was ahead.
 ///
 /// # Errors
 /// [`Imbalance`] if more units become known than are in flight; then nothing may be written.
@@ -57,7 +58,9 @@ pub fn reconcile(
             configured: before.as_ref().is_none_or(|position| position.configured),
         };
         let same = before.as_ref().is_some_and(|position| {
-            position.reported == after.reported && position.in_flight == after.in_flight
+            position.reported == after.reported
+                && position.in_flight == after.in_flight
+                && position.as_of <= after.as_of
         });
         if same {
             continue;

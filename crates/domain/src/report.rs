@@ -44,8 +44,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Checks the lines of a report. `as_of` is what the vendor itself says about the moment for which its report is
-    /// true, if it says anything.
+    /// Checks the lines of a report. `as_of` is the as-of that the document states, if it states one.
     ///
     /// # Errors
     /// [`InvalidReport`] names the first product that is wrong.
@@ -76,20 +75,26 @@ impl Report {
         })
     }
 
+    /// A report without lines and without an as-of.
+    #[must_use]
+    pub fn empty(kind: ReportKind) -> Self {
+        Self {
+            kind,
+            as_of: None,
+            quantities: BTreeMap::new(),
+        }
+    }
+
     /// Full or delta.
     #[must_use]
     pub fn kind(&self) -> ReportKind {
         self.kind
     }
 
-    /// The moment for which the report is taken to be true, given when it was asked for by the store's clock.
-    ///
-    /// A vendor cannot know of what happened after it was asked, so its own word counts only when it is earlier: a
-    /// vendor's clock that is ahead must not make a sale known that the vendor has not seen.
+    /// The as-of that the document states, by the vendor's clock; see [`evidence`](crate::evidence).
     #[must_use]
-    pub fn effective_as_of(&self, requested_at: Timestamp) -> Timestamp {
+    pub fn as_of(&self) -> Option<Timestamp> {
         self.as_of
-            .map_or(requested_at, |given| given.min(requested_at))
     }
 
     /// The quantities by product.
@@ -128,16 +133,5 @@ mod tests {
         for wrong in [-1, i64::from(MAX_REPORTED) + 1] {
             assert!(Report::parse(ReportKind::Delta, None, [(product("a"), wrong)]).is_err());
         }
-    }
-
-    #[test]
-    fn a_clock_that_is_ahead_does_not_count() {
-        let asked = Timestamp::from_micros(100);
-        let report = |as_of| Report::parse(ReportKind::Full, as_of, []).unwrap();
-        assert_eq!(report(None).effective_as_of(asked), asked);
-        let ahead = Some(Timestamp::from_micros(500));
-        assert_eq!(report(ahead).effective_as_of(asked), asked);
-        let behind = Timestamp::from_micros(50);
-        assert_eq!(report(Some(behind)).effective_as_of(asked), behind);
     }
 }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use thiserror::Error;
-use time::OffsetDateTime;
 use time::format_description::well_known::{Rfc2822, Rfc3339};
+use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time};
 
 /// Why a text is not a timestamp.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -18,6 +18,9 @@ pub struct InvalidTimestamp;
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// 1970-01-01T00:00:00Z.
+    pub const EPOCH: Self = Self(0);
+
     /// From microseconds since the epoch.
     #[must_use]
     pub const fn from_micros(micros: i64) -> Self {
@@ -41,13 +44,16 @@ impl Timestamp {
             .and_then(Self::from_date_time)
     }
 
-    /// Reads the date of an HTTP header field (RFC 9110, section 5.6.7), which has the resolution of a second.
+    /// Reads the date of an HTTP header field in any of its three forms (RFC 9110, section 5.6.7). It has the resolution of
+    /// a second.
     ///
     /// # Errors
     /// [`InvalidTimestamp`] if the text is anything else.
     pub fn parse_http_date(text: &str) -> Result<Self, InvalidTimestamp> {
         OffsetDateTime::parse(text, &Rfc2822)
-            .map_err(|_| InvalidTimestamp)
+            .ok()
+            .or_else(|| obsolete_http_date(text))
+            .ok_or(InvalidTimestamp)
             .and_then(Self::from_date_time)
     }
 
@@ -55,6 +61,12 @@ impl Timestamp {
         i64::try_from(moment.unix_timestamp_nanos().div_euclid(1_000))
             .map(Self)
             .map_err(|_| InvalidTimestamp)
+    }
+
+    /// The start of the second that this moment is in.
+    #[must_use]
+    pub const fn start_of_second(self) -> Self {
+        Self(self.0.div_euclid(1_000_000).saturating_mul(1_000_000))
     }
 
     /// This moment plus a span; stays at the last representable moment on overflow.
@@ -74,6 +86,40 @@ impl Timestamp {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
+}
+
+/// The forms of RFC 850, `Sunday, 06-Nov-94 08:49:37 GMT`, and of C's `asctime`, `Sun Nov  6 08:49:37 1994`.
+fn obsolete_http_date(text: &str) -> Option<OffsetDateTime> {
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let (year, month, day, clock) = match words[..] {
+        [weekday, date, clock, "GMT"] if weekday.ends_with(',') => {
+            let mut parts = date.split('-');
+            let (day, month, year) = (parts.next()?, parts.next()?, parts.next()?);
+            let short: i32 = number(year, 2)?;
+            // A year that would be far in the future is one of the century before.
+            let century = if short < 70 { 2000 } else { 1900 };
+            (century + short, month, day, clock)
+        }
+        [_, month, day, clock, year] => (number(year, 4)?, month, day, clock),
+        _ => return None,
+    };
+    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    let index = MONTHS
+        .find(month)
+        .filter(|at| month.len() == 3 && at % 3 == 0)?
+        / 3;
+    let month = Month::try_from(u8::try_from(index + 1).ok()?).ok()?;
+    let date = Date::from_calendar_date(year, month, number(day, 2)?).ok()?;
+    let mut parts = clock.split(':').map(|part| number(part, 2));
+    let time = Time::from_hms(parts.next()??, parts.next()??, parts.next()??).ok()?;
+    parts.next().is_none().then_some(())?;
+    Some(PrimitiveDateTime::new(date, time).assume_utc())
+}
+
+/// Decimal digits, at most `max_digits` of them.
+fn number<T: std::str::FromStr>(text: &str, max_digits: usize) -> Option<T> {
+    let plain = text.len() <= max_digits && text.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| text.parse().ok()).flatten()
 }
 
 fn micros(span: Duration) -> i64 {
@@ -116,6 +162,39 @@ mod tests {
     fn reads_an_http_date() {
         let moment = Timestamp::parse_http_date("Mon, 23 Nov 2026 12:00:00 GMT").unwrap();
         assert_eq!(moment.to_string(), "2026-11-23T12:00:00.000000Z");
+    }
+
+    #[test]
+    fn http_date_is_read_in_each_of_its_three_forms() {
+        let expected = Timestamp::parse_rfc3339("1994-11-06T08:49:37Z").unwrap();
+        for text in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+        ] {
+            assert_eq!(Timestamp::parse_http_date(text), Ok(expected), "{text}");
+        }
+        for text in [
+            "",
+            "today",
+            "Sunday, 06-Nov-94 08:49:37",
+            "Sunday, 31-Feb-94 08:49:37 GMT",
+            "Sunday, 06-anF-94 08:49:37 GMT",
+            "Sun Nov  6 08:49 1994",
+            "Sun Nov  6 08:49:37:1 1994",
+            "Sun Nov  6 08:49:37 +994",
+        ] {
+            assert!(Timestamp::parse_http_date(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn start_of_second_is_never_later() {
+        assert_eq!(
+            Timestamp::from_micros(1_999_999).start_of_second().0,
+            1_000_000
+        );
+        assert_eq!(Timestamp::from_micros(-1).start_of_second().0, -1_000_000);
     }
 
     #[test]

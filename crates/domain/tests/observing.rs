@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::allocation::most_available_first;
+use domain::evidence::ResponseTimes;
 use domain::identifiers::{IdempotencyKey, OrderId, ProductId, VendorId};
 use domain::order::OrderRequest;
 use domain::ports::{
-    Clock, FeedError, NewOrder, Notifier, Observer, OrderConsumer as _, SyncOutcome, Topic,
-    VendorFeed,
+    Clock, FeedError, FetchedReport, NewOrder, Notifier, Observer, OrderConsumer as _, SyncOutcome,
+    Topic, VendorFeed,
 };
 use domain::quantity::Quantity;
 use domain::report::{Report, ReportKind};
@@ -62,6 +63,10 @@ impl Observer for Notes {
     fn synced(&self, vendor_id: &VendorId, outcome: SyncOutcome, _took: Duration) {
         self.add(format!("{vendor_id} {outcome}"));
     }
+
+    fn repaired_as_of(&self, vendor_id: &VendorId) {
+        self.add(format!("{vendor_id} repaired"));
+    }
 }
 
 fn order(key: Option<&str>) -> NewOrder {
@@ -106,8 +111,15 @@ impl VendorFeed for Feed {
         &self.vendor_id
     }
 
-    async fn fetch(&self) -> Result<Report, FeedError> {
-        self.answer.clone()
+    async fn fetch(&self) -> Result<FetchedReport, FeedError> {
+        self.answer.clone().map(|report| FetchedReport {
+            report,
+            times: ResponseTimes::default(),
+        })
+    }
+
+    fn lag(&self) -> Duration {
+        Duration::ZERO
     }
 }
 

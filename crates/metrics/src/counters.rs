@@ -43,6 +43,7 @@ pub struct Metrics {
     unconfirmed: IntCounter,
     syncs: IntCounterVec,
     sync_duration: HistogramVec,
+    repaired_as_of: IntCounterVec,
 }
 
 impl Metrics {
@@ -121,6 +122,11 @@ impl Metrics {
                 "aggregator_vendor_syncs_total",
                 "Syncs of vendors by how they ended.",
                 &["vendor_id", "outcome"],
+            )?,
+            repaired_as_of: counters(
+                "aggregator_vendor_as_of_repaired_total",
+                "Syncs that found stored instants later than the store's clock, and repaired them.",
+                &["vendor_id"],
             )?,
             sync_duration: {
                 let options = HistogramOpts::new(
@@ -215,5 +221,11 @@ impl Observer for Metrics {
         self.sync_duration
             .with_label_values(&[vendor_id])
             .observe(took.as_secs_f64());
+    }
+
+    fn repaired_as_of(&self, vendor_id: &VendorId) {
+        self.repaired_as_of
+            .with_label_values(&[vendor_id.as_str()])
+            .inc();
     }
 }

@@ -1,8 +1,9 @@
 //! Short ways to write down values in tests.
 
+use domain::evidence::{ReportOrder, ResponseTimes};
 use domain::identifiers::{BatchDigest, IdempotencyKey, ProductId, VendorId};
 use domain::order::{Allocation, OrderRequest};
-use domain::ports::NewOrder;
+use domain::ports::{FetchedReport, NewOrder};
 use domain::quantity::Quantity;
 use domain::report::{Report, ReportKind};
 use domain::timestamp::Timestamp;
@@ -129,6 +130,27 @@ pub fn full_as_of(as_of: Timestamp, lines: &[(&str, u32)]) -> Report {
 #[must_use]
 pub fn delta(lines: &[(&str, u32)]) -> Report {
     report(ReportKind::Delta, None, lines)
+}
+
+/// The order of a report that was requested at its as-of.
+#[must_use]
+pub fn order_at(as_of: Timestamp) -> ReportOrder {
+    ReportOrder {
+        as_of,
+        requested_at: as_of,
+    }
+}
+
+/// The report as a feed returns it, with no time but the as-of that it states; `now` if it states none.
+#[must_use]
+pub fn fetched(report: &Report, now: Timestamp) -> FetchedReport {
+    let lines = report.quantities().iter();
+    let lines = lines.map(|(product_id, units)| (product_id.clone(), i64::from(*units)));
+    let as_of = report.as_of().or(Some(now));
+    FetchedReport {
+        report: Report::parse(report.kind(), as_of, lines).unwrap(),
+        times: ResponseTimes::default(),
+    }
 }
 
 fn report(kind: ReportKind, as_of: Option<Timestamp>, lines: &[(&str, u32)]) -> Report {

@@ -1,6 +1,7 @@
 //! The use cases over a store under test, wired as the programs wire them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use clock_tokio::SystemClock;
@@ -8,15 +9,16 @@ use domain::allocation::most_available_first;
 use domain::identifiers::{OrderId, VendorId};
 use domain::order::{Order, OrderStatus};
 use domain::ports::{
-    Clock, FeedError, FinishedSync, OrderQueue, QueueError, QueuedOrder, VendorFeed, VendorLevel,
+    Clock, FeedError, FetchedReport, FinishedSync, OrderQueue, QueueError, QueuedOrder, VendorFeed,
+    VendorLevel,
 };
 use domain::report::Report;
 use domain::services::{
-    ChangeStatus, ChangeStatusError, ChangedOrder, Intake, IntakeSettings, SettleError,
-    SettleOrders, SyncError, VendorSets, VendorSync,
+    ChangeStatus, ChangeStatusError, ChangedOrder, Intake, IntakeSettings, QuarantineDecision,
+    SettleError, SettleOrders, SyncError, VendorSets, VendorSync,
 };
 
-use crate::builders::{new_order, product, vendor, vendor_set, vendors};
+use crate::builders::{fetched, new_order, product, vendor, vendor_set, vendors};
 use crate::storage::StorageUnderTest;
 
 const INTAKE_SETTINGS: IntakeSettings = IntakeSettings {
@@ -85,11 +87,36 @@ impl Shop {
         vendor_id: &str,
         answer: Result<Report, FeedError>,
     ) -> Result<FinishedSync, SyncError> {
+        self.sync_with(vendor_id, move || {
+            answer
+                .clone()
+                .map(|report| fetched(&report, SystemClock.now()))
+        })
+        .await
+    }
+
+    /// Syncs a vendor whose response is made when it is requested.
+    pub(crate) async fn sync_with(
+        &self,
+        vendor_id: &str,
+        respond: impl Fn() -> Result<FetchedReport, FeedError> + Send + Sync,
+    ) -> Result<FinishedSync, SyncError> {
         let feed = ScriptedFeed {
             vendor_id: vendor(vendor_id),
-            answer,
+            respond,
         };
         self.sync.sync(&feed).await
+    }
+
+    /// Decides on a vendor's report in quarantine.
+    pub(crate) async fn resolve_quarantine(
+        &self,
+        vendor_id: &str,
+        decision: QuarantineDecision,
+    ) -> Option<FinishedSync> {
+        let vendor_id = vendor(vendor_id);
+        let resolved = self.sync.resolve_quarantine(&vendor_id, decision).await;
+        resolved.unwrap()
     }
 
     pub(crate) async fn try_settle(&self, ids: &[OrderId]) -> Result<(), SettleError> {
@@ -166,19 +193,26 @@ impl StorageUnderTest {
 }
 
 /// Answers every request the same.
-struct ScriptedFeed {
+struct ScriptedFeed<F> {
     vendor_id: VendorId,
-    answer: Result<Report, FeedError>,
+    respond: F,
 }
 
 #[async_trait]
-impl VendorFeed for ScriptedFeed {
+impl<F> VendorFeed for ScriptedFeed<F>
+where
+    F: Fn() -> Result<FetchedReport, FeedError> + Send + Sync,
+{
     fn vendor_id(&self) -> &VendorId {
         &self.vendor_id
     }
 
-    async fn fetch(&self) -> Result<Report, FeedError> {
-        self.answer.clone()
+    fn lag(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    async fn fetch(&self) -> Result<FetchedReport, FeedError> {
+        (self.respond)()
     }
 }
 

@@ -43,6 +43,12 @@ pub struct VendorSettings {
     /// Whether a report speaks of all of the vendor's stock.
     #[serde(default = "default_kind", deserialize_with = "report_kind")]
     pub kind: ReportKind,
+    /// How old the vendor's numbers may be when it states them: subtracted from what its reports prove.
+    #[serde(
+        default = "default_lag",
+        deserialize_with = "fields::span::<_, 0, 604_800_000>"
+    )]
+    pub lag: Duration,
     /// Where in the report things stand.
     #[serde(default)]
     pub format: VendorFormat,
@@ -58,6 +64,10 @@ fn default_max_bytes() -> usize {
 
 fn default_retries() -> u32 {
     2
+}
+
+fn default_lag() -> Duration {
+    Duration::ZERO
 }
 
 fn default_kind() -> ReportKind {
@@ -84,7 +94,7 @@ pub struct VendorFormat {
     /// The number of units, from an item of the list.
     #[serde(deserialize_with = "fields::json_pointer")]
     pub quantity: String,
-    /// The moment for which the report is true, from the document; without it the response's `Date` counts.
+    /// The instant for which the report is true, from the document; without it `Last-Modified` or `Date` counts.
     #[serde(deserialize_with = "fields::optional_json_pointer")]
     pub as_of: Option<String>,
 }

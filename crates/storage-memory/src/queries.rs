@@ -77,7 +77,7 @@ fn vendor_levels(tables: &Tables, product_id: &ProductId) -> Vec<VendorLevel> {
         .map(|position| {
             // A full report speaks of every product of its vendor, also of those that it left as they were.
             let vendor = tables.vendors.get(&position.vendor_id);
-            let full_as_of = vendor.and_then(|row| row.full_as_of);
+            let full_as_of = vendor.and_then(|row| row.history.full.map(|full| full.as_of));
             VendorLevel {
                 available: position.sellable(),
                 as_of: full_as_of.map_or(position.as_of, |as_of| as_of.max(position.as_of)),
@@ -133,6 +133,7 @@ impl StockQueries for MemoryStore {
 impl VendorQueries for MemoryStore {
     async fn find_vendors(&self, vendor_ids: &[VendorId]) -> Result<Vec<VendorStatus>, StoreError> {
         let tables = self.committed();
+        let now = self.shared().clock.now();
         let asked = tables.vendors.iter();
         let asked = asked.filter(|(vendor_id, _)| vendor_ids.contains(vendor_id));
         Ok(asked
@@ -144,6 +145,13 @@ impl VendorQueries for MemoryStore {
                     .filter(|(_, of)| of == vendor_id)
                     .count() as u64,
                 last_sync: row.last_sync.clone(),
+                proof: row.history.proof,
+                age: row
+                    .history
+                    .proof
+                    .and_then(Result::ok)
+                    .map(|it| now.since(it.as_of)),
+                clock_skew_ms: row.history.clock_skew_ms,
             })
             .collect())
     }

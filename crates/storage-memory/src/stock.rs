@@ -31,14 +31,15 @@ fn save(tables: &mut Tables, change: &StockChange, now: Timestamp) -> Result<(),
                 "vendor {vendor_id} has more of product {product_id} than can be stored"
             )));
         }
+        let key = (product_id.clone(), vendor_id.clone());
+        let before = tables.positions.get(&key);
         let row = PositionRow {
             reported: position.reported,
             in_flight: position.in_flight,
             as_of: position.as_of,
+            requested_at: before.and_then(|row| row.requested_at),
         };
-        tables
-            .positions
-            .insert((product_id.clone(), vendor_id.clone()), row);
+        tables.positions.insert(key, row);
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId, ProductId, Vendo
 use domain::order::{Allocation, Order, OrderState, OrderStatus, RejectReason};
 use domain::ports::{Changed, FinishedSync, OutboxId, QueuedOrder, StoreError};
 use domain::quantity::Quantity;
+use domain::report_history::ReportHistory;
 use domain::stock::{ProductStock, VendorStock};
 use domain::timestamp::Timestamp;
 use domain::vendor_set::{VendorSetDigest, VendorSource};
@@ -38,6 +39,8 @@ pub(crate) struct PositionRow {
     pub(crate) reported: u32,
     pub(crate) in_flight: u32,
     pub(crate) as_of: Timestamp,
+    /// When the report was requested whose delta last named the position.
+    pub(crate) requested_at: Option<Timestamp>,
 }
 
 #[derive(Clone)]
@@ -66,9 +69,7 @@ pub(crate) struct VendorRow {
     pub(crate) configured: bool,
     pub(crate) source: Option<VendorSource>,
     pub(crate) configured_at: Option<Timestamp>,
-    /// As-of of the last report that was applied, and of the last full one among them.
-    pub(crate) applied_as_of: Option<Timestamp>,
-    pub(crate) full_as_of: Option<Timestamp>,
+    pub(crate) history: ReportHistory,
     pub(crate) last_sync: Option<FinishedSync>,
 }
 

@@ -6,7 +6,9 @@ use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz};
 use domain::order::Order;
 use domain::ports::{StockLevel, StoreError};
 use domain::settlement::PendingOrder;
-use domain::stored::{self, StoredAllocation, StoredOrder, StoredPosition, StoredVendor};
+use domain::stored::{
+    self, StoredAllocation, StoredOrder, StoredPosition, StoredProof, StoredVendor,
+};
 use domain::timestamp::Timestamp;
 
 /// PostgreSQL counts microseconds from 2000-01-01, the domain from 1970-01-01.
@@ -136,6 +138,29 @@ impl From<VendorRow> for StoredVendor {
             received: row.received,
             changed: row.changed,
             error: row.error,
+        }
+    }
+}
+
+/// What a vendor's last applied report proved, from a join in which there may be no row.
+#[derive(QueryableByName)]
+pub(crate) struct ProofRow {
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    as_of: Option<PgTimestamp>,
+    #[diesel(sql_type = Nullable<Text>)]
+    evidence: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    no_evidence: Option<String>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub(crate) clock_skew_ms: Option<i64>,
+}
+
+impl From<ProofRow> for StoredProof {
+    fn from(row: ProofRow) -> Self {
+        Self {
+            as_of: row.as_of.map(from_pg),
+            evidence: row.evidence,
+            no_evidence: row.no_evidence,
         }
     }
 }

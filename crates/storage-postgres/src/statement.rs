@@ -14,6 +14,7 @@ use diesel_async::AsyncPgConnection;
 #[derive(Debug, Clone)]
 pub(crate) enum Bind {
     BigInt(i64),
+    OptionalBigInt(Option<i64>),
     Bool(bool),
     Text(String),
     OptionalText(Option<String>),
@@ -94,6 +95,7 @@ impl QueryFragment<Pg> for Statement {
 fn push<'b>(out: &mut AstPass<'_, 'b, Pg>, bind: &'b Bind) -> QueryResult<()> {
     match bind {
         Bind::BigInt(value) => out.push_bind_param::<BigInt, _>(value),
+        Bind::OptionalBigInt(value) => out.push_bind_param::<Nullable<BigInt>, _>(value),
         Bind::Bool(value) => out.push_bind_param::<Bool, _>(value),
         Bind::Text(value) => out.push_bind_param::<Text, _>(value),
         Bind::OptionalText(value) => out.push_bind_param::<Nullable<Text>, _>(value),

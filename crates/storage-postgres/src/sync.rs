@@ -5,21 +5,68 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use diesel::QueryableByName;
 use diesel::pg::data_types::PgTimestamp;
-use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamptz};
+use domain::evidence::ReportOrder;
 use domain::identifiers::{ProductId, VendorId};
 use domain::ports::{StoreError, SyncRecord, SyncRepository, VendorSyncState};
 use domain::report::{Report, ReportKind};
-use domain::stored;
+use domain::report_history::ReportHistory;
+use domain::stored::{self, StoredHistory};
 use domain::timestamp::Timestamp;
 
-use crate::rows::{MomentRow, ProductIdRow, from_pg, to_pg};
+use crate::rows::{MomentRow, ProductIdRow, ProofRow, from_pg, to_pg};
 use crate::statement::{Bind, texts};
 use crate::unit_of_work::PgUnitOfWork;
+
+#[derive(QueryableByName)]
+struct LockedRow {
+    #[diesel(sql_type = Bool)]
+    configured: bool,
+}
 
 #[derive(QueryableByName)]
 struct StateRow {
     #[diesel(sql_type = Nullable<Timestamptz>)]
     applied_as_of: Option<PgTimestamp>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    applied_requested_at: Option<PgTimestamp>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    full_as_of: Option<PgTimestamp>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    full_requested_at: Option<PgTimestamp>,
+    #[diesel(embed)]
+    proof: ProofRow,
+    #[diesel(sql_type = Nullable<Text>)]
+    claims: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    quarantined: Option<String>,
+    #[diesel(sql_type = Bool)]
+    has_stock: bool,
+    #[diesel(sql_type = Bool)]
+    has_future_shipments: bool,
+    #[diesel(sql_type = Timestamptz)]
+    now: PgTimestamp,
+}
+
+impl StateRow {
+    fn into_state(self, vendor_id: &VendorId) -> Result<VendorSyncState, StoreError> {
+        let history = StoredHistory {
+            applied_as_of: self.applied_as_of.map(from_pg),
+            applied_requested_at: self.applied_requested_at.map(from_pg),
+            full_as_of: self.full_as_of.map(from_pg),
+            full_requested_at: self.full_requested_at.map(from_pg),
+            clock_skew_ms: self.proof.clock_skew_ms,
+            proof: self.proof.into(),
+            claims: self.claims,
+            quarantined: self.quarantined,
+        };
+        Ok(VendorSyncState {
+            now: from_pg(self.now),
+            history: stored::report_history(vendor_id.as_str(), history)?,
+            has_stock: self.has_stock,
+            has_future_shipments: self.has_future_shipments,
+        })
+    }
 }
 
 #[derive(QueryableByName)]
@@ -30,21 +77,25 @@ struct KnownRow {
     units: i64,
 }
 
+/// Row comparison sorts by as-of, then by the time of the request; rows of earlier versions have no such time.
 const AFFECTED: &str = "
-WITH vendor AS (SELECT $1 AS vendor_id, $2 AS as_of, $3 AS is_full),
-report AS (SELECT * FROM unnest($4, $5) AS i (product_id, quantity))
+WITH incoming AS (
+    SELECT $1 AS vendor_id, $2 AS proven_as_of, $3 AS is_full, $4 AS as_of, $5 AS requested_at, clock_timestamp() AS now
+),
+report AS (SELECT * FROM unnest($6, $7) AS i (product_id, quantity))
 SELECT product_id FROM (
-    SELECT r.product_id FROM report r CROSS JOIN vendor v
+    SELECT r.product_id FROM report r CROSS JOIN incoming v
     LEFT JOIN vendor_stock p ON p.product_id = r.product_id AND p.vendor_id = v.vendor_id
-    WHERE p.reported IS DISTINCT FROM r.quantity
+    WHERE p.product_id IS NULL OR greatest(p.as_of, p.requested_at) > v.now
+       OR CASE WHEN v.is_full THEN p.reported <> r.quantity
+               ELSE (p.as_of, coalesce(p.requested_at, p.as_of)) <= (v.as_of, v.requested_at) END
   UNION
-    SELECT p.product_id FROM vendor_stock p JOIN vendor v USING (vendor_id)
-    WHERE v.is_full AND p.reported <> 0
+    SELECT p.product_id FROM vendor_stock p JOIN incoming v USING (vendor_id)
+    WHERE v.is_full AND (p.reported <> 0 OR greatest(p.as_of, p.requested_at) > v.now)
       AND NOT EXISTS (SELECT FROM report r WHERE r.product_id = p.product_id)
   UNION
-    SELECT a.product_id FROM allocations a JOIN vendor v USING (vendor_id)
-    WHERE a.shipped_at < v.as_of AND a.shipped_at IS NOT NULL AND a.known_as_of IS NULL
-      AND (v.is_full OR EXISTS (SELECT FROM report r WHERE r.product_id = a.product_id))
+    SELECT a.product_id FROM allocations a JOIN incoming v USING (vendor_id)
+    WHERE v.is_full AND a.shipped_at < v.proven_as_of AND a.shipped_at IS NOT NULL AND a.known_as_of IS NULL
 ) AS affected
 ORDER BY product_id";
 
@@ -61,21 +112,39 @@ impl SyncRepository for PgUnitOfWork {
         &mut self,
         vendor_id: &VendorId,
     ) -> Result<Option<VendorSyncState>, StoreError> {
-        const SQL: &str = "
-SELECT applied_as_of FROM vendor_syncs WHERE vendor_id = $1 AND configured FOR NO KEY UPDATE";
-        let found: Vec<StateRow> = self
-            .load(SQL, vec![Bind::Text(vendor_id.as_str().to_owned())])
-            .await?;
-        Ok(found.first().map(|row| VendorSyncState {
-            last_as_of: row.applied_as_of.map(from_pg),
-        }))
+        // Two statements, because a statement that waits for a row reads the other tables as they were before the wait.
+        const LOCK: &str = "
+SELECT configured FROM vendor_syncs WHERE vendor_id = $1 AND configured FOR NO KEY UPDATE";
+        const STATE: &str = "
+SELECT v.applied_as_of, e.applied_requested_at, v.full_as_of, e.full_requested_at, e.as_of, e.evidence, e.no_evidence,
+    e.clock_skew_ms, e.claims, e.quarantined,
+    EXISTS (SELECT FROM vendor_stock p WHERE p.vendor_id = v.vendor_id AND p.reported > 0) AS has_stock,
+    EXISTS (
+        SELECT FROM allocations a
+        WHERE a.vendor_id = v.vendor_id AND a.shipped_at IS NOT NULL AND a.known_as_of IS NULL
+          AND a.shipped_at > clock_timestamp()
+    ) AS has_future_shipments,
+    clock_timestamp() AS now
+FROM vendor_syncs v LEFT JOIN vendor_evidence e USING (vendor_id) WHERE v.vendor_id = $1";
+        let id = || vec![Bind::Text(vendor_id.as_str().to_owned())];
+        let locked: Vec<LockedRow> = self.load(LOCK, id()).await?;
+        if !locked.first().is_some_and(|row| row.configured) {
+            return Ok(None);
+        }
+        let found: Vec<StateRow> = self.load(STATE, id()).await?;
+        found
+            .into_iter()
+            .next()
+            .map(|row| row.into_state(vendor_id))
+            .transpose()
     }
 
     async fn affected_by(
         &mut self,
         vendor_id: &VendorId,
         report: &Report,
-        as_of: Timestamp,
+        order: ReportOrder,
+        proven_as_of: Option<Timestamp>,
     ) -> Result<Vec<ProductId>, StoreError> {
         const CREATE: &str = r#"
 INSERT INTO stock (product_id)
@@ -93,8 +162,10 @@ ON CONFLICT (product_id) DO NOTHING"#;
             .collect();
         let binds = vec![
             Bind::Text(vendor_id.as_str().to_owned()),
-            Bind::Timestamp(to_pg(as_of)),
+            Bind::OptionalTimestamp(proven_as_of.map(to_pg)),
             Bind::Bool(report.kind() == ReportKind::Full),
+            Bind::Timestamp(to_pg(order.as_of)),
+            Bind::Timestamp(to_pg(order.requested_at)),
             products(),
             Bind::Integers(quantities),
         ];
@@ -135,18 +206,42 @@ SELECT product_id, sum(quantity)::bigint AS units FROM marked GROUP BY product_i
             .collect()
     }
 
-    async fn record_sync(
+    async fn advance_as_of(
+        &mut self,
+        vendor_id: &VendorId,
+        product_ids: &[ProductId],
+        order: ReportOrder,
+    ) -> Result<(), StoreError> {
+        const SQL: &str = "
+UPDATE vendor_stock SET as_of = $1, requested_at = $2 WHERE vendor_id = $3 AND product_id = ANY($4)";
+        let binds = vec![
+            Bind::Timestamp(to_pg(order.as_of)),
+            Bind::Timestamp(to_pg(order.requested_at)),
+            Bind::Text(vendor_id.as_str().to_owned()),
+            texts(product_ids.iter().map(ProductId::as_str)),
+        ];
+        self.execute(SQL, binds).await.map(drop)
+    }
+
+    async fn repair_shipments(&mut self, vendor_id: &VendorId) -> Result<u64, StoreError> {
+        const SQL: &str = "
+UPDATE allocations SET shipped_at = clock_timestamp()
+WHERE vendor_id = $1 AND shipped_at IS NOT NULL AND known_as_of IS NULL AND shipped_at > clock_timestamp()";
+        let binds = vec![Bind::Text(vendor_id.as_str().to_owned())];
+        Ok(self.execute(SQL, binds).await? as u64)
+    }
+
+    async fn record_sync<'r>(
         &mut self,
         vendor_id: &VendorId,
         record: &SyncRecord,
+        history: Option<&'r ReportHistory>,
     ) -> Result<Timestamp, StoreError> {
         const SQL: &str = "
 UPDATE vendor_syncs SET outcome = $1, finished_at = clock_timestamp(), duration_ms = $2,
-    received = $3, changed = $4, error = $5,
-    applied_as_of = coalesce($6, applied_as_of), full_as_of = coalesce($7, full_as_of)
-WHERE vendor_id = $8 RETURNING finished_at AS moment";
+    received = $3, changed = $4, error = $5
+WHERE vendor_id = $6 RETURNING finished_at AS moment";
         let count = |number: u64| Bind::BigInt(i64::try_from(number).unwrap_or(i64::MAX));
-        let as_of = record.as_of.map(to_pg);
         let took_ms = u64::try_from(record.took.as_millis()).unwrap_or(u64::MAX);
         let binds = vec![
             Bind::Text(record.outcome.as_str().to_owned()),
@@ -154,13 +249,52 @@ WHERE vendor_id = $8 RETURNING finished_at AS moment";
             count(record.received),
             count(record.changed),
             Bind::OptionalText(record.error.clone()),
-            Bind::OptionalTimestamp(as_of),
-            Bind::OptionalTimestamp(as_of.filter(|_| record.full)),
             Bind::Text(vendor_id.as_str().to_owned()),
         ];
         let written: Vec<MomentRow> = self.load(SQL, binds).await?;
         self.expect_rows("recording a sync", written.len(), 1)?;
+        if let Some(history) = history {
+            self.save_history(vendor_id, history).await?;
+        }
         let end = written.first().map(|row| from_pg(row.moment));
         end.ok_or_else(|| StoreError::Failed("a sync was recorded without its time".into()))
+    }
+}
+
+impl PgUnitOfWork {
+    async fn save_history(
+        &mut self,
+        vendor_id: &VendorId,
+        history: &ReportHistory,
+    ) -> Result<(), StoreError> {
+        const ORDERS: &str = "
+UPDATE vendor_syncs SET applied_as_of = $1, full_as_of = $2 WHERE vendor_id = $3";
+        const EVIDENCE: &str = "
+INSERT INTO vendor_evidence (vendor_id, applied_requested_at, full_requested_at, as_of, evidence, no_evidence,
+    clock_skew_ms, claims, quarantined)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (vendor_id) DO UPDATE SET applied_requested_at = excluded.applied_requested_at,
+    full_requested_at = excluded.full_requested_at, as_of = excluded.as_of, evidence = excluded.evidence,
+    no_evidence = excluded.no_evidence, clock_skew_ms = excluded.clock_skew_ms, claims = excluded.claims,
+    quarantined = excluded.quarantined";
+        let row = StoredHistory::from(history);
+        let id = || Bind::Text(vendor_id.as_str().to_owned());
+        let moment = |moment: Option<Timestamp>| Bind::OptionalTimestamp(moment.map(to_pg));
+        let binds = vec![moment(row.applied_as_of), moment(row.full_as_of), id()];
+        let written = self.execute(ORDERS, binds).await?;
+        self.expect_rows("recording the order of reports", written, 1)?;
+        let binds = vec![
+            id(),
+            moment(row.applied_requested_at),
+            moment(row.full_requested_at),
+            moment(row.proof.as_of),
+            Bind::OptionalText(row.proof.evidence),
+            Bind::OptionalText(row.proof.no_evidence),
+            Bind::OptionalBigInt(row.clock_skew_ms),
+            Bind::OptionalText(row.claims),
+            Bind::OptionalText(row.quarantined),
+        ];
+        let written = self.execute(EVIDENCE, binds).await?;
+        self.expect_rows("recording the evidence of reports", written, 1)
     }
 }

@@ -59,8 +59,6 @@ fn order(id: i64, units: u32, status: OrderStatus) -> OrderRecord {
 fn deployment() -> Vec<TransferRecord> {
     let sync = SyncRecord {
         outcome: SyncOutcome::Applied,
-        as_of: None,
-        full: false,
         took: Duration::from_millis(7),
         received: 2,
         changed: 1,

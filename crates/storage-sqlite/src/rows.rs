@@ -5,7 +5,9 @@ use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
 use domain::identifiers::ProductId;
 use domain::order::Order;
 use domain::ports::StoreError;
-use domain::stored::{self, StoredAllocation, StoredOrder, StoredPosition, StoredVendor};
+use domain::stored::{
+    self, StoredAllocation, StoredOrder, StoredPosition, StoredProof, StoredVendor,
+};
 use domain::timestamp::Timestamp;
 
 #[derive(QueryableByName)]
@@ -55,6 +57,29 @@ pub(crate) struct VendorRow {
     changed: Option<i64>,
     #[diesel(sql_type = Nullable<Text>)]
     error: Option<String>,
+}
+
+/// What a vendor's last applied report proved, from a join in which there may be no row.
+#[derive(QueryableByName)]
+pub(crate) struct ProofRow {
+    #[diesel(sql_type = Nullable<BigInt>)]
+    as_of: Option<i64>,
+    #[diesel(sql_type = Nullable<Text>)]
+    evidence: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    no_evidence: Option<String>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub(crate) clock_skew_ms: Option<i64>,
+}
+
+impl From<ProofRow> for StoredProof {
+    fn from(row: ProofRow) -> Self {
+        Self {
+            as_of: row.as_of.map(Timestamp::from_micros),
+            evidence: row.evidence,
+            no_evidence: row.no_evidence,
+        }
+    }
 }
 
 impl From<VendorRow> for StoredVendor {

@@ -7,7 +7,7 @@ use domain::identifiers::VendorId;
 use domain::ports::{StoreError, VendorQueries, VendorStatus};
 use domain::stored;
 
-use crate::rows::VendorRow;
+use crate::rows::{ProofRow, VendorRow};
 use crate::statement::{json, load};
 use crate::store::SqliteStore;
 
@@ -15,6 +15,8 @@ use crate::store::SqliteStore;
 struct StatusRow {
     #[diesel(embed)]
     vendor: VendorRow,
+    #[diesel(embed)]
+    proof: ProofRow,
     #[diesel(sql_type = BigInt)]
     products: i64,
 }
@@ -23,14 +25,28 @@ struct StatusRow {
 impl VendorQueries for SqliteStore {
     async fn find_vendors(&self, vendor_ids: &[VendorId]) -> Result<Vec<VendorStatus>, StoreError> {
         const SQL: &str = "
-SELECT v.*, (SELECT count(*) FROM vendor_stock p WHERE p.vendor_id = v.vendor_id) AS products
-FROM vendor_syncs v WHERE v.vendor_id IN (SELECT value FROM json_each(?)) ORDER BY v.vendor_id";
+SELECT v.vendor_id, v.configured, v.applied_as_of, v.full_as_of, v.outcome, v.finished_at, v.duration_ms, v.received,
+    v.changed, v.error, e.as_of, e.evidence, e.no_evidence, e.clock_skew_ms,
+    (SELECT count(*) FROM vendor_stock p WHERE p.vendor_id = v.vendor_id) AS products
+FROM vendor_syncs v LEFT JOIN vendor_evidence e USING (vendor_id)
+WHERE v.vendor_id IN (SELECT value FROM json_each(?)) ORDER BY v.vendor_id";
         let vendor_ids = json(vendor_ids.iter().map(VendorId::as_str));
+        let now = self.shared().clock.now();
         self.read(move |connection| {
             let found: Vec<StatusRow> = load(connection, SQL, [vendor_ids])?;
             found
                 .into_iter()
-                .map(|row| stored::vendor_status(row.vendor.into(), row.products))
+                .map(|row| {
+                    let clock_skew_ms = row.proof.clock_skew_ms;
+                    let proof = row.proof.into();
+                    stored::vendor_status(
+                        row.vendor.into(),
+                        row.products,
+                        proof,
+                        clock_skew_ms,
+                        now,
+                    )
+                })
                 .collect()
         })
         .await

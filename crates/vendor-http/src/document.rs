@@ -11,6 +11,7 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, SeqAccess, Unexpected, Visitor};
 use serde_json::Value;
 
+use crate::duplicates::UniqueMembers;
 use crate::excerpt::{bounded, excerpt};
 use crate::pointer::JsonPointer;
 
@@ -30,18 +31,11 @@ pub(crate) struct Layout {
 type Line = (ProductId, i64);
 
 impl Layout {
-    /// Reads a document; `response_as_of` counts if the layout does not say where the document names its own moment. The
-    /// error says what is wrong, in one line.
-    pub(crate) fn parse(
-        &self,
-        kind: ReportKind,
-        response_as_of: Option<Timestamp>,
-        document: &[u8],
-    ) -> Result<Report, String> {
-        let as_of = match &self.as_of {
-            Some(pointer) => Some(read_as_of(pointer, document)?),
-            None => response_as_of,
-        };
+    /// Reads a document. The error says what is wrong, in one line.
+    pub(crate) fn parse(&self, kind: ReportKind, document: &[u8]) -> Result<Report, String> {
+        let as_of = self.as_of.as_ref();
+        let as_of = as_of.map(|pointer| read_as_of(pointer, document));
+        let as_of = as_of.transpose()?;
         let lines = read_at(&self.items, document, Items { layout: self })?
             .ok_or_else(|| format!("{} is missing, expected a list", self.items))??;
         Report::parse(kind, as_of, lines).map_err(|error| error.to_string())
@@ -135,8 +129,18 @@ impl<'de> Visitor<'de> for Items<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         let mut lines = Vec::new();
-        while let Some(item) = items.next_element::<Value>()? {
-            match self.layout.line(&item) {
+        let mut duplicate = None;
+        loop {
+            let seed = UniqueMembers::new(&mut duplicate);
+            let Some(item) = items.next_element_seed(seed)? else {
+                break;
+            };
+            let line = match duplicate.take() {
+                None => self.layout.line(&item),
+                // Which of the two counts is not known.
+                Some(name) => Err(format!("the member {} is given twice", excerpt(&name))),
+            };
+            match line {
                 Ok(line) => lines.push(line),
                 Err(problem) => {
                     // What is not JSON further on is worse than one wrong item, and found by reading on.

@@ -3,12 +3,13 @@
 use std::error::Error;
 use std::time::Duration;
 
+use domain::evidence::ResponseTimes;
 use domain::ports::FeedError;
-use domain::timestamp::Timestamp;
-use reqwest::header::{AGE, DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url};
 
 use crate::excerpt::bounded;
+use crate::times;
 
 /// Longest reason of the HTTP library that is passed on, in characters.
 const MAX_REASON_CHARS: usize = 200;
@@ -16,8 +17,8 @@ const MAX_REASON_CHARS: usize = 200;
 /// What a vendor answered.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    /// The moment that the response's header fields name.
-    pub(crate) as_of: Option<Timestamp>,
+    /// The times that its header fields state.
+    pub(crate) times: ResponseTimes,
     /// The whole body.
     pub(crate) body: Vec<u8>,
 }
@@ -58,7 +59,7 @@ impl Failure {
     }
 
     fn of_status(status: StatusCode, headers: &HeaderMap) -> Self {
-        let redirects = if status.is_redirection() {
+        let redirects = if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
             "; redirects are not followed"
         } else {
             ""
@@ -78,10 +79,11 @@ pub(crate) async fn ask(client: &Client, url: &Url, max_bytes: usize) -> Result<
     if response.status() != StatusCode::OK {
         return Err(Failure::of_status(response.status(), response.headers()));
     }
-    let as_of = response_as_of(response.headers())
+    times::refuse_page(response.headers())
         .map_err(|problem| Failure::lasting(FeedError::Malformed(problem)))?;
+    let times = times::response_times(response.headers());
     let body = read_body(response, max_bytes).await?;
-    Ok(Answer { as_of, body })
+    Ok(Answer { times, body })
 }
 
 async fn read_body(mut response: Response, max_bytes: usize) -> Result<Vec<u8>, Failure> {
@@ -101,21 +103,6 @@ async fn read_body(mut response: Response, max_bytes: usize) -> Result<Vec<u8>, 
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-/// When the response was made, by its own word: `Date`, a second's start, less the time that caches held it.
-///
-/// A cache keeps the `Date` of the origin, so that taking off `Age` too errs towards the past: a sale is then known
-/// later than it could be, but never too early.
-fn response_as_of(headers: &HeaderMap) -> Result<Option<Timestamp>, String> {
-    let date = text(headers, &DATE).and_then(|date| Timestamp::parse_http_date(date).ok());
-    match date {
-        Some(date) => Ok(Some(date.minus(seconds(headers, &AGE).unwrap_or_default()))),
-        None if headers.contains_key(AGE) => {
-            Err("it comes out of a cache, as its Age says, and has no Date".to_owned())
-        }
-        None => Ok(None),
-    }
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
 use domain::identifiers::VendorId;
-use domain::ports::{FeedError, VendorFeed};
-use domain::report::{Report, ReportKind};
+use domain::ports::{FeedError, FetchedReport, VendorFeed};
+use domain::report::ReportKind;
 use reqwest::header::{ACCEPT, CACHE_CONTROL, HeaderMap, HeaderValue};
 use reqwest::{Client, Url, redirect};
 use thiserror::Error;
@@ -38,6 +38,8 @@ pub struct HttpVendorOptions {
     pub retries: u32,
     /// Whether a report speaks of all of the vendor's stock.
     pub kind: ReportKind,
+    /// How old the vendor's numbers may be when it states them.
+    pub lag: Duration,
     /// Where in the document things stand.
     pub format: FeedFormat,
 }
@@ -95,6 +97,7 @@ pub struct HttpVendorFeed {
     max_bytes: usize,
     retries: u32,
     kind: ReportKind,
+    lag: Duration,
     layout: Layout,
 }
 
@@ -111,6 +114,7 @@ impl HttpVendorFeed {
             max_bytes,
             retries,
             kind,
+            lag,
             format,
         } = options;
         if !matches!(url.scheme(), "http" | "https") {
@@ -146,6 +150,7 @@ impl HttpVendorFeed {
             max_bytes,
             retries,
             kind,
+            lag,
             layout,
         })
     }
@@ -206,10 +211,14 @@ impl VendorFeed for HttpVendorFeed {
         &self.vendor_id
     }
 
-    async fn fetch(&self) -> Result<Report, FeedError> {
+    fn lag(&self) -> Duration {
+        self.lag
+    }
+
+    async fn fetch(&self) -> Result<FetchedReport, FeedError> {
         let mut last_failure = None;
         let answer = tokio::time::timeout(self.timeout, self.ask(&mut last_failure)).await;
-        let Answer { as_of, body } = answer.unwrap_or_else(|_| {
+        let Answer { times, body } = answer.unwrap_or_else(|_| {
             let timeout = self.timeout;
             let before =
                 last_failure.map_or(String::new(), |error| format!("; before that: {error}"));
@@ -218,9 +227,10 @@ impl VendorFeed for HttpVendorFeed {
         })?;
         // A large document takes long enough to keep everything else on this thread waiting.
         let (layout, kind) = (self.layout.clone(), self.kind);
-        tokio::task::spawn_blocking(move || layout.parse(kind, as_of, &body))
+        let report = tokio::task::spawn_blocking(move || layout.parse(kind, &body))
             .await
             .map_err(|error| FeedError::Unavailable(format!("reading it was cut short: {error}")))?
-            .map_err(FeedError::Malformed)
+            .map_err(FeedError::Malformed)?;
+        Ok(FetchedReport { report, times })
     }
 }

@@ -7,16 +7,19 @@
 //! Time and size are bounded: one deadline covers a fetch with all its retries, and no more than the allowed size is
 //! ever held. Redirects are not followed, cookies not kept, proxies not used.
 //!
-//! # The moment for which a report is true
+//! # The times of a report
 //!
-//! In this order: what the document says, if a pointer to it is configured; the response's `Date` less its `Age`; nothing,
-//! and then the moment of asking counts. A response that a cache has held and that names no `Date` is refused.
+//! With the report a feed returns every time that its response has: the document's own as-of, if a pointer to it is
+//! configured, `Last-Modified`, `ETag`, `Date`, `Age` and how long caches may reuse it. The domain decides what they prove
+//! (`domain::evidence`). A response that says that it is one page of several is refused.
 
 mod document;
+mod duplicates;
 mod excerpt;
 mod exchange;
 mod feed;
 mod pointer;
+mod times;
 
 pub use feed::{FeedFormat, HttpVendorFeed, HttpVendorOptions, InvalidOptions};
 pub use reqwest::Url;

@@ -117,6 +117,7 @@ fn vendor_feed(settings: &VendorSettings) -> anyhow::Result<HttpVendorFeed> {
         max_bytes: settings.max_bytes,
         retries: settings.retries,
         kind: settings.kind,
+        lag: settings.lag,
         format: FeedFormat {
             items: settings.format.items.clone(),
             product_id: settings.format.product_id.clone(),

@@ -365,6 +365,8 @@ mod tests {
     use std::sync::Mutex;
 
     use clock_tokio::SystemClock;
+    use domain::evidence::ResponseTimes;
+    use domain::ports::FetchedReport;
     use domain::ports::{
         FeedError, MockStoreProbe, MockVendorFeed, OtherVendors, Store as _, VendorSetQueries as _,
     };
@@ -403,6 +405,7 @@ mod tests {
         feed.expect_vendor_id()
             .return_const(VendorId::parse("vendor-a").unwrap());
         let log = Arc::clone(&vendor_log);
+        feed.expect_lag().return_const(Duration::ZERO);
         feed.expect_fetch().returning(move || {
             log.lock().unwrap().push(start.elapsed().as_secs_f64());
             Err(FeedError::Unavailable("away".to_owned()))
@@ -504,6 +507,7 @@ mod tests {
             let mut feed = MockVendorFeed::new();
             feed.expect_vendor_id()
                 .return_const(VendorId::parse(id).unwrap());
+            feed.expect_lag().return_const(Duration::ZERO);
             let (reads, id) = (Arc::clone(&self.reads), id.to_owned());
             feed.expect_fetch().returning(move || {
                 *reads
@@ -511,7 +515,10 @@ mod tests {
                     .unwrap()
                     .entry((process, id.clone()))
                     .or_default() += 1;
-                Ok(Report::parse(ReportKind::Full, None, []).unwrap())
+                Ok(FetchedReport {
+                    report: Report::empty(ReportKind::Full),
+                    times: ResponseTimes::default(),
+                })
             });
             ScheduledVendor {
                 feed: Arc::new(feed),

@@ -201,8 +201,6 @@ impl VendorLine {
                 .with_context(|| format!("{:?} is no outcome of a sync", line.outcome))?;
             let sync = SyncRecord {
                 outcome,
-                as_of: None,
-                full: false,
                 took: Duration::from_millis(line.duration_ms),
                 received: line.received,
                 changed: line.changed,

@@ -22,8 +22,6 @@ fn examples() -> Vec<TransferRecord> {
     let product_id = ProductId::parse("p").unwrap();
     let sync = SyncRecord {
         outcome: SyncOutcome::Failed,
-        as_of: None,
-        full: false,
         took: Duration::from_millis(12),
         received: 1,
         changed: 2,

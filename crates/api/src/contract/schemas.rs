@@ -1,5 +1,6 @@
 //! Schemas of single values, with the ranges that the domain sets.
 
+use domain::evidence::Evidence;
 use domain::identifiers::{MAX_ID_CHARS, MAX_IDEMPOTENCY_KEY_BYTES};
 use domain::order::{OrderStatus, RejectReason};
 use domain::quantity::MAX_QUANTITY;
@@ -84,6 +85,38 @@ pub(crate) fn received() -> ObjectBuilder {
 
 pub(crate) fn changed() -> ObjectBuilder {
     count_or_null().description(Some("How many products it changed."))
+}
+
+pub(crate) fn evidence() -> ObjectBuilder {
+    let kinds = Evidence::ALL.iter().map(|kind| kind.as_str().into());
+    ObjectBuilder::new()
+        .schema_type(or_null(Type::String))
+        .enum_values(Some(kinds.chain([Value::Null])))
+        .description(Some(
+            "The best time that the last applied report has: its own as-of, `Last-Modified`, only the `Date` of the \
+             response, or the modification time of a file. Null if it proves nothing: then its counts are applied, and \
+             units that were shipped stay in flight.",
+        ))
+}
+
+pub(crate) fn clock_skew_ms() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(or_null(Type::Integer))
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+        .description(Some(
+            "The vendor's clock less the service's at the last response, in milliseconds, as far as a `Date`, which is \
+             given to the second, shows it. Ahead is positive; behind keeps units in flight longer than necessary.",
+        ))
+}
+
+pub(crate) fn lag_ms() -> ObjectBuilder {
+    count().description(Some(
+        "The vendor's setting `lag`: how old its numbers may be when it states them, in milliseconds.",
+    ))
+}
+
+pub(crate) fn age_ms() -> ObjectBuilder {
+    count_or_null().description(Some("The time since `as_of`, in milliseconds."))
 }
 
 pub(crate) fn error_status() -> ObjectBuilder {

@@ -8,6 +8,31 @@ use crate::problem::ProblemKind;
 use crate::request::body;
 use crate::views::vendors::{SyncView, VendorView};
 
+/// Both decisions on a report in quarantine.
+fn quarantine(operation: &'static str, summary: &'static str) -> Contract {
+    Contract::new(operation, TAG, summary)
+        .parameters([in_path("vendor_id", schemas::vendor_id())])
+        .body(body::contract_of_none())
+        .answer(200, Answer::json::<SyncView<'_>>("The result."))
+        .problems(&[ProblemKind::NotFound])
+}
+
+/// `POST /api/v1/vendors/{vendor_id}/quarantine/accept`.
+pub(crate) fn accept_quarantined() -> Contract {
+    quarantine("accept_quarantined", "Applies a vendor's quarantined report").description(
+        "A full report that is empty after one that was not is quarantined: no count changes until a second empty report \
+         of a later request, or this. 404 if no report of the vendor is in quarantine.",
+    )
+}
+
+/// `POST /api/v1/vendors/{vendor_id}/quarantine/discard`.
+pub(crate) fn discard_quarantined() -> Contract {
+    quarantine("discard_quarantined", "Drops a vendor's quarantined report").description(
+        "The stock stays as it is, and the next empty report is quarantined again. 404 if no report of the vendor is in \
+         quarantine.",
+    )
+}
+
 const TAG: &str = "vendors";
 
 /// `GET /api/v1/vendors`.
@@ -33,8 +58,8 @@ pub(crate) fn list() -> Contract {
 pub(crate) fn sync() -> Contract {
     Contract::new("sync_vendor", TAG, "Reads a vendor's report now")
         .description(
-            "Answers once the sync is done. If the vendor fails, its stock stays as it was. \
-             Those who ask at the same time share a sync. No body is needed; an empty object is \
+            "Responds once the sync is done. If the vendor fails, or its report is older than the one that is applied \
+             or is quarantined, its stock stays as it was. Those who ask at the same time share a sync. No body is needed; an empty object is \
              taken for none.",
         )
         .parameters([in_path("vendor_id", schemas::vendor_id())])

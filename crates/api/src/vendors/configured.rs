@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::identifiers::VendorId;
 use domain::ports::{FinishedSync, VendorFeed, VendorQueries};
-use domain::services::VendorSync;
+use domain::services::{QuarantineDecision, VendorSync};
 
 use super::turns::Turns;
 use crate::failure;
@@ -49,17 +50,21 @@ impl Vendors {
         }
     }
 
-    /// At most `limit` vendors after the id, each with its URL if it has a feed.
+    /// At most `limit` vendors after the id, each with its URL if it has a feed, and its lag.
     pub(super) fn after(
         &self,
         id: Option<&VendorId>,
         limit: u32,
-    ) -> Vec<(&VendorId, Option<&str>)> {
+    ) -> Vec<(&VendorId, Option<&str>, Duration)> {
         let from = id.map_or(Bound::Unbounded, Bound::Excluded);
         self.by_id
             .range::<VendorId, _>((from, Bound::Unbounded))
             .take(usize::try_from(limit).unwrap_or(usize::MAX))
-            .map(|(vendor_id, feed)| (vendor_id, feed.as_ref().map(|feed| feed.url.as_str())))
+            .map(|(vendor_id, feed)| {
+                let url = feed.as_ref().map(|feed| feed.url.as_str());
+                let lag = feed.as_ref().map(|feed| feed.source.lag());
+                (vendor_id, url, lag.unwrap_or_default())
+            })
             .collect()
     }
 
@@ -79,5 +84,21 @@ impl Vendors {
             synced.map_err(|failure| failure::of_syncing(&failure))
         };
         feed.turns.run(run).await
+    }
+
+    /// Applies or drops a vendor's report in quarantine.
+    pub(super) async fn resolve_quarantine(
+        &self,
+        vendor_id: &VendorId,
+        decision: QuarantineDecision,
+    ) -> Result<FinishedSync, Problem> {
+        if !self.by_id.contains_key(vendor_id) {
+            return Err(Problem::not_found("there is no such vendor"));
+        }
+        self.sync
+            .resolve_quarantine(vendor_id, decision)
+            .await
+            .map_err(|failure| failure::of_syncing(&failure))?
+            .ok_or_else(|| Problem::not_found("this vendor has no report in quarantine"))
     }
 }

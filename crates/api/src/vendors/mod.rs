@@ -3,10 +3,13 @@
 mod configured;
 mod turns;
 
+use std::time::Duration;
+
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::identifiers::VendorId;
 use domain::ports::{StoreError, VendorStatus};
+use domain::services::QuarantineDecision;
 
 use crate::cursor::CursorScope;
 use crate::list::{self, List, NextPage};
@@ -40,6 +43,7 @@ struct VendorList {
 struct ListedVendor {
     vendor_id: VendorId,
     url: Option<String>,
+    lag: Duration,
     status: Option<VendorStatus>,
 }
 
@@ -55,13 +59,14 @@ impl List for VendorList {
     ) -> Result<Vec<ListedVendor>, StoreError> {
         let vendors = &self.state.vendors;
         let page = vendors.after(after.as_ref(), limit);
-        let ids: Vec<VendorId> = page.iter().map(|(id, _)| VendorId::clone(id)).collect();
+        let ids: Vec<VendorId> = page.iter().map(|(id, ..)| VendorId::clone(id)).collect();
         let mut known = vendors.queries.find_vendors(&ids).await?;
-        let listed = page.into_iter().map(|(vendor_id, url)| {
+        let listed = page.into_iter().map(|(vendor_id, url, lag)| {
             let at = known.iter().position(|it| it.vendor_id == *vendor_id);
             ListedVendor {
                 vendor_id: vendor_id.clone(),
                 url: url.map(str::to_owned),
+                lag,
                 status: at.map(|at| known.swap_remove(at)),
             }
         });
@@ -78,7 +83,7 @@ impl List for VendorList {
 
     fn view(vendor: &ListedVendor) -> VendorView<'_> {
         let url = vendor.url.as_deref();
-        VendorView::new(&vendor.vendor_id, url, vendor.status.as_ref())
+        VendorView::new(&vendor.vendor_id, url, vendor.lag, vendor.status.as_ref())
     }
 
     fn page_after(&self, id: &VendorId, limit: u32) -> NextPage {
@@ -98,4 +103,39 @@ pub(crate) async fn sync(
     body::read_none(&request, payload).await?;
     let finished = state.vendors.sync(&vendor_id).await?;
     Ok(HttpResponse::Ok().json(SyncView::new(&vendor_id, &finished)))
+}
+
+/// `POST /api/v1/vendors/{vendor_id}/quarantine/accept`.
+pub(crate) async fn accept_quarantined(
+    state: Data<AppState>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    resolve_quarantine(state, request, payload, QuarantineDecision::Accept).await
+}
+
+/// `POST /api/v1/vendors/{vendor_id}/quarantine/discard`.
+pub(crate) async fn discard_quarantined(
+    state: Data<AppState>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    resolve_quarantine(state, request, payload, QuarantineDecision::Discard).await
+}
+
+async fn resolve_quarantine(
+    state: Data<AppState>,
+    request: HttpRequest,
+    payload: Payload,
+    decision: QuarantineDecision,
+) -> Result<HttpResponse, Problem> {
+    state.refuse_while_shutting_down()?;
+    Query::refuse_any(&request)?;
+    let vendor_id = path::vendor_id(&request)?;
+    body::read_none(&request, payload).await?;
+    let result = state
+        .vendors
+        .resolve_quarantine(&vendor_id, decision)
+        .await?;
+    Ok(HttpResponse::Ok().json(SyncView::new(&vendor_id, &result)))
 }

@@ -1,5 +1,8 @@
 //! Vendors and their syncs.
 
+use std::time::Duration;
+
+use domain::evidence::NoEvidence;
 use domain::identifiers::VendorId;
 use domain::ports::{FinishedSync, SyncOutcome, VendorStatus};
 use domain::timestamp::Timestamp;
@@ -8,14 +11,19 @@ use utoipa::ToSchema;
 
 use crate::contract::schemas;
 
-/// How a sync ended. `NOT_MODIFIED`: the report was older than one that is applied already, so there was nothing new in it,
-/// and `error` has the moments.
+/// How a sync ended. `STALE`: the report is older than one that is applied already. `QUARANTINED`: the report is empty and the
+/// one before was not; it waits for a second one or for an operator. `NOT_MODIFIED`: the vendor stated that nothing changed
+/// since the last report (HTTP 304). `NOT_READY`: the vendor has not finished its report. In these cases the stock stays as
+/// it was, and `error` has the reason.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum SyncStatus {
     /// A report was applied, whether or not it changed anything.
     Ok,
     NotModified,
+    Stale,
+    Quarantined,
+    NotReady,
     Failed,
     Never,
 }
@@ -24,8 +32,11 @@ impl From<SyncOutcome> for SyncStatus {
     fn from(outcome: SyncOutcome) -> Self {
         match outcome {
             SyncOutcome::Applied => Self::Ok,
-            SyncOutcome::Stale => Self::NotModified,
+            SyncOutcome::Stale => Self::Stale,
             SyncOutcome::Failed => Self::Failed,
+            SyncOutcome::Quarantined => Self::Quarantined,
+            SyncOutcome::NotModified => Self::NotModified,
+            SyncOutcome::NotReady => Self::NotReady,
         }
     }
 }
@@ -42,6 +53,22 @@ pub(crate) struct VendorView<'a> {
     #[schema(schema_with = schemas::products)]
     products: u64,
     last_sync: ResultView<'a>,
+    /// What the last applied report proves: units that were shipped before this instant are included in its counts and no
+    /// longer in flight. `lag_ms` is subtracted already. Null if it proves nothing, or before the first report.
+    #[schema(schema_with = schemas::timestamp_or_null, required)]
+    #[serde(serialize_with = "super::text_or_null")]
+    as_of: Option<Timestamp>,
+    #[schema(schema_with = schemas::evidence, required)]
+    evidence: Option<&'static str>,
+    /// Why the last applied report proves nothing; null if it proves something, and before the first report.
+    #[schema(required)]
+    evidence_reason: Option<&'static str>,
+    #[schema(schema_with = schemas::clock_skew_ms, required)]
+    clock_skew_ms: Option<i64>,
+    #[schema(schema_with = schemas::lag_ms)]
+    lag_ms: u64,
+    #[schema(schema_with = schemas::age_ms, required)]
+    age_ms: Option<u64>,
 }
 
 impl<'a> VendorView<'a> {
@@ -49,14 +76,24 @@ impl<'a> VendorView<'a> {
     pub(crate) fn new(
         vendor_id: &'a VendorId,
         url: Option<&'a str>,
+        lag: Duration,
         status: Option<&'a VendorStatus>,
     ) -> Self {
+        let proof = status.and_then(|status| status.proof);
+        let proven = proof.and_then(Result::ok);
+        let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let last_sync = status.and_then(|status| status.last_sync.as_ref());
         Self {
             vendor_id: vendor_id.as_str(),
             url,
             products: status.map_or(0, |status| status.products),
             last_sync: last_sync.map_or_else(ResultView::never, ResultView::from),
+            as_of: proven.map(|proven| proven.as_of),
+            evidence: proven.map(|proven| proven.evidence.as_str()),
+            evidence_reason: proof.and_then(Result::err).map(NoEvidence::explanation),
+            clock_skew_ms: status.and_then(|status| status.clock_skew_ms),
+            lag_ms: millis(lag),
+            age_ms: status.and_then(|status| status.age).map(millis),
         }
     }
 }
@@ -94,7 +131,7 @@ struct ResultView<'a> {
     received: Option<u64>,
     #[schema(schema_with = schemas::changed, required)]
     changed: Option<u64>,
-    /// Why it failed, or why there was nothing new.
+    /// Why it failed, or why the report was not applied.
     #[schema(required)]
     error: Option<&'a str>,
 }

@@ -3,13 +3,18 @@
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::evidence::ResponseTimes;
 use domain::identifiers::{ProductId, VendorId};
-use domain::ports::{FeedError, VendorFeed};
+use domain::ports::{FeedError, FetchedReport, VendorFeed};
 use domain::report::{Report, ReportKind};
 use domain::timestamp::Timestamp;
 use tokio::sync::Semaphore;
+
+/// How old its numbers may be.
+pub(crate) const LAG: Duration = Duration::from_secs(90);
 
 #[derive(Clone)]
 pub(crate) struct FakeFeed(Arc<Inner>);
@@ -68,9 +73,17 @@ impl VendorFeed for FakeFeed {
         &self.0.vendor_id
     }
 
-    async fn fetch(&self) -> Result<Report, FeedError> {
+    fn lag(&self) -> Duration {
+        LAG
+    }
+
+    async fn fetch(&self) -> Result<FetchedReport, FeedError> {
         self.0.asked.fetch_add(1, Ordering::SeqCst);
         let _permit = self.0.gate.acquire().await.unwrap();
-        self.0.answer.lock().unwrap().clone()
+        let answer = self.0.answer.lock().unwrap().clone();
+        answer.map(|report| FetchedReport {
+            report,
+            times: ResponseTimes::default(),
+        })
     }
 }

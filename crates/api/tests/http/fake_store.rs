@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use domain::evidence::ReportOrder;
 use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderRequest, OrderState, RejectReason};
 use domain::ports::{
@@ -13,6 +14,7 @@ use domain::ports::{
     VendorQueries, VendorStatus,
 };
 use domain::position::Position;
+use domain::report_history::ReportHistory;
 use domain::timestamp::Timestamp;
 
 use crate::fake_work;
@@ -43,6 +45,9 @@ pub(crate) struct Rows {
     stock: Vec<ProductDetail>,
     /// Those that a worker has taken up, by id.
     pub(crate) vendors: BTreeMap<VendorId, VendorStatus>,
+    /// Of the reports of whichever vendor, and whether they left it units.
+    pub(crate) history: ReportHistory,
+    pub(crate) has_stock: bool,
     /// The change log, from its beginning on, and how much of it is forgotten.
     changes: Vec<Changed>,
     forgotten: usize,
@@ -100,8 +105,16 @@ impl FakeStore {
             vendor_id: vendor_id.clone(),
             products,
             last_sync: None,
+            proof: None,
+            age: None,
+            clock_skew_ms: None,
         };
-        self.0.lock().unwrap().vendors.insert(vendor_id, status);
+        let mut rows = self.0.lock().unwrap();
+        rows.vendors.insert(vendor_id, status);
+        rows.history.applied = Some(ReportOrder {
+            as_of: crate::fake_work::LAST_AS_OF,
+            requested_at: crate::fake_work::LAST_AS_OF,
+        });
     }
 
     pub(crate) fn calls(&self) -> usize {

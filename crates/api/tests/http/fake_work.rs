@@ -12,7 +12,7 @@ use domain::timestamp::Timestamp;
 
 use crate::fake_store::{FakeStore, Keys, Rows};
 
-/// For which moment each vendor's last applied report is true.
+/// For which moment the last applied report is true.
 pub(crate) const LAST_AS_OF: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
 /// What there was before orders were accepted.
@@ -78,24 +78,39 @@ pub(crate) fn over(store: &FakeStore) -> MockUnitOfWork {
     work.expect_save_stock().returning(|_| Ok(()));
     let rows = Arc::clone(&store.0);
     work.expect_lock_vendor().returning(move |id| {
-        let rows = rows.lock().unwrap();
-        let last_as_of = Some(LAST_AS_OF);
+        let mut rows = rows.lock().unwrap();
+        let now = rows.now();
         let is_known = rows.vendors.contains_key(id);
-        Ok(is_known.then_some(VendorSyncState { last_as_of }))
+        Ok(is_known.then(|| VendorSyncState {
+            now,
+            history: rows.history.clone(),
+            has_stock: rows.has_stock,
+            has_future_shipments: false,
+        }))
     });
     // As many products change as the report names.
     work.expect_affected_by()
-        .returning(|_, report, _| Ok(report.quantities().keys().cloned().collect()));
+        .returning(|_, report, _, _| Ok(report.quantities().keys().cloned().collect()));
     work.expect_mark_known()
         .returning(|_, _, _| Ok(BTreeMap::new()));
     let rows = Arc::clone(&store.0);
-    work.expect_record_sync().returning(move |id, record| {
-        let mut rows = rows.lock().unwrap();
-        let now = rows.now();
-        let finished = FinishedSync::new(now, record.clone());
-        rows.vendors.get_mut(id).unwrap().last_sync = Some(finished);
-        Ok(now)
-    });
+    work.expect_record_sync()
+        .returning(move |id, record, history| {
+            let mut rows = rows.lock().unwrap();
+            let now = rows.now();
+            if let Some(history) = history {
+                rows.history = history.clone();
+            }
+            let (proof, clock_skew_ms) = (rows.history.proof, rows.history.clock_skew_ms);
+            let vendor = rows.vendors.get_mut(id).unwrap();
+            vendor.last_sync = Some(FinishedSync::new(now, record.clone()));
+            vendor.proof = proof;
+            vendor.age = proof
+                .and_then(Result::ok)
+                .map(|proven| now.since(proven.as_of));
+            vendor.clock_skew_ms = clock_skew_ms;
+            Ok(now)
+        });
     let committed = store.clone();
     work.expect_commit().returning(move || {
         undo.before.lock().unwrap().take();

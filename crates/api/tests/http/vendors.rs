@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::client::Reply;
+use crate::fake_feed::LAG;
 use crate::fake_work::LAST_AS_OF;
 use crate::fixture::{JSON, TestServer, bytes};
 
@@ -38,8 +39,14 @@ async fn vendors_are_listed_by_id_with_their_last_sync() {
     assert_eq!(
         page,
         json!({"items": [
-            {"vendor_id": "seed", "url": null, "products": 0, "last_sync": never},
-            {"vendor_id": "vendor-a", "url": "http://vendor-a/stock", "products": 0, "last_sync": never},
+            {
+                "vendor_id": "seed", "url": null, "products": 0, "last_sync": never, "as_of": null, "evidence": null,
+                "evidence_reason": null, "clock_skew_ms": null, "lag_ms": 0, "age_ms": null,
+            },
+            {
+                "vendor_id": "vendor-a", "url": "http://vendor-a/stock", "products": 0, "last_sync": never, "as_of": null,
+                "evidence": null, "evidence_reason": null, "clock_skew_ms": null, "lag_ms": 90_000, "age_ms": null,
+            },
         ], "next_cursor": null})
     );
 
@@ -98,19 +105,82 @@ async fn a_sync_on_demand_answers_with_its_result_and_is_the_last_one() {
 }
 
 #[tokio::test]
-async fn a_report_with_nothing_new_in_it_is_not_modified() {
+async fn a_report_that_is_older_than_the_applied_one_is_stale() {
     let server = with_vendor();
     let old = LAST_AS_OF.minus(Duration::from_secs(1));
     server.feed.report(Some(old), &["SKU-1"]);
     let reply = sync(&server).await;
     assert_eq!(reply.status, 200);
     let result = reply.json();
-    assert_eq!(result["status"], "NOT_MODIFIED");
+    assert_eq!(result["status"], "STALE");
     assert_eq!(
         (&result["received"], &result["changed"]),
         (&json!(1), &json!(0))
     );
     assert!(result["error"].as_str().unwrap().contains("true as of"));
+    assert_eq!(vendors(&server).await[1]["last_sync"]["status"], "STALE");
+}
+
+#[tokio::test]
+async fn vendors_show_what_their_reports_prove() {
+    let server = with_vendor();
+    let as_of = LAST_AS_OF.plus(Duration::from_hours(1));
+    server.feed.report(Some(as_of), &["SKU-1"]);
+    sync(&server).await;
+    let listed = vendors(&server).await[1].clone();
+    let lagging = as_of.minus(LAG).to_string();
+    assert_eq!(listed["as_of"], lagging, "{listed}");
+    assert_eq!(listed["evidence"], "document");
+    assert_eq!(listed["evidence_reason"], Value::Null);
+    assert_eq!(listed["lag_ms"], 90_000);
+    assert_eq!(listed["clock_skew_ms"], Value::Null, "there was no Date");
+    assert!(listed["age_ms"].as_u64().unwrap() > 90_000, "{listed}");
+
+    server.feed.report(None, &["SKU-1"]);
+    assert_eq!(sync(&server).await.json()["status"], "OK");
+    let listed = vendors(&server).await[1].clone();
+    for name in ["as_of", "evidence", "age_ms"] {
+        assert_eq!(listed[name], Value::Null, "{listed}");
+    }
+    let reason = listed["evidence_reason"].as_str().unwrap();
+    assert!(reason.contains("no readable"), "{reason}");
+}
+
+#[tokio::test]
+async fn an_empty_report_is_quarantined_until_an_operator_decides() {
+    let server = with_vendor();
+    server.store.0.lock().unwrap().has_stock = true;
+    let decide = async |decision: &str| {
+        let target = format!("/api/v1/vendors/vendor-a/quarantine/{decision}");
+        server.send("POST", &target, "", b"").await
+    };
+    for decision in ["accept", "discard"] {
+        decide(decision).await.problem(404, "not-found");
+        let as_of = LAST_AS_OF.plus(Duration::from_secs(5));
+        server.feed.report(Some(as_of), &[]);
+        let result = sync(&server).await.json();
+        assert_eq!(result["status"], "QUARANTINED", "{result}");
+        assert_eq!(result["received"], 0);
+        assert!(result["error"].as_str().unwrap().contains("empty"));
+        // The same report again is not a second one.
+        assert_eq!(sync(&server).await.json()["status"], "QUARANTINED");
+
+        let result = decide(decision).await;
+        assert_eq!(result.status, 200);
+        let status = if decision == "accept" {
+            "OK"
+        } else {
+            "QUARANTINED"
+        };
+        assert_eq!(result.json()["status"], status);
+        assert_eq!(result.json()["vendor_id"], "vendor-a");
+        decide(decision).await.problem(404, "not-found");
+    }
+    for target in ["unknown/quarantine/accept", "seed/quarantine/discard"] {
+        let target = format!("/api/v1/vendors/{target}");
+        let reply = server.send("POST", &target, "", b"").await;
+        reply.problem(404, "not-found");
+    }
 }
 
 #[tokio::test]

@@ -17,9 +17,11 @@ use super::{
     SwitchedVendors, SyncRecord, SyncRepository, UnitOfWork, VendorSetRecord, VendorSetRepository,
     VendorSyncState,
 };
+use crate::evidence::ReportOrder;
 use crate::identifiers::{OrderId, ProductId, VendorId};
 use crate::order::{Order, OrderState};
 use crate::report::Report;
+use crate::report_history::ReportHistory;
 use crate::settlement::{PendingOrder, SettledOrder};
 use crate::stock::{ProductStock, StockChange};
 use crate::timestamp::Timestamp;
@@ -59,9 +61,11 @@ mock! {
     #[async_trait]
     impl SyncRepository for UnitOfWork {
         async fn lock_vendor(&mut self, vendor_id: &VendorId) -> Result<Option<VendorSyncState>, StoreError>;
-        async fn affected_by(&mut self, vendor_id: &VendorId, report: &Report, as_of: Timestamp) -> Result<Vec<ProductId>, StoreError>;
+        async fn affected_by(&mut self, vendor_id: &VendorId, report: &Report, order: ReportOrder, proven_as_of: Option<Timestamp>) -> Result<Vec<ProductId>, StoreError>;
         async fn mark_known(&mut self, vendor_id: &VendorId, product_ids: &[ProductId], as_of: Timestamp) -> Result<BTreeMap<ProductId, u64>, StoreError>;
-        async fn record_sync(&mut self, vendor_id: &VendorId, record: &SyncRecord) -> Result<Timestamp, StoreError>;
+        async fn advance_as_of(&mut self, vendor_id: &VendorId, product_ids: &[ProductId], order: ReportOrder) -> Result<(), StoreError>;
+        async fn repair_shipments(&mut self, vendor_id: &VendorId) -> Result<u64, StoreError>;
+        async fn record_sync<'r>(&mut self, vendor_id: &VendorId, record: &SyncRecord, history: Option<&'r ReportHistory>) -> Result<Timestamp, StoreError>;
     }
 
     #[async_trait]

@@ -54,7 +54,7 @@ pub use vendor_set::{
     FirstSyncs, OtherVendors, StoredVendorSet, SwitchedVendors, UntriedVendors, VendorSetQueries,
     VendorSetRecord, VendorSetRepository,
 };
-pub use vendors::{FeedError, VendorFeed};
+pub use vendors::{FeedError, FetchedReport, VendorFeed};
 pub use writes::{NoopWriteObserver, WriteAttempt, WriteObserver, WriteProbe};
 
 #[cfg(any(test, feature = "test-support"))]

@@ -27,6 +27,9 @@ pub trait Observer: Send + Sync {
 
     /// A vendor was synced.
     fn synced(&self, vendor_id: &VendorId, outcome: SyncOutcome, took: Duration);
+
+    /// Instants stored for a vendor were later than the store's clock, and were repaired.
+    fn repaired_as_of(&self, vendor_id: &VendorId);
 }
 
 /// Nobody counts.
@@ -45,4 +48,6 @@ impl Observer for Unobserved {
     fn relayed(&self, _confirmed: usize, _unconfirmed: usize) {}
 
     fn synced(&self, _vendor_id: &VendorId, _outcome: SyncOutcome, _took: Duration) {}
+
+    fn repaired_as_of(&self, _vendor_id: &VendorId) {}
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{FinishedSync, StoreError};
+use crate::evidence::Proof;
 use crate::identifiers::{OrderId, ProductId, VendorId};
 use crate::order::{Order, OrderStatus};
 use crate::timestamp::Timestamp;
@@ -106,6 +107,12 @@ pub struct VendorStatus {
     pub products: u64,
     /// Its last sync; none before the first has ended.
     pub last_sync: Option<FinishedSync>,
+    /// What the last report proved that was applied; none before the first.
+    pub proof: Option<Proof>,
+    /// The age of what is proven, by the store's clock; none if nothing is.
+    pub age: Option<Duration>,
+    /// The vendor's clock less the store's at the last response, in milliseconds.
+    pub clock_skew_ms: Option<i64>,
 }
 
 /// Reads vendors.

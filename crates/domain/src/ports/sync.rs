@@ -6,8 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::StoreError;
+use crate::evidence::ReportOrder;
 use crate::identifiers::{ProductId, VendorId};
 use crate::report::Report;
+use crate::report_history::ReportHistory;
 use crate::timestamp::Timestamp;
 use crate::words::words;
 
@@ -20,6 +22,12 @@ words! {
         Stale = "STALE",
         /// There was no report to apply.
         Failed = "FAILED",
+        /// The report is empty and the one before was not: it waits for a second one, or for an operator.
+        Quarantined = "QUARANTINED",
+        /// The vendor stated that nothing changed since the last report. Written by later versions.
+        NotModified = "NOT_MODIFIED",
+        /// The vendor has not finished its report. Written by later versions.
+        NotReady = "NOT_READY",
     }
 }
 
@@ -28,10 +36,6 @@ words! {
 pub struct SyncRecord {
     /// How it ended.
     pub outcome: SyncOutcome,
-    /// For which moment the applied report is true; none unless one was applied.
-    pub as_of: Option<Timestamp>,
-    /// Whether the applied report was a full one.
-    pub full: bool,
     /// From asking the vendor to the end.
     pub took: Duration,
     /// Lines in the report.
@@ -75,11 +79,17 @@ impl FinishedSync {
     }
 }
 
-/// What is known of a vendor's syncs, while its row is locked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A vendor's reports so far, while its row is locked.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VendorSyncState {
-    /// The as-of of the last report that was applied.
-    pub last_as_of: Option<Timestamp>,
+    /// The store's clock, now.
+    pub now: Timestamp,
+    /// What is kept of its reports.
+    pub history: ReportHistory,
+    /// Whether its reports left it units of any product.
+    pub has_stock: bool,
+    /// Whether units of it are marked as shipped later than `now`.
+    pub has_future_shipments: bool,
 }
 
 /// Reads and writes what syncs need beyond stock.
@@ -92,14 +102,19 @@ pub trait SyncRepository {
         vendor_id: &VendorId,
     ) -> Result<Option<VendorSyncState>, StoreError>;
 
-    /// The products that a report may change, by product id: those it gives another quantity, those that a full report
-    /// leaves out and that had one, and those of which it is the first to know a shipment. Products that are new are
-    /// created with nothing to sell, so that they can be locked.
+    /// The products that a report may change, by product id. Products that are new are created with nothing to sell, so
+    /// that they can be locked.
+    ///
+    /// For a full report: those with another quantity, those that it leaves out and that had one, and those with shipped
+    /// units that it is the first to include, if it proves any (`proven_as_of`). For a delta: all of its lines except those
+    /// whose position is of a later report than `order`. A position whose own instants are later than the store's clock is
+    /// always among them.
     async fn affected_by(
         &mut self,
         vendor_id: &VendorId,
         report: &Report,
-        as_of: Timestamp,
+        order: ReportOrder,
+        proven_as_of: Option<Timestamp>,
     ) -> Result<Vec<ProductId>, StoreError>;
 
     /// Marks this vendor's shipped units of the given products, of which no report knew yet and of which a report that
@@ -112,10 +127,24 @@ pub trait SyncRepository {
         as_of: Timestamp,
     ) -> Result<BTreeMap<ProductId, u64>, StoreError>;
 
-    /// Keeps the result of a sync as the vendor's last, and returns the store's time of this call as its end.
-    async fn record_sync(
+    /// Records for this vendor's positions in the given products that they are of the report with this order.
+    async fn advance_as_of(
+        &mut self,
+        vendor_id: &VendorId,
+        product_ids: &[ProductId],
+        order: ReportOrder,
+    ) -> Result<(), StoreError>;
+
+    /// Sets shipments of this vendor that no report includes, and that are later than the store's clock, to the store's
+    /// clock, and returns their number.
+    async fn repair_shipments(&mut self, vendor_id: &VendorId) -> Result<u64, StoreError>;
+
+    /// Keeps the result of a sync as the vendor's last, and the history if there is a new one. Returns the store's time of
+    /// this call as the sync's end.
+    async fn record_sync<'r>(
         &mut self,
         vendor_id: &VendorId,
         record: &SyncRecord,
+        history: Option<&'r ReportHistory>,
     ) -> Result<Timestamp, StoreError>;
 }

@@ -24,7 +24,7 @@ pub struct VendorRecord {
     pub applied_as_of: Option<Timestamp>,
     /// The as-of of the last full one among them.
     pub full_as_of: Option<Timestamp>,
-    /// When the last sync ended, and how. Its `as_of` and `full` are not kept by stores and mean nothing here.
+    /// When the last sync ended, and how.
     pub last_sync: Option<(Timestamp, SyncRecord)>,
 }
 

@@ -1,10 +1,22 @@
 //! Vendors.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use thiserror::Error;
 
+use crate::evidence::ResponseTimes;
 use crate::identifiers::VendorId;
 use crate::report::Report;
+
+/// A report with the times of the response that carried it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchedReport {
+    /// The report, with the as-of that its document states.
+    pub report: Report,
+    /// The other times.
+    pub times: ResponseTimes,
+}
 
 /// Why there is no report.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -24,7 +36,10 @@ pub trait VendorFeed: Send + Sync {
     /// Whose.
     fn vendor_id(&self) -> &VendorId;
 
-    /// Asks for a report. MUST answer within a bounded time and read a bounded size, and MUST NOT return a report of
-    /// which any part was malformed.
-    async fn fetch(&self) -> Result<Report, FeedError>;
+    /// Asks for a report. MUST return within a bounded time and read a bounded size, and MUST NOT return a report of
+    /// which any part was malformed. MUST NOT make up a time that the response does not have.
+    async fn fetch(&self) -> Result<FetchedReport, FeedError>;
+
+    /// How old the vendor's numbers may be when it states them: a setting.
+    fn lag(&self) -> Duration;
 }

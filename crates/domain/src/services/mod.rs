@@ -1,6 +1,7 @@
 //! The use cases. Each reads like a list: begin, lock, decide, save, commit. Nothing outside the store is called inside a
 //! transaction.
 
+mod applied_report;
 #[cfg(test)]
 mod failures;
 mod held_rows;
@@ -20,4 +21,4 @@ pub use settlement::{SettleError, SettleOrders};
 pub use status::{ChangeStatus, ChangeStatusError, ChangedOrder};
 pub use sweeper::{Sweeper, SweeperSettings, Swept};
 pub use vendor_set::{BroughtSet, SetStatus, VendorSets};
-pub use vendor_sync::{SyncError, VendorSync};
+pub use vendor_sync::{QuarantineDecision, SyncError, VendorSync};

@@ -1,20 +1,22 @@
 //! Applying a vendor's report.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use thiserror::Error;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
-use crate::identifiers::{ProductId, VendorId};
+use super::applied_report::{self, Handled, Incoming};
+use crate::evidence::{Evidence, Exchange, NoEvidence, Proof, assess};
+use crate::identifiers::VendorId;
 use crate::ports::{
     Clock, FeedError, FinishedSync, Notifier, Observer, Store, StoreError, StoreProbe, SyncOutcome,
-    SyncRecord, Topic, Unannounced, UnitOfWork, Unobserved, VendorFeed,
+    SyncRecord, Topic, Unannounced, Unobserved, VendorFeed,
 };
-use crate::reconciliation::reconcile;
 use crate::report::{Report, ReportKind};
 use crate::retry::{self, AsStoreError};
-use crate::stock::{Imbalance, StockChange};
+use crate::stock::Imbalance;
 use crate::timestamp::Timestamp;
 
 /// Why a sync changed nothing.
@@ -56,6 +58,17 @@ pub struct VendorSync {
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
     notifier: Arc<dyn Notifier>,
+    /// The evidence of each vendor's last report, to warn once and after each change.
+    evidence: Arc<Mutex<BTreeMap<VendorId, Result<Evidence, NoEvidence>>>>,
+}
+
+/// What an operator decides on a report in quarantine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuarantineDecision {
+    /// Apply it.
+    Accept,
+    /// Drop it.
+    Discard,
 }
 
 impl VendorSync {
@@ -68,6 +81,7 @@ impl VendorSync {
             clock,
             observer: Arc::new(Unobserved),
             notifier: Arc::new(Unannounced),
+            evidence: Arc::default(),
         }
     }
 
@@ -85,8 +99,8 @@ impl VendorSync {
         self
     }
 
-    /// Asks a vendor for its report and applies it, all or nothing, in one transaction. The result is kept as the
-    /// vendor's last, also when it failed.
+    /// Requests a vendor's report and applies it, all or nothing, in one transaction. The result is kept as the vendor's
+    /// last, also when it failed.
     ///
     /// # Errors
     /// [`SyncError`]; then no stock was changed, unless the store's error is [`StoreError::CommitUnknown`].
@@ -94,18 +108,7 @@ impl VendorSync {
         let vendor_id = feed.vendor_id();
         let requested_at = self.probe.store_time().await?;
         let started = self.clock.now();
-        let result = match feed.fetch().await {
-            Ok(report) => {
-                retry::on_conflict(&self.clock, || {
-                    self.apply(vendor_id, &report, requested_at, started)
-                })
-                .await
-            }
-            Err(source) => Err(SyncError::Feed {
-                vendor_id: vendor_id.clone(),
-                source,
-            }),
-        };
+        let result = self.fetch_and_apply(feed, requested_at, started).await;
         let outcome = result
             .as_ref()
             .map_or(SyncOutcome::Failed, |done| done.outcome);
@@ -117,12 +120,18 @@ impl VendorSync {
             Ok(done) if done.changed == 0 && done.outcome == SyncOutcome::Applied => {
                 debug!(vendor.id = %vendor_id, received = done.received, "synced, nothing changed");
             }
-            Ok(done) => info!(
+            Ok(done) if done.outcome == SyncOutcome::Applied => info!(
                 vendor.id = %vendor_id,
                 received = done.received,
                 changed = done.changed,
-                outcome = ?done.outcome,
                 "synced"
+            ),
+            Ok(done) => warn!(
+                vendor.id = %vendor_id,
+                received = done.received,
+                outcome = %done.outcome,
+                reason = done.error,
+                "the report was not applied; the vendor's stock stays as it was"
             ),
             // The report may be applied, or will be: a record of a failure would contradict it.
             Err(SyncError::Store(error)) if error.is_commit_unknown() => {
@@ -133,8 +142,6 @@ impl VendorSync {
                 warn!(vendor.id = %vendor_id, %error, "sync failed; the vendor's stock stays as it was");
                 let record = SyncRecord {
                     outcome: SyncOutcome::Failed,
-                    as_of: None,
-                    full: false,
                     took: self.took(started),
                     received: 0,
                     changed: 0,
@@ -146,57 +153,157 @@ impl VendorSync {
         result
     }
 
-    async fn apply(
+    async fn fetch_and_apply(
         &self,
-        vendor_id: &VendorId,
-        report: &Report,
+        feed: &dyn VendorFeed,
         requested_at: Timestamp,
         started: Timestamp,
     ) -> Result<FinishedSync, SyncError> {
-        let as_of = report.effective_as_of(requested_at);
+        let vendor_id = feed.vendor_id();
+        let fetched = feed.fetch().await.map_err(|source| SyncError::Feed {
+            vendor_id: vendor_id.clone(),
+            source,
+        })?;
+        let exchange = Exchange {
+            requested_at,
+            received_at: self.probe.store_time().await?,
+        };
+        let incoming = Incoming {
+            vendor_id,
+            report: &fetched.report,
+            assessment: &assess(fetched.report.as_of(), &fetched.times, exchange),
+            lag: feed.lag(),
+        };
+        retry::on_conflict(&self.clock, || self.apply(&incoming, started)).await
+    }
+
+    async fn apply(
+        &self,
+        incoming: &Incoming<'_>,
+        started: Timestamp,
+    ) -> Result<FinishedSync, SyncError> {
+        let vendor_id = incoming.vendor_id;
         let mut work = self.store.begin().await?;
-        let vendor = work
+        let state = work
             .lock_vendor(vendor_id)
             .await?
             .ok_or_else(|| SyncError::NotConfigured(vendor_id.clone()))?;
-        let received = report.quantities().len() as u64;
-        let stale = vendor.last_as_of.is_some_and(|last| as_of < last);
-        let changes = if stale {
-            Vec::new()
-        } else {
-            let affected = work.affected_by(vendor_id, report, as_of).await?;
-            decide(work.as_mut(), vendor_id, report, as_of, &affected).await?
-        };
-        if !changes.is_empty() {
-            work.save_stock(&changes).await?;
-        }
+        let handled = applied_report::handle(work.as_mut(), state, incoming).await?;
+        let Handled {
+            outcome,
+            changed,
+            error,
+            history,
+            proof,
+            is_repaired,
+        } = handled;
         let record = SyncRecord {
-            outcome: if stale {
-                SyncOutcome::Stale
-            } else {
-                SyncOutcome::Applied
-            },
-            as_of: (!stale).then_some(as_of),
-            full: report.kind() == ReportKind::Full,
+            outcome,
             took: self.took(started),
-            received,
-            changed: changes.len() as u64,
-            error: vendor.last_as_of.filter(|_| stale).map(|last| {
-                format!(
-                    "the report is true as of {as_of}, before the one of {last} that was applied"
-                )
-            }),
+            received: incoming.report.quantities().len() as u64,
+            changed,
+            error,
         };
-        let finished_at = work.record_sync(vendor_id, &record).await?;
+        let finished_at = work.record_sync(vendor_id, &record, Some(&history)).await?;
         work.commit().await?;
+        if is_repaired {
+            error!(
+                vendor.id = %vendor_id,
+                "stored instants were later than the store's clock, which was ahead once; they were repaired"
+            );
+            self.observer.repaired_as_of(vendor_id);
+        }
+        self.note_evidence(vendor_id, proof, incoming.lag);
         Ok(FinishedSync::new(finished_at, record))
+    }
+
+    /// Applies or drops a vendor's report in quarantine, and returns the result; `None` if there is no such report.
+    ///
+    /// # Errors
+    /// [`SyncError`]; then nothing was changed.
+    pub async fn resolve_quarantine(
+        &self,
+        vendor_id: &VendorId,
+        decision: QuarantineDecision,
+    ) -> Result<Option<FinishedSync>, SyncError> {
+        let started = self.clock.now();
+        let result = retry::on_conflict(&self.clock, || {
+            self.resolve_quarantine_once(vendor_id, decision, started)
+        })
+        .await?;
+        if let Some(done) = &result {
+            info!(vendor.id = %vendor_id, ?decision, changed = done.changed, "the report in quarantine was decided on");
+            if done.changed > 0 {
+                self.notifier.notify(Topic::Changes);
+            }
+        }
+        Ok(result)
+    }
+
+    async fn resolve_quarantine_once(
+        &self,
+        vendor_id: &VendorId,
+        decision: QuarantineDecision,
+        started: Timestamp,
+    ) -> Result<Option<FinishedSync>, SyncError> {
+        let mut work = self.store.begin().await?;
+        let Some(state) = work.lock_vendor(vendor_id).await? else {
+            return Ok(None);
+        };
+        let mut history = state.history;
+        let Some(report) = history.quarantined.take() else {
+            return Ok(None);
+        };
+        let mut record = SyncRecord {
+            outcome: SyncOutcome::Quarantined,
+            took: Duration::ZERO,
+            received: 0,
+            changed: 0,
+            error: Some("the empty report was discarded by an operator".to_owned()),
+        };
+        if decision == QuarantineDecision::Accept {
+            let (order, proof) = (report.order, report.proof);
+            let empty = Report::empty(ReportKind::Full);
+            let changed =
+                applied_report::write(work.as_mut(), vendor_id, &empty, order, proof).await?;
+            history.apply(ReportKind::Full, order, proof);
+            record.outcome = SyncOutcome::Applied;
+            record.changed = changed.unwrap_or(0);
+            record.error = None;
+        }
+        record.took = self.took(started);
+        let finished_at = work.record_sync(vendor_id, &record, Some(&history)).await?;
+        work.commit().await?;
+        Ok(Some(FinishedSync::new(finished_at, record)))
+    }
+
+    /// Warns when a vendor's reports prove little: after the first report of this process, and after each change.
+    fn note_evidence(&self, vendor_id: &VendorId, proof: Proof, lag: Duration) {
+        let evidence = proof.map(|proven| proven.evidence);
+        let mut known = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.insert(vendor_id.clone(), evidence) == Some(evidence) {
+            return;
+        }
+        match evidence {
+            Ok(Evidence::Date) if lag.is_zero() => warn!(
+                vendor.id = %vendor_id,
+                "the only evidence of when this vendor counted its stock is the Date of its responses: \
+                 if a cache, a replica or a job is in between, set the vendor's `lag`"
+            ),
+            Ok(_) => {}
+            Err(reason) => warn!(
+                vendor.id = %vendor_id,
+                reason = reason.explanation(),
+                "this vendor's reports prove nothing: units that it has shipped stay in flight"
+            ),
+        }
     }
 
     async fn record(&self, vendor_id: &VendorId, record: &SyncRecord) -> Result<(), StoreError> {
         retry::on_conflict(&self.clock, || async move {
             let mut work = self.store.begin().await?;
             if work.lock_vendor(vendor_id).await?.is_some() {
-                work.record_sync(vendor_id, record).await?;
+                work.record_sync(vendor_id, record, None).await?;
             }
             work.commit().await
         })
@@ -206,19 +313,4 @@ impl VendorSync {
     fn took(&self, started: Timestamp) -> Duration {
         self.clock.now().since(started)
     }
-}
-
-async fn decide(
-    work: &mut dyn UnitOfWork,
-    vendor_id: &VendorId,
-    report: &Report,
-    as_of: Timestamp,
-    affected: &[ProductId],
-) -> Result<Vec<StockChange>, SyncError> {
-    if affected.is_empty() {
-        return Ok(Vec::new());
-    }
-    let stock = work.lock_stock(affected).await?;
-    let newly_known = work.mark_known(vendor_id, affected, as_of).await?;
-    Ok(reconcile(vendor_id, report, as_of, stock, &newly_known)?)
 }

@@ -3,6 +3,7 @@
 //! Every adapter over SQL reads its rows with its own driver's types and hands them over here, so that all of them mean
 //! the same by a row. A value that no version of this program writes is reported by table, column and row.
 
+mod history;
 mod transfer;
 
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ use crate::settlement::PendingOrder;
 use crate::stock::VendorStock;
 use crate::timestamp::Timestamp;
 
+pub use history::{StoredHistory, StoredProof, proof, report_history};
 pub use transfer::{
     StoredKey, StoredShipment, StoredStock, StoredVendor, batch_digest, key_record, order_records,
     product_records, vendor_record, vendor_status,

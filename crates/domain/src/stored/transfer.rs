@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    StoredAllocation, StoredOrder, StoredPosition, corrupt, grouped, position, request,
-    stock_level, vendor_id,
+    StoredAllocation, StoredOrder, StoredPosition, StoredProof, corrupt, grouped, position,
+    request, stock_level, vendor_id,
 };
 use crate::identifiers::{BatchDigest, IdempotencyKey, OrderId};
 use crate::order::{OrderStatus, RejectReason};
@@ -72,7 +72,14 @@ pub fn vendor_record(row: StoredVendor) -> Result<TransferRecord, StoreError> {
 }
 
 /// A vendor with its last sync, for readers, and how many products it reported.
-pub fn vendor_status(row: StoredVendor, products: i64) -> Result<VendorStatus, StoreError> {
+pub fn vendor_status(
+    row: StoredVendor,
+    products: i64,
+    proof: StoredProof,
+    clock_skew_ms: Option<i64>,
+    now: Timestamp,
+) -> Result<VendorStatus, StoreError> {
+    let proof = super::proof(&row.vendor_id, proof)?;
     let record = vendor(row)?;
     Ok(VendorStatus {
         vendor_id: record.vendor_id,
@@ -80,6 +87,11 @@ pub fn vendor_status(row: StoredVendor, products: i64) -> Result<VendorStatus, S
         last_sync: record
             .last_sync
             .map(|(finished_at, sync)| FinishedSync::new(finished_at, sync)),
+        age: proof
+            .and_then(Result::ok)
+            .map(|proven| now.since(proven.as_of)),
+        proof,
+        clock_skew_ms,
     })
 }
 
@@ -94,8 +106,6 @@ fn vendor(row: StoredVendor) -> Result<VendorRecord, StoreError> {
     let last_sync = row.finished_at.zip(outcome).map(|(finished_at, outcome)| {
         let sync = SyncRecord {
             outcome,
-            as_of: None,
-            full: false,
             took: Duration::from_millis(count(row.duration_ms)),
             received: count(row.received),
             changed: count(row.changed),

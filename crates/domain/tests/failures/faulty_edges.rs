@@ -1,11 +1,14 @@
 //! The queue in this process and a vendor's feed, with failures.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::evidence::ResponseTimes;
 use domain::identifiers::{OrderId, VendorId};
-use domain::ports::{FeedError, OrderQueue, QueueError, QueuedOrder, VendorFeed};
+use domain::ports::{FeedError, FetchedReport, OrderQueue, QueueError, QueuedOrder, VendorFeed};
 use domain::report::Report;
+use domain::timestamp::Timestamp;
 use queue_in_process::InProcessQueue;
 
 use crate::faults::{Failure, Faults, Role};
@@ -61,6 +64,8 @@ impl OrderQueue for FaultyQueue {
 pub(crate) struct FaultyFeed {
     pub(crate) vendor_id: VendorId,
     pub(crate) answer: Result<Report, FeedError>,
+    /// The vendor's clock.
+    pub(crate) now: Timestamp,
     pub(crate) faults: Arc<Faults>,
 }
 
@@ -70,9 +75,20 @@ impl VendorFeed for FaultyFeed {
         &self.vendor_id
     }
 
-    async fn fetch(&self) -> Result<Report, FeedError> {
+    fn lag(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    async fn fetch(&self) -> Result<FetchedReport, FeedError> {
         match self.faults.strike(Role::Feed, "fetch").await {
-            None => self.answer.clone(),
+            None => self.answer.clone().map(|report| FetchedReport {
+                report,
+                times: ResponseTimes {
+                    // By the clock of these tests, which does not move while the vendor is read.
+                    date: Some(self.now),
+                    ..ResponseTimes::default()
+                },
+            }),
             Some(failure) => Err(failure.of_feed()),
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::evidence::ReportOrder;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderState};
 use domain::ports::{
@@ -14,6 +15,7 @@ use domain::ports::{
     UnitOfWork, VendorSetQueries, VendorSetRecord, VendorSetRepository, VendorSyncState,
 };
 use domain::report::Report;
+use domain::report_history::ReportHistory;
 use domain::settlement::{PendingOrder, SettledOrder};
 use domain::stock::{ProductStock, StockChange};
 use domain::timestamp::Timestamp;
@@ -218,10 +220,14 @@ impl SyncRepository for FaultyWork {
         &mut self,
         vendor_id: &VendorId,
         report: &Report,
-        as_of: Timestamp,
+        order: ReportOrder,
+        proven_as_of: Option<Timestamp>,
     ) -> Result<Vec<ProductId>, StoreError> {
         self.check(Role::Work, "affected_by").await?;
-        self.inner.affected_by(vendor_id, report, as_of).await
+        let affected = self
+            .inner
+            .affected_by(vendor_id, report, order, proven_as_of);
+        affected.await
     }
 
     async fn mark_known(
@@ -234,13 +240,29 @@ impl SyncRepository for FaultyWork {
         self.inner.mark_known(vendor_id, product_ids, as_of).await
     }
 
-    async fn record_sync(
+    async fn advance_as_of(
+        &mut self,
+        id: &VendorId,
+        product_ids: &[ProductId],
+        order: ReportOrder,
+    ) -> Result<(), StoreError> {
+        self.check(Role::Work, "advance_as_of").await?;
+        self.inner.advance_as_of(id, product_ids, order).await
+    }
+
+    async fn repair_shipments(&mut self, id: &VendorId) -> Result<u64, StoreError> {
+        self.check(Role::Work, "repair_shipments").await?;
+        self.inner.repair_shipments(id).await
+    }
+
+    async fn record_sync<'r>(
         &mut self,
         id: &VendorId,
         record: &SyncRecord,
+        history: Option<&'r ReportHistory>,
     ) -> Result<Timestamp, StoreError> {
         self.check(Role::Work, "record_sync").await?;
-        self.inner.record_sync(id, record).await
+        self.inner.record_sync(id, record, history).await
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::identifiers::{BatchDigest, IdempotencyKey, VendorId};
 use domain::order::OrderStatus;
-use domain::ports::{FeedError, NewOrder};
+use domain::ports::{Clock as _, FeedError, NewOrder};
 use domain::report::{Report, ReportKind};
 use domain::services::{Intake, IntakeSettings, IntakeWriter, NewBatch, PlaceOrderError};
 use domain::timestamp::Timestamp;
@@ -100,13 +100,16 @@ impl UseCase {
             }
             Self::RequeueAll => "begin,requeue_overdue,commit",
             Self::Sync => {
-                "probe store_time,fetch,begin,lock_vendor,affected_by,lock_stock,mark_known,save_stock,record_sync,commit"
+                "probe store_time,fetch,probe store_time,begin,lock_vendor,affected_by,lock_stock,mark_known,save_stock,record_sync,commit"
             }
-            Self::SyncWithoutReport | Self::SyncStale => {
+            Self::SyncWithoutReport => {
                 "probe store_time,fetch,begin,lock_vendor,record_sync,commit"
             }
+            Self::SyncStale => {
+                "probe store_time,fetch,probe store_time,begin,lock_vendor,record_sync,commit"
+            }
             Self::SyncStranger => {
-                "probe store_time,fetch,begin,lock_vendor,begin,lock_vendor,commit"
+                "probe store_time,fetch,probe store_time,begin,lock_vendor,begin,lock_vendor,commit"
             }
             Self::ApplySet => {
                 "find_vendor_set,begin,lock_vendor_sets,save_current_set,configure,lock_stock,save_stock,commit"
@@ -182,6 +185,8 @@ impl UseCase {
             Self::Sync => {
                 world.add_order(order("p", 2), Shipped).await;
                 world.add_order(order("p", 3), Confirmed).await;
+                // A `Date` proves what was shipped in an earlier second.
+                world.clock.advance(Duration::from_secs(1));
             }
             Self::ApplySet => world.add_order(order("p", 12), Confirmed).await,
         }
@@ -299,6 +304,7 @@ async fn sync(world: &World, vendor_id: &str, answer: Result<Report, FeedError>)
     let feed = FaultyFeed {
         vendor_id,
         answer,
+        now: world.clock.now(),
         faults: Arc::clone(&world.faults),
     };
     world.sync().sync(&feed).await.into()

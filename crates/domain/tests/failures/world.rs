@@ -110,6 +110,7 @@ impl World {
         world.vendor_sets().bring(&set).await.unwrap();
         for (vendor_id, lines) in [("v", &[("p", 10), ("q", 4)][..]), ("w", &[("p", 3)])] {
             let feed = FaultyFeed {
+                now: world.clock.now(),
                 vendor_id: vendor(vendor_id),
                 answer: Ok(full(lines)),
                 faults: Arc::clone(&world.faults),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use domain::order::OrderStatus;
 use domain::ports::OtherVendors;
 use domain::report::ReportKind;
+use domain::services::QuarantineDecision;
 
 /// Few, so that they meet often, and in byte order where a language's order would be another.
 pub(super) const PRODUCTS: [&str; 4] = ["B", "a", "a-b", "ä"];
@@ -89,6 +90,8 @@ pub(super) enum UseCase {
     Configure(Vec<Vendor>, Configuring),
     /// Without a report the vendor failed to answer.
     Sync(Vendor, Option<Said>),
+    /// Accepts or discards a report in quarantine.
+    ResolveQuarantine(Vendor, QuarantineDecision),
     Place(Slot, Asked),
     /// Once each of the vendors was tried.
     Settle(Vec<Slot>, Vec<Vendor>),
@@ -154,6 +157,9 @@ pub(super) enum Step {
     FirstSyncs,
     LockVendor(Vendor),
     Affected(Vendor, Said, Moment),
+    /// Makes positions those of a report of this moment.
+    Advance(Vendor, Vec<Product>, Moment),
+    RepairShipments(Vendor),
     RecordFailure(Vendor),
     Claim(u32, Span),
     /// Removes the entries that were claimed of these orders.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::evidence::ReportOrder;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderState};
 use domain::ports::{
@@ -13,6 +14,7 @@ use domain::ports::{
     VendorSyncState,
 };
 use domain::report::Report;
+use domain::report_history::ReportHistory;
 use domain::settlement::{PendingOrder, SettledOrder};
 use domain::stock::{ProductStock, StockChange};
 use domain::timestamp::Timestamp;
@@ -140,13 +142,16 @@ impl SyncRepository for PairedWork {
         &mut self,
         vendor_id: &VendorId,
         report: &Report,
-        as_of: Timestamp,
+        order: ReportOrder,
+        proven_as_of: Option<Timestamp>,
     ) -> Result<Vec<ProductId>, StoreError> {
-        let real_as_of = self.pairs.with(|pairs| pairs.moment(as_of));
+        let real_order = self.pairs.with(|pairs| pairs.report_order(order));
+        let real_as_of = proven_as_of.map(|as_of| self.pairs.with(|pairs| pairs.moment(as_of)));
         both!(
-            self.affected_by(vendor_id, report, as_of),
+            self.affected_by(vendor_id, report, order, proven_as_of),
             vendor_id,
             report,
+            real_order,
             real_as_of
         )
     }
@@ -166,21 +171,38 @@ impl SyncRepository for PairedWork {
         )
     }
 
-    async fn record_sync(
+    async fn advance_as_of(
+        &mut self,
+        vendor_id: &VendorId,
+        product_ids: &[ProductId],
+        order: ReportOrder,
+    ) -> Result<(), StoreError> {
+        let real_order = self.pairs.with(|pairs| pairs.report_order(order));
+        both!(
+            self.advance_as_of(vendor_id, product_ids, order),
+            vendor_id,
+            product_ids,
+            real_order
+        )
+    }
+
+    async fn repair_shipments(&mut self, vendor_id: &VendorId) -> Result<u64, StoreError> {
+        both!(self.repair_shipments(vendor_id), vendor_id)
+    }
+
+    async fn record_sync<'r>(
         &mut self,
         vendor_id: &VendorId,
         record: &SyncRecord,
+        history: Option<&'r ReportHistory>,
     ) -> Result<Timestamp, StoreError> {
         self.pairs.start_call()?;
-        let real_record = SyncRecord {
-            as_of: record
-                .as_of
-                .map(|as_of| self.pairs.with(|pairs| pairs.moment(as_of))),
-            ..record.clone()
-        };
-        let model = self.model.record_sync(vendor_id, record).await;
-        let real = self.real.record_sync(vendor_id, &real_record).await;
-        super::paired_store::told(&self.pairs, model, &real)
+        let real_history = history.map(|history| self.pairs.with(|pairs| pairs.history(history)));
+        let model = self.model.record_sync(vendor_id, record, history).await;
+        let real = self
+            .real
+            .record_sync(vendor_id, record, real_history.as_ref());
+        super::paired_store::told(&self.pairs, model, &real.await)
     }
 }
 

@@ -5,8 +5,10 @@ use std::fmt::Debug;
 use std::mem::discriminant;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use domain::evidence::{Claim, Proof, Proven, ReportOrder};
 use domain::identifiers::{OrderId, ProductId};
 use domain::ports::{OutboxId, StoreError};
+use domain::report_history::{KnownClaim, QuarantinedReport, ReportHistory};
 use domain::settlement::SettledOrder;
 use domain::stock::StockChange;
 use domain::timestamp::Timestamp;
@@ -102,6 +104,54 @@ impl Pairs {
         match self.moments.last_key_value() {
             Some((last, real)) => real.minus(last.since(moment)),
             None => moment,
+        }
+    }
+
+    /// The model's moment that was told last.
+    pub(super) fn last_told(&self) -> Option<Timestamp> {
+        self.moments.last_key_value().map(|(model, _)| *model)
+    }
+
+    pub(super) fn report_order(&self, order: ReportOrder) -> ReportOrder {
+        ReportOrder {
+            as_of: self.moment(order.as_of),
+            requested_at: self.moment(order.requested_at),
+        }
+    }
+
+    fn proof(&self, proof: Proof) -> Proof {
+        proof.map(|proven| Proven {
+            as_of: self.moment(proven.as_of),
+            ..proven
+        })
+    }
+
+    fn claim(&self, claim: &Claim) -> Claim {
+        match claim {
+            Claim::Document(as_of) => Claim::Document(self.moment(*as_of)),
+            Claim::LastModified(as_of) => Claim::LastModified(self.moment(*as_of)),
+            Claim::ETag(tag) => Claim::ETag(tag.clone()),
+        }
+    }
+
+    /// The history of a vendor's reports, with the adapter's moments.
+    pub(super) fn history(&self, history: &ReportHistory) -> ReportHistory {
+        let claims = history.claims.iter().map(|known| KnownClaim {
+            claim: self.claim(&known.claim),
+            ordered_as_of: self.moment(known.ordered_as_of),
+            proven_as_of: known.proven_as_of.map(|as_of| self.moment(as_of)),
+        });
+        ReportHistory {
+            applied: history.applied.map(|order| self.report_order(order)),
+            full: history.full.map(|order| self.report_order(order)),
+            proof: history.proof.map(|proof| self.proof(proof)),
+            clock_skew_ms: history.clock_skew_ms,
+            claims: claims.collect(),
+            quarantined: history.quarantined.as_ref().map(|it| QuarantinedReport {
+                order: self.report_order(it.order),
+                claim: it.claim.as_ref().map(|claim| self.claim(claim)),
+                proof: self.proof(it.proof),
+            }),
         }
     }
 

@@ -138,6 +138,7 @@ impl Names {
             UseCase::Change(slot, _) | UseCase::ShipPart(slot, _) => Self::slots([*slot]),
             UseCase::Configure(..)
             | UseCase::Sync(_, None)
+            | UseCase::ResolveQuarantine(..)
             | UseCase::Relay { .. }
             | UseCase::Sweep { .. } => Self::default(),
         }
@@ -155,15 +156,16 @@ impl Names {
             | Step::Change(slot, _)
             | Step::ShipPart(slot, _) => Self::slots([*slot]),
             Step::Adjust { as_of, .. } => Self::moments([*as_of]),
-            Step::Affected(_, _, moment) | Step::ForgetKeys(moment, _, _) => {
-                Self::moments([*moment])
-            }
+            Step::Affected(_, _, moment)
+            | Step::Advance(_, _, moment)
+            | Step::ForgetKeys(moment, _, _) => Self::moments([*moment]),
             Step::Read(query) => Self::of_query(query),
             Step::LockStock(_)
             | Step::Configure(..)
             | Step::FirstSyncs
             | Step::LockVendor(_)
             | Step::RecordFailure(_)
+            | Step::RepairShipments(_)
             | Step::Claim(..)
             | Step::Requeue(..)
             | Step::StoreTime => Self::default(),

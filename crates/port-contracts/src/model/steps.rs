@@ -13,6 +13,7 @@ use domain::vendor_set::recount;
 use super::cast::{configured, new_order, product, products, span, vendor};
 use super::operations::{Asked, Product, Slot, Step, Vendor};
 use super::run::Run;
+use crate::builders::order_at;
 
 /// A step that failed: the unit of work can only be dropped. Whether it had to fail is compared elsewhere.
 type Done = Result<(), StoreError>;
@@ -59,8 +60,16 @@ impl Run {
             Step::Affected(of, said, moment) => {
                 let (of, report) = (vendor(*of), self.cast.report(said, &self.pairs));
                 let as_of = self.cast.moment(*moment);
-                work.affected_by(&of, &report, as_of).await.map(drop)
+                let order = order_at(as_of);
+                let affected = work.affected_by(&of, &report, order, Some(as_of)).await;
+                affected.map(drop)
             }
+            Step::Advance(of, wanted, moment) => {
+                let order = order_at(self.cast.moment(*moment));
+                work.advance_as_of(&vendor(*of), &products(wanted), order)
+                    .await
+            }
+            Step::RepairShipments(of) => work.repair_shipments(&vendor(*of)).await.map(drop),
             Step::RecordFailure(of) => record_failure(work, *of).await,
             Step::Claim(limit, lease) => work.claim(*limit, span(*lease)).await.map(drop),
             Step::Remove(slots) => work.remove(&self.cast.entries(slots, &self.pairs)).await,
@@ -187,12 +196,10 @@ async fn configure(work: &mut dyn UnitOfWork, wanted: &[Vendor], others: OtherVe
 async fn record_failure(work: &mut dyn UnitOfWork, of: Vendor) -> Done {
     let record = SyncRecord {
         outcome: SyncOutcome::Failed,
-        as_of: None,
-        full: false,
         took: Duration::ZERO,
         received: 0,
         changed: 0,
         error: Some("it did not answer".to_owned()),
     };
-    work.record_sync(&vendor(of), &record).await.map(drop)
+    work.record_sync(&vendor(of), &record, None).await.map(drop)
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use domain::order::OrderStatus;
 use domain::ports::OtherVendors;
 use domain::report::ReportKind;
+use domain::services::QuarantineDecision;
 use proptest::collection::{btree_map, vec};
 use proptest::option::{of, weighted};
 use proptest::prelude::*;
@@ -48,6 +49,9 @@ fn use_case(named: &Named) -> BoxedStrategy<UseCase> {
     let place = asked().prop_map(move |asked| UseCase::Place(slot, asked));
     let sync = (vendor(), weighted(0.9, said(named)))
         .prop_map(|(vendor, said)| UseCase::Sync(vendor, said));
+    let decision = select(&[QuarantineDecision::Accept, QuarantineDecision::Discard][..]);
+    let resolve = (vendor(), decision)
+        .prop_map(|(vendor, decision)| UseCase::ResolveQuarantine(vendor, decision));
     let settle = (slots_to_settle(named), weighted(0.2, configure()))
         .prop_map(|(slots, vendors)| UseCase::Settle(slots, vendors.unwrap_or_default()));
     let relay =
@@ -63,12 +67,12 @@ fn use_case(named: &Named) -> BoxedStrategy<UseCase> {
             keep_keys,
         });
     let Some(one) = one_slot(named) else {
-        return prop_oneof![4 => place, 4 => sync, 1 => relay, 1 => sweep].boxed();
+        return prop_oneof![4 => place, 4 => sync, 1 => resolve, 1 => relay, 1 => sweep].boxed();
     };
     let change = (one.clone(), status()).prop_map(|(slot, to)| UseCase::Change(slot, to));
     let ship = (one, vendor()).prop_map(|(slot, vendor)| UseCase::ShipPart(slot, vendor));
     prop_oneof![
-        6 => place, 4 => sync, 6 => settle, 6 => change, 3 => ship, 2 => relay, 1 => sweep,
+        6 => place, 4 => sync, 1 => resolve, 6 => settle, 6 => change, 3 => ship, 2 => relay, 1 => sweep,
     ]
     .boxed()
 }
@@ -101,6 +105,7 @@ fn step(named: &Named) -> BoxedStrategy<Step> {
         1 => Just(Step::FirstSyncs),
         1 => vendor().prop_map(Step::LockVendor),
         1 => vendor().prop_map(Step::RecordFailure),
+        1 => vendor().prop_map(Step::RepairShipments),
         3 => (0_u32..5, span()).prop_map(|(limit, lease)| Step::Claim(limit, lease)),
         1 => (span(), 0_u32..4).prop_map(|(pending_for, limit)| Step::Requeue(pending_for, limit)),
         1 => Just(Step::StoreTime),
@@ -129,6 +134,8 @@ fn steps_at(moment: BoxedStrategy<Moment>, named: &Named) -> BoxedStrategy<Step>
         adjust,
         (vendor(), said(named), moment.clone())
             .prop_map(|(vendor, said, as_of)| Step::Affected(vendor, said, as_of)),
+        (vendor(), vec(product(), 0..3), moment.clone())
+            .prop_map(|(vendor, products, as_of)| Step::Advance(vendor, products, as_of)),
         (moment, shift(), select(&[1_u32, 2, 100][..]))
             .prop_map(|(before, shift, limit)| Step::ForgetKeys(before, shift, limit)),
     ]
@@ -250,7 +257,8 @@ fn asked() -> impl Strategy<Value = Asked> {
 }
 
 fn lines() -> impl Strategy<Value = BTreeMap<Product, u32>> {
-    btree_map(product(), 0_u32..12, 1..=PRODUCTS.len())
+    // Also an empty report, which is put into quarantine.
+    btree_map(product(), 0_u32..12, 0..=PRODUCTS.len())
 }
 
 fn said(named: &Named) -> impl Strategy<Value = Said> + use<> {

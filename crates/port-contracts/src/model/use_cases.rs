@@ -1,25 +1,30 @@
 //! The use cases over both stores as one. What they answer follows from what the stores answered, which is compared.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use clock_tokio::SystemClock;
 use domain::allocation::most_available_first;
 use domain::identifiers::{OrderId, VendorId};
 use domain::ports::{
-    Clock, FeedError, Notifier, OrderQueue, QueueError, QueuedOrder, Topic, VendorFeed,
+    Clock, FeedError, FetchedReport, Notifier, OrderQueue, QueueError, QueuedOrder, Topic,
+    VendorFeed,
 };
 use domain::report::Report;
 use domain::services::{
     ChangeStatus, Intake, IntakeSettings, Relay, RelaySettings, SettleOrders, Sweeper,
     SweeperSettings, VendorSets, VendorSync,
 };
+use domain::timestamp::Timestamp;
 
 use futures_util::future::join;
 
 use super::cast::{configured, new_order, span, vendor, vendors};
 use super::operations::{Configuring, Confirms, UseCase};
+use super::pairs::SharedPairs;
 use super::run::Run;
+use crate::builders::fetched;
 
 const ONE_AT_A_TIME: IntakeSettings = IntakeSettings {
     max_batch: 1,
@@ -46,10 +51,15 @@ impl Run {
                 let answer = answer.map(|said| self.cast.report(said, &self.pairs));
                 let feed = Feed {
                     vendor_id: vendor(*of),
+                    pairs: self.pairs.clone(),
                     answer: answer.ok_or_else(|| FeedError::Unavailable("away".to_owned())),
                 };
                 let sync = VendorSync::new(store.clone(), store, clock);
                 drop(sync.sync(&feed).await);
+            }
+            UseCase::ResolveQuarantine(of, decision) => {
+                let sync = VendorSync::new(store.clone(), store, clock);
+                drop(sync.resolve_quarantine(&vendor(*of), *decision).await);
             }
             UseCase::Place(slot, asked) => {
                 let (intake, writer) = Intake::open(store, Arc::new(Nobody), clock, ONE_AT_A_TIME);
@@ -111,9 +121,10 @@ impl Run {
     }
 }
 
-/// Answers every request the same.
+/// Answers every request the same. A report that states no as-of states the time of the request.
 struct Feed {
     vendor_id: VendorId,
+    pairs: SharedPairs,
     answer: Result<Report, FeedError>,
 }
 
@@ -123,8 +134,14 @@ impl VendorFeed for Feed {
         &self.vendor_id
     }
 
-    async fn fetch(&self) -> Result<Report, FeedError> {
-        self.answer.clone()
+    async fn fetch(&self) -> Result<FetchedReport, FeedError> {
+        let requested_at = self.pairs.with(|pairs| pairs.last_told());
+        let answer = self.answer.as_ref().map_err(FeedError::clone);
+        answer.map(|report| fetched(report, requested_at.unwrap_or(Timestamp::EPOCH)))
+    }
+
+    fn lag(&self) -> Duration {
+        Duration::ZERO
     }
 }
 

@@ -8,7 +8,7 @@ use domain::ports::{OtherVendors, OutboxLag, StoreError, UnitOfWork};
 use tokio::time::timeout;
 
 use super::{StorageUnderTest, at_once};
-use crate::builders::{configured, delta, keyed_order, new_order, product, vendor};
+use crate::builders::{configured, delta, keyed_order, new_order, order_at, product, vendor};
 
 /// How long a waiter is left waiting before it is abandoned.
 const ABANDONED_AFTER: Duration = Duration::from_millis(30);
@@ -34,7 +34,8 @@ pub async fn a_dropped_unit_of_work_undoes_everything(storage: &StorageUnderTest
         .await
         .unwrap();
     let as_of = work.store_time().await.unwrap();
-    work.affected_by(&vendor("v"), &delta(&[("new", 1)]), as_of)
+    let report = delta(&[("new", 1)]);
+    work.affected_by(&vendor("v"), &report, order_at(as_of), Some(as_of))
         .await
         .unwrap();
     drop(work);

@@ -38,7 +38,7 @@ use domain::settlement::{Outcome, SettledOrder};
 use domain::stock::{ProductStock, StockChange, VendorStock};
 use tokio::time::{sleep, timeout};
 
-use crate::builders::{configured, delta, product, vendor};
+use crate::builders::{configured, delta, order_at, product, vendor};
 
 /// Long enough for a task to come to where it waits.
 const A_MOMENT: Duration = Duration::from_millis(100);
@@ -143,7 +143,7 @@ impl StorageUnderTest {
         let as_of = work.store_time().await.unwrap();
         for &(vendor_id, units) in positions {
             let report = delta(&[(product_id, units)]);
-            work.affected_by(&vendor(vendor_id), &report, as_of)
+            work.affected_by(&vendor(vendor_id), &report, order_at(as_of), Some(as_of))
                 .await
                 .unwrap();
         }

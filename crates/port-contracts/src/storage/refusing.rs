@@ -55,14 +55,12 @@ impl Refused {
             Self::Sync => {
                 let record = SyncRecord {
                     outcome: SyncOutcome::Failed,
-                    as_of: None,
-                    full: false,
                     took: Duration::ZERO,
                     received: 0,
                     changed: 0,
                     error: None,
                 };
-                let recorded = work.record_sync(&vendor("unknown"), &record).await;
+                let recorded = work.record_sync(&vendor("unknown"), &record, None).await;
                 recorded.map(drop)
             }
         };

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use domain::evidence::ReportOrder;
 use domain::identifiers::{OrderId, ProductId};
 use domain::order::OrderStatus;
 use domain::report::Report;
 use domain::timestamp::Timestamp;
 
 use super::StorageUnderTest;
-use crate::builders::{delta, full, product, vendor};
+use crate::builders::{delta, full, order_at, product, vendor};
 use crate::shop::Shop;
 
 async fn affected(
@@ -18,7 +19,9 @@ async fn affected(
     as_of: Timestamp,
 ) -> Vec<String> {
     let mut work = storage.begin().await;
-    let affected = work.affected_by(&vendor(vendor_id), report, as_of).await;
+    let (vendor_id, order) = (vendor(vendor_id), order_at(as_of));
+    let affected = work.affected_by(&vendor_id, report, order, Some(as_of));
+    let affected = affected.await;
     affected
         .unwrap()
         .into_iter()
@@ -32,8 +35,8 @@ async fn ship(shop: &Shop, storage: &StorageUnderTest, product_id: &str, units: 
     id
 }
 
-/// Products with another quantity are affected, those that a full report leaves out too if they had one; a delta leaves
-/// the others alone. They come in byte order.
+/// A full report affects products with another quantity, and those that it leaves out if they had one. A delta affects all
+/// that it names, because it is news of each of them. They come in byte order.
 pub async fn a_report_affects_what_it_gives_another_quantity(storage: &StorageUnderTest) {
     let shop = Shop::open(storage, &["v", "w"]).await;
     let lines = [("a", 1), ("a-b", 1), ("B", 2), ("none", 0)];
@@ -45,6 +48,9 @@ pub async fn a_report_affects_what_it_gives_another_quantity(storage: &StorageUn
     assert_eq!(affected(storage, "v", &full(&lines), now).await, none);
     assert_eq!(affected(storage, "v", &delta(&[]), now).await, none);
     let partly = delta(&[("a-b", 4), ("a", 0), ("B", 2), ("none", 0)]);
+    let named = ["B", "a", "a-b", "none"];
+    assert_eq!(affected(storage, "v", &partly, now).await, named);
+    let partly = full(&[("a-b", 4), ("a", 0), ("B", 2), ("none", 0)]);
     assert_eq!(affected(storage, "v", &partly, now).await, ["a", "a-b"]);
     let empty = full(&[]);
     assert_eq!(affected(storage, "v", &empty, now).await, ["B", "a", "a-b"]);
@@ -63,7 +69,8 @@ pub async fn new_products_are_created_with_nothing_to_sell(storage: &StorageUnde
     let mut work = storage.begin().await;
     let as_of = work.store_time().await.unwrap();
     let report = delta(&[("new", 7), ("old", 9)]);
-    let affected = work.affected_by(&vendor("v"), &report, as_of).await;
+    let (v, order) = (vendor("v"), order_at(as_of));
+    let affected = work.affected_by(&v, &report, order, Some(as_of)).await;
     assert_eq!(affected.unwrap(), ["new", "old"].map(product));
     let locked = work.lock_stock(&[product("new")]).await.unwrap();
     assert_eq!(locked.len(), 1);
@@ -91,8 +98,8 @@ pub async fn two_reports_can_bring_the_same_new_product(storage: &StorageUnderTe
     storage.assert_sound().await;
 }
 
-/// A report with unchanged quantities affects a product all the same if it is the first to know of a shipment there: it
-/// is true as of a later moment, speaks of the product, and is of the vendor that shipped.
+/// A full report with unchanged quantities affects a product all the same if it is the first to include a shipment: what it
+/// proves is later, and it is of the vendor that shipped. One that proves nothing affects none.
 pub async fn a_report_affects_shipments_that_it_is_the_first_to_know(storage: &StorageUnderTest) {
     let shop = Shop::open(storage, &["v", "w"]).await;
     let lines = [("p", 10), ("q", 10)];
@@ -106,10 +113,11 @@ pub async fn a_report_affects_shipments_that_it_is_the_first_to_know(storage: &S
     let none: [&str; 0] = [];
     assert_eq!(affected(storage, "v", &full(&lines), before).await, none);
     assert_eq!(affected(storage, "v", &full(&lines), after).await, ["p"]);
-    let named = delta(&[("p", 10)]);
-    assert_eq!(affected(storage, "v", &named, after).await, ["p"]);
-    let not_named = delta(&[("q", 10)]);
-    assert_eq!(affected(storage, "v", &not_named, after).await, none);
+    let mut work = storage.begin().await;
+    let (v, order) = (vendor("v"), order_at(after));
+    let unproven = work.affected_by(&v, &full(&lines), order, None).await;
+    assert_eq!(unproven.unwrap(), []);
+    drop(work);
     let of_w = full(&[("p", 1)]);
     assert_eq!(affected(storage, "w", &of_w, after).await, none);
 }
@@ -144,4 +152,35 @@ pub async fn mark_known_counts_each_shipped_unit_once(storage: &StorageUnderTest
     assert_eq!(rest, BTreeMap::from([(product("q"), 4)]));
     let of_w = work.mark_known(&vendor("w"), &asked, later).await.unwrap();
     assert_eq!(of_w, BTreeMap::from([(product("p"), 1)]));
+}
+
+/// A line of a delta that is older than its position is left out: by the as-of, and within one as-of by the request. A full
+/// report records no position that it leaves as it was.
+pub async fn a_delta_line_that_is_older_than_its_position_is_left_out(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &["v"]).await;
+    let start = storage.probe.store_time().await.unwrap();
+    shop.report("v", delta(&[("p", 1), ("q", 1)])).await;
+    let middle = storage.probe.store_time().await.unwrap();
+    let requested_at = storage.probe.store_time().await.unwrap();
+    let mut work = storage.begin().await;
+    let newer = ReportOrder {
+        as_of: middle,
+        requested_at,
+    };
+    work.advance_as_of(&vendor("v"), &[product("p")], newer)
+        .await
+        .unwrap();
+    work.commit().await.unwrap();
+
+    let lines = delta(&[("p", 1), ("q", 1), ("r", 1)]);
+    let of_order = async |order: ReportOrder| -> Vec<String> {
+        let mut work = storage.begin().await;
+        let affected = work.affected_by(&vendor("v"), &lines, order, None).await;
+        let affected = affected.unwrap().into_iter();
+        affected.map(ProductId::into_string).collect()
+    };
+    assert_eq!(of_order(order_at(start)).await, ["r"]);
+    assert_eq!(of_order(order_at(middle)).await, ["q", "r"]);
+    assert_eq!(of_order(newer).await, ["p", "q", "r"]);
+    assert_eq!(storage.position("p", "v").await.as_of, middle);
 }

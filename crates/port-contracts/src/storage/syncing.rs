@@ -1,12 +1,18 @@
 //! From a vendor's report to stock: the use case over the store. (P3: a sync never brings sold stock back, and never
 //! takes a sale off twice.)
 
+use std::time::Duration;
+
+use domain::evidence::ResponseTimes;
 use domain::order::{OrderState, OrderStatus, RejectReason};
-use domain::ports::{FeedError, SyncOutcome};
-use domain::services::{SettleError, SyncError};
+use domain::ports::{FeedError, FetchedReport, SyncOutcome};
+use domain::report::Report;
+use domain::services::{QuarantineDecision, SettleError, SyncError};
 
 use super::StorageUnderTest;
-use crate::builders::{allocation, delta, full, full_as_of, new_order};
+use crate::builders::{
+    allocation, delta, fetched as stated_at, full, full_as_of, new_order, product,
+};
 use crate::shop::Shop;
 
 /// What one vendor reports can be sold, and what the sync says about it is true.
@@ -104,20 +110,166 @@ pub async fn a_shipment_is_known_only_to_a_later_report(storage: &StorageUnderTe
     }
 }
 
-/// A vendor whose clock is ahead is not believed to know what happened after it was asked.
-pub async fn a_clock_that_is_ahead_makes_nothing_known(storage: &StorageUnderTest) {
+/// A report whose as-of is in the future is applied and includes no shipment, and neither does the same report when its
+/// as-of has passed.
+pub async fn a_report_of_the_future_includes_no_shipment(storage: &StorageUnderTest) {
     let shop = Shop::open(storage, &["v"]).await;
-    let now = storage.probe.store_time().await.unwrap();
-    let ahead = now.plus(std::time::Duration::from_hours(1));
-    shop.report("v", full_as_of(ahead, &[("p", 10)])).await;
+    shop.report("v", full(&[("p", 9)])).await;
     let order = shop.sell(storage, "p", 4).await;
     shop.change(order.id, OrderStatus::Shipped).await.unwrap();
-    let level = storage.position("p", "v").await;
-    assert!(level.as_of < order.updated_at, "{level:?}");
-    // It is applied, and not held for stale.
-    let done = shop.report("v", full(&[("p", 6)])).await;
+    let now = storage.probe.store_time().await.unwrap();
+    let ahead = now.plus(Duration::from_millis(300));
+    let done = shop.report("v", full_as_of(ahead, &[("p", 10)])).await;
     assert_eq!(done.outcome, SyncOutcome::Applied);
+    assert_eq!(storage.numbers("p", "v").await, (10, 4, 6));
+    assert!(storage.position("p", "v").await.as_of <= storage.probe.store_time().await.unwrap());
+    storage.assert_sound().await;
+
+    while storage.probe.store_time().await.unwrap() <= ahead {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let done = shop.report("v", full_as_of(ahead, &[("p", 10)])).await;
+    assert_eq!(done.outcome, SyncOutcome::Applied);
+    assert_eq!(storage.numbers("p", "v").await, (10, 4, 6));
+    shop.report("v", full(&[("p", 6)])).await;
     assert_eq!(storage.numbers("p", "v").await, (6, 0, 6));
+    storage.assert_sound().await;
+}
+
+/// The counts of a report without any time are applied, and no shipment is included.
+pub async fn a_report_without_a_time_includes_no_shipment(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &["v"]).await;
+    shop.report("v", full(&[("p", 10)])).await;
+    let order = shop.sell(storage, "p", 4).await;
+    shop.change(order.id, OrderStatus::Shipped).await.unwrap();
+    for _ in 0..2 {
+        let respond = || {
+            Ok(FetchedReport {
+                report: full(&[("p", 7)]),
+                times: ResponseTimes::default(),
+            })
+        };
+        let done = shop.sync_with("v", respond).await.unwrap();
+        assert_eq!(done.outcome, SyncOutcome::Applied);
+        assert_eq!(storage.numbers("p", "v").await, (7, 4, 3));
+    }
+    storage.assert_sound().await;
+}
+
+/// Two deltas end in the same rows in either order, also where a line repeats the number that is there.
+pub async fn two_deltas_end_alike_in_either_order(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &["u", "v", "w"]).await;
+    let early = storage.probe.store_time().await.unwrap();
+    let late = storage.probe.store_time().await.unwrap();
+    let stated = |as_of, lines: &[(&str, u32)]| {
+        let lines = delta(lines);
+        move || Ok(stated_at(&lines, as_of))
+    };
+    shop.report("w", full(&[("other", 1)])).await;
+    for (vendor_id, is_reversed) in [("u", false), ("v", true)] {
+        let older = stated(early, &[("a", 0), ("b", 7), ("c", 2)]);
+        let newer = stated(late, &[("a", 5), ("c", 2), ("d", 1)]);
+        let outcomes = if is_reversed {
+            let first = shop.sync_with(vendor_id, newer).await.unwrap();
+            [first, shop.sync_with(vendor_id, older).await.unwrap()]
+        } else {
+            let first = shop.sync_with(vendor_id, older).await.unwrap();
+            [first, shop.sync_with(vendor_id, newer).await.unwrap()]
+        };
+        assert!(outcomes.iter().all(|it| it.outcome == SyncOutcome::Applied));
+        for (product_id, units, as_of) in [
+            ("a", 5, late),
+            ("b", 7, early),
+            ("c", 2, late),
+            ("d", 1, late),
+        ] {
+            let level = storage.position(product_id, vendor_id).await;
+            assert_eq!(
+                (level.reported, level.as_of),
+                (units, as_of),
+                "{product_id}"
+            );
+        }
+        // Nothing in it is news.
+        let again = stated(early, &[("a", 9), ("c", 9)]);
+        let done = shop.sync_with(vendor_id, again).await.unwrap();
+        assert_eq!((done.outcome, done.changed), (SyncOutcome::Stale, 0));
+    }
+    storage.assert_sound().await;
+}
+
+/// A full report that is older than a delta changes nothing, and a delta that is older than a full report neither.
+pub async fn full_reports_and_deltas_are_ordered_among_each_other(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &["v"]).await;
+    let early = storage.probe.store_time().await.unwrap();
+    let middle = storage.probe.store_time().await.unwrap();
+    let late = storage.probe.store_time().await.unwrap();
+    let sync = async |report: &Report, as_of| {
+        let respond = || Ok(stated_at(report, as_of));
+        shop.sync_with("v", respond).await.unwrap().outcome
+    };
+    assert_eq!(sync(&full(&[("p", 5)]), middle).await, SyncOutcome::Applied);
+    assert_eq!(sync(&delta(&[("q", 1)]), early).await, SyncOutcome::Stale);
+    assert_eq!(sync(&delta(&[("p", 4)]), late).await, SyncOutcome::Applied);
+    assert_eq!(sync(&full(&[("p", 9)]), middle).await, SyncOutcome::Stale);
+    assert_eq!(storage.numbers("p", "v").await, (4, 0, 4));
+    let known = storage.stock.find_stock(&product("q")).await.unwrap();
+    assert_eq!(known, None);
+    storage.assert_sound().await;
+}
+
+/// An empty full report after one that was not is kept aside: no count changes and no unit leaves what is in flight, until
+/// a second one or an operator confirms it.
+pub async fn an_empty_report_is_quarantined(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &["v"]).await;
+    let accept = QuarantineDecision::Accept;
+    let discard = QuarantineDecision::Discard;
+    let done = shop.report("v", full(&[])).await;
+    assert_eq!(
+        done.outcome,
+        SyncOutcome::Applied,
+        "there was nothing before"
+    );
+    shop.report("v", full(&[("p", 10)])).await;
+    let order = shop.sell(storage, "p", 4).await;
+    shop.change(order.id, OrderStatus::Shipped).await.unwrap();
+    let before = storage.position("p", "v").await;
+    assert_eq!(shop.resolve_quarantine("v", accept).await, None);
+
+    let as_of = storage.probe.store_time().await.unwrap();
+    for _ in 0..2 {
+        // Twice the same claim: it is the same report.
+        let done = shop.report("v", full_as_of(as_of, &[])).await;
+        assert_eq!((done.outcome, done.changed), (SyncOutcome::Quarantined, 0));
+        assert_eq!(storage.position("p", "v").await, before);
+    }
+    let done = shop.resolve_quarantine("v", discard).await.unwrap();
+    assert_eq!((done.outcome, done.changed), (SyncOutcome::Quarantined, 0));
+    assert_eq!(shop.resolve_quarantine("v", discard).await, None);
+    assert_eq!(storage.position("p", "v").await, before);
+
+    // After it was discarded the next one is the first again, and a report that is not empty drops it.
+    let done = shop.report("v", full(&[])).await;
+    assert_eq!(done.outcome, SyncOutcome::Quarantined);
+    shop.report("v", full(&[("p", 6)])).await;
+    assert_eq!(storage.numbers("p", "v").await, (6, 0, 6));
+    assert_eq!(shop.resolve_quarantine("v", accept).await, None);
+
+    let order = shop.sell(storage, "p", 1).await;
+    shop.change(order.id, OrderStatus::Shipped).await.unwrap();
+    let done = shop.report("v", full(&[])).await;
+    assert_eq!(done.outcome, SyncOutcome::Quarantined);
+    let done = shop.report("v", full(&[])).await;
+    assert_eq!((done.outcome, done.changed), (SyncOutcome::Applied, 1));
+    assert_eq!(storage.numbers("p", "v").await, (0, 0, 0));
+
+    shop.report("v", full(&[("p", 3)])).await;
+    let order = shop.sell(storage, "p", 1).await;
+    shop.change(order.id, OrderStatus::Shipped).await.unwrap();
+    shop.report("v", full(&[])).await;
+    let done = shop.resolve_quarantine("v", accept).await.unwrap();
+    assert_eq!((done.outcome, done.changed), (SyncOutcome::Applied, 1));
+    assert_eq!(storage.numbers("p", "v").await, (0, 0, 0));
     storage.assert_sound().await;
 }
 
@@ -135,7 +287,7 @@ pub async fn a_stale_report_changes_nothing(storage: &StorageUnderTest) {
         let listed = storage.stock.list_stock(None, false, 10).await.unwrap();
         assert_eq!(listed.len(), 1);
     }
-    // As old as the last one is not older.
+    // As old as the last one and requested later is not older.
     let same = full_as_of(position.as_of, &[("p", 6)]);
     assert_eq!(shop.report("v", same).await.outcome, SyncOutcome::Applied);
     assert_eq!(storage.sellable("p").await, 6);

@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
+use domain::evidence::{Claim, Evidence, NoEvidence, Proven};
 use domain::identifiers::{ProductId, VendorId};
 use domain::ports::{
     FinishedSync, OtherVendors, SyncOutcome, SyncRecord, VendorStatus, VendorSyncState,
 };
+use domain::report_history::{KnownClaim, QuarantinedReport, ReportHistory};
 use domain::timestamp::Timestamp;
 
 use super::{StorageUnderTest, wait_for_holder};
-use crate::builders::{configured, full, product, vendor, vendors};
+use crate::builders::{configured, full, order_at, product, vendor, vendors};
 use crate::shop::Shop;
 
-fn record(outcome: SyncOutcome, as_of: Option<Timestamp>) -> SyncRecord {
+fn record(outcome: SyncOutcome) -> SyncRecord {
     SyncRecord {
         outcome,
-        as_of,
-        full: true,
         took: Duration::from_millis(12),
         received: 3,
         changed: 2,
@@ -36,6 +36,39 @@ async fn configure(storage: &StorageUnderTest, ids: &[&str]) -> Vec<ProductId> {
 async fn state_of(storage: &StorageUnderTest, vendor_id: &str) -> Option<VendorSyncState> {
     let mut work = storage.begin().await;
     work.lock_vendor(&vendor(vendor_id)).await.unwrap()
+}
+
+async fn history_of(storage: &StorageUnderTest, vendor_id: &str) -> Option<ReportHistory> {
+    state_of(storage, vendor_id)
+        .await
+        .map(|state| state.history)
+}
+
+/// A history with a value in every place.
+fn history(as_of: Timestamp) -> ReportHistory {
+    let claim = |claim, proven_as_of| KnownClaim {
+        claim,
+        ordered_as_of: as_of,
+        proven_as_of,
+    };
+    ReportHistory {
+        applied: Some(order_at(as_of)),
+        full: Some(order_at(as_of.minus(Duration::from_secs(1)))),
+        proof: Some(Ok(Proven {
+            as_of,
+            evidence: Evidence::LastModified,
+        })),
+        clock_skew_ms: Some(-7),
+        claims: vec![
+            claim(Claim::Document(as_of), Some(as_of)),
+            claim(Claim::ETag("W/\"\u{fc} x\"".to_owned()), None),
+        ],
+        quarantined: Some(QuarantinedReport {
+            order: order_at(as_of),
+            claim: Some(Claim::LastModified(as_of)),
+            proof: Err(NoEvidence::NoTime),
+        }),
+    }
 }
 
 /// Changing who is configured returns the products of those that come and of those that go, and of nobody else.
@@ -93,43 +126,62 @@ pub async fn a_vendor_that_is_not_configured_is_not_sold(storage: &StorageUnderT
     storage.assert_sound().await;
 }
 
-/// Only a configured vendor can be locked; what it shows is the as-of of the last report that was applied.
-pub async fn lock_vendor_shows_the_last_applied_report(storage: &StorageUnderTest) {
+/// Only a configured vendor can be locked; what it shows is the history that was recorded last, whole.
+pub async fn lock_vendor_shows_the_recorded_history(storage: &StorageUnderTest) {
     assert_eq!(state_of(storage, "v").await, None);
     configure(storage, &["v", "w"]).await;
     assert_eq!(state_of(storage, "unknown").await, None);
-    let never = Some(VendorSyncState { last_as_of: None });
-    assert_eq!(state_of(storage, "v").await, never);
+    let before = storage.probe.store_time().await.unwrap();
+    let state = state_of(storage, "v").await.unwrap();
+    let after = storage.probe.store_time().await.unwrap();
+    assert!(before <= state.now && state.now <= after);
+    assert!(!state.has_stock && !state.has_future_shipments);
+    assert_eq!(state.history, ReportHistory::default());
 
-    let applied_as_of = storage.probe.store_time().await.unwrap();
-    let records = [
-        (record(SyncOutcome::Failed, None), None),
+    let as_of = storage.probe.store_time().await.unwrap();
+    let unproven = ReportHistory {
+        proof: Some(Err(NoEvidence::DocumentInFuture)),
+        quarantined: None,
+        ..history(as_of)
+    };
+    let empty = ReportHistory::default();
+    let steps = [
+        (SyncOutcome::Failed, None, empty.clone()),
+        (SyncOutcome::Applied, Some(history(as_of)), history(as_of)),
+        (SyncOutcome::Failed, None, history(as_of)),
+        (SyncOutcome::Stale, Some(unproven.clone()), unproven.clone()),
+        (SyncOutcome::Quarantined, Some(empty.clone()), empty.clone()),
         (
-            record(SyncOutcome::Applied, Some(applied_as_of)),
-            Some(applied_as_of),
+            SyncOutcome::Applied,
+            Some(unproven.clone()),
+            unproven.clone(),
         ),
-        (record(SyncOutcome::Stale, None), Some(applied_as_of)),
-        (record(SyncOutcome::Failed, None), Some(applied_as_of)),
     ];
-    for (record, expected) in records {
+    for (outcome, recorded, expected) in steps {
         let mut work = storage.begin().await;
         work.lock_vendor(&vendor("v")).await.unwrap();
-        work.record_sync(&vendor("v"), &record).await.unwrap();
+        work.record_sync(&vendor("v"), &record(outcome), recorded.as_ref())
+            .await
+            .unwrap();
         work.commit().await.unwrap();
-        let expected = VendorSyncState {
-            last_as_of: expected,
-        };
-        assert_eq!(state_of(storage, "v").await, Some(expected));
+        assert_eq!(history_of(storage, "v").await, Some(expected));
     }
-    assert_eq!(state_of(storage, "w").await, never);
+    assert_eq!(history_of(storage, "w").await, Some(empty));
 
     configure(storage, &["w"]).await;
     assert_eq!(state_of(storage, "v").await, None);
     configure(storage, &["v"]).await;
-    let kept = Some(VendorSyncState {
-        last_as_of: Some(applied_as_of),
-    });
-    assert_eq!(state_of(storage, "v").await, kept);
+    assert_eq!(history_of(storage, "v").await, Some(unproven));
+}
+
+/// A vendor has stock while its reports left it units of any product, sold or not.
+pub async fn lock_vendor_shows_whether_there_is_stock(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &["v", "w"]).await;
+    for (units, has_stock) in [(0, false), (2, true), (0, false)] {
+        shop.report("v", full(&[("p", units), ("q", 0)])).await;
+        assert_eq!(state_of(storage, "v").await.unwrap().has_stock, has_stock);
+        assert!(!state_of(storage, "w").await.unwrap().has_stock);
+    }
 }
 
 /// Two syncs of one vendor do not pass its lock at a time, and the second sees what the first recorded.
@@ -138,8 +190,9 @@ pub async fn lock_vendor_lets_one_sync_pass_at_a_time(storage: &StorageUnderTest
     let mut holder = storage.begin().await;
     holder.lock_vendor(&vendor("v")).await.unwrap();
     let as_of = holder.store_time().await.unwrap();
+    let recorded = history(as_of);
     holder
-        .record_sync(&vendor("v"), &record(SyncOutcome::Applied, Some(as_of)))
+        .record_sync(&vendor("v"), &record(SyncOutcome::Applied), Some(&recorded))
         .await
         .unwrap();
     let store = storage.store.clone();
@@ -148,16 +201,15 @@ pub async fn lock_vendor_lets_one_sync_pass_at_a_time(storage: &StorageUnderTest
         work.lock_vendor(&vendor("v")).await.unwrap()
     })
     .await;
-    let last_as_of = Some(as_of);
-    assert_eq!(found, Some(VendorSyncState { last_as_of }));
+    assert_eq!(found.map(|state| state.history), Some(recorded));
 }
 
 /// A sync of a vendor that nobody knows cannot be recorded.
 pub async fn record_sync_refuses_an_unknown_vendor(storage: &StorageUnderTest) {
     configure(storage, &["v"]).await;
     let mut work = storage.begin().await;
-    let failed = record(SyncOutcome::Failed, None);
-    work.record_sync(&vendor("unknown"), &failed)
+    let failed = record(SyncOutcome::Failed);
+    work.record_sync(&vendor("unknown"), &failed, Some(&ReportHistory::default()))
         .await
         .unwrap_err();
 }
@@ -175,9 +227,7 @@ pub async fn were_tried_asks_for_every_vendor(storage: &StorageUnderTest) {
     for (vendor_id, outcome) in [("v", SyncOutcome::Failed), ("w", SyncOutcome::Applied)] {
         assert!(!tried(&["v", "w"]).await);
         let mut work = storage.begin().await;
-        let as_of = work.store_time().await.unwrap();
-        let as_of = (outcome == SyncOutcome::Applied).then_some(as_of);
-        work.record_sync(&vendor(vendor_id), &record(outcome, as_of))
+        work.record_sync(&vendor(vendor_id), &record(outcome), None)
             .await
             .unwrap();
         work.commit().await.unwrap();
@@ -216,26 +266,31 @@ pub async fn the_last_sync_of_each_vendor_is_kept(storage: &StorageUnderTest) {
         vendor_id: vendor(vendor_id),
         products: 0,
         last_sync: None,
+        proof: None,
+        age: None,
+        clock_skew_ms: None,
     };
     assert_eq!(found, [never("v"), never("w")]);
 
-    let as_of = storage.probe.store_time().await.unwrap();
-    for (outcome, as_of, error) in [
-        (SyncOutcome::Applied, Some(as_of), None),
-        (SyncOutcome::Stale, None, Some("of yesterday")),
-        (SyncOutcome::Failed, None, Some("refused: \u{fc}\u{1f600}")),
+    for (outcome, error) in [
+        (SyncOutcome::Applied, None),
+        (SyncOutcome::Stale, Some("of yesterday")),
+        (SyncOutcome::Quarantined, Some("empty")),
+        (SyncOutcome::NotModified, None),
+        (SyncOutcome::NotReady, None),
+        (SyncOutcome::Failed, Some("refused: \u{fc}\u{1f600}")),
     ] {
         let record = SyncRecord {
             took: Duration::from_micros(1_234_567),
             received: 12,
             changed: 3,
             error: error.map(str::to_owned),
-            ..record(outcome, as_of)
+            ..record(outcome)
         };
         let before = storage.probe.store_time().await.unwrap();
         let mut work = storage.begin().await;
         work.lock_vendor(&vendor("v")).await.unwrap();
-        let finished_at = work.record_sync(&vendor("v"), &record).await.unwrap();
+        let finished_at = work.record_sync(&vendor("v"), &record, None).await.unwrap();
         work.commit().await.unwrap();
         assert!(before <= finished_at);
         assert!(finished_at <= storage.probe.store_time().await.unwrap());
@@ -256,6 +311,41 @@ pub async fn the_last_sync_of_each_vendor_is_kept(storage: &StorageUnderTest) {
     assert!(statuses(storage, &["v"]).await[0].last_sync.is_some());
     configure(storage, &["v", "w"]).await;
     assert_eq!(statuses(storage, &["v"]).await, [never("v")]);
+}
+
+/// Readers see what the last applied report proved, its age by the store's clock, and the skew of the vendor's clock.
+pub async fn the_evidence_of_each_vendor_is_shown(storage: &StorageUnderTest) {
+    configure(storage, &["v", "w"]).await;
+    let now = storage.probe.store_time().await.unwrap();
+    let as_of = now.minus(Duration::from_mins(10));
+    for proof in [
+        Ok(Proven {
+            as_of,
+            evidence: Evidence::Document,
+        }),
+        Err(NoEvidence::UnusableAge),
+    ] {
+        let recorded = ReportHistory {
+            proof: Some(proof),
+            clock_skew_ms: Some(1_500),
+            ..ReportHistory::default()
+        };
+        let mut work = storage.begin().await;
+        let applied = record(SyncOutcome::Applied);
+        work.record_sync(&vendor("v"), &applied, Some(&recorded))
+            .await
+            .unwrap();
+        work.commit().await.unwrap();
+        let found = statuses(storage, &["v", "w"]).await;
+        assert_eq!(found[0].proof, Some(proof));
+        assert_eq!(found[0].clock_skew_ms, Some(1_500));
+        assert_eq!(found[0].age.is_some(), proof.is_ok());
+        if let Some(age) = found[0].age {
+            let bounds = Duration::from_mins(10)..Duration::from_mins(11);
+            assert!(bounds.contains(&age), "{age:?}");
+        }
+        assert_eq!((found[1].proof, found[1].age), (None, None));
+    }
 }
 
 /// What a vendor ever reported are its products, also those of which it has nothing now.

@@ -13,7 +13,7 @@ fn layout(items: &str, as_of: Option<&str>) -> Layout {
 }
 
 fn parse(document: &str) -> Result<Report, String> {
-    layout("", None).parse(ReportKind::Full, None, document.as_bytes())
+    layout("", None).parse(ReportKind::Full, document.as_bytes())
 }
 
 fn quantities(report: &Report) -> Vec<(&str, u32)> {
@@ -119,6 +119,31 @@ fn says_what_is_wrong_with_which_item() {
 }
 
 #[test]
+fn member_given_twice_in_an_item_refuses_the_report() {
+    let items = |last: &str| format!(r#"[{{"productId":"A","quantity":1}},{last}]"#);
+    for (last, name) in [
+        (r#"{"productId":"B","quantity":7,"quantity":0}"#, "quantity"),
+        (
+            r#"{"productId":"B","productId":"B","quantity":0}"#,
+            "productId",
+        ),
+        (
+            r#"{"productId":"B","quantity":7,"\u0071uantity":0}"#,
+            "quantity",
+        ),
+        (
+            r#"{"productId":"B","quantity":7,"more":{"x":1,"x":1}}"#,
+            "x",
+        ),
+    ] {
+        let problem = parse(&items(last)).unwrap_err();
+        assert_eq!(problem, format!("item 1: the member {name} is given twice"));
+    }
+    let not_json = items(r#"{"productId":"B","quantity":7,"quantity":0},oops"#);
+    assert!(parse(&not_json).unwrap_err().contains("expected value"));
+}
+
+#[test]
 fn what_is_no_list_is_refused() {
     let long = format!("\"{}\"", "x".repeat(10_000));
     for (document, expected) in [
@@ -143,7 +168,6 @@ fn what_is_no_list_is_refused() {
     }
     let not_utf8 = layout("", None).parse(
         ReportKind::Full,
-        None,
         b"[{\"productId\":\"\xff\",\"quantity\":1}]",
     );
     assert!(not_utf8.is_err());
@@ -169,27 +193,25 @@ fn the_list_may_lie_deep() {
     let document =
         br#"{"meta":{"n":1},"data":[{"rows":[{"productId":"1","quantity":5}]}],"more":[{}]}"#;
     let report = layout("/data/0/rows", None)
-        .parse(ReportKind::Delta, None, document)
+        .parse(ReportKind::Delta, document)
         .unwrap();
     assert_eq!(quantities(&report), [("1", 5)]);
     assert_eq!(report.kind(), ReportKind::Delta);
     let problem = layout("/data/rows", None)
-        .parse(ReportKind::Full, None, document)
+        .parse(ReportKind::Full, document)
         .unwrap_err();
     assert_eq!(problem, "/data/rows is missing, expected a list");
-    let twice = layout("/a", None).parse(ReportKind::Full, None, br#"{"a":[],"a":[]}"#);
+    let twice = layout("/a", None).parse(ReportKind::Full, br#"{"a":[],"a":[]}"#);
     assert!(twice.unwrap_err().contains("twice"));
 }
 
 #[test]
 fn the_documents_own_moment_counts_and_must_be_one() {
     let layout = layout("/items", Some("/as_of"));
-    let asked = Timestamp::parse_rfc3339("2030-01-01T00:00:00Z").unwrap();
-    let header = Some(Timestamp::parse_rfc3339("2020-01-01T00:00:00Z").unwrap());
     let own = Timestamp::parse_rfc3339("2026-11-23T12:00:00Z").unwrap();
     let document = br#"{"items":[],"as_of":"2026-11-23T13:00:00+01:00"}"#;
-    let report = layout.parse(ReportKind::Full, header, document).unwrap();
-    assert_eq!(report.effective_as_of(asked), own);
+    let report = layout.parse(ReportKind::Full, document).unwrap();
+    assert_eq!(report.as_of(), Some(own));
     for (wrong, expected) in [
         (
             r#"{"items":[]}"#,
@@ -206,7 +228,7 @@ fn the_documents_own_moment_counts_and_must_be_one() {
         ),
     ] {
         let problem = layout
-            .parse(ReportKind::Full, header, wrong.as_bytes())
+            .parse(ReportKind::Full, wrong.as_bytes())
             .unwrap_err();
         assert!(problem.starts_with(expected), "{problem}");
     }

@@ -29,6 +29,7 @@ fn options(url: &str) -> HttpVendorOptions {
         max_bytes: 1_000_000,
         retries: 0,
         kind: ReportKind::Full,
+        lag: Duration::ZERO,
         format: FeedFormat {
             items: String::new(),
             product_id: "/productId".to_owned(),
@@ -51,7 +52,7 @@ fn feed_with_retries(url: &str, retries: u32) -> HttpVendorFeed {
 }
 
 async fn units_of(feed: &HttpVendorFeed, product: &str) -> Option<u32> {
-    let report = feed.fetch().await.unwrap();
+    let report = feed.fetch().await.unwrap().report;
     report.quantity_of(&ProductId::parse(product).unwrap())
 }
 
@@ -112,8 +113,8 @@ async fn a_large_report_is_read() {
         timeout: Duration::from_secs(30),
         ..options(&vendor.url())
     };
-    let report = HttpVendorFeed::new(options).unwrap().fetch().await.unwrap();
-    assert_eq!(report.quantities().len(), 50_000);
+    let fetched = HttpVendorFeed::new(options).unwrap().fetch().await.unwrap();
+    assert_eq!(fetched.report.quantities().len(), 50_000);
 }
 
 #[test]

@@ -1,5 +1,8 @@
-//! For which moment a report is taken to be true.
+//! The times that come with a report, and reports that are only a part.
 
+use std::time::Duration;
+
+use domain::evidence::{MAX_AGE, ResponseTimes};
 use domain::ports::VendorFeed;
 use domain::timestamp::Timestamp;
 use vendor_http::{HttpVendorFeed, HttpVendorOptions};
@@ -7,51 +10,83 @@ use vendor_http::{HttpVendorFeed, HttpVendorOptions};
 use super::canned::Canned;
 use super::{feed, malformed, options, vendor};
 
-/// A moment after all that these tests name, at which the vendor was asked.
-fn asked_at() -> Timestamp {
-    Timestamp::parse_rfc3339("2100-01-01T00:00:00Z").unwrap()
-}
-
-async fn as_of(feed: &HttpVendorFeed) -> String {
-    let report = feed.fetch().await.unwrap();
-    report.effective_as_of(asked_at()).to_string()
+fn at(text: &str) -> Option<Timestamp> {
+    Some(Timestamp::parse_rfc3339(text).unwrap())
 }
 
 #[tokio::test]
-async fn the_response_says_when_it_was_made() {
+async fn a_report_comes_with_every_time_of_its_response() {
     let date = "Date: Mon, 23 Nov 2026 12:00:00 GMT\r\n";
+    let of_date = ResponseTimes {
+        date: at("2026-11-23T12:00:00Z"),
+        ..ResponseTimes::default()
+    };
     for (headers, expected) in [
-        (date.to_owned(), "2026-11-23T12:00:00.000000Z"),
-        (format!("{date}Age: 90\r\n"), "2026-11-23T11:58:30.000000Z"),
-        (format!("{date}Age: old\r\n"), "2026-11-23T12:00:00.000000Z"),
-        (String::new(), "2100-01-01T00:00:00.000000Z"),
-        ("Date: today\r\n".to_owned(), "2100-01-01T00:00:00.000000Z"),
+        (date.to_owned(), of_date.clone()),
+        (
+            format!(
+                "{date}Age: 90\r\nETag: \"x\"\r\nCache-Control: max-age=60\r\n\
+                 Last-Modified: Mon, 23 Nov 2026 04:00:00 GMT\r\n"
+            ),
+            ResponseTimes {
+                last_modified: at("2026-11-23T04:00:00Z"),
+                etag: Some("\"x\"".to_owned()),
+                age: Some(Duration::from_secs(90)),
+                freshness: Some(Duration::from_secs(60)),
+                ..of_date.clone()
+            },
+        ),
+        (
+            format!("{date}Age: old\r\n"),
+            ResponseTimes {
+                age: Some(MAX_AGE),
+                ..of_date
+            },
+        ),
+        (String::new(), ResponseTimes::default()),
+        ("Date: today\r\n".to_owned(), ResponseTimes::default()),
     ] {
         let server = Canned::start("200 OK", &headers).await;
-        assert_eq!(as_of(&feed(&server.url())).await, expected, "{headers}");
+        let fetched = feed(&server.url()).fetch().await.unwrap();
+        assert_eq!(fetched.times, expected, "{headers}");
+        assert_eq!(fetched.report.as_of(), None);
     }
 }
 
 #[tokio::test]
-async fn what_a_cache_held_for_who_knows_how_long_is_refused() {
-    for headers in ["Age: 90\r\n", "Age: 90\r\nDate: today\r\n"] {
+async fn one_page_of_several_is_refused() {
+    for (headers, name) in [
+        (
+            "Link: <http://127.0.0.1/s?page=2>; rel=\"next\"\r\n",
+            "Link",
+        ),
+        ("Content-Range: items 0-0/2\r\n", "Content-Range"),
+    ] {
         let server = Canned::start("200 OK", headers).await;
         let problem = malformed(&feed(&server.url())).await;
-        assert!(problem.contains("cache"), "{problem}");
+        assert!(problem.contains(name), "{problem}");
+        assert_eq!(server.requests(), 1);
     }
+    let headers = "Link: <http://127.0.0.1/s>; rel=\"self\"\r\n";
+    let server = Canned::start("200 OK", headers).await;
+    assert!(feed(&server.url()).fetch().await.is_ok());
 }
 
 #[tokio::test]
-async fn the_documents_word_goes_before_the_responses() {
+async fn the_document_states_its_own_as_of() {
     let vendor = vendor();
     vendor.set_as_of(Some("2026-11-23T13:00:00.25+01:00"));
     let with_pointer = || {
         let mut options: HttpVendorOptions = options(&vendor.url());
         options.format.items = "/items".to_owned();
         options.format.as_of = Some("/as_of".to_owned());
+        options.lag = Duration::from_mins(10);
         HttpVendorFeed::new(options).unwrap()
     };
-    assert_eq!(as_of(&with_pointer()).await, "2026-11-23T12:00:00.250000Z");
+    let fetched = with_pointer().fetch().await.unwrap();
+    assert_eq!(fetched.report.as_of(), at("2026-11-23T12:00:00.25Z"));
+    assert!(fetched.times.date.is_some());
+    assert_eq!(with_pointer().lag(), Duration::from_mins(10));
     vendor.set_as_of(Some("yesterday"));
     let problem = malformed(&with_pointer()).await;
     assert!(problem.starts_with("/as_of is \"yesterday\""), "{problem}");

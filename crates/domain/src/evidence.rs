@@ -1,0 +1,289 @@
+//! From the times of a response to what its report proves: the instant up to which the vendor's count includes shipments.
+//!
+//! Two instants are kept apart. The *order* of a report says which of two reports is the newer one. The *effective as-of*
+//! proves which shipments are included: it is the minimum of every upper bound on the time of the count, because a static
+//! file, a cache and a replica send old counts with a new `Date`. All functions here are pure; the claims that were seen
+//! before are in [`report_history`](crate::report_history).
+
+use std::time::Duration;
+
+use crate::timestamp::Timestamp;
+use crate::words::words;
+
+/// An `Age` that is this large, or larger than can be read, or unreadable, says that the response is older than any use
+/// (RFC 9111, section 1.2.2).
+pub const MAX_AGE: Duration = Duration::from_secs(1 << 31);
+
+/// A `Date` that is later than the store's clock by more than this is not a clock that is ahead, it is wrong.
+const MAX_CLOCK_SKEW: Duration = Duration::from_hours(24);
+
+const SECOND: Duration = Duration::from_secs(1);
+
+words! {
+    /// The best time that a report has.
+    Evidence {
+        /// The document states its own as-of.
+        Document = "document",
+        /// `Last-Modified` of the response.
+        LastModified = "last_modified",
+        /// Only `Date` and `Age` of the response.
+        Date = "date",
+        /// The modification time of a file that was not read over HTTP.
+        FileTime = "file_time",
+    }
+}
+
+words! {
+    /// Why a report proves nothing.
+    NoEvidence {
+        /// The document's as-of is later than the response that carries it.
+        DocumentInFuture = "document_in_future",
+        /// `Last-Modified` is later than the response.
+        LastModifiedInFuture = "last_modified_in_future",
+        /// The response has no readable time.
+        NoTime = "no_time",
+        /// `Date` is before 1970 or more than a day ahead.
+        UnusableDate = "unusable_date",
+        /// `Age` is too large or cannot be read.
+        UnusableAge = "unusable_age",
+        /// The times of the response add up to an instant before 1970.
+        TooOld = "too_old",
+        /// The same report, or a newer one, proved nothing when it was first read.
+        SeenUnproven = "seen_unproven",
+    }
+}
+
+impl NoEvidence {
+    /// The reason in one sentence, for operators.
+    #[must_use]
+    pub fn explanation(self) -> &'static str {
+        match self {
+            Self::DocumentInFuture => "the document's as-of is in the future",
+            Self::LastModifiedInFuture => "Last-Modified is in the future",
+            Self::NoTime => "the response has no readable as-of, Last-Modified or Date",
+            Self::UnusableDate => "Date is before 1970 or more than a day in the future",
+            Self::UnusableAge => "Age cannot be read or is 2^31 seconds or more",
+            Self::TooOld => "the times of the response add up to an instant before 1970",
+            Self::SeenUnproven => {
+                "the same report, or a newer one, proved nothing when it was first read"
+            }
+        }
+    }
+}
+
+/// The effective as-of of a report, and the evidence for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proven {
+    /// Shipments before this instant are included in the report's counts.
+    pub as_of: Timestamp,
+    /// The best time that the report has.
+    pub evidence: Evidence,
+}
+
+/// What a report proves.
+pub type Proof = Result<Proven, NoEvidence>;
+
+/// The times of a response, except for the as-of that its document may state.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ResponseTimes {
+    /// `Last-Modified`.
+    pub last_modified: Option<Timestamp>,
+    /// `ETag`, as it was sent.
+    pub etag: Option<String>,
+    /// `Date`.
+    pub date: Option<Timestamp>,
+    /// `Age`; [`MAX_AGE`] if it is larger or cannot be read.
+    pub age: Option<Duration>,
+    /// How long the response allows caches to reuse it: `s-maxage`, `max-age` or `Expires`.
+    pub freshness: Option<Duration>,
+}
+
+/// When a report was requested and received, by the store's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exchange {
+    /// Before the request was sent.
+    pub requested_at: Timestamp,
+    /// After the response was read.
+    pub received_at: Timestamp,
+}
+
+/// The place of a report among the reports of its vendor: by the as-of that it claims, then by the time of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReportOrder {
+    /// The claimed as-of, corrected and never later than the request.
+    pub as_of: Timestamp,
+    /// When the report was requested.
+    pub requested_at: Timestamp,
+}
+
+/// What identifies the state that a report shows. Two reports with the same claim show the same count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// The document's own as-of, uncorrected.
+    Document(Timestamp),
+    /// `Last-Modified`, uncorrected.
+    LastModified(Timestamp),
+    /// `ETag`, where nothing better exists.
+    ETag(String),
+}
+
+/// What the times of one response amount to, without regard to earlier responses and to the vendor's lag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assessment {
+    /// Its place among the vendor's reports.
+    pub order: ReportOrder,
+    /// What it claims, if anything.
+    pub claim: Option<Claim>,
+    /// What it proves.
+    pub proof: Proof,
+    /// The vendor's clock less the store's, in milliseconds; `None` without a `Date`.
+    pub clock_skew_ms: Option<i64>,
+}
+
+/// Assesses a report that states `document` as its own as-of.
+#[must_use]
+pub fn assess(
+    document: Option<Timestamp>,
+    times: &ResponseTimes,
+    exchange: Exchange,
+) -> Assessment {
+    let clocks = Clocks::new(times, exchange);
+    let claim = match (document, times.last_modified, &times.etag) {
+        (Some(as_of), _, _) => Some(Claim::Document(as_of)),
+        (None, Some(modified), _) => Some(Claim::LastModified(modified)),
+        (None, None, Some(etag)) => Some(Claim::ETag(etag.clone())),
+        (None, None, None) => None,
+    };
+    let requested_at = exchange.requested_at;
+    let order = |as_of: Option<Timestamp>| ReportOrder {
+        as_of: as_of.map_or(requested_at, |as_of| as_of.min(requested_at)),
+        requested_at,
+    };
+    let (ordered_as_of, proof) = match (document, times.last_modified) {
+        (Some(document), modified) => {
+            let document = clocks.in_store_time(document);
+            let modified = modified.and_then(|modified| clocks.in_store_time(modified));
+            let proof = document
+                .ok_or(NoEvidence::DocumentInFuture)
+                .map(|as_of| (as_of.min(modified.unwrap_or(as_of)), Evidence::Document));
+            (document, proof)
+        }
+        (None, Some(modified)) => {
+            let modified = clocks.in_store_time(modified);
+            let proof = modified
+                .ok_or(NoEvidence::LastModifiedInFuture)
+                .map(|as_of| (as_of, Evidence::LastModified));
+            (modified, proof)
+        }
+        (None, None) => {
+            let fresh = times.freshness.unwrap_or_default();
+            let proof = clocks
+                .generated_at()
+                .map(|as_of| (as_of.minus(fresh), Evidence::Date));
+            // A `Date` is given to the second: within one, the request decides.
+            let ordered = clocks
+                .date
+                .map(|date| clocks.generated_at().unwrap_or(date));
+            let ordered = ordered.map(|as_of| as_of.min(requested_at).start_of_second());
+            (ordered, proof)
+        }
+    };
+    let proof = proof.and_then(|(as_of, evidence)| {
+        let generated_at = clocks.generated_at().unwrap_or(requested_at);
+        let as_of = as_of.min(requested_at).min(generated_at);
+        // Whatever is known only to the second is the start of that second.
+        let as_of = match evidence {
+            Evidence::Date => as_of.start_of_second(),
+            _ => as_of,
+        };
+        if as_of < Timestamp::EPOCH {
+            return Err(NoEvidence::TooOld);
+        }
+        Ok(Proven { as_of, evidence })
+    });
+    Assessment {
+        order: order(ordered_as_of),
+        claim,
+        proof,
+        clock_skew_ms: clocks.skew_ms(),
+    }
+}
+
+/// The vendor's clock against the store's.
+struct Clocks {
+    exchange: Exchange,
+    /// `Date`, if it is usable.
+    date: Option<Timestamp>,
+    age: Duration,
+    /// Why `date` is `None`.
+    problem: NoEvidence,
+}
+
+impl Clocks {
+    fn new(times: &ResponseTimes, exchange: Exchange) -> Self {
+        let latest = exchange.received_at.plus(MAX_CLOCK_SKEW);
+        let date = times
+            .date
+            .filter(|date| (Timestamp::EPOCH..=latest).contains(date));
+        Self {
+            exchange,
+            date,
+            age: times.age.unwrap_or_default(),
+            problem: match times.date {
+                Some(_) => NoEvidence::UnusableDate,
+                None => NoEvidence::NoTime,
+            },
+        }
+    }
+
+    /// The latest instant at which the origin can have generated the response. An `Age` counts once: some caches keep the
+    /// origin's `Date` and add an `Age`, others send a new `Date` with it.
+    fn generated_at(&self) -> Result<Timestamp, NoEvidence> {
+        let date = self.date.ok_or(self.problem)?;
+        if self.age >= MAX_AGE {
+            return Err(NoEvidence::UnusableAge);
+        }
+        // RFC 9111, section 4.2.3: the age was true when the response was sent, so no earlier than at the request.
+        Ok(match self.age {
+            Duration::ZERO => date,
+            age => date.min(self.exchange.requested_at.minus(age)),
+        })
+    }
+
+    /// The largest amount by which the vendor's clock can be ahead: its `Date` is given to the second, and was written no
+    /// earlier than at the request.
+    fn at_most_ahead(&self, date: Timestamp) -> Duration {
+        date.plus(SECOND).since(self.exchange.requested_at)
+    }
+
+    /// A time by the vendor's clock, in the store's; moved towards the past only. `None` if it is in the future.
+    fn in_store_time(&self, time: Timestamp) -> Option<Timestamp> {
+        let Exchange { received_at, .. } = self.exchange;
+        let corrected = match self.date {
+            // The clock is ahead.
+            Some(date) if date > received_at => time.minus(self.at_most_ahead(date)),
+            // Ahead by less than `Date` shows: the vendor's own clock had reached the time when it sent the response.
+            Some(date) if time > received_at && time < date.plus(SECOND) => {
+                time.minus(self.at_most_ahead(date))
+            }
+            _ => time,
+        };
+        (corrected <= received_at).then_some(corrected)
+    }
+
+    /// The skew to show. Behind, less what a cache explains, and not for the fraction that a `Date` leaves out.
+    fn skew_ms(&self) -> Option<i64> {
+        let date = self.date?;
+        let Exchange {
+            requested_at,
+            received_at,
+        } = self.exchange;
+        let ahead = date.since(received_at);
+        let behind = requested_at.since(date.plus(SECOND).plus(self.age));
+        let millis = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        Some(millis(ahead) - millis(behind))
+    }
+}
+
+#[cfg(test)]
+mod tests;

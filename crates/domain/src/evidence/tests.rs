@@ -1,0 +1,309 @@
+//! From headers to an as-of, row by row.
+
+use super::*;
+
+/// When the store sent the request of each test: 2026-11-23T12:00:00.5Z.
+const REQUESTED: Timestamp = Timestamp::from_micros(1_795_435_200_500_000);
+
+/// Seconds relative to 12:00:00.
+fn at(seconds: f64) -> Timestamp {
+    #[expect(clippy::cast_possible_truncation, reason = "small numbers")]
+    let micros = (seconds * 1_000_000.0) as i64;
+    Timestamp::from_micros(1_795_435_200_000_000 + micros)
+}
+
+fn exchange() -> Exchange {
+    Exchange {
+        requested_at: REQUESTED,
+        received_at: at(0.7),
+    }
+}
+
+fn date(seconds: f64) -> ResponseTimes {
+    ResponseTimes {
+        date: Some(at(seconds)),
+        ..ResponseTimes::default()
+    }
+}
+
+fn secs(seconds: u64) -> Option<Duration> {
+    Some(Duration::from_secs(seconds))
+}
+
+fn proven(seconds: f64, evidence: Evidence) -> Proof {
+    Ok(Proven {
+        as_of: at(seconds),
+        evidence,
+    })
+}
+
+#[test]
+fn date_is_the_bound_where_nothing_better_exists() {
+    for (times, expected) in [
+        (date(0.0), 0.0),
+        (date(-20.0), -20.0),
+        // The response took until the next second: nothing after the request is included.
+        (date(1.0), 0.0),
+        // The vendor's clock is ahead.
+        (date(60.0), 0.0),
+        // HAProxy, Varnish and Squid keep the origin's date and add an age: it counts once.
+        (
+            ResponseTimes {
+                age: secs(300),
+                ..date(-300.0)
+            },
+            -300.0,
+        ),
+        // Apache sends a new date with the age.
+        (
+            ResponseTimes {
+                age: secs(300),
+                ..date(0.0)
+            },
+            -300.0,
+        ),
+        // A cache that held a response of a vendor whose clock is behind.
+        (
+            ResponseTimes {
+                age: secs(300),
+                ..date(-360.0)
+            },
+            -360.0,
+        ),
+        // A cache may have held what it was allowed to.
+        (
+            ResponseTimes {
+                freshness: secs(60),
+                ..date(0.0)
+            },
+            -60.0,
+        ),
+        (
+            ResponseTimes {
+                freshness: secs(60),
+                age: secs(10),
+                ..date(0.0)
+            },
+            -70.0,
+        ),
+        (
+            ResponseTimes {
+                etag: Some("\"x\"".to_owned()),
+                ..date(0.0)
+            },
+            0.0,
+        ),
+    ] {
+        let proof = assess(None, &times, exchange()).proof;
+        assert_eq!(proof, proven(expected, Evidence::Date), "{times:?}");
+    }
+}
+
+#[test]
+fn last_modified_is_a_bound_and_ends_the_allowance_for_freshness() {
+    let modified = |seconds, times: ResponseTimes| ResponseTimes {
+        last_modified: Some(at(seconds)),
+        ..times
+    };
+    for (times, expected) in [
+        (modified(-28_800.0, date(0.0)), -28_800.0),
+        (
+            modified(
+                -28_800.0,
+                ResponseTimes {
+                    freshness: secs(60),
+                    ..date(0.0)
+                },
+            ),
+            -28_800.0,
+        ),
+        (
+            modified(
+                -5.0,
+                ResponseTimes {
+                    age: secs(30),
+                    ..date(0.0)
+                },
+            ),
+            -29.5,
+        ),
+        (modified(-5.0, date(-9.0)), -9.0),
+        (modified(-5.0, ResponseTimes::default()), -5.0),
+        // Written now.
+        (modified(0.0, date(0.0)), 0.0),
+        // By a clock that is ahead: a second is lost, because a date has no fraction.
+        (modified(50.0, date(60.0)), -10.5),
+    ] {
+        let proof = assess(None, &times, exchange()).proof;
+        assert_eq!(proof, proven(expected, Evidence::LastModified), "{times:?}");
+    }
+    let ahead = modified(3.0, date(0.0));
+    let assessed = assess(None, &ahead, exchange());
+    assert_eq!(assessed.proof, Err(NoEvidence::LastModifiedInFuture));
+}
+
+#[test]
+fn document_as_of_is_combined_with_the_headers() {
+    for (document, times, expected) in [
+        (-30.0, date(0.0), -30.0),
+        (-30.0, ResponseTimes::default(), -30.0),
+        (
+            -30.0,
+            ResponseTimes {
+                last_modified: Some(at(-40.0)),
+                ..date(0.0)
+            },
+            -40.0,
+        ),
+        (
+            -30.0,
+            ResponseTimes {
+                freshness: secs(600),
+                ..date(0.0)
+            },
+            -30.0,
+        ),
+        (
+            -30.0,
+            ResponseTimes {
+                age: secs(60),
+                ..date(0.0)
+            },
+            -59.5,
+        ),
+        (
+            -30.0,
+            ResponseTimes {
+                age: Some(MAX_AGE),
+                ..date(0.0)
+            },
+            -30.0,
+        ),
+        // Generated while the request was answered.
+        (0.6, date(0.0), 0.0),
+        // By a clock that is 60 s ahead, in the moment of the request and 20 s before.
+        (60.6, date(60.0), 0.1),
+        (40.0, date(60.0), -20.5),
+        // A clock that is behind is not corrected.
+        (-90.0, date(-60.0), -90.0),
+    ] {
+        let proof = assess(Some(at(document)), &times, exchange()).proof;
+        let expected = proven(expected, Evidence::Document);
+        assert_eq!(proof, expected, "{document} {times:?}");
+    }
+}
+
+#[test]
+fn document_as_of_ahead_by_a_fraction_of_a_second_is_evidence() {
+    // The vendor's clock is 0.4 s ahead, which its date does not show.
+    let proof = assess(Some(at(0.95)), &date(0.0), exchange()).proof;
+    assert_eq!(proof, proven(0.0, Evidence::Document));
+}
+
+#[test]
+fn times_in_the_future_and_missing_times_prove_nothing() {
+    let two_hours = Some(at(7_200.0));
+    for (document, times, expected) in [
+        (two_hours, date(0.0), NoEvidence::DocumentInFuture),
+        (two_hours, date(60.0), NoEvidence::DocumentInFuture),
+        (
+            two_hours,
+            ResponseTimes::default(),
+            NoEvidence::DocumentInFuture,
+        ),
+        (
+            two_hours,
+            ResponseTimes {
+                last_modified: Some(at(-9.0)),
+                ..date(0.0)
+            },
+            NoEvidence::DocumentInFuture,
+        ),
+        (None, ResponseTimes::default(), NoEvidence::NoTime),
+        (
+            None,
+            ResponseTimes {
+                age: secs(9),
+                ..ResponseTimes::default()
+            },
+            NoEvidence::NoTime,
+        ),
+        (
+            None,
+            ResponseTimes {
+                age: Some(MAX_AGE),
+                ..date(0.0)
+            },
+            NoEvidence::UnusableAge,
+        ),
+        (None, date(200_000.0), NoEvidence::UnusableDate),
+        (None, date(-1e10), NoEvidence::UnusableDate),
+        (
+            None,
+            ResponseTimes {
+                freshness: Some(MAX_AGE),
+                ..date(0.0)
+            },
+            NoEvidence::TooOld,
+        ),
+        (
+            Some(Timestamp::from_micros(-1)),
+            date(0.0),
+            NoEvidence::TooOld,
+        ),
+    ] {
+        let assessed = assess(document, &times, exchange());
+        assert_eq!(assessed.proof, Err(expected), "{document:?} {times:?}");
+        assert!(assessed.order.as_of <= REQUESTED);
+        assert!(!expected.explanation().is_empty());
+    }
+}
+
+#[test]
+fn order_is_the_claim_and_never_later_than_the_request() {
+    let as_of = |document, times: &ResponseTimes| {
+        let order = assess(document, times, exchange()).order;
+        assert_eq!(order.requested_at, REQUESTED);
+        order.as_of
+    };
+    let modified = ResponseTimes {
+        last_modified: Some(at(-9.0)),
+        ..date(-20.0)
+    };
+    assert_eq!(as_of(Some(at(-30.0)), &modified), at(-30.0));
+    assert_eq!(as_of(None, &modified), at(-9.0));
+    assert_eq!(as_of(Some(at(7_200.0)), &date(0.0)), REQUESTED);
+    assert_eq!(as_of(None, &ResponseTimes::default()), REQUESTED);
+    // Two responses within a second are equal, and the time of the request decides.
+    for same in [date(0.0), date(1.0), date(60.0)] {
+        assert_eq!(as_of(None, &same), at(0.0));
+    }
+    let cached = ResponseTimes {
+        age: Some(MAX_AGE),
+        ..date(-5.0)
+    };
+    assert_eq!(as_of(None, &cached), at(-5.0));
+}
+
+#[test]
+fn skew_is_shown_in_both_directions_and_not_for_caches() {
+    let skew = |times: ResponseTimes| assess(None, &times, exchange()).clock_skew_ms;
+    assert_eq!(skew(date(0.0)), Some(0));
+    assert_eq!(skew(date(60.0)), Some(59_300));
+    assert_eq!(skew(date(-60.0)), Some(-59_500));
+    assert_eq!(
+        skew(ResponseTimes {
+            age: secs(60),
+            ..date(-60.0)
+        }),
+        Some(0)
+    );
+    assert_eq!(
+        skew(ResponseTimes {
+            age: secs(60),
+            ..date(0.0)
+        }),
+        Some(0)
+    );
+    assert_eq!(skew(ResponseTimes::default()), None);
+}

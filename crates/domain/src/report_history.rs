@@ -1,0 +1,202 @@
+//! What is kept of a vendor's reports, so that a claim is never worth more the second time and an older report is
+//! recognised.
+
+use std::time::Duration;
+
+use crate::evidence::{Assessment, Claim, NoEvidence, Proof, Proven, ReportOrder};
+use crate::report::{Report, ReportKind};
+use crate::timestamp::Timestamp;
+
+/// Claims that are kept of a vendor: more than replicas and caches that a vendor alternates between.
+pub const MAX_CLAIMS: usize = 16;
+
+/// A claim that was seen, with its value then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownClaim {
+    /// The claim.
+    pub claim: Claim,
+    /// Its place among the vendor's reports.
+    pub ordered_as_of: Timestamp,
+    /// Its effective as-of before the vendor's lag was subtracted; `None` if it proved nothing.
+    pub proven_as_of: Option<Timestamp>,
+}
+
+/// An empty full report that waits for a second one or for an operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuarantinedReport {
+    /// Its place among the vendor's reports.
+    pub order: ReportOrder,
+    /// What it claims.
+    pub claim: Option<Claim>,
+    /// What it proves, after the vendor's lag was subtracted.
+    pub proof: Proof,
+}
+
+/// What is kept of one vendor's reports.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReportHistory {
+    /// The newest report that was applied.
+    pub applied: Option<ReportOrder>,
+    /// The newest full report that was applied.
+    pub full: Option<ReportOrder>,
+    /// What the report proved that was applied last; `None` before the first.
+    pub proof: Option<Proof>,
+    /// The vendor's clock less the store's at the last response, in milliseconds.
+    pub clock_skew_ms: Option<i64>,
+    /// The last claims, the most recent one last; at most [`MAX_CLAIMS`].
+    pub claims: Vec<KnownClaim>,
+    /// The report in quarantine, if there is one.
+    pub quarantined: Option<QuarantinedReport>,
+}
+
+/// What to do with a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Apply it. Single lines of a delta may still be older than their rows.
+    Apply,
+    /// Leave it alone: a report that was applied before is newer.
+    Stale {
+        /// The newer one.
+        newer: ReportOrder,
+    },
+    /// Keep it until it is confirmed.
+    Quarantine,
+}
+
+impl ReportHistory {
+    /// Drops what is later than the store's clock: the clock was ahead once, and nothing can be compared with it. Returns
+    /// whether there was anything.
+    pub fn forget_future(&mut self, now: Timestamp) -> bool {
+        let before = self.clone();
+        let is_past = |order: &ReportOrder| order.as_of.max(order.requested_at) <= now;
+        self.applied = self.applied.filter(is_past);
+        self.full = self.full.filter(is_past);
+        self.claims.retain(|known| {
+            known.ordered_as_of <= now && known.proven_as_of.is_none_or(|as_of| as_of <= now)
+        });
+        self.quarantined = self.quarantined.take().filter(|it| is_past(&it.order));
+        *self != before
+    }
+
+    /// Adjusts an assessment by the claims that were seen before, and remembers its claim. The same claim, or an older one,
+    /// never gets a later effective as-of; a newer document never sorts before an older one because the skew was measured
+    /// differently.
+    #[must_use]
+    pub fn recall(&mut self, assessment: Assessment) -> Assessment {
+        let Assessment {
+            mut order,
+            claim,
+            mut proof,
+            clock_skew_ms,
+        } = assessment;
+        self.clock_skew_ms = clock_skew_ms;
+        if let Some(claim) = &claim {
+            for known in &self.claims {
+                let Some(relation) = relation(claim, &known.claim) else {
+                    continue;
+                };
+                if relation.is_le() {
+                    proof = at_most(proof, known.proven_as_of);
+                }
+                if !matches!(claim, Claim::ETag(_)) {
+                    if relation.is_eq() {
+                        order.as_of = known.ordered_as_of;
+                    } else if relation.is_gt() {
+                        order.as_of = order.as_of.max(known.ordered_as_of);
+                    }
+                }
+            }
+            self.claims.retain(|known| known.claim != *claim);
+            self.claims.push(KnownClaim {
+                claim: claim.clone(),
+                ordered_as_of: order.as_of,
+                proven_as_of: proof.ok().map(|proven| proven.as_of),
+            });
+            let excess = self.claims.len().saturating_sub(MAX_CLAIMS);
+            self.claims.drain(..excess);
+        }
+        Assessment {
+            order,
+            claim,
+            proof,
+            clock_skew_ms,
+        }
+    }
+
+    /// Decides what to do with a report, whose assessment was adjusted by [`recall`](Self::recall). `has_stock` is whether
+    /// the vendor's last reports left it any units.
+    #[must_use]
+    pub fn judge(&self, report: &Report, assessment: &Assessment, has_stock: bool) -> Verdict {
+        let order = assessment.order;
+        let newest = match report.kind() {
+            ReportKind::Full => self.applied,
+            // The lines of a delta are compared with their rows.
+            ReportKind::Delta => self.full,
+        };
+        if let Some(newer) = newest.filter(|newest| order < *newest) {
+            return Verdict::Stale { newer };
+        }
+        let is_empty = report.kind() == ReportKind::Full && report.quantities().is_empty();
+        if is_empty && has_stock && !self.confirms_quarantined(assessment) {
+            return Verdict::Quarantine;
+        }
+        Verdict::Apply
+    }
+
+    /// Whether an empty report is a second one: of a later request, and not the same state of the vendor again.
+    fn confirms_quarantined(&self, assessment: &Assessment) -> bool {
+        self.quarantined.as_ref().is_some_and(|first| {
+            let is_same = first.claim.is_some() && first.claim == assessment.claim;
+            assessment.order.requested_at > first.order.requested_at && !is_same
+        })
+    }
+
+    /// Puts a report into quarantine; one that is there already stays.
+    pub fn quarantine(&mut self, assessment: Assessment, lag: Duration) {
+        self.quarantined.get_or_insert(QuarantinedReport {
+            order: assessment.order,
+            claim: assessment.claim,
+            proof: with_lag(assessment.proof, lag),
+        });
+    }
+
+    /// Records that a report was applied. Whatever was in quarantine is older, and dropped.
+    pub fn apply(&mut self, kind: ReportKind, order: ReportOrder, proof: Proof) {
+        self.applied = self.applied.max(Some(order));
+        if kind == ReportKind::Full {
+            self.full = self.full.max(Some(order));
+        }
+        self.proof = Some(proof);
+        self.quarantined = None;
+    }
+}
+
+/// Subtracts the vendor's lag from what a report proves.
+pub fn with_lag(proof: Proof, lag: Duration) -> Proof {
+    proof.map(|proven| Proven {
+        as_of: proven.as_of.minus(lag),
+        ..proven
+    })
+}
+
+/// How a claim compares with one that was seen; `None` if it does not.
+fn relation(claim: &Claim, known: &Claim) -> Option<std::cmp::Ordering> {
+    match (claim, known) {
+        (Claim::Document(it), Claim::Document(other))
+        | (Claim::LastModified(it), Claim::LastModified(other)) => Some(it.cmp(other)),
+        (Claim::ETag(it), Claim::ETag(other)) if it == other => Some(std::cmp::Ordering::Equal),
+        _ => None,
+    }
+}
+
+fn at_most(proof: Proof, bound: Option<Timestamp>) -> Proof {
+    let proven = proof?;
+    let bound = bound.ok_or(NoEvidence::SeenUnproven)?;
+    Ok(Proven {
+        as_of: proven.as_of.min(bound),
+        ..proven
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+//! Claims that come again, reports that come late, and reports that are empty.
+
+use super::*;
+use crate::evidence::{Evidence, Exchange, ResponseTimes, assess};
+
+const SECOND: i64 = 1_000_000;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(seconds * SECOND)
+}
+
+fn order(as_of: i64, requested_at: i64) -> ReportOrder {
+    ReportOrder {
+        as_of: at(as_of),
+        requested_at: at(requested_at),
+    }
+}
+
+fn assessment(claim: Option<Claim>, order: ReportOrder, as_of: Option<i64>) -> Assessment {
+    let proof = as_of.map(|as_of| Proven {
+        as_of: at(as_of),
+        evidence: Evidence::Document,
+    });
+    Assessment {
+        order,
+        claim,
+        proof: proof.ok_or(NoEvidence::DocumentInFuture),
+        clock_skew_ms: None,
+    }
+}
+
+fn as_of(assessment: &Assessment) -> Option<Timestamp> {
+    assessment.proof.ok().map(|proven| proven.as_of)
+}
+
+fn document(seconds: i64) -> Option<Claim> {
+    Some(Claim::Document(at(seconds)))
+}
+
+#[test]
+fn same_or_older_claim_never_gets_a_later_as_of() {
+    let mut history = ReportHistory::default();
+    let first = history.recall(assessment(document(160), order(100, 105), Some(100)));
+    assert_eq!(as_of(&first), Some(at(100)));
+    let again = history.recall(assessment(document(160), order(99, 140), Some(130)));
+    assert_eq!(as_of(&again), Some(at(100)));
+    assert_eq!(again.order, order(100, 140));
+    let older = history.recall(assessment(document(150), order(120, 150), Some(120)));
+    assert_eq!(as_of(&older), Some(at(100)));
+    let newer = history.recall(assessment(document(170), order(95, 160), Some(130)));
+    assert_eq!(as_of(&newer), Some(at(130)));
+    assert_eq!(newer.order.as_of, at(120), "a newer document sorts first");
+}
+
+#[test]
+fn claim_that_proved_nothing_proves_nothing_later() {
+    let mut history = ReportHistory::default();
+    let future = history.recall(assessment(document(7_200), order(100, 100), None));
+    assert_eq!(future.proof, Err(NoEvidence::DocumentInFuture));
+    // Two hours later the same document is no longer in the future.
+    let again = history.recall(assessment(
+        document(7_200),
+        order(7_200, 7_300),
+        Some(7_200),
+    ));
+    assert_eq!(again.proof, Err(NoEvidence::SeenUnproven));
+    let older = history.recall(assessment(
+        document(7_000),
+        order(7_000, 7_300),
+        Some(7_000),
+    ));
+    assert_eq!(older.proof, Err(NoEvidence::SeenUnproven));
+    let next = history.recall(assessment(
+        document(7_201),
+        order(7_201, 7_300),
+        Some(7_201),
+    ));
+    assert_eq!(as_of(&next), Some(at(7_201)));
+}
+
+#[test]
+fn an_etag_that_alternates_keeps_its_first_value() {
+    let mut history = ReportHistory::default();
+    let etag = |tag: &str, time| {
+        let claim = Some(Claim::ETag(tag.to_owned()));
+        assessment(claim, order(time, time), Some(time))
+    };
+    for (tag, time, expected) in [("a", 10, 10), ("b", 20, 20), ("a", 30, 10), ("b", 40, 20)] {
+        let recalled = history.recall(etag(tag, time));
+        assert_eq!(as_of(&recalled), Some(at(expected)), "{tag} {time}");
+        assert_eq!(recalled.order, order(time, time), "a tag is not a time");
+    }
+    for number in 0..100 {
+        let _ = history.recall(etag(&number.to_string(), 50));
+    }
+    assert_eq!(history.claims.len(), MAX_CLAIMS);
+}
+
+#[test]
+fn responses_without_a_claim_are_never_the_same() {
+    let mut history = ReportHistory::default();
+    for time in [10, 20] {
+        let recalled = history.recall(assessment(None, order(time, time), Some(time)));
+        assert_eq!(as_of(&recalled), Some(at(time)));
+    }
+    assert_eq!(history.claims, []);
+}
+
+#[test]
+fn a_vendor_with_a_clock_ahead_gets_the_same_as_of_for_the_same_document() {
+    // The clock is 60 s ahead. The document was generated at 100 s and is read twice, from a cache that renews `Date`.
+    let mut history = ReportHistory::default();
+    let mut read = |requested_at: i64| {
+        let times = ResponseTimes {
+            date: Some(at(requested_at + 60)),
+            ..ResponseTimes::default()
+        };
+        let exchange = Exchange {
+            requested_at: at(requested_at),
+            received_at: at(requested_at),
+        };
+        history.recall(assess(Some(at(160)), &times, exchange))
+    };
+    let (first, second) = (read(101), read(140));
+    assert_eq!(as_of(&first), Some(at(99)));
+    assert_eq!(second.proof, first.proof);
+    assert_eq!(second.order.as_of, first.order.as_of);
+}
+
+fn full(lines: &[(&str, i64)]) -> Report {
+    let lines = lines.iter().map(|&(name, units)| {
+        let product_id = crate::identifiers::ProductId::parse(name).unwrap();
+        (product_id, units)
+    });
+    Report::parse(ReportKind::Full, None, lines).unwrap()
+}
+
+#[test]
+fn within_one_as_of_the_later_request_is_newer() {
+    let mut history = ReportHistory::default();
+    let proof = assessment(None, order(0, 0), Some(0)).proof;
+    history.apply(ReportKind::Full, order(10, 13), proof);
+    let judge = |as_of, requested_at| {
+        let assessment = assessment(None, order(as_of, requested_at), Some(as_of));
+        history.judge(&full(&[("p", 1)]), &assessment, true)
+    };
+    let newer = order(10, 13);
+    assert_eq!(judge(10, 11), Verdict::Stale { newer });
+    assert_eq!(judge(9, 99), Verdict::Stale { newer });
+    assert_eq!(judge(10, 13), Verdict::Apply);
+    assert_eq!(judge(11, 12), Verdict::Apply);
+}
+
+#[test]
+fn a_delta_is_compared_with_the_last_full_report_only() {
+    let mut history = ReportHistory::default();
+    let proof = assessment(None, order(0, 0), Some(0)).proof;
+    history.apply(ReportKind::Full, order(10, 10), proof);
+    history.apply(ReportKind::Delta, order(20, 20), proof);
+    assert_eq!(history.full, Some(order(10, 10)));
+    let delta = Report::parse(ReportKind::Delta, None, []).unwrap();
+    let judge = |as_of| {
+        let assessment = assessment(None, order(as_of, as_of), Some(as_of));
+        history.judge(&delta, &assessment, true)
+    };
+    let newer = order(10, 10);
+    assert_eq!(judge(9), Verdict::Stale { newer });
+    assert_eq!(judge(15), Verdict::Apply);
+    history.apply(ReportKind::Delta, order(15, 15), proof);
+    assert_eq!(history.applied, Some(order(20, 20)), "never moved back");
+}
+
+#[test]
+fn what_is_later_than_the_clock_is_forgotten() {
+    let proof = assessment(None, order(0, 0), Some(0)).proof;
+    let mut history = ReportHistory::default();
+    history.apply(ReportKind::Full, order(10, 10), proof);
+    let _ = history.recall(assessment(document(10), order(10, 10), Some(10)));
+    let sound = history.clone();
+    assert!(!history.forget_future(at(10)));
+    assert_eq!(history, sound);
+    assert!(history.forget_future(at(9)));
+    assert_eq!((history.applied, history.full), (None, None));
+    assert_eq!(history.claims, []);
+}
+
+#[test]
+fn an_empty_full_report_waits_for_a_second_one_of_another_state() {
+    let mut history = ReportHistory::default();
+    let empty = full(&[]);
+    let proof = assessment(None, order(0, 0), Some(0)).proof;
+    history.apply(ReportKind::Full, order(1, 1), proof);
+    let seen = |time, claim| assessment(claim, order(time, time), Some(time));
+
+    assert_eq!(
+        history.judge(&empty, &seen(2, document(2)), false),
+        Verdict::Apply
+    );
+    assert_eq!(
+        history.judge(&empty, &seen(2, document(2)), true),
+        Verdict::Quarantine
+    );
+    history.quarantine(seen(2, document(2)), Duration::ZERO);
+    for again in [seen(2, document(3)), seen(9, document(2))] {
+        assert_eq!(history.judge(&empty, &again, true), Verdict::Quarantine);
+        history.quarantine(again, Duration::ZERO);
+    }
+    assert_eq!(history.quarantined.as_ref().unwrap().order, order(2, 2));
+    assert_eq!(
+        history.judge(&empty, &seen(9, document(9)), true),
+        Verdict::Apply
+    );
+    assert_eq!(history.judge(&empty, &seen(9, None), true), Verdict::Apply);
+    history.apply(ReportKind::Full, order(9, 9), proof);
+    assert_eq!(history.quarantined, None);
+}
+
+#[test]
+fn lag_is_subtracted_from_what_is_proven() {
+    let proof = assessment(None, order(0, 0), Some(1_000)).proof;
+    let lagging = with_lag(proof, Duration::from_mins(10));
+    assert_eq!(lagging.unwrap().as_of, at(400));
+    assert_eq!(
+        with_lag(Err(NoEvidence::NoTime), Duration::from_mins(10)),
+        Err(NoEvidence::NoTime)
+    );
+}

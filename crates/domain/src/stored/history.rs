@@ -1,0 +1,300 @@
+//! The history of a vendor's reports, as columns of `vendor_syncs` and `vendor_evidence`.
+//!
+//! Claims are kept as text, one a line: when it was ordered, what it proved (or `-`), its kind and its value. A report in
+//! quarantine is one line. Instants are microseconds since 1970-01-01T00:00:00Z.
+
+use super::corrupt;
+use crate::evidence::{Claim, Evidence, NoEvidence, Proof, Proven, ReportOrder};
+use crate::ports::StoreError;
+use crate::report_history::{KnownClaim, QuarantinedReport, ReportHistory};
+use crate::timestamp::Timestamp;
+
+const TABLE: &str = "vendor_evidence";
+
+/// A row of `vendor_evidence` with two columns of its row in `vendor_syncs`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoredHistory {
+    /// Column `applied_as_of` of `vendor_syncs`.
+    pub applied_as_of: Option<Timestamp>,
+    /// Column `applied_requested_at`.
+    pub applied_requested_at: Option<Timestamp>,
+    /// Column `full_as_of` of `vendor_syncs`.
+    pub full_as_of: Option<Timestamp>,
+    /// Column `full_requested_at`.
+    pub full_requested_at: Option<Timestamp>,
+    /// What was proven last.
+    pub proof: StoredProof,
+    /// Column `clock_skew_ms`.
+    pub clock_skew_ms: Option<i64>,
+    /// Column `claims`.
+    pub claims: Option<String>,
+    /// Column `quarantined`.
+    pub quarantined: Option<String>,
+}
+
+/// The columns of `vendor_evidence` that say what the last applied report proved.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoredProof {
+    /// Column `as_of`.
+    pub as_of: Option<Timestamp>,
+    /// Column `evidence`.
+    pub evidence: Option<String>,
+    /// Column `no_evidence`.
+    pub no_evidence: Option<String>,
+}
+
+impl From<&ReportHistory> for StoredHistory {
+    fn from(history: &ReportHistory) -> Self {
+        let claims: Vec<String> = history.claims.iter().map(claim_line).collect();
+        Self {
+            applied_as_of: history.applied.map(|order| order.as_of),
+            applied_requested_at: history.applied.map(|order| order.requested_at),
+            full_as_of: history.full.map(|order| order.as_of),
+            full_requested_at: history.full.map(|order| order.requested_at),
+            proof: history.proof.map(StoredProof::from).unwrap_or_default(),
+            clock_skew_ms: history.clock_skew_ms,
+            claims: (!claims.is_empty()).then(|| claims.join("\n")),
+            quarantined: history.quarantined.as_ref().map(quarantined_line),
+        }
+    }
+}
+
+impl From<Proof> for StoredProof {
+    fn from(proof: Proof) -> Self {
+        match proof {
+            Ok(proven) => Self {
+                as_of: Some(proven.as_of),
+                evidence: Some(proven.evidence.as_str().to_owned()),
+                no_evidence: None,
+            },
+            Err(reason) => Self {
+                no_evidence: Some(reason.as_str().to_owned()),
+                ..Self::default()
+            },
+        }
+    }
+}
+
+/// The history of a vendor.
+pub fn report_history(vendor_id: &str, row: StoredHistory) -> Result<ReportHistory, StoreError> {
+    let claims = row.claims.as_deref().map_or("", str::trim_end);
+    let claims: Option<Vec<KnownClaim>> = claims.lines().map(read_claim).collect();
+    let quarantined = row.quarantined.as_deref().map(read_quarantined);
+    Ok(ReportHistory {
+        applied: order(row.applied_as_of, row.applied_requested_at),
+        full: order(row.full_as_of, row.full_requested_at),
+        proof: proof(vendor_id, row.proof)?,
+        clock_skew_ms: row.clock_skew_ms,
+        claims: claims
+            .ok_or(())
+            .map_err(corrupt(TABLE, "claims", vendor_id))?,
+        quarantined: match quarantined {
+            None => None,
+            Some(read) => Some(
+                read.ok_or(())
+                    .map_err(corrupt(TABLE, "quarantined", vendor_id))?,
+            ),
+        },
+    })
+}
+
+/// What the last applied report of a vendor proved.
+pub fn proof(vendor_id: &str, row: StoredProof) -> Result<Option<Proof>, StoreError> {
+    let evidence = row.evidence.map(|word| {
+        let evidence = Evidence::from_word(&word).ok_or(());
+        evidence.map_err(corrupt(TABLE, "evidence", vendor_id))
+    });
+    let reason = row.no_evidence.map(|word| {
+        let reason = NoEvidence::from_word(&word).ok_or(());
+        reason.map_err(corrupt(TABLE, "no_evidence", vendor_id))
+    });
+    Ok(match (row.as_of, evidence.transpose()?) {
+        (Some(as_of), Some(evidence)) => Some(Ok(Proven { as_of, evidence })),
+        _ => reason.transpose()?.map(Err),
+    })
+}
+
+/// Programs of earlier versions write no time of the request; it was no earlier than the as-of.
+fn order(as_of: Option<Timestamp>, requested_at: Option<Timestamp>) -> Option<ReportOrder> {
+    as_of.map(|as_of| ReportOrder {
+        as_of,
+        requested_at: requested_at.unwrap_or(as_of),
+    })
+}
+
+fn claim_text(claim: Option<&Claim>) -> String {
+    match claim {
+        None => "none".to_owned(),
+        Some(Claim::Document(as_of)) => format!("document {}", as_of.as_micros()),
+        Some(Claim::LastModified(as_of)) => format!("last_modified {}", as_of.as_micros()),
+        Some(Claim::ETag(tag)) => format!("etag {tag}"),
+    }
+}
+
+fn read_claim_text(text: &str) -> Option<Option<Claim>> {
+    match text.split_once(' ') {
+        None => (text == "none").then_some(None),
+        Some(("document", micros)) => Some(Some(Claim::Document(read_moment(micros)?))),
+        Some(("last_modified", micros)) => Some(Some(Claim::LastModified(read_moment(micros)?))),
+        Some(("etag", tag)) => Some(Some(Claim::ETag(tag.to_owned()))),
+        Some(_) => None,
+    }
+}
+
+fn claim_line(known: &KnownClaim) -> String {
+    let ordered = known.ordered_as_of.as_micros();
+    let proven = known
+        .proven_as_of
+        .map_or_else(|| "-".to_owned(), |as_of| as_of.as_micros().to_string());
+    format!("{ordered} {proven} {}", claim_text(Some(&known.claim)))
+}
+
+fn read_claim(line: &str) -> Option<KnownClaim> {
+    let mut parts = line.splitn(3, ' ');
+    let (ordered, proven, claim) = (parts.next()?, parts.next()?, parts.next()?);
+    Some(KnownClaim {
+        claim: read_claim_text(claim)??,
+        ordered_as_of: read_moment(ordered)?,
+        proven_as_of: match proven {
+            "-" => None,
+            micros => Some(read_moment(micros)?),
+        },
+    })
+}
+
+fn quarantined_line(report: &QuarantinedReport) -> String {
+    let proof = match report.proof {
+        Ok(proven) => format!("{}={}", proven.evidence, proven.as_of.as_micros()),
+        Err(reason) => reason.to_string(),
+    };
+    format!(
+        "{} {} {proof} {}",
+        report.order.as_of.as_micros(),
+        report.order.requested_at.as_micros(),
+        claim_text(report.claim.as_ref())
+    )
+}
+
+fn read_quarantined(line: &str) -> Option<QuarantinedReport> {
+    let mut parts = line.splitn(4, ' ');
+    let order = ReportOrder {
+        as_of: read_moment(parts.next()?)?,
+        requested_at: read_moment(parts.next()?)?,
+    };
+    let proof = parts.next()?;
+    Some(QuarantinedReport {
+        order,
+        proof: match proof.split_once('=') {
+            Some((evidence, micros)) => Ok(Proven {
+                as_of: read_moment(micros)?,
+                evidence: Evidence::from_word(evidence)?,
+            }),
+            None => Err(NoEvidence::from_word(proof)?),
+        },
+        claim: read_claim_text(parts.next()?)?,
+    })
+}
+
+fn read_moment(micros: &str) -> Option<Timestamp> {
+    micros.parse().ok().map(Timestamp::from_micros)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(micros: i64) -> Timestamp {
+        Timestamp::from_micros(micros)
+    }
+
+    fn examples() -> Vec<ReportHistory> {
+        let order = |as_of, requested_at| ReportOrder {
+            as_of: at(as_of),
+            requested_at: at(requested_at),
+        };
+        let known = |claim, proven: Option<i64>| KnownClaim {
+            claim,
+            ordered_as_of: at(-7),
+            proven_as_of: proven.map(at),
+        };
+        let proven = Ok(Proven {
+            as_of: at(5),
+            evidence: Evidence::LastModified,
+        });
+        let quarantined = |claim, proof| QuarantinedReport {
+            order: order(8, 9),
+            claim,
+            proof,
+        };
+        let full = ReportHistory {
+            applied: Some(order(1, 2)),
+            full: Some(order(3, 4)),
+            proof: Some(proven),
+            clock_skew_ms: Some(-12),
+            claims: vec![
+                known(Claim::Document(at(1)), Some(2)),
+                known(Claim::LastModified(at(3)), None),
+                known(Claim::ETag("W/\"a  b\" ".to_owned()), Some(4)),
+                known(Claim::Document(at(-9)), None),
+            ],
+            quarantined: Some(quarantined(Some(Claim::ETag(String::new())), proven)),
+        };
+        let unproven = ReportHistory {
+            proof: Some(Err(NoEvidence::NoTime)),
+            quarantined: Some(quarantined(None, Err(NoEvidence::UnusableAge))),
+            ..ReportHistory::default()
+        };
+        vec![ReportHistory::default(), full, unproven]
+    }
+
+    #[test]
+    fn a_history_reads_back_as_it_was_stored() {
+        for history in examples() {
+            let stored = StoredHistory::from(&history);
+            assert_eq!(report_history("v", stored).unwrap(), history);
+        }
+    }
+
+    #[test]
+    fn an_order_of_an_earlier_version_has_its_as_of_for_the_request() {
+        let row = StoredHistory {
+            applied_as_of: Some(at(7)),
+            ..StoredHistory::default()
+        };
+        let history = report_history("v", row).unwrap();
+        assert_eq!(history.applied, order(Some(at(7)), Some(at(7))));
+    }
+
+    #[test]
+    fn a_column_that_cannot_be_read_is_named() {
+        let column = |row: StoredHistory| match report_history("v", row) {
+            Err(StoreError::Corrupt { column, row, .. }) => {
+                assert_eq!(row, "v");
+                column
+            }
+            other => panic!("{other:?}"),
+        };
+        let claims = |text: &str| StoredHistory {
+            claims: Some(text.to_owned()),
+            ..StoredHistory::default()
+        };
+        for text in ["7", "7 8 none", "7 x document 1", "7 - mood 1"] {
+            assert_eq!(column(claims(text)), "claims", "{text}");
+        }
+        let quarantined = StoredHistory {
+            quarantined: Some("1 2 mood none".to_owned()),
+            ..StoredHistory::default()
+        };
+        assert_eq!(column(quarantined), "quarantined");
+        let proof = StoredProof {
+            as_of: Some(at(1)),
+            evidence: Some("mood".to_owned()),
+            no_evidence: None,
+        };
+        let evidence = StoredHistory {
+            proof,
+            ..StoredHistory::default()
+        };
+        assert_eq!(column(evidence), "evidence");
+    }
+}

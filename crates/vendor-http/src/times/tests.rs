@@ -1,0 +1,148 @@
+//! Header fields, as they come.
+
+use super::*;
+
+fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in fields {
+        headers.append(*name, value.parse().unwrap());
+    }
+    headers
+}
+
+fn times(fields: &[(&'static str, &str)]) -> ResponseTimes {
+    response_times(&headers(fields))
+}
+
+fn at(text: &str) -> Option<Timestamp> {
+    Some(Timestamp::parse_rfc3339(text).unwrap())
+}
+
+fn secs(seconds: u64) -> Option<Duration> {
+    Some(Duration::from_secs(seconds))
+}
+
+#[test]
+fn dates_are_read_in_each_form_and_left_out_otherwise() {
+    for text in [
+        "Mon, 23 Nov 2026 12:00:00 GMT",
+        "Monday, 23-Nov-26 12:00:00 GMT",
+        "Mon Nov 23 12:00:00 2026",
+    ] {
+        let read = times(&[("date", text), ("last-modified", text)]);
+        assert_eq!(read.date, at("2026-11-23T12:00:00Z"), "{text}");
+        assert_eq!(read.last_modified, read.date);
+    }
+    assert_eq!(times(&[("date", "today")]), ResponseTimes::default());
+}
+
+#[test]
+fn age_is_the_first_of_a_list_and_bounded() {
+    for (text, expected) in [
+        ("0", secs(0)),
+        ("90", secs(90)),
+        (" 5, 10", secs(5)),
+        ("2147483648", Some(MAX_AGE)),
+        ("18446744073709551615", Some(MAX_AGE)),
+        ("99999999999999999999999", Some(MAX_AGE)),
+        ("old", Some(MAX_AGE)),
+        ("-1", Some(MAX_AGE)),
+        ("+1", Some(MAX_AGE)),
+        ("1.5", Some(MAX_AGE)),
+        ("", Some(MAX_AGE)),
+    ] {
+        assert_eq!(times(&[("age", text)]).age, expected, "{text}");
+    }
+    assert_eq!(times(&[("age", "7"), ("age", "9")]).age, secs(7));
+    assert_eq!(times(&[]).age, None);
+}
+
+#[test]
+fn freshness_is_what_caches_may_use() {
+    const DATE: (&str, &str) = ("date", "Mon, 23 Nov 2026 12:00:00 GMT");
+    for (fields, expected) in [
+        (vec![("cache-control", "max-age=60")], secs(60)),
+        (
+            vec![("cache-control", "public, Max-Age = \"60\"")],
+            secs(60),
+        ),
+        (vec![("cache-control", "max-age=60, s-maxage=5")], secs(5)),
+        (
+            vec![
+                ("cache-control", "max-age=60"),
+                ("cache-control", "max-age=90"),
+            ],
+            secs(90),
+        ),
+        (
+            vec![("cache-control", "max-age=99999999999999999999")],
+            Some(MAX_AGE),
+        ),
+        (vec![("cache-control", "no-cache, max-age=60")], secs(0)),
+        (vec![("cache-control", "no-store")], secs(0)),
+        (
+            vec![("cache-control", "no-cache=\"set-cookie\", max-age=60")],
+            secs(60),
+        ),
+        (vec![("cache-control", "max-age=soon")], None),
+        (vec![("cache-control", "private")], None),
+        (
+            vec![DATE, ("expires", "Mon, 23 Nov 2026 12:05:00 GMT")],
+            secs(300),
+        ),
+        (
+            vec![DATE, ("expires", "Mon, 23 Nov 2026 11:00:00 GMT")],
+            secs(0),
+        ),
+        (vec![DATE, ("expires", "0")], secs(0)),
+        (
+            vec![DATE, ("expires", "0"), ("cache-control", "max-age=9")],
+            secs(9),
+        ),
+        (vec![], None),
+    ] {
+        assert_eq!(times(&fields).freshness, expected, "{fields:?}");
+    }
+}
+
+#[test]
+fn etag_is_kept_as_sent_and_bounded() {
+    let tag = |text: &str| times(&[("etag", text)]).etag;
+    assert_eq!(tag("W/\"a b\""), Some("W/\"a b\"".to_owned()));
+    assert_eq!(tag(""), None);
+    assert_eq!(tag(&"x".repeat(10_000)).unwrap().len(), MAX_ETAG_CHARS);
+}
+
+#[test]
+fn a_page_is_refused_with_the_header_that_says_so() {
+    for (name, value) in [
+        ("link", "<http://v/s?page=2>; rel=\"next\""),
+        ("link", "<http://v/s?page=2>;rel=next"),
+        (
+            "link",
+            "<http://v/s?page=2>; title=\"a;b,c\"; REL=\"last NEXT\"",
+        ),
+        ("link", "</1>; rel=\"prev\", </3>; rel=\"next\""),
+        ("link", "</;rel=prev,>; rel = next"),
+        ("content-range", "items 0-0/2"),
+        ("content-range", "items 1-1/2"),
+        ("content-range", "items 0-49/*"),
+        ("content-range", "bytes */2"),
+        ("content-range", "0-0/0"),
+    ] {
+        let problem = refuse_page(&headers(&[(name, value)])).unwrap_err();
+        assert!(problem.to_lowercase().contains(name), "{value}: {problem}");
+    }
+    for (name, value) in [
+        ("link", "<http://v/s?page=1>; rel=\"prev\""),
+        ("link", "<http://v/;rel=next>; rel=\"self\""),
+        ("link", "</style.css>; rel=preload; title=\"; rel=next\""),
+        ("link", "</next>; rel=\"nextcloud\""),
+        ("link", "<unclosed; rel=next"),
+        ("content-range", "items 0-1/2"),
+    ] {
+        assert_eq!(refuse_page(&headers(&[(name, value)])), Ok(()), "{value}");
+    }
+    let two = headers(&[("link", "</1>; rel=prev"), ("link", "</3>; rel=next")]);
+    assert!(refuse_page(&two).is_err());
+}
