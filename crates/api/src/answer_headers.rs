@@ -1,10 +1,14 @@
-//! What every answer tells a browser about itself: how little may be done with it.
+//! The headers of every response: the id of the request, and for browsers how little may be done with the response.
 
 use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
+use telemetry::request_id::{self, RequestId};
+
+/// The client's id of a request, or a new one where it gives none that can be one.
+pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What other policies begin with.
 macro_rules! no_page {
@@ -42,18 +46,31 @@ pub(crate) async fn add<B: MessageBody>(
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
     let secure = request.app_config().secure();
-    match next.call(request).await {
+    let chosen = request.headers().get(&REQUEST_ID);
+    let id = chosen
+        .and_then(|id| RequestId::parse(id.as_bytes()))
+        .unwrap_or_else(RequestId::random);
+    match request_id::within(id.clone(), next.call(request)).await {
         Ok(mut response) => {
+            name_request(response.headers_mut(), &id);
             add_to(response.headers_mut(), secure);
             Ok(response)
         }
         Err(mut error) => {
             error.add_response_mapper(move |mut response| {
+                name_request(response.headers_mut(), &id);
                 add_to(response.headers_mut(), secure);
                 response
             });
             Err(error)
         }
+    }
+}
+
+fn name_request(headers: &mut HeaderMap, id: &RequestId) {
+    // It can be a header's value: it is visible ASCII.
+    if let Ok(id) = HeaderValue::from_str(id.as_str()) {
+        headers.insert(REQUEST_ID.clone(), id);
     }
 }
 

@@ -15,7 +15,7 @@ use crate::problem::Problem;
 const MAX_AGE_S: usize = 3_600;
 
 /// What is sent to the API beyond what browsers always allow.
-const REQUEST_HEADERS: [&str; 8] = [
+const REQUEST_HEADERS: [&str; 9] = [
     "Accept",
     "Authorization",
     "Content-Type",
@@ -24,10 +24,11 @@ const REQUEST_HEADERS: [&str; 8] = [
     "If-None-Match",
     "Last-Event-ID",
     "Prefer",
+    "X-Request-Id",
 ];
 
 /// What a page needs of an answer, beyond what browsers always show.
-const ANSWER_HEADERS: [&str; 10] = [
+const ANSWER_HEADERS: [&str; 11] = [
     "Allow",
     "ETag",
     "Idempotent-Replayed",
@@ -38,6 +39,7 @@ const ANSWER_HEADERS: [&str; 10] = [
     "RateLimit-Policy",
     "Retry-After",
     "WWW-Authenticate",
+    "X-Request-Id",
 ];
 
 /// Answers browsers for pages of these origins; without any, it is not there at all.

@@ -72,7 +72,7 @@ impl CursorScope {
     pub(crate) fn read_product(&self, cursor: &str) -> Result<ProductId, Problem> {
         self.open(cursor)
             .and_then(|key| String::from_utf8(key).ok())
-            .and_then(|key| ProductId::parse(key).ok())
+            .and_then(|key| ProductId::parse_stored(key).ok())
             .ok_or_else(not_ours)
     }
 

@@ -17,6 +17,7 @@ impl From<&Settings> for ServerOptions {
             unread_timeout: api.unread_timeout,
             shutdown_timeout: api.shutdown_timeout,
             keys: settings.api_keys.clone(),
+            allowed_hosts: api.allowed_hosts.clone(),
             rate_limit: rate_limit(&api.rate_limit),
             cors_origins: api.cors_origins.clone(),
             tls: api.tls.as_ref().map(|tls| TlsFiles {

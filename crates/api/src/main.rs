@@ -48,6 +48,7 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let settings = Settings::load(arguments.config.as_deref())?;
     wiring::start_telemetry(&settings.telemetry)?;
+    wiring::raise_open_files_limit();
     let server = api::prepare(ServerOptions::from(&settings))?;
     let pg_options = wiring::postgres(&settings.database, "order-aggregator-api");
     wiring::check_database(&pg_options).await?;

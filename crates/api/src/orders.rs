@@ -135,7 +135,7 @@ fn filter(query: &Query) -> Result<OrderFilter, Problem> {
         })
     });
     let product_id = query.get("product_id").map(|text| {
-        ProductId::parse(text)
+        ProductId::parse_stored(text)
             .map_err(|wrong| query::unacceptable("product_id", &wrong.to_string()))
     });
     Ok(OrderFilter {

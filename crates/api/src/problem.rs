@@ -6,6 +6,7 @@ use std::fmt;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use telemetry::request_id::{self, RequestId};
 use utoipa::ToSchema;
 
 use crate::contract::schemas;
@@ -36,6 +37,8 @@ pub enum ProblemKind {
     PayloadTooLarge,
     /// The body is not declared as JSON.
     UnsupportedMediaType,
+    /// The host is not served here.
+    MisdirectedRequest,
     /// Well-formed, but not acceptable.
     ValidationFailed,
     /// The idempotency key stands for another request.
@@ -63,6 +66,7 @@ impl ProblemKind {
         Self::PreconditionFailed,
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
+        Self::MisdirectedRequest,
         Self::ValidationFailed,
         Self::IdempotencyKeyReused,
         Self::RateLimited,
@@ -85,6 +89,7 @@ impl ProblemKind {
             Self::PreconditionFailed => "precondition-failed",
             Self::PayloadTooLarge => "payload-too-large",
             Self::UnsupportedMediaType => "unsupported-media-type",
+            Self::MisdirectedRequest => "misdirected-request",
             Self::ValidationFailed => "validation-failed",
             Self::IdempotencyKeyReused => "idempotency-key-reused",
             Self::RateLimited => "rate-limited",
@@ -114,6 +119,7 @@ impl ProblemKind {
             Self::PreconditionFailed => "The order is in another version",
             Self::PayloadTooLarge => "The body is too large",
             Self::UnsupportedMediaType => "The body is not declared as JSON",
+            Self::MisdirectedRequest => "The host is not served here",
             Self::ValidationFailed => "The request is not acceptable",
             Self::IdempotencyKeyReused => "The idempotency key was used for another request",
             Self::RateLimited => "Too many requests",
@@ -137,6 +143,7 @@ impl ProblemKind {
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::MisdirectedRequest => StatusCode::MISDIRECTED_REQUEST,
             Self::ValidationFailed | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::VendorUnavailable => StatusCode::BAD_GATEWAY,
@@ -240,6 +247,7 @@ impl Problem {
             status: self.kind.status().as_u16(),
             detail: &self.detail,
             errors: (self.kind == ProblemKind::ValidationFailed).then_some(&self.errors),
+            request_id: None,
         }
     }
 
@@ -274,6 +282,10 @@ pub(crate) struct Document<'a> {
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<&'a [FieldError]>,
+    /// The id of the request, as in `X-Request-Id` and in the service's log.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
 }
 
 impl ResponseError for Problem {
@@ -289,6 +301,10 @@ impl ResponseError for Problem {
         if self.kind == ProblemKind::Unavailable {
             response.insert_header((header::RETRY_AFTER, RETRY_AFTER_S));
         }
-        response.json(self.document())
+        let request_id = request_id::current();
+        response.json(Document {
+            request_id: request_id.as_ref().map(RequestId::as_str),
+            ..self.document()
+        })
     }
 }

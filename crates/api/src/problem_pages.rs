@@ -44,7 +44,8 @@ fn explanation(kind: ProblemKind) -> (&'static str, &'static str) {
             "Send a key that the operator of the service gave you, as <code>Authorization: Bearer &lt;key&gt;</code>.",
         ),
         ProblemKind::Forbidden => (
-            "The API key is known, but lacks the role that this request needs.",
+            "The API key is known, but lacks the role that this request needs; or, where there are no API keys, a web page of \
+             another origin sent a request that would change something.",
             "Use a key with the role, or ask the operator of the service for it.",
         ),
         ProblemKind::NotFound => (
@@ -75,6 +76,13 @@ fn explanation(kind: ProblemKind) -> (&'static str, &'static str) {
         ProblemKind::UnsupportedMediaType => (
             "The body is not declared as JSON in UTF-8 without compression. Nothing was recorded.",
             "Send <code>Content-Type: application/json</code>.",
+        ),
+        ProblemKind::MisdirectedRequest => (
+            "This service has no API keys, so it serves only requests that name its own machine: a web page could otherwise \
+             reach it under a name of its own (DNS rebinding). Nothing was looked at.",
+            "Use <code>http://localhost</code>, <code>http://127.0.0.1</code> or <code>http://[::1]</code> with the \
+             service's port, or ask the operator of the service to add the host to the setting \
+             <code>api.allowed_hosts</code>.",
         ),
         ProblemKind::ValidationFailed => (
             "The body is JSON, but a member is missing, unknown, of the wrong type or out of range.",

@@ -2,12 +2,14 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpServer;
 use actix_web::dev::Server;
 use actix_web::web::Data;
 use api_keys::ApiKey;
+use http_access::Host;
 use thiserror::Error;
 use tracing::info;
 
@@ -50,6 +52,8 @@ pub struct ServerOptions {
     pub shutdown_timeout: Duration,
     /// Who may call; without any, everyone may who can reach it.
     pub keys: Vec<ApiKey>,
+    /// Hosts that requests may name beside loopback. With keys and none of these, any.
+    pub allowed_hosts: Vec<Host>,
     /// How often each caller may call.
     pub rate_limit: Option<RateLimit>,
     /// Web pages of these origins may call from a browser; written as browsers send them.
@@ -93,14 +97,16 @@ pub struct BoundServer {
 /// [`StartError`].
 pub fn prepare(options: ServerOptions) -> Result<PreparedServer, StartError> {
     let ip = options.address.ip();
-    if options.keys.is_empty() && !ip.to_canonical().is_loopback() {
+    if http_access::is_exposed(ip, !options.keys.is_empty()) {
         return Err(StartError::Exposed(ip));
     }
     let tls = options.tls.as_ref().map(tls::load).transpose()?;
+    let cors_origins: Arc<[String]> = options.cors_origins.clone().into();
+    let gate = Gate::new(&options.keys, &options.allowed_hosts, options.rate_limit);
     let entrance = Entrance {
-        gate: Data::new(Gate::new(&options.keys, options.rate_limit)),
+        gate: Data::new(gate.with_cors_origins(Arc::clone(&cors_origins))),
         body_timeout: BodyTimeout(options.body_timeout),
-        cors_origins: options.cors_origins.clone().into(),
+        cors_origins,
     };
     Ok(PreparedServer {
         options,
@@ -186,6 +192,7 @@ mod tests {
                 unread_timeout: Duration::from_secs(1),
                 shutdown_timeout: Duration::from_secs(1),
                 keys: vec![key; keys],
+                allowed_hosts: Vec::new(),
                 rate_limit: None,
                 cors_origins: Vec::new(),
                 tls: None,

@@ -60,6 +60,8 @@ pub enum ProblemKind {
     PayloadTooLarge,
     /// The body is not declared as JSON.
     UnsupportedMediaType,
+    /// Without API keys, the request names a host that is not served.
+    MisdirectedRequest,
     /// Well-formed, but not acceptable: see [`Problem::errors`].
     ValidationFailed,
     /// The `Idempotency-Key` stands for another request.
@@ -77,7 +79,7 @@ pub enum ProblemKind {
     Other(String),
 }
 
-const SLUGS: [(&str, ProblemKind); 16] = [
+const SLUGS: [(&str, ProblemKind); 17] = [
     ("malformed-request", ProblemKind::MalformedRequest),
     ("unauthenticated", ProblemKind::Unauthenticated),
     ("forbidden", ProblemKind::Forbidden),
@@ -88,6 +90,7 @@ const SLUGS: [(&str, ProblemKind); 16] = [
     ("precondition-failed", ProblemKind::PreconditionFailed),
     ("payload-too-large", ProblemKind::PayloadTooLarge),
     ("unsupported-media-type", ProblemKind::UnsupportedMediaType),
+    ("misdirected-request", ProblemKind::MisdirectedRequest),
     ("validation-failed", ProblemKind::ValidationFailed),
     ("idempotency-key-reused", ProblemKind::IdempotencyKeyReused),
     ("rate-limited", ProblemKind::RateLimited),

@@ -22,6 +22,15 @@ pub enum InvalidId {
     /// A control character, which would garble logs and terminals.
     #[error("must not contain control characters")]
     ControlCharacter,
+    /// White space at an end, which looks like the id without it.
+    #[error("must not begin or end with white space")]
+    WhiteSpaceAtEnds,
+    /// A character that cannot be seen, so that the id looks like another one.
+    #[error("must not contain the invisible character U+{:04X}", u32::from(*.0))]
+    Invisible(char),
+    /// Characters that Unicode also writes in another way, so that one id would be two.
+    #[error("must be in Unicode normalization form C (NFC)")]
+    NotNormalized,
 }
 
 fn check_id(text: &str) -> Result<(), InvalidId> {
@@ -38,6 +47,43 @@ fn check_id(text: &str) -> Result<(), InvalidId> {
     Ok(())
 }
 
+/// Two texts that look the same are the same id: only one way of writing it is accepted.
+fn check_canonical(text: &str) -> Result<(), InvalidId> {
+    if text.trim() != text {
+        return Err(InvalidId::WhiteSpaceAtEnds);
+    }
+    if text.is_ascii() {
+        return Ok(());
+    }
+    if let Some(invisible) = text.chars().find(|char| is_invisible(*char)) {
+        return Err(InvalidId::Invisible(invisible));
+    }
+    if !unicode_normalization::is_nfc(text) {
+        return Err(InvalidId::NotNormalized);
+    }
+    Ok(())
+}
+
+/// Characters without a width of their own that are no part of a letter: joiners, marks of direction, selectors of variants.
+fn is_invisible(char: char) -> bool {
+    matches!(
+        char,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -45,16 +91,6 @@ macro_rules! text_id {
         pub struct $name(String);
 
         impl $name {
-            /// Checks a text: 1 to 128 characters, no control characters, not blank.
-            ///
-            /// # Errors
-            /// [`InvalidId`] names the first rule that is broken.
-            pub fn parse(text: impl Into<String>) -> Result<Self, InvalidId> {
-                let text = text.into();
-                check_id(&text)?;
-                Ok(Self(text))
-            }
-
             /// The id as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
@@ -81,9 +117,44 @@ text_id! {
     ProductId
 }
 
+impl ProductId {
+    /// Checks an id that comes from outside: 1 to 128 characters, no control characters, not blank, and canonical, which is
+    /// without white space at its ends, without invisible characters and in Unicode NFC.
+    ///
+    /// # Errors
+    /// [`InvalidId`] names the first rule that is broken.
+    pub fn parse(text: impl Into<String>) -> Result<Self, InvalidId> {
+        let id = Self::parse_stored(text)?;
+        check_canonical(&id.0)?;
+        Ok(id)
+    }
+
+    /// Checks an id that may have been stored before ids had to be canonical, or that is only looked up.
+    ///
+    /// # Errors
+    /// [`InvalidId`] names the first rule that is broken.
+    pub fn parse_stored(text: impl Into<String>) -> Result<Self, InvalidId> {
+        let text = text.into();
+        check_id(&text)?;
+        Ok(Self(text))
+    }
+}
+
 text_id! {
     /// Who supplies it.
     VendorId
+}
+
+impl VendorId {
+    /// Checks a text: 1 to 128 characters, no control characters, not blank.
+    ///
+    /// # Errors
+    /// [`InvalidId`] names the first rule that is broken.
+    pub fn parse(text: impl Into<String>) -> Result<Self, InvalidId> {
+        let text = text.into();
+        check_id(&text)?;
+        Ok(Self(text))
+    }
 }
 
 /// An order's number: given by the store, rising, never reused.
@@ -207,6 +278,57 @@ mod tests {
             ProductId::parse("a\u{85}b"),
             Err(InvalidId::ControlCharacter)
         );
+    }
+
+    #[test]
+    fn a_product_id_is_canonical_and_one_that_is_stored_need_not_be() {
+        for (text, wrong) in [
+            (" A", InvalidId::WhiteSpaceAtEnds),
+            ("A ", InvalidId::WhiteSpaceAtEnds),
+            ("A\u{a0}", InvalidId::WhiteSpaceAtEnds),
+            ("\u{3000}A", InvalidId::WhiteSpaceAtEnds),
+            ("\u{feff}A", InvalidId::Invisible('\u{feff}')),
+            ("A\u{200b}", InvalidId::Invisible('\u{200b}')),
+            ("A\u{200c}B", InvalidId::Invisible('\u{200c}')),
+            ("A\u{200d}B", InvalidId::Invisible('\u{200d}')),
+            ("A\u{2060}B", InvalidId::Invisible('\u{2060}')),
+            ("A\u{202e}B", InvalidId::Invisible('\u{202e}')),
+            ("A\u{ad}B", InvalidId::Invisible('\u{ad}')),
+            ("A\u{fe0f}", InvalidId::Invisible('\u{fe0f}')),
+            ("Cafe\u{301}", InvalidId::NotNormalized),
+            ("\u{212b}", InvalidId::NotNormalized),
+            ("\u{1100}\u{1161}", InvalidId::NotNormalized),
+            ("a\u{304}\u{328}", InvalidId::NotNormalized),
+        ] {
+            assert_eq!(ProductId::parse(text), Err(wrong), "{text:?}");
+            assert_eq!(ProductId::parse_stored(text).unwrap().as_str(), text);
+        }
+        for good in [
+            "A",
+            "A B",
+            "Caf\u{e9}",
+            "\u{e5}",
+            "가",
+            "日本語",
+            "😀",
+            "A\u{a0}B",
+        ] {
+            assert_eq!(ProductId::parse(good).unwrap().as_str(), good);
+        }
+        let error = ProductId::parse("A\u{200b}").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "must not contain the invisible character U+200B"
+        );
+    }
+
+    #[test]
+    fn what_is_no_id_is_none_in_the_store_either() {
+        for wrong in ["", " ", "a\0b", &"a".repeat(129)] {
+            let parsed = ProductId::parse(wrong);
+            assert!(parsed.is_err());
+            assert_eq!(ProductId::parse_stored(wrong), parsed);
+        }
     }
 
     #[test]

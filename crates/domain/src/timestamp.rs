@@ -1,6 +1,7 @@
 //! A moment in time, to the microsecond, in UTC.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -16,6 +17,9 @@ pub struct InvalidTimestamp;
 /// is compared there is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
+
+/// The moments that RFC 3339 can write in UTC: the years 0000 to 9999, in microseconds.
+const WRITABLE_MICROS: RangeInclusive<i64> = -62_167_219_200_000_000..=253_402_300_799_999_999;
 
 impl Timestamp {
     /// 1970-01-01T00:00:00Z.
@@ -37,7 +41,7 @@ impl Timestamp {
     /// it was.
     ///
     /// # Errors
-    /// [`InvalidTimestamp`] if the text is anything else.
+    /// [`InvalidTimestamp`] if the text is anything else, or means a moment in UTC that RFC 3339 cannot write.
     pub fn parse_rfc3339(text: &str) -> Result<Self, InvalidTimestamp> {
         OffsetDateTime::parse(text, &Rfc3339)
             .map_err(|_| InvalidTimestamp)
@@ -59,8 +63,10 @@ impl Timestamp {
 
     fn from_date_time(moment: OffsetDateTime) -> Result<Self, InvalidTimestamp> {
         i64::try_from(moment.unix_timestamp_nanos().div_euclid(1_000))
+            .ok()
+            .filter(|micros| WRITABLE_MICROS.contains(micros))
             .map(Self)
-            .map_err(|_| InvalidTimestamp)
+            .ok_or(InvalidTimestamp)
     }
 
     /// The start of the second that this moment is in.
@@ -156,6 +162,27 @@ mod tests {
         let moment = Timestamp::parse_rfc3339("2026-11-23T13:00:00.0040009+01:00").unwrap();
         assert_eq!(moment.to_string(), "2026-11-23T12:00:00.004000Z");
         assert!(Timestamp::parse_rfc3339("2026-11-23").is_err());
+    }
+
+    #[test]
+    fn a_moment_that_cannot_be_written_in_utc_is_not_read() {
+        for (text, written) in [
+            ("0000-01-01T00:00:00Z", Some("0000-01-01T00:00:00.000000Z")),
+            (
+                "0000-01-01T23:59:00+23:59",
+                Some("0000-01-01T00:00:00.000000Z"),
+            ),
+            ("0000-01-01T00:00:00+23:59", None),
+            (
+                "9999-12-31T23:59:59.9999999Z",
+                Some("9999-12-31T23:59:59.999999Z"),
+            ),
+            ("9999-12-31T23:59:59-00:01", None),
+        ] {
+            let read = Timestamp::parse_rfc3339(text).ok();
+            let read = read.map(|moment| moment.to_string());
+            assert_eq!(read.as_deref(), written, "{text}");
+        }
     }
 
     #[test]

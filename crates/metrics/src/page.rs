@@ -7,6 +7,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header;
 use domain::ports::{ChangeFeedLag, InFlight, InFlightQueries, StoreError, StoreProbe};
 use prometheus::{Gauge, Registry, TextEncoder};
+use readiness::Cached;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tracing::{error, warn};
@@ -22,6 +23,10 @@ const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The outbox's entries are counted up to here, so that an outbox that grows does not make the counting slow.
 const MOST_ENTRIES: u32 = 100_000;
 
+/// The store's gauges are read at most this often: counting the outbox is work for the store, and where there are no keys
+/// everyone may request the page.
+const STORE_GAUGES_INTERVAL: Duration = Duration::from_secs(5);
+
 /// The units in flight are read at most this often, however often the page is: every position is read for it.
 const IN_FLIGHT_INTERVAL: Duration = Duration::from_secs(15);
 
@@ -30,6 +35,7 @@ const IN_FLIGHT_INTERVAL: Duration = Duration::from_secs(15);
 pub struct MetricsPage {
     metrics: Arc<Metrics>,
     probe: Arc<dyn StoreProbe>,
+    store_gauges: Arc<Cached<Option<StoreGauges>>>,
     in_flight: Option<Arc<InFlightReader>>,
 }
 
@@ -70,6 +76,7 @@ impl InFlightReader {
 }
 
 /// What is read of the store.
+#[derive(Clone, Copy)]
 struct StoreGauges {
     outbox_entries: u64,
     outbox_oldest_age: Duration,
@@ -83,8 +90,16 @@ impl MetricsPage {
         Self {
             metrics,
             probe,
+            store_gauges: Arc::new(Cached::new(STORE_GAUGES_INTERVAL)),
             in_flight: None,
         }
+    }
+
+    /// Reads the store's gauges at other intervals than 5 s.
+    #[must_use]
+    pub fn with_store_gauges_interval(mut self, interval: Duration) -> Self {
+        self.store_gauges = Arc::new(Cached::new(interval));
+        self
     }
 
     /// Shows the units in flight too.
@@ -105,21 +120,7 @@ impl MetricsPage {
 
     /// The answer to `GET /metrics`. Without the store, its gauges are left out.
     pub async fn response(&self) -> HttpResponse {
-        let gauges = match tokio::time::timeout(STORE_TIMEOUT, self.store_gauges()).await {
-            Ok(Ok(gauges)) => Some(gauges),
-            Ok(Err(error)) => {
-                warn!(%error, "the metrics lack the store's gauges: the store failed");
-                None
-            }
-            Err(_) => {
-                let timeout_ms = STORE_TIMEOUT.as_millis();
-                warn!(
-                    timeout_ms,
-                    "the metrics lack the store's gauges: the store did not respond in time"
-                );
-                None
-            }
-        };
+        let gauges = self.store_gauges.get(self.read_store_gauges()).await;
         let in_flight = match &self.in_flight {
             Some(reader) => reader.read().await,
             None => None,
@@ -135,7 +136,25 @@ impl MetricsPage {
         }
     }
 
-    async fn store_gauges(&self) -> Result<StoreGauges, StoreError> {
+    async fn read_store_gauges(&self) -> Option<StoreGauges> {
+        match tokio::time::timeout(STORE_TIMEOUT, self.count()).await {
+            Ok(Ok(gauges)) => Some(gauges),
+            Ok(Err(error)) => {
+                warn!(%error, "the metrics lack the store's gauges: the store failed");
+                None
+            }
+            Err(_) => {
+                let timeout_ms = STORE_TIMEOUT.as_millis();
+                warn!(
+                    timeout_ms,
+                    "the metrics lack the store's gauges: the store did not respond in time"
+                );
+                None
+            }
+        }
+    }
+
+    async fn count(&self) -> Result<StoreGauges, StoreError> {
         let outbox_entries = self.probe.count_outbox(MOST_ENTRIES).await?;
         let lag = self.probe.outbox_lag().await?;
         Ok(StoreGauges {
@@ -339,6 +358,27 @@ mod tests {
                 "aggregator_outbox_oldest_age_seconds 0",
             ],
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_outbox_is_counted_once_in_5_s() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let mut probe = MockStoreProbe::new();
+        probe.expect_count_outbox().times(2).returning(|_| Ok(7));
+        probe
+            .expect_outbox_lag()
+            .times(2)
+            .returning(|| Ok(OutboxLag { oldest: None }));
+        probe
+            .expect_change_feed_lag()
+            .times(2)
+            .returning(|| Ok(ChangeFeedLag::default()));
+        let page = MetricsPage::new(metrics, Arc::new(probe));
+        for _ in 0..10 {
+            assert_eq!(page.response().await.status(), 200);
+        }
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(page.response().await.status(), 200);
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use domain::vendor_set::{ConfiguredVendor, VendorSet, VendorSource};
 /// A product.
 #[must_use]
 pub fn product(id: &str) -> ProductId {
-    ProductId::parse(id).unwrap()
+    ProductId::parse_stored(id).unwrap()
 }
 
 /// A vendor.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use api_keys::{ApiKey, KeyHash, MAX_NAME_CHARS, Role};
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use url::Url;
+use url::{Host, Url};
 
 use crate::fields::{self, quoted};
 
@@ -170,6 +170,55 @@ pub(crate) fn conflict(keys: &[ApiKey]) -> Option<(String, String)> {
             other.name
         );
         Some((format!("api_keys[{index}].roles"), problem))
+    })
+}
+
+/// A list of hosts; from a variable, one text with commas.
+pub(crate) fn hosts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Host>, D::Error> {
+    struct Hosts;
+
+    impl<'de> Visitor<'de> for Hosts {
+        type Value = Vec<Host>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of hosts")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+            text.split(',')
+                .map(|host| parse_host(host.trim()))
+                .collect()
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+            let mut hosts = Vec::new();
+            while let Some(HostField(host)) = items.next_element()? {
+                hosts.push(host);
+            }
+            Ok(hosts)
+        }
+    }
+
+    struct HostField(Host);
+
+    impl<'de> Deserialize<'de> for HostField {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            parse_host(&fields::text(deserializer)?).map(Self)
+        }
+    }
+
+    deserializer.deserialize_any(Hosts)
+}
+
+/// An IPv6 address has brackets, as in the requests that name it.
+fn parse_host<E: Error>(text: &str) -> Result<Host, E> {
+    // A star would be a name, and match nothing.
+    let host = Host::parse(text).ok().filter(|_| !text.contains('*'));
+    host.ok_or_else(|| {
+        E::custom(format!(
+            "is {}, expected a host without a port, such as shop.example, 10.1.2.3 or [fd00::1]",
+            quoted(text)
+        ))
     })
 }
 

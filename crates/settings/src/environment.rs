@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use config::{ConfigError, Map, Source, Value};
@@ -52,29 +53,52 @@ pub(crate) fn read_process(
     Ok(ours)
 }
 
-/// The settings in a `.env` file; none if there is no such file.
+/// The settings in a `.env` file; none if there is no such file. A line is `NAME=value`, blank, or a comment that starts
+/// with `#`; `export` before the name is left off.
+///
+/// A value is taken verbatim: `$`, `#`, `\` and quotes in it mean nothing. White space at its ends is left off, and so is one
+/// pair of quotes, single or double, around all of it, which keeps white space inside.
 pub(crate) fn read_dotenv(path: &Path) -> Result<Variables, SettingsError> {
     let error = |problem: String| SettingsError::File {
         path: path.to_owned(),
         problem,
     };
-    let lines = match dotenvy::from_path_iter(path) {
-        Err(failure) if failure.not_found() => return Ok(Variables::new()),
+    let text = match std::fs::read_to_string(path) {
+        Err(failure) if failure.kind() == ErrorKind::NotFound => return Ok(Variables::new()),
         Err(failure) => return Err(error(format!("cannot be read: {failure}"))),
-        Ok(lines) => lines,
+        Ok(text) => text,
     };
     let mut ours = Variables::new();
-    let mut place = "at its start".to_owned();
-    for line in lines {
-        // The library's own message quotes the line, which may hold a password.
-        let (name, value) =
-            line.map_err(|_| error(format!("{place} there is a line that is not NAME=value")))?;
-        place = format!("after {}", one_line(&name));
-        if is_ours(&name) {
-            ours.insert(name, value);
+    let lines = text.strip_prefix('\u{feff}').unwrap_or(&text).lines();
+    for (index, line) in lines.map(str::trim).enumerate() {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        // The line is not quoted: it may hold a password.
+        let (name, value) = assignment(line)
+            .ok_or_else(|| error(format!("line {} is not NAME=value", index + 1)))?;
+        if is_ours(name) {
+            ours.insert(name.to_owned(), value.to_owned());
         }
     }
     Ok(ours)
+}
+
+fn assignment(line: &str) -> Option<(&str, &str)> {
+    let (name, value) = line.split_once('=')?;
+    let name = match name.split_once(char::is_whitespace) {
+        Some(("export", name)) => name,
+        _ => name,
+    };
+    let (name, value) = (name.trim(), value.trim());
+    let is_name_char = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '.' | '-');
+    let is_name = !name.is_empty() && name.chars().all(is_name_char);
+    is_name.then(|| (name, without_quotes(value)))
+}
+
+fn without_quotes(value: &str) -> &str {
+    let inner = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
+    inner('"').or_else(|| inner('\'')).unwrap_or(value)
 }
 
 /// One layer of settings made of variables.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
-use url::Url;
+use url::{Host, Url};
 
 use crate::access::{RateLimitSettings, TlsSettings};
 use crate::{Secret, access, fields};
@@ -51,6 +51,9 @@ pub struct ApiSettings {
     /// Most bytes of events that all readers together are sent in a second.
     #[serde(deserialize_with = "fields::whole::<_, _, 1_048_576, 17_179_869_184>")]
     pub event_bytes_per_second: usize,
+    /// Hosts that requests may name beside loopback.
+    #[serde(deserialize_with = "access::hosts")]
+    pub allowed_hosts: Vec<Host>,
     /// Web pages of these origins may call from a browser.
     #[serde(deserialize_with = "access::origins")]
     pub cors_origins: Vec<String>,

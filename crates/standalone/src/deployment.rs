@@ -31,6 +31,7 @@ const SOME_PRODUCT: &str = "1";
 /// Runs until it is told to end, or cannot go on. Returns whether it ended as it should.
 pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow::Result<bool> {
     let stop = wiring::stop_signal()?;
+    wiring::survive_file_size_limit()?;
     let prepared = api::prepare(ServerOptions::from(settings))?;
     let store = Arc::new(adapters::open_store(&settings.embedded).await?);
     let metrics = Arc::new(Metrics::new()?);

@@ -67,6 +67,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<bool> {
         settings.api.port = port;
     }
     wiring::start_telemetry(&settings.telemetry)?;
+    wiring::raise_open_files_limit();
     deployment::run(&settings, !arguments.no_mock_vendors).await
 }
 

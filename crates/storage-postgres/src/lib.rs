@@ -45,3 +45,4 @@ pub use options::PgOptions;
 pub use server_check::{PoolingMode, ServerReport, check_server};
 pub use session::ConnectError;
 pub use store::PgStore;
+pub use transfer::unfinished_import;

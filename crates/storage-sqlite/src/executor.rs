@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use diesel::SqliteConnection;
+use diesel::connection::SimpleConnection as _;
 use domain::ports::StoreError;
 use tokio::sync::oneshot;
 use tracing::error;
@@ -79,10 +80,36 @@ impl Drop for Executor {
 
 fn run_all(mut connection: SqliteConnection, jobs: &Receiver<Job>) {
     for job in jobs {
-        // Whoever waits sees its answer's sender go; the connection is used on, and a transaction that was left open is
-        // rolled back by the drop of its unit of work.
+        // The caller sees that the sender of its result is gone. The connection is used again, so a transaction that the
+        // call left open is rolled back; there may be none.
         if catch_unwind(AssertUnwindSafe(|| job(&mut connection))).is_err() {
             error!("a call of the store panicked");
+            let _ = connection.batch_execute("ROLLBACK");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::Connection as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_that_panics_leaves_no_transaction_open() {
+        let connection = SqliteConnection::establish(":memory:").unwrap();
+        let executor = Executor::start("test", vec![connection]).unwrap();
+        let begin = |connection: &mut SqliteConnection| {
+            let begun = connection.batch_execute("BEGIN");
+            begun.map_err(crate::error::store_error)
+        };
+        let panicked: Result<(), StoreError> = executor
+            .run(move |connection| {
+                begin(connection)?;
+                panic!("a job of a test");
+            })
+            .await;
+        assert!(panicked.is_err());
+        executor.run(begin).await.unwrap();
     }
 }

@@ -3,6 +3,8 @@
 //! One line an event, on the standard error stream, so that standard output stays a program's own. A value that is
 //! logged cannot end its line early, forge another one or steer a terminal: control characters are written escaped.
 
+pub mod request_id;
+
 use std::io::{self, IsTerminal};
 
 use thiserror::Error;
@@ -10,6 +12,8 @@ use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::{self, MakeWriter, format};
+
+use request_id::{Place, WithRequestId};
 
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,9 +82,21 @@ fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let builder = fmt().with_env_filter(filter).with_writer(writer);
+    // What it says of a line that could not be written goes to the same stream, and panics if that fails too: on a full disk
+    // no line may cost more than the line.
+    let builder = fmt()
+        .log_internal_errors(false)
+        .with_env_filter(filter)
+        .with_writer(writer);
     match format {
-        Format::Json => Box::new(builder.json().flatten_event(true).finish()),
+        Format::Json => {
+            let builder = builder.json().flatten_event(true);
+            let builder = builder.map_event_format(|inner| WithRequestId {
+                inner,
+                place: Place::JsonStart,
+            });
+            Box::new(builder.finish())
+        }
         Format::Text => {
             // The library escapes what steers terminals, but lets line breaks through: fields are written here instead.
             let fields = format::debug_fn(|writer, field, value| {
@@ -91,7 +107,12 @@ where
                 }
             });
             let fields = fields.delimited(" ");
-            Box::new(builder.with_ansi(colour).fmt_fields(fields).finish())
+            let builder = builder.with_ansi(colour).fmt_fields(fields);
+            let builder = builder.map_event_format(|inner| WithRequestId {
+                inner: inner.with_ansi(colour),
+                place: Place::TextEnd,
+            });
+            Box::new(builder.finish())
         }
     }
 }
@@ -121,6 +142,7 @@ mod tests {
     use tracing::{debug, error, info, info_span};
 
     use super::*;
+    use crate::request_id::RequestId;
 
     #[derive(Clone, Default)]
     struct Captured(Arc<Mutex<Vec<u8>>>);
@@ -190,6 +212,33 @@ mod tests {
         );
         assert!(line["product.id"].is_string());
         assert_eq!(line["spans"][0]["name"], "request");
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_logged_while_a_request_is_served_has_its_id() {
+        let id = || RequestId::parse(b"a\"b\\c").unwrap();
+        let serve = |format| {
+            let log = || info!(order.id = 7, "placed");
+            let within = || {
+                let served = request_id::within(id(), async { log() });
+                futures_util::FutureExt::now_or_never(served).unwrap();
+                log();
+            };
+            logged(format, "info", within)
+        };
+        let text = serve(Format::Text);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        assert!(lines[0].ends_with(r#" request.id=a"b\c"#), "{text}");
+        assert!(!lines[1].contains("request.id"), "{text}");
+        let json = serve(Format::Json);
+        let lines: Vec<serde_json::Value> = json
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(lines[0]["request.id"], r#"a"b\c"#);
+        assert_eq!(lines[0]["order.id"], 7);
+        assert_eq!(lines[1].get("request.id"), None);
     }
 
     #[test]

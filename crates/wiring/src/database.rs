@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::bail;
 use settings::DatabaseSettings;
 use storage_postgres::migrations::{self, MigrationError};
-use storage_postgres::{ConnectError, PgOptions, PoolingMode, check_server};
+use storage_postgres::{ConnectError, PgOptions, PoolingMode, check_server, unfinished_import};
 
 /// How a program that calls itself `program` reaches the database.
 #[must_use]
@@ -83,7 +83,7 @@ async fn check_migrations(options: &PgOptions) -> anyhow::Result<()> {
                     tracing::warn!(database = ?options, "change log not checked in time; the sweeper will")
                 }
             }
-            Ok(())
+            refuse_unfinished_import(options).await
         }
         Ok(pending) => bail!(
             "it lacks {} migrations, the first is {}: run `cargo xtask migrate`",
@@ -93,4 +93,15 @@ async fn check_migrations(options: &PgOptions) -> anyhow::Result<()> {
         Err(MigrationError::Unreachable(error)) => Err(error.into()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Only an import that is there counts: a database that has just gone away may come back.
+async fn refuse_unfinished_import(options: &PgOptions) -> anyhow::Result<()> {
+    if let Ok(Some(name)) = unfinished_import(options).await {
+        bail!(
+            "it holds a part of the import {name:?}, which has not ended: run the import again to its end, or use another \
+             database"
+        );
+    }
+    Ok(())
 }

@@ -128,6 +128,35 @@ fn vendor_feed(settings: &VendorSettings) -> anyhow::Result<HttpVendorFeed> {
     .with_context(|| format!("vendor {} cannot be read", settings.id))
 }
 
+/// Raises the soft limit on open files to the hard one: each connection is an open file, and many systems start programs with
+/// a soft limit of 1024. Returns the limit, none if there is none.
+pub fn raise_open_files_limit() -> Option<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if limit.current == limit.maximum || setrlimit(Resource::Nofile, raised).is_err() {
+        return limit.current;
+    }
+    tracing::debug!(from = ?limit.current, to = ?limit.maximum, "the soft limit on open files is raised");
+    limit.maximum
+}
+
+/// A file at the limit of its size (`ulimit -f`) is a write that fails from now on, as on a full disk, and not the end of the
+/// process. Needs a tokio runtime.
+///
+/// # Errors
+/// If the signal cannot be listened to.
+pub fn survive_file_size_limit() -> anyhow::Result<()> {
+    let kind = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+    // Once there was a listener, the signal never ends the process again.
+    let listener = signal(kind).context("cannot listen to SIGXFSZ")?;
+    drop(listener);
+    Ok(())
+}
+
 /// Listens from now on; the future ends when the process is told to stop, by SIGTERM or Ctrl-C, with the signal's name.
 ///
 /// # Errors
@@ -141,4 +170,16 @@ pub fn stop_signal() -> anyhow::Result<impl Future<Output = &'static str> + Send
             _ = interrupt.recv() => "SIGINT",
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{Resource, getrlimit};
+
+    #[test]
+    fn the_soft_limit_on_open_files_becomes_the_hard_one() {
+        let hard = getrlimit(Resource::Nofile).maximum;
+        assert_eq!(super::raise_open_files_limit(), hard);
+        assert_eq!(getrlimit(Resource::Nofile).current, hard);
+    }
 }

@@ -14,6 +14,7 @@ use queue_rabbitmq::{RabbitOptions, RabbitOrderConsumer, RabbitOrderQueue};
 use settings::Settings;
 use storage_postgres::{PgLeases, PgListener, PgNotifier, PgOptions, PgStore};
 use tracing::info;
+use worker::pages::PagesOptions;
 use worker::scheduler::ScheduledVendor;
 use worker::supervisor::Supervisor;
 use worker::tasks::{self, WorkerPorts};
@@ -48,15 +49,18 @@ async fn main() -> ExitCode {
 async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let settings = Settings::load(arguments.config.as_deref())?;
     wiring::start_telemetry(&settings.telemetry)?;
+    wiring::raise_open_files_limit();
 
     let stop = wiring::stop_signal()?;
     let postgres = wiring::postgres(&settings.database, "order-aggregator-worker");
     wiring::check_database(&postgres).await?;
     let rabbitmq = wiring::rabbitmq(&settings.rabbitmq, "order-aggregator-worker")?;
-    let address = SocketAddr::new(settings.worker.address, settings.worker.port);
-    let socket = pages::bind(address).with_context(|| {
-        format!("cannot listen on {address} (settings worker.address, WORKER_PORT)")
-    })?;
+    let pages_options = PagesOptions {
+        address: SocketAddr::new(settings.worker.address, settings.worker.port),
+        keys: settings.api_keys.clone(),
+        allowed_hosts: settings.api.allowed_hosts.clone(),
+    };
+    let socket = pages::bind(&pages_options)?;
 
     let supervisor = Supervisor::default();
     let metrics = Arc::new(Metrics::new()?);
@@ -64,11 +68,12 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let ports = ports(&settings, &postgres, &rabbitmq, &metrics, &store)?;
     let page = MetricsPage::new(metrics, Arc::clone(&ports.probe)).with_in_flight(Arc::new(store));
     let health = tasks::start(&ports, &settings.worker, &supervisor);
-    let server = pages::serve(socket, health, page).context("cannot serve the health pages")?;
+    let server = pages::serve(socket, health, page, &pages_options)
+        .context("cannot serve the health pages")?;
     let handle = server.handle();
     // In a task of their own, so that they answer until the tasks have ended.
     let pages = tokio::spawn(server);
-    info!(%address, "worker runs");
+    info!(address = %pages_options.address, "worker runs");
 
     let gone = async { pages.await.unwrap_or_else(|died| Err(died.into())) };
     let deadline = settings.worker.shutdown_timeout;

@@ -67,6 +67,8 @@ pub struct Scheduler {
     pub set: VendorSet,
     /// Where the outcomes are recorded.
     pub health: TaskHealth,
+    /// The outcomes of bringing the set. A set without any vendor is a failure: every order would be rejected.
+    pub set_health: TaskHealth,
 }
 
 /// The leases of one process.
@@ -117,9 +119,10 @@ impl Scheduler {
             match self.vendor_sets.bring(&self.set).await {
                 Ok(brought) => {
                     self.log(&brought);
+                    self.record(&brought);
                     return brought;
                 }
-                Err(error) => self.health.failed(Cause::from(&error), &error),
+                Err(error) => self.set_health.failed(Cause::from(&error), &error),
             }
             sleep(LEASE_CHECK).await;
         }
@@ -133,9 +136,19 @@ impl Scheduler {
                 if now.applied || now.status != brought.status {
                     self.log(&now);
                 }
+                self.record(&now);
                 *brought = now;
             }
-            Err(error) => self.health.failed(Cause::from(&error), &error),
+            Err(error) => self.set_health.failed(Cause::from(&error), &error),
+        }
+    }
+
+    fn record(&self, brought: &BroughtSet) {
+        if brought.configured.is_empty() {
+            self.set_health
+                .failed(Cause::NoVendors, &"every order is rejected");
+        } else {
+            self.set_health.succeeded();
         }
     }
 
@@ -500,6 +513,7 @@ mod tests {
                 vendors,
                 set: set(ids),
                 health: TaskHealth::new(process),
+                set_health: TaskHealth::new("vendor-set"),
             }
         }
 

@@ -75,7 +75,9 @@ pub fn start(ports: &WorkerPorts, settings: &WorkerSettings, supervisor: &Superv
     health.consumers = start_consumers(ports, settings, supervisor);
     health.watch(start_relay(ports, settings, supervisor));
     health.watch(start_sweeper(ports, settings, supervisor));
-    health.watch(start_scheduler(ports, supervisor));
+    for task in start_scheduler(ports, supervisor) {
+        health.watch(task);
+    }
     health
 }
 
@@ -205,7 +207,8 @@ fn vendor_sets(ports: &WorkerPorts) -> VendorSets {
     .with_notifier(Arc::clone(&ports.notifier))
 }
 
-fn start_scheduler(ports: &WorkerPorts, supervisor: &Supervisor) -> TaskHealth {
+fn start_scheduler(ports: &WorkerPorts, supervisor: &Supervisor) -> [TaskHealth; 2] {
+    let set_health = TaskHealth::new("vendor-set");
     let health = TaskHealth::new("scheduler");
     let scheduler = Arc::new(Scheduler {
         sync: vendor_sync(ports),
@@ -214,10 +217,11 @@ fn start_scheduler(ports: &WorkerPorts, supervisor: &Supervisor) -> TaskHealth {
         vendors: ports.vendors.clone(),
         set: ports.vendor_set.clone(),
         health: health.clone(),
+        set_health: set_health.clone(),
     });
     supervisor.supervise(health.name(), move |stop| {
         let scheduler = Arc::clone(&scheduler);
         async move { scheduler.run(&stop).await }
     });
-    health
+    [health, set_health]
 }

@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use api_keys::{ApiKey, KeyHash, Role};
 use clock_tokio::SystemClock;
 use metrics::{Metrics, MetricsPage};
 use queue_in_process::InProcessQueue;
@@ -17,7 +18,7 @@ use storage_memory::MemoryStore;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use worker::health::Health;
-use worker::pages;
+use worker::pages::{self, BindError, PagesOptions};
 use worker::supervisor::Supervisor;
 
 struct Reply {
@@ -39,6 +40,19 @@ impl Reply {
     }
 }
 
+fn options(ip: &str, keys: &[(&str, Role)]) -> PagesOptions {
+    let keys = keys.iter().map(|&(name, role)| ApiKey {
+        name: name.to_owned(),
+        hash: KeyHash::of(format!("oa_{name}").as_bytes()),
+        roles: vec![role],
+    });
+    PagesOptions {
+        address: SocketAddr::new(ip.parse().unwrap(), 0),
+        keys: keys.collect(),
+        allowed_hosts: Vec::new(),
+    }
+}
+
 /// A worker whose store and queue are in this process.
 struct Worker {
     address: SocketAddr,
@@ -47,15 +61,20 @@ struct Worker {
 
 impl Worker {
     fn start() -> Self {
+        Self::start_with(options("127.0.0.1", &[]))
+    }
+
+    fn start_with(options: PagesOptions) -> Self {
         let queue = InProcessQueue::new(10);
         let supervisor = Supervisor::default();
         let store = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
         let health = Health::new(store.clone(), Arc::new(queue), supervisor.clone());
-        let listener = pages::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = pages::bind(&options).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let address = (Ipv4Addr::LOCALHOST, port).into();
         let metrics = Arc::new(Metrics::new().unwrap());
         let page = MetricsPage::new(metrics, store);
-        tokio::spawn(pages::serve(listener, health, page).unwrap());
+        tokio::spawn(pages::serve(listener, health, page, &options).unwrap());
         Self {
             address,
             supervisor,
@@ -63,9 +82,12 @@ impl Worker {
     }
 
     async fn send(&self, method: &str, path: &str) -> Reply {
+        self.send_head(method, path, "Host: localhost\r\n").await
+    }
+
+    async fn send_head(&self, method: &str, path: &str, head: &str) -> Reply {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let request =
-            format!("{method} {path} HTTP/1.1\r\nHost: worker\r\nConnection: close\r\n\r\n");
+        let request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n{head}\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
@@ -159,4 +181,80 @@ async fn what_is_not_there_is_a_problem() {
         (reply.status, reply.header("allow")),
         (204, Some("GET, HEAD, OPTIONS"))
     );
+}
+
+#[test]
+fn without_keys_only_loopback_is_bound() {
+    let keys = [("desk", Role::Operator)];
+    for open in ["0.0.0.0", "::"] {
+        let refused = pages::bind(&options(open, &[])).unwrap_err();
+        assert!(matches!(refused, BindError::Exposed(_)), "{refused}");
+        assert!(refused.to_string().contains("worker.address"), "{refused}");
+        pages::bind(&options(open, &keys)).unwrap();
+    }
+    pages::bind(&options("127.0.0.1", &[])).unwrap();
+}
+
+#[tokio::test]
+async fn with_keys_metrics_are_the_operators_and_probes_are_open() {
+    let keys = [("shop", Role::Customer), ("desk", Role::Operator)];
+    let worker = Worker::start_with(options("0.0.0.0", &keys));
+    for (key, status, challenge) in [
+        ("", 401, Some(r#"Bearer realm="order-aggregator""#)),
+        (
+            "Authorization: Bearer oa_other\r\n",
+            401,
+            Some(r#"Bearer realm="order-aggregator", error="invalid_token""#),
+        ),
+        (
+            "Authorization: Bearer oa_shop\r\n",
+            403,
+            Some(r#"Bearer error="insufficient_scope", scope="operator""#),
+        ),
+        ("Authorization: Bearer oa_desk\r\n", 200, None),
+    ] {
+        let head = format!("Host: worker-1.example\r\n{key}");
+        let reply = worker.send_head("GET", "/metrics", &head).await;
+        let found = (reply.status, reply.header("www-authenticate"));
+        assert_eq!(found, (status, challenge), "{key}");
+        assert_eq!(reply.body.contains("aggregator_"), status == 200, "{key}");
+        for open in ["/healthz", "/readyz"] {
+            assert_eq!(worker.send_head("GET", open, &head).await.status, 200);
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_keys_a_foreign_host_is_refused() {
+    let worker = Worker::start();
+    for path in ["/healthz", "/readyz", "/metrics", "/nothing"] {
+        let reply = worker
+            .send_head("GET", path, "Host: attacker.example:3001\r\n")
+            .await;
+        assert_eq!(reply.status, 421, "{path}");
+        assert_eq!(reply.json()["title"], "Misdirected Request");
+        assert_eq!(worker.send_head("GET", path, "").await.status, 400);
+    }
+    let mut allowing = options("127.0.0.1", &[]);
+    allowing.allowed_hosts = vec![http_access::Host::parse("worker.example").unwrap()];
+    let worker = Worker::start_with(allowing);
+    let named = worker.send_head("GET", "/readyz", "Host: worker.example\r\n");
+    assert_eq!(named.await.status, 200);
+}
+
+#[tokio::test]
+async fn readiness_shows_no_error_texts() {
+    let worker = Worker::start();
+    let secret = "postgres://user:password@10.1.2.3";
+    worker
+        .supervisor
+        .supervise("flaky", move |_| async move { Err(secret.to_owned()) });
+    let reply = loop {
+        let reply = worker.send("GET", "/readyz").await;
+        if reply.status == 503 {
+            break reply;
+        }
+    };
+    assert_eq!(reply.json()["tasks"]["flaky"]["state"], "restarting");
+    assert!(!reply.body.contains("10.1.2.3"), "{}", reply.body);
 }

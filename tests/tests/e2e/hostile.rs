@@ -64,8 +64,8 @@ async fn slow_clients_are_given_up_and_hinder_nobody() {
         .await;
     let address = local(deployment.api_port(0));
     let heads: [&[u8]; 2] = [
-        b"POST /api/v1/orders HTTP/1.1\r\nHost: a\r\n",
-        b"POST /api/v1/orders HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{",
+        b"POST /api/v1/orders HTTP/1.1\r\nHost: localhost\r\n",
+        b"POST /api/v1/orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{",
     ];
     let pieces: [&[u8]; 2] = [b"X-More: x\r\n", b" "];
     let mut clients = JoinSet::new();
@@ -130,7 +130,7 @@ async fn pour(address: SocketAddr, head: &str, chunk: &[u8], most: u64) -> (Vec<
 async fn pour_what_is_allowed(address: SocketAddr, at_once: usize) {
     const BYTES: u64 = 0xf_0000;
     let head = format!(
-        "POST /api/v1/orders/batch HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {BYTES}\r\n\r\n"
+        "POST /api/v1/orders/batch HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {BYTES}\r\n\r\n"
     );
     let mut clients = JoinSet::new();
     for _ in 0..at_once {
@@ -155,7 +155,9 @@ async fn a_huge_body_is_refused_early_and_takes_no_memory() {
     let mut clients = JoinSet::new();
     for number in 0..at_once {
         let path = ["/api/v1/orders", "/api/v1/orders/batch"][number % 2];
-        let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n");
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        );
         clients.spawn(async move {
             let data = vec![b' '; 0x1_0000];
             if number / 2 % 2 == 0 {
@@ -228,7 +230,7 @@ fn bad_request(random: &mut Rng) -> Vec<u8> {
             [
                 start.as_bytes(),
                 &path,
-                b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+                b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
             ]
             .concat()
         }
@@ -248,14 +250,16 @@ fn bad_request(random: &mut Rng) -> Vec<u8> {
                 junk(random, 30, b"\r\n")
             };
             let value = junk(random, 100, b"\r\n");
-            let head =
-                format!("POST /api/v1/orders HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{order}");
+            let head = format!(
+                "POST /api/v1/orders HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{order}"
+            );
             [head.as_bytes(), &name, b": ", &value, b"\r\n\r\n", ORDER].concat()
         }
         _ => {
             let (lines, length) = [(1, 200_000), (400, 10), (90, 1_500)][random.usize(..3)];
-            let mut head =
-                format!("POST /api/v1/orders HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{order}");
+            let mut head = format!(
+                "POST /api/v1/orders HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{order}"
+            );
             for line in 0..lines {
                 // Writing to a String cannot fail.
                 let _ = write!(head, "X-{line}: {}\r\n", "x".repeat(length));

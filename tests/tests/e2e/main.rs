@@ -20,6 +20,7 @@ mod logins;
 mod moving;
 mod oversell;
 mod poolers;
+mod readiness;
 mod repeats;
 mod reports;
 mod standalone;

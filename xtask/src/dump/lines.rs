@@ -229,7 +229,7 @@ impl ProductLine {
             })
         });
         Ok(ProductRecord {
-            product_id: ProductId::parse(self.product_id)?,
+            product_id: ProductId::parse_stored(self.product_id)?,
             quantity: self.quantity,
             updated_at: Timestamp::from_micros(self.updated_at),
             positions: positions.collect::<Result<_>>()?,
@@ -255,7 +255,7 @@ impl OrderLine {
         Ok(OrderRecord {
             id: OrderId(self.id),
             request: OrderRequest {
-                product_id: ProductId::parse(self.product_id)?,
+                product_id: ProductId::parse_stored(self.product_id)?,
                 quantity: Quantity::parse(self.quantity)?,
             },
             status,

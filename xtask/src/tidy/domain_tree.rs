@@ -8,7 +8,7 @@ use crate::workspace;
 
 /// All that the domain may name in its manifest. The two channel crates know no runtime: by them requests reach the
 /// intake's writer (many to many, bounded), and its answers reach the requests. A vendor set is identified by its SHA-256.
-const ALLOWED: [&str; 9] = [
+const ALLOWED: [&str; 10] = [
     "async-channel",
     "async-trait",
     "backon",
@@ -18,6 +18,8 @@ const ALLOWED: [&str; 9] = [
     "thiserror",
     "time",
     "tracing",
+    // Product ids are compared in NFC: tables and a check, no I/O.
+    "unicode-normalization",
 ];
 
 /// Crates, or families of them, that do I/O, run tasks or turn values into bytes.

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use actix_web::{HttpMessage as _, HttpRequest};
 use api_keys::{ApiKey, Role};
-
-use super::credentials::Unknown;
+use http_access::Unauthenticated;
 
 /// What was found out about a request: who sends it, or why that is not known. It goes along with the request.
-pub(crate) type Identity = Result<Caller, Unknown>;
+pub(crate) type Identity = Result<Caller, Unauthenticated>;
 
 /// Who sends a request.
 #[derive(Debug, Clone)]

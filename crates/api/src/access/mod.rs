@@ -41,7 +41,7 @@ impl Access {
         };
         match identity {
             Some(Ok(caller)) => (!caller.has(role)).then(|| forbidden(role)),
-            Some(Err(unknown)) => Some(unknown.answer()),
+            Some(Err(reason)) => Some(credentials::unauthenticated(*reason)),
             None => Some(forbidden(role)),
         }
     }
@@ -76,10 +76,10 @@ fn forbidden(role: Role) -> HttpResponse {
 #[cfg(test)]
 mod tests {
     use api_keys::{ApiKey, KeyHash};
+    use http_access::Unauthenticated;
 
     use super::*;
     use crate::access::caller::KnownKey;
-    use crate::access::credentials::Unknown;
 
     fn with_roles(roles: &[Role]) -> Caller {
         Caller::Known(KnownKey::of(ApiKey {
@@ -117,8 +117,12 @@ mod tests {
     /// As for a page outside `/api`, before which the gate refuses nobody.
     #[test]
     fn who_is_not_known_is_asked_for_a_key() {
-        for unknown in [Unknown::NoKey, Unknown::Malformed, Unknown::WrongKey] {
-            let identity = Err(unknown);
+        for reason in [
+            Unauthenticated::NoKey,
+            Unauthenticated::Malformed,
+            Unauthenticated::WrongKey,
+        ] {
+            let identity = Err(reason);
             assert_eq!(status(Access::Open, Some(&identity)), 200);
             assert_eq!(status(Access::OPERATOR, Some(&identity)), 401);
         }

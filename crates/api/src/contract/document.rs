@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use utoipa::openapi::path::{PathItem, Paths};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::server::Server;
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
     ComponentsBuilder, InfoBuilder, License, LicenseBuilder, OpenApi, OpenApiBuilder,
@@ -42,7 +43,9 @@ fn document() -> OpenApi {
         }
         paths.paths.insert(endpoint.path.to_owned(), item);
     }
-    let not_allowed = problems::answer(&[ProblemKind::MethodNotAllowed]).header(headers::ALLOW);
+    let not_allowed = problems::answer(&[ProblemKind::MethodNotAllowed])
+        .header(headers::ALLOW)
+        .header(headers::REQUEST_ID);
     let mut components = ComponentsBuilder::new()
         .security_scheme(API_KEY, api_key())
         .response("MethodNotAllowed", not_allowed.response(false))
@@ -59,6 +62,7 @@ fn document() -> OpenApi {
                 .description(Some(description()))
                 .license(Some(license())),
         )
+        .servers(Some([Server::new("/")]))
         .paths(paths)
         .components(Some(components))
         .tags(Some(
@@ -166,6 +170,21 @@ mod tests {
         assert!(linked.len() > 5, "{linked:?}");
         for name in linked {
             assert!(names.contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_operation_says_whether_it_needs_a_key() {
+        let document = parsed();
+        assert_eq!(document["servers"], serde_json::json!([{"url": "/"}]));
+        for (path, operation) in operations(&document) {
+            let security = operation["security"].as_array();
+            let security = security.unwrap_or_else(|| panic!("{path}"));
+            assert_eq!(
+                security.is_empty(),
+                !path.starts_with("/api/") && path != "/metrics",
+                "{path}"
+            );
         }
     }
 

@@ -22,6 +22,7 @@ pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName("RateLimit-Policy");
 pub(crate) const REPLAYED: HeaderName = HeaderName("Idempotent-Replayed");
 pub(crate) const RETRY_AFTER: HeaderName = HeaderName("Retry-After");
 pub(crate) const VARY: HeaderName = HeaderName("Vary");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName("X-Request-Id");
 pub(crate) const WWW_AUTHENTICATE: HeaderName = HeaderName("WWW-Authenticate");
 
 pub(super) fn reference(name: HeaderName) -> Ref {
@@ -99,6 +100,15 @@ pub(super) fn all() -> impl Iterator<Item = (&'static str, Header)> {
                 integer(1, i64::from(u32::MAX)),
                 "After how many seconds to try again.",
                 json!(1),
+            ),
+        ),
+        (
+            REQUEST_ID,
+            always(
+                string().pattern(Some("^[!-~]{1,128}$")),
+                "The request's own `X-Request-Id` if it is 1 to 128 visible ASCII characters, else a new \
+             one. It is in problems and in the service's log.",
+                json!("9f1c2b7e5a604d3c8e7f0a1b2c3d4e5f"),
             ),
         ),
         (

@@ -5,7 +5,7 @@ use api_keys::Role;
 use utoipa::openapi::path::{Operation, OperationBuilder};
 use utoipa::openapi::security::SecurityRequirement;
 
-use super::headers::{RATE_LIMIT, RATE_LIMIT_POLICY};
+use super::headers::{RATE_LIMIT, RATE_LIMIT_POLICY, REQUEST_ID};
 use super::{Contract, Schemas, problems};
 use crate::access::Access;
 use crate::problem::ProblemKind;
@@ -44,9 +44,12 @@ pub(crate) fn operation(
     if !description.is_empty() {
         operation = operation.description(Some(description.join("\n\n")));
     }
-    if let Access::Role(role) = access {
-        operation = operation.security(SecurityRequirement::new(API_KEY, [role.to_string()]));
-    }
+    let security = match access {
+        // An empty list, which is not the same as none: it says that the operation is open.
+        Access::Open => Vec::new(),
+        Access::Role(role) => vec![SecurityRequirement::new(API_KEY, [role.to_string()])],
+    };
+    operation = operation.securities(Some(security));
     if !contract.parameters.is_empty() {
         operation = operation.parameters(Some(contract.parameters));
     }
@@ -55,7 +58,8 @@ pub(crate) fn operation(
     let mut answers = problems::answers(&contract.problems);
     // One that the contract names itself is not only a problem.
     answers.extend(contract.answers);
-    for (status, mut answer) in answers {
+    for (status, answer) in answers {
+        let mut answer = answer.header(REQUEST_ID);
         if is_api && status != 401 {
             // A request without a key that is known is refused uncounted.
             answer = answer.header(RATE_LIMIT).header(RATE_LIMIT_POLICY);
@@ -76,7 +80,7 @@ fn common_problems(access: Access, is_api: bool) -> Vec<ProblemKind> {
         // A parameter that is not known, or one that is there twice.
         kinds.extend([ProblemKind::MalformedRequest, ProblemKind::RateLimited]);
     }
-    kinds.push(ProblemKind::Unavailable);
+    kinds.extend([ProblemKind::MisdirectedRequest, ProblemKind::Unavailable]);
     kinds
 }
 

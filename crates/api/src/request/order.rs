@@ -67,7 +67,7 @@ pub(super) fn named_schemas() -> Schemas {
             .required(QUANTITY)
             .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)))
     };
-    let original_id = OneOfBuilder::new().item(schemas::product_id()).item(
+    let original_id = OneOfBuilder::new().item(schemas::new_product_id()).item(
         ObjectBuilder::new()
             .schema_type(Type::Integer)
             .description(Some("Taken as its decimal digits.")),
@@ -75,8 +75,8 @@ pub(super) fn named_schemas() -> Schemas {
     let original = order(ORIGINAL_PRODUCT_ID, original_id.into())
         .description(Some("An order as clients of the original place it."))
         .deprecated(Some(Deprecated::True));
-    let order =
-        order(PRODUCT_ID, schemas::product_id().into()).description(Some("An order to be placed."));
+    let order = order(PRODUCT_ID, schemas::new_product_id().into())
+        .description(Some("An order to be placed."));
     [
         ("NewOrder".to_owned(), order.into()),
         ("OriginalNewOrder".to_owned(), original.into()),

@@ -31,7 +31,7 @@ pub(crate) fn order_id(request: &HttpRequest) -> Result<Option<OrderId>, Problem
 
 /// The product that the path names.
 pub(crate) fn product_id(request: &HttpRequest) -> Result<ProductId, Problem> {
-    ProductId::parse(segment(request)?)
+    ProductId::parse_stored(segment(request)?)
         .map_err(|wrong| Problem::malformed(format!("the product id in the path {wrong}")))
 }
 

@@ -232,7 +232,7 @@ async fn a_body_over_64_kib_is_refused() {
     }
     let chunk = format!("10001\r\n{}\r\n0\r\n\r\n", padded(65_537));
     let head = format!("{JSON}Connection: close\r\nTransfer-Encoding: chunked\r\n");
-    let request = format!("POST /api/v1/orders HTTP/1.1\r\nHost: test\r\n{head}\r\n{chunk}");
+    let request = format!("POST /api/v1/orders HTTP/1.1\r\nHost: localhost\r\n{head}\r\n{chunk}");
     let chunked = crate::client::send(server.address, request.as_bytes()).await;
     chunked.problem(413, "payload-too-large");
     assert_eq!(server.order_count(), 1);

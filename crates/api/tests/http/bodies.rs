@@ -17,7 +17,7 @@ fn impatient() -> TestServer {
 
 /// A request head without a body, and without a word about its length but `head`.
 fn head(path: &str, head: &str) -> Vec<u8> {
-    format!("POST {path} HTTP/1.1\r\nHost: test\r\n{JSON}{head}\r\n").into_bytes()
+    format!("POST {path} HTTP/1.1\r\nHost: localhost\r\n{JSON}{head}\r\n").into_bytes()
 }
 
 #[tokio::test]

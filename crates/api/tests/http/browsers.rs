@@ -84,6 +84,7 @@ async fn a_page_may_read_every_answer_and_the_headers_that_it_needs() {
             "ratelimit",
             "ratelimit-policy",
             "www-authenticate",
+            "x-request-id",
         ] {
             assert!(exposed.split(", ").any(|name| name == header), "{exposed}");
         }

@@ -126,7 +126,7 @@ impl FakeStore {
         let updated_at = rows.now();
         rows.stock.push(ProductDetail {
             level: StockLevel {
-                product_id: ProductId::parse(product_id).unwrap(),
+                product_id: ProductId::parse_stored(product_id).unwrap(),
                 quantity,
                 updated_at,
             },

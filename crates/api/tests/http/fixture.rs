@@ -67,6 +67,7 @@ impl TestServer {
             unread_timeout: Duration::from_mins(1),
             shutdown_timeout: Duration::from_secs(5),
             keys: Vec::new(),
+            allowed_hosts: Vec::new(),
             rate_limit: None,
             cors_origins: Vec::new(),
             tls: None,
@@ -153,7 +154,7 @@ impl TestServer {
 
     pub(crate) fn add_order_of(&self, product_id: &str, status: OrderStatus) -> OrderId {
         let request = OrderRequest {
-            product_id: ProductId::parse(product_id).unwrap(),
+            product_id: ProductId::parse_stored(product_id).unwrap(),
             quantity: Quantity::parse(3).unwrap(),
         };
         let part = Allocation::new(VendorId::parse("vendor-a").unwrap(), request.quantity);
@@ -201,7 +202,7 @@ pub(crate) fn bytes(method: &str, target: &str, head: &str, body: &[u8]) -> Vec<
         ("GET" | "HEAD" | "OPTIONS", 0) => String::new(),
         (_, length) => format!("Content-Length: {length}\r\n"),
     };
-    let head = format!("{method} {target} HTTP/1.1\r\nHost: test\r\n{length}{head}\r\n");
+    let head = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n{length}{head}\r\n");
     [head.as_bytes(), body].concat()
 }
 
@@ -252,7 +253,7 @@ fn state(
         orders: shared.clone(),
         stock: shared.clone(),
         readiness: Arc::new(StoreReadiness::new(shared.clone(), writes).cached_for(Duration::ZERO)),
-        metrics: MetricsPage::new(metrics, shared),
+        metrics: MetricsPage::new(metrics, shared).with_store_gauges_interval(Duration::ZERO),
         live,
         shutdown: shutdown.clone(),
     };

@@ -95,6 +95,44 @@ async fn the_bounds_of_an_order() {
 }
 
 #[tokio::test]
+async fn a_product_id_of_an_order_is_canonical() {
+    let server = TestServer::start();
+    for id in [
+        " SKU-1",
+        "SKU-1 ",
+        "SKU-1\u{a0}",
+        "\u{feff}SKU-1",
+        "SKU\u{200b}-1",
+        "SKU\u{200d}-1",
+        "Cafe\u{301}",
+    ] {
+        for name in ["product_id", "productId"] {
+            let body = format!(r#"{{"{name}": "{id}", "quantity": 1}}"#);
+            assert_eq!(server.post(&body).await.pointers(), [format!("/{name}")]);
+        }
+    }
+    assert_eq!(server.order_count(), 0);
+    let body = "{\"product_id\": \"Caf\u{e9} 1\", \"quantity\": 1}";
+    assert_eq!(server.post(body).await.json()["product_id"], "Caf\u{e9} 1");
+}
+
+#[tokio::test]
+async fn a_product_that_was_stored_under_another_id_is_still_shown() {
+    let server = TestServer::start();
+    server.store.add_stock("A ", 3);
+    let reply = server.get("/api/v1/stock/A%20").await;
+    assert_eq!(
+        (reply.status, &reply.json()["product_id"]),
+        (200, &"A ".into())
+    );
+    let list = server.get("/api/v1/stock?limit=1").await.json();
+    assert_eq!(list["items"][0]["product_id"], "A ");
+    let id = server.add_order_of("A ", OrderStatus::Confirmed);
+    let orders = server.get("/api/v1/orders?product_id=A%20").await.json();
+    assert_eq!(orders["items"][0]["id"], id.0);
+}
+
+#[tokio::test]
 async fn clients_of_the_original_may_write_product_id_as_it_did() {
     let server = TestServer::start();
     for (body, id) in [

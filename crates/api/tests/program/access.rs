@@ -175,7 +175,11 @@ fn with_a_certificate_it_speaks_tls_and_nothing_else() {
     assert!(std::io::Write::write_all(&mut stream, b"GET / HTTP/1.1\r\n\r\n").is_err());
 
     let mut plain = running.connect();
-    std::io::Write::write_all(&mut plain, b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    std::io::Write::write_all(
+        &mut plain,
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    )
+    .unwrap();
     let mut answer = Vec::new();
     let _ = std::io::Read::read_to_end(&mut plain, &mut answer);
     assert!(!answer.starts_with(b"HTTP/"), "{answer:?}");

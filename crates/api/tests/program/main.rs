@@ -135,3 +135,14 @@ async fn a_database_of_an_older_version_ends_it() {
         &["cargo xtask migrate"],
     );
 }
+
+#[tokio::test]
+async fn a_database_with_an_import_that_has_not_ended_ends_it() {
+    let database = TestDatabase::create().await.unwrap();
+    let import = "INSERT INTO transfers (name) VALUES ('dump-of-monday')";
+    database.execute(import).await.unwrap();
+    assert_fails_with(
+        &mut program(Some(database.options())),
+        &["dump-of-monday", "run the import again"],
+    );
+}

@@ -129,7 +129,7 @@ pub(crate) fn exchange(
     let length = body.len();
     write!(
         stream,
-        "{method} {target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{head}Content-Length: {length}\r\n\r\n{body}"
+        "{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{head}Content-Length: {length}\r\n\r\n{body}"
     )
     .unwrap();
     let mut answer = String::new();

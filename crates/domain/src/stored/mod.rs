@@ -37,7 +37,7 @@ pub fn corrupt<E>(
 
 /// A product id that stands in `table`.
 pub fn product_id(text: String, table: &'static str) -> Result<ProductId, StoreError> {
-    ProductId::parse(text.as_str()).map_err(corrupt(table, "product_id", text))
+    ProductId::parse_stored(text.as_str()).map_err(corrupt(table, "product_id", text))
 }
 
 /// The orders of outbox entry `id`, from its two lists.
@@ -55,7 +55,7 @@ pub fn queued_orders(
         .map(|(order_id, product_id)| {
             Ok(QueuedOrder {
                 order_id: OrderId(order_id),
-                product_id: ProductId::parse(product_id).map_err(corrupt(
+                product_id: ProductId::parse_stored(product_id).map_err(corrupt(
                     "outbox",
                     "product_ids",
                     id,
@@ -83,7 +83,11 @@ pub fn units(
 /// What order `id` asks for.
 pub fn request(id: i64, product_id: String, quantity: i32) -> Result<OrderRequest, StoreError> {
     Ok(OrderRequest {
-        product_id: ProductId::parse(product_id).map_err(corrupt("orders", "product_id", id))?,
+        product_id: ProductId::parse_stored(product_id).map_err(corrupt(
+            "orders",
+            "product_id",
+            id,
+        ))?,
         quantity: Quantity::parse(i64::from(quantity))
             .map_err(corrupt("orders", "quantity", id))?,
     })

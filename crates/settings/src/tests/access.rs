@@ -16,6 +16,7 @@ fn nothing_is_set_by_default() {
     let settings = with_environment(&[]).unwrap();
     assert!(settings.api_keys.is_empty());
     assert!(settings.api.cors_origins.is_empty());
+    assert!(settings.api.allowed_hosts.is_empty());
     assert!(settings.api.tls.is_none());
     assert_eq!(settings.api.rate_limit.requests, 0);
     assert_eq!(settings.api.rate_limit.per, Duration::from_secs(1));
@@ -64,6 +65,36 @@ fn a_variable_holds_keys_and_origins_too() {
         (tls.certificate.to_str(), tls.key.to_str()),
         (Some("a.pem"), Some("b.pem"))
     );
+}
+
+#[test]
+fn hosts_are_read_from_files_and_variables_and_a_wrong_one_is_named() {
+    let shown = |settings: crate::Settings| -> Vec<String> {
+        let hosts = settings.api.allowed_hosts.iter();
+        hosts.map(ToString::to_string).collect()
+    };
+    let expected = ["shop.example", "10.1.2.3", "[fd00::1]"];
+    let variable = "shop.example, 10.1.2.3,[fd00:0::1]";
+    let settings = with_environment(&[("AGGREGATOR__API__ALLOWED_HOSTS", variable)]).unwrap();
+    assert_eq!(shown(settings), expected);
+    let list = "[api]\nallowed_hosts = ['SHOP.example', '10.1.2.3', '[fd00::1]']\n";
+    assert_eq!(shown(with_file("hosts", list).unwrap()), expected);
+    for wrong in [
+        "",
+        "shop.example:80",
+        "http://shop.example",
+        "fd00::1",
+        "a b",
+        "*",
+    ] {
+        let file = format!("[api]\nallowed_hosts = ['good.example', '{wrong}']\n");
+        let text = with_file("wrong-hosts", &file).unwrap_err().to_string();
+        assert!(
+            text.starts_with("setting api.allowed_hosts[1] (from "),
+            "{text}"
+        );
+        assert!(text.contains("expected a host without a port"), "{text}");
+    }
 }
 
 #[test]

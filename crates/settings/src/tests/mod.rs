@@ -117,6 +117,65 @@ fn the_example_files_are_good() {
 }
 
 #[test]
+fn a_value_in_a_dotenv_file_is_taken_verbatim() {
+    for (written, expected) in [
+        ("pa$word", "pa$word"),
+        ("pa${HOME}word", "pa${HOME}word"),
+        ("$DB_USER", "$DB_USER"),
+        ("\"pa$word\"", "pa$word"),
+        ("'pa$word'", "pa$word"),
+        ("\"pa\\nword\\$x\"", "pa\\nword\\$x"),
+        (r"pa\nword", r"pa\nword"),
+        ("pa word", "pa word"),
+        ("pa #word", "pa #word"),
+        ("pa#word", "pa#word"),
+        ("  padded \t", "padded"),
+        ("\"  padded \"", "  padded "),
+        ("a=b==", "a=b=="),
+        ("it's", "it's"),
+        ("\"open", "\"open"),
+        ("\"mixed'", "\"mixed'"),
+        ("\"", "\""),
+        ("'\"'", "\""),
+        ("pässwörd✓", "pässwörd✓"),
+        ("", ""),
+    ] {
+        for (before, end) in [("", "\n"), ("export ", "\r\n"), ("\u{feff}", "")] {
+            let text = format!("{before}DB_PASSWORD={written}{end}");
+            let file = TestFile::new("verbatim", &text);
+            let read = read_dotenv(&file.0).unwrap();
+            assert_eq!(read, variables(&[("DB_PASSWORD", expected)]), "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn a_dotenv_file_may_hold_comments_blank_lines_and_variables_of_others() {
+    let text = "# PORT=1\n\n  #x\n OTHER-one.2 = $x\nPORT = 2\n\texport\tDB_NAME = n\nPORT=3\n";
+    let file = TestFile::new("dotenv", text);
+    let read = read_dotenv(&file.0).unwrap();
+    assert_eq!(read, variables(&[("PORT", "3"), ("DB_NAME", "n")]));
+    let missing = read_dotenv(Path::new("/nowhere/.env")).unwrap();
+    assert!(missing.is_empty());
+}
+
+#[test]
+fn a_line_of_a_dotenv_file_that_sets_nothing_is_named_and_not_shown() {
+    for line in [
+        "secret",
+        "=secret",
+        "DB PASSWORD=secret",
+        "export =secret",
+        "a$b=secret",
+    ] {
+        let file = TestFile::new("wrong-line", &format!("PORT=1\n\n{line}\n"));
+        let error = read_dotenv(&file.0).unwrap_err().to_string();
+        assert!(error.ends_with("line 3 is not NAME=value"), "{error}");
+        assert!(!error.contains("secret"), "{error}");
+    }
+}
+
+#[test]
 fn later_layers_win_setting_by_setting() {
     let file = TestFile::new(
         "layers",

@@ -2,3 +2,6 @@
 
 mod source;
 mod target;
+mod unfinished;
+
+pub use unfinished::unfinished_import;

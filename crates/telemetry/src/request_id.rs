@@ -1,0 +1,123 @@
+//! The id of the request that is being served, in every line that is logged meanwhile.
+//!
+//! It is kept beside the task and not in a span: a span is formatted for every request, and most requests log nothing.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tracing::{Event, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// Longest id that a client may choose, in bytes.
+const MAX_BYTES: usize = 128;
+
+tokio::task_local! {
+    static CURRENT: RequestId;
+}
+
+/// The id of a request: 1 to 128 visible ASCII characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestId(Arc<str>);
+
+impl RequestId {
+    /// The id that a client has chosen, if it can be one.
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let is_id = (1..=MAX_BYTES).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic);
+        let text = std::str::from_utf8(text).ok().filter(|_| is_id)?;
+        Some(Self(text.into()))
+    }
+
+    /// A new id, of 128 random bits. It is no secret.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(format!("{:032x}", fastrand::u128(..)).into())
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The id of the request that is being served by this task, if one is.
+#[must_use]
+pub fn current() -> Option<RequestId> {
+    CURRENT.try_with(Clone::clone).ok()
+}
+
+/// Serves a request of this id: what the future logs has the id.
+pub async fn within<F: Future>(id: RequestId, future: F) -> F::Output {
+    CURRENT.scope(id, future).await
+}
+
+/// Where in a line the id goes.
+#[derive(Clone, Copy)]
+pub(crate) enum Place {
+    /// As the last field of a line of text.
+    TextEnd,
+    /// As the first member of a JSON object.
+    JsonStart,
+}
+
+/// Formats events as `inner` does, and adds the id of the request.
+pub(crate) struct WithRequestId<F> {
+    pub(crate) inner: F,
+    pub(crate) place: Place,
+}
+
+impl<S, N, F> FormatEvent<S, N> for WithRequestId<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> std::fmt::Result {
+        let Some(id) = current() else {
+            return self.inner.format_event(context, writer, event);
+        };
+        let mut line = String::new();
+        self.inner
+            .format_event(context, Writer::new(&mut line), event)?;
+        let line = line.trim_end_matches('\n');
+        match (self.place, line.strip_prefix('{')) {
+            (Place::JsonStart, Some(rest)) => {
+                // Visible ASCII: nothing else needs an escape.
+                let escaped = id.as_str().replace('\\', r"\\").replace('"', "\\\"");
+                writeln!(writer, r#"{{"request.id":"{escaped}",{rest}"#)
+            }
+            _ => writeln!(writer, "{line} request.id={}", id.as_str()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_visible_ascii_of_bounded_length() {
+        for good in ["a", "9f8e-7d/6c=5b\"\\", &"x".repeat(128)] {
+            assert_eq!(RequestId::parse(good.as_bytes()).unwrap().as_str(), good);
+        }
+        for bad in [&b""[..], b"a b", b"a\tb", b"a\nb", "ä".as_bytes(), b"\xff"] {
+            assert_eq!(RequestId::parse(bad), None, "{bad:?}");
+        }
+        assert_eq!(RequestId::parse("x".repeat(129).as_bytes()), None);
+    }
+
+    #[test]
+    fn random_ids_differ() {
+        let (one, other) = (RequestId::random(), RequestId::random());
+        assert_ne!(one, other);
+        assert_eq!(RequestId::parse(one.as_str().as_bytes()), Some(one));
+    }
+}
