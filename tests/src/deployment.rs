@@ -277,6 +277,26 @@ impl Deployment {
         printed.trim().parse().expect("a queue's depth is a number")
     }
 
+    /// The numbers of queues on which each worker's consumer is the active one, in rising order, as `{4,4}`.
+    #[must_use]
+    pub fn active_queues(&self) -> String {
+        let printed = self.vhost.eval(
+            "Active = [proplists:get_value(channel_pid, C) || C <- rabbit_amqqueue:consumers_all(VHost), \
+             proplists:get_value(active, C) =:= true], \
+             list_to_tuple(lists:sort([length([P || P <- Active, P =:= Q]) || Q <- lists:usort(Active)])).",
+        );
+        printed.trim().to_owned()
+    }
+
+    /// What makes `xtask` use this deployment's database and vhost.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let mut environment = database_environment(&self.database);
+        let broker = self.broker.address().to_string();
+        environment.push(("RABBITMQ_URL", self.vhost.url_at(&broker)));
+        environment
+    }
+
     async fn api_ready(&self, number: usize) {
         waiting::ready(&self.apis[number], &self.client(number)).await;
     }
@@ -312,10 +332,8 @@ impl Deployment {
         number: usize,
         variables: &[(&'static str, String)],
     ) -> Process {
-        let mut environment = database_environment(&self.database);
+        let mut environment = self.environment();
         environment.extend_from_slice(variables);
-        let broker = self.broker.address().to_string();
-        environment.push(("RABBITMQ_URL", self.vhost.url_at(&broker)));
         let name = format!("{binary}-{number}");
         Process::start(
             binary,

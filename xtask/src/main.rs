@@ -11,6 +11,7 @@ mod ci;
 mod connection;
 mod contracts;
 mod data_file;
+mod dead_letters;
 mod deny;
 mod dump;
 mod endpoints;
@@ -64,6 +65,8 @@ enum Command {
     ApiKey(api_key::Args),
     /// Recompute every balance from orders and allocations, and name the rows that differ.
     Audit(audit::Args),
+    /// Show the orders and messages that were given up, bring them back, or remove them.
+    DeadLetters(dead_letters::Args),
     /// Write a whole deployment, its stock and its orders, into one file.
     Export(export::Args),
     /// Move a deployment that was exported into the database of the settings; interrupted, the same command goes on.
@@ -115,6 +118,7 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Vendor(args) => vendor::run(args, &load(config)?),
         Command::ApiKey(args) => api_key::run(args),
         Command::Audit(args) => audit::run(args, &load(config)?),
+        Command::DeadLetters(args) => dead_letters::run(args, &load(config)?),
         Command::Export(args) => export::run(args, &load(config)?),
         Command::Import(args) => import::run(args, &load(config)?),
         Command::Up(args) => up::run(args, &load(config)?, config),

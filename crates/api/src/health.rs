@@ -8,8 +8,8 @@ use actix_web::web::Data;
 use async_trait::async_trait;
 use domain::ports::StoreProbe;
 use readiness::{
-    Cached, Cause, ChangeFeed, DEPENDENCIES_CACHED_FOR, Dependencies, Dependency, DependencyState,
-    Readiness, ReadinessProbe, Task, TaskHealth,
+    Cached, Cause, ChangeFeed, DEPENDENCIES_CACHED_FOR, DeadLetters, Dependencies, Dependency,
+    DependencyState, Readiness, ReadinessProbe, Task, TaskHealth,
 };
 use serde::Serialize;
 use tracing::warn;
@@ -19,6 +19,9 @@ use crate::state::AppState;
 
 /// Longest wait for the database: probes have deadlines of their own, of a few seconds as a rule.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Dead letters are counted up to here.
+const MOST_DEAD_LETTERS: u32 = 100_000;
 
 /// That the process lives.
 #[derive(Serialize, ToSchema)]
@@ -86,6 +89,11 @@ impl ReadinessProbe for StoreReadiness {
             },
             outbox_lag: lag.ok().map(|lag| lag.outbox),
             change_feed: lag.ok().and_then(|lag| lag.change_feed),
+            dead_letters: DeadLetters {
+                orders: lag.ok().and_then(|lag| lag.dead_orders),
+                messages: None,
+            },
+            queues: None,
             tasks: Some([intake].into()),
         }
     }
@@ -97,13 +105,22 @@ struct Lag {
     outbox: Duration,
     /// None if the store does not say so in time, which is no reason not to be ready.
     change_feed: Option<ChangeFeed>,
+    /// Orders that were given up; none if they could not be counted.
+    dead_orders: Option<u64>,
 }
 
 async fn lag(probe: &dyn StoreProbe) -> Result<Lag, Cause> {
     Ok(Lag {
         outbox: outbox_lag(probe).await?,
         change_feed: change_feed(probe).await,
+        dead_orders: dead_orders(probe).await,
     })
+}
+
+async fn dead_orders(probe: &dyn StoreProbe) -> Option<u64> {
+    let counting = probe.count_dead_letters(MOST_DEAD_LETTERS);
+    let counted = tokio::time::timeout(PROBE_TIMEOUT, counting).await;
+    counted.ok()?.ok()
 }
 
 async fn change_feed(probe: &dyn StoreProbe) -> Option<ChangeFeed> {

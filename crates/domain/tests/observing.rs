@@ -11,8 +11,8 @@ use domain::evidence::ResponseTimes;
 use domain::identifiers::{IdempotencyKey, OrderId, ProductId, VendorId};
 use domain::order::OrderRequest;
 use domain::ports::{
-    Clock, FeedError, FetchedReport, NewOrder, Notifier, Observer, OrderConsumer as _, SyncOutcome,
-    Topic, VendorFeed,
+    Backlog, Clock, FeedError, FetchedReport, NewOrder, Notifier, Observer, OrderConsumer as _,
+    SyncOutcome, Topic, VendorFeed,
 };
 use domain::quantity::Quantity;
 use domain::report::{Report, ReportKind};
@@ -48,8 +48,12 @@ impl Observer for Notes {
         self.add(format!("{} settled", batch.orders.len()));
     }
 
-    fn put_aside(&self, orders: usize) {
-        self.add(format!("{orders} put aside"));
+    fn dead_lettered(&self, orders: usize) {
+        self.add(format!("{orders} dead-lettered"));
+    }
+
+    fn backlog(&self, backlog: &Backlog) {
+        self.add(format!("{} waiting", backlog.waiting));
     }
 
     fn postponed(&self, orders: usize) {
@@ -193,7 +197,6 @@ async fn each_event_is_told_once_it_is_committed() {
     let settle = SettleOrders::new(
         store.clone(),
         store,
-        Arc::new(queue),
         clock,
         most_available_first,
         vendor_ids,

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use domain::identifiers::VendorId;
 use domain::order::RejectReason;
-use domain::ports::{Observer, SyncOutcome};
+use domain::ports::{Backlog, Observer, SyncOutcome};
 use domain::settlement::{Outcome, SettledBatch};
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    exponential_buckets,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, exponential_buckets,
 };
 
 use crate::http::HttpMetrics;
@@ -38,6 +38,7 @@ pub struct Metrics {
     settlement_orders: Histogram,
     settlement_duration: Histogram,
     dead_lettered: IntCounter,
+    queue_messages: IntGaugeVec,
     postponed: IntCounter,
     published: IntCounter,
     unconfirmed: IntCounter,
@@ -104,8 +105,17 @@ impl Metrics {
             )?,
             dead_lettered: counter(
                 "aggregator_orders_dead_lettered_total",
-                "Orders that cannot be settled and were put among the dead letters.",
+                "Orders that cannot be settled and were dead-lettered for the first time.",
             )?,
+            queue_messages: {
+                let options = Opts::new(
+                    "aggregator_queue_messages",
+                    "Messages in the queues: waiting in all of them, waiting in those beyond the configured number (surplus), and dead.",
+                );
+                let gauges = IntGaugeVec::new(options, &["state"])?;
+                registry.register(Box::new(gauges.clone()))?;
+                gauges
+            },
             postponed: counter(
                 "aggregator_orders_postponed_total",
                 "Orders that were put back into the outbox because another transaction keeps rows locked that they need.",
@@ -200,8 +210,21 @@ impl Observer for Metrics {
         self.settlement_duration.observe(took.as_secs_f64());
     }
 
-    fn put_aside(&self, orders: usize) {
+    fn dead_lettered(&self, orders: usize) {
         self.dead_lettered.inc_by(count(orders));
+    }
+
+    fn backlog(&self, backlog: &Backlog) {
+        for (state, messages) in [
+            ("waiting", backlog.waiting),
+            ("surplus", backlog.surplus),
+            ("dead", backlog.dead),
+        ] {
+            let messages = i64::try_from(messages).unwrap_or(i64::MAX);
+            self.queue_messages
+                .with_label_values(&[state])
+                .set(messages);
+        }
     }
 
     fn postponed(&self, orders: usize) {

@@ -80,6 +80,7 @@ impl InFlightReader {
 struct StoreGauges {
     outbox_entries: u64,
     outbox_oldest_age: Duration,
+    dead_letters: u64,
     change_feed: ChangeFeedLag,
 }
 
@@ -160,6 +161,7 @@ impl MetricsPage {
         Ok(StoreGauges {
             outbox_entries,
             outbox_oldest_age: lag.oldest.unwrap_or_default(),
+            dead_letters: self.probe.count_dead_letters(MOST_ENTRIES).await?,
             change_feed: self.probe.change_feed_lag().await?,
         })
     }
@@ -172,6 +174,7 @@ impl MetricsPage {
         let now = Registry::new();
         if let Some(store) = store {
             let entries = u32::try_from(store.outbox_entries).unwrap_or(u32::MAX);
+            let dead_letters = u32::try_from(store.dead_letters).unwrap_or(u32::MAX);
             let seconds = |age: Option<Duration>| age.unwrap_or_default().as_secs_f64();
             for (name, help, value) in [
                 (
@@ -193,6 +196,11 @@ impl MetricsPage {
                     "aggregator_oldest_transaction_age_seconds",
                     "Age of the oldest open transaction with a write, in any database of the server; 0 if there is none, or this role may not see it.",
                     seconds(store.change_feed.oldest_transaction),
+                ),
+                (
+                    "aggregator_dead_letters",
+                    "Orders that settlement gave up and that are still PENDING, counted up to 100000; the same for all processes of a deployment.",
+                    f64::from(dead_letters),
                 ),
             ] {
                 let gauge = Gauge::new(name, help)?;
@@ -245,7 +253,7 @@ mod tests {
     use domain::identifiers::{OrderId, ProductId, VendorId};
     use domain::order::RejectReason;
     use domain::ports::{
-        MockInFlightQueries, MockStoreProbe, Observer as _, OutboxLag, SyncOutcome,
+        Backlog, MockInFlightQueries, MockStoreProbe, Observer as _, OutboxLag, SyncOutcome,
     };
     use domain::settlement::{Outcome, SettledBatch, SettledOrder};
 
@@ -267,6 +275,7 @@ mod tests {
                 oldest_transaction: None,
             })
         });
+        probe.expect_count_dead_letters().returning(|_| Ok(3));
         probe
     }
 
@@ -306,7 +315,12 @@ mod tests {
         };
         metrics.accepted(5);
         metrics.settled(&batch, Duration::from_millis(3));
-        metrics.put_aside(1);
+        metrics.dead_lettered(1);
+        metrics.backlog(&Backlog {
+            waiting: 9,
+            surplus: 2,
+            dead: 1,
+        });
         metrics.relayed(4, 2);
         let vendor_id = VendorId::parse("vendor \"a\"").unwrap();
         metrics.synced(&vendor_id, SyncOutcome::Failed, Duration::from_secs(1));
@@ -329,6 +343,10 @@ mod tests {
                 "aggregator_vendor_syncs_total{outcome=\"FAILED\",vendor_id=\"vendor \\\"a\\\"\"} 1",
                 "aggregator_vendor_sync_duration_seconds_count{vendor_id=\"vendor \\\"a\\\"\"} 1",
                 "aggregator_outbox_entries 7",
+                "aggregator_dead_letters 3",
+                "aggregator_queue_messages{state=\"waiting\"} 9",
+                "aggregator_queue_messages{state=\"surplus\"} 2",
+                "aggregator_queue_messages{state=\"dead\"} 1",
                 "aggregator_outbox_oldest_age_seconds 1.5",
                 "aggregator_change_feed_held_back_seconds 2.5",
                 "aggregator_oldest_transaction_age_seconds 0",

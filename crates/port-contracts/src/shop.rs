@@ -8,10 +8,7 @@ use clock_tokio::SystemClock;
 use domain::allocation::most_available_first;
 use domain::identifiers::{OrderId, VendorId};
 use domain::order::{Order, OrderStatus};
-use domain::ports::{
-    Clock, FeedError, FetchedReport, FinishedSync, OrderQueue, QueueError, QueuedOrder, VendorFeed,
-    VendorLevel,
-};
+use domain::ports::{Clock, FeedError, FetchedReport, FinishedSync, VendorFeed, VendorLevel};
 use domain::report::Report;
 use domain::services::{
     ChangeStatus, ChangeStatusError, ChangedOrder, Intake, IntakeSettings, QuarantineDecision,
@@ -60,7 +57,6 @@ impl Shop {
             settlement: Arc::new(SettleOrders::new(
                 storage.store.clone(),
                 storage.probe.clone(),
-                Arc::new(NoQueue),
                 clock,
                 most_available_first,
                 vendors(vendor_ids),
@@ -213,27 +209,5 @@ where
 
     async fn fetch(&self) -> Result<FetchedReport, FeedError> {
         (self.respond)()
-    }
-}
-
-/// Where settlement puts orders aside that it cannot settle: no contract lets that happen.
-struct NoQueue;
-
-#[async_trait]
-impl OrderQueue for NoQueue {
-    async fn publish(&self, _: &[QueuedOrder]) -> Result<Vec<OrderId>, QueueError> {
-        Err(QueueError::Closed)
-    }
-
-    async fn depth(&self) -> Result<u64, QueueError> {
-        Err(QueueError::Closed)
-    }
-
-    async fn dead_letter(&self, order_ids: &[OrderId], reason: &str) -> Result<(), QueueError> {
-        panic!("orders {order_ids:?} were put aside: {reason}");
-    }
-
-    async fn probe(&self) -> Result<(), QueueError> {
-        Err(QueueError::Closed)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::ports::{ConsumerProbe, OrderConsumer, QueueError, QueuedMessage, Receipt};
+use domain::ports::{ConsumerProbe, OrderConsumer, QueueError, QueuedMessage, Receipt, Share};
 
 use crate::state::{Messages, Shared};
 
@@ -84,6 +84,12 @@ impl ConsumerProbe for AlwaysUp {
     fn probe(&self) -> Result<(), QueueError> {
         Ok(())
     }
+
+    fn member(&self) -> Option<String> {
+        None
+    }
+
+    fn assign(&self, _member: &str, _share: Share) {}
 }
 
 impl Drop for InProcessConsumer {

@@ -12,4 +12,3 @@ mod state;
 
 pub use consumer::InProcessConsumer;
 pub use queue::InProcessQueue;
-pub use state::DeadLetter;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::identifiers::OrderId;
-use domain::ports::{OrderQueue, QueueError, QueuedOrder};
+use domain::ports::{Backlog, OrderQueue, QueueError, QueuedOrder};
 
 use crate::consumer::InProcessConsumer;
-use crate::state::{DeadLetter, Shared};
+use crate::state::Shared;
 
 /// As many orders as one transaction settles with ease.
 const DEFAULT_ORDERS_A_MESSAGE: usize = 100;
@@ -45,12 +45,6 @@ impl InProcessQueue {
         InProcessConsumer::new(Arc::clone(&self.shared))
     }
 
-    /// What was put aside, oldest first.
-    #[must_use]
-    pub fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.shared.lock().dead_letters.clone()
-    }
-
     fn full(&self) -> QueueError {
         QueueError::Unavailable(format!("it is full with {} messages", self.capacity))
     }
@@ -78,16 +72,16 @@ impl OrderQueue for InProcessQueue {
         Ok(confirmed)
     }
 
-    async fn depth(&self) -> Result<u64, QueueError> {
-        Ok(self.shared.lock().waiting.len() as u64)
+    /// Without dead messages: this queue holds orders and not bytes, so that each message can be read.
+    async fn backlog(&self) -> Result<Backlog, QueueError> {
+        Ok(Backlog {
+            waiting: self.shared.lock().waiting.len() as u64,
+            ..Backlog::default()
+        })
     }
 
-    async fn dead_letter(&self, order_ids: &[OrderId], reason: &str) -> Result<(), QueueError> {
-        self.shared.lock().dead_letters.push(DeadLetter {
-            order_ids: order_ids.to_vec(),
-            reason: reason.to_owned(),
-        });
-        Ok(())
+    async fn prune_dead(&self, _keep: u64) -> Result<u64, QueueError> {
+        Ok(0)
     }
 
     async fn probe(&self) -> Result<(), QueueError> {

@@ -6,15 +6,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use domain::identifiers::OrderId;
 use tokio::sync::Notify;
 
-/// Orders that were put aside, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadLetter {
-    /// Which.
-    pub order_ids: Vec<OrderId>,
-    /// Why, in one line.
-    pub reason: String,
-}
-
 /// Messages by number.
 pub(crate) type Messages = BTreeMap<u64, Vec<OrderId>>;
 
@@ -25,7 +16,6 @@ pub(crate) struct State {
     pub(crate) delivered: usize,
     pub(crate) last_number: u64,
     pub(crate) last_session: u64,
-    pub(crate) dead_letters: Vec<DeadLetter>,
 }
 
 #[derive(Default)]

@@ -3,7 +3,7 @@
 use domain::identifiers::OrderId;
 use domain::ports::{OrderConsumer, OrderQueue, QueueError, QueuedMessage, QueuedOrder, Receipt};
 use port_contracts::builders::product;
-use queue_in_process::{DeadLetter, InProcessQueue};
+use queue_in_process::InProcessQueue;
 
 /// At most `capacity` messages of two orders.
 fn queue(capacity: usize) -> InProcessQueue {
@@ -78,20 +78,6 @@ async fn what_comes_back_is_where_it_was() {
     let again = queue.consumer().next_batch(100).await.unwrap();
     let expected = [ids(3..=4), ids(5..=6), ids(7..=8), ids(9..=10)];
     assert_eq!(bodies(&again), expected);
-}
-
-#[tokio::test]
-async fn dead_letters_can_be_looked_at() {
-    let queue = queue(1);
-    queue.dead_letter(&ids([1, 2]), "why").await.unwrap();
-    queue.dead_letter(&ids([3]), "why not").await.unwrap();
-    let letter = |order_ids, reason: &str| DeadLetter {
-        order_ids,
-        reason: reason.to_owned(),
-    };
-    let expected = [letter(ids([1, 2]), "why"), letter(ids([3]), "why not")];
-    assert_eq!(queue.dead_letters(), expected);
-    assert_eq!(queue.depth().await, Ok(0));
 }
 
 #[tokio::test]

@@ -14,7 +14,6 @@ use crate::consumer_session::{ConsumerSession, End};
 use crate::inbox::Inbox;
 use crate::options::RabbitOptions;
 use crate::publisher_thread::millis;
-use crate::set_aside::SetAside;
 use crate::watchdog::Watchdog;
 use crate::wording::one_line;
 
@@ -62,7 +61,6 @@ impl ConsumerThread {
     fn run(self) {
         let inbox = &self.inbox.0;
         let mut backoff = Backoff::new();
-        let mut set_aside = SetAside::new(self.options.clone());
         while let Some(session) = self.connect(&mut backoff) {
             let since = Instant::now();
             let id = NEXT_SESSION.fetch_add(1, Ordering::Relaxed);
@@ -74,7 +72,7 @@ impl ConsumerThread {
                 "consumer connected"
             );
             let shards = self.options.shards();
-            let end = session.run(id, shards, &self.commands, inbox, &mut set_aside);
+            let end = session.run(id, shards, &self.commands, inbox);
             let End::Lost(reason) = end else {
                 info!(rabbitmq.session = id, "consumer disconnected");
                 return;

@@ -4,9 +4,10 @@
 //! Taking is one step under a lock, so a future that is dropped while it waits has taken nothing.
 
 use std::collections::VecDeque;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use domain::ports::{ConsumerProbe, QueueError, QueuedMessage};
+use domain::ports::{ConsumerProbe, QueueError, QueuedMessage, Share};
 use tokio::sync::Notify;
 
 /// What one consumer has received and not handed out.
@@ -16,10 +17,19 @@ pub(crate) struct Inbox {
     arrived: Notify,
 }
 
+#[derive(Debug)]
+struct Session {
+    id: u64,
+    /// Its name among the consumers of all processes.
+    member: String,
+}
+
 #[derive(Debug, Default)]
 struct State {
     /// The session that is on; `None` between two.
-    session: Option<u64>,
+    session: Option<Session>,
+    /// The consumer's part of the queues, as far as it was assigned one in this session.
+    share: Option<Share>,
     /// Why there is no session, as far as that is known.
     down_because: Option<String>,
     messages: VecDeque<QueuedMessage>,
@@ -28,10 +38,14 @@ struct State {
 
 impl Inbox {
     /// A session begins. What an earlier one left is void: the broker delivers it again.
-    pub(crate) fn begin(&self, session: u64) {
+    pub(crate) fn begin(&self, id: u64) {
         let mut state = self.lock();
         state.messages.clear();
-        state.session = Some(session);
+        state.share = None;
+        state.session = Some(Session {
+            id,
+            member: format!("{:016x}{:016x}", random(), random()),
+        });
         state.down_because = None;
     }
 
@@ -64,7 +78,12 @@ impl Inbox {
 
     /// The session that is on.
     pub(crate) fn session(&self) -> Option<u64> {
-        self.lock().session
+        self.lock().session.as_ref().map(|session| session.id)
+    }
+
+    /// The consumer's part of the queues, as far as it was assigned one in this session.
+    pub(crate) fn share(&self) -> Option<Share> {
+        self.lock().share
     }
 
     /// Waits for a message, then takes what is there: at most `limit` orders, but at least one message.
@@ -102,6 +121,11 @@ impl Inbox {
     }
 }
 
+/// A random number, from the standard library's only source of randomness.
+pub(crate) fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
 impl ConsumerProbe for Inbox {
     fn probe(&self) -> Result<(), QueueError> {
         let state = self.lock();
@@ -115,6 +139,18 @@ impl ConsumerProbe for Inbox {
         Err(QueueError::Unavailable(
             reason.unwrap_or("not connected").to_owned(),
         ))
+    }
+
+    fn member(&self) -> Option<String> {
+        let state = self.lock();
+        state.session.as_ref().map(|session| session.member.clone())
+    }
+
+    fn assign(&self, member: &str, share: Share) {
+        let mut state = self.lock();
+        if state.session.as_ref().is_some_and(|it| it.member == member) {
+            state.share = Some(share);
+        }
     }
 }
 

@@ -38,10 +38,19 @@ impl<D> Ledger<D> {
     /// A delivery has come.
     pub(crate) fn record(&mut self, tag: u64, delivery: D) {
         self.outstanding.insert(tag, delivery);
-        self.ahead.insert(tag);
+        self.skip(tag);
+    }
+
+    fn advance(&mut self) {
         while self.ahead.remove(&(self.seen_up_to + 1)) {
             self.seen_up_to += 1;
         }
+    }
+
+    /// A delivery has come and is settled already.
+    pub(crate) fn skip(&mut self, tag: u64) {
+        self.ahead.insert(tag);
+        self.advance();
     }
 
     /// Takes deliveries out, to be acknowledged. Tags that are not outstanding are ignored.

@@ -10,8 +10,13 @@
 //!
 //! The direct exchange `orders`; the quorum queues `orders.0` to `orders.<n-1>`, each with a single active consumer, a
 //! delivery limit and dead letters to the quorum queue `orders.dead`. An order's queue is the CRC-32 of its product's id
-//! modulo n. When n shrinks, what is left in the queues beyond it is not consumed any more: the sweeper finds those
-//! orders.
+//! modulo n. When n shrinks, the queues beyond it are still consumed, and their messages are counted as surplus.
+//!
+//! A message that cannot be read is rejected, and the broker moves it to `orders.dead`, where [`DeadMessages`] reads it.
+//!
+//! Each consumer subscribes to every queue, and the broker lets one of them be active on it. Consumers that know of each
+//! other are assigned shares ([`ConsumerProbe::assign`](domain::ports::ConsumerProbe::assign)) and release what is above
+//! their share: they cancel and subscribe again, behind those that wait.
 //!
 //! # What is not here
 //!
@@ -22,6 +27,7 @@ mod confirms;
 mod consumer;
 mod consumer_session;
 mod consumer_thread;
+mod dead_messages;
 mod inbox;
 mod ledger;
 mod link;
@@ -31,9 +37,10 @@ mod outgoing;
 mod publisher;
 mod publisher_session;
 mod publisher_thread;
+mod rebalancing;
 mod reply;
-mod set_aside;
 mod shard;
+mod subscription;
 #[cfg(feature = "test-support")]
 pub mod test_vhost;
 mod topology;
@@ -41,5 +48,6 @@ mod watchdog;
 mod wording;
 
 pub use consumer::RabbitOrderConsumer;
+pub use dead_messages::{DeadMessage, DeadMessages, Disposition};
 pub use options::{InvalidUrl, RabbitOptions};
 pub use publisher::RabbitOrderQueue;

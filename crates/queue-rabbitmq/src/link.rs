@@ -38,6 +38,8 @@ pub(crate) enum LinkError {
         "{name} exists on the broker with other arguments than this program needs; remove it once it is empty: {reason}"
     )]
     OtherArguments { name: String, reason: String },
+    #[error("the broker refused to declare {name}: {reason}")]
+    Refused { name: String, reason: String },
 }
 
 /// Bytes that wait for the socket before `amiquip` makes publishers wait. Its own 16 MiB is memory for nothing: what a

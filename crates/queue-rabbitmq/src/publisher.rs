@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use crossbeam_channel::{Sender, TrySendError};
 use domain::identifiers::OrderId;
-use domain::ports::{OrderQueue, QueueError, QueuedOrder};
+use domain::ports::{Backlog, OrderQueue, QueueError, QueuedOrder};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::message::{MAX_IDS_PER_MESSAGE, pack};
+use crate::message::pack;
 use crate::options::RabbitOptions;
 use crate::outgoing::Outgoing;
 use crate::publisher_thread;
@@ -56,7 +56,12 @@ pub(crate) enum Command {
         deadline: Instant,
         reply: Reply<Published>,
     },
-    Depth {
+    Backlog {
+        deadline: Instant,
+        reply: Reply<Backlog>,
+    },
+    PruneDead {
+        keep: u64,
         deadline: Instant,
         reply: Reply<u64>,
     },
@@ -92,17 +97,6 @@ impl Publisher {
         }
     }
 
-    /// Hands messages over without waiting for anything: for callers that are threads themselves. The reply always comes.
-    pub(crate) fn submit(&self, messages: Vec<Outgoing>, reply: Reply<Published>) {
-        let command = Command::Publish {
-            messages,
-            deadline: Instant::now() + self.confirm_timeout,
-            reply,
-        };
-        // A command that is not taken is dropped, and says so through its reply.
-        let _ = self.commands.try_send(command);
-    }
-
     async fn publish(&self, messages: Vec<Outgoing>) -> Result<Published, QueueError> {
         self.call(|deadline, reply| Command::Publish {
             messages,
@@ -112,9 +106,18 @@ impl Publisher {
         .await
     }
 
-    async fn depth(&self) -> Result<u64, QueueError> {
-        self.call(|deadline, reply| Command::Depth { deadline, reply })
+    async fn backlog(&self) -> Result<Backlog, QueueError> {
+        self.call(|deadline, reply| Command::Backlog { deadline, reply })
             .await
+    }
+
+    async fn prune_dead(&self, keep: u64) -> Result<u64, QueueError> {
+        self.call(|deadline, reply| Command::PruneDead {
+            keep,
+            deadline,
+            reply,
+        })
+        .await
     }
 
     async fn call<T: Send + 'static>(
@@ -214,26 +217,12 @@ impl OrderQueue for RabbitOrderQueue {
         }
     }
 
-    async fn depth(&self) -> Result<u64, QueueError> {
-        self.publisher.depth().await
+    async fn backlog(&self) -> Result<Backlog, QueueError> {
+        self.publisher.backlog().await
     }
 
-    async fn dead_letter(&self, order_ids: &[OrderId], reason: &str) -> Result<(), QueueError> {
-        if order_ids.is_empty() {
-            return Ok(());
-        }
-        let messages = order_ids
-            .chunks(MAX_IDS_PER_MESSAGE)
-            .map(|part| Outgoing::dead_orders(part, reason))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| not_encoded(&error))?;
-        let published = self.publisher.publish(messages).await?;
-        if published.confirmed.iter().all(|confirmed| *confirmed) {
-            return Ok(());
-        }
-        Err(QueueError::Unavailable(published.cut_short.unwrap_or_else(
-            || "the broker refused a dead letter".to_owned(),
-        )))
+    async fn prune_dead(&self, keep: u64) -> Result<u64, QueueError> {
+        self.publisher.prune_dead(keep).await
     }
 
     async fn probe(&self) -> Result<(), QueueError> {

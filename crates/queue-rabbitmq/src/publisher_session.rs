@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use amiquip::{Channel, Confirm, ConnectionBlockedNotification, Return};
 use crossbeam_channel::{Receiver, TryRecvError, select};
+use domain::ports::Backlog;
 use tracing::{info, warn};
 
 use crate::confirms::Confirms;
@@ -12,7 +13,7 @@ use crate::link::{CALL_TIMEOUT, Link, LinkError};
 use crate::options::RabbitOptions;
 use crate::outgoing::Outgoing;
 use crate::publisher::Published;
-use crate::topology;
+use crate::topology::{self, Calls, DEAD_QUEUE, EXCHANGE};
 use crate::watchdog::Watchdog;
 use crate::wording::one_line;
 
@@ -21,6 +22,30 @@ const DEADLINE_SLACK: Duration = Duration::from_millis(500);
 
 /// How long confirms are still awaited once the broker has said that it no longer reads.
 const BLOCKED_GRACE: Duration = Duration::from_secs(1);
+
+/// Most dead messages removed by one call: publishing waits meanwhile.
+const MAX_PRUNED: u64 = 500;
+
+/// Why a call failed, and whether the session must be replaced.
+pub(crate) struct CallFailed {
+    pub(crate) reason: String,
+    pub(crate) is_broken: bool,
+}
+
+impl CallFailed {
+    fn broken(reason: String) -> Self {
+        Self {
+            reason,
+            is_broken: true,
+        }
+    }
+}
+
+impl From<amiquip::Error> for CallFailed {
+    fn from(error: amiquip::Error) -> Self {
+        Self::broken(one_line(error))
+    }
+}
 
 /// What happened while nothing was to be done.
 pub(crate) enum Event<C> {
@@ -43,6 +68,8 @@ pub(crate) struct PublisherSession {
     notifications: Receiver<ConnectionBlockedNotification>,
     blocked: Option<String>,
     next_tag: u64,
+    /// Queues beyond the configured number.
+    surplus: Vec<u16>,
 }
 
 impl PublisherSession {
@@ -52,7 +79,7 @@ impl PublisherSession {
     ) -> Result<Self, LinkError> {
         let mut link = Link::open(options, watchdog)?;
         match prepare(&mut link, options.shards()) {
-            Ok((channel, confirms, returns, notifications)) => Ok(Self {
+            Ok((channel, confirms, returns, notifications, surplus)) => Ok(Self {
                 link,
                 channel,
                 confirms,
@@ -60,6 +87,7 @@ impl PublisherSession {
                 notifications,
                 blocked: None,
                 next_tag: 1,
+                surplus,
             }),
             Err(error) => {
                 link.close();
@@ -123,7 +151,7 @@ impl PublisherSession {
                 break;
             }
             let publish = message.publish(self.next_tag);
-            if let Err(error) = self.channel.basic_publish(message.exchange(), publish) {
+            if let Err(error) = self.channel.basic_publish(EXCHANGE, publish) {
                 broken = Some(one_line(error));
                 break;
             }
@@ -163,29 +191,67 @@ impl PublisherSession {
         )
     }
 
-    /// How many messages wait in all queues together. The error's second part says whether the session must be replaced.
-    pub(crate) fn depth(
+    /// How many messages wait, and how many are dead.
+    pub(crate) fn backlog(
         &mut self,
         shards: u16,
         deadline: Instant,
-    ) -> Result<u64, (String, Option<String>)> {
-        self.hear_notifications();
-        if self.blocked.is_some() {
-            return Err((self.overdue(), None));
-        }
-        // Declared before the channel, so that the channel's goodbye is guarded too.
-        let _guard = self.link.guard(deadline + DEADLINE_SLACK);
-        let mut count = || -> amiquip::Result<u64> {
-            // A channel of its own: the broker closes it when a queue is missing.
-            let channel = self.link.connection.open_channel(None)?;
-            (0..shards).try_fold(0, |sum, shard| {
-                let queue = channel.queue_declare_passive(topology::queue_name(shard))?;
-                Ok(sum + u64::from(queue.declared_message_count().unwrap_or_default()))
-            })
+    ) -> Result<Backlog, CallFailed> {
+        self.fail_if_blocked()?;
+        let guard = self.link.guard(deadline + DEADLINE_SLACK);
+        let mut calls = Calls::new(&mut self.link.connection, &guard);
+        let mut count = |name: &str| -> Result<u64, CallFailed> {
+            // A queue that is missing is declared by the next session.
+            calls
+                .message_count(name)?
+                .ok_or_else(|| CallFailed::broken(format!("queue {name} does not exist")))
         };
-        count().map_err(|error| {
-            let reason = one_line(error);
-            (reason.clone(), Some(reason))
+        let mut backlog = Backlog {
+            dead: count(DEAD_QUEUE)?,
+            ..Backlog::default()
+        };
+        for shard in 0..shards {
+            backlog.waiting += count(&topology::queue_name(shard))?;
+        }
+        let mut left = Vec::new();
+        for shard in std::mem::take(&mut self.surplus) {
+            // One that is missing was deleted, as it may be.
+            if let Some(messages) = calls.message_count(&topology::queue_name(shard))? {
+                backlog.surplus += messages;
+                left.push(shard);
+            }
+        }
+        self.surplus = left;
+        backlog.waiting += backlog.surplus;
+        Ok(backlog)
+    }
+
+    /// Removes the oldest dead messages above a number, at most [`MAX_PRUNED`] of them. Returns how many were removed.
+    pub(crate) fn prune_dead(&mut self, keep: u64, deadline: Instant) -> Result<u64, CallFailed> {
+        self.fail_if_blocked()?;
+        let guard = self.link.guard(deadline + DEADLINE_SLACK);
+        let mut calls = Calls::new(&mut self.link.connection, &guard);
+        let above = calls.message_count(DEAD_QUEUE)?.unwrap_or_default();
+        let above = above.saturating_sub(keep).min(MAX_PRUNED);
+        let mut pruned = 0;
+        while pruned < above && Instant::now() < deadline {
+            let taken = calls.call(|channel| channel.basic_get(DEAD_QUEUE, true))?;
+            if taken.is_none() {
+                break;
+            }
+            pruned += 1;
+        }
+        Ok(pruned)
+    }
+
+    fn fail_if_blocked(&mut self) -> Result<(), CallFailed> {
+        self.hear_notifications();
+        if self.blocked.is_none() {
+            return Ok(());
+        }
+        Err(CallFailed {
+            reason: self.overdue(),
+            is_broken: false,
         })
     }
 
@@ -288,17 +354,19 @@ type Prepared = (
     Receiver<Confirm>,
     Receiver<Return>,
     Receiver<ConnectionBlockedNotification>,
+    Vec<u16>,
 );
 
 fn prepare(link: &mut Link, shards: u16) -> Result<Prepared, LinkError> {
     // Before the channel, so that the channel's goodbye on the way out is guarded too.
     let guard = link.guard(Instant::now() + CALL_TIMEOUT);
     let notifications = link.connection.listen_for_connection_blocked()?;
+    topology::declare(&mut link.connection, &guard, shards)?;
+    let surplus = topology::surplus(&mut link.connection, &guard, shards)?;
     let channel = link.connection.open_channel(None)?;
-    topology::declare(&channel, &guard, shards)?;
     let confirms = channel.listen_for_publisher_confirms()?;
     let returns = channel.listen_for_returns()?;
     guard.renew(Instant::now() + CALL_TIMEOUT);
     channel.enable_publisher_confirms()?;
-    Ok((channel, confirms, returns, notifications))
+    Ok((channel, confirms, returns, notifications, surplus))
 }

@@ -12,7 +12,8 @@ use tracing::{error, info, warn};
 use crate::backoff::{Backoff, pause};
 use crate::options::RabbitOptions;
 use crate::publisher::{Command, State};
-use crate::publisher_session::{Event, PublisherSession};
+use crate::publisher_session::{CallFailed, Event, PublisherSession};
+use crate::reply::Reply;
 use crate::watchdog::Watchdog;
 use crate::wording::one_line;
 
@@ -159,18 +160,37 @@ impl PublisherThread {
                 reply.give(Ok(published));
                 broken
             }
-            Command::Depth { deadline, reply } => {
-                match session.depth(self.options.shards(), deadline) {
-                    Ok(depth) => {
-                        reply.give(Ok(depth));
-                        None
-                    }
-                    Err((reason, broken)) => {
-                        self.show(session, broken.is_some());
-                        reply.give(Err(QueueError::Unavailable(reason)));
-                        broken
-                    }
-                }
+            Command::Backlog { deadline, reply } => {
+                let counted = session.backlog(self.options.shards(), deadline);
+                self.finish(session, counted, reply)
+            }
+            Command::PruneDead {
+                keep,
+                deadline,
+                reply,
+            } => {
+                let pruned = session.prune_dead(keep, deadline);
+                self.finish(session, pruned, reply)
+            }
+        }
+    }
+
+    /// Passes on the result of a call. Returns why the session must be replaced, if it must.
+    fn finish<T>(
+        &self,
+        session: &PublisherSession,
+        result: Result<T, CallFailed>,
+        reply: Reply<T>,
+    ) -> Option<String> {
+        match result {
+            Ok(value) => {
+                reply.give(Ok(value));
+                None
+            }
+            Err(CallFailed { reason, is_broken }) => {
+                self.show(session, is_broken);
+                reply.give(Err(QueueError::Unavailable(reason.clone())));
+                is_broken.then_some(reason)
             }
         }
     }
@@ -179,7 +199,9 @@ impl PublisherThread {
 impl Command {
     fn deadline(&self) -> Instant {
         match self {
-            Self::Publish { deadline, .. } | Self::Depth { deadline, .. } => *deadline,
+            Self::Publish { deadline, .. }
+            | Self::Backlog { deadline, .. }
+            | Self::PruneDead { deadline, .. } => *deadline,
         }
     }
 
@@ -187,7 +209,8 @@ impl Command {
         let failure = QueueError::Unavailable(reason.to_owned());
         match self {
             Self::Publish { reply, .. } => reply.give(Err(failure)),
-            Self::Depth { reply, .. } => reply.give(Err(failure)),
+            Self::Backlog { reply, .. } => reply.give(Err(failure)),
+            Self::PruneDead { reply, .. } => reply.give(Err(failure)),
         }
     }
 }

@@ -1,9 +1,14 @@
-//! What exists on the broker: names, arguments, and declaring it all at every connect.
+//! What exists on the broker: names, arguments, and checking and declaring it all at every connect.
+//!
+//! Everything is looked for passively first, which needs no rights: a user that may not configure works on a topology that
+//! somebody else declared. What is missing is declared. What exists is declared again if the user may, because only that
+//! makes the broker compare the arguments.
 
 use std::time::Instant;
 
 use amiquip::{
-    AmqpValue, Channel, ExchangeDeclareOptions, ExchangeType, FieldTable, QueueDeclareOptions,
+    AmqpValue, Channel, Connection, ExchangeDeclareOptions, ExchangeType, FieldTable,
+    QueueDeclareOptions,
 };
 use tracing::error;
 
@@ -14,13 +19,18 @@ use crate::wording::one_line;
 /// Where orders are published to.
 pub(crate) const EXCHANGE: &str = "orders";
 
-/// Where what nobody can settle ends up.
+/// Where messages end up that cannot be read, or were delivered too many times.
 pub(crate) const DEAD_QUEUE: &str = "orders.dead";
 
-/// How often a message is delivered before the broker itself puts it aside: it seems to kill whoever takes it.
+/// Deliveries of a message before the broker itself dead-letters it: it seems to kill its consumers.
 const DELIVERY_LIMIT: i32 = 20;
 
-/// AMQP's code for "exists with other arguments".
+/// Consecutive numbers without a queue that end the search for queues beyond the configured number.
+const MAX_GAP: u16 = 4;
+
+/// AMQP's reply codes.
+const ACCESS_REFUSED: u16 = 403;
+const NOT_FOUND: u16 = 404;
 const PRECONDITION_FAILED: u16 = 406;
 
 /// The queue of a shard.
@@ -33,71 +43,204 @@ pub(crate) fn routing_key(shard: u16) -> String {
     shard.to_string()
 }
 
-/// Declares exchange, queues and bindings. Those that exist stay as they are.
-pub(crate) fn declare(channel: &Channel, guard: &Guard, shards: u16) -> Result<(), LinkError> {
-    let on = |name: &str, result: amiquip::Result<()>| {
-        guard.renew(Instant::now() + CALL_TIMEOUT);
-        result.map_err(|failure| explain(name, failure))
+/// Sees to it that exchange, queues and bindings exist. Those that exist stay as they are.
+pub(crate) fn declare(
+    connection: &mut Connection,
+    guard: &Guard,
+    shards: u16,
+) -> Result<(), LinkError> {
+    let mut declaring = Declaring {
+        calls: Calls::new(connection, guard),
+        may_configure: true,
+        may_bind: true,
     };
-    let exchange = ExchangeDeclareOptions {
-        durable: true,
-        ..ExchangeDeclareOptions::default()
-    };
-    on(
-        EXCHANGE,
-        channel
-            .exchange_declare(ExchangeType::Direct, EXCHANGE, exchange)
-            .map(|_| ()),
-    )?;
-    on(
-        DEAD_QUEUE,
-        channel
-            .queue_declare(DEAD_QUEUE, durable(quorum()))
-            .map(|_| ()),
-    )?;
+    declaring.exchange()?;
+    declaring.queue(DEAD_QUEUE, &quorum())?;
     for shard in 0..shards {
         let name = queue_name(shard);
-        on(
-            &name,
-            channel
-                .queue_declare(name.as_str(), durable(shard_arguments()))
-                .map(|_| ()),
-        )?;
-        let key = routing_key(shard);
-        on(
-            &name,
-            channel.queue_bind(name.as_str(), EXCHANGE, key, FieldTable::new()),
-        )?;
+        declaring.queue(&name, &shard_arguments())?;
+        declaring.bind(&name, &routing_key(shard))?;
     }
     Ok(())
 }
 
-fn explain(name: &str, failure: amiquip::Error) -> LinkError {
-    match failure {
-        amiquip::Error::ServerClosedChannel {
-            code: PRECONDITION_FAILED,
-            message,
-            ..
-        } => {
-            let reason = one_line(message);
-            error!(
-                rabbitmq.name = name,
-                reason, "exists on the broker with other arguments; remove it once it is empty"
-            );
-            LinkError::OtherArguments {
-                name: name.to_owned(),
-                reason,
+/// The numbers of the queues beyond the configured number, which was higher before. A gap of [`MAX_GAP`] ends the search:
+/// some of the queues may have been deleted by hand.
+pub(crate) fn surplus(
+    connection: &mut Connection,
+    guard: &Guard,
+    shards: u16,
+) -> amiquip::Result<Vec<u16>> {
+    let mut calls = Calls::new(connection, guard);
+    let mut found = Vec::new();
+    let mut missing = 0;
+    for shard in shards..u16::MAX {
+        if calls.message_count(&queue_name(shard))?.is_some() {
+            found.push(shard);
+            missing = 0;
+        } else {
+            missing += 1;
+            if missing == MAX_GAP {
+                break;
             }
         }
-        other => LinkError::Call(other),
+    }
+    Ok(found)
+}
+
+/// Calls on a channel of their own, which is replaced whenever the broker closes it in response to one.
+pub(crate) struct Calls<'a> {
+    connection: &'a mut Connection,
+    guard: &'a Guard,
+    channel: Option<Channel>,
+}
+
+impl<'a> Calls<'a> {
+    pub(crate) fn new(connection: &'a mut Connection, guard: &'a Guard) -> Self {
+        Self {
+            connection,
+            guard,
+            channel: None,
+        }
+    }
+
+    pub(crate) fn call<T>(
+        &mut self,
+        act: impl FnOnce(&Channel) -> amiquip::Result<T>,
+    ) -> amiquip::Result<T> {
+        self.guard.renew(Instant::now() + CALL_TIMEOUT);
+        let channel = match self.channel.take() {
+            Some(channel) => channel,
+            None => self.connection.open_channel(None)?,
+        };
+        let result = act(&channel);
+        if result.is_ok() {
+            self.channel = Some(channel);
+        }
+        result
+    }
+
+    /// The number of messages that wait in a queue; none if there is no such queue.
+    pub(crate) fn message_count(&mut self, name: &str) -> amiquip::Result<Option<u64>> {
+        let counted = self.call(|channel| {
+            let queue = channel.queue_declare_passive(name)?;
+            Ok(queue.declared_message_count().unwrap_or_default())
+        });
+        match counted {
+            Ok(count) => Ok(Some(count.into())),
+            Err(error) if has_code(&error, NOT_FOUND) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 
-fn durable(arguments: FieldTable) -> QueueDeclareOptions {
-    QueueDeclareOptions {
-        durable: true,
-        arguments,
-        ..QueueDeclareOptions::default()
+struct Declaring<'a> {
+    calls: Calls<'a>,
+    /// Whether the broker has not refused to declare anything yet.
+    may_configure: bool,
+    may_bind: bool,
+}
+
+impl Declaring<'_> {
+    fn exchange(&mut self) -> Result<(), LinkError> {
+        self.ensure(
+            EXCHANGE,
+            |channel| channel.exchange_declare_passive(EXCHANGE).map(drop),
+            |channel| {
+                let options = ExchangeDeclareOptions {
+                    durable: true,
+                    ..ExchangeDeclareOptions::default()
+                };
+                channel
+                    .exchange_declare(ExchangeType::Direct, EXCHANGE, options)
+                    .map(drop)
+            },
+        )
+    }
+
+    fn queue(&mut self, name: &str, arguments: &FieldTable) -> Result<(), LinkError> {
+        self.ensure(
+            name,
+            |channel| channel.queue_declare_passive(name).map(drop),
+            |channel| {
+                let options = QueueDeclareOptions {
+                    durable: true,
+                    arguments: arguments.clone(),
+                    ..QueueDeclareOptions::default()
+                };
+                channel.queue_declare(name, options).map(drop)
+            },
+        )
+    }
+
+    fn ensure(
+        &mut self,
+        name: &str,
+        passive: impl Fn(&Channel) -> amiquip::Result<()>,
+        active: impl Fn(&Channel) -> amiquip::Result<()>,
+    ) -> Result<(), LinkError> {
+        match self.calls.call(passive) {
+            Ok(()) if !self.may_configure => return Ok(()),
+            Ok(()) => {}
+            Err(error) if has_code(&error, NOT_FOUND) => {
+                return self
+                    .calls
+                    .call(active)
+                    .map_err(|error| explain(name, error));
+            }
+            Err(error) => return Err(explain(name, error)),
+        }
+        match self.calls.call(active) {
+            Err(error) if has_code(&error, ACCESS_REFUSED) => {
+                self.may_configure = false;
+                Ok(())
+            }
+            result => result.map_err(|error| explain(name, error)),
+        }
+    }
+
+    /// A binding cannot be looked for. Without the right to bind it is taken to exist: publishing shows if it does not.
+    fn bind(&mut self, name: &str, key: &str) -> Result<(), LinkError> {
+        if !self.may_bind {
+            return Ok(());
+        }
+        let bound = self
+            .calls
+            .call(|channel| channel.queue_bind(name, EXCHANGE, key, FieldTable::new()));
+        match bound {
+            Err(error) if has_code(&error, ACCESS_REFUSED) => {
+                self.may_bind = false;
+                Ok(())
+            }
+            result => result.map_err(|error| explain(name, error)),
+        }
+    }
+}
+
+fn has_code(error: &amiquip::Error, wanted: u16) -> bool {
+    matches!(error, amiquip::Error::ServerClosedChannel { code, .. } if *code == wanted)
+}
+
+/// The broker refuses for many reasons under the same code, such as a limit on the number of queues: only the one that
+/// speaks of arguments calls for removing the queue.
+fn explain(name: &str, failure: amiquip::Error) -> LinkError {
+    let amiquip::Error::ServerClosedChannel { code, message, .. } = failure else {
+        return LinkError::Call(failure);
+    };
+    let reason = one_line(message);
+    if code == PRECONDITION_FAILED && reason.contains("inequivalent arg") {
+        error!(
+            rabbitmq.name = name,
+            reason, "exists on the broker with other arguments; remove it once it is empty"
+        );
+        return LinkError::OtherArguments {
+            name: name.to_owned(),
+            reason,
+        };
+    }
+    LinkError::Refused {
+        name: name.to_owned(),
+        reason,
     }
 }
 
@@ -127,4 +270,35 @@ fn shard_arguments() -> FieldTable {
 
 fn text(key: &str, value: &str) -> (String, AmqpValue) {
     (key.to_owned(), AmqpValue::LongString(value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn closed(code: u16, message: &str) -> LinkError {
+        let failure = amiquip::Error::ServerClosedChannel {
+            channel_id: 1,
+            code,
+            message: message.to_owned(),
+        };
+        explain("orders.2", failure)
+    }
+
+    #[test]
+    fn only_inequivalent_arguments_call_for_removing_the_queue() {
+        let other = "PRECONDITION_FAILED - inequivalent arg 'x-queue-type' for queue 'orders.2'";
+        let shown = closed(PRECONDITION_FAILED, other).to_string();
+        assert!(
+            shown.starts_with("orders.2 exists on the broker with other arguments"),
+            "{shown}"
+        );
+        let limit = "PRECONDITION_FAILED - cannot declare queue 'orders.2': queue limit is reached";
+        let refused = "ACCESS_REFUSED - access to queue 'orders.2' refused for user 'u'";
+        for (code, message) in [(PRECONDITION_FAILED, limit), (ACCESS_REFUSED, refused)] {
+            let shown = closed(code, message).to_string();
+            let expected = format!("the broker refused to declare orders.2: {message}");
+            assert_eq!(shown, expected);
+        }
+    }
 }

@@ -86,7 +86,6 @@ impl From<&SettleError> for Cause {
             SettleError::TooEarly => Self::VendorsUntried,
             SettleError::Policy(_) => Self::Defect,
             SettleError::Store(error) => error.into(),
-            SettleError::Queue(error) => error.into(),
         }
     }
 }

@@ -46,6 +46,10 @@ pub struct Readiness {
     pub outbox_lag: Option<Duration>,
     /// How far events are behind; none for a process that sends none.
     pub change_feed: Option<ChangeFeed>,
+    /// What was given up, and waits for a person. It does not keep the process from its work.
+    pub dead_letters: DeadLetters,
+    /// What the queues hold; none for a process that does not use them.
+    pub queues: Option<Queues>,
     /// What runs in the process by itself, by name; none for a process that has no such tasks.
     pub tasks: Option<BTreeMap<String, Task>>,
 }
@@ -59,6 +63,24 @@ pub struct ChangeFeed {
     /// The age of the oldest open transaction with a write, in any database of the server, in milliseconds; none if there is
     /// none, or the store may not see it.
     pub oldest_transaction_ms: Option<u64>,
+}
+
+/// What was given up; each count is none if it is not known to this process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct DeadLetters {
+    /// Orders that settlement gave up and that are still `PENDING`.
+    pub orders: Option<u64>,
+    /// Messages that cannot be read, or were delivered too many times.
+    pub messages: Option<u64>,
+}
+
+/// What the queues hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Queues {
+    /// Messages that wait, in all queues.
+    pub waiting: u64,
+    /// Those of them that are in queues beyond the configured number.
+    pub surplus: u64,
 }
 
 /// What a process depends on.
@@ -200,6 +222,9 @@ impl Serialize for Readiness {
             detail: Option<&'static str>,
             dependencies: &'a Dependencies,
             outbox: Outbox,
+            dead_letters: DeadLetters,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            queues: Option<Queues>,
             #[serde(skip_serializing_if = "Option::is_none")]
             change_feed: Option<ChangeFeed>,
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -224,6 +249,8 @@ impl Serialize for Readiness {
                 lag_ms: self.outbox_lag.map(lag_ms),
             },
             change_feed: self.change_feed,
+            dead_letters: self.dead_letters,
+            queues: self.queues,
             tasks: self.tasks.as_ref(),
         };
         body.serialize(serializer)
@@ -254,6 +281,14 @@ mod tests {
             },
             outbox_lag: Some(Duration::from_millis(1_500)),
             change_feed: None,
+            dead_letters: DeadLetters {
+                orders: Some(3),
+                messages: None,
+            },
+            queues: Some(Queues {
+                waiting: 9,
+                surplus: 2,
+            }),
             tasks: Some(BTreeMap::from([("relay".to_owned(), task)])),
         }
     }
@@ -271,6 +306,8 @@ mod tests {
                 "status": "ready",
                 "dependencies": {"database": {"state": "up"}, "broker": {"state": "not_used"}},
                 "outbox": {"lag_ms": 1_500},
+                "dead_letters": {"orders": 3, "messages": null},
+                "queues": {"waiting": 9, "surplus": 2},
             })
         );
     }

@@ -41,6 +41,7 @@ pub(crate) fn worker_ports(
         store: store.clone(),
         probe: store.clone(),
         vendor_sets: store.clone(),
+        registry: None,
         leases: Arc::new(ProcessLeases::new()),
         queue: Arc::new(queue),
         consumers: Arc::new(move || Box::new(consumed.consumer())),

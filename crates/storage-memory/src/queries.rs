@@ -177,6 +177,12 @@ impl StoreProbe for MemoryStore {
         Ok(entries.min(at_most.into()))
     }
 
+    async fn count_dead_letters(&self, at_most: u32) -> Result<u64, StoreError> {
+        let tables = self.committed();
+        let open = tables.open_dead_letters(None).count() as u64;
+        Ok(open.min(at_most.into()))
+    }
+
     async fn were_tried(&self, vendor_ids: &[VendorId]) -> Result<bool, StoreError> {
         let tables = self.committed();
         Ok(vendor_ids.iter().all(|vendor_id| {

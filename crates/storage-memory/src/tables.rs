@@ -23,6 +23,7 @@ pub(crate) struct Tables {
     pub(crate) vendor_sets: Vec<VendorSetDigest>,
     pub(crate) outbox: BTreeMap<OutboxId, OutboxRow>,
     pub(crate) keys: BTreeMap<IdempotencyKey, KeyRow>,
+    pub(crate) dead_letters: BTreeMap<OrderId, DeadLetterRow>,
     pub(crate) changes: BTreeMap<u64, ChangeRow>,
     /// The number of the last entry of the change log, whether it is still there or not.
     pub(crate) last_change: u64,
@@ -87,6 +88,14 @@ pub(crate) struct KeyRow {
     /// What the batch asks for whose key it is, if it is one's.
     pub(crate) batch: Option<BatchDigest>,
     pub(crate) created_at: Timestamp,
+}
+
+#[derive(Clone)]
+pub(crate) struct DeadLetterRow {
+    pub(crate) reason: String,
+    pub(crate) attempts: u32,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
 }
 
 #[derive(Clone)]

@@ -19,6 +19,7 @@ fn setup() -> Ready<(StorageUnderTest, ())> {
         stock: store.clone(),
         vendors: store.clone(),
         vendor_sets: store.clone(),
+        dead_letters: store.clone(),
         probe: store.clone(),
         writes: store.clone(),
         audit: store.clone(),

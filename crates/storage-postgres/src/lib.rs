@@ -11,6 +11,8 @@ mod audit;
 mod changes;
 mod checkout;
 mod commits;
+mod consumers;
+mod dead_letters;
 mod dial;
 mod error;
 mod in_flight;

@@ -296,6 +296,16 @@ FROM outbox ORDER BY id LIMIT 1";
         changes::lag(self).await
     }
 
+    async fn count_dead_letters(&self, at_most: u32) -> Result<u64, StoreError> {
+        const SQL: &str = "
+SELECT count(*) AS entries FROM (
+    SELECT FROM dead_letters d JOIN orders o ON o.id = d.order_id WHERE o.status = 'PENDING' LIMIT $1
+) AS counted";
+        let binds = vec![Bind::BigInt(i64::from(at_most))];
+        let counted: Vec<CountRow> = self.load(SQL, binds).await?;
+        Ok(counted.first().map_or(0, |row| row.entries.unsigned_abs()))
+    }
+
     async fn were_tried(
         &self,
         vendor_ids: &[domain::identifiers::VendorId],

@@ -20,6 +20,7 @@ async fn setup() -> (StorageUnderTest, TestDatabase) {
         stock: store.clone(),
         vendors: store.clone(),
         vendor_sets: store.clone(),
+        dead_letters: store.clone(),
         probe: store.clone(),
         writes: store.clone(),
         audit: store.clone(),

@@ -14,6 +14,7 @@
 
 mod audit;
 mod changes;
+mod dead_letters;
 mod error;
 mod executor;
 mod file_lock;

@@ -263,6 +263,17 @@ impl StoreProbe for SqliteStore {
         Ok(counted.first().map_or(0, |row| row.entries.unsigned_abs()))
     }
 
+    async fn count_dead_letters(&self, at_most: u32) -> Result<u64, StoreError> {
+        const SQL: &str = "
+SELECT count(*) AS entries FROM (
+    SELECT 1 FROM dead_letters d JOIN orders o ON o.id = d.order_id WHERE o.status = 'PENDING' LIMIT ?
+)";
+        let counted: Vec<CountRow> = self
+            .read(move |connection| load(connection, SQL, [at_most.into()]))
+            .await?;
+        Ok(counted.first().map_or(0, |row| row.entries.unsigned_abs()))
+    }
+
     async fn were_tried(&self, vendor_ids: &[VendorId]) -> Result<bool, StoreError> {
         const SQL: &str = "
 SELECT NOT EXISTS (

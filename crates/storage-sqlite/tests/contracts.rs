@@ -25,6 +25,7 @@ fn setup() -> Ready<(StorageUnderTest, TempDir)> {
         stock: store.clone(),
         vendors: store.clone(),
         vendor_sets: store.clone(),
+        dead_letters: store.clone(),
         probe: store.clone(),
         writes: store.clone(),
         audit: store.clone(),

@@ -124,7 +124,7 @@ mod tests {
     }
 
     /// Settles nothing until every vendor was tried, which `tried` says.
-    fn settle(queue: &InProcessQueue, tried: &Arc<AtomicBool>) -> SettleOrders {
+    fn settle(tried: &Arc<AtomicBool>) -> SettleOrders {
         let clock = Arc::new(SystemClock);
         let mut probe = MockStoreProbe::new();
         let tried = Arc::clone(tried);
@@ -134,7 +134,6 @@ mod tests {
         SettleOrders::new(
             Arc::new(MemoryStore::new(clock.clone())),
             Arc::new(probe),
-            Arc::new(queue.clone()),
             clock,
             most_available_first,
             Vec::new(),
@@ -150,7 +149,7 @@ mod tests {
         };
         queue.publish(&[order]).await.unwrap();
         let tried = Arc::new(AtomicBool::new(false));
-        let settle = settle(&queue, &tried);
+        let settle = settle(&tried);
         let (state, stop) = (ConsumerState::new("consumer-1"), CancellationToken::new());
         assert_eq!(
             shown(&state),
@@ -191,7 +190,7 @@ mod tests {
         consumer
             .expect_next_batch()
             .returning(|_| Err(QueueError::Unavailable("refused".to_owned())));
-        let settle = settle(&InProcessQueue::new(1), &Arc::default());
+        let settle = settle(&Arc::default());
         let (state, stop) = (ConsumerState::new("consumer-1"), CancellationToken::new());
         let (seen, end) = (state.clone(), stop.clone());
         let look = async move {

@@ -49,6 +49,12 @@ impl ConsumerState {
         }
     }
 
+    /// The connection of the current run.
+    pub(crate) fn probe(&self) -> Option<Arc<dyn ConsumerProbe>> {
+        let connection = self.connection.lock();
+        connection.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// A run begins, with a connection of its own; a batch that an earlier run held is not held any more.
     pub(crate) fn begin(&self, probe: Arc<dyn ConsumerProbe>) {
         let connection = self.connection.lock();

@@ -7,19 +7,31 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::ports::{OrderQueue, QueueError, StoreError, StoreProbe};
 use readiness::{
-    Cached, DEPENDENCIES_CACHED_FOR, Dependencies, Dependency, DependencyState, Readiness,
-    ReadinessProbe, SEE_LOG, Task, TaskHealth, TaskState,
+    Cached, DEPENDENCIES_CACHED_FOR, DeadLetters, Dependencies, Dependency, DependencyState,
+    Queues, Readiness, ReadinessProbe, SEE_LOG, Task, TaskHealth, TaskState,
 };
 use tokio::time::timeout;
 use tracing::warn;
 
 use crate::consumer_state::ConsumerState;
+use crate::monitor::LastBacklog;
 use crate::supervisor::Supervisor;
 
 /// A dependency that does not respond within this counts as down.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
 const LATE: &str = "it does not respond in time";
+
+/// Dead letters are counted up to here.
+const MOST_DEAD_LETTERS: u32 = 100_000;
+
+/// What is read of the store and the queue.
+#[derive(Clone)]
+struct Looked {
+    dependencies: Dependencies,
+    outbox_lag: Option<Duration>,
+    dead_orders: Option<u64>,
+}
 
 /// What readiness looks at. Cloning shares it.
 #[derive(Clone)]
@@ -33,7 +45,8 @@ pub struct Health {
     pub consumers: BTreeMap<String, ConsumerState>,
     /// The other tasks that record their outcomes.
     tasks: Vec<TaskHealth>,
-    dependencies: Arc<Cached<(Dependencies, Option<Duration>)>>,
+    looked: Arc<Cached<Looked>>,
+    backlog: LastBacklog,
 }
 
 impl Health {
@@ -50,7 +63,8 @@ impl Health {
             supervisor,
             consumers: BTreeMap::new(),
             tasks: Vec::new(),
-            dependencies: Arc::new(Cached::new(DEPENDENCIES_CACHED_FOR)),
+            looked: Arc::new(Cached::new(DEPENDENCIES_CACHED_FOR)),
+            backlog: LastBacklog::default(),
         }
     }
 
@@ -61,14 +75,23 @@ impl Health {
         self
     }
 
+    /// Shows the last count of what the queue holds.
+    #[must_use]
+    pub fn with_backlog(mut self, backlog: LastBacklog) -> Self {
+        self.backlog = backlog;
+        self
+    }
+
     /// Makes the outcomes of a task count, whether it is supervised or not.
     pub fn watch(&mut self, task: TaskHealth) {
         self.tasks.push(task);
     }
 
-    async fn read_dependencies(&self) -> (Dependencies, Option<Duration>) {
-        let (lag, broker) = tokio::join!(
+    async fn look(&self) -> Looked {
+        let counting = self.probe.count_dead_letters(MOST_DEAD_LETTERS);
+        let (lag, dead_orders, broker) = tokio::join!(
             timeout(PROBE_TIMEOUT, self.probe.outbox_lag()),
+            timeout(PROBE_TIMEOUT, counting),
             self.read_queue(),
         );
         let lag = lag.unwrap_or_else(|_| Err(StoreError::Unavailable(LATE.to_owned())));
@@ -79,8 +102,11 @@ impl Health {
                 Dependency::down(error.into())
             }
         };
-        let lag = lag.ok().map(|lag| lag.oldest.unwrap_or_default());
-        (Dependencies { database, broker }, lag)
+        Looked {
+            dependencies: Dependencies { database, broker },
+            outbox_lag: lag.ok().map(|lag| lag.oldest.unwrap_or_default()),
+            dead_orders: dead_orders.ok().and_then(Result::ok),
+        }
     }
 
     async fn read_queue(&self) -> Dependency {
@@ -122,12 +148,21 @@ impl Health {
 #[async_trait]
 impl ReadinessProbe for Health {
     async fn readiness(&self) -> Readiness {
-        let (dependencies, outbox_lag) = self.dependencies.get(self.read_dependencies()).await;
+        let looked = self.looked.get(self.look()).await;
+        let backlog = self.backlog.get();
         Readiness {
             closed: self.supervisor.is_stopping().then_some("shutting down"),
-            dependencies,
-            outbox_lag,
+            dependencies: looked.dependencies,
+            outbox_lag: looked.outbox_lag,
             change_feed: None,
+            dead_letters: DeadLetters {
+                orders: looked.dead_orders,
+                messages: backlog.map(|backlog| backlog.dead),
+            },
+            queues: backlog.map(|backlog| Queues {
+                waiting: backlog.waiting,
+                surplus: backlog.surplus,
+            }),
             tasks: Some(self.tasks()),
         }
     }
@@ -151,6 +186,7 @@ mod tests {
     fn store(answer: fn() -> Result<OutboxLag, StoreError>) -> Arc<dyn StoreProbe> {
         let mut probe = MockStoreProbe::new();
         probe.expect_outbox_lag().returning(answer);
+        probe.expect_count_dead_letters().returning(|_| Ok(4));
         Arc::new(probe)
     }
 
@@ -197,6 +233,7 @@ mod tests {
                 "status": "ready",
                 "dependencies": {"database": {"state": "up"}, "broker": {"state": "up"}},
                 "outbox": {"lag_ms": 1_500},
+                "dead_letters": {"orders": 4, "messages": null},
                 "tasks": {
                     "consumer-1": {"state": "running", "restarts": 0, "last_error": null},
                 },
@@ -310,6 +347,10 @@ mod tests {
             .expect_outbox_lag()
             .times(2)
             .returning(|| Ok(OutboxLag { oldest: None }));
+        probe
+            .expect_count_dead_letters()
+            .times(2)
+            .returning(|_| Ok(0));
         health.probe = Arc::new(probe);
         for _ in 0..10 {
             assert!(health.readiness().await.is_ready());

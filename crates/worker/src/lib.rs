@@ -4,10 +4,12 @@
 //! that ended or panicked again, and shows it in [`health`]. [`tasks::start`] takes the adapters from whoever wires them.
 
 mod backoff;
+pub mod balancer;
 pub mod consumer;
 pub mod consumer_state;
 pub mod health;
 pub mod lifecycle;
+pub mod monitor;
 pub mod pages;
 pub mod relay;
 pub mod scheduler;

@@ -95,6 +95,7 @@ fn ports(
         store: Arc::new(pg.clone()),
         probe: Arc::new(pg.clone()),
         vendor_sets: Arc::new(pg.clone()),
+        registry: Some(Arc::new(pg.clone())),
         leases: Arc::new(PgLeases::new(postgres.clone())),
         queue: Arc::new(RabbitOrderQueue::start(rabbitmq.clone())),
         consumers: Arc::new(move || Box::new(RabbitOrderConsumer::start(rabbitmq.clone()))),

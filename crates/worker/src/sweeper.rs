@@ -34,11 +34,12 @@ pub async fn run(
                 health.succeeded();
                 backoff.reset();
                 pause = every;
-                if swept.requeued > 0 || swept.keys_forgotten > 0 {
+                if swept.requeued > 0 || swept.keys_forgotten > 0 || swept.dead_letters_pruned > 0 {
                     info!(
                         requeued = swept.requeued,
                         keys_forgotten = swept.keys_forgotten,
                         changes_forgotten = swept.changes_forgotten,
+                        dead_letters_pruned = swept.dead_letters_pruned,
                         "swept"
                     );
                 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use domain::allocation::most_available_first;
 use domain::identifiers::VendorId;
 use domain::ports::{
-    Clock, Leases, Listener, Notifier, Observer, OrderConsumer, OrderQueue, Store, StoreProbe,
-    VendorSetQueries,
+    Clock, ConsumerRegistry, Leases, Listener, Notifier, Observer, OrderConsumer, OrderQueue,
+    Store, StoreProbe, VendorSetQueries,
 };
 use domain::services::{
     Relay, RelaySettings, SettleOrders, Sweeper, SweeperSettings, VendorSets, VendorSync,
@@ -18,9 +18,10 @@ use settings::WorkerSettings;
 
 use crate::consumer_state::ConsumerState;
 use crate::health::Health;
+use crate::monitor::LastBacklog;
 use crate::scheduler::{ScheduledVendor, Scheduler};
 use crate::supervisor::Supervisor;
-use crate::{consumer, relay, sweeper};
+use crate::{balancer, consumer, monitor, relay, sweeper};
 
 /// Makes a value of its own for each run of a task: what a run leaves behind, such as unacknowledged messages, must go
 /// with it.
@@ -36,6 +37,8 @@ pub struct WorkerPorts {
     pub vendor_sets: Arc<dyn VendorSetQueries>,
     /// Who may sync the vendors.
     pub leases: Arc<dyn Leases>,
+    /// Which consumers are alive over all workers, where workers share the queues out; none for a queue of one process.
+    pub registry: Option<Arc<dyn ConsumerRegistry>>,
     /// Where accepted orders are handed over.
     pub queue: Arc<dyn OrderQueue>,
     /// Where they are taken from.
@@ -71,8 +74,10 @@ pub fn start(ports: &WorkerPorts, settings: &WorkerSettings, supervisor: &Superv
         Arc::clone(&ports.probe),
         Arc::clone(&ports.queue),
         supervisor.clone(),
-    );
+    )
+    .with_backlog(start_monitor(ports, supervisor));
     health.consumers = start_consumers(ports, settings, supervisor);
+    start_balancer(ports, &health.consumers, supervisor);
     health.watch(start_relay(ports, settings, supervisor));
     health.watch(start_sweeper(ports, settings, supervisor));
     for task in start_scheduler(ports, supervisor) {
@@ -89,7 +94,6 @@ fn start_consumers(
     let settle = SettleOrders::new(
         Arc::clone(&ports.store),
         Arc::clone(&ports.probe),
-        Arc::clone(&ports.queue),
         Arc::clone(&ports.clock),
         most_available_first,
         ports.with_feeds(),
@@ -118,6 +122,39 @@ fn start_consumers(
         });
     }
     states
+}
+
+fn start_balancer(
+    ports: &WorkerPorts,
+    consumers: &BTreeMap<String, ConsumerState>,
+    supervisor: &Supervisor,
+) {
+    let Some(registry) = ports.registry.clone() else {
+        return;
+    };
+    let consumers: Vec<ConsumerState> = consumers.values().cloned().collect();
+    supervisor.supervise("balancer", move |stop| {
+        let (registry, consumers) = (Arc::clone(&registry), consumers.clone());
+        async move {
+            balancer::run(registry.as_ref(), &consumers, &stop).await;
+            Ok(())
+        }
+    });
+}
+
+fn start_monitor(ports: &WorkerPorts, supervisor: &Supervisor) -> LastBacklog {
+    let last = LastBacklog::default();
+    let shared = last.clone();
+    let (queue, observer) = (Arc::clone(&ports.queue), Arc::clone(&ports.observer));
+    supervisor.supervise("monitor", move |stop| {
+        let (queue, observer) = (Arc::clone(&queue), Arc::clone(&observer));
+        let last = shared.clone();
+        async move {
+            monitor::run(queue.as_ref(), observer.as_ref(), &last, &stop).await;
+            Ok(())
+        }
+    });
+    last
 }
 
 fn start_relay(

@@ -109,6 +109,25 @@ fn readiness() -> ObjectBuilder {
         .property("oldest_transaction_ms", oldest)
         .required("held_back_ms")
         .required("oldest_transaction_ms");
+    let dead_letters = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .description(Some(
+            "Orders and messages that were given up and wait for a person; null if it is not known to \
+             this process. They do not make it unready.",
+        ))
+        .property("orders", schemas::count_or_null())
+        .property("messages", schemas::count_or_null())
+        .required("orders")
+        .required("messages");
+    let queues = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .description(Some(
+            "Messages that wait, and those of them in queues beyond the configured number.",
+        ))
+        .property("waiting", schemas::count())
+        .property("surplus", schemas::count())
+        .required("waiting")
+        .required("surplus");
     ObjectBuilder::new()
         .schema_type(Type::Object)
         .description(Some(
@@ -119,6 +138,8 @@ fn readiness() -> ObjectBuilder {
         .property("dependencies", dependencies)
         .property("outbox", outbox)
         .property("change_feed", change_feed)
+        .property("dead_letters", dead_letters)
+        .property("queues", queues)
         .property(
             "tasks",
             ObjectBuilder::new()

@@ -373,6 +373,11 @@ impl StoreProbe for FakeStore {
         Ok(self.0.lock().unwrap().orders.len() as u64)
     }
 
+    async fn count_dead_letters(&self, _at_most: u32) -> Result<u64, StoreError> {
+        self.check().await?;
+        Ok(0)
+    }
+
     async fn were_tried(&self, _vendor_ids: &[VendorId]) -> Result<bool, StoreError> {
         self.check().await?;
         Ok(true)

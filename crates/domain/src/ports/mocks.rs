@@ -12,10 +12,10 @@ use async_trait::async_trait;
 use mockall::mock;
 
 use super::{
-    Acceptance, ChangeRepository, FirstSyncs, LockedStock, NewOrder, OrderRepository, OtherVendors,
-    OutboxEntry, OutboxId, OutboxRepository, RequeueLimits, StockRepository, StoreError,
-    SwitchedVendors, SyncRecord, SyncRepository, UnitOfWork, VendorSetRecord, VendorSetRepository,
-    VendorSyncState,
+    Acceptance, ChangeRepository, DeadLetterRepository, FirstSyncs, LockedStock, NewOrder,
+    OrderRepository, OtherVendors, OutboxEntry, OutboxId, OutboxRepository, RequeueLimits,
+    StockRepository, StoreError, SwitchedVendors, SyncRecord, SyncRepository, UnitOfWork,
+    VendorSetRecord, VendorSetRepository, VendorSyncState,
 };
 use crate::evidence::ReportOrder;
 use crate::identifiers::{OrderId, ProductId, VendorId};
@@ -79,6 +79,14 @@ mock! {
     #[async_trait]
     impl ChangeRepository for UnitOfWork {
         async fn forget_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+    }
+
+    #[async_trait]
+    impl DeadLetterRepository for UnitOfWork {
+        async fn record_dead_letter(&mut self, order_id: OrderId, reason: &str) -> Result<bool, StoreError>;
+        async fn replay_orders(&mut self, ids: &[OrderId]) -> Result<u64, StoreError>;
+        async fn discard_dead_letters(&mut self, ids: &[OrderId]) -> Result<u64, StoreError>;
+        async fn prune_dead_letters(&mut self, limit: u32) -> Result<u64, StoreError>;
     }
 
     #[async_trait]

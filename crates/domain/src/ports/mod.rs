@@ -6,6 +6,8 @@
 mod audit;
 mod changes;
 mod clock;
+mod consumers;
+mod dead_letters;
 mod in_flight;
 mod lease;
 #[cfg(any(test, feature = "test-support"))]
@@ -29,6 +31,11 @@ pub use changes::{
     ChangeEntry, ChangeQueries, ChangeRepository, Changed, ChangesRead, MAX_CHANGED_IDS,
 };
 pub use clock::Clock;
+pub use consumers::ConsumerRegistry;
+pub use dead_letters::{
+    DeadLetter, DeadLetterQueries, DeadLetterRepository, MAX_DEAD_LETTER_REASON_CHARS,
+    dead_letter_reason,
+};
 pub use in_flight::{InFlight, InFlightQueries};
 pub use lease::{Lease, Leases};
 pub use observer::{Observer, Unobserved};
@@ -39,7 +46,8 @@ pub use queries::{
     StoreProbe, VendorLevel, VendorQueries, VendorStatus,
 };
 pub use queue::{
-    ConsumerProbe, OrderConsumer, OrderQueue, QueueError, QueuedMessage, QueuedOrder, Receipt,
+    Backlog, ConsumerProbe, OrderConsumer, OrderQueue, QueueError, QueuedMessage, QueuedOrder,
+    Receipt, Share,
 };
 pub use signals::{Listener, Notifier, Topic, Unannounced};
 pub use stock::{LockedStock, StockRepository};
@@ -62,6 +70,8 @@ pub use {
     audit::MockAuditQueries,
     changes::MockChangeQueries,
     clock::MockClock,
+    consumers::MockConsumerRegistry,
+    dead_letters::MockDeadLetterQueries,
     in_flight::MockInFlightQueries,
     lease::{MockLease, MockLeases},
     mocks::MockUnitOfWork,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::SyncOutcome;
+use super::{Backlog, SyncOutcome};
 use crate::identifiers::VendorId;
 use crate::settlement::SettledBatch;
 
@@ -16,8 +16,11 @@ pub trait Observer: Send + Sync {
     /// These orders were settled in one transaction, which took so long.
     fn settled(&self, batch: &SettledBatch, took: Duration);
 
-    /// So many orders cannot be settled and were put aside.
-    fn put_aside(&self, orders: usize);
+    /// Orders were given up that had no dead letter before.
+    fn dead_lettered(&self, orders: usize);
+
+    /// What the queue held a moment ago.
+    fn backlog(&self, backlog: &Backlog);
 
     /// Orders that were put back into the outbox for a later attempt, because rows that they need are locked.
     fn postponed(&self, orders: usize);
@@ -41,7 +44,9 @@ impl Observer for Unobserved {
 
     fn settled(&self, _batch: &SettledBatch, _took: Duration) {}
 
-    fn put_aside(&self, _orders: usize) {}
+    fn dead_lettered(&self, _orders: usize) {}
+
+    fn backlog(&self, _backlog: &Backlog) {}
 
     fn postponed(&self, _orders: usize) {}
 

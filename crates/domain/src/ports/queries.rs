@@ -159,6 +159,10 @@ pub trait StoreProbe: Send + Sync {
         Ok(ChangeFeedLag::default())
     }
 
+    /// How many orders that settlement gave up are still `PENDING`, counted up to `at_most`. MUST take time by the number
+    /// of dead letters at most.
+    async fn count_dead_letters(&self, at_most: u32) -> Result<u64, StoreError>;
+
     /// Whether each of the vendors was tried at least once, with whatever result.
     async fn were_tried(&self, vendor_ids: &[VendorId]) -> Result<bool, StoreError>;
 }

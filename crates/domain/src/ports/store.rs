@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use super::{
-    ChangeRepository, OrderRepository, OutboxRepository, StockRepository, SyncRepository,
-    VendorSetRepository,
+    ChangeRepository, DeadLetterRepository, OrderRepository, OutboxRepository, StockRepository,
+    SyncRepository, VendorSetRepository,
 };
 use crate::timestamp::Timestamp;
 
@@ -96,6 +96,7 @@ pub trait UnitOfWork:
     + SyncRepository
     + VendorSetRepository
     + ChangeRepository
+    + DeadLetterRepository
     + Send
 {
     /// The store's own clock, now: the one clock by which shipments and reports are compared. MUST NOT be the

@@ -9,8 +9,9 @@ use super::{Relay, RelayError, RelaySettings, SettleOrders, Sweeper, SweeperSett
 use crate::allocation::most_available_first;
 use crate::identifiers::{OrderId, ProductId};
 use crate::ports::{
-    Clock, MockClock, MockNotifier, MockObserver, MockOrderQueue, MockStore, MockStoreProbe,
-    MockUnitOfWork, OutboxEntry, OutboxId, QueueError, QueuedOrder, StoreError, UnitOfWork,
+    Backlog, Clock, MockClock, MockNotifier, MockObserver, MockOrderQueue, MockStore,
+    MockStoreProbe, MockUnitOfWork, OutboxEntry, OutboxId, QueueError, QueuedOrder, StoreError,
+    UnitOfWork,
 };
 use crate::timestamp::Timestamp;
 
@@ -134,18 +135,21 @@ fn poisoned(culprit: OrderId) -> Arc<MockStore> {
             }
             Ok(Vec::new())
         });
+        work.expect_record_dead_letter()
+            .withf(move |id, reason| *id == culprit && reason.contains("quantity"))
+            .returning(|_, _| Ok(true));
+        work.expect_commit().returning(|| Ok(()));
         Ok(Box::new(work) as Box<dyn UnitOfWork>)
     });
     Arc::new(store)
 }
 
-fn settle_orders(store: Arc<MockStore>, queue: MockOrderQueue) -> SettleOrders {
+fn settle_orders(store: Arc<MockStore>) -> SettleOrders {
     let mut probe = MockStoreProbe::new();
     probe.expect_were_tried().returning(|_| Ok(true));
     SettleOrders::new(
         store,
         Arc::new(probe),
-        Arc::new(queue),
         clock(),
         most_available_first,
         Vec::new(),
@@ -155,20 +159,14 @@ fn settle_orders(store: Arc<MockStore>, queue: MockOrderQueue) -> SettleOrders {
 #[tokio::test]
 async fn a_batch_is_halved_until_the_culprit_is_alone_among_the_dead_letters() {
     let culprit = OrderId(13);
-    let mut queue = MockOrderQueue::new();
-    queue
-        .expect_dead_letter()
-        .withf(move |ids, reason| ids == [culprit] && reason.contains("quantity"))
-        .times(1)
-        .returning(|_, _| Ok(()));
     let mut observer = MockObserver::new();
     observer
-        .expect_put_aside()
+        .expect_dead_lettered()
         .withf(|orders| *orders == 1)
         .times(1)
         .return_const(());
     let batch: Vec<OrderId> = (1..=32).map(OrderId).collect();
-    settle_orders(poisoned(culprit), queue)
+    settle_orders(poisoned(culprit))
         .observed_by(Arc::new(observer))
         .settle(&batch)
         .await
@@ -197,6 +195,15 @@ async fn keys_that_cannot_be_forgotten_keep_no_change_and_no_order_from_being_sw
         .times(1)
         .returning(|_, _| Ok(5));
     pruning.expect_commit().times(1).returning(|| Ok(()));
+    let mut pruning_dead_letters = MockUnitOfWork::new();
+    pruning_dead_letters
+        .expect_prune_dead_letters()
+        .times(1)
+        .returning(|_| Ok(0));
+    pruning_dead_letters
+        .expect_commit()
+        .times(1)
+        .returning(|| Ok(()));
     let mut requeueing = MockUnitOfWork::new();
     requeueing
         .expect_requeue_overdue()
@@ -204,7 +211,7 @@ async fn keys_that_cannot_be_forgotten_keep_no_change_and_no_order_from_being_sw
         .returning(|_| Ok(2));
     requeueing.expect_commit().times(1).returning(|| Ok(()));
     let mut queue = MockOrderQueue::new();
-    queue.expect_depth().returning(|| Ok(0));
+    queue.expect_backlog().returning(|| Ok(Backlog::default()));
     let mut notifier = MockNotifier::new();
     notifier.expect_notify().times(1).return_const(());
     let settings = SweeperSettings {
@@ -213,7 +220,7 @@ async fn keys_that_cannot_be_forgotten_keep_no_change_and_no_order_from_being_sw
         keep_keys: Duration::from_mins(1),
         keep_changes: Duration::from_mins(1),
     };
-    let store = store(vec![forgetting, pruning, requeueing]);
+    let store = store(vec![forgetting, pruning, pruning_dead_letters, requeueing]);
     let sweeper = Sweeper::new(
         store,
         Arc::new(queue),

@@ -19,6 +19,6 @@ pub use intake::{
 pub use relay::{Relay, RelayError, RelaySettings};
 pub use settlement::{SettleError, SettleOrders};
 pub use status::{ChangeStatus, ChangeStatusError, ChangedOrder};
-pub use sweeper::{Sweeper, SweeperSettings, Swept};
+pub use sweeper::{MAX_DEAD_MESSAGES, Sweeper, SweeperSettings, Swept};
 pub use vendor_set::{BroughtSet, SetStatus, VendorSets};
 pub use vendor_sync::{QuarantineDecision, SyncError, VendorSync};

@@ -12,8 +12,7 @@ use super::held_rows::{HeldRows, LONGEST_WAIT, Next, Row};
 use crate::allocation::AllocationPolicy;
 use crate::identifiers::{OrderId, ProductId, VendorId};
 use crate::ports::{
-    Clock, Notifier, Observer, OrderQueue, QueueError, Store, StoreError, StoreProbe, Topic,
-    Unannounced, Unobserved,
+    Clock, Notifier, Observer, Store, StoreError, StoreProbe, Topic, Unannounced, Unobserved,
 };
 use crate::retry::{self, AsStoreError};
 use crate::settlement::{Outcome, PendingOrder, PolicyViolation, SettledBatch, settle};
@@ -30,9 +29,6 @@ pub enum SettleError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// An order that can never be settled could not be put aside.
-    #[error(transparent)]
-    Queue(#[from] QueueError),
 }
 
 impl SettleError {
@@ -40,7 +36,7 @@ impl SettleError {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::TooEarly | Self::Queue(_) => true,
+            Self::TooEarly => true,
             Self::Policy(_) => false,
             Self::Store(error) => error.is_retryable(),
         }
@@ -60,7 +56,6 @@ impl AsStoreError for SettleError {
 pub struct SettleOrders {
     store: Arc<dyn Store>,
     probe: Arc<dyn StoreProbe>,
-    queue: Arc<dyn OrderQueue>,
     clock: Arc<dyn Clock>,
     policy: AllocationPolicy,
     vendor_ids: Vec<VendorId>,
@@ -76,7 +71,6 @@ impl SettleOrders {
     pub fn new(
         store: Arc<dyn Store>,
         probe: Arc<dyn StoreProbe>,
-        queue: Arc<dyn OrderQueue>,
         clock: Arc<dyn Clock>,
         policy: AllocationPolicy,
         vendor_ids: Vec<VendorId>,
@@ -84,7 +78,6 @@ impl SettleOrders {
         Self {
             store,
             probe,
-            queue,
             clock,
             policy,
             vendor_ids,
@@ -112,7 +105,7 @@ impl SettleOrders {
     /// Settles those of the orders that are still `PENDING`: in one transaction those whose rows nobody else has locked, then
     /// the others, product by product, with short waits. Orders whose rows stay locked are put back into the outbox for a
     /// later attempt. When a transaction fails in a way that a retry does not cure, its orders are halved until the culprits
-    /// are alone, they are put aside in the dead-letter queue, and their neighbours are settled. After `Ok` every delivery
+    /// are alone, each gets a dead letter in the store, and their neighbours are settled. After `Ok` every delivery
     /// of the batch can be acknowledged.
     ///
     /// # Errors
@@ -214,7 +207,7 @@ impl SettleOrders {
         }
     }
 
-    /// Halves orders whose transaction failed for good; a single one is put aside.
+    /// Halves orders whose transaction failed for good; a single one is dead-lettered.
     async fn split(
         &self,
         order_ids: &[OrderId],
@@ -230,18 +223,32 @@ impl SettleOrders {
         Ok(())
     }
 
+    /// Records why orders are given up. They stay `PENDING`: the sweeper tries them again, at growing intervals.
     async fn dead_letter(
         &self,
         order_ids: &[OrderId],
-        error: &SettleError,
+        cause: &SettleError,
     ) -> Result<(), SettleError> {
-        let order_id = order_ids.first().map(|id| id.0);
-        error!(order.id = order_id, orders = order_ids.len(), %error, "order cannot be settled and is put aside");
-        self.queue
-            .dead_letter(order_ids, &error.to_string())
-            .await?;
-        self.observer.put_aside(order_ids.len());
+        let reason = cause.to_string();
+        for order_id in order_ids {
+            error!(
+                order.id = order_id.0,
+                error = reason,
+                "order cannot be settled and is dead-lettered"
+            );
+            // A store that cannot record this cannot be relied on for anything: the batch is held, and nothing is lost.
+            if retry::on_conflict(&self.clock, || self.record(*order_id, &reason)).await? {
+                self.observer.dead_lettered(1);
+            }
+        }
         Ok(())
+    }
+
+    async fn record(&self, order_id: OrderId, reason: &str) -> Result<bool, StoreError> {
+        let mut work = self.store.begin().await?;
+        let is_new = work.record_dead_letter(order_id, reason).await?;
+        work.commit().await?;
+        Ok(is_new)
     }
 
     /// Settles orders in one transaction and returns those whose rows other transactions hold; with `wait` each row is

@@ -19,6 +19,12 @@ const CHANGES_AT_A_TIME: u32 = 1_000;
 /// Transactions of that size in one sweep, so that a sweep ends.
 const ROUNDS: u32 = 100;
 
+/// Dead letters of settled orders removed in one transaction.
+const DEAD_LETTERS_AT_A_TIME: u32 = 1_000;
+
+/// Dead messages that the queue keeps; beyond them the oldest are removed.
+pub const MAX_DEAD_MESSAGES: u64 = 10_000;
+
 /// Orders put back in one transaction when all of them are.
 const ORDERS_AT_A_TIME: u32 = 1_000;
 
@@ -44,6 +50,8 @@ pub struct Swept {
     pub keys_forgotten: u64,
     /// Entries of the change log forgotten.
     pub changes_forgotten: u64,
+    /// Dead letters removed whose orders are settled.
+    pub dead_letters_pruned: u64,
 }
 
 /// Sweeps.
@@ -85,17 +93,27 @@ impl Sweeper {
         let changes_forgotten = self
             .forget_all(CHANGES_AT_A_TIME, || self.forget_changes())
             .await;
+        let dead_letters_pruned = self
+            .forget_all(DEAD_LETTERS_AT_A_TIME, || self.prune_dead_letters())
+            .await;
         let requeued = self.requeue_lost().await;
         Ok(Swept {
             requeued: requeued?,
             keys_forgotten: keys_forgotten?,
             changes_forgotten: changes_forgotten?,
+            dead_letters_pruned: dead_letters_pruned?,
         })
     }
 
     async fn requeue_lost(&self) -> Result<u64, RelayError> {
-        let depth = self.queue.depth().await?;
-        let room = self.settings.max_queue_depth.saturating_sub(depth);
+        let backlog = self.queue.backlog().await?;
+        if backlog.dead > MAX_DEAD_MESSAGES {
+            self.prune_dead_messages().await;
+        }
+        let room = self
+            .settings
+            .max_queue_depth
+            .saturating_sub(backlog.waiting);
         let limits = RequeueLimits {
             pending_for: self.settings.pending_for,
             limit: u32::try_from(room).unwrap_or(u32::MAX),
@@ -109,6 +127,17 @@ impl Sweeper {
             self.notifier.notify(Topic::Outbox);
         }
         Ok(requeued)
+    }
+
+    async fn prune_dead_messages(&self) {
+        match self.queue.prune_dead(MAX_DEAD_MESSAGES).await {
+            Ok(pruned) => warn!(
+                pruned,
+                kept = MAX_DEAD_MESSAGES,
+                "too many dead messages; the oldest were removed"
+            ),
+            Err(error) => warn!(%error, "too many dead messages, and none can be removed now"),
+        }
     }
 
     /// Puts every order that is `PENDING` and not in the outbox back into it, and returns how many. For a queue that died
@@ -172,6 +201,13 @@ impl Sweeper {
         let forgotten = work.forget_keys(before, KEYS_AT_A_TIME).await?;
         work.commit().await?;
         Ok(forgotten)
+    }
+
+    async fn prune_dead_letters(&self) -> Result<u64, StoreError> {
+        let mut work = self.store.begin().await?;
+        let pruned = work.prune_dead_letters(DEAD_LETTERS_AT_A_TIME).await?;
+        work.commit().await?;
+        Ok(pruned)
     }
 
     async fn forget_changes(&self) -> Result<u64, StoreError> {

@@ -14,7 +14,7 @@ pub(crate) enum Role {
     Commit,
     /// Reads of the store outside a transaction.
     Probe,
-    /// Publishing and dead letters: the queue takes something.
+    /// Publishing: the queue takes something.
     Handover,
     /// Other calls to the queue.
     Queue,

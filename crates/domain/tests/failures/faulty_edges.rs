@@ -6,7 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::evidence::ResponseTimes;
 use domain::identifiers::{OrderId, VendorId};
-use domain::ports::{FeedError, FetchedReport, OrderQueue, QueueError, QueuedOrder, VendorFeed};
+use domain::ports::{
+    Backlog, FeedError, FetchedReport, OrderQueue, QueueError, QueuedOrder, VendorFeed,
+};
 use domain::report::Report;
 use domain::timestamp::Timestamp;
 use queue_in_process::InProcessQueue;
@@ -34,22 +36,17 @@ impl OrderQueue for FaultyQueue {
         }
     }
 
-    async fn depth(&self) -> Result<u64, QueueError> {
-        match self.faults.strike(Role::Queue, "depth").await {
-            None => self.inner.depth().await,
+    async fn backlog(&self) -> Result<Backlog, QueueError> {
+        match self.faults.strike(Role::Queue, "backlog").await {
+            None => self.inner.backlog().await,
             Some(failure) => Err(failure.of_queue()),
         }
     }
 
-    async fn dead_letter(&self, order_ids: &[OrderId], reason: &str) -> Result<(), QueueError> {
-        match self.faults.strike(Role::Handover, "dead_letter").await {
-            None => self.inner.dead_letter(order_ids, reason).await,
-            Some(failure) => {
-                if failure == Failure::AnswerLost {
-                    self.inner.dead_letter(order_ids, reason).await?;
-                }
-                Err(failure.of_queue())
-            }
+    async fn prune_dead(&self, keep: u64) -> Result<u64, QueueError> {
+        match self.faults.strike(Role::Queue, "prune_dead").await {
+            None => self.inner.prune_dead(keep).await,
+            Some(failure) => Err(failure.of_queue()),
         }
     }
 

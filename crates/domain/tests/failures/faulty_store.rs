@@ -9,10 +9,11 @@ use domain::evidence::ReportOrder;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderState};
 use domain::ports::{
-    Acceptance, ChangeRepository, FirstSyncs, LockedStock, NewOrder, OrderRepository, OtherVendors,
-    OutboxEntry, OutboxId, OutboxLag, OutboxRepository, RequeueLimits, StockRepository, Store,
-    StoreError, StoreProbe, StoredVendorSet, SwitchedVendors, SyncRecord, SyncRepository,
-    UnitOfWork, VendorSetQueries, VendorSetRecord, VendorSetRepository, VendorSyncState,
+    Acceptance, ChangeRepository, DeadLetterRepository, FirstSyncs, LockedStock, NewOrder,
+    OrderRepository, OtherVendors, OutboxEntry, OutboxId, OutboxLag, OutboxRepository,
+    RequeueLimits, StockRepository, Store, StoreError, StoreProbe, StoredVendorSet,
+    SwitchedVendors, SyncRecord, SyncRepository, UnitOfWork, VendorSetQueries, VendorSetRecord,
+    VendorSetRepository, VendorSyncState,
 };
 use domain::report::Report;
 use domain::report_history::ReportHistory;
@@ -69,6 +70,11 @@ impl StoreProbe for FaultyStore {
     async fn count_outbox(&self, at_most: u32) -> Result<u64, StoreError> {
         self.check("count_outbox").await?;
         self.memory.count_outbox(at_most).await
+    }
+
+    async fn count_dead_letters(&self, at_most: u32) -> Result<u64, StoreError> {
+        self.check("count_dead_letters").await?;
+        self.memory.count_dead_letters(at_most).await
     }
 
     async fn were_tried(&self, vendor_ids: &[VendorId]) -> Result<bool, StoreError> {
@@ -301,6 +307,29 @@ impl ChangeRepository for FaultyWork {
     async fn forget_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.check(Role::Work, "forget_changes").await?;
         self.inner.forget_changes(before, limit).await
+    }
+}
+
+#[async_trait]
+impl DeadLetterRepository for FaultyWork {
+    async fn record_dead_letter(&mut self, id: OrderId, reason: &str) -> Result<bool, StoreError> {
+        self.check(Role::Work, "record_dead_letter").await?;
+        self.inner.record_dead_letter(id, reason).await
+    }
+
+    async fn replay_orders(&mut self, ids: &[OrderId]) -> Result<u64, StoreError> {
+        self.check(Role::Work, "replay_orders").await?;
+        self.inner.replay_orders(ids).await
+    }
+
+    async fn discard_dead_letters(&mut self, ids: &[OrderId]) -> Result<u64, StoreError> {
+        self.check(Role::Work, "discard_dead_letters").await?;
+        self.inner.discard_dead_letters(ids).await
+    }
+
+    async fn prune_dead_letters(&mut self, limit: u32) -> Result<u64, StoreError> {
+        self.check(Role::Work, "prune_dead_letters").await?;
+        self.inner.prune_dead_letters(limit).await
     }
 }
 

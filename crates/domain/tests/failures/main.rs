@@ -79,7 +79,7 @@ async fn inject(use_case: UseCase, measure: &Measure, injection: Injection) -> b
     let now = world.snapshot().await;
     assert_all_or_nothing(use_case, measure, injection, told, call, &now, &context);
     world.assert_sound(&context).await;
-    assert_set_aside(use_case, injection, &world, &context);
+    assert_dead_letters(use_case, injection, &world, &context).await;
 
     let again = use_case.run(&world).await;
     let is_good = again == measure.told || again == Told::Done;
@@ -135,15 +135,20 @@ fn assert_all_or_nothing(
     assert_eq!(now, wanted, "{context}");
 }
 
-/// Only settlement puts orders aside, and only those that cannot be settled.
-fn assert_set_aside(use_case: UseCase, injection: Injection, world: &World, context: &str) {
-    let set_aside = world.set_aside();
+/// Only settlement gives orders up, and only those that cannot be settled.
+async fn assert_dead_letters(
+    use_case: UseCase,
+    injection: Injection,
+    world: &World,
+    context: &str,
+) {
+    let dead_letters = world.dead_letters().await;
     let for_good = matches!(injection.failure, Failure::Failed | Failure::Corrupt);
     if use_case.halves() && for_good {
         return;
     }
     let unreadable = world.store.unreadable;
-    let others = set_aside.iter().filter(|id| Some(**id) != unreadable);
+    let others = dead_letters.iter().filter(|id| Some(**id) != unreadable);
     assert_eq!(others.count(), 0, "{context}");
 }
 

@@ -67,7 +67,6 @@ impl From<SettleError> for Told {
         let may_pass = error.is_retryable();
         let told = match error {
             SettleError::Store(error) => error.into(),
-            SettleError::Queue(error) => error.into(),
             other => panic!("{other}"),
         };
         assert_eq!(may_pass, !matches!(told, Self::Failed | Self::Corrupt));
@@ -113,11 +112,12 @@ pub(crate) fn expected(
     match injection.failure {
         Failure::Conflict if in_transaction && !injection.lasts => undisturbed,
         Failure::Conflict => Told::Conflict,
-        // The batch is halved, and the halves succeed; or, if it lasts, settlement puts its orders aside one by one.
+        // The batch is halved, and the halves succeed; if it lasts, not even a dead letter can be recorded.
         Failure::Failed | Failure::Corrupt
             if in_transaction
                 && use_case.halves()
-                && !(injection.lasts && use_case == UseCase::Place) =>
+                && !injection.lasts
+                && !use_case.records_a_dead_letter_at(injection.at) =>
         {
             undisturbed
         }

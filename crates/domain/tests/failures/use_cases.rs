@@ -85,7 +85,7 @@ impl UseCase {
                 "were_tried,begin,try_lock_pending,try_lock_stock,save_settled,save_stock,commit"
             }
             Self::SettleUnreadable => {
-                "were_tried,begin,try_lock_pending,begin,try_lock_pending,try_lock_stock,save_settled,save_stock,commit,begin,try_lock_pending,begin,try_lock_pending,dead_letter,begin,try_lock_pending,try_lock_stock,save_settled,save_stock,commit"
+                "were_tried,begin,try_lock_pending,begin,try_lock_pending,try_lock_stock,save_settled,save_stock,commit,begin,try_lock_pending,begin,try_lock_pending,begin,record_dead_letter,commit,begin,try_lock_pending,try_lock_stock,save_settled,save_stock,commit"
             }
             Self::Change(Confirmed, Cancelled) => {
                 "begin,lock_order,lock_stock,save_stock,save_state,commit"
@@ -96,7 +96,7 @@ impl UseCase {
             | Self::Change(Shipped, Delivered) => "begin,lock_order,save_state,commit",
             Self::Change(..) => "begin,lock_order",
             Self::Sweep => {
-                "begin,store_time,forget_keys,commit,begin,store_time,forget_changes,commit,depth,begin,requeue_overdue,commit"
+                "begin,store_time,forget_keys,commit,begin,store_time,forget_changes,commit,begin,prune_dead_letters,commit,backlog,begin,requeue_overdue,commit"
             }
             Self::RequeueAll => "begin,requeue_overdue,commit",
             Self::Sync => {
@@ -136,6 +136,13 @@ impl UseCase {
     /// Whether it halves a batch that fails for good.
     pub(crate) fn halves(self) -> bool {
         matches!(self, Self::Place | Self::Settle | Self::SettleUnreadable)
+    }
+
+    /// Whether the call of this number, from 1, is part of the transaction that records a dead letter.
+    pub(crate) fn records_a_dead_letter_at(self, number: usize) -> bool {
+        let mut calls = self.calls().split(',');
+        let recording = calls.position(|call| call == "record_dead_letter");
+        recording.is_some_and(|index| (index..=index + 2).contains(&number))
     }
 
     pub(crate) async fn prepare(self) -> World {

@@ -10,8 +10,8 @@ use domain::allocation::most_available_first;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderState, OrderStatus};
 use domain::ports::{
-    Acceptance, AuditQueries, Clock, NewOrder, Notifier, OrderConsumer, OrderQueries, OrderQueue,
-    OutboxEntry, StockQueries, Store, StoreProbe, Topic,
+    Acceptance, AuditQueries, Clock, DeadLetterQueries, NewOrder, Notifier, OrderConsumer,
+    OrderQueries, OrderQueue, OutboxEntry, StockQueries, Store, StoreProbe, Topic,
 };
 use domain::services::{
     ChangeStatus, Relay, RelaySettings, SettleError, SettleOrders, Sweeper, SweeperSettings,
@@ -167,11 +167,11 @@ impl World {
 
     /// As a worker does: takes what is there, settles it, and acknowledges only then. Without messages it does nothing.
     pub(crate) async fn settle_messages(&self) -> Result<(), SettleError> {
-        if self.queue.inner.depth().await? == 0 {
+        if self.queue.inner.depth().await.unwrap() == 0 {
             return Ok(());
         }
         let mut consumer = self.queue.inner.consumer();
-        let messages = consumer.next_batch(100).await?;
+        let messages = consumer.next_batch(100).await.unwrap();
         let ids: Vec<OrderId> = messages
             .iter()
             .flat_map(|message| message.order_ids.clone())
@@ -179,14 +179,13 @@ impl World {
         let settlement = SettleOrders::new(
             self.store_port(),
             self.probe_port(),
-            Arc::new(self.queue.clone()),
             self.clock.clone(),
             most_available_first,
             vec![vendor("v"), vendor("w")],
         );
         settlement.settle(&ids).await?;
         let receipts: Vec<_> = messages.iter().map(|message| message.receipt).collect();
-        consumer.acknowledge(&receipts).await?;
+        consumer.acknowledge(&receipts).await.unwrap();
         Ok(())
     }
 
@@ -261,7 +260,7 @@ impl World {
         let mut on_their_way = self.lost_before.clone();
         on_their_way.extend(self.in_outbox().await);
         on_their_way.extend(self.in_queue().await);
-        on_their_way.extend(self.set_aside());
+        on_their_way.extend(self.dead_letters().await);
         for order in self.orders().await {
             let waits = order.state.status() == OrderStatus::Pending;
             let is_lost = waits && !on_their_way.contains(&order.id);
@@ -290,9 +289,10 @@ impl World {
     }
 
     /// Among the dead letters.
-    pub(crate) fn set_aside(&self) -> HashSet<OrderId> {
-        let letters = self.queue.inner.dead_letters().into_iter();
-        letters.flat_map(|letter| letter.order_ids).collect()
+    pub(crate) async fn dead_letters(&self) -> HashSet<OrderId> {
+        let letters = self.store.memory.list_dead_letters(None, 1_000).await;
+        let letters = letters.unwrap().into_iter();
+        letters.map(|letter| letter.order_id).collect()
     }
 
     /// Everything that runs by itself, until nothing is left to do: sweeper, relay and consumers.

@@ -173,6 +173,12 @@ impl StoreProbe for PairedStore {
         self.pairs.compare("count_outbox", model, &real)
     }
 
+    async fn count_dead_letters(&self, at_most: u32) -> Result<u64, StoreError> {
+        let model = self.model.count_dead_letters(at_most).await;
+        let real = self.probe.count_dead_letters(at_most).await;
+        self.pairs.compare("count_dead_letters", model, &real)
+    }
+
     async fn were_tried(&self, vendor_ids: &[VendorId]) -> Result<bool, StoreError> {
         let model = self.model.were_tried(vendor_ids).await;
         let real = self.probe.were_tried(vendor_ids).await;

@@ -8,10 +8,10 @@ use domain::evidence::ReportOrder;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderState};
 use domain::ports::{
-    Acceptance, ChangeRepository, FirstSyncs, LockedStock, NewOrder, OrderRepository, OtherVendors,
-    OutboxEntry, OutboxId, OutboxRepository, RequeueLimits, StockRepository, StoreError,
-    SwitchedVendors, SyncRecord, SyncRepository, UnitOfWork, VendorSetRecord, VendorSetRepository,
-    VendorSyncState,
+    Acceptance, ChangeRepository, DeadLetterRepository, FirstSyncs, LockedStock, NewOrder,
+    OrderRepository, OtherVendors, OutboxEntry, OutboxId, OutboxRepository, RequeueLimits,
+    StockRepository, StoreError, SwitchedVendors, SyncRecord, SyncRepository, UnitOfWork,
+    VendorSetRecord, VendorSetRepository, VendorSyncState,
 };
 use domain::report::Report;
 use domain::report_history::ReportHistory;
@@ -246,6 +246,44 @@ impl ChangeRepository for PairedWork {
         let model = forgotten.map(|_| ());
         self.pairs.compare("forget_changes", model, &real)?;
         Ok(forgotten_by_both)
+    }
+}
+
+#[async_trait]
+impl DeadLetterRepository for PairedWork {
+    async fn record_dead_letter(
+        &mut self,
+        order_id: OrderId,
+        reason: &str,
+    ) -> Result<bool, StoreError> {
+        self.pairs.start_call()?;
+        let real_id = self.pairs.with(|pairs| pairs.order(order_id));
+        let model = self.model.record_dead_letter(order_id, reason).await;
+        let real = self.real.record_dead_letter(real_id, reason).await;
+        self.pairs.compare("record_dead_letter", model, &real)
+    }
+
+    async fn replay_orders(&mut self, ids: &[OrderId]) -> Result<u64, StoreError> {
+        self.pairs.start_call()?;
+        let real_ids = self.pairs.with(|pairs| pairs.orders(ids));
+        let model = self.model.replay_orders(ids).await;
+        let real = self.real.replay_orders(&real_ids).await;
+        self.pairs.compare("replay_orders", model, &real)
+    }
+
+    async fn discard_dead_letters(&mut self, ids: &[OrderId]) -> Result<u64, StoreError> {
+        self.pairs.start_call()?;
+        let real_ids = self.pairs.with(|pairs| pairs.orders(ids));
+        let model = self.model.discard_dead_letters(ids).await;
+        let real = self.real.discard_dead_letters(&real_ids).await;
+        self.pairs.compare("discard_dead_letters", model, &real)
+    }
+
+    async fn prune_dead_letters(&mut self, limit: u32) -> Result<u64, StoreError> {
+        self.pairs.start_call()?;
+        let model = self.model.prune_dead_letters(limit).await;
+        let real = self.real.prune_dead_letters(limit).await;
+        self.pairs.compare("prune_dead_letters", model, &real)
     }
 }
 

@@ -8,7 +8,7 @@ use clock_tokio::SystemClock;
 use domain::allocation::most_available_first;
 use domain::identifiers::{OrderId, VendorId};
 use domain::ports::{
-    Clock, FeedError, FetchedReport, Notifier, OrderQueue, QueueError, QueuedOrder, Topic,
+    Backlog, Clock, FeedError, FetchedReport, Notifier, OrderQueue, QueueError, QueuedOrder, Topic,
     VendorFeed,
 };
 use domain::report::Report;
@@ -74,7 +74,6 @@ impl Run {
                 let settling = SettleOrders::new(
                     store.clone(),
                     store,
-                    Arc::new(Queue(Confirms::All)),
                     clock,
                     most_available_first,
                     vendors(tried),
@@ -159,12 +158,12 @@ impl OrderQueue for Queue {
         }
     }
 
-    async fn depth(&self) -> Result<u64, QueueError> {
-        Ok(0)
+    async fn backlog(&self) -> Result<Backlog, QueueError> {
+        Ok(Backlog::default())
     }
 
-    async fn dead_letter(&self, _: &[OrderId], _: &str) -> Result<(), QueueError> {
-        Ok(())
+    async fn prune_dead(&self, _: u64) -> Result<u64, QueueError> {
+        Ok(0)
     }
 
     async fn probe(&self) -> Result<(), QueueError> {

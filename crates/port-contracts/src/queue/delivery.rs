@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
-    PATIENCE, QueueUnderTest, assert_all_in_order, ids, mixed_orders, orders, receipts, take,
+    PATIENCE, QueueUnderTest, assert_all_in_order, ids, mixed_orders, orders, receipts,
     take_and_acknowledge,
 };
 
@@ -131,20 +131,15 @@ async fn until_depth_is(under_test: &QueueUnderTest, expected: usize) {
     }
 }
 
-/// Orders that are put aside do not come to a consumer, whether they were delivered before or not.
-pub async fn dead_letters_do_not_come_back(under_test: &QueueUnderTest) {
-    let mut consumer = under_test.consumer().await;
+/// Without dead messages there is nothing to prune, and no order is lost by it.
+pub async fn pruning_dead_messages_leaves_what_waits(under_test: &QueueUnderTest) {
     under_test.publish(&orders([1, 2], "p")).await;
-    let taken = take(consumer.as_mut(), 2).await;
-    let taken_ids = ids(&taken);
-    let aside = under_test.queue.dead_letter(&taken_ids, "it's \"bad\"\n");
-    assert_eq!(aside.await, Ok(()));
-    consumer.acknowledge(&receipts(&taken)).await.unwrap();
-    let aside = under_test.queue.dead_letter(&[OrderId(3)], "");
-    assert_eq!(aside.await, Ok(()));
-    drop(consumer);
-    under_test.assert_nothing_left_of("p").await;
-    until_depth_is(under_test, 0).await;
+    assert_eq!(under_test.queue.prune_dead(0).await, Ok(0));
+    let backlog = under_test.queue.backlog().await.unwrap();
+    assert_eq!((backlog.surplus, backlog.dead), (0, 0));
+    let mut consumer = under_test.consumer().await;
+    let taken = take_and_acknowledge(consumer.as_mut(), 2).await;
+    assert_eq!(taken, [OrderId(1), OrderId(2)]);
 }
 
 /// A queue that works says so.

@@ -21,7 +21,7 @@ macro_rules! queue_contracts {
                 concurrent_publishers_do_not_mix,
                 concurrent_consumers_share,
                 the_depth_counts_what_waits,
-                dead_letters_do_not_come_back,
+                pruning_dead_messages_leaves_what_waits,
                 the_probe_of_a_working_queue_is_ok,
                 the_probe_of_a_consumer_outlives_it,
             }

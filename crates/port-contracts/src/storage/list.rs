@@ -63,6 +63,14 @@ macro_rules! storage_contracts {
                 a_product_that_is_held_for_a_moment_is_waited_for,
                 postponed_orders_are_claimed_after_their_delay,
             }
+            dead_letters {
+                an_order_has_one_dead_letter_with_the_last_reason,
+                only_pending_orders_have_dead_letters,
+                a_settled_order_has_no_dead_letter,
+                replayed_orders_are_in_the_outbox_once,
+                the_sweeper_waits_for_a_replayed_order,
+                a_discarded_dead_letter_leaves_its_order,
+            }
             order_lists {
                 orders_are_listed_newest_first_in_pages,
                 orders_that_come_later_do_not_move_pages,

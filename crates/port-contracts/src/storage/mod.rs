@@ -4,6 +4,7 @@ pub mod abandoning;
 pub mod accepting;
 pub mod auditing;
 pub mod changes;
+pub mod dead_letters;
 pub mod held_rows;
 mod list;
 pub mod order_lists;
@@ -30,9 +31,9 @@ use std::time::Duration;
 use domain::identifiers::OrderId;
 use domain::order::Order;
 use domain::ports::{
-    Acceptance, AuditQueries, ChangeQueries, InFlightQueries, Leases, Listener, NewOrder, Notifier,
-    OrderQueries, OtherVendors, OutboxEntry, StockQueries, Store, StoreProbe, Topic, UnitOfWork,
-    VendorQueries, VendorSetQueries, WriteProbe,
+    Acceptance, AuditQueries, ChangeQueries, DeadLetterQueries, InFlightQueries, Leases, Listener,
+    NewOrder, Notifier, OrderQueries, OtherVendors, OutboxEntry, StockQueries, Store, StoreProbe,
+    Topic, UnitOfWork, VendorQueries, VendorSetQueries, WriteProbe,
 };
 use domain::settlement::{Outcome, SettledOrder};
 use domain::stock::{ProductStock, StockChange, VendorStock};
@@ -58,6 +59,8 @@ pub struct StorageUnderTest {
     pub vendors: Arc<dyn VendorQueries>,
     /// Reads the vendor set.
     pub vendor_sets: Arc<dyn VendorSetQueries>,
+    /// Reads dead letters.
+    pub dead_letters: Arc<dyn DeadLetterQueries>,
     /// Looks whether the store lives.
     pub probe: Arc<dyn StoreProbe>,
     /// Finds out whether writes work.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::ports::{ConsumerProbe, OrderConsumer, QueueError, QueuedMessage, Receipt};
+use domain::ports::{ConsumerProbe, OrderConsumer, QueueError, QueuedMessage, Receipt, Share};
 use tokio::time::sleep;
 
 use super::folders::{Folders, file_name, numbers, read_ids, unavailable};
@@ -135,4 +135,10 @@ impl ConsumerProbe for FolderProbe {
             .map(drop)
             .map_err(|error| unavailable(&error))
     }
+
+    fn member(&self) -> Option<String> {
+        None
+    }
+
+    fn assign(&self, _member: &str, _share: Share) {}
 }

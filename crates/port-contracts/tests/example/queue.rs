@@ -7,9 +7,9 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use domain::identifiers::OrderId;
-use domain::ports::{OrderQueue, QueueError, QueuedOrder};
+use domain::ports::{Backlog, OrderQueue, QueueError, QueuedOrder};
 
-use super::folders::{Folders, numbers, unavailable, write, write_ids};
+use super::folders::{Folders, file_name, numbers, unavailable, write, write_ids};
 
 /// As many orders as one transaction settles with ease.
 const ORDERS_A_MESSAGE: usize = 100;
@@ -62,14 +62,26 @@ impl OrderQueue for DirectoryQueue {
         Ok(taken)
     }
 
-    async fn depth(&self) -> Result<u64, QueueError> {
-        let waiting = numbers(&self.folders.waiting()).map_err(|error| unavailable(&error))?;
-        Ok(waiting.len() as u64)
+    async fn backlog(&self) -> Result<Backlog, QueueError> {
+        let count = |folder| numbers(folder).map(|found| found.len() as u64);
+        let backlog = Backlog {
+            waiting: count(&self.folders.waiting()).map_err(|error| unavailable(&error))?,
+            surplus: 0,
+            dead: count(&self.folders.dead()).map_err(|error| unavailable(&error))?,
+        };
+        Ok(backlog)
     }
 
-    async fn dead_letter(&self, order_ids: &[OrderId], reason: &str) -> Result<(), QueueError> {
-        let text = format!("{}# {}\n", write_ids(order_ids), reason.escape_debug());
-        self.write(&self.folders.dead(), &text)
+    async fn prune_dead(&self, keep: u64) -> Result<u64, QueueError> {
+        let dead = numbers(&self.folders.dead()).map_err(|error| unavailable(&error))?;
+        let keep = usize::try_from(keep).unwrap_or(usize::MAX);
+        let mut removed = 0;
+        for number in dead.iter().take(dead.len().saturating_sub(keep)) {
+            let path = self.folders.dead().join(file_name(*number));
+            fs::remove_file(path).map_err(|error| unavailable(&error))?;
+            removed += 1;
+        }
+        Ok(removed)
     }
 
     async fn probe(&self) -> Result<(), QueueError> {

@@ -2,11 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use amiquip::{
-    AmqpValue, Auth, Channel, Connection, ConnectionOptions, ConnectionTuning, Delivery,
-};
+use amiquip::{Auth, Channel, Connection, ConnectionOptions, ConnectionTuning};
 use domain::identifiers::{OrderId, ProductId};
-use domain::ports::{OrderConsumer, OrderQueue, QueuedMessage, QueuedOrder};
+use domain::ports::{Backlog, OrderConsumer, OrderQueue, QueuedMessage, QueuedOrder};
 use queue_rabbitmq::test_vhost::TestVhost;
 use queue_rabbitmq::{RabbitOptions, RabbitOrderConsumer, RabbitOrderQueue};
 use tokio::time::timeout;
@@ -34,6 +32,52 @@ impl Broker {
              <<\".*\">>, <<\".*\">>, <<\"{pattern}\">>, <<\"tests\">>)."
         );
         self.vhost.eval(&expression).unwrap();
+    }
+
+    /// From now on nothing may be declared, by connections made later.
+    pub(crate) fn let_not_configure(&self) {
+        let user = RabbitOptions::parse(&url()).unwrap().user;
+        let expression = format!(
+            "rabbit_auth_backend_internal:set_permissions(<<\"{user}\">>, VHost, \
+             <<\"^$\">>, <<\".*\">>, <<\".*\">>, <<\"tests\">>)."
+        );
+        self.vhost.eval(&expression).unwrap();
+    }
+
+    /// At most so many queues may exist from now on.
+    pub(crate) fn limit_queues(&self, most: u16) {
+        let expression = format!(
+            "rabbit_vhost_limit:set(VHost, [{{<<\"max-queues\">>, {most}}}], <<\"tests\">>)."
+        );
+        self.vhost.eval(&expression).unwrap();
+    }
+
+    /// The numbers of queues on which each consumer is the active one, in rising order, as `{4,4}`.
+    pub(crate) fn active_queues(&self) -> String {
+        let printed = self.vhost.eval(
+            "Active = [proplists:get_value(channel_pid, C) || C <- rabbit_amqqueue:consumers_all(VHost), \
+             proplists:get_value(active, C) =:= true], \
+             list_to_tuple(lists:sort([length([P || P <- Active, P =:= Q]) || Q <- lists:usort(Active)])).",
+        );
+        printed.unwrap().trim().to_owned()
+    }
+
+    /// How many messages are rejected and not yet in the dead-letter queue, over all queues.
+    pub(crate) fn waiting_to_be_dead(&self) -> u64 {
+        let printed = self.vhost.eval(
+            "lists:sum([N || Q <- rabbit_amqqueue:list(VHost), \
+             {messages_dlx, N} <- rabbit_amqqueue:info(Q, [messages_dlx]), is_integer(N)]).",
+        );
+        printed.unwrap().trim().parse().unwrap()
+    }
+
+    /// How many messages are delivered and not acknowledged, over all queues.
+    pub(crate) fn unacknowledged(&self) -> u64 {
+        let printed = self.vhost.eval(
+            "lists:sum([N || Q <- rabbit_amqqueue:list(VHost), \
+             [{messages_unacknowledged, N}] <- [rabbit_amqqueue:info(Q, [messages_unacknowledged])]]).",
+        );
+        printed.unwrap().trim().parse().unwrap()
     }
 
     /// With settings small enough for tests.
@@ -88,23 +132,6 @@ impl Broker {
         })
         .await
         .unwrap()
-    }
-
-    /// Waits for `count` messages in the dead-letter queue, and takes them.
-    pub(crate) async fn dead_letters(&self, count: usize) -> Vec<Delivery> {
-        self.behind_its_back(move |channel| {
-            let deadline = Instant::now() + PATIENCE;
-            let mut letters = Vec::new();
-            while letters.len() < count {
-                assert!(Instant::now() < deadline, "only {letters:?}");
-                match channel.basic_get("orders.dead", true).unwrap() {
-                    Some(got) => letters.push(got.delivery),
-                    None => std::thread::sleep(Duration::from_millis(20)),
-                }
-            }
-            letters
-        })
-        .await
     }
 }
 
@@ -179,10 +206,15 @@ pub(crate) async fn until_depth(queue: &RabbitOrderQueue, expected: u64) {
     }
 }
 
-/// A header as text.
-pub(crate) fn header(delivery: &Delivery, name: &str) -> String {
-    match delivery.properties.headers().as_ref().unwrap().get(name) {
-        Some(AmqpValue::LongString(text)) => text.clone(),
-        other => panic!("{name} is {other:?}"),
+/// Waits until the backlog is as wanted.
+pub(crate) async fn until_backlog(queue: &impl OrderQueue, wanted: impl Fn(&Backlog) -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let backlog = queue.backlog().await;
+        if backlog.as_ref().is_ok_and(&wanted) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{backlog:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -16,3 +16,5 @@ mod outages;
 mod proxy;
 mod publishing;
 mod recovery;
+mod rights;
+mod sharing;

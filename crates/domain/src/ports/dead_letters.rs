@@ -1,0 +1,92 @@
+//! Orders that settlement gave up, each with the reason, until they are settled after all.
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::identifiers::OrderId;
+use crate::timestamp::Timestamp;
+
+/// Longest reason that is kept, in characters.
+pub const MAX_DEAD_LETTER_REASON_CHARS: usize = 500;
+
+/// An order that settlement gave up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The order, which is still `PENDING`.
+    pub order_id: OrderId,
+    /// Why it was given up last, on one line.
+    pub reason: String,
+    /// How many times it was given up.
+    pub attempts: u32,
+    /// When it was given up first.
+    pub created_at: Timestamp,
+    /// When it was given up last.
+    pub updated_at: Timestamp,
+}
+
+/// Writes dead letters. There is at most one for each order, so their number is bounded by that of the orders.
+#[async_trait]
+pub trait DeadLetterRepository {
+    /// Records that an order was given up, and returns whether it had no dead letter before. Of an order that has one the
+    /// reason is replaced. MUST write nothing for an order that is not `PENDING`, and MUST NOT decode the order: it may be
+    /// unreadable. MUST keep the reason
+    /// as [`dead_letter_reason`] has it.
+    async fn record_dead_letter(
+        &mut self,
+        order_id: OrderId,
+        reason: &str,
+    ) -> Result<bool, StoreError>;
+
+    /// Puts those of the orders that are `PENDING` and not in the outbox into it, as one entry, and removes the dead
+    /// letters of all of them. Returns how many were put into the outbox.
+    async fn replay_orders(&mut self, ids: &[OrderId]) -> Result<u64, StoreError>;
+
+    /// Removes the dead letters of the orders, and returns how many there were. The orders stay as they are.
+    async fn discard_dead_letters(&mut self, ids: &[OrderId]) -> Result<u64, StoreError>;
+
+    /// Removes at most `limit` dead letters of orders that are no longer `PENDING`, and returns how many.
+    async fn prune_dead_letters(&mut self, limit: u32) -> Result<u64, StoreError>;
+}
+
+/// Reads dead letters.
+#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
+#[async_trait]
+pub trait DeadLetterQueries: Send + Sync {
+    /// At most `limit` dead letters of orders with ids above `after`, by id. MUST leave out those of orders that are no
+    /// longer `PENDING`.
+    async fn list_dead_letters(
+        &self,
+        after: Option<OrderId>,
+        limit: u32,
+    ) -> Result<Vec<DeadLetter>, StoreError>;
+}
+
+/// A reason as it is kept: on one line, control characters replaced by spaces, cut to [`MAX_DEAD_LETTER_REASON_CHARS`].
+#[must_use]
+pub fn dead_letter_reason(text: &str) -> String {
+    let mut line = String::new();
+    for (index, character) in text.chars().enumerate() {
+        if index == MAX_DEAD_LETTER_REASON_CHARS {
+            break;
+        }
+        if character.is_control() {
+            line.push(' ');
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_one_line_of_bounded_length() {
+        assert_eq!(dead_letter_reason("too\nodd\0"), "too odd ");
+        let long = "ä".repeat(MAX_DEAD_LETTER_REASON_CHARS + 1);
+        let kept = dead_letter_reason(&long).chars().count();
+        assert_eq!(kept, MAX_DEAD_LETTER_REASON_CHARS);
+    }
+}

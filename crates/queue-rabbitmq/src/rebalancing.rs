@@ -1,0 +1,117 @@
+//! Decides which queue to release, and when.
+//!
+//! The broker does not say on which queues a consumer is active, so each queue outside the share is released once for each
+//! new share. That is enough: every consumer subscribes before it is assigned a share, so after each of the others has gone
+//! behind it once, the consumer whose queue it is has become the active one. To release a queue on which one only waits
+//! changes nothing but the order of those that wait.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use domain::ports::Share;
+
+use crate::inbox::random;
+
+/// Interval of looking for a new share.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Shortest pause between two releases; jitter of up to as much again keeps consumers from moving in step.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The releases that are left to do for the current share.
+#[derive(Debug, Default)]
+pub(crate) struct Rebalancing {
+    share: Option<Share>,
+    left: VecDeque<u16>,
+    not_before: Option<Instant>,
+}
+
+impl Rebalancing {
+    /// When [`Self::next`] should be called.
+    pub(crate) fn wakes_at(&self) -> Instant {
+        self.not_before.unwrap_or_else(Instant::now)
+    }
+
+    /// The queue to release now, if there is one.
+    pub(crate) fn next(
+        &mut self,
+        share: Option<Share>,
+        queues: impl Iterator<Item = u16>,
+        now: Instant,
+    ) -> Option<u16> {
+        if self.not_before.is_some_and(|at| now < at) {
+            return None;
+        }
+        if share != self.share {
+            self.share = share;
+            self.left = queues
+                .filter(|queue| share.is_some_and(|share| !share.includes(*queue)))
+                .collect();
+        }
+        let released = self.left.pop_front();
+        let jitter = Duration::from_millis(random() % 100);
+        let pause = if self.left.is_empty() {
+            LOOK_EVERY
+        } else {
+            PAUSE + jitter
+        };
+        self.not_before = Some(now + pause);
+        released
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is released of the queues 0 to 5 over a time that is long enough for all of them.
+    fn released(
+        rebalancing: &mut Rebalancing,
+        share: Option<Share>,
+        now: &mut Instant,
+    ) -> Vec<u16> {
+        let mut released = Vec::new();
+        for _ in 0..20 {
+            released.extend(rebalancing.next(share, 0..6, *now));
+            assert_eq!(rebalancing.next(share, 0..6, *now), None, "one at a time");
+            *now += LOOK_EVERY;
+        }
+        released
+    }
+
+    #[test]
+    fn each_queue_outside_the_share_is_released_once_for_each_new_share() {
+        let mut now = Instant::now();
+        let mut rebalancing = Rebalancing::default();
+        assert!(released(&mut rebalancing, None, &mut now).is_empty());
+        let alone = Share { index: 0, of: 1 };
+        assert!(released(&mut rebalancing, Some(alone), &mut now).is_empty());
+        let second = Share { index: 1, of: 2 };
+        assert_eq!(
+            released(&mut rebalancing, Some(second), &mut now),
+            [0, 2, 4]
+        );
+        assert!(released(&mut rebalancing, Some(second), &mut now).is_empty());
+        let third = Share { index: 2, of: 3 };
+        assert_eq!(
+            released(&mut rebalancing, Some(third), &mut now),
+            [0, 1, 3, 4]
+        );
+    }
+
+    #[test]
+    fn shares_cover_every_queue_once_and_differ_by_at_most_one_queue() {
+        for of in 1..10 {
+            let sizes: Vec<usize> = (0..of)
+                .map(|index| {
+                    (0..8)
+                        .filter(|queue| Share { index, of }.includes(*queue))
+                        .count()
+                })
+                .collect();
+            assert_eq!(sizes.iter().sum::<usize>(), 8);
+            let (least, most) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
+            assert!(most - least <= 1, "{sizes:?}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! How consumers share the queues out among themselves, and the queues beyond the configured number.
+
+use std::time::Duration;
+
+use domain::ports::{OrderConsumer, OrderQueue, Share};
+use queue_rabbitmq::RabbitOrderConsumer;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::broker::{Broker, PATIENCE, acknowledge, ids, orders, take, until_backlog, until_depth};
+
+/// Enough for each of 8 queues to get some.
+const PRODUCTS: i64 = 64;
+
+/// Waits until each consumer has a subscription, and assigns the shares by name, as workers do.
+async fn share_out(consumers: &[&RabbitOrderConsumer]) {
+    let deadline = Instant::now() + PATIENCE;
+    let mut members: Vec<(String, &RabbitOrderConsumer)> = Vec::new();
+    for consumer in consumers {
+        loop {
+            if let Some(member) = consumer.watch().member() {
+                members.push((member, consumer));
+                break;
+            }
+            assert!(Instant::now() < deadline, "a consumer does not come up");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+    members.sort_by(|one, other| one.0.cmp(&other.0));
+    let of = members.len();
+    for (index, (member, consumer)) in members.iter().enumerate() {
+        consumer.watch().assign(member, Share { index, of });
+    }
+}
+
+async fn up(consumer: &RabbitOrderConsumer) {
+    let deadline = Instant::now() + PATIENCE;
+    while consumer.watch().probe().is_err() {
+        assert!(Instant::now() < deadline);
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Waits until the consumers are active on so many queues each, in rising order.
+async fn until_active(broker: &Broker, expected: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let active = broker.active_queues();
+        if active == expected {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{active}, not {expected}");
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn consumers_share_the_queues_and_return_nothing() {
+    let broker = Broker::new();
+    let queue = broker.queue(8).await;
+    let mut first = broker.consumer(8);
+    up(&first).await;
+    let published = orders(1..=PRODUCTS, PRODUCTS);
+    queue.publish(&published).await.unwrap();
+    let held = take(&mut first, published.len()).await;
+    assert_eq!(broker.active_queues(), "{8}");
+
+    let mut second = broker.consumer(8);
+    up(&second).await;
+    share_out(&[&first, &second]).await;
+    until_active(&broker, "{4,4}").await;
+
+    // What was delivered before stays with the first consumer, and only new messages come to the second.
+    let more = orders(1_001..=1_000 + PRODUCTS, PRODUCTS);
+    queue.publish(&more).await.unwrap();
+    let mut arrived = Vec::new();
+    let (mut of_first, mut of_second) = (0, 0);
+    while arrived.len() < more.len() {
+        let (batch, is_first) = tokio::select! {
+            batch = first.next_batch(1_000) => (batch.unwrap(), true),
+            batch = second.next_batch(1_000) => (batch.unwrap(), false),
+        };
+        let consumer = if is_first { &mut first } else { &mut second };
+        acknowledge(consumer, &batch).await;
+        let count = ids(&batch).len();
+        *(if is_first {
+            &mut of_first
+        } else {
+            &mut of_second
+        }) += count;
+        arrived.extend(ids(&batch));
+    }
+    arrived.sort_unstable();
+    assert_eq!(arrived, (1_001..=1_000 + PRODUCTS).collect::<Vec<_>>());
+    assert!(of_first > 0 && of_second > 0, "{of_first}, {of_second}");
+    assert_eq!(broker.active_queues(), "{4,4}", "they stay where they are");
+    acknowledge(&mut first, &held).await;
+    until_depth(&queue, 0).await;
+    assert_eq!(broker.unacknowledged(), 0);
+    let nothing = timeout(Duration::from_millis(300), second.next_batch(1)).await;
+    assert!(nothing.is_err(), "{nothing:?}");
+
+    // A consumer that goes leaves everything to the other one.
+    drop(first);
+    until_active(&broker, "{8}").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_third_consumer_gets_its_share_of_two_and_an_uneven_rest_is_spread() {
+    let broker = Broker::new();
+    let (first, second) = (broker.consumer(8), broker.consumer(8));
+    share_out(&[&first, &second]).await;
+    until_active(&broker, "{4,4}").await;
+    let third = broker.consumer(8);
+    share_out(&[&first, &second, &third]).await;
+    until_active(&broker, "{2,3,3}").await;
+}
+
+/// Delivery counts do not rise: a message that is held over many releases is not dead-lettered after the 20th.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_message_outlives_more_releases_than_the_delivery_limit() {
+    let broker = Broker::new();
+    let queue = broker.queue(1).await;
+    let mut consumer = broker.consumer(1);
+    up(&consumer).await;
+    queue.publish(&orders([7], 1)).await.unwrap();
+    let held = take(&mut consumer, 1).await;
+    let probe = consumer.watch();
+    let member = probe.member().unwrap();
+    for round in 0..25 {
+        // Each is a new share without queue 0, which is released once for it.
+        let of = 2 + round;
+        probe.assign(&member, Share { index: 1, of });
+        sleep(Duration::from_millis(700)).await;
+    }
+    assert_eq!(probe.member(), Some(member), "the session is the same");
+    let backlog = queue.backlog().await.unwrap();
+    assert_eq!((backlog.waiting, backlog.dead), (0, 0));
+    assert_eq!(broker.unacknowledged(), 1);
+    acknowledge(&mut consumer, &held).await;
+    drop(consumer);
+    sleep(Duration::from_secs(1)).await;
+    until_backlog(&queue, |backlog| backlog.waiting == 0 && backlog.dead == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queues_beyond_a_lowered_number_are_counted_and_consumed() {
+    let broker = Broker::new();
+    let published = orders(1..=PRODUCTS, PRODUCTS);
+    let before = broker.queue(8).await;
+    before.publish(&published).await.unwrap();
+    until_depth(&before, 8).await;
+    drop(before);
+    let queue = broker.queue(3).await;
+    until_backlog(&queue, |backlog| {
+        (backlog.waiting, backlog.surplus) == (8, 5)
+    })
+    .await;
+    // One of the queues beyond is deleted by hand: what is after it is found all the same.
+    broker
+        .behind_its_back(|channel| {
+            let options = amiquip::QueueDeleteOptions::default();
+            channel.queue_delete("orders.4", options).unwrap();
+        })
+        .await;
+    until_backlog(&queue, |backlog| backlog.surplus == 4).await;
+
+    let mut consumer = broker.consumer(3);
+    let mut taken = Vec::new();
+    while taken.len() < 7 {
+        let batch = timeout(PATIENCE, consumer.next_batch(1_000)).await;
+        let batch = batch.unwrap().unwrap();
+        acknowledge(&mut consumer, &batch).await;
+        taken.extend(batch);
+    }
+    until_backlog(&queue, |backlog| backlog.waiting == 0).await;
+    assert_eq!(queue.backlog().await.unwrap().surplus, 0);
+}

@@ -1,0 +1,43 @@
+//! Which consumers of the queues are alive.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use diesel::QueryableByName;
+use diesel::sql_types::Text;
+use domain::ports::{ConsumerRegistry, StoreError};
+
+use crate::statement::Bind;
+use crate::store::PgStore;
+
+#[derive(QueryableByName)]
+struct ConsumerRow {
+    #[diesel(sql_type = Text)]
+    id: String,
+}
+
+#[async_trait]
+impl ConsumerRegistry for PgStore {
+    async fn renew(&self, own: &[String], lifetime: Duration) -> Result<Vec<String>, StoreError> {
+        // SKIP LOCKED: what another process is just removing or renewing is no concern of this one.
+        const FORGET: &str = "
+DELETE FROM queue_consumers WHERE id = ANY (ARRAY(
+    SELECT id FROM queue_consumers WHERE seen_at < clock_timestamp() - $1 * interval '1 microsecond'
+    FOR UPDATE SKIP LOCKED
+))";
+        const RENEW: &str = "
+INSERT INTO queue_consumers (id, seen_at)
+SELECT id, clock_timestamp() FROM unnest($1) AS i (id) ORDER BY id
+ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at";
+        const LIST: &str = "
+SELECT id FROM queue_consumers
+WHERE seen_at >= clock_timestamp() - $1 * interval '1 microsecond' ORDER BY id COLLATE \"C\"";
+        let lifetime = Bind::BigInt(i64::try_from(lifetime.as_micros()).unwrap_or(i64::MAX));
+        let mut work = self.begin_work().await?;
+        work.execute(FORGET, vec![lifetime.clone()]).await?;
+        work.execute(RENEW, vec![Bind::Texts(own.to_vec())]).await?;
+        let alive: Vec<ConsumerRow> = work.load(LIST, vec![lifetime]).await?;
+        work.end().await?;
+        Ok(alive.into_iter().map(|row| row.id).collect())
+    }
+}

@@ -1,0 +1,123 @@
+//! Shares the queues out among the consumers of all workers, which know of each other through the store.
+
+use std::time::Duration;
+
+use domain::ports::{ConsumerRegistry, Share};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use crate::consumer_state::ConsumerState;
+
+const RENEW_EVERY: Duration = Duration::from_secs(2);
+
+/// A consumer that was not renewed for this duration is gone.
+const LIFETIME: Duration = Duration::from_secs(15);
+
+/// Longest wait for the store.
+const RENEW_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Registers the consumers and assigns each its share, until told to stop. Shares are assigned when the consumers were the
+/// same twice in a row, so that workers that start together move their queues once. While the store is away, everything
+/// stays as it is.
+pub async fn run(
+    registry: &dyn ConsumerRegistry,
+    consumers: &[ConsumerState],
+    stop: &CancellationToken,
+) {
+    let mut before: Vec<String> = Vec::new();
+    loop {
+        let own: Vec<_> = consumers
+            .iter()
+            .filter_map(|consumer| {
+                let probe = consumer.probe()?;
+                let member = probe.member()?;
+                Some((member, probe))
+            })
+            .collect();
+        let names: Vec<String> = own.iter().map(|(member, _)| member.clone()).collect();
+        if !names.is_empty() {
+            match timeout(RENEW_TIMEOUT, registry.renew(&names, LIFETIME)).await {
+                Ok(Ok(all)) => {
+                    if all == before {
+                        for (member, probe) in &own {
+                            if let Some(index) = all.iter().position(|one| one == member) {
+                                let of = all.len();
+                                probe.assign(member, Share { index, of });
+                            }
+                        }
+                    }
+                    before = all;
+                }
+                Ok(Err(error)) => debug!(%error, "consumers cannot be registered"),
+                Err(_) => debug!("consumers cannot be registered in time"),
+            }
+        }
+        tokio::select! {
+            () = sleep(RENEW_EVERY) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use domain::ports::{MockConsumerProbe, MockConsumerRegistry};
+
+    use super::*;
+
+    type Assigned = Arc<Mutex<Vec<(String, Share)>>>;
+
+    fn consumer(member: &'static str, assigned: &Assigned) -> ConsumerState {
+        let mut probe = MockConsumerProbe::new();
+        probe
+            .expect_member()
+            .returning(move || Some(member.to_owned()));
+        let assigned = Arc::clone(assigned);
+        probe.expect_assign().returning(move |member, share| {
+            assigned.lock().unwrap().push((member.to_owned(), share));
+        });
+        let state = ConsumerState::new(member);
+        state.begin(Arc::new(probe));
+        state
+    }
+
+    /// Runs while the registry lists these members at one renewal after the other, and returns the shares as assigned.
+    async fn assigned_while(listed: &'static [&'static [&'static str]]) -> Vec<(String, Share)> {
+        let assigned = Assigned::default();
+        let consumers = [consumer("b", &assigned), consumer("d", &assigned)];
+        let mut registry = MockConsumerRegistry::new();
+        let mut renewals = 0;
+        registry.expect_renew().returning(move |own, _| {
+            assert_eq!(own, ["b".to_owned(), "d".to_owned()]);
+            let all = listed[renewals.min(listed.len() - 1)];
+            renewals += 1;
+            Ok(all.iter().map(|&name| name.to_owned()).collect())
+        });
+        let stop = CancellationToken::new();
+        let end = async {
+            let renewals = u32::try_from(listed.len()).unwrap();
+            sleep(RENEW_EVERY * renewals - RENEW_EVERY / 2).await;
+            stop.cancel();
+        };
+        tokio::join!(run(&registry, &consumers, &stop), end);
+        let assigned = assigned.lock().unwrap().clone();
+        assigned
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn shares_are_assigned_once_the_consumers_stay_the_same() {
+        let assigned = assigned_while(&[&["b", "d"], &["a", "b", "d"], &["a", "b", "d"]]).await;
+        let share = |index| Share { index, of: 3 };
+        let expected = [("b".to_owned(), share(1)), ("d".to_owned(), share(2))];
+        assert_eq!(assigned, expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_share_is_assigned_while_consumers_come_and_go() {
+        let assigned = assigned_while(&[&["b", "d"], &["a", "b", "d"], &["b", "d"]]).await;
+        assert_eq!(assigned, []);
+    }
+}

@@ -1,0 +1,2 @@
+DROP TABLE queue_consumers;
+DROP TABLE dead_letters;

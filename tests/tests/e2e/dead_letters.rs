@@ -1,0 +1,186 @@
+//! What was given up, as an operator sees it and brings it back.
+
+use std::sync::Arc;
+
+use client::OrderStatus;
+use clock_tokio::SystemClock;
+use domain::identifiers::OrderId;
+use domain::ports::Store as _;
+use storage_sqlite::{SqliteOptions, SqliteStore};
+use tests::{Deployment, Standalone, allocated, eventually, xtask};
+
+/// The depths that a process shows in its readiness.
+async fn depths(client: &tests::Consumer) -> (Option<u64>, Option<u64>) {
+    let readiness = client.get("/readyz").await;
+    let dead = &readiness["dead_letters"];
+    (dead["orders"].as_u64(), dead["messages"].as_u64())
+}
+
+async fn metric(client: &tests::Consumer, line: &str) -> bool {
+    let page = client.try_get("/metrics").await.unwrap();
+    page.text().await.unwrap().lines().any(|it| it == line)
+}
+
+#[tokio::test]
+async fn an_order_that_cannot_be_settled_is_shown_replayed_and_settled_once() {
+    let deployment = Deployment::builder()
+        .vendor("vendor-a", &[("1", 50)])
+        .workers(0)
+        .start()
+        .await;
+    let client = deployment.client(0);
+    let (bad, good) = (client.place("1", 2).await.id, client.place("1", 3).await.id);
+    // Damage that settlement cannot read.
+    let damage = format!(
+        "ALTER TABLE orders DROP CONSTRAINT orders_quantity_check; \
+         UPDATE orders SET quantity = -2 WHERE id = {bad}"
+    );
+    deployment.database.execute(&damage).await.unwrap();
+    let mut deployment = deployment;
+    deployment.add_worker().await;
+    let worker = deployment.worker_client(0);
+    assert_eq!(client.settled(good).await.status, OrderStatus::Confirmed);
+    eventually("the order is dead-lettered", async || {
+        (depths(&worker).await.0 == Some(1)).then_some(())
+    })
+    .await;
+    assert_eq!(depths(&client).await, (Some(1), None));
+    for process in [&client, &worker] {
+        assert!(metric(process, "aggregator_dead_letters 1").await);
+    }
+    let environment = deployment.environment();
+    let order = bad.to_string();
+    let listed = xtask::succeed(&["dead-letters", "list"], &environment).await;
+    assert!(listed.contains(&format!("order {bad}  ")), "{listed}");
+    assert!(listed.contains("quantity cannot be read"), "{listed}");
+
+    let repair = format!("UPDATE orders SET quantity = 2 WHERE id = {bad}");
+    deployment.database.execute(&repair).await.unwrap();
+    let replay = ["dead-letters", "replay", "--order", order.as_str()];
+    let printed = xtask::succeed(&replay, &environment).await;
+    assert!(printed.contains("1 of 1 orders are replayed"), "{printed}");
+    let settled = client.settled(bad).await;
+    assert_eq!(allocated(&settled), [("vendor-a", 2)]);
+    // A second time there is nothing to replay, and nothing is settled twice.
+    let (ended_well, printed) = xtask::run(&replay, &environment).await;
+    assert!(
+        !ended_well && printed.contains("no such dead letter"),
+        "{printed}"
+    );
+    let printed = xtask::succeed(&["dead-letters", "list"], &environment).await;
+    assert_eq!(printed, "no dead letters\n");
+    assert_eq!(client.quantity("1").await, 45);
+    assert_eq!(depths(&client).await, (Some(0), None));
+    deployment.audit().await;
+}
+
+#[tokio::test]
+async fn dead_messages_are_shown_replayed_and_discarded() {
+    let deployment = Deployment::builder()
+        .vendor("vendor-a", &[("1", 50)])
+        .start()
+        .await;
+    let (client, worker) = (deployment.client(0), deployment.worker_client(0));
+    let environment = deployment.environment();
+    let order = client.place("1", 1).await;
+    client.settled(order.id).await;
+    deployment.publish_raw("orders.3", "no JSON at all");
+    // As the broker would dead-letter a good message, of which one order is settled.
+    let body = format!("{{\\\"order_ids\\\":[{}]}}", order.id);
+    deployment.publish_raw("orders.dead", &body);
+    eventually("both are counted", async || {
+        (depths(&worker).await == (Some(0), Some(2))).then_some(())
+    })
+    .await;
+    assert!(metric(&worker, "aggregator_queue_messages{state=\"dead\"} 2").await);
+
+    let listed = xtask::succeed(&["dead-letters", "list"], &environment).await;
+    assert_eq!(listed.lines().count(), 2, "{listed}");
+    assert!(
+        listed.contains("rejected in orders.3: the body is not a message"),
+        "{listed}"
+    );
+    assert!(
+        listed.contains(&format!(": orders {}", order.id)),
+        "{listed}"
+    );
+    let shown = xtask::succeed(&["dead-letters", "show", "--all"], &environment).await;
+    assert!(shown.contains("14 bytes: no JSON at all"), "{shown}");
+
+    let printed = xtask::succeed(&["dead-letters", "replay", "--all"], &environment).await;
+    assert!(
+        printed.contains("cannot be replayed: the body is not a message"),
+        "{printed}"
+    );
+    assert!(
+        printed.contains("1 of 2 messages are replayed, with 0 orders"),
+        "{printed}"
+    );
+    let listed = xtask::succeed(&["dead-letters", "list"], &environment).await;
+    let id = listed.split_whitespace().nth(1).unwrap();
+    let discard = ["dead-letters", "discard", "--message", id];
+    let printed = xtask::succeed(&discard, &environment).await;
+    assert!(printed.contains("1 messages are discarded"), "{printed}");
+    let listed = xtask::succeed(&["dead-letters", "list"], &environment).await;
+    assert_eq!(listed, "no dead letters\n");
+    assert_eq!(client.order(order.id).await.status, OrderStatus::Confirmed);
+    assert_eq!(client.quantity("1").await, 49);
+    deployment.audit().await;
+}
+
+#[tokio::test]
+async fn the_embedded_deployment_keeps_dead_letters_in_its_file() {
+    // A vendor that is never read: nothing is settled.
+    let settings = "[worker]\nrequeue_after = \"24h\"\nsweep_every = \"1h\"\n";
+    let mut standalone = Standalone::start(&[("vendor-a", &[("1", 5)])], settings).await;
+    let client = standalone.client();
+    standalone.vendors[0].set_fault(mock_vendor::Fault::Hang);
+    let slow = mock_vendor::MockVendor::start_local([("2", 7)]).unwrap();
+    slow.set_fault(mock_vendor::Fault::Hang);
+    standalone.process.kill().await;
+    standalone.add_settings(&format!(
+        "\n[[vendors]]\nid = \"slow\"\nurl = \"{}\"\nevery = \"1s\"\ntimeout = \"10m\"\nretries = 0\n",
+        slow.url()
+    ));
+    standalone.restart();
+    standalone.ready().await;
+    let order = client.place("1", 1).await;
+    standalone.process.kill().await;
+    let data = standalone.data();
+    let path = data.to_str().unwrap();
+    {
+        let options = SqliteOptions::new(data.clone());
+        let store = SqliteStore::open(&options, Arc::new(SystemClock)).unwrap();
+        let mut work = store.begin().await.unwrap();
+        let id = OrderId(order.id);
+        assert!(work.record_dead_letter(id, "it is odd").await.unwrap());
+        work.commit().await.unwrap();
+    }
+    standalone.restart();
+    standalone.ready().await;
+    assert_eq!(depths(&client).await.0, Some(1));
+    assert!(metric(&client, "aggregator_dead_letters 1").await);
+    // Readers may look while the process runs, and nobody may write.
+    let list = ["dead-letters", "list", "--data", path];
+    let listed = xtask::succeed(&list, &[]).await;
+    assert!(
+        listed.starts_with(&format!("order {}  ", order.id)),
+        "{listed}"
+    );
+    assert!(listed.ends_with("  it is odd\n"), "{listed}");
+    let replay = ["dead-letters", "replay", "--all", "--data", path];
+    assert!(!xtask::run(&replay, &[]).await.0);
+
+    standalone.process.kill().await;
+    for vendor in standalone.vendors.iter().chain([&slow]) {
+        vendor.set_fault(mock_vendor::Fault::None);
+    }
+    xtask::succeed(&replay, &[]).await;
+    standalone.restart();
+    standalone.ready().await;
+    let settled = client.settled(order.id).await;
+    assert_eq!(allocated(&settled), [("vendor-a", 1)]);
+    assert_eq!(client.quantity("1").await, 4);
+    assert_eq!(xtask::succeed(&list, &[]).await, "no dead letters\n");
+    standalone.audit().await;
+}
