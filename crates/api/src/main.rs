@@ -116,6 +116,7 @@ fn state(
         change_status: ChangeStatus::new(store, clock).announced_by(notifier),
         vendors: Vendors::new(
             pg_store.clone(),
+            pg_store.clone(),
             sync,
             with_feeds.zip(wiring::shown_urls(&settings.vendors)),
             settings.manual_vendors.clone(),

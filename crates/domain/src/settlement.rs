@@ -56,6 +56,19 @@ pub struct SettledBatch {
     pub stock: Vec<StockChange>,
 }
 
+impl SettledBatch {
+    /// Takes the rejections back: these orders stay `PENDING`, because a vendor may be about to report what they ask for.
+    /// A confirmation does not depend on any rejection, so that all of them stay. Returns the orders, by id.
+    pub fn take_rejections(&mut self) -> Vec<OrderId> {
+        let (confirmed, rejected) = std::mem::take(&mut self.orders)
+            .into_iter()
+            .partition(|order| matches!(order.outcome, Outcome::Confirmed(_)));
+        self.orders = confirmed;
+        let rejected: Vec<SettledOrder> = rejected;
+        rejected.into_iter().map(|order| order.id).collect()
+    }
+}
+
 /// An allocation policy that answered with something else than the wanted units from the offered vendors.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(

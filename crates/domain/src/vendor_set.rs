@@ -61,6 +61,13 @@ impl VendorSource {
         Ok(Self(text))
     }
 
+    /// The URL without its query.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        let end = self.0.find(['?', '#']).unwrap_or(self.0.len());
+        &self.0[..end]
+    }
+
     /// The source as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -233,6 +240,7 @@ mod tests {
         let source = |query, items| VendorSource::new("http://v/stock", query, items).unwrap();
         assert_eq!(source(None, "").as_str(), "http://v/stock");
         assert_eq!(source(None, "/a").as_str(), "http://v/stock#/a");
+        assert_eq!(source(Some("q"), "/a").url(), "http://v/stock");
         let with_key = source(Some("key=secret"), "");
         assert!(!with_key.as_str().contains("secret"), "{with_key}");
         assert_ne!(with_key, source(Some("key=other"), ""));

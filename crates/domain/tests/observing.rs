@@ -194,14 +194,7 @@ async fn each_event_is_told_once_it_is_committed() {
         .iter()
         .flat_map(|message| message.order_ids.iter().copied())
         .collect();
-    let settle = SettleOrders::new(
-        store.clone(),
-        store,
-        clock,
-        most_available_first,
-        vendor_ids,
-    )
-    .observed_by(notes.clone());
+    let settle = SettleOrders::new(store, clock, most_available_first).observed_by(notes.clone());
     settle.settle(&ids).await.unwrap();
     settle.settle(&ids).await.unwrap();
     assert_eq!(notes.take(), ["2 settled"]);

@@ -42,6 +42,7 @@ pub struct Metrics {
     postponed: IntCounter,
     published: IntCounter,
     unconfirmed: IntCounter,
+    unreadable_vendors: IntGauge,
     syncs: IntCounterVec,
     sync_duration: HistogramVec,
     repaired_as_of: IntCounterVec,
@@ -118,7 +119,7 @@ impl Metrics {
             },
             postponed: counter(
                 "aggregator_orders_postponed_total",
-                "Orders that were put back into the outbox because another transaction keeps rows locked that they need.",
+                "Orders that were put back into the outbox: another transaction keeps rows locked that they need, or a vendor was never tried.",
             )?,
             published: counter(
                 "aggregator_orders_published_total",
@@ -128,6 +129,12 @@ impl Metrics {
                 "aggregator_orders_unconfirmed_total",
                 "Orders that the queue did not confirm, and that are published again.",
             )?,
+            unreadable_vendors: {
+                let help = "Vendors of the current set that this process should sync and has no settings for.";
+                let gauge = IntGauge::new("aggregator_vendors_unreadable", help)?;
+                registry.register(Box::new(gauge.clone()))?;
+                gauge
+            },
             syncs: counters(
                 "aggregator_vendor_syncs_total",
                 "Syncs of vendors by how they ended.",
@@ -234,6 +241,11 @@ impl Observer for Metrics {
     fn relayed(&self, confirmed: usize, unconfirmed: usize) {
         self.published.inc_by(count(confirmed));
         self.unconfirmed.inc_by(count(unconfirmed));
+    }
+
+    fn unreadable_vendors(&self, vendors: usize) {
+        let vendors = i64::try_from(vendors).unwrap_or(i64::MAX);
+        self.unreadable_vendors.set(vendors);
     }
 
     fn synced(&self, vendor_id: &VendorId, outcome: SyncOutcome, took: Duration) {

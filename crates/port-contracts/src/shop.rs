@@ -15,7 +15,7 @@ use domain::services::{
     SettleError, SettleOrders, SyncError, VendorSets, VendorSync,
 };
 
-use crate::builders::{fetched, new_order, product, vendor, vendor_set, vendors};
+use crate::builders::{fetched, new_order, product, vendor, vendor_set};
 use crate::storage::StorageUnderTest;
 
 const INTAKE_SETTINGS: IntakeSettings = IntakeSettings {
@@ -56,14 +56,27 @@ impl Shop {
             status: ChangeStatus::new(storage.store.clone(), clock.clone()),
             settlement: Arc::new(SettleOrders::new(
                 storage.store.clone(),
-                storage.probe.clone(),
                 clock,
                 most_available_first,
-                vendors(vendor_ids),
             )),
         };
         shop.configure(vendor_ids).await;
         shop
+    }
+
+    /// The same, where a rejection waits at most for `grace`.
+    pub(crate) fn with_first_sync_grace(
+        mut self,
+        storage: &StorageUnderTest,
+        grace: Duration,
+    ) -> Self {
+        let settlement = SettleOrders::new(
+            storage.store.clone(),
+            Arc::new(SystemClock),
+            most_available_first,
+        );
+        self.settlement = Arc::new(settlement.with_first_sync_grace(grace));
+        self
     }
 
     /// Makes exactly these vendors the configured ones.

@@ -25,8 +25,6 @@ pub enum Cause {
     QueueTimeout,
     /// The queue does not confirm messages.
     Unconfirmed,
-    /// A vendor was never tried, and orders wait for it.
-    VendorsUntried,
     /// The program contradicts itself.
     Defect,
     /// No vendor is configured, so that every order is rejected.
@@ -51,7 +49,6 @@ impl Cause {
             Self::QueueUnavailable => "the queue cannot be reached",
             Self::QueueTimeout => "the queue does not respond in time",
             Self::Unconfirmed => "the queue does not confirm messages",
-            Self::VendorsUntried => "not every vendor was tried yet",
             Self::Defect => "the program contradicts itself",
             Self::NoVendors => "no vendor is configured",
             Self::NotConfigured => "a vendor is not configured",
@@ -83,7 +80,6 @@ impl From<&QueueError> for Cause {
 impl From<&SettleError> for Cause {
     fn from(error: &SettleError) -> Self {
         match error {
-            SettleError::TooEarly => Self::VendorsUntried,
             SettleError::Policy(_) => Self::Defect,
             SettleError::Store(error) => error.into(),
         }

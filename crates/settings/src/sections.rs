@@ -89,6 +89,9 @@ pub struct WorkerSettings {
     /// How long a relay's claim on outbox entries lasts.
     #[serde(deserialize_with = "fields::span::<_, 1_000, 600_000>")]
     pub relay_lease: Duration,
+    /// How long a rejection waits at most while a configured vendor was never tried.
+    #[serde(deserialize_with = "fields::span::<_, 0, 3_600_000>")]
+    pub first_sync_grace: Duration,
     /// How often to look for orders that stay `PENDING`.
     #[serde(deserialize_with = "fields::span::<_, 100, 3_600_000>")]
     pub sweep_every: Duration,

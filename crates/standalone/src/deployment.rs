@@ -8,8 +8,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use api::{AppState, Live, LivePorts, LiveSettings, ServerOptions, Shutdown, Vendors, Watcher};
 use domain::identifiers::VendorId;
-use domain::ports::{Listener, StockQueries as _, StoreProbe as _, Topic};
+use domain::ports::{Listener, StockQueries as _, StoreProbe as _, Topic, VendorSetQueries as _};
 use domain::services::{ChangeStatus, Intake, IntakeWriter};
+use domain::vendor_set::VendorSet;
 use metrics::{Metrics, MetricsPage};
 use readiness::{ReadinessProbe, TaskHealth};
 use settings::{ApiSettings, Settings};
@@ -140,7 +141,8 @@ fn vendors(ports: &WorkerPorts, store: &Arc<SqliteStore>, settings: &Settings) -
     let feeds = ports.vendors.iter().map(|vendor| Arc::clone(&vendor.feed));
     let with_feeds = feeds.zip(wiring::shown_urls(&settings.vendors));
     let manual = ports.vendor_set.manual_vendors();
-    Vendors::new(store.clone(), tasks::vendor_sync(ports), with_feeds, manual)
+    let sync = tasks::vendor_sync(ports);
+    Vendors::new(store.clone(), store.clone(), sync, with_feeds, manual)
 }
 
 fn change_status(ports: &WorkerPorts) -> ChangeStatus {
@@ -172,9 +174,7 @@ async fn greet(
     readiness: Arc<dyn ReadinessProbe>,
     with_feeds: Vec<VendorId>,
 ) {
-    while !matches!(store.were_tried(&with_feeds).await, Ok(true))
-        || !readiness.readiness().await.is_ready()
-    {
+    while !were_tried(&store, &with_feeds).await || !readiness.readiness().await.is_ready() {
         tokio::time::sleep(LOOK_EVERY).await;
     }
     let in_stock = store.list_stock(None, true, 1).await.unwrap_or_default();
@@ -184,6 +184,18 @@ async fn greet(
     let text = greeting::text(&api, store.path(), product);
     // A closed standard output is no reason not to serve.
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// Whether each vendor that is configured in the store was tried; settings that were replaced may name others.
+async fn were_tried(store: &SqliteStore, with_feeds: &[VendorId]) -> bool {
+    let digest = VendorSet::default().digest();
+    let Ok(stored) = store.find_vendor_set(&digest).await else {
+        return false;
+    };
+    let configured = stored.configured.into_iter();
+    let configured = configured.map(|member| member.vendor.vendor_id);
+    let ids: Vec<VendorId> = configured.filter(|id| with_feeds.contains(id)).collect();
+    matches!(store.were_tried(&ids).await, Ok(true))
 }
 
 /// Leaves one file that holds everything. Without it nothing is lost either: the log beside it is read at the next start.

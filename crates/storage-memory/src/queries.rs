@@ -13,7 +13,7 @@ use domain::ports::{
 use domain::timestamp::Timestamp;
 
 use crate::store::MemoryStore;
-use crate::tables::{StockRow, Tables};
+use crate::tables::{OutboxRow, StockRow, Tables};
 
 fn at_most(limit: u32) -> usize {
     usize::try_from(limit).unwrap_or(usize::MAX)
@@ -166,7 +166,8 @@ impl StoreProbe for MemoryStore {
     async fn outbox_lag(&self) -> Result<OutboxLag, StoreError> {
         let tables = self.committed();
         let now = self.shared().clock.now();
-        let oldest = tables.outbox.values().next();
+        let is_due = |row: &&OutboxRow| row.not_before.is_none_or(|moment| moment <= now);
+        let oldest = tables.outbox.values().find(is_due);
         Ok(OutboxLag {
             oldest: oldest.map(|row| now.since(row.created_at)),
         })

@@ -114,6 +114,20 @@ impl VendorSetRepository for MemoryUnitOfWork {
             untried: untried.map(|configured_at| UntriedVendors { configured_at }),
         })
     }
+
+    async fn end_first_sync(&mut self, vendor_id: &VendorId) -> Result<u64, StoreError> {
+        let vendor = self.tables().vendors.get(vendor_id);
+        if !vendor.is_some_and(|row| row.configured && row.last_sync.is_none()) {
+            return Ok(0);
+        }
+        self.write(|tables| {
+            let mut freed = 0;
+            for entry in tables.outbox.values_mut() {
+                freed += u64::from(entry.not_before.take().is_some());
+            }
+            Ok(freed)
+        })
+    }
 }
 
 #[async_trait]

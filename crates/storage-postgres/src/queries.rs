@@ -273,7 +273,7 @@ impl StoreProbe for PgStore {
     async fn outbox_lag(&self) -> Result<OutboxLag, StoreError> {
         const SQL: &str = "
 SELECT greatest(0, (extract(epoch FROM clock_timestamp() - created_at) * 1000000)::bigint) AS micros
-FROM outbox ORDER BY id LIMIT 1";
+FROM outbox WHERE not_before IS NULL OR not_before <= clock_timestamp() ORDER BY id LIMIT 1";
         // A store in which commits hang cannot take orders, however well it can be read.
         self.check_commits()?;
         let oldest: Vec<LagRow> = self.load(SQL, Vec::new()).await?;

@@ -212,6 +212,19 @@ FROM vendor_syncs WHERE configured AND source IS NOT NULL AND finished_at IS NUL
             }),
         })
     }
+
+    async fn end_first_sync(&mut self, vendor_id: &VendorId) -> Result<u64, StoreError> {
+        const SQL: &str = "
+UPDATE outbox SET not_before = NULL WHERE id = ANY (ARRAY(
+    SELECT id FROM outbox
+    WHERE not_before IS NOT NULL AND EXISTS (
+        SELECT FROM vendor_syncs WHERE vendor_id = $1 AND configured AND finished_at IS NULL
+    )
+    ORDER BY id FOR UPDATE SKIP LOCKED
+))";
+        let binds = vec![Bind::Text(vendor_id.as_str().to_owned())];
+        self.execute(SQL, binds).await.map(|rows| rows as u64)
+    }
 }
 
 #[async_trait]

@@ -243,11 +243,12 @@ impl StoreProbe for SqliteStore {
     }
 
     async fn outbox_lag(&self) -> Result<OutboxLag, StoreError> {
-        const SQL: &str = "SELECT created_at FROM outbox ORDER BY id LIMIT 1";
-        let oldest: Vec<OldestRow> = self
-            .read(move |connection| load(connection, SQL, []))
-            .await?;
+        const SQL: &str = "
+SELECT created_at FROM outbox WHERE not_before IS NULL OR not_before <= ? ORDER BY id LIMIT 1";
         let now = self.shared().clock.now();
+        let oldest: Vec<OldestRow> = self
+            .read(move |connection| load(connection, SQL, [now.into()]))
+            .await?;
         let age =
             |row: &OldestRow| -> Duration { now.since(Timestamp::from_micros(row.created_at)) };
         Ok(OutboxLag {

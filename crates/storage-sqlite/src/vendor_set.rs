@@ -202,6 +202,18 @@ FROM vendor_syncs WHERE configured AND source IS NOT NULL AND finished_at IS NUL
         })
         .await
     }
+
+    async fn end_first_sync(&mut self, vendor_id: &VendorId) -> Result<u64, StoreError> {
+        const SQL: &str = "
+UPDATE outbox SET not_before = NULL
+WHERE not_before IS NOT NULL AND EXISTS (
+    SELECT 1 FROM vendor_syncs WHERE vendor_id = ? AND configured AND finished_at IS NULL
+)";
+        let vendor_id = Bind::from(vendor_id);
+        self.call(move |connection, _| execute(connection, SQL, [vendor_id]))
+            .await
+            .map(|rows| rows as u64)
+    }
 }
 
 #[async_trait]

@@ -107,10 +107,10 @@ mod tests {
     use domain::allocation::most_available_first;
     use domain::identifiers::ProductId;
     use domain::ports::{
-        MockConsumerProbe, MockOrderConsumer, MockStoreProbe, OrderQueue as _, QueuedOrder,
+        MockConsumerProbe, MockOrderConsumer, MockStore, MockUnitOfWork, OrderQueue as _,
+        QueuedOrder, StoreError, UnitOfWork,
     };
     use queue_in_process::InProcessQueue;
-    use storage_memory::MemoryStore;
     use tokio::time::sleep;
 
     use readiness::TaskState;
@@ -123,21 +123,21 @@ mod tests {
         (task.state, task.detail)
     }
 
-    /// Settles nothing until every vendor was tried, which `tried` says.
-    fn settle(tried: &Arc<AtomicBool>) -> SettleOrders {
-        let clock = Arc::new(SystemClock);
-        let mut probe = MockStoreProbe::new();
-        let tried = Arc::clone(tried);
-        probe
-            .expect_were_tried()
-            .returning(move |_| Ok(tried.load(Ordering::Relaxed)));
-        SettleOrders::new(
-            Arc::new(MemoryStore::new(clock.clone())),
-            Arc::new(probe),
-            clock,
-            most_available_first,
-            Vec::new(),
-        )
+    /// Settles nothing until the store is there, which `is_there` says. Then all orders are found settled.
+    fn settle(is_there: &Arc<AtomicBool>) -> SettleOrders {
+        let mut store = MockStore::new();
+        let is_there = Arc::clone(is_there);
+        store.expect_begin().returning(move || {
+            if !is_there.load(Ordering::Relaxed) {
+                return Err(StoreError::Unavailable("away".to_owned()));
+            }
+            let mut work = MockUnitOfWork::new();
+            work.expect_try_lock_pending().returning(|_| Ok(Vec::new()));
+            work.expect_lock_pending().returning(|_| Ok(Vec::new()));
+            work.expect_limit_lock_waits().returning(|_| Ok(()));
+            Ok(Box::new(work) as Box<dyn UnitOfWork>)
+        });
+        SettleOrders::new(Arc::new(store), Arc::new(SystemClock), most_available_first)
     }
 
     #[tokio::test(start_paused = true)]
@@ -148,8 +148,8 @@ mod tests {
             product_id: ProductId::parse("p").unwrap(),
         };
         queue.publish(&[order]).await.unwrap();
-        let tried = Arc::new(AtomicBool::new(false));
-        let settle = settle(&tried);
+        let is_there = Arc::new(AtomicBool::new(false));
+        let settle = settle(&is_there);
         let (state, stop) = (ConsumerState::new("consumer-1"), CancellationToken::new());
         assert_eq!(
             shown(&state),
@@ -162,9 +162,9 @@ mod tests {
             sleep(Duration::from_secs(3)).await;
             assert_eq!(shown(&seen), (TaskState::Running, None));
             sleep(Duration::from_secs(2)).await;
-            let stuck = Some(Cause::VendorsUntried.text());
+            let stuck = Some(Cause::StoreUnavailable.text());
             assert_eq!(shown(&seen), (TaskState::Stuck, stuck));
-            tried.store(true, Ordering::Relaxed);
+            is_there.store(true, Ordering::Relaxed);
             sleep(Duration::from_secs(5)).await;
             assert_eq!(shown(&seen), (TaskState::Running, None));
             end.cancel();

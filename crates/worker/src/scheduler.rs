@@ -11,11 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::identifiers::VendorId;
-use domain::ports::{Lease, Leases, StoreError, VendorFeed};
+use domain::ports::{Lease, Leases, Observer, StoreError, VendorFeed};
 use domain::services::{BroughtSet, SetStatus, SyncError, VendorSets, VendorSync};
 use domain::timestamp::Timestamp;
 use domain::vendor_set::{ConfiguredVendor, SetMember, VendorSet};
 use readiness::{Cause, TaskHealth};
+use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
@@ -69,6 +70,10 @@ pub struct Scheduler {
     pub health: TaskHealth,
     /// The outcomes of bringing the set. A set without any vendor is a failure: every order would be rejected.
     pub set_health: TaskHealth,
+    /// Becomes true once the set was brought: before that the store may know of no vendor, and everything would be rejected.
+    pub brought: watch::Sender<bool>,
+    /// Is notified of vendors that cannot be read.
+    pub observer: Arc<dyn Observer>,
 }
 
 /// The leases of one process.
@@ -94,6 +99,7 @@ impl Scheduler {
 
     async fn run_with_leases(&self) -> Result<(), String> {
         let mut brought = self.bring_first().await;
+        self.brought.send_replace(true);
         let mut held = Held::default();
         let mut loops = Loops::default();
         loop {
@@ -101,6 +107,7 @@ impl Scheduler {
                 loops.follow(self, &brought);
             } else {
                 loops.end().await;
+                self.observer.unreadable_vendors(0);
             }
             tokio::select! {
                 () = sleep(LEASE_CHECK) => {}
@@ -277,6 +284,7 @@ impl Loops {
                     "no running worker has the settings of this vendor of the current set: it is not synced"
                 );
             }
+            scheduler.observer.unreadable_vendors(unreadable.len());
             self.unreadable = unreadable;
         }
     }
@@ -381,7 +389,8 @@ mod tests {
     use domain::evidence::ResponseTimes;
     use domain::ports::FetchedReport;
     use domain::ports::{
-        FeedError, MockStoreProbe, MockVendorFeed, OtherVendors, Store as _, VendorSetQueries as _,
+        FeedError, MockStoreProbe, MockVendorFeed, OtherVendors, Store as _, Unobserved,
+        VendorSetQueries as _,
     };
     use domain::report::{Report, ReportKind};
     use domain::vendor_set::VendorSource;
@@ -514,6 +523,8 @@ mod tests {
                 set: set(ids),
                 health: TaskHealth::new(process),
                 set_health: TaskHealth::new("vendor-set"),
+                brought: watch::Sender::new(false),
+                observer: Arc::new(Unobserved),
             }
         }
 

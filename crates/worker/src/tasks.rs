@@ -15,6 +15,7 @@ use domain::services::{
 use domain::vendor_set::VendorSet;
 use readiness::TaskHealth;
 use settings::WorkerSettings;
+use tokio::sync::watch;
 
 use crate::consumer_state::ConsumerState;
 use crate::health::Health;
@@ -76,11 +77,12 @@ pub fn start(ports: &WorkerPorts, settings: &WorkerSettings, supervisor: &Superv
         supervisor.clone(),
     )
     .with_backlog(start_monitor(ports, supervisor));
-    health.consumers = start_consumers(ports, settings, supervisor);
+    let brought = watch::Sender::new(false);
+    health.consumers = start_consumers(ports, settings, supervisor, &brought);
     start_balancer(ports, &health.consumers, supervisor);
     health.watch(start_relay(ports, settings, supervisor));
     health.watch(start_sweeper(ports, settings, supervisor));
-    for task in start_scheduler(ports, supervisor) {
+    for task in start_scheduler(ports, supervisor, brought) {
         health.watch(task);
     }
     health
@@ -90,14 +92,14 @@ fn start_consumers(
     ports: &WorkerPorts,
     settings: &WorkerSettings,
     supervisor: &Supervisor,
+    brought: &watch::Sender<bool>,
 ) -> BTreeMap<String, ConsumerState> {
     let settle = SettleOrders::new(
         Arc::clone(&ports.store),
-        Arc::clone(&ports.probe),
         Arc::clone(&ports.clock),
         most_available_first,
-        ports.with_feeds(),
-    );
+    )
+    .with_first_sync_grace(settings.first_sync_grace);
     let settle = Arc::new(
         settle
             .observed_by(Arc::clone(&ports.observer))
@@ -110,10 +112,16 @@ fn start_consumers(
         let state = ConsumerState::new(name.clone());
         states.insert(name.clone(), state.clone());
         let (settle, consumers) = (Arc::clone(&settle), Arc::clone(&ports.consumers));
+        let brought = brought.subscribe();
         supervisor.supervise(name, move |stop| {
             let (settle, consumers) = (Arc::clone(&settle), Arc::clone(&consumers));
-            let state = state.clone();
+            let (state, mut brought) = (state.clone(), brought.clone());
             async move {
+                tokio::select! {
+                    () = stop.cancelled() => return Ok(()),
+                    // The sender outlives this task: it never fails.
+                    _ = brought.wait_for(|brought| *brought) => {}
+                }
                 let mut source = consumers();
                 consumer::run(source.as_mut(), &settle, batch, &state, &stop)
                     .await
@@ -244,7 +252,11 @@ fn vendor_sets(ports: &WorkerPorts) -> VendorSets {
     .with_notifier(Arc::clone(&ports.notifier))
 }
 
-fn start_scheduler(ports: &WorkerPorts, supervisor: &Supervisor) -> [TaskHealth; 2] {
+fn start_scheduler(
+    ports: &WorkerPorts,
+    supervisor: &Supervisor,
+    brought: watch::Sender<bool>,
+) -> [TaskHealth; 2] {
     let set_health = TaskHealth::new("vendor-set");
     let health = TaskHealth::new("scheduler");
     let scheduler = Arc::new(Scheduler {
@@ -255,6 +267,8 @@ fn start_scheduler(ports: &WorkerPorts, supervisor: &Supervisor) -> [TaskHealth;
         set: ports.vendor_set.clone(),
         health: health.clone(),
         set_health: set_health.clone(),
+        brought,
+        observer: Arc::clone(&ports.observer),
     });
     supervisor.supervise(health.name(), move |stop| {
         let scheduler = Arc::clone(&scheduler);

@@ -110,7 +110,7 @@ async fn a_repeat_with_the_same_key_is_the_same_order() {
 }
 
 #[tokio::test]
-async fn nothing_is_settled_on_an_empty_stock_before_each_vendor_was_tried() {
+async fn nothing_is_rejected_on_an_empty_stock_before_each_vendor_was_tried() {
     let mut deployment = Deployment::builder()
         .vendor("vendor-a", &[("1", 50)])
         .workers(0)

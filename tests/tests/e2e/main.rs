@@ -28,4 +28,5 @@ mod sharing;
 mod standalone;
 mod syncing;
 mod typed_client;
+mod vendor_sets;
 mod waiting;

@@ -6,16 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::identifiers::VendorId;
-use domain::ports::{FinishedSync, VendorFeed, VendorQueries};
+use domain::ports::{FinishedSync, StoreError, VendorFeed, VendorQueries, VendorSetQueries};
 use domain::services::{QuarantineDecision, VendorSync};
+use domain::vendor_set::{VendorSet, VendorSource};
 
 use super::turns::Turns;
 use crate::failure;
 use crate::problem::Problem;
 
-/// The vendors that are configured, and what it takes to read and to sync them.
+/// The vendors of the settings and of the store, and what it takes to read and to sync them.
 pub struct Vendors {
     pub(super) queries: Arc<dyn VendorQueries>,
+    vendor_sets: Arc<dyn VendorSetQueries>,
     sync: VendorSync,
     /// One without a feed has its stock entered by hand.
     by_id: BTreeMap<VendorId, Option<Feed>>,
@@ -33,6 +35,7 @@ impl Vendors {
     #[must_use]
     pub fn new(
         queries: Arc<dyn VendorQueries>,
+        vendor_sets: Arc<dyn VendorSetQueries>,
         sync: VendorSync,
         with_feeds: impl IntoIterator<Item = (Arc<dyn VendorFeed>, String)>,
         manual: impl IntoIterator<Item = VendorId>,
@@ -45,27 +48,42 @@ impl Vendors {
         });
         Self {
             queries,
+            vendor_sets,
             sync,
             by_id: manual.chain(with_feeds).collect(),
         }
     }
 
-    /// At most `limit` vendors after the id, each with its URL if it has a feed, and its lag.
-    pub(super) fn after(
+    /// At most `limit` vendors after the id, each with its URL if it has a feed, and its lag: those of the settings, and
+    /// those that are configured in the store by processes with other settings.
+    pub(super) async fn after(
         &self,
         id: Option<&VendorId>,
         limit: u32,
-    ) -> Vec<(&VendorId, Option<&str>, Duration)> {
-        let from = id.map_or(Bound::Unbounded, Bound::Excluded);
-        self.by_id
-            .range::<VendorId, _>((from, Bound::Unbounded))
-            .take(usize::try_from(limit).unwrap_or(usize::MAX))
-            .map(|(vendor_id, feed)| {
-                let url = feed.as_ref().map(|feed| feed.url.as_str());
-                let lag = feed.as_ref().map(|feed| feed.source.lag());
-                (vendor_id, url, lag.unwrap_or_default())
+    ) -> Result<Vec<(VendorId, Option<String>, Duration)>, StoreError> {
+        // Whichever set is the current one.
+        let any = VendorSet::default().digest();
+        let stored = self.vendor_sets.find_vendor_set(&any).await?.configured;
+        let mut all: BTreeMap<VendorId, (Option<String>, Duration)> = stored
+            .into_iter()
+            .map(|member| {
+                let url = member.vendor.source.as_ref().map(VendorSource::url);
+                let shown = (url.map(str::to_owned), Duration::ZERO);
+                (member.vendor.vendor_id, shown)
             })
-            .collect()
+            .collect();
+        for (vendor_id, feed) in &self.by_id {
+            let shown = feed.as_ref().map_or((None, Duration::ZERO), |feed| {
+                (Some(feed.url.clone()), feed.source.lag())
+            });
+            all.insert(vendor_id.clone(), shown);
+        }
+        let from = id.map_or(Bound::Unbounded, Bound::Excluded);
+        let page = all.range::<VendorId, _>((from, Bound::Unbounded));
+        let page = page.take(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(page
+            .map(|(vendor_id, (url, lag))| (vendor_id.clone(), url.clone(), *lag))
+            .collect())
     }
 
     /// Syncs a vendor: alone, or together with others who asked for the same before it began.

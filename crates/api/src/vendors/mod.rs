@@ -58,14 +58,14 @@ impl List for VendorList {
         limit: u32,
     ) -> Result<Vec<ListedVendor>, StoreError> {
         let vendors = &self.state.vendors;
-        let page = vendors.after(after.as_ref(), limit);
-        let ids: Vec<VendorId> = page.iter().map(|(id, ..)| VendorId::clone(id)).collect();
+        let page = vendors.after(after.as_ref(), limit).await?;
+        let ids: Vec<VendorId> = page.iter().map(|(id, ..)| id.clone()).collect();
         let mut known = vendors.queries.find_vendors(&ids).await?;
         let listed = page.into_iter().map(|(vendor_id, url, lag)| {
-            let at = known.iter().position(|it| it.vendor_id == *vendor_id);
+            let at = known.iter().position(|it| it.vendor_id == vendor_id);
             ListedVendor {
-                vendor_id: vendor_id.clone(),
-                url: url.map(str::to_owned),
+                vendor_id,
+                url,
                 lag,
                 status: at.map(|at| known.swap_remove(at)),
             }

@@ -10,12 +10,13 @@ use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId, ProductId, Vendo
 use domain::order::{Order, OrderRequest, OrderState, RejectReason};
 use domain::ports::{
     ChangeEntry, ChangeQueries, Changed, ChangesRead, OrderFilter, OrderQueries, OutboxLag,
-    ProductDetail, StockLevel, StockQueries, Store, StoreError, StoreProbe, UnitOfWork,
-    VendorQueries, VendorStatus,
+    ProductDetail, StockLevel, StockQueries, Store, StoreError, StoreProbe, StoredVendorSet,
+    UnitOfWork, VendorQueries, VendorSetQueries, VendorSetRecord, VendorStatus,
 };
 use domain::position::Position;
 use domain::report_history::ReportHistory;
 use domain::timestamp::Timestamp;
+use domain::vendor_set::{ConfiguredVendor, SetMember, VendorSetDigest, VendorSource};
 
 use crate::fake_work;
 
@@ -48,6 +49,8 @@ pub(crate) struct Rows {
     /// Of the reports of whichever vendor, and whether they left it units.
     pub(crate) history: ReportHistory,
     pub(crate) has_stock: bool,
+    /// Those of the current set.
+    pub(crate) configured: Vec<SetMember>,
     /// The change log, from its beginning on, and how much of it is forgotten.
     changes: Vec<Changed>,
     forgotten: usize,
@@ -114,6 +117,18 @@ impl FakeStore {
         rows.history.applied = Some(ReportOrder {
             as_of: crate::fake_work::LAST_AS_OF,
             requested_at: crate::fake_work::LAST_AS_OF,
+        });
+    }
+
+    /// Adds a vendor to the current set, as a process with other settings does.
+    pub(crate) fn configure(&self, vendor_id: &str, url: &str) {
+        let vendor = ConfiguredVendor {
+            vendor_id: VendorId::parse(vendor_id).unwrap(),
+            source: Some(VendorSource::new(url, Some("key=secret"), "/items").unwrap()),
+        };
+        self.0.lock().unwrap().configured.push(SetMember {
+            vendor,
+            configured_at: None,
         });
     }
 
@@ -350,6 +365,20 @@ impl VendorQueries for FakeStore {
         let rows = self.0.lock().unwrap();
         let asked = vendor_ids.iter().filter_map(|id| rows.vendors.get(id));
         Ok(asked.cloned().collect())
+    }
+}
+
+#[async_trait]
+impl VendorSetQueries for FakeStore {
+    async fn find_vendor_set(&self, _: &VendorSetDigest) -> Result<StoredVendorSet, StoreError> {
+        self.check().await?;
+        Ok(StoredVendorSet {
+            record: VendorSetRecord {
+                was_applied: false,
+                is_current: false,
+            },
+            configured: self.0.lock().unwrap().configured.clone(),
+        })
     }
 }
 

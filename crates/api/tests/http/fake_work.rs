@@ -94,6 +94,7 @@ pub(crate) fn over(store: &FakeStore) -> MockUnitOfWork {
     work.expect_mark_known()
         .returning(|_, _, _| Ok(BTreeMap::new()));
     let rows = Arc::clone(&store.0);
+    work.expect_end_first_sync().returning(|_| Ok(0));
     work.expect_record_sync()
         .returning(move |id, record, history| {
             let mut rows = rows.lock().unwrap();

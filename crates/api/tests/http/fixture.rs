@@ -247,7 +247,7 @@ fn state(
     let (live, watcher) = Live::open(live_ports, live_settings);
     let seed = VendorId::parse("seed").unwrap();
     let state = AppState {
-        vendors: Vendors::new(shared.clone(), sync, [(feed, url)], [seed]),
+        vendors: Vendors::new(shared.clone(), shared.clone(), sync, [(feed, url)], [seed]),
         intake,
         change_status: ChangeStatus::new(port, Arc::new(SystemClock)),
         orders: shared.clone(),

@@ -59,6 +59,25 @@ async fn vendors_are_listed_by_id_with_their_last_sync() {
 }
 
 #[tokio::test]
+async fn a_vendor_of_the_current_set_without_settings_here_is_listed() {
+    let server = with_vendor();
+    server.store.configure("newer", "http://newer/stock");
+    server.store.configure("vendor-a", "http://elsewhere/");
+    let listed = vendors(&server).await;
+    let shown: Vec<_> = listed
+        .iter()
+        .map(|vendor| (&vendor["vendor_id"], &vendor["url"]))
+        .collect();
+    let (newer, seed, vendor_a) = (json!("newer"), json!("seed"), json!("vendor-a"));
+    let (url, own_url) = (json!("http://newer/stock"), json!("http://vendor-a/stock"));
+    assert_eq!(
+        shown,
+        [(&newer, &url), (&seed, &Value::Null), (&vendor_a, &own_url)]
+    );
+    assert_eq!(listed[0]["last_sync"]["status"], "NEVER");
+}
+
+#[tokio::test]
 async fn vendors_page_and_stream_as_any_list() {
     let server = with_vendor();
     let first = server.get("/api/v1/vendors?limit=1").await;

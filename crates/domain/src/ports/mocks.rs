@@ -74,6 +74,7 @@ mock! {
         async fn save_current_set(&mut self, digest: &VendorSetDigest) -> Result<(), StoreError>;
         async fn configure(&mut self, vendors: &[ConfiguredVendor], others: OtherVendors) -> Result<SwitchedVendors, StoreError>;
         async fn first_syncs(&mut self) -> Result<FirstSyncs, StoreError>;
+        async fn end_first_sync(&mut self, vendor_id: &VendorId) -> Result<u64, StoreError>;
     }
 
     #[async_trait]

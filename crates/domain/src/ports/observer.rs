@@ -22,11 +22,16 @@ pub trait Observer: Send + Sync {
     /// What the queue held a moment ago.
     fn backlog(&self, backlog: &Backlog);
 
-    /// Orders that were put back into the outbox for a later attempt, because rows that they need are locked.
+    /// Orders that were put back into the outbox for a later attempt: rows that they need are locked, or they would be
+    /// rejected while a vendor was never tried.
     fn postponed(&self, orders: usize);
 
     /// Of the orders in the outbox so many were handed to the queue, and so many were not and will be tried again.
     fn relayed(&self, confirmed: usize, unconfirmed: usize);
+
+    /// The number of vendors of the current set that no running worker can read, as far as this process knows: one that does
+    /// not sync reports 0.
+    fn unreadable_vendors(&self, _vendors: usize) {}
 
     /// A vendor was synced.
     fn synced(&self, vendor_id: &VendorId, outcome: SyncOutcome, took: Duration);

@@ -126,7 +126,7 @@ pub trait VendorQueries: Send + Sync {
 /// How far the outbox is behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutboxLag {
-    /// The age of its oldest entry; none if it is empty.
+    /// The age of its oldest entry, not counting postponed ones; none if there is none.
     pub oldest: Option<Duration>,
 }
 

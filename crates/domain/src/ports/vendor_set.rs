@@ -1,5 +1,7 @@
 //! The set of configured vendors, which lives in the store.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::StoreError;
@@ -61,6 +63,19 @@ pub struct FirstSyncs {
     pub untried: Option<UntriedVendors>,
 }
 
+impl FirstSyncs {
+    /// How long a rejection still has to wait: until `grace` has passed since the last vendor without a first sync was
+    /// configured, or since this process began to settle at `started`, whichever is later. None if it need not wait. A time
+    /// that lies in the future is that of a clock which was corrected since, and does not count.
+    #[must_use]
+    pub fn rejections_wait(&self, started: Timestamp, grace: Duration) -> Option<Duration> {
+        let moments = [self.untried?.configured_at, started].into_iter();
+        let since = moments.filter(|moment| *moment <= self.now).max()?;
+        let until = since.plus(grace);
+        (self.now < until).then(|| until.since(self.now))
+    }
+}
+
 /// Reads and writes the vendor set inside a transaction.
 #[async_trait]
 pub trait VendorSetRepository {
@@ -87,6 +102,11 @@ pub trait VendorSetRepository {
     /// Whether each configured vendor with a source was tried since it was configured. MUST be read before stock is
     /// locked: a first report that is not visible here may not be visible in the stock.
     async fn first_syncs(&mut self) -> Result<FirstSyncs, StoreError>;
+
+    /// To be called before the result of a sync is recorded. If it is the vendor's first since it was configured, orders
+    /// that were [postponed](super::OutboxRepository::postpone) wait no longer. Returns the number of outbox entries that
+    /// this frees. MUST NOT wait for entries that another transaction holds.
+    async fn end_first_sync(&mut self, vendor_id: &VendorId) -> Result<u64, StoreError>;
 }
 
 /// Reads the vendor set outside a transaction.
@@ -98,4 +118,43 @@ pub trait VendorSetQueries: Send + Sync {
         &self,
         digest: &VendorSetDigest,
     ) -> Result<StoredVendorSet, StoreError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GRACE: Duration = Duration::from_secs(30);
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_micros(seconds * 1_000_000)
+    }
+
+    fn waits(now: i64, configured_at: Option<i64>, started: i64) -> Option<u64> {
+        let first_syncs = FirstSyncs {
+            now: at(now),
+            untried: configured_at.map(|moment| UntriedVendors {
+                configured_at: at(moment),
+            }),
+        };
+        let wait = first_syncs.rejections_wait(at(started), GRACE);
+        wait.map(|wait| wait.as_secs())
+    }
+
+    #[test]
+    fn a_rejection_waits_until_the_grace_has_passed_since_the_later_of_configuration_and_start() {
+        assert_eq!(waits(100, None, 100), None);
+        assert_eq!(waits(100, Some(100), 10), Some(30));
+        assert_eq!(waits(129, Some(100), 10), Some(1));
+        assert_eq!(waits(130, Some(100), 10), None);
+        assert_eq!(waits(129, Some(0), 100), Some(1));
+        assert_eq!(waits(130, Some(0), 100), None);
+    }
+
+    #[test]
+    fn a_time_in_the_future_makes_no_rejection_wait_for_longer() {
+        assert_eq!(waits(100, Some(1_000), 90), Some(20));
+        assert_eq!(waits(100, Some(1_000), 50), None);
+        assert_eq!(waits(100, Some(1_000), 1_000), None);
+    }
 }

@@ -10,8 +10,7 @@ use crate::allocation::most_available_first;
 use crate::identifiers::{OrderId, ProductId};
 use crate::ports::{
     Backlog, Clock, MockClock, MockNotifier, MockObserver, MockOrderQueue, MockStore,
-    MockStoreProbe, MockUnitOfWork, OutboxEntry, OutboxId, QueueError, QueuedOrder, StoreError,
-    UnitOfWork,
+    MockUnitOfWork, OutboxEntry, OutboxId, QueueError, QueuedOrder, StoreError, UnitOfWork,
 };
 use crate::timestamp::Timestamp;
 
@@ -145,15 +144,7 @@ fn poisoned(culprit: OrderId) -> Arc<MockStore> {
 }
 
 fn settle_orders(store: Arc<MockStore>) -> SettleOrders {
-    let mut probe = MockStoreProbe::new();
-    probe.expect_were_tried().returning(|_| Ok(true));
-    SettleOrders::new(
-        store,
-        Arc::new(probe),
-        clock(),
-        most_available_first,
-        Vec::new(),
-    )
+    SettleOrders::new(store, clock(), most_available_first)
 }
 
 #[tokio::test]

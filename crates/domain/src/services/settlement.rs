@@ -1,8 +1,7 @@
 //! Settling a batch from the queue.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -10,19 +9,22 @@ use tracing::{debug, error, info, warn};
 
 use super::held_rows::{HeldRows, LONGEST_WAIT, Next, Row};
 use crate::allocation::AllocationPolicy;
-use crate::identifiers::{OrderId, ProductId, VendorId};
-use crate::ports::{
-    Clock, Notifier, Observer, Store, StoreError, StoreProbe, Topic, Unannounced, Unobserved,
-};
+use crate::identifiers::{OrderId, ProductId};
+use crate::ports::{Clock, Notifier, Observer, Store, StoreError, Topic, Unannounced, Unobserved};
 use crate::retry::{self, AsStoreError};
 use crate::settlement::{Outcome, PendingOrder, PolicyViolation, SettledBatch, settle};
+use crate::timestamp::Timestamp;
+
+/// How long a rejection waits at most while a configured vendor was never tried, unless set otherwise.
+const FIRST_SYNC_GRACE: Duration = Duration::from_secs(30);
+
+/// An order that waits is settled again after this time at the latest. The end of a vendor's first sync usually ends the
+/// wait; if both happen at the same moment, the order may have missed it.
+const LONGEST_DELAY: Duration = Duration::from_secs(5);
 
 /// Why a batch was not settled. It is unchanged.
 #[derive(Debug, Error)]
 pub enum SettleError {
-    /// Some vendor was never tried: deciding now would reject what is about to be known.
-    #[error("not every vendor was tried yet")]
-    TooEarly,
     /// The allocation policy broke its contract.
     #[error(transparent)]
     Policy(#[from] PolicyViolation),
@@ -36,7 +38,6 @@ impl SettleError {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::TooEarly => true,
             Self::Policy(_) => false,
             Self::Store(error) => error.is_retryable(),
         }
@@ -47,7 +48,7 @@ impl AsStoreError for SettleError {
     fn as_store_error(&self) -> Option<&StoreError> {
         match self {
             Self::Store(error) => Some(error),
-            _ => None,
+            Self::Policy(_) => None,
         }
     }
 }
@@ -55,37 +56,37 @@ impl AsStoreError for SettleError {
 /// Settles orders.
 pub struct SettleOrders {
     store: Arc<dyn Store>,
-    probe: Arc<dyn StoreProbe>,
     clock: Arc<dyn Clock>,
     policy: AllocationPolicy,
-    vendor_ids: Vec<VendorId>,
-    open: AtomicBool,
+    first_sync_grace: Duration,
+    /// When the first batch was settled, by the store's clock.
+    started: OnceLock<Timestamp>,
     held_rows: HeldRows,
     observer: Arc<dyn Observer>,
     notifier: Arc<dyn Notifier>,
 }
 
 impl SettleOrders {
-    /// Wires the use case. `vendor_ids` are the configured vendors.
+    /// Wires the use case.
     #[must_use]
-    pub fn new(
-        store: Arc<dyn Store>,
-        probe: Arc<dyn StoreProbe>,
-        clock: Arc<dyn Clock>,
-        policy: AllocationPolicy,
-        vendor_ids: Vec<VendorId>,
-    ) -> Self {
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, policy: AllocationPolicy) -> Self {
         Self {
             store,
-            probe,
             clock,
             policy,
-            vendor_ids,
-            open: AtomicBool::new(false),
+            first_sync_grace: FIRST_SYNC_GRACE,
+            started: OnceLock::new(),
             held_rows: HeldRows::default(),
             observer: Arc::new(Unobserved),
             notifier: Arc::new(Unannounced),
         }
+    }
+
+    /// Lets a rejection wait at most for this time, instead of 30 s, while a configured vendor was never tried.
+    #[must_use]
+    pub fn with_first_sync_grace(mut self, grace: Duration) -> Self {
+        self.first_sync_grace = grace;
+        self
     }
 
     /// Tells somebody what is settled.
@@ -104,14 +105,15 @@ impl SettleOrders {
 
     /// Settles those of the orders that are still `PENDING`: in one transaction those whose rows nobody else has locked, then
     /// the others, product by product, with short waits. Orders whose rows stay locked are put back into the outbox for a
-    /// later attempt. When a transaction fails in a way that a retry does not cure, its orders are halved until the culprits
-    /// are alone, each gets a dead letter in the store, and their neighbours are settled. After `Ok` every delivery
+    /// later attempt, and so are orders that would be rejected while a configured vendor was never tried: they stay `PENDING`
+    /// until the vendor's first sync ends, at most for the grace. When a transaction fails in a way that a retry does not
+    /// cure, its orders are halved until the culprits are alone, each gets a dead letter in the store, and their neighbours
+    /// are settled. After `Ok` every delivery
     /// of the batch can be acknowledged.
     ///
     /// # Errors
     /// A [`SettleError`]: settle the same batch again later. What was settled before stays settled.
     pub async fn settle(&self, order_ids: &[OrderId]) -> Result<(), SettleError> {
-        self.check_open().await?;
         let mut parts = vec![order_ids.to_vec()];
         let mut left = LONGEST_WAIT;
         let mut postponed = BTreeMap::new();
@@ -259,8 +261,12 @@ impl SettleOrders {
         wait: Option<Duration>,
     ) -> Result<Held, SettleError> {
         let started = self.clock.now();
-        let (batch, held) =
+        let (batch, mut held) =
             retry::on_conflict(&self.clock, || self.settle_in_one(order_ids, wait)).await?;
+        if let Some((waiting, delay)) = held.waiting.take() {
+            log_waiting(&waiting, delay);
+            self.observer.postponed(waiting.len());
+        }
         if batch.orders.is_empty() {
             return Ok(held);
         }
@@ -302,6 +308,9 @@ impl SettleOrders {
             .collect();
         product_ids.sort_unstable();
         product_ids.dedup();
+        let first_syncs = work.first_syncs().await?;
+        let started = *self.started.get_or_init(|| first_syncs.now);
+        let rejections_wait = first_syncs.rejections_wait(started, self.first_sync_grace);
         let stock = match wait {
             None => {
                 let stock = work.try_lock_stock(&product_ids).await?;
@@ -313,37 +322,45 @@ impl SettleOrders {
         if pending.is_empty() {
             return Ok((SettledBatch::default(), held));
         }
-        let batch = settle(pending, stock, self.policy)?;
-        work.save_settled(&batch.orders).await?;
+        let mut batch = settle(pending, stock, self.policy)?;
+        if let Some(wait) = rejections_wait {
+            let waiting = batch.take_rejections();
+            if !waiting.is_empty() {
+                let delay = wait.min(LONGEST_DELAY);
+                work.postpone(&waiting, delay).await?;
+                held.waiting = Some((waiting, delay));
+            }
+        }
+        if !batch.orders.is_empty() {
+            work.save_settled(&batch.orders).await?;
+        }
         if !batch.stock.is_empty() {
             work.save_stock(&batch.stock).await?;
         }
         work.commit().await?;
         Ok((batch, held))
     }
-
-    /// A vendor that was tried once stays tried, so once open it stays open.
-    async fn check_open(&self) -> Result<(), SettleError> {
-        if self.open.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        let open = self.probe.were_tried(&self.vendor_ids).await?;
-        self.open.store(open, Ordering::Relaxed);
-        if open {
-            Ok(())
-        } else {
-            Err(SettleError::TooEarly)
-        }
-    }
 }
 
-/// Orders that an attempt could not lock.
+fn log_waiting(order_ids: &[OrderId], delay: Duration) {
+    info!(
+        orders = order_ids.len(),
+        first.order.id = order_ids.first().map(|id| id.0),
+        last.order.id = order_ids.last().map(|id| id.0),
+        delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+        "a configured vendor was never tried; orders that would be rejected go back into the outbox"
+    );
+}
+
+/// Orders that an attempt did not settle.
 #[derive(Default)]
 struct Held {
     /// Those that were not found to be `PENDING` and free: they are settled already, unknown, or locked.
     orders: Vec<OrderId>,
     /// Those whose product is locked.
     products: BTreeMap<ProductId, Vec<OrderId>>,
+    /// Those that were locked and put back into the outbox for this time, because a vendor was never tried.
+    waiting: Option<(Vec<OrderId>, Duration)>,
 }
 
 impl Held {

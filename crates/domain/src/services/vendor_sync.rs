@@ -204,8 +204,10 @@ impl VendorSync {
             changed,
             error,
         };
+        let freed = work.end_first_sync(vendor_id).await?;
         let finished_at = work.record_sync(vendor_id, &record, Some(&history)).await?;
         work.commit().await?;
+        self.wake_relay(freed);
         if is_repaired {
             error!(
                 vendor.id = %vendor_id,
@@ -302,12 +304,23 @@ impl VendorSync {
     async fn record(&self, vendor_id: &VendorId, record: &SyncRecord) -> Result<(), StoreError> {
         retry::on_conflict(&self.clock, || async move {
             let mut work = self.store.begin().await?;
+            let mut freed = 0;
             if work.lock_vendor(vendor_id).await?.is_some() {
+                freed = work.end_first_sync(vendor_id).await?;
                 work.record_sync(vendor_id, record, None).await?;
             }
-            work.commit().await
+            work.commit().await?;
+            self.wake_relay(freed);
+            Ok(())
         })
         .await
+    }
+
+    /// Orders that waited for a vendor's first sync are in the outbox.
+    fn wake_relay(&self, freed: u64) {
+        if freed > 0 {
+            self.notifier.notify(Topic::Outbox);
+        }
     }
 
     fn took(&self, started: Timestamp) -> Duration {

@@ -300,6 +300,11 @@ impl VendorSetRepository for FaultyWork {
         self.check(Role::Work, "first_syncs").await?;
         self.inner.first_syncs().await
     }
+
+    async fn end_first_sync(&mut self, id: &VendorId) -> Result<u64, StoreError> {
+        self.check(Role::Work, "end_first_sync").await?;
+        self.inner.end_first_sync(id).await
+    }
 }
 
 #[async_trait]

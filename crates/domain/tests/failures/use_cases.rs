@@ -82,10 +82,10 @@ impl UseCase {
             Self::Relay => "begin,claim,commit,publish,begin,remove,commit",
             Self::RelayToFullQueue => "begin,claim,commit,publish,begin,remove,release,commit",
             Self::Settle => {
-                "were_tried,begin,try_lock_pending,try_lock_stock,save_settled,save_stock,commit"
+                "begin,try_lock_pending,first_syncs,try_lock_stock,save_settled,save_stock,commit"
             }
             Self::SettleUnreadable => {
-                "were_tried,begin,try_lock_pending,begin,try_lock_pending,try_lock_stock,save_settled,save_stock,commit,begin,try_lock_pending,begin,try_lock_pending,begin,record_dead_letter,commit,begin,try_lock_pending,try_lock_stock,save_settled,save_stock,commit"
+                "begin,try_lock_pending,begin,try_lock_pending,first_syncs,try_lock_stock,save_settled,save_stock,commit,begin,try_lock_pending,begin,try_lock_pending,begin,record_dead_letter,commit,begin,try_lock_pending,first_syncs,try_lock_stock,save_settled,save_stock,commit"
             }
             Self::Change(Confirmed, Cancelled) => {
                 "begin,lock_order,lock_stock,save_stock,save_state,commit"
@@ -100,13 +100,13 @@ impl UseCase {
             }
             Self::RequeueAll => "begin,requeue_overdue,commit",
             Self::Sync => {
-                "probe store_time,fetch,probe store_time,begin,lock_vendor,affected_by,lock_stock,mark_known,save_stock,record_sync,commit"
+                "probe store_time,fetch,probe store_time,begin,lock_vendor,affected_by,lock_stock,mark_known,save_stock,end_first_sync,record_sync,commit"
             }
             Self::SyncWithoutReport => {
-                "probe store_time,fetch,begin,lock_vendor,record_sync,commit"
+                "probe store_time,fetch,begin,lock_vendor,end_first_sync,record_sync,commit"
             }
             Self::SyncStale => {
-                "probe store_time,fetch,probe store_time,begin,lock_vendor,record_sync,commit"
+                "probe store_time,fetch,probe store_time,begin,lock_vendor,end_first_sync,record_sync,commit"
             }
             Self::SyncStranger => {
                 "probe store_time,fetch,probe store_time,begin,lock_vendor,begin,lock_vendor,commit"

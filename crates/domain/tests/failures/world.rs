@@ -176,13 +176,8 @@ impl World {
             .iter()
             .flat_map(|message| message.order_ids.clone())
             .collect();
-        let settlement = SettleOrders::new(
-            self.store_port(),
-            self.probe_port(),
-            self.clock.clone(),
-            most_available_first,
-            vec![vendor("v"), vendor("w")],
-        );
+        let settlement =
+            SettleOrders::new(self.store_port(), self.clock.clone(), most_available_first);
         settlement.settle(&ids).await?;
         let receipts: Vec<_> = messages.iter().map(|message| message.receipt).collect();
         consumer.acknowledge(&receipts).await.unwrap();

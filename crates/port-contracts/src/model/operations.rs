@@ -93,8 +93,8 @@ pub(super) enum UseCase {
     /// Accepts or discards a report in quarantine.
     ResolveQuarantine(Vendor, QuarantineDecision),
     Place(Slot, Asked),
-    /// Once each of the vendors was tried.
-    Settle(Vec<Slot>, Vec<Vendor>),
+    /// Where rejections wait so long for vendors that were never tried.
+    Settle(Vec<Slot>, Span),
     Change(Slot, OrderStatus),
     /// Marks a vendor's part of an order as shipped.
     ShipPart(Slot, Vendor),
@@ -155,6 +155,7 @@ pub(super) enum Step {
     Configure(Vec<Vendor>, OtherVendors),
     /// Whether each configured vendor was tried.
     FirstSyncs,
+    EndFirstSync(Vendor),
     LockVendor(Vendor),
     Affected(Vendor, Said, Moment),
     /// Makes positions those of a report of this moment.

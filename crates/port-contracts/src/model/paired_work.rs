@@ -230,6 +230,10 @@ impl VendorSetRepository for PairedWork {
     async fn first_syncs(&mut self) -> Result<FirstSyncs, StoreError> {
         both!(self.first_syncs(),)
     }
+
+    async fn end_first_sync(&mut self, vendor_id: &VendorId) -> Result<u64, StoreError> {
+        both!(self.end_first_sync(vendor_id), vendor_id)
+    }
 }
 
 #[async_trait]

@@ -163,6 +163,7 @@ impl Names {
             Step::LockStock(_)
             | Step::Configure(..)
             | Step::FirstSyncs
+            | Step::EndFirstSync(_)
             | Step::LockVendor(_)
             | Step::RecordFailure(_)
             | Step::RepairShipments(_)

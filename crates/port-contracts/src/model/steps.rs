@@ -56,6 +56,7 @@ impl Run {
             }
             Step::Configure(wanted, others) => configure(work, wanted, *others).await,
             Step::FirstSyncs => work.first_syncs().await.map(drop),
+            Step::EndFirstSync(of) => work.end_first_sync(&vendor(*of)).await.map(drop),
             Step::LockVendor(wanted) => work.lock_vendor(&vendor(*wanted)).await.map(drop),
             Step::Affected(of, said, moment) => {
                 let (of, report) = (vendor(*of), self.cast.report(said, &self.pairs));

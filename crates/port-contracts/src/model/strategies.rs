@@ -52,8 +52,8 @@ fn use_case(named: &Named) -> BoxedStrategy<UseCase> {
     let decision = select(&[QuarantineDecision::Accept, QuarantineDecision::Discard][..]);
     let resolve = (vendor(), decision)
         .prop_map(|(vendor, decision)| UseCase::ResolveQuarantine(vendor, decision));
-    let settle = (slots_to_settle(named), weighted(0.2, configure()))
-        .prop_map(|(slots, vendors)| UseCase::Settle(slots, vendors.unwrap_or_default()));
+    let settle =
+        (slots_to_settle(named), span()).prop_map(|(slots, grace)| UseCase::Settle(slots, grace));
     let relay =
         (0_u32..5, span(), confirms()).prop_map(|(batch, lease, confirms)| UseCase::Relay {
             batch,
@@ -106,6 +106,7 @@ fn step(named: &Named) -> BoxedStrategy<Step> {
         1 => vendor().prop_map(Step::LockVendor),
         1 => vendor().prop_map(Step::RecordFailure),
         1 => vendor().prop_map(Step::RepairShipments),
+        1 => vendor().prop_map(Step::EndFirstSync),
         3 => (0_u32..5, span()).prop_map(|(limit, lease)| Step::Claim(limit, lease)),
         1 => (span(), 0_u32..4).prop_map(|(pending_for, limit)| Step::Requeue(pending_for, limit)),
         1 => Just(Step::StoreTime),

@@ -20,7 +20,7 @@ use domain::timestamp::Timestamp;
 
 use futures_util::future::join;
 
-use super::cast::{configured, new_order, span, vendor, vendors};
+use super::cast::{configured, new_order, span, vendor};
 use super::operations::{Configuring, Confirms, UseCase};
 use super::pairs::SharedPairs;
 use super::run::Run;
@@ -70,14 +70,9 @@ impl Run {
                     self.cast.took(*slot, placed.order.id);
                 }
             }
-            UseCase::Settle(slots, tried) => {
-                let settling = SettleOrders::new(
-                    store.clone(),
-                    store,
-                    clock,
-                    most_available_first,
-                    vendors(tried),
-                );
+            UseCase::Settle(slots, grace) => {
+                let settling = SettleOrders::new(store, clock, most_available_first)
+                    .with_first_sync_grace(span(*grace));
                 drop(settling.settle(&self.cast.orders(slots)).await);
             }
             UseCase::Change(slot, to) => {

@@ -180,7 +180,8 @@ macro_rules! storage_contracts {
                 a_stale_report_changes_nothing,
                 a_failed_sync_changes_nothing,
                 a_vendor_that_is_not_configured_is_not_synced,
-                nothing_is_settled_before_every_vendor_was_tried,
+                nothing_is_rejected_before_every_vendor_was_tried,
+                a_rejection_waits_no_longer_than_the_grace,
                 the_first_report_does_not_stand_for_all,
             }
             vendor_sets {

@@ -1,0 +1,239 @@
+//! The set of configured vendors: who may change it, and what becomes of vendors that come and go.
+
+use std::time::{Duration, Instant};
+
+use client::{OrderStatus, RejectReason};
+use mock_vendor::{Fault, MockVendor};
+use tests::{Consumer, Deployment, Standalone, allocated, database_environment, eventually, xtask};
+
+/// A vendor's part of the settings.
+fn settings_of(id: &str, vendor: &MockVendor, timeout: &str) -> String {
+    format!(
+        "\n[[vendors]]\nid = \"{id}\"\nurl = \"{}\"\nevery = \"1s\"\ntimeout = \"{timeout}\"\nretries = 0\n",
+        vendor.url()
+    )
+}
+
+async fn quantity_becomes(client: &Consumer, product_id: &str, quantity: i64) {
+    eventually("the quantity is as expected", async || {
+        (client.quantity(product_id).await == quantity).then_some(())
+    })
+    .await;
+}
+
+/// A tool whose settings name other vendors than the deployment's adds its own vendor and removes none.
+#[tokio::test]
+async fn seed_removes_no_vendor_of_a_running_deployment() {
+    let deployment = Deployment::builder()
+        .vendor("north-warehouse", &[("widget", 100)])
+        .start()
+        .await;
+    let client = deployment.client(0);
+    assert_eq!(client.quantity("widget").await, 100);
+    let environment = database_environment(&deployment.database);
+    xtask::succeed(&["seed", "--products", "1"], &environment).await;
+
+    assert_eq!(client.quantity("widget").await, 100);
+    let order = client.place("widget", 1).await;
+    let order = client.settled(order.id).await;
+    assert_eq!(allocated(&order), [("north-warehouse", 1)]);
+    let seeded = client.place("SKU-1", 1).await;
+    let seeded = client.settled(seeded.id).await;
+    assert_eq!(seeded.status, OrderStatus::Confirmed);
+    deployment.syncs(2).await;
+    assert_eq!(client.quantity("widget").await, 99);
+    deployment.audit().await;
+}
+
+/// Something that switches a vendor off behind the worker's back, as programs of an earlier version do, is undone.
+#[tokio::test]
+async fn a_vendor_that_was_switched_off_in_the_database_is_configured_and_synced_again() {
+    let deployment = Deployment::builder()
+        .vendor("vendor-a", &[("1", 50)])
+        .start()
+        .await;
+    let client = deployment.client(0);
+    let off = "UPDATE vendor_syncs SET configured = false; UPDATE stock SET quantity = 0;";
+    deployment.database.execute(off).await.unwrap();
+    quantity_becomes(&client, "1", 50).await;
+    let order = client.place("1", 1).await;
+    assert_eq!(
+        client.settled(order.id).await.status,
+        OrderStatus::Confirmed
+    );
+    deployment.audit().await;
+}
+
+/// A worker that was started with one more vendor brings a newer set. When it is gone, the older worker syncs what it can
+/// read, and the newer vendor is still sold from.
+#[tokio::test]
+async fn an_older_worker_does_not_switch_a_newer_vendor_off() {
+    let mut deployment = Deployment::builder()
+        .vendor("vendor-a", &[("1", 50)])
+        .start()
+        .await;
+    let client = deployment.client(0);
+    let newer = MockVendor::start_local([("2", 7)]).unwrap();
+    let settings = settings_of("vendor-b", &newer, "5s");
+    deployment.edit_settings(|older| older + &settings);
+    deployment.add_worker().await;
+    quantity_becomes(&client, "2", 7).await;
+    // Both kinds of orders are settled, whichever worker has their queue.
+    for product_id in ["1", "2"] {
+        let order = client.place(product_id, 1).await;
+        let order = client.settled(order.id).await;
+        assert_eq!(order.status, OrderStatus::Confirmed, "{order:?}");
+    }
+
+    deployment.workers[1].kill().await;
+    deployment.vendors[0].set_stock([("1", 40)]);
+    quantity_becomes(&client, "1", 39).await;
+    assert_eq!(client.quantity("2").await, 6);
+    let order = client.place("2", 6).await;
+    let order = client.settled(order.id).await;
+    assert_eq!(allocated(&order), [("vendor-b", 6)]);
+    let log = deployment.workers[0].log();
+    let said = log.matches("replaced by a newer vendor set").count();
+    assert_eq!(said, 1, "{log}");
+    deployment.audit().await;
+}
+
+/// Settings that were replaced are not brought back by a restart, but by `vendor apply`.
+#[tokio::test]
+async fn replaced_settings_are_brought_back_on_purpose_only() {
+    let mut standalone = Standalone::start(&[("v", &[("1", 5)]), ("w", &[("2", 7)])], "").await;
+    let client = standalone.client();
+    let only_v = settings_of("v", &standalone.vendors[0], "5s");
+    let both = only_v.clone() + &settings_of("w", &standalone.vendors[1], "5s");
+
+    assert!(standalone.process.terminate().await);
+    standalone.set_settings(&only_v);
+    standalone.restart();
+    standalone.ready().await;
+    quantity_becomes(&client, "2", 0).await;
+    assert_eq!(client.quantity("1").await, 5);
+
+    assert!(standalone.process.terminate().await);
+    standalone.set_settings(&both);
+    standalone.restart();
+    standalone.ready().await;
+    eventually(
+        "the process logs that its settings were replaced",
+        async || {
+            let log = standalone.process.log();
+            log.contains("replaced by a newer vendor set").then_some(())
+        },
+    )
+    .await;
+    assert_eq!(client.quantity("2").await, 0);
+
+    assert!(standalone.process.terminate().await);
+    let (config, data) = (standalone.config(), standalone.data());
+    let (config, data) = (config.to_str().unwrap(), data.to_str().unwrap());
+    let apply = ["--config", config, "vendor", "apply", "--data", data];
+    let printed = xtask::succeed(&apply, &[]).await;
+    assert!(printed.contains("configured vendors: v, w"), "{printed}");
+    standalone.restart();
+    standalone.ready().await;
+    quantity_becomes(&client, "2", 7).await;
+    standalone.audit().await;
+}
+
+/// A vendor that returns is not sold from with the numbers it had before it left.
+#[tokio::test]
+async fn a_vendor_that_returns_is_not_sold_from_before_its_next_report() {
+    let settings = "[worker]\nfirst_sync_grace = \"1s\"\n";
+    let mut standalone = Standalone::start(&[("v", &[("z", 50)])], settings).await;
+    let client = standalone.client();
+    assert_eq!(client.quantity("z").await, 50);
+    let with_v = settings.to_owned() + &settings_of("v", &standalone.vendors[0], "500ms");
+
+    assert!(standalone.process.terminate().await);
+    standalone.set_settings(&format!("vendors = []\n{settings}"));
+    standalone.restart();
+    standalone.ready().await;
+    quantity_becomes(&client, "z", 0).await;
+
+    assert!(standalone.process.terminate().await);
+    standalone.vendors[0].set_fault(Fault::Hang);
+    standalone.set_settings(&with_v);
+    standalone.restart();
+    standalone.ready().await;
+    let order = client.place("z", 50).await;
+    let order = client.settled(order.id).await;
+    assert_eq!(order.reason, Some(RejectReason::InsufficientStock));
+    assert_eq!(client.quantity("z").await, 0);
+
+    standalone.vendors[0].set_fault(Fault::None);
+    quantity_becomes(&client, "z", 50).await;
+    let order = client.place("z", 50).await;
+    let order = client.settled(order.id).await;
+    assert_eq!(order.status, OrderStatus::Confirmed);
+
+    // An ordinary restart changes nothing.
+    assert!(standalone.process.terminate().await);
+    standalone.vendors[0].set_fault(Fault::Hang);
+    standalone.restart();
+    standalone.ready().await;
+    let position = client.api.stock("z").await.unwrap().vendors.remove(0);
+    assert_eq!((position.reported, position.in_flight), (50, 50));
+    standalone.audit().await;
+}
+
+/// A vendor that was never tried delays no order that others can supply. An order that would be rejected waits for it, and
+/// is confirmed with what it reports.
+#[tokio::test]
+async fn only_a_rejection_waits_for_a_vendor_that_was_never_tried() {
+    let mut standalone = Standalone::start(&[("v", &[("1", 100)])], "").await;
+    let client = standalone.client();
+    let slow = MockVendor::start_local([("2", 7)]).unwrap();
+    slow.set_fault(Fault::Delay { ms: 4_000 });
+    assert!(standalone.process.terminate().await);
+    standalone.add_settings(&settings_of("slow", &slow, "60s"));
+    standalone.restart();
+    standalone.ready().await;
+
+    let started = Instant::now();
+    let of_slow = client.place("2", 7).await;
+    let unknown = client.place("3", 1).await;
+    for _ in 0..3 {
+        let placed = client.place_and_wait("1", 1, 2).await;
+        assert_eq!(placed.order.status, OrderStatus::Confirmed);
+    }
+    assert!(started.elapsed() < Duration::from_secs(3));
+    for id in [of_slow.id, unknown.id] {
+        assert_eq!(client.order(id).await.status, OrderStatus::Pending);
+    }
+    let of_slow = client.settled(of_slow.id).await;
+    assert_eq!(allocated(&of_slow), [("slow", 7)]);
+    let unknown = client.settled(unknown.id).await;
+    assert_eq!(unknown.reason, Some(RejectReason::UnknownProduct));
+    // Well before the grace has passed: the end of the first sync ended the wait.
+    assert!(started.elapsed() < Duration::from_secs(15));
+    standalone.audit().await;
+}
+
+/// A vendor that never responds delays a rejection no longer than `first_sync_grace`.
+#[tokio::test]
+async fn a_rejection_waits_no_longer_than_the_grace() {
+    let settings = "[worker]\nfirst_sync_grace = \"3s\"\n";
+    let mut standalone = Standalone::start(&[("v", &[("1", 100)])], settings).await;
+    let client = standalone.client();
+    let hanging = MockVendor::start_local([("2", 7)]).unwrap();
+    hanging.set_fault(Fault::Hang);
+    assert!(standalone.process.terminate().await);
+    standalone.add_settings(&settings_of("hanging", &hanging, "10m"));
+    standalone.restart();
+    standalone.ready().await;
+
+    let started = Instant::now();
+    let order = client.place("2", 1).await;
+    let confirmed = client.place_and_wait("1", 1, 2).await;
+    assert_eq!(confirmed.order.status, OrderStatus::Confirmed);
+    let order = client.settled(order.id).await;
+    assert_eq!(order.reason, Some(RejectReason::UnknownProduct));
+    assert!(started.elapsed() < Duration::from_secs(15));
+    let later = client.place_and_wait("2", 1, 5).await;
+    assert_eq!(later.order.status, OrderStatus::Rejected);
+    standalone.audit().await;
+}
