@@ -8,10 +8,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+/// Whether connections are carried, and how often they were cut: a cut holds for those that were open then, however soon
+/// the next ones are carried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Gate {
+    open: bool,
+    cuts: u64,
+}
+
 /// Carries connections to a server until they are cut.
 pub struct Proxy {
     address: SocketAddr,
-    open: Arc<watch::Sender<bool>>,
+    gate: Arc<watch::Sender<Gate>>,
     target: Arc<Mutex<String>>,
     task: JoinHandle<()>,
 }
@@ -21,12 +29,18 @@ impl Proxy {
     pub async fn start(target: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let open = Arc::new(watch::channel(true).0);
+        let gate = Arc::new(
+            watch::channel(Gate {
+                open: true,
+                cuts: 0,
+            })
+            .0,
+        );
         let target = Arc::new(Mutex::new(target));
-        let task = tokio::spawn(accept(listener, Arc::clone(&target), Arc::clone(&open)));
+        let task = tokio::spawn(accept(listener, Arc::clone(&target), Arc::clone(&gate)));
         Self {
             address,
-            open,
+            gate,
             target,
             task,
         }
@@ -40,7 +54,10 @@ impl Proxy {
 
     /// Cuts every connection, and each new one at once.
     pub fn cut(&self) {
-        self.open.send_replace(false);
+        self.gate.send_modify(|gate| {
+            gate.open = false;
+            gate.cuts += 1;
+        });
     }
 
     /// Leads new connections to another server; those that are open stay where they are.
@@ -50,7 +67,7 @@ impl Proxy {
 
     /// Carries new connections again.
     pub fn restore(&self) {
-        self.open.send_replace(true);
+        self.gate.send_modify(|gate| gate.open = true);
     }
 }
 
@@ -61,16 +78,17 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, target: Arc<Mutex<String>>, open: Arc<watch::Sender<bool>>) {
+async fn accept(listener: TcpListener, target: Arc<Mutex<String>>, gate: Arc<watch::Sender<Gate>>) {
     while let Ok((client, _)) = listener.accept().await {
-        if *open.borrow() {
+        let Gate { open, cuts } = *gate.borrow();
+        if open {
             let target = target.lock().unwrap().clone();
-            tokio::spawn(carry(client, target, open.subscribe()));
+            tokio::spawn(carry(client, target, gate.subscribe(), cuts));
         }
     }
 }
 
-async fn carry(mut client: TcpStream, target: String, mut open: watch::Receiver<bool>) {
+async fn carry(mut client: TcpStream, target: String, mut gate: watch::Receiver<Gate>, cuts: u64) {
     let Ok(mut server) = TcpStream::connect(target).await else {
         return;
     };
@@ -78,6 +96,6 @@ async fn carry(mut client: TcpStream, target: String, mut open: watch::Receiver<
     let _ = server.set_nodelay(true);
     tokio::select! {
         _ = copy_bidirectional(&mut client, &mut server) => {}
-        _ = open.wait_for(|open| !open) => {}
+        _ = gate.wait_for(|gate| gate.cuts > cuts) => {}
     }
 }
