@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use domain::ports::{ChangeFeedLag, InFlight, InFlightQueries, StoreError, StoreProbe};
-use prometheus::{Gauge, Registry, TextEncoder};
+use prometheus::{Gauge, IntCounter, Registry, TextEncoder};
 use readiness::Cached;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -211,6 +211,12 @@ impl MetricsPage {
         if let Some(in_flight) = in_flight {
             register_in_flight(&now, in_flight)?;
         }
+        let unreadable = IntCounter::new(
+            "aggregator_unreadable_rows_total",
+            "Rows of the store that this process left out because they cannot be read, each time that it met them.",
+        )?;
+        unreadable.inc_by(self.probe.unreadable_rows());
+        now.register(Box::new(unreadable))?;
         process::read_into(&now)?;
         let mut families = self.metrics.gather();
         families.extend(now.gather());
@@ -262,6 +268,7 @@ mod tests {
 
     fn probe(entries: u64, oldest: Option<Duration>) -> MockStoreProbe {
         let mut probe = MockStoreProbe::new();
+        probe.expect_unreadable_rows().return_const(3_u64);
         probe
             .expect_count_outbox()
             .withf(|at_most| *at_most == MOST_ENTRIES)
@@ -403,6 +410,7 @@ mod tests {
     async fn without_the_store_the_page_lacks_the_outbox_and_nothing_else() {
         let metrics = Arc::new(Metrics::new().unwrap());
         let mut away = MockStoreProbe::new();
+        away.expect_unreadable_rows().return_const(0_u64);
         away.expect_count_outbox()
             .returning(|_| Err(StoreError::Unavailable("away".to_owned())));
         let text = text(&metrics, away).await;

@@ -8,7 +8,7 @@ use clock_tokio::SystemClock;
 use domain::allocation::most_available_first;
 use domain::identifiers::{OrderId, VendorId};
 use domain::order::{Order, OrderStatus};
-use domain::ports::{Clock, FeedError, FetchedReport, FinishedSync, VendorFeed, VendorLevel};
+use domain::ports::{Clock, FeedError, FetchedReport, FinishedSync, OrderQueries, VendorFeed, VendorLevel};
 use domain::report::Report;
 use domain::services::{
     ChangeStatus, ChangeStatusError, ChangedOrder, Intake, IntakeSettings, QuarantineDecision,
@@ -134,6 +134,16 @@ impl Shop {
 
     pub(crate) async fn settle(&self, ids: &[OrderId]) {
         self.try_settle(ids).await.unwrap();
+    }
+
+    /// Settles orders among others who do: what was put back because its rows were held for long is settled again.
+    pub(crate) async fn settle_all(&self, orders: &dyn OrderQueries, ids: &[OrderId]) {
+        loop {
+            self.settle(ids).await;
+            if orders.find_settled(ids).await.unwrap().len() == ids.len() {
+                return;
+            }
+        }
     }
 
     pub(crate) async fn change(

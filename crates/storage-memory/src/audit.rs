@@ -1,11 +1,12 @@
 //! Recomputing every balance from orders and allocations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::OrderStatus;
-use domain::ports::{AuditFinding, AuditQueries, StoreError, audit_rules};
+use domain::ports::{AuditFinding, AuditQueries, StoreError, audit_rules, longest_pending};
+use domain::timestamp::Timestamp;
 
 use crate::store::MemoryStore;
 use crate::tables::Tables;
@@ -107,13 +108,120 @@ fn shipped(tables: &Tables) -> Vec<AuditFinding> {
     differing.take(MOST).collect()
 }
 
+fn of_allocation(order_id: OrderId, vendor_id: &VendorId) -> String {
+    format!("order {order_id} at {vendor_id}")
+}
+
+fn allocation_orders(tables: &Tables) -> Vec<AuditFinding> {
+    let lost = tables.allocations.keys();
+    let lost = lost.filter(|(order_id, _)| !tables.orders.contains_key(order_id));
+    let lost = lost.map(|(order_id, vendor_id)| AuditFinding {
+        rule: audit_rules::ALLOCATION_ORDER,
+        row: of_allocation(*order_id, vendor_id),
+        detail: "there is no such order".to_owned(),
+    });
+    lost.take(MOST).collect()
+}
+
+fn allocation_positions(tables: &Tables) -> Vec<AuditFinding> {
+    let lost = tables
+        .allocations
+        .iter()
+        .filter(|((_, vendor_id), row)| {
+            let position = (row.product_id.clone(), vendor_id.clone());
+            !tables.positions.contains_key(&position)
+        })
+        .map(|((order_id, vendor_id), row)| AuditFinding {
+            rule: audit_rules::ALLOCATION_POSITION,
+            row: of_allocation(*order_id, vendor_id),
+            detail: format!("the vendor has no position in product {}", row.product_id),
+        });
+    lost.take(MOST).collect()
+}
+
+fn included(tables: &Tables) -> Vec<AuditFinding> {
+    let early = tables
+        .allocations
+        .iter()
+        .filter_map(|((order_id, vendor_id), row)| {
+            let known_as_of = row.known_as_of?;
+            let applied = tables
+                .vendors
+                .get(vendor_id)
+                .and_then(|row| row.applied_as_of);
+            let is_early = applied.is_none_or(|applied| known_as_of > applied);
+            is_early.then(|| AuditFinding {
+                rule: audit_rules::INCLUDED,
+                row: of_allocation(*order_id, vendor_id),
+                detail: format!("known_as_of is {known_as_of}"),
+            })
+        });
+    early.take(MOST).collect()
+}
+
+fn shipped_later(tables: &Tables, now: Timestamp) -> Vec<AuditFinding> {
+    let later = tables
+        .allocations
+        .iter()
+        .filter_map(|((order_id, vendor_id), row)| {
+            let shipped_at = row.shipped_at.filter(|moment| *moment > now)?;
+            Some(AuditFinding {
+                rule: audit_rules::SHIPPED_LATER,
+                row: of_allocation(*order_id, vendor_id),
+                detail: format!("shipped_at is {shipped_at}"),
+            })
+        });
+    later.take(MOST).collect()
+}
+
+fn pending(tables: &Tables, now: Timestamp) -> Vec<AuditFinding> {
+    let waiting: BTreeSet<OrderId> = tables
+        .outbox
+        .values()
+        .flat_map(|row| row.orders.iter().map(|order| order.order_id))
+        .collect();
+    let lost = tables.orders.iter().filter(|(id, row)| {
+        let since = row.requeued_at.unwrap_or(row.created_at);
+        row.status == OrderStatus::Pending
+            && since < now.minus(longest_pending(row.requeues))
+            && !waiting.contains(id)
+    });
+    let lost = lost.map(|(id, row)| AuditFinding {
+        rule: audit_rules::PENDING,
+        row: id.to_string(),
+        detail: format!("PENDING since {}", row.created_at),
+    });
+    lost.take(MOST).collect()
+}
+
+fn numbers(tables: &Tables, last: i64) -> Option<AuditFinding> {
+    let (highest, _) = tables.orders.last_key_value()?;
+    (highest.0 > last).then(|| AuditFinding {
+        rule: audit_rules::SEQUENCE,
+        row: "orders".to_owned(),
+        detail: format!("the last number is {last}, the highest is {highest}"),
+    })
+}
+
 #[async_trait]
 impl AuditQueries for MemoryStore {
     async fn audit(&self) -> Result<Vec<AuditFinding>, StoreError> {
         let tables = self.committed();
-        Ok([quantities, in_flight, allocated, shipped]
-            .into_iter()
-            .flat_map(|rule| rule(&tables))
-            .collect())
+        let now = self.shared().clock.now();
+        let rules = [
+            quantities,
+            in_flight,
+            allocated,
+            shipped,
+            allocation_orders,
+            allocation_positions,
+            included,
+        ];
+        let mut found: Vec<AuditFinding> =
+            rules.into_iter().flat_map(|rule| rule(&tables)).collect();
+        found.extend(shipped_later(&tables, now));
+        found.extend(pending(&tables, now));
+        found.extend(numbers(&tables, self.shared().last_number()));
+        Ok(found)
     }
 }

@@ -11,6 +11,7 @@
 
 mod audit;
 mod changes;
+mod damage;
 mod dead_letters;
 mod in_flight;
 mod orders;

@@ -159,6 +159,11 @@ impl VendorQueries for MemoryStore {
 
 #[async_trait]
 impl StoreProbe for MemoryStore {
+    fn unreadable_rows(&self) -> u64 {
+        // Rows are values of the domain.
+        0
+    }
+
     async fn store_time(&self) -> Result<Timestamp, StoreError> {
         Ok(self.shared().clock.now())
     }

@@ -53,6 +53,17 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// The number that was given last.
+    pub(crate) fn last_number(&self) -> i64 {
+        self.last_number.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn forget_numbers(&self) {
+        self.last_number.store(0, Ordering::Relaxed);
+    }
+}
+
 impl MemoryStore {
     /// An empty store on a clock.
     #[must_use]

@@ -2,18 +2,48 @@
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clock_tokio::SystemClock;
-use port_contracts::StorageUnderTest;
+use domain::ports::Clock as _;
+use port_contracts::storage::damage::Damage;
+use port_contracts::{StorageUnderTest, builders};
 use signal_in_process::{ProcessLeases, ProcessNotifier};
 use storage_memory::MemoryStore;
+
+fn do_damage(store: &MemoryStore, damage: Damage) -> bool {
+    let now = SystemClock.now();
+    match damage {
+        Damage::OrderLost(id) => store.lose_order(id),
+        Damage::PositionLost(product_id) => {
+            store.lose_position(&builders::product(product_id), &builders::vendor("v"));
+        }
+        Damage::IncludedTooEarly(id) => {
+            store.include_order(id, now.plus(Duration::from_hours(24 * 36_500)));
+        }
+        Damage::ShippedTomorrow(id) => {
+            store.ship_order_at(id, now.plus(Duration::from_hours(24)));
+        }
+        Damage::Forgotten(id) => {
+            store.forget_order_since(id, now.minus(Duration::from_hours(24 * 365)));
+        }
+        Damage::SequenceReset => store.reset_numbers(),
+        Damage::UnreadableEntry(_)
+        | Damage::UnreadableChange
+        | Damage::UnreadableOrder(_)
+        | Damage::UnknownOutcome(_) => return false,
+    }
+    true
+}
 
 /// Nothing has to be kept: the store goes with its last clone.
 fn setup() -> Ready<(StorageUnderTest, ())> {
     let store = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
     let notifier = ProcessNotifier::new();
     let listened_to = notifier.clone();
+    let damaged = store.clone();
     let storage = StorageUnderTest {
+        damage: Box::new(move |damage| Box::pin(ready(do_damage(&damaged, damage)))),
         store: store.clone(),
         orders: store.clone(),
         stock: store.clone(),

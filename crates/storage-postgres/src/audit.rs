@@ -17,7 +17,7 @@ struct FindingRow {
 }
 
 /// Each rule: what must hold, and the query for the rows for which it does not.
-const RULES: [(&str, &str); 6] = [
+const RULES: [(&str, &str); 12] = [
     (
         audit_rules::QUANTITY,
         "
@@ -72,6 +72,62 @@ WHERE CASE
     )
     ELSE o.status NOT IN ('SHIPPED', 'DELIVERED')
 END ORDER BY a.order_id LIMIT 1000",
+    ),
+    (
+        audit_rules::ALLOCATION_ORDER,
+        "
+SELECT format('order %s at %s', a.order_id, a.vendor_id) AS row_key,
+       format('%s units of product %s are allocated, and there is no such order', a.quantity, a.product_id) AS detail
+FROM allocations a LEFT JOIN orders o ON o.id = a.order_id
+WHERE o.id IS NULL ORDER BY a.order_id LIMIT 1000",
+    ),
+    (
+        audit_rules::ALLOCATION_POSITION,
+        "
+SELECT format('order %s at %s', a.order_id, a.vendor_id) AS row_key,
+       format('%s units of product %s are allocated, of which the vendor has no position', a.quantity, a.product_id) AS detail
+FROM allocations a LEFT JOIN vendor_stock p ON p.product_id = a.product_id AND p.vendor_id = a.vendor_id
+WHERE p.product_id IS NULL ORDER BY a.order_id LIMIT 1000",
+    ),
+    (
+        audit_rules::INCLUDED,
+        "
+SELECT format('order %s at %s', a.order_id, a.vendor_id) AS row_key,
+       format('known_as_of is %s, the last report is of %s', a.known_as_of, coalesce(v.applied_as_of::text, 'never')) AS detail
+FROM allocations a LEFT JOIN vendor_syncs v ON v.vendor_id = a.vendor_id
+WHERE a.known_as_of IS NOT NULL AND (v.applied_as_of IS NULL OR a.known_as_of > v.applied_as_of)
+ORDER BY a.order_id LIMIT 1000",
+    ),
+    (
+        audit_rules::SHIPPED_LATER,
+        "
+SELECT format('order %s at %s', order_id, vendor_id) AS row_key, format('shipped_at is %s', shipped_at) AS detail
+FROM allocations WHERE shipped_at > clock_timestamp() ORDER BY order_id LIMIT 1000",
+    ),
+    (
+        audit_rules::PENDING,
+        "
+WITH waiting AS MATERIALIZED (SELECT unnest(order_ids) AS order_id FROM outbox)
+SELECT id::text AS row_key,
+       format('PENDING since %s, requeued %s times, last at %s', created_at, requeues, coalesce(requeued_at::text, 'no time')) AS detail
+FROM orders
+WHERE status = 'PENDING'
+  AND coalesce(requeued_at, created_at)
+      < clock_timestamp() - interval '1 day' - interval '2 minutes' * power(2, least(requeues, 12))
+  AND NOT EXISTS (SELECT FROM waiting WHERE waiting.order_id = orders.id)
+ORDER BY id LIMIT 1000",
+    ),
+    (
+        audit_rules::SEQUENCE,
+        "
+SELECT row_key, format('the next number is %s, the highest is %s', next, highest) AS detail
+FROM (
+    SELECT 'orders_id_seq' AS row_key, last_value + is_called::int AS next, (SELECT max(id) FROM orders) AS highest
+    FROM orders_id_seq
+  UNION ALL
+    SELECT 'outbox_id_seq', last_value + is_called::int, (SELECT max(id) FROM outbox) FROM outbox_id_seq
+) AS sequences
+WHERE next <= highest ORDER BY 1",
     ),
     (
         audit_rules::OUTBOX_PRODUCT,

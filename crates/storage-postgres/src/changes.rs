@@ -20,7 +20,7 @@ use domain::ports::{
 };
 use domain::position::Position;
 use domain::settlement::{Outcome, SettledOrder};
-use domain::stored;
+use domain::stored::{self, UnreadableRows};
 use domain::timestamp::Timestamp;
 
 use crate::rows::{FlagRow, to_pg};
@@ -244,30 +244,25 @@ struct ReadRow {
     xid: Option<String>,
     #[diesel(sql_type = Nullable<BigInt>)]
     seq: Option<i64>,
-    #[diesel(sql_type = Nullable<Array<BigInt>>)]
-    order_ids: Option<Vec<i64>>,
-    #[diesel(sql_type = Nullable<Array<Text>>)]
-    product_ids: Option<Vec<String>>,
+    #[diesel(sql_type = Nullable<Array<Nullable<BigInt>>>)]
+    order_ids: Option<Vec<Option<i64>>>,
+    #[diesel(sql_type = Nullable<Array<Nullable<Text>>>)]
+    product_ids: Option<Vec<Option<String>>>,
     #[diesel(sql_type = Nullable<Bool>)]
     is_final: Option<bool>,
 }
 
 impl ReadRow {
-    fn entry(self) -> Result<Option<ChangeEntry>, StoreError> {
+    fn entry(self, unreadable: &UnreadableRows) -> Result<Option<ChangeEntry>, StoreError> {
         let (Some(xid), Some(seq), Some(order_ids), Some(product_ids)) =
             (self.xid, self.seq, self.order_ids, self.product_ids)
         else {
             return Ok(None);
         };
-        let product_ids = product_ids.into_iter();
+        let row = format!("{xid}-{seq}");
         Ok(Some(ChangeEntry {
             position: position(&xid, seq)?,
-            changed: Changed {
-                order_ids: order_ids.into_iter().map(OrderId).collect(),
-                product_ids: product_ids
-                    .map(|id| stored::product_id(id, "changes"))
-                    .collect::<Result<_, _>>()?,
-            },
+            changed: stored::changed(order_ids, product_ids, row, unreadable)?,
         }))
     }
 }
@@ -319,7 +314,7 @@ ORDER BY c.xid, c.seq";
         let mut entries = Vec::with_capacity(found.len());
         for row in found {
             if row.is_final == Some(true) {
-                entries.extend(row.entry()?);
+                entries.extend(row.entry(self.unreadable())?);
             }
         }
         Ok(ChangesRead::Next { entries, held_back })

@@ -4,22 +4,59 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, BigInt, Text};
+use diesel::sql_types::{Array, BigInt, Nullable, Text};
 use domain::identifiers::OrderId;
 use domain::ports::{OutboxEntry, OutboxId, OutboxRepository, RequeueLimits, StoreError};
 use domain::stored;
 
-use crate::statement::Bind;
+use crate::statement::{Bind, texts};
 use crate::unit_of_work::PgUnitOfWork;
 
 #[derive(QueryableByName)]
 struct OutboxRow {
     #[diesel(sql_type = BigInt)]
     id: i64,
-    #[diesel(sql_type = Array<BigInt>)]
-    order_ids: Vec<i64>,
-    #[diesel(sql_type = Array<Text>)]
-    product_ids: Vec<String>,
+    #[diesel(sql_type = Array<Nullable<BigInt>>)]
+    order_ids: Vec<Option<i64>>,
+    #[diesel(sql_type = Array<Nullable<Text>>)]
+    product_ids: Vec<Option<String>>,
+}
+
+#[derive(QueryableByName)]
+struct WaitingRow {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = Text)]
+    product_id: String,
+}
+
+impl PgUnitOfWork {
+    /// Moves entries that cannot be read out of the outbox, and puts their orders back that are `PENDING`.
+    async fn move_aside(&mut self, entries: Vec<i64>) -> Result<(), StoreError> {
+        const MOVE: &str = "
+WITH moved AS (
+    DELETE FROM outbox WHERE id = ANY($1) RETURNING id, order_ids, product_ids, created_at
+), kept AS (
+    INSERT INTO outbox_unreadable (id, order_ids, product_ids, created_at)
+    SELECT id, order_ids, product_ids, created_at FROM moved
+    ON CONFLICT (id) DO NOTHING
+)
+SELECT id, product_id FROM orders
+WHERE id = ANY(ARRAY(SELECT unnest(order_ids) FROM moved)) AND (status = 'PENDING') IS TRUE ORDER BY id";
+        const PUT: &str = "INSERT INTO outbox (order_ids, product_ids) VALUES ($1, $2)";
+        let pending: Vec<WaitingRow> = self.load(MOVE, vec![Bind::BigInts(entries)]).await?;
+        let each = pending
+            .into_iter()
+            .map(|row| stored::requeued(row.id, row.product_id));
+        let orders = self.unreadable.leave_out(each)?;
+        if orders.is_empty() {
+            return Ok(());
+        }
+        let ids = orders.iter().map(|order| order.order_id.0);
+        let products = orders.iter().map(|order| order.product_id.as_str());
+        let binds = vec![Bind::BigInts(ids.collect()), texts(products)];
+        self.execute(PUT, binds).await.map(drop)
+    }
 }
 
 #[derive(QueryableByName)]
@@ -54,15 +91,22 @@ SELECT id, order_ids, product_ids FROM claimed ORDER BY id";
         let claimed: Vec<OutboxRow> = self
             .load(SQL, vec![Bind::BigInt(i64::from(limit)), micros(lease)])
             .await?;
-        claimed
-            .into_iter()
-            .map(|row| {
-                Ok(OutboxEntry {
+        let mut entries = Vec::with_capacity(claimed.len());
+        let mut unreadable = Vec::new();
+        for row in claimed {
+            let orders = stored::queued_orders(row.id, row.order_ids, row.product_ids);
+            match self.unreadable.readable(orders)? {
+                Some(orders) => entries.push(OutboxEntry {
                     id: OutboxId(row.id),
-                    orders: stored::queued_orders(row.id, row.order_ids, row.product_ids)?,
-                })
-            })
-            .collect()
+                    orders,
+                }),
+                None => unreadable.push(row.id),
+            }
+        }
+        if !unreadable.is_empty() {
+            self.move_aside(unreadable).await?;
+        }
+        Ok(entries)
     }
 
     // An entry that another transaction keeps locked must not stop the others: it is published again when its claim has run

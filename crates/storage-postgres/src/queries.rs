@@ -17,9 +17,17 @@ use domain::stored::{self, StoredPosition};
 use domain::timestamp::Timestamp;
 
 use crate::changes;
-use crate::rows::{self, FlagRow, MomentRow, StockRow, from_pg};
+use crate::rows::{self, FlagRow, MomentRow, OrderWithAllocationRow, StockRow, from_pg};
 use crate::statement::{Bind, texts};
 use crate::store::PgStore;
+
+/// Orders that were read, and where a list goes on.
+struct OrderPage {
+    orders: Vec<Order>,
+    /// Rows of `orders`, with those that cannot be read.
+    seen: usize,
+    last: Option<i64>,
+}
 
 impl PgStore {
     pub(crate) async fn load<R>(
@@ -46,8 +54,15 @@ impl PgStore {
         Ok(rows.first().is_some_and(|row| row.flag))
     }
 
-    async fn orders(&self, sql: &'static str, binds: Vec<Bind>) -> Result<Vec<Order>, StoreError> {
-        rows::joined_orders(self.load(sql, binds).await?)
+    async fn orders(&self, sql: &'static str, binds: Vec<Bind>) -> Result<OrderPage, StoreError> {
+        let joined: Vec<OrderWithAllocationRow> = self.load(sql, binds).await?;
+        let last = joined.last().map(|row| row.order.id);
+        let each = rows::each_joined_order(joined);
+        Ok(OrderPage {
+            seen: each.len(),
+            last,
+            orders: self.unreadable().leave_out(each)?,
+        })
     }
 }
 
@@ -86,19 +101,20 @@ ORDER BY o.id DESC, a.vendor_id"
 impl OrderQueries for PgStore {
     async fn find_order(&self, id: OrderId) -> Result<Option<Order>, StoreError> {
         const SQL: &str = order_page!("id = $1");
-        Ok(self.orders(SQL, vec![Bind::BigInt(id.0)]).await?.pop())
+        let found = self.load(SQL, vec![Bind::BigInt(id.0)]).await?;
+        Ok(rows::joined_orders(found)?.pop())
     }
 
     async fn find_orders(&self, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
         const SQL: &str = order_page!("id = ANY($1)");
         let ids = ids.iter().map(|id| id.0).collect();
-        self.orders(SQL, vec![Bind::BigInts(ids)]).await
+        Ok(self.orders(SQL, vec![Bind::BigInts(ids)]).await?.orders)
     }
 
     async fn find_settled(&self, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
         const SQL: &str = order_page!("id = ANY($1) AND status <> 'PENDING'");
         let ids = ids.iter().map(|id| id.0).collect();
-        self.orders(SQL, vec![Bind::BigInts(ids)]).await
+        Ok(self.orders(SQL, vec![Bind::BigInts(ids)]).await?.orders)
     }
 
     async fn list_orders(
@@ -107,6 +123,30 @@ impl OrderQueries for PgStore {
         before: Option<OrderId>,
         limit: u32,
     ) -> Result<Vec<Order>, StoreError> {
+        let mut before = before.map_or(i64::MAX, |id| id.0);
+        let mut found = Vec::new();
+        loop {
+            let left = limit.saturating_sub(u32::try_from(found.len()).unwrap_or(u32::MAX));
+            let page = self.order_page(filter, before, left).await?;
+            let is_last = page.seen < usize::try_from(left).unwrap_or(usize::MAX);
+            let is_whole = page.seen == page.orders.len();
+            found.extend(page.orders);
+            match page.last {
+                // Orders that were left out are made up for: a short list would look like the end.
+                Some(last) if !is_last && !is_whole => before = last,
+                _ => return Ok(found),
+            }
+        }
+    }
+}
+
+impl PgStore {
+    async fn order_page(
+        &self,
+        filter: &OrderFilter,
+        before: i64,
+        limit: u32,
+    ) -> Result<OrderPage, StoreError> {
         // A text each, so that each is planned for the index that matches its filter.
         const ALL: &str = order_page!("id < $1 ORDER BY id DESC LIMIT $2");
         const BY_STATUS: &str = order_page!("status = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
@@ -132,7 +172,7 @@ FROM (
             .product_id
             .as_ref()
             .map(|id| Bind::Text(id.as_str().to_owned()));
-        let before = Bind::BigInt(before.map_or(i64::MAX, |id| id.0));
+        let before = Bind::BigInt(before);
         let limit = Bind::BigInt(i64::from(limit));
         let (sql, binds) = match (status, product) {
             (None, None) => (ALL, vec![before, limit]),
@@ -223,7 +263,8 @@ SELECT product_id, quantity, updated_at FROM stock
 WHERE product_id = ANY($1) ORDER BY product_id";
         let product_ids = texts(product_ids.iter().map(ProductId::as_str));
         let found: Vec<StockRow> = self.load(SQL, vec![product_ids]).await?;
-        found.into_iter().map(StockLevel::try_from).collect()
+        let each = found.into_iter().map(StockLevel::try_from);
+        self.unreadable().leave_out(each)
     }
 
     async fn list_stock(
@@ -240,10 +281,25 @@ SELECT product_id, quantity, updated_at FROM stock
 WHERE in_stock AND product_id > $1 ORDER BY product_id LIMIT $2";
         let sql = if in_stock { IN_STOCK } else { ALL };
         // No product id is empty, so all come after the empty text.
-        let after = after.map(ProductId::into_string).unwrap_or_default();
-        let binds = vec![Bind::Text(after), Bind::BigInt(i64::from(limit))];
-        let found: Vec<StockRow> = self.load(sql, binds).await?;
-        found.into_iter().map(StockLevel::try_from).collect()
+        let mut after = after.map(ProductId::into_string).unwrap_or_default();
+        let mut levels = Vec::new();
+        loop {
+            let left = limit.saturating_sub(u32::try_from(levels.len()).unwrap_or(u32::MAX));
+            let binds = vec![Bind::Text(after), Bind::BigInt(i64::from(left))];
+            let found: Vec<StockRow> = self.load(sql, binds).await?;
+            let seen = found.len();
+            let last = found.last().map(|row| row.product_id.clone());
+            let each = found.into_iter().map(StockLevel::try_from);
+            let readable = self.unreadable().leave_out(each)?;
+            let is_last = seen < usize::try_from(left).unwrap_or(usize::MAX);
+            let is_whole = seen == readable.len();
+            levels.extend(readable);
+            match last {
+                // Products that were left out are made up for: a short list would look like the end.
+                Some(last) if !is_last && !is_whole => after = last,
+                _ => return Ok(levels),
+            }
+        }
     }
 }
 
@@ -261,6 +317,10 @@ struct CountRow {
 
 #[async_trait]
 impl StoreProbe for PgStore {
+    fn unreadable_rows(&self) -> u64 {
+        self.unreadable().count()
+    }
+
     async fn store_time(&self) -> Result<Timestamp, StoreError> {
         let rows: Vec<MomentRow> = self
             .load("SELECT clock_timestamp() AS moment", Vec::new())

@@ -254,6 +254,13 @@ pub(crate) fn joined_orders(joined: Vec<OrderWithAllocationRow>) -> Result<Vec<O
     stored::joined_orders(joined.into_iter().map(OrderWithAllocationRow::into_stored))
 }
 
+/// The same, with an error for each order that cannot be read.
+pub(crate) fn each_joined_order(
+    joined: Vec<OrderWithAllocationRow>,
+) -> Vec<Result<Order, StoreError>> {
+    stored::each_joined_order(joined.into_iter().map(OrderWithAllocationRow::into_stored))
+}
+
 /// Joins orders with their allocations, keeping the orders' order.
 pub(crate) fn orders(
     rows: Vec<OrderRow>,

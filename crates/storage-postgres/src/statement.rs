@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn values_are_bound_in_place() {
         let statement = Statement {
-            sql: "SELECT * FROM t WHERE a = $1 AND b = ANY($2) LIMIT $3",
+            sql: "SELECT b FROM t WHERE a = $1 AND b = ANY($2) LIMIT $3",
             binds: vec![
                 Bind::Text("x".to_owned()),
                 Bind::BigInts(vec![1, 2]),
@@ -133,7 +133,7 @@ mod tests {
         let shown = debug_query::<Pg, _>(&statement).to_string();
         assert_eq!(
             shown,
-            r#"SELECT * FROM t WHERE a = $1 AND b = ANY($2) LIMIT $3 -- binds: ["x", [1, 2], 3]"#
+            r#"SELECT b FROM t WHERE a = $1 AND b = ANY($2) LIMIT $3 -- binds: ["x", [1, 2], 3]"#
         );
     }
 }

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use deadpool::Runtime;
 use deadpool::managed::{Manager, Metrics, Object, Pool, RecycleError, RecycleResult};
 use domain::ports::{Store, StoreError, UnitOfWork};
+use domain::stored::UnreadableRows;
 use tokio::runtime::Handle;
 
 use crate::checkout::{Checkout, Home};
@@ -49,6 +50,8 @@ impl Manager for Sessions {
 pub struct PgStore {
     pool: Pool<Sessions>,
     home: Arc<Home>,
+    /// Rows that were left out.
+    unreadable: Arc<UnreadableRows>,
 }
 
 impl PgStore {
@@ -72,7 +75,16 @@ impl PgStore {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| StoreError::Failed(Box::new(error)))?;
-        Ok(Self { pool, home })
+        Ok(Self {
+            pool,
+            home,
+            unreadable: Arc::default(),
+        })
+    }
+
+    /// Where rows are counted that cannot be read.
+    pub(crate) fn unreadable(&self) -> &Arc<UnreadableRows> {
+        &self.unreadable
     }
 
     pub(crate) async fn session(&self) -> Result<Object<Sessions>, StoreError> {
@@ -100,7 +112,7 @@ impl PgStore {
         loop {
             let mut checkout = self.checkout().await?;
             match checkout.begin().await {
-                Ok(()) => return Ok(PgUnitOfWork::begun(checkout)),
+                Ok(()) => return Ok(PgUnitOfWork::begun(checkout, Arc::clone(&self.unreadable))),
                 // Nothing was done on it yet, so another one will do.
                 Err(_) if spares > 0 && checkout.is_reused() => spares -= 1,
                 Err(error) => return Err(error),

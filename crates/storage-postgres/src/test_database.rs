@@ -92,6 +92,30 @@ impl TestDatabase {
     }
 }
 
+/// A session past the program, as an administrator's: its transaction ends with this value.
+pub struct TestSession(AsyncPgConnection);
+
+impl TestSession {
+    /// Runs SQL in it.
+    ///
+    /// # Errors
+    /// [`MigrationError`].
+    pub async fn execute(&mut self, sql: &str) -> Result<(), MigrationError> {
+        Ok(self.0.batch_execute(sql).await?)
+    }
+}
+
+impl TestDatabase {
+    /// Opens a session.
+    ///
+    /// # Errors
+    /// [`MigrationError`].
+    pub async fn session(&self) -> Result<TestSession, MigrationError> {
+        let session = connect(&self.options, &self.options.database).await?;
+        Ok(TestSession(session.connection))
+    }
+}
+
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         if self.is_left_behind {

@@ -1,11 +1,13 @@
 //! One transaction on one pooled connection.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use diesel::QueryableByName;
 use diesel::pg::Pg;
 use domain::ports::{StoreError, UnitOfWork};
+use domain::stored::UnreadableRows;
 use domain::timestamp::Timestamp;
 
 use crate::changes::ChangeLog;
@@ -21,15 +23,18 @@ pub(crate) struct PgUnitOfWork {
     /// Whether a statement failed, or wrote what it should not have. After a failure PostgreSQL answers a COMMIT with a
     /// rollback, and calls it a success.
     failed: bool,
+    /// Where rows are counted that cannot be read.
+    pub(crate) unreadable: Arc<UnreadableRows>,
 }
 
 impl PgUnitOfWork {
     /// A unit of work on a connection on which a transaction has just begun.
-    pub(crate) fn begun(checkout: Checkout) -> Self {
+    pub(crate) fn begun(checkout: Checkout, unreadable: Arc<UnreadableRows>) -> Self {
         Self {
             checkout,
             changes: ChangeLog::default(),
             failed: false,
+            unreadable,
         }
     }
 

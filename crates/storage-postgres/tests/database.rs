@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::identifiers::OrderId;
+use domain::identifiers::{OrderId, ProductId};
 use domain::ports::{OrderQueries as _, StockQueries as _, Store as _};
 use storage_postgres::test_database::TestDatabase;
 use storage_postgres::{PgStore, migrations};
@@ -175,4 +175,44 @@ async fn an_allocation_belongs_to_an_order_of_its_product_and_to_a_position() {
         .execute("UPDATE allocations SET quantity = 1; DELETE FROM orders WHERE id = 2; DELETE FROM vendor_stock WHERE product_id = 'q'")
         .await
         .unwrap();
+}
+
+/// A position that is locked without its stock row, as only an administrator does it.
+#[tokio::test]
+async fn a_product_with_a_locked_position_is_held_and_not_read_without_it() {
+    let database = TestDatabase::create().await.unwrap();
+    database
+        .execute(
+            "INSERT INTO vendor_syncs (vendor_id, configured) VALUES ('v', true), ('w', true);
+             INSERT INTO stock (product_id) VALUES ('p'), ('q'), ('r'), ('s');
+             INSERT INTO vendor_stock (product_id, vendor_id, reported, as_of)
+             SELECT product_id, vendor_id, 5, now() FROM stock, vendor_syncs WHERE product_id <> 's'",
+        )
+        .await
+        .unwrap();
+    let store = PgStore::new(database.options()).unwrap();
+    let product = |id: &str| ProductId::parse(id).unwrap();
+    let asked = ["p", "q", "r", "s", "unknown"].map(product);
+    for locked in ["vendor_id = 'w' AND product_id = 'q'", "product_id = 'q'"] {
+        let mut administrator = database.session().await.unwrap();
+        administrator
+            .execute(&format!(
+                "BEGIN; SELECT 1 FROM vendor_stock WHERE {locked} FOR UPDATE"
+            ))
+            .await
+            .unwrap();
+        let mut work = store.begin().await.unwrap();
+        let found = work.try_lock_stock(&asked).await.unwrap();
+        assert_eq!(found.held, [product("q")]);
+        let found: Vec<(&str, usize)> = found
+            .locked
+            .iter()
+            .map(|it| (it.product_id.as_str(), it.vendors.len()))
+            .collect();
+        assert_eq!(found, [("p", 2), ("r", 2), ("s", 0)]);
+        drop(work);
+        let mut work = store.begin().await.unwrap();
+        let only = work.try_lock_stock(&[product("q")]).await.unwrap();
+        assert_eq!((only.locked.len(), only.held), (0, vec![product("q")]));
+    }
 }

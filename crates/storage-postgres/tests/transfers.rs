@@ -68,7 +68,7 @@ fn deployment() -> Vec<TransferRecord> {
         TransferRecord::Vendor(VendorRecord {
             vendor_id: vendor(id),
             configured: last_sync.is_some(),
-            applied_as_of: last_sync.as_ref().map(|_| at(2)),
+            applied_as_of: last_sync.as_ref().map(|_| at(7)),
             full_as_of: None,
             last_sync,
         })

@@ -1,9 +1,13 @@
 //! Recomputing every balance from orders and allocations (promise P7).
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use diesel::sql_types::Text;
 use diesel::{QueryableByName, SqliteConnection};
-use domain::ports::{AuditFinding, AuditQueries, StoreError, audit_rules};
+use domain::ports::{AuditFinding, AuditQueries, StoreError, audit_rules, longest_pending};
+use domain::timestamp::Timestamp;
 
 use crate::statement;
 use crate::store::SqliteStore;
@@ -17,7 +21,7 @@ struct FindingRow {
 }
 
 /// Each rule: what must hold, and the query for the rows for which it does not.
-const RULES: [(&str, &str); 6] = [
+const RULES: [(&str, &str); 11] = [
     (
         audit_rules::QUANTITY,
         "
@@ -75,6 +79,51 @@ WHERE CASE
 END ORDER BY a.order_id LIMIT 1000",
     ),
     (
+        audit_rules::ALLOCATION_ORDER,
+        "
+SELECT format('order %d at %s', a.order_id, a.vendor_id) AS row_key,
+       format('%d units of product %s are allocated, and there is no such order', a.quantity, a.product_id) AS detail
+FROM allocations a LEFT JOIN orders o ON o.id = a.order_id
+WHERE o.id IS NULL ORDER BY a.order_id LIMIT 1000",
+    ),
+    (
+        audit_rules::ALLOCATION_POSITION,
+        "
+SELECT format('order %d at %s', a.order_id, a.vendor_id) AS row_key,
+       format('%d units of product %s are allocated, of which the vendor has no position', a.quantity, a.product_id) AS detail
+FROM allocations a LEFT JOIN vendor_stock p ON p.product_id = a.product_id AND p.vendor_id = a.vendor_id
+WHERE p.product_id IS NULL ORDER BY a.order_id LIMIT 1000",
+    ),
+    (
+        audit_rules::INCLUDED,
+        "
+SELECT format('order %d at %s', a.order_id, a.vendor_id) AS row_key,
+       format('known_as_of is %d, the last report is of %s', a.known_as_of, coalesce(v.applied_as_of, 'never')) AS detail
+FROM allocations a LEFT JOIN vendor_syncs v ON v.vendor_id = a.vendor_id
+WHERE a.known_as_of IS NOT NULL AND (v.applied_as_of IS NULL OR a.known_as_of > v.applied_as_of)
+ORDER BY a.order_id LIMIT 1000",
+    ),
+    (
+        audit_rules::SEQUENCE,
+        "
+SELECT row_key, format('the last number is %d, the highest is %d', last, highest) AS detail
+FROM (
+    SELECT 'outbox' AS row_key, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'outbox'), 0) AS last,
+           (SELECT max(id) FROM outbox) AS highest
+  UNION ALL
+    SELECT 'changes', coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'changes'), 0),
+           (SELECT max(id) FROM changes)
+)
+WHERE last < highest ORDER BY 1",
+    ),
+    (
+        audit_rules::REFERENCES,
+        "
+SELECT format('%s %s', \"table\", coalesce(rowid, '')) AS row_key,
+       format('it refers to no row of %s', parent) AS detail
+FROM pragma_foreign_key_check ORDER BY 1 LIMIT 1000",
+    ),
+    (
         audit_rules::OUTBOX_PRODUCT,
         "
 SELECT CAST(b.id AS TEXT) AS row_key,
@@ -85,22 +134,79 @@ WHERE o.product_id IS NOT p.value ORDER BY b.id, i.key LIMIT 1000",
     ),
 ];
 
-fn check_all(connection: &mut SqliteConnection) -> Result<Vec<AuditFinding>, StoreError> {
-    let mut findings = Vec::new();
+/// What breaks a rule that looks at the time.
+const SHIPPED_LATER: &str = "
+SELECT format('order %d at %s', order_id, vendor_id) AS row_key, format('shipped_at is %d', shipped_at) AS detail
+FROM allocations WHERE shipped_at > ? ORDER BY order_id LIMIT 1000";
+
+const PENDING: &str = "
+SELECT CAST(id AS TEXT) AS row_key,
+       format('PENDING since %d, requeued %d times, last at %s', created_at, requeues, coalesce(requeued_at, 'no time')) AS detail
+FROM orders
+WHERE status = 'PENDING' AND coalesce(requeued_at, created_at) < ? - ? * (1 << min(requeues, 12))
+  AND id NOT IN (SELECT i.value FROM outbox, json_each(outbox.order_ids) i WHERE i.value IS NOT NULL)
+ORDER BY id LIMIT 1000";
+
+const INTEGRITY: &str = "
+SELECT 'the file' AS row_key, integrity_check AS detail FROM pragma_integrity_check WHERE integrity_check <> 'ok'";
+
+fn findings(rule: &'static str, found: Vec<FindingRow>) -> impl Iterator<Item = AuditFinding> {
+    found.into_iter().map(move |row| AuditFinding {
+        rule,
+        row: row.row_key,
+        detail: row.detail,
+    })
+}
+
+fn check_rules(
+    connection: &mut SqliteConnection,
+    now: Timestamp,
+) -> Result<Vec<AuditFinding>, StoreError> {
+    let mut all = Vec::new();
     for (rule, sql) in RULES {
-        let found: Vec<FindingRow> = statement::load(connection, sql, [])?;
-        findings.extend(found.into_iter().map(|row| AuditFinding {
-            rule,
-            row: row.row_key,
-            detail: row.detail,
-        }));
+        all.extend(findings(rule, statement::load(connection, sql, [])?));
     }
-    Ok(findings)
+    let later = statement::load(connection, SHIPPED_LATER, [now.into()])?;
+    all.extend(findings(audit_rules::SHIPPED_LATER, later));
+    // In two parts: the first holds for all orders, the second doubles with each requeue.
+    let pause = longest_pending(0) - Duration::from_hours(24);
+    let before = now.minus(Duration::from_hours(24));
+    let pause = i64::try_from(pause.as_micros()).unwrap_or(i64::MAX);
+    let pending = statement::load(connection, PENDING, [before.into(), pause.into()])?;
+    all.extend(findings(audit_rules::PENDING, pending));
+    Ok(all)
+}
+
+fn check_all(
+    connection: &mut SqliteConnection,
+    now: Timestamp,
+) -> Result<Vec<AuditFinding>, StoreError> {
+    let mut damage: Vec<AuditFinding> = findings(
+        audit_rules::INTEGRITY,
+        statement::load(connection, INTEGRITY, [])?,
+    )
+    .collect();
+    match check_rules(connection, now) {
+        Ok(found) => damage.extend(found),
+        // What cannot be read of a damaged file has been reported.
+        Err(_) if !damage.is_empty() => {}
+        Err(error) => return Err(error),
+    }
+    Ok(damage)
 }
 
 #[async_trait]
 impl AuditQueries for SqliteStore {
     async fn audit(&self) -> Result<Vec<AuditFinding>, StoreError> {
-        self.read_at_once(check_all).await
+        let clock = Arc::clone(&self.shared().clock);
+        self.read_at_once(move |connection| {
+            // The snapshot is taken by the first read, so that everything in it was before this moment.
+            let _: Vec<FindingRow> = statement::load(connection, SNAPSHOT, [])?;
+            check_all(connection, clock.now())
+        })
+        .await
     }
 }
+
+const SNAPSHOT: &str = "
+SELECT vendor_id AS row_key, '' AS detail FROM vendor_syncs LIMIT 1";

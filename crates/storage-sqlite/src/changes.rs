@@ -1,16 +1,19 @@
 //! The change log. One transaction at a time writes, so its entries are numbered as they are committed and without a gap:
 //! what was forgotten and what was never there is known from the numbers alone.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use diesel::sql_types::{BigInt, Text};
 use diesel::{QueryableByName, SqliteConnection};
-use domain::identifiers::{OrderId, ProductId};
+use domain::identifiers::ProductId;
 use domain::ports::{
     ChangeEntry, ChangeQueries, ChangeRepository, Changed, ChangesRead, StoreError,
 };
 use domain::position::Position;
-use domain::stored;
+use domain::stored::{self, UnreadableRows};
 use domain::timestamp::Timestamp;
+use serde_json::Value;
 
 use crate::statement::{execute, json, load};
 use crate::store::SqliteStore;
@@ -92,6 +95,7 @@ FROM (SELECT coalesce(max(seq), 0) AS written FROM sqlite_sequence WHERE name = 
 /// In a transaction of its own, so that both are of one moment.
 fn read(
     connection: &mut SqliteConnection,
+    unreadable: &UnreadableRows,
     after: Position,
     limit: u32,
 ) -> Result<ChangesRead, StoreError> {
@@ -103,27 +107,26 @@ fn read(
     }
     let after = i64::try_from(after.group()).unwrap_or(i64::MAX);
     let found: Vec<ChangeRow> = load(connection, SQL, [after.into(), limit.into()])?;
-    let entries: Result<Vec<_>, StoreError> = found.iter().map(entry).collect();
+    let entries: Result<Vec<_>, StoreError> =
+        found.iter().map(|row| entry(row, unreadable)).collect();
     Ok(ChangesRead::Next {
         entries: entries?,
         held_back: false,
     })
 }
 
-fn entry(row: &ChangeRow) -> Result<ChangeEntry, StoreError> {
-    let corrupt = |column| stored::corrupt("changes", column, row.id);
-    let order_ids: Vec<i64> = serde_json::from_str(&row.order_ids).map_err(corrupt("order_ids"))?;
-    let product_ids: Vec<String> =
-        serde_json::from_str(&row.product_ids).map_err(corrupt("product_ids"))?;
+/// The values of a JSON array; one that cannot be read at all counts as one unreadable value.
+fn values<T>(json: &str, read: impl Fn(&Value) -> Option<T>) -> Vec<Option<T>> {
+    serde_json::from_str::<Vec<Value>>(json)
+        .map_or_else(|_| vec![None], |values| values.iter().map(read).collect())
+}
+
+fn entry(row: &ChangeRow, unreadable: &UnreadableRows) -> Result<ChangeEntry, StoreError> {
+    let order_ids = values(&row.order_ids, Value::as_i64);
+    let product_ids = values(&row.product_ids, |id| id.as_str().map(str::to_owned));
     Ok(ChangeEntry {
         position: Position::new(row.id.unsigned_abs(), 0),
-        changed: Changed {
-            order_ids: order_ids.into_iter().map(OrderId).collect(),
-            product_ids: product_ids
-                .into_iter()
-                .map(|id| stored::product_id(id, "changes"))
-                .collect::<Result<_, _>>()?,
-        },
+        changed: stored::changed(order_ids, product_ids, row.id, unreadable)?,
     })
 }
 
@@ -143,7 +146,8 @@ impl ChangeQueries for SqliteStore {
     }
 
     async fn read_changes(&self, after: Position, limit: u32) -> Result<ChangesRead, StoreError> {
-        self.read_at_once(move |connection| read(connection, after, limit))
+        let unreadable = Arc::clone(&self.shared().unreadable);
+        self.read_at_once(move |connection| read(connection, &unreadable, after, limit))
             .await
     }
 }

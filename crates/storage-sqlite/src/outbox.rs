@@ -7,8 +7,9 @@ use diesel::sql_types::{BigInt, Text};
 use diesel::{QueryableByName, SqliteConnection};
 use domain::identifiers::OrderId;
 use domain::ports::{OutboxEntry, OutboxId, OutboxRepository, RequeueLimits, StoreError};
-use domain::stored::{self, corrupt};
+use domain::stored::{self, UnreadableRows};
 use domain::timestamp::Timestamp;
+use serde_json::Value;
 
 use crate::rows::ProductIdRow;
 use crate::statement::{Bind, execute, json, load};
@@ -25,22 +26,56 @@ struct OutboxRow {
     product_ids: String,
 }
 
-impl TryFrom<OutboxRow> for OutboxEntry {
+/// The values of a JSON array; none if it is not one.
+fn values<T>(json: &str, read: impl Fn(&Value) -> Option<T>) -> Vec<Option<T>> {
+    let values: Vec<Value> = serde_json::from_str(json).unwrap_or_default();
+    values.iter().map(read).collect()
+}
+
+impl TryFrom<&OutboxRow> for OutboxEntry {
     type Error = StoreError;
 
-    fn try_from(row: OutboxRow) -> Result<Self, StoreError> {
-        let order_ids: Vec<i64> =
-            serde_json::from_str(&row.order_ids).map_err(corrupt("outbox", "order_ids", row.id))?;
-        let product_ids: Vec<String> = serde_json::from_str(&row.product_ids).map_err(corrupt(
-            "outbox",
-            "product_ids",
-            row.id,
-        ))?;
+    fn try_from(row: &OutboxRow) -> Result<Self, StoreError> {
+        let order_ids = values(&row.order_ids, Value::as_i64);
+        let product_ids = values(&row.product_ids, |id| id.as_str().map(str::to_owned));
         Ok(Self {
             id: OutboxId(row.id),
             orders: stored::queued_orders(row.id, order_ids, product_ids)?,
         })
     }
+}
+
+/// Moves an entry that cannot be read out of the outbox, and puts its orders back that are `PENDING`.
+fn move_aside(
+    connection: &mut SqliteConnection,
+    entry: &OutboxRow,
+    unreadable: &UnreadableRows,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    const KEEP: &str = "
+INSERT OR IGNORE INTO outbox_unreadable (id, order_ids, product_ids, created_at, moved_at)
+SELECT id, order_ids, product_ids, created_at, ? FROM outbox WHERE id = ?";
+    const REMOVE: &str = "DELETE FROM outbox WHERE id = ?";
+    execute(connection, KEEP, [now.into(), entry.id.into()])?;
+    execute(connection, REMOVE, [entry.id.into()])?;
+    let order_ids = values(&entry.order_ids, Value::as_i64);
+    let pending = pending(connection, json(order_ids.into_iter().flatten()))?;
+    let each = pending
+        .into_iter()
+        .map(|row| stored::requeued(row.id, row.product.product_id));
+    let orders = unreadable.leave_out(each)?;
+    let orders = orders
+        .iter()
+        .map(|order| (order.order_id.0, order.product_id.as_str()));
+    put(connection, &orders.collect::<Vec<_>>(), now, None)
+}
+
+/// Those of the orders that are `PENDING`, by id.
+fn pending(connection: &mut SqliteConnection, ids: Bind) -> Result<Vec<WaitingRow>, StoreError> {
+    const SQL: &str = "
+SELECT id, product_id FROM orders
+WHERE id IN (SELECT value FROM json_each(?)) AND status = 'PENDING' ORDER BY id";
+    load(connection, SQL, [ids])
 }
 
 /// Puts orders into the outbox as one entry; none for none.
@@ -88,12 +123,20 @@ UPDATE outbox SET claimed_until = ? WHERE id IN (
     SELECT id FROM outbox WHERE (claimed_until IS NULL OR claimed_until < ?) AND (not_before IS NULL OR not_before <= ?)
     ORDER BY id LIMIT ?
 ) RETURNING id, order_ids, product_ids";
+        let unreadable = self.unreadable();
         self.call(move |connection, now| {
             let now = now();
             let binds = [now.plus(lease).into(), now.into(), now.into(), limit.into()];
             let mut claimed: Vec<OutboxRow> = load(connection, SQL, binds)?;
             claimed.sort_unstable_by_key(|row| row.id);
-            claimed.into_iter().map(OutboxEntry::try_from).collect()
+            let mut entries = Vec::with_capacity(claimed.len());
+            for row in &claimed {
+                match unreadable.readable(row.try_into())? {
+                    Some(entry) => entries.push(entry),
+                    None => move_aside(connection, row, &unreadable, now)?,
+                }
+            }
+            Ok(entries)
         })
         .await
     }
@@ -118,13 +161,10 @@ UPDATE outbox SET claimed_until = NULL WHERE id IN (SELECT value FROM json_each(
         ids: &[OrderId],
         delay: Duration,
     ) -> Result<Vec<OrderId>, StoreError> {
-        const PENDING: &str = "
-SELECT id, product_id FROM orders
-WHERE id IN (SELECT value FROM json_each(?)) AND status = 'PENDING' ORDER BY id";
         let ids = json(ids.iter().map(|id| id.0));
         self.call(move |connection, now| {
             let now = now();
-            let pending: Vec<WaitingRow> = load(connection, PENDING, [ids])?;
+            let pending = pending(connection, ids)?;
             let boxed = pending
                 .iter()
                 .map(|row| (row.id, row.product.product_id.as_str()));
@@ -140,7 +180,7 @@ WHERE id IN (SELECT value FROM json_each(?)) AND status = 'PENDING' ORDER BY id"
 SELECT id, product_id FROM orders
 WHERE status = 'PENDING'
   AND coalesce(requeued_at, created_at) < ? - ? * (1 << min(requeues, 12))
-  AND id NOT IN (SELECT i.value FROM outbox, json_each(outbox.order_ids) i)
+  AND id NOT IN (SELECT i.value FROM outbox, json_each(outbox.order_ids) i WHERE i.value IS NOT NULL)
 ORDER BY id LIMIT ?";
         const MARK: &str =
             "UPDATE orders SET requeued_at = ?, requeues = min(requeues + 1, 30000) WHERE id = ?";

@@ -51,30 +51,70 @@ const IN_STOCK: &str = "
 SELECT product_id, quantity, updated_at FROM stock
 WHERE quantity > 0 AND product_id > ? ORDER BY product_id LIMIT ?";
 
+/// Orders that were read, and where a list goes on.
+struct OrderPage {
+    orders: Vec<Order>,
+    /// Rows of `orders`, with those that cannot be read.
+    seen: usize,
+    last: Option<i64>,
+}
+
 impl SqliteStore {
     async fn orders<const N: usize>(
         &self,
         sql: &'static str,
         binds: [Bind; N],
-    ) -> Result<Vec<Order>, StoreError> {
-        self.read(move |connection| rows::orders(load(connection, sql, binds)?))
-            .await
+    ) -> Result<OrderPage, StoreError> {
+        let (last, each) = self
+            .read(move |connection| {
+                let joined: Vec<rows::OrderRow> = load(connection, sql, binds)?;
+                let last = joined.last().map(|row| row.id);
+                Ok((last, rows::each_order(joined)))
+            })
+            .await?;
+        Ok(OrderPage {
+            seen: each.len(),
+            last,
+            orders: self.shared().unreadable.leave_out(each)?,
+        })
+    }
+
+    async fn order_page(
+        &self,
+        filter: &OrderFilter,
+        before: i64,
+        limit: u32,
+    ) -> Result<OrderPage, StoreError> {
+        let status = filter.status.map(|status| Bind::from(status.as_str()));
+        let product = filter.product_id.as_ref().map(Bind::from);
+        let before = Bind::from(before);
+        let limit = Bind::from(limit);
+        match (status, product) {
+            (None, None) => self.orders(ALL, [before, limit]).await,
+            (Some(status), None) => self.orders(BY_STATUS, [status, before, limit]).await,
+            (None, Some(product)) => self.orders(BY_PRODUCT, [product, before, limit]).await,
+            (Some(status), Some(product)) => {
+                self.orders(BY_BOTH, [status, product, before, limit]).await
+            }
+        }
     }
 }
 
 #[async_trait]
 impl OrderQueries for SqliteStore {
     async fn find_order(&self, id: OrderId) -> Result<Option<Order>, StoreError> {
-        Ok(self.orders(ONE, [id.into()]).await?.pop())
+        self.read(move |connection| Ok(rows::orders(load(connection, ONE, [id.into()])?)?.pop()))
+            .await
     }
 
     async fn find_orders(&self, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
-        self.orders(SOME, [json(ids.iter().map(|id| id.0))]).await
+        let ids = json(ids.iter().map(|id| id.0));
+        Ok(self.orders(SOME, [ids]).await?.orders)
     }
 
     async fn find_settled(&self, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
-        self.orders(SETTLED, [json(ids.iter().map(|id| id.0))])
-            .await
+        let ids = json(ids.iter().map(|id| id.0));
+        Ok(self.orders(SETTLED, [ids]).await?.orders)
     }
 
     async fn list_orders(
@@ -83,16 +123,18 @@ impl OrderQueries for SqliteStore {
         before: Option<OrderId>,
         limit: u32,
     ) -> Result<Vec<Order>, StoreError> {
-        let status = filter.status.map(|status| Bind::from(status.as_str()));
-        let product = filter.product_id.as_ref().map(Bind::from);
-        let before = Bind::from(before.map_or(i64::MAX, |id| id.0));
-        let limit = Bind::from(limit);
-        match (status, product) {
-            (None, None) => self.orders(ALL, [before, limit]).await,
-            (Some(status), None) => self.orders(BY_STATUS, [status, before, limit]).await,
-            (None, Some(product)) => self.orders(BY_PRODUCT, [product, before, limit]).await,
-            (Some(status), Some(product)) => {
-                self.orders(BY_BOTH, [status, product, before, limit]).await
+        let mut before = before.map_or(i64::MAX, |id| id.0);
+        let mut found = Vec::new();
+        loop {
+            let left = limit.saturating_sub(u32::try_from(found.len()).unwrap_or(u32::MAX));
+            let page = self.order_page(filter, before, left).await?;
+            let is_last = page.seen < usize::try_from(left).unwrap_or(usize::MAX);
+            let is_whole = page.seen == page.orders.len();
+            found.extend(page.orders);
+            match page.last {
+                // Orders that were left out are made up for: a short list would look like the end.
+                Some(last) if !is_last && !is_whole => before = last,
+                _ => return Ok(found),
             }
         }
     }
@@ -194,11 +236,11 @@ WHERE s.product_id = ? ORDER BY p.vendor_id";
 
     async fn find_levels(&self, product_ids: &[ProductId]) -> Result<Vec<StockLevel>, StoreError> {
         let product_ids = json(product_ids.iter().map(ProductId::as_str));
-        self.read(move |connection| {
-            let found: Vec<StockRow> = load(connection, LEVELS, [product_ids])?;
-            found.into_iter().map(StockLevel::try_from).collect()
-        })
-        .await
+        let found: Vec<StockRow> = self
+            .read(move |connection| load(connection, LEVELS, [product_ids]))
+            .await?;
+        let each = found.into_iter().map(StockLevel::try_from);
+        self.shared().unreadable.leave_out(each)
     }
 
     async fn list_stock(
@@ -209,12 +251,27 @@ WHERE s.product_id = ? ORDER BY p.vendor_id";
     ) -> Result<Vec<StockLevel>, StoreError> {
         let sql = if in_stock { IN_STOCK } else { STOCK };
         // No product id is empty, so all come after the empty text.
-        let after = Bind::from(after.as_ref().map_or("", ProductId::as_str));
-        self.read(move |connection| {
-            let found: Vec<StockRow> = load(connection, sql, [after, limit.into()])?;
-            found.into_iter().map(StockLevel::try_from).collect()
-        })
-        .await
+        let mut after = after.map(ProductId::into_string).unwrap_or_default();
+        let mut levels = Vec::new();
+        loop {
+            let left = limit.saturating_sub(u32::try_from(levels.len()).unwrap_or(u32::MAX));
+            let binds = [after.as_str().into(), left.into()];
+            let found: Vec<StockRow> = self
+                .read(move |connection| load(connection, sql, binds))
+                .await?;
+            let seen = found.len();
+            let last = found.last().map(|row| row.product_id.clone());
+            let each = found.into_iter().map(StockLevel::try_from);
+            let readable = self.shared().unreadable.leave_out(each)?;
+            let is_last = seen < usize::try_from(left).unwrap_or(usize::MAX);
+            let is_whole = seen == readable.len();
+            levels.extend(readable);
+            match last {
+                // Products that were left out are made up for: a short list would look like the end.
+                Some(last) if !is_last && !is_whole => after = last,
+                _ => return Ok(levels),
+            }
+        }
     }
 }
 
@@ -238,6 +295,10 @@ struct FlagRow {
 
 #[async_trait]
 impl StoreProbe for SqliteStore {
+    fn unreadable_rows(&self) -> u64 {
+        self.shared().unreadable.count()
+    }
+
     async fn store_time(&self) -> Result<Timestamp, StoreError> {
         Ok(self.shared().clock.now())
     }

@@ -121,6 +121,11 @@ impl OrderRow {
     }
 }
 
+/// The same, with an error for each order that cannot be read.
+pub(crate) fn each_order(joined: Vec<OrderRow>) -> Vec<Result<Order, StoreError>> {
+    stored::each_joined_order(joined.into_iter().map(OrderRow::into_stored))
+}
+
 /// Reads orders from the rows of a join, in which the rows of one order stand together.
 pub(crate) fn orders(joined: Vec<OrderRow>) -> Result<Vec<Order>, StoreError> {
     stored::joined_orders(joined.into_iter().map(OrderRow::into_stored))

@@ -9,6 +9,7 @@ use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection as _;
 use domain::ports::{Clock, Store, StoreError, UnitOfWork};
 use domain::rising_clock::RisingClock;
+use domain::stored::UnreadableRows;
 use tokio::time::timeout;
 
 use crate::error::store_error;
@@ -37,6 +38,8 @@ pub(crate) struct Shared {
     wait: Duration,
     pub(crate) clock: Arc<RisingClock>,
     pub(crate) order_numbers: OrderNumbers,
+    /// Rows that were left out.
+    pub(crate) unreadable: Arc<UnreadableRows>,
     path: PathBuf,
     /// Given back after the connections are closed.
     _lock: Option<FileLock>,
@@ -85,6 +88,7 @@ impl SqliteStore {
             wait: options.wait,
             clock: Arc::new(RisingClock::new(clock)),
             order_numbers: OrderNumbers::after(opened.last_order),
+            unreadable: Arc::default(),
             path: options.path.clone(),
             _lock: opened.lock,
         };

@@ -17,7 +17,10 @@ fn vendors(
     connection: &mut SqliteConnection,
     binds: [Bind; 2],
 ) -> Result<Vec<TransferRecord>, StoreError> {
-    const SQL: &str = "SELECT * FROM vendor_syncs WHERE vendor_id > ? ORDER BY vendor_id LIMIT ?";
+    const SQL: &str = "
+SELECT vendor_id, configured, applied_as_of, full_as_of, outcome, finished_at, duration_ms, received,
+       changed, error
+FROM vendor_syncs WHERE vendor_id > ? ORDER BY vendor_id LIMIT ?";
     let found: Vec<VendorRow> = load(connection, SQL, binds)?;
     found
         .into_iter()

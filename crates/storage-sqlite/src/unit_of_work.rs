@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection as _;
 use domain::ports::{Changed, StoreError, UnitOfWork};
+use domain::stored::UnreadableRows;
 use domain::timestamp::Timestamp;
 use tokio::sync::OwnedMutexGuard;
 
@@ -50,6 +51,11 @@ impl SqliteUnitOfWork {
     /// Where the numbers of new orders come from.
     pub(crate) fn order_numbers(&self) -> OrderNumbers {
         self.shared.order_numbers.clone()
+    }
+
+    /// Where rows are counted that cannot be read.
+    pub(crate) fn unreadable(&self) -> Arc<UnreadableRows> {
+        Arc::clone(&self.shared.unreadable)
     }
 
     /// Runs one call of a repository on the connection. `now` tells the store's time at that moment, another one at each

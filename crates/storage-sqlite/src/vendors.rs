@@ -32,23 +32,14 @@ FROM vendor_syncs v LEFT JOIN vendor_evidence e USING (vendor_id)
 WHERE v.vendor_id IN (SELECT value FROM json_each(?)) ORDER BY v.vendor_id";
         let vendor_ids = json(vendor_ids.iter().map(VendorId::as_str));
         let now = self.shared().clock.now();
-        self.read(move |connection| {
-            let found: Vec<StatusRow> = load(connection, SQL, [vendor_ids])?;
-            found
-                .into_iter()
-                .map(|row| {
-                    let clock_skew_ms = row.proof.clock_skew_ms;
-                    let proof = row.proof.into();
-                    stored::vendor_status(
-                        row.vendor.into(),
-                        row.products,
-                        proof,
-                        clock_skew_ms,
-                        now,
-                    )
-                })
-                .collect()
-        })
-        .await
+        let found: Vec<StatusRow> = self
+            .read(move |connection| load(connection, SQL, [vendor_ids]))
+            .await?;
+        let each = found.into_iter().map(|row| {
+            let clock_skew_ms = row.proof.clock_skew_ms;
+            let proof = row.proof.into();
+            stored::vendor_status(row.vendor.into(), row.products, proof, clock_skew_ms, now)
+        });
+        self.shared().unreadable.leave_out(each)
     }
 }

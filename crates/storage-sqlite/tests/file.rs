@@ -308,3 +308,62 @@ async fn a_file_with_a_second_hard_link_is_refused() {
     fs::remove_file(&second).unwrap();
     assert_eq!(orders(&place.open().unwrap()).await, 1);
 }
+
+/// A page of an index that was overwritten: the rows can be read, the file is not whole.
+#[tokio::test]
+async fn the_audit_reports_a_damaged_file() {
+    let place = Place::new();
+    let store = place.open().unwrap();
+    for _ in 0..4 {
+        accept(&store, 500).await;
+    }
+    assert_eq!(store.audit().await.unwrap(), []);
+    store.checkpoint().await.unwrap();
+    drop(store);
+    let root = {
+        use diesel::{Connection as _, RunQueryDsl as _};
+        #[derive(diesel::QueryableByName)]
+        struct Root {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            rootpage: i64,
+        }
+        let mut connection =
+            diesel::SqliteConnection::establish(place.options.path.to_str().unwrap()).unwrap();
+        let found: Root = diesel::sql_query(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'orders_by_product_and_status'",
+        )
+        .get_result(&mut connection)
+        .unwrap();
+        usize::try_from(found.rootpage).unwrap()
+    };
+    let mut bytes = fs::read(&place.options.path).unwrap();
+    let page_size = usize::from(u16::from_be_bytes([bytes[16], bytes[17]]));
+    // The cells of the index's root page, past its header.
+    let start = (root - 1) * page_size + page_size / 2;
+    bytes[start..start + page_size / 4].fill(0x5a);
+    fs::write(&place.options.path, bytes).unwrap();
+    let store = place.open().unwrap();
+    let found = store.audit().await.unwrap();
+    let rule = domain::ports::audit_rules::INTEGRITY;
+    assert!(found.iter().any(|it| it.rule == rule), "{found:?}");
+}
+
+/// A row that refers to one that is gone.
+#[tokio::test]
+async fn the_audit_reports_a_reference_that_leads_nowhere() {
+    use diesel::Connection as _;
+    use diesel::connection::SimpleConnection as _;
+    let place = Place::new();
+    drop(place.open().unwrap());
+    diesel::SqliteConnection::establish(place.options.path.to_str().unwrap())
+        .unwrap()
+        .batch_execute(
+            "PRAGMA foreign_keys = OFF;
+             INSERT INTO idempotency_keys (scope, key, order_id, created_at) VALUES ('s', 'k', 17, 0)",
+        )
+        .unwrap();
+    let found = place.open().unwrap().audit().await.unwrap();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].rule, domain::ports::audit_rules::REFERENCES);
+    assert!(found[0].row.contains("idempotency_keys"), "{found:?}");
+}

@@ -384,6 +384,10 @@ impl VendorSetQueries for FakeStore {
 
 #[async_trait]
 impl StoreProbe for FakeStore {
+    fn unreadable_rows(&self) -> u64 {
+        0
+    }
+
     async fn store_time(&self) -> Result<Timestamp, StoreError> {
         self.check().await?;
         Ok(self.0.lock().unwrap().now())

@@ -1,5 +1,7 @@
 //! Recomputing every balance from orders and allocations.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::StoreError;
@@ -19,8 +21,33 @@ pub mod audit_rules {
     pub const ALLOCATED_PRODUCT: &str = "an allocation is of its order's product";
     /// Promise P3.
     pub const SHIPPED: &str = "every allocation of an order that is SHIPPED or DELIVERED is shipped, and not every one of a CONFIRMED order";
+    /// What an allocation refers to.
+    pub const ALLOCATION_ORDER: &str = "an allocation has its order";
+    /// What an allocation refers to.
+    pub const ALLOCATION_POSITION: &str = "an allocation has its vendor's position in the product";
+    /// Promise P3: a report that was never applied includes no shipment.
+    pub const INCLUDED: &str =
+        "allocations.known_as_of is not later than the last applied report of the vendor";
+    /// Promise P3: a shipment in the future would be included too early or never.
+    pub const SHIPPED_LATER: &str = "allocations.shipped_at is not in the future";
+    /// Promise P2. The queue cannot be looked into: an order may wait there for a day, and for twice the sweeper's pause.
+    pub const PENDING: &str =
+        "an order that is PENDING for more than a day is in the outbox or was requeued since";
+    /// A number that is given twice breaks every acceptance.
+    pub const SEQUENCE: &str = "a sequence is ahead of the numbers that it gave";
+    /// The data file itself.
+    pub const INTEGRITY: &str = "the data file is whole";
+    /// The data file's references.
+    pub const REFERENCES: &str = "each reference of the data file leads to a row";
     /// An outbox entry names its order's product a second time.
     pub const OUTBOX_PRODUCT: &str = "an outbox entry is of its order's product";
+}
+
+/// For how long an order may be `PENDING` outside the outbox before the audit reports it, from its acceptance or its last
+/// requeue: a day, and twice the pause that the sweeper makes with the default settings after so many requeues.
+#[must_use]
+pub fn longest_pending(requeues: u32) -> Duration {
+    Duration::from_hours(24) + Duration::from_mins(2) * (1 << requeues.min(12))
 }
 
 /// A row that contradicts the others.

@@ -86,7 +86,8 @@ pub trait ChangeQueries: Send + Sync {
     async fn newest_change(&self) -> Result<Position, StoreError>;
 
     /// At most `limit` entries after the position, in order. MUST never skip: an entry whose transaction commits late
-    /// comes after every position that was given before, or those are held back for it. MUST take time by `limit`.
+    /// comes after every position that was given before, or those are held back for it. MUST take time by `limit`. An
+    /// entry that cannot be read MUST be returned with what can be read of it, which may be nothing.
     async fn read_changes(&self, after: Position, limit: u32) -> Result<ChangesRead, StoreError>;
 }
 

@@ -26,7 +26,7 @@ mod vendor_set;
 mod vendors;
 mod writes;
 
-pub use audit::{AuditFinding, AuditQueries, audit_rules};
+pub use audit::{AuditFinding, AuditQueries, audit_rules, longest_pending};
 pub use changes::{
     ChangeEntry, ChangeQueries, ChangeRepository, Changed, ChangesRead, MAX_CHANGED_IDS,
 };

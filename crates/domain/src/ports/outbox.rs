@@ -44,7 +44,9 @@ pub struct RequeueLimits {
 #[async_trait]
 pub trait OutboxRepository {
     /// Claims at most `limit` entries, oldest first, for `lease`. MUST NOT return an entry whose claim has not run out or
-    /// that was [postponed](Self::postpone) to a later moment, and MUST NOT wait for entries that another transaction is just claiming.
+    /// that was [postponed](Self::postpone) to a later moment, and MUST NOT wait for entries that another transaction is
+    /// just claiming. An entry that cannot be read MUST be moved out of the outbox, and its orders that are `PENDING` put
+    /// back into it.
     async fn claim(&mut self, limit: u32, lease: Duration) -> Result<Vec<OutboxEntry>, StoreError>;
 
     /// Removes entries. One that is gone already is no error.

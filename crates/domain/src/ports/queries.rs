@@ -26,13 +26,14 @@ pub trait OrderQueries: Send + Sync {
     /// One order.
     async fn find_order(&self, id: OrderId) -> Result<Option<Order>, StoreError>;
 
-    /// Those of the orders that there are, newest first. MUST read all of them at once, with their allocations.
+    /// Those of the orders that there are, newest first. MUST read all of them at once, with their allocations. An order
+    /// whose row cannot be read MUST be left out and counted, here and in the calls below.
     async fn find_orders(&self, ids: &[OrderId]) -> Result<Vec<Order>, StoreError>;
 
     /// Those of the orders that are no longer `PENDING`, newest first. MUST read all of them at once.
     async fn find_settled(&self, ids: &[OrderId]) -> Result<Vec<Order>, StoreError>;
 
-    /// At most `limit` orders with ids below `before`, newest first. MUST take time by `limit`, not by how many orders
+    /// At most `limit` orders with ids below `before`, newest first; fewer only if there are no more. MUST take time by `limit`, not by how many orders
     /// there are, and read the allocations of all of them at once.
     async fn list_orders(
         &self,
@@ -162,6 +163,9 @@ pub trait StoreProbe: Send + Sync {
     /// How many orders that settlement gave up are still `PENDING`, counted up to `at_most`. MUST take time by the number
     /// of dead letters at most.
     async fn count_dead_letters(&self, at_most: u32) -> Result<u64, StoreError>;
+
+    /// How often a row that cannot be read was left out by this store since it was opened.
+    fn unreadable_rows(&self) -> u64;
 
     /// Whether each of the vendors was tried at least once, with whatever result.
     async fn were_tried(&self, vendor_ids: &[VendorId]) -> Result<bool, StoreError>;

@@ -5,18 +5,21 @@
 
 mod history;
 mod transfer;
+mod unreadable;
 
 use std::collections::HashMap;
 
 use crate::identifiers::{OrderId, ProductId, VendorId};
 use crate::order::{Allocation, Order, OrderRequest, OrderState, OrderStatus, RejectReason};
-use crate::ports::{QueuedOrder, StockLevel, StoreError, VendorLevel};
+use crate::ports::{Changed, QueuedOrder, StockLevel, StoreError, VendorLevel};
 use crate::quantity::Quantity;
 use crate::settlement::PendingOrder;
 use crate::stock::VendorStock;
 use crate::timestamp::Timestamp;
 
 pub use history::{StoredHistory, StoredProof, proof, report_history};
+pub use unreadable::UnreadableRows;
+
 pub use transfer::{
     StoredKey, StoredShipment, StoredStock, StoredVendor, batch_digest, key_record, order_records,
     product_records, vendor_record, vendor_status,
@@ -40,29 +43,39 @@ pub fn product_id(text: String, table: &'static str) -> Result<ProductId, StoreE
     ProductId::parse_stored(text.as_str()).map_err(corrupt(table, "product_id", text))
 }
 
-/// The orders of outbox entry `id`, from its two lists.
+/// The orders of outbox entry `id`, from its two lists. A value that is missing stands for one that is no id.
 pub fn queued_orders(
     id: i64,
-    order_ids: Vec<i64>,
-    product_ids: Vec<String>,
+    order_ids: Vec<Option<i64>>,
+    product_ids: Vec<Option<String>>,
 ) -> Result<Vec<QueuedOrder>, StoreError> {
     if order_ids.is_empty() || order_ids.len() != product_ids.len() {
         return Err(corrupt("outbox", "order_ids", id)(()));
     }
-    order_ids
-        .into_iter()
-        .zip(product_ids)
-        .map(|(order_id, product_id)| {
-            Ok(QueuedOrder {
-                order_id: OrderId(order_id),
-                product_id: ProductId::parse_stored(product_id).map_err(corrupt(
-                    "outbox",
-                    "product_ids",
-                    id,
-                ))?,
-            })
+    let both = order_ids.into_iter().zip(product_ids);
+    both.map(|(order_id, product_id)| {
+        let order_id = order_id.ok_or(());
+        let product_id = product_id.and_then(|product_id| ProductId::parse_stored(product_id).ok());
+        Ok(QueuedOrder {
+            order_id: OrderId(order_id.map_err(corrupt("outbox", "order_ids", id))?),
+            product_id: product_id
+                .ok_or(())
+                .map_err(corrupt("outbox", "product_ids", id))?,
         })
-        .collect()
+    })
+    .collect()
+}
+
+/// An order that goes back into the outbox.
+pub fn requeued(order_id: i64, product_id: String) -> Result<QueuedOrder, StoreError> {
+    Ok(QueuedOrder {
+        order_id: OrderId(order_id),
+        product_id: ProductId::parse_stored(product_id).map_err(corrupt(
+            "orders",
+            "product_id",
+            order_id,
+        ))?,
+    })
 }
 
 /// A vendor id that stands in `table`.
@@ -133,6 +146,15 @@ pub struct StoredAllocation {
     pub shipped: bool,
 }
 
+fn allocation(row: StoredAllocation) -> Result<Allocation, StoreError> {
+    let quantity = Quantity::parse(i64::from(row.quantity));
+    Ok(Allocation {
+        quantity: quantity.map_err(corrupt("allocations", "quantity", row.order_id))?,
+        vendor_id: vendor_id(row.vendor_id, "allocations")?,
+        shipped: row.shipped,
+    })
+}
+
 /// Joins orders with their allocations, keeping the orders' order.
 pub fn orders(
     rows: Vec<StoredOrder>,
@@ -140,17 +162,8 @@ pub fn orders(
 ) -> Result<Vec<Order>, StoreError> {
     let mut by_order: HashMap<i64, Vec<Allocation>> = HashMap::new();
     for row in allocations {
-        let quantity = Quantity::parse(i64::from(row.quantity)).map_err(corrupt(
-            "allocations",
-            "quantity",
-            row.order_id,
-        ))?;
-        let allocation = Allocation {
-            vendor_id: vendor_id(row.vendor_id, "allocations")?,
-            quantity,
-            shipped: row.shipped,
-        };
-        by_order.entry(row.order_id).or_default().push(allocation);
+        let order_id = row.order_id;
+        by_order.entry(order_id).or_default().push(allocation(row)?);
     }
     rows.into_iter()
         .map(|row| {
@@ -165,14 +178,40 @@ pub fn orders(
 pub fn joined_orders(
     joined: impl IntoIterator<Item = (StoredOrder, Option<StoredAllocation>)>,
 ) -> Result<Vec<Order>, StoreError> {
+    each_joined_order(joined).into_iter().collect()
+}
+
+/// The same, with an error for each order that cannot be read.
+pub fn each_joined_order(
+    joined: impl IntoIterator<Item = (StoredOrder, Option<StoredAllocation>)>,
+) -> Vec<Result<Order, StoreError>> {
     let grouped = grouped(joined, |one, other| one.id == other.id);
-    let mut found = Vec::with_capacity(grouped.len());
-    let mut allocations = Vec::new();
-    for (order, of_order) in grouped {
-        found.push(order);
-        allocations.extend(of_order);
-    }
-    orders(found, allocations)
+    let orders = grouped.into_iter().map(|(row, held)| {
+        let held: Result<Vec<_>, StoreError> = held.into_iter().map(allocation).collect();
+        order(row, held?)
+    });
+    orders.collect()
+}
+
+/// What one entry of the change log names, as far as it can be read. A value that is missing stands for one that is no id.
+pub fn changed(
+    order_ids: impl IntoIterator<Item = Option<i64>>,
+    product_ids: impl IntoIterator<Item = Option<String>>,
+    entry: impl ToString,
+    unreadable: &UnreadableRows,
+) -> Result<Changed, StoreError> {
+    let entry = entry.to_string();
+    let unknown = |column| corrupt("changes", column, entry.clone());
+    let order_ids = order_ids.into_iter();
+    let order_ids = order_ids.map(|id| id.map(OrderId).ok_or(()).map_err(unknown("order_ids")));
+    let product_ids = product_ids.into_iter().map(|id| {
+        let id = id.and_then(|id| ProductId::parse_stored(id).ok());
+        id.ok_or(()).map_err(unknown("product_ids"))
+    });
+    Ok(Changed {
+        order_ids: unreadable.leave_out(order_ids)?,
+        product_ids: unreadable.leave_out(product_ids)?,
+    })
 }
 
 /// The rows of a join, in which the rows of one parent stand together, as parents with their children.

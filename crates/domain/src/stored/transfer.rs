@@ -96,13 +96,13 @@ pub fn vendor_status(
 }
 
 fn vendor(row: StoredVendor) -> Result<VendorRecord, StoreError> {
-    let outcome = row
-        .outcome
-        .map(|word| {
-            let outcome = SyncOutcome::from_word(&word).ok_or(());
-            outcome.map_err(corrupt("vendor_syncs", "outcome", &row.vendor_id))
+    // A newer version of this program may have recorded an outcome that this one does not know.
+    let outcome = row.outcome.map(|word| {
+        SyncOutcome::from_word(&word).unwrap_or(match row.error {
+            None => SyncOutcome::Applied,
+            Some(_) => SyncOutcome::Failed,
         })
-        .transpose()?;
+    });
     let last_sync = row.finished_at.zip(outcome).map(|(finished_at, outcome)| {
         let sync = SyncRecord {
             outcome,

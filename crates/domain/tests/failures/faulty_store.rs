@@ -57,6 +57,10 @@ impl FaultyStore {
 
 #[async_trait]
 impl StoreProbe for FaultyStore {
+    fn unreadable_rows(&self) -> u64 {
+        self.memory.unreadable_rows()
+    }
+
     async fn store_time(&self) -> Result<Timestamp, StoreError> {
         self.check("probe store_time").await?;
         StoreProbe::store_time(&self.memory).await

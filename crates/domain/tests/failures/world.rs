@@ -11,7 +11,7 @@ use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderState, OrderStatus};
 use domain::ports::{
     Acceptance, AuditQueries, Clock, DeadLetterQueries, NewOrder, Notifier, OrderConsumer,
-    OrderQueries, OrderQueue, OutboxEntry, StockQueries, Store, StoreProbe, Topic,
+    OrderQueries, OrderQueue, OutboxEntry, StockQueries, Store, StoreProbe, Topic, audit_rules,
 };
 use domain::services::{
     ChangeStatus, Relay, RelaySettings, SettleError, SettleOrders, Sweeper, SweeperSettings,
@@ -249,7 +249,10 @@ impl World {
 
     /// What holds after whatever failure: balances are right, no lock is held, and each order that waits is on its way.
     pub(crate) async fn assert_sound(&self, context: &str) {
-        assert_eq!(self.store.memory.audit().await.unwrap(), [], "{context}");
+        let mut findings = self.store.memory.audit().await.unwrap();
+        // The clock has moved by more than a day; which orders are on their way is checked below.
+        findings.retain(|finding| finding.rule != audit_rules::PENDING);
+        assert_eq!(findings, [], "{context}");
         let at_once = self.store.memory.clone().with_wait(Duration::ZERO);
         assert!(at_once.begin().await.is_ok(), "{context}: a lock is held");
         let mut on_their_way = self.lost_before.clone();

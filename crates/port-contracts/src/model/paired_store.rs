@@ -155,6 +155,10 @@ impl VendorSetQueries for PairedStore {
 
 #[async_trait]
 impl StoreProbe for PairedStore {
+    fn unreadable_rows(&self) -> u64 {
+        self.probe.unreadable_rows()
+    }
+
     async fn store_time(&self) -> Result<Timestamp, StoreError> {
         let model = self.model.store_time().await;
         let real = self.probe.store_time().await;

@@ -5,6 +5,7 @@ use domain::ports::{AuditFinding, audit_rules};
 use domain::settlement::Outcome;
 use domain::stock::StockChange;
 
+use super::damage::Damage;
 use super::{StorageUnderTest, at_once};
 use crate::builders::{allocation, full, new_order, product, vendor};
 use crate::shop::Shop;
@@ -136,6 +137,79 @@ pub async fn a_confirmed_order_with_every_part_shipped_is_found(storage: &Storag
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0].rule, audit_rules::SHIPPED);
     assert!(found[0].row.contains(&order.id.to_string()), "{found:?}");
+}
+
+/// Does the damage to a sound store and returns what is found of the rule; nothing if the store cannot hold such damage.
+async fn found_after(
+    storage: &StorageUnderTest,
+    damage: Damage,
+    rule: &str,
+) -> Option<Vec<AuditFinding>> {
+    storage.assert_sound().await;
+    if !(storage.damage)(damage).await {
+        return None;
+    }
+    let found = findings(storage).await;
+    let of_rule: Vec<AuditFinding> = found.iter().filter(|it| it.rule == rule).cloned().collect();
+    assert!(!of_rule.is_empty(), "{rule}: {found:?}");
+    Some(of_rule)
+}
+
+/// Of a sold order that is gone, the allocation is found.
+pub async fn an_allocation_without_its_order_is_found(storage: &StorageUnderTest) {
+    let shop = lively(storage).await;
+    let id = shop.sell(storage, "p", 1).await.id;
+    let damage = Damage::OrderLost(id);
+    let found = found_after(storage, damage, audit_rules::ALLOCATION_ORDER).await;
+    assert!(found.unwrap()[0].row.contains(&id.to_string()));
+}
+
+/// Of a position that is gone, the allocations are found.
+pub async fn an_allocation_without_its_position_is_found(storage: &StorageUnderTest) {
+    lively(storage).await;
+    assert!(storage.position("p", "v").await.in_flight > 0);
+    let damage = Damage::PositionLost("p");
+    let found = found_after(storage, damage, audit_rules::ALLOCATION_POSITION).await;
+    assert!(found.unwrap().iter().all(|it| it.row.ends_with("at v")));
+}
+
+/// A shipment that is included in a report later than any that was applied is found, though the balances agree.
+pub async fn a_shipment_that_no_report_can_include_yet_is_found(storage: &StorageUnderTest) {
+    let shop = lively(storage).await;
+    let id = shop.sell(storage, "p", 1).await.id;
+    shop.change(id, OrderStatus::Shipped).await.unwrap();
+    let damage = Damage::IncludedTooEarly(id);
+    let found = found_after(storage, damage, audit_rules::INCLUDED).await;
+    assert!(found.unwrap()[0].row.contains(&id.to_string()));
+    assert_eq!(findings(storage).await.len(), 1);
+}
+
+/// A shipment that has not happened yet is found.
+pub async fn a_shipment_in_the_future_is_found(storage: &StorageUnderTest) {
+    let shop = lively(storage).await;
+    let id = shop.sell(storage, "p", 1).await.id;
+    shop.change(id, OrderStatus::Shipped).await.unwrap();
+    let damage = Damage::ShippedTomorrow(id);
+    let found = found_after(storage, damage, audit_rules::SHIPPED_LATER).await;
+    assert!(found.unwrap()[0].row.contains(&id.to_string()));
+    assert_eq!(findings(storage).await.len(), 1);
+}
+
+/// An order that nothing will settle is found.
+pub async fn a_forgotten_order_is_found(storage: &StorageUnderTest) {
+    lively(storage).await;
+    let id = storage.place(new_order("p", 1)).await.id;
+    let damage = Damage::Forgotten(id);
+    let found = found_after(storage, damage, audit_rules::PENDING).await;
+    assert_eq!(found.unwrap()[0].row, id.to_string());
+    assert_eq!(findings(storage).await.len(), 1);
+}
+
+/// A sequence that will give numbers that are taken is found.
+pub async fn a_sequence_behind_its_numbers_is_found(storage: &StorageUnderTest) {
+    lively(storage).await;
+    let damage = Damage::SequenceReset;
+    found_after(storage, damage, audit_rules::SEQUENCE).await;
 }
 
 /// However many rows break a rule, no more than a thousand are named.

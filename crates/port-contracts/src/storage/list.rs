@@ -37,6 +37,12 @@ macro_rules! storage_contracts {
                 a_cancellation_that_keeps_its_stock_is_found,
                 a_delivery_that_was_never_shipped_is_found,
                 a_confirmed_order_with_every_part_shipped_is_found,
+                an_allocation_without_its_order_is_found,
+                an_allocation_without_its_position_is_found,
+                a_shipment_that_no_report_can_include_yet_is_found,
+                a_shipment_in_the_future_is_found,
+                a_forgotten_order_is_found,
+                a_sequence_behind_its_numbers_is_found,
                 an_audit_names_at_most_a_thousand_rows_of_a_rule,
                 an_audit_waits_for_nobody,
             }
@@ -183,6 +189,13 @@ macro_rules! storage_contracts {
                 nothing_is_rejected_before_every_vendor_was_tried,
                 a_rejection_waits_no_longer_than_the_grace,
                 the_first_report_does_not_stand_for_all,
+            }
+            unreadable {
+                an_unreadable_outbox_entry_does_not_stop_the_others,
+                an_unreadable_order_leaves_the_outbox,
+                an_unreadable_change_does_not_stop_the_log,
+                an_unreadable_order_is_left_out_of_lists,
+                an_unknown_outcome_does_not_hide_the_vendor,
             }
             vendor_sets {
                 a_set_that_was_never_seen_becomes_the_current_one,

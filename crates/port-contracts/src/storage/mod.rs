@@ -4,6 +4,7 @@ pub mod abandoning;
 pub mod accepting;
 pub mod auditing;
 pub mod changes;
+pub mod damage;
 pub mod dead_letters;
 pub mod held_rows;
 mod list;
@@ -20,6 +21,7 @@ pub mod stock_lists;
 pub mod stock_rows;
 pub mod sweeping;
 pub mod syncing;
+pub mod unreadable;
 pub mod vendor_sets;
 pub mod vendors;
 pub mod write_probe;
@@ -77,6 +79,8 @@ pub struct StorageUnderTest {
     pub notifier: Arc<dyn Notifier>,
     /// Makes a listener to a topic, which hears of it.
     pub listeners: Box<dyn Fn(Topic) -> Box<dyn Listener> + Send + Sync>,
+    /// Damages the store as no use case does.
+    pub damage: damage::DoDamage,
     /// How many units of work can be open at a time; a store that serialises them says 1. A further one waits.
     pub pool_size: usize,
 }

@@ -154,7 +154,8 @@ pub async fn concurrent_settlements_never_oversell(storage: &StorageUnderTest) {
     let mut tasks = JoinSet::new();
     for chunk in ids.chunks(20).chain(ids.chunks(8)) {
         let (shop, chunk) = (shop.clone(), chunk.to_vec());
-        tasks.spawn(async move { shop.settle(&chunk).await });
+        let orders = storage.orders.clone();
+        tasks.spawn(async move { shop.settle_all(orders.as_ref(), &chunk).await });
     }
     tasks.join_all().await;
     assert_eq!(count(storage, &ids, OrderStatus::Confirmed).await, 50);
@@ -247,9 +248,10 @@ pub async fn everything_at_once_leaves_the_balances_right(storage: &StorageUnder
     let mut tasks = JoinSet::new();
     for chunk in ids.chunks(20) {
         let (shop, mut chunk) = (shop.clone(), chunk.to_vec());
+        let orders = storage.orders.clone();
         chunk.reverse();
         tasks.spawn(async move {
-            shop.settle(&chunk).await;
+            shop.settle_all(orders.as_ref(), &chunk).await;
             shop.change(chunk[0], OrderStatus::Cancelled).await.unwrap();
             shop.change(chunk[1], OrderStatus::Shipped).await.unwrap();
         });

@@ -86,8 +86,10 @@ impl PgReader {
         after: Option<VendorId>,
         limit: Bind,
     ) -> Result<Vec<TransferRecord>, StoreError> {
-        const SQL: &str =
-            "SELECT * FROM vendor_syncs WHERE vendor_id > $1 ORDER BY vendor_id LIMIT $2";
+        const SQL: &str = "
+SELECT vendor_id, configured, applied_as_of, full_as_of, outcome, finished_at, duration_ms, received,
+       changed, error
+FROM vendor_syncs WHERE vendor_id > $1 ORDER BY vendor_id LIMIT $2";
         let after = Bind::Text(after.map(VendorId::into_string).unwrap_or_default());
         let found: Vec<VendorRow> = self.checkout.load(SQL, vec![after, limit]).await?;
         found

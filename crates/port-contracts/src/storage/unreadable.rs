@@ -1,0 +1,130 @@
+//! Rows that cannot be read: each is isolated, and what is around it goes its way.
+
+use std::time::Duration;
+
+use domain::identifiers::OrderId;
+use domain::order::OrderStatus;
+use domain::ports::{ChangesRead, OrderFilter, StoreError, SyncOutcome};
+
+use super::StorageUnderTest;
+use super::damage::Damage;
+use crate::builders::{full, new_order, vendor};
+use crate::shop::Shop;
+
+const LONG: Duration = Duration::from_hours(1);
+
+/// An entry of the outbox that cannot be read is moved aside; its order is put back, and the others are claimed.
+pub async fn an_unreadable_outbox_entry_does_not_stop_the_others(storage: &StorageUnderTest) {
+    let first = storage.place(new_order("p", 1)).await.id;
+    storage.empty_outbox().await;
+    if !(storage.damage)(Damage::UnreadableEntry(first)).await {
+        return;
+    }
+    let later = [
+        storage.place(new_order("q", 1)).await.id,
+        storage.place(new_order("r", 1)).await.id,
+    ];
+    let before = storage.probe.unreadable_rows();
+    let mut claimed = storage.claim_orders(LONG).await;
+    assert_eq!(claimed[..2], later);
+    claimed.extend(storage.claim_orders(LONG).await);
+    claimed.sort_unstable();
+    assert_eq!(claimed, [first, later[0], later[1]]);
+    assert_eq!(storage.probe.unreadable_rows(), before + 1);
+    assert_eq!(storage.claim(10, LONG).await, []);
+}
+
+/// An order that cannot be read is not put back again and again: its entry leaves the outbox.
+pub async fn an_unreadable_order_leaves_the_outbox(storage: &StorageUnderTest) {
+    let bad = storage.place(new_order("p", 1)).await.id;
+    storage.empty_outbox().await;
+    if !(storage.damage)(Damage::UnreadableOrder(bad)).await {
+        return;
+    }
+    (storage.damage)(Damage::UnreadableEntry(bad)).await;
+    for _ in 0..3 {
+        assert_eq!(storage.claim(10, LONG).await, []);
+    }
+    assert_eq!(storage.probe.count_outbox(1).await.unwrap(), 0);
+}
+
+/// An entry of the change log that cannot be read is passed over: what comes after it is read.
+pub async fn an_unreadable_change_does_not_stop_the_log(storage: &StorageUnderTest) {
+    let begin = storage.changes.newest_change().await.unwrap();
+    let before = storage.place(new_order("p", 1)).await.id;
+    if !(storage.damage)(Damage::UnreadableChange).await {
+        return;
+    }
+    let after = storage.place(new_order("p", 1)).await.id;
+    let mut found: Vec<OrderId> = Vec::new();
+    let mut position = begin;
+    // One entry at a time, so that one page holds the bad entry alone.
+    for _ in 0..100 {
+        let read = storage.changes.read_changes(position, 1).await.unwrap();
+        let ChangesRead::Next { entries, .. } = read else {
+            panic!("the log is gone");
+        };
+        for entry in entries {
+            position = entry.position;
+            found.extend(entry.changed.order_ids);
+        }
+        if found.len() >= 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(found, [before, after]);
+}
+
+/// An order that cannot be read is left out of lists, which are as long as without it; asked for alone it is an error.
+pub async fn an_unreadable_order_is_left_out_of_lists(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &["v"]).await;
+    shop.report("v", full(&[("p", 100)])).await;
+    let mut ids = Vec::new();
+    for _ in 0..6 {
+        ids.push(shop.sell(storage, "p", 1).await.id);
+    }
+    if !(storage.damage)(Damage::UnreadableOrder(ids[3])).await {
+        return;
+    }
+    let good = [ids[5], ids[4], ids[2], ids[1], ids[0]];
+    let by_status = OrderFilter {
+        status: Some(OrderStatus::Confirmed),
+        product_id: None,
+    };
+    for filter in [OrderFilter::default(), by_status] {
+        let page = storage.orders.list_orders(&filter, None, 4).await.unwrap();
+        let page: Vec<OrderId> = page.iter().map(|order| order.id).collect();
+        assert_eq!(page, good[..4]);
+        let rest = storage.orders.list_orders(&filter, Some(ids[1]), 4).await;
+        assert_eq!(rest.unwrap().len(), 1);
+    }
+    for found in [
+        storage.orders.find_orders(&ids).await.unwrap(),
+        storage.orders.find_settled(&ids).await.unwrap(),
+    ] {
+        let found: Vec<OrderId> = found.iter().map(|order| order.id).collect();
+        assert_eq!(found, good);
+    }
+    let error = storage.orders.find_order(ids[3]).await.unwrap_err();
+    assert!(matches!(
+        error,
+        StoreError::Corrupt {
+            table: "orders",
+            ..
+        }
+    ));
+    assert!(storage.probe.unreadable_rows() >= 4);
+}
+
+/// An outcome that a later version records does not hide the vendor.
+pub async fn an_unknown_outcome_does_not_hide_the_vendor(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &["v"]).await;
+    shop.report("v", full(&[("p", 1)])).await;
+    if !(storage.damage)(Damage::UnknownOutcome("v")).await {
+        return;
+    }
+    let found = storage.vendors.find_vendors(&[vendor("v")]).await.unwrap();
+    let last = found[0].last_sync.clone().unwrap();
+    assert_eq!(last.outcome, SyncOutcome::Applied);
+}
