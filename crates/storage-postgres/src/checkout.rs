@@ -31,6 +31,9 @@ const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(2);
 /// What the server may take to tell that it has ended a statement that took too long.
 const ANSWER_MARGIN: Duration = Duration::from_secs(5);
 
+/// The SQLSTATE of a wait for a lock that took too long.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
 /// What the connection is at.
 #[derive(Debug)]
 enum State {
@@ -81,6 +84,12 @@ impl Checkout {
             last_error: None,
             home,
         }
+    }
+
+    /// Whether the last failure was a wait for a lock that took too long.
+    pub(crate) fn has_waited_for_a_lock_in_vain(&self) -> bool {
+        let error = self.last_error.as_ref();
+        error.is_some_and(|error| error.code == LOCK_NOT_AVAILABLE)
     }
 
     /// Runs a statement that returns rows.

@@ -23,6 +23,8 @@ pub(crate) struct PgUnitOfWork {
     /// Whether a statement failed, or wrote what it should not have. After a failure PostgreSQL answers a COMMIT with a
     /// rollback, and calls it a success.
     failed: bool,
+    /// Whether waits for locks are limited.
+    has_limited_waits: bool,
     /// Where rows are counted that cannot be read.
     pub(crate) unreadable: Arc<UnreadableRows>,
 }
@@ -34,6 +36,7 @@ impl PgUnitOfWork {
             checkout,
             changes: ChangeLog::default(),
             failed: false,
+            has_limited_waits: false,
             unreadable,
         }
     }
@@ -48,8 +51,7 @@ impl PgUnitOfWork {
         R: QueryableByName<Pg> + Send + 'static,
     {
         let loaded = self.checkout.load(sql, binds).await;
-        self.failed |= loaded.is_err();
-        loaded
+        self.checked(loaded)
     }
 
     /// Runs a statement that answers with a number of rows.
@@ -59,8 +61,19 @@ impl PgUnitOfWork {
         binds: Vec<Bind>,
     ) -> Result<usize, StoreError> {
         let executed = self.checkout.execute(sql, binds).await;
-        self.failed |= executed.is_err();
-        executed
+        self.checked(executed)
+    }
+
+    fn checked<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        self.failed |= result.is_err();
+        match result {
+            Err(StoreError::Unavailable(reason))
+                if self.has_limited_waits && self.checkout.has_waited_for_a_lock_in_vain() =>
+            {
+                Err(StoreError::Conflict(reason))
+            }
+            result => result,
+        }
     }
 
     /// Commits.
@@ -111,8 +124,9 @@ impl UnitOfWork for PgUnitOfWork {
             "SELECT set_config('lock_timeout', $1, true)",
             vec![Bind::Text(longest)],
         )
-        .await
-        .map(drop)
+        .await?;
+        self.has_limited_waits = true;
+        Ok(())
     }
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {

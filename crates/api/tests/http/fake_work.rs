@@ -61,6 +61,7 @@ pub(crate) fn over(store: &FakeStore) -> MockUnitOfWork {
         order.updated_at = now;
         Ok(order.clone())
     });
+    work.expect_limit_lock_waits().returning(|_| Ok(()));
     work.expect_lock_stock().returning(|ids| {
         let position = VendorStock {
             vendor_id: VendorId::parse("vendor-a").unwrap(),

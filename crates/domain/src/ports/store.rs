@@ -103,7 +103,7 @@ pub trait UnitOfWork:
     /// transaction's start.
     async fn store_time(&mut self) -> Result<Timestamp, StoreError>;
 
-    /// Bounds each wait for a lock from now on. A call that would wait longer MUST fail with an error that is retryable.
+    /// Bounds each wait for a lock from now on. A call that would wait longer MUST fail with [`StoreError::Conflict`].
     /// A store that has one transaction at a time waits only in [`begin`](Store::begin).
     async fn limit_lock_waits(&mut self, longest: Duration) -> Result<(), StoreError>;
 

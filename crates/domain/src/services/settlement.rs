@@ -261,8 +261,11 @@ impl SettleOrders {
         wait: Option<Duration>,
     ) -> Result<Held, SettleError> {
         let started = self.clock.now();
-        let (batch, mut held) =
-            retry::on_conflict(&self.clock, || self.settle_in_one(order_ids, wait)).await?;
+        let (batch, mut held) = match wait {
+            None => retry::on_conflict(&self.clock, || self.settle_in_one(order_ids, None)).await?,
+            // The wait is not to be repeated.
+            Some(_) => self.settle_in_one(order_ids, wait).await?,
+        };
         if let Some((waiting, delay)) = held.waiting.take() {
             log_waiting(&waiting, delay);
             self.observer.postponed(waiting.len());

@@ -19,6 +19,9 @@ use crate::retry::{self, AsStoreError};
 use crate::stock::Imbalance;
 use crate::timestamp::Timestamp;
 
+/// Longest wait for one lock: what a sync has locked already keeps settlement waiting.
+const LONGEST_LOCK_WAIT: Duration = Duration::from_secs(1);
+
 /// Why a sync changed nothing.
 #[derive(Debug, Error)]
 pub enum SyncError {
@@ -184,6 +187,8 @@ impl VendorSync {
     ) -> Result<FinishedSync, SyncError> {
         let vendor_id = incoming.vendor_id;
         let mut work = self.store.begin().await?;
+        // It is repeated a few times, and holds no locks in between.
+        work.limit_lock_waits(LONGEST_LOCK_WAIT).await?;
         let state = work
             .lock_vendor(vendor_id)
             .await?
@@ -249,6 +254,7 @@ impl VendorSync {
         started: Timestamp,
     ) -> Result<Option<FinishedSync>, SyncError> {
         let mut work = self.store.begin().await?;
+        work.limit_lock_waits(LONGEST_LOCK_WAIT).await?;
         let Some(state) = work.lock_vendor(vendor_id).await? else {
             return Ok(None);
         };

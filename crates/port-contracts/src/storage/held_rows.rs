@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use domain::identifiers::OrderId;
 use domain::order::{OrderState, OrderStatus};
 use domain::ports::LockedStock;
+use domain::services::SyncError;
 use tokio::time::sleep;
 
 use super::{A_MOMENT, StorageUnderTest, at_once};
@@ -121,7 +122,7 @@ pub async fn waits_for_locks_are_limited(storage: &StorageUnderTest) {
     let mut work = storage.begin().await;
     work.limit_lock_waits(A_MOMENT).await.unwrap();
     let error = at_once(work.lock_pending(&[id])).await.unwrap_err();
-    assert!(error.is_retryable(), "{error}");
+    assert!(error.is_conflict(), "{error}");
     drop(work);
     // The limit ends with its transaction.
     let store = storage.store.clone();
@@ -204,6 +205,35 @@ pub async fn a_product_that_is_held_for_a_moment_is_waited_for(storage: &Storage
         OrderStatus::Confirmed
     );
     assert_eq!(storage.probe.count_outbox(1).await.unwrap(), 0);
+}
+
+/// A report of a product that stays held fails within a bounded time and changes nothing; meanwhile other vendors' reports
+/// are applied. Once the product is free the report is applied.
+pub async fn a_report_waits_a_bounded_time_for_a_held_product(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &["v", "w"]).await;
+    shop.report("v", full(&[("p", 5), ("q", 5)])).await;
+    let changed = || full(&[("p", 6), ("q", 6)]);
+    if storage.pool_size == 1 {
+        shop.report("v", changed()).await;
+        return;
+    }
+    let mut holder = storage.begin().await;
+    holder.lock_stock(&[product("q")]).await.unwrap();
+    let started = Instant::now();
+    let syncing = shop.clone();
+    let report = changed();
+    let syncing = tokio::spawn(async move { syncing.try_report("v", Ok(report)).await });
+    sleep(A_MOMENT).await;
+    at_once(shop.report("w", full(&[("r", 1)]))).await;
+    let error = syncing.await.unwrap().unwrap_err();
+    assert!(matches!(error, SyncError::Store(_)), "{error}");
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(30), "the report took {took:?}");
+    assert_eq!(storage.sellable("p").await, 5);
+    drop(holder);
+    shop.report("v", changed()).await;
+    assert_eq!(storage.sellable("p").await, 6);
+    assert_eq!(storage.sellable("q").await, 6);
 }
 
 /// Orders that were put back are claimed after their delay and not before; those that are decided are not put back.

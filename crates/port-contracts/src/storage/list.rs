@@ -67,6 +67,7 @@ macro_rules! storage_contracts {
                 a_held_order_keeps_no_other_waiting,
                 a_product_that_stays_held_costs_no_further_batch_a_wait,
                 a_product_that_is_held_for_a_moment_is_waited_for,
+                a_report_waits_a_bounded_time_for_a_held_product,
                 postponed_orders_are_claimed_after_their_delay,
             }
             dead_letters {
