@@ -8,7 +8,9 @@ use clock_tokio::SystemClock;
 use domain::allocation::most_available_first;
 use domain::identifiers::{OrderId, VendorId};
 use domain::order::{Order, OrderStatus};
-use domain::ports::{Clock, FeedError, FetchedReport, FinishedSync, OrderQueries, VendorFeed, VendorLevel};
+use domain::ports::{
+    Clock, FeedError, FetchedReport, FinishedSync, OrderQueries, VendorFeed, VendorLevel,
+};
 use domain::report::Report;
 use domain::services::{
     ChangeStatus, ChangeStatusError, ChangedOrder, Intake, IntakeSettings, QuarantineDecision,

@@ -148,8 +148,8 @@ fn included(tables: &Tables) -> Vec<AuditFinding> {
             let applied = tables
                 .vendors
                 .get(vendor_id)
-                .and_then(|row| row.applied_as_of);
-            let is_early = applied.is_none_or(|applied| known_as_of > applied);
+                .and_then(|row| row.history.applied);
+            let is_early = applied.is_none_or(|applied| known_as_of > applied.as_of);
             is_early.then(|| AuditFinding {
                 rule: audit_rules::INCLUDED,
                 row: of_allocation(*order_id, vendor_id),
@@ -185,6 +185,7 @@ fn pending(tables: &Tables, now: Timestamp) -> Vec<AuditFinding> {
         row.status == OrderStatus::Pending
             && since < now.minus(longest_pending(row.requeues))
             && !waiting.contains(id)
+            && !tables.dead_letters.contains_key(id)
     });
     let lost = lost.map(|(id, row)| AuditFinding {
         rule: audit_rules::PENDING,

@@ -115,6 +115,7 @@ WHERE status = 'PENDING'
   AND coalesce(requeued_at, created_at)
       < clock_timestamp() - interval '1 day' - interval '2 minutes' * power(2, least(requeues, 12))
   AND NOT EXISTS (SELECT FROM waiting WHERE waiting.order_id = orders.id)
+  AND NOT EXISTS (SELECT FROM dead_letters d WHERE d.order_id = orders.id)
 ORDER BY id LIMIT 1000",
     ),
     (

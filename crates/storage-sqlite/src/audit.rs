@@ -145,6 +145,7 @@ SELECT CAST(id AS TEXT) AS row_key,
 FROM orders
 WHERE status = 'PENDING' AND coalesce(requeued_at, created_at) < ? - ? * (1 << min(requeues, 12))
   AND id NOT IN (SELECT i.value FROM outbox, json_each(outbox.order_ids) i WHERE i.value IS NOT NULL)
+  AND id NOT IN (SELECT order_id FROM dead_letters)
 ORDER BY id LIMIT 1000";
 
 const INTEGRITY: &str = "

@@ -31,8 +31,7 @@ pub mod audit_rules {
     /// Promise P3: a shipment in the future would be included too early or never.
     pub const SHIPPED_LATER: &str = "allocations.shipped_at is not in the future";
     /// Promise P2. The queue cannot be looked into: an order may wait there for a day, and for twice the sweeper's pause.
-    pub const PENDING: &str =
-        "an order that is PENDING for more than a day is in the outbox or was requeued since";
+    pub const PENDING: &str = "an order that is PENDING for more than a day is in the outbox, was requeued since, or is a dead letter";
     /// A number that is given twice breaks every acceptance.
     pub const SEQUENCE: &str = "a sequence is ahead of the numbers that it gave";
     /// The data file itself.
