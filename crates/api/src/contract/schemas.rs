@@ -11,13 +11,6 @@ use utoipa::openapi::{KnownFormat, SchemaFormat};
 /// No control characters, and one at least that is not white space.
 const ID_PATTERN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^\u0000-\u001f\u007f-\u009f]*$";
 
-/// The same without white space at the ends and without invisible characters, as far as they are written with four digits.
-const NEW_PRODUCT_ID_PATTERN: &str = concat!(
-    r"^[^\u0000-\u0020\u007f-\u00a0\u00ad\u034f\u061c\u1680\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufe00-\ufe0f\ufeff\ufff9-\ufffb]",
-    r"([^\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb]*",
-    r"[^\u0000-\u0020\u007f-\u00a0\u00ad\u034f\u061c\u1680\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufe00-\ufe0f\ufeff\ufff9-\ufffb])?$",
-);
-
 pub(crate) fn order_id() -> ObjectBuilder {
     integer(1, i64::MAX)
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
@@ -33,7 +26,6 @@ pub(crate) fn product_id() -> ObjectBuilder {
 /// The product of a new order.
 pub(crate) fn new_product_id() -> ObjectBuilder {
     product_id()
-        .pattern(Some(NEW_PRODUCT_ID_PATTERN))
         .description(Some(
             "What is sold: no control characters, not blank, and canonical, which is without white space at the ends, \
              without zero-width and other invisible characters, and in Unicode normalization form C (NFC).",
