@@ -21,6 +21,14 @@ async fn quantity_becomes(client: &Consumer, product_id: &str, quantity: i64) {
     .await;
 }
 
+/// Makes the vendors of the settings the configured ones, on purpose. Returns what is printed.
+async fn apply_vendors(standalone: &Standalone) -> String {
+    let (config, data) = (standalone.config(), standalone.data());
+    let (config, data) = (config.to_str().unwrap(), data.to_str().unwrap());
+    let apply = ["--config", config, "vendor", "apply", "--data", data];
+    xtask::succeed(&apply, &[]).await
+}
+
 /// A tool whose settings name other vendors than the deployment's adds its own vendor and removes none.
 #[tokio::test]
 async fn seed_removes_no_vendor_of_a_running_deployment() {
@@ -128,10 +136,7 @@ async fn replaced_settings_are_brought_back_on_purpose_only() {
     assert_eq!(client.quantity("2").await, 0);
 
     assert!(standalone.process.terminate().await);
-    let (config, data) = (standalone.config(), standalone.data());
-    let (config, data) = (config.to_str().unwrap(), data.to_str().unwrap());
-    let apply = ["--config", config, "vendor", "apply", "--data", data];
-    let printed = xtask::succeed(&apply, &[]).await;
+    let printed = apply_vendors(&standalone).await;
     assert!(printed.contains("configured vendors: v, w"), "{printed}");
     standalone.restart();
     standalone.ready().await;
@@ -157,6 +162,7 @@ async fn a_vendor_that_returns_is_not_sold_from_before_its_next_report() {
     assert!(standalone.process.terminate().await);
     standalone.vendors[0].set_fault(Fault::Hang);
     standalone.set_settings(&with_v);
+    apply_vendors(&standalone).await;
     standalone.restart();
     standalone.ready().await;
     let order = client.place("z", 50).await;
