@@ -258,10 +258,13 @@ impl Clocks {
 
     /// A time by the vendor's clock, in the store's; moved towards the past only. `None` if it is in the future.
     fn in_store_time(&self, time: Timestamp) -> Option<Timestamp> {
-        let Exchange { received_at, .. } = self.exchange;
+        let Exchange {
+            requested_at,
+            received_at,
+        } = self.exchange;
         let corrected = match self.date {
-            // The clock is ahead.
-            Some(date) if date > received_at => time.minus(self.at_most_ahead(date)),
+            // The clock is ahead, or the response took long; the smaller instant is safe.
+            Some(date) if date > requested_at => time.minus(self.at_most_ahead(date)),
             // Ahead by less than `Date` shows: the vendor's own clock had reached the time when it sent the response.
             Some(date) if time > received_at && time < date.plus(SECOND) => {
                 time.minus(self.at_most_ahead(date))

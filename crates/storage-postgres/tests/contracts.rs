@@ -95,6 +95,7 @@ async fn empty(database: &Arc<TestDatabase>) {
         "allocations",
         "orders",
         "vendor_stock",
+        "vendor_evidence",
         "vendor_syncs",
         "vendor_sets",
         "stock",

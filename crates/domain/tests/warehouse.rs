@@ -1,0 +1,461 @@
+//! What a vendor's reports may do to stock, against a model of the vendor's true warehouse (P3): whatever files, caches,
+//! replicas and clocks lie between the count and its use, no unit is sold that the warehouse does not hold, and no unit
+//! stays in flight for good once a report with evidence arrives.
+//!
+//! The use case runs over the memory store on a clock that only the test moves. `PROPTEST_CASES` sets the number of cases.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::allocation::most_available_first;
+use domain::evidence::ResponseTimes;
+use domain::identifiers::{OrderId, ProductId, VendorId};
+use domain::order::{OrderRequest, OrderStatus};
+use domain::ports::{
+    AuditQueries as _, Clock, FeedError, FetchedReport, NewOrder, OtherVendors, StockQueries as _,
+    Store as _, SyncOutcome, VendorFeed,
+};
+use domain::quantity::Quantity;
+use domain::report::{Report, ReportKind};
+use domain::services::{ChangeStatus, VendorSync};
+use domain::settlement::settle;
+use domain::timestamp::Timestamp;
+use domain::vendor_set::ConfiguredVendor;
+use proptest::prelude::*;
+use storage_memory::MemoryStore;
+
+/// Noon of some day.
+const START: i64 = 1_795_435_200_000_000;
+const SECOND: i64 = 1_000_000;
+/// A cache holds a response no longer than this.
+const CACHED_FOR: i64 = 60 * SECOND;
+
+struct TestClock(AtomicI64);
+
+impl TestClock {
+    fn micros(&self) -> i64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn advance(&self, micros: i64) {
+        self.0.fetch_add(micros, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.micros())
+    }
+
+    async fn sleep(&self, _: Duration) {}
+}
+
+/// How a vendor's count comes to its reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// Counted when it is requested; only `Date`.
+    Live,
+    /// A file that is written now and then, served with `Last-Modified` and a new `Date`.
+    File,
+    /// A document that is written now and then and states its as-of.
+    Document,
+    /// The same, with local time written as UTC: two hours ahead.
+    LocalTime,
+    /// A cache with `Age` and the origin's `Date`.
+    CacheKeepsDate,
+    /// A cache with `Age` and a new `Date`.
+    CacheRenewsDate,
+    /// A cache without `Age`, with a new `Date` and the origin's `max-age`.
+    CacheWithoutAge,
+    /// A replica that is behind by up to the setting `lag`, with a new `Date`.
+    Replica,
+    /// No time at all.
+    Timeless,
+}
+
+const SOURCES: [Source; 9] = [
+    Source::Live,
+    Source::File,
+    Source::Document,
+    Source::LocalTime,
+    Source::CacheKeepsDate,
+    Source::CacheRenewsDate,
+    Source::CacheWithoutAge,
+    Source::Replica,
+    Source::Timeless,
+];
+
+#[derive(Debug, Clone)]
+enum Step {
+    Sell(u32),
+    Ship,
+    /// More arrives at the warehouse.
+    Restock(u32),
+    Advance(i64),
+    /// The vendor writes its file or document.
+    Write,
+    Sync,
+    /// A sync whose response takes this long, while other syncs happen with these pauses before them.
+    SlowSync(i64, Vec<i64>),
+    /// A response that was received before comes once more.
+    Repeat(usize),
+}
+
+/// A count, and when it was made.
+#[derive(Debug, Clone, Copy)]
+struct Count {
+    units: u32,
+    at: i64,
+}
+
+struct Vendor {
+    source: Source,
+    kind: ReportKind,
+    /// The vendor's clock less the store's.
+    skew: i64,
+    warehouse: u32,
+    written: Count,
+    cached: Option<Count>,
+    /// Every change of the warehouse, for a replica.
+    history: Vec<Count>,
+    responses: Vec<FetchedReport>,
+}
+
+impl Vendor {
+    fn change(&mut self, now: i64, units: u32) {
+        self.warehouse = units;
+        self.history.push(Count { units, at: now });
+    }
+
+    fn write(&mut self, now: i64) {
+        let units = self.warehouse;
+        self.written = Count { units, at: now };
+    }
+
+    fn count_now(&self, now: i64) -> Count {
+        Count {
+            units: self.warehouse,
+            at: now,
+        }
+    }
+
+    fn through_cache(&mut self, now: i64) -> Count {
+        let fresh = self.count_now(now);
+        let kept = self.cached.filter(|cached| now - cached.at < CACHED_FOR);
+        *self.cached.insert(kept.unwrap_or(fresh))
+    }
+
+    /// What the vendor sends now.
+    fn respond(&mut self, now: i64) -> FetchedReport {
+        let clock = now + self.skew;
+        // HTTP dates are given to the second.
+        let date = |micros: i64| Some(Timestamp::from_micros(micros).start_of_second());
+        let seconds = |micros: i64| Some(Duration::from_secs((micros / SECOND).unsigned_abs()));
+        let mut as_of = None;
+        let mut times = ResponseTimes {
+            date: date(clock),
+            ..ResponseTimes::default()
+        };
+        let count = match self.source {
+            Source::Live => self.count_now(now),
+            Source::File => {
+                times.last_modified = date(self.written.at + self.skew);
+                self.written
+            }
+            Source::Document | Source::LocalTime => {
+                let local = if self.source == Source::LocalTime {
+                    7_200 * SECOND
+                } else {
+                    0
+                };
+                as_of = Some(Timestamp::from_micros(self.written.at + self.skew + local));
+                self.written
+            }
+            Source::CacheKeepsDate | Source::CacheRenewsDate => {
+                let count = self.through_cache(now);
+                // Rounded up, as a cache that has measured the delay does.
+                times.age = seconds(now - count.at + SECOND - 1);
+                if self.source == Source::CacheKeepsDate {
+                    times.date = date(count.at + self.skew);
+                }
+                count
+            }
+            Source::CacheWithoutAge => {
+                times.freshness = seconds(CACHED_FOR);
+                times.date = date(now);
+                self.through_cache(now)
+            }
+            Source::Replica => {
+                times.date = date(now);
+                let known = self.history.iter().rev();
+                let mut known = known.skip_while(|count| count.at > now - CACHED_FOR / 2);
+                *known.next().unwrap_or(&self.history[0])
+            }
+            Source::Timeless => {
+                times.date = None;
+                self.written
+            }
+        };
+        let product = ProductId::parse("p").unwrap();
+        // The second product makes sure that no report is empty.
+        let lines = [
+            (product, count.units.into()),
+            (ProductId::parse("q").unwrap(), 1),
+        ];
+        let report = Report::parse(self.kind, as_of, lines).unwrap();
+        let response = FetchedReport { report, times };
+        self.responses.push(response.clone());
+        response
+    }
+}
+
+/// Returns one response, after other syncs if there are any.
+struct Feed<'w> {
+    vendor_id: VendorId,
+    lag: Duration,
+    response: FetchedReport,
+    delay: i64,
+    meanwhile: std::sync::Mutex<VecDeque<(i64, FetchedReport)>>,
+    world: &'w World,
+}
+
+#[async_trait]
+impl VendorFeed for Feed<'_> {
+    fn vendor_id(&self) -> &VendorId {
+        &self.vendor_id
+    }
+
+    fn lag(&self) -> Duration {
+        self.lag
+    }
+
+    async fn fetch(&self) -> Result<FetchedReport, FeedError> {
+        loop {
+            let next = self.meanwhile.lock().unwrap().pop_front();
+            let Some((pause, response)) = next else { break };
+            self.world.clock.advance(pause);
+            let inner = self.world.feed(response, self.lag);
+            Box::pin(self.world.sync.sync(&inner)).await.unwrap();
+        }
+        self.world.clock.advance(self.delay);
+        Ok(self.response.clone())
+    }
+}
+
+struct World {
+    clock: Arc<TestClock>,
+    store: MemoryStore,
+    sync: VendorSync,
+    status: ChangeStatus,
+}
+
+impl World {
+    async fn open() -> Self {
+        let clock = Arc::new(TestClock(AtomicI64::new(START)));
+        let store = MemoryStore::new(clock.clone());
+        let shared = Arc::new(store.clone());
+        let mut work = store.begin().await.unwrap();
+        let configured = ConfiguredVendor {
+            vendor_id: VendorId::parse("v").unwrap(),
+            source: None,
+        };
+        work.configure(&[configured], OtherVendors::SwitchOff)
+            .await
+            .unwrap();
+        work.commit().await.unwrap();
+        Self {
+            sync: VendorSync::new(shared.clone(), shared.clone(), clock.clone()),
+            status: ChangeStatus::new(shared, clock.clone()),
+            store,
+            clock,
+        }
+    }
+
+    fn feed(&self, response: FetchedReport, lag: Duration) -> Feed<'_> {
+        Feed {
+            vendor_id: VendorId::parse("v").unwrap(),
+            lag,
+            response,
+            delay: 0,
+            meanwhile: std::sync::Mutex::default(),
+            world: self,
+        }
+    }
+
+    /// Orders that many units; the order if they were confirmed.
+    async fn sell(&self, units: u32) -> Option<(OrderId, u32)> {
+        let product_id = ProductId::parse("p").unwrap();
+        let order = NewOrder {
+            request: OrderRequest {
+                product_id: product_id.clone(),
+                quantity: Quantity::parse(units.into()).unwrap(),
+            },
+            key: None,
+            batch: None,
+        };
+        let mut work = self.store.begin().await.unwrap();
+        let accepted = work.accept(&[order]).await.unwrap();
+        let id = accepted[0].order().unwrap().id;
+        let pending = work.lock_pending(&[id]).await.unwrap();
+        let stock = work.lock_stock(&[product_id]).await.unwrap();
+        let batch = settle(pending, stock, most_available_first).unwrap();
+        work.save_settled(&batch.orders).await.unwrap();
+        work.save_stock(&batch.stock).await.unwrap();
+        let order = work.lock_order(id).await.unwrap().unwrap();
+        work.commit().await.unwrap();
+        (order.state.status() == OrderStatus::Confirmed).then_some((id, units))
+    }
+
+    /// Reported and in flight.
+    async fn numbers(&self) -> (u32, u32) {
+        let product_id = ProductId::parse("p").unwrap();
+        let found = self.store.find_stock(&product_id).await.unwrap();
+        let level = &found.unwrap().vendors[0];
+        (level.reported, level.in_flight)
+    }
+}
+
+fn lag_of(source: Source) -> Duration {
+    match source {
+        Source::Replica => Duration::from_micros((CACHED_FOR / 2).unsigned_abs()),
+        _ => Duration::ZERO,
+    }
+}
+
+/// Runs a sequence of steps and checks after each that what is confirmed and not shipped is in the warehouse.
+async fn run(
+    source: Source,
+    kind: ReportKind,
+    skew: i64,
+    units: u32,
+    steps: &[Step],
+) -> Result<(), TestCaseError> {
+    let world = World::open().await;
+    let clock = &world.clock;
+    let first = Count { units, at: START };
+    let mut vendor = Vendor {
+        source,
+        kind,
+        skew,
+        warehouse: units,
+        written: first,
+        cached: None,
+        history: vec![first],
+        responses: Vec::new(),
+    };
+    let lag = lag_of(source);
+    let mut confirmed = VecDeque::new();
+    let response = vendor.respond(clock.micros());
+    world.sync.sync(&world.feed(response, lag)).await.unwrap();
+    for step in steps {
+        match step {
+            Step::Sell(units) => confirmed.extend(world.sell(*units).await),
+            Step::Ship => {
+                if let Some((id, units)) = confirmed.pop_front() {
+                    vendor.change(clock.micros(), vendor.warehouse - units);
+                    // What leaves at an instant is not included in a count of the same instant.
+                    clock.advance(1);
+                    let shipped = world.status.change(id, OrderStatus::Shipped, |_| true);
+                    shipped.await.unwrap();
+                }
+            }
+            Step::Restock(more) => vendor.change(clock.micros(), vendor.warehouse + more),
+            Step::Advance(micros) => clock.advance(*micros),
+            Step::Write => vendor.write(clock.micros()),
+            Step::Sync => {
+                let response = vendor.respond(clock.micros());
+                world.sync.sync(&world.feed(response, lag)).await.unwrap();
+            }
+            Step::SlowSync(delay, pauses) => {
+                // The slow one was counted first.
+                let response = vendor.respond(clock.micros());
+                let mut at = clock.micros();
+                let meanwhile = pauses.iter().map(|pause| {
+                    at += pause;
+                    (*pause, vendor.respond(at))
+                });
+                let meanwhile = meanwhile.collect();
+                let feed = Feed {
+                    delay: *delay,
+                    meanwhile: std::sync::Mutex::new(meanwhile),
+                    ..world.feed(response, lag)
+                };
+                world.sync.sync(&feed).await.unwrap();
+            }
+            Step::Repeat(back) => {
+                // Only what identifies itself can be recognised when it comes again.
+                let known = matches!(source, Source::File | Source::Document | Source::LocalTime);
+                let response = vendor.responses.iter().rev().nth(*back).cloned();
+                if let Some(mut response) = response.filter(|_| known) {
+                    let now = clock.micros() + vendor.skew;
+                    response.times.date = Some(Timestamp::from_micros(now).start_of_second());
+                    world.sync.sync(&world.feed(response, lag)).await.unwrap();
+                }
+            }
+        }
+        let promised: u32 = confirmed.iter().map(|(_, units)| units).sum();
+        prop_assert!(
+            promised <= vendor.warehouse,
+            "{promised} units are sold and not shipped, the warehouse holds {} ({step:?})",
+            vendor.warehouse
+        );
+    }
+    // The vendor mends its clock, and evidence arrives.
+    clock.advance(3 * 3_600 * SECOND);
+    vendor.skew = 0;
+    vendor.source = match source {
+        Source::LocalTime => Source::Document,
+        Source::Timeless => Source::Live,
+        other => other,
+    };
+    vendor.write(clock.micros());
+    clock.advance(2 * CACHED_FOR);
+    for _ in 0..2 {
+        let response = vendor.respond(clock.micros());
+        let done = world.sync.sync(&world.feed(response, lag)).await.unwrap();
+        prop_assert_eq!(done.outcome, SyncOutcome::Applied);
+        clock.advance(2 * CACHED_FOR);
+    }
+    let promised: u32 = confirmed.iter().map(|(_, units)| units).sum();
+    prop_assert_eq!(world.numbers().await, (vendor.warehouse, promised));
+    let findings = world.store.audit().await.unwrap();
+    prop_assert!(findings.is_empty(), "{findings:?}");
+    Ok(())
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let pause = || prop_oneof![0..SECOND, 0..40 * SECOND];
+    let step = prop_oneof![
+        4 => (1_u32..8).prop_map(Step::Sell),
+        4 => Just(Step::Ship),
+        1 => (1_u32..5).prop_map(Step::Restock),
+        4 => pause().prop_map(Step::Advance),
+        2 => Just(Step::Write),
+        5 => Just(Step::Sync),
+        2 => (pause(), prop::collection::vec(pause(), 0..3))
+            .prop_map(|(delay, pauses)| Step::SlowSync(delay, pauses)),
+        2 => (0_usize..6).prop_map(Step::Repeat),
+    ];
+    prop::collection::vec(step, 1..50)
+}
+
+proptest! {
+    #[test]
+    fn no_report_sells_a_unit_that_the_warehouse_does_not_hold(
+        source in prop::sample::select(&SOURCES[..]),
+        is_delta in any::<bool>(),
+        skew in prop::sample::select(&[-100_i64, -3, 0, 3, 60][..]),
+        units in 1_u32..40,
+        steps in steps(),
+    ) {
+        let kind = if is_delta { ReportKind::Delta } else { ReportKind::Full };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(run(source, kind, skew * SECOND, units, &steps))?;
+    }
+}
