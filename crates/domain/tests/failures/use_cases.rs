@@ -128,7 +128,7 @@ impl UseCase {
     /// How many parts it has at most that are repeated each by itself.
     pub(crate) fn parts(self) -> usize {
         match self {
-            Self::Sweep => 3,
+            Self::Sweep => 4,
             _ => 2,
         }
     }
