@@ -203,7 +203,7 @@ impl FakeStore {
         }
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    pub(crate) async fn check(&self) -> Result<(), StoreError> {
         let failure = {
             let mut rows = self.0.lock().unwrap();
             rows.calls += 1;
@@ -379,40 +379,5 @@ impl VendorSetQueries for FakeStore {
             },
             configured: self.0.lock().unwrap().configured.clone(),
         })
-    }
-}
-
-#[async_trait]
-impl StoreProbe for FakeStore {
-    fn unreadable_rows(&self) -> u64 {
-        0
-    }
-
-    async fn store_time(&self) -> Result<Timestamp, StoreError> {
-        self.check().await?;
-        Ok(self.0.lock().unwrap().now())
-    }
-
-    async fn outbox_lag(&self) -> Result<OutboxLag, StoreError> {
-        self.check().await?;
-        let is_empty = self.0.lock().unwrap().orders.is_empty();
-        Ok(OutboxLag {
-            oldest: (!is_empty).then_some(std::time::Duration::from_millis(1_500)),
-        })
-    }
-
-    async fn count_outbox(&self, _at_most: u32) -> Result<u64, StoreError> {
-        self.check().await?;
-        Ok(self.0.lock().unwrap().orders.len() as u64)
-    }
-
-    async fn count_dead_letters(&self, _at_most: u32) -> Result<u64, StoreError> {
-        self.check().await?;
-        Ok(0)
-    }
-
-    async fn were_tried(&self, _vendor_ids: &[VendorId]) -> Result<bool, StoreError> {
-        self.check().await?;
-        Ok(true)
     }
 }

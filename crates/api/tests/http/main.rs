@@ -18,6 +18,7 @@ mod event_readers;
 mod events;
 mod failures;
 mod fake_feed;
+mod fake_probe;
 mod fake_store;
 mod fake_work;
 mod fixture;

@@ -1,18 +1,22 @@
 //! Settling a batch from the queue.
 
-use std::collections::{BTreeMap, HashSet};
+mod held;
+
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use thiserror::Error;
 use tracing::{debug, error, info, warn};
 
+use held::{Held, missing};
+
 use super::held_rows::{HeldRows, LONGEST_WAIT, Next, Row};
 use crate::allocation::AllocationPolicy;
 use crate::identifiers::{OrderId, ProductId};
 use crate::ports::{Clock, Notifier, Observer, Store, StoreError, Topic, Unannounced, Unobserved};
 use crate::retry::{self, AsStoreError};
-use crate::settlement::{Outcome, PendingOrder, PolicyViolation, SettledBatch, settle};
+use crate::settlement::{Outcome, PolicyViolation, SettledBatch, settle};
 use crate::timestamp::Timestamp;
 
 /// How long a rejection waits at most while a configured vendor was never tried, unless set otherwise.
@@ -353,48 +357,6 @@ fn log_waiting(order_ids: &[OrderId], delay: Duration) {
         delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
         "a configured vendor was never tried; orders that would be rejected go back into the outbox"
     );
-}
-
-/// Orders that an attempt did not settle.
-#[derive(Default)]
-struct Held {
-    /// Those that were not found to be `PENDING` and free: they are settled already, unknown, or locked.
-    orders: Vec<OrderId>,
-    /// Those whose product is locked.
-    products: BTreeMap<ProductId, Vec<OrderId>>,
-    /// Those that were locked and put back into the outbox for this time, because a vendor was never tried.
-    waiting: Option<(Vec<OrderId>, Duration)>,
-}
-
-impl Held {
-    /// Moves the orders of held products from `pending` to here.
-    fn take_products(&mut self, held: Vec<ProductId>, pending: &mut Vec<PendingOrder>) {
-        if held.is_empty() {
-            return;
-        }
-        self.products = held.into_iter().map(|id| (id, Vec::new())).collect();
-        pending.retain(|order| {
-            let orders = self.products.get_mut(&order.request.product_id);
-            orders.map(|orders| orders.push(order.id)).is_none()
-        });
-    }
-
-    /// The orders that wait for the same row; without a row if it is one of the orders themselves.
-    fn into_groups(self) -> impl Iterator<Item = (Option<Row>, Vec<OrderId>)> {
-        let products = self.products.into_iter();
-        let products = products.map(|(id, orders)| (Some(Row::Stock(id)), orders));
-        products.chain([(None, self.orders)])
-    }
-}
-
-/// The orders that were not locked.
-fn missing(asked: &[OrderId], locked: &[PendingOrder]) -> Vec<OrderId> {
-    if asked.len() == locked.len() {
-        return Vec::new();
-    }
-    let locked: HashSet<OrderId> = locked.iter().map(|order| order.id).collect();
-    let asked = asked.iter().copied();
-    asked.filter(|id| !locked.contains(id)).collect()
 }
 
 fn log(batch: &SettledBatch) {

@@ -59,6 +59,11 @@ macro_rules! storage_contracts {
                 old_entries_are_forgotten_and_their_positions_are_gone,
                 a_position_that_was_never_given_is_gone,
             }
+            first_syncs {
+                nothing_is_rejected_before_every_vendor_was_tried,
+                a_rejection_waits_no_longer_than_the_grace,
+                the_first_report_does_not_stand_for_all,
+            }
             held_rows {
                 try_lock_pending_leaves_out_held_orders,
                 try_lock_stock_names_held_products,
@@ -187,9 +192,6 @@ macro_rules! storage_contracts {
                 a_stale_report_changes_nothing,
                 a_failed_sync_changes_nothing,
                 a_vendor_that_is_not_configured_is_not_synced,
-                nothing_is_rejected_before_every_vendor_was_tried,
-                a_rejection_waits_no_longer_than_the_grace,
-                the_first_report_does_not_stand_for_all,
             }
             unreadable {
                 an_unreadable_outbox_entry_does_not_stop_the_others,

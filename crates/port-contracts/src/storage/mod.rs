@@ -6,6 +6,7 @@ pub mod auditing;
 pub mod changes;
 pub mod damage;
 pub mod dead_letters;
+pub mod first_syncs;
 pub mod held_rows;
 mod list;
 pub mod order_lists;

@@ -6,6 +6,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
+mod vendor;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -13,7 +15,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::allocation::most_available_first;
-use domain::evidence::ResponseTimes;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{OrderRequest, OrderStatus};
 use domain::ports::{
@@ -21,13 +22,14 @@ use domain::ports::{
     Store as _, SyncOutcome, VendorFeed,
 };
 use domain::quantity::Quantity;
-use domain::report::{Report, ReportKind};
+use domain::report::ReportKind;
 use domain::services::{ChangeStatus, VendorSync};
 use domain::settlement::settle;
 use domain::timestamp::Timestamp;
 use domain::vendor_set::ConfiguredVendor;
 use proptest::prelude::*;
 use storage_memory::MemoryStore;
+use vendor::{Count, SOURCES, Source, Vendor};
 
 /// Noon of some day.
 const START: i64 = 1_795_435_200_000_000;
@@ -56,41 +58,6 @@ impl Clock for TestClock {
     async fn sleep(&self, _: Duration) {}
 }
 
-/// How a vendor's count comes to its reader.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Source {
-    /// Counted when it is requested; only `Date`.
-    Live,
-    /// A file that is written now and then, served with `Last-Modified` and a new `Date`.
-    File,
-    /// A document that is written now and then and states its as-of.
-    Document,
-    /// The same, with local time written as UTC: two hours ahead.
-    LocalTime,
-    /// A cache with `Age` and the origin's `Date`.
-    CacheKeepsDate,
-    /// A cache with `Age` and a new `Date`.
-    CacheRenewsDate,
-    /// A cache without `Age`, with a new `Date` and the origin's `max-age`.
-    CacheWithoutAge,
-    /// A replica that is behind by up to the setting `lag`, with a new `Date`.
-    Replica,
-    /// No time at all.
-    Timeless,
-}
-
-const SOURCES: [Source; 9] = [
-    Source::Live,
-    Source::File,
-    Source::Document,
-    Source::LocalTime,
-    Source::CacheKeepsDate,
-    Source::CacheRenewsDate,
-    Source::CacheWithoutAge,
-    Source::Replica,
-    Source::Timeless,
-];
-
 #[derive(Debug, Clone)]
 enum Step {
     Sell(u32),
@@ -105,114 +72,6 @@ enum Step {
     SlowSync(i64, Vec<i64>),
     /// A response that was received before comes once more.
     Repeat(usize),
-}
-
-/// A count, and when it was made.
-#[derive(Debug, Clone, Copy)]
-struct Count {
-    units: u32,
-    at: i64,
-}
-
-struct Vendor {
-    source: Source,
-    kind: ReportKind,
-    /// The vendor's clock less the store's.
-    skew: i64,
-    warehouse: u32,
-    written: Count,
-    cached: Option<Count>,
-    /// Every change of the warehouse, for a replica.
-    history: Vec<Count>,
-    responses: Vec<FetchedReport>,
-}
-
-impl Vendor {
-    fn change(&mut self, now: i64, units: u32) {
-        self.warehouse = units;
-        self.history.push(Count { units, at: now });
-    }
-
-    fn write(&mut self, now: i64) {
-        let units = self.warehouse;
-        self.written = Count { units, at: now };
-    }
-
-    fn count_now(&self, now: i64) -> Count {
-        Count {
-            units: self.warehouse,
-            at: now,
-        }
-    }
-
-    fn through_cache(&mut self, now: i64) -> Count {
-        let fresh = self.count_now(now);
-        let kept = self.cached.filter(|cached| now - cached.at < CACHED_FOR);
-        *self.cached.insert(kept.unwrap_or(fresh))
-    }
-
-    /// What the vendor sends now.
-    fn respond(&mut self, now: i64) -> FetchedReport {
-        let clock = now + self.skew;
-        // HTTP dates are given to the second.
-        let date = |micros: i64| Some(Timestamp::from_micros(micros).start_of_second());
-        let seconds = |micros: i64| Some(Duration::from_secs((micros / SECOND).unsigned_abs()));
-        let mut as_of = None;
-        let mut times = ResponseTimes {
-            date: date(clock),
-            ..ResponseTimes::default()
-        };
-        let count = match self.source {
-            Source::Live => self.count_now(now),
-            Source::File => {
-                times.last_modified = date(self.written.at + self.skew);
-                self.written
-            }
-            Source::Document | Source::LocalTime => {
-                let local = if self.source == Source::LocalTime {
-                    7_200 * SECOND
-                } else {
-                    0
-                };
-                as_of = Some(Timestamp::from_micros(self.written.at + self.skew + local));
-                self.written
-            }
-            Source::CacheKeepsDate | Source::CacheRenewsDate => {
-                let count = self.through_cache(now);
-                // Rounded up, as a cache that has measured the delay does.
-                times.age = seconds(now - count.at + SECOND - 1);
-                if self.source == Source::CacheKeepsDate {
-                    times.date = date(count.at + self.skew);
-                }
-                count
-            }
-            Source::CacheWithoutAge => {
-                times.freshness = seconds(CACHED_FOR);
-                times.date = date(now);
-                self.through_cache(now)
-            }
-            Source::Replica => {
-                times.date = date(now);
-                let known = self.history.iter().rev();
-                let mut known = known.skip_while(|count| count.at > now - CACHED_FOR / 2);
-                *known.next().unwrap_or(&self.history[0])
-            }
-            Source::Timeless => {
-                times.date = None;
-                self.written
-            }
-        };
-        let product = ProductId::parse("p").unwrap();
-        // The second product makes sure that no report is empty.
-        let lines = [
-            (product, count.units.into()),
-            (ProductId::parse("q").unwrap(), 1),
-        ];
-        let report = Report::parse(self.kind, as_of, lines).unwrap();
-        let response = FetchedReport { report, times };
-        self.responses.push(response.clone());
-        response
-    }
 }
 
 /// Returns one response, after other syncs if there are any.

@@ -1,0 +1,45 @@
+//! The probe of the fake store.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::identifiers::VendorId;
+use domain::ports::{OutboxLag, StoreError, StoreProbe};
+use domain::timestamp::Timestamp;
+
+use crate::fake_store::FakeStore;
+
+#[async_trait]
+impl StoreProbe for FakeStore {
+    fn unreadable_rows(&self) -> u64 {
+        0
+    }
+
+    async fn store_time(&self) -> Result<Timestamp, StoreError> {
+        self.check().await?;
+        Ok(self.0.lock().unwrap().now())
+    }
+
+    async fn outbox_lag(&self) -> Result<OutboxLag, StoreError> {
+        self.check().await?;
+        let is_empty = self.0.lock().unwrap().orders.is_empty();
+        Ok(OutboxLag {
+            oldest: (!is_empty).then_some(Duration::from_millis(1_500)),
+        })
+    }
+
+    async fn count_outbox(&self, _at_most: u32) -> Result<u64, StoreError> {
+        self.check().await?;
+        Ok(self.0.lock().unwrap().orders.len() as u64)
+    }
+
+    async fn count_dead_letters(&self, _at_most: u32) -> Result<u64, StoreError> {
+        self.check().await?;
+        Ok(0)
+    }
+
+    async fn were_tried(&self, _vendor_ids: &[VendorId]) -> Result<bool, StoreError> {
+        self.check().await?;
+        Ok(true)
+    }
+}

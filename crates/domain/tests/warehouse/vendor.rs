@@ -1,0 +1,154 @@
+//! A vendor with a warehouse, and what lies between the warehouse and a reader of its counts.
+
+use std::time::Duration;
+
+use domain::evidence::ResponseTimes;
+use domain::identifiers::ProductId;
+use domain::ports::FetchedReport;
+use domain::report::{Report, ReportKind};
+use domain::timestamp::Timestamp;
+
+use super::{CACHED_FOR, SECOND};
+
+/// How a vendor's count comes to its reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// Counted when it is requested; only `Date`.
+    Live,
+    /// A file that is written now and then, served with `Last-Modified` and a new `Date`.
+    File,
+    /// A document that is written now and then and states its as-of.
+    Document,
+    /// The same, with local time written as UTC: two hours ahead.
+    LocalTime,
+    /// A cache with `Age` and the origin's `Date`.
+    CacheKeepsDate,
+    /// A cache with `Age` and a new `Date`.
+    CacheRenewsDate,
+    /// A cache without `Age`, with a new `Date` and the origin's `max-age`.
+    CacheWithoutAge,
+    /// A replica that is behind by up to the setting `lag`, with a new `Date`.
+    Replica,
+    /// No time at all.
+    Timeless,
+}
+
+pub(super) const SOURCES: [Source; 9] = [
+    Source::Live,
+    Source::File,
+    Source::Document,
+    Source::LocalTime,
+    Source::CacheKeepsDate,
+    Source::CacheRenewsDate,
+    Source::CacheWithoutAge,
+    Source::Replica,
+    Source::Timeless,
+];
+
+/// A count, and when it was made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Count {
+    pub(super) units: u32,
+    pub(super) at: i64,
+}
+
+pub(super) struct Vendor {
+    pub(super) source: Source,
+    pub(super) kind: ReportKind,
+    /// The vendor's clock less the store's.
+    pub(super) skew: i64,
+    pub(super) warehouse: u32,
+    pub(super) written: Count,
+    pub(super) cached: Option<Count>,
+    /// Every change of the warehouse, for a replica.
+    pub(super) history: Vec<Count>,
+    pub(super) responses: Vec<FetchedReport>,
+}
+
+impl Vendor {
+    pub(super) fn change(&mut self, now: i64, units: u32) {
+        self.warehouse = units;
+        self.history.push(Count { units, at: now });
+    }
+
+    pub(super) fn write(&mut self, now: i64) {
+        let units = self.warehouse;
+        self.written = Count { units, at: now };
+    }
+
+    pub(super) fn count_now(&self, now: i64) -> Count {
+        Count {
+            units: self.warehouse,
+            at: now,
+        }
+    }
+
+    fn through_cache(&mut self, now: i64) -> Count {
+        let fresh = self.count_now(now);
+        let kept = self.cached.filter(|cached| now - cached.at < CACHED_FOR);
+        *self.cached.insert(kept.unwrap_or(fresh))
+    }
+
+    /// What the vendor sends now.
+    pub(super) fn respond(&mut self, now: i64) -> FetchedReport {
+        let clock = now + self.skew;
+        // HTTP dates are given to the second.
+        let date = |micros: i64| Some(Timestamp::from_micros(micros).start_of_second());
+        let seconds = |micros: i64| Some(Duration::from_secs((micros / SECOND).unsigned_abs()));
+        let mut as_of = None;
+        let mut times = ResponseTimes {
+            date: date(clock),
+            ..ResponseTimes::default()
+        };
+        let count = match self.source {
+            Source::Live => self.count_now(now),
+            Source::File => {
+                times.last_modified = date(self.written.at + self.skew);
+                self.written
+            }
+            Source::Document | Source::LocalTime => {
+                let local = if self.source == Source::LocalTime {
+                    7_200 * SECOND
+                } else {
+                    0
+                };
+                as_of = Some(Timestamp::from_micros(self.written.at + self.skew + local));
+                self.written
+            }
+            Source::CacheKeepsDate | Source::CacheRenewsDate => {
+                let count = self.through_cache(now);
+                // Rounded up, as a cache that has measured the delay does.
+                times.age = seconds(now - count.at + SECOND - 1);
+                if self.source == Source::CacheKeepsDate {
+                    times.date = date(count.at + self.skew);
+                }
+                count
+            }
+            Source::CacheWithoutAge => {
+                times.freshness = seconds(CACHED_FOR);
+                times.date = date(now);
+                self.through_cache(now)
+            }
+            Source::Replica => {
+                times.date = date(now);
+                let known = self.history.iter().rev();
+                let mut known = known.skip_while(|count| count.at > now - CACHED_FOR / 2);
+                *known.next().unwrap_or(&self.history[0])
+            }
+            Source::Timeless => {
+                times.date = None;
+                self.written
+            }
+        };
+        let product = ProductId::parse("p").unwrap();
+        // The second product makes sure that no report is empty.
+        let lines = [
+            (product, count.units.into()),
+            (ProductId::parse("q").unwrap(), 1),
+        ];
+        let report = Report::parse(self.kind, as_of, lines).unwrap();
+        let response = FetchedReport { report, times };
+        self.responses.push(response.clone());
+        response
+    }
+}
