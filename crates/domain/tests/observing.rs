@@ -140,7 +140,7 @@ async fn each_event_is_told_once_it_is_committed() {
     let store = Arc::new(MemoryStore::new(clock.clone()));
     let queue = InProcessQueue::new(10);
     let notes = Arc::new(Notes::default());
-    let vendor_ids = vec![VendorId::parse("v").unwrap()];
+    let vendor_ids = [VendorId::parse("v").unwrap()];
 
     let sync = VendorSync::new(store.clone(), store.clone(), clock.clone());
     let sync = sync.observed_by(notes.clone());

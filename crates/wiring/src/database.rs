@@ -77,10 +77,10 @@ async fn check_migrations(options: &PgOptions) -> anyhow::Result<()> {
             {
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => {
-                    tracing::warn!(database = ?options, %error, "change log not checked; the sweeper will")
+                    tracing::warn!(database = ?options, %error, "change log not checked; the sweeper will");
                 }
                 Err(_) => {
-                    tracing::warn!(database = ?options, "change log not checked in time; the sweeper will")
+                    tracing::warn!(database = ?options, "change log not checked in time; the sweeper will");
                 }
             }
             refuse_unfinished_import(options).await

@@ -99,12 +99,12 @@ mod tests {
         let stop = CancellationToken::new();
         let end = async {
             let renewals = u32::try_from(listed.len()).unwrap();
-            sleep(RENEW_EVERY * renewals - RENEW_EVERY / 2).await;
+            sleep((RENEW_EVERY * renewals).checked_sub(RENEW_EVERY / 2).unwrap()).await;
             stop.cancel();
         };
         tokio::join!(run(&registry, &consumers, &stop), end);
-        let assigned = assigned.lock().unwrap().clone();
-        assigned
+        
+        assigned.lock().unwrap().clone()
     }
 
     #[tokio::test(start_paused = true)]

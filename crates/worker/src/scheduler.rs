@@ -352,15 +352,12 @@ impl VendorLoop {
                     return;
                 }
             };
-            let is_worth_a_retry = match &error {
-                SyncError::Store(failure) => {
-                    self.health.failed(Cause::from(failure), &error);
-                    failure.is_retryable()
-                }
-                _ => {
-                    self.health.failed(Cause::NotConfigured, &error);
-                    self.is_configured_again().await
-                }
+            let is_worth_a_retry = if let SyncError::Store(failure) = &error {
+                self.health.failed(Cause::from(failure), &error);
+                failure.is_retryable()
+            } else {
+                self.health.failed(Cause::NotConfigured, &error);
+                self.is_configured_again().await
             };
             if !is_worth_a_retry {
                 return;

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Connects to `/api/v1/events`, and returns the connection, what was read of it so far, and the id of its opening.
 async fn connect(port: u16, last_event_id: Option<&str>) -> (TcpStream, Vec<u8>, String) {

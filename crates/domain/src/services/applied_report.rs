@@ -86,17 +86,14 @@ pub(super) async fn handle(
         }
         Verdict::Apply => {
             let order = assessment.order;
-            match write(work, vendor_id, report, order, proof).await? {
-                Some(changed) => {
-                    history.apply(report.kind(), order, proof);
-                    Ok(handled(SyncOutcome::Applied, changed, None, history))
-                }
-                None => {
-                    let error = format!(
-                        "the delta is true as of {as_of}, and each of its products has a newer report"
-                    );
-                    Ok(handled(SyncOutcome::Stale, 0, Some(error), history))
-                }
+            if let Some(changed) = write(work, vendor_id, report, order, proof).await? {
+                history.apply(report.kind(), order, proof);
+                Ok(handled(SyncOutcome::Applied, changed, None, history))
+            } else {
+                let error = format!(
+                    "the delta is true as of {as_of}, and each of its products has a newer report"
+                );
+                Ok(handled(SyncOutcome::Stale, 0, Some(error), history))
             }
         }
     }

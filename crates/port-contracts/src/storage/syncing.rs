@@ -4,16 +4,14 @@
 use std::time::Duration;
 
 use domain::evidence::ResponseTimes;
-use domain::identifiers::OrderId;
-use domain::order::{OrderState, OrderStatus, RejectReason};
-use domain::ports::{FeedError, FetchedReport, OutboxEntry, SyncOutcome};
+use domain::order::{OrderState, OrderStatus};
+use domain::ports::{FeedError, FetchedReport, SyncOutcome};
 use domain::report::Report;
 use domain::services::{QuarantineDecision, SyncError};
-use tokio::time::{Instant, sleep};
 
 use super::StorageUnderTest;
 use crate::builders::{
-    allocation, delta, fetched as stated_at, full, full_as_of, new_order, product,
+    allocation, delta, fetched as stated_at, full, full_as_of, product,
 };
 use crate::shop::Shop;
 

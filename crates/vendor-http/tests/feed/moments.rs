@@ -32,7 +32,7 @@ async fn a_report_comes_with_every_time_of_its_response() {
                 last_modified: at("2026-11-23T04:00:00Z"),
                 etag: Some("\"x\"".to_owned()),
                 age: Some(Duration::from_secs(90)),
-                freshness: Some(Duration::from_secs(60)),
+                freshness: Some(Duration::from_mins(1)),
                 ..of_date.clone()
             },
         ),
