@@ -69,7 +69,7 @@ pub(crate) fn app(
 /// Every endpoint, in the order in which paths are looked for: the server answers by this table, and the document is built
 /// from it.
 pub(crate) fn endpoints() -> Vec<Endpoint> {
-    vec![
+    let mut endpoints = vec![
         endpoint(
             "/",
             [get(Access::Open, health::describe, service::describe)],
@@ -144,6 +144,22 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
             [get(Access::CUSTOMER, stock::show, contract::stock::show)],
         ),
         endpoint(
+            "/api/v1/events",
+            [get(
+                Access::CUSTOMER,
+                events::stream,
+                contract::events::stream,
+            )],
+        ),
+    ];
+    endpoints.extend(vendor_endpoints());
+    endpoints
+}
+
+/// The vendors, their syncs and their quarantined reports.
+fn vendor_endpoints() -> Vec<Endpoint> {
+    vec![
+        endpoint(
             "/api/v1/vendors",
             [get(
                 Access::OPERATOR,
@@ -173,14 +189,6 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
                 Access::OPERATOR,
                 vendors::discard_quarantined,
                 contract::vendors::discard_quarantined,
-            )],
-        ),
-        endpoint(
-            "/api/v1/events",
-            [get(
-                Access::CUSTOMER,
-                events::stream,
-                contract::events::stream,
             )],
         ),
     ]

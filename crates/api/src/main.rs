@@ -90,11 +90,14 @@ fn state(
         wiring::intake(&settings.api),
     );
     let metrics = Arc::new(Metrics::new()?);
-    let writes = TaskHealth::new("intake");
+    let write_health = TaskHealth::new("intake");
     let writer = writer
         .observed_by(metrics.clone())
-        .with_write_observer(Arc::new(writes.clone()));
-    let probing = tokio::spawn(readiness::probe_writes(pg_store.clone(), writes.clone()));
+        .with_write_observer(Arc::new(write_health.clone()));
+    let probing = tokio::spawn(readiness::probe_writes(
+        pg_store.clone(),
+        write_health.clone(),
+    ));
     let probe: Arc<dyn StoreProbe> = pg_store.clone();
     let sync = VendorSync::new(Arc::clone(&store), Arc::clone(&probe), Arc::clone(&clock))
         .observed_by(metrics.clone())
@@ -123,7 +126,7 @@ fn state(
         ),
         orders: pg_store.clone(),
         stock: pg_store.clone(),
-        readiness: Arc::new(StoreReadiness::new(Arc::clone(&probe), writes)),
+        readiness: Arc::new(StoreReadiness::new(Arc::clone(&probe), write_health)),
         metrics: MetricsPage::new(metrics, probe),
         live,
         shutdown,

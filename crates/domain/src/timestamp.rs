@@ -96,6 +96,8 @@ impl Timestamp {
 
 /// The forms of RFC 850, `Sunday, 06-Nov-94 08:49:37 GMT`, and of C's `asctime`, `Sun Nov  6 08:49:37 1994`.
 fn obsolete_http_date(text: &str) -> Option<OffsetDateTime> {
+    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
     let (year, month, day, clock) = match words[..] {
         [weekday, date, clock, "GMT"] if weekday.ends_with(',') => {
@@ -109,7 +111,6 @@ fn obsolete_http_date(text: &str) -> Option<OffsetDateTime> {
         [_, month, day, clock, year] => (number(year, 4)?, month, day, clock),
         _ => return None,
     };
-    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
     let index = MONTHS
         .find(month)
         .filter(|at| month.len() == 3 && at % 3 == 0)?

@@ -53,6 +53,7 @@ impl Metrics {
     ///
     /// # Errors
     /// [`InvalidMetric`].
+    #[expect(clippy::too_many_lines, reason = "a few lines for each metric")]
     pub fn new() -> Result<Self, InvalidMetric> {
         let registry = Registry::new();
         let counter = |name: &str, help: &str| {
@@ -65,6 +66,11 @@ impl Metrics {
             registry.register(Box::new(counters.clone()))?;
             Ok::<_, InvalidMetric>(counters)
         };
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, InvalidMetric>(gauge)
+        };
         let histogram = |name: &str, help: &str, buckets: Vec<f64>| {
             let options = HistogramOpts::new(name, help).buckets(buckets);
             let histogram = Histogram::with_opts(options)?;
@@ -74,12 +80,10 @@ impl Metrics {
         let metrics = Self {
             http: HttpMetrics::register(&registry)?,
             events: EventMetrics {
-                readers: {
-                    let help = "Readers of events that are connected.";
-                    let gauge = IntGauge::new("aggregator_event_readers", help)?;
-                    registry.register(Box::new(gauge.clone()))?;
-                    gauge
-                },
+                readers: gauge(
+                    "aggregator_event_readers",
+                    "Readers of events that are connected.",
+                )?,
                 dropped: counter(
                     "aggregator_event_readers_dropped_total",
                     "Readers of events that were dropped because they did not keep up, or could be sent no more.",
@@ -129,12 +133,10 @@ impl Metrics {
                 "aggregator_orders_unconfirmed_total",
                 "Orders that the queue did not confirm, and that are published again.",
             )?,
-            unreadable_vendors: {
-                let help = "Vendors of the current set that this process should sync and has no settings for.";
-                let gauge = IntGauge::new("aggregator_vendors_unreadable", help)?;
-                registry.register(Box::new(gauge.clone()))?;
-                gauge
-            },
+            unreadable_vendors: gauge(
+                "aggregator_vendors_unreadable",
+                "Vendors of the current set that this process should sync and has no settings for.",
+            )?,
             syncs: counters(
                 "aggregator_vendor_syncs_total",
                 "Syncs of vendors by how they ended.",
@@ -157,15 +159,20 @@ impl Metrics {
             },
             registry,
         };
-        // A counter that is there from the start shows its first event as an increase.
-        metrics.settled.with_label_values(&[CONFIRMED]);
-        for reason in [
+        metrics.start_outcomes();
+        Ok(metrics)
+    }
+
+    /// A counter that is there from the start shows its first event as an increase.
+    fn start_outcomes(&self) {
+        let rejected = [
             RejectReason::InsufficientStock,
             RejectReason::UnknownProduct,
-        ] {
-            metrics.settled.with_label_values(&[reason.as_str()]);
+        ];
+        self.settled.with_label_values(&[CONFIRMED]);
+        for reason in rejected {
+            self.settled.with_label_values(&[reason.as_str()]);
         }
-        Ok(metrics)
     }
 
     /// Where requests are counted.

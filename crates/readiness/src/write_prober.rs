@@ -36,11 +36,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_failure_is_probed_until_writes_work_and_then_no_more() {
-        let (works, probes) = (
+        let (works, calls) = (
             Arc::new(AtomicBool::new(true)),
             Arc::new(AtomicUsize::new(0)),
         );
-        let (is_up, count) = (Arc::clone(&works), Arc::clone(&probes));
+        let (is_up, count) = (Arc::clone(&works), Arc::clone(&calls));
         let mut probe = MockWriteProbe::new();
         probe.expect_probe_write().returning(move || {
             count.fetch_add(1, Ordering::Relaxed);
@@ -50,19 +50,19 @@ mod tests {
         let health = TaskHealth::new("intake");
         let prober = tokio::spawn(probe_writes(Arc::new(probe), health.clone()));
         sleep(Duration::from_mins(1)).await;
-        assert_eq!(probes.load(Ordering::Relaxed), 1);
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
 
         works.store(false, Ordering::Relaxed);
         health.failed(Cause::StoreUnavailable, &"full");
         sleep(Duration::from_secs(9)).await;
-        assert_eq!(probes.load(Ordering::Relaxed), 5);
+        assert_eq!(calls.load(Ordering::Relaxed), 5);
         assert_eq!(health.cause(), Some(Cause::StoreUnavailable));
 
         works.store(true, Ordering::Relaxed);
         sleep(Duration::from_secs(2)).await;
         assert_eq!(health.cause(), None);
         sleep(Duration::from_mins(1)).await;
-        assert_eq!(probes.load(Ordering::Relaxed), 6);
+        assert_eq!(calls.load(Ordering::Relaxed), 6);
         prober.abort();
     }
 }

@@ -47,13 +47,13 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
     };
     let supervisor = Supervisor::default();
     let mut health = tasks::start(&ports, &settings.worker, &supervisor).with_queue_in_process();
-    let writes = TaskHealth::new("intake");
-    health.watch(writes.clone());
+    let write_health = TaskHealth::new("intake");
+    health.watch(write_health.clone());
     let readiness: Arc<dyn ReadinessProbe> = Arc::new(health);
 
     let (intake, writer) = intake(&ports, &settings.api);
-    let writer = writer.with_write_observer(Arc::new(writes.clone()));
-    let probing = tokio::spawn(readiness::probe_writes(store.clone(), writes));
+    let writer = writer.with_write_observer(Arc::new(write_health.clone()));
+    let probing = tokio::spawn(readiness::probe_writes(store.clone(), write_health));
     // The file has one writer at a time; a second task would only wait for the first.
     let writers = api::spawn_writers(&writer, 1);
     drop(writer);

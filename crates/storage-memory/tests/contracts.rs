@@ -11,7 +11,7 @@ use port_contracts::{StorageUnderTest, builders};
 use signal_in_process::{ProcessLeases, ProcessNotifier};
 use storage_memory::MemoryStore;
 
-fn do_damage(store: &MemoryStore, damage: Damage) -> bool {
+fn do_damage(store: &MemoryStore, damage: &Damage) -> bool {
     let now = SystemClock.now();
     match damage {
         Damage::OrderLost(id) => store.lose_order(id),
@@ -43,7 +43,7 @@ fn setup() -> Ready<(StorageUnderTest, ())> {
     let listened_to = notifier.clone();
     let damaged = store.clone();
     let storage = StorageUnderTest {
-        damage: Box::new(move |damage| Box::pin(ready(do_damage(&damaged, damage)))),
+        damage: Box::new(move |damage| Box::pin(ready(do_damage(&damaged, &damage)))),
         store: store.clone(),
         orders: store.clone(),
         stock: store.clone(),

@@ -262,7 +262,7 @@ impl ReadRow {
         let row = format!("{xid}-{seq}");
         Ok(Some(ChangeEntry {
             position: position(&xid, seq)?,
-            changed: stored::changed(order_ids, product_ids, row, unreadable)?,
+            changed: stored::changed(order_ids, product_ids, &row, unreadable)?,
         }))
     }
 }

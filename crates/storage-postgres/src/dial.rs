@@ -52,15 +52,15 @@ fn configure(stream: &TcpStream) -> io::Result<()> {
         .with_interval(KEEPALIVES_INTERVAL)
         .with_retries(KEEPALIVES_COUNT);
     socket.set_tcp_keepalive(&keepalive)?;
-    set_unacknowledged_timeout(socket, UNACKNOWLEDGED_TIMEOUT)
+    set_unacknowledged_timeout(&socket, UNACKNOWLEDGED_TIMEOUT)
 }
 
 #[cfg(target_os = "linux")]
-fn set_unacknowledged_timeout(socket: SockRef<'_>, timeout: Duration) -> io::Result<()> {
+fn set_unacknowledged_timeout(socket: &SockRef<'_>, timeout: Duration) -> io::Result<()> {
     socket.set_tcp_user_timeout(Some(timeout))
 }
 
 #[cfg(not(target_os = "linux"))]
-fn set_unacknowledged_timeout(_: SockRef<'_>, _: Duration) -> io::Result<()> {
+fn set_unacknowledged_timeout(_: &SockRef<'_>, _: Duration) -> io::Result<()> {
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! What sessions do with a real server: the settings that are in force, and which sessions the pool keeps.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
+
 use diesel::QueryableByName;
 use diesel::sql_types::{Integer, Text};
 use domain::ports::{Leases as _, Store as _, StoreError};

@@ -278,7 +278,7 @@ fn check(
 fn login_error(error: &tokio_postgres::Error, options: &PgOptions, server: String) -> ConnectError {
     let reason = chain(error);
     let Some(code) = error.code() else {
-        let is_io = error.source().is_some_and(<dyn std::error::Error + 'static>::is::<io::Error>);
+        let is_io = matches!(error.source(), Some(cause) if cause.is::<io::Error>());
         if options.password.is_none() && !is_io && !error.is_closed() {
             let user = &options.user;
             let reason = format!("user {user:?} needs a password, and none is set");

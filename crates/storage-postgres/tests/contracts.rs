@@ -10,7 +10,7 @@ use storage_postgres::test_database::TestDatabase;
 use storage_postgres::{PgLeases, PgListener, PgNotifier, PgStore};
 
 /// Without triggers, and without the constraints that are in the way.
-fn damage_sql(damage: Damage) -> String {
+fn damage_sql(damage: &Damage) -> String {
     let resum = "UPDATE stock SET quantity = (
         SELECT coalesce(sum(greatest(0, reported - in_flight)), 0) FROM vendor_stock p
         WHERE p.product_id = stock.product_id
@@ -60,7 +60,7 @@ async fn setup() -> (StorageUnderTest, Arc<TestDatabase>) {
         damage: Box::new(move |damage| {
             let damaged = Arc::clone(&damaged);
             Box::pin(async move {
-                let sql = damage_sql(damage);
+                let sql = damage_sql(&damage);
                 let sql = format!("SET session_replication_role = replica; {sql}");
                 damaged.execute(&sql).await.unwrap();
                 true

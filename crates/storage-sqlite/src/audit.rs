@@ -170,7 +170,7 @@ fn check_rules(
     let later = statement::load(connection, SHIPPED_LATER, [now.into()])?;
     all.extend(findings(audit_rules::SHIPPED_LATER, later));
     // In two parts: the first holds for all orders, the second doubles with each requeue.
-    let pause = longest_pending(0).checked_sub(Duration::from_hours(24)).unwrap();
+    let pause = longest_pending(0).saturating_sub(Duration::from_hours(24));
     let before = now.minus(Duration::from_hours(24));
     let pause = i64::try_from(pause.as_micros()).unwrap_or(i64::MAX);
     let pending = statement::load(connection, PENDING, [before.into(), pause.into()])?;

@@ -126,7 +126,7 @@ fn entry(row: &ChangeRow, unreadable: &UnreadableRows) -> Result<ChangeEntry, St
     let product_ids = values(&row.product_ids, |id| id.as_str().map(str::to_owned));
     Ok(ChangeEntry {
         position: Position::new(row.id.unsigned_abs(), 0),
-        changed: stored::changed(order_ids, product_ids, row.id, unreadable)?,
+        changed: stored::changed(order_ids, product_ids, &row.id, unreadable)?,
     })
 }
 

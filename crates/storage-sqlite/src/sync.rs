@@ -174,7 +174,7 @@ WHERE vendor_id = ?";
 fn save_history(
     connection: &mut SqliteConnection,
     vendor_id: &VendorId,
-    row: StoredHistory,
+    row: &StoredHistory,
 ) -> Result<(), StoreError> {
     const ORDERS: &str =
         "UPDATE vendor_syncs SET applied_as_of = ?, full_as_of = ? WHERE vendor_id = ?";
@@ -324,7 +324,7 @@ WHERE vendor_id = ? AND shipped_at IS NOT NULL AND known_as_of IS NULL AND shipp
         self.call(move |connection, now| {
             let finished_at = record(connection, &vendor_id, &sync, now())?;
             if let Some(history) = history {
-                save_history(connection, &vendor_id, history)?;
+                save_history(connection, &vendor_id, &history)?;
             }
             Ok(finished_at)
         })

@@ -17,7 +17,7 @@ use storage_sqlite::{SqliteOptions, SqliteStore};
 use tempfile::TempDir;
 
 /// By another connection to the same file, without constraints.
-fn do_damage(path: &Path, damage: Damage) -> bool {
+fn do_damage(path: &Path, damage: &Damage) -> bool {
     let sql = match damage {
         Damage::OrderLost(id) => format!("DELETE FROM orders WHERE id = {id}"),
         Damage::PositionLost(product) => format!(
@@ -77,7 +77,7 @@ fn setup() -> Ready<(StorageUnderTest, TempDir)> {
     let listened_to = notifier.clone();
     let path = options.path.clone();
     let storage = StorageUnderTest {
-        damage: Box::new(move |damage| Box::pin(ready(do_damage(&path, damage)))),
+        damage: Box::new(move |damage| Box::pin(ready(do_damage(&path, &damage)))),
         store: store.clone(),
         orders: store.clone(),
         stock: store.clone(),

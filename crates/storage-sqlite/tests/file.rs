@@ -338,9 +338,9 @@ async fn the_audit_reports_a_damaged_file() {
     };
     let mut bytes = fs::read(&place.options.path).unwrap();
     let page_size = usize::from(u16::from_be_bytes([bytes[16], bytes[17]]));
-    // The cells of the index's root page, past its header.
-    let start = (root - 1) * page_size + page_size / 2;
-    bytes[start..start + page_size / 4].fill(0x5a);
+    // Cells are written from the end of a page downwards.
+    let end = root * page_size;
+    bytes[end - 16..end].fill(0x5a);
     fs::write(&place.options.path, bytes).unwrap();
     let store = place.open().unwrap();
     let found = store.audit().await.unwrap();

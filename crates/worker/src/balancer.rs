@@ -99,11 +99,16 @@ mod tests {
         let stop = CancellationToken::new();
         let end = async {
             let renewals = u32::try_from(listed.len()).unwrap();
-            sleep((RENEW_EVERY * renewals).checked_sub(RENEW_EVERY / 2).unwrap()).await;
+            sleep(
+                (RENEW_EVERY * renewals)
+                    .checked_sub(RENEW_EVERY / 2)
+                    .unwrap(),
+            )
+            .await;
             stop.cancel();
         };
         tokio::join!(run(&registry, &consumers, &stop), end);
-        
+
         assigned.lock().unwrap().clone()
     }
 

@@ -61,20 +61,20 @@ struct Worker {
 
 impl Worker {
     fn start() -> Self {
-        Self::start_with(options("127.0.0.1", &[]))
+        Self::start_with(&options("127.0.0.1", &[]))
     }
 
-    fn start_with(options: PagesOptions) -> Self {
+    fn start_with(options: &PagesOptions) -> Self {
         let queue = InProcessQueue::new(10);
         let supervisor = Supervisor::default();
         let store = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
         let health = Health::new(store.clone(), Arc::new(queue), supervisor.clone());
-        let listener = pages::bind(&options).unwrap();
+        let listener = pages::bind(options).unwrap();
         let port = listener.local_addr().unwrap().port();
         let address = (Ipv4Addr::LOCALHOST, port).into();
         let metrics = Arc::new(Metrics::new().unwrap());
         let page = MetricsPage::new(metrics, store);
-        tokio::spawn(pages::serve(listener, health, page, &options).unwrap());
+        tokio::spawn(pages::serve(listener, health, page, options).unwrap());
         Self {
             address,
             supervisor,
@@ -198,7 +198,7 @@ fn without_keys_only_loopback_is_bound() {
 #[tokio::test]
 async fn with_keys_metrics_are_the_operators_and_probes_are_open() {
     let keys = [("shop", Role::Customer), ("desk", Role::Operator)];
-    let worker = Worker::start_with(options("0.0.0.0", &keys));
+    let worker = Worker::start_with(&options("0.0.0.0", &keys));
     for (key, status, challenge) in [
         ("", 401, Some(r#"Bearer realm="order-aggregator""#)),
         (
@@ -237,7 +237,7 @@ async fn without_keys_a_foreign_host_is_refused() {
     }
     let mut allowing = options("127.0.0.1", &[]);
     allowing.allowed_hosts = vec![http_access::Host::parse("worker.example").unwrap()];
-    let worker = Worker::start_with(allowing);
+    let worker = Worker::start_with(&allowing);
     let named = worker.send_head("GET", "/readyz", "Host: worker.example\r\n");
     assert_eq!(named.await.status, 200);
 }

@@ -42,7 +42,7 @@ async fn read_to(connection: &mut TcpStream, mut read: Vec<u8>, id: &str, keep: 
             read.drain(..rest);
         }
         let bytes = timeout(PATIENCE, connection.read_buf(&mut read)).await;
-        assert!(bytes.expect("nothing comes").unwrap() > 0, "closed");
+        assert!(bytes.unwrap().unwrap() > 0, "closed");
     }
     read
 }

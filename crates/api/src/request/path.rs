@@ -1,4 +1,4 @@
-//! The segments at the end of a path, as sent: the router's own decoding is not reversible.
+//! The segments of a path, as sent: the router's own decoding is not reversible.
 
 use actix_web::HttpRequest;
 use domain::identifiers::{OrderId, ProductId, VendorId};
@@ -8,12 +8,11 @@ use crate::problem::Problem;
 
 /// The last segment, decoded. A `%2F` in it becomes a slash of the segment.
 pub(crate) fn segment(request: &HttpRequest) -> Result<String, Problem> {
-    segment_from_end(request, 0)
+    decoded(request.uri().path().rsplit('/').next())
 }
 
-fn segment_from_end(request: &HttpRequest, at: usize) -> Result<String, Problem> {
-    let encoded = request.uri().path().rsplit('/').nth(at).unwrap_or_default();
-    url_text::decode(encoded)
+fn decoded(encoded: Option<&str>) -> Result<String, Problem> {
+    url_text::decode(encoded.unwrap_or_default())
         .map_err(|wrong| Problem::malformed(format!("the path {}", wrong.detail())))
 }
 
@@ -35,9 +34,10 @@ pub(crate) fn product_id(request: &HttpRequest) -> Result<ProductId, Problem> {
         .map_err(|wrong| Problem::malformed(format!("the product id in the path {wrong}")))
 }
 
-/// The vendor that the path names, in the segment before the last.
+/// The vendor of a path below `/api/v1/vendors/{vendor_id}/`.
 pub(crate) fn vendor_id(request: &HttpRequest) -> Result<VendorId, Problem> {
-    VendorId::parse(segment_from_end(request, 1)?)
+    let below = request.uri().path().strip_prefix("/api/v1/vendors/");
+    VendorId::parse(decoded(below.and_then(|rest| rest.split('/').next()))?)
         .map_err(|wrong| Problem::malformed(format!("the vendor id in the path {wrong}")))
 }
 

@@ -9,9 +9,9 @@ use domain::evidence::ReportOrder;
 use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderRequest, OrderState, RejectReason};
 use domain::ports::{
-    ChangeEntry, ChangeQueries, Changed, ChangesRead, OrderFilter, OrderQueries,
-    ProductDetail, StockLevel, StockQueries, Store, StoreError, StoredVendorSet,
-    UnitOfWork, VendorQueries, VendorSetQueries, VendorSetRecord, VendorStatus,
+    ChangeEntry, ChangeQueries, Changed, ChangesRead, OrderFilter, OrderQueries, ProductDetail,
+    StockLevel, StockQueries, Store, StoreError, StoredVendorSet, UnitOfWork, VendorQueries,
+    VendorSetQueries, VendorSetRecord, VendorStatus,
 };
 use domain::position::Position;
 use domain::report_history::ReportHistory;

@@ -226,10 +226,10 @@ fn state(
         settings,
     );
     let metrics = Arc::new(Metrics::new().unwrap());
-    let writes = TaskHealth::new("intake");
+    let write_health = TaskHealth::new("intake");
     let writer = writer
         .observed_by(metrics.clone())
-        .with_write_observer(Arc::new(writes.clone()));
+        .with_write_observer(Arc::new(write_health.clone()));
     let clock = Arc::new(SystemClock);
     let sync =
         VendorSync::new(Arc::clone(&port), shared.clone(), clock).observed_by(metrics.clone());
@@ -252,7 +252,9 @@ fn state(
         change_status: ChangeStatus::new(port, Arc::new(SystemClock)),
         orders: shared.clone(),
         stock: shared.clone(),
-        readiness: Arc::new(StoreReadiness::new(shared.clone(), writes).cached_for(Duration::ZERO)),
+        readiness: Arc::new(
+            StoreReadiness::new(shared.clone(), write_health).cached_for(Duration::ZERO),
+        ),
         metrics: MetricsPage::new(metrics, shared).with_store_gauges_interval(Duration::ZERO),
         live,
         shutdown: shutdown.clone(),

@@ -185,7 +185,7 @@ async fn an_empty_report_is_quarantined_until_an_operator_decides() {
         assert_eq!(sync(&server).await.json()["status"], "QUARANTINED");
 
         let result = decide(decision).await;
-        assert_eq!(result.status, 200);
+        assert_eq!(result.status, 200, "{}", result.json());
         let status = if decision == "accept" {
             "OK"
         } else {

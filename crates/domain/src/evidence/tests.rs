@@ -26,10 +26,18 @@ fn date(seconds: f64) -> ResponseTimes {
     }
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "what it is compared with is optional"
+)]
 fn secs(seconds: u64) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "what it is compared with is optional"
+)]
 fn proven(seconds: f64, evidence: Evidence) -> Proof {
     Ok(Proven {
         as_of: at(seconds),

@@ -1,6 +1,10 @@
 //! The mock of the unit of work, which joins several traits and so cannot be derived.
 
 #![allow(
+    clippy::ref_option_ref,
+    reason = "the macro takes each argument by reference"
+)]
+#![allow(
     clippy::struct_field_names,
     reason = "the mock has a field for each method of a port"
 )]

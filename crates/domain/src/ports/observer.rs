@@ -31,7 +31,9 @@ pub trait Observer: Send + Sync {
 
     /// The number of vendors of the current set that no running worker can read, as far as this process knows: one that does
     /// not sync reports 0.
-    fn unreadable_vendors(&self, _vendors: usize) {}
+    fn unreadable_vendors(&self, vendors: usize) {
+        let _ = vendors;
+    }
 
     /// A vendor was synced.
     fn synced(&self, vendor_id: &VendorId, outcome: SyncOutcome, took: Duration);

@@ -33,6 +33,10 @@ fn as_of(assessment: &Assessment) -> Option<Timestamp> {
     assessment.proof.ok().map(|proven| proven.as_of)
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "what it is compared with is optional"
+)]
 fn document(seconds: i64) -> Option<Claim> {
     Some(Claim::Document(at(seconds)))
 }

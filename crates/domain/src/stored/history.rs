@@ -131,13 +131,18 @@ fn claim_text(claim: Option<&Claim>) -> String {
     }
 }
 
-fn read_claim_text(text: &str) -> Option<Option<Claim>> {
+/// A text that is no claim.
+struct Unreadable;
+
+/// A claim, or none; an error if the text is neither.
+fn read_claim_text(text: &str) -> Result<Option<Claim>, Unreadable> {
+    let moment = |micros| read_moment(micros).ok_or(Unreadable);
     match text.split_once(' ') {
-        None => (text == "none").then_some(None),
-        Some(("document", micros)) => Some(Some(Claim::Document(read_moment(micros)?))),
-        Some(("last_modified", micros)) => Some(Some(Claim::LastModified(read_moment(micros)?))),
-        Some(("etag", tag)) => Some(Some(Claim::ETag(tag.to_owned()))),
-        Some(_) => None,
+        None if text == "none" => Ok(None),
+        Some(("document", micros)) => Ok(Some(Claim::Document(moment(micros)?))),
+        Some(("last_modified", micros)) => Ok(Some(Claim::LastModified(moment(micros)?))),
+        Some(("etag", tag)) => Ok(Some(Claim::ETag(tag.to_owned()))),
+        None | Some(_) => Err(Unreadable),
     }
 }
 
@@ -153,7 +158,7 @@ fn read_claim(line: &str) -> Option<KnownClaim> {
     let mut parts = line.splitn(3, ' ');
     let (ordered, proven, claim) = (parts.next()?, parts.next()?, parts.next()?);
     Some(KnownClaim {
-        claim: read_claim_text(claim)??,
+        claim: read_claim_text(claim).ok()??,
         ordered_as_of: read_moment(ordered)?,
         proven_as_of: match proven {
             "-" => None,
@@ -191,7 +196,7 @@ fn read_quarantined(line: &str) -> Option<QuarantinedReport> {
             }),
             None => Err(NoEvidence::from_word(proof)?),
         },
-        claim: read_claim_text(parts.next()?)?,
+        claim: read_claim_text(parts.next()?).ok()?,
     })
 }
 

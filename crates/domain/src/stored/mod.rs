@@ -197,7 +197,7 @@ pub fn each_joined_order(
 pub fn changed(
     order_ids: impl IntoIterator<Item = Option<i64>>,
     product_ids: impl IntoIterator<Item = Option<String>>,
-    entry: impl ToString,
+    entry: &dyn ToString,
     unreadable: &UnreadableRows,
 ) -> Result<Changed, StoreError> {
     let entry = entry.to_string();

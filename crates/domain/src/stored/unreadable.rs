@@ -50,19 +50,19 @@ impl UnreadableRows {
             Ok(value) => Ok(Some(value)),
             Err(StoreError::Corrupt { table, column, row }) => {
                 self.met.fetch_add(1, Ordering::Relaxed);
-                self.log(table, column, row);
+                self.log(table, column, &row);
                 Ok(None)
             }
             Err(error) => Err(error),
         }
     }
 
-    fn log(&self, table: &'static str, column: &'static str, row: String) {
+    fn log(&self, table: &'static str, column: &'static str, row: &str) {
         let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
         if logged.len() >= MAX_LOGGED {
             logged.clear();
         }
-        if logged.insert((table, column, row.clone())) {
+        if logged.insert((table, column, row.to_owned())) {
             error!(table, column, row, "a row cannot be read and is left out");
         }
     }

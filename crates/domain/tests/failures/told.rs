@@ -67,7 +67,7 @@ impl From<SettleError> for Told {
         let may_pass = error.is_retryable();
         let told = match error {
             SettleError::Store(error) => error.into(),
-            other => panic!("{other}"),
+            other @ SettleError::Policy(_) => panic!("{other}"),
         };
         assert_eq!(may_pass, !matches!(told, Self::Failed | Self::Corrupt));
         told

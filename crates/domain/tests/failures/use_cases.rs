@@ -177,7 +177,6 @@ impl UseCase {
             }
             // More than one vendor has of it.
             Self::Change(from, _) => world.add_order(order("p", 12), from).await,
-            Self::ShipPart => world.add_order(order("p", 12), Confirmed).await,
             Self::Sweep => {
                 world.accept(&[keyed("p", 1, "old")]).await;
                 world.clock.advance(Duration::from_hours(25));
@@ -195,7 +194,9 @@ impl UseCase {
                 // A `Date` proves what was shipped in an earlier second.
                 world.clock.advance(Duration::from_secs(1));
             }
-            Self::ApplySet => world.add_order(order("p", 12), Confirmed).await,
+            Self::ShipPart | Self::ApplySet => {
+                world.add_order(order("p", 12), Confirmed).await;
+            }
         }
         world
     }

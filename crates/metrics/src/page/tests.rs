@@ -136,6 +136,10 @@ async fn the_outbox_is_counted_once_in_5_s() {
     let mut probe = MockStoreProbe::new();
     probe.expect_count_outbox().times(2).returning(|_| Ok(7));
     probe
+        .expect_count_dead_letters()
+        .times(2)
+        .returning(|_| Ok(0));
+    probe
         .expect_outbox_lag()
         .times(2)
         .returning(|| Ok(OutboxLag { oldest: None }));

@@ -41,10 +41,16 @@ pub(super) fn vendors(vendors: &[Vendor]) -> Vec<VendorId> {
 pub(super) fn configured(vendors: &[Vendor]) -> Vec<ConfiguredVendor> {
     let vendors = vendors.iter();
     vendors
-        .map(|&it| if it + 1 == VENDORS.len() { ConfiguredVendor {
-            vendor_id: vendor(it),
-            source: None,
-        } } else { with_feed(vendor(it)) })
+        .map(|&it| {
+            if it + 1 == VENDORS.len() {
+                ConfiguredVendor {
+                    vendor_id: vendor(it),
+                    source: None,
+                }
+            } else {
+                with_feed(vendor(it))
+            }
+        })
         .collect()
 }
 

@@ -261,7 +261,9 @@ pub async fn postponed_orders_are_claimed_after_their_delay(storage: &StorageUnd
     assert!(started.elapsed() >= delay.checked_sub(A_MOMENT / 10).unwrap());
     assert_eq!(claimed.len(), 1);
     let products = claimed[0].orders.iter().map(|order| &order.product_id);
-    let products: Vec<&str> = products.map(domain::identifiers::ProductId::as_str).collect();
+    let products: Vec<&str> = products
+        .map(domain::identifiers::ProductId::as_str)
+        .collect();
     assert_eq!(products, ["q0", "q1"]);
     assert!(claimed[0].order_ids().eq(placed[1..3].iter().copied()));
 }

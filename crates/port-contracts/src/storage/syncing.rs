@@ -10,9 +10,7 @@ use domain::report::Report;
 use domain::services::{QuarantineDecision, SyncError};
 
 use super::StorageUnderTest;
-use crate::builders::{
-    allocation, delta, fetched as stated_at, full, full_as_of, product,
-};
+use crate::builders::{allocation, delta, fetched as stated_at, full, full_as_of, product};
 use crate::shop::Shop;
 
 /// What one vendor reports can be sold, and what the sync says about it is true.

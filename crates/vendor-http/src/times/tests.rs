@@ -14,10 +14,18 @@ fn times(fields: &[(&'static str, &str)]) -> ResponseTimes {
     response_times(&headers(fields))
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "what it is compared with is optional"
+)]
 fn at(text: &str) -> Option<Timestamp> {
     Some(Timestamp::parse_rfc3339(text).unwrap())
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "what it is compared with is optional"
+)]
 fn secs(seconds: u64) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }

@@ -10,6 +10,10 @@ use vendor_http::{HttpVendorFeed, HttpVendorOptions};
 use super::canned::Canned;
 use super::{feed, malformed, options, vendor};
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "what it is compared with is optional"
+)]
 fn at(text: &str) -> Option<Timestamp> {
     Some(Timestamp::parse_rfc3339(text).unwrap())
 }
