@@ -164,6 +164,28 @@ impl VendorSet {
         self.vendors.get(vendor_id)?.as_ref()
     }
 
+    /// Finds a vendor of the set that is new to its source, and the other vendor that the store knows with this source. A
+    /// vendor that the set reads from another source from now on does not count.
+    #[must_use]
+    pub fn find_taken_source(&self, known: &[ConfiguredVendor]) -> Option<(VendorId, VendorId)> {
+        self.vendors.iter().find_map(|(vendor_id, source)| {
+            let source = source.as_ref()?;
+            let same = |it: &&ConfiguredVendor| it.source.as_ref() == Some(source);
+            let is_own = known
+                .iter()
+                .filter(same)
+                .any(|it| it.vendor_id == *vendor_id);
+            if is_own {
+                return None;
+            }
+            let owner = known.iter().filter(same).find(|it| {
+                let moves_to = self.source_of(&it.vendor_id);
+                moves_to.is_none_or(|other| other == source)
+            })?;
+            Some((vendor_id.clone(), owner.vendor_id.clone()))
+        })
+    }
+
     /// Whether each vendor of the set is among the configured ones, with its source.
     #[must_use]
     pub fn is_part_of(&self, configured: &[SetMember]) -> bool {
@@ -266,6 +288,33 @@ mod tests {
         assert_eq!(change.vendors, [position("v", 0, 3)]);
         let unchanged = recount(product, &[]);
         assert_eq!((unchanged.quantity, unchanged.vendors.len()), (50, 0));
+    }
+
+    #[test]
+    fn a_source_that_another_vendor_has_is_found() {
+        let (old, new) = (
+            vendor("old", Some("http://v/")),
+            vendor("new", Some("http://v/")),
+        );
+        let found = |set: &[&ConfiguredVendor], known: &[&ConfiguredVendor]| {
+            let set: VendorSet = set.iter().copied().cloned().collect();
+            let known: Vec<_> = known.iter().copied().cloned().collect();
+            let found = set.find_taken_source(&known);
+            found.map(|(vendor_id, owner)| (vendor_id.to_string(), owner.to_string()))
+        };
+        let taken = Some(("new".to_owned(), "old".to_owned()));
+        assert_eq!(found(&[&new], &[&old]), taken);
+        assert_eq!(found(&[&new, &old], &[&old]), taken);
+        // As a vendor without a feed, the other one keeps its stock.
+        assert_eq!(found(&[&new, &vendor("old", None)], &[&old]), taken);
+        assert_eq!(found(&[&new], &[]), None);
+        assert_eq!(found(&[&new], &[&new]), None);
+        assert_eq!(found(&[&new], &[&new, &old]), None);
+        let elsewhere = vendor("old", Some("http://w/"));
+        assert_eq!(found(&[&new, &elsewhere], &[&old]), None);
+        assert_eq!(found(&[&new], &[&elsewhere]), None);
+        let (by_hand, other) = (vendor("new", None), vendor("old", None));
+        assert_eq!(found(&[&by_hand], &[&other]), None);
     }
 
     #[test]

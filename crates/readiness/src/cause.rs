@@ -2,7 +2,7 @@
 //! details.
 
 use domain::ports::{QueueError, StoreError};
-use domain::services::{RelayError, SettleError};
+use domain::services::{RelayError, SettleError, VendorSetError};
 
 /// Why a task or a dependency keeps a process from being ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,6 +31,8 @@ pub enum Cause {
     NoVendors,
     /// A vendor that this process syncs is not configured.
     NotConfigured,
+    /// A vendor of the settings has the source of another vendor in the store.
+    SourceTaken,
     /// The task has not started yet.
     NotStarted,
 }
@@ -52,6 +54,7 @@ impl Cause {
             Self::Defect => "the program contradicts itself",
             Self::NoVendors => "no vendor is configured",
             Self::NotConfigured => "a vendor is not configured",
+            Self::SourceTaken => "a vendor of the settings has the source of another vendor",
             Self::NotStarted => "not started yet",
         }
     }
@@ -65,6 +68,15 @@ impl From<&StoreError> for Cause {
             StoreError::Conflict(_) => Self::Conflicts,
             StoreError::Corrupt { .. } => Self::UnreadableRow,
             StoreError::Failed(_) => Self::StoreFailed,
+        }
+    }
+}
+
+impl From<&VendorSetError> for Cause {
+    fn from(error: &VendorSetError) -> Self {
+        match error {
+            VendorSetError::Store(error) => error.into(),
+            VendorSetError::SourceTaken { .. } => Self::SourceTaken,
         }
     }
 }

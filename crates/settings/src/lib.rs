@@ -110,6 +110,18 @@ impl Settings {
                 return Err((name, problem));
             }
         }
+        for (index, vendor) in self.vendors.iter().enumerate() {
+            let earlier = self.vendors.iter().take(index);
+            let same = |other: &&VendorSettings| other.source() == vendor.source();
+            if let Some(other) = earlier.into_iter().find(same) {
+                let problem = format!(
+                    "is the source of vendor {:?} too, whose stock would be sold twice, expected another URL or another \
+                     format.items",
+                    other.id.as_str()
+                );
+                return Err((format!("vendors[{index}].url"), problem));
+            }
+        }
         if let Some(conflict) = access::conflict(&self.api_keys) {
             return Err(conflict);
         }

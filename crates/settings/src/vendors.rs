@@ -54,6 +54,17 @@ pub struct VendorSettings {
     pub format: VendorFormat,
 }
 
+impl VendorSettings {
+    /// Where the stock is read: two vendors with the same source have the same stock. The URL is normalised: its scheme and
+    /// host are in lower case, and a port that the scheme implies is left out.
+    #[must_use]
+    pub fn source(&self) -> (Url, &str) {
+        let mut url = self.url.clone();
+        url.set_fragment(None);
+        (url, &self.format.items)
+    }
+}
+
 fn default_timeout() -> Duration {
     Duration::from_secs(5)
 }

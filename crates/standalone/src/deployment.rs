@@ -38,6 +38,9 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
     let metrics = Arc::new(Metrics::new()?);
     let notifier = ProcessNotifier::new();
     let ports = adapters::worker_ports(settings, &store, &metrics, &notifier)?;
+    tasks::check_vendor_sources(&ports)
+        .await
+        .context("the vendors of the settings cannot be used")?;
     requeue(&ports, settings).await?;
 
     let mocks = if with_mock_vendors {

@@ -22,6 +22,7 @@ mod store;
 mod sync;
 mod tables;
 mod unit_of_work;
+mod vendor_rename;
 mod vendor_set;
 mod writes;
 

@@ -36,6 +36,7 @@ mod sync;
 pub mod test_database;
 mod transfer;
 mod unit_of_work;
+mod vendor_rename;
 mod vendor_set;
 mod vendors;
 mod wire;

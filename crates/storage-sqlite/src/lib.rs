@@ -32,6 +32,7 @@ mod store;
 mod sync;
 mod transfer;
 mod unit_of_work;
+mod vendor_rename;
 mod vendor_set;
 mod vendors;
 mod writes;

@@ -83,18 +83,21 @@ FROM vendor_sets WHERE digest = ?";
     found.first().map(VendorSetRecord::from).ok_or_else(no_row)
 }
 
+pub(crate) fn configured_vendor(
+    vendor_id: String,
+    source: Option<String>,
+) -> Result<ConfiguredVendor, StoreError> {
+    let source = source.map(VendorSource::parse).transpose();
+    Ok(ConfiguredVendor {
+        source: source.map_err(stored::corrupt("vendor_syncs", "source", &vendor_id))?,
+        vendor_id: stored::vendor_id(vendor_id, "vendor_syncs")?,
+    })
+}
+
 /// None for a row without a vendor.
 fn member(row: MemberRow) -> Option<Result<SetMember, StoreError>> {
     let vendor_id = row.vendor_id?;
-    let source = row.source.map(VendorSource::parse).transpose();
-    let vendor = source
-        .map_err(stored::corrupt("vendor_syncs", "source", &vendor_id))
-        .and_then(|source| {
-            Ok(ConfiguredVendor {
-                vendor_id: stored::vendor_id(vendor_id, "vendor_syncs")?,
-                source,
-            })
-        });
+    let vendor = configured_vendor(vendor_id, row.source);
     Some(vendor.map(|vendor| SetMember {
         vendor,
         configured_at: row.configured_at.map(Timestamp::from_micros),

@@ -67,6 +67,9 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let store = PgStore::new(&postgres)?;
     let ports = ports(&settings, &postgres, &rabbitmq, &metrics, &store)?;
     let page = MetricsPage::new(metrics, Arc::clone(&ports.probe)).with_in_flight(Arc::new(store));
+    tasks::check_vendor_sources(&ports)
+        .await
+        .context("the vendors of the settings cannot be used")?;
     let health = tasks::start(&ports, &settings.worker, &supervisor);
     let server = pages::serve(socket, health, page, &pages_options)
         .context("cannot serve the health pages")?;

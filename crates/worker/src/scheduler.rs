@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use domain::identifiers::VendorId;
 use domain::ports::{Lease, Leases, Observer, StoreError, VendorFeed};
-use domain::services::{BroughtSet, SetStatus, SyncError, VendorSets, VendorSync};
+use domain::services::{BroughtSet, SetStatus, SyncError, VendorSetError, VendorSets, VendorSync};
 use domain::timestamp::Timestamp;
 use domain::vendor_set::{ConfiguredVendor, SetMember, VendorSet};
 use readiness::{Cause, TaskHealth};
@@ -372,7 +372,8 @@ impl VendorLoop {
     async fn is_configured_again(&self) -> bool {
         match self.vendor_sets.bring(&self.set).await {
             Ok(brought) => brought.status == SetStatus::Current,
-            Err(error) => error.is_retryable(),
+            Err(VendorSetError::Store(error)) => error.is_retryable(),
+            Err(VendorSetError::SourceTaken { .. }) => false,
         }
     }
 }

@@ -10,12 +10,14 @@ use domain::ports::{
     Store, StoreProbe, VendorSetQueries,
 };
 use domain::services::{
-    Relay, RelaySettings, SettleOrders, Sweeper, SweeperSettings, VendorSets, VendorSync,
+    Relay, RelaySettings, SettleOrders, Sweeper, SweeperSettings, VendorSetError, VendorSets,
+    VendorSync,
 };
 use domain::vendor_set::VendorSet;
 use readiness::TaskHealth;
 use settings::WorkerSettings;
 use tokio::sync::watch;
+use tracing::warn;
 
 use crate::consumer_state::ConsumerState;
 use crate::health::Health;
@@ -250,6 +252,22 @@ fn vendor_sets(ports: &WorkerPorts) -> VendorSets {
         Arc::clone(&ports.clock),
     )
     .with_notifier(Arc::clone(&ports.notifier))
+}
+
+/// Checks that no vendor of the settings has the source of another vendor in the store: a program with such settings must
+/// not start. A store that is away does not keep it from starting; the scheduler checks again.
+///
+/// # Errors
+/// [`VendorSetError::SourceTaken`].
+pub async fn check_vendor_sources(ports: &WorkerPorts) -> Result<(), VendorSetError> {
+    let vendor_sets = vendor_sets(ports);
+    match vendor_sets.check_sources(&ports.vendor_set).await {
+        Err(VendorSetError::Store(error)) => {
+            warn!(%error, "the vendors of the settings are not compared with those of the store yet");
+            Ok(())
+        }
+        ended => ended,
+    }
 }
 
 fn start_scheduler(

@@ -24,6 +24,7 @@ mod next_schema;
 mod oversell;
 mod poolers;
 mod readiness;
+mod renames;
 mod repeats;
 mod reports;
 mod sharing;

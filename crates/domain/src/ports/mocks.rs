@@ -19,7 +19,7 @@ use super::{
     Acceptance, ChangeRepository, DeadLetterRepository, FirstSyncs, LockedStock, NewOrder,
     OrderRepository, OtherVendors, OutboxEntry, OutboxId, OutboxRepository, RequeueLimits,
     StockRepository, StoreError, SwitchedVendors, SyncRecord, SyncRepository, UnitOfWork,
-    VendorSetRecord, VendorSetRepository, VendorSyncState,
+    VendorRename, VendorRenameRepository, VendorSetRecord, VendorSetRepository, VendorSyncState,
 };
 use crate::evidence::ReportOrder;
 use crate::identifiers::{OrderId, ProductId, VendorId};
@@ -70,6 +70,12 @@ mock! {
         async fn advance_as_of(&mut self, vendor_id: &VendorId, product_ids: &[ProductId], order: ReportOrder) -> Result<(), StoreError>;
         async fn repair_shipments(&mut self, vendor_id: &VendorId) -> Result<u64, StoreError>;
         async fn record_sync<'r>(&mut self, vendor_id: &VendorId, record: &SyncRecord, history: Option<&'r ReportHistory>) -> Result<Timestamp, StoreError>;
+    }
+
+    #[async_trait]
+    impl VendorRenameRepository for UnitOfWork {
+        async fn vendor_sources(&mut self) -> Result<Vec<ConfiguredVendor>, StoreError>;
+        async fn rename_vendor(&mut self, old: &VendorId, new: &VendorId) -> Result<VendorRename, StoreError>;
     }
 
     #[async_trait]

@@ -22,6 +22,7 @@ mod stock;
 mod store;
 mod sync;
 mod transfer;
+mod vendor_rename;
 mod vendor_set;
 mod vendors;
 mod writes;
@@ -58,6 +59,7 @@ pub use transfer::{
     TransferError, TransferProgress, TransferReader, TransferRecord, TransferSource,
     TransferTarget, VendorRecord,
 };
+pub use vendor_rename::{RenamedVendor, VendorRename, VendorRenameRepository};
 pub use vendor_set::{
     FirstSyncs, OtherVendors, StoredVendorSet, SwitchedVendors, UntriedVendors, VendorSetQueries,
     VendorSetRecord, VendorSetRepository,

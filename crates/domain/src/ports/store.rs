@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::{
     ChangeRepository, DeadLetterRepository, OrderRepository, OutboxRepository, StockRepository,
-    SyncRepository, VendorSetRepository,
+    SyncRepository, VendorRenameRepository, VendorSetRepository,
 };
 use crate::timestamp::Timestamp;
 
@@ -95,6 +95,7 @@ pub trait UnitOfWork:
     + OutboxRepository
     + SyncRepository
     + VendorSetRepository
+    + VendorRenameRepository
     + ChangeRepository
     + DeadLetterRepository
     + Send

@@ -10,6 +10,7 @@ mod relay;
 mod settlement;
 mod status;
 mod sweeper;
+mod vendor_rename;
 mod vendor_set;
 mod vendor_sync;
 
@@ -20,5 +21,6 @@ pub use relay::{Relay, RelayError, RelaySettings};
 pub use settlement::{SettleError, SettleOrders};
 pub use status::{ChangeStatus, ChangeStatusError, ChangedOrder};
 pub use sweeper::{MAX_DEAD_MESSAGES, Sweeper, SweeperSettings, Swept};
-pub use vendor_set::{BroughtSet, SetStatus, VendorSets};
+pub use vendor_rename::{RenameVendor, RenameVendorError};
+pub use vendor_set::{BroughtSet, SetStatus, VendorSetError, VendorSets};
 pub use vendor_sync::{QuarantineDecision, SyncError, VendorSync};

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use thiserror::Error;
+
+use crate::identifiers::VendorId;
 use crate::ports::{
     Clock, Notifier, OtherVendors, Store, StoreError, StoredVendorSet, Topic, Unannounced,
     UnitOfWork, VendorSetQueries,
 };
-use crate::retry;
+use crate::retry::{self, AsStoreError};
 use crate::stock::StockChange;
 use crate::vendor_set::{ConfiguredVendor, SetMember, VendorSet, recount};
 
@@ -28,6 +31,35 @@ pub struct BroughtSet {
     pub applied: bool,
     /// The vendors that are configured, by id.
     pub configured: Vec<SetMember>,
+}
+
+/// Why a set was not applied. Nothing was changed.
+#[derive(Debug, Error)]
+pub enum VendorSetError {
+    /// A vendor that is new, or that is read from another source than before, has the source of another vendor: what was
+    /// sold of the one would be sold again of the other.
+    #[error(
+        "vendor {vendor_id} has the source of vendor {owner}, whose stock would be sold a second time; if the vendor got \
+         another id, stop the workers and run `vendor rename {owner} {vendor_id}`"
+    )]
+    SourceTaken {
+        /// The vendor of the set.
+        vendor_id: VendorId,
+        /// The vendor that the store has with this source.
+        owner: VendorId,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl AsStoreError for VendorSetError {
+    fn as_store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::SourceTaken { .. } => None,
+        }
+    }
 }
 
 /// Applies vendor sets.
@@ -75,17 +107,27 @@ impl VendorSets {
     /// configured, and otherwise changes nothing. A superseded set changes nothing.
     ///
     /// # Errors
-    /// [`StoreError`].
-    pub async fn bring(&self, set: &VendorSet) -> Result<BroughtSet, StoreError> {
+    /// [`VendorSetError`].
+    pub async fn bring(&self, set: &VendorSet) -> Result<BroughtSet, VendorSetError> {
         self.apply_if(set, Apply::New).await
     }
 
     /// Applies the set, also one that was superseded.
     ///
     /// # Errors
-    /// [`StoreError`].
-    pub async fn apply(&self, set: &VendorSet) -> Result<BroughtSet, StoreError> {
+    /// [`VendorSetError`].
+    pub async fn apply(&self, set: &VendorSet) -> Result<BroughtSet, VendorSetError> {
         self.apply_if(set, Apply::Any).await
+    }
+
+    /// Checks that no vendor of the set has the source of another vendor in the store, so that a program whose settings
+    /// are wrong can end before it starts.
+    ///
+    /// # Errors
+    /// [`VendorSetError`].
+    pub async fn check_sources(&self, set: &VendorSet) -> Result<(), VendorSetError> {
+        let mut work = self.store.begin().await?;
+        refuse_taken_sources(set, &work.vendor_sources().await?)
     }
 
     /// Adds vendors to the configured ones, and removes none. The current set stays the current one.
@@ -103,7 +145,7 @@ impl VendorSets {
         Ok(())
     }
 
-    async fn apply_if(&self, set: &VendorSet, apply: Apply) -> Result<BroughtSet, StoreError> {
+    async fn apply_if(&self, set: &VendorSet, apply: Apply) -> Result<BroughtSet, VendorSetError> {
         let found = self.queries.find_vendor_set(&set.digest()).await?;
         if let Some(unchanged) = unchanged(set, &found, apply) {
             return Ok(unchanged);
@@ -121,7 +163,7 @@ impl VendorSets {
         set: &VendorSet,
         apply: Apply,
         configured: &[SetMember],
-    ) -> Result<BroughtSet, StoreError> {
+    ) -> Result<BroughtSet, VendorSetError> {
         let digest = set.digest();
         let mut work = self.store.begin().await?;
         let record = work.lock_vendor_sets(&digest).await?;
@@ -138,6 +180,7 @@ impl VendorSets {
             work.save_current_set(&digest).await?;
             OtherVendors::SwitchOff
         };
+        refuse_taken_sources(set, &work.vendor_sources().await?)?;
         let configured = configure(work.as_mut(), &set.vendors(), others).await?;
         work.commit().await?;
         Ok(BroughtSet {
@@ -145,6 +188,13 @@ impl VendorSets {
             applied: !record.is_current,
             configured,
         })
+    }
+}
+
+fn refuse_taken_sources(set: &VendorSet, known: &[ConfiguredVendor]) -> Result<(), VendorSetError> {
+    match set.find_taken_source(known) {
+        None => Ok(()),
+        Some((vendor_id, owner)) => Err(VendorSetError::SourceTaken { vendor_id, owner }),
     }
 }
 

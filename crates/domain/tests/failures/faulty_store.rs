@@ -12,8 +12,8 @@ use domain::ports::{
     Acceptance, ChangeRepository, DeadLetterRepository, FirstSyncs, LockedStock, NewOrder,
     OrderRepository, OtherVendors, OutboxEntry, OutboxId, OutboxLag, OutboxRepository,
     RequeueLimits, StockRepository, Store, StoreError, StoreProbe, StoredVendorSet,
-    SwitchedVendors, SyncRecord, SyncRepository, UnitOfWork, VendorSetQueries, VendorSetRecord,
-    VendorSetRepository, VendorSyncState,
+    SwitchedVendors, SyncRecord, SyncRepository, UnitOfWork, VendorRename, VendorRenameRepository,
+    VendorSetQueries, VendorSetRecord, VendorSetRepository, VendorSyncState,
 };
 use domain::report::Report;
 use domain::report_history::ReportHistory;
@@ -273,6 +273,23 @@ impl SyncRepository for FaultyWork {
     ) -> Result<Timestamp, StoreError> {
         self.check(Role::Work, "record_sync").await?;
         self.inner.record_sync(id, record, history).await
+    }
+}
+
+#[async_trait]
+impl VendorRenameRepository for FaultyWork {
+    async fn vendor_sources(&mut self) -> Result<Vec<ConfiguredVendor>, StoreError> {
+        self.check(Role::Work, "vendor_sources").await?;
+        self.inner.vendor_sources().await
+    }
+
+    async fn rename_vendor(
+        &mut self,
+        old: &VendorId,
+        new: &VendorId,
+    ) -> Result<VendorRename, StoreError> {
+        self.check(Role::Work, "rename_vendor").await?;
+        self.inner.rename_vendor(old, new).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a use case answers, and what it should.
 
 use domain::ports::{QueueError, StoreError};
-use domain::services::{ChangeStatusError, RelayError, SettleError, SyncError};
+use domain::services::{ChangeStatusError, RelayError, SettleError, SyncError, VendorSetError};
 
 use crate::faults::{Call, Failure, Injection, Role};
 use crate::use_cases::UseCase;
@@ -40,6 +40,15 @@ impl From<StoreError> for Told {
         );
         assert_eq!(error.is_retryable(), may_pass, "{error}");
         told
+    }
+}
+
+impl From<VendorSetError> for Told {
+    fn from(error: VendorSetError) -> Self {
+        match error {
+            VendorSetError::Store(error) => error.into(),
+            taken @ VendorSetError::SourceTaken { .. } => panic!("{taken}"),
+        }
     }
 }
 

@@ -112,7 +112,7 @@ impl UseCase {
                 "probe store_time,fetch,probe store_time,begin,limit_lock_waits,lock_vendor,begin,lock_vendor,commit"
             }
             Self::ApplySet => {
-                "find_vendor_set,begin,lock_vendor_sets,save_current_set,configure,lock_stock,save_stock,commit"
+                "find_vendor_set,begin,lock_vendor_sets,save_current_set,vendor_sources,configure,lock_stock,save_stock,commit"
             }
         }
     }

@@ -7,12 +7,13 @@ use domain::identifiers::{OrderId, ProductId};
 use domain::order::Order;
 use domain::ports::{
     Acceptance, FirstSyncs, LockedStock, OutboxEntry, OutboxLag, ProductDetail, QueuedOrder,
-    StockLevel, StoredVendorSet, SwitchedVendors, VendorLevel, VendorSetRecord, VendorSyncState,
+    StockLevel, StoredVendorSet, SwitchedVendors, VendorLevel, VendorRename, VendorSetRecord,
+    VendorSyncState,
 };
 use domain::settlement::PendingOrder;
 use domain::stock::{ProductStock, VendorStock};
 use domain::timestamp::Timestamp;
-use domain::vendor_set::SetMember;
+use domain::vendor_set::{ConfiguredVendor, SetMember};
 
 use super::pairs::{Of, Pairs};
 
@@ -38,6 +39,8 @@ alike_if_equal!(
     u64,
     ProductId,
     BTreeMap<ProductId, u64>,
+    ConfiguredVendor,
+    VendorRename,
     VendorSetRecord
 );
 

@@ -11,7 +11,7 @@ use domain::ports::{
     Acceptance, ChangeRepository, DeadLetterRepository, FirstSyncs, LockedStock, NewOrder,
     OrderRepository, OtherVendors, OutboxEntry, OutboxId, OutboxRepository, RequeueLimits,
     StockRepository, StoreError, SwitchedVendors, SyncRecord, SyncRepository, UnitOfWork,
-    VendorSetRecord, VendorSetRepository, VendorSyncState,
+    VendorRename, VendorRenameRepository, VendorSetRecord, VendorSetRepository, VendorSyncState,
 };
 use domain::report::Report;
 use domain::report_history::ReportHistory;
@@ -203,6 +203,21 @@ impl SyncRepository for PairedWork {
             .real
             .record_sync(vendor_id, record, real_history.as_ref());
         super::paired_store::told(&self.pairs, model, &real.await)
+    }
+}
+
+#[async_trait]
+impl VendorRenameRepository for PairedWork {
+    async fn vendor_sources(&mut self) -> Result<Vec<ConfiguredVendor>, StoreError> {
+        both!(self.vendor_sources(),)
+    }
+
+    async fn rename_vendor(
+        &mut self,
+        old: &VendorId,
+        new: &VendorId,
+    ) -> Result<VendorRename, StoreError> {
+        both!(self.rename_vendor(old, new), old, new)
     }
 }
 

@@ -223,6 +223,12 @@ macro_rules! storage_contracts {
                 were_tried_asks_for_every_vendor,
                 store_time_rises,
             }
+            vendor_renames {
+                a_renamed_vendor_keeps_its_stock_and_what_is_in_flight,
+                a_vendor_is_renamed_to_a_free_id_only,
+                a_source_that_another_vendor_has_is_refused,
+                a_rename_that_races_with_orders_leaves_the_balances_right,
+            }
             write_probe {
                 a_probe_of_writes_leaves_nothing_behind,
                 a_probe_of_writes_fails_while_nothing_can_begin,

@@ -225,6 +225,32 @@ fn wrong_settings_of_the_data_file_are_refused() {
 }
 
 #[test]
+fn two_vendors_with_one_source_are_refused() {
+    let vendor = |id: &str, url: &str, items: &str| {
+        format!(
+            "[[vendors]]\nid = '{id}'\nevery = '1s'\nurl = '{url}'\n[vendors.format]\nitems = '{items}'\n"
+        )
+    };
+    let both = |url: &str, items: &str| {
+        let text = vendor("a", "http://h/stock?key=1", "/a") + &vendor("b", url, items);
+        with_file("sources", &text)
+    };
+    for same in [
+        "http://h/stock?key=1",
+        "HTTP://H:80/stock?key=1",
+        "http://h/stock?key=1#b",
+    ] {
+        let text = message(both(same, "/a"));
+        assert!(text.starts_with("setting vendors[1].url"), "{text}");
+        assert!(text.contains("the source of vendor \"a\""), "{text}");
+        assert!(!text.contains("key"), "{text}");
+    }
+    both("http://h/stock?key=1", "/b").unwrap();
+    both("http://h/stock?key=2", "/a").unwrap();
+    both("http://h/other?key=1", "/a").unwrap();
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named() {
     let missing = Settings::load_from(
         Some(Path::new("no-such-file")),

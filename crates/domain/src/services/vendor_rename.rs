@@ -1,0 +1,91 @@
+//! Giving a vendor another id.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+use tracing::info;
+
+use crate::identifiers::VendorId;
+use crate::ports::{Clock, RenamedVendor, Store, StoreError, VendorRename};
+use crate::retry::{self, AsStoreError};
+
+/// Why a vendor was not renamed. Nothing was changed.
+#[derive(Debug, Error)]
+pub enum RenameVendorError {
+    /// The old id is the new one.
+    #[error("the vendor has this id already: {0}")]
+    SameId(VendorId),
+    /// No vendor has the old id.
+    #[error("there is no vendor {0}")]
+    NotFound(VendorId),
+    /// The new id has stock of its own.
+    #[error("vendor {0} has stock of its own, and two vendors cannot become one")]
+    Taken(VendorId),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl AsStoreError for RenameVendorError {
+    fn as_store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Renames vendors.
+#[derive(Clone)]
+pub struct RenameVendor {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+}
+
+impl RenameVendor {
+    /// Wires the use case.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock }
+    }
+
+    /// Moves the vendor, its stock and its allocations to the new id, in one transaction. What is in flight stays so, and
+    /// no quantity changes.
+    ///
+    /// # Errors
+    /// [`RenameVendorError`].
+    pub async fn rename(
+        &self,
+        old: &VendorId,
+        new: &VendorId,
+    ) -> Result<RenamedVendor, RenameVendorError> {
+        if old == new {
+            return Err(RenameVendorError::SameId(old.clone()));
+        }
+        let renamed = retry::on_conflict(&self.clock, || self.rename_once(old, new)).await?;
+        info!(
+            vendor.id = %new,
+            vendor.old_id = %old,
+            positions = renamed.positions,
+            allocations = renamed.allocations,
+            "vendor renamed"
+        );
+        Ok(renamed)
+    }
+
+    async fn rename_once(
+        &self,
+        old: &VendorId,
+        new: &VendorId,
+    ) -> Result<RenamedVendor, RenameVendorError> {
+        let mut work = self.store.begin().await?;
+        match work.rename_vendor(old, new).await? {
+            VendorRename::NotFound => Err(RenameVendorError::NotFound(old.clone())),
+            VendorRename::Taken => Err(RenameVendorError::Taken(new.clone())),
+            VendorRename::Done(renamed) => {
+                work.commit().await?;
+                Ok(renamed)
+            }
+        }
+    }
+}

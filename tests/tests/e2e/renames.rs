@@ -1,0 +1,59 @@
+//! One source under two ids: the same units must not be sold twice.
+
+use client::OrderStatus;
+use tests::{Standalone, xtask};
+
+fn vendor(id: &str, url: &str) -> String {
+    format!("[[vendors]]\nid = \"{id}\"\nurl = \"{url}\"\nevery = \"1s\"\n")
+}
+
+/// A vendor with another id in the settings, whose units are partly sold: the program does not start, and names the
+/// command. After the command it starts, and what is sold stays sold.
+#[tokio::test]
+async fn a_renamed_vendor_is_refused_until_it_is_renamed_in_the_store() {
+    let mut standalone = Standalone::start(&[("v", &[("p", 50)])], "").await;
+    let client = standalone.client();
+    let order = client.place("p", 30).await;
+    let order = client.settled(order.id).await;
+    assert_eq!(order.status, OrderStatus::Confirmed);
+    assert!(standalone.process.terminate().await);
+
+    let url = standalone.vendors[0].url();
+    standalone.set_settings(&vendor("w", &url));
+    standalone.restart();
+    assert!(!standalone.process.ended().await);
+    let log = standalone.process.log();
+    assert!(log.contains("`vendor rename v w`"), "{log}");
+
+    let data = standalone.data();
+    let data = data.to_str().unwrap();
+    let rename = ["vendor", "rename", "v", "w", "--data", data];
+    let printed = xtask::succeed(&rename, &[]).await;
+    assert!(printed.contains("vendor v is vendor w now"), "{printed}");
+    standalone.restart();
+    standalone.ready().await;
+    let client = standalone.client();
+    client.api.sync_vendor("w").await.unwrap();
+    assert_eq!(client.quantity("p").await, 20);
+    let order = client.order(order.id).await;
+    assert_eq!(order.allocations[0].vendor_id, "w");
+    let too_many = client.place("p", 50).await;
+    let too_many = client.settled(too_many.id).await;
+    assert_eq!(too_many.status, OrderStatus::Rejected);
+    standalone.audit().await;
+}
+
+/// Two entries with one source, spelt in two ways: the program does not start, and names the setting.
+#[tokio::test]
+async fn two_vendors_with_one_source_are_refused() {
+    let mut standalone = Standalone::start(&[("v", &[("p", 50)])], "").await;
+    assert!(standalone.process.terminate().await);
+    let url = standalone.vendors[0].url();
+    let same = format!("{}#again", url.replacen("http", "HTTP", 1));
+    standalone.set_settings(&(vendor("v", &url) + &vendor("w", &same)));
+    standalone.restart();
+    assert!(!standalone.process.ended().await);
+    let log = standalone.process.log();
+    let named = "vendors[1].url";
+    assert!(log.contains(named) && log.contains("\"v\""), "{log}");
+}
