@@ -78,6 +78,7 @@ pub async fn a_vendor_is_renamed_to_a_free_id_only(storage: &StorageUnderTest) {
     let shop = Shop::open(storage, &["v", "w", "x"]).await;
     shop.report("v", full(&[("p", 5)])).await;
     shop.report("w", full(&[("p", 1)])).await;
+    shop.report("x", full(&[])).await;
     let order = shop.sell(storage, "p", 5).await;
     let nobody = rename(storage, "nobody", "y").await;
     assert!(matches!(nobody, Err(RenameVendorError::NotFound(_))));
