@@ -27,7 +27,6 @@ pub mod allocation;
 pub mod evidence;
 pub mod identifiers;
 pub mod order;
-pub mod pacing;
 pub mod ports;
 pub mod position;
 pub mod quantity;

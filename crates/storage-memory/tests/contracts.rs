@@ -14,18 +14,18 @@ use storage_memory::MemoryStore;
 fn do_damage(store: &MemoryStore, damage: &Damage) -> bool {
     let now = SystemClock.now();
     match damage {
-        Damage::OrderLost(id) => store.lose_order(id),
+        Damage::OrderLost(id) => store.lose_order(*id),
         Damage::PositionLost(product_id) => {
             store.lose_position(&builders::product(product_id), &builders::vendor("v"));
         }
         Damage::IncludedTooEarly(id) => {
-            store.include_order(id, now.plus(Duration::from_hours(24 * 36_500)));
+            store.include_order(*id, now.plus(Duration::from_hours(24 * 36_500)));
         }
         Damage::ShippedTomorrow(id) => {
-            store.ship_order_at(id, now.plus(Duration::from_hours(24)));
+            store.ship_order_at(*id, now.plus(Duration::from_hours(24)));
         }
         Damage::Forgotten(id) => {
-            store.forget_order_since(id, now.minus(Duration::from_hours(24 * 365)));
+            store.forget_order_since(*id, now.minus(Duration::from_hours(24 * 365)));
         }
         Damage::SequenceReset => store.reset_numbers(),
         Damage::UnreadableEntry(_)
