@@ -134,6 +134,7 @@ async fn requests_are_counted_by_method_route_and_status() {
 async fn the_outbox_is_counted_once_in_5_s() {
     let metrics = Arc::new(Metrics::new().unwrap());
     let mut probe = MockStoreProbe::new();
+    probe.expect_unreadable_rows().return_const(0_u64);
     probe.expect_count_outbox().times(2).returning(|_| Ok(7));
     probe
         .expect_count_dead_letters()
