@@ -260,9 +260,12 @@ impl Deployment {
 
     /// Publishes a message of any content to one of the order queues, past the program.
     pub fn publish_raw(&self, queue: &str, body: &str) {
+        // As numbers: what starts rabbitmqctl on Debian does not pass on a backslash before a quote as it is.
+        let bytes: Vec<String> = body.bytes().map(|byte| byte.to_string()).collect();
+        let body = bytes.join(",");
         self.vhost.eval(&format!(
             "X = rabbit_misc:r(VHost, exchange, <<\"\">>), \
-             Message = rabbit_basic:message(X, <<\"{queue}\">>, [], <<\"{body}\">>), \
+             Message = rabbit_basic:message(X, <<\"{queue}\">>, [], <<{body}>>), \
              rabbit_basic:publish(rabbit_basic:delivery(false, false, Message, undefined))."
         ));
     }

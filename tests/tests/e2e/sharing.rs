@@ -81,7 +81,7 @@ async fn a_lowered_number_of_queues_leaves_no_message_behind() {
     // What was published while the number was 8: a relay of its own would do the same.
     for number in 0..8 {
         let order = client.place(&format!("p{number}"), 1).await;
-        let body = format!("{{\\\"order_ids\\\":[{}]}}", order.id);
+        let body = format!(r#"{{"order_ids":[{}]}}"#, order.id);
         deployment.publish_raw(&format!("orders.{number}"), &body);
     }
     deployment
