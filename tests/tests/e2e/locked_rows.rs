@@ -13,7 +13,7 @@ const PRODUCTS: [&str; 6] = ["P0", "P1", "P2", "P3", "P4", "P5"];
 async fn deployment() -> Deployment {
     Deployment::builder()
         .vendor("vendor-a", &PRODUCTS.map(|product| (product, 50)))
-        .sync_every(Duration::from_hours(1))
+        .sync_every(Duration::from_secs(2))
         .start()
         .await
 }

@@ -22,7 +22,7 @@ async fn use_everything(deployment: &Deployment) {
         }
         let sold = client.place_and_wait("1", 1, 20).await.order;
         assert_eq!(sold.status, OrderStatus::Confirmed);
-        let repeated = client.try_place("1", 1, Some("the same")).await.unwrap();
+        let repeated = client.try_place("1", 1, Some("the-same")).await.unwrap();
         client.settled(repeated.order.id).await;
         let unknown = client.place_and_wait("none", 1, 20).await.order;
         assert_eq!(unknown.status, OrderStatus::Rejected);
