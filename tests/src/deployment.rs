@@ -26,6 +26,7 @@ pub struct DeploymentBuilder {
     settings: String,
     as_of: Option<String>,
     server: Option<PgOptions>,
+    database_port: Option<u16>,
 }
 
 impl Default for DeploymentBuilder {
@@ -38,6 +39,7 @@ impl Default for DeploymentBuilder {
             settings: String::new(),
             as_of: None,
             server: None,
+            database_port: None,
         }
     }
 }
@@ -85,6 +87,13 @@ impl DeploymentBuilder {
         self
     }
 
+    /// The programs reach the database at this port of this machine, where something is in between.
+    #[must_use]
+    pub fn through(mut self, port: u16) -> Self {
+        self.database_port = Some(port);
+        self
+    }
+
     /// More settings, as TOML.
     #[must_use]
     pub fn settings(mut self, toml: &str) -> Self {
@@ -125,6 +134,7 @@ impl DeploymentBuilder {
             vendors,
             folder,
             config_file,
+            database_port: self.database_port,
         };
         for number in 0..self.apis {
             let process = deployment.api_process(number);
@@ -163,6 +173,7 @@ pub struct Deployment {
     worker_ports: Vec<u16>,
     folder: TempDir,
     config_file: PathBuf,
+    database_port: Option<u16>,
 }
 
 impl Deployment {
@@ -295,6 +306,9 @@ impl Deployment {
     #[must_use]
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let mut environment = database_environment(&self.database);
+        if let Some(port) = self.database_port {
+            environment.push(("DB_PORT", port.to_string()));
+        }
         let broker = self.broker.address().to_string();
         environment.push(("RABBITMQ_URL", self.vhost.url_at(&broker)));
         environment

@@ -124,6 +124,7 @@ async fn readiness_follows_the_worker() {
             "status": "ready",
             "dependencies": {"database": {"state": "up"}, "broker": {"state": "up"}},
             "outbox": {"lag_ms": 0},
+            "dead_letters": {"orders": 0, "messages": null},
             "tasks": {},
         })
     );

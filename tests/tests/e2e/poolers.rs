@@ -11,7 +11,8 @@ async fn sessions_through_a_pooler_have_their_timeouts() {
     let deployment = Deployment::builder()
         .vendor("vendor-a", &[("1", 100)])
         .settings("[database]\nlock_timeout = \"700ms\"\n")
-        .on(pooler.options())
+        .on(cluster.options())
+        .through(pooler.options().port)
         .start()
         .await;
     let client = deployment.client(0);

@@ -1,5 +1,7 @@
 //! Promise P3: what vendors report, and what is in flight.
 
+use std::time::Duration;
+
 use client::{OrderStatus, RejectReason};
 use mock_vendor::Fault;
 use tests::{Consumer, Deployment, allocated, eventually};
@@ -79,6 +81,7 @@ async fn a_report_knows_of_a_shipment_only_if_it_is_later() {
     client.settled(order.id).await;
     let shipped = client.change(order.id, OrderStatus::Shipped).await.unwrap();
     let second = shipped.updated_at.replace_nanosecond(0).unwrap();
+    let later = (second + Duration::from_secs(2)).format(&Rfc3339).unwrap();
     let second = second.format(&Rfc3339).unwrap();
 
     // True as of before the shipment, in the same second: whatever it says, the units are still in flight.
@@ -87,8 +90,9 @@ async fn a_report_knows_of_a_shipment_only_if_it_is_later() {
     assert_eq!(position(&client).await, (50, 30, 20));
 
     // True as of later: the vendor's own count no longer holds the units.
+    tokio::time::sleep(Duration::from_secs(3)).await;
     vendor.set_stock([("1", 20)]);
-    vendor.set_as_of(Some("2100-01-01T00:00:00Z"));
+    vendor.set_as_of(Some(&later));
     eventually("the shipment is known", async || {
         (position(&client).await == (20, 0, 20)).then_some(())
     })

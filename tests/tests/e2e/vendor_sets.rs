@@ -137,7 +137,10 @@ async fn replaced_settings_are_brought_back_on_purpose_only() {
 
     assert!(standalone.process.terminate().await);
     let printed = apply_vendors(&standalone).await;
-    assert!(printed.contains("configured vendors: v, w"), "{printed}");
+    assert!(
+        printed.contains("configured vendors: seed, v, w"),
+        "{printed}"
+    );
     standalone.restart();
     standalone.ready().await;
     quantity_becomes(&client, "2", 7).await;
