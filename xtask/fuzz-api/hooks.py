@@ -35,6 +35,7 @@ def filter_failure(context, failure, case, response):
             is_made_up_cursor(case, response)
             or is_written_with_a_fraction(case, response)
             or is_not_canonical(response)
+            or is_for_another_vendor(response)
         )
     if failure.code == INVALID_DATA_WAS_TAKEN:
         return not is_refused_in_its_place(response)
@@ -60,6 +61,14 @@ def is_not_canonical(response):
     reasons = ("white space", "invisible character", "normalization form")
     details = [error["detail"] for error in response.json().get("errors", [])]
     return bool(details) and all(any(reason in detail for reason in reasons) for detail in details)
+
+
+def is_for_another_vendor(response):
+    """Whether a vendor can be named depends on the status and on the vendors that supply the order."""
+    if response.status_code != 422:
+        return False
+    errors = response.json().get("errors", [])
+    return bool(errors) and all(error["pointer"] == "/vendor_id" for error in errors)
 
 
 def has_float(value):
