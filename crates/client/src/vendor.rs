@@ -37,6 +37,12 @@ pub struct Vendor {
     /// The time since `as_of`, in milliseconds.
     #[serde(default)]
     pub age_ms: Option<u64>,
+    /// The age beyond which its numbers are not sold from, in milliseconds: a setting.
+    #[serde(default)]
+    pub max_age_ms: Option<u64>,
+    /// Whether its numbers are older than that.
+    #[serde(default)]
+    pub expired: bool,
 }
 
 /// The best time that a report has.

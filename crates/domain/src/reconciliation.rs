@@ -20,7 +20,7 @@ pub fn knows_of(as_of: Timestamp, shipped_at: Timestamp) -> bool {
 /// Decides what a report changes in the given products.
 ///
 /// `stock` holds their locked positions, `newly_known` the shipped units of this vendor that this report is the first
-/// to include, and `as_of` orders the report. Products that come out as they were are left out, unless their position is
+/// to include, and `as_of` orders the report. `is_expired` is whether it is older than the vendor's `max_age` allows. Products that come out as they were are left out, unless their position is
 /// of a later report, which is possible only if the store's clock was ahead.
 ///
 /// # Errors
@@ -31,6 +31,7 @@ pub fn reconcile(
     as_of: Timestamp,
     stock: Vec<ProductStock>,
     newly_known: &BTreeMap<ProductId, u64>,
+    is_expired: bool,
 ) -> Result<Vec<StockChange>, Imbalance> {
     let mut changes = Vec::new();
     for mut product in stock {
@@ -56,10 +57,12 @@ pub fn reconcile(
             in_flight,
             as_of,
             configured: before.as_ref().is_none_or(|position| position.configured),
+            is_expired,
         };
         let same = before.as_ref().is_some_and(|position| {
             position.reported == after.reported
                 && position.in_flight == after.in_flight
+                && position.is_expired == after.is_expired
                 && position.as_of <= after.as_of
         });
         if same {
@@ -100,6 +103,7 @@ mod tests {
             in_flight,
             as_of: Timestamp::from_micros(1),
             configured: true,
+            is_expired: false,
         }
     }
 
@@ -127,6 +131,7 @@ mod tests {
             Timestamp::from_micros(9),
             stock,
             &known,
+            false,
         )
     }
 
@@ -159,6 +164,31 @@ mod tests {
         );
         let delta = apply(&report(ReportKind::Delta, &[]), held, 0).unwrap();
         assert!(delta.is_empty());
+    }
+
+    #[test]
+    fn a_report_that_is_too_old_leaves_nothing_to_sell_and_the_next_one_all() {
+        let full = report(ReportKind::Full, &[("p", 50)]);
+        let apply = |stock, is_expired| {
+            let as_of = Timestamp::from_micros(9);
+            reconcile(
+                &vendor("a"),
+                &full,
+                as_of,
+                stock,
+                &BTreeMap::new(),
+                is_expired,
+            )
+            .unwrap()
+        };
+        let expired = apply(stock(vec![position("a", 50, 10)]), true);
+        assert_eq!(
+            (expired[0].quantity, expired[0].vendors[0].reported),
+            (0, 50)
+        );
+        let recent = apply(stock(expired[0].vendors.clone()), false);
+        assert_eq!(recent[0].quantity, 40);
+        assert!(apply(stock(recent[0].vendors.clone()), false).is_empty());
     }
 
     #[test]

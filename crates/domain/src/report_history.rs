@@ -143,6 +143,18 @@ impl ReportHistory {
         Verdict::Apply
     }
 
+    /// Whether the vendor's numbers are older than `max_age`: counted from the effective as-of of the last applied report,
+    /// or from its request if it proves nothing. Never before the first report.
+    #[must_use]
+    pub fn is_older_than(&self, max_age: Duration, now: Timestamp) -> bool {
+        let since = match self.proof {
+            Some(Ok(proven)) => Some(proven.as_of),
+            Some(Err(_)) => self.applied.map(|order| order.requested_at),
+            None => None,
+        };
+        since.is_some_and(|since| now.since(since) > max_age)
+    }
+
     /// Whether an empty report is a second one: of a later request, and not the same state of the vendor again.
     fn confirms_quarantined(&self, assessment: &Assessment) -> bool {
         self.quarantined.as_ref().is_some_and(|first| {

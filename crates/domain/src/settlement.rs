@@ -201,6 +201,7 @@ mod tests {
                     in_flight,
                     as_of: Timestamp::from_micros(0),
                     configured,
+                    is_expired: false,
                 })
                 .collect(),
         }

@@ -22,6 +22,8 @@ pub struct VendorStock {
     pub as_of: Timestamp,
     /// Whether the vendor is still configured; if not, it is not sold from.
     pub configured: bool,
+    /// Whether the vendor's numbers are older than its setting `max_age` allows; if so, it is not sold from.
+    pub is_expired: bool,
 }
 
 impl VendorStock {
@@ -31,10 +33,14 @@ impl VendorStock {
         self.reported.saturating_sub(self.in_flight)
     }
 
-    /// The same, but nothing for a vendor that is no longer configured.
+    /// The same, but nothing for a vendor that is no longer configured, or whose numbers have expired.
     #[must_use]
     pub fn sellable(&self) -> u32 {
-        if self.configured { self.available() } else { 0 }
+        if self.configured && !self.is_expired {
+            self.available()
+        } else {
+            0
+        }
     }
 }
 
@@ -136,6 +142,7 @@ mod tests {
                 in_flight,
                 as_of: Timestamp::from_micros(0),
                 configured: true,
+                is_expired: false,
             }],
         }
     }

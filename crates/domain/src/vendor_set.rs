@@ -278,6 +278,7 @@ mod tests {
             in_flight,
             as_of: Timestamp::from_micros(7),
             configured: true,
+            is_expired: false,
         };
         let product = ProductStock {
             product_id: ProductId::parse("p").unwrap(),

@@ -115,8 +115,31 @@ impl Shop {
         let feed = ScriptedFeed {
             vendor_id: vendor(vendor_id),
             respond,
+            max_age: None,
         };
         self.sync.sync(&feed).await
+    }
+
+    /// Syncs a vendor with a setting `max_age` that sends this report.
+    pub(crate) async fn report_with_max_age(
+        &self,
+        vendor_id: &str,
+        report: Report,
+        max_age: Duration,
+    ) -> FinishedSync {
+        let feed = ScriptedFeed {
+            vendor_id: vendor(vendor_id),
+            respond: || Ok(fetched(&report, SystemClock.now())),
+            max_age: Some(max_age),
+        };
+        self.sync.sync(&feed).await.unwrap()
+    }
+
+    /// Compares the age of a vendor's numbers with a limit, and returns whether they have expired.
+    pub(crate) async fn enforce_max_age(&self, vendor_id: &str, max_age: Option<Duration>) -> bool {
+        let expiry = self.sync.expiry();
+        let enforced = expiry.enforce(&vendor(vendor_id), max_age).await;
+        enforced.unwrap()
     }
 
     /// Decides on a vendor's report in quarantine.
@@ -217,6 +240,7 @@ impl StorageUnderTest {
 struct ScriptedFeed<F> {
     vendor_id: VendorId,
     respond: F,
+    max_age: Option<Duration>,
 }
 
 #[async_trait]
@@ -230,6 +254,10 @@ where
 
     fn lag(&self) -> Duration {
         Duration::ZERO
+    }
+
+    fn max_age(&self) -> Option<Duration> {
+        self.max_age
     }
 
     async fn fetch(&self) -> Result<FetchedReport, FeedError> {

@@ -120,6 +120,16 @@ where
         .ok_or_else(|| wrong(&text, &expected))
 }
 
+/// A span of time that need not be set.
+pub(crate) fn optional_span<'de, D, const MIN: u64, const MAX: u64>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    span::<D, MIN, MAX>(deserializer).map(Some)
+}
+
 /// Units of time by their ending, longest first where one ends with another.
 const UNITS_MS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
 

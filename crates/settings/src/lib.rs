@@ -121,6 +121,13 @@ impl Settings {
                 );
                 return Err((format!("vendors[{index}].url"), problem));
             }
+            if let Some(max_age) = vendor.max_age.filter(|max_age| *max_age <= vendor.lag) {
+                let problem = format!(
+                    "is {max_age:?}, expected more than the vendor's lag, which is {:?}: its numbers are always at least that old",
+                    vendor.lag
+                );
+                return Err((format!("vendors[{index}].max_age"), problem));
+            }
         }
         if let Some(conflict) = access::conflict(&self.api_keys) {
             return Err(conflict);

@@ -49,6 +49,12 @@ pub struct VendorSettings {
         deserialize_with = "fields::span::<_, 0, 604_800_000>"
     )]
     pub lag: Duration,
+    /// The age beyond which the vendor's numbers are not sold from; not set: no limit.
+    #[serde(
+        default,
+        deserialize_with = "fields::optional_span::<_, 1_000, 31_536_000_000>"
+    )]
+    pub max_age: Option<Duration>,
     /// Where in the report things stand.
     #[serde(default)]
     pub format: VendorFormat,

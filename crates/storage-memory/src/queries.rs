@@ -152,6 +152,10 @@ impl VendorQueries for MemoryStore {
                     .and_then(Result::ok)
                     .map(|it| now.since(it.as_of)),
                 clock_skew_ms: row.history.clock_skew_ms,
+                is_expired: tables
+                    .positions
+                    .iter()
+                    .any(|((_, of), position)| of == vendor_id && position.is_expired),
             })
             .collect())
     }

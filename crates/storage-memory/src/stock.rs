@@ -38,6 +38,7 @@ fn save(tables: &mut Tables, change: &StockChange, now: Timestamp) -> Result<(),
             in_flight: position.in_flight,
             as_of: position.as_of,
             requested_at: before.and_then(|row| row.requested_at),
+            is_expired: position.is_expired,
         };
         tables.positions.insert(key, row);
     }

@@ -190,6 +190,23 @@ impl SyncRepository for MemoryUnitOfWork {
         })
     }
 
+    async fn find_by_expiry(
+        &mut self,
+        vendor_id: &VendorId,
+        is_expired: bool,
+        after: Option<ProductId>,
+        limit: u32,
+    ) -> Result<Vec<ProductId>, StoreError> {
+        let positions = self.tables().positions.iter();
+        let found = positions.filter(|((product_id, of), row)| {
+            of == vendor_id && row.is_expired == is_expired && Some(product_id) > after.as_ref()
+        });
+        let found = found.map(|((product_id, _), _)| product_id.clone());
+        Ok(found
+            .take(usize::try_from(limit).unwrap_or(usize::MAX))
+            .collect())
+    }
+
     async fn record_sync<'r>(
         &mut self,
         vendor_id: &VendorId,

@@ -42,6 +42,7 @@ pub(crate) struct PositionRow {
     pub(crate) as_of: Timestamp,
     /// When the report was requested whose delta last named the position.
     pub(crate) requested_at: Option<Timestamp>,
+    pub(crate) is_expired: bool,
 }
 
 #[derive(Clone)]
@@ -163,6 +164,7 @@ impl Tables {
                 in_flight: row.in_flight,
                 as_of: row.as_of,
                 configured: self.is_configured(vendor_id),
+                is_expired: row.is_expired,
             })
             .collect();
         ProductStock {

@@ -25,7 +25,7 @@ SELECT s.product_id AS row_key,
        format('quantity is %s, the sum is %s', s.quantity, coalesce(sum, 0)) AS detail
 FROM stock s LEFT JOIN (
     SELECT product_id, sum(greatest(0, reported - in_flight)) AS sum
-    FROM vendor_stock JOIN vendor_syncs USING (vendor_id) WHERE configured GROUP BY product_id
+    FROM vendor_stock JOIN vendor_syncs USING (vendor_id) WHERE configured AND NOT is_expired GROUP BY product_id
 ) p USING (product_id)
 WHERE s.quantity <> coalesce(sum, 0) ORDER BY 1 LIMIT 1000",
     ),

@@ -200,6 +200,8 @@ struct DetailRow {
     in_flight: Option<i32>,
     #[diesel(sql_type = Nullable<Bool>)]
     configured: Option<bool>,
+    #[diesel(sql_type = Nullable<Bool>)]
+    is_expired: Option<bool>,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     known_as_of: Option<PgTimestamp>,
 }
@@ -220,6 +222,7 @@ fn vendor_level(row: &DetailRow) -> Result<Option<VendorLevel>, StoreError> {
         in_flight,
         as_of: from_pg(as_of),
         configured,
+        is_expired: row.is_expired.unwrap_or(false),
     })
     .map(Some)
 }
@@ -233,7 +236,7 @@ impl StockQueries for PgStore {
         // A full report speaks of every product of its vendor, also of those that it left as they were.
         const SQL: &str = "
 SELECT s.product_id, s.quantity, s.updated_at, p.vendor_id, p.reported, p.in_flight,
-       v.configured, greatest(p.as_of, v.full_as_of) AS known_as_of
+       v.configured, p.is_expired, greatest(p.as_of, v.full_as_of) AS known_as_of
 FROM stock s
 LEFT JOIN vendor_stock p USING (product_id)
 LEFT JOIN vendor_syncs v USING (vendor_id)

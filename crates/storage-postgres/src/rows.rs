@@ -99,6 +99,8 @@ pub(crate) struct VendorStockRow {
     pub(crate) as_of: PgTimestamp,
     #[diesel(sql_type = Bool)]
     pub(crate) configured: bool,
+    #[diesel(sql_type = Bool)]
+    pub(crate) is_expired: bool,
 }
 
 #[derive(QueryableByName)]
@@ -216,6 +218,7 @@ impl From<VendorStockRow> for StoredPosition {
             in_flight: row.in_flight,
             as_of: from_pg(row.as_of),
             configured: row.configured,
+            is_expired: row.is_expired,
         }
     }
 }

@@ -114,7 +114,7 @@ impl StockRepository for PgUnitOfWork {
         const STOCK: &str = "
 SELECT product_id FROM stock WHERE product_id = ANY($1) ORDER BY product_id FOR NO KEY UPDATE";
         const POSITIONS: &str = "
-SELECT p.product_id, p.vendor_id, p.reported, p.in_flight, p.as_of, v.configured
+SELECT p.product_id, p.vendor_id, p.reported, p.in_flight, p.as_of, v.configured, p.is_expired
 FROM vendor_stock p JOIN vendor_syncs v USING (vendor_id)
 WHERE p.product_id = ANY($1)
 ORDER BY p.product_id, p.vendor_id FOR NO KEY UPDATE OF p";
@@ -134,7 +134,7 @@ ORDER BY p.product_id, p.vendor_id FOR NO KEY UPDATE OF p";
 SELECT product_id FROM stock WHERE product_id = ANY($1) ORDER BY product_id FOR NO KEY UPDATE SKIP LOCKED";
         // The count shows whether a position was skipped, at the price of one more walk through the index.
         const POSITIONS: &str = "
-SELECT p.product_id, p.vendor_id, p.reported, p.in_flight, p.as_of, v.configured,
+SELECT p.product_id, p.vendor_id, p.reported, p.in_flight, p.as_of, v.configured, p.is_expired,
        (SELECT count(*) FROM vendor_stock WHERE product_id = ANY($1)) AS positions
 FROM vendor_stock p JOIN vendor_syncs v USING (vendor_id)
 WHERE p.product_id = ANY($2)
@@ -177,15 +177,17 @@ UPDATE stock SET quantity = i.quantity,
     updated_at = CASE WHEN stock.quantity = i.quantity THEN updated_at ELSE clock_timestamp() END
 FROM unnest($1, $2) AS i (product_id, quantity) WHERE stock.product_id = i.product_id";
         const POSITIONS: &str = "
-INSERT INTO vendor_stock (product_id, vendor_id, reported, in_flight, as_of)
-SELECT * FROM unnest($1, $2, $3, $4, $5)
+INSERT INTO vendor_stock (product_id, vendor_id, reported, in_flight, as_of, is_expired)
+SELECT * FROM unnest($1, $2, $3, $4, $5, $6)
 ON CONFLICT (product_id, vendor_id) DO UPDATE
-SET reported = excluded.reported, in_flight = excluded.in_flight, as_of = excluded.as_of";
+SET reported = excluded.reported, in_flight = excluded.in_flight, as_of = excluded.as_of,
+    is_expired = excluded.is_expired";
 
         let mut products = Vec::with_capacity(changes.len());
         let mut quantities = Vec::with_capacity(changes.len());
         let (mut position_products, mut vendors) = (Vec::new(), Vec::new());
-        let (mut reported, mut in_flight, mut as_of) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut reported, mut in_flight) = (Vec::new(), Vec::new());
+        let (mut as_of, mut is_expired) = (Vec::new(), Vec::new());
         for change in changes {
             self.changes.product(&change.product_id);
             products.push(change.product_id.as_str().to_owned());
@@ -199,6 +201,7 @@ SET reported = excluded.reported, in_flight = excluded.in_flight, as_of = exclud
                 reported.push(position.reported.cast_signed());
                 in_flight.push(position.in_flight.cast_signed());
                 as_of.push(to_pg(position.as_of));
+                is_expired.push(position.is_expired);
             }
         }
         let binds = vec![Bind::Texts(products), Bind::BigInts(quantities)];
@@ -214,6 +217,7 @@ SET reported = excluded.reported, in_flight = excluded.in_flight, as_of = exclud
             Bind::Integers(reported),
             Bind::Integers(in_flight),
             Bind::Timestamps(as_of),
+            Bind::Bools(is_expired),
         ];
         let written = self.execute(POSITIONS, binds).await?;
         self.expect_rows("writing vendor stock", written, expected)

@@ -231,6 +231,31 @@ WHERE vendor_id = $1 AND shipped_at IS NOT NULL AND known_as_of IS NULL AND ship
         Ok(self.execute(SQL, binds).await? as u64)
     }
 
+    async fn find_by_expiry(
+        &mut self,
+        vendor_id: &VendorId,
+        is_expired: bool,
+        after: Option<ProductId>,
+        limit: u32,
+    ) -> Result<Vec<ProductId>, StoreError> {
+        const EXPIRED: &str = "
+SELECT product_id FROM vendor_stock
+WHERE vendor_id = $1 AND is_expired AND product_id > $2 ORDER BY product_id LIMIT $3";
+        const OTHERS: &str = "
+SELECT product_id FROM vendor_stock
+WHERE vendor_id = $1 AND NOT is_expired AND product_id > $2 ORDER BY product_id LIMIT $3";
+        let binds = vec![
+            Bind::Text(vendor_id.as_str().to_owned()),
+            // No product id is empty, so all come after the empty text.
+            Bind::Text(after.map(ProductId::into_string).unwrap_or_default()),
+            Bind::BigInt(limit.into()),
+        ];
+        product_ids(
+            self.load(if is_expired { EXPIRED } else { OTHERS }, binds)
+                .await?,
+        )
+    }
+
     async fn record_sync<'r>(
         &mut self,
         vendor_id: &VendorId,

@@ -29,7 +29,7 @@ SELECT s.product_id AS row_key,
        format('quantity is %d, the sum is %d', s.quantity, coalesce(total, 0)) AS detail
 FROM stock s LEFT JOIN (
     SELECT product_id, sum(max(0, reported - in_flight)) AS total
-    FROM vendor_stock JOIN vendor_syncs USING (vendor_id) WHERE configured GROUP BY product_id
+    FROM vendor_stock JOIN vendor_syncs USING (vendor_id) WHERE configured AND NOT is_expired GROUP BY product_id
 ) p USING (product_id)
 WHERE s.quantity <> coalesce(total, 0) ORDER BY 1 LIMIT 1000",
     ),

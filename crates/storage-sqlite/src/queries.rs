@@ -171,6 +171,8 @@ struct DetailRow {
     in_flight: Option<i32>,
     #[diesel(sql_type = Nullable<Bool>)]
     configured: Option<bool>,
+    #[diesel(sql_type = Nullable<Bool>)]
+    is_expired: Option<bool>,
     #[diesel(sql_type = Nullable<BigInt>)]
     known_as_of: Option<i64>,
 }
@@ -193,6 +195,7 @@ impl DetailRow {
             in_flight,
             as_of: Timestamp::from_micros(as_of),
             configured,
+            is_expired: self.is_expired.unwrap_or(false),
         })
         .map(Some)
     }
@@ -223,7 +226,7 @@ impl StockQueries for SqliteStore {
     ) -> Result<Option<ProductDetail>, StoreError> {
         // A full report speaks of every product of its vendor, also of those that it left as they were.
         const SQL: &str = "
-SELECT s.product_id, s.quantity, s.updated_at, p.vendor_id, p.reported, p.in_flight, v.configured,
+SELECT s.product_id, s.quantity, s.updated_at, p.vendor_id, p.reported, p.in_flight, v.configured, p.is_expired,
        max(p.as_of, coalesce(v.full_as_of, p.as_of)) AS known_as_of
 FROM stock s
 LEFT JOIN vendor_stock p USING (product_id)

@@ -172,6 +172,8 @@ pub(crate) struct PositionRow {
     pub(crate) as_of: i64,
     #[diesel(sql_type = Bool)]
     pub(crate) configured: bool,
+    #[diesel(sql_type = Bool)]
+    pub(crate) is_expired: bool,
 }
 
 impl From<PositionRow> for StoredPosition {
@@ -182,6 +184,7 @@ impl From<PositionRow> for StoredPosition {
             in_flight: row.in_flight,
             as_of: Timestamp::from_micros(row.as_of),
             configured: row.configured,
+            is_expired: row.is_expired,
         }
     }
 }

@@ -22,7 +22,7 @@ fn stock_of(
     const STOCK: &str =
         "SELECT product_id FROM stock WHERE product_id IN (SELECT value FROM json_each(?))";
     const POSITIONS: &str = "
-SELECT p.product_id, p.vendor_id, p.reported, p.in_flight, p.as_of, v.configured
+SELECT p.product_id, p.vendor_id, p.reported, p.in_flight, p.as_of, v.configured, p.is_expired
 FROM vendor_stock p JOIN vendor_syncs v USING (vendor_id)
 WHERE p.product_id IN (SELECT value FROM json_each(?)) ORDER BY p.product_id, p.vendor_id";
 
@@ -55,9 +55,10 @@ fn save(
 UPDATE stock SET updated_at = CASE WHEN quantity = ? THEN updated_at ELSE ? END, quantity = ?
 WHERE product_id = ?";
     const POSITION: &str = "
-INSERT INTO vendor_stock (product_id, vendor_id, reported, in_flight, as_of) VALUES (?, ?, ?, ?, ?)
+INSERT INTO vendor_stock (product_id, vendor_id, reported, in_flight, as_of, is_expired) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (product_id, vendor_id) DO UPDATE
-SET reported = excluded.reported, in_flight = excluded.in_flight, as_of = excluded.as_of";
+SET reported = excluded.reported, in_flight = excluded.in_flight, as_of = excluded.as_of,
+    is_expired = excluded.is_expired";
 
     let quantity =
         i64::try_from(change.quantity).map_err(|error| StoreError::Failed(Box::new(error)))?;
@@ -77,6 +78,7 @@ SET reported = excluded.reported, in_flight = excluded.in_flight, as_of = exclud
             position.reported.into(),
             position.in_flight.into(),
             position.as_of.into(),
+            position.is_expired.into(),
         ];
         execute(connection, POSITION, binds)?;
     }

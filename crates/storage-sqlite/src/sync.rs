@@ -313,6 +313,29 @@ WHERE vendor_id = ? AND shipped_at IS NOT NULL AND known_as_of IS NULL AND shipp
         .await
     }
 
+    async fn find_by_expiry(
+        &mut self,
+        vendor_id: &VendorId,
+        is_expired: bool,
+        after: Option<ProductId>,
+        limit: u32,
+    ) -> Result<Vec<ProductId>, StoreError> {
+        const EXPIRED: &str = "
+SELECT product_id FROM vendor_stock
+WHERE vendor_id = ? AND is_expired AND product_id > ? ORDER BY product_id LIMIT ?";
+        const OTHERS: &str = "
+SELECT product_id FROM vendor_stock
+WHERE vendor_id = ? AND NOT is_expired AND product_id > ? ORDER BY product_id LIMIT ?";
+        let sql = if is_expired { EXPIRED } else { OTHERS };
+        // No product id is empty, so all come after the empty text.
+        let after = after.map(ProductId::into_string).unwrap_or_default();
+        let binds = [vendor_id.into(), after.as_str().into(), limit.into()];
+        self.call(move |connection, _| {
+            rows::product_ids(load(connection, sql, binds)?, "vendor_stock")
+        })
+        .await
+    }
+
     async fn record_sync<'r>(
         &mut self,
         vendor_id: &VendorId,

@@ -1,7 +1,7 @@
 //! Reading the file whole, for a move to another store.
 
 use async_trait::async_trait;
-use diesel::sql_types::{BigInt, Integer, Nullable, Text};
+use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
 use diesel::{QueryableByName, SqliteConnection};
 use domain::identifiers::{IdempotencyKey, ProductId, VendorId};
 use domain::ports::{StoreError, TransferCursor, TransferReader, TransferRecord, TransferSource};
@@ -44,6 +44,8 @@ struct ProductRow {
     in_flight: Option<i32>,
     #[diesel(sql_type = Nullable<BigInt>)]
     as_of: Option<i64>,
+    #[diesel(sql_type = Nullable<Bool>)]
+    is_expired: Option<bool>,
 }
 
 fn products(
@@ -51,7 +53,7 @@ fn products(
     binds: [Bind; 2],
 ) -> Result<Vec<TransferRecord>, StoreError> {
     const SQL: &str = "
-SELECT s.product_id, s.quantity, s.updated_at, p.vendor_id, p.reported, p.in_flight, p.as_of
+SELECT s.product_id, s.quantity, s.updated_at, p.vendor_id, p.reported, p.in_flight, p.as_of, p.is_expired
 FROM (SELECT * FROM stock WHERE product_id > ? ORDER BY product_id LIMIT ?) s
 LEFT JOIN vendor_stock p USING (product_id) ORDER BY s.product_id, p.vendor_id";
     let found: Vec<ProductRow> = load(connection, SQL, binds)?;
@@ -64,6 +66,7 @@ LEFT JOIN vendor_stock p USING (product_id) ORDER BY s.product_id, p.vendor_id";
                     in_flight,
                     as_of: Timestamp::from_micros(as_of),
                     configured: true,
+                    is_expired: row.is_expired.unwrap_or(false),
                 })
             }
             _ => None,

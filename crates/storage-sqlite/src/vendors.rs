@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use diesel::QueryableByName;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Bool};
 use domain::identifiers::VendorId;
 use domain::ports::{StoreError, VendorQueries, VendorStatus};
 use domain::stored;
@@ -19,6 +19,8 @@ struct StatusRow {
     proof: ProofRow,
     #[diesel(sql_type = BigInt)]
     products: i64,
+    #[diesel(sql_type = Bool)]
+    is_expired: bool,
 }
 
 #[async_trait]
@@ -27,7 +29,8 @@ impl VendorQueries for SqliteStore {
         const SQL: &str = "
 SELECT v.vendor_id, v.configured, v.applied_as_of, v.full_as_of, v.outcome, v.finished_at, v.duration_ms, v.received,
     v.changed, v.error, e.as_of, e.evidence, e.no_evidence, e.clock_skew_ms,
-    (SELECT count(*) FROM vendor_stock p WHERE p.vendor_id = v.vendor_id) AS products
+    (SELECT count(*) FROM vendor_stock p WHERE p.vendor_id = v.vendor_id) AS products,
+    EXISTS (SELECT 1 FROM vendor_stock p WHERE p.vendor_id = v.vendor_id AND p.is_expired) AS is_expired
 FROM vendor_syncs v LEFT JOIN vendor_evidence e USING (vendor_id)
 WHERE v.vendor_id IN (SELECT value FROM json_each(?)) ORDER BY v.vendor_id";
         let vendor_ids = json(vendor_ids.iter().map(VendorId::as_str));
@@ -38,7 +41,15 @@ WHERE v.vendor_id IN (SELECT value FROM json_each(?)) ORDER BY v.vendor_id";
         let each = found.into_iter().map(|row| {
             let clock_skew_ms = row.proof.clock_skew_ms;
             let proof = row.proof.into();
-            stored::vendor_status(row.vendor.into(), row.products, proof, clock_skew_ms, now)
+            let vendor = row.vendor.into();
+            stored::vendor_status(
+                vendor,
+                row.products,
+                proof,
+                clock_skew_ms,
+                row.is_expired,
+                now,
+            )
         });
         self.shared().unreadable.leave_out(each)
     }

@@ -40,6 +40,8 @@ pub struct HttpVendorOptions {
     pub kind: ReportKind,
     /// How old the vendor's numbers may be when it states them.
     pub lag: Duration,
+    /// The age beyond which the vendor's numbers are not sold from; `None` for no limit.
+    pub max_age: Option<Duration>,
     /// Where in the document things stand.
     pub format: FeedFormat,
 }
@@ -98,6 +100,7 @@ pub struct HttpVendorFeed {
     retries: u32,
     kind: ReportKind,
     lag: Duration,
+    max_age: Option<Duration>,
     layout: Layout,
 }
 
@@ -115,6 +118,7 @@ impl HttpVendorFeed {
             retries,
             kind,
             lag,
+            max_age,
             format,
         } = options;
         if !matches!(url.scheme(), "http" | "https") {
@@ -151,6 +155,7 @@ impl HttpVendorFeed {
             retries,
             kind,
             lag,
+            max_age,
             layout,
         })
     }
@@ -213,6 +218,10 @@ impl VendorFeed for HttpVendorFeed {
 
     fn lag(&self) -> Duration {
         self.lag
+    }
+
+    fn max_age(&self) -> Option<Duration> {
+        self.max_age
     }
 
     async fn fetch(&self) -> Result<FetchedReport, FeedError> {

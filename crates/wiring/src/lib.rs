@@ -118,6 +118,7 @@ fn vendor_feed(settings: &VendorSettings) -> anyhow::Result<HttpVendorFeed> {
         retries: settings.retries,
         kind: settings.kind,
         lag: settings.lag,
+        max_age: settings.max_age,
         format: FeedFormat {
             items: settings.format.items.clone(),
             product_id: settings.format.product_id.clone(),

@@ -9,6 +9,7 @@ pub mod consumer;
 pub mod consumer_state;
 pub mod health;
 pub mod lifecycle;
+mod max_age;
 pub mod monitor;
 pub mod pages;
 pub mod relay;

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::backoff::Backoff;
+use crate::max_age::enforce_max_age;
 
 /// The lease of the process that syncs the vendors.
 pub const LEASE: &str = "vendor-sync";
@@ -304,9 +305,14 @@ impl Loops {
             vendor,
             health: scheduler.health.clone(),
         };
-        let task = self
-            .tasks
-            .spawn(async move { vendor_loop.sync_for_ever().await });
+        let max_age = enforce_max_age(
+            vendor_loop.sync.expiry(),
+            Arc::clone(&vendor_loop.vendor.feed),
+            vendor_loop.health.clone(),
+        );
+        let task = self.tasks.spawn(async move {
+            tokio::join!(vendor_loop.sync_for_ever(), max_age);
+        });
         let running = RunningLoop {
             configured_at,
             task,

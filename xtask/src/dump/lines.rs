@@ -63,6 +63,9 @@ struct PositionLine {
     reported: u32,
     in_flight: u32,
     as_of: i64,
+    /// Left out where it is false, so that versions without it read the line.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_expired: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -145,6 +148,7 @@ impl From<&ProductRecord> for ProductLine {
             reported: position.reported,
             in_flight: position.in_flight,
             as_of: position.as_of.as_micros(),
+            is_expired: position.is_expired,
         });
         Self {
             product_id: record.product_id.as_str().to_owned(),
@@ -226,6 +230,7 @@ impl ProductLine {
                 reported: line.reported,
                 in_flight: line.in_flight,
                 as_of: Timestamp::from_micros(line.as_of),
+                is_expired: line.is_expired,
             })
         });
         Ok(ProductRecord {

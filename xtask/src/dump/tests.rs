@@ -68,6 +68,7 @@ fn examples() -> Vec<TransferRecord> {
                 reported: 8,
                 in_flight: 3,
                 as_of: at(1),
+                is_expired: true,
             }],
         }),
         TransferRecord::Order(order),

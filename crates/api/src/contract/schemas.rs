@@ -128,6 +128,13 @@ pub(crate) fn age_ms() -> ObjectBuilder {
     count_or_null().description(Some("The time since `as_of`, in milliseconds."))
 }
 
+pub(crate) fn max_age_ms() -> ObjectBuilder {
+    count_or_null().description(Some(
+        "The vendor's setting `max_age`: the age beyond which its numbers are not sold from, in milliseconds. Null for no \
+         limit.",
+    ))
+}
+
 pub(crate) fn error_status() -> ObjectBuilder {
     integer(400, 599).description(Some("The HTTP status."))
 }

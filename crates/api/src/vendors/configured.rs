@@ -30,6 +30,16 @@ struct Feed {
     turns: Turns,
 }
 
+/// What this process's settings say of a vendor, as far as it is shown. Nothing but the URL is known of a vendor that only
+/// other processes have in their settings.
+#[derive(Clone, Default)]
+pub(crate) struct VendorRules {
+    /// `None` for a vendor without a feed.
+    pub(crate) url: Option<String>,
+    pub(crate) lag: Duration,
+    pub(crate) max_age: Option<Duration>,
+}
+
 impl Vendors {
     /// Vendors with a feed, each with the URL to show, and vendors without.
     #[must_use]
@@ -54,35 +64,40 @@ impl Vendors {
         }
     }
 
-    /// At most `limit` vendors after the id, each with its URL if it has a feed, and its lag: those of the settings, and
-    /// those that are configured in the store by processes with other settings.
+    /// At most `limit` vendors after the id: those of the settings, and those that are configured in the store by processes
+    /// with other settings.
     pub(super) async fn after(
         &self,
         id: Option<&VendorId>,
         limit: u32,
-    ) -> Result<Vec<(VendorId, Option<String>, Duration)>, StoreError> {
+    ) -> Result<Vec<(VendorId, VendorRules)>, StoreError> {
         // Whichever set is the current one.
         let any = VendorSet::default().digest();
         let stored = self.vendor_sets.find_vendor_set(&any).await?.configured;
-        let mut all: BTreeMap<VendorId, (Option<String>, Duration)> = stored
+        let mut all: BTreeMap<VendorId, VendorRules> = stored
             .into_iter()
             .map(|member| {
                 let url = member.vendor.source.as_ref().map(VendorSource::url);
-                let shown = (url.map(str::to_owned), Duration::ZERO);
-                (member.vendor.vendor_id, shown)
+                let rules = VendorRules {
+                    url: url.map(str::to_owned),
+                    ..VendorRules::default()
+                };
+                (member.vendor.vendor_id, rules)
             })
             .collect();
         for (vendor_id, feed) in &self.by_id {
-            let shown = feed.as_ref().map_or((None, Duration::ZERO), |feed| {
-                (Some(feed.url.clone()), feed.source.lag())
+            let rules = feed.as_ref().map(|feed| VendorRules {
+                url: Some(feed.url.clone()),
+                lag: feed.source.lag(),
+                max_age: feed.source.max_age(),
             });
-            all.insert(vendor_id.clone(), shown);
+            all.insert(vendor_id.clone(), rules.unwrap_or_default());
         }
         let from = id.map_or(Bound::Unbounded, Bound::Excluded);
         let page = all.range::<VendorId, _>((from, Bound::Unbounded));
         let page = page.take(usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(page
-            .map(|(vendor_id, (url, lag))| (vendor_id.clone(), url.clone(), *lag))
+            .map(|(vendor_id, rules)| (vendor_id.clone(), rules.clone()))
             .collect())
     }
 

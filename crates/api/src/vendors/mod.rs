@@ -3,8 +3,6 @@
 mod configured;
 mod turns;
 
-use std::time::Duration;
-
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::identifiers::VendorId;
@@ -19,6 +17,7 @@ use crate::request::{body, path};
 use crate::state::AppState;
 use crate::views::vendors::{SyncView, VendorView};
 
+pub(crate) use configured::VendorRules;
 pub use configured::Vendors;
 
 const LIST: &str = "/api/v1/vendors";
@@ -42,8 +41,7 @@ struct VendorList {
 /// A vendor as it is configured, and what the store knows of it.
 struct ListedVendor {
     vendor_id: VendorId,
-    url: Option<String>,
-    lag: Duration,
+    rules: VendorRules,
     status: Option<VendorStatus>,
 }
 
@@ -61,12 +59,11 @@ impl List for VendorList {
         let page = vendors.after(after.as_ref(), limit).await?;
         let ids: Vec<VendorId> = page.iter().map(|(id, ..)| id.clone()).collect();
         let mut known = vendors.queries.find_vendors(&ids).await?;
-        let listed = page.into_iter().map(|(vendor_id, url, lag)| {
+        let listed = page.into_iter().map(|(vendor_id, rules)| {
             let at = known.iter().position(|it| it.vendor_id == vendor_id);
             ListedVendor {
                 vendor_id,
-                url,
-                lag,
+                rules,
                 status: at.map(|at| known.swap_remove(at)),
             }
         });
@@ -82,8 +79,7 @@ impl List for VendorList {
     }
 
     fn view(vendor: &ListedVendor) -> VendorView<'_> {
-        let url = vendor.url.as_deref();
-        VendorView::new(&vendor.vendor_id, url, vendor.lag, vendor.status.as_ref())
+        VendorView::new(&vendor.vendor_id, &vendor.rules, vendor.status.as_ref())
     }
 
     fn page_after(&self, id: &VendorId, limit: u32) -> NextPage {

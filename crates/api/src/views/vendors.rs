@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::contract::schemas;
+use crate::vendors::VendorRules;
 
 /// How a sync ended. `STALE`: the report is older than one that is applied already. `QUARANTINED`: the report is empty and the
 /// one before was not; it waits for a second one or for an operator. `NOT_MODIFIED`: the vendor stated that nothing changed
@@ -69,14 +70,17 @@ pub(crate) struct VendorView<'a> {
     lag_ms: u64,
     #[schema(schema_with = schemas::age_ms, required)]
     age_ms: Option<u64>,
+    #[schema(schema_with = schemas::max_age_ms, required)]
+    max_age_ms: Option<u64>,
+    /// Whether its numbers are older than `max_age_ms`: then it is not sold from until a newer report is applied.
+    expired: bool,
 }
 
 impl<'a> VendorView<'a> {
     /// A vendor of which the store may know nothing yet.
     pub(crate) fn new(
         vendor_id: &'a VendorId,
-        url: Option<&'a str>,
-        lag: Duration,
+        rules: &'a VendorRules,
         status: Option<&'a VendorStatus>,
     ) -> Self {
         let proof = status.and_then(|status| status.proof);
@@ -85,15 +89,17 @@ impl<'a> VendorView<'a> {
         let last_sync = status.and_then(|status| status.last_sync.as_ref());
         Self {
             vendor_id: vendor_id.as_str(),
-            url,
+            url: rules.url.as_deref(),
             products: status.map_or(0, |status| status.products),
             last_sync: last_sync.map_or_else(ResultView::never, ResultView::from),
             as_of: proven.map(|proven| proven.as_of),
             evidence: proven.map(|proven| proven.evidence.as_str()),
             evidence_reason: proof.and_then(Result::err).map(NoEvidence::explanation),
             clock_skew_ms: status.and_then(|status| status.clock_skew_ms),
-            lag_ms: millis(lag),
+            lag_ms: millis(rules.lag),
             age_ms: status.and_then(|status| status.age).map(millis),
+            max_age_ms: rules.max_age.map(millis),
+            expired: status.is_some_and(|status| status.is_expired),
         }
     }
 }

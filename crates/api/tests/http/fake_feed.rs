@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 
 /// How old its numbers may be.
 pub(crate) const LAG: Duration = Duration::from_secs(90);
+pub(crate) const MAX_AGE: Duration = Duration::from_mins(10);
 
 #[derive(Clone)]
 pub(crate) struct FakeFeed(Arc<Inner>);
@@ -75,6 +76,10 @@ impl VendorFeed for FakeFeed {
 
     fn lag(&self) -> Duration {
         LAG
+    }
+
+    fn max_age(&self) -> Option<Duration> {
+        Some(MAX_AGE)
     }
 
     async fn fetch(&self) -> Result<FetchedReport, FeedError> {

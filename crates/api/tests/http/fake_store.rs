@@ -111,6 +111,7 @@ impl FakeStore {
             proof: None,
             age: None,
             clock_skew_ms: None,
+            is_expired: false,
         };
         let mut rows = self.0.lock().unwrap();
         rows.vendors.insert(vendor_id, status);

@@ -69,6 +69,7 @@ pub(crate) fn over(store: &FakeStore) -> MockUnitOfWork {
             in_flight: 100,
             as_of: Timestamp::from_micros(0),
             configured: true,
+            is_expired: false,
         };
         let stock = ids.iter().map(|id| ProductStock {
             product_id: id.clone(),

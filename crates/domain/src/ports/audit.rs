@@ -10,8 +10,7 @@ use super::StoreError;
 /// for rows that break it.
 pub mod audit_rules {
     /// Promise P7.
-    pub const QUANTITY: &str =
-        "stock.quantity is the sum over configured vendors of max(0, reported - in_flight)";
+    pub const QUANTITY: &str = "stock.quantity is the sum of max(0, reported - in_flight) over the configured vendors whose numbers have not expired";
     /// Promises P3 and P4.
     pub const IN_FLIGHT: &str =
         "vendor_stock.in_flight is the sum of its allocations that no report knows of";

@@ -69,6 +69,7 @@ mock! {
         async fn mark_known(&mut self, vendor_id: &VendorId, product_ids: &[ProductId], as_of: Timestamp) -> Result<BTreeMap<ProductId, u64>, StoreError>;
         async fn advance_as_of(&mut self, vendor_id: &VendorId, product_ids: &[ProductId], order: ReportOrder) -> Result<(), StoreError>;
         async fn repair_shipments(&mut self, vendor_id: &VendorId) -> Result<u64, StoreError>;
+        async fn find_by_expiry(&mut self, vendor_id: &VendorId, is_expired: bool, after: Option<ProductId>, limit: u32) -> Result<Vec<ProductId>, StoreError>;
         async fn record_sync<'r>(&mut self, vendor_id: &VendorId, record: &SyncRecord, history: Option<&'r ReportHistory>) -> Result<Timestamp, StoreError>;
     }
 

@@ -114,6 +114,8 @@ pub struct VendorStatus {
     pub age: Option<Duration>,
     /// The vendor's clock less the store's at the last response, in milliseconds.
     pub clock_skew_ms: Option<i64>,
+    /// Whether any of its positions is marked as older than the setting `max_age` allows.
+    pub is_expired: bool,
 }
 
 /// Reads vendors.

@@ -139,6 +139,16 @@ pub trait SyncRepository {
     /// clock, and returns their number.
     async fn repair_shipments(&mut self, vendor_id: &VendorId) -> Result<u64, StoreError>;
 
+    /// At most `limit` products after `after`, by product id, of which the vendor has a position that is marked as expired, or
+    /// is not, as `is_expired` says. The first page of marked positions MUST be cheap if there are none.
+    async fn find_by_expiry(
+        &mut self,
+        vendor_id: &VendorId,
+        is_expired: bool,
+        after: Option<ProductId>,
+        limit: u32,
+    ) -> Result<Vec<ProductId>, StoreError>;
+
     /// Keeps the result of a sync as the vendor's last, and the history if there is a new one. Returns the store's time of
     /// this call as the sync's end.
     async fn record_sync<'r>(

@@ -39,6 +39,8 @@ pub struct PositionRecord {
     pub in_flight: u32,
     /// The as-of of the report that last changed this position.
     pub as_of: Timestamp,
+    /// Whether the vendor's numbers are older than its setting `max_age` allows.
+    pub is_expired: bool,
 }
 
 /// A product with the positions of its vendors.

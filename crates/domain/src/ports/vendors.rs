@@ -42,4 +42,9 @@ pub trait VendorFeed: Send + Sync {
 
     /// How old the vendor's numbers may be when it states them: a setting.
     fn lag(&self) -> Duration;
+
+    /// The age beyond which the vendor's numbers are not sold from: a setting. `None` for no limit.
+    fn max_age(&self) -> Option<Duration> {
+        None
+    }
 }

@@ -42,6 +42,30 @@ fn document(seconds: i64) -> Option<Claim> {
 }
 
 #[test]
+fn numbers_are_older_than_a_limit_since_what_they_prove_or_since_their_request() {
+    let is_older = |proof: Option<Proof>, now: i64| {
+        let history = ReportHistory {
+            applied: Some(order(50, 200)),
+            proof,
+            ..ReportHistory::default()
+        };
+        history.is_older_than(Duration::from_secs(60), at(now))
+    };
+    let proven = Some(Ok(Proven {
+        as_of: at(100),
+        evidence: Evidence::LastModified,
+    }));
+    assert!(!is_older(proven, 160));
+    assert!(is_older(proven, 161));
+    let nothing = Some(Err(NoEvidence::DocumentInFuture));
+    assert!(!is_older(nothing, 260));
+    assert!(is_older(nothing, 261));
+    assert!(!is_older(None, 1_000));
+    // The clock was ahead once.
+    assert!(!is_older(proven, 0));
+}
+
+#[test]
 fn same_or_older_claim_never_gets_a_later_as_of() {
     let mut history = ReportHistory::default();
     let first = history.recall(assessment(document(160), order(100, 105), Some(100)));

@@ -17,6 +17,7 @@ pub(super) struct Incoming<'r> {
     pub(super) report: &'r Report,
     pub(super) assessment: &'r Assessment,
     pub(super) lag: Duration,
+    pub(super) max_age: Option<Duration>,
 }
 
 /// What became of a report.
@@ -44,6 +45,7 @@ pub(super) async fn handle(
         report,
         assessment,
         lag,
+        max_age,
     } = *incoming;
     let mut history = state.history;
     let mut is_repaired = history.forget_future(state.now);
@@ -86,8 +88,12 @@ pub(super) async fn handle(
         }
         Verdict::Apply => {
             let order = assessment.order;
-            if let Some(changed) = write(work, vendor_id, report, order, proof).await? {
-                history.apply(report.kind(), order, proof);
+            let mut applied = history.clone();
+            applied.apply(report.kind(), order, proof);
+            let is_expired = max_age.is_some_and(|max| applied.is_older_than(max, state.now));
+            let written = write(work, vendor_id, report, order, proof, is_expired).await?;
+            if let Some(changed) = written {
+                history = applied;
                 Ok(handled(SyncOutcome::Applied, changed, None, history))
             } else {
                 let error = format!(
@@ -107,6 +113,7 @@ pub(super) async fn write(
     report: &Report,
     order: ReportOrder,
     proof: Proof,
+    is_expired: bool,
 ) -> Result<Option<u64>, SyncError> {
     let proven_as_of = proof.ok().map(|proven| proven.as_of);
     let affected = work
@@ -122,7 +129,7 @@ pub(super) async fn write(
         Some(as_of) => work.mark_known(vendor_id, &affected, as_of).await?,
         None => BTreeMap::new(),
     };
-    let changes = reconcile(vendor_id, report, order.as_of, stock, &included)?;
+    let changes = reconcile(vendor_id, report, order.as_of, stock, &included, is_expired)?;
     if !changes.is_empty() {
         work.save_stock(&changes).await?;
     }

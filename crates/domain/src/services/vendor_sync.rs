@@ -8,6 +8,7 @@ use thiserror::Error;
 use tracing::{debug, error, info, warn};
 
 use super::applied_report::{self, Handled, Incoming};
+use super::vendor_expiry::VendorExpiry;
 use crate::evidence::{Evidence, Exchange, NoEvidence, Proof, assess};
 use crate::identifiers::VendorId;
 use crate::ports::{
@@ -119,6 +120,7 @@ impl VendorSync {
         if result.as_ref().is_ok_and(|done| done.changed > 0) {
             self.notifier.notify(Topic::Changes);
         }
+        self.enforce_max_age(feed, outcome).await;
         match &result {
             Ok(done) if done.changed == 0 && done.outcome == SyncOutcome::Applied => {
                 debug!(vendor.id = %vendor_id, received = done.received, "synced, nothing changed");
@@ -176,6 +178,7 @@ impl VendorSync {
             report: &fetched.report,
             assessment: &assess(fetched.report.as_of(), &fetched.times, exchange),
             lag: feed.lag(),
+            max_age: feed.max_age(),
         };
         retry::on_conflict(&self.clock, || self.apply(&incoming, started)).await
     }
@@ -273,7 +276,8 @@ impl VendorSync {
             let (order, proof) = (report.order, report.proof);
             let empty = Report::empty(ReportKind::Full);
             let changed =
-                applied_report::write(work.as_mut(), vendor_id, &empty, order, proof).await?;
+                applied_report::write(work.as_mut(), vendor_id, &empty, order, proof, false)
+                    .await?;
             history.apply(ReportKind::Full, order, proof);
             record.outcome = SyncOutcome::Applied;
             record.changed = changed.unwrap_or(0);
@@ -283,6 +287,27 @@ impl VendorSync {
         let finished_at = work.record_sync(vendor_id, &record, Some(&history)).await?;
         work.commit().await?;
         Ok(Some(FinishedSync::new(finished_at, record)))
+    }
+
+    /// Marks the positions that an applied report left as they were.
+    async fn enforce_max_age(&self, feed: &dyn VendorFeed, outcome: SyncOutcome) {
+        if outcome != SyncOutcome::Applied || feed.max_age().is_none() {
+            return;
+        }
+        let vendor_id = feed.vendor_id();
+        if let Err(error) = self.expiry().enforce(vendor_id, feed.max_age()).await {
+            warn!(vendor.id = %vendor_id, %error, "max_age could not be enforced; the worker that syncs the vendor repeats it");
+        }
+    }
+
+    /// Enforces the setting `max_age` in the same store.
+    #[must_use]
+    pub fn expiry(&self) -> VendorExpiry {
+        VendorExpiry::new(
+            Arc::clone(&self.store),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.notifier),
+        )
     }
 
     /// Warns when a vendor's reports prove little: after the first report of this process, and after each change.

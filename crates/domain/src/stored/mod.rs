@@ -300,6 +300,8 @@ pub struct StoredPosition {
     pub as_of: Timestamp,
     /// Column `configured` of the vendor.
     pub configured: bool,
+    /// Column `is_expired`.
+    pub is_expired: bool,
 }
 
 /// A vendor's position, for use cases.
@@ -310,6 +312,7 @@ pub fn position(row: StoredPosition) -> Result<VendorStock, StoreError> {
         vendor_id: vendor_id(row.vendor_id, "vendor_stock")?,
         as_of: row.as_of,
         configured: row.configured,
+        is_expired: row.is_expired,
     })
 }
 

@@ -77,6 +77,7 @@ pub fn vendor_status(
     products: i64,
     proof: StoredProof,
     clock_skew_ms: Option<i64>,
+    is_expired: bool,
     now: Timestamp,
 ) -> Result<VendorStatus, StoreError> {
     let proof = super::proof(&row.vendor_id, proof)?;
@@ -92,6 +93,7 @@ pub fn vendor_status(
             .map(|proven| now.since(proven.as_of)),
         proof,
         clock_skew_ms,
+        is_expired,
     })
 }
 
@@ -149,6 +151,7 @@ fn position_record(row: StoredPosition) -> Result<PositionRecord, StoreError> {
         reported: position.reported,
         in_flight: position.in_flight,
         as_of: position.as_of,
+        is_expired: position.is_expired,
     })
 }
 

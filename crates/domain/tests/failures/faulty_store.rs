@@ -265,6 +265,18 @@ impl SyncRepository for FaultyWork {
         self.inner.repair_shipments(id).await
     }
 
+    async fn find_by_expiry(
+        &mut self,
+        id: &VendorId,
+        is_expired: bool,
+        after: Option<ProductId>,
+        limit: u32,
+    ) -> Result<Vec<ProductId>, StoreError> {
+        self.check(Role::Work, "find_by_expiry").await?;
+        let found = self.inner.find_by_expiry(id, is_expired, after, limit);
+        found.await
+    }
+
     async fn record_sync<'r>(
         &mut self,
         id: &VendorId,

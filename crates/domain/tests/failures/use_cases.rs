@@ -43,12 +43,14 @@ pub(crate) enum UseCase {
     SyncStranger,
     /// A set that leaves a vendor out.
     ApplySet,
+    /// The numbers of a vendor are too old.
+    Expire,
 }
 
 use OrderStatus::{Cancelled, Confirmed, Delivered, Pending, Rejected, Shipped};
 
 impl UseCase {
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::Place,
         Self::PlaceBatch,
         Self::Relay,
@@ -73,6 +75,7 @@ impl UseCase {
         Self::SyncStale,
         Self::SyncStranger,
         Self::ApplySet,
+        Self::Expire,
     ];
 
     /// The calls to ports of a run in which nothing fails.
@@ -113,6 +116,9 @@ impl UseCase {
             }
             Self::ApplySet => {
                 "find_vendor_set,begin,lock_vendor_sets,save_current_set,vendor_sources,configure,lock_stock,save_stock,commit"
+            }
+            Self::Expire => {
+                "begin,limit_lock_waits,lock_vendor,find_by_expiry,lock_stock,save_stock,commit"
             }
         }
     }
@@ -194,6 +200,10 @@ impl UseCase {
                 // A `Date` proves what was shipped in an earlier second.
                 world.clock.advance(Duration::from_secs(1));
             }
+            Self::Expire => {
+                sync(&world, "v", Ok(full(&[("p", 8), ("r", 5)]))).await;
+                world.clock.advance(Duration::from_hours(2));
+            }
             Self::ShipPart | Self::ApplySet => {
                 world.add_order(order("p", 12), Confirmed).await;
             }
@@ -231,6 +241,10 @@ impl UseCase {
             Self::ApplySet => {
                 let result = world.vendor_sets().bring(&vendor_set(&["v"])).await;
                 result.into()
+            }
+            Self::Expire => {
+                let (expiry, max_age) = (world.sync().expiry(), Duration::from_hours(1));
+                expiry.enforce(&vendor("v"), Some(max_age)).await.into()
             }
         }
     }

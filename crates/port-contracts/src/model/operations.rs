@@ -92,6 +92,8 @@ pub(super) enum UseCase {
     Sync(Vendor, Option<Said>),
     /// Accepts or discards a report in quarantine.
     ResolveQuarantine(Vendor, QuarantineDecision),
+    /// Enforces a setting `max_age` that all numbers exceed, or none.
+    Expire(Vendor, bool),
     Place(Slot, Asked),
     /// Where rejections wait so long for vendors that were never tried.
     Settle(Vec<Slot>, Span),

@@ -190,6 +190,22 @@ impl SyncRepository for PairedWork {
         both!(self.repair_shipments(vendor_id), vendor_id)
     }
 
+    async fn find_by_expiry(
+        &mut self,
+        vendor_id: &VendorId,
+        is_expired: bool,
+        after: Option<ProductId>,
+        limit: u32,
+    ) -> Result<Vec<ProductId>, StoreError> {
+        both!(
+            self.find_by_expiry(vendor_id, is_expired, after.clone(), limit),
+            vendor_id,
+            is_expired,
+            after.clone(),
+            limit
+        )
+    }
+
     async fn record_sync<'r>(
         &mut self,
         vendor_id: &VendorId,

@@ -139,6 +139,7 @@ impl Names {
             UseCase::Configure(..)
             | UseCase::Sync(_, None)
             | UseCase::ResolveQuarantine(..)
+            | UseCase::Expire(..)
             | UseCase::Relay { .. }
             | UseCase::Sweep { .. } => Self::default(),
         }

@@ -51,6 +51,7 @@ impl Run {
                     in_flight: 0,
                     as_of: self.cast.moment(*as_of),
                     configured: false,
+                    is_expired: false,
                 };
                 adjust(work, *product, position).await
             }

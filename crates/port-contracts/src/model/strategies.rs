@@ -52,6 +52,8 @@ fn use_case(named: &Named) -> BoxedStrategy<UseCase> {
     let decision = select(&[QuarantineDecision::Accept, QuarantineDecision::Discard][..]);
     let resolve = (vendor(), decision)
         .prop_map(|(vendor, decision)| UseCase::ResolveQuarantine(vendor, decision));
+    let expire =
+        (vendor(), any::<bool>()).prop_map(|(vendor, expired)| UseCase::Expire(vendor, expired));
     let settle =
         (slots_to_settle(named), span()).prop_map(|(slots, grace)| UseCase::Settle(slots, grace));
     let relay =
@@ -67,12 +69,12 @@ fn use_case(named: &Named) -> BoxedStrategy<UseCase> {
             keep_keys,
         });
     let Some(one) = one_slot(named) else {
-        return prop_oneof![4 => place, 4 => sync, 1 => resolve, 1 => relay, 1 => sweep].boxed();
+        return prop_oneof![4 => place, 4 => sync, 1 => resolve, 1 => expire, 1 => relay, 1 => sweep].boxed();
     };
     let change = (one.clone(), status()).prop_map(|(slot, to)| UseCase::Change(slot, to));
     let ship = (one, vendor()).prop_map(|(slot, vendor)| UseCase::ShipPart(slot, vendor));
     prop_oneof![
-        6 => place, 4 => sync, 1 => resolve, 6 => settle, 6 => change, 3 => ship, 2 => relay, 1 => sweep,
+        6 => place, 4 => sync, 1 => resolve, 1 => expire, 6 => settle, 6 => change, 3 => ship, 2 => relay, 1 => sweep,
     ]
     .boxed()
 }

@@ -9,12 +9,12 @@ use domain::allocation::most_available_first;
 use domain::identifiers::{OrderId, VendorId};
 use domain::ports::{
     Backlog, Clock, FeedError, FetchedReport, Notifier, OrderQueue, QueueError, QueuedOrder, Topic,
-    VendorFeed,
+    Unannounced, VendorFeed,
 };
 use domain::report::Report;
 use domain::services::{
     ChangeStatus, Intake, IntakeSettings, Relay, RelaySettings, SettleOrders, Sweeper,
-    SweeperSettings, VendorSets, VendorSync,
+    SweeperSettings, VendorExpiry, VendorSets, VendorSync,
 };
 use domain::timestamp::Timestamp;
 
@@ -60,6 +60,14 @@ impl Run {
             UseCase::ResolveQuarantine(of, decision) => {
                 let sync = VendorSync::new(store.clone(), store, clock);
                 drop(sync.resolve_quarantine(&vendor(*of), *decision).await);
+            }
+            UseCase::Expire(of, expired) => {
+                let expiry = VendorExpiry::new(store, clock, Arc::new(Unannounced));
+                drop(
+                    expiry
+                        .enforce(&vendor(*of), expired.then_some(Duration::ZERO))
+                        .await,
+                );
             }
             UseCase::Place(slot, asked) => {
                 let (intake, writer) = Intake::open(store, Arc::new(Nobody), clock, ONE_AT_A_TIME);

@@ -139,6 +139,13 @@ macro_rules! storage_contracts {
                 a_cancellation_that_races_with_settlement_leaves_no_stock_behind,
                 everything_at_once_leaves_the_balances_right,
             }
+            expiry {
+                numbers_beyond_max_age_are_not_sold,
+                units_in_flight_stay_when_numbers_expire,
+                an_applied_report_ends_the_expiry,
+                positions_are_found_by_their_mark,
+                vendors_without_numbers_do_not_expire,
+            }
             shipping {
                 the_first_shipment_of_a_part_sets_its_time,
                 a_part_leaves_flight_with_a_report_after_its_own_shipment,

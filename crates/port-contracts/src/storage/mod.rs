@@ -6,6 +6,7 @@ pub mod auditing;
 pub mod changes;
 pub mod damage;
 pub mod dead_letters;
+pub mod expiry;
 pub mod first_syncs;
 pub mod held_rows;
 mod list;
@@ -168,6 +169,7 @@ impl StorageUnderTest {
                     .map_or(0, |position| position.in_flight),
                 as_of,
                 configured: true,
+                is_expired: false,
             })
             .collect();
         let after = ProductStock {

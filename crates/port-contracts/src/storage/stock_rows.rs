@@ -15,6 +15,7 @@ fn position(vendor_id: &str, reported: u32, in_flight: u32, as_of: Timestamp) ->
         in_flight,
         as_of,
         configured: true,
+        is_expired: false,
     }
 }
 

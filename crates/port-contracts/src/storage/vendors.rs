@@ -269,6 +269,7 @@ pub async fn the_last_sync_of_each_vendor_is_kept(storage: &StorageUnderTest) {
         proof: None,
         age: None,
         clock_skew_ms: None,
+        is_expired: false,
     };
     assert_eq!(found, [never("v"), never("w")]);
 

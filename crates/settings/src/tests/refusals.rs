@@ -159,6 +159,13 @@ fn wrong_vendors_in_a_file_are_refused() {
             "expected full or delta",
             vendor("kind = 'some'"),
         ),
+        ("vendors[1].lag", "is \"169h\"", vendor("lag = '169h'")),
+        ("vendors[1].max_age", "is \"0s\"", vendor("max_age = '0s'")),
+        (
+            "vendors[1].max_age",
+            "expected more than the vendor's lag, which is 600s",
+            vendor("lag = '10m'\nmax_age = '10m'"),
+        ),
         ("vendors[1].retires", "unknown field", vendor("retires = 1")),
         (
             "vendors[1].format.quantity",

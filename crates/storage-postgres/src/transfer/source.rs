@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use diesel::QueryableByName;
 use diesel::pg::data_types::PgTimestamp;
-use diesel::sql_types::{BigInt, Integer, Nullable, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz};
 use domain::identifiers::{IdempotencyKey, ProductId, VendorId};
 use domain::ports::{StoreError, TransferCursor, TransferReader, TransferRecord, TransferSource};
 use domain::stored::{self, StoredKey, StoredPosition, StoredShipment, StoredStock};
@@ -25,6 +25,8 @@ struct ProductRow {
     in_flight: Option<i32>,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     as_of: Option<PgTimestamp>,
+    #[diesel(sql_type = Nullable<Bool>)]
+    is_expired: Option<bool>,
 }
 
 impl ProductRow {
@@ -37,6 +39,7 @@ impl ProductRow {
                     in_flight,
                     as_of: from_pg(as_of),
                     configured: true,
+                    is_expired: self.is_expired.unwrap_or(false),
                 })
             }
             _ => None,
@@ -104,7 +107,7 @@ FROM vendor_syncs WHERE vendor_id > $1 ORDER BY vendor_id LIMIT $2";
         limit: Bind,
     ) -> Result<Vec<TransferRecord>, StoreError> {
         const SQL: &str = "
-SELECT s.product_id, s.quantity, s.updated_at, p.vendor_id, p.reported, p.in_flight, p.as_of
+SELECT s.product_id, s.quantity, s.updated_at, p.vendor_id, p.reported, p.in_flight, p.as_of, p.is_expired
 FROM (SELECT * FROM stock WHERE product_id > $1 ORDER BY product_id LIMIT $2) s
 LEFT JOIN LATERAL (SELECT * FROM vendor_stock WHERE product_id = s.product_id OFFSET 0) p ON true
 ORDER BY s.product_id, p.vendor_id";

@@ -115,8 +115,8 @@ ON CONFLICT (vendor_id) DO UPDATE SET configured = excluded.configured, applied_
         const STOCK: &str = "
 INSERT INTO stock (product_id, quantity, updated_at) SELECT * FROM unnest($1, $2, $3)";
         const POSITIONS: &str = "
-INSERT INTO vendor_stock (product_id, vendor_id, reported, in_flight, as_of)
-SELECT * FROM unnest($1, $2, $3, $4, $5)";
+INSERT INTO vendor_stock (product_id, vendor_id, reported, in_flight, as_of, is_expired)
+SELECT * FROM unnest($1, $2, $3, $4, $5, $6)";
         let binds = vec![
             texts(records.iter().map(|record| record.product_id.as_str())),
             Bind::BigInts(records.iter().map(|it| number(it.quantity)).collect()),
@@ -144,6 +144,7 @@ SELECT * FROM unnest($1, $2, $3, $4, $5)";
                     .collect(),
             ),
             moments(positions().map(|(_, it)| it.as_of)),
+            Bind::Bools(positions().map(|(_, it)| it.is_expired).collect()),
         ];
         self.insert("moving positions", POSITIONS, binds, positions().count())
             .await

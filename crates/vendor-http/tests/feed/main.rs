@@ -30,6 +30,7 @@ fn options(url: &str) -> HttpVendorOptions {
         retries: 0,
         kind: ReportKind::Full,
         lag: Duration::ZERO,
+        max_age: None,
         format: FeedFormat {
             items: String::new(),
             product_id: "/productId".to_owned(),

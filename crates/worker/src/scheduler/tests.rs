@@ -46,6 +46,7 @@ async fn asked_within(
         .return_const(VendorId::parse("vendor-a").unwrap());
     let log = Arc::clone(&vendor_log);
     feed.expect_lag().return_const(Duration::ZERO);
+    feed.expect_max_age().return_const(None);
     feed.expect_fetch().returning(move || {
         log.lock().unwrap().push(start.elapsed().as_secs_f64());
         Err(FeedError::Unavailable("away".to_owned()))
@@ -150,6 +151,7 @@ impl Deployment {
         feed.expect_vendor_id()
             .return_const(VendorId::parse(id).unwrap());
         feed.expect_lag().return_const(Duration::ZERO);
+        feed.expect_max_age().return_const(None);
         let (reads, id) = (Arc::clone(&self.reads), id.to_owned());
         feed.expect_fetch().returning(move || {
             *reads

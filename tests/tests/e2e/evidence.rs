@@ -1,0 +1,133 @@
+//! What a vendor's report proves, on whole programs: old counts that arrive with a new `Date` bring nothing back.
+
+use std::fmt::Write as _;
+use std::time::{Duration, SystemTime};
+
+use client::OrderStatus;
+use tests::{Standalone, eventually};
+use time::OffsetDateTime;
+use time::format_description::parse_borrowed;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Where a vendor's report comes from.
+#[derive(Clone, Copy)]
+enum Source {
+    /// A file that was written before the sale, served with a new `Date`.
+    File,
+    /// A cache that sends a `Date` of its own and passes on for how long the response may be reused.
+    Cache,
+    /// A cache that keeps the origin's `Date` and adds an `Age`, as long ago as the start of the test.
+    AgingCache,
+    /// A replica that is behind by less than the setting `lag`, with a new `Date`.
+    Replica,
+    /// The vendor's own count, with a new `Date`.
+    Direct,
+}
+
+const SOURCES: [(&str, Source); 5] = [
+    ("file", Source::File),
+    ("cache", Source::Cache),
+    ("aging-cache", Source::AgingCache),
+    ("replica", Source::Replica),
+    ("direct", Source::Direct),
+];
+
+fn http_date(moment: SystemTime) -> String {
+    const FORMAT: &str =
+        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT";
+    let format = parse_borrowed::<2>(FORMAT).unwrap();
+    OffsetDateTime::from(moment).format(&format).unwrap()
+}
+
+impl Source {
+    /// The headers that differ.
+    fn headers(self, started: SystemTime) -> String {
+        let now = SystemTime::now();
+        let old = started - Duration::from_secs(60);
+        match self {
+            Self::File => format!(
+                "Date: {}\r\nLast-Modified: {}\r\n",
+                http_date(now),
+                http_date(old)
+            ),
+            Self::Cache => format!("Date: {}\r\nCache-Control: max-age=300\r\n", http_date(now)),
+            Self::AgingCache => {
+                let age = now.duration_since(started).unwrap().as_secs();
+                format!("Date: {}\r\nAge: {age}\r\n", http_date(started))
+            }
+            Self::Replica | Self::Direct => format!("Date: {}\r\n", http_date(now)),
+        }
+    }
+}
+
+async fn respond(mut connection: TcpStream, body: &str, headers: &str) {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        if connection.read_buf(&mut request).await.unwrap() == 0 {
+            return;
+        }
+    }
+    let response = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n{body}",
+        body.len()
+    );
+    // The reader may go away before the end.
+    let _ = connection.write_all(response.as_bytes()).await;
+}
+
+/// Reports 50 units of the product with the vendor's name each time. Returns the settings of the vendor.
+async fn start_vendor(id: &'static str, source: Source, started: SystemTime) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let body = format!(r#"[{{"productId": "{id}", "quantity": 50}}]"#);
+        loop {
+            let (connection, _) = listener.accept().await.unwrap();
+            respond(connection, &body, &source.headers(started)).await;
+        }
+    });
+    let lag = if matches!(source, Source::Replica) {
+        "lag = \"10m\"\n"
+    } else {
+        ""
+    };
+    format!("[[vendors]]\nid = \"{id}\"\nurl = \"http://{address}/\"\nevery = \"1h\"\n{lag}")
+}
+
+/// 30 units are sold and shipped. A report that may have been counted before keeps them in flight.
+#[tokio::test]
+async fn old_counts_with_a_new_date_bring_no_shipped_unit_back() {
+    let started = SystemTime::now();
+    let mut settings = String::new();
+    for (id, source) in SOURCES {
+        let _ = write!(settings, "{}", start_vendor(id, source, started).await);
+    }
+    let standalone = Standalone::start_with(&settings).await;
+    let client = standalone.client();
+    for (id, _) in SOURCES {
+        eventually("the vendor's report is applied", async || {
+            (client.quantity(id).await == 50).then_some(())
+        })
+        .await;
+        let order = client.place(id, 30).await;
+        let order = client.settled(order.id).await;
+        assert_eq!(order.status, OrderStatus::Confirmed, "{id}");
+        client.change(order.id, OrderStatus::Shipped).await.unwrap();
+    }
+    let numbers = async |id: &str| {
+        client.api.sync_vendor(id).await.unwrap();
+        let stock = client.api.stock(id).await.unwrap();
+        let vendor = &stock.vendors[0];
+        (vendor.reported, vendor.in_flight, vendor.available)
+    };
+    // Its counts are current, and the seconds of its `Date` pass: then the shipment is included.
+    eventually("the direct count includes the shipment", async || {
+        (numbers("direct").await == (50, 0, 50)).then_some(())
+    })
+    .await;
+    for id in ["file", "cache", "aging-cache", "replica"] {
+        assert_eq!(numbers(id).await, (50, 30, 20), "{id}");
+    }
+    standalone.audit().await;
+}

@@ -1,0 +1,54 @@
+//! A vendor whose numbers are older than its setting `max_age`, on whole programs.
+
+use client::{OrderStatus, ProblemKind, RejectReason};
+use mock_vendor::MockVendor;
+use tests::{Standalone, eventually};
+
+/// Each report after the first has a line that refuses it.
+#[tokio::test]
+async fn a_vendor_that_keeps_failing_is_not_sold_from_beyond_max_age() {
+    let vendor = MockVendor::start_local([("A", 5), ("B", 1)]).unwrap();
+    let settings = format!(
+        "[[vendors]]\nid = \"vendor-a\"\nurl = \"{}\"\nevery = \"1s\"\nmax_age = \"2s\"\n",
+        vendor.url()
+    );
+    let standalone = Standalone::start_with(&settings).await;
+    let client = standalone.client();
+    eventually("vendor-a's units are for sale", async || {
+        (client.quantity("A").await == 5).then_some(())
+    })
+    .await;
+
+    vendor.set_stock([("A", 5), ("B", -1)]);
+    eventually("vendor-a's numbers have expired", async || {
+        (client.quantity("A").await == 0).then_some(())
+    })
+    .await;
+    let failed = client.api.sync_vendor("vendor-a").await.unwrap_err();
+    assert_eq!(failed.kind(), Some(&ProblemKind::VendorUnavailable));
+    let order = client.place("A", 1).await;
+    let order = client.settled(order.id).await;
+    assert_eq!(order.reason, Some(RejectReason::InsufficientStock));
+    let known = client.api.stock("A").await.unwrap();
+    assert_eq!(
+        (known.vendors[0].reported, known.vendors[0].available),
+        (5, 0)
+    );
+    let page = client.api.vendors_page(None, None).await.unwrap();
+    let listed = page.items;
+    assert_eq!(
+        (listed[0].max_age_ms, listed[0].expired),
+        (Some(2_000), true)
+    );
+    standalone.audit().await;
+
+    vendor.set_stock([("A", 5), ("B", 1)]);
+    client.api.sync_vendor("vendor-a").await.unwrap();
+    eventually("an order is confirmed again", async || {
+        let order = client.place("A", 1).await;
+        let order = client.settled(order.id).await;
+        (order.status == OrderStatus::Confirmed).then_some(())
+    })
+    .await;
+    standalone.audit().await;
+}
