@@ -1,9 +1,12 @@
 //! What a vendor's report proves, on whole programs: old counts that arrive with a new `Date` bring nothing back.
 
 use std::fmt::Write as _;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use client::OrderStatus;
+use clock_tokio::SystemClock;
+use domain::ports::Clock as _;
+use domain::timestamp::Timestamp;
 use tests::{Standalone, eventually};
 use time::OffsetDateTime;
 use time::format_description::parse_borrowed;
@@ -33,18 +36,20 @@ const SOURCES: [(&str, Source); 5] = [
     ("direct", Source::Direct),
 ];
 
-fn http_date(moment: SystemTime) -> String {
+fn http_date(moment: Timestamp) -> String {
     const FORMAT: &str =
         "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT";
     let format = parse_borrowed::<2>(FORMAT).unwrap();
-    OffsetDateTime::from(moment).format(&format).unwrap()
+    let seconds = moment.as_micros() / 1_000_000;
+    let moment = OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+    moment.format(&format).unwrap()
 }
 
 impl Source {
     /// The headers that differ.
-    fn headers(self, started: SystemTime) -> String {
-        let now = SystemTime::now();
-        let old = started - Duration::from_secs(60);
+    fn headers(self, started: Timestamp) -> String {
+        let now = SystemClock.now();
+        let old = started.minus(Duration::from_mins(1));
         match self {
             Self::File => format!(
                 "Date: {}\r\nLast-Modified: {}\r\n",
@@ -53,7 +58,7 @@ impl Source {
             ),
             Self::Cache => format!("Date: {}\r\nCache-Control: max-age=300\r\n", http_date(now)),
             Self::AgingCache => {
-                let age = now.duration_since(started).unwrap().as_secs();
+                let age = now.since(started).as_secs();
                 format!("Date: {}\r\nAge: {age}\r\n", http_date(started))
             }
             Self::Replica | Self::Direct => format!("Date: {}\r\n", http_date(now)),
@@ -77,7 +82,7 @@ async fn respond(mut connection: TcpStream, body: &str, headers: &str) {
 }
 
 /// Reports 50 units of the product with the vendor's name each time. Returns the settings of the vendor.
-async fn start_vendor(id: &'static str, source: Source, started: SystemTime) -> String {
+async fn start_vendor(id: &'static str, source: Source, started: Timestamp) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -98,7 +103,7 @@ async fn start_vendor(id: &'static str, source: Source, started: SystemTime) -> 
 /// 30 units are sold and shipped. A report that may have been counted before keeps them in flight.
 #[tokio::test]
 async fn old_counts_with_a_new_date_bring_no_shipped_unit_back() {
-    let started = SystemTime::now();
+    let started = SystemClock.now();
     let mut settings = String::new();
     for (id, source) in SOURCES {
         let _ = write!(settings, "{}", start_vendor(id, source, started).await);

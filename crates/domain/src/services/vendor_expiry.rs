@@ -78,16 +78,15 @@ impl VendorExpiry {
             }
             after = chunk.last;
         };
-        match (has_changed, is_expired) {
-            (true, true) => warn!(
+        if has_changed && is_expired {
+            let max_age_ms = max_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+            warn!(
                 vendor.id = %vendor_id,
-                vendor.max_age_ms = max_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+                vendor.max_age_ms = max_age_ms,
                 "the vendor's numbers are older than max_age; it is not sold from until a newer report is applied"
-            ),
-            (true, false) => {
-                info!(vendor.id = %vendor_id, "the vendor's numbers are recent enough again")
-            }
-            (false, _) => {}
+            );
+        } else if has_changed {
+            info!(vendor.id = %vendor_id, "the vendor's numbers are recent enough again");
         }
         Ok(is_expired)
     }
