@@ -73,8 +73,13 @@ fn deployment() -> Vec<TransferRecord> {
             last_sync,
         })
     });
-    // Confirmed 2 and shipped 3 are in flight, what was delivered is known to a report.
-    let products = [("B", 0, Vec::new()), ("p", 5, vec![(10, 5)])].map(|(id, units, positions)| {
+    // Confirmed 2 and shipped 3 are in flight, what was delivered is known to a report; the units of q have expired.
+    let rows = [
+        ("B", 0, Vec::new()),
+        ("p", 5, vec![(10, 5)]),
+        ("q", 0, vec![(4, 0)]),
+    ];
+    let products = rows.map(|(id, units, positions)| {
         let positions = positions
             .into_iter()
             .map(|(reported, in_flight)| PositionRecord {
@@ -82,6 +87,7 @@ fn deployment() -> Vec<TransferRecord> {
                 reported,
                 in_flight,
                 as_of: at(2),
+                is_expired: in_flight == 0,
             });
         TransferRecord::Product(ProductRecord {
             product_id: product(id),

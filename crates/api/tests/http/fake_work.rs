@@ -62,6 +62,8 @@ pub(crate) fn over(store: &FakeStore) -> MockUnitOfWork {
         Ok(order.clone())
     });
     work.expect_limit_lock_waits().returning(|_| Ok(()));
+    work.expect_find_by_expiry()
+        .returning(|_, _, _, _| Ok(Vec::new()));
     work.expect_lock_stock().returning(|ids| {
         let position = VendorStock {
             vendor_id: VendorId::parse("vendor-a").unwrap(),

@@ -49,7 +49,7 @@ fn numbers_are_older_than_a_limit_since_what_they_prove_or_since_their_request()
             proof,
             ..ReportHistory::default()
         };
-        history.is_older_than(Duration::from_secs(60), at(now))
+        history.is_older_than(Duration::from_mins(1), at(now))
     };
     let proven = Some(Ok(Proven {
         as_of: at(100),
