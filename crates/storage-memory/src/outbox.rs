@@ -21,7 +21,7 @@ const MOST_DOUBLINGS: u32 = 12;
 fn is_overdue(row: &OrderRow, pending_for: Duration, now: Timestamp) -> bool {
     let wait = pending_for.saturating_mul(1 << row.requeues.min(MOST_DOUBLINGS));
     let since = row.requeued_at.unwrap_or(row.created_at);
-    row.status == OrderStatus::Pending && since < now.minus(wait)
+    row.status == OrderStatus::Pending && (pending_for.is_zero() || since < now.minus(wait))
 }
 
 impl MemoryUnitOfWork {
@@ -56,7 +56,10 @@ impl OutboxRepository for MemoryUnitOfWork {
             let free = tables
                 .outbox
                 .iter_mut()
-                .filter(|(_, row)| row.claimed_until.is_none_or(|until| until < now))
+                .filter(|(_, row)| {
+                    let claimed = row.claimed_until;
+                    claimed.is_none_or(|until| until < now || until > now.plus(lease))
+                })
                 .filter(|(_, row)| row.not_before.is_none_or(|moment| moment <= now))
                 .take(usize::try_from(limit).unwrap_or(usize::MAX));
             Ok(free

@@ -79,7 +79,8 @@ impl OutboxRepository for PgUnitOfWork {
         const SQL: &str = "
 WITH free AS (
     SELECT id FROM outbox
-    WHERE (claimed_until IS NULL OR claimed_until < clock_timestamp())
+    WHERE (claimed_until IS NULL OR claimed_until < clock_timestamp()
+           OR claimed_until > clock_timestamp() + $2 * interval '1 microsecond')
       AND (not_before IS NULL OR not_before <= clock_timestamp())
     ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
 ), claimed AS (
@@ -151,8 +152,8 @@ WITH waiting AS MATERIALIZED (
 ), overdue AS (
     SELECT id, product_id FROM orders
     WHERE status = 'PENDING'
-      AND coalesce(requeued_at, created_at)
-          < clock_timestamp() - $1 * power(2, least(requeues, 12)) * interval '1 microsecond'
+      AND ($1 = 0 OR coalesce(requeued_at, created_at)
+          < clock_timestamp() - $1 * power(2, least(requeues, 12)) * interval '1 microsecond')
       AND NOT EXISTS (SELECT FROM waiting WHERE waiting.order_id = orders.id)
     ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
 ), boxed AS (

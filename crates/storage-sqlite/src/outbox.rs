@@ -120,13 +120,15 @@ impl OutboxRepository for SqliteUnitOfWork {
     async fn claim(&mut self, limit: u32, lease: Duration) -> Result<Vec<OutboxEntry>, StoreError> {
         const SQL: &str = "
 UPDATE outbox SET claimed_until = ? WHERE id IN (
-    SELECT id FROM outbox WHERE (claimed_until IS NULL OR claimed_until < ?) AND (not_before IS NULL OR not_before <= ?)
+    SELECT id FROM outbox
+    WHERE (claimed_until IS NULL OR claimed_until < ? OR claimed_until > ?) AND (not_before IS NULL OR not_before <= ?)
     ORDER BY id LIMIT ?
 ) RETURNING id, order_ids, product_ids";
         let unreadable = self.unreadable();
         self.call(move |connection, now| {
             let now = now();
-            let binds = [now.plus(lease).into(), now.into(), now.into(), limit.into()];
+            let until = Bind::from(now.plus(lease));
+            let binds = [until.clone(), now.into(), until, now.into(), limit.into()];
             let mut claimed: Vec<OutboxRow> = load(connection, SQL, binds)?;
             claimed.sort_unstable_by_key(|row| row.id);
             let mut entries = Vec::with_capacity(claimed.len());
@@ -179,7 +181,7 @@ UPDATE outbox SET claimed_until = NULL WHERE id IN (SELECT value FROM json_each(
         const OVERDUE: &str = "
 SELECT id, product_id FROM orders
 WHERE status = 'PENDING'
-  AND coalesce(requeued_at, created_at) < ? - ? * (1 << min(requeues, 12))
+  AND (? = 0 OR coalesce(requeued_at, created_at) < ? - ? * (1 << min(requeues, 12)))
   AND id NOT IN (SELECT i.value FROM outbox, json_each(outbox.order_ids) i WHERE i.value IS NOT NULL)
 ORDER BY id LIMIT ?";
         const MARK: &str =
@@ -187,9 +189,11 @@ ORDER BY id LIMIT ?";
 
         self.call(move |connection, now| {
             let now = now();
+            let pending_for = Bind::from(micros(limits.pending_for));
             let binds = [
+                pending_for.clone(),
                 now.into(),
-                micros(limits.pending_for).into(),
+                pending_for,
                 limits.limit.into(),
             ];
             let overdue: Vec<WaitingRow> = load(connection, OVERDUE, binds)?;

@@ -31,7 +31,8 @@ impl OutboxEntry {
 /// Which orders the sweeper puts back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequeueLimits {
-    /// Only orders that are `PENDING` for longer. Doubles with each time that the same order was put back.
+    /// Only orders that are `PENDING` for longer. Doubles with each time that the same order was put back. Zero: all,
+    /// also those whose times are later than the store's clock, which was set back.
     pub pending_for: Duration,
     /// At most so many orders, oldest first.
     pub limit: u32,
@@ -45,7 +46,8 @@ pub struct RequeueLimits {
 pub trait OutboxRepository {
     /// Claims at most `limit` entries, oldest first, for `lease`. MUST NOT return an entry whose claim has not run out or
     /// that was [postponed](Self::postpone) to a later moment, and MUST NOT wait for entries that another transaction is
-    /// just claiming. An entry that cannot be read MUST be moved out of the outbox, and its orders that are `PENDING` put
+    /// just claiming. A claim that lasts longer than `lease` from now is void: a clock that was ahead made it, and its
+    /// claimant may be dead. An entry that cannot be read MUST be moved out of the outbox, and its orders that are `PENDING` put
     /// back into it.
     async fn claim(&mut self, limit: u32, lease: Duration) -> Result<Vec<OutboxEntry>, StoreError>;
 

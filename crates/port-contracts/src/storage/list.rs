@@ -109,6 +109,7 @@ macro_rules! storage_contracts {
                 an_undone_claim_was_none,
                 entries_are_released_and_removed,
                 claims_run_out,
+                a_claim_that_lasts_too_long_is_void,
                 concurrent_claimants_never_share,
                 a_claim_does_not_wait_for_another,
                 the_lag_is_the_age_of_the_oldest_entry,

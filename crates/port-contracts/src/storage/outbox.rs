@@ -119,6 +119,14 @@ pub async fn claims_run_out(storage: &StorageUnderTest) {
     assert!(now.since(claimed_at) >= SHORT, "they ran out too early");
 }
 
+/// A claim that lasts longer than any claimant asks for was made by a clock that was ahead, and holds nothing up.
+pub async fn a_claim_that_lasts_too_long_is_void(storage: &StorageUnderTest) {
+    let placed = fill(storage, 1).await;
+    assert_eq!(storage.claim(10, 100 * LONG).await.len(), 1);
+    assert_eq!(orders_of(&storage.claim(10, LONG).await), placed);
+    assert_eq!(storage.claim(10, LONG).await, []);
+}
+
 /// Claimants at the same time share nothing, and together get everything.
 pub async fn concurrent_claimants_never_share(storage: &StorageUnderTest) {
     let placed = fill(storage, 200).await;

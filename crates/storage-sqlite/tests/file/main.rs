@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "this is a test")]
 
+mod clock;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
