@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use clock_tokio::SystemClock;
 use domain::identifiers::VendorId;
-use domain::ports::{Store, StoreProbe, VendorSetQueries};
+use domain::ports::{Store, StoreProbe, SyncQueries, VendorSetQueries};
 use domain::services::{VendorSets, VendorSync};
 use domain::vendor_set::ConfiguredVendor;
 use settings::Settings;
@@ -55,13 +55,20 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
     let changed = if let Some(path) = &args.data {
         let store = Arc::new(data_file::open(path, &settings.embedded)?);
         let sets = vendor_sets(store.clone(), store.clone());
-        runtime.block_on(enter(args, vendor_id, sets, store.clone(), store))?
+        runtime.block_on(enter(
+            args,
+            vendor_id,
+            sets,
+            store.clone(),
+            store.clone(),
+            store,
+        ))?
     } else {
         let options = connection::pg_options(&settings.database);
         runtime.block_on(async {
             let store = Arc::new(PgStore::new(&options)?);
             let sets = vendor_sets(store.clone(), store.clone());
-            enter(args, vendor_id, sets, store.clone(), store).await
+            enter(args, vendor_id, sets, store.clone(), store.clone(), store).await
         })?
     };
     println!(
@@ -85,9 +92,10 @@ async fn enter(
     vendor_id: &VendorId,
     vendor_sets: VendorSets,
     store: Arc<dyn Store>,
+    queries: Arc<dyn SyncQueries>,
     probe: Arc<dyn StoreProbe>,
 ) -> Result<u64> {
-    let sync = VendorSync::new(store, probe, Arc::new(SystemClock));
+    let sync = VendorSync::new(store, queries, probe, Arc::new(SystemClock));
     // Only added: the settings of this shell may not be those of the deployment.
     let vendor = ConfiguredVendor {
         vendor_id: vendor_id.clone(),

@@ -99,9 +99,14 @@ fn state(
         write_health.clone(),
     ));
     let probe: Arc<dyn StoreProbe> = pg_store.clone();
-    let sync = VendorSync::new(Arc::clone(&store), Arc::clone(&probe), Arc::clone(&clock))
-        .observed_by(metrics.clone())
-        .announced_by(Arc::clone(&notifier));
+    let sync = VendorSync::new(
+        Arc::clone(&store),
+        pg_store.clone(),
+        Arc::clone(&probe),
+        Arc::clone(&clock),
+    )
+    .observed_by(metrics.clone())
+    .announced_by(Arc::clone(&notifier));
     let listen_to = pg_options.clone();
     let live_ports = LivePorts {
         orders: pg_store.clone(),

@@ -103,6 +103,12 @@ impl Report {
         &self.quantities
     }
 
+    /// Whether the report has no line.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.quantities.is_empty()
+    }
+
     /// What the report says of a product: its quantity; 0 for one that a full report leaves out; nothing for one that a
     /// delta leaves out.
     #[must_use]

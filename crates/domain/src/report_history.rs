@@ -127,16 +127,10 @@ impl ReportHistory {
     /// the vendor's last reports left it any units.
     #[must_use]
     pub fn judge(&self, report: &Report, assessment: &Assessment, has_stock: bool) -> Verdict {
-        let order = assessment.order;
-        let newest = match report.kind() {
-            ReportKind::Full => self.applied,
-            // The lines of a delta are compared with their rows.
-            ReportKind::Delta => self.full,
-        };
-        if let Some(newer) = newest.filter(|newest| order < *newest) {
+        if let Some(newer) = self.newer_than(report.kind(), assessment.order) {
             return Verdict::Stale { newer };
         }
-        let is_empty = report.kind() == ReportKind::Full && report.quantities().is_empty();
+        let is_empty = report.kind() == ReportKind::Full && report.is_empty();
         if is_empty && has_stock && !self.confirms_quarantined(assessment) {
             return Verdict::Quarantine;
         }
@@ -153,6 +147,17 @@ impl ReportHistory {
             None => None,
         };
         since.is_some_and(|since| now.since(since) > max_age)
+    }
+
+    /// The applied report that makes a report with this order stale, if there is one.
+    #[must_use]
+    pub fn newer_than(&self, kind: ReportKind, order: ReportOrder) -> Option<ReportOrder> {
+        let newest = match kind {
+            ReportKind::Full => self.applied,
+            // The lines of a delta are compared with their rows.
+            ReportKind::Delta => self.full,
+        };
+        newest.filter(|newest| order < *newest)
     }
 
     /// Whether an empty report is a second one: of a later request, and not the same state of the vendor again.
@@ -172,14 +177,28 @@ impl ReportHistory {
         });
     }
 
+    /// Records that a part of a report was applied: from now on an older report is stale. What the report proves counts as
+    /// the vendor's evidence only after [`apply`](Self::apply). A report in quarantine is older and dropped, unless this one
+    /// confirms it: if the rest is never applied, it still waits for its confirmation.
+    pub fn begin(&mut self, report: &Report, order: ReportOrder) {
+        self.advance(report.kind(), order);
+        if !report.is_empty() {
+            self.quarantined = None;
+        }
+    }
+
     /// Records that a report was applied. Whatever was in quarantine is older, and dropped.
     pub fn apply(&mut self, kind: ReportKind, order: ReportOrder, proof: Proof) {
+        self.advance(kind, order);
+        self.proof = Some(proof);
+        self.quarantined = None;
+    }
+
+    fn advance(&mut self, kind: ReportKind, order: ReportOrder) {
         self.applied = self.applied.max(Some(order));
         if kind == ReportKind::Full {
             self.full = self.full.max(Some(order));
         }
-        self.proof = Some(proof);
-        self.quarantined = None;
     }
 }
 

@@ -142,7 +142,7 @@ async fn each_event_is_told_once_it_is_committed() {
     let notes = Arc::new(Notes::default());
     let vendor_ids = [VendorId::parse("v").unwrap()];
 
-    let sync = VendorSync::new(store.clone(), store.clone(), clock.clone());
+    let sync = VendorSync::new(store.clone(), store.clone(), store.clone(), clock.clone());
     let sync = sync.observed_by(notes.clone());
     let report = Report::parse(ReportKind::Full, None, Vec::new()).unwrap();
     let stranger = sync.sync(&feed(Ok(report.clone()))).await;

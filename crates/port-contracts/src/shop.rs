@@ -9,7 +9,7 @@ use domain::allocation::most_available_first;
 use domain::identifiers::{OrderId, VendorId};
 use domain::order::{Order, OrderStatus};
 use domain::ports::{
-    Clock, FeedError, FetchedReport, FinishedSync, OrderQueries, VendorFeed, VendorLevel,
+    Clock, FeedError, FetchedReport, FinishedSync, OrderQueries, Store, VendorFeed, VendorLevel,
 };
 use domain::report::Report;
 use domain::services::{
@@ -49,7 +49,12 @@ impl Shop {
         tokio::spawn(writer.run());
         let shop = Self {
             intake,
-            sync: VendorSync::new(storage.store.clone(), storage.probe.clone(), clock.clone()),
+            sync: VendorSync::new(
+                storage.store.clone(),
+                storage.sync.clone(),
+                storage.probe.clone(),
+                clock.clone(),
+            ),
             vendor_sets: VendorSets::new(
                 storage.store.clone(),
                 storage.vendor_sets.clone(),
@@ -78,6 +83,20 @@ impl Shop {
             most_available_first,
         );
         self.settlement = Arc::new(settlement.with_first_sync_grace(grace));
+        self
+    }
+
+    /// The same, where a transaction of a sync writes at most this number of products, and syncs begin their transactions
+    /// on `store`.
+    pub(crate) fn with_chunks(
+        mut self,
+        storage: &StorageUnderTest,
+        store: Arc<dyn Store>,
+        chunk_size: usize,
+    ) -> Self {
+        let clock = Arc::new(SystemClock);
+        let (queries, probe) = (storage.sync.clone(), storage.probe.clone());
+        self.sync = VendorSync::new(store, queries, probe, clock).with_chunk_size(chunk_size);
         self
     }
 
@@ -148,9 +167,17 @@ impl Shop {
         vendor_id: &str,
         decision: QuarantineDecision,
     ) -> Option<FinishedSync> {
-        let vendor_id = vendor(vendor_id);
-        let resolved = self.sync.resolve_quarantine(&vendor_id, decision).await;
+        let resolved = self.try_resolve_quarantine(vendor_id, decision).await;
         resolved.unwrap()
+    }
+
+    pub(crate) async fn try_resolve_quarantine(
+        &self,
+        vendor_id: &str,
+        decision: QuarantineDecision,
+    ) -> Result<Option<FinishedSync>, SyncError> {
+        let vendor_id = vendor(vendor_id);
+        self.sync.resolve_quarantine(&vendor_id, decision).await
     }
 
     pub(crate) async fn try_settle(&self, ids: &[OrderId]) -> Result<(), SettleError> {

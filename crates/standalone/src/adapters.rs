@@ -40,6 +40,7 @@ pub(crate) fn worker_ports(
     Ok(WorkerPorts {
         store: store.clone(),
         probe: store.clone(),
+        sync_queries: store.clone(),
         vendor_sets: store.clone(),
         registry: None,
         leases: Arc::new(ProcessLeases::new()),

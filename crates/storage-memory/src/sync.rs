@@ -1,16 +1,20 @@
-//! Vendors' reports inside a transaction.
+//! What vendors' reports are compared with, and how they are applied inside a transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
+use domain::comparison::ReportedStock;
 use domain::evidence::ReportOrder;
 use domain::identifiers::{ProductId, VendorId};
-use domain::ports::{FinishedSync, StoreError, SyncRecord, SyncRepository, VendorSyncState};
+use domain::ports::{
+    FinishedSync, LockedVendor, StoreError, SyncQueries, SyncRecord, SyncRepository,
+    VendorSyncState,
+};
 use domain::reconciliation::knows_of;
-use domain::report::{Report, ReportKind};
 use domain::report_history::ReportHistory;
 use domain::timestamp::Timestamp;
 
+use crate::store::MemoryStore;
 use crate::tables::{AllocationRow, PositionRow, StockRow, Tables, refused};
 use crate::unit_of_work::MemoryUnitOfWork;
 
@@ -22,77 +26,38 @@ fn becomes_known(row: &AllocationRow, as_of: Timestamp) -> bool {
             .is_some_and(|shipped_at| knows_of(as_of, shipped_at))
 }
 
-/// A report of one vendor, and the time.
-struct Reported<'r> {
-    vendor_id: &'r VendorId,
-    report: &'r Report,
-    order: ReportOrder,
-    proven_as_of: Option<Timestamp>,
-    now: Timestamp,
-}
-
-impl Reported<'_> {
-    /// Whether the position's instants are later than the store's clock.
-    fn is_future(&self, row: &PositionRow) -> bool {
-        row.as_of.max(row.requested_at.unwrap_or(row.as_of)) > self.now
-    }
-
-    fn affected(&self, tables: &Tables) -> BTreeSet<ProductId> {
-        match self.report.kind() {
-            ReportKind::Full => self.affected_by_full(tables),
-            ReportKind::Delta => self.affected_by_delta(tables),
-        }
-    }
-
-    fn affected_by_full(&self, tables: &Tables) -> BTreeSet<ProductId> {
-        let position = |product_id: &ProductId| {
-            let key = (product_id.clone(), self.vendor_id.clone());
-            tables.positions.get(&key)
-        };
-        let named = self.report.quantities().iter();
-        let named = named.filter(|(product_id, units)| {
-            position(product_id).is_none_or(|row| row.reported != **units || self.is_future(row))
+/// A vendor's row of a product, as reports are compared with it.
+fn reported(
+    tables: &Tables,
+    vendor_id: &VendorId,
+    product_id: &ProductId,
+    row: &PositionRow,
+) -> ReportedStock {
+    let shipments = tables
+        .allocations
+        .iter()
+        .filter_map(|((_, of), allocation)| {
+            let is_of_row = of == vendor_id && allocation.product_id == *product_id;
+            let is_open = is_of_row && allocation.known_as_of.is_none();
+            allocation.shipped_at.filter(|_| is_open)
         });
-        let left_out = tables.positions.iter().filter(|((product_id, of), row)| {
-            of == self.vendor_id
-                && (row.reported != 0 || self.is_future(row))
-                && !self.report.quantities().contains_key(product_id)
-        });
-        let shipped = tables.allocations.iter().filter(|((_, of), row)| {
-            let as_of = self.proven_as_of;
-            of == self.vendor_id && as_of.is_some_and(|as_of| becomes_known(row, as_of))
-        });
-        named
-            .map(|(product_id, _)| product_id.clone())
-            .chain(left_out.map(|((product_id, _), _)| product_id.clone()))
-            .chain(shipped.map(|(_, row)| row.product_id.clone()))
-            .collect()
-    }
-
-    fn affected_by_delta(&self, tables: &Tables) -> BTreeSet<ProductId> {
-        let named = self.report.quantities().keys();
-        let fresh = named.filter(|product_id| {
-            let key = ((*product_id).clone(), self.vendor_id.clone());
-            tables.positions.get(&key).is_none_or(|row| {
-                let order = ReportOrder {
-                    as_of: row.as_of,
-                    requested_at: row.requested_at.unwrap_or(row.as_of),
-                };
-                order <= self.order || self.is_future(row)
-            })
-        });
-        fresh.cloned().collect()
+    ReportedStock {
+        product_id: product_id.clone(),
+        reported: row.reported,
+        as_of: row.as_of,
+        requested_at: row.requested_at,
+        oldest_shipment: shipments.min(),
     }
 }
 
 #[async_trait]
-impl SyncRepository for MemoryUnitOfWork {
-    async fn lock_vendor(
-        &mut self,
+impl SyncQueries for MemoryStore {
+    async fn find_sync_state(
+        &self,
         vendor_id: &VendorId,
     ) -> Result<Option<VendorSyncState>, StoreError> {
-        let now = self.now();
-        let tables = self.tables();
+        let now = self.shared().clock.now();
+        let tables = self.committed();
         let vendor = tables.vendors.get(vendor_id);
         let has_stock = || {
             let mut positions = tables.positions.iter();
@@ -107,34 +72,69 @@ impl SyncRepository for MemoryUnitOfWork {
             .map(|row| VendorSyncState {
                 now,
                 history: row.history.clone(),
+                configured_at: row.configured_at,
                 has_stock: has_stock(),
                 has_future_shipments: has_future_shipments(),
             }))
     }
 
-    async fn affected_by(
+    async fn list_reported_stock(
+        &self,
+        vendor_id: &VendorId,
+        after: Option<ProductId>,
+        limit: u32,
+    ) -> Result<Vec<ReportedStock>, StoreError> {
+        let tables = self.committed();
+        let rows = tables.positions.iter().filter(|((product_id, of), _)| {
+            of == vendor_id && after.as_ref().is_none_or(|after| product_id > after)
+        });
+        let rows = rows.take(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(rows
+            .map(|((product_id, _), row)| reported(&tables, vendor_id, product_id, row))
+            .collect())
+    }
+}
+
+#[async_trait]
+impl SyncRepository for MemoryUnitOfWork {
+    async fn lock_vendor(
         &mut self,
         vendor_id: &VendorId,
-        report: &Report,
-        order: ReportOrder,
-        proven_as_of: Option<Timestamp>,
-    ) -> Result<Vec<ProductId>, StoreError> {
+    ) -> Result<Option<LockedVendor>, StoreError> {
+        let vendor = self.tables().vendors.get(vendor_id);
+        let configured = vendor.filter(|row| row.configured);
+        Ok(configured.map(|row| LockedVendor {
+            history: row.history.clone(),
+            configured_at: row.configured_at,
+        }))
+    }
+
+    async fn find_reported_stock(
+        &mut self,
+        vendor_id: &VendorId,
+        product_ids: &[ProductId],
+    ) -> Result<Vec<ReportedStock>, StoreError> {
+        let tables = self.tables();
+        let wanted: BTreeSet<&ProductId> = product_ids.iter().collect();
+        let found = wanted.into_iter().filter_map(|product_id| {
+            let key = (product_id.clone(), vendor_id.clone());
+            let row = tables.positions.get(&key)?;
+            Some(reported(tables, vendor_id, product_id, row))
+        });
+        Ok(found.collect())
+    }
+
+    async fn create_products(&mut self, product_ids: &[ProductId]) -> Result<(), StoreError> {
         let now = self.now();
-        let reported = Reported {
-            vendor_id,
-            report,
-            order,
-            proven_as_of,
-            now,
-        };
         self.write(|tables| {
-            for product_id in report.quantities().keys() {
-                tables.stock.entry(product_id.clone()).or_insert(StockRow {
+            for product_id in product_ids {
+                let row = tables.stock.entry(product_id.clone());
+                row.or_insert(StockRow {
                     quantity: 0,
                     updated_at: now,
                 });
             }
-            Ok(reported.affected(tables).into_iter().collect())
+            Ok(())
         })
     }
 
@@ -205,6 +205,19 @@ impl SyncRepository for MemoryUnitOfWork {
         Ok(found
             .take(usize::try_from(limit).unwrap_or(usize::MAX))
             .collect())
+    }
+
+    async fn save_history(
+        &mut self,
+        vendor_id: &VendorId,
+        history: &ReportHistory,
+    ) -> Result<(), StoreError> {
+        self.write(|tables| {
+            let row = tables.vendors.get_mut(vendor_id);
+            let row = row.ok_or_else(|| refused(format!("there is no vendor {vendor_id}")))?;
+            row.history = history.clone();
+            Ok(())
+        })
     }
 
     async fn record_sync<'r>(

@@ -31,6 +31,7 @@ fn do_damage(store: &MemoryStore, damage: &Damage) -> bool {
         Damage::UnreadableEntry(_)
         | Damage::UnreadableChange
         | Damage::UnreadableOrder(_)
+        | Damage::UnreadableStock
         | Damage::UnknownOutcome(_) => return false,
     }
     true
@@ -50,6 +51,7 @@ fn setup() -> Ready<(StorageUnderTest, ())> {
         vendors: store.clone(),
         vendor_sets: store.clone(),
         dead_letters: store.clone(),
+        sync: store.clone(),
         probe: store.clone(),
         writes: store.clone(),
         audit: store.clone(),

@@ -32,6 +32,7 @@ mod statement;
 mod stock;
 mod store;
 mod sync;
+mod sync_queries;
 #[cfg(feature = "test-support")]
 pub mod test_database;
 mod transfer;

@@ -15,7 +15,6 @@ use diesel_async::AsyncPgConnection;
 pub(crate) enum Bind {
     BigInt(i64),
     OptionalBigInt(Option<i64>),
-    Bool(bool),
     Text(String),
     OptionalText(Option<String>),
     Timestamp(PgTimestamp),
@@ -96,7 +95,6 @@ fn push<'b>(out: &mut AstPass<'_, 'b, Pg>, bind: &'b Bind) -> QueryResult<()> {
     match bind {
         Bind::BigInt(value) => out.push_bind_param::<BigInt, _>(value),
         Bind::OptionalBigInt(value) => out.push_bind_param::<Nullable<BigInt>, _>(value),
-        Bind::Bool(value) => out.push_bind_param::<Bool, _>(value),
         Bind::Text(value) => out.push_bind_param::<Text, _>(value),
         Bind::OptionalText(value) => out.push_bind_param::<Nullable<Text>, _>(value),
         Bind::Timestamp(value) => out.push_bind_param::<Timestamptz, _>(value),

@@ -4,69 +4,24 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use diesel::QueryableByName;
-use diesel::pg::data_types::PgTimestamp;
-use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Text};
+use domain::comparison::ReportedStock;
 use domain::evidence::ReportOrder;
 use domain::identifiers::{ProductId, VendorId};
-use domain::ports::{StoreError, SyncRecord, SyncRepository, VendorSyncState};
-use domain::report::{Report, ReportKind};
+use domain::ports::{LockedVendor, StoreError, SyncRecord, SyncRepository};
 use domain::report_history::ReportHistory;
-use domain::stored::{self, StoredHistory};
+use domain::stored::{self, StoredHistory, StoredReport};
 use domain::timestamp::Timestamp;
 
-use crate::rows::{MomentRow, ProductIdRow, ProofRow, from_pg, to_pg};
+use crate::rows::{MomentRow, ProductIdRow, from_pg, to_pg};
 use crate::statement::{Bind, texts};
+use crate::sync_queries::{HistoryRow, ReportedRow, history_columns, reported_stock};
 use crate::unit_of_work::PgUnitOfWork;
 
 #[derive(QueryableByName)]
 struct LockedRow {
     #[diesel(sql_type = Bool)]
     configured: bool,
-}
-
-#[derive(QueryableByName)]
-struct StateRow {
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    applied_as_of: Option<PgTimestamp>,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    applied_requested_at: Option<PgTimestamp>,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    full_as_of: Option<PgTimestamp>,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    full_requested_at: Option<PgTimestamp>,
-    #[diesel(embed)]
-    proof: ProofRow,
-    #[diesel(sql_type = Nullable<Text>)]
-    claims: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
-    quarantined: Option<String>,
-    #[diesel(sql_type = Bool)]
-    has_stock: bool,
-    #[diesel(sql_type = Bool)]
-    has_future_shipments: bool,
-    #[diesel(sql_type = Timestamptz)]
-    now: PgTimestamp,
-}
-
-impl StateRow {
-    fn into_state(self, vendor_id: &VendorId) -> Result<VendorSyncState, StoreError> {
-        let history = StoredHistory {
-            applied_as_of: self.applied_as_of.map(from_pg),
-            applied_requested_at: self.applied_requested_at.map(from_pg),
-            full_as_of: self.full_as_of.map(from_pg),
-            full_requested_at: self.full_requested_at.map(from_pg),
-            clock_skew_ms: self.proof.clock_skew_ms,
-            proof: self.proof.into(),
-            claims: self.claims,
-            quarantined: self.quarantined,
-        };
-        Ok(VendorSyncState {
-            now: from_pg(self.now),
-            history: stored::report_history(vendor_id.as_str(), history)?,
-            has_stock: self.has_stock,
-            has_future_shipments: self.has_future_shipments,
-        })
-    }
 }
 
 #[derive(QueryableByName)]
@@ -77,99 +32,55 @@ struct KnownRow {
     units: i64,
 }
 
-/// Row comparison sorts by as-of, then by the time of the request; rows of earlier versions have no such time.
-const AFFECTED: &str = "
-WITH incoming AS (
-    SELECT $1 AS vendor_id, $2 AS proven_as_of, $3 AS is_full, $4 AS as_of, $5 AS requested_at, clock_timestamp() AS now
-),
-report AS (SELECT * FROM unnest($6, $7) AS i (product_id, quantity))
-SELECT product_id FROM (
-    SELECT r.product_id FROM report r CROSS JOIN incoming v
-    LEFT JOIN vendor_stock p ON p.product_id = r.product_id AND p.vendor_id = v.vendor_id
-    WHERE p.product_id IS NULL OR greatest(p.as_of, p.requested_at) > v.now
-       OR CASE WHEN v.is_full THEN p.reported <> r.quantity
-               ELSE (p.as_of, coalesce(p.requested_at, p.as_of)) <= (v.as_of, v.requested_at) END
-  UNION
-    SELECT p.product_id FROM vendor_stock p JOIN incoming v USING (vendor_id)
-    WHERE v.is_full AND (p.reported <> 0 OR greatest(p.as_of, p.requested_at) > v.now)
-      AND NOT EXISTS (SELECT FROM report r WHERE r.product_id = p.product_id)
-  UNION
-    SELECT a.product_id FROM allocations a JOIN incoming v USING (vendor_id)
-    WHERE v.is_full AND a.shipped_at < v.proven_as_of AND a.shipped_at IS NOT NULL AND a.known_as_of IS NULL
-) AS affected
-ORDER BY product_id";
-
-fn product_ids(found: Vec<ProductIdRow>) -> Result<Vec<ProductId>, StoreError> {
-    found
-        .into_iter()
-        .map(|row| stored::product_id(row.product_id, "stock"))
-        .collect()
-}
-
 #[async_trait]
 impl SyncRepository for PgUnitOfWork {
     async fn lock_vendor(
         &mut self,
         vendor_id: &VendorId,
-    ) -> Result<Option<VendorSyncState>, StoreError> {
+    ) -> Result<Option<LockedVendor>, StoreError> {
         // Two statements, because a statement that waits for a row reads the other tables as they were before the wait.
         const LOCK: &str = "
 SELECT configured FROM vendor_syncs WHERE vendor_id = $1 AND configured FOR NO KEY UPDATE";
-        const STATE: &str = "
-SELECT v.applied_as_of, e.applied_requested_at, v.full_as_of, e.full_requested_at, e.as_of, e.evidence, e.no_evidence,
-    e.clock_skew_ms, e.claims, e.quarantined,
-    EXISTS (SELECT FROM vendor_stock p WHERE p.vendor_id = v.vendor_id AND p.reported > 0) AS has_stock,
-    EXISTS (
-        SELECT FROM allocations a
-        WHERE a.vendor_id = v.vendor_id AND a.shipped_at IS NOT NULL AND a.known_as_of IS NULL
-          AND a.shipped_at > clock_timestamp()
-    ) AS has_future_shipments,
-    clock_timestamp() AS now
-FROM vendor_syncs v LEFT JOIN vendor_evidence e USING (vendor_id) WHERE v.vendor_id = $1";
+        const HISTORY: &str = concat!(
+            "SELECT ",
+            history_columns!(),
+            "
+FROM vendor_syncs v LEFT JOIN vendor_evidence e USING (vendor_id) WHERE v.vendor_id = $1"
+        );
         let id = || vec![Bind::Text(vendor_id.as_str().to_owned())];
         let locked: Vec<LockedRow> = self.load(LOCK, id()).await?;
         if !locked.first().is_some_and(|row| row.configured) {
             return Ok(None);
         }
-        let found: Vec<StateRow> = self.load(STATE, id()).await?;
-        found
-            .into_iter()
-            .next()
-            .map(|row| row.into_state(vendor_id))
-            .transpose()
+        let found: Vec<HistoryRow> = self.load(HISTORY, id()).await?;
+        let found = found.into_iter().next();
+        found.map(|row| row.into_vendor(vendor_id)).transpose()
     }
 
-    async fn affected_by(
+    async fn find_reported_stock(
         &mut self,
         vendor_id: &VendorId,
-        report: &Report,
-        order: ReportOrder,
-        proven_as_of: Option<Timestamp>,
-    ) -> Result<Vec<ProductId>, StoreError> {
-        const CREATE: &str = r#"
+        product_ids: &[ProductId],
+    ) -> Result<Vec<ReportedStock>, StoreError> {
+        const SQL: &str = reported_stock!("p.product_id = ANY($2) ORDER BY p.product_id");
+        let binds = vec![
+            Bind::Text(vendor_id.as_str().to_owned()),
+            texts(product_ids.iter().map(ProductId::as_str)),
+        ];
+        let found: Vec<ReportedRow> = self.load(SQL, binds).await?;
+        let found = found.into_iter().map(StoredReport::from);
+        found.map(stored::reported_stock).collect()
+    }
+
+    async fn create_products(&mut self, product_ids: &[ProductId]) -> Result<(), StoreError> {
+        const SQL: &str = r#"
 INSERT INTO stock (product_id)
 SELECT i.product_id FROM unnest($1) AS i (product_id)
 WHERE NOT EXISTS (SELECT FROM stock WHERE stock.product_id = i.product_id)
 ORDER BY i.product_id COLLATE "C"
 ON CONFLICT (product_id) DO NOTHING"#;
-
-        let products = || texts(report.quantities().keys().map(ProductId::as_str));
-        self.execute(CREATE, vec![products()]).await?;
-        let quantities = report
-            .quantities()
-            .values()
-            .map(|units| units.cast_signed())
-            .collect();
-        let binds = vec![
-            Bind::Text(vendor_id.as_str().to_owned()),
-            Bind::OptionalTimestamp(proven_as_of.map(to_pg)),
-            Bind::Bool(report.kind() == ReportKind::Full),
-            Bind::Timestamp(to_pg(order.as_of)),
-            Bind::Timestamp(to_pg(order.requested_at)),
-            products(),
-            Bind::Integers(quantities),
-        ];
-        product_ids(self.load(AFFECTED, binds).await?)
+        let product_ids = texts(product_ids.iter().map(ProductId::as_str));
+        self.execute(SQL, vec![product_ids]).await.map(drop)
     }
 
     async fn mark_known(
@@ -250,10 +161,20 @@ WHERE vendor_id = $1 AND NOT is_expired AND product_id > $2 ORDER BY product_id 
             Bind::Text(after.map(ProductId::into_string).unwrap_or_default()),
             Bind::BigInt(limit.into()),
         ];
-        product_ids(
-            self.load(if is_expired { EXPIRED } else { OTHERS }, binds)
-                .await?,
-        )
+        let sql = if is_expired { EXPIRED } else { OTHERS };
+        let found: Vec<ProductIdRow> = self.load(sql, binds).await?;
+        let found = found.into_iter();
+        found
+            .map(|row| stored::product_id(row.product_id, "vendor_stock"))
+            .collect()
+    }
+
+    async fn save_history(
+        &mut self,
+        vendor_id: &VendorId,
+        history: &ReportHistory,
+    ) -> Result<(), StoreError> {
+        self.write_history(vendor_id, history).await
     }
 
     async fn record_sync<'r>(
@@ -279,7 +200,7 @@ WHERE vendor_id = $6 RETURNING finished_at AS moment";
         let written: Vec<MomentRow> = self.load(SQL, binds).await?;
         self.expect_rows("recording a sync", written.len(), 1)?;
         if let Some(history) = history {
-            self.save_history(vendor_id, history).await?;
+            self.write_history(vendor_id, history).await?;
         }
         let end = written.first().map(|row| from_pg(row.moment));
         end.ok_or_else(|| StoreError::Failed("a sync was recorded without its time".into()))
@@ -287,7 +208,7 @@ WHERE vendor_id = $6 RETURNING finished_at AS moment";
 }
 
 impl PgUnitOfWork {
-    async fn save_history(
+    async fn write_history(
         &mut self,
         vendor_id: &VendorId,
         history: &ReportHistory,

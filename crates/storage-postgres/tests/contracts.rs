@@ -42,6 +42,9 @@ fn damage_sql(damage: &Damage) -> String {
         Damage::UnreadableOrder(id) => {
             format!("UPDATE orders SET product_id = ' ' WHERE id = {id}")
         }
+        Damage::UnreadableStock => "INSERT INTO stock (product_id) VALUES (' ');
+             INSERT INTO vendor_stock (product_id, vendor_id, reported, as_of) VALUES (' ', 'v', 0, now())"
+            .to_owned(),
         Damage::UnknownOutcome(vendor) => format!(
             "ALTER TABLE vendor_syncs DROP CONSTRAINT IF EXISTS vendor_syncs_outcome_check;
              UPDATE vendor_syncs SET outcome = 'MOVED' WHERE vendor_id = '{vendor}'"
@@ -72,6 +75,7 @@ async fn setup() -> (StorageUnderTest, Arc<TestDatabase>) {
         vendors: store.clone(),
         vendor_sets: store.clone(),
         dead_letters: store.clone(),
+        sync: store.clone(),
         probe: store.clone(),
         writes: store.clone(),
         audit: store.clone(),

@@ -30,6 +30,7 @@ mod statement;
 mod stock;
 mod store;
 mod sync;
+mod sync_queries;
 mod transfer;
 mod unit_of_work;
 mod vendor_rename;

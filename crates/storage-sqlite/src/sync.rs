@@ -3,64 +3,21 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
+use diesel::sql_types::{Integer, Text};
 use diesel::{QueryableByName, SqliteConnection};
+use domain::comparison::ReportedStock;
 use domain::evidence::ReportOrder;
 use domain::identifiers::{ProductId, VendorId};
-use domain::ports::{StoreError, SyncRecord, SyncRepository, VendorSyncState};
-use domain::report::{Report, ReportKind};
+use domain::ports::{LockedVendor, StoreError, SyncRecord, SyncRepository};
 use domain::report_history::ReportHistory;
-use domain::stored::{self, StoredHistory};
+use domain::stored::{self, StoredHistory, StoredReport};
 use domain::timestamp::Timestamp;
 
 use crate::error::expect_one;
-use crate::rows::{self, ProductIdRow, ProofRow};
+use crate::rows;
 use crate::statement::{Bind, execute, json, load};
+use crate::sync_queries::{HistoryRow, ReportedRow, history_columns, reported_stock};
 use crate::unit_of_work::SqliteUnitOfWork;
-
-#[derive(QueryableByName)]
-struct StateRow {
-    #[diesel(sql_type = Nullable<BigInt>)]
-    applied_as_of: Option<i64>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    applied_requested_at: Option<i64>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    full_as_of: Option<i64>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    full_requested_at: Option<i64>,
-    #[diesel(embed)]
-    proof: ProofRow,
-    #[diesel(sql_type = Nullable<Text>)]
-    claims: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
-    quarantined: Option<String>,
-    #[diesel(sql_type = Bool)]
-    has_stock: bool,
-    #[diesel(sql_type = Bool)]
-    has_future_shipments: bool,
-}
-
-impl StateRow {
-    fn into_state(self, vendor_id: &str, now: Timestamp) -> Result<VendorSyncState, StoreError> {
-        let moment = |micros: Option<i64>| micros.map(Timestamp::from_micros);
-        let history = StoredHistory {
-            applied_as_of: moment(self.applied_as_of),
-            applied_requested_at: moment(self.applied_requested_at),
-            full_as_of: moment(self.full_as_of),
-            full_requested_at: moment(self.full_requested_at),
-            clock_skew_ms: self.proof.clock_skew_ms,
-            proof: self.proof.into(),
-            claims: self.claims,
-            quarantined: self.quarantined,
-        };
-        Ok(VendorSyncState {
-            now,
-            history: stored::report_history(vendor_id, history)?,
-            has_stock: self.has_stock,
-            has_future_shipments: self.has_future_shipments,
-        })
-    }
-}
 
 #[derive(QueryableByName)]
 struct KnownRow {
@@ -70,61 +27,27 @@ struct KnownRow {
     quantity: i32,
 }
 
-/// The report is put into a table of its own once, with an index: it may have as many lines as the vendor has products.
-/// Row comparison sorts by as-of, then by the time of the request; rows of earlier versions have no such time.
-const AFFECTED: &str = "
-WITH incoming AS (
-    SELECT ? AS vendor_id, ? AS proven_as_of, ? AS is_full, ? AS as_of, ? AS requested_at, ? AS now
-)
-SELECT r.product_id FROM temp.report r CROSS JOIN incoming v
-LEFT JOIN vendor_stock p ON p.product_id = r.product_id AND p.vendor_id = v.vendor_id
-WHERE p.product_id IS NULL OR max(p.as_of, coalesce(p.requested_at, p.as_of)) > v.now
-   OR CASE WHEN v.is_full THEN p.reported <> r.quantity
-           ELSE (p.as_of, coalesce(p.requested_at, p.as_of)) <= (v.as_of, v.requested_at) END
-UNION
-SELECT p.product_id FROM incoming v JOIN vendor_stock p USING (vendor_id)
-WHERE v.is_full AND (p.reported <> 0 OR max(p.as_of, coalesce(p.requested_at, p.as_of)) > v.now)
-  AND NOT EXISTS (SELECT 1 FROM temp.report r WHERE r.product_id = p.product_id)
-UNION
-SELECT a.product_id FROM incoming v JOIN allocations a USING (vendor_id)
-WHERE v.is_full AND a.shipped_at < v.proven_as_of AND a.shipped_at IS NOT NULL AND a.known_as_of IS NULL
-ORDER BY product_id";
-
-fn affected(
+fn create_products(
     connection: &mut SqliteConnection,
-    lines: &[(String, u32)],
-    incoming: [Bind; 5],
+    product_ids: Bind,
     now: Timestamp,
-) -> Result<Vec<ProductId>, StoreError> {
-    const TABLE: &str = "
-CREATE TEMP TABLE IF NOT EXISTS report (
-    product_id TEXT NOT NULL PRIMARY KEY, quantity INTEGER NOT NULL
-) STRICT, WITHOUT ROWID";
-    const CLEAR: &str = "DELETE FROM temp.report";
-    const LINE: &str = "INSERT INTO temp.report (product_id, quantity) VALUES (?, ?)";
-    const CREATE: &str = "
-INSERT INTO stock (product_id, updated_at) SELECT product_id, ? FROM temp.report WHERE true
+) -> Result<(), StoreError> {
+    const SQL: &str = "
+INSERT INTO stock (product_id, updated_at) SELECT value, ? FROM json_each(?) WHERE true
 ON CONFLICT (product_id) DO NOTHING";
+    execute(connection, SQL, [now.into(), product_ids]).map(drop)
+}
 
-    execute(connection, TABLE, [])?;
-    execute(connection, CLEAR, [])?;
-    for (product_id, units) in lines {
-        let binds = [product_id.as_str().into(), (*units).into()];
-        execute(connection, LINE, binds)?;
-    }
-    execute(connection, CREATE, [now.into()])?;
-    let [vendor_id, proven_as_of, is_full, as_of, requested_at] = incoming;
-    let binds = [
-        vendor_id,
-        proven_as_of,
-        is_full,
-        as_of,
-        requested_at,
-        now.into(),
-    ];
-    let found: Vec<ProductIdRow> = load(connection, AFFECTED, binds)?;
-    execute(connection, CLEAR, [])?;
-    rows::product_ids(found, "stock")
+fn find_reported(
+    connection: &mut SqliteConnection,
+    vendor_id: Bind,
+    product_ids: Bind,
+) -> Result<Vec<ReportedStock>, StoreError> {
+    const SQL: &str =
+        reported_stock!("p.product_id IN (SELECT value FROM json_each(?)) ORDER BY p.product_id");
+    let found: Vec<ReportedRow> = load(connection, SQL, [vendor_id, product_ids])?;
+    let found = found.into_iter().map(StoredReport::from);
+    found.map(stored::reported_stock).collect()
 }
 
 fn mark_known(
@@ -212,23 +135,16 @@ ON CONFLICT (vendor_id) DO UPDATE SET applied_requested_at = excluded.applied_re
 fn lock_vendor(
     connection: &mut SqliteConnection,
     vendor_id: &VendorId,
-    now: Timestamp,
-) -> Result<Option<VendorSyncState>, StoreError> {
-    const SQL: &str = "
-SELECT v.applied_as_of, e.applied_requested_at, v.full_as_of, e.full_requested_at, e.as_of, e.evidence, e.no_evidence,
-    e.clock_skew_ms, e.claims, e.quarantined,
-    EXISTS (SELECT 1 FROM vendor_stock p WHERE p.vendor_id = v.vendor_id AND p.reported > 0) AS has_stock,
-    EXISTS (
-        SELECT 1 FROM allocations a
-        WHERE a.vendor_id = v.vendor_id AND a.shipped_at IS NOT NULL AND a.known_as_of IS NULL AND a.shipped_at > ?
-    ) AS has_future_shipments
-FROM vendor_syncs v LEFT JOIN vendor_evidence e USING (vendor_id) WHERE v.vendor_id = ? AND v.configured";
-    let found: Vec<StateRow> = load(connection, SQL, [now.into(), vendor_id.into()])?;
-    found
-        .into_iter()
-        .next()
-        .map(|row| row.into_state(vendor_id.as_str(), now))
-        .transpose()
+) -> Result<Option<LockedVendor>, StoreError> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        history_columns!(),
+        "
+FROM vendor_syncs v LEFT JOIN vendor_evidence e USING (vendor_id) WHERE v.vendor_id = ? AND v.configured"
+    );
+    let found: Vec<HistoryRow> = load(connection, SQL, [vendor_id.into()])?;
+    let found = found.into_iter().next();
+    found.map(|row| row.into_vendor(vendor_id)).transpose()
 }
 
 #[async_trait]
@@ -236,33 +152,26 @@ impl SyncRepository for SqliteUnitOfWork {
     async fn lock_vendor(
         &mut self,
         vendor_id: &VendorId,
-    ) -> Result<Option<VendorSyncState>, StoreError> {
+    ) -> Result<Option<LockedVendor>, StoreError> {
         let vendor_id = vendor_id.clone();
-        self.call(move |connection, now| lock_vendor(connection, &vendor_id, now()))
+        self.call(move |connection, _| lock_vendor(connection, &vendor_id))
             .await
     }
 
-    async fn affected_by(
+    async fn find_reported_stock(
         &mut self,
         vendor_id: &VendorId,
-        report: &Report,
-        order: ReportOrder,
-        proven_as_of: Option<Timestamp>,
-    ) -> Result<Vec<ProductId>, StoreError> {
-        let lines: Vec<(String, u32)> = report
-            .quantities()
-            .iter()
-            .map(|(product_id, units)| (product_id.as_str().to_owned(), *units))
-            .collect();
-        let is_full = report.kind() == ReportKind::Full;
-        let incoming = [
-            vendor_id.into(),
-            proven_as_of.into(),
-            is_full.into(),
-            order.as_of.into(),
-            order.requested_at.into(),
-        ];
-        self.call(move |connection, now| affected(connection, &lines, incoming, now()))
+        product_ids: &[ProductId],
+    ) -> Result<Vec<ReportedStock>, StoreError> {
+        let vendor_id = Bind::from(vendor_id);
+        let product_ids = json(product_ids.iter().map(ProductId::as_str));
+        self.call(move |connection, _| find_reported(connection, vendor_id, product_ids))
+            .await
+    }
+
+    async fn create_products(&mut self, product_ids: &[ProductId]) -> Result<(), StoreError> {
+        let product_ids = json(product_ids.iter().map(ProductId::as_str));
+        self.call(move |connection, now| create_products(connection, product_ids, now()))
             .await
     }
 
@@ -334,6 +243,16 @@ WHERE vendor_id = ? AND NOT is_expired AND product_id > ? ORDER BY product_id LI
             rows::product_ids(load(connection, sql, binds)?, "vendor_stock")
         })
         .await
+    }
+
+    async fn save_history(
+        &mut self,
+        vendor_id: &VendorId,
+        history: &ReportHistory,
+    ) -> Result<(), StoreError> {
+        let (vendor_id, history) = (vendor_id.clone(), StoredHistory::from(history));
+        self.call(move |connection, _| save_history(connection, &vendor_id, &history))
+            .await
     }
 
     async fn record_sync<'r>(

@@ -55,6 +55,9 @@ fn do_damage(path: &Path, damage: &Damage) -> bool {
         Damage::UnreadableOrder(id) => {
             format!("UPDATE orders SET product_id = ' ' WHERE id = {id}")
         }
+        Damage::UnreadableStock => "INSERT INTO stock (product_id, updated_at) VALUES (' ', 0);
+             INSERT INTO vendor_stock (product_id, vendor_id, reported, as_of) VALUES (' ', 'v', 0, 0)"
+            .to_owned(),
         Damage::UnknownOutcome(vendor) => {
             format!("UPDATE vendor_syncs SET outcome = 'MOVED' WHERE vendor_id = '{vendor}'")
         }
@@ -84,6 +87,7 @@ fn setup() -> Ready<(StorageUnderTest, TempDir)> {
         vendors: store.clone(),
         vendor_sets: store.clone(),
         dead_letters: store.clone(),
+        sync: store.clone(),
         probe: store.clone(),
         writes: store.clone(),
         audit: store.clone(),

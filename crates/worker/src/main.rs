@@ -97,6 +97,7 @@ fn ports(
     Ok(WorkerPorts {
         store: Arc::new(pg.clone()),
         probe: Arc::new(pg.clone()),
+        sync_queries: Arc::new(pg.clone()),
         vendor_sets: Arc::new(pg.clone()),
         registry: Some(Arc::new(pg.clone())),
         leases: Arc::new(PgLeases::new(postgres.clone())),

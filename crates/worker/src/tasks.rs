@@ -7,7 +7,7 @@ use domain::allocation::most_available_first;
 use domain::identifiers::VendorId;
 use domain::ports::{
     Clock, ConsumerRegistry, Leases, Listener, Notifier, Observer, OrderConsumer, OrderQueue,
-    Store, StoreProbe, VendorSetQueries,
+    Store, StoreProbe, SyncQueries, VendorSetQueries,
 };
 use domain::services::{
     Relay, RelaySettings, SettleOrders, Sweeper, SweeperSettings, VendorSetError, VendorSets,
@@ -36,6 +36,8 @@ pub struct WorkerPorts {
     pub store: Arc<dyn Store>,
     /// The same store, as it is looked at.
     pub probe: Arc<dyn StoreProbe>,
+    /// The same store, for what reports are compared with.
+    pub sync_queries: Arc<dyn SyncQueries>,
     /// The same store, for the vendor set.
     pub vendor_sets: Arc<dyn VendorSetQueries>,
     /// Who may sync the vendors.
@@ -237,6 +239,7 @@ fn start_sweeper(
 pub fn vendor_sync(ports: &WorkerPorts) -> VendorSync {
     VendorSync::new(
         Arc::clone(&ports.store),
+        Arc::clone(&ports.sync_queries),
         Arc::clone(&ports.probe),
         Arc::clone(&ports.clock),
     )

@@ -17,6 +17,7 @@ mod faults;
 mod flow;
 mod hostile;
 mod keys;
+mod large_reports;
 mod load;
 mod locked_rows;
 mod logins;

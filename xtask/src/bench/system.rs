@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail, ensure};
 use clock_tokio::SystemClock;
 use domain::identifiers::{ProductId, VendorId};
-use domain::ports::{AuditQueries, Store, StoreProbe, VendorSetQueries};
+use domain::ports::{AuditQueries, Store, StoreProbe, SyncQueries, VendorSetQueries};
 use domain::services::{VendorSets, VendorSync};
 use domain::vendor_set::ConfiguredVendor;
 use settings::Settings;
@@ -40,7 +40,7 @@ impl Servers {
     pub(super) async fn create(settings: &Settings) -> Result<Self> {
         let servers = Self(FreshServers::create(settings).await?);
         let store = Arc::new(PgStore::new(servers.options())?);
-        enter_stock(store.clone(), store.clone(), store).await?;
+        enter_stock(store.clone(), store.clone(), store.clone(), store).await?;
         let look = servers.look().await?;
         look.check_durable().await?;
         look.execute(include_str!("../../bench/tables.sql")).await?;
@@ -113,6 +113,7 @@ fn check_quorum(printed: &str) -> Result<()> {
 
 async fn enter_stock(
     store: Arc<dyn Store>,
+    sync_queries: Arc<dyn SyncQueries>,
     probe: Arc<dyn StoreProbe>,
     queries: Arc<dyn VendorSetQueries>,
 ) -> Result<()> {
@@ -125,7 +126,7 @@ async fn enter_stock(
     VendorSets::new(store.clone(), queries, clock.clone())
         .add(&[added])
         .await?;
-    let sync = VendorSync::new(store, probe, clock);
+    let sync = VendorSync::new(store, sync_queries, probe, clock);
     let lines = (1..=PRODUCTS)
         .map(|number| Ok((ProductId::parse(format!("SKU-{number}"))?, UNITS)))
         .collect::<Result<Vec<_>>>()?;
@@ -143,7 +144,7 @@ pub(super) fn folder_on_disk() -> Result<TempDir> {
 /// Creates a data file with stock in it.
 pub(super) async fn create_data_file(file: &Path, settings: &Settings) -> Result<()> {
     let store = Arc::new(data_file::open(file, &settings.embedded)?);
-    enter_stock(store.clone(), store.clone(), store).await
+    enter_stock(store.clone(), store.clone(), store.clone(), store).await
 }
 
 /// Where orders are kept.

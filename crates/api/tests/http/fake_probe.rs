@@ -1,10 +1,11 @@
-//! The probe of the fake store.
+//! The probe of the fake store, and what it knows of vendors' reports.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::identifiers::VendorId;
-use domain::ports::{OutboxLag, StoreError, StoreProbe};
+use domain::comparison::ReportedStock;
+use domain::identifiers::{ProductId, VendorId};
+use domain::ports::{OutboxLag, StoreError, StoreProbe, SyncQueries, VendorSyncState};
 use domain::timestamp::Timestamp;
 
 use crate::fake_store::FakeStore;
@@ -41,5 +42,33 @@ impl StoreProbe for FakeStore {
     async fn were_tried(&self, _vendor_ids: &[VendorId]) -> Result<bool, StoreError> {
         self.check().await?;
         Ok(true)
+    }
+}
+
+#[async_trait]
+impl SyncQueries for FakeStore {
+    async fn find_sync_state(&self, id: &VendorId) -> Result<Option<VendorSyncState>, StoreError> {
+        self.check().await?;
+        let mut rows = self.0.lock().unwrap();
+        let now = rows.now();
+        let is_known = rows.vendors.contains_key(id);
+        Ok(is_known.then(|| VendorSyncState {
+            now,
+            history: rows.history.clone(),
+            configured_at: None,
+            has_stock: rows.has_stock,
+            has_future_shipments: false,
+        }))
+    }
+
+    /// None: so as many products change as a report names.
+    async fn list_reported_stock(
+        &self,
+        _: &VendorId,
+        _: Option<ProductId>,
+        _: u32,
+    ) -> Result<Vec<ReportedStock>, StoreError> {
+        self.check().await?;
+        Ok(Vec::new())
     }
 }

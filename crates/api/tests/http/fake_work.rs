@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use domain::identifiers::VendorId;
 use domain::order::{Order, OrderState};
-use domain::ports::{Acceptance, FinishedSync, MockUnitOfWork, NewOrder, VendorSyncState};
+use domain::ports::{Acceptance, FinishedSync, LockedVendor, MockUnitOfWork, NewOrder};
 use domain::stock::{ProductStock, VendorStock};
 use domain::timestamp::Timestamp;
 
@@ -82,19 +82,16 @@ pub(crate) fn over(store: &FakeStore) -> MockUnitOfWork {
     work.expect_save_stock().returning(|_| Ok(()));
     let rows = Arc::clone(&store.0);
     work.expect_lock_vendor().returning(move |id| {
-        let mut rows = rows.lock().unwrap();
-        let now = rows.now();
+        let rows = rows.lock().unwrap();
         let is_known = rows.vendors.contains_key(id);
-        Ok(is_known.then(|| VendorSyncState {
-            now,
+        Ok(is_known.then(|| LockedVendor {
             history: rows.history.clone(),
-            has_stock: rows.has_stock,
-            has_future_shipments: false,
+            configured_at: None,
         }))
     });
-    // As many products change as the report names.
-    work.expect_affected_by()
-        .returning(|_, report, _, _| Ok(report.quantities().keys().cloned().collect()));
+    work.expect_create_products().returning(|_| Ok(()));
+    work.expect_find_reported_stock()
+        .returning(|_, _| Ok(Vec::new()));
     work.expect_mark_known()
         .returning(|_, _, _| Ok(BTreeMap::new()));
     let rows = Arc::clone(&store.0);

@@ -231,8 +231,8 @@ fn state(
         .observed_by(metrics.clone())
         .with_write_observer(Arc::new(write_health.clone()));
     let clock = Arc::new(SystemClock);
-    let sync =
-        VendorSync::new(Arc::clone(&port), shared.clone(), clock).observed_by(metrics.clone());
+    let sync = VendorSync::new(Arc::clone(&port), shared.clone(), shared.clone(), clock)
+        .observed_by(metrics.clone());
     let feed: Arc<dyn VendorFeed> = Arc::new(feed.clone());
     let url = "http://vendor-a/stock".to_owned();
     let listened_to = notifier.clone();

@@ -16,15 +16,15 @@ use async_trait::async_trait;
 use mockall::mock;
 
 use super::{
-    Acceptance, ChangeRepository, DeadLetterRepository, FirstSyncs, LockedStock, NewOrder,
-    OrderRepository, OtherVendors, OutboxEntry, OutboxId, OutboxRepository, RequeueLimits,
-    StockRepository, StoreError, SwitchedVendors, SyncRecord, SyncRepository, UnitOfWork,
-    VendorRename, VendorRenameRepository, VendorSetRecord, VendorSetRepository, VendorSyncState,
+    Acceptance, ChangeRepository, DeadLetterRepository, FirstSyncs, LockedStock, LockedVendor,
+    NewOrder, OrderRepository, OtherVendors, OutboxEntry, OutboxId, OutboxRepository,
+    RequeueLimits, StockRepository, StoreError, SwitchedVendors, SyncRecord, SyncRepository,
+    UnitOfWork, VendorRename, VendorRenameRepository, VendorSetRecord, VendorSetRepository,
 };
+use crate::comparison::ReportedStock;
 use crate::evidence::ReportOrder;
 use crate::identifiers::{OrderId, ProductId, VendorId};
 use crate::order::{Order, OrderState};
-use crate::report::Report;
 use crate::report_history::ReportHistory;
 use crate::settlement::{PendingOrder, SettledOrder};
 use crate::stock::{ProductStock, StockChange};
@@ -64,12 +64,14 @@ mock! {
 
     #[async_trait]
     impl SyncRepository for UnitOfWork {
-        async fn lock_vendor(&mut self, vendor_id: &VendorId) -> Result<Option<VendorSyncState>, StoreError>;
-        async fn affected_by(&mut self, vendor_id: &VendorId, report: &Report, order: ReportOrder, proven_as_of: Option<Timestamp>) -> Result<Vec<ProductId>, StoreError>;
+        async fn lock_vendor(&mut self, vendor_id: &VendorId) -> Result<Option<LockedVendor>, StoreError>;
+        async fn find_reported_stock(&mut self, vendor_id: &VendorId, product_ids: &[ProductId]) -> Result<Vec<ReportedStock>, StoreError>;
+        async fn create_products(&mut self, product_ids: &[ProductId]) -> Result<(), StoreError>;
         async fn mark_known(&mut self, vendor_id: &VendorId, product_ids: &[ProductId], as_of: Timestamp) -> Result<BTreeMap<ProductId, u64>, StoreError>;
         async fn advance_as_of(&mut self, vendor_id: &VendorId, product_ids: &[ProductId], order: ReportOrder) -> Result<(), StoreError>;
         async fn repair_shipments(&mut self, vendor_id: &VendorId) -> Result<u64, StoreError>;
         async fn find_by_expiry(&mut self, vendor_id: &VendorId, is_expired: bool, after: Option<ProductId>, limit: u32) -> Result<Vec<ProductId>, StoreError>;
+        async fn save_history(&mut self, vendor_id: &VendorId, history: &ReportHistory) -> Result<(), StoreError>;
         async fn record_sync<'r>(&mut self, vendor_id: &VendorId, record: &SyncRecord, history: Option<&'r ReportHistory>) -> Result<Timestamp, StoreError>;
     }
 

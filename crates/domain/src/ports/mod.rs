@@ -53,7 +53,10 @@ pub use queue::{
 pub use signals::{Listener, Notifier, Topic, Unannounced};
 pub use stock::{LockedStock, StockRepository};
 pub use store::{Store, StoreError, UnitOfWork};
-pub use sync::{FinishedSync, SyncOutcome, SyncRecord, SyncRepository, VendorSyncState};
+pub use sync::{
+    FinishedSync, LockedVendor, SyncOutcome, SyncQueries, SyncRecord, SyncRepository,
+    VendorSyncState,
+};
 pub use transfer::{
     AllocationRecord, KeyRecord, OrderRecord, PositionRecord, ProductRecord, TransferCursor,
     TransferError, TransferProgress, TransferReader, TransferRecord, TransferSource,
@@ -82,6 +85,7 @@ pub use {
     queue::{MockConsumerProbe, MockOrderConsumer, MockOrderQueue},
     signals::{MockListener, MockNotifier},
     store::MockStore,
+    sync::MockSyncQueries,
     transfer::{MockTransferReader, MockTransferSource, MockTransferTarget},
     vendor_set::MockVendorSetQueries,
     vendors::MockVendorFeed,

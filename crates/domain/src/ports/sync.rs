@@ -1,4 +1,4 @@
-//! Vendors' reports inside a transaction.
+//! Vendors' reports: what they are compared with, and how they are applied inside a transaction.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,9 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::StoreError;
+use crate::comparison::ReportedStock;
 use crate::evidence::ReportOrder;
 use crate::identifiers::{ProductId, VendorId};
-use crate::report::Report;
 use crate::report_history::ReportHistory;
 use crate::timestamp::Timestamp;
 use crate::words::words;
@@ -79,17 +79,52 @@ impl FinishedSync {
     }
 }
 
-/// A vendor's reports so far, while its row is locked.
+/// A vendor's reports so far, read without a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VendorSyncState {
     /// The store's clock, now.
     pub now: Timestamp,
     /// What is kept of its reports.
     pub history: ReportHistory,
+    /// When it was last switched on.
+    pub configured_at: Option<Timestamp>,
     /// Whether its reports left it units of any product.
     pub has_stock: bool,
     /// Whether units of it are marked as shipped later than `now`.
     pub has_future_shipments: bool,
+}
+
+/// A vendor's reports so far, while its row is locked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedVendor {
+    /// What is kept of its reports.
+    pub history: ReportHistory,
+    /// When it was last switched on.
+    pub configured_at: Option<Timestamp>,
+}
+
+/// Reads what a report is compared with, outside a transaction.
+///
+/// Nothing here is a decision: a unit of work that applies a report locks the vendor, checks that its history is still
+/// what was read, and decides from locked rows.
+#[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
+#[async_trait]
+pub trait SyncQueries: Send + Sync {
+    /// A configured vendor's reports so far; `None` if the vendor is not configured.
+    async fn find_sync_state(
+        &self,
+        vendor_id: &VendorId,
+    ) -> Result<Option<VendorSyncState>, StoreError>;
+
+    /// At most `limit` of the vendor's stock rows with product ids after `after`, in byte order; fewer only if there are no
+    /// more. MUST take time by `limit`, and MUST NOT hold anything between calls: a vendor can have a million products. A
+    /// row that cannot be read MUST be left out and counted.
+    async fn list_reported_stock(
+        &self,
+        vendor_id: &VendorId,
+        after: Option<ProductId>,
+        limit: u32,
+    ) -> Result<Vec<ReportedStock>, StoreError>;
 }
 
 /// Reads and writes what syncs need beyond stock.
@@ -100,22 +135,18 @@ pub trait SyncRepository {
     async fn lock_vendor(
         &mut self,
         vendor_id: &VendorId,
-    ) -> Result<Option<VendorSyncState>, StoreError>;
+    ) -> Result<Option<LockedVendor>, StoreError>;
 
-    /// The products that a report may change, by product id. Products that are new are created with nothing to sell, so
-    /// that they can be locked.
-    ///
-    /// For a full report: those with another quantity, those that it leaves out and that had one, and those with shipped
-    /// units that it is the first to include, if it proves any (`proven_as_of`). For a delta: all of its lines except those
-    /// whose position is of a later report than `order`. A position whose own instants are later than the store's clock is
-    /// always among them.
-    async fn affected_by(
+    /// The vendor's stock rows of the given products, as far as there are any. No sync of the vendor changes them while its
+    /// sync row is locked.
+    async fn find_reported_stock(
         &mut self,
         vendor_id: &VendorId,
-        report: &Report,
-        order: ReportOrder,
-        proven_as_of: Option<Timestamp>,
-    ) -> Result<Vec<ProductId>, StoreError>;
+        product_ids: &[ProductId],
+    ) -> Result<Vec<ReportedStock>, StoreError>;
+
+    /// Creates those of the products that are unknown, with nothing to sell, so that they can be locked.
+    async fn create_products(&mut self, product_ids: &[ProductId]) -> Result<(), StoreError>;
 
     /// Marks this vendor's shipped units of the given products, of which no report knew yet and of which a report that
     /// is true as of `as_of` knows (see [`knows_of`](crate::reconciliation::knows_of)), as known, and returns how many
@@ -148,6 +179,13 @@ pub trait SyncRepository {
         after: Option<ProductId>,
         limit: u32,
     ) -> Result<Vec<ProductId>, StoreError>;
+
+    /// Keeps what is known of a vendor's reports, without a result of a sync.
+    async fn save_history(
+        &mut self,
+        vendor_id: &VendorId,
+        history: &ReportHistory,
+    ) -> Result<(), StoreError>;
 
     /// Keeps the result of a sync as the vendor's last, and the history if there is a new one. Returns the store's time of
     /// this call as the sync's end.

@@ -1,141 +1,319 @@
-//! One report inside a transaction: recall its claim, judge it, decide what it changes, write that.
+//! One report on its way into the store: judge it, find what it changes, write that in chunks.
+//!
+//! The report is compared with the vendor's stock outside a transaction, page by page, so that a large one keeps nobody
+//! waiting. Only products that differ are written, at most a chunk of them in one transaction: the vendor's row is locked,
+//! then the chunk's stock, and both are consistent when the locks are released. A report of one chunk is one transaction.
+//!
+//! # Why an interrupted report is safe
+//!
+//! A product must never see an older report after a newer one: the newer one may have taken shipped units out of what is in
+//! flight, and the older one still counts these units as there. Therefore **the first chunk's transaction records the
+//! report's order as the newest applied one** ([`ReportHistory::begin`]). If the process ends between two chunks:
+//!
+//! - A report that is older than the interrupted one is stale, as if all of it were applied. So each product sees reports in
+//!   rising order only; it may miss some.
+//! - A product of a chunk that was not written keeps its last count, and every shipment since then stays in flight: too
+//!   little may be sold, never too much. Orders, shipments and cancellations in between lock the same rows as ever.
+//! - The same report again, or a newer one, is not stale. It finds what still differs and ends what was begun.
+//! - A delta's lines are compared with their rows under the vendor's lock, and its written rows carry its order.
+//! - What the report proves, the result of the sync and the end of the vendor's first sync are written with the last chunk,
+//!   so the vendor's evidence and age are those of the last report that is applied in full.
+//!
+//! Two syncs of one vendor at the same time obey the same rule: each chunk looks under the lock whether a newer report was
+//! begun, and ends if so. Before its first chunk a sync also checks that the history is still the one that it has read;
+//! otherwise it compares anew.
+//!
+//! [`ReportHistory::begin`]: crate::report_history::ReportHistory::begin
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::report_chunks::{Chunk, Chunks, write_products};
+use super::report_plan::Plan;
 use super::vendor_sync::SyncError;
-use crate::evidence::{Assessment, Proof, ReportOrder};
 use crate::identifiers::VendorId;
-use crate::ports::{SyncOutcome, UnitOfWork, VendorSyncState};
-use crate::reconciliation::reconcile;
-use crate::report::{Report, ReportKind};
-use crate::report_history::{ReportHistory, Verdict, with_lag};
+use crate::ports::{
+    Clock, FinishedSync, Notifier, Store, StoreError, SyncOutcome, SyncQueries, SyncRecord, Topic,
+    VendorSyncState,
+};
+use crate::report_history::ReportHistory;
+use crate::retry;
+use crate::timestamp::Timestamp;
 
-/// A report and what its times amount to.
-pub(super) struct Incoming<'r> {
-    pub(super) vendor_id: &'r VendorId,
-    pub(super) report: &'r Report,
-    pub(super) assessment: &'r Assessment,
-    pub(super) lag: Duration,
-    pub(super) max_age: Option<Duration>,
-}
+/// Longest wait for one lock: what a sync has locked already keeps settlement waiting.
+pub(super) const LONGEST_LOCK_WAIT: Duration = Duration::from_secs(1);
 
-/// What became of a report.
-pub(super) struct Handled {
-    pub(super) outcome: SyncOutcome,
+/// Most products that are locked at a time.
+pub(super) const MAX_CHUNK: usize = 1_024;
+
+/// How often a report is compared at most while other syncs change what it is compared with.
+const MAX_COMPARISONS: usize = 8;
+
+/// How far a sync is.
+pub(super) struct Progress {
+    pub(super) started: Timestamp,
     /// Products that changed.
     pub(super) changed: u64,
-    pub(super) error: Option<String>,
-    /// The history to record.
-    pub(super) history: ReportHistory,
-    /// What the report proves.
-    pub(super) proof: Proof,
+    /// Whether a part of the report is applied, and its order recorded.
+    is_begun: bool,
+}
+
+impl Progress {
+    pub(super) fn new(started: Timestamp) -> Self {
+        Self {
+            started,
+            changed: 0,
+            is_begun: false,
+        }
+    }
+}
+
+/// A report that was handled, whether it was applied or not.
+pub(super) struct Handled<'r> {
+    pub(super) finished: FinishedSync,
+    pub(super) plan: Plan<'r>,
+    /// Orders that waited for the vendor's first sync and are free now.
+    pub(super) freed: u64,
     /// Whether stored instants were later than the store's clock.
     pub(super) is_repaired: bool,
 }
 
-/// Handles a report of a vendor whose row is locked; only the result remains to be recorded.
-pub(super) async fn handle(
-    work: &mut dyn UnitOfWork,
-    state: VendorSyncState,
-    incoming: &Incoming<'_>,
-) -> Result<Handled, SyncError> {
-    let Incoming {
-        vendor_id,
-        report,
-        assessment,
-        lag,
-        max_age,
-    } = *incoming;
-    let mut history = state.history;
-    let mut is_repaired = history.forget_future(state.now);
-    if state.has_future_shipments {
-        is_repaired |= work.repair_shipments(vendor_id).await? > 0;
-    }
-    let assessment = history.recall(assessment.clone());
-    let proof = with_lag(assessment.proof, lag);
-    let handled = |outcome, changed, error, history| Handled {
-        outcome,
-        changed,
-        error,
-        history,
-        proof,
-        is_repaired,
-    };
-    let as_of = assessment.order.as_of;
-    match history.judge(report, &assessment, state.has_stock) {
-        Verdict::Stale { newer } => Ok(handled(
-            SyncOutcome::Stale,
-            0,
-            Some(if newer.as_of == as_of {
-                format!(
-                    "the report is true as of {as_of}, as one that was requested later and applied"
-                )
-            } else {
-                format!(
-                    "the report is true as of {as_of}, before the one of {} that was applied",
-                    newer.as_of
-                )
-            }),
-            history,
-        )),
-        Verdict::Quarantine => {
-            history.quarantine(assessment, lag);
-            let error = "the report is empty and the one before was not; \
-                         a second one or an operator confirms it"
-                .to_owned();
-            Ok(handled(SyncOutcome::Quarantined, 0, Some(error), history))
-        }
-        Verdict::Apply => {
-            let order = assessment.order;
-            let mut applied = history.clone();
-            applied.apply(report.kind(), order, proof);
-            let is_expired = max_age.is_some_and(|max| applied.is_older_than(max, state.now));
-            let written = write(work, vendor_id, report, order, proof, is_expired).await?;
-            if let Some(changed) = written {
-                history = applied;
-                Ok(handled(SyncOutcome::Applied, changed, None, history))
-            } else {
-                let error = format!(
-                    "the delta is true as of {as_of}, and each of its products has a newer report"
-                );
-                Ok(handled(SyncOutcome::Stale, 0, Some(error), history))
+/// What became of a chunk.
+enum Written {
+    Committed {
+        /// Whether any product of it was news.
+        is_news: bool,
+        changed: u64,
+        is_repaired: bool,
+        /// With the last chunk: the result, and the number of orders that are free now.
+        end: Option<(FinishedSync, u64)>,
+    },
+    /// What the report was compared with has changed: nothing was written.
+    Outdated,
+    /// A newer report was begun meanwhile: nothing was written.
+    Superseded,
+}
+
+/// Applies reports.
+#[derive(Clone)]
+pub(super) struct ReportApplier {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) queries: Arc<dyn SyncQueries>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) notifier: Arc<dyn Notifier>,
+    pub(super) chunk_size: usize,
+}
+
+impl ReportApplier {
+    /// Handles a report as `decide` plans it from what is known of the vendor; `None` if there is nothing to plan.
+    pub(super) async fn handle<'r>(
+        &self,
+        vendor_id: &VendorId,
+        progress: &mut Progress,
+        decide: impl Fn(VendorSyncState) -> Option<Plan<'r>> + Send,
+    ) -> Result<Option<Handled<'r>>, SyncError> {
+        for _ in 0..MAX_COMPARISONS {
+            let state = self.queries.find_sync_state(vendor_id).await?;
+            let state = state.ok_or_else(|| SyncError::NotConfigured(vendor_id.clone()))?;
+            let Some(plan) = decide(state) else {
+                return Ok(None);
+            };
+            let ended = self.run(&plan, progress).await?;
+            if let Some((finished, freed, is_repaired)) = ended {
+                return Ok(Some(Handled {
+                    finished,
+                    plan,
+                    freed,
+                    is_repaired,
+                }));
             }
         }
+        let reason = "other syncs of the vendor kept changing its stock";
+        Err(StoreError::Conflict(reason.to_owned()).into())
+    }
+
+    /// Runs a plan chunk by chunk; `None` if it is outdated.
+    async fn run(
+        &self,
+        plan: &Plan<'_>,
+        progress: &mut Progress,
+    ) -> Result<Option<(FinishedSync, u64, bool)>, SyncError> {
+        progress.is_begun = false;
+        let mut is_repaired = false;
+        let queries = self.queries.as_ref();
+        let mut chunks = plan
+            .is_applied()
+            .then(|| Chunks::new(queries, plan.vendor_id, plan.comparison(), self.chunk_size));
+        let mut chunk = next(&mut chunks).await?.unwrap_or_default();
+        loop {
+            let following = next(&mut chunks).await?;
+            let is_last = following.is_none();
+            let seen = &*progress;
+            let write = || self.write(plan, &chunk, is_last, seen);
+            match retry::on_conflict(&self.clock, write).await? {
+                Written::Outdated => return Ok(None),
+                Written::Superseded => {
+                    return self.end_superseded(plan, progress, is_repaired).await;
+                }
+                Written::Committed {
+                    is_news,
+                    changed,
+                    is_repaired: repaired,
+                    end,
+                } => {
+                    progress.is_begun |= is_news;
+                    progress.changed += changed;
+                    is_repaired |= repaired;
+                    if let Some((finished, freed)) = end {
+                        return Ok(Some((finished, freed, is_repaired)));
+                    }
+                    if changed > 0 {
+                        self.notifier.notify(Topic::Changes);
+                    }
+                }
+            }
+            let Some(following) = following else {
+                return Err(
+                    StoreError::Failed("a report was applied without an end".into()).into(),
+                );
+            };
+            chunk = following;
+        }
+    }
+
+    /// Writes one chunk and, with the last one, the result.
+    async fn write(
+        &self,
+        plan: &Plan<'_>,
+        chunk: &Chunk,
+        is_last: bool,
+        progress: &Progress,
+    ) -> Result<Written, SyncError> {
+        let vendor_id = plan.vendor_id;
+        let mut work = self.store.begin().await?;
+        // It is repeated a few times, and holds no locks in between.
+        work.limit_lock_waits(LONGEST_LOCK_WAIT).await?;
+        let locked = work.lock_vendor(vendor_id).await?;
+        let locked = locked.ok_or_else(|| SyncError::NotConfigured(vendor_id.clone()))?;
+        if locked.configured_at != plan.state.configured_at {
+            return Ok(Written::Outdated);
+        }
+        let mut history = if progress.is_begun {
+            if locked
+                .history
+                .newer_than(plan.report.kind(), plan.order)
+                .is_some()
+            {
+                return Ok(Written::Superseded);
+            }
+            locked.history
+        } else {
+            if locked.history != plan.state.history {
+                return Ok(Written::Outdated);
+            }
+            plan.history.clone()
+        };
+        let mut is_repaired = plan.is_repaired;
+        if plan.state.has_future_shipments && !progress.is_begun {
+            is_repaired |= work.repair_shipments(vendor_id).await? > 0;
+        }
+        let changed = if plan.is_applied() {
+            write_products(work.as_mut(), plan, chunk).await?
+        } else {
+            None
+        };
+        let is_news = changed.is_some();
+        let changed = changed.unwrap_or(0);
+        let end = if is_last {
+            let is_begun = is_news || progress.is_begun;
+            let total = progress.changed + changed;
+            let record = self.end(plan, is_begun, total, progress, &mut history);
+            let freed = work.end_first_sync(vendor_id).await?;
+            let finished_at = work.record_sync(vendor_id, &record, Some(&history)).await?;
+            Some((FinishedSync::new(finished_at, record), freed))
+        } else {
+            if is_news && !progress.is_begun {
+                history.begin(plan.report, plan.order);
+                work.save_history(vendor_id, &history).await?;
+            }
+            None
+        };
+        work.commit().await?;
+        Ok(Written::Committed {
+            is_news,
+            changed,
+            is_repaired,
+            end,
+        })
+    }
+
+    /// The result of a sync, and its traces in the history.
+    fn end(
+        &self,
+        plan: &Plan<'_>,
+        is_begun: bool,
+        changed: u64,
+        progress: &Progress,
+        history: &mut ReportHistory,
+    ) -> SyncRecord {
+        let (outcome, error) = plan.outcome(is_begun);
+        if outcome == SyncOutcome::Applied {
+            history.apply(plan.report.kind(), plan.order, plan.proof);
+        }
+        SyncRecord {
+            outcome,
+            took: self.clock.now().since(progress.started),
+            received: plan.report.quantities().len() as u64,
+            changed,
+            error,
+        }
+    }
+
+    async fn end_superseded(
+        &self,
+        plan: &Plan<'_>,
+        progress: &Progress,
+        is_repaired: bool,
+    ) -> Result<Option<(FinishedSync, u64, bool)>, SyncError> {
+        let error = "a newer report was applied before all of this one was";
+        let record = SyncRecord {
+            outcome: SyncOutcome::Stale,
+            took: self.clock.now().since(progress.started),
+            received: plan.report.quantities().len() as u64,
+            changed: progress.changed,
+            error: Some(error.to_owned()),
+        };
+        let recorded = self.record(plan.vendor_id, &record).await?;
+        let (finished_at, freed) =
+            recorded.ok_or_else(|| SyncError::NotConfigured(plan.vendor_id.clone()))?;
+        let finished = FinishedSync::new(finished_at, record);
+        Ok(Some((finished, freed, is_repaired)))
+    }
+
+    /// Keeps the result of a sync that leaves the history as it is. Returns the time and the number of orders that are free
+    /// now; `None` if the vendor is not configured.
+    pub(super) async fn record(
+        &self,
+        vendor_id: &VendorId,
+        record: &SyncRecord,
+    ) -> Result<Option<(Timestamp, u64)>, StoreError> {
+        retry::on_conflict(&self.clock, || async move {
+            let mut work = self.store.begin().await?;
+            let mut recorded = None;
+            if work.lock_vendor(vendor_id).await?.is_some() {
+                let freed = work.end_first_sync(vendor_id).await?;
+                recorded = Some((work.record_sync(vendor_id, record, None).await?, freed));
+            }
+            work.commit().await?;
+            Ok(recorded)
+        })
+        .await
     }
 }
 
-/// Writes what a report changes and returns the number of products; `None` for a delta of which each line is older than
-/// its position.
-pub(super) async fn write(
-    work: &mut dyn UnitOfWork,
-    vendor_id: &VendorId,
-    report: &Report,
-    order: ReportOrder,
-    proof: Proof,
-    is_expired: bool,
-) -> Result<Option<u64>, SyncError> {
-    let proven_as_of = proof.ok().map(|proven| proven.as_of);
-    let affected = work
-        .affected_by(vendor_id, report, order, proven_as_of)
-        .await?;
-    let is_delta = report.kind() == ReportKind::Delta;
-    if affected.is_empty() {
-        let is_stale = is_delta && !report.quantities().is_empty();
-        return Ok((!is_stale).then_some(0));
+async fn next(chunks: &mut Option<Chunks<'_>>) -> Result<Option<Chunk>, StoreError> {
+    match chunks {
+        Some(chunks) => chunks.next().await,
+        None => Ok(None),
     }
-    let stock = work.lock_stock(&affected).await?;
-    let included = match proven_as_of {
-        Some(as_of) => work.mark_known(vendor_id, &affected, as_of).await?,
-        None => BTreeMap::new(),
-    };
-    let changes = reconcile(vendor_id, report, order.as_of, stock, &included, is_expired)?;
-    if !changes.is_empty() {
-        work.save_stock(&changes).await?;
-    }
-    if is_delta {
-        // Also for lines that repeat the number: an older line that arrives later is then recognised.
-        work.advance_as_of(vendor_id, &affected, order).await?;
-    }
-    Ok(Some(changes.len() as u64))
 }

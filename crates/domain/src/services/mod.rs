@@ -7,6 +7,8 @@ mod failures;
 mod held_rows;
 mod intake;
 mod relay;
+mod report_chunks;
+mod report_plan;
 mod settlement;
 mod status;
 mod sweeper;

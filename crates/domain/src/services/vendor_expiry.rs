@@ -100,10 +100,11 @@ impl VendorExpiry {
     ) -> Result<Option<MarkedChunk>, StoreError> {
         let mut work = self.store.begin().await?;
         work.limit_lock_waits(LONGEST_LOCK_WAIT).await?;
-        let Some(state) = work.lock_vendor(vendor_id).await? else {
+        let Some(locked) = work.lock_vendor(vendor_id).await? else {
             return Ok(None);
         };
-        let is_expired = max_age.is_some_and(|max| state.history.is_older_than(max, state.now));
+        let now = work.store_time().await?;
+        let is_expired = max_age.is_some_and(|max| locked.history.is_older_than(max, now));
         let products = work
             .find_by_expiry(vendor_id, !is_expired, after, CHUNK)
             .await?;

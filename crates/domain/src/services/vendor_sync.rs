@@ -7,23 +7,21 @@ use std::time::Duration;
 use thiserror::Error;
 use tracing::{debug, error, info, warn};
 
-use super::applied_report::{self, Handled, Incoming};
+use super::applied_report::{LONGEST_LOCK_WAIT, MAX_CHUNK, Progress, ReportApplier};
+use super::report_plan::{Incoming, Plan};
 use super::vendor_expiry::VendorExpiry;
 use crate::evidence::{Evidence, Exchange, NoEvidence, Proof, assess};
 use crate::identifiers::VendorId;
 use crate::ports::{
     Clock, FeedError, FinishedSync, Notifier, Observer, Store, StoreError, StoreProbe, SyncOutcome,
-    SyncRecord, Topic, Unannounced, Unobserved, VendorFeed,
+    SyncQueries, SyncRecord, Topic, Unannounced, Unobserved, VendorFeed, VendorSyncState,
 };
 use crate::report::{Report, ReportKind};
 use crate::retry::{self, AsStoreError};
 use crate::stock::Imbalance;
 use crate::timestamp::Timestamp;
 
-/// Longest wait for one lock: what a sync has locked already keeps settlement waiting.
-const LONGEST_LOCK_WAIT: Duration = Duration::from_secs(1);
-
-/// Why a sync changed nothing.
+/// Why a sync failed.
 #[derive(Debug, Error)]
 pub enum SyncError {
     /// The vendor gave no report.
@@ -57,7 +55,7 @@ impl AsStoreError for SyncError {
 /// Syncs vendors.
 #[derive(Clone)]
 pub struct VendorSync {
-    store: Arc<dyn Store>,
+    applier: ReportApplier,
     probe: Arc<dyn StoreProbe>,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
@@ -78,9 +76,20 @@ pub enum QuarantineDecision {
 impl VendorSync {
     /// Wires the use case.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, probe: Arc<dyn StoreProbe>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        queries: Arc<dyn SyncQueries>,
+        probe: Arc<dyn StoreProbe>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self {
-            store,
+            applier: ReportApplier {
+                store,
+                queries,
+                clock: Arc::clone(&clock),
+                notifier: Arc::new(Unannounced),
+                chunk_size: MAX_CHUNK,
+            },
             probe,
             clock,
             observer: Arc::new(Unobserved),
@@ -99,25 +108,37 @@ impl VendorSync {
     /// Wakes those who wait for stock to change.
     #[must_use]
     pub fn announced_by(mut self, notifier: Arc<dyn Notifier>) -> Self {
+        self.applier.notifier = Arc::clone(&notifier);
         self.notifier = notifier;
         self
     }
 
-    /// Requests a vendor's report and applies it, all or nothing, in one transaction. The result is kept as the vendor's
-    /// last, also when it failed.
+    /// Writes at most this number of products in one transaction, and at least one. For tests: with less than the usual
+    /// 1,024, small reports are applied as large ones are.
+    #[must_use]
+    pub fn with_chunk_size(mut self, products: usize) -> Self {
+        self.applier.chunk_size = products;
+        self
+    }
+
+    /// Requests a vendor's report and applies it: in one transaction, or in several if it changes more than 1,024 products.
+    /// The result is kept as the vendor's last, also when it failed.
     ///
     /// # Errors
-    /// [`SyncError`]; then no stock was changed, unless the store's error is [`StoreError::CommitUnknown`].
+    /// [`SyncError`]. Stock may have been changed only if the store failed in the middle of a large report, whose rest the
+    /// next sync applies, or if its error is [`StoreError::CommitUnknown`].
     pub async fn sync(&self, feed: &dyn VendorFeed) -> Result<FinishedSync, SyncError> {
         let vendor_id = feed.vendor_id();
         let requested_at = self.probe.store_time().await?;
         let started = self.clock.now();
-        let result = self.fetch_and_apply(feed, requested_at, started).await;
+        let mut progress = Progress::new(started);
+        let applying = self.fetch_and_apply(feed, requested_at, &mut progress);
+        let result = applying.await;
         let outcome = result
             .as_ref()
             .map_or(SyncOutcome::Failed, |done| done.outcome);
         self.observer.synced(vendor_id, outcome, self.took(started));
-        if result.as_ref().is_ok_and(|done| done.changed > 0) {
+        if progress.changed > 0 {
             self.notifier.notify(Topic::Changes);
         }
         self.enforce_max_age(feed, outcome).await;
@@ -136,7 +157,8 @@ impl VendorSync {
                 received = done.received,
                 outcome = %done.outcome,
                 reason = done.error,
-                "the report was not applied; the vendor's stock stays as it was"
+                changed = done.changed,
+                "the report was not applied, or not all of it"
             ),
             // The report may be applied, or will be: a record of a failure would contradict it.
             Err(SyncError::Store(error)) if error.is_commit_unknown() => {
@@ -144,15 +166,21 @@ impl VendorSync {
                 self.notifier.notify(Topic::Changes);
             }
             Err(error) => {
-                warn!(vendor.id = %vendor_id, %error, "sync failed; the vendor's stock stays as it was");
+                warn!(
+                    vendor.id = %vendor_id,
+                    %error,
+                    changed = progress.changed,
+                    "sync failed; the vendor's other stock stays as it was"
+                );
                 let record = SyncRecord {
                     outcome: SyncOutcome::Failed,
                     took: self.took(started),
                     received: 0,
-                    changed: 0,
+                    changed: progress.changed,
                     error: Some(error.to_string()),
                 };
-                self.record(vendor_id, &record).await?;
+                let recorded = self.applier.record(vendor_id, &record).await?;
+                self.wake_relay(recorded.map_or(0, |(_, freed)| freed));
             }
         }
         result
@@ -162,7 +190,7 @@ impl VendorSync {
         &self,
         feed: &dyn VendorFeed,
         requested_at: Timestamp,
-        started: Timestamp,
+        progress: &mut Progress,
     ) -> Result<FinishedSync, SyncError> {
         let vendor_id = feed.vendor_id();
         let fetched = feed.fetch().await.map_err(|source| SyncError::Feed {
@@ -180,110 +208,90 @@ impl VendorSync {
             lag: feed.lag(),
             max_age: feed.max_age(),
         };
-        retry::on_conflict(&self.clock, || self.apply(&incoming, started)).await
-    }
-
-    async fn apply(
-        &self,
-        incoming: &Incoming<'_>,
-        started: Timestamp,
-    ) -> Result<FinishedSync, SyncError> {
-        let vendor_id = incoming.vendor_id;
-        let mut work = self.store.begin().await?;
-        // It is repeated a few times, and holds no locks in between.
-        work.limit_lock_waits(LONGEST_LOCK_WAIT).await?;
-        let state = work
-            .lock_vendor(vendor_id)
-            .await?
-            .ok_or_else(|| SyncError::NotConfigured(vendor_id.clone()))?;
-        let handled = applied_report::handle(work.as_mut(), state, incoming).await?;
-        let Handled {
-            outcome,
-            changed,
-            error,
-            history,
-            proof,
-            is_repaired,
-        } = handled;
-        let record = SyncRecord {
-            outcome,
-            took: self.took(started),
-            received: incoming.report.quantities().len() as u64,
-            changed,
-            error,
-        };
-        let freed = work.end_first_sync(vendor_id).await?;
-        let finished_at = work.record_sync(vendor_id, &record, Some(&history)).await?;
-        work.commit().await?;
-        self.wake_relay(freed);
-        if is_repaired {
+        let decide = |state| Some(Plan::of_incoming(&incoming, state));
+        let handled = self.applier.handle(vendor_id, progress, decide).await?;
+        let handled = handled.ok_or_else(|| SyncError::NotConfigured(vendor_id.clone()))?;
+        self.wake_relay(handled.freed);
+        if handled.is_repaired {
             error!(
                 vendor.id = %vendor_id,
                 "stored instants were later than the store's clock, which was ahead once; they were repaired"
             );
             self.observer.repaired_as_of(vendor_id);
         }
-        self.note_evidence(vendor_id, proof, incoming.lag);
-        Ok(FinishedSync::new(finished_at, record))
+        self.note_evidence(vendor_id, handled.plan.proof, incoming.lag);
+        Ok(handled.finished)
     }
 
     /// Applies or drops a vendor's report in quarantine, and returns the result; `None` if there is no such report.
     ///
     /// # Errors
-    /// [`SyncError`]; then nothing was changed.
+    /// [`SyncError`]. The report is still in quarantine then, also if a part of it was applied.
     pub async fn resolve_quarantine(
         &self,
         vendor_id: &VendorId,
         decision: QuarantineDecision,
     ) -> Result<Option<FinishedSync>, SyncError> {
-        let started = self.clock.now();
-        let result = retry::on_conflict(&self.clock, || {
-            self.resolve_quarantine_once(vendor_id, decision, started)
-        })
-        .await?;
+        let mut progress = Progress::new(self.clock.now());
+        let result = match decision {
+            QuarantineDecision::Accept => self.accept_quarantined(vendor_id, &mut progress).await,
+            QuarantineDecision::Discard => {
+                let started = progress.started;
+                retry::on_conflict(&self.clock, || self.discard_quarantined(vendor_id, started))
+                    .await
+            }
+        };
+        if progress.changed > 0 {
+            self.notifier.notify(Topic::Changes);
+        }
+        let result = result?;
         if let Some(done) = &result {
             info!(vendor.id = %vendor_id, ?decision, changed = done.changed, "the report in quarantine was decided on");
-            if done.changed > 0 {
-                self.notifier.notify(Topic::Changes);
-            }
         }
         Ok(result)
     }
 
-    async fn resolve_quarantine_once(
+    async fn accept_quarantined(
         &self,
         vendor_id: &VendorId,
-        decision: QuarantineDecision,
+        progress: &mut Progress,
+    ) -> Result<Option<FinishedSync>, SyncError> {
+        let empty = Report::empty(ReportKind::Full);
+        let decide = |state: VendorSyncState| {
+            let quarantined = state.history.quarantined.clone()?;
+            Some(Plan::of_quarantined(vendor_id, &empty, &quarantined, state))
+        };
+        match self.applier.handle(vendor_id, progress, decide).await {
+            Ok(handled) => Ok(handled.map(|handled| {
+                self.wake_relay(handled.freed);
+                handled.finished
+            })),
+            Err(SyncError::NotConfigured(_)) if progress.changed == 0 => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn discard_quarantined(
+        &self,
+        vendor_id: &VendorId,
         started: Timestamp,
     ) -> Result<Option<FinishedSync>, SyncError> {
-        let mut work = self.store.begin().await?;
+        let mut work = self.applier.store.begin().await?;
         work.limit_lock_waits(LONGEST_LOCK_WAIT).await?;
-        let Some(state) = work.lock_vendor(vendor_id).await? else {
+        let Some(locked) = work.lock_vendor(vendor_id).await? else {
             return Ok(None);
         };
-        let mut history = state.history;
-        let Some(report) = history.quarantined.take() else {
+        let mut history = locked.history;
+        if history.quarantined.take().is_none() {
             return Ok(None);
-        };
-        let mut record = SyncRecord {
+        }
+        let record = SyncRecord {
             outcome: SyncOutcome::Quarantined,
-            took: Duration::ZERO,
+            took: self.took(started),
             received: 0,
             changed: 0,
             error: Some("the empty report was discarded by an operator".to_owned()),
         };
-        if decision == QuarantineDecision::Accept {
-            let (order, proof) = (report.order, report.proof);
-            let empty = Report::empty(ReportKind::Full);
-            let changed =
-                applied_report::write(work.as_mut(), vendor_id, &empty, order, proof, false)
-                    .await?;
-            history.apply(ReportKind::Full, order, proof);
-            record.outcome = SyncOutcome::Applied;
-            record.changed = changed.unwrap_or(0);
-            record.error = None;
-        }
-        record.took = self.took(started);
         let finished_at = work.record_sync(vendor_id, &record, Some(&history)).await?;
         work.commit().await?;
         Ok(Some(FinishedSync::new(finished_at, record)))
@@ -304,7 +312,7 @@ impl VendorSync {
     #[must_use]
     pub fn expiry(&self) -> VendorExpiry {
         VendorExpiry::new(
-            Arc::clone(&self.store),
+            Arc::clone(&self.applier.store),
             Arc::clone(&self.clock),
             Arc::clone(&self.notifier),
         )
@@ -330,21 +338,6 @@ impl VendorSync {
                 "this vendor's reports prove nothing: units that it has shipped stay in flight"
             ),
         }
-    }
-
-    async fn record(&self, vendor_id: &VendorId, record: &SyncRecord) -> Result<(), StoreError> {
-        retry::on_conflict(&self.clock, || async move {
-            let mut work = self.store.begin().await?;
-            let mut freed = 0;
-            if work.lock_vendor(vendor_id).await?.is_some() {
-                freed = work.end_first_sync(vendor_id).await?;
-                work.record_sync(vendor_id, record, None).await?;
-            }
-            work.commit().await?;
-            self.wake_relay(freed);
-            Ok(())
-        })
-        .await
     }
 
     /// Orders that waited for a vendor's first sync are in the outbox.

@@ -5,17 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::comparison::ReportedStock;
 use domain::evidence::ReportOrder;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderState};
 use domain::ports::{
-    Acceptance, ChangeRepository, DeadLetterRepository, FirstSyncs, LockedStock, NewOrder,
-    OrderRepository, OtherVendors, OutboxEntry, OutboxId, OutboxLag, OutboxRepository,
-    RequeueLimits, StockRepository, Store, StoreError, StoreProbe, StoredVendorSet,
-    SwitchedVendors, SyncRecord, SyncRepository, UnitOfWork, VendorRename, VendorRenameRepository,
-    VendorSetQueries, VendorSetRecord, VendorSetRepository, VendorSyncState,
+    Acceptance, ChangeRepository, DeadLetterRepository, FirstSyncs, LockedStock, LockedVendor,
+    NewOrder, OrderRepository, OtherVendors, OutboxEntry, OutboxId, OutboxRepository,
+    RequeueLimits, StockRepository, Store, StoreError, SwitchedVendors, SyncRecord, SyncRepository,
+    UnitOfWork, VendorRename, VendorRenameRepository, VendorSetRecord, VendorSetRepository,
 };
-use domain::report::Report;
 use domain::report_history::ReportHistory;
 use domain::settlement::{PendingOrder, SettledOrder};
 use domain::stock::{ProductStock, StockChange};
@@ -49,52 +48,9 @@ impl Store for FaultyStore {
 }
 
 impl FaultyStore {
-    async fn check(&self, name: &'static str) -> Result<(), StoreError> {
+    pub(crate) async fn check(&self, name: &'static str) -> Result<(), StoreError> {
         let failure = self.faults.strike(Role::Probe, name).await;
         failure.map_or(Ok(()), |failure| Err(failure.of_store()))
-    }
-}
-
-#[async_trait]
-impl StoreProbe for FaultyStore {
-    fn unreadable_rows(&self) -> u64 {
-        self.memory.unreadable_rows()
-    }
-
-    async fn store_time(&self) -> Result<Timestamp, StoreError> {
-        self.check("probe store_time").await?;
-        StoreProbe::store_time(&self.memory).await
-    }
-
-    async fn outbox_lag(&self) -> Result<OutboxLag, StoreError> {
-        self.check("outbox_lag").await?;
-        self.memory.outbox_lag().await
-    }
-
-    async fn count_outbox(&self, at_most: u32) -> Result<u64, StoreError> {
-        self.check("count_outbox").await?;
-        self.memory.count_outbox(at_most).await
-    }
-
-    async fn count_dead_letters(&self, at_most: u32) -> Result<u64, StoreError> {
-        self.check("count_dead_letters").await?;
-        self.memory.count_dead_letters(at_most).await
-    }
-
-    async fn were_tried(&self, vendor_ids: &[VendorId]) -> Result<bool, StoreError> {
-        self.check("were_tried").await?;
-        self.memory.were_tried(vendor_ids).await
-    }
-}
-
-#[async_trait]
-impl VendorSetQueries for FaultyStore {
-    async fn find_vendor_set(
-        &self,
-        digest: &VendorSetDigest,
-    ) -> Result<StoredVendorSet, StoreError> {
-        self.check("find_vendor_set").await?;
-        self.memory.find_vendor_set(digest).await
     }
 }
 
@@ -221,23 +177,23 @@ impl OutboxRepository for FaultyWork {
 
 #[async_trait]
 impl SyncRepository for FaultyWork {
-    async fn lock_vendor(&mut self, id: &VendorId) -> Result<Option<VendorSyncState>, StoreError> {
+    async fn lock_vendor(&mut self, id: &VendorId) -> Result<Option<LockedVendor>, StoreError> {
         self.check(Role::Work, "lock_vendor").await?;
         self.inner.lock_vendor(id).await
     }
 
-    async fn affected_by(
+    async fn find_reported_stock(
         &mut self,
-        vendor_id: &VendorId,
-        report: &Report,
-        order: ReportOrder,
-        proven_as_of: Option<Timestamp>,
-    ) -> Result<Vec<ProductId>, StoreError> {
-        self.check(Role::Work, "affected_by").await?;
-        let affected = self
-            .inner
-            .affected_by(vendor_id, report, order, proven_as_of);
-        affected.await
+        id: &VendorId,
+        product_ids: &[ProductId],
+    ) -> Result<Vec<ReportedStock>, StoreError> {
+        self.check(Role::Work, "find_reported_stock").await?;
+        self.inner.find_reported_stock(id, product_ids).await
+    }
+
+    async fn create_products(&mut self, product_ids: &[ProductId]) -> Result<(), StoreError> {
+        self.check(Role::Work, "create_products").await?;
+        self.inner.create_products(product_ids).await
     }
 
     async fn mark_known(
@@ -275,6 +231,15 @@ impl SyncRepository for FaultyWork {
         self.check(Role::Work, "find_by_expiry").await?;
         let found = self.inner.find_by_expiry(id, is_expired, after, limit);
         found.await
+    }
+
+    async fn save_history(
+        &mut self,
+        id: &VendorId,
+        history: &ReportHistory,
+    ) -> Result<(), StoreError> {
+        self.check(Role::Work, "save_history").await?;
+        self.inner.save_history(id, history).await
     }
 
     async fn record_sync<'r>(

@@ -103,22 +103,22 @@ impl UseCase {
             }
             Self::RequeueAll => "begin,requeue_overdue,commit",
             Self::Sync => {
-                "probe store_time,fetch,probe store_time,begin,limit_lock_waits,lock_vendor,affected_by,lock_stock,mark_known,save_stock,end_first_sync,record_sync,commit"
+                "probe store_time,fetch,probe store_time,find_sync_state,list_reported_stock,begin,limit_lock_waits,lock_vendor,create_products,lock_stock,mark_known,save_stock,end_first_sync,record_sync,commit"
             }
             Self::SyncWithoutReport => {
                 "probe store_time,fetch,begin,lock_vendor,end_first_sync,record_sync,commit"
             }
             Self::SyncStale => {
-                "probe store_time,fetch,probe store_time,begin,limit_lock_waits,lock_vendor,end_first_sync,record_sync,commit"
+                "probe store_time,fetch,probe store_time,find_sync_state,begin,limit_lock_waits,lock_vendor,end_first_sync,record_sync,commit"
             }
             Self::SyncStranger => {
-                "probe store_time,fetch,probe store_time,begin,limit_lock_waits,lock_vendor,begin,lock_vendor,commit"
+                "probe store_time,fetch,probe store_time,find_sync_state,begin,lock_vendor,commit"
             }
             Self::ApplySet => {
                 "find_vendor_set,begin,lock_vendor_sets,save_current_set,vendor_sources,configure,lock_stock,save_stock,commit"
             }
             Self::Expire => {
-                "begin,limit_lock_waits,lock_vendor,find_by_expiry,lock_stock,save_stock,commit"
+                "begin,limit_lock_waits,lock_vendor,store_time,find_by_expiry,lock_stock,save_stock,commit"
             }
         }
     }

@@ -153,7 +153,13 @@ impl World {
     }
 
     pub(crate) fn sync(&self) -> VendorSync {
-        VendorSync::new(self.store_port(), self.probe_port(), self.clock.clone())
+        let queries = Arc::new(self.store.clone());
+        VendorSync::new(
+            self.store_port(),
+            queries,
+            self.probe_port(),
+            self.clock.clone(),
+        )
     }
 
     pub(crate) fn vendor_sets(&self) -> VendorSets {

@@ -1,11 +1,12 @@
 //! What a vendor's reports may do to stock, against a model of the vendor's true warehouse (P3): whatever files, caches,
-//! replicas and clocks lie between the count and its use, no unit is sold that the warehouse does not hold, and no unit
-//! stays in flight for good once a report with evidence arrives.
+//! replicas and clocks lie between the count and its use, and wherever the process ends while it applies a report, no unit
+//! is sold that the warehouse does not hold, and no unit stays in flight for good once a report with evidence arrives.
 //!
 //! The use case runs over the memory store on a clock that only the test moves. `PROPTEST_CASES` sets the number of cases.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
+mod interrupted;
 mod vendor;
 
 use std::collections::VecDeque;
@@ -27,9 +28,10 @@ use domain::services::{ChangeStatus, VendorSync};
 use domain::settlement::settle;
 use domain::timestamp::Timestamp;
 use domain::vendor_set::ConfiguredVendor;
+use interrupted::InterruptibleStore;
 use proptest::prelude::*;
 use storage_memory::MemoryStore;
-use vendor::{Count, SOURCES, Source, Vendor};
+use vendor::{Count, PRODUCTS, SOURCES, Source, Units, Vendor};
 
 /// Noon of some day.
 const START: i64 = 1_795_435_200_000_000;
@@ -60,14 +62,17 @@ impl Clock for TestClock {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Sell(u32),
+    /// Of a product.
+    Sell(usize, u32),
     Ship,
-    /// More arrives at the warehouse.
-    Restock(u32),
+    /// More of a product arrives at the warehouse.
+    Restock(usize, u32),
     Advance(i64),
     /// The vendor writes its file or document.
     Write,
     Sync,
+    /// The process ends after this number of transactions of a sync.
+    InterruptedSync(usize),
     /// A sync whose response takes this long, while other syncs happen with these pauses before them.
     SlowSync(i64, Vec<i64>),
     /// A response that was received before comes once more.
@@ -110,15 +115,18 @@ impl VendorFeed for Feed<'_> {
 struct World {
     clock: Arc<TestClock>,
     store: MemoryStore,
+    interruptible: InterruptibleStore,
     sync: VendorSync,
     status: ChangeStatus,
 }
 
 impl World {
-    async fn open() -> Self {
+    /// Transactions of a sync write at most `chunk_size` products.
+    async fn open(chunk_size: usize) -> Self {
         let clock = Arc::new(TestClock(AtomicI64::new(START)));
         let store = MemoryStore::new(clock.clone());
         let shared = Arc::new(store.clone());
+        let interruptible = InterruptibleStore::new(store.clone());
         let mut work = store.begin().await.unwrap();
         let configured = ConfiguredVendor {
             vendor_id: VendorId::parse("v").unwrap(),
@@ -129,7 +137,14 @@ impl World {
             .unwrap();
         work.commit().await.unwrap();
         Self {
-            sync: VendorSync::new(shared.clone(), shared.clone(), clock.clone()),
+            sync: VendorSync::new(
+                Arc::new(interruptible.clone()),
+                shared.clone(),
+                shared.clone(),
+                clock.clone(),
+            )
+            .with_chunk_size(chunk_size),
+            interruptible,
             status: ChangeStatus::new(shared, clock.clone()),
             store,
             clock,
@@ -148,8 +163,8 @@ impl World {
     }
 
     /// Orders that many units; the order if they were confirmed.
-    async fn sell(&self, units: u32) -> Option<(OrderId, u32)> {
-        let product_id = ProductId::parse("p").unwrap();
+    async fn sell(&self, product: usize, units: u32) -> Option<Sold> {
+        let product_id = ProductId::parse(PRODUCTS[product]).unwrap();
         let order = NewOrder {
             request: OrderRequest {
                 product_id: product_id.clone(),
@@ -168,16 +183,34 @@ impl World {
         work.save_stock(&batch.stock).await.unwrap();
         let order = work.lock_order(id).await.unwrap().unwrap();
         work.commit().await.unwrap();
-        (order.state.status() == OrderStatus::Confirmed).then_some((id, units))
+        let sold = Sold { id, product, units };
+        (order.state.status() == OrderStatus::Confirmed).then_some(sold)
     }
 
     /// Reported and in flight.
-    async fn numbers(&self) -> (u32, u32) {
-        let product_id = ProductId::parse("p").unwrap();
+    async fn numbers(&self, product: usize) -> (u32, u32) {
+        let product_id = ProductId::parse(PRODUCTS[product]).unwrap();
         let found = self.store.find_stock(&product_id).await.unwrap();
         let level = &found.unwrap().vendors[0];
         (level.reported, level.in_flight)
     }
+}
+
+/// A confirmed order that is not shipped.
+#[derive(Debug, Clone, Copy)]
+struct Sold {
+    id: OrderId,
+    product: usize,
+    units: u32,
+}
+
+/// Units of each product that are sold and not shipped.
+fn promised(confirmed: &VecDeque<Sold>) -> Units {
+    let mut promised = Units::default();
+    for sold in confirmed {
+        promised[sold.product] += sold.units;
+    }
+    promised
 }
 
 fn lag_of(source: Source) -> Duration {
@@ -192,10 +225,11 @@ async fn run(
     source: Source,
     kind: ReportKind,
     skew: i64,
-    units: u32,
+    units: Units,
+    chunk_size: usize,
     steps: &[Step],
 ) -> Result<(), TestCaseError> {
-    let world = World::open().await;
+    let world = World::open(chunk_size).await;
     let clock = &world.clock;
     let first = Count { units, at: START };
     let mut vendor = Vendor {
@@ -214,22 +248,30 @@ async fn run(
     world.sync.sync(&world.feed(response, lag)).await.unwrap();
     for step in steps {
         match step {
-            Step::Sell(units) => confirmed.extend(world.sell(*units).await),
+            Step::Sell(product, units) => confirmed.extend(world.sell(*product, *units).await),
             Step::Ship => {
-                if let Some((id, units)) = confirmed.pop_front() {
-                    vendor.change(clock.micros(), vendor.warehouse - units);
+                if let Some(sold) = confirmed.pop_front() {
+                    vendor.change(clock.micros(), sold.product, -i64::from(sold.units));
                     // What leaves at an instant is not included in a count of the same instant.
                     clock.advance(1);
-                    let shipped = world.status.change(id, OrderStatus::Shipped, |_| true);
+                    let shipped = world.status.change(sold.id, OrderStatus::Shipped, |_| true);
                     shipped.await.unwrap();
                 }
             }
-            Step::Restock(more) => vendor.change(clock.micros(), vendor.warehouse + more),
+            Step::Restock(product, more) => vendor.change(clock.micros(), *product, (*more).into()),
             Step::Advance(micros) => clock.advance(*micros),
             Step::Write => vendor.write(clock.micros()),
             Step::Sync => {
                 let response = vendor.respond(clock.micros());
                 world.sync.sync(&world.feed(response, lag)).await.unwrap();
+            }
+            Step::InterruptedSync(transactions) => {
+                let response = vendor.respond(clock.micros());
+                world.interruptible.interrupt_after(*transactions);
+                drop(world.sync.sync(&world.feed(response, lag)).await);
+                world.interruptible.restore();
+                let findings = world.store.audit().await.unwrap();
+                prop_assert!(findings.is_empty(), "{findings:?}");
             }
             Step::SlowSync(delay, pauses) => {
                 // The slow one was counted first.
@@ -258,11 +300,14 @@ async fn run(
                 }
             }
         }
-        let promised: u32 = confirmed.iter().map(|(_, units)| units).sum();
+        let promised = promised(&confirmed);
+        let warehouse = vendor.warehouse;
         prop_assert!(
-            promised <= vendor.warehouse,
-            "{promised} units are sold and not shipped, the warehouse holds {} ({step:?})",
-            vendor.warehouse
+            promised
+                .iter()
+                .zip(&warehouse)
+                .all(|(sold, held)| sold <= held),
+            "{promised:?} units are sold and not shipped, the warehouse holds {warehouse:?} ({step:?})"
         );
     }
     // The vendor mends its clock, and evidence arrives.
@@ -281,8 +326,11 @@ async fn run(
         prop_assert_eq!(done.outcome, SyncOutcome::Applied);
         clock.advance(2 * CACHED_FOR);
     }
-    let promised: u32 = confirmed.iter().map(|(_, units)| units).sum();
-    prop_assert_eq!(world.numbers().await, (vendor.warehouse, promised));
+    let promised = promised(&confirmed);
+    for product in 0..PRODUCTS.len() {
+        let expected = (vendor.warehouse[product], promised[product]);
+        prop_assert_eq!(world.numbers(product).await, expected);
+    }
     let findings = world.store.audit().await.unwrap();
     prop_assert!(findings.is_empty(), "{findings:?}");
     Ok(())
@@ -290,13 +338,15 @@ async fn run(
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let pause = || prop_oneof![0..SECOND, 0..40 * SECOND];
+    let product = || 0..PRODUCTS.len();
     let step = prop_oneof![
-        4 => (1_u32..8).prop_map(Step::Sell),
+        4 => (product(), 1_u32..8).prop_map(|(product, units)| Step::Sell(product, units)),
         4 => Just(Step::Ship),
-        1 => (1_u32..5).prop_map(Step::Restock),
+        1 => (product(), 1_u32..5).prop_map(|(product, units)| Step::Restock(product, units)),
         4 => pause().prop_map(Step::Advance),
         2 => Just(Step::Write),
         5 => Just(Step::Sync),
+        3 => (0_usize..4).prop_map(Step::InterruptedSync),
         2 => (pause(), prop::collection::vec(pause(), 0..3))
             .prop_map(|(delay, pauses)| Step::SlowSync(delay, pauses)),
         2 => (0_usize..6).prop_map(Step::Repeat),
@@ -310,11 +360,12 @@ proptest! {
         source in prop::sample::select(&SOURCES[..]),
         is_delta in any::<bool>(),
         skew in prop::sample::select(&[-100_i64, -3, 0, 3, 60][..]),
-        units in 1_u32..40,
+        units in prop::array::uniform3(1_u32..40),
+        chunk_size in 1_usize..4,
         steps in steps(),
     ) {
         let kind = if is_delta { ReportKind::Delta } else { ReportKind::Full };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(run(source, kind, skew * SECOND, units, &steps))?;
+        runtime.block_on(run(source, kind, skew * SECOND, units, chunk_size, &steps))?;
     }
 }

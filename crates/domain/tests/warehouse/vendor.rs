@@ -45,10 +45,16 @@ pub(super) const SOURCES: [Source; 9] = [
     Source::Timeless,
 ];
 
+/// What the vendor sells.
+pub(super) const PRODUCTS: [&str; 3] = ["p", "q", "r"];
+
+/// Units of each product.
+pub(super) type Units = [u32; PRODUCTS.len()];
+
 /// A count, and when it was made.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Count {
-    pub(super) units: u32,
+    pub(super) units: Units,
     pub(super) at: i64,
 }
 
@@ -57,7 +63,7 @@ pub(super) struct Vendor {
     pub(super) kind: ReportKind,
     /// The vendor's clock less the store's.
     pub(super) skew: i64,
-    pub(super) warehouse: u32,
+    pub(super) warehouse: Units,
     pub(super) written: Count,
     pub(super) cached: Option<Count>,
     /// Every change of the warehouse, for a replica.
@@ -66,8 +72,11 @@ pub(super) struct Vendor {
 }
 
 impl Vendor {
-    pub(super) fn change(&mut self, now: i64, units: u32) {
-        self.warehouse = units;
+    /// Units of a product arrive, or leave if negative.
+    pub(super) fn change(&mut self, now: i64, product: usize, units: i64) {
+        let before = &mut self.warehouse[product];
+        *before = u32::try_from(i64::from(*before) + units).unwrap();
+        let units = self.warehouse;
         self.history.push(Count { units, at: now });
     }
 
@@ -140,12 +149,10 @@ impl Vendor {
                 self.written
             }
         };
-        let product = ProductId::parse("p").unwrap();
-        // The second product makes sure that no report is empty.
-        let lines = [
-            (product, count.units.into()),
-            (ProductId::parse("q").unwrap(), 1),
-        ];
+        let counted = PRODUCTS.into_iter().zip(count.units);
+        let counted = counted.map(|(id, units)| (ProductId::parse(id).unwrap(), units.into()));
+        // One product more makes sure that no report is empty.
+        let lines = counted.chain([(ProductId::parse("s").unwrap(), 1)]);
         let report = Report::parse(self.kind, as_of, lines).unwrap();
         let response = FetchedReport { report, times };
         self.responses.push(response.clone());

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use domain::comparison::ReportedStock;
 use domain::identifiers::{OrderId, ProductId};
 use domain::order::Order;
 use domain::ports::{
-    Acceptance, FirstSyncs, LockedStock, OutboxEntry, OutboxLag, ProductDetail, QueuedOrder,
-    StockLevel, StoredVendorSet, SwitchedVendors, VendorLevel, VendorRename, VendorSetRecord,
-    VendorSyncState,
+    Acceptance, FirstSyncs, LockedStock, LockedVendor, OutboxEntry, OutboxLag, ProductDetail,
+    QueuedOrder, StockLevel, StoredVendorSet, SwitchedVendors, VendorLevel, VendorRename,
+    VendorSetRecord, VendorSyncState,
 };
 use domain::settlement::PendingOrder;
 use domain::stock::{ProductStock, VendorStock};
@@ -165,9 +166,28 @@ impl Alike for FirstSyncs {
     }
 }
 
+impl Alike for LockedVendor {
+    fn alike(&self, real: &Self, pairs: &mut Pairs) -> bool {
+        pairs.history(&self.history) == real.history
+            && self.configured_at.is_some() == real.configured_at.is_some()
+    }
+}
+
+/// The time of a shipment is the stores' own and was not returned before.
+impl Alike for ReportedStock {
+    fn alike(&self, real: &Self, pairs: &mut Pairs) -> bool {
+        self.product_id == real.product_id
+            && self.reported == real.reported
+            && self.as_of.alike(&real.as_of, pairs)
+            && self.requested_at.alike(&real.requested_at, pairs)
+            && self.oldest_shipment.is_some() == real.oldest_shipment.is_some()
+    }
+}
+
 impl Alike for VendorSyncState {
     fn alike(&self, real: &Self, pairs: &mut Pairs) -> bool {
         pairs.history(&self.history) == real.history
+            && self.configured_at.is_some() == real.configured_at.is_some()
             && self.has_stock == real.has_stock
             && self.has_future_shipments == real.has_future_shipments
     }

@@ -159,7 +159,8 @@ pub(super) enum Step {
     FirstSyncs,
     EndFirstSync(Vendor),
     LockVendor(Vendor),
-    Affected(Vendor, Said, Moment),
+    Create(Vec<Product>),
+    Reported(Vendor, Vec<Product>),
     /// Makes positions those of a report of this moment.
     Advance(Vendor, Vec<Product>, Moment),
     RepairShipments(Vendor),

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use clock_tokio::SystemClock;
+use domain::comparison::ReportedStock;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::Order;
 use domain::ports::{
     OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, Store,
-    StoreError, StoreProbe, StoredVendorSet, UnitOfWork, VendorSetQueries,
+    StoreError, StoreProbe, StoredVendorSet, SyncQueries, UnitOfWork, VendorSetQueries,
+    VendorSyncState,
 };
 use domain::timestamp::Timestamp;
 use domain::vendor_set::VendorSetDigest;
@@ -26,6 +28,7 @@ pub(super) struct PairedStore {
     stock: Arc<dyn StockQueries>,
     probe: Arc<dyn StoreProbe>,
     vendor_sets: Arc<dyn VendorSetQueries>,
+    sync: Arc<dyn SyncQueries>,
     pub(super) pairs: SharedPairs,
 }
 
@@ -39,6 +42,7 @@ impl PairedStore {
             stock: Arc::clone(&real.stock),
             probe: Arc::clone(&real.probe),
             vendor_sets: Arc::clone(&real.vendor_sets),
+            sync: Arc::clone(&real.sync),
             pairs: SharedPairs::default(),
         }
     }
@@ -138,6 +142,32 @@ impl StockQueries for PairedStore {
         let model = self.model.list_stock(after.clone(), in_stock, limit).await;
         let real = self.stock.list_stock(after, in_stock, limit).await;
         self.pairs.compare("list_stock", model, &real)
+    }
+}
+
+#[async_trait]
+impl SyncQueries for PairedStore {
+    async fn find_sync_state(
+        &self,
+        vendor_id: &VendorId,
+    ) -> Result<Option<VendorSyncState>, StoreError> {
+        let model = self.model.find_sync_state(vendor_id).await;
+        let real = self.sync.find_sync_state(vendor_id).await;
+        self.pairs.compare("find_sync_state", model, &real)
+    }
+
+    async fn list_reported_stock(
+        &self,
+        vendor_id: &VendorId,
+        after: Option<ProductId>,
+        limit: u32,
+    ) -> Result<Vec<ReportedStock>, StoreError> {
+        let model = self
+            .model
+            .list_reported_stock(vendor_id, after.clone(), limit);
+        let model = model.await;
+        let real = self.sync.list_reported_stock(vendor_id, after, limit).await;
+        self.pairs.compare("list_reported_stock", model, &real)
     }
 }
 

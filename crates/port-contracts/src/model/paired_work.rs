@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::comparison::ReportedStock;
 use domain::evidence::ReportOrder;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderState};
 use domain::ports::{
-    Acceptance, ChangeRepository, DeadLetterRepository, FirstSyncs, LockedStock, NewOrder,
-    OrderRepository, OtherVendors, OutboxEntry, OutboxId, OutboxRepository, RequeueLimits,
-    StockRepository, StoreError, SwitchedVendors, SyncRecord, SyncRepository, UnitOfWork,
-    VendorRename, VendorRenameRepository, VendorSetRecord, VendorSetRepository, VendorSyncState,
+    Acceptance, ChangeRepository, DeadLetterRepository, FirstSyncs, LockedStock, LockedVendor,
+    NewOrder, OrderRepository, OtherVendors, OutboxEntry, OutboxId, OutboxRepository,
+    RequeueLimits, StockRepository, StoreError, SwitchedVendors, SyncRecord, SyncRepository,
+    UnitOfWork, VendorRename, VendorRenameRepository, VendorSetRecord, VendorSetRepository,
 };
-use domain::report::Report;
 use domain::report_history::ReportHistory;
 use domain::settlement::{PendingOrder, SettledOrder};
 use domain::stock::{ProductStock, StockChange};
@@ -134,26 +134,24 @@ impl SyncRepository for PairedWork {
     async fn lock_vendor(
         &mut self,
         vendor_id: &VendorId,
-    ) -> Result<Option<VendorSyncState>, StoreError> {
+    ) -> Result<Option<LockedVendor>, StoreError> {
         both!(self.lock_vendor(vendor_id), vendor_id)
     }
 
-    async fn affected_by(
+    async fn find_reported_stock(
         &mut self,
         vendor_id: &VendorId,
-        report: &Report,
-        order: ReportOrder,
-        proven_as_of: Option<Timestamp>,
-    ) -> Result<Vec<ProductId>, StoreError> {
-        let real_order = self.pairs.with(|pairs| pairs.report_order(order));
-        let real_as_of = proven_as_of.map(|as_of| self.pairs.with(|pairs| pairs.moment(as_of)));
+        product_ids: &[ProductId],
+    ) -> Result<Vec<ReportedStock>, StoreError> {
         both!(
-            self.affected_by(vendor_id, report, order, proven_as_of),
+            self.find_reported_stock(vendor_id, product_ids),
             vendor_id,
-            report,
-            real_order,
-            real_as_of
+            product_ids
         )
+    }
+
+    async fn create_products(&mut self, product_ids: &[ProductId]) -> Result<(), StoreError> {
+        both!(self.create_products(product_ids), product_ids)
     }
 
     async fn mark_known(
@@ -203,6 +201,19 @@ impl SyncRepository for PairedWork {
             is_expired,
             after.clone(),
             limit
+        )
+    }
+
+    async fn save_history(
+        &mut self,
+        vendor_id: &VendorId,
+        history: &ReportHistory,
+    ) -> Result<(), StoreError> {
+        let real_history = self.pairs.with(|pairs| pairs.history(history));
+        both!(
+            self.save_history(vendor_id, history),
+            vendor_id,
+            &real_history
         )
     }
 

@@ -157,11 +157,13 @@ impl Names {
             | Step::Change(slot, _)
             | Step::ShipPart(slot, _) => Self::slots([*slot]),
             Step::Adjust { as_of, .. } => Self::moments([*as_of]),
-            Step::Affected(_, _, moment)
-            | Step::Advance(_, _, moment)
-            | Step::ForgetKeys(moment, _, _) => Self::moments([*moment]),
+            Step::Advance(_, _, moment) | Step::ForgetKeys(moment, _, _) => {
+                Self::moments([*moment])
+            }
             Step::Read(query) => Self::of_query(query),
             Step::LockStock(_)
+            | Step::Create(_)
+            | Step::Reported(..)
             | Step::Configure(..)
             | Step::FirstSyncs
             | Step::EndFirstSync(_)

@@ -59,12 +59,10 @@ impl Run {
             Step::FirstSyncs => work.first_syncs().await.map(drop),
             Step::EndFirstSync(of) => work.end_first_sync(&vendor(*of)).await.map(drop),
             Step::LockVendor(wanted) => work.lock_vendor(&vendor(*wanted)).await.map(drop),
-            Step::Affected(of, said, moment) => {
-                let (of, report) = (vendor(*of), self.cast.report(said, &self.pairs));
-                let as_of = self.cast.moment(*moment);
-                let order = order_at(as_of);
-                let affected = work.affected_by(&of, &report, order, Some(as_of)).await;
-                affected.map(drop)
+            Step::Create(wanted) => work.create_products(&products(wanted)).await,
+            Step::Reported(of, wanted) => {
+                let (of, wanted) = (vendor(*of), products(wanted));
+                work.find_reported_stock(&of, &wanted).await.map(drop)
             }
             Step::Advance(of, wanted, moment) => {
                 let order = order_at(self.cast.moment(*moment));

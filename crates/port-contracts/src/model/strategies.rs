@@ -106,6 +106,9 @@ fn step(named: &Named) -> BoxedStrategy<Step> {
         1 => (configure(), others()).prop_map(|(wanted, others)| Step::Configure(wanted, others)),
         1 => Just(Step::FirstSyncs),
         1 => vendor().prop_map(Step::LockVendor),
+        1 => vec(product(), 0..4).prop_map(Step::Create),
+        1 => (vendor(), vec(product(), 0..4))
+            .prop_map(|(vendor, products)| Step::Reported(vendor, products)),
         1 => vendor().prop_map(Step::RecordFailure),
         1 => vendor().prop_map(Step::RepairShipments),
         1 => vendor().prop_map(Step::EndFirstSync),
@@ -115,7 +118,7 @@ fn step(named: &Named) -> BoxedStrategy<Step> {
         2 => query(named).prop_map(Step::Read),
     ]
     .boxed();
-    let with_moments = one_moment(named).map(|moment| steps_at(moment, named));
+    let with_moments = one_moment(named).map(|moment| steps_at(moment));
     let with_slots = one_slot(named).map(|slot| steps_on(slot, named));
     match (with_moments, with_slots) {
         (None, None) => always,
@@ -124,7 +127,7 @@ fn step(named: &Named) -> BoxedStrategy<Step> {
     }
 }
 
-fn steps_at(moment: BoxedStrategy<Moment>, named: &Named) -> BoxedStrategy<Step> {
+fn steps_at(moment: BoxedStrategy<Moment>) -> BoxedStrategy<Step> {
     let adjust = (product(), vendor(), 0_u32..7, moment.clone()).prop_map(
         |(product, vendor, reported, as_of)| Step::Adjust {
             product,
@@ -135,8 +138,6 @@ fn steps_at(moment: BoxedStrategy<Moment>, named: &Named) -> BoxedStrategy<Step>
     );
     prop_oneof![
         adjust,
-        (vendor(), said(named), moment.clone())
-            .prop_map(|(vendor, said, as_of)| Step::Affected(vendor, said, as_of)),
         (vendor(), vec(product(), 0..3), moment.clone())
             .prop_map(|(vendor, products, as_of)| Step::Advance(vendor, products, as_of)),
         (moment, shift(), select(&[1_u32, 2, 100][..]))

@@ -22,6 +22,7 @@ use futures_util::future::join;
 
 use super::cast::{configured, new_order, span, vendor};
 use super::operations::{Configuring, Confirms, UseCase};
+use super::paired_store::PairedStore;
 use super::pairs::SharedPairs;
 use super::run::Run;
 use crate::builders::fetched;
@@ -54,11 +55,10 @@ impl Run {
                     pairs: self.pairs.clone(),
                     answer: answer.ok_or_else(|| FeedError::Unavailable("away".to_owned())),
                 };
-                let sync = VendorSync::new(store.clone(), store, clock);
-                drop(sync.sync(&feed).await);
+                drop(vendor_sync(store, clock).sync(&feed).await);
             }
             UseCase::ResolveQuarantine(of, decision) => {
-                let sync = VendorSync::new(store.clone(), store, clock);
+                let sync = vendor_sync(store, clock);
                 drop(sync.resolve_quarantine(&vendor(*of), *decision).await);
             }
             UseCase::Expire(of, expired) => {
@@ -121,6 +121,11 @@ impl Run {
             }
         }
     }
+}
+
+/// In chunks of two products, so that reports of a few lines are written as large ones are.
+fn vendor_sync(store: Arc<PairedStore>, clock: Arc<dyn Clock>) -> VendorSync {
+    VendorSync::new(store.clone(), store.clone(), store, clock).with_chunk_size(2)
 }
 
 /// Answers every request the same. A report that states no as-of states the time of the request.

@@ -5,10 +5,11 @@ use std::time::Duration;
 use domain::identifiers::{OrderId, ProductId};
 use domain::order::OrderState;
 use domain::ports::{OtherVendors, OutboxLag, StoreError, UnitOfWork};
+use domain::report_history::ReportHistory;
 use tokio::time::timeout;
 
 use super::{StorageUnderTest, at_once};
-use crate::builders::{configured, delta, keyed_order, new_order, order_at, product, vendor};
+use crate::builders::{configured, keyed_order, new_order, product, vendor};
 
 /// How long a waiter is left waiting before it is abandoned.
 const ABANDONED_AFTER: Duration = Duration::from_millis(30);
@@ -33,9 +34,8 @@ pub async fn a_dropped_unit_of_work_undoes_everything(storage: &StorageUnderTest
     work.configure(&configured(&["w"]), OtherVendors::SwitchOff)
         .await
         .unwrap();
-    let as_of = work.store_time().await.unwrap();
-    let report = delta(&[("new", 1)]);
-    work.affected_by(&vendor("v"), &report, order_at(as_of), Some(as_of))
+    work.create_products(&[product("new")]).await.unwrap();
+    work.save_history(&vendor("v"), &ReportHistory::default())
         .await
         .unwrap();
     drop(work);

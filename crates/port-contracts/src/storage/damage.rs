@@ -26,6 +26,8 @@ pub enum Damage {
     UnreadableChange,
     /// The order's product id is blank.
     UnreadableOrder(OrderId),
+    /// Vendor `v` has a stock row of a product whose id is blank.
+    UnreadableStock,
     /// The vendor's last outcome is one of a later version.
     UnknownOutcome(&'static str),
 }

@@ -83,6 +83,16 @@ macro_rules! storage_contracts {
                 the_sweeper_waits_for_a_replayed_order,
                 a_discarded_dead_letter_leaves_its_order,
             }
+            large_reports {
+                each_chunk_of_a_report_leaves_the_balances_right,
+                a_report_that_was_interrupted_is_ended_by_the_next_one,
+                a_report_older_than_an_interrupted_one_is_stale,
+                an_interrupted_delta_leaves_older_reports_stale,
+                an_interrupted_acceptance_is_repeated,
+                a_sync_ends_when_a_newer_report_was_begun,
+                a_vendor_that_is_removed_during_a_sync_ends_it,
+                a_report_is_compared_again_when_another_was_applied_meanwhile,
+            }
             order_lists {
                 orders_are_listed_newest_first_in_pages,
                 orders_that_come_later_do_not_move_pages,
@@ -127,6 +137,7 @@ macro_rules! storage_contracts {
                 a_report_affects_shipments_that_it_is_the_first_to_know,
                 mark_known_counts_each_shipped_unit_once,
                 a_delta_line_that_is_older_than_its_position_is_left_out,
+                reported_stock_is_listed_in_byte_order_in_pages,
             }
             selling {
                 an_order_is_placed_once_for_a_key,
@@ -207,6 +218,7 @@ macro_rules! storage_contracts {
                 an_unreadable_change_does_not_stop_the_log,
                 an_unreadable_order_is_left_out_of_lists,
                 an_unknown_outcome_does_not_hide_the_vendor,
+                an_unreadable_stock_row_does_not_stop_a_report,
             }
             vendor_sets {
                 a_set_that_was_never_seen_becomes_the_current_one,
@@ -222,7 +234,7 @@ macro_rules! storage_contracts {
                 configure_returns_the_products_that_change,
                 a_vendor_that_is_not_configured_is_not_sold,
                 lock_vendor_shows_the_recorded_history,
-                lock_vendor_shows_whether_there_is_stock,
+                a_sync_reads_whether_there_is_stock,
                 lock_vendor_lets_one_sync_pass_at_a_time,
                 record_sync_refuses_an_unknown_vendor,
                 the_last_sync_of_each_vendor_is_kept,

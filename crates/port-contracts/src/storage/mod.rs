@@ -9,6 +9,7 @@ pub mod dead_letters;
 pub mod expiry;
 pub mod first_syncs;
 pub mod held_rows;
+pub mod large_reports;
 mod list;
 pub mod order_lists;
 pub mod order_locks;
@@ -38,13 +39,13 @@ use domain::order::Order;
 use domain::ports::{
     Acceptance, AuditQueries, ChangeQueries, DeadLetterQueries, InFlightQueries, Leases, Listener,
     NewOrder, Notifier, OrderQueries, OtherVendors, OutboxEntry, StockQueries, Store, StoreProbe,
-    Topic, UnitOfWork, VendorQueries, VendorSetQueries, WriteProbe,
+    SyncQueries, Topic, UnitOfWork, VendorQueries, VendorSetQueries, WriteProbe,
 };
 use domain::settlement::{Outcome, SettledOrder};
 use domain::stock::{ProductStock, StockChange, VendorStock};
 use tokio::time::{sleep, timeout};
 
-use crate::builders::{configured, delta, order_at, product, vendor};
+use crate::builders::{configured, product, vendor};
 
 /// Long enough for a task to come to where it waits.
 const A_MOMENT: Duration = Duration::from_millis(100);
@@ -66,6 +67,8 @@ pub struct StorageUnderTest {
     pub vendor_sets: Arc<dyn VendorSetQueries>,
     /// Reads dead letters.
     pub dead_letters: Arc<dyn DeadLetterQueries>,
+    /// Reads what reports are compared with.
+    pub sync: Arc<dyn SyncQueries>,
     /// Looks whether the store lives.
     pub probe: Arc<dyn StoreProbe>,
     /// Finds out whether writes work.
@@ -151,12 +154,7 @@ impl StorageUnderTest {
             .await
             .unwrap();
         let as_of = work.store_time().await.unwrap();
-        for &(vendor_id, units) in positions {
-            let report = delta(&[(product_id, units)]);
-            work.affected_by(&vendor(vendor_id), &report, order_at(as_of), Some(as_of))
-                .await
-                .unwrap();
-        }
+        work.create_products(&[product(product_id)]).await.unwrap();
         let mut locked = work.lock_stock(&[product(product_id)]).await.unwrap();
         let before = locked.pop().unwrap();
         let vendors: Vec<VendorStock> = positions

@@ -2,15 +2,61 @@
 
 use std::collections::BTreeMap;
 
+use domain::comparison::{Comparison, Merge, ReportedStock, Step};
 use domain::evidence::ReportOrder;
 use domain::identifiers::{OrderId, ProductId};
 use domain::order::OrderStatus;
-use domain::report::Report;
+use domain::report::{Report, ReportKind};
 use domain::timestamp::Timestamp;
 
 use super::StorageUnderTest;
 use crate::builders::{delta, full, order_at, product, vendor};
 use crate::shop::Shop;
+
+/// Rows in a page: fewer than a vendor of these contracts has.
+const PAGE: u32 = 2;
+
+/// The products that a report of this order must be applied to, as the use case finds them.
+async fn affected_at(
+    storage: &StorageUnderTest,
+    vendor_id: &str,
+    report: &Report,
+    order: ReportOrder,
+    proven_as_of: Option<Timestamp>,
+) -> Vec<String> {
+    let vendor_id = vendor(vendor_id);
+    let comparison = Comparison {
+        report,
+        order,
+        proven_as_of,
+        now: storage.probe.store_time().await.unwrap(),
+    };
+    if report.kind() == ReportKind::Delta {
+        let named: Vec<ProductId> = report.quantities().keys().cloned().collect();
+        let mut work = storage.begin().await;
+        let rows = work.find_reported_stock(&vendor_id, &named).await.unwrap();
+        let lines = report.quantities().iter().filter(|(product_id, units)| {
+            let row = rows.iter().find(|row| row.product_id == **product_id);
+            comparison.affects(Some(**units), row)
+        });
+        return lines.map(|(id, _)| id.as_str().to_owned()).collect();
+    }
+    let mut merge = Merge::new(comparison);
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        match merge.step() {
+            Step::Affected(affected) => found.push(affected.product_id.into_string()),
+            Step::End => return found,
+            Step::NeedsRows => {
+                let rows = storage.sync.list_reported_stock(&vendor_id, after, PAGE);
+                let rows = rows.await.unwrap();
+                after = rows.last().map(|row| row.product_id.clone());
+                let are_last = rows.len() < PAGE as usize;
+                merge.add_rows(rows, are_last);
+            }
+        }
+    }
+}
 
 async fn affected(
     storage: &StorageUnderTest,
@@ -18,15 +64,7 @@ async fn affected(
     report: &Report,
     as_of: Timestamp,
 ) -> Vec<String> {
-    let mut work = storage.begin().await;
-    let (vendor_id, order) = (vendor(vendor_id), order_at(as_of));
-    let affected = work.affected_by(&vendor_id, report, order, Some(as_of));
-    let affected = affected.await;
-    affected
-        .unwrap()
-        .into_iter()
-        .map(ProductId::into_string)
-        .collect()
+    affected_at(storage, vendor_id, report, order_at(as_of), Some(as_of)).await
 }
 
 async fn ship(shop: &Shop, storage: &StorageUnderTest, product_id: &str, units: u32) -> OrderId {
@@ -67,11 +105,9 @@ pub async fn a_report_affects_what_it_gives_another_quantity(storage: &StorageUn
 pub async fn new_products_are_created_with_nothing_to_sell(storage: &StorageUnderTest) {
     storage.stock_up("old", &[("v", 5)]).await;
     let mut work = storage.begin().await;
-    let as_of = work.store_time().await.unwrap();
-    let report = delta(&[("new", 7), ("old", 9)]);
-    let (v, order) = (vendor("v"), order_at(as_of));
-    let affected = work.affected_by(&v, &report, order, Some(as_of)).await;
-    assert_eq!(affected.unwrap(), ["new", "old"].map(product));
+    work.create_products(&["new", "old"].map(product))
+        .await
+        .unwrap();
     let locked = work.lock_stock(&[product("new")]).await.unwrap();
     assert_eq!(locked.len(), 1);
     assert_eq!(locked[0].vendors, []);
@@ -113,11 +149,8 @@ pub async fn a_report_affects_shipments_that_it_is_the_first_to_know(storage: &S
     let none: [&str; 0] = [];
     assert_eq!(affected(storage, "v", &full(&lines), before).await, none);
     assert_eq!(affected(storage, "v", &full(&lines), after).await, ["p"]);
-    let mut work = storage.begin().await;
-    let (v, order) = (vendor("v"), order_at(after));
-    let unproven = work.affected_by(&v, &full(&lines), order, None).await;
-    assert_eq!(unproven.unwrap(), []);
-    drop(work);
+    let unproven = affected_at(storage, "v", &full(&lines), order_at(after), None).await;
+    assert_eq!(unproven, none);
     let of_w = full(&[("p", 1)]);
     assert_eq!(affected(storage, "w", &of_w, after).await, none);
 }
@@ -173,14 +206,58 @@ pub async fn a_delta_line_that_is_older_than_its_position_is_left_out(storage: &
     work.commit().await.unwrap();
 
     let lines = delta(&[("p", 1), ("q", 1), ("r", 1)]);
-    let of_order = async |order: ReportOrder| -> Vec<String> {
-        let mut work = storage.begin().await;
-        let affected = work.affected_by(&vendor("v"), &lines, order, None).await;
-        let affected = affected.unwrap().into_iter();
-        affected.map(ProductId::into_string).collect()
-    };
+    let of_order = async |order| affected_at(storage, "v", &lines, order, None).await;
     assert_eq!(of_order(order_at(start)).await, ["r"]);
     assert_eq!(of_order(order_at(middle)).await, ["q", "r"]);
     assert_eq!(of_order(newer).await, ["p", "q", "r"]);
     assert_eq!(storage.position("p", "v").await.as_of, middle);
+}
+
+/// A vendor's rows come in byte order and in pages, each with what reports are compared with; those of others do not.
+pub async fn reported_stock_is_listed_in_byte_order_in_pages(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &["v", "w"]).await;
+    let before = storage.probe.store_time().await.unwrap();
+    shop.report("v", full(&[("a", 1), ("a-b", 2), ("B", 0), ("c", 9)]))
+        .await;
+    shop.report("v", delta(&[("a-b", 2)])).await;
+    shop.report("w", full(&[("a", 7), ("aa", 7)])).await;
+    ship(&shop, storage, "c", 2).await;
+    ship(&shop, storage, "c", 1).await;
+    shop.sell(storage, "a-b", 1).await;
+    let after = storage.probe.store_time().await.unwrap();
+
+    let v = vendor("v");
+    let page = async |after: Option<&str>, limit| {
+        let rows = storage
+            .sync
+            .list_reported_stock(&v, after.map(product), limit);
+        rows.await.unwrap()
+    };
+    let ids = |rows: &[ReportedStock]| -> Vec<String> {
+        let ids = rows.iter().map(|row| row.product_id.as_str().to_owned());
+        ids.collect()
+    };
+    let all = page(None, 10).await;
+    assert_eq!(ids(&all), ["B", "a", "a-b", "c"]);
+    assert_eq!(ids(&page(None, 2).await), ["B", "a"]);
+    assert_eq!(page(Some("a"), 2).await, all[2..]);
+    assert_eq!(page(Some("a"), 0).await, []);
+    assert_eq!(page(Some("c"), 2).await, []);
+    let reported: Vec<u32> = all.iter().map(|row| row.reported).collect();
+    assert_eq!(reported, [0, 1, 2, 9]);
+    let is_now = |moment: Timestamp| before <= moment && moment <= after;
+    assert!(all.iter().all(|row| is_now(row.as_of)));
+    let named: Vec<bool> = all.iter().map(|row| row.requested_at.is_some()).collect();
+    assert_eq!(named, [false, false, true, false]);
+    let shipped: Vec<bool> = all
+        .iter()
+        .map(|row| row.oldest_shipment.is_some_and(is_now))
+        .collect();
+    assert_eq!(shipped, [false, false, false, true]);
+
+    // In a unit of work they are the same, as far as they were asked for.
+    let asked = ["c", "unknown", "a-b", "aa", "c"].map(product);
+    let mut work = storage.begin().await;
+    let found = work.find_reported_stock(&v, &asked).await.unwrap();
+    assert_eq!(found, all[2..]);
 }

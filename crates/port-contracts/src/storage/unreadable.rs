@@ -117,6 +117,22 @@ pub async fn an_unreadable_order_is_left_out_of_lists(storage: &StorageUnderTest
     assert!(storage.probe.unreadable_rows() >= 4);
 }
 
+/// A stock row that cannot be read is left out of the comparison with a report: the other products are synced.
+pub async fn an_unreadable_stock_row_does_not_stop_a_report(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &["v"]).await;
+    shop.report("v", full(&[("p", 1), ("q", 1)])).await;
+    if !(storage.damage)(Damage::UnreadableStock).await {
+        return;
+    }
+    let before = storage.probe.unreadable_rows();
+    let done = shop.report("v", full(&[("p", 2), ("r", 3)])).await;
+    assert_eq!((done.outcome, done.changed), (SyncOutcome::Applied, 3));
+    for (product_id, units) in [("p", 2), ("q", 0), ("r", 3)] {
+        assert_eq!(storage.sellable(product_id).await, units);
+    }
+    assert!(storage.probe.unreadable_rows() > before);
+}
+
 /// An outcome that a later version records does not hide the vendor.
 pub async fn an_unknown_outcome_does_not_hide_the_vendor(storage: &StorageUnderTest) {
     let shop = Shop::open(storage, &["v"]).await;

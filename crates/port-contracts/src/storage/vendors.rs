@@ -5,7 +5,8 @@ use std::time::Duration;
 use domain::evidence::{Claim, Evidence, NoEvidence, Proven};
 use domain::identifiers::{ProductId, VendorId};
 use domain::ports::{
-    FinishedSync, OtherVendors, SyncOutcome, SyncRecord, VendorStatus, VendorSyncState,
+    FinishedSync, LockedVendor, OtherVendors, SyncOutcome, SyncRecord, VendorStatus,
+    VendorSyncState,
 };
 use domain::report_history::{KnownClaim, QuarantinedReport, ReportHistory};
 use domain::timestamp::Timestamp;
@@ -34,8 +35,16 @@ async fn configure(storage: &StorageUnderTest, ids: &[&str]) -> Vec<ProductId> {
 }
 
 async fn state_of(storage: &StorageUnderTest, vendor_id: &str) -> Option<VendorSyncState> {
+    let vendor_id = vendor(vendor_id);
+    let state = storage.sync.find_sync_state(&vendor_id).await.unwrap();
     let mut work = storage.begin().await;
-    work.lock_vendor(&vendor(vendor_id)).await.unwrap()
+    let locked = work.lock_vendor(&vendor_id).await.unwrap();
+    let seen = state.as_ref().map(|state| LockedVendor {
+        history: state.history.clone(),
+        configured_at: state.configured_at,
+    });
+    assert_eq!(seen, locked, "a lock shows what is read without one");
+    state
 }
 
 async fn history_of(storage: &StorageUnderTest, vendor_id: &str) -> Option<ReportHistory> {
@@ -167,6 +176,21 @@ pub async fn lock_vendor_shows_the_recorded_history(storage: &StorageUnderTest) 
         assert_eq!(history_of(storage, "v").await, Some(expected));
     }
     assert_eq!(history_of(storage, "w").await, Some(empty));
+    let mut work = storage.begin().await;
+    work.save_history(&vendor("w"), &history(as_of))
+        .await
+        .unwrap();
+    work.save_history(&vendor("unknown"), &history(as_of))
+        .await
+        .unwrap_err();
+    drop(work);
+    let mut work = storage.begin().await;
+    work.save_history(&vendor("w"), &history(as_of))
+        .await
+        .unwrap();
+    work.commit().await.unwrap();
+    assert_eq!(history_of(storage, "w").await, Some(history(as_of)));
+    assert_eq!(statuses(storage, &["w"]).await[0].last_sync, None);
 
     configure(storage, &["w"]).await;
     assert_eq!(state_of(storage, "v").await, None);
@@ -175,7 +199,7 @@ pub async fn lock_vendor_shows_the_recorded_history(storage: &StorageUnderTest) 
 }
 
 /// A vendor has stock while its reports left it units of any product, sold or not.
-pub async fn lock_vendor_shows_whether_there_is_stock(storage: &StorageUnderTest) {
+pub async fn a_sync_reads_whether_there_is_stock(storage: &StorageUnderTest) {
     let shop = Shop::open(storage, &["v", "w"]).await;
     for (units, has_stock) in [(0, false), (2, true), (0, false)] {
         shop.report("v", full(&[("p", units), ("q", 0)])).await;

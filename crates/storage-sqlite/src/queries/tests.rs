@@ -43,6 +43,14 @@ async fn pages_are_read_along_an_index_in_its_order() {
         ),
         (STOCK, "SEARCH stock USING PRIMARY KEY"),
         (IN_STOCK, "SEARCH stock USING INDEX stock_in_stock "),
+        (
+            crate::sync_queries::PAGE,
+            "SEARCH p USING INDEX vendor_stock_by_vendor (vendor_id=? AND product_id>?) ",
+        ),
+        (
+            crate::sync_queries::PAGE,
+            "SEARCH a USING INDEX allocations_shipped_not_known (vendor_id=? AND product_id=? AND shipped_at>?) ",
+        ),
     ];
     for (sql, step) in expected {
         let steps = store

@@ -54,7 +54,7 @@ async fn asked_within(
     let clock = Arc::new(SystemClock);
     let store = Arc::new(MemoryStore::new(clock.clone()));
     let vendor_loop = VendorLoop {
-        sync: VendorSync::new(store.clone(), Arc::new(probe), clock.clone()),
+        sync: VendorSync::new(store.clone(), store.clone(), Arc::new(probe), clock.clone()),
         vendor_sets: VendorSets::new(store.clone(), store, clock),
         set: VendorSet::default(),
         vendor: ScheduledVendor {
@@ -131,6 +131,7 @@ impl Deployment {
         let vendors = ids.iter().map(|id| self.vendor(process, id)).collect();
         Scheduler {
             sync: VendorSync::new(
+                self.store.clone(),
                 self.store.clone(),
                 self.store.clone(),
                 Arc::new(SystemClock),

@@ -1,0 +1,178 @@
+//! The products that a report must be applied to, in chunks by product id: found outside a transaction, and written inside
+//! one.
+
+use std::collections::{BTreeMap, btree_map};
+
+use super::report_plan::Plan;
+use super::vendor_sync::SyncError;
+use crate::comparison::{Comparison, Merge, Step};
+use crate::identifiers::{ProductId, VendorId};
+use crate::ports::{StoreError, SyncQueries, UnitOfWork};
+use crate::reconciliation::reconcile;
+use crate::report::ReportKind;
+
+/// Chunks' worth of stock rows that are read at a time.
+const CHUNKS_IN_A_PAGE: usize = 4;
+
+/// Products that are written in one transaction.
+#[derive(Debug, Default)]
+pub(super) struct Chunk {
+    /// By product id.
+    pub(super) product_ids: Vec<ProductId>,
+    /// Those of them of which the vendor has no row, if the chunk is of a full report.
+    pub(super) new: Vec<ProductId>,
+}
+
+/// Finds the chunks of one report, from the first product to the last.
+pub(super) struct Chunks<'r> {
+    queries: &'r dyn SyncQueries,
+    vendor_id: &'r VendorId,
+    size: usize,
+    source: Source<'r>,
+}
+
+enum Source<'r> {
+    /// The products that differ.
+    Full {
+        merge: Merge<'r>,
+        after: Option<ProductId>,
+    },
+    /// All lines. Each is compared with its row in the transaction that writes it, because a delta is not compared with the
+    /// vendor's other products.
+    Delta(btree_map::Keys<'r, ProductId, u32>),
+}
+
+impl<'r> Chunks<'r> {
+    /// Begins with the first product; a chunk has at most `size`.
+    pub(super) fn new(
+        queries: &'r dyn SyncQueries,
+        vendor_id: &'r VendorId,
+        comparison: Comparison<'r>,
+        size: usize,
+    ) -> Self {
+        let source = match comparison.report.kind() {
+            ReportKind::Full => Source::Full {
+                merge: Merge::new(comparison),
+                after: None,
+            },
+            ReportKind::Delta => Source::Delta(comparison.report.quantities().keys()),
+        };
+        Self {
+            queries,
+            vendor_id,
+            size: size.max(1),
+            source,
+        }
+    }
+
+    /// The next chunk; `None` after the last.
+    pub(super) async fn next(&mut self) -> Result<Option<Chunk>, StoreError> {
+        let mut chunk = Chunk::default();
+        match &mut self.source {
+            Source::Delta(lines) => {
+                let lines = lines.by_ref().take(self.size);
+                chunk.product_ids = lines.cloned().collect();
+            }
+            Source::Full { merge, after } => {
+                while chunk.product_ids.len() < self.size {
+                    match merge.step() {
+                        Step::Affected(affected) => {
+                            if affected.is_new {
+                                chunk.new.push(affected.product_id.clone());
+                            }
+                            chunk.product_ids.push(affected.product_id);
+                        }
+                        Step::NeedsRows => {
+                            let limit = self.size.saturating_mul(CHUNKS_IN_A_PAGE);
+                            let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+                            let rows = self.queries.list_reported_stock(
+                                self.vendor_id,
+                                after.clone(),
+                                limit,
+                            );
+                            let rows = rows.await?;
+                            let are_last = u32::try_from(rows.len()).is_ok_and(|rows| rows < limit);
+                            *after = rows.last().map(|row| row.product_id.clone());
+                            merge.add_rows(rows, are_last);
+                        }
+                        Step::End => break,
+                    }
+                }
+            }
+        }
+        Ok((!chunk.product_ids.is_empty()).then_some(chunk))
+    }
+}
+
+/// Writes what a report changes in these products and returns their number; `None` if it is news of none of them.
+pub(super) async fn write_products(
+    work: &mut dyn UnitOfWork,
+    plan: &Plan<'_>,
+    chunk: &Chunk,
+) -> Result<Option<u64>, SyncError> {
+    let vendor_id = plan.vendor_id;
+    let is_delta = plan.report.kind() == ReportKind::Delta;
+    let news;
+    let chunk = if is_delta {
+        news = news_of(work, plan, &chunk.product_ids).await?;
+        &news
+    } else {
+        chunk
+    };
+    let affected = &chunk.product_ids;
+    if affected.is_empty() {
+        return Ok(None);
+    }
+    if !chunk.new.is_empty() {
+        work.create_products(&chunk.new).await?;
+    }
+    let stock = work.lock_stock(affected).await?;
+    let included = match plan.proof {
+        Ok(proven) => work.mark_known(vendor_id, affected, proven.as_of).await?,
+        Err(_) => BTreeMap::new(),
+    };
+    let changes = reconcile(
+        vendor_id,
+        plan.report,
+        plan.order.as_of,
+        stock,
+        &included,
+        plan.is_expired,
+    )?;
+    if !changes.is_empty() {
+        work.save_stock(&changes).await?;
+    }
+    if is_delta {
+        // Also for lines that repeat the number: an older line that arrives later is then recognised.
+        work.advance_as_of(vendor_id, affected, plan.order).await?;
+    }
+    Ok(Some(changes.len() as u64))
+}
+
+/// The lines of a delta that are not older than their rows.
+async fn news_of(
+    work: &mut dyn UnitOfWork,
+    plan: &Plan<'_>,
+    product_ids: &[ProductId],
+) -> Result<Chunk, SyncError> {
+    let rows = if product_ids.is_empty() {
+        Vec::new()
+    } else {
+        let rows = work.find_reported_stock(plan.vendor_id, product_ids);
+        rows.await?
+    };
+    let rows: BTreeMap<_, _> = rows.iter().map(|row| (&row.product_id, row)).collect();
+    let comparison = plan.comparison();
+    let mut news = Chunk::default();
+    for product_id in product_ids {
+        let row = rows.get(product_id).copied();
+        let line = plan.report.quantity_of(product_id);
+        if comparison.affects(line, row) {
+            news.product_ids.push(product_id.clone());
+            if row.is_none() {
+                news.new.push(product_id.clone());
+            }
+        }
+    }
+    Ok(news)
+}

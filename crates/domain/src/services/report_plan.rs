@@ -1,0 +1,151 @@
+//! What to do with a report, decided from what is kept of its vendor's reports: pure, and checked again under the vendor's
+//! lock.
+
+use std::time::Duration;
+
+use crate::comparison::Comparison;
+use crate::evidence::{Assessment, Proof, ReportOrder};
+use crate::identifiers::VendorId;
+use crate::ports::{SyncOutcome, VendorSyncState};
+use crate::report::{Report, ReportKind};
+use crate::report_history::{QuarantinedReport, ReportHistory, Verdict, with_lag};
+
+/// A report and what its times amount to.
+pub(super) struct Incoming<'r> {
+    pub(super) vendor_id: &'r VendorId,
+    pub(super) report: &'r Report,
+    pub(super) assessment: &'r Assessment,
+    pub(super) lag: Duration,
+    pub(super) max_age: Option<Duration>,
+}
+
+/// What to do with a report.
+pub(super) struct Plan<'r> {
+    pub(super) vendor_id: &'r VendorId,
+    pub(super) report: &'r Report,
+    pub(super) order: ReportOrder,
+    pub(super) proof: Proof,
+    /// Whether the report is older than the vendor's `max_age` allows.
+    pub(super) is_expired: bool,
+    /// What the plan was made from.
+    pub(super) state: VendorSyncState,
+    /// The history to record, before the report is applied.
+    pub(super) history: ReportHistory,
+    /// Whether the history that was read was of a store whose clock was ahead.
+    pub(super) is_repaired: bool,
+    /// Why the report is not applied; `None` if it is.
+    refusal: Option<(SyncOutcome, String)>,
+}
+
+impl<'r> Plan<'r> {
+    /// Recalls the report's claim and judges it.
+    pub(super) fn of_incoming(incoming: &Incoming<'r>, state: VendorSyncState) -> Self {
+        let Incoming {
+            vendor_id,
+            report,
+            assessment,
+            lag,
+            max_age,
+        } = *incoming;
+        let mut history = state.history.clone();
+        let is_repaired = history.forget_future(state.now);
+        let assessment = history.recall(assessment.clone());
+        let (order, proof) = (assessment.order, with_lag(assessment.proof, lag));
+        let refusal = match history.judge(report, &assessment, state.has_stock) {
+            Verdict::Apply => None,
+            Verdict::Stale { newer } => Some((SyncOutcome::Stale, stale(order, newer))),
+            Verdict::Quarantine => {
+                history.quarantine(assessment, lag);
+                let reason = "the report is empty and the one before was not; \
+                              a second one or an operator confirms it";
+                Some((SyncOutcome::Quarantined, reason.to_owned()))
+            }
+        };
+        let mut applied = history.clone();
+        applied.apply(report.kind(), order, proof);
+        Self {
+            vendor_id,
+            report,
+            order,
+            proof,
+            is_expired: max_age.is_some_and(|max| applied.is_older_than(max, state.now)),
+            state,
+            history,
+            is_repaired,
+            refusal,
+        }
+    }
+
+    /// Applies a report that was in quarantine; `empty` is such a report.
+    pub(super) fn of_quarantined(
+        vendor_id: &'r VendorId,
+        empty: &'r Report,
+        quarantined: &QuarantinedReport,
+        state: VendorSyncState,
+    ) -> Self {
+        let order = quarantined.order;
+        let mut history = state.history.clone();
+        // It can be older only if a second empty report was begun, which keeps the first.
+        let newer = history.newer_than(empty.kind(), order);
+        if newer.is_some() {
+            history.quarantined = None;
+        }
+        Self {
+            vendor_id,
+            report: empty,
+            order,
+            proof: quarantined.proof,
+            // Nothing of it can be sold.
+            is_expired: false,
+            state,
+            history,
+            is_repaired: false,
+            refusal: newer.map(|newer| (SyncOutcome::Stale, stale(order, newer))),
+        }
+    }
+
+    pub(super) fn is_applied(&self) -> bool {
+        self.refusal.is_none()
+    }
+
+    pub(super) fn comparison(&self) -> Comparison<'r> {
+        Comparison {
+            report: self.report,
+            order: self.order,
+            proven_as_of: self.proof.ok().map(|proven| proven.as_of),
+            now: self.state.now,
+        }
+    }
+
+    /// How the sync ends, and why if the report was not applied. `is_begun` is whether it was news of any product.
+    pub(super) fn outcome(&self, is_begun: bool) -> (SyncOutcome, Option<String>) {
+        if let Some((outcome, reason)) = &self.refusal {
+            return (*outcome, Some(reason.clone()));
+        }
+        // A full report that changes nothing is applied all the same: it speaks of every product.
+        if !is_begun && self.is_delta_with_lines() {
+            let reason = format!(
+                "the delta is true as of {}, and each of its products has a newer report",
+                self.order.as_of
+            );
+            return (SyncOutcome::Stale, Some(reason));
+        }
+        (SyncOutcome::Applied, None)
+    }
+
+    fn is_delta_with_lines(&self) -> bool {
+        self.report.kind() == ReportKind::Delta && !self.report.is_empty()
+    }
+}
+
+fn stale(order: ReportOrder, newer: ReportOrder) -> String {
+    let as_of = order.as_of;
+    if newer.as_of == as_of {
+        format!("the report is true as of {as_of}, as one that was requested later and applied")
+    } else {
+        format!(
+            "the report is true as of {as_of}, before the one of {} that was applied",
+            newer.as_of
+        )
+    }
+}

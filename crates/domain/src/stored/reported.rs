@@ -1,0 +1,32 @@
+//! Rows of `vendor_stock` that reports are compared with.
+
+use super::{product_id, units};
+use crate::comparison::ReportedStock;
+use crate::ports::StoreError;
+use crate::timestamp::Timestamp;
+
+/// A row of `vendor_stock`, as reports are compared with it.
+#[derive(Debug, Clone)]
+pub struct StoredReport {
+    /// Column `product_id`.
+    pub product_id: String,
+    /// Column `reported`.
+    pub reported: i32,
+    /// Column `as_of`.
+    pub as_of: Timestamp,
+    /// Column `requested_at`.
+    pub requested_at: Option<Timestamp>,
+    /// The smallest `shipped_at` of the allocations that no report includes yet.
+    pub oldest_shipment: Option<Timestamp>,
+}
+
+/// A vendor's position, to compare a report with.
+pub fn reported_stock(row: StoredReport) -> Result<ReportedStock, StoreError> {
+    Ok(ReportedStock {
+        reported: units(row.reported, "vendor_stock", "reported", &row.product_id)?,
+        product_id: product_id(row.product_id, "vendor_stock")?,
+        as_of: row.as_of,
+        requested_at: row.requested_at,
+        oldest_shipment: row.oldest_shipment,
+    })
+}

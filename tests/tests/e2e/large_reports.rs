@@ -1,0 +1,89 @@
+//! A report that changes very many products, in the embedded deployment: the file has one writer, and others get their turn.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tests::{Consumer, Standalone, scale};
+use tokio::task::JoinSet;
+
+const CLIENTS: usize = 4;
+
+/// When an order was placed, and how long that took.
+struct Placed {
+    at: Instant,
+    took: Duration,
+}
+
+/// Places orders one after the other until it is stopped. Each must be accepted.
+async fn place_until(stop: Arc<AtomicBool>, client: Consumer) -> Vec<Placed> {
+    let mut placed = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let at = Instant::now();
+        client.place("hot", 1).await;
+        placed.push(Placed {
+            at,
+            took: at.elapsed(),
+        });
+        // A shop, not a load test.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    placed
+}
+
+/// Waits until a product can be sold, for as long as a large report may take in an unoptimised build.
+async fn wait_for_stock(client: &Consumer, product_id: &str) {
+    while client.quantity(product_id).await == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Prints how long the placing of these orders took.
+fn print_latencies(mut took: Vec<Duration>) {
+    took.sort_unstable();
+    let last = took.len() - 1;
+    println!(
+        "{} orders placed during the sync: p50 {:?}, p99 {:?}, longest {:?}",
+        took.len(),
+        took[last / 2],
+        took[last * 99 / 100],
+        took[last]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_are_accepted_while_a_large_report_is_applied() {
+    let lines = scale::pick(100_000, 600_000);
+    let standalone = Standalone::start(&[("vendor-a", &[("hot", 1_000_000)])], "").await;
+    let client = standalone.client();
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut clients = JoinSet::new();
+    for _ in 0..CLIENTS {
+        clients.spawn(place_until(Arc::clone(&stop), standalone.client()));
+    }
+
+    let product = |number: usize| format!("item-{number:07}");
+    let hot = [("hot".to_owned(), 1_000_000)];
+    let report = (0..lines).map(|number| (product(number), 5)).chain(hot);
+    standalone.vendors[0].set_stock(report);
+    wait_for_stock(&client, &product(0)).await;
+    let begun = Instant::now();
+    wait_for_stock(&client, &product(lines - 1)).await;
+    let ended = Instant::now();
+    stop.store(true, Ordering::Relaxed);
+    let placed = clients.join_all().await;
+
+    let took: Vec<Duration> = placed
+        .into_iter()
+        .flatten()
+        .filter(|placed| begun <= placed.at && placed.at + placed.took <= ended)
+        .map(|placed| placed.took)
+        .collect();
+    println!("{lines} products written in {:?}", ended - begun);
+    // More than one each: orders are accepted between the transactions of the sync, not only before and after it.
+    assert!(took.len() > CLIENTS, "{} orders were placed", took.len());
+    print_latencies(took);
+    standalone.ready().await;
+    client.all_settled().await;
+    standalone.audit().await;
+}
