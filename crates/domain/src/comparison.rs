@@ -128,7 +128,7 @@ impl<'r> Merge<'r> {
         self.are_rows_complete = are_last;
     }
 
-    /// Goes on to the next product that the report must be applied to.
+    /// Advances to the next product that the report must be applied to.
     pub fn step(&mut self) -> Step {
         loop {
             if self.rows.peek().is_none() && !self.are_rows_complete {

@@ -1,3 +1,5 @@
+//! Which products a report affects, and a merge in pages against a comparison product by product.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;

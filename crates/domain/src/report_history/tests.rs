@@ -253,3 +253,31 @@ fn lag_is_subtracted_from_what_is_proven() {
         Err(NoEvidence::NoTime)
     );
 }
+
+#[test]
+fn a_report_that_is_begun_makes_older_ones_stale_and_is_no_evidence_yet() {
+    let begun = order(100, 105);
+    let older = assessment(document(99), order(99, 200), Some(99));
+    let again = assessment(document(100), order(100, 200), Some(100));
+    let empty = assessment(document(50), order(50, 50), None);
+
+    let mut history = ReportHistory::default();
+    history.quarantine(empty.clone(), Duration::ZERO);
+    history.begin(&full(&[("p", 1)]), begun);
+    let report = full(&[("p", 2)]);
+    let stale = Verdict::Stale { newer: begun };
+    assert_eq!(history.judge(&report, &older, true), stale);
+    assert_eq!(history.judge(&report, &again, true), Verdict::Apply);
+    assert_eq!((history.proof, history.quarantined), (None, None));
+
+    // An empty report that is begun leaves the one that it confirms, for when it is not ended.
+    let mut history = ReportHistory::default();
+    history.quarantine(empty, Duration::ZERO);
+    history.begin(&full(&[]), begun);
+    assert_eq!(history.judge(&full(&[]), &again, true), Verdict::Apply);
+    let delta = Report::parse(ReportKind::Delta, None, []).unwrap();
+    let mut history = ReportHistory::default();
+    history.begin(&delta, begun);
+    assert_eq!(history.judge(&report, &older, true), stale);
+    assert_eq!(history.full, None);
+}

@@ -1,8 +1,9 @@
 //! One report on its way into the store: judge it, find what it changes, write that in chunks.
 //!
-//! The report is compared with the vendor's stock outside a transaction, page by page, so that a large one keeps nobody
-//! waiting. Only products that differ are written, at most a chunk of them in one transaction: the vendor's row is locked,
-//! then the chunk's stock, and both are consistent when the locks are released. A report of one chunk is one transaction.
+//! The report is compared with the vendor's stock outside a transaction, page by page, so that a large one blocks no
+//! other writer. Only products that differ are written, at most a chunk of them in one transaction: the vendor's row is
+//! locked, then the chunk's stock, and both are consistent when the locks are released. A report of one chunk is one
+//! transaction.
 //!
 //! # Why an interrupted report is safe
 //!
@@ -21,7 +22,7 @@
 //!
 //! Two syncs of one vendor at the same time obey the same rule: each chunk looks under the lock whether a newer report was
 //! begun, and ends if so. Before its first chunk a sync also checks that the history is still the one that it has read;
-//! otherwise it compares anew.
+//! otherwise it compares the report again.
 //!
 //! [`ReportHistory::begin`]: crate::report_history::ReportHistory::begin
 

@@ -34,7 +34,7 @@ pub(super) struct Chunks<'r> {
 enum Source<'r> {
     /// The products that differ.
     Full {
-        merge: Merge<'r>,
+        merge: Box<Merge<'r>>,
         after: Option<ProductId>,
     },
     /// All lines. Each is compared with its row in the transaction that writes it, because a delta is not compared with the
@@ -52,7 +52,7 @@ impl<'r> Chunks<'r> {
     ) -> Self {
         let source = match comparison.report.kind() {
             ReportKind::Full => Source::Full {
-                merge: Merge::new(comparison),
+                merge: Box::new(Merge::new(comparison)),
                 after: None,
             },
             ReportKind::Delta => Source::Delta(comparison.report.quantities().keys()),

@@ -310,10 +310,20 @@ async fn run(
             "{promised:?} units are sold and not shipped, the warehouse holds {warehouse:?} ({step:?})"
         );
     }
-    // The vendor mends its clock, and evidence arrives.
+    end(&world, &mut vendor, &confirmed).await
+}
+
+/// Repairs the vendor's clock, lets evidence arrive, and checks that nothing else is left in flight.
+async fn end(
+    world: &World,
+    vendor: &mut Vendor,
+    confirmed: &VecDeque<Sold>,
+) -> Result<(), TestCaseError> {
+    let clock = &world.clock;
+    let lag = lag_of(vendor.source);
     clock.advance(3 * 3_600 * SECOND);
     vendor.skew = 0;
-    vendor.source = match source {
+    vendor.source = match vendor.source {
         Source::LocalTime => Source::Document,
         Source::Timeless => Source::Live,
         other => other,
@@ -326,9 +336,8 @@ async fn run(
         prop_assert_eq!(done.outcome, SyncOutcome::Applied);
         clock.advance(2 * CACHED_FOR);
     }
-    let promised = promised(&confirmed);
-    for product in 0..PRODUCTS.len() {
-        let expected = (vendor.warehouse[product], promised[product]);
+    for (product, promised) in promised(confirmed).into_iter().enumerate() {
+        let expected = (vendor.warehouse[product], promised);
         prop_assert_eq!(world.numbers(product).await, expected);
     }
     let findings = world.store.audit().await.unwrap();

@@ -118,7 +118,7 @@ fn step(named: &Named) -> BoxedStrategy<Step> {
         2 => query(named).prop_map(Step::Read),
     ]
     .boxed();
-    let with_moments = one_moment(named).map(|moment| steps_at(moment));
+    let with_moments = one_moment(named).map(steps_at);
     let with_slots = one_slot(named).map(|slot| steps_on(slot, named));
     match (with_moments, with_slots) {
         (None, None) => always,

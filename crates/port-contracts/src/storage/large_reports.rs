@@ -191,11 +191,11 @@ pub async fn a_report_older_than_an_interrupted_one_is_stale(storage: &StorageUn
     sync_as_of(&interrupted, all(6), new).await.unwrap_err();
     assert_eq!(storage.numbers("a", "v").await, (6, 0, 6));
 
-    let older = full(&[("a", 10), ("b", 9), ("c", 9)]);
-    let done = sync_as_of(&shop, older, old).await.unwrap();
+    let late = full(&[("a", 10), ("b", 9), ("c", 9)]);
+    let done = sync_as_of(&shop, late, old).await.unwrap();
     assert_eq!((done.outcome, done.changed), (SyncOutcome::Stale, 0));
-    let older = delta(&[("a", 10), ("b", 9)]);
-    let done = sync_as_of(&shop, older, old).await.unwrap();
+    let late = delta(&[("a", 10), ("b", 9)]);
+    let done = sync_as_of(&shop, late, old).await.unwrap();
     assert_eq!((done.outcome, done.changed), (SyncOutcome::Stale, 0));
     assert_eq!(storage.numbers("a", "v").await, (6, 0, 6));
     assert_eq!(reported(storage, PRODUCTS).await, [6, 10, 10]);
