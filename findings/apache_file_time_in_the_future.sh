@@ -10,7 +10,7 @@
 #   If-Modified-Since although If-None-Match is present and matches (RFC 9110, 13.1.3, says to ignore it). With
 #   If-None-Match alone it is a 304.
 #
-# Why it matters: files get such times from uploads that keep a local time as if it were UTC. A client that takes `Last-Modified`
+# Why it matters: an upload that keeps a local time as if it were UTC gives a file such a time. A client that takes `Last-Modified`
 # as proof of when the stock was counted gets a new proof with each poll of an old file, for hours. A `Last-Modified` equal
 # to `Date` under an ETag that was seen before proves nothing later than the first response with that ETag.
 set -euo pipefail

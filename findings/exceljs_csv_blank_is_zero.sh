@@ -6,9 +6,9 @@
 # Observed: the reader converts with JavaScript's Number(): a field of blanks becomes the number 0 (an empty field stays empty),
 #   `0x1F` becomes 31, `0b11` becomes 3, `0o17` becomes 15; `1,000` and `1_000` stay text.
 #
-# Why it matters: "not counted" is written as blanks by programs with fixed-width columns. After this conversion the file says
-# "none left", as a proper number cell, and no rule of the reader can see it: the product is sold out. And ids such as `0b11`,
-# `3` and `0x3` are one product. Compare the CSV that the vendor keeps with the XLSX that arrives.
+# Why it matters: a program that pads its columns writes "not counted" as blanks. After this conversion the file says "none left",
+# in a proper number cell, and no rule of the reader can see it: the product is sold out. And ids such as `0b11`, `3` and
+# `0x3` become one product. Compare the CSV that the vendor keeps with the XLSX that arrives.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

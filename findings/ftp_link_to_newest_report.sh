@@ -15,9 +15,9 @@
 #   9 bytes is the length of the target's name, and no RETR gives it. ProFTPD's MLST says `type=file` for what its MLSD calls
 #   `OS.unix=symlink`. The names of the type differ: `OS.unix=slink:` in Pure-FTPd, `OS.unix=symlink` in ProFTPD.
 #
-# Why it matters: many vendors renew such a link. A reader that prefers the facts of MLSD or MLST takes the time of the link for the
+# Why it matters: a link that is renewed with each report is a usual way to give it a fixed name. A reader that prefers the facts of MLSD or MLST takes the time of the link for the
 # time of the count, which can be a day too late; one that checks the size to see whether an upload is complete sees a
-# mismatch for ever; one that lists `type=file` only never finds the report. For anything but a plain `type=file` of a listing
+# mismatch each time; one that lists `type=file` only never finds the report. For anything but a plain `type=file` of a listing
 # ask MDTM and SIZE (SFTP: stat), and do not take times from MLST.
 set -euo pipefail
 folder=$(mktemp -d)

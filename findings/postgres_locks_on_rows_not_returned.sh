@@ -8,7 +8,7 @@
 #      holds the lock of that row until the end of its transaction. The same statement without the wait locks nothing. DELETE
 #      and SELECT ... FOR UPDATE act alike. A rollback to a savepoint from before the statement releases the lock.
 #   2. `SELECT ... FROM orders JOIN stock ... FOR UPDATE SKIP LOCKED` skips an order because its *stock* row is locked elsewhere,
-#      and leaves the lock of the order that it skipped: a second claimant skips the order too, although nobody works on it.
+#      and leaves the lock of the order that it skipped: a second claimant skips the order too, although no one has it.
 #      With stock written first in FROM, the same rows are returned and the order stays free.
 #
 # Why it matters: the losers of a sale of the last unit keep the hottest row in turn, each until its commit, although each

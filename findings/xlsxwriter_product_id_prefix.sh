@@ -8,7 +8,7 @@
 #   file of openpyxl, and three cells `0012` in the file of XlsxWriter; every reader sees that. Other prefixes (`file:`,
 #   `vendor:`) are kept. No warning is issued.
 #
-# Why it matters: ids such as `internal:0012` keep own and drop-shipped articles apart. In the file they are one product three
+# Why it matters: ids such as `internal:0012` can keep own and drop-shipped articles apart. In the file they are one product three
 # times: a reader that takes the last row or the sum of duplicates reports a wrong quantity for `0012`. Refuse duplicates, and
 # have the vendor write with {"strings_to_urls": False}.
 set -euo pipefail
