@@ -15,10 +15,10 @@
 #   9 bytes is the length of the target's name, and no RETR gives it. ProFTPD's MLST says `type=file` for what its MLSD calls
 #   `OS.unix=symlink`. The names of the type differ: `OS.unix=slink:` in Pure-FTPd, `OS.unix=symlink` in ProFTPD.
 #
-# Why it matters: a link that is renewed with each report is a usual way to give it a fixed name. A reader that prefers the facts of MLSD or MLST takes the time of the link for the
-# time of the count, which can be a day too late; one that checks the size to see whether an upload is complete sees a
-# mismatch each time; one that lists `type=file` only never finds the report. For anything but a plain `type=file` of a listing
-# ask MDTM and SIZE (SFTP: stat), and do not take times from MLST.
+# Why it matters: a link that is renewed with each report is a usual way to give it a fixed name. A reader that prefers the
+# facts of MLSD or MLST takes the time of the link for the time of the count, which can be a day too late; one that checks the
+# size to see whether an upload is complete sees a mismatch each time; one that lists `type=file` only never finds the report.
+# For anything but a plain `type=file` of a listing ask MDTM and SIZE (SFTP: stat), and do not take times from MLST.
 set -euo pipefail
 folder=$(mktemp -d)
 pids=()
@@ -68,7 +68,8 @@ root/usr/sbin/vsftpd "$folder/vsftpd.conf" & pids+=($!)
 
 printf 'shop:%s:%s:%s::%s/./::::::::::::\n' "$password" "$uid" "$gid" "$folder/home" >pureftpd.passwd
 root/usr/bin/pure-pw mkdb "$folder/pureftpd.pdb" -f "$folder/pureftpd.passwd"
-root/usr/sbin/pure-ftpd -S "127.0.0.1,$pureftpd_port" -l "puredb:$folder/pureftpd.pdb" -H -u 1 -g "$folder/run/pureftpd.pid" & pids+=($!)
+root/usr/sbin/pure-ftpd -S "127.0.0.1,$pureftpd_port" -l "puredb:$folder/pureftpd.pdb" -H -u 1 -g "$folder/run/pureftpd.pid" &
+pids+=($!)
 
 printf 'shop:%s:%s:%s::%s:/bin/sh\n' "$password" "$uid" "$gid" "$folder/home" >proftpd.passwd
 chmod 600 proftpd.passwd
@@ -88,7 +89,8 @@ DelayEngine off
 WtmpLog off
 DefaultRoot ~
 CONF
-LD_LIBRARY_PATH="$folder/root/usr/lib/x86_64-linux-gnu" root/usr/sbin/proftpd -n -c "$folder/proftpd.conf" 2>run/proftpd.log & pids+=($!)
+LD_LIBRARY_PATH="$folder/root/usr/lib/x86_64-linux-gnu" root/usr/sbin/proftpd -n -c "$folder/proftpd.conf" 2>run/proftpd.log &
+pids+=($!)
 
 venv/bin/python - "$pyftpdlib_port" "$folder/home" 2>run/pyftpdlib.log <<'PYTHON' & pids+=($!)
 import sys

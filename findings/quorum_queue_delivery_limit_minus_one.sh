@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# `x-delivery-limit: -1` on a broker that is older than the setting. Needs root on Debian with a RabbitMQ of the distribution running
-# (rabbitmqctl), and Python 3; installs pika 1.4.4 in a temporary folder. Observed on 2026-11-30 with RabbitMQ 3.10.8.
+# `x-delivery-limit: -1` on a broker that is older than the setting. Needs root on Debian with a RabbitMQ of the distribution
+# running (rabbitmqctl), and Python 3; installs pika 1.4.4 in a temporary folder. Observed on 2026-11-30 with RabbitMQ 3.10.8.
 #
 # Expected: a limit below zero means "no limit", as it does since RabbitMQ 4.0, which has a limit of 20 by default; an older
 #   broker that does not know it refuses the declaration, as it refuses other arguments that are out of range.

@@ -11,9 +11,10 @@
 #   `messages`, which is the sum of both otherwise, becomes 3 at the next refresh of the statistics. (If the target is
 #   declared in time the messages arrive there, up to three minutes later.)
 #
-# Why it matters: "remove the queue once it is empty" is the usual instruction when its arguments have to change. Followed by the
-# count of a passive declaration or by `messages_ready`, it destroys the dead letters, which are the only copies of messages that were given up. Make sure first that the
-# dead-letter queue exists and takes messages, then wait for more than three minutes.
+# Why it matters: "remove the queue once it is empty" is the usual instruction when its arguments have to change. Followed by
+# the count of a passive declaration or by `messages_ready`, it destroys the dead letters, which are the only copies of
+# messages that were given up. Make sure first that the dead-letter queue exists and takes messages, then wait for more than
+# three minutes.
 set -euo pipefail
 folder=$(mktemp -d)
 vhost="finding-$$"
@@ -45,9 +46,10 @@ def kept():
              "fun rabbit_fifo:overview/1), maps:get(num_messages, O).")
     return int(control("eval", query))
 
-channel.queue_declare("orders", durable=True, arguments={
+arguments = {
     "x-queue-type": "quorum", "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "orders.dead",
-    "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"})
+    "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"}
+channel.queue_declare("orders", durable=True, arguments=arguments)
 for number in range(3):
     channel.basic_publish("", "orders", str(number), pika.BasicProperties(delivery_mode=2))
 taken = 0
@@ -75,6 +77,8 @@ except (pika.exceptions.ConnectionClosedByBroker, pika.exceptions.ChannelClosedB
     code = closed.reply_code
 expect("queue.delete with if-empty", code, 540)
 expect("messages that queue.delete removed", channel.queue_delete("orders").method.message_count, 0)
+channel.queue_declare("orders", durable=True, arguments=arguments)
+expect("messages in the replicated state after declaring the queue again", kept(), 0)
 connection.close()
 if changed:
     sys.exit("changed: " + "; ".join(changed))
