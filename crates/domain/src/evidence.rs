@@ -121,8 +121,9 @@ pub struct ReportOrder {
 pub enum Claim {
     /// The document's own as-of, uncorrected.
     Document(Timestamp),
-    /// `Last-Modified`, uncorrected.
-    LastModified(Timestamp),
+    /// `Last-Modified`, uncorrected, and the `ETag` beside it: servers renew the former of a file whose time is in the future
+    /// (Apache) and keep the latter.
+    LastModified(Timestamp, Option<String>),
     /// `ETag`, where nothing better exists.
     ETag(String),
 }
@@ -150,7 +151,7 @@ pub fn assess(
     let clocks = Clocks::new(times, exchange);
     let claim = match (document, times.last_modified, &times.etag) {
         (Some(as_of), _, _) => Some(Claim::Document(as_of)),
-        (None, Some(modified), _) => Some(Claim::LastModified(modified)),
+        (None, Some(modified), etag) => Some(Claim::LastModified(modified, etag.clone())),
         (None, None, Some(etag)) => Some(Claim::ETag(etag.clone())),
         (None, None, None) => None,
     };
@@ -159,10 +160,13 @@ pub fn assess(
         as_of: as_of.map_or(requested_at, |as_of| as_of.min(requested_at)),
         requested_at,
     };
-    let (ordered_as_of, proof) = match (document, times.last_modified) {
+    // A time that the response was given when it was sent says no more than `Date`.
+    let modified = times.last_modified.filter(|at| !clocks.is_sent_at(*at));
+    let (ordered_as_of, proof) = match (document, modified) {
         (Some(document), modified) => {
             let document = clocks.in_store_time(document);
             let modified = modified.and_then(|modified| clocks.in_store_time(modified));
+            let modified = modified.map(|modified| modified.minus(SECOND));
             let proof = document
                 .ok_or(NoEvidence::DocumentInFuture)
                 .map(|as_of| (as_of.min(modified.unwrap_or(as_of)), Evidence::Document));
@@ -170,9 +174,10 @@ pub fn assess(
         }
         (None, Some(modified)) => {
             let modified = clocks.in_store_time(modified);
+            // Some servers round it up to the next second (aiohttp).
             let proof = modified
                 .ok_or(NoEvidence::LastModifiedInFuture)
-                .map(|as_of| (as_of, Evidence::LastModified));
+                .map(|as_of| (as_of.minus(SECOND), Evidence::LastModified));
             (modified, proof)
         }
         (None, None) => {
@@ -254,6 +259,12 @@ impl Clocks {
     /// earlier than at the request.
     fn at_most_ahead(&self, date: Timestamp) -> Duration {
         date.plus(SECOND).since(self.exchange.requested_at)
+    }
+
+    /// Whether `Last-Modified` is the time of the response: that of its `Date`, or the next second where a server rounds up.
+    fn is_sent_at(&self, modified: Timestamp) -> bool {
+        self.date
+            .is_some_and(|date| (date..=date.plus(SECOND)).contains(&modified))
     }
 
     /// A time by the vendor's clock, in the store's; moved towards the past only. `None` if it is in the future.

@@ -213,9 +213,12 @@ pub fn with_lag(proof: Proof, lag: Duration) -> Proof {
 /// How a claim compares with one that was seen; `None` if it does not.
 fn relation(claim: &Claim, known: &Claim) -> Option<std::cmp::Ordering> {
     match (claim, known) {
+        (
+            Claim::ETag(it) | Claim::LastModified(_, Some(it)),
+            Claim::ETag(other) | Claim::LastModified(_, Some(other)),
+        ) if it == other => Some(std::cmp::Ordering::Equal),
         (Claim::Document(it), Claim::Document(other))
-        | (Claim::LastModified(it), Claim::LastModified(other)) => Some(it.cmp(other)),
-        (Claim::ETag(it), Claim::ETag(other)) if it == other => Some(std::cmp::Ordering::Equal),
+        | (Claim::LastModified(it, _), Claim::LastModified(other, _)) => Some(it.cmp(other)),
         _ => None,
     }
 }

@@ -35,7 +35,8 @@ pub(crate) enum LinkError {
     #[error("the broker failed a call: {0}")]
     Call(#[from] amiquip::Error),
     #[error(
-        "{name} exists on the broker with other arguments than this program needs; remove it once it is empty: {reason}"
+        "{name} exists on the broker with other arguments than this program needs: {reason}; remove it once `rabbitmqctl \
+         list_queues name messages` counts 0 and orders.dead exists"
     )]
     OtherArguments { name: String, reason: String },
     #[error("the broker refused to declare {name}: {reason}")]

@@ -55,7 +55,7 @@ pub(crate) fn declare(
         may_bind: true,
     };
     declaring.exchange()?;
-    declaring.queue(DEAD_QUEUE, &quorum())?;
+    declaring.queue(DEAD_QUEUE, &dead_queue_arguments())?;
     for shard in 0..shards {
         let name = queue_name(shard);
         declaring.queue(&name, &shard_arguments())?;
@@ -231,7 +231,9 @@ fn explain(name: &str, failure: amiquip::Error) -> LinkError {
     if code == PRECONDITION_FAILED && reason.contains("inequivalent arg") {
         error!(
             rabbitmq.name = name,
-            reason, "exists on the broker with other arguments; remove it once it is empty"
+            reason,
+            "exists on the broker with other arguments; see docs/broker.md before removing it: dead letters on their way do not \
+             count as its messages"
         );
         return LinkError::OtherArguments {
             name: name.to_owned(),
@@ -246,6 +248,14 @@ fn explain(name: &str, failure: amiquip::Error) -> LinkError {
 
 fn quorum() -> FieldTable {
     FieldTable::from([text("x-queue-type", "quorum")])
+}
+
+/// Each look at the dead messages counts as a delivery, and RabbitMQ 4 drops a message of a quorum queue after 20 unless the
+/// queue has a limit of its own. RabbitMQ 3.10 takes -1, which means no limit later, as a limit that is exceeded at once.
+fn dead_queue_arguments() -> FieldTable {
+    let mut arguments = quorum();
+    arguments.insert("x-delivery-limit".to_owned(), AmqpValue::LongInt(i32::MAX));
+    arguments
 }
 
 fn shard_arguments() -> FieldTable {

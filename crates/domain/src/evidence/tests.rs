@@ -114,7 +114,7 @@ fn last_modified_is_a_bound_and_ends_the_allowance_for_freshness() {
         ..times
     };
     for (times, expected) in [
-        (modified(-28_800.0, date(0.0)), -28_800.0),
+        (modified(-28_800.0, date(0.0)), -28_801.0),
         (
             modified(
                 -28_800.0,
@@ -123,7 +123,7 @@ fn last_modified_is_a_bound_and_ends_the_allowance_for_freshness() {
                     ..date(0.0)
                 },
             ),
-            -28_800.0,
+            -28_801.0,
         ),
         (
             modified(
@@ -136,11 +136,9 @@ fn last_modified_is_a_bound_and_ends_the_allowance_for_freshness() {
             -29.5,
         ),
         (modified(-5.0, date(-9.0)), -9.0),
-        (modified(-5.0, ResponseTimes::default()), -5.0),
-        // Written now.
-        (modified(0.0, date(0.0)), 0.0),
+        (modified(-5.0, ResponseTimes::default()), -6.0),
         // By a clock that is ahead: a second is lost, because a date has no fraction.
-        (modified(50.0, date(60.0)), -10.5),
+        (modified(50.0, date(60.0)), -11.5),
     ] {
         let proof = assess(None, &times, exchange()).proof;
         assert_eq!(proof, proven(expected, Evidence::LastModified), "{times:?}");
@@ -148,6 +146,33 @@ fn last_modified_is_a_bound_and_ends_the_allowance_for_freshness() {
     let ahead = modified(3.0, date(0.0));
     let assessed = assess(None, &ahead, exchange());
     assert_eq!(assessed.proof, Err(NoEvidence::LastModifiedInFuture));
+}
+
+/// Apache sends the time of the response for a file whose own time is in the future, aiohttp rounds up.
+#[test]
+fn a_last_modified_of_the_response_itself_proves_what_its_date_proves() {
+    for (modified, fresh, expected) in [
+        (0.0, None, 0.0),
+        (1.0, None, 0.0),
+        (0.0, secs(60), -60.0),
+        (1.0, secs(60), -60.0),
+    ] {
+        let times = ResponseTimes {
+            last_modified: Some(at(modified)),
+            freshness: fresh,
+            ..date(0.0)
+        };
+        let assessed = assess(None, &times, exchange());
+        assert_eq!(
+            assessed.proof,
+            proven(expected, Evidence::Date),
+            "{times:?}"
+        );
+        assert_eq!(
+            assessed.claim,
+            Some(Claim::LastModified(at(modified), None))
+        );
+    }
 }
 
 #[test]
@@ -161,7 +186,7 @@ fn document_as_of_is_combined_with_the_headers() {
                 last_modified: Some(at(-40.0)),
                 ..date(0.0)
             },
-            -40.0,
+            -41.0,
         ),
         (
             -30.0,

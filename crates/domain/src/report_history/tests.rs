@@ -281,3 +281,22 @@ fn a_report_that_is_begun_makes_older_ones_stale_and_is_no_evidence_yet() {
     assert_eq!(history.judge(&report, &older, true), stale);
     assert_eq!(history.full, None);
 }
+
+/// A file whose time is in the future: the server sends a new `Last-Modified` each time, and the same `ETag`.
+#[test]
+fn the_same_etag_never_gets_a_later_as_of_whatever_last_modified_says() {
+    let mut history = ReportHistory::default();
+    for (seconds, tag, expected) in [(10, "a", 10), (20, "a", 10), (30, "a", 10), (40, "b", 40)] {
+        let claim = Claim::LastModified(at(seconds), Some(tag.to_owned()));
+        let recalled = history.recall(assessment(
+            Some(claim),
+            order(seconds, seconds),
+            Some(seconds),
+        ));
+        assert_eq!(recalled.proof.unwrap().as_of, at(expected), "{seconds}");
+        assert_eq!(recalled.order, order(expected, seconds));
+    }
+    let alone = Claim::ETag("a".to_owned());
+    let recalled = history.recall(assessment(Some(alone), order(50, 50), Some(50)));
+    assert_eq!(recalled.proof.unwrap().as_of, at(10));
+}

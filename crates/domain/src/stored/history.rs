@@ -126,7 +126,10 @@ fn claim_text(claim: Option<&Claim>) -> String {
     match claim {
         None => "none".to_owned(),
         Some(Claim::Document(as_of)) => format!("document {}", as_of.as_micros()),
-        Some(Claim::LastModified(as_of)) => format!("last_modified {}", as_of.as_micros()),
+        Some(Claim::LastModified(as_of, None)) => format!("last_modified {}", as_of.as_micros()),
+        Some(Claim::LastModified(as_of, Some(tag))) => {
+            format!("last_modified {} {tag}", as_of.as_micros())
+        }
         Some(Claim::ETag(tag)) => format!("etag {tag}"),
     }
 }
@@ -140,7 +143,13 @@ fn read_claim_text(text: &str) -> Result<Option<Claim>, Unreadable> {
     match text.split_once(' ') {
         None if text == "none" => Ok(None),
         Some(("document", micros)) => Ok(Some(Claim::Document(moment(micros)?))),
-        Some(("last_modified", micros)) => Ok(Some(Claim::LastModified(moment(micros)?))),
+        Some(("last_modified", text)) => {
+            let (micros, tag) = match text.split_once(' ') {
+                Some((micros, tag)) => (micros, Some(tag.to_owned())),
+                None => (text, None),
+            };
+            Ok(Some(Claim::LastModified(moment(micros)?, tag)))
+        }
         Some(("etag", tag)) => Ok(Some(Claim::ETag(tag.to_owned()))),
         None | Some(_) => Err(Unreadable),
     }
@@ -238,7 +247,11 @@ mod tests {
             clock_skew_ms: Some(-12),
             claims: vec![
                 known(Claim::Document(at(1)), Some(2)),
-                known(Claim::LastModified(at(3)), None),
+                known(Claim::LastModified(at(3), None), None),
+                known(
+                    Claim::LastModified(at(4), Some("W/\"a b\"".to_owned())),
+                    Some(3),
+                ),
                 known(Claim::ETag("W/\"a  b\" ".to_owned()), Some(4)),
                 known(Claim::Document(at(-9)), None),
             ],

@@ -129,7 +129,9 @@ impl Pairs {
     fn claim(&self, claim: &Claim) -> Claim {
         match claim {
             Claim::Document(as_of) => Claim::Document(self.moment(*as_of)),
-            Claim::LastModified(as_of) => Claim::LastModified(self.moment(*as_of)),
+            Claim::LastModified(as_of, tag) => {
+                Claim::LastModified(self.moment(*as_of), tag.clone())
+            }
             Claim::ETag(tag) => Claim::ETag(tag.clone()),
         }
     }

@@ -74,7 +74,7 @@ fn history(as_of: Timestamp) -> ReportHistory {
         ],
         quarantined: Some(QuarantinedReport {
             order: order_at(as_of),
-            claim: Some(Claim::LastModified(as_of)),
+            claim: Some(Claim::LastModified(as_of, None)),
             proof: Err(NoEvidence::NoTime),
         }),
     }
