@@ -3,7 +3,7 @@
 //! Three layers live here, each knowing only the ones before it:
 //!
 //! 1. **Values and decisions.** [`order`], [`stock`], [`report`] and the pure functions in [`settlement`],
-//!    [`allocation`], [`evidence`], [`report_history`], [`reconciliation`] and [`vendor_set`]: plain values in, plain
+//!    [`allocation`], [`evidence`], [`report_history`], [`reconciliation`], [`pacing`] and [`vendor_set`]: plain values in, plain
 //!    values out.
 //! 2. **[`ports`]**: what the use cases need from the outside (a transactional store, a queue, vendors, a clock), each
 //!    trait stating its adapter's duties.
@@ -27,6 +27,7 @@ pub mod allocation;
 pub mod evidence;
 pub mod identifiers;
 pub mod order;
+pub mod pacing;
 pub mod ports;
 pub mod position;
 pub mod quantity;

@@ -22,6 +22,7 @@ mod logins;
 mod moving;
 mod next_schema;
 mod oversell;
+mod pacing;
 mod poolers;
 mod readiness;
 mod renames;

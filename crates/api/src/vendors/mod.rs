@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::identifiers::VendorId;
-use domain::ports::{StoreError, VendorStatus};
+use domain::ports::{StoreError, StoredPause, VendorStatus};
 use domain::services::QuarantineDecision;
 
 use crate::cursor::CursorScope;
@@ -45,6 +45,8 @@ struct ListedVendor {
     url: Option<String>,
     lag: Duration,
     status: Option<VendorStatus>,
+    /// None if its last sync did not fail.
+    pause: Option<StoredPause>,
 }
 
 impl List for VendorList {
@@ -61,9 +63,11 @@ impl List for VendorList {
         let page = vendors.after(after.as_ref(), limit).await?;
         let ids: Vec<VendorId> = page.iter().map(|(id, ..)| id.clone()).collect();
         let mut known = vendors.queries.find_vendors(&ids).await?;
+        let mut pauses = vendors.pauses(&ids).await?;
         let listed = page.into_iter().map(|(vendor_id, url, lag)| {
             let at = known.iter().position(|it| it.vendor_id == vendor_id);
             ListedVendor {
+                pause: pauses.remove(&vendor_id),
                 vendor_id,
                 url,
                 lag,
@@ -84,6 +88,7 @@ impl List for VendorList {
     fn view(vendor: &ListedVendor) -> VendorView<'_> {
         let url = vendor.url.as_deref();
         VendorView::new(&vendor.vendor_id, url, vendor.lag, vendor.status.as_ref())
+            .with_pause(vendor.pause.as_ref())
     }
 
     fn page_after(&self, id: &VendorId, limit: u32) -> NextPage {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::evidence::NoEvidence;
 use domain::identifiers::VendorId;
-use domain::ports::{FinishedSync, SyncOutcome, VendorStatus};
+use domain::ports::{FinishedSync, StoredPause, SyncOutcome, VendorStatus};
 use domain::timestamp::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -69,6 +69,11 @@ pub(crate) struct VendorView<'a> {
     lag_ms: u64,
     #[schema(schema_with = schemas::age_ms, required)]
     age_ms: Option<u64>,
+    #[schema(schema_with = schemas::next_attempt_at, required)]
+    #[serde(serialize_with = "super::text_or_null")]
+    next_attempt_at: Option<Timestamp>,
+    #[schema(schema_with = schemas::consecutive_failures)]
+    consecutive_failures: u32,
 }
 
 impl<'a> VendorView<'a> {
@@ -94,7 +99,18 @@ impl<'a> VendorView<'a> {
             clock_skew_ms: status.and_then(|status| status.clock_skew_ms),
             lag_ms: millis(lag),
             age_ms: status.and_then(|status| status.age).map(millis),
+            next_attempt_at: None,
+            consecutive_failures: 0,
         }
+    }
+
+    /// The same vendor, after failures.
+    pub(crate) fn with_pause(mut self, stored: Option<&StoredPause>) -> Self {
+        if let Some(StoredPause { pause, now, .. }) = stored {
+            self.next_attempt_at = pause.next_attempt_at(*now);
+            self.consecutive_failures = pause.failures;
+        }
+        self
     }
 }
 

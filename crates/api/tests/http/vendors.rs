@@ -41,11 +41,13 @@ async fn vendors_are_listed_by_id_with_their_last_sync() {
         json!({"items": [
             {
                 "vendor_id": "seed", "url": null, "products": 0, "last_sync": never, "as_of": null, "evidence": null,
-                "evidence_reason": null, "clock_skew_ms": null, "lag_ms": 0, "age_ms": null,
+                "evidence_reason": null, "clock_skew_ms": null, "lag_ms": 0, "age_ms": null, "next_attempt_at": null,
+                "consecutive_failures": 0,
             },
             {
                 "vendor_id": "vendor-a", "url": "http://vendor-a/stock", "products": 0, "last_sync": never, "as_of": null,
                 "evidence": null, "evidence_reason": null, "clock_skew_ms": null, "lag_ms": 90_000, "age_ms": null,
+                "next_attempt_at": null, "consecutive_failures": 0,
             },
         ], "next_cursor": null})
     );

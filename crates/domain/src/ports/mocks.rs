@@ -17,13 +17,15 @@ use mockall::mock;
 
 use super::{
     Acceptance, ChangeRepository, DeadLetterRepository, FirstSyncs, LockedStock, NewOrder,
-    OrderRepository, OtherVendors, OutboxEntry, OutboxId, OutboxRepository, RequeueLimits,
-    StockRepository, StoreError, SwitchedVendors, SyncRecord, SyncRepository, UnitOfWork,
-    VendorRename, VendorRenameRepository, VendorSetRecord, VendorSetRepository, VendorSyncState,
+    OrderRepository, OtherVendors, OutboxEntry, OutboxId, OutboxRepository, PauseRepository,
+    RequeueLimits, StockRepository, StoreError, SwitchedVendors, SyncRecord, SyncRepository,
+    UnitOfWork, VendorRename, VendorRenameRepository, VendorSetRecord, VendorSetRepository,
+    VendorSyncState,
 };
 use crate::evidence::ReportOrder;
 use crate::identifiers::{OrderId, ProductId, VendorId};
 use crate::order::{Order, OrderState};
+use crate::pacing::VendorPause;
 use crate::report::Report;
 use crate::report_history::ReportHistory;
 use crate::settlement::{PendingOrder, SettledOrder};
@@ -70,6 +72,13 @@ mock! {
         async fn advance_as_of(&mut self, vendor_id: &VendorId, product_ids: &[ProductId], order: ReportOrder) -> Result<(), StoreError>;
         async fn repair_shipments(&mut self, vendor_id: &VendorId) -> Result<u64, StoreError>;
         async fn record_sync<'r>(&mut self, vendor_id: &VendorId, record: &SyncRecord, history: Option<&'r ReportHistory>) -> Result<Timestamp, StoreError>;
+    }
+
+    #[async_trait]
+    impl PauseRepository for UnitOfWork {
+        async fn find_pause(&mut self, vendor_id: &VendorId) -> Result<Option<VendorPause>, StoreError>;
+        async fn save_pause(&mut self, vendor_id: &VendorId, pause: &VendorPause) -> Result<(), StoreError>;
+        async fn clear_pause(&mut self, vendor_id: &VendorId) -> Result<Option<VendorPause>, StoreError>;
     }
 
     #[async_trait]

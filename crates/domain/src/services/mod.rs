@@ -23,4 +23,4 @@ pub use status::{ChangeStatus, ChangeStatusError, ChangedOrder};
 pub use sweeper::{MAX_DEAD_MESSAGES, Sweeper, SweeperSettings, Swept};
 pub use vendor_rename::{RenameVendor, RenameVendorError};
 pub use vendor_set::{BroughtSet, SetStatus, VendorSetError, VendorSets};
-pub use vendor_sync::{QuarantineDecision, SyncError, VendorSync};
+pub use vendor_sync::{PendingAttempt, QuarantineDecision, SyncError, VendorSync};

@@ -1,5 +1,7 @@
 //! Applying a vendor's report.
 
+mod pauses;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,6 +21,8 @@ use crate::retry::{self, AsStoreError};
 use crate::stock::Imbalance;
 use crate::timestamp::Timestamp;
 
+pub use pauses::PendingAttempt;
+
 /// Longest wait for one lock: what a sync has locked already keeps settlement waiting.
 const LONGEST_LOCK_WAIT: Duration = Duration::from_secs(1);
 
@@ -32,6 +36,16 @@ pub enum SyncError {
         vendor_id: VendorId,
         /// What happened.
         source: FeedError,
+    },
+    /// The vendor demanded to get no request before an instant, and was not asked.
+    #[error("vendor {vendor_id} sent Retry-After: it gets no request before {until}")]
+    Paused {
+        /// The vendor.
+        vendor_id: VendorId,
+        /// The end of its demand, by the store's clock.
+        until: Timestamp,
+        /// The time until then.
+        wait: Duration,
     },
     /// The vendor is not among the configured ones.
     #[error("vendor {0} is not configured")]
@@ -63,6 +77,8 @@ pub struct VendorSync {
     notifier: Arc<dyn Notifier>,
     /// The evidence of each vendor's last report, to warn once and after each change.
     evidence: Arc<Mutex<BTreeMap<VendorId, Result<Evidence, NoEvidence>>>>,
+    /// The interval of each vendor's scheduled syncs.
+    intervals: Arc<BTreeMap<VendorId, Duration>>,
 }
 
 /// What an operator decides on a report in quarantine.
@@ -85,6 +101,7 @@ impl VendorSync {
             observer: Arc::new(Unobserved),
             notifier: Arc::new(Unannounced),
             evidence: Arc::default(),
+            intervals: Arc::default(),
         }
     }
 
@@ -150,7 +167,7 @@ impl VendorSync {
                     changed: 0,
                     error: Some(error.to_string()),
                 };
-                self.record(vendor_id, &record).await?;
+                self.record(vendor_id, &record, error.feed_error()).await?;
             }
         }
         result
@@ -211,8 +228,10 @@ impl VendorSync {
         };
         let freed = work.end_first_sync(vendor_id).await?;
         let finished_at = work.record_sync(vendor_id, &record, Some(&history)).await?;
+        let ended_pause = work.clear_pause(vendor_id).await?;
         work.commit().await?;
         self.wake_relay(freed);
+        pauses::log_recovery(vendor_id, ended_pause);
         if is_repaired {
             error!(
                 vendor.id = %vendor_id,
@@ -307,16 +326,29 @@ impl VendorSync {
         }
     }
 
-    async fn record(&self, vendor_id: &VendorId, record: &SyncRecord) -> Result<(), StoreError> {
+    /// Records a sync that failed; with `failure` if it was the vendor that did.
+    async fn record(
+        &self,
+        vendor_id: &VendorId,
+        record: &SyncRecord,
+        failure: Option<&FeedError>,
+    ) -> Result<(), StoreError> {
         retry::on_conflict(&self.clock, || async move {
             let mut work = self.store.begin().await?;
-            let mut freed = 0;
+            let (mut freed, mut pause) = (0, None);
             if work.lock_vendor(vendor_id).await?.is_some() {
                 freed = work.end_first_sync(vendor_id).await?;
-                work.record_sync(vendor_id, record, None).await?;
+                let ended_at = work.record_sync(vendor_id, record, None).await?;
+                if let Some(error) = failure {
+                    let recorded = self.pause(work.as_mut(), vendor_id, error, ended_at);
+                    pause = Some((error, recorded.await?));
+                }
             }
             work.commit().await?;
             self.wake_relay(freed);
+            if let Some((error, pause)) = pause {
+                pauses::log_pause(vendor_id, error, &pause);
+            }
             Ok(())
         })
         .await

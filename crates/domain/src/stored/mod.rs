@@ -4,6 +4,7 @@
 //! the same by a row. A value that no version of this program writes is reported by table, column and row.
 
 mod history;
+mod pause;
 mod transfer;
 mod unreadable;
 
@@ -18,6 +19,7 @@ use crate::stock::VendorStock;
 use crate::timestamp::Timestamp;
 
 pub use history::{StoredHistory, StoredProof, proof, report_history};
+pub use pause::{StoredPauseRow, vendor_pause};
 pub use unreadable::UnreadableRows;
 
 pub use transfer::{

@@ -11,7 +11,7 @@ use domain::order::{Order, OrderState};
 use domain::ports::{
     Acceptance, ChangeRepository, DeadLetterRepository, FirstSyncs, LockedStock, NewOrder,
     OrderRepository, OtherVendors, OutboxEntry, OutboxId, OutboxLag, OutboxRepository,
-    RequeueLimits, StockRepository, Store, StoreError, StoreProbe, StoredVendorSet,
+    RequeueLimits, StockRepository, Store, StoreError, StoreProbe, StoredPause, StoredVendorSet,
     SwitchedVendors, SyncRecord, SyncRepository, UnitOfWork, VendorRename, VendorRenameRepository,
     VendorSetQueries, VendorSetRecord, VendorSetRepository, VendorSyncState,
 };
@@ -85,6 +85,11 @@ impl StoreProbe for FaultyStore {
         self.check("were_tried").await?;
         self.memory.were_tried(vendor_ids).await
     }
+
+    async fn find_pauses(&self, vendor_ids: &[VendorId]) -> Result<Vec<StoredPause>, StoreError> {
+        self.check("find_pauses").await?;
+        self.memory.find_pauses(vendor_ids).await
+    }
 }
 
 #[async_trait]
@@ -98,8 +103,8 @@ impl VendorSetQueries for FaultyStore {
     }
 }
 
-struct FaultyWork {
-    inner: Box<dyn UnitOfWork>,
+pub(crate) struct FaultyWork {
+    pub(crate) inner: Box<dyn UnitOfWork>,
     faults: Arc<Faults>,
     unreadable: Option<OrderId>,
     /// After a failed call a unit of work can only be dropped.
@@ -107,7 +112,7 @@ struct FaultyWork {
 }
 
 impl FaultyWork {
-    async fn check(&mut self, role: Role, name: &'static str) -> Result<(), StoreError> {
+    pub(crate) async fn check(&mut self, role: Role, name: &'static str) -> Result<(), StoreError> {
         assert!(!self.failed, "{name} on a unit of work that failed before");
         let failure = self.faults.strike(role, name).await;
         self.failed = failure.is_some();

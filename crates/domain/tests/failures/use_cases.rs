@@ -100,13 +100,13 @@ impl UseCase {
             }
             Self::RequeueAll => "begin,requeue_overdue,commit",
             Self::Sync => {
-                "probe store_time,fetch,probe store_time,begin,limit_lock_waits,lock_vendor,affected_by,lock_stock,mark_known,save_stock,end_first_sync,record_sync,commit"
+                "probe store_time,fetch,probe store_time,begin,limit_lock_waits,lock_vendor,affected_by,lock_stock,mark_known,save_stock,end_first_sync,record_sync,clear_pause,commit"
             }
             Self::SyncWithoutReport => {
-                "probe store_time,fetch,begin,lock_vendor,end_first_sync,record_sync,commit"
+                "probe store_time,fetch,begin,lock_vendor,end_first_sync,record_sync,find_pause,save_pause,commit"
             }
             Self::SyncStale => {
-                "probe store_time,fetch,probe store_time,begin,limit_lock_waits,lock_vendor,end_first_sync,record_sync,commit"
+                "probe store_time,fetch,probe store_time,begin,limit_lock_waits,lock_vendor,end_first_sync,record_sync,clear_pause,commit"
             }
             Self::SyncStranger => {
                 "probe store_time,fetch,probe store_time,begin,limit_lock_waits,lock_vendor,begin,lock_vendor,commit"

@@ -8,7 +8,7 @@ use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::Order;
 use domain::ports::{
     OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, Store,
-    StoreError, StoreProbe, StoredVendorSet, UnitOfWork, VendorSetQueries,
+    StoreError, StoreProbe, StoredPause, StoredVendorSet, UnitOfWork, VendorSetQueries,
 };
 use domain::timestamp::Timestamp;
 use domain::vendor_set::VendorSetDigest;
@@ -187,5 +187,11 @@ impl StoreProbe for PairedStore {
         let model = self.model.were_tried(vendor_ids).await;
         let real = self.probe.were_tried(vendor_ids).await;
         self.pairs.compare("were_tried", model, &real)
+    }
+
+    async fn find_pauses(&self, vendor_ids: &[VendorId]) -> Result<Vec<StoredPause>, StoreError> {
+        let model = self.model.find_pauses(vendor_ids).await;
+        let real = self.probe.find_pauses(vendor_ids).await;
+        self.pairs.compare("find_pauses", model, &real)
     }
 }
