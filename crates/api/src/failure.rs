@@ -78,10 +78,11 @@ pub(crate) fn of_changing(failure: &ChangeStatusError) -> Problem {
 /// A vendor that was not synced. What the vendor did is logged where it is recorded.
 pub(crate) fn of_syncing(failure: &SyncError) -> Problem {
     match failure {
-        SyncError::Feed { .. } => Problem::new(
+        SyncError::Feed { .. } | SyncError::Paused { .. } => Problem::new(
             ProblemKind::VendorUnavailable,
             format!("{failure}; its stock stays as it was"),
-        ),
+        )
+        .with_retry_after(failure.retry_after()),
         SyncError::NotConfigured(id) => {
             warn!(vendor.id = %id, "a vendor of the settings is not among those that the workers sync");
             Problem::unavailable(format!(

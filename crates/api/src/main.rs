@@ -99,6 +99,9 @@ fn state(
         write_health.clone(),
     ));
     let probe: Arc<dyn StoreProbe> = pg_store.clone();
+    let feeds = wiring::vendor_feeds(&settings.vendors)?;
+    let intervals = feeds.iter();
+    let intervals = intervals.map(|(feed, every)| (feed.vendor_id().clone(), *every));
     let sync = VendorSync::new(
         Arc::clone(&store),
         pg_store.clone(),
@@ -106,7 +109,8 @@ fn state(
         Arc::clone(&clock),
     )
     .observed_by(metrics.clone())
-    .announced_by(Arc::clone(&notifier));
+    .announced_by(Arc::clone(&notifier))
+    .with_intervals(intervals);
     let listen_to = pg_options.clone();
     let live_ports = LivePorts {
         orders: pg_store.clone(),
@@ -117,8 +121,7 @@ fn state(
         }),
     };
     let (live, watcher) = Live::open(live_ports, LiveSettings::from(&settings.api));
-    let feeds = wiring::vendor_feeds(&settings.vendors)?.into_iter();
-    let with_feeds = feeds.map(|(feed, _)| feed);
+    let with_feeds = feeds.into_iter().map(|(feed, _)| feed);
     let state = AppState {
         intake,
         change_status: ChangeStatus::new(store, clock).announced_by(notifier),

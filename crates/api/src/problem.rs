@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
@@ -12,7 +13,7 @@ use utoipa::ToSchema;
 use crate::contract::schemas;
 
 /// After how many seconds a client may try again when the service is unavailable.
-const RETRY_AFTER_S: &str = "1";
+const RETRY_AFTER_S: u64 = 1;
 
 /// What kind of problem: one slug, one status, one page of explanation each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,6 +195,8 @@ pub struct Problem {
     kind: ProblemKind,
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
+    /// `Retry-After`, in seconds.
+    retry_after_s: Option<u64>,
 }
 
 impl Problem {
@@ -204,7 +207,17 @@ impl Problem {
             kind,
             detail: detail.into(),
             errors: Vec::new(),
+            retry_after_s: (kind == ProblemKind::Unavailable).then_some(RETRY_AFTER_S),
         }
+    }
+
+    /// The same problem, which a repeated request can only be without after this time, if it is known. It is rounded up to
+    /// a second.
+    #[must_use]
+    pub(crate) fn with_retry_after(mut self, span: Option<Duration>) -> Self {
+        let seconds = |span: Duration| span.as_secs() + u64::from(span.subsec_nanos() > 0);
+        self.retry_after_s = span.map(seconds).or(self.retry_after_s);
+        self
     }
 
     /// A body that is JSON and not acceptable.
@@ -221,6 +234,7 @@ impl Problem {
             kind: ProblemKind::ValidationFailed,
             detail,
             errors,
+            retry_after_s: None,
         }
     }
 
@@ -298,8 +312,8 @@ impl ResponseError for Problem {
         response
             .content_type("application/problem+json")
             .insert_header((header::CACHE_CONTROL, "no-store"));
-        if self.kind == ProblemKind::Unavailable {
-            response.insert_header((header::RETRY_AFTER, RETRY_AFTER_S));
+        if let Some(seconds) = self.retry_after_s {
+            response.insert_header((header::RETRY_AFTER, seconds));
         }
         let request_id = request_id::current();
         response.json(Document {

@@ -100,7 +100,8 @@ fn explanation(kind: ProblemKind) -> (&'static str, &'static str) {
         ),
         ProblemKind::VendorUnavailable => (
             "The vendor could not be reached, or its answer is not a report. Its stock was not touched.",
-            "Try again later; look at the vendor's last sync for the cause.",
+            "Try again later, after the time that <code>Retry-After</code> gives if there is one: the vendor demands it. The \
+             vendor's last sync has the cause.",
         ),
         ProblemKind::Unavailable => (
             "The store cannot be reached, the service is busy, or it is shutting down.",

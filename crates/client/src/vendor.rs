@@ -43,6 +43,12 @@ pub struct Vendor {
     /// Whether its numbers are older than that.
     #[serde(default)]
     pub expired: bool,
+    /// The earliest instant of the next scheduled sync after a failure; `None` while none is pending.
+    #[serde(default, deserialize_with = "timestamp::read_or_null")]
+    pub next_attempt_at: Option<Timestamp>,
+    /// Number of syncs that the vendor failed since the last one that it did not.
+    #[serde(default)]
+    pub consecutive_failures: u32,
 }
 
 /// The best time that a report has.
@@ -138,7 +144,8 @@ impl Client {
     /// `POST /api/v1/vendors/{vendor_id}/sync`: reads the vendor's report now. Needs the role `operator`.
     ///
     /// # Errors
-    /// [`ClientError`]; a problem [`VendorUnavailable`](crate::ProblemKind::VendorUnavailable) if the vendor failed.
+    /// [`ClientError`]; a problem [`VendorUnavailable`](crate::ProblemKind::VendorUnavailable) if the vendor failed; with
+    /// [`retry_after`](ClientError::retry_after) if the vendor demands to get no request for some time.
     pub async fn sync_vendor(&self, vendor_id: &str) -> Result<VendorSync, ClientError> {
         let path = ["api", "v1", "vendors", vendor_id, "sync"];
         let request = self.exchange.post(self.exchange.url(&path)?);

@@ -3,8 +3,8 @@
 //! Three layers live here, each knowing only the ones before it:
 //!
 //! 1. **Values and decisions.** [`order`], [`stock`], [`report`] and the pure functions in [`settlement`],
-//!    [`allocation`], [`evidence`], [`report_history`], [`comparison`], [`reconciliation`] and [`vendor_set`]: plain
-//!    values in, plain values out.
+//!    [`allocation`], [`evidence`], [`report_history`], [`comparison`], [`reconciliation`], [`pacing`] and [`vendor_set`]:
+//!    plain values in, plain values out.
 //! 2. **[`ports`]**: what the use cases need from the outside (a transactional store, a queue, vendors, a clock), each
 //!    trait stating its adapter's duties.
 //! 3. **[`services`]**: the use cases, which read like a list: begin, lock, decide, save, commit.
@@ -28,6 +28,7 @@ pub mod comparison;
 pub mod evidence;
 pub mod identifiers;
 pub mod order;
+pub mod pacing;
 pub mod ports;
 pub mod position;
 pub mod quantity;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use actix_web::body::SizedStream;
 use actix_web::http::StatusCode;
-use actix_web::http::header::ContentType;
+use actix_web::http::header::{ContentType, RETRY_AFTER};
 use actix_web::web::{self, Bytes, Data, Json, JsonConfig, ServiceConfig};
 use actix_web::{HttpResponse, Responder};
 use futures_util::stream::{self, Stream, StreamExt};
@@ -35,6 +35,12 @@ async fn report(state: Data<State>) -> HttpResponse {
         Fault::Status { status } => HttpResponse::new(
             StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         ),
+        Fault::RetryAfter { status, value } => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::TOO_MANY_REQUESTS);
+            HttpResponse::build(status)
+                .insert_header((RETRY_AFTER, value))
+                .finish()
+        }
         Fault::Delay { ms } => {
             tokio::time::sleep(Duration::from_millis(ms)).await;
             json(answer.report)

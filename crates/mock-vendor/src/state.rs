@@ -19,6 +19,13 @@ pub enum Fault {
         /// From 100 to 999.
         status: u16,
     },
+    /// With this HTTP status and this `Retry-After`.
+    RetryAfter {
+        /// From 100 to 999.
+        status: u16,
+        /// The field's value: seconds, an HTTP date, or anything else.
+        value: String,
+    },
     /// It comes late.
     Delay {
         /// By so many milliseconds.

@@ -161,6 +161,23 @@ impl Shop {
         enforced.unwrap()
     }
 
+    /// Syncs a vendor on demand.
+    pub(crate) async fn report_on_demand(
+        &self,
+        vendor_id: &str,
+        response: Result<Report, FeedError>,
+    ) -> Result<FinishedSync, SyncError> {
+        let feed = ScriptedFeed {
+            vendor_id: vendor(vendor_id),
+            respond: move || {
+                let report = response.clone();
+                report.map(|report| fetched(&report, SystemClock.now()))
+            },
+            max_age: None,
+        };
+        self.sync.sync_on_demand(&feed).await
+    }
+
     /// Decides on a vendor's report in quarantine.
     pub(crate) async fn resolve_quarantine(
         &self,

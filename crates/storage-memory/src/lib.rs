@@ -16,6 +16,7 @@ mod dead_letters;
 mod in_flight;
 mod orders;
 mod outbox;
+mod pauses;
 mod queries;
 mod stock;
 mod store;

@@ -8,7 +8,7 @@ use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderState};
 use domain::ports::{
     OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, StoreError,
-    StoreProbe, VendorLevel, VendorQueries, VendorStatus,
+    StoreProbe, StoredPause, VendorLevel, VendorQueries, VendorStatus,
 };
 use domain::timestamp::Timestamp;
 
@@ -199,5 +199,9 @@ impl StoreProbe for MemoryStore {
             let vendor = tables.vendors.get(vendor_id);
             vendor.is_some_and(|row| row.last_sync.is_some())
         }))
+    }
+
+    async fn find_pauses(&self, vendor_ids: &[VendorId]) -> Result<Vec<StoredPause>, StoreError> {
+        Ok(self.read_pauses(vendor_ids))
     }
 }

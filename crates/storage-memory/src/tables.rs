@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId, ProductId, VendorId};
 use domain::order::{Allocation, Order, OrderState, OrderStatus, RejectReason};
+use domain::pacing::VendorPause;
 use domain::ports::{Changed, FinishedSync, OutboxId, QueuedOrder, StoreError};
 use domain::quantity::Quantity;
 use domain::report_history::ReportHistory;
@@ -73,6 +74,8 @@ pub(crate) struct VendorRow {
     pub(crate) configured_at: Option<Timestamp>,
     pub(crate) history: ReportHistory,
     pub(crate) last_sync: Option<FinishedSync>,
+    /// None if the last sync did not fail.
+    pub(crate) pause: Option<VendorPause>,
 }
 
 #[derive(Clone)]

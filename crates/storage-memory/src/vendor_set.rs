@@ -58,6 +58,7 @@ fn switch(
             row.configured = true;
             row.configured_at = Some(now);
             row.last_sync = None;
+            row.pause = None;
             on.insert(vendor.vendor_id.clone());
         }
     }

@@ -22,6 +22,7 @@ mod notify;
 mod options;
 mod orders;
 mod outbox;
+mod pauses;
 mod queries;
 mod rows;
 mod server_check;

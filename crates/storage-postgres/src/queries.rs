@@ -7,11 +7,11 @@ use diesel::QueryableByName;
 use diesel::pg::Pg;
 use diesel::pg::data_types::PgTimestamp;
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz};
-use domain::identifiers::{OrderId, ProductId};
+use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderStatus};
 use domain::ports::{
     ChangeFeedLag, OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries,
-    StoreError, StoreProbe, VendorLevel,
+    StoreError, StoreProbe, StoredPause, VendorLevel,
 };
 use domain::stored::{self, StoredPosition};
 use domain::timestamp::Timestamp;
@@ -369,10 +369,7 @@ SELECT count(*) AS entries FROM (
         Ok(counted.first().map_or(0, |row| row.entries.unsigned_abs()))
     }
 
-    async fn were_tried(
-        &self,
-        vendor_ids: &[domain::identifiers::VendorId],
-    ) -> Result<bool, StoreError> {
+    async fn were_tried(&self, vendor_ids: &[VendorId]) -> Result<bool, StoreError> {
         const SQL: &str = "
 SELECT NOT EXISTS (
     SELECT FROM unnest($1) AS i (vendor_id)
@@ -382,5 +379,9 @@ SELECT NOT EXISTS (
 ) AS flag";
         let ids = vendor_ids.iter().map(|id| id.as_str().to_owned()).collect();
         self.flag(SQL, vec![Bind::Texts(ids)]).await
+    }
+
+    async fn find_pauses(&self, vendor_ids: &[VendorId]) -> Result<Vec<StoredPause>, StoreError> {
+        self.read_pauses(vendor_ids).await
     }
 }

@@ -171,6 +171,10 @@ SELECT DISTINCT product_id FROM vendor_stock WHERE vendor_id = ANY($1) ORDER BY 
         let binds = vec![vendor_ids(vendors), sources(vendors)];
         self.execute(SOURCE, binds).await?;
         let mut switched: Vec<SwitchedRow> = self.load(ON, vec![vendor_ids(vendors)]).await?;
+        if !switched.is_empty() {
+            let on = texts(switched.iter().map(|row| row.vendor_id.as_str()));
+            self.clear_pauses(on).await?;
+        }
         if others == OtherVendors::SwitchOff {
             let off: Vec<SwitchedRow> = self.load(OFF, vec![vendor_ids(vendors)]).await?;
             switched.extend(off);

@@ -100,6 +100,7 @@ async fn empty(database: &Arc<TestDatabase>) {
         "orders",
         "vendor_stock",
         "vendor_evidence",
+        "vendor_pauses",
         "vendor_syncs",
         "vendor_sets",
         "stock",

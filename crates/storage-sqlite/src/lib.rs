@@ -24,6 +24,7 @@ mod options;
 mod order_numbers;
 mod orders;
 mod outbox;
+mod pauses;
 mod queries;
 mod rows;
 mod statement;

@@ -9,7 +9,7 @@ use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::Order;
 use domain::ports::{
     OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, StoreError,
-    StoreProbe, VendorLevel,
+    StoreProbe, StoredPause, VendorLevel,
 };
 use domain::stored::{self, StoredPosition};
 use domain::timestamp::Timestamp;
@@ -351,6 +351,10 @@ SELECT NOT EXISTS (
             .read(move |connection| load(connection, SQL, [vendor_ids]))
             .await?;
         Ok(tried.first().is_some_and(|row| row.flag))
+    }
+
+    async fn find_pauses(&self, vendor_ids: &[VendorId]) -> Result<Vec<StoredPause>, StoreError> {
+        self.read_pauses(vendor_ids).await
     }
 }
 

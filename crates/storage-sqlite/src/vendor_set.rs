@@ -12,10 +12,10 @@ use domain::stored;
 use domain::timestamp::Timestamp;
 use domain::vendor_set::{ConfiguredVendor, SetMember, VendorSetDigest, VendorSource};
 
-use crate::rows;
 use crate::statement::{Bind, execute, json, load};
 use crate::store::SqliteStore;
 use crate::unit_of_work::SqliteUnitOfWork;
+use crate::{pauses, rows};
 
 #[derive(QueryableByName)]
 struct VendorRow {
@@ -135,6 +135,10 @@ WHERE vendor_id IN (SELECT value FROM json_each(?)) ORDER BY product_id";
     }
     let ids = json(vendors.iter().map(|vendor| vendor.vendor_id.as_str()));
     let on: Vec<VendorRow> = load(connection, ON, [now.into(), ids.clone()])?;
+    pauses::clear(
+        connection,
+        json(on.iter().map(|row| row.vendor_id.as_str())),
+    )?;
     let off: Vec<VendorRow> = match others {
         OtherVendors::Keep => Vec::new(),
         OtherVendors::SwitchOff => load(connection, OFF, [ids])?,

@@ -1,15 +1,14 @@
 //! One request and its response, bounded in size.
 
 use std::error::Error;
-use std::time::Duration;
 
 use domain::evidence::ResponseTimes;
-use domain::ports::FeedError;
-use reqwest::header::{HeaderMap, HeaderName, RETRY_AFTER};
+use domain::ports::{Clock, FeedError};
+use reqwest::header::HeaderMap;
 use reqwest::{Client, Response, StatusCode, Url};
 
 use crate::excerpt::bounded;
-use crate::times;
+use crate::{retry_after, times};
 
 /// Longest reason of the HTTP library that is passed on, in characters.
 const MAX_REASON_CHARS: usize = 200;
@@ -29,8 +28,6 @@ pub(crate) struct Failure {
     pub(crate) error: FeedError,
     /// Whether the same request may succeed soon.
     pub(crate) may_pass: bool,
-    /// How long the vendor asks to be left alone.
-    pub(crate) retry_after: Option<Duration>,
 }
 
 impl Failure {
@@ -38,7 +35,6 @@ impl Failure {
         Self {
             error,
             may_pass: false,
-            retry_after: None,
         }
     }
 
@@ -54,30 +50,45 @@ impl Failure {
         Self {
             error: FeedError::Unavailable(bounded(&text, MAX_REASON_CHARS)),
             may_pass: true,
-            retry_after: None,
         }
     }
 
-    fn of_status(status: StatusCode, headers: &HeaderMap) -> Self {
+    fn of_status(status: StatusCode, headers: &HeaderMap, clock: &dyn Clock) -> Self {
         let redirects = if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
             "; redirects are not followed"
         } else {
             ""
         };
+        let reason = format!("the vendor answered {status}{redirects}");
+        if let Some(retry_after) = retry_after::demanded(status, headers, clock) {
+            // A retry of the same fetch would come too early, and the next fetch knows of the demand.
+            return Self::lasting(FeedError::RetryLater {
+                reason,
+                retry_after,
+            });
+        }
         Self {
-            error: FeedError::Unavailable(format!("the vendor answered {status}{redirects}")),
+            error: FeedError::Unavailable(reason),
             may_pass: status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS,
-            retry_after: seconds(headers, &RETRY_AFTER),
         }
     }
 }
 
 /// Asks once. Reads no more than `max_bytes` of the body.
-pub(crate) async fn ask(client: &Client, url: &Url, max_bytes: usize) -> Result<Answer, Failure> {
+pub(crate) async fn ask(
+    client: &Client,
+    url: &Url,
+    max_bytes: usize,
+    clock: &dyn Clock,
+) -> Result<Answer, Failure> {
     let request = client.get(url.clone()).send();
     let response = request.await.map_err(Failure::of_transport)?;
     if response.status() != StatusCode::OK {
-        return Err(Failure::of_status(response.status(), response.headers()));
+        return Err(Failure::of_status(
+            response.status(),
+            response.headers(),
+            clock,
+        ));
     }
     times::refuse_page(response.headers())
         .map_err(|problem| Failure::lasting(FeedError::Malformed(problem)))?;
@@ -103,13 +114,4 @@ async fn read_body(mut response: Response, max_bytes: usize) -> Result<Vec<u8>, 
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-fn seconds(headers: &HeaderMap, name: &HeaderName) -> Option<Duration> {
-    let seconds = text(headers, name)?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
 }

@@ -1,11 +1,13 @@
 //! One vendor's feed: what is configured of it, and the port.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
 use domain::identifiers::VendorId;
-use domain::ports::{FeedError, FetchedReport, VendorFeed};
+use domain::ports::{Clock, FeedError, FetchedReport, VendorFeed};
 use domain::report::ReportKind;
 use reqwest::header::{ACCEPT, CACHE_CONTROL, HeaderMap, HeaderValue};
 use reqwest::{Client, Url, redirect};
@@ -90,7 +92,6 @@ pub enum InvalidOptions {
 }
 
 /// Reads a vendor's reports over HTTP.
-#[derive(Debug)]
 pub struct HttpVendorFeed {
     vendor_id: VendorId,
     client: Client,
@@ -102,14 +103,24 @@ pub struct HttpVendorFeed {
     lag: Duration,
     max_age: Option<Duration>,
     layout: Layout,
+    clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for HttpVendorFeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not its URL, which may hold a secret.
+        f.debug_struct("HttpVendorFeed")
+            .field("vendor_id", &self.vendor_id)
+            .finish_non_exhaustive()
+    }
 }
 
 impl HttpVendorFeed {
-    /// Makes a feed; nothing is asked yet.
+    /// Makes a feed; nothing is asked yet. The clock is this process's own, for a `Retry-After` whose response has no `Date`.
     ///
     /// # Errors
     /// [`InvalidOptions`].
-    pub fn new(options: HttpVendorOptions) -> Result<Self, InvalidOptions> {
+    pub fn new(options: HttpVendorOptions, clock: Arc<dyn Clock>) -> Result<Self, InvalidOptions> {
         let HttpVendorOptions {
             vendor_id,
             url,
@@ -157,6 +168,7 @@ impl HttpVendorFeed {
             lag,
             max_age,
             layout,
+            clock,
         })
     }
 
@@ -167,17 +179,10 @@ impl HttpVendorFeed {
             .with_max_delay(LONGEST_PAUSE)
             .with_max_times(usize::try_from(self.retries).unwrap_or(usize::MAX))
             .with_jitter();
-        let is_worth_waiting = |failure: &Failure| {
-            let pause = failure.retry_after.unwrap_or_default();
-            failure.may_pass && pause < self.timeout
-        };
-        (|| exchange::ask(&self.client, &self.url, self.max_bytes))
+        (|| exchange::ask(&self.client, &self.url, self.max_bytes, self.clock.as_ref()))
             .retry(pauses)
             .sleep(tokio::time::sleep)
-            .when(is_worth_waiting)
-            .adjust(|failure, pause| {
-                pause.map(|pause| pause.max(failure.retry_after.unwrap_or_default()))
-            })
+            .when(|failure: &Failure| failure.may_pass)
             .notify(|failure, pause| {
                 let (vendor_id, error) = (&self.vendor_id, &failure.error);
                 debug!(vendor.id = %vendor_id, %error, pause_ms = pause.as_millis(), "asking the vendor again");

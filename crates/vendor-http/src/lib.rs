@@ -5,7 +5,8 @@
 //! a quantity makes the whole report malformed, because a guess here is stock that is sold and not there.
 //!
 //! Time and size are bounded: one deadline covers a fetch with all its retries, and no more than the allowed size is
-//! ever held. Redirects are not followed, cookies not kept, proxies not used.
+//! ever held. Redirects are not followed, cookies not kept, proxies not used. A response with `Retry-After` ends a fetch at
+//! once, and its demand is returned with the error.
 //!
 //! # The times of a report
 //!
@@ -19,6 +20,7 @@ mod excerpt;
 mod exchange;
 mod feed;
 mod pointer;
+mod retry_after;
 mod times;
 
 pub use feed::{FeedFormat, HttpVendorFeed, HttpVendorOptions, InvalidOptions};

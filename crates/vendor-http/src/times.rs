@@ -33,6 +33,11 @@ pub(crate) fn response_times(headers: &HeaderMap) -> ResponseTimes {
     }
 }
 
+/// The time at which the response was made, if the vendor states one that can be read.
+pub(crate) fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    http_date(headers, &DATE)
+}
+
 fn http_date(headers: &HeaderMap, name: &HeaderName) -> Option<Timestamp> {
     let text = headers.get(name)?.to_str().ok()?;
     Timestamp::parse_http_date(text.trim()).ok()

@@ -19,6 +19,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 #[cfg(feature = "rabbitmq")]
 pub use broker::rabbitmq;
+use clock_tokio::SystemClock;
 #[cfg(feature = "sqlite")]
 pub use data_file::sqlite;
 #[cfg(feature = "postgres")]
@@ -110,7 +111,7 @@ pub fn shown_urls(settings: &[VendorSettings]) -> Vec<String> {
 }
 
 fn vendor_feed(settings: &VendorSettings) -> anyhow::Result<HttpVendorFeed> {
-    HttpVendorFeed::new(HttpVendorOptions {
+    let options = HttpVendorOptions {
         vendor_id: settings.id.clone(),
         url: settings.url.clone(),
         timeout: settings.timeout,
@@ -125,8 +126,9 @@ fn vendor_feed(settings: &VendorSettings) -> anyhow::Result<HttpVendorFeed> {
             quantity: settings.format.quantity.clone(),
             as_of: settings.format.as_of.clone(),
         },
-    })
-    .with_context(|| format!("vendor {} cannot be read", settings.id))
+    };
+    HttpVendorFeed::new(options, Arc::new(SystemClock))
+        .with_context(|| format!("vendor {} cannot be read", settings.id))
 }
 
 /// Raises the soft limit on open files to the hard one: each connection is an open file, and many systems start programs with

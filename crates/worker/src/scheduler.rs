@@ -6,23 +6,25 @@
 //! superseded, which may not be able to read every vendor. If two processes sync the same vendor nevertheless, because a
 //! lease was lost unnoticed, the vendor's row lock keeps them apart.
 
+mod vendor_loop;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::identifiers::VendorId;
 use domain::ports::{Lease, Leases, Observer, StoreError, VendorFeed};
-use domain::services::{BroughtSet, SetStatus, SyncError, VendorSetError, VendorSets, VendorSync};
+use domain::services::{BroughtSet, SetStatus, VendorSets, VendorSync};
 use domain::timestamp::Timestamp;
 use domain::vendor_set::{ConfiguredVendor, SetMember, VendorSet};
 use readiness::{Cause, TaskHealth};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
-use crate::backoff::Backoff;
+use self::vendor_loop::VendorLoop;
 use crate::max_age::enforce_max_age;
 
 /// The lease of the process that syncs the vendors.
@@ -35,17 +37,13 @@ const CURRENT_SET_LEASE: &str = "vendor-sync-current-set";
 /// process compares its set with the one in the store.
 const LEASE_CHECK: Duration = Duration::from_secs(2);
 
-/// A sync that failed only because the store was away is tried again after pauses of this to [`LONGEST_PAUSE`], or to the
-/// vendor's interval if that is shorter.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-
 /// A vendor and its interval.
 #[derive(Clone)]
 pub struct ScheduledVendor {
     /// Reads its reports.
     pub feed: Arc<dyn VendorFeed>,
-    /// From the start of one sync to the start of the next; a sync that takes longer delays the next.
+    /// From the start of one sync to the start of the next; a sync that takes longer delays the next. It grows while the vendor
+    /// fails.
     pub every: Duration,
 }
 
@@ -318,69 +316,6 @@ impl Loops {
             task,
         };
         self.running.insert(vendor_id, running);
-    }
-}
-
-/// Syncs one vendor at its interval.
-struct VendorLoop {
-    sync: VendorSync,
-    vendor_sets: VendorSets,
-    set: VendorSet,
-    vendor: ScheduledVendor,
-    health: TaskHealth,
-}
-
-impl VendorLoop {
-    async fn sync_for_ever(&self) {
-        let mut ticks = interval(self.vendor.every);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            self.sync_once().await;
-        }
-    }
-
-    /// Syncs until it works, or fails for a reason that is not the store's absence: an interval may be a day, and until a
-    /// vendor was tried once rejections wait.
-    async fn sync_once(&self) {
-        let vendor_id = self.vendor.feed.vendor_id();
-        let longest = LONGEST_PAUSE.min(self.vendor.every);
-        let mut backoff = Backoff::new(FIRST_PAUSE.min(longest), longest);
-        loop {
-            let error = match self.sync.sync(self.vendor.feed.as_ref()).await {
-                Err(error @ (SyncError::Store(_) | SyncError::NotConfigured(_))) => error,
-                synced => {
-                    self.health.succeeded();
-                    if let Err(error) = synced {
-                        // The use case has logged it; the next tick is the retry.
-                        debug!(vendor.id = %vendor_id, %error, "sync failed");
-                    }
-                    return;
-                }
-            };
-            let is_worth_a_retry = if let SyncError::Store(failure) = &error {
-                self.health.failed(Cause::from(failure), &error);
-                failure.is_retryable()
-            } else {
-                self.health.failed(Cause::NotConfigured, &error);
-                self.is_configured_again().await
-            };
-            if !is_worth_a_retry {
-                return;
-            }
-            debug!(vendor.id = %vendor_id, "the sync is retried");
-            sleep(backoff.next()).await;
-        }
-    }
-
-    /// Something switched off a vendor that this process syncs. Brings the set again; if it is not the current one, the
-    /// vendor is left alone.
-    async fn is_configured_again(&self) -> bool {
-        match self.vendor_sets.bring(&self.set).await {
-            Ok(brought) => brought.status == SetStatus::Current,
-            Err(VendorSetError::Store(error)) => error.is_retryable(),
-            Err(VendorSetError::SourceTaken { .. }) => false,
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::allocation::most_available_first;
 use domain::identifiers::VendorId;
@@ -245,6 +246,13 @@ pub fn vendor_sync(ports: &WorkerPorts) -> VendorSync {
     )
     .observed_by(Arc::clone(&ports.observer))
     .announced_by(Arc::clone(&ports.notifier))
+    .with_intervals(intervals(ports))
+}
+
+/// The interval of each vendor's scheduled syncs.
+fn intervals(ports: &WorkerPorts) -> impl Iterator<Item = (VendorId, Duration)> {
+    let vendors = ports.vendors.iter();
+    vendors.map(|vendor| (vendor.feed.vendor_id().clone(), vendor.every))
 }
 
 /// Applies the vendor set.

@@ -25,6 +25,7 @@ mod max_age;
 mod moving;
 mod next_schema;
 mod oversell;
+mod pacing;
 mod poolers;
 mod readiness;
 mod renames;

@@ -91,7 +91,7 @@ impl Answer {
     pub(super) fn response(&self, is_head: bool) -> Response {
         let mut response = ResponseBuilder::new().description(&self.description);
         for name in &self.headers {
-            response = response.header_ref(name.0, headers::reference(*name));
+            response = response.header_ref(name.name, headers::reference(*name));
         }
         if is_head {
             return response.build();

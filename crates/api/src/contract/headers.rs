@@ -8,28 +8,46 @@ use utoipa::openapi::schema::ObjectBuilder;
 
 use super::schemas::{integer, string, words};
 
-/// The name of a header that answers have.
+/// A header of responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct HeaderName(pub(super) &'static str);
+pub(crate) struct HeaderName {
+    /// Its name in a response.
+    pub(super) name: &'static str,
+    /// Its name among the components of the document.
+    component: &'static str,
+}
 
-pub(crate) const ALLOW: HeaderName = HeaderName("Allow");
-pub(crate) const ETAG: HeaderName = HeaderName("ETag");
-pub(crate) const LINK: HeaderName = HeaderName("Link");
-pub(crate) const LOCATION: HeaderName = HeaderName("Location");
-pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName("Preference-Applied");
-pub(crate) const RATE_LIMIT: HeaderName = HeaderName("RateLimit");
-pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName("RateLimit-Policy");
-pub(crate) const REPLAYED: HeaderName = HeaderName("Idempotent-Replayed");
-pub(crate) const RETRY_AFTER: HeaderName = HeaderName("Retry-After");
-pub(crate) const VARY: HeaderName = HeaderName("Vary");
-pub(crate) const REQUEST_ID: HeaderName = HeaderName("X-Request-Id");
-pub(crate) const WWW_AUTHENTICATE: HeaderName = HeaderName("WWW-Authenticate");
+impl HeaderName {
+    const fn new(name: &'static str) -> Self {
+        let component = name;
+        Self { name, component }
+    }
+}
+
+pub(crate) const ALLOW: HeaderName = HeaderName::new("Allow");
+pub(crate) const ETAG: HeaderName = HeaderName::new("ETag");
+pub(crate) const LINK: HeaderName = HeaderName::new("Link");
+pub(crate) const LOCATION: HeaderName = HeaderName::new("Location");
+pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName::new("Preference-Applied");
+pub(crate) const RATE_LIMIT: HeaderName = HeaderName::new("RateLimit");
+pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::new("RateLimit-Policy");
+pub(crate) const REPLAYED: HeaderName = HeaderName::new("Idempotent-Replayed");
+pub(crate) const RETRY_AFTER: HeaderName = HeaderName::new("Retry-After");
+/// The same, where it depends on the vendor.
+pub(crate) const RETRY_AFTER_OF_VENDOR: HeaderName = HeaderName {
+    name: "Retry-After",
+    component: "Retry-After-Of-Vendor",
+};
+pub(crate) const VARY: HeaderName = HeaderName::new("Vary");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::new("X-Request-Id");
+pub(crate) const WWW_AUTHENTICATE: HeaderName = HeaderName::new("WWW-Authenticate");
 
 pub(super) fn reference(name: HeaderName) -> Ref {
-    Ref::new(format!("#/components/headers/{}", name.0))
+    Ref::new(format!("#/components/headers/{}", name.component))
 }
 
 /// Every header, to refer to.
+#[expect(clippy::too_many_lines, reason = "a few lines for each header")]
 pub(super) fn all() -> impl Iterator<Item = (&'static str, Header)> {
     [
         (
@@ -103,6 +121,15 @@ pub(super) fn all() -> impl Iterator<Item = (&'static str, Header)> {
             ),
         ),
         (
+            RETRY_AFTER_OF_VENDOR,
+            sometimes(
+                integer(1, 86_400),
+                "After how many seconds the vendor can be asked again, rounded up. Absent unless the vendor sent \
+             `Retry-After`.",
+                json!(60),
+            ),
+        ),
+        (
             REQUEST_ID,
             always(
                 string().pattern(Some("^[!-~]{1,128}$")),
@@ -129,7 +156,7 @@ pub(super) fn all() -> impl Iterator<Item = (&'static str, Header)> {
         ),
     ]
     .into_iter()
-    .map(|(name, header)| (name.0, header))
+    .map(|(name, header)| (name.component, header))
 }
 
 fn sometimes(schema: ObjectBuilder, description: &str, example: Value) -> Header {

@@ -8,7 +8,7 @@ use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{Ref, RefOr, Schema};
 
 use super::answer::Answer;
-use super::headers::{RETRY_AFTER, WWW_AUTHENTICATE};
+use super::headers::{RETRY_AFTER, RETRY_AFTER_OF_VENDOR, WWW_AUTHENTICATE};
 use super::{schemas, schemas_of};
 use crate::problem::{Document, ProblemKind};
 
@@ -43,6 +43,8 @@ pub(super) fn answer(kinds: &[ProblemKind]) -> Answer {
     let has = |wanted: &[ProblemKind]| kinds.iter().any(|kind| wanted.contains(kind));
     if has(&[ProblemKind::Unavailable, ProblemKind::RateLimited]) {
         answer.header(RETRY_AFTER)
+    } else if has(&[ProblemKind::VendorUnavailable]) {
+        answer.header(RETRY_AFTER_OF_VENDOR)
     } else if has(&[ProblemKind::Unauthenticated, ProblemKind::Forbidden]) {
         answer.header(WWW_AUTHENTICATE)
     } else {

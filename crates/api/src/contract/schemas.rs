@@ -135,6 +135,20 @@ pub(crate) fn max_age_ms() -> ObjectBuilder {
     ))
 }
 
+pub(crate) fn next_attempt_at() -> ObjectBuilder {
+    timestamp_or_null().description(Some(
+        "The earliest instant of the next scheduled sync after a failure: the end of the vendor's own demand (`Retry-After`) \
+         or of the service's growing interval, whichever is later. Null while none is pending: then the vendor is synced at \
+         its interval.",
+    ))
+}
+
+pub(crate) fn consecutive_failures() -> ObjectBuilder {
+    count().description(Some(
+        "Number of syncs that the vendor failed since the last one that it did not.",
+    ))
+}
+
 pub(crate) fn error_status() -> ObjectBuilder {
     integer(400, 599).description(Some("The HTTP status."))
 }

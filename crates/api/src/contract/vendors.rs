@@ -59,7 +59,9 @@ pub(crate) fn sync() -> Contract {
     Contract::new("sync_vendor", TAG, "Reads a vendor's report now")
         .description(
             "Responds once the sync is done. If the vendor fails, or its report is older than the one that is applied \
-             or is quarantined, its stock stays as it was. Those who ask at the same time share a sync. No body is needed; an empty object is \
+             or is quarantined, its stock stays as it was. A vendor that sent `Retry-After` gets no request before \
+             its time: until then this is 502 with the same demand. The longer interval after other failures does not \
+             apply here. Those who ask at the same time share a sync. No body is needed; an empty object is \
              taken for none.",
         )
         .parameters([in_path("vendor_id", schemas::vendor_id())])

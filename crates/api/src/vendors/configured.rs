@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::identifiers::VendorId;
-use domain::ports::{FinishedSync, StoreError, VendorFeed, VendorQueries, VendorSetQueries};
+use domain::ports::{
+    FinishedSync, StoreError, StoredPause, VendorFeed, VendorQueries, VendorSetQueries,
+};
 use domain::services::{QuarantineDecision, VendorSync};
 use domain::vendor_set::{VendorSet, VendorSource};
 
@@ -101,6 +103,17 @@ impl Vendors {
             .collect())
     }
 
+    /// The pauses of those of the vendors whose last sync failed.
+    pub(super) async fn pauses(
+        &self,
+        vendor_ids: &[VendorId],
+    ) -> Result<BTreeMap<VendorId, StoredPause>, StoreError> {
+        let found = self.sync.find_pauses(vendor_ids).await?.into_iter();
+        Ok(found
+            .map(|stored| (stored.vendor_id.clone(), stored))
+            .collect())
+    }
+
     /// Syncs a vendor: alone, or together with others who asked for the same before it began.
     pub(super) async fn sync(&self, vendor_id: &VendorId) -> Result<FinishedSync, Problem> {
         let feed = match self.by_id.get(vendor_id) {
@@ -113,7 +126,7 @@ impl Vendors {
             None => return Err(Problem::not_found("there is no such vendor")),
         };
         let run = || async {
-            let synced = self.sync.sync(feed.source.as_ref()).await;
+            let synced = self.sync.sync_on_demand(feed.source.as_ref()).await;
             synced.map_err(|failure| failure::of_syncing(&failure))
         };
         feed.turns.run(run).await

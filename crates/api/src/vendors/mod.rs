@@ -6,7 +6,7 @@ mod turns;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::identifiers::VendorId;
-use domain::ports::{StoreError, VendorStatus};
+use domain::ports::{StoreError, StoredPause, VendorStatus};
 use domain::services::QuarantineDecision;
 
 use crate::cursor::CursorScope;
@@ -43,6 +43,8 @@ struct ListedVendor {
     vendor_id: VendorId,
     rules: VendorRules,
     status: Option<VendorStatus>,
+    /// None if its last sync did not fail.
+    pause: Option<StoredPause>,
 }
 
 impl List for VendorList {
@@ -59,9 +61,11 @@ impl List for VendorList {
         let page = vendors.after(after.as_ref(), limit).await?;
         let ids: Vec<VendorId> = page.iter().map(|(id, ..)| id.clone()).collect();
         let mut known = vendors.queries.find_vendors(&ids).await?;
+        let mut pauses = vendors.pauses(&ids).await?;
         let listed = page.into_iter().map(|(vendor_id, rules)| {
             let at = known.iter().position(|it| it.vendor_id == vendor_id);
             ListedVendor {
+                pause: pauses.remove(&vendor_id),
                 vendor_id,
                 rules,
                 status: at.map(|at| known.swap_remove(at)),
@@ -80,6 +84,7 @@ impl List for VendorList {
 
     fn view(vendor: &ListedVendor) -> VendorView<'_> {
         VendorView::new(&vendor.vendor_id, &vendor.rules, vendor.status.as_ref())
+            .with_pause(vendor.pause.as_ref())
     }
 
     fn page_after(&self, id: &VendorId, limit: u32) -> NextPage {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::evidence::NoEvidence;
 use domain::identifiers::VendorId;
-use domain::ports::{FinishedSync, SyncOutcome, VendorStatus};
+use domain::ports::{FinishedSync, StoredPause, SyncOutcome, VendorStatus};
 use domain::timestamp::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -74,6 +74,11 @@ pub(crate) struct VendorView<'a> {
     max_age_ms: Option<u64>,
     /// Whether its numbers are older than `max_age_ms`: then it is not sold from until a newer report is applied.
     expired: bool,
+    #[schema(schema_with = schemas::next_attempt_at, required)]
+    #[serde(serialize_with = "super::text_or_null")]
+    next_attempt_at: Option<Timestamp>,
+    #[schema(schema_with = schemas::consecutive_failures)]
+    consecutive_failures: u32,
 }
 
 impl<'a> VendorView<'a> {
@@ -100,7 +105,18 @@ impl<'a> VendorView<'a> {
             age_ms: status.and_then(|status| status.age).map(millis),
             max_age_ms: rules.max_age.map(millis),
             expired: status.is_some_and(|status| status.is_expired),
+            next_attempt_at: None,
+            consecutive_failures: 0,
         }
+    }
+
+    /// The same vendor, after failures.
+    pub(crate) fn with_pause(mut self, stored: Option<&StoredPause>) -> Self {
+        if let Some(StoredPause { pause, now, .. }) = stored {
+            self.next_attempt_at = pause.next_attempt_at(*now);
+            self.consecutive_failures = pause.failures;
+        }
+        self
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::comparison::ReportedStock;
 use domain::identifiers::{ProductId, VendorId};
-use domain::ports::{OutboxLag, StoreError, StoreProbe, SyncQueries, VendorSyncState};
+use domain::ports::{OutboxLag, StoreError, StoreProbe, StoredPause, SyncQueries, VendorSyncState};
 use domain::timestamp::Timestamp;
 
 use crate::fake_store::FakeStore;
@@ -42,6 +42,21 @@ impl StoreProbe for FakeStore {
     async fn were_tried(&self, _vendor_ids: &[VendorId]) -> Result<bool, StoreError> {
         self.check().await?;
         Ok(true)
+    }
+
+    async fn find_pauses(&self, vendor_ids: &[VendorId]) -> Result<Vec<StoredPause>, StoreError> {
+        self.check().await?;
+        let mut rows = self.0.lock().unwrap();
+        let now = rows.now();
+        let pauses = rows.pauses.iter();
+        let found = pauses.filter(|(vendor_id, _)| vendor_ids.contains(vendor_id));
+        Ok(found
+            .map(|(vendor_id, pause)| StoredPause {
+                vendor_id: vendor_id.clone(),
+                pause: *pause,
+                now,
+            })
+            .collect())
     }
 }
 

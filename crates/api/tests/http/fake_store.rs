@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use domain::evidence::ReportOrder;
 use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderRequest, OrderState, RejectReason};
+use domain::pacing::VendorPause;
 use domain::ports::{
     ChangeEntry, ChangeQueries, Changed, ChangesRead, OrderFilter, OrderQueries, ProductDetail,
     StockLevel, StockQueries, Store, StoreError, StoredVendorSet, UnitOfWork, VendorQueries,
@@ -46,6 +47,8 @@ pub(crate) struct Rows {
     stock: Vec<ProductDetail>,
     /// Those that a worker has taken up, by id.
     pub(crate) vendors: BTreeMap<VendorId, VendorStatus>,
+    /// Of vendors whose last sync failed.
+    pub(crate) pauses: BTreeMap<VendorId, VendorPause>,
     /// Of the reports of whichever vendor, and whether they left it units.
     pub(crate) history: ReportHistory,
     pub(crate) has_stock: bool,

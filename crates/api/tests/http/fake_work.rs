@@ -113,12 +113,28 @@ pub(crate) fn over(store: &FakeStore) -> MockUnitOfWork {
             vendor.clock_skew_ms = clock_skew_ms;
             Ok(now)
         });
+    pausing(&mut work, store);
     let committed = store.clone();
     work.expect_commit().returning(move || {
         undo.before.lock().unwrap().take();
         committed.commit_outcome()
     });
     work
+}
+
+/// The pauses of vendors that failed.
+fn pausing(work: &mut MockUnitOfWork, store: &FakeStore) {
+    let rows = Arc::clone(&store.0);
+    work.expect_find_pause()
+        .returning(move |id| Ok(rows.lock().unwrap().pauses.get(id).copied()));
+    let rows = Arc::clone(&store.0);
+    work.expect_save_pause().returning(move |id, pause| {
+        rows.lock().unwrap().pauses.insert(id.clone(), *pause);
+        Ok(())
+    });
+    let rows = Arc::clone(&store.0);
+    work.expect_clear_pause()
+        .returning(move |id| Ok(rows.lock().unwrap().pauses.remove(id)));
 }
 
 fn accept(rows: &mut Rows, new: &NewOrder) -> Acceptance {

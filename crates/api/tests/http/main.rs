@@ -29,6 +29,7 @@ mod keys;
 mod lines;
 mod listing;
 mod measuring;
+mod pacing;
 mod protocol;
 mod rate_limits;
 mod reading;

@@ -18,13 +18,15 @@ use mockall::mock;
 use super::{
     Acceptance, ChangeRepository, DeadLetterRepository, FirstSyncs, LockedStock, LockedVendor,
     NewOrder, OrderRepository, OtherVendors, OutboxEntry, OutboxId, OutboxRepository,
-    RequeueLimits, StockRepository, StoreError, SwitchedVendors, SyncRecord, SyncRepository,
-    UnitOfWork, VendorRename, VendorRenameRepository, VendorSetRecord, VendorSetRepository,
+    PauseRepository, RequeueLimits, StockRepository, StoreError, SwitchedVendors, SyncRecord,
+    SyncRepository, UnitOfWork, VendorRename, VendorRenameRepository, VendorSetRecord,
+    VendorSetRepository,
 };
 use crate::comparison::ReportedStock;
 use crate::evidence::ReportOrder;
 use crate::identifiers::{OrderId, ProductId, VendorId};
 use crate::order::{Order, OrderState};
+use crate::pacing::VendorPause;
 use crate::report_history::ReportHistory;
 use crate::settlement::{PendingOrder, SettledOrder};
 use crate::stock::{ProductStock, StockChange};
@@ -73,6 +75,13 @@ mock! {
         async fn find_by_expiry(&mut self, vendor_id: &VendorId, is_expired: bool, after: Option<ProductId>, limit: u32) -> Result<Vec<ProductId>, StoreError>;
         async fn save_history(&mut self, vendor_id: &VendorId, history: &ReportHistory) -> Result<(), StoreError>;
         async fn record_sync<'r>(&mut self, vendor_id: &VendorId, record: &SyncRecord, history: Option<&'r ReportHistory>) -> Result<Timestamp, StoreError>;
+    }
+
+    #[async_trait]
+    impl PauseRepository for UnitOfWork {
+        async fn find_pause(&mut self, vendor_id: &VendorId) -> Result<Option<VendorPause>, StoreError>;
+        async fn save_pause(&mut self, vendor_id: &VendorId, pause: &VendorPause) -> Result<(), StoreError>;
+        async fn clear_pause(&mut self, vendor_id: &VendorId) -> Result<Option<VendorPause>, StoreError>;
     }
 
     #[async_trait]

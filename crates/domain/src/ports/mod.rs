@@ -15,6 +15,7 @@ mod mocks;
 mod observer;
 mod orders;
 mod outbox;
+mod pauses;
 mod queries;
 mod queue;
 mod signals;
@@ -42,6 +43,7 @@ pub use lease::{Lease, Leases};
 pub use observer::{Observer, Unobserved};
 pub use orders::{Acceptance, NewOrder, OrderRepository};
 pub use outbox::{OutboxEntry, OutboxId, OutboxRepository, RequeueLimits};
+pub use pauses::{PauseRepository, StoredPause};
 pub use queries::{
     ChangeFeedLag, OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries,
     StoreProbe, VendorLevel, VendorQueries, VendorStatus,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{FinishedSync, StoreError};
+use super::{FinishedSync, StoreError, StoredPause};
 use crate::evidence::Proof;
 use crate::identifiers::{OrderId, ProductId, VendorId};
 use crate::order::{Order, OrderStatus};
@@ -171,4 +171,7 @@ pub trait StoreProbe: Send + Sync {
 
     /// Whether each of the vendors was tried at least once, with whatever result.
     async fn were_tried(&self, vendor_ids: &[VendorId]) -> Result<bool, StoreError>;
+
+    /// The pauses of those of the vendors whose last sync failed, by vendor id.
+    async fn find_pauses(&self, vendor_ids: &[VendorId]) -> Result<Vec<StoredPause>, StoreError>;
 }

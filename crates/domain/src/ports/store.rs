@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use super::{
-    ChangeRepository, DeadLetterRepository, OrderRepository, OutboxRepository, StockRepository,
-    SyncRepository, VendorRenameRepository, VendorSetRepository,
+    ChangeRepository, DeadLetterRepository, OrderRepository, OutboxRepository, PauseRepository,
+    StockRepository, SyncRepository, VendorRenameRepository, VendorSetRepository,
 };
 use crate::timestamp::Timestamp;
 
@@ -94,6 +94,7 @@ pub trait UnitOfWork:
     + StockRepository
     + OutboxRepository
     + SyncRepository
+    + PauseRepository
     + VendorSetRepository
     + VendorRenameRepository
     + ChangeRepository

@@ -26,16 +26,17 @@
 //!
 //! [`ReportHistory::begin`]: crate::report_history::ReportHistory::begin
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::report_chunks::{Chunk, Chunks, write_products};
 use super::report_plan::Plan;
-use super::vendor_sync::SyncError;
+use super::vendor_sync::{SyncError, pauses};
 use crate::identifiers::VendorId;
 use crate::ports::{
-    Clock, FinishedSync, Notifier, Store, StoreError, SyncOutcome, SyncQueries, SyncRecord, Topic,
-    VendorSyncState,
+    Clock, FeedError, FinishedSync, Notifier, Store, StoreError, SyncOutcome, SyncQueries,
+    SyncRecord, Topic, VendorSyncState,
 };
 use crate::report_history::ReportHistory;
 use crate::retry;
@@ -102,6 +103,8 @@ pub(super) struct ReportApplier {
     pub(super) queries: Arc<dyn SyncQueries>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) notifier: Arc<dyn Notifier>,
+    /// Of the scheduled syncs of each vendor, as far as they are known.
+    pub(super) intervals: Arc<BTreeMap<VendorId, Duration>>,
     pub(super) chunk_size: usize,
 }
 
@@ -225,12 +228,14 @@ impl ReportApplier {
         };
         let is_news = changed.is_some();
         let changed = changed.unwrap_or(0);
+        let mut ended_pause = None;
         let end = if is_last {
             let is_begun = is_news || progress.is_begun;
             let total = progress.changed + changed;
             let record = self.end(plan, is_begun, total, progress, &mut history);
             let freed = work.end_first_sync(vendor_id).await?;
             let finished_at = work.record_sync(vendor_id, &record, Some(&history)).await?;
+            ended_pause = work.clear_pause(vendor_id).await?;
             Some((FinishedSync::new(finished_at, record), freed))
         } else {
             if is_news && !progress.is_begun {
@@ -240,6 +245,7 @@ impl ReportApplier {
             None
         };
         work.commit().await?;
+        pauses::log_recovery(vendor_id, ended_pause);
         Ok(Written::Committed {
             is_news,
             changed,
@@ -284,29 +290,44 @@ impl ReportApplier {
             changed: progress.changed,
             error: Some(error.to_owned()),
         };
-        let recorded = self.record(plan.vendor_id, &record).await?;
+        let recorded = self.record(plan.vendor_id, &record, None).await?;
         let (finished_at, freed) =
             recorded.ok_or_else(|| SyncError::NotConfigured(plan.vendor_id.clone()))?;
         let finished = FinishedSync::new(finished_at, record);
         Ok(Some((finished, freed, is_repaired)))
     }
 
-    /// Keeps the result of a sync that leaves the history as it is. Returns the time and the number of orders that are free
-    /// now; `None` if the vendor is not configured.
+    /// Keeps the result of a sync that leaves the history as it is, with `failure` if the vendor failed. Returns the time and
+    /// the number of orders that are free now; `None` if the vendor is not configured.
     pub(super) async fn record(
         &self,
         vendor_id: &VendorId,
         record: &SyncRecord,
+        failure: Option<&FeedError>,
     ) -> Result<Option<(Timestamp, u64)>, StoreError> {
         retry::on_conflict(&self.clock, || async move {
             let mut work = self.store.begin().await?;
-            let mut recorded = None;
-            if work.lock_vendor(vendor_id).await?.is_some() {
-                let freed = work.end_first_sync(vendor_id).await?;
-                recorded = Some((work.record_sync(vendor_id, record, None).await?, freed));
+            if work.lock_vendor(vendor_id).await?.is_none() {
+                return Ok(None);
+            }
+            let freed = work.end_first_sync(vendor_id).await?;
+            let finished_at = work.record_sync(vendor_id, record, None).await?;
+            let (mut pause, mut ended_pause) = (None, None);
+            if let Some(error) = failure {
+                let interval = self.intervals.get(vendor_id).copied();
+                let work = work.as_mut();
+                let recorded =
+                    pauses::record_failure(work, vendor_id, interval, error, finished_at);
+                pause = Some((error, recorded.await?));
+            } else if record.outcome != SyncOutcome::Failed {
+                ended_pause = work.clear_pause(vendor_id).await?;
             }
             work.commit().await?;
-            Ok(recorded)
+            if let Some((error, pause)) = pause {
+                pauses::log_pause(vendor_id, error, &pause);
+            }
+            pauses::log_recovery(vendor_id, ended_pause);
+            Ok(Some((finished_at, freed)))
         })
         .await
     }

@@ -27,4 +27,4 @@ pub use sweeper::{MAX_DEAD_MESSAGES, Sweeper, SweeperSettings, Swept};
 pub use vendor_expiry::VendorExpiry;
 pub use vendor_rename::{RenameVendor, RenameVendorError};
 pub use vendor_set::{BroughtSet, SetStatus, VendorSetError, VendorSets};
-pub use vendor_sync::{QuarantineDecision, SyncError, VendorSync};
+pub use vendor_sync::{PendingAttempt, QuarantineDecision, SyncError, VendorSync};

@@ -1,5 +1,7 @@
 //! Applying a vendor's report.
 
+pub(super) mod pauses;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,6 +23,8 @@ use crate::retry::{self, AsStoreError};
 use crate::stock::Imbalance;
 use crate::timestamp::Timestamp;
 
+pub use pauses::PendingAttempt;
+
 /// Why a sync failed.
 #[derive(Debug, Error)]
 pub enum SyncError {
@@ -31,6 +35,16 @@ pub enum SyncError {
         vendor_id: VendorId,
         /// What happened.
         source: FeedError,
+    },
+    /// The vendor demanded to get no request before an instant, and was not asked.
+    #[error("vendor {vendor_id} sent Retry-After: it gets no request before {until}")]
+    Paused {
+        /// The vendor.
+        vendor_id: VendorId,
+        /// The end of its demand, by the store's clock.
+        until: Timestamp,
+        /// The time until then.
+        wait: Duration,
     },
     /// The vendor is not among the configured ones.
     #[error("vendor {0} is not configured")]
@@ -88,6 +102,7 @@ impl VendorSync {
                 queries,
                 clock: Arc::clone(&clock),
                 notifier: Arc::new(Unannounced),
+                intervals: Arc::default(),
                 chunk_size: MAX_CHUNK,
             },
             probe,
@@ -179,7 +194,10 @@ impl VendorSync {
                     changed: progress.changed,
                     error: Some(error.to_string()),
                 };
-                let recorded = self.applier.record(vendor_id, &record).await?;
+                let recorded = self
+                    .applier
+                    .record(vendor_id, &record, error.feed_error())
+                    .await?;
                 self.wake_relay(recorded.map_or(0, |(_, freed)| freed));
             }
         }

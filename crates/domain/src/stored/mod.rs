@@ -4,6 +4,7 @@
 //! the same by a row. A value that no version of this program writes is reported by table, column and row.
 
 mod history;
+mod pause;
 mod reported;
 mod transfer;
 mod unreadable;
@@ -19,6 +20,7 @@ use crate::stock::VendorStock;
 use crate::timestamp::Timestamp;
 
 pub use history::{StoredHistory, StoredProof, proof, report_history};
+pub use pause::{StoredPauseRow, vendor_pause};
 pub use reported::{StoredReport, reported_stock};
 pub use unreadable::UnreadableRows;
 

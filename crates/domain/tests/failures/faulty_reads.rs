@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use domain::comparison::ReportedStock;
 use domain::identifiers::{ProductId, VendorId};
 use domain::ports::{
-    OutboxLag, StoreError, StoreProbe, StoredVendorSet, SyncQueries, VendorSetQueries,
+    OutboxLag, StoreError, StoreProbe, StoredPause, StoredVendorSet, SyncQueries, VendorSetQueries,
     VendorSyncState,
 };
 use domain::timestamp::Timestamp;
@@ -41,6 +41,11 @@ impl StoreProbe for FaultyStore {
     async fn were_tried(&self, vendor_ids: &[VendorId]) -> Result<bool, StoreError> {
         self.check("were_tried").await?;
         self.memory.were_tried(vendor_ids).await
+    }
+
+    async fn find_pauses(&self, vendor_ids: &[VendorId]) -> Result<Vec<StoredPause>, StoreError> {
+        self.check("find_pauses").await?;
+        self.memory.find_pauses(vendor_ids).await
     }
 }
 

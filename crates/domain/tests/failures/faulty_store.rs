@@ -54,8 +54,8 @@ impl FaultyStore {
     }
 }
 
-struct FaultyWork {
-    inner: Box<dyn UnitOfWork>,
+pub(crate) struct FaultyWork {
+    pub(crate) inner: Box<dyn UnitOfWork>,
     faults: Arc<Faults>,
     unreadable: Option<OrderId>,
     /// After a failed call a unit of work can only be dropped.
@@ -63,7 +63,7 @@ struct FaultyWork {
 }
 
 impl FaultyWork {
-    async fn check(&mut self, role: Role, name: &'static str) -> Result<(), StoreError> {
+    pub(crate) async fn check(&mut self, role: Role, name: &'static str) -> Result<(), StoreError> {
         assert!(!self.failed, "{name} on a unit of work that failed before");
         let failure = self.faults.strike(role, name).await;
         self.failed = failure.is_some();

@@ -10,6 +10,7 @@
 mod builders;
 mod faults;
 mod faulty_edges;
+mod faulty_pauses;
 mod faulty_reads;
 mod faulty_store;
 mod told;

@@ -90,6 +90,7 @@ impl From<SyncError> for Told {
             SyncError::Feed { .. } => Self::NoReport,
             SyncError::NotConfigured(_) => Self::NotConfigured,
             SyncError::Imbalance(imbalance) => panic!("{imbalance}"),
+            paused @ SyncError::Paused { .. } => panic!("{paused}"),
         }
     }
 }

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use domain::comparison::ReportedStock;
 use domain::identifiers::{OrderId, ProductId};
 use domain::order::Order;
+use domain::pacing::VendorPause;
 use domain::ports::{
     Acceptance, FirstSyncs, LockedStock, LockedVendor, OutboxEntry, OutboxLag, ProductDetail,
-    QueuedOrder, StockLevel, StoredVendorSet, SwitchedVendors, VendorLevel, VendorRename,
-    VendorSetRecord, VendorSyncState,
+    QueuedOrder, StockLevel, StoredPause, StoredVendorSet, SwitchedVendors, VendorLevel,
+    VendorRename, VendorSetRecord, VendorSyncState,
 };
 use domain::settlement::PendingOrder;
 use domain::stock::{ProductStock, VendorStock};
@@ -190,6 +191,19 @@ impl Alike for VendorSyncState {
             && self.configured_at.is_some() == real.configured_at.is_some()
             && self.has_stock == real.has_stock
             && self.has_future_shipments == real.has_future_shipments
+    }
+}
+
+impl Alike for VendorPause {
+    fn alike(&self, real: &Self, pairs: &mut Pairs) -> bool {
+        pairs.pause(self) == *real
+    }
+}
+
+/// The time of the reading is the stores' own.
+impl Alike for StoredPause {
+    fn alike(&self, real: &Self, pairs: &mut Pairs) -> bool {
+        self.vendor_id == real.vendor_id && self.pause.alike(&real.pause, pairs)
     }
 }
 

@@ -9,8 +9,8 @@ use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::Order;
 use domain::ports::{
     OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, Store,
-    StoreError, StoreProbe, StoredVendorSet, SyncQueries, UnitOfWork, VendorSetQueries,
-    VendorSyncState,
+    StoreError, StoreProbe, StoredPause, StoredVendorSet, SyncQueries, UnitOfWork,
+    VendorSetQueries, VendorSyncState,
 };
 use domain::timestamp::Timestamp;
 use domain::vendor_set::VendorSetDigest;
@@ -217,5 +217,11 @@ impl StoreProbe for PairedStore {
         let model = self.model.were_tried(vendor_ids).await;
         let real = self.probe.were_tried(vendor_ids).await;
         self.pairs.compare("were_tried", model, &real)
+    }
+
+    async fn find_pauses(&self, vendor_ids: &[VendorId]) -> Result<Vec<StoredPause>, StoreError> {
+        let model = self.model.find_pauses(vendor_ids).await;
+        let real = self.probe.find_pauses(vendor_ids).await;
+        self.pairs.compare("find_pauses", model, &real)
     }
 }

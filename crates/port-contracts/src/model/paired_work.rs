@@ -8,11 +8,13 @@ use domain::comparison::ReportedStock;
 use domain::evidence::ReportOrder;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderState};
+use domain::pacing::VendorPause;
 use domain::ports::{
     Acceptance, ChangeRepository, DeadLetterRepository, FirstSyncs, LockedStock, LockedVendor,
     NewOrder, OrderRepository, OtherVendors, OutboxEntry, OutboxId, OutboxRepository,
-    RequeueLimits, StockRepository, StoreError, SwitchedVendors, SyncRecord, SyncRepository,
-    UnitOfWork, VendorRename, VendorRenameRepository, VendorSetRecord, VendorSetRepository,
+    PauseRepository, RequeueLimits, StockRepository, StoreError, SwitchedVendors, SyncRecord,
+    SyncRepository, UnitOfWork, VendorRename, VendorRenameRepository, VendorSetRecord,
+    VendorSetRepository,
 };
 use domain::report_history::ReportHistory;
 use domain::settlement::{PendingOrder, SettledOrder};
@@ -230,6 +232,32 @@ impl SyncRepository for PairedWork {
             .real
             .record_sync(vendor_id, record, real_history.as_ref());
         super::paired_store::told(&self.pairs, model, &real.await)
+    }
+}
+
+#[async_trait]
+impl PauseRepository for PairedWork {
+    async fn find_pause(
+        &mut self,
+        vendor_id: &VendorId,
+    ) -> Result<Option<VendorPause>, StoreError> {
+        both!(self.find_pause(vendor_id), vendor_id)
+    }
+
+    async fn save_pause(
+        &mut self,
+        vendor_id: &VendorId,
+        pause: &VendorPause,
+    ) -> Result<(), StoreError> {
+        let real_pause = self.pairs.with(|pairs| pairs.pause(pause));
+        both!(self.save_pause(vendor_id, pause), vendor_id, &real_pause)
+    }
+
+    async fn clear_pause(
+        &mut self,
+        vendor_id: &VendorId,
+    ) -> Result<Option<VendorPause>, StoreError> {
+        both!(self.clear_pause(vendor_id), vendor_id)
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::evidence::{Claim, Proof, Proven, ReportOrder};
 use domain::identifiers::{OrderId, ProductId};
+use domain::pacing::VendorPause;
 use domain::ports::{OutboxId, StoreError};
 use domain::report_history::{KnownClaim, QuarantinedReport, ReportHistory};
 use domain::settlement::SettledOrder;
@@ -155,6 +156,25 @@ impl Pairs {
                 proof: self.proof(it.proof),
             }),
         }
+    }
+
+    /// A vendor's pause, with the adapter's moments. They are later than the one that both stores returned last.
+    pub(super) fn pause(&mut self, pause: &VendorPause) -> VendorPause {
+        VendorPause {
+            not_before: pause.not_before.map(|until| self.later(until)),
+            backoff_until: pause.backoff_until.map(|until| self.later(until)),
+            ..*pause
+        }
+    }
+
+    fn later(&mut self, moment: Timestamp) -> Timestamp {
+        let known = self.derived.get(&moment).copied();
+        let real = known.unwrap_or_else(|| match self.moments.last_key_value() {
+            Some((last, real)) => real.plus(moment.since(*last)),
+            None => moment,
+        });
+        self.derived.insert(moment, real);
+        real
     }
 
     /// A moment made of another, in both.

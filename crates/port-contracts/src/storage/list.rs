@@ -243,6 +243,17 @@ macro_rules! storage_contracts {
                 were_tried_asks_for_every_vendor,
                 store_time_rises,
             }
+            vendor_pauses {
+                a_pause_is_kept_to_the_microsecond_and_replaced,
+                a_pause_of_an_unknown_vendor_is_refused,
+                a_cleared_pause_is_returned_once,
+                a_pause_is_undone_with_its_unit_of_work,
+                a_vendor_that_is_switched_on_again_has_no_pause,
+                a_renamed_vendor_keeps_its_pause,
+                a_failed_sync_pauses_the_vendor_and_a_success_ends_it,
+                a_demand_of_the_vendor_prevents_a_sync_on_demand,
+                a_failure_that_is_not_the_vendors_is_not_counted,
+            }
             vendor_renames {
                 a_renamed_vendor_keeps_its_stock_and_what_is_in_flight,
                 a_vendor_is_renamed_to_a_free_id_only,

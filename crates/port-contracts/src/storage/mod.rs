@@ -25,6 +25,7 @@ pub mod stock_rows;
 pub mod sweeping;
 pub mod syncing;
 pub mod unreadable;
+pub mod vendor_pauses;
 pub mod vendor_renames;
 pub mod vendor_sets;
 pub mod vendors;

@@ -7,7 +7,9 @@ use mock_vendor::{Fault, MockVendor};
 use vendor_http::{HttpVendorFeed, HttpVendorOptions};
 
 use super::canned::Canned;
-use super::{STOCK, feed, feed_with_retries, malformed, options, unavailable, units_of, vendor};
+use super::{
+    STOCK, clock, feed, feed_with_retries, malformed, options, unavailable, units_of, vendor,
+};
 
 #[tokio::test]
 async fn failures_that_may_pass_are_tried_again_so_many_times() {
@@ -78,7 +80,7 @@ async fn the_deadline_covers_body_and_retries() {
             retries,
             ..options(&vendor.url())
         };
-        let feed = HttpVendorFeed::new(options).unwrap();
+        let feed = HttpVendorFeed::new(options, clock()).unwrap();
         let begun = Instant::now();
         let problem = unavailable(&feed).await;
         assert!(
@@ -109,12 +111,12 @@ async fn no_more_than_the_allowed_size_is_read() {
     let vendor = vendor();
     let whole = r#"[{"productId":"1","quantity":50},{"productId":"2","quantity":100}]"#;
     let limited = |max_bytes| {
-        HttpVendorFeed::new(HttpVendorOptions {
+        let options = HttpVendorOptions {
             max_bytes,
             retries: 2,
             ..options(&vendor.url())
-        })
-        .unwrap()
+        };
+        HttpVendorFeed::new(options, clock()).unwrap()
     };
     assert_eq!(units_of(&limited(whole.len()), "1").await, Some(50));
     let problem = malformed(&limited(whole.len() - 1)).await;
@@ -145,20 +147,6 @@ async fn redirects_are_not_followed() {
         assert_eq!(server.requests(), 1);
     }
     assert_eq!(elsewhere.requests(), 0);
-}
-
-#[tokio::test]
-async fn a_vendor_that_asks_for_a_pause_gets_it() {
-    let server = Canned::start("503 Service Unavailable", "Retry-After: 1\r\n").await;
-    let begun = Instant::now();
-    unavailable(&feed_with_retries(&server.url(), 1)).await;
-    assert_eq!(server.requests(), 2);
-    assert!(begun.elapsed() >= Duration::from_secs(1));
-
-    let server = Canned::start("429 Too Many Requests", "Retry-After: 3600\r\n").await;
-    let problem = unavailable(&feed_with_retries(&server.url(), 5)).await;
-    assert!(problem.contains("429"), "{problem}");
-    assert_eq!(server.requests(), 1);
 }
 
 #[tokio::test]

@@ -5,11 +5,14 @@
 mod canned;
 mod faults;
 mod moments;
+mod retry_after;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use clock_tokio::SystemClock;
 use domain::identifiers::{ProductId, VendorId};
-use domain::ports::{FeedError, VendorFeed};
+use domain::ports::{Clock, FeedError, VendorFeed};
 use domain::report::ReportKind;
 use mock_vendor::MockVendor;
 use vendor_http::{FeedFormat, HttpVendorFeed, HttpVendorOptions, InvalidOptions};
@@ -40,16 +43,20 @@ fn options(url: &str) -> HttpVendorOptions {
     }
 }
 
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
 fn feed(url: &str) -> HttpVendorFeed {
-    HttpVendorFeed::new(options(url)).unwrap()
+    HttpVendorFeed::new(options(url), clock()).unwrap()
 }
 
 fn feed_with_retries(url: &str, retries: u32) -> HttpVendorFeed {
-    HttpVendorFeed::new(HttpVendorOptions {
+    let options = HttpVendorOptions {
         retries,
         ..options(url)
-    })
-    .unwrap()
+    };
+    HttpVendorFeed::new(options, clock()).unwrap()
 }
 
 async fn units_of(feed: &HttpVendorFeed, product: &str) -> Option<u32> {
@@ -90,7 +97,7 @@ async fn a_delta_says_nothing_of_what_it_leaves_out() {
         kind: ReportKind::Delta,
         ..options(&vendor.url())
     };
-    let feed = HttpVendorFeed::new(options).unwrap();
+    let feed = HttpVendorFeed::new(options, clock()).unwrap();
     assert_eq!(units_of(&feed, "1").await, Some(50));
     assert_eq!(units_of(&feed, "3").await, None);
 }
@@ -114,17 +121,21 @@ async fn a_large_report_is_read() {
         timeout: Duration::from_secs(30),
         ..options(&vendor.url())
     };
-    let fetched = HttpVendorFeed::new(options).unwrap().fetch().await.unwrap();
+    let fetched = HttpVendorFeed::new(options, clock())
+        .unwrap()
+        .fetch()
+        .await
+        .unwrap();
     assert_eq!(fetched.report.quantities().len(), 50_000);
 }
 
 #[test]
 fn options_that_make_no_sense_are_refused() {
-    let wrong_scheme = HttpVendorFeed::new(options("ftp://example.com/"));
+    let wrong_scheme = HttpVendorFeed::new(options("ftp://example.com/"), clock());
     assert!(matches!(wrong_scheme, Err(InvalidOptions::Scheme { .. })));
     let mut wrong_pointer = options("http://example.com/");
     wrong_pointer.format.quantity = "quantity".to_owned();
-    let error = HttpVendorFeed::new(wrong_pointer).unwrap_err();
+    let error = HttpVendorFeed::new(wrong_pointer, clock()).unwrap_err();
     assert_eq!(
         error.to_string(),
         r#"vendor vendor-a: quantity is "quantity", which is not a JSON pointer"#

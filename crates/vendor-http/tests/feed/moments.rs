@@ -8,7 +8,7 @@ use domain::timestamp::Timestamp;
 use vendor_http::{HttpVendorFeed, HttpVendorOptions};
 
 use super::canned::Canned;
-use super::{feed, malformed, options, vendor};
+use super::{clock, feed, malformed, options, vendor};
 
 #[expect(
     clippy::unnecessary_wraps,
@@ -85,7 +85,7 @@ async fn the_document_states_its_own_as_of() {
         options.format.items = "/items".to_owned();
         options.format.as_of = Some("/as_of".to_owned());
         options.lag = Duration::from_mins(10);
-        HttpVendorFeed::new(options).unwrap()
+        HttpVendorFeed::new(options, clock()).unwrap()
     };
     let fetched = with_pointer().fetch().await.unwrap();
     assert_eq!(fetched.report.as_of(), at("2026-11-23T12:00:00.25Z"));

@@ -41,6 +41,7 @@ async fn asked_within(
             .pop_front()
             .map_or(Ok(Timestamp::from_micros(1)), Err)
     });
+    probe.expect_find_pauses().returning(|_| Ok(Vec::new()));
     let mut feed = MockVendorFeed::new();
     feed.expect_vendor_id()
         .return_const(VendorId::parse("vendor-a").unwrap());

@@ -1,0 +1,151 @@
+//! The pauses of vendors that fail: written with the result of each sync, and respected by the next one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{debug, info, warn};
+
+use super::{SyncError, VendorSync};
+use crate::identifiers::VendorId;
+use crate::pacing::{Jitter, RetryAfter, VendorFailure, VendorPause};
+use crate::ports::{FeedError, FinishedSync, StoreError, StoredPause, UnitOfWork, VendorFeed};
+use crate::timestamp::Timestamp;
+
+/// A scheduled sync that is not due yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PendingAttempt {
+    /// The earliest instant at which it may begin, by the store's clock.
+    pub at: Timestamp,
+    /// The time until then.
+    pub wait: Duration,
+    /// Number of consecutive failures.
+    pub failures: u32,
+}
+
+impl SyncError {
+    /// The time for which the vendor demands to get no request, if it does.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Paused { wait, .. } => Some(*wait),
+            _ => self.feed_error()?.retry_after().map(RetryAfter::span),
+        }
+    }
+
+    /// The vendor's failure, if it is one.
+    pub(super) fn feed_error(&self) -> Option<&FeedError> {
+        match self {
+            Self::Feed { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl VendorSync {
+    /// With the interval of each vendor's scheduled syncs: it grows while the vendor fails. Of a vendor that is not named only
+    /// the demands and the number of failures are recorded.
+    #[must_use]
+    pub fn with_intervals(
+        mut self,
+        intervals: impl IntoIterator<Item = (VendorId, Duration)>,
+    ) -> Self {
+        let intervals: BTreeMap<VendorId, Duration> = intervals.into_iter().collect();
+        self.applier.intervals = Arc::new(intervals);
+        self
+    }
+
+    /// Syncs a vendor because somebody requested it. This service's own backoff does not prevent that; a vendor that demanded
+    /// to get no request for some time gets none.
+    ///
+    /// # Errors
+    /// [`SyncError`]; [`SyncError::Paused`] if the vendor was not asked.
+    pub async fn sync_on_demand(&self, feed: &dyn VendorFeed) -> Result<FinishedSync, SyncError> {
+        let vendor_id = feed.vendor_id();
+        if let Some(StoredPause { pause, now, .. }) = self.find_pause(vendor_id).await?
+            && let Some(until) = pause.demanded_until(now)
+        {
+            return Err(SyncError::Paused {
+                vendor_id: vendor_id.clone(),
+                until,
+                wait: until.since(now),
+            });
+        }
+        self.sync(feed).await
+    }
+
+    /// The time for which a scheduled sync of the vendor has to wait; `None` if it is due.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn pending_attempt(
+        &self,
+        vendor_id: &VendorId,
+    ) -> Result<Option<PendingAttempt>, StoreError> {
+        let stored = self.find_pause(vendor_id).await?;
+        Ok(stored.and_then(|StoredPause { pause, now, .. }| {
+            let at = pause.next_attempt_at(now)?;
+            let (wait, failures) = (at.since(now), pause.failures);
+            Some(PendingAttempt { at, wait, failures })
+        }))
+    }
+
+    /// The pauses of those of the vendors whose last sync failed, by vendor id.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn find_pauses(
+        &self,
+        vendor_ids: &[VendorId],
+    ) -> Result<Vec<StoredPause>, StoreError> {
+        self.probe.find_pauses(vendor_ids).await
+    }
+
+    async fn find_pause(&self, vendor_id: &VendorId) -> Result<Option<StoredPause>, StoreError> {
+        let found = self.find_pauses(std::slice::from_ref(vendor_id)).await?;
+        Ok(found.into_iter().next())
+    }
+}
+
+/// Records one more failure of a vendor whose sync ended at `now`. `interval` is that of its scheduled syncs, if it is known.
+pub(in crate::services) async fn record_failure(
+    work: &mut dyn UnitOfWork,
+    vendor_id: &VendorId,
+    interval: Option<Duration>,
+    error: &FeedError,
+    now: Timestamp,
+) -> Result<VendorPause, StoreError> {
+    let previous = work.find_pause(vendor_id).await?;
+    let failure = VendorFailure {
+        now,
+        retry_after: error.retry_after(),
+        interval,
+        jitter: Jitter::derive(vendor_id, now),
+    };
+    let pause = VendorPause::after_failure(previous, failure);
+    work.save_pause(vendor_id, &pause).await?;
+    Ok(pause)
+}
+
+/// Logs what one more failure has changed. The failure itself is logged by its sync.
+pub(in crate::services) fn log_pause(vendor_id: &VendorId, error: &FeedError, pause: &VendorPause) {
+    let failures = pause.failures;
+    match (error.retry_after(), pause.not_before, pause.backoff_until) {
+        (Some(_), Some(until), _) => warn!(
+            vendor.id = %vendor_id, failures, %until,
+            "the vendor sent Retry-After; it gets no request before then"
+        ),
+        (_, _, Some(until)) => debug!(
+            vendor.id = %vendor_id, failures, %until,
+            "the next scheduled sync is put off"
+        ),
+        _ => {}
+    }
+}
+
+/// Logs the end of a vendor's failures.
+pub(in crate::services) fn log_recovery(vendor_id: &VendorId, ended: Option<VendorPause>) {
+    if let Some(VendorPause { failures, .. }) = ended {
+        info!(vendor.id = %vendor_id, failures, "the vendor can be read again; it is synced at its interval");
+    }
+}

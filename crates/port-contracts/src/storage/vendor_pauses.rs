@@ -1,0 +1,191 @@
+//! The pauses of vendors that failed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock_tokio::SystemClock;
+use domain::pacing::{RetryAfter, VendorPause};
+use domain::ports::{FeedError, OtherVendors, StoredPause};
+use domain::services::{RenameVendor, SyncError};
+
+use super::StorageUnderTest;
+use crate::builders::{configured, full, vendor};
+use crate::shop::Shop;
+
+const HOUR: Duration = Duration::from_hours(1);
+
+/// The pauses of the vendors `v` and `w` outside a transaction.
+async fn pauses(storage: &StorageUnderTest) -> Vec<(String, VendorPause)> {
+    let ids = [vendor("v"), vendor("w")];
+    let found = storage.probe.find_pauses(&ids).await.unwrap().into_iter();
+    found
+        .map(|stored: StoredPause| (stored.vendor_id.into_string(), stored.pause))
+        .collect()
+}
+
+/// Two vendors, and a pause of the first that begins now.
+async fn paused(storage: &StorageUnderTest) -> VendorPause {
+    let mut work = storage.begin().await;
+    let vendors = configured(&["v", "w"]);
+    work.configure(&vendors, OtherVendors::SwitchOff)
+        .await
+        .unwrap();
+    let now = work.store_time().await.unwrap();
+    let pause = VendorPause {
+        failures: 3,
+        not_before: Some(now.plus(Duration::from_micros(1_234_567))),
+        backoff_until: None,
+    };
+    work.lock_vendor(&vendor("v")).await.unwrap().unwrap();
+    work.save_pause(&vendor("v"), &pause).await.unwrap();
+    work.commit().await.unwrap();
+    pause
+}
+
+/// Readers see it as it was written, in a transaction and outside; the later one replaces the earlier one.
+pub async fn a_pause_is_kept_to_the_microsecond_and_replaced(storage: &StorageUnderTest) {
+    let pause = paused(storage).await;
+    assert_eq!(pauses(storage).await, [("v".to_owned(), pause)]);
+    let before = storage.probe.store_time().await.unwrap();
+    let found = storage.probe.find_pauses(&[vendor("v")]).await.unwrap();
+    assert!(found[0].now >= before);
+    assert_eq!(storage.probe.find_pauses(&[]).await.unwrap(), []);
+
+    let next = VendorPause {
+        failures: i32::MAX.cast_unsigned(),
+        not_before: None,
+        backoff_until: pause.not_before,
+    };
+    let mut work = storage.begin().await;
+    assert_eq!(work.find_pause(&vendor("v")).await.unwrap(), Some(pause));
+    assert_eq!(work.find_pause(&vendor("w")).await.unwrap(), None);
+    work.save_pause(&vendor("v"), &next).await.unwrap();
+    assert_eq!(work.find_pause(&vendor("v")).await.unwrap(), Some(next));
+    work.commit().await.unwrap();
+    assert_eq!(pauses(storage).await, [("v".to_owned(), next)]);
+}
+
+/// There is nothing to which it could belong.
+pub async fn a_pause_of_an_unknown_vendor_is_refused(storage: &StorageUnderTest) {
+    let pause = paused(storage).await;
+    let mut work = storage.begin().await;
+    work.save_pause(&vendor("unknown"), &pause)
+        .await
+        .unwrap_err();
+    drop(work);
+    assert_eq!(pauses(storage).await, [("v".to_owned(), pause)]);
+}
+
+/// The caller logs what has ended.
+pub async fn a_cleared_pause_is_returned_once(storage: &StorageUnderTest) {
+    let pause = paused(storage).await;
+    let mut work = storage.begin().await;
+    assert_eq!(work.clear_pause(&vendor("w")).await.unwrap(), None);
+    assert_eq!(work.clear_pause(&vendor("v")).await.unwrap(), Some(pause));
+    assert_eq!(work.clear_pause(&vendor("v")).await.unwrap(), None);
+    work.commit().await.unwrap();
+    assert_eq!(pauses(storage).await, []);
+}
+
+/// Neither a new pause nor the end of one stays.
+pub async fn a_pause_is_undone_with_its_unit_of_work(storage: &StorageUnderTest) {
+    let pause = paused(storage).await;
+    let mut work = storage.begin().await;
+    work.save_pause(&vendor("w"), &pause).await.unwrap();
+    work.clear_pause(&vendor("v")).await.unwrap();
+    drop(work);
+    assert_eq!(pauses(storage).await, [("v".to_owned(), pause)]);
+}
+
+/// It counts as never tried. Configuring it while it is configured changes nothing.
+pub async fn a_vendor_that_is_switched_on_again_has_no_pause(storage: &StorageUnderTest) {
+    let pause = paused(storage).await;
+    let configure = async |ids: &[&str]| {
+        let mut work = storage.begin().await;
+        let vendors = configured(ids);
+        work.configure(&vendors, OtherVendors::SwitchOff)
+            .await
+            .unwrap();
+        work.commit().await.unwrap();
+    };
+    configure(&["v"]).await;
+    assert_eq!(pauses(storage).await, [("v".to_owned(), pause)]);
+    configure(&["w"]).await;
+    assert_eq!(pauses(storage).await, [("v".to_owned(), pause)]);
+    configure(&["v", "w"]).await;
+    assert_eq!(pauses(storage).await, []);
+}
+
+/// A vendor that demanded a pause demands it under each of its ids.
+pub async fn a_renamed_vendor_keeps_its_pause(storage: &StorageUnderTest) {
+    let pause = paused(storage).await;
+    let mut work = storage.begin().await;
+    let replaced = VendorPause {
+        failures: 9,
+        ..pause
+    };
+    work.save_pause(&vendor("w"), &replaced).await.unwrap();
+    work.commit().await.unwrap();
+    let renaming = RenameVendor::new(storage.store.clone(), Arc::new(SystemClock));
+    renaming.rename(&vendor("v"), &vendor("w")).await.unwrap();
+    assert_eq!(pauses(storage).await, [("w".to_owned(), pause)]);
+}
+
+fn retry_later(span: Duration) -> FeedError {
+    FeedError::RetryLater {
+        reason: "the vendor answered 429".to_owned(),
+        retry_after: RetryAfter::new(span).unwrap(),
+    }
+}
+
+/// Each failure counts, in the transaction of its record, and any sync that does not fail ends them.
+pub async fn a_failed_sync_pauses_the_vendor_and_a_success_ends_it(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &["v"]).await;
+    let failures = [
+        FeedError::Unavailable("away".to_owned()),
+        retry_later(HOUR),
+        FeedError::Malformed("no list".to_owned()),
+    ];
+    for (failure, count) in failures.into_iter().zip(1..) {
+        let before = storage.probe.store_time().await.unwrap();
+        shop.try_report("v", Err(failure)).await.unwrap_err();
+        let (_, pause) = pauses(storage).await.remove(0);
+        assert_eq!(pause.failures, count);
+        // The demand of the second failure outlasts the third one.
+        let demanded = pause.demanded_until(before);
+        assert_eq!(demanded.is_some(), count > 1, "{pause:?}");
+        assert!(demanded.is_none_or(|until| until >= before.plus(HOUR / 2)));
+        assert_eq!(pause.backoff_until, None, "the interval is not known");
+    }
+    shop.report("v", full(&[("p", 1)])).await;
+    assert_eq!(pauses(storage).await, []);
+}
+
+/// The vendor is not asked, and nothing is recorded.
+pub async fn a_demand_of_the_vendor_prevents_a_sync_on_demand(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &["v"]).await;
+    let away = FeedError::Unavailable("away".to_owned());
+    shop.try_report("v", Err(away.clone())).await.unwrap_err();
+    shop.report_on_demand("v", Ok(full(&[]))).await.unwrap();
+    shop.try_report("v", Err(retry_later(HOUR)))
+        .await
+        .unwrap_err();
+    let paused = pauses(storage).await;
+    let refused = shop.report_on_demand("v", Ok(full(&[("p", 5)]))).await;
+    let Err(SyncError::Paused { wait, .. }) = refused else {
+        panic!("the vendor was asked: {refused:?}");
+    };
+    assert!(wait <= HOUR && wait > HOUR / 2, "{wait:?}");
+    assert_eq!(pauses(storage).await, paused);
+}
+
+/// A vendor that is not configured any more has no failures.
+pub async fn a_failure_that_is_not_the_vendors_is_not_counted(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &["v"]).await;
+    shop.configure(&["w"]).await;
+    let refused = shop.try_report("v", Ok(full(&[]))).await;
+    assert!(matches!(refused, Err(SyncError::NotConfigured(_))));
+    let away = FeedError::Unavailable("away".to_owned());
+    shop.try_report("v", Err(away)).await.unwrap_err();
+    assert_eq!(pauses(storage).await, []);
+}

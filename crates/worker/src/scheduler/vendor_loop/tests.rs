@@ -1,0 +1,237 @@
+//! The loop of a vendor that fails, with the clock paused.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use domain::evidence::ResponseTimes;
+use domain::identifiers::VendorId;
+use domain::pacing::RetryAfter;
+use domain::ports::{Clock, FeedError, FetchedReport, OtherVendors, Store as _, VendorFeed};
+use domain::report::{Report, ReportKind};
+use domain::vendor_set::ConfiguredVendor;
+use storage_memory::MemoryStore;
+use tokio::time::{Instant, timeout};
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Follows tokio's clock, which a test pauses.
+#[derive(Clone)]
+struct TokioClock(Instant);
+
+#[async_trait]
+impl Clock for TokioClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(1_800_000_000_000_000).plus(self.0.elapsed())
+    }
+
+    async fn sleep(&self, span: Duration) {
+        sleep(span).await;
+    }
+}
+
+/// The response of a vendor to its n-th request, from 0.
+type Response = fn(usize) -> Result<(), FeedError>;
+
+/// Notes the seconds at which a vendor is asked.
+struct CountingFeed {
+    vendor_id: VendorId,
+    start: Instant,
+    requests: Mutex<Vec<f64>>,
+    response: Response,
+}
+
+#[async_trait]
+impl VendorFeed for CountingFeed {
+    fn vendor_id(&self) -> &VendorId {
+        &self.vendor_id
+    }
+
+    fn lag(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    async fn fetch(&self) -> Result<FetchedReport, FeedError> {
+        let mut requests = self.requests.lock().unwrap();
+        requests.push(self.start.elapsed().as_secs_f64());
+        (self.response)(requests.len() - 1)?;
+        Ok(FetchedReport {
+            report: Report::empty(ReportKind::Full),
+            times: ResponseTimes::default(),
+        })
+    }
+}
+
+/// A store that outlives the processes on it, and a vendor.
+struct Fixture {
+    store: Arc<MemoryStore>,
+    clock: Arc<TokioClock>,
+    vendor: Arc<CountingFeed>,
+}
+
+impl Fixture {
+    async fn new(response: Response) -> Self {
+        let start = Instant::now();
+        let clock = Arc::new(TokioClock(start));
+        let store = Arc::new(MemoryStore::new(clock.clone()));
+        let vendor_id = VendorId::parse("vendor-a").unwrap();
+        let mut work = store.begin().await.unwrap();
+        let configured = ConfiguredVendor {
+            vendor_id: vendor_id.clone(),
+            source: None,
+        };
+        work.configure(&[configured], OtherVendors::SwitchOff)
+            .await
+            .unwrap();
+        work.commit().await.unwrap();
+        let requests = Mutex::default();
+        let vendor = Arc::new(CountingFeed {
+            vendor_id,
+            start,
+            requests,
+            response,
+        });
+        Self {
+            store,
+            clock,
+            vendor,
+        }
+    }
+
+    fn sync(&self) -> VendorSync {
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        let intervals = [(self.vendor.vendor_id.clone(), SECOND)];
+        VendorSync::new(store.clone(), store.clone(), store, clock).with_intervals(intervals)
+    }
+
+    /// Runs the loop of a new process for this time.
+    async fn run_for(&self, span: Duration) {
+        let vendor_loop = VendorLoop {
+            sync: self.sync(),
+            vendor_sets: VendorSets::new(
+                self.store.clone(),
+                self.store.clone(),
+                self.clock.clone(),
+            ),
+            set: VendorSet::default(),
+            vendor: ScheduledVendor {
+                feed: self.vendor.clone(),
+                every: SECOND,
+            },
+            health: TaskHealth::new("scheduler"),
+        };
+        assert!(timeout(span, vendor_loop.sync_for_ever()).await.is_err());
+    }
+
+    fn requests(&self) -> Vec<f64> {
+        self.vendor.requests.lock().unwrap().clone()
+    }
+
+    /// The seconds between each request and the next.
+    fn gaps(&self) -> Vec<f64> {
+        let requests = self.requests();
+        requests.windows(2).map(|pair| pair[1] - pair[0]).collect()
+    }
+}
+
+fn away(_: usize) -> Result<(), FeedError> {
+    Err(FeedError::Unavailable("away".to_owned()))
+}
+
+fn retry_after_a_minute(_: usize) -> Result<(), FeedError> {
+    Err(FeedError::RetryLater {
+        reason: "the vendor answered 429".to_owned(),
+        retry_after: RetryAfter::new(Duration::from_mins(1)).unwrap(),
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vendor_with_retry_after_is_not_asked_before_its_time() {
+    let fixture = Fixture::new(retry_after_a_minute).await;
+    fixture.run_for(Duration::from_secs(150)).await;
+    assert_eq!(fixture.requests().len(), 3);
+    for gap in fixture.gaps() {
+        assert!((60.0..61.0).contains(&gap), "{gap}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_takes_over_waits_as_the_one_before_would_have() {
+    let fixture = Fixture::new(retry_after_a_minute).await;
+    for _ in 0..5 {
+        fixture.run_for(SECOND * 10).await;
+        assert_eq!(fixture.requests().len(), 1);
+    }
+    fixture.run_for(SECOND * 20).await;
+    assert_eq!(fixture.requests().len(), 2);
+    assert!(fixture.gaps()[0] >= 60.0, "{:?}", fixture.gaps());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_interval_grows_while_a_vendor_fails_up_to_five_minutes() {
+    let fixture = Fixture::new(away).await;
+    fixture.run_for(Duration::from_hours(1)).await;
+    let gaps = fixture.gaps();
+    for (gap, failures) in gaps.iter().zip(1..) {
+        let full = 2_f64.powi(failures).min(300.0);
+        let bounds = full / 2.0 - 0.01..=full + 0.01;
+        assert!(bounds.contains(gap), "{gap} after {failures} failures");
+    }
+    assert!((18..=34).contains(&gaps.len()), "{gaps:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_success_resets_the_interval() {
+    let fixture = Fixture::new(|number| {
+        if number % 10 < 5 {
+            away(number)
+        } else {
+            Ok(())
+        }
+    })
+    .await;
+    fixture.run_for(Duration::from_mins(2)).await;
+    let gaps = fixture.gaps();
+    assert!(gaps[4] >= 16.0 && gaps[14] >= 16.0, "{gaps:?}");
+    for gap in &gaps[5..10] {
+        assert!((gap - 1.0).abs() < 0.01, "{gaps:?}");
+    }
+    assert!(gaps[10] <= 2.01, "counted from the start: {gaps:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sync_on_demand_does_not_wait_for_the_backoff_and_its_success_ends_it() {
+    let fixture = Fixture::new(|number| if number < 9 { away(number) } else { Ok(()) }).await;
+    // Until the ninth failure, after which the vendor is not asked for minutes.
+    while fixture.requests().len() < 9 {
+        fixture.run_for(SECOND * 10).await;
+    }
+    let (sync, vendor_id) = (fixture.sync(), &fixture.vendor.vendor_id);
+    let pending = sync.pending_attempt(vendor_id).await.unwrap().unwrap();
+    assert!(pending.wait > Duration::from_mins(2), "{pending:?}");
+    let looped = fixture.run_for(SECOND * 40);
+    let demanded = async {
+        sleep(SECOND).await;
+        let (sync, feed) = (fixture.sync(), fixture.vendor.as_ref());
+        sync.sync_on_demand(feed).await.unwrap();
+    };
+    tokio::join!(looped, demanded);
+    let requests = fixture.requests();
+    assert!(requests.len() >= 38, "{requests:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_of_the_store_are_not_the_vendors() {
+    let fixture = Fixture::new(|_| Ok(())).await;
+    let held = fixture.store.begin().await.unwrap();
+    let holder = async {
+        sleep(SECOND * 20).await;
+        drop(held);
+    };
+    tokio::join!(fixture.run_for(SECOND * 60), holder);
+    let pauses = fixture.sync();
+    let pauses = pauses.find_pauses(std::slice::from_ref(&fixture.vendor.vendor_id));
+    assert_eq!(pauses.await.unwrap(), []);
+    assert!(fixture.requests().len() > 25, "{:?}", fixture.requests());
+}
