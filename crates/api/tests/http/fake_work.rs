@@ -62,6 +62,9 @@ pub(crate) fn over(store: &FakeStore) -> MockUnitOfWork {
         Ok(order.clone())
     });
     work.expect_limit_lock_waits().returning(|_| Ok(()));
+    let rows = Arc::clone(&store.0);
+    work.expect_store_time()
+        .returning(move || Ok(rows.lock().unwrap().now()));
     work.expect_find_by_expiry()
         .returning(|_, _, _, _| Ok(Vec::new()));
     work.expect_lock_stock().returning(|ids| {

@@ -112,7 +112,7 @@ impl UseCase {
                 "probe store_time,fetch,probe store_time,find_sync_state,begin,limit_lock_waits,lock_vendor,end_first_sync,record_sync,clear_pause,commit"
             }
             Self::SyncStranger => {
-                "probe store_time,fetch,probe store_time,find_sync_state,begin,lock_vendor,commit"
+                "probe store_time,fetch,probe store_time,find_sync_state,begin,lock_vendor"
             }
             Self::ApplySet => {
                 "find_vendor_set,begin,lock_vendor_sets,save_current_set,vendor_sources,configure,lock_stock,save_stock,commit"
