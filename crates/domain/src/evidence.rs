@@ -40,6 +40,8 @@ words! {
         DocumentInFuture = "document_in_future",
         /// `Last-Modified` is later than the response.
         LastModifiedInFuture = "last_modified_in_future",
+        /// `Last-Modified` cannot be read.
+        UnusableLastModified = "unusable_last_modified",
         /// The response has no readable time.
         NoTime = "no_time",
         /// `Date` is before 1970 or more than a day ahead.
@@ -60,6 +62,7 @@ impl NoEvidence {
         match self {
             Self::DocumentInFuture => "the document's as-of is in the future",
             Self::LastModifiedInFuture => "Last-Modified is in the future",
+            Self::UnusableLastModified => "Last-Modified cannot be read",
             Self::NoTime => "the response has no readable as-of, Last-Modified or Date",
             Self::UnusableDate => "Date is before 1970 or more than a day in the future",
             Self::UnusableAge => "Age cannot be read or is 2^31 seconds or more",
@@ -88,6 +91,8 @@ pub type Proof = Result<Proven, NoEvidence>;
 pub struct ResponseTimes {
     /// `Last-Modified`.
     pub last_modified: Option<Timestamp>,
+    /// Whether there is a `Last-Modified` that cannot be read: it may be of any time.
+    pub is_last_modified_unusable: bool,
     /// `ETag`, as it was sent.
     pub etag: Option<String>,
     /// `Date`.
@@ -196,6 +201,9 @@ pub fn assess(
     let proof = proof.and_then(|(as_of, evidence)| {
         let generated_at = clocks.generated_at().unwrap_or(requested_at);
         let as_of = as_of.min(requested_at).min(generated_at);
+        if evidence != Evidence::Document && times.is_last_modified_unusable {
+            return Err(NoEvidence::UnusableLastModified);
+        }
         // Whatever is known only to the second is the start of that second.
         let as_of = match evidence {
             Evidence::Date => as_of.start_of_second(),

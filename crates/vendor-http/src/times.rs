@@ -14,8 +14,9 @@ use crate::excerpt::excerpt;
 /// Longest part of an `ETag` that is kept, in characters. Two tags that are equal up to there count as the same one.
 const MAX_ETAG_CHARS: usize = 255;
 
-/// Reads the times of a response. A field that cannot be read is left out, except for an `Age`: then the response is older
-/// than anything can tell.
+/// Reads the times of a response. A field that cannot be read is left out, except for an `Age`, with which the response is
+/// older than anything can tell, and `Last-Modified`, with which its counts are of any time. Of repeated dates the earliest
+/// counts.
 pub(crate) fn response_times(headers: &HeaderMap) -> ResponseTimes {
     let date = http_date(headers, &DATE);
     let etag = headers.get(ETAG).map(|tag| {
@@ -24,6 +25,7 @@ pub(crate) fn response_times(headers: &HeaderMap) -> ResponseTimes {
     });
     ResponseTimes {
         last_modified: http_date(headers, &LAST_MODIFIED),
+        is_last_modified_unusable: http_dates(headers, &LAST_MODIFIED).any(|date| date.is_none()),
         etag: etag.filter(|tag: &String| !tag.is_empty()),
         date,
         age: headers
@@ -39,8 +41,15 @@ pub(crate) fn date(headers: &HeaderMap) -> Option<Timestamp> {
 }
 
 fn http_date(headers: &HeaderMap, name: &HeaderName) -> Option<Timestamp> {
-    let text = headers.get(name)?.to_str().ok()?;
-    Timestamp::parse_http_date(text.trim()).ok()
+    http_dates(headers, name).flatten().min()
+}
+
+/// `None` for one that cannot be read.
+fn http_dates(headers: &HeaderMap, name: &HeaderName) -> impl Iterator<Item = Option<Timestamp>> {
+    headers.get_all(name).iter().map(|value| {
+        let text = value.to_str().ok()?;
+        Timestamp::parse_http_date(text.trim()).ok()
+    })
 }
 
 /// A number of seconds, of a list the first one (RFC 9111, section 5.1); beyond the largest that must be understood, the

@@ -103,7 +103,7 @@ async fn a_locked_position_and_a_locked_order_keep_no_other_waiting() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sync_that_meets_a_locked_row_stops_no_other_vendor_and_recovers() {
+async fn a_sync_that_meets_a_locked_row_stops_no_other_product_or_vendor_and_recovers() {
     let deployment = Deployment::builder()
         .vendor("vendor-a", &[("P1", 50), ("P2", 50)])
         .vendor("vendor-b", &[("Q", 50)])
@@ -124,8 +124,17 @@ async fn a_sync_that_meets_a_locked_row_stops_no_other_vendor_and_recovers() {
         })
         .await;
     }
-    // All or nothing.
-    assert_eq!(client.quantity("P1").await, 50);
+    eventually(
+        "the product that is not locked has its new count",
+        async || (client.quantity("P1").await == 40).then_some(()),
+    )
+    .await;
+    assert_eq!(client.quantity("P2").await, 50);
+    eventually("the product that was left out is named", async || {
+        let log = deployment.workers[0].log();
+        log.contains("holds the rows of product P2").then_some(())
+    })
+    .await;
     let started = Instant::now();
     let placed = client.place_and_wait("Q", 1, 10).await;
     assert_eq!(placed.order.status, OrderStatus::Confirmed);

@@ -153,7 +153,7 @@ struct ResultView<'a> {
     received: Option<u64>,
     #[schema(schema_with = schemas::changed, required)]
     changed: Option<u64>,
-    /// Why it failed, or why the report was not applied.
+    /// Why it failed, why the report was not applied, or to which products it was not.
     #[schema(required)]
     error: Option<&'a str>,
 }

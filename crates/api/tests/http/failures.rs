@@ -53,6 +53,7 @@ async fn any_failure_of_the_store_is_a_503_that_says_when_to_come_back() {
 async fn a_commit_with_an_unknown_outcome_is_a_504() {
     let server = TestServer::start();
     server.add_order(OrderStatus::Pending);
+    server.store.take_up("vendor-a", 1);
     server.store.fail(Some(Failure::CommitUnknown));
     let keyed = format!("{JSON}Idempotency-Key: k\r\n");
     for (method, target, head, body) in [

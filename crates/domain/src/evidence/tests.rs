@@ -148,6 +148,18 @@ fn last_modified_is_a_bound_and_ends_the_allowance_for_freshness() {
     assert_eq!(assessed.proof, Err(NoEvidence::LastModifiedInFuture));
 }
 
+#[test]
+fn a_last_modified_that_cannot_be_read_leaves_only_the_documents_own_time() {
+    let times = ResponseTimes {
+        is_last_modified_unusable: true,
+        ..date(0.0)
+    };
+    let proof = assess(None, &times, exchange()).proof;
+    assert_eq!(proof, Err(NoEvidence::UnusableLastModified));
+    let proof = assess(Some(at(-9.0)), &times, exchange()).proof;
+    assert_eq!(proof, proven(-9.0, Evidence::Document));
+}
+
 /// Apache sends the time of the response for a file whose own time is in the future, aiohttp rounds up.
 #[test]
 fn a_last_modified_of_the_response_itself_proves_what_its_date_proves() {

@@ -20,6 +20,9 @@
 //! - What the report proves, the result of the sync and the end of the vendor's first sync are written with the last chunk,
 //!   so the vendor's evidence and age are those of the last report that is applied in full.
 //!
+//! **A product whose rows another transaction holds for long** delays no other product: it is put off, tried again at the
+//! end, and otherwise left with its last count, like a product of a chunk that was not written.
+//!
 //! Two syncs of one vendor at the same time obey the same rule: each chunk looks under the lock whether a newer report was
 //! begun, and ends if so. Before its first chunk a sync also checks that the history is still the one that it has read;
 //! otherwise it compares the report again.
@@ -30,14 +33,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::report_chunks::{Chunk, Chunks, write_products};
+use tracing::warn;
+
+use super::report_chunks::{Chunk, Chunks, Locking, WrittenProducts, write_products};
 use super::report_plan::Plan;
+use super::report_progress::{Ended, Handled, Progress, Step, Written};
 use super::vendor_sync::{SyncError, pauses};
 use crate::identifiers::VendorId;
 use crate::ports::{
     Clock, FeedError, FinishedSync, Notifier, Store, StoreError, SyncOutcome, SyncQueries,
     SyncRecord, Topic, VendorSyncState,
 };
+use crate::report::ReportKind;
 use crate::report_history::ReportHistory;
 use crate::retry;
 use crate::timestamp::Timestamp;
@@ -48,53 +55,11 @@ pub(super) const LONGEST_LOCK_WAIT: Duration = Duration::from_secs(1);
 /// Most products that are locked at a time.
 pub(super) const MAX_CHUNK: usize = 1_024;
 
+/// Longest time that a sync spends on products that other transactions hold, after all others are written.
+const LONGEST_HELD_WAIT: Duration = Duration::from_secs(3);
+
 /// How often a report is compared at most while other syncs change what it is compared with.
 const MAX_COMPARISONS: usize = 8;
-
-/// How far a sync is.
-pub(super) struct Progress {
-    pub(super) started: Timestamp,
-    /// Products that changed.
-    pub(super) changed: u64,
-    /// Whether a part of the report is applied, and its order recorded.
-    is_begun: bool,
-}
-
-impl Progress {
-    pub(super) fn new(started: Timestamp) -> Self {
-        Self {
-            started,
-            changed: 0,
-            is_begun: false,
-        }
-    }
-}
-
-/// A report that was handled, whether it was applied or not.
-pub(super) struct Handled<'r> {
-    pub(super) finished: FinishedSync,
-    pub(super) plan: Plan<'r>,
-    /// Orders that waited for the vendor's first sync and are free now.
-    pub(super) freed: u64,
-    /// Whether stored instants were later than the store's clock.
-    pub(super) is_repaired: bool,
-}
-
-/// What became of a chunk.
-enum Written {
-    Committed {
-        /// Whether any product of it was news.
-        is_news: bool,
-        changed: u64,
-        is_repaired: bool,
-        /// With the last chunk: the result, and the number of orders that are free now.
-        end: Option<(FinishedSync, u64)>,
-    },
-    /// What the report was compared with has changed: nothing was written.
-    Outdated,
-    /// A newer report was begun meanwhile: nothing was written.
-    Superseded,
-}
 
 /// Applies reports.
 #[derive(Clone)]
@@ -123,13 +88,8 @@ impl ReportApplier {
                 return Ok(None);
             };
             let ended = self.run(&plan, progress).await?;
-            if let Some((finished, freed, is_repaired)) = ended {
-                return Ok(Some(Handled {
-                    finished,
-                    plan,
-                    freed,
-                    is_repaired,
-                }));
+            if let Some(ended) = ended {
+                return Ok(Some(Handled { ended, plan }));
             }
         }
         let reason = "other syncs of the vendor kept changing its stock";
@@ -141,9 +101,8 @@ impl ReportApplier {
         &self,
         plan: &Plan<'_>,
         progress: &mut Progress,
-    ) -> Result<Option<(FinishedSync, u64, bool)>, SyncError> {
-        progress.is_begun = false;
-        let mut is_repaired = false;
+    ) -> Result<Option<Ended>, SyncError> {
+        progress.begin();
         let queries = self.queries.as_ref();
         let mut chunks = plan
             .is_applied()
@@ -152,36 +111,104 @@ impl ReportApplier {
         loop {
             let following = next(&mut chunks).await?;
             let is_last = following.is_none();
-            let seen = &*progress;
-            let write = || self.write(plan, &chunk, is_last, seen);
-            match retry::on_conflict(&self.clock, write).await? {
-                Written::Outdated => return Ok(None),
-                Written::Superseded => {
-                    return self.end_superseded(plan, progress, is_repaired).await;
-                }
-                Written::Committed {
-                    is_news,
-                    changed,
-                    is_repaired: repaired,
-                    end,
-                } => {
-                    progress.is_begun |= is_news;
-                    progress.changed += changed;
-                    is_repaired |= repaired;
-                    if let Some((finished, freed)) = end {
-                        return Ok(Some((finished, freed, is_repaired)));
-                    }
-                    if changed > 0 {
-                        self.notifier.notify(Topic::Changes);
-                    }
-                }
+            match self.write_chunk(plan, &chunk, is_last, progress).await? {
+                Step::Ended(ended) => return Ok(ended),
+                Step::Written => {}
             }
             let Some(following) = following else {
-                return Err(
-                    StoreError::Failed("a report was applied without an end".into()).into(),
-                );
+                return self.end_with_held(plan, progress).await;
             };
             chunk = following;
+        }
+    }
+
+    /// Writes a chunk, and waits for its locks only the first time: then products that other transactions hold are put off.
+    async fn write_chunk(
+        &self,
+        plan: &Plan<'_>,
+        chunk: &Chunk,
+        is_last: bool,
+        progress: &mut Progress,
+    ) -> Result<Step, SyncError> {
+        let seen = &*progress;
+        let mut locking = Locking::Wait;
+        let write = || {
+            let locking = std::mem::replace(&mut locking, Locking::Skip);
+            self.write(plan, chunk, is_last, seen, locking)
+        };
+        let written = retry::on_conflict(&self.clock, write).await?;
+        self.advance(plan, progress, written).await
+    }
+
+    async fn advance(
+        &self,
+        plan: &Plan<'_>,
+        progress: &mut Progress,
+        written: Written,
+    ) -> Result<Step, SyncError> {
+        Ok(match written {
+            Written::Outdated => Step::Ended(None),
+            Written::Superseded => Step::Ended(Some(self.end_superseded(plan, progress).await?)),
+            Written::Committed {
+                is_news,
+                changed,
+                held,
+                is_repaired,
+                end,
+            } => {
+                progress.is_begun |= is_news;
+                progress.changed += changed;
+                progress.held.extend(held);
+                progress.is_repaired |= is_repaired;
+                if end.is_none() && changed > 0 {
+                    self.notifier.notify(Topic::Changes);
+                }
+                end.map_or(Step::Written, |end| Step::Ended(Some(end)))
+            }
+        })
+    }
+
+    /// Tries the products that were put off once more, one by one and for a bounded time, and ends the sync. What is still
+    /// held then is left to the next sync of a full report; a delta fails, because it may not state its lines again.
+    async fn end_with_held(
+        &self,
+        plan: &Plan<'_>,
+        progress: &mut Progress,
+    ) -> Result<Option<Ended>, SyncError> {
+        let begun_at = self.clock.now();
+        for product_id in std::mem::take(&mut progress.held) {
+            if self.clock.now().since(begun_at) > LONGEST_HELD_WAIT {
+                progress.left.push(product_id);
+                continue;
+            }
+            let chunk = Chunk::of_known(product_id.clone());
+            let written = self.write(plan, &chunk, false, progress, Locking::Wait);
+            match written.await {
+                Ok(written) => {
+                    if let Step::Ended(ended) = self.advance(plan, progress, written).await? {
+                        return Ok(ended);
+                    }
+                }
+                Err(SyncError::Store(error)) if error.is_conflict() => {
+                    progress.left.push(product_id);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(reason) = progress.left_reason() {
+            warn!(vendor.id = %plan.vendor_id, %reason, "a report was not applied to all of its products");
+            if plan.report.kind() == ReportKind::Delta {
+                return Err(StoreError::Conflict(reason).into());
+            }
+        }
+        match self
+            .write_chunk(plan, &Chunk::default(), true, progress)
+            .await?
+        {
+            Step::Ended(ended) => Ok(ended),
+            Step::Written => {
+                Err(StoreError::Failed("a report was applied without an end".into()).into())
+            }
         }
     }
 
@@ -192,6 +219,7 @@ impl ReportApplier {
         chunk: &Chunk,
         is_last: bool,
         progress: &Progress,
+        locking: Locking,
     ) -> Result<Written, SyncError> {
         let vendor_id = plan.vendor_id;
         let mut work = self.store.begin().await?;
@@ -221,22 +249,29 @@ impl ReportApplier {
         if plan.state.has_future_shipments && !progress.is_begun {
             is_repaired |= work.repair_shipments(vendor_id).await? > 0;
         }
-        let changed = if plan.is_applied() {
-            write_products(work.as_mut(), plan, chunk).await?
+        let products = if plan.is_applied() {
+            write_products(work.as_mut(), plan, chunk, locking).await?
         } else {
-            None
+            WrittenProducts::default()
         };
-        let is_news = changed.is_some();
-        let changed = changed.unwrap_or(0);
+        let WrittenProducts {
+            is_news,
+            changed,
+            held,
+        } = products;
         let mut ended_pause = None;
-        let end = if is_last {
+        let end = if is_last && held.is_empty() && progress.held.is_empty() {
             let is_begun = is_news || progress.is_begun;
             let total = progress.changed + changed;
             let record = self.end(plan, is_begun, total, progress, &mut history);
             let freed = work.end_first_sync(vendor_id).await?;
             let finished_at = work.record_sync(vendor_id, &record, Some(&history)).await?;
             ended_pause = work.clear_pause(vendor_id).await?;
-            Some((FinishedSync::new(finished_at, record), freed))
+            Some(Ended {
+                finished: FinishedSync::new(finished_at, record),
+                freed,
+                is_repaired: is_repaired || progress.is_repaired,
+            })
         } else {
             if is_news && !progress.is_begun {
                 history.begin(plan.report, plan.order);
@@ -249,6 +284,7 @@ impl ReportApplier {
         Ok(Written::Committed {
             is_news,
             changed,
+            held,
             is_repaired,
             end,
         })
@@ -263,9 +299,10 @@ impl ReportApplier {
         progress: &Progress,
         history: &mut ReportHistory,
     ) -> SyncRecord {
-        let (outcome, error) = plan.outcome(is_begun);
+        let (outcome, mut error) = plan.outcome(is_begun);
         if outcome == SyncOutcome::Applied {
             history.apply(plan.report.kind(), plan.order, plan.proof);
+            error = progress.left_reason();
         }
         SyncRecord {
             outcome,
@@ -280,8 +317,7 @@ impl ReportApplier {
         &self,
         plan: &Plan<'_>,
         progress: &Progress,
-        is_repaired: bool,
-    ) -> Result<Option<(FinishedSync, u64, bool)>, SyncError> {
+    ) -> Result<Ended, SyncError> {
         let error = "a newer report was applied before all of this one was";
         let record = SyncRecord {
             outcome: SyncOutcome::Stale,
@@ -293,8 +329,11 @@ impl ReportApplier {
         let recorded = self.record(plan.vendor_id, &record, None).await?;
         let (finished_at, freed) =
             recorded.ok_or_else(|| SyncError::NotConfigured(plan.vendor_id.clone()))?;
-        let finished = FinishedSync::new(finished_at, record);
-        Ok(Some((finished, freed, is_repaired)))
+        Ok(Ended {
+            finished: FinishedSync::new(finished_at, record),
+            freed,
+            is_repaired: progress.is_repaired,
+        })
     }
 
     /// Keeps the result of a sync that leaves the history as it is, with `failure` if the vendor failed. Returns the time and

@@ -9,6 +9,7 @@ mod intake;
 mod relay;
 mod report_chunks;
 mod report_plan;
+mod report_progress;
 mod settlement;
 mod status;
 mod sweeper;

@@ -7,7 +7,7 @@ use super::report_plan::Plan;
 use super::vendor_sync::SyncError;
 use crate::comparison::{Comparison, Merge, Step};
 use crate::identifiers::{ProductId, VendorId};
-use crate::ports::{StoreError, SyncQueries, UnitOfWork};
+use crate::ports::{LockedStock, StoreError, SyncQueries, UnitOfWork};
 use crate::reconciliation::reconcile;
 use crate::report::ReportKind;
 
@@ -21,6 +21,16 @@ pub(super) struct Chunk {
     pub(super) product_ids: Vec<ProductId>,
     /// Those of them of which the vendor has no row, if the chunk is of a full report.
     pub(super) new: Vec<ProductId>,
+}
+
+impl Chunk {
+    /// One product that exists.
+    pub(super) fn of_known(product_id: ProductId) -> Self {
+        Self {
+            product_ids: vec![product_id],
+            new: Vec::new(),
+        }
+    }
 }
 
 /// Finds the chunks of one report, from the first product to the last.
@@ -104,12 +114,33 @@ impl<'r> Chunks<'r> {
     }
 }
 
-/// Writes what a report changes in these products and returns their number; `None` if it is news of none of them.
+/// What to do about rows that another transaction holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Locking {
+    /// Wait for them.
+    Wait,
+    /// Leave their products out.
+    Skip,
+}
+
+/// What was written of a chunk.
+#[derive(Debug, Default)]
+pub(super) struct WrittenProducts {
+    /// Whether the report was news of any of the products.
+    pub(super) is_news: bool,
+    /// Number of products that changed.
+    pub(super) changed: u64,
+    /// Products that other transactions hold.
+    pub(super) held: Vec<ProductId>,
+}
+
+/// Writes what a report changes in these products.
 pub(super) async fn write_products(
     work: &mut dyn UnitOfWork,
     plan: &Plan<'_>,
     chunk: &Chunk,
-) -> Result<Option<u64>, SyncError> {
+    locking: Locking,
+) -> Result<WrittenProducts, SyncError> {
     let vendor_id = plan.vendor_id;
     let is_delta = plan.report.kind() == ReportKind::Delta;
     let news;
@@ -119,16 +150,28 @@ pub(super) async fn write_products(
     } else {
         chunk
     };
-    let affected = &chunk.product_ids;
-    if affected.is_empty() {
-        return Ok(None);
+    if chunk.product_ids.is_empty() {
+        return Ok(WrittenProducts::default());
     }
     if !chunk.new.is_empty() {
         work.create_products(&chunk.new).await?;
     }
-    let stock = work.lock_stock(affected).await?;
+    let (stock, held) = match locking {
+        Locking::Wait => (work.lock_stock(&chunk.product_ids).await?, Vec::new()),
+        Locking::Skip => {
+            let LockedStock { locked, held } = work.try_lock_stock(&chunk.product_ids).await?;
+            (locked, held)
+        }
+    };
+    let affected: Vec<ProductId> = stock.iter().map(|it| it.product_id.clone()).collect();
+    if affected.is_empty() {
+        return Ok(WrittenProducts {
+            held,
+            ..WrittenProducts::default()
+        });
+    }
     let included = match plan.proof {
-        Ok(proven) => work.mark_known(vendor_id, affected, proven.as_of).await?,
+        Ok(proven) => work.mark_known(vendor_id, &affected, proven.as_of).await?,
         Err(_) => BTreeMap::new(),
     };
     let changes = reconcile(
@@ -144,9 +187,13 @@ pub(super) async fn write_products(
     }
     if is_delta {
         // Also for lines that repeat the number: an older line that arrives later is then recognised.
-        work.advance_as_of(vendor_id, affected, plan.order).await?;
+        work.advance_as_of(vendor_id, &affected, plan.order).await?;
     }
-    Ok(Some(changes.len() as u64))
+    Ok(WrittenProducts {
+        is_news: true,
+        changed: changes.len() as u64,
+        held,
+    })
 }
 
 /// The lines of a delta that are not older than their rows.

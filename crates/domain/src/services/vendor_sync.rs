@@ -9,8 +9,9 @@ use std::time::Duration;
 use thiserror::Error;
 use tracing::{debug, error, info, warn};
 
-use super::applied_report::{LONGEST_LOCK_WAIT, MAX_CHUNK, Progress, ReportApplier};
+use super::applied_report::{LONGEST_LOCK_WAIT, MAX_CHUNK, ReportApplier};
 use super::report_plan::{Incoming, Plan};
+use super::report_progress::Progress;
 use super::vendor_expiry::VendorExpiry;
 use crate::evidence::{Evidence, Exchange, NoEvidence, Proof, assess};
 use crate::identifiers::VendorId;
@@ -229,8 +230,8 @@ impl VendorSync {
         let decide = |state| Some(Plan::of_incoming(&incoming, state));
         let handled = self.applier.handle(vendor_id, progress, decide).await?;
         let handled = handled.ok_or_else(|| SyncError::NotConfigured(vendor_id.clone()))?;
-        self.wake_relay(handled.freed);
-        if handled.is_repaired {
+        self.wake_relay(handled.ended.freed);
+        if handled.ended.is_repaired {
             error!(
                 vendor.id = %vendor_id,
                 "stored instants were later than the store's clock, which was ahead once; they were repaired"
@@ -238,7 +239,7 @@ impl VendorSync {
             self.observer.repaired_as_of(vendor_id);
         }
         self.note_evidence(vendor_id, handled.plan.proof, incoming.lag);
-        Ok(handled.finished)
+        Ok(handled.ended.finished)
     }
 
     /// Applies or drops a vendor's report in quarantine, and returns the result; `None` if there is no such report.
@@ -281,8 +282,8 @@ impl VendorSync {
         };
         match self.applier.handle(vendor_id, progress, decide).await {
             Ok(handled) => Ok(handled.map(|handled| {
-                self.wake_relay(handled.freed);
-                handled.finished
+                self.wake_relay(handled.ended.freed);
+                handled.ended.finished
             })),
             Err(SyncError::NotConfigured(_)) if progress.changed == 0 => Ok(None),
             Err(error) => Err(error),

@@ -45,6 +45,27 @@ fn dates_are_read_in_each_form_and_left_out_otherwise() {
 }
 
 #[test]
+fn of_repeated_dates_the_earliest_counts_and_an_unreadable_last_modified_shows() {
+    let (early, late) = (
+        "Mon, 23 Nov 2026 11:00:00 GMT",
+        "Mon, 23 Nov 2026 12:00:00 GMT",
+    );
+    for name in ["date", "last-modified"] {
+        let read = times(&[(name, late), (name, early)]);
+        let moment = if name == "date" {
+            read.date
+        } else {
+            read.last_modified
+        };
+        assert_eq!(moment, at("2026-11-23T11:00:00Z"), "{name}");
+        assert!(!read.is_last_modified_unusable);
+    }
+    assert!(times(&[("last-modified", "yesterday")]).is_last_modified_unusable);
+    let mixed = times(&[("last-modified", late), ("last-modified", "yesterday")]);
+    assert!(mixed.is_last_modified_unusable);
+}
+
+#[test]
 fn age_is_the_first_of_a_list_and_bounded() {
     for (text, expected) in [
         ("0", secs(0)),
