@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use domain::identifiers::OrderId;
 use domain::order::{OrderState, OrderStatus};
-use domain::ports::LockedStock;
+use domain::ports::{LockedStock, SyncOutcome};
 use domain::services::SyncError;
 use tokio::time::sleep;
 
 use super::{A_MOMENT, StorageUnderTest, at_once};
-use crate::builders::{full, new_order, product};
+use crate::builders::{delta, full, new_order, product};
 use crate::shop::Shop;
 
 const LONG: Duration = Duration::from_hours(1);
@@ -207,8 +207,9 @@ pub async fn a_product_that_is_held_for_a_moment_is_waited_for(storage: &Storage
     assert_eq!(storage.probe.count_outbox(1).await.unwrap(), 0);
 }
 
-/// A report of a product that stays held fails within a bounded time and changes nothing; meanwhile other vendors' reports
-/// are applied. Once the product is free the report is applied.
+/// A report is applied to its other products within a bounded time while one stays held; meanwhile other vendors' reports are
+/// applied. A full report names the product that was left out, a delta fails. Once the product is free, the next full report
+/// is applied to it.
 pub async fn a_report_waits_a_bounded_time_for_a_held_product(storage: &StorageUnderTest) {
     let shop = Shop::open(storage, &["v", "w"]).await;
     shop.report("v", full(&[("p", 5), ("q", 5)])).await;
@@ -225,12 +226,20 @@ pub async fn a_report_waits_a_bounded_time_for_a_held_product(storage: &StorageU
     let syncing = tokio::spawn(async move { syncing.try_report("v", Ok(report)).await });
     sleep(A_MOMENT).await;
     at_once(shop.report("w", full(&[("r", 1)]))).await;
-    let error = syncing.await.unwrap().unwrap_err();
-    assert!(matches!(error, SyncError::Store(_)), "{error}");
+    let done = syncing.await.unwrap().unwrap();
     let took = started.elapsed();
     assert!(took < Duration::from_secs(30), "the report took {took:?}");
-    assert_eq!(storage.sellable("p").await, 5);
+    assert_eq!((done.outcome, done.changed), (SyncOutcome::Applied, 1));
+    assert!(done.error.unwrap().contains("product q"));
+    assert_eq!(storage.sellable("p").await, 6);
+    // A delta may not state its lines again.
+    let report = delta(&[("p", 7), ("q", 7)]);
+    let failed = shop.try_report("v", Ok(report)).await.unwrap_err();
+    assert!(matches!(failed, SyncError::Store(_)), "{failed}");
+    assert_eq!(storage.sellable("p").await, 7);
     drop(holder);
+    assert_eq!(storage.sellable("q").await, 5);
+    storage.assert_sound().await;
     shop.report("v", changed()).await;
     assert_eq!(storage.sellable("p").await, 6);
     assert_eq!(storage.sellable("q").await, 6);
