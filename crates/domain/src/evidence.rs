@@ -165,24 +165,25 @@ pub fn assess(
         as_of: as_of.map_or(requested_at, |as_of| as_of.min(requested_at)),
         requested_at,
     };
-    // A time that the response was given when it was sent says no more than `Date`.
+    // Some servers round it up to the next second (aiohttp), so that the count may be a second older.
+    let rounded = times
+        .last_modified
+        .and_then(|at| clocks.in_store_time(at.minus(SECOND)));
+    // A time that the response was given when it was sent is no better than `Date`.
     let modified = times.last_modified.filter(|at| !clocks.is_sent_at(*at));
     let (ordered_as_of, proof) = match (document, modified) {
-        (Some(document), modified) => {
+        (Some(document), _) => {
             let document = clocks.in_store_time(document);
-            let modified = modified.and_then(|modified| clocks.in_store_time(modified));
-            let modified = modified.map(|modified| modified.minus(SECOND));
             let proof = document
                 .ok_or(NoEvidence::DocumentInFuture)
-                .map(|as_of| (as_of.min(modified.unwrap_or(as_of)), Evidence::Document));
+                .map(|as_of| (as_of, Evidence::Document));
             (document, proof)
         }
         (None, Some(modified)) => {
             let modified = clocks.in_store_time(modified);
-            // Some servers round it up to the next second (aiohttp).
             let proof = modified
                 .ok_or(NoEvidence::LastModifiedInFuture)
-                .map(|as_of| (as_of.minus(SECOND), Evidence::LastModified));
+                .map(|as_of| (as_of, Evidence::LastModified));
             (modified, proof)
         }
         (None, None) => {
@@ -201,6 +202,7 @@ pub fn assess(
     let proof = proof.and_then(|(as_of, evidence)| {
         let generated_at = clocks.generated_at().unwrap_or(requested_at);
         let as_of = as_of.min(requested_at).min(generated_at);
+        let as_of = rounded.map_or(as_of, |rounded| as_of.min(rounded));
         if evidence != Evidence::Document && times.is_last_modified_unusable {
             return Err(NoEvidence::UnusableLastModified);
         }

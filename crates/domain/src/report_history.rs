@@ -39,6 +39,9 @@ pub struct ReportHistory {
     pub applied: Option<ReportOrder>,
     /// The newest full report that was applied.
     pub full: Option<ReportOrder>,
+    /// When the report was requested that was applied last to all of its products. Before the first such report: when the
+    /// first one was requested that was applied in part.
+    pub completed_requested_at: Option<Timestamp>,
     /// What the report proved that was applied last; `None` before the first.
     pub proof: Option<Proof>,
     /// The vendor's clock less the store's at the last response, in milliseconds.
@@ -47,6 +50,9 @@ pub struct ReportHistory {
     pub claims: Vec<KnownClaim>,
     /// The report in quarantine, if there is one.
     pub quarantined: Option<QuarantinedReport>,
+    /// Number of transactions that have applied a report or a part of one. If it is unchanged, so is what reports left of
+    /// the vendor's stock.
+    pub revision: u64,
 }
 
 /// What to do with a report.
@@ -71,6 +77,7 @@ impl ReportHistory {
         let is_past = |order: &ReportOrder| order.as_of.max(order.requested_at) <= now;
         self.applied = self.applied.filter(is_past);
         self.full = self.full.filter(is_past);
+        self.completed_requested_at = self.completed_requested_at.filter(|at| *at <= now);
         self.claims.retain(|known| {
             known.ordered_as_of <= now && known.proven_as_of.is_none_or(|as_of| as_of <= now)
         });
@@ -137,14 +144,27 @@ impl ReportHistory {
         Verdict::Apply
     }
 
-    /// Whether the vendor's numbers are older than `max_age`: counted from the effective as-of of the last applied report,
-    /// or from its request if it proves nothing. Never before the first report.
+    /// Whether two histories are of the same reports, wherever the application of the last one is.
+    #[must_use]
+    pub fn is_of_same_reports(&self, other: &Self) -> bool {
+        let revision = self.revision;
+        *self
+            == Self {
+                revision,
+                ..other.clone()
+            }
+    }
+
+    /// Whether the vendor's numbers are older than `max_age`: counted from the effective as-of of the last report that was
+    /// applied to all of its products, or from its request if it proves nothing. An interrupted report does not make the
+    /// numbers younger. Never before the first report.
     #[must_use]
     pub fn is_older_than(&self, max_age: Duration, now: Timestamp) -> bool {
         let since = match self.proof {
             Some(Ok(proven)) => Some(proven.as_of),
-            Some(Err(_)) => self.applied.map(|order| order.requested_at),
-            None => None,
+            Some(Err(_)) | None => self
+                .completed_requested_at
+                .or(self.applied.map(|order| order.requested_at)),
         };
         since.is_some_and(|since| now.since(since) > max_age)
     }
@@ -181,6 +201,9 @@ impl ReportHistory {
     /// the vendor's evidence only after [`apply`](Self::apply). A report in quarantine is older and dropped, unless this one
     /// confirms it: if the rest is never applied, it still waits for its confirmation.
     pub fn begin(&mut self, report: &Report, order: ReportOrder) {
+        let first = self.applied.unwrap_or(order);
+        self.completed_requested_at
+            .get_or_insert(first.requested_at);
         self.advance(report.kind(), order);
         if !report.is_empty() {
             self.quarantined = None;
@@ -190,11 +213,13 @@ impl ReportHistory {
     /// Records that a report was applied. Whatever was in quarantine is older, and dropped.
     pub fn apply(&mut self, kind: ReportKind, order: ReportOrder, proof: Proof) {
         self.advance(kind, order);
+        self.completed_requested_at = Some(order.requested_at);
         self.proof = Some(proof);
         self.quarantined = None;
     }
 
     fn advance(&mut self, kind: ReportKind, order: ReportOrder) {
+        self.revision += 1;
         self.applied = self.applied.max(Some(order));
         if kind == ReportKind::Full {
             self.full = self.full.max(Some(order));

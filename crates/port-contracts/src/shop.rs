@@ -13,8 +13,8 @@ use domain::ports::{
 };
 use domain::report::Report;
 use domain::services::{
-    ChangeStatus, ChangeStatusError, ChangedOrder, Intake, IntakeSettings, QuarantineDecision,
-    SettleError, SettleOrders, SyncError, VendorSets, VendorSync,
+    ChangeStatus, ChangeStatusError, ChangedOrder, Enforced, Intake, IntakeSettings,
+    QuarantineDecision, SettleError, SettleOrders, SyncError, VendorSets, VendorSync,
 };
 
 use crate::builders::{fetched, new_order, product, vendor, vendor_set};
@@ -154,11 +154,21 @@ impl Shop {
         self.sync.sync(&feed).await.unwrap()
     }
 
-    /// Compares the age of a vendor's numbers with a limit, and returns whether they have expired.
+    /// Compares the age of a vendor's numbers with a limit, marks all of its positions, and returns whether they have expired.
     pub(crate) async fn enforce_max_age(&self, vendor_id: &str, max_age: Option<Duration>) -> bool {
+        let enforced = self.try_enforce_max_age(vendor_id, max_age).await;
+        assert!(enforced.is_complete);
+        enforced.is_expired
+    }
+
+    /// The same while other transactions may hold products.
+    pub(crate) async fn try_enforce_max_age(
+        &self,
+        vendor_id: &str,
+        max_age: Option<Duration>,
+    ) -> Enforced {
         let expiry = self.sync.expiry();
-        let enforced = expiry.enforce(&vendor(vendor_id), max_age).await;
-        enforced.unwrap()
+        expiry.enforce(&vendor(vendor_id), max_age).await.unwrap()
     }
 
     /// Syncs a vendor on demand.

@@ -91,10 +91,15 @@ ON CONFLICT (product_id) DO NOTHING"#;
     ) -> Result<BTreeMap<ProductId, u64>, StoreError> {
         const SQL: &str = "
 WITH report AS (SELECT $1 AS vendor_id, $2 AS as_of),
-marked AS (
-    UPDATE allocations a SET known_as_of = report.as_of FROM report
-    WHERE a.vendor_id = report.vendor_id AND a.product_id = ANY($3)
+included AS (
+    SELECT a.order_id, a.vendor_id, report.as_of FROM report JOIN allocations a USING (vendor_id)
+    WHERE a.product_id = ANY($3)
       AND a.shipped_at IS NOT NULL AND a.known_as_of IS NULL AND a.shipped_at < report.as_of
+    ORDER BY a.order_id FOR NO KEY UPDATE OF a SKIP LOCKED
+),
+marked AS (
+    UPDATE allocations a SET known_as_of = included.as_of FROM included
+    WHERE a.order_id = included.order_id AND a.vendor_id = included.vendor_id
     RETURNING a.product_id, a.quantity
 )
 SELECT product_id, sum(quantity)::bigint AS units FROM marked GROUP BY product_id";
@@ -216,13 +221,14 @@ impl PgUnitOfWork {
         const ORDERS: &str = "
 UPDATE vendor_syncs SET applied_as_of = $1, full_as_of = $2 WHERE vendor_id = $3";
         const EVIDENCE: &str = "
-INSERT INTO vendor_evidence (vendor_id, applied_requested_at, full_requested_at, as_of, evidence, no_evidence,
-    clock_skew_ms, claims, quarantined)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+INSERT INTO vendor_evidence (vendor_id, applied_requested_at, full_requested_at, completed_requested_at, as_of, evidence,
+    no_evidence, clock_skew_ms, claims, quarantined, revision)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 ON CONFLICT (vendor_id) DO UPDATE SET applied_requested_at = excluded.applied_requested_at,
-    full_requested_at = excluded.full_requested_at, as_of = excluded.as_of, evidence = excluded.evidence,
-    no_evidence = excluded.no_evidence, clock_skew_ms = excluded.clock_skew_ms, claims = excluded.claims,
-    quarantined = excluded.quarantined";
+    full_requested_at = excluded.full_requested_at, completed_requested_at = excluded.completed_requested_at,
+    as_of = excluded.as_of, evidence = excluded.evidence, no_evidence = excluded.no_evidence,
+    clock_skew_ms = excluded.clock_skew_ms, claims = excluded.claims, quarantined = excluded.quarantined,
+    revision = excluded.revision";
         let row = StoredHistory::from(history);
         let id = || Bind::Text(vendor_id.as_str().to_owned());
         let moment = |moment: Option<Timestamp>| Bind::OptionalTimestamp(moment.map(to_pg));
@@ -233,12 +239,14 @@ ON CONFLICT (vendor_id) DO UPDATE SET applied_requested_at = excluded.applied_re
             id(),
             moment(row.applied_requested_at),
             moment(row.full_requested_at),
+            moment(row.completed_requested_at),
             moment(row.proof.as_of),
             Bind::OptionalText(row.proof.evidence),
             Bind::OptionalText(row.proof.no_evidence),
             Bind::OptionalBigInt(row.clock_skew_ms),
             Bind::OptionalText(row.claims),
             Bind::OptionalText(row.quarantined),
+            Bind::BigInt(row.revision.unwrap_or_default()),
         ];
         let written = self.execute(EVIDENCE, binds).await?;
         self.expect_rows("recording the evidence of reports", written, 1)

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use diesel::QueryableByName;
 use diesel::pg::data_types::PgTimestamp;
-use diesel::sql_types::{Bool, Integer, Nullable, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz};
 use domain::comparison::ReportedStock;
 use domain::identifiers::{ProductId, VendorId};
 use domain::ports::{LockedVendor, StoreError, SyncQueries, VendorSyncState};
@@ -17,7 +17,7 @@ use crate::store::PgStore;
 macro_rules! history_columns {
     () => {
         "v.configured_at, v.applied_as_of, e.applied_requested_at, v.full_as_of, e.full_requested_at,
-    e.as_of, e.evidence, e.no_evidence, e.clock_skew_ms, e.claims, e.quarantined"
+    e.completed_requested_at, e.as_of, e.evidence, e.no_evidence, e.clock_skew_ms, e.claims, e.quarantined, e.revision"
     };
 }
 
@@ -35,12 +35,16 @@ pub(crate) struct HistoryRow {
     full_as_of: Option<PgTimestamp>,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     full_requested_at: Option<PgTimestamp>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    completed_requested_at: Option<PgTimestamp>,
     #[diesel(embed)]
     proof: ProofRow,
     #[diesel(sql_type = Nullable<Text>)]
     claims: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     quarantined: Option<String>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    revision: Option<i64>,
 }
 
 impl HistoryRow {
@@ -50,10 +54,12 @@ impl HistoryRow {
             applied_requested_at: self.applied_requested_at.map(from_pg),
             full_as_of: self.full_as_of.map(from_pg),
             full_requested_at: self.full_requested_at.map(from_pg),
+            completed_requested_at: self.completed_requested_at.map(from_pg),
             clock_skew_ms: self.proof.clock_skew_ms,
             proof: self.proof.into(),
             claims: self.claims,
             quarantined: self.quarantined,
+            revision: self.revision,
         };
         Ok(LockedVendor {
             configured_at: self.configured_at.map(from_pg),

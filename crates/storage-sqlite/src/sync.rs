@@ -102,13 +102,14 @@ fn save_history(
     const ORDERS: &str =
         "UPDATE vendor_syncs SET applied_as_of = ?, full_as_of = ? WHERE vendor_id = ?";
     const EVIDENCE: &str = "
-INSERT INTO vendor_evidence (vendor_id, applied_requested_at, full_requested_at, as_of, evidence, no_evidence,
-    clock_skew_ms, claims, quarantined)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO vendor_evidence (vendor_id, applied_requested_at, full_requested_at, completed_requested_at, as_of, evidence,
+    no_evidence, clock_skew_ms, claims, quarantined, revision)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (vendor_id) DO UPDATE SET applied_requested_at = excluded.applied_requested_at,
-    full_requested_at = excluded.full_requested_at, as_of = excluded.as_of, evidence = excluded.evidence,
-    no_evidence = excluded.no_evidence, clock_skew_ms = excluded.clock_skew_ms, claims = excluded.claims,
-    quarantined = excluded.quarantined";
+    full_requested_at = excluded.full_requested_at, completed_requested_at = excluded.completed_requested_at,
+    as_of = excluded.as_of, evidence = excluded.evidence, no_evidence = excluded.no_evidence,
+    clock_skew_ms = excluded.clock_skew_ms, claims = excluded.claims, quarantined = excluded.quarantined,
+    revision = excluded.revision";
 
     let orders = [
         row.applied_as_of.into(),
@@ -121,12 +122,14 @@ ON CONFLICT (vendor_id) DO UPDATE SET applied_requested_at = excluded.applied_re
         vendor_id.into(),
         row.applied_requested_at.into(),
         row.full_requested_at.into(),
+        row.completed_requested_at.into(),
         row.proof.as_of.into(),
         row.proof.evidence.as_deref().into(),
         row.proof.no_evidence.as_deref().into(),
         Bind::Integer(row.clock_skew_ms),
         row.claims.as_deref().into(),
         row.quarantined.as_deref().into(),
+        Bind::from(row.revision.unwrap_or_default()),
     ];
     let written = execute(connection, EVIDENCE, evidence)?;
     expect_one("recording the evidence of", vendor_id, written)

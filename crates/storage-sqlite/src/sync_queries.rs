@@ -21,7 +21,7 @@ fn moment(micros: Option<i64>) -> Option<Timestamp> {
 macro_rules! history_columns {
     () => {
         "v.configured_at, v.applied_as_of, e.applied_requested_at, v.full_as_of, e.full_requested_at,
-    e.as_of, e.evidence, e.no_evidence, e.clock_skew_ms, e.claims, e.quarantined"
+    e.completed_requested_at, e.as_of, e.evidence, e.no_evidence, e.clock_skew_ms, e.claims, e.quarantined, e.revision"
     };
 }
 
@@ -39,12 +39,16 @@ pub(crate) struct HistoryRow {
     full_as_of: Option<i64>,
     #[diesel(sql_type = Nullable<BigInt>)]
     full_requested_at: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    completed_requested_at: Option<i64>,
     #[diesel(embed)]
     proof: ProofRow,
     #[diesel(sql_type = Nullable<Text>)]
     claims: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     quarantined: Option<String>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    revision: Option<i64>,
 }
 
 impl HistoryRow {
@@ -54,10 +58,12 @@ impl HistoryRow {
             applied_requested_at: moment(self.applied_requested_at),
             full_as_of: moment(self.full_as_of),
             full_requested_at: moment(self.full_requested_at),
+            completed_requested_at: moment(self.completed_requested_at),
             clock_skew_ms: self.proof.clock_skew_ms,
             proof: self.proof.into(),
             claims: self.claims,
             quarantined: self.quarantined,
+            revision: self.revision,
         };
         Ok(LockedVendor {
             configured_at: moment(self.configured_at),

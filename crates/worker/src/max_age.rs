@@ -9,7 +9,7 @@ use domain::services::VendorExpiry;
 use readiness::{Cause, TaskHealth};
 use tokio::time::sleep;
 
-/// Pause after a failure of the store.
+/// Pause after a failure of the store, and while other transactions hold positions whose marks an earlier setting left.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Time between two comparisons: a quarter of `max_age`, within these bounds.
@@ -25,9 +25,10 @@ pub(crate) async fn enforce_max_age(
 ) {
     loop {
         let pause = match expiry.enforce(feed.vendor_id(), feed.max_age()).await {
-            Ok(_) => match feed.max_age() {
+            Ok(enforced) => match feed.max_age() {
                 Some(max_age) => (max_age / 4).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL),
-                None => return,
+                None if enforced.is_complete => return,
+                None => RETRY_PAUSE,
             },
             Err(error) => {
                 health.failed(Cause::from(&error), &error);

@@ -162,9 +162,9 @@ fn a_last_modified_that_cannot_be_read_leaves_only_the_documents_own_time() {
 
 /// Apache sends the time of the response for a file whose own time is in the future, aiohttp rounds up.
 #[test]
-fn a_last_modified_of_the_response_itself_proves_what_its_date_proves() {
+fn a_last_modified_of_the_response_itself_is_date_evidence_of_a_second_earlier() {
     for (modified, fresh, expected) in [
-        (0.0, None, 0.0),
+        (0.0, None, -1.0),
         (1.0, None, 0.0),
         (0.0, secs(60), -60.0),
         (1.0, secs(60), -60.0),
@@ -224,7 +224,16 @@ fn document_as_of_is_combined_with_the_headers() {
             },
             -30.0,
         ),
-        // Generated while the request was answered.
+        // A `Last-Modified` of the response itself that may be rounded up.
+        (
+            0.6,
+            ResponseTimes {
+                last_modified: Some(at(0.0)),
+                ..date(0.0)
+            },
+            -1.0,
+        ),
+        // Generated while the request was handled.
         (0.6, date(0.0), 0.0),
         // By a clock that is 60 s ahead, in the moment of the request and 20 s before.
         (60.6, date(60.0), 0.1),

@@ -148,9 +148,10 @@ pub trait SyncRepository {
     /// Creates those of the products that are unknown, with nothing to sell, so that they can be locked.
     async fn create_products(&mut self, product_ids: &[ProductId]) -> Result<(), StoreError>;
 
-    /// Marks this vendor's shipped units of the given products, of which no report knew yet and of which a report that
-    /// is true as of `as_of` knows (see [`knows_of`](crate::reconciliation::knows_of)), as known, and returns how many
-    /// that are by product.
+    /// Marks those shipments of this vendor and the given products as included in a report that no report included before
+    /// and that a report true as of `as_of` includes (see [`knows_of`](crate::reconciliation::knows_of)), and returns the
+    /// number of their units by product. MUST leave out a shipment whose row another transaction holds: its units stay in
+    /// flight until a later report.
     async fn mark_known(
         &mut self,
         vendor_id: &VendorId,

@@ -60,7 +60,8 @@ fn numbers_are_older_than_a_limit_since_what_they_prove_or_since_their_request()
     let nothing = Some(Err(NoEvidence::DocumentInFuture));
     assert!(!is_older(nothing, 260));
     assert!(is_older(nothing, 261));
-    assert!(!is_older(None, 1_000));
+    let never = ReportHistory::default();
+    assert!(!never.is_older_than(Duration::ZERO, at(1_000)));
     // The clock was ahead once.
     assert!(!is_older(proven, 0));
 }
@@ -299,4 +300,40 @@ fn the_same_etag_never_gets_a_later_as_of_whatever_last_modified_says() {
     let alone = Claim::ETag("a".to_owned());
     let recalled = history.recall(assessment(Some(alone), order(50, 50), Some(50)));
     assert_eq!(recalled.proof.unwrap().as_of, at(10));
+}
+
+#[test]
+fn an_interrupted_report_does_not_make_the_numbers_younger() {
+    let is_older =
+        |history: &ReportHistory, now| history.is_older_than(Duration::from_mins(1), at(now));
+    let report = full(&[("p", 1)]);
+    let nothing = Err(NoEvidence::NoTime);
+    let mut history = ReportHistory::default();
+    history.begin(&report, order(100, 100));
+    history.begin(&report, order(150, 150));
+    assert!(!is_older(&history, 160));
+    assert!(
+        is_older(&history, 161),
+        "the first report, of which a part is applied"
+    );
+    history.apply(ReportKind::Full, order(155, 155), nothing);
+    history.begin(&report, order(200, 200));
+    assert!(!is_older(&history, 215));
+    assert!(is_older(&history, 216));
+    history.apply(ReportKind::Full, order(200, 200), nothing);
+    assert!(!is_older(&history, 260));
+    assert!(is_older(&history, 261));
+}
+
+#[test]
+fn each_part_of_a_report_is_a_revision_and_of_the_same_reports() {
+    let report = full(&[("p", 1)]);
+    let mut history = ReportHistory::default();
+    history.begin(&report, order(100, 100));
+    let first = history.clone();
+    history.begin(&report, order(100, 100));
+    assert_ne!(history, first);
+    assert!(history.is_of_same_reports(&first));
+    history.begin(&report, order(101, 101));
+    assert!(!history.is_of_same_reports(&first));
 }

@@ -23,9 +23,12 @@
 //! **A product whose rows another transaction holds for long** delays no other product: it is put off, tried again at the
 //! end, and otherwise left with its last count, like a product of a chunk that was not written.
 //!
-//! Two syncs of one vendor at the same time obey the same rule: each chunk looks under the lock whether a newer report was
-//! begun, and ends if so. Before its first chunk a sync also checks that the history is still the one that it has read;
-//! otherwise it compares the report again.
+//! # Two syncs of one vendor at the same time
+//!
+//! Each chunk checks under the vendor's lock whether a newer report was begun, and ends its sync if so. Each chunk also
+//! advances the history's [revision](crate::report_history::ReportHistory::revision), and a sync of a full report checks
+//! before its first chunk that the revision is still the one that it has read: otherwise an older sync may have written
+//! products after they were compared. Then it records its order, which ends all older syncs, and compares again.
 //!
 //! [`ReportHistory::begin`]: crate::report_history::ReportHistory::begin
 
@@ -35,25 +38,21 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use super::report_chunks::{Chunk, Chunks, Locking, WrittenProducts, write_products};
+use super::report_chunks::{Chunk, Chunks, WrittenProducts, repair, write_products};
 use super::report_plan::Plan;
 use super::report_progress::{Ended, Handled, Progress, Step, Written};
-use super::vendor_sync::{SyncError, pauses};
+use super::stock_locks::{LONGEST_LOCK_WAIT, Locking};
+use super::vendor_sync::SyncError;
+use super::vendor_sync::pauses::{Contact, PauseChange};
 use crate::identifiers::VendorId;
 use crate::ports::{
-    Clock, FeedError, FinishedSync, Notifier, Store, StoreError, SyncOutcome, SyncQueries,
-    SyncRecord, Topic, VendorSyncState,
+    Clock, FinishedSync, Notifier, Store, StoreError, SyncOutcome, SyncQueries, SyncRecord, Topic,
+    UnitOfWork, VendorSyncState,
 };
 use crate::report::ReportKind;
 use crate::report_history::ReportHistory;
 use crate::retry;
 use crate::timestamp::Timestamp;
-
-/// Longest wait for one lock: what a sync has locked already keeps settlement waiting.
-pub(super) const LONGEST_LOCK_WAIT: Duration = Duration::from_secs(1);
-
-/// Most products that are locked at a time.
-pub(super) const MAX_CHUNK: usize = 1_024;
 
 /// Longest time that a sync spends on products that other transactions hold, after all others are written.
 const LONGEST_HELD_WAIT: Duration = Duration::from_secs(3);
@@ -81,19 +80,49 @@ impl ReportApplier {
         progress: &mut Progress,
         decide: impl Fn(VendorSyncState) -> Option<Plan<'r>> + Send,
     ) -> Result<Option<Handled<'r>>, SyncError> {
-        for _ in 0..MAX_COMPARISONS {
+        for comparison in 0..MAX_COMPARISONS {
             let state = self.queries.find_sync_state(vendor_id).await?;
             let state = state.ok_or_else(|| SyncError::NotConfigured(vendor_id.clone()))?;
             let Some(plan) = decide(state) else {
                 return Ok(None);
             };
-            let ended = self.run(&plan, progress).await?;
-            if let Some(ended) = ended {
+            progress.restart();
+            if comparison > 0 && plan.is_compared() && !self.begin(&plan, progress).await? {
+                continue;
+            }
+            if let Some(ended) = self.run(&plan, progress).await? {
                 return Ok(Some(Handled { ended, plan }));
             }
         }
         let reason = "other syncs of the vendor kept changing its stock";
         Err(StoreError::Conflict(reason.to_owned()).into())
+    }
+
+    /// Records the order of a report before it is compared: from now on no older report is applied. Returns whether the plan
+    /// still holds.
+    async fn begin(&self, plan: &Plan<'_>, progress: &mut Progress) -> Result<bool, SyncError> {
+        let begun = retry::on_conflict(&self.clock, || self.record_begin(plan)).await?;
+        progress.is_begun = begun.is_some();
+        progress.is_repaired |= begun.is_some_and(|is_repaired| is_repaired);
+        Ok(progress.is_begun)
+    }
+
+    /// Returns whether the history was repaired; `None` if the plan is outdated.
+    async fn record_begin(&self, plan: &Plan<'_>) -> Result<Option<bool>, SyncError> {
+        let mut work = self.store.begin().await?;
+        work.limit_lock_waits(LONGEST_LOCK_WAIT).await?;
+        let Some(locked) = plan.lock(work.as_mut()).await? else {
+            return Ok(None);
+        };
+        if !locked.is_of_same_reports(&plan.state.history) {
+            return Ok(None);
+        }
+        let is_repaired = repair(work.as_mut(), plan).await?;
+        let mut history = plan.history_over(&locked);
+        history.begin(plan.report, plan.order);
+        work.save_history(plan.vendor_id, &history).await?;
+        work.commit().await?;
+        Ok(Some(is_repaired))
     }
 
     /// Runs a plan chunk by chunk; `None` if it is outdated.
@@ -102,14 +131,10 @@ impl ReportApplier {
         plan: &Plan<'_>,
         progress: &mut Progress,
     ) -> Result<Option<Ended>, SyncError> {
-        progress.begin();
-        let queries = self.queries.as_ref();
-        let mut chunks = plan
-            .is_applied()
-            .then(|| Chunks::new(queries, plan.vendor_id, plan.comparison(), self.chunk_size));
-        let mut chunk = next(&mut chunks).await?.unwrap_or_default();
+        let mut chunks = Chunks::new(self.queries.as_ref(), plan, self.chunk_size);
+        let mut chunk = chunks.next().await?.unwrap_or_default();
         loop {
-            let following = next(&mut chunks).await?;
+            let following = chunks.next().await?;
             let is_last = following.is_none();
             match self.write_chunk(plan, &chunk, is_last, progress).await? {
                 Step::Ended(ended) => return Ok(ended),
@@ -132,10 +157,7 @@ impl ReportApplier {
     ) -> Result<Step, SyncError> {
         let seen = &*progress;
         let mut locking = Locking::Wait;
-        let write = || {
-            let locking = std::mem::replace(&mut locking, Locking::Skip);
-            self.write(plan, chunk, is_last, seen, locking)
-        };
+        let write = || self.write(plan, chunk, is_last, seen, locking.next());
         let written = retry::on_conflict(&self.clock, write).await?;
         self.advance(plan, progress, written).await
     }
@@ -157,6 +179,7 @@ impl ReportApplier {
                 end,
             } => {
                 progress.is_begun |= is_news;
+                progress.is_news |= is_news;
                 progress.changed += changed;
                 progress.held.extend(held);
                 progress.is_repaired |= is_repaired;
@@ -225,30 +248,23 @@ impl ReportApplier {
         let mut work = self.store.begin().await?;
         // It is repeated a few times, and holds no locks in between.
         work.limit_lock_waits(LONGEST_LOCK_WAIT).await?;
-        let locked = work.lock_vendor(vendor_id).await?;
-        let locked = locked.ok_or_else(|| SyncError::NotConfigured(vendor_id.clone()))?;
-        if locked.configured_at != plan.state.configured_at {
+        let Some(locked) = plan.lock(work.as_mut()).await? else {
             return Ok(Written::Outdated);
-        }
+        };
+        let mut is_repaired = false;
         let mut history = if progress.is_begun {
-            if locked
-                .history
-                .newer_than(plan.report.kind(), plan.order)
-                .is_some()
-            {
+            let newer = locked.newer_than(plan.report.kind(), plan.order);
+            if newer.is_some() {
                 return Ok(Written::Superseded);
             }
-            locked.history
+            locked
         } else {
-            if locked.history != plan.state.history {
+            if !plan.is_current(&locked) {
                 return Ok(Written::Outdated);
             }
-            plan.history.clone()
+            is_repaired = repair(work.as_mut(), plan).await?;
+            plan.history_over(&locked)
         };
-        let mut is_repaired = plan.is_repaired;
-        if plan.state.has_future_shipments && !progress.is_begun {
-            is_repaired |= work.repair_shipments(vendor_id).await? > 0;
-        }
         let products = if plan.is_applied() {
             write_products(work.as_mut(), plan, chunk, locking).await?
         } else {
@@ -259,28 +275,31 @@ impl ReportApplier {
             changed,
             held,
         } = products;
-        let mut ended_pause = None;
+        let mut pause = PauseChange::None;
         let end = if is_last && held.is_empty() && progress.held.is_empty() {
-            let is_begun = is_news || progress.is_begun;
+            let is_news = is_news || progress.is_news;
             let total = progress.changed + changed;
-            let record = self.end(plan, is_begun, total, progress, &mut history);
+            let record = self.end(plan, is_news, total, progress, &mut history);
             let freed = work.end_first_sync(vendor_id).await?;
             let finished_at = work.record_sync(vendor_id, &record, Some(&history)).await?;
-            ended_pause = work.clear_pause(vendor_id).await?;
+            let contact = plan.contact();
+            pause = self
+                .record_contact(work.as_mut(), vendor_id, contact, finished_at)
+                .await?;
             Some(Ended {
                 finished: FinishedSync::new(finished_at, record),
                 freed,
                 is_repaired: is_repaired || progress.is_repaired,
             })
         } else {
-            if is_news && !progress.is_begun {
+            if is_news {
                 history.begin(plan.report, plan.order);
                 work.save_history(vendor_id, &history).await?;
             }
             None
         };
         work.commit().await?;
-        pauses::log_recovery(vendor_id, ended_pause);
+        pause.log(vendor_id);
         Ok(Written::Committed {
             is_news,
             changed,
@@ -294,12 +313,12 @@ impl ReportApplier {
     fn end(
         &self,
         plan: &Plan<'_>,
-        is_begun: bool,
+        is_news: bool,
         changed: u64,
         progress: &Progress,
         history: &mut ReportHistory,
     ) -> SyncRecord {
-        let (outcome, mut error) = plan.outcome(is_begun);
+        let (outcome, mut error) = plan.outcome(is_news);
         if outcome == SyncOutcome::Applied {
             history.apply(plan.report.kind(), plan.order, plan.proof);
             error = progress.left_reason();
@@ -326,7 +345,7 @@ impl ReportApplier {
             changed: progress.changed,
             error: Some(error.to_owned()),
         };
-        let recorded = self.record(plan.vendor_id, &record, None).await?;
+        let recorded = self.record(plan.vendor_id, &record, plan.contact()).await?;
         let (finished_at, freed) =
             recorded.ok_or_else(|| SyncError::NotConfigured(plan.vendor_id.clone()))?;
         Ok(Ended {
@@ -336,13 +355,13 @@ impl ReportApplier {
         })
     }
 
-    /// Keeps the result of a sync that leaves the history as it is, with `failure` if the vendor failed. Returns the time and
-    /// the number of orders that are free now; `None` if the vendor is not configured.
+    /// Records the result of a sync that leaves the history as it is. Returns the time and the number of orders that are free
+    /// now; `None` if the vendor is not configured.
     pub(super) async fn record(
         &self,
         vendor_id: &VendorId,
         record: &SyncRecord,
-        failure: Option<&FeedError>,
+        contact: Contact<'_>,
     ) -> Result<Option<(Timestamp, u64)>, StoreError> {
         retry::on_conflict(&self.clock, || async move {
             let mut work = self.store.begin().await?;
@@ -351,30 +370,24 @@ impl ReportApplier {
             }
             let freed = work.end_first_sync(vendor_id).await?;
             let finished_at = work.record_sync(vendor_id, record, None).await?;
-            let (mut pause, mut ended_pause) = (None, None);
-            if let Some(error) = failure {
-                let interval = self.intervals.get(vendor_id).copied();
-                let work = work.as_mut();
-                let recorded =
-                    pauses::record_failure(work, vendor_id, interval, error, finished_at);
-                pause = Some((error, recorded.await?));
-            } else if record.outcome != SyncOutcome::Failed {
-                ended_pause = work.clear_pause(vendor_id).await?;
-            }
+            let pause = self
+                .record_contact(work.as_mut(), vendor_id, contact, finished_at)
+                .await?;
             work.commit().await?;
-            if let Some((error, pause)) = pause {
-                pauses::log_pause(vendor_id, error, &pause);
-            }
-            pauses::log_recovery(vendor_id, ended_pause);
+            pause.log(vendor_id);
             Ok(Some((finished_at, freed)))
         })
         .await
     }
-}
 
-async fn next(chunks: &mut Option<Chunks<'_>>) -> Result<Option<Chunk>, StoreError> {
-    match chunks {
-        Some(chunks) => chunks.next().await,
-        None => Ok(None),
+    async fn record_contact<'e>(
+        &self,
+        work: &mut dyn UnitOfWork,
+        vendor_id: &VendorId,
+        contact: Contact<'e>,
+        now: Timestamp,
+    ) -> Result<PauseChange<'e>, StoreError> {
+        let interval = self.intervals.get(vendor_id).copied();
+        contact.record(work, vendor_id, interval, now).await
     }
 }

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, btree_map};
 
 use super::report_plan::Plan;
+use super::stock_locks::Locking;
 use super::vendor_sync::SyncError;
-use crate::comparison::{Comparison, Merge, Step};
+use crate::comparison::{Merge, Step};
 use crate::identifiers::{ProductId, VendorId};
 use crate::ports::{LockedStock, StoreError, SyncQueries, UnitOfWork};
 use crate::reconciliation::reconcile;
@@ -42,6 +43,8 @@ pub(super) struct Chunks<'r> {
 }
 
 enum Source<'r> {
+    /// No products: the report is not applied.
+    None,
     /// The products that differ.
     Full {
         merge: Box<Merge<'r>>,
@@ -54,22 +57,18 @@ enum Source<'r> {
 
 impl<'r> Chunks<'r> {
     /// Begins with the first product; a chunk has at most `size`.
-    pub(super) fn new(
-        queries: &'r dyn SyncQueries,
-        vendor_id: &'r VendorId,
-        comparison: Comparison<'r>,
-        size: usize,
-    ) -> Self {
-        let source = match comparison.report.kind() {
+    pub(super) fn new(queries: &'r dyn SyncQueries, plan: &Plan<'r>, size: usize) -> Self {
+        let source = match plan.report.kind() {
+            _ if !plan.is_applied() => Source::None,
             ReportKind::Full => Source::Full {
-                merge: Box::new(Merge::new(comparison)),
+                merge: Box::new(Merge::new(plan.comparison())),
                 after: None,
             },
-            ReportKind::Delta => Source::Delta(comparison.report.quantities().keys()),
+            ReportKind::Delta => Source::Delta(plan.report.quantities().keys()),
         };
         Self {
             queries,
-            vendor_id,
+            vendor_id: plan.vendor_id,
             size: size.max(1),
             source,
         }
@@ -79,6 +78,7 @@ impl<'r> Chunks<'r> {
     pub(super) async fn next(&mut self) -> Result<Option<Chunk>, StoreError> {
         let mut chunk = Chunk::default();
         match &mut self.source {
+            Source::None => {}
             Source::Delta(lines) => {
                 let lines = lines.by_ref().take(self.size);
                 chunk.product_ids = lines.cloned().collect();
@@ -114,13 +114,12 @@ impl<'r> Chunks<'r> {
     }
 }
 
-/// What to do about rows that another transaction holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Locking {
-    /// Wait for them.
-    Wait,
-    /// Leave their products out.
-    Skip,
+/// Repairs the vendor's shipments that are later than the store's clock. Returns whether anything was, or will be with the
+/// plan's history.
+pub(super) async fn repair(work: &mut dyn UnitOfWork, plan: &Plan<'_>) -> Result<bool, StoreError> {
+    let are_shipments_repaired =
+        plan.state.has_future_shipments && work.repair_shipments(plan.vendor_id).await? > 0;
+    Ok(plan.is_repaired || are_shipments_repaired)
 }
 
 /// What was written of a chunk.
@@ -156,14 +155,8 @@ pub(super) async fn write_products(
     if !chunk.new.is_empty() {
         work.create_products(&chunk.new).await?;
     }
-    let (stock, held) = match locking {
-        Locking::Wait => (work.lock_stock(&chunk.product_ids).await?, Vec::new()),
-        Locking::Skip => {
-            let LockedStock { locked, held } = work.try_lock_stock(&chunk.product_ids).await?;
-            (locked, held)
-        }
-    };
-    let affected: Vec<ProductId> = stock.iter().map(|it| it.product_id.clone()).collect();
+    let LockedStock { locked, held } = locking.lock(work, &chunk.product_ids).await?;
+    let affected: Vec<ProductId> = locked.iter().map(|it| it.product_id.clone()).collect();
     if affected.is_empty() {
         return Ok(WrittenProducts {
             held,
@@ -178,7 +171,7 @@ pub(super) async fn write_products(
         vendor_id,
         plan.report,
         plan.order.as_of,
-        stock,
+        locked,
         &included,
         plan.is_expired,
     )?;

@@ -1,12 +1,13 @@
-//! What to do with a report, decided from what is kept of its vendor's reports: pure, and checked again under the vendor's
-//! lock.
+//! What to do with a report, decided from the history of its vendor's reports, and checked again under the vendor's lock.
 
 use std::time::Duration;
 
+use super::vendor_sync::SyncError;
+use super::vendor_sync::pauses::Contact;
 use crate::comparison::Comparison;
 use crate::evidence::{Assessment, Proof, ReportOrder};
 use crate::identifiers::VendorId;
-use crate::ports::{SyncOutcome, VendorSyncState};
+use crate::ports::{SyncOutcome, UnitOfWork, VendorSyncState};
 use crate::report::{Report, ReportKind};
 use crate::report_history::{QuarantinedReport, ReportHistory, Verdict, with_lag};
 
@@ -33,6 +34,8 @@ pub(super) struct Plan<'r> {
     pub(super) history: ReportHistory,
     /// Whether the history that was read was of a store whose clock was ahead.
     pub(super) is_repaired: bool,
+    /// Whether the vendor was asked for it just now.
+    is_fetched: bool,
     /// Why the report is not applied; `None` if it is.
     refusal: Option<(SyncOutcome, String)>,
 }
@@ -72,6 +75,7 @@ impl<'r> Plan<'r> {
             state,
             history,
             is_repaired,
+            is_fetched: true,
             refusal,
         }
     }
@@ -100,12 +104,55 @@ impl<'r> Plan<'r> {
             state,
             history,
             is_repaired: false,
+            is_fetched: false,
             refusal: newer.map(|newer| (SyncOutcome::Stale, stale(order, newer))),
         }
     }
 
     pub(super) fn is_applied(&self) -> bool {
         self.refusal.is_none()
+    }
+
+    /// Locks the vendor and returns its history; `None` if it was switched on again since the plan was made.
+    pub(super) async fn lock(
+        &self,
+        work: &mut dyn UnitOfWork,
+    ) -> Result<Option<ReportHistory>, SyncError> {
+        let locked = work.lock_vendor(self.vendor_id).await?;
+        let locked = locked.ok_or_else(|| SyncError::NotConfigured(self.vendor_id.clone()))?;
+        let is_same = locked.configured_at == self.state.configured_at;
+        Ok(is_same.then_some(locked.history))
+    }
+
+    /// Whether its chunks come from a comparison with rows that were read without a lock.
+    pub(super) fn is_compared(&self) -> bool {
+        self.is_applied() && self.report.kind() == ReportKind::Full
+    }
+
+    /// Whether the plan still holds for a vendor with this history.
+    pub(super) fn is_current(&self, locked: &ReportHistory) -> bool {
+        if self.is_compared() {
+            *locked == self.state.history
+        } else {
+            locked.is_of_same_reports(&self.state.history)
+        }
+    }
+
+    /// The history to record over `locked`, before the report is applied.
+    pub(super) fn history_over(&self, locked: &ReportHistory) -> ReportHistory {
+        ReportHistory {
+            revision: locked.revision,
+            ..self.history.clone()
+        }
+    }
+
+    /// How the exchange with the vendor ended that brought the report.
+    pub(super) fn contact(&self) -> Contact<'static> {
+        if self.is_fetched {
+            Contact::Succeeded
+        } else {
+            Contact::None
+        }
     }
 
     pub(super) fn comparison(&self) -> Comparison<'r> {
@@ -117,13 +164,13 @@ impl<'r> Plan<'r> {
         }
     }
 
-    /// How the sync ends, and why if the report was not applied. `is_begun` is whether it was news of any product.
-    pub(super) fn outcome(&self, is_begun: bool) -> (SyncOutcome, Option<String>) {
+    /// How the sync ends, and why if the report was not applied. `is_news` is whether it was news of any product.
+    pub(super) fn outcome(&self, is_news: bool) -> (SyncOutcome, Option<String>) {
         if let Some((outcome, reason)) = &self.refusal {
             return (*outcome, Some(reason.clone()));
         }
         // A full report that changes nothing is applied all the same: it speaks of every product.
-        if !is_begun && self.is_delta_with_lines() {
+        if !is_news && self.is_delta_with_lines() {
             let reason = format!(
                 "the delta is true as of {}, and each of its products has a newer report",
                 self.order.as_of

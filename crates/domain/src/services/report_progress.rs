@@ -10,8 +10,10 @@ pub(super) struct Progress {
     pub(super) started: Timestamp,
     /// Products that changed.
     pub(super) changed: u64,
-    /// Whether a part of the report is applied, and its order recorded.
+    /// Whether the report's order is recorded, so that no older report of the vendor is applied any more.
     pub(super) is_begun: bool,
+    /// Whether the report was news of any product.
+    pub(super) is_news: bool,
     /// Whether stored instants were later than the store's clock.
     pub(super) is_repaired: bool,
     /// Products that other transactions hold, to be tried once more.
@@ -26,6 +28,7 @@ impl Progress {
             started,
             changed: 0,
             is_begun: false,
+            is_news: false,
             is_repaired: false,
             held: Vec::new(),
             left: Vec::new(),
@@ -33,9 +36,10 @@ impl Progress {
     }
 
     /// Begins with the first product again; what was changed before stays.
-    pub(super) fn begin(&mut self) {
+    pub(super) fn restart(&mut self) {
         *self = Self {
             changed: self.changed,
+            is_repaired: self.is_repaired,
             ..Self::new(self.started)
         };
     }

@@ -1,24 +1,20 @@
 //! Enforcing a vendor's setting `max_age`: a vendor whose numbers are too old is not sold from.
 //!
-//! Each position has a mark, so that settlement needs no more than the rows that it locks, and each chunk of products is
-//! consistent by itself. A report that is applied marks the positions that it changes; the others follow here, as they do
-//! when the time passes without a report.
+//! Each position has a mark, so that settlement reads no rows beyond those that it locks, and each chunk of products is
+//! consistent on its own. A report that is applied marks the positions that it changes; the others follow here, as they do
+//! when the time passes without a report. A product whose rows another transaction holds delays no other product: it is
+//! left out, and marked by the next call.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{info, warn};
 
+use super::stock_locks::{LONGEST_LOCK_WAIT, Locking, MAX_CHUNK};
 use crate::identifiers::{ProductId, VendorId};
-use crate::ports::{Clock, Notifier, Store, StoreError, Topic};
+use crate::ports::{Clock, LockedStock, Notifier, Store, StoreError, Topic};
 use crate::retry;
 use crate::stock::{ProductStock, StockChange};
-
-/// Products that are locked at a time.
-const CHUNK: u32 = 1_024;
-
-/// Longest wait for one lock: the chunk is repeated a few times and holds no locks in between.
-const LONGEST_LOCK_WAIT: Duration = Duration::from_secs(1);
 
 /// Marks positions as expired, and takes the marks back.
 #[derive(Clone)]
@@ -28,10 +24,24 @@ pub struct VendorExpiry {
     notifier: Arc<dyn Notifier>,
 }
 
+/// The result of one comparison with `max_age`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Enforced {
+    /// Whether the vendor's numbers are expired. Never without a `max_age`, before the first report or for a vendor that is
+    /// not configured.
+    pub is_expired: bool,
+    /// Whether all of the vendor's positions are marked accordingly. False while other transactions hold some of them: call
+    /// again.
+    pub is_complete: bool,
+}
+
 /// A chunk that was marked.
 struct MarkedChunk {
     is_expired: bool,
-    has_changed: bool,
+    /// Number of products that were marked.
+    marked: usize,
+    /// Number of products that other transactions hold.
+    held: usize,
     /// The last of its products; `None` if no product is left to mark.
     last: Option<ProductId>,
 }
@@ -47,9 +57,7 @@ impl VendorExpiry {
         }
     }
 
-    /// Compares the age of the vendor's numbers with `max_age`, by the store's clock, and marks all of its positions
-    /// accordingly. Returns whether they are expired now, which is never the case without a `max_age` or before the first
-    /// applied report. Nothing happens to a vendor that is not configured.
+    /// Compares the age of the vendor's numbers with `max_age`, by the store's clock, and marks its positions accordingly.
     ///
     /// # Errors
     /// [`StoreError`]. Each chunk of products that was written before is consistent; a repetition marks the rest.
@@ -57,19 +65,24 @@ impl VendorExpiry {
         &self,
         vendor_id: &VendorId,
         max_age: Option<Duration>,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Enforced, StoreError> {
         let mut after = None;
-        let mut has_changed = false;
+        let (mut has_changed, mut is_complete) = (false, true);
         let is_expired = loop {
             let last = &after;
+            let mut locking = Locking::Wait;
             let marked = retry::on_conflict(&self.clock, || {
-                self.mark_chunk(vendor_id, max_age, last.clone())
+                self.mark_chunk(vendor_id, max_age, last.clone(), locking.next())
             })
             .await?;
             let Some(chunk) = marked else {
-                return Ok(false);
+                return Ok(Enforced {
+                    is_expired: false,
+                    is_complete: true,
+                });
             };
-            if chunk.has_changed {
+            is_complete &= chunk.held == 0;
+            if chunk.marked > 0 {
                 has_changed = true;
                 self.notifier.notify(Topic::Changes);
             }
@@ -88,7 +101,10 @@ impl VendorExpiry {
         } else if has_changed {
             info!(vendor.id = %vendor_id, "the vendor's numbers are recent enough again");
         }
-        Ok(is_expired)
+        Ok(Enforced {
+            is_expired,
+            is_complete,
+        })
     }
 
     /// Marks the next products; `None` if the vendor is not configured.
@@ -97,6 +113,7 @@ impl VendorExpiry {
         vendor_id: &VendorId,
         max_age: Option<Duration>,
         after: Option<ProductId>,
+        locking: Locking,
     ) -> Result<Option<MarkedChunk>, StoreError> {
         let mut work = self.store.begin().await?;
         work.limit_lock_waits(LONGEST_LOCK_WAIT).await?;
@@ -105,23 +122,28 @@ impl VendorExpiry {
         };
         let now = work.store_time().await?;
         let is_expired = max_age.is_some_and(|max| locked.history.is_older_than(max, now));
+        let limit = u32::try_from(MAX_CHUNK).unwrap_or(u32::MAX);
         let products = work
-            .find_by_expiry(vendor_id, !is_expired, after, CHUNK)
+            .find_by_expiry(vendor_id, !is_expired, after, limit)
             .await?;
-        let has_changed = !products.is_empty();
-        if has_changed {
-            let stock = work.lock_stock(&products).await?;
-            let changes: Vec<StockChange> = stock
-                .into_iter()
-                .filter_map(|product| mark(product, vendor_id, is_expired))
-                .collect();
+        let LockedStock { locked, held } = if products.is_empty() {
+            LockedStock::default()
+        } else {
+            locking.lock(work.as_mut(), &products).await?
+        };
+        let changes: Vec<StockChange> = locked
+            .into_iter()
+            .filter_map(|product| mark(product, vendor_id, is_expired))
+            .collect();
+        if !changes.is_empty() {
             work.save_stock(&changes).await?;
             work.commit().await?;
         }
-        let is_full = u32::try_from(products.len()).is_ok_and(|found| found >= CHUNK);
+        let is_full = products.len() >= MAX_CHUNK;
         Ok(Some(MarkedChunk {
             is_expired,
-            has_changed,
+            marked: changes.len(),
+            held: held.len(),
             last: products.last().filter(|_| is_full).cloned(),
         }))
     }

@@ -9,9 +9,10 @@ use std::time::Duration;
 use thiserror::Error;
 use tracing::{debug, error, info, warn};
 
-use super::applied_report::{LONGEST_LOCK_WAIT, MAX_CHUNK, ReportApplier};
+use super::applied_report::ReportApplier;
 use super::report_plan::{Incoming, Plan};
 use super::report_progress::Progress;
+use super::stock_locks::{LONGEST_LOCK_WAIT, MAX_CHUNK};
 use super::vendor_expiry::VendorExpiry;
 use crate::evidence::{Evidence, Exchange, NoEvidence, Proof, assess};
 use crate::identifiers::VendorId;
@@ -24,6 +25,7 @@ use crate::retry::{self, AsStoreError};
 use crate::stock::Imbalance;
 use crate::timestamp::Timestamp;
 
+use pauses::Contact;
 pub use pauses::PendingAttempt;
 
 /// Why a sync failed.
@@ -195,10 +197,8 @@ impl VendorSync {
                     changed: progress.changed,
                     error: Some(error.to_string()),
                 };
-                let recorded = self
-                    .applier
-                    .record(vendor_id, &record, error.feed_error())
-                    .await?;
+                let contact = error.feed_error().map_or(Contact::None, Contact::Failed);
+                let recorded = self.applier.record(vendor_id, &record, contact).await?;
                 self.wake_relay(recorded.map_or(0, |(_, freed)| freed));
             }
         }
@@ -322,8 +322,16 @@ impl VendorSync {
             return;
         }
         let vendor_id = feed.vendor_id();
-        if let Err(error) = self.expiry().enforce(vendor_id, feed.max_age()).await {
-            warn!(vendor.id = %vendor_id, %error, "max_age could not be enforced; the worker that syncs the vendor repeats it");
+        match self.expiry().enforce(vendor_id, feed.max_age()).await {
+            Ok(enforced) if enforced.is_complete => {}
+            Ok(_) => {
+                debug!(vendor.id = %vendor_id, "other transactions hold products; the worker that syncs the vendor marks them later")
+            }
+            Err(error) => warn!(
+                vendor.id = %vendor_id,
+                %error,
+                "max_age could not be enforced; the worker that syncs the vendor repeats it"
+            ),
         }
     }
 

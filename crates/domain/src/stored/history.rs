@@ -22,6 +22,8 @@ pub struct StoredHistory {
     pub full_as_of: Option<Timestamp>,
     /// Column `full_requested_at`.
     pub full_requested_at: Option<Timestamp>,
+    /// Column `completed_requested_at`.
+    pub completed_requested_at: Option<Timestamp>,
     /// What was proven last.
     pub proof: StoredProof,
     /// Column `clock_skew_ms`.
@@ -30,6 +32,8 @@ pub struct StoredHistory {
     pub claims: Option<String>,
     /// Column `quarantined`.
     pub quarantined: Option<String>,
+    /// Column `revision`; `None` without a row.
+    pub revision: Option<i64>,
 }
 
 /// The columns of `vendor_evidence` that say what the last applied report proved.
@@ -51,10 +55,12 @@ impl From<&ReportHistory> for StoredHistory {
             applied_requested_at: history.applied.map(|order| order.requested_at),
             full_as_of: history.full.map(|order| order.as_of),
             full_requested_at: history.full.map(|order| order.requested_at),
+            completed_requested_at: history.completed_requested_at,
             proof: history.proof.map(StoredProof::from).unwrap_or_default(),
             clock_skew_ms: history.clock_skew_ms,
             claims: (!claims.is_empty()).then(|| claims.join("\n")),
             quarantined: history.quarantined.as_ref().map(quarantined_line),
+            revision: Some(history.revision.cast_signed()),
         }
     }
 }
@@ -83,6 +89,7 @@ pub fn report_history(vendor_id: &str, row: StoredHistory) -> Result<ReportHisto
     Ok(ReportHistory {
         applied: order(row.applied_as_of, row.applied_requested_at),
         full: order(row.full_as_of, row.full_requested_at),
+        completed_requested_at: row.completed_requested_at,
         proof: proof(vendor_id, row.proof)?,
         clock_skew_ms: row.clock_skew_ms,
         claims: claims
@@ -95,6 +102,7 @@ pub fn report_history(vendor_id: &str, row: StoredHistory) -> Result<ReportHisto
                     .map_err(corrupt(TABLE, "quarantined", vendor_id))?,
             ),
         },
+        revision: row.revision.unwrap_or_default().cast_unsigned(),
     })
 }
 
@@ -243,6 +251,7 @@ mod tests {
         let full = ReportHistory {
             applied: Some(order(1, 2)),
             full: Some(order(3, 4)),
+            completed_requested_at: Some(at(6)),
             proof: Some(proven),
             clock_skew_ms: Some(-12),
             claims: vec![
@@ -256,6 +265,7 @@ mod tests {
                 known(Claim::Document(at(-9)), None),
             ],
             quarantined: Some(quarantined(Some(Claim::ETag(String::new())), proven)),
+            revision: 10,
         };
         let unproven = ReportHistory {
             proof: Some(Err(NoEvidence::NoTime)),

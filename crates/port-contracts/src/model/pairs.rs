@@ -147,8 +147,10 @@ impl Pairs {
         ReportHistory {
             applied: history.applied.map(|order| self.report_order(order)),
             full: history.full.map(|order| self.report_order(order)),
+            completed_requested_at: history.completed_requested_at.map(|at| self.moment(at)),
             proof: history.proof.map(|proof| self.proof(proof)),
             clock_skew_ms: history.clock_skew_ms,
+            revision: history.revision,
             claims: claims.collect(),
             quarantined: history.quarantined.as_ref().map(|it| QuarantinedReport {
                 order: self.report_order(it.order),

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use domain::evidence::ReportOrder;
 use domain::identifiers::ProductId;
 use domain::order::{OrderState, OrderStatus, RejectReason};
 use domain::ports::SyncOutcome;
 use domain::timestamp::Timestamp;
+use tokio::time::timeout;
 
 use super::StorageUnderTest;
 use crate::builders::{delta, full, full_as_of, product, vendor};
@@ -141,4 +143,45 @@ pub async fn vendors_without_numbers_do_not_expire(storage: &StorageUnderTest) {
     assert!(!shop.enforce_max_age("unknown", Some(Duration::ZERO)).await);
     assert_eq!(storage.sellable("p").await, 3);
     storage.assert_sound().await;
+}
+
+/// A product that another transaction holds delays no other product, and is marked by the next call.
+pub async fn numbers_expire_while_a_product_is_held(storage: &StorageUnderTest) {
+    let shop = with_old_numbers(storage).await;
+    if storage.pool_size > 1 {
+        let mut holder = storage.begin().await;
+        holder.lock_stock(&[product("p")]).await.unwrap();
+        let enforcing = shop.try_enforce_max_age("v", Some(HOUR));
+        let enforced = timeout(Duration::from_secs(10), enforcing).await.unwrap();
+        assert!(enforced.is_expired && !enforced.is_complete);
+        drop(holder);
+        assert_eq!(storage.sellable("q").await, 0);
+        assert_eq!(storage.sellable("p").await, 8);
+        storage.assert_sound().await;
+    }
+    assert!(shop.enforce_max_age("v", Some(HOUR)).await);
+    assert_eq!(storage.sellable("p").await, 3);
+    storage.assert_sound().await;
+}
+
+/// A report of which only a part is applied does not make the numbers younger, whether it is the vendor's first or not.
+pub async fn an_interrupted_report_does_not_end_the_expiry(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &["v"]).await;
+    let interrupt = async |requested_at: Timestamp| {
+        let mut work = storage.begin().await;
+        let locked = work.lock_vendor(&vendor("v")).await.unwrap().unwrap();
+        let mut history = locked.history;
+        let order = ReportOrder {
+            as_of: requested_at,
+            requested_at,
+        };
+        history.begin(&full(&[("p", 1)]), order);
+        work.save_history(&vendor("v"), &history).await.unwrap();
+        work.commit().await.unwrap();
+    };
+    interrupt(ago(storage, 2 * HOUR).await).await;
+    interrupt(ago(storage, Duration::ZERO).await).await;
+    assert!(shop.enforce_max_age("v", Some(HOUR)).await);
+    shop.report("v", full(&[("p", 1)])).await;
+    assert!(!shop.enforce_max_age("v", Some(HOUR)).await);
 }

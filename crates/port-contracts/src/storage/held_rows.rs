@@ -9,7 +9,7 @@ use domain::services::SyncError;
 use tokio::time::sleep;
 
 use super::{A_MOMENT, StorageUnderTest, at_once};
-use crate::builders::{delta, full, new_order, product};
+use crate::builders::{delta, full, new_order, product, vendor};
 use crate::shop::Shop;
 
 const LONG: Duration = Duration::from_hours(1);
@@ -243,6 +243,28 @@ pub async fn a_report_waits_a_bounded_time_for_a_held_product(storage: &StorageU
     shop.report("v", changed()).await;
     assert_eq!(storage.sellable("p").await, 6);
     assert_eq!(storage.sellable("q").await, 6);
+}
+
+/// A shipment whose row another transaction holds stays in flight until the next report, and the report does not wait for it.
+pub async fn a_report_does_not_wait_for_a_held_shipment(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &["v"]).await;
+    shop.report("v", full(&[("p", 5)])).await;
+    let order = shop.sell(storage, "p", 2).await;
+    shop.change(order.id, OrderStatus::Shipped).await.unwrap();
+    if storage.pool_size > 1 {
+        let mut holder = storage.begin().await;
+        let now = holder.store_time().await.unwrap();
+        let included = holder.mark_known(&vendor("v"), &[product("p")], now).await;
+        assert_eq!(included.unwrap()[&product("p")], 2);
+        let done = at_once(shop.report("v", full(&[("p", 3)]))).await;
+        assert_eq!((done.outcome, done.error), (SyncOutcome::Applied, None));
+        drop(holder);
+        assert_eq!(storage.numbers("p", "v").await, (3, 2, 1));
+        storage.assert_sound().await;
+    }
+    shop.report("v", full(&[("p", 3)])).await;
+    assert_eq!(storage.numbers("p", "v").await, (3, 0, 3));
+    storage.assert_sound().await;
 }
 
 /// Orders that were put back are claimed after their delay and not before; those that are decided are not put back.

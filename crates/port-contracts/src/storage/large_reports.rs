@@ -12,6 +12,7 @@ use domain::ports::{FinishedSync, Store, StoreError, SyncOutcome, UnitOfWork};
 use domain::report::Report;
 use domain::services::{QuarantineDecision, SyncError};
 use domain::timestamp::Timestamp;
+use tokio::sync::watch;
 
 use super::StorageUnderTest;
 use crate::builders::{delta, fetched, full, vendor};
@@ -321,5 +322,50 @@ pub async fn a_report_is_compared_again_when_another_was_applied_meanwhile(
     let done = sync_as_of(&disturbed, report, new).await.unwrap();
     assert_eq!((done.outcome, done.changed), (SyncOutcome::Applied, 3));
     assert_eq!(reported(storage, PRODUCTS).await, [9, 10, 10]);
+    storage.assert_sound().await;
+}
+
+/// A newer sync that has compared its report sees that an older one has written another chunk since: it compares again, and
+/// no product keeps the older number.
+pub async fn a_chunk_of_an_older_sync_is_not_missed_by_a_newer_one(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &["v"]).await;
+    shop.report("v", all(10)).await;
+    let (old, new) = (now(storage).await, now(storage).await);
+    let (reached, _) = watch::channel(0);
+    let (allowed, _) = watch::channel(1);
+    let at = |sender: &watch::Sender<usize>, transaction: usize| {
+        let mut receiver = sender.subscribe();
+        async move {
+            let found = receiver.wait_for(|number| *number >= transaction).await;
+            found.map(drop).unwrap();
+        }
+    };
+    let (arrive, go) = (reached.clone(), allowed.clone());
+    let paced = move |number| -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>> {
+        arrive.send_replace(number);
+        let allowed = at(&go, number);
+        Box::pin(async move {
+            allowed.await;
+            Ok(())
+        })
+    };
+    let slow = hooked(&shop, storage, Box::new(paced));
+    let slow = tokio::spawn(async move { sync_as_of(&slow, all(15), old).await });
+    at(&reached, 2).await;
+    assert_eq!(reported(storage, PRODUCTS).await, [15, 10, 10]);
+
+    let (reach, allow) = (reached.clone(), allowed.clone());
+    let disturbed = disturbed_at(&shop, storage, 1, move || {
+        allow.send_replace(2);
+        at(&reach, 3)
+    });
+    // When it was compared, only `a` differed.
+    let report = full(&[("a", 12), ("b", 10), ("c", 10)]);
+    let done = sync_as_of(&disturbed, report, new).await.unwrap();
+    assert_eq!((done.outcome, done.changed), (SyncOutcome::Applied, 2));
+    allowed.send_replace(usize::MAX);
+    let done = slow.await.unwrap().unwrap();
+    assert_eq!((done.outcome, done.changed), (SyncOutcome::Stale, 2));
+    assert_eq!(reported(storage, PRODUCTS).await, [12, 10, 10]);
     storage.assert_sound().await;
 }

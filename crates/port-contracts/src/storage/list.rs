@@ -73,6 +73,7 @@ macro_rules! storage_contracts {
                 a_product_that_stays_held_costs_no_further_batch_a_wait,
                 a_product_that_is_held_for_a_moment_is_waited_for,
                 a_report_waits_a_bounded_time_for_a_held_product,
+                a_report_does_not_wait_for_a_held_shipment,
                 postponed_orders_are_claimed_after_their_delay,
             }
             dead_letters {
@@ -92,6 +93,7 @@ macro_rules! storage_contracts {
                 a_sync_ends_when_a_newer_report_was_begun,
                 a_vendor_that_is_removed_during_a_sync_ends_it,
                 a_report_is_compared_again_when_another_was_applied_meanwhile,
+                a_chunk_of_an_older_sync_is_not_missed_by_a_newer_one,
             }
             order_lists {
                 orders_are_listed_newest_first_in_pages,
@@ -157,6 +159,8 @@ macro_rules! storage_contracts {
                 an_applied_report_ends_the_expiry,
                 positions_are_found_by_their_mark,
                 vendors_without_numbers_do_not_expire,
+                numbers_expire_while_a_product_is_held,
+                an_interrupted_report_does_not_end_the_expiry,
             }
             shipping {
                 the_first_shipment_of_a_part_sets_its_time,
@@ -253,6 +257,7 @@ macro_rules! storage_contracts {
                 a_failed_sync_pauses_the_vendor_and_a_success_ends_it,
                 a_demand_of_the_vendor_prevents_a_sync_on_demand,
                 a_failure_that_is_not_the_vendors_is_not_counted,
+                a_decision_on_a_report_in_quarantine_ends_no_pause,
             }
             vendor_renames {
                 a_renamed_vendor_keeps_its_stock_and_what_is_in_flight,

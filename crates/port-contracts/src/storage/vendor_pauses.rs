@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clock_tokio::SystemClock;
 use domain::pacing::{RetryAfter, VendorPause};
-use domain::ports::{FeedError, OtherVendors, StoredPause};
-use domain::services::{RenameVendor, SyncError};
+use domain::ports::{FeedError, OtherVendors, StoredPause, SyncOutcome};
+use domain::services::{QuarantineDecision, RenameVendor, SyncError};
 
 use super::StorageUnderTest;
 use crate::builders::{configured, full, vendor};
@@ -188,4 +188,20 @@ pub async fn a_failure_that_is_not_the_vendors_is_not_counted(storage: &StorageU
     let away = FeedError::Unavailable("away".to_owned());
     shop.try_report("v", Err(away)).await.unwrap_err();
     assert_eq!(pauses(storage).await, []);
+}
+
+/// The vendor was not asked.
+pub async fn a_decision_on_a_report_in_quarantine_ends_no_pause(storage: &StorageUnderTest) {
+    let shop = Shop::open(storage, &["v"]).await;
+    shop.report("v", full(&[("p", 1)])).await;
+    let done = shop.report("v", full(&[])).await;
+    assert_eq!(done.outcome, SyncOutcome::Quarantined);
+    let demanded = shop.try_report("v", Err(retry_later(HOUR))).await;
+    demanded.unwrap_err();
+    let paused = pauses(storage).await;
+    assert_eq!(paused.len(), 1);
+    let accept = QuarantineDecision::Accept;
+    let done = shop.resolve_quarantine("v", accept).await.unwrap();
+    assert_eq!(done.outcome, SyncOutcome::Applied);
+    assert_eq!(pauses(storage).await, paused);
 }

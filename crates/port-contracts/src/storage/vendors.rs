@@ -67,6 +67,7 @@ fn history(as_of: Timestamp) -> ReportHistory {
             as_of,
             evidence: Evidence::LastModified,
         })),
+        completed_requested_at: Some(as_of.minus(Duration::from_secs(2))),
         clock_skew_ms: Some(-7),
         claims: vec![
             claim(Claim::Document(as_of), Some(as_of)),
@@ -77,6 +78,7 @@ fn history(as_of: Timestamp) -> ReportHistory {
             claim: Some(Claim::LastModified(as_of, None)),
             proof: Err(NoEvidence::NoTime),
         }),
+        revision: 3,
     }
 }
 

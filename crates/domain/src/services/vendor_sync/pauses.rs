@@ -107,8 +107,56 @@ impl VendorSync {
     }
 }
 
-/// Records one more failure of a vendor whose sync ended at `now`. `interval` is that of its scheduled syncs, if it is known.
-pub(in crate::services) async fn record_failure(
+/// How the exchange with a vendor ended whose sync has ended.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::services) enum Contact<'e> {
+    /// There was none, or it does not count.
+    None,
+    /// It returned a report.
+    Succeeded,
+    /// The vendor failed.
+    Failed(&'e FeedError),
+}
+
+impl<'e> Contact<'e> {
+    /// Records what it means for the vendor's pause, in the transaction that records the end of the sync at `now`.
+    /// `interval` is that of its scheduled syncs, if it is known.
+    pub(in crate::services) async fn record(
+        self,
+        work: &mut dyn UnitOfWork,
+        vendor_id: &VendorId,
+        interval: Option<Duration>,
+        now: Timestamp,
+    ) -> Result<PauseChange<'e>, StoreError> {
+        Ok(match self {
+            Self::None => PauseChange::None,
+            Self::Succeeded => PauseChange::Ended(work.clear_pause(vendor_id).await?),
+            Self::Failed(error) => {
+                let pause = record_failure(work, vendor_id, interval, error, now).await?;
+                PauseChange::Grown(error, pause)
+            }
+        })
+    }
+}
+
+/// What became of a vendor's pause. To be logged after the commit.
+pub(in crate::services) enum PauseChange<'e> {
+    None,
+    Ended(Option<VendorPause>),
+    Grown(&'e FeedError, VendorPause),
+}
+
+impl PauseChange<'_> {
+    pub(in crate::services) fn log(self, vendor_id: &VendorId) {
+        match self {
+            Self::None => {}
+            Self::Ended(ended) => log_recovery(vendor_id, ended),
+            Self::Grown(error, pause) => log_pause(vendor_id, error, &pause),
+        }
+    }
+}
+
+async fn record_failure(
     work: &mut dyn UnitOfWork,
     vendor_id: &VendorId,
     interval: Option<Duration>,
@@ -128,7 +176,7 @@ pub(in crate::services) async fn record_failure(
 }
 
 /// Logs what one more failure has changed. The failure itself is logged by its sync.
-pub(in crate::services) fn log_pause(vendor_id: &VendorId, error: &FeedError, pause: &VendorPause) {
+fn log_pause(vendor_id: &VendorId, error: &FeedError, pause: &VendorPause) {
     let failures = pause.failures;
     match (error.retry_after(), pause.not_before, pause.backoff_until) {
         (Some(_), Some(until), _) => warn!(
@@ -144,7 +192,7 @@ pub(in crate::services) fn log_pause(vendor_id: &VendorId, error: &FeedError, pa
 }
 
 /// Logs the end of a vendor's failures.
-pub(in crate::services) fn log_recovery(vendor_id: &VendorId, ended: Option<VendorPause>) {
+fn log_recovery(vendor_id: &VendorId, ended: Option<VendorPause>) {
     if let Some(VendorPause { failures, .. }) = ended {
         info!(vendor.id = %vendor_id, failures, "the vendor can be read again; it is synced at its interval");
     }

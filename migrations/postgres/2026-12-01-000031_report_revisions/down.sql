@@ -1,0 +1,1 @@
+ALTER TABLE vendor_evidence DROP COLUMN completed_requested_at, DROP COLUMN revision;

@@ -1,0 +1,2 @@
+ALTER TABLE vendor_evidence DROP COLUMN revision;
+ALTER TABLE vendor_evidence DROP COLUMN completed_requested_at;
