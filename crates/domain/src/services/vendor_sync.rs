@@ -324,9 +324,10 @@ impl VendorSync {
         let vendor_id = feed.vendor_id();
         match self.expiry().enforce(vendor_id, feed.max_age()).await {
             Ok(enforced) if enforced.is_complete => {}
-            Ok(_) => {
-                debug!(vendor.id = %vendor_id, "other transactions hold products; the worker that syncs the vendor marks them later")
-            }
+            Ok(_) => debug!(
+                vendor.id = %vendor_id,
+                "other transactions hold products; the worker that syncs the vendor marks them later"
+            ),
             Err(error) => warn!(
                 vendor.id = %vendor_id,
                 %error,
