@@ -100,7 +100,7 @@ impl Cluster {
             database: ADMIN.to_owned(),
             application_name: "order-aggregator-test".to_owned(),
             pool_size: 10,
-            pool_wait: Duration::from_secs(5),
+            pool_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),
             lock_timeout: Duration::from_secs(10),
             commit_timeout: Duration::from_secs(10),

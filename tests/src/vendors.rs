@@ -31,7 +31,7 @@ pub(crate) fn start(
         // Writing to a String cannot fail.
         let _ = write!(
             config,
-            "\n[[vendors]]\nid = \"{id}\"\nurl = \"{}\"\nevery = \"{}ms\"\n",
+            "\n[[vendors]]\nid = \"{id}\"\nurl = \"{}\"\nsync_interval = \"{}ms\"\n",
             vendor.url(),
             every.as_millis()
         );

@@ -55,7 +55,7 @@ struct Cli {
 enum Command {
     /// See to it that PostgreSQL and RabbitMQ answer where the settings say; stop what was started for that.
     Services(services::Args),
-    /// Create the database if it is missing, and bring its schema up to date.
+    /// Create the database if it is missing, and apply_if_new its schema up to date.
     Migrate,
     /// Enter a reproducible catalogue into the stock of the vendor `seed`; what it has beyond that stays.
     Seed(seed::Args),
@@ -65,7 +65,7 @@ enum Command {
     ApiKey(api_key::Args),
     /// Recompute every balance from orders and allocations, and name the rows that differ.
     Audit(audit::Args),
-    /// Show the orders and messages that were given up, bring them back, or remove them.
+    /// Show the orders and messages that were given up, apply_if_new them back, or remove them.
     DeadLetters(dead_letters::Args),
     /// Write a whole deployment, its stock and its orders, into one file.
     Export(export::Args),

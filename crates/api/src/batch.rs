@@ -31,7 +31,7 @@ pub(crate) async fn place(
     let batch = batch::parse(&body)?;
     let acceptable = batch.items.iter().filter_map(|item| item.as_ref().ok());
     let placed = state
-        .intake
+        .batcher
         .place_all(NewBatch {
             requests: acceptable.cloned().collect(),
             key: key.map(|key| (key, batch.digest)),

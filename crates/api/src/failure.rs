@@ -47,7 +47,7 @@ pub(crate) fn of_placing(failure: &PlaceOrderError) -> Problem {
             ProblemKind::IdempotencyKeyReused,
             "the Idempotency-Key was used before, for another request",
         ),
-        // The intake tells of it once.
+        // The batcher tells of it once.
         PlaceOrderError::Full => {
             Problem::unavailable("too many orders wait to be written; nothing was recorded")
         }

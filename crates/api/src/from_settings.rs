@@ -14,7 +14,7 @@ impl From<&Settings> for ServerOptions {
             address: SocketAddr::new(api.address, api.port),
             workers: api.workers,
             body_timeout: api.body_timeout,
-            unread_timeout: api.unread_timeout,
+            send_timeout: api.send_timeout,
             shutdown_timeout: api.shutdown_timeout,
             keys: settings.api_keys.clone(),
             allowed_hosts: api.allowed_hosts.clone(),
@@ -31,7 +31,7 @@ impl From<&Settings> for ServerOptions {
 impl From<&ApiSettings> for LiveSettings {
     fn from(settings: &ApiSettings) -> Self {
         Self {
-            max_readers: settings.event_readers,
+            max_readers: settings.max_event_streams,
             max_bytes: settings.event_buffer_bytes,
             bytes_per_second: settings.event_bytes_per_second,
         }

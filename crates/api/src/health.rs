@@ -47,16 +47,16 @@ pub(crate) async fn ready(state: Data<AppState>) -> HttpResponse {
 /// The readiness of an API that is a process of its own: it needs its store, and nothing else.
 pub struct StoreReadiness {
     probe: Arc<dyn StoreProbe>,
-    intake: TaskHealth,
+    batcher: TaskHealth,
     lag: Cached<Result<Lag, Cause>>,
 }
 
 impl StoreReadiness {
     /// Reads the store, and looks at the outcomes of the writes of new orders.
-    pub fn new(probe: Arc<dyn StoreProbe>, intake: TaskHealth) -> Self {
+    pub fn new(probe: Arc<dyn StoreProbe>, batcher: TaskHealth) -> Self {
         Self {
             probe,
-            intake,
+            batcher,
             lag: Cached::new(DEPENDENCIES_CACHED_FOR),
         }
     }
@@ -74,7 +74,10 @@ impl ReadinessProbe for StoreReadiness {
     async fn readiness(&self) -> Readiness {
         let lag = self.lag.get(lag(self.probe.as_ref())).await;
         let broker = "orders are handed over through the outbox; only workers use the broker";
-        let intake = (self.intake.name().to_owned(), Task::of_health(&self.intake));
+        let batcher = (
+            self.batcher.name().to_owned(),
+            Task::of_health(&self.batcher),
+        );
         Readiness {
             closed: None,
             dependencies: Dependencies {
@@ -94,7 +97,7 @@ impl ReadinessProbe for StoreReadiness {
                 messages: None,
             },
             queues: None,
-            tasks: Some([intake].into()),
+            tasks: Some([batcher].into()),
         }
     }
 }

@@ -14,7 +14,7 @@ use api::{
 use clap::Parser;
 use clock_tokio::SystemClock;
 use domain::ports::{Clock, Listener, Notifier, Store, StoreProbe, Topic};
-use domain::services::{ChangeStatus, Intake, IntakeWriter, VendorSync};
+use domain::services::{BatchWriter, ChangeStatus, OrderBatcher, VendorSync};
 use metrics::{Metrics, MetricsPage};
 use readiness::TaskHealth;
 use settings::Settings;
@@ -56,7 +56,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let shutdown = Shutdown::new();
     let (state, writer, watcher, probing) = state(&settings, &pg_options, shutdown.clone())?;
     let watching = tokio::spawn(watcher.run());
-    let writers = api::spawn_writers(&writer, settings.api.intake_writers);
+    let writers = api::spawn_writers(&writer, settings.api.batch_writers);
     drop(writer);
     let address = SocketAddr::new(settings.api.address, settings.api.port);
     let bound = server
@@ -77,22 +77,22 @@ fn state(
     settings: &Settings,
     pg_options: &PgOptions,
     shutdown: Shutdown,
-) -> anyhow::Result<(AppState, IntakeWriter, Watcher, JoinHandle<()>)> {
+) -> anyhow::Result<(AppState, BatchWriter, Watcher, JoinHandle<()>)> {
     let pg_store = PgStore::new(pg_options).context("the database's settings are not usable")?;
     let notifier: Arc<dyn Notifier> = Arc::new(PgNotifier::start(pg_store.clone()));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let pg_store = Arc::new(pg_store);
     let store: Arc<dyn Store> = pg_store.clone();
-    let (intake, writer) = Intake::open(
+    let (batcher, writer) = OrderBatcher::open(
         Arc::clone(&store),
         Arc::clone(&notifier),
         Arc::clone(&clock),
-        wiring::intake(&settings.api),
+        wiring::batcher(&settings.api),
     );
     let metrics = Arc::new(Metrics::new()?);
-    let write_health = TaskHealth::new("intake");
+    let write_health = TaskHealth::new("batch_writer");
     let writer = writer
-        .observed_by(metrics.clone())
+        .with_observer(metrics.clone())
         .with_write_observer(Arc::new(write_health.clone()));
     let probing = tokio::spawn(readiness::probe_writes(
         pg_store.clone(),
@@ -101,15 +101,16 @@ fn state(
     let probe: Arc<dyn StoreProbe> = pg_store.clone();
     let feeds = wiring::vendor_feeds(&settings.vendors)?;
     let intervals = feeds.iter();
-    let intervals = intervals.map(|(feed, every)| (feed.vendor_id().clone(), *every));
+    let intervals =
+        intervals.map(|(feed, sync_interval)| (feed.vendor_id().clone(), *sync_interval));
     let sync = VendorSync::new(
         Arc::clone(&store),
         pg_store.clone(),
         Arc::clone(&probe),
         Arc::clone(&clock),
     )
-    .observed_by(metrics.clone())
-    .announced_by(Arc::clone(&notifier))
+    .with_observer(metrics.clone())
+    .with_notifier(Arc::clone(&notifier))
     .with_intervals(intervals);
     let listen_to = pg_options.clone();
     let live_ports = LivePorts {
@@ -123,8 +124,8 @@ fn state(
     let (live, watcher) = Live::open(live_ports, LiveSettings::from(&settings.api));
     let with_feeds = feeds.into_iter().map(|(feed, _)| feed);
     let state = AppState {
-        intake,
-        change_status: ChangeStatus::new(store, clock).announced_by(notifier),
+        batcher,
+        change_status: ChangeStatus::new(store, clock).with_notifier(notifier),
         vendors: Vendors::new(
             pg_store.clone(),
             pg_store.clone(),

@@ -32,7 +32,7 @@ pub(crate) async fn place(
     let key = begin_placing(&state, &request)?;
     let wanted = order::parse(&body::read(&request, payload).await?)?;
     let placed = state
-        .intake
+        .batcher
         .place(NewOrder {
             request: wanted,
             key,
@@ -71,7 +71,7 @@ pub(crate) fn begin_placing(
 ) -> Result<Option<IdempotencyKey>, Problem> {
     state.refuse_while_shutting_down()?;
     // Before anything is read: the more orders there are to refuse, the less each may cost.
-    let room = state.intake.check_room();
+    let room = state.batcher.check_room();
     room.map_err(|failure| failure::of_placing(&failure))?;
     Query::refuse_any(request)?;
     idempotency::key(request)

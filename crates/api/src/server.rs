@@ -47,7 +47,7 @@ pub struct ServerOptions {
     /// Longest time from the head of a request to the end of its body.
     pub body_timeout: Duration,
     /// A client that takes nothing for so long of what is sent to it is cut off.
-    pub unread_timeout: Duration,
+    pub send_timeout: Duration,
     /// How long requests may take to end at shutdown; rounded up to seconds.
     pub shutdown_timeout: Duration,
     /// Who may call; without any, everyone may who can reach it.
@@ -142,7 +142,7 @@ impl PreparedServer {
             .tcp_nodelay(true)
             .shutdown_timeout(u64::try_from(shutdown_timeout_s).unwrap_or(u64::MAX))
             .shutdown_signal(shutdown);
-        let listener = listen(options.address, options.unread_timeout)?;
+        let listener = listen(options.address, options.send_timeout)?;
         let server = match tls {
             None => server.listen(listener),
             Some(tls) => server.listen_rustls_0_23(listener, tls),
@@ -159,12 +159,12 @@ impl PreparedServer {
 }
 
 /// Takes the port. What holds for the socket that listens holds for the connections that are made to it.
-fn listen(address: SocketAddr, unread_timeout: Duration) -> io::Result<TcpListener> {
+fn listen(address: SocketAddr, send_timeout: Duration) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address)?;
     // The one who is made to wait cannot end it: while a client takes nothing, the HTTP server waits for it in silence.
     #[cfg(target_os = "linux")]
     {
-        let millis = u32::try_from(unread_timeout.as_millis()).unwrap_or(u32::MAX);
+        let millis = u32::try_from(send_timeout.as_millis()).unwrap_or(u32::MAX);
         rustix::net::sockopt::set_tcp_user_timeout(&listener, millis)?;
     }
     rustix::net::listen(&listener, BACKLOG)?;
@@ -189,7 +189,7 @@ mod tests {
                 address: SocketAddr::new(ip.parse().unwrap(), 0),
                 workers: 1,
                 body_timeout: Duration::from_secs(1),
-                unread_timeout: Duration::from_secs(1),
+                send_timeout: Duration::from_secs(1),
                 shutdown_timeout: Duration::from_secs(1),
                 keys: vec![key; keys],
                 allowed_hosts: Vec::new(),

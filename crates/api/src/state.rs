@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::ports::{OrderQueries, StockQueries};
-use domain::services::{ChangeStatus, Intake};
+use domain::services::{ChangeStatus, OrderBatcher};
 use metrics::MetricsPage;
 use readiness::ReadinessProbe;
 
@@ -15,7 +15,7 @@ use crate::vendors::Vendors;
 /// What handlers call.
 pub struct AppState {
     /// Takes orders.
-    pub intake: Intake,
+    pub batcher: OrderBatcher,
     /// Changes statuses.
     pub change_status: ChangeStatus,
     /// Reads orders.

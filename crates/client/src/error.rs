@@ -83,7 +83,7 @@ impl ClientError {
     /// Whether what was asked for may have happened although the request failed. An order that was placed without an
     /// `Idempotency-Key` must not be placed again then: it could exist twice.
     #[must_use]
-    pub fn may_have_happened(&self) -> bool {
+    pub fn is_outcome_unknown(&self) -> bool {
         match self {
             Self::NoAnswer(_) => true,
             Self::Problem(problem) => problem.kind == ProblemKind::OutcomeUnknown,
@@ -94,9 +94,9 @@ impl ClientError {
     }
 
     /// Whether the same request may well succeed later. Whether it is safe to repeat is another question: see
-    /// [`may_have_happened`](Self::may_have_happened).
+    /// [`is_outcome_unknown`](Self::is_outcome_unknown).
     #[must_use]
-    pub fn may_pass(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
             Self::NoAnswer(_) => true,
             Self::Problem(problem) => matches!(

@@ -94,7 +94,7 @@ impl Client {
     /// `POST /api/v1/orders`, once.
     ///
     /// # Errors
-    /// [`ClientError`]. If it [may have happened](ClientError::may_have_happened), the order may exist: with a key it can be
+    /// [`ClientError`]. If it [may have happened](ClientError::is_outcome_unknown), the order may exist: with a key it can be
     /// placed again, without one it must be looked up.
     pub async fn place(
         &self,
@@ -194,7 +194,7 @@ where
     request
         .retry(pauses)
         .sleep(tokio::time::sleep)
-        .when(|error| error.may_pass() && asked(error) <= retries.longest_pause)
+        .when(|error| error.is_transient() && asked(error) <= retries.longest_pause)
         .adjust(|error, pause| pause.map(|pause| pause.max(asked(error))))
         .await
 }

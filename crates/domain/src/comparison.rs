@@ -11,7 +11,7 @@ use std::vec;
 
 use crate::evidence::ReportOrder;
 use crate::identifiers::ProductId;
-use crate::reconciliation::knows_of;
+use crate::reconciliation::includes_shipment;
 use crate::report::{Report, ReportKind};
 use crate::timestamp::Timestamp;
 
@@ -77,7 +77,7 @@ impl Comparison<'_> {
 
     fn is_first_to_include(&self, row: &ReportedStock) -> bool {
         let proven = self.proven_as_of.zip(row.oldest_shipment);
-        proven.is_some_and(|(as_of, shipped_at)| knows_of(as_of, shipped_at))
+        proven.is_some_and(|(as_of, shipped_at)| includes_shipment(as_of, shipped_at))
     }
 }
 

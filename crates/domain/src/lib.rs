@@ -9,7 +9,7 @@
 //!    trait stating its adapter's duties.
 //! 3. **[`services`]**: the use cases, which read like a list: begin, lock, decide, save, commit.
 //!
-//! Beside them, for adapters: [`stored`] reads values back from what a store holds, and [`rising_clock`] is a time that
+//! Beside them, for adapters: [`stored`] reads values back from what a store holds, and [`monotonic_clock`] is a time that
 //! never goes back.
 //!
 //! # How to add a port
@@ -27,6 +27,7 @@ pub mod allocation;
 pub mod comparison;
 pub mod evidence;
 pub mod identifiers;
+pub mod monotonic_clock;
 pub mod order;
 pub mod pacing;
 pub mod ports;
@@ -36,7 +37,6 @@ pub mod reconciliation;
 pub mod report;
 pub mod report_history;
 mod retry;
-pub mod rising_clock;
 pub mod services;
 pub mod settlement;
 pub mod stock;

@@ -13,7 +13,7 @@ use crate::timestamp::Timestamp;
 /// Whether a report with this effective as-of includes a shipment: the vendor's own count then no longer holds the unit.
 /// Strictly later, so that an instant that both share counts as not included.
 #[must_use]
-pub fn knows_of(as_of: Timestamp, shipped_at: Timestamp) -> bool {
+pub fn includes_shipment(as_of: Timestamp, shipped_at: Timestamp) -> bool {
     shipped_at < as_of
 }
 
@@ -248,7 +248,7 @@ mod tests {
                         last_as_of = as_of;
                         let mut known = 0;
                         for entry in shipped.iter_mut().filter(|entry| !entry.2) {
-                            if knows_of(as_of, entry.0) {
+                            if includes_shipment(as_of, entry.0) {
                                 entry.2 = true;
                                 known += u64::from(entry.1);
                             }

@@ -17,7 +17,7 @@ use domain::ports::{
 use domain::quantity::Quantity;
 use domain::report::{Report, ReportKind};
 use domain::services::{
-    Intake, IntakeSettings, Relay, RelaySettings, SettleOrders, VendorSets, VendorSync,
+    OrderBatcher, OrderBatcherSettings, Relay, RelaySettings, SettleOrders, VendorSets, VendorSync,
 };
 use domain::settlement::SettledBatch;
 use domain::timestamp::Timestamp;
@@ -143,7 +143,7 @@ async fn each_event_is_told_once_it_is_committed() {
     let vendor_ids = [VendorId::parse("v").unwrap()];
 
     let sync = VendorSync::new(store.clone(), store.clone(), store.clone(), clock.clone());
-    let sync = sync.observed_by(notes.clone());
+    let sync = sync.with_observer(notes.clone());
     let report = Report::parse(ReportKind::Full, None, Vec::new()).unwrap();
     let stranger = sync.sync(&feed(Ok(report.clone()))).await;
     assert!(stranger.is_err());
@@ -162,16 +162,16 @@ async fn each_event_is_told_once_it_is_committed() {
     assert!(sync.sync(&feed(away)).await.is_err());
     assert_eq!(notes.take(), ["v APPLIED", "v FAILED"]);
 
-    let settings = IntakeSettings {
+    let settings = OrderBatcherSettings {
         max_batch: 10,
         max_waiting: 10,
     };
     let notifier = Arc::new(Silence);
-    let (intake, writer) = Intake::open(store.clone(), notifier, clock.clone(), settings);
-    tokio::spawn(writer.observed_by(notes.clone()).run());
-    intake.place(order(Some("k"))).await.unwrap();
-    intake.place(order(Some("k"))).await.unwrap();
-    intake.place(order(None)).await.unwrap();
+    let (batcher, writer) = OrderBatcher::open(store.clone(), notifier, clock.clone(), settings);
+    tokio::spawn(writer.with_observer(notes.clone()).run());
+    batcher.place(order(Some("k"))).await.unwrap();
+    batcher.place(order(Some("k"))).await.unwrap();
+    batcher.place(order(None)).await.unwrap();
     assert_eq!(notes.take(), ["1 accepted", "1 accepted"]);
 
     let settings = RelaySettings {
@@ -184,7 +184,7 @@ async fn each_event_is_told_once_it_is_committed() {
         clock.clone(),
         settings,
     )
-    .observed_by(notes.clone());
+    .with_observer(notes.clone());
     relay.run_once().await.unwrap();
     relay.run_once().await.unwrap();
     assert_eq!(notes.take(), ["2 and not 0 relayed"]);
@@ -194,7 +194,7 @@ async fn each_event_is_told_once_it_is_committed() {
         .iter()
         .flat_map(|message| message.order_ids.iter().copied())
         .collect();
-    let settle = SettleOrders::new(store, clock, most_available_first).observed_by(notes.clone());
+    let settle = SettleOrders::new(store, clock, most_available_first).with_observer(notes.clone());
     settle.settle(&ids).await.unwrap();
     settle.settle(&ids).await.unwrap();
     assert_eq!(notes.take(), ["2 settled"]);

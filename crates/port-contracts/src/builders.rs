@@ -71,7 +71,7 @@ pub fn request(product_id: &str, units: u32) -> OrderRequest {
     }
 }
 
-/// The orders of a batch as the intake hands them over: one unit of each product, under a key and what they ask for.
+/// The orders of a batch as the batcher hands them over: one unit of each product, under a key and what they ask for.
 #[must_use]
 pub fn batch(name: &str, digest: &str, product_ids: &[&str]) -> Vec<NewOrder> {
     let name = key("", name);

@@ -13,14 +13,14 @@ use domain::ports::{
 };
 use domain::report::Report;
 use domain::services::{
-    ChangeStatus, ChangeStatusError, ChangedOrder, Enforced, Intake, IntakeSettings,
+    ChangeStatus, ChangeStatusError, ChangedOrder, Enforced, OrderBatcher, OrderBatcherSettings,
     QuarantineDecision, SettleError, SettleOrders, SyncError, VendorSets, VendorSync,
 };
 
 use crate::builders::{fetched, new_order, product, vendor, vendor_set};
 use crate::storage::StorageUnderTest;
 
-const INTAKE_SETTINGS: IntakeSettings = IntakeSettings {
+const ORDER_BATCHER_SETTINGS: OrderBatcherSettings = OrderBatcherSettings {
     max_batch: 8,
     max_waiting: 1_000,
 };
@@ -28,7 +28,7 @@ const INTAKE_SETTINGS: IntakeSettings = IntakeSettings {
 /// The use cases. Cheap to clone into a task.
 #[derive(Clone)]
 pub(crate) struct Shop {
-    pub(crate) intake: Intake,
+    pub(crate) batcher: OrderBatcher,
     sync: VendorSync,
     pub(crate) vendor_sets: VendorSets,
     status: ChangeStatus,
@@ -39,16 +39,16 @@ impl Shop {
     /// Wires the use cases and configures exactly these vendors.
     pub(crate) async fn open(storage: &StorageUnderTest, vendor_ids: &[&str]) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let (intake, writer) = Intake::open(
+        let (batcher, writer) = OrderBatcher::open(
             storage.store.clone(),
             storage.notifier.clone(),
             clock.clone(),
-            INTAKE_SETTINGS,
+            ORDER_BATCHER_SETTINGS,
         );
         // It ends with the last handle.
         tokio::spawn(writer.run());
         let shop = Self {
-            intake,
+            batcher,
             sync: VendorSync::new(
                 storage.store.clone(),
                 storage.sync.clone(),

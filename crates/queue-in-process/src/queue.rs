@@ -80,7 +80,7 @@ impl OrderQueue for InProcessQueue {
         })
     }
 
-    async fn prune_dead(&self, _keep: u64) -> Result<u64, QueueError> {
+    async fn prune_dead_messages(&self, _keep: u64) -> Result<u64, QueueError> {
         Ok(0)
     }
 

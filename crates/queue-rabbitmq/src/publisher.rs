@@ -111,7 +111,7 @@ impl Publisher {
             .await
     }
 
-    async fn prune_dead(&self, keep: u64) -> Result<u64, QueueError> {
+    async fn prune_dead_messages(&self, keep: u64) -> Result<u64, QueueError> {
         self.call(|deadline, reply| Command::PruneDead {
             keep,
             deadline,
@@ -221,8 +221,8 @@ impl OrderQueue for RabbitOrderQueue {
         self.publisher.backlog().await
     }
 
-    async fn prune_dead(&self, keep: u64) -> Result<u64, QueueError> {
-        self.publisher.prune_dead(keep).await
+    async fn prune_dead_messages(&self, keep: u64) -> Result<u64, QueueError> {
+        self.publisher.prune_dead_messages(keep).await
     }
 
     async fn probe(&self) -> Result<(), QueueError> {

@@ -227,7 +227,11 @@ impl PublisherSession {
     }
 
     /// Removes the oldest dead messages above a number, at most [`MAX_PRUNED`] of them. Returns how many were removed.
-    pub(crate) fn prune_dead(&mut self, keep: u64, deadline: Instant) -> Result<u64, CallFailed> {
+    pub(crate) fn prune_dead_messages(
+        &mut self,
+        keep: u64,
+        deadline: Instant,
+    ) -> Result<u64, CallFailed> {
         self.fail_if_blocked()?;
         let guard = self.link.guard(deadline + DEADLINE_SLACK);
         let mut calls = Calls::new(&mut self.link.connection, &guard);

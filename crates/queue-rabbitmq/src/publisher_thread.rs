@@ -169,7 +169,7 @@ impl PublisherThread {
                 deadline,
                 reply,
             } => {
-                let pruned = session.prune_dead(keep, deadline);
+                let pruned = session.prune_dead_messages(keep, deadline);
                 self.finish(session, pruned, reply)
             }
         }

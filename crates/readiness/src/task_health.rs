@@ -232,7 +232,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_attempt_without_an_outcome_is_a_cause_until_it_ends() {
-        let health = TaskHealth::new("intake");
+        let health = TaskHealth::new("batch_writer");
         let (hanging, given_up) = (health.attempt(), health.attempt());
         sleep(5 * SECOND).await;
         assert_eq!(health.cause(), Some(Cause::WriteHangs));
@@ -246,7 +246,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn waiting_for_a_failure_ends_with_it() {
-        let health = TaskHealth::new("intake");
+        let health = TaskHealth::new("batch_writer");
         let failing = health.clone();
         let waiting = tokio::spawn(async move { failing.until_failing().await });
         sleep(SECOND).await;
@@ -258,7 +258,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_unreadable_row_is_no_failure_of_writes() {
-        let health = TaskHealth::new("intake");
+        let health = TaskHealth::new("batch_writer");
         let unreadable = StoreError::Corrupt {
             table: "orders",
             column: "status",

@@ -47,7 +47,7 @@ mod tests {
             let full = StoreError::Unavailable("full".to_owned());
             is_up.load(Ordering::Relaxed).then_some(()).ok_or(full)
         });
-        let health = TaskHealth::new("intake");
+        let health = TaskHealth::new("batch_writer");
         let prober = tokio::spawn(probe_writes(Arc::new(probe), health.clone()));
         sleep(Duration::from_mins(1)).await;
         assert_eq!(calls.load(Ordering::Relaxed), 1);

@@ -26,25 +26,25 @@ pub struct ApiSettings {
     pub workers: usize,
     /// Most orders written in one transaction.
     #[serde(deserialize_with = "fields::whole::<_, _, 1, 4_096>")]
-    pub intake_batch: usize,
+    pub write_batch_size: usize,
     /// Most orders that wait to be written.
     #[serde(deserialize_with = "fields::whole::<_, _, 1, 1_000_000>")]
-    pub intake_queue: usize,
+    pub write_queue_size: usize,
     /// Transactions that write orders at the same time.
     #[serde(deserialize_with = "fields::whole::<_, _, 1, 64>")]
-    pub intake_writers: usize,
+    pub batch_writers: usize,
     /// Longest time from the head of a request to the end of its body.
     #[serde(deserialize_with = "fields::span::<_, 100, 600_000>")]
     pub body_timeout: Duration,
     /// A client that takes nothing for so long of what is sent to it is cut off.
     #[serde(deserialize_with = "fields::span::<_, 1_000, 3_600_000>")]
-    pub unread_timeout: Duration,
+    pub send_timeout: Duration,
     /// How long requests may take to end at shutdown.
     #[serde(deserialize_with = "fields::span::<_, 100, 600_000>")]
     pub shutdown_timeout: Duration,
     /// Most readers of events at a time.
     #[serde(deserialize_with = "fields::whole::<_, _, 0, 100_000>")]
-    pub event_readers: usize,
+    pub max_event_streams: usize,
     /// Most bytes of events that are kept for readers that are behind.
     #[serde(deserialize_with = "fields::whole::<_, _, 1_048_576, 1_073_741_824>")]
     pub event_buffer_bytes: usize,
@@ -85,7 +85,7 @@ pub struct WorkerSettings {
     pub relay_batch: u32,
     /// How long the relay waits for a notification before it looks by itself.
     #[serde(deserialize_with = "fields::span::<_, 10, 60_000>")]
-    pub relay_poll: Duration,
+    pub relay_poll_interval: Duration,
     /// How long a relay's claim on outbox entries lasts.
     #[serde(deserialize_with = "fields::span::<_, 1_000, 600_000>")]
     pub relay_lease: Duration,
@@ -94,19 +94,19 @@ pub struct WorkerSettings {
     pub first_sync_grace: Duration,
     /// How often to look for orders that stay `PENDING`.
     #[serde(deserialize_with = "fields::span::<_, 100, 3_600_000>")]
-    pub sweep_every: Duration,
+    pub sweep_interval: Duration,
     /// How long an order stays `PENDING` before it is queued again.
     #[serde(deserialize_with = "fields::span::<_, 100, 86_400_000>")]
-    pub requeue_after: Duration,
+    pub pending_timeout: Duration,
     /// With more messages waiting than this, nothing is queued again.
     #[serde(deserialize_with = "fields::whole::<_, _, 1, 1_000_000_000>")]
     pub max_queue_depth: u64,
     /// How long an idempotency key is kept.
     #[serde(deserialize_with = "fields::span::<_, 86_400_000, 31_536_000_000>")]
-    pub keep_idempotency_keys: Duration,
+    pub idempotency_key_retention: Duration,
     /// How long the change log is kept.
     #[serde(deserialize_with = "fields::span::<_, 60_000, 604_800_000>")]
-    pub keep_changes: Duration,
+    pub change_log_retention: Duration,
     /// How long work under way may take to end at shutdown.
     #[serde(deserialize_with = "fields::span::<_, 100, 600_000>")]
     pub shutdown_timeout: Duration,
@@ -136,7 +136,7 @@ pub struct DatabaseSettings {
     pub pool_size: usize,
     /// Longest wait for a free connection.
     #[serde(deserialize_with = "fields::span::<_, 10, 300_000>")]
-    pub pool_wait: Duration,
+    pub pool_timeout: Duration,
     /// Longest run of one statement.
     #[serde(deserialize_with = "fields::span::<_, 100, 3_600_000>")]
     pub statement_timeout: Duration,
@@ -160,7 +160,7 @@ pub struct EmbeddedSettings {
     pub readers: usize,
     /// Longest wait for a turn to write.
     #[serde(deserialize_with = "fields::span::<_, 10, 300_000>")]
-    pub wait: Duration,
+    pub write_timeout: Duration,
 }
 
 /// The message broker.

@@ -21,7 +21,7 @@ pub struct VendorSettings {
     pub url: Url,
     /// How often its report is read.
     #[serde(deserialize_with = "fields::span::<_, 1_000, 86_400_000>")]
-    pub every: Duration,
+    pub sync_interval: Duration,
     /// How long one read may take, with all its retries.
     #[serde(
         default = "default_timeout",

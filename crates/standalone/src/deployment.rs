@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use api::{AppState, Live, LivePorts, LiveSettings, ServerOptions, Shutdown, Vendors, Watcher};
 use domain::identifiers::VendorId;
 use domain::ports::{Listener, StockQueries as _, StoreProbe as _, Topic, VendorSetQueries as _};
-use domain::services::{ChangeStatus, Intake, IntakeWriter};
+use domain::services::{BatchWriter, ChangeStatus, OrderBatcher};
 use domain::vendor_set::VendorSet;
 use metrics::{Metrics, MetricsPage};
 use readiness::{ReadinessProbe, TaskHealth};
@@ -50,11 +50,11 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
     };
     let supervisor = Supervisor::default();
     let mut health = tasks::start(&ports, &settings.worker, &supervisor).with_queue_in_process();
-    let write_health = TaskHealth::new("intake");
+    let write_health = TaskHealth::new("batch_writer");
     health.watch(write_health.clone());
     let readiness: Arc<dyn ReadinessProbe> = Arc::new(health);
 
-    let (intake, writer) = intake(&ports, &settings.api);
+    let (batcher, writer) = batcher(&ports, &settings.api);
     let writer = writer.with_write_observer(Arc::new(write_health.clone()));
     let probing = tokio::spawn(readiness::probe_writes(store.clone(), write_health));
     // The file has one writer at a time; a second task would only wait for the first.
@@ -66,7 +66,7 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
     let vendors = vendors(&ports, &store, settings);
     let shutdown = Shutdown::new();
     let state = AppState {
-        intake,
+        batcher,
         change_status: change_status(&ports),
         orders: store.clone(),
         stock: store.clone(),
@@ -129,14 +129,14 @@ async fn requeue(ports: &WorkerPorts, settings: &Settings) -> anyhow::Result<()>
 }
 
 /// What takes orders, and what writes them.
-fn intake(ports: &WorkerPorts, settings: &ApiSettings) -> (Intake, IntakeWriter) {
-    let (intake, writer) = Intake::open(
+fn batcher(ports: &WorkerPorts, settings: &ApiSettings) -> (OrderBatcher, BatchWriter) {
+    let (batcher, writer) = OrderBatcher::open(
         Arc::clone(&ports.store),
         Arc::clone(&ports.notifier),
         Arc::clone(&ports.clock),
-        wiring::intake(settings),
+        wiring::batcher(settings),
     );
-    (intake, writer.observed_by(Arc::clone(&ports.observer)))
+    (batcher, writer.with_observer(Arc::clone(&ports.observer)))
 }
 
 /// The vendors, which are synced on demand with the same feeds as at intervals.
@@ -150,7 +150,7 @@ fn vendors(ports: &WorkerPorts, store: &Arc<SqliteStore>, settings: &Settings) -
 
 fn change_status(ports: &WorkerPorts) -> ChangeStatus {
     ChangeStatus::new(Arc::clone(&ports.store), Arc::clone(&ports.clock))
-        .announced_by(Arc::clone(&ports.notifier))
+        .with_notifier(Arc::clone(&ports.notifier))
 }
 
 /// Where requests wait for changes, and what tells them of those.

@@ -33,7 +33,7 @@ impl MemoryUnitOfWork {
 
 #[async_trait]
 impl ChangeRepository for MemoryUnitOfWork {
-    async fn forget_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    async fn prune_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.write(|tables| {
             let mut forgotten = 0;
             while forgotten < u64::from(limit)

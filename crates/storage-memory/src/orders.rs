@@ -192,7 +192,7 @@ impl OrderRepository for MemoryUnitOfWork {
         stored::expect_state(self.order(id)?, state)
     }
 
-    async fn forget_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    async fn prune_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         let mut old: Vec<(Timestamp, IdempotencyKey)> = self
             .tables()
             .keys

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::monotonic_clock::MonotonicClock;
 use domain::ports::{Clock, Store, StoreError, UnitOfWork};
-use domain::rising_clock::RisingClock;
 use tokio::time::timeout;
 
 use crate::tables::Tables;
@@ -26,7 +26,7 @@ pub(crate) struct Shared {
     committed: Mutex<Arc<Tables>>,
     /// Held by the unit of work that may commit next.
     turn: Arc<tokio::sync::Mutex<()>>,
-    pub(crate) clock: RisingClock,
+    pub(crate) clock: MonotonicClock,
     /// Outside the tables, so that a number that was rolled back is not given again.
     last_number: AtomicI64,
 }
@@ -71,7 +71,7 @@ impl MemoryStore {
         let shared = Shared {
             committed: Mutex::default(),
             turn: Arc::default(),
-            clock: RisingClock::new(clock),
+            clock: MonotonicClock::new(clock),
             last_number: AtomicI64::new(0),
         };
         Self {

@@ -10,7 +10,7 @@ use domain::ports::{
     FinishedSync, LockedVendor, StoreError, SyncQueries, SyncRecord, SyncRepository,
     VendorSyncState,
 };
-use domain::reconciliation::knows_of;
+use domain::reconciliation::includes_shipment;
 use domain::report_history::ReportHistory;
 use domain::timestamp::Timestamp;
 
@@ -19,11 +19,11 @@ use crate::tables::{AllocationRow, PositionRow, StockRow, Tables, refused};
 use crate::unit_of_work::MemoryUnitOfWork;
 
 /// Whether a report that proves `as_of` is the first to include the shipment of these units.
-fn becomes_known(row: &AllocationRow, as_of: Timestamp) -> bool {
+fn becomes_included(row: &AllocationRow, as_of: Timestamp) -> bool {
     row.known_as_of.is_none()
         && row
             .shipped_at
-            .is_some_and(|shipped_at| knows_of(as_of, shipped_at))
+            .is_some_and(|shipped_at| includes_shipment(as_of, shipped_at))
 }
 
 /// A vendor's row of a product, as reports are compared with it.
@@ -138,7 +138,7 @@ impl SyncRepository for MemoryUnitOfWork {
         })
     }
 
-    async fn mark_known(
+    async fn mark_included(
         &mut self,
         vendor_id: &VendorId,
         product_ids: &[ProductId],
@@ -148,7 +148,7 @@ impl SyncRepository for MemoryUnitOfWork {
             let mut known = BTreeMap::new();
             for ((_, of), row) in &mut tables.allocations {
                 let asked = of == vendor_id && product_ids.contains(&row.product_id);
-                if asked && becomes_known(row, as_of) {
+                if asked && becomes_included(row, as_of) {
                     row.known_as_of = Some(as_of);
                     *known.entry(row.product_id.clone()).or_default() +=
                         u64::from(row.quantity.units());

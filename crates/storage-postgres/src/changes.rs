@@ -180,7 +180,7 @@ SELECT (
 
 #[async_trait]
 impl ChangeRepository for PgUnitOfWork {
-    async fn forget_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    async fn prune_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         // Whoever holds it forgets, and others need not wait for that.
         const LOCK: &str = "SELECT true AS flag FROM changes_forgotten FOR UPDATE SKIP LOCKED";
         const FORGET: &str = "

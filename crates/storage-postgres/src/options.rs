@@ -24,7 +24,7 @@ pub struct PgOptions {
     /// Most connections of this process's pool.
     pub pool_size: usize,
     /// How long a use case waits for a free connection before it gives up.
-    pub pool_wait: Duration,
+    pub pool_timeout: Duration,
     /// The server ends a statement that takes longer.
     pub statement_timeout: Duration,
     /// The server ends a statement that waits longer for a lock.
@@ -175,7 +175,7 @@ mod tests {
             database: "d".to_owned(),
             application_name: "test".to_owned(),
             pool_size: 1,
-            pool_wait: Duration::from_secs(1),
+            pool_timeout: Duration::from_secs(1),
             statement_timeout: Duration::from_secs(1),
             lock_timeout: Duration::from_secs(1),
             commit_timeout: Duration::from_secs(1),

@@ -363,7 +363,7 @@ WHERE order_id = $1 AND vendor_id = ANY($2) AND shipped_at IS NULL";
         stored::expect_state(order, state)
     }
 
-    async fn forget_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    async fn prune_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         const SQL: &str = "
 DELETE FROM idempotency_keys WHERE (scope, key) IN (
     SELECT scope, key FROM idempotency_keys WHERE created_at < $1

@@ -69,7 +69,7 @@ impl PgStore {
         });
         let pool = Pool::builder(Sessions(Arc::clone(&home)))
             .max_size(options.pool_size)
-            .wait_timeout(Some(options.pool_wait))
+            .wait_timeout(Some(options.pool_timeout))
             .create_timeout(Some(CONNECT_TIMEOUT))
             .recycle_timeout(Some(Duration::from_secs(1)))
             .runtime(Runtime::Tokio1)

@@ -25,7 +25,7 @@ struct LockedRow {
 }
 
 #[derive(QueryableByName)]
-struct KnownRow {
+struct IncludedRow {
     #[diesel(sql_type = Text)]
     product_id: String,
     #[diesel(sql_type = BigInt)]
@@ -83,7 +83,7 @@ ON CONFLICT (product_id) DO NOTHING"#;
         self.execute(SQL, vec![product_ids]).await.map(drop)
     }
 
-    async fn mark_known(
+    async fn mark_included(
         &mut self,
         vendor_id: &VendorId,
         product_ids: &[ProductId],
@@ -108,7 +108,7 @@ SELECT product_id, sum(quantity)::bigint AS units FROM marked GROUP BY product_i
             Bind::Timestamp(to_pg(as_of)),
             texts(product_ids.iter().map(ProductId::as_str)),
         ];
-        let marked: Vec<KnownRow> = self.load(SQL, binds).await?;
+        let marked: Vec<IncludedRow> = self.load(SQL, binds).await?;
         marked
             .into_iter()
             .map(|row| {

@@ -158,7 +158,7 @@ fn server_from_environment() -> PgOptions {
         database: String::new(),
         application_name: "order-aggregator-test".to_owned(),
         pool_size: 10,
-        pool_wait: Duration::from_secs(5),
+        pool_timeout: Duration::from_secs(5),
         statement_timeout: Duration::from_secs(30),
         lock_timeout: Duration::from_secs(10),
         commit_timeout: Duration::from_secs(10),

@@ -98,7 +98,7 @@ async fn a_log_of_another_cluster_is_reset_by_a_sweep_by_a_migration_and_once() 
         let (database, store) = database().await;
         database.execute(foreign).await.unwrap();
         let mut work = store.begin().await.unwrap();
-        work.forget_changes(Timestamp::from_micros(0), 10)
+        work.prune_changes(Timestamp::from_micros(0), 10)
             .await
             .unwrap();
         work.commit().await.unwrap();

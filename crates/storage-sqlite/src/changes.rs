@@ -132,7 +132,7 @@ fn entry(row: &ChangeRow, unreadable: &UnreadableRows) -> Result<ChangeEntry, St
 
 #[async_trait]
 impl ChangeRepository for SqliteUnitOfWork {
-    async fn forget_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    async fn prune_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.call(move |connection, _| forget(connection, before, limit))
             .await
     }

@@ -246,7 +246,7 @@ WHERE id IN (SELECT value FROM json_each(?)) AND status = 'PENDING' ORDER BY id"
             .await
     }
 
-    async fn forget_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    async fn prune_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         const SQL: &str = "
 DELETE FROM idempotency_keys WHERE (scope, key) IN (
     SELECT scope, key FROM idempotency_keys WHERE created_at < ? ORDER BY created_at LIMIT ?

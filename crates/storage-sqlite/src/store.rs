@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection as _;
+use domain::monotonic_clock::MonotonicClock;
 use domain::ports::{Clock, Store, StoreError, UnitOfWork};
-use domain::rising_clock::RisingClock;
 use domain::stored::UnreadableRows;
 use tokio::time::timeout;
 
@@ -36,7 +36,7 @@ pub(crate) struct Shared {
     /// Held by the unit of work that is open. First come, first served.
     turn: Arc<tokio::sync::Mutex<()>>,
     wait: Duration,
-    pub(crate) clock: Arc<RisingClock>,
+    pub(crate) clock: Arc<MonotonicClock>,
     pub(crate) order_numbers: OrderNumbers,
     /// Rows that were left out.
     pub(crate) unreadable: Arc<UnreadableRows>,
@@ -86,7 +86,7 @@ impl SqliteStore {
             readers: Executor::start("reader", opened.readers).map_err(threads_failed)?,
             turn: Arc::default(),
             wait: options.wait,
-            clock: Arc::new(RisingClock::new(clock)),
+            clock: Arc::new(MonotonicClock::new(clock)),
             order_numbers: OrderNumbers::after(opened.last_order),
             unreadable: Arc::default(),
             path: options.path.clone(),

@@ -20,7 +20,7 @@ use crate::sync_queries::{HistoryRow, ReportedRow, history_columns, reported_sto
 use crate::unit_of_work::SqliteUnitOfWork;
 
 #[derive(QueryableByName)]
-struct KnownRow {
+struct IncludedRow {
     #[diesel(sql_type = Text)]
     product_id: String,
     #[diesel(sql_type = Integer)]
@@ -50,7 +50,7 @@ fn find_reported(
     found.map(stored::reported_stock).collect()
 }
 
-fn mark_known(
+fn mark_included(
     connection: &mut SqliteConnection,
     binds: [Bind; 4],
 ) -> Result<BTreeMap<ProductId, u64>, StoreError> {
@@ -59,7 +59,7 @@ UPDATE allocations SET known_as_of = ?
 WHERE vendor_id = ? AND product_id IN (SELECT value FROM json_each(?))
   AND shipped_at IS NOT NULL AND known_as_of IS NULL AND shipped_at < ?
 RETURNING product_id, quantity";
-    let marked: Vec<KnownRow> = load(connection, SQL, binds)?;
+    let marked: Vec<IncludedRow> = load(connection, SQL, binds)?;
     let mut known = BTreeMap::new();
     for row in marked {
         let units = stored::units(row.quantity, "allocations", "quantity", &row.product_id)?;
@@ -178,7 +178,7 @@ impl SyncRepository for SqliteUnitOfWork {
             .await
     }
 
-    async fn mark_known(
+    async fn mark_included(
         &mut self,
         vendor_id: &VendorId,
         product_ids: &[ProductId],
@@ -190,7 +190,7 @@ impl SyncRepository for SqliteUnitOfWork {
             json(product_ids.iter().map(ProductId::as_str)),
             as_of.into(),
         ];
-        self.call(move |connection, _| mark_known(connection, binds))
+        self.call(move |connection, _| mark_included(connection, binds))
             .await
     }
 

@@ -27,14 +27,14 @@ pub(crate) struct Answer {
 pub(crate) struct Failure {
     pub(crate) error: FeedError,
     /// Whether the same request may succeed soon.
-    pub(crate) may_pass: bool,
+    pub(crate) is_transient: bool,
 }
 
 impl Failure {
     fn lasting(error: FeedError) -> Self {
         Self {
             error,
-            may_pass: false,
+            is_transient: false,
         }
     }
 
@@ -49,7 +49,7 @@ impl Failure {
         }
         Self {
             error: FeedError::Unavailable(bounded(&text, MAX_REASON_CHARS)),
-            may_pass: true,
+            is_transient: true,
         }
     }
 
@@ -69,7 +69,7 @@ impl Failure {
         }
         Self {
             error: FeedError::Unavailable(reason),
-            may_pass: status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS,
+            is_transient: status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS,
         }
     }
 }

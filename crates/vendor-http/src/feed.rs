@@ -182,7 +182,7 @@ impl HttpVendorFeed {
         (|| exchange::ask(&self.client, &self.url, self.max_bytes, self.clock.as_ref()))
             .retry(pauses)
             .sleep(tokio::time::sleep)
-            .when(|failure: &Failure| failure.may_pass)
+            .when(|failure: &Failure| failure.is_transient)
             .notify(|failure, pause| {
                 let (vendor_id, error) = (&self.vendor_id, &failure.error);
                 debug!(vendor.id = %vendor_id, %error, pause_ms = pause.as_millis(), "asking the vendor again");

@@ -10,7 +10,7 @@ use storage_sqlite::SqliteOptions;
 pub fn sqlite(settings: &EmbeddedSettings, path: PathBuf) -> SqliteOptions {
     SqliteOptions {
         readers: settings.readers,
-        wait: settings.wait,
+        wait: settings.write_timeout,
         ..SqliteOptions::new(path)
     }
 }

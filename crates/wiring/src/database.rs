@@ -21,7 +21,7 @@ pub fn postgres(settings: &DatabaseSettings, program: &str) -> PgOptions {
         database: settings.name.clone(),
         application_name: program.to_owned(),
         pool_size: settings.pool_size,
-        pool_wait: settings.pool_wait,
+        pool_timeout: settings.pool_timeout,
         statement_timeout: settings.statement_timeout,
         lock_timeout: settings.lock_timeout,
         commit_timeout: settings.commit_timeout,

@@ -25,7 +25,7 @@ pub use data_file::sqlite;
 #[cfg(feature = "postgres")]
 pub use database::{check_database, postgres};
 use domain::ports::VendorFeed;
-use domain::services::IntakeSettings;
+use domain::services::OrderBatcherSettings;
 use domain::vendor_set::{ConfiguredVendor, VendorSet, VendorSource};
 use settings::{ApiSettings, LogFormat, Settings, TelemetrySettings, VendorSettings};
 use tokio::signal::unix::{SignalKind, signal};
@@ -49,10 +49,10 @@ pub fn start_telemetry(settings: &TelemetrySettings) -> anyhow::Result<()> {
 
 /// How many orders the API writes at once, and how many may wait for that.
 #[must_use]
-pub fn intake(settings: &ApiSettings) -> IntakeSettings {
-    IntakeSettings {
-        max_batch: settings.intake_batch,
-        max_waiting: settings.intake_queue,
+pub fn batcher(settings: &ApiSettings) -> OrderBatcherSettings {
+    OrderBatcherSettings {
+        max_batch: settings.write_batch_size,
+        max_waiting: settings.write_queue_size,
     }
 }
 
@@ -65,7 +65,7 @@ pub fn vendor_feeds(
 ) -> anyhow::Result<Vec<(Arc<dyn VendorFeed>, Duration)>> {
     let feeds = settings.iter().map(|vendor| {
         let feed: Arc<dyn VendorFeed> = Arc::new(vendor_feed(vendor)?);
-        Ok((feed, vendor.every))
+        Ok((feed, vendor.sync_interval))
     });
     feeds.collect()
 }

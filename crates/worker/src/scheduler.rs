@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use domain::identifiers::VendorId;
 use domain::ports::{Lease, Leases, Observer, StoreError, VendorFeed};
-use domain::services::{BroughtSet, SetStatus, VendorSets, VendorSync};
+use domain::services::{AppliedSet, SetStatus, VendorSets, VendorSync};
 use domain::timestamp::Timestamp;
 use domain::vendor_set::{ConfiguredVendor, SetMember, VendorSet};
 use readiness::{Cause, TaskHealth};
@@ -44,12 +44,15 @@ pub struct ScheduledVendor {
     pub feed: Arc<dyn VendorFeed>,
     /// From the start of one sync to the start of the next; a sync that takes longer delays the next. It grows while the vendor
     /// fails.
-    pub every: Duration,
+    pub sync_interval: Duration,
 }
 
 impl From<(Arc<dyn VendorFeed>, Duration)> for ScheduledVendor {
-    fn from((feed, every): (Arc<dyn VendorFeed>, Duration)) -> Self {
-        Self { feed, every }
+    fn from((feed, sync_interval): (Arc<dyn VendorFeed>, Duration)) -> Self {
+        Self {
+            feed,
+            sync_interval,
+        }
     }
 }
 
@@ -120,9 +123,9 @@ impl Scheduler {
     }
 
     /// Brings the set as soon as the store is there.
-    async fn bring_first(&self) -> BroughtSet {
+    async fn bring_first(&self) -> AppliedSet {
         loop {
-            match self.vendor_sets.bring(&self.set).await {
+            match self.vendor_sets.apply_if_new(&self.set).await {
                 Ok(brought) => {
                     self.log(&brought);
                     self.record(&brought);
@@ -136,8 +139,8 @@ impl Scheduler {
 
     /// Compares the set with the one in the store again, which others may have replaced. A vendor of the current set that
     /// is not configured any more is switched on again.
-    async fn bring_again(&self, brought: &mut BroughtSet) {
-        match self.vendor_sets.bring(&self.set).await {
+    async fn bring_again(&self, brought: &mut AppliedSet) {
+        match self.vendor_sets.apply_if_new(&self.set).await {
             Ok(now) => {
                 if now.applied || now.status != brought.status {
                     self.log(&now);
@@ -149,7 +152,7 @@ impl Scheduler {
         }
     }
 
-    fn record(&self, brought: &BroughtSet) {
+    fn record(&self, brought: &AppliedSet) {
         if brought.configured.is_empty() {
             self.set_health
                 .failed(Cause::NoVendors, &"every order is rejected");
@@ -158,7 +161,7 @@ impl Scheduler {
         }
     }
 
-    fn log(&self, brought: &BroughtSet) {
+    fn log(&self, brought: &AppliedSet) {
         let set = self.set.digest();
         match brought.status {
             SetStatus::Current if brought.applied => {
@@ -252,7 +255,7 @@ impl Loops {
 
     /// Runs exactly one loop for each vendor of the current set that this process can read. One that was switched on since
     /// its loop was started is synced at once, by a new loop.
-    fn follow(&mut self, scheduler: &Scheduler, brought: &BroughtSet) {
+    fn follow(&mut self, scheduler: &Scheduler, brought: &AppliedSet) {
         let members = &brought.configured;
         let is_readable = |member: &&SetMember| scheduler.find_readable(member).is_some();
         self.running.retain(|vendor_id, running| {

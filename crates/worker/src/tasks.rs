@@ -107,8 +107,8 @@ fn start_consumers(
     .with_first_sync_grace(settings.first_sync_grace);
     let settle = Arc::new(
         settle
-            .observed_by(Arc::clone(&ports.observer))
-            .announced_by(Arc::clone(&ports.notifier)),
+            .with_observer(Arc::clone(&ports.observer))
+            .with_notifier(Arc::clone(&ports.notifier)),
     );
     let batch = settings.batch;
     let mut states = BTreeMap::new();
@@ -184,8 +184,8 @@ fn start_relay(
             lease: settings.relay_lease,
         },
     )
-    .observed_by(Arc::clone(&ports.observer));
-    let (poll, listeners) = (settings.relay_poll, Arc::clone(&ports.listeners));
+    .with_observer(Arc::clone(&ports.observer));
+    let (poll, listeners) = (settings.relay_poll_interval, Arc::clone(&ports.listeners));
     let health = TaskHealth::new("relay");
     let recorded = health.clone();
     supervisor.supervise(health.name(), move |stop| {
@@ -209,10 +209,10 @@ pub fn sweeper(ports: &WorkerPorts, settings: &WorkerSettings) -> Sweeper {
         Arc::clone(&ports.notifier),
         Arc::clone(&ports.clock),
         SweeperSettings {
-            pending_for: settings.requeue_after,
+            pending_for: settings.pending_timeout,
             max_queue_depth: settings.max_queue_depth,
-            keep_keys: settings.keep_idempotency_keys,
-            keep_changes: settings.keep_changes,
+            key_retention: settings.idempotency_key_retention,
+            change_log_retention: settings.change_log_retention,
         },
     )
 }
@@ -222,7 +222,7 @@ fn start_sweeper(
     settings: &WorkerSettings,
     supervisor: &Supervisor,
 ) -> TaskHealth {
-    let (sweep, every) = (sweeper(ports, settings), settings.sweep_every);
+    let (sweep, every) = (sweeper(ports, settings), settings.sweep_interval);
     let health = TaskHealth::new("sweeper");
     let recorded = health.clone();
     supervisor.supervise(health.name(), move |stop| {
@@ -244,15 +244,15 @@ pub fn vendor_sync(ports: &WorkerPorts) -> VendorSync {
         Arc::clone(&ports.probe),
         Arc::clone(&ports.clock),
     )
-    .observed_by(Arc::clone(&ports.observer))
-    .announced_by(Arc::clone(&ports.notifier))
+    .with_observer(Arc::clone(&ports.observer))
+    .with_notifier(Arc::clone(&ports.notifier))
     .with_intervals(intervals(ports))
 }
 
 /// The interval of each vendor's scheduled syncs.
 fn intervals(ports: &WorkerPorts) -> impl Iterator<Item = (VendorId, Duration)> {
     let vendors = ports.vendors.iter();
-    vendors.map(|vendor| (vendor.feed.vendor_id().clone(), vendor.every))
+    vendors.map(|vendor| (vendor.feed.vendor_id().clone(), vendor.sync_interval))
 }
 
 /// Applies the vendor set.

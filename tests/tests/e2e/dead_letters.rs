@@ -134,14 +134,14 @@ async fn dead_messages_are_shown_replayed_and_discarded() {
 #[tokio::test]
 async fn the_embedded_deployment_keeps_dead_letters_in_its_file() {
     // A product of a vendor that was never read: its order waits.
-    let settings = "[worker]\nrequeue_after = \"24h\"\nsweep_every = \"1h\"\n";
+    let settings = "[worker]\npending_timeout = \"24h\"\nsweep_interval = \"1h\"\n";
     let mut standalone = Standalone::start(&[("vendor-a", &[("1", 5)])], settings).await;
     let client = standalone.client();
     let slow = mock_vendor::MockVendor::start_local([("2", 7)]).unwrap();
     slow.set_fault(mock_vendor::Fault::Hang);
     standalone.process.kill().await;
     standalone.add_settings(&format!(
-        "\n[[vendors]]\nid = \"slow\"\nurl = \"{}\"\nevery = \"1s\"\ntimeout = \"10m\"\nretries = 0\n",
+        "\n[[vendors]]\nid = \"slow\"\nurl = \"{}\"\nsync_interval = \"1s\"\ntimeout = \"10m\"\nretries = 0\n",
         slow.url()
     ));
     standalone.restart();

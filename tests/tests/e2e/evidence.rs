@@ -97,7 +97,9 @@ async fn start_vendor(id: &'static str, source: Source, started: Timestamp) -> S
     } else {
         ""
     };
-    format!("[[vendors]]\nid = \"{id}\"\nurl = \"http://{address}/\"\nevery = \"1h\"\n{lag}")
+    format!(
+        "[[vendors]]\nid = \"{id}\"\nurl = \"http://{address}/\"\nsync_interval = \"1h\"\n{lag}"
+    )
 }
 
 /// 30 units are sold and shipped. A report that may have been counted before keeps them in flight.

@@ -9,7 +9,7 @@ use tests::{Standalone, eventually};
 async fn a_vendor_that_keeps_failing_is_not_sold_from_beyond_max_age() {
     let vendor = MockVendor::start_local([("A", 5), ("B", 1)]).unwrap();
     let settings = format!(
-        "[[vendors]]\nid = \"vendor-a\"\nurl = \"{}\"\nevery = \"1s\"\nmax_age = \"2s\"\n",
+        "[[vendors]]\nid = \"vendor-a\"\nurl = \"{}\"\nsync_interval = \"1s\"\nmax_age = \"2s\"\n",
         vendor.url()
     );
     let standalone = Standalone::start_with(&settings).await;

@@ -52,8 +52,11 @@ async fn a_data_file_that_cannot_grow_makes_the_process_not_ready_until_it_can()
     assert!(client.try_place("1", 1, None).await.is_err());
     let body = becomes(&client, 503).await;
     assert_eq!(body["status"], "not_ready");
-    assert_eq!(body["tasks"]["intake"]["state"], "stuck", "{body}");
-    assert_eq!(body["tasks"]["intake"]["detail"], CANNOT_WRITE, "{body}");
+    assert_eq!(body["tasks"]["batch_writer"]["state"], "stuck", "{body}");
+    assert_eq!(
+        body["tasks"]["batch_writer"]["detail"], CANNOT_WRITE,
+        "{body}"
+    );
     // What was taken before is still shown.
     assert_eq!(client.order(before.id).await.id, before.id);
 
@@ -90,7 +93,10 @@ async fn a_database_that_refuses_writes_makes_the_api_not_ready_until_it_accepts
     assert!(client.try_place("1", 1, None).await.is_err());
     let body = becomes(&client, 503).await;
     assert_eq!(body["dependencies"]["database"]["state"], "up", "{body}");
-    assert_eq!(body["tasks"]["intake"]["detail"], CANNOT_WRITE, "{body}");
+    assert_eq!(
+        body["tasks"]["batch_writer"]["detail"], CANNOT_WRITE,
+        "{body}"
+    );
     assert!(!body.to_string().contains("read-only"), "{body}");
 
     for table in ["orders", "write_probe"] {
@@ -120,7 +126,7 @@ async fn a_write_that_hangs_makes_the_api_not_ready_until_it_ends() {
     });
     let body = becomes(&client, 503).await;
     assert_eq!(
-        body["tasks"]["intake"]["detail"], "a write to the store does not end",
+        body["tasks"]["batch_writer"]["detail"], "a write to the store does not end",
         "{body}"
     );
     placing.await.unwrap().unwrap();

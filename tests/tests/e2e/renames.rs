@@ -4,7 +4,7 @@ use client::OrderStatus;
 use tests::{Standalone, xtask};
 
 fn vendor(id: &str, url: &str) -> String {
-    format!("[[vendors]]\nid = \"{id}\"\nurl = \"{url}\"\nevery = \"1s\"\n")
+    format!("[[vendors]]\nid = \"{id}\"\nurl = \"{url}\"\nsync_interval = \"1s\"\n")
 }
 
 /// A vendor with another id in the settings, whose units are partly sold: the program does not start, and names the

@@ -30,7 +30,7 @@ async fn a_vendor_that_is_no_longer_configured_is_not_sold_from() {
     assert!(standalone.process.terminate().await);
     let url = standalone.vendors[0].url();
     standalone.set_settings(&format!(
-        "[[vendors]]\nid = \"vendor-a\"\nurl = \"{url}\"\nevery = \"1s\"\n"
+        "[[vendors]]\nid = \"vendor-a\"\nurl = \"{url}\"\nsync_interval = \"1s\"\n"
     ));
     standalone.restart();
     standalone.ready().await;
@@ -124,7 +124,7 @@ async fn a_product_that_a_vendor_names_by_an_integer_is_its_digits() {
     let address = listener.local_addr().unwrap();
     let vendor = tokio::spawn(vendor_with_integers(listener));
     let settings = format!(
-        "[[vendors]]\nid = \"vendor-a\"\nurl = \"http://{address}/stock\"\nevery = \"1s\"\n"
+        "[[vendors]]\nid = \"vendor-a\"\nurl = \"http://{address}/stock\"\nsync_interval = \"1s\"\n"
     );
     let standalone = Standalone::start_with(&settings).await;
     let client = standalone.client();
@@ -138,7 +138,7 @@ async fn a_product_that_a_vendor_names_by_an_integer_is_its_digits() {
 async fn an_idempotency_key_is_kept_for_a_day() {
     let deployment = Deployment::builder()
         .vendor("vendor-a", &[("1", 50)])
-        .settings("[worker]\nsweep_every = \"100ms\"\n")
+        .settings("[worker]\nsweep_interval = \"100ms\"\n")
         .start()
         .await;
     let client = deployment.client(0);

@@ -73,7 +73,7 @@ async fn a_lowered_number_of_queues_leaves_no_message_behind() {
     let stock: Vec<(&str, i64)> = stock.iter().map(|(id, n)| (id.as_str(), *n)).collect();
     let mut deployment = Deployment::builder()
         .vendor("vendor-a", &stock)
-        .settings("[worker]\nsweep_every = \"1h\"\nrequeue_after = \"24h\"\n")
+        .settings("[worker]\nsweep_interval = \"1h\"\npending_timeout = \"24h\"\n")
         .start()
         .await;
     deployment.workers[0].kill().await;

@@ -19,7 +19,7 @@ fn original_vendors() -> String {
         // Writing to a String cannot fail.
         let _ = write!(
             settings,
-            "[[vendors]]\nid = \"vendor-{id}\"\nurl = \"http://{address}/vendor{name}/stock\"\nevery = \"1s\"\n"
+            "[[vendors]]\nid = \"vendor-{id}\"\nurl = \"http://{address}/vendor{name}/stock\"\nsync_interval = \"1s\"\n"
         );
     }
     settings
@@ -130,7 +130,7 @@ async fn a_mock_vendor_s_port_that_is_taken_is_no_reason_to_fail() {
     )
     .unwrap();
     let settings = format!(
-        "[[vendors]]\nid = \"vendor-a\"\nurl = \"{}\"\nevery = \"1s\"\n",
+        "[[vendors]]\nid = \"vendor-a\"\nurl = \"{}\"\nsync_interval = \"1s\"\n",
         other.url()
     );
     let standalone = Standalone::start_with(&settings).await;
@@ -202,14 +202,14 @@ async fn told_to_end_it_ends_well_and_goes_on_where_it_was() {
 /// Orders are left PENDING by a vendor that does not answer, and the process dies: they are queued again at once.
 #[tokio::test]
 async fn orders_that_a_crash_left_pending_are_settled_at_once() {
-    let settings = "[worker]\nrequeue_after = \"24h\"\nsweep_every = \"1h\"\n";
+    let settings = "[worker]\npending_timeout = \"24h\"\nsweep_interval = \"1h\"\n";
     let mut standalone = Standalone::start(&[("vendor-a", &[("1", 100)])], settings).await;
     // One more vendor, never tried yet: no order for its product is rejected until it is.
     let slow = mock_vendor::MockVendor::start_local([("2", 100)]).unwrap();
     slow.set_fault(mock_vendor::Fault::Hang);
     standalone.process.kill().await;
     standalone.add_settings(&format!(
-        "\n[[vendors]]\nid = \"slow\"\nurl = \"{}\"\nevery = \"1s\"\ntimeout = \"10m\"\nretries = 0\n",
+        "\n[[vendors]]\nid = \"slow\"\nurl = \"{}\"\nsync_interval = \"1s\"\ntimeout = \"10m\"\nretries = 0\n",
         slow.url()
     ));
     standalone.restart();

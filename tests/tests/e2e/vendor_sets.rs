@@ -9,7 +9,7 @@ use tests::{Consumer, Deployment, Standalone, allocated, database_environment, e
 /// A vendor's part of the settings.
 fn settings_of(id: &str, vendor: &MockVendor, timeout: &str) -> String {
     format!(
-        "\n[[vendors]]\nid = \"{id}\"\nurl = \"{}\"\nevery = \"1s\"\ntimeout = \"{timeout}\"\nretries = 0\n",
+        "\n[[vendors]]\nid = \"{id}\"\nurl = \"{}\"\nsync_interval = \"1s\"\ntimeout = \"{timeout}\"\nretries = 0\n",
         vendor.url()
     )
 }

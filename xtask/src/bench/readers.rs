@@ -97,7 +97,7 @@ impl Readers {
             }
             if Instant::now() > give_up {
                 bail!(
-                    "{connected} of {all} readers of events are connected: see api.event_readers"
+                    "{connected} of {all} readers of events are connected: see api.max_event_streams"
                 );
             }
             tokio::time::sleep(LOOK_EVERY).await;

@@ -148,7 +148,7 @@ impl Prepared {
             // Writing to a String cannot fail.
             let _ = write!(
                 config,
-                "[[vendors]]\nid = \"{id}\"\nurl = \"{}\"\nevery = \"5s\"\n",
+                "[[vendors]]\nid = \"{id}\"\nurl = \"{}\"\nsync_interval = \"5s\"\n",
                 vendor.url()
             );
         }

@@ -1,6 +1,6 @@
 //! Whether RabbitMQ answers and lets us in: the AMQP 0-9-1 handshake up to the opened vhost, not only an open port.
 //!
-//! A dozen bytes each way are written by hand: a client library would bring its own reconnecting, threads and timeouts
+//! A dozen bytes each way are written by hand: a client library would apply_if_new its own reconnecting, threads and timeouts
 //! into a program that asks one question.
 
 use std::io::{ErrorKind, Read, Write};

@@ -7,7 +7,7 @@ use crate::process;
 use crate::workspace;
 
 /// All that the domain may name in its manifest. The two channel crates know no runtime: by them requests reach the
-/// intake's writer (many to many, bounded), and its answers reach the requests. A vendor set is identified by its SHA-256.
+/// batcher's writer (many to many, bounded), and its answers reach the requests. A vendor set is identified by its SHA-256.
 const ALLOWED: [&str; 10] = [
     "async-channel",
     "async-trait",

@@ -258,7 +258,7 @@ async fn repeats_at_the_same_time_create_the_orders_once() {
     let mut sending = JoinSet::new();
     for _ in 0..8 {
         let request = request.clone();
-        // One that finds the intake full comes again, as a client does that is told to.
+        // One that finds the batcher full comes again, as a client does that is told to.
         sending.spawn(async move {
             loop {
                 let reply = client::send(address, &request).await;

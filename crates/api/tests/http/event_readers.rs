@@ -155,7 +155,7 @@ async fn a_reader_that_does_not_read_at_all_gives_its_place_back() {
         bytes_per_second: 1 << 30,
     };
     let server = TestServer::start_live(bounds, |options| {
-        options.unread_timeout = Duration::from_secs(1);
+        options.send_timeout = Duration::from_secs(1);
     });
     let names: Vec<String> = (0..1_000).map(|number| format!("{number:0100}")).collect();
     for name in &names {

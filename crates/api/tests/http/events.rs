@@ -136,7 +136,7 @@ async fn a_reader_that_was_away_too_long_is_told_to_begin_anew() {
             for id in 1..=3 {
                 change(&server, &[id], &[]);
             }
-            server.store.forget_changes();
+            server.store.prune_changes();
             let mut other = None;
             if others_read {
                 other = Some(EventReader::connect(&server, "").await);

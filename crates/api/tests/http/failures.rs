@@ -82,7 +82,7 @@ async fn a_commit_with_an_unknown_outcome_is_a_504() {
 }
 
 #[tokio::test]
-async fn an_intake_that_is_full_refuses_more_at_once() {
+async fn a_batcher_that_is_full_refuses_more_at_once() {
     let server = TestServer::start();
     server.store.fail(Some(Failure::Hang));
     let request = crate::fixture::bytes("POST", "/api/v1/orders", JSON, ORDER.as_bytes());

@@ -174,7 +174,7 @@ impl FakeStore {
     }
 
     /// The change log is emptied.
-    pub(crate) fn forget_changes(&self) {
+    pub(crate) fn prune_changes(&self) {
         let mut rows = self.0.lock().unwrap();
         rows.forgotten = rows.changes.len();
     }

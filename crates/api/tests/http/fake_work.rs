@@ -95,7 +95,7 @@ pub(crate) fn over(store: &FakeStore) -> MockUnitOfWork {
     work.expect_create_products().returning(|_| Ok(()));
     work.expect_find_reported_stock()
         .returning(|_, _| Ok(Vec::new()));
-    work.expect_mark_known()
+    work.expect_mark_included()
         .returning(|_, _, _| Ok(BTreeMap::new()));
     let rows = Arc::clone(&store.0);
     work.expect_end_first_sync().returning(|_| Ok(0));

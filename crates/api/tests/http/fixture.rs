@@ -13,7 +13,7 @@ use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Allocation, OrderRequest, OrderState, OrderStatus, RejectReason};
 use domain::ports::{Listener, Notifier as _, Store, Topic, VendorFeed};
 use domain::quantity::Quantity;
-use domain::services::{ChangeStatus, Intake, IntakeSettings, IntakeWriter, VendorSync};
+use domain::services::{BatchWriter, ChangeStatus, OrderBatcher, OrderBatcherSettings, VendorSync};
 use metrics::{Metrics, MetricsPage};
 use readiness::TaskHealth;
 use signal_in_process::ProcessNotifier;
@@ -64,7 +64,7 @@ impl TestServer {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             workers: 1,
             body_timeout: Duration::from_secs(10),
-            unread_timeout: Duration::from_mins(1),
+            send_timeout: Duration::from_mins(1),
             shutdown_timeout: Duration::from_secs(5),
             keys: Vec::new(),
             allowed_hosts: Vec::new(),
@@ -212,27 +212,27 @@ fn state(
     notifier: &ProcessNotifier,
     shutdown: &Shutdown,
     live_settings: LiveSettings,
-) -> (AppState, IntakeWriter, Watcher) {
+) -> (AppState, BatchWriter, Watcher) {
     let shared = Arc::new(store.clone());
     let port: Arc<dyn Store> = shared.clone();
-    let settings = IntakeSettings {
+    let settings = OrderBatcherSettings {
         max_batch: 16,
         max_waiting: MAX_WAITING,
     };
-    let (intake, writer) = Intake::open(
+    let (batcher, writer) = OrderBatcher::open(
         Arc::clone(&port),
         Arc::new(notifier.clone()),
         Arc::new(SystemClock),
         settings,
     );
     let metrics = Arc::new(Metrics::new().unwrap());
-    let write_health = TaskHealth::new("intake");
+    let write_health = TaskHealth::new("batch_writer");
     let writer = writer
-        .observed_by(metrics.clone())
+        .with_observer(metrics.clone())
         .with_write_observer(Arc::new(write_health.clone()));
     let clock = Arc::new(SystemClock);
     let sync = VendorSync::new(Arc::clone(&port), shared.clone(), shared.clone(), clock)
-        .observed_by(metrics.clone());
+        .with_observer(metrics.clone());
     let feed: Arc<dyn VendorFeed> = Arc::new(feed.clone());
     let url = "http://vendor-a/stock".to_owned();
     let listened_to = notifier.clone();
@@ -248,7 +248,7 @@ fn state(
     let seed = VendorId::parse("seed").unwrap();
     let state = AppState {
         vendors: Vendors::new(shared.clone(), shared.clone(), sync, [(feed, url)], [seed]),
-        intake,
+        batcher,
         change_status: ChangeStatus::new(port, Arc::new(SystemClock)),
         orders: shared.clone(),
         stock: shared.clone(),

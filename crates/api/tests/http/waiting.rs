@@ -107,7 +107,7 @@ async fn an_order_that_is_settled_at_any_moment_is_answered_at_once() {
 async fn all_who_wait_are_served_by_one_look() {
     let server = Arc::new(TestServer::start());
     let mut waiting = JoinSet::new();
-    // As many as the intake lets wait for their turn to be written.
+    // As many as the batcher lets wait for their turn to be written.
     for round in 0..10 {
         for _ in 0..4 {
             let order = place(&server, "Prefer: wait=20\r\n");

@@ -106,11 +106,11 @@ async fn a_problem_is_told_with_all_that_it_says() {
     );
     assert_eq!(found.errors[0].pointer, "/quantity");
     assert_eq!(invalid.to_string(), "validation-failed: not this time");
-    assert!(!invalid.may_pass());
+    assert!(!invalid.is_transient());
     let away = client.order(1).await.unwrap_err();
     assert_eq!(away.kind(), Some(&ProblemKind::Unavailable));
     assert_eq!(away.retry_after(), Some(Duration::from_secs(7)));
-    assert!(away.may_pass());
+    assert!(away.is_transient());
     let other = client.order(1).await.unwrap_err();
     assert_eq!(other.kind(), Some(&ProblemKind::Other("teapot".to_owned())));
     assert_eq!(other.retry_after(), None);

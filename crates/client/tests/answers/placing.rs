@@ -154,14 +154,14 @@ async fn an_order_without_a_key_is_sent_once_when_its_outcome_is_unknown() {
     let error = client.place(&NewOrder::new("a", 1), &options).await;
     let error = error.unwrap_err();
     assert_eq!(error.kind(), Some(&ProblemKind::OutcomeUnknown));
-    assert!(error.may_have_happened(), "{error}");
+    assert!(error.is_outcome_unknown(), "{error}");
     assert_eq!(canned.requests().len(), 1);
     let refused = Canned::start(vec![problem(503, "unavailable", "", "")]).await;
     let refused = refused
         .client()
         .place(&NewOrder::new("a", 1), &options)
         .await;
-    assert!(!refused.unwrap_err().may_have_happened());
+    assert!(!refused.unwrap_err().is_outcome_unknown());
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ async fn nobody_there_is_no_answer() {
     let nobody = Client::new("http://127.0.0.1:1").unwrap();
     let error = nobody.order(1).await.unwrap_err();
     assert!(matches!(error, ClientError::NoAnswer(_)), "{error:?}");
-    assert!(error.may_pass());
+    assert!(error.is_transient());
     assert_eq!(error.status(), None);
 }
 

@@ -97,7 +97,7 @@ pub trait ChangeRepository {
     /// Forgets at most `limit` entries that were left before the moment, and returns how many. MUST forget from the
     /// beginning on and leave out none, so that every position is either whole or gone. Where positions are a server's own
     /// numbers, a log that came from another server MUST be recognised and reset: all its positions are gone from then on.
-    async fn forget_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+    async fn prune_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
 
 #[cfg(test)]

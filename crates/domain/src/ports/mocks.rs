@@ -45,7 +45,7 @@ mock! {
         async fn save_settled(&mut self, orders: &[SettledOrder]) -> Result<(), StoreError>;
         async fn lock_order(&mut self, id: OrderId) -> Result<Option<Order>, StoreError>;
         async fn save_state(&mut self, id: OrderId, state: &OrderState) -> Result<Order, StoreError>;
-        async fn forget_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+        async fn prune_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
     }
 
     #[async_trait]
@@ -69,7 +69,7 @@ mock! {
         async fn lock_vendor(&mut self, vendor_id: &VendorId) -> Result<Option<LockedVendor>, StoreError>;
         async fn find_reported_stock(&mut self, vendor_id: &VendorId, product_ids: &[ProductId]) -> Result<Vec<ReportedStock>, StoreError>;
         async fn create_products(&mut self, product_ids: &[ProductId]) -> Result<(), StoreError>;
-        async fn mark_known(&mut self, vendor_id: &VendorId, product_ids: &[ProductId], as_of: Timestamp) -> Result<BTreeMap<ProductId, u64>, StoreError>;
+        async fn mark_included(&mut self, vendor_id: &VendorId, product_ids: &[ProductId], as_of: Timestamp) -> Result<BTreeMap<ProductId, u64>, StoreError>;
         async fn advance_as_of(&mut self, vendor_id: &VendorId, product_ids: &[ProductId], order: ReportOrder) -> Result<(), StoreError>;
         async fn repair_shipments(&mut self, vendor_id: &VendorId) -> Result<u64, StoreError>;
         async fn find_by_expiry(&mut self, vendor_id: &VendorId, is_expired: bool, after: Option<ProductId>, limit: u32) -> Result<Vec<ProductId>, StoreError>;
@@ -101,7 +101,7 @@ mock! {
 
     #[async_trait]
     impl ChangeRepository for UnitOfWork {
-        async fn forget_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+        async fn prune_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
     }
 
     #[async_trait]

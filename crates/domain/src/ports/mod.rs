@@ -40,7 +40,7 @@ pub use dead_letters::{
 };
 pub use in_flight::{InFlight, InFlightQueries};
 pub use lease::{Lease, Leases};
-pub use observer::{Observer, Unobserved};
+pub use observer::{NoopObserver, Observer};
 pub use orders::{Acceptance, NewOrder, OrderRepository};
 pub use outbox::{OutboxEntry, OutboxId, OutboxRepository, RequeueLimits};
 pub use pauses::{PauseRepository, StoredPause};
@@ -52,7 +52,7 @@ pub use queue::{
     Backlog, ConsumerProbe, OrderConsumer, OrderQueue, QueueError, QueuedMessage, QueuedOrder,
     Receipt, Share,
 };
-pub use signals::{Listener, Notifier, Topic, Unannounced};
+pub use signals::{Listener, NoopNotifier, Notifier, Topic};
 pub use stock::{LockedStock, StockRepository};
 pub use store::{Store, StoreError, UnitOfWork};
 pub use sync::{

@@ -44,9 +44,9 @@ pub trait Observer: Send + Sync {
 
 /// Nobody counts.
 #[derive(Debug, Clone, Copy)]
-pub struct Unobserved;
+pub struct NoopObserver;
 
-impl Observer for Unobserved {
+impl Observer for NoopObserver {
     fn accepted(&self, _orders: usize) {}
 
     fn settled(&self, _batch: &SettledBatch, _took: Duration) {}

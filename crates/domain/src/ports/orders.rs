@@ -85,5 +85,5 @@ pub trait OrderRepository {
     async fn save_state(&mut self, id: OrderId, state: &OrderState) -> Result<Order, StoreError>;
 
     /// Forgets at most `limit` idempotency keys that were first used before the moment, and returns how many.
-    async fn forget_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+    async fn prune_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }

@@ -75,7 +75,7 @@ pub trait OrderQueue: Send + Sync {
 
     /// Removes the oldest dead messages until at most `keep` are left, and returns how many were removed. MUST return
     /// within a bounded time; what is left above the bound is removed by the next call.
-    async fn prune_dead(&self, keep: u64) -> Result<u64, QueueError>;
+    async fn prune_dead_messages(&self, keep: u64) -> Result<u64, QueueError>;
 
     /// Whether messages can be handed over now, in one word or line for a person.
     async fn probe(&self) -> Result<(), QueueError>;

@@ -28,9 +28,9 @@ pub trait Notifier: Send + Sync {
 
 /// Nobody is woken.
 #[derive(Debug, Clone, Copy)]
-pub struct Unannounced;
+pub struct NoopNotifier;
 
-impl Notifier for Unannounced {
+impl Notifier for NoopNotifier {
     fn notify(&self, _topic: Topic) {}
 }
 

@@ -149,10 +149,10 @@ pub trait SyncRepository {
     async fn create_products(&mut self, product_ids: &[ProductId]) -> Result<(), StoreError>;
 
     /// Marks those shipments of this vendor and the given products as included in a report that no report included before
-    /// and that a report true as of `as_of` includes (see [`knows_of`](crate::reconciliation::knows_of)), and returns the
+    /// and that a report true as of `as_of` includes (see [`includes_shipment`](crate::reconciliation::includes_shipment)), and returns the
     /// number of their units by product. MUST leave out a shipment whose row another transaction holds: its units stay in
     /// flight until a later report.
-    async fn mark_known(
+    async fn mark_included(
         &mut self,
         vendor_id: &VendorId,
         product_ids: &[ProductId],

@@ -89,7 +89,7 @@ async fn only_what_the_queue_confirmed_leaves_the_outbox() {
         .times(1)
         .return_const(());
     let error = relay(vec![claiming(3), finishing], queue)
-        .observed_by(Arc::new(observer))
+        .with_observer(Arc::new(observer))
         .run_once()
         .await
         .unwrap_err();
@@ -158,7 +158,7 @@ async fn a_batch_is_halved_until_the_culprit_is_alone_among_the_dead_letters() {
         .return_const(());
     let batch: Vec<OrderId> = (1..=32).map(OrderId).collect();
     settle_orders(poisoned(culprit))
-        .observed_by(Arc::new(observer))
+        .with_observer(Arc::new(observer))
         .settle(&batch)
         .await
         .unwrap();
@@ -170,7 +170,7 @@ async fn keys_that_cannot_be_forgotten_keep_no_change_and_no_order_from_being_sw
     forgetting
         .expect_store_time()
         .returning(|| Ok(Timestamp::from_micros(0)));
-    forgetting.expect_forget_keys().returning(|_, _| {
+    forgetting.expect_prune_keys().returning(|_, _| {
         Err(StoreError::Corrupt {
             table: "idempotency_keys",
             column: "key",
@@ -182,7 +182,7 @@ async fn keys_that_cannot_be_forgotten_keep_no_change_and_no_order_from_being_sw
         .expect_store_time()
         .returning(|| Ok(Timestamp::from_micros(0)));
     pruning
-        .expect_forget_changes()
+        .expect_prune_changes()
         .times(1)
         .returning(|_, _| Ok(5));
     pruning.expect_commit().times(1).returning(|| Ok(()));
@@ -208,8 +208,8 @@ async fn keys_that_cannot_be_forgotten_keep_no_change_and_no_order_from_being_sw
     let settings = SweeperSettings {
         pending_for: Duration::from_mins(1),
         max_queue_depth: 10,
-        keep_keys: Duration::from_mins(1),
-        keep_changes: Duration::from_mins(1),
+        key_retention: Duration::from_mins(1),
+        change_log_retention: Duration::from_mins(1),
     };
     let store = store(vec![forgetting, pruning, pruning_dead_letters, requeueing]);
     let sweeper = Sweeper::new(

@@ -5,7 +5,7 @@ mod applied_report;
 #[cfg(test)]
 mod failures;
 mod held_rows;
-mod intake;
+mod order_batcher;
 mod relay;
 mod report_chunks;
 mod report_plan;
@@ -19,8 +19,9 @@ mod vendor_rename;
 mod vendor_set;
 mod vendor_sync;
 
-pub use intake::{
-    Intake, IntakeSettings, IntakeWriter, NewBatch, PlaceOrderError, PlacedBatch, PlacedOrder,
+pub use order_batcher::{
+    BatchWriter, NewBatch, OrderBatcher, OrderBatcherSettings, PlaceOrderError, PlacedBatch,
+    PlacedOrder,
 };
 pub use relay::{Relay, RelayError, RelaySettings};
 pub use settlement::{SettleError, SettleOrders};
@@ -28,5 +29,5 @@ pub use status::{ChangeStatus, ChangeStatusError, ChangedOrder};
 pub use sweeper::{MAX_DEAD_MESSAGES, Sweeper, SweeperSettings, Swept};
 pub use vendor_expiry::{Enforced, VendorExpiry};
 pub use vendor_rename::{RenameVendor, RenameVendorError};
-pub use vendor_set::{BroughtSet, SetStatus, VendorSetError, VendorSets};
+pub use vendor_set::{AppliedSet, SetStatus, VendorSetError, VendorSets};
 pub use vendor_sync::{PendingAttempt, QuarantineDecision, SyncError, VendorSync};

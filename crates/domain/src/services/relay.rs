@@ -9,8 +9,8 @@ use tracing::debug;
 
 use crate::identifiers::OrderId;
 use crate::ports::{
-    Clock, Observer, OrderQueue, OutboxEntry, OutboxId, QueueError, QueuedOrder, Store, StoreError,
-    Unobserved,
+    Clock, NoopObserver, Observer, OrderQueue, OutboxEntry, OutboxId, QueueError, QueuedOrder,
+    Store, StoreError,
 };
 use crate::retry;
 
@@ -61,13 +61,13 @@ impl Relay {
             queue,
             clock,
             settings,
-            observer: Arc::new(Unobserved),
+            observer: Arc::new(NoopObserver),
         }
     }
 
     /// Tells somebody what is handed over.
     #[must_use]
-    pub fn observed_by(mut self, observer: Arc<dyn Observer>) -> Self {
+    pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = observer;
         self
     }

@@ -164,7 +164,10 @@ pub(super) async fn write_products(
         });
     }
     let included = match plan.proof {
-        Ok(proven) => work.mark_known(vendor_id, &affected, proven.as_of).await?,
+        Ok(proven) => {
+            work.mark_included(vendor_id, &affected, proven.as_of)
+                .await?
+        }
         Err(_) => BTreeMap::new(),
     };
     let changes = reconcile(

@@ -14,7 +14,9 @@ use held::{Held, missing};
 use super::held_rows::{HeldRows, LONGEST_WAIT, Next, Row};
 use crate::allocation::AllocationPolicy;
 use crate::identifiers::{OrderId, ProductId};
-use crate::ports::{Clock, Notifier, Observer, Store, StoreError, Topic, Unannounced, Unobserved};
+use crate::ports::{
+    Clock, NoopNotifier, NoopObserver, Notifier, Observer, Store, StoreError, Topic,
+};
 use crate::retry::{self, AsStoreError};
 use crate::settlement::{Outcome, PolicyViolation, SettledBatch, settle};
 use crate::timestamp::Timestamp;
@@ -81,8 +83,8 @@ impl SettleOrders {
             first_sync_grace: FIRST_SYNC_GRACE,
             started: OnceLock::new(),
             held_rows: HeldRows::default(),
-            observer: Arc::new(Unobserved),
-            notifier: Arc::new(Unannounced),
+            observer: Arc::new(NoopObserver),
+            notifier: Arc::new(NoopNotifier),
         }
     }
 
@@ -95,14 +97,14 @@ impl SettleOrders {
 
     /// Tells somebody what is settled.
     #[must_use]
-    pub fn observed_by(mut self, observer: Arc<dyn Observer>) -> Self {
+    pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = observer;
         self
     }
 
     /// Wakes those who wait for orders to be settled.
     #[must_use]
-    pub fn announced_by(mut self, notifier: Arc<dyn Notifier>) -> Self {
+    pub fn with_notifier(mut self, notifier: Arc<dyn Notifier>) -> Self {
         self.notifier = notifier;
         self
     }

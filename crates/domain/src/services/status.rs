@@ -9,7 +9,7 @@ use crate::identifiers::{OrderId, VendorId};
 use crate::order::{
     Allocation, IllegalTransition, Order, OrderState, OrderStatus, ShippingRefused, Transition,
 };
-use crate::ports::{Clock, Notifier, Store, StoreError, Topic, Unannounced, UnitOfWork};
+use crate::ports::{Clock, NoopNotifier, Notifier, Store, StoreError, Topic, UnitOfWork};
 use crate::retry::{self, AsStoreError};
 use crate::stock::Imbalance;
 
@@ -78,13 +78,13 @@ impl ChangeStatus {
         Self {
             store,
             clock,
-            notifier: Arc::new(Unannounced),
+            notifier: Arc::new(NoopNotifier),
         }
     }
 
     /// Wakes those who wait for orders to change.
     #[must_use]
-    pub fn announced_by(mut self, notifier: Arc<dyn Notifier>) -> Self {
+    pub fn with_notifier(mut self, notifier: Arc<dyn Notifier>) -> Self {
         self.notifier = notifier;
         self
     }

@@ -36,9 +36,9 @@ pub struct SweeperSettings {
     /// It is not while this many messages wait: then the order most likely is among them.
     pub max_queue_depth: u64,
     /// How long idempotency keys are kept.
-    pub keep_keys: Duration,
+    pub key_retention: Duration,
     /// How long entries of the change log are kept.
-    pub keep_changes: Duration,
+    pub change_log_retention: Duration,
 }
 
 /// What a sweep did.
@@ -89,9 +89,9 @@ impl Sweeper {
     /// # Errors
     /// [`RelayError`].
     pub async fn sweep(&self) -> Result<Swept, RelayError> {
-        let keys_forgotten = self.forget_all(KEYS_AT_A_TIME, || self.forget_keys()).await;
+        let keys_forgotten = self.forget_all(KEYS_AT_A_TIME, || self.prune_keys()).await;
         let changes_forgotten = self
-            .forget_all(CHANGES_AT_A_TIME, || self.forget_changes())
+            .forget_all(CHANGES_AT_A_TIME, || self.prune_changes())
             .await;
         let dead_letters_pruned = self
             .forget_all(DEAD_LETTERS_AT_A_TIME, || self.prune_dead_letters())
@@ -130,7 +130,7 @@ impl Sweeper {
     }
 
     async fn prune_dead_messages(&self) {
-        match self.queue.prune_dead(MAX_DEAD_MESSAGES).await {
+        match self.queue.prune_dead_messages(MAX_DEAD_MESSAGES).await {
             Ok(pruned) => warn!(
                 pruned,
                 kept = MAX_DEAD_MESSAGES,
@@ -195,10 +195,10 @@ impl Sweeper {
         Ok(total)
     }
 
-    async fn forget_keys(&self) -> Result<u64, StoreError> {
+    async fn prune_keys(&self) -> Result<u64, StoreError> {
         let mut work = self.store.begin().await?;
-        let before = work.store_time().await?.minus(self.settings.keep_keys);
-        let forgotten = work.forget_keys(before, KEYS_AT_A_TIME).await?;
+        let before = work.store_time().await?.minus(self.settings.key_retention);
+        let forgotten = work.prune_keys(before, KEYS_AT_A_TIME).await?;
         work.commit().await?;
         Ok(forgotten)
     }
@@ -210,10 +210,13 @@ impl Sweeper {
         Ok(pruned)
     }
 
-    async fn forget_changes(&self) -> Result<u64, StoreError> {
+    async fn prune_changes(&self) -> Result<u64, StoreError> {
         let mut work = self.store.begin().await?;
-        let before = work.store_time().await?.minus(self.settings.keep_changes);
-        let forgotten = work.forget_changes(before, CHANGES_AT_A_TIME).await?;
+        let before = work
+            .store_time()
+            .await?
+            .minus(self.settings.change_log_retention);
+        let forgotten = work.prune_changes(before, CHANGES_AT_A_TIME).await?;
         work.commit().await?;
         Ok(forgotten)
     }
@@ -262,8 +265,8 @@ mod tests {
             SweeperSettings {
                 pending_for: Duration::from_mins(1),
                 max_queue_depth: 1,
-                keep_keys: Duration::from_hours(24),
-                keep_changes: Duration::from_hours(1),
+                key_retention: Duration::from_hours(24),
+                change_log_retention: Duration::from_hours(1),
             },
         )
     }

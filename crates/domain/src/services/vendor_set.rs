@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::identifiers::VendorId;
 use crate::ports::{
-    Clock, Notifier, OtherVendors, Store, StoreError, StoredVendorSet, Topic, Unannounced,
+    Clock, NoopNotifier, Notifier, OtherVendors, Store, StoreError, StoredVendorSet, Topic,
     UnitOfWork, VendorSetQueries,
 };
 use crate::retry::{self, AsStoreError};
@@ -24,7 +24,7 @@ pub enum SetStatus {
 
 /// What a process works with after it brought its set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BroughtSet {
+pub struct AppliedSet {
     /// How the process's own set relates to the current one.
     pub status: SetStatus,
     /// Whether this call made it the current one.
@@ -92,7 +92,7 @@ impl VendorSets {
             store,
             queries,
             clock,
-            notifier: Arc::new(Unannounced),
+            notifier: Arc::new(NoopNotifier),
         }
     }
 
@@ -108,7 +108,7 @@ impl VendorSets {
     ///
     /// # Errors
     /// [`VendorSetError`].
-    pub async fn bring(&self, set: &VendorSet) -> Result<BroughtSet, VendorSetError> {
+    pub async fn apply_if_new(&self, set: &VendorSet) -> Result<AppliedSet, VendorSetError> {
         self.apply_if(set, Apply::New).await
     }
 
@@ -116,7 +116,7 @@ impl VendorSets {
     ///
     /// # Errors
     /// [`VendorSetError`].
-    pub async fn apply(&self, set: &VendorSet) -> Result<BroughtSet, VendorSetError> {
+    pub async fn apply(&self, set: &VendorSet) -> Result<AppliedSet, VendorSetError> {
         self.apply_if(set, Apply::Any).await
     }
 
@@ -145,7 +145,7 @@ impl VendorSets {
         Ok(())
     }
 
-    async fn apply_if(&self, set: &VendorSet, apply: Apply) -> Result<BroughtSet, VendorSetError> {
+    async fn apply_if(&self, set: &VendorSet, apply: Apply) -> Result<AppliedSet, VendorSetError> {
         let found = self.queries.find_vendor_set(&set.digest()).await?;
         if let Some(unchanged) = unchanged(set, &found, apply) {
             return Ok(unchanged);
@@ -163,7 +163,7 @@ impl VendorSets {
         set: &VendorSet,
         apply: Apply,
         configured: &[SetMember],
-    ) -> Result<BroughtSet, VendorSetError> {
+    ) -> Result<AppliedSet, VendorSetError> {
         let digest = set.digest();
         let mut work = self.store.begin().await?;
         let record = work.lock_vendor_sets(&digest).await?;
@@ -171,7 +171,7 @@ impl VendorSets {
             // Tools may have added vendors to it.
             OtherVendors::Keep
         } else if record.was_applied && apply == Apply::New {
-            return Ok(BroughtSet {
+            return Ok(AppliedSet {
                 status: SetStatus::Superseded,
                 applied: false,
                 configured: configured.to_vec(),
@@ -183,7 +183,7 @@ impl VendorSets {
         refuse_taken_sources(set, &work.vendor_sources().await?)?;
         let configured = configure(work.as_mut(), &set.vendors(), others).await?;
         work.commit().await?;
-        Ok(BroughtSet {
+        Ok(AppliedSet {
             status: SetStatus::Current,
             applied: !record.is_current,
             configured,
@@ -199,14 +199,14 @@ fn refuse_taken_sources(set: &VendorSet, known: &[ConfiguredVendor]) -> Result<(
 }
 
 /// The result for a set that needs no transaction.
-fn unchanged(set: &VendorSet, found: &StoredVendorSet, apply: Apply) -> Option<BroughtSet> {
+fn unchanged(set: &VendorSet, found: &StoredVendorSet, apply: Apply) -> Option<AppliedSet> {
     let status = if found.record.is_current {
         set.is_part_of(&found.configured)
             .then_some(SetStatus::Current)?
     } else {
         (found.record.was_applied && apply == Apply::New).then_some(SetStatus::Superseded)?
     };
-    Some(BroughtSet {
+    Some(AppliedSet {
         status,
         applied: false,
         configured: found.configured.clone(),

@@ -17,8 +17,9 @@ use super::vendor_expiry::VendorExpiry;
 use crate::evidence::{Evidence, Exchange, NoEvidence, Proof, assess};
 use crate::identifiers::VendorId;
 use crate::ports::{
-    Clock, FeedError, FinishedSync, Notifier, Observer, Store, StoreError, StoreProbe, SyncOutcome,
-    SyncQueries, SyncRecord, Topic, Unannounced, Unobserved, VendorFeed, VendorSyncState,
+    Clock, FeedError, FinishedSync, NoopNotifier, NoopObserver, Notifier, Observer, Store,
+    StoreError, StoreProbe, SyncOutcome, SyncQueries, SyncRecord, Topic, VendorFeed,
+    VendorSyncState,
 };
 use crate::report::{Report, ReportKind};
 use crate::retry::{self, AsStoreError};
@@ -104,28 +105,28 @@ impl VendorSync {
                 store,
                 queries,
                 clock: Arc::clone(&clock),
-                notifier: Arc::new(Unannounced),
+                notifier: Arc::new(NoopNotifier),
                 intervals: Arc::default(),
                 chunk_size: MAX_CHUNK,
             },
             probe,
             clock,
-            observer: Arc::new(Unobserved),
-            notifier: Arc::new(Unannounced),
+            observer: Arc::new(NoopObserver),
+            notifier: Arc::new(NoopNotifier),
             evidence: Arc::default(),
         }
     }
 
     /// Tells somebody how syncs end.
     #[must_use]
-    pub fn observed_by(mut self, observer: Arc<dyn Observer>) -> Self {
+    pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = observer;
         self
     }
 
     /// Wakes those who wait for stock to change.
     #[must_use]
-    pub fn announced_by(mut self, notifier: Arc<dyn Notifier>) -> Self {
+    pub fn with_notifier(mut self, notifier: Arc<dyn Notifier>) -> Self {
         self.applier.notifier = Arc::clone(&notifier);
         self.notifier = notifier;
         self

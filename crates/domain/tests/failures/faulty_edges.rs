@@ -43,9 +43,9 @@ impl OrderQueue for FaultyQueue {
         }
     }
 
-    async fn prune_dead(&self, keep: u64) -> Result<u64, QueueError> {
-        match self.faults.strike(Role::Queue, "prune_dead").await {
-            None => self.inner.prune_dead(keep).await,
+    async fn prune_dead_messages(&self, keep: u64) -> Result<u64, QueueError> {
+        match self.faults.strike(Role::Queue, "prune_dead_messages").await {
+            None => self.inner.prune_dead_messages(keep).await,
             Some(failure) => Err(failure.of_queue()),
         }
     }

@@ -119,9 +119,9 @@ impl OrderRepository for FaultyWork {
         self.inner.save_state(id, state).await
     }
 
-    async fn forget_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.check(Role::Work, "forget_keys").await?;
-        self.inner.forget_keys(before, limit).await
+    async fn prune_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.check(Role::Work, "prune_keys").await?;
+        self.inner.prune_keys(before, limit).await
     }
 }
 
@@ -196,14 +196,16 @@ impl SyncRepository for FaultyWork {
         self.inner.create_products(product_ids).await
     }
 
-    async fn mark_known(
+    async fn mark_included(
         &mut self,
         vendor_id: &VendorId,
         product_ids: &[ProductId],
         as_of: Timestamp,
     ) -> Result<BTreeMap<ProductId, u64>, StoreError> {
-        self.check(Role::Work, "mark_known").await?;
-        self.inner.mark_known(vendor_id, product_ids, as_of).await
+        self.check(Role::Work, "mark_included").await?;
+        self.inner
+            .mark_included(vendor_id, product_ids, as_of)
+            .await
     }
 
     async fn advance_as_of(
@@ -307,9 +309,9 @@ impl VendorSetRepository for FaultyWork {
 
 #[async_trait]
 impl ChangeRepository for FaultyWork {
-    async fn forget_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.check(Role::Work, "forget_changes").await?;
-        self.inner.forget_changes(before, limit).await
+    async fn prune_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.check(Role::Work, "prune_changes").await?;
+        self.inner.prune_changes(before, limit).await
     }
 }
 

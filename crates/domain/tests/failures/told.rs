@@ -34,11 +34,11 @@ impl From<StoreError> for Told {
             StoreError::Failed(_) => Self::Failed,
             StoreError::Corrupt { .. } => Self::Corrupt,
         };
-        let may_pass = matches!(
+        let is_transient = matches!(
             told,
             Self::Unavailable | Self::CommitUnknown | Self::Conflict
         );
-        assert_eq!(error.is_retryable(), may_pass, "{error}");
+        assert_eq!(error.is_retryable(), is_transient, "{error}");
         told
     }
 }
@@ -73,12 +73,12 @@ impl From<RelayError> for Told {
 
 impl From<SettleError> for Told {
     fn from(error: SettleError) -> Self {
-        let may_pass = error.is_retryable();
+        let is_transient = error.is_retryable();
         let told = match error {
             SettleError::Store(error) => error.into(),
             other @ SettleError::Policy(_) => panic!("{other}"),
         };
-        assert_eq!(may_pass, !matches!(told, Self::Failed | Self::Corrupt));
+        assert_eq!(is_transient, !matches!(told, Self::Failed | Self::Corrupt));
         told
     }
 }

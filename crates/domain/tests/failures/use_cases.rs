@@ -7,7 +7,9 @@ use domain::identifiers::{BatchDigest, IdempotencyKey, VendorId};
 use domain::order::OrderStatus;
 use domain::ports::{Clock as _, FeedError, NewOrder};
 use domain::report::{Report, ReportKind};
-use domain::services::{Intake, IntakeSettings, IntakeWriter, NewBatch, PlaceOrderError};
+use domain::services::{
+    BatchWriter, NewBatch, OrderBatcher, OrderBatcherSettings, PlaceOrderError,
+};
 use domain::timestamp::Timestamp;
 
 use crate::builders::{full, keyed, order, vendor, vendor_set};
@@ -99,11 +101,11 @@ impl UseCase {
             | Self::Change(Shipped, Delivered) => "begin,lock_order,save_state,commit",
             Self::Change(..) => "begin,lock_order",
             Self::Sweep => {
-                "begin,store_time,forget_keys,commit,begin,store_time,forget_changes,commit,begin,prune_dead_letters,commit,backlog,begin,requeue_overdue,commit"
+                "begin,store_time,prune_keys,commit,begin,store_time,prune_changes,commit,begin,prune_dead_letters,commit,backlog,begin,requeue_overdue,commit"
             }
             Self::RequeueAll => "begin,requeue_overdue,commit",
             Self::Sync => {
-                "probe store_time,fetch,probe store_time,find_sync_state,list_reported_stock,begin,limit_lock_waits,lock_vendor,create_products,lock_stock,mark_known,save_stock,end_first_sync,record_sync,clear_pause,commit"
+                "probe store_time,fetch,probe store_time,find_sync_state,list_reported_stock,begin,limit_lock_waits,lock_vendor,create_products,lock_stock,mark_included,save_stock,end_first_sync,record_sync,clear_pause,commit"
             }
             Self::SyncWithoutReport => {
                 "probe store_time,fetch,begin,lock_vendor,end_first_sync,record_sync,find_pause,save_pause,commit"
@@ -239,7 +241,7 @@ impl UseCase {
             }
             Self::SyncStranger => sync(world, "stranger", Ok(full(&[("p", 8)]))).await,
             Self::ApplySet => {
-                let result = world.vendor_sets().bring(&vendor_set(&["v"])).await;
+                let result = world.vendor_sets().apply_if_new(&vendor_set(&["v"])).await;
                 result.into()
             }
             Self::Expire => {
@@ -267,12 +269,12 @@ impl World {
     }
 }
 
-fn intake(world: &World) -> (Intake, IntakeWriter) {
-    Intake::open(
+fn batcher(world: &World) -> (OrderBatcher, BatchWriter) {
+    OrderBatcher::open(
         world.store_port(),
         Arc::new(Silence),
         world.clock.clone(),
-        IntakeSettings {
+        OrderBatcherSettings {
             max_batch: 10,
             max_waiting: 10,
         },
@@ -280,7 +282,7 @@ fn intake(world: &World) -> (Intake, IntakeWriter) {
 }
 
 async fn place_batch(world: &World) -> Told {
-    let (intake, writer) = intake(world);
+    let (batcher, writer) = batcher(world);
     let orders = [order("p", 2), order("q", 3), order("p", 4)];
     let key = IdempotencyKey::parse("", "batch").unwrap();
     let batch = NewBatch {
@@ -288,8 +290,8 @@ async fn place_batch(world: &World) -> Told {
         key: Some((key, BatchDigest::parse("2+3+4").unwrap())),
     };
     let caller = async {
-        let answer = intake.place_all(batch).await;
-        drop(intake);
+        let answer = batcher.place_all(batch).await;
+        drop(batcher);
         answer
     };
     let (answer, ()) = tokio::join!(biased; caller, writer.run());
@@ -301,14 +303,14 @@ async fn place_batch(world: &World) -> Told {
 }
 
 async fn place(world: &World) -> Told {
-    let (intake, writer) = intake(world);
+    let (batcher, writer) = batcher(world);
     let callers = async {
         let answers = tokio::join!(
-            intake.place(keyed("p", 2, "a")),
-            intake.place(keyed("q", 3, "b")),
-            intake.place(keyed("p", 4, "c")),
+            batcher.place(keyed("p", 2, "a")),
+            batcher.place(keyed("q", 3, "b")),
+            batcher.place(keyed("p", 4, "c")),
         );
-        drop(intake);
+        drop(batcher);
         answers
     };
     let ((first, second, third), ()) = tokio::join!(biased; callers, writer.run());

@@ -28,8 +28,8 @@ use crate::faulty_store::FaultyStore;
 
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
 const PENDING_FOR: Duration = Duration::from_mins(1);
-const KEEP_KEYS: Duration = Duration::from_hours(24);
-const KEEP_CHANGES: Duration = Duration::from_hours(1);
+const KEY_RETENTION: Duration = Duration::from_hours(24);
+const CHANGE_LOG_RETENTION: Duration = Duration::from_hours(1);
 
 /// Longer than a lease and than an order may stay `PENDING`, shorter than a key is kept.
 const LATER: Duration = Duration::from_hours(1);
@@ -107,7 +107,7 @@ impl World {
             lost_before: HashSet::new(),
         };
         let set = vendor_set(&["v", "w"]);
-        world.vendor_sets().bring(&set).await.unwrap();
+        world.vendor_sets().apply_if_new(&set).await.unwrap();
         for (vendor_id, lines) in [("v", &[("p", 10), ("q", 4)][..]), ("w", &[("p", 3)])] {
             let feed = FaultyFeed {
                 now: world.clock.now(),
@@ -146,8 +146,8 @@ impl World {
             SweeperSettings {
                 pending_for: PENDING_FOR,
                 max_queue_depth: 100,
-                keep_keys: KEEP_KEYS,
-                keep_changes: KEEP_CHANGES,
+                key_retention: KEY_RETENTION,
+                change_log_retention: CHANGE_LOG_RETENTION,
             },
         )
     }

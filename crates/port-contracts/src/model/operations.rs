@@ -108,7 +108,7 @@ pub(super) enum UseCase {
     Sweep {
         pending_for: Span,
         room: u32,
-        keep_keys: Span,
+        key_retention: Span,
     },
 }
 

@@ -73,9 +73,9 @@ impl OrderRepository for PairedWork {
         both!(self.save_state(id, state), real_id, state)
     }
 
-    async fn forget_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    async fn prune_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         let real_before = self.pairs.with(|pairs| pairs.moment(before));
-        both!(self.forget_keys(before, limit), real_before, limit)
+        both!(self.prune_keys(before, limit), real_before, limit)
     }
 }
 
@@ -156,7 +156,7 @@ impl SyncRepository for PairedWork {
         both!(self.create_products(product_ids), product_ids)
     }
 
-    async fn mark_known(
+    async fn mark_included(
         &mut self,
         vendor_id: &VendorId,
         product_ids: &[ProductId],
@@ -164,7 +164,7 @@ impl SyncRepository for PairedWork {
     ) -> Result<BTreeMap<ProductId, u64>, StoreError> {
         let real_as_of = self.pairs.with(|pairs| pairs.moment(as_of));
         both!(
-            self.mark_known(vendor_id, product_ids, as_of),
+            self.mark_included(vendor_id, product_ids, as_of),
             vendor_id,
             product_ids,
             real_as_of
@@ -308,17 +308,17 @@ impl VendorSetRepository for PairedWork {
 
 #[async_trait]
 impl ChangeRepository for PairedWork {
-    async fn forget_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    async fn prune_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.pairs.start_call()?;
         let real_before = self.pairs.with(|pairs| pairs.moment(before));
-        let forgotten = self.model.forget_changes(before, limit).await;
-        let real = self.real.forget_changes(real_before, limit).await;
+        let forgotten = self.model.prune_changes(before, limit).await;
+        let real = self.real.prune_changes(real_before, limit).await;
         // How many differs: what calls that no use case puts into one transaction leave may be one entry or two, and an
         // entry is kept while a transaction is open that began before it.
         let real = real.map(|_| ());
         let forgotten_by_both = forgotten.as_ref().copied().unwrap_or_default();
         let model = forgotten.map(|_| ());
-        self.pairs.compare("forget_changes", model, &real)?;
+        self.pairs.compare("prune_changes", model, &real)?;
         Ok(forgotten_by_both)
     }
 }

@@ -83,7 +83,7 @@ impl Run {
             }
             Step::ForgetKeys(moment, shift, limit) => {
                 let before = self.cast.near(*moment, *shift, &self.pairs);
-                while work.forget_keys(before, *limit).await? >= u64::from(*limit) {}
+                while work.prune_keys(before, *limit).await? >= u64::from(*limit) {}
                 Ok(())
             }
             Step::StoreTime => work.store_time().await.map(drop),

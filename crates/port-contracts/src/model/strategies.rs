@@ -63,10 +63,10 @@ fn use_case(named: &Named) -> BoxedStrategy<UseCase> {
             confirms,
         });
     let sweep =
-        (span(), 0_u32..4, span()).prop_map(|(pending_for, room, keep_keys)| UseCase::Sweep {
+        (span(), 0_u32..4, span()).prop_map(|(pending_for, room, key_retention)| UseCase::Sweep {
             pending_for,
             room,
-            keep_keys,
+            key_retention,
         });
     let Some(one) = one_slot(named) else {
         return prop_oneof![4 => place, 4 => sync, 1 => resolve, 1 => expire, 1 => relay, 1 => sweep].boxed();

@@ -8,12 +8,12 @@ use clock_tokio::SystemClock;
 use domain::allocation::most_available_first;
 use domain::identifiers::{OrderId, VendorId};
 use domain::ports::{
-    Backlog, Clock, FeedError, FetchedReport, Notifier, OrderQueue, QueueError, QueuedOrder, Topic,
-    Unannounced, VendorFeed,
+    Backlog, Clock, FeedError, FetchedReport, NoopNotifier, Notifier, OrderQueue, QueueError,
+    QueuedOrder, Topic, VendorFeed,
 };
 use domain::report::Report;
 use domain::services::{
-    ChangeStatus, Intake, IntakeSettings, Relay, RelaySettings, SettleOrders, Sweeper,
+    ChangeStatus, OrderBatcher, OrderBatcherSettings, Relay, RelaySettings, SettleOrders, Sweeper,
     SweeperSettings, VendorExpiry, VendorSets, VendorSync,
 };
 use domain::timestamp::Timestamp;
@@ -27,7 +27,7 @@ use super::pairs::SharedPairs;
 use super::run::Run;
 use crate::builders::fetched;
 
-const ONE_AT_A_TIME: IntakeSettings = IntakeSettings {
+const ONE_AT_A_TIME: OrderBatcherSettings = OrderBatcherSettings {
     max_batch: 1,
     max_waiting: 1,
 };
@@ -42,7 +42,7 @@ impl Run {
                 let vendors = configured(wanted);
                 let set = vendors.iter().cloned().collect();
                 match how {
-                    Configuring::Bring => drop(sets.bring(&set).await),
+                    Configuring::Bring => drop(sets.apply_if_new(&set).await),
                     Configuring::Apply => drop(sets.apply(&set).await),
                     Configuring::Add => drop(sets.add(&vendors).await),
                 }
@@ -62,7 +62,7 @@ impl Run {
                 drop(sync.resolve_quarantine(&vendor(*of), *decision).await);
             }
             UseCase::Expire(of, expired) => {
-                let expiry = VendorExpiry::new(store, clock, Arc::new(Unannounced));
+                let expiry = VendorExpiry::new(store, clock, Arc::new(NoopNotifier));
                 drop(
                     expiry
                         .enforce(&vendor(*of), expired.then_some(Duration::ZERO))
@@ -70,8 +70,9 @@ impl Run {
                 );
             }
             UseCase::Place(slot, asked) => {
-                let (intake, writer) = Intake::open(store, Arc::new(Nobody), clock, ONE_AT_A_TIME);
-                let placing = async move { intake.place(new_order(asked)).await };
+                let (batcher, writer) =
+                    OrderBatcher::open(store, Arc::new(Nobody), clock, ONE_AT_A_TIME);
+                let placing = async move { batcher.place(new_order(asked)).await };
                 // The writer ends once nobody can place anything.
                 let (placed, ()) = join(placing, writer.run()).await;
                 if let Ok(placed) = placed {
@@ -107,13 +108,13 @@ impl Run {
             UseCase::Sweep {
                 pending_for,
                 room,
-                keep_keys,
+                key_retention,
             } => {
                 let settings = SweeperSettings {
                     pending_for: span(*pending_for),
                     max_queue_depth: u64::from(*room),
-                    keep_keys: span(*keep_keys),
-                    keep_changes: span(*keep_keys),
+                    key_retention: span(*key_retention),
+                    change_log_retention: span(*key_retention),
                 };
                 let queue = Arc::new(Queue(Confirms::All));
                 let sweeper = Sweeper::new(store, queue, Arc::new(Nobody), clock, settings);
@@ -170,7 +171,7 @@ impl OrderQueue for Queue {
         Ok(Backlog::default())
     }
 
-    async fn prune_dead(&self, _: u64) -> Result<u64, QueueError> {
+    async fn prune_dead_messages(&self, _: u64) -> Result<u64, QueueError> {
         Ok(0)
     }
 

@@ -134,7 +134,7 @@ async fn until_depth_is(under_test: &QueueUnderTest, expected: usize) {
 /// Without dead messages there is nothing to prune, and no order is lost by it.
 pub async fn pruning_dead_messages_leaves_what_waits(under_test: &QueueUnderTest) {
     under_test.publish(&orders([1, 2], "p")).await;
-    assert_eq!(under_test.queue.prune_dead(0).await, Ok(0));
+    assert_eq!(under_test.queue.prune_dead_messages(0).await, Ok(0));
     let backlog = under_test.queue.backlog().await.unwrap();
     assert_eq!((backlog.surplus, backlog.dead), (0, 0));
     let mut consumer = under_test.consumer().await;

@@ -312,7 +312,7 @@ pub async fn concurrent_transactions_leave_one_entry_each(storage: &StorageUnder
 pub async fn old_entries_are_forgotten_and_their_positions_are_gone(storage: &StorageUnderTest) {
     let forget = async |before: Timestamp, limit: u32| {
         let mut work = storage.begin().await;
-        let forgotten = work.forget_changes(before, limit).await.unwrap();
+        let forgotten = work.prune_changes(before, limit).await.unwrap();
         work.commit().await.unwrap();
         forgotten
     };

@@ -254,7 +254,9 @@ pub async fn a_report_does_not_wait_for_a_held_shipment(storage: &StorageUnderTe
     if storage.pool_size > 1 {
         let mut holder = storage.begin().await;
         let now = holder.store_time().await.unwrap();
-        let included = holder.mark_known(&vendor("v"), &[product("p")], now).await;
+        let included = holder
+            .mark_included(&vendor("v"), &[product("p")], now)
+            .await;
         assert_eq!(included.unwrap()[&product("p")], 2);
         let done = at_once(shop.report("v", full(&[("p", 3)]))).await;
         assert_eq!((done.outcome, done.error), (SyncOutcome::Applied, None));

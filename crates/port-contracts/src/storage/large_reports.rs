@@ -180,7 +180,7 @@ pub async fn a_report_that_was_interrupted_is_ended_by_the_next_one(storage: &St
     storage.assert_sound().await;
 }
 
-/// A report that is older than an interrupted one does not bring back what that one has already taken off.
+/// A report that is older than an interrupted one does not apply_if_new back what that one has already taken off.
 pub async fn a_report_older_than_an_interrupted_one_is_stale(storage: &StorageUnderTest) {
     let shop = Shop::open(storage, &["v"]).await;
     shop.report("v", all(10)).await;

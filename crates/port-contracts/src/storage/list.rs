@@ -137,7 +137,7 @@ macro_rules! storage_contracts {
                 new_products_are_created_with_nothing_to_sell,
                 two_reports_can_bring_the_same_new_product,
                 a_report_affects_shipments_that_it_is_the_first_to_know,
-                mark_known_counts_each_shipped_unit_once,
+                mark_included_counts_each_shipped_unit_once,
                 a_delta_line_that_is_older_than_its_position_is_left_out,
                 reported_stock_is_listed_in_byte_order_in_pages,
             }

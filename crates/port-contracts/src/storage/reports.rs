@@ -156,7 +156,7 @@ pub async fn a_report_affects_shipments_that_it_is_the_first_to_know(storage: &S
 }
 
 /// Marking counts each shipped unit once, of that vendor, of those products, and only if it was shipped before.
-pub async fn mark_known_counts_each_shipped_unit_once(storage: &StorageUnderTest) {
+pub async fn mark_included_counts_each_shipped_unit_once(storage: &StorageUnderTest) {
     let shop = Shop::open(storage, &["v", "w"]).await;
     shop.report("v", full(&[("p", 20), ("q", 20), ("r", 20)]))
         .await;
@@ -174,16 +174,31 @@ pub async fn mark_known_counts_each_shipped_unit_once(storage: &StorageUnderTest
     let asked = ["q", "p", "unknown"].map(product);
     let mut work = storage.begin().await;
     let start = Timestamp::from_micros(0);
-    let none = work.mark_known(&vendor("v"), &asked, start).await.unwrap();
+    let none = work
+        .mark_included(&vendor("v"), &asked, start)
+        .await
+        .unwrap();
     assert_eq!(none, BTreeMap::new());
-    let known = work.mark_known(&vendor("v"), &asked, moment).await.unwrap();
+    let known = work
+        .mark_included(&vendor("v"), &asked, moment)
+        .await
+        .unwrap();
     let expected = BTreeMap::from([(product("p"), 20), (product("q"), 5)]);
     assert_eq!(known, expected);
-    let again = work.mark_known(&vendor("v"), &asked, moment).await.unwrap();
+    let again = work
+        .mark_included(&vendor("v"), &asked, moment)
+        .await
+        .unwrap();
     assert_eq!(again, BTreeMap::new());
-    let rest = work.mark_known(&vendor("v"), &asked, later).await.unwrap();
+    let rest = work
+        .mark_included(&vendor("v"), &asked, later)
+        .await
+        .unwrap();
     assert_eq!(rest, BTreeMap::from([(product("q"), 4)]));
-    let of_w = work.mark_known(&vendor("w"), &asked, later).await.unwrap();
+    let of_w = work
+        .mark_included(&vendor("w"), &asked, later)
+        .await
+        .unwrap();
     assert_eq!(of_w, BTreeMap::from([(product("p"), 1)]));
 }
 

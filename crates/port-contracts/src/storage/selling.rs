@@ -29,13 +29,13 @@ pub async fn an_order_is_placed_once_for_a_key(storage: &StorageUnderTest) {
     let shop = Shop::open(storage, &[]).await;
     let mut tasks = JoinSet::new();
     for _ in 0..16 {
-        let intake = shop.intake.clone();
-        tasks.spawn(async move { intake.place(keyed_order("p", 1, "k")).await.unwrap() });
+        let batcher = shop.batcher.clone();
+        tasks.spawn(async move { batcher.place(keyed_order("p", 1, "k")).await.unwrap() });
     }
     let placed = tasks.join_all().await;
     assert_eq!(placed.iter().filter(|it| !it.replayed).count(), 1);
     assert!(placed.iter().all(|it| it.order == placed[0].order));
-    let other = shop.intake.place(keyed_order("p", 2, "k")).await;
+    let other = shop.batcher.place(keyed_order("p", 2, "k")).await;
     other.unwrap_err();
 }
 
@@ -53,8 +53,8 @@ pub async fn a_batch_is_placed_once_for_a_key(storage: &StorageUnderTest) {
     let shop = Shop::open(storage, &[]).await;
     let mut tasks = JoinSet::new();
     for _ in 0..16 {
-        let intake = shop.intake.clone();
-        tasks.spawn(async move { intake.place_all(batch("k", &[1, 2, 3])).await.unwrap() });
+        let batcher = shop.batcher.clone();
+        tasks.spawn(async move { batcher.place_all(batch("k", &[1, 2, 3])).await.unwrap() });
     }
     let placed = tasks.join_all().await;
     assert_eq!(placed.iter().filter(|it| !it.replayed).count(), 1);
@@ -86,10 +86,10 @@ pub async fn of_different_batches_with_one_key_one_is_placed(storage: &StorageUn
         let mut alone = JoinSet::new();
         for count in 1..8 {
             let batch = batch(&format!("k{round}"), &vec![2; count]);
-            let intake = shop.intake.clone();
-            batches.spawn(async move { intake.place_all(batch).await });
-            let intake = shop.intake.clone();
-            alone.spawn(async move { intake.place(new_order("q", 1)).await.unwrap() });
+            let batcher = shop.batcher.clone();
+            batches.spawn(async move { batcher.place_all(batch).await });
+            let batcher = shop.batcher.clone();
+            alone.spawn(async move { batcher.place(new_order("q", 1)).await.unwrap() });
         }
         alone.join_all().await;
         let mut placed = Vec::new();

@@ -125,7 +125,7 @@ async fn time_until_requeued(
 pub async fn old_keys_are_forgotten(storage: &StorageUnderTest) {
     let forget = async |before: Timestamp, limit: u32| {
         let mut work = storage.begin().await;
-        let forgotten = work.forget_keys(before, limit).await.unwrap();
+        let forgotten = work.prune_keys(before, limit).await.unwrap();
         work.commit().await.unwrap();
         forgotten
     };

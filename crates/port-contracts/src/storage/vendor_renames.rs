@@ -61,7 +61,11 @@ pub async fn a_renamed_vendor_keeps_its_stock_and_what_is_in_flight(storage: &St
     storage.assert_sound().await;
 
     // With the settings that have the new id, life goes on where it was.
-    let brought = shop.vendor_sets.bring(&set_of("x", "v")).await.unwrap();
+    let brought = shop
+        .vendor_sets
+        .apply_if_new(&set_of("x", "v"))
+        .await
+        .unwrap();
     assert_eq!(brought.status, SetStatus::Current);
     assert_eq!(storage.sellable("p").await, 14);
     let gone = shop.change(cancelled.id, OrderStatus::Cancelled).await;
@@ -103,7 +107,7 @@ pub async fn a_source_that_another_vendor_has_is_refused(storage: &StorageUnderT
     let renamed = set_of("w", "v");
     for _ in 0..2 {
         for refused in [
-            shop.vendor_sets.bring(&renamed).await.map(drop),
+            shop.vendor_sets.apply_if_new(&renamed).await.map(drop),
             shop.vendor_sets.apply(&renamed).await.map(drop),
             shop.vendor_sets.check_sources(&renamed).await,
         ] {
@@ -116,11 +120,11 @@ pub async fn a_source_that_another_vendor_has_is_refused(storage: &StorageUnderT
     // Also where the other one is not sold from any more.
     shop.configure(&["other"]).await;
     assert_eq!(storage.sellable("p").await, 0);
-    shop.vendor_sets.bring(&renamed).await.unwrap_err();
+    shop.vendor_sets.apply_if_new(&renamed).await.unwrap_err();
 
     rename(storage, "v", "w").await.unwrap();
     shop.vendor_sets.check_sources(&renamed).await.unwrap();
-    let brought = shop.vendor_sets.bring(&renamed).await.unwrap();
+    let brought = shop.vendor_sets.apply_if_new(&renamed).await.unwrap();
     assert!(brought.applied);
     shop.report("w", full(&[("p", 50)])).await;
     assert_eq!(storage.numbers("p", "w").await, (50, 30, 20));

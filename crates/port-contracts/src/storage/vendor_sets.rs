@@ -40,7 +40,11 @@ pub async fn a_set_that_was_never_seen_becomes_the_current_one(storage: &Storage
     let shop = Shop::open(storage, &["v"]).await;
     assert_current(storage, &["v"]).await;
     for ids in [&["v", "w"][..], &["w"], &[], &["x"]] {
-        let brought = shop.vendor_sets.bring(&vendor_set(ids)).await.unwrap();
+        let brought = shop
+            .vendor_sets
+            .apply_if_new(&vendor_set(ids))
+            .await
+            .unwrap();
         assert!(brought.applied);
         assert_eq!(brought.status, SetStatus::Current);
         assert_eq!(vendors_of(&brought.configured), configured(ids));
@@ -50,16 +54,20 @@ pub async fn a_set_that_was_never_seen_becomes_the_current_one(storage: &Storage
     assert!(earlier.was_applied && !earlier.is_current);
 }
 
-/// A process that still has a superseded set does not bring it back; an operator does, and then the other one is superseded.
+/// A process that still has a superseded set does not apply_if_new it back; an operator does, and then the other one is superseded.
 pub async fn a_superseded_set_is_not_brought_back_except_on_purpose(storage: &StorageUnderTest) {
     let shop = Shop::open(storage, &["v"]).await;
     shop.vendor_sets
-        .bring(&vendor_set(&["v", "w"]))
+        .apply_if_new(&vendor_set(&["v", "w"]))
         .await
         .unwrap();
     shop.report("w", full(&[("p", 5)])).await;
     for _ in 0..2 {
-        let brought = shop.vendor_sets.bring(&vendor_set(&["v"])).await.unwrap();
+        let brought = shop
+            .vendor_sets
+            .apply_if_new(&vendor_set(&["v"]))
+            .await
+            .unwrap();
         assert_eq!(brought.status, SetStatus::Superseded);
         assert!(!brought.applied);
         assert_eq!(vendors_of(&brought.configured), configured(&["v", "w"]));
@@ -70,7 +78,10 @@ pub async fn a_superseded_set_is_not_brought_back_except_on_purpose(storage: &St
     assert!(applied.applied);
     assert_current(storage, &["v"]).await;
     assert_eq!(storage.sellable("p").await, 0);
-    let both = shop.vendor_sets.bring(&vendor_set(&["v", "w"])).await;
+    let both = shop
+        .vendor_sets
+        .apply_if_new(&vendor_set(&["v", "w"]))
+        .await;
     assert_eq!(both.unwrap().status, SetStatus::Superseded);
     assert_current(storage, &["v"]).await;
     storage.assert_sound().await;
@@ -83,7 +94,11 @@ pub async fn the_current_set_brought_again_changes_nothing(storage: &StorageUnde
     let before = storage.vendors.find_vendors(&[vendor("v")]).await.unwrap();
     let position = storage.position("p", "v").await;
     for _ in 0..2 {
-        let brought = shop.vendor_sets.bring(&vendor_set(&["v"])).await.unwrap();
+        let brought = shop
+            .vendor_sets
+            .apply_if_new(&vendor_set(&["v"]))
+            .await
+            .unwrap();
         assert_eq!(brought.status, SetStatus::Current);
         assert!(!brought.applied);
         shop.vendor_sets.apply(&vendor_set(&["v"])).await.unwrap();
@@ -115,7 +130,7 @@ pub async fn adding_vendors_removes_none_and_keeps_the_set_current(storage: &Sto
         expected.extend(configured(&["v", "w"]));
         assert_eq!(vendors_of(&stored.configured), expected);
         shop.vendor_sets
-            .bring(&vendor_set(&["v", "w"]))
+            .apply_if_new(&vendor_set(&["v", "w"]))
             .await
             .unwrap();
     }
@@ -136,7 +151,10 @@ pub async fn the_current_set_is_brought_again_when_one_of_its_vendors_is_missing
         .await
         .unwrap();
     work.commit().await.unwrap();
-    let brought = shop.vendor_sets.bring(&vendor_set(&["v", "w"])).await;
+    let brought = shop
+        .vendor_sets
+        .apply_if_new(&vendor_set(&["v", "w"]))
+        .await;
     let brought = brought.unwrap().configured;
     assert_eq!(vendors_of(&brought), configured(&["v", "w"]));
     // Others can see which vendor was switched on last.
@@ -195,7 +213,7 @@ pub async fn first_syncs_are_those_of_configured_vendors_with_a_source(storage: 
     assert_eq!(first_syncs(storage).await.untried, None);
 }
 
-/// Processes that bring different sets at the same time leave one of them, whole.
+/// Processes that apply_if_new different sets at the same time leave one of them, whole.
 pub async fn concurrent_sets_leave_one_current_set_and_its_vendors(storage: &StorageUnderTest) {
     let shop = Shop::open(storage, &["v", "w"]).await;
     shop.report("v", full(&[("p", 1)])).await;
@@ -205,7 +223,7 @@ pub async fn concurrent_sets_leave_one_current_set_and_its_vendors(storage: &Sto
     for ids in sets {
         for _ in 0..2 {
             let (sets, set) = (shop.vendor_sets.clone(), vendor_set(ids));
-            tasks.spawn(async move { sets.bring(&set).await.unwrap() });
+            tasks.spawn(async move { sets.apply_if_new(&set).await.unwrap() });
         }
     }
     let brought = tasks.join_all().await;

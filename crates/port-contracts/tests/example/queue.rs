@@ -72,7 +72,7 @@ impl OrderQueue for DirectoryQueue {
         Ok(backlog)
     }
 
-    async fn prune_dead(&self, keep: u64) -> Result<u64, QueueError> {
+    async fn prune_dead_messages(&self, keep: u64) -> Result<u64, QueueError> {
         let dead = numbers(&self.folders.dead()).map_err(|error| unavailable(&error))?;
         let keep = usize::try_from(keep).unwrap_or(usize::MAX);
         let mut removed = 0;

@@ -170,8 +170,8 @@ async fn the_oldest_dead_messages_are_pruned_and_no_more_than_asked_for() {
         publish_raw(&broker, body).await;
     }
     until_dead(&queue, 5).await;
-    assert_eq!(queue.prune_dead(9).await, Ok(0));
-    assert_eq!(queue.prune_dead(2).await, Ok(3));
+    assert_eq!(queue.prune_dead_messages(9).await, Ok(0));
+    assert_eq!(queue.prune_dead_messages(2).await, Ok(3));
     until_dead(&queue, 2).await;
     let left = visit(&broker, |_| false).await;
     let bodies: Vec<&[u8]> = left.iter().map(|message| message.body.as_slice()).collect();

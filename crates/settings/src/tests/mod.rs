@@ -61,10 +61,13 @@ fn the_defaults_are_the_documented_ones() {
     );
     assert_eq!(settings.telemetry.format, LogFormat::Text);
     assert_eq!(
-        settings.worker.keep_idempotency_keys,
+        settings.worker.idempotency_key_retention,
         Duration::from_hours(24)
     );
-    assert_eq!(settings.worker.keep_changes, Duration::from_hours(1));
+    assert_eq!(
+        settings.worker.change_log_retention,
+        Duration::from_hours(1)
+    );
     let ids: Vec<String> = settings
         .vendor_ids()
         .iter()
@@ -73,13 +76,13 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!(ids, ["vendor-a", "vendor-b", "seed"]);
     let vendor = &settings.vendors[0];
     assert_eq!(vendor.url.as_str(), "http://127.0.0.1:5001/vendorA/stock");
-    assert_eq!(vendor.every, Duration::from_secs(30));
+    assert_eq!(vendor.sync_interval, Duration::from_secs(30));
     assert_eq!(vendor.format, VendorFormat::default());
 }
 
 #[test]
 fn a_vendor_that_says_little_gets_what_the_default_file_documents() {
-    let vendor = "[[vendors]]\nid = 'x'\nurl = 'https://example.com/'\nevery = '1s'\n";
+    let vendor = "[[vendors]]\nid = 'x'\nurl = 'https://example.com/'\nsync_interval = '1s'\n";
     let settings = with_file("short-vendor", vendor).unwrap();
     let [short] = &settings.vendors[..] else {
         panic!("the list must replace the default one: {settings:?}");
@@ -194,7 +197,7 @@ fn later_layers_win_setting_by_setting() {
     let settings = Settings::load_from(Some(&file.0), &dotenv, &process).unwrap();
     assert_eq!(settings.api.port, 4);
     assert_eq!(settings.api.workers, 3);
-    assert_eq!(settings.api.intake_batch, 1_024);
+    assert_eq!(settings.api.write_batch_size, 1_024);
     assert_eq!(settings.worker.port, 11);
     assert_eq!(settings.worker.batch, 1_024);
     assert_eq!(settings.database.name, "from_dotenv");
@@ -214,7 +217,7 @@ fn all_named_variables_are_honoured() {
         ("DB_NAME", "n"),
         ("RABBITMQ_URL", "amqp://a:b@c:4/v"),
         ("AGGREGATOR__MANUAL_VENDORS", "x, y"),
-        ("AGGREGATOR__WORKER__RELAY_POLL", ""),
+        ("AGGREGATOR__WORKER__RELAY_POLL_INTERVAL", ""),
     ])
     .unwrap();
     assert_eq!((settings.api.port, settings.worker.port), (1, 2));
@@ -225,7 +228,7 @@ fn all_named_variables_are_honoured() {
     assert_eq!(settings.database.name, "n");
     assert_eq!(settings.rabbitmq.url.reveal(), "amqp://a:b@c:4/v");
     assert_eq!(settings.manual_vendors.len(), 2);
-    assert_eq!(settings.worker.relay_poll, Duration::from_secs(1));
+    assert_eq!(settings.worker.relay_poll_interval, Duration::from_secs(1));
 }
 
 #[test]
@@ -250,7 +253,7 @@ fn variables_of_others_may_be_anything() {
 
 #[test]
 fn a_delta_vendor_is_read() {
-    let vendor = "[[vendors]]\nid = 'd'\nurl = 'https://h/x'\nevery = '24h'\nkind = 'delta'\nretries = 0\n\
+    let vendor = "[[vendors]]\nid = 'd'\nurl = 'https://h/x'\nsync_interval = '24h'\nkind = 'delta'\nretries = 0\n\
                   format = { items = '/a~1b/0', product_id = '', as_of = '/t' }\n";
     let settings = with_file("delta", vendor).unwrap();
     let vendor = &settings.vendors[0];

@@ -22,20 +22,20 @@ fn a_wrong_variable_is_named_with_its_origin_and_what_is_expected() {
             r#"setting worker.batch (from AGGREGATOR__WORKER__BATCH in the environment): is "0", expected a whole number from 1 to 4096"#,
         ),
         (
-            ("AGGREGATOR__API__INTAKE_BATCH", "4097"),
-            r#"setting api.intake_batch (from AGGREGATOR__API__INTAKE_BATCH in the environment): is "4097", expected a whole number from 1 to 4096"#,
+            ("AGGREGATOR__API__WRITE_BATCH_SIZE", "4097"),
+            r#"setting api.write_batch_size (from AGGREGATOR__API__WRITE_BATCH_SIZE in the environment): is "4097", expected a whole number from 1 to 4096"#,
         ),
         (
-            ("AGGREGATOR__API__INTAKE_QUEUE", "0"),
-            r#"setting api.intake_queue (from AGGREGATOR__API__INTAKE_QUEUE in the environment): is "0", expected a whole number from 1 to 1000000"#,
+            ("AGGREGATOR__API__WRITE_QUEUE_SIZE", "0"),
+            r#"setting api.write_queue_size (from AGGREGATOR__API__WRITE_QUEUE_SIZE in the environment): is "0", expected a whole number from 1 to 1000000"#,
         ),
         (
-            ("AGGREGATOR__API__INTAKE_WRITERS", "65"),
-            r#"setting api.intake_writers (from AGGREGATOR__API__INTAKE_WRITERS in the environment): is "65", expected a whole number from 1 to 64"#,
+            ("AGGREGATOR__API__BATCH_WRITERS", "65"),
+            r#"setting api.batch_writers (from AGGREGATOR__API__BATCH_WRITERS in the environment): is "65", expected a whole number from 1 to 64"#,
         ),
         (
-            ("AGGREGATOR__WORKER__SWEEP_EVERY", "15"),
-            r#"setting worker.sweep_every (from AGGREGATOR__WORKER__SWEEP_EVERY in the environment): is "15", expected a time from 100ms to 1h, such as 500ms, 30s, 5m or 24h"#,
+            ("AGGREGATOR__WORKER__SWEEP_INTERVAL", "15"),
+            r#"setting worker.sweep_interval (from AGGREGATOR__WORKER__SWEEP_INTERVAL in the environment): is "15", expected a time from 100ms to 1h, such as 500ms, 30s, 5m or 24h"#,
         ),
         (
             ("AGGREGATOR__TELEMETRY__FORMAT", "xml\n"),
@@ -110,9 +110,9 @@ fn wrong_settings_in_a_file_are_refused() {
             "[database]\nname = '  '".to_owned(),
         ),
         (
-            "api.event_readers",
+            "api.max_event_streams",
             "from 0 to 100000",
-            "[api]\nevent_readers = -1".to_owned(),
+            "[api]\nmax_event_streams = -1".to_owned(),
         ),
         (
             "api.event_buffer_bytes",
@@ -125,14 +125,14 @@ fn wrong_settings_in_a_file_are_refused() {
             "[api]\nevent_bytes_per_second = 1048575".to_owned(),
         ),
         (
-            "worker.keep_idempotency_keys",
+            "worker.idempotency_key_retention",
             "from 24h",
-            "[worker]\nkeep_idempotency_keys = '23h'".to_owned(),
+            "[worker]\nidempotency_key_retention = '23h'".to_owned(),
         ),
         (
-            "worker.keep_changes",
+            "worker.change_log_retention",
             "from 1m to 168h",
-            "[worker]\nkeep_changes = '59s'".to_owned(),
+            "[worker]\nchange_log_retention = '59s'".to_owned(),
         ),
     ];
     for (name, problem, content) in cases {
@@ -144,8 +144,8 @@ fn wrong_settings_in_a_file_are_refused() {
 fn wrong_vendors_in_a_file_are_refused() {
     let vendor = |rest: &str| {
         format!(
-            "[[vendors]]\nid = 'ok'\nurl = 'http://a/'\nevery = '1s'\n\
-             [[vendors]]\nid = 'b'\nurl = 'http://b/'\nevery = '1s'\n{rest}"
+            "[[vendors]]\nid = 'ok'\nurl = 'http://a/'\nsync_interval = '1s'\n\
+             [[vendors]]\nid = 'b'\nurl = 'http://b/'\nsync_interval = '1s'\n{rest}"
         )
     };
     let cases = [
@@ -180,22 +180,22 @@ fn wrong_vendors_in_a_file_are_refused() {
         (
             "vendors[0]",
             "url is missing",
-            "[[vendors]]\nid = 'a'\nevery = '1s'".to_owned(),
+            "[[vendors]]\nid = 'a'\nsync_interval = '1s'".to_owned(),
         ),
         (
             "vendors[0].url",
             "starts with http://",
-            "[[vendors]]\nid = 'a'\nevery = '1s'\nurl = 'ftp://a/'".to_owned(),
+            "[[vendors]]\nid = 'a'\nsync_interval = '1s'\nurl = 'ftp://a/'".to_owned(),
         ),
         (
             "vendors[0].id",
             "must not be blank",
-            "[[vendors]]\nid = ''\nevery = '1s'\nurl = 'http://a/'".to_owned(),
+            "[[vendors]]\nid = ''\nsync_interval = '1s'\nurl = 'http://a/'".to_owned(),
         ),
         (
             "vendors[2].id",
             "which another vendor has",
-            vendor("[[vendors]]\nid = 'b'\nurl = 'http://c/'\nevery = '1s'"),
+            vendor("[[vendors]]\nid = 'b'\nurl = 'http://c/'\nsync_interval = '1s'"),
         ),
         (
             "manual_vendors[1]",
@@ -221,7 +221,7 @@ fn wrong_settings_of_the_data_file_are_refused() {
     let cases = [
         ("path", "''", r#"is "", expected a text"#),
         ("readers", "0", "is 0, expected a whole number from 1 to 64"),
-        ("wait", "'10m'", "expected a time from 10ms to 5m"),
+        (("write_timeout", "'10m'", "expected a time from 10ms to 5m"),
     ];
     for (name, value, problem) in cases {
         let content = format!("[embedded]\n{name} = {value}\n");
@@ -235,7 +235,7 @@ fn wrong_settings_of_the_data_file_are_refused() {
 fn two_vendors_with_one_source_are_refused() {
     let vendor = |id: &str, url: &str, items: &str| {
         format!(
-            "[[vendors]]\nid = '{id}'\nevery = '1s'\nurl = '{url}'\n[vendors.format]\nitems = '{items}'\n"
+            "[[vendors]]\nid = '{id}'\nsync_interval = '1s'\nurl = '{url}'\n[vendors.format]\nitems = '{items}'\n"
         )
     };
     let both = |url: &str, items: &str| {
@@ -296,7 +296,7 @@ fn no_message_and_no_dump_shows_a_secret() {
     );
     let list = message(with_file("list", "[database]\npassword = ['hunter2']\n"));
     assert!(!list.contains("hunter2"), "{list}");
-    let vendor = "[[vendors]]\nid = 'a'\nevery = '1s'\nurl = 'http://u:hunter2@h/'\n";
+    let vendor = "[[vendors]]\nid = 'a'\nsync_interval = '1s'\nurl = 'http://u:hunter2@h/'\n";
     let text = message(with_file("vendor-password", vendor));
     assert!(!text.contains("hunter2"), "{text}");
 

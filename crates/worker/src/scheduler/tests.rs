@@ -7,7 +7,7 @@ use clock_tokio::SystemClock;
 use domain::evidence::ResponseTimes;
 use domain::ports::FetchedReport;
 use domain::ports::{
-    FeedError, MockStoreProbe, MockVendorFeed, OtherVendors, Store as _, Unobserved,
+    FeedError, MockStoreProbe, MockVendorFeed, NoopObserver, OtherVendors, Store as _,
     VendorSetQueries as _,
 };
 use domain::report::{Report, ReportKind};
@@ -144,7 +144,7 @@ impl Deployment {
             health: TaskHealth::new(process),
             set_health: TaskHealth::new("vendor-set"),
             brought: watch::Sender::new(false),
-            observer: Arc::new(Unobserved),
+            observer: Arc::new(NoopObserver),
         }
     }
 
@@ -168,7 +168,7 @@ impl Deployment {
         });
         ScheduledVendor {
             feed: Arc::new(feed),
-            every: Duration::from_secs(1),
+            sync_interval: Duration::from_secs(1),
         }
     }
 
@@ -244,7 +244,11 @@ async fn a_newer_set_is_applied_without_the_lease_and_its_process_syncs_from_the
 async fn a_process_with_a_superseded_set_does_not_switch_newer_vendors_off() {
     let deployment = Deployment::new();
     for ids in [&["v"][..], &["v", "w"]] {
-        deployment.vendor_sets().bring(&set(ids)).await.unwrap();
+        deployment
+            .vendor_sets()
+            .apply_if_new(&set(ids))
+            .await
+            .unwrap();
     }
     let _old = deployment.start("old", &["v"]);
     assert_eq!(deployment.reads_after_a_while().await, read("old", &["v"]));
@@ -271,7 +275,7 @@ async fn vendors_that_left_the_current_set_are_not_synced_any_more() {
 async fn a_vendor_that_something_switched_off_is_configured_and_synced_again() {
     let deployment = Deployment::new();
     let mut scheduler = deployment.scheduler("one", &["v"]);
-    scheduler.vendors[0].every = DAY;
+    scheduler.vendors[0].sync_interval = DAY;
     tokio::spawn(async move { scheduler.run(&CancellationToken::new()).await });
     sleep(LEASE_CHECK).await;
     assert_eq!(deployment.reads(), read("one", &["v"]));

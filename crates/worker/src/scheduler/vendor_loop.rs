@@ -35,7 +35,7 @@ pub(super) struct VendorLoop {
 
 impl VendorLoop {
     pub(super) async fn sync_for_ever(&self) {
-        let mut ticks = interval(self.vendor.every);
+        let mut ticks = interval(self.vendor.sync_interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut announced = None;
         loop {
@@ -48,7 +48,7 @@ impl VendorLoop {
     /// vendor was tried once rejections wait.
     async fn sync_once(&self, ticks: &mut Interval, announced: &mut Option<Timestamp>) {
         let vendor_id = self.vendor.feed.vendor_id();
-        let longest = LONGEST_PAUSE.min(self.vendor.every);
+        let longest = LONGEST_PAUSE.min(self.vendor.sync_interval);
         let mut backoff = Backoff::new(FIRST_PAUSE.min(longest), longest);
         loop {
             let synced = match self.wait_while_paused(ticks, announced).await {
@@ -105,7 +105,7 @@ impl VendorLoop {
     /// Something switched off a vendor that this process syncs. Brings the set again; if it is not the current one, the
     /// vendor is left alone.
     async fn is_configured_again(&self) -> bool {
-        match self.vendor_sets.bring(&self.set).await {
+        match self.vendor_sets.apply_if_new(&self.set).await {
             Ok(brought) => brought.status == SetStatus::Current,
             Err(VendorSetError::Store(error)) => error.is_retryable(),
             Err(VendorSetError::SourceTaken { .. }) => false,

@@ -46,8 +46,8 @@ pub(super) fn by_answer(results: &Results) -> Table {
 
 pub(super) const READ: &str = "What readers of `GET /api/v1/events` cost: closed load of orders for one hot product over 64 connections, each time on a service \
 that was just started, without readers and with them. Each order is told to each reader as it comes and as it is settled, once if both fall into one step of the feed. Stuck \
-readers send their request and never read; they are cut off after `api.unread_timeout`, here 5 s and not the default of 60 s; \
-`api.event_readers` and `api.event_bytes_per_second` are the defaults. A reader that was dropped because it did not keep up comes back 2 s later and goes on with what is new. \
+readers send their request and never read; they are cut off after `api.send_timeout`, here 5 s and not the default of 60 s; \
+`api.max_event_streams` and `api.event_bytes_per_second` are the defaults. A reader that was dropped because it did not keep up comes back 2 s later and goes on with what is new. \
 Readers run in the benchmark's own process on the same cores, so what they take is missing to the service. Events are \
 counted on one reader, and by bytes for the others.";
 

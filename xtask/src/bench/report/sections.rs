@@ -129,7 +129,7 @@ fn by_share(results: &Results) -> Table {
 }
 
 const OVERLOAD: &str = "Orders for one hot product come at twice the best throughput, over 2,000 connections, with room for 1,000 that wait \
-(`api.intake_queue`). Everything that was answered with 202 was settled; everything else was answered with 503. \
+(`api.write_queue_size`). Everything that was answered with 202 was settled; everything else was answered with 503. \
 Where requests were sent much later than planned, all connections were waiting for answers.";
 
 fn overloaded(results: &Results) -> Table {

@@ -14,7 +14,7 @@ use crate::progress::Progress;
 
 pub(in crate::bench) const TOPIC: &str = "events";
 /// Shorter than by default, so that stuck readers are cut off while they are looked at.
-const SETTINGS: &str = "[api]\nunread_timeout = \"5s\"\n";
+const SETTINGS: &str = "[api]\nsend_timeout = \"5s\"\n";
 const CUT_WITHIN: Duration = Duration::from_secs(20);
 
 /// Measures without readers and with them in turn, each on a service that was just started: memory that it had once would

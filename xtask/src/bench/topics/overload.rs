@@ -13,7 +13,7 @@ pub(in crate::bench) const TOPIC: &str = "overload";
 /// Longer than other measurements: memory has to have time to grow.
 const TIMES_LONGER: u64 = 6;
 /// Orders that may wait; more are refused. Fewer than by default, so that so many connections can overrun it.
-const SETTINGS: &str = "[api]\nintake_queue = 1000\n";
+const SETTINGS: &str = "[api]\nwrite_queue_size = 1000\n";
 const CONNECTIONS: u32 = 2_000;
 
 /// Measures what is admitted, what is refused, and the memory of each process.

@@ -117,7 +117,7 @@ impl Fixture {
             set: VendorSet::default(),
             vendor: ScheduledVendor {
                 feed: self.vendor.clone(),
-                every: SECOND,
+                sync_interval: SECOND,
             },
             health: TaskHealth::new("scheduler"),
         };

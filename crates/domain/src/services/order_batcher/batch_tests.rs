@@ -17,14 +17,18 @@ async fn settle_down() {
     }
 }
 
-fn place_all(intake: &Intake, quantities: &[u32], key: Option<&str>) -> JoinHandle<BatchAnswer> {
-    let (intake, batch) = (intake.clone(), batch(quantities, key));
-    tokio::spawn(async move { intake.place_all(batch).await })
+fn place_all(
+    batcher: &OrderBatcher,
+    quantities: &[u32],
+    key: Option<&str>,
+) -> JoinHandle<BatchAnswer> {
+    let (batcher, batch) = (batcher.clone(), batch(quantities, key));
+    tokio::spawn(async move { batcher.place_all(batch).await })
 }
 
-fn place(intake: &Intake, order: NewOrder) -> JoinHandle<Answer<PlacedOrder>> {
-    let intake = intake.clone();
-    tokio::spawn(async move { intake.place(order).await })
+fn place(batcher: &OrderBatcher, order: NewOrder) -> JoinHandle<Answer<PlacedOrder>> {
+    let batcher = batcher.clone();
+    tokio::spawn(async move { batcher.place(order).await })
 }
 
 #[track_caller]
@@ -41,13 +45,13 @@ fn is_reused<T>(answer: &Answer<T>) -> bool {
 #[tokio::test]
 async fn a_batch_is_written_as_a_whole_in_one_transaction() {
     let store = FakeStore::closed();
-    let (intake, writer) = wire(&store, settings(4, 100));
+    let (batcher, writer) = wire(&store, settings(4, 100));
     tokio::spawn(writer.run());
-    let first = place(&intake, unkeyed(9));
+    let first = place(&batcher, unkeyed(9));
     settle_down().await;
-    let small = place_all(&intake, &[1, 2, 3], None);
-    let large = place_all(&intake, &[1, 2, 3, 4, 5, 6, 7], None);
-    let last = place(&intake, unkeyed(9));
+    let small = place_all(&batcher, &[1, 2, 3], None);
+    let large = place_all(&batcher, &[1, 2, 3, 4, 5, 6, 7], None);
+    let last = place(&batcher, unkeyed(9));
     settle_down().await;
     store.let_begin(100);
     first.await.unwrap().unwrap();
@@ -61,10 +65,10 @@ async fn a_batch_is_written_as_a_whole_in_one_transaction() {
 #[tokio::test]
 async fn a_batch_of_none_is_nothing() {
     let store = FakeStore::open();
-    let (intake, writer) = wire(&store, settings(4, 4));
+    let (batcher, writer) = wire(&store, settings(4, 4));
     tokio::spawn(writer.run());
     for key in [None, Some("k")] {
-        let placed = intake.place_all(batch(&[], None)).await.unwrap();
+        let placed = batcher.place_all(batch(&[], None)).await.unwrap();
         assert_eq!(placed, PlacedBatch::default(), "{key:?}");
     }
     assert_eq!(store.begun(), 0);
@@ -73,14 +77,14 @@ async fn a_batch_of_none_is_nothing() {
 #[tokio::test]
 async fn orders_of_a_batch_wait_as_many() {
     let store = FakeStore::open();
-    let (intake, writer) = wire(&store, settings(8, 5));
-    let waiting = place_all(&intake, &[1, 2, 3], None);
+    let (batcher, writer) = wire(&store, settings(8, 5));
+    let waiting = place_all(&batcher, &[1, 2, 3], None);
     settle_down().await;
-    let refused = timeout(Duration::ZERO, intake.place_all(batch(&[1, 2, 3], None))).await;
+    let refused = timeout(Duration::ZERO, batcher.place_all(batch(&[1, 2, 3], None))).await;
     assert!(matches!(refused, Ok(Err(PlaceOrderError::Full))));
-    let others = [place(&intake, unkeyed(1)), place(&intake, unkeyed(1))];
+    let others = [place(&batcher, unkeyed(1)), place(&batcher, unkeyed(1))];
     settle_down().await;
-    let refused = timeout(Duration::ZERO, intake.place(unkeyed(1))).await;
+    let refused = timeout(Duration::ZERO, batcher.place(unkeyed(1))).await;
     assert!(matches!(refused, Ok(Err(PlaceOrderError::Full))));
 
     tokio::spawn(writer.run());
@@ -89,7 +93,7 @@ async fn orders_of_a_batch_wait_as_many() {
         other.await.unwrap().unwrap();
     }
     // Where nobody waits there is room for a batch of any size.
-    let large = intake.place_all(batch(&[1; 9], None)).await;
+    let large = batcher.place_all(batch(&[1; 9], None)).await;
     assert_eq!(units(&large).len(), 9);
     assert_eq!(store.batches(), [5, 9]);
 }
@@ -97,14 +101,14 @@ async fn orders_of_a_batch_wait_as_many() {
 #[tokio::test]
 async fn room_is_given_back_by_those_who_leave() {
     let store = FakeStore::open();
-    let (intake, writer) = wire(&store, settings(8, 3));
-    let leaving = place_all(&intake, &[1, 2, 3], None);
+    let (batcher, writer) = wire(&store, settings(8, 3));
+    let leaving = place_all(&batcher, &[1, 2, 3], None);
     settle_down().await;
     leaving.abort();
     tokio::spawn(writer.run());
     settle_down().await;
     assert_eq!(
-        units(&intake.place_all(batch(&[4, 5, 6], None)).await),
+        units(&batcher.place_all(batch(&[4, 5, 6], None)).await),
         [4, 5, 6]
     );
     assert_eq!(store.batches(), [3]);
@@ -113,14 +117,14 @@ async fn room_is_given_back_by_those_who_leave() {
 #[tokio::test]
 async fn a_repeat_is_the_same_batch() {
     let store = FakeStore::open();
-    let (intake, writer) = wire(&store, settings(8, 100));
+    let (batcher, writer) = wire(&store, settings(8, 100));
     tokio::spawn(writer.run());
-    let first = intake
+    let first = batcher
         .place_all(batch(&[1, 2, 3], Some("k")))
         .await
         .unwrap();
     assert!(!first.replayed);
-    let repeat = intake
+    let repeat = batcher
         .place_all(batch(&[1, 2, 3], Some("k")))
         .await
         .unwrap();
@@ -128,7 +132,7 @@ async fn a_repeat_is_the_same_batch() {
     assert_eq!(repeat.orders, first.orders);
     assert_eq!((store.committed(), store.wakes()), (3, 1));
     // Another key is another batch.
-    let other = intake
+    let other = batcher
         .place_all(batch(&[1, 2, 3], Some("l")))
         .await
         .unwrap();
@@ -139,9 +143,9 @@ async fn a_repeat_is_the_same_batch() {
 #[tokio::test]
 async fn the_same_key_for_another_batch_is_refused_and_writes_nothing() {
     let store = FakeStore::open();
-    let (intake, writer) = wire(&store, settings(8, 100));
+    let (batcher, writer) = wire(&store, settings(8, 100));
     tokio::spawn(writer.run());
-    intake
+    batcher
         .place_all(batch(&[1, 2, 3], Some("k")))
         .await
         .unwrap();
@@ -154,7 +158,7 @@ async fn the_same_key_for_another_batch_is_refused_and_writes_nothing() {
         &[4, 2, 3],
         &[9],
     ] {
-        let answer = intake.place_all(batch(other, Some("k"))).await;
+        let answer = batcher.place_all(batch(other, Some("k"))).await;
         assert!(is_reused(&answer), "{other:?}");
         assert_eq!(store.committed(), 3, "{other:?}");
     }
@@ -163,13 +167,13 @@ async fn the_same_key_for_another_batch_is_refused_and_writes_nothing() {
 #[tokio::test]
 async fn a_key_is_of_an_order_alone_or_of_a_batch() {
     let store = FakeStore::open();
-    let (intake, writer) = wire(&store, settings(8, 100));
+    let (batcher, writer) = wire(&store, settings(8, 100));
     tokio::spawn(writer.run());
-    intake.place_all(batch(&[1], Some("b"))).await.unwrap();
-    assert!(is_reused(&intake.place(keyed(1, "b")).await));
-    intake.place(keyed(1, "o")).await.unwrap();
+    batcher.place_all(batch(&[1], Some("b"))).await.unwrap();
+    assert!(is_reused(&batcher.place(keyed(1, "b")).await));
+    batcher.place(keyed(1, "o")).await.unwrap();
     for other in [&[1][..], &[1, 1]] {
-        assert!(is_reused(&intake.place_all(batch(other, Some("o"))).await));
+        assert!(is_reused(&batcher.place_all(batch(other, Some("o"))).await));
     }
     assert_eq!(store.committed(), 2);
 }
@@ -177,15 +181,15 @@ async fn a_key_is_of_an_order_alone_or_of_a_batch() {
 #[tokio::test]
 async fn a_batch_that_is_refused_takes_nobody_with_it() {
     let store = FakeStore::open();
-    let (intake, writer) = wire(&store, settings(100, 100));
-    let mut bystanders = vec![place(&intake, unkeyed(7))];
-    let first = place_all(&intake, &[1, 2], Some("k"));
+    let (batcher, writer) = wire(&store, settings(100, 100));
+    let mut bystanders = vec![place(&batcher, unkeyed(7))];
+    let first = place_all(&batcher, &[1, 2], Some("k"));
     settle_down().await;
     let others: Vec<_> = [&[1][..], &[1, 2, 3], &[2, 1]]
-        .map(|other| place_all(&intake, other, Some("k")))
+        .map(|other| place_all(&batcher, other, Some("k")))
         .into();
-    let repeat = place_all(&intake, &[1, 2], Some("k"));
-    bystanders.push(place(&intake, unkeyed(7)));
+    let repeat = place_all(&batcher, &[1, 2], Some("k"));
+    bystanders.push(place(&batcher, unkeyed(7)));
     settle_down().await;
     tokio::spawn(writer.run());
     let first = first.await.unwrap();
@@ -205,21 +209,21 @@ async fn a_batch_that_is_refused_takes_nobody_with_it() {
 #[tokio::test]
 async fn a_batch_half_of_whose_keys_are_forgotten_is_for_later() {
     let store = FakeStore::open();
-    let (intake, writer) = wire(&store, settings(8, 100));
+    let (batcher, writer) = wire(&store, settings(8, 100));
     tokio::spawn(writer.run());
-    intake
+    batcher
         .place_all(batch(&[1, 2, 3], Some("k")))
         .await
         .unwrap();
     store.forget(|key| key.key() == "2");
-    let answer = intake.place_all(batch(&[1, 2, 3], Some("k"))).await;
+    let answer = batcher.place_all(batch(&[1, 2, 3], Some("k"))).await;
     let Err(PlaceOrderError::Store(error)) = answer else {
         panic!("{answer:?}");
     };
     assert!(error.is_retryable(), "{error}");
     assert_eq!(store.committed(), 3);
     store.forget(|_| true);
-    let again = intake
+    let again = batcher
         .place_all(batch(&[1, 2, 3], Some("k")))
         .await
         .unwrap();
@@ -231,10 +235,10 @@ async fn a_batch_half_of_whose_keys_are_forgotten_is_for_later() {
 async fn a_batch_with_an_order_that_cannot_be_written_fails_alone_and_whole() {
     let store = FakeStore::open();
     store.poison(&[13]);
-    let (intake, writer) = wire(&store, settings(64, 64));
-    let good = place_all(&intake, &[1, 2], Some("good"));
-    let bad = place_all(&intake, &[3, 13, 4], Some("bad"));
-    let alone = place(&intake, unkeyed(5));
+    let (batcher, writer) = wire(&store, settings(64, 64));
+    let good = place_all(&batcher, &[1, 2], Some("good"));
+    let bad = place_all(&batcher, &[3, 13, 4], Some("bad"));
+    let alone = place(&batcher, unkeyed(5));
     settle_down().await;
     tokio::spawn(writer.run());
     assert_eq!(units(&good.await.unwrap()), [1, 2]);
@@ -251,14 +255,14 @@ async fn a_batch_with_an_order_that_cannot_be_written_fails_alone_and_whole() {
 async fn a_batch_whose_commit_is_lost_is_found_by_its_repeat() {
     let store = FakeStore::open();
     store.fail([Fault::CommitLost]);
-    let (intake, writer) = wire(&store, settings(8, 100));
+    let (batcher, writer) = wire(&store, settings(8, 100));
     tokio::spawn(writer.run());
-    let lost = intake.place_all(batch(&[1, 2, 3], Some("k"))).await;
+    let lost = batcher.place_all(batch(&[1, 2, 3], Some("k"))).await;
     assert!(matches!(
         lost,
         Err(PlaceOrderError::Store(StoreError::CommitUnknown(_)))
     ));
-    let repeat = intake.place_all(batch(&[1, 2, 3], Some("k"))).await;
+    let repeat = batcher.place_all(batch(&[1, 2, 3], Some("k"))).await;
     assert!(repeat.as_ref().unwrap().replayed);
     assert_eq!(units(&repeat), [1, 2, 3]);
     assert_eq!(store.committed(), 3);
@@ -268,9 +272,9 @@ async fn a_batch_whose_commit_is_lost_is_found_by_its_repeat() {
 async fn a_conflict_repeats_the_whole_batch() {
     let store = FakeStore::open();
     store.fail([Fault::Conflict, Fault::ConflictAtCommit]);
-    let (intake, writer) = wire(&store, settings(8, 100));
+    let (batcher, writer) = wire(&store, settings(8, 100));
     tokio::spawn(writer.run());
-    let placed = intake.place_all(batch(&[1, 2, 3], Some("k"))).await;
+    let placed = batcher.place_all(batch(&[1, 2, 3], Some("k"))).await;
     assert_eq!(units(&placed), [1, 2, 3]);
     assert_eq!((store.begun(), store.committed()), (3, 3));
 }

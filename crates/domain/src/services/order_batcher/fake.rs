@@ -1,4 +1,4 @@
-//! A store that keeps what an intake commits, and fails as it is told.
+//! A store that keeps what an batcher commits, and fails as it is told.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
-use super::{Intake, IntakeSettings, IntakeWriter, NewBatch};
+use super::{BatchWriter, NewBatch, OrderBatcher, OrderBatcherSettings};
 use crate::identifiers::{BatchDigest, IdempotencyKey, OrderId, ProductId};
 use crate::order::{Order, OrderRequest, OrderState};
 use crate::ports::{
@@ -213,14 +213,17 @@ fn conflict() -> StoreError {
     StoreError::Conflict("deadlock detected".to_owned())
 }
 
-pub(super) fn settings(max_batch: usize, max_waiting: usize) -> IntakeSettings {
-    IntakeSettings {
+pub(super) fn settings(max_batch: usize, max_waiting: usize) -> OrderBatcherSettings {
+    OrderBatcherSettings {
         max_batch,
         max_waiting,
     }
 }
 
-pub(super) fn wire(store: &Arc<FakeStore>, settings: IntakeSettings) -> (Intake, IntakeWriter) {
+pub(super) fn wire(
+    store: &Arc<FakeStore>,
+    settings: OrderBatcherSettings,
+) -> (OrderBatcher, BatchWriter) {
     let woken = Arc::clone(&store.woken);
     let mut notifier = MockNotifier::new();
     notifier.expect_notify().returning(move |topic| {
@@ -231,7 +234,7 @@ pub(super) fn wire(store: &Arc<FakeStore>, settings: IntakeSettings) -> (Intake,
     let mut clock = MockClock::new();
     clock.expect_sleep().returning(|_| ());
     let store: Arc<dyn Store> = store.clone();
-    Intake::open(store, Arc::new(notifier), Arc::new(clock), settings)
+    OrderBatcher::open(store, Arc::new(notifier), Arc::new(clock), settings)
 }
 
 pub(super) fn unkeyed(quantity: u32) -> NewOrder {

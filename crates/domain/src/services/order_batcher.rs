@@ -27,11 +27,11 @@ use tracing::warn;
 
 use crate::identifiers::{BatchDigest, IdempotencyKey};
 use crate::order::{Order, OrderRequest};
-use crate::ports::{Clock, NewOrder, NoopWriteObserver, Notifier, Store, StoreError, Unobserved};
+use crate::ports::{Clock, NewOrder, NoopObserver, NoopWriteObserver, Notifier, Store, StoreError};
 
 use job::{Caller, Job};
 use room::Room;
-pub use writer::IntakeWriter;
+pub use writer::BatchWriter;
 use writer::Waiting;
 
 /// An order that is durable.
@@ -77,7 +77,7 @@ pub enum PlaceOrderError {
 
 /// How orders are grouped.
 #[derive(Debug, Clone, Copy)]
-pub struct IntakeSettings {
+pub struct OrderBatcherSettings {
     /// Most orders written in one transaction, at least 1; a batch is written in one, however large it is.
     pub max_batch: usize,
     /// Most orders that wait for a writer, at least 1; a larger batch is taken when nobody waits.
@@ -87,42 +87,42 @@ pub struct IntakeSettings {
 /// What a caller is told.
 type Answer<T = PlacedOrder> = Result<T, PlaceOrderError>;
 
-/// Takes orders. Cheap to clone; the [`IntakeWriter`] ends after the last clone is gone.
+/// Takes orders. Cheap to clone; the [`BatchWriter`] ends after the last clone is gone.
 #[derive(Clone)]
-pub struct Intake {
+pub struct OrderBatcher {
     waiting: Sender<Job>,
     room: Arc<Room>,
     refusing: Arc<AtomicBool>,
 }
 
-impl Intake {
+impl OrderBatcher {
     /// Wires the use case: what takes orders, and what writes them. Orders wait until the writer runs.
     #[must_use]
     pub fn open(
         store: Arc<dyn Store>,
         notifier: Arc<dyn Notifier>,
         clock: Arc<dyn Clock>,
-        settings: IntakeSettings,
-    ) -> (Self, IntakeWriter) {
+        settings: OrderBatcherSettings,
+    ) -> (Self, BatchWriter) {
         // The room bounds it: by orders, not by jobs.
         let (sender, receiver) = async_channel::unbounded();
         let refusing = Arc::new(AtomicBool::new(false));
-        let writer = IntakeWriter {
+        let writer = BatchWriter {
             waiting: Arc::new(Waiting(receiver)),
             refusing: Arc::clone(&refusing),
             store,
             notifier,
             clock,
             max_batch: settings.max_batch.max(1),
-            observer: Arc::new(Unobserved),
+            observer: Arc::new(NoopObserver),
             writes: Arc::new(NoopWriteObserver),
         };
-        let intake = Self {
+        let batcher = Self {
             waiting: sender,
             room: Arc::new(Room::new(settings.max_waiting.max(1))),
             refusing,
         };
-        (intake, writer)
+        (batcher, writer)
     }
 
     /// Fails if an order would be refused now: for callers that would rather not read one that is.

@@ -1,4 +1,4 @@
-//! The intake's other half: one transaction for all orders that wait.
+//! The batcher's other half: one transaction for all orders that wait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,11 +14,11 @@ use crate::ports::{
 };
 use crate::retry::{self, AsStoreError};
 
-/// Writes what an [`Intake`](super::Intake) takes. Clones share the work, each with a transaction of its own.
+/// Writes what an [`OrderBatcher`](super::OrderBatcher) takes. Clones share the work, each with a transaction of its own.
 #[derive(Clone)]
-pub struct IntakeWriter {
+pub struct BatchWriter {
     pub(super) waiting: Arc<Waiting>,
-    /// Whether the intake refuses orders, or did since it was last empty.
+    /// Whether the batcher refuses orders, or did since it was last empty.
     pub(super) refusing: Arc<AtomicBool>,
     pub(super) store: Arc<dyn Store>,
     pub(super) notifier: Arc<dyn Notifier>,
@@ -41,10 +41,10 @@ impl Drop for Waiting {
     }
 }
 
-impl IntakeWriter {
+impl BatchWriter {
     /// Tells somebody what is accepted.
     #[must_use]
-    pub fn observed_by(mut self, observer: Arc<dyn Observer>) -> Self {
+    pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = observer;
         self
     }
@@ -56,7 +56,7 @@ impl IntakeWriter {
         self
     }
 
-    /// Writes orders until every [`Intake`](super::Intake) is gone and what waited is answered.
+    /// Writes orders until every [`OrderBatcher`](super::OrderBatcher) is gone and what waited is answered.
     ///
     /// There is no pause to let a batch grow: it grows by itself while the one before it is written. Dropped half way,
     /// the callers of that batch get [`StoreError::CommitUnknown`], and those that still wait [`StoreError::Unavailable`].

@@ -71,18 +71,18 @@ fn plan() -> impl Strategy<Value = Plan> {
         })
 }
 
-async fn ask(intake: Intake, asked: Asked) -> Answer<PlacedBatch> {
+async fn ask(batcher: OrderBatcher, asked: Asked) -> Answer<PlacedBatch> {
     let key = asked.key.map(|key| format!("key-{key}"));
     if asked.is_batch {
         let batch = batch(&asked.quantities, key.as_deref());
-        return intake.place_all(batch).await;
+        return batcher.place_all(batch).await;
     }
     let quantity = asked.quantities[0];
     let order = match key {
         Some(key) => keyed(quantity, &key),
         None => unkeyed(quantity),
     };
-    intake.place(order).await.map(|placed| PlacedBatch {
+    batcher.place(order).await.map(|placed| PlacedBatch {
         orders: vec![placed.order],
         replayed: placed.replayed,
     })
@@ -92,19 +92,19 @@ async fn carry_out(plan: &Plan) -> (Arc<FakeStore>, Vec<Answer<PlacedBatch>>) {
     let store = FakeStore::open();
     store.poison(&POISON);
     store.fail(plan.faults.iter().copied());
-    let (intake, writer) = wire(&store, settings(plan.max_batch, plan.max_waiting));
+    let (batcher, writer) = wire(&store, settings(plan.max_batch, plan.max_waiting));
     let writers: Vec<_> = (0..plan.writers)
         .map(|_| tokio::spawn(writer.clone().run()))
         .collect();
     drop(writer);
     let mut callers = Vec::new();
     for asked in &plan.asked {
-        callers.push(tokio::spawn(ask(intake.clone(), asked.clone())));
+        callers.push(tokio::spawn(ask(batcher.clone(), asked.clone())));
         for _ in 0..asked.pause {
             tokio::task::yield_now().await;
         }
     }
-    drop(intake);
+    drop(batcher);
     let mut answers = Vec::new();
     for caller in callers {
         answers.push(caller.await.unwrap());

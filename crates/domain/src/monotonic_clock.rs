@@ -10,12 +10,12 @@ const STEP: Duration = Duration::from_micros(1);
 
 /// Rises with each reading, also when the clock beneath stands still or goes back: two moments of this store are never
 /// the same.
-pub struct RisingClock {
+pub struct MonotonicClock {
     clock: Arc<dyn Clock>,
     last: Mutex<Timestamp>,
 }
 
-impl RisingClock {
+impl MonotonicClock {
     /// Reads `clock`.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn time_rises_also_when_the_clock_stands() {
-        let clock = RisingClock::new(Arc::new(Standing));
+        let clock = MonotonicClock::new(Arc::new(Standing));
         let read: Vec<i64> = (0..3).map(|_| clock.now().as_micros()).collect();
         assert_eq!(read, [7, 8, 9]);
     }
