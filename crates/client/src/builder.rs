@@ -1,4 +1,4 @@
-//! How a client is put together.
+//! Configuration of a client.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use reqwest::{Url, redirect};
 
 use crate::Client;
 use crate::error::ClientError;
-use crate::exchange::Exchange;
+use crate::transport::Transport;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 const USER_AGENT: &str = concat!("order-aggregator-client/", env!("CARGO_PKG_VERSION"));
 
-/// Puts a client together.
+/// Builds a [`Client`].
 #[derive(Debug)]
 #[must_use]
 pub struct ClientBuilder {
@@ -32,30 +32,30 @@ impl ClientBuilder {
         }
     }
 
-    /// Presents this API key with each request.
+    /// Sends this API key with each request.
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
         self.api_key = Some(key.into());
         self
     }
 
-    /// The longest wait for a whole answer, beside what an order was asked to wait for; of a streamed list for its
-    /// beginning and then for each piece. 30 seconds unless set.
+    /// Sets the timeout for a complete response, to which the requested wait of an order is added. For a streamed list it is
+    /// the timeout for the response head and for each chunk. The default is 30 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Sends by this HTTP client, which brings its own certificates, proxies and pool. It should follow no redirects: the
+    /// Uses this HTTP client with its own certificates, proxies and connection pool. It should not follow redirects: the
     /// service sends none.
     pub fn http_client(mut self, http: reqwest::Client) -> Self {
         self.http = Some(http);
         self
     }
 
-    /// Builds it; nothing is sent yet.
+    /// Returns the client; no request is sent.
     ///
     /// # Errors
-    /// [`ClientError::Unusable`].
+    /// [`ClientError::Unusable`] if the base URL or the API key is invalid, or the HTTP client cannot be created.
     pub fn build(self) -> Result<Client, ClientError> {
         let base = base(&self.base_url)?;
         let http = match self.http {
@@ -64,35 +64,36 @@ impl ClientBuilder {
         };
         let mut headers = HeaderMap::new();
         if let Some(key) = &self.api_key {
-            let mut value = HeaderValue::try_from(format!("Bearer {key}"))
-                .map_err(|_| ClientError::unusable("the API key holds what no header may"))?;
+            let mut value = HeaderValue::try_from(format!("Bearer {key}")).map_err(|_| {
+                ClientError::unusable("the API key contains characters that a header cannot have")
+            })?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let exchange = Exchange {
+        let transport = Transport {
             http,
             base,
             headers,
             timeout: self.timeout,
         };
-        Ok(Client::from_exchange(exchange))
+        Ok(Client::from_transport(transport))
     }
 }
 
 fn base(url: &str) -> Result<Url, ClientError> {
-    let wrong = |reason| ClientError::unusable(format!("the base URL {url:?} {reason}"));
-    let base = Url::parse(url).map_err(|error| wrong(format!("is none: {error}")))?;
+    let invalid = |reason| ClientError::unusable(format!("the base URL {url:?} {reason}"));
+    let base = Url::parse(url).map_err(|error| invalid(format!("cannot be parsed: {error}")))?;
     if !matches!(base.scheme(), "http" | "https") {
-        return Err(wrong("must start with http:// or https://".to_owned()));
+        return Err(invalid("must start with http:// or https://".to_owned()));
     }
     if base.query().is_some() || base.fragment().is_some() {
-        return Err(wrong("must end with its path".to_owned()));
+        return Err(invalid("must have no query and no fragment".to_owned()));
     }
     Ok(base)
 }
 
 fn http(base: &Url) -> Result<reqwest::Client, ClientError> {
-    // Whoever came first has chosen; a second choice is refused, and needs not be made.
+    // The process-wide provider can be installed once only; an error means that one is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
@@ -101,12 +102,12 @@ fn http(base: &Url) -> Result<reqwest::Client, ClientError> {
         .referer(false)
         .tcp_nodelay(true);
     if base.scheme() == "http" {
-        // No certificate is ever looked at: a machine that has none must not be a reason to fail.
+        // Plain HTTP verifies no certificate: a machine without root certificates must not fail here.
         builder = builder.tls_certs_only([]);
     }
-    builder
-        .build()
-        .map_err(|error| ClientError::unusable(format!("the HTTP client cannot be made: {error}")))
+    builder.build().map_err(|error| {
+        ClientError::unusable(format!("the HTTP client cannot be created: {error}"))
+    })
 }
 
 #[cfg(test)]
@@ -114,8 +115,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_base_url_is_refused() {
-        for wrong in [
+    fn invalid_base_url_is_refused() {
+        for invalid in [
             "",
             "localhost:3000",
             "ftp://localhost",
@@ -123,16 +124,16 @@ mod tests {
             "http://localhost?a=b",
             "http://localhost#a",
         ] {
-            let refused = Client::new(wrong);
+            let refused = Client::new(invalid);
             assert!(
                 matches!(refused, Err(ClientError::Unusable(_))),
-                "{wrong}: {refused:?}"
+                "{invalid}: {refused:?}"
             );
         }
     }
 
     #[test]
-    fn a_key_is_shown_by_no_debug_output() {
+    fn debug_output_omits_the_api_key() {
         let client = Client::builder("http://localhost").api_key("oa_secret");
         let client = client.build().unwrap();
         assert!(!format!("{client:?}").contains("secret"));

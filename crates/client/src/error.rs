@@ -1,4 +1,4 @@
-//! Why there is no good answer.
+//! Errors of requests.
 
 use std::error::Error;
 use std::time::Duration;
@@ -7,28 +7,28 @@ use thiserror::Error;
 
 use crate::problem::{Problem, ProblemKind};
 
-/// Most of an answer that an error quotes, in characters.
-const QUOTED_CHARS: usize = 200;
+/// Maximum number of characters of a response that an error quotes.
+const MAX_QUOTED_CHARS: usize = 200;
 
-/// Why there is no good answer.
+/// The reason why a request did not succeed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// Nothing was sent: what the request was to be made of cannot be sent.
-    #[error("nothing was sent: {0}")]
+    /// The arguments do not make a valid request; nothing was sent.
+    #[error("invalid request: {0}")]
     Unusable(String),
-    /// The service said why not.
+    /// The service responded with a problem (RFC 9457).
     #[error(transparent)]
     Problem(Box<Problem>),
-    /// No answer came, or not the whole of it. What was asked for may have happened.
-    #[error("no whole answer came")]
+    /// No response arrived, or only a part of it. The request may have been executed.
+    #[error("no complete response")]
     NoAnswer(#[source] Box<dyn Error + Send + Sync>),
-    /// The answer is none of this API: something else listens there or stands between, or the service is newer.
-    #[error("not an answer of this API (status {status}): {reason}")]
-    Strange {
-        /// The status of the answer.
+    /// The response does not follow this API: it is from another server, a proxy or a newer version of the service.
+    #[error("unexpected response (status {status}): {reason}")]
+    UnexpectedResponse {
+        /// HTTP status of the response.
         status: u16,
-        /// What is strange about it.
+        /// Difference from the contract.
         reason: String,
     },
 }
@@ -38,18 +38,18 @@ impl ClientError {
         Self::Unusable(reason.into())
     }
 
-    pub(crate) fn no_answer(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    pub(crate) fn no_response(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::NoAnswer(cause.into())
     }
 
-    pub(crate) fn strange(status: u16, reason: impl Into<String>) -> Self {
-        Self::Strange {
+    pub(crate) fn unexpected(status: u16, reason: impl Into<String>) -> Self {
+        Self::UnexpectedResponse {
             status,
             reason: reason.into(),
         }
     }
 
-    /// The answer of the service, if it said why not.
+    /// Returns the problem, if the service responded with one.
     #[must_use]
     pub fn problem(&self) -> Option<&Problem> {
         match self {
@@ -58,43 +58,45 @@ impl ClientError {
         }
     }
 
-    /// What kind of problem it was, if the service said why not.
+    /// Returns the kind of the problem, if the service responded with one.
     #[must_use]
     pub fn kind(&self) -> Option<&ProblemKind> {
         self.problem().map(|problem| &problem.kind)
     }
 
-    /// The status of the answer, if there was one.
+    /// Returns the HTTP status of the response, if there was one.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Problem(problem) => Some(problem.status),
-            Self::Strange { status, .. } => Some(*status),
+            Self::UnexpectedResponse { status, .. } => Some(*status),
             Self::Unusable(_) | Self::NoAnswer(_) => None,
         }
     }
 
-    /// After how long the service said that one may come again.
+    /// Returns the delay of the response's `Retry-After`, if it has one.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.problem()?.retry_after
     }
 
-    /// Whether what was asked for may have happened although the request failed. An order that was placed without an
-    /// `Idempotency-Key` must not be placed again then: it could exist twice.
+    /// Returns whether the request may have been executed although it failed. An order without an `Idempotency-Key` must not
+    /// be placed again then: it could exist twice.
     #[must_use]
     pub fn is_outcome_unknown(&self) -> bool {
         match self {
             Self::NoAnswer(_) => true,
             Self::Problem(problem) => problem.kind == ProblemKind::OutcomeUnknown,
-            // Whatever is between may have sent the request on.
-            Self::Strange { status, .. } => *status < 400 || matches!(status, 500 | 502..=504),
+            // A proxy may have forwarded the request.
+            Self::UnexpectedResponse { status, .. } => {
+                *status < 400 || matches!(status, 500 | 502..=504)
+            }
             Self::Unusable(_) => false,
         }
     }
 
-    /// Whether the same request may well succeed later. Whether it is safe to repeat is another question: see
-    /// [`is_outcome_unknown`](Self::is_outcome_unknown).
+    /// Returns whether the same request may succeed later. If [`is_outcome_unknown`](Self::is_outcome_unknown), it is
+    /// safe to repeat only with an `Idempotency-Key`.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
@@ -106,18 +108,18 @@ impl ClientError {
                     | ProblemKind::RateLimited
                     | ProblemKind::RequestTimeout
             ),
-            // What stands between says that it does not reach the service.
-            Self::Strange { status, .. } => matches!(status, 502..=504),
+            // A proxy reports that it does not reach the service.
+            Self::UnexpectedResponse { status, .. } => matches!(status, 502..=504),
             Self::Unusable(_) => false,
         }
     }
 }
 
-/// The beginning of what was answered, for an error.
+/// Returns the beginning of a response body, quoted for an error.
 pub(crate) fn quote(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let mut chars = text.chars();
-    let mut quoted: String = chars.by_ref().take(QUOTED_CHARS).collect();
+    let mut quoted: String = chars.by_ref().take(MAX_QUOTED_CHARS).collect();
     if chars.next().is_some() {
         quoted.push('…');
     }

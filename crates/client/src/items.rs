@@ -1,4 +1,4 @@
-//! Lists in pages, and item by item over all of them.
+//! Lists, page by page or item by item over all pages.
 
 use std::vec;
 
@@ -7,16 +7,16 @@ use serde::de::DeserializeOwned;
 
 use crate::{Client, ClientError};
 
-/// The largest page that there is.
-const LARGEST: u32 = 1_000;
+/// Maximum number of items on a page.
+const MAX_PAGE_SIZE: u32 = 1_000;
 
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Page<T> {
-    /// What is on it.
+    /// Items of this page.
     pub items: Vec<T>,
-    /// Where the next page begins; none if this is the last.
+    /// Cursor of the next page; `None` on the last page.
     pub next_cursor: Option<String>,
 }
 
@@ -31,27 +31,27 @@ impl Client {
         let mut query = filter.to_vec();
         query.extend(limit.map(|limit| ("limit", limit.to_string())));
         query.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
-        let url = self.exchange.url_with(path, &query)?;
-        let answer = self.exchange.send(self.exchange.get(url)).await?;
-        answer.expect(&[200])?.json()
+        let url = self.transport.url_with(path, &query)?;
+        let response = self.transport.send(self.transport.get(url)).await?;
+        response.expect(&[200])?.json()
     }
 }
 
-/// A list, item by item. The next page is read when the one before was taken.
+/// A list, item by item. The next page is requested when all items of the current page have been returned.
 #[derive(Debug)]
 #[must_use]
 pub struct Items<T> {
     client: Client,
     path: [&'static str; 3],
     filter: Vec<(&'static str, String)>,
-    place: Place,
+    next_page: NextPage,
     page: vec::IntoIter<T>,
 }
 
-/// Where the next page begins.
+/// The next page to request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
-    Beginning,
+enum NextPage {
+    First,
     Cursor(String),
     End,
 }
@@ -66,42 +66,42 @@ impl<T: DeserializeOwned> Items<T> {
             client,
             path,
             filter,
-            place: Place::Beginning,
+            next_page: NextPage::First,
             page: Vec::new().into_iter(),
         }
     }
 
-    /// The next item; `None` at the end. After a failure the same page is asked for again.
+    /// Returns the next item; `None` at the end. After an error, the next call requests the same page again.
     ///
     /// # Errors
-    /// [`ClientError`].
+    /// [`ClientError`] if a page cannot be read.
     pub async fn next(&mut self) -> Result<Option<T>, ClientError> {
         loop {
             if let Some(item) = self.page.next() {
                 return Ok(Some(item));
             }
-            let cursor = match &self.place {
-                Place::Beginning => None,
-                Place::Cursor(cursor) => Some(cursor.as_str()),
-                Place::End => return Ok(None),
+            let cursor = match &self.next_page {
+                NextPage::First => None,
+                NextPage::Cursor(cursor) => Some(cursor.as_str()),
+                NextPage::End => return Ok(None),
             };
             let client = &self.client;
-            let page = client.page(&self.path, &self.filter, Some(LARGEST), cursor);
+            let page = client.page(&self.path, &self.filter, Some(MAX_PAGE_SIZE), cursor);
             let Page { items, next_cursor } = page.await?;
-            let next = next_cursor.map_or(Place::End, Place::Cursor);
-            if next == self.place {
-                let reason = "a page names itself as the next one";
-                return Err(ClientError::strange(200, reason));
+            let next = next_cursor.map_or(NextPage::End, NextPage::Cursor);
+            if next == self.next_page {
+                let reason = "the next cursor of a page is its own cursor";
+                return Err(ClientError::unexpected(200, reason));
             }
-            self.place = next;
+            self.next_page = next;
             self.page = items.into_iter();
         }
     }
 
-    /// All that is left, in memory.
+    /// Returns the remaining items.
     ///
     /// # Errors
-    /// [`ClientError`]; what was read is lost then.
+    /// [`ClientError`]; the items read before the error are discarded.
     pub async fn collect(mut self) -> Result<Vec<T>, ClientError> {
         let mut all = Vec::new();
         while let Some(item) = self.next().await? {

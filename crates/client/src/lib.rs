@@ -1,23 +1,22 @@
-//! A typed client for the order aggregator's REST API. It starts with one line, [`Client::new`]:
+//! A typed client for the order aggregator's REST API. [`Client::new`] creates a client:
 //!
 //! ```no_run
 #![doc = include_str!("../examples/first_order.rs")]
 //! ```
 //!
-//! Each method is one request, and is sent once: nothing is repeated unless you ask for it, by
-//! [`Client::place_repeatedly`]. An answer that is no success is a [`ClientError`]; if the service said why not, with its
-//! [`Problem`]. What the API promises is told by the service itself, at `/docs`, and is not repeated here.
+//! Each method sends one request, once. Only [`Client::place_repeatedly`] and [`Client::place_batch_repeatedly`] retry. A
+//! response that is not a success is a [`ClientError`], with the service's [`Problem`] if the response has one. The service
+//! documents the guarantees of its API at `/docs`; they are not repeated here.
 //!
-//! Lists come as one page ([`Client::orders_page`]), item by item over all pages ([`Client::orders`]), or streamed in one
-//! answer ([`Client::order_lines`]). The latter two are read by a `next` that returns `Ok(None)` at the end and may be dropped
-//! while it waits: the next call goes on.
+//! A list is read as one page ([`Client::orders_page`]), item by item over all pages ([`Client::orders`]), or as one
+//! streamed response ([`Client::order_lines`]). [`Items::next`] and [`Lines::next`] return `Ok(None)` at the end and are
+//! cancel safe: a call after a dropped one continues with the next item.
 //!
-//! This crate shares no types with the service: it reads what the contract says, and takes no harm from more members than
-//! it knows.
+//! This crate shares no types with the service. It implements the documented contract and ignores unknown members of
+//! responses.
 
 mod builder;
 mod error;
-mod exchange;
 mod items;
 mod lines;
 mod order;
@@ -26,11 +25,12 @@ mod placing;
 mod problem;
 mod stock;
 mod timestamp;
+mod transport;
 mod vendor;
 
 use std::sync::Arc;
 
-use exchange::Exchange;
+use transport::Transport;
 
 pub use builder::ClientBuilder;
 pub use error::ClientError;
@@ -43,29 +43,29 @@ pub use stock::{ProductStock, StockFilter, StockLevel, VendorStock};
 pub use timestamp::Timestamp;
 pub use vendor::{Evidence, SyncResult, SyncStatus, Vendor, VendorSync};
 
-/// Talks to one service. Clones share their connections.
+/// A client of one service. Clones share a connection pool.
 #[derive(Debug, Clone)]
 pub struct Client {
-    exchange: Arc<Exchange>,
+    transport: Arc<Transport>,
 }
 
 impl Client {
-    /// A client of the service at this URL, such as `http://localhost:3000`, without an API key.
+    /// Returns a client without an API key for the service at this URL, such as `http://localhost:3000`.
     ///
     /// # Errors
-    /// [`ClientError::Unusable`] if the URL is none of `http` or `https`.
+    /// [`ClientError::Unusable`] if this is not an `http` or `https` URL.
     pub fn new(base_url: &str) -> Result<Self, ClientError> {
         Self::builder(base_url).build()
     }
 
-    /// A client that is to have an API key, another timeout or an HTTP client of its own.
+    /// Returns a builder, to set an API key, a timeout or an HTTP client.
     pub fn builder(base_url: &str) -> ClientBuilder {
         ClientBuilder::new(base_url)
     }
 
-    pub(crate) fn from_exchange(exchange: Exchange) -> Self {
+    pub(crate) fn from_transport(transport: Transport) -> Self {
         Self {
-            exchange: Arc::new(exchange),
+            transport: Arc::new(transport),
         }
     }
 }

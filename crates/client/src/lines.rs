@@ -1,4 +1,4 @@
-//! Lists in one streamed answer, one JSON object a line.
+//! Lists as one streamed response with one JSON object per line (NDJSON).
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,20 +10,20 @@ use tokio::time::timeout;
 
 use crate::ClientError;
 use crate::error::quote;
-use crate::exchange::{Exchange, of_http};
+use crate::transport::{Transport, from_http};
 
 const MEDIA_TYPE: &str = "application/x-ndjson";
 
-/// Longest line that is taken for an item.
+/// Maximum length of a line.
 const MAX_LINE_BYTES: usize = 1024 * 1024;
 
-/// A list, item by item as it arrives. The service reads on only as far as this is read.
+/// A streamed list, item by item as it arrives. The service reads its store only as fast as the client reads the stream.
 #[must_use]
 pub struct Lines<T> {
     response: Response,
     buffer: LineBuffer,
-    /// Longest wait for more.
-    patience: Duration,
+    /// Timeout for each chunk.
+    read_timeout: Duration,
     ended: bool,
     item: PhantomData<fn() -> T>,
 }
@@ -38,24 +38,25 @@ impl<T> fmt::Debug for Lines<T> {
 
 impl<T: DeserializeOwned> Lines<T> {
     pub(crate) async fn open(
-        exchange: &Exchange,
+        transport: &Transport,
         path: &[&str],
         query: &[(&'static str, String)],
     ) -> Result<Self, ClientError> {
-        let request = exchange.get(exchange.url_with(path, query)?);
+        let request = transport.get(transport.url_with(path, query)?);
         Ok(Self {
-            response: exchange.open(request, MEDIA_TYPE).await?,
+            response: transport.open(request, MEDIA_TYPE).await?,
             buffer: LineBuffer::default(),
-            patience: exchange.timeout,
+            read_timeout: transport.timeout,
             ended: false,
             item: PhantomData,
         })
     }
 
-    /// The next item; `None` only at the end of the whole list. After an error nothing more comes.
+    /// Returns the next item; `None` at the end of the complete list, and after an error.
     ///
     /// # Errors
-    /// [`ClientError::NoAnswer`] if the answer broke off, [`ClientError::Strange`] if a line is no such item.
+    /// [`ClientError::NoAnswer`] if the response was truncated, [`ClientError::UnexpectedResponse`] if a line is not a valid
+    /// item.
     pub async fn next(&mut self) -> Result<Option<T>, ClientError> {
         if self.ended {
             return Ok(None);
@@ -69,58 +70,66 @@ impl<T: DeserializeOwned> Lines<T> {
         loop {
             if let Some(line) = self.buffer.line() {
                 let item = serde_json::from_slice(line);
-                let wrong = |error| format!("{error} in the line {}", quote(line));
+                let reason = |error| format!("{error} in line {}", quote(line));
                 return item
                     .map(Some)
-                    .map_err(|error| ClientError::strange(200, wrong(error)));
+                    .map_err(|error| ClientError::unexpected(200, reason(error)));
             }
-            if self.buffer.waiting() > MAX_LINE_BYTES {
+            if self.buffer.pending_len() > MAX_LINE_BYTES {
                 let reason = format!("a line has more than {MAX_LINE_BYTES} bytes");
-                return Err(ClientError::strange(200, reason));
+                return Err(ClientError::unexpected(200, reason));
             }
-            let chunk = timeout(self.patience, self.response.chunk()).await;
-            match chunk.map_err(ClientError::no_answer)?.map_err(of_http)? {
+            let chunk = timeout(self.read_timeout, self.response.chunk()).await;
+            match chunk
+                .map_err(ClientError::no_response)?
+                .map_err(from_http)?
+            {
                 Some(chunk) => self.buffer.add(&chunk),
-                None if self.buffer.waiting() == 0 => return Ok(None),
-                None => return Err(ClientError::strange(200, "it ends within a line")),
+                None if self.buffer.pending_len() == 0 => return Ok(None),
+                None => {
+                    return Err(ClientError::unexpected(
+                        200,
+                        "the stream ends within a line",
+                    ));
+                }
             }
         }
     }
 }
 
-/// Bytes, taken out line by line.
+/// A buffer of received bytes that is read line by line.
 #[derive(Debug, Default)]
 struct LineBuffer {
     bytes: Vec<u8>,
-    /// Where the first line that was not taken begins.
+    /// Offset of the first line that was not returned.
     start: usize,
-    /// Up to where it was looked for a line's end.
-    seen: usize,
+    /// Offset up to which the bytes were searched for a line feed.
+    scanned: usize,
 }
 
 impl LineBuffer {
     fn add(&mut self, chunk: &[u8]) {
         self.bytes.drain(..self.start);
-        self.seen -= self.start;
+        self.scanned -= self.start;
         self.start = 0;
         self.bytes.extend_from_slice(chunk);
     }
 
-    /// The next whole line, without its end.
+    /// Returns the next complete line without its line feed.
     fn line(&mut self) -> Option<&[u8]> {
-        let mut unseen = self.bytes[self.seen..].iter();
-        let Some(length) = unseen.position(|byte| *byte == b'\n') else {
-            self.seen = self.bytes.len();
+        let mut unscanned = self.bytes[self.scanned..].iter();
+        let Some(length) = unscanned.position(|byte| *byte == b'\n') else {
+            self.scanned = self.bytes.len();
             return None;
         };
-        let line = self.start..self.seen + length;
+        let line = self.start..self.scanned + length;
         self.start = line.end + 1;
-        self.seen = self.start;
+        self.scanned = self.start;
         Some(&self.bytes[line])
     }
 
-    /// Bytes of a line that has not ended.
-    fn waiting(&self) -> usize {
+    /// Returns the number of buffered bytes of an incomplete line.
+    fn pending_len(&self) -> usize {
         self.bytes.len() - self.start
     }
 }
@@ -133,7 +142,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn lines_are_the_same_however_they_arrive(text in "[a\n]{0,40}", cuts in prop::collection::vec(0..40usize, 0..6)) {
+        fn lines_do_not_depend_on_chunk_boundaries(text in "[a\n]{0,40}", cuts in prop::collection::vec(0..40usize, 0..6)) {
             let mut buffer = LineBuffer::default();
             let mut lines = Vec::new();
             let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
@@ -148,7 +157,7 @@ mod tests {
             let mut expected: Vec<&str> = text.split('\n').collect();
             let rest = expected.pop().unwrap_or_default();
             prop_assert_eq!(lines, expected);
-            prop_assert_eq!(buffer.waiting(), rest.len());
+            prop_assert_eq!(buffer.pending_len(), rest.len());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Orders as the service shows them.
+//! Orders as the service represents them.
 
 use std::fmt;
 
@@ -10,57 +10,58 @@ use crate::timestamp::{self, Timestamp};
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Order {
-    /// Its number.
+    /// Order id.
     pub id: i64,
-    /// Of which product.
+    /// Id of the ordered product.
     pub product_id: String,
-    /// How many units.
+    /// Ordered units.
     pub quantity: u32,
-    /// Where it stands.
+    /// Status of the order.
     pub status: OrderStatus,
-    /// Why it was rejected, if it was.
+    /// Reason of a rejection; `None` in every other status.
     pub reason: Option<RejectReason>,
-    /// Which vendors supply how much; together `quantity` once it is confirmed, else nothing.
+    /// Allocated units by vendor. They add up to `quantity` if the order is confirmed, shipped or delivered; in every other
+    /// status the list is empty.
     pub allocations: Vec<Allocation>,
-    /// When it was accepted.
+    /// Time at which the order was accepted.
     #[serde(deserialize_with = "timestamp::read")]
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     #[serde(deserialize_with = "timestamp::read")]
     pub updated_at: Timestamp,
 }
 
-/// What one vendor supplies.
+/// The units of an order that one vendor supplies.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Allocation {
-    /// Which vendor.
+    /// Vendor id.
     pub vendor_id: String,
-    /// How many units.
+    /// Allocated units.
     pub quantity: u32,
 }
 
-/// Where an order stands.
+/// Status of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
 pub enum OrderStatus {
-    /// Accepted and durable, not yet decided.
+    /// Accepted and durable, not yet settled.
     Pending,
     /// Stock is allocated.
     Confirmed,
-    /// Decided against: see [`Order::reason`].
+    /// Not fulfilled: see [`Order::reason`].
     Rejected,
-    /// Called off; what was allocated was given back.
+    /// Cancelled; allocated stock was returned.
     Cancelled,
-    /// On its way.
+    /// Shipped by each of its vendors.
     Shipped,
-    /// Arrived.
+    /// Delivered to the customer.
     Delivered,
 }
 
 impl OrderStatus {
-    /// The word for it.
+    /// Returns the value that the API uses.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -80,35 +81,35 @@ impl fmt::Display for OrderStatus {
     }
 }
 
-/// Why an order was rejected.
+/// Reason of a rejection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
 pub enum RejectReason {
-    /// Less is left than was ordered.
+    /// The available stock is less than the ordered quantity.
     InsufficientStock,
-    /// No vendor has it.
+    /// No vendor has reported the product.
     UnknownProduct,
-    /// An operator did it.
+    /// An operator rejected the order.
     Manual,
 }
 
-/// An order and the version that it is in.
+/// An order with its version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VersionedOrder {
     /// The order.
     pub order: Order,
-    /// Its entity tag, with its quotes.
+    /// Entity tag of this version, with its quotes.
     pub etag: String,
 }
 
-/// Which orders to list.
+/// Filter of the list of orders.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OrderFilter {
-    /// Only those with this status.
+    /// Lists only orders with this status.
     pub status: Option<OrderStatus>,
-    /// Only those of this product.
+    /// Lists only orders of this product.
     pub product_id: Option<String>,
 }
 
@@ -127,8 +128,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_is_written_as_it_is_read() {
-        for word in [
+    fn status_round_trips() {
+        for value in [
             "PENDING",
             "CONFIRMED",
             "REJECTED",
@@ -136,9 +137,9 @@ mod tests {
             "SHIPPED",
             "DELIVERED",
         ] {
-            let json = format!("{word:?}");
+            let json = format!("{value:?}");
             let status: OrderStatus = serde_json::from_str(&json).unwrap();
-            assert_eq!(status.as_str(), word);
+            assert_eq!(status.as_str(), value);
             assert_eq!(serde_json::to_string(&status).unwrap(), json);
         }
     }

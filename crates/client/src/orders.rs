@@ -1,9 +1,9 @@
-//! Orders: looking them up, listing them, changing their status.
+//! Reading and listing orders, and changing their status.
 
 use reqwest::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
 use serde::Serialize;
 
-use crate::exchange::{Answer, header_value, with_json};
+use crate::transport::{BufferedResponse, header_value, with_json};
 use crate::{
     Client, ClientError, Items, Lines, Order, OrderFilter, OrderStatus, Page, VersionedOrder,
 };
@@ -18,38 +18,39 @@ struct Change<'a> {
 }
 
 impl Client {
-    /// `GET /api/v1/orders/{id}`.
+    /// Returns an order: `GET /api/v1/orders/{id}`.
     ///
     /// # Errors
-    /// [`ClientError`]; a problem [`NotFound`](crate::ProblemKind::NotFound) if there is no such order.
+    /// [`ClientError`], with the problem [`NotFound`](crate::ProblemKind::NotFound) if the order does not exist.
     pub async fn order(&self, id: i64) -> Result<VersionedOrder, ClientError> {
-        let request = self.exchange.get(self.order_url(id)?);
-        versioned(&self.exchange.send(request).await?.expect(&[200])?)
+        let request = self.transport.get(self.order_url(id)?);
+        versioned(&self.transport.send(request).await?.expect(&[200])?)
     }
 
-    /// The same, unless the order still is in the version of this tag.
+    /// Returns an order, or `None` if its entity tag is still `etag` (`If-None-Match`).
     ///
     /// # Errors
-    /// [`ClientError`].
+    /// [`ClientError`], with the problem [`NotFound`](crate::ProblemKind::NotFound) if the order does not exist.
     pub async fn order_unless(
         &self,
         id: i64,
         etag: &str,
     ) -> Result<Option<VersionedOrder>, ClientError> {
-        let request = self.exchange.get(self.order_url(id)?);
+        let request = self.transport.get(self.order_url(id)?);
         let request = request.header(IF_NONE_MATCH, header_value("the entity tag", etag)?);
-        let answer = self.exchange.send(request).await?.expect(&[200, 304])?;
-        if answer.status == 304 {
+        let response = self.transport.send(request).await?.expect(&[200, 304])?;
+        if response.status == 304 {
             return Ok(None);
         }
-        versioned(&answer).map(Some)
+        versioned(&response).map(Some)
     }
 
-    /// `PATCH /api/v1/orders/{id}`. With a tag, only if the order is in that version. Needs the role `operator`.
+    /// Changes the status of an order: `PATCH /api/v1/orders/{id}`. With `if_match`, only if the order has that entity tag.
+    /// Requires the role `operator`.
     ///
     /// # Errors
-    /// [`ClientError`]; a problem [`IllegalTransition`](crate::ProblemKind::IllegalTransition) or
-    /// [`PreconditionFailed`](crate::ProblemKind::PreconditionFailed) if the order stays as it is.
+    /// [`ClientError`], with the problem [`IllegalTransition`](crate::ProblemKind::IllegalTransition) or
+    /// [`PreconditionFailed`](crate::ProblemKind::PreconditionFailed) if the order was not changed.
     pub async fn change_status(
         &self,
         id: i64,
@@ -61,13 +62,13 @@ impl Client {
             .await
     }
 
-    /// `PATCH /api/v1/orders/{id}` for one vendor's part: the vendor's own count no longer holds its units of the order.
-    /// The order is `SHIPPED` once each vendor has shipped, and stays `CONFIRMED` before. With a tag, only if the order
-    /// is in that version. Needs the role `operator`.
+    /// Marks one vendor's part of an order as shipped: `PATCH /api/v1/orders/{id}`. It states that the vendor's own count no
+    /// longer includes the shipped units. The order becomes `SHIPPED` once each vendor has shipped, and is `CONFIRMED` until
+    /// then. With `if_match`, only if the order has that entity tag. Requires the role `operator`.
     ///
     /// # Errors
-    /// [`ClientError`]; a problem [`ValidationFailed`](crate::ProblemKind::ValidationFailed) if the vendor supplies no
-    /// unit of the order.
+    /// [`ClientError`], with the problem [`ValidationFailed`](crate::ProblemKind::ValidationFailed) if the vendor supplies
+    /// none of the order's units.
     pub async fn ship_part(
         &self,
         id: i64,
@@ -87,18 +88,19 @@ impl Client {
         change: &Change<'_>,
         if_match: Option<&str>,
     ) -> Result<VersionedOrder, ClientError> {
-        let request = self.exchange.patch(self.order_url(id)?);
+        let request = self.transport.patch(self.order_url(id)?);
         let mut request = with_json(request, change)?;
         if let Some(etag) = if_match {
             request = request.header(IF_MATCH, header_value("the entity tag", etag)?);
         }
-        versioned(&self.exchange.send(request).await?.expect(&[200])?)
+        versioned(&self.transport.send(request).await?.expect(&[200])?)
     }
 
-    /// One page of `GET /api/v1/orders`, newest first: of `limit` orders (1 to 1000; 100 unless given), from a cursor on.
+    /// Returns a page of `GET /api/v1/orders`, newest first, with at most `limit` orders (1 to 1000, default 100), from
+    /// `cursor` on.
     ///
     /// # Errors
-    /// [`ClientError`].
+    /// [`ClientError`] if the page cannot be read.
     pub async fn orders_page(
         &self,
         filter: OrderFilter,
@@ -108,30 +110,31 @@ impl Client {
         self.page(&LIST, &filter.query(), limit, cursor).await
     }
 
-    /// All orders, newest first, page by page as they are read.
+    /// Returns all orders, newest first, and requests pages as they are needed.
     pub fn orders(&self, filter: OrderFilter) -> Items<Order> {
         Items::new(self.clone(), LIST, filter.query())
     }
 
-    /// All orders, newest first, in one streamed answer.
+    /// Returns all orders, newest first, as one streamed response.
     ///
     /// # Errors
-    /// [`ClientError`].
+    /// [`ClientError`] if the stream cannot be opened.
     pub async fn order_lines(&self, filter: OrderFilter) -> Result<Lines<Order>, ClientError> {
-        Lines::open(&self.exchange, &LIST, &filter.query()).await
+        Lines::open(&self.transport, &LIST, &filter.query()).await
     }
 
     fn order_url(&self, id: i64) -> Result<reqwest::Url, ClientError> {
-        self.exchange.url(&["api", "v1", "orders", &id.to_string()])
+        self.transport
+            .url(&["api", "v1", "orders", &id.to_string()])
     }
 }
 
-fn versioned(answer: &Answer) -> Result<VersionedOrder, ClientError> {
-    let etag = answer
+fn versioned(response: &BufferedResponse) -> Result<VersionedOrder, ClientError> {
+    let etag = response
         .header(ETAG)
-        .ok_or_else(|| answer.strange("it has no ETag"))?;
+        .ok_or_else(|| response.unexpected("the response has no ETag"))?;
     Ok(VersionedOrder {
-        order: answer.json()?,
+        order: response.json()?,
         etag: etag.to_owned(),
     })
 }

@@ -1,4 +1,4 @@
-//! Placing orders, alone and in batches.
+//! Placing single orders and batches.
 
 use std::future::Future;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use reqwest::RequestBuilder;
 use reqwest::header::HeaderName;
 use serde::{Deserialize, Serialize};
 
-use crate::exchange::{Answer, header_value, with_json};
 use crate::problem::{Document, Problem};
+use crate::transport::{BufferedResponse, header_value, with_json};
 use crate::{Client, ClientError, Order};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -17,17 +17,17 @@ const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-repl
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
-/// An order to be placed.
+/// A new order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NewOrder {
-    /// Of which product: 1 to 128 characters.
+    /// Id of the product, 1 to 128 characters.
     pub product_id: String,
-    /// How many units: 1 to 1,000,000.
+    /// Number of units, 1 to 1,000,000.
     pub quantity: u32,
 }
 
 impl NewOrder {
-    /// So many units of a product.
+    /// Returns an order of `quantity` units of a product.
     #[must_use]
     pub fn new(product_id: impl Into<String>, quantity: u32) -> Self {
         Self {
@@ -37,50 +37,50 @@ impl NewOrder {
     }
 }
 
-/// How an order is placed.
+/// Options of placing an order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PlaceOptions<'a> {
-    /// 1 to 255 visible ASCII characters. The same order with the same key is the same order, however often it is sent.
+    /// `Idempotency-Key`, 1 to 255 visible ASCII characters: requests with the same key and order create one order.
     pub idempotency_key: Option<&'a str>,
-    /// For so many seconds (1 to 30) the answer is to wait until the order is settled.
+    /// Maximum time in seconds (1 to 30) for which the response waits until the order is settled.
     pub wait_s: Option<u32>,
 }
 
-/// An order that was taken.
+/// An accepted order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Placed {
-    /// The order as it is by now.
+    /// The order in its current state.
     pub order: Order,
-    /// Whether an earlier request with the same key had placed it.
+    /// Whether an earlier request with the same key placed the order.
     pub replayed: bool,
-    /// Whether the answer waited for the settlement as it was asked to: the order is settled then.
+    /// Whether the response waited until the order was settled, as requested.
     pub waited: bool,
 }
 
-/// What became of a batch.
+/// The results of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchReply {
-    /// Of each order, in the place that it had: the order, or why it was not taken.
+    /// The result of each order, in the order of the request: the accepted order, or the problem for which it was refused.
     pub items: Vec<Result<Order, Problem>>,
-    /// Whether an earlier request with the same key had placed it.
+    /// Whether an earlier request with the same key placed the batch.
     pub replayed: bool,
 }
 
-/// How often and after which pauses a request is repeated.
+/// Number of retries and the delays between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retries {
-    /// Most repeats after the first time.
+    /// Maximum number of retries after the first request.
     pub most: usize,
-    /// The first pause; it doubles, with some jitter.
+    /// Delay before the first retry. The delay doubles with each retry, with jitter.
     pub first_pause: Duration,
-    /// The longest pause. If the service asks for a longer one, the request is given up.
+    /// Maximum delay. If `Retry-After` exceeds it, the request is not retried.
     pub longest_pause: Duration,
 }
 
 impl Default for Retries {
-    /// 10 repeats within about half a minute.
+    /// 10 retries within about 30 seconds.
     fn default() -> Self {
         Self {
             most: 10,
@@ -91,43 +91,44 @@ impl Default for Retries {
 }
 
 impl Client {
-    /// `POST /api/v1/orders`, once.
+    /// Places an order: `POST /api/v1/orders`, without retries.
     ///
     /// # Errors
-    /// [`ClientError`]. If it [may have happened](ClientError::is_outcome_unknown), the order may exist: with a key it can be
-    /// placed again, without one it must be looked up.
+    /// [`ClientError`]. If its [outcome is unknown](ClientError::is_outcome_unknown), the order may exist: repeat the
+    /// request with the same key or, if it had no key, search for the order.
     pub async fn place(
         &self,
         order: &NewOrder,
         options: &PlaceOptions<'_>,
     ) -> Result<Placed, ClientError> {
         let request = self
-            .exchange
-            .post(self.exchange.url(&["api", "v1", "orders"])?);
-        let mut request = with_key(with_json(request, order)?, options.idempotency_key)?;
-        let mut limit = self.exchange.timeout;
+            .transport
+            .post(self.transport.url(&["api", "v1", "orders"])?);
+        let mut request =
+            with_idempotency_key(with_json(request, order)?, options.idempotency_key)?;
+        let mut limit = self.transport.timeout;
         if let Some(wait_s) = options.wait_s {
             request = request.header(PREFER, format!("wait={wait_s}"));
             limit += Duration::from_secs(wait_s.into());
         }
-        let answer = self.exchange.send_within(request, limit).await?;
-        let answer = answer.expect(&[201, 202])?;
-        let waited = answer.status == 201;
-        if waited != (answer.header(PREFERENCE_APPLIED) == Some("wait")) {
-            return Err(answer.strange("its Preference-Applied says otherwise than its status"));
+        let response = self.transport.send_with_timeout(request, limit).await?;
+        let response = response.expect(&[201, 202])?;
+        let waited = response.status == 201;
+        if waited != (response.header(PREFERENCE_APPLIED) == Some("wait")) {
+            return Err(response.unexpected("Preference-Applied contradicts the status"));
         }
         Ok(Placed {
-            order: answer.json()?,
-            replayed: is_replayed(&answer),
+            order: response.json()?,
+            replayed: is_replayed(&response),
             waited,
         })
     }
 
-    /// The same under an `Idempotency-Key`, and again while there is no answer or the service says that it cannot now: it
-    /// is one order however often it is sent.
+    /// Places an order with an `Idempotency-Key` and retries after [transient](ClientError::is_transient) errors. All
+    /// requests together create one order.
     ///
     /// # Errors
-    /// The last [`ClientError`], or the first that repeating does not help against.
+    /// The first [`ClientError`] that is not transient or has a `Retry-After` above the maximum delay, or the last one.
     pub async fn place_repeatedly(
         &self,
         order: &NewOrder,
@@ -139,74 +140,77 @@ impl Client {
             idempotency_key: Some(key),
             wait_s,
         };
-        repeat(retries, || self.place(order, &options)).await
+        with_retries(retries, || self.place(order, &options)).await
     }
 
-    /// `POST /api/v1/orders/batch`, once: up to 1,000 orders in one transaction.
+    /// Places up to 1,000 orders in one transaction: `POST /api/v1/orders/batch`, without retries.
     ///
     /// # Errors
-    /// [`ClientError`] if the batch as a whole was not taken.
+    /// [`ClientError`] if the batch was refused as a whole.
     pub async fn place_batch(
         &self,
         orders: &[NewOrder],
         idempotency_key: Option<&str>,
     ) -> Result<BatchReply, ClientError> {
-        let url = self.exchange.url(&["api", "v1", "orders", "batch"])?;
-        let request = with_json(self.exchange.post(url), &Batch { orders })?;
-        let request = with_key(request, idempotency_key)?;
-        let answer = self.exchange.send(request).await?.expect(&[207])?;
-        let BatchDocument { items } = answer.json()?;
+        let url = self.transport.url(&["api", "v1", "orders", "batch"])?;
+        let request = with_json(self.transport.post(url), &Batch { orders })?;
+        let request = with_idempotency_key(request, idempotency_key)?;
+        let response = self.transport.send(request).await?.expect(&[207])?;
+        let BatchDocument { items } = response.json()?;
         if items.len() != orders.len() {
-            let (asked, answered) = (orders.len(), items.len());
-            return Err(answer.strange(format!("{asked} orders have {answered} answers")));
+            let (expected, found) = (orders.len(), items.len());
+            return Err(response.unexpected(format!("{found} results for {expected} orders")));
         }
-        let items = items.into_iter().map(|item| item.outcome(&answer));
+        let items = items.into_iter().map(|item| item.outcome(&response));
         Ok(BatchReply {
             items: items.collect::<Result<_, _>>()?,
-            replayed: is_replayed(&answer),
+            replayed: is_replayed(&response),
         })
     }
 
-    /// The same under an `Idempotency-Key`, and again while there is no answer or the service says that it cannot now.
+    /// Places a batch with an `Idempotency-Key` and retries after [transient](ClientError::is_transient) errors.
     ///
     /// # Errors
-    /// The last [`ClientError`], or the first that repeating does not help against.
+    /// The first [`ClientError`] that is not transient or has a `Retry-After` above the maximum delay, or the last one.
     pub async fn place_batch_repeatedly(
         &self,
         orders: &[NewOrder],
         key: &str,
         retries: Retries,
     ) -> Result<BatchReply, ClientError> {
-        repeat(retries, || self.place_batch(orders, Some(key))).await
+        with_retries(retries, || self.place_batch(orders, Some(key))).await
     }
 }
 
-async fn repeat<T, F>(retries: Retries, request: impl FnMut() -> F) -> Result<T, ClientError>
+async fn with_retries<T, F>(retries: Retries, request: impl FnMut() -> F) -> Result<T, ClientError>
 where
     F: Future<Output = Result<T, ClientError>>,
 {
-    let pauses = ExponentialBuilder::default()
+    let backoff = ExponentialBuilder::default()
         .with_min_delay(retries.first_pause)
         .with_max_delay(retries.longest_pause)
         .with_max_times(retries.most)
         .with_jitter();
-    let asked = |error: &ClientError| error.retry_after().unwrap_or_default();
+    let requested_delay = |error: &ClientError| error.retry_after().unwrap_or_default();
     request
-        .retry(pauses)
+        .retry(backoff)
         .sleep(tokio::time::sleep)
-        .when(|error| error.is_transient() && asked(error) <= retries.longest_pause)
-        .adjust(|error, pause| pause.map(|pause| pause.max(asked(error))))
+        .when(|error| error.is_transient() && requested_delay(error) <= retries.longest_pause)
+        .adjust(|error, delay| delay.map(|delay| delay.max(requested_delay(error))))
         .await
 }
 
-fn with_key(request: RequestBuilder, key: Option<&str>) -> Result<RequestBuilder, ClientError> {
+fn with_idempotency_key(
+    request: RequestBuilder,
+    key: Option<&str>,
+) -> Result<RequestBuilder, ClientError> {
     let Some(key) = key else { return Ok(request) };
     let value = header_value("the idempotency key", key)?;
     Ok(request.header(IDEMPOTENCY_KEY, value))
 }
 
-fn is_replayed(answer: &Answer) -> bool {
-    answer.header(IDEMPOTENT_REPLAYED) == Some("true")
+fn is_replayed(response: &BufferedResponse) -> bool {
+    response.header(IDEMPOTENT_REPLAYED) == Some("true")
 }
 
 #[derive(Serialize)]
@@ -227,11 +231,11 @@ struct Item {
 }
 
 impl Item {
-    fn outcome(self, answer: &Answer) -> Result<Result<Order, Problem>, ClientError> {
+    fn outcome(self, response: &BufferedResponse) -> Result<Result<Order, Problem>, ClientError> {
         match (self.order, self.problem) {
             (Some(order), None) => Ok(Ok(order)),
             (None, Some(problem)) => Ok(Err(problem.into_problem(self.status, None))),
-            _ => Err(answer.strange("an item is neither an order nor a problem")),
+            _ => Err(response.unexpected("an item is neither an order nor a problem")),
         }
     }
 }

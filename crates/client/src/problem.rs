@@ -1,4 +1,4 @@
-//! Problems (RFC 9457) as the service answers them.
+//! Problem details (RFC 9457) of error responses.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,37 +6,36 @@ use std::time::Duration;
 use serde::Deserialize;
 use thiserror::Error;
 
-/// An answer that says why not.
+/// Problem details of an error response.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{kind}: {detail}")]
 #[non_exhaustive]
 pub struct Problem {
-    /// What kind of problem it is.
+    /// Kind of the problem.
     pub kind: ProblemKind,
-    /// The status of the answer, or within a batch of the item.
+    /// HTTP status of the response, or of the item in a batch.
     pub status: u16,
-    /// The kind in words, the same each time.
+    /// Summary of the kind; the same for each problem of a kind.
     pub title: String,
-    /// What it is about this time.
+    /// Explanation of this occurrence.
     pub detail: String,
-    /// What is wrong with the body, member by member; empty for other kinds than
-    /// [`ValidationFailed`](ProblemKind::ValidationFailed).
+    /// Invalid members of the body; empty unless the kind is [`ValidationFailed`](ProblemKind::ValidationFailed).
     pub errors: Vec<FieldError>,
-    /// After how long one may come again.
+    /// Delay after which the request can be repeated.
     pub retry_after: Option<Duration>,
 }
 
-/// One wrong member of a body.
+/// An invalid member of a body.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct FieldError {
-    /// Which: a JSON pointer (RFC 6901), empty for the body itself.
+    /// JSON pointer (RFC 6901) to the member; empty for the body itself.
     pub pointer: String,
-    /// What is wrong with it.
+    /// Reason why the member is invalid.
     pub detail: String,
 }
 
-/// What kind of problem: the slug at the end of its `type`. `GET` of that path explains it.
+/// Kind of a problem: the slug at the end of its `type`. `GET` of that path returns a page that explains it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProblemKind {
@@ -46,36 +45,36 @@ pub enum ProblemKind {
     Unauthenticated,
     /// The API key lacks the role.
     Forbidden,
-    /// There is no such thing.
+    /// The order, product, vendor or path does not exist.
     NotFound,
-    /// The path has no such method.
+    /// The path does not support the method.
     MethodNotAllowed,
-    /// The body took too long to arrive.
+    /// The body did not arrive in time.
     RequestTimeout,
-    /// The order's state machine has no such edge.
+    /// The order's state machine does not have this transition.
     IllegalTransition,
-    /// `If-Match` names another version.
+    /// `If-Match` does not match the current entity tag.
     PreconditionFailed,
     /// The body is too large.
     PayloadTooLarge,
     /// The body is not declared as JSON.
     UnsupportedMediaType,
-    /// Without API keys, the request names a host that is not served.
+    /// No API keys are configured, and `Host` is not an allowed host.
     MisdirectedRequest,
-    /// Well-formed, but not acceptable: see [`Problem::errors`].
+    /// The body is well-formed but invalid: see [`Problem::errors`].
     ValidationFailed,
-    /// The `Idempotency-Key` stands for another request.
+    /// The `Idempotency-Key` was used for another request.
     IdempotencyKeyReused,
     /// Too many requests: see [`Problem::retry_after`].
     RateLimited,
     /// The vendor's report could not be read.
     VendorUnavailable,
-    /// The service cannot do it now, and nothing was recorded.
+    /// The service is temporarily unavailable; nothing was recorded.
     Unavailable,
-    /// The store did not confirm the outcome: what was asked for may have happened. An order is repeated with its
-    /// `Idempotency-Key` only.
+    /// The store did not confirm the outcome: the request may have been executed. Repeat an order only with its
+    /// `Idempotency-Key`.
     OutcomeUnknown,
-    /// One that this client does not know, by its slug or its whole `type`.
+    /// A kind that is unknown to this version, with its slug or its whole `type`.
     Other(String),
 }
 
@@ -100,7 +99,7 @@ const SLUGS: [(&str, ProblemKind); 17] = [
 ];
 
 impl ProblemKind {
-    /// The slug.
+    /// Returns the slug.
     #[must_use]
     pub fn slug(&self) -> &str {
         if let Self::Other(slug) = self {
@@ -112,7 +111,7 @@ impl ProblemKind {
             .map_or("about:blank", |(slug, _)| slug)
     }
 
-    fn of_type(uri: &str) -> Self {
+    fn from_type(uri: &str) -> Self {
         let slug = uri.strip_prefix("/problems/").unwrap_or(uri);
         let mut known = SLUGS.iter();
         known
@@ -127,10 +126,10 @@ impl fmt::Display for ProblemKind {
     }
 }
 
-/// A problem as it is written. RFC 9457 lets every member be absent.
+/// A problem document. All its members are optional (RFC 9457).
 #[derive(Deserialize)]
 pub(crate) struct Document {
-    #[serde(default = "untyped")]
+    #[serde(default = "default_type")]
     r#type: String,
     #[serde(default)]
     title: String,
@@ -140,15 +139,15 @@ pub(crate) struct Document {
     errors: Vec<FieldError>,
 }
 
-/// What an absent `type` stands for.
-fn untyped() -> String {
+/// Returns the `type` of a document without one.
+fn default_type() -> String {
     "about:blank".to_owned()
 }
 
 impl Document {
     pub(crate) fn into_problem(self, status: u16, retry_after: Option<Duration>) -> Problem {
         Problem {
-            kind: ProblemKind::of_type(&self.r#type),
+            kind: ProblemKind::from_type(&self.r#type),
             status,
             title: self.title,
             detail: self.detail,
@@ -163,17 +162,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_slug_is_read_and_written() {
+    fn every_slug_round_trips() {
         for (slug, kind) in SLUGS {
-            assert_eq!(ProblemKind::of_type(&format!("/problems/{slug}")), kind);
+            assert_eq!(ProblemKind::from_type(&format!("/problems/{slug}")), kind);
             assert_eq!(kind.slug(), slug);
         }
-        let other = ProblemKind::of_type("https://example.org/out-of-stock");
+        let other = ProblemKind::from_type("https://example.org/out-of-stock");
         assert_eq!(other.slug(), "https://example.org/out-of-stock");
     }
 
     #[test]
-    fn a_problem_may_say_nothing() {
+    fn problem_without_members_is_parsed() {
         let document: Document = serde_json::from_str("{}").unwrap();
         let problem = document.into_problem(500, None);
         assert_eq!(problem.kind, ProblemKind::Other("about:blank".to_owned()));

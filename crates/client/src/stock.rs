@@ -1,4 +1,4 @@
-//! Stock: what can be sold.
+//! Available stock.
 
 use serde::Deserialize;
 
@@ -7,51 +7,51 @@ use crate::{Client, ClientError, Items, Lines, Page};
 
 const LIST: [&str; 3] = ["api", "v1", "stock"];
 
-/// What can be sold of a product, over all vendors.
+/// Units of a product that can be sold, over all vendors.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct StockLevel {
-    /// Which product.
+    /// Product id.
     pub product_id: String,
-    /// How many units.
+    /// Units that can be sold.
     pub quantity: u64,
-    /// When that last changed.
+    /// Time of the last change.
     #[serde(deserialize_with = "timestamp::read")]
     pub updated_at: Timestamp,
 }
 
-/// A product with each vendor's part.
+/// Stock of a product in total and by vendor.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct ProductStock {
-    /// All of it.
+    /// Total over all vendors.
     #[serde(flatten)]
     pub level: StockLevel,
-    /// Each vendor's part.
+    /// Stock by vendor.
     pub vendors: Vec<VendorStock>,
 }
 
-/// What one vendor has of a product.
+/// Stock of a product at one vendor.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct VendorStock {
-    /// Which vendor.
+    /// Vendor id.
     pub vendor_id: String,
-    /// Units that it last reported.
+    /// Units in the last report.
     pub reported: u32,
-    /// Units that were sold and that its report does not know of.
+    /// Units that were sold and are not included in the last report.
     pub in_flight: u32,
-    /// Units that can still be sold.
+    /// Units that can be sold.
     pub available: u32,
-    /// The moment for which its report is true.
+    /// Instant for which the last report holds.
     #[serde(deserialize_with = "timestamp::read")]
     pub as_of: Timestamp,
 }
 
-/// Which products to list.
+/// Filter of the stock list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StockFilter {
-    /// Only those of which something can be sold.
+    /// Lists only products with a quantity above 0.
     pub in_stock: bool,
 }
 
@@ -63,20 +63,21 @@ impl StockFilter {
 }
 
 impl Client {
-    /// `GET /api/v1/stock/{product_id}`.
+    /// Returns the stock of a product: `GET /api/v1/stock/{product_id}`.
     ///
     /// # Errors
-    /// [`ClientError`]; a problem [`NotFound`](crate::ProblemKind::NotFound) if no vendor has reported the product.
+    /// [`ClientError`], with the problem [`NotFound`](crate::ProblemKind::NotFound) if no vendor has reported the product.
     pub async fn stock(&self, product_id: &str) -> Result<ProductStock, ClientError> {
-        let url = self.exchange.url(&["api", "v1", "stock", product_id])?;
-        let answer = self.exchange.send(self.exchange.get(url)).await?;
-        answer.expect(&[200])?.json()
+        let url = self.transport.url(&["api", "v1", "stock", product_id])?;
+        let response = self.transport.send(self.transport.get(url)).await?;
+        response.expect(&[200])?.json()
     }
 
-    /// One page of `GET /api/v1/stock`, by product id: of `limit` products (1 to 1000; 100 unless given), from a cursor on.
+    /// Returns a page of `GET /api/v1/stock` in the order of product ids, with at most `limit` products (1 to 1000, default
+    /// 100), from `cursor` on.
     ///
     /// # Errors
-    /// [`ClientError`].
+    /// [`ClientError`] if the page cannot be read.
     pub async fn stock_page(
         &self,
         filter: StockFilter,
@@ -86,16 +87,16 @@ impl Client {
         self.page(&LIST, &filter.query(), limit, cursor).await
     }
 
-    /// All stock, page by page as it is read.
+    /// Returns all stock in the order of product ids, and requests pages as they are needed.
     pub fn stock_levels(&self, filter: StockFilter) -> Items<StockLevel> {
         Items::new(self.clone(), LIST, filter.query())
     }
 
-    /// All stock in one streamed answer.
+    /// Returns all stock as one streamed response.
     ///
     /// # Errors
-    /// [`ClientError`].
+    /// [`ClientError`] if the stream cannot be opened.
     pub async fn stock_lines(&self, filter: StockFilter) -> Result<Lines<StockLevel>, ClientError> {
-        Lines::open(&self.exchange, &LIST, &filter.query()).await
+        Lines::open(&self.transport, &LIST, &filter.query()).await
     }
 }

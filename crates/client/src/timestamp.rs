@@ -1,10 +1,10 @@
-//! Moments as the service writes them: RFC 3339.
+//! RFC 3339 timestamps.
 
 use serde::de::{Deserialize, Deserializer, Error};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// A moment, in UTC.
+/// A timestamp in UTC.
 pub type Timestamp = OffsetDateTime;
 
 pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
@@ -16,6 +16,6 @@ pub(crate) fn read_or_null<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Timestamp>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
-    let moment = text.map(|text| Timestamp::parse(&text, &Rfc3339).map_err(D::Error::custom));
-    moment.transpose()
+    let timestamp = text.map(|text| Timestamp::parse(&text, &Rfc3339).map_err(D::Error::custom));
+    timestamp.transpose()
 }

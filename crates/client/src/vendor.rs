@@ -1,4 +1,4 @@
-//! Vendors, and how syncing them went.
+//! Vendors and their syncs.
 
 use serde::Deserialize;
 
@@ -7,88 +7,88 @@ use crate::{Client, ClientError, Items, Page};
 
 const LIST: [&str; 3] = ["api", "v1", "vendors"];
 
-/// A vendor.
+/// A vendor with its last sync.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Vendor {
-    /// Its id.
+    /// Vendor id.
     pub vendor_id: String,
-    /// Where its report is read; none for stock that is entered by hand.
+    /// URL of its report; `None` for stock that is entered by hand.
     pub url: Option<String>,
-    /// How many products it has.
+    /// Number of its products.
     pub products: u64,
-    /// How the last sync went.
+    /// Result of the last sync.
     pub last_sync: SyncResult,
-    /// What the last applied report proves: units that were shipped before are included in its counts.
+    /// Effective as-of of the last applied report: units that were shipped before it are included in its counts.
     #[serde(default, deserialize_with = "timestamp::read_or_null")]
     pub as_of: Option<Timestamp>,
-    /// The best time that the report has; `None` if it proves nothing.
+    /// Source of `as_of`; `None` if the report proves nothing.
     #[serde(default)]
     pub evidence: Option<Evidence>,
-    /// Why it proves nothing.
+    /// Reason why the report proves nothing.
     #[serde(default)]
     pub evidence_reason: Option<String>,
-    /// The vendor's clock less the service's, in milliseconds.
+    /// Vendor's clock minus the service's clock, in milliseconds.
     #[serde(default)]
     pub clock_skew_ms: Option<i64>,
-    /// How old the vendor's numbers may be when it states them, in milliseconds: a setting.
+    /// Maximum age of the vendor's counts when it reports them, in milliseconds: a setting.
     #[serde(default)]
     pub lag_ms: u64,
-    /// The time since `as_of`, in milliseconds.
+    /// Time since `as_of`, in milliseconds.
     #[serde(default)]
     pub age_ms: Option<u64>,
-    /// The age beyond which its numbers are not sold from, in milliseconds: a setting.
+    /// Age of the counts beyond which the vendor is not sold from, in milliseconds: a setting.
     #[serde(default)]
     pub max_age_ms: Option<u64>,
-    /// Whether its numbers are older than that.
+    /// Whether the counts are older than `max_age_ms`.
     #[serde(default)]
     pub expired: bool,
-    /// The earliest instant of the next scheduled sync after a failure; `None` while none is pending.
+    /// Earliest time of the next scheduled sync after a failure; `None` unless the vendor is in backoff.
     #[serde(default, deserialize_with = "timestamp::read_or_null")]
     pub next_attempt_at: Option<Timestamp>,
-    /// Number of syncs that the vendor failed since the last one that it did not.
+    /// Number of failed syncs since the last successful one.
     #[serde(default)]
     pub consecutive_failures: u32,
 }
 
-/// The best time that a report has.
+/// Source of the effective as-of of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Evidence {
-    /// The document states its own as-of.
+    /// As-of in the document.
     Document,
     /// `Last-Modified` of the response.
     LastModified,
-    /// Only `Date` of the response.
+    /// `Date` of the response.
     Date,
-    /// The modification time of a file.
+    /// Modification time of a file.
     FileTime,
     /// A kind that this version does not know.
     #[serde(other)]
     Other,
 }
 
-/// How a sync went.
+/// Result of a sync.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct SyncResult {
-    /// In a word.
+    /// Status of the sync.
     pub status: SyncStatus,
-    /// When it ended.
+    /// Time at which the sync finished.
     #[serde(deserialize_with = "timestamp::read_or_null")]
     pub finished_at: Option<Timestamp>,
-    /// How long it took.
+    /// Duration in milliseconds.
     pub duration_ms: Option<u64>,
-    /// Products in the report.
+    /// Number of products in the report.
     pub received: Option<u64>,
-    /// Products that it changed.
+    /// Number of products whose stock changed.
     pub changed: Option<u64>,
-    /// What went wrong.
+    /// Reason of a failure.
     pub error: Option<String>,
 }
 
-/// How a sync went, in a word.
+/// Status of a sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
@@ -97,37 +97,37 @@ pub enum SyncStatus {
     Ok,
     /// The vendor stated that nothing changed since the last report.
     NotModified,
-    /// The report is older than one that is applied already.
+    /// The report is older than the one that was applied last.
     Stale,
-    /// The report is empty and the one before was not: it waits for a second one or for an operator.
+    /// The report is empty and the previous one was not: it is applied after a second empty report or by an operator.
     Quarantined,
     /// The vendor has not finished its report.
     NotReady,
-    /// There was no report, or none that can be read.
+    /// The report could not be read.
     Failed,
-    /// None was tried yet.
+    /// No sync was attempted yet.
     Never,
     /// A status that this version does not know.
     #[serde(other)]
     Other,
 }
 
-/// A sync that was asked for.
+/// Result of a sync on demand, or of a decision on a quarantined report.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct VendorSync {
-    /// Of which vendor.
+    /// Vendor id.
     pub vendor_id: String,
-    /// How it went.
+    /// Result of the sync.
     #[serde(flatten)]
     pub result: SyncResult,
 }
 
 impl Client {
-    /// One page of `GET /api/v1/vendors`, by id. Needs the role `operator`.
+    /// Returns a page of `GET /api/v1/vendors` in the order of vendor ids. Requires the role `operator`.
     ///
     /// # Errors
-    /// [`ClientError`].
+    /// [`ClientError`] if the page cannot be read.
     pub async fn vendors_page(
         &self,
         limit: Option<u32>,
@@ -136,37 +136,37 @@ impl Client {
         self.page(&LIST, &[], limit, cursor).await
     }
 
-    /// All vendors, page by page as they are read. Needs the role `operator`.
+    /// Returns all vendors in the order of vendor ids, and requests pages as they are needed. Requires the role `operator`.
     pub fn vendors(&self) -> Items<Vendor> {
         Items::new(self.clone(), LIST, Vec::new())
     }
 
-    /// `POST /api/v1/vendors/{vendor_id}/sync`: reads the vendor's report now. Needs the role `operator`.
+    /// Syncs a vendor now: `POST /api/v1/vendors/{vendor_id}/sync`. Requires the role `operator`.
     ///
     /// # Errors
-    /// [`ClientError`]; a problem [`VendorUnavailable`](crate::ProblemKind::VendorUnavailable) if the vendor failed; with
-    /// [`retry_after`](ClientError::retry_after) if the vendor demands to get no request for some time.
+    /// [`ClientError`], with the problem [`VendorUnavailable`](crate::ProblemKind::VendorUnavailable) if the vendor failed;
+    /// [`retry_after`](ClientError::retry_after) is set if the vendor sent `Retry-After`.
     pub async fn sync_vendor(&self, vendor_id: &str) -> Result<VendorSync, ClientError> {
         let path = ["api", "v1", "vendors", vendor_id, "sync"];
-        let request = self.exchange.post(self.exchange.url(&path)?);
-        let answer = self.exchange.send(request).await?;
-        answer.expect(&[200])?.json()
+        let request = self.transport.post(self.transport.url(&path)?);
+        let response = self.transport.send(request).await?;
+        response.expect(&[200])?.json()
     }
 
-    /// `POST /api/v1/vendors/{vendor_id}/quarantine/accept`: applies the vendor's report in quarantine. Needs the role
+    /// Applies the vendor's quarantined report: `POST /api/v1/vendors/{vendor_id}/quarantine/accept`. Requires the role
     /// `operator`.
     ///
     /// # Errors
-    /// [`ClientError`]; a problem [`NotFound`](crate::ProblemKind::NotFound) if there is none.
+    /// [`ClientError`], with the problem [`NotFound`](crate::ProblemKind::NotFound) if no report is in quarantine.
     pub async fn accept_quarantined(&self, vendor_id: &str) -> Result<VendorSync, ClientError> {
         self.resolve_quarantine(vendor_id, "accept").await
     }
 
-    /// `POST /api/v1/vendors/{vendor_id}/quarantine/discard`: drops the vendor's report in quarantine. Needs the role
+    /// Discards the vendor's quarantined report: `POST /api/v1/vendors/{vendor_id}/quarantine/discard`. Requires the role
     /// `operator`.
     ///
     /// # Errors
-    /// [`ClientError`]; a problem [`NotFound`](crate::ProblemKind::NotFound) if there is none.
+    /// [`ClientError`], with the problem [`NotFound`](crate::ProblemKind::NotFound) if no report is in quarantine.
     pub async fn discard_quarantined(&self, vendor_id: &str) -> Result<VendorSync, ClientError> {
         self.resolve_quarantine(vendor_id, "discard").await
     }
@@ -177,8 +177,8 @@ impl Client {
         decision: &str,
     ) -> Result<VendorSync, ClientError> {
         let path = ["api", "v1", "vendors", vendor_id, "quarantine", decision];
-        let request = self.exchange.post(self.exchange.url(&path)?);
-        let response = self.exchange.send(request).await?;
+        let request = self.transport.post(self.transport.url(&path)?);
+        let response = self.transport.send(request).await?;
         response.expect(&[200])?.json()
     }
 }

@@ -1,4 +1,4 @@
-//! One request and its answer: sent once, read whole within a limit of bytes and of time, and taken for what it is.
+//! Sends one request, reads its response within limits of size and time, and turns error responses into a [`ClientError`].
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use tokio::time::timeout;
 use crate::error::{ClientError, quote};
 use crate::problem::Document;
 
-/// Largest answer that is read whole. A page of 1,000 orders takes a few hundred kilobytes.
-const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// Maximum size of a response body that is buffered. A page of 1,000 orders has a few hundred kilobytes.
+const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 
-/// Where requests go.
+/// The HTTP client with the options of all its requests.
 #[derive(Debug)]
-pub(crate) struct Exchange {
+pub(crate) struct Transport {
     pub(crate) http: reqwest::Client,
     pub(crate) base: Url,
     /// Sent with each request.
@@ -24,25 +24,25 @@ pub(crate) struct Exchange {
     pub(crate) timeout: Duration,
 }
 
-impl Exchange {
-    /// The URL of a path, given by its segments.
+impl Transport {
+    /// Returns the URL of a path, given by its segments.
     pub(crate) fn url(&self, segments: &[&str]) -> Result<Url, ClientError> {
         for segment in segments {
-            // URLs take these for something else, or leave them out, however they are written.
+            // URL parsers resolve dot segments, even percent-encoded ones, and remove some control characters.
             if matches!(*segment, "." | "..") || segment.chars().any(char::is_control) {
-                let reason = format!("no path can name {segment:?}");
+                let reason = format!("{segment:?} cannot be a path segment");
                 return Err(ClientError::Unusable(reason));
             }
         }
         let mut url = self.base.clone();
         url.path_segments_mut()
-            .map_err(|()| ClientError::unusable("the base URL can have no path"))?
+            .map_err(|()| ClientError::unusable("the base URL cannot have a path"))?
             .pop_if_empty()
             .extend(segments);
         Ok(url)
     }
 
-    /// The same with a query.
+    /// Returns the URL of a path with a query.
     pub(crate) fn url_with(
         &self,
         segments: &[&str],
@@ -72,50 +72,53 @@ impl Exchange {
         request.headers(self.headers.clone())
     }
 
-    /// Sends a request, and reads the answer to its end.
-    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
-        self.send_within(request, self.timeout).await
+    /// Sends a request and reads the complete response.
+    pub(crate) async fn send(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<BufferedResponse, ClientError> {
+        self.send_with_timeout(request, self.timeout).await
     }
 
-    pub(crate) async fn send_within(
+    pub(crate) async fn send_with_timeout(
         &self,
         request: RequestBuilder,
         limit: Duration,
-    ) -> Result<Answer, ClientError> {
-        let answered = timeout(limit, async { read(begin(request).await?).await });
-        answered.await.map_err(ClientError::no_answer)?
+    ) -> Result<BufferedResponse, ClientError> {
+        let response = timeout(limit, async { read(start(request).await?).await });
+        response.await.map_err(ClientError::no_response)?
     }
 
-    /// Sends a request whose answer is to be streamed as this media type, and returns once it has begun.
+    /// Sends a request for a streamed response of this media type and returns once the response head has arrived.
     pub(crate) async fn open(
         &self,
         request: RequestBuilder,
         media_type: &'static str,
     ) -> Result<Response, ClientError> {
         let request = request.header(reqwest::header::ACCEPT, media_type);
-        let answered = timeout(self.timeout, async {
-            let response = begin(request).await?;
+        let response = timeout(self.timeout, async {
+            let response = start(request).await?;
             if response.status() == 200 {
                 return expect_type(response, media_type);
             }
-            let answer = read(response).await?;
-            Err(answer.refusal())
+            let response = read(response).await?;
+            Err(response.to_error())
         });
-        answered.await.map_err(ClientError::no_answer)?
+        response.await.map_err(ClientError::no_response)?
     }
 }
 
-async fn begin(request: RequestBuilder) -> Result<Response, ClientError> {
-    request.send().await.map_err(of_http)
+async fn start(request: RequestBuilder) -> Result<Response, ClientError> {
+    request.send().await.map_err(from_http)
 }
 
-/// What went wrong on the way. Whatever made the request impossible to send never left.
-pub(crate) fn of_http(error: reqwest::Error) -> ClientError {
+/// Converts an error of the HTTP client. A request that could not be built was not sent.
+pub(crate) fn from_http(error: reqwest::Error) -> ClientError {
     let error = error.without_url();
     if error.is_builder() {
         return ClientError::unusable(error.to_string());
     }
-    ClientError::no_answer(error)
+    ClientError::no_response(error)
 }
 
 fn expect_type(response: Response, media_type: &str) -> Result<Response, ClientError> {
@@ -124,70 +127,70 @@ fn expect_type(response: Response, media_type: &str) -> Result<Response, ClientE
     if essence(given).eq_ignore_ascii_case(media_type.as_bytes()) {
         return Ok(response);
     }
-    let reason = format!("it should be {media_type} and is {}", quote(given));
-    Err(ClientError::strange(response.status().as_u16(), reason))
+    let reason = format!("expected {media_type}, got {}", quote(given));
+    Err(ClientError::unexpected(response.status().as_u16(), reason))
 }
 
-/// A media type without its parameters.
+/// Returns the media type of a `Content-Type`, without its parameters.
 fn essence(content_type: &[u8]) -> &[u8] {
     let end = content_type.iter().position(|byte| *byte == b';');
     content_type[..end.unwrap_or(content_type.len())].trim_ascii()
 }
 
-async fn read(mut response: Response) -> Result<Answer, ClientError> {
+async fn read(mut response: Response) -> Result<BufferedResponse, ClientError> {
     let status = response.status().as_u16();
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(of_http)? {
-        if body.len() + chunk.len() > MAX_BYTES {
-            let reason = format!("it has more than {MAX_BYTES} bytes");
-            return Err(ClientError::strange(status, reason));
+    while let Some(chunk) = response.chunk().await.map_err(from_http)? {
+        if body.len() + chunk.len() > MAX_BODY_BYTES {
+            let reason = format!("the body has more than {MAX_BODY_BYTES} bytes");
+            return Err(ClientError::unexpected(status, reason));
         }
         body.extend_from_slice(&chunk);
     }
     let headers = std::mem::take(response.headers_mut());
-    Ok(Answer {
+    Ok(BufferedResponse {
         status,
         headers,
         body,
     })
 }
 
-/// A whole answer.
-pub(crate) struct Answer {
+/// A complete response.
+pub(crate) struct BufferedResponse {
     pub(crate) status: u16,
     headers: HeaderMap,
     body: Vec<u8>,
 }
 
-impl Answer {
-    /// Refuses any other status than these.
+impl BufferedResponse {
+    /// Returns an error unless the response has one of these statuses.
     pub(crate) fn expect(self, statuses: &[u16]) -> Result<Self, ClientError> {
         if statuses.contains(&self.status) {
             return Ok(self);
         }
-        Err(self.refusal())
+        Err(self.to_error())
     }
 
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
         serde_json::from_slice(&self.body)
-            .map_err(|error| self.strange(format!("{error} in {}", quote(&self.body))))
+            .map_err(|error| self.unexpected(format!("{error} in {}", quote(&self.body))))
     }
 
-    /// A header of plain text.
+    /// Returns the value of a header if it is visible ASCII.
     pub(crate) fn header(&self, name: impl Into<HeaderName>) -> Option<&str> {
         self.headers.get(name.into())?.to_str().ok()
     }
 
-    pub(crate) fn strange(&self, reason: impl Into<String>) -> ClientError {
-        ClientError::strange(self.status, reason)
+    pub(crate) fn unexpected(&self, reason: impl Into<String>) -> ClientError {
+        ClientError::unexpected(self.status, reason)
     }
 
-    /// An answer that is not what was hoped for.
-    fn refusal(&self) -> ClientError {
+    /// Returns the error of a response that has not an expected status.
+    fn to_error(&self) -> ClientError {
         let content_type = self.headers.get(CONTENT_TYPE);
         let content_type = content_type.map(HeaderValue::as_bytes).unwrap_or_default();
         if self.status < 400 || essence(content_type) != b"application/problem+json" {
-            return self.strange(format!("it says {}", quote(&self.body)));
+            return self.unexpected(format!("the body is {}", quote(&self.body)));
         }
         match self.json::<Document>() {
             Ok(document) => {
@@ -198,26 +201,30 @@ impl Answer {
         }
     }
 
-    /// `Retry-After` in seconds, which is how the service gives it.
+    /// Returns `Retry-After`; the service sends it in seconds.
     fn retry_after(&self) -> Option<Duration> {
         let seconds = self.header(RETRY_AFTER)?;
         Some(Duration::from_secs(seconds.trim().parse().ok()?))
     }
 }
 
-/// A body of JSON.
+/// Sets a JSON body.
 pub(crate) fn with_json(
     request: RequestBuilder,
     body: &impl Serialize,
 ) -> Result<RequestBuilder, ClientError> {
-    let body = serde_json::to_vec(body)
-        .map_err(|error| ClientError::unusable(format!("the body cannot be written: {error}")))?;
+    let body = serde_json::to_vec(body).map_err(|error| {
+        ClientError::unusable(format!("the body cannot be serialized: {error}"))
+    })?;
     let json = HeaderValue::from_static("application/json");
     Ok(request.header(CONTENT_TYPE, json).body(body))
 }
 
-/// A header of the request, from what a caller gave.
+/// Returns a header value for a string given by the caller.
 pub(crate) fn header_value(name: &str, value: &str) -> Result<HeaderValue, ClientError> {
-    HeaderValue::from_str(value)
-        .map_err(|_| ClientError::unusable(format!("{name} holds what no header may")))
+    HeaderValue::from_str(value).map_err(|_| {
+        ClientError::unusable(format!(
+            "{name} contains characters that a header cannot have"
+        ))
+    })
 }

@@ -1,28 +1,28 @@
-//! What the client sends, byte by byte, and what it makes of answers: good ones, strange ones and broken ones.
+//! The bytes of the client's requests, and its results for valid, unexpected and truncated responses.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a test that cannot go on has failed"
+    reason = "a panic fails the test"
 )]
 
 mod canned;
 mod lists;
 mod placing;
-mod strange;
+mod unexpected;
 
 use std::time::Duration;
 
 use client::{Client, OrderStatus, ProblemKind, SyncStatus};
 
-use crate::canned::{Canned, answer, json, order, problem};
+use crate::canned::{Canned, json, order, problem, response};
 
 #[tokio::test]
-async fn each_request_is_what_the_contract_asks_for() {
+async fn requests_match_the_contract() {
     let canned = Canned::start(vec![
-        answer(200, "ETag: \"1-a\"\r\n", "application/json", &order(1, "CONFIRMED")),
-        answer(304, "ETag: \"1-a\"\r\n", "application/json", ""),
-        answer(200, "ETag: \"1-b\"\r\n", "application/json", &order(1, "SHIPPED")),
+        response(200, "ETag: \"1-a\"\r\n", "application/json", &order(1, "CONFIRMED")),
+        response(304, "ETag: \"1-a\"\r\n", "application/json", ""),
+        response(200, "ETag: \"1-b\"\r\n", "application/json", &order(1, "SHIPPED")),
         json(
             200,
             r#"{"product_id": "a/b ü?", "quantity": 5, "updated_at": "2026-11-23T12:00:00Z",
@@ -83,7 +83,7 @@ async fn each_request_is_what_the_contract_asks_for() {
 }
 
 #[tokio::test]
-async fn a_problem_is_told_with_all_that_it_says() {
+async fn problem_keeps_all_its_members() {
     let errors = r#", "errors": [{"pointer": "/quantity", "detail": "must be positive"}]"#;
     let canned = Canned::start(vec![
         problem(422, "validation-failed", "", errors),
@@ -107,10 +107,10 @@ async fn a_problem_is_told_with_all_that_it_says() {
     assert_eq!(found.errors[0].pointer, "/quantity");
     assert_eq!(invalid.to_string(), "validation-failed: not this time");
     assert!(!invalid.is_transient());
-    let away = client.order(1).await.unwrap_err();
-    assert_eq!(away.kind(), Some(&ProblemKind::Unavailable));
-    assert_eq!(away.retry_after(), Some(Duration::from_secs(7)));
-    assert!(away.is_transient());
+    let unavailable = client.order(1).await.unwrap_err();
+    assert_eq!(unavailable.kind(), Some(&ProblemKind::Unavailable));
+    assert_eq!(unavailable.retry_after(), Some(Duration::from_secs(7)));
+    assert!(unavailable.is_transient());
     let other = client.order(1).await.unwrap_err();
     assert_eq!(other.kind(), Some(&ProblemKind::Other("teapot".to_owned())));
     assert_eq!(other.retry_after(), None);

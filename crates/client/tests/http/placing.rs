@@ -1,10 +1,10 @@
-//! Orders and batches, once and repeatedly.
+//! Placing orders and batches, with and without retries.
 
 use std::time::Duration;
 
 use client::{Client, ClientError, NewOrder, OrderStatus, PlaceOptions, ProblemKind, Retries};
 
-use crate::canned::{Canned, answer, json, order, problem};
+use crate::canned::{Canned, json, order, problem, response};
 
 const QUICK: Retries = Retries {
     most: 3,
@@ -12,21 +12,21 @@ const QUICK: Retries = Retries {
     longest_pause: Duration::from_secs(2),
 };
 
-fn taken(status: u16, head: &str) -> Vec<u8> {
-    answer(status, head, "application/json", &order(9, "PENDING"))
+fn accepted(status: u16, head: &str) -> Vec<u8> {
+    response(status, head, "application/json", &order(9, "PENDING"))
 }
 
 #[tokio::test]
-async fn an_order_is_placed_with_what_it_was_given() {
+async fn place_sends_the_given_options() {
     let canned = Canned::start(vec![
-        taken(202, "Location: /api/v1/orders/9\r\n"),
-        taken(202, "Idempotent-Replayed: true\r\n"),
-        taken(201, "Preference-Applied: wait\r\n"),
+        accepted(202, "Location: /api/v1/orders/9\r\n"),
+        accepted(202, "Idempotent-Replayed: true\r\n"),
+        accepted(201, "Preference-Applied: wait\r\n"),
     ])
     .await;
     let client = canned.client();
-    let wanted = NewOrder::new("SKU-1", 3);
-    let plain = client.place(&wanted, &PlaceOptions::default()).await;
+    let order = NewOrder::new("SKU-1", 3);
+    let plain = client.place(&order, &PlaceOptions::default()).await;
     let plain = plain.unwrap();
     assert_eq!(
         (plain.order.id, plain.replayed, plain.waited),
@@ -36,8 +36,8 @@ async fn an_order_is_placed_with_what_it_was_given() {
         idempotency_key: Some("k-1"),
         wait_s: Some(30),
     };
-    assert!(client.place(&wanted, &options).await.unwrap().replayed);
-    assert!(client.place(&wanted, &options).await.unwrap().waited);
+    assert!(client.place(&order, &options).await.unwrap().replayed);
+    assert!(client.place(&order, &options).await.unwrap().waited);
     let requests = canned.requests();
     assert!(requests[0].starts_with("POST /api/v1/orders "));
     assert!(requests[0].ends_with("\r\n\r\n{\"product_id\":\"SKU-1\",\"quantity\":3}"));
@@ -48,12 +48,12 @@ async fn an_order_is_placed_with_what_it_was_given() {
 }
 
 #[tokio::test]
-async fn a_part_is_shipped_with_its_vendor_and_the_version_that_is_expected() {
-    let shipped = |status| {
+async fn ship_part_sends_the_vendor_and_the_expected_version() {
+    let changed = |status| {
         let tag = "ETag: \"9-1\"\r\n";
-        answer(200, tag, "application/json", &order(9, status))
+        response(200, tag, "application/json", &order(9, status))
     };
-    let canned = Canned::start(vec![shipped("CONFIRMED"), shipped("SHIPPED")]).await;
+    let canned = Canned::start(vec![changed("CONFIRMED"), changed("SHIPPED")]).await;
     let client = canned.client();
     let partly = client.ship_part(9, "vendor-a", Some("\"9-0\"")).await;
     assert_eq!(partly.unwrap().order.status, OrderStatus::Confirmed);
@@ -67,9 +67,9 @@ async fn a_part_is_shipped_with_its_vendor_and_the_version_that_is_expected() {
 }
 
 #[tokio::test]
-async fn whether_it_waited_is_said_by_status_and_header_alike() {
+async fn status_that_contradicts_preference_applied_is_unexpected() {
     for (status, head) in [(201, ""), (202, "Preference-Applied: wait\r\n")] {
-        let canned = Canned::start(vec![taken(status, head)]).await;
+        let canned = Canned::start(vec![accepted(status, head)]).await;
         let options = PlaceOptions {
             idempotency_key: None,
             wait_s: Some(1),
@@ -77,12 +77,15 @@ async fn whether_it_waited_is_said_by_status_and_header_alike() {
         let client = canned.client();
         let placed = client.place(&NewOrder::new("a", 1), &options).await;
         let error = placed.unwrap_err();
-        assert!(matches!(error, ClientError::Strange { .. }), "{error:?}");
+        assert!(
+            matches!(error, ClientError::UnexpectedResponse { .. }),
+            "{error:?}"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_batch_tells_of_each_item() {
+async fn batch_has_one_result_per_item() {
     let body = format!(
         r#"{{"items": [{{"status": 202, "order": {}}},
             {{"status": 422, "problem": {{"type": "/problems/validation-failed", "detail": "no",
@@ -100,21 +103,24 @@ async fn a_batch_tells_of_each_item() {
         (&ProblemKind::ValidationFailed, 422)
     );
     assert_eq!(refused.errors[0].pointer, "/orders/1/quantity");
-    let lost = client.place_batch(&orders, None).await;
-    assert!(matches!(lost, Err(ClientError::Strange { .. })), "{lost:?}");
+    let incomplete = client.place_batch(&orders, None).await;
+    assert!(
+        matches!(incomplete, Err(ClientError::UnexpectedResponse { .. })),
+        "{incomplete:?}"
+    );
     assert!(canned.requests()[0].ends_with(
         "{\"orders\":[{\"product_id\":\"a\",\"quantity\":1},{\"product_id\":\"b\",\"quantity\":0}]}"
     ));
 }
 
 #[tokio::test]
-async fn a_repeated_order_is_sent_with_one_key_until_it_is_answered() {
-    let half = taken(202, "")[..40].to_vec();
+async fn retries_send_the_same_key_until_a_response_arrives() {
+    let half = accepted(202, "")[..40].to_vec();
     let canned = Canned::start(vec![
         half,
         problem(503, "unavailable", "Retry-After: 0\r\n", ""),
-        answer(502, "", "text/html", "<h1>Bad gateway</h1>"),
-        taken(202, ""),
+        response(502, "", "text/html", "<h1>Bad gateway</h1>"),
+        accepted(202, ""),
     ])
     .await;
     let client = canned.client();
@@ -129,7 +135,7 @@ async fn a_repeated_order_is_sent_with_one_key_until_it_is_answered() {
 }
 
 #[tokio::test]
-async fn what_repeating_does_not_help_against_is_told_at_once() {
+async fn permanent_errors_are_not_retried() {
     for (refusal, requests) in [
         (problem(422, "idempotency-key-reused", "", ""), 1),
         (problem(503, "unavailable", "Retry-After: 3\r\n", ""), 1),
@@ -147,7 +153,7 @@ async fn what_repeating_does_not_help_against_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn an_order_without_a_key_is_sent_once_when_its_outcome_is_unknown() {
+async fn order_without_a_key_is_not_retried_when_its_outcome_is_unknown() {
     let canned = Canned::start(vec![problem(504, "outcome-unknown", "", ""); 3]).await;
     let client = canned.client();
     let options = PlaceOptions::default();
@@ -165,7 +171,7 @@ async fn an_order_without_a_key_is_sent_once_when_its_outcome_is_unknown() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_sent_is_not_sent() {
+async fn invalid_requests_are_not_sent() {
     let canned = Canned::start(Vec::new()).await;
     let client = canned.client();
     let options = PlaceOptions {
@@ -182,8 +188,8 @@ async fn what_cannot_be_sent_is_not_sent() {
         assert!(matches!(stock, Err(ClientError::Unusable(_))), "{stock:?}");
     }
     assert_eq!(canned.requests().len(), 0);
-    let impatient = Client::builder(&canned.url).timeout(Duration::from_millis(50));
-    let impatient = impatient.build().unwrap();
-    let error = impatient.order(1).await.unwrap_err();
+    let client = Client::builder(&canned.url).timeout(Duration::from_millis(50));
+    let client = client.build().unwrap();
+    let error = client.order(1).await.unwrap_err();
     assert!(matches!(error, ClientError::NoAnswer(_)), "{error:?}");
 }

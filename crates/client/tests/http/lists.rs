@@ -1,8 +1,8 @@
-//! Pages and lines.
+//! Lists as pages and as lines.
 
 use client::{ClientError, OrderFilter, OrderStatus, StockFilter};
 
-use crate::canned::{Canned, answer, json, order, order_line, problem};
+use crate::canned::{Canned, json, order, order_line, problem, response};
 
 fn page(ids: &[i64], next: &str) -> Vec<u8> {
     let orders: Vec<String> = ids.iter().map(|id| order(*id, "PENDING")).collect();
@@ -16,7 +16,7 @@ fn page(ids: &[i64], next: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn items_come_over_all_pages_and_a_failed_page_is_asked_for_again() {
+async fn items_span_all_pages_and_a_failed_page_is_requested_again() {
     let canned = Canned::start(vec![
         page(&[5, 4], r#""c 1""#),
         problem(503, "unavailable", "", ""),
@@ -49,18 +49,21 @@ async fn items_come_over_all_pages_and_a_failed_page_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_list_that_leads_in_a_circle_is_strange() {
-    let circle = || page(&[1], r#""c""#);
-    let canned = Canned::start(vec![circle(), circle(), circle()]).await;
+async fn page_that_links_to_itself_is_unexpected() {
+    let self_linked = || page(&[1], r#""c""#);
+    let canned = Canned::start(vec![self_linked(), self_linked(), self_linked()]).await;
     let collected = canned.client().orders(OrderFilter::default()).collect();
     let error = collected.await.unwrap_err();
-    assert!(matches!(error, ClientError::Strange { .. }), "{error:?}");
+    assert!(
+        matches!(error, ClientError::UnexpectedResponse { .. }),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
-async fn lines_come_one_by_one_until_the_end() {
+async fn lines_are_read_one_by_one_until_the_end() {
     let lines = [order_line(3), order_line(2)].concat();
-    let canned = Canned::start(vec![answer(200, "", "application/x-ndjson", &lines)]).await;
+    let canned = Canned::start(vec![response(200, "", "application/x-ndjson", &lines)]).await;
     let mut orders = canned
         .client()
         .order_lines(OrderFilter::default())
@@ -73,29 +76,29 @@ async fn lines_come_one_by_one_until_the_end() {
 }
 
 #[tokio::test]
-async fn lines_that_break_off_are_never_taken_for_the_whole() {
+async fn truncated_or_invalid_stream_is_an_error() {
     let line = order_line(3);
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n";
     let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
-    let broken_off = [head, &chunk(&line)].concat();
+    let truncated = [head, &chunk(&line)].concat();
     let half_a_line = [head, &chunk(&line), &chunk("{\"id\":"), "0\r\n\r\n"].concat();
-    let no_order = [head, &chunk(&line), &chunk("{\"id\": 2}\n"), "0\r\n\r\n"].concat();
-    let answers = [broken_off, half_a_line, no_order];
-    let canned = Canned::start(answers.map(String::into_bytes).to_vec()).await;
-    for is_strange in [false, true, true] {
+    let invalid_item = [head, &chunk(&line), &chunk("{\"id\": 2}\n"), "0\r\n\r\n"].concat();
+    let responses = [truncated, half_a_line, invalid_item];
+    let canned = Canned::start(responses.map(String::into_bytes).to_vec()).await;
+    for is_unexpected in [false, true, true] {
         let client = canned.client();
         let lines = client.order_lines(OrderFilter::default()).await;
         let mut lines = lines.unwrap();
         assert!(lines.next().await.unwrap().is_some());
         let error = lines.next().await.unwrap_err();
-        let found = matches!(error, ClientError::Strange { .. });
-        assert_eq!(found, is_strange, "{error:?}");
-        assert_eq!(lines.next().await.unwrap(), None, "nothing more comes");
+        let found = matches!(error, ClientError::UnexpectedResponse { .. });
+        assert_eq!(found, is_unexpected, "{error:?}");
+        assert_eq!(lines.next().await.unwrap(), None, "the stream has ended");
     }
 }
 
 #[tokio::test]
-async fn a_list_that_is_not_streamed_is_strange() {
+async fn list_that_is_not_ndjson_is_unexpected() {
     let canned = Canned::start(vec![
         json(200, r#"{"items": [], "next_cursor": null}"#),
         problem(503, "unavailable", "", ""),
@@ -103,8 +106,11 @@ async fn a_list_that_is_not_streamed_is_strange() {
     .await;
     let client = canned.client();
     let page = client.stock_lines(StockFilter::default()).await;
-    assert!(matches!(page, Err(ClientError::Strange { .. })), "{page:?}");
-    let away = client.stock_lines(StockFilter { in_stock: true }).await;
-    assert!(away.unwrap_err().is_transient());
+    assert!(
+        matches!(page, Err(ClientError::UnexpectedResponse { .. })),
+        "{page:?}"
+    );
+    let unavailable = client.stock_lines(StockFilter { in_stock: true }).await;
+    assert!(unavailable.unwrap_err().is_transient());
     assert!(canned.requests()[1].starts_with("GET /api/v1/stock?in_stock=true "));
 }

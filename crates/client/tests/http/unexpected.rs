@@ -1,4 +1,4 @@
-//! Whatever is answered, each method ends with a result, and none of them panics.
+//! For any response, each method returns a result and does not panic.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -7,26 +7,29 @@ use client::{Client, ClientError, NewOrder, OrderFilter, OrderStatus, PlaceOptio
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
-use crate::canned::{Canned, answer, json, problem};
+use crate::canned::{Canned, json, problem, response};
 
 #[tokio::test]
-async fn an_answer_that_is_none_of_the_contract_is_strange() {
-    let bare_problem = answer(500, "", "application/problem+json", "no JSON");
-    for (wrong, status) in [
+async fn response_outside_the_contract_is_unexpected() {
+    let bare_problem = response(500, "", "application/problem+json", "no JSON");
+    for (invalid, status) in [
         (json(200, "{}"), 200),
         (json(200, "no JSON"), 200),
         (json(204, ""), 204),
         (json(404, "{}"), 404),
-        (answer(404, "", "text/html", "<h1>nginx</h1>"), 404),
+        (response(404, "", "text/html", "<h1>nginx</h1>"), 404),
         (
-            answer(302, "Location: http://127.0.0.1:1/\r\n", "text/html", ""),
+            response(302, "Location: http://127.0.0.1:1/\r\n", "text/html", ""),
             302,
         ),
         (bare_problem, 500),
     ] {
-        let canned = Canned::start(vec![wrong]).await;
+        let canned = Canned::start(vec![invalid]).await;
         let error = canned.client().stock("a").await.unwrap_err();
-        assert!(matches!(error, ClientError::Strange { .. }), "{error:?}");
+        assert!(
+            matches!(error, ClientError::UnexpectedResponse { .. }),
+            "{error:?}"
+        );
         assert_eq!(error.status(), Some(status));
         assert_eq!(error.problem(), None);
     }
@@ -37,9 +40,9 @@ async fn an_answer_that_is_none_of_the_contract_is_strange() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_no_answer() {
-    let nobody = Client::new("http://127.0.0.1:1").unwrap();
-    let error = nobody.order(1).await.unwrap_err();
+async fn refused_connection_is_no_response() {
+    let client = Client::new("http://127.0.0.1:1").unwrap();
+    let error = client.order(1).await.unwrap_err();
     assert!(matches!(error, ClientError::NoAnswer(_)), "{error:?}");
     assert!(error.is_transient());
     assert_eq!(error.status(), None);
@@ -103,15 +106,13 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![9 => built, 1 => prop::collection::vec(any::<u8>(), 0..200)]
 }
 
-async fn ask_everything(answer: &[u8]) {
-    let canned = Canned::start(vec![answer.to_vec(); 8]).await;
+async fn call_each_method(response: &[u8]) {
+    let canned = Canned::start(vec![response.to_vec(); 8]).await;
     let client = Client::builder(&canned.url).timeout(Duration::from_secs(5));
     let client = client.build().unwrap();
-    let wanted = NewOrder::new("a", 1);
-    let _ = client.place(&wanted, &PlaceOptions::default()).await;
-    let _ = client
-        .place_batch(std::slice::from_ref(&wanted), None)
-        .await;
+    let order = NewOrder::new("a", 1);
+    let _ = client.place(&order, &PlaceOptions::default()).await;
+    let _ = client.place_batch(std::slice::from_ref(&order), None).await;
     let _ = client.order(1).await;
     let _ = client.change_status(1, OrderStatus::Cancelled, None).await;
     let _ = client.orders(OrderFilter::default()).next().await;
@@ -126,17 +127,17 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn any_answer(answer in bytes()) {
+    fn arbitrary_responses_neither_panic_nor_hang(response in bytes()) {
         static RUNTIME: OnceLock<Runtime> = OnceLock::new();
         let runtime = RUNTIME.get_or_init(|| Runtime::new().unwrap());
         let ended = runtime.block_on(async {
-            tokio::time::timeout(Duration::from_mins(1), ask_everything(&answer)).await
+            tokio::time::timeout(Duration::from_mins(1), call_each_method(&response)).await
         });
-        prop_assert!(ended.is_ok(), "it hangs");
+        prop_assert!(ended.is_ok(), "a method does not return");
     }
 
     #[test]
-    fn any_detail_of_a_problem(members in "[ -~]{0,30}") {
+    fn status_is_known_for_arbitrary_problem_members(members in "[ -~]{0,30}") {
         static RUNTIME: OnceLock<Runtime> = OnceLock::new();
         let runtime = RUNTIME.get_or_init(|| Runtime::new().unwrap());
         runtime.block_on(async {

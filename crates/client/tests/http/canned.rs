@@ -1,4 +1,4 @@
-//! A server that answers what it was told to, whatever it is asked, and keeps what it was asked.
+//! A server that sends given responses to any requests, and records the requests.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,21 +14,21 @@ pub(crate) struct Canned {
 }
 
 impl Canned {
-    /// Gives one answer a connection, then closes it; with none left it closes at once.
-    pub(crate) async fn start(answers: Vec<Vec<u8>>) -> Self {
+    /// Starts a server that sends one response per connection and closes it; without further responses it closes at once.
+    pub(crate) async fn start(responses: Vec<Vec<u8>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&requests);
+        let recorded = Arc::clone(&requests);
         let task = tokio::spawn(async move {
-            let mut answers = answers.into_iter();
+            let mut responses = responses.into_iter();
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let request = read(&mut stream).await;
-                kept.lock().unwrap().push(request);
-                if let Some(answer) = answers.next() {
-                    // A client may go away before the end.
-                    let _ = stream.write_all(&answer).await;
+                recorded.lock().unwrap().push(request);
+                if let Some(response) = responses.next() {
+                    // The client may close the connection before the end.
+                    let _ = stream.write_all(&response).await;
                     let _ = stream.shutdown().await;
                 }
             }
@@ -74,26 +74,26 @@ async fn read(stream: &mut TcpStream) -> String {
     }
 }
 
-/// An answer; `head` holds more header lines, each with its line end.
-pub(crate) fn answer(status: u16, head: &str, content_type: &str, body: &str) -> Vec<u8> {
+/// Returns a response; `head` contains further header lines, each with its line end.
+pub(crate) fn response(status: u16, head: &str, content_type: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!(
-        "HTTP/1.1 {status} Whatever\r\n{head}Content-Type: {content_type}\r\nContent-Length: {length}\r\n\
+        "HTTP/1.1 {status} Reason\r\n{head}Content-Type: {content_type}\r\nContent-Length: {length}\r\n\
          Connection: close\r\n\r\n{body}"
     )
     .into_bytes()
 }
 
 pub(crate) fn json(status: u16, body: &str) -> Vec<u8> {
-    answer(status, "", "application/json", body)
+    response(status, "", "application/json", body)
 }
 
-/// A problem; `members` holds more members, each with a comma before it.
+/// Returns a problem response; `members` contains further members, each with a comma before it.
 pub(crate) fn problem(status: u16, slug: &str, head: &str, members: &str) -> Vec<u8> {
     let body = format!(
         r#"{{"type": "/problems/{slug}", "title": "No", "status": {status}, "detail": "not this time"{members}}}"#
     );
-    answer(status, head, "application/problem+json", &body)
+    response(status, head, "application/problem+json", &body)
 }
 
 pub(crate) fn order(id: i64, status: &str) -> String {
@@ -104,7 +104,7 @@ pub(crate) fn order(id: i64, status: &str) -> String {
     )
 }
 
-/// The same on one line.
+/// Returns a confirmed order as one line.
 pub(crate) fn order_line(id: i64) -> String {
     let mut line = order(id, "CONFIRMED").replace('\n', " ");
     line.push('\n');
