@@ -4,15 +4,15 @@ use serde_json::json;
 
 use crate::fixture::{JSON, TestServer};
 
-const GOOD: &str = r#"{"product_id": "SKU-1", "quantity": 3}"#;
+const ORDER: &str = r#"{"product_id": "SKU-1", "quantity": 3}"#;
 
 #[tokio::test]
-async fn an_order_is_taken_as_pending_on_both_paths() {
+async fn order_is_accepted_as_pending_on_both_paths() {
     let server = TestServer::start();
     for (path, id) in [("/api/v1/order", 1), ("/api/v1/orders", 2)] {
         // A preference that is not understood is ignored.
         let head = format!("{JSON}Prefer: handling=lenient, wait=31\r\n");
-        let reply = server.send("POST", path, &head, GOOD.as_bytes()).await;
+        let reply = server.send("POST", path, &head, ORDER.as_bytes()).await;
         assert_eq!(reply.status, 202);
         assert_eq!(
             reply.header("location"),
@@ -39,7 +39,7 @@ async fn an_order_is_taken_as_pending_on_both_paths() {
 }
 
 #[tokio::test]
-async fn what_is_acceptable() {
+async fn valid_orders_are_accepted() {
     let server = TestServer::start();
     let longest = "ü".repeat(128);
     let digits = "9".repeat(128);
@@ -71,7 +71,7 @@ async fn what_is_acceptable() {
 }
 
 #[tokio::test]
-async fn what_is_not_acceptable_is_pointed_at() {
+async fn invalid_members_are_reported_with_their_pointers() {
     let server = TestServer::start();
     let product = "/product_id";
     let original = "/productId";
@@ -143,7 +143,7 @@ async fn what_is_not_acceptable_is_pointed_at() {
 }
 
 #[tokio::test]
-async fn what_is_not_json_is_malformed() {
+async fn body_that_is_not_json_is_malformed() {
     let server = TestServer::start();
     let deep = format!(r#"{{"a": {}{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
     let cases: &[&[u8]] = &[
@@ -175,14 +175,14 @@ async fn what_is_not_json_is_malformed() {
     let nothing = server.send("POST", "/api/v1/orders", "", b"").await;
     nothing.problem(400, "malformed-request");
     let query = server
-        .send("POST", "/api/v1/orders?x=1", JSON, GOOD.as_bytes())
+        .send("POST", "/api/v1/orders?x=1", JSON, ORDER.as_bytes())
         .await;
     query.problem(400, "malformed-request");
     assert_eq!(server.order_count(), 0);
 }
 
 #[tokio::test]
-async fn a_body_has_to_be_declared_as_json() {
+async fn body_not_declared_as_json_is_unsupported() {
     let server = TestServer::start();
     for (head, status) in [
         ("", 415),
@@ -210,7 +210,7 @@ async fn a_body_has_to_be_declared_as_json() {
         ),
     ] {
         let reply = server
-            .send("POST", "/api/v1/orders", head, GOOD.as_bytes())
+            .send("POST", "/api/v1/orders", head, ORDER.as_bytes())
             .await;
         assert_eq!(reply.status, status, "{head}");
         if status == 415 {
@@ -222,7 +222,7 @@ async fn a_body_has_to_be_declared_as_json() {
 #[tokio::test]
 async fn a_body_over_64_kib_is_refused() {
     let server = TestServer::start();
-    let padded = |bytes: usize| format!("{GOOD}{}", " ".repeat(bytes - GOOD.len()));
+    let padded = |bytes: usize| format!("{ORDER}{}", " ".repeat(bytes - ORDER.len()));
     assert_eq!(server.post(&padded(65_536)).await.status, 202);
     for bytes in [65_537, 3_000_000] {
         server
@@ -239,9 +239,9 @@ async fn a_body_over_64_kib_is_refused() {
 }
 
 #[tokio::test]
-async fn no_order_is_taken_while_shutting_down() {
+async fn orders_are_refused_while_shutting_down() {
     let server = TestServer::start();
     server.announce_shutdown();
-    server.post(GOOD).await.problem(503, "unavailable");
+    server.post(ORDER).await.problem(503, "unavailable");
     assert_eq!(server.order_count(), 0);
 }

@@ -32,7 +32,7 @@ async fn keyed(server: &TestServer, key: &str, items: &[Value]) -> Reply {
     send(server, &head, &body(items)).await
 }
 
-/// The items of an answer that is one.
+/// Returns the items of a 207 response.
 #[track_caller]
 fn items(reply: &Reply) -> Vec<Value> {
     assert_eq!(reply.status, 207, "{:?}", reply.json());
@@ -41,7 +41,7 @@ fn items(reply: &Reply) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn each_item_is_answered_in_its_place() {
+async fn batch_results_keep_the_order_of_the_items() {
     let server = TestServer::start();
     let reply = send(
         &server,
@@ -100,7 +100,7 @@ async fn each_item_is_answered_in_its_place() {
 }
 
 #[tokio::test]
-async fn what_is_no_batch_is_refused_as_a_whole() {
+async fn invalid_batch_is_refused_as_a_whole() {
     let server = TestServer::start();
     let good = item("SKU-1", 3);
     for (body, pointers) in [
@@ -143,7 +143,7 @@ async fn what_is_no_batch_is_refused_as_a_whole() {
 }
 
 #[tokio::test]
-async fn a_batch_has_up_to_a_thousand_orders_and_a_mebibyte() {
+async fn batch_is_limited_to_1000_orders_and_1_mib() {
     let server = TestServer::start();
     let orders = vec![item("SKU-1", 3); 1_000];
     let reply = send(&server, "", &body(&orders)).await;
@@ -166,7 +166,7 @@ async fn a_batch_has_up_to_a_thousand_orders_and_a_mebibyte() {
 }
 
 #[tokio::test]
-async fn a_repeat_answers_with_the_same_orders_as_they_are_by_now() {
+async fn repeated_batch_returns_the_current_state_of_its_orders() {
     let server = TestServer::start();
     let batch = [item("SKU-1", 3), item("SKU-2", 0), item("SKU-3", 4)];
     let first = keyed(&server, "k", &batch).await;
@@ -190,7 +190,7 @@ async fn a_repeat_answers_with_the_same_orders_as_they_are_by_now() {
 }
 
 #[tokio::test]
-async fn the_same_key_with_another_body_is_refused() {
+async fn key_reused_with_another_batch_is_refused() {
     let server = TestServer::start();
     let (one, two, wrong) = (item("SKU-1", 3), item("SKU-2", 4), item("SKU-3", 0));
     let batch = [one.clone(), wrong.clone(), two.clone()];
@@ -212,7 +212,7 @@ async fn the_same_key_with_another_body_is_refused() {
 }
 
 #[tokio::test]
-async fn a_key_is_of_a_batch_or_of_an_order_alone() {
+async fn key_of_a_batch_and_key_of_an_order_are_not_interchangeable() {
     let server = TestServer::start();
     let order = item("SKU-1", 3);
     let place = async |key: &str| {
@@ -236,7 +236,7 @@ async fn a_key_is_of_a_batch_or_of_an_order_alone() {
 }
 
 #[tokio::test]
-async fn a_batch_of_which_nothing_is_acceptable_leaves_no_trace_of_its_key() {
+async fn batch_without_valid_orders_does_not_record_its_key() {
     let server = TestServer::start();
     for _ in 0..2 {
         let reply = keyed(&server, "k", &[item("SKU-1", 0)]).await;
@@ -249,17 +249,17 @@ async fn a_batch_of_which_nothing_is_acceptable_leaves_no_trace_of_its_key() {
 }
 
 #[tokio::test]
-async fn repeats_at_the_same_time_create_the_orders_once() {
+async fn concurrent_repeats_create_the_orders_once() {
     let server = TestServer::start();
     let head = format!("{JSON}Idempotency-Key: k\r\nConnection: close\r\n");
     let batch = body(&[item("SKU-1", 1), item("SKU-2", 2)]);
     let request = bytes("POST", BATCH, &head, batch.as_bytes());
     let address = server.address;
-    let mut sending = JoinSet::new();
+    let mut requests = JoinSet::new();
     for _ in 0..8 {
         let request = request.clone();
-        // One that finds the batcher full comes again, as a client does that is told to.
-        sending.spawn(async move {
+        // A 503 means that the batcher is full: the client retries.
+        requests.spawn(async move {
             loop {
                 let reply = client::send(address, &request).await;
                 if reply.status != 503 {
@@ -268,7 +268,7 @@ async fn repeats_at_the_same_time_create_the_orders_once() {
             }
         });
     }
-    let replies = sending.join_all().await;
+    let replies = requests.join_all().await;
     let first = items(&replies[0]);
     assert!(replies.iter().all(|reply| items(reply) == first));
     let replayed = replies
@@ -279,18 +279,18 @@ async fn repeats_at_the_same_time_create_the_orders_once() {
 }
 
 #[tokio::test]
-async fn a_batch_for_which_there_is_no_room_is_refused_at_once() {
+async fn batch_beyond_the_free_capacity_is_refused_immediately() {
     let server = TestServer::start();
     server.store.fail(Some(Failure::Hang));
     let order = item("SKU-1", 3).to_string();
     let request = bytes("POST", "/api/v1/orders", JSON, order.as_bytes());
-    let mut held = Vec::new();
-    // One is being written, and behind it there is room for so many that the batch is one too large.
+    let mut connections = Vec::new();
+    // One order is being written and two are pending, which leaves room for one order less than the batch has.
     for _ in 0..3 {
         let mut connection = TcpStream::connect(server.address).await.unwrap();
         connection.write_all(&request).await.unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
-        held.push(connection);
+        connections.push(connection);
     }
     let batch = vec![item("SKU-1", 3); MAX_WAITING - 1];
     let reply = send(&server, "", &body(&batch)).await;
@@ -301,7 +301,7 @@ async fn a_batch_for_which_there_is_no_room_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn no_batch_is_taken_while_shutting_down() {
+async fn batches_are_refused_while_shutting_down() {
     let server = TestServer::start();
     server.announce_shutdown();
     let reply = send(&server, "", &body(&[item("SKU-1", 3)])).await;

@@ -1,4 +1,4 @@
-//! What browsers are told: which pages may call (CORS), and how little may be done with an answer.
+//! CORS and the security headers of responses.
 
 use api_keys::{ApiKey, KeyHash, Role};
 
@@ -25,7 +25,7 @@ fn preflight(origin: &str, method: &str, headers: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_page_is_told_that_it_may_send_a_key_before_it_sends_one() {
+async fn preflight_of_an_allowed_origin_permits_the_api_headers() {
     let server = server();
     for (path, method) in [
         ("/api/v1/orders", "POST"),
@@ -33,8 +33,8 @@ async fn a_page_is_told_that_it_may_send_a_key_before_it_sends_one() {
         ("/api/v1/stock", "GET"),
         ("/api/v1/nowhere", "GET"),
     ] {
-        let wanted = "authorization,content-type,idempotency-key,if-match,last-event-id,prefer";
-        let head = preflight(ORIGIN, method, wanted);
+        let requested = "authorization,content-type,idempotency-key,if-match,last-event-id,prefer";
+        let head = preflight(ORIGIN, method, requested);
         let reply = server.send("OPTIONS", path, &head, b"").await;
         assert_eq!(reply.status, 200, "{path}");
         assert_eq!(reply.header("access-control-allow-origin"), Some(ORIGIN));
@@ -46,7 +46,7 @@ async fn a_page_is_told_that_it_may_send_a_key_before_it_sends_one() {
             .header("access-control-allow-headers")
             .unwrap()
             .to_lowercase();
-        for header in wanted.split(',') {
+        for header in requested.split(',') {
             assert!(allowed.contains(header), "{allowed}");
         }
         assert!(reply.header("vary").unwrap().contains("Origin"));
@@ -54,7 +54,7 @@ async fn a_page_is_told_that_it_may_send_a_key_before_it_sends_one() {
 }
 
 #[tokio::test]
-async fn a_page_may_read_every_answer_and_the_headers_that_it_needs() {
+async fn allowed_origin_may_read_responses_and_their_headers() {
     let server = server();
     let origin = format!("Origin: {ORIGIN}\r\n");
     let key = format!("{origin}Authorization: Bearer oa_shop\r\n");
@@ -97,34 +97,46 @@ async fn a_page_may_read_every_answer_and_the_headers_that_it_needs() {
 }
 
 #[tokio::test]
-async fn other_pages_are_told_nothing() {
+async fn other_origins_get_no_cors_headers() {
     let server = server();
-    for other in [
+    for origin in [
         "https://evil.example",
         "https://shop.example.evil.example",
         "http://shop.example",
         "https://shop.example:8443",
         "null",
     ] {
-        let head = preflight(other, "POST", "authorization");
+        let head = preflight(origin, "POST", "authorization");
         let reply = server.send("OPTIONS", "/api/v1/orders", &head, b"").await;
         reply.problem(400, "malformed-request");
-        assert_eq!(reply.header("access-control-allow-origin"), None, "{other}");
-        let head = format!("Origin: {other}\r\nAuthorization: Bearer oa_shop\r\n");
+        assert_eq!(
+            reply.header("access-control-allow-origin"),
+            None,
+            "{origin}"
+        );
+        let head = format!("Origin: {origin}\r\nAuthorization: Bearer oa_shop\r\n");
         let reply = server.send("GET", "/api/v1/orders", &head, b"").await;
         assert_eq!(reply.status, 200);
-        assert_eq!(reply.header("access-control-allow-origin"), None, "{other}");
+        assert_eq!(
+            reply.header("access-control-allow-origin"),
+            None,
+            "{origin}"
+        );
     }
-    let odd = preflight(ORIGIN, "POST", "x-odd");
-    let reply = server.send("OPTIONS", "/api/v1/orders", &odd, b"").await;
+    let unknown = preflight(ORIGIN, "POST", "x-odd");
+    let reply = server
+        .send("OPTIONS", "/api/v1/orders", &unknown, b"")
+        .await;
     reply.problem(400, "malformed-request");
-    let odd = preflight(ORIGIN, "DELETE", "authorization");
-    let reply = server.send("OPTIONS", "/api/v1/orders", &odd, b"").await;
+    let unknown = preflight(ORIGIN, "DELETE", "authorization");
+    let reply = server
+        .send("OPTIONS", "/api/v1/orders", &unknown, b"")
+        .await;
     reply.problem(400, "malformed-request");
 }
 
 #[tokio::test]
-async fn without_the_setting_no_page_of_others_may_call() {
+async fn no_origin_is_allowed_by_default() {
     let server = TestServer::start();
     let head = preflight(ORIGIN, "POST", "authorization");
     let reply = server.send("OPTIONS", "/api/v1/orders", &head, b"").await;
@@ -141,15 +153,15 @@ async fn without_the_setting_no_page_of_others_may_call() {
 }
 
 #[tokio::test]
-async fn every_answer_says_how_little_may_be_done_with_it() {
+async fn every_response_has_security_headers() {
     let server = TestServer::start();
-    let assert_strict = |reply: &crate::client::Reply, what: &str| {
+    let assert_headers = |reply: &crate::client::Reply, case: &str| {
         for (name, value) in [
             ("x-content-type-options", "nosniff"),
             ("referrer-policy", "no-referrer"),
             ("x-frame-options", "DENY"),
         ] {
-            assert_eq!(reply.header(name), Some(value), "{what}");
+            assert_eq!(reply.header(name), Some(value), "{case}");
         }
         let policy = reply.header("content-security-policy").unwrap();
         for part in [
@@ -157,11 +169,11 @@ async fn every_answer_says_how_little_may_be_done_with_it() {
             "frame-ancestors 'none'",
             "base-uri 'none'",
         ] {
-            assert!(policy.contains(part), "{what}: {policy}");
+            assert!(policy.contains(part), "{case}: {policy}");
         }
-        assert!(!policy.contains("unsafe"), "{what}: {policy}");
-        // It would be false where a proxy speaks TLS for other services too, and useless without TLS.
-        assert_eq!(reply.header("strict-transport-security"), None, "{what}");
+        assert!(!policy.contains("unsafe"), "{case}: {policy}");
+        // Behind a TLS proxy, HSTS would apply to other services of the same host; without TLS it has no effect.
+        assert_eq!(reply.header("strict-transport-security"), None, "{case}");
     };
     for (method, path) in [
         ("GET", "/"),
@@ -180,18 +192,18 @@ async fn every_answer_says_how_little_may_be_done_with_it() {
         ("GET", "/api/v1/orders/x"),
     ] {
         let reply = server.send(method, path, "", b"").await;
-        assert_strict(&reply, path);
+        assert_headers(&reply, path);
         assert!(reply.header("cache-control").is_some(), "{path}");
     }
     server.store.fail(Some(Failure::Panic));
     let reply = server.get("/api/v1/orders").await;
     reply.problem(503, "unavailable");
-    assert_strict(&reply, "a panic");
+    assert_headers(&reply, "a panic");
 }
 
-/// The page may load what this service has, and nothing that stands in it itself takes effect.
+/// The policy allows files of this service only and no inline scripts or styles, and the page has none.
 #[tokio::test]
-async fn the_docs_load_files_of_their_own_and_nothing_else() {
+async fn docs_load_only_files_of_this_service() {
     let server = TestServer::start();
     let reply = server.get("/docs").await;
     let page = String::from_utf8(reply.body.clone()).unwrap();
@@ -211,7 +223,7 @@ async fn the_docs_load_files_of_their_own_and_nothing_else() {
         " onload=",
         "http",
     ] {
-        assert!(!page.contains(forbidden), "{forbidden} would not work");
+        assert!(!page.contains(forbidden), "the policy forbids {forbidden}");
     }
     let loaded = |element: &str, attribute: &str| {
         let start = format!("<{element} ");
@@ -230,7 +242,7 @@ async fn the_docs_load_files_of_their_own_and_nothing_else() {
         for file in files {
             let reply = server.get(&file).await;
             assert_eq!(reply.status, 200, "{file}");
-            // With `nosniff` a browser takes no other.
+            // With `nosniff`, browsers require this media type.
             assert_eq!(reply.header("content-type"), Some(media_type));
             assert_eq!(reply.header("cache-control"), Some("max-age=3600"));
         }

@@ -12,7 +12,7 @@ fn body(status: OrderStatus) -> String {
 }
 
 #[tokio::test]
-async fn the_state_machine_over_http() {
+async fn patch_follows_the_state_machine() {
     let server = TestServer::start();
     let legal = [
         (Pending, Rejected),
@@ -83,7 +83,7 @@ async fn if_match_is_honoured() {
 }
 
 #[tokio::test]
-async fn what_is_not_acceptable() {
+async fn invalid_status_changes_are_refused() {
     let server = TestServer::start();
     let id = server.add_order(Pending);
     let cases: &[(&str, &[&str])] = &[
@@ -128,13 +128,13 @@ async fn what_is_not_acceptable() {
     );
 }
 
-/// The body that says that a vendor has shipped its part.
+/// Returns the body that marks a vendor's part as shipped.
 fn shipped_by(vendor_id: &str) -> String {
     format!(r#"{{"status": "SHIPPED", "vendor_id": "{vendor_id}"}}"#)
 }
 
 #[tokio::test]
-async fn an_order_is_shipped_part_by_part() {
+async fn order_is_shipped_once_each_vendor_has_shipped() {
     let server = TestServer::start();
     let id = server.add_split_order(&[("vendor-a", 2), ("vendor-b", 1)]);
     let target = format!("/api/v1/orders/{id}");
@@ -173,7 +173,7 @@ async fn an_order_is_shipped_part_by_part() {
 }
 
 #[tokio::test]
-async fn without_a_vendor_the_remaining_parts_are_shipped() {
+async fn shipping_without_vendor_id_ships_the_remaining_parts() {
     let server = TestServer::start();
     let id = server.add_split_order(&[("vendor-a", 2), ("vendor-b", 1)]);
     server.patch(id, "", &shipped_by("vendor-a")).await;
@@ -185,7 +185,7 @@ async fn without_a_vendor_the_remaining_parts_are_shipped() {
 }
 
 #[tokio::test]
-async fn a_part_that_cannot_be_shipped() {
+async fn invalid_partial_shipments_are_refused() {
     let server = TestServer::start();
     let id = server.add_order(Confirmed);
     let target = format!("/api/v1/orders/{id}");
@@ -217,7 +217,7 @@ async fn a_part_that_cannot_be_shipped() {
 }
 
 #[tokio::test]
-async fn an_order_that_cannot_be() {
+async fn invalid_or_unknown_order_id_is_refused() {
     let server = TestServer::start();
     for (id, status, slug) in [
         ("1", 404, "not-found"),

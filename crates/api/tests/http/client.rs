@@ -1,4 +1,4 @@
-//! A client that sends exactly the bytes it is told to, and checks that each answer is a whole one.
+//! An HTTP client that sends the given bytes and checks that each response is complete.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// An answer.
+/// A parsed response.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -24,7 +24,7 @@ impl Reply {
             .iter()
             .filter(|(known, _)| known.eq_ignore_ascii_case(name));
         let value = values.next().map(|(_, value)| value.as_str());
-        assert!(values.next().is_none(), "{name} is there twice");
+        assert!(values.next().is_none(), "{name} occurs twice");
         value
     }
 
@@ -34,7 +34,7 @@ impl Reply {
             .unwrap_or_else(|_| panic!("not JSON: {:?}", String::from_utf8_lossy(&self.body)))
     }
 
-    /// Checks that this is a problem as RFC 9457 and the contract have it, and returns it.
+    /// Asserts that this is a problem as RFC 9457 and the contract define it, and returns it.
     #[track_caller]
     pub(crate) fn problem(&self, status: u16, slug: &str) -> Value {
         let problem = self.json();
@@ -62,15 +62,15 @@ impl Reply {
             slug == "validation-failed",
             "{problem}"
         );
-        let comes_again = self.header("retry-after").is_some();
-        // A 502 has it if the vendor demands it.
+        let has_retry_after = self.header("retry-after").is_some();
+        // A 502 has `Retry-After` only if the vendor sent it.
         if status != 502 {
-            assert_eq!(comes_again, matches!(status, 429 | 503));
+            assert_eq!(has_retry_after, matches!(status, 429 | 503));
         }
         problem
     }
 
-    /// The pointers of a 422, sorted.
+    /// Returns the pointers of a 422, sorted.
     #[track_caller]
     pub(crate) fn pointers(&self) -> Vec<String> {
         let problem = self.problem(422, "validation-failed");
@@ -92,61 +92,70 @@ impl Reply {
     }
 }
 
-/// Sends bytes on a connection of their own, and reads whatever comes until it is closed.
+/// Sends bytes on a new connection and reads until the server closes it.
 async fn exchange(address: SocketAddr, request: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    // The server may answer and stop reading before everything is sent.
+    // The server may respond and stop reading before everything is sent.
     let _ = stream.write_all(request).await;
-    let mut answer = Vec::new();
-    tokio::time::timeout(TIMEOUT, stream.read_to_end(&mut answer))
+    let mut response = Vec::new();
+    tokio::time::timeout(TIMEOUT, stream.read_to_end(&mut response))
         .await
-        .expect("the connection is not closed")
-        .expect("the connection is dropped");
-    answer
+        .expect("the connection is still open")
+        .expect("the connection was reset");
+    response
 }
 
-/// Sends bytes on a connection of their own, and returns the answer, which must begin well and be broken off.
-pub(crate) async fn send_to_be_broken_off(address: SocketAddr, request: &[u8]) -> String {
-    let answer = exchange(address, request).await;
+/// Sends bytes on a new connection and returns the response, which must start with a 200 and be truncated.
+pub(crate) async fn send_expecting_truncation(address: SocketAddr, request: &[u8]) -> String {
+    let response = exchange(address, request).await;
     assert!(
-        parse(&answer, false).is_none(),
-        "it does not look broken off"
+        parse(&response, false).is_none(),
+        "the response is complete"
     );
-    let answer = String::from_utf8(answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    answer
+    let response = String::from_utf8(response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
+    response
 }
 
-/// Sends bytes on a connection of their own, and reads the answer to its end.
+/// Sends bytes on a new connection and returns the only response.
 pub(crate) async fn send(address: SocketAddr, request: &[u8]) -> Reply {
-    let answer = exchange(address, request).await;
+    let response = exchange(address, request).await;
     let is_head = request.starts_with(b"HEAD ");
-    let (reply, rest) = parse(&answer, is_head).unwrap_or_else(|| {
-        panic!("no whole answer: {:?}", String::from_utf8_lossy(&answer));
+    let (reply, rest) = parse(&response, is_head).unwrap_or_else(|| {
+        panic!(
+            "incomplete response: {:?}",
+            String::from_utf8_lossy(&response)
+        );
     });
-    assert!(rest.is_empty(), "more than one answer");
+    assert!(rest.is_empty(), "more than one response");
     reply
 }
 
-/// Sends bytes on an open connection, and reads one answer.
+/// Sends bytes on an open connection and returns the next response.
 pub(crate) async fn send_on(stream: &mut TcpStream, request: &[u8]) -> Reply {
     stream.write_all(request).await.unwrap();
-    let mut answer = Vec::new();
+    let mut response = Vec::new();
     loop {
-        if let Some((reply, rest)) = parse(&answer, request.starts_with(b"HEAD ")) {
-            assert!(rest.is_empty(), "more than one answer");
+        if let Some((reply, rest)) = parse(&response, request.starts_with(b"HEAD ")) {
+            assert!(rest.is_empty(), "more than one response");
             return reply;
         }
-        let read = tokio::time::timeout(TIMEOUT, stream.read_buf(&mut answer)).await;
-        let bytes = read.expect("no answer in time").unwrap();
-        assert!(bytes > 0, "dropped: {:?}", String::from_utf8_lossy(&answer));
+        let read = tokio::time::timeout(TIMEOUT, stream.read_buf(&mut response)).await;
+        let bytes = read.expect("no response in time").unwrap();
+        assert!(
+            bytes > 0,
+            "the connection was closed: {:?}",
+            String::from_utf8_lossy(&response)
+        );
     }
 }
 
-/// Reads one answer; `None` if it is not whole yet.
-fn parse(answer: &[u8], is_head: bool) -> Option<(Reply, &[u8])> {
-    let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
-    let head = std::str::from_utf8(&answer[..end]).unwrap();
+/// Parses a response and returns it with the remaining bytes; `None` if it is incomplete.
+fn parse(response: &[u8], is_head: bool) -> Option<(Reply, &[u8])> {
+    let end = response
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")?;
+    let head = std::str::from_utf8(&response[..end]).unwrap();
     let mut lines = head.split("\r\n");
     let status: u16 = lines.next()?.split(' ').nth(1)?.parse().unwrap();
     let headers: Vec<(String, String)> = lines
@@ -157,7 +166,7 @@ fn parse(answer: &[u8], is_head: bool) -> Option<(Reply, &[u8])> {
         let found = headers.iter().find(|(name, _)| name == wanted);
         found.map(|(_, value)| value.as_str())
     };
-    let rest = &answer[end + 4..];
+    let rest = &response[end + 4..];
     let (body, rest) = if is_head || status == 304 {
         (Vec::new(), rest)
     } else if value("transfer-encoding") == Some("chunked") {
@@ -175,7 +184,7 @@ fn parse(answer: &[u8], is_head: bool) -> Option<(Reply, &[u8])> {
     Some((reply, rest))
 }
 
-/// Joins the chunks of a body, and returns what comes after the last; `None` if it is not there yet.
+/// Joins the chunks of a body and returns it with the remaining bytes; `None` if the body is incomplete.
 fn chunks(mut rest: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut body = Vec::new();
     loop {

@@ -1,4 +1,4 @@
-//! The document, held against real answers: each has the members that its schema names, and no others.
+//! Compares responses with the OpenAPI document: each has the members of its schema and no others.
 
 use domain::order::OrderStatus;
 use serde_json::{Map, Value};
@@ -18,22 +18,28 @@ impl Document {
         Self(reply.json())
     }
 
-    /// Checks an answer of an operation: its status and media type are told, and its members are those of the schema.
+    /// Asserts that the document describes the status, media type, headers and members of a response.
     fn check(&self, method: &str, path: &str, reply: &Reply) {
-        let place = format!("{method} {path}: {}", reply.status);
+        let location = format!("{method} {path}: {}", reply.status);
         let operation = &self.0["paths"][path][method.to_lowercase()];
-        let answer = &operation["responses"][reply.status.to_string()];
-        assert!(answer.is_object(), "{place} is not told");
+        let response = &operation["responses"][reply.status.to_string()];
+        assert!(response.is_object(), "{location} is not documented");
         let media_type = reply.header("content-type").unwrap();
         let media_type = media_type.split(';').next().unwrap();
-        let schema = &answer["content"][media_type]["schema"];
-        assert!(schema.is_object(), "{place} {media_type} is not told");
-        for (name, header) in answer["headers"].as_object().into_iter().flatten() {
+        let schema = &response["content"][media_type]["schema"];
+        assert!(
+            schema.is_object(),
+            "{location} {media_type} is not documented"
+        );
+        for (name, header) in response["headers"].as_object().into_iter().flatten() {
             let header = self.resolved(header);
-            let is_there = reply.header(name).is_some();
-            assert!(is_there || header["required"] != true, "{place}: {name}");
+            let is_present = reply.header(name).is_some();
+            assert!(
+                is_present || header["required"] != true,
+                "{location}: {name}"
+            );
         }
-        self.members(&place, schema, &reply.json());
+        self.members(&location, schema, &reply.json());
     }
 
     fn resolved<'a>(&'a self, schema: &'a Value) -> &'a Value {
@@ -43,46 +49,46 @@ impl Document {
         }
     }
 
-    /// Compares the members of a value with the properties of its schema, all the way down.
-    fn members(&self, place: &str, schema: &Value, value: &Value) {
+    /// Compares the members of a value with the properties of its schema, recursively.
+    fn members(&self, location: &str, schema: &Value, value: &Value) {
         let schema = self.resolved(schema);
         match value {
             Value::Array(items) => {
                 for item in items {
-                    self.members(&format!("{place}/*"), &schema["items"], item);
+                    self.members(&format!("{location}/*"), &schema["items"], item);
                 }
             }
-            Value::Object(members) => self.object(place, schema, members),
+            Value::Object(members) => self.object(location, schema, members),
             _ => {}
         }
     }
 
-    fn object(&self, place: &str, schema: &Value, members: &Map<String, Value>) {
+    fn object(&self, location: &str, schema: &Value, members: &Map<String, Value>) {
         let alternatives = schema["oneOf"].as_array();
-        let fits = |alternative: &&Value| {
+        let matches = |alternative: &&Value| {
             let required = alternative["required"].as_array().unwrap();
             required
                 .iter()
                 .all(|name| members.contains_key(name.as_str().unwrap()))
         };
         if let Some(alternatives) = alternatives {
-            let fitting = alternatives.iter().find(fits);
-            let fitting = fitting.unwrap_or_else(|| panic!("{place}: no alternative"));
-            return self.object(place, fitting, members);
+            let matching = alternatives.iter().find(matches);
+            let matching = matching.unwrap_or_else(|| panic!("{location}: no alternative"));
+            return self.object(location, matching, members);
         }
         let (mut properties, mut required) = (Map::new(), Vec::new());
         self.collect(schema, &mut properties, &mut required);
         for name in &required {
-            assert!(members.contains_key(name), "{place}: {name} is missing");
+            assert!(members.contains_key(name), "{location}: {name} is missing");
         }
         for (name, member) in members {
-            let place = format!("{place}/{name}");
+            let location = format!("{location}/{name}");
             let other = &schema["additionalProperties"];
             if let Some(property) = properties.get(name) {
-                self.members(&place, property, member);
+                self.members(&location, property, member);
             } else {
-                assert!(other.is_object(), "{place} is not told");
-                self.members(&place, other, member);
+                assert!(other.is_object(), "{location} is not documented");
+                self.members(&location, other, member);
             }
         }
     }
@@ -98,7 +104,7 @@ impl Document {
             self.collect(part, properties, required);
         }
         for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-            // The first is the fuller one; a later part only narrows it.
+            // The first part has the full property; later parts only narrow it.
             properties.entry(name).or_insert_with(|| property.clone());
         }
         let names = schema["required"].as_array().into_iter().flatten();
@@ -107,13 +113,13 @@ impl Document {
 }
 
 #[tokio::test]
-async fn answers_have_the_members_that_the_document_tells() {
+async fn responses_match_the_openapi_document() {
     let server = TestServer::start();
     for status in OrderStatus::ALL {
         server.add_order(*status);
     }
     server.store.add_stock("SKU-1", 3);
-    server.store.take_up("vendor-a", 1);
+    server.store.register_vendor("vendor-a", 1);
     let document = Document::of(&server).await;
     let batch = format!(r#"{{"orders": [{ORDER}, {{}}]}}"#);
     for (method, path, target, body, status) in [
@@ -182,9 +188,8 @@ async fn answers_have_the_members_that_the_document_tells() {
     document.check("GET", "/readyz", &server.get("/readyz").await);
 }
 
-/// The headers by which a path tells its methods, and the document, name the same.
 #[tokio::test]
-async fn the_document_has_every_method_that_a_path_names() {
+async fn openapi_methods_match_the_allow_header() {
     let server = TestServer::start();
     let document = Document::of(&server).await;
     for (path, item) in document.0["paths"].as_object().unwrap() {

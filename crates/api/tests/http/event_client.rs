@@ -1,4 +1,4 @@
-//! A reader of server-sent events that reads as WHATWG HTML, section 9.2.6, says, from a connection of its own.
+//! A subscriber of server-sent events, parsed as in section 9.2.6 of WHATWG HTML, on its own connection.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::fixture::{TestServer, bytes};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// An event, and the last id that was seen by then.
+/// An event with the last event id at that point of the stream.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Event {
     pub(crate) name: String,
@@ -18,23 +18,24 @@ pub(crate) struct Event {
     pub(crate) last_id: String,
 }
 
-pub(crate) struct EventReader {
+pub(crate) struct EventSubscriber {
     connection: TcpStream,
-    /// What came and was not read yet: bytes of chunks, and of the body.
+    /// Received bytes that are still chunked.
     raw: Vec<u8>,
+    /// Bytes of the body that were not parsed.
     body: Vec<u8>,
     pub(crate) head: String,
     pub(crate) last_id: String,
     ended: bool,
 }
 
-impl EventReader {
-    /// Connects, and reads up to the opening.
+impl EventSubscriber {
+    /// Connects and reads the response head and the first block.
     pub(crate) async fn connect(server: &TestServer, head: &str) -> Self {
         let mut connection = TcpStream::connect(server.address).await.unwrap();
         let request = bytes("GET", "/api/v1/events", head, b"");
         connection.write_all(&request).await.unwrap();
-        let mut reader = Self {
+        let mut subscriber = Self {
             connection,
             raw: Vec::new(),
             body: Vec::new(),
@@ -43,39 +44,42 @@ impl EventReader {
             ended: false,
         };
         let end = loop {
-            let end = reader.raw.windows(4).position(|it| it == b"\r\n\r\n");
+            let end = subscriber
+                .raw
+                .windows(4)
+                .position(|window| window == b"\r\n\r\n");
             match end {
                 Some(end) => break end + 4,
-                None => reader.read_some().await,
+                None => subscriber.read_some().await,
             }
         };
-        let head: Vec<u8> = reader.raw.drain(..end).collect();
-        reader.head = String::from_utf8(head).unwrap();
+        let head: Vec<u8> = subscriber.raw.drain(..end).collect();
+        subscriber.head = String::from_utf8(head).unwrap();
         assert!(
-            reader.head.starts_with("HTTP/1.1 200 OK"),
+            subscriber.head.starts_with("HTTP/1.1 200 OK"),
             "{}",
-            reader.head
+            subscriber.head
         );
-        let opening = reader.block().await.unwrap();
+        let opening = subscriber.block().await.unwrap();
         let id = opening.strip_prefix("retry: 2000\nid: ").unwrap();
-        id.clone_into(&mut reader.last_id);
-        reader
+        id.clone_into(&mut subscriber.last_id);
+        subscriber
     }
 
-    /// The same, going on where another one was.
+    /// Connects and resumes after the event with this id.
     pub(crate) async fn resume(server: &TestServer, last_id: &str) -> Self {
         Self::connect(server, &format!("Last-Event-ID: {last_id}\r\n")).await
     }
 
     async fn read_some(&mut self) {
         let read = tokio::time::timeout(TIMEOUT, self.connection.read_buf(&mut self.raw)).await;
-        let bytes = read.expect("nothing comes").unwrap();
-        assert!(bytes > 0, "the connection was dropped");
+        let bytes = read.expect("no bytes in time").unwrap();
+        assert!(bytes > 0, "the connection was closed");
     }
 
-    /// Moves what is whole of the chunks into the body.
+    /// Moves complete chunks into the body.
     fn unchunk(&mut self) {
-        while let Some(line) = self.raw.windows(2).position(|it| it == b"\r\n") {
+        while let Some(line) = self.raw.windows(2).position(|window| window == b"\r\n") {
             let size = std::str::from_utf8(&self.raw[..line]).unwrap();
             let size = usize::from_str_radix(size, 16).unwrap();
             let end = line + 2 + size + 2;
@@ -92,11 +96,11 @@ impl EventReader {
         }
     }
 
-    /// The lines up to the next empty one; none at the end of the stream.
+    /// Returns the lines up to the next empty one; `None` at the end of the stream.
     async fn block(&mut self) -> Option<String> {
         loop {
             self.unchunk();
-            if let Some(end) = self.body.windows(2).position(|it| it == b"\n\n") {
+            if let Some(end) = self.body.windows(2).position(|window| window == b"\n\n") {
                 let block: Vec<u8> = self.body.drain(..end + 2).collect();
                 return Some(String::from_utf8(block[..end].to_vec()).unwrap());
             }
@@ -108,7 +112,7 @@ impl EventReader {
         }
     }
 
-    /// The next event; none at the end of the stream.
+    /// Returns the next event; `None` at the end of the stream.
     pub(crate) async fn try_next(&mut self) -> Option<Event> {
         loop {
             let block = self.block().await?;
@@ -118,7 +122,7 @@ impl EventReader {
                     Some(("id", id)) => id.clone_into(&mut self.last_id),
                     Some(("event", event)) => name = Some(event.to_owned()),
                     Some(("data", json)) => {
-                        assert!(data.is_none(), "data of several lines");
+                        assert!(data.is_none(), "data has several lines");
                         data = Some(serde_json::from_str(json).unwrap());
                     }
                     _ => assert_eq!(line, ":", "{block}"),
@@ -136,12 +140,13 @@ impl EventReader {
     }
 
     pub(crate) async fn next(&mut self) -> Event {
-        // Heartbeats do not count.
+        // Heartbeats are skipped and do not extend the timeout.
         let next = tokio::time::timeout(TIMEOUT, self.try_next()).await;
-        next.expect("no event comes").expect("the stream has ended")
+        next.expect("no event in time")
+            .expect("the stream has ended")
     }
 
-    /// The next events: each as its name, and the id of its order or product.
+    /// Returns the next events, each as its name and the id of its order or product.
     pub(crate) async fn next_ids(&mut self, count: usize) -> Vec<String> {
         let mut ids = Vec::new();
         for _ in 0..count {
@@ -156,9 +161,9 @@ impl EventReader {
         ids
     }
 
-    /// Nothing comes for so long.
-    pub(crate) async fn assert_quiet(&mut self, span: Duration) {
-        let event = tokio::time::timeout(span, self.try_next()).await;
+    /// Asserts that no event arrives within `duration`.
+    pub(crate) async fn assert_no_event(&mut self, duration: Duration) {
+        let event = tokio::time::timeout(duration, self.try_next()).await;
         assert!(event.is_err(), "{event:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! What a client is told when the store fails: to come back, and nothing of the cause.
+//! Responses to failures of the store: retryable, and without internal details.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ const ORDER: &str = r#"{"product_id": "SKU-1", "quantity": 3}"#;
 const BATCH: &str = r#"{"orders": [{"product_id": "SKU-1", "quantity": 3}]}"#;
 
 #[tokio::test]
-async fn any_failure_of_the_store_is_a_503_that_says_when_to_come_back() {
+async fn store_failures_are_503_with_retry_after() {
     let server = TestServer::start();
     server.add_order(OrderStatus::Pending);
     for failure in [
@@ -53,7 +53,7 @@ async fn any_failure_of_the_store_is_a_503_that_says_when_to_come_back() {
 async fn a_commit_with_an_unknown_outcome_is_a_504() {
     let server = TestServer::start();
     server.add_order(OrderStatus::Pending);
-    server.store.take_up("vendor-a", 1);
+    server.store.register_vendor("vendor-a", 1);
     server.store.fail(Some(Failure::CommitUnknown));
     let keyed = format!("{JSON}Idempotency-Key: k\r\n");
     for (method, target, head, body) in [
@@ -72,7 +72,7 @@ async fn a_commit_with_an_unknown_outcome_is_a_504() {
         assert!(!problem.to_string().contains(INTERNALS), "{problem}");
     }
     server.store.fail(None);
-    // The order that was there, the one with the key and the batch's.
+    // The initial order, the order with the key and the order of the batch.
     assert_eq!(server.order_count(), 3);
     let reply = server
         .send("POST", "/api/v1/orders", &keyed, ORDER.as_bytes())
@@ -82,12 +82,12 @@ async fn a_commit_with_an_unknown_outcome_is_a_504() {
 }
 
 #[tokio::test]
-async fn a_batcher_that_is_full_refuses_more_at_once() {
+async fn full_batcher_refuses_orders_immediately() {
     let server = TestServer::start();
     server.store.fail(Some(Failure::Hang));
     let request = crate::fixture::bytes("POST", "/api/v1/orders", JSON, ORDER.as_bytes());
-    let mut held = Vec::new();
-    // One is being written, and behind it wait as many as may.
+    let mut connections = Vec::new();
+    // One order is being written, and the queue is filled up.
     for _ in 0..=MAX_WAITING {
         let mut connection = tokio::net::TcpStream::connect(server.address)
             .await
@@ -96,7 +96,7 @@ async fn a_batcher_that_is_full_refuses_more_at_once() {
             .await
             .unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
-        held.push(connection);
+        connections.push(connection);
     }
     let problem = server.post(ORDER).await.problem(503, "unavailable");
     assert!(
@@ -110,7 +110,7 @@ async fn a_batcher_that_is_full_refuses_more_at_once() {
 }
 
 #[tokio::test]
-async fn a_writer_that_panics_is_put_back_to_work() {
+async fn batch_writer_continues_after_a_panic() {
     let server = TestServer::start();
     server.store.fail(Some(Failure::Panic));
     for _ in 0..3 {
@@ -137,7 +137,7 @@ async fn a_panic_leaves_the_connection_usable() {
 }
 
 #[tokio::test]
-async fn a_request_under_way_is_answered_at_shutdown() {
+async fn request_in_progress_completes_at_shutdown() {
     let server = TestServer::start();
     let mut connection = tokio::net::TcpStream::connect(server.address)
         .await
@@ -148,11 +148,11 @@ async fn a_request_under_way_is_answered_at_shutdown() {
     tokio::io::AsyncWriteExt::write_all(&mut connection, first)
         .await
         .unwrap();
-    // Until the server has read the head and waits for the rest of the body.
+    // Wait until the server has read the head and waits for the rest of the body.
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let ending = tokio::spawn(server.stop());
+    let stopping = tokio::spawn(server.stop());
     tokio::time::sleep(Duration::from_millis(300)).await;
     let reply = crate::client::send_on(&mut connection, rest).await;
     assert_eq!(reply.status, 202);
-    ending.await.unwrap();
+    stopping.await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! A vendor that answers as a test says, when a test lets it.
+//! A vendor feed whose results and timing a test sets.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -13,7 +13,7 @@ use domain::report::{Report, ReportKind};
 use domain::timestamp::Timestamp;
 use tokio::sync::Semaphore;
 
-/// How old its numbers may be.
+/// Lag of the feed's counts.
 pub(crate) const LAG: Duration = Duration::from_secs(90);
 pub(crate) const MAX_AGE: Duration = Duration::from_mins(10);
 
@@ -22,49 +22,49 @@ pub(crate) struct FakeFeed(Arc<Inner>);
 
 struct Inner {
     vendor_id: VendorId,
-    answer: Mutex<Result<Report, FeedError>>,
-    asked: AtomicUsize,
-    gate: Semaphore,
+    result: Mutex<Result<Report, FeedError>>,
+    fetches: AtomicUsize,
+    permits: Semaphore,
 }
 
 impl FakeFeed {
-    /// An empty report, at once.
+    /// Returns a feed with an empty report.
     pub(crate) fn new(vendor_id: &str) -> Self {
         let empty = Report::parse(ReportKind::Full, None, []).unwrap();
         Self(Arc::new(Inner {
             vendor_id: VendorId::parse(vendor_id).unwrap(),
-            answer: Mutex::new(Ok(empty)),
-            asked: AtomicUsize::new(0),
-            gate: Semaphore::new(Semaphore::MAX_PERMITS),
+            result: Mutex::new(Ok(empty)),
+            fetches: AtomicUsize::new(0),
+            permits: Semaphore::new(Semaphore::MAX_PERMITS),
         }))
     }
 
-    /// From now on one unit of each of these products.
+    /// Sets a report with one unit of each of these products.
     pub(crate) fn report(&self, as_of: Option<Timestamp>, products: &[&str]) {
         let lines = products
             .iter()
             .map(|product| (ProductId::parse(*product).unwrap(), 1));
         let report = Report::parse(ReportKind::Full, as_of, lines).unwrap();
-        *self.0.answer.lock().unwrap() = Ok(report);
+        *self.0.result.lock().unwrap() = Ok(report);
     }
 
-    /// From now on this failure.
+    /// Sets a failure.
     pub(crate) fn fail(&self, error: FeedError) {
-        *self.0.answer.lock().unwrap() = Err(error);
+        *self.0.result.lock().unwrap() = Err(error);
     }
 
-    /// Answers nobody until [`open`](Self::open).
-    pub(crate) fn close(&self) {
-        self.0.gate.forget_permits(Semaphore::MAX_PERMITS);
+    /// Blocks fetches until [`unblock`](Self::unblock).
+    pub(crate) fn block(&self) {
+        self.0.permits.forget_permits(Semaphore::MAX_PERMITS);
     }
 
-    pub(crate) fn open(&self) {
-        self.0.gate.add_permits(1_000);
+    pub(crate) fn unblock(&self) {
+        self.0.permits.add_permits(1_000);
     }
 
-    /// How often it was asked.
-    pub(crate) fn asked(&self) -> usize {
-        self.0.asked.load(Ordering::SeqCst)
+    /// Returns the number of fetches.
+    pub(crate) fn fetches(&self) -> usize {
+        self.0.fetches.load(Ordering::SeqCst)
     }
 }
 
@@ -83,10 +83,10 @@ impl VendorFeed for FakeFeed {
     }
 
     async fn fetch(&self) -> Result<FetchedReport, FeedError> {
-        self.0.asked.fetch_add(1, Ordering::SeqCst);
-        let _permit = self.0.gate.acquire().await.unwrap();
-        let answer = self.0.answer.lock().unwrap().clone();
-        answer.map(|report| FetchedReport {
+        self.0.fetches.fetch_add(1, Ordering::SeqCst);
+        let _permit = self.0.permits.acquire().await.unwrap();
+        let result = self.0.result.lock().unwrap().clone();
+        result.map(|report| FetchedReport {
             report,
             times: ResponseTimes::default(),
         })

@@ -1,4 +1,4 @@
-//! The probe of the fake store, and what it knows of vendors' reports.
+//! Probe and sync queries of the fake store.
 
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ impl SyncQueries for FakeStore {
         }))
     }
 
-    /// None: so as many products change as a report names.
+    /// Returns no stock, so that each product of a report counts as changed.
     async fn list_reported_stock(
         &self,
         _: &VendorId,

@@ -1,5 +1,4 @@
-//! A store whose rows and failures a test sets: the HTTP layer's counterpart, with no rules of its own beyond what HTTP
-//! can see.
+//! A store whose rows and failures a test sets. It implements only the rules that are visible over HTTP.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -19,9 +18,9 @@ use domain::report_history::ReportHistory;
 use domain::timestamp::Timestamp;
 use domain::vendor_set::{ConfiguredVendor, SetMember, VendorSetDigest, VendorSource};
 
-use crate::fake_work;
+use crate::fake_unit_of_work;
 
-/// How the store fails.
+/// Kind of failure of the store's calls.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Failure {
     Unavailable,
@@ -30,14 +29,14 @@ pub(crate) enum Failure {
     Failed,
     Panic,
     Hang,
-    /// Everything works, and no commit reports its outcome.
+    /// Every call succeeds, and commits do not report their outcome.
     CommitUnknown,
 }
 
-/// What no answer may show.
+/// Internal details, which no response may contain.
 pub(crate) const INTERNALS: &str = "host=db.internal";
 
-/// Each key with its order and, if it is a batch's, what the batch asks for.
+/// Order of each idempotency key, with the digest of the batch for keys of batches.
 pub(crate) type Keys = HashMap<IdempotencyKey, (OrderId, Option<BatchDigest>)>;
 
 #[derive(Default)]
@@ -45,30 +44,32 @@ pub(crate) struct Rows {
     pub(crate) orders: Vec<Order>,
     pub(crate) keys: Keys,
     stock: Vec<ProductDetail>,
-    /// Those that a worker has taken up, by id.
+    /// Vendors that a worker has registered, by id.
     pub(crate) vendors: BTreeMap<VendorId, VendorStatus>,
-    /// Of vendors whose last sync failed.
+    /// Pauses of vendors whose last sync failed.
     pub(crate) pauses: BTreeMap<VendorId, VendorPause>,
-    /// Of the reports of whichever vendor, and whether they left it units.
+    /// Report history, shared by all vendors.
     pub(crate) history: ReportHistory,
+    /// Whether the vendors have stock.
     pub(crate) has_stock: bool,
-    /// Those of the current set.
+    /// Members of the current vendor set.
     pub(crate) configured: Vec<SetMember>,
-    /// The change log, from its beginning on, and how much of it is forgotten.
+    /// All entries of the change log, also pruned ones.
     changes: Vec<Changed>,
-    forgotten: usize,
-    /// The log is another server's: no offset can be read from, the newest neither.
+    /// Number of pruned entries of the change log.
+    pruned: usize,
+    /// Whether the change log is of another server: it cannot be read from any offset, not even the newest.
     is_log_foreign: bool,
     failure: Option<Failure>,
-    /// So many more calls succeed before the failure strikes.
-    healthy: usize,
-    /// Calls so far.
+    /// Number of calls that succeed before the failure applies.
+    calls_before_failure: usize,
+    /// Number of calls.
     calls: usize,
     ticks: i64,
 }
 
 impl Rows {
-    /// A later moment each time.
+    /// Returns a later timestamp at each call.
     pub(crate) fn now(&mut self) -> Timestamp {
         self.ticks += 1;
         Timestamp::from_micros(1_795_435_200_000_000 + self.ticks)
@@ -97,15 +98,15 @@ impl FakeStore {
         self.0.lock().unwrap().failure = failure;
     }
 
-    /// Fails after so many calls more.
+    /// Fails after `calls` further calls.
     pub(crate) fn fail_after(&self, calls: usize, failure: Failure) {
         let mut rows = self.0.lock().unwrap();
-        rows.healthy = calls;
+        rows.calls_before_failure = calls;
         rows.failure = Some(failure);
     }
 
-    /// A worker takes a vendor up that has so many products.
-    pub(crate) fn take_up(&self, vendor_id: &str, products: u64) {
+    /// Adds a vendor with this number of products, as a worker does at the first sync.
+    pub(crate) fn register_vendor(&self, vendor_id: &str, products: u64) {
         let vendor_id = VendorId::parse(vendor_id).unwrap();
         let status = VendorStatus {
             vendor_id: vendor_id.clone(),
@@ -119,8 +120,8 @@ impl FakeStore {
         let mut rows = self.0.lock().unwrap();
         rows.vendors.insert(vendor_id, status);
         rows.history.applied = Some(ReportOrder {
-            as_of: crate::fake_work::LAST_AS_OF,
-            requested_at: crate::fake_work::LAST_AS_OF,
+            as_of: crate::fake_unit_of_work::LAST_AS_OF,
+            requested_at: crate::fake_unit_of_work::LAST_AS_OF,
         });
     }
 
@@ -161,8 +162,8 @@ impl FakeStore {
             .sort_by(|a, b| a.level.product_id.cmp(&b.level.product_id));
     }
 
-    /// A transaction leaves these orders and products in the change log.
-    pub(crate) fn log(&self, order_ids: &[OrderId], product_ids: &[&str]) {
+    /// Appends an entry with these orders and products to the change log.
+    pub(crate) fn log_change(&self, order_ids: &[OrderId], product_ids: &[&str]) {
         let product_ids = product_ids.iter();
         let changed = Changed {
             order_ids: order_ids.to_vec(),
@@ -173,25 +174,25 @@ impl FakeStore {
         self.0.lock().unwrap().changes.push(changed);
     }
 
-    /// The change log is emptied.
+    /// Prunes all entries of the change log.
     pub(crate) fn prune_changes(&self) {
         let mut rows = self.0.lock().unwrap();
-        rows.forgotten = rows.changes.len();
+        rows.pruned = rows.changes.len();
     }
 
-    /// The change log is one that was brought from another server, or is no longer.
-    pub(crate) fn make_log_foreign(&self, is_foreign: bool) {
+    /// Sets whether the change log is of another server.
+    pub(crate) fn set_log_foreign(&self, is_foreign: bool) {
         self.0.lock().unwrap().is_log_foreign = is_foreign;
     }
 
-    /// The change log is as it was when it had so many entries.
-    pub(crate) fn put_back(&self, entries: usize) {
+    /// Restores the change log to its first `entries` entries.
+    pub(crate) fn restore_changes(&self, entries: usize) {
         self.0.lock().unwrap().changes.truncate(entries);
     }
 
-    /// An order becomes REJECTED.
+    /// Rejects an order and logs the change.
     pub(crate) fn settle(&self, id: OrderId) {
-        self.log(&[id], &[]);
+        self.log_change(&[id], &[]);
         let mut rows = self.0.lock().unwrap();
         let now = rows.now();
         let order = rows.orders.iter_mut().find(|order| order.id == id).unwrap();
@@ -199,7 +200,7 @@ impl FakeStore {
         order.updated_at = now;
     }
 
-    /// How a commit that was done is reported.
+    /// Returns the reported outcome of a commit.
     pub(crate) fn commit_outcome(&self) -> Result<(), StoreError> {
         match self.0.lock().unwrap().failure {
             Some(Failure::CommitUnknown) => Err(StoreError::CommitUnknown(INTERNALS.to_owned())),
@@ -211,9 +212,9 @@ impl FakeStore {
         let failure = {
             let mut rows = self.0.lock().unwrap();
             rows.calls += 1;
-            let is_healthy = rows.healthy > 0;
-            rows.healthy = rows.healthy.saturating_sub(1);
-            rows.failure.filter(|_| !is_healthy)
+            let succeeds = rows.calls_before_failure > 0;
+            rows.calls_before_failure = rows.calls_before_failure.saturating_sub(1);
+            rows.failure.filter(|_| !succeeds)
         };
         match failure {
             None | Some(Failure::CommitUnknown) => Ok(()),
@@ -235,7 +236,7 @@ impl FakeStore {
 impl Store for FakeStore {
     async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
         self.check().await?;
-        Ok(Box::new(fake_work::over(self)))
+        Ok(Box::new(fake_unit_of_work::unit_of_work(self)))
     }
 }
 
@@ -345,7 +346,7 @@ impl ChangeQueries for FakeStore {
         self.check().await?;
         let rows = self.0.lock().unwrap();
         let after = usize::try_from(after.group()).unwrap_or(usize::MAX);
-        if rows.is_log_foreign || after < rows.forgotten || after > rows.changes.len() {
+        if rows.is_log_foreign || after < rows.pruned || after > rows.changes.len() {
             return Ok(ChangesRead::Gone);
         }
         let next = rows.changes.iter().zip(1..).skip(after);
@@ -367,8 +368,8 @@ impl VendorQueries for FakeStore {
     async fn find_vendors(&self, vendor_ids: &[VendorId]) -> Result<Vec<VendorStatus>, StoreError> {
         self.check().await?;
         let rows = self.0.lock().unwrap();
-        let asked = vendor_ids.iter().filter_map(|id| rows.vendors.get(id));
-        Ok(asked.cloned().collect())
+        let found = vendor_ids.iter().filter_map(|id| rows.vendors.get(id));
+        Ok(found.cloned().collect())
     }
 }
 

@@ -1,4 +1,4 @@
-//! A server of its own for each test.
+//! A server for each test.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,20 +24,20 @@ use crate::client::{self, Reply};
 use crate::fake_feed::FakeFeed;
 use crate::fake_store::FakeStore;
 
-/// Most orders that wait to be written.
+/// Maximum number of orders that wait to be written.
 pub(crate) const MAX_WAITING: usize = 4;
 
 pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
     pub(crate) store: FakeStore,
-    /// The feed of vendor-a; seed is a vendor without one.
+    /// Feed of the vendor `vendor-a`. The vendor `seed` has no feed.
     pub(crate) feed: FakeFeed,
     notifier: ProcessNotifier,
     shutdown: Shutdown,
     stop: oneshot::Sender<()>,
-    ended: JoinHandle<std::io::Result<()>>,
+    server: JoinHandle<std::io::Result<()>>,
     writers: JoinSet<()>,
-    watching: JoinHandle<()>,
+    watcher: JoinHandle<()>,
 }
 
 impl TestServer {
@@ -45,18 +45,21 @@ impl TestServer {
         Self::start_with(|_| ())
     }
 
-    /// Starts a server with other options than usual.
+    /// Starts a server with changed options.
     pub(crate) fn start_with(change: impl FnOnce(&mut ServerOptions)) -> Self {
-        let usual = LiveSettings {
+        let limits = LiveSettings {
             max_readers: 3,
             max_bytes: 1 << 20,
             bytes_per_second: 1 << 30,
         };
-        Self::start_live(usual, change)
+        Self::start_with_limits(limits, change)
     }
 
-    /// The same, with other bounds for readers of events.
-    pub(crate) fn start_live(live: LiveSettings, change: impl FnOnce(&mut ServerOptions)) -> Self {
+    /// Starts a server with these limits for event streams and with changed options.
+    pub(crate) fn start_with_limits(
+        live: LiveSettings,
+        change: impl FnOnce(&mut ServerOptions),
+    ) -> Self {
         let store = FakeStore::default();
         let shutdown = Shutdown::new();
         let notifier = ProcessNotifier::new();
@@ -89,9 +92,9 @@ impl TestServer {
             notifier,
             shutdown,
             stop,
-            ended: tokio::spawn(bound.server),
+            server: tokio::spawn(bound.server),
             writers: api::spawn_writers(&writer, 1),
-            watching: tokio::spawn(watcher.run()),
+            watcher: tokio::spawn(watcher.run()),
         }
     }
 
@@ -99,26 +102,26 @@ impl TestServer {
         self.shutdown.announce();
     }
 
-    /// Another process has settled an order: rejected it.
+    /// Rejects an order, as settlement in another process does.
     pub(crate) fn settle(&self, id: OrderId) {
         self.store.settle(id);
         self.wake();
     }
 
-    /// Another process says that something has changed.
+    /// Sends the notification of a change in another process.
     pub(crate) fn wake(&self) {
         self.notifier.notify(Topic::Changes);
     }
 
-    /// Stops the server and returns once it has ended, and what it wrote with.
+    /// Stops the server and returns once it and its batch writers have ended.
     pub(crate) async fn stop(self) {
         self.stop.send(()).unwrap();
-        self.ended.await.unwrap().unwrap();
-        self.watching.abort();
+        self.server.await.unwrap().unwrap();
+        self.watcher.abort();
         self.writers.join_all().await;
     }
 
-    /// Sends a request; `head` holds more header lines, each with its line end.
+    /// Sends a request; `head` contains further header lines, each with its line end.
     pub(crate) async fn send(&self, method: &str, target: &str, head: &str, body: &[u8]) -> Reply {
         client::send(
             self.address,
@@ -147,7 +150,7 @@ impl TestServer {
             .await
     }
 
-    /// Adds an order of 3 units of SKU-1 in some status.
+    /// Adds an order of 3 units of SKU-1 with this status.
     pub(crate) fn add_order(&self, status: OrderStatus) -> OrderId {
         self.add_order_of("SKU-1", status)
     }
@@ -170,7 +173,7 @@ impl TestServer {
         self.store.0.lock().unwrap().add_order(request, state).id
     }
 
-    /// Adds a confirmed order of SKU-1 that these vendors supply.
+    /// Adds a confirmed order of SKU-1 with these allocations.
     pub(crate) fn add_split_order(&self, parts: &[(&str, i64)]) -> OrderId {
         let parts: Vec<Allocation> = parts
             .iter()
@@ -196,7 +199,7 @@ impl TestServer {
 /// The header line of a JSON body.
 pub(crate) const JSON: &str = "Content-Type: application/json\r\n";
 
-/// A request as bytes.
+/// Returns the bytes of a request.
 pub(crate) fn bytes(method: &str, target: &str, head: &str, body: &[u8]) -> Vec<u8> {
     let length = match (method, body.len()) {
         ("GET" | "HEAD" | "OPTIONS", 0) => String::new(),
@@ -235,13 +238,13 @@ fn state(
         .with_observer(metrics.clone());
     let feed: Arc<dyn VendorFeed> = Arc::new(feed.clone());
     let url = "http://vendor-a/stock".to_owned();
-    let listened_to = notifier.clone();
+    let change_notifier = notifier.clone();
     let live_ports = LivePorts {
         orders: shared.clone(),
         stock: shared.clone(),
         changes: shared.clone(),
         listeners: Arc::new(move || -> Box<dyn Listener> {
-            Box::new(listened_to.listener(Topic::Changes))
+            Box::new(change_notifier.listener(Topic::Changes))
         }),
     };
     let (live, watcher) = Live::open(live_ports, live_settings);

@@ -7,7 +7,7 @@ use crate::fake_store::{Failure, INTERNALS};
 use crate::fixture::TestServer;
 
 #[tokio::test]
-async fn ready_while_the_database_answers() {
+async fn ready_while_the_database_responds() {
     let server = TestServer::start();
     let reply = server.get("/readyz").await;
     assert_eq!(reply.status, 200);
@@ -25,7 +25,7 @@ async fn ready_while_the_database_answers() {
 }
 
 #[tokio::test]
-async fn not_ready_while_the_database_does_not() {
+async fn not_ready_while_the_database_is_down() {
     let server = TestServer::start();
     for failure in [Failure::Unavailable, Failure::Failed, Failure::Hang] {
         server.store.fail(Some(failure));
@@ -56,7 +56,7 @@ async fn not_ready_while_shutting_down() {
 }
 
 #[tokio::test]
-async fn the_service_says_what_it_is() {
+async fn root_describes_the_service() {
     let server = TestServer::start();
     let reply = server.get("/").await;
     assert_eq!(reply.status, 200);
@@ -74,9 +74,9 @@ async fn the_service_says_what_it_is() {
     }
 }
 
-/// What the page links to and what it loads is there: it cannot name what the service does not have.
+/// The targets of all links, scripts and styles of the page exist.
 #[tokio::test]
-async fn the_page_that_describes_the_contract_leads_nowhere_wrong() {
+async fn docs_page_has_no_broken_links() {
     let server = TestServer::start();
     let page = String::from_utf8(server.get("/docs").await.body).unwrap();
     let named = |attribute: &str| {

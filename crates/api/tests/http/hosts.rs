@@ -1,5 +1,5 @@
-//! The host that a request names. Without API keys only loopback is served: a web page can reach this machine under a name
-//! of its own.
+//! The host of a request. Without API keys only loopback hosts are served: a web page can reach this machine under its own
+//! host name (DNS rebinding).
 
 use api_keys::{ApiKey, KeyHash, Role};
 
@@ -8,7 +8,7 @@ use crate::fixture::{JSON, TestServer};
 
 const ORDER: &str = r#"{"product_id": "SKU-1", "quantity": 3}"#;
 
-/// Sends a request whose head names a host in these lines, if in any.
+/// Sends a request with `hosts` as its `Host` header lines.
 async fn send(server: &TestServer, request_line: &str, hosts: &str) -> Reply {
     let length = ORDER.len();
     let request = format!(
@@ -23,7 +23,7 @@ async fn place(server: &TestServer, host: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn without_keys_a_foreign_host_gets_421_and_nothing_is_done() {
+async fn without_keys_a_foreign_host_is_misdirected() {
     let server = TestServer::start();
     for host in [
         "attacker.example",
@@ -73,7 +73,7 @@ async fn without_keys_every_name_of_loopback_is_served() {
 }
 
 #[tokio::test]
-async fn a_request_that_does_not_name_one_host_is_malformed() {
+async fn request_without_exactly_one_valid_host_is_malformed() {
     let server = TestServer::start();
     let line = "POST /api/v1/orders HTTP/1.1";
     for hosts in [
@@ -89,9 +89,9 @@ async fn a_request_that_does_not_name_one_host_is_malformed() {
     assert_eq!(server.order_count(), 0);
 }
 
-/// A browser sends a request without a body for any page, and asks nobody before.
+/// Browsers send a cross-origin request without a body without a preflight.
 #[tokio::test]
-async fn without_keys_a_web_page_of_another_origin_changes_nothing() {
+async fn without_keys_cross_origin_writes_are_forbidden() {
     let server = TestServer::start_with(|options| {
         options.cors_origins = vec!["https://shop.example".to_owned()];
     });
@@ -126,7 +126,7 @@ async fn without_keys_a_web_page_of_another_origin_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_host_of_the_setting_is_served() {
+async fn allowed_host_is_served() {
     let server = TestServer::start_with(|options| {
         options.allowed_hosts = vec![http_access::Host::parse("shop.example").unwrap()];
     });
@@ -137,7 +137,7 @@ async fn a_host_of_the_setting_is_served() {
 }
 
 #[tokio::test]
-async fn with_keys_any_host_is_served_unless_the_setting_has_some() {
+async fn with_keys_any_host_is_served_unless_allowed_hosts_is_set() {
     let start = |allowed: &[&str]| {
         TestServer::start_with(|options| {
             options.keys = vec![ApiKey {

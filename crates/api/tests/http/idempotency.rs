@@ -4,14 +4,14 @@ use domain::identifiers::OrderId;
 
 use crate::fixture::{JSON, TestServer};
 
-const GOOD: &str = r#"{"product_id": "SKU-1", "quantity": 3}"#;
+const ORDER: &str = r#"{"product_id": "SKU-1", "quantity": 3}"#;
 
 #[tokio::test]
-async fn a_repeat_with_the_same_key_answers_with_the_same_order() {
+async fn repeated_key_returns_the_same_order() {
     let server = TestServer::start();
     let head = format!("{JSON}Idempotency-Key: a-key!\r\n");
     let first = server
-        .send("POST", "/api/v1/orders", &head, GOOD.as_bytes())
+        .send("POST", "/api/v1/orders", &head, ORDER.as_bytes())
         .await;
     assert_eq!(
         (first.status, first.header("idempotent-replayed")),
@@ -31,7 +31,7 @@ async fn a_repeat_with_the_same_key_answers_with_the_same_order() {
         .patch(OrderId(1), "", r#"{"status": "CANCELLED"}"#)
         .await;
     let later = server
-        .send("POST", "/api/v1/orders", &head, GOOD.as_bytes())
+        .send("POST", "/api/v1/orders", &head, ORDER.as_bytes())
         .await;
     assert_eq!(later.json(), cancelled.json());
 
@@ -65,7 +65,7 @@ async fn a_malformed_idempotency_key_is_refused() {
                 "POST",
                 "/api/v1/orders",
                 &format!("{JSON}{head}"),
-                GOOD.as_bytes(),
+                ORDER.as_bytes(),
             )
             .await;
         assert_eq!(reply.status, status, "{head}");

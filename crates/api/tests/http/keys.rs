@@ -1,4 +1,4 @@
-//! API keys: who gets in, and what each may do.
+//! API keys and roles.
 
 use api_keys::{ApiKey, KeyHash, Role};
 use domain::identifiers::OrderId;
@@ -10,7 +10,7 @@ use crate::fixture::{JSON, TestServer, bytes};
 
 const CUSTOMER: &str = "oa_customer";
 const OPERATOR: &str = "oa_operator";
-const NO_ROLE: &str = "oa_nobody";
+const NO_ROLE: &str = "oa_no_role";
 const ORDER: &str = r#"{"product_id": "SKU-1", "quantity": 3}"#;
 
 fn key(name: &str, text: &str, roles: &[Role]) -> ApiKey {
@@ -26,7 +26,7 @@ fn server() -> TestServer {
         options.keys = vec![
             key("shop", CUSTOMER, &[Role::Customer]),
             key("desk", OPERATOR, &[Role::Operator]),
-            key("nobody", NO_ROLE, &[]),
+            key("no_role", NO_ROLE, &[]),
         ];
     });
     server.add_order(OrderStatus::Pending);
@@ -38,7 +38,7 @@ fn bearer(key: &str) -> String {
     format!("Authorization: Bearer {key}\r\n")
 }
 
-/// Which key is enough for what.
+/// The role that an endpoint requires.
 #[derive(Clone, Copy, PartialEq)]
 enum Needs {
     Nothing,
@@ -65,11 +65,11 @@ const ENDPOINTS: &[(&str, &str, Needs)] = &[
     ("PATCH", "/api/v1/orders/1", Needs::Operator),
     ("GET", "/api/v1/stock", Needs::Customer),
     ("GET", "/api/v1/stock/SKU-1", Needs::Customer),
-    // The answer to GET has no end.
+    // The response to GET is endless.
     ("HEAD", "/api/v1/events", Needs::Customer),
     ("GET", "/api/v1/vendors", Needs::Operator),
     ("POST", "/api/v1/vendors/vendor-a/sync", Needs::Operator),
-    // What is not there is not told to everyone either, and no spelling of a path goes around that.
+    // Unknown paths below /api require a key too, also in other encodings of the path.
     ("GET", "/api", Needs::Customer),
     ("GET", "/api/v1/nowhere", Needs::Customer),
     ("DELETE", "/api/v1/orders", Needs::Customer),
@@ -79,7 +79,7 @@ const ENDPOINTS: &[(&str, &str, Needs)] = &[
     ("GET", "http://test/api/v1/orders", Needs::Customer),
 ];
 
-async fn ask(server: &TestServer, method: &str, path: &str, head: &str) -> Reply {
+async fn request(server: &TestServer, method: &str, path: &str, head: &str) -> Reply {
     let body = match method {
         "POST" => ORDER,
         "PATCH" => r#"{"status": "CANCELLED"}"#,
@@ -90,20 +90,20 @@ async fn ask(server: &TestServer, method: &str, path: &str, head: &str) -> Reply
     server.send(method, path, &head, body.as_bytes()).await
 }
 
-/// Whether the handler, or what stands for it, has answered.
-fn is_let_in(reply: &Reply) -> bool {
+/// Returns whether the request passed authentication and authorization.
+fn is_authorized(reply: &Reply) -> bool {
     reply.status != 401 && reply.status != 403
 }
 
 #[tokio::test]
-async fn each_endpoint_asks_for_the_key_that_its_contract_names() {
+async fn each_endpoint_requires_its_role() {
     let server = server();
     for (method, path, needs) in ENDPOINTS {
-        let without = ask(&server, method, path, "").await;
-        let unknown = ask(&server, method, path, &bearer("oa_unknown")).await;
+        let without = request(&server, method, path, "").await;
+        let unknown = request(&server, method, path, &bearer("oa_unknown")).await;
         if *needs == Needs::Nothing {
             assert!(
-                is_let_in(&without) && is_let_in(&unknown),
+                is_authorized(&without) && is_authorized(&unknown),
                 "{method} {path}"
             );
         } else {
@@ -118,9 +118,9 @@ async fn each_endpoint_asks_for_the_key_that_its_contract_names() {
                 }
             }
         }
-        let customer = ask(&server, method, path, &bearer(CUSTOMER)).await;
+        let customer = request(&server, method, path, &bearer(CUSTOMER)).await;
         assert_eq!(
-            is_let_in(&customer),
+            is_authorized(&customer),
             *needs != Needs::Operator,
             "{method} {path}"
         );
@@ -133,13 +133,13 @@ async fn each_endpoint_asks_for_the_key_that_its_contract_names() {
             let challenge = customer.header("www-authenticate").unwrap();
             assert!(challenge.contains("insufficient_scope"), "{challenge}");
         }
-        let operator = ask(&server, method, path, &bearer(OPERATOR)).await;
-        assert!(is_let_in(&operator), "{method} {path}");
+        let operator = request(&server, method, path, &bearer(OPERATOR)).await;
+        assert!(is_authorized(&operator), "{method} {path}");
     }
 }
 
 #[tokio::test]
-async fn a_key_without_a_role_gets_nothing_done() {
+async fn key_without_roles_is_forbidden() {
     let server = server();
     for (method, path, status) in [
         ("POST", "/api/v1/orders", 403),
@@ -148,14 +148,14 @@ async fn a_key_without_a_role_gets_nothing_done() {
         ("GET", "/api/v1/stock", 403),
         ("GET", "/healthz", 200),
     ] {
-        let reply = ask(&server, method, path, &bearer(NO_ROLE)).await;
+        let reply = request(&server, method, path, &bearer(NO_ROLE)).await;
         assert_eq!(reply.status, status, "{method} {path}");
     }
     assert_eq!(server.order_count(), 1);
 }
 
 #[tokio::test]
-async fn what_is_no_bearer_key_is_refused() {
+async fn invalid_bearer_key_is_unauthenticated() {
     let server = server();
     let twice = bearer(CUSTOMER).repeat(2);
     for (head, has_error) in [
@@ -191,9 +191,9 @@ async fn what_is_no_bearer_key_is_refused() {
     );
 }
 
-/// A body is not waited for, let alone read, before it is known who sends it.
+/// The server neither waits for a body nor reads it before authentication.
 #[tokio::test]
-async fn nobody_is_read_before_he_is_known() {
+async fn body_is_not_read_before_authentication() {
     let server = server();
     let whole = bytes("POST", "/api/v1/orders", "", &[b'x'; 100]);
     let mut connection = TcpStream::connect(server.address).await.unwrap();
@@ -207,7 +207,7 @@ async fn nobody_is_read_before_he_is_known() {
 }
 
 #[tokio::test]
-async fn a_key_is_exchanged_without_an_order_being_taken_twice() {
+async fn key_rotation_preserves_idempotency_keys() {
     let server = TestServer::start_with(|options| {
         options.keys = vec![
             key("shop", "oa_old", &[Role::Customer]),
@@ -226,13 +226,13 @@ async fn a_key_is_exchanged_without_an_order_being_taken_twice() {
     };
     assert_eq!(place("oa_old").await, (OrderId(1), false));
     assert_eq!(place("oa_new").await, (OrderId(1), true));
-    // The same idempotency key of another holder is another one.
+    // Idempotency keys are separate for each key holder.
     assert_eq!(place("oa_other").await, (OrderId(2), false));
     assert_eq!(place("oa_other").await, (OrderId(2), true));
 }
 
 #[tokio::test]
-async fn without_keys_everyone_may_do_everything_whatever_they_present() {
+async fn without_configured_keys_authorization_is_ignored() {
     let server = TestServer::start();
     let id = server.add_order(OrderStatus::Pending);
     for head in [
@@ -246,7 +246,7 @@ async fn without_keys_everyone_may_do_everything_whatever_they_present() {
 }
 
 #[tokio::test]
-async fn a_connection_is_no_longer_trusted_than_one_request() {
+async fn each_request_on_a_connection_is_authenticated() {
     let server = server();
     let mut connection = TcpStream::connect(server.address).await.unwrap();
     for (head, status) in [

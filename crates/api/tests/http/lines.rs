@@ -1,4 +1,4 @@
-//! Lists as lines of JSON: `Accept: application/x-ndjson`.
+//! Lists as NDJSON streams: `Accept: application/x-ndjson`.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::fixture::{TestServer, bytes};
 
 const LINES: &str = "Accept: application/x-ndjson\r\n";
 
-/// More than are read at a time, so that there are several steps, and the last one is not full.
+/// More items than one read of the store returns, so that there are several reads and the last one is not full.
 const MANY: usize = 1_201;
 
 async fn lines_of(server: &TestServer, target: &str) -> Vec<Value> {
@@ -49,7 +49,7 @@ fn ids(lines: &[Value]) -> Vec<i64> {
 }
 
 #[tokio::test]
-async fn the_whole_list_comes_as_lines() {
+async fn whole_order_list_is_streamed_as_ndjson() {
     for count in [0, 1, 499, 500, 501, 1_000, MANY] {
         let server = with_orders(count);
         let lines = lines_of(&server, "/api/v1/orders").await;
@@ -62,7 +62,7 @@ async fn the_whole_list_comes_as_lines() {
 }
 
 #[tokio::test]
-async fn stock_comes_as_lines() {
+async fn stock_list_is_streamed_as_ndjson() {
     let server = TestServer::start();
     for number in 0..MANY {
         server
@@ -80,7 +80,7 @@ async fn stock_comes_as_lines() {
 }
 
 #[tokio::test]
-async fn lines_keep_to_filters_and_begin_at_a_cursor() {
+async fn streams_honour_filters_and_cursors() {
     let server = with_orders(MANY);
     let confirmed = lines_of(&server, "/api/v1/orders?status=CONFIRMED&product_id=b").await;
     assert_eq!(confirmed.len(), MANY / 2);
@@ -97,7 +97,7 @@ async fn lines_keep_to_filters_and_begin_at_a_cursor() {
 }
 
 #[tokio::test]
-async fn a_limit_gives_so_many_lines_and_names_the_next() {
+async fn stream_with_a_limit_links_to_the_next_page() {
     let server = with_orders(MANY);
     let mut target = "/api/v1/orders?limit=1000".to_owned();
     let mut seen = Vec::new();
@@ -117,7 +117,7 @@ async fn a_limit_gives_so_many_lines_and_names_the_next() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_ask_for_lines_gets_a_page() {
+async fn list_is_a_page_unless_ndjson_is_preferred() {
     let server = with_orders(3);
     for accept in [
         "application/json",
@@ -136,7 +136,7 @@ async fn a_client_that_does_not_ask_for_lines_gets_a_page() {
 }
 
 #[tokio::test]
-async fn head_of_lines_has_no_body_and_reads_no_further() {
+async fn head_of_a_stream_has_no_body_and_reads_the_store_once() {
     for count in [3, MANY] {
         let server = with_orders(count);
         let mut connection = TcpStream::connect(server.address).await.unwrap();
@@ -161,7 +161,7 @@ async fn head_of_lines_has_no_body_and_reads_no_further() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_away_at_the_beginning_is_a_problem() {
+async fn store_failure_before_the_stream_is_a_problem() {
     let server = with_orders(MANY);
     server.store.fail(Some(Failure::Unavailable));
     let reply = server.send("GET", "/api/v1/orders", LINES, b"").await;
@@ -169,37 +169,40 @@ async fn a_store_that_is_away_at_the_beginning_is_a_problem() {
 }
 
 #[tokio::test]
-async fn a_failure_on_the_way_breaks_the_answer_off() {
+async fn store_failure_during_the_stream_truncates_the_response() {
     let server = with_orders(MANY);
     let request = bytes("GET", "/api/v1/orders", LINES, b"");
     for failure in [Failure::Unavailable, Failure::Corrupt, Failure::Panic] {
         server.store.fail_after(2, failure);
-        client::send_to_be_broken_off(server.address, &request).await;
-        // Nobody else is hurt.
+        client::send_expecting_truncation(server.address, &request).await;
+        // Other requests are not affected.
         server.store.fail(None);
         assert_eq!(lines_of(&server, "/api/v1/orders").await.len(), MANY);
     }
 }
 
 #[tokio::test]
-async fn the_list_is_read_as_the_client_takes_it_and_no_further_once_it_is_gone() {
+async fn stream_reads_the_store_at_the_pace_of_the_client_and_stops_with_it() {
     let server = with_orders(200_000);
     let mut connection = TcpStream::connect(server.address).await.unwrap();
     let request = bytes("GET", "/api/v1/orders", LINES, b"");
     connection.write_all(&request).await.unwrap();
     let mut first = [0];
     connection.read_exact(&mut first).await.unwrap();
-    // Until what lies between the two is full, and the server waits.
+    // Wait until the socket buffers are full and the server stops reading the store.
     let mut calls = 0;
     while server.store.calls() > calls {
         calls = server.store.calls();
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     let all = 200_000 / 500;
-    assert!(calls < all / 2, "{calls} steps were read for nobody");
+    assert!(
+        calls < all / 2,
+        "{calls} reads for a client that does not receive"
+    );
 
     drop(connection);
     let store = server.store.clone();
     server.stop().await;
-    assert!(store.calls() <= calls + 1, "{} steps", store.calls());
+    assert!(store.calls() <= calls + 1, "{} reads", store.calls());
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::fixture::TestServer;
 
-/// Follows a list from page to page, by the `Link` header, and returns the member of each item.
+/// Follows the `Link` headers of a list and returns a member of each item.
 async fn walk(server: &TestServer, first: &str, member: &str) -> Vec<Value> {
     let mut found = Vec::new();
     let mut target = first.to_owned();
@@ -37,7 +37,7 @@ async fn walk(server: &TestServer, first: &str, member: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn orders_page_newest_first() {
+async fn orders_are_paged_newest_first() {
     let server = TestServer::start();
     for at in 0..7 {
         let status = [OrderStatus::Pending, OrderStatus::Confirmed][at % 2];
@@ -65,7 +65,7 @@ async fn orders_page_newest_first() {
 }
 
 #[tokio::test]
-async fn a_page_holds_a_hundred_items_unless_told() {
+async fn page_has_100_items_by_default() {
     let server = TestServer::start();
     for _ in 0..101 {
         server.add_order(OrderStatus::Pending);
@@ -76,7 +76,7 @@ async fn a_page_holds_a_hundred_items_unless_told() {
 }
 
 #[tokio::test]
-async fn stock_pages_in_byte_order() {
+async fn stock_is_paged_in_byte_order() {
     let server = TestServer::start();
     for (product_id, quantity) in [("b", 1), ("a", 0), ("B", 2), ("ü", 3), ("a/b", 0)] {
         server.store.add_stock(product_id, quantity);
@@ -96,7 +96,7 @@ async fn stock_pages_in_byte_order() {
 }
 
 #[tokio::test]
-async fn a_parameter_that_is_not_acceptable() {
+async fn invalid_query_parameter_is_malformed() {
     let server = TestServer::start();
     for query in [
         "orders?limit=0",
@@ -149,7 +149,7 @@ async fn a_parameter_that_is_not_acceptable() {
 }
 
 #[tokio::test]
-async fn a_cursor_belongs_to_its_list_and_filters() {
+async fn cursor_is_bound_to_its_list_and_filters() {
     let server = TestServer::start();
     for _ in 0..3 {
         server.add_order(OrderStatus::Pending);

@@ -1,9 +1,9 @@
-//! The REST contract, held against a real server over a store whose contents and failures the tests decide.
+//! Tests of the REST contract: requests to a real server over a store whose rows and failures the tests set.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a test that cannot go on has failed"
+    reason = "a panic fails the test"
 )]
 
 mod accepting;
@@ -14,13 +14,13 @@ mod changing;
 mod client;
 mod contract;
 mod event_client;
-mod event_readers;
+mod event_subscribers;
 mod events;
 mod failures;
 mod fake_feed;
 mod fake_probe;
 mod fake_store;
-mod fake_work;
+mod fake_unit_of_work;
 mod fixture;
 mod health;
 mod hosts;

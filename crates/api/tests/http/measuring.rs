@@ -17,7 +17,7 @@ fn assert_line(text: &str, line: &str) {
 }
 
 #[tokio::test]
-async fn requests_are_counted_by_the_route_that_answers_them() {
+async fn requests_are_counted_by_route() {
     let server = TestServer::start();
     let order = r#"{"product_id": "SKU-1", "quantity": 3}"#;
     for (method, target, body) in [
@@ -77,7 +77,7 @@ async fn accepted_orders_and_the_outbox_are_counted() {
 }
 
 #[tokio::test]
-async fn metrics_are_there_without_the_store() {
+async fn metrics_are_served_without_the_store() {
     let server = TestServer::start();
     for failure in [Failure::Unavailable, Failure::Hang] {
         server.store.fail(Some(failure));

@@ -1,4 +1,4 @@
-//! Vendors that fail: `Retry-After`, and what `GET /api/v1/vendors` shows of them.
+//! Failing vendors: `Retry-After`, backoff and their representation in `GET /api/v1/vendors`.
 
 use std::time::Duration;
 
@@ -22,16 +22,16 @@ async fn shown(server: &TestServer) -> Value {
     page["items"][1].clone()
 }
 
-fn retry_later(span: Duration) -> FeedError {
+fn retry_later(delay: Duration) -> FeedError {
     FeedError::RetryLater {
-        reason: "the vendor answered 429 Too Many Requests".to_owned(),
-        retry_after: RetryAfter::new(span).unwrap(),
+        reason: "the vendor responded with 429 Too Many Requests".to_owned(),
+        retry_after: RetryAfter::new(delay).unwrap(),
     }
 }
 
 fn with_vendor() -> TestServer {
     let server = TestServer::start();
-    server.store.take_up("vendor-a", 7);
+    server.store.register_vendor("vendor-a", 7);
     server
 }
 
@@ -43,7 +43,7 @@ fn pause(server: &TestServer, pause: impl FnOnce(Timestamp) -> VendorPause) {
 }
 
 #[tokio::test]
-async fn a_vendor_that_sent_retry_after_is_not_asked_before_its_time() {
+async fn vendor_with_retry_after_gets_no_request_before_it_elapses() {
     let server = with_vendor();
     server.feed.fail(retry_later(Duration::from_millis(59_500)));
     let first = sync(&server).await;
@@ -62,12 +62,12 @@ async fn a_vendor_that_sent_retry_after_is_not_asked_before_its_time() {
         "{detail}"
     );
     assert_eq!(second.header("retry-after"), Some("60"));
-    assert_eq!(server.feed.asked(), 1);
+    assert_eq!(server.feed.fetches(), 1);
     assert_eq!(shown(&server).await["consecutive_failures"], 1);
 }
 
 #[tokio::test]
-async fn a_vendor_that_fails_otherwise_is_asked_on_demand() {
+async fn vendor_in_backoff_gets_a_request_on_demand() {
     let server = with_vendor();
     pause(&server, |now| VendorPause {
         failures: 4,
@@ -84,7 +84,7 @@ async fn a_vendor_that_fails_otherwise_is_asked_on_demand() {
     let failed = sync(&server).await;
     failed.problem(502, "vendor-unavailable");
     assert_eq!(failed.header("retry-after"), None);
-    assert_eq!(server.feed.asked(), 1);
+    assert_eq!(server.feed.fetches(), 1);
     assert_eq!(shown(&server).await["consecutive_failures"], 5);
 
     server.feed.report(None, &["SKU-1"]);
@@ -95,16 +95,16 @@ async fn a_vendor_that_fails_otherwise_is_asked_on_demand() {
 }
 
 #[tokio::test]
-async fn the_later_of_demand_and_backoff_is_the_next_attempt() {
+async fn next_attempt_is_the_later_of_retry_after_and_backoff() {
     let server = with_vendor();
     let (sooner, later) = (Duration::from_secs(10), Duration::from_secs(20));
-    for (demand, backoff) in [(sooner, later), (later, sooner)] {
+    for (retry_after, backoff) in [(sooner, later), (later, sooner)] {
         let mut expected = None;
         pause(&server, |now| {
             expected = Some(now.plus(later).to_string());
             VendorPause {
                 failures: 2,
-                not_before: Some(now.plus(demand)),
+                not_before: Some(now.plus(retry_after)),
                 backoff_until: Some(now.plus(backoff)),
             }
         });

@@ -1,4 +1,4 @@
-//! What holds for every path: methods, unknown paths, pages of problems, connections.
+//! Rules for every path: methods, unknown paths, problem pages and connections.
 
 use api::ProblemKind;
 use domain::order::OrderStatus;
@@ -28,7 +28,7 @@ const PATHS: &[(&str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn a_path_says_which_methods_it_has() {
+async fn allow_header_lists_the_methods_of_a_path() {
     let server = TestServer::start();
     for (path, allow) in PATHS {
         let options = server.send("OPTIONS", path, "", b"").await;
@@ -51,11 +51,11 @@ async fn a_path_says_which_methods_it_has() {
 }
 
 #[tokio::test]
-async fn head_answers_as_get_without_the_body() {
+async fn head_equals_get_without_the_body() {
     let server = TestServer::start();
     server.add_order(OrderStatus::Pending);
     server.store.add_stock("SKU-1", 3);
-    // The answer to GET of events has no end.
+    // The response to GET of the events is endless.
     let readable = PATHS
         .iter()
         .filter(|(path, allow)| allow.contains("HEAD") && *path != "/api/v1/events");
@@ -69,7 +69,7 @@ async fn head_answers_as_get_without_the_body() {
         assert!(head.body.is_empty());
         for name in ["content-type", "content-length", "etag", "cache-control"] {
             if (path, name) == ("/metrics", "content-length") {
-                // It says more each time.
+                // The metrics change with each request.
                 continue;
             }
             assert_eq!(head.header(name), get.header(name), "{path} {name}");

@@ -1,4 +1,4 @@
-//! How often one caller may call.
+//! Rate limits of callers.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use api_keys::{ApiKey, KeyHash, Role};
 use crate::client::Reply;
 use crate::fixture::TestServer;
 
-/// So long that nothing is allowed again within a test.
+/// Window of the limit, longer than any test.
 const PER: Duration = Duration::from_hours(1);
 
 fn key(name: &str, text: &str) -> ApiKey {
@@ -37,12 +37,12 @@ fn assert_limited(reply: &Reply) {
         reply.header("ratelimit-policy"),
         Some("\"default\";q=3;w=3600")
     );
-    let standing = reply.header("ratelimit").unwrap();
-    assert_eq!(standing, format!("\"default\";r=0;t={wait_s}"));
+    let quota = reply.header("ratelimit").unwrap();
+    assert_eq!(quota, format!("\"default\";r=0;t={wait_s}"));
 }
 
 #[tokio::test]
-async fn answers_tell_what_is_left_until_nothing_is() {
+async fn responses_report_the_remaining_quota_until_it_is_exhausted() {
     let server = server(3, Vec::new());
     for (path, status, left) in [
         ("/api/v1/orders", 200, 2),
@@ -51,8 +51,8 @@ async fn answers_tell_what_is_left_until_nothing_is() {
     ] {
         let reply = server.get(path).await;
         assert_eq!(reply.status, status);
-        let standing = format!("\"default\";r={left};t=1200");
-        assert_eq!(reply.header("ratelimit"), Some(&*standing), "{path}");
+        let quota = format!("\"default\";r={left};t=1200");
+        assert_eq!(reply.header("ratelimit"), Some(&*quota), "{path}");
         assert_eq!(
             reply.header("ratelimit-policy"),
             Some("\"default\";q=3;w=3600")
@@ -63,7 +63,7 @@ async fn answers_tell_what_is_left_until_nothing_is() {
     assert_limited(&server.post(r#"{"product_id": "a", "quantity": 1}"#).await);
     assert_eq!(server.order_count(), 0);
 
-    // Probes and pages go on.
+    // Probes and pages are not limited.
     for path in ["/healthz", "/readyz", "/docs", "/problems/rate-limited"] {
         let reply = server.get(path).await;
         assert_eq!(
@@ -75,14 +75,14 @@ async fn answers_tell_what_is_left_until_nothing_is() {
 }
 
 #[tokio::test]
-async fn each_holder_of_keys_has_a_limit_of_its_own() {
+async fn each_key_holder_has_its_own_limit() {
     let keys = vec![key("a", "oa_a"), key("b", "oa_b"), key("b", "oa_b2")];
     let server = server(3, keys);
     let get = async |key: &str| {
         let head = format!("Authorization: Bearer {key}\r\n");
         server.send("GET", "/api/v1/orders", &head, b"").await
     };
-    // Who has no key does not use up anything, and is told nothing of limits.
+    // Requests with an unknown key use no quota and get no rate limit headers.
     for _ in 0..5 {
         let reply = get("oa_unknown").await;
         assert_eq!((reply.status, reply.header("ratelimit")), (401, None));
@@ -91,7 +91,7 @@ async fn each_holder_of_keys_has_a_limit_of_its_own() {
         assert_eq!(get("oa_a").await.status, 200);
     }
     assert_limited(&get("oa_a").await);
-    // Two keys of one holder share its limit.
+    // Two keys of one holder share a limit.
     for key in ["oa_b", "oa_b2", "oa_b"] {
         assert_eq!(get(key).await.status, 200);
     }
@@ -100,7 +100,7 @@ async fn each_holder_of_keys_has_a_limit_of_its_own() {
 }
 
 #[tokio::test]
-async fn without_a_limit_nothing_is_said_of_it() {
+async fn without_a_limit_there_are_no_rate_limit_headers() {
     let server = TestServer::start();
     let reply = server.get("/api/v1/orders").await;
     assert_eq!(reply.header("ratelimit"), None);

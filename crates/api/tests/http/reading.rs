@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::fixture::TestServer;
 
 #[tokio::test]
-async fn an_order_in_each_status() {
+async fn order_is_shown_in_each_status() {
     let server = TestServer::start();
     for (status, reason, allocated) in [
         (OrderStatus::Pending, json!(null), false),
@@ -36,7 +36,7 @@ async fn an_order_in_each_status() {
 }
 
 #[tokio::test]
-async fn a_client_that_has_this_version_gets_no_body() {
+async fn matching_if_none_match_returns_304() {
     let server = TestServer::start();
     let id = server.add_order(OrderStatus::Pending);
     let target = format!("/api/v1/orders/{id}");
@@ -58,7 +58,7 @@ async fn a_client_that_has_this_version_gets_no_body() {
 }
 
 #[tokio::test]
-async fn an_order_that_cannot_be() {
+async fn invalid_or_unknown_order_id_is_refused() {
     let server = TestServer::start();
     server.add_order(OrderStatus::Pending);
     for id in [
@@ -89,7 +89,7 @@ async fn an_order_that_cannot_be() {
 }
 
 #[tokio::test]
-async fn a_product_with_its_vendors() {
+async fn product_is_shown_with_its_vendors() {
     let server = TestServer::start();
     for (product_id, segment) in [
         ("SKU-1", "SKU-1"),
@@ -102,19 +102,19 @@ async fn a_product_with_its_vendors() {
         let reply = server.get(&format!("/api/v1/stock/{segment}")).await;
         assert_eq!(reply.status, 200, "{product_id}");
         let product = reply.json();
-        let moment = &product["updated_at"];
+        let updated_at = &product["updated_at"];
         assert_eq!(
             product,
             json!({
-                "product_id": product_id, "quantity": 12, "updated_at": moment,
-                "vendors": [{"vendor_id": "vendor-a", "reported": 14, "in_flight": 2, "available": 12, "as_of": moment}],
+                "product_id": product_id, "quantity": 12, "updated_at": updated_at,
+                "vendors": [{"vendor_id": "vendor-a", "reported": 14, "in_flight": 2, "available": 12, "as_of": updated_at}],
             })
         );
     }
 }
 
 #[tokio::test]
-async fn a_product_that_cannot_be() {
+async fn invalid_or_unknown_product_id_is_refused() {
     let server = TestServer::start();
     let longest = "x".repeat(128);
     for segment in ["SKU-1", "a%2Fb", &longest] {

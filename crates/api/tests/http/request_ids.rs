@@ -1,10 +1,10 @@
-//! `X-Request-Id`: the client's if it can be one, else a new one; on every response, and in problems.
+//! `X-Request-Id` of responses and problems: the id of the client if it is valid, otherwise a generated one.
 
 use crate::fake_store::Failure;
 use crate::fixture::{JSON, TestServer};
 
 #[tokio::test]
-async fn a_response_has_the_id_that_the_client_chose() {
+async fn valid_request_id_of_the_client_is_returned() {
     let server = TestServer::start();
     let longest = "x".repeat(128);
     for id in ["a", "9f8e-7d/6c=5b\"\\~!", &longest] {
@@ -26,7 +26,7 @@ async fn a_response_has_the_id_that_the_client_chose() {
 }
 
 #[tokio::test]
-async fn what_can_be_no_id_is_replaced_by_a_new_one() {
+async fn invalid_request_id_is_replaced() {
     let server = TestServer::start();
     let too_long = format!("X-Request-Id: {}\r\n", "x".repeat(129));
     let mut seen = std::collections::BTreeSet::new();
@@ -41,12 +41,12 @@ async fn what_can_be_no_id_is_replaced_by_a_new_one() {
         assert!((1..=128).contains(&id.len()), "{id}");
         assert!(id.bytes().all(|byte| byte.is_ascii_graphic()), "{id}");
         assert_eq!(reply.problem(404, "not-found")["request_id"], *id);
-        assert!(seen.insert(id), "an id was given twice");
+        assert!(seen.insert(id), "an id was generated twice");
     }
 }
 
 #[tokio::test]
-async fn every_kind_of_response_has_an_id() {
+async fn every_response_has_a_request_id() {
     let server = TestServer::start();
     for (method, path, head, body) in [
         ("POST", "/api/v1/orders", JSON, "{"),

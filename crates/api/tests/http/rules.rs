@@ -1,4 +1,4 @@
-//! Rules of the contract, one each, that the tests of an endpoint hold only among others.
+//! One test per rule of the contract that the tests of an endpoint check only among others.
 
 use api_keys::{ApiKey, KeyHash, Role};
 use domain::identifiers::OrderId;
@@ -18,7 +18,7 @@ async fn place_with_key(server: &TestServer, body: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn an_id_is_a_number_of_64_bits() {
+async fn order_id_is_a_64_bit_integer() {
     let server = TestServer::start();
     let placed = server.post(ORDER).await.json();
     assert!(placed["id"].is_i64(), "{placed}");
@@ -33,19 +33,19 @@ async fn an_id_is_a_number_of_64_bits() {
 }
 
 #[tokio::test]
-async fn moments_are_in_utc_and_say_so() {
+async fn timestamps_are_rfc_3339_in_utc() {
     let server = TestServer::start();
     server.add_order(OrderStatus::Confirmed);
     server.store.add_stock("SKU-1", 3);
     let order = server.get("/api/v1/orders/1").await.json();
     let product = server.get("/api/v1/stock/SKU-1").await.json();
-    for moment in [
+    for timestamp in [
         &order["created_at"],
         &order["updated_at"],
         &product["updated_at"],
         &product["vendors"][0]["as_of"],
     ] {
-        let text = moment.as_str().unwrap();
+        let text = timestamp.as_str().unwrap();
         let digits: String = text
             .chars()
             .map(|char| if char.is_ascii_digit() { '0' } else { char })
@@ -55,7 +55,7 @@ async fn moments_are_in_utc_and_say_so() {
 }
 
 #[tokio::test]
-async fn an_unknown_member_does_not_pass() {
+async fn unknown_member_is_refused() {
     let server = TestServer::start();
     let reply = server
         .post(r#"{"product_id": "a", "quantity": 1, "quantitiy": 2}"#)
@@ -65,7 +65,7 @@ async fn an_unknown_member_does_not_pass() {
 }
 
 #[tokio::test]
-async fn json_of_the_wrong_type_is_pointed_at() {
+async fn wrong_json_type_is_reported_with_its_pointer() {
     let server = TestServer::start();
     for quantity in [r#""2""#, "3.0", "true", "null", "[2]"] {
         let body = format!(r#"{{"product_id": "a", "quantity": {quantity}}}"#);
@@ -75,7 +75,7 @@ async fn json_of_the_wrong_type_is_pointed_at() {
 }
 
 #[tokio::test]
-async fn the_bounds_of_an_order() {
+async fn product_id_and_quantity_have_bounds() {
     let server = TestServer::start();
     let product = |characters: usize| {
         let id = "ü".repeat(characters);
@@ -95,7 +95,7 @@ async fn the_bounds_of_an_order() {
 }
 
 #[tokio::test]
-async fn a_product_id_of_an_order_is_canonical() {
+async fn non_canonical_product_id_is_refused() {
     let server = TestServer::start();
     for id in [
         " SKU-1",
@@ -117,7 +117,7 @@ async fn a_product_id_of_an_order_is_canonical() {
 }
 
 #[tokio::test]
-async fn a_product_that_was_stored_under_another_id_is_still_shown() {
+async fn stored_non_canonical_product_id_stays_readable() {
     let server = TestServer::start();
     server.store.add_stock("A ", 3);
     let reply = server.get("/api/v1/stock/A%20").await;
@@ -133,7 +133,7 @@ async fn a_product_that_was_stored_under_another_id_is_still_shown() {
 }
 
 #[tokio::test]
-async fn clients_of_the_original_may_write_product_id_as_it_did() {
+async fn camel_case_product_id_is_accepted() {
     let server = TestServer::start();
     for (body, id) in [
         (r#"{"productId": "SKU-1", "quantity": 1}"#, "SKU-1"),
@@ -150,7 +150,7 @@ async fn clients_of_the_original_may_write_product_id_as_it_did() {
 }
 
 #[tokio::test]
-async fn a_key_of_another_order_is_refused() {
+async fn key_of_another_order_is_refused() {
     let server = TestServer::start();
     assert_eq!(place_with_key(&server, ORDER).await.status, 202);
     for other in [
@@ -164,13 +164,13 @@ async fn a_key_of_another_order_is_refused() {
 }
 
 #[tokio::test]
-async fn a_refused_request_leaves_no_trace_of_its_key() {
+async fn refused_request_does_not_record_its_key() {
     let server = TestServer::start();
     let refused = place_with_key(&server, r#"{"product_id": "SKU-1", "quantity": 0}"#).await;
     refused.problem(422, "validation-failed");
-    let taken = place_with_key(&server, ORDER).await;
-    assert_eq!(taken.status, 202);
-    assert_eq!(taken.header("idempotent-replayed"), None);
+    let accepted = place_with_key(&server, ORDER).await;
+    assert_eq!(accepted.status, 202);
+    assert_eq!(accepted.header("idempotent-replayed"), None);
 }
 
 #[tokio::test]
@@ -186,7 +186,7 @@ async fn only_settlement_confirms() {
 }
 
 #[tokio::test]
-async fn an_operator_that_rejects_is_the_reason() {
+async fn rejection_by_an_operator_has_the_reason_manual() {
     let server = TestServer::start();
     let id = server.add_order(OrderStatus::Pending);
     let reply = server.patch(id, "", r#"{"status": "REJECTED"}"#).await;
@@ -197,7 +197,7 @@ async fn an_operator_that_rejects_is_the_reason() {
 }
 
 #[tokio::test]
-async fn a_change_to_the_status_that_it_has_changes_nothing() {
+async fn change_to_the_current_status_changes_nothing() {
     let server = TestServer::start();
     for &status in OrderStatus::ALL {
         let id = server.add_order(status);
@@ -211,18 +211,18 @@ async fn a_change_to_the_status_that_it_has_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_word_that_is_no_status_is_pointed_at() {
+async fn unknown_status_is_reported_with_its_pointer() {
     let server = TestServer::start();
     let id = server.add_order(OrderStatus::Pending);
-    for word in ["GONE", "cancelled", ""] {
-        let body = format!(r#"{{"status": "{word}"}}"#);
+    for value in ["GONE", "cancelled", ""] {
+        let body = format!(r#"{{"status": "{value}"}}"#);
         let reply = server.patch(id, "", &body).await;
-        assert_eq!(reply.pointers(), ["/status"], "{word}");
+        assert_eq!(reply.pointers(), ["/status"], "{value}");
     }
 }
 
 #[tokio::test]
-async fn a_legal_change_is_answered_with_the_order() {
+async fn legal_change_returns_the_order() {
     let server = TestServer::start();
     let id = server.add_order(OrderStatus::Confirmed);
     let reply = server.patch(id, "", r#"{"status": "SHIPPED"}"#).await;
@@ -234,7 +234,7 @@ async fn a_legal_change_is_answered_with_the_order() {
 }
 
 #[tokio::test]
-async fn a_page_names_the_next_one_twice() {
+async fn next_page_is_linked_in_body_and_header() {
     let server = TestServer::start();
     for _ in 0..3 {
         server.add_order(OrderStatus::Pending);
@@ -254,7 +254,7 @@ async fn a_page_names_the_next_one_twice() {
 }
 
 #[tokio::test]
-async fn a_limit_lies_between_1_and_1000() {
+async fn limit_is_between_1_and_1000() {
     let server = TestServer::start();
     for (limit, status) in [(0, 400), (1, 200), (1_000, 200), (1_001, 400)] {
         let reply = server.get(&format!("/api/v1/orders?limit={limit}")).await;
@@ -263,7 +263,7 @@ async fn a_limit_lies_between_1_and_1000() {
 }
 
 #[tokio::test]
-async fn stock_can_be_asked_for_what_is_there_alone() {
+async fn in_stock_filter_omits_sold_out_products() {
     let server = TestServer::start();
     server.store.add_stock("SKU-1", 0);
     server.store.add_stock("SKU-2", 4);
@@ -314,7 +314,7 @@ async fn an_operator_may_do_what_a_customer_may() {
 }
 
 #[tokio::test]
-async fn metrics_are_the_operators() {
+async fn metrics_require_the_operator_role() {
     let server = with_keys();
     for (key, expected) in [("oa_shop", 403), ("oa_desk", 200), ("oa_other", 401)] {
         assert_eq!(status(&server, "GET", "/metrics", key).await, expected);
@@ -322,7 +322,7 @@ async fn metrics_are_the_operators() {
 }
 
 #[tokio::test]
-async fn what_is_open_asks_for_no_key() {
+async fn open_endpoints_require_no_key() {
     let server = with_keys();
     for path in ["/healthz", "/readyz", "/docs", "/problems/not-found"] {
         assert_eq!(server.get(path).await.status, 200, "{path}");
@@ -330,7 +330,7 @@ async fn what_is_open_asks_for_no_key() {
 }
 
 #[tokio::test]
-async fn a_place_that_is_told_leads_to_the_order() {
+async fn location_header_leads_to_the_order() {
     let server = TestServer::start();
     let placed = server.post(ORDER).await;
     let location = placed.header("location").unwrap().to_owned();

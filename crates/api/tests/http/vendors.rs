@@ -8,15 +8,15 @@ use tokio::task::JoinSet;
 
 use crate::client::Reply;
 use crate::fake_feed::LAG;
-use crate::fake_work::LAST_AS_OF;
+use crate::fake_unit_of_work::LAST_AS_OF;
 use crate::fixture::{JSON, TestServer, bytes};
 
 const SYNC: &str = "/api/v1/vendors/vendor-a/sync";
 
-/// A server whose vendor-a was taken up by a worker.
+/// Starts a server whose vendor-a is registered.
 fn with_vendor() -> TestServer {
     let server = TestServer::start();
-    server.store.take_up("vendor-a", 7);
+    server.store.register_vendor("vendor-a", 7);
     server
 }
 
@@ -52,8 +52,8 @@ async fn vendors_are_listed_by_id_with_their_last_sync() {
         ], "next_cursor": null})
     );
 
-    server.store.take_up("vendor-a", 7);
-    server.store.take_up("not-configured", 1);
+    server.store.register_vendor("vendor-a", 7);
+    server.store.register_vendor("not-configured", 1);
     let listed = vendors(&server).await;
     assert_eq!(listed.len(), 2);
     assert_eq!(listed[1]["products"], 7);
@@ -61,7 +61,7 @@ async fn vendors_are_listed_by_id_with_their_last_sync() {
 }
 
 #[tokio::test]
-async fn a_vendor_of_the_current_set_without_settings_here_is_listed() {
+async fn vendor_of_the_current_set_without_local_settings_is_listed() {
     let server = with_vendor();
     server.store.configure("newer", "http://newer/stock");
     server.store.configure("vendor-a", "http://elsewhere/");
@@ -80,7 +80,7 @@ async fn a_vendor_of_the_current_set_without_settings_here_is_listed() {
 }
 
 #[tokio::test]
-async fn vendors_page_and_stream_as_any_list() {
+async fn vendors_can_be_paged_and_streamed() {
     let server = with_vendor();
     let first = server.get("/api/v1/vendors?limit=1").await;
     assert_eq!(first.json()["items"][0]["vendor_id"], "seed");
@@ -103,7 +103,7 @@ async fn vendors_page_and_stream_as_any_list() {
 }
 
 #[tokio::test]
-async fn a_sync_on_demand_answers_with_its_result_and_is_the_last_one() {
+async fn sync_on_demand_returns_its_result_and_becomes_the_last_sync() {
     let server = with_vendor();
     server.feed.report(None, &["SKU-1", "SKU-2", "SKU-3"]);
     let reply = sync(&server).await;
@@ -126,7 +126,7 @@ async fn a_sync_on_demand_answers_with_its_result_and_is_the_last_one() {
 }
 
 #[tokio::test]
-async fn a_report_that_is_older_than_the_applied_one_is_stale() {
+async fn report_older_than_the_applied_one_is_stale() {
     let server = with_vendor();
     let old = LAST_AS_OF.minus(Duration::from_secs(1));
     server.feed.report(Some(old), &["SKU-1"]);
@@ -143,7 +143,7 @@ async fn a_report_that_is_older_than_the_applied_one_is_stale() {
 }
 
 #[tokio::test]
-async fn vendors_show_what_their_reports_prove() {
+async fn vendors_show_the_evidence_of_their_reports() {
     let server = with_vendor();
     let as_of = LAST_AS_OF.plus(Duration::from_hours(1));
     server.feed.report(Some(as_of), &["SKU-1"]);
@@ -154,7 +154,11 @@ async fn vendors_show_what_their_reports_prove() {
     assert_eq!(listed["evidence"], "document");
     assert_eq!(listed["evidence_reason"], Value::Null);
     assert_eq!(listed["lag_ms"], 90_000);
-    assert_eq!(listed["clock_skew_ms"], Value::Null, "there was no Date");
+    assert_eq!(
+        listed["clock_skew_ms"],
+        Value::Null,
+        "the response has no Date"
+    );
     assert!(listed["age_ms"].as_u64().unwrap() > 90_000, "{listed}");
 
     server.feed.report(None, &["SKU-1"]);
@@ -168,7 +172,7 @@ async fn vendors_show_what_their_reports_prove() {
 }
 
 #[tokio::test]
-async fn an_empty_report_is_quarantined_until_an_operator_decides() {
+async fn empty_report_is_quarantined_until_an_operator_decides() {
     let server = with_vendor();
     server.store.0.lock().unwrap().has_stock = true;
     let decide = async |decision: &str| {
@@ -183,7 +187,7 @@ async fn an_empty_report_is_quarantined_until_an_operator_decides() {
         assert_eq!(result["status"], "QUARANTINED", "{result}");
         assert_eq!(result["received"], 0);
         assert!(result["error"].as_str().unwrap().contains("empty"));
-        // The same report again is not a second one.
+        // The same report again does not count as a second empty report.
         assert_eq!(sync(&server).await.json()["status"], "QUARANTINED");
 
         let result = decide(decision).await;
@@ -205,7 +209,7 @@ async fn an_empty_report_is_quarantined_until_an_operator_decides() {
 }
 
 #[tokio::test]
-async fn a_vendor_that_fails_is_a_502_and_the_failure_is_recorded() {
+async fn failed_sync_is_a_502_and_is_recorded() {
     let server = with_vendor();
     for (error, detail) in [
         (
@@ -220,8 +224,11 @@ async fn a_vendor_that_fails_is_a_502_and_the_failure_is_recorded() {
         server.feed.fail(error);
         let reply = sync(&server).await;
         let problem = reply.problem(502, "vendor-unavailable");
-        let told = problem["detail"].as_str().unwrap();
-        assert!(told.contains(detail) && told.contains("vendor-a"), "{told}");
+        let shown = problem["detail"].as_str().unwrap();
+        assert!(
+            shown.contains(detail) && shown.contains("vendor-a"),
+            "{shown}"
+        );
         let last = vendors(&server).await[1]["last_sync"].clone();
         assert_eq!(last["status"], "FAILED");
         assert_eq!(last["changed"], 0);
@@ -230,7 +237,7 @@ async fn a_vendor_that_fails_is_a_502_and_the_failure_is_recorded() {
 }
 
 #[tokio::test]
-async fn a_vendor_that_cannot_be_synced() {
+async fn sync_of_an_invalid_or_unknown_vendor_is_refused() {
     let server = with_vendor();
     for (vendor_id, detail) in [
         ("unknown", "no such vendor"),
@@ -240,8 +247,8 @@ async fn a_vendor_that_cannot_be_synced() {
         let target = format!("/api/v1/vendors/{vendor_id}/sync");
         let problem = server.send("POST", &target, "", b"").await;
         let problem = problem.problem(404, "not-found");
-        let told = problem["detail"].as_str().unwrap();
-        assert!(told.contains(detail), "{told}");
+        let shown = problem["detail"].as_str().unwrap();
+        assert!(shown.contains(detail), "{shown}");
     }
     for vendor_id in ["%20", "a%00", "%ff", "%zz", &"x".repeat(129)] {
         let target = format!("/api/v1/vendors/{vendor_id}/sync");
@@ -253,11 +260,11 @@ async fn a_vendor_that_cannot_be_synced() {
     reply.problem(400, "malformed-request");
     let encoded = "/api/v1/vendors/vendor%2Da/sync";
     assert_eq!(server.send("POST", encoded, "", b"").await.status, 200);
-    assert_eq!(server.feed.asked(), 1);
+    assert_eq!(server.feed.fetches(), 1);
 }
 
 #[tokio::test]
-async fn a_vendor_that_no_worker_has_taken_up_is_for_later() {
+async fn sync_before_a_worker_registers_the_vendor_is_unavailable() {
     let server = TestServer::start();
     let problem = sync(&server).await.problem(503, "unavailable");
     assert!(
@@ -267,7 +274,7 @@ async fn a_vendor_that_no_worker_has_taken_up_is_for_later() {
 }
 
 #[tokio::test]
-async fn a_sync_needs_no_body_and_refuses_one_that_says_something() {
+async fn sync_accepts_no_body_or_an_empty_object() {
     let server = with_vendor();
     for (head, body, status) in [
         ("", "", 200),
@@ -283,36 +290,36 @@ async fn a_sync_needs_no_body_and_refuses_one_that_says_something() {
         let reply = server.send("POST", SYNC, head, body.as_bytes()).await;
         assert_eq!(reply.status, status, "{head} {body}");
     }
-    assert_eq!(server.feed.asked(), 4);
+    assert_eq!(server.feed.fetches(), 4);
 }
 
 #[tokio::test]
-async fn no_vendor_is_asked_while_shutting_down() {
+async fn syncs_are_refused_while_shutting_down() {
     let server = with_vendor();
     server.announce_shutdown();
     sync(&server).await.problem(503, "unavailable");
-    assert_eq!(server.feed.asked(), 0);
+    assert_eq!(server.feed.fetches(), 0);
 }
 
 #[tokio::test]
-async fn many_at_once_ask_a_slow_vendor_twice() {
+async fn concurrent_syncs_send_a_slow_vendor_two_requests() {
     let server = with_vendor();
-    server.feed.close();
-    let mut asking = JoinSet::new();
+    server.feed.block();
+    let mut requests = JoinSet::new();
     let (address, request) = (
         server.address,
         bytes("POST", SYNC, "Connection: close\r\n", b""),
     );
     for _ in 0..10 {
         let request = request.clone();
-        asking.spawn(async move { crate::client::send(address, &request).await.status });
+        requests.spawn(async move { crate::client::send(address, &request).await.status });
     }
-    while server.feed.asked() == 0 {
+    while server.feed.fetches() == 0 {
         tokio::task::yield_now().await;
     }
-    // Until the others have come as well.
+    // Wait until the other requests have arrived.
     tokio::time::sleep(Duration::from_millis(300)).await;
-    server.feed.open();
-    assert_eq!(asking.join_all().await, [200; 10]);
-    assert_eq!(server.feed.asked(), 2);
+    server.feed.unblock();
+    assert_eq!(requests.join_all().await, [200; 10]);
+    assert_eq!(server.feed.fetches(), 2);
 }

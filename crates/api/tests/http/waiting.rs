@@ -1,4 +1,4 @@
-//! `Prefer: wait=N`: an answer that waits for settlement.
+//! `Prefer: wait=N`: responses that wait for settlement.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,44 +10,44 @@ use crate::client::Reply;
 use crate::fake_store::Failure;
 use crate::fixture::{JSON, TestServer};
 
-const GOOD: &str = r#"{"product_id": "SKU-1", "quantity": 3}"#;
+const ORDER: &str = r#"{"product_id": "SKU-1", "quantity": 3}"#;
 
-/// Longer than anything takes that does not wait.
+/// Upper bound for responses that do not wait, below the fallback poll interval.
 const SOON: Duration = Duration::from_millis(900);
 
-/// Places an order in a task of its own.
+/// Places an order in a new task.
 fn place(server: &Arc<TestServer>, head: &str) -> JoinHandle<(Reply, Duration)> {
     let (server, head) = (Arc::clone(server), format!("{JSON}{head}"));
     tokio::spawn(async move {
         let started = Instant::now();
         let reply = server
-            .send("POST", "/api/v1/orders", &head, GOOD.as_bytes())
+            .send("POST", "/api/v1/orders", &head, ORDER.as_bytes())
             .await;
         (reply, started.elapsed())
     })
 }
 
-/// Waits until so many orders are there.
-async fn placed(server: &TestServer, orders: usize) {
-    while server.order_count() < orders {
+/// Waits until the store has `count` orders.
+async fn wait_for_orders(server: &TestServer, count: usize) {
+    while server.order_count() < count {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 
 #[tokio::test]
-async fn the_answer_waits_for_settlement_and_no_longer() {
+async fn response_waits_until_the_order_is_settled() {
     let server = Arc::new(TestServer::start());
     for (path, id) in [("/api/v1/order", 1), ("/api/v1/orders", 2)] {
         let waiting = {
             let server = Arc::clone(&server);
             tokio::spawn(async move {
                 let head = format!("{JSON}Prefer: wait=20\r\n");
-                server.send("POST", path, &head, GOOD.as_bytes()).await
+                server.send("POST", path, &head, ORDER.as_bytes()).await
             })
         };
-        placed(&server, id).await;
+        wait_for_orders(&server, id).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
-        assert!(!waiting.is_finished(), "nothing is settled yet");
+        assert!(!waiting.is_finished(), "the order is not settled");
         let settled_at = Instant::now();
         server.settle(OrderId(i64::try_from(id).unwrap()));
         let reply = waiting.await.unwrap();
@@ -62,7 +62,7 @@ async fn the_answer_waits_for_settlement_and_no_longer() {
 }
 
 #[tokio::test]
-async fn an_order_that_is_not_settled_in_time_is_answered_as_without_the_preference() {
+async fn order_not_settled_in_time_is_a_202() {
     let server = Arc::new(TestServer::start());
     let (reply, took) = place(&server, "Prefer: wait=1\r\n").await.unwrap();
     assert_eq!(reply.status, 202);
@@ -75,12 +75,12 @@ async fn an_order_that_is_not_settled_in_time_is_answered_as_without_the_prefere
     assert!(took < SOON, "{took:?}");
 }
 
-/// What nobody is woken for is found by looking now and then.
+/// Without a notification, the settlement is found by polling.
 #[tokio::test]
-async fn a_wake_up_that_is_lost_costs_a_second_and_no_order() {
+async fn lost_notification_only_delays_the_response() {
     let server = Arc::new(TestServer::start());
     let waiting = place(&server, "Prefer: wait=20\r\n");
-    placed(&server, 1).await;
+    wait_for_orders(&server, 1).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     server.store.settle(OrderId(1));
     let (reply, took) = waiting.await.unwrap();
@@ -88,13 +88,13 @@ async fn a_wake_up_that_is_lost_costs_a_second_and_no_order() {
     assert!(took < Duration::from_secs(4), "{took:?}");
 }
 
-/// Whether an order is settled before its request has begun to wait, just then or after it, no wake-up is missed.
+/// No notification is missed, whether the order is settled before, while or after its request starts to wait.
 #[tokio::test]
-async fn an_order_that_is_settled_at_any_moment_is_answered_at_once() {
+async fn settlement_at_any_time_ends_the_wait_immediately() {
     let server = Arc::new(TestServer::start());
     for id in 1..=60_u64 {
         let waiting = place(&server, "Prefer: wait=20\r\n");
-        placed(&server, usize::try_from(id).unwrap()).await;
+        wait_for_orders(&server, usize::try_from(id).unwrap()).await;
         tokio::time::sleep(Duration::from_micros(id * 40)).await;
         server.settle(OrderId(i64::try_from(id).unwrap()));
         let (reply, took) = waiting.await.unwrap();
@@ -104,16 +104,16 @@ async fn an_order_that_is_settled_at_any_moment_is_answered_at_once() {
 }
 
 #[tokio::test]
-async fn all_who_wait_are_served_by_one_look() {
+async fn all_waiters_share_one_read() {
     let server = Arc::new(TestServer::start());
     let mut waiting = JoinSet::new();
-    // As many as the batcher lets wait for their turn to be written.
+    // The batcher accepts 4 pending orders at a time.
     for round in 0..10 {
         for _ in 0..4 {
             let order = place(&server, "Prefer: wait=20\r\n");
             waiting.spawn(async move { order.await.unwrap().0 });
         }
-        placed(&server, (round + 1) * 4).await;
+        wait_for_orders(&server, (round + 1) * 4).await;
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
     let before = server.store.calls();
@@ -129,15 +129,15 @@ async fn all_who_wait_are_served_by_one_look() {
     }
     ids.sort_unstable();
     assert!(ids.into_iter().eq(1..=40));
-    // One look, and those that a slow machine brings by itself.
+    // One read after the notification, and the periodic polls of a slow machine.
     let calls = server.store.calls() - before;
-    assert!(calls < 10, "{calls} reads for 40 who waited");
+    assert!(calls < 10, "{calls} reads for 40 waiters");
 }
 
 #[tokio::test]
-async fn nobody_reads_while_nobody_waits() {
+async fn store_is_not_read_without_waiters() {
     let server = TestServer::start();
-    server.post(GOOD).await;
+    server.post(ORDER).await;
     let before = server.store.calls();
     for _ in 0..20 {
         server.settle(OrderId(1));
@@ -147,11 +147,11 @@ async fn nobody_reads_while_nobody_waits() {
 }
 
 #[tokio::test]
-async fn a_repeat_answers_at_once_when_its_order_is_settled_and_waits_when_it_is_not() {
+async fn repeated_key_waits_only_while_its_order_is_pending() {
     let server = Arc::new(TestServer::start());
     let head = "Idempotency-Key: k\r\nPrefer: wait=20\r\n";
     let first = place(&server, head);
-    placed(&server, 1).await;
+    wait_for_orders(&server, 1).await;
     let repeat = place(&server, head);
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(!first.is_finished() && !repeat.is_finished());
@@ -170,7 +170,7 @@ async fn a_repeat_answers_at_once_when_its_order_is_settled_and_waits_when_it_is
         assert_eq!(reply.header("idempotent-replayed"), replayed);
         assert_eq!(reply.json(), first.json());
     }
-    // Without the preference it is answered as ever.
+    // Without the preference the response is a 202.
     let (plain, _) = place(&server, "Idempotency-Key: k\r\n").await.unwrap();
     assert_eq!(plain.status, 202);
     assert_eq!(plain.header("preference-applied"), None);
@@ -179,10 +179,10 @@ async fn a_repeat_answers_at_once_when_its_order_is_settled_and_waits_when_it_is
 }
 
 #[tokio::test]
-async fn the_end_of_the_process_ends_the_waiting() {
+async fn shutdown_ends_the_wait() {
     let server = Arc::new(TestServer::start());
     let waiting = place(&server, "Prefer: wait=30\r\n");
-    placed(&server, 1).await;
+    wait_for_orders(&server, 1).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     let announced = Instant::now();
     server.announce_shutdown();
@@ -193,11 +193,11 @@ async fn the_end_of_the_process_ends_the_waiting() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_away_for_a_while_is_waited_for() {
+async fn wait_continues_through_a_store_outage() {
     let server = Arc::new(TestServer::start());
     for (id, failure) in [(1, Failure::Unavailable), (2, Failure::Panic)] {
         let waiting = place(&server, "Prefer: wait=20\r\n");
-        placed(&server, usize::try_from(id).unwrap()).await;
+        wait_for_orders(&server, usize::try_from(id).unwrap()).await;
         tokio::time::sleep(Duration::from_millis(50)).await;
         server.store.fail(Some(failure));
         server.settle(OrderId(id));

@@ -1,4 +1,4 @@
-//! Who may reach the program: this machine, who has a key, and who speaks TLS. And that keys stay out of its log.
+//! Access to the program: loopback, API keys and TLS; and no keys in its log.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -28,7 +28,7 @@ fn bearer(key: &str) -> String {
 }
 
 #[test]
-fn without_keys_it_listens_to_this_machine_alone_and_says_so() {
+fn without_keys_the_api_listens_on_loopback_only_and_warns() {
     for address in ["0.0.0.0", "::"] {
         let mut exposed = program(None);
         exposed.env("AGGREGATOR__API__ADDRESS", address);
@@ -37,13 +37,13 @@ fn without_keys_it_listens_to_this_machine_alone_and_says_so() {
     }
     let running = Running::start(None);
     assert!(running.address.starts_with("127.0.0.1:"));
-    let (ended_well, log) = running.terminate();
-    assert!(ended_well, "{log}");
+    let (succeeded, log) = running.terminate();
+    assert!(succeeded, "{log}");
     assert_eq!(log.matches("there are no API keys").count(), 1, "{log}");
 }
 
 #[test]
-fn with_keys_it_may_be_open_to_others_and_asks_for_one() {
+fn with_keys_the_api_listens_on_any_address_and_requires_a_key() {
     let mut command = with_key();
     let running = Running::start_command(command.env("AGGREGATOR__API__ADDRESS", "0.0.0.0"));
     let get = |target: &str, head: &str| exchange(&mut running.connect(), "GET", target, head, "");
@@ -55,31 +55,31 @@ fn with_keys_it_may_be_open_to_others_and_asks_for_one() {
         "{refused}"
     );
     assert!(get("/api/v1/orders", &bearer(WRONG_KEY)).starts_with("HTTP/1.1 401 "));
-    // The database is away: so far the request came.
+    // The request passed authentication; the database is unavailable.
     assert!(get("/api/v1/orders", &bearer(KEY)).starts_with("HTTP/1.1 503 "));
-    let (ended_well, log) = running.terminate();
-    assert!(ended_well, "{log}");
+    let (succeeded, log) = running.terminate();
+    assert!(succeeded, "{log}");
     assert!(!log.contains("there are no API keys"), "{log}");
 }
 
 #[test]
-fn no_key_reaches_the_log_and_nothing_forges_a_line() {
+fn log_contains_neither_keys_nor_forged_lines() {
     let mut command = with_key();
     let running = Running::start_command(command.env("RUST_LOG", "trace"));
-    let nasty = "%0a%1b[2JERROR%20forged";
+    let injection = "%0a%1b[2JERROR%20forged";
     for (method, target, head) in [
         ("GET", "/api/v1/orders".to_owned(), bearer(KEY)),
         ("GET", "/api/v1/orders".to_owned(), bearer(WRONG_KEY)),
         (
             "GET",
-            format!("/api/v1/orders?{nasty}={nasty}"),
+            format!("/api/v1/orders?{injection}={injection}"),
             bearer(KEY),
         ),
-        ("GET", format!("/api/v1/stock/{nasty}"), bearer(KEY)),
+        ("GET", format!("/api/v1/stock/{injection}"), bearer(KEY)),
         ("PATCH", "/api/v1/orders/1".to_owned(), bearer(KEY)),
         (
             "GET",
-            format!("/{nasty}"),
+            format!("/{injection}"),
             format!("X-Odd: {}\r\n", "\u{85}\u{9b}2Jforged"),
         ),
         (
@@ -88,19 +88,19 @@ fn no_key_reaches_the_log_and_nothing_forges_a_line() {
             format!("Authorization: {KEY}\r\n"),
         ),
     ] {
-        let answer = exchange(&mut running.connect(), method, &target, &head, "");
-        assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
+        let response = exchange(&mut running.connect(), method, &target, &head, "");
+        assert!(response.starts_with("HTTP/1.1 "), "{response}");
         for secret in [KEY, WRONG_KEY] {
-            assert!(!answer.contains(secret), "{answer}");
+            assert!(!response.contains(secret), "{response}");
         }
-        let (head, _) = answer.split_once("\r\n\r\n").unwrap();
+        let (head, _) = response.split_once("\r\n\r\n").unwrap();
         assert!(!head.contains("forged"), "{head}");
     }
-    let (ended_well, log) = running.terminate();
-    assert!(ended_well, "{log}");
+    let (succeeded, log) = running.terminate();
+    assert!(succeeded, "{log}");
     assert!(
         log.contains("it is not known who calls"),
-        "the log is not of the level that was asked for"
+        "the log level is not trace"
     );
     for secret in [KEY, WRONG_KEY, &KeyHash::of(KEY.as_bytes()).to_string()] {
         let line = log.lines().find(|line| line.contains(secret));
@@ -112,7 +112,7 @@ fn no_key_reaches_the_log_and_nothing_forges_a_line() {
     }
 }
 
-/// A certificate for localhost, in files.
+/// A certificate for localhost with its key, as files.
 struct Certificate {
     folder: TempDir,
     der: CertificateDer<'static>,
@@ -143,7 +143,7 @@ impl Certificate {
         command
     }
 
-    /// A client that trusts this certificate and no other.
+    /// Returns a TLS client that trusts this certificate only.
     fn client(&self) -> ClientConnection {
         let mut roots = RootCertStore::empty();
         roots.add(self.der.clone()).unwrap();
@@ -159,19 +159,19 @@ impl Certificate {
 }
 
 #[test]
-fn with_a_certificate_it_speaks_tls_and_nothing_else() {
+fn with_a_certificate_the_api_serves_only_tls() {
     let certificate = Certificate::create();
     let running = Running::start_command(&mut certificate.program("tls.crt", "tls.key"));
     let mut stream = StreamOwned::new(certificate.client(), running.connect());
-    let answer = exchange(&mut stream, "GET", "/healthz", "", "");
-    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let response = exchange(&mut stream, "GET", "/healthz", "", "");
+    assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
     assert!(
-        answer.contains("\r\nstrict-transport-security: max-age="),
-        "{answer}"
+        response.contains("\r\nstrict-transport-security: max-age="),
+        "{response}"
     );
 
-    let stranger = Certificate::create();
-    let mut stream = StreamOwned::new(stranger.client(), running.connect());
+    let untrusted = Certificate::create();
+    let mut stream = StreamOwned::new(untrusted.client(), running.connect());
     assert!(std::io::Write::write_all(&mut stream, b"GET / HTTP/1.1\r\n\r\n").is_err());
 
     let mut plain = running.connect();
@@ -180,15 +180,15 @@ fn with_a_certificate_it_speaks_tls_and_nothing_else() {
         b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
     )
     .unwrap();
-    let mut answer = Vec::new();
-    let _ = std::io::Read::read_to_end(&mut plain, &mut answer);
-    assert!(!answer.starts_with(b"HTTP/"), "{answer:?}");
-    let (ended_well, log) = running.terminate();
-    assert!(ended_well, "{log}");
+    let mut response = Vec::new();
+    let _ = std::io::Read::read_to_end(&mut plain, &mut response);
+    assert!(!response.starts_with(b"HTTP/"), "{response:?}");
+    let (succeeded, log) = running.terminate();
+    assert!(succeeded, "{log}");
 }
 
 #[test]
-fn a_certificate_that_cannot_be_used_ends_it_with_a_line_that_names_the_file() {
+fn unusable_certificate_ends_the_program_with_an_error_that_names_the_file() {
     let certificate = Certificate::create();
     let missing = certificate.path("missing.crt");
     assert_fails_with(

@@ -1,9 +1,9 @@
-//! The program itself: how it starts, what it says when it cannot, and how it ends.
+//! The program `api`: start, errors at start, and shutdown.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a test that cannot go on has failed"
+    reason = "a panic fails the test"
 )]
 
 mod access;
@@ -21,18 +21,18 @@ fn assert_fails_with(command: &mut Command, parts: &[&str]) {
     let output = command.output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success(), "{stderr}");
-    let complaints: Vec<&str> = stderr
+    let errors: Vec<&str> = stderr
         .lines()
         .filter(|line| line.starts_with("api: "))
         .collect();
-    assert_eq!(complaints.len(), 1, "{stderr}");
+    assert_eq!(errors.len(), 1, "{stderr}");
     for part in parts {
-        assert!(complaints[0].contains(part), "{stderr}");
+        assert!(errors[0].contains(part), "{stderr}");
     }
 }
 
 #[test]
-fn a_wrong_setting_ends_it_with_a_line_that_names_it() {
+fn invalid_setting_ends_the_program_with_an_error_that_names_it() {
     assert_fails_with(program(None).env("PORT", "http"), &["PORT"]);
     assert_fails_with(
         program(None).args(["--config", "/nonexistent.toml"]),
@@ -41,7 +41,7 @@ fn a_wrong_setting_ends_it_with_a_line_that_names_it() {
 }
 
 #[test]
-fn a_port_that_is_taken_ends_it() {
+fn port_in_use_ends_the_program() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     assert_fails_with(program(None).env("PORT", &port), &["cannot listen", &port]);
@@ -59,7 +59,7 @@ fn help_names_the_option() {
 }
 
 #[test]
-fn without_a_database_it_lives_and_says_that_it_is_not_ready() {
+fn without_a_database_the_api_is_live_but_not_ready() {
     let running = Running::start(None);
     assert!(
         running
@@ -78,12 +78,12 @@ fn without_a_database_it_lives_and_says_that_it_is_not_ready() {
     );
     assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
     assert!(refused.contains("retry-after: 1\r\n"), "{refused}");
-    let (ended_well, log) = running.terminate();
-    assert!(ended_well, "{log}");
+    let (succeeded, log) = running.terminate();
+    assert!(succeeded, "{log}");
 }
 
 #[tokio::test]
-async fn over_postgresql_an_order_is_taken_read_listed_and_cancelled() {
+async fn order_is_placed_read_listed_and_cancelled_on_postgresql() {
     let database = TestDatabase::create().await.unwrap();
     let running = Running::start(Some(database.options()));
     assert!(
@@ -119,12 +119,12 @@ async fn over_postgresql_an_order_is_taken_read_listed_and_cancelled() {
             .send("GET", "/api/v1/stock", "")
             .contains(r#"{"items":[],"next_cursor":null}"#)
     );
-    let (ended_well, log) = running.terminate();
-    assert!(ended_well, "{log}");
+    let (succeeded, log) = running.terminate();
+    assert!(succeeded, "{log}");
 }
 
 #[tokio::test]
-async fn a_database_of_an_older_version_ends_it() {
+async fn outdated_schema_ends_the_program() {
     let database = TestDatabase::create().await.unwrap();
     database
         .execute("DELETE FROM __diesel_schema_migrations")
@@ -137,7 +137,7 @@ async fn a_database_of_an_older_version_ends_it() {
 }
 
 #[tokio::test]
-async fn a_database_with_an_import_that_has_not_ended_ends_it() {
+async fn unfinished_import_ends_the_program() {
     let database = TestDatabase::create().await.unwrap();
     let import = "INSERT INTO transfers (name) VALUES ('dump-of-monday')";
     database.execute(import).await.unwrap();

@@ -11,7 +11,7 @@ use storage_postgres::PgOptions;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The program with a database, or with a port at which there is none.
+/// Returns the command of the program with a database, or with a database port that refuses connections.
 pub(crate) fn program(database: Option<&PgOptions>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_api"));
     command
@@ -34,7 +34,7 @@ pub(crate) fn program(database: Option<&PgOptions>) -> Command {
     command
 }
 
-/// A program that listens. It is killed if the test ends before it has.
+/// A running program, killed on drop.
 pub(crate) struct Running {
     child: Child,
     log: Option<JoinHandle<String>>,
@@ -49,13 +49,13 @@ impl Running {
     pub(crate) fn start_command(command: &mut Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (listens, address) = mpsc::channel();
-        // A log that nobody reads would hold the program up.
+        let (address_sender, address) = mpsc::channel();
+        // The program would block on a full stderr pipe.
         let log = std::thread::spawn(move || {
             let mut log = String::new();
             for line in lines.by_ref().map_while(Result::ok) {
                 if let Some((_, address)) = line.split_once("listening address=") {
-                    let _ = listens.send(address.trim().to_owned());
+                    let _ = address_sender.send(address.trim().to_owned());
                 }
                 log.push_str(&line);
                 log.push('\n');
@@ -69,25 +69,28 @@ impl Running {
         };
         match address.recv_timeout(TIMEOUT) {
             Ok(address) => running.address = address,
-            Err(error) => panic!("it does not listen: {error}; its log:\n{}", running.kill()),
+            Err(error) => panic!(
+                "the program does not listen: {error}; its log:\n{}",
+                running.kill()
+            ),
         }
         running
     }
 
-    /// A connection to it.
+    /// Opens a connection to the program.
     pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         stream
     }
 
-    /// Sends a request and returns the whole answer.
+    /// Sends a request and returns the complete response.
     pub(crate) fn send(&self, method: &str, target: &str, body: &str) -> String {
         let head = "Content-Type: application/json\r\nIdempotency-Key: k\r\n";
         exchange(&mut self.connect(), method, target, head, body)
     }
 
-    /// Tells it to end, and returns whether it ended well, and all that it logged.
+    /// Sends SIGTERM and returns whether the program exited successfully, and its log.
     pub(crate) fn terminate(mut self) -> (bool, String) {
         let id = self.child.id().to_string();
         assert!(
@@ -117,8 +120,8 @@ impl Drop for Running {
     }
 }
 
-/// Sends a request over a connection, and returns all that comes until it is closed. `head` holds more header lines, each
-/// with its line end.
+/// Sends a request on a connection and returns all bytes up to its end. `head` contains further header lines, each with its
+/// line end.
 pub(crate) fn exchange(
     stream: &mut (impl Read + Write),
     method: &str,
@@ -132,7 +135,7 @@ pub(crate) fn exchange(
         "{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{head}Content-Length: {length}\r\n\r\n{body}"
     )
     .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    response
 }

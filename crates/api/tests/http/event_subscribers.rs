@@ -1,4 +1,4 @@
-//! Readers of `GET /api/v1/events`: how many there may be, how slow, and how each one ends.
+//! Subscribers of `GET /api/v1/events`: their limits, slow subscribers and the end of streams.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,12 +9,12 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::event_client::EventReader;
-use crate::events::{A_WHILE, PATH, change, server};
+use crate::event_client::EventSubscriber;
+use crate::events::{PATH, QUIET_PERIOD, change, server};
 use crate::fake_store::Failure;
 use crate::fixture::{JSON, TestServer, bytes};
 
-/// How many readers are connected, according to the metrics.
+/// Returns the number of connected subscribers according to the metrics.
 async fn connected(server: &TestServer) -> usize {
     let metrics = String::from_utf8(server.get("/metrics").await.body).unwrap();
     let mut lines = metrics.lines();
@@ -23,37 +23,37 @@ async fn connected(server: &TestServer) -> usize {
 }
 
 #[tokio::test]
-async fn there_are_no_more_readers_than_may_be() {
+async fn subscribers_beyond_the_limit_are_refused() {
     let server = server();
-    let readers = [
-        EventReader::connect(&server, "").await,
-        EventReader::connect(&server, "").await,
-        EventReader::connect(&server, "").await,
+    let subscribers = [
+        EventSubscriber::connect(&server, "").await,
+        EventSubscriber::connect(&server, "").await,
+        EventSubscriber::connect(&server, "").await,
     ];
     server.get(PATH).await.problem(503, "unavailable");
     assert_eq!(connected(&server).await, 3);
-    drop(readers);
-    let give_up = Instant::now() + Duration::from_secs(10);
+    drop(subscribers);
+    let deadline = Instant::now() + Duration::from_secs(10);
     while connected(&server).await > 0 {
-        assert!(Instant::now() < give_up, "their places stay taken");
-        // A connection that is gone is noticed when something is sent on it.
+        assert!(Instant::now() < deadline, "their slots are not released");
+        // The server notices a closed connection when it writes to it.
         change(&server, &[1], &[]);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    EventReader::connect(&server, "").await;
+    EventSubscriber::connect(&server, "").await;
 }
 
-/// One that does not read is told so at last, and holds nobody up; what it was not given is not kept for it.
+/// A slow subscriber does not delay others; events that it did not receive are not buffered for it.
 #[tokio::test]
-async fn a_reader_that_is_too_slow_is_dropped_and_can_come_back() {
+async fn slow_subscriber_is_dropped_and_can_resume() {
     const PRODUCTS: usize = 128;
     const CHANGES: u64 = 2_000;
-    let bounds = LiveSettings {
+    let limits = LiveSettings {
         max_readers: 2,
         max_bytes: 1 << 20,
         bytes_per_second: 1 << 30,
     };
-    let server = TestServer::start_live(bounds, |_| ());
+    let server = TestServer::start_with_limits(limits, |_| ());
     let names: Vec<String> = (0..PRODUCTS)
         .map(|number| format!("{number:03}{}", "x".repeat(120)))
         .collect();
@@ -61,14 +61,14 @@ async fn a_reader_that_is_too_slow_is_dropped_and_can_come_back() {
         server.store.add_stock(name, 1);
     }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let mut slow = EventReader::connect(&server, "").await;
-    let mut quick = EventReader::connect(&server, "").await;
+    let mut slow = EventSubscriber::connect(&server, "").await;
+    let mut quick = EventSubscriber::connect(&server, "").await;
     let mut seen = 0;
     for number in 1..=CHANGES {
-        server.store.log(&[], &names);
+        server.store.log_change(&[], &names);
         if number % 8 == 0 {
             server.wake();
-            // What several entries name is told once.
+            // A product in several entries is sent once.
             while quick.last_id != format!("{number}-0") {
                 quick.next().await;
                 seen += 1;
@@ -91,70 +91,70 @@ async fn a_reader_that_is_too_slow_is_dropped_and_can_come_back() {
             .unwrap()
             .contains("Last-Event-ID")
     );
-    assert_eq!(slow.try_next().await, None, "the stream ends with it");
+    assert_eq!(slow.try_next().await, None, "`dropped` is the last event");
     assert!(received < seen, "{received} of {seen}");
     let metrics = String::from_utf8(server.get("/metrics").await.body).unwrap();
     let counted = "\naggregator_event_readers_dropped_total 1\n";
     assert!(metrics.contains(counted), "{metrics}");
 
-    let mut back = EventReader::resume(&server, &slow.last_id).await;
+    let mut back = EventSubscriber::resume(&server, &slow.last_id).await;
     while back.last_id != format!("{CHANGES}-0") {
         assert_eq!(back.next().await.name, "stock");
     }
 }
 
-/// However fast it reads: there is no more for it than the budget of all.
+/// The shared bandwidth limit holds for a subscriber that reads fast, too.
 #[tokio::test]
-async fn a_reader_beyond_the_budget_is_dropped_and_goes_on_where_it_was() {
+async fn subscriber_beyond_the_bandwidth_limit_is_dropped_and_can_resume() {
     const CHANGES: u64 = 100;
-    let bounds = LiveSettings {
+    let limits = LiveSettings {
         max_readers: 1,
         max_bytes: 1 << 20,
         bytes_per_second: 1 << 20,
     };
-    let server = TestServer::start_live(bounds, |_| ());
+    let server = TestServer::start_with_limits(limits, |_| ());
     let names: Vec<String> = (0..128).map(|number| format!("{number:0120}")).collect();
     for name in &names {
         server.store.add_stock(name, 1);
     }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let mut reader = EventReader::connect(&server, "").await;
+    let mut subscriber = EventSubscriber::connect(&server, "").await;
     let changing = async {
         for _ in 0..CHANGES {
             change(&server, &[], &names);
             tokio::time::sleep(Duration::from_millis(8)).await;
         }
     };
-    let reading = async {
+    let receiving = async {
         let mut received = 0;
         loop {
-            match reader.next().await {
+            match subscriber.next().await {
                 event if event.name == "stock" => received += 1,
                 event => break (event.name, received),
             }
         }
     };
-    let ((), (last, received)) = tokio::join!(changing, reading);
+    let ((), (last, received)) = tokio::join!(changing, receiving);
     assert_eq!(last, "dropped");
     assert!(received < 128 * CHANGES, "{received}");
-    let place = reader.last_id.clone();
-    drop(reader);
-    let mut back = EventReader::resume(&server, &place).await;
+    let last_id = subscriber.last_id.clone();
+    drop(subscriber);
+    let mut back = EventSubscriber::resume(&server, &last_id).await;
     while back.last_id != format!("{CHANGES}-0") {
         assert_eq!(back.next().await.name, "stock");
     }
 }
 
-/// One that does not read at all does not even take its notice: its connection is cut.
+/// A subscriber that does not read cannot receive `dropped` either: its connection is closed.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_reader_that_does_not_read_at_all_gives_its_place_back() {
-    let bounds = LiveSettings {
+async fn stalled_subscriber_releases_its_slot() {
+    let limits = LiveSettings {
         max_readers: 1,
         max_bytes: 1 << 20,
         bytes_per_second: 1 << 30,
     };
-    let server = TestServer::start_live(bounds, |options| {
+    let server = TestServer::start_with_limits(limits, |options| {
         options.send_timeout = Duration::from_secs(1);
     });
     let names: Vec<String> = (0..1_000).map(|number| format!("{number:0100}")).collect();
@@ -162,28 +162,28 @@ async fn a_reader_that_does_not_read_at_all_gives_its_place_back() {
         server.store.add_stock(name, 1);
     }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let deaf = EventReader::connect(&server, "").await;
-    let give_up = Instant::now() + Duration::from_secs(20);
+    let stalled = EventSubscriber::connect(&server, "").await;
+    let deadline = Instant::now() + Duration::from_secs(20);
     while connected(&server).await == 1 {
-        assert!(Instant::now() < give_up, "its place stays taken");
+        assert!(Instant::now() < deadline, "its slot is not released");
         change(&server, &[], &names);
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    drop(deaf);
+    drop(stalled);
 }
 
 #[tokio::test]
-async fn the_end_of_the_process_ends_the_stream() {
+async fn shutdown_ends_the_streams() {
     let server = server();
-    let mut following = EventReader::connect(&server, "").await;
+    let mut following = EventSubscriber::connect(&server, "").await;
     change(&server, &[1], &[]);
     following.next_ids(1).await;
-    let mut idle = EventReader::connect(&server, "").await;
+    let mut idle = EventSubscriber::connect(&server, "").await;
     let announced = Instant::now();
     server.announce_shutdown();
-    for reader in [&mut following, &mut idle] {
-        assert_eq!(reader.next().await.name, "closing");
-        assert_eq!(reader.try_next().await, None);
+    for subscriber in [&mut following, &mut idle] {
+        assert_eq!(subscriber.next().await.name, "closing");
+        assert_eq!(subscriber.try_next().await, None);
     }
     assert!(announced.elapsed() < Duration::from_secs(1));
     server.get(PATH).await.problem(503, "unavailable");
@@ -192,41 +192,41 @@ async fn the_end_of_the_process_ends_the_stream() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_away_is_waited_for_by_who_follows() {
+async fn live_subscriber_survives_a_store_outage() {
     let server = server();
-    // From before anybody reads: who wants it has to read the log.
+    // This change precedes the first subscriber: it is only in the log.
     change(&server, &[3], &[]);
-    let mut reader = EventReader::connect(&server, "").await;
+    let mut subscriber = EventSubscriber::connect(&server, "").await;
     change(&server, &[1], &[]);
-    reader.next_ids(1).await;
+    subscriber.next_ids(1).await;
     for failure in [Failure::Unavailable, Failure::Panic] {
         server.store.fail(Some(failure));
         change(&server, &[2], &[]);
-        reader.assert_quiet(A_WHILE).await;
+        subscriber.assert_no_event(QUIET_PERIOD).await;
         let reply = server.get(PATH).await;
         reply.problem(503, "unavailable");
         server.store.fail(None);
-        assert_eq!(reader.next_ids(1).await, ["order 2"]);
+        assert_eq!(subscriber.next_ids(1).await, ["order 2"]);
     }
-    // One that catches up just then is sent away, and can come back.
+    // A subscriber that catches up during the outage is dropped and can resume.
     server.store.fail_after(0, Failure::Unavailable);
-    let mut late = EventReader::resume(&server, "0-0").await;
+    let mut late = EventSubscriber::resume(&server, "0-0").await;
     let event = late.next().await;
     assert_eq!(event.name, "dropped");
     assert_eq!(late.try_next().await, None);
     server.store.fail(None);
-    let mut back = EventReader::resume(&server, &event.last_id).await;
+    let mut back = EventSubscriber::resume(&server, &event.last_id).await;
     assert_eq!(back.next_ids(2).await, ["order 3", "order 1"]);
 }
 
-/// A log that cannot be read, not even from its newest offset, is tried again after a pause, while requests that wait for
-/// their order are served as ever. Once it can be read, readers get one reset, and events.
+/// If the log cannot be read, not even from its newest offset, reads are retried with a delay, and requests that wait for
+/// their order are not affected. Once the log can be read, subscribers get one reset and then events.
 #[tokio::test]
-async fn a_log_that_cannot_be_read_is_paused_at_and_keeps_no_request_waiting() {
+async fn unreadable_change_log_is_retried_without_delaying_requests() {
     let server = Arc::new(server());
-    server.store.make_log_foreign(true);
-    let mut following = EventReader::connect(&server, "").await;
-    let mut behind = EventReader::resume(&server, "0-0").await;
+    server.store.set_log_foreign(true);
+    let mut following = EventSubscriber::connect(&server, "").await;
+    let mut behind = EventSubscriber::resume(&server, "0-0").await;
     assert_eq!(behind.next().await.name, "reset");
     let before = server.store.calls();
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -253,7 +253,7 @@ async fn a_log_that_cannot_be_read_is_paused_at_and_keeps_no_request_waiting() {
         started.elapsed()
     );
 
-    server.store.make_log_foreign(false);
+    server.store.set_log_foreign(false);
     let event = following.next().await;
     assert_eq!(
         (event.name.as_str(), event.last_id.as_str()),
@@ -263,46 +263,46 @@ async fn a_log_that_cannot_be_read_is_paused_at_and_keeps_no_request_waiting() {
     assert_eq!(following.next_ids(2).await, ["order 1", "stock a"]);
 }
 
-/// An entry of more events than one frame has, and of more frames than are kept: each of several that come back gets all.
+/// Each entry has more events than a frame and more frames than are buffered; each resumed subscriber receives all events.
 #[tokio::test]
-async fn readers_that_come_back_at_different_places_get_each_entry_whole() {
-    let bounds = LiveSettings {
+async fn subscribers_resuming_at_different_offsets_receive_whole_entries() {
+    let limits = LiveSettings {
         max_readers: 12,
         max_bytes: 1 << 20,
         bytes_per_second: 1 << 30,
     };
-    let server = Arc::new(TestServer::start_live(bounds, |_| ()));
+    let server = Arc::new(TestServer::start_with_limits(limits, |_| ()));
     let names: Vec<String> = (0..700).map(|number| format!("{number:0120}")).collect();
     for name in &names {
         server.store.add_stock(name, 1);
     }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     for entry in 0..12 {
-        server.store.log(&[], &names[entry * 10..]);
+        server.store.log_change(&[], &names[entry * 10..]);
     }
-    let mut reading = JoinSet::new();
+    let mut receiving = JoinSet::new();
     for from in 0..12_u64 {
         let server = Arc::clone(&server);
-        reading.spawn(async move {
-            let mut reader = EventReader::resume(&server, &format!("{from}-0")).await;
+        receiving.spawn(async move {
+            let mut subscriber = EventSubscriber::resume(&server, &format!("{from}-0")).await;
             let mut received = 0;
-            while reader.last_id != "12-0" {
-                let event = reader.next().await;
+            while subscriber.last_id != "12-0" {
+                let event = subscriber.next().await;
                 assert_eq!(event.name, "stock");
                 received += 1;
             }
             (usize::try_from(from).unwrap(), received)
         });
     }
-    for (from, received) in reading.join_all().await {
+    for (from, received) in receiving.join_all().await {
         let expected: usize = (from..12).map(|entry| 700 - entry * 10).sum();
         assert_eq!(received, expected, "from {from}");
     }
 }
 
-/// A client that closes its connection for good in the middle of what it sends.
+/// Clients that close their connection right after the request.
 #[tokio::test]
-async fn a_connection_that_breaks_hurts_nobody() {
+async fn broken_connections_do_not_affect_the_server() {
     let server = server();
     for _ in 0..20 {
         let mut connection = TcpStream::connect(server.address).await.unwrap();

@@ -1,5 +1,5 @@
-//! Units of work over the fake store. They write at once. Orders that were accepted go again with a unit of work that is
-//! dropped; that any other write does is for the port contracts to show.
+//! Units of work over the fake store. They write immediately. Dropping one without a commit removes the orders that it
+//! accepted; rollback of other writes is tested by the port contracts.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -12,16 +12,16 @@ use domain::timestamp::Timestamp;
 
 use crate::fake_store::{FakeStore, Keys, Rows};
 
-/// For which moment the last applied report is true.
+/// As-of of the last applied report.
 pub(crate) const LAST_AS_OF: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
-/// What there was before orders were accepted.
-struct Undo {
+/// Restores the orders and keys from before `accept`, unless committed.
+struct Rollback {
     rows: Arc<Mutex<Rows>>,
     before: Mutex<Option<(Vec<Order>, Keys)>>,
 }
 
-impl Drop for Undo {
+impl Drop for Rollback {
     fn drop(&mut self) {
         if let Some((orders, keys)) = self.before.lock().unwrap().take() {
             let mut rows = self.rows.lock().unwrap();
@@ -31,13 +31,13 @@ impl Drop for Undo {
     }
 }
 
-pub(crate) fn over(store: &FakeStore) -> MockUnitOfWork {
+pub(crate) fn unit_of_work(store: &FakeStore) -> MockUnitOfWork {
     let mut work = MockUnitOfWork::new();
-    let undo = Arc::new(Undo {
+    let rollback = Arc::new(Rollback {
         rows: Arc::clone(&store.0),
         before: Mutex::default(),
     });
-    let accepting = Arc::clone(&undo);
+    let accepting = Arc::clone(&rollback);
     work.expect_accept().returning(move |orders| {
         let mut rows = accepting.rows.lock().unwrap();
         let before = (rows.orders.clone(), rows.keys.clone());
@@ -68,7 +68,7 @@ pub(crate) fn over(store: &FakeStore) -> MockUnitOfWork {
     work.expect_find_by_expiry()
         .returning(|_, _, _, _| Ok(Vec::new()));
     work.expect_lock_stock().returning(|ids| {
-        let position = VendorStock {
+        let vendor_stock = VendorStock {
             vendor_id: VendorId::parse("vendor-a").unwrap(),
             reported: 100,
             in_flight: 100,
@@ -78,7 +78,7 @@ pub(crate) fn over(store: &FakeStore) -> MockUnitOfWork {
         };
         let stock = ids.iter().map(|id| ProductStock {
             product_id: id.clone(),
-            vendors: vec![position.clone()],
+            vendors: vec![vendor_stock.clone()],
         });
         Ok(stock.collect())
     });
@@ -116,17 +116,17 @@ pub(crate) fn over(store: &FakeStore) -> MockUnitOfWork {
             vendor.clock_skew_ms = clock_skew_ms;
             Ok(now)
         });
-    pausing(&mut work, store);
+    expect_pauses(&mut work, store);
     let committed = store.clone();
     work.expect_commit().returning(move || {
-        undo.before.lock().unwrap().take();
+        rollback.before.lock().unwrap().take();
         committed.commit_outcome()
     });
     work
 }
 
-/// The pauses of vendors that failed.
-fn pausing(work: &mut MockUnitOfWork, store: &FakeStore) {
+/// Adds the methods for pauses of failed vendors.
+fn expect_pauses(work: &mut MockUnitOfWork, store: &FakeStore) {
     let rows = Arc::clone(&store.0);
     work.expect_find_pause()
         .returning(move |id| Ok(rows.lock().unwrap().pauses.get(id).copied()));
