@@ -1,20 +1,20 @@
-//! How long to wait before the next attempt to connect.
+//! Delays between connection attempts.
 
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-/// First pause; each one is twice the one before, plus jitter of up to as much again.
-const SHORTEST: Duration = Duration::from_millis(100);
+/// Initial delay. Each delay is twice the previous one, plus up to 100 % jitter.
+const MIN_DELAY: Duration = Duration::from_millis(100);
 
-/// Longest pause, jitter included: a broker that comes back is found within it.
-const LONGEST: Duration = Duration::from_secs(5);
+/// Maximum delay, including jitter.
+const MAX_DELAY: Duration = Duration::from_secs(5);
 
-/// A session that lasted this long was healthy: the pauses start over.
+/// Uptime after which a session counts as healthy and the backoff is reset.
 const HEALTHY_AFTER: Duration = Duration::from_secs(10);
 
-/// The pauses between attempts to connect.
+/// Exponential backoff between connection attempts.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     pauses: ExponentialBackoff,
@@ -25,13 +25,14 @@ impl Backoff {
         Self { pauses: pauses() }
     }
 
-    /// The pause after a failed attempt.
+    /// Returns the delay after a failed attempt.
     pub(crate) fn after_failure(&mut self) -> Duration {
-        self.pauses.next().unwrap_or(LONGEST).min(LONGEST)
+        self.pauses.next().unwrap_or(MAX_DELAY).min(MAX_DELAY)
     }
 
-    /// The pause after a session ended: none after a healthy one, so that a restart of the broker is over quickly; but a
-    /// connection that comes and goes is not tried in a tight loop.
+    /// Returns the delay after a session of length `uptime`: zero after a healthy session, so that reconnecting after a
+    /// broker restart is fast; a growing delay after a short session, so that a flapping connection is not retried in a
+    /// tight loop.
     pub(crate) fn after_session(&mut self, uptime: Duration) -> Duration {
         if uptime >= HEALTHY_AFTER {
             self.pauses = pauses();
@@ -43,23 +44,23 @@ impl Backoff {
 
 fn pauses() -> ExponentialBackoff {
     ExponentialBuilder::new()
-        .with_min_delay(SHORTEST)
-        .with_max_delay(LONGEST)
+        .with_min_delay(MIN_DELAY)
+        .with_max_delay(MAX_DELAY)
         .with_jitter()
         .without_max_times()
         .build()
 }
 
-/// Waits, turning away what arrives meanwhile. `false`: nobody is left to work for.
+/// Sleeps for `length` and rejects commands that arrive meanwhile. Returns `false` if all command senders were dropped.
 pub(crate) fn pause<C>(
     commands: &Receiver<C>,
     length: Duration,
-    mut turn_away: impl FnMut(C),
+    mut reject: impl FnMut(C),
 ) -> bool {
     let until = Instant::now() + length;
     loop {
         match commands.recv_deadline(until) {
-            Ok(command) => turn_away(command),
+            Ok(command) => reject(command),
             Err(RecvTimeoutError::Timeout) => return true,
             Err(RecvTimeoutError::Disconnected) => return false,
         }
@@ -71,23 +72,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_to_a_bound_and_start_over_after_a_healthy_session() {
+    fn delays_grow_to_the_maximum_and_reset_after_a_healthy_session() {
         let mut backoff = Backoff::new();
         let first = backoff.after_failure();
-        assert!(first >= SHORTEST && first <= SHORTEST * 2, "{first:?}");
+        assert!(first >= MIN_DELAY && first <= MIN_DELAY * 2, "{first:?}");
         for _ in 0..20 {
-            assert!(backoff.after_failure() <= LONGEST);
+            assert!(backoff.after_failure() <= MAX_DELAY);
         }
         assert!(
             backoff.after_session(Duration::from_secs(1)) > Duration::from_secs(2),
-            "a short session changes nothing"
+            "a short session does not reset the backoff"
         );
         assert_eq!(backoff.after_session(HEALTHY_AFTER), Duration::ZERO);
-        assert!(backoff.after_failure() <= SHORTEST * 2);
+        assert!(backoff.after_failure() <= MIN_DELAY * 2);
     }
 
     #[test]
-    fn a_pause_turns_away_and_ends_when_nobody_is_left() {
+    fn a_pause_rejects_commands_and_ends_when_all_senders_are_dropped() {
         let (sender, receiver) = crossbeam_channel::unbounded();
         sender.send(1).unwrap();
         let mut seen = Vec::new();

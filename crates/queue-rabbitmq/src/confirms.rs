@@ -1,23 +1,23 @@
-//! Keeps track of what the broker said about the messages of one call.
+//! Tracks the publisher confirms of the messages of one call.
 
 use amiquip::{Confirm, ConfirmPayload};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
-    /// Nothing heard yet.
+    /// No confirm received yet.
     Open,
-    /// The queue has it.
+    /// The broker acknowledged the message.
     Confirmed,
-    /// The broker refused it, or no queue took it.
+    /// The broker rejected the message, or no queue was bound for it.
     Refused,
 }
 
-/// The messages of one call, which bear consecutive tags.
+/// The confirms of the messages of one call. Their delivery tags are consecutive.
 #[derive(Debug)]
 pub(crate) struct Confirms {
     first_tag: u64,
     verdicts: Vec<Verdict>,
-    /// Everything before this index is decided.
+    /// Every message before this index is confirmed or refused.
     decided: usize,
     open: usize,
 }
@@ -32,31 +32,31 @@ impl Confirms {
         }
     }
 
-    /// The next message was sent.
-    pub(crate) fn sent(&mut self) {
+    /// Records that the next message was sent.
+    pub(crate) fn on_sent(&mut self) {
         self.verdicts.push(Verdict::Open);
         self.open += 1;
     }
 
-    /// Whether any message is undecided.
+    /// Returns whether a message has neither been confirmed nor refused.
     pub(crate) fn any_open(&self) -> bool {
         self.open > 0
     }
 
-    /// Whether anything was heard at all.
+    /// Returns whether at least one message was confirmed or refused.
     pub(crate) fn any_decided(&self) -> bool {
         self.open < self.verdicts.len()
     }
 
-    /// No queue took the message. The broker acknowledges it all the same, after this.
-    pub(crate) fn returned(&mut self, tag: u64) {
+    /// Records that the broker returned the message as unroutable. The broker acknowledges it afterwards.
+    pub(crate) fn on_return(&mut self, tag: u64) {
         if let Some(index) = self.index(tag) {
             self.decide(index, Verdict::Refused);
         }
     }
 
-    /// The broker's word on one message, or on all up to it. What belongs to an earlier call is ignored.
-    pub(crate) fn heard(&mut self, confirm: Confirm) {
+    /// Records a confirm of one message, or of all messages up to its tag. Tags of earlier calls are ignored.
+    pub(crate) fn on_confirm(&mut self, confirm: Confirm) {
         let (payload, verdict) = match confirm {
             Confirm::Ack(payload) => (payload, Verdict::Confirmed),
             Confirm::Nack(payload) => (payload, Verdict::Refused),
@@ -82,7 +82,7 @@ impl Confirms {
         self.decided = self.decided.max(end);
     }
 
-    /// Whether each of `count` messages was confirmed; those that were not even sent were not.
+    /// Returns for each of `count` messages whether it was confirmed. Messages that were not sent are unconfirmed.
     pub(crate) fn into_confirmed(self, count: usize) -> Vec<bool> {
         let mut confirmed: Vec<bool> = self
             .verdicts
@@ -126,17 +126,17 @@ mod tests {
 
     fn five_from(first_tag: u64) -> Confirms {
         let mut confirms = Confirms::new(first_tag);
-        (0..5).for_each(|_| confirms.sent());
+        (0..5).for_each(|_| confirms.on_sent());
         confirms
     }
 
     #[test]
-    fn single_and_multiple_confirms_in_any_order() {
+    fn single_and_multiple_confirms_are_accepted_in_any_order() {
         let mut confirms = five_from(11);
-        confirms.heard(ack(13, false));
-        confirms.heard(nack(12, true));
+        confirms.on_confirm(ack(13, false));
+        confirms.on_confirm(nack(12, true));
         assert!(confirms.any_open());
-        confirms.heard(ack(15, true));
+        confirms.on_confirm(ack(15, true));
         assert!(!confirms.any_open());
         assert_eq!(
             confirms.into_confirmed(6),
@@ -145,28 +145,28 @@ mod tests {
     }
 
     #[test]
-    fn confirms_of_earlier_calls_say_nothing_about_this_one() {
+    fn confirms_of_earlier_calls_are_ignored() {
         let mut confirms = five_from(11);
-        confirms.heard(ack(10, true));
-        confirms.heard(ack(3, false));
-        confirms.returned(10);
+        confirms.on_confirm(ack(10, true));
+        confirms.on_confirm(ack(3, false));
+        confirms.on_return(10);
         assert!(!confirms.any_decided());
     }
 
     #[test]
-    fn a_returned_message_stays_unconfirmed_though_it_is_acknowledged() {
+    fn a_returned_message_stays_unconfirmed_when_it_is_acknowledged() {
         let mut confirms = five_from(1);
-        confirms.returned(2);
-        confirms.heard(ack(5, true));
+        confirms.on_return(2);
+        confirms.on_confirm(ack(5, true));
         assert!(!confirms.any_open());
         assert_eq!(confirms.into_confirmed(5), [true, false, true, true, true]);
     }
 
     #[test]
-    fn a_confirm_beyond_what_was_sent_is_harmless() {
+    fn a_confirm_beyond_the_last_sent_tag_is_accepted() {
         let mut confirms = five_from(1);
-        confirms.heard(ack(u64::MAX, true));
-        confirms.heard(ack(u64::MAX, false));
+        confirms.on_confirm(ack(u64::MAX, true));
+        confirms.on_confirm(ack(u64::MAX, false));
         assert_eq!(confirms.into_confirmed(5), [true; 5]);
     }
 }

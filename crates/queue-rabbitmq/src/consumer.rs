@@ -1,4 +1,4 @@
-//! The async side of consuming: takes from the inbox, hands acknowledgements to the consumer thread.
+//! The async side of consuming: reads the inbox and sends acknowledgements to the consumer thread.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,42 +12,42 @@ use tokio::time::timeout;
 use crate::consumer_thread;
 use crate::inbox::Inbox;
 use crate::options::RabbitOptions;
-use crate::publisher::ANSWER_MARGIN;
+use crate::publisher::REPLY_MARGIN;
 use crate::reply::Reply;
 
-/// Acknowledgements that wait for the thread. More are turned away: the thread is far behind.
-const MAX_WAITING_CALLS: usize = 64;
+/// Capacity of the channel of acknowledgements. When it is full, further acknowledgements fail.
+const MAX_PENDING_CALLS: usize = 64;
 
-/// Work for the consumer thread: acknowledge these deliveries of that session.
+/// A command to the consumer thread: acknowledge deliveries of a session.
 pub(crate) struct Acknowledge {
     pub(crate) session: u64,
     pub(crate) tags: Vec<u64>,
     pub(crate) reply: Reply<()>,
 }
 
-/// [`OrderConsumer`] on `RabbitMQ`: takes from all queues for which it is the single active consumer.
+/// [`OrderConsumer`] on `RabbitMQ`: receives from all queues for which it is the single active consumer.
 ///
-/// It recovers by itself: while the broker cannot be reached, [`OrderConsumer::next_batch`] waits. Its connection ends when
-/// it is dropped, which hands its queues and unacknowledged messages to the next consumer.
+/// It reconnects automatically: while the broker is unreachable, [`OrderConsumer::next_batch`] waits. Dropping it
+/// closes the connection, which passes its queues and unacknowledged messages to the next consumer.
 #[derive(Debug)]
 pub struct RabbitOrderConsumer {
     inbox: Arc<Inbox>,
     commands: Sender<Acknowledge>,
-    answer_timeout: Duration,
+    reply_timeout: Duration,
 }
 
 impl RabbitOrderConsumer {
-    /// Starts connecting in the background and returns at once.
+    /// Starts connecting in the background and returns immediately.
     #[must_use]
     pub fn start(options: RabbitOptions) -> Self {
-        let (commands, receiver) = crossbeam_channel::bounded(MAX_WAITING_CALLS);
+        let (commands, receiver) = crossbeam_channel::bounded(MAX_PENDING_CALLS);
         let inbox = Arc::new(Inbox::default());
-        let answer_timeout = options.confirm_timeout + ANSWER_MARGIN;
+        let reply_timeout = options.confirm_timeout + REPLY_MARGIN;
         consumer_thread::spawn(options, receiver, Arc::clone(&inbox));
         Self {
             inbox,
             commands,
-            answer_timeout,
+            reply_timeout,
         }
     }
 
@@ -55,7 +55,7 @@ impl RabbitOrderConsumer {
         if self.inbox.session() != Some(session) {
             return Ok(());
         }
-        let (reply, answer) = Reply::channel();
+        let (reply, response) = Reply::channel();
         let command = Acknowledge {
             session,
             tags,
@@ -65,18 +65,18 @@ impl RabbitOrderConsumer {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => {
                 return Err(QueueError::Unavailable(
-                    "too many acknowledgements wait already".to_owned(),
+                    "too many pending acknowledgements".to_owned(),
                 ));
             }
             Err(TrySendError::Disconnected(_)) => return Err(QueueError::Closed),
         }
-        match timeout(self.answer_timeout, answer).await {
+        match timeout(self.reply_timeout, response).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(QueueError::Closed),
             // The session may have ended meanwhile: then there is nothing left to acknowledge.
             Err(_) if self.inbox.session() != Some(session) => Ok(()),
             Err(_) => Err(QueueError::Unavailable(
-                "the broker does not answer".to_owned(),
+                "the broker does not respond".to_owned(),
             )),
         }
     }
@@ -88,8 +88,8 @@ impl OrderConsumer for RabbitOrderConsumer {
         self.inbox.next(limit).await
     }
 
-    /// `Ok` says that the acknowledgements are on their way. The broker does not answer them; one that gets lost with its
-    /// connection makes its message come again.
+    /// `Ok` means that the acknowledgements were sent. The broker does not confirm them; if one is lost with its
+    /// connection, its message is redelivered.
     async fn acknowledge(&mut self, receipts: &[Receipt]) -> Result<(), QueueError> {
         let mut sessions: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
         for receipt in receipts {
@@ -104,7 +104,7 @@ impl OrderConsumer for RabbitOrderConsumer {
         Ok(())
     }
 
-    /// Up while the consumer is subscribed to its queues, whether or not another one is active on them.
+    /// Up while the consumer is subscribed to its queues, even if another consumer is active on them.
     fn watch(&self) -> Arc<dyn ConsumerProbe> {
         Arc::<Inbox>::clone(&self.inbox)
     }

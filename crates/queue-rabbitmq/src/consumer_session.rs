@@ -1,4 +1,4 @@
-//! One connection of a consumer: deliveries in, acknowledgements out.
+//! One connection of a consumer: receives deliveries and sends acknowledgements.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,39 +8,39 @@ use crossbeam_channel::{Receiver, Select, TryRecvError};
 use domain::ports::{QueuedMessage, Receipt};
 use tracing::{info, warn};
 
+use crate::broker_connection::{BrokerConnection, BrokerConnectionError, CALL_TIMEOUT};
 use crate::consumer::Acknowledge;
+use crate::delivery_tracker::DeliveryTracker;
 use crate::inbox::{self, Inbox};
-use crate::ledger::Ledger;
-use crate::link::{CALL_TIMEOUT, Link, LinkError};
+use crate::log_text::one_line;
 use crate::message;
 use crate::options::RabbitOptions;
 use crate::rebalancing::Rebalancing;
 use crate::subscription::Subscription;
 use crate::topology;
 use crate::watchdog::{Guard, Watchdog};
-use crate::wording::one_line;
 
-/// Most deliveries taken from one queue before the others have their turn.
-const MAX_IN_A_ROW: usize = 256;
+/// Maximum deliveries read from one queue before the other queues are read.
+const MAX_DELIVERIES_PER_READ: usize = 256;
 
-/// How long an acknowledgement may take to reach the I/O thread before the connection is broken.
+/// Time limit for passing an acknowledgement to the I/O thread, after which the connection is shut down.
 const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Interval of the search for queues beyond the configured number. Each number that is missing is an error in the broker's
-/// log, so the search is rare: an order in a queue that appears meanwhile is found by the sweeper.
+/// Interval of the search for queues above the configured number. Each missing queue is an error in the broker's log,
+/// so the search is rare. An order in a queue that appears meanwhile is requeued by the sweeper.
 const SEARCH_INTERVAL: Duration = Duration::from_mins(10);
 
-/// How a session ended.
+/// Reason why a session ended.
 pub(crate) enum End {
-    /// The connection or a queue failed, for this reason.
+    /// The connection or a queue failed; contains the reason.
     Lost(String),
-    /// Nobody is left to work for.
-    Abandoned,
+    /// The handle of the consumer was dropped.
+    HandleDropped,
 }
 
-/// An open session. The link comes first: when this is dropped by a panic, its goodbye must come before the channel's.
+/// An open session. The connection is the first field so that on a panic it is dropped, and closed, before the channel.
 pub(crate) struct ConsumerSession {
-    link: Link,
+    broker: BrokerConnection,
     channel: Channel,
 }
 
@@ -48,18 +48,18 @@ impl ConsumerSession {
     pub(crate) fn open(
         options: &RabbitOptions,
         watchdog: &Arc<Watchdog>,
-    ) -> Result<Self, LinkError> {
-        let mut link = Link::open(options, watchdog)?;
-        match prepare(&mut link, options) {
-            Ok(channel) => Ok(Self { link, channel }),
+    ) -> Result<Self, BrokerConnectionError> {
+        let mut broker = BrokerConnection::open(options, watchdog)?;
+        match prepare(&mut broker, options) {
+            Ok(channel) => Ok(Self { broker, channel }),
             Err(error) => {
-                link.close();
+                broker.close();
                 Err(error)
             }
         }
     }
 
-    /// Works until the session ends, and closes it.
+    /// Processes deliveries and commands until the session ends, then closes the session.
     pub(crate) fn run(
         self,
         id: u64,
@@ -67,31 +67,35 @@ impl ConsumerSession {
         commands: &Receiver<Acknowledge>,
         inbox: &Inbox,
     ) -> End {
-        let Self { mut link, channel } = self;
+        let Self {
+            mut broker,
+            channel,
+        } = self;
         let mut subscriptions = Vec::new();
-        let end = match subscribe(&mut link, &channel, shards, &mut subscriptions) {
+        let end = match subscribe(&mut broker, &channel, shards, &mut subscriptions) {
             Ok(()) => {
-                // Only now: a consumer that may connect but not subscribe never gets a message, and is not up.
+                // Not earlier: a consumer that can connect but not subscribe never receives messages and must not count
+                // as up.
                 inbox.begin(id);
-                let mut work = Work {
+                let mut session = ActiveSession {
                     id,
                     shards,
-                    link: &mut link,
+                    broker: &mut broker,
                     channel: &channel,
-                    ledger: Ledger::new(),
+                    tracker: DeliveryTracker::new(),
                     inbox,
                     rebalancing: Rebalancing::default(),
                     search_at: Instant::now() + SEARCH_INTERVAL,
                 };
-                work.pump(&mut subscriptions, commands)
+                session.pump(&mut subscriptions, commands)
             }
             Err(error) => End::Lost(one_line(error)),
         };
-        // Nothing of this session may be handed out any more; it comes again.
+        // Discards messages of this session that were not handed out: the broker redelivers them.
         inbox.end();
-        // The connection first: the broker takes back all unacknowledged messages at once, and no queue waits for the
-        // others' goodbyes.
-        let cause = link.close();
+        // Closes the connection before the subscriptions and the channel: the broker requeues all unacknowledged
+        // messages at once, and each queue is not delayed by the close handshakes of the others.
+        let cause = broker.close();
         drop(subscriptions);
         drop(channel);
         match (end, cause) {
@@ -101,35 +105,44 @@ impl ConsumerSession {
     }
 }
 
-fn prepare(link: &mut Link, options: &RabbitOptions) -> Result<Channel, LinkError> {
-    // Before the channel, so that the channel's goodbye on the way out is guarded too.
-    let guard = link.guard(Instant::now() + CALL_TIMEOUT);
-    topology::declare(&mut link.connection, &guard, options.shards())?;
-    let channel = link.connection.open_channel(None)?;
+fn prepare(
+    broker: &mut BrokerConnection,
+    options: &RabbitOptions,
+) -> Result<Channel, BrokerConnectionError> {
+    // Guards from before the channel exists, so that closing the channel on an error is guarded too.
+    let guard = broker.guard(Instant::now() + CALL_TIMEOUT);
+    topology::declare(&mut broker.connection, &guard, options.shards())?;
+    let channel = broker.connection.open_channel(None)?;
     guard.renew(Instant::now() + CALL_TIMEOUT);
-    // For each queue: a limit for the whole channel is something that quorum queues do not have.
+    // Per consumer (global = false): quorum queues do not support a prefetch for the whole channel.
     channel.qos(0, options.prefetch.max(1), false)?;
     Ok(channel)
 }
 
-/// Subscribes to all queues, beginning anywhere: the first subscriber of a queue becomes its active consumer, so workers
-/// that start at the same time, or find a restarted broker at the same time, get their share each.
+/// Subscribes to all queues, starting at a random one: the first subscriber of a queue becomes its active consumer, so
+/// workers that start (or reconnect to a restarted broker) at the same time each get some queues.
 fn subscribe<'a>(
-    link: &mut Link,
+    broker: &mut BrokerConnection,
     channel: &'a Channel,
     shards: u16,
     subscriptions: &mut Vec<Subscription<'a>>,
 ) -> amiquip::Result<()> {
-    let guard = link.guard(Instant::now() + CALL_TIMEOUT);
+    let guard = broker.guard(Instant::now() + CALL_TIMEOUT);
     let first = u16::try_from(inbox::random() % u64::from(shards)).unwrap_or_default();
     for shard in (first..shards).chain(0..first) {
         guard.renew(Instant::now() + CALL_TIMEOUT);
         subscriptions.push(Subscription::begin(channel, shard)?);
     }
-    subscribe_to_surplus(&mut link.connection, &guard, channel, shards, subscriptions)
+    subscribe_to_surplus(
+        &mut broker.connection,
+        &guard,
+        channel,
+        shards,
+        subscriptions,
+    )
 }
 
-/// Subscribes to the queues beyond the configured number that have no subscription yet.
+/// Subscribes to the queues above the configured number that have no subscription yet.
 fn subscribe_to_surplus<'a>(
     connection: &mut Connection,
     guard: &Guard,
@@ -146,33 +159,33 @@ fn subscribe_to_surplus<'a>(
         info!(
             rabbitmq.queue = subscription.queue,
             rabbitmq.queues = shards,
-            "a queue beyond the configured number is consumed until it is deleted"
+            "consuming a queue above the configured number until it is deleted"
         );
         subscriptions.push(subscription);
     }
     Ok(())
 }
 
-/// What came of a look at one queue.
+/// Result of reading one queue.
 enum Received {
     Messages,
-    /// The subscription has ended, and the session need not.
+    /// The subscription ended; the session can continue.
     Cancelled,
 }
 
-/// A session at work.
-struct Work<'a, 's> {
+/// The state of a running session.
+struct ActiveSession<'a, 's> {
     id: u64,
     shards: u16,
-    link: &'s mut Link,
+    broker: &'s mut BrokerConnection,
     channel: &'a Channel,
-    ledger: Ledger<Delivery>,
+    tracker: DeliveryTracker<Delivery>,
     inbox: &'s Inbox,
     rebalancing: Rebalancing,
     search_at: Instant,
 }
 
-impl<'a> Work<'a, '_> {
+impl<'a> ActiveSession<'a, '_> {
     fn pump(
         &mut self,
         subscriptions: &mut Vec<Subscription<'a>>,
@@ -185,7 +198,7 @@ impl<'a> Work<'a, '_> {
         }
     }
 
-    /// Works until the set of subscriptions has changed, or the session ends (the error).
+    /// Processes events until the set of subscriptions changes. Returns an error when the session ends.
     fn pump_until_change(
         &mut self,
         subscriptions: &mut Vec<Subscription<'a>>,
@@ -204,29 +217,29 @@ impl<'a> Work<'a, '_> {
             let due = self.rebalancing.wakes_at().min(self.search_at);
             match select.ready_deadline(due) {
                 Err(_) => {
-                    if self.keep_up(subscriptions)? {
+                    if self.run_due_tasks(subscriptions)? {
                         return Ok(());
                     }
                 }
                 Ok(index) if index == commands_at => match commands.try_recv() {
                     Ok(command) => self.acknowledge(command)?,
                     Err(TryRecvError::Empty) => {}
-                    Err(TryRecvError::Disconnected) => return Err(End::Abandoned),
+                    Err(TryRecvError::Disconnected) => return Err(End::HandleDropped),
                 },
                 Ok(index) => {
                     if let Some(subscription) = subscriptions.get(index) {
                         match self.receive(subscription)? {
                             Received::Messages => {}
                             Received::Cancelled => {
-                                // Its drop says goodbye too.
-                                let _guard = self.link.guard(Instant::now() + CALL_TIMEOUT);
+                                // Dropping a subscription also waits for the broker.
+                                let _guard = self.broker.guard(Instant::now() + CALL_TIMEOUT);
                                 subscriptions.remove(index);
                                 return Ok(());
                             }
                         }
                     }
-                    // Under load a queue is always ready.
-                    if Instant::now() >= due && self.keep_up(subscriptions)? {
+                    // Under load a queue is always ready, so the deadline is checked here as well.
+                    if Instant::now() >= due && self.run_due_tasks(subscriptions)? {
                         return Ok(());
                     }
                 }
@@ -234,14 +247,14 @@ impl<'a> Work<'a, '_> {
         }
     }
 
-    /// Does what is due by the clock. Returns whether the subscriptions have changed.
-    fn keep_up(&mut self, subscriptions: &mut Vec<Subscription<'a>>) -> Result<bool, End> {
+    /// Performs the periodic tasks that are due. Returns whether the subscriptions have changed.
+    fn run_due_tasks(&mut self, subscriptions: &mut Vec<Subscription<'a>>) -> Result<bool, End> {
         let now = Instant::now();
         if now >= self.search_at {
             self.search_at = now + SEARCH_INTERVAL;
-            let guard = self.link.guard(now + CALL_TIMEOUT);
+            let guard = self.broker.guard(now + CALL_TIMEOUT);
             subscribe_to_surplus(
-                &mut self.link.connection,
+                &mut self.broker.connection,
                 &guard,
                 self.channel,
                 self.shards,
@@ -261,18 +274,18 @@ impl<'a> Work<'a, '_> {
         Ok(true)
     }
 
-    /// Lets the next consumer that waits become active on a queue, and waits behind the others from then on. What was
-    /// delivered stays with this consumer, which acknowledges it: nothing is returned to the queue.
+    /// Lets the next waiting consumer become active on a queue, and subscribes again behind the others. Messages that
+    /// were already delivered stay with this consumer, which acknowledges them: none is returned to the queue.
     fn release(&mut self, subscription: &mut Subscription<'a>) -> Result<(), End> {
         {
-            let _guard = self.link.guard(Instant::now() + CALL_TIMEOUT);
+            let _guard = self.broker.guard(Instant::now() + CALL_TIMEOUT);
             subscription.consumer.cancel().map_err(lost)?;
         }
-        // The last deliveries, and then the end of the subscription.
+        // Reads the last deliveries, then the end of the subscription.
         while !matches!(self.receive(subscription)?, Received::Cancelled) {
             std::thread::yield_now();
         }
-        let _guard = self.link.guard(Instant::now() + CALL_TIMEOUT);
+        let _guard = self.broker.guard(Instant::now() + CALL_TIMEOUT);
         *subscription = Subscription::begin(self.channel, subscription.shard).map_err(lost)?;
         info!(
             rabbitmq.session = self.id,
@@ -282,11 +295,11 @@ impl<'a> Work<'a, '_> {
         Ok(())
     }
 
-    /// Takes what one queue has delivered.
+    /// Reads the pending deliveries of one queue.
     fn receive(&mut self, subscription: &Subscription<'_>) -> Result<Received, End> {
         let mut messages = Vec::new();
         let mut received = Ok(Received::Messages);
-        for _ in 0..MAX_IN_A_ROW {
+        for _ in 0..MAX_DELIVERIES_PER_READ {
             match subscription.consumer.receiver().try_recv() {
                 Ok(ConsumerMessage::Delivery(delivery)) => {
                     messages.extend(self.read(delivery, &subscription.queue)?);
@@ -298,7 +311,7 @@ impl<'a> Work<'a, '_> {
                 Ok(ConsumerMessage::ServerCancelled) if subscription.shard >= self.shards => {
                     info!(
                         rabbitmq.queue = subscription.queue,
-                        "a queue beyond the configured number was deleted"
+                        "a queue above the configured number was deleted"
                     );
                     received = Ok(Received::Cancelled);
                     break;
@@ -318,14 +331,15 @@ impl<'a> Work<'a, '_> {
         received
     }
 
-    /// A message, or nothing if it cannot be read: then it is rejected, and the broker dead-letters it.
+    /// Decodes a delivery. One that cannot be decoded is rejected, so that the broker dead-letters it, and gives
+    /// `None`.
     fn read(&mut self, mut delivery: Delivery, queue: &str) -> Result<Option<QueuedMessage>, End> {
         let tag = delivery.delivery_tag();
         match message::decode(&delivery.body) {
             Ok(order_ids) => {
-                // What is kept is only good for acknowledging.
+                // The delivery is kept only for acknowledging it.
                 delivery.body = Vec::new();
-                self.ledger.record(tag, delivery);
+                self.tracker.record(tag, delivery);
                 Ok(Some(QueuedMessage {
                     receipt: Receipt {
                         session: self.id,
@@ -340,34 +354,34 @@ impl<'a> Work<'a, '_> {
                     reason = %one_line(error),
                     "message cannot be read and is dead-lettered"
                 );
-                let _guard = self.link.guard(Instant::now() + ACKNOWLEDGE_TIMEOUT);
+                let _guard = self.broker.guard(Instant::now() + ACKNOWLEDGE_TIMEOUT);
                 delivery.reject(self.channel, false).map_err(lost)?;
-                self.ledger.skip(tag);
+                self.tracker.skip(tag);
                 Ok(None)
             }
         }
     }
 
     fn acknowledge(&mut self, command: Acknowledge) -> Result<(), End> {
-        // Of an earlier session: void, its messages come again.
+        // Tags of an earlier session are ignored: the broker redelivers its messages.
         let tags = if command.session == self.id {
             command.tags
         } else {
             Vec::new()
         };
-        let result = self.settle(tags);
-        // If the connection is gone, so is what there was to acknowledge.
-        command.reply.give(Ok(()));
+        let result = self.send_acknowledgements(tags);
+        // `Ok` even if the connection is lost: there is nothing left to acknowledge then.
+        command.reply.send(Ok(()));
         result.map_err(lost)
     }
 
-    fn settle(&mut self, tags: Vec<u64>) -> amiquip::Result<()> {
-        let settlement = self.ledger.settle(tags);
-        let _guard = self.link.guard(Instant::now() + ACKNOWLEDGE_TIMEOUT);
-        if let Some(delivery) = settlement.up_to {
+    fn send_acknowledgements(&mut self, tags: Vec<u64>) -> amiquip::Result<()> {
+        let acknowledgement = self.tracker.acknowledge(tags);
+        let _guard = self.broker.guard(Instant::now() + ACKNOWLEDGE_TIMEOUT);
+        if let Some(delivery) = acknowledgement.up_to {
             delivery.ack_multiple(self.channel)?;
         }
-        for delivery in settlement.single {
+        for delivery in acknowledgement.single {
             delivery.ack(self.channel)?;
         }
         Ok(())

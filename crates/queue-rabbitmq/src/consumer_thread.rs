@@ -1,4 +1,4 @@
-//! The thread that consumes: connects, works off one session after the other.
+//! The consumer thread: connects and runs one session after the other.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,19 +12,20 @@ use crate::backoff::{Backoff, pause};
 use crate::consumer::Acknowledge;
 use crate::consumer_session::{ConsumerSession, End};
 use crate::inbox::Inbox;
+use crate::log_text::one_line;
 use crate::options::RabbitOptions;
 use crate::publisher_thread::millis;
 use crate::watchdog::Watchdog;
-use crate::wording::one_line;
 
 const NAME: &str = "rabbitmq-consumer";
 
-/// Numbers the sessions of all consumers of the process, so that a receipt that went to the wrong consumer is void.
+/// Session ids are unique over all consumers of the process, so that a receipt passed to the wrong consumer is ignored.
 static NEXT_SESSION: AtomicU64 = AtomicU64::new(1);
 
-/// Starts the thread. It ends when the sender of commands is gone. If it cannot be started, the inbox is closed.
+/// Starts the thread, which ends when the sender of commands is dropped. If the thread cannot be started, the inbox is
+/// closed.
 pub(crate) fn spawn(options: RabbitOptions, commands: Receiver<Acknowledge>, inbox: Arc<Inbox>) {
-    let inbox = ClosedAtEnd(inbox);
+    let inbox = CloseOnDrop(inbox);
     let spawned = Watchdog::start(NAME).and_then(|watchdog| {
         let thread = ConsumerThread {
             options,
@@ -41,10 +42,10 @@ pub(crate) fn spawn(options: RabbitOptions, commands: Receiver<Acknowledge>, inb
     }
 }
 
-/// However the thread ends, nobody waits for its messages forever.
-struct ClosedAtEnd(Arc<Inbox>);
+/// Closes the inbox when the thread ends for any reason, so that no caller waits forever.
+struct CloseOnDrop(Arc<Inbox>);
 
-impl Drop for ClosedAtEnd {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.close();
     }
@@ -53,7 +54,7 @@ impl Drop for ClosedAtEnd {
 struct ConsumerThread {
     options: RabbitOptions,
     commands: Receiver<Acknowledge>,
-    inbox: ClosedAtEnd,
+    inbox: CloseOnDrop,
     watchdog: Arc<Watchdog>,
 }
 
@@ -87,13 +88,13 @@ impl ConsumerThread {
                 retry_in_ms = millis(length),
                 "consumer lost its connection"
             );
-            if !pause(&self.commands, length, void) {
+            if !pause(&self.commands, length, discard) {
                 return;
             }
         }
     }
 
-    /// Tries until it succeeds. `None`: nobody is left to work for.
+    /// Retries until a session is open. Returns `None` if the handle of the consumer was dropped.
     fn connect(&self, backoff: &mut Backoff) -> Option<ConsumerSession> {
         loop {
             let reason = match ConsumerSession::open(&self.options, &self.watchdog) {
@@ -110,14 +111,14 @@ impl ConsumerThread {
                 retry_in_ms = millis(length),
                 "consumer cannot connect"
             );
-            if !pause(&self.commands, length, void) {
+            if !pause(&self.commands, length, discard) {
                 return None;
             }
         }
     }
 }
 
-/// An acknowledgement of a session that has ended: its messages come again.
-fn void(command: Acknowledge) {
-    command.reply.give(Ok(()));
+/// Discards an acknowledgement of a session that has ended: the broker redelivers its messages.
+fn discard(command: Acknowledge) {
+    command.reply.send(Ok(()));
 }

@@ -1,5 +1,5 @@
-//! The messages in `orders.dead`, for a person to look at: those that cannot be read, and those that the broker gave up
-//! after too many deliveries.
+//! Reads the messages in `orders.dead` for an operator: messages that cannot be decoded, and messages that exceeded the
+//! delivery limit.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,71 +9,74 @@ use domain::identifiers::OrderId;
 use domain::ports::QueueError;
 use domain::timestamp::Timestamp;
 
-use crate::link::{CALL_TIMEOUT, Link};
+use crate::broker_connection::{BrokerConnection, CALL_TIMEOUT};
+use crate::log_text::one_line;
 use crate::message;
 use crate::options::RabbitOptions;
 use crate::topology::DEAD_QUEUE;
 use crate::watchdog::Watchdog;
-use crate::wording::one_line;
 
-/// How long the messages may be held while they are looked at: the broker waits this long for its heartbeats at least.
+/// Maximum time between reading a message and deciding about it, after which the connection is closed.
 const CLOSE_AFTER: Duration = Duration::from_mins(10);
 
-/// One message.
+/// A message of `orders.dead`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadMessage {
-    /// Names the message: a checksum of its body and of where and when it died. Equal messages have equal names.
+    /// Identifies the message: a checksum of its body and of the queue and time of its death. Equal messages have equal
+    /// ids.
     pub id: String,
-    /// The queue in which it died, if the broker says so.
+    /// The queue in which the message died, if the broker reports it.
     pub queue: Option<String>,
-    /// Why the broker moved it: `rejected` or `delivery_limit`; what an older version wrote, if it copied the message.
+    /// The reason reported by the broker: `rejected` or `delivery_limit`; for a message copied by an older version, the
+    /// reason written by that version.
     pub cause: String,
-    /// When it died, to the second, if the broker says so.
+    /// Time of death in seconds precision, if the broker reports it.
     pub died_at: Option<Timestamp>,
-    /// Its orders, or why the body is not a message.
+    /// The order ids of the message, or why the body cannot be decoded.
     pub orders: Result<Vec<OrderId>, String>,
-    /// The body as it is.
+    /// The unmodified body.
     pub body: Vec<u8>,
 }
 
-/// What becomes of a message that was looked at.
+/// Action on a dead message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disposition {
-    /// It stays where it is.
+    /// Leave the message in the queue.
     Keep,
-    /// It is removed.
+    /// Remove the message.
     Remove,
 }
 
-/// A connection to the broker that reads dead messages. It blocks: not for a thread that runs futures.
+/// A connection to the broker that reads dead messages. Its methods block: do not call them on an async thread.
 pub struct DeadMessages {
-    link: Link,
+    broker: BrokerConnection,
 }
 
 impl DeadMessages {
-    /// Connects.
+    /// Connects to the broker.
     ///
     /// # Errors
-    /// [`QueueError::Unavailable`], with the reason.
+    /// [`QueueError::Unavailable`] with the reason.
     pub fn open(options: &RabbitOptions) -> Result<Self, QueueError> {
         let watchdog = Watchdog::start("rabbitmq-dead-messages").map_err(unavailable)?;
-        let link = Link::open(options, &Arc::new(watchdog)).map_err(unavailable)?;
-        Ok(Self { link })
+        let broker = BrokerConnection::open(options, &Arc::new(watchdog)).map_err(unavailable)?;
+        Ok(Self { broker })
     }
 
-    /// Shows the messages that are there now, oldest first, and removes those for which `decide` says so. The others are
-    /// back in their place afterwards; meanwhile nobody else sees any of them.
+    /// Passes each message that is in the queue now to `decide`, oldest first, and removes those for which it returns
+    /// [`Disposition::Remove`]. The other messages are requeued afterwards; other consumers do not see any of them
+    /// meanwhile.
     ///
     /// # Errors
-    /// [`QueueError::Unavailable`] if the broker fails, or the error of `decide`, which ends the round: what was removed
-    /// before stays removed.
+    /// [`QueueError::Unavailable`] if the broker fails, or the error of `decide`, which ends the iteration. Messages
+    /// that were removed before stay removed.
     pub fn visit<E: From<QueueError>>(
         mut self,
         mut decide: impl FnMut(&DeadMessage) -> Result<Disposition, E>,
     ) -> Result<(), E> {
         let visited = self.visit_all(&mut decide);
-        // Gives back what is not removed.
-        self.link.close();
+        // Closing the connection requeues the messages that were not removed.
+        self.broker.close();
         visited
     }
 
@@ -82,8 +85,8 @@ impl DeadMessages {
         decide: &mut impl FnMut(&DeadMessage) -> Result<Disposition, E>,
     ) -> Result<(), E> {
         let failed = |error: amiquip::Error| E::from(unavailable(error));
-        let guard = self.link.guard(Instant::now() + CALL_TIMEOUT);
-        let channel = self.link.connection.open_channel(None).map_err(failed)?;
+        let guard = self.broker.guard(Instant::now() + CALL_TIMEOUT);
+        let channel = self.broker.connection.open_channel(None).map_err(failed)?;
         let queue = channel.queue_declare_passive(DEAD_QUEUE).map_err(failed)?;
         for _ in 0..queue.declared_message_count().unwrap_or_default() {
             guard.renew(Instant::now() + CALL_TIMEOUT);
@@ -91,7 +94,7 @@ impl DeadMessages {
                 break;
             };
             let message = DeadMessage::of(&got.delivery);
-            // Whatever it asks may take time.
+            // `decide` may wait for user input.
             guard.renew(Instant::now() + CLOSE_AFTER);
             if decide(&message)? == Disposition::Remove {
                 guard.renew(Instant::now() + CALL_TIMEOUT);
@@ -99,7 +102,7 @@ impl DeadMessages {
             }
         }
         guard.renew(Instant::now() + CALL_TIMEOUT);
-        // Closed in good order: what was acknowledged has then reached the broker.
+        // The close handshake ensures that the broker has received the acknowledgements.
         channel.close().map_err(failed)
     }
 }
@@ -132,7 +135,7 @@ impl DeadMessage {
     }
 }
 
-/// The newest entry of `x-death`, which the broker keeps first.
+/// Returns the newest entry of `x-death`, which is the first one.
 fn last_death(headers: &FieldTable) -> Option<&FieldTable> {
     match headers.get("x-death")? {
         AmqpValue::FieldArray(deaths) => match deaths.first()? {

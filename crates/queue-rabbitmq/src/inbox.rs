@@ -1,7 +1,7 @@
-//! Messages between the consumer thread and whoever asks for batches.
+//! The messages between the consumer thread and the callers of [`Inbox::next`].
 //!
-//! Bounded without a limit of its own: it holds unacknowledged messages only, and the broker stops at the prefetch.
-//! Taking is one step under a lock, so a future that is dropped while it waits has taken nothing.
+//! The inbox has no limit of its own: it holds only unacknowledged messages, which the prefetch bounds. Messages are
+//! taken in one step under the lock, so a future that is dropped while it waits has not taken any.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use domain::ports::{ConsumerProbe, QueueError, QueuedMessage, Share};
 use tokio::sync::Notify;
 
-/// What one consumer has received and not handed out.
+/// The messages that one consumer has received and not handed out yet.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     state: Mutex<State>,
@@ -20,24 +20,24 @@ pub(crate) struct Inbox {
 #[derive(Debug)]
 struct Session {
     id: u64,
-    /// Its name among the consumers of all processes.
+    /// Random name of the session, unique among the consumers of all processes.
     member: String,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// The session that is on; `None` between two.
+    /// The current session; `None` while disconnected.
     session: Option<Session>,
-    /// The consumer's part of the queues, as far as it was assigned one in this session.
+    /// The share of the queues, if it was assigned in this session.
     share: Option<Share>,
-    /// Why there is no session, as far as that is known.
+    /// Why there is no session, if the reason is known.
     down_because: Option<String>,
     messages: VecDeque<QueuedMessage>,
     closed: bool,
 }
 
 impl Inbox {
-    /// A session begins. What an earlier one left is void: the broker delivers it again.
+    /// Begins a session. Messages left from an earlier session are discarded: the broker redelivers them.
     pub(crate) fn begin(&self, id: u64) {
         let mut state = self.lock();
         state.messages.clear();
@@ -49,19 +49,19 @@ impl Inbox {
         state.down_because = None;
     }
 
-    /// No session can be had, or the last one was lost, for this reason.
+    /// Records why connecting failed or the session was lost.
     pub(crate) fn down(&self, reason: &str) {
         self.lock().down_because = Some(reason.to_owned());
     }
 
-    /// The session has ended.
+    /// Ends the session and discards its messages.
     pub(crate) fn end(&self) {
         let mut state = self.lock();
         state.messages.clear();
         state.session = None;
     }
 
-    /// No message will come any more.
+    /// Closes the inbox: no further message will arrive.
     pub(crate) fn close(&self) {
         self.end();
         self.lock().closed = true;
@@ -76,20 +76,20 @@ impl Inbox {
         self.arrived.notify_one();
     }
 
-    /// The session that is on.
+    /// Returns the id of the current session.
     pub(crate) fn session(&self) -> Option<u64> {
         self.lock().session.as_ref().map(|session| session.id)
     }
 
-    /// The consumer's part of the queues, as far as it was assigned one in this session.
+    /// Returns the share of the queues, if it was assigned in this session.
     pub(crate) fn share(&self) -> Option<Share> {
         self.lock().share
     }
 
-    /// Waits for a message, then takes what is there: at most `limit` orders, but at least one message.
+    /// Waits for messages and returns at most `limit` orders, but at least one message.
     pub(crate) async fn next(&self, limit: usize) -> Result<Vec<QueuedMessage>, QueueError> {
         loop {
-            // A message that arrives between the look and the wait leaves a permit behind.
+            // A message that arrives between `take` and `notified` leaves a permit.
             let batch = self.take(limit)?;
             if !batch.is_empty() {
                 return Ok(batch);
@@ -115,13 +115,13 @@ impl Inbox {
         Ok(batch)
     }
 
-    /// Nothing in here can be left half done by a panic.
+    /// No update of the state can be left half done by a panic.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A random number, from the standard library's only source of randomness.
+/// A random number from the only source of randomness in the standard library.
 pub(crate) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_waits_is_woken_by_a_message_and_by_the_end() {
+    async fn a_waiter_is_woken_by_a_message_and_by_closing() {
         let inbox = Arc::new(Inbox::default());
         inbox.begin(1);
         let waiting = tokio::spawn({
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_new_session_voids_what_the_old_one_left() {
+    async fn a_new_session_discards_the_messages_of_the_old_one() {
         let inbox = Inbox::default();
         inbox.begin(1);
         inbox.push(vec![message(1, 1)]);
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn it_shows_whether_a_session_is_on_and_why_not() {
+    fn probe_reports_whether_a_session_exists_and_the_reason_if_not() {
         let unavailable = |reason: &str| Err(QueueError::Unavailable(reason.to_owned()));
         let inbox = Inbox::default();
         assert_eq!(inbox.probe(), unavailable("not connected"));

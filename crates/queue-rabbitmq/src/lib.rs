@@ -1,36 +1,39 @@
-//! `RabbitMQ` as the order queue, by way of `amiquip`.
+//! The order queue on `RabbitMQ`, using `amiquip`.
 //!
-//! `amiquip` blocks and recovers from nothing, so it lives on threads of its own and never shows outside: a publisher
-//! thread behind [`RabbitOrderQueue`], a consumer thread behind [`RabbitOrderConsumer`], a watchdog thread beside each
-//! that breaks the socket under a call that hangs. The async side talks to them over bounded channels, and every answer
-//! is bounded in time. Both threads connect, declare the topology, and start over with growing pauses when a session
-//! ends, for whatever reason.
+//! `amiquip` blocks and does not reconnect, so it runs on dedicated threads and is not part of the public API: a
+//! publisher thread behind [`RabbitOrderQueue`], a consumer thread behind [`RabbitOrderConsumer`], and for each of them
+//! a watchdog thread that shuts the socket down when a call hangs. The async side communicates with the threads over
+//! bounded channels, and every call has a timeout. Both threads connect, declare the topology, and reconnect with
+//! exponential backoff when a session ends for any reason.
 //!
-//! # What is on the broker
+//! # Topology
 //!
 //! The direct exchange `orders`; the quorum queues `orders.0` to `orders.<n-1>`, each with a single active consumer, a
-//! delivery limit and dead letters to the quorum queue `orders.dead`. An order's queue is the CRC-32 of its product's id
-//! modulo n. When n shrinks, the queues beyond it are still consumed, and their messages are counted as surplus.
+//! delivery limit and `orders.dead` as dead-letter queue; the quorum queue `orders.dead`. The queue of an order is the
+//! CRC-32 of its product id modulo n. When n is lowered, the queues above it are still consumed, and their messages are
+//! counted as surplus.
 //!
-//! A message that cannot be read is rejected, and the broker moves it to `orders.dead`, where [`DeadMessages`] reads it.
+//! A message that cannot be decoded is rejected, and the broker moves it to `orders.dead`, where [`DeadMessages`] reads
+//! it.
 //!
-//! Each consumer subscribes to every queue, and the broker lets one of them be active on it. Consumers that know of each
-//! other are assigned shares ([`ConsumerProbe::assign`](domain::ports::ConsumerProbe::assign)) and release what is above
-//! their share: they cancel and subscribe again, behind those that wait.
+//! Each consumer subscribes to every queue, and the broker makes one consumer active per queue. Consumers that know of
+//! each other are assigned shares ([`ConsumerProbe::assign`](domain::ports::ConsumerProbe::assign)) and release the
+//! queues outside their share: they cancel the subscription and subscribe again, behind the waiting consumers.
 //!
-//! # What is not here
+//! # Out of scope
 //!
-//! TLS, and deciding what an order means: a message carries order ids and nothing else.
+//! TLS, and the processing of orders: a message carries order ids and nothing else.
 
 mod backoff;
+mod broker_connection;
 mod confirms;
 mod consumer;
 mod consumer_session;
 mod consumer_thread;
 mod dead_messages;
+mod delivery_tracker;
 mod inbox;
-mod ledger;
-mod link;
+mod log_text;
 mod message;
 mod options;
 mod outgoing;
@@ -45,7 +48,6 @@ mod subscription;
 pub mod test_vhost;
 mod topology;
 mod watchdog;
-mod wording;
 
 pub use consumer::RabbitOrderConsumer;
 pub use dead_messages::{DeadMessage, DeadMessages, Disposition};

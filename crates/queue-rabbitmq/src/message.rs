@@ -7,10 +7,10 @@ use thiserror::Error;
 
 use crate::shard::shard_of;
 
-/// Most orders in a message that is written. A reader takes more, as long as the body is within [`MAX_BODY_BYTES`].
+/// Maximum order ids in a message that is written. A reader accepts more if the body is within [`MAX_BODY_BYTES`].
 pub(crate) const MAX_IDS_PER_MESSAGE: usize = 1024;
 
-/// Longest body that is read.
+/// Maximum size of a body that is decoded.
 pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
 
 #[derive(Serialize)]
@@ -18,33 +18,33 @@ struct Written {
     order_ids: Vec<i64>,
 }
 
-/// A newer version may write more members: what this one does not know, it ignores.
+/// Unknown members are ignored, because a newer version may write more.
 #[derive(Deserialize)]
 struct Read {
     order_ids: Vec<i64>,
 }
 
-/// Why a body is not a message.
+/// Why a body cannot be decoded.
 #[derive(Debug, Error)]
 pub(crate) enum Unreadable {
-    #[error("the body has {0} bytes, at most {MAX_BODY_BYTES} are read")]
+    #[error("the body has {0} bytes, the maximum is {MAX_BODY_BYTES}")]
     TooLong(usize),
     #[error("the body is not a message: {0}")]
     Malformed(#[from] serde_json::Error),
-    #[error("the message holds no order ids")]
+    #[error("the message contains no order ids")]
     Empty,
     #[error("{0} is not an order id")]
     NotAnId(i64),
 }
 
-/// Writes a body.
+/// Encodes a body.
 pub(crate) fn encode(order_ids: &[OrderId]) -> Result<Vec<u8>, serde_json::Error> {
     serde_json::to_vec(&Written {
         order_ids: order_ids.iter().map(|id| id.0).collect(),
     })
 }
 
-/// Reads a body.
+/// Decodes a body.
 pub(crate) fn decode(body: &[u8]) -> Result<Vec<OrderId>, Unreadable> {
     if body.len() > MAX_BODY_BYTES {
         return Err(Unreadable::TooLong(body.len()));
@@ -59,32 +59,32 @@ pub(crate) fn decode(body: &[u8]) -> Result<Vec<OrderId>, Unreadable> {
     Ok(order_ids.into_iter().map(OrderId).collect())
 }
 
-/// Orders that travel in one message.
+/// The orders of one message.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Parcel {
+pub(crate) struct MessageBatch {
     pub(crate) shard: u16,
     pub(crate) order_ids: Vec<OrderId>,
 }
 
-/// Packs orders by shard. Within a shard the orders keep their order, and so do a product's, which has one shard.
-pub(crate) fn pack(orders: &[QueuedOrder], shards: u16) -> Vec<Parcel> {
-    let mut parcels: Vec<Parcel> = Vec::new();
+/// Packs orders into messages by shard. The order within a shard, and therefore of a product, is preserved.
+pub(crate) fn pack(orders: &[QueuedOrder], shards: u16) -> Vec<MessageBatch> {
+    let mut batches: Vec<MessageBatch> = Vec::new();
     let mut open: Vec<Option<usize>> = vec![None; usize::from(shards.max(1))];
     for order in orders {
         let shard = shard_of(&order.product_id, shards);
         let slot = &mut open[usize::from(shard)];
-        let room = slot.and_then(|index| parcels.get_mut(index));
-        if let Some(parcel) = room.filter(|it| it.order_ids.len() < MAX_IDS_PER_MESSAGE) {
-            parcel.order_ids.push(order.order_id);
+        let last = slot.and_then(|index| batches.get_mut(index));
+        if let Some(batch) = last.filter(|it| it.order_ids.len() < MAX_IDS_PER_MESSAGE) {
+            batch.order_ids.push(order.order_id);
         } else {
-            *slot = Some(parcels.len());
-            parcels.push(Parcel {
+            *slot = Some(batches.len());
+            batches.push(MessageBatch {
                 shard,
                 order_ids: vec![order.order_id],
             });
         }
     }
-    parcels
+    batches
 }
 
 #[cfg(test)]
@@ -95,27 +95,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_body_is_what_the_documentation_says() {
+    fn the_body_has_the_documented_format() {
         let body = encode(&[OrderId(1), OrderId(2)]).unwrap();
         assert_eq!(body, br#"{"order_ids":[1,2]}"#);
     }
 
     #[test]
-    fn the_largest_message_written_is_read() {
+    fn the_largest_encoded_message_is_decoded() {
         let ids = vec![OrderId(i64::MAX); MAX_IDS_PER_MESSAGE];
         assert_eq!(decode(&encode(&ids).unwrap()).unwrap(), ids);
     }
 
     #[test]
-    fn members_of_a_newer_version_are_ignored() {
+    fn unknown_members_are_ignored() {
         let body = br#"{"version":2,"order_ids":[1,2],"more":{"order_ids":[3]}}"#;
         assert_eq!(decode(body).unwrap(), [OrderId(1), OrderId(2)]);
         let twice = br#"{"order_ids":[1],"order_ids":[2]}"#;
-        assert!(decode(twice).is_err(), "a member twice is ambiguous");
+        assert!(decode(twice).is_err(), "a duplicate member is ambiguous");
     }
 
     #[test]
-    fn anything_else_is_unreadable() {
+    fn any_other_body_is_an_error() {
         let long = format!(r#"{{"order_ids":[1{}]}}"#, " ".repeat(MAX_BODY_BYTES));
         for body in [
             "",
@@ -138,28 +138,28 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(ids in prop::collection::vec(1_i64.., 1..300)) {
+        fn encoding_and_decoding_round_trip(ids in prop::collection::vec(1_i64.., 1..300)) {
             let ids: Vec<OrderId> = ids.into_iter().map(OrderId).collect();
             prop_assert_eq!(decode(&encode(&ids).unwrap()).unwrap(), ids);
         }
 
         #[test]
-        fn no_body_panics(body in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn decoding_never_panics(body in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = decode(&body);
         }
 
         #[test]
-        fn packing_loses_nothing_and_keeps_the_order_of_a_product(
+        fn packing_keeps_every_order_and_the_order_within_a_product(
             products in prop::collection::vec(0_u8..6, 0..1500), shards in 1_u16..9,
         ) {
             let orders: Vec<QueuedOrder> = (1_i64..).zip(&products).map(|(id, product)| QueuedOrder {
                 order_id: OrderId(id),
                 product_id: ProductId::parse(format!("p{product}")).unwrap(),
             }).collect();
-            let parcels = pack(&orders, shards);
-            prop_assert!(parcels.iter().all(|it| (1..=MAX_IDS_PER_MESSAGE).contains(&it.order_ids.len())));
+            let batches = pack(&orders, shards);
+            prop_assert!(batches.iter().all(|it| (1..=MAX_IDS_PER_MESSAGE).contains(&it.order_ids.len())));
             for shard in 0..shards {
-                let sent: Vec<OrderId> = parcels.iter().filter(|it| it.shard == shard)
+                let sent: Vec<OrderId> = batches.iter().filter(|it| it.shard == shard)
                     .flat_map(|it| it.order_ids.clone()).collect();
                 let expected: Vec<OrderId> = orders.iter()
                     .filter(|it| shard_of(&it.product_id, shards) == shard).map(|it| it.order_id).collect();

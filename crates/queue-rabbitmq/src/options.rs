@@ -1,4 +1,4 @@
-//! Where the broker is and how to use it.
+//! Address and settings of the broker connection.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,54 +9,54 @@ use url::Url;
 /// Longest virtual host that AMQP can carry, in bytes.
 const MAX_VHOST_BYTES: usize = 255;
 
-/// Everything the adapter needs to know.
+/// Settings of the adapter.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RabbitOptions {
-    /// Name or address.
+    /// Host name or IP address.
     pub host: String,
     /// TCP port.
     pub port: u16,
-    /// Who logs in.
+    /// User name.
     pub user: String,
-    /// With what.
+    /// Password of the user.
     pub password: String,
     /// Virtual host.
     pub vhost: String,
-    /// How many queues orders are spread over. The same for all processes.
+    /// Number of queues over which orders are spread. The same in all processes.
     pub queues: u16,
-    /// Most unacknowledged messages of one queue at this consumer; the consumer's total is this times [`Self::queues`].
-    /// (The broker knows no limit over several quorum queues.)
+    /// Maximum unacknowledged messages per queue and consumer; the total of a consumer is this times [`Self::queues`].
+    /// (`RabbitMQ` does not support a limit over several quorum queues.)
     pub prefetch: u16,
-    /// Longest wait for the broker to confirm a publication.
+    /// Timeout of a publisher confirm.
     pub confirm_timeout: Duration,
-    /// Interval of heartbeats, whole seconds; a connection that misses two is given up.
+    /// Heartbeat interval in whole seconds; the connection is closed after two missed heartbeats.
     pub heartbeat: Duration,
-    /// What the connections are called on the broker.
+    /// Name of the connections on the broker.
     pub connection_name: String,
 }
 
-/// Why a text is not the URL of a broker. No message holds any part of the text, for the sake of the password in it.
+/// Why a text is not a broker URL. No message contains any part of the text, because it may contain a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum InvalidUrl {
-    /// No URL at all.
+    /// Not a URL.
     #[error("is not a URL, expected amqp://user:password@host:port/vhost")]
     NotAUrl,
-    /// `amqps`.
+    /// The scheme is `amqps`.
     #[error("is an amqps:// URL: TLS to the broker is not supported, put a TLS proxy in between")]
     Tls,
-    /// Another scheme.
+    /// The scheme is neither `amqp` nor `amqps`.
     #[error("is not an amqp:// URL, expected amqp://user:password@host:port/vhost")]
     Scheme,
-    /// `amqp:///vhost`.
-    #[error("names no host, expected amqp://user:password@host:port/vhost")]
+    /// No host: `amqp:///vhost`.
+    #[error("has no host, expected amqp://user:password@host:port/vhost")]
     NoHost,
-    /// `amqp://host/a/b`.
+    /// More than one path segment: `amqp://host/a/b`.
     #[error("has more than one path segment: a slash in the virtual host is written %2F")]
     Path,
-    /// `amqp://host?x=y`.
+    /// A query or fragment: `amqp://host?x=y`.
     #[error("has parameters after the path, expected none")]
     Parameters,
-    /// Something in it cannot be decoded, or not be sent.
+    /// A part cannot be decoded, or is not allowed in AMQP.
     #[error(
         "has a user, password or virtual host that is not percent-encoded UTF-8 without control characters, or is too long"
     )]
@@ -64,8 +64,8 @@ pub enum InvalidUrl {
 }
 
 impl RabbitOptions {
-    /// Reads a URL; what it does not say has a usual value: port 5672, guest, virtual host `/`, 8 queues, 64 unacknowledged
-    /// messages a queue, 10 s for confirms, 10 s for heartbeats.
+    /// Parses a URL. Defaults: port 5672, user and password `guest`, virtual host `/`, 8 queues, 64 unacknowledged
+    /// messages per queue, a confirm timeout of 10 s and heartbeats of 10 s.
     ///
     /// # Errors
     /// [`InvalidUrl`].
@@ -80,7 +80,7 @@ impl RabbitOptions {
             return Err(InvalidUrl::Parameters);
         }
         let host = url.host_str().ok_or(InvalidUrl::NoHost)?;
-        // A resolver wants an IPv6 address without its brackets.
+        // Address resolution needs an IPv6 address without brackets.
         let host = decode(host.trim_start_matches('[').trim_end_matches(']'))?;
         if host.is_empty() {
             return Err(InvalidUrl::NoHost);
@@ -111,14 +111,14 @@ impl RabbitOptions {
         })
     }
 
-    /// Whole seconds, at least one: zero would turn heartbeats off, and with them the detection of a dead peer.
+    /// Whole seconds, at least one: zero would disable heartbeats, and with them the detection of a dead peer.
     pub(crate) fn heartbeat_s(&self) -> u16 {
         u16::try_from(self.heartbeat.as_secs())
             .unwrap_or(u16::MAX)
             .max(1)
     }
 
-    /// At least one queue.
+    /// Number of queues, at least one.
     pub(crate) fn shards(&self) -> u16 {
         self.queues.max(1)
     }
@@ -141,7 +141,7 @@ impl fmt::Debug for RabbitOptions {
     }
 }
 
-/// Undoes percent-encoding.
+/// Decodes percent-encoding.
 fn decode(text: &str) -> Result<String, InvalidUrl> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
@@ -157,7 +157,8 @@ fn decode(text: &str) -> Result<String, InvalidUrl> {
         decoded.push(high * 16 + low);
     }
     let decoded = String::from_utf8(decoded).map_err(|_| InvalidUrl::Encoding)?;
-    // The login separates user and password by a zero byte; and all of these appear in log lines but the password.
+    // The PLAIN login separates user and password by a zero byte, and all values except the password appear in log
+    // lines.
     if decoded.chars().any(char::is_control) {
         return Err(InvalidUrl::Encoding);
     }
@@ -175,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_in_a_url_is_read_and_decoded() {
+    fn all_parts_of_a_url_are_parsed_and_decoded() {
         let options =
             RabbitOptions::parse("amqp://us%40er:p%2Fa%3Ass%C3%BC@broker:5673/v%2Fh").unwrap();
         assert_eq!(
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_url_leaves_out_has_the_usual_value() {
+    fn missing_parts_of_a_url_have_defaults() {
         for url in ["amqp://h", "amqp://h/", "amqp://h:5672/%2f"] {
             let options = RabbitOptions::parse(url).unwrap();
             assert_eq!(
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_urls_are_refused_without_showing_them() {
+    fn invalid_urls_are_rejected_and_the_error_does_not_contain_them() {
         let long = format!("amqp://u:hunter2@h/{}", "v".repeat(256));
         for (url, expected) in [
             ("hunter2", InvalidUrl::NotAUrl),
@@ -228,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_password_is_not_shown() {
+    fn debug_output_does_not_contain_the_password() {
         let options = RabbitOptions::parse("amqp://user:hunter2@h").unwrap();
         let shown = format!("{options:?}");
         assert!(

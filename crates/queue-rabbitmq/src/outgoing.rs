@@ -1,14 +1,14 @@
-//! Messages on their way to the broker, with their properties.
+//! Outgoing messages with their properties.
 
 use amiquip::{AmqpProperties, Publish};
 
-use crate::message::{self, Parcel};
+use crate::message::{self, MessageBatch};
 use crate::topology::routing_key;
 
-/// AMQP's "on disk".
+/// The AMQP delivery mode "persistent".
 const PERSISTENT: u8 = 2;
 
-/// A message ready to be sent, as often as it takes.
+/// A message that can be published any number of times.
 #[derive(Debug, Clone)]
 pub(crate) struct Outgoing {
     routing_key: String,
@@ -17,18 +17,18 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Orders for settlement.
-    pub(crate) fn orders(parcel: &Parcel) -> Result<Self, serde_json::Error> {
+    /// Encodes orders for settlement.
+    pub(crate) fn orders(batch: &MessageBatch) -> Result<Self, serde_json::Error> {
         Ok(Self {
-            routing_key: routing_key(parcel.shard),
-            body: message::encode(&parcel.order_ids)?,
+            routing_key: routing_key(batch.shard),
+            body: message::encode(&batch.order_ids)?,
             properties: AmqpProperties::default()
                 .with_content_type("application/json".to_owned())
                 .with_delivery_mode(PERSISTENT),
         })
     }
 
-    /// As the client library wants it. The tag stands in the message id, so that a return can be told apart.
+    /// Builds the publication. The message id is the delivery tag, which identifies a returned message.
     pub(crate) fn publish(&self, tag: u64) -> Publish<'_> {
         let properties = self.properties.clone().with_message_id(tag.to_string());
         let mut publish =

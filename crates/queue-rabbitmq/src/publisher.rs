@@ -1,4 +1,5 @@
-//! The async side of publishing: packs, hands over to the publisher thread, and waits within bounds.
+//! The async side of publishing: packs orders, sends commands to the publisher thread, and waits for results with a
+//! timeout.
 
 use std::time::{Duration, Instant};
 
@@ -15,30 +16,30 @@ use crate::outgoing::Outgoing;
 use crate::publisher_thread;
 use crate::reply::Reply;
 
-/// How long a call waits for a connection that is just coming up.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(1);
+/// Time that a call waits for the first connection attempt.
+const CONNECT_WAIT: Duration = Duration::from_secs(1);
 
-/// How much later than its deadline the thread may answer.
-pub(crate) const ANSWER_MARGIN: Duration = Duration::from_secs(2);
+/// Time that the thread may exceed the deadline of a call before the caller gives up.
+pub(crate) const REPLY_MARGIN: Duration = Duration::from_secs(2);
 
-/// Calls that wait for the thread. More are turned away: the thread is far behind.
-const MAX_WAITING_CALLS: usize = 64;
+/// Capacity of the channel of calls. When it is full, further calls fail.
+const MAX_PENDING_CALLS: usize = 64;
 
-/// What the publisher's session is doing.
+/// Connection state of the publisher.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum State {
-    /// A first attempt is under way, at the start or after a session has ended.
+    /// The first attempt is in progress, at the start or after a session has ended.
     Connecting,
-    /// Messages can be handed over.
+    /// Connected; messages can be published.
     Up,
-    /// The broker is short of memory or disk and does not read what we send.
+    /// The broker is low on memory or disk and does not read messages.
     Blocked(String),
-    /// The last attempt failed; the next one follows after a pause.
+    /// The last attempt failed; the next one follows after a delay.
     Down(String),
 }
 
 impl State {
-    /// `Ok` when messages can be handed over now.
+    /// Returns `Ok` if messages can be published now.
     fn check(&self) -> Result<(), QueueError> {
         Err(QueueError::Unavailable(match self {
             Self::Up => return Ok(()),
@@ -49,7 +50,7 @@ impl State {
     }
 }
 
-/// Work for the publisher thread.
+/// A command to the publisher thread.
 pub(crate) enum Command {
     Publish {
         messages: Vec<Outgoing>,
@@ -67,16 +68,16 @@ pub(crate) enum Command {
     },
 }
 
-/// What became of the messages of one call.
+/// Result of publishing the messages of one call.
 #[derive(Debug)]
 pub(crate) struct Published {
-    /// For each message whether the broker took it durably.
+    /// For each message whether the broker confirmed it.
     pub(crate) confirmed: Vec<bool>,
-    /// Why the broker was not heard on all of them; `None`: it was.
+    /// Why not every message was confirmed or refused; `None` if every message was.
     pub(crate) cut_short: Option<String>,
 }
 
-/// A handle on a publisher thread. The thread ends with the last handle.
+/// A handle of a publisher thread. The thread ends when the last handle is dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct Publisher {
     commands: Sender<Command>,
@@ -86,7 +87,7 @@ pub(crate) struct Publisher {
 
 impl Publisher {
     pub(crate) fn start(options: RabbitOptions) -> Self {
-        let (commands, receiver) = crossbeam_channel::bounded(MAX_WAITING_CALLS);
+        let (commands, receiver) = crossbeam_channel::bounded(MAX_PENDING_CALLS);
         let (sender, state) = watch::channel(State::Connecting);
         let confirm_timeout = options.confirm_timeout;
         publisher_thread::spawn(options, receiver, sender);
@@ -126,24 +127,24 @@ impl Publisher {
     ) -> Result<T, QueueError> {
         self.ready().await?;
         let deadline = Instant::now() + self.confirm_timeout;
-        let (reply, answer) = Reply::channel();
+        let (reply, response) = Reply::channel();
         match self.commands.try_send(command(deadline, reply)) {
             Ok(()) => {}
-            Err(TrySendError::Full(_)) => return Err(unavailable("too many calls wait already")),
+            Err(TrySendError::Full(_)) => return Err(unavailable("too many pending calls")),
             Err(TrySendError::Disconnected(_)) => return Err(QueueError::Closed),
         }
-        match timeout(self.confirm_timeout + ANSWER_MARGIN, answer).await {
+        match timeout(self.confirm_timeout + REPLY_MARGIN, response).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(QueueError::Closed),
-            Err(_) => Err(unavailable("the broker does not answer")),
+            Err(_) => Err(unavailable("the broker does not respond")),
         }
     }
 
-    /// Waits a little for a first attempt to connect; fails at once when it is known that there is no connection.
+    /// Waits up to [`CONNECT_WAIT`] for the first connection attempt; fails immediately if there is no connection.
     async fn ready(&self) -> Result<(), QueueError> {
         let mut state = self.state.clone();
-        let settled = state.wait_for(|state| *state != State::Connecting);
-        match timeout(CONNECT_PATIENCE, settled).await {
+        let connected = state.wait_for(|state| *state != State::Connecting);
+        match timeout(CONNECT_WAIT, connected).await {
             Ok(Ok(state)) => state.check(),
             Ok(Err(_)) => Err(QueueError::Closed),
             Err(_) => State::Connecting.check(),
@@ -151,7 +152,7 @@ impl Publisher {
     }
 
     fn probe(&self) -> Result<(), QueueError> {
-        // The thread holds the other end for as long as it lives.
+        // The thread holds the sender while it runs.
         if self.state.has_changed().is_err() {
             return Err(QueueError::Closed);
         }
@@ -164,13 +165,13 @@ fn unavailable(reason: &str) -> QueueError {
 }
 
 fn not_encoded(error: &serde_json::Error) -> QueueError {
-    QueueError::Unavailable(format!("a message cannot be written: {error}"))
+    QueueError::Unavailable(format!("cannot encode a message: {error}"))
 }
 
-/// [`OrderQueue`] on `RabbitMQ`. Cheap to clone; the connection ends with the last clone.
+/// [`OrderQueue`] on `RabbitMQ`. Cheap to clone; the connection is closed when the last clone is dropped.
 ///
-/// While the broker cannot be reached, or blocks publishers, calls fail without delay, except for up to a second while a
-/// connection is just coming up. Nothing is queued in this process.
+/// While the broker is unreachable or blocks publishers, calls fail immediately; during the first connection attempt
+/// they wait for up to one second. Nothing is queued in this process.
 #[derive(Debug, Clone)]
 pub struct RabbitOrderQueue {
     publisher: Publisher,
@@ -178,7 +179,7 @@ pub struct RabbitOrderQueue {
 }
 
 impl RabbitOrderQueue {
-    /// Starts connecting in the background and returns at once.
+    /// Starts connecting in the background and returns immediately.
     #[must_use]
     pub fn start(options: RabbitOptions) -> Self {
         let shards = options.shards();
@@ -191,25 +192,25 @@ impl RabbitOrderQueue {
 
 #[async_trait]
 impl OrderQueue for RabbitOrderQueue {
-    /// All messages are sent before the first confirm is awaited. When an earlier message of a shard is not confirmed and
-    /// a later one is, the later one still counts: the earlier orders are published again and arrive behind it. Settlement
-    /// decides by order id within a batch only, and promises no more.
+    /// Sends all messages before it waits for the first confirm. If an earlier message of a shard is not confirmed and
+    /// a later one is, the later one still counts as published: the earlier orders are published again and arrive
+    /// behind it. Settlement is ordered by order id only within a batch.
     async fn publish(&self, orders: &[QueuedOrder]) -> Result<Vec<OrderId>, QueueError> {
         if orders.is_empty() {
             return Ok(Vec::new());
         }
-        let parcels = pack(orders, self.shards);
-        let messages = parcels
+        let batches = pack(orders, self.shards);
+        let messages = batches
             .iter()
             .map(Outgoing::orders)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| not_encoded(&error))?;
         let published = self.publisher.publish(messages).await?;
-        let taken: Vec<OrderId> = parcels
+        let taken: Vec<OrderId> = batches
             .into_iter()
             .zip(published.confirmed)
             .filter(|(_, confirmed)| *confirmed)
-            .flat_map(|(parcel, _)| parcel.order_ids)
+            .flat_map(|(batch, _)| batch.order_ids)
             .collect();
         match published.cut_short {
             Some(reason) if taken.is_empty() => Err(QueueError::Unavailable(reason)),

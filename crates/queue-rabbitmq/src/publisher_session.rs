@@ -1,4 +1,4 @@
-//! One connection of a publisher: publishing with confirms, and counting what waits.
+//! One connection of a publisher: publishes with confirms, and counts and prunes messages.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,25 +8,25 @@ use crossbeam_channel::{Receiver, TryRecvError, select};
 use domain::ports::Backlog;
 use tracing::{info, warn};
 
+use crate::broker_connection::{BrokerConnection, BrokerConnectionError, CALL_TIMEOUT};
 use crate::confirms::Confirms;
-use crate::link::{CALL_TIMEOUT, Link, LinkError};
+use crate::log_text::one_line;
 use crate::options::RabbitOptions;
 use crate::outgoing::Outgoing;
 use crate::publisher::Published;
 use crate::topology::{self, Calls, DEAD_QUEUE, EXCHANGE};
 use crate::watchdog::Watchdog;
-use crate::wording::one_line;
 
-/// How much later than a call's deadline its socket is broken, if `amiquip` still holds the thread.
+/// Delay between the deadline of a call and shutting its socket down, if `amiquip` still blocks the thread.
 const DEADLINE_SLACK: Duration = Duration::from_millis(500);
 
-/// How long confirms are still awaited once the broker has said that it no longer reads.
+/// Time to wait for confirms after the broker has sent `connection.blocked`.
 const BLOCKED_GRACE: Duration = Duration::from_secs(1);
 
-/// Most dead messages removed by one call: publishing waits meanwhile.
+/// Maximum dead messages removed by one call, because publishing waits meanwhile.
 const MAX_PRUNED: u64 = 500;
 
-/// Why a call failed, and whether the session must be replaced.
+/// Reason why a call failed, and whether the session must be replaced.
 pub(crate) struct CallFailed {
     pub(crate) reason: String,
     pub(crate) is_broken: bool,
@@ -47,28 +47,28 @@ impl From<amiquip::Error> for CallFailed {
     }
 }
 
-/// What happened while nothing was to be done.
+/// An event that ends [`PublisherSession::wait`].
 pub(crate) enum Event<C> {
-    /// There is something to be done.
+    /// A command was received.
     Command(C),
     /// [`PublisherSession::blocked`] has changed.
     Blocked,
-    /// The session is over.
+    /// The connection ended.
     Ended,
-    /// Nobody is left to work for.
-    Abandoned,
+    /// All handles of the publisher were dropped.
+    HandleDropped,
 }
 
-/// An open session. The link comes first: when this is dropped by a panic, its goodbye must come before the channel's.
+/// An open session. The connection is the first field so that on a panic it is dropped, and closed, before the channel.
 pub(crate) struct PublisherSession {
-    link: Link,
+    broker: BrokerConnection,
     channel: Channel,
     confirms: Receiver<Confirm>,
     returns: Receiver<Return>,
     notifications: Receiver<ConnectionBlockedNotification>,
     blocked: Option<String>,
     next_tag: u64,
-    /// Queues beyond the configured number.
+    /// Numbers of the queues above the configured number.
     surplus: Vec<u16>,
 }
 
@@ -76,11 +76,11 @@ impl PublisherSession {
     pub(crate) fn open(
         options: &RabbitOptions,
         watchdog: &Arc<Watchdog>,
-    ) -> Result<Self, LinkError> {
-        let mut link = Link::open(options, watchdog)?;
-        match prepare(&mut link, options.shards()) {
+    ) -> Result<Self, BrokerConnectionError> {
+        let mut broker = BrokerConnection::open(options, watchdog)?;
+        match prepare(&mut broker, options.shards()) {
             Ok((channel, confirms, returns, notifications, surplus)) => Ok(Self {
-                link,
+                broker,
                 channel,
                 confirms,
                 returns,
@@ -90,39 +90,39 @@ impl PublisherSession {
                 surplus,
             }),
             Err(error) => {
-                link.close();
+                broker.close();
                 Err(error)
             }
         }
     }
 
-    /// Why the broker does not take messages, if so.
+    /// Returns the reason why the broker blocks publishers, if it does.
     pub(crate) fn blocked(&self) -> Option<&str> {
         self.blocked.as_deref()
     }
 
-    /// Ends the session, within bounds. Returns why it had ended already, if it had.
+    /// Closes the session. Returns the error that had already ended the connection, if any.
     pub(crate) fn close(self) -> Option<amiquip::Error> {
         if self.blocked.is_some() {
-            // It would not read our goodbye.
-            self.link.sever();
+            // A broker that blocks publishers would not read the close frame.
+            self.broker.abort();
         }
-        self.link.close()
+        self.broker.close()
     }
 
-    /// Waits for something to do, with an ear on the connection.
+    /// Waits for a command or a change of the connection.
     pub(crate) fn wait<C>(&mut self, commands: &Receiver<C>) -> Event<C> {
         loop {
             select! {
-                recv(commands) -> command => return command.map_or(Event::Abandoned, Event::Command),
-                recv(self.notifications) -> note => match note {
-                    Ok(note) => {
-                        self.note(note);
+                recv(commands) -> command => return command.map_or(Event::HandleDropped, Event::Command),
+                recv(self.notifications) -> notification => match notification {
+                    Ok(notification) => {
+                        self.on_blocked_notification(notification);
                         return Event::Blocked;
                     }
                     Err(_) => return Event::Ended,
                 },
-                // Late words on calls that were given up. The I/O thread hangs up when it ends.
+                // Late confirms of calls that timed out are ignored. The I/O thread closes the channel when it ends.
                 recv(self.confirms) -> confirm => if confirm.is_err() {
                     return Event::Ended;
                 },
@@ -133,7 +133,7 @@ impl PublisherSession {
         }
     }
 
-    /// Sends the messages and waits for the broker's word on each, until the deadline. The second value says why the
+    /// Sends the messages and waits for their confirms until the deadline. The second value is the reason why the
     /// session must be replaced, if it must.
     pub(crate) fn publish(
         &mut self,
@@ -143,9 +143,9 @@ impl PublisherSession {
         let mut confirms = Confirms::new(self.next_tag);
         let mut cut_short = None;
         let mut broken = None;
-        let guard = self.link.guard(deadline + DEADLINE_SLACK);
+        let guard = self.broker.guard(deadline + DEADLINE_SLACK);
         for message in messages {
-            self.hear_notifications();
+            self.read_notifications();
             if self.blocked.is_some() || Instant::now() >= deadline {
                 cut_short = Some(self.overdue());
                 break;
@@ -155,16 +155,16 @@ impl PublisherSession {
                 broken = Some(one_line(error));
                 break;
             }
-            confirms.sent();
+            confirms.on_sent();
             self.next_tag += 1;
         }
         drop(guard);
         let unroutable = match self.await_confirms(&mut confirms, deadline) {
-            Ok(Heard { unroutable, all }) => {
+            Ok(ConfirmsReceived { unroutable, all }) => {
                 if !all {
                     cut_short = Some(self.overdue());
                     if !confirms.any_decided() && self.blocked.is_none() {
-                        // Not a word for all this time: a fresh connection tells whether the broker is there at all.
+                        // Not a single confirm before the deadline: reconnecting shows whether the broker is reachable.
                         broken = broken.or_else(|| cut_short.clone());
                     }
                 }
@@ -176,8 +176,8 @@ impl PublisherSession {
             }
         };
         if unroutable {
-            // A queue or binding is gone: the next session declares it again.
-            broken = broken.or(Some("no queue took a message".to_owned()));
+            // A queue or binding was deleted: the next session declares it again.
+            broken = broken.or(Some("a message was returned as unroutable".to_owned()));
         } else {
             cut_short = cut_short.or_else(|| broken.clone());
         }
@@ -191,17 +191,17 @@ impl PublisherSession {
         )
     }
 
-    /// How many messages wait, and how many are dead.
+    /// Counts the pending messages and the dead messages.
     pub(crate) fn backlog(
         &mut self,
         shards: u16,
         deadline: Instant,
     ) -> Result<Backlog, CallFailed> {
         self.fail_if_blocked()?;
-        let guard = self.link.guard(deadline + DEADLINE_SLACK);
-        let mut calls = Calls::new(&mut self.link.connection, &guard);
+        let guard = self.broker.guard(deadline + DEADLINE_SLACK);
+        let mut calls = Calls::new(&mut self.broker.connection, &guard);
         let mut count = |name: &str| -> Result<u64, CallFailed> {
-            // A queue that is missing is declared by the next session.
+            // A missing queue is declared by the next session.
             calls
                 .message_count(name)?
                 .ok_or_else(|| CallFailed::broken(format!("queue {name} does not exist")))
@@ -215,7 +215,7 @@ impl PublisherSession {
         }
         let mut left = Vec::new();
         for shard in std::mem::take(&mut self.surplus) {
-            // One that is missing was deleted, as it may be.
+            // A missing surplus queue was deleted, which is allowed.
             if let Some(messages) = calls.message_count(&topology::queue_name(shard))? {
                 backlog.surplus += messages;
                 left.push(shard);
@@ -226,15 +226,16 @@ impl PublisherSession {
         Ok(backlog)
     }
 
-    /// Removes the oldest dead messages above a number, at most [`MAX_PRUNED`] of them. Returns how many were removed.
+    /// Removes the oldest dead messages until `keep` are left, at most [`MAX_PRUNED`]. Returns the number of removed
+    /// messages.
     pub(crate) fn prune_dead_messages(
         &mut self,
         keep: u64,
         deadline: Instant,
     ) -> Result<u64, CallFailed> {
         self.fail_if_blocked()?;
-        let guard = self.link.guard(deadline + DEADLINE_SLACK);
-        let mut calls = Calls::new(&mut self.link.connection, &guard);
+        let guard = self.broker.guard(deadline + DEADLINE_SLACK);
+        let mut calls = Calls::new(&mut self.broker.connection, &guard);
         let above = calls.message_count(DEAD_QUEUE)?.unwrap_or_default();
         let above = above.saturating_sub(keep).min(MAX_PRUNED);
         let mut pruned = 0;
@@ -249,7 +250,7 @@ impl PublisherSession {
     }
 
     fn fail_if_blocked(&mut self) -> Result<(), CallFailed> {
-        self.hear_notifications();
+        self.read_notifications();
         if self.blocked.is_none() {
             return Ok(());
         }
@@ -259,46 +260,47 @@ impl PublisherSession {
         })
     }
 
-    /// Waits until the broker was heard on every message sent, the deadline passed, or the connection ended (the error).
+    /// Waits until every sent message is confirmed or refused, or the deadline passes. Returns an error if the
+    /// connection ends.
     fn await_confirms(
         &mut self,
         confirms: &mut Confirms,
         mut deadline: Instant,
-    ) -> Result<Heard, String> {
+    ) -> Result<ConfirmsReceived, String> {
         let mut unroutable = false;
         while confirms.any_open() {
             let left = deadline.saturating_duration_since(Instant::now());
             select! {
                 recv(self.confirms) -> confirm => match confirm {
                     Ok(confirm) => {
-                        // A message that no queue took is returned and then acknowledged all the same. The return is
-                        // here before the confirm is, so it must be looked at first.
-                        unroutable |= self.hear_returns(confirms)?;
-                        confirms.heard(confirm);
+                        // The broker returns an unroutable message and then acknowledges it. The return arrives before
+                        // the confirm, so the returns are read first.
+                        unroutable |= self.read_returns(confirms)?;
+                        confirms.on_confirm(confirm);
                     }
                     Err(_) => return Err("the connection ended".to_owned()),
                 },
-                recv(self.notifications) -> note => match note {
-                    Ok(note) => {
-                        self.note(note);
+                recv(self.notifications) -> notification => match notification {
+                    Ok(notification) => {
+                        self.on_blocked_notification(notification);
                         if self.blocked.is_some() {
                             deadline = deadline.min(Instant::now() + BLOCKED_GRACE);
                         }
                     }
-                    // The confirms say the same, after the last of them.
+                    // The channel of confirms reports the end of the connection, after the last confirm.
                     Err(_) => self.notifications = crossbeam_channel::never(),
                 },
-                default(left) => return Ok(Heard { unroutable, all: false }),
+                default(left) => return Ok(ConfirmsReceived { unroutable, all: false }),
             }
         }
-        Ok(Heard {
+        Ok(ConfirmsReceived {
             unroutable,
             all: true,
         })
     }
 
-    /// Takes what was returned so far. Returns whether anything was.
-    fn hear_returns(&self, confirms: &mut Confirms) -> Result<bool, String> {
+    /// Reads the messages returned so far. Returns whether there were any.
+    fn read_returns(&self, confirms: &mut Confirms) -> Result<bool, String> {
         let mut any = false;
         for returned in self.returns.try_iter() {
             let id = returned.properties.message_id().as_deref();
@@ -309,32 +311,32 @@ impl PublisherSession {
                 rabbitmq.exchange = %one_line(returned.exchange),
                 rabbitmq.routing_key = %one_line(returned.routing_key),
                 reason = %one_line(returned.reply_text),
-                "no queue took a message"
+                "message returned as unroutable"
             );
-            confirms.returned(tag);
+            confirms.on_return(tag);
             any = true;
         }
         Ok(any)
     }
 
-    fn hear_notifications(&mut self) {
+    fn read_notifications(&mut self) {
         loop {
             match self.notifications.try_recv() {
-                Ok(note) => self.note(note),
+                Ok(notification) => self.on_blocked_notification(notification),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
             }
         }
     }
 
-    fn note(&mut self, note: ConnectionBlockedNotification) {
-        self.blocked = match note {
+    fn on_blocked_notification(&mut self, notification: ConnectionBlockedNotification) {
+        self.blocked = match notification {
             ConnectionBlockedNotification::Blocked(reason) => Some(one_line(reason)),
             ConnectionBlockedNotification::Unblocked => None,
         };
         if let Some(reason) = &self.blocked {
-            warn!(reason, "the broker blocks publishers");
+            warn!(reason, "broker blocks publishers");
         } else {
-            info!("the broker no longer blocks publishers");
+            info!("broker no longer blocks publishers");
         }
     }
 
@@ -346,10 +348,10 @@ impl PublisherSession {
     }
 }
 
-struct Heard {
-    /// Some message came back.
+struct ConfirmsReceived {
+    /// At least one message was returned as unroutable.
     unroutable: bool,
-    /// Nothing is undecided.
+    /// Every message is confirmed or refused.
     all: bool,
 }
 
@@ -361,13 +363,13 @@ type Prepared = (
     Vec<u16>,
 );
 
-fn prepare(link: &mut Link, shards: u16) -> Result<Prepared, LinkError> {
-    // Before the channel, so that the channel's goodbye on the way out is guarded too.
-    let guard = link.guard(Instant::now() + CALL_TIMEOUT);
-    let notifications = link.connection.listen_for_connection_blocked()?;
-    topology::declare(&mut link.connection, &guard, shards)?;
-    let surplus = topology::surplus(&mut link.connection, &guard, shards)?;
-    let channel = link.connection.open_channel(None)?;
+fn prepare(broker: &mut BrokerConnection, shards: u16) -> Result<Prepared, BrokerConnectionError> {
+    // Guards from before the channel exists, so that closing the channel on an error is guarded too.
+    let guard = broker.guard(Instant::now() + CALL_TIMEOUT);
+    let notifications = broker.connection.listen_for_connection_blocked()?;
+    topology::declare(&mut broker.connection, &guard, shards)?;
+    let surplus = topology::surplus(&mut broker.connection, &guard, shards)?;
+    let channel = broker.connection.open_channel(None)?;
     let confirms = channel.listen_for_publisher_confirms()?;
     let returns = channel.listen_for_returns()?;
     guard.renew(Instant::now() + CALL_TIMEOUT);

@@ -1,4 +1,4 @@
-//! The thread that publishes: connects, serves one call at a time, starts over.
+//! The publisher thread: connects, executes one call at a time, and reconnects.
 
 use std::sync::Arc;
 use std::thread;
@@ -10,17 +10,17 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::backoff::{Backoff, pause};
+use crate::log_text::one_line;
 use crate::options::RabbitOptions;
 use crate::publisher::{Command, State};
 use crate::publisher_session::{CallFailed, Event, PublisherSession};
 use crate::reply::Reply;
 use crate::watchdog::Watchdog;
-use crate::wording::one_line;
 
 const NAME: &str = "rabbitmq-publisher";
 
-/// Starts the thread. It ends when the last sender of commands is gone. If it cannot be started, the other ends of both
-/// channels find out.
+/// Starts the thread, which ends when the last sender of commands is dropped. If the thread cannot be started, both
+/// channels are closed.
 pub(crate) fn spawn(
     options: RabbitOptions,
     commands: Receiver<Command>,
@@ -49,9 +49,9 @@ struct PublisherThread {
     watchdog: Arc<Watchdog>,
 }
 
-/// How a session ended.
+/// Reason why a session ended.
 enum End {
-    Abandoned,
+    HandleDropped,
     Lost(Option<String>),
 }
 
@@ -74,7 +74,7 @@ impl PublisherThread {
                 info!("publisher disconnected");
                 return;
             };
-            // What the connection itself says is closest to the cause.
+            // The error of the connection is closest to the cause.
             let reason = cause.map(one_line).or(reason).unwrap_or_default();
             let uptime = since.elapsed();
             let length = backoff.after_session(uptime);
@@ -90,7 +90,7 @@ impl PublisherThread {
         }
     }
 
-    /// Tries until it succeeds. `None`: nobody is left to work for.
+    /// Retries until a session is open. Returns `None` if all handles of the publisher were dropped.
     fn connect(&self, backoff: &mut Backoff) -> Option<PublisherSession> {
         loop {
             let reason = match PublisherSession::open(&self.options, &self.watchdog) {
@@ -119,7 +119,7 @@ impl PublisherThread {
                 Event::Command(command) => self.execute(session, command),
                 Event::Blocked => None,
                 Event::Ended => return End::Lost(None),
-                Event::Abandoned => return End::Abandoned,
+                Event::HandleDropped => return End::HandleDropped,
             };
             if broken.is_some() {
                 return End::Lost(broken);
@@ -128,7 +128,7 @@ impl PublisherThread {
         }
     }
 
-    /// Tells the async side what the session is doing: before a call is answered, so that the next call knows.
+    /// Publishes the state of the session to the async side, before the reply to a call, so that the next call sees it.
     fn show(&self, session: &PublisherSession, broken: bool) {
         let now = match session.blocked() {
             _ if broken => State::Connecting,
@@ -142,11 +142,11 @@ impl PublisherThread {
         });
     }
 
-    /// Returns why the session must be replaced, if it must.
+    /// Executes a command. Returns the reason why the session must be replaced, if it must.
     fn execute(&self, session: &mut PublisherSession, command: Command) -> Option<String> {
         if Instant::now() >= command.deadline() {
-            // Whoever asked has given up and will ask again; publishing now would only make duplicates.
-            command.fail("too many calls wait already");
+            // The caller has timed out and will retry: publishing now would only make duplicates.
+            command.fail("too many pending calls");
             return None;
         }
         match command {
@@ -157,7 +157,7 @@ impl PublisherThread {
             } => {
                 let (published, broken) = session.publish(&messages, deadline);
                 self.show(session, broken.is_some());
-                reply.give(Ok(published));
+                reply.send(Ok(published));
                 broken
             }
             Command::Backlog { deadline, reply } => {
@@ -175,7 +175,7 @@ impl PublisherThread {
         }
     }
 
-    /// Passes on the result of a call. Returns why the session must be replaced, if it must.
+    /// Sends the result of a call. Returns the reason why the session must be replaced, if it must.
     fn finish<T>(
         &self,
         session: &PublisherSession,
@@ -184,12 +184,12 @@ impl PublisherThread {
     ) -> Option<String> {
         match result {
             Ok(value) => {
-                reply.give(Ok(value));
+                reply.send(Ok(value));
                 None
             }
             Err(CallFailed { reason, is_broken }) => {
                 self.show(session, is_broken);
-                reply.give(Err(QueueError::Unavailable(reason.clone())));
+                reply.send(Err(QueueError::Unavailable(reason.clone())));
                 is_broken.then_some(reason)
             }
         }
@@ -208,14 +208,14 @@ impl Command {
     fn fail(self, reason: &str) {
         let failure = QueueError::Unavailable(reason.to_owned());
         match self {
-            Self::Publish { reply, .. } => reply.give(Err(failure)),
-            Self::Backlog { reply, .. } => reply.give(Err(failure)),
-            Self::PruneDead { reply, .. } => reply.give(Err(failure)),
+            Self::Publish { reply, .. } => reply.send(Err(failure)),
+            Self::Backlog { reply, .. } => reply.send(Err(failure)),
+            Self::PruneDead { reply, .. } => reply.send(Err(failure)),
         }
     }
 }
 
-/// For log fields, which are numbers of milliseconds.
+/// Converts a duration to milliseconds for a log field.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,9 +1,9 @@
 //! Decides which queue to release, and when.
 //!
-//! The broker does not say on which queues a consumer is active, so each queue outside the share is released once for each
-//! new share. That is enough: every consumer subscribes before it is assigned a share, so after each of the others has gone
-//! behind it once, the consumer whose queue it is has become the active one. To release a queue on which one only waits
-//! changes nothing but the order of those that wait.
+//! The broker does not report on which queues a consumer is active, so each queue outside the share is released once
+//! per new share. That is enough: every consumer subscribes before it is assigned a share, so after each of the others
+//! has moved behind it once, the consumer to which the queue is assigned is the active one. Releasing a queue on which
+//! the consumer is only waiting changes nothing but the order of the waiting consumers.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -12,13 +12,13 @@ use domain::ports::Share;
 
 use crate::inbox::random;
 
-/// Interval of looking for a new share.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Interval of polling for a new share.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Shortest pause between two releases; jitter of up to as much again keeps consumers from moving in step.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Minimum interval between two releases; up to 100 % jitter keeps consumers from moving in step.
+const MIN_RELEASE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The releases that are left to do for the current share.
+/// The remaining releases of the current share.
 #[derive(Debug, Default)]
 pub(crate) struct Rebalancing {
     share: Option<Share>,
@@ -27,12 +27,12 @@ pub(crate) struct Rebalancing {
 }
 
 impl Rebalancing {
-    /// When [`Self::next`] should be called.
+    /// Time at which [`Self::next`] should be called.
     pub(crate) fn wakes_at(&self) -> Instant {
         self.not_before.unwrap_or_else(Instant::now)
     }
 
-    /// The queue to release now, if there is one.
+    /// Returns the queue to release now, if any.
     pub(crate) fn next(
         &mut self,
         share: Option<Share>,
@@ -51,9 +51,9 @@ impl Rebalancing {
         let released = self.left.pop_front();
         let jitter = Duration::from_millis(random() % 100);
         let pause = if self.left.is_empty() {
-            LOOK_EVERY
+            POLL_INTERVAL
         } else {
-            PAUSE + jitter
+            MIN_RELEASE_INTERVAL + jitter
         };
         self.not_before = Some(now + pause);
         released
@@ -64,7 +64,7 @@ impl Rebalancing {
 mod tests {
     use super::*;
 
-    /// What is released of the queues 0 to 5 over a time that is long enough for all of them.
+    /// The queues of 0 to 5 that are released over a time that is long enough for all of them.
     fn released(
         rebalancing: &mut Rebalancing,
         share: Option<Share>,
@@ -74,7 +74,7 @@ mod tests {
         for _ in 0..20 {
             released.extend(rebalancing.next(share, 0..6, *now));
             assert_eq!(rebalancing.next(share, 0..6, *now), None, "one at a time");
-            *now += LOOK_EVERY;
+            *now += POLL_INTERVAL;
         }
         released
     }

@@ -1,32 +1,32 @@
-//! The answer to a command, given exactly once: a thread that ends with commands unanswered says "closed".
+//! The reply to a command, sent exactly once: dropping an unsent reply sends [`QueueError::Closed`].
 
 use domain::ports::QueueError;
 use tokio::sync::oneshot;
 
-type Answer<T> = Box<dyn FnOnce(Result<T, QueueError>) + Send>;
+type Callback<T> = Box<dyn FnOnce(Result<T, QueueError>) + Send>;
 
-/// Where the answer to one command goes.
-pub(crate) struct Reply<T>(Option<Answer<T>>);
+/// Sender of the reply to one command.
+pub(crate) struct Reply<T>(Option<Callback<T>>);
 
 impl<T> Reply<T> {
-    /// An answer to be received by a function on the thread that gives it.
+    /// A reply that is passed to a function on the sending thread.
     pub(crate) fn to(receive: impl FnOnce(Result<T, QueueError>) + Send + 'static) -> Self {
         Self(Some(Box::new(receive)))
     }
 
-    pub(crate) fn give(mut self, result: Result<T, QueueError>) {
-        if let Some(answer) = self.0.take() {
-            answer(result);
+    pub(crate) fn send(mut self, result: Result<T, QueueError>) {
+        if let Some(callback) = self.0.take() {
+            callback(result);
         }
     }
 }
 
 impl<T: Send + 'static> Reply<T> {
-    /// An answer to await.
+    /// A reply that is received from a channel.
     pub(crate) fn channel() -> (Self, oneshot::Receiver<Result<T, QueueError>>) {
         let (sender, receiver) = oneshot::channel();
         let reply = Self::to(move |result| {
-            // Whoever asked may have given up.
+            // The caller may have timed out.
             let _ = sender.send(result);
         });
         (reply, receiver)
@@ -35,8 +35,8 @@ impl<T: Send + 'static> Reply<T> {
 
 impl<T> Drop for Reply<T> {
     fn drop(&mut self) {
-        if let Some(answer) = self.0.take() {
-            answer(Err(QueueError::Closed));
+        if let Some(callback) = self.0.take() {
+            callback(Err(QueueError::Closed));
         }
     }
 }
@@ -46,12 +46,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dropped_command_is_answered_too() {
-        let (reply, mut answer) = Reply::<()>::channel();
+    fn dropping_a_reply_sends_closed() {
+        let (reply, mut receiver) = Reply::<()>::channel();
         drop(reply);
-        assert_eq!(answer.try_recv().unwrap(), Err(QueueError::Closed));
-        let (reply, mut answer) = Reply::channel();
-        reply.give(Ok(7));
-        assert_eq!(answer.try_recv().unwrap(), Ok(7));
+        assert_eq!(receiver.try_recv().unwrap(), Err(QueueError::Closed));
+        let (reply, mut receiver) = Reply::channel();
+        reply.send(Ok(7));
+        assert_eq!(receiver.try_recv().unwrap(), Ok(7));
     }
 }

@@ -1,13 +1,14 @@
-//! Which queue a product's orders go to.
+//! Maps products to queues.
 
 use domain::identifiers::ProductId;
 
-/// The shard of a product: the CRC-32 (IEEE) of its id's bytes, modulo the number of shards.
+/// Returns the shard of a product: the CRC-32 (IEEE) of the bytes of its id, modulo the number of shards.
 ///
-/// Every process and every version must agree, or two consumers serve one product at once: the table below pins it.
+/// Every process and every version must agree, otherwise two consumers process one product concurrently; a test pins
+/// the values.
 pub(crate) fn shard_of(product_id: &ProductId, shards: u16) -> u16 {
     let shard = crc32fast::hash(product_id.as_str().as_bytes()) % u32::from(shards.max(1));
-    // A remainder of a division by a u16 is a u16.
+    // The remainder of a division by a u16 is a u16.
     u16::try_from(shard).unwrap_or_default()
 }
 
@@ -17,7 +18,7 @@ mod tests {
 
     #[test]
     fn the_hash_never_changes() {
-        // Columns: product, its CRC-32 as any other implementation gives it, shard of 8, of 3, of 1.
+        // Product and its CRC-32 (IEEE), as computed by other implementations.
         let table = [
             ("123456789", 0xcbf4_3926_u32),
             ("1", 0x83dc_efb7),

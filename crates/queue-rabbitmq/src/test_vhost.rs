@@ -1,6 +1,6 @@
-//! Throw-away virtual hosts for tests and measurements, made with the `rabbitmqctl` of the broker on this machine.
+//! Temporary virtual hosts for tests and benchmarks, created with the `rabbitmqctl` of a local broker.
 //!
-//! `RABBITMQ_NODENAME` says which node, where it is not the machine's default one.
+//! `RABBITMQ_NODENAME` selects the node if it is not the default one.
 
 use std::io;
 use std::process::Command;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// A virtual host of its own, deleted with this value.
+/// A temporary virtual host, deleted on drop.
 #[derive(Debug)]
 pub struct TestVhost {
     name: String,
@@ -16,23 +16,23 @@ pub struct TestVhost {
 }
 
 impl TestVhost {
-    /// Creates one, with all rights for the user, on the node of `RABBITMQ_NODENAME`.
+    /// Creates a virtual host with full permissions for the user, on the node of `RABBITMQ_NODENAME`.
     ///
     /// # Errors
-    /// If `rabbitmqctl` is not there or fails.
+    /// If `rabbitmqctl` is missing or fails.
     pub fn create(user: &str) -> io::Result<Self> {
         Self::create_on(None, user)
     }
 
-    /// The same on a node of another name.
+    /// Creates a virtual host like [`Self::create`], on the given node.
     ///
     /// # Errors
-    /// If `rabbitmqctl` is not there or fails.
+    /// If `rabbitmqctl` is missing or fails.
     pub fn create_on(node: Option<String>, user: &str) -> io::Result<Self> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("test-{}-{number}", std::process::id());
         let vhost = Self { name, node };
-        // One call for vhost and rights: each takes about a second.
+        // One call creates the virtual host and its permissions: each call takes about a second.
         vhost.eval(&format!(
             "rabbit_vhost:add(VHost, <<\"tests\">>), \
              rabbit_auth_backend_internal:set_permissions(<<\"{user}\">>, VHost, \
@@ -41,16 +41,16 @@ impl TestVhost {
         Ok(vhost)
     }
 
-    /// Its name.
+    /// Returns the name of the virtual host.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Runs an Erlang expression with `VHost` bound to the name, and returns what it prints.
+    /// Evaluates an Erlang expression with `VHost` bound to the name, and returns its output.
     ///
     /// # Errors
-    /// If `rabbitmqctl` is not there or fails.
+    /// If `rabbitmqctl` is missing or fails.
     pub fn eval(&self, expression: &str) -> io::Result<String> {
         let expression = format!("VHost = <<\"{}\">>, {expression}", self.name);
         self.control(&["eval", &expression])
@@ -63,8 +63,8 @@ impl TestVhost {
         }
         let output = command.arg("--quiet").args(arguments).output()?;
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            return Err(io::Error::other(format!("rabbitmqctl failed: {said}")));
+            let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(io::Error::other(format!("rabbitmqctl failed: {stderr}")));
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
@@ -73,7 +73,7 @@ impl TestVhost {
 impl Drop for TestVhost {
     fn drop(&mut self) {
         if let Err(error) = self.control(&["delete_vhost", &self.name]) {
-            tracing::warn!(%error, "a virtual host of a test was left behind");
+            tracing::warn!(%error, "cannot delete a virtual host of a test");
         }
     }
 }

@@ -1,8 +1,8 @@
-//! What exists on the broker: names, arguments, and checking and declaring it all at every connect.
+//! The topology on the broker: names and arguments, checked and declared at every connect.
 //!
-//! Everything is looked for passively first, which needs no rights: a user that may not configure works on a topology that
-//! somebody else declared. What is missing is declared. What exists is declared again if the user may, because only that
-//! makes the broker compare the arguments.
+//! Everything is declared passively first, which needs no permissions: a user without the configure permission can use
+//! a topology that another user declared. Missing objects are declared. Existing objects are declared again if the user
+//! has the permission, because only that makes the broker compare the arguments.
 
 use std::time::Instant;
 
@@ -12,43 +12,43 @@ use amiquip::{
 };
 use tracing::error;
 
-use crate::link::{CALL_TIMEOUT, LinkError};
+use crate::broker_connection::{BrokerConnectionError, CALL_TIMEOUT};
+use crate::log_text::one_line;
 use crate::watchdog::Guard;
-use crate::wording::one_line;
 
-/// Where orders are published to.
+/// Exchange to which orders are published.
 pub(crate) const EXCHANGE: &str = "orders";
 
-/// Where messages end up that cannot be read, or were delivered too many times.
+/// Queue of messages that cannot be decoded or exceeded the delivery limit.
 pub(crate) const DEAD_QUEUE: &str = "orders.dead";
 
-/// Deliveries of a message before the broker itself dead-letters it: it seems to kill its consumers.
+/// Deliveries of a message before the broker dead-letters it, because it seems to crash its consumers.
 const DELIVERY_LIMIT: i32 = 20;
 
-/// Consecutive numbers without a queue that end the search for queues beyond the configured number.
+/// Number of consecutive missing queues that ends the search for queues above the configured number.
 const MAX_GAP: u16 = 4;
 
-/// AMQP's reply codes.
+/// AMQP reply codes.
 const ACCESS_REFUSED: u16 = 403;
 const NOT_FOUND: u16 = 404;
 const PRECONDITION_FAILED: u16 = 406;
 
-/// The queue of a shard.
+/// Returns the queue of a shard.
 pub(crate) fn queue_name(shard: u16) -> String {
     format!("orders.{shard}")
 }
 
-/// The routing key of a shard.
+/// Returns the routing key of a shard.
 pub(crate) fn routing_key(shard: u16) -> String {
     shard.to_string()
 }
 
-/// Sees to it that exchange, queues and bindings exist. Those that exist stay as they are.
+/// Ensures that the exchange, the queues and the bindings exist. Existing ones are not changed.
 pub(crate) fn declare(
     connection: &mut Connection,
     guard: &Guard,
     shards: u16,
-) -> Result<(), LinkError> {
+) -> Result<(), BrokerConnectionError> {
     let mut declaring = Declaring {
         calls: Calls::new(connection, guard),
         may_configure: true,
@@ -64,8 +64,8 @@ pub(crate) fn declare(
     Ok(())
 }
 
-/// The numbers of the queues beyond the configured number, which was higher before. A gap of [`MAX_GAP`] ends the search:
-/// some of the queues may have been deleted by hand.
+/// Returns the numbers of the queues above the configured number, which was higher before. [`MAX_GAP`] consecutive
+/// missing queues end the search: some of the queues may have been deleted manually.
 pub(crate) fn surplus(
     connection: &mut Connection,
     guard: &Guard,
@@ -88,7 +88,7 @@ pub(crate) fn surplus(
     Ok(found)
 }
 
-/// Calls on a channel of their own, which is replaced whenever the broker closes it in response to one.
+/// Calls on a dedicated channel, which is replaced whenever the broker closes it because of a failed call.
 pub(crate) struct Calls<'a> {
     connection: &'a mut Connection,
     guard: &'a Guard,
@@ -120,7 +120,7 @@ impl<'a> Calls<'a> {
         result
     }
 
-    /// The number of messages that wait in a queue; none if there is no such queue.
+    /// Returns the number of ready messages in a queue; `None` if the queue does not exist.
     pub(crate) fn message_count(&mut self, name: &str) -> amiquip::Result<Option<u64>> {
         let counted = self.call(|channel| {
             let queue = channel.queue_declare_passive(name)?;
@@ -136,13 +136,13 @@ impl<'a> Calls<'a> {
 
 struct Declaring<'a> {
     calls: Calls<'a>,
-    /// Whether the broker has not refused to declare anything yet.
+    /// False once the broker has refused a declaration.
     may_configure: bool,
     may_bind: bool,
 }
 
 impl Declaring<'_> {
-    fn exchange(&mut self) -> Result<(), LinkError> {
+    fn exchange(&mut self) -> Result<(), BrokerConnectionError> {
         self.ensure(
             EXCHANGE,
             |channel| channel.exchange_declare_passive(EXCHANGE).map(drop),
@@ -158,7 +158,7 @@ impl Declaring<'_> {
         )
     }
 
-    fn queue(&mut self, name: &str, arguments: &FieldTable) -> Result<(), LinkError> {
+    fn queue(&mut self, name: &str, arguments: &FieldTable) -> Result<(), BrokerConnectionError> {
         self.ensure(
             name,
             |channel| channel.queue_declare_passive(name).map(drop),
@@ -178,7 +178,7 @@ impl Declaring<'_> {
         name: &str,
         passive: impl Fn(&Channel) -> amiquip::Result<()>,
         active: impl Fn(&Channel) -> amiquip::Result<()>,
-    ) -> Result<(), LinkError> {
+    ) -> Result<(), BrokerConnectionError> {
         match self.calls.call(passive) {
             Ok(()) if !self.may_configure => return Ok(()),
             Ok(()) => {}
@@ -199,8 +199,9 @@ impl Declaring<'_> {
         }
     }
 
-    /// A binding cannot be looked for. Without the right to bind it is taken to exist: publishing shows if it does not.
-    fn bind(&mut self, name: &str, key: &str) -> Result<(), LinkError> {
+    /// Binds a queue. The protocol has no passive bind: without the bind permission the binding is assumed to exist,
+    /// and publishing fails if it does not.
+    fn bind(&mut self, name: &str, key: &str) -> Result<(), BrokerConnectionError> {
         if !self.may_bind {
             return Ok(());
         }
@@ -221,26 +222,26 @@ fn has_code(error: &amiquip::Error, wanted: u16) -> bool {
     matches!(error, amiquip::Error::ServerClosedChannel { code, .. } if *code == wanted)
 }
 
-/// The broker refuses for many reasons under the same code, such as a limit on the number of queues: only the one that
-/// speaks of arguments calls for removing the queue.
-fn explain(name: &str, failure: amiquip::Error) -> LinkError {
+/// Converts a failed declaration. The broker uses the same code for many reasons, such as a limit on the number of
+/// queues: only "inequivalent arg" means that the queue must be removed.
+fn explain(name: &str, failure: amiquip::Error) -> BrokerConnectionError {
     let amiquip::Error::ServerClosedChannel { code, message, .. } = failure else {
-        return LinkError::Call(failure);
+        return BrokerConnectionError::Call(failure);
     };
     let reason = one_line(message);
     if code == PRECONDITION_FAILED && reason.contains("inequivalent arg") {
         error!(
             rabbitmq.name = name,
             reason,
-            "exists on the broker with other arguments; see docs/broker.md before removing it: dead letters on their way do not \
-             count as its messages"
+            "exists on the broker with other arguments; see docs/broker.md before removing it: pending dead letters are not \
+             included in its message count"
         );
-        return LinkError::OtherArguments {
+        return BrokerConnectionError::OtherArguments {
             name: name.to_owned(),
             reason,
         };
     }
-    LinkError::Refused {
+    BrokerConnectionError::Refused {
         name: name.to_owned(),
         reason,
     }
@@ -250,8 +251,9 @@ fn quorum() -> FieldTable {
     FieldTable::from([text("x-queue-type", "quorum")])
 }
 
-/// Each look at the dead messages counts as a delivery, and RabbitMQ 4 drops a message of a quorum queue after 20 unless the
-/// queue has a limit of its own. RabbitMQ 3.10 takes -1, which means no limit later, as a limit that is exceeded at once.
+/// Reading a dead message counts as a delivery, and RabbitMQ 4 drops a message of a quorum queue after 20 deliveries
+/// unless the queue has a limit of its own. -1 means "no limit" only in newer versions: RabbitMQ 3.10 treats it as a
+/// limit that is exceeded immediately.
 fn dead_queue_arguments() -> FieldTable {
     let mut arguments = quorum();
     arguments.insert("x-delivery-limit".to_owned(), AmqpValue::LongInt(i32::MAX));
@@ -271,7 +273,8 @@ fn shard_arguments() -> FieldTable {
         ),
         text("x-dead-letter-exchange", ""),
         text("x-dead-letter-routing-key", DEAD_QUEUE),
-        // The broker keeps a message until the dead-letter queue has it; this strategy needs the overflow behaviour below.
+        // The broker keeps a message until the dead-letter queue has confirmed it; this strategy requires the overflow
+        // behaviour below.
         text("x-dead-letter-strategy", "at-least-once"),
         text("x-overflow", "reject-publish"),
     ]);
@@ -286,7 +289,7 @@ fn text(key: &str, value: &str) -> (String, AmqpValue) {
 mod tests {
     use super::*;
 
-    fn closed(code: u16, message: &str) -> LinkError {
+    fn closed(code: u16, message: &str) -> BrokerConnectionError {
         let failure = amiquip::Error::ServerClosedChannel {
             channel_id: 1,
             code,
@@ -296,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn only_inequivalent_arguments_call_for_removing_the_queue() {
+    fn only_inequivalent_arguments_suggest_removing_the_queue() {
         let other = "PRECONDITION_FAILED - inequivalent arg 'x-queue-type' for queue 'orders.2'";
         let shown = closed(PRECONDITION_FAILED, other).to_string();
         assert!(

@@ -1,8 +1,8 @@
-//! Breaks the socket under a blocking call that takes too long.
+//! Shuts the socket down when a blocking call exceeds its deadline.
 //!
-//! `amiquip` waits for an answer, or for room to write, without any limit of its own; a broker that is frozen or that
-//! has stopped reading (`connection.blocked`) would hold its thread for minutes. Shutting the socket down makes every such
-//! call return with an error at once.
+//! `amiquip` waits for a response, or for the socket to become writable, without a timeout; a broker that is frozen or
+//! has stopped reading (`connection.blocked`) would block its thread for minutes. After a shutdown of the socket every
+//! such call returns an error immediately.
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tracing::warn;
 
-/// Watches one thread's blocking calls, one at a time.
+/// Watches the blocking calls of one thread, one at a time.
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     shared: Arc<Shared>,
@@ -27,7 +27,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     armed: Option<Armed>,
-    /// When the watcher looks again by itself; `None`: it sleeps until it is told.
+    /// When the watcher wakes up next; `None` if it sleeps until it is notified.
     wakes_at: Option<Instant>,
     ended: bool,
 }
@@ -38,7 +38,7 @@ struct Armed {
     socket: Arc<TcpStream>,
 }
 
-/// While this lives the socket is broken at the deadline.
+/// Shuts the socket down at the deadline unless it is dropped before.
 #[derive(Debug)]
 pub(crate) struct Guard {
     shared: Arc<Shared>,
@@ -46,7 +46,7 @@ pub(crate) struct Guard {
 }
 
 impl Watchdog {
-    /// Starts the watching thread.
+    /// Starts the watchdog thread.
     pub(crate) fn start(name: &str) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let watched = Arc::clone(&shared);
@@ -56,7 +56,7 @@ impl Watchdog {
         Ok(Self { shared })
     }
 
-    /// Guards what follows until the guard is dropped. At most one guard at a time.
+    /// Arms the watchdog until the returned guard is dropped. At most one guard may exist at a time.
     pub(crate) fn guard(&self, socket: &Arc<TcpStream>, deadline: Instant) -> Guard {
         let guard = Guard {
             shared: Arc::clone(&self.shared),
@@ -68,14 +68,14 @@ impl Watchdog {
 }
 
 impl Guard {
-    /// Sets another deadline.
+    /// Replaces the deadline.
     pub(crate) fn renew(&self, deadline: Instant) {
         let mut state = self.shared.lock();
         state.armed = Some(Armed {
             deadline,
             socket: Arc::clone(&self.socket),
         });
-        // A watcher that wakes earlier by itself finds the new deadline then: no need to disturb it for every call.
+        // A watcher that wakes earlier reads the new deadline then, so it is not notified for every call.
         if state.wakes_at.is_none_or(|wakes_at| wakes_at > deadline) {
             self.shared.changed.notify_one();
         }
@@ -96,7 +96,7 @@ impl Drop for Watchdog {
 }
 
 impl Shared {
-    /// Nothing in here can be left half done by a panic.
+    /// No update of the state can be left half done by a panic.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -108,8 +108,8 @@ impl Shared {
             if state.armed.as_ref().is_some_and(|it| it.deadline <= now)
                 && let Some(armed) = state.armed.take()
             {
-                warn!("a call to the broker takes too long; breaking the connection");
-                // An error says that it is broken already.
+                warn!("call to the broker exceeded its deadline; shutting the connection down");
+                // An error means that the socket is already closed.
                 let _ = armed.socket.shutdown(Shutdown::Both);
             }
             state.wakes_at = state.armed.as_ref().map(|armed| armed.deadline);
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_that_hangs_ends_at_the_deadline_and_not_before() {
+    fn a_blocked_read_ends_at_the_deadline_and_not_before() {
         let (near, _far) = pair();
         let watchdog = Watchdog::start("test").unwrap();
         let start = Instant::now();
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guard_that_was_dropped_or_renewed_breaks_nothing() {
+    fn a_dropped_or_renewed_guard_keeps_the_connection() {
         let (near, _far) = pair();
         near.set_read_timeout(Some(Duration::from_millis(150)))
             .unwrap();

@@ -1,4 +1,4 @@
-//! A virtual host for one test, and a second, plain client to look behind the adapter's back.
+//! A virtual host for one test, and a second, plain client that bypasses the adapter.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,10 @@ use queue_rabbitmq::test_vhost::TestVhost;
 use queue_rabbitmq::{RabbitOptions, RabbitOrderConsumer, RabbitOrderQueue};
 use tokio::time::timeout;
 
-/// Longer than anything here takes on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// Timeout of every wait; longer than any step takes on a busy machine.
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A virtual host, removed at the end.
+/// A virtual host, deleted on drop.
 pub(crate) struct Broker {
     vhost: TestVhost,
 }
@@ -20,12 +20,12 @@ pub(crate) struct Broker {
 impl Broker {
     pub(crate) fn new() -> Self {
         let user = RabbitOptions::parse(&url()).unwrap().user;
-        let vhost = TestVhost::create(&user).expect("rabbitmqctl can be run");
+        let vhost = TestVhost::create(&user).expect("rabbitmqctl creates a virtual host");
         Self { vhost }
     }
 
-    /// From now on only what the pattern names may be read from, by connections made later.
-    pub(crate) fn let_read_only(&self, pattern: &str) {
+    /// Restricts the read permission of new connections to the pattern.
+    pub(crate) fn restrict_reads_to(&self, pattern: &str) {
         let user = RabbitOptions::parse(&url()).unwrap().user;
         let expression = format!(
             "rabbit_auth_backend_internal:set_permissions(<<\"{user}\">>, VHost, \
@@ -34,8 +34,8 @@ impl Broker {
         self.vhost.eval(&expression).unwrap();
     }
 
-    /// From now on nothing may be declared, by connections made later.
-    pub(crate) fn let_not_configure(&self) {
+    /// Revokes the configure permission of new connections.
+    pub(crate) fn revoke_configure(&self) {
         let user = RabbitOptions::parse(&url()).unwrap().user;
         let expression = format!(
             "rabbit_auth_backend_internal:set_permissions(<<\"{user}\">>, VHost, \
@@ -44,7 +44,7 @@ impl Broker {
         self.vhost.eval(&expression).unwrap();
     }
 
-    /// At most so many queues may exist from now on.
+    /// Limits the number of queues to `most`.
     pub(crate) fn limit_queues(&self, most: u16) {
         let expression = format!(
             "rabbit_vhost_limit:set(VHost, [{{<<\"max-queues\">>, {most}}}], <<\"tests\">>)."
@@ -52,7 +52,7 @@ impl Broker {
         self.vhost.eval(&expression).unwrap();
     }
 
-    /// The numbers of queues on which each consumer is the active one, in rising order, as `{4,4}`.
+    /// Returns the number of queues on which each consumer is active, ascending, as `{4,4}`.
     pub(crate) fn active_queues(&self) -> String {
         let printed = self.vhost.eval(
             "Active = [proplists:get_value(channel_pid, C) || C <- rabbit_amqqueue:consumers_all(VHost), \
@@ -62,8 +62,8 @@ impl Broker {
         printed.unwrap().trim().to_owned()
     }
 
-    /// How many messages are rejected and not yet in the dead-letter queue, over all queues.
-    pub(crate) fn waiting_to_be_dead(&self) -> u64 {
+    /// Counts the messages of all queues that are rejected and not yet in the dead-letter queue.
+    pub(crate) fn pending_dead_letters(&self) -> u64 {
         let printed = self.vhost.eval(
             "lists:sum([N || Q <- rabbit_amqqueue:list(VHost), \
              {messages_dlx, N} <- rabbit_amqqueue:info(Q, [messages_dlx]), is_integer(N)]).",
@@ -71,7 +71,7 @@ impl Broker {
         printed.unwrap().trim().parse().unwrap()
     }
 
-    /// How many messages are delivered and not acknowledged, over all queues.
+    /// Counts the messages of all queues that are delivered and not acknowledged.
     pub(crate) fn unacknowledged(&self) -> u64 {
         let printed = self.vhost.eval(
             "lists:sum([N || Q <- rabbit_amqqueue:list(VHost), \
@@ -80,7 +80,7 @@ impl Broker {
         printed.unwrap().trim().parse().unwrap()
     }
 
-    /// With settings small enough for tests.
+    /// Returns options with short timeouts.
     pub(crate) fn options(&self, queues: u16) -> RabbitOptions {
         RabbitOptions {
             vhost: self.vhost.name().to_owned(),
@@ -92,7 +92,7 @@ impl Broker {
         }
     }
 
-    /// A publisher that is connected.
+    /// Returns a connected publisher.
     pub(crate) async fn queue(&self, queues: u16) -> RabbitOrderQueue {
         connected(self.options(queues)).await
     }
@@ -101,8 +101,8 @@ impl Broker {
         RabbitOrderConsumer::start(self.options(queues))
     }
 
-    /// Does something with a plain channel, on a thread of its own.
-    pub(crate) async fn behind_its_back<T: Send + 'static>(
+    /// Runs `act` with a plain channel on a blocking thread.
+    pub(crate) async fn with_channel<T: Send + 'static>(
         &self,
         act: impl FnOnce(&Channel) -> T + Send + 'static,
     ) -> T {
@@ -142,19 +142,19 @@ fn url() -> String {
 /// Starts a publisher and waits until it is connected.
 pub(crate) async fn connected(options: RabbitOptions) -> RabbitOrderQueue {
     let queue = RabbitOrderQueue::start(options);
-    until_up(&queue).await;
+    wait_until_up(&queue).await;
     queue
 }
 
-pub(crate) async fn until_up(queue: &RabbitOrderQueue) {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) async fn wait_until_up(queue: &RabbitOrderQueue) {
+    let deadline = Instant::now() + TEST_TIMEOUT;
     while let Err(error) = queue.probe().await {
         assert!(Instant::now() < deadline, "{error}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// Orders for products `p0`, `p1`, … in turn.
+/// Returns orders for the products `p0`, `p1`, … in turn.
 pub(crate) fn orders(ids: impl IntoIterator<Item = i64>, products: i64) -> Vec<QueuedOrder> {
     ids.into_iter()
         .map(|id| QueuedOrder {
@@ -173,13 +173,13 @@ pub(crate) fn ids(messages: &[QueuedMessage]) -> Vec<i64> {
     ids
 }
 
-/// Takes messages until `count` orders are there; acknowledges nothing.
+/// Receives messages until they contain `count` orders; does not acknowledge any.
 pub(crate) async fn take(consumer: &mut RabbitOrderConsumer, count: usize) -> Vec<QueuedMessage> {
     let mut taken = Vec::new();
     while ids(&taken).len() < count {
-        let batch = timeout(PATIENCE, consumer.next_batch(1000))
+        let batch = timeout(TEST_TIMEOUT, consumer.next_batch(1000))
             .await
-            .unwrap_or_else(|_| panic!("only {:?} came", ids(&taken)));
+            .unwrap_or_else(|_| panic!("received only {:?}", ids(&taken)));
         taken.extend(batch.unwrap());
     }
     taken
@@ -190,9 +190,9 @@ pub(crate) async fn acknowledge(consumer: &mut RabbitOrderConsumer, messages: &[
     consumer.acknowledge(&receipts).await.unwrap();
 }
 
-/// Waits until so many messages wait.
-pub(crate) async fn until_depth(queue: &RabbitOrderQueue, expected: u64) {
-    let deadline = Instant::now() + PATIENCE;
+/// Waits until the queues contain `expected` messages.
+pub(crate) async fn wait_for_depth(queue: &RabbitOrderQueue, expected: u64) {
+    let deadline = Instant::now() + TEST_TIMEOUT;
     loop {
         let depth = queue.depth().await.unwrap();
         if depth == expected {
@@ -200,15 +200,15 @@ pub(crate) async fn until_depth(queue: &RabbitOrderQueue, expected: u64) {
         }
         assert!(
             Instant::now() < deadline,
-            "{depth} messages wait, not {expected}"
+            "{depth} messages, expected {expected}"
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
-/// Waits until the backlog is as wanted.
-pub(crate) async fn until_backlog(queue: &impl OrderQueue, wanted: impl Fn(&Backlog) -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+/// Waits until the backlog satisfies `wanted`.
+pub(crate) async fn wait_for_backlog(queue: &impl OrderQueue, wanted: impl Fn(&Backlog) -> bool) {
+    let deadline = Instant::now() + TEST_TIMEOUT;
     loop {
         let backlog = queue.backlog().await;
         if backlog.as_ref().is_ok_and(&wanted) {

@@ -1,4 +1,4 @@
-//! The contracts of the port.
+//! Runs the contracts of the port.
 
 use std::sync::Arc;
 

@@ -1,15 +1,17 @@
-//! What ends up in `orders.dead`, what that does to its neighbours, and what a person can do about it.
+//! Tests which messages are moved to `orders.dead`, that other messages are not affected, and what an operator can do.
 
 use amiquip::{AmqpProperties, Publish, QueueDeleteOptions};
 use domain::identifiers::OrderId;
 use domain::ports::{Backlog, OrderQueue, QueueError};
 use queue_rabbitmq::{DeadMessage, DeadMessages, Disposition};
 
-use crate::broker::{Broker, PATIENCE, acknowledge, ids, orders, take, until_backlog, until_depth};
+use crate::broker::{
+    Broker, TEST_TIMEOUT, acknowledge, ids, orders, take, wait_for_backlog, wait_for_depth,
+};
 
 async fn publish_raw(broker: &Broker, body: &'static [u8]) {
     broker
-        .behind_its_back(move |channel| {
+        .with_channel(move |channel| {
             let properties = AmqpProperties::default()
                 .with_content_type("text/odd".to_owned())
                 .with_message_id("theirs".to_owned());
@@ -23,7 +25,7 @@ async fn publish_raw(broker: &Broker, body: &'static [u8]) {
         .await;
 }
 
-/// Looks at the dead messages, and removes those for which `remove` says so.
+/// Reads the dead messages, and removes those for which `remove` returns true.
 async fn visit(
     broker: &Broker,
     remove: impl Fn(&DeadMessage) -> bool + Send + 'static,
@@ -48,12 +50,12 @@ async fn visit(
     .unwrap()
 }
 
-async fn until_dead(queue: &impl OrderQueue, dead: u64) {
-    until_backlog(queue, |backlog| backlog.dead == dead).await;
+async fn wait_for_dead(queue: &impl OrderQueue, dead: u64) {
+    wait_for_backlog(queue, |backlog| backlog.dead == dead).await;
 }
 
 #[tokio::test]
-async fn an_unreadable_message_is_dead_lettered_and_its_neighbours_are_delivered() {
+async fn an_undecodable_message_is_dead_lettered_and_other_messages_are_delivered() {
     let broker = Broker::new();
     let queue = broker.queue(1).await;
     let mut consumer = broker.consumer(1);
@@ -70,12 +72,12 @@ async fn an_unreadable_message_is_dead_lettered_and_its_neighbours_are_delivered
     }
     let taken = take(&mut consumer, 5).await;
     assert_eq!(ids(&taken), [1, 2, 3, 4, 5]);
-    until_dead(&queue, 4).await;
+    wait_for_dead(&queue, 4).await;
 
     let seen = visit(&broker, |_| false).await;
     let bodies: Vec<&[u8]> = seen.iter().map(|message| message.body.as_slice()).collect();
     assert_eq!(bodies, bad);
-    let reason = "the message holds no order ids".to_owned();
+    let reason = "the message contains no order ids".to_owned();
     assert_eq!(seen[1].orders, Err(reason));
     for message in &seen {
         assert_eq!(message.queue.as_deref(), Some("orders.0"));
@@ -87,18 +89,19 @@ async fn an_unreadable_message_is_dead_lettered_and_its_neighbours_are_delivered
     assert_eq!(
         visit(&broker, |_| false).await,
         seen,
-        "nothing is taken away"
+        "reading does not remove messages"
     );
 
-    // The unreadable ones are settled, the neighbours are not: after a change of consumers only those come again.
+    // The undecodable messages are acknowledged, the others are not: after a change of consumers only those are
+    // redelivered.
     acknowledge(&mut consumer, &taken[..2]).await;
     drop(consumer);
-    until_depth(&queue, 3).await;
+    wait_for_depth(&queue, 3).await;
     assert_eq!(ids(&take(&mut broker.consumer(1), 3).await), [3, 4, 5]);
 }
 
 #[tokio::test]
-async fn a_message_of_a_newer_version_is_delivered() {
+async fn a_message_with_unknown_members_is_delivered() {
     let broker = Broker::new();
     let queue = broker.queue(1).await;
     let mut consumer = broker.consumer(1);
@@ -106,18 +109,18 @@ async fn a_message_of_a_newer_version_is_delivered() {
     let taken = take(&mut consumer, 1).await;
     assert_eq!(ids(&taken), [8]);
     acknowledge(&mut consumer, &taken).await;
-    until_backlog(&queue, |backlog| *backlog == Backlog::default()).await;
+    wait_for_backlog(&queue, |backlog| *backlog == Backlog::default()).await;
 }
 
 #[tokio::test]
-async fn an_unreadable_message_waits_for_a_dead_letter_queue_that_is_missing() {
+async fn an_undecodable_message_is_kept_until_the_missing_dead_letter_queue_exists() {
     let broker = Broker::new();
     let queue = broker.queue(1).await;
     let mut consumer = broker.consumer(1);
     publish_raw(&broker, b"first").await;
-    until_dead(&queue, 1).await;
+    wait_for_dead(&queue, 1).await;
     broker
-        .behind_its_back(|channel| {
+        .with_channel(|channel| {
             channel
                 .queue_delete("orders.dead", QueueDeleteOptions::default())
                 .unwrap();
@@ -126,15 +129,15 @@ async fn an_unreadable_message_waits_for_a_dead_letter_queue_that_is_missing() {
     publish_raw(&broker, b"second").await;
     queue.publish(&orders([1], 1)).await.unwrap();
     assert_eq!(ids(&take(&mut consumer, 1).await), [1]);
-    // A count finds that the queue is missing, and the next session declares it.
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    // Counting detects that the queue is missing, and the next session declares it.
+    let deadline = tokio::time::Instant::now() + TEST_TIMEOUT;
     while queue.backlog().await.is_err() {
         assert!(tokio::time::Instant::now() < deadline);
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    // The broker keeps the message, and moves it at its own pace: RabbitMQ tries again after 3 minutes.
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while broker.waiting_to_be_dead() + queue.backlog().await.unwrap().dead != 1 {
+    // The broker keeps the message and moves it later: RabbitMQ retries after 3 minutes.
+    let deadline = tokio::time::Instant::now() + TEST_TIMEOUT;
+    while broker.pending_dead_letters() + queue.backlog().await.unwrap().dead != 1 {
         assert!(tokio::time::Instant::now() < deadline);
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
@@ -149,19 +152,19 @@ async fn dead_messages_are_removed_one_by_one() {
     for body in bad {
         publish_raw(&broker, body).await;
     }
-    until_dead(&queue, 3).await;
+    wait_for_dead(&queue, 3).await;
     let seen = visit(&broker, |message| message.body == b"two").await;
     let mut names: Vec<&str> = seen.iter().map(|message| message.id.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), 3);
-    until_dead(&queue, 2).await;
+    wait_for_dead(&queue, 2).await;
     let left = visit(&broker, |_| false).await;
     assert_eq!(left, [seen[0].clone(), seen[2].clone()]);
 }
 
 #[tokio::test]
-async fn the_oldest_dead_messages_are_pruned_and_no_more_than_asked_for() {
+async fn pruning_removes_the_oldest_dead_messages_down_to_the_given_number() {
     let broker = Broker::new();
     let queue = broker.queue(1).await;
     let _consumer = broker.consumer(1);
@@ -169,30 +172,30 @@ async fn the_oldest_dead_messages_are_pruned_and_no_more_than_asked_for() {
     for body in bad {
         publish_raw(&broker, body).await;
     }
-    until_dead(&queue, 5).await;
+    wait_for_dead(&queue, 5).await;
     assert_eq!(queue.prune_dead_messages(9).await, Ok(0));
     assert_eq!(queue.prune_dead_messages(2).await, Ok(3));
-    until_dead(&queue, 2).await;
+    wait_for_dead(&queue, 2).await;
     let left = visit(&broker, |_| false).await;
     let bodies: Vec<&[u8]> = left.iter().map(|message| message.body.as_slice()).collect();
     assert_eq!(bodies, bad[3..]);
 }
 
-/// The broker's own dead letters: a message that was delivered 21 times, each time to a consumer that went away.
+/// Dead letters made by the broker: a message that was delivered 21 times, each time to a consumer that disconnected.
 #[tokio::test]
-async fn a_message_that_was_delivered_too_many_times_keeps_its_orders() {
+async fn a_message_that_exceeds_the_delivery_limit_keeps_its_orders() {
     let broker = Broker::new();
     let queue = broker.queue(1).await;
     queue.publish(&orders([5, 6], 1)).await.unwrap();
     broker
-        .behind_its_back(|channel| {
-            // The delivery limit is 20: the 21st return is one too many. A queue with a single active consumer refuses
-            // to be polled.
+        .with_channel(|channel| {
+            // The delivery limit is 20, so the 21st return exceeds it. A queue with a single active consumer rejects
+            // `basic.get`.
             let consumer = channel
                 .basic_consume("orders.0", amiquip::ConsumerOptions::default())
                 .unwrap();
             for _ in 0..21 {
-                match consumer.receiver().recv_timeout(PATIENCE).unwrap() {
+                match consumer.receiver().recv_timeout(TEST_TIMEOUT).unwrap() {
                     amiquip::ConsumerMessage::Delivery(delivery) => {
                         consumer.nack(delivery, true).unwrap();
                     }
@@ -201,9 +204,9 @@ async fn a_message_that_was_delivered_too_many_times_keeps_its_orders() {
             }
         })
         .await;
-    until_dead(&queue, 1).await;
+    wait_for_dead(&queue, 1).await;
     let seen = visit(&broker, |_| true).await;
     assert_eq!(seen[0].cause, "delivery_limit");
     assert_eq!(seen[0].orders, Ok(vec![OrderId(5), OrderId(6)]));
-    until_dead(&queue, 0).await;
+    wait_for_dead(&queue, 0).await;
 }

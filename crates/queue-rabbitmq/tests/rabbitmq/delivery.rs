@@ -1,20 +1,20 @@
-//! Acknowledging, handing over to another consumer, limits.
+//! Tests acknowledgements, failover between consumers, and prefetch limits.
 
 use std::time::Duration;
 
 use domain::ports::{OrderConsumer, OrderQueue};
 use tokio::time::timeout;
 
-use crate::broker::{Broker, acknowledge, ids, orders, take, until_depth};
+use crate::broker::{Broker, acknowledge, ids, orders, take, wait_for_depth};
 
 #[tokio::test]
-async fn of_two_consumers_one_takes_over_what_the_other_leaves() {
+async fn a_second_consumer_receives_what_the_first_left_unacknowledged() {
     let broker = Broker::new();
     let queue = broker.queue(3).await;
     let mut first = broker.consumer(3);
     queue.publish(&orders([1], 10)).await.unwrap();
-    let settled = take(&mut first, 1).await;
-    acknowledge(&mut first, &settled).await;
+    let taken = take(&mut first, 1).await;
+    acknowledge(&mut first, &taken).await;
 
     let mut second = broker.consumer(3);
     queue.publish(&orders(2..=30, 10)).await.unwrap();
@@ -23,7 +23,7 @@ async fn of_two_consumers_one_takes_over_what_the_other_leaves() {
         timeout(Duration::from_millis(500), second.next_batch(100))
             .await
             .is_err(),
-        "the first consumer serves all queues"
+        "the first consumer is active on all queues"
     );
     drop(first);
     let taken = take(&mut second, 29).await;
@@ -31,15 +31,15 @@ async fn of_two_consumers_one_takes_over_what_the_other_leaves() {
     acknowledge(&mut second, &taken).await;
     drop(second);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    until_depth(&queue, 0).await;
+    wait_for_depth(&queue, 0).await;
 }
 
 #[tokio::test]
-async fn exactly_what_was_acknowledged_does_not_come_again() {
+async fn exactly_the_acknowledged_messages_are_not_redelivered() {
     let broker = Broker::new();
     let queue = broker.queue(8).await;
     let mut consumer = broker.consumer(8);
-    // One message an order, over all queues, so that tags of several queues interleave.
+    // One message per order, over all queues, so that the tags of several queues interleave.
     for id in 1..=60 {
         queue.publish(&orders([id], 60)).await.unwrap();
     }
@@ -62,7 +62,7 @@ async fn exactly_what_was_acknowledged_does_not_come_again() {
 }
 
 #[tokio::test]
-async fn no_more_than_the_prefetch_is_held_and_the_rest_follows() {
+async fn a_consumer_holds_at_most_the_prefetch_and_receives_the_rest_later() {
     let broker = Broker::new();
     let queue = broker.queue(1).await;
     let mut options = broker.options(1);
@@ -80,6 +80,6 @@ async fn no_more_than_the_prefetch_is_held_and_the_rest_follows() {
     );
     acknowledge(&mut consumer, &first).await;
     assert_eq!(ids(&take(&mut consumer, 5).await), [6, 7, 8, 9, 10]);
-    // Two wait, ten were delivered.
-    until_depth(&queue, 2).await;
+    // Two messages are ready, ten were delivered.
+    wait_for_depth(&queue, 2).await;
 }

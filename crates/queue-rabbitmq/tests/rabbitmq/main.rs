@@ -1,11 +1,11 @@
-//! The adapter against a real `RabbitMQ`: the contracts of the port, and what only this adapter promises.
+//! Tests of the adapter against a real `RabbitMQ`: the contracts of the port, and the guarantees of this adapter.
 //!
-//! The broker is the one of `RABBITMQ_URL`, else the local one; each test has a virtual host of its own, made and removed
-//! with `rabbitmqctl`, which must be allowed to reach the same broker.
+//! The broker is given by `RABBITMQ_URL`, by default the local one. Each test has a virtual host of its own, created
+//! and deleted with `rabbitmqctl`, which must be able to reach the same broker.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a test that is broken panics, in its support code too"
+    reason = "tests and their support code panic on failure"
 )]
 
 mod broker;

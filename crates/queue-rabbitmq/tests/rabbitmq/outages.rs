@@ -1,14 +1,14 @@
-//! A broker that is away, frozen or short of memory: every call answers in time, and says why.
+//! Tests a broker that is down, frozen or low on memory: every call returns in time, with the reason.
 
 use std::time::{Duration, Instant};
 
 use domain::ports::{OrderQueue, QueueError};
 use queue_rabbitmq::{RabbitOptions, RabbitOrderQueue};
 
-use crate::broker::{Broker, connected, orders, until_up};
+use crate::broker::{Broker, connected, orders, wait_until_up};
 use crate::proxy::Proxy;
 
-/// Publishes one order and returns why it failed and how long that took.
+/// Publishes one order, and returns the error and how long the call took.
 async fn refusal(queue: &RabbitOrderQueue) -> (String, Duration) {
     let start = Instant::now();
     match queue.publish(&orders([1], 1)).await {
@@ -17,8 +17,8 @@ async fn refusal(queue: &RabbitOrderQueue) -> (String, Duration) {
     }
 }
 
-/// So patient that what ends sooner was not ended by the confirm timeout, on however busy a machine.
-fn patient(options: RabbitOptions) -> RabbitOptions {
+/// Timeouts long enough that a call which returns earlier was not ended by the confirm timeout, even on a busy machine.
+fn with_long_timeouts(options: RabbitOptions) -> RabbitOptions {
     RabbitOptions {
         confirm_timeout: Duration::from_mins(1),
         heartbeat: Duration::from_mins(1),
@@ -26,7 +26,7 @@ fn patient(options: RabbitOptions) -> RabbitOptions {
     }
 }
 
-fn quick(options: RabbitOptions) -> RabbitOptions {
+fn with_short_timeouts(options: RabbitOptions) -> RabbitOptions {
     RabbitOptions {
         confirm_timeout: Duration::from_millis(1500),
         ..options
@@ -34,27 +34,27 @@ fn quick(options: RabbitOptions) -> RabbitOptions {
 }
 
 #[tokio::test]
-async fn a_broker_that_is_away_is_told_at_once_and_found_again() {
+async fn publishing_fails_fast_while_the_broker_is_down_and_succeeds_after_it_returns() {
     let broker = Broker::new();
     let proxy = Proxy::start(&broker.options(1));
     let queue = connected(proxy.options(broker.options(1))).await;
     proxy.cut();
-    // Time for the first attempt to fail; from then on nobody waits for a connection.
+    // Waits for the first attempt to fail; from then on calls do not wait for a connection.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let (reason, took) = refusal(&queue).await;
     assert!(took < Duration::from_secs(3), "{took:?}: {reason}");
     assert!(queue.probe().await.is_err());
     assert!(queue.depth().await.is_err());
     proxy.restore();
-    until_up(&queue).await;
+    wait_until_up(&queue).await;
     assert_eq!(queue.publish(&orders([1], 1)).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn a_frozen_broker_costs_the_confirm_timeout_and_no_more() {
+async fn publishing_to_a_frozen_broker_fails_after_the_confirm_timeout() {
     let broker = Broker::new();
     let proxy = Proxy::start(&broker.options(1));
-    let queue = connected(quick(proxy.options(broker.options(1)))).await;
+    let queue = connected(with_short_timeouts(proxy.options(broker.options(1)))).await;
     proxy.freeze();
     let (reason, took) = refusal(&queue).await;
     assert!(reason.contains("did not confirm"), "{reason}");
@@ -63,33 +63,33 @@ async fn a_frozen_broker_costs_the_confirm_timeout_and_no_more() {
     assert!(queue.depth().await.is_err());
     assert!(start.elapsed() < Duration::from_secs(20));
     proxy.thaw();
-    until_up(&queue).await;
+    wait_until_up(&queue).await;
     assert_eq!(queue.publish(&orders([2], 1)).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn a_call_that_is_stuck_in_the_middle_of_sending_ends_in_time() {
+async fn a_call_that_blocks_while_sending_ends_in_time() {
     let broker = Broker::new();
     let proxy = Proxy::start(&broker.options(1));
-    let queue = connected(quick(proxy.options(broker.options(1)))).await;
-    // Some 20 MB, more than every buffer on the way takes.
+    let queue = connected(with_short_timeouts(proxy.options(broker.options(1)))).await;
+    // About 20 MB, more than all buffers on the way hold.
     let flood = orders(i64::MAX - 1_000_000..i64::MAX, 1);
     proxy.freeze();
     let start = Instant::now();
     let error = queue.publish(&flood).await.unwrap_err();
     let took = start.elapsed();
     assert!(took < Duration::from_secs(20), "{took:?}");
-    // The thread answered, and the caller did not just give up on it.
+    // The thread sent a reply; the caller did not just time out.
     assert_ne!(
         error,
-        QueueError::Unavailable("the broker does not answer".to_owned())
+        QueueError::Unavailable("the broker does not respond".to_owned())
     );
     proxy.thaw();
-    until_up(&queue).await;
+    wait_until_up(&queue).await;
     assert_eq!(queue.publish(&orders([2], 1)).await.unwrap().len(), 1);
 }
 
-/// A method frame on channel 0 that says that publishers are blocked, as a broker short of memory sends it.
+/// A method frame on channel 0 that blocks publishers, as sent by a broker that is low on memory.
 fn connection_blocked(reason: &str) -> Vec<u8> {
     let mut arguments = vec![0, 10, 0, 60, u8::try_from(reason.len()).unwrap()];
     arguments.extend(reason.as_bytes());
@@ -109,10 +109,10 @@ fn frame(payload: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_broker_short_of_memory_is_told_at_once_until_it_recovers() {
+async fn publishing_fails_fast_while_the_broker_is_low_on_memory() {
     let broker = Broker::new();
     let proxy = Proxy::start(&broker.options(1));
-    let queue = connected(patient(proxy.options(broker.options(1)))).await;
+    let queue = connected(with_long_timeouts(proxy.options(broker.options(1)))).await;
     proxy.forge(&connection_blocked("low on memory"));
     let start = Instant::now();
     while queue.probe().await.is_ok() {
@@ -124,20 +124,20 @@ async fn a_broker_short_of_memory_is_told_at_once_until_it_recovers() {
     assert!(took < Duration::from_secs(3), "{took:?}");
     assert!(queue.depth().await.is_err());
     proxy.forge(&connection_unblocked());
-    until_up(&queue).await;
+    wait_until_up(&queue).await;
     assert_eq!(queue.publish(&orders([1], 1)).await.unwrap().len(), 1);
     assert_eq!(
         queue.depth().await.unwrap(),
         1,
-        "what failed was not sent later"
+        "failed messages are not sent later"
     );
 }
 
 #[tokio::test]
-async fn a_blocked_connection_is_given_up_without_a_long_goodbye() {
+async fn a_blocked_connection_is_closed_without_waiting_for_the_close_handshake() {
     let broker = Broker::new();
     let proxy = Proxy::start(&broker.options(1));
-    let queue = connected(patient(proxy.options(broker.options(1)))).await;
+    let queue = connected(with_long_timeouts(proxy.options(broker.options(1)))).await;
     proxy.freeze();
     let pending = queue.clone();
     let publish = tokio::spawn(async move { pending.publish(&orders([1], 1)).await });
@@ -151,11 +151,11 @@ async fn a_blocked_connection_is_given_up_without_a_long_goodbye() {
     proxy.thaw();
     proxy.cut();
     proxy.restore();
-    until_up(&queue).await;
+    wait_until_up(&queue).await;
 }
 
 #[tokio::test]
-async fn a_broker_that_was_never_there_is_told() {
+async fn publishing_to_an_unreachable_broker_reports_the_reason() {
     let broker = Broker::new();
     let options = RabbitOptions {
         port: 1,

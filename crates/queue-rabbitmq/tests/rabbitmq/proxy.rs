@@ -1,4 +1,4 @@
-//! A TCP proxy in front of the broker that can cut, freeze and forge.
+//! A TCP proxy in front of the broker that can cut, freeze and forge traffic.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use queue_rabbitmq::RabbitOptions;
 
-/// Passes everything on until told otherwise. Ends with the test's process.
+/// Forwards all traffic until it is cut or frozen. Ends with the test process.
 pub(crate) struct Proxy {
     port: u16,
     state: Arc<State>,
@@ -19,12 +19,12 @@ pub(crate) struct Proxy {
 struct State {
     cut: AtomicBool,
     frozen: AtomicBool,
-    /// The sockets on the client's side.
+    /// The sockets of the clients.
     clients: Mutex<Vec<TcpStream>>,
 }
 
 impl Proxy {
-    /// Starts in front of the broker of these options.
+    /// Starts a proxy in front of the broker of these options.
     pub(crate) fn start(options: &RabbitOptions) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -34,7 +34,7 @@ impl Proxy {
         thread::spawn(move || {
             for client in listener.incoming() {
                 let client = client.unwrap();
-                // Under the lock: a cut either sees this client or is seen here.
+                // Under the lock, so that `cut` either rejects this client or finds it in the list.
                 let mut clients = shared.clients.lock().unwrap();
                 if shared.cut.load(Ordering::SeqCst) {
                     continue;
@@ -50,7 +50,7 @@ impl Proxy {
         Self { port, state }
     }
 
-    /// The same options, by way of this proxy.
+    /// Returns the options with the address of this proxy.
     pub(crate) fn options(&self, options: RabbitOptions) -> RabbitOptions {
         RabbitOptions {
             host: "127.0.0.1".to_owned(),
@@ -59,7 +59,7 @@ impl Proxy {
         }
     }
 
-    /// Breaks all connections; new ones are closed at once.
+    /// Closes all connections; new ones are closed immediately.
     pub(crate) fn cut(&self) {
         let mut clients = self.state.clients.lock().unwrap();
         self.state.cut.store(true, Ordering::SeqCst);
@@ -68,25 +68,25 @@ impl Proxy {
         }
     }
 
-    /// Ends a cut.
+    /// Accepts connections again after a cut.
     pub(crate) fn restore(&self) {
         self.state.cut.store(false, Ordering::SeqCst);
     }
 
-    /// Keeps connections, but nothing passes any more.
+    /// Keeps connections open but forwards nothing.
     pub(crate) fn freeze(&self) {
         self.state.frozen.store(true, Ordering::SeqCst);
     }
 
-    /// Ends a freeze; what was held back passes.
+    /// Resumes forwarding, including the data held back.
     pub(crate) fn thaw(&self) {
         self.state.frozen.store(false, Ordering::SeqCst);
     }
 
-    /// Says something to all clients in the broker's name. Nothing else may be under way.
+    /// Sends a frame to all clients in place of the broker. No other traffic may be in progress.
     pub(crate) fn forge(&self, frame: &[u8]) {
         for mut client in self.state.clients.lock().unwrap().iter() {
-            // Those that have hung up do not matter.
+            // Errors of closed connections are ignored.
             let _ = client.write_all(frame);
         }
     }

@@ -1,14 +1,14 @@
-//! What counts as taken, and what is wrong with the broker's end.
+//! Tests which messages count as published, and errors of the broker's configuration.
 
 use amiquip::{FieldTable, QueueDeclareOptions, QueueDeleteOptions};
 use domain::ports::{OrderQueue, QueueError};
 use queue_rabbitmq::RabbitOrderQueue;
 use std::time::{Duration, Instant};
 
-use crate::broker::{Broker, PATIENCE, ids, orders, take, until_depth, until_up};
+use crate::broker::{Broker, TEST_TIMEOUT, ids, orders, take, wait_for_depth, wait_until_up};
 
 #[tokio::test]
-async fn a_large_call_is_packed_confirmed_and_counted() {
+async fn a_large_publish_is_packed_confirmed_and_counted() {
     let broker = Broker::new();
     let queue = broker.queue(2).await;
     let all: Vec<i64> = (1..=5000).collect();
@@ -19,16 +19,16 @@ async fn a_large_call_is_packed_confirmed_and_counted() {
     assert!((5..=6).contains(&depth), "{depth} messages of up to 1,024");
     let mut consumer = broker.consumer(2);
     assert_eq!(ids(&take(&mut consumer, 5000).await), all);
-    until_depth(&queue, 0).await;
+    wait_for_depth(&queue, 0).await;
 }
 
 #[tokio::test]
-async fn what_no_queue_took_is_not_confirmed_and_the_queue_is_made_again() {
+async fn unroutable_messages_are_not_confirmed_and_the_binding_is_declared_again() {
     for unbind_only in [true, false] {
         let broker = Broker::new();
         let queue = broker.queue(2).await;
         broker
-            .behind_its_back(move |channel| {
+            .with_channel(move |channel| {
                 if unbind_only {
                     channel
                         .queue_unbind("orders.1", "orders", "1", FieldTable::new())
@@ -42,15 +42,15 @@ async fn what_no_queue_took_is_not_confirmed_and_the_queue_is_made_again() {
             .await;
         let batch = orders(1..=40, 20);
         let confirmed = queue.publish(&batch).await.unwrap();
-        assert!(!confirmed.is_empty(), "orders.0 is there");
-        assert!(confirmed.len() < 40, "orders.1 is not");
-        until_up(&queue).await;
+        assert!(!confirmed.is_empty(), "orders.0 is bound");
+        assert!(confirmed.len() < 40, "orders.1 is not bound");
+        wait_until_up(&queue).await;
         let left: Vec<_> = batch
             .into_iter()
             .filter(|order| !confirmed.contains(&order.order_id))
             .collect();
-        // The broker is free to be a moment late with the new session.
-        let deadline = Instant::now() + PATIENCE;
+        // The broker may take some time to accept the new session.
+        let deadline = Instant::now() + TEST_TIMEOUT;
         let again = loop {
             match queue.publish(&left).await {
                 Ok(ids) if ids.len() == left.len() => break ids,
@@ -65,10 +65,10 @@ async fn what_no_queue_took_is_not_confirmed_and_the_queue_is_made_again() {
 }
 
 #[tokio::test]
-async fn a_queue_with_other_arguments_is_named() {
+async fn a_queue_with_other_arguments_is_named_in_the_error() {
     let broker = Broker::new();
     broker
-        .behind_its_back(|channel| {
+        .with_channel(|channel| {
             let options = QueueDeclareOptions {
                 durable: true,
                 ..QueueDeclareOptions::default()
@@ -77,7 +77,7 @@ async fn a_queue_with_other_arguments_is_named() {
         })
         .await;
     let queue = RabbitOrderQueue::start(broker.options(2));
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     let reason = loop {
         match queue.publish(&orders([1], 1)).await {
             Err(QueueError::Unavailable(reason)) if reason != "connecting" => break reason,
@@ -91,12 +91,12 @@ async fn a_queue_with_other_arguments_is_named() {
 }
 
 #[tokio::test]
-async fn a_refused_login_is_told_without_the_password() {
+async fn a_refused_login_is_reported_without_the_password() {
     let broker = Broker::new();
     let mut options = broker.options(1);
     options.password = "hunter2".to_owned();
     let queue = RabbitOrderQueue::start(options);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     let reason = loop {
         match queue.probe().await {
             Err(QueueError::Unavailable(reason)) if reason != "connecting" => break reason,

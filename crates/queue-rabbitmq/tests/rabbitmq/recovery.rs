@@ -1,4 +1,4 @@
-//! Connections that break: everything goes on by itself, and nothing that was promised is lost.
+//! Tests broken connections: the adapter recovers automatically, and no confirmed message is lost.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use queue_rabbitmq::RabbitOrderConsumer;
 use tokio::time::timeout;
 
 use crate::broker::{
-    Broker, PATIENCE, acknowledge, connected, ids, orders, take, until_depth, until_up,
+    Broker, TEST_TIMEOUT, acknowledge, connected, ids, orders, take, wait_for_depth, wait_until_up,
 };
 use crate::proxy::Proxy;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_confirmed_arrives_though_connections_break_all_the_time() {
+async fn confirmed_messages_arrive_while_connections_break_repeatedly() {
     let broker = Broker::new();
     let near_publisher = Arc::new(Proxy::start(&broker.options(3)));
     let near_consumer = Arc::new(Proxy::start(&broker.options(3)));
@@ -52,7 +52,7 @@ async fn what_was_confirmed_arrives_though_connections_break_all_the_time() {
         arrived.extend(ids(&batch));
         acknowledge(&mut consumer, &batch).await;
     }
-    let (confirmed, refused) = timeout(PATIENCE, publishing).await.unwrap().unwrap();
+    let (confirmed, refused) = timeout(TEST_TIMEOUT, publishing).await.unwrap().unwrap();
     let _proxies = breaking.await.unwrap();
     let lost: Vec<_> = confirmed.difference(&arrived).collect();
     assert!(lost.is_empty(), "confirmed and lost: {lost:?}");
@@ -61,7 +61,7 @@ async fn what_was_confirmed_arrives_though_connections_break_all_the_time() {
 }
 
 #[tokio::test]
-async fn what_was_not_acknowledged_comes_again_and_old_receipts_are_void() {
+async fn unacknowledged_messages_are_redelivered_and_old_receipts_are_ignored() {
     let broker = Broker::new();
     let queue = broker.queue(2).await;
     let proxy = Proxy::start(&broker.options(2));
@@ -84,33 +84,33 @@ async fn what_was_not_acknowledged_comes_again_and_old_receipts_are_void() {
     acknowledge(&mut consumer, &first).await;
     acknowledge(&mut consumer, &second[..5]).await;
     drop(consumer);
-    until_depth(&queue, 1).await;
+    wait_for_depth(&queue, 1).await;
 }
 
 #[tokio::test]
-async fn what_lay_undelivered_in_a_broken_session_is_not_handed_out_twice() {
+async fn buffered_messages_of_a_broken_session_are_not_handed_out_twice() {
     let broker = Broker::new();
     let queue = broker.queue(1).await;
     let proxy = Proxy::start(&broker.options(1));
     let mut consumer = RabbitOrderConsumer::start(proxy.options(broker.options(1)));
     queue.publish(&orders([1], 1)).await.unwrap();
     queue.publish(&orders([2], 1)).await.unwrap();
-    // Both are here by now; one is taken, the other lies in the consumer.
-    let first = timeout(PATIENCE, consumer.next_batch(1))
+    // Both messages have arrived; one is handed out, the other is in the inbox.
+    let first = timeout(TEST_TIMEOUT, consumer.next_batch(1))
         .await
         .unwrap()
         .unwrap();
     assert_eq!(ids(&first), [1]);
-    until_depth(&queue, 0).await;
+    wait_for_depth(&queue, 0).await;
     proxy.cut();
-    // Each side notices by itself: the consumer that its session is gone, the broker that both messages are its own again.
-    until(consumer.watch().as_ref(), Result::is_err).await;
-    until_depth(&queue, 2).await;
+    // Both sides detect the cut: the consumer ends its session, and the broker requeues both messages.
+    wait_until(consumer.watch().as_ref(), Result::is_err).await;
+    wait_for_depth(&queue, 2).await;
     assert!(
         timeout(Duration::from_millis(200), consumer.next_batch(9))
             .await
             .is_err(),
-        "void, and the wait goes on without an error"
+        "the buffered message is discarded, and the call waits without an error"
     );
     proxy.restore();
     let again = take(&mut consumer, 2).await;
@@ -122,7 +122,7 @@ async fn what_lay_undelivered_in_a_broken_session_is_not_handed_out_twice() {
 }
 
 #[tokio::test]
-async fn a_consumer_whose_queue_is_deleted_declares_it_again() {
+async fn a_consumer_declares_its_deleted_queue_again() {
     let broker = Broker::new();
     let queue = broker.queue(1).await;
     let mut consumer = broker.consumer(1);
@@ -130,26 +130,26 @@ async fn a_consumer_whose_queue_is_deleted_declares_it_again() {
     let taken = take(&mut consumer, 1).await;
     acknowledge(&mut consumer, &taken).await;
     broker
-        .behind_its_back(|channel| {
+        .with_channel(|channel| {
             channel
                 .queue_delete("orders.0", QueueDeleteOptions::default())
                 .unwrap();
         })
         .await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    until_up(&queue).await;
+    wait_until_up(&queue).await;
     assert_eq!(queue.publish(&orders([2], 1)).await.unwrap().len(), 1);
     assert_eq!(ids(&take(&mut consumer, 1).await), [2]);
 }
 
-async fn until(probe: &dyn ConsumerProbe, wanted: impl Fn(&Result<(), QueueError>) -> bool) {
-    timeout(PATIENCE, async {
+async fn wait_until(probe: &dyn ConsumerProbe, wanted: impl Fn(&Result<(), QueueError>) -> bool) {
+    timeout(TEST_TIMEOUT, async {
         while !wanted(&probe.probe()) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     })
     .await
-    .unwrap_or_else(|_| panic!("it stays {:?}", probe.probe()));
+    .unwrap_or_else(|_| panic!("the probe stays {:?}", probe.probe()));
 }
 
 fn is_unavailable(probed: &Result<(), QueueError>) -> bool {
@@ -157,31 +157,31 @@ fn is_unavailable(probed: &Result<(), QueueError>) -> bool {
 }
 
 #[tokio::test]
-async fn a_consumer_shows_whether_messages_can_come_to_it() {
+async fn the_probe_of_a_consumer_reports_its_connection() {
     let broker = Broker::new();
     let proxy = Proxy::start(&broker.options(2));
     let consumer = RabbitOrderConsumer::start(proxy.options(broker.options(2)));
     let probe = consumer.watch();
-    until(probe.as_ref(), Result::is_ok).await;
+    wait_until(probe.as_ref(), Result::is_ok).await;
     proxy.cut();
-    until(probe.as_ref(), is_unavailable).await;
+    wait_until(probe.as_ref(), is_unavailable).await;
     proxy.restore();
-    until(probe.as_ref(), Result::is_ok).await;
+    wait_until(probe.as_ref(), Result::is_ok).await;
     drop(consumer);
     let closed = Err(QueueError::Closed);
-    until(probe.as_ref(), |probed| *probed == closed).await;
+    wait_until(probe.as_ref(), |probed| *probed == closed).await;
 }
 
 #[tokio::test]
-async fn a_consumer_that_may_connect_and_not_consume_is_never_up() {
+async fn a_consumer_without_the_read_permission_is_never_up() {
     let broker = Broker::new();
-    // With its queues there, connecting works.
+    // The queues exist, so connecting succeeds.
     drop(broker.queue(1).await);
-    broker.let_read_only("^orders$");
+    broker.restrict_reads_to("^orders$");
     let consumer = broker.consumer(1);
     let probe = consumer.watch();
     let start = Instant::now();
-    // Several attempts; without a pause, as being up for a moment would be wrong too.
+    // Spans several attempts; polls without a pause, because being up for a short time would be wrong too.
     while start.elapsed() < Duration::from_secs(2) {
         assert!(is_unavailable(&probe.probe()));
         std::thread::yield_now();
@@ -191,5 +191,5 @@ async fn a_consumer_that_may_connect_and_not_consume_is_never_up() {
             .as_ref()
             .is_err_and(|error| error.to_string().contains("access to queue"))
     };
-    until(probe.as_ref(), refused).await;
+    wait_until(probe.as_ref(), refused).await;
 }

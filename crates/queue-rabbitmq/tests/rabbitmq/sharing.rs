@@ -1,4 +1,4 @@
-//! How consumers share the queues out among themselves, and the queues beyond the configured number.
+//! Tests how consumers share the queues, and the queues above the configured number.
 
 use std::time::Duration;
 
@@ -6,14 +6,16 @@ use domain::ports::{OrderConsumer, OrderQueue, Share};
 use queue_rabbitmq::RabbitOrderConsumer;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::broker::{Broker, PATIENCE, acknowledge, ids, orders, take, until_backlog, until_depth};
+use crate::broker::{
+    Broker, TEST_TIMEOUT, acknowledge, ids, orders, take, wait_for_backlog, wait_for_depth,
+};
 
-/// Enough for each of 8 queues to get some.
+/// Enough products for each of the 8 queues to get some.
 const PRODUCTS: i64 = 64;
 
-/// Waits until each consumer has a subscription, and assigns the shares by name, as workers do.
-async fn share_out(consumers: &[&RabbitOrderConsumer]) {
-    let deadline = Instant::now() + PATIENCE;
+/// Waits until each consumer has a subscription, and assigns the shares by member name, as workers do.
+async fn assign_shares(consumers: &[&RabbitOrderConsumer]) {
+    let deadline = Instant::now() + TEST_TIMEOUT;
     let mut members: Vec<(String, &RabbitOrderConsumer)> = Vec::new();
     for consumer in consumers {
         loop {
@@ -21,7 +23,7 @@ async fn share_out(consumers: &[&RabbitOrderConsumer]) {
                 members.push((member, consumer));
                 break;
             }
-            assert!(Instant::now() < deadline, "a consumer does not come up");
+            assert!(Instant::now() < deadline, "a consumer does not connect");
             sleep(Duration::from_millis(20)).await;
         }
     }
@@ -33,28 +35,28 @@ async fn share_out(consumers: &[&RabbitOrderConsumer]) {
 }
 
 async fn up(consumer: &RabbitOrderConsumer) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TEST_TIMEOUT;
     while consumer.watch().probe().is_err() {
         assert!(Instant::now() < deadline);
         sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// Waits until the consumers are active on so many queues each, in rising order.
-async fn until_active(broker: &Broker, expected: &str) {
-    let deadline = Instant::now() + PATIENCE;
+/// Waits until the numbers of queues on which the consumers are active, ascending, are as expected.
+async fn wait_for_active(broker: &Broker, expected: &str) {
+    let deadline = Instant::now() + TEST_TIMEOUT;
     loop {
         let active = broker.active_queues();
         if active == expected {
             return;
         }
-        assert!(Instant::now() < deadline, "{active}, not {expected}");
+        assert!(Instant::now() < deadline, "{active}, expected {expected}");
         sleep(Duration::from_millis(200)).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn consumers_share_the_queues_and_return_nothing() {
+async fn consumers_share_the_queues_without_returning_messages() {
     let broker = Broker::new();
     let queue = broker.queue(8).await;
     let mut first = broker.consumer(8);
@@ -66,10 +68,10 @@ async fn consumers_share_the_queues_and_return_nothing() {
 
     let mut second = broker.consumer(8);
     up(&second).await;
-    share_out(&[&first, &second]).await;
-    until_active(&broker, "{4,4}").await;
+    assign_shares(&[&first, &second]).await;
+    wait_for_active(&broker, "{4,4}").await;
 
-    // What was delivered before stays with the first consumer, and only new messages come to the second.
+    // Messages delivered before stay with the first consumer; only new messages are delivered to the second one.
     let more = orders(1_001..=1_000 + PRODUCTS, PRODUCTS);
     queue.publish(&more).await.unwrap();
     let mut arrived = Vec::new();
@@ -92,32 +94,32 @@ async fn consumers_share_the_queues_and_return_nothing() {
     arrived.sort_unstable();
     assert_eq!(arrived, (1_001..=1_000 + PRODUCTS).collect::<Vec<_>>());
     assert!(of_first > 0 && of_second > 0, "{of_first}, {of_second}");
-    assert_eq!(broker.active_queues(), "{4,4}", "they stay where they are");
+    assert_eq!(broker.active_queues(), "{4,4}", "the assignment is stable");
     acknowledge(&mut first, &held).await;
-    until_depth(&queue, 0).await;
+    wait_for_depth(&queue, 0).await;
     assert_eq!(broker.unacknowledged(), 0);
     let nothing = timeout(Duration::from_millis(300), second.next_batch(1)).await;
     assert!(nothing.is_err(), "{nothing:?}");
 
-    // A consumer that goes leaves everything to the other one.
+    // When a consumer disconnects, the other one becomes active on all queues.
     drop(first);
-    until_active(&broker, "{8}").await;
+    wait_for_active(&broker, "{8}").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_third_consumer_gets_its_share_of_two_and_an_uneven_rest_is_spread() {
+async fn a_third_consumer_gets_a_share_and_the_remainder_is_spread() {
     let broker = Broker::new();
     let (first, second) = (broker.consumer(8), broker.consumer(8));
-    share_out(&[&first, &second]).await;
-    until_active(&broker, "{4,4}").await;
+    assign_shares(&[&first, &second]).await;
+    wait_for_active(&broker, "{4,4}").await;
     let third = broker.consumer(8);
-    share_out(&[&first, &second, &third]).await;
-    until_active(&broker, "{2,3,3}").await;
+    assign_shares(&[&first, &second, &third]).await;
+    wait_for_active(&broker, "{2,3,3}").await;
 }
 
 /// Delivery counts do not rise: a message that is held over many releases is not dead-lettered after the 20th.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_held_message_outlives_more_releases_than_the_delivery_limit() {
+async fn a_held_message_survives_more_releases_than_the_delivery_limit() {
     let broker = Broker::new();
     let queue = broker.queue(1).await;
     let mut consumer = broker.consumer(1);
@@ -127,7 +129,7 @@ async fn a_held_message_outlives_more_releases_than_the_delivery_limit() {
     let probe = consumer.watch();
     let member = probe.member().unwrap();
     for round in 0..25 {
-        // Each is a new share without queue 0, which is released once for it.
+        // Each round assigns a new share without queue 0, which is released once for it.
         let of = 2 + round;
         probe.assign(&member, Share { index: 1, of });
         sleep(Duration::from_millis(700)).await;
@@ -139,39 +141,39 @@ async fn a_held_message_outlives_more_releases_than_the_delivery_limit() {
     acknowledge(&mut consumer, &held).await;
     drop(consumer);
     sleep(Duration::from_secs(1)).await;
-    until_backlog(&queue, |backlog| backlog.waiting == 0 && backlog.dead == 0).await;
+    wait_for_backlog(&queue, |backlog| backlog.waiting == 0 && backlog.dead == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn queues_beyond_a_lowered_number_are_counted_and_consumed() {
+async fn queues_above_a_lowered_number_are_counted_and_consumed() {
     let broker = Broker::new();
     let published = orders(1..=PRODUCTS, PRODUCTS);
     let before = broker.queue(8).await;
     before.publish(&published).await.unwrap();
-    until_depth(&before, 8).await;
+    wait_for_depth(&before, 8).await;
     drop(before);
     let queue = broker.queue(3).await;
-    until_backlog(&queue, |backlog| {
+    wait_for_backlog(&queue, |backlog| {
         (backlog.waiting, backlog.surplus) == (8, 5)
     })
     .await;
-    // One of the queues beyond is deleted by hand: what is after it is found all the same.
+    // One of these queues is deleted manually: the queues after it are still found.
     broker
-        .behind_its_back(|channel| {
+        .with_channel(|channel| {
             let options = amiquip::QueueDeleteOptions::default();
             channel.queue_delete("orders.4", options).unwrap();
         })
         .await;
-    until_backlog(&queue, |backlog| backlog.surplus == 4).await;
+    wait_for_backlog(&queue, |backlog| backlog.surplus == 4).await;
 
     let mut consumer = broker.consumer(3);
     let mut taken = Vec::new();
     while taken.len() < 7 {
-        let batch = timeout(PATIENCE, consumer.next_batch(1_000)).await;
+        let batch = timeout(TEST_TIMEOUT, consumer.next_batch(1_000)).await;
         let batch = batch.unwrap().unwrap();
         acknowledge(&mut consumer, &batch).await;
         taken.extend(batch);
     }
-    until_backlog(&queue, |backlog| backlog.waiting == 0).await;
+    wait_for_backlog(&queue, |backlog| backlog.waiting == 0).await;
     assert_eq!(queue.backlog().await.unwrap().surplus, 0);
 }

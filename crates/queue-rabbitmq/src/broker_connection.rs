@@ -1,4 +1,4 @@
-//! One TCP and AMQP connection: opened with limits, closed with limits.
+//! One TCP and AMQP connection with bounded connect, call and close times.
 
 use std::io;
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
@@ -11,31 +11,32 @@ use thiserror::Error;
 use crate::options::RabbitOptions;
 use crate::watchdog::{Guard, Watchdog};
 
-/// Longest wait for a TCP connection to one address, and for each step of the login.
+/// Timeout of a TCP connect to one address, and of each step of the login.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Longest wait for the answer to one call.
+/// Timeout of one call to the broker.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Longest wait for a polite goodbye.
+/// Timeout of the AMQP close handshake.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Frames under way between a channel and the I/O thread. `amiquip`'s own 16 wakes the I/O thread for every few messages.
+/// Frames buffered between a channel and the I/O thread. With `amiquip`'s default of 16, the I/O thread is woken for
+/// every few messages.
 const FRAMES_IN_MEMORY: usize = 256;
 
-/// Why a session did not come to be.
+/// Why a session could not be opened.
 #[derive(Debug, Error)]
-pub(crate) enum LinkError {
-    #[error("cannot find the broker's address: {0}")]
+pub(crate) enum BrokerConnectionError {
+    #[error("cannot resolve the broker's address: {0}")]
     Resolve(io::Error),
     #[error("cannot connect to the broker: {0}")]
     Connect(io::Error),
     #[error("cannot log in to the broker: {0}")]
     Login(amiquip::Error),
-    #[error("the broker failed a call: {0}")]
+    #[error("call to the broker failed: {0}")]
     Call(#[from] amiquip::Error),
     #[error(
-        "{name} exists on the broker with other arguments than this program needs: {reason}; remove it once `rabbitmqctl \
+        "{name} exists on the broker with other arguments than required: {reason}; remove it once `rabbitmqctl \
          list_queues name messages` counts 0 and orders.dead exists"
     )]
     OtherArguments { name: String, reason: String },
@@ -43,26 +44,27 @@ pub(crate) enum LinkError {
     Refused { name: String, reason: String },
 }
 
-/// Bytes that wait for the socket before `amiquip` makes publishers wait. Its own 16 MiB is memory for nothing: what a
-/// broker does not read is given up and sent again.
+/// Unsent bytes at which `amiquip` blocks publishers. Its default of 16 MiB only wastes memory: messages that the
+/// broker does not read time out and are published again.
 const MAX_UNSENT_BYTES: usize = 1024 * 1024;
 
-/// An open connection. It is to be closed with [`Link::close`]: merely dropped, it may wait long for a frozen broker.
-pub(crate) struct Link {
+/// An open connection. Close it with [`BrokerConnection::close`]: dropping it can block for a long time if the broker is frozen.
+pub(crate) struct BrokerConnection {
     pub(crate) connection: Connection,
     socket: Arc<TcpStream>,
     watchdog: Arc<Watchdog>,
 }
 
-impl Link {
-    /// Connects and logs in.
+impl BrokerConnection {
+    /// Connects and logs in to the broker.
     pub(crate) fn open(
         options: &RabbitOptions,
         watchdog: &Arc<Watchdog>,
-    ) -> Result<Self, LinkError> {
+    ) -> Result<Self, BrokerConnectionError> {
         let stream = connect(options)?;
-        let socket = stream.try_clone().map_err(LinkError::Connect)?;
-        let stream = mio::net::TcpStream::from_stream(stream).map_err(LinkError::Connect)?;
+        let socket = stream.try_clone().map_err(BrokerConnectionError::Connect)?;
+        let stream =
+            mio::net::TcpStream::from_stream(stream).map_err(BrokerConnectionError::Connect)?;
         let login = ConnectionOptions::<Auth>::default()
             .auth(Auth::Plain {
                 username: options.user.clone(),
@@ -73,13 +75,13 @@ impl Link {
             .connection_timeout(Some(CONNECT_TIMEOUT))
             .information(Some(options.connection_name.clone()));
         let socket = Arc::new(socket);
-        // The client's own timeout starts over with every byte: this one does not.
+        // The client's own timeout restarts with every received byte; this deadline does not.
         let guard = watchdog.guard(&socket, Instant::now() + 2 * CONNECT_TIMEOUT);
         let tuning = ConnectionTuning::default()
             .mem_channel_bound(FRAMES_IN_MEMORY)
             .buffered_writes_high_water(MAX_UNSENT_BYTES);
-        let connection =
-            Connection::insecure_open_stream(stream, login, tuning).map_err(LinkError::Login)?;
+        let connection = Connection::insecure_open_stream(stream, login, tuning)
+            .map_err(BrokerConnectionError::Login)?;
         drop(guard);
         Ok(Self {
             connection,
@@ -88,43 +90,44 @@ impl Link {
         })
     }
 
-    /// Breaks the connection if what follows has not ended by then.
+    /// Shuts the socket down unless the returned guard is dropped before the deadline.
     pub(crate) fn guard(&self, deadline: Instant) -> Guard {
         self.watchdog.guard(&self.socket, deadline)
     }
 
-    /// Breaks the connection without a goodbye: for a broker that does not read what we send.
-    pub(crate) fn sever(&self) {
-        // An error says that it is broken already.
+    /// Shuts the socket down without a close handshake, for a broker that does not read.
+    pub(crate) fn abort(&self) {
+        // An error means that the socket is already closed.
         let _ = self.socket.shutdown(Shutdown::Both);
     }
 
-    /// Says goodbye, within bounds. Returns why the connection had ended already, if it had.
+    /// Performs the close handshake, bounded by [`CLOSE_TIMEOUT`]. Returns the error that had already ended the
+    /// connection, if any.
     ///
-    /// To be called before the channels and consumers of the connection are dropped: their own goodbyes then return at
-    /// once.
+    /// Call this before dropping the channels and consumers of the connection: their own close handshakes then return
+    /// immediately.
     pub(crate) fn close(self) -> Option<amiquip::Error> {
         let _guard = self.guard(Instant::now() + CLOSE_TIMEOUT);
         self.connection.close().err()
     }
 }
 
-fn connect(options: &RabbitOptions) -> Result<TcpStream, LinkError> {
+fn connect(options: &RabbitOptions) -> Result<TcpStream, BrokerConnectionError> {
     let addresses = (options.host.as_str(), options.port)
         .to_socket_addrs()
-        .map_err(LinkError::Resolve)?;
-    let mut failure = LinkError::Resolve(io::Error::from(io::ErrorKind::NotFound));
+        .map_err(BrokerConnectionError::Resolve)?;
+    let mut failure = BrokerConnectionError::Resolve(io::Error::from(io::ErrorKind::NotFound));
     for address in addresses {
         match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT).and_then(prepare) {
             Ok(stream) => return Ok(stream),
-            Err(error) => failure = LinkError::Connect(error),
+            Err(error) => failure = BrokerConnectionError::Connect(error),
         }
     }
     Err(failure)
 }
 
 fn prepare(stream: TcpStream) -> io::Result<TcpStream> {
-    // Without it a publisher that waits for its confirms sends some 26 messages a second.
+    // With Nagle's algorithm, a publisher that waits for each confirm sends about 26 messages per second.
     stream.set_nodelay(true)?;
     stream.set_nonblocking(true)?;
     Ok(stream)

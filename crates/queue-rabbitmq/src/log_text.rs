@@ -1,16 +1,16 @@
-//! Texts of others (the broker, the system, a bad message) made fit for a log line: one line, bounded.
+//! Makes external text (from the broker, the system or a message) safe for a log line: one line of limited length.
 
 use std::fmt::Display;
 
-/// Longest text of somebody else in a log line or an error, in characters.
+/// Maximum characters of external text in a log line or an error.
 const MAX_CHARS: usize = 300;
 
-/// The text on one line, control characters escaped, cut to a bound.
+/// Returns the text on one line, with control characters escaped, truncated to [`MAX_CHARS`].
 pub(crate) fn one_line(text: impl Display) -> String {
     bounded(&text.to_string(), MAX_CHARS)
 }
 
-/// The same with a bound of the caller's choice.
+/// Returns the text on one line, with control characters escaped, truncated to `max_chars`.
 pub(crate) fn bounded(text: &str, max_chars: usize) -> String {
     let mut line = String::new();
     for (index, character) in text.chars().enumerate() {
