@@ -1,4 +1,4 @@
-//! Consuming.
+//! The consumer.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use domain::ports::{ConsumerProbe, OrderConsumer, QueueError, QueuedMessage, Rec
 
 use crate::state::{Messages, Shared};
 
-/// A consumer. Dropped, it gives back what it did not acknowledge, to where it was in the queue.
+/// A consumer of the queue. Dropping it requeues its unacknowledged messages at their original position.
 pub struct InProcessConsumer {
     shared: Arc<Shared>,
-    /// Tells this consumer's receipts from those of any other.
+    /// Distinguishes the receipts of this consumer from those of other consumers.
     session: u64,
     unacknowledged: Messages,
 }
@@ -51,7 +51,7 @@ impl OrderConsumer for InProcessConsumer {
     async fn next_batch(&mut self, limit: usize) -> Result<Vec<QueuedMessage>, QueueError> {
         let shared = Arc::clone(&self.shared);
         loop {
-            // Before looking, so that what arrives between looking and waiting is not missed.
+            // Registers before taking, so that a message that arrives between the two is not missed.
             let arrived = shared.arrived.notified();
             let messages = self.take(limit);
             if !messages.is_empty() {
@@ -62,13 +62,13 @@ impl OrderConsumer for InProcessConsumer {
     }
 
     async fn acknowledge(&mut self, receipts: &[Receipt]) -> Result<(), QueueError> {
-        let mut gone = 0;
+        let mut acknowledged = 0;
         for receipt in receipts {
             let own = receipt.session == self.session;
-            gone += usize::from(own && self.unacknowledged.remove(&receipt.tag).is_some());
+            acknowledged += usize::from(own && self.unacknowledged.remove(&receipt.tag).is_some());
         }
         let mut state = self.shared.lock();
-        state.delivered = state.delivered.saturating_sub(gone);
+        state.delivered = state.delivered.saturating_sub(acknowledged);
         Ok(())
     }
 
@@ -77,7 +77,7 @@ impl OrderConsumer for InProcessConsumer {
     }
 }
 
-/// Between this consumer and its queue nothing can break.
+/// The connection of an in-process consumer cannot fail.
 struct AlwaysUp;
 
 impl ConsumerProbe for AlwaysUp {
@@ -96,7 +96,7 @@ impl Drop for InProcessConsumer {
     fn drop(&mut self) {
         let messages = std::mem::take(&mut self.unacknowledged);
         if !messages.is_empty() {
-            self.shared.lock().put_back(messages);
+            self.shared.lock().requeue(messages);
             self.shared.arrived.notify_waiters();
         }
     }

@@ -1,10 +1,10 @@
 //! An order queue within one process, for the embedded deployment and for tests.
 //!
-//! It is bounded: what does not fit is not confirmed, stays in the outbox and is published again later. It is not
-//! durable: a process that dies takes it along, and the sweeper puts its orders back into the outbox.
+//! The queue is bounded: orders that do not fit are not confirmed, stay in the outbox and are published again later.
+//! The queue is not durable: its messages are lost when the process ends, and the sweeper requeues their orders.
 //!
-//! Messages are numbered as they are published and always delivered by number, also those that come back from a consumer
-//! that went away.
+//! Messages are numbered when they are published and always delivered in that order, including messages requeued from a
+//! dropped consumer.
 
 mod consumer;
 mod queue;

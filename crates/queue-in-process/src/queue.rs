@@ -1,4 +1,4 @@
-//! Publishing.
+//! The publishing side of the queue.
 
 use std::sync::Arc;
 
@@ -9,44 +9,43 @@ use domain::ports::{Backlog, OrderQueue, QueueError, QueuedOrder};
 use crate::consumer::InProcessConsumer;
 use crate::state::Shared;
 
-/// As many orders as one transaction settles with ease.
-const DEFAULT_ORDERS_A_MESSAGE: usize = 100;
+/// Orders per message. A single transaction settles this number easily.
+const DEFAULT_ORDERS_PER_MESSAGE: usize = 100;
 
-/// A queue within this process. Cloning shares it.
+/// A queue within this process. Clones share it.
 #[derive(Clone)]
 pub struct InProcessQueue {
     shared: Arc<Shared>,
     capacity: usize,
-    max_orders_a_message: usize,
+    max_orders_per_message: usize,
 }
 
 impl InProcessQueue {
-    /// A queue that holds at most `capacity` messages, those included that are delivered and not acknowledged.
+    /// Creates a queue that holds at most `capacity` messages, including delivered messages that are not acknowledged.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         Self {
             shared: Arc::default(),
             capacity,
-            max_orders_a_message: DEFAULT_ORDERS_A_MESSAGE,
+            max_orders_per_message: DEFAULT_ORDERS_PER_MESSAGE,
         }
     }
 
-    /// The same queue, where a message that is published by this value holds at most so many orders, and
-    /// at least one.
+    /// Sets the maximum number of orders in a message published by this value, at least one.
     #[must_use]
     pub fn with_max_orders_a_message(mut self, number: usize) -> Self {
-        self.max_orders_a_message = number.max(1);
+        self.max_orders_per_message = number.max(1);
         self
     }
 
-    /// Another consumer. Each message goes to one.
+    /// Creates a consumer. Each message is delivered to one consumer.
     #[must_use]
     pub fn consumer(&self) -> InProcessConsumer {
         InProcessConsumer::new(Arc::clone(&self.shared))
     }
 
     fn full(&self) -> QueueError {
-        QueueError::Unavailable(format!("it is full with {} messages", self.capacity))
+        QueueError::Unavailable(format!("the queue is full ({} messages)", self.capacity))
     }
 }
 
@@ -56,9 +55,9 @@ impl OrderQueue for InProcessQueue {
         let mut confirmed = Vec::with_capacity(orders.len());
         {
             let mut state = self.shared.lock();
-            let room = self.capacity.saturating_sub(state.len());
-            for packed in orders.chunks(self.max_orders_a_message).take(room) {
-                let order_ids: Vec<OrderId> = packed.iter().map(|order| order.order_id).collect();
+            let free = self.capacity.saturating_sub(state.len());
+            for chunk in orders.chunks(self.max_orders_per_message).take(free) {
+                let order_ids: Vec<OrderId> = chunk.iter().map(|order| order.order_id).collect();
                 confirmed.extend_from_slice(&order_ids);
                 state.last_number += 1;
                 let number = state.last_number;
@@ -72,7 +71,8 @@ impl OrderQueue for InProcessQueue {
         Ok(confirmed)
     }
 
-    /// Without dead messages: this queue holds orders and not bytes, so that each message can be read.
+    /// The number of dead messages is always 0: the queue holds order ids instead of bytes, so every message is
+    /// readable.
     async fn backlog(&self) -> Result<Backlog, QueueError> {
         Ok(Backlog {
             waiting: self.shared.lock().waiting.len() as u64,

@@ -1,4 +1,4 @@
-//! What queue and consumers share.
+//! The state shared by a queue and its consumers.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ pub(crate) type Messages = BTreeMap<u64, Vec<OrderId>>;
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) waiting: Messages,
-    /// How many messages are with consumers.
+    /// Number of messages that are delivered and not acknowledged.
     pub(crate) delivered: usize,
     pub(crate) last_number: u64,
     pub(crate) last_session: u64,
@@ -21,7 +21,7 @@ pub(crate) struct State {
 #[derive(Default)]
 pub(crate) struct Shared {
     state: Mutex<State>,
-    /// Wakes all consumers that wait: messages have come.
+    /// Wakes all waiting consumers when messages arrive.
     pub(crate) arrived: Notify,
 }
 
@@ -32,7 +32,7 @@ impl Shared {
 }
 
 impl State {
-    /// Messages that are in the queue or with consumers, and so take up room.
+    /// Number of messages in the queue and with consumers, which count against the capacity.
     pub(crate) fn len(&self) -> usize {
         self.waiting.len() + self.delivered
     }
@@ -53,8 +53,8 @@ impl State {
         taken
     }
 
-    /// Takes messages back to where they were.
-    pub(crate) fn put_back(&mut self, mut messages: Messages) {
+    /// Requeues delivered messages at their original position.
+    pub(crate) fn requeue(&mut self, mut messages: Messages) {
         self.delivered = self.delivered.saturating_sub(messages.len());
         self.waiting.append(&mut messages);
     }

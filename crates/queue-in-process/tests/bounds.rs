@@ -1,11 +1,11 @@
-//! What only the queue in this process promises: its capacity, its packing, and the place of what comes back.
+//! Tests the guarantees of the in-process queue beyond the port: capacity, packing, and the order of requeued messages.
 
 use domain::identifiers::OrderId;
 use domain::ports::{OrderConsumer, OrderQueue, QueueError, QueuedMessage, QueuedOrder, Receipt};
 use port_contracts::builders::product;
 use queue_in_process::InProcessQueue;
 
-/// At most `capacity` messages of two orders.
+/// A queue of at most `capacity` messages with two orders each.
 fn queue(capacity: usize) -> InProcessQueue {
     InProcessQueue::new(capacity).with_max_orders_a_message(2)
 }
@@ -35,7 +35,7 @@ fn bodies(messages: &[QueuedMessage]) -> Vec<Vec<OrderId>> {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_not_confirmed() {
+async fn orders_that_do_not_fit_are_not_confirmed() {
     let queue = queue(3);
     assert_eq!(queue.publish(&orders(1..=4)).await, Ok(ids(1..=4)));
     assert_eq!(queue.probe().await, Ok(()));
@@ -48,7 +48,7 @@ async fn what_does_not_fit_is_not_confirmed() {
 }
 
 #[tokio::test]
-async fn only_an_acknowledged_message_makes_room() {
+async fn only_an_acknowledgement_frees_capacity() {
     let queue = queue(1);
     queue.publish(&orders(1..=2)).await.unwrap();
     let mut consumer = queue.consumer();
@@ -63,7 +63,7 @@ async fn only_an_acknowledged_message_makes_room() {
 }
 
 #[tokio::test]
-async fn what_comes_back_is_where_it_was() {
+async fn requeued_messages_keep_their_position() {
     let queue = queue(10);
     queue.publish(&orders(1..=10)).await.unwrap();
     let (mut first, mut second) = (queue.consumer(), queue.consumer());

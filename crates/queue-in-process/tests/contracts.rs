@@ -1,4 +1,4 @@
-//! The queue in this process keeps every contract of the queue ports.
+//! Runs the contracts of the queue ports on the in-process queue.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -7,9 +7,9 @@ use domain::ports::OrderConsumer;
 use port_contracts::QueueUnderTest;
 use queue_in_process::InProcessQueue;
 
-/// Nothing has to be kept: the queue goes with its last clone.
+/// The fixture needs no guard: the queue is dropped with its last clone.
 fn setup() -> Ready<(QueueUnderTest, ())> {
-    // Few orders a message, so that there are many messages.
+    // Few orders per message, so that there are many messages.
     let queue = InProcessQueue::new(10_000).with_max_orders_a_message(7);
     let consumers = queue.clone();
     let under_test = QueueUnderTest {
