@@ -1,4 +1,4 @@
-//! Recomputing every balance from orders and allocations (promise P7).
+//! The audit: recomputes every balance from orders and allocations (guarantee P7).
 
 use async_trait::async_trait;
 use deadpool::managed::Object;
@@ -16,7 +16,7 @@ struct FindingRow {
     detail: String,
 }
 
-/// Each rule: what must hold, and the query for the rows for which it does not.
+/// The rules: the name of each, and the query for the rows that violate it.
 const RULES: [(&str, &str); 12] = [
     (
         audit_rules::QUANTITY,
@@ -55,7 +55,7 @@ ORDER BY o.id LIMIT 1000",
         audit_rules::ALLOCATED_PRODUCT,
         "
 SELECT format('order %s at %s', a.order_id, a.vendor_id) AS row_key,
-       format('it is of product %s, the order of %s', a.product_id, o.product_id) AS detail
+       format('the product is %s, that of the order is %s', a.product_id, o.product_id) AS detail
 FROM allocations a JOIN orders o ON o.id = a.order_id
 WHERE a.product_id <> o.product_id ORDER BY a.order_id LIMIT 1000",
     ),
@@ -77,7 +77,7 @@ END ORDER BY a.order_id LIMIT 1000",
         audit_rules::ALLOCATION_ORDER,
         "
 SELECT format('order %s at %s', a.order_id, a.vendor_id) AS row_key,
-       format('%s units of product %s are allocated, and there is no such order', a.quantity, a.product_id) AS detail
+       format('%s units of product %s are allocated, and the order does not exist', a.quantity, a.product_id) AS detail
 FROM allocations a LEFT JOIN orders o ON o.id = a.order_id
 WHERE o.id IS NULL ORDER BY a.order_id LIMIT 1000",
     ),
@@ -85,7 +85,7 @@ WHERE o.id IS NULL ORDER BY a.order_id LIMIT 1000",
         audit_rules::ALLOCATION_POSITION,
         "
 SELECT format('order %s at %s', a.order_id, a.vendor_id) AS row_key,
-       format('%s units of product %s are allocated, of which the vendor has no position', a.quantity, a.product_id) AS detail
+       format('%s units of product %s are allocated, and the vendor has no stock row of it', a.quantity, a.product_id) AS detail
 FROM allocations a LEFT JOIN vendor_stock p ON p.product_id = a.product_id AND p.vendor_id = a.vendor_id
 WHERE p.product_id IS NULL ORDER BY a.order_id LIMIT 1000",
     ),
@@ -109,7 +109,7 @@ FROM allocations WHERE shipped_at > clock_timestamp() ORDER BY order_id LIMIT 10
         "
 WITH waiting AS MATERIALIZED (SELECT unnest(order_ids) AS order_id FROM outbox)
 SELECT id::text AS row_key,
-       format('PENDING since %s, requeued %s times, last at %s', created_at, requeues, coalesce(requeued_at::text, 'no time')) AS detail
+       format('PENDING since %s, requeued %s times, last at %s', created_at, requeues, coalesce(requeued_at::text, 'never')) AS detail
 FROM orders
 WHERE status = 'PENDING'
   AND coalesce(requeued_at, created_at)
@@ -134,7 +134,7 @@ WHERE next <= highest ORDER BY 1",
         audit_rules::OUTBOX_PRODUCT,
         "
 SELECT b.id::text AS row_key,
-       format('it has order %s as of product %s, which is of %s', i.order_id, i.product_id, coalesce(o.product_id, 'none')) AS detail
+       format('order %s has product %s in the entry and %s in the orders', i.order_id, i.product_id, coalesce(o.product_id, 'none')) AS detail
 FROM outbox b CROSS JOIN unnest(b.order_ids, b.product_ids) AS i (order_id, product_id)
 LEFT JOIN orders o ON o.id = i.order_id
 WHERE o.product_id IS DISTINCT FROM i.product_id ORDER BY b.id, i.order_id LIMIT 1000",
@@ -144,8 +144,8 @@ WHERE o.product_id IS DISTINCT FROM i.product_id ORDER BY b.id, i.order_id LIMIT
 #[async_trait]
 impl AuditQueries for PgStore {
     async fn audit(&self) -> Result<Vec<AuditFinding>, StoreError> {
-        // Its own connection, given up at the end: with a snapshot for all rules, without the limits on time that hold for
-        // use cases, and reading tables from end to end.
+        // Uses a connection outside the pool, closed at the end: one snapshot for all rules, without the time limits of
+        // use cases, and with sequential scans.
         let mut session = Object::take(self.session().await?);
         session
             .batch(

@@ -1,12 +1,12 @@
-//! The change log: one row for what a transaction changed.
+//! The change log: a row lists what a transaction changed.
 //!
-//! Rows are ordered by their transaction's number and read in that order, as far as no transaction with a lower number is
-//! still open: one that is may yet leave a row before those that are there. That includes transactions of other databases of
-//! the server, of which this one does not know more: [`lag`] measures that. A row costs a transaction no round trip where it has
-//! a statement to go along with: acceptance and settlement do.
+//! Rows are ordered by the transaction id and are read in that order, up to the lowest id of a transaction that is
+//! still open: such a transaction may yet insert a row before the existing ones. Transactions of other databases of the
+//! server count too, because PostgreSQL gives no more detail; [`lag`] measures the delay. A row costs no extra round
+//! trip where it is inserted by another statement, as acceptance and settlement do.
 //!
-//! The numbers are those of one cluster. A log that was restored into another one (`pg_dump`, `psql`) has numbers that this
-//! cluster has yet to give out, and cannot be read: [`reset_if_foreign`] recognises it and starts it again.
+//! Transaction ids belong to one cluster. A log that was restored into another one (`pg_dump`, `psql`) has ids that
+//! this cluster has not assigned yet, and cannot be read: [`reset_if_foreign`] detects and resets it.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -28,7 +28,7 @@ use crate::statement::{Bind, texts};
 use crate::store::PgStore;
 use crate::unit_of_work::PgUnitOfWork;
 
-/// For a statement that it goes along with; its values come first.
+/// Prefixes a statement with the insertion of a change-log row; the values of the row come first.
 macro_rules! with_change {
     ($statement:literal) => {
         concat!(
@@ -40,12 +40,12 @@ WITH logged AS (INSERT INTO changes (order_ids, product_ids) VALUES ($1, $2))",
 }
 pub(crate) use with_change;
 
-/// What a transaction has changed so far.
+/// The changes of a transaction so far.
 #[derive(Default)]
 pub(crate) struct ChangeLog {
-    /// To be written by the commit.
+    /// Changes that the commit writes.
     open: Changed,
-    /// Products that are in a row already.
+    /// Products that a row already contains.
     written: HashSet<ProductId>,
 }
 
@@ -60,7 +60,8 @@ impl ChangeLog {
         }
     }
 
-    /// What decisions change: the orders, and the stock of what was sold. Whoever asks for it writes it.
+    /// Returns what the outcomes change: the orders, and the stock of the sold products. The caller MUST write the
+    /// entries.
     pub(crate) fn settled(&mut self, orders: &[SettledOrder]) -> Vec<Changed> {
         let sold = orders
             .iter()
@@ -79,7 +80,7 @@ impl ChangeLog {
     }
 }
 
-/// An entry's values.
+/// Returns the bind values of an entry.
 pub(crate) fn binds(entry: &Changed) -> Vec<Bind> {
     vec![
         Bind::BigInts(entry.order_ids.iter().map(|id| id.0).collect()),
@@ -97,18 +98,18 @@ impl PgUnitOfWork {
     }
 }
 
-/// Whether the log has a number that this cluster has not given out yet. A transaction sees its own number as such, so this
-/// is asked before it writes.
+/// Whether the log has a transaction id that this cluster has not assigned yet. A transaction sees its own id as
+/// unassigned, so the query runs before the first write.
 const IS_FOREIGN: &str = "
 SELECT f.xid >= n.next
        OR coalesce((SELECT xid FROM changes ORDER BY xid DESC, seq DESC LIMIT 1) >= n.next, false) AS flag
 FROM changes_forgotten f CROSS JOIN (SELECT pg_snapshot_xmax(pg_current_snapshot()) AS next) n";
 
-/// Removes a log whose positions are those of another cluster, and returns whether it was one. Every position that was given
-/// before is gone from then on; transactions that are open now leave their entries after the new beginning. The row of
+/// Removes a log that was restored from another cluster, and returns whether it was one. Every offset returned before
+/// is gone afterwards; transactions that are open now insert their entries after the new start. The row of
 /// `changes_forgotten` MUST be locked.
 async fn reset_if_foreign(work: &mut PgUnitOfWork) -> Result<bool, StoreError> {
-    // The sequence went with the log, so that its next number is none of a position that was given before.
+    // The sequence was restored with the log, so its next value differs from that of every offset returned before.
     const RESET: &str = "
 WITH removed AS (DELETE FROM changes)
 UPDATE changes_forgotten SET
@@ -120,17 +121,17 @@ UPDATE changes_forgotten SET
     }
     work.execute(RESET, Vec::new()).await?;
     tracing::warn!(
-        "the change log came from another PostgreSQL cluster and was reset; readers of events get one `reset` event"
+        "change log was restored from another PostgreSQL cluster and has been reset; clients of the change feed get one `reset` event"
     );
     Ok(true)
 }
 
 impl PgStore {
-    /// Recognises a change log that was restored from another cluster, and resets it: at the start of a program, after
-    /// migrations, and where a reader meets one. Returns whether it was reset.
+    /// Resets a change log that was restored from another cluster: at the start of a program, after migrations, and
+    /// when a reader detects one. Returns whether it was reset.
     ///
     /// # Errors
-    /// [`StoreError`]; the log is as it was.
+    /// [`StoreError`]; the log is unchanged.
     pub async fn reset_foreign_change_log(&self) -> Result<bool, StoreError> {
         const LOCK: &str = "SELECT true AS flag FROM changes_forgotten FOR UPDATE";
         let mut work = self.begin_work().await?;
@@ -154,8 +155,8 @@ struct LagRow {
     oldest_us: Option<i64>,
 }
 
-/// How long entries are held back, and by a transaction of which age. A role that may not see other roles' sessions
-/// (`pg_read_all_stats`) sees the age of its own and of prepared ones.
+/// Returns how long entries have been held back, and the age of the oldest open transaction. A role that may not see
+/// the sessions of other roles (`pg_read_all_stats`) sees only its own and prepared transactions.
 pub(crate) async fn lag(store: &PgStore) -> Result<ChangeFeedLag, StoreError> {
     const SQL: &str = "
 SELECT (
@@ -181,9 +182,9 @@ SELECT (
 #[async_trait]
 impl ChangeRepository for PgUnitOfWork {
     async fn prune_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        // Whoever holds it forgets, and others need not wait for that.
+        // One transaction prunes at a time; others skip instead of waiting.
         const LOCK: &str = "SELECT true AS flag FROM changes_forgotten FOR UPDATE SKIP LOCKED";
-        const FORGET: &str = "
+        const PRUNE: &str = "
 WITH oldest AS (
     SELECT xid, seq, created_at FROM changes WHERE xid < pg_snapshot_xmin(pg_current_snapshot())
     ORDER BY xid, seq LIMIT $1
@@ -208,8 +209,8 @@ SELECT count(*) AS number FROM deleted";
             Bind::BigInt(i64::from(limit)),
             Bind::Timestamp(to_pg(before)),
         ];
-        let forgotten: Vec<NumberRow> = self.load(FORGET, binds).await?;
-        Ok(forgotten.first().map_or(0, |row| row.number.unsigned_abs()))
+        let pruned: Vec<NumberRow> = self.load(PRUNE, binds).await?;
+        Ok(pruned.first().map_or(0, |row| row.number.unsigned_abs()))
     }
 }
 
@@ -219,7 +220,7 @@ struct NumberRow {
     number: i64,
 }
 
-/// A position. The driver has no type for the numbers of transactions.
+/// An offset. The driver has no type for transaction ids, so they are read as text.
 #[derive(QueryableByName)]
 struct PositionRow {
     #[diesel(sql_type = Text)]
@@ -235,7 +236,7 @@ fn position(xid: &str, seq: i64) -> Result<Position, StoreError> {
     Ok(Position::new(group, number))
 }
 
-/// One entry, or none, and how it stands with the position that was read from.
+/// An entry, if any, and whether the requested offset is gone.
 #[derive(QueryableByName)]
 struct ReadRow {
     #[diesel(sql_type = Bool)]
@@ -288,8 +289,8 @@ UNION ALL (
     }
 
     async fn read_changes(&self, after: Position, limit: u32) -> Result<ChangesRead, StoreError> {
-        // Every position that was given is the one from which on entries are kept, or an entry's. Another one is of another
-        // cluster, whose numbers this one may have reached by now.
+        // Every offset returned before is the one from which entries are kept, or that of an entry. Any other offset
+        // comes from another cluster, even if this cluster has assigned its transaction id by now.
         const SQL: &str = "
 SELECT a.xid >= pg_snapshot_xmax(n.now) OR (a.xid, a.seq) <> (f.xid, f.seq)
            AND NOT EXISTS (SELECT FROM changes k WHERE (k.xid, k.seq) = (a.xid, a.seq)) AS is_gone,

@@ -1,9 +1,9 @@
-//! A connection checked out of the pool, which never goes back in a state that its next user would not expect.
+//! A connection checked out of the pool that never returns in a state its next user would not expect.
 //!
-//! A pool takes a connection back as it is: with its transaction open and its locks held, or with a statement still
-//! running whose answer nobody waits for. So this type knows at each moment what the connection is at, and its drop sees
-//! to it. A connection goes back only after success, a constraint violation or a serialization failure: a session that
-//! refuses writes, or whose prepared statements no longer fit the tables, is not one for the next user.
+//! A pool takes a connection back as it is: with an open transaction and its locks, or with a running statement whose
+//! result is not awaited. This type therefore tracks the state of the connection, and its drop cleans up. A connection
+//! is reused only after success, a constraint violation or a serialization failure; a session that rejects writes, or
+//! whose prepared statements no longer match the tables, is closed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
-use crate::commits::{CommitUnderWay, CommitWatch};
+use crate::commits::{CommitWatch, PendingCommit};
 use crate::error::{leaves_session_usable, store_error};
 use crate::options::PgOptions;
 use crate::session::{PgSession, cancel_and_close};
@@ -25,69 +25,71 @@ use crate::statement::{self, Bind};
 use crate::store::Sessions;
 use crate::wire::ServerError;
 
-/// Longest time that cleaning up may take before the connection is given up.
+/// Maximum time for cleaning up before the connection is closed.
 const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the server may take to tell that it has ended a statement that took too long.
-const ANSWER_MARGIN: Duration = Duration::from_secs(5);
+/// Time that the server may need, after the statement timeout, to report that it has cancelled a statement.
+const RESPONSE_MARGIN: Duration = Duration::from_secs(5);
 
-/// The SQLSTATE of a wait for a lock that took too long.
+/// SQLSTATE of a lock timeout.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
-/// What the connection is at.
+/// State of the connection.
 #[derive(Debug)]
 enum State {
-    /// Nothing.
+    /// Not in use.
     Idle,
-    /// A transaction is open, no statement runs.
+    /// A transaction is open and no statement is running.
     InTransaction,
-    /// A statement runs; if it still does when this is dropped, its future was abandoned.
+    /// A statement is running. If it is still running on drop, its future was dropped.
     Busy,
     /// A commit was sent. It must not be cancelled.
-    Committing(CommitUnderWay),
-    /// A statement failed in a way after which the session is not used again.
-    Spoilt,
+    Committing(PendingCommit),
+    /// A statement failed such that the session is not reused.
+    Unusable,
 }
 
 /// A connection in use.
 pub(crate) struct Checkout {
-    /// Gone only while this is dropped.
+    /// `None` only during drop.
     session: Option<Object<Sessions>>,
     state: State,
-    /// The server's part in the last failure.
+    /// Details that the server sent with the last error.
     last_error: Option<ServerError>,
-    home: Arc<Home>,
+    context: Arc<StoreContext>,
 }
 
-/// Where checkouts come from, and what they share.
-pub(crate) struct Home {
-    /// Where clean-up runs: the store's runtime, not that of whoever drops a checkout, which may be ending.
+/// State shared by all checkouts of a store.
+pub(crate) struct StoreContext {
+    /// Runtime of the clean-up: that of the store, because the runtime on which a checkout is dropped may be shutting
+    /// down.
     pub(crate) runtime: Handle,
     pub(crate) options: PgOptions,
     pub(crate) commits: Arc<CommitWatch>,
 }
 
-impl Home {
-    /// The server bounds each statement; this bounds the wait for a server that is gone without a word.
-    fn patience(&self) -> Duration {
-        self.options.statement_timeout + ANSWER_MARGIN
+impl StoreContext {
+    /// Returns the client-side timeout of a statement. The server limits each statement; this limits the wait for a
+    /// server that is unreachable.
+    fn call_timeout(&self) -> Duration {
+        self.options.statement_timeout + RESPONSE_MARGIN
     }
 }
 
 impl Checkout {
-    pub(crate) fn new(session: Object<Sessions>, home: Arc<Home>) -> Self {
-        // A failure of an earlier user is none of this one's.
+    pub(crate) fn new(session: Object<Sessions>, context: Arc<StoreContext>) -> Self {
+        // Discards an error left by the previous user.
         session.signals().take_error();
         Self {
             session: Some(session),
             state: State::Idle,
             last_error: None,
-            home,
+            context,
         }
     }
 
-    /// Whether the last failure was a wait for a lock that took too long.
-    pub(crate) fn has_waited_for_a_lock_in_vain(&self) -> bool {
+    /// Returns whether the last failure was a lock timeout.
+    pub(crate) fn lock_timed_out(&self) -> bool {
         let error = self.last_error.as_ref();
         error.is_some_and(|error| error.code == LOCK_NOT_AVAILABLE)
     }
@@ -102,36 +104,36 @@ impl Checkout {
         R: QueryableByName<Pg> + Send + 'static,
     {
         let before = self.enter();
-        let patience = self.home.patience();
+        let call_timeout = self.context.call_timeout();
         let call = statement::load(&mut self.session()?.connection, sql, binds);
-        let answer = timeout(patience, call).await;
-        self.leave(before, answer)
+        let outcome = timeout(call_timeout, call).await;
+        self.leave(before, outcome)
     }
 
-    /// Runs a statement that answers with a number of rows.
+    /// Runs a statement that returns the number of affected rows.
     pub(crate) async fn execute(
         &mut self,
         sql: &'static str,
         binds: Vec<Bind>,
     ) -> Result<usize, StoreError> {
         let before = self.enter();
-        let patience = self.home.patience();
+        let call_timeout = self.context.call_timeout();
         let call = statement::execute(&mut self.session()?.connection, sql, binds);
-        let answer = timeout(patience, call).await;
-        self.leave(before, answer)
+        let outcome = timeout(call_timeout, call).await;
+        self.leave(before, outcome)
     }
 
-    /// Runs a command that has no parameters.
+    /// Runs a command without parameters.
     pub(crate) async fn command(&mut self, sql: &'static str) -> Result<(), StoreError> {
         let before = self.enter();
-        let patience = self.home.patience();
+        let call_timeout = self.context.call_timeout();
         let call = self.session()?.connection.batch_execute(sql);
-        let answer = timeout(patience, call).await;
-        self.leave(before, answer)
+        let outcome = timeout(call_timeout, call).await;
+        self.leave(before, outcome)
     }
 
-    /// Begins a transaction: at this isolation level whatever the server's default is, because what is locked must be
-    /// read as the last holder left it.
+    /// Begins a transaction. The isolation level is set explicitly, independent of the server's default, because locked
+    /// rows must be read as the last lock holder left them.
     pub(crate) async fn begin(&mut self) -> Result<(), StoreError> {
         self.command("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
             .await?;
@@ -139,7 +141,7 @@ impl Checkout {
         Ok(())
     }
 
-    /// Begins a transaction that reads everything as of one moment, its first statement's.
+    /// Begins a read-only transaction with one snapshot, taken by its first statement.
     pub(crate) async fn begin_to_read(&mut self) -> Result<(), StoreError> {
         self.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .await?;
@@ -147,20 +149,20 @@ impl Checkout {
         Ok(())
     }
 
-    /// Ends the transaction. Waits for a bounded time, and then leaves the commit to itself: it may still happen.
+    /// Commits the transaction. On a timeout the outcome is unknown: the commit may still happen.
     pub(crate) async fn commit(&mut self) -> Result<(), StoreError> {
-        let commits = &self.home.commits;
-        let (limit, under_way) = (commits.timeout, commits.begin());
-        self.state = State::Committing(under_way);
+        let commits = &self.context.commits;
+        let (limit, pending) = (commits.timeout, commits.begin());
+        self.state = State::Committing(pending);
         let session = self.session()?;
         session.signals().take_warning();
-        let answer = timeout(limit, session.connection.batch_execute("COMMIT")).await;
+        let outcome = timeout(limit, session.connection.batch_execute("COMMIT")).await;
         let warning = session.signals().take_warning();
         let server = session.signals().take_error();
-        let Ok(result) = answer else {
-            // The state stays Committing.
+        let Ok(result) = outcome else {
+            // The state remains `Committing`.
             return Err(StoreError::CommitUnknown(format!(
-                "it takes longer than {} ms",
+                "no response within {} ms",
                 limit.as_millis()
             )));
         };
@@ -170,34 +172,34 @@ impl Checkout {
                 Ok(())
             }
             (Ok(()), Some(warning)) => {
-                self.state = State::Spoilt;
+                self.state = State::Unusable;
                 Err(StoreError::CommitUnknown(warning))
             }
-            // The server says that it did not commit.
+            // The server reports that it did not commit.
             (Err(error), _) if server.as_ref().is_some_and(|server| !server.fatal) => {
                 let usable = leaves_session_usable(server.as_ref());
-                self.state = if usable { State::Idle } else { State::Spoilt };
+                self.state = if usable { State::Idle } else { State::Unusable };
                 Err(store_error(error, server.as_ref()))
             }
             (Err(error), warning) => {
-                self.state = State::Spoilt;
+                self.state = State::Unusable;
                 let reason = warning.unwrap_or_else(|| error.to_string());
                 Err(StoreError::CommitUnknown(reason))
             }
         }
     }
 
-    /// Whether the connection had been used before, so that what fails on it as the first thing may not fail on a new one.
+    /// Returns whether the connection was used before, so that a first failure on it may not occur on a new connection.
     pub(crate) fn is_reused(&self) -> bool {
         self.session
             .as_ref()
             .is_some_and(|session| Object::metrics(session).recycle_count > 0)
     }
 
-    /// Whether the connection was lost while it lay in the pool, as this first failure on it shows: the server's farewell
-    /// may be read before the connection is seen to be closed.
-    pub(crate) fn went_stale(&self) -> bool {
-        let farewell = self
+    /// Returns whether the connection was lost while it was idle in the pool, if this is the first failure on it: the
+    /// server's shutdown message may be read before the socket is seen to be closed.
+    pub(crate) fn is_stale(&self) -> bool {
+        let shut_down = self
             .last_error
             .as_ref()
             .is_some_and(ServerError::is_shutdown);
@@ -205,13 +207,13 @@ impl Checkout {
             .session
             .as_ref()
             .is_some_and(|session| session.signals().is_closed());
-        self.is_reused() && (farewell || closed)
+        self.is_reused() && (shut_down || closed)
     }
 
     fn session(&mut self) -> Result<&mut PgSession, StoreError> {
         self.session
             .as_deref_mut()
-            .ok_or_else(|| StoreError::Failed("the connection is gone".into()))
+            .ok_or_else(|| StoreError::Failed("the connection was closed".into()))
     }
 
     fn enter(&mut self) -> State {
@@ -221,9 +223,9 @@ impl Checkout {
     fn leave<T>(
         &mut self,
         before: State,
-        answer: Result<QueryResult<T>, Elapsed>,
+        outcome: Result<QueryResult<T>, Elapsed>,
     ) -> Result<T, StoreError> {
-        match answer {
+        match outcome {
             Ok(Ok(value)) => {
                 self.state = before;
                 Ok(value)
@@ -234,13 +236,13 @@ impl Checkout {
                 self.state = if leaves_session_usable(server) {
                     before
                 } else {
-                    State::Spoilt
+                    State::Unusable
                 };
                 Err(store_error(error, server))
             }
-            // The state stays Busy: the answer may still come, to nobody.
+            // The state remains `Busy`: the result may still arrive.
             Err(_) => Err(StoreError::Unavailable(
-                "the database did not answer in time".to_owned(),
+                "the database did not respond in time".to_owned(),
             )),
         }
     }
@@ -251,27 +253,27 @@ impl Drop for Checkout {
         let Some(session) = self.session.take() else {
             return;
         };
-        let runtime = &self.home.runtime;
+        let runtime = &self.context.runtime;
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Idle => drop(session),
             State::InTransaction => {
                 runtime.spawn(roll_back(Discard(Some(session))));
             }
             State::Busy => {
-                let home = Arc::clone(&self.home);
-                runtime.spawn(cancel(Discard(Some(session)), home));
+                let context = Arc::clone(&self.context);
+                runtime.spawn(cancel(Discard(Some(session)), context));
             }
-            State::Committing(under_way) => {
-                runtime.spawn(await_commit(Discard(Some(session)), under_way));
+            State::Committing(pending) => {
+                runtime.spawn(await_commit(Discard(Some(session)), pending));
             }
-            // The server rolls back when it reads that the session is closed.
-            State::Spoilt => drop(Discard(Some(session))),
+            // The server rolls back when the session is closed.
+            State::Unusable => drop(Discard(Some(session))),
         }
     }
 }
 
-/// A connection that is closed instead of going back, unless it is taken out. Also when the runtime ends and drops the
-/// clean-up before it began.
+/// Closes the connection on drop unless it is taken out, including when the runtime shuts down and drops the clean-up
+/// task before it ran.
 struct Discard(Option<Object<Sessions>>);
 
 impl Drop for Discard {
@@ -288,30 +290,30 @@ async fn roll_back(mut discard: Discard) {
     };
     let rolled_back = timeout(CLEAN_UP_TIMEOUT, session.batch("ROLLBACK")).await;
     if matches!(rolled_back, Ok(Ok(()))) {
-        // Clean again: back to the pool.
+        // Clean again: return it to the pool.
         discard.0 = None;
     }
 }
 
-/// The statement's answer was abandoned with its future, so the connection's state is not known: the statement is
-/// cancelled on the server, which may be waiting for a lock, and the connection is closed.
-async fn cancel(mut discard: Discard, home: Arc<Home>) {
+/// Cleans up after a statement whose future was dropped. The state of the connection is unknown, so the statement,
+/// which may be waiting for a lock, is cancelled on the server, and the connection is closed.
+async fn cancel(mut discard: Discard, context: Arc<StoreContext>) {
     if let Some(session) = discard.0.take() {
-        cancel_and_close(Object::take(session), &home.options).await;
+        cancel_and_close(Object::take(session), &context.options).await;
     }
 }
 
-/// A commit that nobody waits for any more: its session keeps its place in the pool until the server responds, so that no
-/// more than the pool's size hang.
-async fn await_commit(mut discard: Discard, under_way: CommitUnderWay) {
+/// Waits for a commit whose caller timed out. Its session keeps its slot in the pool until the server responds, which
+/// limits the number of hanging sessions to the size of the pool.
+async fn await_commit(mut discard: Discard, pending: PendingCommit) {
     let Some(session) = &mut discard.0 else {
         return;
     };
-    // Sent behind the commit, and so answered after it.
+    // Queued behind the commit, so it returns after the commit.
     let ended = session.batch("").await;
     tracing::info!(
-        commit.age_ms = under_way.age().as_millis(),
+        commit.age_ms = pending.age().as_millis(),
         session_is_open = ended.is_ok(),
-        "a commit that nobody waited for has ended"
+        "commit ended after its caller timed out"
     );
 }

@@ -1,8 +1,8 @@
-//! Commits under way, and whether one hangs.
+//! Commits in progress, and detection of commits that hang.
 //!
-//! A commit can wait outside the server's limits on time: for a standby that has to confirm it. It is never cancelled,
-//! because a cancelled one is visible and may not be on the standby. Its session is kept open, outside the pool's use but
-//! within its number, until the server responds; meanwhile no other transaction is begun.
+//! A commit can exceed the server's time limits while it waits for the confirmation of a standby. It is never
+//! cancelled, because a cancelled commit is visible but may not be on the standby. Its session stays open and keeps its
+//! slot in the pool until the server responds; meanwhile no other transaction is begun.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,21 +10,21 @@ use std::time::{Duration, Instant};
 
 use domain::ports::StoreError;
 
-/// A commit that takes longer than this hangs, unless it is allowed even less.
+/// Age at which a commit counts as hanging; the commit timeout if that is shorter.
 const HANGS_AFTER: Duration = Duration::from_secs(5);
 
-/// The commits under way in one store.
+/// The commits in progress of one store.
 #[derive(Debug)]
 pub(crate) struct CommitWatch {
-    /// How long a use case waits for a commit.
+    /// Time that a use case waits for a commit.
     pub(crate) timeout: Duration,
-    under_way: Mutex<UnderWay>,
+    pending: Mutex<PendingCommits>,
 }
 
 #[derive(Debug, Default)]
-struct UnderWay {
+struct PendingCommits {
     next: u64,
-    /// When each began: the oldest is the first.
+    /// Start of each commit; the first is the oldest.
     began: BTreeMap<u64, Instant>,
 }
 
@@ -32,32 +32,32 @@ impl CommitWatch {
     pub(crate) fn new(timeout: Duration) -> Self {
         Self {
             timeout,
-            under_way: Mutex::default(),
+            pending: Mutex::default(),
         }
     }
 
-    /// A commit begins; it ends when what is returned is dropped.
-    pub(crate) fn begin(self: &Arc<Self>) -> CommitUnderWay {
-        let mut under_way = self.lock();
-        let number = under_way.next;
-        under_way.next += 1;
-        under_way.began.insert(number, Instant::now());
-        CommitUnderWay {
+    /// Registers a commit, which ends when the returned value is dropped.
+    pub(crate) fn begin(self: &Arc<Self>) -> PendingCommit {
+        let mut pending = self.lock();
+        let number = pending.next;
+        pending.next += 1;
+        pending.began.insert(number, Instant::now());
+        PendingCommit {
             watch: Arc::clone(self),
             number,
         }
     }
 
-    /// Fails while a commit hangs: another one would hang as well.
+    /// Fails while a commit hangs, because further commits would hang as well.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         let oldest = {
-            let under_way = self.lock();
-            under_way.began.values().next().map(Instant::elapsed)
+            let pending = self.lock();
+            pending.began.values().next().map(Instant::elapsed)
         };
         match oldest {
             Some(age) if age >= HANGS_AFTER.min(self.timeout) => {
                 Err(StoreError::Unavailable(format!(
-                    "commits hang: the oldest has waited for {} s",
+                    "commits hang: the oldest has been waiting for {} s",
                     age.as_secs()
                 )))
             }
@@ -65,28 +65,26 @@ impl CommitWatch {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, UnderWay> {
-        self.under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, PendingCommits> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A commit of which no outcome is known yet.
+/// A commit whose outcome is not known yet.
 #[derive(Debug)]
-pub(crate) struct CommitUnderWay {
+pub(crate) struct PendingCommit {
     watch: Arc<CommitWatch>,
     number: u64,
 }
 
-impl CommitUnderWay {
+impl PendingCommit {
     pub(crate) fn age(&self) -> Duration {
         let began = self.watch.lock().began.get(&self.number).copied();
         began.map(|began| began.elapsed()).unwrap_or_default()
     }
 }
 
-impl Drop for CommitUnderWay {
+impl Drop for PendingCommit {
     fn drop(&mut self) {
         self.watch.lock().began.remove(&self.number);
     }
@@ -97,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_commit_decides_and_an_end_is_enough_to_begin_again() {
+    fn check_fails_while_the_oldest_commit_hangs_and_succeeds_after_it_ended() {
         let watch = Arc::new(CommitWatch::new(Duration::from_millis(20)));
         watch.check().unwrap();
         let hanging = watch.begin();

@@ -1,4 +1,4 @@
-//! Which consumers of the queues are alive.
+//! The registry of live queue consumers.
 
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ struct ConsumerRow {
 #[async_trait]
 impl ConsumerRegistry for PgStore {
     async fn renew(&self, own: &[String], lifetime: Duration) -> Result<Vec<String>, StoreError> {
-        // SKIP LOCKED: what another process is just removing or renewing is no concern of this one.
-        const FORGET: &str = "
+        // SKIP LOCKED: rows that another process is removing or renewing are skipped.
+        const PRUNE: &str = "
 DELETE FROM queue_consumers WHERE id = ANY (ARRAY(
     SELECT id FROM queue_consumers WHERE seen_at < clock_timestamp() - $1 * interval '1 microsecond'
     FOR UPDATE SKIP LOCKED
@@ -34,7 +34,7 @@ SELECT id FROM queue_consumers
 WHERE seen_at >= clock_timestamp() - $1 * interval '1 microsecond' ORDER BY id COLLATE \"C\"";
         let lifetime = Bind::BigInt(i64::try_from(lifetime.as_micros()).unwrap_or(i64::MAX));
         let mut work = self.begin_work().await?;
-        work.execute(FORGET, vec![lifetime.clone()]).await?;
+        work.execute(PRUNE, vec![lifetime.clone()]).await?;
         work.execute(RENEW, vec![Bind::Texts(own.to_vec())]).await?;
         let alive: Vec<ConsumerRow> = work.load(LIST, vec![lifetime]).await?;
         work.end().await?;

@@ -1,4 +1,4 @@
-//! Orders that settlement gave up.
+//! Dead letters: orders that settlement gave up.
 
 use async_trait::async_trait;
 use diesel::QueryableByName;
@@ -105,7 +105,7 @@ UPDATE orders SET requeued_at = clock_timestamp(), requeues = 0 FROM lost WHERE 
     }
 
     async fn prune_dead_letters(&mut self, limit: u32) -> Result<u64, StoreError> {
-        // SKIP LOCKED: two sweepers at the same time do not wait for each other.
+        // SKIP LOCKED: concurrent sweepers do not wait for each other.
         const SQL: &str = "
 DELETE FROM dead_letters WHERE order_id = ANY (ARRAY(
     SELECT order_id FROM dead_letters d

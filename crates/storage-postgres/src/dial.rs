@@ -1,4 +1,4 @@
-//! Opening the stream to a server.
+//! Opens the stream to a server.
 
 use std::io;
 use std::path::Path;
@@ -12,13 +12,13 @@ use crate::options::{
     KEEPALIVES_COUNT, KEEPALIVES_IDLE, KEEPALIVES_INTERVAL, UNACKNOWLEDGED_TIMEOUT,
 };
 
-/// What a session is spoken over.
+/// The byte stream of a session.
 pub(crate) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Wire for S {}
 
-/// Connects to a host by name or address, or to a socket file in the folder that `host` names. With several addresses the
-/// first that accepts is taken.
+/// Connects to a host by name or address, or to the socket file in the directory `host`. Of several addresses, the
+/// first one that accepts is used.
 pub(crate) async fn dial(host: &str, port: u16) -> io::Result<Box<dyn Wire>> {
     if host.starts_with('/') {
         let file = Path::new(host).join(format!(".s.PGSQL.{port}"));
@@ -27,7 +27,7 @@ pub(crate) async fn dial(host: &str, port: u16) -> io::Result<Box<dyn Wire>> {
     let addresses = tokio::net::lookup_host((host, port))
         .await
         .map_err(|error| {
-            let reason = format!("the host name cannot be resolved: {error}");
+            let reason = format!("cannot resolve the host name: {error}");
             io::Error::new(error.kind(), reason)
         })?;
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
@@ -43,7 +43,7 @@ pub(crate) async fn dial(host: &str, port: u16) -> io::Result<Box<dyn Wire>> {
     Err(last)
 }
 
-/// A host that is gone without notice is noticed.
+/// Configures the socket to detect an unreachable host.
 fn configure(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);

@@ -1,4 +1,4 @@
-//! What a failure of the driver means to a use case.
+//! Maps errors of the driver to [`StoreError`].
 
 use deadpool::managed::PoolError;
 use diesel::result::Error;
@@ -7,16 +7,16 @@ use domain::ports::StoreError;
 use crate::session::ConnectError;
 use crate::wire::ServerError;
 
-/// SQLSTATEs after which another try of the whole use case may succeed at once: a serialization failure, a deadlock.
+/// SQLSTATEs after which the whole use case can be retried immediately: serialization failure and deadlock.
 const CONFLICTS: [&str; 2] = ["40001", "40P01"];
 
-/// The class of constraint violations.
+/// The SQLSTATE class of constraint violations.
 const CONSTRAINT: &str = "23";
 
-/// Sorts a driver's error, of which the server said this.
+/// Converts an error of the driver, using the details that the server sent.
 ///
-/// Only what the same statement with the same values will always cause is `Failed`; whatever else the server or the
-/// network says is transient, so it is `Unavailable`: a full disk must not send orders to the dead letters.
+/// Only an error that the same statement with the same values always causes is `Failed`. All other errors of the server
+/// or the network are transient and therefore `Unavailable`: a full disk must not dead-letter orders.
 pub(crate) fn store_error(error: Error, server: Option<&ServerError>) -> StoreError {
     let Error::DatabaseError(_, information) = &error else {
         return StoreError::Failed(Box::new(error));
@@ -30,7 +30,7 @@ pub(crate) fn store_error(error: Error, server: Option<&ServerError>) -> StoreEr
     }
 }
 
-/// Whether a session on which a statement failed like this is as good as before: the pool keeps no other.
+/// Returns whether the session can be reused after this error; the pool keeps no other sessions.
 pub(crate) fn leaves_session_usable(server: Option<&ServerError>) -> bool {
     server
         .is_some_and(|error| !error.fatal && (error.is_of(&[CONSTRAINT]) || error.code == "40001"))

@@ -1,4 +1,4 @@
-//! Units that are sold and that no report includes yet.
+//! Sold units that no report includes yet.
 
 use async_trait::async_trait;
 use diesel::QueryableByName;
@@ -31,7 +31,7 @@ SELECT (SELECT coalesce(sum(in_flight), 0)::bigint FROM vendor_stock) AS units,
        (SELECT min(shipped_at) FROM allocations WHERE shipped_at IS NOT NULL AND known_as_of IS NULL) AS shipped_at";
         let found: Vec<InFlightRow> = self.load(SQL, Vec::new()).await?;
         Ok(found.first().map_or_else(InFlight::default, |row| {
-            let age = |moment| from_pg(row.now).since(from_pg(moment));
+            let age = |instant| from_pg(row.now).since(from_pg(instant));
             InFlight {
                 units: row.units.unsigned_abs(),
                 oldest_confirmed: row.confirmed_at.map(age),

@@ -1,7 +1,7 @@
-//! One runner at a time, by an advisory lock of the session.
+//! Leases by session-level advisory locks.
 //!
-//! The lock lives and dies with a connection of its own: a process that is killed loses it as soon as the server sees the
-//! connection go.
+//! Each lease has its own connection: a process that is killed loses the lock as soon as the server detects that the
+//! connection is closed.
 
 use std::time::Duration;
 
@@ -13,24 +13,24 @@ use crate::rows::FlagRow;
 use crate::session::{PgSession, connect};
 use crate::statement::Bind;
 
-/// A server that does not answer within this may have given the lock to somebody else.
+/// A server that does not respond within this time may have granted the lock to another process.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A standby grants advisory locks as well, of its own, so a lease counts only on a server that takes writes.
+/// A standby grants its own advisory locks, so a lease is valid only on a server that accepts writes.
 macro_rules! takes_writes {
     () => {
         "NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off'"
     };
 }
 
-/// Hands out leases in one database.
+/// Grants leases in one database.
 #[derive(Debug, Clone)]
 pub struct PgLeases {
     options: PgOptions,
 }
 
 impl PgLeases {
-    /// Leases in the database of these options; connects for each.
+    /// Creates leases in the database of these options; each lease opens a connection.
     #[must_use]
     pub fn new(options: PgOptions) -> Self {
         Self { options }
@@ -44,7 +44,7 @@ struct PgLease {
 #[async_trait]
 impl Leases for PgLeases {
     async fn try_acquire(&self, name: &str) -> Result<Option<Box<dyn Lease>>, StoreError> {
-        // The name's own lock, in this database alone: advisory locks are kept by database.
+        // Advisory locks are per database, so equal names in other databases do not conflict.
         const SQL: &str = concat!(
             "SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AND ",
             takes_writes!(),
@@ -60,10 +60,10 @@ impl Leases for PgLeases {
 #[async_trait]
 impl Lease for PgLease {
     async fn is_held(&mut self) -> bool {
-        // The lock cannot go without the connection, so a response on it proves the lock.
+        // The lock is held as long as the connection is open, so a response proves that the lock is held.
         const SQL: &str = concat!("SELECT ", takes_writes!(), " AS flag");
         let ping = self.session.load::<FlagRow>(SQL, Vec::new());
-        let answered = tokio::time::timeout(PING_TIMEOUT, ping).await;
-        matches!(answered, Ok(Ok(rows)) if rows.first().is_some_and(|row| row.flag))
+        let response = tokio::time::timeout(PING_TIMEOUT, ping).await;
+        matches!(response, Ok(Ok(rows)) if rows.first().is_some_and(|row| row.flag))
     }
 }

@@ -1,10 +1,10 @@
-//! The store in PostgreSQL, over diesel-async and a deadpool pool.
+//! The store in PostgreSQL, using diesel-async and a deadpool pool.
 //!
-//! [`PgStore`] begins units of work and answers queries; [`PgLeases`], [`PgNotifier`] and [`PgListener`] do
-//! what needs a connection of its own; [`migrations`] brings a database up to date. SQL is written by hand, set-based,
-//! one statement a table and batch, and prepared once a connection (module `statement`).
+//! [`PgStore`] begins units of work and executes queries; [`PgLeases`], [`PgNotifier`] and [`PgListener`] use
+//! connections outside the pool; [`migrations`] updates the schema. SQL is written by hand, set-based, with one
+//! statement per table and batch, prepared once per connection (module `statement`).
 //!
-//! The lock order of the domain's `UnitOfWork` is kept statement by statement: every statement that locks several rows
+//! The lock order of the domain's `UnitOfWork` holds statement by statement: every statement that locks several rows
 //! sorts them first, and no statement locks rows of two tables.
 
 mod audit;

@@ -1,4 +1,4 @@
-//! Bringing a database up to date. The migrations are part of the program.
+//! Runs schema migrations, which are embedded in the program.
 
 use std::time::Duration;
 
@@ -15,30 +15,30 @@ use crate::store::PgStore;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
-/// Database that every server has, from which others are created.
+/// Database that exists on every server, used for creating others.
 pub(crate) const MAINTENANCE_DATABASE: &str = "postgres";
 
-/// Held while migrations run, so that two processes that start at once do not run them twice.
+/// Advisory lock held while migrations run, so that processes that start at the same time run them once.
 const LOCK_KEY: i64 = 0x6f72_6465_7273;
 
-/// Waiting for another process's migrations ends here.
+/// Timeout of waiting for the migrations of another process.
 const LOCK_TIMEOUT: Duration = Duration::from_mins(5);
 
-/// Why a database could not be brought up to date, or looked at.
+/// Why migrations could not be run or listed.
 #[derive(Debug, Error)]
 pub enum MigrationError {
-    /// There is no session with the server.
+    /// No session with the server could be opened.
     #[error(transparent)]
     Unreachable(#[from] ConnectError),
-    /// The server refused.
-    #[error("the database refused: {0}")]
+    /// The server rejected a statement.
+    #[error("the database rejected a statement: {0}")]
     Refused(#[from] diesel::result::Error),
-    /// A migration failed; what it did is undone.
+    /// A migration failed and was rolled back.
     #[error("a migration failed: {0}")]
     Failed(Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Creates the database if there is none of its name. Returns whether it was created.
+/// Creates the database if it does not exist. Returns whether it was created.
 ///
 /// # Errors
 /// [`MigrationError`].
@@ -66,12 +66,12 @@ pub async fn ensure_database(options: &PgOptions) -> Result<bool, MigrationError
     Ok(true)
 }
 
-/// The names of the migrations that have not run yet.
+/// Returns the names of the pending migrations.
 ///
 /// # Errors
 /// [`MigrationError`].
 pub async fn pending(options: &PgOptions) -> Result<Vec<String>, MigrationError> {
-    // Without the lock, so that a program that starts while another one migrates is told so at once.
+    // Does not take the lock, so that a program that starts while another one migrates returns immediately.
     let connection = connect(options, &options.database).await?.connection;
     on_harness(connection, |harness| {
         let pending = harness.pending_migrations(MIGRATIONS)?;
@@ -83,8 +83,8 @@ pub async fn pending(options: &PgOptions) -> Result<Vec<String>, MigrationError>
     .await
 }
 
-/// Runs the migrations that have not run yet, each in a transaction, and returns their names. A process that comes
-/// second waits, and finds nothing to do.
+/// Runs the pending migrations, each in a transaction, and returns their names. A concurrent second process waits, and
+/// then finds none pending.
 ///
 /// # Errors
 /// [`MigrationError`].
@@ -98,7 +98,7 @@ pub async fn run(options: &PgOptions) -> Result<Vec<String>, MigrationError> {
     Ok(ran)
 }
 
-/// Resets a change log that was restored from another cluster, and returns whether it was one.
+/// Resets a change log that was restored from another cluster, and returns whether it was reset.
 ///
 /// # Errors
 /// [`MigrationError`].
@@ -108,7 +108,7 @@ pub async fn reset_foreign_change_log(options: &PgOptions) -> Result<bool, Migra
     store.reset_foreign_change_log().await.map_err(failed)
 }
 
-/// Undoes all migrations and runs them again: proves that each can be undone.
+/// Reverts all migrations and runs them again, which proves that each can be reverted.
 ///
 /// # Errors
 /// [`MigrationError`].

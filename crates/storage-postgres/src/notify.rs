@@ -1,7 +1,7 @@
-//! Waking listeners across processes, by LISTEN and NOTIFY.
+//! Wakes listeners of other processes with LISTEN and NOTIFY.
 //!
-//! NOTIFY is sent in a transaction of its own after the commit that it tells of, not inside it: PostgreSQL serialises the
-//! commits of transactions that notify, which would undo what batching gains.
+//! NOTIFY is sent in a separate transaction after the commit that it announces: PostgreSQL serialises the commits of
+//! transactions that notify, which would undo the gain of batching.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,18 +18,18 @@ use crate::options::PgOptions;
 use crate::session::{PgSession, connect};
 use crate::store::PgStore;
 
-/// Pause before another attempt to listen.
+/// Delay before listening again.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 
-/// Topics of which there is news that was not sent yet.
+/// Topics with a notification that was not sent yet.
 #[derive(Default)]
-struct News {
+struct PendingTopics {
     outbox: AtomicBool,
     changes: AtomicBool,
-    raised: Notify,
+    changed: Notify,
 }
 
-impl News {
+impl PendingTopics {
     fn of(&self, topic: Topic) -> &AtomicBool {
         match topic {
             Topic::Outbox => &self.outbox,
@@ -37,7 +37,7 @@ impl News {
         }
     }
 
-    /// What tells of all of them at once. It may be lost, so nobody waits for it to be on the disk.
+    /// Returns one command that notifies all pending topics. It may be lost, so the commit does not wait for the disk.
     fn take(&self) -> Option<&'static str> {
         let [outbox, changes] =
             Topic::ALL.map(|topic| self.of(topic).swap(false, Ordering::AcqRel));
@@ -52,26 +52,26 @@ impl News {
     }
 }
 
-/// Notifies; dropping it stops its task.
+/// Sends notifications from a background task, which is stopped on drop.
 pub struct PgNotifier {
-    news: Arc<News>,
+    pending: Arc<PendingTopics>,
     task: JoinHandle<()>,
 }
 
 impl PgNotifier {
-    /// Starts the task that sends; must be called on a tokio runtime.
+    /// Starts the background task; must be called on a tokio runtime.
     #[must_use]
     pub fn start(store: PgStore) -> Self {
-        let news = Arc::new(News::default());
-        let task = tokio::spawn(send(store, Arc::clone(&news)));
-        Self { news, task }
+        let pending = Arc::new(PendingTopics::default());
+        let task = tokio::spawn(send(store, Arc::clone(&pending)));
+        Self { pending, task }
     }
 }
 
 impl Notifier for PgNotifier {
     fn notify(&self, topic: Topic) {
-        self.news.of(topic).store(true, Ordering::Release);
-        self.news.raised.notify_one();
+        self.pending.of(topic).store(true, Ordering::Release);
+        self.pending.changed.notify_one();
     }
 }
 
@@ -81,11 +81,11 @@ impl Drop for PgNotifier {
     }
 }
 
-/// Many notifications become one while the one before is under way.
-async fn send(store: PgStore, news: Arc<News>) {
+/// Sends notifications. Those that arrive while a command is in progress are combined into the next one.
+async fn send(store: PgStore, pending: Arc<PendingTopics>) {
     loop {
-        news.raised.notified().await;
-        let Some(command) = news.take() else {
+        pending.changed.notified().await;
+        let Some(command) = pending.take() else {
             continue;
         };
         let sent = match store.checkout().await {
@@ -93,32 +93,33 @@ async fn send(store: PgStore, news: Arc<News>) {
             Err(error) => Err(error),
         };
         if let Err(error) = sent {
-            debug!(%error, "listeners could not be woken; they will look by themselves");
+            debug!(%error, "NOTIFY failed; listeners fall back to polling");
         }
     }
 }
 
-/// Listens to one topic on a connection of its own, and again when that is lost; dropping it stops its task.
+/// Listens to one topic on a connection outside the pool, and reconnects when it is lost. The background task is
+/// stopped on drop.
 pub struct PgListener {
-    heard: Arc<Notify>,
+    notified: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
 impl PgListener {
-    /// Starts the task that listens; must be called on a tokio runtime.
+    /// Starts the background task; must be called on a tokio runtime.
     #[must_use]
     pub fn start(options: PgOptions, topic: Topic) -> Self {
-        let heard = Arc::new(Notify::new());
-        let task = tokio::spawn(listen(options, topic, Arc::clone(&heard)));
-        Self { heard, task }
+        let notified = Arc::new(Notify::new());
+        let task = tokio::spawn(listen(options, topic, Arc::clone(&notified)));
+        Self { notified, task }
     }
 }
 
 #[async_trait]
 impl Listener for PgListener {
     async fn wait(&mut self, limit: Duration) {
-        // Not heard in time: the caller looks all the same.
-        let _ = timeout(limit, self.heard.notified()).await;
+        // On a timeout the caller polls.
+        let _ = timeout(limit, self.notified.notified()).await;
     }
 }
 
@@ -128,7 +129,7 @@ impl Drop for PgListener {
     }
 }
 
-async fn listen(options: PgOptions, topic: Topic, heard: Arc<Notify>) {
+async fn listen(options: PgOptions, topic: Topic, notified: Arc<Notify>) {
     let command = match topic {
         Topic::Outbox => "LISTEN outbox",
         Topic::Changes => "LISTEN changes",
@@ -136,21 +137,25 @@ async fn listen(options: PgOptions, topic: Topic, heard: Arc<Notify>) {
     loop {
         match connect(&options, &options.database).await {
             Ok(session) => {
-                if let Err(error) = forward(session, command, &heard).await {
-                    warn!(%error, ?topic, "listening ended; trying again");
+                if let Err(error) = forward(session, command, &notified).await {
+                    warn!(%error, ?topic, "LISTEN connection lost; reconnecting");
                 }
             }
-            Err(error) => debug!(%error, ?topic, "cannot listen yet"),
+            Err(error) => debug!(%error, ?topic, "cannot open a LISTEN connection; retrying"),
         }
         sleep(RECONNECT_PAUSE).await;
     }
 }
 
-async fn forward(mut session: PgSession, command: &str, heard: &Notify) -> Result<(), StoreError> {
+async fn forward(
+    mut session: PgSession,
+    command: &str,
+    notified: &Notify,
+) -> Result<(), StoreError> {
     session.batch(command).await?;
     loop {
-        // At first for what came before this listened.
-        heard.notify_one();
+        // The first notification covers changes made before this session listened.
+        notified.notify_one();
         session.notified().await?;
     }
 }

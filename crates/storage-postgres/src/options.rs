@@ -1,4 +1,4 @@
-//! Where the database is, and how long to wait for it.
+//! Address of the database, and timeouts.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -6,30 +6,31 @@ use std::time::Duration;
 
 use tokio_postgres::config::SslMode;
 
-/// How to reach the database. `Debug` does not show the password.
+/// Settings of the database connections. `Debug` does not print the password.
 #[derive(Clone)]
 pub struct PgOptions {
-    /// Host name or address, or several with commas between, of which the first that takes writes is used.
+    /// Host name or address, or several separated by commas, of which the first that accepts writes is used.
     pub host: String,
     /// TCP port.
     pub port: u16,
     /// Role to log in as.
     pub user: String,
-    /// Its password, if it needs one.
+    /// Password of the role, if it needs one.
     pub password: Option<String>,
     /// Database name.
     pub database: String,
-    /// Shown in `pg_stat_activity`.
+    /// Name shown in `pg_stat_activity`.
     pub application_name: String,
-    /// Most connections of this process's pool.
+    /// Maximum connections of the pool.
     pub pool_size: usize,
-    /// How long a use case waits for a free connection before it gives up.
+    /// Time that a use case waits for a free connection.
     pub pool_timeout: Duration,
-    /// The server ends a statement that takes longer.
+    /// The server cancels a statement that runs longer.
     pub statement_timeout: Duration,
-    /// The server ends a statement that waits longer for a lock.
+    /// The server cancels a statement that waits longer for a lock.
     pub lock_timeout: Duration,
-    /// How long a use case waits for a commit before its outcome counts as unknown. The server has no limit for it.
+    /// Time that a use case waits for a commit before its outcome counts as unknown. The server has no limit for
+    /// commits.
     pub commit_timeout: Duration,
 }
 
@@ -43,23 +44,23 @@ impl fmt::Debug for PgOptions {
     }
 }
 
-/// Longest time to establish a connection.
+/// Timeout of establishing a connection.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A transaction that its process left idle for longer is ended by the server, so that a hung process holds no locks.
+/// The server ends a transaction that is idle for longer, so that a hung process does not hold locks.
 const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How often the server looks, while it works for a client, whether the client is still there.
+/// Interval at which the server checks, while it executes a statement, whether the client is still connected.
 const CLIENT_CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
-/// A host that is gone without a word is noticed within this, by both sides: by the one that has sent something when it
-/// is not acknowledged, by the other one when three probes are not answered.
+/// Time within which an unreachable host is detected by both sides: by the sender when its data is not acknowledged, by
+/// the receiver when three keepalive probes get no response.
 pub(crate) const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(20);
 pub(crate) const KEEPALIVES_IDLE: Duration = Duration::from_secs(10);
 pub(crate) const KEEPALIVES_INTERVAL: Duration = Duration::from_secs(3);
 pub(crate) const KEEPALIVES_COUNT: u32 = 3;
 
-/// A setting of which the server shows a time with a unit of its choice, read in milliseconds.
+/// Selects a setting that the server shows as a time with a variable unit, in milliseconds.
 macro_rules! shown_ms {
     ($name:literal) => {
         concat!(
@@ -72,12 +73,12 @@ macro_rules! shown_ms {
 }
 
 impl PgOptions {
-    /// The settings without which no session is used, each as it is read back.
+    /// The settings that every session must have, with their values as they are read back.
     ///
-    /// Every statement of a use case is meant to run along an index. Prepared while tables are small or not analysed yet,
-    /// its plan would read them from end to end and be kept while they grow; so that is taken off the table. As the
-    /// plan does not depend on the values either, it is made once a connection and not for each call; and no statement
-    /// runs for so long that compiling it (jit) could pay.
+    /// Every statement of a use case should use an index. A plan prepared while tables are small or not analysed yet
+    /// would use sequential scans and be kept while the tables grow, so these are disabled. As the plan does not depend
+    /// on the values, it is made once per connection and not for each call; and no statement runs long enough for jit
+    /// compilation to pay off.
     pub(crate) fn settings(&self) -> [(&'static str, String); 7] {
         let ms = |duration: Duration| duration.as_millis().to_string();
         [
@@ -97,10 +98,10 @@ impl PgOptions {
         ]
     }
 
-    /// What puts the settings in force and reads them back, in one message. They are set in the session because a pooler
+    /// SQL that applies the settings and reads them back, in one message. They are set in the session because a pooler
     /// drops those of the startup message.
     ///
-    /// What is committed is durable whatever the server's default is; a stronger default than `on` is left alone.
+    /// Commits are durable whatever the server's default is; a default stronger than `on` is kept.
     pub(crate) fn settings_sql(&self) -> String {
         const READ_BACK: &str = concat!(
             "SELECT pg_is_in_recovery() AS in_recovery, ",
@@ -135,7 +136,7 @@ impl PgOptions {
         sql
     }
 
-    /// What the startup message of a session says.
+    /// Returns the configuration of the startup message.
     pub(crate) fn startup(&self, database: &str) -> tokio_postgres::Config {
         let mut config = self.login();
         config
@@ -145,7 +146,8 @@ impl PgOptions {
         config
     }
 
-    /// How to log in, with nothing that the store's own sessions are told: for tools that look past it.
+    /// Returns the login configuration without the settings of the store's own sessions, for tools that bypass the
+    /// store.
     #[must_use]
     pub fn login(&self) -> tokio_postgres::Config {
         let mut config = tokio_postgres::Config::new();
@@ -166,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_password_is_not_shown() {
+    fn debug_output_does_not_contain_the_password() {
         let options = PgOptions {
             host: "h".to_owned(),
             port: 1,

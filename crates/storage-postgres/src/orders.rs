@@ -20,9 +20,8 @@ use crate::rows::{
 use crate::statement::Bind;
 use crate::unit_of_work::PgUnitOfWork;
 
-/// What goes with orders that were created: their outbox entry, and their rows of the change log, whose parts are of
-/// `MAX_CHANGED_IDS`.
-macro_rules! handed_on {
+/// Inserts the outbox entry of created orders, and their change-log rows of at most `MAX_CHANGED_IDS` orders each.
+macro_rules! with_outbox_and_changes {
     () => {
         "
 ), together AS (
@@ -38,7 +37,7 @@ macro_rules! handed_on {
     };
 }
 
-/// Keys are inserted in their own order, so that two batches that share several cannot wait for each other in a circle.
+/// Keys are inserted in a fixed order, so that two batches that share several keys cannot deadlock.
 const ACCEPT: &str = concat!(
     r#"
 WITH input AS MATERIALIZED (
@@ -56,13 +55,13 @@ WITH input AS MATERIALIZED (
     WHERE key IS NULL OR id IN (SELECT order_id FROM won)
     ORDER BY position
     RETURNING id, product_id, created_at"#,
-    handed_on!(),
+    with_outbox_and_changes!(),
     "
 SELECT created.id, created.created_at
 FROM input LEFT JOIN created USING (id) ORDER BY input.position"
 );
 
-/// Where no order has a key, each is created, and nothing need be joined to tell which: numbers rise in the order of the input.
+/// Without keys every order is created, so no join is needed: ids rise in the order of the input.
 const ACCEPT_WITHOUT_KEYS: &str = concat!(
     "
 WITH created AS (
@@ -72,7 +71,7 @@ WITH created AS (
         SELECT * FROM unnest($1, $2) WITH ORDINALITY AS i (product_id, quantity, position) ORDER BY position
     ) AS input
     RETURNING id, product_id, created_at",
-    handed_on!(),
+    with_outbox_and_changes!(),
     "
 SELECT id, created_at FROM created ORDER BY id"
 );
@@ -97,8 +96,8 @@ struct KeyRow {
     order: OrderWithAllocationRow,
 }
 
-/// Orders and allocations in one statement: in two, a cancellation in between would show an order without the one or the
-/// other. Each key once: one that stands twice in a call would bring its order's allocations twice.
+/// Orders and allocations in one statement: with two, a cancellation in between would show an order without one or the
+/// other. The keys must be distinct: a duplicate key would return the allocations of its order twice.
 const FIND_BY_KEY: &str = "
 SELECT k.scope, k.key, k.batch_digest, o.id, o.product_id, o.quantity, o.status, o.reason, o.created_at, o.updated_at,
        a.vendor_id, a.quantity AS allocated, a.shipped_at IS NOT NULL AS shipped
@@ -120,7 +119,7 @@ impl PgUnitOfWork {
         rows::orders(found, allocations)
     }
 
-    /// By scope and key: the order, and what the batch asks for if the key is a batch's.
+    /// Returns the order of each key, by scope and key, and the digest of the batch if the key belongs to a batch.
     async fn orders_by_key(
         &mut self,
         keys: &[&IdempotencyKey],
@@ -150,7 +149,7 @@ impl PgUnitOfWork {
     }
 }
 
-/// Scopes, keys and what batches ask for.
+/// Returns the scopes, keys and batch digests.
 fn key_binds(orders: &[NewOrder]) -> [Bind; 3] {
     let of_key = |part: fn(&IdempotencyKey) -> &str| {
         let keys = orders.iter().map(|order| order.key.as_ref());
@@ -218,7 +217,7 @@ impl OrderRepository for PgUnitOfWork {
                             Acceptance::KeyReused
                         }
                     })
-                    // It was there a moment ago and has just been forgotten: by now the key is free.
+                    // The key conflicted in the insert but was pruned since: a retry can use it.
                     .ok_or_else(|| {
                         StoreError::Conflict("an idempotency key has just expired".to_owned())
                     }),
@@ -230,7 +229,7 @@ impl OrderRepository for PgUnitOfWork {
     }
 
     async fn lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError> {
-        // IS TRUE keeps the planner off the index by status, along which it would walk through all that is PENDING.
+        // IS TRUE keeps the planner from using the index by status, with which it would scan all `PENDING` orders.
         const SQL: &str = "
 SELECT id, product_id, quantity FROM orders
 WHERE id = ANY($1) AND (status = 'PENDING') IS TRUE ORDER BY id FOR NO KEY UPDATE";
@@ -249,7 +248,7 @@ WHERE id = ANY($1) AND (status = 'PENDING') IS TRUE ORDER BY id FOR NO KEY UPDAT
     }
 
     async fn save_settled(&mut self, orders: &[SettledOrder]) -> Result<(), StoreError> {
-        // A statement for each outcome and not a join with all of them: this can only be planned along the primary key.
+        // One statement per outcome instead of a join with all outcomes: only this can be planned with the primary key.
         const DECIDED: &str = "
 UPDATE orders SET status = $1, reason = $2, updated_at = clock_timestamp()
 WHERE id = ANY($3) AND (status = 'PENDING') IS TRUE";
@@ -358,8 +357,7 @@ WHERE order_id = $1 AND vendor_id = ANY($2) AND shipped_at IS NULL";
         self.expect_rows("changing an order's status", written.len(), 1)?;
         self.changes.order(id);
         let order = self.with_allocations(written).await?.pop();
-        let order =
-            order.ok_or_else(|| StoreError::Failed("an order vanished under its lock".into()))?;
+        let order = order.ok_or_else(|| StoreError::Failed("a locked order was deleted".into()))?;
         stored::expect_state(order, state)
     }
 

@@ -23,7 +23,7 @@ struct OutboxRow {
 }
 
 #[derive(QueryableByName)]
-struct WaitingRow {
+struct PendingRow {
     #[diesel(sql_type = BigInt)]
     id: i64,
     #[diesel(sql_type = Text)]
@@ -31,8 +31,8 @@ struct WaitingRow {
 }
 
 impl PgUnitOfWork {
-    /// Moves entries that cannot be read out of the outbox, and puts their orders back that are `PENDING`.
-    async fn move_aside(&mut self, entries: Vec<i64>) -> Result<(), StoreError> {
+    /// Moves unreadable entries out of the outbox, and requeues their `PENDING` orders.
+    async fn move_unreadable(&mut self, entries: Vec<i64>) -> Result<(), StoreError> {
         const MOVE: &str = "
 WITH moved AS (
     DELETE FROM outbox WHERE id = ANY($1) RETURNING id, order_ids, product_ids, created_at
@@ -44,7 +44,7 @@ WITH moved AS (
 SELECT id, product_id FROM orders
 WHERE id = ANY(ARRAY(SELECT unnest(order_ids) FROM moved)) AND (status = 'PENDING') IS TRUE ORDER BY id";
         const PUT: &str = "INSERT INTO outbox (order_ids, product_ids) VALUES ($1, $2)";
-        let pending: Vec<WaitingRow> = self.load(MOVE, vec![Bind::BigInts(entries)]).await?;
+        let pending: Vec<PendingRow> = self.load(MOVE, vec![Bind::BigInts(entries)]).await?;
         let each = pending
             .into_iter()
             .map(|row| stored::requeued(row.id, row.product_id));
@@ -105,13 +105,13 @@ SELECT id, order_ids, product_ids FROM claimed ORDER BY id";
             }
         }
         if !unreadable.is_empty() {
-            self.move_aside(unreadable).await?;
+            self.move_unreadable(unreadable).await?;
         }
         Ok(entries)
     }
 
-    // An entry that another transaction keeps locked must not stop the others: it is published again when its claim has run
-    // out, and settlement ignores that.
+    // An entry locked by another transaction must not block the others: it is published again when its claim expires,
+    // and settlement ignores the duplicate.
     async fn remove(&mut self, entries: &[OutboxId]) -> Result<(), StoreError> {
         const SQL: &str = "
 DELETE FROM outbox WHERE id = ANY (ARRAY(SELECT id FROM outbox WHERE id = ANY($1) FOR UPDATE SKIP LOCKED))";

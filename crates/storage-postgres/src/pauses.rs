@@ -1,4 +1,4 @@
-//! The pauses of vendors that failed.
+//! Pauses of vendors whose syncs failed.
 
 use async_trait::async_trait;
 use diesel::QueryableByName;
@@ -92,7 +92,7 @@ RETURNING vendor_id, not_before, backoff_until, failures, clock_timestamp() AS n
 }
 
 impl PgUnitOfWork {
-    /// Removes the pauses of vendors that are switched on.
+    /// Removes the pauses of vendors that are being enabled.
     pub(crate) async fn clear_pauses(&mut self, vendor_ids: Bind) -> Result<(), StoreError> {
         const SQL: &str = "DELETE FROM vendor_pauses WHERE vendor_id = ANY($1)";
         self.execute(SQL, vec![vendor_ids]).await.map(drop)
@@ -100,7 +100,7 @@ impl PgUnitOfWork {
 }
 
 impl PgStore {
-    /// Reads the pauses of those of the vendors that have one, by vendor id.
+    /// Returns the pauses of the given vendors, by vendor id; vendors without a pause are omitted.
     pub(crate) async fn read_pauses(
         &self,
         vendor_ids: &[VendorId],

@@ -1,4 +1,4 @@
-//! Reads outside a transaction.
+//! Queries outside a transaction.
 
 use std::time::Duration;
 
@@ -17,14 +17,14 @@ use domain::stored::{self, StoredPosition};
 use domain::timestamp::Timestamp;
 
 use crate::changes;
-use crate::rows::{self, FlagRow, MomentRow, OrderWithAllocationRow, StockRow, from_pg};
+use crate::rows::{self, FlagRow, InstantRow, OrderWithAllocationRow, StockRow, from_pg};
 use crate::statement::{Bind, texts};
 use crate::store::PgStore;
 
-/// Orders that were read, and where a list goes on.
+/// Orders of one page, and the position after which the next page starts.
 struct OrderPage {
     orders: Vec<Order>,
-    /// Rows of `orders`, with those that cannot be read.
+    /// Number of `orders` rows, including unreadable ones.
     seen: usize,
     last: Option<i64>,
 }
@@ -42,9 +42,9 @@ impl PgStore {
         loop {
             let mut checkout = self.checkout().await?;
             match checkout.load(sql, binds.clone()).await {
-                // Reads can be repeated.
-                Err(_) if spares > 0 && checkout.went_stale() => spares -= 1,
-                answer => return answer,
+                // Reads can be retried.
+                Err(_) if spares > 0 && checkout.is_stale() => spares -= 1,
+                result => return result,
             }
         }
     }
@@ -66,8 +66,8 @@ impl PgStore {
     }
 }
 
-/// A page of orders, newest first, each with its allocations by vendor. Two statements could see two states: an order
-/// that is settled between them would have its allocations but not yet its status.
+/// Selects a page of orders, newest first, each with its allocations by vendor. Two statements could see different
+/// states: an order that is settled in between would have allocations but not yet its new status.
 macro_rules! order_page {
     ($where:literal) => {
         concat!(
@@ -132,7 +132,7 @@ impl OrderQueries for PgStore {
             let is_whole = page.seen == page.orders.len();
             found.extend(page.orders);
             match page.last {
-                // Orders that were left out are made up for: a short list would look like the end.
+                // Unreadable orders are replaced by further ones: a short page would mean the end of the list.
                 Some(last) if !is_last && !is_whole => before = last,
                 _ => return Ok(found),
             }
@@ -147,10 +147,10 @@ impl PgStore {
         before: i64,
         limit: u32,
     ) -> Result<OrderPage, StoreError> {
-        // A text each, so that each is planned for the index that matches its filter.
+        // One statement per filter, so that each is planned for the matching index.
         const ALL: &str = order_page!("id < $1 ORDER BY id DESC LIMIT $2");
         const BY_STATUS: &str = order_page!("status = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
-        // Merged from a range of the index for each status, of which the first value is the list.
+        // Merges one index range per status; the first rows of the merge are the page.
         const BY_PRODUCT: &str = concat!(
             order_columns!(),
             "
@@ -233,7 +233,7 @@ impl StockQueries for PgStore {
         &self,
         product_id: &ProductId,
     ) -> Result<Option<ProductDetail>, StoreError> {
-        // A full report speaks of every product of its vendor, also of those that it left as they were.
+        // A full report covers every product of its vendor, including those whose row it did not change.
         const SQL: &str = "
 SELECT s.product_id, s.quantity, s.updated_at, p.vendor_id, p.reported, p.in_flight,
        v.configured, p.is_expired, greatest(p.as_of, v.full_as_of) AS known_as_of
@@ -283,7 +283,7 @@ WHERE product_id > $1 ORDER BY product_id LIMIT $2";
 SELECT product_id, quantity, updated_at FROM stock
 WHERE in_stock AND product_id > $1 ORDER BY product_id LIMIT $2";
         let sql = if in_stock { IN_STOCK } else { ALL };
-        // No product id is empty, so all come after the empty text.
+        // A product id is never empty, so every id is greater than the empty text.
         let mut after = after.map(ProductId::into_string).unwrap_or_default();
         let mut levels = Vec::new();
         loop {
@@ -298,7 +298,7 @@ WHERE in_stock AND product_id > $1 ORDER BY product_id LIMIT $2";
             let is_whole = seen == readable.len();
             levels.extend(readable);
             match last {
-                // Products that were left out are made up for: a short list would look like the end.
+                // Unreadable products are replaced by further ones: a short page would mean the end of the list.
                 Some(last) if !is_last && !is_whole => after = last,
                 _ => return Ok(levels),
             }
@@ -325,19 +325,19 @@ impl StoreProbe for PgStore {
     }
 
     async fn store_time(&self) -> Result<Timestamp, StoreError> {
-        let rows: Vec<MomentRow> = self
-            .load("SELECT clock_timestamp() AS moment", Vec::new())
+        let rows: Vec<InstantRow> = self
+            .load("SELECT clock_timestamp() AS instant", Vec::new())
             .await?;
         rows.first()
-            .map(|row| from_pg(row.moment))
-            .ok_or_else(|| StoreError::Failed("the server did not tell the time".into()))
+            .map(|row| from_pg(row.instant))
+            .ok_or_else(|| StoreError::Failed("the server returned no time".into()))
     }
 
     async fn outbox_lag(&self) -> Result<OutboxLag, StoreError> {
         const SQL: &str = "
 SELECT greatest(0, (extract(epoch FROM clock_timestamp() - created_at) * 1000000)::bigint) AS micros
 FROM outbox WHERE not_before IS NULL OR not_before <= clock_timestamp() ORDER BY id LIMIT 1";
-        // A store in which commits hang cannot take orders, however well it can be read.
+        // A store in which commits hang cannot accept orders, even if reads succeed.
         self.check_commits()?;
         let oldest: Vec<LagRow> = self.load(SQL, Vec::new()).await?;
         Ok(OutboxLag {

@@ -1,4 +1,4 @@
-//! Rows as the driver reads them, and their way to the domain's reading of rows.
+//! Row types of the driver, and their conversion to the stored types of `storage-sql`.
 
 use diesel::QueryableByName;
 use diesel::pg::data_types::PgTimestamp;
@@ -11,15 +11,15 @@ use domain::stored::{
 };
 use domain::timestamp::Timestamp;
 
-/// PostgreSQL counts microseconds from 2000-01-01, the domain from 1970-01-01.
+/// Microseconds from 1970-01-01, the epoch of the domain, to 2000-01-01, that of PostgreSQL.
 const EPOCH_OFFSET_MICROS: i64 = 946_684_800_000_000;
 
-pub(crate) fn to_pg(moment: Timestamp) -> PgTimestamp {
-    PgTimestamp(moment.as_micros().saturating_sub(EPOCH_OFFSET_MICROS))
+pub(crate) fn to_pg(instant: Timestamp) -> PgTimestamp {
+    PgTimestamp(instant.as_micros().saturating_sub(EPOCH_OFFSET_MICROS))
 }
 
-pub(crate) fn from_pg(moment: PgTimestamp) -> Timestamp {
-    Timestamp::from_micros(moment.0.saturating_add(EPOCH_OFFSET_MICROS))
+pub(crate) fn from_pg(instant: PgTimestamp) -> Timestamp {
+    Timestamp::from_micros(instant.0.saturating_add(EPOCH_OFFSET_MICROS))
 }
 
 #[derive(QueryableByName)]
@@ -52,7 +52,7 @@ pub(crate) struct AllocationRow {
     pub(crate) shipped: bool,
 }
 
-/// An order with one of its allocations, or with none.
+/// An order with one of its allocations, or without allocations.
 #[derive(QueryableByName)]
 pub(crate) struct OrderWithAllocationRow {
     #[diesel(embed)]
@@ -144,7 +144,7 @@ impl From<VendorRow> for StoredVendor {
     }
 }
 
-/// What a vendor's last applied report proved, from a join in which there may be no row.
+/// Proof of the last applied report of a vendor, from an outer join.
 #[derive(QueryableByName)]
 pub(crate) struct ProofRow {
     #[diesel(sql_type = Nullable<Timestamptz>)]
@@ -174,9 +174,9 @@ pub(crate) struct ProductIdRow {
 }
 
 #[derive(QueryableByName)]
-pub(crate) struct MomentRow {
+pub(crate) struct InstantRow {
     #[diesel(sql_type = Timestamptz)]
-    pub(crate) moment: PgTimestamp,
+    pub(crate) instant: PgTimestamp,
 }
 
 #[derive(QueryableByName)]
@@ -252,19 +252,19 @@ impl OrderWithAllocationRow {
     }
 }
 
-/// Reads orders from the rows of a join, in which the rows of one order stand together.
+/// Reads orders from the rows of a join, in which the rows of one order are adjacent.
 pub(crate) fn joined_orders(joined: Vec<OrderWithAllocationRow>) -> Result<Vec<Order>, StoreError> {
     stored::joined_orders(joined.into_iter().map(OrderWithAllocationRow::into_stored))
 }
 
-/// The same, with an error for each order that cannot be read.
+/// Reads orders like [`joined_orders`], with an error for each unreadable order.
 pub(crate) fn each_joined_order(
     joined: Vec<OrderWithAllocationRow>,
 ) -> Vec<Result<Order, StoreError>> {
     stored::each_joined_order(joined.into_iter().map(OrderWithAllocationRow::into_stored))
 }
 
-/// Joins orders with their allocations, keeping the orders' order.
+/// Joins orders with their allocations, keeping the order of `found`.
 pub(crate) fn orders(
     rows: Vec<OrderRow>,
     allocations: Vec<AllocationRow>,

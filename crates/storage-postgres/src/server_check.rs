@@ -1,4 +1,4 @@
-//! What a program looks at once, when it starts: whether the database is one that it can rely on.
+//! Checks once, at the start of a program, whether the database is reliable.
 
 use std::time::Duration;
 
@@ -8,31 +8,31 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 use crate::options::PgOptions;
 use crate::session::{ConnectError, open};
 
-/// Longest wait for one statement.
+/// Timeout of one statement.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How often a pooler may give a session the same server connection by chance, while others come and go.
-const LOOKS: usize = 3;
+/// Number of attempts, because a pooler may give a session the same server connection by chance.
+const ATTEMPTS: usize = 3;
 
-/// Who keeps the connections to the server.
+/// Assignment of server connections to sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PoolingMode {
     /// Each session has a connection of its own, directly or through a pooler.
     Session,
-    /// A pooler gives each transaction another connection, with which locks, notifications and prepared statements are lost.
+    /// A pooler assigns a connection per transaction, which breaks locks, notifications and prepared statements.
     Transaction,
 }
 
-/// What was found.
+/// Result of [`check_server`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerReport {
-    /// Whether what is committed survives a crash of the server's machine.
+    /// Whether committed data survives a crash of the server's machine.
     pub fsync: bool,
-    /// Who keeps the connections.
+    /// Assignment of server connections to sessions.
     pub pooling: PoolingMode,
 }
 
-/// Looks at the server with two sessions.
+/// Checks the server with two sessions.
 ///
 /// # Errors
 /// [`ConnectError`].
@@ -52,11 +52,12 @@ pub async fn check_server(options: &PgOptions) -> Result<ServerReport, ConnectEr
     })
 }
 
-/// While one session holds a transaction, the other one keeps its connection to the server, unless a pooler divides them.
+/// Detects the pooling mode: while one session holds a transaction, the other keeps its server connection unless a
+/// pooler assigns connections per transaction.
 async fn pooling(first: &Client, second: &Client) -> Result<PoolingMode, String> {
-    for _ in 0..LOOKS {
+    for _ in 0..ATTEMPTS {
         let before = backend(first, "SELECT pg_backend_pid()").await?;
-        // A pooler that divides even transactions refuses this.
+        // A pooler that assigns connections per statement rejects this.
         if backend(second, "BEGIN; SELECT pg_backend_pid()")
             .await
             .is_err()
@@ -65,7 +66,8 @@ async fn pooling(first: &Client, second: &Client) -> Result<PoolingMode, String>
         }
         let meanwhile = backend(first, "SELECT pg_backend_pid()").await;
         let ended = backend(second, "ROLLBACK; SELECT pg_backend_pid()").await;
-        // A pooler with one connection left makes the first session wait for the second one's transaction.
+        // With a single server connection, such a pooler makes the first session wait for the transaction of the
+        // second.
         let waited = meanwhile.is_err() && ended.is_ok();
         if waited || meanwhile? != before {
             return Ok(PoolingMode::Transaction);
@@ -74,16 +76,16 @@ async fn pooling(first: &Client, second: &Client) -> Result<PoolingMode, String>
     Ok(PoolingMode::Session)
 }
 
-/// The server's process that a session is with.
+/// Returns the id of the server process of a session.
 async fn backend(client: &Client, sql: &str) -> Result<String, String> {
-    let said = timeout(STATEMENT_TIMEOUT, client.simple_query(sql))
+    let messages = timeout(STATEMENT_TIMEOUT, client.simple_query(sql))
         .await
-        .map_err(|_| "it does not respond in time".to_owned())?
+        .map_err(|_| "the server did not respond in time".to_owned())?
         .map_err(|error| error.to_string())?;
-    let row = said.iter().find_map(|message| match message {
+    let row = messages.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => row.get(0),
         _ => None,
     });
     row.map(str::to_owned)
-        .ok_or_else(|| "it does not say which process serves a session".to_owned())
+        .ok_or_else(|| "the server returned no process id".to_owned())
 }

@@ -1,6 +1,6 @@
-//! What sessions do with a real server: the settings that are in force, and which sessions the pool keeps.
+//! Tests sessions with a real server: the settings in force, and which sessions the pool keeps.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
+#![allow(clippy::unwrap_used, reason = "tests panic on failure")]
 
 use diesel::QueryableByName;
 use diesel::sql_types::{Integer, Text};
@@ -24,7 +24,7 @@ struct SettingRow {
     setting: String,
 }
 
-/// A store with one connection.
+/// Returns a store with one connection.
 async fn single() -> (TestDatabase, PgStore) {
     let database = TestDatabase::create().await.unwrap();
     let mut options = database.options().clone();
@@ -74,7 +74,7 @@ async fn the_pool_keeps_a_session_after_a_constraint_violation_or_a_serializatio
 }
 
 #[tokio::test]
-async fn a_failure_is_sorted_by_its_sqlstate_whatever_its_text() {
+async fn an_error_is_classified_by_its_sqlstate_and_not_by_its_message() {
     let (_database, store) = single().await;
     for (code, is_conflict, is_retryable) in [
         ("40001", true, true),
@@ -122,7 +122,7 @@ async fn setting_in_a_unit_of_work(store: &PgStore, sql: &'static str) -> String
 }
 
 #[tokio::test]
-async fn commits_are_durable_whatever_the_default_is_and_a_stronger_default_is_kept() {
+async fn commits_are_durable_with_any_default_and_a_stronger_default_is_kept() {
     const SQL: &str = "SELECT current_setting('synchronous_commit') AS setting";
     let database = TestDatabase::create().await.unwrap();
     for (default, in_force) in [
@@ -183,7 +183,7 @@ async fn the_settings_of_a_session_are_in_force() {
 }
 
 #[tokio::test]
-async fn a_read_only_server_gets_no_session_and_gives_no_lease() {
+async fn a_read_only_server_is_rejected_for_sessions_and_leases() {
     let database = TestDatabase::create().await.unwrap();
     let name = database.options().database.clone();
     let set = |value: &str| {
@@ -192,7 +192,7 @@ async fn a_read_only_server_gets_no_session_and_gives_no_lease() {
     database.execute(&set("on")).await.unwrap();
     let store = PgStore::new(database.options()).unwrap();
     let Err(error) = store.begin().await else {
-        panic!("a session that refuses writes was used");
+        panic!("a session that rejects writes was used");
     };
     assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
     assert!(error.to_string().contains("is read-only"), "{error}");

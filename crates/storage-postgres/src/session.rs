@@ -1,7 +1,7 @@
-//! A session with the server: how it is opened, set up and looked after, for whatever purpose.
+//! A session with the server: opening, configuring and driving it.
 //!
-//! The driver's own way to connect reduces errors to their text, drops the server's notices, and puts settings into the
-//! startup message, of which pgbouncer drops them. So the session is built here.
+//! The session is built here because the driver's own connect function reduces errors to their text, drops the server's
+//! notices, and puts settings into the startup message, where pgbouncer drops them.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -26,10 +26,10 @@ use crate::options::{CONNECT_TIMEOUT, PgOptions};
 use crate::statement::{self, Bind};
 use crate::wire::{Signals, Tap};
 
-/// Why there is no session.
+/// Why a session could not be opened.
 #[derive(Debug, Error)]
 pub enum ConnectError {
-    /// Nothing accepts connections there, or it does not respond in time. Transient.
+    /// The address does not accept connections, or the server does not respond in time. Transient.
     #[error("{server} cannot be reached: {reason}")]
     Unreachable {
         /// Host and port.
@@ -37,7 +37,7 @@ pub enum ConnectError {
         /// The cause.
         reason: String,
     },
-    /// The server does not let this user into this database. A retry fails again until somebody changes something.
+    /// The server rejects the login of this user to this database. Permanent: a retry fails until a setting is changed.
     #[error("{server} refused the login: {reason}")]
     Refused {
         /// Host and port.
@@ -45,7 +45,7 @@ pub enum ConnectError {
         /// The cause.
         reason: String,
     },
-    /// The server is a standby, or its sessions are read-only. Transient: another one may be the primary.
+    /// The server is a standby, or its sessions are read-only. Transient: another host may be the primary.
     #[error("{server} is read-only: {reason}")]
     ReadOnly {
         /// Host and port.
@@ -53,7 +53,7 @@ pub enum ConnectError {
         /// The cause.
         reason: &'static str,
     },
-    /// The server, or what is between, did something else than it was asked to.
+    /// The server or a pooler did not behave as requested.
     #[error("{server}: {reason}")]
     Failed {
         /// Host and port.
@@ -64,7 +64,7 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// Whether a retry fails until somebody changes a setting or the server.
+    /// Returns whether a retry fails until a setting or the server is changed.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         matches!(self, Self::Refused { .. })
@@ -82,7 +82,7 @@ pub(crate) struct PgSession {
     pub(crate) connection: AsyncPgConnection,
     signals: Arc<Signals>,
     driver: AbortHandle,
-    /// Of several hosts the one that it is with.
+    /// The host of this session, of several configured ones.
     host: String,
 }
 
@@ -97,16 +97,16 @@ impl PgSession {
         R: QueryableByName<Pg> + Send + 'static,
     {
         let loaded = statement::load(&mut self.connection, sql, binds).await;
-        self.sorted(loaded)
+        self.classified(loaded)
     }
 
-    /// Runs commands that have no parameters.
+    /// Runs commands without parameters.
     pub(crate) async fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
         let done = self.connection.batch_execute(sql).await;
-        self.sorted(done)
+        self.classified(done)
     }
 
-    fn sorted<T>(&self, result: QueryResult<T>) -> Result<T, StoreError> {
+    fn classified<T>(&self, result: QueryResult<T>) -> Result<T, StoreError> {
         let error = self.signals.take_error();
         result.map_err(|failure| store_error(failure, error.as_ref()))
     }
@@ -127,21 +127,21 @@ impl PgSession {
         Ok(())
     }
 
-    /// Closes the socket without waiting for a statement that runs.
+    /// Closes the socket without waiting for a running statement.
     pub(crate) fn abort(self) {
         self.driver.abort();
     }
 }
 
-/// What a new session says of its server.
+/// Properties of the server of a new session.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ServerFacts {
-    /// Whether the server makes what it commits durable at all.
+    /// Whether the server flushes commits to the disk.
     pub(crate) fsync: bool,
 }
 
-/// Opens a session in a database, ready for use cases: with the store's settings in force, on a server that takes writes.
-/// With several hosts (names with commas between) the first such server is taken.
+/// Opens a session in a database with the store's settings, on a server that accepts writes. Of several hosts (names
+/// separated by commas), the first such server is used.
 pub(crate) async fn connect(
     options: &PgOptions,
     database: &str,
@@ -163,7 +163,7 @@ pub(crate) async fn connect(
     })
 }
 
-/// A session that the driver has not taken over yet.
+/// A session before it is passed to the driver.
 pub(crate) struct Opened {
     pub(crate) client: Client,
     pub(crate) facts: ServerFacts,
@@ -172,7 +172,7 @@ pub(crate) struct Opened {
     driver: AbortHandle,
 }
 
-/// Opens a session and puts the store's settings in force.
+/// Opens a session and applies the store's settings.
 pub(crate) async fn open(options: &PgOptions, database: &str) -> Result<Opened, ConnectError> {
     let hosts: Vec<&str> = options.host.split(',').map(str::trim).collect();
     let limit = CONNECT_TIMEOUT / u32::try_from(hosts.len()).unwrap_or(u32::MAX);
@@ -184,17 +184,17 @@ pub(crate) async fn open(options: &PgOptions, database: &str) -> Result<Opened, 
             Ok(Err(error)) => error,
             Err(_) => ConnectError::Unreachable {
                 server: format!("{host}:{}", options.port),
-                reason: format!("it does not respond within {} ms", limit.as_millis()),
+                reason: format!("no response within {} ms", limit.as_millis()),
             },
         };
-        // A login that is refused says more than a host that is not there.
+        // A rejected login is more informative than an unreachable host.
         if error.is_permanent() || !last.as_ref().is_some_and(ConnectError::is_permanent) {
             last = Some(error);
         }
     }
     Err(last.unwrap_or_else(|| ConnectError::Failed {
         server: String::new(),
-        reason: "no host is set".to_owned(),
+        reason: "no host is configured".to_owned(),
     }))
 }
 
@@ -217,12 +217,12 @@ async fn open_on(options: &PgOptions, host: &str, database: &str) -> Result<Open
         server: server.clone(),
         reason,
     };
-    let said = client
+    let messages = client
         .simple_query(&options.settings_sql())
         .await
         .map_err(|error| failed(chain(&error)))?;
-    let facts = check(&said, options, &server)?;
-    // What failed before belongs to no statement.
+    let facts = check(&messages, options, &server)?;
+    // Discards errors of the setup.
     signals.take_error();
     Ok(Opened {
         client,
@@ -233,13 +233,13 @@ async fn open_on(options: &PgOptions, host: &str, database: &str) -> Result<Open
     })
 }
 
-/// Whether the settings are in force, and the server takes writes.
+/// Checks that the settings are in force and that the server accepts writes.
 fn check(
-    said: &[SimpleQueryMessage],
+    messages: &[SimpleQueryMessage],
     options: &PgOptions,
     server: &str,
 ) -> Result<ServerFacts, ConnectError> {
-    let rows = said.iter().filter_map(|message| match message {
+    let rows = messages.iter().filter_map(|message| match message {
         SimpleQueryMessage::Row(row) => Some(row),
         _ => None,
     });
@@ -264,7 +264,7 @@ fn check(
         reason,
     };
     if value("in_recovery") != "f" {
-        return Err(read_only("it is a standby"));
+        return Err(read_only("the server is a standby"));
     }
     if value("transaction_read_only") != "off" {
         return Err(read_only("default_transaction_read_only is on"));
@@ -274,7 +274,7 @@ fn check(
     })
 }
 
-/// Why a login failed, from what the driver says.
+/// Converts an error of the driver during the login.
 fn login_error(error: &tokio_postgres::Error, options: &PgOptions, server: String) -> ConnectError {
     let reason = chain(error);
     let Some(code) = error.code() else {
@@ -286,7 +286,7 @@ fn login_error(error: &tokio_postgres::Error, options: &PgOptions, server: Strin
         }
         return ConnectError::Unreachable { server, reason };
     };
-    // Invalid authorization, no such database, no right to connect.
+    // Invalid authorization, unknown database, missing CONNECT privilege.
     let code = code.code();
     if code.starts_with("28") || code == "3D000" || code == "42501" {
         ConnectError::Refused { server, reason }
@@ -295,7 +295,7 @@ fn login_error(error: &tokio_postgres::Error, options: &PgOptions, server: Strin
     }
 }
 
-/// An error with its causes, on one line.
+/// Formats an error with its causes on one line.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -307,9 +307,9 @@ fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// Carries a session until it ends.
+/// Drives a session until it ends.
 async fn drive(mut connection: Connection<Tap<Box<dyn Wire>>, NoTlsStream>, signals: Arc<Signals>) {
-    // Also when this is aborted.
+    // Dropped when the task is aborted, too.
     let closing = Closing(signals);
     let signals = &closing.0;
     loop {
@@ -322,13 +322,13 @@ async fn drive(mut connection: Connection<Tap<Box<dyn Wire>>, NoTlsStream>, sign
                 tracing::debug!(
                     severity = notice.severity(),
                     message = notice.message(),
-                    "the database sent a notice"
+                    "database sent a notice"
                 );
             }
             Some(Ok(AsyncMessage::Notification(_))) => signals.notified.notify_one(),
             Some(Ok(_)) => {}
             Some(Err(error)) => {
-                tracing::debug!(error = chain(&error), "a session with the database broke");
+                tracing::debug!(error = chain(&error), "database session failed");
                 return;
             }
             None => return,
@@ -344,10 +344,10 @@ impl Drop for Closing {
     }
 }
 
-/// Longest time for a request to cancel a statement.
+/// Timeout of a cancel request.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Cancels the statement that a session runs, then closes the session.
+/// Cancels the running statement of a session, then closes the session.
 pub(crate) async fn cancel_and_close(session: PgSession, options: &PgOptions) {
     let token = session.connection.cancel_token();
     let cancel = async {
@@ -356,7 +356,7 @@ pub(crate) async fn cancel_and_close(session: PgSession, options: &PgOptions) {
         cancelled.map_err(io::Error::other)
     };
     if !matches!(timeout(CANCEL_TIMEOUT, cancel).await, Ok(Ok(()))) {
-        tracing::debug!("an abandoned statement could not be cancelled; its connection is closed");
+        tracing::debug!("cannot cancel an abandoned statement; closing its connection");
     }
     session.abort();
 }

@@ -1,7 +1,7 @@
-//! A hand-written SQL statement that is prepared once a connection.
+//! A hand-written SQL statement that is prepared once per connection.
 //!
-//! diesel's own `sql_query` is prepared anew at each call, because it cannot know that its text is constant. Here the
-//! text is `'static` and everything else is bound, so the text is the key under which the prepared statement is kept.
+//! diesel's own `sql_query` is prepared at each call, because its text may vary. Here the text is `'static` and all
+//! values are bound, so the text is the key of the prepared-statement cache.
 
 use diesel::pg::Pg;
 use diesel::pg::data_types::PgTimestamp;
@@ -10,7 +10,7 @@ use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Timestampt
 use diesel::{QueryResult, QueryableByName};
 use diesel_async::AsyncPgConnection;
 
-/// A value to bind.
+/// A bind value.
 #[derive(Debug, Clone)]
 pub(crate) enum Bind {
     BigInt(i64),
@@ -45,7 +45,7 @@ where
     diesel_async::RunQueryDsl::load(Statement { sql, binds }, connection).await
 }
 
-/// Runs SQL that answers with a number of rows.
+/// Runs SQL that returns the number of affected rows.
 pub(crate) async fn execute(
     connection: &mut AsyncPgConnection,
     sql: &'static str,
@@ -54,7 +54,7 @@ pub(crate) async fn execute(
     diesel_async::RunQueryDsl::execute(Statement { sql, binds }, connection).await
 }
 
-/// SQL with `$1`, `$2`… in rising order, each once, and the values for them.
+/// SQL with `$1`, `$2`, … in ascending order, each once, and their values.
 #[derive(Debug)]
 struct Statement {
     sql: &'static str,

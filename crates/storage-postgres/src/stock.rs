@@ -18,7 +18,7 @@ use crate::unit_of_work::PgUnitOfWork;
 struct CountedPositionRow {
     #[diesel(embed)]
     position: VendorStockRow,
-    /// Of all products asked for.
+    /// Over all requested products.
     #[diesel(sql_type = BigInt)]
     positions: i64,
 }
@@ -42,7 +42,7 @@ fn parsed(product_ids: Vec<String>) -> Result<Vec<ProductId>, StoreError> {
         .collect()
 }
 
-/// Products with their positions, by product id.
+/// Joins products with their vendors' stock rows, by product id.
 fn joined(
     product_ids: Vec<String>,
     positions: Vec<VendorStockRow>,
@@ -66,7 +66,7 @@ fn joined(
 }
 
 impl PgUnitOfWork {
-    /// Those of the products that exist and were not locked.
+    /// Returns the products that exist and were not locked.
     async fn held_products(
         &mut self,
         product_ids: &[ProductId],
@@ -81,7 +81,7 @@ SELECT product_id FROM stock WHERE product_id = ANY($1) ORDER BY product_id";
         parsed(known.into_iter().map(|row| row.product_id).collect())
     }
 
-    /// Those of the products that have more positions than were locked.
+    /// Returns the products that have more vendor stock rows than were locked.
     async fn products_with_held_positions(
         &mut self,
         product_ids: &[String],
@@ -109,8 +109,8 @@ impl StockRepository for PgUnitOfWork {
         &mut self,
         product_ids: &[ProductId],
     ) -> Result<Vec<ProductStock>, StoreError> {
-        // Two statements, because a statement sees what was committed before it began: had one statement waited for the
-        // stock row, it would still read the other tables as they were before the wait.
+        // Two statements, because a statement reads a snapshot from its start: after waiting for the stock row, a
+        // single statement would still read the other tables as they were before the wait.
         const STOCK: &str = "
 SELECT product_id FROM stock WHERE product_id = ANY($1) ORDER BY product_id FOR NO KEY UPDATE";
         const POSITIONS: &str = "
@@ -132,7 +132,7 @@ ORDER BY p.product_id, p.vendor_id FOR NO KEY UPDATE OF p";
     ) -> Result<LockedStock, StoreError> {
         const STOCK: &str = "
 SELECT product_id FROM stock WHERE product_id = ANY($1) ORDER BY product_id FOR NO KEY UPDATE SKIP LOCKED";
-        // The count shows whether a position was skipped, at the price of one more walk through the index.
+        // The count shows whether a row was skipped, at the cost of another index scan.
         const POSITIONS: &str = "
 SELECT p.product_id, p.vendor_id, p.reported, p.in_flight, p.as_of, v.configured, p.is_expired,
        (SELECT count(*) FROM vendor_stock WHERE product_id = ANY($1)) AS positions

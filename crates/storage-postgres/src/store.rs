@@ -1,4 +1,4 @@
-//! The pool, and what begins units of work and queries on it.
+//! The pool, which provides connections for units of work and queries.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,15 +10,15 @@ use domain::ports::{Store, StoreError, UnitOfWork};
 use domain::stored::UnreadableRows;
 use tokio::runtime::Handle;
 
-use crate::checkout::{Checkout, Home};
+use crate::checkout::{Checkout, StoreContext};
 use crate::commits::CommitWatch;
 use crate::error::pool_error;
 use crate::options::{CONNECT_TIMEOUT, PgOptions};
 use crate::session::{ConnectError, PgSession, connect};
 use crate::unit_of_work::PgUnitOfWork;
 
-/// Opens the pool's sessions, on the store's runtime.
-pub(crate) struct Sessions(Arc<Home>);
+/// Opens the sessions of the pool, on the store's runtime.
+pub(crate) struct Sessions(Arc<StoreContext>);
 
 impl Manager for Sessions {
     type Type = PgSession;
@@ -36,7 +36,7 @@ impl Manager for Sessions {
         })
     }
 
-    /// A session that the server closed is noticed without a query; whoever begins on it bears the rest.
+    /// Detects a session that the server closed, without a query; other failures are detected by the first statement.
     async fn recycle(&self, session: &mut PgSession, _: &Metrics) -> RecycleResult<ConnectError> {
         if session.signals().is_closed() {
             return Err(RecycleError::message("the session ended"));
@@ -45,29 +45,29 @@ impl Manager for Sessions {
     }
 }
 
-/// The store. Cloning shares the pool.
+/// The store. Clones share the pool.
 #[derive(Clone)]
 pub struct PgStore {
     pool: Pool<Sessions>,
-    home: Arc<Home>,
-    /// Rows that were left out.
+    context: Arc<StoreContext>,
+    /// Counts unreadable rows.
     unreadable: Arc<UnreadableRows>,
 }
 
 impl PgStore {
-    /// Makes a store on the current tokio runtime, on which all its connections live from then on, whichever thread asks
-    /// for them. Connects when it is first used, and again whenever it must.
+    /// Creates a store on the current tokio runtime, which drives all its connections, whichever thread uses them.
+    /// Connections are opened on demand.
     ///
     /// # Errors
     /// [`StoreError::Failed`] if there is no runtime, or the pool cannot be built from the options.
     pub fn new(options: &PgOptions) -> Result<Self, StoreError> {
         let runtime = Handle::try_current().map_err(|error| StoreError::Failed(Box::new(error)))?;
-        let home = Arc::new(Home {
+        let context = Arc::new(StoreContext {
             runtime,
             options: options.clone(),
             commits: Arc::new(CommitWatch::new(options.commit_timeout)),
         });
-        let pool = Pool::builder(Sessions(Arc::clone(&home)))
+        let pool = Pool::builder(Sessions(Arc::clone(&context)))
             .max_size(options.pool_size)
             .wait_timeout(Some(options.pool_timeout))
             .create_timeout(Some(CONNECT_TIMEOUT))
@@ -77,12 +77,12 @@ impl PgStore {
             .map_err(|error| StoreError::Failed(Box::new(error)))?;
         Ok(Self {
             pool,
-            home,
+            context,
             unreadable: Arc::default(),
         })
     }
 
-    /// Where rows are counted that cannot be read.
+    /// Returns the counter of unreadable rows.
     pub(crate) fn unreadable(&self) -> &Arc<UnreadableRows> {
         &self.unreadable
     }
@@ -93,17 +93,17 @@ impl PgStore {
 
     pub(crate) async fn checkout(&self) -> Result<Checkout, StoreError> {
         let session = self.session().await?;
-        Ok(Checkout::new(session, Arc::clone(&self.home)))
+        Ok(Checkout::new(session, Arc::clone(&self.context)))
     }
 
     #[cfg(all(test, feature = "test-support"))]
     pub(crate) fn options(&self) -> &PgOptions {
-        &self.home.options
+        &self.context.options
     }
 
     /// Fails while commits hang.
     pub(crate) fn check_commits(&self) -> Result<(), StoreError> {
-        self.home.commits.check()
+        self.context.commits.check()
     }
 
     pub(crate) async fn begin_work(&self) -> Result<PgUnitOfWork, StoreError> {
@@ -113,14 +113,14 @@ impl PgStore {
             let mut checkout = self.checkout().await?;
             match checkout.begin().await {
                 Ok(()) => return Ok(PgUnitOfWork::begun(checkout, Arc::clone(&self.unreadable))),
-                // Nothing was done on it yet, so another one will do.
+                // Nothing was done on this connection yet, so another one can be used.
                 Err(_) if spares > 0 && checkout.is_reused() => spares -= 1,
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// At most so many connections can have gone stale in the pool.
+    /// Maximum number of connections that can be stale in the pool.
     pub(crate) fn spares(&self) -> usize {
         self.pool.status().max_size
     }

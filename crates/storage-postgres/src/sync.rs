@@ -13,7 +13,7 @@ use domain::report_history::ReportHistory;
 use domain::stored::{self, StoredHistory, StoredReport};
 use domain::timestamp::Timestamp;
 
-use crate::rows::{MomentRow, ProductIdRow, from_pg, to_pg};
+use crate::rows::{InstantRow, ProductIdRow, from_pg, to_pg};
 use crate::statement::{Bind, texts};
 use crate::sync_queries::{HistoryRow, ReportedRow, history_columns, reported_stock};
 use crate::unit_of_work::PgUnitOfWork;
@@ -162,7 +162,7 @@ SELECT product_id FROM vendor_stock
 WHERE vendor_id = $1 AND NOT is_expired AND product_id > $2 ORDER BY product_id LIMIT $3";
         let binds = vec![
             Bind::Text(vendor_id.as_str().to_owned()),
-            // No product id is empty, so all come after the empty text.
+            // A product id is never empty, so every id is greater than the empty text.
             Bind::Text(after.map(ProductId::into_string).unwrap_or_default()),
             Bind::BigInt(limit.into()),
         ];
@@ -191,7 +191,7 @@ WHERE vendor_id = $1 AND NOT is_expired AND product_id > $2 ORDER BY product_id 
         const SQL: &str = "
 UPDATE vendor_syncs SET outcome = $1, finished_at = clock_timestamp(), duration_ms = $2,
     received = $3, changed = $4, error = $5
-WHERE vendor_id = $6 RETURNING finished_at AS moment";
+WHERE vendor_id = $6 RETURNING finished_at AS instant";
         let count = |number: u64| Bind::BigInt(i64::try_from(number).unwrap_or(i64::MAX));
         let took_ms = u64::try_from(record.took.as_millis()).unwrap_or(u64::MAX);
         let binds = vec![
@@ -202,12 +202,12 @@ WHERE vendor_id = $6 RETURNING finished_at AS moment";
             Bind::OptionalText(record.error.clone()),
             Bind::Text(vendor_id.as_str().to_owned()),
         ];
-        let written: Vec<MomentRow> = self.load(SQL, binds).await?;
+        let written: Vec<InstantRow> = self.load(SQL, binds).await?;
         self.expect_rows("recording a sync", written.len(), 1)?;
         if let Some(history) = history {
             self.write_history(vendor_id, history).await?;
         }
-        let end = written.first().map(|row| from_pg(row.moment));
+        let end = written.first().map(|row| from_pg(row.instant));
         end.ok_or_else(|| StoreError::Failed("a sync was recorded without its time".into()))
     }
 }
@@ -231,16 +231,16 @@ ON CONFLICT (vendor_id) DO UPDATE SET applied_requested_at = excluded.applied_re
     revision = excluded.revision";
         let row = StoredHistory::from(history);
         let id = || Bind::Text(vendor_id.as_str().to_owned());
-        let moment = |moment: Option<Timestamp>| Bind::OptionalTimestamp(moment.map(to_pg));
-        let binds = vec![moment(row.applied_as_of), moment(row.full_as_of), id()];
+        let instant = |instant: Option<Timestamp>| Bind::OptionalTimestamp(instant.map(to_pg));
+        let binds = vec![instant(row.applied_as_of), instant(row.full_as_of), id()];
         let written = self.execute(ORDERS, binds).await?;
         self.expect_rows("recording the order of reports", written, 1)?;
         let binds = vec![
             id(),
-            moment(row.applied_requested_at),
-            moment(row.full_requested_at),
-            moment(row.completed_requested_at),
-            moment(row.proof.as_of),
+            instant(row.applied_requested_at),
+            instant(row.full_requested_at),
+            instant(row.completed_requested_at),
+            instant(row.proof.as_of),
             Bind::OptionalText(row.proof.evidence),
             Bind::OptionalText(row.proof.no_evidence),
             Bind::OptionalBigInt(row.clock_skew_ms),

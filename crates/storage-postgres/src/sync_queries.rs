@@ -1,4 +1,4 @@
-//! What vendors' reports are compared with.
+//! The state with which vendors' reports are compared.
 
 use async_trait::async_trait;
 use diesel::QueryableByName;
@@ -13,7 +13,7 @@ use crate::rows::{ProofRow, from_pg};
 use crate::statement::Bind;
 use crate::store::PgStore;
 
-/// What is kept of a vendor's reports.
+/// The columns of a vendor's report history.
 macro_rules! history_columns {
     () => {
         "v.configured_at, v.applied_as_of, e.applied_requested_at, v.full_as_of, e.full_requested_at,
@@ -106,7 +106,8 @@ impl From<ReportedRow> for StoredReport {
     }
 }
 
-/// A vendor's rows, each with its oldest shipment that no report includes yet: the first entry of a partial index.
+/// Selects a vendor's stock rows, each with its oldest shipment that no report includes yet: the first entry of a
+/// partial index.
 macro_rules! reported_stock {
     ($where:literal) => {
         concat!(
@@ -165,7 +166,7 @@ FROM vendor_syncs v LEFT JOIN vendor_evidence e USING (vendor_id) WHERE v.vendor
         limit: u32,
     ) -> Result<Vec<ReportedStock>, StoreError> {
         const SQL: &str = reported_stock!("p.product_id > $2 ORDER BY p.product_id LIMIT $3");
-        // No product id is empty, so all come after the empty text.
+        // A product id is never empty, so every id is greater than the empty text.
         let mut after = after.map(ProductId::into_string).unwrap_or_default();
         let mut rows = Vec::new();
         loop {
@@ -185,7 +186,7 @@ FROM vendor_syncs v LEFT JOIN vendor_evidence e USING (vendor_id) WHERE v.vendor
             let is_whole = seen == readable.len();
             rows.extend(readable);
             match last {
-                // Rows that were left out are made up for: a short page would look like the end.
+                // Unreadable rows are replaced by further ones: a short page would mean the end of the list.
                 Some(last) if !is_last && !is_whole => after = last,
                 _ => return Ok(rows),
             }

@@ -1,7 +1,7 @@
-//! Throw-away databases for tests, cloned from a template that is migrated once.
+//! Temporary databases for tests, cloned from a template that is migrated once.
 //!
-//! Where the server is comes from `DB_HOST`, `DB_PORT`, `DB_USER` and `DB_PASSWORD`, as for the programs. A server that
-//! does not answer fails the test.
+//! The server is given by `DB_HOST`, `DB_PORT`, `DB_USER` and `DB_PASSWORD`, as for the programs. An unreachable server
+//! fails the test.
 
 use std::env;
 use std::fs;
@@ -19,19 +19,19 @@ use crate::rows::FlagRow;
 use crate::session::connect;
 use crate::statement::{self, Bind};
 
-/// Held while the template is made, so that tests that start at once make it once.
+/// Advisory lock held while the template is created, so that concurrent tests create it once.
 const TEMPLATE_LOCK_KEY: i64 = 0x7465_6d70_6c61;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// A migrated, empty database of its own, dropped with this value.
+/// A temporary, migrated, empty database, dropped with this value.
 pub struct TestDatabase {
     options: PgOptions,
     is_left_behind: bool,
 }
 
 impl TestDatabase {
-    /// Clones the template, which is made first if these migrations have none yet.
+    /// Clones the template, and creates the template first if there is none for these migrations.
     ///
     /// # Errors
     /// [`MigrationError`].
@@ -39,7 +39,8 @@ impl TestDatabase {
         Self::create_on(server_from_environment()).await
     }
 
-    /// The same on the server, and with the limits, of these options; which database they name plays no part.
+    /// Creates a database like [`Self::create`], on the server and with the limits of these options; their database
+    /// name is ignored.
     ///
     /// # Errors
     /// [`MigrationError`].
@@ -68,20 +69,20 @@ impl TestDatabase {
         })
     }
 
-    /// Does not drop the database with this value: for a server that goes before.
+    /// Keeps the database when this value is dropped, for a server that is stopped before.
     #[must_use]
     pub fn leave_behind(mut self) -> Self {
         self.is_left_behind = true;
         self
     }
 
-    /// How to reach it.
+    /// Returns the options for connecting to the database.
     #[must_use]
     pub fn options(&self) -> &PgOptions {
         &self.options
     }
 
-    /// Runs SQL in it, to break or to look at what the program cannot.
+    /// Runs SQL in the database, to change or read what the program cannot.
     ///
     /// # Errors
     /// [`MigrationError`].
@@ -92,11 +93,11 @@ impl TestDatabase {
     }
 }
 
-/// A session past the program, as an administrator's: its transaction ends with this value.
+/// A session that bypasses the program, as an administrator's would. Its transaction ends when it is dropped.
 pub struct TestSession(AsyncPgConnection);
 
 impl TestSession {
-    /// Runs SQL in it.
+    /// Runs SQL in the session.
     ///
     /// # Errors
     /// [`MigrationError`].
@@ -122,7 +123,7 @@ impl Drop for TestDatabase {
             return;
         }
         let options = self.options.clone();
-        // A runtime of its own: the test's may be ending.
+        // Uses a runtime of its own, because the runtime of the test may be shutting down.
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -143,7 +144,7 @@ impl Drop for TestDatabase {
             })
         });
         if let Ok(Err(error)) = dropped.join() {
-            tracing::warn!(%error, "a test database was left behind");
+            tracing::warn!(%error, "cannot drop a test database");
         }
     }
 }
@@ -200,7 +201,7 @@ async fn ensure_template(
     let binds = vec![Bind::Text(template.to_owned())];
     let ready: Vec<FlagRow> = statement::load(admin, READY, binds).await?;
     if !ready.iter().any(|row| row.flag) {
-        // One that is no template yet was left half made.
+        // A database that is not a template yet was created only partly.
         admin
             .batch_execute(&format!(
                 "DROP DATABASE IF EXISTS \"{template}\" WITH (FORCE)"

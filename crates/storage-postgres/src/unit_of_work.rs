@@ -12,25 +12,25 @@ use domain::timestamp::Timestamp;
 
 use crate::changes::ChangeLog;
 use crate::checkout::Checkout;
-use crate::rows::{MomentRow, from_pg};
+use crate::rows::{InstantRow, from_pg};
 use crate::statement::Bind;
 
-/// A transaction that has begun. Its drop, at whatever moment, releases its locks at once: see [`Checkout`].
+/// A running transaction. Dropping it at any point releases its locks immediately: see [`Checkout`].
 pub(crate) struct PgUnitOfWork {
     checkout: Checkout,
-    /// What it has changed.
+    /// The changes of this transaction, for the change log.
     pub(crate) changes: ChangeLog,
-    /// Whether a statement failed, or wrote what it should not have. After a failure PostgreSQL answers a COMMIT with a
-    /// rollback, and calls it a success.
+    /// Set when a statement failed or affected an unexpected number of rows. After a failed statement PostgreSQL
+    /// responds to a COMMIT with a rollback and reports success.
     failed: bool,
-    /// Whether waits for locks are limited.
+    /// Whether lock waits are limited.
     has_limited_waits: bool,
-    /// Where rows are counted that cannot be read.
+    /// Counts unreadable rows.
     pub(crate) unreadable: Arc<UnreadableRows>,
 }
 
 impl PgUnitOfWork {
-    /// A unit of work on a connection on which a transaction has just begun.
+    /// Creates a unit of work on a connection with a transaction that was just begun.
     pub(crate) fn begun(checkout: Checkout, unreadable: Arc<UnreadableRows>) -> Self {
         Self {
             checkout,
@@ -54,7 +54,7 @@ impl PgUnitOfWork {
         self.checked(loaded)
     }
 
-    /// Runs a statement that answers with a number of rows.
+    /// Runs a statement that returns the number of affected rows.
     pub(crate) async fn execute(
         &mut self,
         sql: &'static str,
@@ -68,7 +68,7 @@ impl PgUnitOfWork {
         self.failed |= result.is_err();
         match result {
             Err(StoreError::Unavailable(reason))
-                if self.has_limited_waits && self.checkout.has_waited_for_a_lock_in_vain() =>
+                if self.has_limited_waits && self.checkout.lock_timed_out() =>
             {
                 Err(StoreError::Conflict(reason))
             }
@@ -76,11 +76,11 @@ impl PgUnitOfWork {
         }
     }
 
-    /// Commits.
+    /// Writes the change log and commits.
     pub(crate) async fn end(mut self) -> Result<(), StoreError> {
         if self.failed {
             return Err(StoreError::Failed(
-                "a unit of work cannot be committed after a call that failed".into(),
+                "a unit of work cannot be committed after a failed call".into(),
             ));
         }
         let changed = self.changes.take();
@@ -88,8 +88,8 @@ impl PgUnitOfWork {
         self.checkout.commit().await
     }
 
-    /// Checks how many rows a statement wrote. With another number the rows were not as the use case had locked them, and
-    /// nothing of the unit of work can be committed.
+    /// Checks how many rows a statement affected. Another number means that the rows were not as the use case had
+    /// locked them, so the unit of work must not be committed.
     pub(crate) fn expect_rows(
         &mut self,
         what: &'static str,
@@ -109,16 +109,16 @@ impl PgUnitOfWork {
 #[async_trait]
 impl UnitOfWork for PgUnitOfWork {
     async fn store_time(&mut self) -> Result<Timestamp, StoreError> {
-        let rows: Vec<MomentRow> = self
-            .load("SELECT clock_timestamp() AS moment", Vec::new())
+        let rows: Vec<InstantRow> = self
+            .load("SELECT clock_timestamp() AS instant", Vec::new())
             .await?;
         rows.first()
-            .map(|row| from_pg(row.moment))
-            .ok_or_else(|| StoreError::Failed("the server did not tell the time".into()))
+            .map(|row| from_pg(row.instant))
+            .ok_or_else(|| StoreError::Failed("the server returned no time".into()))
     }
 
     async fn limit_lock_waits(&mut self, longest: Duration) -> Result<(), StoreError> {
-        // 0 would mean no limit.
+        // 0 would disable the limit.
         let longest = format!("{}ms", longest.as_millis().max(1));
         self.execute(
             "SELECT set_config('lock_timeout', $1, true)",

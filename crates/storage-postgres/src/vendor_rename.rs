@@ -1,4 +1,4 @@
-//! Giving a vendor another id.
+//! Renames a vendor.
 
 use async_trait::async_trait;
 use diesel::QueryableByName;
@@ -51,8 +51,8 @@ impl VendorRenameRepository for PgUnitOfWork {
         old: &VendorId,
         new: &VendorId,
     ) -> Result<VendorRename, StoreError> {
-        // Conflicts with every lock of a row, in the lock order: an order that is being settled or cancelled would look
-        // for its position under the old id.
+        // Conflicts with every row lock, in the lock order: an order that is being settled or cancelled would search
+        // for its stock row under the old id.
         const LOCK: &str = "LOCK TABLE vendor_sets, vendor_syncs, orders, stock, vendor_stock, allocations IN EXCLUSIVE MODE";
         const KNOWN: &str = "
 SELECT EXISTS (SELECT FROM vendor_syncs WHERE vendor_id = $1) AS is_known,

@@ -1,7 +1,7 @@
-//! Reads along with what a server sends, to know the SQLSTATE of its last error.
+//! Observes the byte stream from the server to read the SQLSTATE of its last error.
 //!
-//! diesel keeps the kind of an error for a few SQLSTATEs and drops the code of all others, and a message is in the
-//! server's language. Here the frames of the protocol are followed by their lengths, and errors are read.
+//! diesel keeps the kind of an error for a few SQLSTATEs and drops the code of all others, and messages are in the
+//! server's language. This module follows the frames of the protocol by their lengths and parses the errors.
 
 use std::io;
 use std::pin::Pin;
@@ -12,45 +12,45 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
-/// Of longer errors only the beginning is read, where severity and code are.
+/// Longer errors are truncated: severity and code are at the start.
 const MAX_ERROR_BYTES: usize = 4096;
 
 const HEADER_BYTES: usize = 5;
 const ERROR_RESPONSE: u8 = b'E';
 
-/// An error of the server.
+/// An error sent by the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServerError {
     /// The SQLSTATE.
     pub(crate) code: String,
-    /// Whether the server ended the session with it.
+    /// Whether the server ended the session with this error.
     pub(crate) fatal: bool,
 }
 
 impl ServerError {
-    /// Whether the SQLSTATE is in one of these classes, which are its first two characters.
+    /// Returns whether the SQLSTATE is in one of these classes, which are its first two characters.
     pub(crate) fn is_of(&self, classes: &[&str]) -> bool {
         classes.iter().any(|class| self.code.starts_with(class))
     }
 
-    /// Whether the server ended the session for a reason of its own, such as a shutdown.
+    /// Returns whether the server ended the session for a reason of its own, such as a shutdown.
     pub(crate) fn is_shutdown(&self) -> bool {
         matches!(self.code.as_str(), "57P01" | "57P02" | "57P03" | "57P05")
     }
 }
 
-/// What is known of a session besides the results of its statements.
+/// State of a session besides the results of its statements.
 #[derive(Debug, Default)]
 pub(crate) struct Signals {
     error: Mutex<Option<ServerError>>,
     warning: Mutex<Option<String>>,
     closed: AtomicBool,
-    /// Raised by a notification of the server, and when the session is closed.
+    /// Notified by a notification of the server, and when the session is closed.
     pub(crate) notified: Notify,
 }
 
 impl Signals {
-    /// Keeps an error, unless it only follows the one that ended the session.
+    /// Stores an error, unless it only follows the one that ended the session.
     fn report(&self, error: ServerError) {
         let mut last = lock(&self.error);
         if !last.as_ref().is_some_and(|last| last.fatal) {
@@ -58,17 +58,17 @@ impl Signals {
         }
     }
 
-    /// The last error since this was called before.
+    /// Returns and clears the last error.
     pub(crate) fn take_error(&self) -> Option<ServerError> {
         lock(&self.error).take()
     }
 
-    /// The server warns that a commit is not as durable as it was asked to be.
+    /// Stores a warning that a commit is less durable than requested.
     pub(crate) fn warn(&self, message: &str) {
         *lock(&self.warning) = Some(message.to_owned());
     }
 
-    /// The last such warning since this was called before.
+    /// Returns and clears the last such warning.
     pub(crate) fn take_warning(&self) -> Option<String> {
         lock(&self.warning).take()
     }
@@ -87,18 +87,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Follows the frames of a server: a tag of one byte, a length of four that counts itself, and the body.
+/// Parses the frames of a server: a tag of one byte, a length of four bytes that includes itself, and the body.
 #[derive(Debug, Default)]
 struct Frames {
     header: Vec<u8>,
-    /// Of the body of the frame under way.
+    /// Remaining bytes of the current frame's body.
     remaining: usize,
-    /// The body, if the frame is an error.
+    /// The body read so far, if the frame is an error.
     error: Option<Vec<u8>>,
 }
 
 impl Frames {
-    /// Follows more bytes, and calls back for each error.
+    /// Parses more bytes, and calls `on_error` for each error.
     fn follow(&mut self, mut bytes: &[u8], mut on_error: impl FnMut(ServerError)) {
         while !bytes.is_empty() {
             if self.header.len() < HEADER_BYTES {
@@ -133,7 +133,7 @@ fn split(bytes: &[u8], at_most: usize) -> (&[u8], &[u8]) {
     bytes.split_at(at_most.min(bytes.len()))
 }
 
-/// Reads the fields of an error: each a type of one byte and a text that ends with a zero byte.
+/// Parses the fields of an error: each a type of one byte and a zero-terminated text.
 fn parse(body: &[u8]) -> ServerError {
     let mut error = ServerError {
         code: String::new(),
@@ -149,7 +149,7 @@ fn parse(body: &[u8]) -> ServerError {
     error
 }
 
-/// A connection to a server that reports what it reads.
+/// A stream that reports the errors it reads.
 pub(crate) struct Tap<S> {
     stream: S,
     frames: Frames,
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn each_error_is_read_however_the_bytes_arrive() {
+    fn each_error_is_parsed_for_any_fragmentation_of_the_stream() {
         let long = [b'x'; 10_000];
         let sent = [
             frame(b'Z', b"I"),
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_follows_the_end_of_the_session_does_not_hide_it() {
+    fn an_error_after_the_end_of_the_session_does_not_replace_its_cause() {
         let signals = Signals::default();
         for (code, fatal) in [("57P01", true), ("25P02", false)] {
             signals.report(ServerError {

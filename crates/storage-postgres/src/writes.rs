@@ -1,11 +1,11 @@
-//! A write that finds out whether writes work.
+//! A probe that checks whether the database accepts writes.
 
 use async_trait::async_trait;
 use domain::ports::{StoreError, WriteProbe};
 
 use crate::store::PgStore;
 
-/// Most of a page, so that the table has to grow as it does for new orders. Vacuum gives the pages back.
+/// Fills most of a page, so that the table has to grow as it does for new orders. Vacuum frees the pages.
 const FILL: &str = "INSERT INTO write_probe (filler) VALUES (repeat('x', 7000))";
 
 const CLEAR: &str = "DELETE FROM write_probe";

@@ -1,6 +1,7 @@
-//! The change log where it depends on the server: one that came from another cluster, and transactions of other databases.
+//! Tests the change log where it depends on the server: a log restored from another cluster, and transactions of other
+//! databases.
 
-#![allow(clippy::unwrap_used, reason = "this is a test")]
+#![allow(clippy::unwrap_used, reason = "tests panic on failure")]
 
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ use port_contracts::builders::new_order;
 use storage_postgres::test_database::TestDatabase;
 use storage_postgres::{PgStore, migrations};
 
-/// What another cluster leaves behind: a higher number than this one has given out, of the last entry that was forgotten, or of
-/// one that is still there.
+/// State after a restore from another cluster: a transaction id that this cluster has not assigned yet, of the last
+/// pruned entry or of an existing one.
 const FOREIGN: [&str; 2] = [
     "UPDATE changes_forgotten SET xid = '99999999999', seq = 7",
     "INSERT INTO changes (xid, order_ids) VALUES ('99999999999', '{4711}')",
@@ -43,7 +44,7 @@ async fn is_gone(store: &PgStore, position: Position) -> bool {
     store.read_changes(position, 10).await.unwrap() == ChangesRead::Gone
 }
 
-/// Reads until so many entries are there; other tests' transactions hold them back for a moment.
+/// Reads until `count` entries are there; transactions of other tests may hold entries back temporarily.
 async fn entries(store: &PgStore, after: Position, count: usize) -> Vec<ChangeEntry> {
     let reading = async {
         loop {
@@ -66,9 +67,9 @@ fn orders(entries: &[ChangeEntry]) -> Vec<OrderId> {
     orders.collect()
 }
 
-/// The newest offset can be read from, whatever numbers the log came with, and nothing that follows is missed.
+/// The newest offset can be read from, whatever transaction ids the log contains, and no later entry is missed.
 #[tokio::test]
-async fn a_log_of_another_cluster_is_reset_by_the_first_reader() {
+async fn a_foreign_log_is_reset_by_the_first_reader() {
     for foreign in FOREIGN {
         let (database, store) = database().await;
         place(&store).await;
@@ -93,7 +94,7 @@ async fn a_log_of_another_cluster_is_reset_by_the_first_reader() {
 }
 
 #[tokio::test]
-async fn a_log_of_another_cluster_is_reset_by_a_sweep_by_a_migration_and_once() {
+async fn a_foreign_log_is_reset_once_by_a_sweep_or_a_migration() {
     for foreign in FOREIGN {
         let (database, store) = database().await;
         database.execute(foreign).await.unwrap();
@@ -130,7 +131,7 @@ async fn a_log_of_another_cluster_is_reset_by_a_sweep_by_a_migration_and_once() 
     }
 }
 
-/// A transaction that is open while the log is reset leaves its entry after the new beginning.
+/// A transaction that is open during the reset inserts its entry after the new start.
 #[tokio::test]
 async fn a_transaction_that_is_open_during_a_reset_is_not_missed() {
     let (database, store) = database().await;
@@ -145,10 +146,10 @@ async fn a_transaction_that_is_open_during_a_reset_is_not_missed() {
     assert_eq!(read, [early, late]);
 }
 
-/// A restored log whose numbers this cluster has passed can be read on. An offset of the other cluster that was given after the
-/// dump is none of this one, although its number is no longer to come.
+/// A restored log whose transaction ids this cluster has passed can still be read. An offset that the other cluster
+/// returned after the dump is gone, even if this cluster has assigned its transaction id by now.
 #[tokio::test]
-async fn an_offset_that_this_log_never_gave_is_gone_whatever_its_number() {
+async fn an_offset_that_this_log_never_returned_is_gone() {
     let (_database, store) = database().await;
     place(&store).await;
     place(&store).await;
@@ -168,9 +169,9 @@ async fn an_offset_that_this_log_never_gave_is_gone_whatever_its_number() {
     assert!(is_gone(&store, between).await, "{between}");
 }
 
-/// A transaction with a write that is left open in another database of the server holds entries back; how long is shown.
+/// An open write transaction in another database of the server holds entries back, and the lag reports for how long.
 #[tokio::test]
-async fn a_transaction_of_another_database_shows_as_lag_while_it_holds_entries_back() {
+async fn a_transaction_of_another_database_is_reported_as_lag_while_it_holds_entries_back() {
     let (_database, store) = database().await;
     let other = TestDatabase::create().await.unwrap();
     let (session, connection) = other

@@ -1,6 +1,6 @@
-//! The store in PostgreSQL keeps every contract of the storage ports.
+//! Runs the contracts of the storage ports on the PostgreSQL store.
 
-#![allow(clippy::unwrap_used, reason = "this is a test")]
+#![allow(clippy::unwrap_used, reason = "tests panic on failure")]
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use port_contracts::storage::damage::Damage;
 use storage_postgres::test_database::TestDatabase;
 use storage_postgres::{PgLeases, PgListener, PgNotifier, PgStore};
 
-/// Without triggers, and without the constraints that are in the way.
+/// Returns the SQL that damages the data; triggers are disabled, and constraints that prevent it are dropped.
 fn damage_sql(damage: &Damage) -> String {
     let resum = "UPDATE stock SET quantity = (
         SELECT coalesce(sum(greatest(0, reported - in_flight)), 0) FROM vendor_stock p
@@ -89,7 +89,7 @@ async fn setup() -> (StorageUnderTest, Arc<TestDatabase>) {
     (storage, database)
 }
 
-/// Removes every row, in the order in which they refer to each other. Faster than TRUNCATE while there are few.
+/// Deletes all rows in the order of their references. Faster than TRUNCATE for few rows.
 async fn empty(database: &Arc<TestDatabase>) {
     let tables = [
         "changes",

@@ -1,4 +1,4 @@
-//! What the contracts cannot ask of every store: migrations, and connections that break, hang or outlive a runtime.
+//! Tests beyond the contracts: migrations, and connections that break, hang or outlive a runtime.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use storage_postgres::test_database::TestDatabase;
 use storage_postgres::{PgStore, migrations};
 
 #[tokio::test]
-async fn each_migration_can_be_undone_and_done_again() {
+async fn each_migration_can_be_reverted_and_repeated() {
     let database = TestDatabase::create().await.unwrap();
     assert!(
         migrations::pending(database.options())
@@ -27,7 +27,7 @@ async fn each_migration_can_be_undone_and_done_again() {
 }
 
 #[tokio::test]
-async fn processes_that_start_at_once_run_each_migration_once() {
+async fn concurrent_processes_run_each_migration_once() {
     let database = TestDatabase::create().await.unwrap();
     database
         .execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
@@ -48,7 +48,7 @@ async fn processes_that_start_at_once_run_each_migration_once() {
 }
 
 #[tokio::test]
-async fn a_connection_that_went_stale_in_the_pool_is_not_noticed_by_a_use_case() {
+async fn a_stale_connection_in_the_pool_is_replaced_transparently() {
     let database = TestDatabase::create().await.unwrap();
     let store = PgStore::new(database.options()).unwrap();
     for round in 0..20 {
@@ -68,7 +68,7 @@ async fn a_connection_that_went_stale_in_the_pool_is_not_noticed_by_a_use_case()
     }
 }
 
-/// A read that is given up leaves a statement running; the next user of the pool must not have to wait for it.
+/// Dropping the future of a read leaves its statement running; the next user of the pool must not wait for it.
 #[tokio::test]
 async fn an_abandoned_read_does_not_block_the_next_one() {
     let database = Arc::new(TestDatabase::create().await.unwrap());
@@ -82,7 +82,7 @@ async fn an_abandoned_read_does_not_block_the_next_one() {
     });
     tokio::time::sleep(Duration::from_millis(300)).await;
     let abandoned = tokio::time::timeout(Duration::from_millis(200), store.find_order(OrderId(1)));
-    assert!(abandoned.await.is_err(), "the read was to be blocked");
+    assert!(abandoned.await.is_err(), "the read should be blocked");
     let next = tokio::time::timeout(Duration::from_secs(2), store.list_stock(None, false, 1));
     next.await
         .expect("the next read waits for the abandoned one")
@@ -90,7 +90,7 @@ async fn an_abandoned_read_does_not_block_the_next_one() {
     blocking.abort();
 }
 
-/// An HTTP worker has a runtime of its own, which can end with units of work in it.
+/// An HTTP worker has a runtime of its own, which can shut down with open units of work.
 #[tokio::test]
 async fn a_unit_of_work_that_ends_with_its_runtime_releases_its_locks() {
     let database = TestDatabase::create().await.unwrap();
@@ -125,9 +125,9 @@ async fn a_unit_of_work_that_ends_with_its_runtime_releases_its_locks() {
     }
 }
 
-/// What foreign keys would refuse, at what triggers of a statement cost.
+/// Replaces foreign keys at the cost of statement triggers.
 #[tokio::test]
-async fn an_allocation_belongs_to_an_order_of_its_product_and_to_a_position() {
+async fn an_allocation_requires_an_order_of_its_product_and_a_stock_row() {
     let database = TestDatabase::create().await.unwrap();
     database
         .execute(
@@ -177,9 +177,9 @@ async fn an_allocation_belongs_to_an_order_of_its_product_and_to_a_position() {
         .unwrap();
 }
 
-/// A position that is locked without its stock row, as only an administrator does it.
+/// Only an administrator locks a vendor stock row without its stock row.
 #[tokio::test]
-async fn a_product_with_a_locked_position_is_held_and_not_read_without_it() {
+async fn a_product_with_a_locked_vendor_row_is_reported_as_held() {
     let database = TestDatabase::create().await.unwrap();
     database
         .execute(
@@ -192,7 +192,7 @@ async fn a_product_with_a_locked_position_is_held_and_not_read_without_it() {
         .unwrap();
     let store = PgStore::new(database.options()).unwrap();
     let product = |id: &str| ProductId::parse(id).unwrap();
-    let asked = ["p", "q", "r", "s", "unknown"].map(product);
+    let requested = ["p", "q", "r", "s", "unknown"].map(product);
     for locked in ["vendor_id = 'w' AND product_id = 'q'", "product_id = 'q'"] {
         let mut administrator = database.session().await.unwrap();
         administrator
@@ -202,7 +202,7 @@ async fn a_product_with_a_locked_position_is_held_and_not_read_without_it() {
             .await
             .unwrap();
         let mut work = store.begin().await.unwrap();
-        let found = work.try_lock_stock(&asked).await.unwrap();
+        let found = work.try_lock_stock(&requested).await.unwrap();
         assert_eq!(found.held, [product("q")]);
         let found: Vec<(&str, usize)> = found
             .locked

@@ -1,6 +1,6 @@
-//! A deployment that is moved into the database: whole, once, however often the move is interrupted.
+//! Tests moving a deployment into the database: completely and once, with interruptions.
 
-#![allow(clippy::unwrap_used, reason = "this is a test")]
+#![allow(clippy::unwrap_used, reason = "tests panic on failure")]
 
 use std::time::Duration;
 
@@ -73,7 +73,8 @@ fn deployment() -> Vec<TransferRecord> {
             last_sync,
         })
     });
-    // Confirmed 2 and shipped 3 are in flight, what was delivered is known to a report; the units of q have expired.
+    // Confirmed 2 and shipped 3 units are in flight, delivered units are included in a report; the units of q have
+    // expired.
     let rows = [
         ("B", 0, Vec::new()),
         ("p", 5, vec![(10, 5)]),
@@ -130,13 +131,13 @@ async fn append(store: &PgStore, from: usize, to: usize) -> Result<(), TransferE
 }
 
 #[tokio::test]
-async fn what_arrives_is_what_was_sent_and_can_be_worked_on() {
+async fn the_moved_data_is_complete_and_usable() {
     let database = TestDatabase::create().await.unwrap();
     let store = PgStore::new(database.options()).unwrap();
     let all = deployment().len();
     assert_eq!(store.resume(NAME).await.unwrap().records, 0);
     append(&store, 0, 5).await.unwrap();
-    // An interruption: whoever goes on is told from where.
+    // After an interruption, `resume` returns the number of stored records.
     assert_eq!(store.resume(NAME).await.unwrap().records, 5);
     append(&store, 5, all).await.unwrap();
     store.finish(NAME).await.unwrap();
@@ -172,7 +173,7 @@ async fn what_arrives_is_what_was_sent_and_can_be_worked_on() {
 }
 
 #[tokio::test]
-async fn records_are_taken_once() {
+async fn records_are_stored_once() {
     let database = TestDatabase::create().await.unwrap();
     let store = PgStore::new(database.options()).unwrap();
     store.resume(NAME).await.unwrap();
@@ -188,7 +189,7 @@ async fn records_are_taken_once() {
         ),
         "{again}"
     );
-    // One that cannot be written takes its neighbours with it, and can be repeated.
+    // A record that cannot be written fails its whole part, which can be repeated.
     let mut part = deployment()[5..7].to_vec();
     part.push(part[0].clone());
     let refused = store.append(NAME, 5, part).await.unwrap_err();
@@ -198,7 +199,7 @@ async fn records_are_taken_once() {
 }
 
 #[tokio::test]
-async fn a_store_that_holds_something_else_or_is_in_use_is_left_alone() {
+async fn a_store_that_has_data_or_is_in_use_is_rejected() {
     let database = TestDatabase::create().await.unwrap();
     let store = PgStore::new(database.options()).unwrap();
     store.resume(NAME).await.unwrap();

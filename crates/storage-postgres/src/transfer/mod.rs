@@ -1,4 +1,4 @@
-//! Moving a whole deployment out of this store, or into it.
+//! Exports and imports a whole deployment.
 
 mod source;
 mod target;

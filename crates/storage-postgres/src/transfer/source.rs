@@ -1,4 +1,4 @@
-//! Reading the database whole.
+//! Reads the whole database.
 
 use async_trait::async_trait;
 use diesel::QueryableByName;
@@ -77,7 +77,7 @@ struct KeyRow {
     batch_digest: Option<String>,
 }
 
-/// A transaction with one snapshot; its drop ends it.
+/// A transaction with one snapshot; dropping it ends the transaction.
 struct PgReader {
     checkout: Checkout,
     cursor: TransferCursor,

@@ -1,4 +1,4 @@
-//! Filling the database from another store.
+//! Fills the database from another store.
 
 use async_trait::async_trait;
 use diesel::QueryableByName;
@@ -15,8 +15,8 @@ use crate::statement::{Bind, texts};
 use crate::store::PgStore;
 use crate::unit_of_work::PgUnitOfWork;
 
-/// Few enough to be claimed, published and removed as one.
-const MOST_ORDERS_IN_AN_ENTRY: usize = 256;
+/// Maximum orders of an outbox entry: few enough to be claimed, published and removed together.
+const MAX_ORDERS_PER_ENTRY: usize = 256;
 
 #[derive(QueryableByName)]
 struct NumberRow {
@@ -45,12 +45,12 @@ fn number(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn moments(moments: impl Iterator<Item = Timestamp>) -> Bind {
-    Bind::Timestamps(moments.map(to_pg).collect())
+fn timestamps(timestamps: impl Iterator<Item = Timestamp>) -> Bind {
+    Bind::Timestamps(timestamps.map(to_pg).collect())
 }
 
-fn optional_moments(moments: impl Iterator<Item = Option<Timestamp>>) -> Bind {
-    Bind::OptionalTimestamps(moments.map(|moment| moment.map(to_pg)).collect())
+fn optional_timestamps(timestamps: impl Iterator<Item = Option<Timestamp>>) -> Bind {
+    Bind::OptionalTimestamps(timestamps.map(|instant| instant.map(to_pg)).collect())
 }
 
 impl PgUnitOfWork {
@@ -84,20 +84,20 @@ ON CONFLICT (vendor_id) DO UPDATE SET configured = excluded.configured, applied_
         };
         let finished = records
             .iter()
-            .map(|record| record.last_sync.as_ref().map(|(moment, _)| *moment));
+            .map(|record| record.last_sync.as_ref().map(|(instant, _)| *instant));
         let took_ms = syncs()
             .map(|sync| sync.map(|sync| i64::try_from(sync.took.as_millis()).unwrap_or(i64::MAX)));
         let binds = vec![
             texts(records.iter().map(|record| record.vendor_id.as_str())),
             Bind::Bools(records.iter().map(|record| record.configured).collect()),
-            optional_moments(records.iter().map(|record| record.applied_as_of)),
-            optional_moments(records.iter().map(|record| record.full_as_of)),
+            optional_timestamps(records.iter().map(|record| record.applied_as_of)),
+            optional_timestamps(records.iter().map(|record| record.full_as_of)),
             Bind::OptionalTexts(
                 syncs()
                     .map(|sync| sync.map(|sync| sync.outcome.as_str().to_owned()))
                     .collect(),
             ),
-            optional_moments(finished),
+            optional_timestamps(finished),
             Bind::OptionalBigInts(took_ms.collect()),
             Bind::OptionalBigInts(syncs().map(|it| it.map(|it| number(it.received))).collect()),
             Bind::OptionalBigInts(syncs().map(|it| it.map(|it| number(it.changed))).collect()),
@@ -120,7 +120,7 @@ SELECT * FROM unnest($1, $2, $3, $4, $5, $6)";
         let binds = vec![
             texts(records.iter().map(|record| record.product_id.as_str())),
             Bind::BigInts(records.iter().map(|it| number(it.quantity)).collect()),
-            moments(records.iter().map(|record| record.updated_at)),
+            timestamps(records.iter().map(|record| record.updated_at)),
         ];
         self.insert("moving stock", STOCK, binds, records.len())
             .await?;
@@ -143,7 +143,7 @@ SELECT * FROM unnest($1, $2, $3, $4, $5, $6)";
                     .map(|(_, it)| it.in_flight.cast_signed())
                     .collect(),
             ),
-            moments(positions().map(|(_, it)| it.as_of)),
+            timestamps(positions().map(|(_, it)| it.as_of)),
             Bind::Bools(positions().map(|(_, it)| it.is_expired).collect()),
         ];
         self.insert("moving positions", POSITIONS, binds, positions().count())
@@ -171,8 +171,8 @@ SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)";
                     .map(|it| it.reason.map(|reason| reason.as_str().to_owned()))
                     .collect(),
             ),
-            moments(records.iter().map(|record| record.created_at)),
-            moments(records.iter().map(|record| record.updated_at)),
+            timestamps(records.iter().map(|record| record.created_at)),
+            timestamps(records.iter().map(|record| record.updated_at)),
         ];
         self.insert("moving orders", ORDERS, binds, records.len())
             .await?;
@@ -180,7 +180,7 @@ SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)";
             .iter()
             .filter(|record| record.status == OrderStatus::Pending)
             .collect();
-        for entry in pending.chunks(MOST_ORDERS_IN_AN_ENTRY) {
+        for entry in pending.chunks(MAX_ORDERS_PER_ENTRY) {
             let binds = vec![
                 Bind::BigInts(entry.iter().map(|record| record.id.0).collect()),
                 texts(entry.iter().map(|it| it.request.product_id.as_str())),
@@ -209,8 +209,8 @@ SELECT * FROM unnest($1, $2, $3, $4, $5, $6)";
                     .map(|(_, it)| it.quantity.units().cast_signed())
                     .collect(),
             ),
-            optional_moments(allocations().map(|(_, it)| it.shipped_at)),
-            optional_moments(allocations().map(|(_, it)| it.known_as_of)),
+            optional_timestamps(allocations().map(|(_, it)| it.shipped_at)),
+            optional_timestamps(allocations().map(|(_, it)| it.known_as_of)),
         ];
         self.insert("moving allocations", SQL, binds, allocations().count())
             .await
@@ -224,7 +224,7 @@ SELECT * FROM unnest($1, $2, $3, $4, $5)";
             texts(records.iter().map(|record| record.key.scope())),
             texts(records.iter().map(|record| record.key.key())),
             Bind::BigInts(records.iter().map(|record| record.order_id.0).collect()),
-            moments(records.iter().map(|record| record.created_at)),
+            timestamps(records.iter().map(|record| record.created_at)),
             Bind::OptionalTexts(
                 records
                     .iter()
@@ -252,7 +252,7 @@ SELECT * FROM unnest($1, $2, $3, $4, $5)";
         self.restore_keys(&keys).await
     }
 
-    /// Locks the transfer.
+    /// Locks the transfer and returns its progress.
     async fn progress(&mut self, name: &str) -> Result<Option<TransferProgress>, StoreError> {
         const SQL: &str = "
 SELECT records, finished_at IS NOT NULL AS finished FROM transfers WHERE name = $1 FOR UPDATE";
@@ -264,7 +264,7 @@ SELECT records, finished_at IS NOT NULL AS finished FROM transfers WHERE name = 
 #[async_trait]
 impl TransferTarget for PgStore {
     async fn resume(&self, name: &str) -> Result<TransferProgress, TransferError> {
-        // Every program of the aggregator tells the server its name.
+        // Every program of the aggregator sets its application name.
         const USERS: &str = "
 SELECT count(DISTINCT application_name) AS number FROM pg_stat_activity
 WHERE datname = current_database() AND application_name LIKE 'order-aggregator-%'
@@ -314,7 +314,7 @@ WHERE datname = current_database() AND application_name LIKE 'order-aggregator-%
         let counted = work
             .execute(COUNT, vec![count, Bind::Text(name.to_owned())])
             .await?;
-        work.expect_rows("counting what was moved", counted, 1)?;
+        work.expect_rows("counting moved records", counted, 1)?;
         work.end().await?;
         Ok(())
     }
@@ -331,7 +331,7 @@ UPDATE transfers SET finished_at = coalesce(finished_at, clock_timestamp()) WHER
             .execute(FINISHED, vec![Bind::Text(name.to_owned())])
             .await?;
         work.expect_rows("finishing a transfer", finished, 1)?;
-        // The server still thinks that the tables are empty.
+        // The statistics still describe empty tables.
         work.execute("ANALYZE", Vec::new()).await?;
         work.end().await?;
         Ok(())

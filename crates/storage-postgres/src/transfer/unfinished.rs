@@ -1,4 +1,4 @@
-//! Looking for an import that was begun and has not ended.
+//! Detects an unfinished import.
 
 use diesel::QueryableByName;
 use diesel::sql_types::Text;
@@ -14,10 +14,11 @@ struct NameRow {
     name: String,
 }
 
-/// The name of an import that has not ended, if there is one. A program that works on such a database sees a part of the
-/// orders and of the stock, and what it writes keeps the import from being continued.
+/// Returns the name of an unfinished import, if there is one. A program that works on such a database sees only a part
+/// of the orders and stock, and its writes prevent the import from being continued.
 ///
 /// # Errors
+/// [`MigrationError`].
 /// [`MigrationError`].
 pub async fn unfinished_import(options: &PgOptions) -> Result<Option<String>, MigrationError> {
     const SQL: &str = "SELECT name FROM transfers WHERE finished_at IS NULL ORDER BY name LIMIT 1";
