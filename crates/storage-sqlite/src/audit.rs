@@ -1,4 +1,4 @@
-//! Recomputing every balance from orders and allocations (promise P7).
+//! The audit: recomputes every balance from orders and allocations (guarantee P7).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ struct FindingRow {
     detail: String,
 }
 
-/// Each rule: what must hold, and the query for the rows for which it does not.
+/// The rules: the name of each, and the query for the rows that violate it.
 const RULES: [(&str, &str); 11] = [
     (
         audit_rules::QUANTITY,
@@ -60,7 +60,7 @@ ORDER BY o.id LIMIT 1000",
         audit_rules::ALLOCATED_PRODUCT,
         "
 SELECT format('order %d at %s', a.order_id, a.vendor_id) AS row_key,
-       format('it is of product %s, the order of %s', a.product_id, o.product_id) AS detail
+       format('the product is %s, that of the order is %s', a.product_id, o.product_id) AS detail
 FROM allocations a JOIN orders o ON o.id = a.order_id
 WHERE a.product_id <> o.product_id ORDER BY a.order_id LIMIT 1000",
     ),
@@ -82,7 +82,7 @@ END ORDER BY a.order_id LIMIT 1000",
         audit_rules::ALLOCATION_ORDER,
         "
 SELECT format('order %d at %s', a.order_id, a.vendor_id) AS row_key,
-       format('%d units of product %s are allocated, and there is no such order', a.quantity, a.product_id) AS detail
+       format('%d units of product %s are allocated, and the order does not exist', a.quantity, a.product_id) AS detail
 FROM allocations a LEFT JOIN orders o ON o.id = a.order_id
 WHERE o.id IS NULL ORDER BY a.order_id LIMIT 1000",
     ),
@@ -90,7 +90,7 @@ WHERE o.id IS NULL ORDER BY a.order_id LIMIT 1000",
         audit_rules::ALLOCATION_POSITION,
         "
 SELECT format('order %d at %s', a.order_id, a.vendor_id) AS row_key,
-       format('%d units of product %s are allocated, of which the vendor has no position', a.quantity, a.product_id) AS detail
+       format('%d units of product %s are allocated, and the vendor has no stock row of it', a.quantity, a.product_id) AS detail
 FROM allocations a LEFT JOIN vendor_stock p ON p.product_id = a.product_id AND p.vendor_id = a.vendor_id
 WHERE p.product_id IS NULL ORDER BY a.order_id LIMIT 1000",
     ),
@@ -120,21 +120,21 @@ WHERE last < highest ORDER BY 1",
         audit_rules::REFERENCES,
         "
 SELECT format('%s %s', \"table\", coalesce(rowid, '')) AS row_key,
-       format('it refers to no row of %s', parent) AS detail
+       format('the referenced row of %s does not exist', parent) AS detail
 FROM pragma_foreign_key_check ORDER BY 1 LIMIT 1000",
     ),
     (
         audit_rules::OUTBOX_PRODUCT,
         "
 SELECT CAST(b.id AS TEXT) AS row_key,
-       format('it has order %d as of product %s, which is of %s', i.value, p.value, coalesce(o.product_id, 'none')) AS detail
+       format('order %d has product %s in the entry and %s in the orders', i.value, p.value, coalesce(o.product_id, 'none')) AS detail
 FROM outbox b, json_each(b.order_ids) i JOIN json_each(b.product_ids) p ON p.key = i.key
 LEFT JOIN orders o ON o.id = i.value
 WHERE o.product_id IS NOT p.value ORDER BY b.id, i.key LIMIT 1000",
     ),
 ];
 
-/// What breaks a rule that looks at the time.
+/// The rules that depend on the current time.
 const SHIPPED_LATER: &str = "
 SELECT format('order %d at %s', order_id, vendor_id) AS row_key, format('shipped_at is %d', shipped_at) AS detail
 FROM allocations WHERE shipped_at > ? ORDER BY order_id LIMIT 1000";
@@ -169,7 +169,7 @@ fn check_rules(
     }
     let later = statement::load(connection, SHIPPED_LATER, [now.into()])?;
     all.extend(findings(audit_rules::SHIPPED_LATER, later));
-    // In two parts: the first holds for all orders, the second doubles with each requeue.
+    // Two parts: the first is the same for all orders, the second doubles with each requeue.
     let pause = longest_pending(0).saturating_sub(Duration::from_hours(24));
     let before = now.minus(Duration::from_hours(24));
     let pause = i64::try_from(pause.as_micros()).unwrap_or(i64::MAX);
@@ -184,7 +184,7 @@ fn check_all(
 ) -> Result<Vec<AuditFinding>, StoreError> {
     let mut damage: Vec<AuditFinding> = match statement::load(connection, INTEGRITY, []) {
         Ok(found) => findings(audit_rules::INTEGRITY, found).collect(),
-        // The check itself gives up on some damage (SQLite 3.50), with the text of SQLITE_CORRUPT.
+        // The check itself fails on some damage (SQLite 3.50) with the text of SQLITE_CORRUPT.
         Err(error) if error.to_string().contains("disk image is malformed") => vec![AuditFinding {
             rule: audit_rules::INTEGRITY,
             row: "the file".to_owned(),
@@ -194,7 +194,7 @@ fn check_all(
     };
     match check_rules(connection, now) {
         Ok(found) => damage.extend(found),
-        // What cannot be read of a damaged file has been reported.
+        // The damage that makes the rules fail has already been reported.
         Err(_) if !damage.is_empty() => {}
         Err(error) => return Err(error),
     }
@@ -206,7 +206,7 @@ impl AuditQueries for SqliteStore {
     async fn audit(&self) -> Result<Vec<AuditFinding>, StoreError> {
         let clock = Arc::clone(&self.shared().clock);
         self.read_at_once(move |connection| {
-            // The snapshot is taken by the first read, so that everything in it was before this moment.
+            // The first read takes the snapshot, so `now` is not earlier than anything in the snapshot.
             let _: Vec<FindingRow> = statement::load(connection, SNAPSHOT, [])?;
             check_all(connection, clock.now())
         })

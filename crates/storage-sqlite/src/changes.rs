@@ -1,5 +1,5 @@
-//! The change log. One transaction at a time writes, so its entries are numbered as they are committed and without a gap:
-//! what was forgotten and what was never there is known from the numbers alone.
+//! The change log. One transaction at a time writes, so its entries are numbered in commit order without gaps: the
+//! numbers alone show which entries were pruned and which never existed.
 
 use std::sync::Arc;
 
@@ -40,14 +40,14 @@ struct OldRow {
 
 #[derive(QueryableByName)]
 struct ExtentRow {
-    /// The last entry that was forgotten, and the last that was written; 0 if there is none.
+    /// The numbers of the last pruned and the last written entry; 0 if there is none.
     #[diesel(sql_type = BigInt)]
-    forgotten: i64,
+    pruned: i64,
     #[diesel(sql_type = BigInt)]
     written: i64,
 }
 
-/// Writes what a unit of work changed.
+/// Writes the changes of a unit of work.
 pub(crate) fn write(
     connection: &mut SqliteConnection,
     changed: Changed,
@@ -65,34 +65,34 @@ pub(crate) fn write(
     Ok(())
 }
 
-fn forget(
+fn prune(
     connection: &mut SqliteConnection,
     before: Timestamp,
     limit: u32,
 ) -> Result<u64, StoreError> {
     const OLDEST: &str = "SELECT id, created_at FROM changes ORDER BY id LIMIT ?";
-    const FORGET: &str = "DELETE FROM changes WHERE id <= ?";
+    const PRUNE: &str = "DELETE FROM changes WHERE id <= ?";
     let oldest: Vec<OldRow> = load(connection, OLDEST, [limit.into()])?;
     let old = oldest
         .iter()
         .take_while(|row| Timestamp::from_micros(row.created_at) < before);
     match old.last() {
-        Some(last) => Ok(execute(connection, FORGET, [last.id.into()])? as u64),
+        Some(last) => Ok(execute(connection, PRUNE, [last.id.into()])? as u64),
         None => Ok(0),
     }
 }
 
 fn extent(connection: &mut SqliteConnection) -> Result<(u64, u64), StoreError> {
     const SQL: &str = "
-SELECT coalesce((SELECT min(id) - 1 FROM changes), written) AS forgotten, written
+SELECT coalesce((SELECT min(id) - 1 FROM changes), written) AS pruned, written
 FROM (SELECT coalesce(max(seq), 0) AS written FROM sqlite_sequence WHERE name = 'changes')";
     let found: Vec<ExtentRow> = load(connection, SQL, [])?;
     Ok(found.first().map_or((0, 0), |row| {
-        (row.forgotten.unsigned_abs(), row.written.unsigned_abs())
+        (row.pruned.unsigned_abs(), row.written.unsigned_abs())
     }))
 }
 
-/// In a transaction of its own, so that both are of one moment.
+/// Reads in one transaction, so that both statements use the same snapshot.
 fn read(
     connection: &mut SqliteConnection,
     unreadable: &UnreadableRows,
@@ -101,8 +101,8 @@ fn read(
 ) -> Result<ChangesRead, StoreError> {
     const SQL: &str =
         "SELECT id, order_ids, product_ids FROM changes WHERE id > ? ORDER BY id LIMIT ?";
-    let (forgotten, written) = extent(connection)?;
-    if !(forgotten..=written).contains(&after.group()) {
+    let (pruned, written) = extent(connection)?;
+    if !(pruned..=written).contains(&after.group()) {
         return Ok(ChangesRead::Gone);
     }
     let after = i64::try_from(after.group()).unwrap_or(i64::MAX);
@@ -115,7 +115,7 @@ fn read(
     })
 }
 
-/// The values of a JSON array; one that cannot be read at all counts as one unreadable value.
+/// Returns the values of a JSON array. Text that is not a JSON array counts as one unreadable value.
 fn values<T>(json: &str, read: impl Fn(&Value) -> Option<T>) -> Vec<Option<T>> {
     serde_json::from_str::<Vec<Value>>(json)
         .map_or_else(|_| vec![None], |values| values.iter().map(read).collect())
@@ -133,7 +133,7 @@ fn entry(row: &ChangeRow, unreadable: &UnreadableRows) -> Result<ChangeEntry, St
 #[async_trait]
 impl ChangeRepository for SqliteUnitOfWork {
     async fn prune_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.call(move |connection, _| forget(connection, before, limit))
+        self.call(move |connection, _| prune(connection, before, limit))
             .await
     }
 }

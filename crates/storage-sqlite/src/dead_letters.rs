@@ -1,4 +1,4 @@
-//! Orders that settlement gave up.
+//! Dead letters: orders that settlement gave up.
 
 use async_trait::async_trait;
 use diesel::QueryableByName;
@@ -23,7 +23,7 @@ struct AttemptsRow {
 }
 
 #[derive(QueryableByName)]
-struct LostRow {
+struct PendingRow {
     #[diesel(sql_type = BigInt)]
     id: i64,
     #[diesel(embed)]
@@ -107,7 +107,7 @@ ORDER BY id";
         self.call(move |connection, now| {
             let now = now();
             execute(connection, REMOVED, [orders.clone()])?;
-            let lost: Vec<LostRow> = load(connection, LOST, [orders])?;
+            let lost: Vec<PendingRow> = load(connection, LOST, [orders])?;
             for row in &lost {
                 execute(connection, MARK, [now.into(), row.id.into()])?;
             }

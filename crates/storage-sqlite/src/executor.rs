@@ -1,8 +1,8 @@
-//! Threads that own connections and run what they are given, one thing at a time each.
+//! Threads that each own a connection and run jobs one at a time.
 //!
-//! SQLite blocks, so it may not run on the threads of the async runtime. Measured against a blocking task for each call,
-//! which is what diesel-async's wrapper does, a thread of its own is faster and gives what a unit of work needs besides:
-//! what is posted runs in the order in which it was posted, whoever has stopped waiting for it.
+//! SQLite blocks, so it must not run on the threads of the async runtime. A dedicated thread was measured to be faster
+//! than a blocking task per call, as in diesel-async's wrapper. It also gives a guarantee that a unit of work needs:
+//! jobs run in the order in which they were posted, even if the caller no longer waits.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,25 +17,25 @@ use tracing::error;
 
 type Job = Box<dyn FnOnce(&mut SqliteConnection) + Send>;
 
-/// Hands jobs to its threads. Its drop waits until they have done what was posted before and closed their connections.
+/// Sends jobs to its threads. Dropping it waits until the posted jobs are done and the connections are closed.
 pub(crate) struct Executor {
-    /// Unbounded: whoever posts waits for the answer, or is a drop that must not wait. Gone only while this is dropped.
+    /// Unbounded: the sender either waits for the result or is a drop, which must not wait. `None` only during drop.
     jobs: Option<Sender<Job>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Executor {
-    /// Starts one thread for each connection.
+    /// Starts one thread per connection.
     pub(crate) fn start(name: &str, connections: Vec<SqliteConnection>) -> io::Result<Self> {
-        let (jobs, waiting) = unbounded();
+        let (jobs, queue) = unbounded();
         let threads = connections
             .into_iter()
             .enumerate()
             .map(|(index, connection)| {
-                let waiting = waiting.clone();
+                let queue = queue.clone();
                 thread::Builder::new()
                     .name(format!("sqlite-{name}-{index}"))
-                    .spawn(move || run_all(connection, &waiting))
+                    .spawn(move || run_all(connection, &queue))
             });
         let threads = threads.collect::<io::Result<_>>()?;
         Ok(Self {
@@ -44,22 +44,22 @@ impl Executor {
         })
     }
 
-    /// Runs a job and returns its answer. It also runs if the wait for its answer is given up.
+    /// Runs a job and returns its result. The job also runs if the caller stops waiting.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (answer, answered) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         self.post(move |connection| {
-            // Nobody waits any more: there is nobody to tell.
-            let _ = answer.send(job(connection));
+            // The caller may have stopped waiting.
+            let _ = sender.send(job(connection));
         });
-        answered
+        receiver
             .await
-            .unwrap_or_else(|_| Err(StoreError::Unavailable("it is closed".to_owned())))
+            .unwrap_or_else(|_| Err(StoreError::Unavailable("the store is closed".to_owned())))
     }
 
-    /// Runs a job some time, after those that were posted before.
+    /// Queues a job behind those that were posted before, without queue for it.
     pub(crate) fn post(&self, job: impl FnOnce(&mut SqliteConnection) + Send + 'static) {
         if let Some(jobs) = &self.jobs {
             // The threads outlive this sender.
@@ -72,7 +72,7 @@ impl Drop for Executor {
     fn drop(&mut self) {
         drop(self.jobs.take());
         for thread in self.threads.drain(..) {
-            // A panic was told where it happened.
+            // The panic was already logged by its thread.
             let _ = thread.join();
         }
     }
@@ -80,10 +80,10 @@ impl Drop for Executor {
 
 fn run_all(mut connection: SqliteConnection, jobs: &Receiver<Job>) {
     for job in jobs {
-        // The caller sees that the sender of its result is gone. The connection is used again, so a transaction that the
-        // call left open is rolled back; there may be none.
+        // The caller is notified by the dropped sender of the result. The connection is reused, so a transaction that
+        // the job left open is rolled back; there may be none.
         if catch_unwind(AssertUnwindSafe(|| job(&mut connection))).is_err() {
-            error!("a call of the store panicked");
+            error!("store call panicked");
             let _ = connection.batch_execute("ROLLBACK");
         }
     }
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_call_that_panics_leaves_no_transaction_open() {
+    async fn a_panicking_call_leaves_no_transaction_open() {
         let connection = SqliteConnection::establish(":memory:").unwrap();
         let executor = Executor::start("test", vec![connection]).unwrap();
         let begin = |connection: &mut SqliteConnection| {

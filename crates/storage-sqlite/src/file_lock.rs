@@ -1,29 +1,29 @@
-//! One process a file.
+//! Restricts a data file to one process.
 //!
-//! The lock is on a file beside the store's, not on the store's own: POSIX record locks, which SQLite takes on that one,
-//! are lost by the whole process as soon as any of its handles on the file is closed
+//! The lock is on a separate file, not on the data file: POSIX record locks, which SQLite takes on the data file, are
+//! lost by the whole process as soon as any of its handles of the file is closed
 //! (<https://sqlite.org/howtocorrupt.html>, section 2.2).
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Held as long as the store is open. The system takes it back from a process that dies.
+/// Held while the store is open. The operating system releases the lock of a process that dies.
 #[derive(Debug)]
 pub(crate) struct FileLock {
     _file: File,
 }
 
-/// Why a lock could not be had.
+/// Why the lock could not be taken.
 #[derive(Debug)]
 pub(crate) enum LockError {
-    /// Another process has it; which one, if it says so.
+    /// Another process holds the lock; contains its process id, if known.
     Held(Option<u32>),
-    /// The lock's file cannot be used.
+    /// The lock file cannot be used.
     Io(PathBuf, io::Error),
 }
 
-/// Beside `store`.
+/// Returns the path of the lock file, in the directory of `store`.
 fn path_of(store: &Path) -> PathBuf {
     let mut name = store.as_os_str().to_owned();
     name.push(".lock");
@@ -31,7 +31,7 @@ fn path_of(store: &Path) -> PathBuf {
 }
 
 impl FileLock {
-    /// Takes the lock of the store in this file, at once or not at all.
+    /// Takes the lock of the store in this file, without waiting.
     pub(crate) fn take(store: &Path) -> Result<Self, LockError> {
         let path = path_of(store);
         let opened = File::options()
@@ -46,12 +46,12 @@ impl FileLock {
             Err(TryLockError::WouldBlock) => return Err(LockError::Held(holder(&mut file))),
             Err(TryLockError::Error(error)) => return Err(LockError::Io(path, error)),
         }
-        // Only for the message to whoever comes second.
-        let noted = file
+        // The process id is only for the error message of another process.
+        let written = file
             .set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| write!(file, "{}", std::process::id()));
-        noted.map_err(|error| LockError::Io(path, error))?;
+        written.map_err(|error| LockError::Io(path, error))?;
         Ok(Self { _file: file })
     }
 }

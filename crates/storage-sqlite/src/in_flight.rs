@@ -1,4 +1,4 @@
-//! Units that are sold and that no report includes yet.
+//! Sold units that no report includes yet.
 
 use async_trait::async_trait;
 use diesel::QueryableByName;

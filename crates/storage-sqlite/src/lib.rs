@@ -1,16 +1,16 @@
-//! The store in one SQLite file, for a deployment of one process.
+//! The store in one SQLite file, for a deployment with one process.
 //!
-//! [`SqliteStore`] begins units of work and answers queries. SQLite has one writer at a time, so one thread holds the
-//! connection that writes and units of work take turns on it (module `executor`); a few more threads answer reads, which
-//! wait for nobody. What is committed is on the disk: write-ahead log, `synchronous=FULL`.
+//! [`SqliteStore`] begins units of work and executes queries. SQLite has one writer at a time, so one thread holds the
+//! writing connection and units of work run on it one after the other (module `executor`); a few more threads execute
+//! reads, which do not wait for the writer. Commits are durable: write-ahead log, `synchronous=FULL`.
 //!
-//! Statements that write run row by row and not set by set: SQLite has no round trip to save, and a prepared statement is
-//! a few microseconds (<https://sqlite.org/np1queryprob.html>).
+//! Writing statements run row by row instead of set-based: SQLite has no round trip to save, and a prepared statement
+//! takes a few microseconds (<https://sqlite.org/np1queryprob.html>).
 //!
-//! # What is not here
+//! # Out of scope
 //!
-//! Several processes on one file: the second one is refused (module `file_lock`). Signals and leases: within one process
-//! they need no store.
+//! Several processes on one file: the second one is rejected (module `file_lock`). Notifications and leases: within one
+//! process they do not need a store.
 
 mod audit;
 mod changes;

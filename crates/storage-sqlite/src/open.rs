@@ -1,4 +1,4 @@
-//! Opening the file: its lock, its connections, and bringing it up to date. The migrations are part of the program.
+//! Opens the file: its lock, its connections, and its schema migrations, which are embedded in the program.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,61 +23,61 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlit
 
 const LAST_ORDER: &str = "SELECT coalesce(max(id), 0) AS number FROM orders";
 
-/// Asked without diesel's harness, which would create its table in a file that is only read.
+/// Executed without diesel's harness, which would create its table in a read-only file.
 const MIGRATION_TABLES: &str = "
 SELECT count(*) AS number FROM sqlite_schema WHERE name = '__diesel_schema_migrations'";
 
-/// Pages kept in memory, in KiB (a negative number, as the pragma has it), a connection.
+/// Page cache per connection in KiB (negative, as the pragma requires).
 const CACHE_KIB: i32 = -16_384;
 
-/// The write-ahead log is cut to this when it was folded into the file: a large import would leave it large for ever.
+/// Size to which the write-ahead log is truncated after a checkpoint: a large import would leave it large forever.
 const MAX_LOG_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Symbolic links that lead from one to the next, at most.
+/// Maximum length of a chain of symbolic links.
 const MAX_LINKS: usize = 40;
 
 /// Why a store could not be opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// Another process has it open.
-    #[error("the data file {} is in use by {}: stop that one, or take another file", path.display(), holder(*pid))]
+    /// Another process has the file open.
+    #[error("the data file {} is in use by {}: stop that process, or use another file", path.display(), holder(*pid))]
     InUse {
-        /// The file.
+        /// Path of the data file.
         path: PathBuf,
-        /// The other process, if it says so.
+        /// Id of the other process, if known.
         pid: Option<u32>,
     },
-    /// The file, or one beside it, cannot be created or used.
-    #[error("the data file cannot be used: {}: {reason}", path.display())]
+    /// The data file, or one of its companion files, cannot be created or used.
+    #[error("cannot use the data file: {}: {reason}", path.display())]
     Io {
-        /// Which one.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the operating system.
         reason: io::Error,
     },
-    /// The file has a second name, which is not seen as the same store.
+    /// The file has a second name, which SQLite does not recognise as the same store.
     #[error("the data file {} has {links} hard links: SQLite keeps its log next to one name, so a second name shows other data; remove the other links, or copy the file", path.display())]
     HardLinked {
-        /// The file.
+        /// Path of the data file.
         path: PathBuf,
-        /// Its names.
+        /// Number of names.
         links: u64,
     },
-    /// There is no such file, and it was only to be read.
-    #[error("there is no data file {}", .0.display())]
+    /// The file does not exist, and it was opened read-only.
+    #[error("the data file {} does not exist", .0.display())]
     Missing(PathBuf),
-    /// It is not one of ours, is damaged, or the disk is full.
-    #[error("the data file {} cannot be opened: {reason}", path.display())]
+    /// The file is not a store, is damaged, or the disk is full.
+    #[error("cannot open the data file {}: {reason}", path.display())]
     Unusable {
-        /// The file.
+        /// Path of the data file.
         path: PathBuf,
-        /// What SQLite says.
+        /// Error of SQLite.
         reason: String,
     },
-    /// It has tables that this program does not know.
-    #[error("the data file {} was written by a newer version of this program: use that one", .0.display())]
+    /// The file has migrations that this program does not know.
+    #[error("the data file {} was written by a newer version of this program: use that version", .0.display())]
     Newer(PathBuf),
-    /// It lacks tables that this program needs, and was only to be read.
+    /// The file lacks migrations that this program needs, and it was opened read-only.
     #[error("the data file {} was written by an older version of this program: open it with `standalone` once", .0.display())]
     Older(PathBuf),
 }
@@ -89,18 +89,18 @@ fn holder(pid: Option<u32>) -> String {
     )
 }
 
-/// What is open.
+/// The parts of an open store.
 pub(crate) struct Opened {
-    /// None if the file is only read.
+    /// `None` if the file is opened read-only.
     pub(crate) writer: Option<SqliteConnection>,
     pub(crate) readers: Vec<SqliteConnection>,
-    /// None if the file is only read.
+    /// `None` if the file is opened read-only.
     pub(crate) lock: Option<FileLock>,
-    /// The highest number of an order, 0 if there is none.
+    /// Highest order id, or 0 if there is none.
     pub(crate) last_order: i64,
 }
 
-/// Opens a file as the one process that writes to it; creates it, and its folder, if there is none.
+/// Opens a file as the only process that writes to it. Creates the file and its directory if they do not exist.
 pub(crate) fn exclusively(
     path: &Path,
     readers: usize,
@@ -122,7 +122,7 @@ pub(crate) fn exclusively(
     );
     writer.batch_execute(&set_up).map_err(unusable(&path))?;
     migrate(&mut writer, &path)?;
-    // Whoever claimed them held the lock of the file, so it is gone.
+    // Their holder had the lock of the file, so it has ended.
     writer
         .batch_execute("UPDATE outbox SET claimed_until = NULL WHERE claimed_until IS NOT NULL")
         .map_err(unusable(&path))?;
@@ -134,7 +134,7 @@ pub(crate) fn exclusively(
     })
 }
 
-/// Opens a file that exists only to read it, also while another process has it.
+/// Opens an existing file read-only, even if another process has it open.
 pub(crate) fn to_read(path: &Path, readers: usize, wait: Duration) -> Result<Opened, OpenError> {
     let path = absolute(path)?;
     if !path.is_file() {
@@ -160,13 +160,14 @@ pub(crate) fn to_read(path: &Path, readers: usize, wait: Duration) -> Result<Ope
     })
 }
 
-/// An absolute path cannot be taken for a URI, which SQLite would read options from.
+/// An absolute path cannot be mistaken for a URI, from which SQLite would read options.
 fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
     std::path::absolute(path).map_err(io_error(path))
 }
 
-/// The one path of the file, without symbolic links: the lock follows it, and two names of a file have one lock. For a file
-/// that does not exist yet, its folder is created and resolved; a link to such a file leads to where SQLite would create it.
+/// Returns the path of the file without symbolic links: the lock is next to this path, so that all names of a file
+/// share one lock. If the file does not exist yet, its directory is created and resolved; a link to such a file is
+/// resolved to where SQLite would create it.
 fn resolve_or_prepare(path: &Path) -> Result<PathBuf, OpenError> {
     let mut path = absolute(path)?;
     for _ in 0..MAX_LINKS {
@@ -186,12 +187,13 @@ fn resolve_or_prepare(path: &Path) -> Result<PathBuf, OpenError> {
         }
     }
     Err(io_error(&path)(io::Error::other(
-        "its symbolic links lead nowhere",
+        "cannot resolve its symbolic links",
     )))
 }
 
-/// SQLite names its log after the file's name: under a second name it would read, and write, without what is in that log
-/// (<https://sqlite.org/howtocorrupt.html>, "Multiple links to the same file").
+/// Rejects hard links. SQLite derives the name of its log from the name of the file: under a second name it would read
+/// and write without the content of that log (<https://sqlite.org/howtocorrupt.html>, "Multiple links to the same
+/// file").
 fn refuse_hard_links(path: &Path) -> Result<(), OpenError> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.nlink() > 1 => Err(OpenError::HardLinked {
@@ -204,7 +206,7 @@ fn refuse_hard_links(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// For `map_err`: the system refused something about this path.
+/// For `map_err`: converts an I/O error of this path.
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
     move |reason| OpenError::Io {
         path: path.to_owned(),
@@ -212,7 +214,7 @@ fn io_error(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
     }
 }
 
-/// For `map_err`: what was done with this file failed.
+/// For `map_err`: converts an error of using this file.
 fn unusable<E: ToString>(path: &Path) -> impl Fn(E) -> OpenError {
     move |reason| OpenError::Unusable {
         path: path.to_owned(),
@@ -223,7 +225,7 @@ fn unusable<E: ToString>(path: &Path) -> impl Fn(E) -> OpenError {
 fn connect(path: &Path, wait: Duration) -> Result<SqliteConnection, OpenError> {
     let text = path
         .to_str()
-        .ok_or("its name is not UTF-8")
+        .ok_or("the path is not UTF-8")
         .map_err(unusable(path))?;
     let mut connection = SqliteConnection::establish(text).map_err(unusable(path))?;
     let set_up = format!(
@@ -251,11 +253,11 @@ fn connect_readers(
         .collect()
 }
 
-/// Migrations by which the file and the program differ.
+/// Differences between the migrations of the file and of the program.
 struct MigrationState {
-    /// The program has them, the file lacks them.
+    /// Migrations that the file lacks.
     pending: Vec<String>,
-    /// The file has them, the program does not know them.
+    /// Migrations that the program does not know.
     unknown: Vec<String>,
 }
 
@@ -290,7 +292,7 @@ fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenErr
         .run_pending_migrations(MIGRATIONS)
         .map_err(unusable(path))?;
     for migration in ran {
-        tracing::info!(%migration, file = %path.display(), "data file brought up to date");
+        tracing::info!(%migration, file = %path.display(), "data file migrated");
     }
     Ok(())
 }

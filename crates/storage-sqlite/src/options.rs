@@ -1,4 +1,4 @@
-//! Where the file is, and how long to wait for it.
+//! Path of the data file, and settings for opening it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,20 +6,20 @@ use std::time::Duration;
 const DEFAULT_READERS: usize = 2;
 const DEFAULT_WAIT: Duration = Duration::from_secs(5);
 
-/// How to open a store.
+/// Settings for opening a store.
 #[derive(Debug, Clone)]
 pub struct SqliteOptions {
-    /// The file; two more stand beside it while it is open, with `-wal` and `-shm` at the end of their names, and one
-    /// with `.lock`.
+    /// Path of the data file. While the store is open, there are companion files with the suffixes `-wal`, `-shm` and
+    /// `.lock`.
     pub path: PathBuf,
-    /// Threads that answer reads, at least 1.
+    /// Number of reader threads, at least 1.
     pub readers: usize,
-    /// How long a unit of work waits for its turn before it gives up.
+    /// Time that a unit of work waits for the previous ones.
     pub wait: Duration,
 }
 
 impl SqliteOptions {
-    /// The store in this file, with two readers and a wait of 5 s.
+    /// Creates options for this file, with two readers and a timeout of 5 s.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
         Self {

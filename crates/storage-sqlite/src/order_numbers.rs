@@ -1,19 +1,19 @@
-//! The numbers of new orders.
+//! The ids of new orders.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use domain::identifiers::OrderId;
 
-/// Gives rising numbers, each once, also those of orders whose acceptance is undone: nobody may take a new order for one
-/// that was heard of before. Cloning shares it.
+/// Assigns ascending ids, each once. An id whose transaction was rolled back is not reused, because a client may have
+/// seen it. Clones share the sequence.
 #[derive(Clone)]
 pub(crate) struct OrderNumbers {
     last: Arc<AtomicI64>,
 }
 
 impl OrderNumbers {
-    /// The numbers after `last`.
+    /// Creates a sequence that starts after `last`.
     pub(crate) fn after(last: i64) -> Self {
         Self {
             last: Arc::new(AtomicI64::new(last)),

@@ -24,7 +24,7 @@ struct KeyRow {
     order: OrderRow,
 }
 
-/// The order of a key, and what the batch asks for if the key is a batch's.
+/// Returns the order of a key, and the digest of the batch if the key belongs to a batch.
 fn find_by_key(
     connection: &mut SqliteConnection,
     key: &IdempotencyKey,
@@ -177,7 +177,7 @@ UPDATE allocations SET shipped_at = ? WHERE order_id = ? AND vendor_id = ? AND s
         id.into(),
     ];
     expect_one("changing order", id, execute(connection, ORDER, binds)?)?;
-    let order = find(connection, id)?.ok_or_else(|| refused(format!("order {id} vanished")))?;
+    let order = find(connection, id)?.ok_or_else(|| refused(format!("order {id} was deleted")))?;
     stored::expect_state(order, state)
 }
 
@@ -218,7 +218,7 @@ WHERE id IN (SELECT value FROM json_each(?)) AND status = 'PENDING' ORDER BY id"
     }
 
     async fn try_lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError> {
-        // There is no other transaction that could hold any.
+        // Units of work run one at a time, so no other transaction can hold a lock.
         self.lock_pending(ids).await
     }
 
@@ -252,8 +252,8 @@ DELETE FROM idempotency_keys WHERE (scope, key) IN (
     SELECT scope, key FROM idempotency_keys WHERE created_at < ? ORDER BY created_at LIMIT ?
 )";
         self.call(move |connection, _| {
-            let forgotten = execute(connection, SQL, [before.into(), limit.into()])?;
-            Ok(forgotten as u64)
+            let pruned = execute(connection, SQL, [before.into(), limit.into()])?;
+            Ok(pruned as u64)
         })
         .await
     }

@@ -26,7 +26,7 @@ struct OutboxRow {
     product_ids: String,
 }
 
-/// The values of a JSON array; none if it is not one.
+/// Returns the values of a JSON array; empty if the text is not one.
 fn values<T>(json: &str, read: impl Fn(&Value) -> Option<T>) -> Vec<Option<T>> {
     let values: Vec<Value> = serde_json::from_str(json).unwrap_or_default();
     values.iter().map(read).collect()
@@ -45,8 +45,8 @@ impl TryFrom<&OutboxRow> for OutboxEntry {
     }
 }
 
-/// Moves an entry that cannot be read out of the outbox, and puts its orders back that are `PENDING`.
-fn move_aside(
+/// Moves an unreadable entry out of the outbox, and requeues its `PENDING` orders.
+fn move_unreadable(
     connection: &mut SqliteConnection,
     entry: &OutboxRow,
     unreadable: &UnreadableRows,
@@ -70,15 +70,15 @@ SELECT id, order_ids, product_ids, created_at, ? FROM outbox WHERE id = ?";
     put(connection, &orders.collect::<Vec<_>>(), now, None)
 }
 
-/// Those of the orders that are `PENDING`, by id.
-fn pending(connection: &mut SqliteConnection, ids: Bind) -> Result<Vec<WaitingRow>, StoreError> {
+/// Returns those of the orders that are `PENDING`, by id.
+fn pending(connection: &mut SqliteConnection, ids: Bind) -> Result<Vec<PendingRow>, StoreError> {
     const SQL: &str = "
 SELECT id, product_id FROM orders
 WHERE id IN (SELECT value FROM json_each(?)) AND status = 'PENDING' ORDER BY id";
     load(connection, SQL, [ids])
 }
 
-/// Puts orders into the outbox as one entry; none for none.
+/// Inserts one outbox entry with all orders; none if there are no orders.
 pub(crate) fn put(
     connection: &mut SqliteConnection,
     orders: &[(i64, &str)],
@@ -100,7 +100,7 @@ INSERT INTO outbox (order_ids, product_ids, created_at, not_before) VALUES (?, ?
 }
 
 #[derive(QueryableByName)]
-struct WaitingRow {
+struct PendingRow {
     #[diesel(sql_type = BigInt)]
     id: i64,
     #[diesel(embed)]
@@ -135,7 +135,7 @@ UPDATE outbox SET claimed_until = ? WHERE id IN (
             for row in &claimed {
                 match unreadable.readable(row.try_into())? {
                     Some(entry) => entries.push(entry),
-                    None => move_aside(connection, row, &unreadable, now)?,
+                    None => move_unreadable(connection, row, &unreadable, now)?,
                 }
             }
             Ok(entries)
@@ -196,7 +196,7 @@ ORDER BY id LIMIT ?";
                 pending_for,
                 limits.limit.into(),
             ];
-            let overdue: Vec<WaitingRow> = load(connection, OVERDUE, binds)?;
+            let overdue: Vec<PendingRow> = load(connection, OVERDUE, binds)?;
             for row in &overdue {
                 execute(connection, MARK, [now.into(), row.id.into()])?;
             }

@@ -1,4 +1,4 @@
-//! The pauses of vendors that failed.
+//! Pauses of vendors whose syncs failed.
 
 use async_trait::async_trait;
 use diesel::sql_types::{BigInt, Integer, Nullable, Text};
@@ -44,7 +44,7 @@ fn first(rows: Vec<PauseRow>, now: Timestamp) -> Result<Option<VendorPause>, Sto
     Ok(stored.map(|stored| stored.pause))
 }
 
-/// Removes the pauses of vendors that are switched on; their ids are a JSON array.
+/// Removes the pauses of vendors that are being enabled; their ids are a JSON array.
 pub(crate) fn clear(connection: &mut SqliteConnection, vendor_ids: Bind) -> Result<(), StoreError> {
     const SQL: &str =
         "DELETE FROM vendor_pauses WHERE vendor_id IN (SELECT value FROM json_each(?))";
@@ -100,7 +100,7 @@ DELETE FROM vendor_pauses WHERE vendor_id = ? RETURNING vendor_id, not_before, b
 }
 
 impl SqliteStore {
-    /// Reads the pauses of those of the vendors that have one, by vendor id.
+    /// Returns the pauses of the given vendors, by vendor id; vendors without a pause are omitted.
     pub(crate) async fn read_pauses(
         &self,
         vendor_ids: &[VendorId],

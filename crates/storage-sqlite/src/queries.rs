@@ -1,4 +1,4 @@
-//! Reads outside a transaction: each is one statement, and so of one moment.
+//! Queries outside a transaction. Each is a single statement and therefore reads one snapshot.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::rows;
 use crate::statement::{Bind, json, load};
 use crate::store::SqliteStore;
 
-/// A page of orders, newest first, each with its allocations by vendor.
+/// Selects a page of orders, newest first, each with its allocations by vendor.
 macro_rules! order_page {
     ($where:literal) => {
         concat!(
@@ -33,7 +33,7 @@ LEFT JOIN allocations a ON a.order_id = o.id ORDER BY o.id DESC, a.vendor_id"
     };
 }
 
-// A text each, so that each is planned for the index that matches its filter.
+// One statement per filter, so that each is planned for the matching index.
 const ONE: &str = order_page!("id = ?");
 const SOME: &str = order_page!("id IN (SELECT value FROM json_each(?))");
 const SETTLED: &str = order_page!("id IN (SELECT value FROM json_each(?)) AND status <> 'PENDING'");
@@ -51,10 +51,10 @@ const IN_STOCK: &str = "
 SELECT product_id, quantity, updated_at FROM stock
 WHERE quantity > 0 AND product_id > ? ORDER BY product_id LIMIT ?";
 
-/// Orders that were read, and where a list goes on.
+/// Orders of one page, and the position after which the next page starts.
 struct OrderPage {
     orders: Vec<Order>,
-    /// Rows of `orders`, with those that cannot be read.
+    /// Number of `orders` rows, including unreadable ones.
     seen: usize,
     last: Option<i64>,
 }
@@ -132,7 +132,7 @@ impl OrderQueries for SqliteStore {
             let is_whole = page.seen == page.orders.len();
             found.extend(page.orders);
             match page.last {
-                // Orders that were left out are made up for: a short list would look like the end.
+                // Unreadable orders are replaced by further ones: a short page would mean the end of the list.
                 Some(last) if !is_last && !is_whole => before = last,
                 _ => return Ok(found),
             }
@@ -178,7 +178,7 @@ struct DetailRow {
 }
 
 impl DetailRow {
-    /// One of the vendors, if there is any.
+    /// Returns the stock of one vendor, if the row has one.
     fn vendor_level(&self) -> Result<Option<VendorLevel>, StoreError> {
         let (Some(vendor_id), Some(reported), Some(in_flight), Some(configured), Some(as_of)) = (
             self.vendor_id.clone(),
@@ -224,7 +224,7 @@ impl StockQueries for SqliteStore {
         &self,
         product_id: &ProductId,
     ) -> Result<Option<ProductDetail>, StoreError> {
-        // A full report speaks of every product of its vendor, also of those that it left as they were.
+        // A full report covers every product of its vendor, including those whose row it did not change.
         const SQL: &str = "
 SELECT s.product_id, s.quantity, s.updated_at, p.vendor_id, p.reported, p.in_flight, v.configured, p.is_expired,
        max(p.as_of, coalesce(v.full_as_of, p.as_of)) AS known_as_of
@@ -253,7 +253,7 @@ WHERE s.product_id = ? ORDER BY p.vendor_id";
         limit: u32,
     ) -> Result<Vec<StockLevel>, StoreError> {
         let sql = if in_stock { IN_STOCK } else { STOCK };
-        // No product id is empty, so all come after the empty text.
+        // A product id is never empty, so every id is greater than the empty text.
         let mut after = after.map(ProductId::into_string).unwrap_or_default();
         let mut levels = Vec::new();
         loop {
@@ -270,7 +270,7 @@ WHERE s.product_id = ? ORDER BY p.vendor_id";
             let is_whole = seen == readable.len();
             levels.extend(readable);
             match last {
-                // Products that were left out are made up for: a short list would look like the end.
+                // Unreadable products are replaced by further ones: a short page would mean the end of the list.
                 Some(last) if !is_last && !is_whole => after = last,
                 _ => return Ok(levels),
             }

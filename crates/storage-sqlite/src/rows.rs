@@ -1,4 +1,4 @@
-//! Rows as the driver reads them, and their way to the domain's reading of rows.
+//! Row types of the driver, and their conversion to the stored types of `storage-sql`.
 
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
@@ -26,7 +26,7 @@ pub(crate) struct OrderRow {
     pub(crate) created_at: i64,
     #[diesel(sql_type = BigInt)]
     pub(crate) updated_at: i64,
-    /// With one of its allocations, or with none.
+    /// Vendor of one allocation; `NULL` if the order has no allocations.
     #[diesel(sql_type = Nullable<Text>)]
     pub(crate) vendor_id: Option<String>,
     #[diesel(sql_type = Nullable<Integer>)]
@@ -59,7 +59,7 @@ pub(crate) struct VendorRow {
     error: Option<String>,
 }
 
-/// What a vendor's last applied report proved, from a join in which there may be no row.
+/// Proof of the last applied report of a vendor, from an outer join.
 #[derive(QueryableByName)]
 pub(crate) struct ProofRow {
     #[diesel(sql_type = Nullable<BigInt>)]
@@ -121,17 +121,17 @@ impl OrderRow {
     }
 }
 
-/// The same, with an error for each order that cannot be read.
+/// Reads orders like [`orders`], with an error for each unreadable order.
 pub(crate) fn each_order(joined: Vec<OrderRow>) -> Vec<Result<Order, StoreError>> {
     stored::each_joined_order(joined.into_iter().map(OrderRow::into_stored))
 }
 
-/// Reads orders from the rows of a join, in which the rows of one order stand together.
+/// Reads orders from the rows of a join, in which the rows of one order are adjacent.
 pub(crate) fn orders(joined: Vec<OrderRow>) -> Result<Vec<Order>, StoreError> {
     stored::joined_orders(joined.into_iter().map(OrderRow::into_stored))
 }
 
-/// An order's number, product and quantity.
+/// Id, product and quantity of an order.
 #[derive(QueryableByName)]
 pub(crate) struct RequestRow {
     #[diesel(sql_type = BigInt)]
@@ -159,7 +159,7 @@ pub(crate) fn product_ids(
 }
 
 #[derive(QueryableByName)]
-pub(crate) struct PositionRow {
+pub(crate) struct VendorStockRow {
     #[diesel(sql_type = Text)]
     pub(crate) product_id: String,
     #[diesel(sql_type = Text)]
@@ -176,8 +176,8 @@ pub(crate) struct PositionRow {
     pub(crate) is_expired: bool,
 }
 
-impl From<PositionRow> for StoredPosition {
-    fn from(row: PositionRow) -> Self {
+impl From<VendorStockRow> for StoredPosition {
+    fn from(row: VendorStockRow) -> Self {
         Self {
             vendor_id: row.vendor_id,
             reported: row.reported,

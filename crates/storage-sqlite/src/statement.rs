@@ -1,7 +1,7 @@
-//! A hand-written SQL statement that is prepared once a connection.
+//! A hand-written SQL statement that is prepared once per connection.
 //!
-//! diesel's own `sql_query` is prepared anew at each call, because it cannot know that its text is constant. Here the
-//! text is `'static` and everything else is bound, so the text is the key under which the prepared statement is kept.
+//! diesel's own `sql_query` is prepared at each call, because its text may vary. Here the text is `'static` and all
+//! values are bound, so the text is the key of the prepared-statement cache.
 
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Nullable, Text, Untyped};
@@ -13,7 +13,7 @@ use domain::timestamp::Timestamp;
 
 use crate::error::store_error;
 
-/// A value to bind.
+/// A bind value.
 #[derive(Debug, Clone)]
 pub(crate) enum Bind {
     Integer(Option<i64>),
@@ -45,14 +45,14 @@ impl From<OrderId> for Bind {
 }
 
 impl From<Timestamp> for Bind {
-    fn from(moment: Timestamp) -> Self {
-        moment.as_micros().into()
+    fn from(instant: Timestamp) -> Self {
+        instant.as_micros().into()
     }
 }
 
 impl From<Option<Timestamp>> for Bind {
-    fn from(moment: Option<Timestamp>) -> Self {
-        Self::Integer(moment.map(Timestamp::as_micros))
+    fn from(instant: Option<Timestamp>) -> Self {
+        Self::Integer(instant.map(Timestamp::as_micros))
     }
 }
 
@@ -80,7 +80,7 @@ impl From<&VendorId> for Bind {
     }
 }
 
-/// Several values as one: a JSON array, for the table-valued function `json_each`.
+/// Binds several values as one JSON array, for the table-valued function `json_each`.
 pub(crate) fn json(values: impl IntoIterator<Item = impl Into<serde_json::Value>>) -> Bind {
     let array: serde_json::Value = values.into_iter().map(Into::into).collect();
     Bind::Text(Some(array.to_string()))
@@ -98,7 +98,7 @@ where
     RunQueryDsl::load(Statement { sql, binds }, connection).map_err(store_error)
 }
 
-/// Runs SQL that answers with a number of rows.
+/// Runs SQL that returns the number of affected rows.
 pub(crate) fn execute<const N: usize>(
     connection: &mut SqliteConnection,
     sql: &'static str,
@@ -107,7 +107,7 @@ pub(crate) fn execute<const N: usize>(
     RunQueryDsl::execute(Statement { sql, binds }, connection).map_err(store_error)
 }
 
-/// SQL with one `?` for each of the values.
+/// SQL with one `?` per value.
 #[derive(Debug)]
 struct Statement<const N: usize> {
     sql: &'static str,
@@ -147,7 +147,7 @@ impl<const N: usize> QueryFragment<Sqlite> for Statement<N> {
 
 impl<const N: usize> Statement<N> {
     fn mismatch(&self) -> diesel::result::Error {
-        let text = format!("{N} values for another number of ? in: {}", self.sql);
+        let text = format!("the number of ? is not {N} in: {}", self.sql);
         diesel::result::Error::QueryBuilderError(text.into())
     }
 }
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn another_number_of_values_is_an_error() {
+    fn a_mismatched_number_of_values_is_an_error() {
         for sql in ["SELECT 1", "SELECT ?, ?"] {
             let binds = [Bind::from(1_u32)];
             let statement = Statement { sql, binds };

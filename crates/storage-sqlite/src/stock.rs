@@ -11,7 +11,7 @@ use domain::stored;
 use domain::timestamp::Timestamp;
 
 use crate::error::expect_one;
-use crate::rows::{self, PositionRow, ProductIdRow};
+use crate::rows::{self, ProductIdRow, VendorStockRow};
 use crate::statement::{Bind, execute, json, load};
 use crate::unit_of_work::SqliteUnitOfWork;
 
@@ -21,7 +21,7 @@ fn stock_of(
 ) -> Result<Vec<ProductStock>, StoreError> {
     const STOCK: &str =
         "SELECT product_id FROM stock WHERE product_id IN (SELECT value FROM json_each(?))";
-    const POSITIONS: &str = "
+    const VENDOR_STOCK: &str = "
 SELECT p.product_id, p.vendor_id, p.reported, p.in_flight, p.as_of, v.configured, p.is_expired
 FROM vendor_stock p JOIN vendor_syncs v USING (vendor_id)
 WHERE p.product_id IN (SELECT value FROM json_each(?)) ORDER BY p.product_id, p.vendor_id";
@@ -31,11 +31,11 @@ WHERE p.product_id IN (SELECT value FROM json_each(?)) ORDER BY p.product_id, p.
         .into_iter()
         .map(|product_id| (product_id, Vec::new()))
         .collect();
-    let positions: Vec<PositionRow> = load(connection, POSITIONS, [product_ids])?;
-    for mut row in positions {
+    let rows: Vec<VendorStockRow> = load(connection, VENDOR_STOCK, [product_ids])?;
+    for mut row in rows {
         let product_id = stored::product_id(std::mem::take(&mut row.product_id), "vendor_stock")?;
-        let position = stored::position(row.into())?;
-        stock.entry(product_id).or_default().push(position);
+        let vendor_stock = stored::position(row.into())?;
+        stock.entry(product_id).or_default().push(vendor_stock);
     }
     Ok(stock
         .into_iter()
@@ -54,7 +54,7 @@ fn save(
     const QUANTITY: &str = "
 UPDATE stock SET updated_at = CASE WHEN quantity = ? THEN updated_at ELSE ? END, quantity = ?
 WHERE product_id = ?";
-    const POSITION: &str = "
+    const SAVE_VENDOR_STOCK: &str = "
 INSERT INTO vendor_stock (product_id, vendor_id, reported, in_flight, as_of, is_expired) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (product_id, vendor_id) DO UPDATE
 SET reported = excluded.reported, in_flight = excluded.in_flight, as_of = excluded.as_of,
@@ -71,16 +71,16 @@ SET reported = excluded.reported, in_flight = excluded.in_flight, as_of = exclud
     ];
     let written = execute(connection, QUANTITY, binds)?;
     expect_one("writing stock of", product_id, written)?;
-    for position in &change.vendors {
+    for vendor_stock in &change.vendors {
         let binds = [
             product_id.into(),
-            (&position.vendor_id).into(),
-            position.reported.into(),
-            position.in_flight.into(),
-            position.as_of.into(),
-            position.is_expired.into(),
+            (&vendor_stock.vendor_id).into(),
+            vendor_stock.reported.into(),
+            vendor_stock.in_flight.into(),
+            vendor_stock.as_of.into(),
+            vendor_stock.is_expired.into(),
         ];
-        execute(connection, POSITION, binds)?;
+        execute(connection, SAVE_VENDOR_STOCK, binds)?;
     }
     Ok(())
 }
@@ -100,7 +100,7 @@ impl StockRepository for SqliteUnitOfWork {
         &mut self,
         product_ids: &[ProductId],
     ) -> Result<LockedStock, StoreError> {
-        // There is no other transaction that could hold any.
+        // Units of work run one at a time, so no other transaction can hold a lock.
         Ok(LockedStock {
             locked: self.lock_stock(product_ids).await?,
             held: Vec::new(),

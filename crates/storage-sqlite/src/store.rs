@@ -1,4 +1,4 @@
-//! The store: its threads, and whose turn it is to write.
+//! The store: its threads, and the lock for writing.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,46 +21,46 @@ use crate::order_numbers::OrderNumbers;
 use crate::statement;
 use crate::unit_of_work::SqliteUnitOfWork;
 
-/// A store in a file. Cloning shares it. The drop of the last clone closes the file, after what is under way: it may block
-/// for that long.
+/// A store in a file. Clones share it. Dropping the last clone blocks until the running calls have ended, and closes
+/// the file.
 #[derive(Clone)]
 pub struct SqliteStore {
     shared: Arc<Shared>,
 }
 
-/// Jobs hold none of this: the one that ended last would wait for its own thread.
+/// State shared by the clones. Jobs must not hold a reference: the last one to end would join its own thread.
 pub(crate) struct Shared {
-    /// None if the store was opened to be read.
+    /// `None` if the store is read-only.
     pub(crate) writer: Option<Executor>,
     readers: Executor,
-    /// Held by the unit of work that is open. First come, first served.
-    turn: Arc<tokio::sync::Mutex<()>>,
+    /// Held by the open unit of work; waiters are served in order.
+    write_lock: Arc<tokio::sync::Mutex<()>>,
     wait: Duration,
     pub(crate) clock: Arc<MonotonicClock>,
     pub(crate) order_numbers: OrderNumbers,
-    /// Rows that were left out.
+    /// Counts unreadable rows.
     pub(crate) unreadable: Arc<UnreadableRows>,
     path: PathBuf,
-    /// Given back after the connections are closed.
+    /// Released after the connections are closed.
     _lock: Option<FileLock>,
 }
 
 impl SqliteStore {
-    /// Opens a store as the one process that uses it: takes the file's lock, creates the file if there is none, brings it
-    /// up to date, and frees the outbox entries that a process which died had claimed. Blocks meanwhile.
+    /// Opens a store as the only process that uses it: takes the lock of the file, creates the file if it does not
+    /// exist, runs pending migrations, and releases the outbox claims of a process that died. Blocks meanwhile.
     ///
     /// # Errors
-    /// [`OpenError`], in one line for whoever chose the file.
+    /// [`OpenError`], whose message fits on one line.
     pub fn open(options: &SqliteOptions, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let opened = open::exclusively(&options.path, options.readers, options.wait)?;
         Self::start(options, opened, clock)
     }
 
-    /// Opens a store that exists for queries and audits alone, also while another process uses it. Blocks meanwhile. A
-    /// unit of work cannot be begun.
+    /// Opens an existing store read-only for queries and audits, even while another process uses it. Blocks meanwhile.
+    /// [`Store::begin`] fails.
     ///
     /// # Errors
-    /// [`OpenError`], in one line for whoever chose the file.
+    /// [`OpenError`], whose message fits on one line.
     pub fn open_read_only(
         options: &SqliteOptions,
         clock: Arc<dyn Clock>,
@@ -84,7 +84,7 @@ impl SqliteStore {
         let shared = Shared {
             writer: writer.transpose().map_err(threads_failed)?,
             readers: Executor::start("reader", opened.readers).map_err(threads_failed)?,
-            turn: Arc::default(),
+            write_lock: Arc::default(),
             wait: options.wait,
             clock: Arc::new(MonotonicClock::new(clock)),
             order_numbers: OrderNumbers::after(opened.last_order),
@@ -97,19 +97,19 @@ impl SqliteStore {
         })
     }
 
-    /// The file.
+    /// Returns the path of the data file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.shared.path
     }
 
-    /// Folds the write-ahead log into the file, so that the file alone holds everything: for an end in good order, and
+    /// Copies the write-ahead log into the data file, so that the file alone is complete: for a regular shutdown, and
     /// before the file is copied.
     ///
     /// # Errors
-    /// [`StoreError`]; the log stays and loses nothing.
+    /// [`StoreError`]; the log is kept, and no data is lost.
     pub async fn checkpoint(&self) -> Result<(), StoreError> {
-        let _turn = self.turn().await?;
+        let _write_guard = self.lock_writer().await?;
         let writer = self.shared.writer()?;
         writer
             .run(|connection| {
@@ -121,7 +121,7 @@ impl SqliteStore {
                 const SQL: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
                 let done: Vec<Checkpoint> = statement::load(connection, SQL, [])?;
                 if done.iter().any(|row| row.busy != 0) {
-                    let reason = "another program reads the data file";
+                    let reason = "another program is reading the data file";
                     return Err(StoreError::Unavailable(reason.to_owned()));
                 }
                 Ok(())
@@ -133,7 +133,7 @@ impl SqliteStore {
         &self.shared
     }
 
-    /// Runs a read on one of the readers' connections.
+    /// Runs a read on one of the reader connections.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
@@ -141,35 +141,38 @@ impl SqliteStore {
         self.shared.readers.run(job).await
     }
 
-    /// The same, for a read of several statements: each sees what the first sees.
+    /// Runs a read of several statements with one snapshot.
     pub(crate) async fn read_at_once<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.read(|connection| {
             connection.batch_execute("BEGIN").map_err(store_error)?;
-            let answer = job(connection);
+            let result = job(connection);
             connection.batch_execute("ROLLBACK").map_err(store_error)?;
-            answer
+            result
         })
         .await
     }
 
     pub(crate) async fn begin_work(&self) -> Result<SqliteUnitOfWork, StoreError> {
         self.shared.writer()?;
-        let turn = self.turn().await?;
-        SqliteUnitOfWork::begin(Arc::clone(&self.shared), turn).await
+        let write_guard = self.lock_writer().await?;
+        SqliteUnitOfWork::begin(Arc::clone(&self.shared), write_guard).await
     }
 
-    async fn turn(&self) -> Result<tokio::sync::OwnedMutexGuard<()>, StoreError> {
-        timeout(self.shared.wait, Arc::clone(&self.shared.turn).lock_owned())
-            .await
-            .map_err(|_| {
-                StoreError::Unavailable(format!(
-                    "the units of work before this one did not end within {} ms",
-                    self.shared.wait.as_millis()
-                ))
-            })
+    async fn lock_writer(&self) -> Result<tokio::sync::OwnedMutexGuard<()>, StoreError> {
+        timeout(
+            self.shared.wait,
+            Arc::clone(&self.shared.write_lock).lock_owned(),
+        )
+        .await
+        .map_err(|_| {
+            StoreError::Unavailable(format!(
+                "the previous units of work did not end within {} ms",
+                self.shared.wait.as_millis()
+            ))
+        })
     }
 }
 
@@ -177,7 +180,7 @@ impl Shared {
     pub(crate) fn writer(&self) -> Result<&Executor, StoreError> {
         self.writer
             .as_ref()
-            .ok_or_else(|| StoreError::Failed("the store was opened to be read".into()))
+            .ok_or_else(|| StoreError::Failed("the store is read-only".into()))
     }
 }
 

@@ -239,7 +239,7 @@ WHERE vendor_id = ? AND is_expired AND product_id > ? ORDER BY product_id LIMIT 
 SELECT product_id FROM vendor_stock
 WHERE vendor_id = ? AND NOT is_expired AND product_id > ? ORDER BY product_id LIMIT ?";
         let sql = if is_expired { EXPIRED } else { OTHERS };
-        // No product id is empty, so all come after the empty text.
+        // A product id is never empty, so every id is greater than the empty text.
         let after = after.map(ProductId::into_string).unwrap_or_default();
         let binds = [vendor_id.into(), after.as_str().into(), limit.into()];
         self.call(move |connection, _| {

@@ -1,4 +1,4 @@
-//! What vendors' reports are compared with.
+//! The state with which vendors' reports are compared.
 
 use async_trait::async_trait;
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
@@ -13,11 +13,11 @@ use crate::rows::ProofRow;
 use crate::statement::{Bind, load};
 use crate::store::SqliteStore;
 
-fn moment(micros: Option<i64>) -> Option<Timestamp> {
+fn instant(micros: Option<i64>) -> Option<Timestamp> {
     micros.map(Timestamp::from_micros)
 }
 
-/// What is kept of a vendor's reports.
+/// The columns of a vendor's report history.
 macro_rules! history_columns {
     () => {
         "v.configured_at, v.applied_as_of, e.applied_requested_at, v.full_as_of, e.full_requested_at,
@@ -54,11 +54,11 @@ pub(crate) struct HistoryRow {
 impl HistoryRow {
     pub(crate) fn into_vendor(self, vendor_id: &VendorId) -> Result<LockedVendor, StoreError> {
         let history = StoredHistory {
-            applied_as_of: moment(self.applied_as_of),
-            applied_requested_at: moment(self.applied_requested_at),
-            full_as_of: moment(self.full_as_of),
-            full_requested_at: moment(self.full_requested_at),
-            completed_requested_at: moment(self.completed_requested_at),
+            applied_as_of: instant(self.applied_as_of),
+            applied_requested_at: instant(self.applied_requested_at),
+            full_as_of: instant(self.full_as_of),
+            full_requested_at: instant(self.full_requested_at),
+            completed_requested_at: instant(self.completed_requested_at),
             clock_skew_ms: self.proof.clock_skew_ms,
             proof: self.proof.into(),
             claims: self.claims,
@@ -66,7 +66,7 @@ impl HistoryRow {
             revision: self.revision,
         };
         Ok(LockedVendor {
-            configured_at: moment(self.configured_at),
+            configured_at: instant(self.configured_at),
             history: stored::report_history(vendor_id.as_str(), history)?,
         })
     }
@@ -102,13 +102,14 @@ impl From<ReportedRow> for StoredReport {
             product_id: row.product_id,
             reported: row.reported,
             as_of: Timestamp::from_micros(row.as_of),
-            requested_at: moment(row.requested_at),
-            oldest_shipment: moment(row.oldest_shipment),
+            requested_at: instant(row.requested_at),
+            oldest_shipment: instant(row.oldest_shipment),
         }
     }
 }
 
-/// A vendor's rows, each with its oldest shipment that no report includes yet: the first entry of a partial index.
+/// Selects a vendor's stock rows, each with its oldest shipment that no report includes yet: the first entry of a
+/// partial index.
 macro_rules! reported_stock {
     ($where:literal) => {
         concat!(
@@ -175,7 +176,7 @@ impl SyncQueries for SqliteStore {
         after: Option<ProductId>,
         limit: u32,
     ) -> Result<Vec<ReportedStock>, StoreError> {
-        // No product id is empty, so all come after the empty text.
+        // A product id is never empty, so every id is greater than the empty text.
         let mut after = after.map(ProductId::into_string).unwrap_or_default();
         let mut rows = Vec::new();
         loop {
@@ -193,7 +194,7 @@ impl SyncQueries for SqliteStore {
             let is_whole = seen == readable.len();
             rows.extend(readable);
             match last {
-                // Rows that were left out are made up for: a short page would look like the end.
+                // Unreadable rows are replaced by further ones: a short page would mean the end of the list.
                 Some(last) if !is_last && !is_whole => after = last,
                 _ => return Ok(rows),
             }

@@ -1,4 +1,4 @@
-//! Reading the file whole, for a move to another store.
+//! Reads the whole file, for a move to another store.
 
 use async_trait::async_trait;
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
@@ -148,7 +148,7 @@ WHERE (scope, key) > (?, ?) ORDER BY scope, key LIMIT ?";
         .collect()
 }
 
-/// Holds the turn to write, and so the store as it is.
+/// Holds the write lock, so that the data does not change.
 struct SqliteReader {
     work: SqliteUnitOfWork,
     cursor: TransferCursor,

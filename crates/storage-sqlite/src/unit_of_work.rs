@@ -1,4 +1,4 @@
-//! One transaction on the connection that writes.
+//! One transaction on the writing connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,50 +16,49 @@ use crate::error::{refused, store_error};
 use crate::order_numbers::OrderNumbers;
 use crate::store::Shared;
 
-/// A transaction that has begun. Its drop, at whatever moment, undoes it before the next one begins: what undoes it is
-/// posted before the turn is given on, and the thread keeps the order.
+/// A running transaction. Dropping it at any point rolls it back before the next one begins: the rollback is posted
+/// before the write lock is released, and the thread keeps the order.
 pub(crate) struct SqliteUnitOfWork {
     shared: Arc<Shared>,
-    /// What it has changed, for the log.
+    /// The changes of this transaction, for the change log.
     pub(crate) changed: Changed,
-    /// Whether a call failed, or was given up half way: what it left must not be committed.
+    /// Set when a call failed or its future was dropped: its partial changes must not be committed.
     failed: bool,
     ended: bool,
-    _turn: OwnedMutexGuard<()>,
+    _write_guard: OwnedMutexGuard<()>,
 }
 
 impl SqliteUnitOfWork {
-    /// Begins a transaction that may write from the start: one that first reads and then wants to write could find that
-    /// another one has written meanwhile.
+    /// Begins a transaction that takes the write lock immediately: a transaction that reads first could fail to upgrade
+    /// because another one has written meanwhile.
     pub(crate) async fn begin(
         shared: Arc<Shared>,
-        turn: OwnedMutexGuard<()>,
+        write_guard: OwnedMutexGuard<()>,
     ) -> Result<Self, StoreError> {
-        // Before the transaction begins, so that a begin that is given up is undone as well.
+        // Created before the transaction begins, so that a `begin` whose future is dropped is rolled back as well.
         let mut work = Self {
             shared,
             changed: Changed::default(),
             failed: false,
             ended: false,
-            _turn: turn,
+            _write_guard: write_guard,
         };
         work.call(|connection, _| command(connection, "BEGIN IMMEDIATE"))
             .await?;
         Ok(work)
     }
 
-    /// Where the numbers of new orders come from.
+    /// Returns the sequence of order ids.
     pub(crate) fn order_numbers(&self) -> OrderNumbers {
         self.shared.order_numbers.clone()
     }
 
-    /// Where rows are counted that cannot be read.
+    /// Returns the counter of unreadable rows.
     pub(crate) fn unreadable(&self) -> Arc<UnreadableRows> {
         Arc::clone(&self.shared.unreadable)
     }
 
-    /// Runs one call of a repository on the connection. `now` tells the store's time at that moment, another one at each
-    /// reading.
+    /// Runs one repository call on the connection. `now` reads the store's clock at each call.
     pub(crate) async fn call<T: Send + 'static>(
         &mut self,
         job: impl FnOnce(&mut SqliteConnection, &dyn Fn() -> Timestamp) -> Result<T, StoreError>
@@ -67,18 +66,16 @@ impl SqliteUnitOfWork {
         + 'static,
     ) -> Result<T, StoreError> {
         if self.failed {
-            return Err(refused(
-                "a unit of work cannot be used after a call that failed",
-            ));
+            return Err(refused("a unit of work cannot be used after a failed call"));
         }
         self.failed = true;
         let clock = Arc::clone(&self.shared.clock);
         let writer = self.shared.writer()?;
-        let answer = writer
+        let result = writer
             .run(move |connection| job(connection, &|| clock.now()))
             .await;
-        self.failed = answer.is_err();
-        answer
+        self.failed = result.is_err();
+        result
     }
 }
 
@@ -93,7 +90,7 @@ impl Drop for SqliteUnitOfWork {
         }
         if let Some(writer) = &self.shared.writer {
             writer.post(|connection| {
-                // It fails if nothing had begun, or SQLite has rolled back by itself: then nothing is left to undo.
+                // Fails if no transaction was begun or SQLite has already rolled back: nothing is left to undo then.
                 let _ = connection.batch_execute("ROLLBACK");
             });
         }

@@ -1,4 +1,4 @@
-//! Giving a vendor another id.
+//! Renames a vendor.
 
 use async_trait::async_trait;
 use diesel::connection::SimpleConnection as _;
@@ -63,7 +63,7 @@ WHERE t.type = 'table' AND f.\"table\" = 'vendor_syncs' ORDER BY t.name";
         return Ok(VendorRename::NotFound);
     }
     let children: Vec<ChildRow> = load(connection, CHILDREN, [])?;
-    // Rows refer to each other under the old id until the last of them has the new one.
+    // Rows refer to the old id until the last of them is renamed.
     connection
         .batch_execute("PRAGMA defer_foreign_keys = ON")
         .map_err(store_error)?;

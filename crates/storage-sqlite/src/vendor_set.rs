@@ -1,4 +1,4 @@
-//! The vendor set, inside a transaction and for readers.
+//! The vendor set, inside a transaction and in queries.
 
 use async_trait::async_trait;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
@@ -40,7 +40,7 @@ impl From<&RecordRow> for VendorSetRecord {
     }
 }
 
-/// A vendor; none in a row that has no other vendor.
+/// A vendor; all columns are NULL in the row of an empty set.
 #[derive(QueryableByName)]
 struct MemberRow {
     #[diesel(sql_type = Nullable<Text>)]
@@ -94,7 +94,7 @@ pub(crate) fn configured_vendor(
     })
 }
 
-/// None for a row without a vendor.
+/// Returns `None` for a row without a vendor.
 fn member(row: MemberRow) -> Option<Result<SetMember, StoreError>> {
     let vendor_id = row.vendor_id?;
     let vendor = configured_vendor(vendor_id, row.source);

@@ -1,4 +1,4 @@
-//! Vendors, for readers.
+//! Vendor queries.
 
 use async_trait::async_trait;
 use diesel::QueryableByName;

@@ -1,4 +1,4 @@
-//! A write that finds out whether writes work.
+//! A probe that checks whether the store accepts writes.
 
 use async_trait::async_trait;
 use diesel::connection::SimpleConnection as _;
@@ -7,11 +7,11 @@ use domain::ports::{StoreError, UnitOfWork as _, WriteProbe};
 use crate::error::store_error;
 use crate::store::SqliteStore;
 
-/// Eight pages, which the log and the file must have room for. A row that an earlier probe could not remove goes first.
+/// Eight pages, for which the log and the file must have space. A row that an earlier probe left is removed first.
 const FILL: &str =
     "DELETE FROM write_probe; INSERT INTO write_probe (filler) VALUES (zeroblob(32768))";
 
-/// In a transaction of its own: pages that one transaction takes and frees again are not written at all.
+/// A separate transaction: pages that a transaction allocates and frees again are not written at all.
 const CLEAR: &str = "DELETE FROM write_probe";
 
 #[async_trait]

@@ -1,6 +1,6 @@
-//! The store in SQLite keeps every contract of the storage ports.
+//! Runs the contracts of the storage ports on the SQLite store.
 
-#![allow(clippy::unwrap_used, reason = "this is a test")]
+#![allow(clippy::unwrap_used, reason = "tests panic on failure")]
 
 use std::future::{Ready, ready};
 use std::path::Path;
@@ -16,7 +16,7 @@ use signal_in_process::{ProcessLeases, ProcessNotifier};
 use storage_sqlite::{SqliteOptions, SqliteStore};
 use tempfile::TempDir;
 
-/// By another connection to the same file, without constraints.
+/// Damages the data with another connection to the file, without constraints.
 fn do_damage(path: &Path, damage: &Damage) -> bool {
     let sql = match damage {
         Damage::OrderLost(id) => format!("DELETE FROM orders WHERE id = {id}"),

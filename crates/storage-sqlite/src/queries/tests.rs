@@ -1,4 +1,5 @@
-//! Pages take time by their size and not by what is stored: each is read along an index, in its order.
+//! Tests that each page is read along an index in its order, so that its cost depends on the page size and not on the
+//! number of rows.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ struct StepRow {
 }
 
 fn plan(connection: &mut SqliteConnection, sql: &str) -> Result<Vec<String>, StoreError> {
-    // The values do not matter to the plan, which knows no statistics.
+    // The values do not affect the plan, which uses no statistics.
     let explained = format!("EXPLAIN QUERY PLAN {}", sql.replace('?', "'1'"));
     let steps: Vec<StepRow> = diesel::sql_query(explained)
         .load(connection)
@@ -61,7 +62,7 @@ async fn pages_are_read_along_an_index_in_its_order() {
             steps.iter().any(|it| format!("{it} ").starts_with(step)),
             "{sql}: {steps:?}"
         );
-        // Sorting what the page holds, by vendor, is all that may be sorted.
+        // Only the rows of a page may be sorted, by vendor.
         let sorted_whole = |it: &String| it == "USE TEMP B-TREE FOR ORDER BY";
         assert!(!steps.iter().any(sorted_whole), "{sql}: {steps:?}");
         assert!(!steps.iter().any(|it| it.starts_with("SCAN orders")));

@@ -1,4 +1,4 @@
-//! A system's clock that is set back while no process runs.
+//! Tests a system clock that is set back while no process runs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use domain::ports::{Clock, RequeueLimits, Store as _};
 use domain::timestamp::Timestamp;
 use storage_sqlite::SqliteStore;
 
-use crate::{LONG, Place, accept};
+use crate::{LONG, StoreFile, accept};
 
 struct FixedClock(Timestamp);
 
@@ -25,10 +25,11 @@ impl Clock for FixedClock {
 }
 
 #[tokio::test]
-async fn orders_of_a_later_time_are_all_queued_again() {
-    let place = Place::new();
+async fn orders_created_in_the_future_are_all_requeued() {
+    let file = StoreFile::new();
     let now = SystemClock.now();
-    let open_at = |moment| SqliteStore::open(&place.options, Arc::new(FixedClock(moment))).unwrap();
+    let open_at =
+        |instant| SqliteStore::open(&file.options, Arc::new(FixedClock(instant))).unwrap();
     let store = open_at(now);
     accept(&store, 2).await;
     let mut work = store.begin().await.unwrap();
