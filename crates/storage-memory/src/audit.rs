@@ -1,4 +1,4 @@
-//! Recomputing every balance from orders and allocations.
+//! The audit: recomputes every balance from orders and allocations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,8 +11,8 @@ use domain::timestamp::Timestamp;
 use crate::store::MemoryStore;
 use crate::tables::Tables;
 
-/// Most findings of one rule.
-const MOST: usize = 1_000;
+/// Maximum findings per rule.
+const MAX_FINDINGS: usize = 1_000;
 
 fn quantities(tables: &Tables) -> Vec<AuditFinding> {
     let differing = tables.stock.iter().filter_map(|(product_id, row)| {
@@ -23,7 +23,7 @@ fn quantities(tables: &Tables) -> Vec<AuditFinding> {
             detail: format!("quantity is {}, the sum is {sum}", row.quantity),
         })
     });
-    differing.take(MOST).collect()
+    differing.take(MAX_FINDINGS).collect()
 }
 
 fn in_flight(tables: &Tables) -> Vec<AuditFinding> {
@@ -35,7 +35,7 @@ fn in_flight(tables: &Tables) -> Vec<AuditFinding> {
         }
     }
     let differing = tables
-        .positions
+        .vendor_stock
         .iter()
         .filter_map(|((product_id, vendor_id), row)| {
             let sum = sums.get(&(product_id, vendor_id)).copied().unwrap_or(0);
@@ -45,7 +45,7 @@ fn in_flight(tables: &Tables) -> Vec<AuditFinding> {
                 detail: format!("in_flight is {}, the sum is {sum}", row.in_flight),
             })
         });
-    differing.take(MOST).collect()
+    differing.take(MAX_FINDINGS).collect()
 }
 
 fn is_allocated(status: OrderStatus) -> bool {
@@ -76,7 +76,7 @@ fn allocated(tables: &Tables) -> Vec<AuditFinding> {
             ),
         })
     });
-    differing.take(MOST).collect()
+    differing.take(MAX_FINDINGS).collect()
 }
 
 fn shipped(tables: &Tables) -> Vec<AuditFinding> {
@@ -105,7 +105,7 @@ fn shipped(tables: &Tables) -> Vec<AuditFinding> {
                 },
             })
         });
-    differing.take(MOST).collect()
+    differing.take(MAX_FINDINGS).collect()
 }
 
 fn of_allocation(order_id: OrderId, vendor_id: &VendorId) -> String {
@@ -113,30 +113,30 @@ fn of_allocation(order_id: OrderId, vendor_id: &VendorId) -> String {
 }
 
 fn allocation_orders(tables: &Tables) -> Vec<AuditFinding> {
-    let lost = tables.allocations.keys();
-    let lost = lost.filter(|(order_id, _)| !tables.orders.contains_key(order_id));
-    let lost = lost.map(|(order_id, vendor_id)| AuditFinding {
+    let dangling = tables.allocations.keys();
+    let dangling = dangling.filter(|(order_id, _)| !tables.orders.contains_key(order_id));
+    let dangling = dangling.map(|(order_id, vendor_id)| AuditFinding {
         rule: audit_rules::ALLOCATION_ORDER,
         row: of_allocation(*order_id, vendor_id),
-        detail: "there is no such order".to_owned(),
+        detail: "the order does not exist".to_owned(),
     });
-    lost.take(MOST).collect()
+    dangling.take(MAX_FINDINGS).collect()
 }
 
-fn allocation_positions(tables: &Tables) -> Vec<AuditFinding> {
-    let lost = tables
+fn allocation_stock_rows(tables: &Tables) -> Vec<AuditFinding> {
+    let dangling = tables
         .allocations
         .iter()
         .filter(|((_, vendor_id), row)| {
-            let position = (row.product_id.clone(), vendor_id.clone());
-            !tables.positions.contains_key(&position)
+            let stock_row = (row.product_id.clone(), vendor_id.clone());
+            !tables.vendor_stock.contains_key(&stock_row)
         })
         .map(|((order_id, vendor_id), row)| AuditFinding {
             rule: audit_rules::ALLOCATION_POSITION,
             row: of_allocation(*order_id, vendor_id),
-            detail: format!("the vendor has no position in product {}", row.product_id),
+            detail: format!("the vendor has no stock row of product {}", row.product_id),
         });
-    lost.take(MOST).collect()
+    dangling.take(MAX_FINDINGS).collect()
 }
 
 fn included(tables: &Tables) -> Vec<AuditFinding> {
@@ -156,7 +156,7 @@ fn included(tables: &Tables) -> Vec<AuditFinding> {
                 detail: format!("known_as_of is {known_as_of}"),
             })
         });
-    early.take(MOST).collect()
+    early.take(MAX_FINDINGS).collect()
 }
 
 fn shipped_later(tables: &Tables, now: Timestamp) -> Vec<AuditFinding> {
@@ -164,35 +164,35 @@ fn shipped_later(tables: &Tables, now: Timestamp) -> Vec<AuditFinding> {
         .allocations
         .iter()
         .filter_map(|((order_id, vendor_id), row)| {
-            let shipped_at = row.shipped_at.filter(|moment| *moment > now)?;
+            let shipped_at = row.shipped_at.filter(|instant| *instant > now)?;
             Some(AuditFinding {
                 rule: audit_rules::SHIPPED_LATER,
                 row: of_allocation(*order_id, vendor_id),
                 detail: format!("shipped_at is {shipped_at}"),
             })
         });
-    later.take(MOST).collect()
+    later.take(MAX_FINDINGS).collect()
 }
 
 fn pending(tables: &Tables, now: Timestamp) -> Vec<AuditFinding> {
-    let waiting: BTreeSet<OrderId> = tables
+    let queued: BTreeSet<OrderId> = tables
         .outbox
         .values()
         .flat_map(|row| row.orders.iter().map(|order| order.order_id))
         .collect();
-    let lost = tables.orders.iter().filter(|(id, row)| {
+    let stranded = tables.orders.iter().filter(|(id, row)| {
         let since = row.requeued_at.unwrap_or(row.created_at);
         row.status == OrderStatus::Pending
             && since < now.minus(longest_pending(row.requeues))
-            && !waiting.contains(id)
+            && !queued.contains(id)
             && !tables.dead_letters.contains_key(id)
     });
-    let lost = lost.map(|(id, row)| AuditFinding {
+    let stranded = stranded.map(|(id, row)| AuditFinding {
         rule: audit_rules::PENDING,
         row: id.to_string(),
         detail: format!("PENDING since {}", row.created_at),
     });
-    lost.take(MOST).collect()
+    stranded.take(MAX_FINDINGS).collect()
 }
 
 fn numbers(tables: &Tables, last: i64) -> Option<AuditFinding> {
@@ -215,7 +215,7 @@ impl AuditQueries for MemoryStore {
             allocated,
             shipped,
             allocation_orders,
-            allocation_positions,
+            allocation_stock_rows,
             included,
         ];
         let mut found: Vec<AuditFinding> =

@@ -1,4 +1,4 @@
-//! The change log. One unit of work at a time commits, so its entries are numbered without a gap.
+//! The change log. Units of work commit one at a time, so the numbers of its entries have no gaps.
 
 use std::ops::Bound;
 
@@ -12,7 +12,7 @@ use crate::tables::{ChangeRow, Tables};
 use crate::unit_of_work::MemoryUnitOfWork;
 
 impl MemoryUnitOfWork {
-    /// Leaves what was changed in the log.
+    /// Appends the changes of this unit of work to the log.
     pub(crate) fn write_changes(&mut self) -> Result<(), StoreError> {
         let entries = std::mem::take(&mut self.changed).into_entries();
         for changed in entries {
@@ -35,21 +35,21 @@ impl MemoryUnitOfWork {
 impl ChangeRepository for MemoryUnitOfWork {
     async fn prune_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.write(|tables| {
-            let mut forgotten = 0;
-            while forgotten < u64::from(limit)
+            let mut pruned = 0;
+            while pruned < u64::from(limit)
                 && let Some(oldest) = tables.changes.first_entry()
                 && oldest.get().created_at < before
             {
                 oldest.remove();
-                forgotten += 1;
+                pruned += 1;
             }
-            Ok(forgotten)
+            Ok(pruned)
         })
     }
 }
 
-/// The number of the last entry that was forgotten; 0 if none was.
-fn last_forgotten(tables: &Tables) -> u64 {
+/// Returns the number of the last pruned entry, or 0 if none was pruned.
+fn last_pruned(tables: &Tables) -> u64 {
     let oldest = tables.changes.keys().next();
     oldest.map_or(tables.last_change, |number| number - 1)
 }
@@ -62,7 +62,7 @@ impl ChangeQueries for MemoryStore {
 
     async fn read_changes(&self, after: Position, limit: u32) -> Result<ChangesRead, StoreError> {
         let tables = self.committed();
-        if !(last_forgotten(&tables)..=tables.last_change).contains(&after.group()) {
+        if !(last_pruned(&tables)..=tables.last_change).contains(&after.group()) {
             return Ok(ChangesRead::Gone);
         }
         let next = (Bound::Excluded(after.group()), Bound::Unbounded);

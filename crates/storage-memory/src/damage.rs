@@ -1,4 +1,4 @@
-//! Damage that no use case does: for tests of what finds it.
+//! Inconsistent data that no use case produces, to test the audit.
 
 use std::sync::Arc;
 
@@ -9,18 +9,18 @@ use crate::store::MemoryStore;
 use crate::tables::Tables;
 
 impl MemoryStore {
-    /// Removes an order and leaves its allocations.
+    /// Removes an order but not its allocations.
     pub fn lose_order(&self, id: OrderId) {
         self.damage(|tables| {
             tables.orders.remove(&id);
         });
     }
 
-    /// Removes a vendor's position in a product and leaves its allocations; what can be sold is corrected.
-    pub fn lose_position(&self, product_id: &ProductId, vendor_id: &VendorId) {
+    /// Removes a vendor's stock row of a product but not its allocations, and corrects the product's quantity.
+    pub fn lose_stock_row(&self, product_id: &ProductId, vendor_id: &VendorId) {
         self.damage(|tables| {
             let key = (product_id.clone(), vendor_id.clone());
-            tables.positions.remove(&key);
+            tables.vendor_stock.remove(&key);
             let quantity = tables.product_stock(product_id).quantity();
             if let Some(row) = tables.stock.get_mut(product_id) {
                 row.quantity = quantity;
@@ -28,7 +28,7 @@ impl MemoryStore {
         });
     }
 
-    /// Marks the units of an order as included in a report of this moment, with balances that agree.
+    /// Marks the units of an order as included in a report with this as-of, with consistent balances.
     pub fn include_order(&self, id: OrderId, as_of: Timestamp) {
         self.damage(|tables| {
             let mut included = Vec::new();
@@ -40,7 +40,7 @@ impl MemoryStore {
                 }
             }
             for (key, units) in included {
-                if let Some(row) = tables.positions.get_mut(&key) {
+                if let Some(row) = tables.vendor_stock.get_mut(&key) {
                     row.in_flight = row.in_flight.saturating_sub(units);
                 }
                 let quantity = tables.product_stock(&key.0).quantity();
@@ -51,22 +51,22 @@ impl MemoryStore {
         });
     }
 
-    /// Ships the units of an order at this moment.
-    pub fn ship_order_at(&self, id: OrderId, moment: Timestamp) {
+    /// Marks the units of an order as shipped at this instant.
+    pub fn ship_order_at(&self, id: OrderId, instant: Timestamp) {
         self.damage(|tables| {
             for ((order_id, _), row) in &mut tables.allocations {
                 if *order_id == id {
-                    row.shipped_at = Some(moment);
+                    row.shipped_at = Some(instant);
                 }
             }
         });
     }
 
-    /// Moves the acceptance of an order to this moment, and takes it out of the outbox.
-    pub fn forget_order_since(&self, id: OrderId, moment: Timestamp) {
+    /// Sets the creation time of an order and removes the order from the outbox.
+    pub fn strand_order(&self, id: OrderId, instant: Timestamp) {
         self.damage(|tables| {
             if let Some(row) = tables.orders.get_mut(&id) {
-                row.created_at = moment;
+                row.created_at = instant;
             }
             tables
                 .outbox
@@ -74,9 +74,9 @@ impl MemoryStore {
         });
     }
 
-    /// Starts to number from the beginning.
+    /// Restarts the numbering of orders.
     pub fn reset_numbers(&self) {
-        self.shared().forget_numbers();
+        self.shared().reset_numbers();
     }
 
     fn damage(&self, damage: impl FnOnce(&mut Tables)) {

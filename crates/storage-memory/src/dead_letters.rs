@@ -1,4 +1,4 @@
-//! Orders that settlement gave up.
+//! Dead letters: orders that settlement gave up.
 
 use std::ops::Bound;
 
@@ -20,7 +20,7 @@ impl Tables {
         order.is_some_and(|row| row.status == OrderStatus::Pending)
     }
 
-    /// The dead letters of orders that are still `PENDING`.
+    /// Returns the dead letters of orders that are still `PENDING`.
     pub(crate) fn open_dead_letters(
         &self,
         after: Option<OrderId>,
@@ -68,7 +68,7 @@ impl DeadLetterRepository for MemoryUnitOfWork {
         ids.sort_unstable();
         ids.dedup();
         let replayed = self.write(|tables| {
-            let waiting: Vec<OrderId> = tables
+            let queued: Vec<OrderId> = tables
                 .outbox
                 .values()
                 .flat_map(|row| row.orders.iter().map(|order| order.order_id))
@@ -76,7 +76,7 @@ impl DeadLetterRepository for MemoryUnitOfWork {
             let mut replayed = Vec::new();
             for id in ids {
                 tables.dead_letters.remove(&id);
-                if !tables.is_pending(id) || waiting.contains(&id) {
+                if !tables.is_pending(id) || queued.contains(&id) {
                     continue;
                 }
                 if let Some(row) = tables.orders.get_mut(&id) {
@@ -91,7 +91,7 @@ impl DeadLetterRepository for MemoryUnitOfWork {
             Ok(replayed)
         })?;
         let count = replayed.len() as u64;
-        self.put_into_outbox(replayed, None)?;
+        self.add_to_outbox(replayed, None)?;
         Ok(count)
     }
 

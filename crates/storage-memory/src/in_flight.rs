@@ -1,4 +1,4 @@
-//! Units that are sold and that no report includes yet.
+//! Sold units that no report includes yet.
 
 use async_trait::async_trait;
 use domain::order::OrderStatus;
@@ -17,18 +17,18 @@ impl InFlightQueries for MemoryStore {
         let shipped = shipped.filter(|row| row.known_as_of.is_none());
         Ok(InFlight {
             units: tables
-                .positions
+                .vendor_stock
                 .values()
                 .map(|row| u64::from(row.in_flight))
                 .sum(),
             oldest_confirmed: confirmed
                 .map(|row| row.created_at)
                 .min()
-                .map(|moment| now.since(moment)),
+                .map(|instant| now.since(instant)),
             oldest_shipped: shipped
                 .filter_map(|row| row.shipped_at)
                 .min()
-                .map(|moment| now.since(moment)),
+                .map(|instant| now.since(instant)),
         })
     }
 }

@@ -1,13 +1,13 @@
 //! A store in memory: the reference model of the storage ports.
 //!
-//! It is what tests swap in where a database is not the point, and what the contracts are tried on first. Its model is
-//! the simplest that is right: one unit of work at a time, on a copy of the tables that is swapped in by the commit and
-//! forgotten by a drop. Its tables are the relational ones, row by row, so that its audit means the same as a
-//! database's.
+//! Tests use it where the database is irrelevant, and the contracts are developed on it first. It is the simplest
+//! correct model: one unit of work at a time, on a copy of the tables that replaces the committed tables on commit and
+//! is discarded on drop. The tables are the relational ones, row by row, so that the audit has the same meaning as in a
+//! database.
 //!
-//! # What is not here
+//! # Out of scope
 //!
-//! Durability, and concurrency of units of work.
+//! Durability, and concurrent units of work.
 
 mod audit;
 mod changes;

@@ -13,15 +13,15 @@ use crate::unit_of_work::MemoryUnitOfWork;
 
 impl MemoryUnitOfWork {
     fn accept_one(&mut self, order: &NewOrder) -> Result<Acceptance, StoreError> {
-        let known = order
+        let existing = order
             .key
             .as_ref()
             .and_then(|key| self.tables().keys.get(key));
-        if let Some(known) = known {
-            if known.batch != order.batch {
+        if let Some(existing) = existing {
+            if existing.batch != order.batch {
                 return Ok(Acceptance::KeyReused);
             }
-            let order_id = known.order_id;
+            let order_id = existing.order_id;
             return self.order(order_id).map(Acceptance::Existing);
         }
         let id = OrderId(self.next_number());
@@ -55,7 +55,7 @@ impl MemoryUnitOfWork {
     fn order(&self, id: OrderId) -> Result<Order, StoreError> {
         self.tables()
             .order(id)?
-            .ok_or_else(|| refused(format!("there is no order {id}")))
+            .ok_or_else(|| refused(format!("order {id} does not exist")))
     }
 }
 
@@ -78,10 +78,10 @@ fn save_one_settled(
         Outcome::Confirmed(allocations) => {
             row.status = OrderStatus::Confirmed;
             for allocation in allocations {
-                let position = (order.product_id.clone(), allocation.vendor_id.clone());
-                if !tables.positions.contains_key(&position) {
+                let stock_row = (order.product_id.clone(), allocation.vendor_id.clone());
+                if !tables.vendor_stock.contains_key(&stock_row) {
                     return Err(refused(format!(
-                        "vendor {} has no position in product {}",
+                        "vendor {} has no stock row of product {}",
                         allocation.vendor_id, order.product_id
                     )));
                 }
@@ -113,7 +113,7 @@ fn save_state(
     let row = tables
         .orders
         .get_mut(&id)
-        .ok_or_else(|| refused(format!("there is no order {id}")))?;
+        .ok_or_else(|| refused(format!("order {id} does not exist")))?;
     row.status = state.status();
     row.reason = state.reject_reason();
     row.updated_at = now;
@@ -140,11 +140,11 @@ impl OrderRepository for MemoryUnitOfWork {
             .map(|order| self.accept_one(order))
             .collect::<Result<Vec<_>, _>>()?;
         let created = accepted.iter().filter_map(Acceptance::created);
-        let boxed = created.map(|order| QueuedOrder {
+        let queued = created.map(|order| QueuedOrder {
             order_id: order.id,
             product_id: order.product_id.clone(),
         });
-        self.put_into_outbox(boxed.collect(), None)?;
+        self.add_to_outbox(queued.collect(), None)?;
         Ok(accepted)
     }
 
@@ -166,7 +166,7 @@ impl OrderRepository for MemoryUnitOfWork {
     }
 
     async fn try_lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError> {
-        // There is no other transaction that could hold any.
+        // Units of work run one at a time, so no other transaction can hold a lock.
         self.lock_pending(ids).await
     }
 

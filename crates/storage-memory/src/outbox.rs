@@ -15,18 +15,18 @@ use domain::timestamp::Timestamp;
 use crate::tables::{OrderRow, OutboxRow, refused};
 use crate::unit_of_work::MemoryUnitOfWork;
 
-/// Beyond so many times the wait doubles no further.
-const MOST_DOUBLINGS: u32 = 12;
+/// Number of requeues after which the delay is no longer doubled.
+const MAX_DOUBLINGS: u32 = 12;
 
 fn is_overdue(row: &OrderRow, pending_for: Duration, now: Timestamp) -> bool {
-    let wait = pending_for.saturating_mul(1 << row.requeues.min(MOST_DOUBLINGS));
+    let delay = pending_for.saturating_mul(1 << row.requeues.min(MAX_DOUBLINGS));
     let since = row.requeued_at.unwrap_or(row.created_at);
-    row.status == OrderStatus::Pending && (pending_for.is_zero() || since < now.minus(wait))
+    row.status == OrderStatus::Pending && (pending_for.is_zero() || since < now.minus(delay))
 }
 
 impl MemoryUnitOfWork {
-    /// One entry for all of the orders, none for none.
-    pub(crate) fn put_into_outbox(
+    /// Inserts one entry with all of the orders; none if there are no orders.
+    pub(crate) fn add_to_outbox(
         &mut self,
         orders: Vec<QueuedOrder>,
         not_before: Option<Timestamp>,
@@ -53,16 +53,16 @@ impl OutboxRepository for MemoryUnitOfWork {
     async fn claim(&mut self, limit: u32, lease: Duration) -> Result<Vec<OutboxEntry>, StoreError> {
         let now = self.now();
         self.write(|tables| {
-            let free = tables
+            let unclaimed = tables
                 .outbox
                 .iter_mut()
                 .filter(|(_, row)| {
                     let claimed = row.claimed_until;
                     claimed.is_none_or(|until| until < now || until > now.plus(lease))
                 })
-                .filter(|(_, row)| row.not_before.is_none_or(|moment| moment <= now))
+                .filter(|(_, row)| row.not_before.is_none_or(|instant| instant <= now))
                 .take(usize::try_from(limit).unwrap_or(usize::MAX));
-            Ok(free
+            Ok(unclaimed
                 .map(|(&id, row)| {
                     row.claimed_until = Some(now.plus(lease));
                     OutboxEntry {
@@ -106,13 +106,13 @@ impl OutboxRepository for MemoryUnitOfWork {
             order_id: order.id,
             product_id: order.request.product_id,
         });
-        self.put_into_outbox(orders.collect(), Some(not_before))?;
+        self.add_to_outbox(orders.collect(), Some(not_before))?;
         Ok(ids)
     }
 
     async fn requeue_overdue(&mut self, limits: RequeueLimits) -> Result<u64, StoreError> {
         let now = self.now();
-        let waiting: HashSet<OrderId> = self
+        let queued: HashSet<OrderId> = self
             .tables()
             .outbox
             .values()
@@ -122,7 +122,7 @@ impl OutboxRepository for MemoryUnitOfWork {
             .tables()
             .orders
             .iter()
-            .filter(|(id, row)| !waiting.contains(id) && is_overdue(row, limits.pending_for, now))
+            .filter(|(id, row)| !queued.contains(id) && is_overdue(row, limits.pending_for, now))
             .take(usize::try_from(limits.limit).unwrap_or(usize::MAX))
             .map(|(&order_id, row)| QueuedOrder {
                 order_id,
@@ -134,14 +134,14 @@ impl OutboxRepository for MemoryUnitOfWork {
                 let row = tables
                     .orders
                     .get_mut(order_id)
-                    .ok_or_else(|| refused(format!("there is no order {order_id}")))?;
+                    .ok_or_else(|| refused(format!("order {order_id} does not exist")))?;
                 row.requeues = row.requeues.saturating_add(1);
                 row.requeued_at = Some(now);
             }
             Ok(())
         })?;
         let requeued = overdue.len() as u64;
-        self.put_into_outbox(overdue, None)?;
+        self.add_to_outbox(overdue, None)?;
         Ok(requeued)
     }
 }

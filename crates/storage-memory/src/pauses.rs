@@ -1,4 +1,4 @@
-//! The pauses of vendors that failed.
+//! Pauses of vendors whose syncs failed.
 
 use async_trait::async_trait;
 use domain::identifiers::VendorId;
@@ -28,7 +28,7 @@ impl PauseRepository for MemoryUnitOfWork {
             let row = tables
                 .vendors
                 .get_mut(vendor_id)
-                .ok_or_else(|| refused(format!("there is no vendor {vendor_id}")))?;
+                .ok_or_else(|| refused(format!("vendor {vendor_id} does not exist")))?;
             row.pause = Some(*pause);
             Ok(())
         })
@@ -46,7 +46,7 @@ impl PauseRepository for MemoryUnitOfWork {
 }
 
 impl MemoryStore {
-    /// Reads the pauses of those of the vendors that have one, by vendor id.
+    /// Returns the pauses of the given vendors, by vendor id; vendors without a pause are omitted.
     pub(crate) fn read_pauses(&self, vendor_ids: &[VendorId]) -> Vec<StoredPause> {
         let tables = self.committed();
         let now = self.shared().clock.now();

@@ -1,4 +1,4 @@
-//! Reads outside a transaction, each of what is committed at one moment.
+//! Queries outside a transaction. Each reads a consistent snapshot of the committed tables.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -27,9 +27,9 @@ impl OrderQueries for MemoryStore {
 
     async fn find_orders(&self, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
         let tables = self.committed();
-        let wanted: BTreeSet<OrderId> = ids.iter().copied().collect();
-        let wanted = wanted.into_iter().rev();
-        wanted
+        let requested: BTreeSet<OrderId> = ids.iter().copied().collect();
+        let requested = requested.into_iter().rev();
+        requested
             .filter_map(|id| tables.order(id).transpose())
             .collect()
     }
@@ -74,16 +74,16 @@ fn vendor_levels(tables: &Tables, product_id: &ProductId) -> Vec<VendorLevel> {
         .product_stock(product_id)
         .vendors
         .into_iter()
-        .map(|position| {
-            // A full report speaks of every product of its vendor, also of those that it left as they were.
-            let vendor = tables.vendors.get(&position.vendor_id);
+        .map(|stock| {
+            // A full report covers every product of its vendor, including those whose row it did not change.
+            let vendor = tables.vendors.get(&stock.vendor_id);
             let full_as_of = vendor.and_then(|row| row.history.full.map(|full| full.as_of));
             VendorLevel {
-                available: position.sellable(),
-                as_of: full_as_of.map_or(position.as_of, |as_of| as_of.max(position.as_of)),
-                vendor_id: position.vendor_id,
-                reported: position.reported,
-                in_flight: position.in_flight,
+                available: stock.sellable(),
+                as_of: full_as_of.map_or(stock.as_of, |as_of| as_of.max(stock.as_of)),
+                vendor_id: stock.vendor_id,
+                reported: stock.reported,
+                in_flight: stock.in_flight,
             }
         })
         .collect()
@@ -104,8 +104,8 @@ impl StockQueries for MemoryStore {
 
     async fn find_levels(&self, product_ids: &[ProductId]) -> Result<Vec<StockLevel>, StoreError> {
         let tables = self.committed();
-        let wanted: BTreeSet<&ProductId> = product_ids.iter().collect();
-        let rows = wanted
+        let requested: BTreeSet<&ProductId> = product_ids.iter().collect();
+        let rows = requested
             .into_iter()
             .filter_map(|id| Some((id, tables.stock.get(id)?)));
         Ok(rows.map(|(id, row)| level(id, row)).collect())
@@ -134,13 +134,13 @@ impl VendorQueries for MemoryStore {
     async fn find_vendors(&self, vendor_ids: &[VendorId]) -> Result<Vec<VendorStatus>, StoreError> {
         let tables = self.committed();
         let now = self.shared().clock.now();
-        let asked = tables.vendors.iter();
-        let asked = asked.filter(|(vendor_id, _)| vendor_ids.contains(vendor_id));
-        Ok(asked
+        let requested = tables.vendors.iter();
+        let requested = requested.filter(|(vendor_id, _)| vendor_ids.contains(vendor_id));
+        Ok(requested
             .map(|(vendor_id, row)| VendorStatus {
                 vendor_id: vendor_id.clone(),
                 products: tables
-                    .positions
+                    .vendor_stock
                     .keys()
                     .filter(|(_, of)| of == vendor_id)
                     .count() as u64,
@@ -153,9 +153,9 @@ impl VendorQueries for MemoryStore {
                     .map(|it| now.since(it.as_of)),
                 clock_skew_ms: row.history.clock_skew_ms,
                 is_expired: tables
-                    .positions
+                    .vendor_stock
                     .iter()
-                    .any(|((_, of), position)| of == vendor_id && position.is_expired),
+                    .any(|((_, of), stock)| of == vendor_id && stock.is_expired),
             })
             .collect())
     }
@@ -164,7 +164,7 @@ impl VendorQueries for MemoryStore {
 #[async_trait]
 impl StoreProbe for MemoryStore {
     fn unreadable_rows(&self) -> u64 {
-        // Rows are values of the domain.
+        // Rows are domain values, so every row is readable.
         0
     }
 
@@ -175,7 +175,7 @@ impl StoreProbe for MemoryStore {
     async fn outbox_lag(&self) -> Result<OutboxLag, StoreError> {
         let tables = self.committed();
         let now = self.shared().clock.now();
-        let is_due = |row: &&OutboxRow| row.not_before.is_none_or(|moment| moment <= now);
+        let is_due = |row: &&OutboxRow| row.not_before.is_none_or(|instant| instant <= now);
         let oldest = tables.outbox.values().find(is_due);
         Ok(OutboxLag {
             oldest: oldest.map(|row| now.since(row.created_at)),

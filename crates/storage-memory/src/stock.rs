@@ -8,7 +8,7 @@ use domain::ports::{LockedStock, StockRepository, StoreError};
 use domain::stock::{MAX_REPORTED, ProductStock, StockChange};
 use domain::timestamp::Timestamp;
 
-use crate::tables::{PositionRow, Tables, refused};
+use crate::tables::{Tables, VendorStockRow, refused};
 use crate::unit_of_work::MemoryUnitOfWork;
 
 fn save(tables: &mut Tables, change: &StockChange, now: Timestamp) -> Result<(), StoreError> {
@@ -16,31 +16,31 @@ fn save(tables: &mut Tables, change: &StockChange, now: Timestamp) -> Result<(),
     let row = tables
         .stock
         .get_mut(product_id)
-        .ok_or_else(|| refused(format!("there is no product {product_id}")))?;
+        .ok_or_else(|| refused(format!("product {product_id} does not exist")))?;
     if row.quantity != change.quantity {
         row.quantity = change.quantity;
         row.updated_at = now;
     }
-    for position in &change.vendors {
-        let vendor_id = &position.vendor_id;
+    for stock in &change.vendors {
+        let vendor_id = &stock.vendor_id;
         if !tables.vendors.contains_key(vendor_id) {
-            return Err(refused(format!("there is no vendor {vendor_id}")));
+            return Err(refused(format!("vendor {vendor_id} does not exist")));
         }
-        if position.reported.max(position.in_flight) > MAX_REPORTED {
+        if stock.reported.max(stock.in_flight) > MAX_REPORTED {
             return Err(refused(format!(
-                "vendor {vendor_id} has more of product {product_id} than can be stored"
+                "vendor {vendor_id} has more units of product {product_id} than can be stored"
             )));
         }
         let key = (product_id.clone(), vendor_id.clone());
-        let before = tables.positions.get(&key);
-        let row = PositionRow {
-            reported: position.reported,
-            in_flight: position.in_flight,
-            as_of: position.as_of,
+        let before = tables.vendor_stock.get(&key);
+        let row = VendorStockRow {
+            reported: stock.reported,
+            in_flight: stock.in_flight,
+            as_of: stock.as_of,
             requested_at: before.and_then(|row| row.requested_at),
-            is_expired: position.is_expired,
+            is_expired: stock.is_expired,
         };
-        tables.positions.insert(key, row);
+        tables.vendor_stock.insert(key, row);
     }
     Ok(())
 }
@@ -63,7 +63,7 @@ impl StockRepository for MemoryUnitOfWork {
         &mut self,
         product_ids: &[ProductId],
     ) -> Result<LockedStock, StoreError> {
-        // There is no other transaction that could hold any.
+        // Units of work run one at a time, so no other transaction can hold a lock.
         Ok(LockedStock {
             locked: self.lock_stock(product_ids).await?,
             held: Vec::new(),

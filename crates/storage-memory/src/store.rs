@@ -1,4 +1,4 @@
-//! The store: what is committed, and who may change it.
+//! The store: the committed tables, and the lock for changing them.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,27 +12,27 @@ use tokio::time::timeout;
 use crate::tables::Tables;
 use crate::unit_of_work::MemoryUnitOfWork;
 
-/// How long a unit of work waits for the one before it, unless told otherwise.
-const DEFAULT_WAIT: Duration = Duration::from_secs(5);
+/// Default timeout of [`Store::begin`] while another unit of work is running.
+const DEFAULT_BEGIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A store in memory. Cloning shares it.
+/// A store in memory. Clones share it.
 #[derive(Clone)]
 pub struct MemoryStore {
     shared: Arc<Shared>,
-    wait: Duration,
+    begin_timeout: Duration,
 }
 
 pub(crate) struct Shared {
     committed: Mutex<Arc<Tables>>,
-    /// Held by the unit of work that may commit next.
-    turn: Arc<tokio::sync::Mutex<()>>,
+    /// Held by the running unit of work.
+    write_lock: Arc<tokio::sync::Mutex<()>>,
     pub(crate) clock: MonotonicClock,
-    /// Outside the tables, so that a number that was rolled back is not given again.
+    /// Outside the tables, so that the number of a rolled-back row is not reused.
     last_number: AtomicI64,
 }
 
 impl Shared {
-    /// What is committed, as of now.
+    /// Returns a snapshot of the committed tables.
     pub(crate) fn committed(&self) -> Arc<Tables> {
         Arc::clone(&self.lock_committed())
     }
@@ -47,43 +47,43 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A number that none was given before, from 1.
+    /// Returns the next unused number; the first is 1.
     pub(crate) fn next_number(&self) -> i64 {
         self.last_number.fetch_add(1, Ordering::Relaxed) + 1
     }
 }
 
 impl Shared {
-    /// The number that was given last.
+    /// Returns the last used number.
     pub(crate) fn last_number(&self) -> i64 {
         self.last_number.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn forget_numbers(&self) {
+    pub(crate) fn reset_numbers(&self) {
         self.last_number.store(0, Ordering::Relaxed);
     }
 }
 
 impl MemoryStore {
-    /// An empty store on a clock.
+    /// Creates an empty store with the given clock.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let shared = Shared {
             committed: Mutex::default(),
-            turn: Arc::default(),
+            write_lock: Arc::default(),
             clock: MonotonicClock::new(clock),
             last_number: AtomicI64::new(0),
         };
         Self {
             shared: Arc::new(shared),
-            wait: DEFAULT_WAIT,
+            begin_timeout: DEFAULT_BEGIN_TIMEOUT,
         }
     }
 
-    /// The same store, where a unit of work waits at most `wait` for the one before it.
+    /// Sets the timeout of [`Store::begin`] while another unit of work is running.
     #[must_use]
-    pub fn with_wait(mut self, wait: Duration) -> Self {
-        self.wait = wait;
+    pub fn with_wait(mut self, begin_timeout: Duration) -> Self {
+        self.begin_timeout = begin_timeout;
         self
     }
 
@@ -99,17 +99,20 @@ impl MemoryStore {
 #[async_trait]
 impl Store for MemoryStore {
     async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
-        let turn = timeout(self.wait, Arc::clone(&self.shared.turn).lock_owned())
-            .await
-            .map_err(|_| {
-                StoreError::Unavailable(format!(
-                    "the unit of work before this one did not end within {} ms",
-                    self.wait.as_millis()
-                ))
-            })?;
+        let write_guard = timeout(
+            self.begin_timeout,
+            Arc::clone(&self.shared.write_lock).lock_owned(),
+        )
+        .await
+        .map_err(|_| {
+            StoreError::Unavailable(format!(
+                "the previous unit of work did not end within {} ms",
+                self.begin_timeout.as_millis()
+            ))
+        })?;
         Ok(Box::new(MemoryUnitOfWork::new(
             Arc::clone(&self.shared),
-            turn,
+            write_guard,
         )))
     }
 }

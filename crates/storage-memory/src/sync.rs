@@ -1,4 +1,4 @@
-//! What vendors' reports are compared with, and how they are applied inside a transaction.
+//! The state with which reports are compared, and applying reports inside a transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,10 +15,10 @@ use domain::report_history::ReportHistory;
 use domain::timestamp::Timestamp;
 
 use crate::store::MemoryStore;
-use crate::tables::{AllocationRow, PositionRow, StockRow, Tables, refused};
+use crate::tables::{AllocationRow, StockRow, Tables, VendorStockRow, refused};
 use crate::unit_of_work::MemoryUnitOfWork;
 
-/// Whether a report that proves `as_of` is the first to include the shipment of these units.
+/// Returns whether a report that proves `as_of` is the first to include the shipment of these units.
 fn becomes_included(row: &AllocationRow, as_of: Timestamp) -> bool {
     row.known_as_of.is_none()
         && row
@@ -26,12 +26,12 @@ fn becomes_included(row: &AllocationRow, as_of: Timestamp) -> bool {
             .is_some_and(|shipped_at| includes_shipment(as_of, shipped_at))
 }
 
-/// A vendor's row of a product, as reports are compared with it.
+/// Converts a vendor's stock row to the value that reports are compared with.
 fn reported(
     tables: &Tables,
     vendor_id: &VendorId,
     product_id: &ProductId,
-    row: &PositionRow,
+    row: &VendorStockRow,
 ) -> ReportedStock {
     let shipments = tables
         .allocations
@@ -60,8 +60,8 @@ impl SyncQueries for MemoryStore {
         let tables = self.committed();
         let vendor = tables.vendors.get(vendor_id);
         let has_stock = || {
-            let mut positions = tables.positions.iter();
-            positions.any(|((_, of), row)| of == vendor_id && row.reported > 0)
+            let mut rows = tables.vendor_stock.iter();
+            rows.any(|((_, of), row)| of == vendor_id && row.reported > 0)
         };
         let has_future_shipments = || {
             let mut allocations = tables.allocations.iter();
@@ -85,7 +85,7 @@ impl SyncQueries for MemoryStore {
         limit: u32,
     ) -> Result<Vec<ReportedStock>, StoreError> {
         let tables = self.committed();
-        let rows = tables.positions.iter().filter(|((product_id, of), _)| {
+        let rows = tables.vendor_stock.iter().filter(|((product_id, of), _)| {
             of == vendor_id && after.as_ref().is_none_or(|after| product_id > after)
         });
         let rows = rows.take(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -115,10 +115,10 @@ impl SyncRepository for MemoryUnitOfWork {
         product_ids: &[ProductId],
     ) -> Result<Vec<ReportedStock>, StoreError> {
         let tables = self.tables();
-        let wanted: BTreeSet<&ProductId> = product_ids.iter().collect();
-        let found = wanted.into_iter().filter_map(|product_id| {
+        let requested: BTreeSet<&ProductId> = product_ids.iter().collect();
+        let found = requested.into_iter().filter_map(|product_id| {
             let key = (product_id.clone(), vendor_id.clone());
-            let row = tables.positions.get(&key)?;
+            let row = tables.vendor_stock.get(&key)?;
             Some(reported(tables, vendor_id, product_id, row))
         });
         Ok(found.collect())
@@ -145,16 +145,16 @@ impl SyncRepository for MemoryUnitOfWork {
         as_of: Timestamp,
     ) -> Result<BTreeMap<ProductId, u64>, StoreError> {
         self.write(|tables| {
-            let mut known = BTreeMap::new();
+            let mut included = BTreeMap::new();
             for ((_, of), row) in &mut tables.allocations {
-                let asked = of == vendor_id && product_ids.contains(&row.product_id);
-                if asked && becomes_included(row, as_of) {
+                let requested = of == vendor_id && product_ids.contains(&row.product_id);
+                if requested && becomes_included(row, as_of) {
                     row.known_as_of = Some(as_of);
-                    *known.entry(row.product_id.clone()).or_default() +=
+                    *included.entry(row.product_id.clone()).or_default() +=
                         u64::from(row.quantity.units());
                 }
             }
-            Ok(known)
+            Ok(included)
         })
     }
 
@@ -167,7 +167,7 @@ impl SyncRepository for MemoryUnitOfWork {
         self.write(|tables| {
             for product_id in product_ids {
                 let key = (product_id.clone(), vendor_id.clone());
-                if let Some(row) = tables.positions.get_mut(&key) {
+                if let Some(row) = tables.vendor_stock.get_mut(&key) {
                     row.as_of = order.as_of;
                     row.requested_at = Some(order.requested_at);
                 }
@@ -197,8 +197,8 @@ impl SyncRepository for MemoryUnitOfWork {
         after: Option<ProductId>,
         limit: u32,
     ) -> Result<Vec<ProductId>, StoreError> {
-        let positions = self.tables().positions.iter();
-        let found = positions.filter(|((product_id, of), row)| {
+        let rows = self.tables().vendor_stock.iter();
+        let found = rows.filter(|((product_id, of), row)| {
             of == vendor_id && row.is_expired == is_expired && Some(product_id) > after.as_ref()
         });
         let found = found.map(|((product_id, _), _)| product_id.clone());
@@ -214,7 +214,7 @@ impl SyncRepository for MemoryUnitOfWork {
     ) -> Result<(), StoreError> {
         self.write(|tables| {
             let row = tables.vendors.get_mut(vendor_id);
-            let row = row.ok_or_else(|| refused(format!("there is no vendor {vendor_id}")))?;
+            let row = row.ok_or_else(|| refused(format!("vendor {vendor_id} does not exist")))?;
             row.history = history.clone();
             Ok(())
         })
@@ -231,7 +231,7 @@ impl SyncRepository for MemoryUnitOfWork {
             let row = tables
                 .vendors
                 .get_mut(vendor_id)
-                .ok_or_else(|| refused(format!("there is no vendor {vendor_id}")))?;
+                .ok_or_else(|| refused(format!("vendor {vendor_id} does not exist")))?;
             if let Some(history) = history {
                 row.history = history.clone();
             }
@@ -241,7 +241,7 @@ impl SyncRepository for MemoryUnitOfWork {
     }
 }
 
-/// Whether these units were shipped later than the store's clock, and no report includes that yet.
+/// Returns whether these units were shipped after `now` and no report includes the shipment.
 fn is_shipped_after(row: &AllocationRow, now: Timestamp) -> bool {
     row.known_as_of.is_none() && row.shipped_at.is_some_and(|shipped_at| shipped_at > now)
 }

@@ -1,4 +1,4 @@
-//! The tables, row by row, and what a database's constraints would refuse.
+//! The tables, row by row, and the equivalent of a database's constraints.
 
 use std::collections::BTreeMap;
 
@@ -12,21 +12,21 @@ use domain::stock::{ProductStock, VendorStock};
 use domain::timestamp::Timestamp;
 use domain::vendor_set::{VendorSetDigest, VendorSource};
 
-/// All of them.
+/// All tables.
 #[derive(Clone, Default)]
 pub(crate) struct Tables {
     pub(crate) stock: BTreeMap<ProductId, StockRow>,
-    pub(crate) positions: BTreeMap<(ProductId, VendorId), PositionRow>,
+    pub(crate) vendor_stock: BTreeMap<(ProductId, VendorId), VendorStockRow>,
     pub(crate) orders: BTreeMap<OrderId, OrderRow>,
     pub(crate) allocations: BTreeMap<(OrderId, VendorId), AllocationRow>,
     pub(crate) vendors: BTreeMap<VendorId, VendorRow>,
-    /// Sets that were applied, each once; the last is the current one.
+    /// Digests of the applied vendor sets, each once; the last is the current one.
     pub(crate) vendor_sets: Vec<VendorSetDigest>,
     pub(crate) outbox: BTreeMap<OutboxId, OutboxRow>,
     pub(crate) keys: BTreeMap<IdempotencyKey, KeyRow>,
     pub(crate) dead_letters: BTreeMap<OrderId, DeadLetterRow>,
     pub(crate) changes: BTreeMap<u64, ChangeRow>,
-    /// The number of the last entry of the change log, whether it is still there or not.
+    /// Number of the last entry of the change log, even if the entry was pruned.
     pub(crate) last_change: u64,
 }
 
@@ -37,11 +37,11 @@ pub(crate) struct StockRow {
 }
 
 #[derive(Clone)]
-pub(crate) struct PositionRow {
+pub(crate) struct VendorStockRow {
     pub(crate) reported: u32,
     pub(crate) in_flight: u32,
     pub(crate) as_of: Timestamp,
-    /// When the report was requested whose delta last named the position.
+    /// Time of the request whose delta report last contained the row.
     pub(crate) requested_at: Option<Timestamp>,
     pub(crate) is_expired: bool,
 }
@@ -63,7 +63,7 @@ pub(crate) struct AllocationRow {
     pub(crate) product_id: ProductId,
     pub(crate) quantity: Quantity,
     pub(crate) shipped_at: Option<Timestamp>,
-    /// As-of of the first report that knew of the shipment; until then the units are in flight.
+    /// As-of of the first report that includes the shipment; the units are in flight while it is `None`.
     pub(crate) known_as_of: Option<Timestamp>,
 }
 
@@ -74,7 +74,7 @@ pub(crate) struct VendorRow {
     pub(crate) configured_at: Option<Timestamp>,
     pub(crate) history: ReportHistory,
     pub(crate) last_sync: Option<FinishedSync>,
-    /// None if the last sync did not fail.
+    /// `None` if the last sync did not fail.
     pub(crate) pause: Option<VendorPause>,
 }
 
@@ -89,7 +89,7 @@ pub(crate) struct OutboxRow {
 #[derive(Clone)]
 pub(crate) struct KeyRow {
     pub(crate) order_id: OrderId,
-    /// What the batch asks for whose key it is, if it is one's.
+    /// Digest of the batch, if the key belongs to a batch.
     pub(crate) batch: Option<BatchDigest>,
     pub(crate) created_at: Timestamp,
 }
@@ -108,13 +108,13 @@ pub(crate) struct ChangeRow {
     pub(crate) created_at: Timestamp,
 }
 
-/// What a constraint refuses, and every other failure that a retry does not cure.
+/// Returns the error of a constraint violation or of any other failure that a retry does not cure.
 pub(crate) fn refused(what: impl Into<String>) -> StoreError {
     StoreError::Failed(what.into().into())
 }
 
 impl Tables {
-    /// An order as the domain has it.
+    /// Returns an order as its domain type.
     pub(crate) fn order(&self, id: OrderId) -> Result<Option<Order>, StoreError> {
         let Some(row) = self.orders.get(&id) else {
             return Ok(None);
@@ -144,7 +144,7 @@ impl Tables {
         }))
     }
 
-    /// The units of one order, by vendor.
+    /// Returns the allocations of an order, by vendor.
     pub(crate) fn allocations_of(&self, id: OrderId) -> Vec<Allocation> {
         self.allocations
             .iter()
@@ -157,10 +157,10 @@ impl Tables {
             .collect()
     }
 
-    /// A product with all its positions.
+    /// Returns a product with the stock of all its vendors.
     pub(crate) fn product_stock(&self, product_id: &ProductId) -> ProductStock {
         let vendors = self
-            .positions_of(product_id)
+            .vendor_stock_of(product_id)
             .map(|(vendor_id, row)| VendorStock {
                 vendor_id: vendor_id.clone(),
                 reported: row.reported,
@@ -176,12 +176,12 @@ impl Tables {
         }
     }
 
-    /// The positions in a product, by vendor.
-    pub(crate) fn positions_of<'a>(
+    /// Returns the vendors' stock rows of a product, by vendor.
+    pub(crate) fn vendor_stock_of<'a>(
         &'a self,
         product_id: &'a ProductId,
-    ) -> impl Iterator<Item = (&'a VendorId, &'a PositionRow)> {
-        self.positions
+    ) -> impl Iterator<Item = (&'a VendorId, &'a VendorStockRow)> {
+        self.vendor_stock
             .iter()
             .filter(move |((of, _), _)| of == product_id)
             .map(|((_, vendor_id), row)| (vendor_id, row))

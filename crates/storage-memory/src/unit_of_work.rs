@@ -1,4 +1,4 @@
-//! One transaction: a copy of the tables, and the turn to swap it in.
+//! One transaction: a copy of the tables, and the lock for committing it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,26 +11,26 @@ use tokio::sync::OwnedMutexGuard;
 use crate::store::Shared;
 use crate::tables::{Tables, refused};
 
-/// A transaction that has begun. Dropped, it leaves nothing behind, and the next may begin at once.
+/// A running transaction. Dropping it discards its changes and lets the next one begin.
 pub(crate) struct MemoryUnitOfWork {
     shared: Arc<Shared>,
     /// Shares the committed tables until the first write copies them.
     tables: Arc<Tables>,
-    /// What it has changed, for the log.
+    /// Changes of this transaction, for the change log.
     pub(crate) changed: Changed,
-    /// Whether a call failed: what it left half done must not be committed.
+    /// Set when a call failed: its partial changes must not be committed.
     failed: bool,
-    _turn: OwnedMutexGuard<()>,
+    _write_guard: OwnedMutexGuard<()>,
 }
 
 impl MemoryUnitOfWork {
-    pub(crate) fn new(shared: Arc<Shared>, turn: OwnedMutexGuard<()>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, write_guard: OwnedMutexGuard<()>) -> Self {
         Self {
             tables: shared.committed(),
             shared,
             changed: Changed::default(),
             failed: false,
-            _turn: turn,
+            _write_guard: write_guard,
         }
     }
 
@@ -42,12 +42,12 @@ impl MemoryUnitOfWork {
         self.shared.next_number()
     }
 
-    /// Reads.
+    /// Returns the tables of this transaction.
     pub(crate) fn tables(&self) -> &Tables {
         &self.tables
     }
 
-    /// Writes, all or nothing as far as the commit is concerned.
+    /// Changes the tables. An error prevents the commit, so that changes are committed completely or not at all.
     pub(crate) fn write<T>(
         &mut self,
         change: impl FnOnce(&mut Tables) -> Result<T, StoreError>,

@@ -1,4 +1,4 @@
-//! Giving a vendor another id.
+//! Renames a vendor.
 
 use async_trait::async_trait;
 use domain::identifiers::VendorId;
@@ -9,7 +9,7 @@ use crate::tables::Tables;
 use crate::unit_of_work::MemoryUnitOfWork;
 
 fn rename(tables: &mut Tables, old: &VendorId, new: &VendorId) -> VendorRename {
-    if tables.positions.keys().any(|(_, of)| of == new) {
+    if tables.vendor_stock.keys().any(|(_, of)| of == new) {
         return VendorRename::Taken;
     }
     let Some(row) = tables.vendors.remove(old) else {
@@ -20,8 +20,8 @@ fn rename(tables: &mut Tables, old: &VendorId, new: &VendorId) -> VendorRename {
         positions: 0,
         allocations: 0,
     };
-    let positions = std::mem::take(&mut tables.positions).into_iter();
-    tables.positions = positions
+    let rows = std::mem::take(&mut tables.vendor_stock).into_iter();
+    tables.vendor_stock = rows
         .map(|((product_id, of), row)| {
             let is_renamed = of == *old;
             renamed.positions += u64::from(is_renamed);

@@ -1,4 +1,4 @@
-//! The vendor set, inside a transaction and for readers.
+//! The vendor set, inside a transaction and in queries.
 
 use std::collections::BTreeSet;
 
@@ -23,8 +23,8 @@ fn record(tables: &Tables, digest: &VendorSetDigest) -> VendorSetRecord {
 }
 
 fn products_of(tables: &Tables, vendor_ids: &BTreeSet<VendorId>) -> Vec<ProductId> {
-    let positions = tables.positions.keys();
-    let products: BTreeSet<ProductId> = positions
+    let rows = tables.vendor_stock.keys();
+    let products: BTreeSet<ProductId> = rows
         .filter(|(_, vendor_id)| vendor_ids.contains(vendor_id))
         .map(|(product_id, _)| product_id.clone())
         .collect();

@@ -1,4 +1,4 @@
-//! A write that finds out whether writes work.
+//! A probe that checks whether the store accepts writes.
 
 use async_trait::async_trait;
 use domain::ports::{Store as _, StoreError, WriteProbe};

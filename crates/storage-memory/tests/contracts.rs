@@ -1,4 +1,4 @@
-//! The store in memory keeps every contract of the storage ports.
+//! Runs the contracts of the storage ports on the in-memory store.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ fn do_damage(store: &MemoryStore, damage: &Damage) -> bool {
     match damage {
         Damage::OrderLost(id) => store.lose_order(*id),
         Damage::PositionLost(product_id) => {
-            store.lose_position(&builders::product(product_id), &builders::vendor("v"));
+            store.lose_stock_row(&builders::product(product_id), &builders::vendor("v"));
         }
         Damage::IncludedTooEarly(id) => {
             store.include_order(*id, now.plus(Duration::from_hours(24 * 36_500)));
@@ -25,7 +25,7 @@ fn do_damage(store: &MemoryStore, damage: &Damage) -> bool {
             store.ship_order_at(*id, now.plus(Duration::from_hours(24)));
         }
         Damage::Forgotten(id) => {
-            store.forget_order_since(*id, now.minus(Duration::from_hours(24 * 365)));
+            store.strand_order(*id, now.minus(Duration::from_hours(24 * 365)));
         }
         Damage::SequenceReset => store.reset_numbers(),
         Damage::UnreadableEntry(_)
@@ -37,7 +37,7 @@ fn do_damage(store: &MemoryStore, damage: &Damage) -> bool {
     true
 }
 
-/// Nothing has to be kept: the store goes with its last clone.
+/// The fixture needs no guard: the store is dropped with its last clone.
 fn setup() -> Ready<(StorageUnderTest, ())> {
     let store = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
     let notifier = ProcessNotifier::new();
@@ -67,5 +67,5 @@ fn setup() -> Ready<(StorageUnderTest, ())> {
 
 port_contracts::storage_contracts!(setup);
 
-// The model beside itself: what is compared holds for any two stores that are right.
+// Compares the model with itself: the comparison must hold for any two correct stores.
 port_contracts::storage_model!(setup);
