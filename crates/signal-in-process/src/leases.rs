@@ -1,4 +1,4 @@
-//! One runner at a time, within this process.
+//! Leases within one process.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use domain::ports::{Lease, Leases, StoreError};
 
-/// Hands out leases to the tasks of this process. Cloning shares them.
+/// Grants leases to the tasks of this process. Clones share their leases.
 #[derive(Debug, Clone, Default)]
 pub struct ProcessLeases {
     held: Arc<Mutex<HashSet<String>>>,
 }
 
 impl ProcessLeases {
-    /// With every lease free.
+    /// Creates a set of leases in which every lease is free.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

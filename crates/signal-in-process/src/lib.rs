@@ -1,6 +1,6 @@
-//! Wakes the listeners of this process, and gives its tasks leases, for stores that only one process uses.
+//! Notifications and leases within one process, for stores that a single process uses.
 //!
-//! Not for deployments of several processes: nothing leaves this one.
+//! Not for deployments with several processes: other processes are not notified.
 
 mod leases;
 
@@ -13,25 +13,25 @@ use tokio::time::timeout;
 
 pub use leases::ProcessLeases;
 
-/// Notifies every listener made from it. Cloning shares it.
+/// Notifies every listener created from it. Clones share their listeners.
 ///
-/// Built on a counter for each topic that each listener compares with what it saw last: a notification while nobody waits
-/// is seen by the next wait, and by every listener.
+/// Each topic has a counter that a listener compares with the last value it has seen: a notification that arrives while
+/// a listener is not waiting ends its next wait.
 #[derive(Clone, Default)]
 pub struct ProcessNotifier {
     outbox: watch::Sender<u64>,
     changes: watch::Sender<u64>,
 }
 
-/// Hears of what was notified since it was made.
+/// Receives the notifications sent since it was created.
 pub struct ProcessListener {
     notifications: watch::Receiver<u64>,
-    /// Keeps the channel open, so that a wait without a notifier times out instead of returning at once.
+    /// Keeps the channel open, so that a wait times out instead of returning immediately when the notifier is dropped.
     _open: watch::Sender<u64>,
 }
 
 impl ProcessNotifier {
-    /// One that nobody listens to yet.
+    /// Creates a notifier without listeners.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -44,7 +44,7 @@ impl ProcessNotifier {
         }
     }
 
-    /// Another listener to a topic.
+    /// Creates a listener to a topic.
     #[must_use]
     pub fn listener(&self, topic: Topic) -> ProcessListener {
         let notifications = self.of(topic);
@@ -65,7 +65,7 @@ impl Notifier for ProcessNotifier {
 #[async_trait]
 impl Listener for ProcessListener {
     async fn wait(&mut self, limit: Duration) {
-        // Not notified in time: the caller looks all the same.
+        // On a timeout the caller polls.
         let _ = timeout(limit, self.notifications.changed()).await;
     }
 }
