@@ -1,4 +1,4 @@
-//! The clock of a process: the system's time, and tokio's timer for waiting.
+//! The clock of a process: reads the system time and sleeps on tokio's timer.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,13 +6,16 @@ use async_trait::async_trait;
 use domain::ports::Clock;
 use domain::timestamp::Timestamp;
 
-/// The system's clock.
+/// The system clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
 #[async_trait]
 impl Clock for SystemClock {
-    #[allow(clippy::disallowed_methods, reason = "this is where time is read")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the only place that reads the system time"
+    )]
     fn now(&self) -> Timestamp {
         let since_epoch = SystemTime::now()
             .duration_since(UNIX_EPOCH)
