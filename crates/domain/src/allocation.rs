@@ -1,4 +1,4 @@
-//! Which vendor supplies how much of an order: a policy, and the check that no policy can oversell.
+//! Allocation of an order to vendors: a policy, and the check that no policy can oversell.
 
 use std::cmp::Reverse;
 
@@ -6,55 +6,54 @@ use crate::identifiers::VendorId;
 use crate::order::Allocation;
 use crate::quantity::Quantity;
 
-/// What one vendor can still supply of a product.
+/// The available quantity of one vendor for a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Offer<'a> {
-    /// Who.
+    /// The vendor.
     pub vendor_id: &'a VendorId,
-    /// How many units, at least 1.
+    /// Available units, at least 1.
     pub available: u32,
 }
 
-/// Chooses vendors for a quantity that the offers cover together. Replaceable: whatever it answers is checked by
-/// [`covers`] before anything is sold.
+/// Chooses vendors for a quantity that the offers together cover. Replaceable: every result is checked by [`covers`] before
+/// any unit is sold.
 pub type AllocationPolicy = fn(offers: &[Offer<'_>], wanted: Quantity) -> Vec<Allocation>;
 
-/// The default: the vendor with the most units first, ties by vendor id. No other order uses fewer vendors.
+/// The default policy: the vendor with the most units first, ties by vendor id. It uses the fewest possible vendors.
 #[must_use]
 pub fn most_available_first(offers: &[Offer<'_>], wanted: Quantity) -> Vec<Allocation> {
-    let mut by_size: Vec<&Offer<'_>> = offers.iter().collect();
-    by_size.sort_by_key(|offer| (Reverse(offer.available), offer.vendor_id));
-    let mut missing = wanted.units();
+    let mut by_available: Vec<&Offer<'_>> = offers.iter().collect();
+    by_available.sort_by_key(|offer| (Reverse(offer.available), offer.vendor_id));
+    let mut remaining = wanted.units();
     let mut chosen = Vec::new();
-    for offer in by_size {
-        let Ok(quantity) = Quantity::parse(i64::from(missing.min(offer.available))) else {
+    for offer in by_available {
+        let Ok(quantity) = Quantity::parse(i64::from(remaining.min(offer.available))) else {
             break;
         };
-        missing -= quantity.units();
+        remaining -= quantity.units();
         chosen.push(Allocation::new(offer.vendor_id.clone(), quantity));
     }
     chosen
 }
 
-/// Whether an allocation is one that may be written: exactly the wanted units, each vendor at most once, none beyond
-/// its offer.
+/// Whether an allocation is valid: exactly the wanted units, each vendor at most once and within its offer.
 #[must_use]
 pub fn covers(offers: &[Offer<'_>], wanted: Quantity, chosen: &[Allocation]) -> bool {
     let total: u64 = chosen
         .iter()
         .map(|allocation| u64::from(allocation.quantity.units()))
         .sum();
-    let within = chosen.iter().enumerate().all(|(index, allocation)| {
-        let offered = offers.iter().any(|offer| {
+    let are_valid = chosen.iter().enumerate().all(|(index, allocation)| {
+        let is_offered = offers.iter().any(|offer| {
             *offer.vendor_id == allocation.vendor_id
                 && allocation.quantity.units() <= offer.available
         });
-        let first = chosen[..index]
+        let is_first = chosen[..index]
             .iter()
             .all(|earlier| earlier.vendor_id != allocation.vendor_id);
-        offered && first
+        is_offered && is_first
     });
-    within && total == u64::from(wanted.units())
+    are_valid && total == u64::from(wanted.units())
 }
 
 #[cfg(test)]
@@ -81,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn ties_go_by_vendor_id() {
+    fn ties_are_broken_by_vendor_id() {
         let vendors = vendors(3);
         let wanted = Quantity::parse(5).unwrap();
         let chosen = most_available_first(&offers(&vendors, &[3, 4, 4]), wanted);
@@ -93,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vendor_named_twice_or_beyond_its_offer_is_no_cover() {
+    fn an_allocation_with_a_repeated_vendor_or_beyond_its_offer_is_invalid() {
         let vendors = vendors(2);
         let offers = offers(&vendors, &[3, 3]);
         let part = |vendor: usize, quantity: i64| {
@@ -109,7 +108,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_default_covers_whatever_can_be_covered_with_the_fewest_vendors(
+        fn the_default_policy_covers_the_order_with_the_fewest_vendors(
             available in prop::collection::vec(1_u32..50, 1..7),
             share in 0.0_f64..=1.0,
         ) {

@@ -1,8 +1,7 @@
-//! Which products a report must be applied to: a pure comparison of its lines with the vendor's stock rows.
+//! Finds the products that a report changes: a pure comparison of its lines with the vendor's stock rows.
 //!
-//! A full report is merged with all rows of its vendor, both sorted by product id. The rows are read page by page outside a
-//! transaction; the decision what to write is made again from locked rows, by
-//! [`reconcile`](crate::reconciliation::reconcile).
+//! A full report is merged with all stock rows of its vendor, both sorted by product id. The rows are read page by page
+//! outside a transaction; [`reconcile`](crate::reconciliation::reconcile) decides the writes again from locked rows.
 
 use std::cmp::Ordering;
 use std::collections::btree_map;
@@ -15,23 +14,24 @@ use crate::reconciliation::includes_shipment;
 use crate::report::{Report, ReportKind};
 use crate::timestamp::Timestamp;
 
-/// A row of a vendor's stock, as reports are compared with it.
+/// The columns of a vendor's stock row that reports are compared with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportedStock {
-    /// Of which product.
+    /// The product.
     pub product_id: ProductId,
     /// The reported quantity, in units.
     pub reported: u32,
     /// The as-of of the report that last changed the row.
     pub as_of: Timestamp,
-    /// When the delta was requested that last named the product; `None` if none did.
+    /// When the last delta that named the product was requested; `None` if none did.
     pub requested_at: Option<Timestamp>,
     /// The earliest shipment that no report includes yet; `None` if there is none.
     pub oldest_shipment: Option<Timestamp>,
 }
 
 impl ReportedStock {
-    /// The order of the report that the row is of. Rows of earlier versions have no time of a request.
+    /// The order of the report that last changed the row. Rows of earlier versions have no request time; the as-of replaces
+    /// it.
     #[must_use]
     pub fn order(&self) -> ReportOrder {
         ReportOrder {
@@ -41,25 +41,26 @@ impl ReportedStock {
     }
 }
 
-/// One report, to be compared with its vendor's rows.
+/// A report to compare with its vendor's stock rows.
 #[derive(Debug, Clone, Copy)]
 pub struct Comparison<'r> {
     /// The report.
     pub report: &'r Report,
-    /// Its place among the vendor's reports.
+    /// The order of the report among the vendor's reports.
     pub order: ReportOrder,
-    /// What it proves; `None` if it proves nothing.
+    /// The effective as-of; `None` if the report proves nothing.
     pub proven_as_of: Option<Timestamp>,
     /// The store's clock.
     pub now: Timestamp,
 }
 
 impl Comparison<'_> {
-    /// Whether the report must be applied to a product, of which it has this line, if any, and the vendor this row, if any.
+    /// Whether the report must be applied to a product, given the report's line and the vendor's stock row of the product,
+    /// if they exist.
     ///
-    /// For a full report: another quantity (0 for a product that it leaves out), or a shipment that it is the first to
-    /// include. For a delta: each of its lines that is not older than the row. A row whose own instants are later than the
-    /// store's clock is always written: the clock was ahead once, and nothing can be compared with them.
+    /// A full report affects a product if its quantity differs (0 for a product that it leaves out), or if the report is the
+    /// first to include a shipment. A delta affects each of its lines that is not older than the row. A row with instants
+    /// later than the store's clock is always written: the clock was ahead once, so the row cannot be compared.
     #[must_use]
     pub fn affects(&self, line: Option<u32>, row: Option<&ReportedStock>) -> bool {
         let Some(row) = row else {
@@ -81,16 +82,16 @@ impl Comparison<'_> {
     }
 }
 
-/// A product to apply a report to.
+/// A product that a report must be applied to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Affected {
-    /// Which product.
+    /// The product.
     pub product_id: ProductId,
-    /// Whether the vendor has no row of it, so that the product may be unknown.
+    /// Whether the vendor has no stock row of the product, so that the product may be unknown.
     pub is_new: bool,
 }
 
-/// Merges the lines of a full report with the vendor's rows, which are added page by page.
+/// Merges the lines of a full report with the vendor's stock rows, which are added page by page.
 #[derive(Debug)]
 pub struct Merge<'r> {
     comparison: Comparison<'r>,
@@ -122,7 +123,7 @@ impl<'r> Merge<'r> {
         }
     }
 
-    /// Adds the next rows by product id, after all that were added before were used up.
+    /// Adds the next page of rows by product id. All rows that were added before must be consumed.
     pub fn add_rows(&mut self, rows: Vec<ReportedStock>, are_last: bool) {
         self.rows = rows.into_iter().peekable();
         self.are_rows_complete = are_last;

@@ -1,32 +1,33 @@
-//! From the times of a response to what its report proves: the instant up to which the vendor's count includes shipments.
+//! Computes what a report proves from the times of its response: the instant up to which the vendor's count includes
+//! shipments.
 //!
-//! Two instants are kept apart. The *order* of a report says which of two reports is the newer one. The *effective as-of*
-//! proves which shipments are included: it is the minimum of every upper bound on the time of the count, because a static
-//! file, a cache and a replica send old counts with a new `Date`. All functions here are pure; the claims that were seen
-//! before are in [`report_history`](crate::report_history).
+//! Two instants are kept apart. The *order* of a report decides which of two reports is newer. The *effective as-of* proves
+//! which shipments are included: it is the minimum of every upper bound on the time of the count, because static files,
+//! caches and replicas send old counts with a new `Date`. All functions here are pure;
+//! [`report_history`](crate::report_history) keeps the claims of earlier reports.
 
 use std::time::Duration;
 
 use crate::timestamp::Timestamp;
 use crate::words::words;
 
-/// An `Age` that is this large, or larger than can be read, or unreadable, says that the response is older than any use
-/// (RFC 9111, section 1.2.2).
+/// An `Age` that cannot be read, or that is at least this large, is treated as this value: the response is too old to prove
+/// anything (RFC 9111, section 1.2.2).
 pub const MAX_AGE: Duration = Duration::from_secs(1 << 31);
 
-/// A `Date` that is later than the store's clock by more than this is not a clock that is ahead, it is wrong.
+/// A `Date` that is later than the store's clock by more than this is considered wrong, not skewed.
 const MAX_CLOCK_SKEW: Duration = Duration::from_hours(24);
 
 const SECOND: Duration = Duration::from_secs(1);
 
 words! {
-    /// The best time that a report has.
+    /// The most reliable time of a report.
     Evidence {
         /// The document states its own as-of.
         Document = "document",
         /// `Last-Modified` of the response.
         LastModified = "last_modified",
-        /// Only `Date` and `Age` of the response.
+        /// The response has only `Date` and `Age`.
         Date = "date",
         /// The modification time of a file that was not read over HTTP.
         FileTime = "file_time",
@@ -34,7 +35,7 @@ words! {
 }
 
 words! {
-    /// Why a report proves nothing.
+    /// The reason why a report proves nothing.
     NoEvidence {
         /// The document's as-of is later than the response that carries it.
         DocumentInFuture = "document_in_future",
@@ -79,19 +80,19 @@ impl NoEvidence {
 pub struct Proven {
     /// Shipments before this instant are included in the report's counts.
     pub as_of: Timestamp,
-    /// The best time that the report has.
+    /// The most reliable time of the report.
     pub evidence: Evidence,
 }
 
-/// What a report proves.
+/// The effective as-of of a report, or the reason why it proves nothing.
 pub type Proof = Result<Proven, NoEvidence>;
 
-/// The times of a response, except for the as-of that its document may state.
+/// The times of a response's header fields. The as-of of its document is not included.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResponseTimes {
     /// `Last-Modified`.
     pub last_modified: Option<Timestamp>,
-    /// Whether there is a `Last-Modified` that cannot be read: it may be of any time.
+    /// Whether there is a `Last-Modified` that cannot be read. Its time is unknown.
     pub is_last_modified_unusable: bool,
     /// `ETag`, as it was sent.
     pub etag: Option<String>,
@@ -99,50 +100,50 @@ pub struct ResponseTimes {
     pub date: Option<Timestamp>,
     /// `Age`; [`MAX_AGE`] if it is larger or cannot be read.
     pub age: Option<Duration>,
-    /// How long the response allows caches to reuse it: `s-maxage`, `max-age` or `Expires`.
+    /// The time for which the response allows caches to reuse it: `s-maxage`, `max-age` or `Expires`.
     pub freshness: Option<Duration>,
 }
 
-/// When a report was requested and received, by the store's clock.
+/// The times of the request and of the response, by the store's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exchange {
-    /// Before the request was sent.
+    /// The instant before the request was sent.
     pub requested_at: Timestamp,
-    /// After the response was read.
+    /// The instant after the response was read.
     pub received_at: Timestamp,
 }
 
-/// The place of a report among the reports of its vendor: by the as-of that it claims, then by the time of the request.
+/// The order of a report among the reports of its vendor: by claimed as-of, then by request time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReportOrder {
-    /// The claimed as-of, corrected and never later than the request.
+    /// The claimed as-of, corrected for clock skew and never later than the request.
     pub as_of: Timestamp,
     /// When the report was requested.
     pub requested_at: Timestamp,
 }
 
-/// What identifies the state that a report shows. Two reports with the same claim show the same count.
+/// Identifies the state of the stock that a report shows. Two reports with the same claim show the same count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
     /// The document's own as-of, uncorrected.
     Document(Timestamp),
-    /// `Last-Modified`, uncorrected, and the `ETag` beside it: servers renew the former of a file whose time is in the future
-    /// (Apache) and keep the latter.
+    /// `Last-Modified`, uncorrected, and the `ETag`: for a file whose time is in the future, some servers (Apache) renew
+    /// `Last-Modified` with each response and keep the `ETag`.
     LastModified(Timestamp, Option<String>),
-    /// `ETag`, where nothing better exists.
+    /// `ETag`, of a response without an as-of or a `Last-Modified`.
     ETag(String),
 }
 
-/// What the times of one response amount to, without regard to earlier responses and to the vendor's lag.
+/// The result of assessing the times of one response, without regard to earlier responses and to the vendor's lag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assessment {
-    /// Its place among the vendor's reports.
+    /// The order of the report among the vendor's reports.
     pub order: ReportOrder,
-    /// What it claims, if anything.
+    /// The claim of the report, if it has one.
     pub claim: Option<Claim>,
-    /// What it proves.
+    /// The effective as-of, or the reason why there is none.
     pub proof: Proof,
-    /// The vendor's clock less the store's, in milliseconds; `None` without a `Date`.
+    /// The vendor's clock minus the store's, in milliseconds; `None` without a `Date`.
     pub clock_skew_ms: Option<i64>,
 }
 
@@ -165,11 +166,11 @@ pub fn assess(
         as_of: as_of.map_or(requested_at, |as_of| as_of.min(requested_at)),
         requested_at,
     };
-    // Some servers round it up to the next second (aiohttp), so that the count may be a second older.
+    // Some servers (aiohttp) round `Last-Modified` up to the next second, so the count may be a second older.
     let rounded = times
         .last_modified
         .and_then(|at| clocks.in_store_time(at.minus(SECOND)));
-    // A time that the response was given when it was sent is no better than `Date`.
+    // A `Last-Modified` that equals the time of the response is not more reliable than `Date`.
     let modified = times.last_modified.filter(|at| !clocks.is_sent_at(*at));
     let (ordered_as_of, proof) = match (document, modified) {
         (Some(document), _) => {
@@ -191,7 +192,7 @@ pub fn assess(
             let proof = clocks
                 .generated_at()
                 .map(|as_of| (as_of.minus(fresh), Evidence::Date));
-            // A `Date` is given to the second: within one, the request decides.
+            // A `Date` has a resolution of one second: within a second, the request time decides.
             let ordered = clocks
                 .date
                 .map(|date| clocks.generated_at().unwrap_or(date));
@@ -206,7 +207,7 @@ pub fn assess(
         if evidence != Evidence::Document && times.is_last_modified_unusable {
             return Err(NoEvidence::UnusableLastModified);
         }
-        // Whatever is known only to the second is the start of that second.
+        // A time with a resolution of one second counts as the start of that second.
         let as_of = match evidence {
             Evidence::Date => as_of.start_of_second(),
             _ => as_of,
@@ -224,14 +225,14 @@ pub fn assess(
     }
 }
 
-/// The vendor's clock against the store's.
+/// The vendor's clock compared with the store's.
 struct Clocks {
     exchange: Exchange,
     /// `Date`, if it is usable.
     date: Option<Timestamp>,
     age: Duration,
-    /// Why `date` is `None`.
-    problem: NoEvidence,
+    /// The reason why `date` is `None`.
+    no_date: NoEvidence,
 }
 
 impl Clocks {
@@ -244,49 +245,52 @@ impl Clocks {
             exchange,
             date,
             age: times.age.unwrap_or_default(),
-            problem: match times.date {
+            no_date: match times.date {
                 Some(_) => NoEvidence::UnusableDate,
                 None => NoEvidence::NoTime,
             },
         }
     }
 
-    /// The latest instant at which the origin can have generated the response. An `Age` counts once: some caches keep the
-    /// origin's `Date` and add an `Age`, others send a new `Date` with it.
+    /// The latest instant at which the origin can have generated the response. An `Age` is subtracted once: some caches keep
+    /// the origin's `Date` and add an `Age`, others send a new `Date` with it.
     fn generated_at(&self) -> Result<Timestamp, NoEvidence> {
-        let date = self.date.ok_or(self.problem)?;
+        let date = self.date.ok_or(self.no_date)?;
         if self.age >= MAX_AGE {
             return Err(NoEvidence::UnusableAge);
         }
-        // RFC 9111, section 4.2.3: the age was true when the response was sent, so no earlier than at the request.
+        // RFC 9111, section 4.2.3: the age was correct when the response was sent, which is not earlier than the request.
         Ok(match self.age {
             Duration::ZERO => date,
             age => date.min(self.exchange.requested_at.minus(age)),
         })
     }
 
-    /// The largest amount by which the vendor's clock can be ahead: its `Date` is given to the second, and was written no
-    /// earlier than at the request.
+    /// The maximum amount by which the vendor's clock can be ahead: its `Date` has a resolution of one second, and was
+    /// written not earlier than the request.
     fn at_most_ahead(&self, date: Timestamp) -> Duration {
         date.plus(SECOND).since(self.exchange.requested_at)
     }
 
-    /// Whether `Last-Modified` is the time of the response: that of its `Date`, or the next second where a server rounds up.
+    /// Whether `Last-Modified` equals the time of the response: that of its `Date`, or the next second where a server rounds
+    /// up.
     fn is_sent_at(&self, modified: Timestamp) -> bool {
         self.date
             .is_some_and(|date| (date..=date.plus(SECOND)).contains(&modified))
     }
 
-    /// A time by the vendor's clock, in the store's; moved towards the past only. `None` if it is in the future.
+    /// Converts a time of the vendor's clock to the store's clock; it is moved towards the past only. `None` if the result
+    /// is in the future.
     fn in_store_time(&self, time: Timestamp) -> Option<Timestamp> {
         let Exchange {
             requested_at,
             received_at,
         } = self.exchange;
         let corrected = match self.date {
-            // The clock is ahead, or the response took long; the smaller instant is safe.
+            // The clock is ahead, or the response was slow; the earlier instant is safe.
             Some(date) if date > requested_at => time.minus(self.at_most_ahead(date)),
-            // Ahead by less than `Date` shows: the vendor's own clock had reached the time when it sent the response.
+            // The clock is ahead by less than `Date` shows: the vendor's own clock had reached the time when it sent the
+            // response.
             Some(date) if time > received_at && time < date.plus(SECOND) => {
                 time.minus(self.at_most_ahead(date))
             }
@@ -295,7 +299,8 @@ impl Clocks {
         (corrected <= received_at).then_some(corrected)
     }
 
-    /// The skew to show. Behind, less what a cache explains, and not for the fraction that a `Date` leaves out.
+    /// The skew to report. If the clock is behind, the age of a cached response and the fraction of a second that `Date`
+    /// leaves out are subtracted.
     fn skew_ms(&self) -> Option<i64> {
         let date = self.date?;
         let Exchange {

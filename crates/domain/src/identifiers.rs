@@ -1,34 +1,34 @@
-//! Names of products, vendors, orders and idempotent requests.
+//! Identifiers of products, vendors, orders and idempotent requests.
 
 use std::fmt;
 
 use thiserror::Error;
 
-/// Longest product or vendor id, in characters.
+/// Maximum length of a product or vendor id, in characters.
 pub const MAX_ID_CHARS: usize = 128;
 
-/// Longest idempotency key, in bytes.
+/// Maximum length of an idempotency key, in bytes.
 pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
 
-/// Why a text is not an id.
+/// The reason why a text is not an id.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InvalidId {
-    /// Nothing but white space.
+    /// Empty, or only white space.
     #[error("must not be blank")]
     Blank,
     /// Longer than [`MAX_ID_CHARS`].
     #[error("must have at most {MAX_ID_CHARS} characters, has {0}")]
     TooLong(usize),
-    /// A control character, which would garble logs and terminals.
+    /// A control character, which could corrupt logs and terminal output.
     #[error("must not contain control characters")]
     ControlCharacter,
-    /// White space at an end, which looks like the id without it.
+    /// White space at an end, which makes the id look like another one.
     #[error("must not begin or end with white space")]
     WhiteSpaceAtEnds,
-    /// A character that cannot be seen, so that the id looks like another one.
+    /// An invisible character, which makes the id look like another one.
     #[error("must not contain the invisible character U+{:04X}", u32::from(*.0))]
     Invisible(char),
-    /// Characters that Unicode also writes in another way, so that one id would be two.
+    /// A character sequence that is not in Unicode NFC, so that one visible id would be two.
     #[error("must be in Unicode normalization form C (NFC)")]
     NotNormalized,
 }
@@ -47,7 +47,7 @@ fn check_id(text: &str) -> Result<(), InvalidId> {
     Ok(())
 }
 
-/// Two texts that look the same are the same id: only one way of writing it is accepted.
+/// Checks that the id has its only accepted spelling, so that two ids that look the same are the same.
 fn check_canonical(text: &str) -> Result<(), InvalidId> {
     if text.trim() != text {
         return Err(InvalidId::WhiteSpaceAtEnds);
@@ -64,7 +64,7 @@ fn check_canonical(text: &str) -> Result<(), InvalidId> {
     Ok(())
 }
 
-/// Characters without a width of their own that are no part of a letter: joiners, marks of direction, selectors of variants.
+/// Characters without a width that are not part of a letter: joiners, directional marks, variation selectors.
 fn is_invisible(char: char) -> bool {
     matches!(
         char,
@@ -97,7 +97,7 @@ macro_rules! text_id {
                 &self.0
             }
 
-            /// The id as an owned text.
+            /// The id as an owned `String`.
             #[must_use]
             pub fn into_string(self) -> String {
                 self.0
@@ -113,26 +113,26 @@ macro_rules! text_id {
 }
 
 text_id! {
-    /// What is sold. Ordered by bytes, as lists of stock are and as rows are locked.
+    /// Identifies a product. Sorted in byte order, which is the order of stock lists and of row locks.
     ProductId
 }
 
 impl ProductId {
-    /// Checks an id that comes from outside: 1 to 128 characters, no control characters, not blank, and canonical, which is
-    /// without white space at its ends, without invisible characters and in Unicode NFC.
+    /// Parses an id from outside: 1 to 128 characters, no control characters, not blank, and canonical, which is without
+    /// white space at its ends, without invisible characters and in Unicode NFC.
     ///
     /// # Errors
-    /// [`InvalidId`] names the first rule that is broken.
+    /// [`InvalidId`] with the first violated rule.
     pub fn parse(text: impl Into<String>) -> Result<Self, InvalidId> {
         let id = Self::parse_stored(text)?;
         check_canonical(&id.0)?;
         Ok(id)
     }
 
-    /// Checks an id that may have been stored before ids had to be canonical, or that is only looked up.
+    /// Parses an id that may have been stored before ids had to be canonical, or that is only looked up.
     ///
     /// # Errors
-    /// [`InvalidId`] names the first rule that is broken.
+    /// [`InvalidId`] with the first violated rule.
     pub fn parse_stored(text: impl Into<String>) -> Result<Self, InvalidId> {
         let text = text.into();
         check_id(&text)?;
@@ -141,15 +141,15 @@ impl ProductId {
 }
 
 text_id! {
-    /// Who supplies it.
+    /// Identifies a vendor.
     VendorId
 }
 
 impl VendorId {
-    /// Checks a text: 1 to 128 characters, no control characters, not blank.
+    /// Parses an id: 1 to 128 characters, no control characters, not blank.
     ///
     /// # Errors
-    /// [`InvalidId`] names the first rule that is broken.
+    /// [`InvalidId`] with the first violated rule.
     pub fn parse(text: impl Into<String>) -> Result<Self, InvalidId> {
         let text = text.into();
         check_id(&text)?;
@@ -157,7 +157,7 @@ impl VendorId {
     }
 }
 
-/// An order's number: given by the store, rising, never reused.
+/// Identifies an order: assigned by the store, rising, never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrderId(pub i64);
 
@@ -167,12 +167,12 @@ impl fmt::Display for OrderId {
     }
 }
 
-/// Why a text is not an idempotency key.
+/// The text is not an idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("must be 1 to {MAX_IDEMPOTENCY_KEY_BYTES} visible ASCII characters")]
 pub struct InvalidIdempotencyKey;
 
-/// The client's name for one request, so that a repeat of it is recognised.
+/// The client's key of one request, by which a repeat is recognised.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IdempotencyKey {
     scope: String,
@@ -180,8 +180,8 @@ pub struct IdempotencyKey {
 }
 
 impl IdempotencyKey {
-    /// Checks a key within `scope`, the caller it belongs to (empty when callers are not told apart). No caller's name
-    /// holds a control character.
+    /// Parses a key within `scope`, the name of the caller it belongs to (empty without authentication). No caller's name
+    /// contains a control character.
     ///
     /// # Errors
     /// [`InvalidIdempotencyKey`] unless the key is 1 to 255 visible ASCII characters (0x21 to 0x7e).
@@ -200,7 +200,7 @@ impl IdempotencyKey {
         })
     }
 
-    /// Whose key it is.
+    /// The caller that the key belongs to.
     #[must_use]
     pub fn scope(&self) -> &str {
         &self.scope
@@ -212,31 +212,31 @@ impl IdempotencyKey {
         &self.key
     }
 
-    /// The key of an item of the batch that has this key, by the item's place in it. Its scope holds a control character,
-    /// and so belongs to no caller: no client can name it.
+    /// The derived key of an item of the batch that has this key, by the item's index. Its scope contains a control
+    /// character, so no client can send the same key.
     #[must_use]
-    pub fn of_item(&self, position: usize) -> Self {
+    pub fn of_item(&self, index: usize) -> Self {
         Self {
             scope: format!("{}\u{1f}{}", self.scope, self.key),
-            key: position.to_string(),
+            key: index.to_string(),
         }
     }
 }
 
-/// Longest digest of a batch, in bytes.
+/// Maximum length of a batch digest, in bytes.
 const MAX_DIGEST_BYTES: usize = 64;
 
-/// What a batch asks for, in short: batches that ask for the same have the same digest, others do not.
+/// The digest of the requests of a batch: equal for equal requests, different otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BatchDigest(String);
 
-/// Why a text is not a digest.
+/// The text is not a digest.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("must be 1 to {MAX_DIGEST_BYTES} visible ASCII characters")]
 pub struct InvalidDigest;
 
 impl BatchDigest {
-    /// Checks a text.
+    /// Parses a digest.
     ///
     /// # Errors
     /// [`InvalidDigest`] unless it is 1 to 64 visible ASCII characters.
@@ -261,7 +261,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_counts_characters_not_bytes() {
+    fn the_length_of_an_id_is_in_characters_not_bytes() {
         assert!(ProductId::parse("ü".repeat(128)).is_ok());
         assert_eq!(
             ProductId::parse("ü".repeat(129)),
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn blank_and_control_characters_are_refused() {
+    fn blank_ids_and_control_characters_are_refused() {
         assert_eq!(ProductId::parse(" \u{2003}"), Err(InvalidId::Blank));
         assert_eq!(ProductId::parse(""), Err(InvalidId::Blank));
         assert_eq!(ProductId::parse("a\0b"), Err(InvalidId::ControlCharacter));
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_product_id_is_canonical_and_one_that_is_stored_need_not_be() {
+    fn parse_requires_a_canonical_product_id_and_parse_stored_does_not() {
         for (text, wrong) in [
             (" A", InvalidId::WhiteSpaceAtEnds),
             ("A ", InvalidId::WhiteSpaceAtEnds),
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_id_is_none_in_the_store_either() {
+    fn parse_stored_refuses_the_same_invalid_ids_as_parse() {
         for wrong in ["", " ", "a\0b", &"a".repeat(129)] {
             let parsed = ProductId::parse(wrong);
             assert!(parsed.is_err());
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_items_are_no_keys_of_callers() {
+    fn derived_item_keys_are_distinct_and_cannot_be_sent_by_clients() {
         let key = |scope: &str, key: &str| IdempotencyKey::parse(scope, key).unwrap();
         let items = [
             key("", "k").of_item(1),
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_visible_ascii() {
+    fn an_idempotency_key_is_visible_ascii() {
         assert!(IdempotencyKey::parse("", "a".repeat(255)).is_ok());
         for wrong in [
             String::new(),

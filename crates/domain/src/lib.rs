@@ -1,27 +1,25 @@
-//! The order aggregator's rules, free of any I/O.
+//! The domain of the order aggregator: types, decisions, ports and use cases, without I/O.
 //!
-//! Three layers live here, each knowing only the ones before it:
+//! Three layers, each using only the previous ones:
 //!
-//! 1. **Values and decisions.** [`order`], [`stock`], [`report`] and the pure functions in [`settlement`],
-//!    [`allocation`], [`evidence`], [`report_history`], [`comparison`], [`reconciliation`], [`pacing`] and [`vendor_set`]:
-//!    plain values in, plain values out.
-//! 2. **[`ports`]**: what the use cases need from the outside (a transactional store, a queue, vendors, a clock), each
-//!    trait stating its adapter's duties.
-//! 3. **[`services`]**: the use cases, which read like a list: begin, lock, decide, save, commit.
+//! 1. **Values and decisions.** [`order`], [`stock`], [`report`] and the pure functions in [`settlement`], [`allocation`],
+//!    [`evidence`], [`report_history`], [`comparison`], [`reconciliation`], [`pacing`] and [`vendor_set`].
+//! 2. **[`ports`]**: the interfaces that the use cases need (a transactional store, a queue, vendors, a clock). Each trait
+//!    states its adapter's duties.
+//! 3. **[`services`]**: the use cases. Each reads like the order flow: begin, lock, decide, save, commit.
 //!
-//! Beside them, for adapters: [`stored`] reads values back from what a store holds, and [`monotonic_clock`] is a time that
-//! never goes back.
+//! For adapters there are also [`stored`], which parses the rows of a store into domain values, and [`monotonic_clock`], a
+//! clock that never goes backwards.
 //!
 //! # How to add a port
 //!
-//! Write the trait in [`ports`] with every duty as a sentence that contains MUST, give it an error that says whether to
-//! retry, add contract functions to the `port-contracts` crate, make the reference adapters pass them, and only then
-//! write the adapter that needs a server.
+//! Write the trait in [`ports`] with every duty as a sentence that contains MUST, give it an error that states whether to
+//! retry, add contract functions to the `port-contracts` crate, make the reference adapters pass them, and only then write
+//! the adapter that needs a server.
 //!
 //! # What is not here
 //!
-//! No runtime, driver, serialisation or HTTP crate: `cargo xtask ci` fails when one appears among this crate's
-//! dependencies.
+//! No runtime, driver, serialisation or HTTP crate: `cargo xtask ci` fails if this crate depends on one.
 
 pub mod allocation;
 pub mod comparison;

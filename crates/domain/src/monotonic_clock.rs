@@ -1,4 +1,4 @@
-//! The time of a store that has no server to ask.
+//! The clock of a store that has no server.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,15 +8,15 @@ use crate::timestamp::Timestamp;
 
 const STEP: Duration = Duration::from_micros(1);
 
-/// Rises with each reading, also when the clock beneath stands still or goes back: two moments of this store are never
-/// the same.
+/// A clock whose every reading is later than the one before, even if the system clock stops or goes backwards: all
+/// timestamps of one store are distinct.
 pub struct MonotonicClock {
     clock: Arc<dyn Clock>,
     last: Mutex<Timestamp>,
 }
 
 impl MonotonicClock {
-    /// Reads `clock`.
+    /// A monotonic clock on top of `clock`.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -25,7 +25,7 @@ impl MonotonicClock {
         }
     }
 
-    /// A moment after every other that this one gave.
+    /// Returns an instant that is later than all instants returned before.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -40,10 +40,10 @@ mod tests {
 
     use super::*;
 
-    struct Standing;
+    struct StoppedClock;
 
     #[async_trait]
-    impl Clock for Standing {
+    impl Clock for StoppedClock {
         fn now(&self) -> Timestamp {
             Timestamp::from_micros(7)
         }
@@ -52,8 +52,8 @@ mod tests {
     }
 
     #[test]
-    fn time_rises_also_when_the_clock_stands() {
-        let clock = MonotonicClock::new(Arc::new(Standing));
+    fn readings_rise_while_the_system_clock_is_stopped() {
+        let clock = MonotonicClock::new(Arc::new(StoppedClock));
         let read: Vec<i64> = (0..3).map(|_| clock.now().as_micros()).collect();
         assert_eq!(read, [7, 8, 9]);
     }

@@ -7,11 +7,11 @@
 //!    └──► REJECTED
 //! ```
 //!
-//! Only settlement makes an order `CONFIRMED`: that move needs stock. What a state carries is part of the state, so an
-//! order that is confirmed without an allocation, or rejected without a reason, cannot be built.
+//! Only settlement makes an order `CONFIRMED`, because that transition needs stock. The data of a state is part of the
+//! state, so an order that is confirmed without an allocation, or rejected without a reason, cannot be constructed.
 //!
-//! Each vendor ships its own part. The order stays `CONFIRMED` until the last part is shipped, and cannot be cancelled
-//! once the first one is.
+//! Each vendor ships its own allocation. The order stays `CONFIRMED` until the last allocation is shipped, and cannot be
+//! cancelled once the first one is.
 
 use thiserror::Error;
 
@@ -20,45 +20,45 @@ use crate::quantity::Quantity;
 use crate::timestamp::Timestamp;
 use crate::words::words;
 
-/// What a customer asks for: the two members of an order that the customer decides.
+/// The part of an order that the customer decides.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OrderRequest {
-    /// What.
+    /// The ordered product.
     pub product_id: ProductId,
-    /// How many.
+    /// The ordered quantity.
     pub quantity: Quantity,
 }
 
-/// An order as it stands.
+/// An order in its current state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
-    /// Its number.
+    /// The order's id.
     pub id: OrderId,
-    /// What was ordered.
+    /// The ordered product.
     pub product_id: ProductId,
-    /// How many.
+    /// The ordered quantity.
     pub quantity: Quantity,
-    /// Where it stands, with what belongs to that state.
+    /// The current state with its data.
     pub state: OrderState,
-    /// When it was accepted, by the store's clock.
+    /// When the order was accepted, by the store's clock.
     pub created_at: Timestamp,
-    /// When its state last changed, by the store's clock.
+    /// When the state last changed, by the store's clock.
     pub updated_at: Timestamp,
 }
 
 /// Units of one order that one vendor supplies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Allocation {
-    /// Who supplies them.
+    /// The vendor that supplies the units.
     pub vendor_id: VendorId,
-    /// How many.
+    /// Number of units.
     pub quantity: Quantity,
-    /// Whether they were reported as shipped: the vendor's own count no longer holds them.
+    /// Whether the units are shipped: the vendor's own count no longer contains them.
     pub shipped: bool,
 }
 
 impl Allocation {
-    /// Units that are not shipped yet.
+    /// An allocation that is not shipped yet.
     #[must_use]
     pub fn new(vendor_id: VendorId, quantity: Quantity) -> Self {
         Self {
@@ -68,7 +68,7 @@ impl Allocation {
         }
     }
 
-    /// The same units, shipped.
+    /// The same allocation, shipped.
     #[must_use]
     pub fn into_shipped(self) -> Self {
         Self {
@@ -78,25 +78,25 @@ impl Allocation {
     }
 }
 
-/// Where an order stands, with what belongs to it there.
+/// The state of an order, with the data that belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OrderState {
     /// Accepted and durable, not yet decided.
     Pending,
-    /// Stock is allocated, and at least one vendor has not shipped its part.
+    /// Stock is allocated, and at least one vendor has not shipped its allocation.
     Confirmed(Vec<Allocation>),
-    /// Refused, with the reason.
+    /// Rejected, with the reason.
     Rejected(RejectReason),
-    /// Withdrawn; any stock it held went back.
+    /// Cancelled; any stock that was allocated to it is released.
     Cancelled,
-    /// Left the vendors: every allocation is shipped.
+    /// Every allocation is shipped.
     Shipped(Vec<Allocation>),
-    /// Arrived.
+    /// Delivered to the customer.
     Delivered(Vec<Allocation>),
 }
 
 impl OrderState {
-    /// The state's name.
+    /// The status of the state.
     #[must_use]
     pub fn status(&self) -> OrderStatus {
         match self {
@@ -109,7 +109,7 @@ impl OrderState {
         }
     }
 
-    /// The allocations, empty where the state has none.
+    /// The allocations; empty for states without allocations.
     #[must_use]
     pub fn allocations(&self) -> &[Allocation] {
         match self {
@@ -120,7 +120,7 @@ impl OrderState {
         }
     }
 
-    /// Why the order was rejected, if it was.
+    /// The reason of a rejection; `None` in other states.
     #[must_use]
     pub fn reject_reason(&self) -> Option<RejectReason> {
         match self {
@@ -131,7 +131,7 @@ impl OrderState {
 }
 
 words! {
-    /// The names of the states.
+    /// The statuses of an order.
     OrderStatus {
         /// See [`OrderState::Pending`].
         Pending = "PENDING",
@@ -149,41 +149,41 @@ words! {
 }
 
 words! {
-    /// Why an order was rejected.
+    /// The reason of a rejection.
     RejectReason {
-        /// The vendors together had too little left.
+        /// The available stock of all vendors together was less than the quantity.
         InsufficientStock = "INSUFFICIENT_STOCK",
-        /// No vendor ever reported the product.
+        /// No vendor has ever reported the product.
         UnknownProduct = "UNKNOWN_PRODUCT",
         /// An operator rejected it.
         Manual = "MANUAL",
     }
 }
 
-/// A change of state that an operator asked for and the state machine has.
+/// A valid change of state that an operator requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Transition {
-    /// The order is already there: nothing changes.
+    /// The order already has this status: nothing changes.
     Unchanged,
-    /// To this state, with no stock involved. Where a vendor ships its part and others have not, the state is
-    /// `CONFIRMED` as before, with that vendor's allocation shipped.
+    /// The new state, without a change of stock. If a vendor ships its allocation and others have not, the state stays
+    /// `CONFIRMED` with that allocation shipped.
     To(OrderState),
-    /// To `CANCELLED`, and these units go back to their vendors.
+    /// The order becomes `CANCELLED`, and these units are released to their vendors.
     CancelAndRelease(Vec<Allocation>),
 }
 
-/// A change of state that the state machine does not have.
+/// A change of state that the state machine does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum IllegalTransition {
-    /// There is no edge between the two states.
+    /// The state machine has no transition between the two states.
     #[error("an order that is {from} cannot become {to}")]
     NoEdge {
-        /// The state it is in.
+        /// The current status.
         from: OrderStatus,
-        /// The state that was asked for.
+        /// The requested status.
         to: OrderStatus,
     },
-    /// A part of the order has left a vendor, so that its stock cannot go back.
+    /// A vendor has shipped its allocation, so its stock cannot be released.
     #[error("the order cannot become CANCELLED: vendor {vendor_id} has shipped its part")]
     PartlyShipped {
         /// The first vendor that has shipped.
@@ -191,26 +191,26 @@ pub enum IllegalTransition {
     },
 }
 
-/// Why a vendor's part of an order cannot be marked as shipped.
+/// The reason why a vendor's allocation cannot be marked as shipped.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ShippingRefused {
-    /// The order is in a state in which nothing is shipped.
+    /// The order has a status in which nothing can be shipped.
     #[error(transparent)]
     Illegal(#[from] IllegalTransition),
     /// The vendor has no allocation of the order.
     #[error("vendor {vendor_id} supplies no unit of the order")]
     NotSupplied {
-        /// The vendor that was named.
+        /// The vendor of the request.
         vendor_id: VendorId,
     },
 }
 
 impl Order {
-    /// Decides what a request to change the status to `to` means for this order.
+    /// Decides a request to change the status to `to`.
     ///
     /// # Errors
-    /// [`IllegalTransition`] where the state machine has no such edge, for the edge to `CONFIRMED`, which only
-    /// settlement takes, and for the edge to `CANCELLED` once a vendor has shipped its part.
+    /// [`IllegalTransition`] if the state machine has no such transition, for the transition to `CONFIRMED`, which only
+    /// settlement makes, and for the transition to `CANCELLED` once a vendor has shipped its allocation.
     pub fn transition(&self, to: OrderStatus) -> Result<Transition, IllegalTransition> {
         match (&self.state, to) {
             (state, to) if state.status() == to => Ok(Transition::Unchanged),
@@ -242,11 +242,11 @@ impl Order {
         }
     }
 
-    /// Decides what a request to mark one vendor's part as shipped means for this order: the order becomes `SHIPPED`
-    /// with its last part, and stays `CONFIRMED` before. A part that is shipped already stays as it is.
+    /// Decides a request to mark one vendor's allocation as shipped: the order becomes `SHIPPED` with the last one, and
+    /// stays `CONFIRMED` before. An allocation that is already shipped is unchanged.
     ///
     /// # Errors
-    /// [`ShippingRefused`] if the order is neither `CONFIRMED` nor `SHIPPED`, or the vendor supplies none of it.
+    /// [`ShippingRefused`] if the order is neither `CONFIRMED` nor `SHIPPED`, or the vendor has no allocation of it.
     pub fn ship_part(&self, vendor_id: &VendorId) -> Result<Transition, ShippingRefused> {
         let (OrderState::Confirmed(allocations) | OrderState::Shipped(allocations)) = &self.state
         else {

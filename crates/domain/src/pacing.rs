@@ -1,8 +1,8 @@
-//! When a vendor that failed is asked again: a pure decision.
+//! Decides when a vendor that failed is requested again: a pure decision.
 //!
-//! Two waits are kept apart. [`RetryAfter`] is the vendor's own demand, which holds for every request to it. The backoff is
-//! this service's own: the interval doubles with each failure in a row and holds for scheduled syncs only, because an operator
-//! who requests a sync does so on purpose. The first sync that does not fail ends both.
+//! Two delays are kept apart. [`RetryAfter`] is the vendor's own, and applies to every request to it. The backoff is this
+//! service's own: the interval doubles with each consecutive failure. It applies to scheduled syncs only, because an
+//! operator who requests a sync does so on purpose. The first sync that does not fail ends both.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
@@ -10,35 +10,35 @@ use std::time::Duration;
 use crate::identifiers::VendorId;
 use crate::timestamp::Timestamp;
 
-/// Longest wait of either kind. A vendor that demands a year must not be lost, and an interval is never longer. A stored
-/// instant that is further ahead was written while the store's clock was wrong, and does not count.
+/// Maximum delay of either kind: a vendor must not be lost because it sends a `Retry-After` of a year, and no interval is
+/// longer. A stored instant that is further ahead was written while the store's clock was wrong, and is ignored.
 const MAX_WAIT: Duration = Duration::from_hours(24);
 
-/// The backoff does not grow beyond this, or beyond the vendor's interval if that is longer.
+/// Maximum backoff, or the vendor's interval if that is longer.
 const MAX_BACKOFF: Duration = Duration::from_mins(5);
 
-/// The time for which a vendor demands to get no request (`Retry-After`): more than zero, at most 24 hours.
+/// The duration of a vendor's `Retry-After`: more than zero, at most 24 hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RetryAfter(Duration);
 
 impl RetryAfter {
-    /// The longest demand that is respected; a longer one counts as this.
+    /// The maximum duration; a longer one is capped.
     pub const MAX: Self = Self(MAX_WAIT);
 
-    /// A demand of this duration, capped at [`MAX`](Self::MAX); `None` for zero, which demands nothing.
+    /// A `Retry-After` of this duration, capped at [`MAX`](Self::MAX); `None` for zero.
     #[must_use]
     pub fn new(span: Duration) -> Option<Self> {
         (!span.is_zero()).then(|| Self(span.min(MAX_WAIT)))
     }
 
-    /// Its duration.
+    /// The duration.
     #[must_use]
     pub fn span(self) -> Duration {
         self.0
     }
 }
 
-/// A fraction from 0 to just below 1. It spreads the requests of different vendors and processes over time.
+/// A fraction from 0 to just below 1, which spreads the requests of different vendors and processes over time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Jitter(u32);
 
@@ -49,13 +49,13 @@ impl Jitter {
         Self(numerator)
     }
 
-    /// A fraction that differs between vendors and between instants. It needs to be spread, not unpredictable.
+    /// A fraction that differs between vendors and between instants. It need not be unpredictable.
     #[must_use]
     pub fn derive(vendor_id: &VendorId, instant: Timestamp) -> Self {
         let mut hasher = DefaultHasher::new();
         vendor_id.as_str().hash(&mut hasher);
         instant.as_micros().hash(&mut hasher);
-        // The lower half of the hash is as good as all of it.
+        // The lower half of the hash is sufficient.
         Self(u32::try_from(hasher.finish() & u64::from(u32::MAX)).unwrap_or(0))
     }
 
@@ -65,8 +65,8 @@ impl Jitter {
     }
 }
 
-/// The time from the end of the n-th failed sync in a row to the next scheduled one: between half and all of
-/// interval × 2^n, at least the interval, and at most the interval or 5 minutes, whichever is longer.
+/// The delay from the end of the n-th consecutive failed sync to the next scheduled one: between half and all of interval ×
+/// 2^n, at least the interval, and at most the interval or 5 minutes, whichever is longer.
 #[must_use]
 pub fn backoff(failures: u32, interval: Duration, jitter: Jitter) -> Duration {
     let interval = interval.min(MAX_WAIT);
@@ -77,33 +77,33 @@ pub fn backoff(failures: u32, interval: Duration, jitter: Jitter) -> Duration {
     (half + jitter.of(half)).max(interval)
 }
 
-/// A failed sync, as far as pacing is concerned.
+/// The data of a failed sync that determines the next attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VendorFailure {
-    /// The store's clock at its end.
+    /// The store's clock at the end of the sync.
     pub now: Timestamp,
-    /// The vendor's demand, if it made one.
+    /// The vendor's `Retry-After`, if it sent one.
     pub retry_after: Option<RetryAfter>,
     /// The interval of scheduled syncs; `None` if this process does not know it.
     pub interval: Option<Duration>,
-    /// Spreads the next attempt.
+    /// The jitter of the next attempt.
     pub jitter: Jitter,
 }
 
-/// A vendor's failures since its last success, and their consequences. Instants are of the store's clock.
+/// A vendor's consecutive failures, and the delays that follow from them. Instants are of the store's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VendorPause {
     /// Number of consecutive failures.
     pub failures: u32,
-    /// The vendor's demand: it gets no request before.
+    /// The end of the vendor's `Retry-After`: no request before this instant.
     pub not_before: Option<Timestamp>,
-    /// The end of this service's own backoff: no scheduled sync begins before.
+    /// The end of this service's own backoff: no scheduled sync begins before this instant.
     pub backoff_until: Option<Timestamp>,
 }
 
 impl VendorPause {
-    /// The pause after one more failure. A demand that is still pending holds until its end, also if the vendor then fails in
-    /// another way: a request that was under way when the vendor made the demand may end later.
+    /// The pause after one more failure. A pending `Retry-After` remains in effect until its end, even if the vendor then
+    /// fails in another way: a request that was in progress when the vendor sent it may end later.
     #[must_use]
     pub fn after_failure(previous: Option<Self>, failure: VendorFailure) -> Self {
         let now = failure.now;
@@ -113,20 +113,20 @@ impl VendorPause {
         let pending = previous.and_then(|pause| pause.demanded_until(now));
         let backoff = |interval| now.plus(backoff(failures, interval, failure.jitter));
         Self {
-            // Rows keep no more than this.
+            // The maximum value of the database column.
             failures: failures.min(i32::MAX.cast_unsigned()),
             not_before: demanded.max(pending),
             backoff_until: failure.interval.map(backoff),
         }
     }
 
-    /// The end of the vendor's demand, if that is still to come.
+    /// The end of the vendor's `Retry-After`, if it is in the future.
     #[must_use]
     pub fn demanded_until(&self, now: Timestamp) -> Option<Timestamp> {
         pending(self.not_before, now)
     }
 
-    /// The earliest instant of the next scheduled sync, if that is still to come: the end of the demand or of the backoff,
+    /// The earliest instant of the next scheduled sync, if it is in the future: the end of `Retry-After` or of the backoff,
     /// whichever is later.
     #[must_use]
     pub fn next_attempt_at(&self, now: Timestamp) -> Option<Timestamp> {

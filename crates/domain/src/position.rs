@@ -1,16 +1,16 @@
-//! Places in the store's change log.
+//! Offsets in the store's change log.
 
 use std::fmt;
 
 use thiserror::Error;
 
-/// Why a text is not a position.
+/// The text is not an offset.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("is not a position: two whole numbers with a hyphen between them")]
-pub struct InvalidPosition;
+#[error("must be two integers joined by a hyphen")]
+pub struct InvalidOffset;
 
-/// A place in the change log: positions rise in the order in which entries are read. What its two numbers count is the
-/// business of the store that gave it; a position of one store means nothing to another.
+/// An offset in the change log: offsets rise in the order in which entries are read. The meaning of the two numbers is
+/// internal to the store; an offset of one store is meaningless in another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     group: u64,
@@ -18,34 +18,34 @@ pub struct Position {
 }
 
 impl Position {
-    /// Before every entry.
+    /// The offset before every entry.
     pub const START: Self = Self::new(0, 0);
 
-    /// For stores: `group` counts first, `number` within it.
+    /// An offset of a store, ordered by `group`, then by `number`.
     #[must_use]
     pub const fn new(group: u64, number: u64) -> Self {
         Self { group, number }
     }
 
-    /// Reads what [`Display`](fmt::Display) writes, and nothing else.
+    /// Parses the text that [`Display`](fmt::Display) writes, and no other.
     ///
     /// # Errors
-    /// [`InvalidPosition`].
-    pub fn parse(text: &str) -> Result<Self, InvalidPosition> {
-        let (group, number) = text.split_once('-').ok_or(InvalidPosition)?;
-        let position = Self {
-            group: group.parse().map_err(|_| InvalidPosition)?,
-            number: number.parse().map_err(|_| InvalidPosition)?,
+    /// [`InvalidOffset`].
+    pub fn parse(text: &str) -> Result<Self, InvalidOffset> {
+        let (group, number) = text.split_once('-').ok_or(InvalidOffset)?;
+        let offset = Self {
+            group: group.parse().map_err(|_| InvalidOffset)?,
+            number: number.parse().map_err(|_| InvalidOffset)?,
         };
-        // One spelling each: no sign, no zero in front.
-        if position.to_string() == text {
-            Ok(position)
+        // There is only one valid spelling: without a sign and without leading zeros.
+        if offset.to_string() == text {
+            Ok(offset)
         } else {
-            Err(InvalidPosition)
+            Err(InvalidOffset)
         }
     }
 
-    /// The number that counts first.
+    /// The more significant number.
     #[must_use]
     pub const fn group(self) -> u64 {
         self.group
@@ -72,14 +72,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_position_is_read_as_it_is_written(group: u64, number: u64) {
-            let position = Position::new(group, number);
-            prop_assert_eq!(Position::parse(&position.to_string()), Ok(position));
+        fn an_offset_parses_as_it_was_written(group: u64, number: u64) {
+            let offset = Position::new(group, number);
+            prop_assert_eq!(Position::parse(&offset.to_string()), Ok(offset));
         }
     }
 
     #[test]
-    fn there_is_one_spelling() {
+    fn other_spellings_are_refused() {
         for wrong in [
             "",
             "-",
@@ -94,12 +94,12 @@ mod tests {
             "x-1",
             "18446744073709551616-0",
         ] {
-            assert_eq!(Position::parse(wrong), Err(InvalidPosition), "{wrong}");
+            assert_eq!(Position::parse(wrong), Err(InvalidOffset), "{wrong}");
         }
     }
 
     #[test]
-    fn the_group_counts_first() {
+    fn offsets_are_ordered_by_group_first() {
         assert!(Position::START < Position::new(0, 1));
         assert!(Position::new(1, u64::MAX) < Position::new(2, 0));
     }

@@ -1,23 +1,23 @@
-//! How many units an order asks for.
+//! The quantity of an order.
 
 use std::fmt;
 
 use thiserror::Error;
 
-/// Most units that one order may ask for.
+/// Maximum quantity of one order, in units.
 pub const MAX_QUANTITY: u32 = 1_000_000;
 
-/// Why a number is not a quantity.
+/// The number is not a quantity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("must be an integer from 1 to {MAX_QUANTITY}")]
 pub struct InvalidQuantity;
 
-/// A number of units, 1 to 1,000,000: an order of nothing, or of less, cannot be written down.
+/// A number of units, 1 to 1,000,000: an order of zero or fewer units cannot be constructed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Quantity(u32);
 
 impl Quantity {
-    /// Checks a number.
+    /// Parses a quantity.
     ///
     /// # Errors
     /// [`InvalidQuantity`] outside 1 to 1,000,000.
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_one_to_a_million_is_a_quantity() {
+    fn a_quantity_is_from_one_to_a_million() {
         assert_eq!(Quantity::parse(1).map(Quantity::units), Ok(1));
         assert_eq!(
             Quantity::parse(1_000_000).map(Quantity::units),

@@ -1,7 +1,7 @@
-//! The decision on a vendor's report: which positions change, given what is in flight.
+//! The decision on a vendor's report: the vendor stock rows that change, given the units in flight.
 //!
-//! A sold unit stays in flight until a report is proven to know of it. So a report sets `reported`, and takes off
-//! `in_flight` exactly the units that it is the first to know of; it never derives one from the other.
+//! A sold unit stays in flight until a report is proven to include it. Therefore a report sets `reported`, and subtracts
+//! from `in_flight` exactly the units that it is the first to include; neither number is derived from the other.
 
 use std::collections::BTreeMap;
 
@@ -10,27 +10,28 @@ use crate::report::Report;
 use crate::stock::{Imbalance, ProductStock, StockChange, VendorStock};
 use crate::timestamp::Timestamp;
 
-/// Whether a report with this effective as-of includes a shipment: the vendor's own count then no longer holds the unit.
-/// Strictly later, so that an instant that both share counts as not included.
+/// Whether a report with this effective as-of includes a shipment: the vendor's own count then no longer contains the units.
+/// The as-of must be strictly later: at the same instant, the shipment counts as not included.
 #[must_use]
 pub fn includes_shipment(as_of: Timestamp, shipped_at: Timestamp) -> bool {
     shipped_at < as_of
 }
 
-/// Decides what a report changes in the given products.
+/// Decides the changes that a report makes to the given products.
 ///
-/// `stock` holds their locked positions, `newly_known` the shipped units of this vendor that this report is the first
-/// to include, and `as_of` orders the report. `is_expired` is whether it is older than the vendor's `max_age` allows. Products that come out as they were are left out, unless their position is
-/// of a later report, which is possible only if the store's clock was ahead.
+/// `stock` contains their locked stock rows, `newly_included` the shipped units of this vendor that this report is the first
+/// to include. `as_of` is the as-of that orders the report. `is_expired` is whether the report is older than the vendor's
+/// `max_age` allows. Unchanged products are left out, unless their row is of a later report, which is possible only if the
+/// store's clock was ahead.
 ///
 /// # Errors
-/// [`Imbalance`] if more units become known than are in flight; then nothing may be written.
+/// [`Imbalance`] if more units are newly included than are in flight; then nothing may be written.
 pub fn reconcile(
     vendor_id: &VendorId,
     report: &Report,
     as_of: Timestamp,
     stock: Vec<ProductStock>,
-    newly_known: &BTreeMap<ProductId, u64>,
+    newly_included: &BTreeMap<ProductId, u64>,
     is_expired: bool,
 ) -> Result<Vec<StockChange>, Imbalance> {
     let mut changes = Vec::new();
@@ -38,15 +39,18 @@ pub fn reconcile(
         let before = product.vendor(vendor_id).cloned();
         let Some(reported) = report
             .quantity_of(&product.product_id)
-            .or(before.as_ref().map(|position| position.reported))
+            .or(before.as_ref().map(|row| row.reported))
         else {
             continue;
         };
-        let was_in_flight = before.as_ref().map_or(0, |position| position.in_flight);
-        let known = newly_known.get(&product.product_id).copied().unwrap_or(0);
-        let in_flight = u32::try_from(known)
+        let previous_in_flight = before.as_ref().map_or(0, |row| row.in_flight);
+        let included = newly_included
+            .get(&product.product_id)
+            .copied()
+            .unwrap_or(0);
+        let in_flight = u32::try_from(included)
             .ok()
-            .and_then(|known| was_in_flight.checked_sub(known))
+            .and_then(|included| previous_in_flight.checked_sub(included))
             .ok_or_else(|| Imbalance {
                 product_id: product.product_id.clone(),
                 vendor_id: vendor_id.clone(),
@@ -56,20 +60,20 @@ pub fn reconcile(
             reported,
             in_flight,
             as_of,
-            configured: before.as_ref().is_none_or(|position| position.configured),
+            configured: before.as_ref().is_none_or(|row| row.configured),
             is_expired,
         };
-        let same = before.as_ref().is_some_and(|position| {
-            position.reported == after.reported
-                && position.in_flight == after.in_flight
-                && position.is_expired == after.is_expired
-                && position.as_of <= after.as_of
+        let is_unchanged = before.as_ref().is_some_and(|row| {
+            row.reported == after.reported
+                && row.in_flight == after.in_flight
+                && row.is_expired == after.is_expired
+                && row.as_of <= after.as_of
         });
-        if same {
+        if is_unchanged {
             continue;
         }
         match product.vendor_mut(vendor_id) {
-            Some(position) => *position = after.clone(),
+            Some(row) => *row = after.clone(),
             None => product.vendors.push(after.clone()),
         }
         changes.push(StockChange {
@@ -96,7 +100,7 @@ mod tests {
         ProductId::parse(name).unwrap()
     }
 
-    fn position(vendor_id: &str, reported: u32, in_flight: u32) -> VendorStock {
+    fn vendor_stock(vendor_id: &str, reported: u32, in_flight: u32) -> VendorStock {
         VendorStock {
             vendor_id: vendor(vendor_id),
             reported,
@@ -122,15 +126,15 @@ mod tests {
     fn apply(
         report: &Report,
         stock: Vec<ProductStock>,
-        known: u64,
+        included: u64,
     ) -> Result<Vec<StockChange>, Imbalance> {
-        let known = BTreeMap::from([(product("p"), known)]);
+        let included = BTreeMap::from([(product("p"), included)]);
         reconcile(
             &vendor("a"),
             report,
             Timestamp::from_micros(9),
             stock,
-            &known,
+            &included,
             false,
         )
     }
@@ -138,28 +142,28 @@ mod tests {
     #[test]
     fn the_same_report_after_a_sale_changes_nothing() {
         let full = report(ReportKind::Full, &[("p", 50)]);
-        let changes = apply(&full, stock(vec![position("a", 50, 30)]), 0).unwrap();
+        let changes = apply(&full, stock(vec![vendor_stock("a", 50, 30)]), 0).unwrap();
         assert!(changes.is_empty());
     }
 
     #[test]
-    fn a_report_that_knows_of_the_shipment_deducts_it_once() {
+    fn a_report_that_includes_a_shipment_deducts_it_once() {
         let full = report(ReportKind::Full, &[("p", 20)]);
-        let changes = apply(&full, stock(vec![position("a", 50, 30)]), 30).unwrap();
+        let changes = apply(&full, stock(vec![vendor_stock("a", 50, 30)]), 30).unwrap();
         assert_eq!(changes[0].quantity, 20);
         assert_eq!(changes[0].vendors[0].in_flight, 0);
     }
 
     #[test]
-    fn a_product_missing_from_a_full_report_has_none_and_from_a_delta_stays() {
-        let held = stock(vec![position("a", 50, 10), position("b", 7, 0)]);
+    fn a_product_missing_from_a_full_report_is_set_to_0_and_from_a_delta_is_unchanged() {
+        let held = stock(vec![vendor_stock("a", 50, 10), vendor_stock("b", 7, 0)]);
         let full = apply(&report(ReportKind::Full, &[]), held.clone(), 0).unwrap();
         assert_eq!(full[0].quantity, 7);
         assert_eq!(
             full[0].vendors,
             [VendorStock {
                 as_of: Timestamp::from_micros(9),
-                ..position("a", 0, 10)
+                ..vendor_stock("a", 0, 10)
             }]
         );
         let delta = apply(&report(ReportKind::Delta, &[]), held, 0).unwrap();
@@ -167,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_that_is_too_old_leaves_nothing_to_sell_and_the_next_one_all() {
+    fn an_expired_report_makes_stock_unavailable_until_a_recent_one() {
         let full = report(ReportKind::Full, &[("p", 50)]);
         let apply = |stock, is_expired| {
             let as_of = Timestamp::from_micros(9);
@@ -181,7 +185,7 @@ mod tests {
             )
             .unwrap()
         };
-        let expired = apply(stock(vec![position("a", 50, 10)]), true);
+        let expired = apply(stock(vec![vendor_stock("a", 50, 10)]), true);
         assert_eq!(
             (expired[0].quantity, expired[0].vendors[0].reported),
             (0, 50)
@@ -192,22 +196,23 @@ mod tests {
     }
 
     #[test]
-    fn two_vendors_add_up() {
+    fn quantities_of_two_vendors_are_added() {
         let full = report(ReportKind::Full, &[("p", 5)]);
-        let changes = apply(&full, stock(vec![position("b", 7, 1)]), 0).unwrap();
+        let changes = apply(&full, stock(vec![vendor_stock("b", 7, 1)]), 0).unwrap();
         assert_eq!(changes[0].quantity, 11);
         assert_eq!(changes[0].vendors.len(), 1);
     }
 
     #[test]
-    fn more_known_than_in_flight_is_refused() {
+    fn more_included_units_than_in_flight_is_an_imbalance() {
         let full = report(ReportKind::Full, &[("p", 5)]);
-        assert!(apply(&full, stock(vec![position("a", 50, 3)]), 4).is_err());
+        assert!(apply(&full, stock(vec![vendor_stock("a", 50, 3)]), 4).is_err());
     }
 
     proptest! {
-        /// P3 as a model: a vendor's warehouse, sales, shipments and reports that are late by any amount. What is sold
-        /// never exceeds what the warehouse held, and a report that knows everything leaves exactly what is there.
+        /// Models P3: a vendor's warehouse, sales, shipments and reports that are late by any amount. The sold units never
+        /// exceed the initial units of the warehouse, and a report that includes everything leaves exactly the remaining
+        /// units available.
         #[test]
         fn a_late_report_never_brings_sold_stock_back(
             start in 1_u32..60,
@@ -216,7 +221,7 @@ mod tests {
             let mut warehouse = start;
             let mut now = 10_i64;
             let mut history = vec![(now, warehouse)];
-            let mut shelf = position("a", start, 0);
+            let mut stored = vendor_stock("a", start, 0);
             let mut confirmed: u32 = 0;
             let mut shipped: Vec<(Timestamp, u32, bool)> = Vec::new();
             let mut last_as_of = Timestamp::from_micros(now);
@@ -226,8 +231,8 @@ mod tests {
                 now += 10;
                 match kind {
                     0 => {
-                        let taken = units.min(shelf.available());
-                        shelf.in_flight += taken;
+                        let taken = units.min(stored.available());
+                        stored.in_flight += taken;
                         confirmed += taken;
                         sold += taken;
                     }
@@ -239,29 +244,30 @@ mod tests {
                         history.push((now, warehouse));
                     }
                     _ => {
-                        let (moment, count) = history[history.len().saturating_sub(1 + lateness)];
-                        // True from that change until just before the next one: take its first instant after.
-                        let as_of = Timestamp::from_micros(moment + 1);
+                        let (instant, count) = history[history.len().saturating_sub(1 + lateness)];
+                        // The count is true from that change until just before the next one: use the first instant after the
+                        // change.
+                        let as_of = Timestamp::from_micros(instant + 1);
                         if as_of < last_as_of {
                             continue;
                         }
                         last_as_of = as_of;
-                        let mut known = 0;
+                        let mut included = 0;
                         for entry in shipped.iter_mut().filter(|entry| !entry.2) {
                             if includes_shipment(as_of, entry.0) {
                                 entry.2 = true;
-                                known += u64::from(entry.1);
+                                included += u64::from(entry.1);
                             }
                         }
                         let full = report(ReportKind::Full, &[("p", i64::from(count))]);
-                        let changes = apply(&full, stock(vec![shelf.clone()]), known).unwrap();
+                        let changes = apply(&full, stock(vec![stored.clone()]), included).unwrap();
                         if let Some(change) = changes.into_iter().next() {
-                            shelf = change.vendors[0].clone();
+                            stored = change.vendors[0].clone();
                         }
                     }
                 }
                 prop_assert!(sold <= start);
-                prop_assert_eq!(u64::from(shelf.available()) + u64::from(sold), u64::from(start));
+                prop_assert_eq!(u64::from(stored.available()) + u64::from(sold), u64::from(start));
             }
         }
     }

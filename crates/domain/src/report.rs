@@ -1,4 +1,4 @@
-//! A vendor's statement of its stock.
+//! Stock reports of vendors.
 
 use std::collections::BTreeMap;
 
@@ -8,34 +8,34 @@ use crate::identifiers::ProductId;
 use crate::stock::MAX_REPORTED;
 use crate::timestamp::Timestamp;
 
-/// How much of a vendor's stock a report speaks of.
+/// Whether a report covers all or a part of the vendor's stock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReportKind {
-    /// All of it: a product that is missing has none.
+    /// All of the stock: a missing product has 0 units.
     Full,
-    /// Some of it: a product that is missing is as before.
+    /// A part of the stock: a missing product is unchanged.
     Delta,
 }
 
-/// Why a list of products and quantities is not a report.
+/// The reason why a list of products and quantities is not a report.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InvalidReport {
-    /// A product stands in it twice, so that one of the two is wrong.
+    /// A product is listed twice, so one of the two lines is wrong.
     #[error("product {0} is listed twice")]
     DuplicateProduct(ProductId),
-    /// Less than nothing, or more than can be stored.
+    /// A negative quantity, or more units than can be stored.
     #[error(
         "product {product_id} has the quantity {quantity}, which is not from 0 to {MAX_REPORTED}"
     )]
     Quantity {
-        /// Of which product.
+        /// The product.
         product_id: ProductId,
-        /// What was given.
+        /// The quantity of the line.
         quantity: i64,
     },
 }
 
-/// A report as a feed hands it over. All or nothing: one bad line, and there is no report.
+/// A report as a feed returns it. It is valid as a whole: one invalid line makes the whole report invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     kind: ReportKind,
@@ -44,10 +44,10 @@ pub struct Report {
 }
 
 impl Report {
-    /// Checks the lines of a report. `as_of` is the as-of that the document states, if it states one.
+    /// Parses the lines of a report. `as_of` is the as-of that the document states, if it states one.
     ///
     /// # Errors
-    /// [`InvalidReport`] names the first product that is wrong.
+    /// [`InvalidReport`] with the first invalid product.
     pub fn parse(
         kind: ReportKind,
         as_of: Option<Timestamp>,
@@ -85,7 +85,7 @@ impl Report {
         }
     }
 
-    /// Full or delta.
+    /// The kind of the report.
     #[must_use]
     pub fn kind(&self) -> ReportKind {
         self.kind
@@ -109,8 +109,8 @@ impl Report {
         self.quantities.is_empty()
     }
 
-    /// What the report says of a product: its quantity; 0 for one that a full report leaves out; nothing for one that a
-    /// delta leaves out.
+    /// The reported quantity of a product: 0 for a product that a full report leaves out, `None` for one that a delta leaves
+    /// out.
     #[must_use]
     pub fn quantity_of(&self, product_id: &ProductId) -> Option<u32> {
         match (self.quantities.get(product_id), self.kind) {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn one_bad_line_spoils_the_report() {
+    fn one_invalid_line_makes_the_report_invalid() {
         let twice = [(product("a"), 1), (product("b"), 2), (product("a"), 1)];
         assert_eq!(
             Report::parse(ReportKind::Full, None, twice),

@@ -1,5 +1,5 @@
-//! What is kept of a vendor's reports, so that a claim is never worth more the second time and an older report is
-//! recognised.
+//! The history of a vendor's reports. It ensures that a repeated claim never gets a later effective as-of, and detects
+//! reports that are older than an applied one.
 
 use std::time::Duration;
 
@@ -7,72 +7,72 @@ use crate::evidence::{Assessment, Claim, NoEvidence, Proof, Proven, ReportOrder}
 use crate::report::{Report, ReportKind};
 use crate::timestamp::Timestamp;
 
-/// Claims that are kept of a vendor: more than replicas and caches that a vendor alternates between.
+/// Maximum number of claims kept per vendor: more than the replicas and caches that a vendor alternates between.
 pub const MAX_CLAIMS: usize = 16;
 
-/// A claim that was seen, with its value then.
+/// A claim that was seen before, with its first values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownClaim {
     /// The claim.
     pub claim: Claim,
-    /// Its place among the vendor's reports.
+    /// The as-of that orders the report among the vendor's reports.
     pub ordered_as_of: Timestamp,
-    /// Its effective as-of before the vendor's lag was subtracted; `None` if it proved nothing.
+    /// The effective as-of before the vendor's lag was subtracted; `None` if the claim proved nothing.
     pub proven_as_of: Option<Timestamp>,
 }
 
-/// An empty full report that waits for a second one or for an operator.
+/// An empty full report that is held until a second one or an operator confirms it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuarantinedReport {
-    /// Its place among the vendor's reports.
+    /// The order of the report among the vendor's reports.
     pub order: ReportOrder,
-    /// What it claims.
+    /// The claim of the report, if it has one.
     pub claim: Option<Claim>,
-    /// What it proves, after the vendor's lag was subtracted.
+    /// The proof of the report, after the vendor's lag was subtracted.
     pub proof: Proof,
 }
 
-/// What is kept of one vendor's reports.
+/// The history of one vendor's reports.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReportHistory {
     /// The newest report that was applied.
     pub applied: Option<ReportOrder>,
     /// The newest full report that was applied.
     pub full: Option<ReportOrder>,
-    /// When the report was requested that was applied last to all of its products. Before the first such report: when the
-    /// first one was requested that was applied in part.
+    /// When the last report that was applied to all of its products was requested. Before the first such report: when the
+    /// first partly applied report was requested.
     pub completed_requested_at: Option<Timestamp>,
-    /// What the report proved that was applied last; `None` before the first.
+    /// The proof of the last applied report; `None` before the first.
     pub proof: Option<Proof>,
-    /// The vendor's clock less the store's at the last response, in milliseconds.
+    /// The vendor's clock minus the store's at the last response, in milliseconds.
     pub clock_skew_ms: Option<i64>,
-    /// The last claims, the most recent one last; at most [`MAX_CLAIMS`].
+    /// The most recent claims, oldest first; at most [`MAX_CLAIMS`].
     pub claims: Vec<KnownClaim>,
     /// The report in quarantine, if there is one.
     pub quarantined: Option<QuarantinedReport>,
-    /// Number of transactions that have applied a report or a part of one. If it is unchanged, so is what reports left of
+    /// Number of transactions that have applied a report or a part of one. While it is unchanged, reports have not changed
     /// the vendor's stock.
     pub revision: u64,
 }
 
-/// What to do with a report.
+/// The decision on a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Apply it. Single lines of a delta may still be older than their rows.
+    /// Apply the report. Single lines of a delta may still be older than their rows.
     Apply,
-    /// Leave it alone: a report that was applied before is newer.
+    /// Ignore the report: a report that was applied before is newer.
     Stale {
-        /// The newer one.
+        /// The order of the newer report.
         newer: ReportOrder,
     },
-    /// Keep it until it is confirmed.
+    /// Hold the report until it is confirmed.
     Quarantine,
 }
 
 impl ReportHistory {
-    /// Drops what is later than the store's clock: the clock was ahead once, and nothing can be compared with it. Returns
-    /// whether there was anything.
-    pub fn forget_future(&mut self, now: Timestamp) -> bool {
+    /// Removes entries that are later than the store's clock: the clock was ahead once, so they cannot be compared. Returns
+    /// whether any entry was removed.
+    pub fn remove_future_entries(&mut self, now: Timestamp) -> bool {
         let before = self.clone();
         let is_past = |order: &ReportOrder| order.as_of.max(order.requested_at) <= now;
         self.applied = self.applied.filter(is_past);
@@ -85,11 +85,11 @@ impl ReportHistory {
         *self != before
     }
 
-    /// Adjusts an assessment by the claims that were seen before, and remembers its claim. The same claim, or an older one,
-    /// never gets a later effective as-of; a newer document never sorts before an older one because the skew was measured
+    /// Adjusts an assessment by the claims that were seen before, and records its claim. The same or an older claim never
+    /// gets a later effective as-of; a newer document is never ordered before an older one because the skew was measured
     /// differently.
     #[must_use]
-    pub fn recall(&mut self, assessment: Assessment) -> Assessment {
+    pub fn adjust_to_claims(&mut self, assessment: Assessment) -> Assessment {
         let Assessment {
             mut order,
             claim,
@@ -130,10 +130,10 @@ impl ReportHistory {
         }
     }
 
-    /// Decides what to do with a report, whose assessment was adjusted by [`recall`](Self::recall). `has_stock` is whether
-    /// the vendor's last reports left it any units.
+    /// Decides what to do with a report whose assessment was adjusted by [`adjust_to_claims`](Self::adjust_to_claims).
+    /// `has_stock` is whether the vendor's last reports left it with any units.
     #[must_use]
-    pub fn judge(&self, report: &Report, assessment: &Assessment, has_stock: bool) -> Verdict {
+    pub fn decide(&self, report: &Report, assessment: &Assessment, has_stock: bool) -> Verdict {
         if let Some(newer) = self.newer_than(report.kind(), assessment.order) {
             return Verdict::Stale { newer };
         }
@@ -144,7 +144,8 @@ impl ReportHistory {
         Verdict::Apply
     }
 
-    /// Whether two histories are of the same reports, wherever the application of the last one is.
+    /// Whether two histories contain the same reports. The revision, that is the progress of the last report's application,
+    /// is ignored.
     #[must_use]
     pub fn is_of_same_reports(&self, other: &Self) -> bool {
         let revision = self.revision;
@@ -156,8 +157,8 @@ impl ReportHistory {
     }
 
     /// Whether the vendor's numbers are older than `max_age`: counted from the effective as-of of the last report that was
-    /// applied to all of its products, or from its request if it proves nothing. An interrupted report does not make the
-    /// numbers younger. Never before the first report.
+    /// applied to all of its products, or from its request if it proves nothing. An interrupted report does not reset the
+    /// age. False before the first report.
     #[must_use]
     pub fn is_older_than(&self, max_age: Duration, now: Timestamp) -> bool {
         let since = match self.proof {
@@ -180,7 +181,7 @@ impl ReportHistory {
         newest.filter(|newest| order < *newest)
     }
 
-    /// Whether an empty report is a second one: of a later request, and not the same state of the vendor again.
+    /// Whether an empty report confirms the quarantined one: it was requested later, and does not have the same claim.
     fn confirms_quarantined(&self, assessment: &Assessment) -> bool {
         self.quarantined.as_ref().is_some_and(|first| {
             let is_same = first.claim.is_some() && first.claim == assessment.claim;
@@ -188,7 +189,7 @@ impl ReportHistory {
         })
     }
 
-    /// Puts a report into quarantine; one that is there already stays.
+    /// Puts a report into quarantine, unless one is there already.
     pub fn quarantine(&mut self, assessment: Assessment, lag: Duration) {
         self.quarantined.get_or_insert(QuarantinedReport {
             order: assessment.order,
@@ -197,9 +198,9 @@ impl ReportHistory {
         });
     }
 
-    /// Records that a part of a report was applied: from now on an older report is stale. What the report proves counts as
-    /// the vendor's evidence only after [`apply`](Self::apply). A report in quarantine is older and dropped, unless this one
-    /// confirms it: if the rest is never applied, it still waits for its confirmation.
+    /// Records that a part of a report was applied: from now on an older report is stale. The report's proof becomes the
+    /// vendor's evidence only with [`apply`](Self::apply). A quarantined report is older and dropped, unless this report
+    /// confirms it: if the rest is never applied, the quarantined one still needs its confirmation.
     pub fn begin(&mut self, report: &Report, order: ReportOrder) {
         let first = self.applied.unwrap_or(order);
         self.completed_requested_at
@@ -210,7 +211,7 @@ impl ReportHistory {
         }
     }
 
-    /// Records that a report was applied. Whatever was in quarantine is older, and dropped.
+    /// Records that a report was applied. A quarantined report is older, and dropped.
     pub fn apply(&mut self, kind: ReportKind, order: ReportOrder, proof: Proof) {
         self.advance(kind, order);
         self.completed_requested_at = Some(order.requested_at);
@@ -227,7 +228,7 @@ impl ReportHistory {
     }
 }
 
-/// Subtracts the vendor's lag from what a report proves.
+/// Subtracts the vendor's lag from the effective as-of.
 pub fn with_lag(proof: Proof, lag: Duration) -> Proof {
     proof.map(|proven| Proven {
         as_of: proven.as_of.minus(lag),
@@ -235,7 +236,7 @@ pub fn with_lag(proof: Proof, lag: Duration) -> Proof {
     })
 }
 
-/// How a claim compares with one that was seen; `None` if it does not.
+/// Compares a claim with a known one; `None` if they are not comparable.
 fn relation(claim: &Claim, known: &Claim) -> Option<std::cmp::Ordering> {
     match (claim, known) {
         (

@@ -9,21 +9,21 @@ use crate::identifiers::{OrderId, ProductId};
 use crate::order::{Allocation, OrderRequest, OrderState, RejectReason};
 use crate::stock::{ProductStock, StockChange};
 
-/// An order that waits for its decision.
+/// An order to decide.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingOrder {
-    /// Its number: lower is older, and is decided first.
+    /// The order's id: lower is older, and is decided first.
     pub id: OrderId,
-    /// What it asks for.
+    /// The requested product and quantity.
     pub request: OrderRequest,
 }
 
 /// The decision on one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// These vendors supply it.
+    /// The order is confirmed with these allocations.
     Confirmed(Vec<Allocation>),
-    /// Nobody does, for this reason.
+    /// The order is rejected for this reason.
     Rejected(RejectReason),
 }
 
@@ -39,26 +39,26 @@ impl From<Outcome> for OrderState {
 /// An order with the decision on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettledOrder {
-    /// Its number.
+    /// The order's id.
     pub id: OrderId,
-    /// What it asked for.
+    /// The ordered product.
     pub product_id: ProductId,
-    /// What was decided.
+    /// The decision.
     pub outcome: Outcome,
 }
 
-/// The decision on a batch: what to write.
+/// The decision on a batch: the rows to write.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SettledBatch {
-    /// One entry an order, by id.
+    /// One entry per order, by id.
     pub orders: Vec<SettledOrder>,
-    /// The products of which something was sold, by product id.
+    /// The products with sold units, by product id.
     pub stock: Vec<StockChange>,
 }
 
 impl SettledBatch {
-    /// Takes the rejections back: these orders stay `PENDING`, because a vendor may be about to report what they ask for.
-    /// A confirmation does not depend on any rejection, so that all of them stay. Returns the orders, by id.
+    /// Removes the rejections: these orders stay `PENDING`, because a vendor may be about to report their products.
+    /// Confirmations do not depend on rejections, so all of them are kept. Returns the removed orders, by id.
     pub fn take_rejections(&mut self) -> Vec<OrderId> {
         let (confirmed, rejected) = std::mem::take(&mut self.orders)
             .into_iter()
@@ -69,22 +69,22 @@ impl SettledBatch {
     }
 }
 
-/// An allocation policy that answered with something else than the wanted units from the offered vendors.
+/// The allocation policy returned something other than the wanted units from the offered vendors.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "the allocation policy gave order {order_id} of product {product_id} an allocation that its offers do not cover"
+    "the allocation policy returned an allocation for order {order_id} of product {product_id} that the offers do not cover"
 )]
 pub struct PolicyViolation {
-    /// For which order.
+    /// The order.
     pub order_id: OrderId,
-    /// Of which product.
+    /// The product.
     pub product_id: ProductId,
 }
 
-/// Decides a batch, oldest order first. An order too large for what is left is rejected; a later, smaller one can still
-/// be confirmed.
+/// Decides a batch, oldest order first. An order that exceeds the remaining quantity is rejected; a later, smaller one can
+/// still be confirmed.
 ///
-/// `stock` holds the locked positions of the orders' products; a product without an entry is unknown.
+/// `stock` contains the locked stock of the orders' products; a product without an entry is unknown.
 ///
 /// # Errors
 /// [`PolicyViolation`] if `policy` breaks its contract; then nothing may be written.
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_is_served_first_and_a_small_one_fits_after_a_large_one() {
+    fn orders_are_decided_oldest_first_and_a_small_one_can_follow_a_rejected_large_one() {
         let orders = vec![order(3, 0, 2), order(1, 0, 7), order(2, 0, 9)];
         let batch = settle(
             orders,
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_and_unconfigured_are_told_apart() {
+    fn unknown_products_and_unconfigured_vendors_have_different_reasons() {
         let orders = vec![order(1, 0, 1), order(2, 1, 1)];
         let batch = settle(
             orders,
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_oversells_is_stopped() {
+    fn a_policy_that_oversells_is_an_error() {
         let greedy: AllocationPolicy = |offers, _| {
             let far_too_many = Quantity::parse(1_000).unwrap();
             vec![Allocation::new(offers[0].vendor_id.clone(), far_too_many)]
@@ -283,10 +283,10 @@ mod tests {
     }
 
     proptest! {
-        /// P1: whatever is confirmed was reported and not sold before; what is left is never negative, and every unit
-        /// is accounted for.
+        /// P1: all confirmed units were reported and not sold before, the remaining quantity is never negative, and every
+        /// unit is accounted for.
         #[test]
-        fn nothing_is_sold_twice(
+        fn no_unit_is_sold_twice(
             stock in (any_product(0), any_product(1)),
             wanted in prop::collection::vec((0_usize..3, 1_i64..12), 0..40),
         ) {
@@ -337,9 +337,9 @@ mod tests {
             }
         }
 
-        /// An order is rejected only when it did not fit at its turn.
+        /// An order is rejected only if its quantity exceeded the remaining one when it was decided.
         #[test]
-        fn nothing_that_fits_is_rejected(
+        fn an_order_is_rejected_only_if_it_exceeds_the_remaining_quantity(
             stock in any_product(0),
             wanted in prop::collection::vec(1_i64..12, 0..40),
         ) {

@@ -1,4 +1,4 @@
-//! What each vendor reported of a product, what of that was sold here, and what is left.
+//! The stock of products: the reported quantity of each vendor, the units in flight, and the available quantity.
 
 use thiserror::Error;
 
@@ -6,34 +6,34 @@ use crate::identifiers::{ProductId, VendorId};
 use crate::order::Allocation;
 use crate::timestamp::Timestamp;
 
-/// Most units that one vendor can report of one product: what an SQL `integer` holds.
+/// Maximum number of units that one vendor can report for one product: the maximum of an SQL `integer`.
 pub const MAX_REPORTED: u32 = i32::MAX.unsigned_abs();
 
-/// One vendor's position in one product.
+/// One vendor's stock of one product.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VendorStock {
-    /// Whose.
+    /// The vendor.
     pub vendor_id: VendorId,
-    /// What the vendor last reported, in units.
+    /// The quantity that the vendor last reported, in units.
     pub reported: u32,
-    /// Sold here, and not known to the last report, in units.
+    /// Units sold here that the last report does not include.
     pub in_flight: u32,
-    /// The as-of of the report that last changed this position.
+    /// The as-of of the report that last changed this row.
     pub as_of: Timestamp,
-    /// Whether the vendor is still configured; if not, it is not sold from.
+    /// Whether the vendor is configured; if not, it is not sold from.
     pub configured: bool,
     /// Whether the vendor's numbers are older than its setting `max_age` allows; if so, it is not sold from.
     pub is_expired: bool,
 }
 
 impl VendorStock {
-    /// What can still be sold of it: max(0, reported − in flight).
+    /// The available quantity: max(0, reported − in flight), in units.
     #[must_use]
     pub fn available(&self) -> u32 {
         self.reported.saturating_sub(self.in_flight)
     }
 
-    /// The same, but nothing for a vendor that is no longer configured, or whose numbers have expired.
+    /// Like [`available`](Self::available), but 0 for a vendor that is not configured or whose numbers have expired.
     #[must_use]
     pub fn sellable(&self) -> u32 {
         if self.configured && !self.is_expired {
@@ -44,17 +44,17 @@ impl VendorStock {
     }
 }
 
-/// One product with the positions of all its vendors, by vendor id: what the stock row's lock protects.
+/// One product with the stock of all its vendors, by vendor id: the rows that the lock on the stock row protects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProductStock {
-    /// Which product.
+    /// The product.
     pub product_id: ProductId,
-    /// By vendor id, each vendor at most once.
+    /// The stock of each vendor, by vendor id, each vendor at most once.
     pub vendors: Vec<VendorStock>,
 }
 
 impl ProductStock {
-    /// What can still be sold, over all configured vendors, in units.
+    /// The quantity that can be sold, over all vendors, in units.
     #[must_use]
     pub fn quantity(&self) -> u64 {
         self.vendors
@@ -63,7 +63,7 @@ impl ProductStock {
             .sum()
     }
 
-    /// One vendor's position.
+    /// The stock of one vendor.
     #[must_use]
     pub fn vendor(&self, vendor_id: &VendorId) -> Option<&VendorStock> {
         self.vendors
@@ -77,13 +77,12 @@ impl ProductStock {
             .find(|vendor| vendor.vendor_id == *vendor_id)
     }
 
-    /// Takes units of a cancelled order back.
+    /// Releases the units of a cancelled order.
     ///
     /// # Errors
-    /// [`Imbalance`] if a vendor does not have these units in flight: the store contradicts itself, and nothing may be
-    /// written.
+    /// [`Imbalance`] if a vendor does not have these units in flight: the store is inconsistent, and nothing may be written.
     pub fn release(mut self, units: &[Allocation]) -> Result<StockChange, Imbalance> {
-        let mut touched = Vec::with_capacity(units.len());
+        let mut changed = Vec::with_capacity(units.len());
         for allocation in units {
             let released = self
                 .vendor_mut(&allocation.vendor_id)
@@ -95,36 +94,36 @@ impl ProductStock {
                     product_id: self.product_id.clone(),
                     vendor_id: allocation.vendor_id.clone(),
                 })?;
-            touched.push(released);
+            changed.push(released);
         }
         Ok(StockChange {
             quantity: self.quantity(),
             product_id: self.product_id,
-            vendors: touched,
+            vendors: changed,
         })
     }
 }
 
-/// What to write for one product: absolute values, computed from rows that are locked.
+/// The values to write for one product: absolute values, computed from locked rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StockChange {
-    /// Which product.
+    /// The product.
     pub product_id: ProductId,
-    /// What can be sold of it from now on, in units.
+    /// The new quantity that can be sold, in units.
     pub quantity: u64,
-    /// The positions that changed; all others stay.
+    /// The vendor stock rows that changed; all others stay.
     pub vendors: Vec<VendorStock>,
 }
 
-/// The units in flight that the store has for a vendor do not cover what its own allocations say.
+/// The stored units in flight of a vendor are fewer than the sum of its allocations.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "product {product_id} has fewer units in flight at vendor {vendor_id} than its allocations say; run the audit"
+    "product {product_id} has fewer units in flight at vendor {vendor_id} than the sum of its allocations; run the audit"
 )]
 pub struct Imbalance {
-    /// Of which product.
+    /// The product.
     pub product_id: ProductId,
-    /// At which vendor.
+    /// The vendor.
     pub vendor_id: VendorId,
 }
 
@@ -162,14 +161,14 @@ mod tests {
     }
 
     #[test]
-    fn a_release_below_a_reduced_report_sells_nothing_yet() {
+    fn a_release_makes_no_unit_available_while_in_flight_exceeds_reported() {
         let change = product(5, 30).release(&units(10)).unwrap();
         assert_eq!(change.quantity, 0);
         assert_eq!(change.vendors[0].in_flight, 20);
     }
 
     #[test]
-    fn more_than_is_in_flight_cannot_be_released() {
+    fn releasing_more_than_in_flight_is_an_imbalance() {
         assert!(product(50, 9).release(&units(10)).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! A moment in time, to the microsecond, in UTC.
+//! Instants in UTC with a resolution of one microsecond.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -8,17 +8,17 @@ use thiserror::Error;
 use time::format_description::well_known::{Rfc2822, Rfc3339};
 use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time};
 
-/// Why a text is not a timestamp.
+/// The text is not a timestamp.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("must be a date and time as RFC 3339 has it, such as 2026-11-23T12:00:00Z")]
+#[error("must be an RFC 3339 date and time, such as 2026-11-23T12:00:00Z")]
 pub struct InvalidTimestamp;
 
-/// Microseconds since 1970-01-01T00:00:00Z: the resolution that PostgreSQL keeps, so that what is compared here and what
-/// is compared there is the same.
+/// An instant in microseconds since 1970-01-01T00:00:00Z. This is the resolution of PostgreSQL, so comparisons here and in
+/// the database have the same result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// The moments that RFC 3339 can write in UTC: the years 0000 to 9999, in microseconds.
+/// The instants that RFC 3339 can express in UTC: the years 0000 to 9999, in microseconds.
 const WRITABLE_MICROS: RangeInclusive<i64> = -62_167_219_200_000_000..=253_402_300_799_999_999;
 
 impl Timestamp {
@@ -37,22 +37,22 @@ impl Timestamp {
         self.0
     }
 
-    /// Reads RFC 3339. Digits beyond the microsecond are cut off, never rounded up: a moment is not read as later than
-    /// it was.
+    /// Parses an RFC 3339 date and time. Digits beyond the microsecond are truncated, never rounded up, so that the result
+    /// is never later than the text states.
     ///
     /// # Errors
-    /// [`InvalidTimestamp`] if the text is anything else, or means a moment in UTC that RFC 3339 cannot write.
+    /// [`InvalidTimestamp`] if the text is not a date and time, or is an instant in UTC that RFC 3339 cannot express.
     pub fn parse_rfc3339(text: &str) -> Result<Self, InvalidTimestamp> {
         OffsetDateTime::parse(text, &Rfc3339)
             .map_err(|_| InvalidTimestamp)
             .and_then(Self::from_date_time)
     }
 
-    /// Reads the date of an HTTP header field in any of its three forms (RFC 9110, section 5.6.7). It has the resolution of
-    /// a second.
+    /// Parses the date of an HTTP header field in any of its three forms (RFC 9110, section 5.6.7). Its resolution is one
+    /// second.
     ///
     /// # Errors
-    /// [`InvalidTimestamp`] if the text is anything else.
+    /// [`InvalidTimestamp`] if the text is not such a date.
     pub fn parse_http_date(text: &str) -> Result<Self, InvalidTimestamp> {
         OffsetDateTime::parse(text, &Rfc2822)
             .ok()
@@ -61,50 +61,50 @@ impl Timestamp {
             .and_then(Self::from_date_time)
     }
 
-    fn from_date_time(moment: OffsetDateTime) -> Result<Self, InvalidTimestamp> {
-        i64::try_from(moment.unix_timestamp_nanos().div_euclid(1_000))
+    fn from_date_time(instant: OffsetDateTime) -> Result<Self, InvalidTimestamp> {
+        i64::try_from(instant.unix_timestamp_nanos().div_euclid(1_000))
             .ok()
             .filter(|micros| WRITABLE_MICROS.contains(micros))
             .map(Self)
             .ok_or(InvalidTimestamp)
     }
 
-    /// The start of the second that this moment is in.
+    /// The start of the second that contains this instant.
     #[must_use]
     pub const fn start_of_second(self) -> Self {
         Self(self.0.div_euclid(1_000_000).saturating_mul(1_000_000))
     }
 
-    /// This moment plus a span; stays at the last representable moment on overflow.
+    /// This instant plus a duration, saturating at the last representable instant.
     #[must_use]
     pub fn plus(self, span: Duration) -> Self {
         Self(self.0.saturating_add(micros(span)))
     }
 
-    /// This moment less a span; stays at the first representable moment on overflow.
+    /// This instant minus a duration, saturating at the first representable instant.
     #[must_use]
     pub fn minus(self, span: Duration) -> Self {
         Self(self.0.saturating_sub(micros(span)))
     }
 
-    /// The time from `earlier` to this moment, zero if `earlier` is later.
+    /// The time from `earlier` to this instant; zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 }
 
-/// The forms of RFC 850, `Sunday, 06-Nov-94 08:49:37 GMT`, and of C's `asctime`, `Sun Nov  6 08:49:37 1994`.
+/// Parses the forms of RFC 850, `Sunday, 06-Nov-94 08:49:37 GMT`, and of C's `asctime`, `Sun Nov  6 08:49:37 1994`.
 fn obsolete_http_date(text: &str) -> Option<OffsetDateTime> {
     const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
-    let words: Vec<&str> = text.split_ascii_whitespace().collect();
-    let (year, month, day, clock) = match words[..] {
+    let fields: Vec<&str> = text.split_ascii_whitespace().collect();
+    let (year, month, day, clock) = match fields[..] {
         [weekday, date, clock, "GMT"] if weekday.ends_with(',') => {
             let mut parts = date.split('-');
             let (day, month, year) = (parts.next()?, parts.next()?, parts.next()?);
             let short: i32 = number(year, 2)?;
-            // A year that would be far in the future is one of the century before.
+            // A two-digit year that would be far in the future is in the previous century.
             let century = if short < 70 { 2000 } else { 1900 };
             (century + short, month, day, clock)
         }
@@ -123,7 +123,7 @@ fn obsolete_http_date(text: &str) -> Option<OffsetDateTime> {
     Some(PrimitiveDateTime::new(date, time).assume_utc())
 }
 
-/// Decimal digits, at most `max_digits` of them.
+/// Parses an unsigned decimal number of at most `max_digits` digits.
 fn number<T: std::str::FromStr>(text: &str, max_digits: usize) -> Option<T> {
     let plain = text.len() <= max_digits && text.bytes().all(|byte| byte.is_ascii_digit());
     plain.then(|| text.parse().ok()).flatten()
@@ -136,20 +136,20 @@ fn micros(span: Duration) -> i64 {
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC with six decimals, as in `2026-11-23T12:00:00.000000Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ok(moment) = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000)
+        let Ok(instant) = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000)
         else {
             return write!(f, "{}us", self.0);
         };
         write!(
             f,
             "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
-            moment.year(),
-            u8::from(moment.month()),
-            moment.day(),
-            moment.hour(),
-            moment.minute(),
-            moment.second(),
-            moment.microsecond()
+            instant.year(),
+            u8::from(instant.month()),
+            instant.day(),
+            instant.hour(),
+            instant.minute(),
+            instant.second(),
+            instant.microsecond()
         )
     }
 }
@@ -159,14 +159,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_and_writes_rfc_3339() {
-        let moment = Timestamp::parse_rfc3339("2026-11-23T13:00:00.0040009+01:00").unwrap();
-        assert_eq!(moment.to_string(), "2026-11-23T12:00:00.004000Z");
+    fn rfc_3339_is_parsed_and_written() {
+        let instant = Timestamp::parse_rfc3339("2026-11-23T13:00:00.0040009+01:00").unwrap();
+        assert_eq!(instant.to_string(), "2026-11-23T12:00:00.004000Z");
         assert!(Timestamp::parse_rfc3339("2026-11-23").is_err());
     }
 
     #[test]
-    fn a_moment_that_cannot_be_written_in_utc_is_not_read() {
+    fn an_instant_that_cannot_be_expressed_in_utc_is_refused() {
         for (text, written) in [
             ("0000-01-01T00:00:00Z", Some("0000-01-01T00:00:00.000000Z")),
             (
@@ -181,19 +181,19 @@ mod tests {
             ("9999-12-31T23:59:59-00:01", None),
         ] {
             let read = Timestamp::parse_rfc3339(text).ok();
-            let read = read.map(|moment| moment.to_string());
+            let read = read.map(|instant| instant.to_string());
             assert_eq!(read.as_deref(), written, "{text}");
         }
     }
 
     #[test]
-    fn reads_an_http_date() {
-        let moment = Timestamp::parse_http_date("Mon, 23 Nov 2026 12:00:00 GMT").unwrap();
-        assert_eq!(moment.to_string(), "2026-11-23T12:00:00.000000Z");
+    fn an_http_date_is_parsed() {
+        let instant = Timestamp::parse_http_date("Mon, 23 Nov 2026 12:00:00 GMT").unwrap();
+        assert_eq!(instant.to_string(), "2026-11-23T12:00:00.000000Z");
     }
 
     #[test]
-    fn http_date_is_read_in_each_of_its_three_forms() {
+    fn an_http_date_is_parsed_in_each_of_its_three_forms() {
         let expected = Timestamp::parse_rfc3339("1994-11-06T08:49:37Z").unwrap();
         for text in [
             "Sun, 06 Nov 1994 08:49:37 GMT",
@@ -226,8 +226,8 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_before_the_epoch_is_cut_off_downwards() {
-        let moment = Timestamp::parse_rfc3339("1969-12-31T23:59:59.9999995Z").unwrap();
-        assert_eq!(moment.as_micros(), -1);
+    fn an_instant_before_the_epoch_is_truncated_downwards() {
+        let instant = Timestamp::parse_rfc3339("1969-12-31T23:59:59.9999995Z").unwrap();
+        assert_eq!(instant.as_micros(), -1);
     }
 }

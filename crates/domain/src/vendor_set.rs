@@ -1,4 +1,4 @@
-//! The set of configured vendors: its members, and the hash that identifies it.
+//! The set of configured vendors: its members, and the digest that identifies it.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -22,18 +22,18 @@ fn sha256_hex(content: &[u8]) -> String {
     text
 }
 
-/// Where a vendor's reports are read, as far as it may be stored: two feeds with the same source read the same stock.
+/// The source of a vendor's reports, without secrets: two feeds with the same source read the same stock.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VendorSource(String);
 
-/// A text that is not a vendor's source.
+/// The text is not the source of a vendor.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("must not be empty, and must not contain control characters")]
 pub struct InvalidSource;
 
 impl VendorSource {
     /// The source of a feed: the normalised URL without its query, the query, and the pointer to the items. The query may
-    /// be a secret, so only its hash is part of the source.
+    /// contain a secret, so the source contains only its hash.
     ///
     /// # Errors
     /// [`InvalidSource`].
@@ -49,7 +49,7 @@ impl VendorSource {
         Self::parse(format!("{url}{query}{items}"))
     }
 
-    /// Reads the text of a source that was stored.
+    /// Parses a stored source.
     ///
     /// # Errors
     /// [`InvalidSource`].
@@ -81,7 +81,7 @@ impl fmt::Display for VendorSource {
     }
 }
 
-/// The hash of a set's content.
+/// The SHA-256 digest of a set's content.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VendorSetDigest(String);
 
@@ -104,20 +104,20 @@ impl fmt::Display for VendorSetDigest {
 pub struct ConfiguredVendor {
     /// The vendor.
     pub vendor_id: VendorId,
-    /// Where its reports are read; none for a vendor whose stock is entered by hand.
+    /// The source of its reports; `None` for a vendor whose stock is entered by hand.
     pub source: Option<VendorSource>,
 }
 
-/// A vendor that is configured, as the store has it.
+/// A configured vendor, as the store has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetMember {
     /// The vendor.
     pub vendor: ConfiguredVendor,
-    /// When it was last switched on, by the store's clock; none if the store does not know.
+    /// When the vendor was last switched on, by the store's clock; `None` if the store does not know.
     pub configured_at: Option<Timestamp>,
 }
 
-/// Vendors that are configured together, by id, each at most once.
+/// The vendors that are configured together, by id, each at most once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct VendorSet {
     vendors: BTreeMap<VendorId, Option<VendorSource>>,
@@ -158,14 +158,14 @@ impl VendorSet {
             .collect()
     }
 
-    /// Where this set reads a vendor; none if the vendor is not a member or has no feed.
+    /// The source of a vendor in this set; `None` if the vendor is not a member or has no feed.
     #[must_use]
     pub fn source_of(&self, vendor_id: &VendorId) -> Option<&VendorSource> {
         self.vendors.get(vendor_id)?.as_ref()
     }
 
-    /// Finds a vendor of the set that is new to its source, and the other vendor that the store knows with this source. A
-    /// vendor that the set reads from another source from now on does not count.
+    /// Finds a vendor of the set that is new to its source, and the other vendor that has this source in the store. A vendor
+    /// that this set moves to another source does not count.
     #[must_use]
     pub fn find_taken_source(&self, known: &[ConfiguredVendor]) -> Option<(VendorId, VendorId)> {
         self.vendors.iter().find_map(|(vendor_id, source)| {
@@ -186,7 +186,7 @@ impl VendorSet {
         })
     }
 
-    /// Whether each vendor of the set is among the configured ones, with its source.
+    /// Whether every vendor of the set is configured with the same source.
     #[must_use]
     pub fn is_part_of(&self, configured: &[SetMember]) -> bool {
         let is_configured =
@@ -204,8 +204,8 @@ impl FromIterator<ConfiguredVendor> for VendorSet {
     }
 }
 
-/// Counts the quantity of a product again after vendors were switched on or off. The numbers of a vendor that was switched
-/// on are from an earlier period: they are set to 0 until a report is applied. Its units in flight stay.
+/// Recomputes the quantity of a product after vendors were switched on or off. The numbers of a vendor that was switched on
+/// are outdated: `reported` is set to 0 until a report is applied. Its units in flight stay.
 #[must_use]
 pub fn recount(mut product: ProductStock, switched_on: &[VendorId]) -> StockChange {
     let mut cleared = Vec::new();
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_the_url_and_the_items_without_the_text_of_the_query() {
+    fn a_source_contains_the_url_and_the_items_and_only_a_hash_of_the_query() {
         let source = |query, items| VendorSource::new("http://v/stock", query, items).unwrap();
         assert_eq!(source(None, "").as_str(), "http://v/stock");
         assert_eq!(source(None, "/a").as_str(), "http://v/stock#/a");
@@ -271,8 +271,8 @@ mod tests {
     }
 
     #[test]
-    fn what_a_vendor_reported_before_it_was_switched_off_counts_as_0() {
-        let position = |id: &str, reported, in_flight| VendorStock {
+    fn the_reported_quantity_of_a_vendor_that_is_switched_on_is_cleared() {
+        let vendor_stock = |id: &str, reported, in_flight| VendorStock {
             vendor_id: VendorId::parse(id).unwrap(),
             reported,
             in_flight,
@@ -282,17 +282,17 @@ mod tests {
         };
         let product = ProductStock {
             product_id: ProductId::parse("p").unwrap(),
-            vendors: vec![position("v", 50, 3), position("w", 4, 1)],
+            vendors: vec![vendor_stock("v", 50, 3), vendor_stock("w", 4, 1)],
         };
         let change = recount(product.clone(), &[VendorId::parse("v").unwrap()]);
         assert_eq!(change.quantity, 3);
-        assert_eq!(change.vendors, [position("v", 0, 3)]);
+        assert_eq!(change.vendors, [vendor_stock("v", 0, 3)]);
         let unchanged = recount(product, &[]);
         assert_eq!((unchanged.quantity, unchanged.vendors.len()), (50, 0));
     }
 
     #[test]
-    fn a_source_that_another_vendor_has_is_found() {
+    fn a_source_of_another_vendor_is_found() {
         let (old, new) = (
             vendor("old", Some("http://v/")),
             vendor("new", Some("http://v/")),
@@ -306,7 +306,7 @@ mod tests {
         let taken = Some(("new".to_owned(), "old".to_owned()));
         assert_eq!(found(&[&new], &[&old]), taken);
         assert_eq!(found(&[&new, &old], &[&old]), taken);
-        // As a vendor without a feed, the other one keeps its stock.
+        // Without a feed, the other vendor keeps its stock.
         assert_eq!(found(&[&new, &vendor("old", None)], &[&old]), taken);
         assert_eq!(found(&[&new], &[]), None);
         assert_eq!(found(&[&new], &[&new]), None);
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_is_part_of_vendors_with_the_same_sources_only() {
+    fn a_set_is_part_of_the_configured_vendors_only_with_equal_sources() {
         let set: VendorSet = [vendor("v", Some("http://v/"))].into_iter().collect();
         let member = |id, source| SetMember {
             vendor: vendor(id, source),

@@ -1,6 +1,6 @@
-//! Enumerations of which each value has a word, on the wire and in tables.
+//! Enums whose variants have fixed strings, on the wire and in tables.
 
-/// Declares one, with the way to its word and back.
+/// Declares an enum with the conversions to and from its strings.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$doc])*
@@ -10,10 +10,10 @@ macro_rules! words {
         }
 
         impl $name {
-            /// Every value, in the order of their declaration.
+            /// All variants, in the order of their declaration.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
-            /// The word for it on the wire and in tables.
+            /// The string of the variant on the wire and in tables.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self {
@@ -21,7 +21,7 @@ macro_rules! words {
                 }
             }
 
-            /// Reads the word, exactly as [`Self::as_str`] writes it.
+            /// Parses the exact string that [`Self::as_str`] returns.
             #[must_use]
             pub fn from_word(word: &str) -> Option<Self> {
                 match word {

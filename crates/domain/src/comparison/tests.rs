@@ -1,4 +1,4 @@
-//! Which products a report affects, and a merge in pages against a comparison product by product.
+//! Tests of the comparison of reports with stock rows, and of the merge in pages against a comparison product by product.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,9 +54,9 @@ fn merged(comparison: Comparison<'_>, rows: &[ReportedStock], page: usize) -> Ve
             Step::Affected(affected) => found.push(affected),
             Step::End => return found,
             Step::NeedsRows => {
-                let (now, later) = rest.split_at(page.min(rest.len()));
-                // As the use case does: a page that is not full is the last one.
-                merge.add_rows(now.to_vec(), now.len() < page);
+                let (next, later) = rest.split_at(page.min(rest.len()));
+                // Like the use case: a page that is not full is the last one.
+                merge.add_rows(next.to_vec(), next.len() < page);
                 rest = later;
             }
         }
@@ -64,7 +64,7 @@ fn merged(comparison: Comparison<'_>, rows: &[ReportedStock], page: usize) -> Ve
 }
 
 #[test]
-fn a_full_report_affects_other_quantities_and_shipments_that_it_includes() {
+fn a_full_report_affects_changed_quantities_and_newly_included_shipments() {
     let report = report(ReportKind::Full, &BTreeMap::new());
     let comparison = compared(&report);
     assert!(!comparison.affects(Some(5), Some(&row(1, 5))));
@@ -105,7 +105,7 @@ fn a_delta_affects_rows_that_are_not_newer() {
 }
 
 #[test]
-fn rows_of_the_future_are_always_written() {
+fn rows_with_instants_in_the_future_are_always_affected() {
     let future = [
         ReportedStock {
             as_of: at(NOW + 1),
@@ -126,7 +126,7 @@ fn rows_of_the_future_are_always_written() {
 
 proptest! {
     #[test]
-    fn a_merge_finds_what_comparing_each_product_finds(
+    fn a_merge_finds_the_same_products_as_comparing_each_product(
         lines in prop::collection::btree_map(0_u8..40, 0_u32..4, 0..30),
         rows in prop::collection::btree_map(0_u8..40, 0_u32..4, 0..30),
         page in 1_usize..9,

@@ -1,11 +1,11 @@
-//! From headers to an as-of, row by row.
+//! Tests of the assessment: header fields and the resulting as-of.
 
 use super::*;
 
-/// When the store sent the request of each test: 2026-11-23T12:00:00.5Z.
+/// The time of the request in each test: 2026-11-23T12:00:00.5Z.
 const REQUESTED: Timestamp = Timestamp::from_micros(1_795_435_200_500_000);
 
-/// Seconds relative to 12:00:00.
+/// The instant `seconds` after 12:00:00.
 fn at(seconds: f64) -> Timestamp {
     #[expect(clippy::cast_possible_truncation, reason = "small numbers")]
     let micros = (seconds * 1_000_000.0) as i64;
@@ -26,18 +26,12 @@ fn date(seconds: f64) -> ResponseTimes {
     }
 }
 
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "what it is compared with is optional"
-)]
+#[expect(clippy::unnecessary_wraps, reason = "compared with an Option")]
 fn secs(seconds: u64) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "what it is compared with is optional"
-)]
+#[expect(clippy::unnecessary_wraps, reason = "compared with an Option")]
 fn proven(seconds: f64, evidence: Evidence) -> Proof {
     Ok(Proven {
         as_of: at(seconds),
@@ -46,15 +40,15 @@ fn proven(seconds: f64, evidence: Evidence) -> Proof {
 }
 
 #[test]
-fn date_is_the_bound_where_nothing_better_exists() {
+fn date_is_the_bound_if_there_is_no_other_time() {
     for (times, expected) in [
         (date(0.0), 0.0),
         (date(-20.0), -20.0),
-        // The response took until the next second: nothing after the request is included.
+        // The response was sent in the next second: nothing after the request is included.
         (date(1.0), 0.0),
         // The vendor's clock is ahead.
         (date(60.0), 0.0),
-        // HAProxy, Varnish and Squid keep the origin's date and add an age: it counts once.
+        // HAProxy, Varnish and Squid keep the origin's date and add an age, which is subtracted once.
         (
             ResponseTimes {
                 age: secs(300),
@@ -70,7 +64,7 @@ fn date_is_the_bound_where_nothing_better_exists() {
             },
             -300.0,
         ),
-        // A cache that held a response of a vendor whose clock is behind.
+        // A cached response of a vendor whose clock is behind.
         (
             ResponseTimes {
                 age: secs(300),
@@ -78,7 +72,7 @@ fn date_is_the_bound_where_nothing_better_exists() {
             },
             -360.0,
         ),
-        // A cache may have held what it was allowed to.
+        // A cache may have stored the response for as long as its freshness allows.
         (
             ResponseTimes {
                 freshness: secs(60),
@@ -108,7 +102,7 @@ fn date_is_the_bound_where_nothing_better_exists() {
 }
 
 #[test]
-fn last_modified_is_a_bound_and_ends_the_allowance_for_freshness() {
+fn last_modified_is_a_bound_and_freshness_is_ignored_then() {
     let modified = |seconds, times: ResponseTimes| ResponseTimes {
         last_modified: Some(at(seconds)),
         ..times
@@ -137,7 +131,7 @@ fn last_modified_is_a_bound_and_ends_the_allowance_for_freshness() {
         ),
         (modified(-5.0, date(-9.0)), -9.0),
         (modified(-5.0, ResponseTimes::default()), -6.0),
-        // By a clock that is ahead: a second is lost, because a date has no fraction.
+        // The clock is ahead: one second is subtracted, because a date has no fraction.
         (modified(50.0, date(60.0)), -11.5),
     ] {
         let proof = assess(None, &times, exchange()).proof;
@@ -149,7 +143,7 @@ fn last_modified_is_a_bound_and_ends_the_allowance_for_freshness() {
 }
 
 #[test]
-fn a_last_modified_that_cannot_be_read_leaves_only_the_documents_own_time() {
+fn with_an_unreadable_last_modified_only_the_document_as_of_is_evidence() {
     let times = ResponseTimes {
         is_last_modified_unusable: true,
         ..date(0.0)
@@ -160,9 +154,9 @@ fn a_last_modified_that_cannot_be_read_leaves_only_the_documents_own_time() {
     assert_eq!(proof, proven(-9.0, Evidence::Document));
 }
 
-/// Apache sends the time of the response for a file whose own time is in the future, aiohttp rounds up.
+/// Apache sends the time of the response for a file whose own time is in the future; aiohttp rounds up.
 #[test]
-fn a_last_modified_of_the_response_itself_is_date_evidence_of_a_second_earlier() {
+fn a_last_modified_equal_to_the_response_time_is_date_evidence_of_one_second_earlier() {
     for (modified, fresh, expected) in [
         (0.0, None, -1.0),
         (1.0, None, 0.0),
@@ -224,7 +218,7 @@ fn document_as_of_is_combined_with_the_headers() {
             },
             -30.0,
         ),
-        // A `Last-Modified` of the response itself that may be rounded up.
+        // A `Last-Modified` that equals the time of the response and may be rounded up.
         (
             0.6,
             ResponseTimes {
@@ -235,7 +229,7 @@ fn document_as_of_is_combined_with_the_headers() {
         ),
         // Generated while the request was handled.
         (0.6, date(0.0), 0.0),
-        // By a clock that is 60 s ahead, in the moment of the request and 20 s before.
+        // The clock is 60 s ahead: the document is as of the request, and 20 s before.
         (60.6, date(60.0), 0.1),
         (40.0, date(60.0), -20.5),
         // A clock that is behind is not corrected.
@@ -249,7 +243,7 @@ fn document_as_of_is_combined_with_the_headers() {
 
 #[test]
 fn document_as_of_ahead_by_a_fraction_of_a_second_is_evidence() {
-    // The vendor's clock is 0.4 s ahead, which its date does not show.
+    // The vendor's clock is 0.4 s ahead, which its `Date` does not show.
     let proof = assess(Some(at(0.95)), &date(0.0), exchange()).proof;
     assert_eq!(proof, proven(0.0, Evidence::Document));
 }
@@ -340,7 +334,7 @@ fn order_is_the_claim_and_never_later_than_the_request() {
 }
 
 #[test]
-fn skew_is_shown_in_both_directions_and_not_for_caches() {
+fn clock_skew_has_both_signs_and_ignores_the_age_of_cached_responses() {
     let skew = |times: ResponseTimes| assess(None, &times, exchange()).clock_skew_ms;
     assert_eq!(skew(date(0.0)), Some(0));
     assert_eq!(skew(date(60.0)), Some(59_300));

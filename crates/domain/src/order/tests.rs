@@ -1,4 +1,4 @@
-//! The state machine, by example and by property.
+//! Tests of the state machine, by example and by property.
 
 use proptest::prelude::*;
 
@@ -24,17 +24,17 @@ fn order(state: OrderState) -> Order {
 }
 
 #[test]
-fn the_state_machine_has_these_edges_and_no_other() {
+fn the_state_machine_allows_only_the_documented_transitions() {
     use OrderStatus::{Cancelled, Confirmed, Delivered, Pending, Rejected, Shipped};
-    let held = vec![part("v", 3)];
-    let left = vec![part("v", 3).into_shipped()];
+    let unshipped = vec![part("v", 3)];
+    let shipped_parts = vec![part("v", 3).into_shipped()];
     let states = [
         OrderState::Pending,
-        OrderState::Confirmed(held.clone()),
+        OrderState::Confirmed(unshipped.clone()),
         OrderState::Rejected(RejectReason::InsufficientStock),
         OrderState::Cancelled,
-        OrderState::Shipped(left.clone()),
-        OrderState::Delivered(left),
+        OrderState::Shipped(shipped_parts.clone()),
+        OrderState::Delivered(shipped_parts),
     ];
     let legal = [
         (Pending, Cancelled),
@@ -55,7 +55,7 @@ fn the_state_machine_has_these_edges_and_no_other() {
                 }
                 Ok(Transition::CancelAndRelease(units)) => {
                     assert_eq!((from, to), (Confirmed, Cancelled));
-                    assert_eq!(units, held);
+                    assert_eq!(units, unshipped);
                 }
                 Err(refused) => {
                     assert_eq!(refused, IllegalTransition::NoEdge { from, to });
@@ -67,7 +67,7 @@ fn the_state_machine_has_these_edges_and_no_other() {
 }
 
 #[test]
-fn an_order_is_shipped_when_its_last_part_is() {
+fn an_order_is_shipped_when_its_last_allocation_is() {
     let (v, w) = (part("v", 2), part("w", 1));
     let confirmed = order(OrderState::Confirmed(vec![v.clone(), w.clone()]));
     let partly = vec![v.clone().into_shipped(), w.clone()];
@@ -102,9 +102,9 @@ fn a_partly_shipped_order_cannot_be_cancelled() {
 }
 
 #[test]
-fn a_part_is_shipped_only_of_a_confirmed_order_and_by_its_supplier() {
+fn only_a_vendor_with_an_allocation_can_ship_a_confirmed_order() {
     use OrderStatus::Shipped;
-    let held = vec![part("v", 3)];
+    let unshipped = vec![part("v", 3)];
     for state in [
         OrderState::Pending,
         OrderState::Rejected(RejectReason::Manual),
@@ -117,8 +117,8 @@ fn a_part_is_shipped_only_of_a_confirmed_order_and_by_its_supplier() {
         assert_eq!(refused, ShippingRefused::Illegal(illegal), "{from}");
     }
     for state in [
-        OrderState::Confirmed(held.clone()),
-        OrderState::Shipped(held),
+        OrderState::Confirmed(unshipped.clone()),
+        OrderState::Shipped(unshipped),
     ] {
         let vendor_id = vendor("w");
         let refused = order(state).ship_part(&vendor_id).unwrap_err();
@@ -127,10 +127,10 @@ fn a_part_is_shipped_only_of_a_confirmed_order_and_by_its_supplier() {
 }
 
 proptest! {
-    /// Whatever the order of the shipments and their repetitions: a part that was shipped stays shipped, the units
-    /// stay the same, and the order is SHIPPED exactly when every part is.
+    /// For any order and repetition of shipments, a shipped allocation stays shipped, the units stay the same, and the order
+    /// is SHIPPED exactly when every allocation is.
     #[test]
-    fn parts_are_shipped_one_by_one(
+    fn allocations_are_shipped_one_by_one(
         units in prop::collection::vec(1_i64..9, 1..6),
         shipments in prop::collection::vec(prop::option::of(0_usize..7), 0..12),
     ) {
@@ -177,7 +177,7 @@ proptest! {
 }
 
 #[test]
-fn words_read_back() {
+fn statuses_parse_from_their_own_strings() {
     for &status in OrderStatus::ALL {
         assert_eq!(OrderStatus::from_word(status.as_str()), Some(status));
     }

@@ -1,4 +1,4 @@
-//! Properties of the decision.
+//! Tests of the pacing decisions, mostly by property.
 
 use proptest::prelude::*;
 
@@ -16,7 +16,7 @@ fn failure(now: Timestamp, retry_after: Option<u64>) -> VendorFailure {
     }
 }
 
-/// From the shortest to the longest interval of the settings, in milliseconds.
+/// Any interval that the settings allow.
 fn interval() -> impl Strategy<Value = Duration> {
     (1_000_u64..=86_400_000).prop_map(Duration::from_millis)
 }
@@ -38,24 +38,24 @@ proptest! {
     }
 
     #[test]
-    fn no_attempt_is_earlier_than_the_demand_and_none_later_than_a_day(
+    fn the_next_attempt_is_after_retry_after_and_within_a_day(
         seconds: u64, before in 0_u32..50, interval in interval(), jitter: u32,
     ) {
-        let demand = RetryAfter::new(Duration::from_secs(seconds));
-        let failure = VendorFailure { now: NOW, retry_after: demand, interval: Some(interval), jitter: Jitter::new(jitter) };
+        let retry_after = RetryAfter::new(Duration::from_secs(seconds));
+        let failure = VendorFailure { now: NOW, retry_after, interval: Some(interval), jitter: Jitter::new(jitter) };
         let previous = VendorPause { failures: before, not_before: None, backoff_until: None };
         let pause = VendorPause::after_failure(Some(previous), failure);
         prop_assert_eq!(pause.failures, before + 1);
         let next = pause.next_attempt_at(NOW).unwrap();
         prop_assert!(next >= NOW.plus(interval) && next <= NOW.plus(MAX_WAIT));
-        if let Some(demand) = demand {
-            prop_assert!(next >= NOW.plus(demand.span()));
-            prop_assert_eq!(demand.span(), Duration::from_secs(seconds).min(MAX_WAIT));
+        if let Some(retry_after) = retry_after {
+            prop_assert!(next >= NOW.plus(retry_after.span()));
+            prop_assert_eq!(retry_after.span(), Duration::from_secs(seconds).min(MAX_WAIT));
         }
     }
 
     #[test]
-    fn a_pending_demand_survives_other_failures(first in 1_u64..86_400, second in 0_u64..200_000, later in 0_u64..90_000) {
+    fn a_pending_retry_after_survives_other_failures(first in 1_u64..86_400, second in 0_u64..200_000, later in 0_u64..90_000) {
         let pause = VendorPause::after_failure(None, failure(NOW, Some(first)));
         let now = NOW.plus(Duration::from_secs(later));
         let next = VendorPause::after_failure(Some(pause), failure(now, Some(second)));
@@ -66,7 +66,7 @@ proptest! {
 }
 
 #[test]
-fn the_interval_doubles_with_each_failure_in_a_row_up_to_five_minutes() {
+fn the_interval_doubles_with_each_consecutive_failure_up_to_five_minutes() {
     let seconds = |failures, jitter| backoff(failures, SECOND, Jitter::new(jitter)).as_secs();
     let shortest: Vec<u64> = (1..=10).map(|failures| seconds(failures, 0)).collect();
     assert_eq!(shortest, [1, 2, 4, 8, 16, 32, 64, 128, 150, 150]);
@@ -79,7 +79,7 @@ fn the_interval_doubles_with_each_failure_in_a_row_up_to_five_minutes() {
 }
 
 #[test]
-fn a_pause_is_over_once_its_end_has_passed() {
+fn a_pause_is_over_at_its_end() {
     let pause = VendorPause::after_failure(None, failure(NOW, Some(60)));
     let at = |seconds| NOW.plus(Duration::from_secs(seconds));
     assert_eq!(pause.next_attempt_at(NOW), Some(at(60)));
@@ -88,7 +88,7 @@ fn a_pause_is_over_once_its_end_has_passed() {
 }
 
 #[test]
-fn an_instant_that_a_wrong_clock_wrote_pauses_nothing() {
+fn a_pause_that_ends_too_far_in_the_future_is_ignored() {
     let year_ahead = NOW.plus(Duration::from_hours(24 * 365));
     let pause = VendorPause::after_failure(None, failure(year_ahead, Some(60)));
     assert_eq!(pause.next_attempt_at(NOW), None);
@@ -96,7 +96,7 @@ fn an_instant_that_a_wrong_clock_wrote_pauses_nothing() {
 }
 
 #[test]
-fn a_demand_of_zero_is_none() {
+fn a_retry_after_of_zero_is_none() {
     assert_eq!(RetryAfter::new(Duration::ZERO), None);
     assert_eq!(RetryAfter::new(Duration::MAX), Some(RetryAfter::MAX));
 }

@@ -1,8 +1,8 @@
-//! The change log: which orders and which stock each transaction has changed.
+//! The change log: the orders and the stock that each transaction has changed.
 //!
-//! A unit of work that changes orders or stock leaves an entry when it is committed, without being asked to: see
-//! [`UnitOfWork`](super::UnitOfWork). An entry says what changed and not how: who reads it reads the rows as they are by
-//! then. Entries are kept for a time.
+//! A unit of work that changes orders or stock writes an entry on commit, without a call by the use case: see
+//! [`UnitOfWork`](super::UnitOfWork). An entry contains ids only; readers load the current rows. Entries are pruned after a
+//! retention period.
 
 use async_trait::async_trait;
 
@@ -11,26 +11,27 @@ use crate::identifiers::{OrderId, ProductId};
 use crate::position::Position;
 use crate::timestamp::Timestamp;
 
-/// Most orders, and most products, that one entry names; a transaction that changes more leaves more entries.
+/// Maximum number of orders, and of products, in one entry. A transaction that changes more writes several entries.
 pub const MAX_CHANGED_IDS: usize = 1_024;
 
-/// What was changed together.
+/// The ids that one transaction changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changed {
-    /// Orders that were accepted, settled or given another status; by id.
+    /// Orders that were accepted or settled, or whose status changed; by id.
     pub order_ids: Vec<OrderId>,
-    /// Products whose stock was written, by id: what can be sold of them may be another quantity than before.
+    /// Products whose stock was written, by id. Their available quantity may have changed.
     pub product_ids: Vec<ProductId>,
 }
 
 impl Changed {
-    /// Whether there is nothing.
+    /// Whether the entry contains no ids.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.order_ids.is_empty() && self.product_ids.is_empty()
     }
 
-    /// The same in entries of at most [`MAX_CHANGED_IDS`] orders and as many products, each id once; none for nothing.
+    /// Splits the ids into entries of at most [`MAX_CHANGED_IDS`] orders and as many products, sorted and without
+    /// duplicates; returns no entry if there are no ids.
     #[must_use]
     pub fn into_entries(mut self) -> Vec<Self> {
         self.order_ids.sort_unstable();
@@ -53,27 +54,28 @@ impl Changed {
     }
 }
 
-/// One entry of the log.
+/// One entry of the change log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeEntry {
-    /// Where it stands.
+    /// The offset of the entry.
     pub position: Position,
-    /// What was changed.
+    /// The ids that were changed.
     pub changed: Changed,
 }
 
-/// What was read of the log.
+/// The result of reading the change log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChangesRead {
-    /// What comes next.
+    /// The entries after the offset.
     Next {
-        /// The entries after the position, in order.
+        /// The entries in log order.
         entries: Vec<ChangeEntry>,
-        /// Whether more are committed already that cannot be given yet: a transaction that is still open may leave one
-        /// before them. Looking again soon is worth while, though nobody will be woken for them.
+        /// Whether later entries are already committed but not readable yet, because a transaction that is still open may
+        /// write an entry before them. Readers should poll again soon: there is no notification when the entries become
+        /// readable.
         held_back: bool,
     },
-    /// Entries after the position were forgotten, or the log never had such a position: what changed since is not known.
+    /// Entries after the offset were pruned, or the log never had such an offset: the changes since then are not known.
     Gone,
 }
 
@@ -81,22 +83,25 @@ pub enum ChangesRead {
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
 pub trait ChangeQueries: Send + Sync {
-    /// The position after which everything comes that is yet to be given: where a reader begins that wants no past. MUST be
-    /// one that can be read from: a log that came from another server, whose positions mean nothing here, is reset first.
+    /// Returns the offset after which all future entries are read: the start for a reader that needs no past entries. MUST
+    /// return an offset that [`read_changes`](Self::read_changes) accepts: a log restored from another server, whose offsets
+    /// are invalid on this one, MUST be reset first.
     async fn newest_change(&self) -> Result<Position, StoreError>;
 
-    /// At most `limit` entries after the position, in order. MUST never skip: an entry whose transaction commits late
-    /// comes after every position that was given before, or those are held back for it. MUST take time by `limit`. An
-    /// entry that cannot be read MUST be returned with what can be read of it, which may be nothing.
+    /// Returns at most `limit` entries after the offset, in log order. MUST NOT skip an entry: one whose transaction commits
+    /// late MUST get an offset after all offsets that were returned before, or later entries MUST be held back until it is
+    /// committed. MUST take time proportional to `limit`. An entry that can be read only in part MUST be returned with its
+    /// readable ids, even if there are none.
     async fn read_changes(&self, after: Position, limit: u32) -> Result<ChangesRead, StoreError>;
 }
 
-/// The change log inside a transaction. It is written by the commit.
+/// The change log inside a transaction. Entries are written by the commit.
 #[async_trait]
 pub trait ChangeRepository {
-    /// Forgets at most `limit` entries that were left before the moment, and returns how many. MUST forget from the
-    /// beginning on and leave out none, so that every position is either whole or gone. Where positions are a server's own
-    /// numbers, a log that came from another server MUST be recognised and reset: all its positions are gone from then on.
+    /// Prunes at most `limit` entries that were written before `before`, and returns their number. MUST prune the oldest
+    /// entries first and without gaps, so that after each offset either all entries are readable or the offset is gone.
+    /// Where offsets are derived from counters of the server, a log restored from another server MUST be detected and reset:
+    /// all of its offsets are gone from then on.
     async fn prune_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
 
@@ -122,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_of_bounded_size() {
+    fn entries_have_a_bounded_size() {
         assert_eq!(sizes(changed(0, 0)), []);
         assert_eq!(sizes(changed(1_024, 1_024)), [(1_024, 1_024)]);
         assert_eq!(
@@ -132,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn each_id_stands_once_and_in_order() {
+    fn ids_are_sorted_and_without_duplicates() {
         let mut twice = changed(3, 2);
         let again = changed(3, 2);
         twice.order_ids.extend(again.order_ids);

@@ -1,4 +1,4 @@
-//! Time, passed in.
+//! The clock as a dependency.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use async_trait::async_trait;
 
 use crate::timestamp::Timestamp;
 
-/// This process's clock: for waiting and for measuring how long something took. Moments that are compared with rows come
-/// from the store instead.
+/// The clock of this process, for delays and for measuring durations. Instants that are compared with rows come from the
+/// store's clock instead.
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
 pub trait Clock: Send + Sync {
-    /// Now.
+    /// Returns the current time. MUST NOT block.
     fn now(&self) -> Timestamp;
 
-    /// Returns after `span`.
+    /// Waits for `span`. MUST NOT return earlier, and MUST be safe to cancel.
     async fn sleep(&self, span: Duration);
 }

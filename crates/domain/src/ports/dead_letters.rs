@@ -1,4 +1,4 @@
-//! Orders that settlement gave up, each with the reason, until they are settled after all.
+//! Dead letters of orders that settlement gave up, each with the reason, until the order is settled after all.
 
 use async_trait::async_trait;
 
@@ -6,7 +6,7 @@ use super::StoreError;
 use crate::identifiers::OrderId;
 use crate::timestamp::Timestamp;
 
-/// Longest reason that is kept, in characters.
+/// Maximum length of a stored reason, in characters.
 pub const MAX_DEAD_LETTER_REASON_CHARS: usize = 500;
 
 /// An order that settlement gave up.
@@ -14,37 +14,37 @@ pub const MAX_DEAD_LETTER_REASON_CHARS: usize = 500;
 pub struct DeadLetter {
     /// The order, which is still `PENDING`.
     pub order_id: OrderId,
-    /// Why it was given up last, on one line.
+    /// The reason of the last failure, on one line.
     pub reason: String,
-    /// How many times it was given up.
+    /// Number of times that the order was given up.
     pub attempts: u32,
-    /// When it was given up first.
+    /// When the order was first given up.
     pub created_at: Timestamp,
-    /// When it was given up last.
+    /// When the order was last given up.
     pub updated_at: Timestamp,
 }
 
-/// Writes dead letters. There is at most one for each order, so their number is bounded by that of the orders.
+/// Dead letters inside a transaction. There is at most one per order, so their number is bounded by that of the orders.
 #[async_trait]
 pub trait DeadLetterRepository {
-    /// Records that an order was given up, and returns whether it had no dead letter before. Of an order that has one the
-    /// reason is replaced. MUST write nothing for an order that is not `PENDING`, and MUST NOT decode the order: it may be
-    /// unreadable. MUST keep the reason
-    /// as [`dead_letter_reason`] has it.
+    /// Records that an order was given up, and returns whether it had no dead letter before. If it has one, MUST replace the
+    /// reason. MUST write nothing for an order that is not `PENDING`, and MUST NOT decode the order: its row may be
+    /// unreadable. MUST store the reason as [`dead_letter_reason`] returns it.
     async fn record_dead_letter(
         &mut self,
         order_id: OrderId,
         reason: &str,
     ) -> Result<bool, StoreError>;
 
-    /// Puts those of the orders that are `PENDING` and not in the outbox into it, as one entry, and removes the dead
-    /// letters of all of them. Returns how many were put into the outbox.
+    /// Requeues those of the orders that are `PENDING` and not in the outbox, as one outbox entry, and removes the dead
+    /// letters of all of them. MUST return the number of requeued orders.
     async fn replay_orders(&mut self, ids: &[OrderId]) -> Result<u64, StoreError>;
 
-    /// Removes the dead letters of the orders, and returns how many there were. The orders stay as they are.
+    /// Removes the dead letters of the orders, and returns the number of removed dead letters. MUST NOT change the orders.
     async fn discard_dead_letters(&mut self, ids: &[OrderId]) -> Result<u64, StoreError>;
 
-    /// Removes at most `limit` dead letters of orders that are no longer `PENDING`, and returns how many.
+    /// Removes at most `limit` dead letters of orders that are no longer `PENDING`, and returns their number. MUST keep the
+    /// dead letters of `PENDING` orders.
     async fn prune_dead_letters(&mut self, limit: u32) -> Result<u64, StoreError>;
 }
 
@@ -52,7 +52,7 @@ pub trait DeadLetterRepository {
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
 pub trait DeadLetterQueries: Send + Sync {
-    /// At most `limit` dead letters of orders with ids above `after`, by id. MUST leave out those of orders that are no
+    /// Returns at most `limit` dead letters of orders with ids above `after`, by id. MUST leave out orders that are no
     /// longer `PENDING`.
     async fn list_dead_letters(
         &self,
@@ -61,7 +61,8 @@ pub trait DeadLetterQueries: Send + Sync {
     ) -> Result<Vec<DeadLetter>, StoreError>;
 }
 
-/// A reason as it is kept: on one line, control characters replaced by spaces, cut to [`MAX_DEAD_LETTER_REASON_CHARS`].
+/// Formats a reason for storage: on one line, with control characters replaced by spaces, truncated to
+/// [`MAX_DEAD_LETTER_REASON_CHARS`].
 #[must_use]
 pub fn dead_letter_reason(text: &str) -> String {
     let mut line = String::new();

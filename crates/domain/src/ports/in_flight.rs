@@ -9,12 +9,12 @@ use super::StoreError;
 /// The units in flight of all vendors.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct InFlight {
-    /// Their number.
+    /// Number of units.
     pub units: u64,
-    /// Time since the oldest `CONFIRMED` order was accepted; none without such an order.
+    /// Time since the oldest `CONFIRMED` order was accepted; `None` if there is no such order.
     pub oldest_confirmed: Option<Duration>,
-    /// Time since the oldest shipment that no report is proven to include; none without such a shipment. It grows for as
-    /// long as a vendor's reports prove nothing.
+    /// Time since the oldest shipment that no report is proven to include; `None` if there is no such shipment. It grows
+    /// while a vendor's reports prove nothing.
     pub oldest_shipped: Option<Duration>,
 }
 
@@ -22,7 +22,7 @@ pub struct InFlight {
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
 pub trait InFlightQueries: Send + Sync {
-    /// The units in flight at one moment. MUST NOT lock any row; may read every position, so that callers bound how
-    /// often they call it.
+    /// Returns the units in flight in one consistent snapshot. MUST NOT lock any row. May scan all vendor stock, so callers
+    /// limit how often they call it.
     async fn in_flight(&self) -> Result<InFlight, StoreError>;
 }

@@ -1,4 +1,4 @@
-//! The mock of the unit of work, which joins several traits and so cannot be derived.
+//! The mock of [`UnitOfWork`], which combines several traits and therefore cannot be derived.
 
 #![allow(
     clippy::ref_option_ref,
@@ -34,7 +34,7 @@ use crate::timestamp::Timestamp;
 use crate::vendor_set::{ConfiguredVendor, VendorSetDigest};
 
 mock! {
-    /// A unit of work whose every call is scripted.
+    /// A unit of work whose calls are all scripted.
     pub UnitOfWork {}
 
     #[async_trait]

@@ -1,7 +1,7 @@
-//! What the use cases need from the outside.
+//! The ports: interfaces that the use cases need from the outside.
 //!
-//! Traits are named by role, split by who needs them, object-safe and `Send + Sync`. "Not found" is `Ok(None)`; an error
-//! is a failure, and says whether the same call may succeed later. No driver's type crosses a port.
+//! Traits are named by role, split by caller, object-safe and `Send + Sync`. "Not found" is `Ok(None)`; an error is a
+//! failure, and states whether the same call may succeed later. No driver's type crosses a port.
 
 mod audit;
 mod changes;

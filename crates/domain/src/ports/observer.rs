@@ -1,4 +1,4 @@
-//! Whoever counts what the use cases do.
+//! The observer of the use cases, for metrics.
 
 use std::time::Duration;
 
@@ -6,43 +6,44 @@ use super::{Backlog, SyncOutcome};
 use crate::identifiers::VendorId;
 use crate::settlement::SettledBatch;
 
-/// Is told what was done, once it is committed. MUST return at once, and nothing depends on it: what is told is told to
-/// people, and is not kept.
+/// Receives events of the use cases after they are committed. MUST NOT block. No use case depends on an event: they are for
+/// monitoring and are not stored.
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 pub trait Observer: Send + Sync {
-    /// So many new orders were accepted.
+    /// `orders` new orders were accepted. MUST return immediately.
     fn accepted(&self, orders: usize);
 
-    /// These orders were settled in one transaction, which took so long.
+    /// The orders of `batch` were settled in one transaction that took `took`. MUST return immediately.
     fn settled(&self, batch: &SettledBatch, took: Duration);
 
-    /// Orders were given up that had no dead letter before.
+    /// `orders` orders were given up that had no dead letter before. MUST return immediately.
     fn dead_lettered(&self, orders: usize);
 
-    /// What the queue held a moment ago.
+    /// The queue's backlog as it was last read. MUST return immediately.
     fn backlog(&self, backlog: &Backlog);
 
-    /// Orders that were put back into the outbox for a later attempt: rows that they need are locked, or they would be
-    /// rejected while a vendor was never tried.
+    /// `orders` orders were requeued with a delay: rows that they need are locked, or they would be rejected while a
+    /// configured vendor was never tried. MUST return immediately.
     fn postponed(&self, orders: usize);
 
-    /// Of the orders in the outbox so many were handed to the queue, and so many were not and will be tried again.
+    /// The relay published orders from the outbox: the queue confirmed `confirmed` of them, and `unconfirmed` will be
+    /// published again. MUST return immediately.
     fn relayed(&self, confirmed: usize, unconfirmed: usize);
 
-    /// The number of vendors of the current set that no running worker can read, as far as this process knows: one that does
-    /// not sync reports 0.
+    /// The number of vendors of the current set that no running worker can read, as far as this process knows; a process
+    /// that does not sync reports 0. MUST return immediately.
     fn unreadable_vendors(&self, vendors: usize) {
         let _ = vendors;
     }
 
-    /// A vendor was synced.
+    /// A sync of the vendor ended with `outcome` after `took`. MUST return immediately.
     fn synced(&self, vendor_id: &VendorId, outcome: SyncOutcome, took: Duration);
 
-    /// Instants stored for a vendor were later than the store's clock, and were repaired.
+    /// Instants stored for a vendor were later than the store's clock, and were repaired. MUST return immediately.
     fn repaired_as_of(&self, vendor_id: &VendorId);
 }
 
-/// Nobody counts.
+/// An observer that ignores all events.
 #[derive(Debug, Clone, Copy)]
 pub struct NoopObserver;
 

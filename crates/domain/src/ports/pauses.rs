@@ -1,4 +1,4 @@
-//! The pauses of vendors that failed, inside a transaction. [`StoreProbe`](super::StoreProbe) reads them outside.
+//! The pauses of vendors that failed, inside a transaction. [`StoreProbe`](super::StoreProbe) reads them outside of one.
 
 use async_trait::async_trait;
 
@@ -7,22 +7,22 @@ use crate::identifiers::VendorId;
 use crate::pacing::VendorPause;
 use crate::timestamp::Timestamp;
 
-/// A vendor's pause as it was read, with the store's clock at that moment.
+/// A vendor's pause, with the store's clock at the time of the read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredPause {
     /// The vendor.
     pub vendor_id: VendorId,
-    /// Its pause.
+    /// The pause of the vendor.
     pub pause: VendorPause,
-    /// The store's clock.
+    /// The store's clock at the time of the read.
     pub now: Timestamp,
 }
 
-/// Reads and writes the pauses of vendors whose sync row the transaction has locked. A rename moves a vendor's pause, and
-/// switching the vendor on clears it.
+/// Reads and writes the pauses of vendors whose sync row the transaction has locked. A rename MUST move a vendor's pause,
+/// and switching the vendor on MUST clear it.
 #[async_trait]
 pub trait PauseRepository {
-    /// The vendor's pause; `None` if its last sync did not fail.
+    /// Returns the vendor's pause; MUST return `None` if none is stored.
     async fn find_pause(&mut self, vendor_id: &VendorId)
     -> Result<Option<VendorPause>, StoreError>;
 
@@ -33,7 +33,7 @@ pub trait PauseRepository {
         pause: &VendorPause,
     ) -> Result<(), StoreError>;
 
-    /// Removes the vendor's pause and returns it; `None` if there was none.
+    /// Removes the vendor's pause and returns it. MUST return `None` if there was none.
     async fn clear_pause(
         &mut self,
         vendor_id: &VendorId,

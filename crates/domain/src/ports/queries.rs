@@ -1,4 +1,4 @@
-//! Reads outside a transaction.
+//! Reads outside of a transaction.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use crate::identifiers::{OrderId, ProductId, VendorId};
 use crate::order::{Order, OrderStatus};
 use crate::timestamp::Timestamp;
 
-/// Which orders to list.
+/// Selects the orders to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OrderFilter {
-    /// Only with this status.
+    /// Only orders with this status.
     pub status: Option<OrderStatus>,
-    /// Only of this product.
+    /// Only orders of this product.
     pub product_id: Option<ProductId>,
 }
 
@@ -23,18 +23,19 @@ pub struct OrderFilter {
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
 pub trait OrderQueries: Send + Sync {
-    /// One order.
+    /// Returns the order with this id, with its allocations; MUST return `None` if there is none.
     async fn find_order(&self, id: OrderId) -> Result<Option<Order>, StoreError>;
 
-    /// Those of the orders that there are, newest first. MUST read all of them at once, with their allocations. An order
-    /// whose row cannot be read MUST be left out and counted, here and in the calls below.
+    /// Returns those of the orders that exist, newest first. MUST NOT query each order separately. MUST leave out and count
+    /// an order whose row cannot be read, here and in the methods below.
     async fn find_orders(&self, ids: &[OrderId]) -> Result<Vec<Order>, StoreError>;
 
-    /// Those of the orders that are no longer `PENDING`, newest first. MUST read all of them at once.
+    /// Returns those of the orders that are no longer `PENDING`, newest first. MUST NOT query each order separately.
     async fn find_settled(&self, ids: &[OrderId]) -> Result<Vec<Order>, StoreError>;
 
-    /// At most `limit` orders with ids below `before`, newest first; fewer only if there are no more. MUST take time by `limit`, not by how many orders
-    /// there are, and read the allocations of all of them at once.
+    /// Returns at most `limit` orders with ids below `before`, newest first. MUST return fewer only if there are no more.
+    /// MUST take time proportional to `limit`, not to the number of orders, and MUST NOT query the allocations of each order
+    /// separately.
     async fn list_orders(
         &self,
         filter: &OrderFilter,
@@ -43,38 +44,38 @@ pub trait OrderQueries: Send + Sync {
     ) -> Result<Vec<Order>, StoreError>;
 }
 
-/// What can be sold of a product.
+/// The available quantity of a product.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StockLevel {
-    /// Which product.
+    /// The product.
     pub product_id: ProductId,
-    /// Over all configured vendors, in units.
+    /// The available quantity over all configured vendors, in units.
     pub quantity: u64,
     /// When the quantity last changed, by the store's clock.
     pub updated_at: Timestamp,
 }
 
-/// A vendor's position in a product, for readers.
+/// One vendor's stock of a product, for readers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VendorLevel {
-    /// Whose.
+    /// The vendor.
     pub vendor_id: VendorId,
-    /// What the vendor last reported, in units.
+    /// The quantity that the vendor last reported, in units.
     pub reported: u32,
-    /// Sold here and not known to that report, in units.
+    /// Units sold here that no report includes yet.
     pub in_flight: u32,
-    /// What of it can be sold, in units: nothing if the vendor is no longer configured.
+    /// Available units; 0 if the vendor is no longer configured.
     pub available: u32,
-    /// The as-of of the last report that spoke of the product.
+    /// The as-of of the last report that named the product.
     pub as_of: Timestamp,
 }
 
-/// A product with its vendors, by vendor id.
+/// A product with the stock of its vendors, by vendor id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProductDetail {
-    /// The sum.
+    /// The total over all vendors.
     pub level: StockLevel,
-    /// The parts, as of the same moment.
+    /// The stock of each vendor, read in the same snapshot.
     pub vendors: Vec<VendorLevel>,
 }
 
@@ -82,15 +83,16 @@ pub struct ProductDetail {
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
 pub trait StockQueries: Send + Sync {
-    /// One product with its vendors, both read at one moment.
+    /// Returns one product with the stock of its vendors, or `None` if the product is unknown. MUST read both in one
+    /// consistent snapshot.
     async fn find_stock(&self, product_id: &ProductId)
     -> Result<Option<ProductDetail>, StoreError>;
 
-    /// Those of the products that are known, in byte order. MUST read all of them at once.
+    /// Returns those of the products that are known, in byte order. MUST NOT query each product separately.
     async fn find_levels(&self, product_ids: &[ProductId]) -> Result<Vec<StockLevel>, StoreError>;
 
-    /// At most `limit` products with ids after `after`, in byte order; with `in_stock` only those that can be sold. MUST
-    /// take time by `limit`, not by how many products there are.
+    /// Returns at most `limit` products with ids after `after`, in byte order; with `in_stock` only those whose quantity is
+    /// above 0. MUST take time proportional to `limit`, not to the number of products.
     async fn list_stock(
         &self,
         after: Option<ProductId>,
@@ -99,22 +101,22 @@ pub trait StockQueries: Send + Sync {
     ) -> Result<Vec<StockLevel>, StoreError>;
 }
 
-/// What is known of a vendor.
+/// The status of a vendor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VendorStatus {
-    /// Which.
+    /// The vendor.
     pub vendor_id: VendorId,
-    /// Products that it ever reported, also those of which it has none now.
+    /// Number of products that the vendor ever reported, including those that it has no units of now.
     pub products: u64,
-    /// Its last sync; none before the first has ended.
+    /// The result of the last sync; `None` before the first one has ended.
     pub last_sync: Option<FinishedSync>,
-    /// What the last report proved that was applied; none before the first.
+    /// The proof of the last applied report; `None` before the first.
     pub proof: Option<Proof>,
-    /// The age of what is proven, by the store's clock; none if nothing is.
+    /// The age of the proven as-of, by the store's clock; `None` if nothing is proven.
     pub age: Option<Duration>,
-    /// The vendor's clock less the store's at the last response, in milliseconds.
+    /// The vendor's clock minus the store's at the last response, in milliseconds.
     pub clock_skew_ms: Option<i64>,
-    /// Whether any of its positions is marked as older than the setting `max_age` allows.
+    /// Whether any of the vendor's stock rows is marked as older than its setting `max_age` allows.
     pub is_expired: bool,
 }
 
@@ -122,56 +124,58 @@ pub struct VendorStatus {
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
 pub trait VendorQueries: Send + Sync {
-    /// Those of the vendors that were ever configured, by id.
+    /// Returns the status of those of the vendors that were ever configured, by id. MUST leave out the others.
     async fn find_vendors(&self, vendor_ids: &[VendorId]) -> Result<Vec<VendorStatus>, StoreError>;
 }
 
-/// How far the outbox is behind.
+/// The lag of the outbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutboxLag {
-    /// The age of its oldest entry, not counting postponed ones; none if there is none.
+    /// The age of the oldest entry that is not postponed; `None` if there is none.
     pub oldest: Option<Duration>,
 }
 
-/// How far the change feed is behind what is committed: see [`ChangesRead::Next`](super::ChangesRead::Next).
+/// The lag of the change feed behind the committed transactions: see [`ChangesRead::Next`](super::ChangesRead::Next).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ChangeFeedLag {
-    /// The age of the oldest committed entry that cannot be read yet; none if all can.
+    /// The age of the oldest committed entry that cannot be read yet; `None` if all can.
     pub held_back: Option<Duration>,
-    /// The age of the oldest open transaction that holds entries back or would, of whichever database of the server; none if
-    /// there is none, or the store may not see it.
+    /// The age of the oldest open transaction that holds entries back or could, in any database of the server; `None` if
+    /// there is none, or if the store is not permitted to see it.
     pub oldest_transaction: Option<Duration>,
 }
 
-/// Looks whether the store lives, and how it does.
+/// Reads the store's health, clock and lags.
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
 pub trait StoreProbe: Send + Sync {
-    /// The store's own clock.
+    /// Returns the store's own clock. MUST query the store.
     async fn store_time(&self) -> Result<Timestamp, StoreError>;
 
-    /// How far the outbox is behind. MUST be cheap, however long the outbox is.
+    /// Returns the lag of the outbox. MUST be cheap, independent of the length of the outbox.
     async fn outbox_lag(&self) -> Result<OutboxLag, StoreError>;
 
-    /// How many entries the outbox holds, claimed or not, counted up to `at_most`. MUST take time by `at_most`.
+    /// Returns the number of entries in the outbox, claimed or not, counted up to `at_most`. MUST take time proportional to
+    /// `at_most` at most.
     async fn count_outbox(&self, at_most: u32) -> Result<u64, StoreError>;
 
-    /// How far the change feed is held back. MUST be cheap. A store in which transactions commit one at a time holds nothing
-    /// back, and need not implement this.
+    /// Returns the lag of the change feed. MUST be cheap. A store that commits one transaction at a time never holds entries
+    /// back, and need not implement this method.
     async fn change_feed_lag(&self) -> Result<ChangeFeedLag, StoreError> {
         Ok(ChangeFeedLag::default())
     }
 
-    /// How many orders that settlement gave up are still `PENDING`, counted up to `at_most`. MUST take time by the number
-    /// of dead letters at most.
+    /// Returns the number of orders that settlement gave up and that are still `PENDING`, counted up to `at_most`. MUST take
+    /// time proportional to the number of dead letters at most.
     async fn count_dead_letters(&self, at_most: u32) -> Result<u64, StoreError>;
 
-    /// How often a row that cannot be read was left out by this store since it was opened.
+    /// Returns the number of times that this store left out an unreadable row since it was opened. MUST NOT query the store.
     fn unreadable_rows(&self) -> u64;
 
-    /// Whether each of the vendors was tried at least once, with whatever result.
+    /// Whether each of the vendors was tried at least once; MUST count every outcome of a sync.
     async fn were_tried(&self, vendor_ids: &[VendorId]) -> Result<bool, StoreError>;
 
-    /// The pauses of those of the vendors whose last sync failed, by vendor id.
+    /// Returns the pauses of those of the vendors whose last sync failed, by vendor id. MUST read all of them with the same
+    /// value of the store's clock.
     async fn find_pauses(&self, vendor_ids: &[VendorId]) -> Result<Vec<StoredPause>, StoreError>;
 }

@@ -1,32 +1,32 @@
-//! Waking whoever waits for something new in the store, in all processes.
+//! Notifications of changes in the store, to all processes.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-/// What there is news of.
+/// The subject of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Topic {
-    /// The outbox has new entries: for the relays.
+    /// The outbox has new entries; relays listen.
     Outbox,
-    /// Orders or stock have changed: for those who wait for that.
+    /// Orders or stock have changed; the change feed and pending requests listen.
     Changes,
 }
 
 impl Topic {
-    /// Every topic.
+    /// All topics.
     pub const ALL: [Self; 2] = [Self::Outbox, Self::Changes];
 }
 
-/// Says that there is news.
+/// Sends notifications.
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 pub trait Notifier: Send + Sync {
-    /// Wakes the listeners to a topic, in all processes. MUST return at once, may be lost (listeners also look by
-    /// themselves), and many calls may become one.
+    /// Wakes the listeners of a topic in all processes. MUST return immediately. A notification may be lost, because
+    /// listeners also poll, and several may be merged into one.
     fn notify(&self, topic: Topic);
 }
 
-/// Nobody is woken.
+/// A notifier that wakes no listener.
 #[derive(Debug, Clone, Copy)]
 pub struct NoopNotifier;
 
@@ -34,11 +34,11 @@ impl Notifier for NoopNotifier {
     fn notify(&self, _topic: Topic) {}
 }
 
-/// Waits for news of one topic.
+/// Waits for notifications of one topic.
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
 pub trait Listener: Send {
-    /// Returns after a notification, or after `timeout`. A notification since the last return MUST end the wait at
-    /// once: one that arrives while nobody waits is not lost.
+    /// Returns after a notification, or after `timeout`. A notification since the last return MUST end the wait immediately:
+    /// one that arrives between two calls is not lost.
     async fn wait(&mut self, timeout: Duration);
 }

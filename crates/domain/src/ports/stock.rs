@@ -9,32 +9,32 @@ use crate::stock::{ProductStock, StockChange};
 /// Stock that was locked without waiting.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LockedStock {
-    /// The products that were locked with all their positions, by product id.
+    /// The products that were locked with all of their vendor stock, by product id.
     pub locked: Vec<ProductStock>,
-    /// The known products of which another transaction holds the row or a position, by id. Some of their rows may be
-    /// locked by this unit of work.
+    /// The known products with a stock or vendor stock row that another transaction holds, by id. This unit of work may have
+    /// locked some of their rows.
     pub held: Vec<ProductId>,
 }
 
-/// Reads and writes stock under lock.
+/// Reads and writes stock inside a transaction.
 #[async_trait]
 pub trait StockRepository {
-    /// Locks the products and the positions of all their vendors, and returns them by product id. A product that was
-    /// never reported is left out. MUST take each product's lock before it reads the product's positions, so that what
-    /// it returns is what the last committed transaction left.
+    /// Locks the products and the stock rows of all their vendors, and returns them by product id. MUST leave out a product
+    /// that was never reported. MUST lock each product before it reads the product's vendor stock, so that the result is
+    /// what the last committed transaction wrote.
     async fn lock_stock(
         &mut self,
         product_ids: &[ProductId],
     ) -> Result<Vec<ProductStock>, StoreError>;
 
-    /// The same without waiting for another transaction. A product that is in neither list MUST be unknown: one of which
-    /// any row is held MUST NOT be returned with fewer positions than it has.
+    /// Like [`lock_stock`](Self::lock_stock), but without waiting for another transaction. A product that is in neither list
+    /// MUST be unknown. A product with a held row MUST NOT be returned with only some of its vendors.
     async fn try_lock_stock(
         &mut self,
         product_ids: &[ProductId],
     ) -> Result<LockedStock, StoreError>;
 
-    /// Writes quantities and positions of products that [`lock_stock`](Self::lock_stock) returned; a position that does
-    /// not exist yet is created. MUST refuse a product that does not exist.
+    /// Writes quantities and vendor stock of products that [`lock_stock`](Self::lock_stock) returned, and creates vendor
+    /// stock rows that do not exist yet. MUST fail for a product that does not exist.
     async fn save_stock(&mut self, changes: &[StockChange]) -> Result<(), StoreError>;
 }

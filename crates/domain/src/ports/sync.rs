@@ -1,4 +1,4 @@
-//! Vendors' reports: what they are compared with, and how they are applied inside a transaction.
+//! Ports of syncs: the state that a report is compared with, and its application inside a transaction.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,15 +14,16 @@ use crate::timestamp::Timestamp;
 use crate::words::words;
 
 words! {
-    /// How a sync ended.
+    /// The outcome of a sync.
     SyncOutcome {
         /// A report was applied.
         Applied = "APPLIED",
-        /// The report is older than one that was applied before, and was left alone.
+        /// The report is older than one that was applied before, and was not applied.
         Stale = "STALE",
-        /// There was no report to apply.
+        /// No report was received, or it could not be applied.
         Failed = "FAILED",
-        /// The report is empty and the one before was not: it waits for a second one, or for an operator.
+        /// The report is empty and the previous one was not: it stays in quarantine until a second empty report or an
+        /// operator confirms it.
         Quarantined = "QUARANTINED",
         /// The vendor stated that nothing changed since the last report. Written by later versions.
         NotModified = "NOT_MODIFIED",
@@ -31,46 +32,46 @@ words! {
     }
 }
 
-/// What is kept of a vendor's last sync.
+/// The stored result of a vendor's last sync.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyncRecord {
-    /// How it ended.
+    /// The outcome.
     pub outcome: SyncOutcome,
-    /// From asking the vendor to the end.
+    /// The time from the request to the end.
     pub took: Duration,
-    /// Lines in the report.
+    /// Number of lines in the report.
     pub received: u64,
-    /// Products that changed.
+    /// Number of products that changed.
     pub changed: u64,
-    /// What was wrong, in one line.
+    /// The error, on one line.
     pub error: Option<String>,
 }
 
-/// A sync that has ended, as it is kept.
+/// The result of a sync that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FinishedSync {
-    /// How it ended.
+    /// The outcome.
     pub outcome: SyncOutcome,
-    /// When it ended, by the store's clock.
+    /// When the sync ended, by the store's clock.
     pub finished_at: Timestamp,
-    /// From asking the vendor to the end, to the millisecond.
+    /// The time from the request to the end, in whole milliseconds.
     pub took: Duration,
-    /// Lines in the report.
+    /// Number of lines in the report.
     pub received: u64,
-    /// Products that changed.
+    /// Number of products that changed.
     pub changed: u64,
-    /// What was wrong, in one line.
+    /// The error, on one line.
     pub error: Option<String>,
 }
 
 impl FinishedSync {
-    /// A record that was kept, and when.
+    /// A record that was stored at `finished_at`.
     #[must_use]
     pub fn new(finished_at: Timestamp, record: SyncRecord) -> Self {
         Self {
             outcome: record.outcome,
             finished_at,
-            // Stores keep no more.
+            // Stores have a resolution of one millisecond.
             took: Duration::from_millis(u64::try_from(record.took.as_millis()).unwrap_or(u64::MAX)),
             received: record.received,
             changed: record.changed,
@@ -79,46 +80,46 @@ impl FinishedSync {
     }
 }
 
-/// A vendor's reports so far, read without a lock.
+/// The state of a vendor's reports, read without a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VendorSyncState {
-    /// The store's clock, now.
+    /// The store's clock at the time of the read.
     pub now: Timestamp,
-    /// What is kept of its reports.
+    /// The history of the vendor's reports.
     pub history: ReportHistory,
-    /// When it was last switched on.
+    /// When the vendor was last switched on.
     pub configured_at: Option<Timestamp>,
-    /// Whether its reports left it units of any product.
+    /// Whether its reports left the vendor with units of any product.
     pub has_stock: bool,
-    /// Whether units of it are marked as shipped later than `now`.
+    /// Whether any of its shipments is later than `now`.
     pub has_future_shipments: bool,
 }
 
-/// A vendor's reports so far, while its row is locked.
+/// The state of a vendor's reports, read while its sync row is locked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockedVendor {
-    /// What is kept of its reports.
+    /// The history of the vendor's reports.
     pub history: ReportHistory,
-    /// When it was last switched on.
+    /// When the vendor was last switched on.
     pub configured_at: Option<Timestamp>,
 }
 
-/// Reads what a report is compared with, outside a transaction.
+/// Reads the state that a report is compared with, outside of a transaction.
 ///
-/// Nothing here is a decision: a unit of work that applies a report locks the vendor, checks that its history is still
-/// what was read, and decides from locked rows.
+/// No decision is based on these reads alone: the unit of work that applies a report locks the vendor, checks that its
+/// history is unchanged, and decides from locked rows.
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
 pub trait SyncQueries: Send + Sync {
-    /// A configured vendor's reports so far; `None` if the vendor is not configured.
+    /// Returns the state of a configured vendor's reports; MUST return `None` if the vendor is not configured.
     async fn find_sync_state(
         &self,
         vendor_id: &VendorId,
     ) -> Result<Option<VendorSyncState>, StoreError>;
 
-    /// At most `limit` of the vendor's stock rows with product ids after `after`, in byte order; fewer only if there are no
-    /// more. MUST take time by `limit`, and MUST NOT hold anything between calls: a vendor can have a million products. A
-    /// row that cannot be read MUST be left out and counted.
+    /// Returns at most `limit` of the vendor's stock rows with product ids after `after`, in byte order. MUST return fewer
+    /// only if there are no more. MUST take time proportional to `limit`, and MUST NOT hold a resource between calls: a
+    /// vendor can have a million products. MUST leave out and count a row that cannot be read.
     async fn list_reported_stock(
         &self,
         vendor_id: &VendorId,
@@ -130,28 +131,29 @@ pub trait SyncQueries: Send + Sync {
 /// Reads and writes what syncs need beyond stock.
 #[async_trait]
 pub trait SyncRepository {
-    /// Locks a configured vendor's sync row; `None` if the vendor is not configured. Two syncs of one vendor MUST NOT
-    /// pass it at a time.
+    /// Locks a configured vendor's sync row; `None` if the vendor is not configured. At most one transaction at a time MUST
+    /// hold the lock.
     async fn lock_vendor(
         &mut self,
         vendor_id: &VendorId,
     ) -> Result<Option<LockedVendor>, StoreError>;
 
-    /// The vendor's stock rows of the given products, as far as there are any. No sync of the vendor changes them while its
-    /// sync row is locked.
+    /// Returns the vendor's stock rows of those products that have one. MUST see the committed rows of earlier syncs: no
+    /// other sync of the vendor changes them while its sync row is locked.
     async fn find_reported_stock(
         &mut self,
         vendor_id: &VendorId,
         product_ids: &[ProductId],
     ) -> Result<Vec<ReportedStock>, StoreError>;
 
-    /// Creates those of the products that are unknown, with nothing to sell, so that they can be locked.
+    /// Creates those of the products that are unknown, with quantity 0, so that they can be locked. MUST NOT change existing
+    /// products.
     async fn create_products(&mut self, product_ids: &[ProductId]) -> Result<(), StoreError>;
 
-    /// Marks those shipments of this vendor and the given products as included in a report that no report included before
-    /// and that a report true as of `as_of` includes (see [`includes_shipment`](crate::reconciliation::includes_shipment)), and returns the
-    /// number of their units by product. MUST leave out a shipment whose row another transaction holds: its units stay in
-    /// flight until a later report.
+    /// Marks the shipments of this vendor and these products that no report included before and that a report with the
+    /// effective as-of `as_of` includes (see [`includes_shipment`](crate::reconciliation::includes_shipment)), and returns
+    /// the number of their units by product. MUST leave out a shipment whose row another transaction holds: its units stay
+    /// in flight until a later report.
     async fn mark_included(
         &mut self,
         vendor_id: &VendorId,
@@ -159,7 +161,7 @@ pub trait SyncRepository {
         as_of: Timestamp,
     ) -> Result<BTreeMap<ProductId, u64>, StoreError>;
 
-    /// Records for this vendor's positions in the given products that they are of the report with this order.
+    /// Sets the report order of this vendor's stock rows of the products to `order`. MUST NOT change their quantities.
     async fn advance_as_of(
         &mut self,
         vendor_id: &VendorId,
@@ -167,12 +169,12 @@ pub trait SyncRepository {
         order: ReportOrder,
     ) -> Result<(), StoreError>;
 
-    /// Sets shipments of this vendor that no report includes, and that are later than the store's clock, to the store's
-    /// clock, and returns their number.
+    /// Sets the shipping time of this vendor's shipments that no report includes and that are later than the store's clock
+    /// to the store's clock. MUST return their number.
     async fn repair_shipments(&mut self, vendor_id: &VendorId) -> Result<u64, StoreError>;
 
-    /// At most `limit` products after `after`, by product id, of which the vendor has a position that is marked as expired, or
-    /// is not, as `is_expired` says. The first page of marked positions MUST be cheap if there are none.
+    /// Returns at most `limit` products after `after`, by product id, whose stock row of the vendor is marked as expired, or
+    /// is not, as `is_expired` says. The first page of marked rows MUST be cheap if there are none.
     async fn find_by_expiry(
         &mut self,
         vendor_id: &VendorId,
@@ -181,15 +183,15 @@ pub trait SyncRepository {
         limit: u32,
     ) -> Result<Vec<ProductId>, StoreError>;
 
-    /// Keeps what is known of a vendor's reports, without a result of a sync.
+    /// Stores the history of a vendor's reports. MUST NOT change the result of its last sync.
     async fn save_history(
         &mut self,
         vendor_id: &VendorId,
         history: &ReportHistory,
     ) -> Result<(), StoreError>;
 
-    /// Keeps the result of a sync as the vendor's last, and the history if there is a new one. Returns the store's time of
-    /// this call as the sync's end.
+    /// Stores the result of a sync as the vendor's last, and the history if it is given. MUST return the store's time of
+    /// this call as the end of the sync.
     async fn record_sync<'r>(
         &mut self,
         vendor_id: &VendorId,

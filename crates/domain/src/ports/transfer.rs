@@ -1,8 +1,8 @@
-//! Moving a whole deployment from one store to another, record by record.
+//! Transfer of a whole deployment from one store to another, record by record.
 //!
-//! A record is a row with all that hangs on it, in values that every store has. Moved are vendors with their last sync,
-//! stock with the positions of its vendors, orders with their allocations and keys. The outbox is not: an order that is
-//! `PENDING` where it arrives is put into the outbox there.
+//! A record is a row with its dependent rows, in values that every store has. The transfer covers vendors with their last
+//! sync, stock with the stock of each vendor, orders with their allocations, and idempotency keys. It does not cover the
+//! outbox: an order that is `PENDING` in the target is put into the target's outbox.
 
 use async_trait::async_trait;
 use thiserror::Error;
@@ -16,92 +16,92 @@ use crate::timestamp::Timestamp;
 /// A vendor that was ever configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VendorRecord {
-    /// Which.
+    /// The vendor.
     pub vendor_id: VendorId,
-    /// Whether it is sold from.
+    /// Whether the vendor is configured.
     pub configured: bool,
-    /// The as-of of the last report that was applied.
+    /// The as-of of the last applied report.
     pub applied_as_of: Option<Timestamp>,
-    /// The as-of of the last full one among them.
+    /// The as-of of the last applied full report.
     pub full_as_of: Option<Timestamp>,
-    /// When the last sync ended, and how.
+    /// The end and the result of the last sync.
     pub last_sync: Option<(Timestamp, SyncRecord)>,
 }
 
-/// A vendor's position in a product.
+/// A vendor's stock of a product.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PositionRecord {
-    /// Whose.
+    /// The vendor.
     pub vendor_id: VendorId,
-    /// What the vendor last reported, in units.
+    /// The quantity that the vendor last reported, in units.
     pub reported: u32,
-    /// Sold and not known to that report, in units.
+    /// Units sold that no report includes yet.
     pub in_flight: u32,
-    /// The as-of of the report that last changed this position.
+    /// The as-of of the report that last changed this row.
     pub as_of: Timestamp,
     /// Whether the vendor's numbers are older than its setting `max_age` allows.
     pub is_expired: bool,
 }
 
-/// A product with the positions of its vendors.
+/// A product with the stock of its vendors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProductRecord {
-    /// Which.
+    /// The product.
     pub product_id: ProductId,
-    /// What can be sold, in units.
+    /// The available quantity, in units.
     pub quantity: u64,
-    /// When that last changed.
+    /// When the quantity last changed.
     pub updated_at: Timestamp,
-    /// By vendor id.
+    /// The stock of each vendor, by vendor id.
     pub positions: Vec<PositionRecord>,
 }
 
-/// Units that a vendor supplies, and how far they are.
+/// Units of an order that a vendor supplies, with their shipping state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AllocationRecord {
-    /// Which vendor.
+    /// The vendor.
     pub vendor_id: VendorId,
-    /// How many.
+    /// Number of units.
     pub quantity: Quantity,
-    /// When they left, if they did.
+    /// When the units were shipped; `None` if they were not.
     pub shipped_at: Option<Timestamp>,
-    /// The as-of of the first report that knew of it, if one does.
+    /// The as-of of the first report that includes the shipment; `None` if no report does.
     pub known_as_of: Option<Timestamp>,
 }
 
 /// An order with its allocations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderRecord {
-    /// Which.
+    /// The order.
     pub id: OrderId,
-    /// What was ordered.
+    /// The ordered product and quantity.
     pub request: OrderRequest,
-    /// Where it stands.
+    /// The status.
     pub status: OrderStatus,
-    /// Why it was rejected, if it was.
+    /// The reason of a rejection.
     pub reason: Option<RejectReason>,
-    /// When it was accepted.
+    /// When the order was accepted.
     pub created_at: Timestamp,
-    /// When its state last changed.
+    /// When the state last changed.
     pub updated_at: Timestamp,
-    /// By vendor id.
+    /// The allocations, by vendor id.
     pub allocations: Vec<AllocationRecord>,
 }
 
-/// An idempotency key that is remembered.
+/// A stored idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyRecord {
-    /// Which.
+    /// The key.
     pub key: IdempotencyKey,
-    /// The order that it stands for.
+    /// The order that was created with the key.
     pub order_id: OrderId,
-    /// When it was first used.
+    /// When the key was first used.
     pub created_at: Timestamp,
-    /// What the batch asks for whose key it is, if it is one's.
+    /// The digest of the batch, if the key is the key of a batch.
     pub batch: Option<BatchDigest>,
 }
 
-/// One record of any kind.
+/// A record of any kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransferRecord {
     /// A vendor.
@@ -110,22 +110,22 @@ pub enum TransferRecord {
     Product(ProductRecord),
     /// An order.
     Order(OrderRecord),
-    /// A key.
+    /// An idempotency key.
     Key(KeyRecord),
 }
 
-/// Where a reader is: each kind of record is read by its key, after the last one that was read.
+/// The progress of a reader: each kind of record is read by its key, after the last record that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransferCursor {
-    /// Among the vendors.
+    /// Within the vendors.
     Vendors(Option<VendorId>),
-    /// Among the products.
+    /// Within the products.
     Products(Option<ProductId>),
-    /// Among the orders.
+    /// Within the orders.
     Orders(Option<OrderId>),
-    /// Among the keys.
+    /// Within the keys.
     Keys(Option<IdempotencyKey>),
-    /// Everything was read.
+    /// All records were read.
     End,
 }
 
@@ -133,7 +133,7 @@ impl TransferCursor {
     /// Before the first record.
     pub const START: Self = Self::Vendors(None);
 
-    /// After a page that ended with this record; after an empty page comes the next kind.
+    /// The cursor after a page that ended with this record; an empty page ends the current kind of records.
     #[must_use]
     pub fn after(&self, last: Option<&TransferRecord>) -> Self {
         match (last, self) {
@@ -153,40 +153,39 @@ impl TransferCursor {
     }
 }
 
-/// Reads a store whole.
+/// Reads the complete content of a store.
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
 pub trait TransferSource: Send + Sync {
-    /// Begins to read everything as it is at one moment. MUST NOT be disturbed by what is committed meanwhile.
+    /// Begins to read all records in one consistent snapshot. MUST NOT be affected by concurrent commits.
     async fn read_all(&self) -> Result<Box<dyn TransferReader>, StoreError>;
 }
 
-/// Everything in a store, in parts.
+/// Reads the records of a store in pages.
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
 pub trait TransferReader: Send {
-    /// The next records, at most `limit`, at least 1; none at the end. MUST give vendors by id, then products by id, then
-    /// orders by id, then keys by scope and key, so that whatever a record refers to came before it, and equal stores read equal.
+    /// Returns the next records, at least 1 and at most `limit`; an empty list at the end. MUST return vendors by id, then
+    /// products by id, then orders by id, then keys by scope and key, so that each record follows the records that it
+    /// references, and equal stores yield equal sequences.
     async fn next(&mut self, limit: u32) -> Result<Vec<TransferRecord>, StoreError>;
 }
 
-/// Why a store does not take a transfer.
+/// The reason why a store refuses a transfer.
 #[derive(Debug, Error)]
 pub enum TransferError {
-    /// It holds orders or stock that are not of this transfer.
-    #[error("the store already holds orders or stock that are not of this transfer")]
+    /// The store contains orders or stock that are not of this transfer.
+    #[error("the store already contains orders or stock that are not of this transfer")]
     NotEmpty,
-    /// Programs use it, which would sell from half of what is to come.
+    /// Programs use the store, and would sell from incomplete stock.
     #[error("{0} programs of the aggregator use the store: stop them first")]
     InUse(u64),
-    /// Somebody else carried the transfer on meanwhile.
-    #[error(
-        "another run has carried this transfer on: {found} records are there, {expected} were expected"
-    )]
+    /// Another process continued the transfer concurrently.
+    #[error("another run has continued this transfer: expected {expected} records, found {found}")]
     Overtaken {
-        /// How many records were there according to the caller.
+        /// Number of records that the caller expected.
         expected: u64,
-        /// How many there are.
+        /// Number of records that the store contains.
         found: u64,
     },
     /// The store failed.
@@ -194,25 +193,25 @@ pub enum TransferError {
     Store(#[from] StoreError),
 }
 
-/// How far a transfer is.
+/// The progress of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TransferProgress {
-    /// So many of its records are in the store.
+    /// Number of its records that the store contains.
     pub records: u64,
-    /// Whether it was finished.
+    /// Whether the transfer is finished.
     pub finished: bool,
 }
 
-/// Takes the records of a transfer, in the order in which a [`TransferReader`] gives them.
+/// Writes the records of a transfer, in the order in which a [`TransferReader`] returns them.
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
 pub trait TransferTarget: Send + Sync {
-    /// Begins the transfer of this name, or tells how far an earlier run came. MUST refuse a store that holds anything
-    /// else, or that is in use.
+    /// Begins the transfer with this name, or returns the progress of an earlier run. MUST refuse a store with other
+    /// content, or one that is in use.
     async fn resume(&self, name: &str) -> Result<TransferProgress, TransferError>;
 
-    /// Writes the records after the first `done`, and how many there are then, in one transaction. MUST refuse to do so if
-    /// another number of records is there.
+    /// Writes the records that follow the first `done`, and the new number of records, in one transaction. MUST fail if the
+    /// store contains another number of records than `done`.
     async fn append(
         &self,
         name: &str,
@@ -220,6 +219,6 @@ pub trait TransferTarget: Send + Sync {
         records: Vec<TransferRecord>,
     ) -> Result<(), TransferError>;
 
-    /// Makes the store ready for use.
+    /// Makes the store ready for use. MUST succeed if the transfer is already finished.
     async fn finish(&self, name: &str) -> Result<(), TransferError>;
 }

@@ -1,4 +1,4 @@
-//! Giving a vendor another id.
+//! The rename of a vendor.
 
 use async_trait::async_trait;
 
@@ -6,12 +6,12 @@ use super::StoreError;
 use crate::identifiers::VendorId;
 use crate::vendor_set::ConfiguredVendor;
 
-/// The rows that got the new id.
+/// Numbers of rows that got the new id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RenamedVendor {
-    /// Number of positions.
+    /// Number of vendor stock rows.
     pub positions: u64,
-    /// Number of allocations of orders, of whatever status.
+    /// Number of allocations of orders in any status.
     pub allocations: u64,
 }
 
@@ -22,19 +22,20 @@ pub enum VendorRename {
     Done(RenamedVendor),
     /// No vendor has the old id; nothing was changed.
     NotFound,
-    /// The new id has positions of its own; nothing was changed.
+    /// The new id has stock of its own; nothing was changed.
     Taken,
 }
 
 /// Renames vendors inside a transaction.
 #[async_trait]
 pub trait VendorRenameRepository {
-    /// All vendors that were ever configured, with the sources that they were last read from, by id.
+    /// Returns all vendors that were ever configured, with their last sources, by id. MUST include those that are no longer
+    /// configured.
     async fn vendor_sources(&mut self) -> Result<Vec<ConfiguredVendor>, StoreError>;
 
-    /// Gives the vendor `old` the id `new`: its row with everything known of it, its positions and its allocations. A row
-    /// of `new` without positions is replaced. MUST keep every other transaction from reading rows under lock until the
-    /// end of this one, as they would find them under the old id.
+    /// Changes the id of the vendor `old` to `new`: its row with all of its data, its stock and its allocations. A row of
+    /// `new` without stock is replaced. MUST prevent every other transaction from locking rows until the end of this one,
+    /// because they would find the rows under the old id.
     async fn rename_vendor(
         &mut self,
         old: &VendorId,

@@ -1,4 +1,4 @@
-//! Vendors.
+//! The port to a vendor's feed.
 
 use std::time::Duration;
 
@@ -15,31 +15,31 @@ use crate::report::Report;
 pub struct FetchedReport {
     /// The report, with the as-of that its document states.
     pub report: Report,
-    /// The other times.
+    /// The times of the response's header fields.
     pub times: ResponseTimes,
 }
 
-/// Why there is no report.
+/// The reason why no report was received.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FeedError {
-    /// The vendor could not be reached, or answered with a failure.
+    /// The vendor could not be reached, or its response was an error.
     #[error("{0}")]
     Unavailable(String),
-    /// The vendor answered with a failure, and with the time for which it demands to get no request.
-    #[error("{reason} and demands to get no request for {} s", .retry_after.span().as_secs())]
+    /// The vendor's response was an error with a `Retry-After`.
+    #[error("{reason} (Retry-After: {} s)", .retry_after.span().as_secs())]
     RetryLater {
-        /// The failure.
+        /// The error.
         reason: String,
-        /// The demand.
+        /// The duration of `Retry-After`.
         retry_after: RetryAfter,
     },
-    /// The vendor answered with something that is not a report.
+    /// The response is not a valid report.
     #[error("the report is malformed: {0}")]
     Malformed(String),
 }
 
 impl FeedError {
-    /// The time for which the vendor demands to get no request, if it does.
+    /// The duration of the vendor's `Retry-After`, if it sent one.
     #[must_use]
     pub fn retry_after(&self) -> Option<RetryAfter> {
         match self {
@@ -49,22 +49,24 @@ impl FeedError {
     }
 }
 
-/// Reads one vendor's reports.
+/// Reads the reports of one vendor.
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
 pub trait VendorFeed: Send + Sync {
-    /// Whose.
+    /// Returns the vendor's id. MUST always return the same id.
     fn vendor_id(&self) -> &VendorId;
 
-    /// Asks for a report. MUST return within a bounded time and read a bounded size, and MUST NOT return a report of
-    /// which any part was malformed. MUST NOT make up a time that the response does not have. A demand to get no request for
-    /// some time MUST end the call at once, with [`FeedError::RetryLater`].
+    /// Requests a report. MUST return within a bounded time and read a bounded size, and MUST NOT return a report of which
+    /// any part is malformed. MUST NOT invent a time that the response does not have. A `Retry-After` MUST end the call
+    /// immediately, with [`FeedError::RetryLater`].
     async fn fetch(&self) -> Result<FetchedReport, FeedError>;
 
-    /// How old the vendor's numbers may be when it states them: a setting.
+    /// Returns the setting `lag`: the maximum age of the vendor's numbers at the time at which it states them. MUST NOT
+    /// block.
     fn lag(&self) -> Duration;
 
-    /// The age beyond which the vendor's numbers are not sold from: a setting. `None` for no limit.
+    /// Returns the setting `max_age`: the age beyond which the vendor's numbers are not sold from; `None` for no limit. MUST
+    /// NOT block.
     fn max_age(&self) -> Option<Duration> {
         None
     }

@@ -1,27 +1,28 @@
-//! Whether writes work: what use cases report of theirs, and a write of no use case that finds out.
+//! Monitoring of writes, for readiness: the outcomes of the use cases' writes, and a probe that tries a write.
 
 use async_trait::async_trait;
 
 use super::StoreError;
 
-/// Follows the writes of one kind, for readiness.
+/// Observes the writes of one kind, for readiness.
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 pub trait WriteObserver: Send + Sync {
-    /// A write begins. MUST return at once.
+    /// A write begins. MUST return immediately.
     fn begin(&self) -> Box<dyn WriteAttempt>;
 }
 
-/// One write that is under way. Dropped without an outcome, it was given up and says nothing of the store.
+/// A write in progress. Dropping it without an outcome means that the write was abandoned, which says nothing about the
+/// store.
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 pub trait WriteAttempt: Send {
-    /// The write is committed.
+    /// The write was committed. MUST return immediately.
     fn succeeded(self: Box<Self>);
 
-    /// The write failed.
+    /// The write failed. MUST return immediately.
     fn failed(self: Box<Self>, error: &StoreError);
 }
 
-/// Follows nothing.
+/// An observer that ignores all writes.
 #[derive(Debug, Clone, Copy)]
 pub struct NoopWriteObserver;
 
@@ -37,11 +38,11 @@ impl WriteAttempt for NoopWriteObserver {
     fn failed(self: Box<Self>, _error: &StoreError) {}
 }
 
-/// Finds out whether the store can be written to, for a process that gets no requests because its last write failed.
+/// Checks whether the store accepts writes, for a process that gets no requests because its last write failed.
 #[cfg_attr(any(test, feature = "test-support"), mockall::automock)]
 #[async_trait]
 pub trait WriteProbe: Send + Sync {
-    /// Writes about as much as a few orders take, and removes it. MUST succeed only if the write was durable, and MUST NOT
-    /// leave anything behind that grows with the number of calls.
+    /// Writes about as much data as a few orders need, and removes it. MUST succeed only if the write was durable, and MUST
+    /// NOT leave data behind that grows with the number of calls.
     async fn probe_write(&self) -> Result<(), StoreError>;
 }

@@ -1,4 +1,4 @@
-//! Claims that come again, reports that come late, and reports that are empty.
+//! Tests of repeated claims, of late reports and of empty reports.
 
 use super::*;
 use crate::evidence::{Evidence, Exchange, ResponseTimes, assess};
@@ -33,16 +33,13 @@ fn as_of(assessment: &Assessment) -> Option<Timestamp> {
     assessment.proof.ok().map(|proven| proven.as_of)
 }
 
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "what it is compared with is optional"
-)]
+#[expect(clippy::unnecessary_wraps, reason = "compared with an Option")]
 fn document(seconds: i64) -> Option<Claim> {
     Some(Claim::Document(at(seconds)))
 }
 
 #[test]
-fn numbers_are_older_than_a_limit_since_what_they_prove_or_since_their_request() {
+fn age_is_counted_from_the_proven_as_of_or_else_from_the_request() {
     let is_older = |proof: Option<Proof>, now: i64| {
         let history = ReportHistory {
             applied: Some(order(50, 200)),
@@ -69,37 +66,41 @@ fn numbers_are_older_than_a_limit_since_what_they_prove_or_since_their_request()
 #[test]
 fn same_or_older_claim_never_gets_a_later_as_of() {
     let mut history = ReportHistory::default();
-    let first = history.recall(assessment(document(160), order(100, 105), Some(100)));
+    let first = history.adjust_to_claims(assessment(document(160), order(100, 105), Some(100)));
     assert_eq!(as_of(&first), Some(at(100)));
-    let again = history.recall(assessment(document(160), order(99, 140), Some(130)));
+    let again = history.adjust_to_claims(assessment(document(160), order(99, 140), Some(130)));
     assert_eq!(as_of(&again), Some(at(100)));
     assert_eq!(again.order, order(100, 140));
-    let older = history.recall(assessment(document(150), order(120, 150), Some(120)));
+    let older = history.adjust_to_claims(assessment(document(150), order(120, 150), Some(120)));
     assert_eq!(as_of(&older), Some(at(100)));
-    let newer = history.recall(assessment(document(170), order(95, 160), Some(130)));
+    let newer = history.adjust_to_claims(assessment(document(170), order(95, 160), Some(130)));
     assert_eq!(as_of(&newer), Some(at(130)));
-    assert_eq!(newer.order.as_of, at(120), "a newer document sorts first");
+    assert_eq!(
+        newer.order.as_of,
+        at(120),
+        "a newer document is ordered after older ones"
+    );
 }
 
 #[test]
 fn claim_that_proved_nothing_proves_nothing_later() {
     let mut history = ReportHistory::default();
-    let future = history.recall(assessment(document(7_200), order(100, 100), None));
+    let future = history.adjust_to_claims(assessment(document(7_200), order(100, 100), None));
     assert_eq!(future.proof, Err(NoEvidence::DocumentInFuture));
     // Two hours later the same document is no longer in the future.
-    let again = history.recall(assessment(
+    let again = history.adjust_to_claims(assessment(
         document(7_200),
         order(7_200, 7_300),
         Some(7_200),
     ));
     assert_eq!(again.proof, Err(NoEvidence::SeenUnproven));
-    let older = history.recall(assessment(
+    let older = history.adjust_to_claims(assessment(
         document(7_000),
         order(7_000, 7_300),
         Some(7_000),
     ));
     assert_eq!(older.proof, Err(NoEvidence::SeenUnproven));
-    let next = history.recall(assessment(
+    let next = history.adjust_to_claims(assessment(
         document(7_201),
         order(7_201, 7_300),
         Some(7_201),
@@ -108,29 +109,29 @@ fn claim_that_proved_nothing_proves_nothing_later() {
 }
 
 #[test]
-fn an_etag_that_alternates_keeps_its_first_value() {
+fn alternating_etags_keep_their_first_as_of() {
     let mut history = ReportHistory::default();
     let etag = |tag: &str, time| {
         let claim = Some(Claim::ETag(tag.to_owned()));
         assessment(claim, order(time, time), Some(time))
     };
     for (tag, time, expected) in [("a", 10, 10), ("b", 20, 20), ("a", 30, 10), ("b", 40, 20)] {
-        let recalled = history.recall(etag(tag, time));
-        assert_eq!(as_of(&recalled), Some(at(expected)), "{tag} {time}");
-        assert_eq!(recalled.order, order(time, time), "a tag is not a time");
+        let adjusted = history.adjust_to_claims(etag(tag, time));
+        assert_eq!(as_of(&adjusted), Some(at(expected)), "{tag} {time}");
+        assert_eq!(adjusted.order, order(time, time), "a tag is not a time");
     }
     for number in 0..100 {
-        let _ = history.recall(etag(&number.to_string(), 50));
+        let _ = history.adjust_to_claims(etag(&number.to_string(), 50));
     }
     assert_eq!(history.claims.len(), MAX_CLAIMS);
 }
 
 #[test]
-fn responses_without_a_claim_are_never_the_same() {
+fn responses_without_a_claim_are_not_recorded() {
     let mut history = ReportHistory::default();
     for time in [10, 20] {
-        let recalled = history.recall(assessment(None, order(time, time), Some(time)));
-        assert_eq!(as_of(&recalled), Some(at(time)));
+        let adjusted = history.adjust_to_claims(assessment(None, order(time, time), Some(time)));
+        assert_eq!(as_of(&adjusted), Some(at(time)));
     }
     assert_eq!(history.claims, []);
 }
@@ -148,7 +149,7 @@ fn a_vendor_with_a_clock_ahead_gets_the_same_as_of_for_the_same_document() {
             requested_at: at(requested_at),
             received_at: at(requested_at),
         };
-        history.recall(assess(Some(at(160)), &times, exchange))
+        history.adjust_to_claims(assess(Some(at(160)), &times, exchange))
     };
     let (first, second) = (read(101), read(140));
     assert_eq!(as_of(&first), Some(at(99)));
@@ -165,19 +166,19 @@ fn full(lines: &[(&str, i64)]) -> Report {
 }
 
 #[test]
-fn within_one_as_of_the_later_request_is_newer() {
+fn with_equal_as_of_the_later_request_is_newer() {
     let mut history = ReportHistory::default();
     let proof = assessment(None, order(0, 0), Some(0)).proof;
     history.apply(ReportKind::Full, order(10, 13), proof);
-    let judge = |as_of, requested_at| {
+    let decide = |as_of, requested_at| {
         let assessment = assessment(None, order(as_of, requested_at), Some(as_of));
-        history.judge(&full(&[("p", 1)]), &assessment, true)
+        history.decide(&full(&[("p", 1)]), &assessment, true)
     };
     let newer = order(10, 13);
-    assert_eq!(judge(10, 11), Verdict::Stale { newer });
-    assert_eq!(judge(9, 99), Verdict::Stale { newer });
-    assert_eq!(judge(10, 13), Verdict::Apply);
-    assert_eq!(judge(11, 12), Verdict::Apply);
+    assert_eq!(decide(10, 11), Verdict::Stale { newer });
+    assert_eq!(decide(9, 99), Verdict::Stale { newer });
+    assert_eq!(decide(10, 13), Verdict::Apply);
+    assert_eq!(decide(11, 12), Verdict::Apply);
 }
 
 #[test]
@@ -188,33 +189,37 @@ fn a_delta_is_compared_with_the_last_full_report_only() {
     history.apply(ReportKind::Delta, order(20, 20), proof);
     assert_eq!(history.full, Some(order(10, 10)));
     let delta = Report::parse(ReportKind::Delta, None, []).unwrap();
-    let judge = |as_of| {
+    let decide = |as_of| {
         let assessment = assessment(None, order(as_of, as_of), Some(as_of));
-        history.judge(&delta, &assessment, true)
+        history.decide(&delta, &assessment, true)
     };
     let newer = order(10, 10);
-    assert_eq!(judge(9), Verdict::Stale { newer });
-    assert_eq!(judge(15), Verdict::Apply);
+    assert_eq!(decide(9), Verdict::Stale { newer });
+    assert_eq!(decide(15), Verdict::Apply);
     history.apply(ReportKind::Delta, order(15, 15), proof);
-    assert_eq!(history.applied, Some(order(20, 20)), "never moved back");
+    assert_eq!(
+        history.applied,
+        Some(order(20, 20)),
+        "the newest applied order never decreases"
+    );
 }
 
 #[test]
-fn what_is_later_than_the_clock_is_forgotten() {
+fn entries_later_than_the_clock_are_removed() {
     let proof = assessment(None, order(0, 0), Some(0)).proof;
     let mut history = ReportHistory::default();
     history.apply(ReportKind::Full, order(10, 10), proof);
-    let _ = history.recall(assessment(document(10), order(10, 10), Some(10)));
+    let _ = history.adjust_to_claims(assessment(document(10), order(10, 10), Some(10)));
     let sound = history.clone();
-    assert!(!history.forget_future(at(10)));
+    assert!(!history.remove_future_entries(at(10)));
     assert_eq!(history, sound);
-    assert!(history.forget_future(at(9)));
+    assert!(history.remove_future_entries(at(9)));
     assert_eq!((history.applied, history.full), (None, None));
     assert_eq!(history.claims, []);
 }
 
 #[test]
-fn an_empty_full_report_waits_for_a_second_one_of_another_state() {
+fn an_empty_full_report_is_quarantined_until_a_second_one_with_another_claim() {
     let mut history = ReportHistory::default();
     let empty = full(&[]);
     let proof = assessment(None, order(0, 0), Some(0)).proof;
@@ -222,30 +227,30 @@ fn an_empty_full_report_waits_for_a_second_one_of_another_state() {
     let seen = |time, claim| assessment(claim, order(time, time), Some(time));
 
     assert_eq!(
-        history.judge(&empty, &seen(2, document(2)), false),
+        history.decide(&empty, &seen(2, document(2)), false),
         Verdict::Apply
     );
     assert_eq!(
-        history.judge(&empty, &seen(2, document(2)), true),
+        history.decide(&empty, &seen(2, document(2)), true),
         Verdict::Quarantine
     );
     history.quarantine(seen(2, document(2)), Duration::ZERO);
     for again in [seen(2, document(3)), seen(9, document(2))] {
-        assert_eq!(history.judge(&empty, &again, true), Verdict::Quarantine);
+        assert_eq!(history.decide(&empty, &again, true), Verdict::Quarantine);
         history.quarantine(again, Duration::ZERO);
     }
     assert_eq!(history.quarantined.as_ref().unwrap().order, order(2, 2));
     assert_eq!(
-        history.judge(&empty, &seen(9, document(9)), true),
+        history.decide(&empty, &seen(9, document(9)), true),
         Verdict::Apply
     );
-    assert_eq!(history.judge(&empty, &seen(9, None), true), Verdict::Apply);
+    assert_eq!(history.decide(&empty, &seen(9, None), true), Verdict::Apply);
     history.apply(ReportKind::Full, order(9, 9), proof);
     assert_eq!(history.quarantined, None);
 }
 
 #[test]
-fn lag_is_subtracted_from_what_is_proven() {
+fn lag_is_subtracted_from_the_proven_as_of() {
     let proof = assessment(None, order(0, 0), Some(1_000)).proof;
     let lagging = with_lag(proof, Duration::from_mins(10));
     assert_eq!(lagging.unwrap().as_of, at(400));
@@ -256,7 +261,7 @@ fn lag_is_subtracted_from_what_is_proven() {
 }
 
 #[test]
-fn a_report_that_is_begun_makes_older_ones_stale_and_is_no_evidence_yet() {
+fn a_begun_report_makes_older_ones_stale_and_is_not_evidence_yet() {
     let begun = order(100, 105);
     let older = assessment(document(99), order(99, 200), Some(99));
     let again = assessment(document(100), order(100, 200), Some(100));
@@ -267,43 +272,43 @@ fn a_report_that_is_begun_makes_older_ones_stale_and_is_no_evidence_yet() {
     history.begin(&full(&[("p", 1)]), begun);
     let report = full(&[("p", 2)]);
     let stale = Verdict::Stale { newer: begun };
-    assert_eq!(history.judge(&report, &older, true), stale);
-    assert_eq!(history.judge(&report, &again, true), Verdict::Apply);
+    assert_eq!(history.decide(&report, &older, true), stale);
+    assert_eq!(history.decide(&report, &again, true), Verdict::Apply);
     assert_eq!((history.proof, history.quarantined), (None, None));
 
-    // An empty report that is begun leaves the one that it confirms, for when it is not ended.
+    // An empty report that is begun keeps the quarantined one that it confirms, in case its application is interrupted.
     let mut history = ReportHistory::default();
     history.quarantine(empty, Duration::ZERO);
     history.begin(&full(&[]), begun);
-    assert_eq!(history.judge(&full(&[]), &again, true), Verdict::Apply);
+    assert_eq!(history.decide(&full(&[]), &again, true), Verdict::Apply);
     let delta = Report::parse(ReportKind::Delta, None, []).unwrap();
     let mut history = ReportHistory::default();
     history.begin(&delta, begun);
-    assert_eq!(history.judge(&report, &older, true), stale);
+    assert_eq!(history.decide(&report, &older, true), stale);
     assert_eq!(history.full, None);
 }
 
 /// A file whose time is in the future: the server sends a new `Last-Modified` each time, and the same `ETag`.
 #[test]
-fn the_same_etag_never_gets_a_later_as_of_whatever_last_modified_says() {
+fn the_same_etag_never_gets_a_later_as_of_with_a_new_last_modified() {
     let mut history = ReportHistory::default();
     for (seconds, tag, expected) in [(10, "a", 10), (20, "a", 10), (30, "a", 10), (40, "b", 40)] {
         let claim = Claim::LastModified(at(seconds), Some(tag.to_owned()));
-        let recalled = history.recall(assessment(
+        let adjusted = history.adjust_to_claims(assessment(
             Some(claim),
             order(seconds, seconds),
             Some(seconds),
         ));
-        assert_eq!(recalled.proof.unwrap().as_of, at(expected), "{seconds}");
-        assert_eq!(recalled.order, order(expected, seconds));
+        assert_eq!(adjusted.proof.unwrap().as_of, at(expected), "{seconds}");
+        assert_eq!(adjusted.order, order(expected, seconds));
     }
     let alone = Claim::ETag("a".to_owned());
-    let recalled = history.recall(assessment(Some(alone), order(50, 50), Some(50)));
-    assert_eq!(recalled.proof.unwrap().as_of, at(10));
+    let adjusted = history.adjust_to_claims(assessment(Some(alone), order(50, 50), Some(50)));
+    assert_eq!(adjusted.proof.unwrap().as_of, at(10));
 }
 
 #[test]
-fn an_interrupted_report_does_not_make_the_numbers_younger() {
+fn an_interrupted_report_does_not_reset_the_age() {
     let is_older =
         |history: &ReportHistory, now| history.is_older_than(Duration::from_mins(1), at(now));
     let report = full(&[("p", 1)]);
@@ -314,7 +319,7 @@ fn an_interrupted_report_does_not_make_the_numbers_younger() {
     assert!(!is_older(&history, 160));
     assert!(
         is_older(&history, 161),
-        "the first report, of which a part is applied"
+        "counted from the first, partly applied report"
     );
     history.apply(ReportKind::Full, order(155, 155), nothing);
     history.begin(&report, order(200, 200));
@@ -326,7 +331,7 @@ fn an_interrupted_report_does_not_make_the_numbers_younger() {
 }
 
 #[test]
-fn each_part_of_a_report_is_a_revision_and_of_the_same_reports() {
+fn each_part_of_a_report_increments_the_revision_only() {
     let report = full(&[("p", 1)]);
     let mut history = ReportHistory::default();
     history.begin(&report, order(100, 100));

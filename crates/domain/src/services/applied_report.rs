@@ -1,34 +1,34 @@
-//! One report on its way into the store: judge it, find what it changes, write that in chunks.
+//! The application of one report: decide, find the products to change, write them in chunks.
 //!
-//! The report is compared with the vendor's stock outside a transaction, page by page, so that a large one blocks no
-//! other writer. Only products that differ are written, at most a chunk of them in one transaction: the vendor's row is
-//! locked, then the chunk's stock, and both are consistent when the locks are released. A report of one chunk is one
-//! transaction.
+//! The report is compared with the vendor's stock outside a transaction, page by page, so that a large report does not block
+//! other writers. Only products that differ are written, at most one chunk per transaction: the vendor's row is locked, then
+//! the chunk's stock, and both are consistent when the locks are released. A report of one chunk is one transaction.
 //!
 //! # Why an interrupted report is safe
 //!
-//! A product must never see an older report after a newer one: the newer one may have taken shipped units out of what is in
-//! flight, and the older one still counts these units as there. Therefore **the first chunk's transaction records the
-//! report's order as the newest applied one** ([`ReportHistory::begin`]). If the process ends between two chunks:
+//! A product must never see an older report after a newer one: the newer one may have subtracted shipped units from the
+//! units in flight, while the older one still counts them as stock. Therefore **the transaction of the first chunk records
+//! the report's order as the newest applied one** ([`ReportHistory::begin`]). If the process ends between two chunks:
 //!
-//! - A report that is older than the interrupted one is stale, as if all of it were applied. So each product sees reports in
-//!   rising order only; it may miss some.
-//! - A product of a chunk that was not written keeps its last count, and every shipment since then stays in flight: too
-//!   little may be sold, never too much. Orders, shipments and cancellations in between lock the same rows as ever.
-//! - The same report again, or a newer one, is not stale. It finds what still differs and ends what was begun.
-//! - A delta's lines are compared with their rows under the vendor's lock, and its written rows carry its order.
-//! - What the report proves, the result of the sync and the end of the vendor's first sync are written with the last chunk,
-//!   so the vendor's evidence and age are those of the last report that is applied in full.
+//! - A report that is older than the interrupted one is stale, as if the interrupted one were applied completely. So each
+//!   product sees reports in rising order only; it may miss some.
+//! - A product of a chunk that was not written keeps its last count, and every shipment since then stays in flight: too few
+//!   units may be available, never too many. Orders, shipments and cancellations in between lock the same rows as usual.
+//! - The same report, or a newer one, is not stale when it is read again. It finds the remaining differences and completes
+//!   the application.
+//! - A delta's lines are compared with their rows under the vendor's lock, and the written rows get the delta's order.
+//! - The proof of the report, the result of the sync and the end of the vendor's first sync are written with the last chunk,
+//!   so the vendor's evidence and age are those of the last completely applied report.
 //!
-//! **A product whose rows another transaction holds for long** delays no other product: it is put off, tried again at the
-//! end, and otherwise left with its last count, like a product of a chunk that was not written.
+//! **A product whose rows another transaction holds for a long time** does not delay other products: it is deferred, tried
+//! again at the end, and otherwise keeps its last count, like a product of a chunk that was not written.
 //!
-//! # Two syncs of one vendor at the same time
+//! # Concurrent syncs of one vendor
 //!
 //! Each chunk checks under the vendor's lock whether a newer report was begun, and ends its sync if so. Each chunk also
-//! advances the history's [revision](crate::report_history::ReportHistory::revision), and a sync of a full report checks
-//! before its first chunk that the revision is still the one that it has read: otherwise an older sync may have written
-//! products after they were compared. Then it records its order, which ends all older syncs, and compares again.
+//! increments the history's [revision](crate::report_history::ReportHistory::revision), and a sync of a full report checks
+//! before its first chunk that the revision is the one that it read: otherwise an older sync may have written products after
+//! they were compared. In that case the sync records its order, which ends all older syncs, and compares again.
 //!
 //! [`ReportHistory::begin`]: crate::report_history::ReportHistory::begin
 
@@ -41,7 +41,7 @@ use tracing::warn;
 use super::report_chunks::{Chunk, Chunks, WrittenProducts, repair, write_products};
 use super::report_plan::Plan;
 use super::report_progress::{Ended, Handled, Progress, Step, Written};
-use super::stock_locks::{LONGEST_LOCK_WAIT, Locking};
+use super::stock_locks::{Locking, MAX_LOCK_WAIT};
 use super::vendor_sync::SyncError;
 use super::vendor_sync::pauses::{Contact, PauseChange};
 use crate::identifiers::VendorId;
@@ -54,10 +54,10 @@ use crate::report_history::ReportHistory;
 use crate::retry;
 use crate::timestamp::Timestamp;
 
-/// Longest time that a sync spends on products that other transactions hold, after all others are written.
-const LONGEST_HELD_WAIT: Duration = Duration::from_secs(3);
+/// Maximum time that a sync spends on deferred products, after all others are written.
+const MAX_HELD_WAIT: Duration = Duration::from_secs(3);
 
-/// How often a report is compared at most while other syncs change what it is compared with.
+/// Maximum number of comparisons of one report while other syncs change the compared rows.
 const MAX_COMPARISONS: usize = 8;
 
 /// Applies reports.
@@ -67,13 +67,13 @@ pub(super) struct ReportApplier {
     pub(super) queries: Arc<dyn SyncQueries>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) notifier: Arc<dyn Notifier>,
-    /// Of the scheduled syncs of each vendor, as far as they are known.
+    /// The intervals of the scheduled syncs of each vendor, as far as they are known.
     pub(super) intervals: Arc<BTreeMap<VendorId, Duration>>,
     pub(super) chunk_size: usize,
 }
 
 impl ReportApplier {
-    /// Handles a report as `decide` plans it from what is known of the vendor; `None` if there is nothing to plan.
+    /// Handles a report according to the plan that `decide` makes from the vendor's state; `None` if it makes none.
     pub(super) async fn handle<'r>(
         &self,
         vendor_id: &VendorId,
@@ -94,12 +94,12 @@ impl ReportApplier {
                 return Ok(Some(Handled { ended, plan }));
             }
         }
-        let reason = "other syncs of the vendor kept changing its stock";
+        let reason = "concurrent syncs of the vendor kept changing its stock";
         Err(StoreError::Conflict(reason.to_owned()).into())
     }
 
     /// Records the order of a report before it is compared: from now on no older report is applied. Returns whether the plan
-    /// still holds.
+    /// is still valid.
     async fn begin(&self, plan: &Plan<'_>, progress: &mut Progress) -> Result<bool, SyncError> {
         let begun = retry::on_conflict(&self.clock, || self.record_begin(plan)).await?;
         progress.is_begun = begun.is_some();
@@ -110,7 +110,7 @@ impl ReportApplier {
     /// Returns whether the history was repaired; `None` if the plan is outdated.
     async fn record_begin(&self, plan: &Plan<'_>) -> Result<Option<bool>, SyncError> {
         let mut work = self.store.begin().await?;
-        work.limit_lock_waits(LONGEST_LOCK_WAIT).await?;
+        work.limit_lock_waits(MAX_LOCK_WAIT).await?;
         let Some(locked) = plan.lock(work.as_mut()).await? else {
             return Ok(None);
         };
@@ -125,7 +125,7 @@ impl ReportApplier {
         Ok(Some(is_repaired))
     }
 
-    /// Runs a plan chunk by chunk; `None` if it is outdated.
+    /// Runs a plan chunk by chunk; `None` if the plan is outdated.
     async fn run(
         &self,
         plan: &Plan<'_>,
@@ -147,7 +147,8 @@ impl ReportApplier {
         }
     }
 
-    /// Writes a chunk, and waits for its locks only the first time: then products that other transactions hold are put off.
+    /// Writes a chunk. Waits for its locks in the first attempt only: later attempts defer products that other transactions
+    /// hold.
     async fn write_chunk(
         &self,
         plan: &Plan<'_>,
@@ -155,9 +156,9 @@ impl ReportApplier {
         is_last: bool,
         progress: &mut Progress,
     ) -> Result<Step, SyncError> {
-        let seen = &*progress;
+        let current = &*progress;
         let mut locking = Locking::Wait;
-        let write = || self.write(plan, chunk, is_last, seen, locking.next());
+        let write = || self.write(plan, chunk, is_last, current, locking.next());
         let written = retry::on_conflict(&self.clock, write).await?;
         self.advance(plan, progress, written).await
     }
@@ -191,8 +192,8 @@ impl ReportApplier {
         })
     }
 
-    /// Tries the products that were put off once more, one by one and for a bounded time, and ends the sync. What is still
-    /// held then is left to the next sync of a full report; a delta fails, because it may not state its lines again.
+    /// Tries the deferred products once more, one by one and for a bounded time, and ends the sync. Products that are still
+    /// held are left to the next sync of a full report; a delta fails, because the vendor may not send its lines again.
     async fn end_with_held(
         &self,
         plan: &Plan<'_>,
@@ -200,11 +201,11 @@ impl ReportApplier {
     ) -> Result<Option<Ended>, SyncError> {
         let begun_at = self.clock.now();
         for product_id in std::mem::take(&mut progress.held) {
-            if self.clock.now().since(begun_at) > LONGEST_HELD_WAIT {
+            if self.clock.now().since(begun_at) > MAX_HELD_WAIT {
                 progress.left.push(product_id);
                 continue;
             }
-            let chunk = Chunk::of_known(product_id.clone());
+            let chunk = Chunk::of_existing(product_id.clone());
             let written = self.write(plan, &chunk, false, progress, Locking::Wait);
             match written.await {
                 Ok(written) => {
@@ -219,7 +220,7 @@ impl ReportApplier {
             }
         }
         if let Some(reason) = progress.left_reason() {
-            warn!(vendor.id = %plan.vendor_id, %reason, "a report was not applied to all of its products");
+            warn!(vendor.id = %plan.vendor_id, %reason, "report was not applied to all of its products");
             if plan.report.kind() == ReportKind::Delta {
                 return Err(StoreError::Conflict(reason).into());
             }
@@ -229,9 +230,10 @@ impl ReportApplier {
             .await?
         {
             Step::Ended(ended) => Ok(ended),
-            Step::Written => {
-                Err(StoreError::Failed("a report was applied without an end".into()).into())
-            }
+            Step::Written => Err(StoreError::Failed(
+                "the last chunk of a report did not end its sync".into(),
+            )
+            .into()),
         }
     }
 
@@ -246,8 +248,8 @@ impl ReportApplier {
     ) -> Result<Written, SyncError> {
         let vendor_id = plan.vendor_id;
         let mut work = self.store.begin().await?;
-        // It is repeated a few times, and holds no locks in between.
-        work.limit_lock_waits(LONGEST_LOCK_WAIT).await?;
+        // A conflict is retried a few times, without locks in between.
+        work.limit_lock_waits(MAX_LOCK_WAIT).await?;
         let Some(locked) = plan.lock(work.as_mut()).await? else {
             return Ok(Written::Outdated);
         };
@@ -309,7 +311,7 @@ impl ReportApplier {
         })
     }
 
-    /// The result of a sync, and its traces in the history.
+    /// The result of a sync, which is also recorded in the history.
     fn end(
         &self,
         plan: &Plan<'_>,
@@ -337,7 +339,7 @@ impl ReportApplier {
         plan: &Plan<'_>,
         progress: &Progress,
     ) -> Result<Ended, SyncError> {
-        let error = "a newer report was applied before all of this one was";
+        let error = "a newer report was applied before this one was complete";
         let record = SyncRecord {
             outcome: SyncOutcome::Stale,
             took: self.clock.now().since(progress.started),
@@ -355,8 +357,8 @@ impl ReportApplier {
         })
     }
 
-    /// Records the result of a sync that leaves the history as it is. Returns the time and the number of orders that are free
-    /// now; `None` if the vendor is not configured.
+    /// Records the result of a sync that leaves the history unchanged. Returns the time of its end and the number of outbox
+    /// entries that become due; `None` if the vendor is not configured.
     pub(super) async fn record(
         &self,
         vendor_id: &VendorId,

@@ -1,5 +1,5 @@
-//! Failures of which it matters what exactly is called then, over scripted ports. That every call of every port may fail is
-//! shown over the store in memory, by the test `failures`.
+//! Tests of failures with scripted ports, where the exact calls matter. The test `failures` of this crate runs the use cases
+//! over the store in memory and fails every call of every port.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -21,12 +21,16 @@ fn clock() -> Arc<dyn Clock> {
     Arc::new(clock)
 }
 
-/// A store that hands out these units of work, one after the other, and no more.
+/// A store that returns these units of work in this order, and no more.
 fn store(works: Vec<MockUnitOfWork>) -> Arc<MockStore> {
     let works = Mutex::new(works.into_iter());
     let mut store = MockStore::new();
     store.expect_begin().returning(move || {
-        let work = works.lock().unwrap().next().expect("one more unit of work");
+        let work = works
+            .lock()
+            .unwrap()
+            .next()
+            .expect("a scripted unit of work");
         Ok(Box::new(work) as Box<dyn UnitOfWork>)
     });
     Arc::new(store)
@@ -63,9 +67,9 @@ fn relay(works: Vec<MockUnitOfWork>, queue: MockOrderQueue) -> Relay {
 }
 
 #[tokio::test]
-async fn only_what_the_queue_confirmed_leaves_the_outbox() {
+async fn relay_removes_only_entries_whose_orders_were_all_confirmed() {
     let mut queue = MockOrderQueue::new();
-    // All of the second entry, half of the third, nothing of the first.
+    // All orders of the second entry, half of the third, none of the first.
     let confirmed = [20, 21, 30].map(OrderId).to_vec();
     queue
         .expect_publish()
@@ -97,11 +101,11 @@ async fn only_what_the_queue_confirmed_leaves_the_outbox() {
 }
 
 #[tokio::test]
-async fn a_queue_that_is_away_gets_everything_back_into_the_outbox() {
+async fn relay_releases_all_claims_when_the_queue_is_unavailable() {
     let mut queue = MockOrderQueue::new();
     queue
         .expect_publish()
-        .returning(|_| Err(QueueError::Unavailable("away".to_owned())));
+        .returning(|_| Err(QueueError::Unavailable("connection refused".to_owned())));
     let mut finishing = MockUnitOfWork::new();
     finishing.expect_remove().never();
     finishing
@@ -117,25 +121,25 @@ async fn a_queue_that_is_away_gets_everything_back_into_the_outbox() {
     assert!(matches!(error, RelayError::Queue(_)));
 }
 
-/// Units of work in which locking an order with this id fails for good, and all others are found settled already.
-fn poisoned(culprit: OrderId) -> Arc<MockStore> {
+/// Units of work in which locking the order `unreadable` fails permanently, and all others are already settled.
+fn store_with_unreadable_order(unreadable: OrderId) -> Arc<MockStore> {
     let mut store = MockStore::new();
     store.expect_begin().returning(move || {
         let mut work = MockUnitOfWork::new();
         work.expect_limit_lock_waits().returning(|_| Ok(()));
         work.expect_lock_pending().returning(|_| Ok(Vec::new()));
         work.expect_try_lock_pending().returning(move |ids| {
-            if ids.contains(&culprit) {
+            if ids.contains(&unreadable) {
                 return Err(StoreError::Corrupt {
                     table: "orders",
                     column: "quantity",
-                    row: culprit.to_string(),
+                    row: unreadable.to_string(),
                 });
             }
             Ok(Vec::new())
         });
         work.expect_record_dead_letter()
-            .withf(move |id, reason| *id == culprit && reason.contains("quantity"))
+            .withf(move |id, reason| *id == unreadable && reason.contains("quantity"))
             .returning(|_, _| Ok(true));
         work.expect_commit().returning(|| Ok(()));
         Ok(Box::new(work) as Box<dyn UnitOfWork>)
@@ -148,8 +152,8 @@ fn settle_orders(store: Arc<MockStore>) -> SettleOrders {
 }
 
 #[tokio::test]
-async fn a_batch_is_halved_until_the_culprit_is_alone_among_the_dead_letters() {
-    let culprit = OrderId(13);
+async fn settlement_halves_a_failing_batch_until_only_the_unreadable_order_is_dead_lettered() {
+    let unreadable = OrderId(13);
     let mut observer = MockObserver::new();
     observer
         .expect_dead_lettered()
@@ -157,7 +161,7 @@ async fn a_batch_is_halved_until_the_culprit_is_alone_among_the_dead_letters() {
         .times(1)
         .return_const(());
     let batch: Vec<OrderId> = (1..=32).map(OrderId).collect();
-    settle_orders(poisoned(culprit))
+    settle_orders(store_with_unreadable_order(unreadable))
         .with_observer(Arc::new(observer))
         .settle(&batch)
         .await
@@ -165,27 +169,30 @@ async fn a_batch_is_halved_until_the_culprit_is_alone_among_the_dead_letters() {
 }
 
 #[tokio::test]
-async fn keys_that_cannot_be_forgotten_keep_no_change_and_no_order_from_being_swept() {
-    let mut forgetting = MockUnitOfWork::new();
-    forgetting
+async fn sweep_prunes_changes_and_requeues_orders_when_pruning_keys_fails() {
+    let mut pruning_keys = MockUnitOfWork::new();
+    pruning_keys
         .expect_store_time()
         .returning(|| Ok(Timestamp::from_micros(0)));
-    forgetting.expect_prune_keys().returning(|_, _| {
+    pruning_keys.expect_prune_keys().returning(|_, _| {
         Err(StoreError::Corrupt {
             table: "idempotency_keys",
             column: "key",
             row: "1".to_owned(),
         })
     });
-    let mut pruning = MockUnitOfWork::new();
-    pruning
+    let mut pruning_changes = MockUnitOfWork::new();
+    pruning_changes
         .expect_store_time()
         .returning(|| Ok(Timestamp::from_micros(0)));
-    pruning
+    pruning_changes
         .expect_prune_changes()
         .times(1)
         .returning(|_, _| Ok(5));
-    pruning.expect_commit().times(1).returning(|| Ok(()));
+    pruning_changes
+        .expect_commit()
+        .times(1)
+        .returning(|| Ok(()));
     let mut pruning_dead_letters = MockUnitOfWork::new();
     pruning_dead_letters
         .expect_prune_dead_letters()
@@ -211,7 +218,12 @@ async fn keys_that_cannot_be_forgotten_keep_no_change_and_no_order_from_being_sw
         key_retention: Duration::from_mins(1),
         change_log_retention: Duration::from_mins(1),
     };
-    let store = store(vec![forgetting, pruning, pruning_dead_letters, requeueing]);
+    let store = store(vec![
+        pruning_keys,
+        pruning_changes,
+        pruning_dead_letters,
+        requeueing,
+    ]);
     let sweeper = Sweeper::new(
         store,
         Arc::new(queue),

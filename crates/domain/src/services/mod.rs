@@ -1,4 +1,4 @@
-//! The use cases. Each reads like a list: begin, lock, decide, save, commit. Nothing outside the store is called inside a
+//! The use cases. Each reads like the order flow: begin, lock, decide, save, commit. Only the store is called inside a
 //! transaction.
 
 mod applied_report;

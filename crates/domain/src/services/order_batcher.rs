@@ -1,20 +1,20 @@
-//! Taking an order: durable before it is answered.
+//! Places orders: an order is durable before its request gets a response.
 //!
-//! Requests do not write for themselves: each puts its order into a bounded queue and waits for its answer, and a writer
-//! takes whatever waits into one transaction. So the cost of a commit is shared by all that came while the one before
-//! was under way, and an order that comes alone is written at once.
+//! Requests do not write orders individually: each puts its order into a bounded queue and waits for the result, and a
+//! writer writes all pending orders in one transaction. Orders that arrive during one commit share the next one, and a
+//! single order is written immediately.
 
 #[cfg(test)]
 mod batch_tests;
+mod capacity;
 #[cfg(test)]
 mod fake;
-mod job;
 #[cfg(test)]
 mod property;
-mod room;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod write_request;
 mod writer;
 
 use std::sync::Arc;
@@ -29,74 +29,76 @@ use crate::identifiers::{BatchDigest, IdempotencyKey};
 use crate::order::{Order, OrderRequest};
 use crate::ports::{Clock, NewOrder, NoopObserver, NoopWriteObserver, Notifier, Store, StoreError};
 
-use job::{Caller, Job};
-use room::Room;
+use capacity::CapacityLimiter;
+use write_request::{Responder, WriteRequest};
 pub use writer::BatchWriter;
-use writer::Waiting;
+use writer::PendingRequests;
 
 /// An order that is durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlacedOrder {
-    /// As it stands.
+    /// The order in its current state.
     pub order: Order,
-    /// Whether an earlier request with the same key created it.
+    /// Whether an earlier request with the same key created the order.
     pub replayed: bool,
 }
 
-/// Orders that are taken together, or not at all.
+/// Orders that are created together, or not at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewBatch {
-    /// What each asks for.
+    /// The requested product and quantity of each order.
     pub requests: Vec<OrderRequest>,
-    /// The client's name for the batch, if it gave one, and what the whole batch asks for.
+    /// The client's key for the batch, if the request has one, with the digest of the whole batch.
     pub key: Option<(IdempotencyKey, BatchDigest)>,
 }
 
-/// Orders that are durable, in the order of what was asked for.
+/// Orders that are durable, in the order of their requests.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlacedBatch {
-    /// Each as it stands.
+    /// The orders in their current state.
     pub orders: Vec<Order>,
-    /// Whether an earlier request with the same key created them.
+    /// Whether an earlier request with the same key created the orders.
     pub replayed: bool,
 }
 
-/// Why an order was not taken. Nothing was recorded, unless the store's error is [`StoreError::CommitUnknown`].
+/// The reason why an order was not placed. Nothing was written, unless the error of the store is
+/// [`StoreError::CommitUnknown`].
 #[derive(Debug, Error)]
 pub enum PlaceOrderError {
     /// The key was used for another product or quantity, or for another batch.
-    #[error("the idempotency key was used before, for another request")]
+    #[error("the idempotency key was already used for another request")]
     KeyReused,
-    /// As many orders wait to be written as may. Worth a retry, later.
-    #[error("too many orders wait to be written")]
+    /// The maximum number of orders is pending. A later retry may succeed.
+    #[error("too many orders are pending")]
     Full,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// How orders are grouped.
+/// Limits of the batches.
 #[derive(Debug, Clone, Copy)]
 pub struct OrderBatcherSettings {
-    /// Most orders written in one transaction, at least 1; a batch is written in one, however large it is.
+    /// Maximum number of orders written in one transaction, at least 1. A client's batch is always written in one
+    /// transaction, even if it is larger.
     pub max_batch: usize,
-    /// Most orders that wait for a writer, at least 1; a larger batch is taken when nobody waits.
+    /// Maximum number of pending orders, at least 1. A larger batch is accepted only while no order is pending.
     pub max_waiting: usize,
 }
 
-/// What a caller is told.
-type Answer<T = PlacedOrder> = Result<T, PlaceOrderError>;
+/// The result of placing an order or a batch.
+type PlaceResult<T = PlacedOrder> = Result<T, PlaceOrderError>;
 
-/// Takes orders. Cheap to clone; the [`BatchWriter`] ends after the last clone is gone.
+/// Places orders. Cheap to clone; the [`BatchWriter`] ends after the last clone is dropped.
 #[derive(Clone)]
 pub struct OrderBatcher {
-    waiting: Sender<Job>,
-    room: Arc<Room>,
+    pending: Sender<WriteRequest>,
+    capacity: Arc<CapacityLimiter>,
     refusing: Arc<AtomicBool>,
 }
 
 impl OrderBatcher {
-    /// Wires the use case: what takes orders, and what writes them. Orders wait until the writer runs.
+    /// Creates the use case: the batcher, and its writer. Orders stay pending until the writer runs.
     #[must_use]
     pub fn open(
         store: Arc<dyn Store>,
@@ -104,11 +106,11 @@ impl OrderBatcher {
         clock: Arc<dyn Clock>,
         settings: OrderBatcherSettings,
     ) -> (Self, BatchWriter) {
-        // The room bounds it: by orders, not by jobs.
+        // Bounded by the capacity limiter, which counts orders instead of requests.
         let (sender, receiver) = async_channel::unbounded();
         let refusing = Arc::new(AtomicBool::new(false));
         let writer = BatchWriter {
-            waiting: Arc::new(Waiting(receiver)),
+            pending: Arc::new(PendingRequests(receiver)),
             refusing: Arc::clone(&refusing),
             store,
             notifier,
@@ -118,96 +120,98 @@ impl OrderBatcher {
             writes: Arc::new(NoopWriteObserver),
         };
         let batcher = Self {
-            waiting: sender,
-            room: Arc::new(Room::new(settings.max_waiting.max(1))),
+            pending: sender,
+            capacity: Arc::new(CapacityLimiter::new(settings.max_waiting.max(1))),
             refusing,
         };
         (batcher, writer)
     }
 
-    /// Fails if an order would be refused now: for callers that would rather not read one that is.
+    /// Fails if an order would be refused now, so that a caller can refuse a request before it reads the body.
     ///
     /// # Errors
     /// [`PlaceOrderError::Full`].
     pub fn check_room(&self) -> Result<(), PlaceOrderError> {
-        if self.room.is_full() {
+        if self.capacity.is_full() {
             return Err(self.refuse());
         }
         Ok(())
     }
 
-    /// Has the order, its outbox entry and its key written in one transaction, together with those of others. A repeat
-    /// with the same key and an equal request answers with the order of the first. A caller that stops waiting leaves
-    /// open whether its order is written.
+    /// Writes the order, its outbox entry and its key in one transaction, together with those of other requests. A repeat
+    /// with the same key and an equal request returns the order of the first request. If the caller stops waiting, the order
+    /// may be written or not.
     ///
     /// # Errors
-    /// [`PlaceOrderError`]; after [`StoreError::CommitUnknown`] the order may exist all the same, which a repeat with the
-    /// same key finds out.
-    pub async fn place(&self, order: NewOrder) -> Answer<PlacedOrder> {
-        let (caller, answer) = oneshot::channel();
-        self.hand_over(vec![order], Caller::OfOrder(caller))?;
-        answer.await.unwrap_or_else(|_| Err(writer_died().into()))
+    /// [`PlaceOrderError`]; after [`StoreError::CommitUnknown`] the order may exist, and a repeat with the same key returns
+    /// it.
+    pub async fn place(&self, order: NewOrder) -> PlaceResult<PlacedOrder> {
+        let (sender, receiver) = oneshot::channel();
+        self.enqueue(vec![order], Responder::Order(sender))?;
+        let result = receiver.await;
+        result.unwrap_or_else(|_| Err(writer_ended_in_commit().into()))
     }
 
-    /// Has all orders of a batch written in one transaction, with the batch's key. A repeat with the same key that asks for
-    /// the same answers with the orders of the first. A batch of none is answered at once, and leaves no trace of its key.
+    /// Writes all orders of a batch in one transaction, with the batch's key. A repeat with the same key and equal requests
+    /// returns the orders of the first request. An empty batch returns immediately and does not store its key.
     ///
     /// # Errors
-    /// As of [`place`](Self::place), of all orders of the batch.
-    pub async fn place_all(&self, batch: NewBatch) -> Answer<PlacedBatch> {
+    /// Like [`place`](Self::place), for the batch as a whole.
+    pub async fn place_all(&self, batch: NewBatch) -> PlaceResult<PlacedBatch> {
         if batch.requests.is_empty() {
             return Ok(PlacedBatch::default());
         }
-        let (caller, answer) = oneshot::channel();
-        self.hand_over(orders_of(batch), Caller::OfBatch(caller))?;
-        answer.await.unwrap_or_else(|_| Err(writer_died().into()))
+        let (sender, receiver) = oneshot::channel();
+        self.enqueue(orders_of(batch), Responder::Batch(sender))?;
+        let result = receiver.await;
+        result.unwrap_or_else(|_| Err(writer_ended_in_commit().into()))
     }
 
-    /// Puts orders that belong together into the queue.
-    fn hand_over(&self, orders: Vec<NewOrder>, caller: Caller) -> Answer<()> {
-        let place = self.room.take(orders.len());
-        let place = place.ok_or_else(|| self.refuse())?;
-        let job = Job {
+    /// Puts orders that are written together into the queue.
+    fn enqueue(&self, orders: Vec<NewOrder>, responder: Responder) -> PlaceResult<()> {
+        let permit = self.capacity.try_acquire(orders.len());
+        let permit = permit.ok_or_else(|| self.refuse())?;
+        let request = WriteRequest {
             orders,
-            caller,
-            _place: place,
+            responder,
+            _permit: permit,
         };
-        let sent = self.waiting.try_send(job);
-        sent.map_err(|_| writer_is_gone().into())
+        let sent = self.pending.try_send(request);
+        sent.map_err(|_| writer_ended().into())
     }
 
-    /// Overload is told of once, not for each order: the writer ends it.
+    /// Logs an overload once, not for each order; the writer logs its end.
     fn refuse(&self) -> PlaceOrderError {
         if !self.refusing.load(Ordering::Relaxed) && !self.refusing.swap(true, Ordering::Relaxed) {
-            warn!("too many orders wait to be written: more are refused until some are");
+            warn!("too many orders are pending; new orders are refused");
         }
         PlaceOrderError::Full
     }
 }
 
-/// The orders of a batch. The first has the batch's own key, with what the batch asks for, so that no other request can use
-/// it; each other one has a key that is derived from it, by which a repeat finds the order again.
+/// The orders of a batch. The first one has the batch's own key and digest, so that no other request can use the key. The
+/// others have keys derived from it, by which a repeat finds them.
 fn orders_of(batch: NewBatch) -> Vec<NewOrder> {
     let (key, mut digest) = batch.key.unzip();
     let orders = batch.requests.into_iter().enumerate();
     orders
-        .map(|(position, request)| NewOrder {
+        .map(|(index, request)| NewOrder {
             request,
-            key: match position {
+            key: match index {
                 0 => key.clone(),
-                _ => key.as_ref().map(|key| key.of_item(position)),
+                _ => key.as_ref().map(|key| key.of_item(index)),
             },
             batch: digest.take(),
         })
         .collect()
 }
 
-/// Orders that no writer took.
-fn writer_is_gone() -> StoreError {
-    StoreError::Unavailable("the writer of new orders ended".to_owned())
+/// The error of orders that no writer had received.
+fn writer_ended() -> StoreError {
+    StoreError::Unavailable("the batch writer ended".to_owned())
 }
 
-/// Orders that a writer had taken when it ended, which may have been in the middle of the commit.
-fn writer_died() -> StoreError {
-    StoreError::CommitUnknown("the writer of new orders ended while it wrote".to_owned())
+/// The error of orders that a writer was committing when it ended.
+fn writer_ended_in_commit() -> StoreError {
+    StoreError::CommitUnknown("the batch writer ended during a commit".to_owned())
 }

@@ -1,4 +1,4 @@
-//! Handing accepted orders from the outbox to the queue.
+//! Publishes accepted orders from the outbox to the queue.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,16 +14,17 @@ use crate::ports::{
 };
 use crate::retry;
 
-/// How the relay works.
+/// Settings of the relay.
 #[derive(Debug, Clone, Copy)]
 pub struct RelaySettings {
-    /// Most entries claimed at a time. Each holds the orders of one transaction.
+    /// Maximum number of entries claimed at a time. Each contains the orders of one transaction.
     pub batch: u32,
-    /// How long a claim lasts. Longer than a publish can take, so that no other relay takes over while it runs.
+    /// The duration of a claim. Must be longer than a publish can take, so that no other relay claims the same entries
+    /// meanwhile.
     pub lease: Duration,
 }
 
-/// Why a round ended early. What was not confirmed is still in the outbox.
+/// The reason why a run ended early. Orders that were not confirmed are still in the outbox.
 #[derive(Debug, Error)]
 pub enum RelayError {
     /// The store failed.
@@ -37,7 +38,7 @@ pub enum RelayError {
     Unconfirmed(usize),
 }
 
-/// Moves outbox entries to the queue.
+/// Publishes outbox entries to the queue.
 #[derive(Clone)]
 pub struct Relay {
     store: Arc<dyn Store>,
@@ -48,7 +49,7 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Wires the use case.
+    /// Creates the use case.
     #[must_use]
     pub fn new(
         store: Arc<dyn Store>,
@@ -65,17 +66,17 @@ impl Relay {
         }
     }
 
-    /// Tells somebody what is handed over.
+    /// Reports the published orders to `observer`.
     #[must_use]
     pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = observer;
         self
     }
 
-    /// Claims one batch, publishes it, removes what was confirmed and releases the rest. Returns how many entries were
-    /// claimed: a full batch means that there may be more.
+    /// Claims one batch, publishes it, removes the entries that were confirmed and releases the rest. Returns the number of
+    /// claimed entries: a full batch means that there may be more.
     ///
-    /// A crash between the confirm and the removal publishes an order twice; settlement bears that.
+    /// A crash between the confirm and the removal publishes an order twice; settlement ignores the duplicate.
     ///
     /// # Errors
     /// [`RelayError`].
@@ -93,18 +94,21 @@ impl Relay {
             Ok(ids) => ids.iter().copied().collect(),
             Err(_) => HashSet::new(),
         };
-        // An entry of which some orders were not confirmed is published again as a whole; settlement bears that.
+        // An entry with unconfirmed orders is published again as a whole; settlement ignores the duplicates.
         let is_confirmed = |order: &QueuedOrder| confirmed.contains(&order.order_id);
-        let (done, open): (Vec<&OutboxEntry>, Vec<&OutboxEntry>) = claimed
+        let (removable, retained): (Vec<&OutboxEntry>, Vec<&OutboxEntry>) = claimed
             .iter()
             .partition(|entry| entry.orders.iter().all(is_confirmed));
-        let done: Vec<OutboxId> = done.into_iter().map(|entry| entry.id).collect();
-        let open: Vec<OutboxId> = open.into_iter().map(|entry| entry.id).collect();
-        retry::on_conflict(&self.clock, || self.finish(&done, &open)).await?;
+        let removable: Vec<OutboxId> = removable.into_iter().map(|entry| entry.id).collect();
+        let retained: Vec<OutboxId> = retained.into_iter().map(|entry| entry.id).collect();
+        retry::on_conflict(&self.clock, || self.finish(&removable, &retained)).await?;
         let unconfirmed = orders.iter().filter(|order| !is_confirmed(order)).count();
         self.observer
             .relayed(orders.len() - unconfirmed, unconfirmed);
-        debug!(orders = orders.len(), unconfirmed, "relayed");
+        debug!(
+            orders = orders.len(),
+            unconfirmed, "outbox entries published"
+        );
         published?;
         if unconfirmed == 0 {
             Ok(claimed.len())
@@ -120,13 +124,17 @@ impl Relay {
         Ok(claimed)
     }
 
-    async fn finish(&self, done: &[OutboxId], open: &[OutboxId]) -> Result<(), StoreError> {
+    async fn finish(
+        &self,
+        removable: &[OutboxId],
+        retained: &[OutboxId],
+    ) -> Result<(), StoreError> {
         let mut work = self.store.begin().await?;
-        if !done.is_empty() {
-            work.remove(done).await?;
+        if !removable.is_empty() {
+            work.remove(removable).await?;
         }
-        if !open.is_empty() {
-            work.release(open).await?;
+        if !retained.is_empty() {
+            work.release(retained).await?;
         }
         work.commit().await
     }

@@ -12,21 +12,21 @@ use crate::ports::{LockedStock, StoreError, SyncQueries, UnitOfWork};
 use crate::reconciliation::reconcile;
 use crate::report::ReportKind;
 
-/// Chunks' worth of stock rows that are read at a time.
-const CHUNKS_IN_A_PAGE: usize = 4;
+/// Number of chunks' worth of stock rows that are read at a time.
+const CHUNKS_PER_PAGE: usize = 4;
 
 /// Products that are written in one transaction.
 #[derive(Debug, Default)]
 pub(super) struct Chunk {
-    /// By product id.
+    /// The products, by product id.
     pub(super) product_ids: Vec<ProductId>,
-    /// Those of them of which the vendor has no row, if the chunk is of a full report.
+    /// Those of them that the vendor has no stock row of.
     pub(super) new: Vec<ProductId>,
 }
 
 impl Chunk {
-    /// One product that exists.
-    pub(super) fn of_known(product_id: ProductId) -> Self {
+    /// A chunk of one product that exists.
+    pub(super) fn of_existing(product_id: ProductId) -> Self {
         Self {
             product_ids: vec![product_id],
             new: Vec::new(),
@@ -56,7 +56,7 @@ enum Source<'r> {
 }
 
 impl<'r> Chunks<'r> {
-    /// Begins with the first product; a chunk has at most `size`.
+    /// Begins with the first product; a chunk has at most `size` products.
     pub(super) fn new(queries: &'r dyn SyncQueries, plan: &Plan<'r>, size: usize) -> Self {
         let source = match plan.report.kind() {
             _ if !plan.is_applied() => Source::None,
@@ -74,7 +74,7 @@ impl<'r> Chunks<'r> {
         }
     }
 
-    /// The next chunk; `None` after the last.
+    /// Returns the next chunk; `None` after the last.
     pub(super) async fn next(&mut self) -> Result<Option<Chunk>, StoreError> {
         let mut chunk = Chunk::default();
         match &mut self.source {
@@ -93,7 +93,7 @@ impl<'r> Chunks<'r> {
                             chunk.product_ids.push(affected.product_id);
                         }
                         Step::NeedsRows => {
-                            let limit = self.size.saturating_mul(CHUNKS_IN_A_PAGE);
+                            let limit = self.size.saturating_mul(CHUNKS_PER_PAGE);
                             let limit = u32::try_from(limit).unwrap_or(u32::MAX);
                             let rows = self.queries.list_reported_stock(
                                 self.vendor_id,
@@ -114,18 +114,18 @@ impl<'r> Chunks<'r> {
     }
 }
 
-/// Repairs the vendor's shipments that are later than the store's clock. Returns whether anything was, or will be with the
-/// plan's history.
+/// Repairs the vendor's shipments that are later than the store's clock. Returns whether any shipment was repaired, or the
+/// plan repairs the history.
 pub(super) async fn repair(work: &mut dyn UnitOfWork, plan: &Plan<'_>) -> Result<bool, StoreError> {
     let are_shipments_repaired =
         plan.state.has_future_shipments && work.repair_shipments(plan.vendor_id).await? > 0;
     Ok(plan.is_repaired || are_shipments_repaired)
 }
 
-/// What was written of a chunk.
+/// The result of writing a chunk.
 #[derive(Debug, Default)]
 pub(super) struct WrittenProducts {
-    /// Whether the report was news of any of the products.
+    /// Whether the report was newer than the row of any of the products.
     pub(super) is_news: bool,
     /// Number of products that changed.
     pub(super) changed: u64,
@@ -133,7 +133,7 @@ pub(super) struct WrittenProducts {
     pub(super) held: Vec<ProductId>,
 }
 
-/// Writes what a report changes in these products.
+/// Writes the changes that a report makes to the products of a chunk.
 pub(super) async fn write_products(
     work: &mut dyn UnitOfWork,
     plan: &Plan<'_>,
@@ -182,7 +182,7 @@ pub(super) async fn write_products(
         work.save_stock(&changes).await?;
     }
     if is_delta {
-        // Also for lines that repeat the number: an older line that arrives later is then recognised.
+        // Also for lines that repeat the quantity, so that an older line that arrives later is detected.
         work.advance_as_of(vendor_id, &affected, plan.order).await?;
     }
     Ok(WrittenProducts {

@@ -1,4 +1,4 @@
-//! What to do with a report, decided from the history of its vendor's reports, and checked again under the vendor's lock.
+//! The plan for a report, decided from the history of its vendor's reports, and checked again under the vendor's lock.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::ports::{SyncOutcome, UnitOfWork, VendorSyncState};
 use crate::report::{Report, ReportKind};
 use crate::report_history::{QuarantinedReport, ReportHistory, Verdict, with_lag};
 
-/// A report and what its times amount to.
+/// A report with the assessment of its times.
 pub(super) struct Incoming<'r> {
     pub(super) vendor_id: &'r VendorId,
     pub(super) report: &'r Report,
@@ -20,7 +20,7 @@ pub(super) struct Incoming<'r> {
     pub(super) max_age: Option<Duration>,
 }
 
-/// What to do with a report.
+/// The decision on a report.
 pub(super) struct Plan<'r> {
     pub(super) vendor_id: &'r VendorId,
     pub(super) report: &'r Report,
@@ -28,20 +28,20 @@ pub(super) struct Plan<'r> {
     pub(super) proof: Proof,
     /// Whether the report is older than the vendor's `max_age` allows.
     pub(super) is_expired: bool,
-    /// What the plan was made from.
+    /// The state that the plan was made from.
     pub(super) state: VendorSyncState,
     /// The history to record, before the report is applied.
     pub(super) history: ReportHistory,
-    /// Whether the history that was read was of a store whose clock was ahead.
+    /// Whether entries later than the store's clock were removed from the history.
     pub(super) is_repaired: bool,
-    /// Whether the vendor was asked for it just now.
+    /// Whether the report was requested from the vendor by this sync.
     is_fetched: bool,
-    /// Why the report is not applied; `None` if it is.
+    /// The outcome and the reason if the report is not applied; `None` if it is.
     refusal: Option<(SyncOutcome, String)>,
 }
 
 impl<'r> Plan<'r> {
-    /// Recalls the report's claim and judges it.
+    /// Adjusts the assessment to earlier claims and decides on the report.
     pub(super) fn of_incoming(incoming: &Incoming<'r>, state: VendorSyncState) -> Self {
         let Incoming {
             vendor_id,
@@ -51,16 +51,16 @@ impl<'r> Plan<'r> {
             max_age,
         } = *incoming;
         let mut history = state.history.clone();
-        let is_repaired = history.forget_future(state.now);
-        let assessment = history.recall(assessment.clone());
+        let is_repaired = history.remove_future_entries(state.now);
+        let assessment = history.adjust_to_claims(assessment.clone());
         let (order, proof) = (assessment.order, with_lag(assessment.proof, lag));
-        let refusal = match history.judge(report, &assessment, state.has_stock) {
+        let refusal = match history.decide(report, &assessment, state.has_stock) {
             Verdict::Apply => None,
             Verdict::Stale { newer } => Some((SyncOutcome::Stale, stale(order, newer))),
             Verdict::Quarantine => {
                 history.quarantine(assessment, lag);
-                let reason = "the report is empty and the one before was not; \
-                              a second one or an operator confirms it";
+                let reason = "the report is empty and the previous one was not; \
+                              a second empty report or an operator must confirm it";
                 Some((SyncOutcome::Quarantined, reason.to_owned()))
             }
         };
@@ -80,7 +80,7 @@ impl<'r> Plan<'r> {
         }
     }
 
-    /// Applies a report that was in quarantine; `empty` is such a report.
+    /// The plan that applies a quarantined report; `empty` is such a report.
     pub(super) fn of_quarantined(
         vendor_id: &'r VendorId,
         empty: &'r Report,
@@ -89,7 +89,7 @@ impl<'r> Plan<'r> {
     ) -> Self {
         let order = quarantined.order;
         let mut history = state.history.clone();
-        // It can be older only if a second empty report was begun, which keeps the first.
+        // The quarantined report can be older only if a second empty report was begun, which keeps the first.
         let newer = history.newer_than(empty.kind(), order);
         if newer.is_some() {
             history.quarantined = None;
@@ -99,7 +99,7 @@ impl<'r> Plan<'r> {
             report: empty,
             order,
             proof: quarantined.proof,
-            // Nothing of it can be sold.
+            // An empty report has no units that could expire.
             is_expired: false,
             state,
             history,
@@ -113,7 +113,7 @@ impl<'r> Plan<'r> {
         self.refusal.is_none()
     }
 
-    /// Locks the vendor and returns its history; `None` if it was switched on again since the plan was made.
+    /// Locks the vendor and returns its history; `None` if the vendor was switched on again since the plan was made.
     pub(super) async fn lock(
         &self,
         work: &mut dyn UnitOfWork,
@@ -124,12 +124,12 @@ impl<'r> Plan<'r> {
         Ok(is_same.then_some(locked.history))
     }
 
-    /// Whether its chunks come from a comparison with rows that were read without a lock.
+    /// Whether the chunks come from a comparison with rows that were read without a lock.
     pub(super) fn is_compared(&self) -> bool {
         self.is_applied() && self.report.kind() == ReportKind::Full
     }
 
-    /// Whether the plan still holds for a vendor with this history.
+    /// Whether the plan is still valid for a vendor with this history.
     pub(super) fn is_current(&self, locked: &ReportHistory) -> bool {
         if self.is_compared() {
             *locked == self.state.history
@@ -138,7 +138,7 @@ impl<'r> Plan<'r> {
         }
     }
 
-    /// The history to record over `locked`, before the report is applied.
+    /// The history to record in place of `locked`, before the report is applied.
     pub(super) fn history_over(&self, locked: &ReportHistory) -> ReportHistory {
         ReportHistory {
             revision: locked.revision,
@@ -146,7 +146,7 @@ impl<'r> Plan<'r> {
         }
     }
 
-    /// How the exchange with the vendor ended that brought the report.
+    /// The result of the request to the vendor that returned the report.
     pub(super) fn contact(&self) -> Contact<'static> {
         if self.is_fetched {
             Contact::Succeeded
@@ -164,15 +164,16 @@ impl<'r> Plan<'r> {
         }
     }
 
-    /// How the sync ends, and why if the report was not applied. `is_news` is whether it was news of any product.
+    /// The outcome of the sync, with the reason if the report was not applied. `is_news` is whether the report was newer
+    /// than the row of any product.
     pub(super) fn outcome(&self, is_news: bool) -> (SyncOutcome, Option<String>) {
         if let Some((outcome, reason)) = &self.refusal {
             return (*outcome, Some(reason.clone()));
         }
-        // A full report that changes nothing is applied all the same: it speaks of every product.
+        // A full report that changes nothing counts as applied: it states every product.
         if !is_news && self.is_delta_with_lines() {
             let reason = format!(
-                "the delta is true as of {}, and each of its products has a newer report",
+                "the delta is as of {}, and a newer report exists for each of its products",
                 self.order.as_of
             );
             return (SyncOutcome::Stale, Some(reason));
@@ -188,10 +189,10 @@ impl<'r> Plan<'r> {
 fn stale(order: ReportOrder, newer: ReportOrder) -> String {
     let as_of = order.as_of;
     if newer.as_of == as_of {
-        format!("the report is true as of {as_of}, as one that was requested later and applied")
+        format!("a report as of {as_of}, like this one, was requested later and already applied")
     } else {
         format!(
-            "the report is true as of {as_of}, before the one of {} that was applied",
+            "the report is as of {as_of}, older than the applied report as of {}",
             newer.as_of
         )
     }

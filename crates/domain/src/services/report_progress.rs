@@ -1,24 +1,24 @@
-//! How far the application of one report is, and how it ends.
+//! The progress of the application of one report, and its end.
 
 use super::report_plan::Plan;
 use crate::identifiers::ProductId;
 use crate::ports::FinishedSync;
 use crate::timestamp::Timestamp;
 
-/// How far a sync is.
+/// The progress of a sync.
 pub(super) struct Progress {
     pub(super) started: Timestamp,
-    /// Products that changed.
+    /// Number of products that changed.
     pub(super) changed: u64,
-    /// Whether the report's order is recorded, so that no older report of the vendor is applied any more.
+    /// Whether the report's order is recorded, so that no older report of the vendor is applied from now on.
     pub(super) is_begun: bool,
-    /// Whether the report was news of any product.
+    /// Whether the report was newer than the row of any product.
     pub(super) is_news: bool,
     /// Whether stored instants were later than the store's clock.
     pub(super) is_repaired: bool,
-    /// Products that other transactions hold, to be tried once more.
+    /// Deferred products, which other transactions hold.
     pub(super) held: Vec<ProductId>,
-    /// Products that were still held then.
+    /// Products that were still held in the last attempt.
     pub(super) left: Vec<ProductId>,
 }
 
@@ -35,7 +35,7 @@ impl Progress {
         }
     }
 
-    /// Begins with the first product again; what was changed before stays.
+    /// Restarts with the first product; the counts of earlier changes are kept.
     pub(super) fn restart(&mut self) {
         *self = Self {
             changed: self.changed,
@@ -44,18 +44,18 @@ impl Progress {
         };
     }
 
-    /// Why the report is not applied to all of its products, if it is not.
+    /// The reason why the report is not applied to all of its products; `None` if it is.
     pub(super) fn left_reason(&self) -> Option<String> {
         let first = self.left.first()?;
         let count = self.left.len();
         Some(format!(
-            "another transaction holds the rows of product {first}, and of {} more; they stay as they were",
+            "other transactions hold the rows of product {first} and {} more; these products were not changed",
             count - 1
         ))
     }
 }
 
-/// A report that was handled, whether it was applied or not.
+/// A handled report, whether it was applied or not.
 pub(super) struct Handled<'r> {
     pub(super) ended: Ended,
     pub(super) plan: Plan<'r>,
@@ -64,34 +64,34 @@ pub(super) struct Handled<'r> {
 /// The end of a sync.
 pub(super) struct Ended {
     pub(super) finished: FinishedSync,
-    /// Orders that waited for the vendor's first sync and are free now.
+    /// Number of outbox entries that become due with the end of the vendor's first sync.
     pub(super) freed: u64,
     /// Whether stored instants were later than the store's clock.
     pub(super) is_repaired: bool,
 }
 
-/// After a chunk.
+/// The progress after a chunk.
 pub(super) enum Step {
-    /// There is more to write.
+    /// There are more chunks.
     Written,
-    /// The sync has ended; `None` if what the report was compared with has changed.
+    /// The sync has ended; `None` if the plan is outdated.
     Ended(Option<Ended>),
 }
 
-/// What became of a chunk.
+/// The result of the transaction of a chunk.
 pub(super) enum Written {
     Committed {
-        /// Whether any product of it was news.
+        /// Whether the report was newer than the row of any product of the chunk.
         is_news: bool,
         changed: u64,
-        /// Products that other transactions hold: nothing of them was written.
+        /// Products that other transactions hold; they were not written.
         held: Vec<ProductId>,
         is_repaired: bool,
-        /// With the last chunk, if no product of any chunk was held.
+        /// Set with the last chunk, if no product of any chunk was held.
         end: Option<Ended>,
     },
-    /// What the report was compared with has changed: nothing was written.
+    /// The plan is outdated; nothing was written.
     Outdated,
-    /// A newer report was begun meanwhile: nothing was written.
+    /// A newer report was begun meanwhile; nothing was written.
     Superseded,
 }

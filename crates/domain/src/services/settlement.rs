@@ -1,4 +1,4 @@
-//! Settling a batch from the queue.
+//! Settlement of a batch of orders from the queue.
 
 mod held;
 
@@ -11,7 +11,7 @@ use tracing::{debug, error, info, warn};
 
 use held::{Held, missing};
 
-use super::held_rows::{HeldRows, LONGEST_WAIT, Next, Row};
+use super::held_rows::{HeldRows, MAX_BATCH_WAIT, Next, Row};
 use crate::allocation::AllocationPolicy;
 use crate::identifiers::{OrderId, ProductId};
 use crate::ports::{
@@ -21,14 +21,14 @@ use crate::retry::{self, AsStoreError};
 use crate::settlement::{Outcome, PolicyViolation, SettledBatch, settle};
 use crate::timestamp::Timestamp;
 
-/// How long a rejection waits at most while a configured vendor was never tried, unless set otherwise.
+/// Default of the maximum time for which a rejection is delayed while a configured vendor was never tried.
 const FIRST_SYNC_GRACE: Duration = Duration::from_secs(30);
 
-/// An order that waits is settled again after this time at the latest. The end of a vendor's first sync usually ends the
-/// wait; if both happen at the same moment, the order may have missed it.
-const LONGEST_DELAY: Duration = Duration::from_secs(5);
+/// Maximum delay before a delayed order is settled again. The end of a vendor's first sync usually ends the delay; if both
+/// happen at the same time, the order may have missed it.
+const MAX_DELAY: Duration = Duration::from_secs(5);
 
-/// Why a batch was not settled. It is unchanged.
+/// The reason why a batch was not settled. Its orders are unchanged.
 #[derive(Debug, Error)]
 pub enum SettleError {
     /// The allocation policy broke its contract.
@@ -40,7 +40,7 @@ pub enum SettleError {
 }
 
 impl SettleError {
-    /// Whether the same batch may be settled later with no other change.
+    /// Whether the same batch may be settled later without any other change.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -73,7 +73,7 @@ pub struct SettleOrders {
 }
 
 impl SettleOrders {
-    /// Wires the use case.
+    /// Creates the use case.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, policy: AllocationPolicy) -> Self {
         Self {
@@ -88,46 +88,45 @@ impl SettleOrders {
         }
     }
 
-    /// Lets a rejection wait at most for this time, instead of 30 s, while a configured vendor was never tried.
+    /// Sets the maximum time for which rejections are delayed while a configured vendor was never tried (default: 30 s).
     #[must_use]
     pub fn with_first_sync_grace(mut self, grace: Duration) -> Self {
         self.first_sync_grace = grace;
         self
     }
 
-    /// Tells somebody what is settled.
+    /// Reports settled orders to `observer`.
     #[must_use]
     pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = observer;
         self
     }
 
-    /// Wakes those who wait for orders to be settled.
+    /// Notifies listeners of settled orders through `notifier`.
     #[must_use]
     pub fn with_notifier(mut self, notifier: Arc<dyn Notifier>) -> Self {
         self.notifier = notifier;
         self
     }
 
-    /// Settles those of the orders that are still `PENDING`: in one transaction those whose rows nobody else has locked, then
-    /// the others, product by product, with short waits. Orders whose rows stay locked are put back into the outbox for a
-    /// later attempt, and so are orders that would be rejected while a configured vendor was never tried: they stay `PENDING`
-    /// until the vendor's first sync ends, at most for the grace. When a transaction fails in a way that a retry does not
-    /// cure, its orders are halved until the culprits are alone, each gets a dead letter in the store, and their neighbours
-    /// are settled. After `Ok` every delivery
-    /// of the batch can be acknowledged.
+    /// Settles those of the orders that are still `PENDING`: first, in one transaction, those whose rows are not locked by
+    /// others, then the rest, product by product, with short waits. Orders whose rows stay locked are requeued for a later
+    /// attempt. Orders that would be rejected while a configured vendor was never tried are requeued too: they stay
+    /// `PENDING` until the vendor's first sync ends, at most for the grace. When a transaction fails permanently, its orders
+    /// are halved until each failing order is alone; it gets a dead letter in the store, and the others are settled. After
+    /// `Ok` every delivery of the batch can be acknowledged.
     ///
     /// # Errors
-    /// A [`SettleError`]: settle the same batch again later. What was settled before stays settled.
+    /// A [`SettleError`]: settle the same batch again later. Orders that were settled before the error stay settled.
     pub async fn settle(&self, order_ids: &[OrderId]) -> Result<(), SettleError> {
         let mut parts = vec![order_ids.to_vec()];
-        let mut left = LONGEST_WAIT;
+        let mut remaining = MAX_BATCH_WAIT;
         let mut postponed = BTreeMap::new();
         while let Some(part) = parts.pop() {
             match self.attempt(&part, None).await {
                 Ok(held) => {
                     for (row, held) in held.into_groups() {
-                        self.settle_held(row, held, &mut left, &mut parts, &mut postponed)
+                        self.settle_held(row, held, &mut remaining, &mut parts, &mut postponed)
                             .await?;
                     }
                 }
@@ -141,12 +140,12 @@ impl SettleOrders {
         Ok(())
     }
 
-    /// Settles orders of one row that another transaction held a moment ago, with a bounded wait for it.
+    /// Settles orders of one row that another transaction held in the first attempt, with a bounded wait for the row.
     async fn settle_held(
         &self,
         row: Option<Row>,
         order_ids: Vec<OrderId>,
-        left: &mut Duration,
+        remaining: &mut Duration,
         parts: &mut Vec<Vec<OrderId>>,
         postponed: &mut BTreeMap<Duration, Vec<OrderId>>,
     ) -> Result<(), SettleError> {
@@ -155,7 +154,7 @@ impl SettleOrders {
         };
         let row = row.unwrap_or(Row::Order(*first));
         let started = self.clock.now();
-        let wait = match self.held_rows.next(&row, started, *left) {
+        let wait = match self.held_rows.next(&row, started, *remaining) {
             Next::Wait(wait) => wait,
             Next::Postpone(delay) => {
                 postponed.entry(delay).or_default().extend(order_ids);
@@ -164,12 +163,12 @@ impl SettleOrders {
         };
         let attempt = self.attempt(&order_ids, Some(wait)).await;
         let now = self.clock.now();
-        *left = left.saturating_sub(now.since(started));
+        *remaining = remaining.saturating_sub(now.since(started));
         match attempt {
             Ok(_) => {}
-            // Whether the row is locked or the store is away shows when the orders are put back.
+            // Whether the row is locked or the store is unavailable shows when the orders are requeued.
             Err(error) if error.is_retryable() => {
-                let (attempts, delay) = self.held_rows.waited_in_vain(row.clone(), now);
+                let (attempts, delay) = self.held_rows.record_timeout(row.clone(), now);
                 warn!(
                     ?row,
                     orders = order_ids.len(),
@@ -177,7 +176,7 @@ impl SettleOrders {
                     attempts,
                     delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
                     %error,
-                    "a row stays locked; orders that need it go back into the outbox"
+                    "a row stays locked; orders that need it are requeued"
                 );
                 postponed.entry(delay).or_default().extend(order_ids);
             }
@@ -186,7 +185,7 @@ impl SettleOrders {
         Ok(())
     }
 
-    /// Puts orders back into the outbox, not to be published before `delay` has passed.
+    /// Requeues orders so that they are not published before `delay` has passed.
     async fn postpone(&self, order_ids: &[OrderId], delay: Duration) -> Result<(), SettleError> {
         let postponed = retry::on_conflict(&self.clock, || async move {
             let mut work = self.store.begin().await?;
@@ -215,7 +214,7 @@ impl SettleOrders {
         }
     }
 
-    /// Halves orders whose transaction failed for good; a single one is dead-lettered.
+    /// Halves orders whose transaction failed permanently; a single order is dead-lettered.
     async fn split(
         &self,
         order_ids: &[OrderId],
@@ -231,7 +230,7 @@ impl SettleOrders {
         Ok(())
     }
 
-    /// Records why orders are given up. They stay `PENDING`: the sweeper tries them again, at growing intervals.
+    /// Records the reason why orders are given up. They stay `PENDING`: the sweeper requeues them, at growing intervals.
     async fn dead_letter(
         &self,
         order_ids: &[OrderId],
@@ -244,7 +243,7 @@ impl SettleOrders {
                 error = reason,
                 "order cannot be settled and is dead-lettered"
             );
-            // A store that cannot record this cannot be relied on for anything: the batch is held, and nothing is lost.
+            // If the store cannot record the dead letter, the whole batch fails and is redelivered, so no order is lost.
             if retry::on_conflict(&self.clock, || self.record(*order_id, &reason)).await? {
                 self.observer.dead_lettered(1);
             }
@@ -259,8 +258,8 @@ impl SettleOrders {
         Ok(is_new)
     }
 
-    /// Settles orders in one transaction and returns those whose rows other transactions hold; with `wait` each row is
-    /// waited for at most for that time, and none is left.
+    /// Settles orders in one transaction and returns those whose rows other transactions hold. With `wait`, the transaction
+    /// waits for each row at most for that time, and leaves none out.
     async fn attempt(
         &self,
         order_ids: &[OrderId],
@@ -269,18 +268,18 @@ impl SettleOrders {
         let started = self.clock.now();
         let (batch, mut held) = match wait {
             None => retry::on_conflict(&self.clock, || self.settle_in_one(order_ids, None)).await?,
-            // The wait is not to be repeated.
+            // The wait must not be repeated.
             Some(_) => self.settle_in_one(order_ids, wait).await?,
         };
-        if let Some((waiting, delay)) = held.waiting.take() {
-            log_waiting(&waiting, delay);
-            self.observer.postponed(waiting.len());
+        if let Some((delayed, delay)) = held.delayed.take() {
+            log_delayed(&delayed, delay);
+            self.observer.postponed(delayed.len());
         }
         if batch.orders.is_empty() {
             return Ok(held);
         }
         let rows = batch.orders.iter();
-        self.held_rows.free(
+        self.held_rows.record_free(
             rows.flat_map(|order| [Row::Stock(order.product_id.clone()), Row::Order(order.id)]),
         );
         self.notifier.notify(Topic::Changes);
@@ -333,11 +332,11 @@ impl SettleOrders {
         }
         let mut batch = settle(pending, stock, self.policy)?;
         if let Some(wait) = rejections_wait {
-            let waiting = batch.take_rejections();
-            if !waiting.is_empty() {
-                let delay = wait.min(LONGEST_DELAY);
-                work.postpone(&waiting, delay).await?;
-                held.waiting = Some((waiting, delay));
+            let delayed = batch.take_rejections();
+            if !delayed.is_empty() {
+                let delay = wait.min(MAX_DELAY);
+                work.postpone(&delayed, delay).await?;
+                held.delayed = Some((delayed, delay));
             }
         }
         if !batch.orders.is_empty() {
@@ -351,13 +350,13 @@ impl SettleOrders {
     }
 }
 
-fn log_waiting(order_ids: &[OrderId], delay: Duration) {
+fn log_delayed(order_ids: &[OrderId], delay: Duration) {
     info!(
         orders = order_ids.len(),
         first.order.id = order_ids.first().map(|id| id.0),
         last.order.id = order_ids.last().map(|id| id.0),
         delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
-        "a configured vendor was never tried; orders that would be rejected go back into the outbox"
+        "a configured vendor was never tried; orders that would be rejected are requeued"
     );
 }
 
@@ -372,6 +371,6 @@ fn log(batch: &SettledBatch) {
         rejected = batch.orders.len() - confirmed,
         first.order.id = batch.orders.first().map(|order| order.id.0),
         last.order.id = batch.orders.last().map(|order| order.id.0),
-        "settled"
+        "orders settled"
     );
 }

@@ -1,4 +1,4 @@
-//! An operator's change of an order's status.
+//! Changes of an order's status by an operator.
 
 use std::sync::Arc;
 
@@ -16,28 +16,28 @@ use crate::stock::Imbalance;
 /// An order after the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangedOrder {
-    /// As it stands now.
+    /// The order in its current state.
     pub order: Order,
-    /// Whether this request changed it.
+    /// Whether this request changed the order.
     pub changed: bool,
 }
 
-/// Why the status was not changed. Nothing was.
+/// The reason why the status was not changed.
 #[derive(Debug, Error)]
 pub enum ChangeStatusError {
     /// No order has this id.
     #[error("there is no order {0}")]
     NotFound(OrderId),
-    /// The caller expected another version of the order.
-    #[error("the order is not in the version that was expected")]
+    /// The order is not in the version that the caller expected.
+    #[error("the order is not in the expected version")]
     VersionMismatch,
-    /// The state machine has no such edge.
+    /// The state machine has no such transition.
     #[error(transparent)]
     Illegal(#[from] IllegalTransition),
-    /// The vendor that is said to have shipped has no allocation of the order.
+    /// The vendor of the request has no allocation of the order.
     #[error("vendor {0} supplies no unit of the order")]
     NotSupplied(VendorId),
-    /// The store contradicts itself.
+    /// The store is inconsistent.
     #[error(transparent)]
     Imbalance(#[from] Imbalance),
     /// The store failed.
@@ -63,7 +63,7 @@ impl AsStoreError for ChangeStatusError {
     }
 }
 
-/// Changes statuses.
+/// Changes the status of orders.
 #[derive(Clone)]
 pub struct ChangeStatus {
     store: Arc<dyn Store>,
@@ -72,7 +72,7 @@ pub struct ChangeStatus {
 }
 
 impl ChangeStatus {
-    /// Wires the use case.
+    /// Creates the use case.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -82,15 +82,15 @@ impl ChangeStatus {
         }
     }
 
-    /// Wakes those who wait for orders to change.
+    /// Notifies listeners of changed orders through `notifier`.
     #[must_use]
     pub fn with_notifier(mut self, notifier: Arc<dyn Notifier>) -> Self {
         self.notifier = notifier;
         self
     }
 
-    /// Changes the status under the order's lock, if `is_expected` holds for the order as it stands; a cancelled order
-    /// gives its stock back in the same transaction, and so exactly once.
+    /// Changes the status under the order's lock, if `is_expected` returns true for the current order. A cancelled order
+    /// releases its stock in the same transaction, and therefore exactly once.
     ///
     /// # Errors
     /// [`ChangeStatusError`].
@@ -104,8 +104,8 @@ impl ChangeStatus {
         self.change_by(id, &decide, &is_expected).await
     }
 
-    /// Marks one vendor's part of an order as shipped, under the order's lock and if `is_expected` holds for the order
-    /// as it is. With the last part, the order becomes `SHIPPED`.
+    /// Marks one vendor's allocation as shipped, under the order's lock and if `is_expected` returns true for the current
+    /// order. With the last allocation, the order becomes `SHIPPED`.
     ///
     /// # Errors
     /// [`ChangeStatusError`].
@@ -118,7 +118,7 @@ impl ChangeStatus {
         let decide = |order: &Order| Ok(order.ship_part(vendor_id)?);
         let changed = self.change_by(id, &decide, &is_expected).await?;
         if changed.changed {
-            info!(order.id = id.0, vendor.id = %vendor_id, "part of an order shipped");
+            info!(order.id = id.0, vendor.id = %vendor_id, "allocation shipped");
         }
         Ok(changed)
     }
@@ -134,7 +134,7 @@ impl ChangeStatus {
         if changed.changed {
             self.notifier.notify(Topic::Changes);
             let status = changed.order.state.status();
-            info!(order.id = id.0, order.status = %status, "status changed");
+            info!(order.id = id.0, order.status = %status, "order status changed");
         }
         Ok(changed)
     }

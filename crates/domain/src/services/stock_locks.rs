@@ -1,27 +1,27 @@
-//! Locking the stock of one chunk of products, in transactions that may be repeated.
+//! Locks the stock of one chunk of products, in transactions that may be retried.
 
 use std::time::Duration;
 
 use crate::identifiers::ProductId;
 use crate::ports::{LockedStock, StoreError, UnitOfWork};
 
-/// Longest wait for one lock: what a transaction has locked already blocks settlement meanwhile.
-pub(super) const LONGEST_LOCK_WAIT: Duration = Duration::from_secs(1);
+/// Maximum wait for one lock: rows that the transaction has already locked block settlement meanwhile.
+pub(super) const MAX_LOCK_WAIT: Duration = Duration::from_secs(1);
 
-/// Largest number of products that one transaction locks.
+/// Maximum number of products that one transaction locks.
 pub(super) const MAX_CHUNK: usize = 1_024;
 
-/// How to treat products whose rows another transaction holds.
+/// The treatment of products whose rows another transaction holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Locking {
-    /// Wait for them, at most for [`LONGEST_LOCK_WAIT`] each.
+    /// Wait for them, at most for [`MAX_LOCK_WAIT`] each.
     Wait,
     /// Leave them out.
     Skip,
 }
 
 impl Locking {
-    /// Returns the way of the next attempt, and lets all later ones leave held products out: a chunk waits once.
+    /// Returns the mode of the next attempt, and lets all later ones skip held products: a chunk waits once.
     pub(super) fn next(&mut self) -> Self {
         std::mem::replace(self, Self::Skip)
     }

@@ -1,4 +1,4 @@
-//! Putting orders back that were lost on their way, and forgetting old keys and changes.
+//! The sweeper: requeues orders that were lost between outbox and settlement, and prunes old keys, changes and dead letters.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -10,51 +10,51 @@ use super::RelayError;
 use crate::ports::{Clock, Notifier, OrderQueue, RequeueLimits, Store, StoreError, Topic};
 use crate::retry;
 
-/// Keys forgotten in one transaction, so that it stays short.
-const KEYS_AT_A_TIME: u32 = 5_000;
+/// Number of keys pruned in one transaction, so that it stays short.
+const KEYS_PER_TRANSACTION: u32 = 5_000;
 
-/// Entries of the change log forgotten in one transaction; each may name many orders and products.
-const CHANGES_AT_A_TIME: u32 = 1_000;
+/// Number of change log entries pruned in one transaction; each may contain many orders and products.
+const CHANGES_PER_TRANSACTION: u32 = 1_000;
 
-/// Transactions of that size in one sweep, so that a sweep ends.
-const ROUNDS: u32 = 100;
+/// Maximum number of such transactions in one sweep, so that a sweep ends.
+const MAX_TRANSACTIONS: u32 = 100;
 
-/// Dead letters of settled orders removed in one transaction.
-const DEAD_LETTERS_AT_A_TIME: u32 = 1_000;
+/// Number of dead letters of settled orders pruned in one transaction.
+const DEAD_LETTERS_PER_TRANSACTION: u32 = 1_000;
 
-/// Dead messages that the queue keeps; beyond them the oldest are removed.
+/// Number of dead messages that the queue keeps; the oldest beyond it are removed.
 pub const MAX_DEAD_MESSAGES: u64 = 10_000;
 
-/// Orders put back in one transaction when all of them are.
-const ORDERS_AT_A_TIME: u32 = 1_000;
+/// Number of orders requeued in one transaction by [`Sweeper::requeue_all`].
+const ORDERS_PER_TRANSACTION: u32 = 1_000;
 
-/// How the sweeper works.
+/// Settings of the sweeper.
 #[derive(Debug, Clone, Copy)]
 pub struct SweeperSettings {
-    /// An order that is `PENDING` for longer is put back into the outbox.
+    /// An order that is `PENDING` for longer is requeued.
     pub pending_for: Duration,
-    /// It is not while this many messages wait: then the order most likely is among them.
+    /// Orders are not requeued while the queue holds this number of messages: the orders are most likely among them.
     pub max_queue_depth: u64,
-    /// How long idempotency keys are kept.
+    /// The time for which idempotency keys are kept.
     pub key_retention: Duration,
-    /// How long entries of the change log are kept.
+    /// The time for which change log entries are kept.
     pub change_log_retention: Duration,
 }
 
-/// What a sweep did.
+/// The result of a sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Swept {
-    /// Orders put back into the outbox.
+    /// Number of requeued orders.
     pub requeued: u64,
-    /// Keys forgotten.
+    /// Number of pruned keys.
     pub keys_forgotten: u64,
-    /// Entries of the change log forgotten.
+    /// Number of pruned change log entries.
     pub changes_forgotten: u64,
-    /// Dead letters removed whose orders are settled.
+    /// Number of pruned dead letters whose orders are settled.
     pub dead_letters_pruned: u64,
 }
 
-/// Sweeps.
+/// Requeues lost orders and prunes old rows.
 #[derive(Clone)]
 pub struct Sweeper {
     store: Arc<dyn Store>,
@@ -65,7 +65,7 @@ pub struct Sweeper {
 }
 
 impl Sweeper {
-    /// Wires the use case.
+    /// Creates the use case.
     #[must_use]
     pub fn new(
         store: Arc<dyn Store>,
@@ -83,18 +83,20 @@ impl Sweeper {
         }
     }
 
-    /// One sweep. Without the queue's depth, that is while the broker is away, nothing is put back: the outbox holds
-    /// what could not be published anyway. Each part is done whatever becomes of the others.
+    /// Runs one sweep. If the queue's depth is not known, that is while the broker is unavailable, no order is requeued: the
+    /// outbox still contains the orders that could not be published. A failure of one part does not prevent the others.
     ///
     /// # Errors
     /// [`RelayError`].
     pub async fn sweep(&self) -> Result<Swept, RelayError> {
-        let keys_forgotten = self.forget_all(KEYS_AT_A_TIME, || self.prune_keys()).await;
+        let keys_forgotten = self
+            .prune_all(KEYS_PER_TRANSACTION, || self.prune_keys())
+            .await;
         let changes_forgotten = self
-            .forget_all(CHANGES_AT_A_TIME, || self.prune_changes())
+            .prune_all(CHANGES_PER_TRANSACTION, || self.prune_changes())
             .await;
         let dead_letters_pruned = self
-            .forget_all(DEAD_LETTERS_AT_A_TIME, || self.prune_dead_letters())
+            .prune_all(DEAD_LETTERS_PER_TRANSACTION, || self.prune_dead_letters())
             .await;
         let requeued = self.requeue_lost().await;
         Ok(Swept {
@@ -110,20 +112,17 @@ impl Sweeper {
         if backlog.dead > MAX_DEAD_MESSAGES {
             self.prune_dead_messages().await;
         }
-        let room = self
+        let capacity = self
             .settings
             .max_queue_depth
             .saturating_sub(backlog.waiting);
         let limits = RequeueLimits {
             pending_for: self.settings.pending_for,
-            limit: u32::try_from(room).unwrap_or(u32::MAX),
+            limit: u32::try_from(capacity).unwrap_or(u32::MAX),
         };
         let requeued = retry::on_conflict(&self.clock, || self.requeue(limits)).await?;
         if requeued > 0 {
-            warn!(
-                requeued,
-                "orders stayed PENDING too long and go through the queue again"
-            );
+            warn!(requeued, "orders stayed PENDING too long and were requeued");
             self.notifier.notify(Topic::Outbox);
         }
         Ok(requeued)
@@ -136,26 +135,26 @@ impl Sweeper {
                 kept = MAX_DEAD_MESSAGES,
                 "too many dead messages; the oldest were removed"
             ),
-            Err(error) => warn!(%error, "too many dead messages, and none can be removed now"),
+            Err(error) => warn!(%error, "too many dead messages; removing the oldest failed"),
         }
     }
 
-    /// Puts every order that is `PENDING` and not in the outbox back into it, and returns how many. For a queue that died
-    /// with the process that held it: nothing is on its way then, so nothing needs to be waited for. It MUST be done before
-    /// a relay runs on the new queue, which would otherwise hand over what is put back, and put it back again.
+    /// Requeues every order that is `PENDING` and not in the outbox, and returns their number. For a queue that died with
+    /// the process that held it: no message is in progress then, so the sweep need not wait. It MUST be called before a
+    /// relay runs on the new queue: otherwise the relay would publish the requeued orders, and they would be requeued again.
     ///
     /// # Errors
-    /// [`StoreError`]; what was put back before stays so.
+    /// [`StoreError`]; orders that were requeued before the error stay requeued.
     pub async fn requeue_all(&self) -> Result<u64, StoreError> {
         let limits = RequeueLimits {
             pending_for: Duration::ZERO,
-            limit: ORDERS_AT_A_TIME,
+            limit: ORDERS_PER_TRANSACTION,
         };
         let mut total = 0;
         loop {
             let requeued = retry::on_conflict(&self.clock, || self.requeue(limits)).await?;
             total += requeued;
-            if requeued < u64::from(ORDERS_AT_A_TIME) {
+            if requeued < u64::from(ORDERS_PER_TRANSACTION) {
                 break;
             }
         }
@@ -175,20 +174,20 @@ impl Sweeper {
         Ok(requeued)
     }
 
-    /// Forgets in transactions of at most so many, until one finds fewer.
-    async fn forget_all<F>(
+    /// Calls `prune` until it removes fewer rows than `limit`, at most [`MAX_TRANSACTIONS`] times.
+    async fn prune_all<F>(
         &self,
-        at_a_time: u32,
-        mut forget: impl FnMut() -> F,
+        limit: u32,
+        mut prune: impl FnMut() -> F,
     ) -> Result<u64, StoreError>
     where
         F: Future<Output = Result<u64, StoreError>>,
     {
         let mut total = 0;
-        for _ in 0..ROUNDS {
-            let forgotten = retry::on_conflict(&self.clock, &mut forget).await?;
-            total += forgotten;
-            if forgotten < u64::from(at_a_time) {
+        for _ in 0..MAX_TRANSACTIONS {
+            let pruned = retry::on_conflict(&self.clock, &mut prune).await?;
+            total += pruned;
+            if pruned < u64::from(limit) {
                 break;
             }
         }
@@ -198,14 +197,16 @@ impl Sweeper {
     async fn prune_keys(&self) -> Result<u64, StoreError> {
         let mut work = self.store.begin().await?;
         let before = work.store_time().await?.minus(self.settings.key_retention);
-        let forgotten = work.prune_keys(before, KEYS_AT_A_TIME).await?;
+        let pruned = work.prune_keys(before, KEYS_PER_TRANSACTION).await?;
         work.commit().await?;
-        Ok(forgotten)
+        Ok(pruned)
     }
 
     async fn prune_dead_letters(&self) -> Result<u64, StoreError> {
         let mut work = self.store.begin().await?;
-        let pruned = work.prune_dead_letters(DEAD_LETTERS_AT_A_TIME).await?;
+        let pruned = work
+            .prune_dead_letters(DEAD_LETTERS_PER_TRANSACTION)
+            .await?;
         work.commit().await?;
         Ok(pruned)
     }
@@ -216,9 +217,9 @@ impl Sweeper {
             .store_time()
             .await?
             .minus(self.settings.change_log_retention);
-        let forgotten = work.prune_changes(before, CHANGES_AT_A_TIME).await?;
+        let pruned = work.prune_changes(before, CHANGES_PER_TRANSACTION).await?;
         work.commit().await?;
-        Ok(forgotten)
+        Ok(pruned)
     }
 }
 
@@ -231,34 +232,41 @@ mod tests {
         MockClock, MockNotifier, MockOrderQueue, MockStore, MockUnitOfWork, UnitOfWork,
     };
 
-    /// What one transaction answers, and whether it is committed.
-    type Answer = (Result<u64, StoreError>, bool);
+    /// The result of requeueing in one transaction, and whether it is committed.
+    type TransactionResult = (Result<u64, StoreError>, bool);
 
-    /// A sweeper whose store has as many transactions as there are answers, and whose relays are woken so often.
-    fn sweeper(answers: Vec<Answer>, wakings: usize) -> Sweeper {
-        let works = Mutex::new(answers.into_iter());
+    /// A sweeper whose store has one transaction per result, and whose relays are notified `notifications` times.
+    fn sweeper(results: Vec<TransactionResult>, notifications: usize) -> Sweeper {
+        let works = Mutex::new(results.into_iter());
         let mut store = MockStore::new();
         store.expect_begin().returning(move || {
-            let (answer, commits) = works.lock().unwrap().next().expect("one more transaction");
+            let (result, commits) = works
+                .lock()
+                .unwrap()
+                .next()
+                .expect("a scripted transaction");
             let mut work = MockUnitOfWork::new();
             let all = RequeueLimits {
                 pending_for: Duration::ZERO,
-                limit: ORDERS_AT_A_TIME,
+                limit: ORDERS_PER_TRANSACTION,
             };
             work.expect_requeue_overdue()
                 .withf(move |limits| *limits == all)
-                .return_once(move |_| answer);
+                .return_once(move |_| result);
             let commits = usize::from(commits);
             work.expect_commit().times(commits).returning(|| Ok(()));
             Ok(Box::new(work) as Box<dyn UnitOfWork>)
         });
         let mut notifier = MockNotifier::new();
-        notifier.expect_notify().times(wakings).return_const(());
+        notifier
+            .expect_notify()
+            .times(notifications)
+            .return_const(());
         let mut clock = MockClock::new();
         clock.expect_sleep().returning(|_| ());
         Sweeper::new(
             Arc::new(store),
-            // It is never asked: how deep a queue is says nothing about what a lost one held.
+            // The queue is never queried: its depth does not matter for a lost queue.
             Arc::new(MockOrderQueue::new()),
             Arc::new(notifier),
             Arc::new(clock),
@@ -272,17 +280,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn everything_is_put_back_in_transactions_of_bounded_size() {
-        let full = u64::from(ORDERS_AT_A_TIME);
-        let answers = vec![(Ok(full), true), (Ok(full), true), (Ok(7), true)];
+    async fn all_orders_are_requeued_in_transactions_of_bounded_size() {
+        let full = u64::from(ORDERS_PER_TRANSACTION);
+        let results = vec![(Ok(full), true), (Ok(full), true), (Ok(7), true)];
         assert_eq!(
-            sweeper(answers, 1).requeue_all().await.unwrap(),
+            sweeper(results, 1).requeue_all().await.unwrap(),
             2 * full + 7
         );
     }
 
     #[tokio::test]
-    async fn with_nothing_to_put_back_nobody_is_woken() {
+    async fn relays_are_not_notified_without_requeued_orders() {
         assert_eq!(
             sweeper(vec![(Ok(0), true)], 0).requeue_all().await.unwrap(),
             0
@@ -290,14 +298,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_conflict_is_repeated_and_a_failure_ends_it() {
+    async fn requeueing_retries_conflicts_and_ends_at_other_failures() {
         let conflict = || Err(StoreError::Conflict("busy".to_owned()));
-        let answers = vec![(conflict(), false), (Ok(3), true)];
-        assert_eq!(sweeper(answers, 1).requeue_all().await.unwrap(), 3);
+        let results = vec![(conflict(), false), (Ok(3), true)];
+        assert_eq!(sweeper(results, 1).requeue_all().await.unwrap(), 3);
 
-        let away = Err(StoreError::Unavailable("away".to_owned()));
-        let answers = vec![(Ok(u64::from(ORDERS_AT_A_TIME)), true), (away, false)];
-        let failed = sweeper(answers, 0).requeue_all().await;
+        let unavailable = Err(StoreError::Unavailable("connection refused".to_owned()));
+        let results = vec![
+            (Ok(u64::from(ORDERS_PER_TRANSACTION)), true),
+            (unavailable, false),
+        ];
+        let failed = sweeper(results, 0).requeue_all().await;
         assert!(matches!(failed, Err(StoreError::Unavailable(_))));
     }
 }

@@ -1,22 +1,22 @@
-//! Enforcing a vendor's setting `max_age`: a vendor whose numbers are too old is not sold from.
+//! Enforces a vendor's setting `max_age`: a vendor whose numbers are too old is not sold from.
 //!
-//! Each position has a mark, so that settlement reads no rows beyond those that it locks, and each chunk of products is
-//! consistent on its own. A report that is applied marks the positions that it changes; the others follow here, as they do
-//! when the time passes without a report. A product whose rows another transaction holds delays no other product: it is
-//! left out, and marked by the next call.
+//! Each vendor stock row has a mark, so that settlement reads no rows other than those that it locks, and each chunk of
+//! products is consistent on its own. Applying a report sets the marks of the rows that it changes; this use case sets the
+//! others, also when the time passes without a report. A product whose rows another transaction holds does not delay other
+//! products: it is left out, and marked by the next call.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::stock_locks::{LONGEST_LOCK_WAIT, Locking, MAX_CHUNK};
+use super::stock_locks::{Locking, MAX_CHUNK, MAX_LOCK_WAIT};
 use crate::identifiers::{ProductId, VendorId};
 use crate::ports::{Clock, LockedStock, Notifier, Store, StoreError, Topic};
 use crate::retry;
 use crate::stock::{ProductStock, StockChange};
 
-/// Marks positions as expired, and takes the marks back.
+/// Marks vendor stock rows as expired, and removes the marks.
 #[derive(Clone)]
 pub struct VendorExpiry {
     store: Arc<dyn Store>,
@@ -27,27 +27,27 @@ pub struct VendorExpiry {
 /// The result of one comparison with `max_age`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Enforced {
-    /// Whether the vendor's numbers are expired. Never without a `max_age`, before the first report or for a vendor that is
+    /// Whether the vendor's numbers are expired. False without a `max_age`, before the first report and for a vendor that is
     /// not configured.
     pub is_expired: bool,
-    /// Whether all of the vendor's positions are marked accordingly. False while other transactions hold some of them: call
+    /// Whether all of the vendor's stock rows are marked accordingly. False while other transactions hold some of them: call
     /// again.
     pub is_complete: bool,
 }
 
-/// A chunk that was marked.
+/// The result of marking one chunk.
 struct MarkedChunk {
     is_expired: bool,
     /// Number of products that were marked.
     marked: usize,
     /// Number of products that other transactions hold.
     held: usize,
-    /// The last of its products; `None` if no product is left to mark.
+    /// The last product of a full chunk; `None` if there are no more products to mark.
     last: Option<ProductId>,
 }
 
 impl VendorExpiry {
-    /// Wires the use case. Subscribers of `notifier` are woken when stock changes.
+    /// Creates the use case. Listeners of `notifier` are notified when stock changes.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, notifier: Arc<dyn Notifier>) -> Self {
         Self {
@@ -57,10 +57,10 @@ impl VendorExpiry {
         }
     }
 
-    /// Compares the age of the vendor's numbers with `max_age`, by the store's clock, and marks its positions accordingly.
+    /// Compares the age of the vendor's numbers with `max_age`, by the store's clock, and marks its stock rows accordingly.
     ///
     /// # Errors
-    /// [`StoreError`]. Each chunk of products that was written before is consistent; a repetition marks the rest.
+    /// [`StoreError`]. Each chunk of products that was written before the error is consistent; another call marks the rest.
     pub async fn enforce(
         &self,
         vendor_id: &VendorId,
@@ -96,10 +96,10 @@ impl VendorExpiry {
             warn!(
                 vendor.id = %vendor_id,
                 vendor.max_age_ms = max_age_ms,
-                "the vendor's numbers are older than max_age; it is not sold from until a newer report is applied"
+                "the vendor's numbers are older than max_age; its stock is not sold until a newer report is applied"
             );
         } else if has_changed {
-            info!(vendor.id = %vendor_id, "the vendor's numbers are recent enough again");
+            info!(vendor.id = %vendor_id, "the vendor's numbers are within max_age again; its stock is sold");
         }
         Ok(Enforced {
             is_expired,
@@ -116,7 +116,7 @@ impl VendorExpiry {
         locking: Locking,
     ) -> Result<Option<MarkedChunk>, StoreError> {
         let mut work = self.store.begin().await?;
-        work.limit_lock_waits(LONGEST_LOCK_WAIT).await?;
+        work.limit_lock_waits(MAX_LOCK_WAIT).await?;
         let Some(locked) = work.lock_vendor(vendor_id).await? else {
             return Ok(None);
         };
@@ -149,14 +149,14 @@ impl VendorExpiry {
     }
 }
 
-/// `None` if the vendor has no position in the product.
+/// Sets the mark; `None` if the vendor has no stock row of the product.
 fn mark(mut product: ProductStock, vendor_id: &VendorId, is_expired: bool) -> Option<StockChange> {
-    let position = product.vendor_mut(vendor_id)?;
-    position.is_expired = is_expired;
-    let position = position.clone();
+    let row = product.vendor_mut(vendor_id)?;
+    row.is_expired = is_expired;
+    let row = row.clone();
     Some(StockChange {
         quantity: product.quantity(),
         product_id: product.product_id,
-        vendors: vec![position],
+        vendors: vec![row],
     })
 }

@@ -1,4 +1,4 @@
-//! Giving a vendor another id.
+//! The rename of a vendor.
 
 use std::sync::Arc;
 
@@ -9,17 +9,17 @@ use crate::identifiers::VendorId;
 use crate::ports::{Clock, RenamedVendor, Store, StoreError, VendorRename};
 use crate::retry::{self, AsStoreError};
 
-/// Why a vendor was not renamed. Nothing was changed.
+/// The reason why a vendor was not renamed. Nothing was changed.
 #[derive(Debug, Error)]
 pub enum RenameVendorError {
-    /// The old id is the new one.
-    #[error("the vendor has this id already: {0}")]
+    /// The old id equals the new one.
+    #[error("the vendor already has the id {0}")]
     SameId(VendorId),
     /// No vendor has the old id.
     #[error("there is no vendor {0}")]
     NotFound(VendorId),
     /// The new id has stock of its own.
-    #[error("vendor {0} has stock of its own, and two vendors cannot become one")]
+    #[error("vendor {0} has stock of its own, and two vendors cannot be merged")]
     Taken(VendorId),
     /// The store failed.
     #[error(transparent)]
@@ -43,14 +43,14 @@ pub struct RenameVendor {
 }
 
 impl RenameVendor {
-    /// Wires the use case.
+    /// Creates the use case.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
         Self { store, clock }
     }
 
-    /// Moves the vendor, its stock and its allocations to the new id, in one transaction. What is in flight stays so, and
-    /// no quantity changes.
+    /// Moves the vendor, its stock and its allocations to the new id, in one transaction. Units in flight and quantities are
+    /// unchanged.
     ///
     /// # Errors
     /// [`RenameVendorError`].

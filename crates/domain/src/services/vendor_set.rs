@@ -1,4 +1,4 @@
-//! Applying the set of configured vendors.
+//! Applies the set of configured vendors.
 
 use std::sync::Arc;
 
@@ -13,39 +13,39 @@ use crate::retry::{self, AsStoreError};
 use crate::stock::StockChange;
 use crate::vendor_set::{ConfiguredVendor, SetMember, VendorSet, recount};
 
-/// How a set that a process has relates to the one in the store.
+/// The relation of a process's vendor set to the one in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SetStatus {
-    /// It is the current one.
+    /// The set is the current one.
     Current,
-    /// It was applied earlier and another one replaced it: it is not brought back, except on purpose.
+    /// The set was applied earlier and then replaced by another one. It is brought back only on purpose.
     Superseded,
 }
 
-/// What a process works with after it brought its set.
+/// The result of applying a set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppliedSet {
-    /// How the process's own set relates to the current one.
+    /// The relation of the set to the current one.
     pub status: SetStatus,
-    /// Whether this call made it the current one.
+    /// Whether this call made the set the current one.
     pub applied: bool,
-    /// The vendors that are configured, by id.
+    /// The configured vendors, by id.
     pub configured: Vec<SetMember>,
 }
 
-/// Why a set was not applied. Nothing was changed.
+/// The reason why a set was not applied. Nothing was changed.
 #[derive(Debug, Error)]
 pub enum VendorSetError {
-    /// A vendor that is new, or that is read from another source than before, has the source of another vendor: what was
-    /// sold of the one would be sold again of the other.
+    /// A vendor that is new, or whose source changed, has the source of another vendor: the same units would be sold through
+    /// both.
     #[error(
-        "vendor {vendor_id} has the source of vendor {owner}, whose stock would be sold a second time; if the vendor got \
+        "vendor {vendor_id} has the same source as vendor {owner}, so its stock would be sold twice; if the vendor got \
          another id, stop the workers and run `vendor rename {owner} {vendor_id}`"
     )]
     SourceTaken {
         /// The vendor of the set.
         vendor_id: VendorId,
-        /// The vendor that the store has with this source.
+        /// The vendor that has this source in the store.
         owner: VendorId,
     },
     /// The store failed.
@@ -71,17 +71,17 @@ pub struct VendorSets {
     notifier: Arc<dyn Notifier>,
 }
 
-/// Which sets a call may make the current one.
+/// The sets that a call may make the current one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Apply {
-    /// One that was never applied.
+    /// Sets that were never applied.
     New,
-    /// Any.
+    /// All sets.
     Any,
 }
 
 impl VendorSets {
-    /// Wires the use case.
+    /// Creates the use case.
     #[must_use]
     pub fn new(
         store: Arc<dyn Store>,
@@ -96,14 +96,14 @@ impl VendorSets {
         }
     }
 
-    /// Notifies `notifier` when stock has changed.
+    /// Notifies listeners of changed stock through `notifier`.
     #[must_use]
     pub fn with_notifier(mut self, notifier: Arc<dyn Notifier>) -> Self {
         self.notifier = notifier;
         self
     }
 
-    /// Applies the set if it was never applied before. The current set is applied again where a vendor of it is not
+    /// Applies the set if it was never applied before. The current set is applied again if one of its vendors is not
     /// configured, and otherwise changes nothing. A superseded set changes nothing.
     ///
     /// # Errors
@@ -112,7 +112,7 @@ impl VendorSets {
         self.apply_if(set, Apply::New).await
     }
 
-    /// Applies the set, also one that was superseded.
+    /// Applies the set, even if it was superseded.
     ///
     /// # Errors
     /// [`VendorSetError`].
@@ -120,8 +120,8 @@ impl VendorSets {
         self.apply_if(set, Apply::Any).await
     }
 
-    /// Checks that no vendor of the set has the source of another vendor in the store, so that a program whose settings
-    /// are wrong can end before it starts.
+    /// Checks that no vendor of the set has the source of another vendor in the store, so that a program with wrong settings
+    /// can end before it starts to work.
     ///
     /// # Errors
     /// [`VendorSetError`].
@@ -151,13 +151,13 @@ impl VendorSets {
             return Ok(unchanged);
         }
         let others = found.configured;
-        let brought =
+        let applied =
             retry::on_conflict(&self.clock, || self.apply_once(set, apply, &others)).await?;
         self.notifier.notify(Topic::Changes);
-        Ok(brought)
+        Ok(applied)
     }
 
-    /// `configured` is returned for a set that another process superseded meanwhile.
+    /// Applies the set in one transaction. `configured` is returned for a set that another process superseded meanwhile.
     async fn apply_once(
         &self,
         set: &VendorSet,
@@ -168,7 +168,7 @@ impl VendorSets {
         let mut work = self.store.begin().await?;
         let record = work.lock_vendor_sets(&digest).await?;
         let others = if record.is_current {
-            // Tools may have added vendors to it.
+            // Tools may have added vendors to the current set.
             OtherVendors::Keep
         } else if record.was_applied && apply == Apply::New {
             return Ok(AppliedSet {
@@ -198,7 +198,7 @@ fn refuse_taken_sources(set: &VendorSet, known: &[ConfiguredVendor]) -> Result<(
     }
 }
 
-/// The result for a set that needs no transaction.
+/// The result for a set that needs no transaction; `None` if it needs one.
 fn unchanged(set: &VendorSet, found: &StoredVendorSet, apply: Apply) -> Option<AppliedSet> {
     let status = if found.record.is_current {
         set.is_part_of(&found.configured)
@@ -213,7 +213,8 @@ fn unchanged(set: &VendorSet, found: &StoredVendorSet, apply: Apply) -> Option<A
     })
 }
 
-/// Switches vendors, and counts the quantities again that this changes. Returns the vendors that are configured then.
+/// Switches vendors on and off, and recomputes the quantities that this changes. Returns the vendors that are configured
+/// then.
 async fn configure(
     work: &mut dyn UnitOfWork,
     vendors: &[ConfiguredVendor],

@@ -1,4 +1,4 @@
-//! Applying a vendor's report.
+//! Syncs a vendor: requests its report and applies it.
 
 pub(super) mod pauses;
 
@@ -12,7 +12,7 @@ use tracing::{debug, error, info, warn};
 use super::applied_report::ReportApplier;
 use super::report_plan::{Incoming, Plan};
 use super::report_progress::Progress;
-use super::stock_locks::{LONGEST_LOCK_WAIT, MAX_CHUNK};
+use super::stock_locks::{MAX_CHUNK, MAX_LOCK_WAIT};
 use super::vendor_expiry::VendorExpiry;
 use crate::evidence::{Evidence, Exchange, NoEvidence, Proof, assess};
 use crate::identifiers::VendorId;
@@ -29,31 +29,31 @@ use crate::timestamp::Timestamp;
 use pauses::Contact;
 pub use pauses::PendingAttempt;
 
-/// Why a sync failed.
+/// The reason why a sync failed.
 #[derive(Debug, Error)]
 pub enum SyncError {
-    /// The vendor gave no report.
+    /// The vendor returned no report.
     #[error("vendor {vendor_id}: {source}")]
     Feed {
-        /// Which vendor.
+        /// The vendor.
         vendor_id: VendorId,
-        /// What happened.
+        /// The error of the feed.
         source: FeedError,
     },
-    /// The vendor demanded to get no request before an instant, and was not asked.
-    #[error("vendor {vendor_id} sent Retry-After: it gets no request before {until}")]
+    /// The vendor sent a `Retry-After` earlier, and was not requested.
+    #[error("vendor {vendor_id} sent Retry-After: no request is sent before {until}")]
     Paused {
         /// The vendor.
         vendor_id: VendorId,
-        /// The end of its demand, by the store's clock.
+        /// The end of the `Retry-After`, by the store's clock.
         until: Timestamp,
         /// The time until then.
         wait: Duration,
     },
-    /// The vendor is not among the configured ones.
+    /// The vendor is not configured.
     #[error("vendor {0} is not configured")]
     NotConfigured(VendorId),
-    /// The store contradicts itself.
+    /// The store is inconsistent.
     #[error(transparent)]
     Imbalance(#[from] Imbalance),
     /// The store failed.
@@ -82,7 +82,7 @@ pub struct VendorSync {
     evidence: Arc<Mutex<BTreeMap<VendorId, Result<Evidence, NoEvidence>>>>,
 }
 
-/// What an operator decides on a report in quarantine.
+/// An operator's decision on a report in quarantine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QuarantineDecision {
     /// Apply it.
@@ -92,7 +92,7 @@ pub enum QuarantineDecision {
 }
 
 impl VendorSync {
-    /// Wires the use case.
+    /// Creates the use case.
     #[must_use]
     pub fn new(
         store: Arc<dyn Store>,
@@ -117,14 +117,14 @@ impl VendorSync {
         }
     }
 
-    /// Tells somebody how syncs end.
+    /// Reports the outcomes of syncs to `observer`.
     #[must_use]
     pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = observer;
         self
     }
 
-    /// Wakes those who wait for stock to change.
+    /// Notifies listeners of changed stock through `notifier`.
     #[must_use]
     pub fn with_notifier(mut self, notifier: Arc<dyn Notifier>) -> Self {
         self.applier.notifier = Arc::clone(&notifier);
@@ -132,8 +132,8 @@ impl VendorSync {
         self
     }
 
-    /// Writes at most this number of products in one transaction, and at least one. For tests: with less than the usual
-    /// 1,024, small reports are applied as large ones are.
+    /// Sets the maximum number of products that one transaction writes, at least 1 (default: 1,024). For tests: with a
+    /// smaller number, small reports are applied in several chunks.
     #[must_use]
     pub fn with_chunk_size(mut self, products: usize) -> Self {
         self.applier.chunk_size = products;
@@ -141,11 +141,11 @@ impl VendorSync {
     }
 
     /// Requests a vendor's report and applies it: in one transaction, or in several if it changes more than 1,024 products.
-    /// The result is kept as the vendor's last, also when it failed.
+    /// The result is stored as that of the vendor's last sync, even if the sync failed.
     ///
     /// # Errors
-    /// [`SyncError`]. Stock may have been changed only if the store failed in the middle of a large report, whose rest the
-    /// next sync applies, or if its error is [`StoreError::CommitUnknown`].
+    /// [`SyncError`]. Stock may have been changed only if the store failed during the application of a large report, whose
+    /// rest the next sync applies, or if the error is [`StoreError::CommitUnknown`].
     pub async fn sync(&self, feed: &dyn VendorFeed) -> Result<FinishedSync, SyncError> {
         let vendor_id = feed.vendor_id();
         let requested_at = self.probe.store_time().await?;
@@ -163,13 +163,13 @@ impl VendorSync {
         self.enforce_max_age(feed, outcome).await;
         match &result {
             Ok(done) if done.changed == 0 && done.outcome == SyncOutcome::Applied => {
-                debug!(vendor.id = %vendor_id, received = done.received, "synced, nothing changed");
+                debug!(vendor.id = %vendor_id, received = done.received, "vendor synced; nothing changed");
             }
             Ok(done) if done.outcome == SyncOutcome::Applied => info!(
                 vendor.id = %vendor_id,
                 received = done.received,
                 changed = done.changed,
-                "synced"
+                "vendor synced"
             ),
             Ok(done) => warn!(
                 vendor.id = %vendor_id,
@@ -177,11 +177,11 @@ impl VendorSync {
                 outcome = %done.outcome,
                 reason = done.error,
                 changed = done.changed,
-                "the report was not applied, or not all of it"
+                "the report was not applied, or only in part"
             ),
-            // The report may be applied, or will be: a record of a failure would contradict it.
+            // The report may have been applied, or may still be: recording a failure would contradict that.
             Err(SyncError::Store(error)) if error.is_commit_unknown() => {
-                warn!(vendor.id = %vendor_id, %error, "the outcome of a sync is not known; the next sync finds it");
+                warn!(vendor.id = %vendor_id, %error, "the outcome of a sync is unknown; the next sync determines it");
                 self.notifier.notify(Topic::Changes);
             }
             Err(error) => {
@@ -189,7 +189,7 @@ impl VendorSync {
                     vendor.id = %vendor_id,
                     %error,
                     changed = progress.changed,
-                    "sync failed; the vendor's other stock stays as it was"
+                    "sync failed; the rest of the vendor's stock is unchanged"
                 );
                 let record = SyncRecord {
                     outcome: SyncOutcome::Failed,
@@ -239,14 +239,14 @@ impl VendorSync {
             );
             self.observer.repaired_as_of(vendor_id);
         }
-        self.note_evidence(vendor_id, handled.plan.proof, incoming.lag);
+        self.warn_of_weak_evidence(vendor_id, handled.plan.proof, incoming.lag);
         Ok(handled.ended.finished)
     }
 
     /// Applies or drops a vendor's report in quarantine, and returns the result; `None` if there is no such report.
     ///
     /// # Errors
-    /// [`SyncError`]. The report is still in quarantine then, also if a part of it was applied.
+    /// [`SyncError`]. The report then stays in quarantine, even if a part of it was applied.
     pub async fn resolve_quarantine(
         &self,
         vendor_id: &VendorId,
@@ -266,7 +266,7 @@ impl VendorSync {
         }
         let result = result?;
         if let Some(done) = &result {
-            info!(vendor.id = %vendor_id, ?decision, changed = done.changed, "the report in quarantine was decided on");
+            info!(vendor.id = %vendor_id, ?decision, changed = done.changed, "quarantine resolved");
         }
         Ok(result)
     }
@@ -297,7 +297,7 @@ impl VendorSync {
         started: Timestamp,
     ) -> Result<Option<FinishedSync>, SyncError> {
         let mut work = self.applier.store.begin().await?;
-        work.limit_lock_waits(LONGEST_LOCK_WAIT).await?;
+        work.limit_lock_waits(MAX_LOCK_WAIT).await?;
         let Some(locked) = work.lock_vendor(vendor_id).await? else {
             return Ok(None);
         };
@@ -317,7 +317,7 @@ impl VendorSync {
         Ok(Some(FinishedSync::new(finished_at, record)))
     }
 
-    /// Marks the positions that an applied report left as they were.
+    /// Updates the marks of the stock rows that an applied report did not change.
     async fn enforce_max_age(&self, feed: &dyn VendorFeed, outcome: SyncOutcome) {
         if outcome != SyncOutcome::Applied || feed.max_age().is_none() {
             return;
@@ -327,17 +327,17 @@ impl VendorSync {
             Ok(enforced) if enforced.is_complete => {}
             Ok(_) => debug!(
                 vendor.id = %vendor_id,
-                "other transactions hold products; the worker that syncs the vendor marks them later"
+                "other transactions hold products; the worker that syncs the vendor enforces max_age on them later"
             ),
             Err(error) => warn!(
                 vendor.id = %vendor_id,
                 %error,
-                "max_age could not be enforced; the worker that syncs the vendor repeats it"
+                "enforcing max_age failed; the worker that syncs the vendor retries"
             ),
         }
     }
 
-    /// Enforces the setting `max_age` in the same store.
+    /// The use case that enforces the setting `max_age` in the same store.
     #[must_use]
     pub fn expiry(&self) -> VendorExpiry {
         VendorExpiry::new(
@@ -347,8 +347,8 @@ impl VendorSync {
         )
     }
 
-    /// Warns when a vendor's reports prove little: after the first report of this process, and after each change.
-    fn note_evidence(&self, vendor_id: &VendorId, proof: Proof, lag: Duration) {
+    /// Warns if a vendor's reports prove little: after the first report of this process, and after each change.
+    fn warn_of_weak_evidence(&self, vendor_id: &VendorId, proof: Proof, lag: Duration) {
         let evidence = proof.map(|proven| proven.evidence);
         let mut known = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
         if known.insert(vendor_id.clone(), evidence) == Some(evidence) {
@@ -357,19 +357,19 @@ impl VendorSync {
         match evidence {
             Ok(Evidence::Date) if lag.is_zero() => warn!(
                 vendor.id = %vendor_id,
-                "the only evidence of when this vendor counted its stock is the Date of its responses: \
-                 if a cache, a replica or a job is in between, set the vendor's `lag`"
+                "the only evidence of the time of this vendor's counts is the Date of its responses: \
+                 if a cache, a replica or a batch job is in between, set the vendor's `lag`"
             ),
             Ok(_) => {}
             Err(reason) => warn!(
                 vendor.id = %vendor_id,
                 reason = reason.explanation(),
-                "this vendor's reports prove nothing: units that it has shipped stay in flight"
+                "this vendor's reports prove nothing: its shipped units stay in flight"
             ),
         }
     }
 
-    /// Orders that waited for a vendor's first sync are in the outbox.
+    /// Notifies the relays of outbox entries that became due with the end of a vendor's first sync.
     fn wake_relay(&self, freed: u64) {
         if freed > 0 {
             self.notifier.notify(Topic::Outbox);

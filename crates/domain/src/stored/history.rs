@@ -1,7 +1,7 @@
 //! The history of a vendor's reports, as columns of `vendor_syncs` and `vendor_evidence`.
 //!
-//! Claims are kept as text, one a line: when it was ordered, what it proved (or `-`), its kind and its value. A report in
-//! quarantine is one line. Instants are microseconds since 1970-01-01T00:00:00Z.
+//! Claims are stored as text, one per line: the as-of that orders it, the proven as-of (or `-`), its kind and its value. A
+//! report in quarantine is one line. Instants are microseconds since 1970-01-01T00:00:00Z.
 
 use super::corrupt;
 use crate::evidence::{Claim, Evidence, NoEvidence, Proof, Proven, ReportOrder};
@@ -24,7 +24,7 @@ pub struct StoredHistory {
     pub full_requested_at: Option<Timestamp>,
     /// Column `completed_requested_at`.
     pub completed_requested_at: Option<Timestamp>,
-    /// What was proven last.
+    /// The proof of the last applied report.
     pub proof: StoredProof,
     /// Column `clock_skew_ms`.
     pub clock_skew_ms: Option<i64>,
@@ -36,7 +36,7 @@ pub struct StoredHistory {
     pub revision: Option<i64>,
 }
 
-/// The columns of `vendor_evidence` that say what the last applied report proved.
+/// The columns of `vendor_evidence` with the proof of the last applied report.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoredProof {
     /// Column `as_of`.
@@ -81,11 +81,11 @@ impl From<Proof> for StoredProof {
     }
 }
 
-/// The history of a vendor.
+/// Parses the history of a vendor's reports.
 pub fn report_history(vendor_id: &str, row: StoredHistory) -> Result<ReportHistory, StoreError> {
     let claims = row.claims.as_deref().map_or("", str::trim_end);
-    let claims: Option<Vec<KnownClaim>> = claims.lines().map(read_claim).collect();
-    let quarantined = row.quarantined.as_deref().map(read_quarantined);
+    let claims: Option<Vec<KnownClaim>> = claims.lines().map(parse_claim).collect();
+    let quarantined = row.quarantined.as_deref().map(parse_quarantined);
     Ok(ReportHistory {
         applied: order(row.applied_as_of, row.applied_requested_at),
         full: order(row.full_as_of, row.full_requested_at),
@@ -106,14 +106,14 @@ pub fn report_history(vendor_id: &str, row: StoredHistory) -> Result<ReportHisto
     })
 }
 
-/// What the last applied report of a vendor proved.
+/// Parses the proof of the last applied report of a vendor.
 pub fn proof(vendor_id: &str, row: StoredProof) -> Result<Option<Proof>, StoreError> {
-    let evidence = row.evidence.map(|word| {
-        let evidence = Evidence::from_word(&word).ok_or(());
+    let evidence = row.evidence.map(|text| {
+        let evidence = Evidence::from_word(&text).ok_or(());
         evidence.map_err(corrupt(TABLE, "evidence", vendor_id))
     });
-    let reason = row.no_evidence.map(|word| {
-        let reason = NoEvidence::from_word(&word).ok_or(());
+    let reason = row.no_evidence.map(|text| {
+        let reason = NoEvidence::from_word(&text).ok_or(());
         reason.map_err(corrupt(TABLE, "no_evidence", vendor_id))
     });
     Ok(match (row.as_of, evidence.transpose()?) {
@@ -122,7 +122,8 @@ pub fn proof(vendor_id: &str, row: StoredProof) -> Result<Option<Proof>, StoreEr
     })
 }
 
-/// Programs of earlier versions write no time of the request; it was no earlier than the as-of.
+/// The order of an applied report. Programs of earlier versions store no request time; the as-of replaces it, because it is
+/// not later than the request.
 fn order(as_of: Option<Timestamp>, requested_at: Option<Timestamp>) -> Option<ReportOrder> {
     as_of.map(|as_of| ReportOrder {
         as_of,
@@ -142,21 +143,21 @@ fn claim_text(claim: Option<&Claim>) -> String {
     }
 }
 
-/// A text that is no claim.
+/// The text is not a claim.
 struct Unreadable;
 
-/// A claim, or none; an error if the text is neither.
-fn read_claim_text(text: &str) -> Result<Option<Claim>, Unreadable> {
-    let moment = |micros| read_moment(micros).ok_or(Unreadable);
+/// Parses a claim, or `None` for "none".
+fn parse_claim_text(text: &str) -> Result<Option<Claim>, Unreadable> {
+    let timestamp = |micros| parse_timestamp(micros).ok_or(Unreadable);
     match text.split_once(' ') {
         None if text == "none" => Ok(None),
-        Some(("document", micros)) => Ok(Some(Claim::Document(moment(micros)?))),
+        Some(("document", micros)) => Ok(Some(Claim::Document(timestamp(micros)?))),
         Some(("last_modified", text)) => {
             let (micros, tag) = match text.split_once(' ') {
                 Some((micros, tag)) => (micros, Some(tag.to_owned())),
                 None => (text, None),
             };
-            Ok(Some(Claim::LastModified(moment(micros)?, tag)))
+            Ok(Some(Claim::LastModified(timestamp(micros)?, tag)))
         }
         Some(("etag", tag)) => Ok(Some(Claim::ETag(tag.to_owned()))),
         None | Some(_) => Err(Unreadable),
@@ -171,15 +172,15 @@ fn claim_line(known: &KnownClaim) -> String {
     format!("{ordered} {proven} {}", claim_text(Some(&known.claim)))
 }
 
-fn read_claim(line: &str) -> Option<KnownClaim> {
+fn parse_claim(line: &str) -> Option<KnownClaim> {
     let mut parts = line.splitn(3, ' ');
     let (ordered, proven, claim) = (parts.next()?, parts.next()?, parts.next()?);
     Some(KnownClaim {
-        claim: read_claim_text(claim).ok()??,
-        ordered_as_of: read_moment(ordered)?,
+        claim: parse_claim_text(claim).ok()??,
+        ordered_as_of: parse_timestamp(ordered)?,
         proven_as_of: match proven {
             "-" => None,
-            micros => Some(read_moment(micros)?),
+            micros => Some(parse_timestamp(micros)?),
         },
     })
 }
@@ -197,27 +198,27 @@ fn quarantined_line(report: &QuarantinedReport) -> String {
     )
 }
 
-fn read_quarantined(line: &str) -> Option<QuarantinedReport> {
+fn parse_quarantined(line: &str) -> Option<QuarantinedReport> {
     let mut parts = line.splitn(4, ' ');
     let order = ReportOrder {
-        as_of: read_moment(parts.next()?)?,
-        requested_at: read_moment(parts.next()?)?,
+        as_of: parse_timestamp(parts.next()?)?,
+        requested_at: parse_timestamp(parts.next()?)?,
     };
     let proof = parts.next()?;
     Some(QuarantinedReport {
         order,
         proof: match proof.split_once('=') {
             Some((evidence, micros)) => Ok(Proven {
-                as_of: read_moment(micros)?,
+                as_of: parse_timestamp(micros)?,
                 evidence: Evidence::from_word(evidence)?,
             }),
             None => Err(NoEvidence::from_word(proof)?),
         },
-        claim: read_claim_text(parts.next()?).ok()?,
+        claim: parse_claim_text(parts.next()?).ok()?,
     })
 }
 
-fn read_moment(micros: &str) -> Option<Timestamp> {
+fn parse_timestamp(micros: &str) -> Option<Timestamp> {
     micros.parse().ok().map(Timestamp::from_micros)
 }
 
@@ -276,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_history_reads_back_as_it_was_stored() {
+    fn a_stored_history_is_parsed_to_the_same_history() {
         for history in examples() {
             let stored = StoredHistory::from(&history);
             assert_eq!(report_history("v", stored).unwrap(), history);
@@ -284,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_of_an_earlier_version_has_its_as_of_for_the_request() {
+    fn the_request_time_of_an_order_of_an_earlier_version_is_its_as_of() {
         let row = StoredHistory {
             applied_as_of: Some(at(7)),
             ..StoredHistory::default()
@@ -294,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_that_cannot_be_read_is_named() {
+    fn errors_name_the_unreadable_column() {
         let column = |row: StoredHistory| match report_history("v", row) {
             Err(StoreError::Corrupt { column, row, .. }) => {
                 assert_eq!(row, "v");
@@ -306,17 +307,17 @@ mod tests {
             claims: Some(text.to_owned()),
             ..StoredHistory::default()
         };
-        for text in ["7", "7 8 none", "7 x document 1", "7 - mood 1"] {
+        for text in ["7", "7 8 none", "7 x document 1", "7 - unknown 1"] {
             assert_eq!(column(claims(text)), "claims", "{text}");
         }
         let quarantined = StoredHistory {
-            quarantined: Some("1 2 mood none".to_owned()),
+            quarantined: Some("1 2 unknown none".to_owned()),
             ..StoredHistory::default()
         };
         assert_eq!(column(quarantined), "quarantined");
         let proof = StoredProof {
             as_of: Some(at(1)),
-            evidence: Some("mood".to_owned()),
+            evidence: Some("unknown".to_owned()),
             no_evidence: None,
         };
         let evidence = StoredHistory {

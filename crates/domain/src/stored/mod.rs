@@ -1,7 +1,7 @@
-//! From the texts and numbers of a relational store's rows to the domain's values.
+//! Converts the texts and numbers of a relational store's rows to domain values.
 //!
-//! Every adapter over SQL reads its rows with its own driver's types and hands them over here, so that all of them mean
-//! the same by a row. A value that no version of this program writes is reported by table, column and row.
+//! Each SQL adapter reads its rows with its own driver's types and converts them here, so that all adapters interpret rows
+//! identically. A value that no version of this program writes is reported by table, column and row.
 
 mod history;
 mod pause;
@@ -29,7 +29,7 @@ pub use transfer::{
     product_records, vendor_record, vendor_status,
 };
 
-/// For `map_err`: a value of this row that cannot be read.
+/// Creates the error for a value of this row that cannot be read, for `map_err`.
 pub fn corrupt<E>(
     table: &'static str,
     column: &'static str,
@@ -42,12 +42,12 @@ pub fn corrupt<E>(
     }
 }
 
-/// A product id that stands in `table`.
+/// Parses a product id of `table`.
 pub fn product_id(text: String, table: &'static str) -> Result<ProductId, StoreError> {
     ProductId::parse_stored(text.as_str()).map_err(corrupt(table, "product_id", text))
 }
 
-/// The orders of outbox entry `id`, from its two lists. A value that is missing stands for one that is no id.
+/// Parses the orders of outbox entry `id` from its two lists. `None` represents a value that is not an id.
 pub fn queued_orders(
     id: i64,
     order_ids: Vec<Option<i64>>,
@@ -70,7 +70,7 @@ pub fn queued_orders(
     .collect()
 }
 
-/// An order that goes back into the outbox.
+/// Parses an order to requeue.
 pub fn requeued(order_id: i64, product_id: String) -> Result<QueuedOrder, StoreError> {
     Ok(QueuedOrder {
         order_id: OrderId(order_id),
@@ -82,12 +82,12 @@ pub fn requeued(order_id: i64, product_id: String) -> Result<QueuedOrder, StoreE
     })
 }
 
-/// A vendor id that stands in `table`.
+/// Parses a vendor id of `table`.
 pub fn vendor_id(text: String, table: &'static str) -> Result<VendorId, StoreError> {
     VendorId::parse(text.as_str()).map_err(corrupt(table, "vendor_id", text))
 }
 
-/// A count that a CHECK keeps from being negative.
+/// Converts a count that a CHECK keeps from being negative.
 pub fn units(
     number: i32,
     table: &'static str,
@@ -97,7 +97,7 @@ pub fn units(
     u32::try_from(number).map_err(corrupt(table, column, row))
 }
 
-/// What order `id` asks for.
+/// Parses the request of order `id`.
 pub fn request(id: i64, product_id: String, quantity: i32) -> Result<OrderRequest, StoreError> {
     Ok(OrderRequest {
         product_id: ProductId::parse_stored(product_id).map_err(corrupt(
@@ -110,7 +110,7 @@ pub fn request(id: i64, product_id: String, quantity: i32) -> Result<OrderReques
     })
 }
 
-/// An order that waits for its decision.
+/// Parses a pending order.
 pub fn pending(id: i64, product_id: String, quantity: i32) -> Result<PendingOrder, StoreError> {
     Ok(PendingOrder {
         id: OrderId(id),
@@ -159,7 +159,7 @@ fn allocation(row: StoredAllocation) -> Result<Allocation, StoreError> {
     })
 }
 
-/// Joins orders with their allocations, keeping the orders' order.
+/// Joins orders with their allocations; keeps the sequence of the orders.
 pub fn orders(
     rows: Vec<StoredOrder>,
     allocations: Vec<StoredAllocation>,
@@ -177,15 +177,14 @@ pub fn orders(
         .collect()
 }
 
-/// Reads orders from the rows of a join, in which the rows of one order stand together: each with one of its
-/// allocations, or with none.
+/// Parses orders from the rows of a join that are sorted by order: each with one of the order's allocations, or with none.
 pub fn joined_orders(
     joined: impl IntoIterator<Item = (StoredOrder, Option<StoredAllocation>)>,
 ) -> Result<Vec<Order>, StoreError> {
     each_joined_order(joined).into_iter().collect()
 }
 
-/// The same, with an error for each order that cannot be read.
+/// Like [`joined_orders`], but with a separate error for each order that cannot be read.
 pub fn each_joined_order(
     joined: impl IntoIterator<Item = (StoredOrder, Option<StoredAllocation>)>,
 ) -> Vec<Result<Order, StoreError>> {
@@ -197,7 +196,7 @@ pub fn each_joined_order(
     orders.collect()
 }
 
-/// What one entry of the change log names, as far as it can be read. A value that is missing stands for one that is no id.
+/// Parses the readable ids of one entry of the change log. `None` represents a value that is not an id.
 pub fn changed(
     order_ids: impl IntoIterator<Item = Option<i64>>,
     product_ids: impl IntoIterator<Item = Option<String>>,
@@ -218,7 +217,7 @@ pub fn changed(
     })
 }
 
-/// The rows of a join, in which the rows of one parent stand together, as parents with their children.
+/// Groups the rows of a join, sorted by parent, into parents with their children.
 fn grouped<P, C>(
     joined: impl IntoIterator<Item = (P, Option<C>)>,
     is_same: impl Fn(&P, &P) -> bool,
@@ -263,7 +262,7 @@ fn order(row: StoredOrder, held: Vec<Allocation>) -> Result<Order, StoreError> {
     })
 }
 
-/// Checks that an order that was written is in the state that was to be written, to the last allocation.
+/// Checks that the state of a written order is the requested one, including its allocations.
 pub fn expect_state(order: Order, state: &OrderState) -> Result<Order, StoreError> {
     if order.state == *state {
         return Ok(order);
@@ -271,14 +270,14 @@ pub fn expect_state(order: Order, state: &OrderState) -> Result<Order, StoreErro
     let (written, wanted) = (&order.state, state);
     Err(StoreError::Failed(
         format!(
-            "order {} was written as {written:?} in place of {wanted:?}",
+            "order {} was written as {written:?} instead of {wanted:?}",
             order.id
         )
         .into(),
     ))
 }
 
-/// What can be sold of a product, from a row of `stock`.
+/// Converts a row of `stock`.
 pub fn stock_level(
     product: String,
     quantity: i64,
@@ -291,7 +290,7 @@ pub fn stock_level(
     })
 }
 
-/// A row of `vendor_stock` with its vendor's `configured`.
+/// A row of `vendor_stock` with column `configured` of its vendor.
 #[derive(Debug, Clone)]
 pub struct StoredPosition {
     /// Column `vendor_id`.
@@ -308,7 +307,7 @@ pub struct StoredPosition {
     pub is_expired: bool,
 }
 
-/// A vendor's position, for use cases.
+/// Converts a row of `vendor_stock`, for use cases.
 pub fn position(row: StoredPosition) -> Result<VendorStock, StoreError> {
     Ok(VendorStock {
         reported: units(row.reported, "vendor_stock", "reported", &row.vendor_id)?,
@@ -320,15 +319,15 @@ pub fn position(row: StoredPosition) -> Result<VendorStock, StoreError> {
     })
 }
 
-/// A vendor's position, for readers.
+/// Converts a row of `vendor_stock`, for readers.
 pub fn vendor_level(row: StoredPosition) -> Result<VendorLevel, StoreError> {
-    let position = position(row)?;
+    let stock = position(row)?;
     Ok(VendorLevel {
-        available: position.sellable(),
-        vendor_id: position.vendor_id,
-        reported: position.reported,
-        in_flight: position.in_flight,
-        as_of: position.as_of,
+        available: stock.sellable(),
+        vendor_id: stock.vendor_id,
+        reported: stock.reported,
+        in_flight: stock.in_flight,
+        as_of: stock.as_of,
     })
 }
 
@@ -358,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_one_order_become_one_order() {
+    fn joined_rows_of_one_order_become_one_order() {
         let first = row("CONFIRMED", None);
         let second = StoredOrder {
             id: 8,
@@ -376,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_named() {
+    fn errors_name_the_unreadable_column() {
         let column = |row: StoredOrder| match orders(vec![row], Vec::new()) {
             Err(StoreError::Corrupt { column, row, .. }) => {
                 assert_eq!(row, "7");
@@ -386,12 +385,12 @@ mod tests {
         };
         assert_eq!(column(row("LOST", None)), "status");
         assert_eq!(column(row("REJECTED", None)), "reason");
-        assert_eq!(column(row("REJECTED", Some("MOOD"))), "reason");
-        let nameless = StoredOrder {
+        assert_eq!(column(row("REJECTED", Some("UNKNOWN"))), "reason");
+        let without_product = StoredOrder {
             product_id: String::new(),
             ..row("PENDING", None)
         };
-        assert_eq!(column(nameless), "product_id");
+        assert_eq!(column(without_product), "product_id");
         assert!(units(-1, "stock", "reported", 7).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! A row of `vendor_pauses`.
+//! Rows of `vendor_pauses`.
 
 use super::{units, vendor_id};
 use crate::pacing::VendorPause;
@@ -18,7 +18,7 @@ pub struct StoredPauseRow {
     pub failures: i32,
 }
 
-/// A vendor's pause, read at `now`.
+/// Converts a row that was read at `now`.
 pub fn vendor_pause(row: StoredPauseRow, now: Timestamp) -> Result<StoredPause, StoreError> {
     Ok(StoredPause {
         pause: VendorPause {

@@ -5,7 +5,7 @@ use crate::comparison::ReportedStock;
 use crate::ports::StoreError;
 use crate::timestamp::Timestamp;
 
-/// A row of `vendor_stock`, as reports are compared with it.
+/// The columns of a row of `vendor_stock` that reports are compared with.
 #[derive(Debug, Clone)]
 pub struct StoredReport {
     /// Column `product_id`.
@@ -16,11 +16,11 @@ pub struct StoredReport {
     pub as_of: Timestamp,
     /// Column `requested_at`.
     pub requested_at: Option<Timestamp>,
-    /// The smallest `shipped_at` of the allocations that no report includes yet.
+    /// The earliest `shipped_at` of the allocations that no report includes yet.
     pub oldest_shipment: Option<Timestamp>,
 }
 
-/// A vendor's position, to compare a report with.
+/// Converts a row of `vendor_stock`, to compare a report with it.
 pub fn reported_stock(row: StoredReport) -> Result<ReportedStock, StoreError> {
     Ok(ReportedStock {
         reported: units(row.reported, "vendor_stock", "reported", &row.product_id)?,

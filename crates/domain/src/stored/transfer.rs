@@ -1,4 +1,4 @@
-//! The rows of a store as the records of a transfer.
+//! Converts the rows of a store to the records of a transfer.
 
 use std::time::Duration;
 
@@ -51,10 +51,10 @@ pub struct StoredStock {
     pub updated_at: Timestamp,
 }
 
-/// A row of `allocations` with how far its units are.
+/// A row of `allocations` with its shipping state.
 #[derive(Debug, Clone)]
 pub struct StoredShipment {
-    /// Who supplies how much to which order.
+    /// The allocation.
     pub allocation: StoredAllocation,
     /// Column `shipped_at`.
     pub shipped_at: Option<Timestamp>,
@@ -66,12 +66,12 @@ fn count(number: Option<i64>) -> u64 {
     number.map_or(0, i64::unsigned_abs)
 }
 
-/// A vendor with its last sync, to move it.
+/// Converts a vendor with its last sync to a record.
 pub fn vendor_record(row: StoredVendor) -> Result<TransferRecord, StoreError> {
     vendor(row).map(TransferRecord::Vendor)
 }
 
-/// A vendor with its last sync, for readers, and how many products it reported.
+/// Converts a vendor with its last sync and its number of products, for readers.
 pub fn vendor_status(
     row: StoredVendor,
     products: i64,
@@ -98,9 +98,9 @@ pub fn vendor_status(
 }
 
 fn vendor(row: StoredVendor) -> Result<VendorRecord, StoreError> {
-    // A newer version of this program may have recorded an outcome that this one does not know.
-    let outcome = row.outcome.map(|word| {
-        SyncOutcome::from_word(&word).unwrap_or(match row.error {
+    // A newer version of this program may have stored an outcome that this version does not know.
+    let outcome = row.outcome.map(|text| {
+        SyncOutcome::from_word(&text).unwrap_or(match row.error {
             None => SyncOutcome::Applied,
             Some(_) => SyncOutcome::Failed,
         })
@@ -124,7 +124,7 @@ fn vendor(row: StoredVendor) -> Result<VendorRecord, StoreError> {
     })
 }
 
-/// Products from the rows of a join, in which the rows of one product stand together.
+/// Converts products from the rows of a join that are sorted by product.
 pub fn product_records(
     joined: impl IntoIterator<Item = (StoredStock, Option<StoredPosition>)>,
 ) -> Result<Vec<TransferRecord>, StoreError> {
@@ -145,17 +145,17 @@ pub fn product_records(
 }
 
 fn position_record(row: StoredPosition) -> Result<PositionRecord, StoreError> {
-    let position = position(row)?;
+    let stock = position(row)?;
     Ok(PositionRecord {
-        vendor_id: position.vendor_id,
-        reported: position.reported,
-        in_flight: position.in_flight,
-        as_of: position.as_of,
-        is_expired: position.is_expired,
+        vendor_id: stock.vendor_id,
+        reported: stock.reported,
+        in_flight: stock.in_flight,
+        as_of: stock.as_of,
+        is_expired: stock.is_expired,
     })
 }
 
-/// Orders from the rows of a join, in which the rows of one order stand together.
+/// Converts orders from the rows of a join that are sorted by order.
 pub fn order_records(
     joined: impl IntoIterator<Item = (StoredOrder, Option<StoredShipment>)>,
 ) -> Result<Vec<TransferRecord>, StoreError> {
@@ -173,7 +173,7 @@ fn order_record(
     let status = OrderStatus::from_word(&row.status).ok_or(());
     let reason = row
         .reason
-        .map(|word| RejectReason::from_word(&word).ok_or(()))
+        .map(|text| RejectReason::from_word(&text).ok_or(()))
         .transpose();
     let allocations: Result<_, StoreError> = shipments.into_iter().map(allocation_record).collect();
     Ok(TransferRecord::Order(OrderRecord {
@@ -221,7 +221,7 @@ pub struct StoredKey {
     pub batch_digest: Option<String>,
 }
 
-/// The digest of the batch whose key stands for this order.
+/// Parses the digest of the batch whose key created this order.
 pub fn batch_digest(
     text: Option<String>,
     order_id: i64,
@@ -230,7 +230,7 @@ pub fn batch_digest(
     digest.map_err(corrupt("idempotency_keys", "batch_digest", order_id))
 }
 
-/// A key.
+/// Converts a row of `idempotency_keys` to a record.
 pub fn key_record(row: StoredKey) -> Result<TransferRecord, StoreError> {
     Ok(TransferRecord::Key(KeyRecord {
         key: IdempotencyKey::parse(row.scope, row.key).map_err(corrupt(

@@ -1,4 +1,4 @@
-//! Rows that hold what no version of this program writes: they are left out, so that they stop nothing else.
+//! Rows with values that no version of this program writes. They are left out, so that they affect no other row.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,27 +8,27 @@ use tracing::error;
 
 use crate::ports::StoreError;
 
-/// Most rows that are remembered as logged.
+/// Maximum number of rows that are tracked as logged.
 const MAX_LOGGED: usize = 1_000;
 
-/// The unreadable rows that a store has met: how often, and which were logged.
+/// Counts the unreadable rows of a store, and tracks which of them were logged.
 #[derive(Default)]
 pub struct UnreadableRows {
-    met: AtomicU64,
+    count: AtomicU64,
     logged: Mutex<HashSet<(&'static str, &'static str, String)>>,
 }
 
 impl UnreadableRows {
-    /// How often a row was left out since the store was opened.
+    /// Number of times that a row was left out since the store was opened.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.met.load(Ordering::Relaxed)
+        self.count.load(Ordering::Relaxed)
     }
 
-    /// Returns the values that can be read, in their order. Others are counted, and each row is logged once.
+    /// Returns the readable values, in their order. Unreadable ones are counted, and each row is logged once.
     ///
     /// # Errors
-    /// The first error that is not about a row's content.
+    /// The first error that is not about the content of a row.
     pub fn leave_out<T>(
         &self,
         values: impl IntoIterator<Item = Result<T, StoreError>>,
@@ -41,15 +41,15 @@ impl UnreadableRows {
         Ok(readable)
     }
 
-    /// The value, or `None` if its row cannot be read, which is counted and logged once.
+    /// Returns the value, or `None` if its row cannot be read; such a row is counted and logged once.
     ///
     /// # Errors
-    /// An error that is not about the row's content.
+    /// An error that is not about the content of the row.
     pub fn readable<T>(&self, value: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
         match value {
             Ok(value) => Ok(Some(value)),
             Err(StoreError::Corrupt { table, column, row }) => {
-                self.met.fetch_add(1, Ordering::Relaxed);
+                self.count.fetch_add(1, Ordering::Relaxed);
                 self.log(table, column, &row);
                 Ok(None)
             }
@@ -63,7 +63,7 @@ impl UnreadableRows {
             logged.clear();
         }
         if logged.insert((table, column, row.to_owned())) {
-            error!(table, column, row, "a row cannot be read and is left out");
+            error!(table, column, row, "unreadable row left out");
         }
     }
 }
@@ -92,14 +92,14 @@ mod tests {
     #[test]
     fn other_errors_are_returned() {
         let rows = UnreadableRows::default();
-        let away = StoreError::Unavailable("away".to_owned());
-        let error = rows.leave_out([Ok(1), Err(away)]).unwrap_err();
+        let unavailable = StoreError::Unavailable("connection refused".to_owned());
+        let error = rows.leave_out([Ok(1), Err(unavailable)]).unwrap_err();
         assert!(matches!(error, StoreError::Unavailable(_)));
         assert_eq!(rows.count(), 0);
     }
 
     #[test]
-    fn rows_are_remembered_up_to_a_bound() {
+    fn the_number_of_rows_tracked_as_logged_is_bounded() {
         let rows = UnreadableRows::default();
         for row in 0..=1_000 {
             assert_eq!(rows.readable::<()>(Err(unreadable(row))).unwrap(), None);

@@ -1,4 +1,4 @@
-//! Batches of orders: written as one, bounded as many, and found again by their one key.
+//! Tests of batches: written as one, limited by their number of orders, and found again by their key.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use tokio::time::timeout;
 use super::fake::{FakeStore, Fault, batch, keyed, settings, unkeyed, wire};
 use super::*;
 
-type BatchAnswer = Answer<PlacedBatch>;
+type BatchResult = PlaceResult<PlacedBatch>;
 
-/// Lets every task run until it waits.
-async fn settle_down() {
+/// Lets every task run until it is blocked.
+async fn run_until_blocked() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
@@ -21,49 +21,49 @@ fn place_all(
     batcher: &OrderBatcher,
     quantities: &[u32],
     key: Option<&str>,
-) -> JoinHandle<BatchAnswer> {
+) -> JoinHandle<BatchResult> {
     let (batcher, batch) = (batcher.clone(), batch(quantities, key));
     tokio::spawn(async move { batcher.place_all(batch).await })
 }
 
-fn place(batcher: &OrderBatcher, order: NewOrder) -> JoinHandle<Answer<PlacedOrder>> {
+fn place(batcher: &OrderBatcher, order: NewOrder) -> JoinHandle<PlaceResult<PlacedOrder>> {
     let batcher = batcher.clone();
     tokio::spawn(async move { batcher.place(order).await })
 }
 
 #[track_caller]
-fn units(answer: &BatchAnswer) -> Vec<u32> {
-    let placed = answer.as_ref().unwrap();
+fn units(result: &BatchResult) -> Vec<u32> {
+    let placed = result.as_ref().unwrap();
     let orders = placed.orders.iter();
     orders.map(|order| order.quantity.units()).collect()
 }
 
-fn is_reused<T>(answer: &Answer<T>) -> bool {
-    matches!(answer, Err(PlaceOrderError::KeyReused))
+fn is_reused<T>(result: &PlaceResult<T>) -> bool {
+    matches!(result, Err(PlaceOrderError::KeyReused))
 }
 
 #[tokio::test]
-async fn a_batch_is_written_as_a_whole_in_one_transaction() {
+async fn a_batch_is_written_in_one_transaction() {
     let store = FakeStore::closed();
     let (batcher, writer) = wire(&store, settings(4, 100));
     tokio::spawn(writer.run());
     let first = place(&batcher, unkeyed(9));
-    settle_down().await;
+    run_until_blocked().await;
     let small = place_all(&batcher, &[1, 2, 3], None);
     let large = place_all(&batcher, &[1, 2, 3, 4, 5, 6, 7], None);
     let last = place(&batcher, unkeyed(9));
-    settle_down().await;
+    run_until_blocked().await;
     store.let_begin(100);
     first.await.unwrap().unwrap();
     assert_eq!(units(&small.await.unwrap()), [1, 2, 3]);
     assert_eq!(units(&large.await.unwrap()), [1, 2, 3, 4, 5, 6, 7]);
     last.await.unwrap().unwrap();
     assert_eq!(store.batches(), [1, 10, 1]);
-    assert_eq!(store.wakes(), 3);
+    assert_eq!(store.notifications(), 3);
 }
 
 #[tokio::test]
-async fn a_batch_of_none_is_nothing() {
+async fn an_empty_batch_writes_nothing() {
     let store = FakeStore::open();
     let (batcher, writer) = wire(&store, settings(4, 4));
     tokio::spawn(writer.run());
@@ -75,38 +75,38 @@ async fn a_batch_of_none_is_nothing() {
 }
 
 #[tokio::test]
-async fn orders_of_a_batch_wait_as_many() {
+async fn each_order_of_a_batch_counts_towards_the_capacity() {
     let store = FakeStore::open();
     let (batcher, writer) = wire(&store, settings(8, 5));
-    let waiting = place_all(&batcher, &[1, 2, 3], None);
-    settle_down().await;
+    let pending = place_all(&batcher, &[1, 2, 3], None);
+    run_until_blocked().await;
     let refused = timeout(Duration::ZERO, batcher.place_all(batch(&[1, 2, 3], None))).await;
     assert!(matches!(refused, Ok(Err(PlaceOrderError::Full))));
     let others = [place(&batcher, unkeyed(1)), place(&batcher, unkeyed(1))];
-    settle_down().await;
+    run_until_blocked().await;
     let refused = timeout(Duration::ZERO, batcher.place(unkeyed(1))).await;
     assert!(matches!(refused, Ok(Err(PlaceOrderError::Full))));
 
     tokio::spawn(writer.run());
-    waiting.await.unwrap().unwrap();
+    pending.await.unwrap().unwrap();
     for other in others {
         other.await.unwrap().unwrap();
     }
-    // Where nobody waits there is room for a batch of any size.
+    // While no order is pending, a batch of any size fits.
     let large = batcher.place_all(batch(&[1; 9], None)).await;
     assert_eq!(units(&large).len(), 9);
     assert_eq!(store.batches(), [5, 9]);
 }
 
 #[tokio::test]
-async fn room_is_given_back_by_those_who_leave() {
+async fn cancelled_callers_release_their_capacity() {
     let store = FakeStore::open();
     let (batcher, writer) = wire(&store, settings(8, 3));
     let leaving = place_all(&batcher, &[1, 2, 3], None);
-    settle_down().await;
+    run_until_blocked().await;
     leaving.abort();
     tokio::spawn(writer.run());
-    settle_down().await;
+    run_until_blocked().await;
     assert_eq!(
         units(&batcher.place_all(batch(&[4, 5, 6], None)).await),
         [4, 5, 6]
@@ -115,7 +115,7 @@ async fn room_is_given_back_by_those_who_leave() {
 }
 
 #[tokio::test]
-async fn a_repeat_is_the_same_batch() {
+async fn a_repeat_returns_the_same_batch() {
     let store = FakeStore::open();
     let (batcher, writer) = wire(&store, settings(8, 100));
     tokio::spawn(writer.run());
@@ -130,8 +130,8 @@ async fn a_repeat_is_the_same_batch() {
         .unwrap();
     assert!(repeat.replayed);
     assert_eq!(repeat.orders, first.orders);
-    assert_eq!((store.committed(), store.wakes()), (3, 1));
-    // Another key is another batch.
+    assert_eq!((store.committed(), store.notifications()), (3, 1));
+    // Another key identifies another batch.
     let other = batcher
         .place_all(batch(&[1, 2, 3], Some("l")))
         .await
@@ -158,14 +158,14 @@ async fn the_same_key_for_another_batch_is_refused_and_writes_nothing() {
         &[4, 2, 3],
         &[9],
     ] {
-        let answer = batcher.place_all(batch(other, Some("k"))).await;
-        assert!(is_reused(&answer), "{other:?}");
+        let result = batcher.place_all(batch(other, Some("k"))).await;
+        assert!(is_reused(&result), "{other:?}");
         assert_eq!(store.committed(), 3, "{other:?}");
     }
 }
 
 #[tokio::test]
-async fn a_key_is_of_an_order_alone_or_of_a_batch() {
+async fn a_key_cannot_be_used_for_both_a_single_order_and_a_batch() {
     let store = FakeStore::open();
     let (batcher, writer) = wire(&store, settings(8, 100));
     tokio::spawn(writer.run());
@@ -179,18 +179,18 @@ async fn a_key_is_of_an_order_alone_or_of_a_batch() {
 }
 
 #[tokio::test]
-async fn a_batch_that_is_refused_takes_nobody_with_it() {
+async fn a_refused_batch_does_not_affect_other_requests() {
     let store = FakeStore::open();
     let (batcher, writer) = wire(&store, settings(100, 100));
-    let mut bystanders = vec![place(&batcher, unkeyed(7))];
+    let mut unrelated = vec![place(&batcher, unkeyed(7))];
     let first = place_all(&batcher, &[1, 2], Some("k"));
-    settle_down().await;
+    run_until_blocked().await;
     let others: Vec<_> = [&[1][..], &[1, 2, 3], &[2, 1]]
         .map(|other| place_all(&batcher, other, Some("k")))
         .into();
     let repeat = place_all(&batcher, &[1, 2], Some("k"));
-    bystanders.push(place(&batcher, unkeyed(7)));
-    settle_down().await;
+    unrelated.push(place(&batcher, unkeyed(7)));
+    run_until_blocked().await;
     tokio::spawn(writer.run());
     let first = first.await.unwrap();
     assert_eq!(units(&first), [1, 2]);
@@ -198,16 +198,16 @@ async fn a_batch_that_is_refused_takes_nobody_with_it() {
     for other in others {
         assert!(is_reused(&other.await.unwrap()));
     }
-    for bystander in bystanders {
-        bystander.await.unwrap().unwrap();
+    for order in unrelated {
+        order.await.unwrap().unwrap();
     }
-    // Tried together, then without those that are refused.
+    // Written together first, then without the conflicting batches.
     assert_eq!((store.begun(), store.batches()), (2, vec![4]));
-    assert_eq!(store.wakes(), 1);
+    assert_eq!(store.notifications(), 1);
 }
 
 #[tokio::test]
-async fn a_batch_half_of_whose_keys_are_forgotten_is_for_later() {
+async fn a_batch_with_some_pruned_keys_fails_with_a_retryable_error() {
     let store = FakeStore::open();
     let (batcher, writer) = wire(&store, settings(8, 100));
     tokio::spawn(writer.run());
@@ -215,14 +215,14 @@ async fn a_batch_half_of_whose_keys_are_forgotten_is_for_later() {
         .place_all(batch(&[1, 2, 3], Some("k")))
         .await
         .unwrap();
-    store.forget(|key| key.key() == "2");
-    let answer = batcher.place_all(batch(&[1, 2, 3], Some("k"))).await;
-    let Err(PlaceOrderError::Store(error)) = answer else {
-        panic!("{answer:?}");
+    store.prune_keys(|key| key.key() == "2");
+    let result = batcher.place_all(batch(&[1, 2, 3], Some("k"))).await;
+    let Err(PlaceOrderError::Store(error)) = result else {
+        panic!("{result:?}");
     };
     assert!(error.is_retryable(), "{error}");
     assert_eq!(store.committed(), 3);
-    store.forget(|_| true);
+    store.prune_keys(|_| true);
     let again = batcher
         .place_all(batch(&[1, 2, 3], Some("k")))
         .await
@@ -232,14 +232,14 @@ async fn a_batch_half_of_whose_keys_are_forgotten_is_for_later() {
 }
 
 #[tokio::test]
-async fn a_batch_with_an_order_that_cannot_be_written_fails_alone_and_whole() {
+async fn a_batch_with_a_failing_order_fails_completely_and_alone() {
     let store = FakeStore::open();
     store.poison(&[13]);
     let (batcher, writer) = wire(&store, settings(64, 64));
     let good = place_all(&batcher, &[1, 2], Some("good"));
     let bad = place_all(&batcher, &[3, 13, 4], Some("bad"));
     let alone = place(&batcher, unkeyed(5));
-    settle_down().await;
+    run_until_blocked().await;
     tokio::spawn(writer.run());
     assert_eq!(units(&good.await.unwrap()), [1, 2]);
     alone.await.unwrap().unwrap();
@@ -252,7 +252,7 @@ async fn a_batch_with_an_order_that_cannot_be_written_fails_alone_and_whole() {
 }
 
 #[tokio::test]
-async fn a_batch_whose_commit_is_lost_is_found_by_its_repeat() {
+async fn a_repeat_finds_a_batch_whose_commit_result_was_lost() {
     let store = FakeStore::open();
     store.fail([Fault::CommitLost]);
     let (batcher, writer) = wire(&store, settings(8, 100));
@@ -269,7 +269,7 @@ async fn a_batch_whose_commit_is_lost_is_found_by_its_repeat() {
 }
 
 #[tokio::test]
-async fn a_conflict_repeats_the_whole_batch() {
+async fn a_conflict_retries_the_whole_batch() {
     let store = FakeStore::open();
     store.fail([Fault::Conflict, Fault::ConflictAtCommit]);
     let (batcher, writer) = wire(&store, settings(8, 100));

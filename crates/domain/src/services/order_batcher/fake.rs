@@ -1,4 +1,4 @@
-//! A store that keeps what an batcher commits, and fails as it is told.
+//! A store that keeps the orders that a batch writer commits, with scripted faults.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ use crate::ports::{
 use crate::quantity::Quantity;
 use crate::timestamp::Timestamp;
 
-/// What happens to one transaction.
+/// The fault of one transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     None,
@@ -25,9 +25,9 @@ pub(super) enum Fault {
     Accept,
     /// Nothing is committed.
     Commit,
-    /// All is committed, and nobody is told.
+    /// Everything is committed, but the result is lost.
     CommitLost,
-    /// The writer ends in the middle of the commit.
+    /// The writer panics during the commit.
     CommitPanic,
     Conflict,
     ConflictAtCommit,
@@ -37,7 +37,7 @@ pub(super) enum Fault {
 #[derive(Default)]
 struct Rows {
     faults: VecDeque<Fault>,
-    /// An order of so many units can never be written.
+    /// Quantities whose orders can never be written.
     poison: HashSet<u32>,
     orders: Vec<Order>,
     keys: HashMap<IdempotencyKey, (Order, Option<BatchDigest>)>,
@@ -45,24 +45,24 @@ struct Rows {
     lost: usize,
 }
 
-/// What a transaction has written so far.
+/// The writes of one open transaction.
 type Written = Vec<(NewOrder, Order)>;
 
 pub(super) struct FakeStore {
     rows: Arc<Mutex<Rows>>,
     gate: Semaphore,
     begun: AtomicUsize,
-    woken: Arc<AtomicUsize>,
+    notified: Arc<AtomicUsize>,
 }
 
 impl FakeStore {
-    /// Where no transaction begins before [`let_begin`](Self::let_begin).
+    /// A store in which no transaction begins before [`let_begin`](Self::let_begin).
     pub(super) fn closed() -> Arc<Self> {
         Arc::new(Self {
             rows: Arc::default(),
             gate: Semaphore::new(0),
             begun: AtomicUsize::new(0),
-            woken: Arc::default(),
+            notified: Arc::default(),
         })
     }
 
@@ -76,7 +76,7 @@ impl FakeStore {
         self.gate.add_permits(transactions);
     }
 
-    /// Of the next transactions, one after the other.
+    /// Sets the faults of the next transactions, in this order.
     pub(super) fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
         self.rows.lock().unwrap().faults.extend(faults);
     }
@@ -85,22 +85,22 @@ impl FakeStore {
         self.rows.lock().unwrap().poison.extend(quantities);
     }
 
-    /// Orders created by each commit that was confirmed.
+    /// Number of orders created by each confirmed commit.
     pub(super) fn batches(&self) -> Vec<usize> {
         self.rows.lock().unwrap().batches.clone()
     }
 
-    /// Forgets the keys that this is true of.
-    pub(super) fn forget(&self, is_forgotten: impl Fn(&IdempotencyKey) -> bool) {
+    /// Removes the keys that match the predicate.
+    pub(super) fn prune_keys(&self, is_pruned: impl Fn(&IdempotencyKey) -> bool) {
         let mut rows = self.rows.lock().unwrap();
-        rows.keys.retain(|key, _| !is_forgotten(key));
+        rows.keys.retain(|key, _| !is_pruned(key));
     }
 
     pub(super) fn committed(&self) -> usize {
         self.rows.lock().unwrap().orders.len()
     }
 
-    /// Of those, the ones whose commit was not confirmed.
+    /// Number of orders whose commit was not confirmed.
     pub(super) fn lost(&self) -> usize {
         self.rows.lock().unwrap().lost
     }
@@ -109,9 +109,9 @@ impl FakeStore {
         self.begun.load(Ordering::Relaxed)
     }
 
-    /// How often the relay was woken.
-    pub(super) fn wakes(&self) -> usize {
-        self.woken.load(Ordering::Relaxed)
+    /// Number of notifications to the relay.
+    pub(super) fn notifications(&self) -> usize {
+        self.notified.load(Ordering::Relaxed)
     }
 }
 
@@ -122,8 +122,8 @@ impl Store for FakeStore {
         self.gate.acquire().await.unwrap().forget();
         let fault = self.rows.lock().unwrap().faults.pop_front();
         match fault.unwrap_or(Fault::None) {
-            Fault::Begin => Err(away()),
-            Fault::Panic => panic!("told to"),
+            Fault::Begin => Err(unavailable()),
+            Fault::Panic => panic!("scripted fault"),
             fault => Ok(Box::new(transaction(&self.rows, fault))),
         }
     }
@@ -136,7 +136,7 @@ fn transaction(rows: &Arc<Mutex<Rows>>, fault: Fault) -> MockUnitOfWork {
     work.expect_accept().returning(move |orders| {
         let rows = shared.lock().unwrap();
         match fault {
-            Fault::Accept => return Err(away()),
+            Fault::Accept => return Err(unavailable()),
             Fault::Conflict => return Err(conflict()),
             _ => {}
         }
@@ -149,8 +149,8 @@ fn transaction(rows: &Arc<Mutex<Rows>>, fault: Fault) -> MockUnitOfWork {
     let shared = Arc::clone(rows);
     work.expect_commit().returning(move || {
         match fault {
-            Fault::Commit => return Err(away()),
-            Fault::CommitPanic => panic!("told to"),
+            Fault::Commit => return Err(unavailable()),
+            Fault::CommitPanic => panic!("scripted fault"),
             Fault::ConflictAtCommit => return Err(conflict()),
             _ => {}
         }
@@ -164,7 +164,7 @@ fn transaction(rows: &Arc<Mutex<Rows>>, fault: Fault) -> MockUnitOfWork {
         }
         if fault == Fault::CommitLost {
             rows.lost += created;
-            return Err(StoreError::CommitUnknown("away".to_owned()));
+            return Err(StoreError::CommitUnknown("connection lost".to_owned()));
         }
         rows.batches.push(created);
         Ok(())
@@ -205,8 +205,8 @@ fn accept(rows: &Rows, written: &mut Written, new: &NewOrder) -> Result<Acceptan
     Ok(Acceptance::Created(order))
 }
 
-fn away() -> StoreError {
-    StoreError::Unavailable("away".to_owned())
+fn unavailable() -> StoreError {
+    StoreError::Unavailable("connection refused".to_owned())
 }
 
 fn conflict() -> StoreError {
@@ -224,11 +224,11 @@ pub(super) fn wire(
     store: &Arc<FakeStore>,
     settings: OrderBatcherSettings,
 ) -> (OrderBatcher, BatchWriter) {
-    let woken = Arc::clone(&store.woken);
+    let notified = Arc::clone(&store.notified);
     let mut notifier = MockNotifier::new();
     notifier.expect_notify().returning(move |topic| {
         if topic == Topic::Outbox {
-            woken.fetch_add(1, Ordering::Relaxed);
+            notified.fetch_add(1, Ordering::Relaxed);
         }
     });
     let mut clock = MockClock::new();
@@ -255,7 +255,7 @@ pub(super) fn keyed(quantity: u32, key: &str) -> NewOrder {
     }
 }
 
-/// A batch whose orders are of so many units each. Its digest is what it asks for.
+/// A batch whose orders have these quantities. Its digest is the list of quantities.
 pub(super) fn batch(quantities: &[u32], key: Option<&str>) -> NewBatch {
     let digest: Vec<String> = quantities.iter().map(u32::to_string).collect();
     NewBatch {

@@ -1,4 +1,4 @@
-//! Whatever comes and whatever fails, each caller is told once, and the truth.
+//! Under any load and any faults, each caller gets exactly one result, and it is correct.
 
 use std::collections::HashSet;
 
@@ -9,23 +9,23 @@ use super::fake::{FakeStore, Fault, batch, keyed, settings, unkeyed, wire};
 use super::*;
 use crate::identifiers::OrderId;
 
-/// Orders of so many units can never be written.
+/// Orders with these quantities can never be written.
 const POISON: [u32; 2] = [1, 2];
 
-/// What a caller asks for.
+/// The request of one caller.
 #[derive(Debug, Clone)]
-struct Asked {
-    /// One order alone, or those of a batch.
+struct CallerRequest {
+    /// The quantity of a single order, or those of a batch.
     quantities: Vec<u32>,
     is_batch: bool,
     key: Option<u8>,
-    /// How many times others get to run before the next caller comes.
+    /// Number of times that other tasks run before the next request.
     pause: usize,
 }
 
 #[derive(Debug, Clone)]
 struct Plan {
-    asked: Vec<Asked>,
+    requests: Vec<CallerRequest>,
     faults: Vec<Fault>,
     max_batch: usize,
     max_waiting: usize,
@@ -36,11 +36,11 @@ fn plan() -> impl Strategy<Value = Plan> {
     let quantities = prop_oneof![
         3 => (1..12_u32).prop_map(|quantity| (vec![quantity], false)),
         1 => vec(1..12_u32, 1..5).prop_map(|quantities| (quantities, true)),
-        // Few enough that some are repeated.
+        // So few different batches that some are repeated.
         1 => vec(3..5_u32, 1..3).prop_map(|quantities| (quantities, true)),
     ];
-    let asked = (quantities, proptest::option::of(0..4_u8), 0..4_usize);
-    let asked = asked.prop_map(|((quantities, is_batch), key, pause)| Asked {
+    let request = (quantities, proptest::option::of(0..4_u8), 0..4_usize);
+    let request = request.prop_map(|((quantities, is_batch), key, pause)| CallerRequest {
         quantities,
         is_batch,
         key,
@@ -56,14 +56,14 @@ fn plan() -> impl Strategy<Value = Plan> {
         1 => Just(Fault::ConflictAtCommit),
     ];
     (
-        vec(asked, 0..40),
+        vec(request, 0..40),
         vec(fault, 0..20),
         1..10_usize,
         1..40_usize,
         1..4_usize,
     )
-        .prop_map(|(asked, faults, max_batch, max_waiting, writers)| Plan {
-            asked,
+        .prop_map(|(requests, faults, max_batch, max_waiting, writers)| Plan {
+            requests,
             faults,
             max_batch,
             max_waiting,
@@ -71,13 +71,13 @@ fn plan() -> impl Strategy<Value = Plan> {
         })
 }
 
-async fn ask(batcher: OrderBatcher, asked: Asked) -> Answer<PlacedBatch> {
-    let key = asked.key.map(|key| format!("key-{key}"));
-    if asked.is_batch {
-        let batch = batch(&asked.quantities, key.as_deref());
+async fn send(batcher: OrderBatcher, request: CallerRequest) -> PlaceResult<PlacedBatch> {
+    let key = request.key.map(|key| format!("key-{key}"));
+    if request.is_batch {
+        let batch = batch(&request.quantities, key.as_deref());
         return batcher.place_all(batch).await;
     }
-    let quantity = asked.quantities[0];
+    let quantity = request.quantities[0];
     let order = match key {
         Some(key) => keyed(quantity, &key),
         None => unkeyed(quantity),
@@ -88,7 +88,7 @@ async fn ask(batcher: OrderBatcher, asked: Asked) -> Answer<PlacedBatch> {
     })
 }
 
-async fn carry_out(plan: &Plan) -> (Arc<FakeStore>, Vec<Answer<PlacedBatch>>) {
+async fn run_plan(plan: &Plan) -> (Arc<FakeStore>, Vec<PlaceResult<PlacedBatch>>) {
     let store = FakeStore::open();
     store.poison(&POISON);
     store.fail(plan.faults.iter().copied());
@@ -98,46 +98,46 @@ async fn carry_out(plan: &Plan) -> (Arc<FakeStore>, Vec<Answer<PlacedBatch>>) {
         .collect();
     drop(writer);
     let mut callers = Vec::new();
-    for asked in &plan.asked {
-        callers.push(tokio::spawn(ask(batcher.clone(), asked.clone())));
-        for _ in 0..asked.pause {
+    for request in &plan.requests {
+        callers.push(tokio::spawn(send(batcher.clone(), request.clone())));
+        for _ in 0..request.pause {
             tokio::task::yield_now().await;
         }
     }
     drop(batcher);
-    let mut answers = Vec::new();
+    let mut results = Vec::new();
     for caller in callers {
-        answers.push(caller.await.unwrap());
+        results.push(caller.await.unwrap());
     }
     for writer in writers {
         writer.await.unwrap();
     }
-    (store, answers)
+    (store, results)
 }
 
 proptest! {
     #[test]
-    fn each_caller_is_told_once_and_the_truth(plan in plan()) {
+    fn each_caller_gets_exactly_one_correct_result(plan in plan()) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let (store, answers) = runtime.block_on(carry_out(&plan));
-        prop_assert_eq!(answers.len(), plan.asked.len());
-        let orders: usize = plan.asked.iter().map(|asked| asked.quantities.len()).sum();
+        let (store, results) = runtime.block_on(run_plan(&plan));
+        prop_assert_eq!(results.len(), plan.requests.len());
+        let orders: usize = plan.requests.iter().map(|request| request.quantities.len()).sum();
         let mut created = HashSet::<OrderId>::new();
-        for (asked, answer) in plan.asked.iter().zip(answers) {
-            let is_poison = asked.quantities.iter().any(|quantity| POISON.contains(quantity));
-            match answer {
+        for (request, result) in plan.requests.iter().zip(results) {
+            let is_poison = request.quantities.iter().any(|quantity| POISON.contains(quantity));
+            match result {
                 Ok(placed) => {
                     let placed_orders = placed.orders.iter();
                     let quantities: Vec<u32> =
                         placed_orders.map(|order| order.quantity.units()).collect();
-                    prop_assert_eq!(&quantities, &asked.quantities);
+                    prop_assert_eq!(&quantities, &request.quantities);
                     prop_assert!(!is_poison);
-                    prop_assert!(!placed.replayed || asked.key.is_some());
+                    prop_assert!(!placed.replayed || request.key.is_some());
                     for order in placed.orders {
                         prop_assert!(placed.replayed || created.insert(order.id));
                     }
                 }
-                Err(PlaceOrderError::KeyReused) => prop_assert!(asked.key.is_some()),
+                Err(PlaceOrderError::KeyReused) => prop_assert!(request.key.is_some()),
                 Err(PlaceOrderError::Store(StoreError::Corrupt { .. })) => prop_assert!(is_poison),
                 Err(PlaceOrderError::Store(error)) => prop_assert!(error.is_retryable()),
                 Err(PlaceOrderError::Full) => prop_assert!(orders > plan.max_waiting),

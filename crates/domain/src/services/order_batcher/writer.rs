@@ -1,4 +1,4 @@
-//! The batcher's other half: one transaction for all orders that wait.
+//! The batch writer: one transaction for all pending orders.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,18 +7,19 @@ use async_channel::Receiver;
 use thiserror::Error;
 use tracing::{info, warn};
 
-use super::job::Job;
 use super::transaction::Transaction;
+use super::write_request::WriteRequest;
 use crate::ports::{
     Acceptance, Clock, Notifier, Observer, Store, StoreError, Topic, WriteObserver,
 };
 use crate::retry::{self, AsStoreError};
 
-/// Writes what an [`OrderBatcher`](super::OrderBatcher) takes. Clones share the work, each with a transaction of its own.
+/// Writes the orders of an [`OrderBatcher`](super::OrderBatcher). Clones share the pending orders; each has a transaction of
+/// its own.
 #[derive(Clone)]
 pub struct BatchWriter {
-    pub(super) waiting: Arc<Waiting>,
-    /// Whether the batcher refuses orders, or did since it was last empty.
+    pub(super) pending: Arc<PendingRequests>,
+    /// Whether the batcher refuses orders, or did since the queue was last empty.
     pub(super) refusing: Arc<AtomicBool>,
     pub(super) store: Arc<dyn Store>,
     pub(super) notifier: Arc<dyn Notifier>,
@@ -28,65 +29,67 @@ pub struct BatchWriter {
     pub(super) writes: Arc<dyn WriteObserver>,
 }
 
-/// The orders that wait. When the last writer goes, however it does, nobody will write them: dropping each tells its
-/// caller, who would wait forever otherwise.
-pub(super) struct Waiting(pub(super) Receiver<Job>);
+/// The pending write requests. When the last writer is dropped, no writer will process them: each caller gets an error
+/// instead of waiting forever.
+pub(super) struct PendingRequests(pub(super) Receiver<WriteRequest>);
 
-impl Drop for Waiting {
+impl Drop for PendingRequests {
     fn drop(&mut self) {
         self.0.close();
-        while let Ok(job) = self.0.try_recv() {
-            job.caller.fail(super::writer_is_gone().into());
+        while let Ok(request) = self.0.try_recv() {
+            request.responder.fail(super::writer_ended().into());
         }
     }
 }
 
 impl BatchWriter {
-    /// Tells somebody what is accepted.
+    /// Reports accepted orders to `observer`.
     #[must_use]
     pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = observer;
         self
     }
 
-    /// Reports the outcome of each transaction, for readiness.
+    /// Reports the outcome of each transaction to `writes`, for readiness.
     #[must_use]
     pub fn with_write_observer(mut self, writes: Arc<dyn WriteObserver>) -> Self {
         self.writes = writes;
         self
     }
 
-    /// Writes orders until every [`OrderBatcher`](super::OrderBatcher) is gone and what waited is answered.
+    /// Writes orders until every [`OrderBatcher`](super::OrderBatcher) is dropped and all pending requests have a result.
     ///
-    /// There is no pause to let a batch grow: it grows by itself while the one before it is written. Dropped half way,
-    /// the callers of that batch get [`StoreError::CommitUnknown`], and those that still wait [`StoreError::Unavailable`].
+    /// There is no delay to let a batch grow: it grows while the previous one is written. If the future is dropped, the
+    /// callers of the current batch get [`StoreError::CommitUnknown`], and those of pending requests
+    /// [`StoreError::Unavailable`].
     pub async fn run(self) {
-        while let Ok(first) = self.waiting.0.recv().await {
-            self.write(self.take(first)).await;
+        while let Ok(first) = self.pending.0.recv().await {
+            self.write(self.collect(first)).await;
         }
     }
 
-    /// What waits now. The orders of a job stay together, so the last one may bring more than were asked for.
-    fn take(&self, first: Job) -> Transaction {
-        let mut taken = Transaction::default();
-        taken.add(first);
-        while taken.orders.len() < self.max_batch {
-            match self.waiting.0.try_recv() {
-                Ok(job) => taken.add(job),
+    /// Collects pending requests, starting with `first`. The orders of a request stay together, so the last request may
+    /// exceed the maximum batch size.
+    fn collect(&self, first: WriteRequest) -> Transaction {
+        let mut transaction = Transaction::default();
+        transaction.add(first);
+        while transaction.orders.len() < self.max_batch {
+            match self.pending.0.try_recv() {
+                Ok(request) => transaction.add(request),
                 Err(_) => break,
             }
         }
-        if self.waiting.0.is_empty() && self.refusing.swap(false, Ordering::Relaxed) {
-            info!("all orders that waited are being written: none is refused any more");
+        if self.pending.0.is_empty() && self.refusing.swap(false, Ordering::Relaxed) {
+            info!("all pending orders are being written; new orders are accepted again");
         }
-        taken
+        transaction
     }
 
-    /// Writes jobs and answers everybody who waits for them. When it fails in a way that a retry does not cure, they are
-    /// halved until the culprits are alone, and their neighbours are written. When the store is away, nothing is tried
-    /// again: whether a commit that broke off happened is not known, and orders without a key would exist twice.
-    async fn write(&self, taken: Transaction) {
-        let mut parts = vec![taken];
+    /// Writes requests and responds to all of their callers. When a transaction fails permanently, its requests are halved
+    /// until each failing one is alone, and the others are written. When the store is unavailable, nothing is retried: the
+    /// outcome of an interrupted commit is unknown, and orders without a key could be created twice.
+    async fn write(&self, transaction: Transaction) {
+        let mut parts = vec![transaction];
         while let Some(part) = parts.pop() {
             if part.is_empty() {
                 continue;
@@ -99,28 +102,31 @@ impl BatchWriter {
                         self.notifier.notify(Topic::Changes);
                         self.observer.accepted(created);
                     }
-                    part.answer(accepted);
+                    part.respond(accepted);
                 }
-                Err(Refused::Misfits { misfits, accepted }) => {
-                    parts.push(part.refuse(&misfits, accepted));
+                Err(WriteError::Conflicting {
+                    conflicting,
+                    accepted,
+                }) => {
+                    parts.push(part.reject(&conflicting, accepted));
                 }
-                Err(Refused::Store { error, begun }) if error.is_retryable() => {
+                Err(WriteError::Store { error, begun }) if error.is_retryable() => {
                     if error.is_commit_unknown() {
-                        // The orders may exist: whoever settles and shows them looks.
+                        // The orders may exist, so relays and readers must poll.
                         self.notifier.notify(Topic::Outbox);
                         self.notifier.notify(Topic::Changes);
                     }
                     part.fail(&error);
-                    let untried = parts.drain(..).rev();
-                    let error = of_untried(error);
-                    untried.for_each(|part| part.fail(&error));
+                    let unsent = parts.drain(..).rev();
+                    let error = error_of_unsent(error);
+                    unsent.for_each(|part| part.fail(&error));
                     if !begun {
-                        self.refuse_waiting(&error);
+                        self.fail_pending(&error);
                     }
                 }
-                Err(Refused::Store { error, .. }) if part.is_single() => part.fail_alone(error),
-                Err(Refused::Store { error, .. }) => {
-                    warn!(%error, orders = part.orders.len(), "orders could not be written together");
+                Err(WriteError::Store { error, .. }) if part.is_single() => part.fail_single(error),
+                Err(WriteError::Store { error, .. }) => {
+                    warn!(%error, orders = part.orders.len(), "a batch of orders could not be written; writing its halves separately");
                     let (older, newer) = part.halve();
                     parts.push(newer);
                     parts.push(older);
@@ -129,36 +135,39 @@ impl BatchWriter {
         }
     }
 
-    /// A store in which nothing can begin is away for those as well who waited meanwhile. Had each batch of them to find
-    /// out for itself, the last would wait as many times as long.
-    fn refuse_waiting(&self, error: &StoreError) {
-        for _ in 0..self.waiting.0.len() {
-            if let Ok(job) = self.waiting.0.try_recv() {
-                job.caller.fail(copy_of(error).into());
+    /// Fails the pending requests when no transaction can begin. If each batch of them tried again, the last one would wait
+    /// for many timeouts.
+    fn fail_pending(&self, error: &StoreError) {
+        for _ in 0..self.pending.0.len() {
+            if let Ok(request) = self.pending.0.try_recv() {
+                request.responder.fail(clone_error(error).into());
             }
         }
     }
 
-    async fn accept(&self, part: &Transaction) -> Result<Vec<Acceptance>, Refused> {
+    async fn accept(&self, part: &Transaction) -> Result<Vec<Acceptance>, WriteError> {
         let attempt = self.writes.begin();
         let accepted = self.write_together(part).await;
         match &accepted {
             Ok(_) => attempt.succeeded(),
-            Err(Refused::Store { error, .. }) => attempt.failed(error),
-            // Undone on purpose.
-            Err(Refused::Misfits { .. }) => drop(attempt),
+            Err(WriteError::Store { error, .. }) => attempt.failed(error),
+            // Rolled back on purpose.
+            Err(WriteError::Conflicting { .. }) => drop(attempt),
         }
         accepted
     }
 
-    async fn write_together(&self, part: &Transaction) -> Result<Vec<Acceptance>, Refused> {
-        let refused = |begun| move |error| Refused::Store { error, begun };
+    async fn write_together(&self, part: &Transaction) -> Result<Vec<Acceptance>, WriteError> {
+        let refused = |begun| move |error| WriteError::Store { error, begun };
         let mut work = self.store.begin().await.map_err(refused(false))?;
         let accepted = work.accept(&part.orders).await.map_err(refused(true))?;
-        let misfits = part.misfits(&accepted);
-        if !misfits.is_empty() {
-            // Undone, for the others too; they are written again without them.
-            return Err(Refused::Misfits { misfits, accepted });
+        let conflicting = part.conflicting(&accepted);
+        if !conflicting.is_empty() {
+            // Rolled back for all requests; the others are written again without the conflicting ones.
+            return Err(WriteError::Conflicting {
+                conflicting,
+                accepted,
+            });
         }
         part.set_committing(true);
         let committed = work.commit().await;
@@ -168,43 +177,43 @@ impl BatchWriter {
     }
 }
 
-/// Why nothing was written.
+/// The reason why nothing was written.
 #[derive(Debug, Error)]
-enum Refused {
+enum WriteError {
     #[error("{error}")]
     Store {
         error: StoreError,
-        /// Whether a transaction could begin.
+        /// Whether a transaction was begun.
         begun: bool,
     },
-    /// Batches whose key stands for another request, and of which some orders would have been created all the same.
-    #[error("{} batches have keys that stand for other requests", misfits.len())]
-    Misfits {
-        misfits: Vec<usize>,
+    /// Batches whose key was used for another request, although some of their orders would have been created.
+    #[error("the keys of {} batches were used for other requests", conflicting.len())]
+    Conflicting {
+        conflicting: Vec<usize>,
         accepted: Vec<Acceptance>,
     },
 }
 
-impl AsStoreError for Refused {
+impl AsStoreError for WriteError {
     fn as_store_error(&self) -> Option<&StoreError> {
         match self {
             Self::Store { error, .. } => Some(error),
-            Self::Misfits { .. } => None,
+            Self::Conflicting { .. } => None,
         }
     }
 }
 
-/// The failure of orders that would have been written after a transaction that failed like this: they were not sent to the
+/// The error of orders that would have been written after a transaction that failed with `error`: they were not sent to the
 /// store, so their outcome is known.
-fn of_untried(error: StoreError) -> StoreError {
+fn error_of_unsent(error: StoreError) -> StoreError {
     match error {
         StoreError::CommitUnknown(reason) => StoreError::Unavailable(reason),
         other => other,
     }
 }
 
-/// A transient failure, for one of several callers.
-pub(super) fn copy_of(error: &StoreError) -> StoreError {
+/// A copy of a transient error, for each of several callers.
+pub(super) fn clone_error(error: &StoreError) -> StoreError {
     match error {
         StoreError::Conflict(text) => StoreError::Conflict(text.clone()),
         StoreError::Unavailable(text) => StoreError::Unavailable(text.clone()),

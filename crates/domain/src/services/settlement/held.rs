@@ -10,16 +10,16 @@ use crate::settlement::PendingOrder;
 /// Orders that an attempt did not settle.
 #[derive(Default)]
 pub(super) struct Held {
-    /// Those that were not found to be `PENDING` and free: they are settled already, unknown, or locked.
+    /// Orders that could not be locked as `PENDING`: they are already settled, unknown, or locked.
     pub(super) orders: Vec<OrderId>,
-    /// Those whose product is locked.
+    /// Orders whose product is locked.
     products: BTreeMap<ProductId, Vec<OrderId>>,
-    /// Those that were locked and put back into the outbox for this time, because a vendor was never tried.
-    pub(super) waiting: Option<(Vec<OrderId>, Duration)>,
+    /// Orders that were requeued with this delay, because a vendor was never tried.
+    pub(super) delayed: Option<(Vec<OrderId>, Duration)>,
 }
 
 impl Held {
-    /// Moves the orders of held products from `pending` to here.
+    /// Moves the orders of held products from `pending` to `self`.
     pub(super) fn take_products(&mut self, held: Vec<ProductId>, pending: &mut Vec<PendingOrder>) {
         if held.is_empty() {
             return;
@@ -31,7 +31,7 @@ impl Held {
         });
     }
 
-    /// The orders that wait for the same row; without a row if it is one of the orders themselves.
+    /// The orders grouped by the row that they need; `None` for the orders' own rows.
     pub(super) fn into_groups(self) -> impl Iterator<Item = (Option<Row>, Vec<OrderId>)> {
         let products = self.products.into_iter();
         let products = products.map(|(id, orders)| (Some(Row::Stock(id)), orders));
@@ -39,12 +39,12 @@ impl Held {
     }
 }
 
-/// The orders that were not locked.
-pub(super) fn missing(asked: &[OrderId], locked: &[PendingOrder]) -> Vec<OrderId> {
-    if asked.len() == locked.len() {
+/// The requested orders that were not locked.
+pub(super) fn missing(requested: &[OrderId], locked: &[PendingOrder]) -> Vec<OrderId> {
+    if requested.len() == locked.len() {
         return Vec::new();
     }
     let locked: HashSet<OrderId> = locked.iter().map(|order| order.id).collect();
-    let asked = asked.iter().copied();
-    asked.filter(|id| !locked.contains(id)).collect()
+    let requested = requested.iter().copied();
+    requested.filter(|id| !locked.contains(id)).collect()
 }

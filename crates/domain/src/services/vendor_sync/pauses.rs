@@ -1,4 +1,4 @@
-//! The pauses of vendors that fail: written with the result of each sync, and respected by the next one.
+//! The pauses of vendors that fail: recorded with the result of each sync, and observed by the next one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::timestamp::Timestamp;
 /// A scheduled sync that is not due yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PendingAttempt {
-    /// The earliest instant at which it may begin, by the store's clock.
+    /// The earliest instant at which the sync may begin, by the store's clock.
     pub at: Timestamp,
     /// The time until then.
     pub wait: Duration,
@@ -24,7 +24,7 @@ pub struct PendingAttempt {
 }
 
 impl SyncError {
-    /// The time for which the vendor demands to get no request, if it does.
+    /// The time until the vendor may be requested again, if it sent a `Retry-After`.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -33,7 +33,7 @@ impl SyncError {
         }
     }
 
-    /// The vendor's failure, if it is one.
+    /// The error of the vendor's feed, if this is one.
     pub(super) fn feed_error(&self) -> Option<&FeedError> {
         match self {
             Self::Feed { source, .. } => Some(source),
@@ -43,8 +43,8 @@ impl SyncError {
 }
 
 impl VendorSync {
-    /// With the interval of each vendor's scheduled syncs: it grows while the vendor fails. Of a vendor that is not named only
-    /// the demands and the number of failures are recorded.
+    /// Sets the interval of each vendor's scheduled syncs, from which the backoff is computed. For a vendor without an
+    /// interval only its `Retry-After` and its number of failures are recorded.
     #[must_use]
     pub fn with_intervals(
         mut self,
@@ -55,11 +55,11 @@ impl VendorSync {
         self
     }
 
-    /// Syncs a vendor because somebody requested it. This service's own backoff does not prevent that; a vendor that demanded
-    /// to get no request for some time gets none.
+    /// Syncs a vendor on an operator's request. This service's own backoff does not prevent that; the vendor's `Retry-After`
+    /// does.
     ///
     /// # Errors
-    /// [`SyncError`]; [`SyncError::Paused`] if the vendor was not asked.
+    /// [`SyncError`]; [`SyncError::Paused`] if the vendor was not requested.
     pub async fn sync_on_demand(&self, feed: &dyn VendorFeed) -> Result<FinishedSync, SyncError> {
         let vendor_id = feed.vendor_id();
         if let Some(StoredPause { pause, now, .. }) = self.find_pause(vendor_id).await?
@@ -74,7 +74,7 @@ impl VendorSync {
         self.sync(feed).await
     }
 
-    /// The time for which a scheduled sync of the vendor has to wait; `None` if it is due.
+    /// The remaining delay of the vendor's next scheduled sync; `None` if it is due.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -107,20 +107,20 @@ impl VendorSync {
     }
 }
 
-/// How the exchange with a vendor ended whose sync has ended.
+/// The result of the request to a vendor whose sync has ended.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::services) enum Contact<'e> {
-    /// There was none, or it does not count.
+    /// No request was sent, or its result does not count.
     None,
-    /// It returned a report.
+    /// The vendor returned a report.
     Succeeded,
     /// The vendor failed.
     Failed(&'e FeedError),
 }
 
 impl<'e> Contact<'e> {
-    /// Records what it means for the vendor's pause, in the transaction that records the end of the sync at `now`.
-    /// `interval` is that of its scheduled syncs, if it is known.
+    /// Records the result in the vendor's pause, in the transaction that records the end of the sync at `now`. `interval` is
+    /// that of its scheduled syncs, if known.
     pub(in crate::services) async fn record(
         self,
         work: &mut dyn UnitOfWork,
@@ -139,7 +139,7 @@ impl<'e> Contact<'e> {
     }
 }
 
-/// What became of a vendor's pause. To be logged after the commit.
+/// The change of a vendor's pause, to be logged after the commit.
 pub(in crate::services) enum PauseChange<'e> {
     None,
     Ended(Option<VendorPause>),
@@ -175,17 +175,17 @@ async fn record_failure(
     Ok(pause)
 }
 
-/// Logs what one more failure has changed. The failure itself is logged by its sync.
+/// Logs the effect of one more failure. The failure itself is logged by its sync.
 fn log_pause(vendor_id: &VendorId, error: &FeedError, pause: &VendorPause) {
     let failures = pause.failures;
     match (error.retry_after(), pause.not_before, pause.backoff_until) {
         (Some(_), Some(until), _) => warn!(
             vendor.id = %vendor_id, failures, %until,
-            "the vendor sent Retry-After; it gets no request before then"
+            "the vendor sent Retry-After; no request is sent before then"
         ),
         (_, _, Some(until)) => debug!(
             vendor.id = %vendor_id, failures, %until,
-            "the next scheduled sync is put off"
+            "the next scheduled sync is delayed"
         ),
         _ => {}
     }
@@ -194,6 +194,6 @@ fn log_pause(vendor_id: &VendorId, error: &FeedError, pause: &VendorPause) {
 /// Logs the end of a vendor's failures.
 fn log_recovery(vendor_id: &VendorId, ended: Option<VendorPause>) {
     if let Some(VendorPause { failures, .. }) = ended {
-        info!(vendor.id = %vendor_id, failures, "the vendor can be read again; it is synced at its interval");
+        info!(vendor.id = %vendor_id, failures, "the vendor responds again; scheduled syncs resume at its interval");
     }
 }
