@@ -43,7 +43,7 @@ use super::report_plan::Plan;
 use super::report_progress::{Ended, Handled, Progress, Step, Written};
 use super::stock_locks::{Locking, MAX_LOCK_WAIT};
 use super::vendor_sync::SyncError;
-use super::vendor_sync::pauses::{Contact, PauseChange};
+use super::vendor_sync::pauses::{FetchOutcome, PauseChange};
 use crate::identifiers::VendorId;
 use crate::ports::{
     Clock, FinishedSync, Notifier, Store, StoreError, SyncOutcome, SyncQueries, SyncRecord, Topic,
@@ -173,14 +173,14 @@ impl ReportApplier {
             Written::Outdated => Step::Ended(None),
             Written::Superseded => Step::Ended(Some(self.end_superseded(plan, progress).await?)),
             Written::Committed {
-                is_news,
+                affects_any,
                 changed,
                 held,
                 is_repaired,
                 end,
             } => {
-                progress.is_begun |= is_news;
-                progress.is_news |= is_news;
+                progress.is_begun |= affects_any;
+                progress.affects_any |= affects_any;
                 progress.changed += changed;
                 progress.held.extend(held);
                 progress.is_repaired |= is_repaired;
@@ -273,20 +273,20 @@ impl ReportApplier {
             WrittenProducts::default()
         };
         let WrittenProducts {
-            is_news,
+            affects_any,
             changed,
             held,
         } = products;
         let mut pause = PauseChange::None;
         let end = if is_last && held.is_empty() && progress.held.is_empty() {
-            let is_news = is_news || progress.is_news;
+            let affects_any = affects_any || progress.affects_any;
             let total = progress.changed + changed;
-            let record = self.end(plan, is_news, total, progress, &mut history);
+            let record = self.end(plan, affects_any, total, progress, &mut history);
             let freed = work.end_first_sync(vendor_id).await?;
             let finished_at = work.record_sync(vendor_id, &record, Some(&history)).await?;
-            let contact = plan.contact();
+            let fetch_outcome = plan.fetch_outcome();
             pause = self
-                .record_contact(work.as_mut(), vendor_id, contact, finished_at)
+                .record_fetch_outcome(work.as_mut(), vendor_id, fetch_outcome, finished_at)
                 .await?;
             Some(Ended {
                 finished: FinishedSync::new(finished_at, record),
@@ -294,7 +294,7 @@ impl ReportApplier {
                 is_repaired: is_repaired || progress.is_repaired,
             })
         } else {
-            if is_news {
+            if affects_any {
                 history.begin(plan.report, plan.order);
                 work.save_history(vendor_id, &history).await?;
             }
@@ -303,7 +303,7 @@ impl ReportApplier {
         work.commit().await?;
         pause.log(vendor_id);
         Ok(Written::Committed {
-            is_news,
+            affects_any,
             changed,
             held,
             is_repaired,
@@ -315,12 +315,12 @@ impl ReportApplier {
     fn end(
         &self,
         plan: &Plan<'_>,
-        is_news: bool,
+        affects_any: bool,
         changed: u64,
         progress: &Progress,
         history: &mut ReportHistory,
     ) -> SyncRecord {
-        let (outcome, mut error) = plan.outcome(is_news);
+        let (outcome, mut error) = plan.outcome(affects_any);
         if outcome == SyncOutcome::Applied {
             history.apply(plan.report.kind(), plan.order, plan.proof);
             error = progress.left_reason();
@@ -347,7 +347,9 @@ impl ReportApplier {
             changed: progress.changed,
             error: Some(error.to_owned()),
         };
-        let recorded = self.record(plan.vendor_id, &record, plan.contact()).await?;
+        let recorded = self
+            .record(plan.vendor_id, &record, plan.fetch_outcome())
+            .await?;
         let (finished_at, freed) =
             recorded.ok_or_else(|| SyncError::NotConfigured(plan.vendor_id.clone()))?;
         Ok(Ended {
@@ -363,7 +365,7 @@ impl ReportApplier {
         &self,
         vendor_id: &VendorId,
         record: &SyncRecord,
-        contact: Contact<'_>,
+        fetch_outcome: FetchOutcome<'_>,
     ) -> Result<Option<(Timestamp, u64)>, StoreError> {
         retry::on_conflict(&self.clock, || async move {
             let mut work = self.store.begin().await?;
@@ -373,7 +375,7 @@ impl ReportApplier {
             let freed = work.end_first_sync(vendor_id).await?;
             let finished_at = work.record_sync(vendor_id, record, None).await?;
             let pause = self
-                .record_contact(work.as_mut(), vendor_id, contact, finished_at)
+                .record_fetch_outcome(work.as_mut(), vendor_id, fetch_outcome, finished_at)
                 .await?;
             work.commit().await?;
             pause.log(vendor_id);
@@ -382,14 +384,14 @@ impl ReportApplier {
         .await
     }
 
-    async fn record_contact<'e>(
+    async fn record_fetch_outcome<'e>(
         &self,
         work: &mut dyn UnitOfWork,
         vendor_id: &VendorId,
-        contact: Contact<'e>,
+        fetch_outcome: FetchOutcome<'e>,
         now: Timestamp,
     ) -> Result<PauseChange<'e>, StoreError> {
         let interval = self.intervals.get(vendor_id).copied();
-        contact.record(work, vendor_id, interval, now).await
+        fetch_outcome.record(work, vendor_id, interval, now).await
     }
 }

@@ -125,8 +125,8 @@ pub(super) async fn repair(work: &mut dyn UnitOfWork, plan: &Plan<'_>) -> Result
 /// The result of writing a chunk.
 #[derive(Debug, Default)]
 pub(super) struct WrittenProducts {
-    /// Whether the report was newer than the row of any of the products.
-    pub(super) is_news: bool,
+    /// Whether the report affects any of the products.
+    pub(super) affects_any: bool,
     /// Number of products that changed.
     pub(super) changed: u64,
     /// Products that other transactions hold.
@@ -142,10 +142,10 @@ pub(super) async fn write_products(
 ) -> Result<WrittenProducts, SyncError> {
     let vendor_id = plan.vendor_id;
     let is_delta = plan.report.kind() == ReportKind::Delta;
-    let news;
+    let affected_chunk;
     let chunk = if is_delta {
-        news = news_of(work, plan, &chunk.product_ids).await?;
-        &news
+        affected_chunk = affected_lines(work, plan, &chunk.product_ids).await?;
+        &affected_chunk
     } else {
         chunk
     };
@@ -186,14 +186,14 @@ pub(super) async fn write_products(
         work.advance_as_of(vendor_id, &affected, plan.order).await?;
     }
     Ok(WrittenProducts {
-        is_news: true,
+        affects_any: true,
         changed: changes.len() as u64,
         held,
     })
 }
 
 /// The lines of a delta that are not older than their rows.
-async fn news_of(
+async fn affected_lines(
     work: &mut dyn UnitOfWork,
     plan: &Plan<'_>,
     product_ids: &[ProductId],
@@ -206,16 +206,16 @@ async fn news_of(
     };
     let rows: BTreeMap<_, _> = rows.iter().map(|row| (&row.product_id, row)).collect();
     let comparison = plan.comparison();
-    let mut news = Chunk::default();
+    let mut affected_chunk = Chunk::default();
     for product_id in product_ids {
         let row = rows.get(product_id).copied();
         let line = plan.report.quantity_of(product_id);
         if comparison.affects(line, row) {
-            news.product_ids.push(product_id.clone());
+            affected_chunk.product_ids.push(product_id.clone());
             if row.is_none() {
-                news.new.push(product_id.clone());
+                affected_chunk.new.push(product_id.clone());
             }
         }
     }
-    Ok(news)
+    Ok(affected_chunk)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::vendor_sync::SyncError;
-use super::vendor_sync::pauses::Contact;
+use super::vendor_sync::pauses::FetchOutcome;
 use crate::comparison::Comparison;
 use crate::evidence::{Assessment, Proof, ReportOrder};
 use crate::identifiers::VendorId;
@@ -147,11 +147,11 @@ impl<'r> Plan<'r> {
     }
 
     /// The result of the request to the vendor that returned the report.
-    pub(super) fn contact(&self) -> Contact<'static> {
+    pub(super) fn fetch_outcome(&self) -> FetchOutcome<'static> {
         if self.is_fetched {
-            Contact::Succeeded
+            FetchOutcome::Succeeded
         } else {
-            Contact::None
+            FetchOutcome::None
         }
     }
 
@@ -164,14 +164,14 @@ impl<'r> Plan<'r> {
         }
     }
 
-    /// The outcome of the sync, with the reason if the report was not applied. `is_news` is whether the report was newer
-    /// than the row of any product.
-    pub(super) fn outcome(&self, is_news: bool) -> (SyncOutcome, Option<String>) {
+    /// The outcome of the sync, with the reason if the report was not applied. `affects_any` is whether the report affects
+    /// any product.
+    pub(super) fn outcome(&self, affects_any: bool) -> (SyncOutcome, Option<String>) {
         if let Some((outcome, reason)) = &self.refusal {
             return (*outcome, Some(reason.clone()));
         }
         // A full report that changes nothing counts as applied: it states every product.
-        if !is_news && self.is_delta_with_lines() {
+        if !affects_any && self.is_delta_with_lines() {
             let reason = format!(
                 "the delta is as of {}, and a newer report exists for each of its products",
                 self.order.as_of

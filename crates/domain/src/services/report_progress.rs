@@ -12,8 +12,8 @@ pub(super) struct Progress {
     pub(super) changed: u64,
     /// Whether the report's order is recorded, so that no older report of the vendor is applied from now on.
     pub(super) is_begun: bool,
-    /// Whether the report was newer than the row of any product.
-    pub(super) is_news: bool,
+    /// Whether the report affects any product.
+    pub(super) affects_any: bool,
     /// Whether stored instants were later than the store's clock.
     pub(super) is_repaired: bool,
     /// Deferred products, which other transactions hold.
@@ -28,7 +28,7 @@ impl Progress {
             started,
             changed: 0,
             is_begun: false,
-            is_news: false,
+            affects_any: false,
             is_repaired: false,
             held: Vec::new(),
             left: Vec::new(),
@@ -81,8 +81,8 @@ pub(super) enum Step {
 /// The result of the transaction of a chunk.
 pub(super) enum Written {
     Committed {
-        /// Whether the report was newer than the row of any product of the chunk.
-        is_news: bool,
+        /// Whether the report affects any product of the chunk.
+        affects_any: bool,
         changed: u64,
         /// Products that other transactions hold; they were not written.
         held: Vec<ProductId>,

@@ -26,7 +26,7 @@ use crate::retry::{self, AsStoreError};
 use crate::stock::Imbalance;
 use crate::timestamp::Timestamp;
 
-use pauses::Contact;
+use pauses::FetchOutcome;
 pub use pauses::PendingAttempt;
 
 /// The reason why a sync failed.
@@ -198,8 +198,13 @@ impl VendorSync {
                     changed: progress.changed,
                     error: Some(error.to_string()),
                 };
-                let contact = error.feed_error().map_or(Contact::None, Contact::Failed);
-                let recorded = self.applier.record(vendor_id, &record, contact).await?;
+                let fetch_outcome = error
+                    .feed_error()
+                    .map_or(FetchOutcome::None, FetchOutcome::Failed);
+                let recorded = self
+                    .applier
+                    .record(vendor_id, &record, fetch_outcome)
+                    .await?;
                 self.wake_relay(recorded.map_or(0, |(_, freed)| freed));
             }
         }

@@ -109,7 +109,7 @@ impl VendorSync {
 
 /// The result of the request to a vendor whose sync has ended.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::services) enum Contact<'e> {
+pub(in crate::services) enum FetchOutcome<'e> {
     /// No request was sent, or its result does not count.
     None,
     /// The vendor returned a report.
@@ -118,7 +118,7 @@ pub(in crate::services) enum Contact<'e> {
     Failed(&'e FeedError),
 }
 
-impl<'e> Contact<'e> {
+impl<'e> FetchOutcome<'e> {
     /// Records the result in the vendor's pause, in the transaction that records the end of the sync at `now`. `interval` is
     /// that of its scheduled syncs, if known.
     pub(in crate::services) async fn record(
@@ -133,7 +133,7 @@ impl<'e> Contact<'e> {
             Self::Succeeded => PauseChange::Ended(work.clear_pause(vendor_id).await?),
             Self::Failed(error) => {
                 let pause = record_failure(work, vendor_id, interval, error, now).await?;
-                PauseChange::Grown(error, pause)
+                PauseChange::Extended(error, pause)
             }
         })
     }
@@ -143,7 +143,7 @@ impl<'e> Contact<'e> {
 pub(in crate::services) enum PauseChange<'e> {
     None,
     Ended(Option<VendorPause>),
-    Grown(&'e FeedError, VendorPause),
+    Extended(&'e FeedError, VendorPause),
 }
 
 impl PauseChange<'_> {
@@ -151,7 +151,7 @@ impl PauseChange<'_> {
         match self {
             Self::None => {}
             Self::Ended(ended) => log_recovery(vendor_id, ended),
-            Self::Grown(error, pause) => log_pause(vendor_id, error, &pause),
+            Self::Extended(error, pause) => log_pause(vendor_id, error, &pause),
         }
     }
 }
