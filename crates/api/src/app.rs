@@ -1,4 +1,4 @@
-//! Which path is answered by which handler, and what holds for all of them.
+//! The application: the table of endpoints, and the middleware around them.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -17,29 +17,29 @@ use futures_util::FutureExt;
 use metrics::{HttpRecorder, NO_ROUTE};
 use tracing::error;
 
-use crate::access::{self, Access, Gate};
+use crate::access::{self, Access, Authenticator};
 use crate::contract::{self, service};
 use crate::endpoint::{Endpoint, Path, endpoint, get, patch, post};
 use crate::problem::{Problem, ProblemKind};
 use crate::request::body::BodyTimeout;
 use crate::state::AppState;
 use crate::{
-    answer_headers, batch, cors, docs, events, health, orders, problem_pages, stock, unread_body,
+    batch, cors, docs, events, health, orders, problem_pages, response_headers, stock, unread_body,
     vendors,
 };
 
-/// What stands before all handlers, shared by the threads of a server.
+/// The configuration of the middleware, shared by the threads of a server.
 #[derive(Clone)]
-pub(crate) struct Entrance {
-    pub(crate) gate: Data<Gate>,
+pub(crate) struct HttpContext {
+    pub(crate) authenticator: Data<Authenticator>,
     pub(crate) body_timeout: BodyTimeout,
     pub(crate) cors_origins: Arc<[String]>,
 }
 
-/// The application. A request passes what is wrapped around it from the last line to the first.
+/// Builds the application. Middleware runs in reverse order: the last `wrap` sees a request first.
 pub(crate) fn app(
     state: Data<AppState>,
-    entrance: &Entrance,
+    context: &HttpContext,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -52,22 +52,21 @@ pub(crate) fn app(
     let app = App::new()
         .app_data(Rc::new(state.metrics.metrics().http().recorder()))
         .app_data(state)
-        .app_data(entrance.gate.clone())
-        .app_data(entrance.body_timeout);
+        .app_data(context.authenticator.clone())
+        .app_data(context.body_timeout);
     let app = endpoints()
         .into_iter()
         .fold(app, |app, endpoint| app.service(endpoint.resource()));
     app.default_service(web::to(unknown_path))
-        .wrap(from_fn(access::admit))
-        .wrap(from_fn(watch))
-        .wrap(cors::cors(&entrance.cors_origins))
-        .wrap(from_fn(cors::explain_refusals))
-        .wrap(from_fn(answer_headers::add))
+        .wrap(from_fn(access::authenticate))
+        .wrap(from_fn(record))
+        .wrap(cors::cors(&context.cors_origins))
+        .wrap(from_fn(cors::render_rejections))
+        .wrap(from_fn(response_headers::add))
         .wrap(from_fn(unread_body::hold))
 }
 
-/// Every endpoint, in the order in which paths are looked for: the server answers by this table, and the document is built
-/// from it.
+/// Every endpoint, in matching order. The router and the OpenAPI document are both built from this table.
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     let mut endpoints = vec![
         endpoint(
@@ -115,7 +114,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
                 post(Access::CUSTOMER, orders::place, contract::orders::place),
             ],
         ),
-        // Before the path of one order, which would match it.
+        // Must precede the path of one order, which would match it too.
         endpoint(
             "/api/v1/orders/batch",
             [post(
@@ -156,7 +155,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     endpoints
 }
 
-/// The vendors, their syncs and their quarantined reports.
+/// Endpoints of vendors, syncs and quarantined reports.
 fn vendor_endpoints() -> Vec<Endpoint> {
     vec![
         endpoint(
@@ -194,12 +193,12 @@ fn vendor_endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// Answers a method that a path does not have; `allow` are those that it has.
-pub(crate) fn other_method(request: &HttpRequest, allow: &str) -> HttpResponse {
+/// The response to a method that the path does not support; `allow` lists the supported ones.
+pub(crate) fn method_not_allowed(request: &HttpRequest, allow: &str) -> HttpResponse {
     if request.method() == Method::OPTIONS {
         return options(allow);
     }
-    let detail = format!("this path answers {allow}");
+    let detail = format!("this path supports {allow}");
     let mut response = Problem::new(ProblemKind::MethodNotAllowed, detail).error_response();
     if let Ok(allow) = HeaderValue::from_str(allow) {
         response.headers_mut().insert(header::ALLOW, allow);
@@ -208,11 +207,11 @@ pub(crate) fn other_method(request: &HttpRequest, allow: &str) -> HttpResponse {
 }
 
 async fn unknown_path(request: HttpRequest) -> HttpResponse {
-    // `OPTIONS *` asks about the server as a whole (RFC 9110, section 9.3.7).
+    // `OPTIONS *` applies to the server as a whole (RFC 9110, section 9.3.7).
     if request.method() == Method::OPTIONS && request.uri().path() == "*" {
         return options("GET, HEAD, POST, PATCH, OPTIONS");
     }
-    Problem::not_found("there is nothing at this path").error_response()
+    Problem::not_found("no such path").error_response()
 }
 
 fn options(allow: &str) -> HttpResponse {
@@ -221,21 +220,24 @@ fn options(allow: &str) -> HttpResponse {
         .finish()
 }
 
-/// Counts each request, and answers those whose handler panics: it would take its connection with it, and every request
-/// that is queued on it.
-async fn watch(
+/// Records each request in the metrics, and responds with 503 if its handler panics: a panic would close the connection and
+/// drop the requests queued on it.
+async fn record(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let recorder = request.app_data::<Rc<HttpRecorder>>().cloned();
     let (method, started) = (request.method().clone(), Instant::now());
-    let answer = AssertUnwindSafe(async { next.call(request).await });
-    let answer = answer.catch_unwind().await.unwrap_or_else(|panic| {
-        error!(panic = panic_message(panic.as_ref()), "a handler panicked");
-        Err(Problem::unavailable("the request could not be handled").into())
+    let result = AssertUnwindSafe(async { next.call(request).await });
+    let result = result.catch_unwind().await.unwrap_or_else(|panic| {
+        error!(
+            panic = panic_message(panic.as_ref()),
+            "request handler panicked"
+        );
+        Err(Problem::unavailable("the request failed unexpectedly").into())
     });
     if let Some(recorder) = recorder {
-        let (route, status) = match &answer {
+        let (route, status) = match &result {
             Ok(response) => {
                 let path = response.request().app_data::<Path>();
                 (path.map_or(NO_ROUTE, |path| path.0), response.status())
@@ -244,10 +246,10 @@ async fn watch(
         };
         recorder.answered(route, method.as_str(), status.as_u16(), started.elapsed());
     }
-    answer
+    result
 }
 
-/// What a panic says for itself.
+/// The message of a panic.
 pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))

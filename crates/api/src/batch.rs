@@ -13,14 +13,14 @@ use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::contract::schemas_of;
+use crate::orders;
 use crate::problem::{Document, Problem, ProblemKind};
 use crate::request::{batch, body};
 use crate::state::AppState;
 use crate::views::OrderView;
-use crate::{failure, orders};
 
-/// `POST /api/v1/orders/batch`. What is acceptable is taken in one transaction, and the answer says of each item what
-/// became of it, in the words of an order alone.
+/// `POST /api/v1/orders/batch`. Accepts the valid items in one transaction, and responds with a result for each item, in the
+/// format of a single order.
 pub(crate) async fn place(
     state: Data<AppState>,
     request: HttpRequest,
@@ -29,23 +29,22 @@ pub(crate) async fn place(
     let key = orders::begin_placing(&state, &request)?;
     let body = body::read_at_most(body::MAX_BATCH_BYTES, &request, payload).await?;
     let batch = batch::parse(&body)?;
-    let acceptable = batch.items.iter().filter_map(|item| item.as_ref().ok());
+    let valid = batch.items.iter().filter_map(|item| item.as_ref().ok());
     let placed = state
         .batcher
         .place_all(NewBatch {
-            requests: acceptable.cloned().collect(),
+            requests: valid.cloned().collect(),
             key: key.map(|key| (key, batch.digest)),
         })
-        .await
-        .map_err(|failure| failure::of_placing(&failure))?;
+        .await?;
 
     let mut response = HttpResponse::build(StatusCode::MULTI_STATUS);
     if placed.replayed {
         response.insert_header(orders::REPLAYED);
     }
-    let mut taken = placed.orders.iter();
+    let mut accepted = placed.orders.iter();
     let items = batch.items.into_iter().map(|item| match item {
-        Ok(_) => taken.next().ok_or_else(lost),
+        Ok(_) => accepted.next().ok_or_else(missing_order),
         Err(errors) => Err(Problem::invalid(errors)),
     });
     let items: Vec<Result<&Order, Problem>> = items.collect();
@@ -54,19 +53,20 @@ pub(crate) async fn place(
     }))
 }
 
-/// Of an order that was taken and that the answer lacks: it cannot be, and must not be told as anything else.
-fn lost() -> Problem {
-    Problem::unavailable("the order was taken, but cannot be shown")
+/// The result of an item whose order is missing from the batcher's result. This is a bug; the item must not be reported as
+/// rejected.
+fn missing_order() -> Problem {
+    Problem::unavailable("the order was accepted, but cannot be shown")
 }
 
-/// What became of a batch's items, in their order.
+/// The results of the items of a batch, in request order.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Batch)]
 pub(crate) struct BatchView<'a> {
     items: Vec<ItemView<'a>>,
 }
 
-/// What became of an item.
+/// The result of one item of a batch.
 #[derive(Serialize)]
 struct ItemView<'a> {
     status: u16,
@@ -83,7 +83,7 @@ enum ItemResult<'a> {
 
 impl PartialSchema for ItemView<'_> {
     fn schema() -> RefOr<Schema> {
-        let of = |statuses: &[StatusCode], member: &str, reference: Ref| {
+        let result = |statuses: &[StatusCode], member: &str, reference: Ref| {
             let statuses = statuses.iter().map(StatusCode::as_u16);
             let status = ObjectBuilder::new()
                 .schema_type(Type::Integer)
@@ -95,16 +95,16 @@ impl PartialSchema for ItemView<'_> {
                 .required("status")
                 .required(member)
         };
-        let refused = [
+        let rejected = [
             ProblemKind::ValidationFailed.status(),
             ProblemKind::Unavailable.status(),
         ];
         let order = Ref::from_schema_name(OrderView::name());
         let problem = Ref::from_schema_name(Document::name());
         OneOfBuilder::new()
-            .description(Some("What became of an item."))
-            .item(of(&[StatusCode::ACCEPTED], "order", order))
-            .item(of(&refused, "problem", problem))
+            .description(Some("The result of one item of a batch."))
+            .item(result(&[StatusCode::ACCEPTED], "order", order))
+            .item(result(&rejected, "problem", problem))
             .into()
     }
 }

@@ -1,5 +1,5 @@
-//! Which web pages may call the API from a browser (CORS). It stands before authentication: a browser sends no key with the
-//! question whether it may send one.
+//! Cross-origin requests from browsers (CORS). Runs before authentication, because a browser sends no API key with a
+//! preflight request.
 
 use actix_cors::{Cors, CorsError};
 use actix_web::Error;
@@ -11,10 +11,10 @@ use actix_web::middleware::{Condition, Next};
 
 use crate::problem::Problem;
 
-/// For how long a browser may keep an answer to its question, in seconds; browsers keep it for two hours at most.
+/// The time that a browser may cache a preflight response, in seconds. Browsers cap it at two hours.
 const MAX_AGE_S: usize = 3_600;
 
-/// What is sent to the API beyond what browsers always allow.
+/// Request headers of the API, beyond those that browsers always allow.
 const REQUEST_HEADERS: [&str; 9] = [
     "Accept",
     "Authorization",
@@ -27,8 +27,8 @@ const REQUEST_HEADERS: [&str; 9] = [
     "X-Request-Id",
 ];
 
-/// What a page needs of an answer, beyond what browsers always show.
-const ANSWER_HEADERS: [&str; 11] = [
+/// Response headers that pages may read, beyond those that browsers always expose.
+const RESPONSE_HEADERS: [&str; 11] = [
     "Allow",
     "ETag",
     "Idempotent-Replayed",
@@ -42,12 +42,12 @@ const ANSWER_HEADERS: [&str; 11] = [
     "X-Request-Id",
 ];
 
-/// Answers browsers for pages of these origins; without any, it is not there at all.
+/// The middleware for these origins; disabled if there are none.
 pub(crate) fn cors(origins: &[String]) -> Condition<Cors> {
     let cors = Cors::default()
         .allowed_methods(["GET", "HEAD", "POST", "PATCH"])
         .allowed_headers(REQUEST_HEADERS)
-        .expose_headers(ANSWER_HEADERS)
+        .expose_headers(RESPONSE_HEADERS)
         .max_age(MAX_AGE_S);
     let cors = origins
         .iter()
@@ -55,18 +55,18 @@ pub(crate) fn cors(origins: &[String]) -> Condition<Cors> {
     Condition::new(!origins.is_empty(), cors)
 }
 
-/// Says as this service says it why a browser's question was answered with no.
-pub(crate) async fn explain_refusals<B: MessageBody>(
+/// Converts CORS rejections to problems.
+pub(crate) async fn render_rejections<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let response = next.call(request).await?;
-    let refused = response.response().error();
-    let Some(error) = refused.and_then(|error| error.as_error::<CorsError>()) else {
+    let error = response.response().error();
+    let Some(error) = error.and_then(|error| error.as_error::<CorsError>()) else {
         return Ok(response.map_into_left_body());
     };
-    let mut answer = Problem::malformed(format!("CORS: {error}")).error_response();
+    let mut rejection = Problem::malformed(format!("CORS: {error}")).error_response();
     let vary = header::HeaderValue::from_static("Origin");
-    answer.headers_mut().insert(header::VARY, vary);
-    Ok(response.into_response(answer).map_into_right_body())
+    rejection.headers_mut().insert(header::VARY, vary);
+    Ok(response.into_response(rejection).map_into_right_body())
 }

@@ -1,8 +1,8 @@
-//! Cursors: where the next page of a list begins, opaque to clients.
+//! Pagination cursors, opaque to clients.
 //!
-//! A cursor holds the key of the last item seen. Its checksum also covers which list it belongs to and the list's
-//! filters, so that a cursor that was cut, made up, or taken to another list is refused rather than misread. It is no
-//! secret and no permission: whoever forges one reads what they may read anyway.
+//! A cursor contains the key of the last item of the previous page. Its checksum also covers the list and its filters, so
+//! that a truncated or invented cursor, or one of another list, is rejected and not misread. A cursor is neither a secret
+//! nor a permission: a forged one gives access only to what its sender may read anyway.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,7 +15,7 @@ use crate::request::query;
 const VERSION: u8 = 1;
 const CHECKSUM_BYTES: usize = size_of::<u32>();
 
-/// A list with its filters, to issue cursors for and to read them back.
+/// A list with its filters: issues and parses the cursors of the list.
 pub(crate) struct CursorScope {
     checksum: crc32fast::Hasher,
 }
@@ -24,7 +24,7 @@ impl CursorScope {
     /// The list of orders.
     pub(crate) fn orders(filter: &OrderFilter) -> Self {
         let status = filter.status.map_or("", |status| status.as_str());
-        // No product id is empty.
+        // A product id is never empty, so this is unambiguous.
         let product_id = filter.product_id.as_ref().map_or("", ProductId::as_str);
         Self::new("orders", &[status, product_id])
     }
@@ -44,7 +44,7 @@ impl CursorScope {
         checksum.update(&[VERSION]);
         for part in std::iter::once(&list).chain(filters) {
             checksum.update(part.as_bytes());
-            // Not part of any UTF-8 text, so that no two sequences of parts look the same.
+            // 0xff does not occur in UTF-8, so different sequences of parts have different bytes.
             checksum.update(&[0xff]);
         }
         Self { checksum }
@@ -52,51 +52,51 @@ impl CursorScope {
 
     /// A cursor that continues after an order.
     pub(crate) fn after_order(&self, id: OrderId) -> String {
-        self.seal(&id.0.to_be_bytes())
+        self.encode_key(&id.0.to_be_bytes())
     }
 
     /// The order that a cursor continues after.
-    pub(crate) fn read_order(&self, cursor: &str) -> Result<OrderId, Problem> {
-        self.open(cursor)
+    pub(crate) fn parse_order(&self, cursor: &str) -> Result<OrderId, Problem> {
+        self.decode_key(cursor)
             .and_then(|key| key.try_into().ok())
             .map(|key| OrderId(i64::from_be_bytes(key)))
-            .ok_or_else(not_ours)
+            .ok_or_else(invalid_cursor)
     }
 
     /// A cursor that continues after a product.
     pub(crate) fn after_product(&self, id: &ProductId) -> String {
-        self.seal(id.as_str().as_bytes())
+        self.encode_key(id.as_str().as_bytes())
     }
 
     /// The product that a cursor continues after.
-    pub(crate) fn read_product(&self, cursor: &str) -> Result<ProductId, Problem> {
-        self.open(cursor)
+    pub(crate) fn parse_product(&self, cursor: &str) -> Result<ProductId, Problem> {
+        self.decode_key(cursor)
             .and_then(|key| String::from_utf8(key).ok())
             .and_then(|key| ProductId::parse_stored(key).ok())
-            .ok_or_else(not_ours)
+            .ok_or_else(invalid_cursor)
     }
 
     /// A cursor that continues after a vendor.
     pub(crate) fn after_vendor(&self, id: &VendorId) -> String {
-        self.seal(id.as_str().as_bytes())
+        self.encode_key(id.as_str().as_bytes())
     }
 
     /// The vendor that a cursor continues after.
-    pub(crate) fn read_vendor(&self, cursor: &str) -> Result<VendorId, Problem> {
-        self.open(cursor)
+    pub(crate) fn parse_vendor(&self, cursor: &str) -> Result<VendorId, Problem> {
+        self.decode_key(cursor)
             .and_then(|key| String::from_utf8(key).ok())
             .and_then(|key| VendorId::parse(key).ok())
-            .ok_or_else(not_ours)
+            .ok_or_else(invalid_cursor)
     }
 
-    fn seal(&self, key: &[u8]) -> String {
+    fn encode_key(&self, key: &[u8]) -> String {
         let mut bytes = vec![VERSION];
         bytes.extend_from_slice(key);
         bytes.extend_from_slice(&self.checksum_of(key));
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    fn open(&self, cursor: &str) -> Option<Vec<u8>> {
+    fn decode_key(&self, cursor: &str) -> Option<Vec<u8>> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
         let (&VERSION, rest) = bytes.split_first()? else {
             return None;
@@ -112,8 +112,8 @@ impl CursorScope {
     }
 }
 
-fn not_ours() -> Problem {
-    query::unacceptable("cursor", "was not issued for this list with these filters")
+fn invalid_cursor() -> Problem {
+    query::invalid("cursor", "was not issued for this list with these filters")
 }
 
 #[cfg(test)]
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_is_read_where_it_was_issued_and_nowhere_else() {
+    fn cursor_is_accepted_only_by_its_own_list_and_filters() {
         let product = ProductId::parse("CONFIRMED").unwrap();
         let filters = [
             OrderFilter::default(),
@@ -139,31 +139,31 @@ mod tests {
         for issued in &filters {
             let cursor = CursorScope::orders(issued).after_order(OrderId(42));
             for read in &filters {
-                let id = CursorScope::orders(read).read_order(&cursor).ok();
+                let id = CursorScope::orders(read).parse_order(&cursor).ok();
                 assert_eq!(
                     id,
                     (issued == read).then_some(OrderId(42)),
                     "{issued:?} {read:?}"
                 );
             }
-            assert!(CursorScope::stock(false).read_product(&cursor).is_err());
+            assert!(CursorScope::stock(false).parse_product(&cursor).is_err());
         }
     }
 
     #[test]
-    fn a_damaged_cursor_is_refused() {
+    fn damaged_cursor_is_rejected() {
         let scope = CursorScope::stock(true);
         let cursor = scope.after_product(&ProductId::parse("a/ü").unwrap());
         assert_eq!(
-            scope.read_product(&cursor).map(ProductId::into_string),
+            scope.parse_product(&cursor).map(ProductId::into_string),
             Ok("a/ü".to_owned())
         );
         for at in 0..cursor.len() {
             let mut damaged = cursor.clone().into_bytes();
             damaged[at] = if damaged[at] == b'A' { b'B' } else { b'A' };
             let damaged = String::from_utf8(damaged).unwrap();
-            assert!(scope.read_product(&damaged).is_err(), "{damaged}");
-            assert!(scope.read_product(&cursor[..at]).is_err(), "{at}");
+            assert!(scope.parse_product(&damaged).is_err(), "{damaged}");
+            assert!(scope.parse_product(&cursor[..at]).is_err(), "{at}");
         }
     }
 }

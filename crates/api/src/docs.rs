@@ -1,19 +1,19 @@
-//! The contract, as a document for programs and as a page to read and try in a browser.
+//! The contract, as an OpenAPI document and as an interactive page.
 //!
-//! The page is Swagger UI, whose files are part of this program; nothing is loaded from anywhere else.
+//! The page is Swagger UI, whose files are compiled into this program; nothing is loaded from other hosts.
 
 use std::fmt::Write as _;
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, ContentType};
 use actix_web::{HttpRequest, HttpResponse};
 
-use crate::answer_headers::PAGE_POLICY;
 use crate::contract;
 use crate::problem::{Problem, ProblemKind};
 use crate::request::path;
+use crate::response_headers::PAGE_POLICY;
 
-/// For how long a browser may keep a file; it changes with the program only.
-const KEEP_FILES: &str = "max-age=3600";
+/// `Cache-Control` of the files, which change only with the program.
+const CACHE_FILES: &str = "max-age=3600";
 
 /// A file that the page loads.
 pub(crate) struct File {
@@ -22,7 +22,7 @@ pub(crate) struct File {
     text: &'static str,
 }
 
-/// Every file that there is beside the page; those of Swagger UI with the terms under which they are passed on.
+/// The files that the page loads, and the licenses of Swagger UI.
 pub(crate) const FILES: [File; 5] = [
     File {
         name: "start.js",
@@ -72,14 +72,14 @@ pub(crate) async fn file(request: HttpRequest) -> Result<HttpResponse, Problem> 
     let file = FILES
         .iter()
         .find(|file| file.name == name)
-        .ok_or_else(|| Problem::not_found("the page has no such file"))?;
+        .ok_or_else(|| Problem::not_found("no such file"))?;
     Ok(HttpResponse::Ok()
         .content_type(format!("{}; charset=utf-8", file.media_type))
-        .insert_header((CACHE_CONTROL, KEEP_FILES))
+        .insert_header((CACHE_CONTROL, CACHE_FILES))
         .body(file.text))
 }
 
-/// The page: what Swagger UI is put into, and links for those who have no scripts.
+/// The HTML page: the root element of Swagger UI, which contains links for browsers without scripts.
 fn page() -> String {
     let mut problems = String::new();
     for kind in ProblemKind::ALL {
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_names_the_problems_that_this_service_answers_with() {
+    fn page_links_every_problem() {
         let page = page();
         for kind in ProblemKind::ALL {
             let link = format!("href=\"/problems/{}\"", kind.slug());

@@ -1,6 +1,6 @@
-//! A path with its methods, each with its handler, its access and its contract.
+//! Endpoints: a path and its methods, each with its handler, access and contract.
 //!
-//! `get`, `post` and `patch` are the only way to add a handler, so that none goes without the other two.
+//! `get`, `post` and `patch` are the only way to register a handler, so every handler has an access and a contract.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, Route, w
 use utoipa::openapi::path::{HttpMethod, Operation};
 
 use crate::access::{self, Access};
-use crate::app::other_method;
+use crate::app::method_not_allowed;
 use crate::contract::{self, Contract, Schemas};
 
 /// A path with its methods.
@@ -21,7 +21,7 @@ pub(crate) struct Endpoint {
     methods: Methods,
 }
 
-/// Methods of one path.
+/// The methods of one path.
 type Methods = Vec<EndpointMethod>;
 
 /// One method of a path.
@@ -32,7 +32,7 @@ pub(crate) struct EndpointMethod {
     contract: fn() -> Contract,
 }
 
-/// The path that an endpoint is at, as it was declared.
+/// The path template of an endpoint.
 pub(crate) struct Path(pub(crate) &'static str);
 
 pub(crate) fn endpoint<const N: usize>(path: &'static str, methods: [Methods; N]) -> Endpoint {
@@ -41,7 +41,8 @@ pub(crate) fn endpoint<const N: usize>(path: &'static str, methods: [Methods; N]
 }
 
 impl Endpoint {
-    /// What answers at the path. It also answers `OPTIONS`, and any other method with 405; both name the ones that it has.
+    /// The resource of the path. It responds to `OPTIONS`, and with 405 to unsupported methods; both responses list the
+    /// supported methods.
     pub(crate) fn resource(self) -> Resource {
         let names = self.methods.iter().map(|method| method.method.as_str());
         let names: Vec<&str> = names.chain(["OPTIONS"]).collect();
@@ -52,23 +53,23 @@ impl Endpoint {
         }
         resource.default_service(web::to(move |request: HttpRequest| {
             let allow = Arc::clone(&allow);
-            async move { other_method(&request, &allow) }
+            async move { method_not_allowed(&request, &allow) }
         }))
     }
 
-    /// What each method promises, with the schemas that it refers to.
+    /// The OpenAPI operation of each method, with the schemas that it refers to.
     pub(crate) fn operations(&self) -> impl Iterator<Item = (HttpMethod, Operation, Schemas)> {
         self.methods.iter().filter_map(|method| {
             let contract = (method.contract)();
             let (operation, schemas) =
                 contract::operation(contract, &method.method, self.path, method.access);
-            Some((documented(&method.method)?, operation, schemas))
+            Some((openapi_method(&method.method)?, operation, schemas))
         })
     }
 }
 
-/// The method as OpenAPI has it. There are no others: see `get`, `post` and `patch`.
-fn documented(method: &Method) -> Option<HttpMethod> {
+/// The method in OpenAPI; `None` for methods that `get`, `post` and `patch` do not register.
+fn openapi_method(method: &Method) -> Option<HttpMethod> {
     match *method {
         Method::GET => Some(HttpMethod::Get),
         Method::HEAD => Some(HttpMethod::Head),
@@ -78,7 +79,7 @@ fn documented(method: &Method) -> Option<HttpMethod> {
     }
 }
 
-/// `GET`, and `HEAD` with it: the server leaves the body away.
+/// `GET` and `HEAD`; the HTTP server omits the body of a response to `HEAD`.
 pub(crate) fn get<F, Args>(access: Access, handler: F, contract: fn() -> Contract) -> Methods
 where
     F: Handler<Args>,
@@ -107,7 +108,7 @@ where
     vec![method(access, Method::PATCH, handler, contract)]
 }
 
-/// A method whose handler answers those that have access.
+/// A method whose handler is called only for callers with the access.
 fn method<F, Args>(
     access: Access,
     method: Method,
@@ -119,10 +120,10 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    let permit = from_fn(move |request: ServiceRequest, next: Next<BoxBody>| {
-        access::permit(access, request, next)
+    let authorize = from_fn(move |request: ServiceRequest, next: Next<BoxBody>| {
+        access::authorize(access, request, next)
     });
-    let route = web::method(method.clone()).to(handler).wrap(permit);
+    let route = web::method(method.clone()).to(handler).wrap(authorize);
     EndpointMethod {
         method,
         route,

@@ -1,12 +1,12 @@
-//! Versions of an order: entity tags and the conditions on them (RFC 9110, sections 8.8.3 and 13.1).
+//! Entity tags of orders and conditional requests (RFC 9110, sections 8.8.3 and 13.1).
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use domain::order::{Order, OrderState};
 
-/// The strong tag of an order as it is. A status is entered at most once, and within `CONFIRMED` each shipment of a part
-/// raises the number of shipped parts, so each version has a tag of its own; the time is in it so that not even a store
-/// that was put back can give two versions the same.
+/// The strong entity tag of an order's current version. An order enters a status at most once, and within `CONFIRMED` each
+/// shipment of a part raises the number of shipped parts, so every version has a different tag. The tag includes the time of
+/// the change, so that it differs even after the store was restored from a backup.
 pub(crate) fn of(order: &Order) -> String {
     let parts = match &order.state {
         OrderState::Confirmed(parts) => parts.iter().filter(|part| part.shipped).count(),
@@ -25,14 +25,14 @@ pub(crate) fn of(order: &Order) -> String {
     )
 }
 
-/// What a request says about the version that it expects.
+/// A condition on the version of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Condition {
-    /// Nothing.
+    /// No condition.
     None,
-    /// `*`: any version, as long as there is one.
+    /// `*`: any existing version.
     Any,
-    /// One of these. A list of which any part is no tag holds none, and so matches nothing.
+    /// One of these versions. A malformed list is empty and matches nothing.
     OneOf(Vec<Tag>),
 }
 
@@ -70,11 +70,11 @@ impl Condition {
         if list.trim() == "*" {
             return Self::Any;
         }
-        // Half a condition must not let a change through that the whole one might have stopped.
-        Self::OneOf(tags(list).unwrap_or_default())
+        // A partially parsed condition must not allow a change that the complete one might prevent.
+        Self::OneOf(parse_tags(list).unwrap_or_default())
     }
 
-    /// Whether a change of this version may go ahead, by the strong comparison: a weak tag matches nothing.
+    /// Whether this version may be changed, by strong comparison: a weak tag matches nothing.
     pub(crate) fn allows_change_of(&self, current: &str) -> bool {
         match self {
             Self::None | Self::Any => true,
@@ -82,8 +82,8 @@ impl Condition {
         }
     }
 
-    /// Whether the client has this version already, by the weak comparison.
-    pub(crate) fn names(&self, current: &str) -> bool {
+    /// Whether the condition lists this version, by weak comparison.
+    pub(crate) fn matches(&self, current: &str) -> bool {
         match self {
             Self::None => false,
             Self::Any => true,
@@ -92,8 +92,8 @@ impl Condition {
     }
 }
 
-/// The tags of a list, if each part of it is one.
-fn tags(list: &str) -> Option<Vec<Tag>> {
+/// Parses a list of entity tags; `None` if any element is malformed.
+fn parse_tags(list: &str) -> Option<Vec<Tag>> {
     let mut tags = Vec::new();
     let mut rest = list;
     loop {
@@ -105,7 +105,7 @@ fn tags(list: &str) -> Option<Vec<Tag>> {
             Some(opaque) => (true, opaque),
             None => (false, rest),
         };
-        // A comma may stand inside the quotes.
+        // The quoted text may contain commas.
         let end = opaque.strip_prefix('"')?.find('"')? + 2;
         tags.push(Tag {
             weak,
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_with_anything_else_in_it_matches_nothing() {
+    fn malformed_list_matches_nothing() {
         for list in [
             "\"a\"x",
             "\"a\" \"b\"",
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn strong_and_weak_comparison() {
+    fn tags_are_compared_strongly_for_changes_and_weakly_for_reads() {
         let current = "\"42-PENDING-0\"";
         for (list, strong, weak) in [
             ("*", true, true),
@@ -155,13 +155,13 @@ mod tests {
         ] {
             let condition = Condition::parse(list);
             assert_eq!(condition.allows_change_of(current), strong, "{list}");
-            assert_eq!(condition.names(current), weak, "{list}");
+            assert_eq!(condition.matches(current), weak, "{list}");
         }
     }
 
     #[test]
-    fn no_condition_allows_everything_and_names_nothing() {
+    fn absent_condition_allows_every_change_and_matches_nothing() {
         assert!(Condition::None.allows_change_of("\"a\""));
-        assert!(!Condition::None.names("\"a\""));
+        assert!(!Condition::None.matches("\"a\""));
     }
 }

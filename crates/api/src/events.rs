@@ -1,4 +1,4 @@
-//! `GET /api/v1/events`: changes as they happen, as server-sent events (WHATWG HTML, section 9.2).
+//! `GET /api/v1/events`: the stream of changes, as server-sent events (WHATWG HTML, section 9.2).
 
 use std::convert::Infallible;
 
@@ -9,7 +9,6 @@ use actix_web::{HttpRequest, HttpResponse};
 use domain::position::Position;
 use futures_util::stream::{self, StreamExt as _};
 
-use crate::failure;
 use crate::problem::Problem;
 use crate::request::header;
 use crate::request::query::Query;
@@ -17,7 +16,7 @@ use crate::state::AppState;
 
 const LAST_EVENT_ID: &str = "Last-Event-ID";
 
-/// Tells proxies to pass on what they get at once.
+/// Disables response buffering in proxies.
 const UNBUFFERED: (&str, &str) = ("X-Accel-Buffering", "no");
 
 pub(crate) async fn stream(
@@ -36,17 +35,19 @@ pub(crate) async fn stream(
         return Ok(response.streaming(stream::empty::<Result<Bytes, Infallible>>()));
     }
     let metrics = state.metrics.metrics().events().clone();
-    let reader = state.live.read(after, metrics, &state.shutdown).await;
-    let reader = reader
-        .map_err(|failure| failure::of_store(&failure))?
-        .ok_or_else(|| Problem::unavailable("as many readers of events are connected as may be"))?;
-    Ok(response.streaming(reader.map(Ok::<Bytes, Infallible>)))
+    let events = state
+        .live
+        .subscribe(after, metrics, &state.shutdown)
+        .await?;
+    let events = events
+        .ok_or_else(|| Problem::unavailable("the maximum number of event streams is open"))?;
+    Ok(response.streaming(events.map(Ok::<Bytes, Infallible>)))
 }
 
-/// The position of the last event that the client has, if it was here before.
+/// The change-log offset of the last event that the client received, if the client resumes a stream.
 fn last_event_id(request: &HttpRequest) -> Result<Option<Position>, Problem> {
     header::single(request, LAST_EVENT_ID)?
         .map(|text| Position::parse(&text))
         .transpose()
-        .map_err(|wrong| Problem::malformed(format!("the {LAST_EVENT_ID} {wrong}")))
+        .map_err(|error| Problem::malformed(format!("the {LAST_EVENT_ID} {error}")))
 }

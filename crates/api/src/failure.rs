@@ -1,100 +1,106 @@
-//! Failures of ports and use cases as problems. Each is logged here, once; no cause is shown to a client.
+//! Converts errors of ports and use cases to problems. Each failure is logged here once; its cause is not revealed to
+//! clients.
 
 use std::error::Error;
 use std::fmt;
 
 use domain::ports::StoreError;
 use domain::services::{ChangeStatusError, PlaceOrderError, SyncError};
+use domain::stock::Imbalance;
 use tracing::{error, warn};
 
 use crate::problem::{Problem, ProblemKind};
 use crate::request::status;
 
-const TRY_LATER: &str =
-    "the store cannot answer now; repeat the request later, with its Idempotency-Key if it has one";
+const TRY_LATER: &str = "the store is unavailable; retry the request later, with the same Idempotency-Key if it has one";
 
-/// What a client can do after a commit whose outcome is not known.
-const OUTCOME_UNKNOWN: &str = "the store did not confirm the outcome: what was asked for may have happened, or may still \
-     happen; repeat the request with the same Idempotency-Key, or look it up";
+/// The detail of a commit with an unknown outcome.
+const OUTCOME_UNKNOWN: &str = "the store did not confirm the outcome: the change may have been made, or may still be made; \
+     retry the request with the same Idempotency-Key, or read the current state";
 
-/// A store that failed. Unless the outcome is not known, whatever the reason, what the client can do is to come back: a row that cannot be read is the
-/// operator's to mend, and the log tells which.
-pub(crate) fn of_store(failure: &StoreError) -> Problem {
-    log_of_store(failure, "");
-    if failure.is_commit_unknown() {
-        return Problem::new(ProblemKind::OutcomeUnknown, OUTCOME_UNKNOWN);
+/// Logs the failure. Unless the outcome of a commit is unknown, a client can only retry: an unreadable row has to be
+/// repaired by the operator, and the log identifies the row.
+impl From<StoreError> for Problem {
+    fn from(failure: StoreError) -> Self {
+        log_store_failure(&failure, "");
+        if failure.is_commit_unknown() {
+            return Self::new(ProblemKind::OutcomeUnknown, OUTCOME_UNKNOWN);
+        }
+        Self::unavailable(TRY_LATER)
     }
-    Problem::unavailable(TRY_LATER)
 }
 
-/// A store that failed when the answer had begun, so that it can only be broken off.
-pub(crate) fn in_answer(failure: &StoreError) {
-    log_of_store(failure, "; an answer that was being sent is broken off");
+/// Logs a store failure that occurs after the response has started, so that the response can only be aborted.
+pub(crate) fn log_aborted_response(failure: &StoreError) {
+    log_store_failure(failure, "; a response in progress is aborted");
 }
 
-fn log_of_store(failure: &StoreError, consequence: &str) {
+fn log_store_failure(failure: &StoreError, consequence: &str) {
     if failure.is_retryable() {
-        warn!(error = %failure, "the store cannot answer{consequence}");
+        warn!(error = %failure, "the store is unavailable{consequence}");
     } else {
         error!(error = %Chain(failure), "the store failed{consequence}");
     }
 }
 
-/// An order that was not taken.
-pub(crate) fn of_placing(failure: &PlaceOrderError) -> Problem {
-    match failure {
-        PlaceOrderError::KeyReused => Problem::new(
-            ProblemKind::IdempotencyKeyReused,
-            "the Idempotency-Key was used before, for another request",
-        ),
-        // The batcher tells of it once.
-        PlaceOrderError::Full => {
-            Problem::unavailable("too many orders wait to be written; nothing was recorded")
+impl From<PlaceOrderError> for Problem {
+    fn from(failure: PlaceOrderError) -> Self {
+        match failure {
+            PlaceOrderError::KeyReused => Self::new(
+                ProblemKind::IdempotencyKeyReused,
+                "the Idempotency-Key was already used for another request",
+            ),
+            // The batcher logs when it becomes full.
+            PlaceOrderError::Full => {
+                Self::unavailable("too many orders are waiting to be written; nothing was recorded")
+            }
+            PlaceOrderError::Store(failure) => failure.into(),
         }
-        PlaceOrderError::Store(failure) => of_store(failure),
     }
 }
 
-/// A status that was not changed.
-pub(crate) fn of_changing(failure: &ChangeStatusError) -> Problem {
-    match failure {
-        ChangeStatusError::NotFound(id) => Problem::not_found(format!("there is no order {id}")),
-        ChangeStatusError::VersionMismatch => Problem::new(
-            ProblemKind::PreconditionFailed,
-            "If-Match does not name the version that the order is in",
-        ),
-        ChangeStatusError::Illegal(illegal) => {
-            Problem::new(ProblemKind::IllegalTransition, illegal.to_string())
+impl From<ChangeStatusError> for Problem {
+    fn from(failure: ChangeStatusError) -> Self {
+        match failure {
+            ChangeStatusError::NotFound(id) => Self::not_found(format!("order {id} not found")),
+            ChangeStatusError::VersionMismatch => Self::new(
+                ProblemKind::PreconditionFailed,
+                "If-Match does not list the current version of the order",
+            ),
+            ChangeStatusError::Illegal(illegal) => {
+                Self::new(ProblemKind::IllegalTransition, illegal.to_string())
+            }
+            ChangeStatusError::NotSupplied(vendor_id) => status::not_supplied(&vendor_id),
+            ChangeStatusError::Imbalance(imbalance) => inconsistent(&imbalance),
+            ChangeStatusError::Store(failure) => failure.into(),
         }
-        ChangeStatusError::NotSupplied(vendor_id) => status::not_supplied(vendor_id),
-        ChangeStatusError::Imbalance(imbalance) => {
-            error!(error = %imbalance, "the store contradicts itself");
-            Problem::unavailable(TRY_LATER)
-        }
-        ChangeStatusError::Store(failure) => of_store(failure),
     }
 }
 
-/// A vendor that was not synced. What the vendor did is logged where it is recorded.
-pub(crate) fn of_syncing(failure: &SyncError) -> Problem {
-    match failure {
-        SyncError::Feed { .. } | SyncError::Paused { .. } => Problem::new(
-            ProblemKind::VendorUnavailable,
-            format!("{failure}; its stock stays as it was"),
-        )
-        .with_retry_after(failure.retry_after()),
-        SyncError::NotConfigured(id) => {
-            warn!(vendor.id = %id, "a vendor of the settings is not among those that the workers sync");
-            Problem::unavailable(format!(
-                "no worker has taken up vendor {id} yet; its stock stays as it was"
-            ))
+/// A failed feed is logged where the sync is recorded.
+impl From<SyncError> for Problem {
+    fn from(failure: SyncError) -> Self {
+        match failure {
+            SyncError::Feed { .. } | SyncError::Paused { .. } => Self::new(
+                ProblemKind::VendorUnavailable,
+                format!("{failure}; the stock was not changed"),
+            )
+            .with_retry_after(failure.retry_after()),
+            SyncError::NotConfigured(id) => {
+                warn!(vendor.id = %id, "vendor in the settings is not in the vendor set that the workers sync");
+                Self::unavailable(format!(
+                    "vendor {id} is not in the workers' vendor set yet; the stock was not changed"
+                ))
+            }
+            SyncError::Imbalance(imbalance) => inconsistent(&imbalance),
+            SyncError::Store(failure) => failure.into(),
         }
-        SyncError::Imbalance(imbalance) => {
-            error!(error = %imbalance, "the store contradicts itself");
-            Problem::unavailable(TRY_LATER)
-        }
-        SyncError::Store(failure) => of_store(failure),
     }
+}
+
+fn inconsistent(imbalance: &Imbalance) -> Problem {
+    error!(error = %imbalance, "the store is inconsistent");
+    Problem::unavailable(TRY_LATER)
 }
 
 /// An error with its causes, on one line.
@@ -123,31 +129,31 @@ mod tests {
     use super::*;
 
     #[derive(Debug)]
-    struct Quiet(StoreError);
+    struct Opaque(StoreError);
 
-    impl fmt::Display for Quiet {
+    impl fmt::Display for Opaque {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("quiet")
+            f.write_str("opaque")
         }
     }
 
-    impl Error for Quiet {
+    impl Error for Opaque {
         fn source(&self) -> Option<&(dyn Error + 'static)> {
             Some(&self.0)
         }
     }
 
     #[test]
-    fn a_chain_names_each_cause_once() {
-        let told_already = StoreError::Failed(Box::new(std::io::Error::other("disk full")));
+    fn chain_contains_each_cause_once() {
+        let repeats_cause = StoreError::Failed(Box::new(std::io::Error::other("disk full")));
         assert_eq!(
-            Chain(&told_already).to_string(),
+            Chain(&repeats_cause).to_string(),
             "the store failed: disk full"
         );
-        let not_told = Quiet(StoreError::Unavailable("gone".to_owned()));
+        let hides_cause = Opaque(StoreError::Unavailable("gone".to_owned()));
         assert_eq!(
-            Chain(&not_told).to_string(),
-            "quiet: the store cannot be reached: gone"
+            Chain(&hides_cause).to_string(),
+            "opaque: the store cannot be reached: gone"
         );
     }
 }

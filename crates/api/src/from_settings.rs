@@ -1,4 +1,4 @@
-//! The options of a server, from the settings. Only programs have settings; both that serve the API read them here.
+//! Conversion of settings to server options, for the programs that serve the API.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;

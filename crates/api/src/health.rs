@@ -1,4 +1,4 @@
-//! Whether this process lives, whether it can do its work, and what it is.
+//! Liveness, readiness and the description of the service.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,25 +17,25 @@ use utoipa::ToSchema;
 
 use crate::state::AppState;
 
-/// Longest wait for the database: probes have deadlines of their own, of a few seconds as a rule.
+/// Timeout of one query: below the deadline of usual health probes, a few seconds.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Dead letters are counted up to here.
-const MOST_DEAD_LETTERS: u32 = 100_000;
+/// Maximum count of dead letters.
+const MAX_DEAD_LETTERS: u32 = 100_000;
 
-/// That the process lives.
+/// The liveness of the process.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Alive {
-    /// `alive`.
+    /// Always `alive`.
     status: &'static str,
 }
 
-/// `GET /healthz`: an answer at all is the answer.
+/// `GET /healthz`.
 pub(crate) async fn live() -> HttpResponse {
     HttpResponse::Ok().json(Alive { status: "alive" })
 }
 
-/// `GET /readyz`: 200 while orders can be taken.
+/// `GET /readyz`: 200 while orders can be accepted.
 pub(crate) async fn ready(state: Data<AppState>) -> HttpResponse {
     let mut readiness = state.readiness.readiness().await;
     if state.is_shutting_down() {
@@ -44,7 +44,7 @@ pub(crate) async fn ready(state: Data<AppState>) -> HttpResponse {
     readiness.response()
 }
 
-/// The readiness of an API that is a process of its own: it needs its store, and nothing else.
+/// The readiness of an API in a separate process, which depends only on its store.
 pub struct StoreReadiness {
     probe: Arc<dyn StoreProbe>,
     batcher: TaskHealth,
@@ -52,7 +52,7 @@ pub struct StoreReadiness {
 }
 
 impl StoreReadiness {
-    /// Reads the store, and looks at the outcomes of the writes of new orders.
+    /// Probes the store, and reports the health of the batch writers.
     pub fn new(probe: Arc<dyn StoreProbe>, batcher: TaskHealth) -> Self {
         Self {
             probe,
@@ -61,7 +61,7 @@ impl StoreReadiness {
         }
     }
 
-    /// Keeps the state of the store for another time than a second.
+    /// Sets the time for which the state of the store is cached; the default is one second.
     #[must_use]
     pub fn cached_for(mut self, lifetime: Duration) -> Self {
         self.lag = Cached::new(lifetime);
@@ -73,7 +73,7 @@ impl StoreReadiness {
 impl ReadinessProbe for StoreReadiness {
     async fn readiness(&self) -> Readiness {
         let lag = self.lag.get(lag(self.probe.as_ref())).await;
-        let broker = "orders are handed over through the outbox; only workers use the broker";
+        let broker = "orders are published from the outbox; only workers use the broker";
         let batcher = (
             self.batcher.name().to_owned(),
             Task::of_health(&self.batcher),
@@ -102,13 +102,13 @@ impl ReadinessProbe for StoreReadiness {
     }
 }
 
-/// How far the outbox and events are behind.
+/// The lag of the outbox and of the change feed, and the number of dead-lettered orders.
 #[derive(Clone, Copy)]
 struct Lag {
     outbox: Duration,
-    /// None if the store does not say so in time, which is no reason not to be ready.
+    /// `None` if the store does not report it in time, which does not affect readiness.
     change_feed: Option<ChangeFeed>,
-    /// Orders that were given up; none if they could not be counted.
+    /// Number of dead-lettered orders; `None` if they could not be counted.
     dead_orders: Option<u64>,
 }
 
@@ -121,7 +121,7 @@ async fn lag(probe: &dyn StoreProbe) -> Result<Lag, Cause> {
 }
 
 async fn dead_orders(probe: &dyn StoreProbe) -> Option<u64> {
-    let counting = probe.count_dead_letters(MOST_DEAD_LETTERS);
+    let counting = probe.count_dead_letters(MAX_DEAD_LETTERS);
     let counted = tokio::time::timeout(PROBE_TIMEOUT, counting).await;
     counted.ok()?.ok()
 }
@@ -136,7 +136,7 @@ async fn change_feed(probe: &dyn StoreProbe) -> Option<ChangeFeed> {
     })
 }
 
-/// How far the outbox is behind.
+/// The age of the oldest outbox entry.
 async fn outbox_lag(probe: &dyn StoreProbe) -> Result<Duration, Cause> {
     match tokio::time::timeout(PROBE_TIMEOUT, probe.outbox_lag()).await {
         Ok(Ok(lag)) => Ok(lag.oldest.unwrap_or_default()),
@@ -157,30 +157,30 @@ pub(crate) async fn metrics(state: Data<AppState>) -> HttpResponse {
     state.metrics.response().await
 }
 
-/// What this service is, and the paths at which it is found.
+/// The name, version and paths of the service.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Description {
-    /// Its name.
+    /// The name of the service.
     service: &'static str,
     /// The version of the program.
     version: &'static str,
-    /// What all paths of the API begin with.
+    /// The base path of the API.
     api: &'static str,
-    /// Orders.
+    /// The path of orders.
     orders: &'static str,
-    /// Stock.
+    /// The path of stock.
     stock: &'static str,
-    /// Vendors.
+    /// The path of vendors.
     vendors: &'static str,
-    /// The contract, to read and try.
+    /// The path of the interactive documentation.
     docs: &'static str,
-    /// The contract, in OpenAPI 3.1.
+    /// The path of the OpenAPI 3.1 document.
     openapi: &'static str,
-    /// Whether the process lives.
+    /// The path of the liveness check.
     liveness: &'static str,
-    /// Whether it can do its work.
+    /// The path of the readiness check.
     readiness: &'static str,
-    /// What it counts.
+    /// The path of the metrics.
     metrics: &'static str,
 }
 

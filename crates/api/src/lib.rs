@@ -1,16 +1,16 @@
-//! The REST API: requests in, domain values out, and back.
+//! The REST API.
 //!
-//! A handler parses what it got (`request`), calls one use case or one port, and renders the answer (`views`). It
-//! decides nothing about orders or stock. This library knows ports and use cases only; which adapters stand behind them
-//! is wired in the program.
+//! A handler parses the request into domain types (`request`), calls one use case or one port, and renders the response
+//! (`views`). It makes no decisions about orders or stock. The library depends on ports and use cases only; the programs
+//! wire the adapters.
 //!
-//! What is deliberately absent: a connection to the broker. An accepted order is handed over by the outbox, whose relay
-//! runs in the workers, so this API takes orders whether or not the broker is up.
+//! Deliberately absent: a connection to the broker. Accepted orders are published from the outbox by the relay in the
+//! workers, so the API accepts orders whether or not the broker is up.
 
 mod access;
-mod answer_headers;
 mod app;
 mod batch;
+mod change_feed;
 mod contract;
 mod cors;
 mod cursor;
@@ -23,12 +23,12 @@ mod failure;
 mod from_settings;
 mod health;
 mod list;
-mod live;
 mod orders;
 mod problem;
 mod problem_pages;
 mod rate_limit;
 mod request;
+mod response_headers;
 mod server;
 mod shutdown;
 mod state;
@@ -39,9 +39,9 @@ mod vendors;
 mod views;
 mod writers;
 
+pub use change_feed::{Live, LivePorts, LiveSettings, Watcher};
 pub use contract::document_text as openapi_document;
 pub use health::StoreReadiness;
-pub use live::{Live, LivePorts, LiveSettings, Watcher};
 pub use problem::{FieldError, Problem, ProblemKind};
 pub use rate_limit::RateLimit;
 pub use server::{BoundServer, PreparedServer, ServerOptions, StartError, prepare};

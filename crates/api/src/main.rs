@@ -1,4 +1,4 @@
-//! The program `api`: wires the REST API to PostgreSQL and the system's clock, and runs it until it is told to end.
+//! The program `api`: wires the REST API to PostgreSQL and the system clock, and runs it until a stop signal.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -22,14 +22,14 @@ use storage_postgres::{PgListener, PgNotifier, PgOptions, PgStore};
 use tokio::task::JoinHandle;
 use tracing::info;
 
-/// Takes orders and answers questions about them and about stock, over HTTP.
+/// Serves the REST API for orders and stock.
 ///
-/// Settings come from config/default.toml (built in), the file given here, a .env file and the environment; the last one
-/// wins. SIGTERM and Ctrl-C end the API after the requests that are under way.
+/// Settings are read from config/default.toml (built in), the file given here, a .env file and the environment, in
+/// increasing precedence. SIGTERM and Ctrl-C shut the API down after the requests in progress are finished.
 #[derive(Parser)]
 #[command(name = "api", version)]
 struct Arguments {
-    /// File with settings that differ from the default ones.
+    /// File with settings that override the defaults.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -54,21 +54,21 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     wiring::check_database(&pg_options).await?;
 
     let shutdown = Shutdown::new();
-    let (state, writer, watcher, probing) = state(&settings, &pg_options, shutdown.clone())?;
-    let watching = tokio::spawn(watcher.run());
+    let (state, writer, watcher, write_probe) = state(&settings, &pg_options, shutdown.clone())?;
+    let watcher = tokio::spawn(watcher.run());
     let writers = api::spawn_writers(&writer, settings.api.batch_writers);
     drop(writer);
     let address = SocketAddr::new(settings.api.address, settings.api.port);
     let bound = server
-        .bind(state, until_told(shutdown)?)
+        .bind(state, shutdown_signal(shutdown)?)
         .with_context(|| format!("cannot listen on {address} (settings api.address, PORT)"))?;
     info!(address = %bound.address, "listening");
     bound.server.await.context("the HTTP server failed")?;
-    watching.abort();
-    probing.abort();
-    // Nobody waits for an answer any more; what is still being written may end as well as it can.
+    watcher.abort();
+    write_probe.abort();
+    // No client waits for a response any more; give pending writes time to finish.
     let _ = tokio::time::timeout(settings.api.shutdown_timeout, writers.join_all()).await;
-    info!("ended");
+    info!("stopped");
     Ok(())
 }
 
@@ -78,7 +78,7 @@ fn state(
     pg_options: &PgOptions,
     shutdown: Shutdown,
 ) -> anyhow::Result<(AppState, BatchWriter, Watcher, JoinHandle<()>)> {
-    let pg_store = PgStore::new(pg_options).context("the database's settings are not usable")?;
+    let pg_store = PgStore::new(pg_options).context("the database settings are invalid")?;
     let notifier: Arc<dyn Notifier> = Arc::new(PgNotifier::start(pg_store.clone()));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let pg_store = Arc::new(pg_store);
@@ -94,7 +94,7 @@ fn state(
     let writer = writer
         .with_observer(metrics.clone())
         .with_write_observer(Arc::new(write_health.clone()));
-    let probing = tokio::spawn(readiness::probe_writes(
+    let write_probe = tokio::spawn(readiness::probe_writes(
         pg_store.clone(),
         write_health.clone(),
     ));
@@ -140,18 +140,20 @@ fn state(
         live,
         shutdown,
     };
-    Ok((state, writer, watcher, probing))
+    Ok((state, writer, watcher, write_probe))
 }
 
-/// Ends on `SIGTERM` or Ctrl-C, after new orders are refused.
-fn until_told(shutdown: Shutdown) -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+/// Completes on `SIGTERM` or Ctrl-C, after announcing the shutdown, from when on new orders are rejected.
+fn shutdown_signal(
+    shutdown: Shutdown,
+) -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
     let stop = wiring::stop_signal()?;
     Ok(async move {
         let signal = stop.await;
         shutdown.announce();
         info!(
             signal,
-            "shutting down: taking no new orders, ending what is under way"
+            "shutting down: rejecting new orders, finishing requests in progress"
         );
     })
 }

@@ -11,7 +11,6 @@ use domain::ports::{NewOrder, OrderFilter, OrderQueries, StoreError};
 
 use crate::cursor::CursorScope;
 use crate::etag::{self, Condition};
-use crate::failure;
 use crate::list::{self, List, NextPage};
 use crate::problem::Problem;
 use crate::request::query::{self, Query};
@@ -22,8 +21,8 @@ use crate::views::OrderView;
 
 const LIST: &str = "/api/v1/orders";
 
-/// `POST /api/v1/orders` and `/api/v1/order`: 202, or 201 once the order is settled, if the client prefers to wait for that
-/// and it does not take longer.
+/// `POST /api/v1/orders` and `/api/v1/order`: 202, or 201 if the client prefers to wait for settlement and the order is
+/// settled in time.
 pub(crate) async fn place(
     state: Data<AppState>,
     request: HttpRequest,
@@ -38,8 +37,7 @@ pub(crate) async fn place(
             key,
             batch: None,
         })
-        .await
-        .map_err(|failure| failure::of_placing(&failure))?;
+        .await?;
     let settled = match prefer::wait(&request) {
         Some(within) => {
             let (order, shutdown) = (&placed.order, &state.shutdown);
@@ -61,18 +59,17 @@ pub(crate) async fn place(
     Ok(response.json(OrderView::from(&settled.unwrap_or(placed.order))))
 }
 
-/// Says that an earlier request with the same key was answered with the same.
+/// Marks a response that repeats the result of an earlier request with the same key.
 pub(crate) const REPLAYED: (&str, &str) = ("Idempotent-Replayed", "true");
 
-/// What comes before the body of a request that places orders: whether it may, and its key.
+/// The checks before the body of a request that places orders is read. Returns the idempotency key.
 pub(crate) fn begin_placing(
     state: &AppState,
     request: &HttpRequest,
 ) -> Result<Option<IdempotencyKey>, Problem> {
     state.refuse_while_shutting_down()?;
-    // Before anything is read: the more orders there are to refuse, the less each may cost.
-    let room = state.batcher.check_room();
-    room.map_err(|failure| failure::of_placing(&failure))?;
+    // Before the body is read, because rejections have to be cheap under overload.
+    state.batcher.check_room()?;
     Query::refuse_any(request)?;
     idempotency::key(request)
 }
@@ -89,7 +86,7 @@ pub(crate) async fn list(
         scope: CursorScope::orders(&filter),
         filter,
     };
-    list::answer(&request, &query, orders).await
+    list::respond(&request, &query, orders).await
 }
 
 /// Orders, newest first.
@@ -108,8 +105,8 @@ impl List for OrderList {
         self.orders.list_orders(&self.filter, after, limit).await
     }
 
-    fn read_cursor(&self, cursor: &str) -> Result<OrderId, Problem> {
-        self.scope.read_order(cursor)
+    fn parse_cursor(&self, cursor: &str) -> Result<OrderId, Problem> {
+        self.scope.parse_order(cursor)
     }
 
     fn key(order: &Order) -> OrderId {
@@ -129,14 +126,17 @@ impl List for OrderList {
 }
 
 fn filter(query: &Query) -> Result<OrderFilter, Problem> {
-    let status = query.get("status").map(|word| {
-        OrderStatus::from_word(word).ok_or_else(|| {
-            query::unacceptable("status", &format!("must be one of {}", status::all_words()))
+    let status = query.get("status").map(|text| {
+        OrderStatus::from_word(text).ok_or_else(|| {
+            query::invalid(
+                "status",
+                &format!("must be one of {}", status::all_statuses()),
+            )
         })
     });
     let product_id = query.get("product_id").map(|text| {
         ProductId::parse_stored(text)
-            .map_err(|wrong| query::unacceptable("product_id", &wrong.to_string()))
+            .map_err(|error| query::invalid("product_id", &error.to_string()))
     });
     Ok(OrderFilter {
         status: status.transpose()?,
@@ -150,15 +150,10 @@ pub(crate) async fn show(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     Query::refuse_any(&request)?;
-    let id = path::order_id(&request)?.ok_or_else(no_such_order)?;
-    let order = state
-        .orders
-        .find_order(id)
-        .await
-        .map_err(|failure| failure::of_store(&failure))?
-        .ok_or_else(no_such_order)?;
+    let id = path::order_id(&request)?.ok_or_else(not_found)?;
+    let order = state.orders.find_order(id).await?.ok_or_else(not_found)?;
     let version = etag::of(&order);
-    if Condition::if_none_match(&request).names(&version) {
+    if Condition::if_none_match(&request).matches(&version) {
         return Ok(HttpResponse::NotModified()
             .insert_header((header::ETAG, version))
             .finish());
@@ -175,7 +170,7 @@ pub(crate) async fn change_status(
     Query::refuse_any(&request)?;
     let id = path::order_id(&request)?;
     let change = status::parse(&body::read(&request, payload).await?)?;
-    let id = id.ok_or_else(no_such_order)?;
+    let id = id.ok_or_else(not_found)?;
     let expected = Condition::if_match(&request);
     let is_expected = |order: &Order| expected.allows_change_of(&etag::of(order));
     let changed = match change {
@@ -185,12 +180,11 @@ pub(crate) async fn change_status(
             change_status.ship_part(id, &vendor_id, is_expected).await
         }
     };
-    let changed = changed.map_err(|failure| failure::of_changing(&failure))?;
-    Ok(render(&changed.order))
+    Ok(render(&changed?.order))
 }
 
-fn no_such_order() -> Problem {
-    Problem::not_found("there is no such order")
+fn not_found() -> Problem {
+    Problem::not_found("order not found")
 }
 
 fn render(order: &Order) -> HttpResponse {

@@ -1,4 +1,4 @@
-//! Errors as clients see them: `application/problem+json`, RFC 9457.
+//! Error responses: `application/problem+json`, RFC 9457.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,10 +12,10 @@ use utoipa::ToSchema;
 
 use crate::contract::schemas;
 
-/// After how many seconds a client may try again when the service is unavailable.
+/// `Retry-After` of an unavailable service, in seconds.
 const RETRY_AFTER_S: u64 = 1;
 
-/// What kind of problem: one slug, one status, one page of explanation each.
+/// The kind of a problem. Each has a slug, a status and a page that describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProblemKind {
     /// The request cannot be parsed.
@@ -24,31 +24,31 @@ pub enum ProblemKind {
     Unauthenticated,
     /// The API key lacks the role.
     Forbidden,
-    /// There is no such thing.
+    /// The resource does not exist.
     NotFound,
-    /// The path has no such method.
+    /// The path does not support the method.
     MethodNotAllowed,
-    /// The body takes too long to arrive.
+    /// The body did not arrive in time.
     RequestTimeout,
-    /// The order's state machine has no such edge.
+    /// The order's state machine does not allow the transition.
     IllegalTransition,
-    /// `If-Match` names another version.
+    /// `If-Match` does not list the current version.
     PreconditionFailed,
     /// The body is too large.
     PayloadTooLarge,
     /// The body is not declared as JSON.
     UnsupportedMediaType,
-    /// The host is not served here.
+    /// The host is not allowed.
     MisdirectedRequest,
-    /// Well-formed, but not acceptable.
+    /// The body is well-formed but invalid.
     ValidationFailed,
-    /// The idempotency key stands for another request.
+    /// The idempotency key was used for another request.
     IdempotencyKeyReused,
     /// Too many requests.
     RateLimited,
     /// The vendor's report could not be read.
     VendorUnavailable,
-    /// The service cannot do it now.
+    /// The service is temporarily unavailable.
     Unavailable,
     /// The store did not confirm the outcome.
     OutcomeUnknown,
@@ -76,7 +76,7 @@ impl ProblemKind {
         Self::OutcomeUnknown,
     ];
 
-    /// Its name in the `type` URI, `/problems/<slug>`.
+    /// The name in the `type` URI, `/problems/<slug>`.
     #[must_use]
     pub fn slug(self) -> &'static str {
         match self {
@@ -100,37 +100,37 @@ impl ProblemKind {
         }
     }
 
-    /// What stands in `type`: the address of its page.
+    /// The value of `type`: the path of the page that describes the problem.
     #[must_use]
     pub fn type_uri(self) -> String {
         format!("/problems/{}", self.slug())
     }
 
-    /// Its name for people, the same for every occurrence.
+    /// The human-readable title, the same for every occurrence.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
-            Self::MalformedRequest => "The request cannot be read",
-            Self::Unauthenticated => "An API key is needed",
-            Self::Forbidden => "The API key does not allow this",
-            Self::NotFound => "There is no such thing",
-            Self::MethodNotAllowed => "The path does not have this method",
-            Self::RequestTimeout => "The body took too long to arrive",
-            Self::IllegalTransition => "The order cannot change to this status",
-            Self::PreconditionFailed => "The order is in another version",
-            Self::PayloadTooLarge => "The body is too large",
-            Self::UnsupportedMediaType => "The body is not declared as JSON",
-            Self::MisdirectedRequest => "The host is not served here",
-            Self::ValidationFailed => "The request is not acceptable",
-            Self::IdempotencyKeyReused => "The idempotency key was used for another request",
+            Self::MalformedRequest => "Malformed request",
+            Self::Unauthenticated => "Authentication required",
+            Self::Forbidden => "Forbidden",
+            Self::NotFound => "Not found",
+            Self::MethodNotAllowed => "Method not allowed",
+            Self::RequestTimeout => "Request timeout",
+            Self::IllegalTransition => "Status change not allowed",
+            Self::PreconditionFailed => "ETag does not match",
+            Self::PayloadTooLarge => "Payload too large",
+            Self::UnsupportedMediaType => "Unsupported media type",
+            Self::MisdirectedRequest => "Host not allowed",
+            Self::ValidationFailed => "Validation failed",
+            Self::IdempotencyKeyReused => "Idempotency key reused",
             Self::RateLimited => "Too many requests",
-            Self::VendorUnavailable => "The vendor's report cannot be read",
-            Self::Unavailable => "The service cannot do this now",
-            Self::OutcomeUnknown => "The outcome is not known",
+            Self::VendorUnavailable => "Vendor unavailable",
+            Self::Unavailable => "Service unavailable",
+            Self::OutcomeUnknown => "Outcome unknown",
         }
     }
 
-    /// The HTTP status that goes with it.
+    /// The HTTP status.
     #[must_use]
     pub fn status(self) -> StatusCode {
         match self {
@@ -154,12 +154,12 @@ impl ProblemKind {
     }
 }
 
-/// One wrong member of a request body.
+/// One invalid member of a request body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
-    /// Which: a JSON pointer (RFC 6901), empty for the document itself.
+    /// A JSON pointer (RFC 6901) to the member; empty for the document itself.
     pub pointer: String,
-    /// What is wrong with it.
+    /// The reason why the member is invalid.
     pub detail: Cow<'static, str>,
 }
 
@@ -172,7 +172,7 @@ impl FieldError {
         }
     }
 
-    /// The same error, of a part of a larger document.
+    /// The same error, with its pointer relative to a larger document.
     pub(crate) fn within(self, pointer: &str) -> Self {
         Self {
             pointer: format!("{pointer}{}", self.pointer),
@@ -189,7 +189,7 @@ impl FieldError {
     }
 }
 
-/// An answer that says why not.
+/// An error response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     kind: ProblemKind,
@@ -200,7 +200,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem and what it is about this time.
+    /// A problem of a kind, with the detail of this occurrence.
     #[must_use]
     pub fn new(kind: ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -211,8 +211,7 @@ impl Problem {
         }
     }
 
-    /// The same problem, which a repeated request can only be without after this time, if it is known. It is rounded up to
-    /// a second.
+    /// Sets `Retry-After`, if the time is known, rounded up to whole seconds.
     #[must_use]
     pub(crate) fn with_retry_after(mut self, span: Option<Duration>) -> Self {
         let seconds = |span: Duration| span.as_secs() + u64::from(span.subsec_nanos() > 0);
@@ -220,7 +219,7 @@ impl Problem {
         self
     }
 
-    /// A body that is JSON and not acceptable.
+    /// A body that is JSON but invalid.
     #[must_use]
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
@@ -228,7 +227,7 @@ impl Problem {
                 format!("the body {detail}").into()
             }
             [FieldError { pointer, detail }] => format!("{pointer} {detail}").into(),
-            several => format!("{} members of the body are not acceptable", several.len()).into(),
+            several => format!("{} members of the body are invalid", several.len()).into(),
         };
         Self {
             kind: ProblemKind::ValidationFailed,
@@ -243,17 +242,17 @@ impl Problem {
         Self::new(ProblemKind::MalformedRequest, detail)
     }
 
-    /// Something that does not exist.
+    /// A resource that does not exist.
     pub(crate) fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ProblemKind::NotFound, detail)
     }
 
-    /// A failure that is not the client's.
+    /// A failure that the client did not cause.
     pub(crate) fn unavailable(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ProblemKind::Unavailable, detail)
     }
 
-    /// Its document, to be rendered.
+    /// The document to render.
     pub(crate) fn document(&self) -> Document<'_> {
         Document {
             r#type: self.kind.type_uri(),
@@ -265,7 +264,7 @@ impl Problem {
         }
     }
 
-    /// Its kind.
+    /// The kind of the problem.
     #[must_use]
     pub fn kind(&self) -> ProblemKind {
         self.kind
@@ -278,21 +277,21 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Why a request was refused (RFC 9457).
+/// The reason why a request was rejected (RFC 9457).
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(crate) struct Document<'a> {
-    /// What kind of problem it is: the address of a page that explains it.
+    /// The kind of the problem: the path of a page that describes it.
     #[schema(format = "uri-reference")]
     r#type: String,
-    /// The kind's name for people.
+    /// The human-readable title of the kind.
     title: &'static str,
     /// The HTTP status.
     #[schema(schema_with = schemas::error_status)]
     status: u16,
-    /// What is wrong this time.
+    /// The detail of this occurrence.
     detail: &'a str,
-    /// Each wrong member of the body; there if and only if the kind is `validation-failed`.
+    /// The invalid members of the body. Present if and only if the kind is `validation-failed`.
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<&'a [FieldError]>,

@@ -1,7 +1,7 @@
-//! How often one caller may call, and what answers tell of it.
+//! The rate limit of each caller, and its response headers.
 //!
-//! Each caller has a bucket of `requests`, which fills again evenly over `per`. So the two settings say both how many may come
-//! at once and how many may come in the long run. Each process counts for itself: a limit protects a process, it is no
+//! Each caller has a token bucket of `requests`, which refills evenly over `per`. The two settings thus define both the
+//! burst and the sustained rate. Each process counts separately: the limit protects a process, and is not a quota for
 //! billing.
 
 use std::hash::{BuildHasher as _, RandomState};
@@ -19,24 +19,24 @@ use governor::{NotUntil, Quota};
 
 use crate::problem::{Problem, ProblemKind};
 
-/// Buckets for callers that are told apart by address. More addresses than that share buckets, which seldom matters: what
-/// has to hold is that however many addresses there are, they take no more memory.
+/// Number of buckets for callers that are identified by address. Addresses share buckets by hash, so that memory is bounded
+/// for any number of addresses.
 const ADDRESS_SLOTS: usize = 4_096;
 
 /// `RateLimit` and `RateLimit-Policy` are those of draft-ietf-httpapi-ratelimit-headers-10.
-pub(crate) const STANDING: HeaderName = HeaderName::from_static("ratelimit");
-pub(crate) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+pub(crate) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// How often one caller may call.
+/// The rate limit of one caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
-    /// Most requests in `per`.
+    /// Maximum number of requests per `per`.
     pub requests: NonZeroU32,
-    /// The time that `requests` are for.
+    /// The time window.
     pub per: Duration,
 }
 
-/// Counts callers' requests.
+/// Counts the requests of each caller.
 pub(crate) struct RateLimiter<C: Clock = MonotonicClock> {
     limit: RateLimit,
     buckets: governor::RateLimiter<usize, Slots, C, StateInformationMiddleware>,
@@ -45,7 +45,7 @@ pub(crate) struct RateLimiter<C: Clock = MonotonicClock> {
 }
 
 impl RateLimiter {
-    /// For callers that are told apart by so many keys; with none, by their addresses.
+    /// A limiter for callers that are identified by one of `keys` API keys, or by address if there are no keys.
     pub(crate) fn new(limit: RateLimit, keys: usize) -> Self {
         Self::with_clock(limit, keys, MonotonicClock)
     }
@@ -67,8 +67,8 @@ impl<C: Clock> RateLimiter<C> {
         }
     }
 
-    /// Counts a request of the holder of a key.
-    pub(crate) fn count_slot(&self, slot: usize) -> Standing {
+    /// Counts a request with an API key.
+    pub(crate) fn count_slot(&self, slot: usize) -> RateLimitStatus {
         let outcome = self.buckets.check_key(&slot);
         let wait = outcome
             .as_ref()
@@ -76,7 +76,7 @@ impl<C: Clock> RateLimiter<C> {
             .map(|refused: &NotUntil<C::Instant>| {
                 refused.wait_time_from(self.buckets.clock().now())
             });
-        Standing {
+        RateLimitStatus {
             limit: self.limit,
             remaining: outcome.map_or(0, |state| state.remaining_burst_capacity()),
             wait,
@@ -84,16 +84,16 @@ impl<C: Clock> RateLimiter<C> {
     }
 
     /// Counts a request from an address.
-    pub(crate) fn count_address(&self, address: Option<IpAddr>) -> Standing {
-        let hash = self.hasher.hash_one(address.map(one_site));
-        // Both ways of narrowing are harmless: any slot will do.
+    pub(crate) fn count_address(&self, address: Option<IpAddr>) -> RateLimitStatus {
+        let hash = self.hasher.hash_one(address.map(network_of));
+        // A truncated hash is fine: any slot will do.
         let slot = usize::try_from(hash).unwrap_or_default() % self.slots;
         self.count_slot(slot)
     }
 }
 
-/// Who has one address of IPv6 has the other 2^64 of its network too.
-fn one_site(address: IpAddr) -> IpAddr {
+/// The address that requests are counted by. A holder of one IPv6 address controls its whole /64 network.
+fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let network = address.to_bits() & (u128::MAX << 64);
@@ -103,7 +103,7 @@ fn one_site(address: IpAddr) -> IpAddr {
     }
 }
 
-/// A fixed number of buckets, so that memory is bounded by construction. A slot that is not there has an empty bucket.
+/// A fixed number of buckets, so that memory is bounded. A slot out of range behaves like a new bucket.
 struct Slots(Vec<InMemoryState>);
 
 impl StateStore for Slots {
@@ -120,39 +120,42 @@ impl StateStore for Slots {
     }
 }
 
-/// Where a caller stands after one more request.
+/// The rate limit status of a caller after a request.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Standing {
+pub(crate) struct RateLimitStatus {
     limit: RateLimit,
     remaining: u32,
     wait: Option<Duration>,
 }
 
-impl Standing {
-    /// Whether this request is one too many.
-    pub(crate) fn is_over(&self) -> bool {
+impl RateLimitStatus {
+    /// Whether the request exceeds the limit.
+    pub(crate) fn is_exceeded(&self) -> bool {
         self.wait.is_some()
     }
 
-    /// 429, with the time after which there is a chance again.
-    pub(crate) fn answer(&self) -> HttpResponse {
+    /// The response 429 with `Retry-After`.
+    pub(crate) fn rejection(&self) -> HttpResponse {
         let RateLimit { requests, per } = self.limit;
-        let detail = format!("only {requests} requests in {} s are allowed", seconds(per));
-        let mut answer = Problem::new(ProblemKind::RateLimited, detail).error_response();
+        let detail = format!(
+            "the rate limit is {requests} requests per {} s",
+            seconds(per)
+        );
+        let mut response = Problem::new(ProblemKind::RateLimited, detail).error_response();
         let wait_s = seconds(self.wait.unwrap_or_default());
-        let headers = answer.headers_mut();
+        let headers = response.headers_mut();
         headers.insert(RETRY_AFTER, wait_s.into());
-        self.tell(headers);
-        answer
+        self.write_headers(headers);
+        response
     }
 
-    /// Tells the client where it stands.
-    pub(crate) fn tell(&self, headers: &mut HeaderMap) {
+    /// Writes the rate limit headers.
+    pub(crate) fn write_headers(&self, headers: &mut HeaderMap) {
         let RateLimit { requests, per } = self.limit;
         let more_in_s = seconds(self.wait.unwrap_or(per / requests.get()));
         let policy = format!("\"default\";q={requests};w={}", seconds(per));
-        let standing = format!("\"default\";r={};t={more_in_s}", self.remaining);
-        for (name, value) in [(POLICY, policy), (STANDING, standing)] {
+        let limit = format!("\"default\";r={};t={more_in_s}", self.remaining);
+        for (name, value) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, limit)] {
             if let Ok(value) = HeaderValue::try_from(value) {
                 headers.insert(name, value);
             }
@@ -160,7 +163,7 @@ impl Standing {
     }
 }
 
-/// Whole seconds, rounded up, and one at least: after that time it is surely so.
+/// Whole seconds, rounded up, at least one.
 fn seconds(time: Duration) -> u64 {
     let whole = time.as_secs() + u64::from(time.subsec_nanos() > 0);
     whole.max(1)
@@ -183,21 +186,21 @@ mod tests {
         (RateLimiter::with_clock(limit, keys, clock.clone()), clock)
     }
 
-    fn headers(standing: &Standing) -> (String, String) {
+    fn headers(status: &RateLimitStatus) -> (String, String) {
         let mut headers = HeaderMap::new();
-        standing.tell(&mut headers);
+        status.write_headers(&mut headers);
         let text = |name| headers.get(name).unwrap().to_str().unwrap().to_owned();
-        (text(POLICY), text(STANDING))
+        (text(RATE_LIMIT_POLICY), text(RATE_LIMIT))
     }
 
     #[test]
-    fn all_may_come_at_once_and_then_come_again_evenly() {
+    fn bucket_allows_a_burst_and_refills_evenly() {
         let (limiter, clock) = limiter(4, Duration::from_mins(1), 1);
         for remaining in [3, 2, 1, 0] {
-            let standing = limiter.count_slot(0);
-            assert!(!standing.is_over());
+            let status = limiter.count_slot(0);
+            assert!(!status.is_exceeded());
             assert_eq!(
-                headers(&standing),
+                headers(&status),
                 (
                     "\"default\";q=4;w=60".to_owned(),
                     format!("\"default\";r={remaining};t=15")
@@ -205,45 +208,45 @@ mod tests {
             );
         }
         clock.advance(Duration::from_millis(500));
-        let over = limiter.count_slot(0);
-        assert!(over.is_over());
-        assert_eq!(headers(&over).1, "\"default\";r=0;t=15");
-        let answer = over.answer();
-        assert_eq!(answer.status(), 429);
-        assert_eq!(answer.headers().get(RETRY_AFTER).unwrap(), "15");
+        let exceeded = limiter.count_slot(0);
+        assert!(exceeded.is_exceeded());
+        assert_eq!(headers(&exceeded).1, "\"default\";r=0;t=15");
+        let response = exceeded.rejection();
+        assert_eq!(response.status(), 429);
+        assert_eq!(response.headers().get(RETRY_AFTER).unwrap(), "15");
 
         clock.advance(Duration::from_millis(14_500));
-        assert!(!limiter.count_slot(0).is_over());
-        assert!(limiter.count_slot(0).is_over());
+        assert!(!limiter.count_slot(0).is_exceeded());
+        assert!(limiter.count_slot(0).is_exceeded());
         clock.advance(Duration::from_hours(1));
-        let rested = limiter.count_slot(0);
-        assert_eq!(rested.remaining, 3, "no more than the bucket holds");
+        let refilled = limiter.count_slot(0);
+        assert_eq!(refilled.remaining, 3, "the bucket is full");
     }
 
     #[test]
-    fn callers_do_not_share_a_bucket() {
+    fn each_caller_has_its_own_bucket() {
         let (limiter, _) = limiter(1, Duration::from_secs(1), 2);
-        assert!(!limiter.count_slot(0).is_over());
-        assert!(limiter.count_slot(0).is_over());
-        assert!(!limiter.count_slot(1).is_over());
+        assert!(!limiter.count_slot(0).is_exceeded());
+        assert!(limiter.count_slot(0).is_exceeded());
+        assert!(!limiter.count_slot(1).is_exceeded());
     }
 
     #[test]
-    fn any_number_of_addresses_takes_the_same_memory() {
+    fn memory_is_bounded_for_any_number_of_addresses() {
         let (limiter, _) = limiter(1, Duration::from_secs(1), 0);
         let address = |number: u32| Some(IpAddr::V4(number.into()));
         let admitted =
-            (0..100_000).filter(|number| !limiter.count_address(address(*number)).is_over());
+            (0..100_000).filter(|number| !limiter.count_address(address(*number)).is_exceeded());
         assert!(admitted.count() <= ADDRESS_SLOTS);
         assert_eq!(limiter.slots, ADDRESS_SLOTS);
     }
 
     #[test]
-    fn an_address_counts_with_its_network() {
-        let site = |text: &str| one_site(text.parse().unwrap());
-        assert_eq!(site("2001:db8:1:2::1"), site("2001:db8:1:2:ffff::9"));
-        assert_ne!(site("2001:db8:1:2::1"), site("2001:db8:1:3::1"));
-        assert_ne!(site("10.0.0.1"), site("10.0.0.2"));
-        assert_eq!(site("::ffff:10.0.0.1"), site("10.0.0.1"));
+    fn ipv6_addresses_are_counted_by_network() {
+        let network = |text: &str| network_of(text.parse().unwrap());
+        assert_eq!(network("2001:db8:1:2::1"), network("2001:db8:1:2:ffff::9"));
+        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
+        assert_ne!(network("10.0.0.1"), network("10.0.0.2"));
+        assert_eq!(network("::ffff:10.0.0.1"), network("10.0.0.1"));
     }
 }

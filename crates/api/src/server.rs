@@ -1,4 +1,4 @@
-//! The HTTP server: where it listens, whom it waits for, and how long.
+//! The HTTP server: its options, limits and timeouts.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -13,85 +13,84 @@ use http_access::Host;
 use thiserror::Error;
 use tracing::info;
 
-use crate::access::Gate;
-use crate::app::{Entrance, app};
+use crate::access::Authenticator;
+use crate::app::{HttpContext, app};
 use crate::rate_limit::RateLimit;
 use crate::request::body::BodyTimeout;
 use crate::state::AppState;
 use crate::tls::{self, TlsError, TlsFiles};
 
-/// Longest wait for the head of a request, and before that for the TLS handshake.
+/// Timeout for the head of a request, and for the TLS handshake.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long an idle connection is kept: longer than usual load balancers keep theirs, so that it is never this side
-/// that closes a connection on which a request is just being sent.
+/// Time after which an idle connection is closed: longer than that of common load balancers, so that the server does not
+/// close a connection on which a request is just being sent.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// How long a connection that is being closed may still send what nobody reads, so that the client gets to read the
-/// answer.
+/// Time for which a closing connection discards incoming data, so that the client can still read the response.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Most connections of one HTTP thread.
+/// Maximum number of connections per HTTP thread.
 const MAX_CONNECTIONS: usize = 25_000;
 
-/// Most connections that wait to be accepted.
+/// Maximum number of connections waiting to be accepted.
 const BACKLOG: i32 = 4_096;
 
-/// How to run the server.
+/// The options of a server.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
-    /// Where to listen; port 0 lets the system choose. Other machines can only be listened to with `keys`.
+    /// The address to listen on. Port 0 lets the system choose. An address other than loopback requires `keys`.
     pub address: SocketAddr,
-    /// HTTP threads.
+    /// Number of HTTP threads.
     pub workers: usize,
-    /// Longest time from the head of a request to the end of its body.
+    /// Maximum time from the head of a request to the end of its body.
     pub body_timeout: Duration,
-    /// A client that takes nothing for so long of what is sent to it is cut off.
+    /// Time after which a client that accepts no data is disconnected.
     pub send_timeout: Duration,
-    /// How long requests may take to end at shutdown; rounded up to seconds.
+    /// Maximum time for requests to finish at shutdown, rounded up to seconds.
     pub shutdown_timeout: Duration,
-    /// Who may call; without any, everyone may who can reach it.
+    /// The API keys. Without keys, every client that can connect may call the API.
     pub keys: Vec<ApiKey>,
-    /// Hosts that requests may name beside loopback. With keys and none of these, any.
+    /// Allowed hosts of requests, in addition to loopback. With keys and an empty list, every host is allowed.
     pub allowed_hosts: Vec<Host>,
-    /// How often each caller may call.
+    /// The rate limit of each caller.
     pub rate_limit: Option<RateLimit>,
-    /// Web pages of these origins may call from a browser; written as browsers send them.
+    /// Origins whose web pages may call the API, in the format of the `Origin` header.
     pub cors_origins: Vec<String>,
-    /// TLS; without it, plain HTTP.
+    /// TLS certificate and key; `None` for plain HTTP.
     pub tls: Option<TlsFiles>,
 }
 
-/// Why a server cannot be run with its options.
+/// An error in the options of a server.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// It would be open to everyone.
+    /// The server would be open to other machines without API keys.
     #[error(
-        "without API keys only this machine may be listened to, and {0} is open to others: add [[api_keys]] to the settings \
-         (`cargo xtask api-key new` makes one), or set api.address to 127.0.0.1"
+        "without API keys the server may listen only on a loopback address, and {0} is not one: add [[api_keys]] to the \
+         settings (`cargo xtask api-key new` creates a key), or set api.address to 127.0.0.1"
     )]
     Exposed(IpAddr),
-    /// It cannot speak TLS.
+    /// The TLS files cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
 }
 
-/// A server whose options are good.
+/// A server with valid options.
 pub struct PreparedServer {
     options: ServerOptions,
-    entrance: Entrance,
+    context: HttpContext,
     tls: Option<rustls::ServerConfig>,
 }
 
-/// A server that has its port.
+/// A server that is bound to its port.
 pub struct BoundServer {
-    /// Where it listens.
+    /// The address that the server listens on.
     pub address: SocketAddr,
-    /// Ends after `shutdown` has, and requests under way have been answered.
+    /// Completes after `shutdown`, when the requests in progress are finished.
     pub server: Server,
 }
 
-/// Checks what can be checked before anything else is started.
+/// Validates the options, before anything else is started.
 ///
 /// # Errors
 /// [`StartError`].
@@ -102,24 +101,25 @@ pub fn prepare(options: ServerOptions) -> Result<PreparedServer, StartError> {
     }
     let tls = options.tls.as_ref().map(tls::load).transpose()?;
     let cors_origins: Arc<[String]> = options.cors_origins.clone().into();
-    let gate = Gate::new(&options.keys, &options.allowed_hosts, options.rate_limit);
-    let entrance = Entrance {
-        gate: Data::new(gate.with_cors_origins(Arc::clone(&cors_origins))),
+    let authenticator =
+        Authenticator::new(&options.keys, &options.allowed_hosts, options.rate_limit);
+    let context = HttpContext {
+        authenticator: Data::new(authenticator.with_cors_origins(Arc::clone(&cors_origins))),
         body_timeout: BodyTimeout(options.body_timeout),
         cors_origins,
     };
     Ok(PreparedServer {
         options,
-        entrance,
+        context,
         tls,
     })
 }
 
 impl PreparedServer {
-    /// Takes the port and answers requests from then on, until `shutdown` ends. Needs a tokio runtime.
+    /// Binds the port and serves requests until `shutdown` completes. Requires a tokio runtime.
     ///
     /// # Errors
-    /// The port is taken, or may not be used.
+    /// The port is in use, or binding is not permitted.
     pub fn bind(
         self,
         state: AppState,
@@ -127,12 +127,12 @@ impl PreparedServer {
     ) -> io::Result<BoundServer> {
         let Self {
             options,
-            entrance,
+            context,
             tls,
         } = self;
         let state = Data::new(state);
         let shutdown_timeout_s = options.shutdown_timeout.as_millis().div_ceil(1_000);
-        let server = HttpServer::new(move || app(state.clone(), &entrance))
+        let server = HttpServer::new(move || app(state.clone(), &context))
             .workers(options.workers)
             .max_connections(MAX_CONNECTIONS)
             .keep_alive(KEEP_ALIVE)
@@ -149,7 +149,7 @@ impl PreparedServer {
         }?;
         let address = server.addrs().first().copied().unwrap_or(options.address);
         if options.keys.is_empty() {
-            info!(%address, "there are no API keys: everyone on this machine may do everything, others cannot connect");
+            info!(%address, "there are no API keys: any process on this machine has full access, other machines have none");
         }
         Ok(BoundServer {
             address,
@@ -158,10 +158,10 @@ impl PreparedServer {
     }
 }
 
-/// Takes the port. What holds for the socket that listens holds for the connections that are made to it.
+/// Binds the port. Accepted connections inherit the options of the listening socket.
 fn listen(address: SocketAddr, send_timeout: Duration) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address)?;
-    // The one who is made to wait cannot end it: while a client takes nothing, the HTTP server waits for it in silence.
+    // Set on the socket, because the HTTP server has no timeout for clients that accept no data.
     #[cfg(target_os = "linux")]
     {
         let millis = u32::try_from(send_timeout.as_millis()).unwrap_or(u32::MAX);
@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_keys_only_this_machine_is_listened_to() {
+    fn server_without_keys_listens_only_on_loopback() {
         let prepared = |ip: &str, keys: usize| {
             let key = ApiKey {
                 name: "a".to_owned(),

@@ -1,32 +1,32 @@
-//! The end of this process, as its requests see it coming.
+//! The shutdown of the process, as seen by its requests.
 
 use tokio::sync::watch;
 
-/// Tells requests that the process is about to end. Cloning shares it.
+/// Signals requests that the process is shutting down. Clones share the signal.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown(watch::Sender<bool>);
 
 impl Shutdown {
-    /// Nothing ends yet.
+    /// A signal that is not announced yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// From now on no new orders are taken, and nobody is kept waiting.
+    /// Announces the shutdown: new orders are rejected, and waiting requests return.
     pub fn announce(&self) {
         self.0.send_replace(true);
     }
 
-    /// Whether the end was announced.
+    /// Whether the shutdown was announced.
     #[must_use]
     pub fn is_announced(&self) -> bool {
         *self.0.borrow()
     }
 
-    /// Returns once the end is announced.
+    /// Waits until the shutdown is announced.
     pub(crate) async fn announced(&self) {
-        // The sender is this value's own, so the channel stays open.
+        // Cannot fail: `self` owns a sender, so the channel stays open.
         let _ = self.0.subscribe().wait_for(|announced| *announced).await;
     }
 }

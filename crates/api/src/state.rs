@@ -1,4 +1,4 @@
-//! What handlers call, put together by whoever wires the adapters.
+//! The state of the application, built by the programs that wire the adapters.
 
 use std::sync::Arc;
 
@@ -7,16 +7,16 @@ use domain::services::{ChangeStatus, OrderBatcher};
 use metrics::MetricsPage;
 use readiness::ReadinessProbe;
 
-use crate::live::Live;
+use crate::change_feed::Live;
 use crate::problem::Problem;
 use crate::shutdown::Shutdown;
 use crate::vendors::Vendors;
 
-/// What handlers call.
+/// The use cases and ports that handlers call.
 pub struct AppState {
-    /// Takes orders.
+    /// Accepts orders.
     pub batcher: OrderBatcher,
-    /// Changes statuses.
+    /// Changes the status of orders.
     pub change_status: ChangeStatus,
     /// Reads orders.
     pub orders: Arc<dyn OrderQueries>,
@@ -24,13 +24,13 @@ pub struct AppState {
     pub stock: Arc<dyn StockQueries>,
     /// Reads vendors, and syncs them on demand.
     pub vendors: Vendors,
-    /// Looks whether this process can do its work.
+    /// Checks the readiness of the process.
     pub readiness: Arc<dyn ReadinessProbe>,
-    /// Shows what this process counts.
+    /// Renders the metrics of the process.
     pub metrics: MetricsPage,
-    /// Where requests wait for changes.
+    /// The change feed.
     pub live: Live,
-    /// Announced once this process is about to end: no new orders, not ready, nobody waits.
+    /// The shutdown signal: once announced, new orders are rejected, the process is not ready, and waiting requests return.
     pub shutdown: Shutdown,
 }
 

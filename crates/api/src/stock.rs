@@ -8,7 +8,6 @@ use domain::identifiers::ProductId;
 use domain::ports::{StockLevel, StockQueries, StoreError};
 
 use crate::cursor::CursorScope;
-use crate::failure;
 use crate::list::{self, List, NextPage};
 use crate::problem::Problem;
 use crate::request::path;
@@ -30,7 +29,7 @@ pub(crate) async fn list(
         in_stock,
         scope: CursorScope::stock(in_stock),
     };
-    list::answer(&request, &query, stock).await
+    list::respond(&request, &query, stock).await
 }
 
 /// Stock by product id, in byte order.
@@ -53,8 +52,8 @@ impl List for StockList {
         self.stock.list_stock(after, self.in_stock, limit).await
     }
 
-    fn read_cursor(&self, cursor: &str) -> Result<ProductId, Problem> {
-        self.scope.read_product(cursor)
+    fn parse_cursor(&self, cursor: &str) -> Result<ProductId, Problem> {
+        self.scope.parse_product(cursor)
     }
 
     fn key(level: &StockLevel) -> ProductId {
@@ -71,12 +70,12 @@ impl List for StockList {
     }
 }
 
-/// Whether only products that can be sold are asked for; `false` is the same as leaving the filter out.
+/// Parses the filter `in_stock`. `false` is the same as no filter.
 fn in_stock(query: &Query) -> Result<bool, Problem> {
     match query.get("in_stock") {
         Some("true") => Ok(true),
         Some("false") | None => Ok(false),
-        Some(_) => Err(query::unacceptable("in_stock", "must be true or false")),
+        Some(_) => Err(query::invalid("in_stock", "must be true or false")),
     }
 }
 
@@ -90,8 +89,7 @@ pub(crate) async fn show(
     let detail = state
         .stock
         .find_stock(&product_id)
-        .await
-        .map_err(|failure| failure::of_store(&failure))?
+        .await?
         .ok_or_else(|| Problem::not_found("no vendor has reported this product"))?;
     Ok(HttpResponse::Ok().json(ProductView::from(&detail)))
 }

@@ -9,40 +9,40 @@ use rustls::pki_types::pem::{Error as PemError, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
 
-/// Where the server's certificate and its key are, in PEM.
+/// The PEM files of the server's certificate and key.
 #[derive(Debug, Clone)]
 pub struct TlsFiles {
-    /// The server's certificate, followed by those between it and a root.
+    /// The server's certificate, followed by the intermediate certificates.
     pub certificate: PathBuf,
     /// The private key of the server's certificate.
     pub key: PathBuf,
 }
 
-/// Why these files do not make a server that speaks TLS.
+/// An error in the TLS files.
 #[derive(Debug, Error)]
 pub enum TlsError {
-    /// A file cannot be read, or is not PEM.
+    /// A file cannot be read or is not PEM.
     #[error("the TLS {what} {} cannot be read: {problem}", path.display())]
     Unreadable {
-        /// What the file should hold.
+        /// The expected content of the file.
         what: &'static str,
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         problem: String,
     },
-    /// The certificate is none, or the key is not the one that belongs to it.
+    /// The certificate is invalid, or the key does not match it.
     #[error(
         "the TLS certificate {} and the key {} cannot be used together: {source}",
         certificate.display(),
         key.display()
     )]
     Unusable {
-        /// The file of the certificate.
+        /// The path of the certificate.
         certificate: PathBuf,
-        /// The file of the key.
+        /// The path of the key.
         key: PathBuf,
-        /// Why.
+        /// The reason.
         source: rustls::Error,
     },
 }
@@ -71,9 +71,9 @@ pub(crate) fn load(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
 fn unreadable(what: &'static str, path: &Path, error: &PemError) -> TlsError {
     let problem = match error {
         PemError::Io(error) => error.to_string(),
-        PemError::NoItemsFound => format!("there is no {what} in PEM in it"),
-        // The library's own words may quote the file, which may be the key.
-        _ => "it is not well-formed PEM".to_owned(),
+        PemError::NoItemsFound => format!("the file contains no {what} in PEM"),
+        // The messages of the library may quote the file, which may be the private key.
+        _ => "the file is not well-formed PEM".to_owned(),
     };
     TlsError::Unreadable {
         what,
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_do_not_fit_are_named() {
+    fn error_names_the_unusable_file() {
         let files = Files {
             folder: tempfile::tempdir().unwrap(),
         };

@@ -1,9 +1,9 @@
-//! Bodies of unknown length that a handler does not read to their end.
+//! Chunked request bodies that a handler does not read to the end.
 //!
-//! The HTTP server reads such a body on, and throws it away, to use the connection again: without a limit and without a
-//! timeout, so that a client could hold a connection for good. It closes the connection, after a pause that lets the client
-//! read the answer, if the body is still wanted when the answer is out. So the body is held for so long. A body whose length
-//! is announced is treated like that by the server itself.
+//! To reuse the connection, the HTTP server reads and discards the rest of such a body, without a limit and without a
+//! timeout, so a client could occupy a connection forever. If the body is still referenced when the response is sent, the
+//! server instead closes the connection, after a pause in which the client can read the response. So the body is held until
+//! then. The server already does this for bodies with a `Content-Length`.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -21,11 +21,11 @@ use futures_util::Stream;
 
 type Shared = Rc<RefCell<Payload>>;
 
-/// Holds the body of a request until its answer is out.
+/// Holds the body of a request until its response is sent.
 pub(crate) async fn hold<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<B, Answer>>, Error> {
+) -> Result<ServiceResponse<EitherBody<B, ResponseBody>>, Error> {
     if !request.headers().contains_key(TRANSFER_ENCODING) {
         return Ok(next.call(request).await?.map_into_left_body());
     }
@@ -34,14 +34,14 @@ pub(crate) async fn hold<B: MessageBody + 'static>(
     request.set_payload(reader.into());
     let response = next.call(request).await?;
     Ok(response.map_body(|_, body| {
-        EitherBody::right(Answer {
+        EitherBody::right(ResponseBody {
             body: body.boxed(),
             _unread: shared,
         })
     }))
 }
 
-/// What the handler gets for the body.
+/// The body that the handler receives.
 struct Reader(Shared);
 
 impl Stream for Reader {
@@ -52,13 +52,13 @@ impl Stream for Reader {
     }
 }
 
-/// An answer, and the body of its request.
-pub(crate) struct Answer {
+/// The body of a response, together with the body of its request.
+pub(crate) struct ResponseBody {
     body: BoxBody,
     _unread: Shared,
 }
 
-impl MessageBody for Answer {
+impl MessageBody for ResponseBody {
     type Error = Box<dyn std::error::Error>;
 
     fn size(&self) -> BodySize {

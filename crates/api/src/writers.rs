@@ -1,4 +1,4 @@
-//! The tasks that write what the batcher takes.
+//! The tasks that write the orders of the batcher.
 
 use std::panic::AssertUnwindSafe;
 
@@ -9,18 +9,18 @@ use tracing::error;
 
 use crate::app::panic_message;
 
-/// Runs so many writers on the runtime of the caller. Each ends when the last handle of its batcher is gone; until then one
-/// that panics is put back to work, so that an order that makes it panic fails nobody but those beside it.
+/// Spawns a number of writers on the current runtime. A writer ends when the last handle of its batcher is dropped. A writer
+/// that panics is restarted, so that an order that causes a panic fails only the orders of its batch.
 #[must_use]
 pub fn spawn_writers(writer: &BatchWriter, number: usize) -> JoinSet<()> {
-    (0..number).map(|_| write_on(writer.clone())).collect()
+    (0..number).map(|_| run_writer(writer.clone())).collect()
 }
 
-async fn write_on(writer: BatchWriter) {
+async fn run_writer(writer: BatchWriter) {
     while let Err(panic) = AssertUnwindSafe(writer.clone().run()).catch_unwind().await {
         error!(
             panic = panic_message(panic.as_ref()),
-            "the writer of new orders panicked; those it was writing are answered with 503"
+            "batch writer panicked; restarting, the requests of the batch get 503"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Who sends a request, as far as that is told apart.
+//! The caller of a request.
 
 use std::sync::Arc;
 
@@ -6,19 +6,19 @@ use actix_web::{HttpMessage as _, HttpRequest};
 use api_keys::{ApiKey, Role};
 use http_access::Unauthenticated;
 
-/// What was found out about a request: who sends it, or why that is not known. It goes along with the request.
+/// The result of authentication, stored in the extensions of the request.
 pub(crate) type Identity = Result<Caller, Unauthenticated>;
 
-/// Who sends a request.
+/// The caller of a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Caller {
-    /// There are no API keys: callers are not told apart, and may do everything.
-    Anyone,
+    /// No API keys are configured: callers are not distinguished and have every role.
+    Anonymous,
     /// The holder of this key.
     Known(KnownKey),
 }
 
-/// A key, and where its holder's requests are counted.
+/// An API key, and the rate limiter's slot that counts requests with the key.
 #[derive(Debug, Clone)]
 pub(crate) struct KnownKey {
     pub(crate) key: Arc<ApiKey>,
@@ -32,16 +32,16 @@ impl AsRef<ApiKey> for KnownKey {
 }
 
 impl Caller {
-    /// Whether it may do what this role may.
+    /// Whether the caller has this role.
     pub(crate) fn has(&self, role: Role) -> bool {
         match self {
-            Self::Anyone => true,
+            Self::Anonymous => true,
             Self::Known(known) => known.key.has(role),
         }
     }
 
-    /// Whose idempotency keys this request's are: those of one name, so that they outlive the exchange of a key; everyone's
-    /// where callers are not told apart.
+    /// The scope of the request's idempotency keys: the name of the API key, so that they survive a key rotation; empty if
+    /// callers are not distinguished.
     pub(crate) fn idempotency_scope(request: &HttpRequest) -> String {
         match request.extensions().get::<Identity>() {
             Some(Ok(Self::Known(known))) => known.key.name.clone(),

@@ -1,4 +1,4 @@
-//! The response to a request of which it is not known who sends it.
+//! The response to an unauthenticated request.
 
 use actix_web::http::header::{HeaderValue, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError as _};
@@ -6,7 +6,7 @@ use http_access::Unauthenticated;
 
 use crate::problem::{Problem, ProblemKind};
 
-/// 401, with the challenge that says what would be enough.
+/// 401 with a `WWW-Authenticate` challenge.
 pub(crate) fn unauthenticated(reason: Unauthenticated) -> HttpResponse {
     let problem = Problem::new(ProblemKind::Unauthenticated, reason.detail());
     let mut response = problem.error_response();

@@ -1,12 +1,12 @@
-//! Who may do what: every endpoint says which access it needs, and every request is asked who sends it.
+//! Authentication and authorization: every endpoint declares its access, and every request is authenticated.
 //!
-//! Two places hold the rule. `gate` stands before everything else: it finds out who calls, and lets nobody without a key see
-//! anything under `/api`, not even whether a path exists. `permit` stands before each single handler: it looks whether that
-//! caller has the role. What `gate` has not looked at, `permit` refuses.
+//! The rule is applied in two places. `authenticator` runs before routing: it identifies the caller, and without a valid key
+//! rejects every request under `/api`, so that not even the existence of a path is revealed. `authorize` runs before each
+//! handler and checks the caller's role. It rejects requests that `authenticator` has not processed.
 
+mod authenticator;
 mod caller;
 mod credentials;
-mod gate;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -15,16 +15,16 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse, ResponseError as _};
 use api_keys::Role;
 
+pub(crate) use authenticator::{Authenticator, authenticate};
 pub(crate) use caller::Caller;
 use caller::Identity;
-pub(crate) use gate::{Gate, admit};
 
 use crate::problem::{Problem, ProblemKind};
 
-/// What a handler asks of its callers, where there are API keys.
+/// The access that a handler requires if API keys are configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Nothing. Under `/api` a key is needed all the same.
+    /// No role. Under `/api` a key is still required.
     Open,
     /// A key with this role.
     Role(Role),
@@ -34,8 +34,8 @@ impl Access {
     pub(crate) const CUSTOMER: Self = Self::Role(Role::Customer);
     pub(crate) const OPERATOR: Self = Self::Role(Role::Operator);
 
-    /// The answer for whom it is not enough.
-    fn refusal(self, identity: Option<&Identity>) -> Option<HttpResponse> {
+    /// The response to a caller without this access; `None` if the caller has it.
+    fn rejection(self, identity: Option<&Identity>) -> Option<HttpResponse> {
         let Self::Role(role) = self else {
             return None;
         };
@@ -47,30 +47,30 @@ impl Access {
     }
 }
 
-/// Lets those requests through to one handler that may have its answer.
-pub(crate) async fn permit(
+/// Passes a request to the handler if its caller has the access.
+pub(crate) async fn authorize(
     access: Access,
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse, Error> {
-    let refusal = access.refusal(request.extensions().get::<Identity>());
-    match refusal {
+    let rejection = access.rejection(request.extensions().get::<Identity>());
+    match rejection {
         None => next.call(request).await,
-        Some(answer) => Ok(request.into_response(answer)),
+        Some(response) => Ok(request.into_response(response)),
     }
 }
 
 fn forbidden(role: Role) -> HttpResponse {
-    let detail = format!("this needs an API key with the role {role}");
-    let mut answer = Problem::new(ProblemKind::Forbidden, detail).error_response();
+    let detail = format!("an API key with the role {role} is required");
+    let mut response = Problem::new(ProblemKind::Forbidden, detail).error_response();
     // RFC 6750, section 3.1.
     let challenge = match role {
         Role::Customer => r#"Bearer error="insufficient_scope", scope="customer""#,
         Role::Operator => r#"Bearer error="insufficient_scope", scope="operator""#,
     };
     let challenge = HeaderValue::from_static(challenge);
-    answer.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-    answer
+    response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    response
 }
 
 #[cfg(test)]
@@ -91,20 +91,20 @@ mod tests {
 
     fn status(access: Access, identity: Option<&Identity>) -> u16 {
         access
-            .refusal(identity)
-            .map_or(200, |answer| answer.status().as_u16())
+            .rejection(identity)
+            .map_or(200, |response| response.status().as_u16())
     }
 
     #[test]
-    fn a_handler_is_reached_by_who_has_its_role() {
+    fn handler_is_reached_only_with_its_role() {
         let customer = with_roles(&[Role::Customer]);
         let operator = with_roles(&[Role::Operator]);
-        let nothing = with_roles(&[]);
+        let no_role = with_roles(&[]);
         for (caller, open, as_customer, as_operator) in [
             (customer, 200, 200, 403),
             (operator, 200, 200, 200),
-            (nothing, 200, 403, 403),
-            (Caller::Anyone, 200, 200, 200),
+            (no_role, 200, 403, 403),
+            (Caller::Anonymous, 200, 200, 200),
         ] {
             let identity = &Ok(caller);
             let identity = Some(identity);
@@ -114,9 +114,9 @@ mod tests {
         }
     }
 
-    /// As for a page outside `/api`, before which the gate refuses nobody.
+    /// As for a page outside `/api`, where `authenticator` rejects no request.
     #[test]
-    fn who_is_not_known_is_asked_for_a_key() {
+    fn unauthenticated_caller_gets_401_where_a_role_is_required() {
         for reason in [
             Unauthenticated::NoKey,
             Unauthenticated::Malformed,
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_nobody_has_looked_at_is_refused() {
+    fn request_without_an_identity_is_forbidden() {
         assert_eq!(status(Access::CUSTOMER, None), 403);
         assert_eq!(status(Access::OPERATOR, None), 403);
         assert_eq!(status(Access::Open, None), 200);

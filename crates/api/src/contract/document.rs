@@ -1,4 +1,4 @@
-//! The document as a whole.
+//! The OpenAPI document.
 
 use std::sync::LazyLock;
 
@@ -15,17 +15,17 @@ use super::{Schemas, headers, problems};
 use crate::app;
 use crate::problem::ProblemKind;
 
-/// The version of the contract. A change that clients have to follow moves the first number, one that they may follow the
-/// second, any other the third.
+/// The version of the contract, by semantic versioning: breaking changes raise the major number, additions the minor number,
+/// anything else the patch number.
 const VERSION: &str = "1.0.0";
 
 const DESCRIPTION: &str = include_str!("description.md");
 
-/// The contract of the API in OpenAPI 3.1, as `GET /openapi.json` shows it.
+/// The contract of the API in OpenAPI 3.1, as served by `GET /openapi.json`.
 #[must_use]
 pub fn document_text() -> &'static str {
     static TEXT: LazyLock<String> = LazyLock::new(|| {
-        // Plain values with texts for keys: there is nothing in them that JSON could not say.
+        // Cannot fail: the document consists of plain values with string keys.
         document().to_json().unwrap_or_default()
     });
     &TEXT
@@ -43,12 +43,12 @@ fn document() -> OpenApi {
         }
         paths.paths.insert(endpoint.path.to_owned(), item);
     }
-    let not_allowed = problems::answer(&[ProblemKind::MethodNotAllowed])
+    let not_allowed = problems::response(&[ProblemKind::MethodNotAllowed])
         .header(headers::ALLOW)
         .header(headers::REQUEST_ID);
     let mut components = ComponentsBuilder::new()
         .security_scheme(API_KEY, api_key())
-        .response("MethodNotAllowed", not_allowed.response(false))
+        .response("MethodNotAllowed", not_allowed.to_openapi(false))
         .schemas_from_iter(schemas)
         .build();
     components.headers = headers::all()
@@ -67,18 +67,18 @@ fn document() -> OpenApi {
         .components(Some(components))
         .tags(Some(
             [
-                ("orders", "Placed, settled, shipped."),
-                ("stock", "What can still be sold."),
-                ("vendors", "Who supplies it, and when they were read last."),
-                ("events", "What changes, as it does."),
-                ("service", "The service itself."),
+                ("orders", "Place, read and change orders."),
+                ("stock", "Read available stock."),
+                ("vendors", "Read vendors and sync their stock."),
+                ("events", "Stream changes of orders and stock."),
+                ("service", "Health, metrics and documentation."),
             ]
             .map(|(name, text)| TagBuilder::new().name(name).description(Some(text)).build()),
         ))
         .build()
 }
 
-/// What holds for all requests, and the problems that they can be answered with.
+/// The common rules and the table of problems.
 fn description() -> String {
     let problems = ProblemKind::ALL.iter().map(|kind| {
         let (status, slug) = (kind.status().as_u16(), kind.slug());
@@ -105,8 +105,8 @@ fn api_key() -> SecurityScheme {
     let http = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .description(Some(
-            "An API key, with the role that the operation names; `operator` may do what \
-             `customer` may. A service that is set up without keys asks for none, and answers on \
+            "An API key with the role that the operation requires; `operator` includes \
+             `customer`. A service without configured keys requires none, and is reachable from \
              its own machine only.",
         ));
     SecurityScheme::Http(http.build())
@@ -124,21 +124,21 @@ mod tests {
         serde_json::from_str(document_text()).unwrap()
     }
 
-    /// Each operation with its path.
+    /// Every operation with its path.
     fn operations(document: &Value) -> Vec<(String, Value)> {
         let paths = document["paths"].as_object().unwrap();
-        let of = |(path, item): (&String, &Value)| {
+        let methods_of = |(path, item): (&String, &Value)| {
             let item = item.as_object().unwrap();
             let methods = item
                 .values()
                 .map(|operation| (path.clone(), operation.clone()));
             methods.collect::<Vec<_>>()
         };
-        paths.iter().flat_map(of).collect()
+        paths.iter().flat_map(methods_of).collect()
     }
 
     #[test]
-    fn what_a_path_names_is_a_parameter_of_its_operations() {
+    fn path_parameters_match_the_path_template() {
         for (path, operation) in operations(&parsed()) {
             let named: BTreeSet<&str> = path
                 .split('{')
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn each_operation_has_a_name_of_its_own_and_each_link_leads_to_one() {
+    fn operation_ids_are_unique_and_links_refer_to_them() {
         let document = parsed();
         let operations = operations(&document);
         let names: BTreeSet<&str> = operations
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn every_operation_says_whether_it_needs_a_key() {
+    fn every_operation_states_its_security_requirement() {
         let document = parsed();
         assert_eq!(document["servers"], serde_json::json!([{"url": "/"}]));
         for (path, operation) in operations(&document) {
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reference_leads_somewhere() {
+    fn every_reference_resolves() {
         let document = parsed();
         let references: BTreeSet<&str> = document_text()
             .split("\"$ref\":\"#")
@@ -203,13 +203,13 @@ mod tests {
     }
 
     #[test]
-    fn each_problem_is_told_with_its_page() {
+    fn description_links_every_problem_page() {
         let document = parsed();
-        let told = document["info"]["description"].as_str().unwrap();
+        let description = document["info"]["description"].as_str().unwrap();
         for kind in ProblemKind::ALL {
             assert!(
-                told.contains(&format!("/problems/{})", kind.slug())),
-                "{told}"
+                description.contains(&format!("/problems/{})", kind.slug())),
+                "{description}"
             );
         }
     }

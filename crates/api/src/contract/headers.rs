@@ -1,4 +1,4 @@
-//! The headers of answers.
+//! Response headers.
 
 use serde_json::{Value, json};
 use utoipa::openapi::Ref;
@@ -6,14 +6,14 @@ use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::schema::ObjectBuilder;
 
-use super::schemas::{integer, string, words};
+use super::schemas::{integer, string, string_enum};
 
-/// A header of responses.
+/// A response header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HeaderName {
-    /// Its name in a response.
+    /// The header's name in a response.
     pub(super) name: &'static str,
-    /// Its name among the components of the document.
+    /// The header's name in the components of the document.
     component: &'static str,
 }
 
@@ -33,7 +33,7 @@ pub(crate) const RATE_LIMIT: HeaderName = HeaderName::new("RateLimit");
 pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::new("RateLimit-Policy");
 pub(crate) const REPLAYED: HeaderName = HeaderName::new("Idempotent-Replayed");
 pub(crate) const RETRY_AFTER: HeaderName = HeaderName::new("Retry-After");
-/// The same, where it depends on the vendor.
+/// `Retry-After` of a response that depends on a vendor.
 pub(crate) const RETRY_AFTER_OF_VENDOR: HeaderName = HeaderName {
     name: "Retry-After",
     component: "Retry-After-Of-Vendor",
@@ -46,111 +46,111 @@ pub(super) fn reference(name: HeaderName) -> Ref {
     Ref::new(format!("#/components/headers/{}", name.component))
 }
 
-/// Every header, to refer to.
-#[expect(clippy::too_many_lines, reason = "a few lines for each header")]
+/// Every header, for the components of the document.
+#[expect(clippy::too_many_lines, reason = "a few lines per header")]
 pub(super) fn all() -> impl Iterator<Item = (&'static str, Header)> {
     [
         (
             ALLOW,
-            always(
+            required(
                 string(),
-                "The methods that this path has.",
+                "The supported methods of the path.",
                 json!("GET, HEAD, POST, OPTIONS"),
             ),
         ),
         (
             ETAG,
-            always(
+            required(
                 string().pattern(Some("^\"[^\"]+\"$")),
-                "The version that the order is in; give it back in `If-Match` or `If-None-Match`.",
+                "The version of the order, for use in `If-Match` or `If-None-Match`.",
                 json!("\"42-CONFIRMED-6447c1d7a2f00\""),
             ),
         ),
         (
             LINK,
-            sometimes(
+            optional(
                 string(),
-                "Where the next page is (RFC 8288); absent on the last one.",
+                "The URL of the next page (RFC 8288). Absent on the last page.",
                 json!("</api/v1/orders?limit=100&cursor=AQAAAAAAAAAqZ2s8>; rel=\"next\""),
             ),
         ),
         (
             LOCATION,
-            always(string(), "Where the order is.", json!("/api/v1/orders/42")),
+            required(string(), "The URL of the order.", json!("/api/v1/orders/42")),
         ),
         (
             PREFERENCE_APPLIED,
-            always(
-                words(["wait"]),
-                "The preference that was met (RFC 7240).",
+            required(
+                string_enum(["wait"]),
+                "The preference that was applied (RFC 7240).",
                 json!("wait"),
             ),
         ),
         (
             RATE_LIMIT,
-            sometimes(
+            optional(
                 string(),
-                "What is left of the rate limit: `r` requests now, and one more after `t` seconds. \
-             Absent if requests are not limited.",
+                "The remaining rate limit: `r` requests now, and one more after `t` seconds. Absent if no \
+             rate limit is configured.",
                 json!("\"default\";r=598;t=1"),
             ),
         ),
         (
             RATE_LIMIT_POLICY,
-            sometimes(
+            optional(
                 string(),
-                "The rate limit: `q` requests in `w` seconds. Absent if requests are not limited.",
+                "The rate limit: `q` requests per `w` seconds. Absent if no rate limit is configured.",
                 json!("\"default\";q=600;w=60"),
             ),
         ),
         (
             REPLAYED,
-            sometimes(
-                words(["true"]),
-                "There if an earlier request with the same `Idempotency-Key` was answered with the \
-             same.",
+            optional(
+                string_enum(["true"]),
+                "Present if the response repeats the result of an earlier request with the same \
+             `Idempotency-Key`.",
                 json!("true"),
             ),
         ),
         (
             RETRY_AFTER,
-            always(
+            required(
                 integer(1, i64::from(u32::MAX)),
-                "After how many seconds to try again.",
+                "Seconds to wait before retrying.",
                 json!(1),
             ),
         ),
         (
             RETRY_AFTER_OF_VENDOR,
-            sometimes(
+            optional(
                 integer(1, 86_400),
-                "After how many seconds the vendor can be asked again, rounded up. Absent unless the vendor sent \
+                "Seconds to wait before the vendor may be read again, rounded up. Absent unless the vendor sent \
              `Retry-After`.",
                 json!(60),
             ),
         ),
         (
             REQUEST_ID,
-            always(
+            required(
                 string().pattern(Some("^[!-~]{1,128}$")),
-                "The request's own `X-Request-Id` if it is 1 to 128 visible ASCII characters, else a new \
-             one. It is in problems and in the service's log.",
+                "The client's `X-Request-Id` if it is 1 to 128 visible ASCII characters, else a new one. \
+             Problems and the service's log contain the same id.",
                 json!("9f1c2b7e5a604d3c8e7f0a1b2c3d4e5f"),
             ),
         ),
         (
             VARY,
-            always(
+            required(
                 string(),
-                "What the answer depends on besides the address.",
+                "The request headers that the response depends on.",
                 json!("accept"),
             ),
         ),
         (
             WWW_AUTHENTICATE,
-            always(
+            required(
                 string(),
-                "What would be enough (RFC 6750).",
+                "The required authentication (RFC 6750).",
                 json!("Bearer realm=\"order-aggregator\""),
             ),
         ),
@@ -159,7 +159,7 @@ pub(super) fn all() -> impl Iterator<Item = (&'static str, Header)> {
     .map(|(name, header)| (name.component, header))
 }
 
-fn sometimes(schema: ObjectBuilder, description: &str, example: Value) -> Header {
+fn optional(schema: ObjectBuilder, description: &str, example: Value) -> Header {
     HeaderBuilder::new()
         .schema(Some(schema))
         .description(Some(description))
@@ -167,9 +167,9 @@ fn sometimes(schema: ObjectBuilder, description: &str, example: Value) -> Header
         .build()
 }
 
-/// A header without which the answer is wrong. The library has no field for that; what it calls extensions are members.
-fn always(schema: ObjectBuilder, description: &str, example: Value) -> Header {
-    let mut header = sometimes(schema, description, example);
+/// A header that is always present. utoipa has no field for `required`; its extensions are rendered as plain members.
+fn required(schema: ObjectBuilder, description: &str, example: Value) -> Header {
+    let mut header = optional(schema, description, example);
     header.extensions = Some(Extensions::from_iter([("required", true)]));
     header
 }

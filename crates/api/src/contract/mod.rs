@@ -1,13 +1,11 @@
-//! What each endpoint promises, as OpenAPI 3.1 has it: its parameters and their ranges, its body, each status that it can
-//! answer with, and what stands in the headers.
+//! The contract of each endpoint in OpenAPI 3.1: parameters and their ranges, body, statuses and headers of the responses.
 //!
-//! Each area has a module with a function for each operation, which returns a `Contract`, a plain value. Where an endpoint
-//! is put in its place it is given its contract together with its handler and its access, so that none goes without
-//! (`app`). What follows from the access, and what holds for every endpoint, is added there once (`operation`).
+//! Each area has a module with one function per operation, which returns a `Contract`, a plain value. The table of endpoints
+//! (`app`) pairs each handler with its access and its contract, so that no endpoint lacks one. `operation` adds the parts
+//! that follow from the access or apply to every endpoint.
 //!
-//! The schemas of answers are derived from the views that are rendered; those of bodies stand beside their parsers.
+//! The schemas of responses are derived from the views; the schemas of request bodies are defined next to their parsers.
 
-pub(crate) mod answer;
 mod document;
 pub(crate) mod events;
 pub(crate) mod headers;
@@ -15,6 +13,7 @@ mod operation;
 pub(crate) mod orders;
 pub(crate) mod parameters;
 mod problems;
+pub(crate) mod response;
 pub(crate) mod schemas;
 pub(crate) mod service;
 pub(crate) mod stock;
@@ -29,14 +28,14 @@ use utoipa::openapi::schema::Schema;
 use utoipa::openapi::{ContentBuilder, RefOr, Required};
 
 use crate::problem::ProblemKind;
-use answer::Answer;
 pub use document::document_text;
 pub(crate) use operation::operation;
+use response::ResponseSpec;
 
-/// Schemas by their names, which others refer to.
+/// Schemas by the name that other schemas refer to.
 pub(crate) type Schemas = BTreeMap<String, RefOr<Schema>>;
 
-/// What one method of one path promises.
+/// The contract of one method of one path.
 pub(crate) struct Contract {
     id: &'static str,
     tag: &'static str,
@@ -44,13 +43,13 @@ pub(crate) struct Contract {
     description: &'static str,
     parameters: Vec<Parameter>,
     body: Option<RequestBody>,
-    answers: BTreeMap<u16, Answer>,
+    responses: BTreeMap<u16, ResponseSpec>,
     problems: Vec<ProblemKind>,
     schemas: Schemas,
 }
 
 impl Contract {
-    /// The contract of an operation of this name, which appears under the tag.
+    /// The contract of the operation with this id, listed under the tag.
     fn new(id: &'static str, tag: &'static str, summary: &'static str) -> Self {
         Self {
             id,
@@ -59,13 +58,13 @@ impl Contract {
             description: "",
             parameters: Vec::new(),
             body: None,
-            answers: BTreeMap::new(),
+            responses: BTreeMap::new(),
             problems: Vec::new(),
             schemas: Schemas::new(),
         }
     }
 
-    /// What a summary is too short for, in Markdown.
+    /// Sets the description, in Markdown.
     fn description(mut self, text: &'static str) -> Self {
         self.description = text;
         self
@@ -76,7 +75,7 @@ impl Contract {
         self
     }
 
-    /// A body of JSON, with what can be wrong with one.
+    /// Sets a JSON body, and adds the problems that a body can cause.
     fn body(mut self, body: Body) -> Self {
         let content = ContentBuilder::new()
             .schema(Some(body.schema))
@@ -102,8 +101,8 @@ impl Contract {
         ])
     }
 
-    fn answer(mut self, status: u16, answer: Answer) -> Self {
-        self.answers.insert(status, answer);
+    fn response(mut self, status: u16, response: ResponseSpec) -> Self {
+        self.responses.insert(status, response);
         self
     }
 
@@ -123,11 +122,11 @@ pub(crate) struct Body {
     pub(crate) required: bool,
     pub(crate) schema: RefOr<Schema>,
     pub(crate) example: serde_json::Value,
-    /// What `schema` refers to by name.
+    /// The schemas that `schema` refers to by name.
     pub(crate) schemas: Schemas,
 }
 
-/// A type's schema and all that it refers to.
+/// The schema of a type, and all schemas that it refers to.
 pub(crate) fn schemas_of<T: ToSchema>() -> Schemas {
     let mut schemas = Vec::new();
     T::schemas(&mut schemas);

@@ -1,4 +1,4 @@
-//! From a contract to an operation: with what its access asks for, and what holds for all.
+//! Converts a contract to an OpenAPI operation, and adds the parts that follow from its access or apply to all operations.
 
 use actix_web::http::Method;
 use api_keys::Role;
@@ -10,7 +10,7 @@ use super::{Contract, Schemas, problems};
 use crate::access::Access;
 use crate::problem::ProblemKind;
 
-/// The name of the one way to say who calls.
+/// The name of the security scheme.
 pub(super) const API_KEY: &str = "api_key";
 
 /// The operation of a method, and the schemas that it refers to.
@@ -32,7 +32,7 @@ pub(crate) fn operation(
             contract.id.to_owned()
         }))
         .summary(Some(if is_head {
-            format!("{}, without the body", contract.summary)
+            format!("{} (headers only)", contract.summary)
         } else {
             contract.summary.to_owned()
         }));
@@ -45,7 +45,7 @@ pub(crate) fn operation(
         operation = operation.description(Some(description.join("\n\n")));
     }
     let security = match access {
-        // An empty list, which is not the same as none: it says that the operation is open.
+        // An empty list, unlike an absent one, states that the operation is open.
         Access::Open => Vec::new(),
         Access::Role(role) => vec![SecurityRequirement::new(API_KEY, [role.to_string()])],
     };
@@ -55,29 +55,29 @@ pub(crate) fn operation(
     }
     operation = operation.request_body(contract.body);
 
-    let mut answers = problems::answers(&contract.problems);
-    // One that the contract names itself is not only a problem.
-    answers.extend(contract.answers);
-    for (status, answer) in answers {
-        let mut answer = answer.header(REQUEST_ID);
+    let mut responses = problems::responses(&contract.problems);
+    // The contract's own response of a status describes more than the problem.
+    responses.extend(contract.responses);
+    for (status, response) in responses {
+        let mut response = response.header(REQUEST_ID);
         if is_api && status != 401 {
-            // A request without a key that is known is refused uncounted.
-            answer = answer.header(RATE_LIMIT).header(RATE_LIMIT_POLICY);
+            // Unauthenticated requests do not count towards the rate limit.
+            response = response.header(RATE_LIMIT).header(RATE_LIMIT_POLICY);
         }
-        operation = operation.response(status.to_string(), answer.response(is_head));
-        schemas.extend(answer.schemas);
+        operation = operation.response(status.to_string(), response.to_openapi(is_head));
+        schemas.extend(response.schemas);
     }
     (operation.build(), schemas)
 }
 
-/// Why any request may be refused, whatever its contract names: what its access brings, and what can befall it.
+/// The problems of every operation with this access, in addition to those of its contract.
 fn common_problems(access: Access, is_api: bool) -> Vec<ProblemKind> {
     let mut kinds = Vec::new();
     if access != Access::Open {
         kinds.extend([ProblemKind::Unauthenticated, ProblemKind::Forbidden]);
     }
     if is_api {
-        // A parameter that is not known, or one that is there twice.
+        // Unknown or repeated query parameters.
         kinds.extend([ProblemKind::MalformedRequest, ProblemKind::RateLimited]);
     }
     kinds.extend([ProblemKind::MisdirectedRequest, ProblemKind::Unavailable]);
@@ -87,7 +87,9 @@ fn common_problems(access: Access, is_api: bool) -> Vec<ProblemKind> {
 fn role(access: Access) -> &'static str {
     match access {
         Access::Open => "",
-        Access::Role(Role::Customer) => "Needs an API key with the role `customer` or `operator`.",
-        Access::Role(Role::Operator) => "Needs an API key with the role `operator`.",
+        Access::Role(Role::Customer) => {
+            "Requires an API key with the role `customer` or `operator`."
+        }
+        Access::Role(Role::Operator) => "Requires an API key with the role `operator`.",
     }
 }

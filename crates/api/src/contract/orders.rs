@@ -1,12 +1,12 @@
-//! Orders.
+//! Contracts of the order endpoints.
 
 use domain::order::OrderStatus;
 use serde_json::json;
 use utoipa::openapi::path::Parameter;
 
-use super::answer::Answer;
 use super::headers::{ETAG, LOCATION, PREFERENCE_APPLIED, REPLAYED};
 use super::parameters::{header, idempotency_key, order_id, paging, query};
+use super::response::ResponseSpec;
 use super::{Contract, schemas};
 use crate::batch::BatchView;
 use crate::list;
@@ -21,79 +21,79 @@ pub(crate) fn place() -> Contract {
     placing("place_order")
 }
 
-/// `POST /api/v1/order`: the same, under the path of the original.
+/// `POST /api/v1/order`: the same operation at the path of the original.
 pub(crate) fn place_at_original_path() -> Contract {
     placing("place_order_at_original_path")
 }
 
 fn placing(id: &'static str) -> Contract {
-    let accepted = linked(Answer::json::<OrderView<'_>>(
-        "The order, taken: it survives any crash from now on, and is settled exactly once.",
+    let accepted = with_links(ResponseSpec::json::<OrderView<'_>>(
+        "The accepted order. It survives any crash from now on, and is settled exactly once.",
     ));
-    Contract::new(id, TAG, "Places an order")
+    Contract::new(id, TAG, "Place an order")
         .description(
-            "The order is taken durably, as `PENDING`, and settled a moment later. Whether the \
-             product exists and has stock is decided then.",
+            "Stores the order durably as `PENDING`; it is settled shortly afterwards. Settlement \
+             decides whether the product exists and has enough stock.",
         )
         .parameters([idempotency_key(), prefer()])
         .body(order::contract())
-        .answer(202, accepted.header(LOCATION).header(REPLAYED))
-        .answer(201, settled())
+        .response(202, accepted.header(LOCATION).header(REPLAYED))
+        .response(201, settled())
         .problems(&[
             ProblemKind::IdempotencyKeyReused,
             ProblemKind::OutcomeUnknown,
         ])
 }
 
-/// How long the client would wait for settlement; what is not understood is ignored, so there is nothing to narrow it to.
+/// The `Prefer` header. Its schema has no pattern, because unsupported preferences are ignored.
 fn prefer() -> Parameter {
     let example = json!("wait=5");
     header(
         "Prefer",
         schemas::string().examples([example]),
-        "`wait=N` (RFC 7240), 1 to 30 seconds: the answer waits for settlement so long, and is 201 if \
-         it came in time. Anything else is ignored.",
+        "`wait=N` (RFC 7240), 1 to 30 seconds: waits up to this time for settlement, and returns 201 \
+         if the order was settled in time. Other preferences are ignored.",
     )
 }
 
-/// The answer to a client that preferred to wait, and did not wait in vain.
-fn settled() -> Answer {
-    linked(Answer::json::<OrderView<'_>>(
-        "The order, settled within the time that `Prefer` names, also if it was rejected.",
+/// The response to a client that waited until the order was settled.
+fn settled() -> ResponseSpec {
+    with_links(ResponseSpec::json::<OrderView<'_>>(
+        "The order, settled within the time given in `Prefer`, even if it was rejected.",
     ))
     .header(LOCATION)
     .header(REPLAYED)
     .header(PREFERENCE_APPLIED)
 }
 
-/// What an answer with one order is good for.
-fn linked(answer: Answer) -> Answer {
+/// Adds the links of a response with one order.
+fn with_links(response: ResponseSpec) -> ResponseSpec {
     let id = ("id", "$response.body#/id");
-    answer
-        .link("show", "show_order", id, "Reads the order.")
+    response
+        .link("show", "show_order", id, "Read the order.")
         .link(
             "change",
             "change_order_status",
             id,
-            "Changes the order's status.",
+            "Change the order's status.",
         )
 }
 
 /// `POST /api/v1/orders/batch`.
 pub(crate) fn place_batch() -> Contract {
-    let answer = Answer::json::<BatchView<'_>>(
-        "What became of each item, in their order: 202 and the order, or the status and the \
-         problem for which it was refused.",
+    let results = ResponseSpec::json::<BatchView<'_>>(
+        "The result of each item, in request order: 202 and the order, or the status and the \
+         problem of a rejected item.",
     );
-    Contract::new("place_orders", TAG, "Places up to 1,000 orders")
+    Contract::new("place_orders", TAG, "Place up to 1,000 orders")
         .description(
-            "What is not refused is taken together, or not at all. What is wrong with one item \
-             is told in its place, and does not keep the others from being taken. An \
-             `Idempotency-Key` is the whole batch's.",
+            "All valid items are accepted in one transaction, or none. An invalid item is rejected \
+             on its own and does not affect the others. An `Idempotency-Key` applies to the whole \
+             batch.",
         )
         .parameters([idempotency_key()])
         .body(batch::contract())
-        .answer(207, answer.header(REPLAYED))
+        .response(207, results.header(REPLAYED))
         .problems(&[
             ProblemKind::IdempotencyKeyReused,
             ProblemKind::OutcomeUnknown,
@@ -102,26 +102,26 @@ pub(crate) fn place_batch() -> Contract {
 
 /// `GET /api/v1/orders`.
 pub(crate) fn list() -> Contract {
-    let page = list::answer_of::<OrderView<'_>>("Orders, newest first.");
+    let page = list::response_of::<OrderView<'_>>("Orders, newest first.");
     let page = page.link(
         "show_first",
         "show_order",
         ("id", "$response.body#/items/0/id"),
-        "Reads the newest order.",
+        "Read the newest order.",
     );
-    let status = schemas::words(OrderStatus::ALL.iter().map(|status| status.as_str()));
-    Contract::new("list_orders", TAG, "Lists orders, newest first")
+    let status = schemas::string_enum(OrderStatus::ALL.iter().map(|status| status.as_str()));
+    Contract::new("list_orders", TAG, "List orders")
         .description(list::DESCRIPTION)
         .parameters(paging())
         .parameters([
-            query("status", status, "Only orders that are in this status."),
+            query("status", status, "Only orders with this status."),
             query(
                 "product_id",
                 schemas::product_id(),
                 "Only orders of this product.",
             ),
         ])
-        .answer(200, page)
+        .response(200, page)
 }
 
 /// `GET /api/v1/orders/{id}`.
@@ -129,17 +129,17 @@ pub(crate) fn show() -> Contract {
     let if_none_match = header(
         "If-None-Match",
         tags(),
-        "Versions that the client has already: if the order is in one of them, the answer is 304.",
+        "Versions that the client already has: returns 304 if the order's current version is one of them.",
     );
-    Contract::new("show_order", TAG, "Shows an order")
+    Contract::new("show_order", TAG, "Get an order")
         .parameters([order_id(), if_none_match])
-        .answer(
+        .response(
             200,
-            Answer::json::<OrderView<'_>>("The order.").header(ETAG),
+            ResponseSpec::json::<OrderView<'_>>("The order.").header(ETAG),
         )
-        .answer(
+        .response(
             304,
-            Answer::empty("The order is in a version that `If-None-Match` names.").header(ETAG),
+            ResponseSpec::empty("The order's version is listed in `If-None-Match`.").header(ETAG),
         )
         .problems(&[ProblemKind::NotFound])
 }
@@ -149,34 +149,35 @@ pub(crate) fn change_status() -> Contract {
     let if_match = header(
         "If-Match",
         tags(),
-        "The versions that may be changed; if the order is in another, the answer is 412 and \
-         nothing changes.",
+        "Expected versions: returns 412 without a change if the order's current version is not one \
+         of them.",
     );
     let id = ("id", "$response.body#/id");
-    let answer = Answer::json::<OrderView<'_>>("The order as it is now.")
+    let changed = ResponseSpec::json::<OrderView<'_>>("The order after the change.")
         .header(ETAG)
-        .link("show", "show_order", id, "Reads the order.");
-    Contract::new("change_order_status", TAG, "Changes an order's status")
+        .link("show", "show_order", id, "Read the order.");
+    Contract::new("change_order_status", TAG, "Change an order's status")
         .description(
             "An order moves from `PENDING` to `REJECTED` or `CANCELLED`, from `CONFIRMED` to \
-             `SHIPPED` or `CANCELLED`, and from `SHIPPED` to `DELIVERED`. Only settlement makes \
-             it `CONFIRMED`. To the status that it has already, nothing changes. Cancelling \
-             gives the order's stock back, once.\n\n\
-             `SHIPPED` states that the vendors' own counts no longer hold the units: report it \
-             when a vendor has taken them out of its stock, not when a label is printed. The \
+             `SHIPPED` or `CANCELLED`, and from `SHIPPED` to `DELIVERED`. Only settlement moves an \
+             order to `CONFIRMED`. A change to the current status has no effect. Cancelling returns \
+             the order's stock exactly once.\n\n\
+             `SHIPPED` states that the vendors' own counts no longer include the units: report it \
+             when a vendor has removed them from its stock, not when a label is printed. The \
              units stay in flight until a vendor's report is proven to have been counted after \
              that.\n\n\
-             An order that several vendors supply is shipped in parts: with `vendor_id`, that \
-             vendor's part was shipped. The order stays `CONFIRMED`, in a new version, until \
-             each part is shipped, and is `SHIPPED` then; without `vendor_id`, every part that \
-             was not shipped before is. A part that was shipped already keeps the time of its \
-             first shipment, and nothing changes. An order of which a part was shipped cannot \
-             be cancelled (409, which names the vendor). A vendor that supplies no unit of the \
-             order is 422 at `/vendor_id`, and so is `vendor_id` with another status.",
+             An order that is supplied by several vendors can be shipped in parts: with \
+             `vendor_id`, only that vendor's part is marked as shipped. The order stays \
+             `CONFIRMED`, in a new version, until every part is shipped, and is then `SHIPPED`. \
+             Without `vendor_id`, all remaining parts are marked as shipped. Repeating the shipment \
+             of a part has no effect and keeps the time of its first shipment. An order with a \
+             shipped part cannot be cancelled (409, which names the vendor). A `vendor_id` that \
+             supplies no unit of the order is rejected with 422 at `/vendor_id`, and so is \
+             `vendor_id` with another status.",
         )
         .parameters([order_id(), if_match])
         .body(status::contract())
-        .answer(200, answer)
+        .response(200, changed)
         .problems(&[
             ProblemKind::NotFound,
             ProblemKind::IllegalTransition,

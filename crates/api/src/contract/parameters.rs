@@ -1,4 +1,4 @@
-//! The parameters that several operations share.
+//! Parameters that several operations share.
 
 use serde_json::json;
 use utoipa::openapi::Required;
@@ -9,7 +9,7 @@ use super::schemas::{self, integer, string};
 use crate::list::DEFAULT_LIMIT;
 use crate::request::query::MAX_LIMIT;
 
-/// Those of every list.
+/// The parameters of every list.
 pub(super) fn paging() -> [Parameter; 2] {
     let limit = integer(1, i64::from(MAX_LIMIT)).default(Some(json!(DEFAULT_LIMIT)));
     let cursor = string()
@@ -19,12 +19,12 @@ pub(super) fn paging() -> [Parameter; 2] {
         query(
             "limit",
             limit,
-            "Most items of a page; of lines, most lines, all of them if it is not given.",
+            "Maximum number of items of a page, or of lines. Without it, all lines are returned.",
         ),
         query(
             "cursor",
             cursor,
-            "Where the page begins: `next_cursor` of the page before, with the same filters.",
+            "`next_cursor` of the previous page, with the same filters.",
         ),
     ]
 }
@@ -37,9 +37,9 @@ pub(super) fn idempotency_key() -> Parameter {
     header(
         "Idempotency-Key",
         schemas::idempotency_key(),
-        "The client's name for this request, so that it can be repeated when its answer was \
-         lost: a repeat with an equal body answers as the first did, with the orders as they are \
-         by now. Kept for 24 hours at least, and each API key's own.",
+        "Identifies the request, so that it can be repeated safely if its response was lost: a repeat \
+         with an equal body returns the result of the first request, with the orders in their \
+         current state. Kept for at least 24 hours, and scoped to the API key.",
     )
 }
 
@@ -63,7 +63,7 @@ fn parameter(location: ParameterIn, name: &str, schema: ObjectBuilder) -> Parame
     ParameterBuilder::new()
         .name(name)
         .parameter_in(location)
-        // Of a path's it makes a required one all the same.
+        // utoipa makes path parameters required regardless.
         .required(Required::False)
         .schema(Some(schema))
 }

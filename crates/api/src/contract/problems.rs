@@ -1,4 +1,4 @@
-//! Answers that say why not.
+//! Error responses.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use utoipa::ToSchema as _;
 use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{Ref, RefOr, Schema};
 
-use super::answer::Answer;
 use super::headers::{RETRY_AFTER, RETRY_AFTER_OF_VENDOR, WWW_AUTHENTICATE};
+use super::response::ResponseSpec;
 use super::{schemas, schemas_of};
 use crate::problem::{Document, ProblemKind};
 
-/// The answers for these kinds, by status.
-pub(super) fn answers(kinds: &[ProblemKind]) -> BTreeMap<u16, Answer> {
+/// The responses for these kinds, by status.
+pub(super) fn responses(kinds: &[ProblemKind]) -> BTreeMap<u16, ResponseSpec> {
     let mut by_status: BTreeMap<u16, Vec<ProblemKind>> = BTreeMap::new();
     for kind in kinds {
         by_status
@@ -23,36 +23,36 @@ pub(super) fn answers(kinds: &[ProblemKind]) -> BTreeMap<u16, Answer> {
     }
     by_status
         .into_iter()
-        .map(|(status, kinds)| (status, answer(&kinds)))
+        .map(|(status, kinds)| (status, response(&kinds)))
         .collect()
 }
 
-/// The answer of one status, for these kinds.
-pub(super) fn answer(kinds: &[ProblemKind]) -> Answer {
-    let told = kinds
+/// The response for these kinds, which share a status.
+pub(super) fn response(kinds: &[ProblemKind]) -> ResponseSpec {
+    let titles = kinds
         .iter()
         .map(|kind| format!("[`{0}`](/problems/{0}): {1}.", kind.slug(), kind.title()));
-    let told: Vec<String> = told.collect();
+    let titles: Vec<String> = titles.collect();
     let examples = kinds
         .iter()
         .map(|kind| (kind.slug().to_owned(), example(*kind)));
-    let answer = Answer::empty(told.join(" "))
+    let response = ResponseSpec::empty(titles.join(" "))
         .content("application/problem+json", schema(kinds))
         .examples(examples)
         .schemas(schemas_of::<Document<'_>>());
     let has = |wanted: &[ProblemKind]| kinds.iter().any(|kind| wanted.contains(kind));
     if has(&[ProblemKind::Unavailable, ProblemKind::RateLimited]) {
-        answer.header(RETRY_AFTER)
+        response.header(RETRY_AFTER)
     } else if has(&[ProblemKind::VendorUnavailable]) {
-        answer.header(RETRY_AFTER_OF_VENDOR)
+        response.header(RETRY_AFTER_OF_VENDOR)
     } else if has(&[ProblemKind::Unauthenticated, ProblemKind::Forbidden]) {
-        answer.header(WWW_AUTHENTICATE)
+        response.header(WWW_AUTHENTICATE)
     } else {
-        answer
+        response
     }
 }
 
-/// A problem of one of these kinds.
+/// The schema of a problem of one of these kinds.
 pub(super) fn schema(kinds: &[ProblemKind]) -> RefOr<Schema> {
     let types = kinds.iter().map(|kind| kind.type_uri());
     let mut statuses: Vec<u16> = kinds.iter().map(|kind| kind.status().as_u16()).collect();

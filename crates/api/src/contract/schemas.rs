@@ -1,4 +1,4 @@
-//! Schemas of single values, with the ranges that the domain sets.
+//! Schemas of single values, with the ranges that the domain defines.
 
 use domain::evidence::Evidence;
 use domain::identifiers::{MAX_ID_CHARS, MAX_IDEMPOTENCY_KEY_BYTES};
@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{KnownFormat, SchemaFormat};
 
-/// No control characters, and one at least that is not white space.
+/// No control characters, and at least one character that is not white space.
 const ID_PATTERN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^\u0000-\u001f\u007f-\u009f]*$";
 
 pub(crate) fn order_id() -> ObjectBuilder {
     integer(1, i64::MAX)
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
-        .description(Some("The order's number."))
+        .description(Some("The order id."))
         .examples([json!(42)])
 }
 
 pub(crate) fn product_id() -> ObjectBuilder {
-    id().description(Some("What is sold: no control characters, not blank."))
+    id().description(Some("The product id: no control characters, not blank."))
         .examples([json!("SKU-1")])
 }
 
@@ -27,13 +27,13 @@ pub(crate) fn product_id() -> ObjectBuilder {
 pub(crate) fn new_product_id() -> ObjectBuilder {
     product_id()
         .description(Some(
-            "What is sold: no control characters, not blank, and canonical, which is without white space at the ends, \
-             without zero-width and other invisible characters, and in Unicode normalization form C (NFC).",
+            "The product id: no control characters, not blank, and canonical: no leading or trailing white space, no \
+             zero-width or other invisible characters, and in Unicode normalization form C (NFC).",
         ))
 }
 
 pub(crate) fn vendor_id() -> ObjectBuilder {
-    id().description(Some("Who supplies it."))
+    id().description(Some("The vendor id."))
         .examples([json!("vendor-a")])
 }
 
@@ -44,31 +44,31 @@ fn id() -> ObjectBuilder {
         .pattern(Some(ID_PATTERN))
 }
 
-/// How much one order may ask for, and one allocation supply.
+/// Units of one order or of one allocation.
 pub(crate) fn quantity() -> ObjectBuilder {
     integer(1, i64::from(MAX_QUANTITY))
-        .description(Some("How many units."))
+        .description(Some("Number of units."))
         .examples([json!(3)])
 }
 
 /// Units of stock, of one vendor or of all.
 pub(crate) fn units() -> ObjectBuilder {
-    at_least_0().description(Some("Units that can still be sold."))
+    at_least_0().description(Some("Units available for sale."))
 }
 
 pub(crate) fn reported() -> ObjectBuilder {
-    at_least_0().description(Some("What the vendor said last."))
+    at_least_0().description(Some("Units in the vendor's last report."))
 }
 
 pub(crate) fn in_flight() -> ObjectBuilder {
     at_least_0().description(Some(
-        "What was sold here and the vendor's last report does not know of.",
+        "Units sold here that the vendor's last report does not include.",
     ))
 }
 
 pub(crate) fn available() -> ObjectBuilder {
     at_least_0().description(Some(
-        "What can still be sold of it: `reported` less `in_flight`, and never less than 0.",
+        "Units available for sale: `reported` minus `in_flight`, at least 0.",
     ))
 }
 
@@ -81,19 +81,19 @@ pub(crate) fn count_or_null() -> ObjectBuilder {
 }
 
 pub(crate) fn products() -> ObjectBuilder {
-    count().description(Some("How many products it has reported."))
+    count().description(Some("Number of products that the vendor has reported."))
 }
 
 pub(crate) fn duration_ms() -> ObjectBuilder {
-    count_or_null().description(Some("How long the sync took, in milliseconds."))
+    count_or_null().description(Some("Duration of the sync, in milliseconds."))
 }
 
 pub(crate) fn received() -> ObjectBuilder {
-    count_or_null().description(Some("How many products the report had."))
+    count_or_null().description(Some("Number of products in the report."))
 }
 
 pub(crate) fn changed() -> ObjectBuilder {
-    count_or_null().description(Some("How many products it changed."))
+    count_or_null().description(Some("Number of products that the report changed."))
 }
 
 pub(crate) fn evidence() -> ObjectBuilder {
@@ -102,9 +102,9 @@ pub(crate) fn evidence() -> ObjectBuilder {
         .schema_type(or_null(Type::String))
         .enum_values(Some(kinds.chain([Value::Null])))
         .description(Some(
-            "The best time that the last applied report has: its own as-of, `Last-Modified`, only the `Date` of the \
-             response, or the modification time of a file. Null if it proves nothing: then its counts are applied, and \
-             units that were shipped stay in flight.",
+            "The source of the as-of time that the last applied report proves: the document itself, `Last-Modified`, only \
+             the `Date` of the response, or the modification time of a file. Null if the report proves nothing: its counts \
+             are applied, but shipped units stay in flight.",
         ))
 }
 
@@ -113,14 +113,15 @@ pub(crate) fn clock_skew_ms() -> ObjectBuilder {
         .schema_type(or_null(Type::Integer))
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
         .description(Some(
-            "The vendor's clock less the service's at the last response, in milliseconds, as far as a `Date`, which is \
-             given to the second, shows it. Ahead is positive; behind keeps units in flight longer than necessary.",
+            "The vendor's clock minus the service's at the last response, in milliseconds, within the precision of `Date` \
+             (one second). Positive if the vendor's clock is ahead. A clock that is behind keeps units in flight longer \
+             than necessary.",
         ))
 }
 
 pub(crate) fn lag_ms() -> ObjectBuilder {
     count().description(Some(
-        "The vendor's setting `lag`: how old its numbers may be when it states them, in milliseconds.",
+        "The vendor's setting `lag`: the maximum age of its counts at the time it reports them, in milliseconds.",
     ))
 }
 
@@ -130,22 +131,20 @@ pub(crate) fn age_ms() -> ObjectBuilder {
 
 pub(crate) fn max_age_ms() -> ObjectBuilder {
     count_or_null().description(Some(
-        "The vendor's setting `max_age`: the age beyond which its numbers are not sold from, in milliseconds. Null for no \
-         limit.",
+        "The vendor's setting `max_age`: the age beyond which its stock is not sold, in milliseconds. Null if unlimited.",
     ))
 }
 
 pub(crate) fn next_attempt_at() -> ObjectBuilder {
     timestamp_or_null().description(Some(
-        "The earliest instant of the next scheduled sync after a failure: the end of the vendor's own demand (`Retry-After`) \
-         or of the service's growing interval, whichever is later. Null while none is pending: then the vendor is synced at \
-         its interval.",
+        "The earliest time of the next scheduled sync after a failure: the end of the vendor's `Retry-After` or of the \
+         service's backoff, whichever is later. Null if the vendor is synced at its normal interval.",
     ))
 }
 
 pub(crate) fn consecutive_failures() -> ObjectBuilder {
     count().description(Some(
-        "Number of syncs that the vendor failed since the last one that it did not.",
+        "Number of failed syncs since the last successful one.",
     ))
 }
 
@@ -163,7 +162,7 @@ fn at_least_0() -> ObjectBuilder {
 pub(crate) fn timestamp() -> ObjectBuilder {
     string()
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
-        .description(Some("In UTC, to the microsecond."))
+        .description(Some("RFC 3339 in UTC, with microseconds."))
         .examples([json!("2026-11-23T12:00:00.000000Z")])
 }
 
@@ -176,13 +175,12 @@ pub(crate) fn text_or_null() -> ObjectBuilder {
 }
 
 pub(crate) fn order_status() -> ObjectBuilder {
-    words(OrderStatus::ALL.iter().map(|status| status.as_str())).description(Some(
-        "`PENDING` until the order is decided, then `CONFIRMED`, with the vendors that supply \
-         it, or `REJECTED`.",
+    string_enum(OrderStatus::ALL.iter().map(|status| status.as_str())).description(Some(
+        "`PENDING` until the order is settled, then `CONFIRMED` with allocations, or `REJECTED`.",
     ))
 }
 
-/// Why an order was rejected; null in every other status.
+/// The reason of a rejected order; null in every other status.
 pub(crate) fn reject_reason() -> ObjectBuilder {
     let reasons = RejectReason::ALL
         .iter()
@@ -191,7 +189,7 @@ pub(crate) fn reject_reason() -> ObjectBuilder {
         .schema_type(or_null(Type::String))
         .enum_values(Some(reasons.chain([Value::Null])))
         .description(Some(
-            "Why the order was rejected, `MANUAL` by an operator; null in every other status.",
+            "The reason of a rejection; `MANUAL` if an operator rejected the order. Null in every other status.",
         ))
 }
 
@@ -203,9 +201,9 @@ pub(crate) fn idempotency_key() -> ObjectBuilder {
         .examples([json!("my-order-1")])
 }
 
-/// One of these words.
-pub(crate) fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> ObjectBuilder {
-    string().enum_values(Some(words))
+/// A string with one of these values.
+pub(crate) fn string_enum<'a>(values: impl IntoIterator<Item = &'a str>) -> ObjectBuilder {
+    string().enum_values(Some(values))
 }
 
 pub(crate) fn string() -> ObjectBuilder {

@@ -1,11 +1,11 @@
-//! The service itself: whether it lives, what it is, how it is used.
+//! Contracts of the service endpoints: description, health, metrics and documentation.
 
 use serde_json::json;
 use utoipa::openapi::Ref;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use super::answer::Answer;
 use super::parameters::in_path;
+use super::response::ResponseSpec;
 use super::{Contract, problems, schemas};
 use crate::docs;
 use crate::health::{Alive, Description};
@@ -15,53 +15,47 @@ const TAG: &str = "service";
 
 /// `GET /`.
 pub(crate) fn describe() -> Contract {
-    Contract::new(
-        "describe_service",
-        TAG,
-        "Says what this service is, and where what is",
+    Contract::new("describe_service", TAG, "Describe the service").response(
+        200,
+        ResponseSpec::json::<Description>("The name, version and paths of the service."),
     )
-    .answer(200, Answer::json::<Description>("What this service is."))
 }
 
 /// `GET /healthz`.
 pub(crate) fn live() -> Contract {
-    Contract::new("show_liveness", TAG, "Answers while the process lives")
-        .answer(200, Answer::json::<Alive>("The process lives."))
+    Contract::new("show_liveness", TAG, "Check liveness")
+        .response(200, ResponseSpec::json::<Alive>("The process is alive."))
 }
 
 /// `GET /readyz`.
 pub(crate) fn ready() -> Contract {
     let body = |description: &'static str| {
         let readiness = ("Readiness".to_owned(), readiness().into());
-        Answer::empty(description)
+        ResponseSpec::empty(description)
             .content("application/json", Ref::from_schema_name("Readiness"))
             .schemas([readiness].into())
     };
     let not_ready =
-        body("It cannot, and the body says why; or the request could not be handled at all.")
+        body("The process is not ready, with the reason in the body; or the request failed.")
             .content(
                 "application/problem+json",
                 problems::schema(&[ProblemKind::Unavailable]),
             )
             .header(super::headers::RETRY_AFTER);
-    Contract::new(
-        "show_readiness",
-        TAG,
-        "Says whether this process can do its work",
-    )
-    .answer(200, body("It can."))
-    .answer(503, not_ready)
-    .problems(&[ProblemKind::Unavailable])
+    Contract::new("show_readiness", TAG, "Check readiness")
+        .response(200, body("The process is ready."))
+        .response(503, not_ready)
+        .problems(&[ProblemKind::Unavailable])
 }
 
-/// What the crate `readiness` renders.
+/// The schema of the document that the crate `readiness` renders.
 fn readiness() -> ObjectBuilder {
     let dependency = || {
         ObjectBuilder::new()
             .schema_type(Type::Object)
             .property(
                 "state",
-                schemas::words(["up", "down", "not_used", "in_process"]),
+                schemas::string_enum(["up", "down", "not_used", "in_process"]),
             )
             .property("detail", schemas::string())
             .required("state")
@@ -70,7 +64,7 @@ fn readiness() -> ObjectBuilder {
         .schema_type(Type::Object)
         .property(
             "state",
-            schemas::words(["running", "restarting", "disconnected", "stuck"]),
+            schemas::string_enum(["running", "restarting", "disconnected", "stuck"]),
         )
         .property("detail", schemas::string())
         .property("restarts", schemas::count())
@@ -85,25 +79,24 @@ fn readiness() -> ObjectBuilder {
         .required("database")
         .required("broker");
     let lag = schemas::count_or_null().description(Some(
-        "The age of the oldest order that waits to be handed to the queue; null if it is not \
-         known.",
+        "The age of the oldest order in the outbox, in milliseconds; null if unknown.",
     ));
     let outbox = ObjectBuilder::new()
         .schema_type(Type::Object)
         .property("lag_ms", lag)
         .required("lag_ms");
     let held_back = schemas::count_or_null().description(Some(
-        "The age of the oldest committed change that events cannot show yet, because a transaction that began before it is \
-         still open; 0 if there is none.",
+        "The age, in milliseconds, of the oldest committed change that cannot be sent as an event yet, because an earlier \
+         transaction is still open; 0 if there is none.",
     ));
     let oldest = schemas::count_or_null().description(Some(
-        "The age of the oldest open transaction with a write, in any database of the server; null if there is none or it \
-         cannot be seen.",
+        "The age, in milliseconds, of the oldest open write transaction in any database of the server; null if there is \
+         none or it is not visible.",
     ));
     let change_feed = ObjectBuilder::new()
         .schema_type(Type::Object)
         .description(Some(
-            "How far events are behind. It does not make a process unready.",
+            "The lag of the change feed. It does not affect readiness.",
         ))
         .property("held_back_ms", held_back)
         .property("oldest_transaction_ms", oldest)
@@ -112,8 +105,8 @@ fn readiness() -> ObjectBuilder {
     let dead_letters = ObjectBuilder::new()
         .schema_type(Type::Object)
         .description(Some(
-            "Orders and messages that were given up and wait for a person; null if it is not known to \
-             this process. They do not make it unready.",
+            "Numbers of dead-lettered orders and messages; null if unknown to this process. They do not \
+             affect readiness.",
         ))
         .property("orders", schemas::count_or_null())
         .property("messages", schemas::count_or_null())
@@ -122,7 +115,7 @@ fn readiness() -> ObjectBuilder {
     let queues = ObjectBuilder::new()
         .schema_type(Type::Object)
         .description(Some(
-            "Messages that wait, and those of them in queues beyond the configured number.",
+            "Numbers of pending messages, and of those in queues beyond the configured number.",
         ))
         .property("waiting", schemas::count())
         .property("surplus", schemas::count())
@@ -131,9 +124,9 @@ fn readiness() -> ObjectBuilder {
     ObjectBuilder::new()
         .schema_type(Type::Object)
         .description(Some(
-            "Whether this process can do its work, and what keeps it from it.",
+            "The readiness of the process, and the state of its dependencies.",
         ))
-        .property("status", schemas::words(["ready", "not_ready"]))
+        .property("status", schemas::string_enum(["ready", "not_ready"]))
         .property("detail", schemas::string())
         .property("dependencies", dependencies)
         .property("outbox", outbox)
@@ -145,7 +138,7 @@ fn readiness() -> ObjectBuilder {
             ObjectBuilder::new()
                 .schema_type(Type::Object)
                 .additional_properties(Some(task))
-                .description(Some("What runs in the process by itself, by name.")),
+                .description(Some("The background tasks of the process, by name.")),
         )
         .required("status")
         .required("dependencies")
@@ -155,14 +148,9 @@ fn readiness() -> ObjectBuilder {
 /// `GET /metrics`.
 pub(crate) fn metrics() -> Contract {
     let text = schemas::string().examples([json!("# HELP …\n# TYPE …\n")]);
-    Contract::new(
-        "show_metrics",
-        TAG,
-        "Shows what this process counts, for Prometheus",
-    )
-    .answer(
+    Contract::new("show_metrics", TAG, "Get metrics").response(
         200,
-        Answer::empty("In Prometheus' text format.").content("text/plain", text),
+        ResponseSpec::empty("Metrics in the Prometheus text format.").content("text/plain", text),
     )
 }
 
@@ -170,51 +158,43 @@ pub(crate) fn metrics() -> Contract {
 pub(crate) fn openapi() -> Contract {
     let document = ObjectBuilder::new()
         .schema_type(Type::Object)
-        .property("openapi", schemas::words(["3.1.0"]))
+        .property("openapi", schemas::string_enum(["3.1.0"]))
         .required("openapi");
-    Contract::new("show_openapi", TAG, "Shows this document").answer(
+    Contract::new("show_openapi", TAG, "Get the OpenAPI document").response(
         200,
-        Answer::empty("This document.").content("application/json", document),
+        ResponseSpec::empty("The OpenAPI document.").content("application/json", document),
     )
 }
 
 /// `GET /docs`.
 pub(crate) fn docs() -> Contract {
-    Contract::new(
-        "show_docs",
-        TAG,
-        "Shows this document as a page to read and try",
-    )
-    .answer(200, page("The page."))
+    Contract::new("show_docs", TAG, "Get the interactive documentation")
+        .response(200, page("The page."))
 }
 
 /// `GET /docs/{file}`.
 pub(crate) fn docs_file() -> Contract {
-    let name = schemas::words(docs::FILES.iter().map(|file| file.name));
+    let name = schemas::string_enum(docs::FILES.iter().map(|file| file.name));
     let files = docs::FILES
         .iter()
-        .fold(Answer::empty("The file."), |answer, file| {
-            answer.content(file.media_type, schemas::string())
+        .fold(ResponseSpec::empty("The file."), |response, file| {
+            response.content(file.media_type, schemas::string())
         });
-    Contract::new("show_docs_file", TAG, "Shows what the page at /docs loads")
+    Contract::new("show_docs_file", TAG, "Get a file of the documentation")
         .parameters([in_path("file", name)])
-        .answer(200, files)
+        .response(200, files)
         .problems(&[ProblemKind::MalformedRequest, ProblemKind::NotFound])
 }
 
 /// `GET /problems/{slug}`.
 pub(crate) fn problem_page() -> Contract {
-    let slug = schemas::words(ProblemKind::ALL.iter().map(|kind| kind.slug()));
-    Contract::new(
-        "show_problem",
-        TAG,
-        "Explains a problem, and what to do about it",
-    )
-    .parameters([in_path("slug", slug)])
-    .answer(200, page("The page."))
-    .problems(&[ProblemKind::MalformedRequest, ProblemKind::NotFound])
+    let slug = schemas::string_enum(ProblemKind::ALL.iter().map(|kind| kind.slug()));
+    Contract::new("show_problem", TAG, "Get the description of a problem")
+        .parameters([in_path("slug", slug)])
+        .response(200, page("The page."))
+        .problems(&[ProblemKind::MalformedRequest, ProblemKind::NotFound])
 }
 
-fn page(description: &str) -> Answer {
-    Answer::empty(description).content("text/html", schemas::string())
+fn page(description: &str) -> ResponseSpec {
+    ResponseSpec::empty(description).content("text/html", schemas::string())
 }

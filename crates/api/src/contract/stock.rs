@@ -1,9 +1,9 @@
-//! Stock.
+//! Contracts of the stock endpoints.
 
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use super::answer::Answer;
 use super::parameters::{in_path, paging, query};
+use super::response::ResponseSpec;
 use super::{Contract, schemas};
 use crate::list;
 use crate::problem::ProblemKind;
@@ -14,34 +14,35 @@ const TAG: &str = "stock";
 /// `GET /api/v1/stock`.
 pub(crate) fn list() -> Contract {
     let first = ("product_id", "$response.body#/items/0/product_id");
-    let page = list::answer_of::<StockView<'_>>("What can be sold, by `product_id` in byte order.")
-        .link(
-            "show_first",
-            "show_product",
-            first,
-            "Reads the first product.",
-        );
+    let page = list::response_of::<StockView<'_>>("Stock by `product_id`, in byte order.").link(
+        "show_first",
+        "show_product",
+        first,
+        "Read the first product.",
+    );
     let in_stock = ObjectBuilder::new()
         .schema_type(Type::Boolean)
         .default(Some(false.into()));
-    Contract::new("list_stock", TAG, "Lists what can be sold")
+    Contract::new("list_stock", TAG, "List stock")
         .description(list::DESCRIPTION)
         .parameters(paging())
         .parameters([query(
             "in_stock",
             in_stock,
-            "`true`: only products of which there is something left.",
+            "`true`: only products with units available for sale.",
         )])
-        .answer(200, page)
+        .response(200, page)
 }
 
 /// `GET /api/v1/stock/{product_id}`.
 pub(crate) fn show() -> Contract {
-    Contract::new("show_product", TAG, "Shows what can be sold of a product")
+    Contract::new("show_product", TAG, "Get the stock of a product")
         .parameters([in_path("product_id", schemas::product_id())])
-        .answer(
+        .response(
             200,
-            Answer::json::<ProductView<'_>>("The product with each vendor's part."),
+            ResponseSpec::json::<ProductView<'_>>(
+                "The stock of the product, in total and by vendor.",
+            ),
         )
         .problems(&[ProblemKind::NotFound])
 }

@@ -1,35 +1,35 @@
-//! Vendors and their syncs.
+//! Contracts of the vendor endpoints.
 
-use super::answer::Answer;
 use super::parameters::{in_path, paging};
+use super::response::ResponseSpec;
 use super::{Contract, schemas};
 use crate::list;
 use crate::problem::ProblemKind;
 use crate::request::body;
 use crate::views::vendors::{SyncView, VendorView};
 
-/// Both decisions on a report in quarantine.
+/// The contract of accepting or discarding a quarantined report.
 fn quarantine(operation: &'static str, summary: &'static str) -> Contract {
     Contract::new(operation, TAG, summary)
         .parameters([in_path("vendor_id", schemas::vendor_id())])
         .body(body::contract_of_none())
-        .answer(200, Answer::json::<SyncView<'_>>("The result."))
+        .response(200, ResponseSpec::json::<SyncView<'_>>("The result."))
         .problems(&[ProblemKind::NotFound])
 }
 
 /// `POST /api/v1/vendors/{vendor_id}/quarantine/accept`.
 pub(crate) fn accept_quarantined() -> Contract {
-    quarantine("accept_quarantined", "Applies a vendor's quarantined report").description(
-        "A full report that is empty after one that was not is quarantined: no count changes until a second empty report \
-         of a later request, or this. 404 if no report of the vendor is in quarantine.",
+    quarantine("accept_quarantined", "Accept a quarantined report").description(
+        "An empty full report that follows a non-empty one is quarantined: no count changes until a later request returns \
+         an empty report again, or an operator accepts the report. Returns 404 if the vendor has no quarantined report.",
     )
 }
 
 /// `POST /api/v1/vendors/{vendor_id}/quarantine/discard`.
 pub(crate) fn discard_quarantined() -> Contract {
-    quarantine("discard_quarantined", "Drops a vendor's quarantined report").description(
-        "The stock stays as it is, and the next empty report is quarantined again. 404 if no report of the vendor is in \
-         quarantine.",
+    quarantine("discard_quarantined", "Discard a quarantined report").description(
+        "The stock is not changed, and the next empty report is quarantined again. Returns 404 if the vendor has no \
+         quarantined report.",
     )
 }
 
@@ -38,35 +38,31 @@ const TAG: &str = "vendors";
 /// `GET /api/v1/vendors`.
 pub(crate) fn list() -> Contract {
     let first = ("vendor_id", "$response.body#/items/0/vendor_id");
-    let page = list::answer_of::<VendorView<'_>>("The vendors that are configured, by id.").link(
+    let page = list::response_of::<VendorView<'_>>("The configured vendors, by id.").link(
         "sync_first",
         "sync_vendor",
         first,
-        "Syncs the first vendor.",
+        "Sync the first vendor.",
     );
-    Contract::new(
-        "list_vendors",
-        TAG,
-        "Lists the vendors, each with its last sync",
-    )
-    .description(list::DESCRIPTION)
-    .parameters(paging())
-    .answer(200, page)
+    Contract::new("list_vendors", TAG, "List vendors")
+        .description(list::DESCRIPTION)
+        .parameters(paging())
+        .response(200, page)
 }
 
 /// `POST /api/v1/vendors/{vendor_id}/sync`.
 pub(crate) fn sync() -> Contract {
-    Contract::new("sync_vendor", TAG, "Reads a vendor's report now")
+    Contract::new("sync_vendor", TAG, "Sync a vendor")
         .description(
-            "Responds once the sync is done. If the vendor fails, or its report is older than the one that is applied \
-             or is quarantined, its stock stays as it was. A vendor that sent `Retry-After` gets no request before \
-             its time: until then this is 502 with the same demand. The longer interval after other failures does not \
-             apply here. Those who ask at the same time share a sync. No body is needed; an empty object is \
-             taken for none.",
+            "Reads the vendor's report and responds when the sync is finished. The stock is not changed if the vendor \
+             fails, or if its report is quarantined or older than the applied one. A vendor that sent `Retry-After` is not read \
+             before that time: until then the response is 502 with the remaining `Retry-After`. The backoff after other \
+             failures does not apply. Concurrent requests share a sync. No body is required; an empty object is \
+             accepted.",
         )
         .parameters([in_path("vendor_id", schemas::vendor_id())])
         .body(body::contract_of_none())
-        .answer(200, Answer::json::<SyncView<'_>>("How the sync went."))
+        .response(200, ResponseSpec::json::<SyncView<'_>>("The result of the sync."))
         .problems(&[
             ProblemKind::NotFound,
             ProblemKind::VendorUnavailable,

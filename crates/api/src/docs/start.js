@@ -1,9 +1,9 @@
-// Shows the contract of the service that this page is from.
+// Shows the OpenAPI document of this service.
 SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#swagger-ui",
   deepLinking: true,
   tryItOutEnabled: true,
-  // There is nobody else to ask whether the document is valid.
+  // Do not send the document to an external validator.
   validatorUrl: null,
 });

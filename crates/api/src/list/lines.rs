@@ -1,10 +1,10 @@
-//! A list as lines: one JSON object each, the whole list in one answer, however long it is.
+//! A list as JSON lines: one JSON object per line, the whole list in one streamed response.
 //!
-//! The list is read in steps, the next one only when the client has taken what the step before gave. So memory is that of
-//! one step, a slow client keeps neither rows nor a connection of the store, and one that goes away ends the reading. What
-//! changes meanwhile may show: each item is as it was when its step was read, and no item comes twice.
+//! The list is read in chunks, each only after the client has received the previous one. Memory is bounded by one chunk, a
+//! slow client holds neither rows nor a store connection, and reading ends when the client disconnects. The stream is not a
+//! snapshot: each item is in the state at the time its chunk was read, and no item is repeated.
 //!
-//! If the store fails on the way, the answer is broken off without its end, so that no client takes it for complete.
+//! If the store fails midway, the response is aborted without its final chunk, so that clients can detect it.
 
 use std::error::Error;
 use std::fmt;
@@ -20,25 +20,25 @@ use super::{List, read_page};
 use crate::failure;
 use crate::problem::Problem;
 
-/// Items read at a time.
-const STEP: u32 = 500;
+/// Items per read of the store.
+const CHUNK: u32 = 500;
 
 pub(super) const MEDIA_TYPE: &str = "application/x-ndjson";
 
-/// Why an answer was broken off. Nobody reads it: it is logged where it happens.
+/// Aborts a response. The cause is logged where the failure occurs.
 #[derive(Debug)]
-struct BrokenOff;
+struct Aborted;
 
-impl fmt::Display for BrokenOff {
+impl fmt::Display for Aborted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the list broke off")
+        f.write_str("the response was aborted")
     }
 }
 
-impl Error for BrokenOff {}
+impl Error for Aborted {}
 
-/// Answers the list; with a limit so many lines of it, and where the next ones are.
-pub(super) async fn answer<L: List>(
+/// Responds with the whole list, or with one page of lines and a link to the next page if there is a limit.
+pub(super) async fn respond<L: List>(
     request: &HttpRequest,
     list: L,
     after: Option<L::Key>,
@@ -46,78 +46,77 @@ pub(super) async fn answer<L: List>(
 ) -> Result<HttpResponse, Problem> {
     if let Some(limit) = limit {
         let (items, next) = read_page(&list, after, limit).await?;
-        return whole::<L>(next.as_ref(), &items);
+        return complete::<L>(next.as_ref(), &items);
     }
-    // Before the head is sent, so that a store that is away is a problem like any other.
-    let first = list.read(after, STEP).await;
-    let first = first.map_err(|failure| failure::of_store(&failure))?;
+    // Read before the response starts, so that an unavailable store results in a problem.
+    let first = list.read(after, CHUNK).await?;
     if is_last(&first) {
-        return whole::<L>(None, &first);
+        return complete::<L>(None, &first);
     }
     let mut response = with_next(None);
     response.insert_header((header::CONTENT_TYPE, MEDIA_TYPE));
     if *request.method() == Method::HEAD {
-        return Ok(response.streaming(stream::empty::<Result<Bytes, BrokenOff>>()));
+        return Ok(response.streaming(stream::empty::<Result<Bytes, Aborted>>()));
     }
-    Ok(response.streaming(steps(list, first)))
+    Ok(response.streaming(chunks(list, first)))
 }
 
-/// An answer that is known as a whole.
-fn whole<L: List>(next: Option<&NextPage>, items: &[L::Item]) -> Result<HttpResponse, Problem> {
+/// A response whose lines are all known.
+fn complete<L: List>(next: Option<&NextPage>, items: &[L::Item]) -> Result<HttpResponse, Problem> {
     let lines = lines::<L>(items)
-        .map_err(|BrokenOff| Problem::unavailable("the list cannot be written"))?;
+        .map_err(|Aborted| Problem::unavailable("the list cannot be serialized"))?;
     let mut response = with_next(next);
     response.insert_header((header::CONTENT_TYPE, MEDIA_TYPE));
     Ok(response.body(lines))
 }
 
-/// Where the reading is.
-enum Step<L: List> {
-    /// These are read and to be given.
-    Give(L, Vec<L::Item>),
-    /// The next are to be read, after this key.
+/// The state of a streamed list.
+enum State<L: List> {
+    /// Items that were read and are to be sent.
+    Send(L, Vec<L::Item>),
+    /// The next chunk is to be read, after this key.
     Read(L, L::Key),
     End,
 }
 
-/// The list from its first step on.
-fn steps<L: List>(list: L, first: Vec<L::Item>) -> impl Stream<Item = Result<Bytes, BrokenOff>> {
-    stream::try_unfold(Step::Give(list, first), |step| async move {
-        let (list, items) = match step {
-            Step::Give(list, items) => (list, items),
-            Step::Read(list, after) => {
-                let read = list.read(Some(after), STEP).await;
+/// Streams the list from its first chunk on.
+fn chunks<L: List>(list: L, first: Vec<L::Item>) -> impl Stream<Item = Result<Bytes, Aborted>> {
+    stream::try_unfold(State::Send(list, first), |state| async move {
+        let (list, items) = match state {
+            State::Send(list, items) => (list, items),
+            State::Read(list, after) => {
+                let read = list.read(Some(after), CHUNK).await;
                 let items = read.map_err(|failure| {
-                    failure::in_answer(&failure);
-                    BrokenOff
+                    failure::log_aborted_response(&failure);
+                    Aborted
                 })?;
                 (list, items)
             }
-            Step::End => return Ok(None),
+            State::End => return Ok(None),
         };
         let Some(end) = items.last() else {
             return Ok(None);
         };
         let next = if is_last(&items) {
-            Step::End
+            State::End
         } else {
-            Step::Read(list, L::key(end))
+            State::Read(list, L::key(end))
         };
         Ok(Some((lines::<L>(&items)?, next)))
     })
 }
 
-/// Whether a step is the last one: the store had no more to fill it with.
+/// Whether this chunk is the last one, because the store returned fewer items than requested.
 fn is_last<T>(items: &[T]) -> bool {
-    items.len() < usize::try_from(STEP).unwrap_or(usize::MAX)
+    items.len() < usize::try_from(CHUNK).unwrap_or(usize::MAX)
 }
 
-fn lines<L: List>(items: &[L::Item]) -> Result<Bytes, BrokenOff> {
+fn lines<L: List>(items: &[L::Item]) -> Result<Bytes, Aborted> {
     let mut bytes = Vec::new();
     for item in items {
-        serde_json::to_writer(&mut bytes, &L::view(item)).map_err(|wrong| {
-            error!(error = %wrong, "an item of a list cannot be written");
-            BrokenOff
+        serde_json::to_writer(&mut bytes, &L::view(item)).map_err(|error| {
+            error!(%error, "cannot serialize a list item");
+            Aborted
         })?;
         bytes.push(b'\n');
     }

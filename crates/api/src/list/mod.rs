@@ -1,7 +1,7 @@
-//! Lists: what each is says the trait, how they are answered is the same for all.
+//! Lists. The trait `List` defines a list; responses are rendered the same way for all lists.
 //!
-//! A list is a page of JSON, or lines of it (`lines`), as the client prefers. Either reads by keyset: what comes after the
-//! last item that was seen.
+//! A response is one page of JSON (`page`) or JSON lines (`lines`), by content negotiation. Both use keyset pagination:
+//! items after the key of the last item seen.
 
 mod lines;
 mod page;
@@ -13,9 +13,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::Ref;
 
-use crate::contract::answer::Answer;
+use crate::contract::response::ResponseSpec;
 use crate::contract::{headers, schemas, schemas_of};
-use crate::failure;
 use crate::problem::Problem;
 use crate::request::accept;
 use crate::request::query::Query;
@@ -24,47 +23,47 @@ pub(crate) use page::{DEFAULT_LIMIT, NextPage};
 
 /// A list with its filters.
 pub(crate) trait List: 'static {
-    /// What it holds, in the order of its keys.
+    /// An item. Items are ordered by key.
     type Item;
-    /// Names an item's place.
+    /// The key of an item.
     type Key;
-    /// An item as it is shown.
+    /// The JSON view of an item.
     type View<'a>: Serialize;
 
-    /// At most `limit` items after the key, or from the beginning.
+    /// Reads at most `limit` items after the key, or from the beginning of the list.
     async fn read(
         &self,
         after: Option<Self::Key>,
         limit: u32,
     ) -> Result<Vec<Self::Item>, StoreError>;
 
-    /// The place that a cursor of this list names.
-    fn read_cursor(&self, cursor: &str) -> Result<Self::Key, Problem>;
+    /// Parses a cursor of this list.
+    fn parse_cursor(&self, cursor: &str) -> Result<Self::Key, Problem>;
 
-    /// An item's place.
+    /// The key of an item.
     fn key(item: &Self::Item) -> Self::Key;
 
-    /// How an item is shown.
+    /// Renders an item.
     fn view(item: &Self::Item) -> Self::View<'_>;
 
-    /// The page of so many items after the key.
+    /// The page of at most `limit` items after the key.
     fn page_after(&self, key: &Self::Key, limit: u32) -> NextPage;
 }
 
-/// Which answer it is depends on this header.
+/// The request header that selects the format of the response.
 const VARY: (HeaderName, HeaderValue) = (header::VARY, HeaderValue::from_static("accept"));
 
-/// How any list is read.
+/// The description of every list operation.
 pub(crate) const DESCRIPTION: &str =
-    "A page at a time; with `Accept: application/x-ndjson` all of it, one JSON object a line.";
+    "Returns one page; with `Accept: application/x-ndjson`, the whole list as JSON lines.";
 
-/// The contract of an answer with such items.
-pub(crate) fn answer_of<T: ToSchema>(description: &'static str) -> Answer {
+/// The contract of a response with items of this type.
+pub(crate) fn response_of<T: ToSchema>(description: &'static str) -> ResponseSpec {
     let line = schemas::string().description(Some(format!(
-        "Lines, each of them JSON as `{}` has it.",
+        "JSON lines, each with the schema `{}`.",
         T::name()
     )));
-    Answer::empty(description)
+    ResponseSpec::empty(description)
         .content(
             "application/json",
             page::schema(Ref::from_schema_name(T::name())),
@@ -75,35 +74,34 @@ pub(crate) fn answer_of<T: ToSchema>(description: &'static str) -> Answer {
         .header(headers::VARY)
 }
 
-/// Answers a list from the request's cursor on, in the form that the client prefers.
-pub(crate) async fn answer<L: List>(
+/// Responds with the list from the request's cursor on, in the format that the client prefers.
+pub(crate) async fn respond<L: List>(
     request: &HttpRequest,
     query: &Query,
     list: L,
 ) -> Result<HttpResponse, Problem> {
     let cursor = query.get("cursor");
-    let after = cursor.map(|cursor| list.read_cursor(cursor)).transpose()?;
+    let after = cursor.map(|cursor| list.parse_cursor(cursor)).transpose()?;
     let limit = query.limit()?;
     if accept::prefers_lines(request) {
-        lines::answer(request, list, after, limit).await
+        lines::respond(request, list, after, limit).await
     } else {
-        page::answer(&list, after, limit.unwrap_or(page::DEFAULT_LIMIT)).await
+        page::respond(&list, after, limit.unwrap_or(page::DEFAULT_LIMIT)).await
     }
 }
 
-/// Reads at most `limit` items, and tells where the next page is if there are more.
+/// Reads at most `limit` items, and returns the next page if there are more.
 async fn read_page<L: List>(
     list: &L,
     after: Option<L::Key>,
     limit: u32,
 ) -> Result<(Vec<L::Item>, Option<NextPage>), Problem> {
-    // One more, to learn whether there is a next page.
-    let read = list.read(after, limit + 1).await;
-    let mut items = read.map_err(|failure| failure::of_store(&failure))?;
+    // One additional item shows whether there is a next page.
+    let mut items = list.read(after, limit + 1).await?;
     let limit_items = usize::try_from(limit).unwrap_or(usize::MAX);
-    let is_more = items.len() > limit_items;
+    let has_more = items.len() > limit_items;
     items.truncate(limit_items);
-    let end = items.last().filter(|_| is_more);
+    let end = items.last().filter(|_| has_more);
     let next = end.map(|item| list.page_after(&L::key(item), limit));
     Ok((items, next))
 }

@@ -1,4 +1,4 @@
-//! A list as pages: one JSON document each, with the way to the next.
+//! A list as pages: one JSON document per page, with a link to the next page.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ use crate::problem::Problem;
 use crate::request::query::MAX_LIMIT;
 use crate::request::url_text;
 
-/// How many items a page has at most, unless the client says.
+/// Maximum number of items of a page if the client sends no `limit`.
 pub(crate) const DEFAULT_LIMIT: u32 = 100;
 
 #[derive(Serialize)]
@@ -23,13 +23,13 @@ struct Page<T> {
     next_cursor: Option<String>,
 }
 
-/// The schema of a page of such items.
+/// The schema of a page of these items.
 pub(super) fn schema(item: Ref) -> ObjectBuilder {
     let items = ArrayBuilder::new()
         .items(item)
         .max_items(usize::try_from(MAX_LIMIT).ok());
     let next_cursor = schemas::text_or_null()
-        .description(Some("Where the next page begins; null on the last one."));
+        .description(Some("The cursor of the next page; null on the last page."));
     ObjectBuilder::new()
         .schema_type(Type::Object)
         .property("items", items)
@@ -38,20 +38,20 @@ pub(super) fn schema(item: Ref) -> ObjectBuilder {
         .required("next_cursor")
 }
 
-/// Where the next page is.
+/// The cursor and URL of the next page.
 pub(crate) struct NextPage {
     cursor: String,
     target: String,
 }
 
 impl NextPage {
-    /// The page of the list at `path` that begins at the cursor.
+    /// The page of the list at `path` that starts at the cursor.
     pub(crate) fn new(path: &str, limit: u32, cursor: String) -> Self {
         let target = format!("{path}?limit={limit}&cursor={}", url_text::encode(&cursor));
         Self { cursor, target }
     }
 
-    /// Keeps a filter.
+    /// Adds a filter to the URL.
     pub(crate) fn with(mut self, name: &str, value: Option<&str>) -> Self {
         if let Some(value) = value {
             // Writing to a String cannot fail.
@@ -60,13 +60,13 @@ impl NextPage {
         self
     }
 
-    /// The header that names it.
+    /// The `Link` header.
     pub(super) fn link(&self) -> impl TryIntoHeaderPair + use<> {
         (header::LINK, format!("<{}>; rel=\"next\"", self.target))
     }
 }
 
-/// An answer that names the next page, if there is one.
+/// A response with a link to the next page, if there is one.
 pub(super) fn with_next(next: Option<&NextPage>) -> HttpResponseBuilder {
     let mut response = HttpResponse::Ok();
     response.insert_header(VARY);
@@ -76,8 +76,8 @@ pub(super) fn with_next(next: Option<&NextPage>) -> HttpResponseBuilder {
     response
 }
 
-/// Answers a page.
-pub(super) async fn answer<L: List>(
+/// Responds with one page.
+pub(super) async fn respond<L: List>(
     list: &L,
     after: Option<L::Key>,
     limit: u32,

@@ -1,25 +1,25 @@
-//! What a client wants a list as (RFC 9110, section 12.5.1).
+//! Content negotiation of lists (RFC 9110, section 12.5.1).
 
 use actix_web::HttpRequest;
 use actix_web::http::Version;
 use actix_web::http::header::{Accept, Header as _, Quality};
 
-/// How closely a media range names a type: the closest range is the one that counts.
+/// The specificity of a media range. The most specific matching range applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Closeness {
+enum Specificity {
     /// `*/*`
-    Anything,
+    Any,
     /// `application/*`
-    Family,
+    Type,
     /// The type itself.
     Exact,
 }
 
-/// Whether the list is to be lines of JSON and not a page.
+/// Whether the client prefers JSON lines to a page.
 ///
-/// A page is the default: it is what a client gets that says nothing, says something that cannot be read, or would
-/// take neither. Lines must be wanted more, by weight, or if the weights are equal by being named more closely. A client of
-/// HTTP/1.0 gets a page in any case: it could not tell an answer that broke off from a complete one.
+/// The default is a page, also if `Accept` is missing, malformed or matches neither format. Lines need a higher weight than
+/// a page, or the same weight and a more specific range. A client of HTTP/1.0 always gets a page, because it cannot
+/// distinguish an aborted response from a complete one.
 pub(crate) fn prefers_lines(request: &HttpRequest) -> bool {
     if request.version() < Version::HTTP_11 {
         return false;
@@ -32,24 +32,26 @@ pub(crate) fn prefers_lines(request: &HttpRequest) -> bool {
     lines.is_some_and(|(quality, _)| quality > Quality::ZERO) && lines > page
 }
 
-/// What the client makes of `application/<subtype>`; nothing if no range covers it.
-fn weight(accept: &Accept, subtype: &str) -> Option<(Quality, Closeness)> {
+/// The weight of `application/<subtype>`; `None` if no range matches.
+fn weight(accept: &Accept, subtype: &str) -> Option<(Quality, Specificity)> {
     let ranges = accept.iter().filter_map(|range| {
-        let (family, member) = (range.item.type_(), range.item.subtype());
-        let closeness = match (family.as_str(), member.as_str()) {
-            ("*", "*") => Closeness::Anything,
-            ("application", "*") => Closeness::Family,
-            // A suffix is another type: application/x-ndjson+zip is none of ours.
-            ("application", member) if member == subtype && range.item.suffix().is_none() => {
-                Closeness::Exact
+        let (main_type, subtype_name) = (range.item.type_(), range.item.subtype());
+        let specificity = match (main_type.as_str(), subtype_name.as_str()) {
+            ("*", "*") => Specificity::Any,
+            ("application", "*") => Specificity::Type,
+            // A suffix makes a different type, such as application/x-ndjson+zip.
+            ("application", subtype_name)
+                if subtype_name == subtype && range.item.suffix().is_none() =>
+            {
+                Specificity::Exact
             }
             _ => return None,
         };
-        Some((closeness, range.quality))
+        Some((specificity, range.quality))
     });
     ranges
         .max()
-        .map(|(closeness, quality)| (quality, closeness))
+        .map(|(specificity, quality)| (quality, specificity))
 }
 
 #[cfg(test)]
@@ -66,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_for_those_who_want_them_more_than_a_page() {
+    fn lines_are_sent_if_preferred_to_a_page() {
         for accept in [
             &["application/x-ndjson"][..],
             &["Application/X-NDJSON; q=0.001"],
@@ -84,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn all_others_get_a_page() {
+    fn page_is_the_default() {
         for accept in [
             &[][..],
             &[""],
@@ -107,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_could_not_see_that_an_answer_broke_off_gets_a_page() {
+    fn http_1_0_client_gets_a_page() {
         let request = TestRequest::get()
             .append_header(("Accept", "application/x-ndjson"))
             .version(Version::HTTP_10)

@@ -15,25 +15,25 @@ use super::order;
 use crate::contract::Body;
 use crate::problem::{FieldError, Problem, ProblemKind};
 
-/// Most orders of one batch.
+/// Maximum number of orders of a batch.
 const MAX_ORDERS: usize = 1_000;
 
 const ORDERS: &str = "orders";
 
-/// A batch: what each of its items asks for, or everything that is wrong with the item.
+/// A batch: each item is an order request, or the list of its errors.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) items: Vec<Result<OrderRequest, Vec<FieldError>>>,
-    /// What the batch asks for as a whole, in short.
+    /// A digest of the whole batch, for idempotency.
     pub(crate) digest: BatchDigest,
 }
 
-/// Reads a batch. What is wrong with an item is the item's own, unless nobody can tell what the item says: one that names
-/// a member twice makes the whole body malformed, as it does in an order alone.
+/// Parses a batch. An invalid item does not affect the other items, except that an item with a repeated member makes the
+/// whole body malformed, as in a single order.
 pub(crate) fn parse(body: &[u8]) -> Result<Batch, Problem> {
     let mut members = Members::parse(body)?;
     let mut errors = Vec::new();
-    let orders = take_orders(&mut members).map_err(|wrong| errors.push(wrong));
+    let orders = take_orders(&mut members).map_err(|error| errors.push(error));
     members.refuse_rest(&mut errors);
     let orders = match orders {
         Ok(orders) if errors.is_empty() => orders,
@@ -41,13 +41,13 @@ pub(crate) fn parse(body: &[u8]) -> Result<Batch, Problem> {
     };
     let mut hash = Sha256::new();
     let mut items = Vec::with_capacity(orders.len());
-    for (position, json) in orders.into_iter().enumerate() {
-        let item = read_item(position, json.get())?;
+    for (index, json) in orders.into_iter().enumerate() {
+        let item = read_item(index, json.get())?;
         update(&mut hash, item.as_ref().ok(), json.get());
         items.push(item);
     }
     let digest = BatchDigest::parse(URL_SAFE_NO_PAD.encode(hash.finalize()));
-    let digest = digest.map_err(|wrong| Problem::unavailable(wrong.to_string()))?;
+    let digest = digest.map_err(|error| Problem::unavailable(error.to_string()))?;
     Ok(Batch { items, digest })
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn contract() -> Body {
         .min_items(Some(1))
         .max_items(Some(MAX_ORDERS))
         .description(Some(
-            "An item that is not as it should be is refused by itself.",
+            "An invalid item is rejected without affecting the others.",
         ));
     let batch = ObjectBuilder::new()
         .schema_type(Type::Object)
@@ -67,7 +67,7 @@ pub(crate) fn contract() -> Body {
         .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
     let item = |product_id: &str| json!({"product_id": product_id, "quantity": 3});
     Body {
-        description: "What is ordered; 1 MiB at most.",
+        description: "The orders to place; at most 1 MiB.",
         required: true,
         schema: batch.into(),
         example: json!({ORDERS: [item("SKU-1"), item("SKU-2")]}),
@@ -88,10 +88,7 @@ fn take_orders<'a>(members: &mut Members<'a>) -> Result<Vec<&'a RawValue>, Field
         })
 }
 
-fn read_item(
-    position: usize,
-    json: &str,
-) -> Result<Result<OrderRequest, Vec<FieldError>>, Problem> {
+fn read_item(index: usize, json: &str) -> Result<Result<OrderRequest, Vec<FieldError>>, Problem> {
     let item = match Members::parse(json.as_bytes()) {
         Ok(members) => order::read(members),
         Err(problem) if problem.kind() == ProblemKind::ValidationFailed => {
@@ -99,15 +96,15 @@ fn read_item(
         }
         Err(problem) => return Err(problem),
     };
-    let pointer = format!("/{ORDERS}/{position}");
+    let pointer = format!("/{ORDERS}/{index}");
     Ok(item.map_err(|errors| {
         let errors = errors.into_iter();
         errors.map(|error| error.within(&pointer)).collect()
     }))
 }
 
-/// Adds an item: what it asks for, however it was written; or, as it is refused, its text without the white space between
-/// the tokens. What follows each part cannot be a part of it.
+/// Adds an item to the digest: the values of a valid item, independent of its notation; of an invalid item, its text without
+/// the white space between tokens. The delimiters cannot occur within the values.
 fn update(hash: &mut Sha256, request: Option<&OrderRequest>, json: &str) {
     const END: [u8; 1] = [0xff];
     if let Some(request) = request {
@@ -149,14 +146,14 @@ mod tests {
     }
 
     #[test]
-    fn batches_that_ask_for_the_same_have_the_same_digest() {
+    fn equal_batches_have_the_same_digest() {
         let one = r#"{"product_id": "p 1", "quantity": 3}, {"quantity": 0, "x": " y\" z "}, null"#;
         let same = r#"{"quantity":3,"productId":"p\u00201"},{"quantity":0,"x":" y\" z "} , null"#;
         assert_eq!(digest(one), digest(same));
     }
 
     #[test]
-    fn batches_that_ask_for_something_else_have_another() {
+    fn different_batches_have_different_digests() {
         let item = |product: &str, quantity: u32| {
             format!(r#"{{"product_id": "{product}", "quantity": {quantity}}}"#)
         };

@@ -1,4 +1,4 @@
-//! A request's body: declared as JSON, of bounded size, and there in bounded time.
+//! Request bodies: declared as JSON, of bounded size, and received in bounded time.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use super::json::Members;
 use crate::contract::{Body, Schemas};
 use crate::problem::{Problem, ProblemKind};
 
-/// Largest body of an ordinary request, in bytes.
+/// Maximum size of a body, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// Largest body of a batch, in bytes.
+/// Maximum size of the body of a batch, in bytes.
 pub(crate) const MAX_BATCH_BYTES: usize = 1024 * 1024;
 
-/// Longest time from the head of a request to the end of its body. The body is held in memory meanwhile, and the handler with
-/// it, so it must not be the client who says how long.
+/// Maximum time from the head of a request to the end of its body. Body and handler are held in memory during that time, so
+/// it must not depend on the client.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BodyTimeout(pub(crate) Duration);
 
@@ -30,12 +30,12 @@ impl Default for BodyTimeout {
     }
 }
 
-/// Reads a body that has to be JSON; whether it is, is not looked at yet.
+/// Reads a body that is declared as JSON, without parsing it.
 pub(crate) async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
     read_at_most(MAX_BYTES, request, payload).await
 }
 
-/// The same, of another size.
+/// Like `read`, with another maximum size.
 pub(crate) async fn read_at_most(
     max_bytes: usize,
     request: &HttpRequest,
@@ -45,8 +45,8 @@ pub(crate) async fn read_at_most(
     body.ok_or_else(|| Problem::malformed("the body is empty; a JSON object is expected"))
 }
 
-/// Reads the body of a request that needs none: it may be an object without members, which is what clients send that
-/// cannot send nothing.
+/// Reads the body of a request that needs none. An empty JSON object is accepted too, for clients that cannot send an empty
+/// body.
 pub(crate) async fn read_none(request: &HttpRequest, payload: Payload) -> Result<(), Problem> {
     let Some(body) = read_any(MAX_BYTES, request, payload).await? else {
         return Ok(());
@@ -60,14 +60,14 @@ pub(crate) async fn read_none(request: &HttpRequest, payload: Payload) -> Result
     }
 }
 
-/// The contract of the body of such a request.
+/// The contract of the body of a request that needs none.
 pub(crate) fn contract_of_none() -> Body {
     let nothing = ObjectBuilder::new()
         .schema_type(Type::Object)
         .max_properties(Some(0))
         .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
     Body {
-        description: "Nothing, or an object without members.",
+        description: "No body, or an empty object.",
         required: false,
         schema: nothing.into(),
         example: json!({}),
@@ -80,8 +80,8 @@ async fn read_any(
     request: &HttpRequest,
     payload: Payload,
 ) -> Result<Option<Bytes>, Problem> {
-    let declared = declared_as_json(request)?;
-    if announced_bytes(request).is_some_and(|bytes| bytes > max_bytes) {
+    let is_declared = is_declared_as_json(request)?;
+    if declared_bytes(request).is_some_and(|bytes| bytes > max_bytes) {
         return Err(too_large(max_bytes));
     }
     let BodyTimeout(timeout) = request.app_data().copied().unwrap_or_default();
@@ -90,11 +90,11 @@ async fn read_any(
         .map_err(|_| too_slow(timeout))?;
     let bytes = read
         .map_err(|_| too_large(max_bytes))?
-        .map_err(|_| Problem::malformed("the body did not arrive as a whole"))?;
+        .map_err(|_| Problem::malformed("the body is incomplete"))?;
     if bytes.is_empty() {
         return Ok(None);
     }
-    if !declared {
+    if !is_declared {
         return Err(unsupported(
             "the Content-Type is missing; application/json is expected",
         ));
@@ -102,22 +102,22 @@ async fn read_any(
     Ok(Some(bytes))
 }
 
-/// Whether the body is declared as JSON; no declaration at all is no failure yet, as there may be no body either.
-fn declared_as_json(request: &HttpRequest) -> Result<bool, Problem> {
-    let coded = request
+/// Whether the body is declared as JSON. A missing declaration is not an error here, because there may be no body.
+fn is_declared_as_json(request: &HttpRequest) -> Result<bool, Problem> {
+    let is_encoded = request
         .headers()
         .get_all(header::CONTENT_ENCODING)
         .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
-    if coded {
-        return Err(unsupported("a Content-Encoding is not supported"));
+    if is_encoded {
+        return Err(unsupported("Content-Encoding is not supported"));
     }
     match request.headers().get_all(header::CONTENT_TYPE).count() {
         0 => return Ok(false),
         1 => {}
-        _ => return Err(unsupported("the Content-Type is given twice")),
+        _ => return Err(unsupported("the Content-Type is repeated")),
     }
     let Ok(Some(media_type)) = request.mime_type() else {
-        return Err(unsupported("the Content-Type cannot be read"));
+        return Err(unsupported("the Content-Type is malformed"));
     };
     let is_json = media_type.type_() == "application"
         && (media_type.subtype() == "json"
@@ -134,7 +134,7 @@ fn declared_as_json(request: &HttpRequest) -> Result<bool, Problem> {
     Ok(true)
 }
 
-fn announced_bytes(request: &HttpRequest) -> Option<usize> {
+fn declared_bytes(request: &HttpRequest) -> Option<usize> {
     let length = request.headers().get(header::CONTENT_LENGTH)?;
     length.to_str().ok()?.parse().ok()
 }

@@ -9,12 +9,12 @@ use crate::problem::Problem;
 
 const HEADER: &str = "Idempotency-Key";
 
-/// The request's key, if it has one.
+/// The idempotency key of a request, if present.
 pub(crate) fn key(request: &HttpRequest) -> Result<Option<IdempotencyKey>, Problem> {
     let Some(text) = header::single(request, HEADER)? else {
         return Ok(None);
     };
     IdempotencyKey::parse(Caller::idempotency_scope(request), text)
         .map(Some)
-        .map_err(|wrong| Problem::malformed(format!("the Idempotency-Key {wrong}")))
+        .map_err(|error| Problem::malformed(format!("the Idempotency-Key {error}")))
 }

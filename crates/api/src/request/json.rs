@@ -1,11 +1,11 @@
-//! A JSON object whose members are looked at one by one, as text.
+//! A JSON object whose members are parsed one by one from their text.
 //!
-//! Reading straight into a structure would stop at the first wrong member and pass numbers through floating point,
-//! where `3.0` and `3` or two long integers are the same. Here each member keeps the text it was sent as.
+//! Deserializing into a struct would stop at the first invalid member, and would convert numbers to floating point, where
+//! `3.0` and `3`, or two long integers, are equal. Here each member keeps the text that was sent.
 //!
-//! A body is malformed (400) if it is not JSON in UTF-8, nests absurdly deep, or names a member twice: then nobody can
-//! tell which of the two is meant, and no JSON pointer could say which is wrong (RFC 8259 leaves it open, RFC 7493
-//! forbids it). Everything else is a matter of validation (422).
+//! A body is malformed (400) if it is not JSON in UTF-8, is nested too deeply, or repeats a member: a repeated member is
+//! ambiguous, and no JSON pointer can identify it (undefined by RFC 8259, forbidden by RFC 7493). All other errors are
+//! validation errors (422).
 
 use std::fmt;
 
@@ -14,20 +14,20 @@ use serde_json::value::RawValue;
 
 use crate::problem::{FieldError, Problem};
 
-/// Deepest nesting of a body; what is deeper is no honest request.
+/// Maximum nesting depth of a body.
 const MAX_DEPTH: usize = 128;
 
-/// The members of the object that a body is. What is not taken is unknown.
+/// The members of a body. Members that are not taken are unknown.
 #[derive(Debug)]
 pub(crate) struct Members<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'a> Members<'a> {
-    /// Reads a body.
+    /// Parses a body.
     pub(crate) fn parse(body: &'a [u8]) -> Result<Self, Problem> {
-        let document: &RawValue = serde_json::from_slice(body).map_err(|wrong| not_json(&wrong))?;
-        if nests_too_deep(document.get()) {
+        let document: &RawValue = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
+        if is_nested_too_deeply(document.get()) {
             return Err(Problem::malformed(format!(
-                "the body nests deeper than {MAX_DEPTH} levels"
+                "the body is nested deeper than {MAX_DEPTH} levels"
             )));
         }
         if !document.get().starts_with('{') {
@@ -35,34 +35,34 @@ impl<'a> Members<'a> {
                 "must be a JSON object",
             )]));
         }
-        serde_json::from_str(document.get()).map_err(|wrong| not_json(&wrong))
+        serde_json::from_str(document.get()).map_err(|error| not_json(&error))
     }
 
-    /// Takes a member out.
+    /// Removes a member and returns its value.
     pub(crate) fn take(&mut self, name: &str) -> Option<Scalar<'a>> {
         Some(Scalar::read(self.take_raw(name)?.get()))
     }
 
-    /// Takes a member out as it was sent.
+    /// Removes a member and returns its text.
     pub(crate) fn take_raw(&mut self, name: &str) -> Option<&'a RawValue> {
         let at = self.0.iter().position(|(known, _)| known == name)?;
         Some(self.0.remove(at).1)
     }
 
-    /// Complains about each member that was not taken.
+    /// Adds an error for each member that was not taken.
     pub(crate) fn refuse_rest(self, errors: &mut Vec<FieldError>) {
         let unknown = self.0.into_iter();
         errors
-            .extend(unknown.map(|(name, _)| FieldError::of_member(&name, "is not a known member")));
+            .extend(unknown.map(|(name, _)| FieldError::of_member(&name, "is an unknown member")));
     }
 }
 
-fn not_json(wrong: &serde_json::Error) -> Problem {
-    Problem::malformed(format!("the body cannot be read as JSON in UTF-8: {wrong}"))
+fn not_json(error: &serde_json::Error) -> Problem {
+    Problem::malformed(format!("the body is not JSON in UTF-8: {error}"))
 }
 
-/// Whether valid JSON nests deeper than is allowed.
-fn nests_too_deep(json: &str) -> bool {
+/// Whether valid JSON is nested deeper than `MAX_DEPTH`.
+fn is_nested_too_deeply(json: &str) -> bool {
     let mut depth = 0_usize;
     let mut in_string = false;
     let mut escaped = false;
@@ -99,7 +99,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
                 while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
                     if !names.insert(name.clone()) {
                         return Err(A::Error::custom(format_args!(
-                            "the member {name:?} is there twice"
+                            "the member {name:?} is repeated"
                         )));
                     }
                     members.push((name, value));
@@ -112,23 +112,23 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// What a member holds, as far as any request has use for it.
+/// The value of a member, in the types that requests use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Scalar<'a> {
-    /// A text.
+    /// A string.
     Text(String),
     /// A number without fraction and exponent, as sent.
     Integer(&'a str),
-    /// A text with an escape that stands for no character: half of a surrogate pair.
-    BrokenText,
-    /// Anything else: a fraction, a literal, an array, an object.
+    /// A string with an unpaired surrogate.
+    InvalidText,
+    /// Any other value: a number with a fraction or exponent, a literal, an array or an object.
     Other,
 }
 
 impl<'a> Scalar<'a> {
     fn read(json: &'a str) -> Self {
         if json.starts_with('"') {
-            return serde_json::from_str(json).map_or(Self::BrokenText, Self::Text);
+            return serde_json::from_str(json).map_or(Self::InvalidText, Self::Text);
         }
         let digits = json.strip_prefix('-').unwrap_or(json);
         if digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn members_keep_the_text_they_were_sent_as() {
+    fn members_keep_the_text_that_was_sent() {
         let body = br#" {"a": "x\u00fc", "b": -70000000000000000000000, "c": 3.0, "d": 1e2, "e": "\ud800", "f": [1]} "#;
         let mut members = Members::parse(body).unwrap();
         assert_eq!(members.take("a"), Some(Scalar::Text("xü".to_owned())));
@@ -158,18 +158,18 @@ mod tests {
         );
         assert_eq!(members.take("c"), Some(Scalar::Other));
         assert_eq!(members.take("d"), Some(Scalar::Other));
-        assert_eq!(members.take("e"), Some(Scalar::BrokenText));
+        assert_eq!(members.take("e"), Some(Scalar::InvalidText));
         assert_eq!(members.take("missing"), None);
         let mut errors = Vec::new();
         members.refuse_rest(&mut errors);
         assert_eq!(
             errors,
-            vec![FieldError::of_member("f", "is not a known member")]
+            vec![FieldError::of_member("f", "is an unknown member")]
         );
     }
 
     #[test]
-    fn what_is_not_json_is_malformed() {
+    fn invalid_json_is_malformed() {
         let deep = format!("{}{}", "[".repeat(129), "]".repeat(129));
         let twice = br#"{"a": 1, "\u0061": 1}"#;
         for body in [
@@ -190,13 +190,13 @@ mod tests {
     }
 
     #[test]
-    fn brackets_in_a_text_do_not_nest() {
+    fn brackets_in_a_string_do_not_count_as_nesting() {
         let body = format!(r#"{{"a": "\"{}"}}"#, "[".repeat(200));
         assert_eq!(kind_of(body.as_bytes()), None);
     }
 
     #[test]
-    fn what_is_no_object_is_invalid() {
+    fn json_other_than_an_object_is_invalid() {
         for body in [&b"[]"[..], b"1", b"null", b"\"{}\"", b"[[[]]]"] {
             assert_eq!(
                 kind_of(body),

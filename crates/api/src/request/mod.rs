@@ -1,4 +1,4 @@
-//! Requests into domain values. Nothing behind these modules sees text that was not checked.
+//! Parsing of requests into domain types. Code outside of these modules never handles unvalidated text.
 
 pub(crate) mod accept;
 pub(crate) mod batch;

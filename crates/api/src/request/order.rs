@@ -13,21 +13,21 @@ use crate::problem::{FieldError, Problem};
 
 const PRODUCT_ID: &str = "product_id";
 
-/// The name that clients of the original use; they may also send a number.
+/// The member name that clients of the original use. Its value may be a number.
 const ORIGINAL_PRODUCT_ID: &str = "productId";
 
 const QUANTITY: &str = "quantity";
 
-/// Reads an order request, or says everything that is wrong with it.
+/// Parses an order request, or returns all its errors.
 pub(crate) fn parse(body: &[u8]) -> Result<OrderRequest, Problem> {
     read(Members::parse(body)?).map_err(Problem::invalid)
 }
 
-/// Reads an order request from the members of an object.
+/// Parses an order request from the members of an object, or returns all its errors.
 pub(crate) fn read(mut members: Members<'_>) -> Result<OrderRequest, Vec<FieldError>> {
     let mut errors = Vec::new();
-    let product_id = take_product_id(&mut members).map_err(|wrong| errors.push(wrong));
-    let quantity = take_quantity(&mut members).map_err(|wrong| errors.push(wrong));
+    let product_id = take_product_id(&mut members).map_err(|error| errors.push(error));
+    let quantity = take_quantity(&mut members).map_err(|error| errors.push(error));
     members.refuse_rest(&mut errors);
     match (product_id, quantity) {
         (Ok(product_id), Ok(quantity)) if errors.is_empty() => Ok(OrderRequest {
@@ -41,7 +41,7 @@ pub(crate) fn read(mut members: Members<'_>) -> Result<OrderRequest, Vec<FieldEr
 /// The contract of the body.
 pub(crate) fn contract() -> Body {
     Body {
-        description: "What is ordered.",
+        description: "The order to place.",
         required: true,
         schema: schema(),
         example: json!({PRODUCT_ID: "SKU-1", QUANTITY: 3}),
@@ -49,7 +49,7 @@ pub(crate) fn contract() -> Body {
     }
 }
 
-/// The schema of an order request; it refers to `named_schemas`.
+/// The schema of an order request, which refers to `named_schemas`.
 pub(super) fn schema() -> RefOr<Schema> {
     OneOfBuilder::new()
         .item(Ref::from_schema_name("NewOrder"))
@@ -70,13 +70,13 @@ pub(super) fn named_schemas() -> Schemas {
     let original_id = OneOfBuilder::new().item(schemas::new_product_id()).item(
         ObjectBuilder::new()
             .schema_type(Type::Integer)
-            .description(Some("Taken as its decimal digits.")),
+            .description(Some("Converted to its decimal digits.")),
     );
     let original = order(ORIGINAL_PRODUCT_ID, original_id.into())
-        .description(Some("An order as clients of the original place it."))
+        .description(Some("A new order in the format of the original's clients."))
         .deprecated(Some(Deprecated::True));
-    let order = order(PRODUCT_ID, schemas::new_product_id().into())
-        .description(Some("An order to be placed."));
+    let order =
+        order(PRODUCT_ID, schemas::new_product_id().into()).description(Some("A new order."));
     [
         ("NewOrder".to_owned(), order.into()),
         ("OriginalNewOrder".to_owned(), original.into()),
@@ -85,29 +85,29 @@ pub(super) fn named_schemas() -> Schemas {
 }
 
 fn take_product_id(members: &mut Members<'_>) -> Result<ProductId, FieldError> {
-    let ours = members.take(PRODUCT_ID);
+    let current = members.take(PRODUCT_ID);
     let original = members.take(ORIGINAL_PRODUCT_ID);
-    let (name, text) = match (ours, original) {
+    let (name, text) = match (current, original) {
         (Some(Scalar::Text(text)), None) => (PRODUCT_ID, text),
         (None, Some(Scalar::Text(text))) => (ORIGINAL_PRODUCT_ID, text),
         (None, Some(Scalar::Integer(digits))) => {
             (ORIGINAL_PRODUCT_ID, canonical(digits).to_owned())
         }
         (Some(_), Some(_)) => {
-            let detail = "stands for product_id, which is there too";
+            let detail = "must not be given together with product_id";
             return Err(FieldError::of_member(ORIGINAL_PRODUCT_ID, detail));
         }
-        (None, Some(Scalar::BrokenText | Scalar::Other)) => {
+        (None, Some(Scalar::InvalidText | Scalar::Other)) => {
             let detail = "must be a string or an integer";
             return Err(FieldError::of_member(ORIGINAL_PRODUCT_ID, detail));
         }
         (Some(_), None) => return Err(FieldError::of_member(PRODUCT_ID, "must be a string")),
         (None, None) => return Err(FieldError::of_member(PRODUCT_ID, "is missing")),
     };
-    ProductId::parse(text).map_err(|wrong| FieldError::of_member(name, wrong.to_string()))
+    ProductId::parse(text).map_err(|error| FieldError::of_member(name, error.to_string()))
 }
 
-/// JSON has two ways to write zero.
+/// JSON has two notations of zero.
 fn canonical(digits: &str) -> &str {
     if digits == "-0" { "0" } else { digits }
 }
@@ -121,7 +121,7 @@ fn take_quantity(members: &mut Members<'_>) -> Result<Quantity, FieldError> {
         Some(_) => Err(InvalidQuantity),
         None => return Err(FieldError::of_member(QUANTITY, "is missing")),
     }
-    .map_err(|wrong| FieldError::of_member(QUANTITY, wrong.to_string()))
+    .map_err(|error| FieldError::of_member(QUANTITY, error.to_string()))
 }
 
 #[cfg(test)]
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_product_id_may_be_a_number_under_its_original_name() {
+    fn product_id_may_be_a_number_under_its_original_name() {
         for (sent, read) in [
             (r#"{"product_id": "SKU-1", "quantity": 3}"#, "SKU-1"),
             (r#"{"productId": "SKU-1", "quantity": 3}"#, "SKU-1"),

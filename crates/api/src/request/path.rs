@@ -1,4 +1,4 @@
-//! The segments of a path, as sent: the router's own decoding is not reversible.
+//! Path segments, decoded from the path as sent, because the router's decoding is not reversible.
 
 use actix_web::HttpRequest;
 use domain::identifiers::{OrderId, ProductId, VendorId};
@@ -6,17 +6,17 @@ use domain::identifiers::{OrderId, ProductId, VendorId};
 use super::url_text;
 use crate::problem::Problem;
 
-/// The last segment, decoded. A `%2F` in it becomes a slash of the segment.
+/// The last segment, decoded. `%2F` is decoded to a slash within the segment.
 pub(crate) fn segment(request: &HttpRequest) -> Result<String, Problem> {
     decoded(request.uri().path().rsplit('/').next())
 }
 
 fn decoded(encoded: Option<&str>) -> Result<String, Problem> {
     url_text::decode(encoded.unwrap_or_default())
-        .map_err(|wrong| Problem::malformed(format!("the path {}", wrong.detail())))
+        .map_err(|error| Problem::malformed(format!("the path {}", error.detail())))
 }
 
-/// The order that the path names; `None` if it names an integer that no order can have.
+/// The order id in the path; `None` if it is an integer but not a possible order id.
 pub(crate) fn order_id(request: &HttpRequest) -> Result<Option<OrderId>, Problem> {
     let text = segment(request)?;
     let digits = text.strip_prefix('-').unwrap_or(&text);
@@ -28,17 +28,17 @@ pub(crate) fn order_id(request: &HttpRequest) -> Result<Option<OrderId>, Problem
     Ok(text.parse().ok().filter(|id| *id > 0).map(OrderId))
 }
 
-/// The product that the path names.
+/// The product id in the path.
 pub(crate) fn product_id(request: &HttpRequest) -> Result<ProductId, Problem> {
     ProductId::parse_stored(segment(request)?)
-        .map_err(|wrong| Problem::malformed(format!("the product id in the path {wrong}")))
+        .map_err(|error| Problem::malformed(format!("the product id in the path {error}")))
 }
 
-/// The vendor of a path below `/api/v1/vendors/{vendor_id}/`.
+/// The vendor id in a path below `/api/v1/vendors/{vendor_id}/`.
 pub(crate) fn vendor_id(request: &HttpRequest) -> Result<VendorId, Problem> {
     let below = request.uri().path().strip_prefix("/api/v1/vendors/");
     VendorId::parse(decoded(below.and_then(|rest| rest.split('/').next()))?)
-        .map_err(|wrong| Problem::malformed(format!("the vendor id in the path {wrong}")))
+        .map_err(|error| Problem::malformed(format!("the vendor id in the path {error}")))
 }
 
 #[cfg(test)]
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_id_is_an_integer() {
+    fn order_id_must_be_an_integer() {
         assert_eq!(id_of("/orders/42"), Ok(Some(42)));
         assert_eq!(id_of("/orders/%34%32"), Ok(Some(42)));
         assert_eq!(id_of("/orders/9223372036854775807"), Ok(Some(i64::MAX)));
@@ -72,10 +72,10 @@ mod tests {
                 "{no_order}"
             );
         }
-        for wrong in [
+        for invalid in [
             "x", "4.0", "+4", "1e2", "-", "--1", "4%20", "%", "%ff", "%D9%A3",
         ] {
-            assert_eq!(id_of(&format!("/orders/{wrong}")), Err(()), "{wrong}");
+            assert_eq!(id_of(&format!("/orders/{invalid}")), Err(()), "{invalid}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The `Prefer` header (RFC 7240): how long a client would wait.
+//! The `Prefer` header (RFC 7240): the time that a client is willing to wait.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use actix_web::HttpRequest;
 
 const HEADER: &str = "Prefer";
 
-/// Says that the preference was met.
+/// States that the preference was applied.
 pub(crate) const WAIT_APPLIED: (&str, &str) = ("Preference-Applied", "wait");
 
-/// Longest wait that is understood, in seconds.
+/// Maximum supported wait, in seconds.
 const MAX_WAIT_S: u64 = 30;
 
-/// For how long the client prefers to wait; nothing if it says nothing of that, or nothing that is understood. Of several
-/// preferences of one name the first counts.
+/// The time that the client prefers to wait; `None` if there is no valid `wait` preference. The first preference of a name
+/// applies.
 pub(crate) fn wait(request: &HttpRequest) -> Option<Duration> {
     let lines = request.headers().get_all(HEADER);
     let lines = lines.filter_map(|line| line.to_str().ok());
@@ -29,10 +29,10 @@ pub(crate) fn wait(request: &HttpRequest) -> Option<Duration> {
         .then(|| Duration::from_secs(seconds))
 }
 
-/// The preferences of one line, each with its value. Parameters, which come after a semicolon, play no part here.
+/// The preferences of one header line, each with its value. Parameters, which follow a semicolon, are ignored.
 fn preferences(line: &str) -> Vec<(&str, Option<String>)> {
-    let of_line = split(line, ',').into_iter();
-    of_line
+    let parts = split(line, ',').into_iter();
+    parts
         .map(|preference| {
             let alone = split(preference, ';').swap_remove(0);
             match alone.split_once('=') {
@@ -43,7 +43,7 @@ fn preferences(line: &str) -> Vec<(&str, Option<String>)> {
         .collect()
 }
 
-/// The parts between separators that do not stand in quotes; at least one.
+/// Splits at separators outside of quotes. Returns at least one part.
 fn split(text: &str, separator: char) -> Vec<&str> {
     let (mut in_quotes, mut escaped) = (false, false);
     text.split(|char| {
@@ -58,13 +58,13 @@ fn split(text: &str, separator: char) -> Vec<&str> {
     .collect()
 }
 
-/// A word as it is meant: with quotes around it or without.
-fn unquoted(word: &str) -> String {
-    let inner = word
+/// Removes the quotes and escapes of a value, if it is quoted.
+fn unquoted(value: &str) -> String {
+    let inner = value
         .strip_prefix('"')
         .and_then(|rest| rest.strip_suffix('"'));
     let Some(inner) = inner else {
-        return word.to_owned();
+        return value.to_owned();
     };
     let mut text = String::with_capacity(inner.len());
     let mut chars = inner.chars();
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_is_one_to_thirty_seconds() {
+    fn wait_is_one_to_thirty_seconds() {
         for (line, expected) in [
             ("wait=1", 1),
             ("wait=30", 30),
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_ignored() {
+    fn invalid_preference_is_ignored() {
         for line in [
             "",
             "wait",
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_the_first_counts() {
+    fn first_of_several_preferences_applies() {
         assert_eq!(seconds(&["wait=5, wait=6"]), Some(5));
         assert_eq!(seconds(&["respond-async", "wait=5", "wait=6"]), Some(5));
         assert_eq!(seconds(&["wait=soon, wait=6"]), None);

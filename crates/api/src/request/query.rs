@@ -1,11 +1,11 @@
-//! Query parameters: each known, each at most once.
+//! Query parameters. Unknown and repeated parameters are rejected.
 
 use actix_web::HttpRequest;
 
 use super::url_text;
 use crate::problem::Problem;
 
-/// Most items that a client may ask for at a time.
+/// Maximum `limit` of a list.
 pub(crate) const MAX_LIMIT: u32 = 1_000;
 
 /// The parameters of one request.
@@ -13,8 +13,8 @@ pub(crate) const MAX_LIMIT: u32 = 1_000;
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Reads a request's parameters; one that is not among `known`, or that stands there twice, is refused: a filter
-    /// that is misspelt must not list everything.
+    /// Parses the query of a request. A parameter that is not in `known` or is repeated is rejected, because a misspelt
+    /// filter must not list everything.
     pub(crate) fn parse(request: &HttpRequest, known: &[&str]) -> Result<Self, Problem> {
         let mut parameters: Vec<(String, String)> = Vec::new();
         for pair in request
@@ -24,30 +24,30 @@ impl Query {
         {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = url_text::decode_form(name)
-                .map_err(|wrong| Problem::malformed(format!("the query {}", wrong.detail())))?;
+                .map_err(|error| Problem::malformed(format!("the query {}", error.detail())))?;
             if !known.contains(&name.as_str()) {
                 return Err(Problem::malformed(format!(
-                    "there is no query parameter {name:?} here"
+                    "unknown query parameter {name:?}"
                 )));
             }
             if parameters.iter().any(|(earlier, _)| *earlier == name) {
                 return Err(Problem::malformed(format!(
-                    "the query parameter {name} is given twice"
+                    "the query parameter {name} is repeated"
                 )));
             }
-            let value = url_text::decode_form(value)
-                .map_err(|wrong| unacceptable(&name, wrong.detail()))?;
+            let value =
+                url_text::decode_form(value).map_err(|error| invalid(&name, error.detail()))?;
             parameters.push((name, value));
         }
         Ok(Self(parameters))
     }
 
-    /// Makes sure that there are none.
+    /// Rejects any query parameter.
     pub(crate) fn refuse_any(request: &HttpRequest) -> Result<(), Problem> {
         Self::parse(request, &[]).map(drop)
     }
 
-    /// A parameter's value.
+    /// The value of a parameter.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0
             .iter()
@@ -55,7 +55,7 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
-    /// How many items the client wants at most, if it says.
+    /// The value of `limit`, if present.
     pub(crate) fn limit(&self) -> Result<Option<u32>, Problem> {
         let Some(text) = self.get("limit") else {
             return Ok(None);
@@ -65,12 +65,12 @@ impl Query {
             .and_then(|text| text.parse().ok())
             .filter(|limit| (1..=MAX_LIMIT).contains(limit))
             .map(Some)
-            .ok_or_else(|| unacceptable("limit", "must be an integer from 1 to 1000"))
+            .ok_or_else(|| invalid("limit", "must be an integer from 1 to 1000"))
     }
 }
 
-/// A parameter whose value is not acceptable.
-pub(crate) fn unacceptable(name: &str, detail: &str) -> Problem {
+/// A problem for a parameter with an invalid value.
+pub(crate) fn invalid(name: &str, detail: &str) -> Problem {
     Problem::malformed(format!("the query parameter {name} {detail}"))
 }
 
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_known_parameters() {
+    fn known_parameters_are_parsed() {
         let query = parse("product_id=a%20b%2Bc&&limit=7").unwrap();
         assert_eq!(query.get("product_id"), Some("a b+c"));
         assert_eq!(query.limit(), Ok(Some(7)));
@@ -94,8 +94,8 @@ mod tests {
     }
 
     #[test]
-    fn refuses_unknown_repeated_and_undecodable_ones() {
-        for wrong in [
+    fn unknown_repeated_and_undecodable_parameters_are_rejected() {
+        for query in [
             "x=1",
             "limit=1&limit=1",
             "limit=%",
@@ -104,14 +104,14 @@ mod tests {
             "Limit=1",
             "=1",
         ] {
-            assert!(parse(wrong).is_err(), "{wrong}");
+            assert!(parse(query).is_err(), "{query}");
         }
     }
 
     #[test]
-    fn a_limit_is_one_to_a_thousand() {
+    fn limit_is_one_to_a_thousand() {
         assert_eq!(parse("limit=1000").unwrap().limit(), Ok(Some(1_000)));
-        for wrong in [
+        for limit in [
             "",
             "0",
             "1001",
@@ -123,8 +123,8 @@ mod tests {
             "%201",
         ] {
             assert!(
-                parse(&format!("limit={wrong}")).unwrap().limit().is_err(),
-                "{wrong}"
+                parse(&format!("limit={limit}")).unwrap().limit().is_err(),
+                "{limit}"
             );
         }
     }

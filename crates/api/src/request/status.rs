@@ -13,27 +13,27 @@ use crate::problem::{FieldError, Problem};
 const STATUS: &str = "status";
 const VENDOR_ID: &str = "vendor_id";
 
-/// A change that is requested.
+/// A requested change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// The order gets this status.
+    /// Change the order to this status.
     To(OrderStatus),
-    /// This vendor's part of the order was shipped.
+    /// Mark this vendor's part of the order as shipped.
     ShipPart(VendorId),
 }
 
-/// Reads the change, or says everything that is wrong.
+/// Parses the change, or returns all its errors.
 pub(crate) fn parse(body: &[u8]) -> Result<Change, Problem> {
     let mut members = Members::parse(body)?;
     let mut errors = Vec::new();
-    let status = take_status(&mut members).map_err(|wrong| errors.push(wrong));
-    let vendor_id = take_vendor_id(&mut members).map_err(|wrong| errors.push(wrong));
+    let status = take_status(&mut members).map_err(|error| errors.push(error));
+    let vendor_id = take_vendor_id(&mut members).map_err(|error| errors.push(error));
     if let (Ok(status), Ok(Some(_))) = (&status, &vendor_id)
         && *status != OrderStatus::Shipped
     {
         errors.push(FieldError::of_member(
             VENDOR_ID,
-            "is allowed only where status is SHIPPED",
+            "is allowed only with status SHIPPED",
         ));
     }
     members.refuse_rest(&mut errors);
@@ -44,7 +44,7 @@ pub(crate) fn parse(body: &[u8]) -> Result<Change, Problem> {
     }
 }
 
-/// The problem of a vendor that supplies none of the order whose part it is said to have shipped.
+/// The problem of a shipped part whose vendor has no allocation of the order.
 pub(crate) fn not_supplied(vendor_id: &VendorId) -> Problem {
     Problem::invalid(vec![FieldError::of_member(
         VENDOR_ID,
@@ -61,8 +61,8 @@ pub(crate) fn contract() -> Body {
         .required(STATUS)
         .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
     Body {
-        description: "The status to change to. With `vendor_id`, which only `SHIPPED` allows, \
-                      that vendor's part of the order was shipped.",
+        description: "The new status. With `vendor_id`, which is allowed only with `SHIPPED`, only \
+                      that vendor's part of the order is marked as shipped.",
         required: true,
         schema: change.into(),
         example: json!({STATUS: OrderStatus::Cancelled.as_str()}),
@@ -72,8 +72,8 @@ pub(crate) fn contract() -> Body {
 
 fn take_status(members: &mut Members<'_>) -> Result<OrderStatus, FieldError> {
     match members.take(STATUS) {
-        Some(Scalar::Text(word)) => OrderStatus::from_word(&word).ok_or_else(|| {
-            FieldError::of_member(STATUS, format!("must be one of {}", all_words()))
+        Some(Scalar::Text(text)) => OrderStatus::from_word(&text).ok_or_else(|| {
+            FieldError::of_member(STATUS, format!("must be one of {}", all_statuses()))
         }),
         Some(_) => Err(FieldError::of_member(STATUS, "must be a string")),
         None => Err(FieldError::of_member(STATUS, "is missing")),
@@ -84,17 +84,17 @@ fn take_vendor_id(members: &mut Members<'_>) -> Result<Option<VendorId>, FieldEr
     match members.take(VENDOR_ID) {
         Some(Scalar::Text(text)) => VendorId::parse(text)
             .map(Some)
-            .map_err(|wrong| FieldError::of_member(VENDOR_ID, wrong.to_string())),
+            .map_err(|error| FieldError::of_member(VENDOR_ID, error.to_string())),
         Some(_) => Err(FieldError::of_member(VENDOR_ID, "must be a string")),
         None => Ok(None),
     }
 }
 
-/// Every status, for a message.
-pub(crate) fn all_words() -> String {
-    let words: Vec<&str> = OrderStatus::ALL
+/// All statuses, for an error message.
+pub(crate) fn all_statuses() -> String {
+    let statuses: Vec<&str> = OrderStatus::ALL
         .iter()
         .map(|status| status.as_str())
         .collect();
-    words.join(", ")
+    statuses.join(", ")
 }

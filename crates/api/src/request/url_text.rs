@@ -1,25 +1,25 @@
-//! Percent-encoding, strictly: what is not well-formed is refused, not passed through.
+//! Strict percent-encoding: malformed text is rejected.
 
-/// Why an encoded text cannot be read.
+/// The reason why a text cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InvalidEncoding {
-    /// A `%` that two hexadecimal digits do not follow.
+    /// A `%` is not followed by two hexadecimal digits.
     Escape,
     /// The bytes are not UTF-8.
     Utf8,
 }
 
 impl InvalidEncoding {
-    /// What is wrong, to follow the name of what holds the text.
+    /// The error message, to be appended to the name of the value.
     pub(crate) fn detail(self) -> &'static str {
         match self {
-            Self::Escape => "has a % that two hexadecimal digits do not follow",
+            Self::Escape => "has a % that is not followed by two hexadecimal digits",
             Self::Utf8 => "is not UTF-8",
         }
     }
 }
 
-/// Decodes `%XX`, once.
+/// Decodes `%XX` once.
 pub(crate) fn decode(text: &str) -> Result<String, InvalidEncoding> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
@@ -35,7 +35,7 @@ pub(crate) fn decode(text: &str) -> Result<String, InvalidEncoding> {
     String::from_utf8(decoded).map_err(|_| InvalidEncoding::Utf8)
 }
 
-/// Decodes a name or value of a query, where `+` also stands for a space, as forms have it.
+/// Decodes a name or value of a query, where `+` is a space, as in forms.
 pub(crate) fn decode_form(text: &str) -> Result<String, InvalidEncoding> {
     decode(&text.replace('+', " "))
 }
@@ -56,21 +56,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decodes_once() {
+    fn text_is_decoded_once() {
         assert_eq!(decode("a%2Fb%252F+%c3%bc").as_deref(), Ok("a/b%2F+ü"));
         assert_eq!(decode_form("a+b%2Bc").as_deref(), Ok("a b+c"));
     }
 
     #[test]
-    fn refuses_what_is_not_well_formed() {
-        for wrong in ["%", "%2", "a%zz", "%+1", "%é"] {
-            assert_eq!(decode(wrong), Err(InvalidEncoding::Escape), "{wrong}");
+    fn malformed_text_is_rejected() {
+        for malformed in ["%", "%2", "a%zz", "%+1", "%é"] {
+            assert_eq!(
+                decode(malformed),
+                Err(InvalidEncoding::Escape),
+                "{malformed}"
+            );
         }
         assert_eq!(decode("%ff"), Err(InvalidEncoding::Utf8));
     }
 
     #[test]
-    fn what_is_encoded_decodes_to_itself() {
+    fn encoded_text_decodes_to_itself() {
         let odd = "a/b &=+%?#ü\"";
         assert_eq!(decode_form(&encode(odd).to_string()).as_deref(), Ok(odd));
     }

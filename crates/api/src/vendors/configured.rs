@@ -1,4 +1,4 @@
-//! The vendors of the settings.
+//! The configured vendors.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -12,28 +12,27 @@ use domain::ports::{
 use domain::services::{QuarantineDecision, VendorSync};
 use domain::vendor_set::{VendorSet, VendorSource};
 
-use super::turns::Turns;
-use crate::failure;
+use super::single_flight::SingleFlight;
 use crate::problem::Problem;
 
-/// The vendors of the settings and of the store, and what it takes to read and to sync them.
+/// The vendors of the settings and of the store, with the use cases to read and sync them.
 pub struct Vendors {
     pub(super) queries: Arc<dyn VendorQueries>,
     vendor_sets: Arc<dyn VendorSetQueries>,
     sync: VendorSync,
-    /// One without a feed has its stock entered by hand.
+    /// `None` for a vendor without a feed, whose stock is entered manually.
     by_id: BTreeMap<VendorId, Option<Feed>>,
 }
 
 struct Feed {
     source: Arc<dyn VendorFeed>,
-    /// Where it is read, as far as that is shown.
+    /// The URL to show, without secrets.
     url: String,
-    turns: Turns,
+    syncs: SingleFlight,
 }
 
-/// What this process's settings say of a vendor, as far as it is shown. Nothing but the URL is known of a vendor that only
-/// other processes have in their settings.
+/// The settings of a vendor that the API shows. For a vendor that only other processes have in their settings, only the URL
+/// is known.
 #[derive(Clone, Default)]
 pub(crate) struct VendorRules {
     /// `None` for a vendor without a feed.
@@ -43,7 +42,7 @@ pub(crate) struct VendorRules {
 }
 
 impl Vendors {
-    /// Vendors with a feed, each with the URL to show, and vendors without.
+    /// Creates the vendors from those with a feed, each with the URL to show, and those without.
     #[must_use]
     pub fn new(
         queries: Arc<dyn VendorQueries>,
@@ -55,8 +54,8 @@ impl Vendors {
         let manual = manual.into_iter().map(|vendor_id| (vendor_id, None));
         let with_feeds = with_feeds.into_iter().map(|(source, url)| {
             let vendor_id = source.vendor_id().clone();
-            let turns = Turns::default();
-            (vendor_id, Some(Feed { source, url, turns }))
+            let syncs = SingleFlight::default();
+            (vendor_id, Some(Feed { source, url, syncs }))
         });
         Self {
             queries,
@@ -66,14 +65,14 @@ impl Vendors {
         }
     }
 
-    /// At most `limit` vendors after the id: those of the settings, and those that are configured in the store by processes
-    /// with other settings.
+    /// Returns at most `limit` vendors after the id: the vendors of the settings, and the vendors in the store that
+    /// processes with other settings have configured.
     pub(super) async fn after(
         &self,
         id: Option<&VendorId>,
         limit: u32,
     ) -> Result<Vec<(VendorId, VendorRules)>, StoreError> {
-        // Whichever set is the current one.
+        // The digest does not matter: the current set is read.
         let any = VendorSet::default().digest();
         let stored = self.vendor_sets.find_vendor_set(&any).await?.configured;
         let mut all: BTreeMap<VendorId, VendorRules> = stored
@@ -103,7 +102,7 @@ impl Vendors {
             .collect())
     }
 
-    /// The pauses of those of the vendors whose last sync failed.
+    /// Returns the pauses of the vendors whose last sync failed.
     pub(super) async fn pauses(
         &self,
         vendor_ids: &[VendorId],
@@ -114,37 +113,36 @@ impl Vendors {
             .collect())
     }
 
-    /// Syncs a vendor: alone, or together with others who asked for the same before it began.
+    /// Syncs a vendor. Concurrent calls share a sync.
     pub(super) async fn sync(&self, vendor_id: &VendorId) -> Result<FinishedSync, Problem> {
         let feed = match self.by_id.get(vendor_id) {
             Some(Some(feed)) => feed,
             Some(None) => {
                 return Err(Problem::not_found(
-                    "this vendor has no feed to sync with: its stock is entered by hand",
+                    "this vendor has no feed; its stock is entered manually",
                 ));
             }
-            None => return Err(Problem::not_found("there is no such vendor")),
+            None => return Err(Problem::not_found("vendor not found")),
         };
         let run = || async {
             let synced = self.sync.sync_on_demand(feed.source.as_ref()).await;
-            synced.map_err(|failure| failure::of_syncing(&failure))
+            synced.map_err(Problem::from)
         };
-        feed.turns.run(run).await
+        feed.syncs.run(run).await
     }
 
-    /// Applies or drops a vendor's report in quarantine.
+    /// Accepts or discards a vendor's quarantined report.
     pub(super) async fn resolve_quarantine(
         &self,
         vendor_id: &VendorId,
         decision: QuarantineDecision,
     ) -> Result<FinishedSync, Problem> {
         if !self.by_id.contains_key(vendor_id) {
-            return Err(Problem::not_found("there is no such vendor"));
+            return Err(Problem::not_found("vendor not found"));
         }
         self.sync
             .resolve_quarantine(vendor_id, decision)
-            .await
-            .map_err(|failure| failure::of_syncing(&failure))?
-            .ok_or_else(|| Problem::not_found("this vendor has no report in quarantine"))
+            .await?
+            .ok_or_else(|| Problem::not_found("this vendor has no quarantined report"))
     }
 }

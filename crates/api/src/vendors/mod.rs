@@ -1,7 +1,7 @@
-//! Vendors over HTTP: those that are configured, how their last sync went, and a sync on demand.
+//! Vendors over HTTP: configured vendors and their last sync, syncs on demand, and quarantined reports.
 
 mod configured;
-mod turns;
+mod single_flight;
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -29,7 +29,7 @@ pub(crate) async fn list(
 ) -> Result<HttpResponse, Problem> {
     let query = Query::parse(&request, &["limit", "cursor"])?;
     let scope = CursorScope::vendors();
-    list::answer(&request, &query, VendorList { state, scope }).await
+    list::respond(&request, &query, VendorList { state, scope }).await
 }
 
 /// Vendors by id.
@@ -38,12 +38,12 @@ struct VendorList {
     scope: CursorScope,
 }
 
-/// A vendor as it is configured, and what the store knows of it.
+/// A configured vendor, with its status in the store.
 struct ListedVendor {
     vendor_id: VendorId,
     rules: VendorRules,
     status: Option<VendorStatus>,
-    /// None if its last sync did not fail.
+    /// `None` if the last sync did not fail.
     pause: Option<StoredPause>,
 }
 
@@ -74,8 +74,8 @@ impl List for VendorList {
         Ok(listed.collect())
     }
 
-    fn read_cursor(&self, cursor: &str) -> Result<VendorId, Problem> {
-        self.scope.read_vendor(cursor)
+    fn parse_cursor(&self, cursor: &str) -> Result<VendorId, Problem> {
+        self.scope.parse_vendor(cursor)
     }
 
     fn key(vendor: &ListedVendor) -> VendorId {

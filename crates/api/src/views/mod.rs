@@ -1,4 +1,4 @@
-//! What goes over the wire: the shapes of answers, and nothing that decides.
+//! The JSON views of responses, without logic.
 
 pub(crate) mod vendors;
 
@@ -26,8 +26,8 @@ pub(crate) struct OrderView<'a> {
     status: &'static str,
     #[schema(schema_with = schemas::reject_reason, required)]
     reason: Option<&'static str>,
-    /// Which vendors supply it. They add up to `quantity` in `CONFIRMED`, `SHIPPED` and `DELIVERED`; there are none in any
-    /// other status.
+    /// The supplying vendors. Allocations add up to `quantity` in `CONFIRMED`, `SHIPPED` and `DELIVERED`, and are empty in
+    /// any other status.
     allocations: Vec<AllocationView<'a>>,
     #[schema(schema_with = schemas::timestamp)]
     #[serde(serialize_with = "text")]
@@ -37,7 +37,7 @@ pub(crate) struct OrderView<'a> {
     updated_at: Timestamp,
 }
 
-/// Units of one order that one vendor supplies.
+/// The units of an order that one vendor supplies.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Allocation)]
 struct AllocationView<'a> {
@@ -76,7 +76,7 @@ impl<'a> From<&'a Allocation> for AllocationView<'a> {
     }
 }
 
-/// What can be sold of a product.
+/// The stock of a product.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Stock)]
 pub(crate) struct StockView<'a> {
@@ -99,7 +99,7 @@ impl<'a> From<&'a StockLevel> for StockView<'a> {
     }
 }
 
-/// What can be sold of a product, and of which vendor.
+/// The stock of a product, in total and by vendor.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ProductStock)]
 pub(crate) struct ProductView<'a> {
@@ -108,7 +108,7 @@ pub(crate) struct ProductView<'a> {
     vendors: Vec<VendorView<'a>>,
 }
 
-/// One vendor's part of a product's stock.
+/// One vendor's stock of a product.
 #[derive(Serialize, ToSchema)]
 #[schema(as = VendorStock)]
 struct VendorView<'a> {
@@ -150,7 +150,7 @@ fn text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S:
     serializer.collect_str(value)
 }
 
-#[allow(clippy::ref_option, reason = "serde calls it like this")]
+#[allow(clippy::ref_option, reason = "the signature is required by serde")]
 fn text_or_null<T: Display, S: Serializer>(
     value: &Option<T>,
     serializer: S,

@@ -1,4 +1,4 @@
-//! Vendors and their syncs.
+//! Views of vendors and syncs.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use utoipa::ToSchema;
 use crate::contract::schemas;
 use crate::vendors::VendorRules;
 
-/// How a sync ended. `STALE`: the report is older than one that is applied already. `QUARANTINED`: the report is empty and the
-/// one before was not; it waits for a second one or for an operator. `NOT_MODIFIED`: the vendor stated that nothing changed
-/// since the last report (HTTP 304). `NOT_READY`: the vendor has not finished its report. In these cases the stock stays as
-/// it was, and `error` has the reason.
+/// The outcome of a sync. `STALE`: the report is older than the applied one. `QUARANTINED`: the report is empty and the
+/// previous one was not; it is held until a second empty report or a decision by an operator. `NOT_MODIFIED`: the vendor
+/// reports no change since the last report (HTTP 304). `NOT_READY`: the vendor has not finished its report. In these cases
+/// the stock is not changed, and `error` contains the reason.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum SyncStatus {
@@ -42,26 +42,26 @@ impl From<SyncOutcome> for SyncStatus {
     }
 }
 
-/// A vendor that is configured.
+/// A configured vendor.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Vendor)]
 pub(crate) struct VendorView<'a> {
     #[schema(schema_with = schemas::vendor_id)]
     vendor_id: &'a str,
-    /// Where its reports are read; null for a vendor whose stock is entered by hand.
+    /// The URL of the vendor's reports; null for a vendor whose stock is entered manually.
     #[schema(required)]
     url: Option<&'a str>,
     #[schema(schema_with = schemas::products)]
     products: u64,
     last_sync: ResultView<'a>,
-    /// What the last applied report proves: units that were shipped before this instant are included in its counts and no
-    /// longer in flight. `lag_ms` is subtracted already. Null if it proves nothing, or before the first report.
+    /// The as-of time that the last applied report proves: units shipped before it are included in the report's counts and
+    /// no longer in flight. `lag_ms` is already subtracted. Null if the report proves nothing, and before the first report.
     #[schema(schema_with = schemas::timestamp_or_null, required)]
     #[serde(serialize_with = "super::text_or_null")]
     as_of: Option<Timestamp>,
     #[schema(schema_with = schemas::evidence, required)]
     evidence: Option<&'static str>,
-    /// Why the last applied report proves nothing; null if it proves something, and before the first report.
+    /// The reason why the last applied report proves nothing. Null if it proves an as-of time, and before the first report.
     #[schema(required)]
     evidence_reason: Option<&'static str>,
     #[schema(schema_with = schemas::clock_skew_ms, required)]
@@ -72,7 +72,8 @@ pub(crate) struct VendorView<'a> {
     age_ms: Option<u64>,
     #[schema(schema_with = schemas::max_age_ms, required)]
     max_age_ms: Option<u64>,
-    /// Whether its numbers are older than `max_age_ms`: then it is not sold from until a newer report is applied.
+    /// Whether the counts are older than `max_age_ms`. If so, the vendor's stock is not sold until a newer report is
+    /// applied.
     expired: bool,
     #[schema(schema_with = schemas::next_attempt_at, required)]
     #[serde(serialize_with = "super::text_or_null")]
@@ -82,7 +83,7 @@ pub(crate) struct VendorView<'a> {
 }
 
 impl<'a> VendorView<'a> {
-    /// A vendor of which the store may know nothing yet.
+    /// The view of a vendor; `status` is `None` if the store has no status of it yet.
     pub(crate) fn new(
         vendor_id: &'a VendorId,
         rules: &'a VendorRules,
@@ -110,7 +111,7 @@ impl<'a> VendorView<'a> {
         }
     }
 
-    /// The same vendor, after failures.
+    /// Adds the state of a vendor whose last sync failed.
     pub(crate) fn with_pause(mut self, stored: Option<&StoredPause>) -> Self {
         if let Some(StoredPause { pause, now, .. }) = stored {
             self.next_attempt_at = pause.next_attempt_at(*now);
@@ -120,7 +121,7 @@ impl<'a> VendorView<'a> {
     }
 }
 
-/// A sync that was asked for.
+/// The result of a sync on demand.
 #[derive(Serialize, ToSchema)]
 #[schema(as = FinishedSync)]
 pub(crate) struct SyncView<'a> {
@@ -139,7 +140,7 @@ impl<'a> SyncView<'a> {
     }
 }
 
-/// How a sync went; all but `status` is null if there was none yet.
+/// The result of a sync. Before the first sync, all members except `status` are null.
 #[derive(Serialize, ToSchema)]
 #[schema(as = SyncResult)]
 struct ResultView<'a> {
@@ -153,7 +154,7 @@ struct ResultView<'a> {
     received: Option<u64>,
     #[schema(schema_with = schemas::changed, required)]
     changed: Option<u64>,
-    /// Why it failed, why the report was not applied, or to which products it was not.
+    /// The reason why the sync failed or the report was not applied, or the products that it was not applied to.
     #[schema(required)]
     error: Option<&'a str>,
 }

@@ -1,7 +1,7 @@
 //! Entries of the change log as server-sent events (WHATWG HTML, section 9.2).
 //!
-//! A reader's place is the position of the last entry that it has whole: of an entry's events only the last one bears an id,
-//! so that a client which is cut off in the middle of an entry is given all of it again, and never less.
+//! A subscriber resumes after the last entry that it received completely: only the last event of an entry has an id, so a
+//! client that is disconnected within an entry receives the whole entry again.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,38 +16,38 @@ use tracing::error;
 use super::LivePorts;
 use crate::views::{OrderView, StockView};
 
-/// Most events of one frame.
-pub(super) const SLICE: usize = 128;
+/// Maximum number of events of one frame.
+pub(super) const MAX_FRAME_EVENTS: usize = 128;
 
-/// Events after which a part ends with its entry.
-const PART: usize = 4_096;
+/// Number of events after which a part ends with the current entry.
+const PART_EVENTS: usize = 4_096;
 
-/// Events of entries that one reader makes frames of at once while it catches up.
-const PAST_PART: usize = 1_024;
+/// Number of events that a subscriber renders at once while it catches up.
+const CATCH_UP_EVENTS: usize = 1_024;
 
-/// Part of an entry: what is made one frame.
+/// The part of an entry that is rendered as one frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Slice {
-    /// The entry's.
+    /// The change-log offset of the entry.
     position: Position,
-    /// Whether nothing of the entry comes after it.
+    /// Whether this is the last slice of the entry.
     is_last: bool,
     order_ids: Vec<OrderId>,
     product_ids: Vec<ProductId>,
 }
 
-/// What is sent as one piece, to every reader the same. Cloning shares the bytes.
+/// Bytes that are sent as one piece, identical for every subscriber. Cloning shares the bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Frame {
-    /// Of the entry that it is of.
+    /// The change-log offset of the entry.
     pub(super) position: Position,
-    /// Whether a reader that has it has the whole entry.
+    /// Whether this is the last frame of the entry.
     pub(super) is_last: bool,
     pub(super) bytes: Bytes,
 }
 
-/// Entries that were read together, in slices. What several of them name is told with the last: it is read as it is by now
-/// anyway.
+/// Splits entries that were read together into slices. An order or product that occurs in several entries is kept only in
+/// the last one, because its current state is read anyway.
 pub(super) fn slices(entries: Vec<ChangeEntry>) -> Vec<Slice> {
     let mut orders: HashSet<OrderId> = HashSet::new();
     let mut products: HashSet<ProductId> = HashSet::new();
@@ -59,21 +59,21 @@ pub(super) fn slices(entries: Vec<ChangeEntry>) -> Vec<Slice> {
         } = entry;
         changed.order_ids.retain(|id| orders.insert(*id));
         changed.product_ids.retain(|id| products.insert(id.clone()));
-        let mut of_entry = slices_of(position, &changed.order_ids, &changed.product_ids);
-        of_entry.reverse();
-        slices.extend(of_entry);
+        let mut entry_slices = slices_of(position, &changed.order_ids, &changed.product_ids);
+        entry_slices.reverse();
+        slices.extend(entry_slices);
     }
     slices.reverse();
     slices
 }
 
-/// The same in parts that are small enough to be read and made frames of at once. Each ends with an entry: the log is read on
-/// from there.
+/// Groups slices into parts that are small enough to be rendered at once. Each part ends with an entry, where reading of the
+/// log can continue.
 pub(super) fn parts(slices: &[Slice]) -> impl Iterator<Item = &[Slice]> {
     let mut events = 0;
     slices.chunk_by(move |slice, _| {
         events += slice.order_ids.len() + slice.product_ids.len();
-        let is_full = slice.is_last && events >= PART;
+        let is_full = slice.is_last && events >= PART_EVENTS;
         if is_full {
             events = 0;
         }
@@ -88,10 +88,10 @@ fn slices_of(position: Position, orders: &[OrderId], products: &[ProductId]) -> 
         order_ids: order_ids.to_vec(),
         product_ids: product_ids.to_vec(),
     };
-    let of_orders = orders.chunks(SLICE).map(|ids| slice(ids, &[]));
-    let of_products = products.chunks(SLICE).map(|ids| slice(&[], ids));
+    let of_orders = orders.chunks(MAX_FRAME_EVENTS).map(|ids| slice(ids, &[]));
+    let of_products = products.chunks(MAX_FRAME_EVENTS).map(|ids| slice(&[], ids));
     let mut slices: Vec<Slice> = of_orders.chain(of_products).collect();
-    // One of nothing moves its readers on.
+    // An empty slice still advances the offset of subscribers.
     if slices.is_empty() {
         slices.push(slice(&[], &[]));
     }
@@ -101,29 +101,29 @@ fn slices_of(position: Position, orders: &[OrderId], products: &[ProductId]) -> 
     slices
 }
 
-/// Reads what all the slices name at once, and makes a frame of each.
+/// Reads the orders and products of all slices at once, and renders a frame for each slice.
 pub(super) async fn render(ports: &LivePorts, slices: &[Slice]) -> Result<Vec<Frame>, StoreError> {
     let ids: Vec<OrderId> = slices.iter().flat_map(|it| it.order_ids.clone()).collect();
     let products: Vec<ProductId> = slices
         .iter()
         .flat_map(|it| it.product_ids.clone())
         .collect();
-    let mut read = Read::default();
+    let mut loaded = Loaded::default();
     if !ids.is_empty() {
         let orders = ports.orders.find_orders(&ids).await?.into_iter();
-        read.orders = orders.map(|order| (order.id, order)).collect();
+        loaded.orders = orders.map(|order| (order.id, order)).collect();
     }
     if !products.is_empty() {
         let levels = ports.stock.find_levels(&products).await?.into_iter();
-        read.levels = levels
+        loaded.levels = levels
             .map(|level| (level.product_id.clone(), level))
             .collect();
     }
-    Ok(slices.iter().map(|slice| read.frame(slice)).collect())
+    Ok(slices.iter().map(|slice| loaded.frame(slice)).collect())
 }
 
-/// Makes the frames of the first of these entries, as many as are made at once, and at least of one. Each entry has all its
-/// frames, in the same number each time: one that is read again goes on where it was.
+/// Renders the frames of as many of the first entries as fit into `CATCH_UP_EVENTS`, at least one. Each entry has all its
+/// frames, and the same number of frames every time, so that a subscriber can continue within an entry that is read again.
 pub(super) async fn render_entries(
     ports: &LivePorts,
     entries: Vec<ChangeEntry>,
@@ -132,7 +132,7 @@ pub(super) async fn render_entries(
     let mut slices = Vec::new();
     for ChangeEntry { position, changed } in entries {
         events += changed.order_ids.len() + changed.product_ids.len();
-        if !slices.is_empty() && events > PAST_PART {
+        if !slices.is_empty() && events > CATCH_UP_EVENTS {
             break;
         }
         slices.extend(slices_of(
@@ -147,12 +147,12 @@ pub(super) async fn render_entries(
 }
 
 #[derive(Default)]
-struct Read {
+struct Loaded {
     orders: HashMap<OrderId, Order>,
     levels: HashMap<ProductId, StockLevel>,
 }
 
-impl Read {
+impl Loaded {
     fn frame(&self, slice: &Slice) -> Frame {
         let orders = slice.order_ids.iter().filter_map(|id| self.orders.get(id));
         let orders = orders.map(|order| event("order", &OrderView::from(order)));
@@ -175,18 +175,18 @@ impl Read {
     }
 }
 
-/// An event of one line of JSON.
+/// An event whose data is one line of JSON.
 fn event(name: &str, data: &impl Serialize) -> Vec<u8> {
     let mut bytes = format!("event: {name}\ndata: ").into_bytes();
-    if let Err(wrong) = serde_json::to_writer(&mut bytes, data) {
-        error!(error = %wrong, "an event cannot be written");
+    if let Err(error) = serde_json::to_writer(&mut bytes, data) {
+        error!(%error, "cannot serialize an event");
         return Vec::new();
     }
     bytes.extend_from_slice(b"\n\n");
     bytes
 }
 
-/// What the stream says of itself.
+/// The data of an event about the stream itself.
 #[derive(Serialize)]
 struct Notice<'a> {
     detail: &'a str,
@@ -196,41 +196,39 @@ fn notice(name: &str, detail: &str) -> Vec<u8> {
     event(name, &Notice { detail })
 }
 
-/// The beginning: where the reader is, so that it can come back even if nothing happens, and after how long it should.
+/// The start of the stream: the reconnection delay, and the current offset, so that a client can resume even if it received
+/// no event.
 pub(super) fn opening(position: Position) -> Bytes {
     format!("retry: 2000\nid: {position}\n\n").into()
 }
 
-/// What changed before this position is not known any more.
+/// Notifies the client that changes up to this offset were missed and are no longer kept.
 pub(super) fn reset(position: Position) -> Bytes {
-    let detail = "changes were missed that are no longer kept: load the lists anew, then go on with what follows";
+    let detail = "missed changes are no longer kept: reload the lists, then continue with the following events";
     let mut bytes = format!("id: {position}\n").into_bytes();
     bytes.extend(notice("reset", detail));
     bytes.into()
 }
 
-/// The end for one that did not keep up, by itself or because all readers together may be sent no more.
+/// Ends the stream of a subscriber that did not keep up, because it is slow or because of the bandwidth limit.
 pub(super) fn dropped() -> Bytes {
-    let detail = "events come faster than they can be sent on this connection: connect again with Last-Event-ID to go on where \
-                  you were";
+    let detail = "events occur faster than they can be sent on this connection: reconnect with Last-Event-ID to resume";
     notice("dropped", detail).into()
 }
 
-/// The end when the store does not tell what comes next.
-pub(super) fn broken_off() -> Bytes {
-    let detail =
-        "the store cannot answer now: connect again with Last-Event-ID to go on where you were";
+/// Ends the stream because the store is unavailable.
+pub(super) fn store_unavailable() -> Bytes {
+    let detail = "the store is unavailable: reconnect with Last-Event-ID to resume";
     notice("dropped", detail).into()
 }
 
-/// The end with the process.
+/// Ends the stream because the process is shutting down.
 pub(super) fn closing() -> Bytes {
-    let detail =
-        "the service is shutting down: connect again with Last-Event-ID to go on where you were";
+    let detail = "the service is shutting down: reconnect with Last-Event-ID to resume";
     notice("closing", detail).into()
 }
 
-/// Shows that the connection lives.
+/// A comment that keeps the connection alive.
 pub(super) fn heartbeat() -> Bytes {
     Bytes::from_static(b":\n\n")
 }
@@ -263,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_last_slice_of_an_entry_ends_it() {
+    fn only_the_last_slice_of_an_entry_is_marked_last() {
         let slices = slices(vec![entry(1, 0..300, &["p"]), entry(2, 300..301, &[])]);
         assert_eq!(
             shape(&slices),
@@ -278,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_named_twice_is_told_with_the_last() {
+    fn repeated_order_or_product_is_kept_in_its_last_entry() {
         let slices = slices(vec![
             entry(1, 0..2, &["p", "q"]),
             entry(2, 0..2, &["p"]),
@@ -296,15 +294,15 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_of_which_nothing_is_left_moves_its_readers_on() {
+    fn entry_without_events_advances_the_offset() {
         let slices = slices(vec![entry(1, 0..1, &[]), entry(2, 0..1, &[])]);
         assert_eq!(shape(&slices), [(1, 0, 0, true), (2, 1, 0, true)]);
-        let frame = Read::default().frame(&slices[0]);
+        let frame = Loaded::default().frame(&slices[0]);
         assert_eq!(frame.bytes, "id: 1-0\n\n");
     }
 
     #[test]
-    fn a_part_ends_with_an_entry() {
+    fn part_ends_with_an_entry() {
         let orders = |number: u64, count: i64| {
             let first = i64::try_from(number).unwrap() * 10_000;
             entry(number, first..first + count, &[])
@@ -324,19 +322,19 @@ mod tests {
     }
 
     #[test]
-    fn the_id_stands_at_the_last_event() {
+    fn only_the_last_event_has_the_id() {
         let level = |id: &str| StockLevel {
             product_id: ProductId::parse(id).unwrap(),
             quantity: 7,
             updated_at: domain::timestamp::Timestamp::from_micros(0),
         };
         let levels = ["p", "q"].map(|id| (ProductId::parse(id).unwrap(), level(id)));
-        let read = Read {
+        let loaded = Loaded {
             levels: levels.into(),
-            ..Read::default()
+            ..Loaded::default()
         };
         let slices = slices(vec![entry(5, 0..0, &["p", "q", "gone"])]);
-        let frame = read.frame(&slices[0]);
+        let frame = loaded.frame(&slices[0]);
         let data = |id: &str| {
             format!(
                 "event: stock\ndata: {{\"product_id\":\"{id}\",\"quantity\":7,\"updated_at\":\"1970-01-01T00:00:00.000000Z\"}}\n\n"

@@ -1,4 +1,4 @@
-//! The headers of every response: the id of the request, and for browsers how little may be done with the response.
+//! The headers of every response: the request id and the security headers for browsers.
 
 use actix_web::Error;
 use actix_web::body::MessageBody;
@@ -7,59 +7,59 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use telemetry::request_id::{self, RequestId};
 
-/// The client's id of a request, or a new one where it gives none that can be one.
+/// The request id: the client's if it is valid, else a new one.
 pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What other policies begin with.
-macro_rules! no_page {
+/// The directives that every content security policy starts with.
+macro_rules! base_policy {
     () => {
         "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     };
 }
 
-/// For answers that are no pages: nothing may be loaded, run, submitted or framed.
-const NO_PAGE: &str = no_page!();
+/// The policy of responses that are not pages: nothing may be loaded, run, submitted or framed.
+const DEFAULT_POLICY: &str = base_policy!();
 
-/// For a page whose style, scripts and pictures are files of this service, or pictures written out in the style. Scripts may call
-/// this service; nothing that stands in the page itself takes effect. Everything else is as for answers that are no pages.
+/// The policy of pages: styles, scripts and images are files of this service, or images inlined in a style sheet. Scripts
+/// may call this service; inline scripts and styles have no effect. Everything else is as in `DEFAULT_POLICY`.
 pub(crate) const PAGE_POLICY: &str = concat!(
-    no_page!(),
+    base_policy!(),
     "; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'"
 );
 
-/// Unless a handler has set them itself.
-const ALWAYS: [(HeaderName, &str); 5] = [
+/// Headers that are added unless the handler has set them.
+const DEFAULT_HEADERS: [(HeaderName, &str); 5] = [
     (header::CACHE_CONTROL, "no-store"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::CONTENT_SECURITY_POLICY, NO_PAGE),
+    (header::CONTENT_SECURITY_POLICY, DEFAULT_POLICY),
     (header::REFERRER_POLICY, "no-referrer"),
-    // For browsers that do not know frame-ancestors.
+    // For browsers that do not support frame-ancestors.
     (header::X_FRAME_OPTIONS, "DENY"),
 ];
 
-/// A year. Only where this server speaks TLS itself: a proxy that ends it knows better what else it serves.
-const TLS_ONLY: &str = "max-age=31536000";
+/// One year. Sent only if this server terminates TLS: a proxy that terminates TLS may serve other sites on the host.
+const HSTS: &str = "max-age=31536000";
 
-/// Adds the headers to an answer, also to an error that becomes one only later.
+/// Adds the headers to a response, including errors that are rendered later.
 pub(crate) async fn add<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
     let secure = request.app_config().secure();
-    let chosen = request.headers().get(&REQUEST_ID);
-    let id = chosen
+    let sent = request.headers().get(&REQUEST_ID);
+    let id = sent
         .and_then(|id| RequestId::parse(id.as_bytes()))
         .unwrap_or_else(RequestId::random);
     match request_id::within(id.clone(), next.call(request)).await {
         Ok(mut response) => {
-            name_request(response.headers_mut(), &id);
-            add_to(response.headers_mut(), secure);
+            set_request_id(response.headers_mut(), &id);
+            add_security_headers(response.headers_mut(), secure);
             Ok(response)
         }
         Err(mut error) => {
             error.add_response_mapper(move |mut response| {
-                name_request(response.headers_mut(), &id);
-                add_to(response.headers_mut(), secure);
+                set_request_id(response.headers_mut(), &id);
+                add_security_headers(response.headers_mut(), secure);
                 response
             });
             Err(error)
@@ -67,16 +67,16 @@ pub(crate) async fn add<B: MessageBody>(
     }
 }
 
-fn name_request(headers: &mut HeaderMap, id: &RequestId) {
-    // It can be a header's value: it is visible ASCII.
+fn set_request_id(headers: &mut HeaderMap, id: &RequestId) {
+    // Cannot fail: the id is visible ASCII.
     if let Ok(id) = HeaderValue::from_str(id.as_str()) {
         headers.insert(REQUEST_ID.clone(), id);
     }
 }
 
-fn add_to(headers: &mut HeaderMap, secure: bool) {
-    let tls_only = secure.then_some((header::STRICT_TRANSPORT_SECURITY, TLS_ONLY));
-    for (name, value) in ALWAYS.into_iter().chain(tls_only) {
+fn add_security_headers(headers: &mut HeaderMap, secure: bool) {
+    let hsts = secure.then_some((header::STRICT_TRANSPORT_SECURITY, HSTS));
+    for (name, value) in DEFAULT_HEADERS.into_iter().chain(hsts) {
         if !headers.contains_key(&name) {
             headers.insert(name, HeaderValue::from_static(value));
         }
@@ -88,20 +88,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_may_do_no_more_than_load_what_is_here_and_call_it() {
-        let more = PAGE_POLICY.strip_prefix(NO_PAGE).unwrap();
+    fn page_policy_allows_only_this_service() {
+        let more = PAGE_POLICY.strip_prefix(DEFAULT_POLICY).unwrap();
         assert!(more.starts_with("; style-src 'self';"), "{more}");
         assert!(!more.contains("unsafe") && !more.contains("http"), "{more}");
     }
 
     #[test]
-    fn a_handler_may_say_otherwise() {
+    fn headers_set_by_a_handler_are_kept() {
         let mut headers = HeaderMap::new();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=1"));
-        add_to(&mut headers, false);
+        add_security_headers(&mut headers, false);
         assert_eq!(headers.get(header::CACHE_CONTROL).unwrap(), "max-age=1");
-        assert_eq!(headers.len(), ALWAYS.len());
-        add_to(&mut headers, true);
+        assert_eq!(headers.len(), DEFAULT_HEADERS.len());
+        add_security_headers(&mut headers, true);
         assert!(headers.contains_key(header::STRICT_TRANSPORT_SECURITY));
     }
 }

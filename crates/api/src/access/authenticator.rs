@@ -1,4 +1,4 @@
-//! Stands before every handler: checks the host that a request names, finds out who calls, and counts how often.
+//! Authentication middleware: checks the `Host` of each request, identifies the caller and applies the rate limit.
 
 use std::sync::Arc;
 
@@ -17,15 +17,15 @@ use super::credentials;
 use crate::problem::{Problem, ProblemKind};
 use crate::rate_limit::{RateLimit, RateLimiter};
 
-/// The hosts, the keys and the limit of a server, shared by its threads.
-pub(crate) struct Gate {
+/// The allowed hosts, API keys and rate limiter of a server, shared by its threads.
+pub(crate) struct Authenticator {
     hosts: HostRule,
     cors_origins: Arc<[String]>,
     keys: Vec<KnownKey>,
     limiter: Option<RateLimiter>,
 }
 
-impl Gate {
+impl Authenticator {
     pub(crate) fn new(keys: &[ApiKey], allowed_hosts: &[Host], limit: Option<RateLimit>) -> Self {
         let hosts = HostRule::new(allowed_hosts, !keys.is_empty());
         let cors_origins = [].into();
@@ -46,30 +46,30 @@ impl Gate {
         }
     }
 
-    /// Lets web pages of these origins change something without a key.
+    /// Allows web pages of these origins to send unsafe requests without an API key.
     pub(crate) fn with_cors_origins(mut self, origins: Arc<[String]>) -> Self {
         self.cors_origins = origins;
         self
     }
 
-    /// Whether a browser sends this request for a web page that may not change anything. With keys no page can: a browser does
-    /// not add one. A browser asks before it sends JSON, but not before it sends a request without a body.
-    fn is_of_foreign_page(&self, request: &ServiceRequest) -> bool {
+    /// Whether the request is an unsafe request from a web page of another origin (CSRF). With API keys it needs no check: a
+    /// browser does not add a key. A browser sends a preflight request before JSON, but not before a request without a body.
+    fn is_unsafe_cross_origin(&self, request: &ServiceRequest) -> bool {
         if !self.keys.is_empty() || request.method().is_safe() {
             return false;
         }
         let Some(origin) = request.headers().get(ORIGIN) else {
             return false;
         };
-        let is_known = |origin: &str| {
+        let is_allowed = |origin: &str| {
             self.hosts.serves_origin(origin) || self.cors_origins.iter().any(|it| it == origin)
         };
-        !origin.to_str().is_ok_and(is_known)
+        !origin.to_str().is_ok_and(is_allowed)
     }
 
     fn identify(&self, headers: &HeaderMap) -> Identity {
         if self.keys.is_empty() {
-            return Ok(Caller::Anyone);
+            return Ok(Caller::Anonymous);
         }
         let presented = http_access::bearer_key(headers)?;
         let known = api_keys::find(&self.keys, presented);
@@ -80,68 +80,69 @@ impl Gate {
     }
 }
 
-/// Lets a request through once it is known who sends it; under `/api` it has to be known, and is counted.
+/// Authenticates a request. Under `/api`, an unauthenticated request is rejected, and any other counts towards the rate
+/// limit.
 ///
-/// Requests without a valid key are not counted: they are refused before anything is looked at, and who has a key must not
-/// suffer from them.
-pub(crate) async fn admit<B: MessageBody>(
-    gate: Data<Gate>,
+/// Requests without a valid key do not count: they are rejected before any work is done, and must not use up the limit of
+/// callers that have a key.
+pub(crate) async fn authenticate<B: MessageBody>(
+    authenticator: Data<Authenticator>,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let peer = request.peer_addr().map(|peer| peer.ip());
-    if let Err(refusal) = gate.hosts.check(request.head()) {
-        debug!(
-            ?peer,
-            ?refusal,
-            "refused: the request names no host that is served here"
-        );
-        let response = refused_host(refusal).error_response();
+    if let Err(refusal) = authenticator.hosts.check(request.head()) {
+        debug!(?peer, ?refusal, "request rejected: host not allowed");
+        let response = host_problem(refusal).error_response();
         return Ok(request.into_response(response).map_into_right_body());
     }
-    if gate.is_of_foreign_page(&request) {
+    if authenticator.is_unsafe_cross_origin(&request) {
         debug!(
             ?peer,
-            "refused: a web page of another origin would change something"
+            "request rejected: unsafe request from another origin"
         );
-        let detail = "a web page of another origin may not change anything without an API key; see the setting api.cors_origins";
+        let detail = "unsafe requests from web pages of other origins need an API key; see the setting api.cors_origins";
         let response = Problem::new(ProblemKind::Forbidden, detail).error_response();
         return Ok(request.into_response(response).map_into_right_body());
     }
-    let identity = gate.identify(request.headers());
+    let identity = authenticator.identify(request.headers());
     if !is_api(request.match_info().as_str()) {
         request.extensions_mut().insert(identity);
         return Ok(next.call(request).await?.map_into_left_body());
     }
     let caller = match &identity {
         Ok(caller) => caller,
-        Err(unknown) => {
-            debug!(?peer, reason = ?unknown, "refused: it is not known who calls");
-            let response = credentials::unauthenticated(*unknown);
+        Err(reason) => {
+            debug!(
+                ?peer,
+                ?reason,
+                "request rejected: caller is not authenticated"
+            );
+            let response = credentials::unauthenticated(*reason);
             return Ok(request.into_response(response).map_into_right_body());
         }
     };
-    let Some(limiter) = &gate.limiter else {
+    let Some(limiter) = &authenticator.limiter else {
         request.extensions_mut().insert(identity);
         return Ok(next.call(request).await?.map_into_left_body());
     };
-    let standing = match caller {
+    let rate_limit = match caller {
         Caller::Known(known) => limiter.count_slot(known.slot),
-        Caller::Anyone => limiter.count_address(peer),
+        Caller::Anonymous => limiter.count_address(peer),
     };
-    if standing.is_over() {
-        let answer = request.into_response(standing.answer());
-        return Ok(answer.map_into_right_body());
+    if rate_limit.is_exceeded() {
+        let response = request.into_response(rate_limit.rejection());
+        return Ok(response.map_into_right_body());
     }
     request.extensions_mut().insert(identity);
     match next.call(request).await {
         Ok(mut response) => {
-            standing.tell(response.headers_mut());
+            rate_limit.write_headers(response.headers_mut());
             Ok(response.map_into_left_body())
         }
         Err(mut error) => {
             error.add_response_mapper(move |mut response| {
-                standing.tell(response.headers_mut());
+                rate_limit.write_headers(response.headers_mut());
                 response
             });
             Err(error)
@@ -149,17 +150,17 @@ pub(crate) async fn admit<B: MessageBody>(
     }
 }
 
-fn refused_host(refusal: HostRefusal) -> Problem {
+fn host_problem(refusal: HostRefusal) -> Problem {
     match refusal {
-        HostRefusal::Malformed => Problem::malformed("the request does not name one host"),
+        HostRefusal::Malformed => Problem::malformed("the request must name exactly one host"),
         HostRefusal::Foreign => Problem::new(
             ProblemKind::MisdirectedRequest,
-            "the host that the request names is neither a loopback name or address nor in the setting api.allowed_hosts",
+            "the host of the request is neither a loopback name or address nor in the setting api.allowed_hosts",
         ),
     }
 }
 
-/// Whether a path, decoded as the router decodes it, is one of the API.
+/// Whether a path, as decoded by the router, belongs to the API.
 fn is_api(path: &str) -> bool {
     path.strip_prefix("/api")
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -170,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_api_is_one_segment_and_all_below_it() {
+    fn api_paths_are_the_segment_api_and_everything_below() {
         for api in ["/api", "/api/", "/api/v1/orders", "/api//", "/api/../x"] {
             assert!(is_api(api), "{api}");
         }

@@ -1,4 +1,4 @@
-//! One answer of an operation.
+//! One response of an operation.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use super::headers::{self, HeaderName};
 use super::{Schemas, schemas_of};
 
-/// What stands in an answer of one status.
-pub(crate) struct Answer {
+/// The specification of the response with one status.
+pub(crate) struct ResponseSpec {
     description: String,
     headers: Vec<HeaderName>,
     content: Vec<(&'static str, RefOr<Schema>, BTreeMap<String, Value>)>,
@@ -20,8 +20,8 @@ pub(crate) struct Answer {
     pub(super) schemas: Schemas,
 }
 
-impl Answer {
-    /// An answer without a body.
+impl ResponseSpec {
+    /// A response without a body.
     pub(crate) fn empty(description: impl Into<String>) -> Self {
         Self {
             description: description.into(),
@@ -32,7 +32,7 @@ impl Answer {
         }
     }
 
-    /// An answer whose body is a value of this type, in JSON.
+    /// A response whose body is a value of this type, in JSON.
     pub(crate) fn json<T: ToSchema>(description: &'static str) -> Self {
         let name = T::name();
         Self::empty(description)
@@ -40,7 +40,7 @@ impl Answer {
             .schemas(schemas_of::<T>())
     }
 
-    /// A body of this media type.
+    /// Adds a body of this media type.
     pub(crate) fn content(
         mut self,
         media_type: &'static str,
@@ -51,7 +51,7 @@ impl Answer {
         self
     }
 
-    /// Examples of the body that was named last, by name.
+    /// Adds named examples to the body that was added last.
     pub(crate) fn examples(mut self, examples: impl IntoIterator<Item = (String, Value)>) -> Self {
         if let Some((_, _, known)) = self.content.last_mut() {
             known.extend(examples);
@@ -64,13 +64,13 @@ impl Answer {
         self
     }
 
-    /// Adds what the bodies' schemas refer to by name.
+    /// Adds the schemas that the schemas of the bodies refer to by name.
     pub(crate) fn schemas(mut self, schemas: Schemas) -> Self {
         self.schemas.extend(schemas);
         self
     }
 
-    /// Says which operation a value of this answer is good for, and as which parameter of it.
+    /// Links a value of the response to a parameter of another operation.
     pub(crate) fn link(
         mut self,
         name: &'static str,
@@ -87,8 +87,8 @@ impl Answer {
         self
     }
 
-    /// As OpenAPI has it; an answer to `HEAD` has no body, and nothing to take values from.
-    pub(super) fn response(&self, is_head: bool) -> Response {
+    /// The OpenAPI response. A response to `HEAD` has no body and hence no links.
+    pub(super) fn to_openapi(&self, is_head: bool) -> Response {
         let mut response = ResponseBuilder::new().description(&self.description);
         for name in &self.headers {
             response = response.header_ref(name.name, headers::reference(*name));

@@ -1,5 +1,5 @@
-//! Frames of log entries that are older than the feed: kept for a bounded number of bytes, so that subscribers that come back
-//! at the same time share what one of them has read.
+//! A bounded cache of the frames of log entries that are older than the feed, so that subscribers that resume at the same
+//! time share reads of the log.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -7,20 +7,20 @@ use domain::position::Position;
 
 use super::frames::Frame;
 
-/// Most frames that are kept: a small one takes more room than its bytes.
+/// Maximum number of frames in the cache: a small frame takes more memory than its bytes.
 const MAX_FRAMES: usize = 4_096;
 
-/// The entries, by the offset before each: the entry that follows an offset stays the same.
+/// Frames of entries by the change-log offset before each entry. The entry after an offset never changes.
 #[derive(Default)]
-pub(super) struct Past {
+pub(super) struct CatchUpCache {
     entries: HashMap<Position, Vec<Frame>>,
-    /// The oldest first.
+    /// Keys of the entries, oldest first.
     order: VecDeque<Position>,
     frames: usize,
     bytes: usize,
 }
 
-impl Past {
+impl CatchUpCache {
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -30,7 +30,7 @@ impl Past {
         self.entries.get(&after)?.get(number).cloned()
     }
 
-    /// Keeps the frames of the entry after an offset.
+    /// Caches the frames of the entry after an offset.
     pub(super) fn insert(&mut self, after: Position, frames: Vec<Frame>) {
         if self.entries.contains_key(&after) {
             return;
@@ -41,7 +41,7 @@ impl Past {
         self.order.push_back(after);
     }
 
-    /// Drops the oldest entries beyond this size, but never the last one: the subscriber that has read it sends it yet.
+    /// Evicts the oldest entries beyond this size, but never the newest one: the subscriber that read it has yet to send it.
     pub(super) fn shrink(&mut self, max_bytes: usize) {
         while (self.bytes > max_bytes || self.frames > MAX_FRAMES) && self.order.len() > 1 {
             let oldest = self.order.pop_front();
@@ -77,30 +77,30 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_entries_go_first_and_the_last_one_stays() {
-        let mut past = Past::default();
+    fn oldest_entries_are_evicted_first_and_the_newest_is_kept() {
+        let mut cache = CatchUpCache::default();
         for number in 0..4 {
-            past.insert(at(number), frames(number + 1, &[30, 20]));
+            cache.insert(at(number), frames(number + 1, &[30, 20]));
         }
-        past.insert(at(3), frames(4, &[1_000]));
-        assert_eq!(past.bytes(), 200);
-        past.shrink(120);
-        assert_eq!(past.bytes(), 100);
-        assert!(past.frame(at(1), 0).is_none());
-        assert_eq!(past.frame(at(2), 1).unwrap().bytes.len(), 20);
-        assert!(past.frame(at(2), 2).is_none());
-        past.shrink(0);
-        assert_eq!(past.bytes(), 50);
-        assert!(past.frame(at(3), 0).is_some());
+        cache.insert(at(3), frames(4, &[1_000]));
+        assert_eq!(cache.bytes(), 200);
+        cache.shrink(120);
+        assert_eq!(cache.bytes(), 100);
+        assert!(cache.frame(at(1), 0).is_none());
+        assert_eq!(cache.frame(at(2), 1).unwrap().bytes.len(), 20);
+        assert!(cache.frame(at(2), 2).is_none());
+        cache.shrink(0);
+        assert_eq!(cache.bytes(), 50);
+        assert!(cache.frame(at(3), 0).is_some());
     }
 
     #[test]
-    fn small_frames_are_bounded_by_their_number() {
-        let mut past = Past::default();
+    fn number_of_frames_is_bounded() {
+        let mut cache = CatchUpCache::default();
         for number in 0..10_000 {
-            past.insert(at(number), frames(number + 1, &[1]));
+            cache.insert(at(number), frames(number + 1, &[1]));
         }
-        past.shrink(1 << 20);
-        assert_eq!(past.frames, MAX_FRAMES);
+        cache.shrink(1 << 20);
+        assert_eq!(cache.frames, MAX_FRAMES);
     }
 }

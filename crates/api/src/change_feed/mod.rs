@@ -1,0 +1,130 @@
+//! The change feed: notifies requests that wait for the settlement of their order, and sends events to subscribers.
+//!
+//! One task of the process, the [`Watcher`], is notified of changes made by any process, and polls the store once for all
+//! waiters and subscribers. While there are none, it neither listens nor polls.
+
+mod bandwidth;
+mod catch_up_cache;
+mod feed;
+mod frames;
+mod subscriber;
+mod waiters;
+mod watcher;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web::Bytes;
+use domain::order::{Order, OrderStatus};
+use domain::ports::{ChangeQueries, Listener, OrderQueries, StockQueries, StoreError};
+use domain::position::Position;
+use futures_util::stream::Stream;
+use metrics::EventMetrics;
+use tokio::sync::{Notify, Semaphore};
+
+use crate::shutdown::Shutdown;
+use bandwidth::BandwidthLimiter;
+use feed::Feed;
+use subscriber::Subscriber;
+use waiters::SettlementWaiters;
+pub use watcher::Watcher;
+
+/// Maximum number of subscribers that read the log at a time.
+const MAX_LOG_READS: usize = 4;
+
+/// The ports of the watcher and the subscribers.
+pub struct LivePorts {
+    /// Reads orders.
+    pub orders: Arc<dyn OrderQueries>,
+    /// Reads stock.
+    pub stock: Arc<dyn StockQueries>,
+    /// Reads the change log.
+    pub changes: Arc<dyn ChangeQueries>,
+    /// Creates a listener for change notifications.
+    pub listeners: Arc<dyn Fn() -> Box<dyn Listener> + Send + Sync>,
+}
+
+/// The limits of event subscribers.
+#[derive(Debug, Clone, Copy)]
+pub struct LiveSettings {
+    /// Maximum number of concurrent event streams.
+    pub max_readers: usize,
+    /// Maximum number of bytes buffered for all subscribers that are behind or resume.
+    pub max_bytes: usize,
+    /// Maximum number of bytes sent per second, over all subscribers.
+    pub bytes_per_second: usize,
+}
+
+/// A handle to the change feed. Clones share the feed.
+#[derive(Clone)]
+pub struct Live {
+    ports: Arc<LivePorts>,
+    /// Wakes the watcher when a waiter or subscriber is added.
+    wake_up: Arc<Notify>,
+    waiters: Arc<SettlementWaiters>,
+    feed: Arc<Feed>,
+    limiter: Arc<BandwidthLimiter>,
+    log_reads: Arc<Semaphore>,
+}
+
+impl Live {
+    /// Creates the change feed, and the task that has to run for it.
+    #[must_use]
+    pub fn open(ports: LivePorts, settings: LiveSettings) -> (Self, Watcher) {
+        let live = Self {
+            ports: Arc::new(ports),
+            wake_up: Arc::default(),
+            waiters: Arc::default(),
+            feed: Arc::new(Feed::new(settings.max_readers, settings.max_bytes)),
+            limiter: Arc::new(BandwidthLimiter::new(settings.bytes_per_second)),
+            log_reads: Arc::new(Semaphore::new(MAX_LOG_READS)),
+        };
+        (live.clone(), Watcher::new(live))
+    }
+
+    /// Waits until an order is settled, and returns the settled order; `None` on timeout, or if the process is shutting
+    /// down.
+    pub(crate) async fn settled(
+        &self,
+        order: &Order,
+        within: Duration,
+        shutdown: &Shutdown,
+    ) -> Option<Order> {
+        if order.state.status() != OrderStatus::Pending {
+            return Some(order.clone());
+        }
+        let wait = self.waiters.add(order.id);
+        // Poll at once: the order may have been settled before the waiter was added.
+        self.wake_up.notify_one();
+        tokio::select! {
+            settled = wait.settled() => settled,
+            () = tokio::time::sleep(within) => None,
+            () = shutdown.announced() => None,
+        }
+    }
+
+    /// Streams the changes after a change-log offset, or from now on, until the subscriber is too slow or the process shuts
+    /// down. Returns `None` if the maximum number of streams is open.
+    pub(crate) async fn subscribe(
+        &self,
+        after: Option<Position>,
+        metrics: EventMetrics,
+        shutdown: &Shutdown,
+    ) -> Result<Option<impl Stream<Item = Bytes> + use<>>, StoreError> {
+        let Some(subscription) = self.feed.subscribe() else {
+            return Ok(None);
+        };
+        let after = match after {
+            Some(after) => after,
+            None => self.ports.changes.newest_change().await?,
+        };
+        self.wake_up.notify_one();
+        let subscriber = Subscriber::new(self, subscription, metrics, shutdown.clone(), after);
+        Ok(Some(subscriber.stream()))
+    }
+
+    /// Whether there are waiters or subscribers.
+    fn is_in_use(&self) -> bool {
+        self.feed.has_subscribers() || !self.waiters.is_empty()
+    }
+}
