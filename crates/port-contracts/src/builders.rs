@@ -1,4 +1,4 @@
-//! Short ways to write down values in tests.
+//! Builders of domain values for tests.
 
 use domain::evidence::{ReportOrder, ResponseTimes};
 use domain::identifiers::{BatchDigest, IdempotencyKey, ProductId, VendorId};
@@ -9,31 +9,31 @@ use domain::report::{Report, ReportKind};
 use domain::timestamp::Timestamp;
 use domain::vendor_set::{ConfiguredVendor, VendorSet, VendorSource};
 
-/// A product.
+/// Returns the product id `id`.
 #[must_use]
 pub fn product(id: &str) -> ProductId {
     ProductId::parse_stored(id).unwrap()
 }
 
-/// A vendor.
+/// Returns the vendor id `id`.
 #[must_use]
 pub fn vendor(id: &str) -> VendorId {
     VendorId::parse(id).unwrap()
 }
 
-/// Vendors.
+/// Returns the vendor ids `ids`.
 #[must_use]
 pub fn vendors(ids: &[&str]) -> Vec<VendorId> {
     ids.iter().map(|id| vendor(id)).collect()
 }
 
-/// Vendors with a feed each.
+/// Returns configured vendors, each with its own feed.
 #[must_use]
 pub fn configured(ids: &[&str]) -> Vec<ConfiguredVendor> {
     ids.iter().map(|id| with_feed(vendor(id))).collect()
 }
 
-/// A vendor with a feed of its own.
+/// Returns a configured vendor with its own feed.
 #[must_use]
 pub fn with_feed(vendor_id: VendorId) -> ConfiguredVendor {
     ConfiguredVendor {
@@ -44,25 +44,25 @@ pub fn with_feed(vendor_id: VendorId) -> ConfiguredVendor {
     }
 }
 
-/// A set of vendors with a feed each.
+/// Returns a set of vendors, each with its own feed.
 #[must_use]
 pub fn vendor_set(ids: &[&str]) -> VendorSet {
     configured(ids).into_iter().collect()
 }
 
-/// A number of units.
+/// Returns a quantity of `units` units.
 #[must_use]
 pub fn quantity(units: u32) -> Quantity {
     Quantity::parse(i64::from(units)).unwrap()
 }
 
-/// A key of the caller `scope`.
+/// Returns the idempotency key `key` of the caller `scope`.
 #[must_use]
 pub fn key(scope: &str, key: &str) -> IdempotencyKey {
     IdempotencyKey::parse(scope, key).unwrap()
 }
 
-/// What a customer asks for.
+/// Returns a request for `units` units of a product.
 #[must_use]
 pub fn request(product_id: &str, units: u32) -> OrderRequest {
     OrderRequest {
@@ -71,24 +71,25 @@ pub fn request(product_id: &str, units: u32) -> OrderRequest {
     }
 }
 
-/// The orders of a batch as the batcher hands them over: one unit of each product, under a key and what they ask for.
+/// Returns the orders of a batch as the batcher passes them to the store: one unit of each product, with the key and the
+/// digest of the batch.
 #[must_use]
 pub fn batch(name: &str, digest: &str, product_ids: &[&str]) -> Vec<NewOrder> {
     let name = key("", name);
     let items = product_ids.iter().enumerate();
     items
-        .map(|(position, product_id)| NewOrder {
-            key: Some(match position {
+        .map(|(index, product_id)| NewOrder {
+            key: Some(match index {
                 0 => name.clone(),
-                _ => name.of_item(position),
+                _ => name.of_item(index),
             }),
-            batch: (position == 0).then(|| BatchDigest::parse(digest).unwrap()),
+            batch: (index == 0).then(|| BatchDigest::parse(digest).unwrap()),
             ..new_order(product_id, 1)
         })
         .collect()
 }
 
-/// An order to accept, without a key.
+/// Returns an order to accept, without an idempotency key.
 #[must_use]
 pub fn new_order(product_id: &str, units: u32) -> NewOrder {
     NewOrder {
@@ -98,7 +99,7 @@ pub fn new_order(product_id: &str, units: u32) -> NewOrder {
     }
 }
 
-/// An order to accept, with a key of nobody in particular.
+/// Returns an order to accept, with an idempotency key of the unnamed caller.
 #[must_use]
 pub fn keyed_order(product_id: &str, units: u32, name: &str) -> NewOrder {
     NewOrder {
@@ -108,31 +109,31 @@ pub fn keyed_order(product_id: &str, units: u32, name: &str) -> NewOrder {
     }
 }
 
-/// Units that one vendor supplies.
+/// Returns an allocation of `units` units from one vendor.
 #[must_use]
 pub fn allocation(vendor_id: &str, units: u32) -> Allocation {
     Allocation::new(vendor(vendor_id), quantity(units))
 }
 
-/// A report of everything, true as of the moment it is asked for.
+/// Returns a full report without its own as-of.
 #[must_use]
 pub fn full(lines: &[(&str, u32)]) -> Report {
     report(ReportKind::Full, None, lines)
 }
 
-/// A report of everything, true as of `as_of`.
+/// Returns a full report with the as-of `as_of`.
 #[must_use]
 pub fn full_as_of(as_of: Timestamp, lines: &[(&str, u32)]) -> Report {
     report(ReportKind::Full, Some(as_of), lines)
 }
 
-/// A report of some products, true as of the moment it is asked for.
+/// Returns a delta report without its own as-of.
 #[must_use]
 pub fn delta(lines: &[(&str, u32)]) -> Report {
     report(ReportKind::Delta, None, lines)
 }
 
-/// The order of a report that was requested at its as-of.
+/// Returns the ordering of a report that was requested at its as-of.
 #[must_use]
 pub fn order_at(as_of: Timestamp) -> ReportOrder {
     ReportOrder {
@@ -141,7 +142,7 @@ pub fn order_at(as_of: Timestamp) -> ReportOrder {
     }
 }
 
-/// The report as a feed returns it, with no time but the as-of that it states; `now` if it states none.
+/// Returns the report as a feed fetches it. Its only time is its own as-of, or `now` if it has none.
 #[must_use]
 pub fn fetched(report: &Report, now: Timestamp) -> FetchedReport {
     let lines = report.quantities().iter();

@@ -1,25 +1,25 @@
-//! What the lists of contracts expand to: one test each, bounded in time.
+//! Support for the contract macros: each contract expands to one test with a timeout.
 
 use std::future::Future;
 use std::time::Duration;
 
-/// Longer than any contract takes on a busy machine; one that hangs fails with its name instead of hanging the run.
-const LONGEST: Duration = Duration::from_mins(2);
+/// Timeout of a contract, long enough for a busy machine. A contract that hangs fails instead of blocking the run.
+const TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Runs a contract, bounded in time.
+/// Runs a contract with a timeout.
 pub async fn in_time(contract: impl Future<Output = ()>) {
-    tokio::time::timeout(LONGEST, contract)
+    tokio::time::timeout(TIMEOUT, contract)
         .await
-        .expect("the contract did not end in time");
+        .expect("the contract timed out");
 }
 
-/// Lets go of the adapter before what it stands on.
+/// Drops the adapter before the guard that it depends on.
 pub fn finish<T, G>(under_test: T, guard: G) {
     drop(under_test);
     drop(guard);
 }
 
-/// One test for each contract of a list.
+/// Expands a list of contracts to one test each.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! contract_tests {

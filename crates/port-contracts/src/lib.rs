@@ -1,6 +1,6 @@
-//! What every adapter must do, as one suite of async functions over the ports.
+//! Contract tests that every adapter runs: async functions over the ports.
 //!
-//! An adapter's own tests hand the suite a way to set it up, and get one test a contract:
+//! An adapter's tests pass a setup function to the macros, which expand to one test per contract:
 //!
 //! ```text
 //! async fn setup() -> (port_contracts::StorageUnderTest, MyTemporaryDatabase) { … }
@@ -9,21 +9,21 @@
 //! port_contracts::storage_model!(setup);
 //! ```
 //!
-//! Each must be an integration test, in `tests/`: a contract that was kept is recorded in the folder that cargo gives to
-//! those, and `cargo xtask test` makes a table of the records.
+//! The macros must be invoked in an integration test under `tests/`: each passed contract is recorded in the directory that
+//! cargo provides to integration tests, and `cargo xtask test` prints a table of the records.
 //!
-//! The reference adapters (in memory, in process) run the same functions as those that need a server, so a contract that
-//! no adapter could keep shows at once. What only one adapter promises is tested in that adapter.
+//! The reference adapters (in memory, in process) run the same functions as the adapters that need a server, so a contract
+//! that no adapter can satisfy is noticed immediately. Behaviour that only one adapter guarantees is tested in that adapter.
 //!
 //! # How to add a contract
 //!
-//! Write a `pub async fn` over `&StorageUnderTest` or `&QueueUnderTest` in the module of its topic, and name it in the
-//! list of its macro; a test of this crate fails for a contract that no list names.
+//! Write a `pub async fn` over `&StorageUnderTest` or `&QueueUnderTest` in the module of its topic, and add it to the list
+//! of its macro. A test of this crate fails if a contract is missing from the list.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::missing_panics_doc,
-    reason = "a test-support crate: a contract that is broken panics"
+    reason = "a test-support crate: a failed contract panics"
 )]
 
 pub mod builders;
@@ -31,8 +31,8 @@ mod expansion;
 pub mod model;
 pub mod queue;
 mod record;
-mod shop;
 pub mod storage;
+mod use_cases;
 
 pub use expansion::{finish, in_time};
 pub use queue::QueueUnderTest;

@@ -1,4 +1,4 @@
-//! The example of `docs/adapters.md`: a queue over a directory, as an adapter's own tests would try it.
+//! Runs the queue contracts over the example of `docs/adapters.md`: a queue in a directory.
 #![allow(clippy::unwrap_used, reason = "all of this file is a test")]
 
 #[path = "example/mod.rs"]

@@ -1,4 +1,4 @@
-//! Every contract is named in the list of its suite, under its module: one that is not would never run.
+//! Checks that every contract is in the list of its suite, under its module: an unlisted contract would never run.
 #![allow(clippy::unwrap_used, reason = "all of this file is a test")]
 
 use std::fs;
@@ -6,8 +6,8 @@ use std::path::Path;
 
 use port_contracts::model::RECORDED_AS;
 
-/// The contracts of a suite as its modules have them, each as `module::contract`.
-fn written(suite: &Path) -> Vec<String> {
+/// Returns the contracts that a suite's modules define, each as `module::contract`.
+fn defined(suite: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(suite).unwrap() {
         let path = entry.unwrap().path();
@@ -23,7 +23,7 @@ fn written(suite: &Path) -> Vec<String> {
     found
 }
 
-/// The contracts of a suite as its list has them.
+/// Returns the contracts that a suite's list names, each as `module::contract`.
 fn listed(suite: &Path) -> Vec<String> {
     let text = fs::read_to_string(suite.join("list.rs")).unwrap();
     let mut module = String::new();
@@ -52,10 +52,10 @@ fn every_contract_is_listed() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("src")
             .join(suite);
-        let written = written(&folder);
-        assert!(written.len() > 10, "{written:?}");
-        assert_eq!(listed(&folder), written, "of {suite}");
-        let mut recorded: Vec<String> = written.iter().map(|it| it.replace("::", ".")).collect();
+        let defined = defined(&folder);
+        assert!(defined.len() > 10, "{defined:?}");
+        assert_eq!(listed(&folder), defined, "suite {suite}");
+        let mut recorded: Vec<String> = defined.iter().map(|it| it.replace("::", ".")).collect();
         if suite == "storage" {
             recorded.push(RECORDED_AS.to_owned());
         }

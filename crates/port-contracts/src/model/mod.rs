@@ -1,47 +1,46 @@
-//! The model test of a store: random sequences of operations, played to the reference model (`storage-memory`) and to an
-//! adapter, answer by answer.
+//! The model-based test of a store: random sequences of operations run on the reference model (`storage-memory`) and on an
+//! adapter, and each result is compared.
 //!
-//! Both stores are put together as one that answers as the model does and notes the first answer of the adapter that is
-//! another. The use cases run over it, and so do units of work of single calls, so that every call that either makes is
-//! compared: with the right values, in the right order, and with an error where the model has one. Units of work are
-//! dropped after any number of their calls. When a sequence ends, everything that can be read is compared, and the audit
-//! of the adapter must be empty.
+//! Both stores are combined into one that returns the model's results and records the first result of the adapter that
+//! differs. The use cases run over it, and so do units of work of single calls, so that every call is compared: its values,
+//! their order, and its error if the model returns one. Units of work are dropped after any number of calls. When a sequence
+//! ends, everything that can be read is compared, and the audit of the adapter must be empty.
 //!
-//! Numbers are compared by what they stand for: the order that both created at the same point. Moments are compared as
-//! far as the ports promise something: an as-of is the one that was given, and an order or a quantity is later changed
-//! in the one exactly if it is in the other. Every span in a sequence is none or longer than the test, so that no machine
-//! is slow enough to change an answer.
+//! Ids are compared by pairs: both stores generated them at the same point of the sequence. Timestamps are compared as far
+//! as the ports guarantee them: an as-of is the given one, and an order or a quantity is changed later in one store exactly
+//! if it is in the other. Every duration in a sequence is either zero or longer than the test, so that the speed of the
+//! machine cannot change a result.
 //!
-//! # What is not here
+//! # Not covered
 //!
-//! Concurrency, speed, and signals: what they promise is not an answer to a sequence. They have their contracts.
+//! Concurrency, speed and signals, which do not show in the results of a sequence. They have their own contracts.
 
-mod alike;
-mod cast;
+mod bindings;
+mod equivalent;
 mod operations;
 mod paired_store;
 mod paired_work;
 mod pairs;
 mod run;
+mod runner;
 mod sequences;
 mod steps;
 mod strategies;
-mod trial;
 mod use_cases;
 
-pub use trial::try_adapter;
+pub use runner::test_adapter;
 
-/// How the test stands among the contracts.
+/// Name of the test in the records of contracts.
 pub const RECORDED_AS: &str = "model.it_answers_as_the_model_does";
 
 /// Compares a store with the reference model, in one test.
 ///
-/// `$setup` is the function that [`storage_contracts`](crate::storage_contracts) takes. Each sequence begins with an empty
-/// store: a new one, or, where that takes long, the one before, emptied by `$empty`: an async function of a reference to
-/// the guard, which removes every row.
+/// `$setup` is the function that [`storage_contracts`](crate::storage_contracts) takes. Each sequence starts with an empty
+/// store: a new one, or, where creating one is slow, the previous one emptied by `$empty`, an async function of a reference
+/// to the guard that removes every row.
 ///
-/// `MODEL_CASES` in the environment is how many sequences are tried, 48 unless it is there; `MODEL_SEED` the number of
-/// the first, random unless it is there. A failure names the seed to repeat it with.
+/// The environment variable `MODEL_CASES` sets the number of sequences, 48 by default; `MODEL_SEED` sets the seed of the
+/// first one, random by default. A failure prints the seed that reproduces it.
 #[macro_export]
 macro_rules! storage_model {
     ($setup:path) => {
@@ -65,14 +64,14 @@ macro_rules! storage_model {
         #[test]
         fn it_answers_as_the_model_does() {
             let package = env!("CARGO_PKG_NAME");
-            let tried = $crate::model::try_adapter(package, $renew);
-            println!("model and {package}:\n{tried}");
+            let totals = $crate::model::test_adapter(package, $renew);
+            println!("model and {package}:\n{totals}");
             $crate::record(
                 env!("CARGO_TARGET_TMPDIR"),
                 "storage",
                 package,
                 $crate::model::RECORDED_AS,
-                &tried,
+                &totals,
             );
         }
     };

@@ -1,6 +1,6 @@
-//! What a sequence is made of. Everything in it is symbolic: orders are named by the slot in which they were asked for,
-//! moments by when they were remembered, so that a sequence means the same to every store and still means something
-//! after operations were taken out of it.
+//! The operations of a sequence. They are symbolic: an order is named by the slot of its request, and a timestamp by the
+//! operation that recorded it. So a sequence means the same to every store, and stays valid when shrinking removes
+//! operations from it.
 
 use std::collections::BTreeMap;
 
@@ -9,49 +9,49 @@ use domain::ports::OtherVendors;
 use domain::report::ReportKind;
 use domain::services::QuarantineDecision;
 
-/// Few, so that they meet often, and in byte order where a language's order would be another.
+/// Few products, so that operations share them. Their byte order differs from the order of a natural language.
 pub(super) const PRODUCTS: [&str; 4] = ["B", "a", "a-b", "ä"];
 
-/// The same of vendors.
+/// Few vendors, for the same reasons.
 pub(super) const VENDORS: [&str; 3] = ["V", "u", "u-v"];
 
-/// The names that requests are given, each as scope and key.
+/// Idempotency keys of requests, each as scope and key.
 pub(super) const KEYS: [(&str, &str); 3] = [("", "k"), ("", "K"), ("other", "k")];
 
-/// What batches ask for.
+/// Digests of batches.
 pub(super) const DIGESTS: [&str; 2] = ["one", "two"];
 
-/// Which of [`PRODUCTS`].
+/// Index in [`PRODUCTS`].
 pub(super) type Product = usize;
 
-/// Which of [`VENDORS`].
+/// Index in [`VENDORS`].
 pub(super) type Vendor = usize;
 
-/// Names an order that was asked for, whether or not it was created, and by whichever transaction.
+/// Names an order that was requested, whether or not it was created.
 pub(super) type Slot = u32;
 
-/// Names a moment that was remembered.
-pub(super) type Moment = u32;
+/// Names a recorded timestamp.
+pub(super) type InstantName = u32;
 
-/// What a customer asks for.
+/// A customer's request for an order.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
+pub(super) struct OrderSpec {
     pub(super) product: Product,
     pub(super) units: u32,
-    /// Which of [`KEYS`].
+    /// Index in [`KEYS`].
     pub(super) key: Option<usize>,
-    /// If the key is a batch's, which of [`DIGESTS`].
+    /// Index in [`DIGESTS`] if the key belongs to a batch.
     pub(super) batch: Option<usize>,
 }
 
-/// A span of which no store's speed decides what it means.
+/// A duration whose effect does not depend on the speed of a store.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Span {
     None,
     VeryLong,
 }
 
-/// A moment near a remembered one.
+/// Distance from a recorded timestamp.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Shift {
     LongBefore,
@@ -59,43 +59,43 @@ pub(super) enum Shift {
     LongAfter,
 }
 
-/// What a report says.
+/// The content of a report.
 #[derive(Debug, Clone)]
-pub(super) struct Said {
+pub(super) struct ReportSpec {
     pub(super) kind: ReportKind,
-    pub(super) as_of: Option<(Moment, Shift)>,
+    pub(super) as_of: Option<(InstantName, Shift)>,
     pub(super) lines: BTreeMap<Product, u32>,
 }
 
 /// One operation of a sequence.
 #[derive(Debug, Clone)]
 pub(super) enum Operation {
-    /// Asks for the store's time and keeps it.
-    Remember(Moment),
-    /// Runs a use case; with a number, its unit of work is dropped after so many calls.
+    /// Reads the store's clock and records the timestamp.
+    RecordTime(InstantName),
+    /// Runs a use case. With a number, its unit of work is dropped after that number of calls.
     Use(UseCase, Option<u32>),
-    /// One unit of work by the repositories alone; without commit it is dropped.
+    /// Runs one unit of work of single repository calls; without `commit` it is dropped.
     Work { steps: Vec<Step>, commit: bool },
-    /// Reads.
+    /// Reads outside a transaction.
     Read(Query),
-    /// Asks for a lease and keeps it.
-    Acquire(&'static str),
-    /// Gives a lease back.
-    GiveBack(&'static str),
+    /// Acquires a lease and keeps it.
+    AcquireLease(&'static str),
+    /// Releases a lease.
+    ReleaseLease(&'static str),
 }
 
 /// The use cases of the domain.
 #[derive(Debug, Clone)]
 pub(super) enum UseCase {
     Configure(Vec<Vendor>, Configuring),
-    /// Without a report the vendor failed to answer.
-    Sync(Vendor, Option<Said>),
+    /// Syncs a vendor; without a report the feed fails.
+    Sync(Vendor, Option<ReportSpec>),
     /// Accepts or discards a report in quarantine.
     ResolveQuarantine(Vendor, QuarantineDecision),
-    /// Enforces a setting `max_age` that all numbers exceed, or none.
+    /// Enforces a `max_age` that all stock exceeds, or no limit.
     Expire(Vendor, bool),
-    Place(Slot, Asked),
-    /// Where rejections wait so long for vendors that were never tried.
+    Place(Slot, OrderSpec),
+    /// Settles orders with this first-sync grace.
     Settle(Vec<Slot>, Span),
     Change(Slot, OrderStatus),
     /// Marks a vendor's part of an order as shipped.
@@ -112,18 +112,18 @@ pub(super) enum UseCase {
     },
 }
 
-/// How vendors become configured ones.
+/// The ways to configure vendors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Configuring {
-    /// As a process does that has this set.
-    Bring,
-    /// On purpose, whether the set was superseded or not.
+    /// Applies the set if it is new, as a process does at its start.
+    ApplyIfNew,
+    /// Applies the set, even if it was superseded.
     Apply,
-    /// As tools do.
+    /// Adds vendors to the current set, as tools do.
     Add,
 }
 
-/// What a queue confirms of what is published.
+/// The published orders that a queue confirms.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Confirms {
     All,
@@ -134,46 +134,46 @@ pub(super) enum Confirms {
 /// One call of a unit of work, or a few that belong together.
 #[derive(Debug, Clone)]
 pub(super) enum Step {
-    /// The orders take the slots from the given one.
-    Accept(Slot, Vec<Asked>),
+    /// Accepts orders, which are bound to consecutive slots from the given one.
+    Accept(Slot, Vec<OrderSpec>),
     LockPending(Vec<Slot>),
     LockOrder(Slot),
-    /// Locks, decides by the domain's `settle`, writes.
+    /// Locks, decides with the domain's `settle`, and writes.
     Settle(Vec<Slot>),
-    /// Writes a rejection, of whatever order.
+    /// Writes a rejection of any order.
     Reject(Slot),
-    /// Locks, decides by the state machine, gives units back if need be, writes.
+    /// Locks, decides with the state machine, releases units if necessary, and writes.
     Change(Slot, OrderStatus),
-    /// The same for a vendor's part that is shipped.
+    /// Ships a vendor's part of an order, in the same way.
     ShipPart(Slot, Vendor),
     LockStock(Vec<Product>),
-    /// Writes what a vendor has of a product, of whatever vendor and product.
+    /// Writes the stock of any vendor and product.
     Adjust {
         product: Product,
         vendor: Vendor,
         reported: u32,
-        as_of: Moment,
+        as_of: InstantName,
     },
     Configure(Vec<Vendor>, OtherVendors),
-    /// Whether each configured vendor was tried.
+    /// Reads whether each configured vendor was tried.
     FirstSyncs,
     EndFirstSync(Vendor),
     LockVendor(Vendor),
     Create(Vec<Product>),
     Reported(Vendor, Vec<Product>),
-    /// Makes positions those of a report of this moment.
-    Advance(Vendor, Vec<Product>, Moment),
+    /// Sets the as-of of vendor stock to this timestamp.
+    Advance(Vendor, Vec<Product>, InstantName),
     RepairShipments(Vendor),
     RecordFailure(Vendor),
     Claim(u32, Span),
-    /// Removes the entries that were claimed of these orders.
+    /// Removes the claimed entries of these orders.
     Remove(Vec<Slot>),
     Release(Vec<Slot>),
     Requeue(Span, u32),
-    /// So many at a time until there is none left: which of them go first is not promised.
-    ForgetKeys(Moment, Shift, u32),
+    /// Prunes this number of keys at a time until none is left: which keys are pruned first is not guaranteed.
+    PruneKeys(InstantName, Shift, u32),
     StoreTime,
-    /// Reads from outside, which sees nothing of this unit of work.
+    /// Reads from outside, where the writes of this unit of work are not visible.
     Read(Query),
 }
 

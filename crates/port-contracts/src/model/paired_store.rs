@@ -1,4 +1,4 @@
-//! Both stores as one: it begins units of work of both, and each read goes to both.
+//! Both stores combined: a unit of work spans both, and each read goes to both.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use super::paired_work::PairedWork;
 use super::pairs::{ClaimsOfWork, SharedPairs};
 use crate::storage::StorageUnderTest;
 
-/// Answers as the model does.
+/// Returns the model's results and records where the adapter's differ.
 pub(super) struct PairedStore {
     pub(super) model: MemoryStore,
     store: Arc<dyn Store>,
@@ -33,7 +33,7 @@ pub(super) struct PairedStore {
 }
 
 impl PairedStore {
-    /// Puts an empty model beside a store that is empty.
+    /// Combines an empty model with an empty store.
     pub(super) fn new(real: &StorageUnderTest) -> Self {
         Self {
             model: MemoryStore::new(Arc::new(SystemClock)),
@@ -48,16 +48,16 @@ impl PairedStore {
     }
 }
 
-/// Pairs two moments that were told at the same point of the sequence.
-pub(super) fn told(
+/// Pairs two readings of the clocks at the same point of the sequence.
+pub(super) fn record_reading(
     pairs: &SharedPairs,
     model: Result<Timestamp, StoreError>,
     real: &Result<Timestamp, StoreError>,
 ) -> Result<Timestamp, StoreError> {
     if let (Ok(model), Ok(real)) = (&model, real)
-        && !pairs.with(|pairs| pairs.told(*model, *real))
+        && !pairs.with(|pairs| pairs.record_reading(*model, *real))
     {
-        pairs.differ(&format!("the adapter's time went back to {real}"));
+        pairs.differ(&format!("the adapter's clock went back to {real}"));
     }
     pairs.compare("store_time", model, real)
 }
@@ -69,7 +69,7 @@ impl Store for PairedStore {
         let model = self.model.begin().await?;
         let real = self.store.begin().await.inspect_err(|error| {
             self.pairs
-                .differ(&format!("begin: the adapter answers {error:?}"));
+                .differ(&format!("begin: the adapter returns {error:?}"));
         })?;
         Ok(Box::new(PairedWork {
             model,
@@ -192,7 +192,7 @@ impl StoreProbe for PairedStore {
     async fn store_time(&self) -> Result<Timestamp, StoreError> {
         let model = self.model.store_time().await;
         let real = self.probe.store_time().await;
-        told(&self.pairs, model, &real)
+        record_reading(&self.pairs, model, &real)
     }
 
     async fn outbox_lag(&self) -> Result<OutboxLag, StoreError> {

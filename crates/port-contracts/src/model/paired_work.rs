@@ -1,4 +1,4 @@
-//! A unit of work of both stores: each call goes to both, and their answers are compared.
+//! A unit of work of both stores: each call goes to both, and the results are compared.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use domain::vendor_set::{ConfiguredVendor, VendorSetDigest};
 
 use super::pairs::{ClaimsOfWork, SharedPairs};
 
-/// Answers as the model does.
+/// Returns the model's results and records where the adapter's differ.
 pub(super) struct PairedWork {
     pub(super) model: Box<dyn UnitOfWork>,
     pub(super) real: Box<dyn UnitOfWork>,
@@ -32,7 +32,7 @@ pub(super) struct PairedWork {
     pub(super) claims: ClaimsOfWork,
 }
 
-/// One call of both: with the arguments as they are for the model, and in the adapter's terms for the adapter.
+/// Calls both stores: the model with the given arguments, and the adapter with the corresponding ones.
 macro_rules! both {
     ($self:ident.$call:ident($($argument:expr),*), $($real:expr),*) => {{
         $self.pairs.start_call()?;
@@ -74,7 +74,7 @@ impl OrderRepository for PairedWork {
     }
 
     async fn prune_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        let real_before = self.pairs.with(|pairs| pairs.moment(before));
+        let real_before = self.pairs.with(|pairs| pairs.timestamp(before));
         both!(self.prune_keys(before, limit), real_before, limit)
     }
 }
@@ -162,7 +162,7 @@ impl SyncRepository for PairedWork {
         product_ids: &[ProductId],
         as_of: Timestamp,
     ) -> Result<BTreeMap<ProductId, u64>, StoreError> {
-        let real_as_of = self.pairs.with(|pairs| pairs.moment(as_of));
+        let real_as_of = self.pairs.with(|pairs| pairs.timestamp(as_of));
         both!(
             self.mark_included(vendor_id, product_ids, as_of),
             vendor_id,
@@ -231,7 +231,7 @@ impl SyncRepository for PairedWork {
         let real = self
             .real
             .record_sync(vendor_id, record, real_history.as_ref());
-        super::paired_store::told(&self.pairs, model, &real.await)
+        super::paired_store::record_reading(&self.pairs, model, &real.await)
     }
 }
 
@@ -310,16 +310,16 @@ impl VendorSetRepository for PairedWork {
 impl ChangeRepository for PairedWork {
     async fn prune_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.pairs.start_call()?;
-        let real_before = self.pairs.with(|pairs| pairs.moment(before));
-        let forgotten = self.model.prune_changes(before, limit).await;
+        let real_before = self.pairs.with(|pairs| pairs.timestamp(before));
+        let pruned = self.model.prune_changes(before, limit).await;
         let real = self.real.prune_changes(real_before, limit).await;
-        // How many differs: what calls that no use case puts into one transaction leave may be one entry or two, and an
-        // entry is kept while a transaction is open that began before it.
+        // The number differs: calls that no use case combines in one transaction may leave one entry or two, and an entry is
+        // kept while a transaction that began before it is open.
         let real = real.map(|_| ());
-        let forgotten_by_both = forgotten.as_ref().copied().unwrap_or_default();
-        let model = forgotten.map(|_| ());
+        let pruned_by_model = pruned.as_ref().copied().unwrap_or_default();
+        let model = pruned.map(|_| ());
         self.pairs.compare("prune_changes", model, &real)?;
-        Ok(forgotten_by_both)
+        Ok(pruned_by_model)
     }
 }
 
@@ -367,7 +367,7 @@ impl UnitOfWork for PairedWork {
         self.pairs.start_call()?;
         let model = self.model.store_time().await;
         let real = self.real.store_time().await;
-        super::paired_store::told(&self.pairs, model, &real)
+        super::paired_store::record_reading(&self.pairs, model, &real)
     }
 
     async fn limit_lock_waits(&mut self, longest: Duration) -> Result<(), StoreError> {

@@ -1,4 +1,4 @@
-//! What corresponds to what in the two stores, and the first answer in which they differ.
+//! Corresponding ids and timestamps of the two stores, and the first result in which they differ.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
@@ -14,45 +14,45 @@ use domain::settlement::SettledOrder;
 use domain::stock::StockChange;
 use domain::timestamp::Timestamp;
 
-use super::alike::Alike;
+use super::equivalent::Equivalent;
 
-/// Of what a moment is.
+/// The value that a timestamp belongs to.
 #[derive(PartialEq, Eq, Hash)]
-pub(super) enum Of {
+pub(super) enum TimestampOf {
     Creation(OrderId),
     Update(OrderId),
     Stock(ProductId),
 }
 
-/// Outbox entries that were claimed.
+/// Claimed outbox entries.
 #[derive(Clone, Default)]
 struct Entries {
     real: HashMap<OutboxId, OutboxId>,
-    /// The last one of an order, in the model's numbers.
+    /// The last claimed entry of an order, by the model's ids.
     of: HashMap<OrderId, OutboxId>,
 }
 
-/// Numbers and moments of the model, with those of the adapter.
+/// Ids and timestamps of the model, with those of the adapter.
 #[derive(Default)]
 pub(super) struct Pairs {
     orders: HashMap<OrderId, OrderId>,
     last_order: Option<OrderId>,
     entries: Entries,
-    /// Moments that both stores told of when asked for the time.
-    moments: BTreeMap<Timestamp, Timestamp>,
-    /// Moments that were made of those.
+    /// Readings of the clocks of both stores.
+    readings: BTreeMap<Timestamp, Timestamp>,
+    /// Timestamps that are derived from those.
     derived: HashMap<Timestamp, Timestamp>,
-    /// Moments of which a store promises only whether they move.
-    seen: HashMap<Of, (Timestamp, Timestamp)>,
+    /// Last seen timestamps for which a store guarantees only whether they change.
+    seen: HashMap<TimestampOf, (Timestamp, Timestamp)>,
     difference: Option<String>,
     calls: u64,
-    /// Whether a unit of work was dropped since this was asked last.
+    /// Whether a unit of work was dropped since the last call of `take_dropped`.
     dropped: bool,
     calls_left: Option<u32>,
 }
 
 impl Pairs {
-    /// The adapter's number; one that no order has stays what it is.
+    /// Returns the adapter's id, or the id itself if no order has it.
     pub(super) fn order(&self, id: OrderId) -> OrderId {
         self.orders.get(&id).copied().unwrap_or(id)
     }
@@ -61,7 +61,7 @@ impl Pairs {
         ids.iter().map(|&id| self.order(id)).collect()
     }
 
-    /// Both have just created an order. Numbers rise.
+    /// Pairs the ids of an order that both stores have just created. Returns whether the adapter's ids rise.
     pub(super) fn created(&mut self, id: OrderId, real: OrderId) -> bool {
         let rises = self.last_order.is_none_or(|last| last < real);
         self.last_order = Some(real);
@@ -75,7 +75,7 @@ impl Pairs {
             .collect()
     }
 
-    /// Both have just handed out an entry of this order; an entry keeps its number.
+    /// Pairs the ids of an entry that both stores have just claimed. Returns whether the adapter's entry kept its id.
     pub(super) fn claimed(&mut self, of: OrderId, id: OutboxId, real: OutboxId) -> bool {
         self.entries.of.insert(of, id);
         *self.entries.real.entry(id).or_insert(real) == real
@@ -85,69 +85,72 @@ impl Pairs {
         self.entries.of.get(&order_id).copied()
     }
 
-    /// Both have just told the time, which does not go back.
-    pub(super) fn told(&mut self, moment: Timestamp, real: Timestamp) -> bool {
+    /// Pairs two readings of the clocks. Returns whether the adapter's clock did not go back.
+    pub(super) fn record_reading(&mut self, timestamp: Timestamp, real: Timestamp) -> bool {
         let rises = self
-            .moments
+            .readings
             .last_key_value()
             .is_none_or(|(_, last)| *last <= real);
-        self.moments.insert(moment, real);
+        self.readings.insert(timestamp, real);
         rises
     }
 
-    /// The adapter's moment: the one that it told together with the model's, or the same span from one that it told.
-    pub(super) fn moment(&self, moment: Timestamp) -> Timestamp {
-        let known = self.moments.get(&moment).or(self.derived.get(&moment));
+    /// Returns the adapter's timestamp: the one paired with the model's, or one at the same distance from the last reading.
+    pub(super) fn timestamp(&self, timestamp: Timestamp) -> Timestamp {
+        let known = self
+            .readings
+            .get(&timestamp)
+            .or(self.derived.get(&timestamp));
         if let Some(real) = known {
             return *real;
         }
-        // A use case counts from the moment that it has just asked for.
-        match self.moments.last_key_value() {
-            Some((last, real)) => real.minus(last.since(moment)),
-            None => moment,
+        // A use case counts from the reading that it has just made.
+        match self.readings.last_key_value() {
+            Some((last, real)) => real.minus(last.since(timestamp)),
+            None => timestamp,
         }
     }
 
-    /// The model's moment that was told last.
-    pub(super) fn last_told(&self) -> Option<Timestamp> {
-        self.moments.last_key_value().map(|(model, _)| *model)
+    /// Returns the last reading of the model's clock.
+    pub(super) fn last_reading(&self) -> Option<Timestamp> {
+        self.readings.last_key_value().map(|(model, _)| *model)
     }
 
     pub(super) fn report_order(&self, order: ReportOrder) -> ReportOrder {
         ReportOrder {
-            as_of: self.moment(order.as_of),
-            requested_at: self.moment(order.requested_at),
+            as_of: self.timestamp(order.as_of),
+            requested_at: self.timestamp(order.requested_at),
         }
     }
 
     fn proof(&self, proof: Proof) -> Proof {
         proof.map(|proven| Proven {
-            as_of: self.moment(proven.as_of),
+            as_of: self.timestamp(proven.as_of),
             ..proven
         })
     }
 
     fn claim(&self, claim: &Claim) -> Claim {
         match claim {
-            Claim::Document(as_of) => Claim::Document(self.moment(*as_of)),
+            Claim::Document(as_of) => Claim::Document(self.timestamp(*as_of)),
             Claim::LastModified(as_of, tag) => {
-                Claim::LastModified(self.moment(*as_of), tag.clone())
+                Claim::LastModified(self.timestamp(*as_of), tag.clone())
             }
             Claim::ETag(tag) => Claim::ETag(tag.clone()),
         }
     }
 
-    /// The history of a vendor's reports, with the adapter's moments.
+    /// Returns a vendor's report history with the adapter's timestamps.
     pub(super) fn history(&self, history: &ReportHistory) -> ReportHistory {
         let claims = history.claims.iter().map(|known| KnownClaim {
             claim: self.claim(&known.claim),
-            ordered_as_of: self.moment(known.ordered_as_of),
-            proven_as_of: known.proven_as_of.map(|as_of| self.moment(as_of)),
+            ordered_as_of: self.timestamp(known.ordered_as_of),
+            proven_as_of: known.proven_as_of.map(|as_of| self.timestamp(as_of)),
         });
         ReportHistory {
             applied: history.applied.map(|order| self.report_order(order)),
             full: history.full.map(|order| self.report_order(order)),
-            completed_requested_at: history.completed_requested_at.map(|at| self.moment(at)),
+            completed_requested_at: history.completed_requested_at.map(|at| self.timestamp(at)),
             proof: history.proof.map(|proof| self.proof(proof)),
             clock_skew_ms: history.clock_skew_ms,
             revision: history.revision,
@@ -160,7 +163,7 @@ impl Pairs {
         }
     }
 
-    /// A vendor's pause, with the adapter's moments. They are later than the one that both stores returned last.
+    /// Returns a vendor's pause with the adapter's timestamps, which are later than the last readings of the clocks.
     pub(super) fn pause(&mut self, pause: &VendorPause) -> VendorPause {
         VendorPause {
             not_before: pause.not_before.map(|until| self.later(until)),
@@ -169,32 +172,37 @@ impl Pairs {
         }
     }
 
-    fn later(&mut self, moment: Timestamp) -> Timestamp {
-        let known = self.derived.get(&moment).copied();
-        let real = known.unwrap_or_else(|| match self.moments.last_key_value() {
-            Some((last, real)) => real.plus(moment.since(*last)),
-            None => moment,
+    fn later(&mut self, timestamp: Timestamp) -> Timestamp {
+        let known = self.derived.get(&timestamp).copied();
+        let real = known.unwrap_or_else(|| match self.readings.last_key_value() {
+            Some((last, real)) => real.plus(timestamp.since(*last)),
+            None => timestamp,
         });
-        self.derived.insert(moment, real);
+        self.derived.insert(timestamp, real);
         real
     }
 
-    /// A moment made of another, in both.
+    /// Derives a timestamp from another one, in both stores.
     pub(super) fn derive(
         &mut self,
-        moment: Timestamp,
+        timestamp: Timestamp,
         derive: impl Fn(Timestamp) -> Timestamp,
     ) -> Timestamp {
-        let real = derive(self.moment(moment));
-        self.derived.insert(derive(moment), real);
-        derive(moment)
+        let real = derive(self.timestamp(timestamp));
+        self.derived.insert(derive(timestamp), real);
+        derive(timestamp)
     }
 
-    /// Whether a moment moved in both stores, or in neither, since it was seen last.
-    pub(super) fn move_alike(&mut self, of: Of, moment: Timestamp, real: Timestamp) -> bool {
+    /// Returns whether a timestamp changed in both stores, or in neither, since it was last seen.
+    pub(super) fn changed_together(
+        &mut self,
+        of: TimestampOf,
+        timestamp: Timestamp,
+        real: Timestamp,
+    ) -> bool {
         self.seen
-            .insert(of, (moment, real))
-            .is_none_or(|(before, real_before)| moment.cmp(&before) == real.cmp(&real_before))
+            .insert(of, (timestamp, real))
+            .is_none_or(|(before, real_before)| timestamp.cmp(&before) == real.cmp(&real_before))
     }
 
     pub(super) fn settled(&self, orders: &[SettledOrder]) -> Vec<SettledOrder> {
@@ -207,14 +215,14 @@ impl Pairs {
 
     pub(super) fn changes(&self, changes: &[StockChange]) -> Vec<StockChange> {
         let mut changes = changes.to_vec();
-        for position in changes.iter_mut().flat_map(|change| &mut change.vendors) {
-            position.as_of = self.moment(position.as_of);
+        for vendor_stock in changes.iter_mut().flat_map(|change| &mut change.vendors) {
+            vendor_stock.as_of = self.timestamp(vendor_stock.as_of);
         }
         changes
     }
 }
 
-/// The pairs of one sequence, shared by everything that compares.
+/// The pairs of one sequence, shared by all parts that compare.
 #[derive(Clone, Default)]
 pub(super) struct SharedPairs(Arc<Mutex<Pairs>>);
 
@@ -223,12 +231,12 @@ impl SharedPairs {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// From now on units of work are dropped after so many calls.
+    /// Limits the number of calls after which units of work are dropped, from now on.
     pub(super) fn allow_calls(&self, calls: Option<u32>) {
         self.with(|pairs| pairs.calls_left = calls);
     }
 
-    /// Counts a call of a unit of work, or tells its caller to drop it.
+    /// Counts a call of a unit of work, or returns an error so that the caller drops it.
     pub(super) fn start_call(&self) -> Result<(), StoreError> {
         self.with(|pairs| {
             pairs.calls_left = match pairs.calls_left {
@@ -248,27 +256,27 @@ impl SharedPairs {
         self.with(|pairs| std::mem::take(&mut pairs.dropped))
     }
 
-    /// The model's answer, if the adapter's is alike.
-    pub(super) fn compare<T: Alike + Debug>(
+    /// Returns the model's result if the adapter's is equivalent, and an error otherwise.
+    pub(super) fn compare<T: Equivalent + Debug>(
         &self,
         call: &str,
         model: Result<T, StoreError>,
         real: &Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let alike = match (&model, real) {
-            (Ok(model), Ok(real)) => self.with(|pairs| model.alike(real, pairs)),
+        let is_equivalent = match (&model, real) {
+            (Ok(model), Ok(real)) => self.with(|pairs| model.is_equivalent(real, pairs)),
             (Err(model), Err(real)) => discriminant(model) == discriminant(real),
             _ => false,
         };
-        if alike {
+        if is_equivalent {
             return model;
         }
-        let difference = format!("{call}: the model answers {model:?}, the adapter {real:?}");
+        let difference = format!("{call}: the model returns {model:?}, the adapter {real:?}");
         self.differ(&difference);
         Err(StoreError::Failed(difference.into()))
     }
 
-    /// Notes a difference; the first one counts, later ones follow from it.
+    /// Records a difference. Only the first one is kept: later ones follow from it.
     pub(super) fn differ(&self, difference: &str) {
         self.with(|pairs| {
             pairs
@@ -282,7 +290,7 @@ impl SharedPairs {
     }
 }
 
-/// What was claimed in a unit of work: an entry's number means nothing unless that is committed.
+/// Claims of a unit of work, which are discarded unless it is committed.
 pub(super) struct ClaimsOfWork {
     pairs: SharedPairs,
     before: Option<Entries>,

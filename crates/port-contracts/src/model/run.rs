@@ -1,4 +1,4 @@
-//! One sequence, played to both stores.
+//! One sequence, executed on both stores.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,28 +12,28 @@ use domain::ports::{
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::cast::{Cast, entries_of, product, vendors};
+use super::bindings::{Bindings, entries_of, product, vendors};
 use super::operations::{Operation, PRODUCTS, Query, Step};
 use super::paired_store::PairedStore;
 use super::pairs::SharedPairs;
 use crate::storage::StorageUnderTest;
 
-/// Longer than any operation takes on a busy machine.
-const LONGEST: Duration = Duration::from_mins(1);
+/// Timeout of an operation, long enough for a busy machine.
+const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How long a lease may take to be free after it was given back.
-const SOON: Duration = Duration::from_secs(5);
+/// Timeout for a released lease to become free.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Smaller than what most filters find.
+/// Page size, below the number of results of most filters.
 const PAGE: u32 = 3;
 
-const A_MOMENT: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// The two stores in the middle of a sequence.
+/// The two stores during a sequence.
 pub(super) struct Run {
     pub(super) store: Arc<PairedStore>,
     pub(super) pairs: SharedPairs,
-    pub(super) cast: Cast,
+    pub(super) bindings: Bindings,
     leases: Arc<dyn Leases>,
     audit: Arc<dyn AuditQueries>,
     adapter: Arc<dyn Store>,
@@ -42,13 +42,13 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Begins with an empty store.
+    /// Starts with an empty store.
     pub(super) fn new(real: &StorageUnderTest) -> Self {
         let store = PairedStore::new(real);
         Self {
             pairs: store.pairs.clone(),
             store: Arc::new(store),
-            cast: Cast::default(),
+            bindings: Bindings::default(),
             leases: Arc::clone(&real.leases),
             audit: Arc::clone(&real.audit),
             adapter: Arc::clone(&real.store),
@@ -57,65 +57,65 @@ impl Run {
         }
     }
 
-    /// Does one operation to both stores.
+    /// Executes one operation on both stores.
     ///
     /// # Errors
-    /// The first answer in which they differ.
-    pub(super) async fn play(&mut self, operation: &Operation) -> Result<(), String> {
+    /// Returns the first result in which the stores differ.
+    pub(super) async fn execute(&mut self, operation: &Operation) -> Result<(), String> {
         let operating = async {
             self.operate(operation).await;
             if self.pairs.take_dropped() {
-                self.see_the_drop_through().await;
+                self.wait_for_rollback().await;
             }
         };
-        if timeout(LONGEST, operating).await.is_err() {
+        if timeout(TIMEOUT, operating).await.is_err() {
             self.pairs.differ("the operation did not end");
         }
         self.pairs.allow_calls(None);
-        self.so_far()
+        self.check_difference()
     }
 
-    /// Compares everything that is left of the sequence.
+    /// Compares everything that can be read after the sequence, and returns the number of calls.
     ///
     /// # Errors
-    /// What differs, or what an audit finds.
+    /// Returns a difference, or the findings of an audit.
     pub(super) async fn end(mut self) -> Result<u64, String> {
         self.held.clear();
         self.read_everything().await;
-        self.so_far()?;
+        self.check_difference()?;
         for (of, audit) in [
             ("the model", &self.store.model as &dyn AuditQueries),
             ("the adapter", self.audit.as_ref()),
         ] {
             match audit.audit().await {
                 Ok(findings) if findings.is_empty() => {}
-                found => return Err(format!("the audit of {of} says {found:?}")),
+                found => return Err(format!("the audit of {of} returns {found:?}")),
             }
         }
         Ok(self.pairs.calls())
     }
 
-    /// Waits until what was dropped has given its locks back: a claim passes over what is locked, so that it would answer
-    /// according to how soon that is. Once as many units of work are open as there can be, none that was dropped is left.
-    async fn see_the_drop_through(&self) {
+    /// Waits until dropped units of work have released their locks: a claim skips locked entries, so its result would depend
+    /// on the time of the release. Once the whole pool is in use, no dropped unit of work is left.
+    async fn wait_for_rollback(&self) {
         let open = (0..self.pool_size).map(|_| self.adapter.begin());
         for begun in join_all(open).await {
             if let Err(error) = begun {
                 self.pairs
-                    .differ(&format!("begin: the adapter answers {error:?}"));
+                    .differ(&format!("begin: the adapter returns {error:?}"));
             }
         }
     }
 
-    fn so_far(&self) -> Result<(), String> {
+    fn check_difference(&self) -> Result<(), String> {
         self.pairs.difference().map_or(Ok(()), Err)
     }
 
     async fn operate(&mut self, operation: &Operation) {
         match operation {
-            Operation::Remember(moment) => {
-                if let Ok(told) = StoreProbe::store_time(&*self.store).await {
-                    self.cast.remember(*moment, told);
+            Operation::RecordTime(instant) => {
+                if let Ok(now) = StoreProbe::store_time(&*self.store).await {
+                    self.bindings.bind_time(*instant, now);
                 }
             }
             Operation::Use(use_case, calls) => {
@@ -124,12 +124,12 @@ impl Run {
             }
             Operation::Work { steps, commit } => self.work(steps, *commit).await,
             Operation::Read(query) => self.read(query).await,
-            Operation::Acquire(name) => self.acquire(name).await,
-            Operation::GiveBack(name) => drop(self.held.remove(name)),
+            Operation::AcquireLease(name) => self.acquire(name).await,
+            Operation::ReleaseLease(name) => drop(self.held.remove(name)),
         }
     }
 
-    /// A unit of work of which a call failed is committed all the same: both must refuse.
+    /// Runs a unit of work. The commit is attempted even after a failed call: both stores must refuse it.
     async fn work(&mut self, steps: &[Step], commit: bool) {
         let Ok(mut work) = self.store.begin().await else {
             return;
@@ -140,16 +140,16 @@ impl Run {
             }
         }
         if commit {
-            // Compared where it is answered.
+            // `PairedWork` compares the result.
             let _ = work.commit().await;
         }
     }
 
-    /// Answers are compared where they are given; nothing is left to do with them here.
+    /// Reads from both stores; `PairedStore` compares the results.
     pub(super) async fn read(&self, query: &Query) {
         let store = &self.store;
         match query {
-            Query::Order(slot) => drop(store.find_order(self.cast.order(*slot)).await),
+            Query::Order(slot) => drop(store.find_order(self.bindings.order(*slot)).await),
             Query::Orders {
                 status,
                 product: of,
@@ -160,7 +160,7 @@ impl Run {
                     status: *status,
                     product_id: of.map(product),
                 };
-                let before = before.map(|slot| self.cast.order(slot));
+                let before = before.map(|slot| self.bindings.order(slot));
                 drop(store.list_orders(&filter, before, *limit).await);
             }
             Query::Stock(of) => drop(store.find_stock(&product(*of)).await),
@@ -177,9 +177,9 @@ impl Run {
         }
     }
 
-    /// A lease that is held is not given again, and one that is not held is.
+    /// Acquires a lease: one that is held must be refused, and one that is free must be granted.
     async fn acquire(&mut self, name: &'static str) {
-        let give_up = Instant::now() + SOON;
+        let deadline = Instant::now() + RELEASE_TIMEOUT;
         let taken = self.held.contains_key(name);
         loop {
             match self.leases.try_acquire(name).await {
@@ -188,11 +188,11 @@ impl Run {
                     return;
                 }
                 Ok(None) if taken => break,
-                // Given back a moment ago.
-                Ok(None) if Instant::now() < give_up => sleep(A_MOMENT).await,
-                answer => {
-                    let answer = answer.map(|lease| lease.is_some());
-                    let difference = format!("try_acquire {name}, taken {taken}: {answer:?}");
+                // The lease was released shortly before.
+                Ok(None) if Instant::now() < deadline => sleep(POLL_INTERVAL).await,
+                result => {
+                    let result = result.map(|lease| lease.is_some());
+                    let difference = format!("try_acquire {name}, held {taken}: {result:?}");
                     return self.pairs.differ(&difference);
                 }
             }
@@ -213,7 +213,7 @@ impl Run {
         }
     }
 
-    /// All orders by each filter, all stock, and all that is in the outbox once every claim has ended.
+    /// Reads all orders by each filter, all stock, and the whole outbox after all claims are released.
     async fn read_everything(&self) {
         let store = &self.store;
         let statuses = OrderStatus::ALL.iter().copied().map(Some).chain([None]);
@@ -234,7 +234,7 @@ impl Run {
         }
         let every: Vec<_> = (0..PRODUCTS.len()).map(product).collect();
         drop(store.find_levels(&every).await);
-        let all: Vec<OrderId> = self.cast.all_orders();
+        let all: Vec<OrderId> = self.bindings.all_orders();
         drop(store.find_orders(&all).await);
         drop(store.find_settled(&all).await);
         if let Ok(mut work) = store.begin().await

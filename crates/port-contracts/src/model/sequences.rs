@@ -1,21 +1,21 @@
-//! Which sequences there are. The state that is kept while one is generated, or shrunk, is only what has been named: an
-//! operation may name an order or a moment that an earlier one brought, and goes when that one is taken out.
+//! Generation and shrinking of sequences. The state holds only the names that were introduced: an operation may refer to an
+//! order or a timestamp of an earlier operation, and is removed together with it.
 
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use proptest_state_machine::ReferenceStateMachine;
 
-use super::operations::{Configuring, Moment, Operation, Query, Slot, Step, UseCase, Vendor};
+use super::operations::{Configuring, InstantName, Operation, Query, Slot, Step, UseCase, Vendor};
 use super::strategies;
 
-/// What has been named so far.
+/// The names that were introduced so far.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Named {
     pub(super) slots: BTreeSet<Slot>,
     pub(super) next_slot: Slot,
-    pub(super) moments: BTreeSet<Moment>,
-    pub(super) next_moment: Moment,
+    pub(super) instants: BTreeSet<InstantName>,
+    pub(super) next_instant: InstantName,
     pub(super) configured: BTreeSet<Vendor>,
 }
 
@@ -39,12 +39,12 @@ impl ReferenceStateMachine for Sequences {
             Operation::Work { steps, .. } => {
                 let mut named = named.clone();
                 steps.iter().all(|step| {
-                    let holds = named.knows_all_of(&Names::of_step(step));
-                    named.learn(&Names::of_step(step));
+                    let holds = named.includes_all(&Names::of_step(step));
+                    named.add(&Names::of_step(step));
                     holds
                 })
             }
-            operation => named.knows_all_of(&Names::of(operation)),
+            operation => named.includes_all(&Names::of(operation)),
         }
     }
 
@@ -58,40 +58,40 @@ impl ReferenceStateMachine for Sequences {
         match operation {
             Operation::Work { steps, .. } => {
                 for step in steps {
-                    named.learn(&Names::of_step(step));
+                    named.add(&Names::of_step(step));
                 }
             }
-            operation => named.learn(&Names::of(operation)),
+            operation => named.add(&Names::of(operation)),
         }
         named
     }
 }
 
 impl Named {
-    fn knows_all_of(&self, names: &Names) -> bool {
+    fn includes_all(&self, names: &Names) -> bool {
         names.slots.iter().all(|slot| self.slots.contains(slot))
-            && names.moments.iter().all(|it| self.moments.contains(it))
+            && names.instants.iter().all(|it| self.instants.contains(it))
     }
 
-    fn learn(&mut self, names: &Names) {
+    fn add(&mut self, names: &Names) {
         for &slot in &names.new_slots {
             self.slots.insert(slot);
             self.next_slot = self.next_slot.max(slot + 1);
         }
-        for &moment in &names.new_moments {
-            self.moments.insert(moment);
-            self.next_moment = self.next_moment.max(moment + 1);
+        for &instant in &names.new_instants {
+            self.instants.insert(instant);
+            self.next_instant = self.next_instant.max(instant + 1);
         }
     }
 }
 
-/// What an operation names, and what it brings.
+/// The names that an operation refers to, and those that it introduces.
 #[derive(Default)]
 struct Names {
     slots: Vec<Slot>,
-    moments: Vec<Moment>,
+    instants: Vec<InstantName>,
     new_slots: Vec<Slot>,
-    new_moments: Vec<Moment>,
+    new_instants: Vec<InstantName>,
 }
 
 impl Names {
@@ -102,9 +102,9 @@ impl Names {
         }
     }
 
-    fn moments(moments: impl IntoIterator<Item = Moment>) -> Self {
+    fn instants(instants: impl IntoIterator<Item = InstantName>) -> Self {
         Self {
-            moments: moments.into_iter().collect(),
+            instants: instants.into_iter().collect(),
             ..Self::default()
         }
     }
@@ -118,13 +118,13 @@ impl Names {
 
     fn of(operation: &Operation) -> Self {
         match operation {
-            Operation::Remember(moment) => Self {
-                new_moments: vec![*moment],
+            Operation::RecordTime(instant) => Self {
+                new_instants: vec![*instant],
                 ..Self::default()
             },
             Operation::Use(use_case, _) => Self::of_use_case(use_case),
             Operation::Read(query) => Self::of_query(query),
-            Operation::Work { .. } | Operation::Acquire(_) | Operation::GiveBack(_) => {
+            Operation::Work { .. } | Operation::AcquireLease(_) | Operation::ReleaseLease(_) => {
                 Self::default()
             }
         }
@@ -132,7 +132,9 @@ impl Names {
 
     fn of_use_case(use_case: &UseCase) -> Self {
         match use_case {
-            UseCase::Sync(_, Some(said)) => Self::moments(said.as_of.map(|(moment, _)| moment)),
+            UseCase::Sync(_, Some(report_spec)) => {
+                Self::instants(report_spec.as_of.map(|(instant, _)| instant))
+            }
             UseCase::Place(slot, _) => Self::new_slots([*slot]),
             UseCase::Settle(slots, _) => Self::slots(slots.clone()),
             UseCase::Change(slot, _) | UseCase::ShipPart(slot, _) => Self::slots([*slot]),
@@ -156,9 +158,9 @@ impl Names {
             | Step::Reject(slot)
             | Step::Change(slot, _)
             | Step::ShipPart(slot, _) => Self::slots([*slot]),
-            Step::Adjust { as_of, .. } => Self::moments([*as_of]),
-            Step::Advance(_, _, moment) | Step::ForgetKeys(moment, _, _) => {
-                Self::moments([*moment])
+            Step::Adjust { as_of, .. } => Self::instants([*as_of]),
+            Step::Advance(_, _, instant) | Step::PruneKeys(instant, _, _) => {
+                Self::instants([*instant])
             }
             Step::Read(query) => Self::of_query(query),
             Step::LockStock(_)

@@ -10,23 +10,23 @@ use domain::settlement::{Outcome, SettledOrder, settle};
 use domain::stock::{ProductStock, StockChange, VendorStock};
 use domain::vendor_set::recount;
 
-use super::cast::{configured, new_order, product, products, span, vendor};
-use super::operations::{Asked, Product, Slot, Step, Vendor};
+use super::bindings::{configured, new_order, product, products, span, vendor};
+use super::operations::{OrderSpec, Product, Slot, Step, Vendor};
 use super::run::Run;
 use crate::builders::order_at;
 
-/// A step that failed: the unit of work can only be dropped. Whether it had to fail is compared elsewhere.
-type Done = Result<(), StoreError>;
+/// The result of a step. After an error the unit of work can only be dropped; `PairedWork` compares the error.
+type StepResult = Result<(), StoreError>;
 
 impl Run {
-    pub(super) async fn step(&mut self, work: &mut dyn UnitOfWork, step: &Step) -> Done {
+    pub(super) async fn step(&mut self, work: &mut dyn UnitOfWork, step: &Step) -> StepResult {
         match step {
             Step::Accept(first, orders) => self.accept(work, *first, orders).await,
             Step::LockPending(slots) => {
-                let ids = self.cast.orders(slots);
+                let ids = self.bindings.orders(slots);
                 work.lock_pending(&ids).await.map(drop)
             }
-            Step::LockOrder(slot) => work.lock_order(self.cast.order(*slot)).await.map(drop),
+            Step::LockOrder(slot) => work.lock_order(self.bindings.order(*slot)).await.map(drop),
             Step::Settle(slots) => self.settle_in(work, slots).await,
             Step::Reject(slot) => self.reject(work, *slot).await,
             Step::Change(slot, to) => {
@@ -45,15 +45,15 @@ impl Run {
                 reported,
                 as_of,
             } => {
-                let position = VendorStock {
+                let vendor_stock = VendorStock {
                     vendor_id: vendor(*of),
                     reported: *reported,
                     in_flight: 0,
-                    as_of: self.cast.moment(*as_of),
+                    as_of: self.bindings.instant(*as_of),
                     configured: false,
                     is_expired: false,
                 };
-                adjust(work, *product, position).await
+                adjust(work, *product, vendor_stock).await
             }
             Step::Configure(wanted, others) => configure(work, wanted, *others).await,
             Step::FirstSyncs => work.first_syncs().await.map(drop),
@@ -64,16 +64,22 @@ impl Run {
                 let (of, wanted) = (vendor(*of), products(wanted));
                 work.find_reported_stock(&of, &wanted).await.map(drop)
             }
-            Step::Advance(of, wanted, moment) => {
-                let order = order_at(self.cast.moment(*moment));
+            Step::Advance(of, wanted, instant) => {
+                let order = order_at(self.bindings.instant(*instant));
                 work.advance_as_of(&vendor(*of), &products(wanted), order)
                     .await
             }
             Step::RepairShipments(of) => work.repair_shipments(&vendor(*of)).await.map(drop),
             Step::RecordFailure(of) => record_failure(work, *of).await,
             Step::Claim(limit, lease) => work.claim(*limit, span(*lease)).await.map(drop),
-            Step::Remove(slots) => work.remove(&self.cast.entries(slots, &self.pairs)).await,
-            Step::Release(slots) => work.release(&self.cast.entries(slots, &self.pairs)).await,
+            Step::Remove(slots) => {
+                work.remove(&self.bindings.entries(slots, &self.pairs))
+                    .await
+            }
+            Step::Release(slots) => {
+                work.release(&self.bindings.entries(slots, &self.pairs))
+                    .await
+            }
             Step::Requeue(pending_for, limit) => {
                 let limits = RequeueLimits {
                     pending_for: span(*pending_for),
@@ -81,8 +87,8 @@ impl Run {
                 };
                 work.requeue_overdue(limits).await.map(drop)
             }
-            Step::ForgetKeys(moment, shift, limit) => {
-                let before = self.cast.near(*moment, *shift, &self.pairs);
+            Step::PruneKeys(instant, shift, limit) => {
+                let before = self.bindings.near(*instant, *shift, &self.pairs);
                 while work.prune_keys(before, *limit).await? >= u64::from(*limit) {}
                 Ok(())
             }
@@ -94,19 +100,24 @@ impl Run {
         }
     }
 
-    async fn accept(&mut self, work: &mut dyn UnitOfWork, first: Slot, orders: &[Asked]) -> Done {
+    async fn accept(
+        &mut self,
+        work: &mut dyn UnitOfWork,
+        first: Slot,
+        orders: &[OrderSpec],
+    ) -> StepResult {
         let orders: Vec<_> = orders.iter().map(new_order).collect();
         let accepted = work.accept(&orders).await?;
         for (slot, accepted) in (first..).zip(accepted) {
             if let Some(order) = accepted.order() {
-                self.cast.took(slot, order.id);
+                self.bindings.bind_order(slot, order.id);
             }
         }
         Ok(())
     }
 
-    async fn settle_in(&self, work: &mut dyn UnitOfWork, slots: &[Slot]) -> Done {
-        let pending = work.lock_pending(&self.cast.orders(slots)).await?;
+    async fn settle_in(&self, work: &mut dyn UnitOfWork, slots: &[Slot]) -> StepResult {
+        let pending = work.lock_pending(&self.bindings.orders(slots)).await?;
         let wanted: Vec<ProductId> = pending
             .iter()
             .map(|order| order.request.product_id.clone())
@@ -118,9 +129,9 @@ impl Run {
         work.save_stock(&batch.stock).await
     }
 
-    async fn reject(&self, work: &mut dyn UnitOfWork, slot: Slot) -> Done {
+    async fn reject(&self, work: &mut dyn UnitOfWork, slot: Slot) -> StepResult {
         let rejected = SettledOrder {
-            id: self.cast.order(slot),
+            id: self.bindings.order(slot),
             product_id: product(0),
             outcome: Outcome::Rejected(RejectReason::InsufficientStock),
         };
@@ -132,10 +143,10 @@ impl Run {
         work: &mut dyn UnitOfWork,
         slot: Slot,
         decide: impl Fn(&Order) -> Option<Transition> + Send,
-    ) -> Done {
-        let id = self.cast.order(slot);
+    ) -> StepResult {
+        let id = self.bindings.order(slot);
         let Some(order) = work.lock_order(id).await? else {
-            // Writing a state of an order that is not there is refused.
+            // Saving a state of an unknown order must be refused.
             return work.save_state(id, &OrderState::Cancelled).await.map(drop);
         };
         let state = match decide(&order) {
@@ -163,27 +174,36 @@ fn recounted(stock: ProductStock, vendors: Vec<VendorStock>) -> StockChange {
     }
 }
 
-/// Writes a position, in flight what was, and the product's quantity with it.
-async fn adjust(work: &mut dyn UnitOfWork, wanted: Product, mut position: VendorStock) -> Done {
-    let configured = work.lock_vendor(&position.vendor_id).await?;
-    position.configured = configured.is_some();
+/// Writes vendor stock with the current units in flight, and the product's quantity.
+async fn adjust(
+    work: &mut dyn UnitOfWork,
+    wanted: Product,
+    mut vendor_stock: VendorStock,
+) -> StepResult {
+    let configured = work.lock_vendor(&vendor_stock.vendor_id).await?;
+    vendor_stock.configured = configured.is_some();
     let unknown = ProductStock {
         product_id: product(wanted),
         vendors: Vec::new(),
     };
     let locked = work.lock_stock(&[product(wanted)]).await?.pop();
     let mut stock = locked.unwrap_or(unknown);
-    if let Some(before) = stock.vendor(&position.vendor_id) {
-        position.in_flight = before.in_flight;
+    if let Some(before) = stock.vendor(&vendor_stock.vendor_id) {
+        vendor_stock.in_flight = before.in_flight;
     }
     stock
         .vendors
-        .retain(|other| other.vendor_id != position.vendor_id);
-    stock.vendors.push(position.clone());
-    work.save_stock(&[recounted(stock, vec![position])]).await
+        .retain(|other| other.vendor_id != vendor_stock.vendor_id);
+    stock.vendors.push(vendor_stock.clone());
+    work.save_stock(&[recounted(stock, vec![vendor_stock])])
+        .await
 }
 
-async fn configure(work: &mut dyn UnitOfWork, wanted: &[Vendor], others: OtherVendors) -> Done {
+async fn configure(
+    work: &mut dyn UnitOfWork,
+    wanted: &[Vendor],
+    others: OtherVendors,
+) -> StepResult {
     let switched = work.configure(&configured(wanted), others).await?;
     let locked = work.lock_stock(&switched.products).await?;
     let changes: Vec<StockChange> = locked
@@ -193,13 +213,13 @@ async fn configure(work: &mut dyn UnitOfWork, wanted: &[Vendor], others: OtherVe
     work.save_stock(&changes).await
 }
 
-async fn record_failure(work: &mut dyn UnitOfWork, of: Vendor) -> Done {
+async fn record_failure(work: &mut dyn UnitOfWork, of: Vendor) -> StepResult {
     let record = SyncRecord {
         outcome: SyncOutcome::Failed,
         took: Duration::ZERO,
         received: 0,
         changed: 0,
-        error: Some("it did not answer".to_owned()),
+        error: Some("the vendor did not respond".to_owned()),
     };
     work.record_sync(&vendor(of), &record, None).await.map(drop)
 }

@@ -1,4 +1,4 @@
-//! How likely which operation is. Products, vendors and quantities are few and small, so that shortages, repeats and
+//! Probabilities of the operations. Products, vendors and quantities are few and small, so that shortages, repeats and
 //! second cancellations are frequent.
 
 use std::collections::BTreeMap;
@@ -13,24 +13,24 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use super::operations::{
-    Asked, Configuring, Confirms, DIGESTS, KEYS, Moment, Operation, PRODUCTS, Product, Query, Said,
-    Shift, Slot, Span, Step, UseCase, VENDORS, Vendor,
+    Configuring, Confirms, DIGESTS, InstantName, KEYS, Operation, OrderSpec, PRODUCTS, Product,
+    Query, ReportSpec, Shift, Slot, Span, Step, UseCase, VENDORS, Vendor,
 };
 use super::sequences::Named;
 
-/// Orders that are named most often: the last ones.
+/// Number of most recent orders, which are referred to most often.
 const RECENT: usize = 6;
 
 pub(super) fn operation(named: &Named) -> BoxedStrategy<Operation> {
     let start = if named.configured.is_empty() { 40 } else { 2 };
     prop_oneof![
-        2 => Just(Operation::Remember(named.next_moment)),
+        2 => Just(Operation::RecordTime(named.next_instant)),
         start => one_use_case(configuring().boxed()),
         24 => one_use_case(use_case(named)),
         12 => work(named),
         6 => query(named).prop_map(Operation::Read),
-        1 => lease_name().prop_map(Operation::Acquire),
-        1 => lease_name().prop_map(Operation::GiveBack),
+        1 => lease_name().prop_map(Operation::AcquireLease),
+        1 => lease_name().prop_map(Operation::ReleaseLease),
     ]
     .boxed()
 }
@@ -46,9 +46,9 @@ fn one_use_case(use_case: BoxedStrategy<UseCase>) -> impl Strategy<Value = Opera
 
 fn use_case(named: &Named) -> BoxedStrategy<UseCase> {
     let slot = named.next_slot;
-    let place = asked().prop_map(move |asked| UseCase::Place(slot, asked));
-    let sync = (vendor(), weighted(0.9, said(named)))
-        .prop_map(|(vendor, said)| UseCase::Sync(vendor, said));
+    let place = order_spec().prop_map(move |order_spec| UseCase::Place(slot, order_spec));
+    let sync = (vendor(), weighted(0.9, report_spec(named)))
+        .prop_map(|(vendor, report_spec)| UseCase::Sync(vendor, report_spec));
     let decision = select(&[QuarantineDecision::Accept, QuarantineDecision::Discard][..]);
     let resolve = (vendor(), decision)
         .prop_map(|(vendor, decision)| UseCase::ResolveQuarantine(vendor, decision));
@@ -81,13 +81,14 @@ fn use_case(named: &Named) -> BoxedStrategy<UseCase> {
 
 fn work(named: &Named) -> impl Strategy<Value = Operation> + use<> {
     (vec(step(named), 0..5), weighted(0.7, Just(()))).prop_map(|(steps, commit)| Operation::Work {
-        steps: with_slots_of_their_own(steps),
+        steps: with_consecutive_slots(steps),
         commit: commit.is_some(),
     })
 }
 
-/// Steps are generated apart from each other; each that asks for orders takes the slots after those of the one before.
-fn with_slots_of_their_own(mut steps: Vec<Step>) -> Vec<Step> {
+/// Assigns slots to steps, which are generated independently: each step that accepts orders takes the slots after the
+/// previous one.
+fn with_consecutive_slots(mut steps: Vec<Step>) -> Vec<Step> {
     let mut next = None;
     for step in &mut steps {
         if let Step::Accept(first, orders) = step {
@@ -101,7 +102,7 @@ fn with_slots_of_their_own(mut steps: Vec<Step>) -> Vec<Step> {
 fn step(named: &Named) -> BoxedStrategy<Step> {
     let first = named.next_slot;
     let always = prop_oneof![
-        3 => vec(asked(), 0..5).prop_map(move |orders| Step::Accept(first, orders)),
+        3 => vec(order_spec(), 0..5).prop_map(move |orders| Step::Accept(first, orders)),
         1 => vec(product(), 0..4).prop_map(Step::LockStock),
         1 => (configure(), others()).prop_map(|(wanted, others)| Step::Configure(wanted, others)),
         1 => Just(Step::FirstSyncs),
@@ -118,17 +119,19 @@ fn step(named: &Named) -> BoxedStrategy<Step> {
         2 => query(named).prop_map(Step::Read),
     ]
     .boxed();
-    let with_moments = one_moment(named).map(steps_at);
+    let with_instants = one_instant(named).map(steps_at);
     let with_slots = one_slot(named).map(|slot| steps_on(slot, named));
-    match (with_moments, with_slots) {
+    match (with_instants, with_slots) {
         (None, None) => always,
         (Some(other), None) | (None, Some(other)) => prop_oneof![always, other].boxed(),
-        (Some(moments), Some(slots)) => prop_oneof![3 => always, 2 => moments, 4 => slots].boxed(),
+        (Some(instants), Some(slots)) => {
+            prop_oneof![3 => always, 2 => instants, 4 => slots].boxed()
+        }
     }
 }
 
-fn steps_at(moment: BoxedStrategy<Moment>) -> BoxedStrategy<Step> {
-    let adjust = (product(), vendor(), 0_u32..7, moment.clone()).prop_map(
+fn steps_at(instant: BoxedStrategy<InstantName>) -> BoxedStrategy<Step> {
+    let adjust = (product(), vendor(), 0_u32..7, instant.clone()).prop_map(
         |(product, vendor, reported, as_of)| Step::Adjust {
             product,
             vendor,
@@ -138,10 +141,10 @@ fn steps_at(moment: BoxedStrategy<Moment>) -> BoxedStrategy<Step> {
     );
     prop_oneof![
         adjust,
-        (vendor(), vec(product(), 0..3), moment.clone())
+        (vendor(), vec(product(), 0..3), instant.clone())
             .prop_map(|(vendor, products, as_of)| Step::Advance(vendor, products, as_of)),
-        (moment, shift(), select(&[1_u32, 2, 100][..]))
-            .prop_map(|(before, shift, limit)| Step::ForgetKeys(before, shift, limit)),
+        (instant, shift(), select(&[1_u32, 2, 100][..]))
+            .prop_map(|(before, shift, limit)| Step::PruneKeys(before, shift, limit)),
     ]
     .boxed()
 }
@@ -191,7 +194,7 @@ fn query(named: &Named) -> BoxedStrategy<Query> {
     }
 }
 
-/// One of them more than the others, so that orders share stock.
+/// Selects the first product more often, so that orders share stock.
 fn product() -> impl Strategy<Value = Product> {
     prop_oneof![3 => Just(0), 4 => 0..PRODUCTS.len()]
 }
@@ -210,7 +213,7 @@ fn configure() -> impl Strategy<Value = Vec<Vendor>> {
 
 fn configuring() -> impl Strategy<Value = UseCase> {
     let how = prop_oneof![
-        3 => Just(Configuring::Bring),
+        3 => Just(Configuring::ApplyIfNew),
         2 => Just(Configuring::Apply),
         1 => Just(Configuring::Add),
     ];
@@ -249,10 +252,10 @@ fn confirms() -> impl Strategy<Value = Confirms> {
     ]
 }
 
-fn asked() -> impl Strategy<Value = Asked> {
+fn order_spec() -> impl Strategy<Value = OrderSpec> {
     let key = weighted(0.4, 0..KEYS.len());
     let batch = weighted(0.4, 0..DIGESTS.len());
-    (product(), 1_u32..4, key, batch).prop_map(|(product, units, key, batch)| Asked {
+    (product(), 1_u32..4, key, batch).prop_map(|(product, units, key, batch)| OrderSpec {
         product,
         units,
         key,
@@ -261,17 +264,17 @@ fn asked() -> impl Strategy<Value = Asked> {
 }
 
 fn lines() -> impl Strategy<Value = BTreeMap<Product, u32>> {
-    // Also an empty report, which is put into quarantine.
+    // Includes the empty report, which is quarantined.
     btree_map(product(), 0_u32..12, 0..=PRODUCTS.len())
 }
 
-fn said(named: &Named) -> impl Strategy<Value = Said> + use<> {
-    let as_of = one_moment(named).map_or_else(
+fn report_spec(named: &Named) -> impl Strategy<Value = ReportSpec> + use<> {
+    let as_of = one_instant(named).map_or_else(
         || Just(None).boxed(),
-        |moment| weighted(0.4, (moment, shift())).boxed(),
+        |instant| weighted(0.4, (instant, shift())).boxed(),
     );
     let kind = select(&[ReportKind::Full, ReportKind::Delta][..]);
-    (kind, as_of, lines()).prop_map(|(kind, as_of, lines)| Said { kind, as_of, lines })
+    (kind, as_of, lines()).prop_map(|(kind, as_of, lines)| ReportSpec { kind, as_of, lines })
 }
 
 fn one_slot(named: &Named) -> Option<BoxedStrategy<Slot>> {
@@ -280,12 +283,12 @@ fn one_slot(named: &Named) -> Option<BoxedStrategy<Slot>> {
     (!all.is_empty()).then(|| prop_oneof![2 => select(recent), 1 => select(all)].boxed())
 }
 
-fn one_moment(named: &Named) -> Option<BoxedStrategy<Moment>> {
-    let all: Vec<Moment> = named.moments.iter().copied().collect();
+fn one_instant(named: &Named) -> Option<BoxedStrategy<InstantName>> {
+    let all: Vec<InstantName> = named.instants.iter().copied().collect();
     (!all.is_empty()).then(|| select(all).boxed())
 }
 
-/// Mostly all that may still be open, so that orders come to be confirmed.
+/// Selects mostly the recent orders, which may be pending, so that orders get confirmed.
 fn slots_to_settle(named: &Named) -> BoxedStrategy<Vec<Slot>> {
     let recent: Vec<Slot> = named.slots.iter().rev().take(RECENT).copied().collect();
     prop_oneof![2 => Just(recent), 1 => slots(named)].boxed()

@@ -1,4 +1,4 @@
-//! The use cases over both stores as one. What they answer follows from what the stores answered, which is compared.
+//! The use cases over both stores combined. Their results follow from the stores' results, which are compared.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use domain::timestamp::Timestamp;
 
 use futures_util::future::join;
 
-use super::cast::{configured, new_order, span, vendor};
+use super::bindings::{configured, new_order, span, vendor};
 use super::operations::{Configuring, Confirms, UseCase};
 use super::paired_store::PairedStore;
 use super::pairs::SharedPairs;
@@ -42,18 +42,19 @@ impl Run {
                 let vendors = configured(wanted);
                 let set = vendors.iter().cloned().collect();
                 match how {
-                    Configuring::Bring => drop(sets.apply_if_new(&set).await),
+                    Configuring::ApplyIfNew => drop(sets.apply_if_new(&set).await),
                     Configuring::Apply => drop(sets.apply(&set).await),
                     Configuring::Add => drop(sets.add(&vendors).await),
                 }
             }
-            UseCase::Sync(of, said) => {
-                let answer = said.as_ref();
-                let answer = answer.map(|said| self.cast.report(said, &self.pairs));
+            UseCase::Sync(of, report_spec) => {
+                let result = report_spec.as_ref();
+                let result =
+                    result.map(|report_spec| self.bindings.report(report_spec, &self.pairs));
                 let feed = Feed {
                     vendor_id: vendor(*of),
                     pairs: self.pairs.clone(),
-                    answer: answer.ok_or_else(|| FeedError::Unavailable("away".to_owned())),
+                    result: result.ok_or_else(|| FeedError::Unavailable("unreachable".to_owned())),
                 };
                 drop(vendor_sync(store, clock).sync(&feed).await);
             }
@@ -69,28 +70,32 @@ impl Run {
                         .await,
                 );
             }
-            UseCase::Place(slot, asked) => {
+            UseCase::Place(slot, order_spec) => {
                 let (batcher, writer) =
-                    OrderBatcher::open(store, Arc::new(Nobody), clock, ONE_AT_A_TIME);
-                let placing = async move { batcher.place(new_order(asked)).await };
-                // The writer ends once nobody can place anything.
+                    OrderBatcher::open(store, Arc::new(SilentNotifier), clock, ONE_AT_A_TIME);
+                let placing = async move { batcher.place(new_order(order_spec)).await };
+                // The writer ends when the batcher is dropped.
                 let (placed, ()) = join(placing, writer.run()).await;
                 if let Ok(placed) = placed {
-                    self.cast.took(*slot, placed.order.id);
+                    self.bindings.bind_order(*slot, placed.order.id);
                 }
             }
             UseCase::Settle(slots, grace) => {
                 let settling = SettleOrders::new(store, clock, most_available_first)
                     .with_first_sync_grace(span(*grace));
-                drop(settling.settle(&self.cast.orders(slots)).await);
+                drop(settling.settle(&self.bindings.orders(slots)).await);
             }
             UseCase::Change(slot, to) => {
                 let status = ChangeStatus::new(store, clock);
-                drop(status.change(self.cast.order(*slot), *to, |_| true).await);
+                drop(
+                    status
+                        .change(self.bindings.order(*slot), *to, |_| true)
+                        .await,
+                );
             }
             UseCase::ShipPart(slot, of) => {
                 let status = ChangeStatus::new(store, clock);
-                let (id, of) = (self.cast.order(*slot), vendor(*of));
+                let (id, of) = (self.bindings.order(*slot), vendor(*of));
                 drop(status.ship_part(id, &of, |_| true).await);
             }
             UseCase::Relay {
@@ -117,23 +122,23 @@ impl Run {
                     change_log_retention: span(*key_retention),
                 };
                 let queue = Arc::new(Queue(Confirms::All));
-                let sweeper = Sweeper::new(store, queue, Arc::new(Nobody), clock, settings);
+                let sweeper = Sweeper::new(store, queue, Arc::new(SilentNotifier), clock, settings);
                 drop(sweeper.sweep().await);
             }
         }
     }
 }
 
-/// In chunks of two products, so that reports of a few lines are written as large ones are.
+/// Writes chunks of two products, so that small reports are written like large ones.
 fn vendor_sync(store: Arc<PairedStore>, clock: Arc<dyn Clock>) -> VendorSync {
     VendorSync::new(store.clone(), store.clone(), store, clock).with_chunk_size(2)
 }
 
-/// Answers every request the same. A report that states no as-of states the time of the request.
+/// Returns the same result for every request. A report without an as-of gets the time of the request.
 struct Feed {
     vendor_id: VendorId,
     pairs: SharedPairs,
-    answer: Result<Report, FeedError>,
+    result: Result<Report, FeedError>,
 }
 
 #[async_trait]
@@ -143,9 +148,9 @@ impl VendorFeed for Feed {
     }
 
     async fn fetch(&self) -> Result<FetchedReport, FeedError> {
-        let requested_at = self.pairs.with(|pairs| pairs.last_told());
-        let answer = self.answer.as_ref().map_err(FeedError::clone);
-        answer.map(|report| fetched(report, requested_at.unwrap_or(Timestamp::EPOCH)))
+        let requested_at = self.pairs.with(|pairs| pairs.last_reading());
+        let result = self.result.as_ref().map_err(FeedError::clone);
+        result.map(|report| fetched(report, requested_at.unwrap_or(Timestamp::EPOCH)))
     }
 
     fn lag(&self) -> Duration {
@@ -153,7 +158,7 @@ impl VendorFeed for Feed {
     }
 }
 
-/// An empty queue.
+/// An empty queue that confirms orders as configured.
 struct Queue(Confirms);
 
 #[async_trait]
@@ -163,7 +168,7 @@ impl OrderQueue for Queue {
         match self.0 {
             Confirms::All => Ok(ids.collect()),
             Confirms::EverySecond => Ok(ids.step_by(2).collect()),
-            Confirms::Fails => Err(QueueError::Unavailable("away".to_owned())),
+            Confirms::Fails => Err(QueueError::Unavailable("unreachable".to_owned())),
         }
     }
 
@@ -180,9 +185,9 @@ impl OrderQueue for Queue {
     }
 }
 
-/// Wakes nobody.
-struct Nobody;
+/// Discards notifications.
+struct SilentNotifier;
 
-impl Notifier for Nobody {
+impl Notifier for SilentNotifier {
     fn notify(&self, _: Topic) {}
 }

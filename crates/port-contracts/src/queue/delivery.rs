@@ -1,4 +1,4 @@
-//! From publishing to a consumer, and aside.
+//! Publishing, delivery, depth and probes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,15 +10,15 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
-    PATIENCE, QueueUnderTest, assert_all_in_order, ids, mixed_orders, orders, receipts,
+    QueueUnderTest, TIMEOUT, assert_all_in_order, ids, mixed_orders, orders, receipts,
     take_and_acknowledge,
 };
 
-/// How often to look for what changes with some delay.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Interval for polling a value that a broker updates with a delay.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// All orders come, and those of one product in the order in which they were published.
-pub async fn published_orders_arrive_and_keep_the_order_of_a_product(under_test: &QueueUnderTest) {
+/// All orders are delivered, those of one product in the order in which they were published.
+pub async fn orders_of_a_product_arrive_in_publishing_order(under_test: &QueueUnderTest) {
     let mut consumer = under_test.consumer().await;
     let published = mixed_orders(1..=120);
     for part in published.chunks(20) {
@@ -28,7 +28,7 @@ pub async fn published_orders_arrive_and_keep_the_order_of_a_product(under_test:
     assert_all_in_order(&arrived, &published);
 }
 
-/// What is published while there is no consumer waits for one.
+/// Orders that are published without a consumer are delivered to the next consumer.
 pub async fn orders_wait_for_a_consumer(under_test: &QueueUnderTest) {
     let published = mixed_orders([1, i64::MAX, 2, 4_000_000_000]);
     under_test.publish(&published).await;
@@ -37,7 +37,7 @@ pub async fn orders_wait_for_a_consumer(under_test: &QueueUnderTest) {
     assert_all_in_order(&arrived, &published);
 }
 
-/// Thousands of orders in one call all come, each once.
+/// Thousands of orders in one call are each delivered once.
 pub async fn many_orders_in_one_publish_all_arrive_once(under_test: &QueueUnderTest) {
     let published = mixed_orders(1..=2_000);
     under_test.publish(&published).await;
@@ -46,14 +46,14 @@ pub async fn many_orders_in_one_publish_all_arrive_once(under_test: &QueueUnderT
     assert_all_in_order(&arrived, &published);
 }
 
-/// Nothing to publish is no failure.
-pub async fn publishing_nothing_confirms_nothing(under_test: &QueueUnderTest) {
+/// Publishing an empty list succeeds.
+pub async fn publishing_an_empty_list_succeeds(under_test: &QueueUnderTest) {
     assert_eq!(under_test.queue.publish(&[]).await, Ok(Vec::new()));
     assert_eq!(under_test.queue.depth().await, Ok(0));
 }
 
-/// Callers that publish at the same time each get the confirmation of their own orders.
-pub async fn concurrent_publishers_do_not_mix(under_test: &QueueUnderTest) {
+/// Concurrent publishers each receive the confirmations of their own orders.
+pub async fn concurrent_publishers_receive_their_own_confirmations(under_test: &QueueUnderTest) {
     let mut tasks = JoinSet::new();
     for task in 0..8_i64 {
         let queue = Arc::clone(&under_test.queue);
@@ -75,8 +75,8 @@ pub async fn concurrent_publishers_do_not_mix(under_test: &QueueUnderTest) {
     assert_eq!((arrived.len(), distinct.len()), (400, 400));
 }
 
-/// Consumers at the same time together get each order once.
-pub async fn concurrent_consumers_share(under_test: &QueueUnderTest) {
+/// Concurrent consumers together receive each order once.
+pub async fn concurrent_consumers_receive_each_order_once(under_test: &QueueUnderTest) {
     let published = mixed_orders(1..=200);
     let (sender, mut arrived) = mpsc::unbounded_channel();
     let mut consumers = JoinSet::new();
@@ -95,19 +95,22 @@ pub async fn concurrent_consumers_share(under_test: &QueueUnderTest) {
     }
     under_test.publish(&published[..100]).await;
     under_test.publish_one_by_one(&published[100..]).await;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let mut all = BTreeSet::new();
     while all.len() < published.len() {
         let id = timeout_at(deadline, arrived.recv()).await;
-        let id = id.expect("some orders did not come").unwrap();
-        assert!(all.insert(id), "order {id} came twice");
+        let id = id.expect("some orders did not arrive").unwrap();
+        assert!(all.insert(id), "order {id} arrived twice");
     }
     consumers.shutdown().await;
-    assert!(arrived.try_recv().is_err(), "more came than was published");
+    assert!(
+        arrived.try_recv().is_err(),
+        "more orders arrived than were published"
+    );
 }
 
-/// The depth counts what waits, and nothing once all is acknowledged.
-pub async fn the_depth_counts_what_waits(under_test: &QueueUnderTest) {
+/// The depth counts the messages in the queue, and is 0 after all are acknowledged.
+pub async fn the_depth_counts_messages_in_the_queue(under_test: &QueueUnderTest) {
     assert_eq!(under_test.queue.depth().await, Ok(0));
     let published = mixed_orders(1..=10);
     under_test.publish_one_by_one(&published).await;
@@ -117,22 +120,22 @@ pub async fn the_depth_counts_what_waits(under_test: &QueueUnderTest) {
     until_depth_is(under_test, 0).await;
 }
 
-/// A broker may count with some delay.
+/// Waits until the queue has this depth, which a broker may update with a delay.
 async fn until_depth_is(under_test: &QueueUnderTest, expected: usize) {
-    let give_up = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         let depth = under_test.queue.depth().await.unwrap();
         if depth == expected as u64 {
             return;
         }
-        let in_time = Instant::now() < give_up;
+        let in_time = Instant::now() < deadline;
         assert!(in_time, "the depth is {depth} instead of {expected}");
-        sleep(LOOK_EVERY).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 
-/// Without dead messages there is nothing to prune, and no order is lost by it.
-pub async fn pruning_dead_messages_leaves_what_waits(under_test: &QueueUnderTest) {
+/// Without dead messages, pruning removes nothing and loses no order.
+pub async fn pruning_dead_messages_keeps_other_messages(under_test: &QueueUnderTest) {
     under_test.publish(&orders([1, 2], "p")).await;
     assert_eq!(under_test.queue.prune_dead_messages(0).await, Ok(0));
     let backlog = under_test.queue.backlog().await.unwrap();
@@ -142,26 +145,26 @@ pub async fn pruning_dead_messages_leaves_what_waits(under_test: &QueueUnderTest
     assert_eq!(taken, [OrderId(1), OrderId(2)]);
 }
 
-/// A queue that works says so.
+/// The probe of a working queue succeeds.
 pub async fn the_probe_of_a_working_queue_is_ok(under_test: &QueueUnderTest) {
     assert_eq!(under_test.queue.probe().await, Ok(()));
     under_test.publish(&orders([1], "p")).await;
     assert_eq!(under_test.queue.probe().await, Ok(()));
 }
 
-/// A consumer that works says so, also while it waits, and its probe answers at once when it has gone.
+/// A consumer's probe succeeds while the consumer works or waits, and returns immediately after it was dropped.
 pub async fn the_probe_of_a_consumer_outlives_it(under_test: &QueueUnderTest) {
     let mut consumer = under_test.consumer().await;
     let probe = consumer.watch();
     under_test.publish(&orders([1], "p")).await;
     take_and_acknowledge(consumer.as_mut(), 1).await;
     let waiting = tokio::spawn(async move { consumer.next_batch(1).await });
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while let Err(error) = probe.probe() {
         assert!(Instant::now() < deadline, "{error}");
-        sleep(LOOK_EVERY).await;
+        sleep(POLL_INTERVAL).await;
     }
     waiting.abort();
-    // Whatever it says of a consumer that is no more.
+    // Either result is right for a dropped consumer.
     let _ = probe.probe();
 }

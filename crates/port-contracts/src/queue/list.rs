@@ -1,36 +1,36 @@
-//! The list of the contracts of a queue.
+//! The list of the queue contracts.
 
-/// Runs every contract of a queue, one test each. `$setup` names a function without arguments that returns a future of a
-/// [`QueueUnderTest`](crate::QueueUnderTest) over an empty queue, and of a guard that is kept until the test has let go
-/// of the queue. Needs `tokio` with `macros` and `rt-multi-thread` in the crate that invokes it.
+/// Runs every queue contract, one test each. `$setup` names a function without arguments that returns a future of a
+/// [`QueueUnderTest`](crate::QueueUnderTest) with an empty queue, and of a guard that is dropped after the queue. The
+/// invoking crate needs `tokio` with the features `macros` and `rt-multi-thread`.
 #[macro_export]
 macro_rules! queue_contracts {
     ($setup:path) => {
         $crate::contract_tests! { $setup, queue,
             batches {
-                a_batch_keeps_to_its_limit,
+                a_batch_respects_its_limit,
                 a_batch_waits_for_its_first_message_only,
-                an_abandoned_wait_loses_nothing,
-                an_abandoned_wait_keeps_nothing_from_others,
+                a_cancelled_call_loses_no_message,
+                a_cancelled_call_keeps_no_message_from_others,
             }
             delivery {
-                published_orders_arrive_and_keep_the_order_of_a_product,
+                orders_of_a_product_arrive_in_publishing_order,
                 orders_wait_for_a_consumer,
                 many_orders_in_one_publish_all_arrive_once,
-                publishing_nothing_confirms_nothing,
-                concurrent_publishers_do_not_mix,
-                concurrent_consumers_share,
-                the_depth_counts_what_waits,
-                pruning_dead_messages_leaves_what_waits,
+                publishing_an_empty_list_succeeds,
+                concurrent_publishers_receive_their_own_confirmations,
+                concurrent_consumers_receive_each_order_once,
+                the_depth_counts_messages_in_the_queue,
+                pruning_dead_messages_keeps_other_messages,
                 the_probe_of_a_working_queue_is_ok,
                 the_probe_of_a_consumer_outlives_it,
             }
             redelivery {
-                acknowledged_messages_do_not_come_again,
-                unacknowledged_messages_come_again,
+                acknowledged_messages_are_not_redelivered,
+                unacknowledged_messages_are_redelivered,
                 messages_are_acknowledged_one_by_one,
-                acknowledging_twice_does_no_harm,
-                a_consumer_that_never_asked_keeps_nothing,
+                acknowledging_twice_is_ignored,
+                a_consumer_dropped_before_its_first_call_keeps_no_message,
                 receipts_of_another_consumer_are_void,
             }
         }

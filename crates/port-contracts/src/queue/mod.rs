@@ -1,4 +1,4 @@
-//! Contracts of an order queue.
+//! Contracts of an order queue and its consumers.
 
 pub mod batches;
 pub mod delivery;
@@ -15,23 +15,23 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::builders::product;
 
-/// Long enough for a connection to be made, and for a broker to notice that a consumer has gone.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Timeout of a delivery: long enough to connect, and for a broker to notice that a consumer is gone.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Few messages, so that no limit on unacknowledged ones is met.
+/// Limit of a batch, below any limit on unacknowledged messages.
 const LIMIT: usize = 100;
 
-/// Makes a consumer with a connection of its own.
+/// Creates a consumer with its own connection.
 pub type MakeConsumer = Box<dyn Fn() -> BoxFuture<'static, Box<dyn OrderConsumer>> + Send + Sync>;
 
-/// A queue with nothing in it.
+/// An empty queue.
 ///
-/// It may be spread over several shards, each with one active consumer at a time; a consumer that is dropped may give
-/// back what it held with some delay, and another one may get nothing until then.
+/// The queue may have several shards, each with one active consumer at a time. A dropped consumer may return its
+/// unacknowledged messages with a delay, and another consumer may receive nothing until then.
 pub struct QueueUnderTest {
-    /// Publishes.
+    /// The publishing side of the queue.
     pub queue: Arc<dyn OrderQueue>,
-    /// Makes consumers. Several may exist at a time; each consumes all of the queue, as far as others leave it anything.
+    /// Creates consumers. Several may exist at a time; each consumes from the whole queue, together with the others.
     pub make_consumer: MakeConsumer,
 }
 
@@ -40,7 +40,7 @@ impl QueueUnderTest {
         (self.make_consumer)().await
     }
 
-    /// Publishes orders, all of which must be taken.
+    /// Publishes orders, all of which must be confirmed.
     async fn publish(&self, orders: &[QueuedOrder]) {
         let mut confirmed = self.queue.publish(orders).await.unwrap();
         confirmed.sort_unstable();
@@ -49,15 +49,15 @@ impl QueueUnderTest {
         assert_eq!(confirmed, expected);
     }
 
-    /// Publishes each order by itself, in a message of its own.
+    /// Publishes each order in its own message.
     async fn publish_one_by_one(&self, orders: &[QueuedOrder]) {
         for order in orders {
             self.publish(std::slice::from_ref(order)).await;
         }
     }
 
-    /// Nothing of the product comes to a new consumer but what is published from now on: anything older would come
-    /// first.
+    /// Asserts that the queue has no message of the product: an older message would be delivered before the marker, which is
+    /// published now.
     async fn assert_nothing_left_of(&self, product_id: &str) {
         const MARKER: i64 = 9_000_000;
         let mut consumer = self.consumer().await;
@@ -77,7 +77,7 @@ fn orders(ids: impl IntoIterator<Item = i64>, product_id: &str) -> Vec<QueuedOrd
         .collect()
 }
 
-/// Orders of several products, taking turns.
+/// Returns orders of five products in rotation.
 fn mixed_orders(ids: impl IntoIterator<Item = i64>) -> Vec<QueuedOrder> {
     ids.into_iter()
         .flat_map(|id| orders([id], &format!("p{}", id % 5)))
@@ -95,20 +95,20 @@ fn receipts(messages: &[QueuedMessage]) -> Vec<Receipt> {
     messages.iter().map(|message| message.receipt).collect()
 }
 
-/// Takes messages until `count` orders are there, and acknowledges none.
+/// Receives messages until `count` orders have arrived, without acknowledging them.
 async fn take(consumer: &mut dyn OrderConsumer, count: usize) -> Vec<QueuedMessage> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let mut taken: Vec<QueuedMessage> = Vec::new();
     while ids(&taken).len() < count {
         let batch = timeout_at(deadline, consumer.next_batch(LIMIT))
             .await
-            .unwrap_or_else(|_| panic!("of {count} orders came {:?}", ids(&taken)));
+            .unwrap_or_else(|_| panic!("expected {count} orders, received {:?}", ids(&taken)));
         taken.extend(batch.unwrap());
     }
     taken
 }
 
-/// Takes messages until `count` orders are there, and acknowledges each batch.
+/// Receives messages until `count` orders have arrived, and acknowledges each batch.
 async fn take_and_acknowledge(consumer: &mut dyn OrderConsumer, count: usize) -> Vec<OrderId> {
     let mut taken = Vec::new();
     while taken.len() < count {
@@ -119,7 +119,7 @@ async fn take_and_acknowledge(consumer: &mut dyn OrderConsumer, count: usize) ->
     taken
 }
 
-/// Every order came once, and those of one product in the order in which they were published.
+/// Asserts that every order arrived once, and those of one product in the order in which they were published.
 fn assert_all_in_order(arrived: &[OrderId], published: &[QueuedOrder]) {
     let mut sorted = arrived.to_vec();
     sorted.sort_unstable();
@@ -135,12 +135,12 @@ fn assert_all_in_order(arrived: &[OrderId], published: &[QueuedOrder]) {
         let of_product = |order: &&QueuedOrder| order.product_id == *product_id;
         let expected = published.iter().filter(of_product);
         let expected: Vec<OrderId> = expected.map(|order| order.order_id).collect();
-        let came: Vec<OrderId> = arrived
+        let received: Vec<OrderId> = arrived
             .iter()
             .zip(&products)
             .filter(|(_, of)| *of == product_id)
             .map(|(id, _)| *id)
             .collect();
-        assert_eq!(came, expected, "of {product_id}");
+        assert_eq!(received, expected, "product {product_id}");
     }
 }

@@ -1,4 +1,4 @@
-//! What comes again and what does not, when a consumer goes.
+//! Redelivery after a consumer is dropped.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use super::{
     take_and_acknowledge,
 };
 
-/// Long enough for messages to be on their way to a consumer that did not ask for them yet.
-const ON_ITS_WAY: Duration = Duration::from_millis(300);
+/// Time for a broker to prefetch messages for a consumer that has not requested any yet.
+const PREFETCH_TIME: Duration = Duration::from_millis(300);
 
-/// What was acknowledged does not come to the next consumer.
-pub async fn acknowledged_messages_do_not_come_again(under_test: &QueueUnderTest) {
+/// Acknowledged messages are not delivered to the next consumer.
+pub async fn acknowledged_messages_are_not_redelivered(under_test: &QueueUnderTest) {
     under_test.publish_one_by_one(&orders(1..=5, "p")).await;
     let mut consumer = under_test.consumer().await;
     let taken = take_and_acknowledge(consumer.as_mut(), 5).await;
@@ -22,8 +22,8 @@ pub async fn acknowledged_messages_do_not_come_again(under_test: &QueueUnderTest
     under_test.assert_nothing_left_of("p").await;
 }
 
-/// What was not acknowledged comes to the next consumer, as it was and in its order.
-pub async fn unacknowledged_messages_come_again(under_test: &QueueUnderTest) {
+/// Unacknowledged messages are delivered to the next consumer, unchanged and in their order.
+pub async fn unacknowledged_messages_are_redelivered(under_test: &QueueUnderTest) {
     let published = mixed_orders(1..=20);
     under_test.publish_one_by_one(&published).await;
     let mut consumer = under_test.consumer().await;
@@ -34,30 +34,37 @@ pub async fn unacknowledged_messages_come_again(under_test: &QueueUnderTest) {
     assert_all_in_order(&again, &published);
 }
 
-/// Each delivery stands for itself: acknowledging some leaves the others.
+/// Acknowledging some deliveries leaves the others unacknowledged.
 pub async fn messages_are_acknowledged_one_by_one(under_test: &QueueUnderTest) {
     let published = orders(1..=6, "p");
     under_test.publish_one_by_one(&published).await;
     let mut consumer = under_test.consumer().await;
     let taken = take(consumer.as_mut(), 6).await;
-    let (mut done, mut open) = (Vec::new(), Vec::new());
+    let (mut acknowledged, mut unacknowledged) = (Vec::new(), Vec::new());
     for (index, message) in taken.into_iter().enumerate() {
-        let list = if index % 2 == 1 { &mut done } else { &mut open };
+        let list = if index % 2 == 1 {
+            &mut acknowledged
+        } else {
+            &mut unacknowledged
+        };
         list.push(message);
     }
-    done.reverse();
-    consumer.acknowledge(&receipts(&done)).await.unwrap();
+    acknowledged.reverse();
+    consumer
+        .acknowledge(&receipts(&acknowledged))
+        .await
+        .unwrap();
     drop(consumer);
     let mut next = under_test.consumer().await;
-    let open = ids(&open);
-    let again = take_and_acknowledge(next.as_mut(), open.len()).await;
-    assert_eq!(again, open);
+    let unacknowledged = ids(&unacknowledged);
+    let again = take_and_acknowledge(next.as_mut(), unacknowledged.len()).await;
+    assert_eq!(again, unacknowledged);
     drop(next);
     under_test.assert_nothing_left_of("p").await;
 }
 
-/// A receipt that is void is ignored: the consumer works on.
-pub async fn acknowledging_twice_does_no_harm(under_test: &QueueUnderTest) {
+/// A void receipt is ignored, and the consumer continues to work.
+pub async fn acknowledging_twice_is_ignored(under_test: &QueueUnderTest) {
     let mut consumer = under_test.consumer().await;
     under_test.publish(&orders([1], "p")).await;
     let first = receipts(&take(consumer.as_mut(), 1).await);
@@ -75,19 +82,21 @@ pub async fn acknowledging_twice_does_no_harm(under_test: &QueueUnderTest) {
     under_test.assert_nothing_left_of("p").await;
 }
 
-/// A consumer that goes without ever having asked keeps nothing.
-pub async fn a_consumer_that_never_asked_keeps_nothing(under_test: &QueueUnderTest) {
+/// A consumer that is dropped before its first call keeps no message.
+pub async fn a_consumer_dropped_before_its_first_call_keeps_no_message(
+    under_test: &QueueUnderTest,
+) {
     let idle = under_test.consumer().await;
     let published = mixed_orders(1..=20);
     under_test.publish_one_by_one(&published).await;
-    sleep(ON_ITS_WAY).await;
+    sleep(PREFETCH_TIME).await;
     drop(idle);
     let mut consumer = under_test.consumer().await;
     let arrived = take_and_acknowledge(consumer.as_mut(), 20).await;
     assert_all_in_order(&arrived, &published);
 }
 
-/// A receipt of a consumer that has gone is void at the next one.
+/// A receipt of an earlier consumer is void for the next one.
 pub async fn receipts_of_another_consumer_are_void(under_test: &QueueUnderTest) {
     let published = orders(1..=3, "p");
     under_test.publish_one_by_one(&published).await;

@@ -1,4 +1,4 @@
-//! Units of work that are dropped half way: nothing of them stays, and nobody has to wait for them.
+//! Units of work that are dropped before their commit leave no writes, locks or connections behind.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use domain::ports::{OtherVendors, OutboxLag, StoreError, UnitOfWork};
 use domain::report_history::ReportHistory;
 use tokio::time::timeout;
 
-use super::{StorageUnderTest, at_once};
+use super::{StorageUnderTest, immediately};
 use crate::builders::{configured, keyed_order, new_order, product, vendor};
 
-/// How long a waiter is left waiting before it is abandoned.
-const ABANDONED_AFTER: Duration = Duration::from_millis(30);
+/// Time after which a waiting call is dropped.
+const DROPPED_AFTER: Duration = Duration::from_millis(30);
 
 /// Longer than any store waits for a free unit of work.
 const BOUNDED: Duration = Duration::from_secs(30);
 
-/// Dropping a unit of work undoes every write.
-pub async fn a_dropped_unit_of_work_undoes_everything(storage: &StorageUnderTest) {
+/// Dropping a unit of work rolls back every write.
+pub async fn a_dropped_unit_of_work_is_rolled_back(storage: &StorageUnderTest) {
     storage.stock_up("p", &[("v", 5)]).await;
     let order = storage.place(new_order("p", 1)).await;
     storage.empty_outbox().await;
@@ -55,8 +55,8 @@ pub async fn a_dropped_unit_of_work_undoes_everything(storage: &StorageUnderTest
     assert_eq!(work.lock_vendor(&vendor("w")).await.unwrap(), None);
 }
 
-/// What a unit of work writes is seen by nobody else before its commit, and by everybody after it.
-pub async fn writes_show_only_after_the_commit(storage: &StorageUnderTest) {
+/// The writes of a unit of work are visible to others only after its commit.
+pub async fn writes_are_visible_only_after_the_commit(storage: &StorageUnderTest) {
     let order = storage.place(new_order("p", 1)).await;
     let mut work = storage.begin().await;
     work.lock_order(order.id).await.unwrap();
@@ -71,75 +71,83 @@ pub async fn writes_show_only_after_the_commit(storage: &StorageUnderTest) {
     assert_eq!(storage.order(order.id).await, written);
 }
 
-/// Begins as many units of work as there can be, one after the other, each with locks, and drops them: none of the
-/// locks and none of the connections stays.
-pub async fn abandoned_units_of_work_hold_no_connections_or_locks(storage: &StorageUnderTest) {
+/// Begins more units of work than the pool has, one after the other and each with locks, and drops them: all locks and
+/// connections are released.
+pub async fn dropped_units_of_work_release_connections_and_locks(storage: &StorageUnderTest) {
     let target = Target::prepare(storage).await;
     for _ in 0..2 * storage.pool_size {
-        let mut work = at_once(storage.begin()).await;
-        at_once(target.lock(work.as_mut())).await;
+        let mut work = immediately(storage.begin()).await;
+        immediately(target.lock(work.as_mut())).await;
         drop(work);
     }
     target.assert_free(storage).await;
 }
 
-/// Units of work that are dropped in the middle of a call that waits for an order's lock leave nothing behind.
-pub async fn abandoned_waiters_for_an_order_hold_nothing(storage: &StorageUnderTest) {
+/// Units of work that are dropped while they wait for the lock of an order leave nothing behind.
+pub async fn dropped_waiters_for_an_order_release_everything(storage: &StorageUnderTest) {
     let target = Target::prepare(storage).await;
     for _ in 0..3 * storage.pool_size {
-        let mut holder = at_once(storage.begin()).await;
-        at_once(holder.lock_order(target.order_id)).await.unwrap();
-        let waited = timeout(ABANDONED_AFTER, async {
+        let mut holder = immediately(storage.begin()).await;
+        immediately(holder.lock_order(target.order_id))
+            .await
+            .unwrap();
+        let waited = timeout(DROPPED_AFTER, async {
             let mut waiter = storage.begin().await;
             waiter.lock_order(target.order_id).await.unwrap();
         });
-        assert!(waited.await.is_err(), "the holder was not waited for");
+        assert!(
+            waited.await.is_err(),
+            "the call did not wait for the lock holder"
+        );
         holder.commit().await.unwrap();
-        let mut next = at_once(storage.begin()).await;
-        at_once(target.lock(next.as_mut())).await;
+        let mut next = immediately(storage.begin()).await;
+        immediately(target.lock(next.as_mut())).await;
     }
     target.assert_free(storage).await;
 }
 
-/// The same for stock.
-pub async fn abandoned_waiters_for_stock_hold_nothing(storage: &StorageUnderTest) {
+/// Units of work that are dropped while they wait for the lock of a product leave nothing behind.
+pub async fn dropped_waiters_for_stock_release_everything(storage: &StorageUnderTest) {
     let target = Target::prepare(storage).await;
     for _ in 0..3 * storage.pool_size {
-        let mut holder = at_once(storage.begin()).await;
-        at_once(holder.lock_stock(&target.product_ids))
+        let mut holder = immediately(storage.begin()).await;
+        immediately(holder.lock_stock(&target.product_ids))
             .await
             .unwrap();
-        let waited = timeout(ABANDONED_AFTER, async {
+        let waited = timeout(DROPPED_AFTER, async {
             let mut waiter = storage.begin().await;
-            // A lock of its own besides the one that it waits for.
+            // A lock that is held while the call waits for another one.
             waiter.lock_order(target.order_id).await.unwrap();
             waiter.lock_stock(&target.product_ids).await.unwrap();
         });
-        assert!(waited.await.is_err(), "the holder was not waited for");
+        assert!(
+            waited.await.is_err(),
+            "the call did not wait for the lock holder"
+        );
         holder.commit().await.unwrap();
-        let mut next = at_once(storage.begin()).await;
-        at_once(target.lock(next.as_mut())).await;
+        let mut next = immediately(storage.begin()).await;
+        immediately(target.lock(next.as_mut())).await;
     }
     target.assert_free(storage).await;
 }
 
-/// With every unit of work in use, another begin is refused after a bounded time, and one that is abandoned while it
-/// waits takes nothing with it.
+/// With the pool exhausted, `begin` fails after a bounded time, and a call that is dropped while it waits takes no unit of
+/// work.
 pub async fn begin_waits_for_a_bounded_time(storage: &StorageUnderTest) {
     let mut open = Vec::new();
     for _ in 0..storage.pool_size {
-        open.push(at_once(storage.begin()).await);
+        open.push(immediately(storage.begin()).await);
     }
     for _ in 0..2 * storage.pool_size {
-        let begun = timeout(ABANDONED_AFTER, storage.store.begin()).await;
+        let begun = timeout(DROPPED_AFTER, storage.store.begin()).await;
         assert!(
             begun.is_err(),
-            "more units of work are open than there can be"
+            "more units of work were begun than the pool has"
         );
     }
     let refused = timeout(BOUNDED, storage.store.begin()).await;
-    let Err(error) = refused.expect("begin waits without an end") else {
-        panic!("more units of work are open than there can be");
+    let Err(error) = refused.expect("begin did not return") else {
+        panic!("more units of work were begun than the pool has");
     };
     assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
     assert!(error.is_retryable());
@@ -167,13 +175,13 @@ impl Target {
         assert_eq!(work.lock_stock(&self.product_ids).await.unwrap().len(), 1);
     }
 
-    /// As many units of work as there can be at a time can be begun, and the rows be locked, at once.
+    /// Asserts that the whole pool is available, and that the rows can be locked immediately.
     async fn assert_free(&self, storage: &StorageUnderTest) {
         let mut open = Vec::new();
         for _ in 0..storage.pool_size {
-            open.push(at_once(storage.begin()).await);
+            open.push(immediately(storage.begin()).await);
         }
         let last = open.last_mut().unwrap();
-        at_once(self.lock(last.as_mut())).await;
+        immediately(self.lock(last.as_mut())).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Accepting orders: order, outbox entry and key together.
+//! Accepting orders: the order, its outbox entry and its key are written together.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,23 +11,23 @@ use tokio::task::JoinSet;
 
 use super::{StorageUnderTest, created};
 use crate::builders::{batch, full, key, keyed_order, new_order, request};
-use crate::shop::Shop;
+use crate::use_cases::UseCases;
 
 const LEASE: Duration = Duration::from_mins(1);
 
-/// Orders are `PENDING`, have rising ids in the order of the arguments, and stand in the outbox in that order.
+/// Accepted orders are `PENDING`, and have rising ids and outbox entries in the order of the arguments.
 pub async fn accepted_orders_are_pending_with_rising_ids_and_outbox_entries(
     storage: &StorageUnderTest,
 ) {
-    let asked = [new_order("b", 2), new_order("a", 1), new_order("b", 3)];
+    let requested = [new_order("b", 2), new_order("a", 1), new_order("b", 3)];
     let before = storage.probe.store_time().await.unwrap();
-    let accepted = storage.accept(&asked).await;
-    assert_eq!(accepted.len(), asked.len());
+    let accepted = storage.accept(&requested).await;
+    assert_eq!(accepted.len(), requested.len());
     let mut ids = Vec::new();
-    for (asked, accepted) in asked.iter().zip(accepted) {
+    for (requested, accepted) in requested.iter().zip(accepted) {
         let order = created(accepted);
-        assert_eq!(order.product_id, asked.request.product_id);
-        assert_eq!(order.quantity, asked.request.quantity);
+        assert_eq!(order.product_id, requested.request.product_id);
+        assert_eq!(order.quantity, requested.request.quantity);
         assert_eq!(order.state, OrderState::Pending);
         assert!(order.created_at > before && order.updated_at == order.created_at);
         assert_eq!(storage.order(order.id).await, order);
@@ -38,15 +38,15 @@ pub async fn accepted_orders_are_pending_with_rising_ids_and_outbox_entries(
     assert!(later.id > ids[2]);
 
     let entries = storage.claim(1, LEASE).await;
-    let boxed: Vec<_> = entries.iter().flat_map(OutboxEntry::order_ids).collect();
-    assert_eq!(boxed, ids);
-    for (boxed, asked) in entries[0].orders.iter().zip(&asked) {
-        assert_eq!(boxed.product_id, asked.request.product_id);
+    let queued: Vec<_> = entries.iter().flat_map(OutboxEntry::order_ids).collect();
+    assert_eq!(queued, ids);
+    for (queued, requested) in entries[0].orders.iter().zip(&requested) {
+        assert_eq!(queued.product_id, requested.request.product_id);
     }
 }
 
-/// Whatever is a product id, a key or a quantity is read back as it was.
-pub async fn ids_keys_and_quantities_are_kept_to_the_letter(storage: &StorageUnderTest) {
+/// All valid product ids, keys and quantities are read back unchanged.
+pub async fn ids_keys_and_quantities_are_read_back_unchanged(storage: &StorageUnderTest) {
     let longest = "😀".repeat(MAX_ID_CHARS);
     let names = [" a ", "a'b\"c\\d", "%_;--", "ünï", longest.as_str()];
     for name in names {
@@ -63,15 +63,15 @@ pub async fn ids_keys_and_quantities_are_kept_to_the_letter(storage: &StorageUnd
     }
 }
 
-/// The second use of a key in one call sees the order of the first.
-pub async fn a_key_that_stands_twice_in_a_call_creates_one_order(storage: &StorageUnderTest) {
-    let asked = [
+/// The second use of a key in one call returns the order of the first.
+pub async fn a_key_used_twice_in_a_call_creates_one_order(storage: &StorageUnderTest) {
+    let requested = [
         keyed_order("p", 1, "k"),
         new_order("q", 2),
         keyed_order("p", 1, "k"),
         keyed_order("p", 1, "l"),
     ];
-    let mut accepted = storage.accept(&asked).await.into_iter();
+    let mut accepted = storage.accept(&requested).await.into_iter();
     let first = created(accepted.next().unwrap());
     created(accepted.next().unwrap());
     assert_eq!(accepted.next(), Some(Acceptance::Existing(first)));
@@ -79,11 +79,14 @@ pub async fn a_key_that_stands_twice_in_a_call_creates_one_order(storage: &Stora
     assert_eq!(storage.claim_orders(LEASE).await.len(), 3);
 }
 
-/// A later use of a key sees the order as it is by then, whatever it asks for itself.
-pub async fn a_later_use_of_a_key_sees_the_order_as_it_is(storage: &StorageUnderTest) {
+/// A later use of a key returns the order in its current state, whatever it requests.
+pub async fn a_later_use_of_a_key_returns_the_current_order(storage: &StorageUnderTest) {
     let first = storage.place(keyed_order("p", 1, "k")).await;
-    let shop = Shop::open(storage, &[]).await;
-    shop.change(first.id, OrderStatus::Cancelled).await.unwrap();
+    let use_cases = UseCases::open(storage, &[]).await;
+    use_cases
+        .change(first.id, OrderStatus::Cancelled)
+        .await
+        .unwrap();
     let cancelled = storage.order(first.id).await;
     assert_eq!(cancelled.state, OrderState::Cancelled);
     let again = storage
@@ -94,13 +97,13 @@ pub async fn a_later_use_of_a_key_sees_the_order_as_it_is(storage: &StorageUnder
     assert_eq!(storage.claim_orders(LEASE).await.len(), 2);
 }
 
-/// A key that was used before and stands twice in one call is answered with the same order twice, with its allocations.
-pub async fn a_known_key_that_stands_twice_in_a_call_is_answered_twice(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v", "w"]).await;
-    shop.report("v", full(&[("p", 2)])).await;
-    shop.report("w", full(&[("p", 2)])).await;
+/// A key that was used before and occurs twice in one call returns the same order twice, with its allocations.
+pub async fn a_known_key_used_twice_in_a_call_returns_its_order_twice(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v", "w"]).await;
+    use_cases.report("v", full(&[("p", 2)])).await;
+    use_cases.report("w", full(&[("p", 2)])).await;
     let id = storage.place(keyed_order("p", 3, "k")).await.id;
-    shop.settle(&[id]).await;
+    use_cases.settle(&[id]).await;
     let order = storage.order(id).await;
     assert_eq!(order.state.allocations().len(), 2);
     let again = storage
@@ -109,8 +112,8 @@ pub async fn a_known_key_that_stands_twice_in_a_call_is_answered_twice(storage: 
     assert_eq!(again, [order.clone(), order].map(Acceptance::Existing));
 }
 
-/// The same key of another caller is another key.
-pub async fn keys_belong_to_their_callers(storage: &StorageUnderTest) {
+/// The same key of another caller is a different key.
+pub async fn keys_are_scoped_to_their_callers(storage: &StorageUnderTest) {
     let of = |scope: &str| NewOrder {
         request: request("p", 1),
         key: Some(key(scope, "k")),
@@ -123,7 +126,7 @@ pub async fn keys_belong_to_their_callers(storage: &StorageUnderTest) {
     assert!(matches!(&again[..], [Acceptance::Existing(order)] if ids.contains(&order.id)));
 }
 
-/// Sixteen requests with one key at the same time create one order, and all see it.
+/// Sixteen concurrent requests with one key create one order, and all return it.
 pub async fn concurrent_uses_of_a_key_create_one_order(storage: &StorageUnderTest) {
     let mut tasks = JoinSet::new();
     for _ in 0..16 {
@@ -148,8 +151,8 @@ pub async fn concurrent_uses_of_a_key_create_one_order(storage: &StorageUnderTes
     assert_eq!(storage.claim_orders(LEASE).await.len(), 1);
 }
 
-/// Batches that share keys in different orders do not block each other.
-pub async fn batches_that_share_keys_do_not_block_each_other(storage: &StorageUnderTest) {
+/// Batches that share keys in different orders do not deadlock.
+pub async fn batches_that_share_keys_do_not_deadlock(storage: &StorageUnderTest) {
     let mut tasks = JoinSet::new();
     for task in 0..8 {
         let store = storage.store.clone();
@@ -171,8 +174,8 @@ pub async fn batches_that_share_keys_do_not_block_each_other(storage: &StorageUn
     assert_eq!(storage.claim_orders(LEASE).await.len(), 50);
 }
 
-/// A key that was used in a unit of work that is dropped is free, also for one who waits for it.
-pub async fn a_key_of_an_undone_acceptance_is_free(storage: &StorageUnderTest) {
+/// A key that was used in a dropped unit of work can be used again, also by a caller that waits for it.
+pub async fn a_key_of_a_rolled_back_acceptance_can_be_used_again(storage: &StorageUnderTest) {
     let mut undone = storage.begin().await;
     let accepted = undone.accept(&[keyed_order("p", 1, "k")]).await.unwrap();
     let lost = created(accepted.into_iter().next().unwrap());
@@ -183,28 +186,28 @@ pub async fn a_key_of_an_undone_acceptance_is_free(storage: &StorageUnderTest) {
         work.commit().await.unwrap();
         accepted
     });
-    tokio::time::sleep(super::A_MOMENT).await;
+    tokio::time::sleep(super::SHORT_DELAY).await;
     drop(undone);
-    let accepted = super::at_once(waiter).await.unwrap();
+    let accepted = super::immediately(waiter).await.unwrap();
     let order = created(accepted.into_iter().next().unwrap());
     assert_eq!(order.quantity.units(), 2);
     assert_ne!(order.id, lost.id);
     assert_eq!(storage.orders.find_order(lost.id).await.unwrap(), None);
 }
 
-/// A batch is found again by its key and by those that are derived for its items, as long as it asks for the same.
-pub async fn a_key_stands_for_what_its_batch_asks_for(storage: &StorageUnderTest) {
-    let asked = batch("k", "p+q+p", &["p", "q", "p"]);
-    let accepted = storage.accept(&asked).await;
+/// A batch is found by its key and by the keys derived for its items, as long as it requests the same.
+pub async fn a_batch_key_matches_only_an_equal_batch(storage: &StorageUnderTest) {
+    let requested = batch("k", "p+q+p", &["p", "q", "p"]);
+    let accepted = storage.accept(&requested).await;
     let orders: Vec<_> = accepted.into_iter().map(created).collect();
     let found: Vec<_> = orders.iter().cloned().map(Acceptance::Existing).collect();
-    assert_eq!(storage.accept(&asked).await, found);
+    assert_eq!(storage.accept(&requested).await, found);
 
     let other = batch("k", "p+q", &["p", "q"]);
-    let answers = storage.accept(&other).await;
-    assert_eq!(answers, [Acceptance::KeyReused, found[1].clone()]);
+    let results = storage.accept(&other).await;
+    assert_eq!(results, [Acceptance::KeyReused, found[1].clone()]);
     assert_eq!(storage.claim_orders(LEASE).await.len(), 3);
-    // Of the same caller only.
+    // Keys of other callers are different keys.
     let elsewhere = NewOrder {
         key: Some(key("other", "k")),
         ..other[0].clone()
@@ -212,31 +215,31 @@ pub async fn a_key_stands_for_what_its_batch_asks_for(storage: &StorageUnderTest
     storage.place(elsewhere).await;
 }
 
-/// An order alone is not found by the key of a batch, nor a batch by the key of an order alone.
-pub async fn a_key_is_of_a_batch_or_of_an_order_alone(storage: &StorageUnderTest) {
+/// The key of a batch does not find a single order, and the key of a single order does not find a batch.
+pub async fn batch_keys_and_order_keys_do_not_match_each_other(storage: &StorageUnderTest) {
     storage.place(keyed_order("p", 1, "alone")).await;
     storage.accept(&batch("batch", "p", &["p"])).await;
-    let asked = [
+    let requested = [
         keyed_order("p", 1, "batch"),
         batch("alone", "p", &["p"]).remove(0),
     ];
     assert_eq!(
-        storage.accept(&asked).await,
+        storage.accept(&requested).await,
         [Acceptance::KeyReused, Acceptance::KeyReused]
     );
     assert_eq!(storage.claim_orders(LEASE).await.len(), 2);
 }
 
-/// Within one call the first batch with a key has it, and the others are told so.
-pub async fn batches_that_share_a_key_in_one_call_are_told_apart(storage: &StorageUnderTest) {
-    let asked = [
+/// Within one call, the first batch with a key is created, an equal one returns it, and different ones are refused.
+pub async fn different_batches_with_one_key_in_a_call_are_refused(storage: &StorageUnderTest) {
+    let requested = [
         batch("k", "p+q", &["p", "q"]),
         batch("k", "p+q", &["p", "q"]),
         batch("k", "q", &["q"]),
         vec![keyed_order("p", 1, "k")],
     ]
     .concat();
-    let accepted = storage.accept(&asked).await;
+    let accepted = storage.accept(&requested).await;
     let (created, others) = accepted.split_at(2);
     let is_created = |it: &Acceptance| matches!(it, Acceptance::Created(_));
     assert!(created.iter().all(is_created), "{created:?}");

@@ -1,4 +1,4 @@
-//! The audit finds balances that are wrong, and names their rows.
+//! The audit finds wrong balances and names their rows.
 
 use domain::order::{Allocation, OrderState, OrderStatus};
 use domain::ports::{AuditFinding, audit_rules};
@@ -6,47 +6,55 @@ use domain::settlement::Outcome;
 use domain::stock::StockChange;
 
 use super::damage::Damage;
-use super::{StorageUnderTest, at_once};
+use super::{StorageUnderTest, immediately};
 use crate::builders::{allocation, full, new_order, product, vendor};
-use crate::shop::Shop;
+use crate::use_cases::UseCases;
 
 async fn findings(storage: &StorageUnderTest) -> Vec<AuditFinding> {
     storage.audit.audit().await.unwrap()
 }
 
-/// Sold, shipped and delivered, rejected, cancelled and pending orders, and a report after that.
-async fn lively(storage: &StorageUnderTest) -> Shop {
-    let shop = Shop::open(storage, &["v", "w"]).await;
-    shop.report("v", full(&[("p", 10), ("q", 1)])).await;
-    shop.report("w", full(&[("p", 10)])).await;
-    let delivered = shop.sell(storage, "p", 12).await.id;
-    shop.change(delivered, OrderStatus::Shipped).await.unwrap();
-    shop.change(delivered, OrderStatus::Delivered)
+/// Creates delivered, shipped, confirmed, cancelled, rejected and pending orders, and applies a report in between.
+async fn store_in_use(storage: &StorageUnderTest) -> UseCases {
+    let use_cases = UseCases::open(storage, &["v", "w"]).await;
+    use_cases.report("v", full(&[("p", 10), ("q", 1)])).await;
+    use_cases.report("w", full(&[("p", 10)])).await;
+    let delivered = use_cases.sell(storage, "p", 12).await.id;
+    use_cases
+        .change(delivered, OrderStatus::Shipped)
         .await
         .unwrap();
-    let cancelled = shop.sell(storage, "p", 3).await.id;
-    shop.change(cancelled, OrderStatus::Cancelled)
+    use_cases
+        .change(delivered, OrderStatus::Delivered)
         .await
         .unwrap();
-    shop.sell(storage, "q", 2).await;
-    let shipped = shop.sell(storage, "p", 2).await.id;
-    shop.report("w", full(&[("p", 9)])).await;
-    shop.change(shipped, OrderStatus::Shipped).await.unwrap();
-    shop.sell(storage, "p", 1).await;
+    let cancelled = use_cases.sell(storage, "p", 3).await.id;
+    use_cases
+        .change(cancelled, OrderStatus::Cancelled)
+        .await
+        .unwrap();
+    use_cases.sell(storage, "q", 2).await;
+    let shipped = use_cases.sell(storage, "p", 2).await.id;
+    use_cases.report("w", full(&[("p", 9)])).await;
+    use_cases
+        .change(shipped, OrderStatus::Shipped)
+        .await
+        .unwrap();
+    use_cases.sell(storage, "p", 1).await;
     storage.place(new_order("p", 1)).await;
-    shop
+    use_cases
 }
 
-/// Nothing is wrong with an empty store, nor with one in use.
-pub async fn the_audit_of_a_sound_store_is_empty(storage: &StorageUnderTest) {
+/// The audit finds nothing in an empty store, nor in one in use.
+pub async fn audit_of_a_sound_store_finds_nothing(storage: &StorageUnderTest) {
     assert_eq!(findings(storage).await, []);
-    lively(storage).await;
+    store_in_use(storage).await;
     assert_eq!(findings(storage).await, []);
 }
 
-/// A quantity that is not the sum of what the vendors have is found.
-pub async fn a_wrong_quantity_is_found(storage: &StorageUnderTest) {
-    lively(storage).await;
+/// A quantity that is not the sum over the vendors is found.
+pub async fn audit_finds_a_wrong_quantity(storage: &StorageUnderTest) {
+    store_in_use(storage).await;
     let mut work = storage.begin().await;
     let stock = work.lock_stock(&[product("p")]).await.unwrap().remove(0);
     let change = StockChange {
@@ -61,15 +69,15 @@ pub async fn a_wrong_quantity_is_found(storage: &StorageUnderTest) {
     assert!(found[0].row.contains('p'), "{found:?}");
 }
 
-/// Units in flight that no allocation accounts for are found.
-pub async fn units_in_flight_without_an_order_are_found(storage: &StorageUnderTest) {
-    lively(storage).await;
+/// Units in flight without an allocation are found.
+pub async fn audit_finds_units_in_flight_without_an_order(storage: &StorageUnderTest) {
+    store_in_use(storage).await;
     let mut work = storage.begin().await;
     let mut stock = work.lock_stock(&[product("p")]).await.unwrap().remove(0);
     stock.vendors.retain(|it| it.vendor_id == vendor("w"));
     stock.vendors[0].in_flight += 1;
     let change = StockChange {
-        // So that this sum, at least, is right.
+        // So that the quantity is still the sum over the vendors.
         quantity: storage.sellable("p").await - 1,
         product_id: stock.product_id,
         vendors: stock.vendors,
@@ -81,8 +89,8 @@ pub async fn units_in_flight_without_an_order_are_found(storage: &StorageUnderTe
     assert!(found[0].row.contains('w'), "{found:?}");
 }
 
-/// An order whose allocations do not add up is found.
-pub async fn an_order_with_too_few_allocations_is_found(storage: &StorageUnderTest) {
+/// An order whose allocations do not add up to its quantity is found.
+pub async fn audit_finds_an_order_with_too_few_allocations(storage: &StorageUnderTest) {
     storage.stock_up("p", &[("v", 5)]).await;
     let id = storage.place(new_order("p", 3)).await.id;
     let units = vec![allocation("v", 2)];
@@ -92,10 +100,10 @@ pub async fn an_order_with_too_few_allocations_is_found(storage: &StorageUnderTe
     assert!(named, "{found:?}");
 }
 
-/// A sale that is written back without its stock is found.
-pub async fn a_cancellation_that_keeps_its_stock_is_found(storage: &StorageUnderTest) {
-    let shop = lively(storage).await;
-    let id = shop.sell(storage, "p", 1).await.id;
+/// A cancelled order whose stock was not released is found.
+pub async fn audit_finds_a_cancellation_that_keeps_its_stock(storage: &StorageUnderTest) {
+    let use_cases = store_in_use(storage).await;
+    let id = use_cases.sell(storage, "p", 1).await.id;
     storage.assert_sound().await;
     let mut work = storage.begin().await;
     work.lock_order(id).await.unwrap();
@@ -104,10 +112,10 @@ pub async fn a_cancellation_that_keeps_its_stock_is_found(storage: &StorageUnder
     assert_ne!(findings(storage).await, []);
 }
 
-/// A delivery of units that never left is found.
-pub async fn a_delivery_that_was_never_shipped_is_found(storage: &StorageUnderTest) {
-    let shop = lively(storage).await;
-    let order = shop.sell(storage, "p", 1).await;
+/// A delivered order whose units were never shipped is found.
+pub async fn audit_finds_a_delivery_without_a_shipment(storage: &StorageUnderTest) {
+    let use_cases = store_in_use(storage).await;
+    let order = use_cases.sell(storage, "p", 1).await;
     let units = order.state.allocations().to_vec();
     let mut work = storage.begin().await;
     work.lock_order(order.id).await.unwrap();
@@ -120,11 +128,11 @@ pub async fn a_delivery_that_was_never_shipped_is_found(storage: &StorageUnderTe
     assert!(found[0].row.contains(&order.id.to_string()), "{found:?}");
 }
 
-/// An order that stays CONFIRMED although each of its parts was shipped is found, and an order of which only a part was
-/// shipped is sound.
-pub async fn a_confirmed_order_with_every_part_shipped_is_found(storage: &StorageUnderTest) {
-    let shop = lively(storage).await;
-    let order = shop.sell(storage, "p", 1).await;
+/// An order that stays `CONFIRMED` although each of its parts was shipped is found. An order with only some parts shipped is
+/// sound.
+pub async fn audit_finds_a_confirmed_order_with_every_part_shipped(storage: &StorageUnderTest) {
+    let use_cases = store_in_use(storage).await;
+    let order = use_cases.sell(storage, "p", 1).await;
     let shipped = order.state.allocations().iter().cloned();
     let shipped = shipped.map(Allocation::into_shipped).collect();
     let mut work = storage.begin().await;
@@ -139,7 +147,7 @@ pub async fn a_confirmed_order_with_every_part_shipped_is_found(storage: &Storag
     assert!(found[0].row.contains(&order.id.to_string()), "{found:?}");
 }
 
-/// Does the damage to a sound store and returns what is found of the rule; nothing if the store cannot hold such damage.
+/// Damages a sound store and returns the findings of `rule`, or `None` if the store cannot hold such damage.
 async fn found_after(
     storage: &StorageUnderTest,
     damage: Damage,
@@ -155,49 +163,49 @@ async fn found_after(
     Some(of_rule)
 }
 
-/// Of a sold order that is gone, the allocation is found.
-pub async fn an_allocation_without_its_order_is_found(storage: &StorageUnderTest) {
-    let shop = lively(storage).await;
-    let id = shop.sell(storage, "p", 1).await.id;
+/// The allocation of an order whose row is missing is found.
+pub async fn audit_finds_an_allocation_without_its_order(storage: &StorageUnderTest) {
+    let use_cases = store_in_use(storage).await;
+    let id = use_cases.sell(storage, "p", 1).await.id;
     let damage = Damage::OrderLost(id);
     let found = found_after(storage, damage, audit_rules::ALLOCATION_ORDER).await;
     assert!(found.unwrap()[0].row.contains(&id.to_string()));
 }
 
-/// Of a position that is gone, the allocations are found.
-pub async fn an_allocation_without_its_position_is_found(storage: &StorageUnderTest) {
-    lively(storage).await;
-    assert!(storage.position("p", "v").await.in_flight > 0);
+/// The allocations of a vendor stock row that is missing are found.
+pub async fn audit_finds_an_allocation_without_its_vendor_stock(storage: &StorageUnderTest) {
+    store_in_use(storage).await;
+    assert!(storage.vendor_level("p", "v").await.in_flight > 0);
     let damage = Damage::PositionLost("p");
     let found = found_after(storage, damage, audit_rules::ALLOCATION_POSITION).await;
     assert!(found.unwrap().iter().all(|it| it.row.ends_with("at v")));
 }
 
-/// A shipment that is included in a report later than any that was applied is found, though the balances agree.
-pub async fn a_shipment_that_no_report_can_include_yet_is_found(storage: &StorageUnderTest) {
-    let shop = lively(storage).await;
-    let id = shop.sell(storage, "p", 1).await.id;
-    shop.change(id, OrderStatus::Shipped).await.unwrap();
+/// A shipment that is included in a report later than any applied one is found, although the balances agree.
+pub async fn audit_finds_a_shipment_that_is_included_too_early(storage: &StorageUnderTest) {
+    let use_cases = store_in_use(storage).await;
+    let id = use_cases.sell(storage, "p", 1).await.id;
+    use_cases.change(id, OrderStatus::Shipped).await.unwrap();
     let damage = Damage::IncludedTooEarly(id);
     let found = found_after(storage, damage, audit_rules::INCLUDED).await;
     assert!(found.unwrap()[0].row.contains(&id.to_string()));
     assert_eq!(findings(storage).await.len(), 1);
 }
 
-/// A shipment that has not happened yet is found.
-pub async fn a_shipment_in_the_future_is_found(storage: &StorageUnderTest) {
-    let shop = lively(storage).await;
-    let id = shop.sell(storage, "p", 1).await.id;
-    shop.change(id, OrderStatus::Shipped).await.unwrap();
+/// A shipment in the future is found.
+pub async fn audit_finds_a_shipment_in_the_future(storage: &StorageUnderTest) {
+    let use_cases = store_in_use(storage).await;
+    let id = use_cases.sell(storage, "p", 1).await.id;
+    use_cases.change(id, OrderStatus::Shipped).await.unwrap();
     let damage = Damage::ShippedTomorrow(id);
     let found = found_after(storage, damage, audit_rules::SHIPPED_LATER).await;
     assert!(found.unwrap()[0].row.contains(&id.to_string()));
     assert_eq!(findings(storage).await.len(), 1);
 }
 
-/// An order that nothing will settle is found.
-pub async fn a_forgotten_order_is_found(storage: &StorageUnderTest) {
-    lively(storage).await;
+/// A pending order that nothing will settle is found.
+pub async fn audit_finds_a_stuck_order(storage: &StorageUnderTest) {
+    store_in_use(storage).await;
     let id = storage.place(new_order("p", 1)).await.id;
     let damage = Damage::Forgotten(id);
     let found = found_after(storage, damage, audit_rules::PENDING).await;
@@ -205,19 +213,19 @@ pub async fn a_forgotten_order_is_found(storage: &StorageUnderTest) {
     assert_eq!(findings(storage).await.len(), 1);
 }
 
-/// A sequence that will give numbers that are taken is found.
-pub async fn a_sequence_behind_its_numbers_is_found(storage: &StorageUnderTest) {
-    lively(storage).await;
+/// A sequence whose next number is already in use is found.
+pub async fn audit_finds_a_sequence_behind_its_numbers(storage: &StorageUnderTest) {
+    store_in_use(storage).await;
     let damage = Damage::SequenceReset;
     found_after(storage, damage, audit_rules::SEQUENCE).await;
 }
 
-/// However many rows break a rule, no more than a thousand are named.
-pub async fn an_audit_names_at_most_a_thousand_rows_of_a_rule(storage: &StorageUnderTest) {
+/// At most a thousand rows are named per rule.
+pub async fn audit_names_at_most_a_thousand_rows_per_rule(storage: &StorageUnderTest) {
     let names: Vec<String> = (0..1_100).map(|number| format!("p{number}")).collect();
     let lines: Vec<(&str, u32)> = names.iter().map(|name| (name.as_str(), 1)).collect();
-    let shop = Shop::open(storage, &["v"]).await;
-    shop.report("v", full(&lines)).await;
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases.report("v", full(&lines)).await;
     let wrong: Vec<StockChange> = names
         .iter()
         .map(|name| StockChange {
@@ -232,18 +240,18 @@ pub async fn an_audit_names_at_most_a_thousand_rows_of_a_rule(storage: &StorageU
     assert_eq!(findings(storage).await.len(), 1_000);
 }
 
-/// An audit reads what is committed, beside a unit of work that holds rows and has changed them.
-pub async fn an_audit_waits_for_nobody(storage: &StorageUnderTest) {
-    let shop = lively(storage).await;
-    let id = shop.sell(storage, "p", 1).await.id;
+/// The audit reads committed data, and does not wait for a unit of work that has locked and changed rows.
+pub async fn audit_does_not_wait_for_locks(storage: &StorageUnderTest) {
+    let use_cases = store_in_use(storage).await;
+    let id = use_cases.sell(storage, "p", 1).await.id;
     let mut work = storage.begin().await;
     work.lock_order(id).await.unwrap();
     work.lock_stock(&[product("p"), product("q")])
         .await
         .unwrap();
-    // Without its stock: a contradiction, once it is committed.
+    // Without releasing the stock, which would be a finding after the commit.
     work.save_state(id, &OrderState::Cancelled).await.unwrap();
-    assert_eq!(at_once(findings(storage)).await, []);
+    assert_eq!(immediately(findings(storage)).await, []);
     drop(work);
     storage.assert_sound().await;
 }

@@ -1,4 +1,4 @@
-//! The change log: what each transaction leaves in it, and that a reader misses nothing.
+//! The change log: the entries of each transaction, and the guarantee that a reader misses none.
 
 use std::time::Duration;
 
@@ -10,26 +10,26 @@ use domain::timestamp::Timestamp;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::{A_MOMENT, StorageUnderTest};
+use super::{SHORT_DELAY, StorageUnderTest};
 use crate::builders::{full, keyed_order, new_order, product};
-use crate::shop::Shop;
+use crate::use_cases::UseCases;
 
-/// Longer than transactions of others are open, which hold entries back.
+/// Timeout, longer than the open transactions of others that hold entries back.
 const LONG: Duration = Duration::from_mins(1);
 
 const PAGE: u32 = 100;
 
-/// Reads one page after a position that is not gone.
+/// Reads one page after an offset, which must not be pruned.
 async fn read(storage: &StorageUnderTest, after: Position, limit: u32) -> (Vec<ChangeEntry>, bool) {
     match storage.changes.read_changes(after, limit).await.unwrap() {
         ChangesRead::Next { entries, held_back } => (entries, held_back),
-        ChangesRead::Gone => panic!("{after} is gone"),
+        ChangesRead::Gone => panic!("offset {after} is gone"),
     }
 }
 
-/// Reads until nothing is held back, and checks that positions rise.
+/// Reads until no entry is held back, and checks that offsets rise.
 async fn read_all(storage: &StorageUnderTest, mut after: Position) -> Vec<ChangeEntry> {
-    let give_up = Instant::now() + LONG;
+    let deadline = Instant::now() + LONG;
     let mut all = Vec::new();
     loop {
         let (entries, held_back) = read(storage, after, PAGE).await;
@@ -42,16 +42,16 @@ async fn read_all(storage: &StorageUnderTest, mut after: Position) -> Vec<Change
         if is_last {
             return all;
         }
-        assert!(Instant::now() < give_up, "entries are held back for ever");
-        sleep(A_MOMENT / 20).await;
+        assert!(Instant::now() < deadline, "entries are still held back");
+        sleep(SHORT_DELAY / 20).await;
     }
 }
 
-/// Reads what is left since a position, which moves on.
-async fn changes_since(storage: &StorageUnderTest, position: &mut Position) -> Vec<Changed> {
-    let entries = read_all(storage, *position).await;
+/// Reads the changes after an offset, and advances it.
+async fn changes_since(storage: &StorageUnderTest, offset: &mut Position) -> Vec<Changed> {
+    let entries = read_all(storage, *offset).await;
     if let Some(last) = entries.last() {
-        *position = last.position;
+        *offset = last.position;
     }
     entries.into_iter().map(|entry| entry.changed).collect()
 }
@@ -63,33 +63,34 @@ fn changed(order_ids: &[OrderId], product_ids: &[&str]) -> Changed {
     }
 }
 
-/// An acceptance leaves the orders that it created, in one entry, and nothing for those that were there before.
-pub async fn an_acceptance_leaves_one_entry(storage: &StorageUnderTest) {
-    let mut position = Position::START;
+/// Accepting writes one entry with the created orders, and none for orders that existed before.
+pub async fn accepting_writes_one_change_log_entry(storage: &StorageUnderTest) {
+    let mut offset = Position::START;
     let orders = [
         new_order("p", 1),
         keyed_order("q", 1, "k"),
         new_order("p", 1),
     ];
     let ids = storage.place_all(&orders).await;
-    let left = changes_since(storage, &mut position).await;
-    assert_eq!(left, [changed(&ids, &[])]);
+    let written = changes_since(storage, &mut offset).await;
+    assert_eq!(written, [changed(&ids, &[])]);
     storage.accept(&[keyed_order("q", 1, "k")]).await;
-    assert_eq!(changes_since(storage, &mut position).await, []);
+    assert_eq!(changes_since(storage, &mut offset).await, []);
     let again = storage
         .accept(&[keyed_order("q", 1, "k"), new_order("p", 1)])
         .await;
     let new = again[1].order().unwrap().id;
-    let left = changes_since(storage, &mut position).await;
-    assert_eq!(left, [changed(&[new], &[])]);
+    let written = changes_since(storage, &mut offset).await;
+    assert_eq!(written, [changed(&[new], &[])]);
 }
 
-/// A settlement leaves all its orders, and the products of which something was sold.
-pub async fn a_settlement_leaves_one_entry_of_its_orders_and_what_was_sold(
+/// A settlement writes one entry with all its orders, and the products of which units were sold.
+pub async fn a_settlement_writes_one_entry_of_its_orders_and_sold_products(
     storage: &StorageUnderTest,
 ) {
-    let shop = Shop::open(storage, &["v"]).await;
-    shop.report("v", full(&[("a", 5), ("b", 5), ("c", 5)]))
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases
+        .report("v", full(&[("a", 5), ("b", 5), ("c", 5)]))
         .await;
     let orders = [
         new_order("b", 1),
@@ -99,77 +100,77 @@ pub async fn a_settlement_leaves_one_entry_of_its_orders_and_what_was_sold(
         new_order("unknown", 1),
     ];
     let ids = storage.place_all(&orders).await;
-    let mut position = Position::START;
-    changes_since(storage, &mut position).await;
-    shop.settle(&ids).await;
-    let left = changes_since(storage, &mut position).await;
-    assert_eq!(left, [changed(&ids, &["a", "b"])]);
-    // Of what is settled already nothing is left.
-    shop.settle(&ids).await;
-    assert_eq!(changes_since(storage, &mut position).await, []);
+    let mut offset = Position::START;
+    changes_since(storage, &mut offset).await;
+    use_cases.settle(&ids).await;
+    let written = changes_since(storage, &mut offset).await;
+    assert_eq!(written, [changed(&ids, &["a", "b"])]);
+    // Orders that are already settled leave no entry.
+    use_cases.settle(&ids).await;
+    assert_eq!(changes_since(storage, &mut offset).await, []);
 
     let none = storage.place_all(&[new_order("c", 6)]).await;
-    changes_since(storage, &mut position).await;
-    shop.settle(&none).await;
-    let left = changes_since(storage, &mut position).await;
-    assert_eq!(left, [changed(&none, &[])]);
+    changes_since(storage, &mut offset).await;
+    use_cases.settle(&none).await;
+    let written = changes_since(storage, &mut offset).await;
+    assert_eq!(written, [changed(&none, &[])]);
 }
 
-/// A change of status leaves its order, and with a cancellation the product that is given back; one that changes nothing
-/// leaves nothing.
-pub async fn a_change_of_status_leaves_one_entry(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
-    shop.report("v", full(&[("p", 5)])).await;
-    let sold = shop.sell(storage, "p", 2).await.id;
-    let shipped = shop.sell(storage, "p", 2).await.id;
-    let mut position = Position::START;
-    changes_since(storage, &mut position).await;
+/// A status change writes one entry with its order, and, for a cancellation, the product whose stock is released. A change
+/// to the current status writes none.
+pub async fn a_status_change_writes_one_entry(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases.report("v", full(&[("p", 5)])).await;
+    let sold = use_cases.sell(storage, "p", 2).await.id;
+    let shipped = use_cases.sell(storage, "p", 2).await.id;
+    let mut offset = Position::START;
+    changes_since(storage, &mut offset).await;
     for (id, to, products) in [
         (sold, OrderStatus::Cancelled, &["p"][..]),
         (shipped, OrderStatus::Shipped, &[]),
         (shipped, OrderStatus::Delivered, &[]),
     ] {
-        shop.change(id, to).await.unwrap();
-        let left = changes_since(storage, &mut position).await;
-        assert_eq!(left, [changed(&[id], products)]);
-        shop.change(id, to).await.unwrap();
-        assert_eq!(changes_since(storage, &mut position).await, []);
+        use_cases.change(id, to).await.unwrap();
+        let written = changes_since(storage, &mut offset).await;
+        assert_eq!(written, [changed(&[id], products)]);
+        use_cases.change(id, to).await.unwrap();
+        assert_eq!(changes_since(storage, &mut offset).await, []);
     }
 }
 
-/// A report leaves the products that it changed, in one entry; one that changes nothing leaves nothing. So does a vendor
-/// that is no longer configured.
-pub async fn a_report_leaves_one_entry_of_its_products(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v", "w"]).await;
-    let mut position = Position::START;
-    changes_since(storage, &mut position).await;
-    shop.report("v", full(&[("b", 5), ("a", 5)])).await;
-    let left = changes_since(storage, &mut position).await;
-    assert_eq!(left, [changed(&[], &["a", "b"])]);
-    shop.report("v", full(&[("b", 5), ("a", 5)])).await;
-    assert_eq!(changes_since(storage, &mut position).await, []);
-    shop.report("v", full(&[("b", 6), ("a", 5)])).await;
-    let left = changes_since(storage, &mut position).await;
-    assert_eq!(left, [changed(&[], &["b"])]);
-    shop.configure(&["w"]).await;
-    let left = changes_since(storage, &mut position).await;
-    assert_eq!(left, [changed(&[], &["a", "b"])]);
+/// A report writes one entry with the products that it changed, and none if it changed nothing. Switching a vendor off does
+/// the same.
+pub async fn a_report_writes_one_entry_of_its_products(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v", "w"]).await;
+    let mut offset = Position::START;
+    changes_since(storage, &mut offset).await;
+    use_cases.report("v", full(&[("b", 5), ("a", 5)])).await;
+    let written = changes_since(storage, &mut offset).await;
+    assert_eq!(written, [changed(&[], &["a", "b"])]);
+    use_cases.report("v", full(&[("b", 5), ("a", 5)])).await;
+    assert_eq!(changes_since(storage, &mut offset).await, []);
+    use_cases.report("v", full(&[("b", 6), ("a", 5)])).await;
+    let written = changes_since(storage, &mut offset).await;
+    assert_eq!(written, [changed(&[], &["b"])]);
+    use_cases.configure(&["w"]).await;
+    let written = changes_since(storage, &mut offset).await;
+    assert_eq!(written, [changed(&[], &["a", "b"])]);
 }
 
-/// However much a transaction changes, no entry is larger than entries may be, and none of it is left out.
-pub async fn what_is_too_much_for_one_entry_is_left_in_several(storage: &StorageUnderTest) {
+/// A transaction with more changes than fit into one entry writes several, and none is left out.
+pub async fn a_large_transaction_writes_several_entries(storage: &StorageUnderTest) {
     let names: Vec<String> = (0..MAX_CHANGED_IDS * 2 + 5)
         .map(|number| format!("{number:05}"))
         .collect();
-    let shop = Shop::open(storage, &["v"]).await;
-    let mut position = Position::START;
-    changes_since(storage, &mut position).await;
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    let mut offset = Position::START;
+    changes_since(storage, &mut offset).await;
     let lines: Vec<(&str, u32)> = names.iter().map(|name| (name.as_str(), 9)).collect();
-    shop.report("v", full(&lines)).await;
-    let left = changes_since(storage, &mut position).await;
-    let sizes: Vec<usize> = left.iter().map(|it| it.product_ids.len()).collect();
+    use_cases.report("v", full(&lines)).await;
+    let written = changes_since(storage, &mut offset).await;
+    let sizes: Vec<usize> = written.iter().map(|it| it.product_ids.len()).collect();
     assert_eq!(sizes, [MAX_CHANGED_IDS, MAX_CHANGED_IDS, 5]);
-    let products: Vec<&str> = left
+    let products: Vec<&str> = written
         .iter()
         .flat_map(|it| it.product_ids.iter().map(ProductId::as_str))
         .collect();
@@ -180,32 +181,33 @@ pub async fn what_is_too_much_for_one_entry_is_left_in_several(storage: &Storage
         .map(|name| new_order(name, 1))
         .collect();
     let ids = storage.place_all(&orders).await;
-    let left = changes_since(storage, &mut position).await;
+    let written = changes_since(storage, &mut offset).await;
     let halves = [&ids[..MAX_CHANGED_IDS], &ids[MAX_CHANGED_IDS..]];
-    assert_eq!(left, halves.map(|half| changed(half, &[])));
-    shop.settle(&ids).await;
-    let left = changes_since(storage, &mut position).await;
-    let settled: Vec<OrderId> = left.iter().flat_map(|it| it.order_ids.clone()).collect();
-    let sold: usize = left.iter().map(|it| it.product_ids.len()).sum();
-    assert_eq!((left.len(), settled, sold), (2, ids.clone(), ids.len()));
+    assert_eq!(written, halves.map(|half| changed(half, &[])));
+    use_cases.settle(&ids).await;
+    let written = changes_since(storage, &mut offset).await;
+    let settled: Vec<OrderId> = written.iter().flat_map(|it| it.order_ids.clone()).collect();
+    let sold: usize = written.iter().map(|it| it.product_ids.len()).sum();
+    assert_eq!((written.len(), settled, sold), (2, ids.clone(), ids.len()));
 }
 
-/// What is undone was no change.
-pub async fn an_undone_unit_of_work_leaves_no_entry(storage: &StorageUnderTest) {
+/// A unit of work that is rolled back writes no entry.
+pub async fn a_rolled_back_unit_of_work_writes_no_entry(storage: &StorageUnderTest) {
     let id = storage.place(new_order("p", 1)).await.id;
-    let mut position = Position::START;
-    changes_since(storage, &mut position).await;
+    let mut offset = Position::START;
+    changes_since(storage, &mut offset).await;
     let mut work = storage.begin().await;
     work.accept(&[new_order("p", 1)]).await.unwrap();
     work.lock_order(id).await.unwrap();
     work.save_state(id, &OrderState::Cancelled).await.unwrap();
     drop(work);
     let next = storage.place(new_order("p", 1)).await.id;
-    let left = changes_since(storage, &mut position).await;
-    assert_eq!(left, [changed(&[next], &[])]);
+    let written = changes_since(storage, &mut offset).await;
+    assert_eq!(written, [changed(&[next], &[])]);
 }
 
-/// A page has as many entries as asked for, and the next goes on after it. Who begins at the newest reads what comes then.
+/// A page has at most the requested number of entries, and the next one continues after it. A reader that starts at the
+/// newest offset reads only later entries.
 pub async fn entries_are_read_in_pages(storage: &StorageUnderTest) {
     for _ in 0..5 {
         storage.place(new_order("p", 1)).await;
@@ -234,8 +236,8 @@ pub async fn entries_are_read_in_pages(storage: &StorageUnderTest) {
     assert_eq!(next[0].changed, changed(&[id], &[]));
 }
 
-/// A reader that goes on while a transaction is open sees what that one leaves when it commits, however late. A store that
-/// has one transaction at a time has no such other.
+/// A reader that continues while a transaction is open sees the entry of that transaction after its commit, however late. A
+/// store with one transaction at a time has no such case.
 pub async fn a_transaction_that_commits_late_is_not_skipped(storage: &StorageUnderTest) {
     if storage.pool_size == 1 {
         return;
@@ -264,7 +266,7 @@ pub async fn a_transaction_that_commits_late_is_not_skipped(storage: &StorageUnd
     let mut expected = vec![late_id, other_id, early[0]];
     expected.sort_unstable();
     assert_eq!(ids, expected);
-    // Nor does one who began at the newest then.
+    // The same holds for a reader that started at the newest offset then.
     let since: Vec<OrderId> = read_all(storage, newest)
         .await
         .into_iter()
@@ -273,8 +275,8 @@ pub async fn a_transaction_that_commits_late_is_not_skipped(storage: &StorageUnd
     assert!(since.contains(&late_id), "{since:?}");
 }
 
-/// Of many transactions at the same time each leaves its entry, and a reader that reads along sees each once.
-pub async fn concurrent_transactions_leave_one_entry_each(storage: &StorageUnderTest) {
+/// Each of many concurrent transactions writes its entry, and a concurrent reader sees each once.
+pub async fn concurrent_transactions_write_one_entry_each(storage: &StorageUnderTest) {
     let mut tasks = JoinSet::new();
     for task in 0..8 {
         let store = storage.store.clone();
@@ -292,11 +294,11 @@ pub async fn concurrent_transactions_leave_one_entry_each(storage: &StorageUnder
             placed
         });
     }
-    let mut position = Position::START;
+    let mut offset = Position::START;
     let mut seen = Vec::new();
     while seen.len() < 80 {
-        seen.extend(changes_since(storage, &mut position).await);
-        sleep(A_MOMENT / 50).await;
+        seen.extend(changes_since(storage, &mut offset).await);
+        sleep(SHORT_DELAY / 50).await;
     }
     let mut placed = tasks.join_all().await.concat();
     placed.sort_unstable();
@@ -304,52 +306,52 @@ pub async fn concurrent_transactions_leave_one_entry_each(storage: &StorageUnder
     let mut ids: Vec<OrderId> = seen.into_iter().flat_map(|it| it.order_ids).collect();
     ids.sort_unstable();
     assert_eq!(ids, placed);
-    assert_eq!(changes_since(storage, &mut position).await, []);
+    assert_eq!(changes_since(storage, &mut offset).await, []);
 }
 
-/// Entries are forgotten from the beginning on, and no more than allowed. Whoever has read them all can go on, whoever has
-/// not is told so.
-pub async fn old_entries_are_forgotten_and_their_positions_are_gone(storage: &StorageUnderTest) {
-    let forget = async |before: Timestamp, limit: u32| {
+/// Pruning removes the oldest entries, at most the given number. A reader that has read all pruned entries can continue; for
+/// any other reader the offset is gone.
+pub async fn old_entries_are_pruned_and_their_offsets_are_gone(storage: &StorageUnderTest) {
+    let prune = async |before: Timestamp, limit: u32| {
         let mut work = storage.begin().await;
-        let forgotten = work.prune_changes(before, limit).await.unwrap();
+        let pruned = work.prune_changes(before, limit).await.unwrap();
         work.commit().await.unwrap();
-        forgotten
+        pruned
     };
     for _ in 0..3 {
         storage.place(new_order("p", 1)).await;
     }
-    let moment = storage.probe.store_time().await.unwrap();
+    let timestamp = storage.probe.store_time().await.unwrap();
     storage.place(new_order("p", 1)).await;
     let all = read_all(storage, Position::START).await;
-    let positions: Vec<Position> = all.iter().map(|entry| entry.position).collect();
-    let is_gone = async |position: Position| {
-        let read = storage.changes.read_changes(position, PAGE).await.unwrap();
+    let offsets: Vec<Position> = all.iter().map(|entry| entry.position).collect();
+    let is_gone = async |offset: Position| {
+        let read = storage.changes.read_changes(offset, PAGE).await.unwrap();
         read == ChangesRead::Gone
     };
 
-    assert_eq!(forget(Timestamp::from_micros(0), 10).await, 0);
+    assert_eq!(prune(Timestamp::from_micros(0), 10).await, 0);
     assert!(!is_gone(Position::START).await);
-    assert_eq!(forget(moment, 2).await, 2);
+    assert_eq!(prune(timestamp, 2).await, 2);
     assert!(is_gone(Position::START).await);
-    assert!(is_gone(positions[0]).await);
-    assert_eq!(read_all(storage, positions[1]).await, all[2..]);
-    assert_eq!(forget(moment, 10).await, 1);
-    assert_eq!(forget(moment, 10).await, 0);
-    assert_eq!(read_all(storage, positions[2]).await, all[3..]);
+    assert!(is_gone(offsets[0]).await);
+    assert_eq!(read_all(storage, offsets[1]).await, all[2..]);
+    assert_eq!(prune(timestamp, 10).await, 1);
+    assert_eq!(prune(timestamp, 10).await, 0);
+    assert_eq!(read_all(storage, offsets[2]).await, all[3..]);
 
     let now = storage.probe.store_time().await.unwrap();
-    assert_eq!(forget(now, 10).await, 1);
-    assert!(is_gone(positions[2]).await);
-    assert_eq!(read_all(storage, positions[3]).await, []);
+    assert_eq!(prune(now, 10).await, 1);
+    assert!(is_gone(offsets[2]).await);
+    assert_eq!(read_all(storage, offsets[3]).await, []);
     let newest = storage.changes.newest_change().await.unwrap();
-    assert_eq!(newest, positions[3]);
+    assert_eq!(newest, offsets[3]);
     storage.place(new_order("p", 1)).await;
     assert_eq!(read_all(storage, newest).await.len(), 1);
 }
 
-/// Of another store, or of one that was put back to an earlier state.
-pub async fn a_position_that_was_never_given_is_gone(storage: &StorageUnderTest) {
+/// The offset belongs to another store, or to one that was restored to an earlier state.
+pub async fn an_unknown_offset_is_gone(storage: &StorageUnderTest) {
     storage.place(new_order("p", 1)).await;
     let far = Position::new(u64::MAX, u64::MAX);
     let read = storage.changes.read_changes(far, PAGE).await.unwrap();

@@ -1,4 +1,4 @@
-//! Orders that settlement gave up, and bringing them back.
+//! Orders that settlement gave up, and their replay.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use crate::builders::new_order;
 
 const LEASE: Duration = Duration::from_mins(10);
 
-/// Records that an order was given up, and returns whether its dead letter is new.
-async fn give_up(storage: &StorageUnderTest, id: OrderId, reason: &str) -> bool {
+/// Records a dead letter, and returns whether it is new.
+async fn dead_letter(storage: &StorageUnderTest, id: OrderId, reason: &str) -> bool {
     let mut work = storage.begin().await;
     let is_new = work.record_dead_letter(id, reason).await.unwrap();
     work.commit().await.unwrap();
@@ -44,7 +44,7 @@ async fn prune(storage: &StorageUnderTest, limit: u32) -> u64 {
     pruned
 }
 
-/// Some orders that are `PENDING` and not in the outbox.
+/// Places orders and removes them from the outbox: they are `PENDING` and lost.
 async fn lost_orders(storage: &StorageUnderTest, number: usize) -> Vec<OrderId> {
     let orders: Vec<_> = (0..number).map(|_| new_order("p", 1)).collect();
     let ids = storage.place_all(&orders).await;
@@ -54,13 +54,13 @@ async fn lost_orders(storage: &StorageUnderTest, number: usize) -> Vec<OrderId> 
 
 const REJECTED: Outcome = Outcome::Rejected(RejectReason::InsufficientStock);
 
-/// However many times an order is given up, it has one dead letter, with the last reason.
+/// An order that is given up several times has one dead letter, with the last reason.
 pub async fn an_order_has_one_dead_letter_with_the_last_reason(storage: &StorageUnderTest) {
     let placed = lost_orders(storage, 2).await;
-    assert!(give_up(storage, placed[1], "first\nline").await);
-    assert!(give_up(storage, placed[0], "it's \"odd\" ?").await);
+    assert!(dead_letter(storage, placed[1], "first\nline").await);
+    assert!(dead_letter(storage, placed[0], "it's \"odd\" ?").await);
     let before = listed(storage).await;
-    assert!(!give_up(storage, placed[1], &"ä".repeat(10_000)).await);
+    assert!(!dead_letter(storage, placed[1], &"ä".repeat(10_000)).await);
     let after = listed(storage).await;
     assert_eq!(before[0], after[0]);
     assert_eq!(before[0].reason, "it's \"odd\" ?");
@@ -81,23 +81,23 @@ pub async fn an_order_has_one_dead_letter_with_the_last_reason(storage: &Storage
     }
 }
 
-/// An order that is not `PENDING`, or does not exist, gets no dead letter; nor does one that is rolled back.
+/// An order that is not `PENDING` or does not exist gets no dead letter, and a dead letter that is rolled back is gone.
 pub async fn only_pending_orders_have_dead_letters(storage: &StorageUnderTest) {
     let placed = lost_orders(storage, 2).await;
     storage.decide(placed[0], REJECTED).await;
-    assert!(!give_up(storage, placed[0], "late").await);
-    assert!(!give_up(storage, OrderId(i64::MAX), "unknown").await);
+    assert!(!dead_letter(storage, placed[0], "late").await);
+    assert!(!dead_letter(storage, OrderId(i64::MAX), "unknown").await);
     let mut dropped = storage.begin().await;
     dropped.record_dead_letter(placed[1], "no").await.unwrap();
     drop(dropped);
     assert_eq!(listed(storage).await, []);
 }
 
-/// A dead letter is not listed or counted any more once its order is settled or cancelled, and is pruned.
+/// A dead letter is no longer listed or counted after its order is settled or cancelled, and it is pruned.
 pub async fn a_settled_order_has_no_dead_letter(storage: &StorageUnderTest) {
     let placed = lost_orders(storage, 4).await;
     for id in &placed {
-        give_up(storage, *id, "why").await;
+        dead_letter(storage, *id, "why").await;
     }
     assert_eq!(prune(storage, 10).await, 0);
     storage.decide(placed[0], REJECTED).await;
@@ -116,32 +116,36 @@ pub async fn a_settled_order_has_no_dead_letter(storage: &StorageUnderTest) {
     assert_eq!(ids(storage).await, [placed[1]]);
 }
 
-/// Replayed orders are in the outbox once, as one entry, whatever is replayed again; those that are settled stay so.
+/// Replayed orders are in the outbox once, in one entry, even if they are replayed again; settled orders stay settled.
 pub async fn replayed_orders_are_in_the_outbox_once(storage: &StorageUnderTest) {
     let placed = lost_orders(storage, 4).await;
     for id in &placed[..3] {
-        give_up(storage, *id, "why").await;
+        dead_letter(storage, *id, "why").await;
     }
     storage.decide(placed[1], REJECTED).await;
     let unknown = OrderId(i64::MAX);
-    let asked = [placed[2], placed[0], placed[1], placed[0], unknown];
-    assert_eq!(replay(storage, &asked).await, 2);
+    let requested = [placed[2], placed[0], placed[1], placed[0], unknown];
+    assert_eq!(replay(storage, &requested).await, 2);
     assert_eq!(listed(storage).await, []);
-    assert_eq!(replay(storage, &asked).await, 0);
+    assert_eq!(replay(storage, &requested).await, 0);
     let claimed = storage.claim(10, LEASE).await;
     assert_eq!(claimed.len(), 1);
     assert!(claimed[0].order_ids().eq([placed[0], placed[2]]));
-    assert_eq!(replay(storage, &asked).await, 0, "claimed is in the outbox");
+    assert_eq!(
+        replay(storage, &requested).await,
+        0,
+        "claimed entries are in the outbox"
+    );
     assert_eq!(
         replay(storage, &[placed[3]]).await,
         1,
-        "no dead letter needed"
+        "a dead letter is not needed"
     );
     assert_eq!(storage.claim_orders(LEASE).await, [placed[3]]);
 }
 
-/// The sweeper's waits for a replayed order begin again with the replay.
-pub async fn the_sweeper_waits_for_a_replayed_order(storage: &StorageUnderTest) {
+/// The sweeper's wait for a replayed order restarts with the replay.
+pub async fn a_replay_restarts_the_wait_of_the_sweeper(storage: &StorageUnderTest) {
     let placed = lost_orders(storage, 1).await;
     let sweep = async |pending_for: Duration| {
         let mut work = storage.begin().await;
@@ -159,17 +163,17 @@ pub async fn the_sweeper_waits_for_a_replayed_order(storage: &StorageUnderTest) 
     assert_eq!(sweep(Duration::ZERO).await, 1);
 }
 
-/// A dead letter that is discarded is gone; its order stays as it is.
+/// A discarded dead letter is gone; its order is unchanged.
 pub async fn a_discarded_dead_letter_leaves_its_order(storage: &StorageUnderTest) {
     let placed = lost_orders(storage, 2).await;
-    give_up(storage, placed[0], "why").await;
-    give_up(storage, placed[1], "why").await;
+    dead_letter(storage, placed[0], "why").await;
+    dead_letter(storage, placed[1], "why").await;
     let mut work = storage.begin().await;
-    let asked = [placed[0], OrderId(i64::MAX)];
-    assert_eq!(work.discard_dead_letters(&asked).await.unwrap(), 1);
+    let requested = [placed[0], OrderId(i64::MAX)];
+    assert_eq!(work.discard_dead_letters(&requested).await.unwrap(), 1);
     work.commit().await.unwrap();
     assert_eq!(ids(storage).await, [placed[1]]);
     assert_eq!(storage.order(placed[0]).await.state, OrderState::Pending);
     assert!(storage.claim(10, LEASE).await.is_empty());
-    assert!(give_up(storage, placed[0], "again").await);
+    assert!(dead_letter(storage, placed[0], "again").await);
 }

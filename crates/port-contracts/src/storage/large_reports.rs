@@ -1,5 +1,5 @@
 //! Reports that are applied in several transactions: whatever happens between two of them, no unit is sold twice, and the
-//! next report ends what was begun.
+//! next report completes an interrupted one.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,9 +16,9 @@ use tokio::sync::watch;
 
 use super::StorageUnderTest;
 use crate::builders::{delta, fetched, full, vendor};
-use crate::shop::Shop;
+use crate::use_cases::UseCases;
 
-/// Runs before a unit of work begins, with its number from 1; an error is that of the begin.
+/// Runs before a unit of work begins, with its number from 1; `begin` returns the hook's error.
 type Hook = Box<
     dyn Fn(usize) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>> + Send + Sync,
 >;
@@ -38,37 +38,41 @@ impl Store for HookedStore {
     }
 }
 
-/// The shop, whose syncs write one product in a transaction and run a hook before each.
-fn hooked(shop: &Shop, storage: &StorageUnderTest, hook: Hook) -> Shop {
+/// Returns use cases whose syncs write one product per transaction and run a hook before each.
+fn hooked(use_cases: &UseCases, storage: &StorageUnderTest, hook: Hook) -> UseCases {
     let store = Arc::new(HookedStore {
         inner: Arc::clone(&storage.store),
         begun: AtomicUsize::new(0),
         hook,
     });
-    shop.clone().with_chunks(storage, store, 1)
+    use_cases.clone().with_chunks(storage, store, 1)
 }
 
-/// The shop, whose process ends after this number of transactions of a sync.
-fn interrupted_after(shop: &Shop, storage: &StorageUnderTest, transactions: usize) -> Shop {
+/// Returns use cases whose process ends after this number of transactions of a sync.
+fn interrupted_after(
+    use_cases: &UseCases,
+    storage: &StorageUnderTest,
+    transactions: usize,
+) -> UseCases {
     let hook = move |number| -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>> {
-        let away = StoreError::Unavailable("the process has ended".to_owned());
+        let ended = StoreError::Unavailable("the process has ended".to_owned());
         let begun = if number > transactions {
-            Err(away)
+            Err(ended)
         } else {
             Ok(())
         };
         Box::pin(std::future::ready(begun))
     };
-    hooked(shop, storage, Box::new(hook))
+    hooked(use_cases, storage, Box::new(hook))
 }
 
-/// The shop, that runs `meanwhile` before this transaction of a sync.
+/// Returns use cases that run `meanwhile` before this transaction of a sync.
 fn disturbed_at<F>(
-    shop: &Shop,
+    use_cases: &UseCases,
     storage: &StorageUnderTest,
     transaction: usize,
     meanwhile: impl Fn() -> F + Send + Sync + 'static,
-) -> Shop
+) -> UseCases
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -82,27 +86,27 @@ where
             Ok(())
         })
     };
-    hooked(shop, storage, Box::new(hook))
+    hooked(use_cases, storage, Box::new(hook))
 }
 
 async fn now(storage: &StorageUnderTest) -> Timestamp {
     storage.probe.store_time().await.unwrap()
 }
 
-/// Syncs vendor `v`, whose report is true as of this moment.
+/// Syncs vendor `v` with a report of this as-of.
 async fn sync_as_of(
-    shop: &Shop,
+    use_cases: &UseCases,
     report: Report,
     as_of: Timestamp,
 ) -> Result<FinishedSync, SyncError> {
     let respond = move || Ok(fetched(&report, as_of));
-    shop.sync_with("v", respond).await
+    use_cases.sync_with("v", respond).await
 }
 
 async fn reported(storage: &StorageUnderTest, product_ids: [&str; 3]) -> [u32; 3] {
     let mut found = [0; 3];
     for (product_id, units) in product_ids.into_iter().zip(&mut found) {
-        *units = storage.position(product_id, "v").await.reported;
+        *units = storage.vendor_level(product_id, "v").await.reported;
     }
     found
 }
@@ -113,19 +117,19 @@ fn all(units: u32) -> Report {
     full(&PRODUCTS.map(|product_id| (product_id, units)))
 }
 
-/// After each transaction of a report every balance is right, and neither the result nor the evidence of the sync is
-/// recorded before the last one.
+/// After each transaction of a report every balance is right, and the result and the evidence of the sync are recorded only
+/// by the last one.
 pub async fn each_chunk_of_a_report_leaves_the_balances_right(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v", "w"]).await;
-    shop.report("w", full(&[("b", 4)])).await;
-    let done = shop.report("v", all(10)).await;
+    let use_cases = UseCases::open(storage, &["v", "w"]).await;
+    use_cases.report("w", full(&[("b", 4)])).await;
+    let done = use_cases.report("v", all(10)).await;
     for written in 0..3 {
-        shop.sell(storage, "b", 1).await;
+        use_cases.sell(storage, "b", 1).await;
         let before = reported(storage, PRODUCTS).await;
         let mut expected = before;
         expected[..written].fill(20 + u32::try_from(written).unwrap());
         let report = all(20 + u32::try_from(written).unwrap());
-        let interrupted = interrupted_after(&shop, storage, written);
+        let interrupted = interrupted_after(&use_cases, storage, written);
         let error = interrupted.try_report("v", Ok(report)).await.unwrap_err();
         assert!(matches!(error, SyncError::Store(_)), "{error}");
         assert_eq!(reported(storage, PRODUCTS).await, expected);
@@ -133,100 +137,108 @@ pub async fn each_chunk_of_a_report_leaves_the_balances_right(storage: &StorageU
         let status = storage.vendors.find_vendors(&[vendor("v")]).await.unwrap();
         assert_eq!(status[0].last_sync.as_ref(), Some(&done));
     }
-    let done = shop.report("v", all(30)).await;
+    let done = use_cases.report("v", all(30)).await;
     assert_eq!((done.outcome, done.changed), (SyncOutcome::Applied, 3));
     assert_eq!(reported(storage, PRODUCTS).await, [30; 3]);
     assert_eq!(storage.sellable("b").await, 31);
     storage.assert_sound().await;
 }
 
-/// The same report again writes what is left of an interrupted one. What was ordered, shipped and cancelled in between
-/// counts once.
-pub async fn a_report_that_was_interrupted_is_ended_by_the_next_one(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
-    shop.report("v", all(10)).await;
+/// The same report writes the rest of an interrupted one. Orders, shipments and cancellations in between count once.
+pub async fn an_interrupted_report_is_completed_by_the_next_one(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases.report("v", all(10)).await;
     let mut shipped = Vec::new();
     for product_id in PRODUCTS {
-        let order = shop.sell(storage, product_id, 4).await;
-        shop.change(order.id, OrderStatus::Shipped).await.unwrap();
+        let order = use_cases.sell(storage, product_id, 4).await;
+        use_cases
+            .change(order.id, OrderStatus::Shipped)
+            .await
+            .unwrap();
         shipped.push(order.id);
     }
     let as_of = now(storage).await;
-    let interrupted = interrupted_after(&shop, storage, 1);
+    let interrupted = interrupted_after(&use_cases, storage, 1);
     sync_as_of(&interrupted, all(6), as_of).await.unwrap_err();
     assert_eq!(storage.numbers("a", "v").await, (6, 0, 6));
     assert_eq!(storage.numbers("b", "v").await, (10, 4, 6));
     storage.assert_sound().await;
 
     for product_id in PRODUCTS {
-        let cancelled = shop.sell(storage, product_id, 2).await;
-        let later = shop.sell(storage, product_id, 3).await;
+        let cancelled = use_cases.sell(storage, product_id, 2).await;
+        let later = use_cases.sell(storage, product_id, 3).await;
         let cancel = OrderStatus::Cancelled;
-        shop.change(cancelled.id, cancel).await.unwrap();
-        shop.change(later.id, OrderStatus::Shipped).await.unwrap();
+        use_cases.change(cancelled.id, cancel).await.unwrap();
+        use_cases
+            .change(later.id, OrderStatus::Shipped)
+            .await
+            .unwrap();
         assert_eq!(storage.sellable(product_id).await, 3);
     }
     storage.assert_sound().await;
 
-    let done = sync_as_of(&shop, all(6), as_of).await.unwrap();
+    let done = sync_as_of(&use_cases, all(6), as_of).await.unwrap();
     assert_eq!((done.outcome, done.changed), (SyncOutcome::Applied, 2));
     for product_id in PRODUCTS {
         assert_eq!(storage.numbers(product_id, "v").await, (6, 3, 3));
     }
-    shop.report("v", all(3)).await;
+    use_cases.report("v", all(3)).await;
     for product_id in PRODUCTS {
         assert_eq!(storage.numbers(product_id, "v").await, (3, 0, 3));
     }
     storage.assert_sound().await;
 }
 
-/// A report that is older than an interrupted one does not apply_if_new back what that one has already taken off.
+/// A report that is older than an interrupted one does not restore units that the interrupted one has removed.
 pub async fn a_report_older_than_an_interrupted_one_is_stale(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
-    shop.report("v", all(10)).await;
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases.report("v", all(10)).await;
     let old = now(storage).await;
-    let order = shop.sell(storage, "a", 4).await;
-    shop.change(order.id, OrderStatus::Shipped).await.unwrap();
+    let order = use_cases.sell(storage, "a", 4).await;
+    use_cases
+        .change(order.id, OrderStatus::Shipped)
+        .await
+        .unwrap();
     let new = now(storage).await;
-    let interrupted = interrupted_after(&shop, storage, 1);
+    let interrupted = interrupted_after(&use_cases, storage, 1);
     sync_as_of(&interrupted, all(6), new).await.unwrap_err();
     assert_eq!(storage.numbers("a", "v").await, (6, 0, 6));
 
     let late = full(&[("a", 10), ("b", 9), ("c", 9)]);
-    let done = sync_as_of(&shop, late, old).await.unwrap();
+    let done = sync_as_of(&use_cases, late, old).await.unwrap();
     assert_eq!((done.outcome, done.changed), (SyncOutcome::Stale, 0));
     let late = delta(&[("a", 10), ("b", 9)]);
-    let done = sync_as_of(&shop, late, old).await.unwrap();
+    let done = sync_as_of(&use_cases, late, old).await.unwrap();
     assert_eq!((done.outcome, done.changed), (SyncOutcome::Stale, 0));
     assert_eq!(storage.numbers("a", "v").await, (6, 0, 6));
     assert_eq!(reported(storage, PRODUCTS).await, [6, 10, 10]);
     storage.assert_sound().await;
 
-    let done = sync_as_of(&shop, all(6), new).await.unwrap();
+    let done = sync_as_of(&use_cases, all(6), new).await.unwrap();
     assert_eq!((done.outcome, done.changed), (SyncOutcome::Applied, 2));
     storage.assert_sound().await;
 }
 
-/// The written lines of an interrupted delta are not overwritten by an older report; the others are as they were.
+/// An older report does not overwrite the written lines of an interrupted delta, but can change the other lines.
 pub async fn an_interrupted_delta_leaves_older_reports_stale(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
-    shop.report("v", all(10)).await;
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases.report("v", all(10)).await;
     let old = now(storage).await;
     let new = now(storage).await;
     let lines = delta(&[("a", 6), ("b", 6), ("new", 1)]);
-    let interrupted = interrupted_after(&shop, storage, 1);
+    let interrupted = interrupted_after(&use_cases, storage, 1);
     sync_as_of(&interrupted, lines.clone(), new)
         .await
         .unwrap_err();
-    let done = sync_as_of(&shop, all(9), old).await.unwrap();
+    let done = sync_as_of(&use_cases, all(9), old).await.unwrap();
     assert_eq!(done.outcome, SyncOutcome::Stale);
     let older = delta(&[("a", 8), ("b", 8)]);
-    let done = sync_as_of(&shop, older, old).await.unwrap();
+    let done = sync_as_of(&use_cases, older, old).await.unwrap();
     assert_eq!((done.outcome, done.changed), (SyncOutcome::Applied, 1));
     assert_eq!(reported(storage, PRODUCTS).await, [6, 8, 10]);
     storage.assert_sound().await;
 
-    let done = sync_as_of(&shop, lines, new).await.unwrap();
+    let done = sync_as_of(&use_cases, lines, new).await.unwrap();
     assert_eq!((done.outcome, done.changed), (SyncOutcome::Applied, 2));
     assert_eq!(reported(storage, ["a", "b", "new"]).await, [6, 6, 1]);
     storage.assert_sound().await;
@@ -234,30 +246,30 @@ pub async fn an_interrupted_delta_leaves_older_reports_stale(storage: &StorageUn
 
 /// An empty report whose acceptance was interrupted is still in quarantine, and can be accepted again.
 pub async fn an_interrupted_acceptance_is_repeated(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
-    shop.report("v", all(10)).await;
-    let done = shop.report("v", full(&[])).await;
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases.report("v", all(10)).await;
+    let done = use_cases.report("v", full(&[])).await;
     assert_eq!(done.outcome, SyncOutcome::Quarantined);
     let accept = QuarantineDecision::Accept;
-    let interrupted = interrupted_after(&shop, storage, 2);
+    let interrupted = interrupted_after(&use_cases, storage, 2);
     let resolved = interrupted.try_resolve_quarantine("v", accept).await;
     resolved.unwrap_err();
     assert_eq!(reported(storage, PRODUCTS).await, [0, 0, 10]);
     storage.assert_sound().await;
-    let done = shop.resolve_quarantine("v", accept).await.unwrap();
+    let done = use_cases.resolve_quarantine("v", accept).await.unwrap();
     assert_eq!((done.outcome, done.changed), (SyncOutcome::Applied, 1));
     assert_eq!(reported(storage, PRODUCTS).await, [0; 3]);
-    assert_eq!(shop.resolve_quarantine("v", accept).await, None);
+    assert_eq!(use_cases.resolve_quarantine("v", accept).await, None);
     storage.assert_sound().await;
 }
 
-/// A sync whose report is no longer the newest ends between two transactions.
+/// A sync ends between two transactions if its report is no longer the newest.
 pub async fn a_sync_ends_when_a_newer_report_was_begun(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
-    shop.report("v", all(10)).await;
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases.report("v", all(10)).await;
     let (old, new) = (now(storage).await, now(storage).await);
-    let other = shop.clone();
-    let disturbed = disturbed_at(&shop, storage, 2, move || {
+    let other = use_cases.clone();
+    let disturbed = disturbed_at(&use_cases, storage, 2, move || {
         let other = other.clone();
         async move {
             let done = sync_as_of(&other, all(7), new).await.unwrap();
@@ -272,12 +284,12 @@ pub async fn a_sync_ends_when_a_newer_report_was_begun(storage: &StorageUnderTes
     storage.assert_sound().await;
 }
 
-/// A vendor that is removed between two transactions of a sync is not written any more.
-pub async fn a_vendor_that_is_removed_during_a_sync_ends_it(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
-    shop.report("v", all(10)).await;
-    let other = shop.clone();
-    let disturbed = disturbed_at(&shop, storage, 2, move || {
+/// A vendor that is removed between two transactions of a sync is no longer written.
+pub async fn removing_a_vendor_ends_its_sync(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases.report("v", all(10)).await;
+    let other = use_cases.clone();
+    let disturbed = disturbed_at(&use_cases, storage, 2, move || {
         let other = other.clone();
         async move { other.configure(&[]).await }
     });
@@ -286,10 +298,10 @@ pub async fn a_vendor_that_is_removed_during_a_sync_ends_it(storage: &StorageUnd
     assert_eq!(reported(storage, PRODUCTS).await, [8, 10, 10]);
     storage.assert_sound().await;
 
-    // One that is removed and comes back is compared from the first product on, because its counts are 0.
-    shop.configure(&["v"]).await;
-    let other = shop.clone();
-    let disturbed = disturbed_at(&shop, storage, 2, move || {
+    // A vendor that is removed and returns is compared from the first product on, because its counts are 0.
+    use_cases.configure(&["v"]).await;
+    let other = use_cases.clone();
+    let disturbed = disturbed_at(&use_cases, storage, 2, move || {
         let other = other.clone();
         async move {
             other.configure(&[]).await;
@@ -302,15 +314,13 @@ pub async fn a_vendor_that_is_removed_during_a_sync_ends_it(storage: &StorageUnd
     storage.assert_sound().await;
 }
 
-/// A report that was compared before another one was applied is compared again.
-pub async fn a_report_is_compared_again_when_another_was_applied_meanwhile(
-    storage: &StorageUnderTest,
-) {
-    let shop = Shop::open(storage, &["v"]).await;
-    shop.report("v", all(10)).await;
+/// A report is compared again if another one was applied after the comparison.
+pub async fn a_report_is_compared_again_after_another_was_applied(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases.report("v", all(10)).await;
     let (old, new) = (now(storage).await, now(storage).await);
-    let other = shop.clone();
-    let disturbed = disturbed_at(&shop, storage, 1, move || {
+    let other = use_cases.clone();
+    let disturbed = disturbed_at(&use_cases, storage, 1, move || {
         let other = other.clone();
         async move {
             let done = sync_as_of(&other, all(7), old).await.unwrap();
@@ -325,11 +335,11 @@ pub async fn a_report_is_compared_again_when_another_was_applied_meanwhile(
     storage.assert_sound().await;
 }
 
-/// A newer sync that has compared its report sees that an older one has written another chunk since: it compares again, and
-/// no product keeps the older number.
-pub async fn a_chunk_of_an_older_sync_is_not_missed_by_a_newer_one(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
-    shop.report("v", all(10)).await;
+/// A newer sync that has compared its report notices that an older one has written another chunk since: it compares again,
+/// and no product keeps the older number.
+pub async fn a_newer_sync_notices_a_chunk_of_an_older_one(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases.report("v", all(10)).await;
     let (old, new) = (now(storage).await, now(storage).await);
     let (reached, _) = watch::channel(0);
     let (allowed, _) = watch::channel(1);
@@ -349,17 +359,17 @@ pub async fn a_chunk_of_an_older_sync_is_not_missed_by_a_newer_one(storage: &Sto
             Ok(())
         })
     };
-    let slow = hooked(&shop, storage, Box::new(paced));
+    let slow = hooked(&use_cases, storage, Box::new(paced));
     let slow = tokio::spawn(async move { sync_as_of(&slow, all(15), old).await });
     at(&reached, 2).await;
     assert_eq!(reported(storage, PRODUCTS).await, [15, 10, 10]);
 
     let (reach, allow) = (reached.clone(), allowed.clone());
-    let disturbed = disturbed_at(&shop, storage, 1, move || {
+    let disturbed = disturbed_at(&use_cases, storage, 1, move || {
         allow.send_replace(2);
         at(&reach, 3)
     });
-    // When it was compared, only `a` differed.
+    // At the comparison only `a` differed.
     let report = full(&[("a", 12), ("b", 10), ("c", 10)]);
     let done = sync_as_of(&disturbed, report, new).await.unwrap();
     assert_eq!((done.outcome, done.changed), (SyncOutcome::Applied, 2));

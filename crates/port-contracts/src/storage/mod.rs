@@ -1,4 +1,4 @@
-//! Contracts of a store: its units of work, its queries, its leases and its signals.
+//! Contracts of a store: its units of work, queries, leases and signals.
 
 pub mod abandoning;
 pub mod accepting;
@@ -48,13 +48,13 @@ use tokio::time::{sleep, timeout};
 
 use crate::builders::{configured, product, vendor};
 
-/// Long enough for a task to come to where it waits.
-const A_MOMENT: Duration = Duration::from_millis(100);
+/// Time for a task to reach the call in which it waits.
+const SHORT_DELAY: Duration = Duration::from_millis(100);
 
-/// How soon something must be there that is said to be there at once.
-const AT_ONCE: Duration = Duration::from_secs(1);
+/// Timeout of a call that must not wait.
+const IMMEDIATE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A store with nothing in it.
+/// An empty store, by its ports.
 pub struct StorageUnderTest {
     /// Begins units of work.
     pub store: Arc<dyn Store>,
@@ -70,25 +70,25 @@ pub struct StorageUnderTest {
     pub dead_letters: Arc<dyn DeadLetterQueries>,
     /// Reads what reports are compared with.
     pub sync: Arc<dyn SyncQueries>,
-    /// Looks whether the store lives.
+    /// Reads the store's clock and state.
     pub probe: Arc<dyn StoreProbe>,
-    /// Finds out whether writes work.
+    /// Checks whether writes work.
     pub writes: Arc<dyn WriteProbe>,
     /// Recomputes balances.
     pub audit: Arc<dyn AuditQueries>,
-    /// Hands out leases.
+    /// Acquires leases.
     pub leases: Arc<dyn Leases>,
-    /// Sums up the units in flight.
+    /// Sums the units in flight.
     pub in_flight: Arc<dyn InFlightQueries>,
     /// Reads the change log.
     pub changes: Arc<dyn ChangeQueries>,
-    /// Says that there is news.
+    /// Sends notifications.
     pub notifier: Arc<dyn Notifier>,
-    /// Makes a listener to a topic, which hears of it.
+    /// Creates a listener for a topic.
     pub listeners: Box<dyn Fn(Topic) -> Box<dyn Listener> + Send + Sync>,
     /// Damages the store as no use case does.
     pub damage: damage::DoDamage,
-    /// How many units of work can be open at a time; a store that serialises them says 1. A further one waits.
+    /// Number of units of work that can be open at a time; 1 for a store that serialises them. A further one waits.
     pub pool_size: usize,
 }
 
@@ -119,12 +119,12 @@ impl StorageUnderTest {
         created(self.accept(&[order]).await.remove(0))
     }
 
-    /// An order that must exist.
+    /// Returns an order, which must exist.
     pub(crate) async fn order(&self, id: OrderId) -> Order {
         self.orders.find_order(id).await.unwrap().unwrap()
     }
 
-    /// Claims what is in the outbox.
+    /// Claims outbox entries.
     async fn claim(&self, limit: u32, lease: Duration) -> Vec<OutboxEntry> {
         let mut work = self.begin().await;
         let claimed = work.claim(limit, lease).await.unwrap();
@@ -132,24 +132,24 @@ impl StorageUnderTest {
         claimed
     }
 
-    /// Claims everything that is in the outbox, and says which orders it was.
+    /// Claims all outbox entries, and returns their orders.
     async fn claim_orders(&self, lease: Duration) -> Vec<OrderId> {
         let claimed = self.claim(u32::MAX, lease).await;
         claimed.iter().flat_map(OutboxEntry::order_ids).collect()
     }
 
-    /// Takes everything out of the outbox.
+    /// Removes all outbox entries.
     async fn empty_outbox(&self) {
         let mut work = self.begin().await;
-        let claimed = work.claim(u32::MAX, A_MOMENT).await.unwrap();
+        let claimed = work.claim(u32::MAX, SHORT_DELAY).await.unwrap();
         let ids: Vec<_> = claimed.iter().map(|entry| entry.id).collect();
         work.remove(&ids).await.unwrap();
         work.commit().await.unwrap();
     }
 
-    /// Writes positions of a product, by the repositories alone, and makes exactly these vendors the configured ones.
-    async fn stock_up(&self, product_id: &str, positions: &[(&str, u32)]) {
-        let names: Vec<&str> = positions.iter().map(|position| position.0).collect();
+    /// Writes a product's vendor stock with repository calls alone, and configures exactly these vendors.
+    async fn stock_up(&self, product_id: &str, levels: &[(&str, u32)]) {
+        let names: Vec<&str> = levels.iter().map(|level| level.0).collect();
         let mut work = self.begin().await;
         work.configure(&configured(&names), OtherVendors::SwitchOff)
             .await
@@ -158,14 +158,14 @@ impl StorageUnderTest {
         work.create_products(&[product(product_id)]).await.unwrap();
         let mut locked = work.lock_stock(&[product(product_id)]).await.unwrap();
         let before = locked.pop().unwrap();
-        let vendors: Vec<VendorStock> = positions
+        let vendors: Vec<VendorStock> = levels
             .iter()
             .map(|&(vendor_id, reported)| VendorStock {
                 vendor_id: vendor(vendor_id),
                 reported,
                 in_flight: before
                     .vendor(&vendor(vendor_id))
-                    .map_or(0, |position| position.in_flight),
+                    .map_or(0, |level| level.in_flight),
                 as_of,
                 configured: true,
                 is_expired: false,
@@ -184,7 +184,7 @@ impl StorageUnderTest {
         work.commit().await.unwrap();
     }
 
-    /// Writes the decision on an order that is `PENDING`, and nothing else.
+    /// Writes the decision on a `PENDING` order, and nothing else.
     async fn decide(&self, id: OrderId, outcome: Outcome) {
         let mut work = self.begin().await;
         let pending = work.lock_pending(&[id]).await.unwrap().remove(0);
@@ -201,23 +201,28 @@ impl StorageUnderTest {
 fn created(accepted: Acceptance) -> Order {
     match accepted {
         Acceptance::Created(order) => order,
-        other => panic!("an order was expected that is new, not {other:?}"),
+        other => panic!("expected a new order, got {other:?}"),
     }
 }
 
-/// Bounds what must not have to wait for anybody.
-async fn at_once<T>(what: impl Future<Output = T>) -> T {
-    timeout(AT_ONCE, what).await.expect("not within a second")
+/// Runs a call that must not wait, with a timeout.
+async fn immediately<T>(call: impl Future<Output = T>) -> T {
+    timeout(IMMEDIATE_TIMEOUT, call)
+        .await
+        .expect("the call took more than a second")
 }
 
-/// Runs `waiter` while `holder` is open, checks that it waits, commits the holder, and returns what the waiter found.
+/// Runs `waiter` while `holder` is open, checks that it waits, commits the holder, and returns the waiter's result.
 async fn wait_for_holder<T: Send + 'static>(
     holder: Box<dyn UnitOfWork>,
     waiter: impl Future<Output = T> + Send + 'static,
 ) -> T {
     let waiter = tokio::spawn(waiter);
-    sleep(A_MOMENT).await;
-    assert!(!waiter.is_finished(), "the holder was not waited for");
+    sleep(SHORT_DELAY).await;
+    assert!(
+        !waiter.is_finished(),
+        "the call did not wait for the lock holder"
+    );
     holder.commit().await.unwrap();
-    at_once(waiter).await.unwrap()
+    immediately(waiter).await.unwrap()
 }

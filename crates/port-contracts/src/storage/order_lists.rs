@@ -8,12 +8,12 @@ use domain::settlement::Outcome;
 use super::StorageUnderTest;
 use crate::builders::{allocation, new_order, product};
 
-/// Orders of three products in every state that is reached without shipping, oldest first.
-async fn mixed_orders(storage: &StorageUnderTest) -> Vec<Order> {
+/// Creates orders of three products, in every state that is reached without shipping. Returns them oldest first.
+async fn unshipped_orders(storage: &StorageUnderTest) -> Vec<Order> {
     storage.stock_up("a", &[("v", 50), ("w", 50)]).await;
     let names = ["a", "b", "c"];
-    let asked: Vec<_> = (0..25).map(|it| new_order(names[it % 3], 2)).collect();
-    let ids = storage.place_all(&asked).await;
+    let requested: Vec<_> = (0..25).map(|it| new_order(names[it % 3], 2)).collect();
+    let ids = storage.place_all(&requested).await;
     for (index, &id) in ids.iter().enumerate() {
         match index % 5 {
             0 if index % 3 == 0 => {
@@ -40,7 +40,7 @@ async fn mixed_orders(storage: &StorageUnderTest) -> Vec<Order> {
     orders
 }
 
-/// Pages until one is empty.
+/// Reads pages until one is empty.
 async fn all_pages(storage: &StorageUnderTest, filter: &OrderFilter, limit: u32) -> Vec<Order> {
     let mut all: Vec<Order> = Vec::new();
     loop {
@@ -51,10 +51,10 @@ async fn all_pages(storage: &StorageUnderTest, filter: &OrderFilter, limit: u32)
             .await
             .unwrap();
         assert!(page.len() <= usize::try_from(limit).unwrap());
-        let goes_on = page
+        let continues = page
             .iter()
             .all(|order| before.is_none_or(|id| order.id < id));
-        assert!(goes_on, "a page comes twice: {filter:?}");
+        assert!(continues, "a page overlaps the previous one: {filter:?}");
         if page.is_empty() {
             return all;
         }
@@ -62,9 +62,9 @@ async fn all_pages(storage: &StorageUnderTest, filter: &OrderFilter, limit: u32)
     }
 }
 
-/// Without a filter all orders come, newest first and with their allocations, however small the pages.
+/// Without a filter all orders are listed, newest first and with their allocations, whatever the size of the pages.
 pub async fn orders_are_listed_newest_first_in_pages(storage: &StorageUnderTest) {
-    let mut expected = mixed_orders(storage).await;
+    let mut expected = unshipped_orders(storage).await;
     expected.reverse();
     for limit in [1, 7, 25, 1_000] {
         let listed = all_pages(storage, &OrderFilter::default(), limit).await;
@@ -72,9 +72,9 @@ pub async fn orders_are_listed_newest_first_in_pages(storage: &StorageUnderTest)
     }
 }
 
-/// A page begins below the order it is asked for, whatever came on top meanwhile.
-pub async fn orders_that_come_later_do_not_move_pages(storage: &StorageUnderTest) {
-    let orders = mixed_orders(storage).await;
+/// A page starts below the given order, even if orders were added meanwhile.
+pub async fn later_orders_do_not_shift_pages(storage: &StorageUnderTest) {
+    let orders = unshipped_orders(storage).await;
     let everything = OrderFilter::default();
     let first = storage.orders.list_orders(&everything, None, 10).await;
     let first = first.unwrap();
@@ -92,9 +92,9 @@ pub async fn orders_that_come_later_do_not_move_pages(storage: &StorageUnderTest
     assert_eq!(none.await.unwrap(), []);
 }
 
-/// Filters by status and product, alone and together, page like the whole list.
+/// Filters by status and product, alone and combined, are paged like the whole list.
 pub async fn orders_are_filtered_by_status_and_product(storage: &StorageUnderTest) {
-    let orders = mixed_orders(storage).await;
+    let orders = unshipped_orders(storage).await;
     let statuses = OrderStatus::ALL.iter().copied().map(Some).chain([None]);
     for status in statuses {
         for name in [Some("a"), Some("b"), Some("unknown"), None] {
@@ -115,9 +115,10 @@ pub async fn orders_are_filtered_by_status_and_product(storage: &StorageUnderTes
     }
 }
 
-/// Those that there are, newest first and with their allocations, each once; of the settled ones alone if asked so.
+/// Existing orders are returned newest first, each once and with their allocations; `find_settled` returns only settled
+/// ones.
 pub async fn orders_are_found_by_their_ids(storage: &StorageUnderTest) {
-    let orders = mixed_orders(storage).await;
+    let orders = unshipped_orders(storage).await;
     let some: Vec<Order> = orders.iter().step_by(2).cloned().collect();
     let mut ids: Vec<OrderId> = some.iter().map(|order| order.id).collect();
     ids.extend([OrderId(i64::MAX), OrderId(-1), ids[1]]);

@@ -1,4 +1,4 @@
-//! States are written and read back with what belongs to them.
+//! Order states are written and read with their allocations and reasons.
 
 use domain::identifiers::OrderId;
 use domain::order::{Allocation, Order, OrderState, RejectReason};
@@ -8,7 +8,7 @@ use domain::settlement::Outcome;
 use super::StorageUnderTest;
 use crate::builders::{allocation, new_order};
 
-/// All ways to read an order agree.
+/// Reads an order in all ways, which must agree.
 async fn read(storage: &StorageUnderTest, id: OrderId) -> Order {
     let found = storage.order(id).await;
     let above = OrderId(id.0 + 1);
@@ -49,8 +49,8 @@ async fn confirmed(storage: &StorageUnderTest) -> Order {
     order
 }
 
-/// A confirmed order has its allocations, by vendor, through to delivery.
-pub async fn allocations_stay_with_an_order_to_its_delivery(storage: &StorageUnderTest) {
+/// A confirmed order keeps its allocations, by vendor, until its delivery.
+pub async fn an_order_keeps_its_allocations_until_delivery(storage: &StorageUnderTest) {
     let placed = confirmed(storage).await;
     let other = storage.place(new_order("p", 1)).await;
     let decided = Outcome::Confirmed(vec![allocation("w", 1)]);
@@ -74,8 +74,8 @@ pub async fn allocations_stay_with_an_order_to_its_delivery(storage: &StorageUnd
     assert_eq!(other.state, OrderState::Confirmed(vec![allocation("w", 1)]));
 }
 
-/// A rejected order keeps its reason, whoever rejected it.
-pub async fn reasons_stay_with_rejected_orders(storage: &StorageUnderTest) {
+/// A rejected order keeps its reason, whether settlement or an operator rejected it.
+pub async fn rejected_orders_keep_their_reasons(storage: &StorageUnderTest) {
     for &reason in RejectReason::ALL {
         let id = storage.place(new_order("p", 1)).await.id;
         storage.decide(id, Outcome::Rejected(reason)).await;
@@ -89,7 +89,7 @@ pub async fn reasons_stay_with_rejected_orders(storage: &StorageUnderTest) {
     }
 }
 
-/// A cancelled order has no allocations left, whether it had any or not.
+/// A cancelled order has no allocations, whether or not it had any before.
 pub async fn cancelling_removes_allocations(storage: &StorageUnderTest) {
     let with = confirmed(storage).await.id;
     let without = storage.place(new_order("p", 1)).await.id;
@@ -98,11 +98,11 @@ pub async fn cancelling_removes_allocations(storage: &StorageUnderTest) {
         assert_eq!(written.state, OrderState::Cancelled);
         assert_eq!(read(storage, id).await, written);
     }
-    // Nothing was in flight, so that units of an order that is cancelled would show.
+    // Nothing is in flight, so the audit would find the units of a cancelled order.
     storage.assert_sound().await;
 }
 
-/// A state of an order that does not exist is an error.
+/// Saving a state of an order that does not exist is an error.
 pub async fn save_state_refuses_an_unknown_order(storage: &StorageUnderTest) {
     let unknown = OrderId(storage.place(new_order("p", 1)).await.id.0 + 1_000);
     let mut work = storage.begin().await;

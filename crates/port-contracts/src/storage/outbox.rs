@@ -1,4 +1,4 @@
-//! The outbox: claims, and how far it is behind.
+//! The outbox: its claims, its lag and its size.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use domain::ports::{OutboxEntry, OutboxId};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::{StorageUnderTest, at_once};
+use super::{StorageUnderTest, immediately};
 use crate::builders::new_order;
 
 const LONG: Duration = Duration::from_mins(10);
 const SHORT: Duration = Duration::from_millis(200);
 
-/// Orders in an entry each.
+/// Places orders, each in its own entry.
 async fn fill(storage: &StorageUnderTest, count: usize) -> Vec<OrderId> {
     let mut placed = Vec::new();
     for _ in 0..count {
@@ -31,8 +31,8 @@ fn ids_of(entries: &[OutboxEntry]) -> Vec<OutboxId> {
     entries.iter().map(|entry| entry.id).collect()
 }
 
-/// Claims come oldest first, at most as many as asked for, and not again while they last.
-pub async fn claims_come_oldest_first_and_once(storage: &StorageUnderTest) {
+/// Claims return the oldest entries first, at most the requested number, and not again while the claims last.
+pub async fn claims_return_the_oldest_entries_first_and_once(storage: &StorageUnderTest) {
     let placed = fill(storage, 5).await;
     let first = storage.claim(2, LONG).await;
     assert_eq!(orders_of(&first), placed[..2]);
@@ -42,8 +42,8 @@ pub async fn claims_come_oldest_first_and_once(storage: &StorageUnderTest) {
     assert_eq!(storage.claim(10, LONG).await, []);
 }
 
-/// What one call accepted is one entry, whatever the limit, and is claimed, released and removed as one.
-pub async fn orders_that_came_together_go_together(storage: &StorageUnderTest) {
+/// The orders of one call are one entry, whatever the limit, which is claimed, released and removed as a whole.
+pub async fn orders_of_one_call_share_an_entry(storage: &StorageUnderTest) {
     let orders: Vec<_> = (0..300).map(|_| new_order("p", 1)).collect();
     let placed = storage.place_all(&orders).await;
     let later = fill(storage, 1).await;
@@ -60,14 +60,14 @@ pub async fn orders_that_came_together_go_together(storage: &StorageUnderTest) {
     assert_eq!(orders_of(&storage.claim(10, LONG).await), later);
 }
 
-/// A claim of a unit of work that is dropped was none.
-pub async fn an_undone_claim_was_none(storage: &StorageUnderTest) {
+/// The claim of a dropped unit of work has no effect.
+pub async fn a_rolled_back_claim_has_no_effect(storage: &StorageUnderTest) {
     let placed = fill(storage, 2).await;
     let mut work = storage.begin().await;
     assert_eq!(work.claim(10, LONG).await.unwrap().len(), 2);
     drop(work);
-    // A claim passes over what is still locked, and a server hears of the drop a moment after it.
-    let claimed = at_once(async {
+    // A claim skips locked entries, and a server notices the drop with a delay.
+    let claimed = immediately(async {
         loop {
             let claimed = storage.claim(10, LONG).await;
             if !claimed.is_empty() {
@@ -80,7 +80,7 @@ pub async fn an_undone_claim_was_none(storage: &StorageUnderTest) {
     assert_eq!(orders_of(&claimed), placed);
 }
 
-/// What was released is found by the next claim; what was removed is not; removing it again is no error.
+/// The next claim returns released entries and no removed ones. Removing an entry again is not an error.
 pub async fn entries_are_released_and_removed(storage: &StorageUnderTest) {
     let placed = fill(storage, 4).await;
     let entries = ids_of(&storage.claim(10, LONG).await);
@@ -100,34 +100,37 @@ pub async fn entries_are_released_and_removed(storage: &StorageUnderTest) {
     assert_eq!(storage.claim(10, LONG).await, []);
 }
 
-/// A claim whose time has passed is as good as none, by the store's clock.
-pub async fn claims_run_out(storage: &StorageUnderTest) {
+/// A claim whose time has passed by the store's clock has no effect.
+pub async fn claims_expire(storage: &StorageUnderTest) {
     let placed = fill(storage, 2).await;
     let claimed_at = storage.probe.store_time().await.unwrap();
     assert_eq!(storage.claim(10, SHORT).await.len(), 2);
-    let give_up = Instant::now() + SHORT * 50;
+    let deadline = Instant::now() + SHORT * 50;
     let again = loop {
         let again = storage.claim(10, LONG).await;
         if !again.is_empty() {
             break again;
         }
-        assert!(Instant::now() < give_up, "the claims did not run out");
+        assert!(Instant::now() < deadline, "the claims did not expire");
         sleep(SHORT / 10).await;
     };
     assert_eq!(orders_of(&again), placed);
     let now = storage.probe.store_time().await.unwrap();
-    assert!(now.since(claimed_at) >= SHORT, "they ran out too early");
+    assert!(
+        now.since(claimed_at) >= SHORT,
+        "the claims expired too early"
+    );
 }
 
-/// A claim that lasts longer than any claimant asks for was made by a clock that was ahead, and holds nothing up.
-pub async fn a_claim_that_lasts_too_long_is_void(storage: &StorageUnderTest) {
+/// A claim that lasts longer than any claimant requests was made by a clock that was ahead, and is ignored.
+pub async fn a_claim_that_lasts_too_long_is_ignored(storage: &StorageUnderTest) {
     let placed = fill(storage, 1).await;
     assert_eq!(storage.claim(10, 100 * LONG).await.len(), 1);
     assert_eq!(orders_of(&storage.claim(10, LONG).await), placed);
     assert_eq!(storage.claim(10, LONG).await, []);
 }
 
-/// Claimants at the same time share nothing, and together get everything.
+/// Concurrent claimants share no entry, and together claim all of them.
 pub async fn concurrent_claimants_never_share(storage: &StorageUnderTest) {
     let placed = fill(storage, 200).await;
     let mut tasks = JoinSet::new();
@@ -152,8 +155,8 @@ pub async fn concurrent_claimants_never_share(storage: &StorageUnderTest) {
     assert!(distinct.into_iter().eq(placed));
 }
 
-/// A claimant does not wait for entries that another transaction is just claiming: it takes the next. A store that has
-/// one transaction at a time has no such other.
+/// A claim does not wait for entries that another transaction is claiming: it skips them. A store with one transaction at a
+/// time has no such case.
 pub async fn a_claim_does_not_wait_for_another(storage: &StorageUnderTest) {
     let placed = fill(storage, 4).await;
     if storage.pool_size == 1 {
@@ -162,12 +165,12 @@ pub async fn a_claim_does_not_wait_for_another(storage: &StorageUnderTest) {
     let mut first = storage.begin().await;
     let claimed = first.claim(2, LONG).await.unwrap();
     assert_eq!(orders_of(&claimed), placed[..2]);
-    let others = at_once(storage.claim(10, LONG)).await;
+    let others = immediately(storage.claim(10, LONG)).await;
     assert_eq!(orders_of(&others), placed[2..]);
     first.commit().await.unwrap();
 }
 
-/// The lag is the age of the oldest entry, claimed or not; an empty outbox has none.
+/// The lag is the age of the oldest entry, claimed or not; an empty outbox has no lag.
 pub async fn the_lag_is_the_age_of_the_oldest_entry(storage: &StorageUnderTest) {
     let lag = async || storage.probe.outbox_lag().await.unwrap().oldest;
     assert_eq!(lag().await, None);
@@ -195,12 +198,12 @@ pub async fn the_lag_is_the_age_of_the_oldest_entry(storage: &StorageUnderTest) 
     assert_eq!(lag().await, None);
 }
 
-/// Every entry counts, claimed or not, up to the bound.
+/// All entries are counted, claimed or not, up to the bound.
 pub async fn the_outbox_is_counted_up_to_a_bound(storage: &StorageUnderTest) {
     let count = async |at_most| storage.probe.count_outbox(at_most).await.unwrap();
     assert_eq!(count(10).await, 0);
     for _ in 0..5 {
-        // An entry for the orders of one call, however many they are.
+        // The orders of one call share an entry.
         storage
             .place_all(&[new_order("p", 1), new_order("q", 1)])
             .await;

@@ -1,4 +1,4 @@
-//! A unit of work of which a call failed: it can only be dropped, and a retry would fail again.
+//! A unit of work in which a call failed: it can only be dropped, and a retry would fail again.
 
 use std::time::Duration;
 
@@ -28,10 +28,10 @@ enum Refused {
 }
 
 impl Refused {
-    /// Writes to a row that is not there.
+    /// Writes to a row that does not exist.
     async fn call(self, work: &mut dyn UnitOfWork) -> StoreError {
         let nothing = OrderId(i64::MAX);
-        let answer = match self {
+        let result = match self {
             Self::Settlement => {
                 let settled = SettledOrder {
                     id: nothing,
@@ -64,13 +64,13 @@ impl Refused {
                 recorded.map(drop)
             }
         };
-        answer.expect_err("a row that is not there was written")
+        result.expect_err("a write to a missing row succeeded")
     }
 }
 
-/// After a call that was refused the commit is refused too, and nothing of the unit of work stays, also of what was
-/// written before that call.
-pub async fn a_unit_of_work_of_which_a_call_failed_cannot_be_committed(storage: &StorageUnderTest) {
+/// After a refused call the commit is refused too, and nothing of the unit of work is kept, including the writes before that
+/// call.
+pub async fn a_unit_of_work_with_a_failed_call_cannot_be_committed(storage: &StorageUnderTest) {
     for refused in REFUSED {
         let mut work = storage.begin().await;
         let accepted = work.accept(&[new_order("p", 1)]).await.unwrap();
@@ -84,8 +84,8 @@ pub async fn a_unit_of_work_of_which_a_call_failed_cannot_be_committed(storage: 
     storage.assert_sound().await;
 }
 
-/// What is refused is no failure that passes: neither the call nor the whole use case is worth a repeat.
-pub async fn what_is_refused_is_not_worth_a_retry(storage: &StorageUnderTest) {
+/// A refusal is not transient: neither the call nor the use case is worth a retry.
+pub async fn a_refused_call_is_not_retryable(storage: &StorageUnderTest) {
     for refused in REFUSED {
         let mut work = storage.begin().await;
         let error = refused.call(work.as_mut()).await;
@@ -94,16 +94,16 @@ pub async fn what_is_refused_is_not_worth_a_retry(storage: &StorageUnderTest) {
     }
 }
 
-/// After a refusal others work on at once.
-pub async fn a_refusal_hurts_nobody_else(storage: &StorageUnderTest) {
+/// After a refused call other units of work continue immediately.
+pub async fn a_refused_call_does_not_affect_others(storage: &StorageUnderTest) {
     let order = storage.place(new_order("p", 1)).await;
     for refused in REFUSED {
         let mut work = storage.begin().await;
         work.lock_order(order.id).await.unwrap();
         refused.call(work.as_mut()).await;
         drop(work);
-        let mut next = super::at_once(storage.begin()).await;
-        let locked = super::at_once(next.lock_order(order.id)).await.unwrap();
+        let mut next = super::immediately(storage.begin()).await;
+        let locked = super::immediately(next.lock_order(order.id)).await.unwrap();
         assert_eq!(locked, Some(order.clone()));
     }
 }

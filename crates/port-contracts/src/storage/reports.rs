@@ -1,4 +1,4 @@
-//! What a report may change, and which shipments it is the first to know of.
+//! The comparison of reports with the stored stock, and the shipments that reports include.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +11,12 @@ use domain::timestamp::Timestamp;
 
 use super::StorageUnderTest;
 use crate::builders::{delta, full, order_at, product, vendor};
-use crate::shop::Shop;
+use crate::use_cases::UseCases;
 
-/// Rows in a page: fewer than a vendor of these contracts has.
+/// Rows per page, fewer than a vendor of these contracts has.
 const PAGE: u32 = 2;
 
-/// The products that a report of this order must be applied to, as the use case finds them.
+/// Returns the products that a report of this order affects, as the use case finds them.
 async fn affected_at(
     storage: &StorageUnderTest,
     vendor_id: &str,
@@ -67,19 +67,24 @@ async fn affected(
     affected_at(storage, vendor_id, report, order_at(as_of), Some(as_of)).await
 }
 
-async fn ship(shop: &Shop, storage: &StorageUnderTest, product_id: &str, units: u32) -> OrderId {
-    let id = shop.sell(storage, product_id, units).await.id;
-    shop.change(id, OrderStatus::Shipped).await.unwrap();
+async fn ship(
+    use_cases: &UseCases,
+    storage: &StorageUnderTest,
+    product_id: &str,
+    units: u32,
+) -> OrderId {
+    let id = use_cases.sell(storage, product_id, units).await.id;
+    use_cases.change(id, OrderStatus::Shipped).await.unwrap();
     id
 }
 
 /// A full report affects products with another quantity, and those that it leaves out if they had one. A delta affects all
-/// that it names, because it is news of each of them. They come in byte order.
-pub async fn a_report_affects_what_it_gives_another_quantity(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v", "w"]).await;
+/// products that it names. Products are returned in byte order.
+pub async fn a_report_affects_products_with_another_quantity(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v", "w"]).await;
     let lines = [("a", 1), ("a-b", 1), ("B", 2), ("none", 0)];
-    shop.report("v", full(&lines)).await;
-    shop.report("w", full(&[("of-w", 5)])).await;
+    use_cases.report("v", full(&lines)).await;
+    use_cases.report("w", full(&[("of-w", 5)])).await;
     let now = storage.probe.store_time().await.unwrap();
 
     let none: [&str; 0] = [];
@@ -95,13 +100,13 @@ pub async fn a_report_affects_what_it_gives_another_quantity(storage: &StorageUn
     let other = full(&[("none", 1), ("a", 1)]);
     let expected = ["B", "a-b", "none"];
     assert_eq!(affected(storage, "v", &other, now).await, expected);
-    // A product that others report is new to this vendor, also with nothing.
+    // A product that only other vendors reported is new to this vendor, even with 0 units.
     let foreign = delta(&[("of-w", 0)]);
     assert_eq!(affected(storage, "v", &foreign, now).await, ["of-w"]);
     assert_eq!(affected(storage, "w", &foreign, now).await, ["of-w"]);
 }
 
-/// A new product is there with nothing to sell, so that it can be locked; one that is there stays as it is.
+/// A new product is created with nothing to sell, so that it can be locked; an existing one is unchanged.
 pub async fn new_products_are_created_with_nothing_to_sell(storage: &StorageUnderTest) {
     storage.stock_up("old", &[("v", 5)]).await;
     let mut work = storage.begin().await;
@@ -119,14 +124,17 @@ pub async fn new_products_are_created_with_nothing_to_sell(storage: &StorageUnde
     assert_eq!(storage.sellable("old").await, 5);
 }
 
-/// Reports of two vendors that are the first to name a product do not get in each other's way.
-pub async fn two_reports_can_bring_the_same_new_product(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v", "w"]).await;
+/// Reports of two vendors that are the first to name a product do not block each other.
+pub async fn two_reports_can_create_the_same_product(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v", "w"]).await;
     for round in 0..10 {
         let names: Vec<String> = (0..5).map(|name| format!("{round}-{name}")).collect();
         let lines: Vec<(&str, u32)> = names.iter().map(|name| (name.as_str(), 2)).collect();
         let report = delta(&lines);
-        tokio::join!(shop.report("v", report.clone()), shop.report("w", report));
+        tokio::join!(
+            use_cases.report("v", report.clone()),
+            use_cases.report("w", report)
+        );
         for name in names {
             assert_eq!(storage.sellable(&name).await, 4);
         }
@@ -134,16 +142,18 @@ pub async fn two_reports_can_bring_the_same_new_product(storage: &StorageUnderTe
     storage.assert_sound().await;
 }
 
-/// A full report with unchanged quantities affects a product all the same if it is the first to include a shipment: what it
-/// proves is later, and it is of the vendor that shipped. One that proves nothing affects none.
-pub async fn a_report_affects_shipments_that_it_is_the_first_to_know(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v", "w"]).await;
+/// A full report with unchanged quantities still affects a product if it is the first to include a shipment: its evidence is
+/// later than the shipment, and it is of the vendor that shipped. A report without evidence affects none.
+pub async fn a_report_affects_shipments_that_it_is_the_first_to_include(
+    storage: &StorageUnderTest,
+) {
+    let use_cases = UseCases::open(storage, &["v", "w"]).await;
     let lines = [("p", 10), ("q", 10)];
-    shop.report("v", full(&lines)).await;
-    shop.report("w", full(&[("p", 1)])).await;
-    shop.sell(storage, "q", 1).await;
+    use_cases.report("v", full(&lines)).await;
+    use_cases.report("w", full(&[("p", 1)])).await;
+    use_cases.sell(storage, "q", 1).await;
     let before = storage.probe.store_time().await.unwrap();
-    ship(&shop, storage, "p", 2).await;
+    ship(&use_cases, storage, "p", 2).await;
     let after = storage.probe.store_time().await.unwrap();
 
     let none: [&str; 0] = [];
@@ -155,59 +165,60 @@ pub async fn a_report_affects_shipments_that_it_is_the_first_to_know(storage: &S
     assert_eq!(affected(storage, "w", &of_w, after).await, none);
 }
 
-/// Marking counts each shipped unit once, of that vendor, of those products, and only if it was shipped before.
+/// Each unit is counted once, and only if it was shipped by that vendor, of those products and before the as-of.
 pub async fn mark_included_counts_each_shipped_unit_once(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v", "w"]).await;
-    shop.report("v", full(&[("p", 20), ("q", 20), ("r", 20)]))
+    let use_cases = UseCases::open(storage, &["v", "w"]).await;
+    use_cases
+        .report("v", full(&[("p", 20), ("q", 20), ("r", 20)]))
         .await;
-    shop.report("w", full(&[("p", 3)])).await;
-    // Twenty-one units of p take one from w.
-    ship(&shop, storage, "p", 21).await;
-    ship(&shop, storage, "q", 2).await;
-    ship(&shop, storage, "q", 3).await;
-    ship(&shop, storage, "r", 5).await;
-    shop.sell(storage, "q", 7).await;
-    let moment = storage.probe.store_time().await.unwrap();
-    ship(&shop, storage, "q", 4).await;
+    use_cases.report("w", full(&[("p", 3)])).await;
+    // An order of 21 units of p takes one from w.
+    ship(&use_cases, storage, "p", 21).await;
+    ship(&use_cases, storage, "q", 2).await;
+    ship(&use_cases, storage, "q", 3).await;
+    ship(&use_cases, storage, "r", 5).await;
+    use_cases.sell(storage, "q", 7).await;
+    let timestamp = storage.probe.store_time().await.unwrap();
+    ship(&use_cases, storage, "q", 4).await;
     let later = storage.probe.store_time().await.unwrap();
 
-    let asked = ["q", "p", "unknown"].map(product);
+    let requested = ["q", "p", "unknown"].map(product);
     let mut work = storage.begin().await;
     let start = Timestamp::from_micros(0);
     let none = work
-        .mark_included(&vendor("v"), &asked, start)
+        .mark_included(&vendor("v"), &requested, start)
         .await
         .unwrap();
     assert_eq!(none, BTreeMap::new());
     let known = work
-        .mark_included(&vendor("v"), &asked, moment)
+        .mark_included(&vendor("v"), &requested, timestamp)
         .await
         .unwrap();
     let expected = BTreeMap::from([(product("p"), 20), (product("q"), 5)]);
     assert_eq!(known, expected);
     let again = work
-        .mark_included(&vendor("v"), &asked, moment)
+        .mark_included(&vendor("v"), &requested, timestamp)
         .await
         .unwrap();
     assert_eq!(again, BTreeMap::new());
     let rest = work
-        .mark_included(&vendor("v"), &asked, later)
+        .mark_included(&vendor("v"), &requested, later)
         .await
         .unwrap();
     assert_eq!(rest, BTreeMap::from([(product("q"), 4)]));
     let of_w = work
-        .mark_included(&vendor("w"), &asked, later)
+        .mark_included(&vendor("w"), &requested, later)
         .await
         .unwrap();
     assert_eq!(of_w, BTreeMap::from([(product("p"), 1)]));
 }
 
-/// A line of a delta that is older than its position is left out: by the as-of, and within one as-of by the request. A full
-/// report records no position that it leaves as it was.
-pub async fn a_delta_line_that_is_older_than_its_position_is_left_out(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
+/// A line of a delta that is older than the stored row is left out: by the as-of, and for equal as-ofs by the request. A
+/// full report does not update the as-of of unchanged rows.
+pub async fn a_delta_line_older_than_the_stored_row_is_left_out(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v"]).await;
     let start = storage.probe.store_time().await.unwrap();
-    shop.report("v", delta(&[("p", 1), ("q", 1)])).await;
+    use_cases.report("v", delta(&[("p", 1), ("q", 1)])).await;
     let middle = storage.probe.store_time().await.unwrap();
     let requested_at = storage.probe.store_time().await.unwrap();
     let mut work = storage.begin().await;
@@ -225,20 +236,22 @@ pub async fn a_delta_line_that_is_older_than_its_position_is_left_out(storage: &
     assert_eq!(of_order(order_at(start)).await, ["r"]);
     assert_eq!(of_order(order_at(middle)).await, ["q", "r"]);
     assert_eq!(of_order(newer).await, ["p", "q", "r"]);
-    assert_eq!(storage.position("p", "v").await.as_of, middle);
+    assert_eq!(storage.vendor_level("p", "v").await.as_of, middle);
 }
 
-/// A vendor's rows come in byte order and in pages, each with what reports are compared with; those of others do not.
+/// A vendor's rows are listed in byte order and in pages, with the values that reports are compared with, and without the
+/// rows of other vendors.
 pub async fn reported_stock_is_listed_in_byte_order_in_pages(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v", "w"]).await;
+    let use_cases = UseCases::open(storage, &["v", "w"]).await;
     let before = storage.probe.store_time().await.unwrap();
-    shop.report("v", full(&[("a", 1), ("a-b", 2), ("B", 0), ("c", 9)]))
+    use_cases
+        .report("v", full(&[("a", 1), ("a-b", 2), ("B", 0), ("c", 9)]))
         .await;
-    shop.report("v", delta(&[("a-b", 2)])).await;
-    shop.report("w", full(&[("a", 7), ("aa", 7)])).await;
-    ship(&shop, storage, "c", 2).await;
-    ship(&shop, storage, "c", 1).await;
-    shop.sell(storage, "a-b", 1).await;
+    use_cases.report("v", delta(&[("a-b", 2)])).await;
+    use_cases.report("w", full(&[("a", 7), ("aa", 7)])).await;
+    ship(&use_cases, storage, "c", 2).await;
+    ship(&use_cases, storage, "c", 1).await;
+    use_cases.sell(storage, "a-b", 1).await;
     let after = storage.probe.store_time().await.unwrap();
 
     let v = vendor("v");
@@ -260,7 +273,7 @@ pub async fn reported_stock_is_listed_in_byte_order_in_pages(storage: &StorageUn
     assert_eq!(page(Some("c"), 2).await, []);
     let reported: Vec<u32> = all.iter().map(|row| row.reported).collect();
     assert_eq!(reported, [0, 1, 2, 9]);
-    let is_now = |moment: Timestamp| before <= moment && moment <= after;
+    let is_now = |timestamp: Timestamp| before <= timestamp && timestamp <= after;
     assert!(all.iter().all(|row| is_now(row.as_of)));
     let named: Vec<bool> = all.iter().map(|row| row.requested_at.is_some()).collect();
     assert_eq!(named, [false, false, true, false]);
@@ -270,9 +283,9 @@ pub async fn reported_stock_is_listed_in_byte_order_in_pages(storage: &StorageUn
         .collect();
     assert_eq!(shipped, [false, false, false, true]);
 
-    // In a unit of work they are the same, as far as they were asked for.
-    let asked = ["c", "unknown", "a-b", "aa", "c"].map(product);
+    // A unit of work returns the same rows for the requested products.
+    let requested = ["c", "unknown", "a-b", "aa", "c"].map(product);
     let mut work = storage.begin().await;
-    let found = work.find_reported_stock(&v, &asked).await.unwrap();
+    let found = work.find_reported_stock(&v, &requested).await.unwrap();
     assert_eq!(found, all[2..]);
 }

@@ -1,4 +1,4 @@
-//! Leases, and notifications of what there is news of.
+//! Leases, and notifications.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,20 +6,20 @@ use std::time::Duration;
 use domain::ports::{Listener, Topic};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{A_MOMENT, StorageUnderTest, at_once};
+use super::{SHORT_DELAY, StorageUnderTest, immediately};
 
-/// Longer than a notification takes, and than a listener takes to connect.
+/// Timeout, longer than a notification is delivered and a listener connects.
 const LONG: Duration = Duration::from_secs(20);
 
-/// How long a lease may take to be free after it was dropped.
-const SOON: Duration = Duration::from_secs(2);
+/// Timeout for a dropped lease to become free.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 const QUIET: Duration = Duration::from_millis(300);
 
-/// A lease has one holder, who is not waited for, and is free once that one drops it. Others are not concerned.
+/// A lease has one holder, others do not wait for it, and it is free after the holder drops it. Other leases are unaffected.
 pub async fn a_lease_has_one_holder(storage: &StorageUnderTest) {
     let acquire = async |name: &str| {
-        let acquired = at_once(storage.leases.try_acquire(name)).await;
+        let acquired = immediately(storage.leases.try_acquire(name)).await;
         acquired.unwrap()
     };
     let mut held = acquire("sweeper").await.unwrap();
@@ -30,20 +30,23 @@ pub async fn a_lease_has_one_holder(storage: &StorageUnderTest) {
     assert!(held.is_held().await && other.is_held().await);
 
     drop(held);
-    let give_up = Instant::now() + SOON;
+    let deadline = Instant::now() + RELEASE_TIMEOUT;
     let mut next = loop {
         if let Some(lease) = acquire("sweeper").await {
             break lease;
         }
-        assert!(Instant::now() < give_up, "a dropped lease stays taken");
-        sleep(A_MOMENT / 5).await;
+        assert!(
+            Instant::now() < deadline,
+            "a dropped lease was not released"
+        );
+        sleep(SHORT_DELAY / 5).await;
     };
     assert!(next.is_held().await && other.is_held().await);
     assert!(acquire("sweeper").await.is_none());
 }
 
-/// Of many who try at the same time one gets the lease.
-pub async fn of_many_one_gets_the_lease(storage: &StorageUnderTest) {
+/// Of many concurrent callers one acquires the lease.
+pub async fn one_of_many_callers_acquires_the_lease(storage: &StorageUnderTest) {
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let leases = Arc::clone(&storage.leases);
@@ -53,7 +56,7 @@ pub async fn of_many_one_gets_the_lease(storage: &StorageUnderTest) {
     assert_eq!(leases.iter().flatten().count(), 1);
 }
 
-/// A holder whose runtime ends has not given its lease back, and loses it all the same.
+/// A holder whose runtime ends without dropping the lease loses it.
 pub async fn a_holder_that_ends_with_its_runtime_loses_its_lease(storage: &StorageUnderTest) {
     let leases = Arc::clone(&storage.leases);
     let holder = std::thread::spawn(move || {
@@ -71,25 +74,28 @@ pub async fn a_holder_that_ends_with_its_runtime_loses_its_lease(storage: &Stora
     tokio::task::spawn_blocking(|| holder.join().unwrap())
         .await
         .unwrap();
-    let give_up = Instant::now() + SOON;
+    let deadline = Instant::now() + RELEASE_TIMEOUT;
     while storage.leases.try_acquire("one").await.unwrap().is_none() {
         assert!(
-            Instant::now() < give_up,
-            "the lease of the dead stays taken"
+            Instant::now() < deadline,
+            "the lease of an ended runtime was not released"
         );
-        sleep(A_MOMENT / 5).await;
+        sleep(SHORT_DELAY / 5).await;
     }
 }
 
-/// Waits until the listener is connected and has heard everything that there was.
-async fn settle(storage: &StorageUnderTest, listener: &mut dyn Listener) {
-    let give_up = Instant::now() + LONG;
+/// Waits until the listener is connected and has received all earlier notifications.
+async fn drain_notifications(storage: &StorageUnderTest, listener: &mut dyn Listener) {
+    let deadline = Instant::now() + LONG;
     while waited(listener, QUIET).await >= QUIET {
-        assert!(Instant::now() < give_up, "no notification was heard");
+        assert!(Instant::now() < deadline, "no notification was received");
         storage.notifier.notify(Topic::Outbox);
     }
     while waited(listener, QUIET).await < QUIET {
-        assert!(Instant::now() < give_up, "the listener is never quiet");
+        assert!(
+            Instant::now() < deadline,
+            "the listener still receives notifications"
+        );
     }
 }
 
@@ -99,36 +105,42 @@ async fn waited(listener: &mut dyn Listener, limit: Duration) -> Duration {
     start.elapsed()
 }
 
-/// A wait ends at its time when nothing is notified.
+/// A wait without a notification ends after its limit.
 pub async fn a_wait_without_a_notification_times_out(storage: &StorageUnderTest) {
     let mut listener = (storage.listeners)(Topic::Outbox);
-    settle(storage, listener.as_mut()).await;
-    let waited = waited(listener.as_mut(), A_MOMENT).await;
-    assert!(waited >= A_MOMENT && waited < A_MOMENT * 20, "{waited:?}");
+    drain_notifications(storage, listener.as_mut()).await;
+    let waited = waited(listener.as_mut(), SHORT_DELAY).await;
+    assert!(
+        waited >= SHORT_DELAY && waited < SHORT_DELAY * 20,
+        "{waited:?}"
+    );
 }
 
-/// A notification ends a wait that is under way.
+/// A notification ends a wait in progress.
 pub async fn a_notification_ends_the_wait(storage: &StorageUnderTest) {
     let mut listener = (storage.listeners)(Topic::Outbox);
-    settle(storage, listener.as_mut()).await;
+    drain_notifications(storage, listener.as_mut()).await;
     let notifier = Arc::clone(&storage.notifier);
     let later = tokio::spawn(async move {
-        sleep(A_MOMENT).await;
+        sleep(SHORT_DELAY).await;
         notifier.notify(Topic::Outbox);
     });
     let waited = waited(listener.as_mut(), LONG).await;
     later.await.unwrap();
-    assert!(waited >= A_MOMENT / 2 && waited < SOON, "{waited:?}");
+    assert!(
+        waited >= SHORT_DELAY / 2 && waited < RELEASE_TIMEOUT,
+        "{waited:?}"
+    );
 }
 
-/// A notification that comes while nobody waits ends the next wait, and many of them end few.
+/// A notification without a waiting listener ends the next wait, and many of them end few waits.
 pub async fn a_notification_before_the_wait_is_not_lost(storage: &StorageUnderTest) {
     let mut listener = (storage.listeners)(Topic::Outbox);
-    settle(storage, listener.as_mut()).await;
+    drain_notifications(storage, listener.as_mut()).await;
     storage.notifier.notify(Topic::Outbox);
     sleep(QUIET).await;
-    let heard = waited(listener.as_mut(), LONG).await;
-    assert!(heard < SOON, "{heard:?}");
+    let took = waited(listener.as_mut(), LONG).await;
+    assert!(took < RELEASE_TIMEOUT, "{took:?}");
 
     for _ in 0..100 {
         storage.notifier.notify(Topic::Outbox);
@@ -141,15 +153,15 @@ pub async fn a_notification_before_the_wait_is_not_lost(storage: &StorageUnderTe
     assert!((1..=100).contains(&returns), "{returns}");
 }
 
-/// Listeners hear of their topic alone, each listener of one topic hears of it, and all news is told when it comes at once.
-pub async fn topics_are_told_apart(storage: &StorageUnderTest) {
+/// Listeners receive only their topic, all listeners of a topic receive it, and topics notified together are all received.
+pub async fn listeners_receive_only_their_topic(storage: &StorageUnderTest) {
     let mut outbox = (storage.listeners)(Topic::Outbox);
     let mut changes = [(); 2].map(|()| (storage.listeners)(Topic::Changes));
-    settle(storage, outbox.as_mut()).await;
+    drain_notifications(storage, outbox.as_mut()).await;
     for listener in &mut changes {
-        let give_up = Instant::now() + LONG;
+        let deadline = Instant::now() + LONG;
         while waited(listener.as_mut(), QUIET).await >= QUIET {
-            assert!(Instant::now() < give_up, "no notification was heard");
+            assert!(Instant::now() < deadline, "no notification was received");
             storage.notifier.notify(Topic::Changes);
         }
     }
@@ -160,13 +172,13 @@ pub async fn topics_are_told_apart(storage: &StorageUnderTest) {
 
     storage.notifier.notify(Topic::Changes);
     storage.notifier.notify(Topic::Outbox);
-    assert!(waited(outbox.as_mut(), LONG).await < SOON);
+    assert!(waited(outbox.as_mut(), LONG).await < RELEASE_TIMEOUT);
     for listener in &mut changes {
-        assert!(waited(listener.as_mut(), LONG).await < SOON);
+        assert!(waited(listener.as_mut(), LONG).await < RELEASE_TIMEOUT);
     }
 }
 
-/// A notification returns at once, however many there are.
+/// `notify` returns immediately, whatever the number of notifications.
 pub async fn notifying_does_not_wait(storage: &StorageUnderTest) {
     let notifier = Arc::clone(&storage.notifier);
     let notifying = tokio::task::spawn_blocking(move || {
@@ -174,5 +186,5 @@ pub async fn notifying_does_not_wait(storage: &StorageUnderTest) {
             notifier.notify(Topic::Outbox);
         }
     });
-    timeout(SOON, notifying).await.unwrap().unwrap();
+    timeout(RELEASE_TIMEOUT, notifying).await.unwrap().unwrap();
 }

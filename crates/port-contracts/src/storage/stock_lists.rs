@@ -1,13 +1,13 @@
-//! Lists of stock, and one product in detail.
+//! Lists of stock, and the detail of a product.
 
 use domain::identifiers::ProductId;
 use domain::ports::StockLevel;
 
 use super::StorageUnderTest;
 use crate::builders::{delta, full, product};
-use crate::shop::Shop;
+use crate::use_cases::UseCases;
 
-/// In byte order, with pairs that a language's order would sort otherwise. Every other one is sold out.
+/// Product ids in byte order, with pairs that a natural language would sort otherwise. Every other product is sold out.
 const NAMES: [&str; 11] = ["10", "9", "A", "B", "a", "a b", "a-b", "aB", "b", "z", "ü"];
 
 async fn stock_of_all_names(storage: &StorageUnderTest) {
@@ -30,10 +30,10 @@ async fn all_pages(storage: &StorageUnderTest, in_stock: bool, limit: u32) -> Ve
             .list_stock(after.clone(), in_stock, limit)
             .await;
         let page = page.unwrap();
-        let goes_on = page
+        let continues = page
             .iter()
             .all(|level| after.as_ref().is_none_or(|after| level.product_id > *after));
-        assert!(goes_on, "a page comes twice");
+        assert!(continues, "a page overlaps the previous one");
         assert!(page.len() <= usize::try_from(limit).unwrap());
         if page.is_empty() {
             return all;
@@ -42,7 +42,7 @@ async fn all_pages(storage: &StorageUnderTest, in_stock: bool, limit: u32) -> Ve
     }
 }
 
-/// All products come by id in byte order, however small the pages.
+/// All products are listed by id in byte order, whatever the size of the pages.
 pub async fn stock_is_listed_in_byte_order_in_pages(storage: &StorageUnderTest) {
     assert_eq!(all_pages(storage, false, 5).await, []);
     stock_of_all_names(storage).await;
@@ -59,8 +59,8 @@ pub async fn stock_is_listed_in_byte_order_in_pages(storage: &StorageUnderTest) 
     assert_eq!(next[0].product_id, product("aB"));
 }
 
-/// With the filter only products come of which something can be sold.
-pub async fn stock_is_filtered_by_what_can_be_sold(storage: &StorageUnderTest) {
+/// The filter keeps only products that can be sold.
+pub async fn stock_is_filtered_by_availability(storage: &StorageUnderTest) {
     stock_of_all_names(storage).await;
     let expected: Vec<&str> = NAMES.iter().copied().skip(1).step_by(2).collect();
     for limit in [1, 2, 1_000] {
@@ -70,15 +70,15 @@ pub async fn stock_is_filtered_by_what_can_be_sold(storage: &StorageUnderTest) {
     }
 }
 
-/// A product in detail has its vendors by id, each with its own numbers; an unknown one is none.
+/// A product's detail has its vendors by id, each with its own numbers; an unknown product is `None`.
 pub async fn a_product_is_found_with_its_vendors(storage: &StorageUnderTest) {
     let unknown = storage.stock.find_stock(&product("p")).await.unwrap();
     assert_eq!(unknown, None);
-    let shop = Shop::open(storage, &["w", "v", "u"]).await;
-    shop.report("w", full(&[("p", 7)])).await;
-    shop.report("v", full(&[("p", 3)])).await;
-    shop.report("u", full(&[("q", 1)])).await;
-    shop.sell(storage, "p", 8).await;
+    let use_cases = UseCases::open(storage, &["w", "v", "u"]).await;
+    use_cases.report("w", full(&[("p", 7)])).await;
+    use_cases.report("v", full(&[("p", 3)])).await;
+    use_cases.report("u", full(&[("q", 1)])).await;
+    use_cases.sell(storage, "p", 8).await;
 
     let detail = storage.stock.find_stock(&product("p")).await.unwrap();
     let detail = detail.unwrap();
@@ -101,35 +101,33 @@ pub async fn a_product_is_found_with_its_vendors(storage: &StorageUnderTest) {
     assert_eq!(listed, [detail.level]);
 }
 
-/// A position's as-of is that of the last report that spoke of the product: a full one speaks of all, a delta of those
-/// that it names.
-pub async fn the_as_of_is_that_of_the_last_report_that_spoke_of_the_product(
-    storage: &StorageUnderTest,
-) {
-    let as_of = async |name: &str| storage.position(name, "v").await.as_of;
-    let shop = Shop::open(storage, &["v", "w"]).await;
+/// The as-of of vendor stock is that of the last report that covered the product: a full report covers all products, a delta
+/// those that it names.
+pub async fn the_as_of_is_that_of_the_last_report_covering_the_product(storage: &StorageUnderTest) {
+    let as_of = async |name: &str| storage.vendor_level(name, "v").await.as_of;
+    let use_cases = UseCases::open(storage, &["v", "w"]).await;
     let start = storage.probe.store_time().await.unwrap();
-    shop.report("v", full(&[("p", 7), ("q", 1)])).await;
+    use_cases.report("v", full(&[("p", 7), ("q", 1)])).await;
     let first = as_of("p").await;
     assert!(first > start);
     assert_eq!(as_of("q").await, first);
 
-    // It changes nothing of q, and speaks of it all the same.
-    shop.report("v", full(&[("p", 8), ("q", 1)])).await;
+    // The report does not change q, but covers it.
+    use_cases.report("v", full(&[("p", 8), ("q", 1)])).await;
     let second = as_of("p").await;
     assert!(second > first);
     assert_eq!(as_of("q").await, second);
 
-    shop.report("v", delta(&[("p", 9)])).await;
+    use_cases.report("v", delta(&[("p", 9)])).await;
     assert!(as_of("p").await > second);
     assert_eq!(as_of("q").await, second);
 
-    // Another vendor's report speaks of that vendor alone.
-    shop.report("w", full(&[("q", 5)])).await;
+    // Another vendor's report covers only that vendor.
+    use_cases.report("w", full(&[("q", 5)])).await;
     assert_eq!(as_of("q").await, second);
 }
 
-/// Those that are known, in byte order, each once, as the list has them.
+/// Known products are returned in byte order, each once, as in the list.
 pub async fn products_are_found_by_their_ids(storage: &StorageUnderTest) {
     stock_of_all_names(storage).await;
     let all = all_pages(storage, false, 1_000).await;

@@ -1,4 +1,4 @@
-//! Locking and writing stock.
+//! Locking and saving stock.
 
 use domain::ports::{OtherVendors, StockRepository, UnitOfWork};
 use domain::stock::{MAX_REPORTED, ProductStock, StockChange, VendorStock};
@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use super::{StorageUnderTest, wait_for_holder};
 use crate::builders::{configured, product, vendor};
 
-fn position(vendor_id: &str, reported: u32, in_flight: u32, as_of: Timestamp) -> VendorStock {
+fn vendor_stock(vendor_id: &str, reported: u32, in_flight: u32, as_of: Timestamp) -> VendorStock {
     VendorStock {
         vendor_id: vendor(vendor_id),
         reported,
@@ -27,21 +27,21 @@ fn change(product_id: &str, quantity: u64, vendors: Vec<VendorStock>) -> StockCh
     }
 }
 
-/// Locks one product that must exist.
+/// Locks one product, which must exist.
 async fn lock(work: &mut dyn UnitOfWork, product_id: &str) -> ProductStock {
     let mut locked = work.lock_stock(&[product(product_id)]).await.unwrap();
     assert_eq!(locked.len(), 1);
     locked.remove(0)
 }
 
-/// Known products come by id in byte order, each once, with their positions by vendor; others are left out.
+/// Known products are returned by id in byte order, each once, with their vendor stock by vendor; unknown ones are left out.
 pub async fn lock_stock_returns_known_products_in_byte_order(storage: &StorageUnderTest) {
     for name in ["b", "a", "a-b", "B"] {
         storage.stock_up(name, &[("w", 2), ("v", 1)]).await;
     }
     let mut work = storage.begin().await;
-    let asked = ["b", "unknown", "a-b", "B", "a", "b"].map(product);
-    let locked = work.lock_stock(&asked).await.unwrap();
+    let requested = ["b", "unknown", "a-b", "B", "a", "b"].map(product);
+    let locked = work.lock_stock(&requested).await.unwrap();
     let names: Vec<&str> = locked.iter().map(|it| it.product_id.as_str()).collect();
     assert_eq!(names, ["B", "a", "a-b", "b"]);
     for product in locked {
@@ -59,8 +59,8 @@ pub async fn lock_stock_returns_known_products_in_byte_order(storage: &StorageUn
     assert_eq!(work.lock_stock(&[]).await.unwrap(), []);
 }
 
-/// Positions are created or replaced as given, those that are not mentioned stay, and the quantity is what was said.
-pub async fn save_stock_writes_positions_and_quantity(storage: &StorageUnderTest) {
+/// Vendor stock is created or replaced as given, other vendor stock is unchanged, and the quantity is the given one.
+pub async fn save_stock_writes_vendor_stock_and_quantity(storage: &StorageUnderTest) {
     storage.stock_up("p", &[("v", 5), ("w", 7)]).await;
     storage.stock_up("q", &[("v", 1), ("w", 1)]).await;
     let mut work = storage.begin().await;
@@ -70,7 +70,10 @@ pub async fn save_stock_writes_positions_and_quantity(storage: &StorageUnderTest
         .unwrap();
     let as_of = work.store_time().await.unwrap();
     let before = lock(work.as_mut(), "p").await;
-    let (v, x) = (position("v", 9, 2, as_of), position("x", 4, 0, as_of));
+    let (v, x) = (
+        vendor_stock("v", 9, 2, as_of),
+        vendor_stock("x", 4, 0, as_of),
+    );
     work.save_stock(&[change("p", 18, vec![x.clone(), v.clone()])])
         .await
         .unwrap();
@@ -87,35 +90,35 @@ pub async fn save_stock_writes_positions_and_quantity(storage: &StorageUnderTest
     assert_eq!(storage.numbers("q", "v").await, (1, 0, 1));
 }
 
-/// Two vendors with as much as can be reported add up.
-pub async fn the_largest_stock_is_kept(storage: &StorageUnderTest) {
+/// Two vendors with the largest stock that can be reported add up.
+pub async fn the_largest_stock_is_stored(storage: &StorageUnderTest) {
     let most = [("v", MAX_REPORTED), ("w", MAX_REPORTED)];
     storage.stock_up("p", &most).await;
     assert_eq!(storage.sellable("p").await, 2 * u64::from(MAX_REPORTED));
-    assert_eq!(storage.position("p", "w").await.available, MAX_REPORTED);
+    assert_eq!(storage.vendor_stock("p", "w").await.available, MAX_REPORTED);
     storage.assert_sound().await;
 }
 
-/// Stock of a product that does not exist is an error.
+/// Saving stock of a product that does not exist is an error.
 pub async fn save_stock_refuses_an_unknown_product(storage: &StorageUnderTest) {
     storage.stock_up("p", &[("v", 5)]).await;
-    for with_position in [false, true] {
+    for with_vendor in [false, true] {
         let mut work = storage.begin().await;
         let as_of = work.store_time().await.unwrap();
-        let positions = if with_position {
-            vec![position("v", 1, 0, as_of)]
+        let vendors = if with_vendor {
+            vec![vendor_stock("v", 1, 0, as_of)]
         } else {
             Vec::new()
         };
-        let changes = [change("p", 4, Vec::new()), change("q", 1, positions)];
+        let changes = [change("p", 4, Vec::new()), change("q", 1, vendors)];
         work.save_stock(&changes).await.unwrap_err();
     }
     assert_eq!(storage.sellable("p").await, 5);
     assert_eq!(storage.stock.find_stock(&product("q")).await.unwrap(), None);
 }
 
-/// The moment of the last change moves with the quantity, and only with it.
-pub async fn updated_at_moves_with_the_quantity(storage: &StorageUnderTest) {
+/// The timestamp of the last change changes with the quantity, and only with it.
+pub async fn updated_at_changes_with_the_quantity(storage: &StorageUnderTest) {
     let updated_at = async || {
         let detail = storage.stock.find_stock(&product("p")).await.unwrap();
         detail.unwrap().level.updated_at
@@ -128,14 +131,17 @@ pub async fn updated_at_moves_with_the_quantity(storage: &StorageUnderTest) {
     assert!(updated_at().await > first);
 }
 
-/// One who waits for stock sees what its holder left, also positions that were not there when the wait began.
-pub async fn lock_stock_waits_for_a_holder_and_sees_what_it_committed(storage: &StorageUnderTest) {
+/// A caller that waits for locked stock sees the holder's commit, including rows that did not exist when the wait began.
+pub async fn lock_stock_waits_for_the_holder_and_sees_its_commit(storage: &StorageUnderTest) {
     storage.stock_up("p", &[("v", 5)]).await;
     storage.stock_up("q", &[("v", 5), ("w", 5)]).await;
     let mut holder = storage.begin().await;
     let as_of = holder.store_time().await.unwrap();
     lock(holder.as_mut(), "p").await;
-    let written = vec![position("v", 8, 3, as_of), position("w", 2, 1, as_of)];
+    let written = vec![
+        vendor_stock("v", 8, 3, as_of),
+        vendor_stock("w", 2, 1, as_of),
+    ];
     holder
         .save_stock(&[change("p", 6, written.clone())])
         .await
@@ -149,8 +155,8 @@ pub async fn lock_stock_waits_for_a_holder_and_sees_what_it_committed(storage: &
     assert_eq!(found.vendors, written);
 }
 
-/// Nobody loses an update, and nobody blocks another, whatever the order in which products are named.
-pub async fn concurrent_changes_of_stock_all_count(storage: &StorageUnderTest) {
+/// No update is lost and no transaction deadlocks, whatever the order in which products are named.
+pub async fn concurrent_stock_changes_are_not_lost(storage: &StorageUnderTest) {
     for name in ["a", "b", "c"] {
         storage.stock_up(name, &[("v", 1_000)]).await;
     }
@@ -179,8 +185,8 @@ async fn take_one_of_each(work: &mut (impl StockRepository + ?Sized), stock: Vec
     let changes: Vec<StockChange> = stock
         .into_iter()
         .map(|mut product| {
-            for position in &mut product.vendors {
-                position.in_flight += 1;
+            for vendor in &mut product.vendors {
+                vendor.in_flight += 1;
             }
             StockChange {
                 quantity: product.quantity(),

@@ -1,4 +1,4 @@
-//! Putting overdue orders back, and forgetting old keys.
+//! Requeueing overdue orders, and pruning old keys.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::builders::{keyed_order, new_order};
 
 const LEASE: Duration = Duration::from_mins(10);
 
-/// How long an order is `PENDING` before it counts as lost, where that matters.
+/// Time for which an order is `PENDING` before it is overdue, where that matters.
 const OVERDUE: Duration = Duration::from_millis(150);
 
 async fn requeue(storage: &StorageUnderTest, pending_for: Duration, limit: u32) -> u64 {
@@ -26,7 +26,7 @@ async fn requeue(storage: &StorageUnderTest, pending_for: Duration, limit: u32) 
     requeued
 }
 
-/// Takes everything out of the outbox, and says what it was.
+/// Removes all outbox entries, and returns their orders.
 async fn drain(storage: &StorageUnderTest) -> Vec<OrderId> {
     let claimed = storage.claim(1_000, LEASE).await;
     let ids: Vec<_> = claimed.iter().map(|entry| entry.id).collect();
@@ -36,9 +36,9 @@ async fn drain(storage: &StorageUnderTest) -> Vec<OrderId> {
     claimed.iter().flat_map(OutboxEntry::order_ids).collect()
 }
 
-/// Orders that are `PENDING` too long come back into the outbox, oldest first and no more than allowed; those that are
-/// in it, claimed or not, and those that are decided do not.
-pub async fn overdue_orders_come_back_into_the_outbox(storage: &StorageUnderTest) {
+/// Orders that are `PENDING` for too long are requeued, oldest first and at most the given number. Orders that are in the
+/// outbox, claimed or not, and decided orders are not requeued.
+pub async fn overdue_orders_are_requeued(storage: &StorageUnderTest) {
     let orders = [new_order("p", 1), new_order("q", 1), new_order("p", 1)];
     let ids = storage.place_all(&orders).await;
     assert_eq!(requeue(storage, Duration::ZERO, 10).await, 0);
@@ -59,14 +59,14 @@ pub async fn overdue_orders_come_back_into_the_outbox(storage: &StorageUnderTest
     let orders = back.iter().flat_map(|entry| &entry.orders);
     let products: Vec<&str> = orders.map(|it| it.product_id.as_str()).collect();
     assert_eq!(products, ["p", "q"]);
-    assert_eq!(back.len(), 1, "they come back together");
+    assert_eq!(back.len(), 1, "requeued orders share an entry");
     assert!(back[0].order_ids().eq(ids[..2].iter().copied()));
     assert_eq!(requeue(storage, Duration::ZERO, 10).await, 1);
     assert_eq!(drain(storage).await, ids[2..]);
 }
 
-/// Sweepers at the same time put no order back twice.
-pub async fn concurrent_sweepers_put_each_order_back_once(storage: &StorageUnderTest) {
+/// Concurrent sweepers requeue no order twice.
+pub async fn concurrent_sweepers_requeue_each_order_once(storage: &StorageUnderTest) {
     let orders: Vec<_> = (0..40).map(|_| new_order("p", 1)).collect();
     let ids = storage.place_all(&orders).await;
     drain(storage).await;
@@ -84,14 +84,14 @@ pub async fn concurrent_sweepers_put_each_order_back_once(storage: &StorageUnder
         });
     }
     tasks.join_all().await;
-    // Each took what the others had not, so that they may stand in another order.
+    // Each sweeper took orders that the others had not, so the order of the entries may differ.
     let mut back = drain(storage).await;
     back.sort_unstable();
     assert_eq!(back, ids);
 }
 
-/// Each time that an order was put back, the wait for the next time doubles, counted from then.
-pub async fn the_wait_doubles_each_time(storage: &StorageUnderTest) {
+/// After each requeue the wait for the next one doubles, counted from the last one.
+pub async fn the_wait_doubles_with_each_requeue(storage: &StorageUnderTest) {
     let since = storage.probe.store_time().await.unwrap();
     let id = storage.place(new_order("p", 1)).await.id;
     drain(storage).await;
@@ -105,7 +105,7 @@ pub async fn the_wait_doubles_each_time(storage: &StorageUnderTest) {
     assert!(third >= OVERDUE * 4, "{third:?}");
 }
 
-/// Sweeps until the order is put back. Returns a moment just before that, and how long after `since` it was done.
+/// Sweeps until the order is requeued. Returns a timestamp just before that, and the time since `since`.
 async fn time_until_requeued(
     storage: &StorageUnderTest,
     since: Timestamp,
@@ -116,31 +116,34 @@ async fn time_until_requeued(
             let done = storage.probe.store_time().await.unwrap();
             return (before, done.since(since));
         }
-        assert!(before.since(since) < OVERDUE * 100, "it never came back");
+        assert!(
+            before.since(since) < OVERDUE * 100,
+            "the order was not requeued"
+        );
         sleep(OVERDUE / 10).await;
     }
 }
 
-/// Keys that are older than a moment are forgotten, oldest first and no more than allowed, and can be used anew.
-pub async fn old_keys_are_forgotten(storage: &StorageUnderTest) {
-    let forget = async |before: Timestamp, limit: u32| {
+/// Keys that are older than a timestamp are pruned, oldest first and at most the given number, and can be used again.
+pub async fn old_keys_are_pruned(storage: &StorageUnderTest) {
+    let prune = async |before: Timestamp, limit: u32| {
         let mut work = storage.begin().await;
-        let forgotten = work.prune_keys(before, limit).await.unwrap();
+        let pruned = work.prune_keys(before, limit).await.unwrap();
         work.commit().await.unwrap();
-        forgotten
+        pruned
     };
     for name in ["one", "two", "three"] {
         storage.place(keyed_order("p", 1, name)).await;
     }
-    let moment = storage.probe.store_time().await.unwrap();
+    let timestamp = storage.probe.store_time().await.unwrap();
     let kept = storage.place(keyed_order("p", 1, "kept")).await;
 
-    assert_eq!(forget(Timestamp::from_micros(0), 10).await, 0);
-    assert_eq!(forget(moment, 2).await, 2);
+    assert_eq!(prune(Timestamp::from_micros(0), 10).await, 0);
+    assert_eq!(prune(timestamp, 2).await, 2);
     let third = storage.accept(&[keyed_order("p", 1, "three")]).await;
     assert!(matches!(third[..], [Acceptance::Existing(_)]));
-    assert_eq!(forget(moment, 2).await, 1);
-    assert_eq!(forget(moment, 2).await, 0);
+    assert_eq!(prune(timestamp, 2).await, 1);
+    assert_eq!(prune(timestamp, 2).await, 0);
     for name in ["one", "two", "three"] {
         storage.place(keyed_order("p", 1, name)).await;
     }

@@ -1,5 +1,5 @@
-//! From a vendor's report to stock: the use case over the store. (P3: a sync never brings sold stock back, and never
-//! takes a sale off twice.)
+//! From a vendor's report to stock: the use case over the store. (P3: a sync never brings sold stock back, and never deducts
+//! a sale twice.)
 
 use std::time::Duration;
 
@@ -11,71 +11,71 @@ use domain::services::{QuarantineDecision, SyncError};
 
 use super::StorageUnderTest;
 use crate::builders::{allocation, delta, fetched as stated_at, full, full_as_of, product};
-use crate::shop::Shop;
+use crate::use_cases::UseCases;
 
-/// What one vendor reports can be sold, and what the sync says about it is true.
-pub async fn a_report_becomes_stock(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
-    let done = shop.report("v", full(&[("p", 5), ("q", 0)])).await;
+/// Stock that a vendor reports can be sold, and the result of the sync is right.
+pub async fn reported_stock_can_be_sold(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    let done = use_cases.report("v", full(&[("p", 5), ("q", 0)])).await;
     assert_eq!(done.outcome, SyncOutcome::Applied);
     assert_eq!((done.received, done.changed), (2, 2));
     assert_eq!(storage.numbers("p", "v").await, (5, 0, 5));
     assert_eq!(storage.sellable("p").await, 5);
     assert_eq!(storage.sellable("q").await, 0);
-    let done = shop.report("v", full(&[("p", 6), ("q", 0)])).await;
+    let done = use_cases.report("v", full(&[("p", 6), ("q", 0)])).await;
     assert_eq!((done.received, done.changed), (2, 1));
     storage.assert_sound().await;
 }
 
-/// Vendors add up, and an order takes from the one with the most first.
-pub async fn two_vendors_add_up(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v", "w"]).await;
-    shop.report("v", full(&[("p", 5)])).await;
-    shop.report("w", full(&[("p", 7)])).await;
+/// The stock of vendors adds up, and an order is allocated to the vendor with the most available units first.
+pub async fn stock_is_summed_over_vendors(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v", "w"]).await;
+    use_cases.report("v", full(&[("p", 5)])).await;
+    use_cases.report("w", full(&[("p", 7)])).await;
     assert_eq!(storage.sellable("p").await, 12);
-    let order = shop.sell(storage, "p", 9).await;
+    let order = use_cases.sell(storage, "p", 9).await;
     let expected = vec![allocation("v", 2), allocation("w", 7)];
     assert_eq!(order.state, OrderState::Confirmed(expected));
     assert_eq!(storage.sellable("p").await, 3);
     storage.assert_sound().await;
 }
 
-/// The same report after sales leaves what can be sold as it was: what was not shipped is in flight for as long as it
-/// takes.
-pub async fn syncing_again_brings_no_sold_stock_back(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
-    shop.report("v", full(&[("p", 10)])).await;
-    shop.sell(storage, "p", 4).await;
+/// Repeating a report after sales does not change the available units: units that were not shipped stay in flight.
+pub async fn repeating_a_sync_brings_no_sold_stock_back(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases.report("v", full(&[("p", 10)])).await;
+    use_cases.sell(storage, "p", 4).await;
     for _ in 0..3 {
-        let done = shop.report("v", full(&[("p", 10)])).await;
+        let done = use_cases.report("v", full(&[("p", 10)])).await;
         assert_eq!((done.outcome, done.changed), (SyncOutcome::Applied, 0));
         assert_eq!(storage.numbers("p", "v").await, (10, 4, 6));
         assert_eq!(storage.sellable("p").await, 6);
     }
-    shop.report("v", full(&[("p", 12)])).await;
+    use_cases.report("v", full(&[("p", 12)])).await;
     assert_eq!(storage.numbers("p", "v").await, (12, 4, 8));
-    // The vendor sold on its own: nothing is left, and nothing is below zero.
-    shop.report("v", full(&[("p", 3)])).await;
+    // The vendor sold units elsewhere: nothing is available, and no number is below zero.
+    use_cases.report("v", full(&[("p", 3)])).await;
     assert_eq!(storage.numbers("p", "v").await, (3, 4, 0));
     assert_eq!(storage.sellable("p").await, 0);
     storage.assert_sound().await;
 }
 
-/// A product that a full report leaves out has nothing, one that a delta leaves out stays as it was.
-pub async fn full_reports_speak_of_all_products_and_deltas_of_some(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v", "w"]).await;
-    shop.report("v", full(&[("p", 10), ("q", 10), ("r", 10)]))
+/// A product that a full report leaves out has 0 units; one that a delta leaves out is unchanged.
+pub async fn full_reports_cover_all_products_and_deltas_some(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v", "w"]).await;
+    use_cases
+        .report("v", full(&[("p", 10), ("q", 10), ("r", 10)]))
         .await;
-    shop.report("w", full(&[("q", 1)])).await;
-    shop.sell(storage, "q", 3).await;
+    use_cases.report("w", full(&[("q", 1)])).await;
+    use_cases.sell(storage, "q", 3).await;
 
-    shop.report("v", delta(&[("p", 4), ("s", 2)])).await;
+    use_cases.report("v", delta(&[("p", 4), ("s", 2)])).await;
     assert_eq!(storage.sellable("p").await, 4);
     assert_eq!(storage.sellable("q").await, 8);
     assert_eq!(storage.sellable("r").await, 10);
     assert_eq!(storage.sellable("s").await, 2);
 
-    let done = shop.report("v", full(&[("p", 4)])).await;
+    let done = use_cases.report("v", full(&[("p", 4)])).await;
     assert_eq!(done.changed, 3);
     assert_eq!(storage.sellable("p").await, 4);
     assert_eq!(storage.numbers("q", "v").await, (0, 3, 0));
@@ -85,61 +85,77 @@ pub async fn full_reports_speak_of_all_products_and_deltas_of_some(storage: &Sto
     storage.assert_sound().await;
 }
 
-/// A shipped unit is in flight until a report that is true as of a later moment, and is taken off exactly once.
-pub async fn a_shipment_is_known_only_to_a_later_report(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
-    shop.report("v", full(&[("p", 10)])).await;
-    let order = shop.sell(storage, "p", 4).await;
-    shop.sell(storage, "p", 1).await;
+/// A shipped unit is in flight until a report with a later as-of, and is deducted exactly once.
+pub async fn a_shipment_is_included_only_in_a_later_report(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases.report("v", full(&[("p", 10)])).await;
+    let order = use_cases.sell(storage, "p", 4).await;
+    use_cases.sell(storage, "p", 1).await;
     let before = storage.probe.store_time().await.unwrap();
-    shop.change(order.id, OrderStatus::Shipped).await.unwrap();
+    use_cases
+        .change(order.id, OrderStatus::Shipped)
+        .await
+        .unwrap();
     assert_eq!(storage.numbers("p", "v").await, (10, 5, 5));
 
-    // Asked for after the shipment, but by the vendor's own word true as of a moment before it.
-    shop.report("v", full_as_of(before, &[("p", 10)])).await;
+    // The report is requested after the shipment, but its own as-of is before it.
+    use_cases
+        .report("v", full_as_of(before, &[("p", 10)]))
+        .await;
     assert_eq!(storage.numbers("p", "v").await, (10, 5, 5));
-    shop.change(order.id, OrderStatus::Delivered).await.unwrap();
+    use_cases
+        .change(order.id, OrderStatus::Delivered)
+        .await
+        .unwrap();
     storage.assert_sound().await;
 
     for _ in 0..2 {
-        shop.report("v", full(&[("p", 6)])).await;
+        use_cases.report("v", full(&[("p", 6)])).await;
         assert_eq!(storage.numbers("p", "v").await, (6, 1, 5));
         storage.assert_sound().await;
     }
 }
 
-/// A report whose as-of is in the future is applied and includes no shipment, and neither does the same report when its
+/// A report with an as-of in the future is applied and includes no shipment, and neither does the same report after its
 /// as-of has passed.
-pub async fn a_report_of_the_future_includes_no_shipment(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
-    shop.report("v", full(&[("p", 9)])).await;
-    let order = shop.sell(storage, "p", 4).await;
-    shop.change(order.id, OrderStatus::Shipped).await.unwrap();
+pub async fn a_report_with_a_future_as_of_includes_no_shipment(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases.report("v", full(&[("p", 9)])).await;
+    let order = use_cases.sell(storage, "p", 4).await;
+    use_cases
+        .change(order.id, OrderStatus::Shipped)
+        .await
+        .unwrap();
     let now = storage.probe.store_time().await.unwrap();
     let ahead = now.plus(Duration::from_millis(300));
-    let done = shop.report("v", full_as_of(ahead, &[("p", 10)])).await;
+    let done = use_cases.report("v", full_as_of(ahead, &[("p", 10)])).await;
     assert_eq!(done.outcome, SyncOutcome::Applied);
     assert_eq!(storage.numbers("p", "v").await, (10, 4, 6));
-    assert!(storage.position("p", "v").await.as_of <= storage.probe.store_time().await.unwrap());
+    assert!(
+        storage.vendor_level("p", "v").await.as_of <= storage.probe.store_time().await.unwrap()
+    );
     storage.assert_sound().await;
 
     while storage.probe.store_time().await.unwrap() <= ahead {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let done = shop.report("v", full_as_of(ahead, &[("p", 10)])).await;
+    let done = use_cases.report("v", full_as_of(ahead, &[("p", 10)])).await;
     assert_eq!(done.outcome, SyncOutcome::Applied);
     assert_eq!(storage.numbers("p", "v").await, (10, 4, 6));
-    shop.report("v", full(&[("p", 6)])).await;
+    use_cases.report("v", full(&[("p", 6)])).await;
     assert_eq!(storage.numbers("p", "v").await, (6, 0, 6));
     storage.assert_sound().await;
 }
 
 /// The counts of a report without any time are applied, and no shipment is included.
 pub async fn a_report_without_a_time_includes_no_shipment(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
-    shop.report("v", full(&[("p", 10)])).await;
-    let order = shop.sell(storage, "p", 4).await;
-    shop.change(order.id, OrderStatus::Shipped).await.unwrap();
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases.report("v", full(&[("p", 10)])).await;
+    let order = use_cases.sell(storage, "p", 4).await;
+    use_cases
+        .change(order.id, OrderStatus::Shipped)
+        .await
+        .unwrap();
     for _ in 0..2 {
         let respond = || {
             Ok(FetchedReport {
@@ -147,32 +163,32 @@ pub async fn a_report_without_a_time_includes_no_shipment(storage: &StorageUnder
                 times: ResponseTimes::default(),
             })
         };
-        let done = shop.sync_with("v", respond).await.unwrap();
+        let done = use_cases.sync_with("v", respond).await.unwrap();
         assert_eq!(done.outcome, SyncOutcome::Applied);
         assert_eq!(storage.numbers("p", "v").await, (7, 4, 3));
     }
     storage.assert_sound().await;
 }
 
-/// Two deltas end in the same rows in either order, also where a line repeats the number that is there.
-pub async fn two_deltas_end_alike_in_either_order(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["u", "v", "w"]).await;
+/// Two deltas lead to the same rows in either order, also where a line repeats the stored number.
+pub async fn two_deltas_have_the_same_result_in_either_order(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["u", "v", "w"]).await;
     let early = storage.probe.store_time().await.unwrap();
     let late = storage.probe.store_time().await.unwrap();
     let stated = |as_of, lines: &[(&str, u32)]| {
         let lines = delta(lines);
         move || Ok(stated_at(&lines, as_of))
     };
-    shop.report("w", full(&[("other", 1)])).await;
+    use_cases.report("w", full(&[("other", 1)])).await;
     for (vendor_id, is_reversed) in [("u", false), ("v", true)] {
         let older = stated(early, &[("a", 0), ("b", 7), ("c", 2)]);
         let newer = stated(late, &[("a", 5), ("c", 2), ("d", 1)]);
         let outcomes = if is_reversed {
-            let first = shop.sync_with(vendor_id, newer).await.unwrap();
-            [first, shop.sync_with(vendor_id, older).await.unwrap()]
+            let first = use_cases.sync_with(vendor_id, newer).await.unwrap();
+            [first, use_cases.sync_with(vendor_id, older).await.unwrap()]
         } else {
-            let first = shop.sync_with(vendor_id, older).await.unwrap();
-            [first, shop.sync_with(vendor_id, newer).await.unwrap()]
+            let first = use_cases.sync_with(vendor_id, older).await.unwrap();
+            [first, use_cases.sync_with(vendor_id, newer).await.unwrap()]
         };
         assert!(outcomes.iter().all(|it| it.outcome == SyncOutcome::Applied));
         for (product_id, units, as_of) in [
@@ -181,30 +197,30 @@ pub async fn two_deltas_end_alike_in_either_order(storage: &StorageUnderTest) {
             ("c", 2, late),
             ("d", 1, late),
         ] {
-            let level = storage.position(product_id, vendor_id).await;
+            let level = storage.vendor_level(product_id, vendor_id).await;
             assert_eq!(
                 (level.reported, level.as_of),
                 (units, as_of),
                 "{product_id}"
             );
         }
-        // Nothing in it is news.
+        // No line is newer than the stored rows.
         let again = stated(early, &[("a", 9), ("c", 9)]);
-        let done = shop.sync_with(vendor_id, again).await.unwrap();
+        let done = use_cases.sync_with(vendor_id, again).await.unwrap();
         assert_eq!((done.outcome, done.changed), (SyncOutcome::Stale, 0));
     }
     storage.assert_sound().await;
 }
 
-/// A full report that is older than a delta changes nothing, and a delta that is older than a full report neither.
-pub async fn full_reports_and_deltas_are_ordered_among_each_other(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
+/// A full report that is older than a delta changes nothing, and neither does a delta that is older than a full report.
+pub async fn full_reports_and_deltas_share_one_order(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v"]).await;
     let early = storage.probe.store_time().await.unwrap();
     let middle = storage.probe.store_time().await.unwrap();
     let late = storage.probe.store_time().await.unwrap();
     let sync = async |report: &Report, as_of| {
         let respond = || Ok(stated_at(report, as_of));
-        shop.sync_with("v", respond).await.unwrap().outcome
+        use_cases.sync_with("v", respond).await.unwrap().outcome
     };
     assert_eq!(sync(&full(&[("p", 5)]), middle).await, SyncOutcome::Applied);
     assert_eq!(sync(&delta(&[("q", 1)]), early).await, SyncOutcome::Stale);
@@ -216,107 +232,119 @@ pub async fn full_reports_and_deltas_are_ordered_among_each_other(storage: &Stor
     storage.assert_sound().await;
 }
 
-/// An empty full report after one that was not is kept aside: no count changes and no unit leaves what is in flight, until
-/// a second one or an operator confirms it.
+/// An empty full report after one that was not empty is quarantined: no count changes and no unit leaves flight, until a
+/// second one or an operator confirms it.
 pub async fn an_empty_report_is_quarantined(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
+    let use_cases = UseCases::open(storage, &["v"]).await;
     let accept = QuarantineDecision::Accept;
     let discard = QuarantineDecision::Discard;
-    let done = shop.report("v", full(&[])).await;
+    let done = use_cases.report("v", full(&[])).await;
     assert_eq!(
         done.outcome,
         SyncOutcome::Applied,
-        "there was nothing before"
+        "the vendor had no stock before"
     );
-    shop.report("v", full(&[("p", 10)])).await;
-    let order = shop.sell(storage, "p", 4).await;
-    shop.change(order.id, OrderStatus::Shipped).await.unwrap();
-    let before = storage.position("p", "v").await;
-    assert_eq!(shop.resolve_quarantine("v", accept).await, None);
+    use_cases.report("v", full(&[("p", 10)])).await;
+    let order = use_cases.sell(storage, "p", 4).await;
+    use_cases
+        .change(order.id, OrderStatus::Shipped)
+        .await
+        .unwrap();
+    let before = storage.vendor_level("p", "v").await;
+    assert_eq!(use_cases.resolve_quarantine("v", accept).await, None);
 
     let as_of = storage.probe.store_time().await.unwrap();
     for _ in 0..2 {
-        // Twice the same claim: it is the same report.
-        let done = shop.report("v", full_as_of(as_of, &[])).await;
+        // The same claim twice is the same report.
+        let done = use_cases.report("v", full_as_of(as_of, &[])).await;
         assert_eq!((done.outcome, done.changed), (SyncOutcome::Quarantined, 0));
-        assert_eq!(storage.position("p", "v").await, before);
+        assert_eq!(storage.vendor_level("p", "v").await, before);
     }
-    let done = shop.resolve_quarantine("v", discard).await.unwrap();
+    let done = use_cases.resolve_quarantine("v", discard).await.unwrap();
     assert_eq!((done.outcome, done.changed), (SyncOutcome::Quarantined, 0));
-    assert_eq!(shop.resolve_quarantine("v", discard).await, None);
-    assert_eq!(storage.position("p", "v").await, before);
+    assert_eq!(use_cases.resolve_quarantine("v", discard).await, None);
+    assert_eq!(storage.vendor_level("p", "v").await, before);
 
-    // After it was discarded the next one is the first again, and a report that is not empty drops it.
-    let done = shop.report("v", full(&[])).await;
+    // After it was discarded the next one is the first again, and a report that is not empty discards it.
+    let done = use_cases.report("v", full(&[])).await;
     assert_eq!(done.outcome, SyncOutcome::Quarantined);
-    shop.report("v", full(&[("p", 6)])).await;
+    use_cases.report("v", full(&[("p", 6)])).await;
     assert_eq!(storage.numbers("p", "v").await, (6, 0, 6));
-    assert_eq!(shop.resolve_quarantine("v", accept).await, None);
+    assert_eq!(use_cases.resolve_quarantine("v", accept).await, None);
 
-    let order = shop.sell(storage, "p", 1).await;
-    shop.change(order.id, OrderStatus::Shipped).await.unwrap();
-    let done = shop.report("v", full(&[])).await;
+    let order = use_cases.sell(storage, "p", 1).await;
+    use_cases
+        .change(order.id, OrderStatus::Shipped)
+        .await
+        .unwrap();
+    let done = use_cases.report("v", full(&[])).await;
     assert_eq!(done.outcome, SyncOutcome::Quarantined);
-    let done = shop.report("v", full(&[])).await;
+    let done = use_cases.report("v", full(&[])).await;
     assert_eq!((done.outcome, done.changed), (SyncOutcome::Applied, 1));
     assert_eq!(storage.numbers("p", "v").await, (0, 0, 0));
 
-    shop.report("v", full(&[("p", 3)])).await;
-    let order = shop.sell(storage, "p", 1).await;
-    shop.change(order.id, OrderStatus::Shipped).await.unwrap();
-    shop.report("v", full(&[])).await;
-    let done = shop.resolve_quarantine("v", accept).await.unwrap();
+    use_cases.report("v", full(&[("p", 3)])).await;
+    let order = use_cases.sell(storage, "p", 1).await;
+    use_cases
+        .change(order.id, OrderStatus::Shipped)
+        .await
+        .unwrap();
+    use_cases.report("v", full(&[])).await;
+    let done = use_cases.resolve_quarantine("v", accept).await.unwrap();
     assert_eq!((done.outcome, done.changed), (SyncOutcome::Applied, 1));
     assert_eq!(storage.numbers("p", "v").await, (0, 0, 0));
     storage.assert_sound().await;
 }
 
-/// A report that is older than the one before changes nothing, and the next one is measured by the one before.
+/// A report that is older than the last one changes nothing, and the next one is compared with the last applied one.
 pub async fn a_stale_report_changes_nothing(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
+    let use_cases = UseCases::open(storage, &["v"]).await;
     let old = storage.probe.store_time().await.unwrap();
-    shop.report("v", full(&[("p", 5)])).await;
-    let position = storage.position("p", "v").await;
+    use_cases.report("v", full(&[("p", 5)])).await;
+    let level = storage.vendor_level("p", "v").await;
     for _ in 0..2 {
         let lines = [("p", 50), ("q", 50)];
-        let done = shop.report("v", full_as_of(old, &lines)).await;
+        let done = use_cases.report("v", full_as_of(old, &lines)).await;
         assert_eq!((done.outcome, done.changed), (SyncOutcome::Stale, 0));
-        assert_eq!(storage.position("p", "v").await, position);
+        assert_eq!(storage.vendor_level("p", "v").await, level);
         let listed = storage.stock.list_stock(None, false, 10).await.unwrap();
         assert_eq!(listed.len(), 1);
     }
-    // As old as the last one and requested later is not older.
-    let same = full_as_of(position.as_of, &[("p", 6)]);
-    assert_eq!(shop.report("v", same).await.outcome, SyncOutcome::Applied);
+    // A report with an equal as-of and a later request is not older.
+    let same = full_as_of(level.as_of, &[("p", 6)]);
+    assert_eq!(
+        use_cases.report("v", same).await.outcome,
+        SyncOutcome::Applied
+    );
     assert_eq!(storage.sellable("p").await, 6);
     storage.assert_sound().await;
 }
 
-/// A vendor that fails loses nothing, and neither does any other; the failure counts as a try.
+/// A failed sync changes no stock of its vendor or of any other, and the vendor counts as tried.
 pub async fn a_failed_sync_changes_nothing(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v", "w"]).await;
-    shop.report("v", full(&[("p", 5)])).await;
-    let before = storage.position("p", "v").await;
+    let use_cases = UseCases::open(storage, &["v", "w"]).await;
+    use_cases.report("v", full(&[("p", 5)])).await;
+    let before = storage.vendor_level("p", "v").await;
     let down = || Err(FeedError::Unavailable("connection refused".to_owned()));
     for vendor_id in ["v", "w"] {
-        let error = shop.try_report(vendor_id, down()).await.unwrap_err();
+        let error = use_cases.try_report(vendor_id, down()).await.unwrap_err();
         assert!(matches!(error, SyncError::Feed { .. }), "{error}");
     }
-    assert_eq!(storage.position("p", "v").await, before);
+    assert_eq!(storage.vendor_level("p", "v").await, before);
     let ids = crate::builders::vendors(&["v", "w"]);
     assert!(storage.probe.were_tried(&ids).await.unwrap());
-    shop.report("v", full(&[("p", 6)])).await;
+    use_cases.report("v", full(&[("p", 6)])).await;
     assert_eq!(storage.sellable("p").await, 6);
     storage.assert_sound().await;
 }
 
 /// A vendor that is not configured is not synced.
 pub async fn a_vendor_that_is_not_configured_is_not_synced(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
+    let use_cases = UseCases::open(storage, &["v"]).await;
     for vendor_id in ["w", "v"] {
-        shop.configure(&[]).await;
-        let answer = Ok(full(&[("p", 5)]));
-        let error = shop.try_report(vendor_id, answer).await.unwrap_err();
+        use_cases.configure(&[]).await;
+        let result = Ok(full(&[("p", 5)]));
+        let error = use_cases.try_report(vendor_id, result).await.unwrap_err();
         assert!(matches!(error, SyncError::NotConfigured(_)), "{error}");
     }
     let stock = storage.stock.list_stock(None, false, 10).await.unwrap();

@@ -1,4 +1,4 @@
-//! Rows that cannot be read: each is isolated, and what is around it goes its way.
+//! Unreadable rows: each is isolated, and all other rows are processed.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use domain::ports::{ChangesRead, OrderFilter, StoreError, SyncOutcome};
 use super::StorageUnderTest;
 use super::damage::Damage;
 use crate::builders::{full, new_order, vendor};
-use crate::shop::Shop;
+use crate::use_cases::UseCases;
 
 const LONG: Duration = Duration::from_hours(1);
 
-/// An entry of the outbox that cannot be read is moved aside; its order is put back, and the others are claimed.
-pub async fn an_unreadable_outbox_entry_does_not_stop_the_others(storage: &StorageUnderTest) {
+/// An unreadable outbox entry is removed from the outbox, its order is requeued, and the other entries are claimed.
+pub async fn an_unreadable_outbox_entry_does_not_block_the_others(storage: &StorageUnderTest) {
     let first = storage.place(new_order("p", 1)).await.id;
     storage.empty_outbox().await;
     if !(storage.damage)(Damage::UnreadableEntry(first)).await {
@@ -34,7 +34,7 @@ pub async fn an_unreadable_outbox_entry_does_not_stop_the_others(storage: &Stora
     assert_eq!(storage.claim(10, LONG).await, []);
 }
 
-/// An order that cannot be read is not put back again and again: its entry leaves the outbox.
+/// An unreadable order is not requeued repeatedly: its entry is removed from the outbox.
 pub async fn an_unreadable_order_leaves_the_outbox(storage: &StorageUnderTest) {
     let bad = storage.place(new_order("p", 1)).await.id;
     storage.empty_outbox().await;
@@ -48,8 +48,8 @@ pub async fn an_unreadable_order_leaves_the_outbox(storage: &StorageUnderTest) {
     assert_eq!(storage.probe.count_outbox(1).await.unwrap(), 0);
 }
 
-/// An entry of the change log that cannot be read is passed over: what comes after it is read.
-pub async fn an_unreadable_change_does_not_stop_the_log(storage: &StorageUnderTest) {
+/// An unreadable entry of the change log is skipped, and later entries are read.
+pub async fn an_unreadable_change_is_skipped(storage: &StorageUnderTest) {
     let begin = storage.changes.newest_change().await.unwrap();
     let before = storage.place(new_order("p", 1)).await.id;
     if !(storage.damage)(Damage::UnreadableChange).await {
@@ -57,15 +57,15 @@ pub async fn an_unreadable_change_does_not_stop_the_log(storage: &StorageUnderTe
     }
     let after = storage.place(new_order("p", 1)).await.id;
     let mut found: Vec<OrderId> = Vec::new();
-    let mut position = begin;
-    // One entry at a time, so that one page holds the bad entry alone.
+    let mut offset = begin;
+    // One entry at a time, so that one page holds only the unreadable entry.
     for _ in 0..100 {
-        let read = storage.changes.read_changes(position, 1).await.unwrap();
+        let read = storage.changes.read_changes(offset, 1).await.unwrap();
         let ChangesRead::Next { entries, .. } = read else {
-            panic!("the log is gone");
+            panic!("the offset is gone");
         };
         for entry in entries {
-            position = entry.position;
+            offset = entry.position;
             found.extend(entry.changed.order_ids);
         }
         if found.len() >= 2 {
@@ -76,13 +76,13 @@ pub async fn an_unreadable_change_does_not_stop_the_log(storage: &StorageUnderTe
     assert_eq!(found, [before, after]);
 }
 
-/// An order that cannot be read is left out of lists, which are as long as without it; asked for alone it is an error.
+/// An unreadable order is left out of lists, whose pages are still full; reading that order is an error.
 pub async fn an_unreadable_order_is_left_out_of_lists(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
-    shop.report("v", full(&[("p", 100)])).await;
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases.report("v", full(&[("p", 100)])).await;
     let mut ids = Vec::new();
     for _ in 0..6 {
-        ids.push(shop.sell(storage, "p", 1).await.id);
+        ids.push(use_cases.sell(storage, "p", 1).await.id);
     }
     if !(storage.damage)(Damage::UnreadableOrder(ids[3])).await {
         return;
@@ -117,15 +117,15 @@ pub async fn an_unreadable_order_is_left_out_of_lists(storage: &StorageUnderTest
     assert!(storage.probe.unreadable_rows() >= 4);
 }
 
-/// A stock row that cannot be read is left out of the comparison with a report: the other products are synced.
-pub async fn an_unreadable_stock_row_does_not_stop_a_report(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
-    shop.report("v", full(&[("p", 1), ("q", 1)])).await;
+/// An unreadable stock row is left out of the comparison with a report, and the other products are synced.
+pub async fn an_unreadable_stock_row_does_not_block_a_report(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases.report("v", full(&[("p", 1), ("q", 1)])).await;
     if !(storage.damage)(Damage::UnreadableStock).await {
         return;
     }
     let before = storage.probe.unreadable_rows();
-    let done = shop.report("v", full(&[("p", 2), ("r", 3)])).await;
+    let done = use_cases.report("v", full(&[("p", 2), ("r", 3)])).await;
     assert_eq!((done.outcome, done.changed), (SyncOutcome::Applied, 3));
     for (product_id, units) in [("p", 2), ("q", 0), ("r", 3)] {
         assert_eq!(storage.sellable(product_id).await, units);
@@ -133,10 +133,10 @@ pub async fn an_unreadable_stock_row_does_not_stop_a_report(storage: &StorageUnd
     assert!(storage.probe.unreadable_rows() > before);
 }
 
-/// An outcome that a later version records does not hide the vendor.
+/// An outcome that a later version recorded does not hide the vendor.
 pub async fn an_unknown_outcome_does_not_hide_the_vendor(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
-    shop.report("v", full(&[("p", 1)])).await;
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases.report("v", full(&[("p", 1)])).await;
     if !(storage.damage)(Damage::UnknownOutcome("v")).await {
         return;
     }

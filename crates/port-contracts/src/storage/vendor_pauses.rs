@@ -1,4 +1,4 @@
-//! The pauses of vendors that failed.
+//! The pauses of vendors whose syncs failed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use domain::services::{QuarantineDecision, RenameVendor, SyncError};
 
 use super::StorageUnderTest;
 use crate::builders::{configured, full, vendor};
-use crate::shop::Shop;
+use crate::use_cases::UseCases;
 
 const HOUR: Duration = Duration::from_hours(1);
 
-/// The pauses of the vendors `v` and `w` outside a transaction.
+/// Returns the pauses of the vendors `v` and `w`, read outside a transaction.
 async fn pauses(storage: &StorageUnderTest) -> Vec<(String, VendorPause)> {
     let ids = [vendor("v"), vendor("w")];
     let found = storage.probe.find_pauses(&ids).await.unwrap().into_iter();
@@ -23,7 +23,7 @@ async fn pauses(storage: &StorageUnderTest) -> Vec<(String, VendorPause)> {
         .collect()
 }
 
-/// Two vendors, and a pause of the first that begins now.
+/// Configures two vendors, and saves a pause of the first.
 async fn paused(storage: &StorageUnderTest) -> VendorPause {
     let mut work = storage.begin().await;
     let vendors = configured(&["v", "w"]);
@@ -42,8 +42,8 @@ async fn paused(storage: &StorageUnderTest) -> VendorPause {
     pause
 }
 
-/// Readers see it as it was written, in a transaction and outside; the later one replaces the earlier one.
-pub async fn a_pause_is_kept_to_the_microsecond_and_replaced(storage: &StorageUnderTest) {
+/// A pause is read as it was written, inside a transaction and outside; a later one replaces it.
+pub async fn a_pause_is_stored_to_the_microsecond_and_replaced(storage: &StorageUnderTest) {
     let pause = paused(storage).await;
     assert_eq!(pauses(storage).await, [("v".to_owned(), pause)]);
     let before = storage.probe.store_time().await.unwrap();
@@ -65,7 +65,7 @@ pub async fn a_pause_is_kept_to_the_microsecond_and_replaced(storage: &StorageUn
     assert_eq!(pauses(storage).await, [("v".to_owned(), next)]);
 }
 
-/// There is nothing to which it could belong.
+/// A pause needs a known vendor.
 pub async fn a_pause_of_an_unknown_vendor_is_refused(storage: &StorageUnderTest) {
     let pause = paused(storage).await;
     let mut work = storage.begin().await;
@@ -76,7 +76,7 @@ pub async fn a_pause_of_an_unknown_vendor_is_refused(storage: &StorageUnderTest)
     assert_eq!(pauses(storage).await, [("v".to_owned(), pause)]);
 }
 
-/// The caller logs what has ended.
+/// The pause is returned, so that the caller can log its end.
 pub async fn a_cleared_pause_is_returned_once(storage: &StorageUnderTest) {
     let pause = paused(storage).await;
     let mut work = storage.begin().await;
@@ -87,8 +87,8 @@ pub async fn a_cleared_pause_is_returned_once(storage: &StorageUnderTest) {
     assert_eq!(pauses(storage).await, []);
 }
 
-/// Neither a new pause nor the end of one stays.
-pub async fn a_pause_is_undone_with_its_unit_of_work(storage: &StorageUnderTest) {
+/// Neither a new pause nor the end of one is kept after a rollback.
+pub async fn a_pause_is_rolled_back_with_its_unit_of_work(storage: &StorageUnderTest) {
     let pause = paused(storage).await;
     let mut work = storage.begin().await;
     work.save_pause(&vendor("w"), &pause).await.unwrap();
@@ -97,7 +97,7 @@ pub async fn a_pause_is_undone_with_its_unit_of_work(storage: &StorageUnderTest)
     assert_eq!(pauses(storage).await, [("v".to_owned(), pause)]);
 }
 
-/// It counts as never tried. Configuring it while it is configured changes nothing.
+/// The vendor counts as never tried. Configuring a configured vendor again changes nothing.
 pub async fn a_vendor_that_is_switched_on_again_has_no_pause(storage: &StorageUnderTest) {
     let pause = paused(storage).await;
     let configure = async |ids: &[&str]| {
@@ -116,7 +116,7 @@ pub async fn a_vendor_that_is_switched_on_again_has_no_pause(storage: &StorageUn
     assert_eq!(pauses(storage).await, []);
 }
 
-/// A vendor that demanded a pause demands it under each of its ids.
+/// A pause that a vendor demanded applies under its new id too.
 pub async fn a_renamed_vendor_keeps_its_pause(storage: &StorageUnderTest) {
     let pause = paused(storage).await;
     let mut work = storage.begin().await;
@@ -133,75 +133,85 @@ pub async fn a_renamed_vendor_keeps_its_pause(storage: &StorageUnderTest) {
 
 fn retry_later(span: Duration) -> FeedError {
     FeedError::RetryLater {
-        reason: "the vendor answered 429".to_owned(),
+        reason: "the vendor responded with 429".to_owned(),
         retry_after: RetryAfter::new(span).unwrap(),
     }
 }
 
-/// Each failure counts, in the transaction of its record, and any sync that does not fail ends them.
+/// Each failure is counted, in the transaction of its record, and any sync that does not fail ends the pause.
 pub async fn a_failed_sync_pauses_the_vendor_and_a_success_ends_it(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
+    let use_cases = UseCases::open(storage, &["v"]).await;
     let failures = [
-        FeedError::Unavailable("away".to_owned()),
+        FeedError::Unavailable("unreachable".to_owned()),
         retry_later(HOUR),
-        FeedError::Malformed("no list".to_owned()),
+        FeedError::Malformed("not a list".to_owned()),
     ];
     for (failure, count) in failures.into_iter().zip(1..) {
         let before = storage.probe.store_time().await.unwrap();
-        shop.try_report("v", Err(failure)).await.unwrap_err();
+        use_cases.try_report("v", Err(failure)).await.unwrap_err();
         let (_, pause) = pauses(storage).await.remove(0);
         assert_eq!(pause.failures, count);
-        // The demand of the second failure outlasts the third one.
+        // The pause that the second failure demanded outlasts the third failure.
         let demanded = pause.demanded_until(before);
         assert_eq!(demanded.is_some(), count > 1, "{pause:?}");
         assert!(demanded.is_none_or(|until| until >= before.plus(HOUR / 2)));
-        assert_eq!(pause.backoff_until, None, "the interval is not known");
+        assert_eq!(pause.backoff_until, None, "the sync interval is unknown");
     }
-    shop.report("v", full(&[("p", 1)])).await;
+    use_cases.report("v", full(&[("p", 1)])).await;
     assert_eq!(pauses(storage).await, []);
 }
 
-/// The vendor is not asked, and nothing is recorded.
-pub async fn a_demand_of_the_vendor_prevents_a_sync_on_demand(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
-    let away = FeedError::Unavailable("away".to_owned());
-    shop.try_report("v", Err(away.clone())).await.unwrap_err();
-    shop.report_on_demand("v", Ok(full(&[]))).await.unwrap();
-    shop.try_report("v", Err(retry_later(HOUR)))
+/// No request is sent to the vendor, and nothing is recorded.
+pub async fn a_pause_demanded_by_the_vendor_prevents_a_sync_on_demand(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    let unreachable = FeedError::Unavailable("unreachable".to_owned());
+    use_cases
+        .try_report("v", Err(unreachable.clone()))
+        .await
+        .unwrap_err();
+    use_cases
+        .report_on_demand("v", Ok(full(&[])))
+        .await
+        .unwrap();
+    use_cases
+        .try_report("v", Err(retry_later(HOUR)))
         .await
         .unwrap_err();
     let paused = pauses(storage).await;
-    let refused = shop.report_on_demand("v", Ok(full(&[("p", 5)]))).await;
+    let refused = use_cases.report_on_demand("v", Ok(full(&[("p", 5)]))).await;
     let Err(SyncError::Paused { wait, .. }) = refused else {
-        panic!("the vendor was asked: {refused:?}");
+        panic!("the vendor received a request: {refused:?}");
     };
     assert!(wait <= HOUR && wait > HOUR / 2, "{wait:?}");
     assert_eq!(pauses(storage).await, paused);
 }
 
-/// A vendor that is not configured any more has no failures.
-pub async fn a_failure_that_is_not_the_vendors_is_not_counted(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
-    shop.configure(&["w"]).await;
-    let refused = shop.try_report("v", Ok(full(&[]))).await;
+/// A vendor that is no longer configured has no failures.
+pub async fn failures_of_an_unconfigured_vendor_are_not_counted(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases.configure(&["w"]).await;
+    let refused = use_cases.try_report("v", Ok(full(&[]))).await;
     assert!(matches!(refused, Err(SyncError::NotConfigured(_))));
-    let away = FeedError::Unavailable("away".to_owned());
-    shop.try_report("v", Err(away)).await.unwrap_err();
+    let unreachable = FeedError::Unavailable("unreachable".to_owned());
+    use_cases
+        .try_report("v", Err(unreachable))
+        .await
+        .unwrap_err();
     assert_eq!(pauses(storage).await, []);
 }
 
-/// The vendor was not asked.
-pub async fn a_decision_on_a_report_in_quarantine_ends_no_pause(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
-    shop.report("v", full(&[("p", 1)])).await;
-    let done = shop.report("v", full(&[])).await;
+/// No request was sent to the vendor.
+pub async fn a_quarantine_decision_ends_no_pause(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases.report("v", full(&[("p", 1)])).await;
+    let done = use_cases.report("v", full(&[])).await;
     assert_eq!(done.outcome, SyncOutcome::Quarantined);
-    let demanded = shop.try_report("v", Err(retry_later(HOUR))).await;
+    let demanded = use_cases.try_report("v", Err(retry_later(HOUR))).await;
     demanded.unwrap_err();
     let paused = pauses(storage).await;
     assert_eq!(paused.len(), 1);
     let accept = QuarantineDecision::Accept;
-    let done = shop.resolve_quarantine("v", accept).await.unwrap();
+    let done = use_cases.resolve_quarantine("v", accept).await.unwrap();
     assert_eq!(done.outcome, SyncOutcome::Applied);
     assert_eq!(pauses(storage).await, paused);
 }

@@ -1,4 +1,4 @@
-//! A vendor gets another id, with everything that the store has of it.
+//! Renaming a vendor, with all its rows.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::StorageUnderTest;
 use crate::builders::{allocation, full, new_order, vendor, with_feed};
-use crate::shop::Shop;
+use crate::use_cases::UseCases;
 
 async fn rename(
     storage: &StorageUnderTest,
@@ -22,7 +22,7 @@ async fn rename(
     renaming.rename(&vendor(old), &vendor(new)).await
 }
 
-/// The set of a vendor with this id that is read where `source_of` was read.
+/// Returns the set of one vendor with this id and the source of `source_of`.
 fn set_of(id: &str, source_of: &str) -> VendorSet {
     let vendor_id = vendor(id);
     let source = with_feed(vendor(source_of)).source;
@@ -31,15 +31,18 @@ fn set_of(id: &str, source_of: &str) -> VendorSet {
         .collect()
 }
 
-/// Sold and shipped units stay in flight under the new id, and nothing can be sold a second time.
-pub async fn a_renamed_vendor_keeps_its_stock_and_what_is_in_flight(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v", "w"]).await;
-    shop.report("v", full(&[("p", 50), ("q", 1)])).await;
-    shop.report("w", full(&[("q", 2)])).await;
-    let confirmed = shop.sell(storage, "p", 30).await;
-    let shipped = shop.sell(storage, "p", 5).await;
-    shop.change(shipped.id, OrderStatus::Shipped).await.unwrap();
-    let cancelled = shop.sell(storage, "p", 1).await;
+/// Sold and shipped units stay in flight under the new id, and no unit can be sold a second time.
+pub async fn a_renamed_vendor_keeps_its_stock_and_units_in_flight(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v", "w"]).await;
+    use_cases.report("v", full(&[("p", 50), ("q", 1)])).await;
+    use_cases.report("w", full(&[("q", 2)])).await;
+    let confirmed = use_cases.sell(storage, "p", 30).await;
+    let shipped = use_cases.sell(storage, "p", 5).await;
+    use_cases
+        .change(shipped.id, OrderStatus::Shipped)
+        .await
+        .unwrap();
+    let cancelled = use_cases.sell(storage, "p", 1).await;
 
     let renamed = rename(storage, "v", "x").await.unwrap();
     let (positions, allocations) = (2, 3);
@@ -60,32 +63,32 @@ pub async fn a_renamed_vendor_keeps_its_stock_and_what_is_in_flight(storage: &St
     );
     storage.assert_sound().await;
 
-    // With the settings that have the new id, life goes on where it was.
-    let brought = shop
+    // With the new id in the settings, syncs and orders continue.
+    let outcome = use_cases
         .vendor_sets
         .apply_if_new(&set_of("x", "v"))
         .await
         .unwrap();
-    assert_eq!(brought.status, SetStatus::Current);
+    assert_eq!(outcome.status, SetStatus::Current);
     assert_eq!(storage.sellable("p").await, 14);
-    let gone = shop.change(cancelled.id, OrderStatus::Cancelled).await;
-    assert!(gone.unwrap().changed);
+    let change = use_cases.change(cancelled.id, OrderStatus::Cancelled).await;
+    assert!(change.unwrap().changed);
     assert_eq!(storage.numbers("p", "x").await, (50, 35, 15));
-    shop.report("x", full(&[("p", 45), ("q", 1)])).await;
+    use_cases.report("x", full(&[("p", 45), ("q", 1)])).await;
     assert_eq!(storage.numbers("p", "x").await, (45, 30, 15));
     storage.assert_sound().await;
 }
 
-/// No vendor, an id that has stock of its own, and the same id: nothing changes. An id that was configured and never had
-/// stock is free.
+/// An unknown vendor, an id with its own stock, and the same id are refused, and nothing changes. An id that was configured
+/// and never had stock is free.
 pub async fn a_vendor_is_renamed_to_a_free_id_only(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v", "w", "x"]).await;
-    shop.report("v", full(&[("p", 5)])).await;
-    shop.report("w", full(&[("p", 1)])).await;
-    shop.report("x", full(&[])).await;
-    let order = shop.sell(storage, "p", 5).await;
-    let nobody = rename(storage, "nobody", "y").await;
-    assert!(matches!(nobody, Err(RenameVendorError::NotFound(_))));
+    let use_cases = UseCases::open(storage, &["v", "w", "x"]).await;
+    use_cases.report("v", full(&[("p", 5)])).await;
+    use_cases.report("w", full(&[("p", 1)])).await;
+    use_cases.report("x", full(&[])).await;
+    let order = use_cases.sell(storage, "p", 5).await;
+    let unknown = rename(storage, "unknown", "y").await;
+    assert!(matches!(unknown, Err(RenameVendorError::NotFound(_))));
     let taken = rename(storage, "v", "w").await;
     assert!(matches!(taken, Err(RenameVendorError::Taken(_))));
     let same = rename(storage, "v", "v").await;
@@ -98,18 +101,18 @@ pub async fn a_vendor_is_renamed_to_a_free_id_only(storage: &StorageUnderTest) {
     storage.assert_sound().await;
 }
 
-/// A vendor under a new id that is read where another one was: what is sold of the one would be sold again of the other.
-/// The refusal names the command, and after it the set is applied.
-pub async fn a_source_that_another_vendor_has_is_refused(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
-    shop.report("v", full(&[("p", 50)])).await;
-    shop.sell(storage, "p", 30).await;
+/// A new vendor id with the source of another vendor is refused: units that were sold of the one would be sold again of the
+/// other. The error names the command, and after the rename the set is applied.
+pub async fn a_source_of_another_vendor_is_refused(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases.report("v", full(&[("p", 50)])).await;
+    use_cases.sell(storage, "p", 30).await;
     let renamed = set_of("w", "v");
     for _ in 0..2 {
         for refused in [
-            shop.vendor_sets.apply_if_new(&renamed).await.map(drop),
-            shop.vendor_sets.apply(&renamed).await.map(drop),
-            shop.vendor_sets.check_sources(&renamed).await,
+            use_cases.vendor_sets.apply_if_new(&renamed).await.map(drop),
+            use_cases.vendor_sets.apply(&renamed).await.map(drop),
+            use_cases.vendor_sets.check_sources(&renamed).await,
         ] {
             let refused: VendorSetError = refused.unwrap_err();
             let command = "`vendor rename v w`";
@@ -117,39 +120,44 @@ pub async fn a_source_that_another_vendor_has_is_refused(storage: &StorageUnderT
         }
         assert_eq!(storage.sellable("p").await, 20);
     }
-    // Also where the other one is not sold from any more.
-    shop.configure(&["other"]).await;
+    // The source is also refused if the other vendor is no longer configured.
+    use_cases.configure(&["other"]).await;
     assert_eq!(storage.sellable("p").await, 0);
-    shop.vendor_sets.apply_if_new(&renamed).await.unwrap_err();
+    use_cases
+        .vendor_sets
+        .apply_if_new(&renamed)
+        .await
+        .unwrap_err();
 
     rename(storage, "v", "w").await.unwrap();
-    shop.vendor_sets.check_sources(&renamed).await.unwrap();
-    let brought = shop.vendor_sets.apply_if_new(&renamed).await.unwrap();
-    assert!(brought.applied);
-    shop.report("w", full(&[("p", 50)])).await;
+    use_cases.vendor_sets.check_sources(&renamed).await.unwrap();
+    let outcome = use_cases.vendor_sets.apply_if_new(&renamed).await.unwrap();
+    assert!(outcome.applied);
+    use_cases.report("w", full(&[("p", 50)])).await;
     assert_eq!(storage.numbers("p", "w").await, (50, 30, 20));
     storage.assert_sound().await;
 }
 
-/// Orders are settled and cancelled while their vendor is renamed: each finds it under one id or the other.
-pub async fn a_rename_that_races_with_orders_leaves_the_balances_right(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
-    shop.report("v", full(&[("p", 40)])).await;
+/// Orders are settled and cancelled while their vendor is renamed: each transaction finds the vendor under one id or the
+/// other.
+pub async fn a_rename_during_settlement_leaves_the_balances_right(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases.report("v", full(&[("p", 40)])).await;
     let mut tasks = JoinSet::new();
     for number in 0..20 {
         let order = storage.place(new_order("p", 1)).await;
-        let shop = shop.clone();
+        let use_cases = use_cases.clone();
         tasks.spawn(async move {
-            // Whether each succeeds depends on how long the rename takes.
-            let _ = shop.try_settle(&[order.id]).await;
+            // Each may fail, depending on the duration of the rename.
+            let _ = use_cases.try_settle(&[order.id]).await;
             if number % 2 == 0 {
-                let _ = shop.change(order.id, OrderStatus::Cancelled).await;
+                let _ = use_cases.change(order.id, OrderStatus::Cancelled).await;
             }
         });
     }
     let renamed: Result<_, RenameVendorError> = rename(storage, "v", "w").await;
     tasks.join_all().await;
-    // It may be given up for the others' sake, and then changes nothing.
+    // The rename may be aborted in favour of the others, and then changes nothing.
     let id = match renamed {
         Ok(_) => "w",
         Err(RenameVendorError::Store(StoreError::Conflict(_) | StoreError::Unavailable(_))) => "v",

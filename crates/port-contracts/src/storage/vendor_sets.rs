@@ -1,4 +1,4 @@
-//! The vendor set: which of several sets is the current one, and what becomes of vendors that are switched.
+//! Vendor sets: which one is current, and the state of vendors that are switched on or off.
 
 use domain::identifiers::VendorId;
 use domain::order::OrderStatus;
@@ -10,14 +10,14 @@ use tokio::task::JoinSet;
 
 use super::StorageUnderTest;
 use crate::builders::{configured, full, vendor, vendor_set};
-use crate::shop::Shop;
+use crate::use_cases::UseCases;
 
 async fn stored(storage: &StorageUnderTest, ids: &[&str]) -> StoredVendorSet {
     let digest = vendor_set(ids).digest();
     storage.vendor_sets.find_vendor_set(&digest).await.unwrap()
 }
 
-/// Which of the sets is the current one, and which vendors are configured.
+/// Asserts that this set is the current one, and that its vendors are the configured ones.
 async fn assert_current(storage: &StorageUnderTest, ids: &[&str]) {
     let stored = stored(storage, ids).await;
     assert!(stored.record.is_current, "{stored:?}");
@@ -32,53 +32,58 @@ async fn first_syncs(storage: &StorageUnderTest) -> FirstSyncs {
     storage.begin().await.first_syncs().await.unwrap()
 }
 
-/// A set that was never seen is newer than every other one, and its vendors are the configured ones from then on.
-pub async fn a_set_that_was_never_seen_becomes_the_current_one(storage: &StorageUnderTest) {
+/// A set that was never applied is newer than every other one, and its vendors are configured from then on.
+pub async fn a_new_set_becomes_the_current_one(storage: &StorageUnderTest) {
     let unknown = stored(storage, &["v"]).await;
     assert!(!unknown.record.was_applied && !unknown.record.is_current);
     assert_eq!(unknown.configured, []);
-    let shop = Shop::open(storage, &["v"]).await;
+    let use_cases = UseCases::open(storage, &["v"]).await;
     assert_current(storage, &["v"]).await;
     for ids in [&["v", "w"][..], &["w"], &[], &["x"]] {
-        let brought = shop
+        let outcome = use_cases
             .vendor_sets
             .apply_if_new(&vendor_set(ids))
             .await
             .unwrap();
-        assert!(brought.applied);
-        assert_eq!(brought.status, SetStatus::Current);
-        assert_eq!(vendors_of(&brought.configured), configured(ids));
+        assert!(outcome.applied);
+        assert_eq!(outcome.status, SetStatus::Current);
+        assert_eq!(vendors_of(&outcome.configured), configured(ids));
         assert_current(storage, ids).await;
     }
     let earlier = stored(storage, &["v"]).await.record;
     assert!(earlier.was_applied && !earlier.is_current);
 }
 
-/// A process that still has a superseded set does not apply_if_new it back; an operator does, and then the other one is superseded.
-pub async fn a_superseded_set_is_not_brought_back_except_on_purpose(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
-    shop.vendor_sets
+/// A process with a superseded set does not apply it again; an operator can, and then the other set is superseded.
+pub async fn a_superseded_set_is_applied_only_explicitly(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases
+        .vendor_sets
         .apply_if_new(&vendor_set(&["v", "w"]))
         .await
         .unwrap();
-    shop.report("w", full(&[("p", 5)])).await;
+    use_cases.report("w", full(&[("p", 5)])).await;
     for _ in 0..2 {
-        let brought = shop
+        let outcome = use_cases
             .vendor_sets
             .apply_if_new(&vendor_set(&["v"]))
             .await
             .unwrap();
-        assert_eq!(brought.status, SetStatus::Superseded);
-        assert!(!brought.applied);
-        assert_eq!(vendors_of(&brought.configured), configured(&["v", "w"]));
+        assert_eq!(outcome.status, SetStatus::Superseded);
+        assert!(!outcome.applied);
+        assert_eq!(vendors_of(&outcome.configured), configured(&["v", "w"]));
     }
     assert_eq!(storage.sellable("p").await, 5);
 
-    let applied = shop.vendor_sets.apply(&vendor_set(&["v"])).await.unwrap();
+    let applied = use_cases
+        .vendor_sets
+        .apply(&vendor_set(&["v"]))
+        .await
+        .unwrap();
     assert!(applied.applied);
     assert_current(storage, &["v"]).await;
     assert_eq!(storage.sellable("p").await, 0);
-    let both = shop
+    let both = use_cases
         .vendor_sets
         .apply_if_new(&vendor_set(&["v", "w"]))
         .await;
@@ -87,40 +92,46 @@ pub async fn a_superseded_set_is_not_brought_back_except_on_purpose(storage: &St
     storage.assert_sound().await;
 }
 
-/// A restart with the same set is no change: no vendor is tried for the first time again, and stock stays.
-pub async fn the_current_set_brought_again_changes_nothing(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
-    shop.report("v", full(&[("p", 5)])).await;
+/// Applying the current set again, as a restart does, is not a change: no vendor counts as untried, and the stock is
+/// unchanged.
+pub async fn applying_the_current_set_again_changes_nothing(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases.report("v", full(&[("p", 5)])).await;
     let before = storage.vendors.find_vendors(&[vendor("v")]).await.unwrap();
-    let position = storage.position("p", "v").await;
+    let level = storage.vendor_level("p", "v").await;
     for _ in 0..2 {
-        let brought = shop
+        let outcome = use_cases
             .vendor_sets
             .apply_if_new(&vendor_set(&["v"]))
             .await
             .unwrap();
-        assert_eq!(brought.status, SetStatus::Current);
-        assert!(!brought.applied);
-        shop.vendor_sets.apply(&vendor_set(&["v"])).await.unwrap();
+        assert_eq!(outcome.status, SetStatus::Current);
+        assert!(!outcome.applied);
+        use_cases
+            .vendor_sets
+            .apply(&vendor_set(&["v"]))
+            .await
+            .unwrap();
     }
     let mut after = storage.vendors.find_vendors(&[vendor("v")]).await.unwrap();
-    // Time passes.
+    // The age depends on the time of the read.
     after[0].age = before[0].age;
     assert_eq!(after, before);
-    assert_eq!(storage.position("p", "v").await, position);
+    assert_eq!(storage.vendor_level("p", "v").await, level);
     assert_eq!(storage.sellable("p").await, 5);
 }
 
-/// What a tool adds is configured beside the current set, and nothing else changes.
+/// Vendors that a tool adds are configured in addition to the current set, and nothing else changes.
 pub async fn adding_vendors_removes_none_and_keeps_the_set_current(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v", "w"]).await;
-    shop.report("v", full(&[("p", 5)])).await;
+    let use_cases = UseCases::open(storage, &["v", "w"]).await;
+    use_cases.report("v", full(&[("p", 5)])).await;
     let seed = ConfiguredVendor {
         vendor_id: vendor("seed"),
         source: None,
     };
     for _ in 0..2 {
-        shop.vendor_sets
+        use_cases
+            .vendor_sets
             .add(std::slice::from_ref(&seed))
             .await
             .unwrap();
@@ -129,106 +140,111 @@ pub async fn adding_vendors_removes_none_and_keeps_the_set_current(storage: &Sto
         let mut expected = vec![seed.clone()];
         expected.extend(configured(&["v", "w"]));
         assert_eq!(vendors_of(&stored.configured), expected);
-        shop.vendor_sets
+        use_cases
+            .vendor_sets
             .apply_if_new(&vendor_set(&["v", "w"]))
             .await
             .unwrap();
     }
-    shop.report("seed", full(&[("p", 2)])).await;
+    use_cases.report("seed", full(&[("p", 2)])).await;
     assert_eq!(storage.sellable("p").await, 7);
     storage.assert_sound().await;
 }
 
-/// A vendor of the current set that something else switched off is switched on again, and only that one.
-pub async fn the_current_set_is_brought_again_when_one_of_its_vendors_is_missing(
+/// A vendor of the current set that was switched off by something else is switched on again, and only that one.
+pub async fn the_current_set_is_applied_again_when_one_of_its_vendors_is_missing(
     storage: &StorageUnderTest,
 ) {
-    let shop = Shop::open(storage, &["v", "w"]).await;
-    shop.report("v", full(&[("p", 5)])).await;
-    shop.report("w", full(&[("p", 2)])).await;
+    let use_cases = UseCases::open(storage, &["v", "w"]).await;
+    use_cases.report("v", full(&[("p", 5)])).await;
+    use_cases.report("w", full(&[("p", 2)])).await;
     let mut work = storage.begin().await;
     work.configure(&configured(&["w"]), OtherVendors::SwitchOff)
         .await
         .unwrap();
     work.commit().await.unwrap();
-    let brought = shop
+    let outcome = use_cases
         .vendor_sets
         .apply_if_new(&vendor_set(&["v", "w"]))
         .await;
-    let brought = brought.unwrap().configured;
-    assert_eq!(vendors_of(&brought), configured(&["v", "w"]));
-    // Others can see which vendor was switched on last.
-    assert!(brought[0].configured_at > brought[1].configured_at);
+    let members = outcome.unwrap().configured;
+    assert_eq!(vendors_of(&members), configured(&["v", "w"]));
+    // Readers can see which vendor was switched on last.
+    assert!(members[0].configured_at > members[1].configured_at);
     assert_eq!(storage.numbers("p", "w").await, (2, 0, 2));
     assert_eq!(storage.numbers("p", "v").await, (0, 0, 0));
-    shop.report("v", full(&[("p", 5)])).await;
+    use_cases.report("v", full(&[("p", 5)])).await;
     assert_eq!(storage.sellable("p").await, 7);
     storage.assert_sound().await;
 }
 
-/// A vendor that returns counts as never tried, its stock as 0, and its units in flight stay until a report includes them.
-pub async fn a_vendor_that_is_switched_on_again_was_never_tried(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v"]).await;
-    shop.report("v", full(&[("z", 50)])).await;
-    let order = shop.sell(storage, "z", 10).await;
-    shop.configure(&[]).await;
+/// A vendor that returns counts as never tried and its stock as 0, and its units in flight stay until a report includes
+/// them.
+pub async fn a_vendor_that_is_switched_on_again_counts_as_untried(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases.report("v", full(&[("z", 50)])).await;
+    let order = use_cases.sell(storage, "z", 10).await;
+    use_cases.configure(&[]).await;
     assert_eq!(storage.numbers("z", "v").await, (50, 10, 0));
-    shop.configure(&["v"]).await;
+    use_cases.configure(&["v"]).await;
     assert!(!storage.probe.were_tried(&[vendor("v")]).await.unwrap());
     assert_eq!(storage.numbers("z", "v").await, (0, 10, 0));
     assert_eq!(storage.sellable("z").await, 0);
     storage.assert_sound().await;
 
-    shop.change(order.id, OrderStatus::Shipped).await.unwrap();
-    let done = shop.report("v", full(&[("z", 40)])).await;
+    use_cases
+        .change(order.id, OrderStatus::Shipped)
+        .await
+        .unwrap();
+    let done = use_cases.report("v", full(&[("z", 40)])).await;
     assert_eq!(done.outcome, SyncOutcome::Applied);
     assert_eq!(storage.numbers("z", "v").await, (40, 0, 40));
     storage.assert_sound().await;
 }
 
-/// Vendors that are switched off and those whose stock is entered by hand are not waited for.
+/// Vendors that are switched off and those without a source defer no rejection.
 pub async fn first_syncs_are_those_of_configured_vendors_with_a_source(storage: &StorageUnderTest) {
     assert_eq!(first_syncs(storage).await.untried, None);
     let before = storage.probe.store_time().await.unwrap();
-    let shop = Shop::open(storage, &["v", "w"]).await;
+    let use_cases = UseCases::open(storage, &["v", "w"]).await;
     let manual = ConfiguredVendor {
         vendor_id: vendor("by hand"),
         source: None,
     };
-    shop.vendor_sets.add(&[manual]).await.unwrap();
+    use_cases.vendor_sets.add(&[manual]).await.unwrap();
     let found = first_syncs(storage).await;
     let configured_at = found.untried.unwrap().configured_at;
     assert!(before < configured_at && configured_at < found.now);
 
-    shop.report("v", full(&[("p", 1)])).await;
+    use_cases.report("v", full(&[("p", 1)])).await;
     assert!(first_syncs(storage).await.untried.is_some());
-    shop.report("w", full(&[("p", 1)])).await;
+    use_cases.report("w", full(&[("p", 1)])).await;
     assert_eq!(first_syncs(storage).await.untried, None);
     // Switched on later than the others.
-    shop.configure(&["v"]).await;
-    shop.configure(&["v", "w"]).await;
+    use_cases.configure(&["v"]).await;
+    use_cases.configure(&["v", "w"]).await;
     let again: Timestamp = first_syncs(storage).await.untried.unwrap().configured_at;
     assert!(again > configured_at);
-    shop.configure(&["v"]).await;
+    use_cases.configure(&["v"]).await;
     assert_eq!(first_syncs(storage).await.untried, None);
 }
 
-/// Processes that apply_if_new different sets at the same time leave one of them, whole.
+/// Concurrent processes that apply different sets leave one of them, as a whole.
 pub async fn concurrent_sets_leave_one_current_set_and_its_vendors(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v", "w"]).await;
-    shop.report("v", full(&[("p", 1)])).await;
-    shop.report("w", full(&[("p", 2)])).await;
+    let use_cases = UseCases::open(storage, &["v", "w"]).await;
+    use_cases.report("v", full(&[("p", 1)])).await;
+    use_cases.report("w", full(&[("p", 2)])).await;
     let sets: [&[&str]; 4] = [&["v"], &["w"], &["v", "w", "x"], &["y"]];
     let mut tasks = JoinSet::new();
     for ids in sets {
         for _ in 0..2 {
-            let (sets, set) = (shop.vendor_sets.clone(), vendor_set(ids));
+            let (sets, set) = (use_cases.vendor_sets.clone(), vendor_set(ids));
             tasks.spawn(async move { sets.apply_if_new(&set).await.unwrap() });
         }
     }
-    let brought = tasks.join_all().await;
-    // Each set was new to one process that brought it.
-    assert_eq!(brought.iter().filter(|it| it.applied).count(), sets.len());
+    let outcomes = tasks.join_all().await;
+    // Each set was new to one of the processes that applied it.
+    assert_eq!(outcomes.iter().filter(|it| it.applied).count(), sets.len());
     let mut current = Vec::new();
     for ids in sets {
         let stored = stored(storage, ids).await;

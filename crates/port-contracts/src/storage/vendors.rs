@@ -1,4 +1,4 @@
-//! Which vendors are configured, and the lock that their syncs take.
+//! Configured vendors, the lock of their syncs, and their status.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use domain::timestamp::Timestamp;
 
 use super::{StorageUnderTest, wait_for_holder};
 use crate::builders::{configured, full, order_at, product, vendor, vendors};
-use crate::shop::Shop;
+use crate::use_cases::UseCases;
 
 fn record(outcome: SyncOutcome) -> SyncRecord {
     SyncRecord {
@@ -43,7 +43,10 @@ async fn state_of(storage: &StorageUnderTest, vendor_id: &str) -> Option<VendorS
         history: state.history.clone(),
         configured_at: state.configured_at,
     });
-    assert_eq!(seen, locked, "a lock shows what is read without one");
+    assert_eq!(
+        seen, locked,
+        "the lock and the query return different states"
+    );
     state
 }
 
@@ -53,7 +56,7 @@ async fn history_of(storage: &StorageUnderTest, vendor_id: &str) -> Option<Repor
         .map(|state| state.history)
 }
 
-/// A history with a value in every place.
+/// Returns a history with a value in every field.
 fn history(as_of: Timestamp) -> ReportHistory {
     let claim = |claim, proven_as_of| KnownClaim {
         claim,
@@ -82,14 +85,17 @@ fn history(as_of: Timestamp) -> ReportHistory {
     }
 }
 
-/// Changing who is configured returns the products of those that come and of those that go, and of nobody else.
+/// Configuring vendors returns the products of the vendors that are switched on or off, and of no other vendor.
 pub async fn configure_returns_the_products_that_change(storage: &StorageUnderTest) {
     assert_eq!(configure(storage, &["u", "v", "w"]).await, []);
-    let shop = Shop::open(storage, &["u", "v", "w"]).await;
-    shop.report("u", full(&[("a", 1), ("shared", 1)])).await;
-    shop.report("v", full(&[("b", 1), ("shared", 1), ("B", 0)]))
+    let use_cases = UseCases::open(storage, &["u", "v", "w"]).await;
+    use_cases
+        .report("u", full(&[("a", 1), ("shared", 1)]))
         .await;
-    shop.report("w", full(&[("c", 1)])).await;
+    use_cases
+        .report("v", full(&[("b", 1), ("shared", 1), ("B", 0)]))
+        .await;
+    use_cases.report("w", full(&[("c", 1)])).await;
 
     assert_eq!(configure(storage, &["w", "v", "u"]).await, []);
     let of_v = ["B", "b", "shared"].map(product);
@@ -101,16 +107,16 @@ pub async fn configure_returns_the_products_that_change(storage: &StorageUnderTe
     assert_eq!(configure(storage, &[]).await, rest);
 }
 
-/// A vendor that is switched off is not sold from and keeps its numbers. Switched on again, what it reported counts as 0
-/// until its next report is applied; its units in flight stay.
-pub async fn a_vendor_that_is_not_configured_is_not_sold(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v", "w"]).await;
-    shop.report("v", full(&[("p", 10)])).await;
-    shop.report("w", full(&[("p", 3), ("q", 1)])).await;
-    shop.sell(storage, "p", 4).await;
+/// A vendor that is switched off is not sold from and keeps its numbers. After it is switched on again, its reported units
+/// count as 0 until its next report is applied; its units in flight stay.
+pub async fn stock_of_an_unconfigured_vendor_is_not_sold(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v", "w"]).await;
+    use_cases.report("v", full(&[("p", 10)])).await;
+    use_cases.report("w", full(&[("p", 3), ("q", 1)])).await;
+    use_cases.sell(storage, "p", 4).await;
     assert_eq!(storage.sellable("p").await, 9);
 
-    shop.configure(&["w"]).await;
+    use_cases.configure(&["w"]).await;
     assert_eq!(storage.sellable("p").await, 3);
     assert_eq!(storage.numbers("p", "v").await, (10, 4, 0));
     assert_eq!(storage.numbers("p", "w").await, (3, 0, 3));
@@ -120,25 +126,25 @@ pub async fn a_vendor_that_is_not_configured_is_not_sold(storage: &StorageUnderT
     drop(work);
     let configured: Vec<bool> = locked[0].vendors.iter().map(|it| it.configured).collect();
     assert_eq!(configured, [false, true]);
-    let order = shop.sell(storage, "p", 4).await;
+    let order = use_cases.sell(storage, "p", 4).await;
     assert!(order.state.reject_reason().is_some(), "{order:?}");
 
-    shop.configure(&["v", "w"]).await;
+    use_cases.configure(&["v", "w"]).await;
     assert_eq!(storage.sellable("p").await, 3);
     assert_eq!(storage.numbers("p", "v").await, (0, 4, 0));
     assert_eq!(storage.numbers("p", "w").await, (3, 0, 3));
     storage.assert_sound().await;
-    shop.report("v", full(&[("p", 10)])).await;
+    use_cases.report("v", full(&[("p", 10)])).await;
     assert_eq!(storage.numbers("p", "v").await, (10, 4, 6));
     assert_eq!(storage.sellable("p").await, 9);
-    let order = shop.sell(storage, "p", 9).await;
+    let order = use_cases.sell(storage, "p", 9).await;
     assert_eq!(order.state.reject_reason(), None);
     assert_eq!(storage.sellable("p").await, 0);
     storage.assert_sound().await;
 }
 
-/// Only a configured vendor can be locked; what it shows is the history that was recorded last, whole.
-pub async fn lock_vendor_shows_the_recorded_history(storage: &StorageUnderTest) {
+/// Only a configured vendor can be locked, and the lock returns the last recorded history as a whole.
+pub async fn lock_vendor_returns_the_recorded_history(storage: &StorageUnderTest) {
     assert_eq!(state_of(storage, "v").await, None);
     configure(storage, &["v", "w"]).await;
     assert_eq!(state_of(storage, "unknown").await, None);
@@ -200,18 +206,18 @@ pub async fn lock_vendor_shows_the_recorded_history(storage: &StorageUnderTest) 
     assert_eq!(history_of(storage, "v").await, Some(unproven));
 }
 
-/// A vendor has stock while its reports left it units of any product, sold or not.
-pub async fn a_sync_reads_whether_there_is_stock(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v", "w"]).await;
+/// A vendor has stock while its reports have units of any product, sold or not.
+pub async fn the_sync_state_shows_whether_there_is_stock(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v", "w"]).await;
     for (units, has_stock) in [(0, false), (2, true), (0, false)] {
-        shop.report("v", full(&[("p", units), ("q", 0)])).await;
+        use_cases.report("v", full(&[("p", units), ("q", 0)])).await;
         assert_eq!(state_of(storage, "v").await.unwrap().has_stock, has_stock);
         assert!(!state_of(storage, "w").await.unwrap().has_stock);
     }
 }
 
-/// Two syncs of one vendor do not pass its lock at a time, and the second sees what the first recorded.
-pub async fn lock_vendor_lets_one_sync_pass_at_a_time(storage: &StorageUnderTest) {
+/// Two syncs of one vendor do not hold its lock at the same time, and the second sees the first one's commit.
+pub async fn the_vendor_lock_is_held_by_one_sync_at_a_time(storage: &StorageUnderTest) {
     configure(storage, &["v"]).await;
     let mut holder = storage.begin().await;
     holder.lock_vendor(&vendor("v")).await.unwrap();
@@ -230,7 +236,7 @@ pub async fn lock_vendor_lets_one_sync_pass_at_a_time(storage: &StorageUnderTest
     assert_eq!(found.map(|state| state.history), Some(recorded));
 }
 
-/// A sync of a vendor that nobody knows cannot be recorded.
+/// A sync of an unknown vendor cannot be recorded.
 pub async fn record_sync_refuses_an_unknown_vendor(storage: &StorageUnderTest) {
     configure(storage, &["v"]).await;
     let mut work = storage.begin().await;
@@ -240,8 +246,8 @@ pub async fn record_sync_refuses_an_unknown_vendor(storage: &StorageUnderTest) {
         .unwrap_err();
 }
 
-/// A vendor was tried once a sync of it ended, in whatever way; being configured is not enough.
-pub async fn were_tried_asks_for_every_vendor(storage: &StorageUnderTest) {
+/// A vendor was tried after any sync of it ended, with any outcome; being configured is not enough.
+pub async fn were_tried_requires_every_vendor(storage: &StorageUnderTest) {
     let tried = async |ids: &[&str]| {
         let ids: Vec<VendorId> = vendors(ids);
         storage.probe.were_tried(&ids).await.unwrap()
@@ -270,7 +276,7 @@ pub async fn store_time_rises(storage: &StorageUnderTest) {
     let first = work.store_time().await.unwrap();
     tokio::time::sleep(Duration::from_millis(20)).await;
     let second = work.store_time().await.unwrap();
-    // The moment itself, not that of the transaction's start.
+    // The current time, not that of the transaction's start.
     assert!(second.since(first) >= Duration::from_millis(15));
     assert!(outside < first);
     drop(work);
@@ -282,9 +288,8 @@ async fn statuses(storage: &StorageUnderTest, ids: &[&str]) -> Vec<VendorStatus>
     storage.vendors.find_vendors(&ids).await.unwrap()
 }
 
-/// Readers see the last sync of each vendor as it was recorded, with the time at which that was, and of no vendor that
-/// was not asked for or that nobody knows.
-pub async fn the_last_sync_of_each_vendor_is_kept(storage: &StorageUnderTest) {
+/// Readers see the last sync of each requested vendor as it was recorded, with its time. Unknown vendors are left out.
+pub async fn the_last_sync_of_each_vendor_is_stored(storage: &StorageUnderTest) {
     assert_eq!(statuses(storage, &["v"]).await, []);
     configure(storage, &["w", "v", "x"]).await;
     let found = statuses(storage, &["v", "unknown", "w", "v"]).await;
@@ -333,14 +338,14 @@ pub async fn the_last_sync_of_each_vendor_is_kept(storage: &StorageUnderTest) {
         assert_eq!(found[0].last_sync.as_ref(), Some(&kept));
         assert_eq!(found[1], never("w"));
     }
-    // One that is no longer configured is still known. One that is switched on again was not tried yet.
+    // A vendor that is no longer configured is still known. One that is switched on again counts as never tried.
     configure(storage, &["w"]).await;
     assert!(statuses(storage, &["v"]).await[0].last_sync.is_some());
     configure(storage, &["v", "w"]).await;
     assert_eq!(statuses(storage, &["v"]).await, [never("v")]);
 }
 
-/// Readers see what the last applied report proved, its age by the store's clock, and the skew of the vendor's clock.
+/// Readers see the evidence of the last applied report, its age by the store's clock, and the skew of the vendor's clock.
 pub async fn the_evidence_of_each_vendor_is_shown(storage: &StorageUnderTest) {
     configure(storage, &["v", "w"]).await;
     let now = storage.probe.store_time().await.unwrap();
@@ -375,13 +380,14 @@ pub async fn the_evidence_of_each_vendor_is_shown(storage: &StorageUnderTest) {
     }
 }
 
-/// What a vendor ever reported are its products, also those of which it has nothing now.
-pub async fn a_vendor_has_the_products_that_it_ever_reported(storage: &StorageUnderTest) {
-    let shop = Shop::open(storage, &["v", "w"]).await;
-    shop.report("v", full(&[("p", 10), ("q", 1), ("r", 0)]))
+/// All products that a vendor ever reported are counted, including those with 0 units now.
+pub async fn all_products_that_a_vendor_ever_reported_are_counted(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v", "w"]).await;
+    use_cases
+        .report("v", full(&[("p", 10), ("q", 1), ("r", 0)]))
         .await;
-    shop.report("v", full(&[("p", 10)])).await;
-    shop.report("w", full(&[("p", 1)])).await;
+    use_cases.report("v", full(&[("p", 10)])).await;
+    use_cases.report("w", full(&[("p", 1)])).await;
     let found = statuses(storage, &["v", "w"]).await;
     let products: Vec<u64> = found.iter().map(|status| status.products).collect();
     assert_eq!(products, [3, 1]);

@@ -1,4 +1,4 @@
-//! A write that finds out whether writes work.
+//! The probe that checks whether writes work.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use crate::builders::new_order;
 /// Longer than any store waits for a free unit of work.
 const BOUNDED: Duration = Duration::from_secs(30);
 
-/// A probe of a sound store succeeds however many were made before, and changes nothing that is kept.
-pub async fn a_probe_of_writes_leaves_nothing_behind(storage: &StorageUnderTest) {
+/// Repeated probes of a sound store succeed, and change no data.
+pub async fn a_write_probe_leaves_nothing_behind(storage: &StorageUnderTest) {
     let before = storage.changes.newest_change().await.unwrap();
     for _ in 0..20 {
         storage.writes.probe_write().await.unwrap();
@@ -22,13 +22,13 @@ pub async fn a_probe_of_writes_leaves_nothing_behind(storage: &StorageUnderTest)
     assert!(storage.audit.audit().await.unwrap().is_empty());
     let read = storage.changes.read_changes(before, 10).await.unwrap();
     let ChangesRead::Next { entries, .. } = read else {
-        panic!("the position is gone");
+        panic!("the offset is gone");
     };
     assert_eq!(entries, []);
 }
 
 /// A probe fails within a bounded time while no unit of work can begin, and succeeds afterwards.
-pub async fn a_probe_of_writes_fails_while_nothing_can_begin(storage: &StorageUnderTest) {
+pub async fn a_write_probe_fails_while_no_unit_of_work_can_begin(storage: &StorageUnderTest) {
     let mut open = Vec::new();
     for _ in 0..storage.pool_size {
         open.push(storage.begin().await);

@@ -1,4 +1,4 @@
-//! Consuming.
+//! The consumer.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,15 +14,15 @@ use tokio::time::sleep;
 
 use super::folders::{Folders, file_name, numbers, read_ids, unavailable};
 
-/// How often to look for messages while there are none.
+/// Interval for polling an empty queue.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 static SESSIONS: AtomicU64 = AtomicU64::new(0);
 
-/// Owns the messages that it has moved to a folder of its own. Dropped, it moves them back.
+/// A consumer with its own directory of unacknowledged messages, which are moved back when it is dropped.
 pub(crate) struct DirectoryConsumer {
     folders: Folders,
-    /// Told apart from every other consumer's, so that a receipt of another one is void.
+    /// Distinguishes this consumer's receipts from those of other consumers.
     session: u64,
     own: PathBuf,
     unacknowledged: BTreeSet<u64>,
@@ -44,19 +44,19 @@ impl DirectoryConsumer {
         })
     }
 
-    /// Takes what is there: nothing in here waits, so nothing is lost between a move and its return.
+    /// Takes the available messages. The method does not await, so a cancelled call loses no message.
     fn take(&mut self, limit: usize) -> io::Result<Vec<QueuedMessage>> {
         let mut taken = Vec::new();
         let mut orders = 0;
         for number in numbers(&self.folders.waiting())? {
             let waiting = self.folders.waiting().join(file_name(number));
             let text = match fs::read_to_string(&waiting) {
-                // Another consumer was faster.
+                // Another consumer took the message.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 text => text?,
             };
             let Some(order_ids) = read_ids(&text) else {
-                // A message that cannot be read hurts nothing but itself.
+                // An unreadable message affects no other message.
                 move_file(&waiting, &self.folders.dead().join(file_name(number)))?;
                 continue;
             };
@@ -79,7 +79,7 @@ impl DirectoryConsumer {
     }
 }
 
-/// Whether the file was there: of several who move one, the file system lets one succeed.
+/// Moves a file and returns whether it existed: of concurrent moves of one file, the file system lets one succeed.
 fn move_file(from: &Path, to: &Path) -> io::Result<bool> {
     match fs::rename(from, to) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -119,14 +119,14 @@ impl Drop for DirectoryConsumer {
     fn drop(&mut self) {
         for number in &self.unacknowledged {
             let waiting = self.folders.waiting().join(file_name(*number));
-            // What cannot be moved back stays in the folder of a consumer that is gone, for a person to find.
+            // A message that cannot be moved back stays in the directory of the dropped consumer, for an operator to find.
             let _ = move_file(&self.own.join(file_name(*number)), &waiting);
         }
         let _ = fs::remove_dir(&self.own);
     }
 }
 
-/// A consumer can work as long as its folder is there.
+/// A consumer works while the directory of waiting messages exists.
 struct FolderProbe(PathBuf);
 
 impl ConsumerProbe for FolderProbe {

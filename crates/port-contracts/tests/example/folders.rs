@@ -1,4 +1,4 @@
-//! Where the files are, and what stands in them.
+//! The directories of the queue, and the format of its files.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use domain::identifiers::OrderId;
 use domain::ports::QueueError;
 
-/// Messages lie in `waiting`, with a consumer in a folder below `delivered`, or `dead`.
+/// The directories: `waiting`, `dead`, and one for each consumer below `delivered`.
 #[derive(Clone)]
 pub(crate) struct Folders {
     root: PathBuf,
@@ -37,12 +37,12 @@ impl Folders {
     }
 }
 
-/// A failure of the file system may pass: the disk may have room again, the folder may be mounted again.
+/// Maps a file-system error to a transient one: a full disk may be freed, and a directory mounted again.
 pub(crate) fn unavailable(error: &io::Error) -> QueueError {
     QueueError::Unavailable(error.to_string())
 }
 
-/// The numbers of the files in a folder, in order. Files that are just being written have other names.
+/// Returns the numbers of the messages in a directory, in order. Files that are still being defined have other names.
 pub(crate) fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -60,7 +60,7 @@ fn parse_number(name: &str) -> Option<u64> {
     (name.len() == 20).then(|| name.parse().ok()).flatten()
 }
 
-/// Writes a message durably, and only then gives it the name by which consumers know it.
+/// Writes and syncs a message, and then renames it to the name that consumers read.
 pub(crate) fn write(folder: &Path, number: u64, text: &str) -> io::Result<()> {
     let name = file_name(number);
     let half_written = folder.join(format!("{name}.new"));
@@ -70,7 +70,7 @@ pub(crate) fn write(folder: &Path, number: u64, text: &str) -> io::Result<()> {
     fs::rename(half_written, folder.join(name))
 }
 
-/// The orders of a message; nothing if it is not one.
+/// Returns the order ids of a message, or `None` if the text is not a message.
 pub(crate) fn read_ids(text: &str) -> Option<Vec<OrderId>> {
     let ids: Option<Vec<OrderId>> = text
         .lines()

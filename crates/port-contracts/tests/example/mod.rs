@@ -1,9 +1,9 @@
-//! A queue over a directory, one file a message: small enough to be read in one go, and right by the contracts.
+//! An example: a queue over a directory, one file per message. It is small, and it passes the queue contracts.
 //!
-//! # What is not here
+//! # Limits
 //!
-//! It is an example: it polls and counts by listing, it does not flush the directory itself, and what was with the
-//! consumers of a process that was killed waits below `delivered` until a person moves it back.
+//! The queue polls, counts by listing, and does not sync the directory itself. Messages of the consumers of a killed process
+//! stay below `delivered` until an operator moves them back.
 
 mod consumer;
 mod folders;

@@ -1,4 +1,4 @@
-//! Publishing.
+//! The publisher.
 
 use std::fs;
 use std::io;
@@ -11,18 +11,18 @@ use domain::ports::{Backlog, OrderQueue, QueueError, QueuedOrder};
 
 use super::folders::{Folders, file_name, numbers, unavailable, write, write_ids};
 
-/// As many orders as one transaction settles with ease.
+/// Largest number of orders in a message, which one transaction settles easily.
 const ORDERS_A_MESSAGE: usize = 100;
 
 /// The one publisher of a directory.
 pub(crate) struct DirectoryQueue {
     folders: Folders,
-    /// The number of the last message: numbers are the order of messages.
+    /// Number of the last message. Messages are delivered in the order of their numbers.
     last: Mutex<u64>,
 }
 
 impl DirectoryQueue {
-    /// Goes on after the highest number that is there.
+    /// Continues after the highest existing number.
     pub(crate) fn open(root: &Path) -> io::Result<Self> {
         let folders = Folders::open(root)?;
         let mut last = 0;
@@ -39,7 +39,7 @@ impl DirectoryQueue {
     }
 
     fn write(&self, folder: &Path, text: &str) -> Result<(), QueueError> {
-        // Held while writing, so that messages appear in the order of their numbers.
+        // Held during the write, so that messages appear in the order of their numbers.
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         *last += 1;
         write(folder, *last, text).map_err(|error| unavailable(&error))
@@ -55,7 +55,7 @@ impl OrderQueue for DirectoryQueue {
             match self.write(&self.folders.waiting(), &write_ids(&ids)) {
                 Ok(()) => taken.extend(ids),
                 Err(error) if taken.is_empty() => return Err(error),
-                // What is on the disk is taken; the caller publishes the others again.
+                // Orders on the disk are confirmed; the caller publishes the others again.
                 Err(_) => break,
             }
         }

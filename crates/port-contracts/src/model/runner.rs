@@ -1,4 +1,4 @@
-//! Sequence after sequence, each from a seed of its own.
+//! Runs sequences, each from its own seed.
 
 use std::cell::{Cell, RefCell};
 use std::env;
@@ -17,32 +17,32 @@ use super::sequences::Sequences;
 use crate::expansion::finish;
 use crate::storage::StorageUnderTest;
 
-/// Sequences where nobody says how many: some seconds on a database.
+/// Default number of sequences, which take a few seconds on a database.
 const DEFAULT_CASES: u64 = 48;
 
-/// Operations of a sequence: enough for what an early one left to matter to a late one.
+/// Number of operations in a sequence, enough for early ones to affect late ones.
 const LENGTHS: RangeInclusive<usize> = 10..=70;
 
-/// Sequences tried to make one that fails shorter.
+/// Limit of attempts to shrink a failing sequence.
 const SHRINKS: u32 = 1_500;
 
-/// What was tried.
+/// Totals over all sequences.
 #[derive(Default)]
-struct Count {
+struct Totals {
     operations: Cell<u64>,
     calls: Cell<u64>,
 }
 
-/// Plays sequences to the model and to the adapter of the package. `renew` makes an empty store of what the sequence
-/// before left, of nothing at first. Returns how much was tried, as lines of a name and a number.
+/// Runs sequences on the model and on the adapter of `package`. `renew` returns an empty store, given the store that the
+/// previous sequence used. Returns the totals, one `name number` pair per line.
 ///
 /// # Panics
-/// If an answer of the adapter is not the model's, with the shortest sequence that was found and how to repeat it.
-pub fn try_adapter<G>(
+/// Panics if a result of the adapter differs from the model's. The message has the shortest failing sequence and its seed.
+pub fn test_adapter<G>(
     package: &str,
     renew: impl AsyncFn(Option<(StorageUnderTest, G)>) -> (StorageUnderTest, G),
 ) -> String {
-    // Its own: the pools of some stores live on the runtime that made them.
+    // A separate runtime: the pools of some stores depend on the runtime that created them.
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -51,19 +51,19 @@ pub fn try_adapter<G>(
     let cases = setting("MODEL_CASES").unwrap_or(DEFAULT_CASES);
     let first = setting("MODEL_SEED").unwrap_or_else(|| RandomState::new().hash_one(package));
     let store = RefCell::new(None);
-    let count = Count::default();
+    let totals = Totals::default();
     for case in 0..cases {
         let seed = first.wrapping_add(case);
-        let tried = try_seed(seed, |operations, seen| {
+        let result = run_seed(seed, |operations, seen| {
             let before = store.take();
             let empty = runtime.block_on(renew(before));
-            let played = play(&runtime, &empty.0, operations, &count, seen);
+            let result = run_sequence(&runtime, &empty.0, operations, &totals, seen);
             store.replace(Some(empty));
-            played
+            result
         });
-        if let Err(found) = tried {
+        if let Err(found) = result {
             panic!(
-                "{found}\n\nTo repeat it: MODEL_SEED={seed} MODEL_CASES=1 cargo nextest run -p {package} -E \
+                "{found}\n\nTo reproduce: MODEL_SEED={seed} MODEL_CASES=1 cargo nextest run -p {package} -E \
                  'test(it_answers_as_the_model_does)'"
             );
         }
@@ -72,22 +72,22 @@ pub fn try_adapter<G>(
         let _entered = runtime.enter();
         finish(under_test, guard);
     }
-    let (operations, calls) = (count.operations.get(), count.calls.get());
-    println!("from seed {first} on:");
+    let (operations, calls) = (totals.operations.get(), totals.calls.get());
+    println!("first seed {first}:");
     format!("sequences {cases}\noperations {operations}\ncalls {calls}\n")
 }
 
-/// A number from the environment.
+/// Reads a number from the environment.
 fn setting<T: FromStr>(name: &str) -> Option<T> {
     let text = env::var(name).ok()?;
     let number = text.parse().ok();
-    Some(number.unwrap_or_else(|| panic!("{name} is {text:?}, which is no number")))
+    Some(number.unwrap_or_else(|| panic!("{name} is {text:?}, which is not a number")))
 }
 
-/// Plays the sequence of a seed; if it fails, shorter ones.
-fn try_seed(
+/// Runs the sequence of a seed, and shorter ones if it fails.
+fn run_seed(
     seed: u64,
-    play: impl Fn(&[Operation], &dyn Fn()) -> Result<(), String>,
+    run_sequence: impl Fn(&[Operation], &dyn Fn()) -> Result<(), String>,
 ) -> Result<(), String> {
     let config = Config {
         cases: 1,
@@ -100,15 +100,15 @@ fn try_seed(
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(config, rng);
     let sequences = Sequences::sequential_strategy(LENGTHS);
-    let tried = runner.run(&sequences, |(_, operations, seen)| {
-        let saw_one = || {
+    let result = runner.run(&sequences, |(_, operations, seen)| {
+        let count_one = || {
             if let Some(seen) = &seen {
                 seen.fetch_add(1, Ordering::SeqCst);
             }
         };
-        play(&operations, &saw_one).map_err(TestCaseError::fail)
+        run_sequence(&operations, &count_one).map_err(TestCaseError::fail)
     });
-    tried.map_err(|error| match error {
+    result.map_err(|error| match error {
         TestError::Fail(reason, (_, operations, _)) => {
             let lines: Vec<String> = (0_u32..)
                 .zip(&operations)
@@ -119,27 +119,27 @@ fn try_seed(
                 lines.concat()
             )
         }
-        TestError::Abort(reason) => format!("no sequence could be made: {reason}"),
+        TestError::Abort(reason) => format!("failed to generate a sequence: {reason}"),
     })
 }
 
-fn play(
+fn run_sequence(
     runtime: &Runtime,
     real: &StorageUnderTest,
     operations: &[Operation],
-    count: &Count,
+    totals: &Totals,
     seen: &dyn Fn(),
 ) -> Result<(), String> {
     runtime.block_on(async {
         let mut run = Run::new(real);
         for (index, operation) in operations.iter().enumerate() {
             seen();
-            let played = run.play(operation).await;
-            played.map_err(|found| format!("operation {index}: {found}"))?;
-            count.operations.set(count.operations.get() + 1);
+            let result = run.execute(operation).await;
+            result.map_err(|found| format!("operation {index}: {found}"))?;
+            totals.operations.set(totals.operations.get() + 1);
         }
         let calls = run.end().await?;
-        count.calls.set(count.calls.get() + calls);
+        totals.calls.set(totals.calls.get() + calls);
         Ok(())
     })
 }

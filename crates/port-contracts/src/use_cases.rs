@@ -1,4 +1,4 @@
-//! The use cases over a store under test, wired as the programs wire them.
+//! The use cases over a store under test, wired as in the programs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,9 +25,9 @@ const ORDER_BATCHER_SETTINGS: OrderBatcherSettings = OrderBatcherSettings {
     max_waiting: 1_000,
 };
 
-/// The use cases. Cheap to clone into a task.
+/// The wired use cases. Cheap to clone into a task.
 #[derive(Clone)]
-pub(crate) struct Shop {
+pub(crate) struct UseCases {
     pub(crate) batcher: OrderBatcher,
     sync: VendorSync,
     pub(crate) vendor_sets: VendorSets,
@@ -35,7 +35,7 @@ pub(crate) struct Shop {
     settlement: Arc<SettleOrders>,
 }
 
-impl Shop {
+impl UseCases {
     /// Wires the use cases and configures exactly these vendors.
     pub(crate) async fn open(storage: &StorageUnderTest, vendor_ids: &[&str]) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -45,9 +45,9 @@ impl Shop {
             clock.clone(),
             ORDER_BATCHER_SETTINGS,
         );
-        // It ends with the last handle.
+        // The writer ends when the last batcher is dropped.
         tokio::spawn(writer.run());
-        let shop = Self {
+        let use_cases = Self {
             batcher,
             sync: VendorSync::new(
                 storage.store.clone(),
@@ -67,11 +67,11 @@ impl Shop {
                 most_available_first,
             )),
         };
-        shop.configure(vendor_ids).await;
-        shop
+        use_cases.configure(vendor_ids).await;
+        use_cases
     }
 
-    /// The same, where a rejection waits at most for `grace`.
+    /// Sets the first-sync grace: the longest time for which a rejection is deferred.
     pub(crate) fn with_first_sync_grace(
         mut self,
         storage: &StorageUnderTest,
@@ -86,8 +86,8 @@ impl Shop {
         self
     }
 
-    /// The same, where a transaction of a sync writes at most this number of products, and syncs begin their transactions
-    /// on `store`.
+    /// Limits the number of products that one transaction of a sync writes, and makes syncs begin their transactions on
+    /// `store`.
     pub(crate) fn with_chunks(
         mut self,
         storage: &StorageUnderTest,
@@ -106,26 +106,26 @@ impl Shop {
         self.vendor_sets.apply(&set).await.unwrap();
     }
 
-    /// Syncs a vendor that answers with this report.
+    /// Syncs a vendor that returns this report.
     pub(crate) async fn report(&self, vendor_id: &str, report: Report) -> FinishedSync {
         self.try_report(vendor_id, Ok(report)).await.unwrap()
     }
 
-    /// Syncs a vendor that answers with this.
+    /// Syncs a vendor that returns this result.
     pub(crate) async fn try_report(
         &self,
         vendor_id: &str,
-        answer: Result<Report, FeedError>,
+        result: Result<Report, FeedError>,
     ) -> Result<FinishedSync, SyncError> {
         self.sync_with(vendor_id, move || {
-            answer
+            result
                 .clone()
                 .map(|report| fetched(&report, SystemClock.now()))
         })
         .await
     }
 
-    /// Syncs a vendor whose response is made when it is requested.
+    /// Syncs a vendor whose response is created on each request.
     pub(crate) async fn sync_with(
         &self,
         vendor_id: &str,
@@ -139,7 +139,7 @@ impl Shop {
         self.sync.sync(&feed).await
     }
 
-    /// Syncs a vendor with a setting `max_age` that sends this report.
+    /// Syncs a vendor that has the setting `max_age` and returns this report.
     pub(crate) async fn report_with_max_age(
         &self,
         vendor_id: &str,
@@ -154,14 +154,14 @@ impl Shop {
         self.sync.sync(&feed).await.unwrap()
     }
 
-    /// Compares the age of a vendor's numbers with a limit, marks all of its positions, and returns whether they have expired.
+    /// Enforces `max_age` on a vendor, asserts that all its stock was marked, and returns whether it has expired.
     pub(crate) async fn enforce_max_age(&self, vendor_id: &str, max_age: Option<Duration>) -> bool {
         let enforced = self.try_enforce_max_age(vendor_id, max_age).await;
         assert!(enforced.is_complete);
         enforced.is_expired
     }
 
-    /// The same while other transactions may hold products.
+    /// Enforces `max_age` on a vendor while other transactions may have locked products.
     pub(crate) async fn try_enforce_max_age(
         &self,
         vendor_id: &str,
@@ -188,7 +188,7 @@ impl Shop {
         self.sync.sync_on_demand(&feed).await
     }
 
-    /// Decides on a vendor's report in quarantine.
+    /// Accepts or discards a vendor's quarantined report.
     pub(crate) async fn resolve_quarantine(
         &self,
         vendor_id: &str,
@@ -215,7 +215,8 @@ impl Shop {
         self.try_settle(ids).await.unwrap();
     }
 
-    /// Settles orders among others who do: what was put back because its rows were held for long is settled again.
+    /// Settles orders concurrently with other tasks: orders that were postponed because their rows were locked are settled
+    /// again.
     pub(crate) async fn settle_all(&self, orders: &dyn OrderQueries, ids: &[OrderId]) {
         loop {
             self.settle(ids).await;
@@ -243,7 +244,7 @@ impl Shop {
             .await
     }
 
-    /// Places an order, settles it, and returns it as it is then.
+    /// Places and settles an order, and returns its state after that.
     pub(crate) async fn sell(
         &self,
         storage: &StorageUnderTest,
@@ -257,7 +258,7 @@ impl Shop {
 }
 
 impl StorageUnderTest {
-    /// What can be sold of a product that must be known.
+    /// Returns the quantity that can be sold of a product, which must exist.
     pub(crate) async fn sellable(&self, product_id: &str) -> u64 {
         self.stock
             .find_stock(&product(product_id))
@@ -268,8 +269,8 @@ impl StorageUnderTest {
             .quantity
     }
 
-    /// A vendor's position, which must exist.
-    pub(crate) async fn position(&self, product_id: &str, vendor_id: &str) -> VendorLevel {
+    /// Returns a vendor's stock of a product, which must exist.
+    pub(crate) async fn vendor_level(&self, product_id: &str, vendor_id: &str) -> VendorLevel {
         let detail = self.stock.find_stock(&product(product_id)).await.unwrap();
         let vendors = detail.unwrap().vendors;
         vendors
@@ -278,19 +279,19 @@ impl StorageUnderTest {
             .unwrap()
     }
 
-    /// Reported, in flight and available.
+    /// Returns the reported, in-flight and available units.
     pub(crate) async fn numbers(&self, product_id: &str, vendor_id: &str) -> (u32, u32, u32) {
-        let level = self.position(product_id, vendor_id).await;
+        let level = self.vendor_level(product_id, vendor_id).await;
         (level.reported, level.in_flight, level.available)
     }
 
-    /// No balance may be wrong.
+    /// Asserts that the audit finds nothing.
     pub(crate) async fn assert_sound(&self) {
         assert_eq!(self.audit.audit().await.unwrap(), []);
     }
 }
 
-/// Answers every request the same.
+/// Calls `respond` for every request.
 struct ScriptedFeed<F> {
     vendor_id: VendorId,
     respond: F,

@@ -1,4 +1,4 @@
-//! From the symbols of a sequence to values, in the model's terms.
+//! Values of the symbols of a sequence, in the model's terms.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,12 +10,13 @@ use domain::timestamp::Timestamp;
 use domain::vendor_set::ConfiguredVendor;
 
 use super::operations::{
-    Asked, DIGESTS, KEYS, Moment, PRODUCTS, Product, Said, Shift, Slot, Span, VENDORS, Vendor,
+    DIGESTS, InstantName, KEYS, OrderSpec, PRODUCTS, Product, ReportSpec, Shift, Slot, Span,
+    VENDORS, Vendor,
 };
 use super::pairs::SharedPairs;
 use crate::builders::{key, request, with_feed};
 
-/// Longer than any sequence takes.
+/// Longer than any sequence runs.
 const VERY_LONG: Duration = Duration::from_hours(1);
 
 /// An id that no order has.
@@ -37,7 +38,7 @@ pub(super) fn vendors(vendors: &[Vendor]) -> Vec<VendorId> {
     vendors.iter().map(|&it| vendor(it)).collect()
 }
 
-/// Vendors with their sources; the last has its stock entered by hand.
+/// Returns vendors with their sources; the last vendor has none, because its stock is entered by hand.
 pub(super) fn configured(vendors: &[Vendor]) -> Vec<ConfiguredVendor> {
     let vendors = vendors.iter();
     vendors
@@ -61,34 +62,34 @@ pub(super) fn span(span: Span) -> Duration {
     }
 }
 
-pub(super) fn new_order(asked: &Asked) -> NewOrder {
+pub(super) fn new_order(order_spec: &OrderSpec) -> NewOrder {
     NewOrder {
-        request: request(PRODUCTS[asked.product], asked.units),
-        key: asked.key.map(|it| key(KEYS[it].0, KEYS[it].1)),
-        batch: asked
+        request: request(PRODUCTS[order_spec.product], order_spec.units),
+        key: order_spec.key.map(|it| key(KEYS[it].0, KEYS[it].1)),
+        batch: order_spec
             .batch
-            .filter(|_| asked.key.is_some())
+            .filter(|_| order_spec.key.is_some())
             .map(|it| BatchDigest::parse(DIGESTS[it]).unwrap()),
     }
 }
 
-/// Which orders and moments the names of a sequence came to stand for.
+/// The orders and timestamps that the symbols of a sequence are bound to.
 #[derive(Default)]
-pub(super) struct Cast {
+pub(super) struct Bindings {
     orders: BTreeMap<Slot, OrderId>,
-    moments: BTreeMap<Moment, Timestamp>,
+    instants: BTreeMap<InstantName, Timestamp>,
 }
 
-impl Cast {
-    pub(super) fn took(&mut self, slot: Slot, id: OrderId) {
+impl Bindings {
+    pub(super) fn bind_order(&mut self, slot: Slot, id: OrderId) {
         self.orders.insert(slot, id);
     }
 
-    pub(super) fn remember(&mut self, moment: Moment, told: Timestamp) {
-        self.moments.insert(moment, told);
+    pub(super) fn bind_time(&mut self, instant: InstantName, timestamp: Timestamp) {
+        self.instants.insert(instant, timestamp);
     }
 
-    /// The order of a slot; where nothing came of it, an id that no order has.
+    /// Returns the order of a slot, or an id that no order has if the slot is unbound.
     pub(super) fn order(&self, slot: Slot) -> OrderId {
         self.orders.get(&slot).copied().unwrap_or(NO_ORDER)
     }
@@ -97,48 +98,53 @@ impl Cast {
         slots.iter().map(|&slot| self.order(slot)).collect()
     }
 
-    /// Every order that was ever asked for.
+    /// Returns every order that was accepted in the sequence.
     pub(super) fn all_orders(&self) -> Vec<OrderId> {
         self.orders.values().copied().collect()
     }
 
-    /// The entries that were claimed of the orders in these slots.
+    /// Returns the claimed outbox entries of the orders in these slots.
     pub(super) fn entries(&self, slots: &[Slot], pairs: &SharedPairs) -> Vec<OutboxId> {
         entries_of(&self.orders(slots), pairs)
     }
 
-    /// A remembered moment; if asking for it failed, one before all others.
-    pub(super) fn moment(&self, moment: Moment) -> Timestamp {
-        self.moments
-            .get(&moment)
+    /// Returns a recorded timestamp, or one before all others if reading the clock failed.
+    pub(super) fn instant(&self, instant: InstantName) -> Timestamp {
+        self.instants
+            .get(&instant)
             .copied()
             .unwrap_or(Timestamp::from_micros(0))
     }
 
-    /// A moment before or after it.
-    pub(super) fn near(&self, moment: Moment, shift: Shift, pairs: &SharedPairs) -> Timestamp {
-        let moment = self.moment(moment);
-        let derive = |moment: Timestamp| match shift {
-            Shift::LongBefore => moment.minus(VERY_LONG),
-            Shift::At => moment,
-            Shift::LongAfter => moment.plus(VERY_LONG),
+    /// Returns a timestamp before, at or after a recorded one.
+    pub(super) fn near(
+        &self,
+        instant: InstantName,
+        shift: Shift,
+        pairs: &SharedPairs,
+    ) -> Timestamp {
+        let instant = self.instant(instant);
+        let derive = |instant: Timestamp| match shift {
+            Shift::LongBefore => instant.minus(VERY_LONG),
+            Shift::At => instant,
+            Shift::LongAfter => instant.plus(VERY_LONG),
         };
-        pairs.with(|pairs| pairs.derive(moment, derive))
+        pairs.with(|pairs| pairs.derive(instant, derive))
     }
 
-    pub(super) fn report(&self, said: &Said, pairs: &SharedPairs) -> Report {
-        let as_of = said
+    pub(super) fn report(&self, report_spec: &ReportSpec, pairs: &SharedPairs) -> Report {
+        let as_of = report_spec
             .as_of
-            .map(|(moment, shift)| self.near(moment, shift, pairs));
-        let lines = said
+            .map(|(instant, shift)| self.near(instant, shift, pairs));
+        let lines = report_spec
             .lines
             .iter()
             .map(|(&it, &units)| (product(it), i64::from(units)));
-        Report::parse(said.kind, as_of, lines).unwrap()
+        Report::parse(report_spec.kind, as_of, lines).unwrap()
     }
 }
 
-/// The entries that were claimed of these orders.
+/// Returns the claimed outbox entries of these orders.
 pub(super) fn entries_of(order_ids: &[OrderId], pairs: &SharedPairs) -> Vec<OutboxId> {
     pairs.with(|pairs| {
         let found = order_ids.iter().filter_map(|&id| pairs.entry_of(id));
