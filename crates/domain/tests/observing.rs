@@ -1,6 +1,6 @@
-//! What the use cases tell whoever counts.
+//! Notifications of the observer by the use cases.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -25,11 +25,11 @@ use domain::vendor_set::ConfiguredVendor;
 use queue_in_process::InProcessQueue;
 use storage_memory::MemoryStore;
 
-/// Writes down what it is told.
+/// Records the notifications.
 #[derive(Default)]
-struct Notes(Mutex<Vec<String>>);
+struct RecordingObserver(Mutex<Vec<String>>);
 
-impl Notes {
+impl RecordingObserver {
     fn add(&self, note: String) {
         self.0.lock().unwrap().push(note);
     }
@@ -39,7 +39,7 @@ impl Notes {
     }
 }
 
-impl Observer for Notes {
+impl Observer for RecordingObserver {
     fn accepted(&self, orders: usize) {
         self.add(format!("{orders} accepted"));
     }
@@ -61,7 +61,7 @@ impl Observer for Notes {
     }
 
     fn relayed(&self, confirmed: usize, unconfirmed: usize) {
-        self.add(format!("{confirmed} and not {unconfirmed} relayed"));
+        self.add(format!("{confirmed} relayed, {unconfirmed} unconfirmed"));
     }
 
     fn synced(&self, vendor_id: &VendorId, outcome: SyncOutcome, _took: Duration) {
@@ -84,11 +84,11 @@ fn order(key: Option<&str>) -> NewOrder {
     }
 }
 
-/// Time stands still.
-struct Noon;
+/// A clock that does not advance.
+struct FixedClock;
 
 #[async_trait]
-impl Clock for Noon {
+impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(1_795_435_200_000_000)
     }
@@ -96,17 +96,17 @@ impl Clock for Noon {
     async fn sleep(&self, _span: Duration) {}
 }
 
-/// Nobody needs to be woken here.
-struct Silence;
+/// Discards notifications.
+struct SilentNotifier;
 
-impl Notifier for Silence {
+impl Notifier for SilentNotifier {
     fn notify(&self, _: Topic) {}
 }
 
-/// Always gives the same answer.
+/// Returns the same result for every request.
 struct Feed {
     vendor_id: VendorId,
-    answer: Result<Report, FeedError>,
+    result: Result<Report, FeedError>,
 }
 
 #[async_trait]
@@ -116,7 +116,7 @@ impl VendorFeed for Feed {
     }
 
     async fn fetch(&self) -> Result<FetchedReport, FeedError> {
-        self.answer.clone().map(|report| FetchedReport {
+        self.result.clone().map(|report| FetchedReport {
             report,
             times: ResponseTimes::default(),
         })
@@ -127,27 +127,27 @@ impl VendorFeed for Feed {
     }
 }
 
-fn feed(answer: Result<Report, FeedError>) -> Feed {
+fn feed(result: Result<Report, FeedError>) -> Feed {
     Feed {
         vendor_id: VendorId::parse("v").unwrap(),
-        answer,
+        result,
     }
 }
 
 #[tokio::test]
-async fn each_event_is_told_once_it_is_committed() {
-    let clock = Arc::new(Noon);
+async fn observer_is_notified_of_each_committed_event() {
+    let clock = Arc::new(FixedClock);
     let store = Arc::new(MemoryStore::new(clock.clone()));
     let queue = InProcessQueue::new(10);
-    let notes = Arc::new(Notes::default());
+    let observer = Arc::new(RecordingObserver::default());
     let vendor_ids = [VendorId::parse("v").unwrap()];
 
     let sync = VendorSync::new(store.clone(), store.clone(), store.clone(), clock.clone());
-    let sync = sync.with_observer(notes.clone());
+    let sync = sync.with_observer(observer.clone());
     let report = Report::parse(ReportKind::Full, None, Vec::new()).unwrap();
-    let stranger = sync.sync(&feed(Ok(report.clone()))).await;
-    assert!(stranger.is_err());
-    assert_eq!(notes.take(), ["v FAILED"]);
+    let unconfigured = sync.sync(&feed(Ok(report.clone()))).await;
+    assert!(unconfigured.is_err());
+    assert_eq!(observer.take(), ["v FAILED"]);
     let vendor_sets = VendorSets::new(store.clone(), store.clone(), clock.clone());
     let vendors: Vec<ConfiguredVendor> = vendor_ids
         .iter()
@@ -158,21 +158,21 @@ async fn each_event_is_told_once_it_is_committed() {
         .collect();
     vendor_sets.add(&vendors).await.unwrap();
     sync.sync(&feed(Ok(report))).await.unwrap();
-    let away = Err(FeedError::Unavailable("away".to_owned()));
-    assert!(sync.sync(&feed(away)).await.is_err());
-    assert_eq!(notes.take(), ["v APPLIED", "v FAILED"]);
+    let unavailable = Err(FeedError::Unavailable("unreachable".to_owned()));
+    assert!(sync.sync(&feed(unavailable)).await.is_err());
+    assert_eq!(observer.take(), ["v APPLIED", "v FAILED"]);
 
     let settings = OrderBatcherSettings {
         max_batch: 10,
         max_waiting: 10,
     };
-    let notifier = Arc::new(Silence);
+    let notifier = Arc::new(SilentNotifier);
     let (batcher, writer) = OrderBatcher::open(store.clone(), notifier, clock.clone(), settings);
-    tokio::spawn(writer.with_observer(notes.clone()).run());
+    tokio::spawn(writer.with_observer(observer.clone()).run());
     batcher.place(order(Some("k"))).await.unwrap();
     batcher.place(order(Some("k"))).await.unwrap();
     batcher.place(order(None)).await.unwrap();
-    assert_eq!(notes.take(), ["1 accepted", "1 accepted"]);
+    assert_eq!(observer.take(), ["1 accepted", "1 accepted"]);
 
     let settings = RelaySettings {
         batch: 10,
@@ -184,18 +184,19 @@ async fn each_event_is_told_once_it_is_committed() {
         clock.clone(),
         settings,
     )
-    .with_observer(notes.clone());
+    .with_observer(observer.clone());
     relay.run_once().await.unwrap();
     relay.run_once().await.unwrap();
-    assert_eq!(notes.take(), ["2 and not 0 relayed"]);
+    assert_eq!(observer.take(), ["2 relayed, 0 unconfirmed"]);
 
     let messages = queue.consumer().next_batch(10).await.unwrap();
     let ids: Vec<OrderId> = messages
         .iter()
         .flat_map(|message| message.order_ids.iter().copied())
         .collect();
-    let settle = SettleOrders::new(store, clock, most_available_first).with_observer(notes.clone());
+    let settle =
+        SettleOrders::new(store, clock, most_available_first).with_observer(observer.clone());
     settle.settle(&ids).await.unwrap();
     settle.settle(&ids).await.unwrap();
-    assert_eq!(notes.take(), ["2 settled"]);
+    assert_eq!(observer.take(), ["2 settled"]);
 }

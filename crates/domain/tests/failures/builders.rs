@@ -1,4 +1,4 @@
-//! Short ways to write down values.
+//! Builders of domain values.
 
 use domain::identifiers::{IdempotencyKey, ProductId, VendorId};
 use domain::order::OrderRequest;

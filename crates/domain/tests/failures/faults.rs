@@ -1,4 +1,4 @@
-//! Counts the calls to all ports of a run, and makes one of them fail, or that one and all after it.
+//! Counts the calls of a run to all ports, and makes one of them fail, or one and all after it.
 
 use std::future::pending;
 use std::sync::{Mutex, MutexGuard};
@@ -6,16 +6,16 @@ use std::sync::{Mutex, MutexGuard};
 use domain::ports::{FeedError, QueueError, StoreError};
 use tokio::sync::Notify;
 
-/// What a call is part of, which decides how it can fail.
+/// The kind of a call, which decides how it can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// A call inside a transaction, or the one that begins it.
+    /// A call inside a transaction, or its `begin`.
     Work,
     Commit,
     /// Reads of the store outside a transaction.
     Probe,
-    /// Publishing: the queue takes something.
-    Handover,
+    /// Publishing to the queue.
+    Publish,
     /// Other calls to the queue.
     Queue,
     Feed,
@@ -33,15 +33,15 @@ pub(crate) enum Failure {
     Conflict,
     Failed,
     Corrupt,
-    /// It was done, and the caller is told that the other side cannot be reached.
-    AnswerLost,
+    /// The call was done, and the caller gets an error as if the other side could not be reached.
+    ReplyLost,
     QueueUnavailable,
     QueueClosed,
-    /// Half of what was published is not confirmed.
+    /// Half of the published orders are not confirmed.
     Unconfirmed,
     FeedUnavailable,
     FeedMalformed,
-    /// The call never ends, and the use case is dropped in the middle of it.
+    /// The call never returns, and the use case is dropped during it.
     Abandoned,
 }
 
@@ -51,7 +51,7 @@ impl Failure {
         Self::Conflict,
         Self::Failed,
         Self::Corrupt,
-        Self::AnswerLost,
+        Self::ReplyLost,
         Self::QueueUnavailable,
         Self::QueueClosed,
         Self::Unconfirmed,
@@ -65,9 +65,9 @@ impl Failure {
             Self::Unavailable | Self::Conflict | Self::Failed | Self::Corrupt => {
                 matches!(call.role, Role::Work | Role::Commit | Role::Probe)
             }
-            Self::AnswerLost => matches!(call.role, Role::Commit | Role::Handover),
+            Self::ReplyLost => matches!(call.role, Role::Commit | Role::Publish),
             Self::QueueUnavailable | Self::QueueClosed => {
-                matches!(call.role, Role::Handover | Role::Queue)
+                matches!(call.role, Role::Publish | Role::Queue)
             }
             Self::Unconfirmed => call.name == "publish",
             Self::FeedUnavailable | Self::FeedMalformed => call.role == Role::Feed,
@@ -75,9 +75,9 @@ impl Failure {
         }
     }
 
-    /// Whether it makes sense for all calls from one on: an outage, rather than an accident.
+    /// Returns whether all calls from one on can fail in this way: an outage.
     pub(crate) fn can_last(self) -> bool {
-        !matches!(self, Self::AnswerLost | Self::Unconfirmed | Self::Abandoned)
+        !matches!(self, Self::ReplyLost | Self::Unconfirmed | Self::Abandoned)
     }
 
     pub(crate) fn of_store(self) -> StoreError {
@@ -108,21 +108,21 @@ impl Failure {
     }
 }
 
-/// Which call fails, counted from 1, and how.
+/// The call that fails, counted from 1, and its failure.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Injection {
     pub(crate) at: usize,
     pub(crate) failure: Failure,
-    /// Whether all later calls that can fail so do so too.
+    /// Whether all later calls to which the failure applies fail too.
     pub(crate) lasts: bool,
 }
 
-/// What a run saw.
+/// The calls of a run.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Trace {
     pub(crate) calls: Vec<Call>,
-    /// How many of them were made to fail.
-    pub(crate) struck: usize,
+    /// Number of calls that were made to fail.
+    pub(crate) failures: usize,
 }
 
 #[derive(Default)]
@@ -132,20 +132,20 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    /// Counts from now on, and injects.
+    /// Starts counting calls, and injects the failure.
     pub(crate) fn arm(&self, injection: Option<Injection>) {
         *self.lock() = Some((injection, Trace::default()));
     }
 
-    /// Neither counts nor injects from now on.
+    /// Stops counting and injecting, and returns the trace.
     pub(crate) fn disarm(&self) -> Trace {
         self.lock()
             .take()
             .map_or_else(Trace::default, |(_, trace)| trace)
     }
 
-    /// Counts a call, and says how it has to fail. One that has to hang does so here.
-    pub(crate) async fn strike(&self, role: Role, name: &'static str) -> Option<Failure> {
+    /// Counts a call, and returns its failure. A call that must hang does so here.
+    pub(crate) async fn next_failure(&self, role: Role, name: &'static str) -> Option<Failure> {
         let failure = self.count(Call { role, name })?;
         if failure == Failure::Abandoned {
             self.hung.notify_one();
@@ -161,12 +161,12 @@ impl Faults {
         let injection = (*injection)?;
         let now = trace.calls.len();
         let due = now == injection.at || (injection.lasts && now > injection.at);
-        let strikes = due && injection.failure.applies_to(call);
-        trace.struck += usize::from(strikes);
-        strikes.then_some(injection.failure)
+        let fails = due && injection.failure.applies_to(call);
+        trace.failures += usize::from(fails);
+        fails.then_some(injection.failure)
     }
 
-    /// Ends when a call hangs.
+    /// Returns when a call hangs.
     pub(crate) async fn hung(&self) {
         self.hung.notified().await;
     }

@@ -1,4 +1,4 @@
-//! The queue in this process and a vendor's feed, with failures.
+//! The queue in this process and a vendor's feed, with injected failures.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,11 +24,11 @@ pub(crate) struct FaultyQueue {
 #[async_trait]
 impl OrderQueue for FaultyQueue {
     async fn publish(&self, orders: &[QueuedOrder]) -> Result<Vec<OrderId>, QueueError> {
-        match self.faults.strike(Role::Handover, "publish").await {
+        match self.faults.next_failure(Role::Publish, "publish").await {
             None => self.inner.publish(orders).await,
             Some(Failure::Unconfirmed) => self.inner.publish(&orders[..orders.len() / 2]).await,
             Some(failure) => {
-                if failure == Failure::AnswerLost {
+                if failure == Failure::ReplyLost {
                     self.inner.publish(orders).await?;
                 }
                 Err(failure.of_queue())
@@ -37,21 +37,25 @@ impl OrderQueue for FaultyQueue {
     }
 
     async fn backlog(&self) -> Result<Backlog, QueueError> {
-        match self.faults.strike(Role::Queue, "backlog").await {
+        match self.faults.next_failure(Role::Queue, "backlog").await {
             None => self.inner.backlog().await,
             Some(failure) => Err(failure.of_queue()),
         }
     }
 
     async fn prune_dead_messages(&self, keep: u64) -> Result<u64, QueueError> {
-        match self.faults.strike(Role::Queue, "prune_dead_messages").await {
+        match self
+            .faults
+            .next_failure(Role::Queue, "prune_dead_messages")
+            .await
+        {
             None => self.inner.prune_dead_messages(keep).await,
             Some(failure) => Err(failure.of_queue()),
         }
     }
 
     async fn probe(&self) -> Result<(), QueueError> {
-        match self.faults.strike(Role::Queue, "probe").await {
+        match self.faults.next_failure(Role::Queue, "probe").await {
             None => self.inner.probe().await,
             Some(failure) => Err(failure.of_queue()),
         }
@@ -60,7 +64,7 @@ impl OrderQueue for FaultyQueue {
 
 pub(crate) struct FaultyFeed {
     pub(crate) vendor_id: VendorId,
-    pub(crate) answer: Result<Report, FeedError>,
+    pub(crate) result: Result<Report, FeedError>,
     /// The vendor's clock.
     pub(crate) now: Timestamp,
     pub(crate) faults: Arc<Faults>,
@@ -77,11 +81,11 @@ impl VendorFeed for FaultyFeed {
     }
 
     async fn fetch(&self) -> Result<FetchedReport, FeedError> {
-        match self.faults.strike(Role::Feed, "fetch").await {
-            None => self.answer.clone().map(|report| FetchedReport {
+        match self.faults.next_failure(Role::Feed, "fetch").await {
+            None => self.result.clone().map(|report| FetchedReport {
                 report,
                 times: ResponseTimes {
-                    // By the clock of these tests, which does not move while the vendor is read.
+                    // By the test clock, which does not advance during the request.
                     date: Some(self.now),
                     ..ResponseTimes::default()
                 },

@@ -1,4 +1,4 @@
-//! The pauses of vendors, with failures.
+//! The pause repository, with injected failures.
 
 use async_trait::async_trait;
 use domain::identifiers::VendorId;

@@ -1,4 +1,4 @@
-//! The reads of the store in memory, with failures.
+//! The queries of the memory store, with injected failures.
 
 use async_trait::async_trait;
 use domain::comparison::ReportedStock;

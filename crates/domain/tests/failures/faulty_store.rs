@@ -1,4 +1,4 @@
-//! The store in memory, with failures.
+//! The memory store, with injected failures.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,14 +28,14 @@ use crate::faults::{Failure, Faults, Role};
 pub(crate) struct FaultyStore {
     pub(crate) memory: MemoryStore,
     pub(crate) faults: Arc<Faults>,
-    /// An order whose row can never be read.
+    /// An order whose row is unreadable.
     pub(crate) unreadable: Option<OrderId>,
 }
 
 #[async_trait]
 impl Store for FaultyStore {
     async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
-        if let Some(failure) = self.faults.strike(Role::Work, "begin").await {
+        if let Some(failure) = self.faults.next_failure(Role::Work, "begin").await {
             return Err(failure.of_store());
         }
         Ok(Box::new(FaultyWork {
@@ -49,7 +49,7 @@ impl Store for FaultyStore {
 
 impl FaultyStore {
     pub(crate) async fn check(&self, name: &'static str) -> Result<(), StoreError> {
-        let failure = self.faults.strike(Role::Probe, name).await;
+        let failure = self.faults.next_failure(Role::Probe, name).await;
         failure.map_or(Ok(()), |failure| Err(failure.of_store()))
     }
 }
@@ -58,14 +58,14 @@ pub(crate) struct FaultyWork {
     pub(crate) inner: Box<dyn UnitOfWork>,
     faults: Arc<Faults>,
     unreadable: Option<OrderId>,
-    /// After a failed call a unit of work can only be dropped.
+    /// Whether a call failed, after which a unit of work can only be dropped.
     failed: bool,
 }
 
 impl FaultyWork {
     pub(crate) async fn check(&mut self, role: Role, name: &'static str) -> Result<(), StoreError> {
-        assert!(!self.failed, "{name} on a unit of work that failed before");
-        let failure = self.faults.strike(role, name).await;
+        assert!(!self.failed, "{name} after a failed call");
+        let failure = self.faults.next_failure(role, name).await;
         self.failed = failure.is_some();
         failure.map_or(Ok(()), |failure| Err(failure.of_store()))
     }
@@ -351,11 +351,11 @@ impl UnitOfWork for FaultyWork {
     }
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
-        assert!(!self.failed, "commit of a unit of work that failed before");
-        match self.faults.strike(Role::Commit, "commit").await {
+        assert!(!self.failed, "commit after a failed call");
+        match self.faults.next_failure(Role::Commit, "commit").await {
             None => self.inner.commit().await,
             Some(failure) => {
-                if failure == Failure::AnswerLost {
+                if failure == Failure::ReplyLost {
                     self.inner.commit().await?;
                     return Err(StoreError::CommitUnknown("injected".to_owned()));
                 }

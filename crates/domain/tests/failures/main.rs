@@ -1,73 +1,77 @@
-//! Every use case, with every call that it makes to a port failing in every way that the call can fail.
+//! Every use case, with every port call failing in every way that is possible for it.
 //!
-//! A run in which nothing fails is the measure. Then the first call fails, then the second, and so on until a run no
-//! longer gets to the call: once, or it and all after it. After each failure the answer is the right one, what was
-//! committed is all or nothing, every balance is right, no lock is held and no order is lost; and doing it again leads to
-//! where the undisturbed run leads.
+//! A run without failures is the baseline. Then the first call fails, then the second, and so on until a run no longer
+//! reaches the call: either once, or with all calls after it. After each failure the result is the expected one, the
+//! committed changes are all or nothing, every balance is right, no lock is held and no order is lost; and repeating the use
+//! case leads to the state of the baseline.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod builders;
+mod expected;
 mod faults;
 mod faulty_edges;
 mod faulty_pauses;
 mod faulty_reads;
 mod faulty_store;
-mod told;
+mod fixture;
 mod use_cases;
-mod world;
 
+use expected::{Expected, expected_result};
 use faults::{Call, Failure, Injection, Role, Trace};
-use told::{Told, expected};
+use fixture::{Fixture, Snapshot};
 use use_cases::UseCase;
-use world::{Snapshot, World};
 
-/// How often a use case is tried that meets a conflict each time.
-const TRIES: usize = 9;
+/// Number of attempts of a use case that meets a conflict each time.
+const MAX_ATTEMPTS: usize = 9;
 
-/// A run in which nothing fails.
-struct Measure {
+/// A run without failures.
+struct Baseline {
     calls: Vec<Call>,
-    told: Told,
+    result: Expected,
     before: Snapshot,
     after: Snapshot,
-    at_rest: Snapshot,
+    idle: Snapshot,
 }
 
-async fn measure(use_case: UseCase) -> Measure {
-    let world = use_case.prepare().await;
-    let before = world.snapshot().await;
-    let (told, trace) = attempt(use_case, &world, None).await;
+async fn baseline(use_case: UseCase) -> Baseline {
+    let fixture = use_case.prepare().await;
+    let before = fixture.snapshot().await;
+    let (actual, trace) = attempt(use_case, &fixture, None).await;
     let names: Vec<&str> = trace.calls.iter().map(|call| call.name).collect();
     assert_eq!(names.join(","), use_case.calls(), "{use_case:?}");
-    let after = world.snapshot().await;
-    world.assert_sound(&format!("{use_case:?}")).await;
-    use_case.run(&world).await;
-    world.come_to_rest().await;
-    Measure {
+    let after = fixture.snapshot().await;
+    fixture.assert_sound(&format!("{use_case:?}")).await;
+    use_case.run(&fixture).await;
+    fixture.run_until_idle().await;
+    Baseline {
         calls: trace.calls,
-        told,
+        result: actual,
         before,
         after,
-        at_rest: world.snapshot().await,
+        idle: fixture.snapshot().await,
     }
 }
 
 /// Runs a use case, and drops it if a call hangs.
-async fn attempt(use_case: UseCase, world: &World, injection: Option<Injection>) -> (Told, Trace) {
-    world.faults.arm(injection);
-    let told = tokio::select! {
+async fn attempt(
+    use_case: UseCase,
+    fixture: &Fixture,
+    injection: Option<Injection>,
+) -> (Expected, Trace) {
+    fixture.faults.arm(injection);
+    let actual = tokio::select! {
         biased;
-        told = use_case.run(world) => told,
-        () = world.faults.hung() => Told::Nothing,
+        actual = use_case.run(fixture) => actual,
+        () = fixture.faults.hung() => Expected::Dropped,
     };
-    (told, world.faults.disarm())
+    (actual, fixture.faults.disarm())
 }
 
-/// Returns whether a call was made to fail.
-async fn inject(use_case: UseCase, measure: &Measure, injection: Injection) -> bool {
-    let world = use_case.prepare().await;
-    let (told, trace) = attempt(use_case, &world, Some(injection)).await;
+/// Runs a use case with an injected failure, and returns whether a call was made to fail.
+async fn inject(use_case: UseCase, baseline: &Baseline, injection: Injection) -> bool {
+    let fixture = use_case.prepare().await;
+    let (actual, trace) = attempt(use_case, &fixture, Some(injection)).await;
     let Some(&call) = trace.calls.get(injection.at - 1) else {
         return false;
     };
@@ -75,38 +79,45 @@ async fn inject(use_case: UseCase, measure: &Measure, injection: Injection) -> b
         return false;
     }
     let context = format!("{use_case:?}, {injection:?} at {}", call.name);
-    let wanted = expected(use_case, measure.told, call, injection);
-    assert_eq!(told, wanted, "{context}");
-    assert_tries(use_case, injection, call, &trace, &context);
-    let now = world.snapshot().await;
-    assert_all_or_nothing(use_case, measure, injection, told, call, &now, &context);
-    world.assert_sound(&context).await;
-    assert_dead_letters(use_case, injection, &world, &context).await;
+    let expected = expected_result(use_case, baseline.result, call, injection);
+    assert_eq!(actual, expected, "{context}");
+    assert_attempts(use_case, injection, call, &trace, &context);
+    let now = fixture.snapshot().await;
+    assert_all_or_nothing(use_case, baseline, injection, actual, call, &now, &context);
+    fixture.assert_sound(&context).await;
+    assert_dead_letters(use_case, injection, &fixture, &context).await;
 
-    let again = use_case.run(&world).await;
-    let is_good = again == measure.told || again == Told::Done;
+    let again = use_case.run(&fixture).await;
+    let is_good = again == baseline.result || again == Expected::Done;
     assert!(
         is_good || is_full(use_case, again),
         "{context}: then {again:?}"
     );
-    world.come_to_rest().await;
-    assert_eq!(world.snapshot().await, measure.at_rest, "{context}");
-    world.assert_sound(&format!("{context}, at rest")).await;
+    fixture.run_until_idle().await;
+    assert_eq!(fixture.snapshot().await, baseline.idle, "{context}");
+    fixture.assert_sound(&format!("{context}, idle")).await;
     true
 }
 
-/// The queue may still hold what an earlier attempt published.
-fn is_full(use_case: UseCase, told: Told) -> bool {
-    use_case == UseCase::RelayToFullQueue && told == Told::QueueUnavailable
+/// Returns whether the queue is full of what an earlier attempt published.
+fn is_full(use_case: UseCase, actual: Expected) -> bool {
+    use_case == UseCase::RelayToFullQueue && actual == Expected::QueueUnavailable
 }
 
-/// What strikes once strikes once. A conflict that lasts is met a bounded number of times by each part of a use case.
-fn assert_tries(use_case: UseCase, injection: Injection, call: Call, trace: &Trace, context: &str) {
+/// A failure that does not last is injected once. A lasting conflict is met a bounded number of times by each part of a use
+/// case.
+fn assert_attempts(
+    use_case: UseCase,
+    injection: Injection,
+    call: Call,
+    trace: &Trace,
+    context: &str,
+) {
     if !injection.lasts {
-        assert_eq!(trace.struck, 1, "{context}");
+        assert_eq!(trace.failures, 1, "{context}");
     } else if injection.failure == Failure::Conflict && call.role != Role::Probe {
-        let parts = trace.struck / TRIES;
-        assert!(trace.struck.is_multiple_of(TRIES), "{context}");
+        let parts = trace.failures / MAX_ATTEMPTS;
+        assert!(trace.failures.is_multiple_of(MAX_ATTEMPTS), "{context}");
         assert!(
             (1..=use_case.parts()).contains(&parts),
             "{context}: {parts} parts"
@@ -116,9 +127,9 @@ fn assert_tries(use_case: UseCase, injection: Injection, call: Call, trace: &Tra
 
 fn assert_all_or_nothing(
     use_case: UseCase,
-    measure: &Measure,
+    baseline: &Baseline,
     injection: Injection,
-    told: Told,
+    actual: Expected,
     call: Call,
     now: &Snapshot,
     context: &str,
@@ -126,35 +137,35 @@ fn assert_all_or_nothing(
     if !use_case.is_one_transaction() {
         return;
     }
-    // Of the parts of a sync that fails, the record of it is all that is written.
-    let is_done = told == measure.told && !injection.lasts;
-    let is_commit_lost = injection.failure == Failure::AnswerLost && call.role == Role::Commit;
-    let wanted = if is_done || is_commit_lost {
-        &measure.after
+    // A sync that fails writes only the record of its failure.
+    let is_done = actual == baseline.result && !injection.lasts;
+    let is_commit_lost = injection.failure == Failure::ReplyLost && call.role == Role::Commit;
+    let expected = if is_done || is_commit_lost {
+        &baseline.after
     } else {
-        &measure.before
+        &baseline.before
     };
-    assert_eq!(now, wanted, "{context}");
+    assert_eq!(now, expected, "{context}");
 }
 
-/// Only settlement gives orders up, and only those that cannot be settled.
+/// Asserts that only settlement gives orders up, and only those that cannot be settled.
 async fn assert_dead_letters(
     use_case: UseCase,
     injection: Injection,
-    world: &World,
+    fixture: &Fixture,
     context: &str,
 ) {
-    let dead_letters = world.dead_letters().await;
-    let for_good = matches!(injection.failure, Failure::Failed | Failure::Corrupt);
-    if use_case.halves() && for_good {
+    let dead_letters = fixture.dead_letters().await;
+    let is_permanent = matches!(injection.failure, Failure::Failed | Failure::Corrupt);
+    if use_case.halves() && is_permanent {
         return;
     }
-    let unreadable = world.store.unreadable;
+    let unreadable = fixture.store.unreadable;
     let others = dead_letters.iter().filter(|id| Some(**id) != unreadable);
     assert_eq!(others.count(), 0, "{context}");
 }
 
-/// Every way in which every call of the undisturbed run can fail.
+/// Returns the number of ways in which the calls of the baseline can fail.
 fn possible_failures(calls: &[Call]) -> usize {
     let ways = |call: &Call| {
         let failures = Failure::ALL.into_iter().filter(|it| it.applies_to(*call));
@@ -166,11 +177,11 @@ fn possible_failures(calls: &[Call]) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_call_of_every_port_may_fail() {
+async fn use_cases_survive_a_failure_of_each_port_call() {
     println!("{:<34} {:>5} {:>8}", "use case", "calls", "failures");
     let mut total = 0;
     for use_case in UseCase::ALL {
-        let measure = measure(use_case).await;
+        let baseline = baseline(use_case).await;
         let mut injected = 0;
         for at in 1.. {
             let before = injected;
@@ -180,7 +191,7 @@ async fn every_call_of_every_port_may_fail() {
                         continue;
                     }
                     let injection = Injection { at, failure, lasts };
-                    injected += usize::from(inject(use_case, &measure, injection).await);
+                    injected += usize::from(inject(use_case, &baseline, injection).await);
                 }
             }
             if injected == before {
@@ -190,10 +201,10 @@ async fn every_call_of_every_port_may_fail() {
         println!(
             "{:<34} {:>5} {injected:>8}",
             format!("{use_case:?}"),
-            measure.calls.len()
+            baseline.calls.len()
         );
         assert!(injected > 0);
-        assert_eq!(injected, possible_failures(&measure.calls), "{use_case:?}");
+        assert_eq!(injected, possible_failures(&baseline.calls), "{use_case:?}");
         total += injected;
     }
     println!("{:<34} {:>5} {total:>8}", "all", "");

@@ -1,4 +1,4 @@
-//! The use cases: how the shop stands before each, what each calls, and what it answers.
+//! The use cases: the state before each, the calls that each makes, and its result.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,39 +13,39 @@ use domain::services::{
 use domain::timestamp::Timestamp;
 
 use crate::builders::{full, keyed, order, vendor, vendor_set};
+use crate::expected::Expected;
 use crate::faulty_edges::FaultyFeed;
-use crate::told::Told;
-use crate::world::{Silence, World};
+use crate::fixture::{Fixture, SilentNotifier};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UseCase {
-    /// Three orders at once.
+    /// Three concurrent orders.
     Place,
     /// A batch of three orders, with one key.
     PlaceBatch,
     Relay,
-    /// The queue has room for two of three.
+    /// The queue has room for two of three orders.
     RelayToFullQueue,
     Settle,
-    /// One of the orders can never be read.
+    /// One of the orders is unreadable.
     SettleUnreadable,
-    /// From a status to another.
+    /// A change from one status to another.
     Change(OrderStatus, OrderStatus),
     /// A part of a confirmed order is shipped.
     ShipPart,
     Sweep,
-    /// The queue died with the process that held it.
+    /// The queue was lost with its process.
     RequeueAll,
     Sync,
-    /// The vendor answers with something that is no report.
+    /// The vendor's response is not a report.
     SyncWithoutReport,
     /// The report is older than the last one.
     SyncStale,
     /// The vendor is not configured.
-    SyncStranger,
-    /// A set that leaves a vendor out.
+    SyncUnconfigured,
+    /// A set without one of the vendors.
     ApplySet,
-    /// The numbers of a vendor are too old.
+    /// The stock data of a vendor is too old.
     Expire,
 }
 
@@ -75,12 +75,12 @@ impl UseCase {
         Self::Sync,
         Self::SyncWithoutReport,
         Self::SyncStale,
-        Self::SyncStranger,
+        Self::SyncUnconfigured,
         Self::ApplySet,
         Self::Expire,
     ];
 
-    /// The calls to ports of a run in which nothing fails.
+    /// Returns the port calls of a run without failures, separated by commas.
     pub(crate) fn calls(self) -> &'static str {
         match self {
             Self::Place | Self::PlaceBatch => "begin,accept,commit",
@@ -113,7 +113,7 @@ impl UseCase {
             Self::SyncStale => {
                 "probe store_time,fetch,probe store_time,find_sync_state,begin,limit_lock_waits,lock_vendor,end_first_sync,record_sync,clear_pause,commit"
             }
-            Self::SyncStranger => {
+            Self::SyncUnconfigured => {
                 "probe store_time,fetch,probe store_time,find_sync_state,begin,lock_vendor"
             }
             Self::ApplySet => {
@@ -125,7 +125,7 @@ impl UseCase {
         }
     }
 
-    /// Whether all that it changes, it changes in one transaction.
+    /// Returns whether all changes are made in one transaction.
     pub(crate) fn is_one_transaction(self) -> bool {
         !matches!(
             self,
@@ -133,7 +133,7 @@ impl UseCase {
         )
     }
 
-    /// How many parts it has at most that are repeated each by itself.
+    /// Returns the largest number of parts that are retried separately.
     pub(crate) fn parts(self) -> usize {
         match self {
             Self::Sweep => 4,
@@ -141,119 +141,127 @@ impl UseCase {
         }
     }
 
-    /// Whether it halves a batch that fails for good.
+    /// Returns whether a batch that fails permanently is halved.
     pub(crate) fn halves(self) -> bool {
         matches!(self, Self::Place | Self::Settle | Self::SettleUnreadable)
     }
 
-    /// Whether the call of this number, from 1, is part of the transaction that records a dead letter.
+    /// Returns whether the call with this number, from 1, is in the transaction that records a dead letter.
     pub(crate) fn records_a_dead_letter_at(self, number: usize) -> bool {
         let mut calls = self.calls().split(',');
         let recording = calls.position(|call| call == "record_dead_letter");
         recording.is_some_and(|index| (index..=index + 2).contains(&number))
     }
 
-    pub(crate) async fn prepare(self) -> World {
-        let mut world = match self {
-            Self::RelayToFullQueue => World::open(2, 1).await,
-            _ => World::open(100, 10).await,
+    pub(crate) async fn prepare(self) -> Fixture {
+        let mut fixture = match self {
+            Self::RelayToFullQueue => Fixture::open(2, 1).await,
+            _ => Fixture::open(100, 10).await,
         };
         match self {
             Self::Place
             | Self::PlaceBatch
             | Self::SyncWithoutReport
             | Self::SyncStale
-            | Self::SyncStranger => {}
+            | Self::SyncUnconfigured => {}
             Self::Relay | Self::RelayToFullQueue => {
-                // In an entry of its own each.
+                // Each order in its own entry.
                 for (product_id, units) in [("p", 1), ("q", 2), ("p", 3)] {
-                    world.accept(&[order(product_id, units)]).await;
+                    fixture.accept(&[order(product_id, units)]).await;
                 }
             }
             Self::Settle => {
-                // The third is one too many, and the fourth is the last that fits.
+                // The third order exceeds the stock of p, and the fourth takes its last unit.
                 let units = [("p", 6), ("p", 6), ("p", 2), ("p", 1), ("x", 1), ("q", 4)];
                 let orders: Vec<NewOrder> = units.map(|(p, n)| order(p, n)).into();
-                world.accept(&orders).await;
-                world.relay().run_once().await.unwrap();
+                fixture.accept(&orders).await;
+                fixture.relay().run_once().await.unwrap();
             }
             Self::SettleUnreadable => {
                 let orders = [order("p", 1), order("p", 2), order("q", 3)];
-                let ids = world.accept(&orders).await;
-                world.relay().run_once().await.unwrap();
-                world.store.unreadable = Some(ids[1]);
+                let ids = fixture.accept(&orders).await;
+                fixture.relay().run_once().await.unwrap();
+                fixture.store.unreadable = Some(ids[1]);
             }
-            // More than one vendor has of it.
-            Self::Change(from, _) => world.add_order(order("p", 12), from).await,
+            // More units than one vendor has.
+            Self::Change(from, _) => fixture.add_order(order("p", 12), from).await,
             Self::Sweep => {
-                world.accept(&[keyed("p", 1, "old")]).await;
-                world.clock.advance(Duration::from_hours(25));
-                world.accept(&[keyed("p", 2, "new")]).await;
-                world.clock.advance(Duration::from_mins(5));
-                world.lose_the_outbox().await;
+                fixture.accept(&[keyed("p", 1, "old")]).await;
+                fixture.clock.advance(Duration::from_hours(25));
+                fixture.accept(&[keyed("p", 2, "new")]).await;
+                fixture.clock.advance(Duration::from_mins(5));
+                fixture.discard_outbox().await;
             }
             Self::RequeueAll => {
-                world.accept(&[order("p", 1), order("q", 2)]).await;
-                world.lose_the_outbox().await;
+                fixture.accept(&[order("p", 1), order("q", 2)]).await;
+                fixture.discard_outbox().await;
             }
             Self::Sync => {
-                world.add_order(order("p", 2), Shipped).await;
-                world.add_order(order("p", 3), Confirmed).await;
-                // A `Date` proves what was shipped in an earlier second.
-                world.clock.advance(Duration::from_secs(1));
+                fixture.add_order(order("p", 2), Shipped).await;
+                fixture.add_order(order("p", 3), Confirmed).await;
+                // A `Date` is evidence only of shipments in an earlier second.
+                fixture.clock.advance(Duration::from_secs(1));
             }
             Self::Expire => {
-                sync(&world, "v", Ok(full(&[("p", 8), ("r", 5)]))).await;
-                world.clock.advance(Duration::from_hours(2));
+                sync(&fixture, "v", Ok(full(&[("p", 8), ("r", 5)]))).await;
+                fixture.clock.advance(Duration::from_hours(2));
             }
             Self::ShipPart | Self::ApplySet => {
-                world.add_order(order("p", 12), Confirmed).await;
+                fixture.add_order(order("p", 12), Confirmed).await;
             }
         }
-        world
+        fixture
     }
 
-    pub(crate) async fn run(self, world: &World) -> Told {
+    pub(crate) async fn run(self, fixture: &Fixture) -> Expected {
         match self {
-            Self::Place => place(world).await,
-            Self::PlaceBatch => place_batch(world).await,
-            Self::Relay | Self::RelayToFullQueue => world.relay().run_once().await.into(),
-            Self::Settle | Self::SettleUnreadable => world.settle_messages().await.into(),
+            Self::Place => place(fixture).await,
+            Self::PlaceBatch => place_batch(fixture).await,
+            Self::Relay | Self::RelayToFullQueue => fixture.relay().run_once().await.into(),
+            Self::Settle | Self::SettleUnreadable => fixture.settle_messages().await.into(),
             Self::Change(_, to) => {
-                let id = world.subject.unwrap();
-                world.status().change(id, to, |_| true).await.into()
+                let id = fixture.subject.unwrap();
+                fixture.status().change(id, to, |_| true).await.into()
             }
             Self::ShipPart => {
-                let id = world.subject.unwrap();
-                let (status, vendor_id) = (world.status(), vendor("v"));
+                let id = fixture.subject.unwrap();
+                let (status, vendor_id) = (fixture.status(), vendor("v"));
                 status.ship_part(id, &vendor_id, |_| true).await.into()
             }
-            Self::Sweep => world.sweeper().sweep().await.into(),
-            Self::RequeueAll => world.sweeper().requeue_all().await.into(),
-            Self::Sync => sync(world, "v", Ok(full(&[("p", 8), ("r", 5)]))).await,
+            Self::Sweep => fixture.sweeper().sweep().await.into(),
+            Self::RequeueAll => fixture.sweeper().requeue_all().await.into(),
+            Self::Sync => sync(fixture, "v", Ok(full(&[("p", 8), ("r", 5)]))).await,
             Self::SyncWithoutReport => {
-                sync(world, "v", Err(FeedError::Malformed("no list".to_owned()))).await
+                sync(
+                    fixture,
+                    "v",
+                    Err(FeedError::Malformed("not a list".to_owned())),
+                )
+                .await
             }
             Self::SyncStale => {
                 let long_ago = Some(Timestamp::from_micros(0));
                 let report = Report::parse(ReportKind::Full, long_ago, []);
-                sync(world, "v", Ok(report.unwrap())).await
+                sync(fixture, "v", Ok(report.unwrap())).await
             }
-            Self::SyncStranger => sync(world, "stranger", Ok(full(&[("p", 8)]))).await,
+            Self::SyncUnconfigured => sync(fixture, "unconfigured", Ok(full(&[("p", 8)]))).await,
             Self::ApplySet => {
-                let result = world.vendor_sets().apply_if_new(&vendor_set(&["v"])).await;
+                let result = fixture
+                    .vendor_sets()
+                    .apply_if_new(&vendor_set(&["v"]))
+                    .await;
                 result.into()
             }
             Self::Expire => {
-                let (expiry, max_age) = (world.sync().expiry(), Duration::from_hours(1));
+                let (expiry, max_age) = (fixture.sync().expiry(), Duration::from_hours(1));
                 expiry.enforce(&vendor("v"), Some(max_age)).await.into()
             }
         }
     }
 }
 
-impl World {
-    /// Adds an order that the use case is about, and brings it into a status.
+impl Fixture {
+    /// Adds the order that the use case changes, and brings it into a status.
     async fn add_order(&mut self, order: NewOrder, status: OrderStatus) {
         let id = self.accept(&[order]).await[0];
         self.subject = Some(id);
@@ -269,11 +277,11 @@ impl World {
     }
 }
 
-fn batcher(world: &World) -> (OrderBatcher, BatchWriter) {
+fn batcher(fixture: &Fixture) -> (OrderBatcher, BatchWriter) {
     OrderBatcher::open(
-        world.store_port(),
-        Arc::new(Silence),
-        world.clock.clone(),
+        fixture.store_port(),
+        Arc::new(SilentNotifier),
+        fixture.clock.clone(),
         OrderBatcherSettings {
             max_batch: 10,
             max_waiting: 10,
@@ -281,8 +289,8 @@ fn batcher(world: &World) -> (OrderBatcher, BatchWriter) {
     )
 }
 
-async fn place_batch(world: &World) -> Told {
-    let (batcher, writer) = batcher(world);
+async fn place_batch(fixture: &Fixture) -> Expected {
+    let (batcher, writer) = batcher(fixture);
     let orders = [order("p", 2), order("q", 3), order("p", 4)];
     let key = IdempotencyKey::parse("", "batch").unwrap();
     let batch = NewBatch {
@@ -290,46 +298,49 @@ async fn place_batch(world: &World) -> Told {
         key: Some((key, BatchDigest::parse("2+3+4").unwrap())),
     };
     let caller = async {
-        let answer = batcher.place_all(batch).await;
+        let result = batcher.place_all(batch).await;
         drop(batcher);
-        answer
+        result
     };
-    let (answer, ()) = tokio::join!(biased; caller, writer.run());
-    match answer {
-        Ok(_) => Told::Done,
+    let (result, ()) = tokio::join!(biased; caller, writer.run());
+    match result {
+        Ok(_) => Expected::Done,
         Err(PlaceOrderError::Store(error)) => error.into(),
         Err(other) => panic!("{other}"),
     }
 }
 
-async fn place(world: &World) -> Told {
-    let (batcher, writer) = batcher(world);
+async fn place(fixture: &Fixture) -> Expected {
+    let (batcher, writer) = batcher(fixture);
     let callers = async {
-        let answers = tokio::join!(
+        let results = tokio::join!(
             batcher.place(keyed("p", 2, "a")),
             batcher.place(keyed("q", 3, "b")),
             batcher.place(keyed("p", 4, "c")),
         );
         drop(batcher);
-        answers
+        results
     };
     let ((first, second, third), ()) = tokio::join!(biased; callers, writer.run());
-    let told = [first, second, third].map(|answer| match answer {
-        Ok(_) => Told::Done,
+    let results = [first, second, third].map(|result| match result {
+        Ok(_) => Expected::Done,
         Err(PlaceOrderError::Store(error)) => error.into(),
         Err(other) => panic!("{other}"),
     });
-    assert!(told.iter().all(|it| *it == told[0]), "told apart: {told:?}");
-    told[0]
+    assert!(
+        results.iter().all(|it| *it == results[0]),
+        "callers got different results: {results:?}"
+    );
+    results[0]
 }
 
-async fn sync(world: &World, vendor_id: &str, answer: Result<Report, FeedError>) -> Told {
+async fn sync(fixture: &Fixture, vendor_id: &str, result: Result<Report, FeedError>) -> Expected {
     let vendor_id: VendorId = vendor(vendor_id);
     let feed = FaultyFeed {
         vendor_id,
-        answer,
-        now: world.clock.now(),
-        faults: Arc::clone(&world.faults),
+        result,
+        now: fixture.clock.now(),
+        faults: Arc::clone(&fixture.faults),
     };
-    world.sync().sync(&feed).await.into()
+    fixture.sync().sync(&feed).await.into()
 }

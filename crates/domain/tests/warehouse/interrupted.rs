@@ -1,4 +1,4 @@
-//! A store that can be away after some units of work: as if the process had ended between two of them.
+//! A store that becomes unavailable after some units of work, as if the process had ended between two of them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,6 +1,6 @@
-//! What a vendor's reports may do to stock, against a model of the vendor's true warehouse (P3): whatever files, caches,
-//! replicas and clocks lie between the count and its use, and wherever the process ends while it applies a report, no unit
-//! is sold that the warehouse does not hold, and no unit stays in flight for good once a report with evidence arrives.
+//! Reports and stock, against a model of the vendor's true warehouse (P3): with any files, caches, replicas and clocks
+//! between the count and its use, and wherever the process ends while it applies a report, no unit is sold that the
+//! warehouse does not hold, and no unit stays in flight forever once a report with evidence arrives.
 //!
 //! The use case runs over the memory store on a clock that only the test moves. `PROPTEST_CASES` sets the number of cases.
 
@@ -33,10 +33,10 @@ use proptest::prelude::*;
 use storage_memory::MemoryStore;
 use vendor::{Count, PRODUCTS, SOURCES, Source, Units, Vendor};
 
-/// Noon of some day.
+/// 2026-11-23T12:00:00Z, in microseconds.
 const START: i64 = 1_795_435_200_000_000;
 const SECOND: i64 = 1_000_000;
-/// A cache holds a response no longer than this.
+/// Longest time for which a cache keeps a response, in microseconds.
 const CACHED_FOR: i64 = 60 * SECOND;
 
 struct TestClock(AtomicI64);
@@ -62,31 +62,31 @@ impl Clock for TestClock {
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// Of a product.
+    /// Sells units of a product.
     Sell(usize, u32),
     Ship,
-    /// More of a product arrives at the warehouse.
+    /// Adds units of a product to the warehouse.
     Restock(usize, u32),
     Advance(i64),
     /// The vendor writes its file or document.
     Write,
     Sync,
-    /// The process ends after this number of transactions of a sync.
+    /// A sync whose process ends after this number of transactions.
     InterruptedSync(usize),
-    /// A sync whose response takes this long, while other syncs happen with these pauses before them.
+    /// A sync whose response takes this long, while other syncs run after these pauses.
     SlowSync(i64, Vec<i64>),
-    /// A response that was received before comes once more.
+    /// Receives an earlier response again.
     Repeat(usize),
 }
 
-/// Returns one response, after other syncs if there are any.
+/// Returns one response, after running other syncs if there are any.
 struct Feed<'w> {
     vendor_id: VendorId,
     lag: Duration,
     response: FetchedReport,
     delay: i64,
     meanwhile: std::sync::Mutex<VecDeque<(i64, FetchedReport)>>,
-    world: &'w World,
+    fixture: &'w Fixture,
 }
 
 #[async_trait]
@@ -103,16 +103,16 @@ impl VendorFeed for Feed<'_> {
         loop {
             let next = self.meanwhile.lock().unwrap().pop_front();
             let Some((pause, response)) = next else { break };
-            self.world.clock.advance(pause);
-            let inner = self.world.feed(response, self.lag);
-            Box::pin(self.world.sync.sync(&inner)).await.unwrap();
+            self.fixture.clock.advance(pause);
+            let inner = self.fixture.feed(response, self.lag);
+            Box::pin(self.fixture.sync.sync(&inner)).await.unwrap();
         }
-        self.world.clock.advance(self.delay);
+        self.fixture.clock.advance(self.delay);
         Ok(self.response.clone())
     }
 }
 
-struct World {
+struct Fixture {
     clock: Arc<TestClock>,
     store: MemoryStore,
     interruptible: InterruptibleStore,
@@ -120,8 +120,8 @@ struct World {
     status: ChangeStatus,
 }
 
-impl World {
-    /// Transactions of a sync write at most `chunk_size` products.
+impl Fixture {
+    /// Opens a store whose syncs write at most `chunk_size` products per transaction.
     async fn open(chunk_size: usize) -> Self {
         let clock = Arc::new(TestClock(AtomicI64::new(START)));
         let store = MemoryStore::new(clock.clone());
@@ -158,11 +158,11 @@ impl World {
             response,
             delay: 0,
             meanwhile: std::sync::Mutex::default(),
-            world: self,
+            fixture: self,
         }
     }
 
-    /// Orders that many units; the order if they were confirmed.
+    /// Orders units of a product, and returns the order if it was confirmed.
     async fn sell(&self, product: usize, units: u32) -> Option<Sold> {
         let product_id = ProductId::parse(PRODUCTS[product]).unwrap();
         let order = NewOrder {
@@ -187,7 +187,7 @@ impl World {
         (order.state.status() == OrderStatus::Confirmed).then_some(sold)
     }
 
-    /// Reported and in flight.
+    /// Returns the reported and in-flight units of a product.
     async fn numbers(&self, product: usize) -> (u32, u32) {
         let product_id = ProductId::parse(PRODUCTS[product]).unwrap();
         let found = self.store.find_stock(&product_id).await.unwrap();
@@ -204,7 +204,7 @@ struct Sold {
     units: u32,
 }
 
-/// Units of each product that are sold and not shipped.
+/// Returns the units of each product that are sold and not shipped.
 fn promised(confirmed: &VecDeque<Sold>) -> Units {
     let mut promised = Units::default();
     for sold in confirmed {
@@ -220,7 +220,7 @@ fn lag_of(source: Source) -> Duration {
     }
 }
 
-/// Runs a sequence of steps and checks after each that what is confirmed and not shipped is in the warehouse.
+/// Runs a sequence of steps, and checks after each that the warehouse holds the units that are confirmed and not shipped.
 async fn run(
     source: Source,
     kind: ReportKind,
@@ -229,8 +229,8 @@ async fn run(
     chunk_size: usize,
     steps: &[Step],
 ) -> Result<(), TestCaseError> {
-    let world = World::open(chunk_size).await;
-    let clock = &world.clock;
+    let fixture = Fixture::open(chunk_size).await;
+    let clock = &fixture.clock;
     let first = Count { units, at: START };
     let mut vendor = Vendor {
         source,
@@ -245,16 +245,22 @@ async fn run(
     let lag = lag_of(source);
     let mut confirmed = VecDeque::new();
     let response = vendor.respond(clock.micros());
-    world.sync.sync(&world.feed(response, lag)).await.unwrap();
+    fixture
+        .sync
+        .sync(&fixture.feed(response, lag))
+        .await
+        .unwrap();
     for step in steps {
         match step {
-            Step::Sell(product, units) => confirmed.extend(world.sell(*product, *units).await),
+            Step::Sell(product, units) => confirmed.extend(fixture.sell(*product, *units).await),
             Step::Ship => {
                 if let Some(sold) = confirmed.pop_front() {
                     vendor.change(clock.micros(), sold.product, -i64::from(sold.units));
-                    // What leaves at an instant is not included in a count of the same instant.
+                    // A count does not include a shipment of the same instant.
                     clock.advance(1);
-                    let shipped = world.status.change(sold.id, OrderStatus::Shipped, |_| true);
+                    let shipped = fixture
+                        .status
+                        .change(sold.id, OrderStatus::Shipped, |_| true);
                     shipped.await.unwrap();
                 }
             }
@@ -263,18 +269,22 @@ async fn run(
             Step::Write => vendor.write(clock.micros()),
             Step::Sync => {
                 let response = vendor.respond(clock.micros());
-                world.sync.sync(&world.feed(response, lag)).await.unwrap();
+                fixture
+                    .sync
+                    .sync(&fixture.feed(response, lag))
+                    .await
+                    .unwrap();
             }
             Step::InterruptedSync(transactions) => {
                 let response = vendor.respond(clock.micros());
-                world.interruptible.interrupt_after(*transactions);
-                drop(world.sync.sync(&world.feed(response, lag)).await);
-                world.interruptible.restore();
-                let findings = world.store.audit().await.unwrap();
+                fixture.interruptible.interrupt_after(*transactions);
+                drop(fixture.sync.sync(&fixture.feed(response, lag)).await);
+                fixture.interruptible.restore();
+                let findings = fixture.store.audit().await.unwrap();
                 prop_assert!(findings.is_empty(), "{findings:?}");
             }
             Step::SlowSync(delay, pauses) => {
-                // The slow one was counted first.
+                // The slow response is counted first.
                 let response = vendor.respond(clock.micros());
                 let mut at = clock.micros();
                 let meanwhile = pauses.iter().map(|pause| {
@@ -285,18 +295,22 @@ async fn run(
                 let feed = Feed {
                     delay: *delay,
                     meanwhile: std::sync::Mutex::new(meanwhile),
-                    ..world.feed(response, lag)
+                    ..fixture.feed(response, lag)
                 };
-                world.sync.sync(&feed).await.unwrap();
+                fixture.sync.sync(&feed).await.unwrap();
             }
             Step::Repeat(back) => {
-                // Only what identifies itself can be recognised when it comes again.
+                // Only a response that identifies its report can be recognised when it is received again.
                 let known = matches!(source, Source::File | Source::Document | Source::LocalTime);
                 let response = vendor.responses.iter().rev().nth(*back).cloned();
                 if let Some(mut response) = response.filter(|_| known) {
                     let now = clock.micros() + vendor.skew;
                     response.times.date = Some(Timestamp::from_micros(now).start_of_second());
-                    world.sync.sync(&world.feed(response, lag)).await.unwrap();
+                    fixture
+                        .sync
+                        .sync(&fixture.feed(response, lag))
+                        .await
+                        .unwrap();
                 }
             }
         }
@@ -310,16 +324,16 @@ async fn run(
             "{promised:?} units are sold and not shipped, the warehouse holds {warehouse:?} ({step:?})"
         );
     }
-    end(&world, &mut vendor, &confirmed).await
+    end(&fixture, &mut vendor, &confirmed).await
 }
 
-/// Repairs the vendor's clock, lets evidence arrive, and checks that nothing else is left in flight.
+/// Corrects the vendor's clock, syncs reports with evidence, and checks that nothing else is left in flight.
 async fn end(
-    world: &World,
+    fixture: &Fixture,
     vendor: &mut Vendor,
     confirmed: &VecDeque<Sold>,
 ) -> Result<(), TestCaseError> {
-    let clock = &world.clock;
+    let clock = &fixture.clock;
     let lag = lag_of(vendor.source);
     clock.advance(3 * 3_600 * SECOND);
     vendor.skew = 0;
@@ -332,15 +346,19 @@ async fn end(
     clock.advance(2 * CACHED_FOR);
     for _ in 0..2 {
         let response = vendor.respond(clock.micros());
-        let done = world.sync.sync(&world.feed(response, lag)).await.unwrap();
+        let done = fixture
+            .sync
+            .sync(&fixture.feed(response, lag))
+            .await
+            .unwrap();
         prop_assert_eq!(done.outcome, SyncOutcome::Applied);
         clock.advance(2 * CACHED_FOR);
     }
     for (product, promised) in promised(confirmed).into_iter().enumerate() {
         let expected = (vendor.warehouse[product], promised);
-        prop_assert_eq!(world.numbers(product).await, expected);
+        prop_assert_eq!(fixture.numbers(product).await, expected);
     }
-    let findings = world.store.audit().await.unwrap();
+    let findings = fixture.store.audit().await.unwrap();
     prop_assert!(findings.is_empty(), "{findings:?}");
     Ok(())
 }

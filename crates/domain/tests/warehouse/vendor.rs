@@ -1,4 +1,4 @@
-//! A vendor with a warehouse, and what lies between the warehouse and a reader of its counts.
+//! A vendor with a warehouse, and the files, caches and replicas between the warehouse and a reader of its counts.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use domain::timestamp::Timestamp;
 
 use super::{CACHED_FOR, SECOND};
 
-/// How a vendor's count comes to its reader.
+/// The path of a vendor's count to its reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
-    /// Counted when it is requested; only `Date`.
+    /// Counted at the request; the response has only `Date`.
     Live,
     /// A file that is written now and then, served with `Last-Modified` and a new `Date`.
     File,
-    /// A document that is written now and then and states its as-of.
+    /// A document that is written now and then, with an as-of.
     Document,
-    /// The same, with local time written as UTC: two hours ahead.
+    /// A document whose as-of is local time written as UTC: two hours ahead.
     LocalTime,
     /// A cache with `Age` and the origin's `Date`.
     CacheKeepsDate,
@@ -27,9 +27,9 @@ pub(super) enum Source {
     CacheRenewsDate,
     /// A cache without `Age`, with a new `Date` and the origin's `max-age`.
     CacheWithoutAge,
-    /// A replica that is behind by up to the setting `lag`, with a new `Date`.
+    /// A replica that lags by up to the setting `lag`, with a new `Date`.
     Replica,
-    /// No time at all.
+    /// A response without any time.
     Timeless,
 }
 
@@ -45,13 +45,13 @@ pub(super) const SOURCES: [Source; 9] = [
     Source::Timeless,
 ];
 
-/// What the vendor sells.
+/// The vendor's products.
 pub(super) const PRODUCTS: [&str; 3] = ["p", "q", "r"];
 
 /// Units of each product.
 pub(super) type Units = [u32; PRODUCTS.len()];
 
-/// A count, and when it was made.
+/// A count, and its time in microseconds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Count {
     pub(super) units: Units,
@@ -61,7 +61,7 @@ pub(super) struct Count {
 pub(super) struct Vendor {
     pub(super) source: Source,
     pub(super) kind: ReportKind,
-    /// The vendor's clock less the store's.
+    /// The vendor's clock minus the store's, in microseconds.
     pub(super) skew: i64,
     pub(super) warehouse: Units,
     pub(super) written: Count,
@@ -72,7 +72,7 @@ pub(super) struct Vendor {
 }
 
 impl Vendor {
-    /// Units of a product arrive, or leave if negative.
+    /// Adds units of a product, or removes them if negative.
     pub(super) fn change(&mut self, now: i64, product: usize, units: i64) {
         let before = &mut self.warehouse[product];
         *before = u32::try_from(i64::from(*before) + units).unwrap();
@@ -98,10 +98,10 @@ impl Vendor {
         *self.cached.insert(kept.unwrap_or(fresh))
     }
 
-    /// What the vendor sends now.
+    /// Returns the vendor's response at this time.
     pub(super) fn respond(&mut self, now: i64) -> FetchedReport {
         let clock = now + self.skew;
-        // HTTP dates are given to the second.
+        // HTTP dates have a resolution of one second.
         let date = |micros: i64| Some(Timestamp::from_micros(micros).start_of_second());
         let seconds = |micros: i64| Some(Duration::from_secs((micros / SECOND).unsigned_abs()));
         let mut as_of = None;
@@ -126,7 +126,7 @@ impl Vendor {
             }
             Source::CacheKeepsDate | Source::CacheRenewsDate => {
                 let count = self.through_cache(now);
-                // Rounded up, as a cache that has measured the delay does.
+                // Rounded up, as by a cache that has measured the delay.
                 times.age = seconds(now - count.at + SECOND - 1);
                 if self.source == Source::CacheKeepsDate {
                     times.date = date(count.at + self.skew);
@@ -151,7 +151,7 @@ impl Vendor {
         };
         let counted = PRODUCTS.into_iter().zip(count.units);
         let counted = counted.map(|(id, units)| (ProductId::parse(id).unwrap(), units.into()));
-        // One product more makes sure that no report is empty.
+        // An additional product ensures that no report is empty.
         let lines = counted.chain([(ProductId::parse("s").unwrap(), 1)]);
         let report = Report::parse(self.kind, as_of, lines).unwrap();
         let response = FetchedReport { report, times };

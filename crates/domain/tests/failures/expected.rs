@@ -1,4 +1,4 @@
-//! What a use case answers, and what it should.
+//! Results of use cases, and the expected result after a failure.
 
 use domain::ports::{QueueError, StoreError};
 use domain::services::{ChangeStatusError, RelayError, SettleError, SyncError, VendorSetError};
@@ -6,9 +6,9 @@ use domain::services::{ChangeStatusError, RelayError, SettleError, SyncError, Ve
 use crate::faults::{Call, Failure, Injection, Role};
 use crate::use_cases::UseCase;
 
-/// An answer, less its details.
+/// The result of a use case, without its details, as actual and expected results are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum Expected {
     Done,
     Unavailable,
     CommitUnknown,
@@ -21,13 +21,13 @@ pub(crate) enum Told {
     NoReport,
     NotConfigured,
     Illegal,
-    /// Nothing: the use case was dropped.
-    Nothing,
+    /// No result: the use case was dropped.
+    Dropped,
 }
 
-impl From<StoreError> for Told {
+impl From<StoreError> for Expected {
     fn from(error: StoreError) -> Self {
-        let told = match error {
+        let result = match error {
             StoreError::Unavailable(_) => Self::Unavailable,
             StoreError::CommitUnknown(_) => Self::CommitUnknown,
             StoreError::Conflict(_) => Self::Conflict,
@@ -35,15 +35,15 @@ impl From<StoreError> for Told {
             StoreError::Corrupt { .. } => Self::Corrupt,
         };
         let is_transient = matches!(
-            told,
+            result,
             Self::Unavailable | Self::CommitUnknown | Self::Conflict
         );
         assert_eq!(error.is_retryable(), is_transient, "{error}");
-        told
+        result
     }
 }
 
-impl From<VendorSetError> for Told {
+impl From<VendorSetError> for Expected {
     fn from(error: VendorSetError) -> Self {
         match error {
             VendorSetError::Store(error) => error.into(),
@@ -52,7 +52,7 @@ impl From<VendorSetError> for Told {
     }
 }
 
-impl From<QueueError> for Told {
+impl From<QueueError> for Expected {
     fn from(error: QueueError) -> Self {
         match error {
             QueueError::Unavailable(_) => Self::QueueUnavailable,
@@ -61,7 +61,7 @@ impl From<QueueError> for Told {
     }
 }
 
-impl From<RelayError> for Told {
+impl From<RelayError> for Expected {
     fn from(error: RelayError) -> Self {
         match error {
             RelayError::Store(error) => error.into(),
@@ -71,19 +71,22 @@ impl From<RelayError> for Told {
     }
 }
 
-impl From<SettleError> for Told {
+impl From<SettleError> for Expected {
     fn from(error: SettleError) -> Self {
         let is_transient = error.is_retryable();
-        let told = match error {
+        let result = match error {
             SettleError::Store(error) => error.into(),
             other @ SettleError::Policy(_) => panic!("{other}"),
         };
-        assert_eq!(is_transient, !matches!(told, Self::Failed | Self::Corrupt));
-        told
+        assert_eq!(
+            is_transient,
+            !matches!(result, Self::Failed | Self::Corrupt)
+        );
+        result
     }
 }
 
-impl From<SyncError> for Told {
+impl From<SyncError> for Expected {
     fn from(error: SyncError) -> Self {
         match error {
             SyncError::Store(error) => error.into(),
@@ -95,7 +98,7 @@ impl From<SyncError> for Told {
     }
 }
 
-impl From<ChangeStatusError> for Told {
+impl From<ChangeStatusError> for Expected {
     fn from(error: ChangeStatusError) -> Self {
         match error {
             ChangeStatusError::Store(error) => error.into(),
@@ -105,41 +108,41 @@ impl From<ChangeStatusError> for Told {
     }
 }
 
-impl<T, E: Into<Told>> From<Result<T, E>> for Told {
+impl<T, E: Into<Expected>> From<Result<T, E>> for Expected {
     fn from(result: Result<T, E>) -> Self {
         result.map_or_else(Into::into, |_| Self::Done)
     }
 }
 
-/// What a use case must answer when a call fails; `undisturbed` is what it answers when none does.
-pub(crate) fn expected(
+/// Returns the expected result of a use case in which a call fails; `without_failure` is its result when none does.
+pub(crate) fn expected_result(
     use_case: UseCase,
-    undisturbed: Told,
+    without_failure: Expected,
     call: Call,
     injection: Injection,
-) -> Told {
+) -> Expected {
     let in_transaction = call.role != Role::Probe;
     match injection.failure {
-        Failure::Conflict if in_transaction && !injection.lasts => undisturbed,
-        Failure::Conflict => Told::Conflict,
-        // The batch is halved, and the halves succeed; if it lasts, not even a dead letter can be recorded.
+        Failure::Conflict if in_transaction && !injection.lasts => without_failure,
+        Failure::Conflict => Expected::Conflict,
+        // The batch is halved, and the halves succeed. If the failure lasts, not even a dead letter can be recorded.
         Failure::Failed | Failure::Corrupt
             if in_transaction
                 && use_case.halves()
                 && !injection.lasts
                 && !use_case.records_a_dead_letter_at(injection.at) =>
         {
-            undisturbed
+            without_failure
         }
-        Failure::Failed => Told::Failed,
-        Failure::Corrupt => Told::Corrupt,
-        Failure::AnswerLost if call.role == Role::Handover => Told::QueueUnavailable,
-        Failure::AnswerLost => Told::CommitUnknown,
-        Failure::Unavailable => Told::Unavailable,
-        Failure::QueueUnavailable => Told::QueueUnavailable,
-        Failure::QueueClosed => Told::QueueClosed,
-        Failure::Unconfirmed => Told::Unconfirmed,
-        Failure::FeedUnavailable | Failure::FeedMalformed => Told::NoReport,
-        Failure::Abandoned => Told::Nothing,
+        Failure::Failed => Expected::Failed,
+        Failure::Corrupt => Expected::Corrupt,
+        Failure::ReplyLost if call.role == Role::Publish => Expected::QueueUnavailable,
+        Failure::ReplyLost => Expected::CommitUnknown,
+        Failure::Unavailable => Expected::Unavailable,
+        Failure::QueueUnavailable => Expected::QueueUnavailable,
+        Failure::QueueClosed => Expected::QueueClosed,
+        Failure::Unconfirmed => Expected::Unconfirmed,
+        Failure::FeedUnavailable | Failure::FeedMalformed => Expected::NoReport,
+        Failure::Abandoned => Expected::Dropped,
     }
 }

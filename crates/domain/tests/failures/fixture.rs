@@ -1,4 +1,4 @@
-//! A shop in memory: what it is before a use case runs, and what must hold after.
+//! A store and a queue in memory: the state before a use case runs, and the invariants after it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -31,10 +31,10 @@ const PENDING_FOR: Duration = Duration::from_mins(1);
 const KEY_RETENTION: Duration = Duration::from_hours(24);
 const CHANGE_LOG_RETENTION: Duration = Duration::from_hours(1);
 
-/// Longer than a lease and than an order may stay `PENDING`, shorter than a key is kept.
+/// Longer than a lease and than an order may stay `PENDING`, shorter than the retention of keys.
 const LATER: Duration = Duration::from_hours(1);
 
-/// Time passes when somebody sleeps, and when a test says so.
+/// A clock that advances when a task sleeps, and when a test advances it.
 pub(crate) struct TestClock(AtomicI64);
 
 impl TestClock {
@@ -55,42 +55,42 @@ impl Clock for TestClock {
     }
 }
 
-/// Nobody needs to be woken here.
-pub(crate) struct Silence;
+/// Discards notifications.
+pub(crate) struct SilentNotifier;
 
-impl Notifier for Silence {
+impl Notifier for SilentNotifier {
     fn notify(&self, _: Topic) {}
 }
 
-/// A vendor's reported, in flight and available.
+/// A vendor, and its reported, in-flight and available units.
 type Position = (VendorId, u32, u32, u32);
 
-/// What can be seen of a shop, without ids and times.
+/// The observable state, without ids and times.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Snapshot {
-    /// Oldest first.
+    /// The orders, oldest first.
     orders: Vec<(ProductId, u32, OrderState)>,
-    /// Product, what can be sold, and its vendors.
+    /// The products, with the quantity that can be sold and the vendors.
     stock: Vec<(ProductId, u64, Vec<Position>)>,
 }
 
-pub(crate) struct World {
+pub(crate) struct Fixture {
     pub(crate) clock: Arc<TestClock>,
     pub(crate) faults: Arc<Faults>,
     pub(crate) store: FaultyStore,
     pub(crate) queue: FaultyQueue,
-    /// The order that the use case is about, if it is about one.
+    /// The order that the use case changes, if it changes one.
     pub(crate) subject: Option<OrderId>,
-    /// Orders that were lost on their way before the use case began.
+    /// Orders that were lost before the use case began.
     pub(crate) lost_before: HashSet<OrderId>,
 }
 
-impl World {
-    /// A shop with stock of two vendors: p 10 and 3, q 4 and none.
+impl Fixture {
+    /// Opens a store with stock of two vendors: 10 and 3 of p, 4 and none of q.
     pub(crate) async fn open(max_messages: usize, max_orders_a_message: usize) -> Self {
         let clock = Arc::new(TestClock(AtomicI64::new(1_795_435_200_000_000)));
         let faults = Arc::new(Faults::default());
-        let world = Self {
+        let fixture = Self {
             store: FaultyStore {
                 memory: MemoryStore::new(clock.clone()),
                 faults: Arc::clone(&faults),
@@ -107,17 +107,17 @@ impl World {
             lost_before: HashSet::new(),
         };
         let set = vendor_set(&["v", "w"]);
-        world.vendor_sets().apply_if_new(&set).await.unwrap();
+        fixture.vendor_sets().apply_if_new(&set).await.unwrap();
         for (vendor_id, lines) in [("v", &[("p", 10), ("q", 4)][..]), ("w", &[("p", 3)])] {
             let feed = FaultyFeed {
-                now: world.clock.now(),
+                now: fixture.clock.now(),
                 vendor_id: vendor(vendor_id),
-                answer: Ok(full(lines)),
-                faults: Arc::clone(&world.faults),
+                result: Ok(full(lines)),
+                faults: Arc::clone(&fixture.faults),
             };
-            world.sync().sync(&feed).await.unwrap();
+            fixture.sync().sync(&feed).await.unwrap();
         }
-        world
+        fixture
     }
 
     pub(crate) fn store_port(&self) -> Arc<dyn Store> {
@@ -141,7 +141,7 @@ impl World {
         Sweeper::new(
             self.store_port(),
             Arc::new(self.queue.clone()),
-            Arc::new(Silence),
+            Arc::new(SilentNotifier),
             self.clock.clone(),
             SweeperSettings {
                 pending_for: PENDING_FOR,
@@ -171,7 +171,7 @@ impl World {
         ChangeStatus::new(self.store_port(), self.clock.clone())
     }
 
-    /// As a worker does: takes what is there, settles it, and acknowledges only then. Without messages it does nothing.
+    /// Receives, settles and then acknowledges messages, as a worker does. Without messages it does nothing.
     pub(crate) async fn settle_messages(&self) -> Result<(), SettleError> {
         if self.queue.inner.depth().await.unwrap() == 0 {
             return Ok(());
@@ -199,13 +199,13 @@ impl World {
             .into_iter()
             .map(|accepted| match accepted {
                 Acceptance::Created(order) => order.id,
-                other => panic!("an order was expected that is new, not {other:?}"),
+                other => panic!("expected a new order, got {other:?}"),
             })
             .collect()
     }
 
-    /// Takes all from the outbox without a word to the queue.
-    pub(crate) async fn lose_the_outbox(&mut self) {
+    /// Removes all outbox entries without publishing them.
+    pub(crate) async fn discard_outbox(&mut self) {
         let mut work = self.store.memory.begin().await.unwrap();
         let entries = work.claim(100, LEASE).await.unwrap();
         let ids: Vec<_> = entries.iter().map(|entry| entry.id).collect();
@@ -253,26 +253,26 @@ impl World {
         }
     }
 
-    /// What holds after whatever failure: balances are right, no lock is held, and each order that waits is on its way.
+    /// Asserts the invariants after any failure: balances are right, no lock is held, and no pending order is lost.
     pub(crate) async fn assert_sound(&self, context: &str) {
         let mut findings = self.store.memory.audit().await.unwrap();
-        // The clock has moved by more than a day; which orders are on their way is checked below.
+        // The clock has advanced by more than a day; lost orders are checked below.
         findings.retain(|finding| finding.rule != audit_rules::PENDING);
         assert_eq!(findings, [], "{context}");
         let at_once = self.store.memory.clone().with_wait(Duration::ZERO);
         assert!(at_once.begin().await.is_ok(), "{context}: a lock is held");
-        let mut on_their_way = self.lost_before.clone();
-        on_their_way.extend(self.in_outbox().await);
-        on_their_way.extend(self.in_queue().await);
-        on_their_way.extend(self.dead_letters().await);
+        let mut in_transit = self.lost_before.clone();
+        in_transit.extend(self.in_outbox().await);
+        in_transit.extend(self.in_queue().await);
+        in_transit.extend(self.dead_letters().await);
         for order in self.orders().await {
-            let waits = order.state.status() == OrderStatus::Pending;
-            let is_lost = waits && !on_their_way.contains(&order.id);
+            let is_pending = order.state.status() == OrderStatus::Pending;
+            let is_lost = is_pending && !in_transit.contains(&order.id);
             assert!(!is_lost, "{context}: {order:?} is lost");
         }
     }
 
-    /// In the outbox, claimed or not: seen by a claim after every lease, that is not committed.
+    /// Returns the orders in the outbox, claimed or not: by a claim after every lease, which is not committed.
     async fn in_outbox(&self) -> Vec<OrderId> {
         self.clock.advance(LEASE + LEASE);
         let mut work = self.store.memory.begin().await.unwrap();
@@ -280,7 +280,7 @@ impl World {
         entries.iter().flat_map(OutboxEntry::order_ids).collect()
     }
 
-    /// In messages that wait; the consumer that looks gives them back.
+    /// Returns the orders in the queue; the consumer returns the messages when it is dropped.
     async fn in_queue(&self) -> Vec<OrderId> {
         let mut consumer = self.queue.inner.consumer();
         let mut ids = Vec::new();
@@ -292,19 +292,19 @@ impl World {
         ids
     }
 
-    /// Among the dead letters.
+    /// Returns the orders that have a dead letter.
     pub(crate) async fn dead_letters(&self) -> HashSet<OrderId> {
         let letters = self.store.memory.list_dead_letters(None, 1_000).await;
         let letters = letters.unwrap().into_iter();
         letters.map(|letter| letter.order_id).collect()
     }
 
-    /// Everything that runs by itself, until nothing is left to do: sweeper, relay and consumers.
-    pub(crate) async fn come_to_rest(&self) {
+    /// Runs the background tasks, which are sweeper, relay and consumers, until nothing is left to do.
+    pub(crate) async fn run_until_idle(&self) {
         self.clock.advance(LATER);
         self.sweeper().sweep().await.unwrap();
         loop {
-            // A queue that is full takes the rest after it was emptied.
+            // A full queue accepts the rest after it was emptied.
             let relayed = self.relay().run_once().await;
             if self.queue.inner.depth().await.unwrap() == 0 {
                 assert_eq!(relayed.unwrap(), 0);
