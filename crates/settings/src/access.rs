@@ -1,4 +1,4 @@
-//! Who may call the API, from where, and how often.
+//! Settings of access to the API: keys, hosts, origins, rate limits and TLS.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,23 +11,23 @@ use url::{Host, Url};
 
 use crate::fields::{self, quoted};
 
-/// How often one caller may call.
+/// Rate limit of one client.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table of settings")]
 pub struct RateLimitSettings {
-    /// Most requests in `per`; 0 is no limit.
-    #[serde(deserialize_with = "fields::whole::<_, _, 0, 1_000_000>")]
+    /// Maximum number of requests in `per`; 0 is no limit.
+    #[serde(deserialize_with = "fields::integer::<_, _, 0, 1_000_000>")]
     pub requests: u32,
-    /// The time that `requests` are for.
-    #[serde(deserialize_with = "fields::span::<_, 1_000, 86_400_000>")]
+    /// Period of `requests`.
+    #[serde(deserialize_with = "fields::duration::<_, 1_000, 86_400_000>")]
     pub per: Duration,
 }
 
-/// The files that make the API speak TLS.
+/// The files for TLS.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table of settings")]
 pub struct TlsSettings {
-    /// Certificates in PEM: the server's own first, then those between it and a root.
+    /// Certificate chain in PEM: the server's certificate first, then the intermediate certificates.
     #[serde(deserialize_with = "fields::path")]
     pub certificate: PathBuf,
     /// The private key of the first certificate, in PEM.
@@ -58,7 +58,7 @@ impl From<Entry> for ApiKey {
 }
 
 fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let text = fields::text(deserializer)?;
+    let text = fields::string(deserializer)?;
     if api_keys::is_name(&text) {
         return Ok(text);
     }
@@ -72,8 +72,8 @@ struct RoleField(Role);
 
 impl<'de> Deserialize<'de> for RoleField {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let words = Role::ALL.map(|role| (role.word(), role));
-        fields::word(deserializer, &words).map(Self)
+        let roles = Role::ALL.map(|role| (role.name(), role));
+        fields::one_of(deserializer, &roles).map(Self)
     }
 }
 
@@ -81,26 +81,26 @@ fn roles<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Role>, D::Err
     let roles: Vec<RoleField> = Vec::deserialize(deserializer)?;
     if roles.is_empty() {
         return Err(D::Error::custom(
-            "is empty, expected the roles of the key: customer, operator, or both",
+            "is empty, expected customer, operator, or both",
         ));
     }
     Ok(roles.into_iter().map(|RoleField(role)| role).collect())
 }
 
-/// A key that stands where its hash belongs must not be shown.
+/// The error does not quote the value, which may be the key itself.
 fn parse_hash<E: Error>(text: &str) -> Result<KeyHash, E> {
-    KeyHash::parse(text).map_err(|wrong| {
+    KeyHash::parse(text).map_err(|error| {
         E::custom(format!(
-            "{wrong}, expected the hash that `cargo xtask api-key new` prints with a key"
+            "{error}, expected the hash that `cargo xtask api-key new` prints with a key"
         ))
     })
 }
 
 fn hash<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeyHash, D::Error> {
-    parse_hash(&fields::secret_text(deserializer)?)
+    parse_hash(&fields::secret_string(deserializer)?)
 }
 
-/// A list of keys; from a variable, one text with commas.
+/// Reads a list of keys; in a variable, the entries are separated by commas.
 pub(crate) fn keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ApiKey>, D::Error> {
     struct Keys;
 
@@ -129,18 +129,18 @@ pub(crate) fn keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Api
     deserializer.deserialize_any(Keys)
 }
 
-/// One key in a variable: `name:role:hash`, with + between roles. Whatever is wrong may be a key that was mixed up with the
-/// rest, so nothing of it is shown.
+/// Parses a key from a variable, `name:role:hash` with `+` between roles. The error does not quote the entry, any part of
+/// which may be the key itself.
 fn parse_entry<E: Error>(entry: &str) -> Result<ApiKey, E> {
-    let wrong = || {
+    let invalid = || {
         E::custom(
-            "has an entry that is not name:role:hash, expected such as shop:customer:sha256:… or \
+            "has an entry that is not name:role:hash, expected entries such as shop:customer:sha256:… or \
              desk:customer+operator:sha256:…",
         )
     };
     let mut parts = entry.splitn(3, ':');
     let (Some(name), Some(roles), Some(hash)) = (parts.next(), parts.next(), parts.next()) else {
-        return Err(wrong());
+        return Err(invalid());
     };
     let roles: Option<Vec<Role>> = roles.split('+').map(Role::from_word).collect();
     match roles {
@@ -149,16 +149,16 @@ fn parse_entry<E: Error>(entry: &str) -> Result<ApiKey, E> {
             roles,
             hash: parse_hash(hash)?,
         }),
-        _ => Err(wrong()),
+        _ => Err(invalid()),
     }
 }
 
-/// What is wrong with the keys together: the place and the problem of the first finding.
+/// The first conflict between keys: the path of the setting and the problem.
 pub(crate) fn conflict(keys: &[ApiKey]) -> Option<(String, String)> {
     keys.iter().enumerate().find_map(|(index, key)| {
         let earlier = &keys[..index];
         if earlier.iter().any(|other| other.hash == key.hash) {
-            let problem = "is the hash of another key too, expected a key of its own".to_owned();
+            let problem = "is also the hash of another key, expected a unique key".to_owned();
             return Some((format!("api_keys[{index}].hash"), problem));
         }
         let same = |role: &Role, other: &ApiKey| key.roles.contains(role) == other.roles.contains(role);
@@ -166,14 +166,14 @@ pub(crate) fn conflict(keys: &[ApiKey]) -> Option<(String, String)> {
             other.name == key.name && !Role::ALL.iter().all(|role| same(role, other))
         })?;
         let problem = format!(
-            "are not those of the other key named {:?}, expected the same: keys of one name are one holder's",
+            "differ from the roles of the other key named {:?}, expected the same roles: keys of the same name belong to one client",
             other.name
         );
         Some((format!("api_keys[{index}].roles"), problem))
     })
 }
 
-/// A list of hosts; from a variable, one text with commas.
+/// Reads a list of hosts; in a variable, the hosts are separated by commas.
 pub(crate) fn hosts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Host>, D::Error> {
     struct Hosts;
 
@@ -203,16 +203,16 @@ pub(crate) fn hosts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Ho
 
     impl<'de> Deserialize<'de> for HostField {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            parse_host(&fields::text(deserializer)?).map(Self)
+            parse_host(&fields::string(deserializer)?).map(Self)
         }
     }
 
     deserializer.deserialize_any(Hosts)
 }
 
-/// An IPv6 address has brackets, as in the requests that name it.
+/// Parses a host. An IPv6 address is in brackets, as in the `Host` header.
 fn parse_host<E: Error>(text: &str) -> Result<Host, E> {
-    // A star would be a name, and match nothing.
+    // `*` would parse as a domain name that matches no host.
     let host = Host::parse(text).ok().filter(|_| !text.contains('*'));
     host.ok_or_else(|| {
         E::custom(format!(
@@ -222,7 +222,7 @@ fn parse_host<E: Error>(text: &str) -> Result<Host, E> {
     })
 }
 
-/// A list of web origins; from a variable, one text with commas.
+/// Reads a list of web origins; in a variable, the origins are separated by commas.
 pub(crate) fn origins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     struct Origins;
 
@@ -252,14 +252,14 @@ pub(crate) fn origins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<
 
     impl<'de> Deserialize<'de> for Origin {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            parse_origin(&fields::text(deserializer)?).map(Self)
+            parse_origin(&fields::string(deserializer)?).map(Self)
         }
     }
 
     deserializer.deserialize_any(Origins)
 }
 
-/// Browsers send an origin in one spelling only, and it is compared byte by byte.
+/// Parses an origin. Only the spelling that browsers send is accepted, because origins are compared byte by byte.
 fn parse_origin<E: Error>(text: &str) -> Result<String, E> {
     const EXPECTED: &str =
         "an origin as browsers send it, such as https://shop.example or http://localhost:8080";

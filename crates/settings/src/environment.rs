@@ -1,4 +1,4 @@
-//! Environment variables and `.env`, as one layer of settings each.
+//! Environment variables and `.env`, each as one layer of settings.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,7 +16,7 @@ pub(crate) type Variables = BTreeMap<String, String>;
 const PREFIX: &str = "AGGREGATOR__";
 const SEPARATOR: &str = "__";
 
-/// Variables with names of their own, and the settings they stand for.
+/// Variables with a short name, and the settings they set.
 const NAMED: [(&str, &str); 8] = [
     ("PORT", "api.port"),
     ("WORKER_PORT", "worker.port"),
@@ -28,36 +28,36 @@ const NAMED: [(&str, &str); 8] = [
     ("RABBITMQ_URL", "rabbitmq.url"),
 ];
 
-fn is_ours(name: &str) -> bool {
+fn is_setting(name: &str) -> bool {
     name.starts_with(PREFIX) || NAMED.iter().any(|(variable, _)| *variable == name)
 }
 
-/// Those variables of the process that are settings. Others may hold anything, even what is no text.
+/// Returns the variables of the process that are settings. Other variables are ignored and need not be UTF-8.
 pub(crate) fn read_process(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Variables, SettingsError> {
-    let mut ours = Variables::new();
+    let mut settings = Variables::new();
     for (name, value) in variables {
-        let Some(name) = name.to_str().filter(|name| is_ours(name)) else {
+        let Some(name) = name.to_str().filter(|name| is_setting(name)) else {
             continue;
         };
         let Ok(value) = value.into_string() else {
             return Err(SettingsError::Setting {
                 name: one_line(name),
                 origin: Some("the environment".to_owned()),
-                problem: "is not UTF-8, expected a text".to_owned(),
+                problem: "is not UTF-8, expected a string".to_owned(),
             });
         };
-        ours.insert(name.to_owned(), value);
+        settings.insert(name.to_owned(), value);
     }
-    Ok(ours)
+    Ok(settings)
 }
 
-/// The settings in a `.env` file; none if there is no such file. A line is `NAME=value`, blank, or a comment that starts
-/// with `#`; `export` before the name is left off.
+/// Returns the settings in a `.env` file; empty if the file does not exist. A line is `NAME=value`, blank, or a comment that
+/// starts with `#`; `export` before the name is ignored.
 ///
-/// A value is taken verbatim: `$`, `#`, `\` and quotes in it mean nothing. White space at its ends is left off, and so is one
-/// pair of quotes, single or double, around all of it, which keeps white space inside.
+/// A value is taken verbatim: `$`, `#`, `\` and quotes inside it have no special meaning. White space at its ends is
+/// removed, then one pair of single or double quotes around the whole value, which preserves the white space inside.
 pub(crate) fn read_dotenv(path: &Path) -> Result<Variables, SettingsError> {
     let error = |problem: String| SettingsError::File {
         path: path.to_owned(),
@@ -68,20 +68,20 @@ pub(crate) fn read_dotenv(path: &Path) -> Result<Variables, SettingsError> {
         Err(failure) => return Err(error(format!("cannot be read: {failure}"))),
         Ok(text) => text,
     };
-    let mut ours = Variables::new();
+    let mut settings = Variables::new();
     let lines = text.strip_prefix('\u{feff}').unwrap_or(&text).lines();
     for (index, line) in lines.map(str::trim).enumerate() {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        // The line is not quoted: it may hold a password.
+        // The message does not quote the line, which may contain a password.
         let (name, value) = assignment(line)
             .ok_or_else(|| error(format!("line {} is not NAME=value", index + 1)))?;
-        if is_ours(name) {
-            ours.insert(name.to_owned(), value.to_owned());
+        if is_setting(name) {
+            settings.insert(name.to_owned(), value.to_owned());
         }
     }
-    Ok(ours)
+    Ok(settings)
 }
 
 fn assignment(line: &str) -> Option<(&str, &str)> {
@@ -101,14 +101,14 @@ fn without_quotes(value: &str) -> &str {
     inner('"').or_else(|| inner('\'')).unwrap_or(value)
 }
 
-/// One layer of settings made of variables.
+/// A layer of settings read from variables.
 #[derive(Debug, Clone)]
 pub(crate) struct VariableLayer {
     settings: Map<String, Value>,
 }
 
 impl VariableLayer {
-    /// Turns variables into settings. `origin` says where they are from, as in `PORT in the environment`.
+    /// Converts variables to settings. `origin` names their source in messages, as in `PORT in the environment`.
     pub(crate) fn read(variables: &Variables, origin: &str) -> Result<Self, SettingsError> {
         let general = variables
             .iter()
@@ -129,8 +129,8 @@ impl VariableLayer {
                 return Err(SettingsError::Setting {
                     name: one_line(name),
                     origin: Some(one_line(&origin)),
-                    problem: "is not a setting's name, expected AGGREGATOR__SECTION__NAME of letters, digits and \
-                              single underscores"
+                    problem: "is not the name of a setting, expected AGGREGATOR__SECTION__NAME of letters, digits \
+                              and single underscores"
                         .to_owned(),
                 });
             };
@@ -140,16 +140,19 @@ impl VariableLayer {
     }
 }
 
-/// `SECTION__NAME` as `section.name`; nothing if it cannot be a setting's name.
+/// Converts `SECTION__NAME` to `section.name`; `None` if it cannot be the name of a setting.
 fn setting_path(rest: &str) -> Option<String> {
     let segments: Vec<String> = rest.split(SEPARATOR).map(str::to_ascii_lowercase).collect();
-    let is_word = |segment: &String| {
+    let is_identifier = |segment: &String| {
         segment.starts_with(|first: char| first.is_ascii_lowercase())
             && segment
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     };
-    segments.iter().all(is_word).then(|| segments.join("."))
+    segments
+        .iter()
+        .all(is_identifier)
+        .then(|| segments.join("."))
 }
 
 impl Source for VariableLayer {

@@ -1,33 +1,33 @@
-//! The one line that ends a program whose settings are wrong.
+//! The error that a program exits with when its settings are invalid.
 
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// Why the settings cannot be used. Its text is one line and holds no secret.
+/// Why the settings are invalid. The message is one line and contains no secret.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SettingsError {
-    /// A setting has a wrong value, or there is no such setting.
+    /// A setting is invalid, unknown or renamed.
     #[error("setting {name}{}: {problem}", origin.as_ref().map(|origin| format!(" (from {origin})")).unwrap_or_default())]
     Setting {
-        /// Which, as it is written in a file: `section.name`.
+        /// Path of the setting, as in `section.name` or `list[0].name`.
         name: String,
-        /// Where its value came from, if that is known.
+        /// Source of the value, such as a file or a variable, if known.
         origin: Option<String>,
-        /// What is wrong, and what was expected.
+        /// The value found and the value expected.
         problem: String,
     },
-    /// A file of settings cannot be read at all.
+    /// A settings file cannot be read or parsed.
     #[error("settings file {path:?}: {problem}")]
     File {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong.
+        /// Why the file cannot be read or parsed.
         problem: String,
     },
 }
 
-/// Control characters and line breaks, escaped, so that a message stays one line.
+/// Escapes control characters, including line breaks, so that a message is one line.
 pub(crate) fn one_line(text: &str) -> String {
     text.chars()
         .flat_map(|char| {

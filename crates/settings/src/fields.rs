@@ -1,7 +1,7 @@
-//! Reading single values strictly: each refusal says what was found and what is expected.
+//! Strict deserialization of single values: each error states the value found and the value expected.
 //!
-//! The same value is written as a number in a file and as a text in a variable; both are read, and nothing else is bent
-//! into shape (no rounding, no truth values as numbers).
+//! A number is a TOML number in a file and a string in a variable; both are accepted. Nothing else is converted: no
+//! rounding, no booleans as numbers.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -13,10 +13,10 @@ use serde::de::{Error, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
-/// Longest part of a wrong value that a message shows, in characters.
+/// Longest part of an invalid value that an error message quotes, in characters.
 const MAX_QUOTED_CHARS: usize = 80;
 
-/// A wrong value, escaped and not too long.
+/// Quotes an invalid value, escaped and cut to [`MAX_QUOTED_CHARS`].
 pub(crate) fn quoted(text: &str) -> String {
     let mut chars = text.chars();
     let start: String = chars.by_ref().take(MAX_QUOTED_CHARS).collect();
@@ -24,14 +24,14 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("{start:?}{rest}")
 }
 
-fn wrong<E: Error>(found: &str, expected: impl fmt::Display) -> E {
+fn invalid<E: Error>(found: &str, expected: impl fmt::Display) -> E {
     E::custom(format!("is {}, expected {expected}", quoted(found)))
 }
 
-/// A scalar as it stands in a file or a variable.
+/// A scalar as it is written in a file or a variable.
 enum Scalar {
-    Text(String),
-    Whole(i64),
+    String(String),
+    Integer(i64),
     Other(&'static str),
 }
 
@@ -43,23 +43,23 @@ impl<'de> Deserialize<'de> for Scalar {
             type Value = Scalar;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text or a number")
+                f.write_str("a string or a number")
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Scalar, E> {
-                Ok(Scalar::Text(text.to_owned()))
+                Ok(Scalar::String(text.to_owned()))
             }
 
             fn visit_i64<E: Error>(self, number: i64) -> Result<Scalar, E> {
-                Ok(Scalar::Whole(number))
+                Ok(Scalar::Integer(number))
             }
 
             fn visit_bool<E: Error>(self, _: bool) -> Result<Scalar, E> {
-                Ok(Scalar::Other("true or false"))
+                Ok(Scalar::Other("a boolean"))
             }
 
             fn visit_f64<E: Error>(self, _: f64) -> Result<Scalar, E> {
-                Ok(Scalar::Other("a number with a fraction"))
+                Ok(Scalar::Other("a floating-point number"))
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Scalar, A::Error> {
@@ -72,27 +72,27 @@ impl<'de> Deserialize<'de> for Scalar {
 }
 
 impl Scalar {
-    fn into_text<E: Error>(self, expected: impl fmt::Display) -> Result<String, E> {
+    fn into_string<E: Error>(self, expected: impl fmt::Display) -> Result<String, E> {
         match self {
-            Self::Text(text) => Ok(text),
-            Self::Whole(_) => Err(E::custom(format!("is a number, expected {expected}"))),
+            Self::String(text) => Ok(text),
+            Self::Integer(_) => Err(E::custom(format!("is a number, expected {expected}"))),
             Self::Other(kind) => Err(E::custom(format!("is {kind}, expected {expected}"))),
         }
     }
 }
 
-/// A whole number from `MIN` to `MAX`.
-pub(crate) fn whole<'de, D, T, const MIN: i64, const MAX: i64>(
+/// Reads an integer from `MIN` to `MAX`.
+pub(crate) fn integer<'de, D, T, const MIN: i64, const MAX: i64>(
     deserializer: D,
 ) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: TryFrom<i64>,
 {
-    let expected = format_args!("a whole number from {MIN} to {MAX}").to_string();
+    let expected = format_args!("an integer from {MIN} to {MAX}").to_string();
     let (number, found) = match Scalar::deserialize(deserializer)? {
-        Scalar::Whole(number) => (Some(number), number.to_string()),
-        Scalar::Text(text) => {
+        Scalar::Integer(number) => (Some(number), number.to_string()),
+        Scalar::String(text) => {
             let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
             (text.parse().ok().filter(|_| digits), quoted(&text))
         }
@@ -104,81 +104,83 @@ where
         .ok_or_else(|| D::Error::custom(format!("is {found}, expected {expected}")))
 }
 
-/// A span of time from `MIN` to `MAX` milliseconds, written as a whole number with `ms`, `s`, `m` or `h`.
-pub(crate) fn span<'de, D, const MIN: u64, const MAX: u64>(
+/// Reads a duration from `MIN` to `MAX` milliseconds, written as an integer with the unit `ms`, `s`, `m` or `h`.
+pub(crate) fn duration<'de, D, const MIN: u64, const MAX: u64>(
     deserializer: D,
 ) -> Result<Duration, D::Error>
 where
     D: Deserializer<'de>,
 {
-    let (min, max) = (span_text(MIN), span_text(MAX));
-    let expected = format!("a time from {min} to {max}, such as 500ms, 30s, 5m or 24h");
-    let text = Scalar::deserialize(deserializer)?.into_text::<D::Error>(&expected)?;
+    let (min, max) = (format_millis(MIN), format_millis(MAX));
+    let expected = format!("a duration from {min} to {max}, such as 500ms, 30s, 5m or 24h");
+    let text = Scalar::deserialize(deserializer)?.into_string::<D::Error>(&expected)?;
     parse_millis(&text)
         .filter(|millis| (MIN..=MAX).contains(millis))
         .map(Duration::from_millis)
-        .ok_or_else(|| wrong(&text, &expected))
+        .ok_or_else(|| invalid(&text, &expected))
 }
 
-/// A span of time that need not be set.
-pub(crate) fn optional_span<'de, D, const MIN: u64, const MAX: u64>(
+/// Reads an optional duration.
+pub(crate) fn optional_duration<'de, D, const MIN: u64, const MAX: u64>(
     deserializer: D,
 ) -> Result<Option<Duration>, D::Error>
 where
     D: Deserializer<'de>,
 {
-    span::<D, MIN, MAX>(deserializer).map(Some)
+    duration::<D, MIN, MAX>(deserializer).map(Some)
 }
 
-/// Units of time by their ending, longest first where one ends with another.
+/// Time units by suffix, in milliseconds. A suffix that ends with another suffix comes first.
 const UNITS_MS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
 
 fn parse_millis(text: &str) -> Option<u64> {
     let (digits, unit_ms) = UNITS_MS
         .iter()
-        .find_map(|&(ending, unit_ms)| Some((text.strip_suffix(ending)?, unit_ms)))?;
+        .find_map(|&(suffix, unit_ms)| Some((text.strip_suffix(suffix)?, unit_ms)))?;
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     digits.parse::<u64>().ok()?.checked_mul(unit_ms)
 }
 
-fn span_text(millis: u64) -> String {
+fn format_millis(millis: u64) -> String {
     let unit = UNITS_MS
         .iter()
         .rev()
         .find(|(_, unit_ms)| millis.is_multiple_of(*unit_ms) && millis > 0);
     unit.map_or_else(
         || format!("{millis}ms"),
-        |(ending, unit_ms)| format!("{}{ending}", millis / unit_ms),
+        |(suffix, unit_ms)| format!("{}{suffix}", millis / unit_ms),
     )
 }
 
-/// A text that is not blank and has no control characters.
-pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    const EXPECTED: &str = "a text that is not blank and has no control characters";
-    let text = Scalar::deserialize(deserializer)?.into_text::<D::Error>(EXPECTED)?;
+/// Reads a string that is not blank and has no control characters.
+pub(crate) fn string<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    const EXPECTED: &str = "a string that is not blank and has no control characters";
+    let text = Scalar::deserialize(deserializer)?.into_string::<D::Error>(EXPECTED)?;
     if text.trim().is_empty() || text.chars().any(char::is_control) {
-        return Err(wrong(&text, EXPECTED));
+        return Err(invalid(&text, EXPECTED));
     }
     Ok(text)
 }
 
-/// A text of which no message shows anything.
-pub(crate) fn secret_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    Scalar::deserialize(deserializer)?.into_text("a text")
+/// Reads a string that no error message quotes.
+pub(crate) fn secret_string<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<String, D::Error> {
+    Scalar::deserialize(deserializer)?.into_string("a string")
 }
 
-/// A file's path.
+/// Reads a file path.
 pub(crate) fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
-    text(deserializer).map(PathBuf::from)
+    string(deserializer).map(PathBuf::from)
 }
 
-/// An IP address to listen on.
+/// Reads an IP address to listen on.
 pub(crate) fn ip_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpAddr, D::Error> {
     const EXPECTED: &str = "an IP address such as 127.0.0.1, 0.0.0.0 or ::";
-    let text = Scalar::deserialize(deserializer)?.into_text::<D::Error>(EXPECTED)?;
-    text.parse().map_err(|_| wrong(&text, EXPECTED))
+    let text = Scalar::deserialize(deserializer)?.into_string::<D::Error>(EXPECTED)?;
+    text.parse().map_err(|_| invalid(&text, EXPECTED))
 }
 
 fn parse_vendor_id<E: Error>(text: &str) -> Result<VendorId, E> {
@@ -186,13 +188,14 @@ fn parse_vendor_id<E: Error>(text: &str) -> Result<VendorId, E> {
         .map_err(|error| E::custom(format!("is {}: a vendor id {error}", quoted(text))))
 }
 
-/// A vendor's id.
+/// Reads a vendor id.
 pub(crate) fn vendor_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<VendorId, D::Error> {
-    let text = Scalar::deserialize(deserializer)?.into_text::<D::Error>("a vendor id in quotes")?;
+    let text =
+        Scalar::deserialize(deserializer)?.into_string::<D::Error>("a vendor id in quotes")?;
     parse_vendor_id(&text)
 }
 
-/// A list of vendor ids; from a variable, one text with commas.
+/// Reads a list of vendor ids; in a variable, the ids are separated by commas.
 pub(crate) fn vendor_ids<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<VendorId>, D::Error> {
@@ -233,56 +236,56 @@ pub(crate) fn vendor_ids<'de, D: Deserializer<'de>>(
     deserializer.deserialize_any(Ids)
 }
 
-/// The address of a vendor's feed.
+/// Reads the URL of a vendor's feed.
 pub(crate) fn http_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
     const EXPECTED: &str = "a URL that starts with http:// or https://";
-    let text = Scalar::deserialize(deserializer)?.into_text::<D::Error>(EXPECTED)?;
+    let text = Scalar::deserialize(deserializer)?.into_string::<D::Error>(EXPECTED)?;
     let url = Url::parse(&text).map_err(|_| {
-        // What does not parse may still hold a password.
+        // A string that is not a URL may still contain a password.
         D::Error::custom(format!("is not a URL, expected {EXPECTED}"))
     })?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(D::Error::custom(
-            "holds a user or a password, expected none: the API shows this URL to operators",
+            "contains a user or a password, expected neither: the API shows this URL to operators",
         ));
     }
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(wrong(&text, EXPECTED));
+        return Err(invalid(&text, EXPECTED));
     }
     Ok(url)
 }
 
-/// A JSON pointer (RFC 6901).
+/// Reads a JSON pointer (RFC 6901).
 pub(crate) fn json_pointer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     const EXPECTED: &str = "a JSON pointer: empty, or starting with /, with ~ only as ~0 or ~1";
-    let text = Scalar::deserialize(deserializer)?.into_text::<D::Error>(EXPECTED)?;
-    let escapes_are_good = text
+    let text = Scalar::deserialize(deserializer)?.into_string::<D::Error>(EXPECTED)?;
+    let escapes_are_valid = text
         .split('~')
         .skip(1)
         .all(|rest| rest.starts_with(['0', '1']));
-    if (text.is_empty() || text.starts_with('/')) && escapes_are_good {
+    if (text.is_empty() || text.starts_with('/')) && escapes_are_valid {
         return Ok(text);
     }
-    Err(wrong(&text, EXPECTED))
+    Err(invalid(&text, EXPECTED))
 }
 
-/// A JSON pointer that may be left out.
+/// Reads an optional JSON pointer.
 pub(crate) fn optional_json_pointer<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<String>, D::Error> {
     json_pointer(deserializer).map(Some)
 }
 
-/// One word of a few, and what it stands for.
-pub(crate) fn word<'de, D, T: Copy>(deserializer: D, words: &[(&str, T)]) -> Result<T, D::Error>
+/// Reads one of the given names and returns its value.
+pub(crate) fn one_of<'de, D, T: Copy>(deserializer: D, choices: &[(&str, T)]) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
 {
-    let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
+    let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
     let expected = names.join(" or ");
-    let text = Scalar::deserialize(deserializer)?.into_text::<D::Error>(&expected)?;
-    words
+    let text = Scalar::deserialize(deserializer)?.into_string::<D::Error>(&expected)?;
+    choices
         .iter()
         .find_map(|(name, value)| (*name == text).then_some(*value))
-        .ok_or_else(|| wrong(&text, &expected))
+        .ok_or_else(|| invalid(&text, &expected))
 }

@@ -1,4 +1,4 @@
-//! Putting the layers together, and saying where a wrong setting came from.
+//! Merges the layers of settings, and finds the source of an invalid one.
 
 use std::path::Path;
 
@@ -8,9 +8,9 @@ use serde_path_to_error::Segment;
 
 use crate::environment::{VariableLayer, Variables};
 use crate::error::one_line;
-use crate::{DEFAULTS, SettingsError};
+use crate::{DEFAULTS, SettingsError, renamed};
 
-/// All layers, merged; each value still knows its origin.
+/// All layers, merged; each value keeps its origin.
 #[derive(Debug)]
 pub(crate) struct Layers {
     merged: Config,
@@ -25,7 +25,7 @@ impl Layers {
     ) -> Result<Self, SettingsError> {
         let mut builder = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
         if let Some(path) = file {
-            // The library would also try the name with another ending; what was asked for is this file.
+            // The library would also try the name with other extensions.
             std::fs::File::open(path).map_err(|error| SettingsError::File {
                 path: path.to_owned(),
                 problem: format!("cannot be read: {error}"),
@@ -49,16 +49,20 @@ impl Layers {
         serde_path_to_error::deserialize(self.merged.clone()).map_err(|error| {
             let name = error.path().to_string();
             let segments: Vec<Segment> = error.path().iter().cloned().collect();
+            let problem = match renamed::new_path(&name) {
+                Some(new) => format!("was renamed, use {new}"),
+                None => value_problem(error.inner()),
+            };
             SettingsError::Setting {
                 origin: self.origin(&segments),
-                problem: one_line(&value_problem(error.inner())),
+                problem: one_line(&problem),
                 name: one_line(&name),
             }
         })
     }
 
-    /// An error about a setting that was read well, but does not fit the others. `name` is written as the path of an
-    /// error would be, `section.name` or `list[0].name`.
+    /// An error about a setting that is valid but conflicts with another. `name` is the path of the setting, `section.name`
+    /// or `list[0].name`.
     pub(crate) fn error_at(&self, name: &str, problem: String) -> SettingsError {
         let mut segments = Vec::new();
         for part in name.split(['.', '[']) {
@@ -76,7 +80,7 @@ impl Layers {
         }
     }
 
-    /// Where the value at a path came from: that of the innermost value on the way which knows it.
+    /// The origin of the value at a path: that of the innermost value on the path that has an origin.
     fn origin(&self, path: &[Segment]) -> Option<String> {
         let mut origin = None;
         let mut segments = path.iter();
@@ -99,7 +103,7 @@ impl Layers {
     }
 }
 
-/// A table made by a variable such as `AGGREGATOR__API__PORT__X` has no origin itself: what stands in it has.
+/// A table that a variable such as `AGGREGATOR__API__PORT__X` creates has no origin; the values in it have one.
 fn inner_origin(value: &Value) -> Option<&str> {
     match &value.kind {
         ValueKind::Table(table) => table
@@ -109,7 +113,7 @@ fn inner_origin(value: &Value) -> Option<&str> {
     }
 }
 
-/// What is wrong with a value, without quoting it: a value of the wrong kind may be a secret in the wrong place.
+/// Describes an invalid value without quoting it: a value of the wrong type may be a misplaced secret.
 fn value_problem(error: &ConfigError) -> String {
     match error {
         ConfigError::At { error, .. } => value_problem(error),
@@ -117,20 +121,20 @@ fn value_problem(error: &ConfigError) -> String {
             let name = name.rsplit('.').next().unwrap_or(name);
             format!("{name} is missing")
         }
-        ConfigError::Type { expected, .. } => wrong_kind(expected),
+        ConfigError::Type { expected, .. } => wrong_type(expected),
         ConfigError::Message(text) => match text.rsplit_once(", expected ") {
-            Some((found, expected)) if found.starts_with("invalid type: ") => wrong_kind(expected),
+            Some((found, expected)) if found.starts_with("invalid type: ") => wrong_type(expected),
             _ => text.clone(),
         },
         other => other.to_string(),
     }
 }
 
-fn wrong_kind(expected: &str) -> String {
-    format!("is of the wrong kind, expected {expected}")
+fn wrong_type(expected: &str) -> String {
+    format!("has the wrong type, expected {expected}")
 }
 
-/// The place and the reason of a syntax error. The lines between quote the file, which may hold a password.
+/// The position and the reason of a syntax error. The other lines quote the file, which may contain a password.
 fn syntax_problem(error: &ConfigError) -> String {
     let ConfigError::FileParse { cause, .. } = error else {
         return one_line(&value_problem(error));

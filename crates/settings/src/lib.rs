@@ -1,20 +1,21 @@
-//! What can be set, where it is read from, and what is refused at start.
+//! The settings of every program: their sources, their types and their validation.
 //!
-//! Layers, later ones winning: the built-in `config/default.toml`, the file given as `--config FILE`, `.env` in the
-//! working directory, the environment. Tables are merged setting by setting; a list replaces the list below it. The
-//! process environment is only read, never changed.
+//! Layers, in order of increasing precedence: the built-in `config/default.toml`, the file given as `--config FILE`, `.env`
+//! in the working directory, the environment. Tables are merged setting by setting; a list replaces the list of the lower
+//! layer. The process environment is read, never changed.
 //!
-//! A few variables have names of their own (`PORT`, `WORKER_PORT`, `DB_USER`, `DB_PASSWORD`, `DB_HOST`, `DB_PORT`,
-//! `DB_NAME`, `RABBITMQ_URL`) and win over the general form `AGGREGATOR__SECTION__NAME` in the same layer. An empty
-//! variable counts as not set.
+//! A few variables have short names (`PORT`, `WORKER_PORT`, `DB_USER`, `DB_PASSWORD`, `DB_HOST`, `DB_PORT`,
+//! `DB_NAME`, `RABBITMQ_URL`) and take precedence over the general form `AGGREGATOR__SECTION__NAME` in the same layer. An
+//! empty variable counts as not set.
 //!
-//! Everything is checked here, once: what [`Settings::load`] returns needs no second look.
+//! All validation is done here: the result of [`Settings::load`] needs no further checks.
 
 mod access;
 mod environment;
 mod error;
 mod fields;
 mod layers;
+mod renamed;
 mod secret;
 mod sections;
 mod vendors;
@@ -34,16 +35,16 @@ pub use sections::{
 };
 pub use vendors::{VendorFormat, VendorSettings};
 
-/// The text of the built-in defaults, which explains every setting.
+/// The built-in `config/default.toml`, which documents every setting.
 pub const DEFAULTS: &str = include_str!("../../../config/default.toml");
 
-/// Every setting of every program.
+/// The settings of every program.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table of settings")]
 pub struct Settings {
     /// The HTTP API.
     pub api: ApiSettings,
-    /// Who may call the HTTP API; without any, it listens to this machine alone.
+    /// Keys of the clients of the HTTP API; if empty, the API listens on loopback only.
     #[serde(default, deserialize_with = "access::keys")]
     pub api_keys: Vec<ApiKey>,
     /// Settlement, relay, sweeper and syncs.
@@ -54,20 +55,20 @@ pub struct Settings {
     pub embedded: EmbeddedSettings,
     /// The message broker.
     pub rabbitmq: RabbitmqSettings,
-    /// Logs.
+    /// Logging.
     pub telemetry: TelemetrySettings,
     /// Vendors with a feed.
     pub vendors: Vec<VendorSettings>,
-    /// Vendors without a feed, whose stock is entered by hand.
+    /// Vendors without a feed, whose stock is entered manually.
     #[serde(deserialize_with = "fields::vendor_ids")]
     pub manual_vendors: Vec<VendorId>,
 }
 
 impl Settings {
-    /// Reads all layers and checks every setting.
+    /// Reads all layers and validates every setting.
     ///
     /// # Errors
-    /// [`SettingsError`], one line that names the setting and never holds a secret.
+    /// [`SettingsError`] for the first invalid setting; its message is one line and contains no secret.
     pub fn load(file: Option<&Path>) -> Result<Self, SettingsError> {
         let dotenv = environment::read_dotenv(Path::new(".env"))?;
         let process = environment::read_process(std::env::vars_os())?;
@@ -87,14 +88,14 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The ids of all vendors that stock is sold from: those with a feed, then those without.
+    /// The ids of all configured vendors: those with a feed, then those without.
     #[must_use]
     pub fn vendor_ids(&self) -> Vec<VendorId> {
         let with_feed = self.vendors.iter().map(|vendor| &vendor.id);
         with_feed.chain(&self.manual_vendors).cloned().collect()
     }
 
-    /// Checks what no setting shows alone; answers with the setting to change and what is wrong with it.
+    /// Validates settings against each other. The error is the path of the setting to change and the problem.
     fn check_together(&self) -> Result<(), (String, String)> {
         let ids = self.vendor_ids();
         for (index, id) in ids.iter().enumerate() {
@@ -104,7 +105,7 @@ impl Settings {
                     Some(index) => format!("manual_vendors[{index}]"),
                 };
                 let problem = format!(
-                    "is {:?}, which another vendor has, expected an id of its own",
+                    "is {:?}, the id of another vendor, expected a unique id",
                     id.as_str()
                 );
                 return Err((name, problem));
@@ -115,7 +116,7 @@ impl Settings {
             let same = |other: &&VendorSettings| other.source() == vendor.source();
             if let Some(other) = earlier.into_iter().find(same) {
                 let problem = format!(
-                    "is the source of vendor {:?} too, whose stock would be sold twice, expected another URL or another \
+                    "is also the source of vendor {:?}, whose stock would be sold twice, expected another URL or another \
                      format.items",
                     other.id.as_str()
                 );
@@ -123,7 +124,7 @@ impl Settings {
             }
             if let Some(max_age) = vendor.max_age.filter(|max_age| *max_age <= vendor.lag) {
                 let problem = format!(
-                    "is {max_age:?}, expected more than the vendor's lag, which is {:?}: its numbers are always at least that old",
+                    "is {max_age:?}, expected more than the vendor's lag, which is {:?}: its counts are always at least that old",
                     vendor.lag
                 );
                 return Err((format!("vendors[{index}].max_age"), problem));
@@ -134,8 +135,8 @@ impl Settings {
         }
         if self.worker.relay_lease <= self.rabbitmq.confirm_timeout {
             let problem = format!(
-                "is {:?}, expected more than rabbitmq.confirm_timeout, which is {:?}: another relay would publish again \
-                 what this one still waits for",
+                "is {:?}, expected more than rabbitmq.confirm_timeout, which is {:?}: another relay would publish \
+                 entries again while their confirm is pending",
                 self.worker.relay_lease, self.rabbitmq.confirm_timeout
             );
             return Err(("worker.relay_lease".to_owned(), problem));

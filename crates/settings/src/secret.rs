@@ -1,4 +1,4 @@
-//! A text that must not be shown.
+//! A string that is not logged or displayed.
 
 use std::fmt;
 
@@ -6,18 +6,18 @@ use serde::{Deserialize, Deserializer};
 
 use crate::fields;
 
-/// A password, or something that holds one. Printing it shows a placeholder.
+/// A password, or a string that contains one. `Debug` and `Display` write a placeholder.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Wraps a text.
+    /// Wraps a secret value.
     #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
     }
 
-    /// The text itself.
+    /// The secret value.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -38,6 +38,6 @@ impl fmt::Display for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        fields::secret_text(deserializer).map(Self)
+        fields::secret_string(deserializer).map(Self)
     }
 }

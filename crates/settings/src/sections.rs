@@ -1,4 +1,4 @@
-//! The sections that every installation has. What each setting means in full stands in `config/default.toml`.
+//! The sections of the settings. `config/default.toml` documents each setting in full.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -15,51 +15,51 @@ use crate::{Secret, access, fields};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table of settings")]
 pub struct ApiSettings {
-    /// Where to listen.
+    /// IP address to listen on.
     #[serde(deserialize_with = "fields::ip_address")]
     pub address: IpAddr,
-    /// Where to listen; 0 lets the system choose.
-    #[serde(deserialize_with = "fields::whole::<_, _, 0, 65_535>")]
+    /// TCP port to listen on; 0 lets the system choose.
+    #[serde(deserialize_with = "fields::integer::<_, _, 0, 65_535>")]
     pub port: u16,
-    /// HTTP threads.
-    #[serde(deserialize_with = "fields::whole::<_, _, 1, 256>")]
+    /// Number of HTTP threads.
+    #[serde(deserialize_with = "fields::integer::<_, _, 1, 256>")]
     pub workers: usize,
-    /// Most orders written in one transaction.
-    #[serde(deserialize_with = "fields::whole::<_, _, 1, 4_096>")]
+    /// Maximum number of orders written in one transaction.
+    #[serde(deserialize_with = "fields::integer::<_, _, 1, 4_096>")]
     pub write_batch_size: usize,
-    /// Most orders that wait to be written.
-    #[serde(deserialize_with = "fields::whole::<_, _, 1, 1_000_000>")]
+    /// Maximum number of orders queued for writing.
+    #[serde(deserialize_with = "fields::integer::<_, _, 1, 1_000_000>")]
     pub write_queue_size: usize,
-    /// Transactions that write orders at the same time.
-    #[serde(deserialize_with = "fields::whole::<_, _, 1, 64>")]
+    /// Number of concurrent transactions that write orders.
+    #[serde(deserialize_with = "fields::integer::<_, _, 1, 64>")]
     pub batch_writers: usize,
     /// Longest time from the head of a request to the end of its body.
-    #[serde(deserialize_with = "fields::span::<_, 100, 600_000>")]
+    #[serde(deserialize_with = "fields::duration::<_, 100, 600_000>")]
     pub body_timeout: Duration,
-    /// A client that takes nothing for so long of what is sent to it is cut off.
-    #[serde(deserialize_with = "fields::span::<_, 1_000, 3_600_000>")]
+    /// Time after which a client that receives nothing of its response is disconnected.
+    #[serde(deserialize_with = "fields::duration::<_, 1_000, 3_600_000>")]
     pub send_timeout: Duration,
-    /// How long requests may take to end at shutdown.
-    #[serde(deserialize_with = "fields::span::<_, 100, 600_000>")]
+    /// Longest wait for requests in progress at shutdown.
+    #[serde(deserialize_with = "fields::duration::<_, 100, 600_000>")]
     pub shutdown_timeout: Duration,
-    /// Most readers of events at a time.
-    #[serde(deserialize_with = "fields::whole::<_, _, 0, 100_000>")]
+    /// Maximum number of concurrent event streams.
+    #[serde(deserialize_with = "fields::integer::<_, _, 0, 100_000>")]
     pub max_event_streams: usize,
-    /// Most bytes of events that are kept for readers that are behind.
-    #[serde(deserialize_with = "fields::whole::<_, _, 1_048_576, 1_073_741_824>")]
+    /// Size of the event buffer, in bytes.
+    #[serde(deserialize_with = "fields::integer::<_, _, 1_048_576, 1_073_741_824>")]
     pub event_buffer_bytes: usize,
-    /// Most bytes of events that all readers together are sent in a second.
-    #[serde(deserialize_with = "fields::whole::<_, _, 1_048_576, 17_179_869_184>")]
+    /// Maximum number of bytes of events sent per second, over all event streams.
+    #[serde(deserialize_with = "fields::integer::<_, _, 1_048_576, 17_179_869_184>")]
     pub event_bytes_per_second: usize,
-    /// Hosts that requests may name beside loopback.
+    /// Hosts that requests may name in addition to loopback.
     #[serde(deserialize_with = "access::hosts")]
     pub allowed_hosts: Vec<Host>,
-    /// Web pages of these origins may call from a browser.
+    /// Origins of web pages that may call the API from a browser (CORS).
     #[serde(deserialize_with = "access::origins")]
     pub cors_origins: Vec<String>,
-    /// How often one caller may call.
+    /// Rate limit of each client.
     pub rate_limit: RateLimitSettings,
-    /// TLS; without it the API speaks plain HTTP.
+    /// TLS; if `None`, the API serves plain HTTP.
     #[serde(default)]
     pub tls: Option<TlsSettings>,
 }
@@ -68,47 +68,47 @@ pub struct ApiSettings {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table of settings")]
 pub struct WorkerSettings {
-    /// Where to answer health checks.
+    /// IP address of the health endpoints.
     #[serde(deserialize_with = "fields::ip_address")]
     pub address: IpAddr,
-    /// Where to answer health checks; 0 lets the system choose.
-    #[serde(deserialize_with = "fields::whole::<_, _, 0, 65_535>")]
+    /// TCP port of the health endpoints; 0 lets the system choose.
+    #[serde(deserialize_with = "fields::integer::<_, _, 0, 65_535>")]
     pub port: u16,
-    /// Queue consumers in one process.
-    #[serde(deserialize_with = "fields::whole::<_, _, 1, 64>")]
+    /// Number of queue consumers in one process.
+    #[serde(deserialize_with = "fields::integer::<_, _, 1, 64>")]
     pub consumers: usize,
-    /// Most orders settled in one transaction.
-    #[serde(deserialize_with = "fields::whole::<_, _, 1, 4_096>")]
+    /// Maximum number of orders settled in one transaction.
+    #[serde(deserialize_with = "fields::integer::<_, _, 1, 4_096>")]
     pub batch: usize,
-    /// Most outbox entries handed to the queue at a time.
-    #[serde(deserialize_with = "fields::whole::<_, _, 1, 4_096>")]
+    /// Maximum number of outbox entries that the relay publishes at a time.
+    #[serde(deserialize_with = "fields::integer::<_, _, 1, 4_096>")]
     pub relay_batch: u32,
-    /// How long the relay waits for a notification before it looks by itself.
-    #[serde(deserialize_with = "fields::span::<_, 10, 60_000>")]
+    /// Interval at which the relay polls the outbox when it gets no notification.
+    #[serde(deserialize_with = "fields::duration::<_, 10, 60_000>")]
     pub relay_poll_interval: Duration,
-    /// How long a relay's claim on outbox entries lasts.
-    #[serde(deserialize_with = "fields::span::<_, 1_000, 600_000>")]
+    /// Duration of a relay's claim on outbox entries.
+    #[serde(deserialize_with = "fields::duration::<_, 1_000, 600_000>")]
     pub relay_lease: Duration,
-    /// How long a rejection waits at most while a configured vendor was never tried.
-    #[serde(deserialize_with = "fields::span::<_, 0, 3_600_000>")]
+    /// Longest delay of a rejection while a configured vendor has never been tried.
+    #[serde(deserialize_with = "fields::duration::<_, 0, 3_600_000>")]
     pub first_sync_grace: Duration,
-    /// How often to look for orders that stay `PENDING`.
-    #[serde(deserialize_with = "fields::span::<_, 100, 3_600_000>")]
+    /// Interval between two sweeps.
+    #[serde(deserialize_with = "fields::duration::<_, 100, 3_600_000>")]
     pub sweep_interval: Duration,
-    /// How long an order stays `PENDING` before it is queued again.
-    #[serde(deserialize_with = "fields::span::<_, 100, 86_400_000>")]
+    /// Time after which a `PENDING` order is requeued.
+    #[serde(deserialize_with = "fields::duration::<_, 100, 86_400_000>")]
     pub pending_timeout: Duration,
-    /// With more messages waiting than this, nothing is queued again.
-    #[serde(deserialize_with = "fields::whole::<_, _, 1, 1_000_000_000>")]
+    /// Number of ready messages above which nothing is requeued.
+    #[serde(deserialize_with = "fields::integer::<_, _, 1, 1_000_000_000>")]
     pub max_queue_depth: u64,
-    /// How long an idempotency key is kept.
-    #[serde(deserialize_with = "fields::span::<_, 86_400_000, 31_536_000_000>")]
+    /// Retention of idempotency keys.
+    #[serde(deserialize_with = "fields::duration::<_, 86_400_000, 31_536_000_000>")]
     pub idempotency_key_retention: Duration,
-    /// How long the change log is kept.
-    #[serde(deserialize_with = "fields::span::<_, 60_000, 604_800_000>")]
+    /// Retention of the change log.
+    #[serde(deserialize_with = "fields::duration::<_, 60_000, 604_800_000>")]
     pub change_log_retention: Duration,
-    /// How long work under way may take to end at shutdown.
-    #[serde(deserialize_with = "fields::span::<_, 100, 600_000>")]
+    /// Longest wait for work in progress at shutdown.
+    #[serde(deserialize_with = "fields::duration::<_, 100, 600_000>")]
     pub shutdown_timeout: Duration,
 }
 
@@ -116,35 +116,35 @@ pub struct WorkerSettings {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table of settings")]
 pub struct DatabaseSettings {
-    /// Host name or address.
-    #[serde(deserialize_with = "fields::text")]
+    /// Host name or IP address.
+    #[serde(deserialize_with = "fields::string")]
     pub host: String,
-    /// Port.
-    #[serde(deserialize_with = "fields::whole::<_, _, 1, 65_535>")]
+    /// TCP port.
+    #[serde(deserialize_with = "fields::integer::<_, _, 1, 65_535>")]
     pub port: u16,
-    /// User.
-    #[serde(deserialize_with = "fields::text")]
+    /// User name.
+    #[serde(deserialize_with = "fields::string")]
     pub user: String,
-    /// Password, if the server asks for one.
+    /// Password, if the server requires one.
     #[serde(default)]
     pub password: Option<Secret>,
-    /// Database.
-    #[serde(deserialize_with = "fields::text")]
+    /// Database name.
+    #[serde(deserialize_with = "fields::string")]
     pub name: String,
-    /// Most connections of one process.
-    #[serde(deserialize_with = "fields::whole::<_, _, 1, 1_000>")]
+    /// Maximum number of connections of one process.
+    #[serde(deserialize_with = "fields::integer::<_, _, 1, 1_000>")]
     pub pool_size: usize,
     /// Longest wait for a free connection.
-    #[serde(deserialize_with = "fields::span::<_, 10, 300_000>")]
+    #[serde(deserialize_with = "fields::duration::<_, 10, 300_000>")]
     pub pool_timeout: Duration,
-    /// Longest run of one statement.
-    #[serde(deserialize_with = "fields::span::<_, 100, 3_600_000>")]
+    /// Longest duration of one statement.
+    #[serde(deserialize_with = "fields::duration::<_, 100, 3_600_000>")]
     pub statement_timeout: Duration,
     /// Longest wait for one lock.
-    #[serde(deserialize_with = "fields::span::<_, 100, 3_600_000>")]
+    #[serde(deserialize_with = "fields::duration::<_, 100, 3_600_000>")]
     pub lock_timeout: Duration,
-    /// Longest wait for a commit before its outcome counts as unknown.
-    #[serde(deserialize_with = "fields::span::<_, 100, 300_000>")]
+    /// Longest wait for a commit; after it the outcome of the commit is unknown.
+    #[serde(deserialize_with = "fields::duration::<_, 100, 300_000>")]
     pub commit_timeout: Duration,
 }
 
@@ -152,14 +152,14 @@ pub struct DatabaseSettings {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table of settings")]
 pub struct EmbeddedSettings {
-    /// The data file.
+    /// Path of the data file.
     #[serde(deserialize_with = "fields::path")]
     pub path: PathBuf,
-    /// Most reads at the same time.
-    #[serde(deserialize_with = "fields::whole::<_, _, 1, 64>")]
+    /// Maximum number of concurrent reads.
+    #[serde(deserialize_with = "fields::integer::<_, _, 1, 64>")]
     pub readers: usize,
-    /// Longest wait for a turn to write.
-    #[serde(deserialize_with = "fields::span::<_, 10, 300_000>")]
+    /// Longest wait for the write lock.
+    #[serde(deserialize_with = "fields::duration::<_, 10, 300_000>")]
     pub write_timeout: Duration,
 }
 
@@ -170,24 +170,24 @@ pub struct RabbitmqSettings {
     /// `amqp://user:password@host:port/vhost`.
     #[serde(deserialize_with = "amqp_url")]
     pub url: Secret,
-    /// How many queues orders are spread over.
-    #[serde(deserialize_with = "fields::whole::<_, _, 1, 1_024>")]
+    /// Number of queues that orders are distributed over.
+    #[serde(deserialize_with = "fields::integer::<_, _, 1, 1_024>")]
     pub queues: u16,
-    /// Most unacknowledged messages that one consumer holds of each queue.
-    #[serde(deserialize_with = "fields::whole::<_, _, 1, 10_000>")]
+    /// Maximum number of unacknowledged messages per consumer and queue.
+    #[serde(deserialize_with = "fields::integer::<_, _, 1, 10_000>")]
     pub prefetch: u16,
-    /// Longest wait for the broker to confirm a publication.
-    #[serde(deserialize_with = "fields::span::<_, 100, 300_000>")]
+    /// Longest wait for a publisher confirm.
+    #[serde(deserialize_with = "fields::duration::<_, 100, 300_000>")]
     pub confirm_timeout: Duration,
-    /// Interval of heartbeats; a connection that misses two is given up.
-    #[serde(deserialize_with = "fields::span::<_, 1_000, 300_000>")]
+    /// Heartbeat interval; a connection that misses two heartbeats is closed.
+    #[serde(deserialize_with = "fields::duration::<_, 1_000, 300_000>")]
     pub heartbeat: Duration,
 }
 
 fn amqp_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
     const EXPECTED: &str = "amqp://user:password@host:port/vhost";
-    let text = fields::secret_text(deserializer)?;
-    // No message shows any part of the text: whatever was mixed up, the password is in it.
+    let text = fields::secret_string(deserializer)?;
+    // No error quotes any part of the value: it contains a password.
     let Ok(url) = Url::parse(&text) else {
         return Err(D::Error::custom(format!(
             "is not a URL, expected {EXPECTED}"
@@ -208,40 +208,40 @@ fn amqp_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Err
     }
     if url.host_str().is_none_or(str::is_empty) {
         return Err(D::Error::custom(format!(
-            "names no host, expected {EXPECTED}"
+            "has no host, expected {EXPECTED}"
         )));
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err(D::Error::custom(
-            "has parameters after the path, expected none: set rabbitmq.heartbeat and the like instead",
+            "has parameters after the path, expected none: use settings such as rabbitmq.heartbeat instead",
         ));
     }
     Ok(Secret::new(text))
 }
 
-/// Logs.
+/// Logging.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table of settings")]
 pub struct TelemetrySettings {
-    /// How a line looks.
+    /// Format of log lines.
     #[serde(deserialize_with = "log_format")]
     pub format: LogFormat,
-    /// What is logged, as `RUST_LOG` would say it; `RUST_LOG` wins.
-    #[serde(deserialize_with = "fields::text")]
+    /// Log filter in the syntax of `RUST_LOG`, which takes precedence.
+    #[serde(deserialize_with = "fields::string")]
     pub filter: String,
 }
 
-/// How a log line looks.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Human-readable.
     Text,
-    /// For machines: one JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
 fn log_format<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LogFormat, D::Error> {
-    fields::word(
+    fields::one_of(
         deserializer,
         &[("text", LogFormat::Text), ("json", LogFormat::Json)],
     )

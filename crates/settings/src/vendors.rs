@@ -1,4 +1,4 @@
-//! Vendors with a feed, as they are configured.
+//! Settings of the vendors with a feed.
 
 use std::time::Duration;
 
@@ -13,56 +13,56 @@ use crate::fields;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table of settings")]
 pub struct VendorSettings {
-    /// The vendor; no other has this id.
+    /// Unique id of the vendor.
     #[serde(deserialize_with = "fields::vendor_id")]
     pub id: VendorId,
-    /// Where its report is read.
+    /// URL of the vendor's report.
     #[serde(deserialize_with = "fields::http_url")]
     pub url: Url,
-    /// How often its report is read.
-    #[serde(deserialize_with = "fields::span::<_, 1_000, 86_400_000>")]
+    /// Interval between two syncs.
+    #[serde(deserialize_with = "fields::duration::<_, 1_000, 86_400_000>")]
     pub sync_interval: Duration,
-    /// How long one read may take, with all its retries.
+    /// Longest duration of one sync's requests, including retries.
     #[serde(
         default = "default_timeout",
-        deserialize_with = "fields::span::<_, 10, 600_000>"
+        deserialize_with = "fields::duration::<_, 10, 600_000>"
     )]
     pub timeout: Duration,
-    /// Largest report that is read, in bytes.
+    /// Maximum size of a report, in bytes.
     #[serde(
         default = "default_max_bytes",
-        deserialize_with = "fields::whole::<_, _, 1, 1_073_741_824>"
+        deserialize_with = "fields::integer::<_, _, 1, 1_073_741_824>"
     )]
     pub max_bytes: usize,
-    /// How many more times a failed read is tried.
+    /// Number of retries of a failed request.
     #[serde(
         default = "default_retries",
-        deserialize_with = "fields::whole::<_, _, 0, 10>"
+        deserialize_with = "fields::integer::<_, _, 0, 10>"
     )]
     pub retries: u32,
-    /// Whether a report speaks of all of the vendor's stock.
+    /// Whether a report lists all of the vendor's stock or changes only.
     #[serde(default = "default_kind", deserialize_with = "report_kind")]
     pub kind: ReportKind,
-    /// How old the vendor's numbers may be when it states them: subtracted from what its reports prove.
+    /// Longest age of the vendor's counts when it reports them; subtracted from the as-of that a report proves.
     #[serde(
         default = "default_lag",
-        deserialize_with = "fields::span::<_, 0, 604_800_000>"
+        deserialize_with = "fields::duration::<_, 0, 604_800_000>"
     )]
     pub lag: Duration,
-    /// The age beyond which the vendor's numbers are not sold from; not set: no limit.
+    /// Age beyond which the vendor's stock is not sold; `None` is no limit.
     #[serde(
         default,
-        deserialize_with = "fields::optional_span::<_, 1_000, 31_536_000_000>"
+        deserialize_with = "fields::optional_duration::<_, 1_000, 31_536_000_000>"
     )]
     pub max_age: Option<Duration>,
-    /// Where in the report things stand.
+    /// Where the fields are in a report.
     #[serde(default)]
     pub format: VendorFormat,
 }
 
 impl VendorSettings {
-    /// Where the stock is read: two vendors with the same source have the same stock. The URL is normalised: its scheme and
-    /// host are in lower case, and a port that the scheme implies is left out.
+    /// The URL and the items pointer: two vendors with the same source have the same stock. The URL is normalised: scheme
+    /// and host are in lower case, and the default port of the scheme is omitted.
     #[must_use]
     pub fn source(&self) -> (Url, &str) {
         let mut url = self.url.clone();
@@ -92,26 +92,26 @@ fn default_kind() -> ReportKind {
 }
 
 fn report_kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ReportKind, D::Error> {
-    fields::word(
+    fields::one_of(
         deserializer,
         &[("full", ReportKind::Full), ("delta", ReportKind::Delta)],
     )
 }
 
-/// Where in a vendor's report things stand, as JSON pointers (RFC 6901).
+/// Where the fields are in a vendor's report, as JSON pointers (RFC 6901).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table of settings")]
 pub struct VendorFormat {
-    /// The list, from the document; empty for the document itself.
+    /// The list of items, relative to the document; empty for the document itself.
     #[serde(deserialize_with = "fields::json_pointer")]
     pub items: String,
-    /// The product's id, from an item of the list.
+    /// The product id, relative to an item.
     #[serde(deserialize_with = "fields::json_pointer")]
     pub product_id: String,
-    /// The number of units, from an item of the list.
+    /// The number of units, relative to an item.
     #[serde(deserialize_with = "fields::json_pointer")]
     pub quantity: String,
-    /// The instant for which the report is true, from the document; without it `Last-Modified` or `Date` counts.
+    /// The instant for which the report holds, relative to the document; if `None`, `Last-Modified` or `Date` is used.
     #[serde(deserialize_with = "fields::optional_json_pointer")]
     pub as_of: Option<String>,
 }

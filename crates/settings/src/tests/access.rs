@@ -1,4 +1,4 @@
-//! Who may call the API: what is read, and what is refused.
+//! Settings of access to the API: valid and invalid values.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ fn entry(name: &str, key: &str, roles: &str) -> String {
 }
 
 #[test]
-fn nothing_is_set_by_default() {
+fn access_settings_are_unset_by_default() {
     let settings = with_environment(&[]).unwrap();
     assert!(settings.api_keys.is_empty());
     assert!(settings.api.cors_origins.is_empty());
@@ -24,7 +24,7 @@ fn nothing_is_set_by_default() {
 }
 
 #[test]
-fn keys_are_read_and_two_may_be_one_holder_s() {
+fn two_keys_may_have_the_same_name() {
     let list = entry("shop", "old", "['customer']")
         + &entry("shop", "new", "['customer', 'customer']")
         + &entry("desk", "third", "['operator', 'customer']");
@@ -38,7 +38,7 @@ fn keys_are_read_and_two_may_be_one_holder_s() {
 }
 
 #[test]
-fn a_variable_holds_keys_and_origins_too() {
+fn keys_and_origins_are_read_from_variables() {
     let (shop, desk) = (KeyHash::of(b"a"), KeyHash::of(b"b"));
     let keys = format!("shop:customer:{shop}, desk:customer+operator:{desk}");
     let settings = with_environment(&[
@@ -68,7 +68,7 @@ fn a_variable_holds_keys_and_origins_too() {
 }
 
 #[test]
-fn hosts_are_read_from_files_and_variables_and_a_wrong_one_is_named() {
+fn hosts_are_read_from_files_and_variables_and_the_error_names_the_invalid_one() {
     let shown = |settings: crate::Settings| -> Vec<String> {
         let hosts = settings.api.allowed_hosts.iter();
         hosts.map(ToString::to_string).collect()
@@ -97,7 +97,7 @@ fn hosts_are_read_from_files_and_variables_and_a_wrong_one_is_named() {
 }
 
 #[test]
-fn wrong_keys_are_refused_and_no_key_is_shown() {
+fn invalid_keys_are_rejected_without_quoting_a_key() {
     let with_hash = |hash: &str| {
         format!("[[api_keys]]\nname = 'shop'\nroles = ['customer']\nhash = '{hash}'\n")
     };
@@ -125,7 +125,7 @@ fn wrong_keys_are_refused_and_no_key_is_shown() {
         ),
         (
             "api_keys[0].roles",
-            "of the wrong kind",
+            "has the wrong type",
             entry("shop", "k", "'customer'"),
         ),
         (
@@ -140,7 +140,7 @@ fn wrong_keys_are_refused_and_no_key_is_shown() {
         ),
         (
             "api_keys[1].hash",
-            "of another key too",
+            "also the hash of another key",
             entry("shop", "k", "['customer']") + &entry("desk", "k", "['operator']"),
         ),
         (
@@ -180,7 +180,7 @@ fn wrong_keys_are_refused_and_no_key_is_shown() {
 }
 
 #[test]
-fn wrong_origins_limits_and_tls_are_refused() {
+fn invalid_origins_limits_and_tls_are_rejected() {
     for wrong in [
         "*",
         "null",

@@ -1,7 +1,8 @@
-//! Layers and values, with variables and files of the tests' own.
+//! Layers and values, with variables and files made by the tests.
 
 mod access;
-mod refusals;
+mod invalid;
+mod renamed;
 
 use std::ffi::OsString;
 use std::fs;
@@ -25,7 +26,7 @@ fn with_environment(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
     Settings::load_from(None, &Variables::new(), &variables(pairs))
 }
 
-/// A temporary file that is gone at the end of the test.
+/// A temporary file, removed on drop.
 struct TestFile(PathBuf);
 
 impl TestFile {
@@ -49,7 +50,7 @@ fn with_file(name: &str, content: &str) -> Result<Settings, SettingsError> {
 }
 
 #[test]
-fn the_defaults_are_the_documented_ones() {
+fn defaults_are_as_documented() {
     let settings = with_environment(&[]).unwrap();
     assert_eq!(settings.api.address.to_string(), "127.0.0.1");
     assert_eq!((settings.api.port, settings.worker.port), (3000, 3001));
@@ -81,7 +82,7 @@ fn the_defaults_are_the_documented_ones() {
 }
 
 #[test]
-fn a_vendor_that_says_little_gets_what_the_default_file_documents() {
+fn vendor_without_optional_settings_gets_the_documented_defaults() {
     let vendor = "[[vendors]]\nid = 'x'\nurl = 'https://example.com/'\nsync_interval = '1s'\n";
     let settings = with_file("short-vendor", vendor).unwrap();
     let [short] = &settings.vendors[..] else {
@@ -96,7 +97,7 @@ fn a_vendor_that_says_little_gets_what_the_default_file_documents() {
 }
 
 #[test]
-fn every_setting_of_the_default_file_has_a_comment() {
+fn every_setting_in_the_default_file_has_a_comment() {
     let mut before = "";
     let second_vendor = DEFAULTS.rfind("[[vendors]]").unwrap();
     for line in DEFAULTS[..second_vendor].lines() {
@@ -108,7 +109,7 @@ fn every_setting_of_the_default_file_has_a_comment() {
 }
 
 #[test]
-fn the_example_files_are_good() {
+fn example_files_are_valid() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let dotenv = read_dotenv(&root.join(".env.example")).unwrap();
     assert_eq!(dotenv.len(), 8);
@@ -120,7 +121,7 @@ fn the_example_files_are_good() {
 }
 
 #[test]
-fn a_value_in_a_dotenv_file_is_taken_verbatim() {
+fn dotenv_values_are_taken_verbatim() {
     for (written, expected) in [
         ("pa$word", "pa$word"),
         ("pa${HOME}word", "pa${HOME}word"),
@@ -153,7 +154,7 @@ fn a_value_in_a_dotenv_file_is_taken_verbatim() {
 }
 
 #[test]
-fn a_dotenv_file_may_hold_comments_blank_lines_and_variables_of_others() {
+fn dotenv_file_may_contain_comments_blank_lines_and_other_variables() {
     let text = "# PORT=1\n\n  #x\n OTHER-one.2 = $x\nPORT = 2\n\texport\tDB_NAME = n\nPORT=3\n";
     let file = TestFile::new("dotenv", text);
     let read = read_dotenv(&file.0).unwrap();
@@ -163,7 +164,7 @@ fn a_dotenv_file_may_hold_comments_blank_lines_and_variables_of_others() {
 }
 
 #[test]
-fn a_line_of_a_dotenv_file_that_sets_nothing_is_named_and_not_shown() {
+fn malformed_dotenv_line_is_reported_by_number_and_not_quoted() {
     for line in [
         "secret",
         "=secret",
@@ -179,7 +180,7 @@ fn a_line_of_a_dotenv_file_that_sets_nothing_is_named_and_not_shown() {
 }
 
 #[test]
-fn later_layers_win_setting_by_setting() {
+fn later_layers_take_precedence_per_setting() {
     let file = TestFile::new(
         "layers",
         "[api]\nport = 1\nworkers = 3\n[worker]\nport = 11\n",
@@ -205,7 +206,7 @@ fn later_layers_win_setting_by_setting() {
 }
 
 #[test]
-fn all_named_variables_are_honoured() {
+fn all_short_variable_names_are_read() {
     let settings = with_environment(&[
         ("PORT", "1"),
         ("AGGREGATOR__API__PORT", "9"),
@@ -232,7 +233,7 @@ fn all_named_variables_are_honoured() {
 }
 
 #[test]
-fn dotenv_is_optional_and_its_errors_quote_nothing() {
+fn dotenv_is_optional_and_its_errors_quote_no_value() {
     assert_eq!(
         read_dotenv(Path::new("no-such-dotenv")),
         Ok(Variables::new())
@@ -244,7 +245,7 @@ fn dotenv_is_optional_and_its_errors_quote_nothing() {
 }
 
 #[test]
-fn variables_of_others_may_be_anything() {
+fn other_variables_need_not_be_utf8() {
     let bytes = || OsString::from_vec(vec![0xff]);
     let good = read_process([(bytes(), bytes()), ("HOME".into(), bytes())]);
     assert_eq!(good, Ok(Variables::new()));
@@ -252,7 +253,7 @@ fn variables_of_others_may_be_anything() {
 }
 
 #[test]
-fn a_delta_vendor_is_read() {
+fn delta_vendor_is_read() {
     let vendor = "[[vendors]]\nid = 'd'\nurl = 'https://h/x'\nsync_interval = '24h'\nkind = 'delta'\nretries = 0\n\
                   format = { items = '/a~1b/0', product_id = '', as_of = '/t' }\n";
     let settings = with_file("delta", vendor).unwrap();

@@ -1,4 +1,4 @@
-//! What is refused, in which words, and that no secret is among them.
+//! Invalid settings: the error messages, and that they contain no secret.
 
 use super::{with_environment, with_file};
 use crate::environment::Variables;
@@ -11,31 +11,31 @@ fn message(result: Result<Settings, SettingsError>) -> String {
 }
 
 #[test]
-fn a_wrong_variable_is_named_with_its_origin_and_what_is_expected() {
+fn error_names_the_setting_its_origin_and_the_expected_value() {
     let cases = [
         (
             ("PORT", "abc"),
-            r#"setting api.port (from PORT in the environment): is "abc", expected a whole number from 0 to 65535"#,
+            r#"setting api.port (from PORT in the environment): is "abc", expected an integer from 0 to 65535"#,
         ),
         (
             ("AGGREGATOR__WORKER__BATCH", "0"),
-            r#"setting worker.batch (from AGGREGATOR__WORKER__BATCH in the environment): is "0", expected a whole number from 1 to 4096"#,
+            r#"setting worker.batch (from AGGREGATOR__WORKER__BATCH in the environment): is "0", expected an integer from 1 to 4096"#,
         ),
         (
             ("AGGREGATOR__API__WRITE_BATCH_SIZE", "4097"),
-            r#"setting api.write_batch_size (from AGGREGATOR__API__WRITE_BATCH_SIZE in the environment): is "4097", expected a whole number from 1 to 4096"#,
+            r#"setting api.write_batch_size (from AGGREGATOR__API__WRITE_BATCH_SIZE in the environment): is "4097", expected an integer from 1 to 4096"#,
         ),
         (
             ("AGGREGATOR__API__WRITE_QUEUE_SIZE", "0"),
-            r#"setting api.write_queue_size (from AGGREGATOR__API__WRITE_QUEUE_SIZE in the environment): is "0", expected a whole number from 1 to 1000000"#,
+            r#"setting api.write_queue_size (from AGGREGATOR__API__WRITE_QUEUE_SIZE in the environment): is "0", expected an integer from 1 to 1000000"#,
         ),
         (
             ("AGGREGATOR__API__BATCH_WRITERS", "65"),
-            r#"setting api.batch_writers (from AGGREGATOR__API__BATCH_WRITERS in the environment): is "65", expected a whole number from 1 to 64"#,
+            r#"setting api.batch_writers (from AGGREGATOR__API__BATCH_WRITERS in the environment): is "65", expected an integer from 1 to 64"#,
         ),
         (
             ("AGGREGATOR__WORKER__SWEEP_INTERVAL", "15"),
-            r#"setting worker.sweep_interval (from AGGREGATOR__WORKER__SWEEP_INTERVAL in the environment): is "15", expected a time from 100ms to 1h, such as 500ms, 30s, 5m or 24h"#,
+            r#"setting worker.sweep_interval (from AGGREGATOR__WORKER__SWEEP_INTERVAL in the environment): is "15", expected a duration from 100ms to 1h, such as 500ms, 30s, 5m or 24h"#,
         ),
         (
             ("AGGREGATOR__TELEMETRY__FORMAT", "xml\n"),
@@ -43,12 +43,12 @@ fn a_wrong_variable_is_named_with_its_origin_and_what_is_expected() {
         ),
         (
             ("AGGREGATOR__API__PORT__X", "1"),
-            "setting api.port (from AGGREGATOR__API__PORT__X in the environment): is of the wrong kind, expected a text or a number",
+            "setting api.port (from AGGREGATOR__API__PORT__X in the environment): has the wrong type, expected a string or a number",
         ),
         (
             ("AGGREGATOR__WORKER__RELAY_LEASE", "5s"),
             "setting worker.relay_lease (from AGGREGATOR__WORKER__RELAY_LEASE in the environment): is 5s, expected more than \
-             rabbitmq.confirm_timeout, which is 10s: another relay would publish again what this one still waits for",
+             rabbitmq.confirm_timeout, which is 10s: another relay would publish entries again while their confirm is pending",
         ),
     ];
     for ((name, value), expected) in cases {
@@ -57,7 +57,7 @@ fn a_wrong_variable_is_named_with_its_origin_and_what_is_expected() {
 }
 
 #[test]
-fn unknown_settings_are_refused_by_name() {
+fn unknown_settings_are_rejected_by_name() {
     let unknown = message(with_environment(&[("AGGREGATOR__API__PROT", "1")]));
     assert!(
         unknown.starts_with("setting api.prot (from AGGREGATOR__API__PROT in the environment): unknown field `prot`, expected one of `address`, `port`"),
@@ -76,18 +76,14 @@ fn unknown_settings_are_refused_by_name() {
 }
 
 #[test]
-fn wrong_settings_in_a_file_are_refused() {
+fn invalid_settings_in_a_file_are_rejected() {
     let cases = [
         (
             "api.port",
-            "is a number with a fraction",
+            "is a floating-point number",
             "[api]\nport = 3000.4".to_owned(),
         ),
-        (
-            "api.port",
-            "is true or false",
-            "[api]\nport = true".to_owned(),
-        ),
+        ("api.port", "is a boolean", "[api]\nport = true".to_owned()),
         (
             "api.port",
             "is 65536, expected",
@@ -136,12 +132,12 @@ fn wrong_settings_in_a_file_are_refused() {
         ),
     ];
     for (name, problem, content) in cases {
-        refused_for(name, problem, &content);
+        assert_rejected(name, problem, &content);
     }
 }
 
 #[test]
-fn wrong_vendors_in_a_file_are_refused() {
+fn invalid_vendors_in_a_file_are_rejected() {
     let vendor = |rest: &str| {
         format!(
             "[[vendors]]\nid = 'ok'\nurl = 'http://a/'\nsync_interval = '1s'\n\
@@ -194,22 +190,22 @@ fn wrong_vendors_in_a_file_are_refused() {
         ),
         (
             "vendors[2].id",
-            "which another vendor has",
+            "the id of another vendor",
             vendor("[[vendors]]\nid = 'b'\nurl = 'http://c/'\nsync_interval = '1s'"),
         ),
         (
             "manual_vendors[1]",
-            "which another vendor has",
+            "the id of another vendor",
             "manual_vendors = ['x', 'vendor-b']".to_owned(),
         ),
     ];
     for (name, problem, content) in cases {
-        refused_for(name, problem, &content);
+        assert_rejected(name, problem, &content);
     }
 }
 
-/// The content of a file that is wrong in the setting of this name.
-fn refused_for(name: &str, problem: &str, content: &str) {
+/// Asserts that a file with this content is rejected for the setting `name`.
+fn assert_rejected(name: &str, problem: &str, content: &str) {
     let text = message(with_file(name, content));
     let start = format!("setting {name} (from ");
     assert!(text.starts_with(&start), "{content}: {text}");
@@ -217,11 +213,15 @@ fn refused_for(name: &str, problem: &str, content: &str) {
 }
 
 #[test]
-fn wrong_settings_of_the_data_file_are_refused() {
+fn invalid_settings_of_the_data_file_are_rejected() {
     let cases = [
-        ("path", "''", r#"is "", expected a text"#),
-        ("readers", "0", "is 0, expected a whole number from 1 to 64"),
-        (("write_timeout", "'10m'", "expected a time from 10ms to 5m"),
+        ("path", "''", r#"is "", expected a string"#),
+        ("readers", "0", "is 0, expected an integer from 1 to 64"),
+        (
+            "write_timeout",
+            "'10m'",
+            "expected a duration from 10ms to 5m",
+        ),
     ];
     for (name, value, problem) in cases {
         let content = format!("[embedded]\n{name} = {value}\n");
@@ -232,7 +232,7 @@ fn wrong_settings_of_the_data_file_are_refused() {
 }
 
 #[test]
-fn two_vendors_with_one_source_are_refused() {
+fn two_vendors_with_the_same_source_are_rejected() {
     let vendor = |id: &str, url: &str, items: &str| {
         format!(
             "[[vendors]]\nid = '{id}'\nsync_interval = '1s'\nurl = '{url}'\n[vendors.format]\nitems = '{items}'\n"
@@ -258,7 +258,7 @@ fn two_vendors_with_one_source_are_refused() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_named() {
+fn unreadable_file_is_named_in_the_error() {
     let missing = Settings::load_from(
         Some(Path::new("no-such-file")),
         &Variables::new(),
@@ -273,7 +273,7 @@ fn a_file_that_cannot_be_read_is_named() {
 }
 
 #[test]
-fn no_message_and_no_dump_shows_a_secret() {
+fn errors_and_debug_output_contain_no_secret() {
     for url in [
         "amqps://u:hunter2@h",
         "http://u:hunter2@h",
@@ -292,7 +292,7 @@ fn no_message_and_no_dump_shows_a_secret() {
     let section = message(with_environment(&[("AGGREGATOR__RABBITMQ", "hunter2")]));
     assert_eq!(
         section,
-        "setting rabbitmq (from AGGREGATOR__RABBITMQ in the environment): is of the wrong kind, expected a table of settings"
+        "setting rabbitmq (from AGGREGATOR__RABBITMQ in the environment): has the wrong type, expected a table of settings"
     );
     let list = message(with_file("list", "[database]\npassword = ['hunter2']\n"));
     assert!(!list.contains("hunter2"), "{list}");
