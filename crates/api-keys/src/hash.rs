@@ -1,4 +1,4 @@
-//! The hash of a key, which is all that the service keeps of it.
+//! The hash of an API key. The service stores the hash only, never the key.
 
 use std::fmt;
 
@@ -6,26 +6,26 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use thiserror::Error;
 
-/// Which hash it is, so that another one can be told from it some day.
+/// Prefix that names the hash algorithm, so that another algorithm can be added.
 const ALGORITHM: &str = "sha256:";
 
-/// Why a text is not the hash of a key. It shows nothing of the text, which may be a key in the wrong place.
+/// The error of a string that is not a key hash. It does not quote the string, which may be a misplaced key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("is not sha256: and 64 hexadecimal digits")]
 pub struct InvalidKeyHash;
 
-/// SHA-256 of a key's text.
+/// SHA-256 of an API key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyHash([u8; 32]);
 
 impl KeyHash {
-    /// The hash of a key.
+    /// Hashes a key.
     #[must_use]
     pub fn of(key: &[u8]) -> Self {
         Self(Sha256::digest(key).into())
     }
 
-    /// Reads what [`Display`](fmt::Display) writes; digits may be of either case.
+    /// Parses the output of [`Display`](fmt::Display); the hexadecimal digits may be in either case.
     ///
     /// # Errors
     /// [`InvalidKeyHash`].
@@ -43,7 +43,7 @@ impl KeyHash {
         Ok(Self(bytes))
     }
 
-    /// Compares in a time that does not tell how much is equal.
+    /// Compares in constant time.
     #[must_use]
     pub fn equals(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
@@ -67,11 +67,11 @@ impl fmt::Debug for KeyHash {
 mod tests {
     use super::*;
 
-    /// As `printf abc | sha256sum` prints it.
+    /// Output of `printf abc | sha256sum`.
     const OF_ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
     #[test]
-    fn a_hash_is_what_sha256sum_prints() {
+    fn hash_equals_the_output_of_sha256sum() {
         let hash = KeyHash::of(b"abc");
         assert_eq!(hash.to_string(), format!("sha256:{OF_ABC}"));
         let upper = format!("sha256:{}", OF_ABC.to_uppercase());
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused_and_not_repeated() {
+    fn malformed_hash_is_rejected_without_quoting_it() {
         for wrong in [
             String::new(),
             OF_ABC.to_owned(),

@@ -1,11 +1,10 @@
-//! What an API key is: how one is made, how its hash is written down, and what its holder may do.
+//! API keys: generation, hashing, lookup and roles.
 //!
-//! One place for whoever makes keys, reads their hashes from the settings, or checks the key of a request. It does no I/O:
-//! random bytes are passed in.
+//! Shared by the programs that generate keys, read key hashes from the settings, and authenticate requests. This crate does
+//! no I/O: random bytes are passed in.
 //!
-//! A key is 256 random bits, so its plain SHA-256 is all that has to be kept. A slow hash with salt makes it costly to try
-//! the few billion passwords that people choose; nobody tries 2^256 keys, however fast each try is. And a slow hash would be
-//! paid for at every request.
+//! A key is 256 random bits, so an unsalted SHA-256 is sufficient. A slow, salted hash protects passwords, which are
+//! guessable; 2^256 keys cannot be enumerated at any speed, and a slow hash would be computed for every request.
 
 mod hash;
 mod roles;
@@ -16,31 +15,31 @@ pub use roles::Role;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// What every key starts with, so that people and secret scanners recognise one that lies where it should not.
+/// Prefix of every key, by which people and secret scanners recognise a leaked key.
 pub const PREFIX: &str = "oa_";
 
-/// Longest name, in characters.
+/// Maximum length of a key name, in characters.
 pub const MAX_NAME_CHARS: usize = 64;
 
-/// A new key as its holder gets it, made of 256 bits from a cryptographic source.
+/// Formats a new key from 256 bits of a cryptographic random source.
 #[must_use]
 pub fn key_text(random: &[u8; 32]) -> String {
     format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random))
 }
 
-/// What the service knows of a key.
+/// An API key, as the service stores it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
-    /// Whose it is. Keys of the same name are one holder's: to exchange a key, both are known for a while.
+    /// Name of the client. Keys with the same name belong to one client, which has two keys during a key rotation.
     pub name: String,
-    /// Recognises it.
+    /// Hash of the key.
     pub hash: KeyHash,
-    /// What its holder may do.
+    /// Roles of the client.
     pub roles: Vec<Role>,
 }
 
 impl ApiKey {
-    /// Whether its holder may do what `role` may.
+    /// Whether the key has the permissions of `role`.
     #[must_use]
     pub fn has(&self, role: Role) -> bool {
         self.roles.iter().any(|own| own.includes(role))
@@ -53,19 +52,19 @@ impl AsRef<Self> for ApiKey {
     }
 }
 
-/// Whether a text can be the name of a key: it appears in logs and as a label.
+/// Whether a string is a valid key name, which appears in logs and in metric labels.
 #[must_use]
 pub fn is_name(text: &str) -> bool {
-    let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    (1..=MAX_NAME_CHARS).contains(&text.len()) && text.bytes().all(is_good)
+    let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=MAX_NAME_CHARS).contains(&text.len()) && text.bytes().all(is_valid)
 }
 
-/// Finds the key that a request presents. Takes as long for an unknown key as for any known one.
+/// Finds the key that a request presents, in a time that does not depend on which key it is or whether it is known.
 #[must_use]
 pub fn find<'a, K: AsRef<ApiKey>>(keys: &'a [K], presented: &[u8]) -> Option<&'a K> {
     let hash = KeyHash::of(presented);
     let matching = keys.iter().filter(|key| key.as_ref().hash.equals(&hash));
-    // To the end: where it stands in the list is nobody's business either.
+    // No early exit: the duration must not reveal the position of the key in the list.
     matching.fold(None, |found, key| found.or(Some(key)))
 }
 
@@ -82,17 +81,17 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_printable_and_holds_all_its_bits() {
+    fn key_is_printable_and_encodes_all_bits() {
         let text = key_text(&[0xff; 32]);
         assert_eq!(text, format!("oa_{}8", "_".repeat(42)));
         assert_ne!(key_text(&[0; 32]), text);
-        // What RFC 6750 lets stand after `Bearer`.
+        // The characters that RFC 6750 allows after `Bearer`.
         let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
         assert!(text.bytes().all(is_token));
     }
 
     #[test]
-    fn a_key_is_found_by_its_text_alone() {
+    fn key_is_found_by_its_exact_text() {
         let keys = [
             key("a", "one", &[Role::Customer]),
             key("b", "two", &[Role::Operator]),
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operator_may_do_what_a_customer_may() {
+    fn operator_has_the_permissions_of_a_customer() {
         let customer = key("a", "one", &[Role::Customer]);
         let operator = key("b", "two", &[Role::Operator]);
         assert!(customer.has(Role::Customer) && !customer.has(Role::Operator));
@@ -117,12 +116,12 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_a_short_word() {
-        for good in ["shop", "web-shop_2.eu", &"n".repeat(64)] {
-            assert!(is_name(good), "{good}");
+    fn name_is_short_and_has_no_special_characters() {
+        for valid in ["shop", "web-shop_2.eu", &"n".repeat(64)] {
+            assert!(is_name(valid), "{valid}");
         }
-        for wrong in ["", "a b", "a\n", "ü", "a:b", &"n".repeat(65)] {
-            assert!(!is_name(wrong), "{wrong}");
+        for invalid in ["", "a b", "a\n", "ü", "a:b", &"n".repeat(65)] {
+            assert!(!is_name(invalid), "{invalid}");
         }
     }
 }

@@ -1,13 +1,13 @@
-//! What the holder of a key may do.
+//! The roles of API keys.
 
 use std::fmt;
 
-/// A role.
+/// The permissions of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Orders, and reads orders and stock.
+    /// Places orders, and reads orders and stock.
     Customer,
-    /// Does that too, and changes orders, syncs vendors and reads metrics.
+    /// Has the permissions of [`Role::Customer`], and also changes orders, syncs vendors and reads metrics.
     Operator,
 }
 
@@ -15,22 +15,22 @@ impl Role {
     /// Every role.
     pub const ALL: [Self; 2] = [Self::Customer, Self::Operator];
 
-    /// Its name in the settings.
+    /// The name of the role in the settings.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Customer => "customer",
             Self::Operator => "operator",
         }
     }
 
-    /// The role of that name.
+    /// Returns the role with this name.
     #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.word() == word)
+    pub fn from_word(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
     }
 
-    /// Whether who has this role may do what `other` may.
+    /// Whether this role has the permissions of `other`.
     #[must_use]
     pub fn includes(self, other: Self) -> bool {
         self == Self::Operator || other == Self::Customer
@@ -39,6 +39,6 @@ impl Role {
 
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+        f.write_str(self.name())
     }
 }

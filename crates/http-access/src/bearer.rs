@@ -1,20 +1,20 @@
-//! The `Authorization` header (RFC 6750), and the challenge when it is not enough.
+//! The `Authorization` header (RFC 6750), and the challenge if it does not authenticate a request.
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 
-/// Why it is not known who sends a request.
+/// Why a request is not authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unauthenticated {
-    /// It presents no key.
+    /// The request has no key.
     NoKey,
-    /// It presents something that is not one key.
+    /// The header does not contain exactly one key.
     Malformed,
-    /// It presents a key that is not known.
+    /// The key is unknown.
     WrongKey,
 }
 
 impl Unauthenticated {
-    /// The value of `WWW-Authenticate`: what would be enough.
+    /// The value of `WWW-Authenticate`.
     #[must_use]
     pub fn challenge(self) -> &'static str {
         match self {
@@ -25,21 +25,21 @@ impl Unauthenticated {
         }
     }
 
-    /// The reason, for the client.
+    /// The problem detail for the client.
     #[must_use]
     pub fn detail(self) -> &'static str {
         match self {
-            Self::NoKey => "an API key is needed: send it as Authorization: Bearer <key>",
-            Self::Malformed => "the Authorization header is not Bearer and one API key",
-            Self::WrongKey => "the API key is not known",
+            Self::NoKey => "an API key is required: send it as Authorization: Bearer <key>",
+            Self::Malformed => "the Authorization header must be Bearer and one API key",
+            Self::WrongKey => "the API key is unknown",
         }
     }
 }
 
-/// The key that a request presents.
+/// Returns the key that a request presents.
 ///
 /// # Errors
-/// [`Unauthenticated`], unless there is one header with one key.
+/// [`Unauthenticated`], unless the request has one `Authorization` header with one key.
 pub fn bearer_key(headers: &HeaderMap) -> Result<&[u8], Unauthenticated> {
     let mut values = headers.get_all(AUTHORIZATION);
     let value = values.next().ok_or(Unauthenticated::NoKey)?.as_bytes();
@@ -49,7 +49,7 @@ pub fn bearer_key(headers: &HeaderMap) -> Result<&[u8], Unauthenticated> {
     let end = value.iter().position(|byte| *byte == b' ');
     let (scheme, rest) = value.split_at(end.unwrap_or(value.len()));
     if !scheme.eq_ignore_ascii_case(b"Bearer") {
-        // RFC 6750 wants no error code here: such a client does not know the scheme at all.
+        // RFC 6750 requires a challenge without an error code if the request uses another scheme.
         return Err(Unauthenticated::NoKey);
     }
     let key = rest.trim_ascii();
@@ -72,14 +72,14 @@ mod tests {
     }
 
     #[test]
-    fn a_key_stands_after_bearer_in_any_case() {
-        for good in ["Bearer a", "bearer a", "BEARER a", "Bearer   a"] {
-            assert_eq!(read(&[good.as_bytes()]).as_deref(), Ok("a"), "{good}");
+    fn key_is_read_after_bearer_in_any_case() {
+        for valid in ["Bearer a", "bearer a", "BEARER a", "Bearer   a"] {
+            assert_eq!(read(&[valid.as_bytes()]).as_deref(), Ok("a"), "{valid}");
         }
     }
 
     #[test]
-    fn whatever_else_is_there_is_told_apart() {
+    fn missing_and_malformed_keys_are_distinguished() {
         assert_eq!(read(&[]), Err(Unauthenticated::NoKey));
         for other in ["Basic YTpi", "a", "", "Bearera"] {
             assert_eq!(
@@ -88,14 +88,18 @@ mod tests {
                 "{other}"
             );
         }
-        for wrong in [
+        for malformed in [
             &b"Bearer"[..],
             b"Bearer ",
             b"Bearer a b",
             b"Bearer a\xff",
             b"Bearer a\tb",
         ] {
-            assert_eq!(read(&[wrong]), Err(Unauthenticated::Malformed), "{wrong:?}");
+            assert_eq!(
+                read(&[malformed]),
+                Err(Unauthenticated::Malformed),
+                "{malformed:?}"
+            );
         }
         assert_eq!(
             read(&[b"Bearer a", b"Bearer a"]),

@@ -7,24 +7,25 @@ use actix_web::http::Version;
 use actix_web::http::header::HOST;
 use url::Host;
 
-/// Which hosts requests may name.
+/// The hosts that requests may name.
 #[derive(Debug, Clone)]
 pub struct HostRule {
-    /// Beside loopback; any host if there is no list.
+    /// The allowed hosts in addition to loopback; `None` allows every host.
     allowed: Option<Vec<Host>>,
 }
 
-/// Why a request is not served.
+/// Why a request is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostRefusal {
-    /// It must name one host, and does not: 400.
+    /// The request does not name exactly one valid host: 400.
     Malformed,
-    /// It names a host that is not served here: 421.
+    /// The request names a host that is not allowed: 421.
     Foreign,
 }
 
 impl HostRule {
-    /// Without keys, loopback and the allowed hosts are served. With keys every host is, unless there is a list.
+    /// Without keys, loopback and the `allowed` hosts are served. With keys, every host is served unless `allowed` is not
+    /// empty.
     #[must_use]
     pub fn new(allowed: &[Host], has_keys: bool) -> Self {
         let any = has_keys && allowed.is_empty();
@@ -33,7 +34,7 @@ impl HostRule {
         }
     }
 
-    /// Checks the host that a request names. A request without a host passes only in HTTP/1.0, which browsers do not send.
+    /// Checks the host that a request names. Only an HTTP/1.0 request may omit the host; browsers do not send HTTP/1.0.
     ///
     /// # Errors
     /// [`HostRefusal`].
@@ -47,7 +48,7 @@ impl HostRule {
             return Ok(());
         };
         let named = match (request.uri.authority(), header) {
-            // The target decides where both are there.
+            // The target takes precedence over the header.
             (Some(authority), _) => authority.as_str(),
             (None, Some(header)) => header.to_str().map_err(|_| HostRefusal::Malformed)?,
             (None, None) => return Ok(()),
@@ -76,11 +77,11 @@ impl HostRule {
 
 fn is_served(named: &str, allowed: &[Host]) -> Result<bool, HostRefusal> {
     let name = without_port(named.trim()).ok_or(HostRefusal::Malformed)?;
-    // What nearly every request names, before anything is parsed.
+    // Fast path: most requests name one of these.
     if matches!(name, "127.0.0.1" | "localhost") {
         return Ok(true);
     }
-    // Clients send an empty host for a target without one; it is not this one.
+    // Clients send an empty host for a target without an authority.
     if name.is_empty() {
         return Ok(false);
     }
@@ -88,7 +89,7 @@ fn is_served(named: &str, allowed: &[Host]) -> Result<bool, HostRefusal> {
     Ok(is_loopback(&host) || allowed.iter().any(|allowed| is_same(allowed, &host)))
 }
 
-/// The host without the port behind it, which may be anything: ports are forwarded.
+/// Returns the host without its port. Every port is accepted, because ports may be forwarded.
 fn without_port(named: &str) -> Option<&str> {
     let end = match named.strip_prefix('[') {
         Some(_) => named.find(']')? + 1,
@@ -104,7 +105,7 @@ fn is_loopback(host: &Host) -> bool {
     match host {
         Host::Ipv4(ip) => ip.is_loopback(),
         Host::Ipv6(ip) => IpAddr::V6(*ip).to_canonical().is_loopback(),
-        // RFC 6761, section 6.3: nobody else can have a name below it.
+        // RFC 6761, section 6.3: names below `localhost` resolve to loopback.
         Host::Domain(name) => {
             let name = without_dot(name);
             name == "localhost" || name.ends_with(".localhost")
@@ -119,7 +120,7 @@ fn is_same(allowed: &Host, named: &Host) -> bool {
     }
 }
 
-/// A name with a dot at its end is the same name.
+/// Removes the trailing dot of a fully qualified name.
 fn without_dot(name: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
 }
@@ -147,12 +148,15 @@ mod tests {
     }
 
     fn without_keys(allowed: &[&str]) -> HostRule {
-        let allowed: Vec<Host> = allowed.iter().map(|it| Host::parse(it).unwrap()).collect();
+        let allowed: Vec<Host> = allowed
+            .iter()
+            .map(|host| Host::parse(host).unwrap())
+            .collect();
         HostRule::new(&allowed, false)
     }
 
     #[test]
-    fn loopback_is_served_in_every_spelling_and_on_every_port() {
+    fn loopback_is_served_in_every_form_and_on_every_port() {
         for host in [
             "127.0.0.1",
             "127.0.0.1:3000",
@@ -173,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn another_host_is_foreign_unless_it_is_allowed() {
+    fn other_host_is_foreign_unless_allowed() {
         for host in [
             "attacker.example",
             "attacker.example:3000",
@@ -203,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_host_is_malformed() {
+    fn invalid_or_ambiguous_host_is_malformed() {
         for host in [
             "local host",
             "user@localhost",
@@ -227,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_authority_of_the_target_decides() {
+    fn authority_of_the_target_takes_precedence() {
         let rule = without_keys(&[]);
         let checked =
             |target, host: &str| rule.check(&request(Version::HTTP_11, target, &[host.as_bytes()]));
@@ -239,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_is_served_as_its_host_is() {
+    fn origin_is_served_if_its_host_is() {
         let rule = without_keys(&["shop.example"]);
         for (origin, served) in [
             ("http://localhost:8080", true),
@@ -257,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn http_1_0_may_name_no_host_and_none_that_is_foreign() {
+    fn http_1_0_may_omit_the_host_but_not_name_a_foreign_one() {
         let rule = without_keys(&[]);
         assert_eq!(rule.check(&request(Version::HTTP_10, "/", &[])), Ok(()));
         let foreign = rule.check(&request(Version::HTTP_10, "/", &[b"attacker.example"]));
@@ -265,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn with_keys_every_host_is_served_unless_there_is_a_list() {
+    fn with_keys_every_host_is_served_unless_hosts_are_configured() {
         let rule = HostRule::new(&[], true);
         assert_eq!(check(&rule, "shop.example"), Ok(()));
         assert_eq!(check(&rule, "local host"), Ok(()));
