@@ -1,7 +1,7 @@
-//! Where log lines go and how they look.
+//! Logging: output, format and filter of log lines.
 //!
-//! One line an event, on the standard error stream, so that standard output stays a program's own. A value that is
-//! logged cannot end its line early, forge another one or steer a terminal: control characters are written escaped.
+//! Each event is one line on standard error; standard output is left to the program. Control characters are escaped, so that
+//! a logged value cannot end its line early, forge another line or control a terminal.
 
 pub mod request_id;
 
@@ -13,47 +13,47 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::{self, MakeWriter, format};
 
-use request_id::{Place, WithRequestId};
+use request_id::{IdPosition, WithRequestId};
 
-/// How a log line looks.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// For people; coloured on a terminal.
+    /// Human-readable; coloured on a terminal.
     Text,
-    /// For machines: one JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Why logging cannot start.
+/// Why logging cannot be started.
 #[derive(Debug, Error)]
 pub enum TelemetryError {
-    /// The filter is not one.
+    /// The filter is invalid.
     #[error(
         "{origin} is {text:?}: {reason}; expected a level, or levels by module as in info,worker=debug"
     )]
     Filter {
-        /// Which setting or variable.
+        /// The setting or variable that has the filter.
         origin: &'static str,
-        /// What it says.
+        /// The filter.
         text: String,
-        /// What is wrong with it.
+        /// Why the filter is invalid.
         reason: String,
     },
-    /// Something else in this process has started logging.
-    #[error("logging was started before")]
-    StartedBefore,
+    /// Logging has already been started in this process.
+    #[error("logging has already been started")]
+    AlreadyStarted,
 }
 
-/// Starts logging for the whole process. `filter` says what is logged, in the syntax of `RUST_LOG`; that variable wins.
+/// Starts logging for the whole process. `filter` has the syntax of `RUST_LOG`; that variable takes precedence.
 ///
 /// # Errors
-/// [`TelemetryError`]. Nothing is started then.
+/// [`TelemetryError`]. Logging is not started then.
 pub fn init(format: Format, filter: &str) -> Result<(), TelemetryError> {
     let from_environment = std::env::var("RUST_LOG").ok();
     let filter = choose_filter(from_environment.as_deref(), filter)?;
     let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     tracing::subscriber::set_global_default(subscriber(format, filter, colour, io::stderr))
-        .map_err(|_| TelemetryError::StartedBefore)
+        .map_err(|_| TelemetryError::AlreadyStarted)
 }
 
 fn choose_filter(
@@ -82,8 +82,8 @@ fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    // What it says of a line that could not be written goes to the same stream, and panics if that fails too: on a full disk
-    // no line may cost more than the line.
+    // The subscriber would report a failed write on standard error, and panic if that fails too: on a full disk a log line
+    // must not end the process.
     let builder = fmt()
         .log_internal_errors(false)
         .with_env_filter(filter)
@@ -93,12 +93,12 @@ where
             let builder = builder.json().flatten_event(true);
             let builder = builder.map_event_format(|inner| WithRequestId {
                 inner,
-                place: Place::JsonStart,
+                position: IdPosition::JsonStart,
             });
             Box::new(builder.finish())
         }
         Format::Text => {
-            // The library escapes what steers terminals, but lets line breaks through: fields are written here instead.
+            // The library escapes terminal control sequences but not line breaks, so fields are formatted here.
             let fields = format::debug_fn(|writer, field, value| {
                 let value = escaped(&std::format!("{value:?}"));
                 match field.name() {
@@ -110,7 +110,7 @@ where
             let builder = builder.with_ansi(colour).fmt_fields(fields);
             let builder = builder.map_event_format(|inner| WithRequestId {
                 inner: inner.with_ansi(colour),
-                place: Place::TextEnd,
+                position: IdPosition::TextEnd,
             });
             Box::new(builder.finish())
         }
@@ -121,7 +121,7 @@ fn fmt() -> fmt::SubscriberBuilder {
     fmt::Subscriber::builder()
 }
 
-/// The text with every control character written as its escape, as in `\n` and `\u{1b}`.
+/// Escapes control characters, as in `\n` and `\u{1b}`.
 fn escaped(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for char in text.chars() {
@@ -168,23 +168,23 @@ mod tests {
         String::from_utf8(captured.0.lock().unwrap().clone()).unwrap()
     }
 
-    fn log_something_nasty() {
-        let nasty = "a\nERROR forged: \u{1b}[2J\u{9b}31m\r\u{7f}ü";
-        let span = info_span!("request", path = %nasty);
+    fn log_control_characters() {
+        let hostile = "a\nERROR forged: \u{1b}[2J\u{9b}31m\r\u{7f}ü";
+        let span = info_span!("request", path = %hostile);
         let _entered = span.enter();
-        let failure = io::Error::other(nasty);
+        let failure = io::Error::other(hostile);
         error!(
-            product.id = %nasty,
-            text = nasty,
-            debug = ?nasty,
+            product.id = %hostile,
+            text = hostile,
+            debug = ?hostile,
             error = &failure as &dyn std::error::Error,
-            "refused {nasty}"
+            "refused {hostile}"
         );
     }
 
     #[test]
-    fn no_value_can_break_a_text_line_or_steer_a_terminal() {
-        let output = logged(Format::Text, "info", log_something_nasty);
+    fn control_characters_are_escaped_in_text_lines() {
+        let output = logged(Format::Text, "info", log_control_characters);
         assert_eq!(output.matches('\n').count(), 1, "{output:?}");
         assert!(output.ends_with('\n'));
         let line = output.trim_end_matches('\n');
@@ -199,8 +199,8 @@ mod tests {
     }
 
     #[test]
-    fn a_json_line_is_one_object() {
-        let output = logged(Format::Json, "info", log_something_nasty);
+    fn json_line_is_one_object() {
+        let output = logged(Format::Json, "info", log_control_characters);
         assert_eq!(output.matches('\n').count(), 1, "{output:?}");
         let line: serde_json::Value = serde_json::from_str(&output).unwrap();
         assert_eq!(line["level"], "ERROR");
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_line_that_is_logged_while_a_request_is_served_has_its_id() {
+    async fn lines_logged_within_a_request_have_its_id() {
         let id = || RequestId::parse(b"a\"b\\c").unwrap();
         let serve = |format| {
             let log = || info!(order.id = 7, "placed");
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn the_filter_decides() {
+    fn filter_selects_the_logged_events() {
         let output = logged(Format::Text, "warn,telemetry=info", || {
             info!("shown");
             debug!("hidden");
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn the_variable_wins_over_the_setting() {
+    fn variable_takes_precedence_over_the_setting() {
         let chosen = |variable, setting| choose_filter(variable, setting).map(|f| f.to_string());
         assert_eq!(chosen(Some("debug"), "info").unwrap(), "debug");
         assert_eq!(chosen(Some(" "), "info").unwrap(), "info");
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_is_none_is_named() {
+    fn invalid_filter_is_named_in_the_error() {
         let message = |variable, setting| choose_filter(variable, setting).unwrap_err().to_string();
         let wrong = message(None, "a=b=c");
         assert!(
@@ -276,11 +276,11 @@ mod tests {
     }
 
     #[test]
-    fn logging_starts_once() {
+    fn logging_can_be_started_only_once() {
         init(Format::Text, "info").unwrap();
         assert!(matches!(
             init(Format::Json, "info"),
-            Err(TelemetryError::StartedBefore)
+            Err(TelemetryError::AlreadyStarted)
         ));
     }
 }

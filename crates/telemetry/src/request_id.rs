@@ -1,6 +1,6 @@
-//! The id of the request that is being served, in every line that is logged meanwhile.
+//! Adds the id of the current request to every line that is logged while the request is served.
 //!
-//! It is kept beside the task and not in a span: a span is formatted for every request, and most requests log nothing.
+//! The id is in a task-local and not in a span: a span would be formatted for every request, and most requests log nothing.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Longest id that a client may choose, in bytes.
+/// Maximum length of an id that a client chooses, in bytes.
 const MAX_BYTES: usize = 128;
 
 tokio::task_local! {
@@ -22,7 +22,7 @@ tokio::task_local! {
 pub struct RequestId(Arc<str>);
 
 impl RequestId {
-    /// The id that a client has chosen, if it can be one.
+    /// Parses an id that a client has chosen; `None` if it is invalid.
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
         let is_id = (1..=MAX_BYTES).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic);
@@ -30,43 +30,43 @@ impl RequestId {
         Some(Self(text.into()))
     }
 
-    /// A new id, of 128 random bits. It is no secret.
+    /// Generates an id of 128 random bits, which need not be secret.
     #[must_use]
     pub fn random() -> Self {
         Self(format!("{:032x}", fastrand::u128(..)).into())
     }
 
-    /// The id as text.
+    /// The id as a string.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The id of the request that is being served by this task, if one is.
+/// The id of the request that the current task serves, if any.
 #[must_use]
 pub fn current() -> Option<RequestId> {
     CURRENT.try_with(Clone::clone).ok()
 }
 
-/// Serves a request of this id: what the future logs has the id.
+/// Runs the future with `id` as the request id of every line that it logs.
 pub async fn within<F: Future>(id: RequestId, future: F) -> F::Output {
     CURRENT.scope(id, future).await
 }
 
-/// Where in a line the id goes.
+/// Where the id is written in a log line.
 #[derive(Clone, Copy)]
-pub(crate) enum Place {
-    /// As the last field of a line of text.
+pub(crate) enum IdPosition {
+    /// As the last field of a text line.
     TextEnd,
     /// As the first member of a JSON object.
     JsonStart,
 }
 
-/// Formats events as `inner` does, and adds the id of the request.
+/// Formats events with `inner` and adds the request id.
 pub(crate) struct WithRequestId<F> {
     pub(crate) inner: F,
-    pub(crate) place: Place,
+    pub(crate) position: IdPosition,
 }
 
 impl<S, N, F> FormatEvent<S, N> for WithRequestId<F>
@@ -88,9 +88,9 @@ where
         self.inner
             .format_event(context, Writer::new(&mut line), event)?;
         let line = line.trim_end_matches('\n');
-        match (self.place, line.strip_prefix('{')) {
-            (Place::JsonStart, Some(rest)) => {
-                // Visible ASCII: nothing else needs an escape.
+        match (self.position, line.strip_prefix('{')) {
+            (IdPosition::JsonStart, Some(rest)) => {
+                // The id is visible ASCII, so only these two characters need an escape.
                 let escaped = id.as_str().replace('\\', r"\\").replace('"', "\\\"");
                 writeln!(writer, r#"{{"request.id":"{escaped}",{rest}"#)
             }
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_visible_ascii_of_bounded_length() {
+    fn id_is_visible_ascii_of_bounded_length() {
         for good in ["a", "9f8e-7d/6c=5b\"\\", &"x".repeat(128)] {
             assert_eq!(RequestId::parse(good.as_bytes()).unwrap().as_str(), good);
         }
