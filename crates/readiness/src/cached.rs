@@ -1,4 +1,4 @@
-//! A value that is expensive to read, kept for a short time.
+//! A cache of one value that is expensive to read.
 
 use std::future::Future;
 use std::time::Duration;
@@ -6,14 +6,14 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// Keeps the last value for a time. Those who ask while it is being read wait for that one read.
+/// Caches the last value for `lifetime`. Concurrent callers wait for one read.
 pub struct Cached<T> {
     lifetime: Duration,
     entry: Mutex<Option<(Instant, T)>>,
 }
 
 impl<T: Clone> Cached<T> {
-    /// Nothing yet; each value is kept for `lifetime`.
+    /// Creates an empty cache whose values expire after `lifetime`.
     #[must_use]
     pub fn new(lifetime: Duration) -> Self {
         Self {
@@ -22,7 +22,7 @@ impl<T: Clone> Cached<T> {
         }
     }
 
-    /// The value that was read last, if that is short enough ago, else what `read` returns.
+    /// Returns the cached value if it has not expired, otherwise the result of `read`.
     pub async fn get(&self, read: impl Future<Output = T>) -> T {
         let mut entry = self.entry.lock().await;
         if let Some((read_at, value)) = entry.as_ref()
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_value_is_read_once_for_all_who_ask_within_its_lifetime() {
+    async fn value_is_read_once_within_its_lifetime() {
         let (cached, reads) = (Cached::new(Duration::from_secs(1)), AtomicU32::new(0));
         let read = || async {
             sleep(Duration::from_secs(2)).await;

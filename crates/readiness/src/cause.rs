@@ -1,33 +1,33 @@
-//! Causes for not being ready: one fixed text each, because the pages that show them are open to everyone. The log has the
-//! details.
+//! Causes of a process not being ready. Each has a fixed text, because the readiness endpoint is unauthenticated; the log
+//! has the details.
 
 use domain::ports::{QueueError, StoreError};
 use domain::services::{RelayError, SettleError, VendorSetError};
 
-/// Why a task or a dependency keeps a process from being ready.
+/// Why a task or a dependency makes a process not ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
-    /// The store cannot be reached, is read-only or has no room.
+    /// The store is unreachable, read-only or full.
     StoreUnavailable,
-    /// The store refuses the write itself.
+    /// The store rejects the write.
     StoreFailed,
-    /// Each attempt conflicts with another transaction.
+    /// Every attempt conflicts with another transaction.
     Conflicts,
-    /// A row holds what this program cannot read.
+    /// A row cannot be decoded.
     UnreadableRow,
     /// The store does not respond in time.
     StoreTimeout,
-    /// A write has begun and has no outcome yet.
+    /// A write has no outcome yet.
     WriteHangs,
-    /// The queue cannot be reached.
+    /// The queue is unreachable.
     QueueUnavailable,
     /// The queue does not respond in time.
     QueueTimeout,
     /// The queue does not confirm messages.
     Unconfirmed,
-    /// The program contradicts itself.
+    /// An invariant of the program is violated.
     Defect,
-    /// No vendor is configured, so that every order is rejected.
+    /// No vendor is configured, so every order is rejected.
     NoVendors,
     /// A vendor that this process syncs is not configured.
     NotConfigured,
@@ -38,20 +38,20 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// The fixed text.
+    /// The text for the readiness endpoint.
     #[must_use]
     pub fn text(self) -> &'static str {
         match self {
             Self::StoreUnavailable => "the store cannot be reached or cannot be written to",
-            Self::StoreFailed => "the store fails",
-            Self::Conflicts => "each transaction conflicts with another one",
-            Self::UnreadableRow => "a row of the store cannot be read",
+            Self::StoreFailed => "the store failed",
+            Self::Conflicts => "every transaction conflicts with another one",
+            Self::UnreadableRow => "a row of the store cannot be decoded",
             Self::StoreTimeout => "the store does not respond in time",
             Self::WriteHangs => "a write to the store does not end",
             Self::QueueUnavailable => "the queue cannot be reached",
             Self::QueueTimeout => "the queue does not respond in time",
             Self::Unconfirmed => "the queue does not confirm messages",
-            Self::Defect => "the program contradicts itself",
+            Self::Defect => "internal error",
             Self::NoVendors => "no vendor is configured",
             Self::NotConfigured => "a vendor is not configured",
             Self::SourceTaken => "a vendor of the settings has the source of another vendor",

@@ -1,5 +1,5 @@
-//! The body of `GET /readyz`, the same for every program, and the health of tasks that decides over it. Each program chooses
-//! the dependencies and tasks that count.
+//! The response to `GET /readyz`, the same for every program, and the task health that it is based on. Each program chooses
+//! which dependencies and tasks it includes.
 
 mod cached;
 mod cause;
@@ -19,71 +19,71 @@ pub use cause::Cause;
 pub use task_health::{Attempt, FAILING_AFTER, TaskHealth};
 pub use write_prober::probe_writes;
 
-/// How long the state of dependencies is kept: readiness is asked for by everyone, and must not be work for the store.
+/// Lifetime of the cached state of dependencies: the endpoint is unauthenticated, so requests must not load the store.
 pub const DEPENDENCIES_CACHED_FOR: Duration = Duration::from_secs(1);
 
-/// Replaces reasons that are not fixed texts: the page is open to everyone.
-pub const SEE_LOG: &str = "the log says why";
+/// Replaces error messages, which the unauthenticated endpoint must not show.
+pub const SEE_LOG: &str = "see the log";
 
-/// After how many seconds whoever looked may look again.
+/// `Retry-After` of a 503 response, in seconds.
 const RETRY_AFTER_S: &str = "1";
 
-/// Looks whether a process can do its work.
+/// Determines whether a process is ready.
 #[async_trait]
 pub trait ReadinessProbe: Send + Sync {
-    /// How it is now. MUST answer within a few seconds: those who ask have deadlines of their own.
+    /// Returns the current readiness. MUST return within a few seconds, because probes have deadlines.
     async fn readiness(&self) -> Readiness;
 }
 
-/// Whether a process can do its work, and what keeps it from it.
+/// Whether a process is ready, and the reasons if it is not.
 #[derive(Debug, Clone)]
 pub struct Readiness {
-    /// Why it takes no work at all, such as a shutdown.
+    /// Why the process accepts no work, such as a shutdown.
     pub closed: Option<&'static str>,
-    /// What it depends on.
+    /// The dependencies of the process.
     pub dependencies: Dependencies,
-    /// The age of the oldest order that waits to be handed to the queue: zero if none does, none if that is not known.
+    /// Age of the oldest outbox entry: zero if the outbox is empty, `None` if unknown.
     pub outbox_lag: Option<Duration>,
-    /// How far events are behind; none for a process that sends none.
+    /// Lag of the change feed; `None` for a process without a change feed.
     pub change_feed: Option<ChangeFeed>,
-    /// What was given up, and waits for a person. It does not keep the process from its work.
+    /// Dead letters, which require an operator. They do not affect readiness.
     pub dead_letters: DeadLetters,
-    /// What the queues hold; none for a process that does not use them.
+    /// Counts of the queues; `None` for a process that does not use them.
     pub queues: Option<Queues>,
-    /// What runs in the process by itself, by name; none for a process that has no such tasks.
+    /// Background tasks by name; `None` for a process without background tasks.
     pub tasks: Option<BTreeMap<String, Task>>,
 }
 
-/// How far events are behind what is committed. Not ready is a process only for what keeps it from its work: it takes orders
-/// while events wait.
+/// Lag of the change feed behind the committed changes. The lag does not affect readiness: orders are accepted while events
+/// are delayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct ChangeFeed {
-    /// The age of the oldest change that events cannot show yet, in milliseconds: 0 if there is none.
+    /// Age of the oldest committed change that is not in the change feed yet, in milliseconds; 0 if there is none.
     pub held_back_ms: u64,
-    /// The age of the oldest open transaction with a write, in any database of the server, in milliseconds; none if there is
-    /// none, or the store may not see it.
+    /// Age of the oldest open transaction with a write, in any database of the server, in milliseconds; `None` if there is
+    /// none, or the role of the store may not see it.
     pub oldest_transaction_ms: Option<u64>,
 }
 
-/// What was given up; each count is none if it is not known to this process.
+/// Counts of dead letters; `None` if this process does not know a count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct DeadLetters {
-    /// Orders that settlement gave up and that are still `PENDING`.
+    /// Dead-lettered orders that are still `PENDING`.
     pub orders: Option<u64>,
-    /// Messages that cannot be read, or were delivered too many times.
+    /// Messages that cannot be decoded or exceeded the delivery limit.
     pub messages: Option<u64>,
 }
 
-/// What the queues hold.
+/// Counts of the messages in the queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Queues {
-    /// Messages that wait, in all queues.
+    /// Ready messages in all queues.
     pub waiting: u64,
-    /// Those of them that are in queues beyond the configured number.
+    /// Ready messages in queues beyond the configured number; included in `waiting`.
     pub surplus: u64,
 }
 
-/// What a process depends on.
+/// The dependencies of a process.
 #[derive(Debug, Clone, Serialize)]
 pub struct Dependencies {
     /// The store.
@@ -92,60 +92,60 @@ pub struct Dependencies {
     pub broker: Dependency,
 }
 
-/// One dependency.
+/// State of one dependency.
 #[derive(Debug, Clone, Serialize)]
 pub struct Dependency {
-    /// How it is.
+    /// The state.
     pub state: DependencyState,
-    /// The reason: one of a few fixed texts.
+    /// The reason, as the text of a [`Cause`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<&'static str>,
 }
 
-/// How a dependency is.
+/// The state of a dependency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DependencyState {
-    /// It answers.
+    /// It responds.
     Up,
-    /// It does not.
+    /// It does not respond, or fails.
     Down,
-    /// This process works without it.
+    /// The process does not use it.
     NotUsed,
-    /// It is a part of this process.
+    /// It is part of the process.
     InProcess,
 }
 
-/// One task.
+/// State of one background task.
 #[derive(Debug, Clone, Serialize)]
 pub struct Task {
-    /// How it is.
+    /// The state.
     pub state: TaskState,
-    /// The reason: one of a few fixed texts.
+    /// The reason, as the text of a [`Cause`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<&'static str>,
-    /// How often it had to be started again.
+    /// Number of restarts.
     pub restarts: u64,
-    /// Where to find the reason for the last restart, if there was one.
+    /// Where to find the error of the last restart, if there was one.
     pub last_error: Option<&'static str>,
 }
 
-/// How a task is.
+/// The state of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskState {
-    /// It works.
+    /// The task runs.
     Running,
-    /// It has ended and is about to be started again.
+    /// The task has ended and is about to be restarted.
     Restarting,
-    /// No message can come to it.
+    /// The task has no connection to the queue.
     Disconnected,
-    /// It tries the same work again and again.
+    /// The task retries the same work.
     Stuck,
 }
 
 impl Dependency {
-    /// It answers.
+    /// A dependency that responds.
     #[must_use]
     pub fn up() -> Self {
         Self {
@@ -154,7 +154,7 @@ impl Dependency {
         }
     }
 
-    /// It does not, for this cause.
+    /// A dependency that is down for this cause.
     #[must_use]
     pub fn down(cause: Cause) -> Self {
         Self {
@@ -165,7 +165,7 @@ impl Dependency {
 }
 
 impl Task {
-    /// A task that runs and records no outcomes.
+    /// A task that runs.
     #[must_use]
     pub fn running() -> Self {
         Self {
@@ -176,7 +176,7 @@ impl Task {
         }
     }
 
-    /// A task that is never started again, such as one that serves requests.
+    /// A task in the state that its recorded outcomes imply, without restarts.
     #[must_use]
     pub fn of_health(health: &TaskHealth) -> Self {
         let cause = health.cause();
@@ -189,7 +189,7 @@ impl Task {
 }
 
 impl Readiness {
-    /// Whether the process can do its work.
+    /// Whether the process is ready.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         let dependencies = [&self.dependencies.database, &self.dependencies.broker];
@@ -201,7 +201,7 @@ impl Readiness {
             && tasks.all(|(_, task)| task.state == TaskState::Running)
     }
 
-    /// The answer: 200 while the process is ready, else 503.
+    /// The HTTP response: 200 if the process is ready, otherwise 503.
     #[must_use]
     pub fn response(&self) -> HttpResponse {
         if self.is_ready() {
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_order_or_not_used_is_ready() {
+    fn ready_if_each_dependency_is_up_or_unused() {
         let mut readiness = ready();
         assert!(readiness.is_ready());
         readiness.dependencies.broker.state = DependencyState::NotUsed;
@@ -313,8 +313,8 @@ mod tests {
     }
 
     #[test]
-    fn one_part_that_is_not_in_order_is_enough_not_to_be_ready() {
-        let breaks: [fn(&mut Readiness); 6] = [
+    fn not_ready_if_one_part_fails() {
+        let failures: [fn(&mut Readiness); 6] = [
             |readiness| readiness.closed = Some("shutting down"),
             |readiness| readiness.dependencies.database = Dependency::down(Cause::StoreUnavailable),
             |readiness| readiness.dependencies.broker = Dependency::down(Cause::StoreUnavailable),
@@ -322,9 +322,9 @@ mod tests {
             |readiness| set_task(readiness, TaskState::Disconnected),
             |readiness| set_task(readiness, TaskState::Stuck),
         ];
-        for part in breaks {
+        for fail in failures {
             let mut readiness = ready();
-            part(&mut readiness);
+            fail(&mut readiness);
             let response = readiness.response();
             assert_eq!(response.status(), 503, "{readiness:?}");
             assert!(response.headers().contains_key(header::RETRY_AFTER));

@@ -1,4 +1,4 @@
-//! The health of one task: the outcome of its last attempts.
+//! The health of one task, from the outcomes of its attempts.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -12,14 +12,14 @@ use tracing::{debug, info, warn};
 
 use crate::Cause;
 
-/// A task that fails each time for longer than this is not ready. With the second for which dependencies are cached,
-/// readiness shows a failure within 5 s.
+/// A task that has failed continuously for longer than this is not ready. Because dependencies are cached for 1 s, a failure
+/// is reported within 5 s.
 pub const FAILING_AFTER: Duration = Duration::from_secs(4);
 
-/// Records the outcomes of one task, over all of its runs. Cloning shares it.
+/// Records the outcomes of one task, over all its runs. Clones share the state.
 ///
-/// The last outcome counts: after a success the task is healthy; after a failure it is failing since the first failure that
-/// no success followed.
+/// The last outcome decides: after a success the task is healthy; after a failure it is failing, since the first failure
+/// after the last success.
 #[derive(Clone)]
 pub struct TaskHealth {
     inner: Arc<Inner>,
@@ -35,7 +35,7 @@ struct Inner {
 #[derive(Default)]
 struct State {
     failure: Option<Failure>,
-    /// When each attempt that is under way began.
+    /// Start of each attempt in progress, by its number.
     attempts: BTreeMap<u64, Instant>,
     last_attempt: u64,
 }
@@ -47,7 +47,7 @@ struct Failure {
 }
 
 impl TaskHealth {
-    /// A task of that name, about which nothing is known yet.
+    /// Creates the health of a task without any outcome.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -64,16 +64,16 @@ impl TaskHealth {
         &self.inner.name
     }
 
-    /// Records that the task did its work.
+    /// Records a success.
     pub fn succeeded(&self) {
         let ended = self.lock().failure.take();
         if let Some(failure) = ended.filter(|failure| failure.cause != Cause::Conflicts) {
             let failed_for_ms = failure.since.elapsed().as_millis();
-            info!(task.name = self.name(), failed_for_ms, "task works again");
+            info!(task.name = self.name(), failed_for_ms, "task recovered");
         }
     }
 
-    /// Records a failure. Logs the detail when it differs from the one before.
+    /// Records a failure. Logs a warning if the cause or the detail differs from the previous failure.
     pub fn failed(&self, cause: Cause, detail: &dyn Display) {
         let detail = detail.to_string();
         let is_new = {
@@ -90,27 +90,28 @@ impl TaskHealth {
             is_new
         };
         let (name, error, cause_text) = (self.name(), detail, cause.text());
-        // A conflict is retried at once.
+        // Conflicts are retried immediately and are not worth a warning.
         if is_new && cause != Cause::Conflicts {
             warn!(
                 task.name = name,
                 cause = cause_text,
                 error,
-                "task fails and retries"
+                "task failed; retrying"
             );
         } else {
             debug!(
                 task.name = name,
                 cause = cause_text,
                 error,
-                "task still fails"
+                "task failed again; retrying"
             );
         }
         self.inner.failing.notify_waiters();
     }
 
-    /// Records the beginning of an attempt, whose outcome is recorded on what is returned. One without an outcome for longer
-    /// than [`FAILING_AFTER`] is a reason not to be ready; one that is dropped without an outcome is forgotten.
+    /// Records the start of an attempt; its outcome is recorded on the returned [`Attempt`]. An attempt without an outcome
+    /// for longer than [`FAILING_AFTER`] makes the task not ready; an attempt that is dropped without an outcome is
+    /// discarded.
     #[must_use]
     pub fn attempt(&self) -> Attempt {
         let mut state = self.lock();
@@ -123,7 +124,7 @@ impl TaskHealth {
         }
     }
 
-    /// Why the task is a reason not to be ready now, if it is one.
+    /// The cause if the task is not ready.
     #[must_use]
     pub fn cause(&self) -> Option<Cause> {
         let state = self.lock();
@@ -140,14 +141,14 @@ impl TaskHealth {
             .then_some(Cause::WriteHangs)
     }
 
-    /// Whether the last outcome was a failure, however short ago.
+    /// Whether the last outcome was a failure, regardless of its age.
     #[must_use]
     pub fn is_failing(&self) -> bool {
         self.lock().failure.is_some()
     }
 
-    /// Returns once the last outcome is a failure.
-    pub async fn until_failing(&self) {
+    /// Waits until the last outcome is a failure.
+    pub async fn wait_until_failing(&self) {
         loop {
             let notified = self.inner.failing.notified();
             if self.is_failing() {
@@ -163,19 +164,19 @@ impl TaskHealth {
     }
 }
 
-/// An attempt that is under way.
+/// An attempt in progress.
 pub struct Attempt {
     health: TaskHealth,
     number: u64,
 }
 
 impl Attempt {
-    /// Records that it did its work.
+    /// Records a success of the attempt.
     pub fn succeeded(self) {
         self.health.succeeded();
     }
 
-    /// Records that it failed.
+    /// Records a failure of the attempt.
     pub fn failed(self, cause: Cause, detail: &dyn Display) {
         self.health.failed(cause, detail);
     }
@@ -199,7 +200,7 @@ impl WriteAttempt for Attempt {
     }
 
     fn failed(self: Box<Self>, error: &StoreError) {
-        // One row that cannot be read says nothing of the next write.
+        // A row that cannot be decoded does not imply that the next write fails.
         if !matches!(error, StoreError::Corrupt { .. }) {
             Attempt::failed(*self, error.into(), error);
         }
@@ -215,7 +216,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]
-    async fn a_task_that_fails_each_time_is_a_cause_after_4_s_and_none_after_a_success() {
+    async fn failing_task_is_not_ready_after_4_s_and_ready_after_a_success() {
         let health = TaskHealth::new("relay");
         health.failed(Cause::QueueUnavailable, &"refused");
         sleep(3 * SECOND).await;
@@ -231,33 +232,33 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_attempt_without_an_outcome_is_a_cause_until_it_ends() {
+    async fn hanging_attempt_is_not_ready_until_it_ends() {
         let health = TaskHealth::new("batch_writer");
-        let (hanging, given_up) = (health.attempt(), health.attempt());
+        let (hanging, abandoned) = (health.attempt(), health.attempt());
         sleep(5 * SECOND).await;
         assert_eq!(health.cause(), Some(Cause::WriteHangs));
         health.attempt().succeeded();
         assert_eq!(health.cause(), Some(Cause::WriteHangs));
         hanging.succeeded();
         assert_eq!(health.cause(), Some(Cause::WriteHangs));
-        drop(given_up);
+        drop(abandoned);
         assert_eq!(health.cause(), None);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn waiting_for_a_failure_ends_with_it() {
+    async fn wait_until_failing_ends_with_a_failure() {
         let health = TaskHealth::new("batch_writer");
         let failing = health.clone();
-        let waiting = tokio::spawn(async move { failing.until_failing().await });
+        let waiting = tokio::spawn(async move { failing.wait_until_failing().await });
         sleep(SECOND).await;
         assert!(!waiting.is_finished());
         health.failed(Cause::StoreFailed, &"full");
         waiting.await.unwrap();
-        health.until_failing().await;
+        health.wait_until_failing().await;
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_unreadable_row_is_no_failure_of_writes() {
+    async fn unreadable_row_is_not_a_failure_of_writes() {
         let health = TaskHealth::new("batch_writer");
         let unreadable = StoreError::Corrupt {
             table: "orders",

@@ -1,5 +1,5 @@
-//! Probes by the process itself: one that is not ready gets no requests, so no write of a use case would show that writes
-//! work again.
+//! Write probes: a process that is not ready gets no requests, so without probes no write would show that the store has
+//! recovered.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,19 +9,19 @@ use tokio::time::sleep;
 
 use crate::{Cause, TaskHealth};
 
-/// The pause before each probe.
+/// Pause before each probe.
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Probes once at the start, and then as long as the last write failed, every 2 s. Never returns.
+/// Probes once at the start, and then every [`PROBE_INTERVAL`] while the last write failed. Never returns.
 ///
-/// A probe that hangs is waited for: each one that was given up would leave a session behind in the store.
+/// A probe has no timeout: each abandoned probe would leave a session open in the store.
 pub async fn probe_writes(probe: Arc<dyn WriteProbe>, health: TaskHealth) {
     loop {
         match probe.probe_write().await {
             Ok(()) => health.succeeded(),
             Err(error) => health.failed(Cause::from(&error), &error),
         }
-        health.until_failing().await;
+        health.wait_until_failing().await;
         sleep(PROBE_INTERVAL).await;
     }
 }
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_failure_is_probed_until_writes_work_and_then_no_more() {
+    async fn writes_are_probed_only_while_they_fail() {
         let (works, calls) = (
             Arc::new(AtomicBool::new(true)),
             Arc::new(AtomicUsize::new(0)),
