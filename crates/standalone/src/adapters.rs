@@ -1,4 +1,4 @@
-//! Which adapter stands behind which port.
+//! The adapters of the embedded deployment.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use storage_sqlite::SqliteStore;
 use worker::scheduler::ScheduledVendor;
 use worker::tasks::WorkerPorts;
 
-/// Most messages in the queue; what does not fit waits in the outbox.
+/// Capacity of the queue, in messages; further orders stay in the outbox.
 const QUEUE_CAPACITY: usize = 10_000;
 
-/// Opens the data file, as the one process that may.
+/// Opens the data file exclusively.
 pub(crate) async fn open_store(settings: &EmbeddedSettings) -> anyhow::Result<SqliteStore> {
     let path = std::path::absolute(&settings.path)
         .with_context(|| format!("the data file {} cannot be used", settings.path.display()))?;
@@ -27,7 +27,7 @@ pub(crate) async fn open_store(settings: &EmbeddedSettings) -> anyhow::Result<Sq
     Ok(store)
 }
 
-/// What the worker's tasks run on.
+/// The ports of the worker's tasks.
 pub(crate) fn worker_ports(
     settings: &Settings,
     store: &Arc<SqliteStore>,
@@ -36,7 +36,7 @@ pub(crate) fn worker_ports(
 ) -> anyhow::Result<WorkerPorts> {
     let feeds = wiring::vendor_feeds(&settings.vendors)?;
     let queue = InProcessQueue::new(QUEUE_CAPACITY);
-    let (consumed, listened_to) = (queue.clone(), notifier.clone());
+    let (consumer_queue, outbox_notifier) = (queue.clone(), notifier.clone());
     Ok(WorkerPorts {
         store: store.clone(),
         probe: store.clone(),
@@ -45,9 +45,9 @@ pub(crate) fn worker_ports(
         registry: None,
         leases: Arc::new(ProcessLeases::new()),
         queue: Arc::new(queue),
-        consumers: Arc::new(move || Box::new(consumed.consumer())),
+        consumers: Arc::new(move || Box::new(consumer_queue.consumer())),
         notifier: Arc::new(notifier.clone()),
-        listeners: Arc::new(move || Box::new(listened_to.listener(Topic::Outbox))),
+        listeners: Arc::new(move || Box::new(outbox_notifier.listener(Topic::Outbox))),
         clock: Arc::new(SystemClock),
         vendors: feeds.into_iter().map(ScheduledVendor::from).collect(),
         observer: metrics.clone(),

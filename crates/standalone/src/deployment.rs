@@ -1,4 +1,4 @@
-//! The process from its start to its end.
+//! The lifecycle of the process, from start to shutdown.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -21,18 +21,18 @@ use wiring::trial::RunningApi;
 use worker::supervisor::Supervisor;
 use worker::tasks::{self, WorkerPorts};
 
-use crate::{adapters, greeting, mock_vendors};
+use crate::{adapters, banner, mock_vendors};
 
-/// How often to look whether everything is ready.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Interval of the readiness checks before the banner is printed.
+const READINESS_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A product to order, as long as none is known.
-const SOME_PRODUCT: &str = "1";
+/// Product id of the example commands if no product is in stock.
+const EXAMPLE_PRODUCT: &str = "1";
 
-/// Runs until it is told to end, or cannot go on. Returns whether it ended as it should.
+/// Runs until a stop signal or a fatal error. Returns whether the shutdown was requested and completed in time.
 pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow::Result<bool> {
     let stop = wiring::stop_signal()?;
-    wiring::survive_file_size_limit()?;
+    wiring::ignore_file_size_signal()?;
     let prepared = api::prepare(ServerOptions::from(settings))?;
     let store = Arc::new(adapters::open_store(&settings.embedded).await?);
     let metrics = Arc::new(Metrics::new()?);
@@ -57,7 +57,7 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
     let (batcher, writer) = batcher(&ports, &settings.api);
     let writer = writer.with_write_observer(Arc::new(write_health.clone()));
     let probing = tokio::spawn(readiness::probe_writes(store.clone(), write_health));
-    // The file has one writer at a time; a second task would only wait for the first.
+    // SQLite allows one writer at a time; a second batch writer would only wait for the first.
     let writers = api::spawn_writers(&writer, 1);
     drop(writer);
     let (live, watcher) = live(&store, notifier, &settings.api);
@@ -76,59 +76,59 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
         live,
         shutdown: shutdown.clone(),
     };
-    let told = shutdown.clone();
-    let until_told = async move {
+    let announced = shutdown.clone();
+    let until_stopped = async move {
         let signal = stop.await;
-        told.announce();
+        announced.announce();
         info!(
             signal,
-            "ending: taking no new orders, ending what is under way"
+            "shutting down: accepting no new orders, completing work in progress"
         );
     };
     let address = SocketAddr::new(settings.api.address, settings.api.port);
-    let bound = prepared.bind(state, until_told).with_context(|| {
+    let bound = prepared.bind(state, until_stopped).with_context(|| {
         format!("cannot listen on {address} (--port, or the settings api.address and PORT)")
     })?;
     info!(address = %bound.address, data = %store.path().display(), "listening");
 
-    let with_feeds = ports.with_feeds();
+    let feed_vendors = ports.feed_vendor_ids();
     let api = RunningApi::new(settings, bound.address);
-    let greet = tokio::spawn(greet(api, store.clone(), readiness, with_feeds));
+    let banner = tokio::spawn(print_banner(api, store.clone(), readiness, feed_vendors));
     let served = bound.server.await;
-    greet.abort();
+    banner.abort();
     watching.abort();
     probing.abort();
 
-    let told_to = shutdown.is_announced();
-    if !told_to {
+    let is_requested = shutdown.is_announced();
+    if !is_requested {
         let reason = served.err().map(|error| error.to_string());
-        error!(reason, "ending: the HTTP server is gone");
+        error!(reason, "shutting down: the HTTP server has stopped");
     }
-    // Nobody waits for an answer any more; what is still being written may end as well as it can.
+    // No request is waiting any more; a write in progress may still complete within the timeout.
     let _ = tokio::time::timeout(settings.api.shutdown_timeout, writers.join_all()).await;
     let in_time = supervisor.stop(settings.worker.shutdown_timeout).await;
     for mock in mocks {
         mock.stop().await;
     }
     close(&store).await;
-    Ok(told_to && in_time)
+    Ok(is_requested && in_time)
 }
 
-/// Puts back what was on its way when an earlier process ended: its queue ended with it.
+/// Requeues the orders that were in the queue of an earlier process, which was in memory.
 async fn requeue(ports: &WorkerPorts, settings: &Settings) -> anyhow::Result<()> {
     let sweeper = tasks::sweeper(ports, &settings.worker);
     let requeued = sweeper.requeue_all().await;
-    let requeued = requeued.context("orders that are not settled yet cannot be queued again")?;
+    let requeued = requeued.context("PENDING orders cannot be requeued")?;
     if requeued > 0 {
         info!(
             requeued,
-            "orders that an earlier run left PENDING are queued again"
+            "requeued orders that an earlier process left PENDING"
         );
     }
     Ok(())
 }
 
-/// What takes orders, and what writes them.
+/// The order batcher and its batch writer.
 fn batcher(ports: &WorkerPorts, settings: &ApiSettings) -> (OrderBatcher, BatchWriter) {
     let (batcher, writer) = OrderBatcher::open(
         Arc::clone(&ports.store),
@@ -139,7 +139,7 @@ fn batcher(ports: &WorkerPorts, settings: &ApiSettings) -> (OrderBatcher, BatchW
     (batcher, writer.with_observer(Arc::clone(&ports.observer)))
 }
 
-/// The vendors, which are synced on demand with the same feeds as at intervals.
+/// The vendors; on-demand syncs use the same feeds as scheduled syncs.
 fn vendors(ports: &WorkerPorts, store: &Arc<SqliteStore>, settings: &Settings) -> Vendors {
     let feeds = ports.vendors.iter().map(|vendor| Arc::clone(&vendor.feed));
     let with_feeds = feeds.zip(wiring::shown_urls(&settings.vendors));
@@ -153,7 +153,7 @@ fn change_status(ports: &WorkerPorts) -> ChangeStatus {
         .with_notifier(Arc::clone(&ports.notifier))
 }
 
-/// Where requests wait for changes, and what tells them of those.
+/// The change feed and the watcher of its change log.
 fn live(
     store: &Arc<SqliteStore>,
     notifier: ProcessNotifier,
@@ -170,41 +170,45 @@ fn live(
     Live::open(ports, LiveSettings::from(settings))
 }
 
-/// Says where everything is, once it is ready and each vendor was tried.
-async fn greet(
+/// Prints the banner once the process is ready and each vendor has been tried.
+async fn print_banner(
     api: RunningApi,
     store: Arc<SqliteStore>,
     readiness: Arc<dyn ReadinessProbe>,
-    with_feeds: Vec<VendorId>,
+    feed_vendors: Vec<VendorId>,
 ) {
-    while !were_tried(&store, &with_feeds).await || !readiness.readiness().await.is_ready() {
-        tokio::time::sleep(LOOK_EVERY).await;
+    while !were_tried(&store, &feed_vendors).await || !readiness.readiness().await.is_ready() {
+        tokio::time::sleep(READINESS_POLL_INTERVAL).await;
     }
     let in_stock = store.list_stock(None, true, 1).await.unwrap_or_default();
     let product = in_stock
         .first()
-        .map_or(SOME_PRODUCT, |level| level.product_id.as_str());
-    let text = greeting::text(&api, store.path(), product);
-    // A closed standard output is no reason not to serve.
+        .map_or(EXAMPLE_PRODUCT, |level| level.product_id.as_str());
+    let text = banner::text(&api, store.path(), product);
+    // The process serves even if standard output is closed.
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }
 
-/// Whether each vendor that is configured in the store was tried; settings that were replaced may name others.
-async fn were_tried(store: &SqliteStore, with_feeds: &[VendorId]) -> bool {
+/// Whether each vendor with a feed that is configured in the store has been tried. Superseded settings may contain other
+/// vendors.
+async fn were_tried(store: &SqliteStore, feed_vendors: &[VendorId]) -> bool {
     let digest = VendorSet::default().digest();
     let Ok(stored) = store.find_vendor_set(&digest).await else {
         return false;
     };
     let configured = stored.configured.into_iter();
     let configured = configured.map(|member| member.vendor.vendor_id);
-    let ids: Vec<VendorId> = configured.filter(|id| with_feeds.contains(id)).collect();
+    let ids: Vec<VendorId> = configured.filter(|id| feed_vendors.contains(id)).collect();
     matches!(store.were_tried(&ids).await, Ok(true))
 }
 
-/// Leaves one file that holds everything. Without it nothing is lost either: the log beside it is read at the next start.
+/// Checkpoints the store, so that the data file is complete. If this fails, no data is lost: the write-ahead log is read at
+/// the next start.
 async fn close(store: &SqliteStore) {
     match store.checkpoint().await {
         Ok(()) => info!("ended"),
-        Err(error) => warn!(%error, "ended; some data stays in the log beside the data file"),
+        Err(error) => {
+            warn!(%error, "ended; the checkpoint failed, so some data stays in the write-ahead log")
+        }
     }
 }

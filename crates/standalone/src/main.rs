@@ -1,11 +1,11 @@
-//! The program `standalone`: API, worker and mock vendors in one process, with all data in one file. Nothing else has to
-//! be installed or to run.
+//! The program `standalone`: API, worker and mock vendors in one process, with all data in one file. It requires no other
+//! program.
 //!
-//! What it promises is what the other deployment promises; only the adapters differ, and they are put together here.
+//! Its guarantees are those of the distributed deployment; only the adapters differ, and this crate wires them.
 
 mod adapters;
+mod banner;
 mod deployment;
-mod greeting;
 mod mock_vendors;
 
 use std::path::PathBuf;
@@ -14,32 +14,32 @@ use std::process::ExitCode;
 use clap::Parser;
 use settings::Settings;
 
-/// Takes orders over HTTP, settles them and syncs vendors, all in one process on one data file.
+/// Accepts orders over HTTP, settles them and syncs vendors, in one process with one data file.
 ///
-/// Settings come from config/default.toml (built in), the file given with --config, a .env file, the environment and the
-/// options here; the last one wins. Those of PostgreSQL and RabbitMQ play no part, nor does the worker's port: data is in
-/// the file, orders are queued within the process, and /readyz of the API speaks for the whole process.
+/// Settings are read from config/default.toml (built in), the --config file, a .env file, the environment and the options
+/// below, in order of increasing precedence. The settings of PostgreSQL and RabbitMQ and the worker's port are ignored: data
+/// is in the data file, orders are queued in memory, and /readyz of the API covers the whole process.
 ///
-/// Vendors of the settings that are read from this machine at /vendorA/stock and /vendorB/stock, as the default ones are,
-/// are mock vendors, and are started too.
+/// Mock vendors are started for vendors in the settings whose URL is on this machine with the path /vendorA/stock or
+/// /vendorB/stock, as in the default settings.
 ///
-/// SIGTERM and Ctrl-C end it: requests under way are answered and what is being settled is settled first; other orders
-/// that were taken are in the file and are settled after the next start, as they are after a crash. The exit code tells
-/// whether it could. Logs go to the standard error stream.
+/// SIGTERM and Ctrl-C shut the process down: requests and settlements in progress are completed. Other accepted orders are
+/// in the data file and are settled after the next start, as after a crash. The exit code is 0 if the shutdown completed in
+/// time. Logs are written to standard error.
 #[derive(Debug, Parser)]
 #[command(name = "standalone", version, max_term_width = 100)]
 struct Arguments {
-    /// The data file; created, with its folder, if it is missing [default: the setting embedded.path,
+    /// Path of the data file; the file and its directory are created if missing [default: the setting embedded.path,
     /// order-aggregator.db].
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
     /// TCP port of the API; 0 lets the system choose [default: the setting api.port or PORT, 3000].
     #[arg(long)]
     port: Option<u16>,
-    /// File with settings that differ from the default ones.
+    /// File with settings that override the defaults.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Start no mock vendors: whatever answers at the vendors' addresses is read.
+    /// Do not start mock vendors.
     #[arg(long)]
     no_mock_vendors: bool,
 }
@@ -48,7 +48,7 @@ struct Arguments {
 async fn main() -> ExitCode {
     match run(Arguments::parse()).await {
         Ok(true) => ExitCode::SUCCESS,
-        // The log says why.
+        // The reason is in the log.
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("standalone: {error:#}");
@@ -57,7 +57,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Returns whether it ended as it should.
+/// Returns whether the shutdown was requested and completed in time.
 async fn run(arguments: Arguments) -> anyhow::Result<bool> {
     let mut settings = Settings::load(arguments.config.as_deref())?;
     if let Some(path) = arguments.data {
@@ -76,7 +76,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     #[test]
-    fn the_command_line_is_consistent() {
+    fn command_line_definition_is_consistent() {
         super::Arguments::command().debug_assert();
     }
 }

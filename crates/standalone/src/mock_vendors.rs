@@ -1,26 +1,29 @@
-//! The mock vendors that the settings read from this machine, within this process.
+//! Mock vendors, in this process, for vendors whose URL in the settings is on this machine.
 
 use mock_vendor::MockVendor;
 use mock_vendor::original;
 use settings::VendorSettings;
 use tracing::{info, warn};
 
-/// Starts those that can be; where something else listens already, that is read. They run until they are stopped or
-/// dropped.
+/// Starts the mock vendors whose port is free. They run until they are stopped or dropped.
 pub(crate) fn start(vendors: &[VendorSettings]) -> Vec<MockVendor> {
     let urls: Vec<_> = vendors.iter().map(|vendor| &vendor.url).collect();
     let mut started = Vec::new();
     for (vendor, address) in original::read_from(&urls) {
         match vendor.start(address, 0) {
             Ok(mock) => {
-                info!(vendor = vendor.name, url = mock.url(), "mock vendor serves");
+                info!(
+                    vendor = vendor.name,
+                    url = mock.url(),
+                    "mock vendor started"
+                );
                 started.push(mock);
             }
             Err(error) => warn!(
                 vendor = vendor.name,
                 %address,
                 %error,
-                "mock vendor not started: whatever answers there is read"
+                "mock vendor not started: the address is in use"
             ),
         }
     }
@@ -36,7 +39,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_port_that_is_taken_is_left_to_who_has_it() {
+    async fn mock_vendor_is_not_started_on_a_port_in_use() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut vendors = Settings::load(None).unwrap().vendors;

@@ -1,16 +1,16 @@
-//! RabbitMQ.
+//! Options of the RabbitMQ adapter.
 
 use anyhow::Context as _;
 use queue_rabbitmq::RabbitOptions;
 use settings::RabbitmqSettings;
 
-/// How a program that calls itself `program` reaches the broker.
+/// Returns the broker options of a program; `program` is its connection name.
 ///
 /// # Errors
-/// If the URL is not one of a broker; the message does not show it.
+/// If the URL is invalid; the message does not contain it.
 pub fn rabbitmq(settings: &RabbitmqSettings, program: &str) -> anyhow::Result<RabbitOptions> {
-    let mut options =
-        RabbitOptions::parse(settings.url.reveal()).context("the setting rabbitmq.url is wrong")?;
+    let mut options = RabbitOptions::parse(settings.url.reveal())
+        .context("the setting rabbitmq.url is invalid")?;
     options.queues = settings.queues;
     options.prefetch = settings.prefetch;
     options.confirm_timeout = settings.confirm_timeout;

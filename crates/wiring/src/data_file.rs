@@ -1,11 +1,11 @@
-//! SQLite.
+//! Options of the SQLite adapter.
 
 use std::path::PathBuf;
 
 use settings::EmbeddedSettings;
 use storage_sqlite::SqliteOptions;
 
-/// How a program opens the data file at `path`.
+/// Returns the options for the data file at `path`.
 #[must_use]
 pub fn sqlite(settings: &EmbeddedSettings, path: PathBuf) -> SqliteOptions {
     SqliteOptions {

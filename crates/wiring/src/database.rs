@@ -1,4 +1,4 @@
-//! PostgreSQL.
+//! Options and startup checks of PostgreSQL.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use settings::DatabaseSettings;
 use storage_postgres::migrations::{self, MigrationError};
 use storage_postgres::{ConnectError, PgOptions, PoolingMode, check_server, unfinished_import};
 
-/// How a program that calls itself `program` reaches the database.
+/// Returns the database options of a program; `program` is its application name.
 #[must_use]
 pub fn postgres(settings: &DatabaseSettings, program: &str) -> PgOptions {
     PgOptions {
@@ -28,42 +28,40 @@ pub fn postgres(settings: &DatabaseSettings, program: &str) -> PgOptions {
     }
 }
 
-/// Migrations and the server are looked at when a program starts only, so a database that hangs may not hold the start up
-/// for long.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Timeout of each startup check, so that a database that hangs does not delay the start for long.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Ends the program when the database is one that it cannot work with: it refuses the login, it is behind the program, or
-/// a pooler is between that gives each transaction another connection. One that cannot be reached is no reason to end: it
-/// may come.
+/// Checks that the program can work with the database: the login is accepted, no migration is missing, and no pooler in
+/// transaction mode is in between. A database that is unreachable passes, because it may become available.
 ///
 /// # Errors
-/// If one of these holds, or the database cannot be looked at for another reason than that it is away.
+/// If a check fails, or cannot be done for another reason than an unreachable database.
 pub async fn check_database(options: &PgOptions) -> anyhow::Result<()> {
-    match tokio::time::timeout(PATIENCE, look_at(options)).await {
+    match tokio::time::timeout(CHECK_TIMEOUT, run_checks(options)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => match error.downcast_ref::<ConnectError>() {
-            Some(away) if !away.is_permanent() => {
-                tracing::warn!(database = ?options, error = %away, "the database cannot be looked at yet; starting all the same");
+            Some(unreachable) if !unreachable.is_permanent() => {
+                tracing::warn!(database = ?options, error = %unreachable, "the database is unreachable; starting without its checks");
                 Ok(())
             }
             _ => Err(error.context(format!("database {options:?}"))),
         },
         Err(_) => {
-            tracing::warn!(database = ?options, "the database does not answer yet; starting all the same");
+            tracing::warn!(database = ?options, "the database does not respond; starting without its checks");
             Ok(())
         }
     }
 }
 
-async fn look_at(options: &PgOptions) -> anyhow::Result<()> {
+async fn run_checks(options: &PgOptions) -> anyhow::Result<()> {
     let server = check_server(options).await?;
     if server.pooling == PoolingMode::Transaction {
         bail!(
-            "a connection pooler gives each transaction another connection to the server: set its pool_mode to session"
+            "a connection pooler assigns a server connection per transaction: set its pool_mode to session"
         );
     }
     if !server.fsync {
-        tracing::warn!(database = ?options, "fsync is off: a crash of the database's machine loses accepted orders");
+        tracing::warn!(database = ?options, "fsync is off: a crash of the database host loses accepted orders");
     }
     check_migrations(options).await
 }
@@ -71,22 +69,22 @@ async fn look_at(options: &PgOptions) -> anyhow::Result<()> {
 async fn check_migrations(options: &PgOptions) -> anyhow::Result<()> {
     match migrations::pending(options).await {
         Ok(pending) if pending.is_empty() => {
-            // Without it the sweeper does so, or the first reader of events.
-            match tokio::time::timeout(PATIENCE, migrations::reset_foreign_change_log(options))
+            // If this fails, the sweeper or the first event stream resets the change log.
+            match tokio::time::timeout(CHECK_TIMEOUT, migrations::reset_foreign_change_log(options))
                 .await
             {
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => {
-                    tracing::warn!(database = ?options, %error, "change log not checked; the sweeper will");
+                    tracing::warn!(database = ?options, %error, "the change log cannot be checked; the sweeper checks it again");
                 }
                 Err(_) => {
-                    tracing::warn!(database = ?options, "change log not checked in time; the sweeper will");
+                    tracing::warn!(database = ?options, "the change log was not checked in time; the sweeper checks it again");
                 }
             }
             refuse_unfinished_import(options).await
         }
         Ok(pending) => bail!(
-            "it lacks {} migrations, the first is {}: run `cargo xtask migrate`",
+            "{} migrations are missing, the first is {}: run `cargo xtask migrate`",
             pending.len(),
             pending[0]
         ),
@@ -95,12 +93,11 @@ async fn check_migrations(options: &PgOptions) -> anyhow::Result<()> {
     }
 }
 
-/// Only an import that is there counts: a database that has just gone away may come back.
+/// Fails only if there is an unfinished import: a database that has become unreachable may recover.
 async fn refuse_unfinished_import(options: &PgOptions) -> anyhow::Result<()> {
     if let Ok(Some(name)) = unfinished_import(options).await {
         bail!(
-            "it holds a part of the import {name:?}, which has not ended: run the import again to its end, or use another \
-             database"
+            "it contains part of the unfinished import {name:?}: run the import again to completion, or use another database"
         );
     }
     Ok(())

@@ -1,9 +1,10 @@
-//! What the binaries share: from settings to adapters, and how a process is told to stop.
+//! Code shared by the binaries: adapters made from settings, and stop signals of a process.
 //!
-//! What belongs to PostgreSQL, to RabbitMQ and to SQLite is behind the features of these names: a program is built with what
-//! it runs on.
+//! PostgreSQL, RabbitMQ and SQLite are behind features with these names, so that a program includes only the adapters that
+//! it uses.
 //!
-//! Only binaries depend on this crate. Settings know no adapter and adapters know no settings; this is where they meet.
+//! Only binaries depend on this crate. The settings do not depend on adapters, nor adapters on the settings; this crate
+//! connects them.
 
 #[cfg(feature = "rabbitmq")]
 mod broker;
@@ -31,14 +32,14 @@ use settings::{ApiSettings, LogFormat, Settings, TelemetrySettings, VendorSettin
 use tokio::signal::unix::{SignalKind, signal};
 use vendor_http::{FeedFormat, HttpVendorFeed, HttpVendorOptions};
 
-/// A request allocates on one thread and frees on another, which the system's allocator is slow at.
+/// A request allocates on one thread and frees on another, which is slow with the system allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Starts the process's logging.
+/// Starts the logging of the process.
 ///
 /// # Errors
-/// If the filter is not one, or logging was started before.
+/// If the filter is invalid, or logging has already been started.
 pub fn start_telemetry(settings: &TelemetrySettings) -> anyhow::Result<()> {
     let format = match settings.format {
         LogFormat::Text => telemetry::Format::Text,
@@ -47,7 +48,7 @@ pub fn start_telemetry(settings: &TelemetrySettings) -> anyhow::Result<()> {
     Ok(telemetry::init(format, &settings.filter)?)
 }
 
-/// How many orders the API writes at once, and how many may wait for that.
+/// Returns the batch size and the queue size of the order batcher.
 #[must_use]
 pub fn batcher(settings: &ApiSettings) -> OrderBatcherSettings {
     OrderBatcherSettings {
@@ -56,7 +57,7 @@ pub fn batcher(settings: &ApiSettings) -> OrderBatcherSettings {
     }
 }
 
-/// The feeds of the configured vendors, with the interval at which each is to be read.
+/// Returns the feeds of the configured vendors, each with its sync interval.
 ///
 /// # Errors
 /// If an HTTP client cannot be built.
@@ -70,7 +71,7 @@ pub fn vendor_feeds(
     feeds.collect()
 }
 
-/// The vendors of the settings, as the store identifies them.
+/// Returns the vendor set of the settings.
 ///
 /// # Errors
 /// If a vendor's source cannot be stored.
@@ -98,7 +99,7 @@ fn vendor_source(vendor: &VendorSettings) -> anyhow::Result<VendorSource> {
         .with_context(|| format!("vendor {}: the URL cannot be stored", vendor.id))
 }
 
-/// The URL of each of these vendors as far as it may be shown: what stands in its query may be a secret.
+/// Returns the URL of each vendor without its query, which may contain a secret.
 #[must_use]
 pub fn shown_urls(settings: &[VendorSettings]) -> Vec<String> {
     let urls = settings.iter().map(|vendor| {
@@ -131,8 +132,8 @@ fn vendor_feed(settings: &VendorSettings) -> anyhow::Result<HttpVendorFeed> {
         .with_context(|| format!("vendor {} cannot be read", settings.id))
 }
 
-/// Raises the soft limit on open files to the hard one: each connection is an open file, and many systems start programs with
-/// a soft limit of 1024. Returns the limit, none if there is none.
+/// Raises the soft limit on open files to the hard limit: each connection is an open file, and the soft limit is 1024 on
+/// many systems. Returns the new soft limit, `None` if there is no limit.
 pub fn raise_open_files_limit() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
@@ -143,30 +144,32 @@ pub fn raise_open_files_limit() -> Option<u64> {
     if limit.current == limit.maximum || setrlimit(Resource::Nofile, raised).is_err() {
         return limit.current;
     }
-    tracing::debug!(from = ?limit.current, to = ?limit.maximum, "the soft limit on open files is raised");
+    tracing::debug!(from = ?limit.current, to = ?limit.maximum, "raised the soft limit on open files");
     limit.maximum
 }
 
-/// A file at the limit of its size (`ulimit -f`) is a write that fails from now on, as on a full disk, and not the end of the
-/// process. Needs a tokio runtime.
+/// Ignores SIGXFSZ: a write to a file at its size limit (`ulimit -f`) then fails, as on a full disk, and does not end the
+/// process. Requires a tokio runtime.
 ///
 /// # Errors
-/// If the signal cannot be listened to.
-pub fn survive_file_size_limit() -> anyhow::Result<()> {
+/// If the signal handler cannot be installed.
+pub fn ignore_file_size_signal() -> anyhow::Result<()> {
     let kind = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
-    // Once there was a listener, the signal never ends the process again.
-    let listener = signal(kind).context("cannot listen to SIGXFSZ")?;
+    // tokio never restores the default action, so the handler stays after the listener is dropped.
+    let listener = signal(kind).context("cannot install a handler of SIGXFSZ")?;
     drop(listener);
     Ok(())
 }
 
-/// Listens from now on; the future ends when the process is told to stop, by SIGTERM or Ctrl-C, with the signal's name.
+/// Installs handlers of SIGTERM and SIGINT (Ctrl-C). The future completes with the name of the first signal.
 ///
 /// # Errors
-/// If the signals cannot be listened to.
+/// If the handlers cannot be installed.
 pub fn stop_signal() -> anyhow::Result<impl Future<Output = &'static str> + Send + 'static> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen to SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen to SIGINT")?;
+    let mut terminate =
+        signal(SignalKind::terminate()).context("cannot install a handler of SIGTERM")?;
+    let mut interrupt =
+        signal(SignalKind::interrupt()).context("cannot install a handler of SIGINT")?;
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => "SIGTERM",
@@ -180,7 +183,7 @@ mod tests {
     use rustix::process::{Resource, getrlimit};
 
     #[test]
-    fn the_soft_limit_on_open_files_becomes_the_hard_one() {
+    fn soft_limit_on_open_files_is_raised_to_the_hard_limit() {
         let hard = getrlimit(Resource::Nofile).maximum;
         assert_eq!(super::raise_open_files_limit(), hard);
         assert_eq!(getrlimit(Resource::Nofile).current, hard);

@@ -1,10 +1,10 @@
-//! What to try on an API that runs: for whoever has just started one.
+//! Example commands for an API that has just been started.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use settings::Settings;
 
-/// Where to reach what listens on an address that may mean "all addresses".
+/// Returns the address to connect to for a listen address: loopback if the listen address is unspecified.
 #[must_use]
 pub fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
@@ -15,27 +15,27 @@ pub fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// An API that runs, as far as a command that calls it has to know.
+/// The properties of a running API that commands depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunningApi {
-    /// What its paths are appended to.
+    /// Base URL, without a trailing slash.
     pub url: String,
-    /// Whether it asks for a key.
-    pub asks_for_key: bool,
+    /// Whether the API requires a key.
+    pub requires_key: bool,
 }
 
 impl RunningApi {
-    /// The API that these settings make, which listens on this address.
+    /// The API with these settings that listens on this address.
     #[must_use]
     pub fn new(settings: &Settings, address: SocketAddr) -> Self {
         let scheme = settings.api.tls.as_ref().map_or("http", |_| "https");
         Self {
             url: format!("{scheme}://{}", reachable(address)),
-            asks_for_key: !settings.api_keys.is_empty(),
+            requires_key: !settings.api_keys.is_empty(),
         }
     }
 
-    /// Commands that read the stock, order three units of a product, and read the orders. A key is taken from the variable
+    /// Commands that list the stock, order three units of a product, and list the orders. The key is in the variable
     /// `API_KEY`.
     #[must_use]
     pub fn commands(&self, product_id: &str) -> [String; 3] {
@@ -48,7 +48,7 @@ impl RunningApi {
         ]
     }
 
-    /// A command that orders three units of a product.
+    /// The command that orders three units of a product.
     #[must_use]
     pub fn order_command(&self, product_id: &str) -> String {
         let body = serde_json::json!({"product_id": product_id, "quantity": 3}).to_string();
@@ -61,7 +61,7 @@ impl RunningApi {
     }
 
     fn key_option(&self) -> &'static str {
-        if self.asks_for_key {
+        if self.requires_key {
             r#" -H "Authorization: Bearer $API_KEY""#
         } else {
             ""
@@ -69,7 +69,7 @@ impl RunningApi {
     }
 }
 
-/// One word for a shell.
+/// Quotes a string as one shell word.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_addresses_are_reached_through_loopback() {
+    fn unspecified_address_is_reached_through_loopback() {
         let reached = |text: &str| reachable(text.parse().unwrap()).to_string();
         assert_eq!(reached("0.0.0.0:3000"), "127.0.0.1:3000");
         assert_eq!(reached("[::]:3000"), "[::1]:3000");
@@ -87,10 +87,10 @@ mod tests {
     }
 
     #[test]
-    fn a_command_bears_any_product() {
+    fn product_id_is_quoted_for_the_shell() {
         let api = RunningApi {
             url: "http://h".to_owned(),
-            asks_for_key: false,
+            requires_key: false,
         };
         let command = api.order_command(r#"it's "8" wide"#);
         let body = r#"'{"product_id":"it'\''s \"8\" wide","quantity":3}'"#;
@@ -98,10 +98,10 @@ mod tests {
     }
 
     #[test]
-    fn a_command_shows_where_the_key_goes_and_which_scheme_is_spoken() {
+    fn commands_contain_the_key_and_the_scheme() {
         let api = RunningApi {
             url: "https://h".to_owned(),
-            asks_for_key: true,
+            requires_key: true,
         };
         for command in api.commands("SKU-1") {
             let start = r#"curl -sS -H "Authorization: Bearer $API_KEY" "#;

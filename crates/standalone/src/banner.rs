@@ -1,14 +1,14 @@
-//! What a user reads once everything is ready.
+//! The banner that is printed when the process is ready.
 
 use std::path::Path;
 
 use wiring::trial::RunningApi;
 
-/// Where things are, and what to try. `product_id` is one to order.
+/// The URLs, the data file and example commands. `product_id` is the product of the example order.
 pub(crate) fn text(api: &RunningApi, data: &Path, product_id: &str) -> String {
     let url = &api.url;
     format!(
-        "\nThe order aggregator is ready. Ctrl-C ends it; the data stays.\n\n  \
+        "\nThe order aggregator is ready. Ctrl-C stops it; the data is kept.\n\n  \
          API   {url}\n  docs  {url}/docs\n  data  {}\n\nTo try it:\n\n  {}\n",
         data.display(),
         api.commands(product_id).join("\n  ")
@@ -20,10 +20,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_names_what_a_user_needs() {
+    fn banner_contains_urls_data_file_and_commands() {
         let api = RunningApi {
             url: "http://127.0.0.1:3000".to_owned(),
-            asks_for_key: false,
+            requires_key: false,
         };
         let text = text(&api, Path::new("/data/shop.db"), "SKU-1");
         for part in [
