@@ -1,10 +1,10 @@
-//! Pauses that grow while something keeps failing.
+//! Exponential backoff.
 
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 
-/// Growing, jittered pauses, from `first` to `longest`, without an end.
+/// An endless sequence of growing pauses with jitter, from `first` to `longest`.
 pub(crate) struct Backoff {
     builder: ExponentialBuilder,
     pauses: ExponentialBackoff,
@@ -25,14 +25,14 @@ impl Backoff {
         }
     }
 
-    /// The next pause.
+    /// Returns the next pause.
     pub(crate) fn next(&mut self) -> Duration {
-        // The jitter comes on top.
+        // The jitter is added to the maximum delay.
         let pause = self.pauses.next().unwrap_or(self.longest);
         pause.min(self.longest)
     }
 
-    /// It works again: the next pause is the first one.
+    /// Restarts at the first pause, after a success.
     pub(crate) fn reset(&mut self) {
         self.pauses = self.builder.build();
     }

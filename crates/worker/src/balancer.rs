@@ -1,4 +1,4 @@
-//! Shares the queues out among the consumers of all workers, which know of each other through the store.
+//! Distributes the queues over the consumers of all workers. The store holds the registry of consumers.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use tracing::debug;
 
 use crate::consumer_state::ConsumerState;
 
-const RENEW_EVERY: Duration = Duration::from_secs(2);
+const RENEW_INTERVAL: Duration = Duration::from_secs(2);
 
-/// A consumer that was not renewed for this duration is gone.
+/// A consumer whose registration was not renewed for this duration is removed.
 const LIFETIME: Duration = Duration::from_secs(15);
 
-/// Longest wait for the store.
+/// Timeout of one renewal.
 const RENEW_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Registers the consumers and assigns each its share, until told to stop. Shares are assigned when the consumers were the
-/// same twice in a row, so that workers that start together move their queues once. While the store is away, everything
-/// stays as it is.
+/// Registers the consumers and assigns a share to each, until `stop` is cancelled. Shares are assigned when two consecutive
+/// renewals list the same consumers, so that workers that start together move their queues once. While the store is
+/// unavailable, the shares are unchanged.
 pub async fn run(
     registry: &dyn ConsumerRegistry,
     consumers: &[ConsumerState],
@@ -49,12 +49,14 @@ pub async fn run(
                     }
                     before = all;
                 }
-                Ok(Err(error)) => debug!(%error, "consumers cannot be registered"),
-                Err(_) => debug!("consumers cannot be registered in time"),
+                Ok(Err(error)) => {
+                    debug!(%error, "consumers cannot be registered; keeping the shares")
+                }
+                Err(_) => debug!("consumers were not registered in time; keeping the shares"),
             }
         }
         tokio::select! {
-            () = sleep(RENEW_EVERY) => {}
+            () = sleep(RENEW_INTERVAL) => {}
             () = stop.cancelled() => return,
         }
     }
@@ -84,7 +86,7 @@ mod tests {
         state
     }
 
-    /// Runs while the registry lists these members at one renewal after the other, and returns the shares as assigned.
+    /// Runs while the registry lists these members at consecutive renewals; returns the assigned shares.
     async fn assigned_while(listed: &'static [&'static [&'static str]]) -> Vec<(String, Share)> {
         let assigned = Assigned::default();
         let consumers = [consumer("b", &assigned), consumer("d", &assigned)];
@@ -100,8 +102,8 @@ mod tests {
         let end = async {
             let renewals = u32::try_from(listed.len()).unwrap();
             sleep(
-                (RENEW_EVERY * renewals)
-                    .checked_sub(RENEW_EVERY / 2)
+                (RENEW_INTERVAL * renewals)
+                    .checked_sub(RENEW_INTERVAL / 2)
                     .unwrap(),
             )
             .await;
@@ -113,7 +115,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn shares_are_assigned_once_the_consumers_stay_the_same() {
+    async fn shares_are_assigned_when_the_consumers_are_stable() {
         let assigned = assigned_while(&[&["b", "d"], &["a", "b", "d"], &["a", "b", "d"]]).await;
         let share = |index| Share { index, of: 3 };
         let expected = [("b".to_owned(), share(1)), ("d".to_owned(), share(2))];
@@ -121,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_share_is_assigned_while_consumers_come_and_go() {
+    async fn no_share_is_assigned_while_the_consumers_change() {
         let assigned = assigned_while(&[&["b", "d"], &["a", "b", "d"], &["b", "d"]]).await;
         assert_eq!(assigned, []);
     }

@@ -1,4 +1,4 @@
-//! Takes batches from the queue, settles them, and acknowledges only then.
+//! Consumes batches from the queue, settles them, then acknowledges them.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use tracing::debug;
 use crate::backoff::Backoff;
 use crate::consumer_state::ConsumerState;
 
-/// A store that is away is asked again after pauses of this to [`LONGEST_PAUSE`]; meanwhile the batch is held, so that it
-/// is not delivered again and again.
+/// A failed settlement or receive is retried after pauses from this to [`LONGEST_PAUSE`]. The batch is held meanwhile, so
+/// that it is not redelivered.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Settles until told to stop; what is under way is settled first. Keeps the state up to date.
+/// Settles batches until `stop` is cancelled; a batch that has been received is settled first. Updates `state`.
 ///
 /// # Errors
-/// If the queue is closed for good.
+/// If the queue is closed permanently.
 pub async fn run(
     consumer: &mut dyn OrderConsumer,
     settle: &SettleOrders,
@@ -31,22 +31,22 @@ pub async fn run(
     state.begin(consumer.watch());
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
-        let taken = tokio::select! {
+        let received = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
-            taken = consumer.next_batch(batch) => taken,
+            received = consumer.next_batch(batch) => received,
         };
-        match taken {
+        match received {
             Ok(messages) => {
                 backoff.reset();
-                if !settle_held(&messages, settle, state, stop).await {
+                if !settle_with_retry(&messages, settle, state, stop).await {
                     return Ok(());
                 }
                 acknowledge(consumer, &messages).await;
             }
             Err(QueueError::Closed) => return Err(QueueError::Closed),
             Err(error @ QueueError::Unavailable(_)) => {
-                debug!(%error, "no messages for now");
+                debug!(%error, "cannot receive messages; retrying");
                 if !pause(&mut backoff, stop).await {
                     return Ok(());
                 }
@@ -55,8 +55,8 @@ pub async fn run(
     }
 }
 
-/// Returns whether the messages are settled; not if the worker stops first: they will be delivered again.
-async fn settle_held(
+/// Retries until the messages are settled. Returns false if `stop` is cancelled first; the broker then redelivers them.
+async fn settle_with_retry(
     messages: &[QueuedMessage],
     settle: &SettleOrders,
     state: &ConsumerState,
@@ -76,7 +76,10 @@ async fn settle_held(
             return true;
         };
         attempt.failed(Cause::from(&error), &error);
-        debug!(orders = order_ids.len(), "orders wait to be settled");
+        debug!(
+            orders = order_ids.len(),
+            "orders were not settled; retrying"
+        );
         if !pause(&mut backoff, stop).await {
             return false;
         }
@@ -86,8 +89,8 @@ async fn settle_held(
 async fn acknowledge(consumer: &mut dyn OrderConsumer, messages: &[QueuedMessage]) {
     let receipts: Vec<Receipt> = messages.iter().map(|message| message.receipt).collect();
     if let Err(error) = consumer.acknowledge(&receipts).await {
-        // They come again, and are found settled.
-        debug!(%error, "settled messages could not be acknowledged");
+        // The messages are redelivered, and their orders are no longer `PENDING`.
+        debug!(%error, "settled messages were not acknowledged; they are redelivered");
     }
 }
 
@@ -117,19 +120,19 @@ mod tests {
 
     use super::*;
 
-    /// The state that readiness shows, and the reason.
+    /// The state and the detail that readiness reports.
     fn shown(state: &ConsumerState) -> (TaskState, Option<&'static str>) {
         let task = state.task();
         (task.state, task.detail)
     }
 
-    /// Settles nothing until the store is there, which `is_there` says. Then all orders are found settled.
-    fn settle(is_there: &Arc<AtomicBool>) -> SettleOrders {
+    /// Settlement on a store that is unavailable until `is_available` is set, and then has no pending orders.
+    fn settle(is_available: &Arc<AtomicBool>) -> SettleOrders {
         let mut store = MockStore::new();
-        let is_there = Arc::clone(is_there);
+        let is_available = Arc::clone(is_available);
         store.expect_begin().returning(move || {
-            if !is_there.load(Ordering::Relaxed) {
-                return Err(StoreError::Unavailable("away".to_owned()));
+            if !is_available.load(Ordering::Relaxed) {
+                return Err(StoreError::Unavailable("refused".to_owned()));
             }
             let mut work = MockUnitOfWork::new();
             work.expect_try_lock_pending().returning(|_| Ok(Vec::new()));
@@ -141,15 +144,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_batch_that_is_held_for_long_shows_until_it_is_settled() {
+    async fn consumer_is_stuck_while_it_holds_a_batch() {
         let queue = InProcessQueue::new(1);
         let order = QueuedOrder {
             order_id: OrderId(1),
             product_id: ProductId::parse("p").unwrap(),
         };
         queue.publish(&[order]).await.unwrap();
-        let is_there = Arc::new(AtomicBool::new(false));
-        let settle = settle(&is_there);
+        let is_available = Arc::new(AtomicBool::new(false));
+        let settle = settle(&is_available);
         let (state, stop) = (ConsumerState::new("consumer-1"), CancellationToken::new());
         assert_eq!(
             shown(&state),
@@ -158,24 +161,24 @@ mod tests {
 
         let mut consumer = queue.consumer();
         let (seen, end) = (state.clone(), stop.clone());
-        let look = async move {
+        let checks = async move {
             sleep(Duration::from_secs(3)).await;
             assert_eq!(shown(&seen), (TaskState::Running, None));
             sleep(Duration::from_secs(2)).await;
             let stuck = Some(Cause::StoreUnavailable.text());
             assert_eq!(shown(&seen), (TaskState::Stuck, stuck));
-            is_there.store(true, Ordering::Relaxed);
+            is_available.store(true, Ordering::Relaxed);
             sleep(Duration::from_secs(5)).await;
             assert_eq!(shown(&seen), (TaskState::Running, None));
             end.cancel();
         };
-        let (ended, ()) = tokio::join!(run(&mut consumer, &settle, 10, &state, &stop), look);
+        let (ended, ()) = tokio::join!(run(&mut consumer, &settle, 10, &state, &stop), checks);
         ended.unwrap();
         queue.probe().await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_consumer_without_a_connection_shows() {
+    async fn consumer_without_a_connection_is_disconnected() {
         let up = Arc::new(AtomicBool::new(false));
         let mut consumer = MockOrderConsumer::new();
         let is_up = Arc::clone(&up);
@@ -193,7 +196,7 @@ mod tests {
         let settle = settle(&Arc::default());
         let (state, stop) = (ConsumerState::new("consumer-1"), CancellationToken::new());
         let (seen, end) = (state.clone(), stop.clone());
-        let look = async move {
+        let checks = async move {
             sleep(Duration::from_secs(1)).await;
             let unavailable = Some(Cause::QueueUnavailable.text());
             assert_eq!(shown(&seen), (TaskState::Disconnected, unavailable));
@@ -201,7 +204,7 @@ mod tests {
             assert_eq!(shown(&seen), (TaskState::Running, None));
             end.cancel();
         };
-        let (ended, ()) = tokio::join!(run(&mut consumer, &settle, 10, &state, &stop), look);
+        let (ended, ()) = tokio::join!(run(&mut consumer, &settle, 10, &state, &stop), checks);
         ended.unwrap();
     }
 }

@@ -1,11 +1,11 @@
-//! The health of a consumer: whether messages can come to it, and whether it can settle those it has.
+//! The health of a consumer: its connection to the queue, and the outcomes of its settlements.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::ports::ConsumerProbe;
 use readiness::{Cause, Task, TaskHealth, TaskState};
 
-/// Shared by one consumer's task, over all of its runs, and the readiness of the process.
+/// The state of one consumer, over all runs of its task. Clones share the state.
 #[derive(Clone)]
 pub struct ConsumerState {
     connection: Arc<Mutex<Option<Arc<dyn ConsumerProbe>>>>,
@@ -13,7 +13,7 @@ pub struct ConsumerState {
 }
 
 impl ConsumerState {
-    /// A consumer that has not started yet.
+    /// Creates the state of a consumer that has not started.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             connection: Arc::default(),
@@ -21,17 +21,17 @@ impl ConsumerState {
         }
     }
 
-    /// The outcomes of its settlements.
+    /// The outcomes of the consumer's settlements.
     #[must_use]
     pub fn health(&self) -> &TaskHealth {
         &self.health
     }
 
-    /// The state of the consumer now.
+    /// The consumer as readiness reports it.
     #[must_use]
     pub fn task(&self) -> Task {
         let mut task = Task::of_health(&self.health);
-        // Settling comes first, because it is about messages that are here already.
+        // A failing settlement takes precedence: it concerns messages that have been received.
         if task.state == TaskState::Running
             && let Some(cause) = self.disconnected()
         {
@@ -49,13 +49,14 @@ impl ConsumerState {
         }
     }
 
-    /// The connection of the current run.
+    /// The probe of the current run's connection.
     pub(crate) fn probe(&self) -> Option<Arc<dyn ConsumerProbe>> {
         let connection = self.connection.lock();
         connection.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A run begins, with a connection of its own; a batch that an earlier run held is not held any more.
+    /// Records the start of a run with its own connection. A failure of an earlier run is cleared, because the batch that it
+    /// held is redelivered.
     pub(crate) fn begin(&self, probe: Arc<dyn ConsumerProbe>) {
         let connection = self.connection.lock();
         *connection.unwrap_or_else(PoisonError::into_inner) = Some(probe);

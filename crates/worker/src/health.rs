@@ -1,4 +1,4 @@
-//! Whether a worker can do its work, and what keeps it from it.
+//! Readiness of a worker.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,40 +17,40 @@ use crate::consumer_state::ConsumerState;
 use crate::monitor::LastBacklog;
 use crate::supervisor::Supervisor;
 
-/// A dependency that does not respond within this counts as down.
+/// A dependency that does not respond within this duration is down.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
-const LATE: &str = "it does not respond in time";
+const TIMED_OUT: &str = "no response in time";
 
-/// Dead letters are counted up to here.
-const MOST_DEAD_LETTERS: u32 = 100_000;
+/// Maximum number of dead letters that are counted.
+const MAX_DEAD_LETTERS: u32 = 100_000;
 
-/// What is read of the store and the queue.
+/// The state of the store and the queue, as read once.
 #[derive(Clone)]
-struct Looked {
+struct Snapshot {
     dependencies: Dependencies,
     outbox_lag: Option<Duration>,
     dead_orders: Option<u64>,
 }
 
-/// What readiness looks at. Cloning shares it.
+/// The inputs of a worker's readiness. Clones share the cached snapshot.
 #[derive(Clone)]
 pub struct Health {
     probe: Arc<dyn StoreProbe>,
-    /// None if it is a part of this process, and so is always there: while it is full, orders wait in the outbox, as its
-    /// lag shows.
+    /// `None` if the queue is in this process and therefore always available. While it is full, orders stay in the outbox,
+    /// whose lag is reported.
     queue: Option<Arc<dyn OrderQueue>>,
     supervisor: Supervisor,
     /// The consumers, by the names of their tasks.
     pub consumers: BTreeMap<String, ConsumerState>,
-    /// The other tasks that record their outcomes.
+    /// The other tasks whose outcomes are recorded.
     tasks: Vec<TaskHealth>,
-    looked: Arc<Cached<Looked>>,
+    snapshot: Arc<Cached<Snapshot>>,
     backlog: LastBacklog,
 }
 
 impl Health {
-    /// The health of a worker on this store and this queue, of whose tasks no outcomes are recorded yet.
+    /// Creates the health of a worker on this store and this queue, without tasks.
     #[must_use]
     pub fn new(
         probe: Arc<dyn StoreProbe>,
@@ -63,38 +63,38 @@ impl Health {
             supervisor,
             consumers: BTreeMap::new(),
             tasks: Vec::new(),
-            looked: Arc::new(Cached::new(DEPENDENCIES_CACHED_FOR)),
+            snapshot: Arc::new(Cached::new(DEPENDENCIES_CACHED_FOR)),
             backlog: LastBacklog::default(),
         }
     }
 
-    /// The queue is a part of this process, which does not look at it.
+    /// Sets the queue to be in this process; it is not probed.
     #[must_use]
     pub fn with_queue_in_process(mut self) -> Self {
         self.queue = None;
         self
     }
 
-    /// Shows the last count of what the queue holds.
+    /// Reports the last count of the queue's messages.
     #[must_use]
     pub fn with_backlog(mut self, backlog: LastBacklog) -> Self {
         self.backlog = backlog;
         self
     }
 
-    /// Makes the outcomes of a task count, whether it is supervised or not.
+    /// Includes a task, supervised or not, in readiness.
     pub fn watch(&mut self, task: TaskHealth) {
         self.tasks.push(task);
     }
 
-    async fn look(&self) -> Looked {
-        let counting = self.probe.count_dead_letters(MOST_DEAD_LETTERS);
+    async fn read_snapshot(&self) -> Snapshot {
+        let counting = self.probe.count_dead_letters(MAX_DEAD_LETTERS);
         let (lag, dead_orders, broker) = tokio::join!(
             timeout(PROBE_TIMEOUT, self.probe.outbox_lag()),
             timeout(PROBE_TIMEOUT, counting),
-            self.read_queue(),
+            self.probe_queue(),
         );
-        let lag = lag.unwrap_or_else(|_| Err(StoreError::Unavailable(LATE.to_owned())));
+        let lag = lag.unwrap_or_else(|_| Err(StoreError::Unavailable(TIMED_OUT.to_owned())));
         let database = match &lag {
             Ok(_) => Dependency::up(),
             Err(error) => {
@@ -102,14 +102,14 @@ impl Health {
                 Dependency::down(error.into())
             }
         };
-        Looked {
+        Snapshot {
             dependencies: Dependencies { database, broker },
             outbox_lag: lag.ok().map(|lag| lag.oldest.unwrap_or_default()),
             dead_orders: dead_orders.ok().and_then(Result::ok),
         }
     }
 
-    async fn read_queue(&self) -> Dependency {
+    async fn probe_queue(&self) -> Dependency {
         let Some(queue) = &self.queue else {
             return Dependency {
                 state: DependencyState::InProcess,
@@ -117,7 +117,7 @@ impl Health {
             };
         };
         let probed = timeout(PROBE_TIMEOUT, queue.probe()).await;
-        match probed.unwrap_or_else(|_| Err(QueueError::Unavailable(LATE.to_owned()))) {
+        match probed.unwrap_or_else(|_| Err(QueueError::Unavailable(TIMED_OUT.to_owned()))) {
             Ok(()) => Dependency::up(),
             Err(error) => {
                 warn!(%error, "not ready: the queue cannot be used");
@@ -148,15 +148,15 @@ impl Health {
 #[async_trait]
 impl ReadinessProbe for Health {
     async fn readiness(&self) -> Readiness {
-        let looked = self.looked.get(self.look()).await;
+        let snapshot = self.snapshot.get(self.read_snapshot()).await;
         let backlog = self.backlog.get();
         Readiness {
             closed: self.supervisor.is_stopping().then_some("shutting down"),
-            dependencies: looked.dependencies,
-            outbox_lag: looked.outbox_lag,
+            dependencies: snapshot.dependencies,
+            outbox_lag: snapshot.outbox_lag,
             change_feed: None,
             dead_letters: DeadLetters {
-                orders: looked.dead_orders,
+                orders: snapshot.dead_orders,
                 messages: backlog.map(|backlog| backlog.dead),
             },
             queues: backlog.map(|backlog| Queues {
@@ -183,16 +183,16 @@ mod tests {
         state: ConsumerState,
     }
 
-    fn store(answer: fn() -> Result<OutboxLag, StoreError>) -> Arc<dyn StoreProbe> {
+    fn store(lag: fn() -> Result<OutboxLag, StoreError>) -> Arc<dyn StoreProbe> {
         let mut probe = MockStoreProbe::new();
-        probe.expect_outbox_lag().returning(answer);
+        probe.expect_outbox_lag().returning(lag);
         probe.expect_count_dead_letters().returning(|_| Ok(4));
         Arc::new(probe)
     }
 
-    fn queue(answer: Result<(), QueueError>) -> Arc<dyn OrderQueue> {
+    fn queue(probe: Result<(), QueueError>) -> Arc<dyn OrderQueue> {
         let mut queue = MockOrderQueue::new();
-        queue.expect_probe().returning(move || answer.clone());
+        queue.expect_probe().returning(move || probe.clone());
         Arc::new(queue)
     }
 
@@ -200,7 +200,7 @@ mod tests {
         Err(QueueError::Unavailable("refused".to_owned()))
     }
 
-    /// Everything is in order, but that the consumer's connection answers this.
+    /// A worker that is ready, except that the probe of the consumer's connection returns `connection`.
     fn worker(connection: Result<(), QueueError>) -> Worker {
         let supervisor = Supervisor::default();
         supervisor.supervise("consumer-1", |stop| async move {
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn ready_with_everything_in_order() {
+    async fn ready_if_everything_works() {
         assert_eq!(
             body(&worker(Ok(())).health).await,
             json!({
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_queue_in_the_process_is_no_reason_not_to_be_ready() {
+    async fn ready_while_the_in_process_queue_is_full() {
         let mut health = worker(Ok(())).health;
         health.queue = Some(queue(Err(QueueError::Unavailable("full".to_owned()))));
         let body = body(&health.with_queue_in_process()).await;
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_task_that_is_started_again_shows_without_its_reason() {
+    async fn restarting_task_is_reported_without_its_error() {
         let health = worker(Ok(())).health;
         health
             .supervisor
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn not_ready_while_a_watched_task_fails_each_time() {
+    async fn not_ready_while_a_watched_task_keeps_failing() {
         let mut health = worker(Ok(())).health;
         let relay = TaskHealth::new("relay");
         health.watch(relay.clone());
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn dependencies_are_looked_at_once_a_second() {
+    async fn dependencies_are_read_at_most_once_per_second() {
         let mut health = worker(Ok(())).health;
         let mut probe = MockStoreProbe::new();
         probe

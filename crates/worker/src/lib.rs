@@ -1,7 +1,8 @@
-//! The worker's tasks: they settle, relay, sweep and sync, over ports alone.
+//! The worker's tasks: settlement, relay, sweeper and vendor syncs, on ports only.
 //!
-//! Each task is a loop that ends only when it is told to or when it cannot go on; [`supervisor`] runs them, starts one
-//! that ended or panicked again, and shows it in [`health`]. [`tasks::start`] takes the adapters from whoever wires them.
+//! Each task is a loop that ends when it is stopped or cannot continue. The [`supervisor`] runs the tasks, restarts a task
+//! that ended or panicked, and reports restarts in [`health`]. [`tasks::start`] takes the adapters from the binary that
+//! wires them.
 
 mod backoff;
 pub mod balancer;

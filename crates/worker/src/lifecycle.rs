@@ -1,4 +1,4 @@
-//! The worker's life after its start: until it is told to end, or cannot be looked after any more.
+//! The lifecycle of a worker after its start: until a stop signal, or until its health server stops.
 
 use std::future::Future;
 use std::io;
@@ -8,28 +8,28 @@ use tracing::{error, info};
 
 use crate::supervisor::Supervisor;
 
-/// Returns when the tasks have ended: after `signal`, or after `pages`, which are not supposed to end by themselves.
-/// Tells whether all went well, which is when a signal came and all tasks ended within `deadline`.
+/// Waits for `signal`, or for `pages`, which are not expected to end first; then stops the tasks. Returns whether a signal
+/// was received and all tasks ended within `deadline`.
 pub async fn run(
     supervisor: &Supervisor,
     signal: impl Future<Output = &'static str>,
     pages: impl Future<Output = io::Result<()>>,
     deadline: Duration,
 ) -> bool {
-    // Without its pages nobody sees a worker that is stuck; one that ends is started anew.
-    let told_to = tokio::select! {
+    // Without the health server a stuck worker is not noticed; a worker that ends is restarted.
+    let is_signalled = tokio::select! {
         signal = signal => {
-            info!(signal, "ending: settling what is held, taking nothing new");
+            info!(signal, "shutting down: settling the batches in progress");
             true
         }
         ended = pages => {
             let reason = ended.err().map(|error| error.to_string());
-            error!(reason, "ending: the health pages are gone");
+            error!(reason, "shutting down: the health server has stopped");
             false
         }
     };
     let in_time = supervisor.stop(deadline).await;
-    told_to && in_time
+    is_signalled && in_time
 }
 
 #[cfg(test)]
@@ -40,10 +40,10 @@ mod tests {
 
     const DEADLINE: Duration = Duration::from_secs(5);
 
-    fn supervisor(obeys: bool) -> Supervisor {
+    fn supervisor(stops: bool) -> Supervisor {
         let supervisor = Supervisor::default();
         supervisor.supervise("task", move |stop| async move {
-            if !obeys {
+            if !stops {
                 pending::<()>().await;
             }
             stop.cancelled().await;
@@ -53,20 +53,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_signal_ends_it_well() {
+    async fn worker_ends_successfully_after_a_signal() {
         let supervisor = supervisor(true);
         assert!(run(&supervisor, ready("SIGTERM"), pending(), DEADLINE).await);
         assert!(supervisor.is_stopping());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn tasks_that_must_be_aborted_are_a_failure() {
+    async fn worker_fails_when_a_task_must_be_aborted() {
         let supervisor = supervisor(false);
         assert!(!run(&supervisor, ready("SIGTERM"), pending(), DEADLINE).await);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn pages_that_end_take_the_worker_along_and_are_a_failure() {
+    async fn worker_fails_when_its_health_server_stops() {
         for ended in [Ok(()), Err(io::Error::other("gone"))] {
             let supervisor = supervisor(true);
             assert!(!run(&supervisor, pending(), ready(ended), DEADLINE).await);

@@ -1,4 +1,4 @@
-//! The worker: settles orders from the queue, relays the outbox, sweeps, and syncs vendors.
+//! The program `worker`: settles orders from the queue, relays the outbox, requeues lost orders, and syncs vendors.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,14 +20,15 @@ use worker::supervisor::Supervisor;
 use worker::tasks::{self, WorkerPorts};
 use worker::{lifecycle, pages};
 
-/// Settles orders, hands accepted orders to the queue, and syncs vendors.
+/// Settles orders, publishes accepted orders to the queue, and syncs vendors.
 ///
-/// Settings come from config/default.toml (built in), the file given here, a .env file and the environment; the last one
-/// wins. SIGTERM and Ctrl-C end the worker after it has settled what it holds; the exit code tells whether it could.
+/// Settings are read from config/default.toml (built in), the --config file, a .env file and the environment, in order of
+/// increasing precedence. SIGTERM and Ctrl-C stop the worker after it has settled the batches in progress; the exit code is
+/// 0 if it completed in time.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// File with settings that differ from the default ones.
+    /// File with settings that override the defaults.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -36,7 +37,7 @@ struct Arguments {
 async fn main() -> ExitCode {
     match run(&Arguments::parse()).await {
         Ok(true) => ExitCode::SUCCESS,
-        // The log says why.
+        // The reason is in the log.
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("worker: {error:#}");
@@ -45,7 +46,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Returns whether the worker ended as it should.
+/// Returns whether the worker stopped after a signal and completed in time.
 async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let settings = Settings::load(arguments.config.as_deref())?;
     wiring::start_telemetry(&settings.telemetry)?;
@@ -72,17 +73,17 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         .context("the vendors of the settings cannot be used")?;
     let health = tasks::start(&ports, &settings.worker, &supervisor);
     let server = pages::serve(socket, health, page, &pages_options)
-        .context("cannot serve the health pages")?;
+        .context("cannot start the health server")?;
     let handle = server.handle();
-    // In a task of their own, so that they answer until the tasks have ended.
+    // In a separate task, so that the server responds until the worker's tasks have ended.
     let pages = tokio::spawn(server);
-    info!(address = %pages_options.address, "worker runs");
+    info!(address = %pages_options.address, "worker started");
 
-    let gone = async { pages.await.unwrap_or_else(|died| Err(died.into())) };
+    let stopped = async { pages.await.unwrap_or_else(|panicked| Err(panicked.into())) };
     let deadline = settings.worker.shutdown_timeout;
-    let ended_well = lifecycle::run(&supervisor, stop, gone, deadline).await;
+    let succeeded = lifecycle::run(&supervisor, stop, stopped, deadline).await;
     handle.stop(false).await;
-    Ok(ended_well)
+    Ok(succeeded)
 }
 
 fn ports(
@@ -93,7 +94,7 @@ fn ports(
     pg: &PgStore,
 ) -> anyhow::Result<WorkerPorts> {
     let feeds = wiring::vendor_feeds(&settings.vendors)?;
-    let (rabbitmq, listen_to) = (rabbitmq.clone(), postgres.clone());
+    let (rabbitmq, listener_options) = (rabbitmq.clone(), postgres.clone());
     Ok(WorkerPorts {
         store: Arc::new(pg.clone()),
         probe: Arc::new(pg.clone()),
@@ -104,7 +105,9 @@ fn ports(
         queue: Arc::new(RabbitOrderQueue::start(rabbitmq.clone())),
         consumers: Arc::new(move || Box::new(RabbitOrderConsumer::start(rabbitmq.clone()))),
         notifier: Arc::new(PgNotifier::start(pg.clone())),
-        listeners: Arc::new(move || Box::new(PgListener::start(listen_to.clone(), Topic::Outbox))),
+        listeners: Arc::new(move || {
+            Box::new(PgListener::start(listener_options.clone(), Topic::Outbox))
+        }),
         clock: Arc::new(SystemClock),
         vendors: feeds.into_iter().map(ScheduledVendor::from).collect(),
         observer: metrics.clone(),

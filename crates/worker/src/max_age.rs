@@ -1,5 +1,5 @@
-//! Enforcing the setting `max_age` of one vendor while this process syncs it. Not part of its syncs: the age of its numbers
-//! also grows while a request hangs or the vendor fails.
+//! Enforces the setting `max_age` of one vendor while this process syncs it. This is not part of the syncs, because the
+//! counts also age while a request hangs or the vendor fails.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +9,16 @@ use domain::services::VendorExpiry;
 use readiness::{Cause, TaskHealth};
 use tokio::time::sleep;
 
-/// Pause after a failure of the store, and while other transactions hold positions whose marks an earlier setting left.
+/// Pause after a failure of the store, and while other transactions lock vendor stock rows that an earlier setting marked as
+/// expired.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Time between two comparisons: a quarter of `max_age`, within these bounds.
+/// Interval between two checks: a quarter of `max_age`, within these bounds.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(250);
 const LONGEST_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Compares the age of the vendor's numbers with its `max_age` until it is dropped. Without a `max_age` it ends once marks of
-/// an earlier setting are gone.
+/// Compares the age of the vendor's counts with its `max_age`, until dropped. Without a `max_age` it returns once the marks
+/// that an earlier setting made are removed.
 pub(crate) async fn enforce_max_age(
     expiry: VendorExpiry,
     feed: Arc<dyn VendorFeed>,

@@ -1,5 +1,5 @@
-//! Counts what the queue holds, at intervals, for readiness and the metrics: they are asked more often than the broker
-//! should be.
+//! Counts the messages in the queues at intervals, for readiness and metrics, which are read more often than the broker
+//! should be queried.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,17 +9,17 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-const COUNT_EVERY: Duration = Duration::from_secs(5);
+const COUNT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Longest wait for one count.
+/// Timeout of one count.
 const COUNT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What the queue held when it was counted last. Cloning shares it.
+/// The last count of the queues. Clones share it.
 #[derive(Clone, Default)]
 pub struct LastBacklog(Arc<Mutex<Option<Backlog>>>);
 
 impl LastBacklog {
-    /// The last count; none if the queue could not be counted.
+    /// The last count; `None` if it failed.
     #[must_use]
     pub fn get(&self) -> Option<Backlog> {
         *self.lock()
@@ -30,7 +30,7 @@ impl LastBacklog {
     }
 }
 
-/// Counts until told to stop.
+/// Counts until `stop` is cancelled.
 pub async fn run(
     queue: &dyn OrderQueue,
     observer: &dyn Observer,
@@ -44,14 +44,14 @@ pub async fn run(
                 Some(backlog)
             }
             Ok(Err(error)) => {
-                debug!(%error, "the queue cannot be counted");
+                debug!(%error, "the queues cannot be counted");
                 None
             }
             Err(_) => None,
         };
         *last.lock() = counted;
         tokio::select! {
-            () = sleep(COUNT_EVERY) => {}
+            () = sleep(COUNT_INTERVAL) => {}
             () = stop.cancelled() => return,
         }
     }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn the_last_count_is_kept_until_a_count_fails() {
+    async fn last_count_is_kept_until_a_count_fails() {
         let backlog = Backlog {
             waiting: 7,
             surplus: 2,
@@ -76,7 +76,7 @@ mod tests {
             counts += 1;
             match counts {
                 1 => Ok(backlog),
-                _ => Err(QueueError::Unavailable("away".to_owned())),
+                _ => Err(QueueError::Unavailable("refused".to_owned())),
             }
         });
         let mut observer = MockObserver::new();
@@ -87,13 +87,13 @@ mod tests {
             .return_const(());
         let (last, stop) = (LastBacklog::default(), CancellationToken::new());
         assert_eq!(last.get(), None);
-        let look = async {
-            sleep(COUNT_EVERY / 2).await;
+        let checks = async {
+            sleep(COUNT_INTERVAL / 2).await;
             assert_eq!(last.get(), Some(backlog));
-            sleep(COUNT_EVERY).await;
+            sleep(COUNT_INTERVAL).await;
             assert_eq!(last.get(), None);
             stop.cancel();
         };
-        tokio::join!(run(&queue, &observer, &last, &stop), look);
+        tokio::join!(run(&queue, &observer, &last, &stop), checks);
     }
 }

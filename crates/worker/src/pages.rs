@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz` and `/metrics` of a worker, over HTTP, by the rules of access that the API has.
+//! The health server of a worker: `/healthz`, `/readyz` and `/metrics`, with the access rules of the API.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -21,41 +21,41 @@ use thiserror::Error as ThisError;
 
 use crate::health::Health;
 
-/// The methods of each page.
+/// The methods of each endpoint.
 const ALLOW: &str = "GET, HEAD, OPTIONS";
 
-/// Where the pages are, and who may read them.
+/// Options of the health server.
 #[derive(Debug, Clone)]
 pub struct PagesOptions {
-    /// Where to listen; port 0 lets the system choose. Only loopback without `keys`.
+    /// Address to listen on; port 0 lets the system choose. Must be loopback if `keys` is empty.
     pub address: SocketAddr,
-    /// With any, `/metrics` needs one with the role operator.
+    /// API keys; if not empty, `/metrics` requires a key with the role operator.
     pub keys: Vec<ApiKey>,
-    /// Hosts that requests may name beside loopback. With keys and none of these, any.
+    /// Hosts that requests may name in addition to loopback. If empty and there are keys, every host is allowed.
     pub allowed_hosts: Vec<Host>,
 }
 
-/// Why the pages cannot be served.
+/// Why the health server cannot listen.
 #[derive(Debug, ThisError)]
 pub enum BindError {
-    /// They would be open to other machines.
+    /// The address would serve other machines without API keys.
     #[error(
-        "without API keys the pages of a worker are for this machine only, and {0} is open to others: add [[api_keys]] to \
-         the settings, or set worker.address to 127.0.0.1"
+        "without API keys a worker may listen on loopback only, not on {0}: add [[api_keys]] to the settings, or set \
+         worker.address to 127.0.0.1"
     )]
     Exposed(IpAddr),
-    /// The address is taken, or not one of this machine.
+    /// The address is in use, or not an address of this machine.
     #[error("cannot listen on {address} (settings worker.address, WORKER_PORT)")]
     Io {
-        /// Which address.
+        /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The error of the system.
         #[source]
         reason: io::Error,
     },
 }
 
-/// Checks and binds the address of the pages.
+/// Checks and binds the address of the health server.
 ///
 /// # Errors
 /// [`BindError`].
@@ -67,7 +67,7 @@ pub fn bind(options: &PagesOptions) -> Result<TcpListener, BindError> {
     TcpListener::bind(address).map_err(|reason| BindError::Io { address, reason })
 }
 
-/// Serves the pages on a socket that is bound already.
+/// Starts the health server on a bound socket.
 ///
 /// # Errors
 /// If the socket cannot be used.
@@ -77,7 +77,7 @@ pub fn serve(
     metrics: MetricsPage,
     options: &PagesOptions,
 ) -> io::Result<Server> {
-    let rules = web::Data::new(Rules {
+    let rules = web::Data::new(AccessRules {
         hosts: HostRule::new(&options.allowed_hosts, !options.keys.is_empty()),
         keys: options.keys.clone(),
     });
@@ -88,10 +88,10 @@ pub fn serve(
             .app_data(rules.clone())
             .wrap(from_fn(check_host))
             .wrap(DefaultHeaders::new().add((header::CACHE_CONTROL, "no-store")))
-            .service(page("/healthz", healthz))
-            .service(page("/readyz", readyz))
-            .service(page("/metrics", metrics_page))
-            .default_service(web::to(nothing_here))
+            .service(endpoint("/healthz", healthz))
+            .service(endpoint("/readyz", readyz))
+            .service(endpoint("/metrics", metrics_page))
+            .default_service(web::to(not_found))
     })
     .workers(1)
     .disable_signals()
@@ -100,15 +100,16 @@ pub fn serve(
     Ok(server.run())
 }
 
-/// Who may read the pages.
-struct Rules {
+/// The access rules of the endpoints.
+struct AccessRules {
     hosts: HostRule,
     keys: Vec<ApiKey>,
 }
 
-impl Rules {
-    /// The response to a request for what is the operator's alone, unless the request presents a key with that role.
-    fn refuse(&self, headers: &HeaderMap) -> Option<HttpResponse> {
+impl AccessRules {
+    /// Returns the error response to a request that requires the role operator, or `None` if its key has that role or there
+    /// are no keys.
+    fn reject_unauthorized(&self, headers: &HeaderMap) -> Option<HttpResponse> {
         if self.keys.is_empty() {
             return None;
         }
@@ -137,7 +138,7 @@ fn challenge(status: StatusCode, challenge: &'static str) -> HttpResponse {
 }
 
 async fn check_host<B: MessageBody>(
-    rules: web::Data<Rules>,
+    rules: web::Data<AccessRules>,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
@@ -149,8 +150,8 @@ async fn check_host<B: MessageBody>(
     Ok(request.into_response(problem(status)).map_into_right_body())
 }
 
-/// `GET`, and `HEAD` with it: the server leaves the body away.
-fn page<F, Args>(path: &'static str, handler: F) -> Resource
+/// Serves `GET` and `HEAD`; the server omits the body of a response to `HEAD`.
+fn endpoint<F, Args>(path: &'static str, handler: F) -> Resource
 where
     F: Handler<Args>,
     Args: actix_web::FromRequest + 'static,
@@ -159,7 +160,7 @@ where
     web::resource(path)
         .route(web::get().to(handler.clone()))
         .route(web::head().to(handler))
-        .default_service(web::to(other_method))
+        .default_service(web::to(method_not_allowed))
 }
 
 async fn healthz() -> HttpResponse {
@@ -172,16 +173,16 @@ async fn readyz(health: web::Data<Health>) -> HttpResponse {
 
 async fn metrics_page(
     request: HttpRequest,
-    rules: web::Data<Rules>,
+    rules: web::Data<AccessRules>,
     page: web::Data<MetricsPage>,
 ) -> HttpResponse {
-    match rules.refuse(request.headers()) {
-        Some(refusal) => refusal,
+    match rules.reject_unauthorized(request.headers()) {
+        Some(rejection) => rejection,
         None => page.response().await,
     }
 }
 
-async fn other_method(request: HttpRequest) -> HttpResponse {
+async fn method_not_allowed(request: HttpRequest) -> HttpResponse {
     let mut response = if request.method() == Method::OPTIONS {
         HttpResponse::NoContent().finish()
     } else {
@@ -192,11 +193,11 @@ async fn other_method(request: HttpRequest) -> HttpResponse {
     response
 }
 
-async fn nothing_here() -> HttpResponse {
+async fn not_found() -> HttpResponse {
     problem(StatusCode::NOT_FOUND)
 }
 
-/// RFC 9457. A worker explains no kinds of problems; where the type is blank, the title is the status's own.
+/// Problem details (RFC 9457). The type is `about:blank`, so the title is the reason phrase of the status.
 #[derive(Serialize)]
 struct Problem {
     r#type: &'static str,
@@ -210,7 +211,7 @@ fn problem(status: StatusCode) -> HttpResponse {
         title: status.canonical_reason().unwrap_or_default(),
         status: status.as_u16(),
     };
-    // Set before the body, whose own type would be plain JSON.
+    // `json` keeps a content type that is already set.
     HttpResponse::build(status)
         .insert_header((header::CONTENT_TYPE, "application/problem+json"))
         .json(problem)

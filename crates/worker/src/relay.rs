@@ -1,4 +1,4 @@
-//! Moves the outbox to the queue: woken by new entries, and by a slow poll in case that a waking was lost.
+//! Publishes the outbox to the queue. Woken by notifications of new entries, and by a slow poll if a notification is lost.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::backoff::Backoff;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
-/// Relays until told to stop; a round that has begun is ended first. Records the outcome of each round.
+/// Relays until `stop` is cancelled; a round in progress is completed first. Records the outcome of each round.
 pub async fn run(
     relay: &Relay,
     listener: &mut dyn Listener,
@@ -26,7 +26,7 @@ pub async fn run(
             Ok(claimed) => {
                 backoff.reset();
                 health.succeeded();
-                // Whatever was there may have been joined by more meanwhile; only an empty outbox is waited at.
+                // Entries may have been added during the round: wait only if the outbox was empty.
                 if claimed == 0 {
                     tokio::select! {
                         () = listener.wait(poll) => {}

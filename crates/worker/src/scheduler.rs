@@ -1,10 +1,10 @@
-//! Brings the vendor set of this process, and syncs each vendor at start and then at its interval, in one process at a
+//! Applies the vendor set of this process, and syncs each vendor at start and then at its interval, in one process at a
 //! time.
 //!
 //! The set in the store decides which vendors are synced. A process whose set is new applies it at its start, without a
-//! lease. Then leases decide which process syncs: one whose set is the current one has precedence over one whose set was
-//! superseded, which may not be able to read every vendor. If two processes sync the same vendor nevertheless, because a
-//! lease was lost unnoticed, the vendor's row lock keeps them apart.
+//! lease. Then leases decide which process syncs: a process with the current set has precedence over a process with a
+//! superseded set, which may not have the settings of every vendor. If two processes sync the same vendor nevertheless,
+//! because the loss of a lease was not noticed, the vendor's row lock serialises them.
 
 mod vendor_loop;
 
@@ -30,20 +30,19 @@ use crate::max_age::enforce_max_age;
 /// The lease of the process that syncs the vendors.
 pub const LEASE: &str = "vendor-sync";
 
-/// The lease that only processes with the current set hold. While one of them does, no other process syncs.
+/// The lease that only a process with the current set holds. While it is held, no process with a superseded set syncs.
 const CURRENT_SET_LEASE: &str = "vendor-sync-current-set";
 
-/// How often a process without the lease tries to get it, and one with it checks that it still has it; and how often each
-/// process compares its set with the one in the store.
-const LEASE_CHECK: Duration = Duration::from_secs(2);
+/// Interval at which a process acquires or checks its leases, and compares its set with the set in the store.
+const LEASE_CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
-/// A vendor and its interval.
+/// A vendor's feed and its sync interval.
 #[derive(Clone)]
 pub struct ScheduledVendor {
-    /// Reads its reports.
+    /// Reads the vendor's reports.
     pub feed: Arc<dyn VendorFeed>,
-    /// From the start of one sync to the start of the next; a sync that takes longer delays the next. It grows while the vendor
-    /// fails.
+    /// Time from the start of one sync to the start of the next; a sync that takes longer delays the next. The time grows
+    /// while the vendor fails.
     pub sync_interval: Duration,
 }
 
@@ -56,29 +55,30 @@ impl From<(Arc<dyn VendorFeed>, Duration)> for ScheduledVendor {
     }
 }
 
-/// Runs the syncs of one process.
+/// Schedules the syncs of one process.
 pub struct Scheduler {
-    /// Syncs a vendor.
+    /// Use case that syncs a vendor.
     pub sync: VendorSync,
-    /// Applies the set.
+    /// Use case that applies the vendor set.
     pub vendor_sets: VendorSets,
-    /// Decide which process syncs.
+    /// Leases that decide which process syncs.
     pub leases: Arc<dyn Leases>,
-    /// The vendors that this process can read.
+    /// The vendors that this process has feeds for.
     pub vendors: Vec<ScheduledVendor>,
-    /// All vendors of this process's settings, also those without a feed.
+    /// The vendor set of this process's settings, including vendors without a feed.
     pub set: VendorSet,
-    /// Where the outcomes are recorded.
+    /// Records the outcomes of the syncs and leases.
     pub health: TaskHealth,
-    /// The outcomes of bringing the set. A set without any vendor is a failure: every order would be rejected.
+    /// Records the outcomes of applying the set. An empty set is a failure: every order would be rejected.
     pub set_health: TaskHealth,
-    /// Becomes true once the set was brought: before that the store may know of no vendor, and everything would be rejected.
-    pub brought: watch::Sender<bool>,
-    /// Is notified of vendors that cannot be read.
+    /// Becomes true once the set has been applied: until then the store may have no vendors, and every order would be
+    /// rejected.
+    pub vendor_set_applied: watch::Sender<bool>,
+    /// Records the number of vendors that cannot be synced.
     pub observer: Arc<dyn Observer>,
 }
 
-/// The leases of one process.
+/// The leases that a process holds.
 #[derive(Default)]
 struct Held {
     /// [`CURRENT_SET_LEASE`].
@@ -88,72 +88,72 @@ struct Held {
 }
 
 impl Scheduler {
-    /// Runs until `stop` is cancelled; a sync that has begun is given up, which undoes it.
+    /// Runs until `stop` is cancelled; a sync in progress is dropped, which rolls it back.
     ///
     /// # Errors
-    /// If a vendor's loop panicked.
+    /// If the loop of a vendor panicked.
     pub async fn run(&self, stop: &CancellationToken) -> Result<(), String> {
         tokio::select! {
             () = stop.cancelled() => Ok(()),
-            ended = self.run_with_leases() => ended,
+            result = self.run_with_leases() => result,
         }
     }
 
     async fn run_with_leases(&self) -> Result<(), String> {
-        let mut brought = self.bring_first().await;
-        self.brought.send_replace(true);
+        let mut applied = self.apply_set_at_start().await;
+        self.vendor_set_applied.send_replace(true);
         let mut held = Held::default();
         let mut loops = Loops::default();
         loop {
-            if self.hold(&mut held, brought.status).await {
-                loops.follow(self, &brought);
+            if self.hold(&mut held, applied.status).await {
+                loops.update(self, &applied);
             } else {
                 loops.end().await;
                 self.observer.unreadable_vendors(0);
             }
             tokio::select! {
-                () = sleep(LEASE_CHECK) => {}
+                () = sleep(LEASE_CHECK_INTERVAL) => {}
                 Some(ended) = loops.tasks.join_next() => match ended {
                     Err(error) if error.is_cancelled() => {}
-                    ended => return Err(format!("a vendor's loop ended: {ended:?}")),
+                    ended => return Err(format!("the loop of a vendor ended: {ended:?}")),
                 },
             }
-            self.bring_again(&mut brought).await;
+            self.apply_set_again(&mut applied).await;
         }
     }
 
-    /// Brings the set as soon as the store is there.
-    async fn bring_first(&self) -> AppliedSet {
+    /// Applies the set as soon as the store is available.
+    async fn apply_set_at_start(&self) -> AppliedSet {
         loop {
             match self.vendor_sets.apply_if_new(&self.set).await {
-                Ok(brought) => {
-                    self.log(&brought);
-                    self.record(&brought);
-                    return brought;
+                Ok(applied) => {
+                    self.log(&applied);
+                    self.record(&applied);
+                    return applied;
                 }
                 Err(error) => self.set_health.failed(Cause::from(&error), &error),
             }
-            sleep(LEASE_CHECK).await;
+            sleep(LEASE_CHECK_INTERVAL).await;
         }
     }
 
-    /// Compares the set with the one in the store again, which others may have replaced. A vendor of the current set that
-    /// is not configured any more is switched on again.
-    async fn bring_again(&self, brought: &mut AppliedSet) {
+    /// Compares the set with the set in the store, which other processes may have replaced. A vendor of the current set that
+    /// is no longer configured is configured again.
+    async fn apply_set_again(&self, applied: &mut AppliedSet) {
         match self.vendor_sets.apply_if_new(&self.set).await {
             Ok(now) => {
-                if now.applied || now.status != brought.status {
+                if now.applied || now.status != applied.status {
                     self.log(&now);
                 }
                 self.record(&now);
-                *brought = now;
+                *applied = now;
             }
             Err(error) => self.set_health.failed(Cause::from(&error), &error),
         }
     }
 
-    fn record(&self, brought: &AppliedSet) {
-        if brought.configured.is_empty() {
+    fn record(&self, applied: &AppliedSet) {
+        if applied.configured.is_empty() {
             self.set_health
                 .failed(Cause::NoVendors, &"every order is rejected");
         } else {
@@ -161,22 +161,22 @@ impl Scheduler {
         }
     }
 
-    fn log(&self, brought: &AppliedSet) {
+    fn log(&self, applied: &AppliedSet) {
         let set = self.set.digest();
-        match brought.status {
-            SetStatus::Current if brought.applied => {
-                info!(vendor.set = %set, vendors = brought.configured.len(), "applied the vendor set");
+        match applied.status {
+            SetStatus::Current if applied.applied => {
+                info!(vendor.set = %set, vendors = applied.configured.len(), "vendor set applied");
             }
-            SetStatus::Current => info!(vendor.set = %set, "the vendor set is the current one"),
+            SetStatus::Current => info!(vendor.set = %set, "vendor set is current"),
             SetStatus::Superseded => warn!(
                 vendor.set = %set,
-                "the vendors of these settings were replaced by a newer vendor set; working with the newer one. \
+                "the vendor set of these settings is superseded; using the current set. \
                  `vendor apply` makes these settings the current set again"
             ),
         }
     }
 
-    /// Acquires the leases or checks that they are still held. Returns whether this process is the one that syncs.
+    /// Acquires the leases, or checks that they are still held. Returns whether this process syncs.
     async fn hold(&self, held: &mut Held, status: SetStatus) -> bool {
         match self.try_hold(held, status).await {
             Ok(()) => self.health.succeeded(),
@@ -202,7 +202,7 @@ impl Scheduler {
             }
             SetStatus::Superseded => {
                 held.current = None;
-                // Given back at once: this only tests whether a process with the current set runs.
+                // Released immediately: this only tests whether a process with the current set is running.
                 let free = self.leases.try_acquire(CURRENT_SET_LEASE).await?;
                 free.is_some()
             }
@@ -215,8 +215,8 @@ impl Scheduler {
         Ok(())
     }
 
-    /// The vendor of the current set, if this process can read it: from the same source.
-    fn find_readable(&self, member: &SetMember) -> Option<&ScheduledVendor> {
+    /// Returns the feed of a member of the current set, if this process has the vendor with the same source.
+    fn find_vendor(&self, member: &SetMember) -> Option<&ScheduledVendor> {
         let ConfiguredVendor { vendor_id, source } = &member.vendor;
         let own_source = self.set.source_of(vendor_id)?;
         let mut vendors = self.vendors.iter();
@@ -231,47 +231,47 @@ impl Scheduler {
 struct Loops {
     tasks: JoinSet<()>,
     running: BTreeMap<VendorId, RunningLoop>,
-    /// Vendors of the current set that this process cannot read.
+    /// Vendors of the current set that this process has no feed for.
     unreadable: Vec<VendorId>,
 }
 
-/// The loop of a vendor.
+/// The running loop of a vendor.
 struct RunningLoop {
-    /// When the vendor was switched on for which the loop was started.
+    /// When the vendor was configured, as of the start of the loop.
     configured_at: Option<Timestamp>,
     task: AbortHandle,
 }
 
 impl Loops {
-    /// Ends all of them; syncs under way are undone.
+    /// Ends all loops; syncs in progress are rolled back.
     async fn end(&mut self) {
         if !self.running.is_empty() {
-            warn!("this process does not sync vendors any more");
+            warn!("lease no longer held; stopped syncing vendors");
             self.running.clear();
             self.tasks.shutdown().await;
         }
         self.unreadable.clear();
     }
 
-    /// Runs exactly one loop for each vendor of the current set that this process can read. One that was switched on since
-    /// its loop was started is synced at once, by a new loop.
-    fn follow(&mut self, scheduler: &Scheduler, brought: &AppliedSet) {
-        let members = &brought.configured;
-        let is_readable = |member: &&SetMember| scheduler.find_readable(member).is_some();
+    /// Runs exactly one loop for each vendor of the current set that this process has a feed for. A vendor that was
+    /// configured again since its loop started is synced immediately by a new loop.
+    fn update(&mut self, scheduler: &Scheduler, applied: &AppliedSet) {
+        let members = &applied.configured;
+        let has_feed = |member: &&SetMember| scheduler.find_vendor(member).is_some();
         self.running.retain(|vendor_id, running| {
-            let stays = members.iter().filter(is_readable).any(|member| {
+            let is_unchanged = members.iter().filter(has_feed).any(|member| {
                 member.vendor.vendor_id == *vendor_id
                     && member.configured_at == running.configured_at
             });
-            if !stays {
+            if !is_unchanged {
                 running.task.abort();
             }
-            stays
+            is_unchanged
         });
         let mut unreadable = Vec::new();
         for member in members {
             let vendor_id = &member.vendor.vendor_id;
-            match scheduler.find_readable(member) {
+            match scheduler.find_vendor(member) {
                 Some(vendor) if !self.running.contains_key(vendor_id) => {
                     self.start(scheduler, vendor.clone(), member.configured_at);
                 }
@@ -283,7 +283,7 @@ impl Loops {
             for vendor_id in &unreadable {
                 warn!(
                     vendor.id = %vendor_id,
-                    "no running worker has the settings of this vendor of the current set: it is not synced"
+                    "vendor of the current set is not synced: this process has no settings for it"
                 );
             }
             scheduler.observer.unreadable_vendors(unreadable.len());
@@ -298,7 +298,7 @@ impl Loops {
         configured_at: Option<Timestamp>,
     ) {
         let vendor_id = vendor.feed.vendor_id().clone();
-        info!(vendor.id = %vendor_id, "syncing this vendor from this process");
+        info!(vendor.id = %vendor_id, "started syncing the vendor");
         let vendor_loop = VendorLoop {
             sync: scheduler.sync.clone(),
             vendor_sets: scheduler.vendor_sets.clone(),
@@ -312,7 +312,7 @@ impl Loops {
             vendor_loop.health.clone(),
         );
         let task = self.tasks.spawn(async move {
-            tokio::join!(vendor_loop.sync_for_ever(), max_age);
+            tokio::join!(vendor_loop.run(), max_age);
         });
         let running = RunningLoop {
             configured_at,

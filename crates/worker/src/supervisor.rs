@@ -1,4 +1,4 @@
-//! Keeps tasks running, and knows how they are.
+//! Runs tasks, restarts them when they end, and reports their state.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -15,25 +15,25 @@ use crate::backoff::Backoff;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// A task that ran for so long before it ended counts as healthy: the pauses start anew.
+/// A task that ran for at least this duration before it ended counts as healthy: its backoff is reset.
 const HEALTHY_AFTER: Duration = Duration::from_secs(30);
 
-/// How long what an aborted task leaves behind may take: the transaction it was in is rolled back by a task of its own, which
-/// would go down with the process.
-const CLEAN_UP: Duration = Duration::from_millis(500);
+/// Time for cleanup after tasks are aborted: the transaction of an aborted task is rolled back by a separate task, which
+/// would end with the process.
+const CLEANUP_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How a task is.
+/// The state of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskState {
-    /// Whether it runs now.
+    /// Whether the task is running.
     pub running: bool,
-    /// How often it had to be started again.
+    /// Number of restarts.
     pub restarts: u64,
-    /// Why it ended last.
+    /// Why the last run ended.
     pub last_error: Option<String>,
 }
 
-/// Runs tasks until told to stop.
+/// Runs tasks until [`Supervisor::stop`] is called. Clones share the tasks.
 #[derive(Clone, Default)]
 pub struct Supervisor {
     states: Arc<Mutex<BTreeMap<String, TaskState>>>,
@@ -43,8 +43,8 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// Supervises a task from now on. `start` is called for each run with the token that asks it to end; a run that
-    /// ends or panics without being asked to is followed by another one, after a pause.
+    /// Starts a task and supervises it. `start` is called for each run, with the token that requests its end. A run that
+    /// ends or panics before that is restarted after a pause.
     pub fn supervise<Start, Run>(&self, name: impl Into<String>, mut start: Start)
     where
         Start: FnMut(CancellationToken) -> Run + Send + 'static,
@@ -62,28 +62,28 @@ impl Supervisor {
                     ended = &mut run => ended,
                     () = supervisor.hard.cancelled() => {
                         run.abort();
-                        // It is dropped only at its next turn; whatever it comes to, it was told to end.
+                        // The run is dropped when it is polled next; its result does not matter after an abort.
                         let _ = (&mut run).await;
                         return;
                     }
                 };
                 if supervisor.soft.is_cancelled() {
                     if let Err(panicked) = ended {
-                        error!(task = %name, %panicked, "task panicked at its end");
+                        error!(task = %name, %panicked, "task panicked while stopping");
                     }
                     supervisor.set(&name, |state| state.running = false);
                     return;
                 }
                 let reason = match ended {
-                    Ok(Ok(())) => "it ended by itself".to_owned(),
+                    Ok(Ok(())) => "ended unexpectedly".to_owned(),
                     Ok(Err(reason)) => reason,
-                    Err(panicked) => format!("it panicked: {panicked}"),
+                    Err(panicked) => format!("panicked: {panicked}"),
                 };
                 if started.elapsed() >= HEALTHY_AFTER {
                     backoff.reset();
                 }
                 let pause = backoff.next();
-                error!(task = %name, reason, restart_in_ms = pause.as_millis(), "task ended");
+                error!(task = %name, reason, restart_in_ms = pause.as_millis(), "task ended; restarting");
                 supervisor.set(&name, |state| {
                     state.running = false;
                     state.restarts += 1;
@@ -107,7 +107,7 @@ impl Supervisor {
         }));
     }
 
-    /// How each task is, by name.
+    /// The state of each task, by name.
     #[must_use]
     pub fn states(&self) -> BTreeMap<String, TaskState> {
         self.states
@@ -116,14 +116,14 @@ impl Supervisor {
             .clone()
     }
 
-    /// Whether the tasks were asked to end.
+    /// Whether the supervisor is stopping.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.soft.is_cancelled()
     }
 
-    /// Asks the tasks to end what they are at, waits at most `deadline` for it, then aborts what is left and gives it a
-    /// moment to clean up. Returns whether all ended in time.
+    /// Requests all tasks to end, waits at most `deadline`, then aborts the remaining tasks and waits for their cleanup.
+    /// Returns whether all tasks ended in time.
     pub async fn stop(&self, deadline: Duration) -> bool {
         self.soft.cancel();
         self.tasks.close();
@@ -138,15 +138,15 @@ impl Supervisor {
             "tasks did not end in time and are aborted"
         );
         self.hard.cancel();
-        // Bounded: a task that never awaits cannot be aborted.
-        if timeout(CLEAN_UP, self.tasks.wait()).await.is_err() {
-            warn!(tasks = aborted, "tasks could not even be aborted");
+        // With a timeout, because a task that never yields cannot be aborted.
+        if timeout(CLEANUP_TIMEOUT, self.tasks.wait()).await.is_err() {
+            warn!(tasks = aborted, "aborted tasks did not end");
         }
-        sleep(CLEAN_UP).await;
+        sleep(CLEANUP_TIMEOUT).await;
         false
     }
 
-    /// The names of the tasks that run, in one line.
+    /// The names of the running tasks, separated by commas.
     fn running(&self) -> String {
         let states = self.states();
         let running = states.iter().filter(|(_, state)| state.running);
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_task_that_panics_or_ends_is_started_again_and_shows() {
+    async fn task_that_panics_or_ends_is_restarted_and_reported() {
         let supervisor = Supervisor::default();
         let runs = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&runs);
@@ -194,9 +194,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_task_that_does_not_end_is_aborted_at_the_deadline() {
+    async fn task_that_does_not_end_is_aborted_at_the_deadline() {
         let supervisor = Supervisor::default();
-        supervisor.supervise("deaf", |_stop| async {
+        supervisor.supervise("unresponsive", |_stop| async {
             std::future::pending::<()>().await;
             Ok(())
         });
@@ -205,29 +205,29 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_an_aborted_task_leaves_behind_has_time_to_be_cleaned_up() {
-        /// Cleans up in a task of its own, as a transaction does that is dropped.
+    async fn aborted_task_has_time_for_its_cleanup() {
+        /// Cleans up in a separate task, as a dropped transaction does.
         struct Transaction(Arc<AtomicU32>);
         impl Drop for Transaction {
             fn drop(&mut self) {
-                let undone = Arc::clone(&self.0);
+                let cleaned_up = Arc::clone(&self.0);
                 tokio::spawn(async move {
-                    sleep(CLEAN_UP / 2).await;
-                    undone.fetch_add(1, Ordering::SeqCst);
+                    sleep(CLEANUP_TIMEOUT / 2).await;
+                    cleaned_up.fetch_add(1, Ordering::SeqCst);
                 });
             }
         }
         let supervisor = Supervisor::default();
-        let undone = Arc::new(AtomicU32::new(0));
-        let counted = Arc::clone(&undone);
-        supervisor.supervise("deaf", move |_stop| {
+        let cleaned_up = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&cleaned_up);
+        supervisor.supervise("unresponsive", move |_stop| {
             let transaction = Transaction(Arc::clone(&counted));
             async move {
                 let _transaction = transaction;
                 std::future::pending::<Result<(), String>>().await
             }
         });
-        supervisor.supervise("obedient", |stop| async move {
+        supervisor.supervise("responsive", |stop| async move {
             stop.cancelled().await;
             Ok(())
         });
@@ -235,15 +235,15 @@ mod tests {
         let stopping = supervisor.clone();
         let stop = tokio::spawn(async move { stopping.stop(Duration::from_secs(5)).await });
         sleep(Duration::from_secs(1)).await;
-        assert_eq!(supervisor.running(), "deaf");
+        assert_eq!(supervisor.running(), "unresponsive");
         assert!(!stop.await.unwrap());
-        assert_eq!(undone.load(Ordering::SeqCst), 1);
+        assert_eq!(cleaned_up.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_is_waited_for_when_all_tasks_end_in_time() {
+    async fn stop_returns_immediately_when_all_tasks_end() {
         let supervisor = Supervisor::default();
-        supervisor.supervise("obedient", |stop| async move {
+        supervisor.supervise("responsive", |stop| async move {
             stop.cancelled().await;
             Ok(())
         });

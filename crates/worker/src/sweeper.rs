@@ -1,4 +1,4 @@
-//! Sweeps at intervals.
+//! Runs the sweeper at intervals: it requeues lost orders and prunes old rows.
 
 use std::time::Duration;
 
@@ -9,21 +9,21 @@ use tracing::info;
 
 use crate::backoff::Backoff;
 
-/// A sweep that failed is tried again after pauses of this to [`LONGEST_PAUSE`], or to the interval if that is shorter: the
-/// interval may be an hour, and until the next sweep nothing would show that writes work again.
+/// A failed sweep is retried after pauses from this to [`LONGEST_PAUSE`], or to the interval if that is shorter: the
+/// interval may be an hour, and until the next sweep the process would stay not ready although writes work again.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
-/// Sweeps until told to stop. Records the outcome of each sweep.
+/// Sweeps at `interval` until `stop` is cancelled. Records the outcome of each sweep.
 pub async fn run(
     sweeper: &Sweeper,
-    every: Duration,
+    interval: Duration,
     health: &TaskHealth,
     stop: &CancellationToken,
 ) {
-    let longest = LONGEST_PAUSE.min(every);
+    let longest = LONGEST_PAUSE.min(interval);
     let mut backoff = Backoff::new(FIRST_PAUSE.min(longest), longest);
-    let mut pause = every;
+    let mut pause = interval;
     loop {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -33,14 +33,14 @@ pub async fn run(
             Ok(swept) => {
                 health.succeeded();
                 backoff.reset();
-                pause = every;
+                pause = interval;
                 if swept.requeued > 0 || swept.keys_forgotten > 0 || swept.dead_letters_pruned > 0 {
                     info!(
                         requeued = swept.requeued,
                         keys_forgotten = swept.keys_forgotten,
                         changes_forgotten = swept.changes_forgotten,
                         dead_letters_pruned = swept.dead_letters_pruned,
-                        "swept"
+                        "sweep requeued orders or pruned rows"
                     );
                 }
             }

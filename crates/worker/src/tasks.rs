@@ -1,4 +1,4 @@
-//! Which tasks a worker runs, over whatever adapters it is given.
+//! The tasks of a worker, on the adapters that it is given.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,53 +27,53 @@ use crate::scheduler::{ScheduledVendor, Scheduler};
 use crate::supervisor::Supervisor;
 use crate::{balancer, consumer, monitor, relay, sweeper};
 
-/// Makes a value of its own for each run of a task: what a run leaves behind, such as unacknowledged messages, must go
-/// with it.
-pub type Maker<T> = Arc<dyn Fn() -> Box<T> + Send + Sync>;
+/// Creates a new value for each run of a task, because state that a run leaves behind, such as unacknowledged messages, must
+/// be dropped with the run.
+pub type Factory<T> = Arc<dyn Fn() -> Box<T> + Send + Sync>;
 
-/// The adapters that a worker's tasks work with.
+/// The adapters of a worker's tasks.
 pub struct WorkerPorts {
-    /// Transactions.
+    /// The store.
     pub store: Arc<dyn Store>,
-    /// The same store, as it is looked at.
+    /// The same store, for probes.
     pub probe: Arc<dyn StoreProbe>,
-    /// The same store, for what reports are compared with.
+    /// The same store, for the queries of syncs.
     pub sync_queries: Arc<dyn SyncQueries>,
     /// The same store, for the vendor set.
     pub vendor_sets: Arc<dyn VendorSetQueries>,
-    /// Who may sync the vendors.
+    /// Leases that decide which process syncs the vendors.
     pub leases: Arc<dyn Leases>,
-    /// Which consumers are alive over all workers, where workers share the queues out; none for a queue of one process.
+    /// Registry of the consumers of all workers, by which the queues are distributed; `None` for an in-process queue.
     pub registry: Option<Arc<dyn ConsumerRegistry>>,
-    /// Where accepted orders are handed over.
+    /// Queue that accepted orders are published to.
     pub queue: Arc<dyn OrderQueue>,
-    /// Where they are taken from.
-    pub consumers: Maker<dyn OrderConsumer>,
-    /// Wakes the relays, and those who wait for changes.
+    /// Creates a consumer of the queue.
+    pub consumers: Factory<dyn OrderConsumer>,
+    /// Notifies the relays, and the waiters for changes.
     pub notifier: Arc<dyn Notifier>,
-    /// Hears of new outbox entries.
-    pub listeners: Maker<dyn Listener>,
-    /// Time.
+    /// Creates a listener for new outbox entries.
+    pub listeners: Factory<dyn Listener>,
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Vendors with feeds.
     pub vendors: Vec<ScheduledVendor>,
-    /// Counts what is done.
+    /// Records metrics.
     pub observer: Arc<dyn Observer>,
-    /// All vendors of the settings, also those whose stock is entered by hand.
+    /// All vendors of the settings, including those without a feed.
     pub vendor_set: VendorSet,
 }
 
 impl WorkerPorts {
-    /// The vendors with feeds, as they are configured.
+    /// The ids of the vendors with feeds.
     #[must_use]
-    pub fn with_feeds(&self) -> Vec<VendorId> {
+    pub fn feed_vendor_ids(&self) -> Vec<VendorId> {
         let ids = self.vendors.iter().map(|vendor| vendor.feed.vendor_id());
         ids.cloned().collect()
     }
 }
 
-/// Starts the consumers, the relay, the sweeper and the scheduler of syncs, and returns what tells how they are.
-/// `supervisor` runs them from then on. Needs a tokio runtime.
+/// Starts the consumers, the relay, the sweeper and the sync scheduler under `supervisor`, and returns their health.
+/// Requires a tokio runtime.
 #[must_use]
 pub fn start(ports: &WorkerPorts, settings: &WorkerSettings, supervisor: &Supervisor) -> Health {
     let mut health = Health::new(
@@ -82,12 +82,12 @@ pub fn start(ports: &WorkerPorts, settings: &WorkerSettings, supervisor: &Superv
         supervisor.clone(),
     )
     .with_backlog(start_monitor(ports, supervisor));
-    let brought = watch::Sender::new(false);
-    health.consumers = start_consumers(ports, settings, supervisor, &brought);
+    let vendor_set_applied = watch::Sender::new(false);
+    health.consumers = start_consumers(ports, settings, supervisor, &vendor_set_applied);
     start_balancer(ports, &health.consumers, supervisor);
     health.watch(start_relay(ports, settings, supervisor));
     health.watch(start_sweeper(ports, settings, supervisor));
-    for task in start_scheduler(ports, supervisor, brought) {
+    for task in start_scheduler(ports, supervisor, vendor_set_applied) {
         health.watch(task);
     }
     health
@@ -97,7 +97,7 @@ fn start_consumers(
     ports: &WorkerPorts,
     settings: &WorkerSettings,
     supervisor: &Supervisor,
-    brought: &watch::Sender<bool>,
+    vendor_set_applied: &watch::Sender<bool>,
 ) -> BTreeMap<String, ConsumerState> {
     let settle = SettleOrders::new(
         Arc::clone(&ports.store),
@@ -117,15 +117,15 @@ fn start_consumers(
         let state = ConsumerState::new(name.clone());
         states.insert(name.clone(), state.clone());
         let (settle, consumers) = (Arc::clone(&settle), Arc::clone(&ports.consumers));
-        let brought = brought.subscribe();
+        let vendor_set_applied = vendor_set_applied.subscribe();
         supervisor.supervise(name, move |stop| {
             let (settle, consumers) = (Arc::clone(&settle), Arc::clone(&consumers));
-            let (state, mut brought) = (state.clone(), brought.clone());
+            let (state, mut vendor_set_applied) = (state.clone(), vendor_set_applied.clone());
             async move {
                 tokio::select! {
                     () = stop.cancelled() => return Ok(()),
-                    // The sender outlives this task: it never fails.
-                    _ = brought.wait_for(|brought| *brought) => {}
+                    // Cannot fail: the sender outlives this task.
+                    _ = vendor_set_applied.wait_for(|is_applied| *is_applied) => {}
                 }
                 let mut source = consumers();
                 consumer::run(source.as_mut(), &settle, batch, &state, &stop)
@@ -200,7 +200,7 @@ fn start_relay(
     health
 }
 
-/// The sweeper as the worker's settings have it.
+/// Creates the sweeper with the worker's settings.
 #[must_use]
 pub fn sweeper(ports: &WorkerPorts, settings: &WorkerSettings) -> Sweeper {
     Sweeper::new(
@@ -222,20 +222,20 @@ fn start_sweeper(
     settings: &WorkerSettings,
     supervisor: &Supervisor,
 ) -> TaskHealth {
-    let (sweep, every) = (sweeper(ports, settings), settings.sweep_interval);
+    let (sweep, interval) = (sweeper(ports, settings), settings.sweep_interval);
     let health = TaskHealth::new("sweeper");
     let recorded = health.clone();
     supervisor.supervise(health.name(), move |stop| {
         let (sweep, health) = (sweep.clone(), recorded.clone());
         async move {
-            sweeper::run(&sweep, every, &health, &stop).await;
+            sweeper::run(&sweep, interval, &health, &stop).await;
             Ok(())
         }
     });
     health
 }
 
-/// How vendors are synced.
+/// Creates the use case that syncs vendors.
 #[must_use]
 pub fn vendor_sync(ports: &WorkerPorts) -> VendorSync {
     VendorSync::new(
@@ -249,13 +249,13 @@ pub fn vendor_sync(ports: &WorkerPorts) -> VendorSync {
     .with_intervals(intervals(ports))
 }
 
-/// The interval of each vendor's scheduled syncs.
+/// The sync interval of each vendor.
 fn intervals(ports: &WorkerPorts) -> impl Iterator<Item = (VendorId, Duration)> {
     let vendors = ports.vendors.iter();
     vendors.map(|vendor| (vendor.feed.vendor_id().clone(), vendor.sync_interval))
 }
 
-/// Applies the vendor set.
+/// Creates the use case that applies the vendor set.
 fn vendor_sets(ports: &WorkerPorts) -> VendorSets {
     VendorSets::new(
         Arc::clone(&ports.store),
@@ -265,8 +265,8 @@ fn vendor_sets(ports: &WorkerPorts) -> VendorSets {
     .with_notifier(Arc::clone(&ports.notifier))
 }
 
-/// Checks that no vendor of the settings has the source of another vendor in the store: a program with such settings must
-/// not start. A store that is away does not keep it from starting; the scheduler checks again.
+/// Checks that no vendor of the settings has the source of another vendor in the store; a program with such settings must
+/// not start. If the store is unavailable, the check passes, and the scheduler repeats it.
 ///
 /// # Errors
 /// [`VendorSetError::SourceTaken`].
@@ -274,17 +274,17 @@ pub async fn check_vendor_sources(ports: &WorkerPorts) -> Result<(), VendorSetEr
     let vendor_sets = vendor_sets(ports);
     match vendor_sets.check_sources(&ports.vendor_set).await {
         Err(VendorSetError::Store(error)) => {
-            warn!(%error, "the vendors of the settings are not compared with those of the store yet");
+            warn!(%error, "the vendors of the settings cannot be checked against the store; the scheduler checks them again");
             Ok(())
         }
-        ended => ended,
+        result => result,
     }
 }
 
 fn start_scheduler(
     ports: &WorkerPorts,
     supervisor: &Supervisor,
-    brought: watch::Sender<bool>,
+    vendor_set_applied: watch::Sender<bool>,
 ) -> [TaskHealth; 2] {
     let set_health = TaskHealth::new("vendor-set");
     let health = TaskHealth::new("scheduler");
@@ -296,7 +296,7 @@ fn start_scheduler(
         set: ports.vendor_set.clone(),
         health: health.clone(),
         set_health: set_health.clone(),
-        brought,
+        vendor_set_applied,
         observer: Arc::clone(&ports.observer),
     });
     supervisor.supervise(health.name(), move |stop| {

@@ -1,8 +1,8 @@
-//! A worker's pages, over a connection.
+//! The health server of a worker, over HTTP connections.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a test that is broken panics, in its support code too"
+    reason = "tests and their helpers may panic"
 )]
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,13 +21,13 @@ use worker::health::Health;
 use worker::pages::{self, BindError, PagesOptions};
 use worker::supervisor::Supervisor;
 
-struct Reply {
+struct Response {
     status: u16,
     head: String,
     body: String,
 }
 
-impl Reply {
+impl Response {
     fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (found, value) = line.split_once(": ")?;
@@ -53,7 +53,7 @@ fn options(ip: &str, keys: &[(&str, Role)]) -> PagesOptions {
     }
 }
 
-/// A worker whose store and queue are in this process.
+/// A health server whose store and queue are in memory.
 struct Worker {
     address: SocketAddr,
     supervisor: Supervisor,
@@ -81,18 +81,18 @@ impl Worker {
         }
     }
 
-    async fn send(&self, method: &str, path: &str) -> Reply {
+    async fn send(&self, method: &str, path: &str) -> Response {
         self.send_head(method, path, "Host: localhost\r\n").await
     }
 
-    async fn send_head(&self, method: &str, path: &str, head: &str) -> Reply {
+    async fn send_head(&self, method: &str, path: &str, head: &str) -> Response {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n{head}\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        Reply {
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await.unwrap();
+        let (head, body) = response.split_once("\r\n\r\n").unwrap();
+        Response {
             status: head.split(' ').nth(1).unwrap().parse().unwrap(),
             head: head.to_owned(),
             body: body.to_owned(),
@@ -101,7 +101,7 @@ impl Worker {
 }
 
 #[tokio::test]
-async fn head_is_get_without_the_body() {
+async fn head_is_get_without_a_body() {
     let worker = Worker::start();
     for path in ["/healthz", "/readyz"] {
         let get = worker.send("GET", path).await;
@@ -116,7 +116,7 @@ async fn head_is_get_without_the_body() {
 }
 
 #[tokio::test]
-async fn readiness_follows_the_worker() {
+async fn readiness_reflects_the_state_of_the_worker() {
     let worker = Worker::start();
     assert_eq!(
         worker.send("GET", "/readyz").await.json(),
@@ -129,57 +129,57 @@ async fn readiness_follows_the_worker() {
         })
     );
     worker.supervisor.stop(Duration::from_secs(1)).await;
-    let reply = worker.send("GET", "/readyz").await;
+    let response = worker.send("GET", "/readyz").await;
     assert_eq!(
-        (reply.status, reply.header("retry-after")),
+        (response.status, response.header("retry-after")),
         (503, Some("1"))
     );
-    assert_eq!(reply.json()["status"], "not_ready");
+    assert_eq!(response.json()["status"], "not_ready");
     assert_eq!(worker.send("HEAD", "/readyz").await.status, 503);
     assert_eq!(worker.send("GET", "/healthz").await.status, 200);
 }
 
 #[tokio::test]
-async fn metrics_are_text_for_prometheus() {
+async fn metrics_are_in_the_prometheus_text_format() {
     let worker = Worker::start();
-    let reply = worker.send("GET", "/metrics").await;
+    let response = worker.send("GET", "/metrics").await;
     assert_eq!(
-        (reply.status, reply.header("content-type")),
+        (response.status, response.header("content-type")),
         (200, Some("text/plain; version=0.0.4; charset=utf-8"))
     );
-    let lines: Vec<&str> = reply.body.lines().collect();
+    let lines: Vec<&str> = response.body.lines().collect();
     for line in [
         "aggregator_orders_settled_total{outcome=\"CONFIRMED\"} 0",
         "aggregator_outbox_entries 0",
     ] {
-        assert!(lines.contains(&line), "{}", reply.body);
+        assert!(lines.contains(&line), "{}", response.body);
     }
     assert_eq!(worker.send("HEAD", "/metrics").await.body, "");
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_a_problem() {
+async fn unknown_paths_and_methods_are_problems() {
     let worker = Worker::start();
     for path in ["/", "/ready", "/readyz/"] {
-        let reply = worker.send("GET", path).await;
-        assert_eq!(reply.status, 404);
+        let response = worker.send("GET", path).await;
+        assert_eq!(response.status, 404);
         assert_eq!(
-            reply.header("content-type"),
+            response.header("content-type"),
             Some("application/problem+json")
         );
         let expected = json!({"type": "about:blank", "title": "Not Found", "status": 404});
-        assert_eq!(reply.json(), expected);
+        assert_eq!(response.json(), expected);
     }
     assert_eq!(worker.send("HEAD", "/").await.body, "");
-    let reply = worker.send("POST", "/readyz").await;
+    let response = worker.send("POST", "/readyz").await;
     assert_eq!(
-        (reply.status, reply.header("allow")),
+        (response.status, response.header("allow")),
         (405, Some("GET, HEAD, OPTIONS"))
     );
-    assert_eq!(reply.json()["title"], "Method Not Allowed");
-    let reply = worker.send("OPTIONS", "/readyz").await;
+    assert_eq!(response.json()["title"], "Method Not Allowed");
+    let response = worker.send("OPTIONS", "/readyz").await;
     assert_eq!(
-        (reply.status, reply.header("allow")),
+        (response.status, response.header("allow")),
         (204, Some("GET, HEAD, OPTIONS"))
     );
 }
@@ -197,7 +197,7 @@ fn without_keys_only_loopback_is_bound() {
 }
 
 #[tokio::test]
-async fn with_keys_metrics_are_the_operators_and_probes_are_open() {
+async fn with_keys_metrics_require_the_operator_role_and_probes_are_open() {
     let keys = [("shop", Role::Customer), ("desk", Role::Operator)];
     let worker = Worker::start_with(&options("0.0.0.0", &keys));
     for (key, status, challenge) in [
@@ -215,10 +215,14 @@ async fn with_keys_metrics_are_the_operators_and_probes_are_open() {
         ("Authorization: Bearer oa_desk\r\n", 200, None),
     ] {
         let head = format!("Host: worker-1.example\r\n{key}");
-        let reply = worker.send_head("GET", "/metrics", &head).await;
-        let found = (reply.status, reply.header("www-authenticate"));
+        let response = worker.send_head("GET", "/metrics", &head).await;
+        let found = (response.status, response.header("www-authenticate"));
         assert_eq!(found, (status, challenge), "{key}");
-        assert_eq!(reply.body.contains("aggregator_"), status == 200, "{key}");
+        assert_eq!(
+            response.body.contains("aggregator_"),
+            status == 200,
+            "{key}"
+        );
         for open in ["/healthz", "/readyz"] {
             assert_eq!(worker.send_head("GET", open, &head).await.status, 200);
         }
@@ -226,14 +230,14 @@ async fn with_keys_metrics_are_the_operators_and_probes_are_open() {
 }
 
 #[tokio::test]
-async fn without_keys_a_foreign_host_is_refused() {
+async fn without_keys_a_foreign_host_is_misdirected() {
     let worker = Worker::start();
     for path in ["/healthz", "/readyz", "/metrics", "/nothing"] {
-        let reply = worker
+        let response = worker
             .send_head("GET", path, "Host: attacker.example:3001\r\n")
             .await;
-        assert_eq!(reply.status, 421, "{path}");
-        assert_eq!(reply.json()["title"], "Misdirected Request");
+        assert_eq!(response.status, 421, "{path}");
+        assert_eq!(response.json()["title"], "Misdirected Request");
         assert_eq!(worker.send_head("GET", path, "").await.status, 400);
     }
     let mut allowing = options("127.0.0.1", &[]);
@@ -244,18 +248,18 @@ async fn without_keys_a_foreign_host_is_refused() {
 }
 
 #[tokio::test]
-async fn readiness_shows_no_error_texts() {
+async fn readiness_contains_no_error_messages() {
     let worker = Worker::start();
     let secret = "postgres://user:password@10.1.2.3";
     worker
         .supervisor
         .supervise("flaky", move |_| async move { Err(secret.to_owned()) });
-    let reply = loop {
-        let reply = worker.send("GET", "/readyz").await;
-        if reply.status == 503 {
-            break reply;
+    let response = loop {
+        let response = worker.send("GET", "/readyz").await;
+        if response.status == 503 {
+            break response;
         }
     };
-    assert_eq!(reply.json()["tasks"]["flaky"]["state"], "restarting");
-    assert!(!reply.body.contains("10.1.2.3"), "{}", reply.body);
+    assert_eq!(response.json()["tasks"]["flaky"]["state"], "restarting");
+    assert!(!response.body.contains("10.1.2.3"), "{}", response.body);
 }

@@ -20,24 +20,24 @@ use super::*;
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// Moments at which something was asked, in seconds from the start.
-type Log = Arc<Mutex<Vec<f64>>>;
+/// Times of calls, in seconds since the start.
+type CallTimes = Arc<Mutex<Vec<f64>>>;
 
-/// Syncs that get as far as the store's answers allow: one answer each, then the store is there. Returns when the
-/// store and when the vendor was asked.
-async fn asked_within(
+/// Runs the loop of a vendor that fails, for `span`. The first calls of the store fail with `store_errors`, one each.
+/// Returns the times of the calls of the store and of the vendor.
+async fn calls_within(
     span: Duration,
-    every: Duration,
-    answers: Vec<StoreError>,
+    sync_interval: Duration,
+    store_errors: Vec<StoreError>,
 ) -> (Vec<f64>, Vec<f64>) {
     let start = Instant::now();
-    let (store_log, vendor_log) = (Log::default(), Log::default());
-    let mut answers = VecDeque::from(answers);
+    let (store_calls, vendor_calls) = (CallTimes::default(), CallTimes::default());
+    let mut store_errors = VecDeque::from(store_errors);
     let mut probe = MockStoreProbe::new();
-    let log = Arc::clone(&store_log);
+    let calls = Arc::clone(&store_calls);
     probe.expect_store_time().returning(move || {
-        log.lock().unwrap().push(start.elapsed().as_secs_f64());
-        answers
+        calls.lock().unwrap().push(start.elapsed().as_secs_f64());
+        store_errors
             .pop_front()
             .map_or(Ok(Timestamp::from_micros(1)), Err)
     });
@@ -45,12 +45,12 @@ async fn asked_within(
     let mut feed = MockVendorFeed::new();
     feed.expect_vendor_id()
         .return_const(VendorId::parse("vendor-a").unwrap());
-    let log = Arc::clone(&vendor_log);
+    let calls = Arc::clone(&vendor_calls);
     feed.expect_lag().return_const(Duration::ZERO);
     feed.expect_max_age().return_const(None);
     feed.expect_fetch().returning(move || {
-        log.lock().unwrap().push(start.elapsed().as_secs_f64());
-        Err(FeedError::Unavailable("away".to_owned()))
+        calls.lock().unwrap().push(start.elapsed().as_secs_f64());
+        Err(FeedError::Unavailable("refused".to_owned()))
     });
     let clock = Arc::new(SystemClock);
     let store = Arc::new(MemoryStore::new(clock.clone()));
@@ -60,24 +60,24 @@ async fn asked_within(
         set: VendorSet::default(),
         vendor: ScheduledVendor {
             feed: Arc::new(feed),
-            every,
+            sync_interval,
         },
         health: TaskHealth::new("scheduler"),
     };
-    assert!(timeout(span, vendor_loop.sync_for_ever()).await.is_err());
-    let taken = |log: &Log| std::mem::take(&mut *log.lock().unwrap());
-    (taken(&store_log), taken(&vendor_log))
+    assert!(timeout(span, vendor_loop.run()).await.is_err());
+    let take = |calls: &CallTimes| std::mem::take(&mut *calls.lock().unwrap());
+    (take(&store_calls), take(&vendor_calls))
 }
 
-fn away(times: usize) -> Vec<StoreError> {
+fn unavailable(times: usize) -> Vec<StoreError> {
     (0..times)
-        .map(|_| StoreError::Unavailable("away".to_owned()))
+        .map(|_| StoreError::Unavailable("refused".to_owned()))
         .collect()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sync_that_the_store_failed_is_tried_again_soon_and_one_that_the_vendor_failed_is_not() {
-    let (store, vendor) = asked_within(DAY / 2, DAY, away(8)).await;
+async fn sync_is_retried_after_a_store_failure_but_not_after_a_vendor_failure() {
+    let (store, vendor) = calls_within(DAY / 2, DAY, unavailable(8)).await;
     assert_eq!(store.len(), 9, "{store:?}");
     assert_eq!(vendor.len(), 1, "{vendor:?}");
     let pauses: Vec<f64> = store.windows(2).map(|pair| pair[1] - pair[0]).collect();
@@ -87,23 +87,23 @@ async fn a_sync_that_the_store_failed_is_tried_again_soon_and_one_that_the_vendo
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_pauses_are_no_longer_than_the_interval() {
-    let every = Duration::from_secs(3);
-    let (store, _) = asked_within(Duration::from_mins(1), every, away(100)).await;
+async fn pauses_are_at_most_the_interval() {
+    let interval = Duration::from_secs(3);
+    let (store, _) = calls_within(Duration::from_mins(1), interval, unavailable(100)).await;
     assert!(store.len() >= 19, "{store:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_fails_for_good_is_left_alone_until_the_next_tick() {
+async fn permanent_store_failure_is_not_retried_before_the_next_interval() {
     let broken = vec![StoreError::Failed("broken".into())];
-    let (store, vendor) = asked_within(DAY + DAY / 2, DAY, broken).await;
+    let (store, vendor) = calls_within(DAY + DAY / 2, DAY, broken).await;
     assert_eq!((store.len(), vendor.len()), (2, 1), "{store:?} {vendor:?}");
 }
 
-/// Counts how often each vendor was read, by process and vendor.
+/// Number of reads by process and vendor.
 type Reads = Arc<Mutex<BTreeMap<(&'static str, String), u32>>>;
 
-/// What several processes share.
+/// The store and leases that several processes share.
 struct Deployment {
     store: Arc<MemoryStore>,
     leases: ProcessLeases,
@@ -127,7 +127,7 @@ impl Deployment {
         )
     }
 
-    /// A process with feeds of these vendors.
+    /// The scheduler of a process with feeds of these vendors.
     fn scheduler(&self, process: &'static str, ids: &[&str]) -> Scheduler {
         let vendors = ids.iter().map(|id| self.vendor(process, id)).collect();
         Scheduler {
@@ -143,7 +143,7 @@ impl Deployment {
             set: set(ids),
             health: TaskHealth::new(process),
             set_health: TaskHealth::new("vendor-set"),
-            brought: watch::Sender::new(false),
+            vendor_set_applied: watch::Sender::new(false),
             observer: Arc::new(NoopObserver),
         }
     }
@@ -172,7 +172,7 @@ impl Deployment {
         }
     }
 
-    /// The processes and vendors that were read since the last call.
+    /// The (process, vendor) pairs that were read since the last call.
     fn reads(&self) -> Vec<(&'static str, String)> {
         let reads = std::mem::take(&mut *self.reads.lock().unwrap());
         reads.into_keys().collect()
@@ -187,7 +187,7 @@ impl Deployment {
             .collect()
     }
 
-    /// Starts a process; it runs until the token is cancelled.
+    /// Starts a process that runs until the returned token is cancelled.
     fn start(&self, process: &'static str, ids: &[&str]) -> CancellationToken {
         let (scheduler, stop) = (self.scheduler(process, ids), CancellationToken::new());
         let token = stop.clone();
@@ -195,11 +195,11 @@ impl Deployment {
         stop
     }
 
-    /// The processes and vendors that are read once the processes have noticed each other.
-    async fn reads_after_a_while(&self) -> Vec<(&'static str, String)> {
-        sleep(LEASE_CHECK * 4).await;
+    /// The (process, vendor) pairs that are read once the leases are settled.
+    async fn reads_when_stable(&self) -> Vec<(&'static str, String)> {
+        sleep(LEASE_CHECK_INTERVAL * 4).await;
         self.reads();
-        sleep(LEASE_CHECK * 2).await;
+        sleep(LEASE_CHECK_INTERVAL * 2).await;
         self.reads()
     }
 }
@@ -217,31 +217,31 @@ fn read(process: &'static str, ids: &[&str]) -> Vec<(&'static str, String)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_newer_set_is_applied_without_the_lease_and_its_process_syncs_from_then_on() {
+async fn process_with_a_newer_set_applies_it_and_takes_over_the_syncs() {
     let deployment = Deployment::new();
     let old = deployment.start("old", &["v"]);
-    assert_eq!(deployment.reads_after_a_while().await, read("old", &["v"]));
+    assert_eq!(deployment.reads_when_stable().await, read("old", &["v"]));
 
     let new = deployment.start("new", &["v", "w"]);
     sleep(Duration::from_millis(100)).await;
     assert_eq!(deployment.configured().await, ["v", "w"]);
     let both = read("new", &["v", "w"]);
-    assert_eq!(deployment.reads_after_a_while().await, both);
+    assert_eq!(deployment.reads_when_stable().await, both);
 
-    // The lease is handed back and forth: w stays configured, also while no process can read it.
+    // The lease moves between the processes: `w` stays configured while no process has its feed.
     for _ in 0..2 {
         new.cancel();
-        assert_eq!(deployment.reads_after_a_while().await, read("old", &["v"]));
+        assert_eq!(deployment.reads_when_stable().await, read("old", &["v"]));
         assert_eq!(deployment.configured().await, ["v", "w"]);
         let new = deployment.start("new", &["v", "w"]);
-        assert_eq!(deployment.reads_after_a_while().await, both);
+        assert_eq!(deployment.reads_when_stable().await, both);
         new.cancel();
     }
     old.cancel();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_process_with_a_superseded_set_does_not_switch_newer_vendors_off() {
+async fn process_with_a_superseded_set_keeps_newer_vendors_configured() {
     let deployment = Deployment::new();
     for ids in [&["v"][..], &["v", "w"]] {
         deployment
@@ -251,40 +251,40 @@ async fn a_process_with_a_superseded_set_does_not_switch_newer_vendors_off() {
             .unwrap();
     }
     let _old = deployment.start("old", &["v"]);
-    assert_eq!(deployment.reads_after_a_while().await, read("old", &["v"]));
+    assert_eq!(deployment.reads_when_stable().await, read("old", &["v"]));
     assert_eq!(deployment.configured().await, ["v", "w"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn vendors_that_left_the_current_set_are_not_synced_any_more() {
+async fn vendors_removed_from_the_current_set_are_no_longer_synced() {
     let deployment = Deployment::new();
     let _one = deployment.start("one", &["v", "w"]);
     let both = read("one", &["v", "w"]);
-    assert_eq!(deployment.reads_after_a_while().await, both);
+    assert_eq!(deployment.reads_when_stable().await, both);
     deployment.vendor_sets().apply(&set(&["w"])).await.unwrap();
-    assert_eq!(deployment.reads_after_a_while().await, read("one", &["w"]));
+    assert_eq!(deployment.reads_when_stable().await, read("one", &["w"]));
     deployment
         .vendor_sets()
         .apply(&set(&["v", "w"]))
         .await
         .unwrap();
-    assert_eq!(deployment.reads_after_a_while().await, both);
+    assert_eq!(deployment.reads_when_stable().await, both);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_vendor_that_something_switched_off_is_configured_and_synced_again() {
+async fn removed_vendor_of_the_current_set_is_configured_and_synced_again() {
     let deployment = Deployment::new();
     let mut scheduler = deployment.scheduler("one", &["v"]);
     scheduler.vendors[0].sync_interval = DAY;
     tokio::spawn(async move { scheduler.run(&CancellationToken::new()).await });
-    sleep(LEASE_CHECK).await;
+    sleep(LEASE_CHECK_INTERVAL).await;
     assert_eq!(deployment.reads(), read("one", &["v"]));
     let mut work = deployment.store.begin().await.unwrap();
     work.configure(&[], OtherVendors::SwitchOff).await.unwrap();
     work.commit().await.unwrap();
     assert!(deployment.configured().await.is_empty());
-    sleep(LEASE_CHECK * 2).await;
+    sleep(LEASE_CHECK_INTERVAL * 2).await;
     assert_eq!(deployment.configured().await, ["v"]);
-    // At once, not at the next interval: what it reported before counts as 0.
+    // Immediately, not at the next interval: the stock reported before is not sold.
     assert_eq!(deployment.reads(), read("one", &["v"]));
 }

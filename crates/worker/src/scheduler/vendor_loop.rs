@@ -1,7 +1,7 @@
 //! Syncs one vendor at its interval, which grows while the vendor fails.
 //!
-//! The pause of a vendor that fails is in the store, so a process that takes the lease over, or is restarted, asks the vendor
-//! no earlier than the one before it would have.
+//! The pause after a failure is in the store, so a process that takes over the lease, or is restarted, sends the next
+//! request no earlier than the previous process would have.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use tracing::{debug, info};
 use super::ScheduledVendor;
 use crate::backoff::Backoff;
 
-/// A sync that failed only because the store was away is tried again after pauses of this to [`LONGEST_PAUSE`], or to the
-/// vendor's interval if that is shorter.
+/// A sync that failed because of the store is retried after pauses from this to [`LONGEST_PAUSE`], or to the vendor's
+/// interval if that is shorter.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// During a vendor's pause the store is read at this interval: a sync on demand that succeeds ends the pause.
-const PAUSE_CHECK: Duration = Duration::from_secs(10);
+/// Interval at which a pause is read from the store: a successful on-demand sync ends the pause.
+const PAUSE_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The loop of one vendor.
 pub(super) struct VendorLoop {
@@ -34,24 +34,25 @@ pub(super) struct VendorLoop {
 }
 
 impl VendorLoop {
-    pub(super) async fn sync_for_ever(&self) {
+    /// Syncs at the vendor's interval. Never returns.
+    pub(super) async fn run(&self) {
         let mut ticks = interval(self.vendor.sync_interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut announced = None;
+        let mut logged_pause = None;
         loop {
             ticks.tick().await;
-            self.sync_once(&mut ticks, &mut announced).await;
+            self.sync_once(&mut ticks, &mut logged_pause).await;
         }
     }
 
-    /// Syncs until it works, or fails for a reason that is not the store's absence: an interval may be a day, and until a
-    /// vendor was tried once rejections wait.
-    async fn sync_once(&self, ticks: &mut Interval, announced: &mut Option<Timestamp>) {
+    /// Syncs once; retries while the store is unavailable, because the interval may be a day and rejections are delayed
+    /// until each vendor has been tried.
+    async fn sync_once(&self, ticks: &mut Interval, logged_pause: &mut Option<Timestamp>) {
         let vendor_id = self.vendor.feed.vendor_id();
         let longest = LONGEST_PAUSE.min(self.vendor.sync_interval);
         let mut backoff = Backoff::new(FIRST_PAUSE.min(longest), longest);
         loop {
-            let synced = match self.wait_while_paused(ticks, announced).await {
+            let synced = match self.wait_while_paused(ticks, logged_pause).await {
                 Ok(()) => self.sync.sync(self.vendor.feed.as_ref()).await,
                 Err(error) => Err(error.into()),
             };
@@ -60,53 +61,53 @@ impl VendorLoop {
                 synced => {
                     self.health.succeeded();
                     if let Err(error) = synced {
-                        // The use case has logged it and recorded when the vendor is asked next.
+                        // The use case has logged the failure and recorded the next attempt.
                         debug!(vendor.id = %vendor_id, %error, "sync failed");
                     }
                     return;
                 }
             };
-            let is_worth_a_retry = if let SyncError::Store(failure) = &error {
+            let retry = if let SyncError::Store(failure) = &error {
                 self.health.failed(Cause::from(failure), &error);
                 failure.is_retryable()
             } else {
                 self.health.failed(Cause::NotConfigured, &error);
                 self.is_configured_again().await
             };
-            if !is_worth_a_retry {
+            if !retry {
                 return;
             }
-            debug!(vendor.id = %vendor_id, "the sync is retried");
+            debug!(vendor.id = %vendor_id, "retrying the sync");
             sleep(backoff.next()).await;
         }
     }
 
-    /// Waits until the vendor may be asked. The interval then counts from here. A pause is logged once, not at each check of it.
+    /// Waits until the vendor's pause is over, and restarts the interval then. A pause is logged once, not at each check.
     async fn wait_while_paused(
         &self,
         ticks: &mut Interval,
-        announced: &mut Option<Timestamp>,
+        logged_pause: &mut Option<Timestamp>,
     ) -> Result<(), StoreError> {
         let vendor_id = self.vendor.feed.vendor_id();
         while let Some(pending) = self.sync.pending_attempt(vendor_id).await? {
-            if *announced != Some(pending.at) {
+            if *logged_pause != Some(pending.at) {
                 info!(
                     vendor.id = %vendor_id, failures = pending.failures, next_attempt_at = %pending.at,
-                    "the vendor failed and is not asked for now"
+                    "syncs of the vendor are paused after a failure"
                 );
-                *announced = Some(pending.at);
+                *logged_pause = Some(pending.at);
             }
-            sleep(pending.wait.min(PAUSE_CHECK)).await;
+            sleep(pending.wait.min(PAUSE_CHECK_INTERVAL)).await;
             ticks.reset();
         }
         Ok(())
     }
 
-    /// Something switched off a vendor that this process syncs. Brings the set again; if it is not the current one, the
-    /// vendor is left alone.
+    /// Applies the set again after the vendor was removed from the configured vendors. Returns whether to retry the sync:
+    /// not if the set of this process is superseded.
     async fn is_configured_again(&self) -> bool {
         match self.vendor_sets.apply_if_new(&self.set).await {
-            Ok(brought) => brought.status == SetStatus::Current,
+            Ok(applied) => applied.status == SetStatus::Current,
             Err(VendorSetError::Store(error)) => error.is_retryable(),
             Err(VendorSetError::SourceTaken { .. }) => false,
         }

@@ -1,4 +1,4 @@
-//! The loop of a vendor that fails, with the clock paused.
+//! The loop of a failing vendor, with the clock paused.
 
 use std::sync::{Arc, Mutex};
 
@@ -16,7 +16,7 @@ use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Follows tokio's clock, which a test pauses.
+/// A clock that follows tokio's clock, which tests pause.
 #[derive(Clone)]
 struct TokioClock(Instant);
 
@@ -31,11 +31,11 @@ impl Clock for TokioClock {
     }
 }
 
-/// The response of a vendor to its n-th request, from 0.
+/// The result of a vendor's n-th request, from 0.
 type Response = fn(usize) -> Result<(), FeedError>;
 
-/// Notes the seconds at which a vendor is asked.
-struct CountingFeed {
+/// A feed that records the times of its requests, in seconds since the start.
+struct RecordingFeed {
     vendor_id: VendorId,
     start: Instant,
     requests: Mutex<Vec<f64>>,
@@ -43,7 +43,7 @@ struct CountingFeed {
 }
 
 #[async_trait]
-impl VendorFeed for CountingFeed {
+impl VendorFeed for RecordingFeed {
     fn vendor_id(&self) -> &VendorId {
         &self.vendor_id
     }
@@ -63,11 +63,11 @@ impl VendorFeed for CountingFeed {
     }
 }
 
-/// A store that outlives the processes on it, and a vendor.
+/// A vendor, and a store that outlives the processes using it.
 struct Fixture {
     store: Arc<MemoryStore>,
     clock: Arc<TokioClock>,
-    vendor: Arc<CountingFeed>,
+    vendor: Arc<RecordingFeed>,
 }
 
 impl Fixture {
@@ -86,7 +86,7 @@ impl Fixture {
             .unwrap();
         work.commit().await.unwrap();
         let requests = Mutex::default();
-        let vendor = Arc::new(CountingFeed {
+        let vendor = Arc::new(RecordingFeed {
             vendor_id,
             start,
             requests,
@@ -105,7 +105,7 @@ impl Fixture {
         VendorSync::new(store.clone(), store.clone(), store, clock).with_intervals(intervals)
     }
 
-    /// Runs the loop of a new process for this time.
+    /// Runs the loop of a new process for `span`.
     async fn run_for(&self, span: Duration) {
         let vendor_loop = VendorLoop {
             sync: self.sync(),
@@ -121,33 +121,33 @@ impl Fixture {
             },
             health: TaskHealth::new("scheduler"),
         };
-        assert!(timeout(span, vendor_loop.sync_for_ever()).await.is_err());
+        assert!(timeout(span, vendor_loop.run()).await.is_err());
     }
 
     fn requests(&self) -> Vec<f64> {
         self.vendor.requests.lock().unwrap().clone()
     }
 
-    /// The seconds between each request and the next.
+    /// Seconds between consecutive requests.
     fn gaps(&self) -> Vec<f64> {
         let requests = self.requests();
         requests.windows(2).map(|pair| pair[1] - pair[0]).collect()
     }
 }
 
-fn away(_: usize) -> Result<(), FeedError> {
-    Err(FeedError::Unavailable("away".to_owned()))
+fn unavailable(_: usize) -> Result<(), FeedError> {
+    Err(FeedError::Unavailable("refused".to_owned()))
 }
 
 fn retry_after_a_minute(_: usize) -> Result<(), FeedError> {
     Err(FeedError::RetryLater {
-        reason: "the vendor answered 429".to_owned(),
+        reason: "the vendor responded with 429".to_owned(),
         retry_after: RetryAfter::new(Duration::from_mins(1)).unwrap(),
     })
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_vendor_with_retry_after_is_not_asked_before_its_time() {
+async fn vendor_with_retry_after_gets_no_request_before_that_time() {
     let fixture = Fixture::new(retry_after_a_minute).await;
     fixture.run_for(Duration::from_secs(150)).await;
     assert_eq!(fixture.requests().len(), 3);
@@ -157,7 +157,7 @@ async fn a_vendor_with_retry_after_is_not_asked_before_its_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_process_that_takes_over_waits_as_the_one_before_would_have() {
+async fn process_that_takes_over_keeps_the_pause() {
     let fixture = Fixture::new(retry_after_a_minute).await;
     for _ in 0..5 {
         fixture.run_for(SECOND * 10).await;
@@ -169,8 +169,8 @@ async fn a_process_that_takes_over_waits_as_the_one_before_would_have() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_interval_grows_while_a_vendor_fails_up_to_five_minutes() {
-    let fixture = Fixture::new(away).await;
+async fn interval_grows_up_to_5_minutes_while_a_vendor_fails() {
+    let fixture = Fixture::new(unavailable).await;
     fixture.run_for(Duration::from_hours(1)).await;
     let gaps = fixture.gaps();
     for (gap, failures) in gaps.iter().zip(1..) {
@@ -182,10 +182,10 @@ async fn the_interval_grows_while_a_vendor_fails_up_to_five_minutes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_success_resets_the_interval() {
+async fn success_resets_the_interval() {
     let fixture = Fixture::new(|number| {
         if number % 10 < 5 {
-            away(number)
+            unavailable(number)
         } else {
             Ok(())
         }
@@ -201,28 +201,35 @@ async fn the_first_success_resets_the_interval() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sync_on_demand_does_not_wait_for_the_backoff_and_its_success_ends_it() {
-    let fixture = Fixture::new(|number| if number < 9 { away(number) } else { Ok(()) }).await;
-    // Until the ninth failure, after which the vendor is not asked for minutes.
+async fn on_demand_sync_ignores_the_pause_and_its_success_ends_it() {
+    let fixture = Fixture::new(|number| {
+        if number < 9 {
+            unavailable(number)
+        } else {
+            Ok(())
+        }
+    })
+    .await;
+    // After the ninth failure the pause is several minutes.
     while fixture.requests().len() < 9 {
         fixture.run_for(SECOND * 10).await;
     }
     let (sync, vendor_id) = (fixture.sync(), &fixture.vendor.vendor_id);
     let pending = sync.pending_attempt(vendor_id).await.unwrap().unwrap();
     assert!(pending.wait > Duration::from_mins(2), "{pending:?}");
-    let looped = fixture.run_for(SECOND * 40);
-    let demanded = async {
+    let scheduled = fixture.run_for(SECOND * 40);
+    let on_demand = async {
         sleep(SECOND).await;
         let (sync, feed) = (fixture.sync(), fixture.vendor.as_ref());
         sync.sync_on_demand(feed).await.unwrap();
     };
-    tokio::join!(looped, demanded);
+    tokio::join!(scheduled, on_demand);
     let requests = fixture.requests();
     assert!(requests.len() >= 38, "{requests:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn failures_of_the_store_are_not_the_vendors() {
+async fn store_failure_is_not_recorded_as_a_vendor_failure() {
     let fixture = Fixture::new(|_| Ok(())).await;
     let held = fixture.store.begin().await.unwrap();
     let holder = async {
