@@ -1,4 +1,4 @@
-//! Orders, the way they take, and vendors' syncs.
+//! Metrics of orders, queues, event streams and vendor syncs.
 
 use std::time::Duration;
 
@@ -13,22 +13,22 @@ use prometheus::{
 
 use crate::http::HttpMetrics;
 
-/// A metric that is not well-formed, or two of one name: a mistake in this crate.
+/// The error of an invalid or duplicate metric, which is a bug in this crate.
 pub use prometheus::Error as InvalidMetric;
 
-/// The label's word for an order that was not rejected.
+/// The value of the label `outcome` of a confirmed order.
 const CONFIRMED: &str = "CONFIRMED";
 
-/// What is counted of the readers of events. Cloning shares it.
+/// Metrics of event streams. Clones share the counters.
 #[derive(Clone)]
 pub struct EventMetrics {
-    /// Those that are connected.
+    /// Connected clients.
     pub readers: IntGauge,
-    /// Those that did not keep up.
+    /// Clients disconnected because they were too slow.
     pub dropped: IntCounter,
 }
 
-/// Everything that a process counts.
+/// The metrics of a process.
 pub struct Metrics {
     registry: Registry,
     http: HttpMetrics,
@@ -49,7 +49,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// With every counter at zero.
+    /// Creates the metrics, with every counter at zero.
     ///
     /// # Errors
     /// [`InvalidMetric`].
@@ -80,42 +80,36 @@ impl Metrics {
         let metrics = Self {
             http: HttpMetrics::register(&registry)?,
             events: EventMetrics {
-                readers: gauge(
-                    "aggregator_event_readers",
-                    "Readers of events that are connected.",
-                )?,
+                readers: gauge("aggregator_event_readers", "Connected event streams.")?,
                 dropped: counter(
                     "aggregator_event_readers_dropped_total",
-                    "Readers of events that were dropped because they did not keep up, or could be sent no more.",
+                    "Event streams closed because the client was too slow or nothing could be sent to it.",
                 )?,
             },
-            accepted: counter(
-                "aggregator_orders_accepted_total",
-                "New orders that were accepted.",
-            )?,
+            accepted: counter("aggregator_orders_accepted_total", "Orders accepted.")?,
             settled: counters(
                 "aggregator_orders_settled_total",
-                "Orders that were settled: CONFIRMED, or the reason of the rejection.",
+                "Orders settled, by outcome: CONFIRMED or the reject reason.",
                 &["outcome"],
             )?,
             settlement_orders: histogram(
                 "aggregator_settlement_batch_orders",
-                "Orders settled in one transaction.",
+                "Orders settled per transaction.",
                 exponential_buckets(1.0, 2.0, 13)?,
             )?,
             settlement_duration: histogram(
                 "aggregator_settlement_duration_seconds",
-                "Time to settle a batch, from its first try to the commit.",
+                "Time to settle a batch, from the first attempt to the commit.",
                 exponential_buckets(0.001, 2.0, 15)?,
             )?,
             dead_lettered: counter(
                 "aggregator_orders_dead_lettered_total",
-                "Orders that cannot be settled and were dead-lettered for the first time.",
+                "Orders dead-lettered for the first time because they cannot be settled.",
             )?,
             queue_messages: {
                 let options = Opts::new(
                     "aggregator_queue_messages",
-                    "Messages in the queues: waiting in all of them, waiting in those beyond the configured number (surplus), and dead.",
+                    "Messages in the queues, by state: ready in all queues (waiting), ready in queues beyond the configured number (surplus), and dead-lettered (dead).",
                 );
                 let gauges = IntGaugeVec::new(options, &["state"])?;
                 registry.register(Box::new(gauges.clone()))?;
@@ -123,34 +117,34 @@ impl Metrics {
             },
             postponed: counter(
                 "aggregator_orders_postponed_total",
-                "Orders that were put back into the outbox: another transaction keeps rows locked that they need, or a vendor was never tried.",
+                "Orders returned to the outbox because another transaction holds locks on their rows, or a vendor has never been tried.",
             )?,
             published: counter(
                 "aggregator_orders_published_total",
-                "Orders that the queue confirmed.",
+                "Orders published and confirmed by the queue.",
             )?,
             unconfirmed: counter(
                 "aggregator_orders_unconfirmed_total",
-                "Orders that the queue did not confirm, and that are published again.",
+                "Orders published but not confirmed by the queue; they are published again.",
             )?,
             unreadable_vendors: gauge(
                 "aggregator_vendors_unreadable",
-                "Vendors of the current set that this process should sync and has no settings for.",
+                "Vendors of the current set that this process should sync but has no settings for.",
             )?,
             syncs: counters(
                 "aggregator_vendor_syncs_total",
-                "Syncs of vendors by how they ended.",
+                "Vendor syncs, by outcome.",
                 &["vendor_id", "outcome"],
             )?,
             repaired_as_of: counters(
                 "aggregator_vendor_as_of_repaired_total",
-                "Syncs that found stored instants later than the store's clock, and repaired them.",
+                "Vendor syncs that repaired a stored as-of in the future of the store's clock.",
                 &["vendor_id"],
             )?,
             sync_duration: {
                 let options = HistogramOpts::new(
                     "aggregator_vendor_sync_duration_seconds",
-                    "Time to sync a vendor, from asking it to the end.",
+                    "Time to sync a vendor, from the request to the end of the sync.",
                 );
                 let buckets = exponential_buckets(0.005, 2.5, 12)?;
                 let durations = HistogramVec::new(options.buckets(buckets), &["vendor_id"])?;
@@ -159,12 +153,12 @@ impl Metrics {
             },
             registry,
         };
-        metrics.start_outcomes();
+        metrics.create_outcome_counters();
         Ok(metrics)
     }
 
-    /// A counter that is there from the start shows its first event as an increase.
-    fn start_outcomes(&self) {
+    /// Creates the counters of the outcomes at zero, so that the first event is an increase.
+    fn create_outcome_counters(&self) {
         let rejected = [
             RejectReason::InsufficientStock,
             RejectReason::UnknownProduct,
@@ -175,13 +169,13 @@ impl Metrics {
         }
     }
 
-    /// Where requests are counted.
+    /// Metrics of HTTP requests.
     #[must_use]
     pub fn http(&self) -> &HttpMetrics {
         &self.http
     }
 
-    /// Where readers of events are counted.
+    /// Metrics of event streams.
     #[must_use]
     pub fn events(&self) -> &EventMetrics {
         &self.events

@@ -1,4 +1,4 @@
-//! HTTP requests: how many, how answered, how fast.
+//! Metrics of HTTP requests: count, status and duration.
 
 use std::array;
 use std::cell::RefCell;
@@ -11,13 +11,13 @@ use prometheus::{
 
 use crate::InvalidMetric;
 
-/// The route of a request that no route matches.
+/// The label `route` of a request that matches no route.
 pub const NO_ROUTE: &str = "none";
 
-/// Methods that are told apart; whatever else a client sends is the last one.
+/// The values of the label `method`. Every other method is counted as the last value.
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PATCH", "OPTIONS", "other"];
 
-/// Statuses whose counters are at hand. Others are counted as well, by a slower way.
+/// Statuses whose counters are cached. Counters of other statuses are looked up for each request.
 const STATUSES: [u16; 22] = [
     200, 201, 202, 204, 207, 304, 400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 429, 431, 500,
     502, 503, 504,
@@ -37,13 +37,16 @@ pub struct HttpMetrics {
 impl HttpMetrics {
     pub(crate) fn register(registry: &Registry) -> Result<Self, InvalidMetric> {
         let requests = IntCounterVec::new(
-            Opts::new("http_requests_total", "HTTP requests that were answered."),
+            Opts::new(
+                "http_requests_total",
+                "HTTP requests, by method, route and response status.",
+            ),
             &["method", "route", "status"],
         )?;
         let durations = HistogramVec::new(
             HistogramOpts::new(
                 "http_request_duration_seconds",
-                "Time from the head of a request to the head of its answer.",
+                "Time from the head of a request to the head of its response.",
             )
             .buckets(BUCKETS.to_vec()),
             &["method", "route"],
@@ -56,7 +59,7 @@ impl HttpMetrics {
         })
     }
 
-    /// Counts for one thread.
+    /// Creates a recorder for one thread.
     #[must_use]
     pub fn recorder(&self) -> HttpRecorder {
         HttpRecorder {
@@ -66,37 +69,37 @@ impl HttpMetrics {
     }
 }
 
-/// One thread's way to the counters: each is looked up once, so that a request costs a few additions.
+/// Records requests on one thread. Each counter is looked up once and cached, so that recording a request is cheap.
 pub struct HttpRecorder {
     metrics: HttpMetrics,
-    routes: RefCell<HashMap<&'static str, Route>>,
+    routes: RefCell<HashMap<&'static str, RouteMetrics>>,
 }
 
-/// The counters of a route, by method.
-type Route = [Answers; METHODS.len()];
+/// The metrics of a route, by method.
+type RouteMetrics = [MethodMetrics; METHODS.len()];
 
-struct Answers {
+struct MethodMetrics {
     duration: Option<Histogram>,
-    /// By status.
+    /// Request counters, by index in [`STATUSES`].
     requests: [Option<IntCounter>; STATUSES.len()],
 }
 
 impl HttpRecorder {
-    /// Counts a request that was answered.
+    /// Records a request and the status of its response.
     pub fn answered(&self, route: &'static str, method: &str, status: u16, took: Duration) {
-        let at = METHODS.iter().position(|known| *known == method);
-        let at = at.unwrap_or(METHODS.len() - 1);
-        let method = METHODS[at];
+        let index = METHODS.iter().position(|known| *known == method);
+        let index = index.unwrap_or(METHODS.len() - 1);
+        let method = METHODS[index];
         let metrics = &self.metrics;
         let mut routes = self.routes.borrow_mut();
-        let answers = routes.entry(route).or_insert_with(|| {
-            array::from_fn(|_| Answers {
+        let route_metrics = routes.entry(route).or_insert_with(|| {
+            array::from_fn(|_| MethodMetrics {
                 duration: None,
                 requests: array::from_fn(|_| None),
             })
         });
-        let answers = &mut answers[at];
-        answers
+        let method_metrics = &mut route_metrics[index];
+        method_metrics
             .duration
             .get_or_insert_with(|| metrics.durations.with_label_values(&[method, route]))
             .observe(took.as_secs_f64());
@@ -106,7 +109,9 @@ impl HttpRecorder {
                 .with_label_values(&[method, route, &status.to_string()])
         };
         match STATUSES.iter().position(|known| *known == status) {
-            Some(at) => answers.requests[at].get_or_insert_with(counter).inc(),
+            Some(index) => method_metrics.requests[index]
+                .get_or_insert_with(counter)
+                .inc(),
             None => counter().inc(),
         }
     }

@@ -1,11 +1,12 @@
-//! What a process counts, and the page that Prometheus reads it from.
+//! Metrics of a process, and the endpoint that Prometheus scrapes.
 //!
-//! [`Metrics`] hears of what the use cases do through the port [`Observer`](domain::ports::Observer); [`HttpRecorder`] counts
-//! requests. [`MetricsPage`] renders both, with what is read at the moment of asking: the outbox and the process. Nothing is
-//! kept in statics: a process makes one [`Metrics`] and passes it on.
+//! [`Metrics`] implements the port [`Observer`](domain::ports::Observer), through which the use cases report events;
+//! [`HttpRecorder`] records requests. [`MetricsPage`] renders both, together with gauges of the store and the process that
+//! are read on each scrape or cached briefly. There are no statics: a process creates one [`Metrics`] and passes it on.
 //!
-//! Names follow Prometheus' conventions: base units, `_total` for counters, and `aggregator_` before what is this service's
-//! own. Each label has few values, all known beforehand: routes, not paths, and configured vendors.
+//! Names follow the conventions of Prometheus: base units, the suffix `_total` for counters, and the prefix `aggregator_`
+//! for metrics specific to this service. Labels have few values, which are known in advance: routes instead of paths, and
+//! configured vendors.
 
 mod counters;
 mod http;

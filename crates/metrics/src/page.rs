@@ -1,4 +1,4 @@
-//! `GET /metrics`: everything that is counted, and what is read at the moment of asking.
+//! `GET /metrics`: the metrics of the process, and gauges that are read from the store and the system.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,23 +14,23 @@ use tracing::{error, warn};
 
 use crate::{InvalidMetric, Metrics, process};
 
-/// The text format of Prometheus.
+/// The media type of the Prometheus text format.
 const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Longest wait for the store: a page without the outbox is worth more than none.
+/// Timeout of the store's queries; after it the response omits the gauges of the store.
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The outbox's entries are counted up to here, so that an outbox that grows does not make the counting slow.
-const MOST_ENTRIES: u32 = 100_000;
+/// Maximum number of outbox entries and dead letters that are counted, which bounds the cost of the queries.
+const MAX_COUNTED_ENTRIES: u32 = 100_000;
 
-/// The store's gauges are read at most this often: counting the outbox is work for the store, and where there are no keys
-/// everyone may request the page.
+/// Minimum interval between two reads of the store's gauges: the queries load the store, and without API keys every client
+/// may request them.
 const STORE_GAUGES_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The units in flight are read at most this often, however often the page is: every position is read for it.
+/// Minimum interval between two reads of the units in flight, which scan every vendor stock row.
 const IN_FLIGHT_INTERVAL: Duration = Duration::from_secs(15);
 
-/// The page of one process.
+/// The metrics endpoint of one process. Clones share the cached gauges.
 #[derive(Clone)]
 pub struct MetricsPage {
     metrics: Arc<Metrics>,
@@ -39,14 +39,14 @@ pub struct MetricsPage {
     in_flight: Option<Arc<InFlightReader>>,
 }
 
-/// Reads the units in flight, and keeps them for [`IN_FLIGHT_INTERVAL`].
+/// Reads the units in flight, and caches them for [`IN_FLIGHT_INTERVAL`].
 struct InFlightReader {
     queries: Arc<dyn InFlightQueries>,
     last: Mutex<Option<(Instant, Option<InFlight>)>>,
 }
 
 impl InFlightReader {
-    /// None if the last attempt to read them failed.
+    /// Returns the units in flight; `None` if the last read failed.
     async fn read(&self) -> Option<InFlight> {
         let mut last = self.last.lock().await;
         if let Some((at, value)) = *last
@@ -58,14 +58,14 @@ impl InFlightReader {
         let value = match read {
             Ok(Ok(value)) => Some(value),
             Ok(Err(error)) => {
-                warn!(%error, "the units in flight cannot be read; the metrics lack them");
+                warn!(%error, "cannot read the units in flight; omitted from the metrics");
                 None
             }
             Err(_) => {
                 let timeout_ms = STORE_TIMEOUT.as_millis();
                 warn!(
                     timeout_ms,
-                    "the units in flight cannot be read in time; the metrics lack them"
+                    "reading the units in flight timed out; omitted from the metrics"
                 );
                 None
             }
@@ -75,7 +75,7 @@ impl InFlightReader {
     }
 }
 
-/// What is read of the store.
+/// Gauges that are read from the store.
 #[derive(Clone, Copy)]
 struct StoreGauges {
     outbox_entries: u64,
@@ -85,7 +85,7 @@ struct StoreGauges {
 }
 
 impl MetricsPage {
-    /// What the process counts, and the store whose outbox is shown beside it.
+    /// Creates the endpoint for the metrics of the process and the gauges of the store.
     #[must_use]
     pub fn new(metrics: Arc<Metrics>, probe: Arc<dyn StoreProbe>) -> Self {
         Self {
@@ -96,14 +96,14 @@ impl MetricsPage {
         }
     }
 
-    /// Reads the store's gauges at other intervals than 5 s.
+    /// Sets the minimum interval between two reads of the store's gauges, which is 5 s by default.
     #[must_use]
     pub fn with_store_gauges_interval(mut self, interval: Duration) -> Self {
         self.store_gauges = Arc::new(Cached::new(interval));
         self
     }
 
-    /// Shows the units in flight too.
+    /// Adds the units in flight.
     #[must_use]
     pub fn with_in_flight(mut self, queries: Arc<dyn InFlightQueries>) -> Self {
         self.in_flight = Some(Arc::new(InFlightReader {
@@ -113,13 +113,13 @@ impl MetricsPage {
         self
     }
 
-    /// What the process counts.
+    /// The metrics of the process.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
-    /// The answer to `GET /metrics`. Without the store, its gauges are left out.
+    /// The response to `GET /metrics`. If the store is unavailable, its gauges are omitted.
     pub async fn response(&self) -> HttpResponse {
         let gauges = self.store_gauges.get(self.read_store_gauges()).await;
         let in_flight = match &self.in_flight {
@@ -131,37 +131,37 @@ impl MetricsPage {
                 .insert_header((header::CONTENT_TYPE, MEDIA_TYPE))
                 .body(text),
             Err(error) => {
-                error!(%error, "the metrics cannot be rendered");
+                error!(%error, "cannot render the metrics");
                 HttpResponse::ServiceUnavailable().finish()
             }
         }
     }
 
     async fn read_store_gauges(&self) -> Option<StoreGauges> {
-        match tokio::time::timeout(STORE_TIMEOUT, self.count()).await {
+        match tokio::time::timeout(STORE_TIMEOUT, self.query_store()).await {
             Ok(Ok(gauges)) => Some(gauges),
             Ok(Err(error)) => {
-                warn!(%error, "the metrics lack the store's gauges: the store failed");
+                warn!(%error, "cannot read the gauges of the store; omitted from the metrics");
                 None
             }
             Err(_) => {
                 let timeout_ms = STORE_TIMEOUT.as_millis();
                 warn!(
                     timeout_ms,
-                    "the metrics lack the store's gauges: the store did not respond in time"
+                    "reading the gauges of the store timed out; omitted from the metrics"
                 );
                 None
             }
         }
     }
 
-    async fn count(&self) -> Result<StoreGauges, StoreError> {
-        let outbox_entries = self.probe.count_outbox(MOST_ENTRIES).await?;
+    async fn query_store(&self) -> Result<StoreGauges, StoreError> {
+        let outbox_entries = self.probe.count_outbox(MAX_COUNTED_ENTRIES).await?;
         let lag = self.probe.outbox_lag().await?;
         Ok(StoreGauges {
             outbox_entries,
             outbox_oldest_age: lag.oldest.unwrap_or_default(),
-            dead_letters: self.probe.count_dead_letters(MOST_ENTRIES).await?,
+            dead_letters: self.probe.count_dead_letters(MAX_COUNTED_ENTRIES).await?,
             change_feed: self.probe.change_feed_lag().await?,
         })
     }
@@ -171,7 +171,7 @@ impl MetricsPage {
         store: Option<StoreGauges>,
         in_flight: Option<InFlight>,
     ) -> Result<String, InvalidMetric> {
-        let now = Registry::new();
+        let current = Registry::new();
         if let Some(store) = store {
             let entries = u32::try_from(store.outbox_entries).unwrap_or(u32::MAX);
             let dead_letters = u32::try_from(store.dead_letters).unwrap_or(u32::MAX);
@@ -179,7 +179,7 @@ impl MetricsPage {
             for (name, help, value) in [
                 (
                     "aggregator_outbox_entries",
-                    "Entries in the outbox, one for the orders of a transaction, counted up to 100000; the same for all processes of a deployment.",
+                    "Entries in the outbox, one per transaction that accepted orders, counted up to 100000; the same for all processes of a deployment.",
                     f64::from(entries),
                 ),
                 (
@@ -189,60 +189,60 @@ impl MetricsPage {
                 ),
                 (
                     "aggregator_change_feed_held_back_seconds",
-                    "Age of the oldest committed change that events cannot show yet, because a transaction that began before it is still open; 0 if there is none.",
+                    "Age of the oldest committed change that is not in the change feed yet because an earlier transaction is still open; 0 if there is none.",
                     seconds(store.change_feed.held_back),
                 ),
                 (
                     "aggregator_oldest_transaction_age_seconds",
-                    "Age of the oldest open transaction with a write, in any database of the server; 0 if there is none, or this role may not see it.",
+                    "Age of the oldest open transaction with a write, in any database of the server; 0 if there is none or the role may not see it.",
                     seconds(store.change_feed.oldest_transaction),
                 ),
                 (
                     "aggregator_dead_letters",
-                    "Orders that settlement gave up and that are still PENDING, counted up to 100000; the same for all processes of a deployment.",
+                    "Dead-lettered orders that are still PENDING, counted up to 100000; the same for all processes of a deployment.",
                     f64::from(dead_letters),
                 ),
             ] {
                 let gauge = Gauge::new(name, help)?;
                 gauge.set(value);
-                now.register(Box::new(gauge))?;
+                current.register(Box::new(gauge))?;
             }
         }
         if let Some(in_flight) = in_flight {
-            register_in_flight(&now, in_flight)?;
+            register_in_flight(&current, in_flight)?;
         }
         let unreadable = IntCounter::new(
             "aggregator_unreadable_rows_total",
-            "Rows of the store that this process left out because they cannot be read, each time that it met them.",
+            "Reads of store rows that this process skipped because they cannot be decoded.",
         )?;
         unreadable.inc_by(self.probe.unreadable_rows());
-        now.register(Box::new(unreadable))?;
-        process::read_into(&now)?;
+        current.register(Box::new(unreadable))?;
+        process::read_into(&current)?;
         let mut families = self.metrics.gather();
-        families.extend(now.gather());
+        families.extend(current.gather());
         TextEncoder::new().encode_to_string(&families)
     }
 }
 
 fn register_in_flight(registry: &Registry, in_flight: InFlight) -> Result<(), InvalidMetric> {
     let seconds = |age: Option<Duration>| age.unwrap_or_default().as_secs_f64();
-    // A gauge is a float: beyond 2^53 units the last digits are lost.
+    // A gauge is an f64, which is exact up to 2^53.
     #[allow(clippy::cast_precision_loss)]
     let units = in_flight.units as f64;
     for (name, help, value) in [
         (
             "aggregator_units_in_flight",
-            "Units that are sold and that no vendor's report is proven to include, read at most every 15 seconds; the same for all processes of a deployment.",
+            "Units sold that no vendor report is proven to include, read at most every 15 seconds; the same for all processes of a deployment.",
             units,
         ),
         (
             "aggregator_oldest_confirmed_order_age_seconds",
-            "Time since the oldest CONFIRMED order was accepted, 0 without one; the same for all processes of a deployment.",
+            "Age of the oldest CONFIRMED order, 0 if there is none; the same for all processes of a deployment.",
             seconds(in_flight.oldest_confirmed),
         ),
         (
             "aggregator_oldest_shipment_in_flight_age_seconds",
-            "Time since the oldest shipment that no vendor's report is proven to include, 0 without one; the same for all processes of a deployment.",
+            "Age of the oldest shipment that no vendor report is proven to include, 0 if there is none; the same for all processes of a deployment.",
             seconds(in_flight.oldest_shipped),
         ),
     ] {

@@ -1,10 +1,10 @@
-//! The process itself, as the system sees it, under the names that every Prometheus client gives them.
+//! Metrics of the process as the operating system reports them, under the standard names of Prometheus clients.
 
 use prometheus::{Counter, Gauge, Registry};
 
 use crate::InvalidMetric;
 
-/// What is read of the process. What the system does not tell is left out.
+/// One reading of the process; `None` for values that the system does not provide.
 #[derive(Debug, Default)]
 struct Reading {
     cpu_s: Option<f64>,
@@ -16,7 +16,7 @@ struct Reading {
     start_s: Option<f64>,
 }
 
-/// Reads the process now, into a registry of its own for this moment.
+/// Reads the current values into `registry`.
 pub(crate) fn read_into(registry: &Registry) -> Result<(), InvalidMetric> {
     let reading = read();
     if let Some(cpu_s) = reading.cpu_s {
@@ -69,7 +69,7 @@ pub(crate) fn read_into(registry: &Registry) -> Result<(), InvalidMetric> {
 #[cfg(target_os = "linux")]
 #[allow(
     clippy::cast_precision_loss,
-    reason = "these numbers are far below 2^53, or a few bytes do not matter"
+    reason = "the values are far below 2^53, or an error of a few bytes does not matter"
 )]
 fn read() -> Reading {
     use procfs::process::{LimitValue, Process};
@@ -94,7 +94,7 @@ fn read() -> Reading {
             .limits()
             .ok()
             .and_then(|limits| match limits.max_open_files.soft_limit {
-                LimitValue::Value(most) => Some(most as f64),
+                LimitValue::Value(limit) => Some(limit as f64),
                 LimitValue::Unlimited => None,
             });
     reading

@@ -1,4 +1,4 @@
-//! The page over stores that respond, fail and hang.
+//! The metrics endpoint with stores that respond and stores that fail.
 
 use actix_web::body::to_bytes;
 use domain::identifiers::{OrderId, ProductId, VendorId};
@@ -16,7 +16,7 @@ fn probe(entries: u64, oldest: Option<Duration>) -> MockStoreProbe {
     probe.expect_unreadable_rows().return_const(3_u64);
     probe
         .expect_count_outbox()
-        .withf(|at_most| *at_most == MOST_ENTRIES)
+        .withf(|at_most| *at_most == MAX_COUNTED_ENTRIES)
         .returning(move |_| Ok(entries));
     probe
         .expect_outbox_lag()
@@ -49,7 +49,7 @@ fn assert_lines(text: &str, lines: &[&str]) {
 }
 
 #[tokio::test]
-async fn what_use_cases_do_is_counted() {
+async fn events_of_the_use_cases_are_counted() {
     let metrics = Arc::new(Metrics::new().unwrap());
     let order = |id: i64, outcome: Outcome| SettledOrder {
         id: OrderId(id),
@@ -110,7 +110,7 @@ async fn what_use_cases_do_is_counted() {
 async fn requests_are_counted_by_method_route_and_status() {
     let metrics = Arc::new(Metrics::new().unwrap());
     let took = Duration::from_millis(4);
-    // As two threads of one server have them.
+    // As on two threads of one server.
     for recorder in [metrics.http().recorder(), metrics.http().recorder()] {
         recorder.answered("/orders/{id}", "GET", 200, took);
         recorder.answered("/orders/{id}", "GET", 404, took);
@@ -131,7 +131,7 @@ async fn requests_are_counted_by_method_route_and_status() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_outbox_is_counted_once_in_5_s() {
+async fn store_gauges_are_read_at_most_every_5_s() {
     let metrics = Arc::new(Metrics::new().unwrap());
     let mut probe = MockStoreProbe::new();
     probe.expect_unreadable_rows().return_const(0_u64);
@@ -157,19 +157,20 @@ async fn the_outbox_is_counted_once_in_5_s() {
 }
 
 #[tokio::test]
-async fn without_the_store_the_page_lacks_the_outbox_and_nothing_else() {
+async fn store_gauges_are_omitted_while_the_store_is_unavailable() {
     let metrics = Arc::new(Metrics::new().unwrap());
-    let mut away = MockStoreProbe::new();
-    away.expect_unreadable_rows().return_const(0_u64);
-    away.expect_count_outbox()
-        .returning(|_| Err(StoreError::Unavailable("away".to_owned())));
-    let text = text(&metrics, away).await;
+    let mut failing = MockStoreProbe::new();
+    failing.expect_unreadable_rows().return_const(0_u64);
+    failing
+        .expect_count_outbox()
+        .returning(|_| Err(StoreError::Unavailable("refused".to_owned())));
+    let text = text(&metrics, failing).await;
     assert!(!text.contains("aggregator_outbox_entries"), "{text}");
     assert_lines(&text, &["aggregator_orders_accepted_total 0"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn units_in_flight_are_read_at_most_every_fifteen_seconds() {
+async fn units_in_flight_are_read_at_most_every_15_s() {
     let mut queries = MockInFlightQueries::new();
     let mut reads = 0;
     queries.expect_in_flight().returning(move || {
@@ -199,11 +200,11 @@ async fn units_in_flight_are_read_at_most_every_fifteen_seconds() {
 }
 
 #[tokio::test]
-async fn the_page_lacks_units_in_flight_that_cannot_be_read() {
+async fn units_in_flight_are_omitted_if_they_cannot_be_read() {
     let mut queries = MockInFlightQueries::new();
     queries
         .expect_in_flight()
-        .returning(|| Err(StoreError::Unavailable("away".to_owned())));
+        .returning(|| Err(StoreError::Unavailable("refused".to_owned())));
     let metrics = Arc::new(Metrics::new().unwrap());
     let page = MetricsPage::new(metrics, Arc::new(probe(0, None)));
     let page = page.with_in_flight(Arc::new(queries));
@@ -215,7 +216,7 @@ async fn the_page_lacks_units_in_flight_that_cannot_be_read() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn the_process_is_on_the_page() {
+async fn process_metrics_are_included() {
     let metrics = Arc::new(Metrics::new().unwrap());
     let text = text(&metrics, probe(0, None)).await;
     for name in [
