@@ -1,4 +1,4 @@
-//! From a vendor's document to a report.
+//! Parses a vendor's document into a report.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -15,10 +15,10 @@ use crate::duplicates::UniqueMembers;
 use crate::excerpt::{bounded, excerpt};
 use crate::pointer::JsonPointer;
 
-/// Longest reason of the JSON reader that is passed on, in characters.
+/// Maximum length of a JSON error message that is passed on, in characters.
 const MAX_REASON_CHARS: usize = 200;
 
-/// Where in a document things stand.
+/// Where the fields are in a document.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
     pub(crate) items: JsonPointer,
@@ -31,7 +31,7 @@ pub(crate) struct Layout {
 type Line = (ProductId, i64);
 
 impl Layout {
-    /// Reads a document. The error says what is wrong, in one line.
+    /// Parses a document. The error is a one-line description of the problem.
     pub(crate) fn parse(&self, kind: ReportKind, document: &[u8]) -> Result<Report, String> {
         let as_of = self.as_of.as_ref();
         let as_of = as_of.map(|pointer| read_as_of(pointer, document));
@@ -48,14 +48,14 @@ impl Layout {
             Some(Value::Number(number)) if !number.is_f64() => number.to_string(),
             other => {
                 return Err(format!(
-                    "{} {}, expected a text or an integer",
+                    "{} {}, expected a string or an integer",
                     self.product_id,
-                    found(other)
+                    describe(other)
                 ));
             }
         };
         let product_id = ProductId::parse(id)
-            .map_err(|error| format!("{} {}: it {error}", self.product_id, found(product_id)))?;
+            .map_err(|error| format!("{} {}: it {error}", self.product_id, describe(product_id)))?;
         let quantity = item.pointer(self.quantity.as_str());
         quantity
             .and_then(Value::as_i64)
@@ -65,14 +65,14 @@ impl Layout {
                 format!(
                     "{} {}, expected an integer from 0 to {MAX_REPORTED}",
                     self.quantity,
-                    found(quantity)
+                    describe(quantity)
                 )
             })
     }
 }
 
-/// What stands there, as the middle of a sentence.
-fn found(value: Option<&Value>) -> String {
+/// Describes a value, or its absence, as the predicate of a sentence.
+fn describe(value: Option<&Value>) -> String {
     match value {
         None => "is missing".to_owned(),
         Some(value) => format!("is {}", excerpt(&value.to_string())),
@@ -86,12 +86,12 @@ fn read_as_of(pointer: &JsonPointer, document: &[u8]) -> Result<Timestamp, Strin
         .and_then(Value::as_str)
         .and_then(|text| Timestamp::parse_rfc3339(text).ok())
         .ok_or_else(|| {
-            let found = found(value.as_ref());
+            let found = describe(value.as_ref());
             format!("{pointer} {found}, expected a date and time such as 2026-11-23T12:00:00Z")
         })
 }
 
-/// Reads the whole document, and with `seed` what stands at `pointer`.
+/// Parses the whole document, and deserializes the value at `pointer` with `seed`.
 fn read_at<'de, S: DeserializeSeed<'de>>(
     pointer: &JsonPointer,
     document: &'de [u8],
@@ -107,7 +107,7 @@ fn read_at<'de, S: DeserializeSeed<'de>>(
         })
 }
 
-/// Reads the list item by item, so that a large report is never held as a tree. The inner error is about an item.
+/// Deserializes the list item by item, so that a large report is not held as a tree. The inner error is about an item.
 struct Items<'l> {
     layout: &'l Layout,
 }
@@ -137,13 +137,13 @@ impl<'de> Visitor<'de> for Items<'_> {
             };
             let line = match duplicate.take() {
                 None => self.layout.line(&item),
-                // Which of the two counts is not known.
-                Some(name) => Err(format!("the member {} is given twice", excerpt(&name))),
+                // It is not known which of the two values is right.
+                Some(name) => Err(format!("duplicate member {}", excerpt(&name))),
             };
             match line {
                 Ok(line) => lines.push(line),
                 Err(problem) => {
-                    // What is not JSON further on is worse than one wrong item, and found by reading on.
+                    // Read to the end: invalid JSON later in the document takes precedence over an invalid item.
                     while items.next_element::<IgnoredAny>()?.is_some() {}
                     return Ok(Err(format!("item {}: {problem}", lines.len())));
                 }
@@ -153,8 +153,8 @@ impl<'de> Visitor<'de> for Items<'_> {
     }
 
     fn visit_str<E: Error>(self, _: &str) -> Result<Self::Value, E> {
-        // The default quotes the text, however long.
-        Err(E::invalid_type(Unexpected::Other("text"), &self))
+        // The default quotes the string, whatever its length.
+        Err(E::invalid_type(Unexpected::Other("string"), &self))
     }
 }
 

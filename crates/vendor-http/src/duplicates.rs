@@ -1,6 +1,6 @@
-//! Reading JSON whose members must have different names.
+//! Detects duplicate members in JSON objects.
 //!
-//! `serde_json` keeps the last of two members with the same name, and vendors mean one or the other.
+//! `serde_json` keeps the last of two members with the same name, but a vendor may mean either.
 
 use std::fmt;
 
@@ -8,8 +8,8 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// Reads a value like [`Value`] does, and notes the first member name that an object in it has twice. Names are compared as
-/// they are after unescaping. Reading continues, because a document that is not JSON further on is the greater fault.
+/// Deserializes a [`Value`] and records the name of the first duplicate member of any object in it. Names are compared
+/// unescaped. Deserialization continues, because invalid JSON later in the document takes precedence.
 pub(crate) struct UniqueMembers<'d> {
     duplicate: &'d mut Option<String>,
 }
@@ -19,7 +19,7 @@ impl<'d> UniqueMembers<'d> {
         Self { duplicate }
     }
 
-    fn inner(&mut self) -> UniqueMembers<'_> {
+    fn reborrow(&mut self) -> UniqueMembers<'_> {
         UniqueMembers {
             duplicate: self.duplicate,
         }
@@ -67,7 +67,7 @@ impl<'de> Visitor<'de> for UniqueMembers<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(self.inner())? {
+        while let Some(item) = items.next_element_seed(self.reborrow())? {
             list.push(item);
         }
         Ok(Value::Array(list))
@@ -79,7 +79,7 @@ impl<'de> Visitor<'de> for UniqueMembers<'_> {
             if map.contains_key(&name) {
                 self.duplicate.get_or_insert_with(|| name.clone());
             }
-            let value = members.next_value_seed(self.inner())?;
+            let value = members.next_value_seed(self.reborrow())?;
             map.insert(name, value);
         }
         Ok(Value::Object(map))
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_duplicate_is_noted_at_any_depth() {
+    fn first_duplicate_is_recorded_at_any_depth() {
         for (document, expected) in [
             (r#"{"a":1,"b":1,"a":2}"#, Some("a")),
             (r#"{"p":1,"\u0070":2}"#, Some("p")),
@@ -135,17 +135,17 @@ mod tests {
     }
 
     proptest! {
-        /// What is read is what `serde_json` reads, and nothing is taken for a duplicate that is none.
+        /// The value equals the value of `serde_json`, and there are no false duplicates.
         #[test]
-        fn reads_what_serde_json_reads(value in json()) {
+        fn value_equals_that_of_serde_json(value in json()) {
             let text = value.to_string();
             let expected: Value = serde_json::from_str(&text).unwrap();
             prop_assert_eq!(read(&text), (expected, None));
         }
 
-        /// A member that is given once more is found, wherever it is and however it is escaped.
+        /// A duplicate is found also if one of the names is escaped.
         #[test]
-        fn finds_any_member_that_is_given_twice(name in "[a-zA-Z]{1,5}", first in json(), second in json()) {
+        fn duplicate_member_is_found_in_any_spelling(name in "[a-zA-Z]{1,5}", first in json(), second in json()) {
             let escapes: Vec<String> = name.chars().map(|char| format!("\\u{:04x}", u32::from(char))).collect();
             let escaped = escapes.concat();
             let text = format!(r#"[{{"{name}":{first},"{escaped}":{second}}}]"#);

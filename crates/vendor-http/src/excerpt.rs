@@ -1,14 +1,14 @@
-//! Showing what a vendor sent, without letting it fill or garble a log.
+//! Excerpts of vendor data for messages and logs: short and without control characters.
 
-/// Most characters of a foreign text that are shown.
+/// Maximum length of an excerpt, in characters.
 const MAX_CHARS: usize = 80;
 
-/// The text with control characters escaped, cut off after 80 characters.
+/// Escapes control characters and truncates to [`MAX_CHARS`] characters.
 pub(crate) fn excerpt(text: &str) -> String {
     bounded(text, MAX_CHARS)
 }
 
-/// The text with control characters escaped, cut off after `max_chars` characters.
+/// Escapes control characters and truncates to `max_chars` characters.
 pub(crate) fn bounded(text: &str, max_chars: usize) -> String {
     let mut shown = String::new();
     let mut count = 0;
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_short_and_printable() {
+    fn excerpt_is_short_and_printable() {
         assert_eq!(excerpt("a\n\u{9b}ü"), "a\\n\\u{9b}ü");
         let long = excerpt(&"\u{1b}".repeat(1_000));
         assert!(long.chars().count() <= MAX_CHARS, "{long}");

@@ -1,4 +1,4 @@
-//! One request and its response, bounded in size.
+//! One HTTP request, and its response with a bounded size.
 
 use std::error::Error;
 
@@ -10,36 +10,36 @@ use reqwest::{Client, Response, StatusCode, Url};
 use crate::excerpt::bounded;
 use crate::{retry_after, times};
 
-/// Longest reason of the HTTP library that is passed on, in characters.
+/// Maximum length of an error message of the HTTP library that is passed on, in characters.
 const MAX_REASON_CHARS: usize = 200;
 
-/// What a vendor answered.
+/// A successful response of a vendor.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    /// The times that its header fields state.
+pub(crate) struct VendorResponse {
+    /// The times in the header fields.
     pub(crate) times: ResponseTimes,
-    /// The whole body.
+    /// The complete body.
     pub(crate) body: Vec<u8>,
 }
 
-/// Why a request gave no answer.
+/// Why a request failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) error: FeedError,
-    /// Whether the same request may succeed soon.
+    /// Whether a retry may succeed.
     pub(crate) is_transient: bool,
 }
 
 impl Failure {
-    fn lasting(error: FeedError) -> Self {
+    fn permanent(error: FeedError) -> Self {
         Self {
             error,
             is_transient: false,
         }
     }
 
-    fn of_transport(error: reqwest::Error) -> Self {
-        // The URL is the vendor's, known from its id; what is worth reading is behind it.
+    fn from_transport(error: reqwest::Error) -> Self {
+        // The vendor id identifies the URL; the causes are more useful.
         let error = error.without_url();
         let mut text = error.to_string();
         let mut source = error.source();
@@ -53,16 +53,16 @@ impl Failure {
         }
     }
 
-    fn of_status(status: StatusCode, headers: &HeaderMap, clock: &dyn Clock) -> Self {
+    fn from_status(status: StatusCode, headers: &HeaderMap, clock: &dyn Clock) -> Self {
         let redirects = if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
             "; redirects are not followed"
         } else {
             ""
         };
-        let reason = format!("the vendor answered {status}{redirects}");
-        if let Some(retry_after) = retry_after::demanded(status, headers, clock) {
-            // A retry of the same fetch would come too early, and the next fetch knows of the demand.
-            return Self::lasting(FeedError::RetryLater {
+        let reason = format!("the vendor responded with {status}{redirects}");
+        if let Some(retry_after) = retry_after::parse(status, headers, clock) {
+            // A retry in the same fetch would be too early; the delay is recorded for the next fetch.
+            return Self::permanent(FeedError::RetryLater {
                 reason,
                 retry_after,
             });
@@ -74,40 +74,40 @@ impl Failure {
     }
 }
 
-/// Asks once. Reads no more than `max_bytes` of the body.
-pub(crate) async fn ask(
+/// Sends one request. Reads at most `max_bytes` of the body.
+pub(crate) async fn send(
     client: &Client,
     url: &Url,
     max_bytes: usize,
     clock: &dyn Clock,
-) -> Result<Answer, Failure> {
+) -> Result<VendorResponse, Failure> {
     let request = client.get(url.clone()).send();
-    let response = request.await.map_err(Failure::of_transport)?;
+    let response = request.await.map_err(Failure::from_transport)?;
     if response.status() != StatusCode::OK {
-        return Err(Failure::of_status(
+        return Err(Failure::from_status(
             response.status(),
             response.headers(),
             clock,
         ));
     }
-    times::refuse_page(response.headers())
-        .map_err(|problem| Failure::lasting(FeedError::Malformed(problem)))?;
+    times::reject_partial(response.headers())
+        .map_err(|problem| Failure::permanent(FeedError::Malformed(problem)))?;
     let times = times::response_times(response.headers());
     let body = read_body(response, max_bytes).await?;
-    Ok(Answer { times, body })
+    Ok(VendorResponse { times, body })
 }
 
 async fn read_body(mut response: Response, max_bytes: usize) -> Result<Vec<u8>, Failure> {
     let too_large = || {
-        let problem = format!("it is larger than {max_bytes} bytes");
-        Failure::lasting(FeedError::Malformed(problem))
+        let problem = format!("the report is larger than {max_bytes} bytes");
+        Failure::permanent(FeedError::Malformed(problem))
     };
-    let announced = response.content_length().unwrap_or(0);
-    if usize::try_from(announced).map_or(true, |announced| announced > max_bytes) {
+    let length = response.content_length().unwrap_or(0);
+    if usize::try_from(length).map_or(true, |length| length > max_bytes) {
         return Err(too_large());
     }
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(Failure::of_transport)? {
+    while let Some(chunk) = response.chunk().await.map_err(Failure::from_transport)? {
         if chunk.len() > max_bytes - body.len() {
             return Err(too_large());
         }

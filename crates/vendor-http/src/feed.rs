@@ -1,4 +1,4 @@
-//! One vendor's feed: what is configured of it, and the port.
+//! The feed of one vendor: its options, and the implementation of the port.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,77 +15,77 @@ use thiserror::Error;
 use tracing::debug;
 
 use crate::document::Layout;
-use crate::exchange::{self, Answer, Failure};
+use crate::exchange::{self, Failure, VendorResponse};
 use crate::pointer::JsonPointer;
 
-/// Pause before the first retry; it doubles, with some jitter.
+/// Pause before the first retry; it doubles with each retry, with jitter.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Longest pause before a retry.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// What the vendor's log shows.
+/// `User-Agent` of requests to vendors.
 const USER_AGENT: &str = concat!("order-aggregator/", env!("CARGO_PKG_VERSION"));
 
-/// How one vendor is asked.
+/// Options of a vendor's feed.
 #[derive(Debug, Clone)]
 pub struct HttpVendorOptions {
-    /// Whose report it is.
+    /// Id of the vendor.
     pub vendor_id: VendorId,
-    /// Where it is read: `http` or `https`.
+    /// URL of the report, with the scheme `http` or `https`.
     pub url: Url,
-    /// How long a fetch may take, with all its retries.
+    /// Longest duration of a fetch, including retries.
     pub timeout: Duration,
-    /// Largest body, in bytes.
+    /// Maximum size of the body, in bytes.
     pub max_bytes: usize,
-    /// How many more times a fetch is tried after a failure that may pass.
+    /// Number of retries after transient failures.
     pub retries: u32,
-    /// Whether a report speaks of all of the vendor's stock.
+    /// Whether a report lists all of the vendor's stock or changes only.
     pub kind: ReportKind,
-    /// How old the vendor's numbers may be when it states them.
+    /// Longest age of the vendor's counts when it reports them.
     pub lag: Duration,
-    /// The age beyond which the vendor's numbers are not sold from; `None` for no limit.
+    /// Age beyond which the vendor's stock is not sold; `None` is no limit.
     pub max_age: Option<Duration>,
-    /// Where in the document things stand.
+    /// Where the fields are in the document.
     pub format: FeedFormat,
 }
 
-/// Where in a vendor's document things stand, as JSON pointers (RFC 6901).
+/// Where the fields are in a vendor's document, as JSON pointers (RFC 6901).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedFormat {
-    /// The list, from the document; empty for the document itself.
+    /// The list of items, relative to the document; empty for the document itself.
     pub items: String,
-    /// The product's id, from an item.
+    /// The product id, relative to an item.
     pub product_id: String,
-    /// The number of units, from an item.
+    /// The number of units, relative to an item.
     pub quantity: String,
-    /// The moment for which the report is true, from the document, if the document says it.
+    /// The instant for which the report holds, relative to the document, if the document states it.
     pub as_of: Option<String>,
 }
 
-/// Why there can be no feed with these options.
+/// Why a feed cannot be created with the given options.
 #[derive(Debug, Error)]
 pub enum InvalidOptions {
-    /// Neither `http` nor `https`.
+    /// The scheme of the URL is neither `http` nor `https`.
     #[error("vendor {vendor_id}: the URL must start with http:// or https://")]
     Scheme {
         /// Whose.
         vendor_id: VendorId,
     },
-    /// Not a JSON pointer.
+    /// A field of the format is not a JSON pointer.
     #[error("vendor {vendor_id}: {field} is {pointer:?}, which is not a JSON pointer")]
     Pointer {
         /// Whose.
         vendor_id: VendorId,
-        /// Which of the pointers.
+        /// Name of the field.
         field: &'static str,
-        /// What it says.
+        /// The invalid pointer.
         pointer: String,
     },
-    /// The HTTP client cannot be made, as when there are no root certificates on this machine.
-    #[error("vendor {vendor_id}: the HTTP client cannot be made")]
+    /// The HTTP client cannot be built, for example because the machine has no root certificates.
+    #[error("vendor {vendor_id}: cannot build the HTTP client")]
     Client {
         /// Whose.
         vendor_id: VendorId,
-        /// Why.
+        /// The cause.
         #[source]
         source: reqwest::Error,
     },
@@ -108,7 +108,7 @@ pub struct HttpVendorFeed {
 
 impl fmt::Debug for HttpVendorFeed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not its URL, which may hold a secret.
+        // Omits the URL, which may contain a secret.
         f.debug_struct("HttpVendorFeed")
             .field("vendor_id", &self.vendor_id)
             .finish_non_exhaustive()
@@ -116,7 +116,8 @@ impl fmt::Debug for HttpVendorFeed {
 }
 
 impl HttpVendorFeed {
-    /// Makes a feed; nothing is asked yet. The clock is this process's own, for a `Retry-After` whose response has no `Date`.
+    /// Creates a feed, without sending a request. `clock` is the clock of this process; it is used for a `Retry-After` date
+    /// if the response has no `Date`.
     ///
     /// # Errors
     /// [`InvalidOptions`].
@@ -151,7 +152,7 @@ impl HttpVendorFeed {
                 .map(|text| pointer("as_of", &text))
                 .transpose()?,
         };
-        // Each try gets its share to connect in, so that one lost packet does not use up the time of all.
+        // Each attempt gets an equal share of the timeout to connect, so that one lost packet does not use all of it.
         let connect_timeout = timeout / retries.saturating_add(1);
         let client = build_client(&url, connect_timeout).map_err(|source| {
             let vendor_id = vendor_id.clone();
@@ -172,20 +173,23 @@ impl HttpVendorFeed {
         })
     }
 
-    /// Asks, and asks again after failures that may pass.
-    async fn ask(&self, last_failure: &mut Option<FeedError>) -> Result<Answer, FeedError> {
+    /// Sends the request, with retries after transient failures.
+    async fn send(
+        &self,
+        last_failure: &mut Option<FeedError>,
+    ) -> Result<VendorResponse, FeedError> {
         let pauses = ExponentialBuilder::default()
             .with_min_delay(FIRST_PAUSE)
             .with_max_delay(LONGEST_PAUSE)
             .with_max_times(usize::try_from(self.retries).unwrap_or(usize::MAX))
             .with_jitter();
-        (|| exchange::ask(&self.client, &self.url, self.max_bytes, self.clock.as_ref()))
+        (|| exchange::send(&self.client, &self.url, self.max_bytes, self.clock.as_ref()))
             .retry(pauses)
             .sleep(tokio::time::sleep)
             .when(|failure: &Failure| failure.is_transient)
             .notify(|failure, pause| {
                 let (vendor_id, error) = (&self.vendor_id, &failure.error);
-                debug!(vendor.id = %vendor_id, %error, pause_ms = pause.as_millis(), "asking the vendor again");
+                debug!(vendor.id = %vendor_id, %error, pause_ms = pause.as_millis(), "request to the vendor failed; retrying");
                 *last_failure = Some(error.clone());
             })
             .await
@@ -194,7 +198,7 @@ impl HttpVendorFeed {
 }
 
 fn build_client(url: &Url, connect_timeout: Duration) -> Result<Client, reqwest::Error> {
-    // Whoever came first has chosen; a second choice is refused, and needs not be made.
+    // Fails if a provider is already installed, which is then used.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let headers = HeaderMap::from_iter([
         (ACCEPT, HeaderValue::from_static("application/json")),
@@ -209,7 +213,7 @@ fn build_client(url: &Url, connect_timeout: Duration) -> Result<Client, reqwest:
         .retry(reqwest::retry::never())
         .no_proxy();
     if url.scheme() == "http" {
-        // No certificate is ever looked at: a machine that has none must not be a reason to fail.
+        // Plain HTTP needs no root certificates, so a machine without any must not cause an error.
         return builder.tls_certs_only([]).build();
     }
     builder.https_only(true).build()
@@ -231,19 +235,21 @@ impl VendorFeed for HttpVendorFeed {
 
     async fn fetch(&self) -> Result<FetchedReport, FeedError> {
         let mut last_failure = None;
-        let answer = tokio::time::timeout(self.timeout, self.ask(&mut last_failure)).await;
-        let Answer { times, body } = answer.unwrap_or_else(|_| {
+        let response = tokio::time::timeout(self.timeout, self.send(&mut last_failure)).await;
+        let VendorResponse { times, body } = response.unwrap_or_else(|_| {
             let timeout = self.timeout;
-            let before =
-                last_failure.map_or(String::new(), |error| format!("; before that: {error}"));
-            let problem = format!("no whole answer came within {timeout:?}{before}");
+            let last =
+                last_failure.map_or(String::new(), |error| format!("; last failure: {error}"));
+            let problem = format!("no complete response within {timeout:?}{last}");
             Err(FeedError::Unavailable(problem))
         })?;
-        // A large document takes long enough to keep everything else on this thread waiting.
+        // Parsing a large document would block the other tasks of this thread.
         let (layout, kind) = (self.layout.clone(), self.kind);
         let report = tokio::task::spawn_blocking(move || layout.parse(kind, &body))
             .await
-            .map_err(|error| FeedError::Unavailable(format!("reading it was cut short: {error}")))?
+            .map_err(|error| {
+                FeedError::Unavailable(format!("parsing the report was aborted: {error}"))
+            })?
             .map_err(FeedError::Malformed)?;
         Ok(FetchedReport { report, times })
     }

@@ -1,18 +1,18 @@
 //! Vendors' stock reports over HTTP.
 //!
-//! An [`HttpVendorFeed`] asks one vendor with `GET` and reads the JSON that it answers, in whatever shape: JSON pointers
-//! say where the list, the product ids and the quantities stand. It reads strictly. What is not plainly a product id or
-//! a quantity makes the whole report malformed, because a guess here is stock that is sold and not there.
+//! An [`HttpVendorFeed`] sends `GET` requests to one vendor and parses JSON responses of any structure: JSON pointers locate
+//! the list, the product ids and the quantities. Parsing is strict: an invalid product id or quantity makes the whole report
+//! malformed, because a guess could sell stock that does not exist.
 //!
-//! Time and size are bounded: one deadline covers a fetch with all its retries, and no more than the allowed size is
-//! ever held. Redirects are not followed, cookies not kept, proxies not used. A response with `Retry-After` ends a fetch at
-//! once, and its demand is returned with the error.
+//! Time and size are bounded: one timeout covers a fetch with all its retries, and at most the configured number of bytes is
+//! read. Redirects are not followed, cookies are not kept, and proxies are not used. A response with `Retry-After` ends the
+//! fetch immediately, and the error contains the delay.
 //!
 //! # The times of a report
 //!
-//! With the report a feed returns every time that its response has: the document's own as-of, if a pointer to it is
-//! configured, `Last-Modified`, `ETag`, `Date`, `Age` and how long caches may reuse it. The domain decides what they prove
-//! (`domain::evidence`). A response that says that it is one page of several is refused.
+//! A feed returns the report together with all times of the response: the as-of of the document, if its pointer is
+//! configured, `Last-Modified`, `ETag`, `Date`, `Age` and the freshness lifetime. The domain decides what they prove
+//! (`domain::evidence`). A response that is one page of several is rejected.
 
 mod document;
 mod duplicates;

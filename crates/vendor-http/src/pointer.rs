@@ -1,11 +1,11 @@
-//! JSON pointers (RFC 6901), and reading what one points to without keeping the rest of the document.
+//! JSON pointers (RFC 6901), and deserialization of the value at a pointer without keeping the rest of the document.
 
 use std::fmt;
 
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// A pointer that is well-formed.
+/// A well-formed JSON pointer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct JsonPointer {
     text: String,
@@ -13,7 +13,7 @@ pub(crate) struct JsonPointer {
 }
 
 impl JsonPointer {
-    /// Checks a text: empty, or segments that each begin with `/`, with `~` only as `~0` or `~1`.
+    /// Parses a pointer: empty, or segments that each begin with `/`, with `~` only as `~0` or `~1`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut segments = text.split('/');
         if segments.next() != Some("") {
@@ -30,7 +30,7 @@ impl JsonPointer {
         &self.text
     }
 
-    /// Reads what this points to with `seed`, or nothing if the document has no such place.
+    /// Returns a seed that deserializes the value at this pointer with `seed`, or `None` if the document has no such value.
     pub(crate) fn seed<S>(&self, seed: S) -> AtPointer<'_, S> {
         AtPointer {
             segments: &self.segments,
@@ -63,7 +63,7 @@ fn unescape(segment: &str) -> Option<String> {
     Some(text)
 }
 
-/// Walks down a document along a pointer, skipping everything beside the way.
+/// Descends into a document along a pointer, and skips all other values.
 pub(crate) struct AtPointer<'p, S> {
     segments: &'p [String],
     seed: S,
@@ -100,10 +100,8 @@ impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for AtPointer<'_, S> {
                 continue;
             }
             let Some(seed) = seed.take() else {
-                // Which of the two counts is anybody's guess.
-                return Err(A::Error::custom(
-                    "a member on the way to it stands there twice",
-                ));
+                // It is not known which of the two values is right.
+                return Err(A::Error::custom("duplicate member in its path"));
             };
             found = map.next_value_seed(AtPointer {
                 segments: rest,
@@ -160,11 +158,14 @@ impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for AtPointer<'_, S> {
     }
 }
 
-/// An index as RFC 6901 has it: digits, with no zero in front of others.
+/// Parses an array index (RFC 6901): digits without a leading zero.
 fn array_index(segment: &str) -> Option<usize> {
-    let plain = segment.bytes().all(|byte| byte.is_ascii_digit());
-    let padded = segment.len() > 1 && segment.starts_with('0');
-    segment.parse().ok().filter(|_| plain && !padded)
+    let is_number = segment.bytes().all(|byte| byte.is_ascii_digit());
+    let has_leading_zero = segment.len() > 1 && segment.starts_with('0');
+    segment
+        .parse()
+        .ok()
+        .filter(|_| is_number && !has_leading_zero)
 }
 
 #[cfg(test)]
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_what_serde_json_finds() {
+    fn value_equals_that_of_serde_json() {
         let document =
             r#"{"a": {"b/c": [10, {"~": null}, 12]}, "": true, "s": "text", "00": 1, "n": -1.5}"#;
         let whole: Value = serde_json::from_str(document).unwrap();
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn only_well_formed_pointers_are_read() {
+    fn malformed_pointers_are_rejected() {
         for wrong in ["a", "a/b", "/~", "/~2", "/a~", " /a"] {
             assert_eq!(JsonPointer::parse(wrong), None, "{wrong}");
         }

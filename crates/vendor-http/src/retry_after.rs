@@ -1,4 +1,4 @@
-//! The field `Retry-After` (RFC 9110, section 10.2.3).
+//! The header `Retry-After` (RFC 9110, section 10.2.3).
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use crate::times;
 
-/// Reads the time for which the vendor demands to get no request. Only 429 and 503 say so: in a redirect the field is about
-/// the redirected request, which is not sent. Values that cannot be read are ignored; of several the longest counts.
+/// Parses the time for which the vendor wants no further request. Only 429 and 503 are considered: in a redirect the header
+/// is about the redirected request, which is not sent. Malformed values are ignored; of several values the longest is used.
 ///
-/// A date is compared with the `Date` of the same response, so that a vendor whose clock is wrong gets what it means.
-pub(crate) fn demanded(
+/// A date is relative to the `Date` of the same response, so that the delay does not depend on the vendor's clock.
+pub(crate) fn parse(
     status: StatusCode,
     headers: &HeaderMap,
     clock: &dyn Clock,
@@ -34,7 +34,7 @@ pub(crate) fn demanded(
     spans.max().and_then(RetryAfter::new)
 }
 
-/// A number of seconds; one that is too large to be read counts as the largest.
+/// Parses a number of seconds; a number that overflows is the maximum.
 fn seconds(text: &str) -> Option<Duration> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().map_or(Duration::MAX, Duration::from_secs))
@@ -74,32 +74,32 @@ mod tests {
         headers
     }
 
-    /// The demand of a 429, in seconds.
-    fn demand(values: &[&str], date: Option<&str>) -> Option<u64> {
+    /// The delay of a 429 response, in seconds.
+    fn delay_s(values: &[&str], date: Option<&str>) -> Option<u64> {
         let headers = headers(values, date);
-        let demanded = demanded(StatusCode::TOO_MANY_REQUESTS, &headers, &FixedClock);
-        demanded.map(|demand| demand.span().as_secs())
+        let delay = parse(StatusCode::TOO_MANY_REQUESTS, &headers, &FixedClock);
+        delay.map(|delay| delay.span().as_secs())
     }
 
     #[test]
-    fn both_forms_are_read() {
-        assert_eq!(demand(&["60"], None), Some(60));
-        assert_eq!(demand(&[" 007 "], None), Some(7));
-        // Relative to the Date of the response, and without one to this process's clock.
+    fn seconds_and_dates_are_parsed() {
+        assert_eq!(delay_s(&["60"], None), Some(60));
+        assert_eq!(delay_s(&[" 007 "], None), Some(7));
+        // Relative to the `Date` of the response, or to the clock of this process without a `Date`.
         let date = Some("Sun, 06 Nov 2022 08:49:37 GMT");
-        assert_eq!(demand(&["Sun, 06 Nov 2022 08:50:37 GMT"], date), Some(60));
-        assert_eq!(demand(&["Sun, 06 Nov 1994 08:51:37 GMT"], None), Some(120));
-        assert_eq!(demand(&["Sunday, 06-Nov-94 08:49:47 GMT"], None), Some(10));
-        assert_eq!(demand(&["Sun Nov  6 08:49:38 1994"], None), Some(1));
+        assert_eq!(delay_s(&["Sun, 06 Nov 2022 08:50:37 GMT"], date), Some(60));
+        assert_eq!(delay_s(&["Sun, 06 Nov 1994 08:51:37 GMT"], None), Some(120));
+        assert_eq!(delay_s(&["Sunday, 06-Nov-94 08:49:47 GMT"], None), Some(10));
+        assert_eq!(delay_s(&["Sun Nov  6 08:49:38 1994"], None), Some(1));
         let unreadable = Some("yesterday");
         assert_eq!(
-            demand(&["Sun, 06 Nov 1994 08:51:37 GMT"], unreadable),
+            delay_s(&["Sun, 06 Nov 1994 08:51:37 GMT"], unreadable),
             Some(120)
         );
     }
 
     #[test]
-    fn a_demand_is_at_most_a_day_and_a_past_one_is_none() {
+    fn delay_is_at_most_one_day_and_none_if_past() {
         let day = 24 * 60 * 60;
         for long in [
             "86401",
@@ -107,14 +107,14 @@ mod tests {
             "18446744073709551616",
             "Sat, 01 Jan 2050 00:00:00 GMT",
         ] {
-            assert_eq!(demand(&[long], None), Some(day), "{long}");
+            assert_eq!(delay_s(&[long], None), Some(day), "{long}");
         }
         for past in [
             "0",
             "Sun, 06 Nov 1994 08:49:37 GMT",
             "Sat, 05 Nov 1994 00:00:00 GMT",
         ] {
-            assert_eq!(demand(&[past], None), None, "{past}");
+            assert_eq!(delay_s(&[past], None), None, "{past}");
         }
     }
 
@@ -131,20 +131,20 @@ mod tests {
             "0x10",
             "Sun, 06 Nov",
         ] {
-            assert_eq!(demand(&[wrong], None), None, "{wrong:?}");
+            assert_eq!(delay_s(&[wrong], None), None, "{wrong:?}");
         }
-        assert_eq!(demand(&["soon", "5", "60"], None), Some(60));
+        assert_eq!(delay_s(&["soon", "5", "60"], None), Some(60));
     }
 
     #[test]
-    fn only_429_and_503_demand_something() {
+    fn only_429_and_503_are_considered() {
         let headers = headers(&["60"], None);
         for status in [200, 201, 301, 302, 304, 307, 400, 401, 404, 500, 502, 504] {
             let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(demanded(status, &headers, &FixedClock), None, "{status}");
+            assert_eq!(parse(status, &headers, &FixedClock), None, "{status}");
         }
         let status = StatusCode::SERVICE_UNAVAILABLE;
-        let span = demanded(status, &headers, &FixedClock).map(RetryAfter::span);
+        let span = parse(status, &headers, &FixedClock).map(RetryAfter::span);
         assert_eq!(span, Some(Duration::from_mins(1)));
     }
 }

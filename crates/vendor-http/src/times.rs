@@ -1,4 +1,4 @@
-//! The times of a response, and what says that it is only a part of the report.
+//! The times of a response, and the headers of a partial response.
 
 use std::time::Duration;
 
@@ -11,12 +11,11 @@ use reqwest::header::{
 
 use crate::excerpt::excerpt;
 
-/// Longest part of an `ETag` that is kept, in characters. Two tags that are equal up to there count as the same one.
+/// Maximum length of an `ETag` that is kept, in characters. Tags with the same prefix of this length are equal.
 const MAX_ETAG_CHARS: usize = 255;
 
-/// Reads the times of a response. A field that cannot be read is left out, except for an `Age`, with which the response is
-/// older than anything can tell, and `Last-Modified`, with which its counts are of any time. Of repeated dates the earliest
-/// counts.
+/// Parses the times of a response. Malformed headers are ignored, with two exceptions: a malformed `Age` is the maximum age,
+/// and a malformed `Last-Modified` makes `Last-Modified` unusable. Of repeated dates the earliest is used.
 pub(crate) fn response_times(headers: &HeaderMap) -> ResponseTimes {
     let date = http_date(headers, &DATE);
     let etag = headers.get(ETAG).map(|tag| {
@@ -35,7 +34,7 @@ pub(crate) fn response_times(headers: &HeaderMap) -> ResponseTimes {
     }
 }
 
-/// The time at which the response was made, if the vendor states one that can be read.
+/// The `Date` of the response, if it is present and valid.
 pub(crate) fn date(headers: &HeaderMap) -> Option<Timestamp> {
     http_date(headers, &DATE)
 }
@@ -44,7 +43,7 @@ fn http_date(headers: &HeaderMap, name: &HeaderName) -> Option<Timestamp> {
     http_dates(headers, name).flatten().min()
 }
 
-/// `None` for one that cannot be read.
+/// The dates of a repeated header; `None` for each malformed value.
 fn http_dates(headers: &HeaderMap, name: &HeaderName) -> impl Iterator<Item = Option<Timestamp>> {
     headers.get_all(name).iter().map(|value| {
         let text = value.to_str().ok()?;
@@ -52,8 +51,8 @@ fn http_dates(headers: &HeaderMap, name: &HeaderName) -> impl Iterator<Item = Op
     })
 }
 
-/// A number of seconds, of a list the first one (RFC 9111, section 5.1); beyond the largest that must be understood, the
-/// largest (section 1.2.2).
+/// Parses a number of seconds, or the first number of a list (RFC 9111, section 5.1), capped at the largest value that
+/// recipients must support (section 1.2.2).
 fn first_seconds(text: &str) -> Option<Duration> {
     let first = text.split(',').next().unwrap_or_default().trim();
     let is_number = !first.is_empty() && first.bytes().all(|byte| byte.is_ascii_digit());
@@ -65,7 +64,7 @@ fn first_seconds(text: &str) -> Option<Duration> {
     })
 }
 
-/// How long caches may reuse the response (RFC 9111, section 4.2.1). Of contradictory values the largest counts.
+/// The freshness lifetime of the response (RFC 9111, section 4.2.1). Of contradictory values the largest is used.
 fn freshness(headers: &HeaderMap, date: Option<Timestamp>) -> Option<Duration> {
     let directives = headers
         .get_all(CACHE_CONTROL)
@@ -82,7 +81,7 @@ fn freshness(headers: &HeaderMap, date: Option<Timestamp>) -> Option<Duration> {
     let (mut private, mut shared) = (None, None);
     for (name, value) in directives {
         match name.as_str() {
-            // No cache may send it without asking the origin.
+            // Caches may not reuse the response without revalidation.
             "no-store" => return Some(Duration::ZERO),
             "no-cache" if value.is_empty() => return Some(Duration::ZERO),
             "max-age" => private = private.max(first_seconds(value)),
@@ -92,15 +91,15 @@ fn freshness(headers: &HeaderMap, date: Option<Timestamp>) -> Option<Duration> {
     }
     let expires = || {
         let _present = headers.get(EXPIRES)?;
-        // What cannot be read, such as `0`, has expired.
+        // A malformed value, such as `0`, means expired.
         let expires = http_date(headers, &EXPIRES).zip(date);
         Some(expires.map_or(Duration::ZERO, |(expires, date)| expires.since(date)))
     };
     shared.or(private).or_else(expires)
 }
 
-/// Refuses a response that says that it is one page of several: the rest of the stock would count as sold out.
-pub(crate) fn refuse_page(headers: &HeaderMap) -> Result<(), String> {
+/// Rejects a response that is one page of several: the products on the other pages would count as sold out.
+pub(crate) fn reject_partial(headers: &HeaderMap) -> Result<(), String> {
     let texts = |name| {
         headers
             .get_all(name)
@@ -111,23 +110,23 @@ pub(crate) fn refuse_page(headers: &HeaderMap) -> Result<(), String> {
         if links_to_next(&link) {
             let shown = excerpt(&link);
             return Err(format!(
-                "it is one page of several: the header Link is {shown}, and the feed is not configured for pages"
+                "the response is one page of several: the header Link is {shown}, and paging is not supported"
             ));
         }
     }
     for range in texts(CONTENT_RANGE) {
-        if !is_whole(&range) {
+        if !is_complete(&range) {
             let shown = excerpt(&range);
             return Err(format!(
-                "it is a part: the header Content-Range is {shown}, and the feed is not configured for pages"
+                "the response is partial: the header Content-Range is {shown}, and paging is not supported"
             ));
         }
     }
     Ok(())
 }
 
-/// Whether one of the links (RFC 8288) leads to the next page. What stands between `<` and `>`, and between quotes, may
-/// contain every separator.
+/// Whether one of the links (RFC 8288) has the relation `next`. The text between `<` and `>`, and between quotes, may
+/// contain separators.
 fn links_to_next(field: &str) -> bool {
     let mut rest = field;
     let mut is_next = false;
@@ -140,7 +139,7 @@ fn links_to_next(field: &str) -> bool {
                     Some((name, value)) if name.trim().eq_ignore_ascii_case("rel") => {
                         parameter_value(value.trim_start())
                     }
-                    // Another parameter: its value is passed over like everything else.
+                    // The value of another parameter is skipped like any other text.
                     _ => ("", parameter),
                 };
                 is_next |= value
@@ -159,7 +158,7 @@ fn links_to_next(field: &str) -> bool {
     is_next
 }
 
-/// The value of a parameter, quoted or not, and the text after it.
+/// Splits a text into a parameter's value, quoted or not, and the text after it.
 fn parameter_value(text: &str) -> (&str, &str) {
     match text.strip_prefix('"') {
         Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
@@ -167,15 +166,15 @@ fn parameter_value(text: &str) -> (&str, &str) {
     }
 }
 
-/// Whether a range as in `items 0-1/2` is all of it.
-fn is_whole(range: &str) -> bool {
+/// Whether a range, as in `items 0-1/2`, is complete.
+fn is_complete(range: &str) -> bool {
     let read = || {
         let (_, numbers) = range.trim().rsplit_once(' ')?;
         let (positions, length) = numbers.split_once('/')?;
         let (first, last) = positions.split_once('-')?;
         let length: u64 = length.parse().ok()?;
-        let whole = first.parse() == Ok(0_u64) && last.parse().ok() == length.checked_sub(1);
-        Some(whole)
+        let is_complete = first.parse() == Ok(0_u64) && last.parse().ok() == length.checked_sub(1);
+        Some(is_complete)
     };
     read().unwrap_or(false)
 }

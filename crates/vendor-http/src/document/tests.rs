@@ -1,4 +1,4 @@
-//! Which documents are reports, and what is said of the others.
+//! Valid documents, and the errors of invalid documents.
 
 use super::*;
 
@@ -24,7 +24,7 @@ fn quantities(report: &Report) -> Vec<(&str, u32)> {
 }
 
 #[test]
-fn reads_texts_and_integers_as_product_ids() {
+fn product_ids_are_strings_or_integers() {
     let report = parse(
         r#"[{"productId":"1","quantity":50,"colour":["red"]},{"quantity":2147483647,"productId":2},
             {"productId":18446744073709551615,"quantity":0}]"#,
@@ -36,7 +36,7 @@ fn reads_texts_and_integers_as_product_ids() {
 }
 
 #[test]
-fn says_what_is_wrong_with_which_item() {
+fn error_names_the_item_and_the_problem() {
     let quantity = |value: &str| {
         format!(r#"[{{"productId":"1","quantity":1}},{{"productId":"2","quantity":{value}}}]"#)
     };
@@ -80,15 +80,15 @@ fn says_what_is_wrong_with_which_item() {
         ),
         (
             product("1.5"),
-            "item 0: /productId is 1.5, expected a text or an integer",
+            "item 0: /productId is 1.5, expected a string or an integer",
         ),
         (
             product("null"),
-            "item 0: /productId is null, expected a text or an integer",
+            "item 0: /productId is null, expected a string or an integer",
         ),
         (
             product("{}"),
-            "item 0: /productId is {}, expected a text or an integer",
+            "item 0: /productId is {}, expected a string or an integer",
         ),
         (
             product("\" \""),
@@ -119,7 +119,7 @@ fn says_what_is_wrong_with_which_item() {
 }
 
 #[test]
-fn member_given_twice_in_an_item_refuses_the_report() {
+fn duplicate_member_in_an_item_is_rejected() {
     let items = |last: &str| format!(r#"[{{"productId":"A","quantity":1}},{last}]"#);
     for (last, name) in [
         (r#"{"productId":"B","quantity":7,"quantity":0}"#, "quantity"),
@@ -137,20 +137,20 @@ fn member_given_twice_in_an_item_refuses_the_report() {
         ),
     ] {
         let problem = parse(&items(last)).unwrap_err();
-        assert_eq!(problem, format!("item 1: the member {name} is given twice"));
+        assert_eq!(problem, format!("item 1: duplicate member {name}"));
     }
     let not_json = items(r#"{"productId":"B","quantity":7,"quantity":0},oops"#);
     assert!(parse(&not_json).unwrap_err().contains("expected value"));
 }
 
 #[test]
-fn what_is_no_list_is_refused() {
+fn document_that_is_not_a_list_is_rejected() {
     let long = format!("\"{}\"", "x".repeat(10_000));
     for (document, expected) in [
         ("{}", "expected a list"),
         ("null", "expected a list"),
         ("7", "expected a list"),
-        (long.as_str(), "invalid type: text, expected a list"),
+        (long.as_str(), "invalid type: string, expected a list"),
         ("", "EOF"),
         ("<html>", "expected value"),
         ("[{\"productId\":\"1\",\"quantity\":1}", "EOF"),
@@ -174,7 +174,7 @@ fn what_is_no_list_is_refused() {
 }
 
 #[test]
-fn a_long_value_is_cut_off_and_escaped() {
+fn long_value_is_truncated_and_escaped() {
     let document = format!(
         r#"[{{"productId":"1","quantity":"{}\n"}}]"#,
         "\u{9b}".repeat(500)
@@ -189,7 +189,7 @@ fn a_long_value_is_cut_off_and_escaped() {
 }
 
 #[test]
-fn the_list_may_lie_deep() {
+fn list_may_be_nested() {
     let document =
         br#"{"meta":{"n":1},"data":[{"rows":[{"productId":"1","quantity":5}]}],"more":[{}]}"#;
     let report = layout("/data/0/rows", None)
@@ -202,16 +202,16 @@ fn the_list_may_lie_deep() {
         .unwrap_err();
     assert_eq!(problem, "/data/rows is missing, expected a list");
     let twice = layout("/a", None).parse(ReportKind::Full, br#"{"a":[],"a":[]}"#);
-    assert!(twice.unwrap_err().contains("twice"));
+    assert!(twice.unwrap_err().contains("duplicate"));
 }
 
 #[test]
-fn the_documents_own_moment_counts_and_must_be_one() {
+fn as_of_of_the_document_is_used_and_must_be_valid() {
     let layout = layout("/items", Some("/as_of"));
-    let own = Timestamp::parse_rfc3339("2026-11-23T12:00:00Z").unwrap();
+    let as_of = Timestamp::parse_rfc3339("2026-11-23T12:00:00Z").unwrap();
     let document = br#"{"items":[],"as_of":"2026-11-23T13:00:00+01:00"}"#;
     let report = layout.parse(ReportKind::Full, document).unwrap();
-    assert_eq!(report.as_of(), Some(own));
+    assert_eq!(report.as_of(), Some(as_of));
     for (wrong, expected) in [
         (
             r#"{"items":[]}"#,

@@ -1,4 +1,4 @@
-//! Header fields, as they come.
+//! Valid, malformed and repeated headers.
 
 use super::*;
 
@@ -14,24 +14,18 @@ fn times(fields: &[(&'static str, &str)]) -> ResponseTimes {
     response_times(&headers(fields))
 }
 
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "what it is compared with is optional"
-)]
+#[expect(clippy::unnecessary_wraps, reason = "compared with optional values")]
 fn at(text: &str) -> Option<Timestamp> {
     Some(Timestamp::parse_rfc3339(text).unwrap())
 }
 
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "what it is compared with is optional"
-)]
+#[expect(clippy::unnecessary_wraps, reason = "compared with optional values")]
 fn secs(seconds: u64) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
 #[test]
-fn dates_are_read_in_each_form_and_left_out_otherwise() {
+fn dates_are_parsed_in_each_format_and_ignored_if_malformed() {
     for text in [
         "Mon, 23 Nov 2026 12:00:00 GMT",
         "Monday, 23-Nov-26 12:00:00 GMT",
@@ -45,19 +39,19 @@ fn dates_are_read_in_each_form_and_left_out_otherwise() {
 }
 
 #[test]
-fn of_repeated_dates_the_earliest_counts_and_an_unreadable_last_modified_shows() {
+fn earliest_of_repeated_dates_is_used_and_malformed_last_modified_is_unusable() {
     let (early, late) = (
         "Mon, 23 Nov 2026 11:00:00 GMT",
         "Mon, 23 Nov 2026 12:00:00 GMT",
     );
     for name in ["date", "last-modified"] {
         let read = times(&[(name, late), (name, early)]);
-        let moment = if name == "date" {
+        let date = if name == "date" {
             read.date
         } else {
             read.last_modified
         };
-        assert_eq!(moment, at("2026-11-23T11:00:00Z"), "{name}");
+        assert_eq!(date, at("2026-11-23T11:00:00Z"), "{name}");
         assert!(!read.is_last_modified_unusable);
     }
     assert!(times(&[("last-modified", "yesterday")]).is_last_modified_unusable);
@@ -66,7 +60,7 @@ fn of_repeated_dates_the_earliest_counts_and_an_unreadable_last_modified_shows()
 }
 
 #[test]
-fn age_is_the_first_of_a_list_and_bounded() {
+fn age_is_the_first_of_a_list_and_capped() {
     for (text, expected) in [
         ("0", secs(0)),
         ("90", secs(90)),
@@ -87,7 +81,7 @@ fn age_is_the_first_of_a_list_and_bounded() {
 }
 
 #[test]
-fn freshness_is_what_caches_may_use() {
+fn freshness_follows_cache_control_and_expires() {
     const DATE: (&str, &str) = ("date", "Mon, 23 Nov 2026 12:00:00 GMT");
     for (fields, expected) in [
         (vec![("cache-control", "max-age=60")], secs(60)),
@@ -135,7 +129,7 @@ fn freshness_is_what_caches_may_use() {
 }
 
 #[test]
-fn etag_is_kept_as_sent_and_bounded() {
+fn etag_is_kept_verbatim_and_truncated() {
     let tag = |text: &str| times(&[("etag", text)]).etag;
     assert_eq!(tag("W/\"a b\""), Some("W/\"a b\"".to_owned()));
     assert_eq!(tag(""), None);
@@ -143,7 +137,7 @@ fn etag_is_kept_as_sent_and_bounded() {
 }
 
 #[test]
-fn a_page_is_refused_with_the_header_that_says_so() {
+fn partial_response_is_rejected_with_the_name_of_the_header() {
     for (name, value) in [
         ("link", "<http://v/s?page=2>; rel=\"next\""),
         ("link", "<http://v/s?page=2>;rel=next"),
@@ -159,7 +153,7 @@ fn a_page_is_refused_with_the_header_that_says_so() {
         ("content-range", "bytes */2"),
         ("content-range", "0-0/0"),
     ] {
-        let problem = refuse_page(&headers(&[(name, value)])).unwrap_err();
+        let problem = reject_partial(&headers(&[(name, value)])).unwrap_err();
         assert!(problem.to_lowercase().contains(name), "{value}: {problem}");
     }
     for (name, value) in [
@@ -170,8 +164,12 @@ fn a_page_is_refused_with_the_header_that_says_so() {
         ("link", "<unclosed; rel=next"),
         ("content-range", "items 0-1/2"),
     ] {
-        assert_eq!(refuse_page(&headers(&[(name, value)])), Ok(()), "{value}");
+        assert_eq!(
+            reject_partial(&headers(&[(name, value)])),
+            Ok(()),
+            "{value}"
+        );
     }
     let two = headers(&[("link", "</1>; rel=prev"), ("link", "</3>; rel=next")]);
-    assert!(refuse_page(&two).is_err());
+    assert!(reject_partial(&two).is_err());
 }

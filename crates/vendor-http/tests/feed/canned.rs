@@ -1,4 +1,4 @@
-//! A server that answers every request with the same bytes, for what a well-behaved server never sends.
+//! A server that sends the same bytes in every response, for responses that a correct server would not send.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-pub(crate) struct Canned {
+pub(crate) struct CannedServer {
     address: SocketAddr,
     requests: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
 
-impl Canned {
-    /// Answers with a body of `[]` under these header lines, after `status_line` as in `200 OK`.
+impl CannedServer {
+    /// Starts a server that responds with `status_line`, as in `200 OK`, these header lines, and the body `[]`.
     pub(crate) async fn start(status_line: &str, headers: &str) -> Self {
         let response = format!(
             "HTTP/1.1 {status_line}\r\nContent-Length: 2\r\nConnection: close\r\n{headers}\r\n[]"
@@ -55,7 +55,7 @@ impl Canned {
     }
 }
 
-impl Drop for Canned {
+impl Drop for CannedServer {
     fn drop(&mut self) {
         self.task.abort();
     }

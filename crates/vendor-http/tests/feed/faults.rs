@@ -1,4 +1,4 @@
-//! What a feed makes of a vendor that fails.
+//! Feeds of vendors that fail.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use mock_vendor::{Fault, MockVendor};
 use vendor_http::{HttpVendorFeed, HttpVendorOptions};
 
-use super::canned::Canned;
+use super::canned::CannedServer;
 use super::{
     STOCK, clock, feed, feed_with_retries, malformed, options, unavailable, units_of, vendor,
 };
 
 #[tokio::test]
-async fn failures_that_may_pass_are_tried_again_so_many_times() {
+async fn transient_failures_are_retried_the_configured_number_of_times() {
     for fault in [
         Fault::Status { status: 500 },
         Fault::Status { status: 503 },
@@ -31,7 +31,7 @@ async fn failures_that_may_pass_are_tried_again_so_many_times() {
 }
 
 #[tokio::test]
-async fn failures_that_last_are_not_tried_again() {
+async fn permanent_failures_are_not_retried() {
     let vendor = vendor();
     let feed = feed_with_retries(&vendor.url(), 2);
     for (number, status) in [400, 401, 404, 204, 304].into_iter().enumerate() {
@@ -47,7 +47,7 @@ async fn failures_that_last_are_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_vendor_that_is_not_there_is_tried_again() {
+async fn refused_connection_is_retried() {
     let unused = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = unused.local_addr().unwrap();
     drop(unused);
@@ -65,7 +65,7 @@ async fn a_vendor_that_is_not_there_is_tried_again() {
 }
 
 #[tokio::test]
-async fn the_deadline_covers_body_and_retries() {
+async fn timeout_covers_the_body_and_retries() {
     for (fault, retries) in [
         (Fault::Hang, 0),
         (Fault::Hang, 5),
@@ -81,33 +81,33 @@ async fn the_deadline_covers_body_and_retries() {
             ..options(&vendor.url())
         };
         let feed = HttpVendorFeed::new(options, clock()).unwrap();
-        let begun = Instant::now();
+        let started = Instant::now();
         let problem = unavailable(&feed).await;
         assert!(
-            problem.starts_with("no whole answer came within 400ms"),
+            problem.starts_with("no complete response within 400ms"),
             "{fault:?}: {problem}"
         );
         if retries == 10 {
             assert!(
-                problem.contains("before that: the vendor answered 500"),
+                problem.contains("last failure: the vendor responded with 500"),
                 "{problem}"
             );
         }
-        let took = begun.elapsed();
+        let took = started.elapsed();
         assert!(took >= Duration::from_millis(400), "{fault:?}: {took:?}");
         assert!(took < Duration::from_secs(2), "{fault:?}: {took:?}");
     }
 }
 
 #[tokio::test]
-async fn a_short_delay_is_waited_for() {
+async fn response_within_the_timeout_is_accepted() {
     let vendor = vendor();
     vendor.set_fault(Fault::Delay { ms: 200 });
     assert_eq!(units_of(&feed(&vendor.url()), "1").await, Some(50));
 }
 
 #[tokio::test]
-async fn no_more_than_the_allowed_size_is_read() {
+async fn report_larger_than_the_limit_is_rejected() {
     let vendor = vendor();
     let whole = r#"[{"productId":"1","quantity":50},{"productId":"2","quantity":100}]"#;
     let limited = |max_bytes| {
@@ -122,13 +122,13 @@ async fn no_more_than_the_allowed_size_is_read() {
     let problem = malformed(&limited(whole.len() - 1)).await;
     assert_eq!(
         problem,
-        format!("it is larger than {} bytes", whole.len() - 1)
+        format!("the report is larger than {} bytes", whole.len() - 1)
     );
     assert_eq!(vendor.requests(), 2);
-    // This one does not say how large it is.
+    // This response has no Content-Length.
     vendor.set_fault(Fault::Huge);
     let problem = malformed(&limited(1_000_000)).await;
-    assert_eq!(problem, "it is larger than 1000000 bytes");
+    assert_eq!(problem, "the report is larger than 1000000 bytes");
     assert_eq!(vendor.requests(), 3);
 }
 
@@ -141,7 +141,7 @@ async fn redirects_are_not_followed() {
         "302 Found",
         "307 Temporary Redirect",
     ] {
-        let server = Canned::start(status, &location).await;
+        let server = CannedServer::start(status, &location).await;
         let problem = unavailable(&feed_with_retries(&server.url(), 2)).await;
         assert!(problem.contains("redirects are not followed"), "{problem}");
         assert_eq!(server.requests(), 1);
@@ -150,7 +150,7 @@ async fn redirects_are_not_followed() {
 }
 
 #[tokio::test]
-async fn a_vendor_without_tls_is_unavailable_over_https() {
+async fn vendor_without_tls_is_unavailable_over_https() {
     let vendor = vendor();
     let feed = feed(&vendor.url().replace("http://", "https://"));
     unavailable(&feed).await;

@@ -1,11 +1,11 @@
-//! Feeds against vendors that behave and vendors that do not.
+//! Feeds of working and failing vendors.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "tests and their helpers may panic")]
 
 mod canned;
 mod faults;
-mod moments;
 mod retry_after;
+mod times;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ fn vendor() -> MockVendor {
     MockVendor::start_local(STOCK).unwrap()
 }
 
-/// Options that suit the mock vendor, without retries.
+/// Options for the mock vendor, without retries.
 fn options(url: &str) -> HttpVendorOptions {
     HttpVendorOptions {
         vendor_id: VendorId::parse("vendor-a").unwrap(),
@@ -79,7 +79,7 @@ async fn malformed(feed: &HttpVendorFeed) -> String {
 }
 
 #[tokio::test]
-async fn reads_a_report_each_time_anew() {
+async fn every_fetch_requests_the_current_report() {
     let vendor = vendor();
     let feed = feed(&vendor.url());
     assert_eq!(feed.vendor_id().as_str(), "vendor-a");
@@ -91,7 +91,7 @@ async fn reads_a_report_each_time_anew() {
 }
 
 #[tokio::test]
-async fn a_delta_says_nothing_of_what_it_leaves_out() {
+async fn delta_has_no_quantity_for_omitted_products() {
     let vendor = vendor();
     let options = HttpVendorOptions {
         kind: ReportKind::Delta,
@@ -103,7 +103,7 @@ async fn a_delta_says_nothing_of_what_it_leaves_out() {
 }
 
 #[tokio::test]
-async fn a_bad_line_spoils_the_report() {
+async fn invalid_item_makes_the_report_malformed() {
     let vendor = vendor();
     vendor.set_stock([("1", 1), ("2", -5)]);
     assert_eq!(
@@ -113,7 +113,7 @@ async fn a_bad_line_spoils_the_report() {
 }
 
 #[tokio::test]
-async fn a_large_report_is_read() {
+async fn large_report_is_read() {
     let vendor = vendor();
     vendor.set_stock(mock_vendor::catalogue(1, 50_000));
     let options = HttpVendorOptions {
@@ -130,7 +130,7 @@ async fn a_large_report_is_read() {
 }
 
 #[test]
-fn options_that_make_no_sense_are_refused() {
+fn invalid_options_are_rejected() {
     let wrong_scheme = HttpVendorFeed::new(options("ftp://example.com/"), clock());
     assert!(matches!(wrong_scheme, Err(InvalidOptions::Scheme { .. })));
     let mut wrong_pointer = options("http://example.com/");

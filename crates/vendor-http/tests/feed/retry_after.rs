@@ -1,23 +1,23 @@
-//! What a feed makes of `Retry-After`.
+//! Responses with `Retry-After`.
 
 use std::time::Duration;
 
 use domain::ports::{FeedError, VendorFeed as _};
 use mock_vendor::Fault;
 
-use super::canned::Canned;
+use super::canned::CannedServer;
 use super::{feed_with_retries, unavailable, vendor};
 
-/// The demand of a vendor that gets one request, in seconds.
-async fn demanded(status: &str, headers: &str) -> u64 {
-    let server = Canned::start(status, headers).await;
+/// Fetches once, asserts that one request was sent, and returns the delay of the response in seconds.
+async fn delay_s(status: &str, headers: &str) -> u64 {
+    let server = CannedServer::start(status, headers).await;
     let failure = feed_with_retries(&server.url(), 5).fetch().await;
     let Err(FeedError::RetryLater {
         reason,
         retry_after,
     }) = failure
     else {
-        panic!("expected a demand, got {failure:?}");
+        panic!("expected a delay, got {failure:?}");
     };
     assert!(reason.contains(&status[..3]), "{reason}");
     assert_eq!(server.requests(), 1);
@@ -25,33 +25,33 @@ async fn demanded(status: &str, headers: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn a_response_with_retry_after_ends_the_fetch_at_once() {
+async fn response_with_retry_after_ends_the_fetch() {
     for status in ["429 Too Many Requests", "503 Service Unavailable"] {
-        assert_eq!(demanded(status, "Retry-After: 1\r\n").await, 1);
-        assert_eq!(demanded(status, "Retry-After: 3600\r\n").await, 3_600);
+        assert_eq!(delay_s(status, "Retry-After: 1\r\n").await, 1);
+        assert_eq!(delay_s(status, "Retry-After: 3600\r\n").await, 3_600);
         let date =
             "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nRetry-After: Sun, 06 Nov 1994 08:50:37 GMT\r\n";
-        assert_eq!(demanded(status, date).await, 60);
+        assert_eq!(delay_s(status, date).await, 60);
         assert_eq!(
-            demanded(status, "Retry-After: 99999999999999999999\r\n").await,
+            delay_s(status, "Retry-After: 99999999999999999999\r\n").await,
             86_400
         );
     }
 }
 
 #[tokio::test]
-async fn a_date_without_the_date_of_the_response_is_compared_with_the_clock() {
+async fn date_is_relative_to_the_clock_if_the_response_has_no_date() {
     let far = "Retry-After: Sat, 01 Jan 2050 00:00:00 GMT\r\n";
-    assert_eq!(demanded("429 Too Many Requests", far).await, 86_400);
+    assert_eq!(delay_s("429 Too Many Requests", far).await, 86_400);
 
     let past = "Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
-    let server = Canned::start("429 Too Many Requests", past).await;
+    let server = CannedServer::start("429 Too Many Requests", past).await;
     unavailable(&feed_with_retries(&server.url(), 1)).await;
-    assert_eq!(server.requests(), 2, "nothing is demanded any more");
+    assert_eq!(server.requests(), 2, "a past date is not a delay");
 }
 
 #[tokio::test]
-async fn a_retry_that_is_refused_with_retry_after_is_the_last_one() {
+async fn retry_after_is_not_retried_within_a_fetch() {
     let vendor = vendor();
     let feed = feed_with_retries(&vendor.url(), 5);
     vendor.set_fault(Fault::RetryAfter {
@@ -67,19 +67,19 @@ async fn a_retry_that_is_refused_with_retry_after_is_the_last_one() {
 }
 
 #[tokio::test]
-async fn malformed_and_misplaced_values_demand_nothing() {
+async fn malformed_and_misplaced_values_are_ignored() {
     for (status, value) in [
         ("429 Too Many Requests", "soon"),
         ("503 Service Unavailable", "-1"),
         ("503 Service Unavailable", "0"),
         ("500 Internal Server Error", "60"),
     ] {
-        let server = Canned::start(status, &format!("Retry-After: {value}\r\n")).await;
+        let server = CannedServer::start(status, &format!("Retry-After: {value}\r\n")).await;
         unavailable(&feed_with_retries(&server.url(), 1)).await;
         assert_eq!(server.requests(), 2, "{status} {value}");
     }
     let redirect = "Location: /elsewhere\r\nRetry-After: 60\r\n";
-    let server = Canned::start("302 Found", redirect).await;
+    let server = CannedServer::start("302 Found", redirect).await;
     unavailable(&feed_with_retries(&server.url(), 1)).await;
     assert_eq!(server.requests(), 1);
 }

@@ -1,4 +1,4 @@
-//! The times that come with a report, and reports that are only a part.
+//! The times of a response, and partial responses.
 
 use std::time::Duration;
 
@@ -7,19 +7,16 @@ use domain::ports::VendorFeed;
 use domain::timestamp::Timestamp;
 use vendor_http::{HttpVendorFeed, HttpVendorOptions};
 
-use super::canned::Canned;
+use super::canned::CannedServer;
 use super::{clock, feed, malformed, options, vendor};
 
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "what it is compared with is optional"
-)]
+#[expect(clippy::unnecessary_wraps, reason = "compared with optional values")]
 fn at(text: &str) -> Option<Timestamp> {
     Some(Timestamp::parse_rfc3339(text).unwrap())
 }
 
 #[tokio::test]
-async fn a_report_comes_with_every_time_of_its_response() {
+async fn fetched_report_has_all_times_of_the_response() {
     let date = "Date: Mon, 23 Nov 2026 12:00:00 GMT\r\n";
     let of_date = ResponseTimes {
         date: at("2026-11-23T12:00:00Z"),
@@ -50,7 +47,7 @@ async fn a_report_comes_with_every_time_of_its_response() {
         (String::new(), ResponseTimes::default()),
         ("Date: today\r\n".to_owned(), ResponseTimes::default()),
     ] {
-        let server = Canned::start("200 OK", &headers).await;
+        let server = CannedServer::start("200 OK", &headers).await;
         let fetched = feed(&server.url()).fetch().await.unwrap();
         assert_eq!(fetched.times, expected, "{headers}");
         assert_eq!(fetched.report.as_of(), None);
@@ -58,7 +55,7 @@ async fn a_report_comes_with_every_time_of_its_response() {
 }
 
 #[tokio::test]
-async fn one_page_of_several_is_refused() {
+async fn partial_response_is_malformed() {
     for (headers, name) in [
         (
             "Link: <http://127.0.0.1/s?page=2>; rel=\"next\"\r\n",
@@ -66,18 +63,18 @@ async fn one_page_of_several_is_refused() {
         ),
         ("Content-Range: items 0-0/2\r\n", "Content-Range"),
     ] {
-        let server = Canned::start("200 OK", headers).await;
+        let server = CannedServer::start("200 OK", headers).await;
         let problem = malformed(&feed(&server.url())).await;
         assert!(problem.contains(name), "{problem}");
         assert_eq!(server.requests(), 1);
     }
     let headers = "Link: <http://127.0.0.1/s>; rel=\"self\"\r\n";
-    let server = Canned::start("200 OK", headers).await;
+    let server = CannedServer::start("200 OK", headers).await;
     assert!(feed(&server.url()).fetch().await.is_ok());
 }
 
 #[tokio::test]
-async fn the_document_states_its_own_as_of() {
+async fn as_of_is_read_from_the_document() {
     let vendor = vendor();
     vendor.set_as_of(Some("2026-11-23T13:00:00.25+01:00"));
     let with_pointer = || {
