@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn malformed_hash_is_rejected_without_quoting_it() {
-        for wrong in [
+        for invalid in [
             String::new(),
             OF_ABC.to_owned(),
             "sha256:".to_owned(),
@@ -94,7 +94,7 @@ mod tests {
             format!("sha512:{OF_ABC}"),
             "oa_hunter2".to_owned(),
         ] {
-            let error = KeyHash::parse(&wrong).unwrap_err().to_string();
+            let error = KeyHash::parse(&invalid).unwrap_err().to_string();
             assert!(!error.contains("hunter2"), "{error}");
         }
     }

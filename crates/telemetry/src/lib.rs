@@ -263,15 +263,15 @@ mod tests {
     #[test]
     fn invalid_filter_is_named_in_the_error() {
         let message = |variable, setting| choose_filter(variable, setting).unwrap_err().to_string();
-        let wrong = message(None, "a=b=c");
+        let error = message(None, "a=b=c");
         assert!(
-            wrong.starts_with("setting telemetry.filter is \"a=b=c\": "),
-            "{wrong}"
+            error.starts_with("setting telemetry.filter is \"a=b=c\": "),
+            "{error}"
         );
-        let wrong = message(Some("worker=loud"), "info");
+        let error = message(Some("worker=loud"), "info");
         assert!(
-            wrong.starts_with("the environment variable RUST_LOG is "),
-            "{wrong}"
+            error.starts_with("the environment variable RUST_LOG is "),
+            "{error}"
         );
     }
 

@@ -105,11 +105,11 @@ mod tests {
 
     #[test]
     fn id_is_visible_ascii_of_bounded_length() {
-        for good in ["a", "9f8e-7d/6c=5b\"\\", &"x".repeat(128)] {
-            assert_eq!(RequestId::parse(good.as_bytes()).unwrap().as_str(), good);
+        for valid in ["a", "9f8e-7d/6c=5b\"\\", &"x".repeat(128)] {
+            assert_eq!(RequestId::parse(valid.as_bytes()).unwrap().as_str(), valid);
         }
-        for bad in [&b""[..], b"a b", b"a\tb", b"a\nb", "ä".as_bytes(), b"\xff"] {
-            assert_eq!(RequestId::parse(bad), None, "{bad:?}");
+        for invalid in [&b""[..], b"a b", b"a\tb", b"a\nb", "ä".as_bytes(), b"\xff"] {
+            assert_eq!(RequestId::parse(invalid), None, "{invalid:?}");
         }
         assert_eq!(RequestId::parse("x".repeat(129).as_bytes()), None);
     }

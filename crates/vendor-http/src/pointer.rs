@@ -42,7 +42,7 @@ impl JsonPointer {
 impl fmt::Display for JsonPointer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.text.as_str() {
-            "" => f.write_str("the whole"),
+            "" => f.write_str("the document"),
             text => f.write_str(text),
         }
     }
@@ -219,8 +219,8 @@ mod tests {
 
     #[test]
     fn malformed_pointers_are_rejected() {
-        for wrong in ["a", "a/b", "/~", "/~2", "/a~", " /a"] {
-            assert_eq!(JsonPointer::parse(wrong), None, "{wrong}");
+        for invalid in ["a", "a/b", "/~", "/~2", "/a~", " /a"] {
+            assert_eq!(JsonPointer::parse(invalid), None, "{invalid}");
         }
     }
 }

@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn malformed_values_are_ignored() {
-        for wrong in [
+        for invalid in [
             "",
             "-1",
             "+5",
@@ -131,7 +131,7 @@ mod tests {
             "0x10",
             "Sun, 06 Nov",
         ] {
-            assert_eq!(delay_s(&[wrong], None), None, "{wrong:?}");
+            assert_eq!(delay_s(&[invalid], None), None, "{invalid:?}");
         }
         assert_eq!(delay_s(&["soon", "5", "60"], None), Some(60));
     }

@@ -79,15 +79,15 @@ fn hosts_are_read_from_files_and_variables_and_the_error_names_the_invalid_one()
     assert_eq!(shown(settings), expected);
     let list = "[api]\nallowed_hosts = ['SHOP.example', '10.1.2.3', '[fd00::1]']\n";
     assert_eq!(shown(with_file("hosts", list).unwrap()), expected);
-    for wrong in [
+    for invalid in [
         "shop.example:80",
         "http://shop.example",
         "fd00::1",
         "a b",
         "*",
     ] {
-        let file = format!("[api]\nallowed_hosts = ['good.example', '{wrong}']\n");
-        let text = with_file("wrong-hosts", &file).unwrap_err().to_string();
+        let file = format!("[api]\nallowed_hosts = ['good.example', '{invalid}']\n");
+        let text = with_file("invalid-hosts", &file).unwrap_err().to_string();
         assert!(
             text.starts_with("setting api.allowed_hosts[1] (from "),
             "{text}"
@@ -125,7 +125,7 @@ fn invalid_keys_are_rejected_without_quoting_a_key() {
         ),
         (
             "api_keys[0].roles",
-            "has the wrong type",
+            "has the invalid type",
             entry("shop", "k", "'customer'"),
         ),
         (
@@ -160,7 +160,7 @@ fn invalid_keys_are_rejected_without_quoting_a_key() {
         assert!(!text.contains("hunter2"), "{text}");
     }
     let hash = KeyHash::of(b"k");
-    for wrong in [
+    for invalid in [
         "oa_hunter2".to_owned(),
         "shop:customer:oa_hunter2".to_owned(),
         format!("shop:admin:{hash}"),
@@ -169,7 +169,7 @@ fn invalid_keys_are_rejected_without_quoting_a_key() {
         format!("shop::{hash}"),
         format!("shop:customer:{hash},"),
     ] {
-        let error = with_environment(&[("AGGREGATOR__API_KEYS", &wrong)]).unwrap_err();
+        let error = with_environment(&[("AGGREGATOR__API_KEYS", &invalid)]).unwrap_err();
         let text = error.to_string();
         assert!(
             text.starts_with("setting api_keys (from AGGREGATOR__API_KEYS in the environment): "),
@@ -181,7 +181,7 @@ fn invalid_keys_are_rejected_without_quoting_a_key() {
 
 #[test]
 fn invalid_origins_limits_and_tls_are_rejected() {
-    for wrong in [
+    for invalid in [
         "*",
         "null",
         "shop.example",
@@ -192,7 +192,7 @@ fn invalid_origins_limits_and_tls_are_rejected() {
         "ftp://shop.example",
         "",
     ] {
-        let file = format!("[api]\ncors_origins = ['https://good.example', '{wrong}']\n");
+        let file = format!("[api]\ncors_origins = ['https://good.example', '{invalid}']\n");
         let text = with_file("origin", &file).unwrap_err().to_string();
         assert!(
             text.starts_with("setting api.cors_origins[1] (from "),

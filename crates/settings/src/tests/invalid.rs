@@ -300,12 +300,15 @@ fn errors_and_debug_output_contain_no_secret() {
     let text = message(with_file("vendor-password", vendor));
     assert!(!text.contains("hunter2"), "{text}");
 
-    let good = with_environment(&[
+    let valid = with_environment(&[
         ("DB_PASSWORD", "hunter2"),
         ("RABBITMQ_URL", "amqp://u:hunter2@h"),
     ])
     .unwrap();
-    assert_eq!(good.database.password.as_ref().unwrap().reveal(), "hunter2");
-    assert!(!format!("{good:?}").contains("hunter2"));
-    assert!(!good.rabbitmq.url.to_string().contains("hunter2"));
+    assert_eq!(
+        valid.database.password.as_ref().unwrap().reveal(),
+        "hunter2"
+    );
+    assert!(!format!("{valid:?}").contains("hunter2"));
+    assert!(!valid.rabbitmq.url.to_string().contains("hunter2"));
 }

@@ -247,8 +247,8 @@ fn dotenv_is_optional_and_its_errors_quote_no_value() {
 #[test]
 fn other_variables_need_not_be_utf8() {
     let bytes = || OsString::from_vec(vec![0xff]);
-    let good = read_process([(bytes(), bytes()), ("HOME".into(), bytes())]);
-    assert_eq!(good, Ok(Variables::new()));
+    let settings = read_process([(bytes(), bytes()), ("HOME".into(), bytes())]);
+    assert_eq!(settings, Ok(Variables::new()));
     assert!(read_process([("PORT".into(), bytes())]).is_err());
 }
 

@@ -212,7 +212,7 @@ fn as_of_of_the_document_is_used_and_must_be_valid() {
     let document = br#"{"items":[],"as_of":"2026-11-23T13:00:00+01:00"}"#;
     let report = layout.parse(ReportKind::Full, document).unwrap();
     assert_eq!(report.as_of(), Some(as_of));
-    for (wrong, expected) in [
+    for (invalid, expected) in [
         (
             r#"{"items":[]}"#,
             "/as_of is missing, expected a date and time",
@@ -228,7 +228,7 @@ fn as_of_of_the_document_is_used_and_must_be_valid() {
         ),
     ] {
         let problem = layout
-            .parse(ReportKind::Full, wrong.as_bytes())
+            .parse(ReportKind::Full, invalid.as_bytes())
             .unwrap_err();
         assert!(problem.starts_with(expected), "{problem}");
     }
