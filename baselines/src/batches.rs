@@ -1,5 +1,5 @@
-//! What PostgreSQL alone can do with batches: one connection, one insert of many orders a transaction, one settlement of
-//! many orders a transaction.
+//! Throughput of PostgreSQL alone with batches, on one connection: one transaction inserts a batch of orders, the next one
+//! settles it.
 
 use std::time::{Duration, Instant};
 
@@ -23,14 +23,14 @@ const TAKE_STOCK: &str = "
 UPDATE bench.stock SET quantity = stock.quantity - taken.quantity
 FROM unnest($1::text[], $2::int[]) AS taken (product_id, quantity) WHERE stock.product_id = taken.product_id";
 
-/// Orders a second, in each of the two kinds of transaction.
+/// Orders per second in each of the two kinds of transaction.
 #[derive(Debug, Serialize)]
 pub(crate) struct Batched {
     inserted_per_s: f64,
     settled_per_s: f64,
 }
 
-/// Runs both kinds in turn, and times each by itself.
+/// Alternates between both kinds of transaction and times each kind separately.
 pub(crate) fn run(
     settings: &DatabaseSettings,
     time: Duration,
@@ -46,12 +46,12 @@ pub(crate) fn run(
         let until = Instant::now() + time;
         let (mut orders, mut inserting, mut settling) = (0_u32, Duration::ZERO, Duration::ZERO);
         while Instant::now() < until {
-            let bought = bought(orders, batch, products);
-            let began = Instant::now();
-            let ids = insert(&client, &statements, &bought).await?;
+            let ordered_products = ordered_products(orders, batch, products);
+            let started = Instant::now();
+            let ids = insert(&client, &statements, &ordered_products).await?;
             let inserted = Instant::now();
-            settle(&mut client, &statements, &ids, &bought).await?;
-            inserting += inserted - began;
+            settle(&mut client, &statements, &ids, &ordered_products).await?;
+            inserting += inserted - started;
             settling += inserted.elapsed();
             orders += batch;
         }
@@ -62,8 +62,8 @@ pub(crate) fn run(
     })
 }
 
-/// The products of a batch's orders, in turn.
-fn bought(first: u32, batch: u32, products: u32) -> Vec<String> {
+/// Returns the product of each order of a batch, round-robin.
+fn ordered_products(first: u32, batch: u32, products: u32) -> Vec<String> {
     (first..first + batch)
         .map(|order| format!("{}", order % products + 1))
         .collect()
@@ -101,11 +101,11 @@ impl Statements {
 async fn insert(
     client: &Client,
     statements: &Statements,
-    bought: &[String],
+    ordered_products: &[String],
 ) -> anyhow::Result<Vec<i64>> {
-    let quantities = vec![1_i32; bought.len()];
+    let quantities = vec![1_i32; ordered_products.len()];
     let rows = client
-        .query(&statements.insert, &[&bought, &quantities])
+        .query(&statements.insert, &[&ordered_products, &quantities])
         .await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
@@ -114,9 +114,9 @@ async fn settle(
     client: &mut Client,
     statements: &Statements,
     ids: &[i64],
-    bought: &[String],
+    ordered_products: &[String],
 ) -> anyhow::Result<()> {
-    let mut products = bought.to_vec();
+    let mut products = ordered_products.to_vec();
     products.sort_unstable();
     let (mut names, mut taken) = (Vec::<String>::new(), Vec::<i32>::new());
     for product in products {
@@ -131,7 +131,7 @@ async fn settle(
     }
     let transaction = client.transaction().await?;
     let locked = transaction.query(&statements.lock, &[&names]).await?;
-    ensure!(locked.len() == names.len(), "a product has no stock");
+    ensure!(locked.len() == names.len(), "a product has no stock row");
     let settled = transaction
         .execute(&statements.settle_orders, &[&ids])
         .await?;
@@ -148,8 +148,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_batch_goes_round_the_products() {
-        assert_eq!(bought(0, 3, 1), ["1", "1", "1"]);
-        assert_eq!(bought(2, 4, 3), ["3", "1", "2", "3"]);
+    fn batches_cycle_through_the_products() {
+        assert_eq!(ordered_products(0, 3, 1), ["1", "1", "1"]);
+        assert_eq!(ordered_products(2, 4, 3), ["3", "1", "2", "3"]);
     }
 }

@@ -1,5 +1,5 @@
-//! What the broker alone can do: one publisher that keeps a window of messages unconfirmed, one consumer that acknowledges
-//! many at once, one quorum queue between them, all messages persistent.
+//! Throughput of the broker alone: one publisher with a window of unconfirmed messages, one quorum queue, one consumer that
+//! acknowledges in batches. All messages are persistent.
 
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -15,44 +15,44 @@ use settings::RabbitmqSettings;
 
 const QUEUE: &str = "baseline";
 const PERSISTENT: u8 = 2;
-/// Messages that are published and not confirmed; the publisher waits beyond it.
+/// Maximum number of unconfirmed messages.
 const WINDOW: u64 = 256;
-/// Most deliveries that the consumer holds unacknowledged.
+/// Maximum number of unacknowledged deliveries.
 const PREFETCH: u16 = 512;
-/// The consumer acknowledges when it has so many, or when nothing more is there.
-const ACKNOWLEDGED_AT_ONCE: u32 = 64;
+/// Maximum number of deliveries per acknowledgement; fewer if no other message is ready.
+const ACK_BATCH: u32 = 64;
 
-/// What came out of the queue, in a second.
+/// Rates at which the consumer received messages and order ids.
 #[derive(Debug, Serialize)]
-pub(crate) struct Carried {
+pub(crate) struct Throughput {
     messages_per_s: f64,
     order_ids_per_s: f64,
 }
 
-/// Publishes and consumes at once for a time, then takes what is left.
+/// Publishes and consumes concurrently for `time`, then drains the queue.
 pub(crate) fn run(
     settings: &RabbitmqSettings,
     time: Duration,
     ids: u32,
-) -> anyhow::Result<Carried> {
+) -> anyhow::Result<Throughput> {
     let mut sender = connect(settings)?;
     let mut receiver = connect(settings)?;
     let outgoing = sender.open_channel(None)?;
     declare(&outgoing)?;
     let incoming = receiver.open_channel(None)?;
     let body = body(ids);
-    let began = Instant::now();
-    let (published, took) = std::thread::scope(|scope| {
-        let (counted, count) = std::sync::mpsc::channel();
-        let consuming = scope.spawn(move || consume(&incoming, &count, began));
-        let published = publish(&outgoing, &body, began + time);
+    let started = Instant::now();
+    let (published, elapsed) = std::thread::scope(|scope| {
+        let (count_sender, count) = std::sync::mpsc::channel();
+        let consuming = scope.spawn(move || consume(&incoming, &count, started));
+        let published = publish(&outgoing, &body, started + time);
         let total = published.as_ref().map_or(0, |total| *total);
-        // A consumer that failed says so itself.
-        let _ = counted.send(total);
-        let took = consuming
+        // If the consumer failed, its own error is returned below.
+        let _ = count_sender.send(total);
+        let elapsed = consuming
             .join()
             .unwrap_or_else(|_| bail!("the consumer panicked"));
-        Ok::<_, anyhow::Error>((published?, took?))
+        Ok::<_, anyhow::Error>((published?, elapsed?))
     })?;
     outgoing.queue_delete(QUEUE, QueueDeleteOptions::default())?;
     receiver.close()?;
@@ -61,14 +61,14 @@ pub(crate) fn run(
         clippy::cast_precision_loss,
         reason = "counts of a few seconds are exact"
     )]
-    let messages_per_s = published as f64 / took.as_secs_f64();
-    Ok(Carried {
+    let messages_per_s = published as f64 / elapsed.as_secs_f64();
+    Ok(Throughput {
         messages_per_s,
         order_ids_per_s: messages_per_s * f64::from(ids),
     })
 }
 
-/// A message like the service's, with so many ids.
+/// Returns a message body in the service's format, with `ids` order ids.
 fn body(ids: u32) -> Vec<u8> {
     let ids: Vec<u32> = (1_000_000..1_000_000 + ids).collect();
     serde_json::json!({ "order_ids": ids })
@@ -110,7 +110,7 @@ fn declare(channel: &Channel) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns how many messages were published, all of them confirmed.
+/// Publishes until the deadline and waits for all confirms. Returns the number of messages.
 fn publish(channel: &Channel, body: &[u8], until: Instant) -> anyhow::Result<u64> {
     let confirms = channel.listen_for_publisher_confirms()?;
     channel.enable_publisher_confirms()?;
@@ -122,59 +122,59 @@ fn publish(channel: &Channel, body: &[u8], until: Instant) -> anyhow::Result<u64
             channel.basic_publish("", message)?;
             sent += 1;
         }
-        confirmed = highest(&confirms.recv()?, confirmed)?;
+        confirmed = confirmed_up_to(&confirms.recv()?, confirmed)?;
         for confirm in confirms.try_iter() {
-            confirmed = highest(&confirm, confirmed)?;
+            confirmed = confirmed_up_to(&confirm, confirmed)?;
         }
     }
     while confirmed < sent {
-        confirmed = highest(&confirms.recv()?, confirmed)?;
+        confirmed = confirmed_up_to(&confirms.recv()?, confirmed)?;
     }
     Ok(sent)
 }
 
-/// How many are confirmed after this word. A quorum queue confirms a channel's messages in their order.
-fn highest(confirm: &Confirm, before: u64) -> anyhow::Result<u64> {
+/// Returns the number of confirmed messages after this confirm. A quorum queue confirms a channel's messages in order.
+fn confirmed_up_to(confirm: &Confirm, before: u64) -> anyhow::Result<u64> {
     match confirm {
         Confirm::Ack(confirm) => Ok(before.max(confirm.delivery_tag)),
-        Confirm::Nack(confirm) => bail!("the broker refused message {}", confirm.delivery_tag),
+        Confirm::Nack(confirm) => bail!("the broker rejected message {}", confirm.delivery_tag),
     }
 }
 
-/// Takes messages until as many came as were published. Returns how long it took from the beginning.
+/// Consumes until all published messages are received. Returns the time from `started` to the last acknowledgement.
 fn consume(
     channel: &Channel,
     count: &std::sync::mpsc::Receiver<u64>,
-    began: Instant,
+    started: Instant,
 ) -> anyhow::Result<Duration> {
-    /// How often a consumer to which nothing comes asks whether that is all.
-    const LOOK_EVERY: Duration = Duration::from_millis(10);
+    /// Interval at which an idle consumer checks whether the publisher has finished.
+    const POLL_INTERVAL: Duration = Duration::from_millis(10);
     channel.qos(0, PREFETCH, false)?;
     let consumer = channel.basic_consume(QUEUE, ConsumerOptions::default())?;
-    let (mut taken, mut expected) = (0_u64, None);
-    let mut last_came = began;
-    while expected.is_none_or(|expected| taken < expected) {
-        let Ok(message) = consumer.receiver().recv_timeout(LOOK_EVERY) else {
+    let (mut received, mut expected) = (0_u64, None);
+    let mut last_received = started;
+    while expected.is_none_or(|expected| received < expected) {
+        let Ok(message) = consumer.receiver().recv_timeout(POLL_INTERVAL) else {
             expected = expected.or_else(|| count.try_recv().ok());
             continue;
         };
         let mut newest = delivery(message)?;
-        let mut held = 1;
-        while held < ACKNOWLEDGED_AT_ONCE {
+        let mut unacknowledged = 1;
+        while unacknowledged < ACK_BATCH {
             let Ok(message) = consumer.receiver().try_recv() else {
                 break;
             };
             newest = delivery(message)?;
-            held += 1;
+            unacknowledged += 1;
         }
-        taken += u64::from(held);
+        received += u64::from(unacknowledged);
         consumer.ack_multiple(newest)?;
-        last_came = Instant::now();
+        last_received = Instant::now();
         if expected.is_none() {
             expected = count.try_recv().ok();
         }
     }
-    Ok(last_came - began)
+    Ok(last_received - started)
 }
 
 fn delivery(message: ConsumerMessage) -> anyhow::Result<amiquip::Delivery> {
@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_is_what_the_service_sends() {
+    fn body_matches_the_service_message_format() {
         assert_eq!(body(2), br#"{"order_ids":[1000000,1000001]}"#);
     }
 }

@@ -1,4 +1,4 @@
-//! What HTTP and JSON alone cost: the same server and the same body as the service's, and nothing behind them.
+//! Cost of HTTP and JSON alone: the same server library and the same bodies as the service, without storage or queue.
 
 use actix_web::http::header;
 use actix_web::{App, HttpResponse, HttpServer, web};
@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+struct OrderRequest {
     product_id: String,
     quantity: u32,
 }
 
-/// As many bytes as the service answers with.
+/// Same size as the service's response.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct OrderResponse<'a> {
     id: u64,
     product_id: &'a str,
     quantity: u32,
@@ -30,7 +30,7 @@ pub(crate) fn serve(port: u16, workers: usize) -> anyhow::Result<()> {
     let server = HttpServer::new(|| {
         App::new()
             .route("/readyz", web::get().to(HttpResponse::Ok))
-            .route("/api/v1/order", web::post().to(take))
+            .route("/api/v1/order", web::post().to(accept_order))
     })
     .workers(workers)
     .bind(("127.0.0.1", port))
@@ -39,16 +39,16 @@ pub(crate) fn serve(port: u16, workers: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn take(body: web::Bytes) -> HttpResponse {
-    let Ok(wanted) = serde_json::from_slice::<Wanted>(&body) else {
+async fn accept_order(body: web::Bytes) -> HttpResponse {
+    let Ok(order) = serde_json::from_slice::<OrderRequest>(&body) else {
         return HttpResponse::BadRequest().finish();
     };
     HttpResponse::Accepted()
         .insert_header((header::LOCATION, "/api/v1/orders/1000000"))
-        .json(Answer {
+        .json(OrderResponse {
             id: 1_000_000,
-            product_id: &wanted.product_id,
-            quantity: wanted.quantity,
+            product_id: &order.product_id,
+            quantity: order.quantity,
             status: "PENDING",
             reason: None,
             allocations: [],

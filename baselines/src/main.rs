@@ -1,7 +1,8 @@
-//! What a benchmark holds the service against: the machine's own ceilings, each by the shortest program that reaches it.
+//! Baselines of the benchmark: the ceilings of this machine, each measured by a minimal program.
 //!
-//! `cargo xtask bench` builds this with optimisations and runs it beside the service, under the same load and on the same
-//! servers. Each command but `http` runs for a time and prints its result as one line of JSON. It is no part of the service.
+//! `cargo xtask bench` builds this program with optimisations and runs it under the same load and on the same servers as
+//! the service. Each command except `http` runs for a fixed time and prints its result as one line of JSON. This program is
+//! not part of the service.
 
 mod batches;
 mod broker;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use settings::Settings;
 
-/// Measures what this machine can do at most. Servers are those of the settings (`DB_*`, `RABBITMQ_URL`).
+/// Measure the ceilings of this machine. Connects to the servers in the settings (`DB_*`, `RABBITMQ_URL`).
 #[derive(Debug, Parser)]
 #[command(name = "baselines", max_term_width = 100)]
 struct Arguments {
@@ -25,45 +26,45 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Answer POSTs of an order with 202, and do nothing else, until SIGTERM.
+    /// Serve `POST /api/v1/order` with 202 and no other work, until SIGTERM.
     Http {
-        /// Port to listen on, on this machine only.
+        /// Port to listen on (loopback only).
         #[arg(long)]
         port: u16,
-        /// Threads that answer.
+        /// Number of HTTP worker threads.
         #[arg(long, default_value_t = 2)]
         workers: usize,
     },
-    /// Insert orders in batches and settle them in batches, on one connection, in the tables of the schema bench.
+    /// Insert and settle orders in batches, on one connection, in the tables of the schema `bench`.
     Batches {
-        /// How long.
+        /// Duration of the run, in seconds.
         #[arg(long)]
         seconds: u64,
-        /// Orders in one transaction.
+        /// Orders per transaction.
         #[arg(long, default_value_t = 256)]
         batch: u32,
-        /// Products that they are spread over.
+        /// Number of products.
         #[arg(long, default_value_t = 1)]
         products: u32,
     },
-    /// Publish to and consume from a quorum queue of its own, at once, with confirms and acknowledgements.
+    /// Publish to and consume from a quorum queue concurrently, with confirms and acknowledgements.
     Broker {
-        /// How long.
+        /// Duration of the run, in seconds.
         #[arg(long)]
         seconds: u64,
-        /// Order ids in one message.
+        /// Order ids per message.
         #[arg(long, default_value_t = 1)]
         ids: u32,
     },
-    /// Accept and settle one order after the other, a transaction each, in a data file like the service's.
+    /// Accept and settle orders one at a time, one transaction each, in a SQLite data file.
     OneAtATime {
-        /// The file, with stock in it.
+        /// Data file that contains stock.
         #[arg(long)]
         data: PathBuf,
-        /// How long.
+        /// Duration of the run, in seconds.
         #[arg(long)]
         seconds: u64,
-        /// Products that they are spread over, SKU-1 onwards.
+        /// Number of products, from SKU-1.
         #[arg(long, default_value_t = 1)]
         products: u32,
     },
@@ -117,7 +118,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     #[test]
-    fn the_command_line_is_consistent() {
+    fn command_line_definition_is_valid() {
         super::Arguments::command().debug_assert();
     }
 }

@@ -1,7 +1,7 @@
-//! The plain way with a data file: one order, one transaction, one commit, then the next.
+//! The simplest use of a data file: one transaction per order, without batching.
 //!
-//! It writes by the service's own store, with its settings for durability, and does in one transaction all that the
-//! service does for an order: accept, outbox, lock, decide, write, take out of the outbox.
+//! Uses the service's store with its durability settings, and performs all steps of an order in one transaction: accept,
+//! outbox row, lock, decide, save, delete the outbox row.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,17 +18,17 @@ use domain::settlement::settle;
 use serde::Serialize;
 use storage_sqlite::{SqliteOptions, SqliteStore};
 
-/// A claim that nobody contests.
+/// Lease of the outbox claim; no other process claims rows.
 const LEASE: Duration = Duration::from_secs(30);
 
-/// Orders a second.
+/// Orders per second.
 #[derive(Debug, Serialize)]
-pub(crate) struct Plain {
+pub(crate) struct Throughput {
     settled_per_s: f64,
 }
 
-/// Runs the loop.
-pub(crate) fn run(data: PathBuf, time: Duration, products: u32) -> anyhow::Result<Plain> {
+/// Settles orders one at a time for `time`.
+pub(crate) fn run(data: PathBuf, time: Duration, products: u32) -> anyhow::Result<Throughput> {
     let products = (1..=products)
         .map(|number| ProductId::parse(format!("SKU-{number}")))
         .collect::<Result<Vec<_>, _>>()?;
@@ -37,22 +37,22 @@ pub(crate) fn run(data: PathBuf, time: Duration, products: u32) -> anyhow::Resul
         .build()?;
     let store = SqliteStore::open(&SqliteOptions::new(data), Arc::new(SystemClock))?;
     runtime.block_on(async {
-        let began = Instant::now();
+        let started = Instant::now();
         let mut orders = 0_u32;
         for product in products.iter().cycle() {
-            one(&store, product).await?;
+            settle_one(&store, product).await?;
             orders += 1;
-            if began.elapsed() >= time {
+            if started.elapsed() >= time {
                 break;
             }
         }
-        Ok(Plain {
-            settled_per_s: f64::from(orders) / began.elapsed().as_secs_f64(),
+        Ok(Throughput {
+            settled_per_s: f64::from(orders) / started.elapsed().as_secs_f64(),
         })
     })
 }
 
-async fn one(store: &SqliteStore, product: &ProductId) -> anyhow::Result<()> {
+async fn settle_one(store: &SqliteStore, product: &ProductId) -> anyhow::Result<()> {
     let mut work = store.begin().await?;
     let request = OrderRequest {
         product_id: product.clone(),
