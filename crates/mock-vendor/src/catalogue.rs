@@ -1,7 +1,6 @@
-//! A catalogue of any size, the same on every run.
+//! A deterministic catalogue of any size.
 
-/// `count` products with up to 1,000 units each, out of a vendor's `seed`. The products are the same for every seed, the
-/// quantities are not.
+/// Returns `count` products with 0 to 1,000 units each. The product ids are the same for every `seed`, the quantities differ.
 pub fn catalogue(seed: u64, count: u64) -> impl Iterator<Item = (String, i64)> {
     (1..=count).map(move |number| {
         let units = i64::try_from(mix(seed, number) % 1_001).unwrap_or_default();
@@ -9,7 +8,7 @@ pub fn catalogue(seed: u64, count: u64) -> impl Iterator<Item = (String, i64)> {
     })
 }
 
-/// The finaliser of `SplitMix64`: neighbouring numbers give unrelated results.
+/// The finaliser of `SplitMix64`: adjacent inputs give unrelated results.
 fn mix(seed: u64, number: u64) -> u64 {
     let mut bits = seed
         .wrapping_add(number)

@@ -1,15 +1,15 @@
-//! Vendors to develop and test against: each serves a stock report and fails on request.
+//! Mock vendors for development and tests: each serves a stock report over HTTP and can inject faults.
 //!
-//! A [`MockVendor`] listens on a port of its own and answers `GET` on its path with the report. What it serves, and how
-//! it fails, is changed through its methods, or from another process with `PUT` on:
+//! A [`MockVendor`] listens on its own port and serves the report on `GET` of its path. Stock and faults are set through its
+//! methods, or from another process with `PUT` on:
 //!
 //! | path | body |
 //! |---|---|
-//! | `/control/stock` | `{"1": 50, "2": 100}`: the products and their units, all of them |
-//! | `/control/as-of` | `"2026-11-23T12:00:00Z"`: the report becomes `{"as_of": …, "items": […]}`; `null`: a bare list again |
-//! | `/control/fault` | `{"kind": "status", "status": 500, "times": 2}`, see [`Fault`]; without `times` it stays until it is changed |
+//! | `/control/stock` | `{"1": 50, "2": 100}`: the whole stock, units by product |
+//! | `/control/as-of` | `"2026-11-23T12:00:00Z"`: the report becomes `{"as_of": …, "items": […]}`; `null`: a bare list |
+//! | `/control/fault` | `{"kind": "status", "status": 500, "times": 2}`, see [`Fault`]; without `times` it stays until changed |
 //!
-//! Not for anything but tests and development: whoever reaches the port controls it.
+//! For tests and development only: any client that can reach the port can control the vendor.
 
 mod catalogue;
 pub mod original;
@@ -28,7 +28,7 @@ pub use catalogue::catalogue;
 pub use state::Fault;
 use state::State;
 
-/// A vendor that runs until it is stopped or dropped.
+/// A running vendor. It stops on [`MockVendor::stop`] or on drop.
 #[derive(Debug)]
 pub struct MockVendor {
     state: Arc<State>,
@@ -38,10 +38,10 @@ pub struct MockVendor {
 }
 
 impl MockVendor {
-    /// Starts a vendor whose report is at `path`. Port 0 lets the system choose. Needs a Tokio runtime.
+    /// Starts a vendor that serves its report at `path`. Port 0 selects a free port. Requires a Tokio runtime.
     ///
     /// # Errors
-    /// The address cannot be listened on.
+    /// Binding to the address failed.
     pub fn start<P: Into<String>>(
         path: &str,
         stock: impl IntoIterator<Item = (P, i64)>,
@@ -71,55 +71,55 @@ impl MockVendor {
         })
     }
 
-    /// Starts a vendor for a test: on a free port of this machine.
+    /// Starts a vendor on a free loopback port, for tests.
     ///
     /// # Errors
-    /// There is no free port.
+    /// No port is free.
     pub fn start_local<P: Into<String>>(
         stock: impl IntoIterator<Item = (P, i64)>,
     ) -> io::Result<Self> {
         Self::start("/stock", stock, SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
-    /// Where its report is.
+    /// Returns the URL of the report.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}{}", self.address, self.path)
     }
 
-    /// Where it listens.
+    /// Returns the address that the vendor listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Replaces its stock. What is no quantity, such as -1, is served as it is.
+    /// Replaces the stock. Invalid quantities, such as -1, are served unchanged.
     pub fn set_stock<P: Into<String>>(&self, stock: impl IntoIterator<Item = (P, i64)>) {
         self.state.set_stock(to_owned_stock(stock));
     }
 
-    /// Makes its report name the moment for which it is true, or a bare list again.
+    /// Sets the report's `as_of`. With `None`, the report is a bare list.
     pub fn set_as_of(&self, as_of: Option<&str>) {
         self.state.set_as_of(as_of.map(str::to_owned));
     }
 
-    /// Makes every answer fail like this, until it is changed.
+    /// Injects a fault into every response, until it is changed.
     pub fn set_fault(&self, fault: Fault) {
         self.state.set_fault(fault, None);
     }
 
-    /// Makes so many answers fail like this, and the ones after them not.
+    /// Injects a fault into the next `times` responses.
     pub fn set_fault_times(&self, fault: Fault, times: u32) {
         self.state.set_fault(fault, Some(times));
     }
 
-    /// How many times its report was asked for.
+    /// Returns the number of requests for the report.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.state.requests()
     }
 
-    /// Stops listening and ends what is under way, whatever state it is in.
+    /// Stops listening and aborts requests in progress.
     pub async fn stop(mut self) {
         if let Some(stopped) = self.begin_stop() {
             stopped.await;
@@ -133,7 +133,7 @@ impl MockVendor {
 
 impl Drop for MockVendor {
     fn drop(&mut self) {
-        // The order to stop is sent at once; the future only waits for its end.
+        // `begin_stop` sends the stop command immediately; the future only waits for completion.
         drop(self.begin_stop());
     }
 }

@@ -1,4 +1,4 @@
-//! The two vendors that the default settings read, to run beside the aggregator.
+//! The two vendors of the default settings.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -7,16 +7,16 @@ use url::{Host, Url};
 
 use crate::{MockVendor, catalogue};
 
-/// One of the two vendors.
+/// A vendor of the default settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OriginalVendor {
     /// `A` or `B`.
     pub name: &'static str,
-    /// Where its report is.
+    /// Path of the report.
     pub path: &'static str,
-    /// Its products and their units.
+    /// Units by product.
     pub stock: [(&'static str, i64); 2],
-    /// What the quantities of a larger catalogue follow from.
+    /// Seed of the quantities of additional products.
     seed: u64,
 }
 
@@ -37,10 +37,10 @@ pub const VENDOR_B: OriginalVendor = OriginalVendor {
 };
 
 impl OriginalVendor {
-    /// Starts the vendor with its own stock, and `products` made-up ones more. Needs a Tokio runtime.
+    /// Starts the vendor with its own stock and `products` generated products. Requires a Tokio runtime.
     ///
     /// # Errors
-    /// The address cannot be listened on.
+    /// Binding to the address failed.
     pub fn start(&self, address: SocketAddr, products: u64) -> io::Result<MockVendor> {
         let own = self
             .stock
@@ -53,7 +53,7 @@ impl OriginalVendor {
         )
     }
 
-    /// Where the vendor has to listen to be the one that is read from `url`; none if that is another one's URL.
+    /// Returns the loopback address at which this vendor serves `url`, or `None` if `url` is not one of this vendor.
     #[must_use]
     pub fn address_in(&self, url: &Url) -> Option<SocketAddr> {
         if url.scheme() != "http" || url.path() != self.path {
@@ -72,7 +72,7 @@ impl OriginalVendor {
     }
 }
 
-/// Those of the two vendors that are read from some of the URLs, with the addresses to listen on.
+/// Returns the vendors that `urls` refer to, with the addresses to listen on.
 #[must_use]
 pub fn read_from(urls: &[&Url]) -> Vec<(OriginalVendor, SocketAddr)> {
     [VENDOR_A, VENDOR_B]
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn the_vendors_are_known_by_path_and_machine() {
+    fn vendors_match_by_path_on_loopback_addresses() {
         let original = [
             "http://127.0.0.1:5001/vendorA/stock",
             "http://127.0.0.1:5002/vendorB/stock",
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn other_vendors_are_left_alone() {
+    fn urls_of_other_vendors_do_not_match() {
         let others = [
             "http://vendor.example:5001/vendorA/stock",
             "http://10.0.0.1:5001/vendorA/stock",

@@ -1,4 +1,4 @@
-//! The vendor's HTTP side.
+//! The vendor's HTTP routes and handlers.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use crate::state::{Fault, State};
 
-/// Largest body of a control request: a stock of millions of products.
+/// Maximum size of a control request's body: enough for millions of products.
 const MAX_CONTROL_BYTES: usize = 512 * 1024 * 1024;
 
 pub(crate) fn configure(app: &mut ServiceConfig, path: &str, state: Arc<State>) {
@@ -29,9 +29,9 @@ pub(crate) fn configure(app: &mut ServiceConfig, path: &str, state: Arc<State>) 
 }
 
 async fn report(state: Data<State>) -> HttpResponse {
-    let answer = state.answer();
-    match answer.fault {
-        Fault::None => json(answer.report),
+    let response = state.next_response();
+    match response.fault {
+        Fault::None => json(response.report),
         Fault::Status { status } => HttpResponse::new(
             StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         ),
@@ -43,10 +43,10 @@ async fn report(state: Data<State>) -> HttpResponse {
         }
         Fault::Delay { ms } => {
             tokio::time::sleep(Duration::from_millis(ms)).await;
-            json(answer.report)
+            json(response.report)
         }
-        Fault::Truncate => truncated(&answer.report),
-        Fault::Stall => half_then(&answer.report, stream::pending()),
+        Fault::Truncate => truncated(&response.report),
+        Fault::Stall => half_then(&response.report, stream::pending()),
         Fault::Garbage => json(Bytes::from_static(b"<html>out of order</html>")),
         Fault::Hang => std::future::pending().await,
         Fault::Huge => endless(),
@@ -63,27 +63,27 @@ fn json(body: Bytes) -> HttpResponse {
 /// Sends half of the report and closes the connection.
 fn truncated(report: &Bytes) -> HttpResponse {
     let end = stream::once(async {
-        // The server drops what it has not sent yet when a body fails, so let it send first.
+        // When a body fails, the server discards its unsent part: give it time to send the first half.
         tokio::time::sleep(Duration::from_millis(50)).await;
-        Err(io::Error::other("cut off as asked for"))
+        Err(io::Error::other("response truncated by the injected fault"))
     });
     half_then(report, end)
 }
 
-/// Announces the whole report, sends half of it and goes on with `rest`.
+/// Declares the report's full length, sends half of it and continues with `rest`.
 fn half_then(
     report: &Bytes,
     rest: impl Stream<Item = io::Result<Bytes>> + 'static,
 ) -> HttpResponse {
-    let announced = u64::try_from(report.len()).unwrap_or(u64::MAX);
+    let content_length = u64::try_from(report.len()).unwrap_or(u64::MAX);
     let half = report.slice(..report.len() / 2);
     let body = stream::iter([Ok(half)]).chain(Box::pin(rest));
     HttpResponse::Ok()
         .content_type(ContentType::json())
-        .body(SizedStream::new(announced, body))
+        .body(SizedStream::new(content_length, body))
 }
 
-/// A list that goes on for as long as somebody reads it.
+/// Streams an endless list.
 fn endless() -> HttpResponse {
     let chunk = Bytes::from(r#"{"productId":"1","quantity":1},"#.repeat(2_048));
     let start = stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"["))]);

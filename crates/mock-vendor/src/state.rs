@@ -1,4 +1,4 @@
-//! What a vendor serves next.
+//! The state of a vendor: stock, fault and request count.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,49 +7,49 @@ use actix_web::web::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// How an answer fails.
+/// A fault to inject into responses.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Fault {
-    /// It does not.
+    /// No fault.
     #[default]
     None,
-    /// With this HTTP status.
+    /// Respond with this HTTP status.
     Status {
         /// From 100 to 999.
         status: u16,
     },
-    /// With this HTTP status and this `Retry-After`.
+    /// Respond with this HTTP status and `Retry-After`.
     RetryAfter {
         /// From 100 to 999.
         status: u16,
-        /// The field's value: seconds, an HTTP date, or anything else.
+        /// Value of the header: seconds, an HTTP date, or an invalid value.
         value: String,
     },
-    /// It comes late.
+    /// Delay the response.
     Delay {
-        /// By so many milliseconds.
+        /// Delay in milliseconds.
         ms: u64,
     },
-    /// The connection is closed in the middle of the report.
+    /// Close the connection after half of the report.
     Truncate,
-    /// It stops in the middle of the report, and the connection stays open.
+    /// Stop sending after half of the report and keep the connection open.
     Stall,
-    /// It is no JSON.
+    /// Send a body that is not JSON.
     Garbage,
-    /// It never comes.
+    /// Never respond.
     Hang,
-    /// It never ends.
+    /// Send an endless list.
     Huge,
-    /// It is this text instead of a report.
+    /// Send this body instead of the report.
     Body {
-        /// The text.
+        /// The body.
         body: String,
     },
 }
 
-/// What one request is answered with.
-pub(crate) struct Answer {
+/// The response to one request.
+pub(crate) struct Response {
     pub(crate) fault: Fault,
     pub(crate) report: Bytes,
 }
@@ -58,15 +58,15 @@ pub(crate) struct Answer {
 struct Inner {
     stock: BTreeMap<String, i64>,
     as_of: Option<String>,
-    /// The report as it is served: written once a change, not once a request.
+    /// The serialized report. Serialized once per change, not per request.
     report: Bytes,
     fault: Fault,
-    /// For how many more answers the fault lasts; none for ever.
+    /// Number of responses for which the fault remains active; unlimited if `None`.
     fault_times: Option<u32>,
     requests: u64,
 }
 
-/// Shared between a vendor's owner and its server.
+/// State shared between a [`crate::MockVendor`] and its server.
 #[derive(Debug)]
 pub(crate) struct State(Mutex<Inner>);
 
@@ -110,8 +110,8 @@ impl State {
         self.lock().requests
     }
 
-    /// Counts a request and says what to answer.
-    pub(crate) fn answer(&self) -> Answer {
+    /// Counts a request and returns its response.
+    pub(crate) fn next_response(&self) -> Response {
         let mut inner = self.lock();
         inner.requests += 1;
         let fault = match inner.fault_times.as_mut() {
@@ -122,7 +122,7 @@ impl State {
                 inner.fault.clone()
             }
         };
-        Answer {
+        Response {
             fault,
             report: inner.report.clone(),
         }

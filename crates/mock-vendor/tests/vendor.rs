@@ -1,6 +1,6 @@
-//! A vendor as its clients see it.
+//! Tests of the vendor through its HTTP interface.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,27 +9,27 @@ use std::time::Duration;
 
 use mock_vendor::{Fault, MockVendor};
 
-/// Sends one request and returns all of the answer that comes within two seconds.
-async fn ask(address: SocketAddr, request: String) -> String {
-    tokio::task::spawn_blocking(move || ask_blocking(address, &request))
+/// Sends a request and returns the part of the response that arrives within two seconds.
+async fn send(address: SocketAddr, request: String) -> String {
+    tokio::task::spawn_blocking(move || send_blocking(address, &request))
         .await
         .unwrap()
 }
 
-fn ask_blocking(address: SocketAddr, request: &str) -> String {
+fn send_blocking(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(2)))
         .unwrap();
     stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    let _ = stream.take(10_000_000).read_to_end(&mut answer);
-    String::from_utf8(answer).unwrap()
+    let mut response = Vec::new();
+    let _ = stream.take(10_000_000).read_to_end(&mut response);
+    String::from_utf8(response).unwrap()
 }
 
 async fn get(vendor: &MockVendor) -> String {
     let request = "GET /stock HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    ask(vendor.address(), request.to_owned()).await
+    send(vendor.address(), request.to_owned()).await
 }
 
 async fn put(vendor: &MockVendor, path: &str, body: &str) -> String {
@@ -38,12 +38,12 @@ async fn put(vendor: &MockVendor, path: &str, body: &str) -> String {
          Content-Length: {}\r\n\r\n{body}",
         body.len()
     );
-    ask(vendor.address(), request).await
+    send(vendor.address(), request).await
 }
 
-fn body(answer: &str) -> &str {
-    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    answer.split_once("\r\n\r\n").unwrap().1
+fn body(response: &str) -> &str {
+    assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+    response.split_once("\r\n\r\n").unwrap().1
 }
 
 const REPORT: &str = r#"[{"productId":"1","quantity":50},{"productId":"2","quantity":100}]"#;
@@ -53,7 +53,7 @@ fn vendor() -> MockVendor {
 }
 
 #[tokio::test]
-async fn serves_its_stock_and_counts_requests() {
+async fn vendor_serves_its_stock_and_counts_requests() {
     let vendor = vendor();
     assert_eq!(body(&get(&vendor).await), REPORT);
     vendor.set_stock([("3", -1)]);
@@ -73,7 +73,7 @@ async fn serves_its_stock_and_counts_requests() {
 }
 
 #[tokio::test]
-async fn a_vendor_that_is_dropped_stops() {
+async fn dropped_vendor_stops_listening() {
     let vendor = vendor();
     let address = vendor.address();
     drop(vendor);
@@ -83,11 +83,11 @@ async fn a_vendor_that_is_dropped_stops() {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("it still listens");
+    panic!("the vendor still listens");
 }
 
 #[tokio::test]
-async fn is_controlled_over_http() {
+async fn control_requests_change_the_report_and_the_fault() {
     let vendor = vendor();
     for (path, good, wrong) in [
         ("/control/stock", r#"{"9": 7}"#, r#"{"9": "7"}"#),
@@ -98,10 +98,10 @@ async fn is_controlled_over_http() {
             r#"{"kind":"flood"}"#,
         ),
     ] {
-        let answer = put(&vendor, path, wrong).await;
-        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
-        let answer = put(&vendor, path, good).await;
-        assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+        let response = put(&vendor, path, wrong).await;
+        assert!(response.starts_with("HTTP/1.1 400 "), "{response}");
+        let response = put(&vendor, path, good).await;
+        assert!(response.starts_with("HTTP/1.1 204 "), "{response}");
     }
     assert!(get(&vendor).await.starts_with("HTTP/1.1 503 "));
     let expected = r#"{"as_of":"2026-11-23T12:00:00Z","items":[{"productId":"9","quantity":7}]}"#;
@@ -115,15 +115,15 @@ async fn is_controlled_over_http() {
 }
 
 #[tokio::test]
-async fn fails_as_it_is_told() {
+async fn each_fault_changes_the_response() {
     let vendor = vendor();
     vendor.set_fault(Fault::Truncate);
-    let answer = get(&vendor).await;
+    let response = get(&vendor).await;
     assert!(
-        answer.contains(&format!("content-length: {}", REPORT.len())),
-        "{answer}"
+        response.contains(&format!("content-length: {}", REPORT.len())),
+        "{response}"
     );
-    assert_eq!(body(&answer), &REPORT[..REPORT.len() / 2]);
+    assert_eq!(body(&response), &REPORT[..REPORT.len() / 2]);
 
     vendor.set_fault(Fault::Stall);
     assert_eq!(body(&get(&vendor).await), &REPORT[..REPORT.len() / 2]);
@@ -140,18 +140,18 @@ async fn fails_as_it_is_told() {
     assert!(body(&get(&vendor).await).len() > 9_000_000);
 
     vendor.set_fault(Fault::Delay { ms: 300 });
-    let begun = std::time::Instant::now();
+    let started = std::time::Instant::now();
     assert_eq!(body(&get(&vendor).await), REPORT);
-    assert!(begun.elapsed() >= Duration::from_millis(300));
+    assert!(started.elapsed() >= Duration::from_millis(300));
 
     vendor.set_fault_times(Fault::Hang, 1);
     assert_eq!(get(&vendor).await, "");
     assert_eq!(body(&get(&vendor).await), REPORT);
 }
 
-struct Running(Child);
+struct ChildGuard(Child);
 
-impl Drop for Running {
+impl Drop for ChildGuard {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -159,13 +159,13 @@ impl Drop for Running {
 }
 
 #[test]
-fn the_program_serves_both_vendors_and_ends_on_sigterm() {
+fn program_serves_both_vendors_and_exits_on_sigterm() {
     let child = Command::new(env!("CARGO_BIN_EXE_mock-vendor"))
         .args(["--port-a", "0", "--port-b", "0", "--products", "3"])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut running = Running(child);
+    let mut running = ChildGuard(child);
     let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines();
     for (name, first) in [
         ("A", r#"{"productId":"1","quantity":50}"#),
@@ -178,9 +178,9 @@ fn the_program_serves_both_vendors_and_ends_on_sigterm() {
         let (address, path) = rest.split_once('/').unwrap();
         assert_eq!(path, format!("vendor{name}/stock"));
         let request = format!("GET /{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        let answer = ask_blocking(address.parse().unwrap(), &request);
-        assert!(body(&answer).contains(first), "{answer}");
-        assert!(answer.contains("SKU-0000003"), "{answer}");
+        let response = send_blocking(address.parse().unwrap(), &request);
+        assert!(body(&response).contains(first), "{response}");
+        assert!(response.contains("SKU-0000003"), "{response}");
     }
     let killed = Command::new("kill")
         .arg(running.0.id().to_string())
