@@ -1,7 +1,7 @@
-//! PostgreSQL servers of a test's own, which it can configure, stop, replicate and promote.
+//! Dedicated PostgreSQL servers for tests that configure, stop, replicate or promote a server.
 //!
-//! They run from the programs that are installed on this machine, in a temporary folder, as a user that is not root, and
-//! listen on the loopback interface only. Dropping a server stops it and removes its folder.
+//! A server uses the programs installed on this machine, runs in a temporary directory as a non-root user, and listens on
+//! the loopback interface only. Dropping a server stops it and removes its directory.
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,22 +14,22 @@ use tempfile::TempDir;
 use crate::deployment::free_port;
 use crate::system_user::{SystemUser, capture};
 
-/// Where Debian keeps one folder for each version.
-const DEBIAN_FOLDER: &str = "/usr/lib/postgresql";
+/// Directory in which Debian installs each version of PostgreSQL.
+const DEBIAN_DIR: &str = "/usr/lib/postgresql";
 
-/// The superuser of each cluster.
+/// Superuser of each cluster.
 const ADMIN: &str = "postgres";
 
-/// One server.
+/// A PostgreSQL server with its data directory.
 pub struct Cluster {
-    programs: PathBuf,
+    bin_dir: PathBuf,
     user: SystemUser,
-    folder: TempDir,
+    dir: TempDir,
     port: u16,
 }
 
 impl Cluster {
-    /// Makes a cluster and starts it, with these lines in its configuration.
+    /// Creates a cluster with these configuration lines and starts it.
     #[must_use]
     pub fn start(configuration: &str) -> Self {
         let cluster = Self::empty();
@@ -52,28 +52,28 @@ impl Cluster {
     fn empty() -> Self {
         let user = SystemUser::find(&["postgres"]);
         Self {
-            programs: programs(),
+            bin_dir: bin_dir(),
             user,
-            folder: user.folder(),
+            dir: user.temp_dir(),
             port: free_port(),
         }
     }
 
-    /// A standby of this server, which streams from it.
+    /// Creates and starts a streaming standby of this server.
     #[must_use]
     pub fn standby(&self) -> Self {
         let standby = Self::empty();
-        standby.copy_of(self);
+        standby.clone_from_primary(self);
         standby
     }
 
-    /// Takes a stopped server's data away and makes it a standby of another server.
+    /// Replaces the data of this stopped server by a copy of `primary` and starts it as a standby of `primary`.
     pub fn rejoin(&self, primary: &Self) {
         fs::remove_dir_all(self.data()).unwrap();
-        self.copy_of(primary);
+        self.clone_from_primary(primary);
     }
 
-    fn copy_of(&self, primary: &Self) {
+    fn clone_from_primary(&self, primary: &Self) {
         let mut backup = self.program("pg_basebackup");
         backup.args(["-h", "127.0.0.1", "-U", ADMIN, "-p"]);
         backup.arg(primary.port.to_string());
@@ -83,13 +83,13 @@ impl Cluster {
         self.run();
     }
 
-    /// Where it listens, as `host:port`.
+    /// Returns the server's `host:port`.
     #[must_use]
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// How to reach it.
+    /// Returns the connection options.
     #[must_use]
     pub fn options(&self) -> PgOptions {
         PgOptions {
@@ -107,13 +107,13 @@ impl Cluster {
         }
     }
 
-    /// Replaces the lines that were added to the configuration, and has the server read them.
+    /// Replaces the additional configuration lines and reloads the configuration.
     pub fn configure(&self, configuration: &str) {
         self.write_configuration(configuration);
         capture(self.control().arg("reload"));
     }
 
-    /// Replaces who may log in and how, and has the server read it.
+    /// Replaces `pg_hba.conf` and reloads the configuration.
     pub fn set_logins(&self, lines: &str) {
         fs::write(self.data().join("pg_hba.conf"), lines).unwrap();
         capture(self.control().arg("reload"));
@@ -125,7 +125,7 @@ impl Cluster {
         self.user.own(&file);
     }
 
-    /// Runs one statement as the superuser, on a standby too. Returns what it returns, a row a line.
+    /// Runs one statement as the superuser, also on a standby. Returns one line per row.
     #[must_use]
     pub fn query(&self, database: &str, sql: &str) -> String {
         let mut psql = self.program("psql");
@@ -135,7 +135,7 @@ impl Cluster {
         capture(&mut psql).trim().to_owned()
     }
 
-    /// Starts it again.
+    /// Starts the server.
     pub fn run(&self) {
         let options = format!(
             "-c listen_addresses=127.0.0.1 -c port={} -c unix_socket_directories=",
@@ -143,31 +143,31 @@ impl Cluster {
         );
         let mut start = self.control();
         start.args(["start", "--silent", "--wait", "--timeout=60", "-l"]);
-        start.arg(self.folder.path().join("server.log"));
-        // The server keeps what it is given, and a pipe would be waited for.
+        start.arg(self.dir.path().join("server.log"));
+        // The server inherits the standard streams, and reading a pipe would wait until the server ends.
         start.arg("-o").arg(options).stdin(Stdio::null());
         let status = start.stdout(Stdio::null()).stderr(Stdio::null()).status();
         assert!(status.unwrap().success(), "{}", self.log());
     }
 
-    /// Ends it as a crash would.
+    /// Stops the server without a checkpoint, like a crash.
     pub fn crash(&self) {
         capture(self.control().args(["stop", "--mode=immediate", "--wait"]));
     }
 
-    /// Makes a standby a primary, and returns when it takes writes.
+    /// Promotes a standby and returns once it accepts writes.
     pub fn promote(&self) {
         capture(self.control().args(["promote", "--wait", "--timeout=60"]));
     }
 
-    /// What the server logged.
+    /// Returns the server log.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default()
+        fs::read_to_string(self.dir.path().join("server.log")).unwrap_or_default()
     }
 
     fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.dir.path().join("data")
     }
 
     fn control(&self) -> Command {
@@ -177,7 +177,7 @@ impl Cluster {
     }
 
     fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(self.programs.join(name));
+        let mut command = Command::new(self.bin_dir.join(name));
         self.user.run(&mut command);
         command
     }
@@ -185,16 +185,16 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // It may be stopped already.
+        // The server may be stopped already.
         let mut stop = self.control();
         stop.args(["stop", "--silent", "--mode=immediate", "--wait"]);
         let _ = stop.output();
     }
 }
 
-/// The folder of the newest installed version that has a server.
-fn programs() -> PathBuf {
-    let mut versions: Vec<(u32, PathBuf)> = fs::read_dir(DEBIAN_FOLDER)
+/// Returns the `bin` directory of the newest installed PostgreSQL server.
+fn bin_dir() -> PathBuf {
+    let mut versions: Vec<(u32, PathBuf)> = fs::read_dir(DEBIAN_DIR)
         .into_iter()
         .flatten()
         .flatten()
@@ -202,14 +202,13 @@ fn programs() -> PathBuf {
             let version = entry.file_name().to_str()?.parse().ok()?;
             Some((version, entry.path().join("bin")))
         })
-        .filter(|(_, folder)| folder.join("initdb").is_file())
+        .filter(|(_, dir)| dir.join("initdb").is_file())
         .collect();
     versions.sort();
-    let newest = versions.pop().map(|(_, folder)| folder);
+    let newest = versions.pop().map(|(_, dir)| dir);
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let on_path = || std::env::split_paths(&path).find(|folder| folder.join("initdb").is_file());
+    let on_path = || std::env::split_paths(&path).find(|dir| dir.join("initdb").is_file());
     newest.or_else(on_path).expect(
-        "these tests need the programs of a PostgreSQL server (initdb, pg_ctl, pg_basebackup) on this machine: install the \
-         package postgresql",
+        "PostgreSQL server programs (initdb, pg_ctl, pg_basebackup) not found: install the package postgresql",
     )
 }

@@ -1,4 +1,4 @@
-//! A REST consumer: the project's own client, what tests wait for with it, and a way to send what it would not.
+//! A REST consumer: the project's typed client, helpers that wait for a state, and raw requests.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::events::Events;
 
-/// Talks to one process.
+/// A client of one process.
 #[derive(Clone)]
 pub struct Consumer {
     /// The typed client.
@@ -38,7 +38,7 @@ impl Consumer {
         Self { api, base, http }
     }
 
-    /// Places an order, with whatever answer.
+    /// Places an order and returns any outcome.
     pub async fn try_place(
         &self,
         product_id: &str,
@@ -53,14 +53,14 @@ impl Consumer {
         self.api.place(&order, &options).await
     }
 
-    /// The same, which must be taken.
+    /// Places an order that must be accepted.
     pub async fn place(&self, product_id: &str, quantity: u32) -> Order {
         let placed = self.try_place(product_id, quantity, None).await.unwrap();
         assert!(!placed.replayed && !placed.waited);
         placed.order
     }
 
-    /// Places an order as a client that would wait so long for settlement.
+    /// Places an order and waits up to `wait_s` seconds for its settlement.
     pub async fn place_and_wait(&self, product_id: &str, quantity: u32, wait_s: u32) -> Placed {
         let options = PlaceOptions {
             wait_s: Some(wait_s),
@@ -70,20 +70,20 @@ impl Consumer {
         self.api.place(&order, &options).await.unwrap()
     }
 
-    /// Reads `GET /api/v1/events`, from an event on or from now.
+    /// Opens `GET /api/v1/events`, from the event after `last_event_id` or from now.
     pub async fn events(&self, last_event_id: Option<&str>) -> Events {
         let request = self.http.get(format!("{}/api/v1/events", self.base));
-        // The stream has no end of its own.
+        // The stream is endless.
         let mut request = request.timeout(Duration::from_mins(10));
         if let Some(id) = last_event_id {
             request = request.header("Last-Event-ID", id);
         }
-        let answer = request.send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::OK);
-        Events::new(answer)
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        Events::new(response)
     }
 
-    /// An order as it is now.
+    /// Returns the current state of an order.
     pub async fn order(&self, id: i64) -> Order {
         self.api.order(id).await.unwrap().order
     }
@@ -110,13 +110,13 @@ impl Consumer {
         .await;
     }
 
-    /// Changes an order's status, with whatever answer.
+    /// Changes an order's status and returns any outcome.
     pub async fn change(&self, id: i64, status: OrderStatus) -> Result<Order, ClientError> {
         let changed = self.api.change_status(id, status, None).await;
         changed.map(|changed| changed.order)
     }
 
-    /// What can be sold of a product; 0 for one that is not known.
+    /// Returns the available quantity of a product; 0 for an unknown product.
     pub async fn quantity(&self, product_id: &str) -> i64 {
         match self.api.stock(product_id).await {
             Ok(stock) => stock.level.quantity.try_into().unwrap(),
@@ -125,34 +125,34 @@ impl Consumer {
         }
     }
 
-    /// All orders, newest first.
+    /// Returns all orders, newest first.
     pub async fn all_orders(&self) -> Vec<Order> {
         let orders = self.api.orders(OrderFilter::default());
         orders.collect().await.unwrap()
     }
 
-    /// `PATCH` of an order to whatever word: the status code and the body.
+    /// Sends `PATCH` of an order with any status value. Returns the status code and the body.
     pub async fn patch(&self, id: i64, status: &str) -> (StatusCode, Value) {
         let path = format!("{}/api/v1/orders/{id}", self.base);
         let change = self.http.patch(path).json(&json!({"status": status}));
-        let answer = change.send().await.unwrap();
-        (answer.status(), answer.json().await.unwrap())
+        let response = change.send().await.unwrap();
+        (response.status(), response.json().await.unwrap())
     }
 
-    /// `GET` of a path, which must be answered with 200 and JSON.
+    /// Sends `GET` of a path. The response must be 200 with a JSON body.
     pub async fn get(&self, path: &str) -> Value {
-        let answer = self.try_get(path).await.unwrap();
-        assert_eq!(answer.status(), StatusCode::OK, "GET {path}");
-        answer.json().await.unwrap()
+        let response = self.try_get(path).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "GET {path}");
+        response.json().await.unwrap()
     }
 
-    /// `GET` of a path, with whatever answer.
+    /// Sends `GET` of a path and returns any response.
     pub async fn try_get(&self, path: &str) -> reqwest::Result<Response> {
         self.http.get(format!("{}{path}", self.base)).send().await
     }
 }
 
-/// What each vendor supplies of an order.
+/// Returns the allocated quantity by vendor of an order.
 #[must_use]
 pub fn allocated(order: &Order) -> Vec<(&str, u32)> {
     let allocations = order.allocations.iter();
@@ -161,7 +161,7 @@ pub fn allocated(order: &Order) -> Vec<(&str, u32)> {
         .collect()
 }
 
-/// Units that were sold of a product, by the orders.
+/// Returns the units of a product in confirmed orders.
 #[must_use]
 pub fn sold(orders: &[Order], product_id: &str) -> i64 {
     let sold = orders
@@ -170,7 +170,7 @@ pub fn sold(orders: &[Order], product_id: &str) -> i64 {
     sold.map(|order| i64::from(order.quantity)).sum()
 }
 
-/// Orders with a status.
+/// Returns the number of orders with a status.
 #[must_use]
 pub fn count(orders: &[Order], status: OrderStatus) -> usize {
     orders.iter().filter(|order| order.status == status).count()

@@ -1,4 +1,4 @@
-//! Puts a deployment together and takes it apart.
+//! Starts and stops a deployment of API processes, workers and vendors.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -17,12 +17,12 @@ use crate::vhost::{Vhost, broker_address};
 use crate::waiting::eventually;
 use crate::{waiting, xtask};
 
-/// What a deployment is made of.
+/// Configuration of a deployment.
 pub struct DeploymentBuilder {
     apis: usize,
     workers: usize,
     vendors: Stocks,
-    sync_every: Duration,
+    sync_interval: Duration,
     settings: String,
     as_of: Option<String>,
     server: Option<PgOptions>,
@@ -35,7 +35,7 @@ impl Default for DeploymentBuilder {
             apis: 1,
             workers: 1,
             vendors: Vec::new(),
-            sync_every: Duration::from_secs(1),
+            sync_interval: Duration::from_secs(1),
             settings: String::new(),
             as_of: None,
             server: None,
@@ -45,63 +45,63 @@ impl Default for DeploymentBuilder {
 }
 
 impl DeploymentBuilder {
-    /// So many API processes.
+    /// Sets the number of API processes.
     #[must_use]
     pub fn apis(mut self, number: usize) -> Self {
         self.apis = number;
         self
     }
 
-    /// So many workers.
+    /// Sets the number of workers.
     #[must_use]
     pub fn workers(mut self, number: usize) -> Self {
         self.workers = number;
         self
     }
 
-    /// One more vendor, with this stock.
+    /// Adds a vendor with this stock.
     #[must_use]
     pub fn vendor(mut self, id: &str, stock: &[(&str, i64)]) -> Self {
         self.vendors.push(vendors::stock(id, stock));
         self
     }
 
-    /// Each vendor is synced so often.
+    /// Sets the sync interval of each vendor.
     #[must_use]
-    pub fn sync_every(mut self, every: Duration) -> Self {
-        self.sync_every = every;
+    pub fn sync_interval(mut self, interval: Duration) -> Self {
+        self.sync_interval = interval;
         self
     }
 
-    /// The vendors' documents say at this JSON pointer as of when they are true; the items then are at `/items`.
+    /// Sets the JSON pointer of the as-of in the vendors' reports; the items are then at `/items`.
     #[must_use]
     pub fn as_of_pointer(mut self, pointer: &str) -> Self {
         self.as_of = Some(pointer.to_owned());
         self
     }
 
-    /// On a PostgreSQL of the test's own, reached like this. Its database is not removed at the end: the server goes.
+    /// Uses a dedicated PostgreSQL server. Its database is not dropped at the end, because the server is removed.
     #[must_use]
-    pub fn on(mut self, server: PgOptions) -> Self {
+    pub fn on_server(mut self, server: PgOptions) -> Self {
         self.server = Some(server);
         self
     }
 
-    /// The programs reach the database at this port of this machine, where something is in between.
+    /// Makes the programs connect to the database at this loopback port, the port of a proxy or pooler.
     #[must_use]
-    pub fn through(mut self, port: u16) -> Self {
+    pub fn database_port(mut self, port: u16) -> Self {
         self.database_port = Some(port);
         self
     }
 
-    /// More settings, as TOML.
+    /// Adds settings, as TOML.
     #[must_use]
     pub fn settings(mut self, toml: &str) -> Self {
         self.settings.push_str(toml);
         self
     }
 
-    /// Starts everything, and returns when all processes are ready and each vendor was synced.
+    /// Starts the deployment. Returns once all processes are ready and each vendor is synced.
     pub async fn start(self) -> Deployment {
         let created = match self.server {
             Some(server) => TestDatabase::create_on(server)
@@ -110,17 +110,17 @@ impl DeploymentBuilder {
             None => TestDatabase::create().await,
         };
         let database = created
-            .expect("these tests need a PostgreSQL on this machine: run `cargo xtask services`");
+            .expect("PostgreSQL is not reachable on this machine: run `cargo xtask services`");
         let vhost = tokio::task::spawn_blocking(Vhost::create).await.unwrap();
         let broker = Proxy::start(broker_address()).await;
-        let folder = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().unwrap();
         let (vendors, config) = vendors::start(
             &self.vendors,
-            self.sync_every,
+            self.sync_interval,
             self.as_of.as_deref(),
             &self.settings,
         );
-        let config_file = folder.path().join("settings.toml");
+        let config_file = dir.path().join("settings.toml");
         std::fs::write(&config_file, config).unwrap();
 
         let mut deployment = Deployment {
@@ -132,7 +132,7 @@ impl DeploymentBuilder {
             vhost,
             broker,
             vendors,
-            folder,
+            dir,
             config_file,
             database_port: self.database_port,
         };
@@ -157,45 +157,45 @@ impl DeploymentBuilder {
 
 /// A running deployment.
 pub struct Deployment {
-    // Processes go first when this is dropped, then what they talk to.
+    // Field order is drop order: the processes are dropped before the servers that they use.
     /// The API processes.
     pub apis: Vec<Process>,
     /// The workers.
     pub workers: Vec<Process>,
     /// The vendors, in the order in which they were added.
     pub vendors: Vec<MockVendor>,
-    /// Between the processes and the broker.
+    /// The proxy between the processes and the broker.
     pub broker: Proxy,
     /// The database.
     pub database: TestDatabase,
     vhost: Vhost,
     api_ports: Vec<u16>,
     worker_ports: Vec<u16>,
-    folder: TempDir,
+    dir: TempDir,
     config_file: PathBuf,
     database_port: Option<u16>,
 }
 
 impl Deployment {
-    /// One API, one worker, no vendor.
+    /// Returns a builder with one API process, one worker and no vendor.
     #[must_use]
     pub fn builder() -> DeploymentBuilder {
         DeploymentBuilder::default()
     }
 
-    /// A consumer of an API process.
+    /// Returns a client of an API process.
     #[must_use]
     pub fn client(&self, api: usize) -> Consumer {
         Consumer::new(self.api_url(api))
     }
 
-    /// A consumer of an API process that presents a key.
+    /// Returns a client of an API process that sends an API key.
     #[must_use]
     pub fn client_with_key(&self, api: usize, key: &str) -> Consumer {
         Consumer::with_key(self.api_url(api), Some(key))
     }
 
-    /// The port of an API process.
+    /// Returns the port of an API process.
     #[must_use]
     pub fn api_port(&self, api: usize) -> u16 {
         self.api_ports[api]
@@ -205,31 +205,31 @@ impl Deployment {
         format!("http://127.0.0.1:{}", self.api_ports[api])
     }
 
-    /// A reader of a worker's health pages.
+    /// Returns a client of a worker's health endpoints.
     #[must_use]
     pub fn worker_client(&self, worker: usize) -> Consumer {
         Consumer::new(format!("http://127.0.0.1:{}", self.worker_ports[worker]))
     }
 
-    /// Changes the settings, as TOML, for processes that are started from now on.
+    /// Edits the settings file (TOML) for processes started later.
     pub fn edit_settings(&self, edit: impl FnOnce(String) -> String) {
         let settings = std::fs::read_to_string(&self.config_file).unwrap();
         std::fs::write(&self.config_file, edit(settings)).unwrap();
     }
 
-    /// Starts an API process that was killed again, at its port.
+    /// Restarts a killed API process on its port.
     pub async fn restart_api(&mut self, number: usize) {
         self.apis[number] = self.api_process(number);
         self.api_ready(number).await;
     }
 
-    /// Starts a worker that was killed again.
+    /// Restarts a killed worker.
     pub async fn restart_worker(&mut self, number: usize) {
         self.workers[number] = self.worker_process(number);
         self.worker_ready(number).await;
     }
 
-    /// Starts one more worker.
+    /// Starts an additional worker.
     pub async fn add_worker(&mut self) {
         self.worker_ports.push(free_port());
         let number = self.workers.len();
@@ -243,18 +243,18 @@ impl Deployment {
         self.client(0).all_settled().await;
     }
 
-    /// Runs `xtask audit`, which must find nothing.
+    /// Runs `xtask audit`, which must succeed.
     pub async fn audit(&self) {
         xtask::succeed(&["audit"], &database_environment(&self.database)).await;
     }
 
-    /// Waits until each vendor was asked for reports so many times more, and the last of them is applied: a vendor is
-    /// asked again only after that.
-    pub async fn syncs(&self, times: u64) {
+    /// Waits until each vendor's report was fetched and applied `times` more times. Waits for one more request than `times`,
+    /// because a vendor is polled again only after its last report is applied.
+    pub async fn wait_for_syncs(&self, times: u64) {
         let before: Vec<u64> = self.vendors.iter().map(MockVendor::requests).collect();
-        eventually("each vendor was synced", async || {
-            let asked = self.vendors.iter().zip(&before);
-            asked
+        eventually("each vendor is synced", async || {
+            let vendors = self.vendors.iter().zip(&before);
+            vendors
                 .into_iter()
                 .all(|(vendor, before)| vendor.requests() > before + times)
                 .then_some(())
@@ -266,12 +266,12 @@ impl Deployment {
         if self.vendors.is_empty() || self.workers.is_empty() {
             return;
         }
-        self.syncs(1).await;
+        self.wait_for_syncs(1).await;
     }
 
-    /// Publishes a message of any content to one of the order queues, past the program.
+    /// Publishes a message with any body directly to a queue.
     pub fn publish_raw(&self, queue: &str, body: &str) {
-        // As numbers: what starts rabbitmqctl on Debian does not pass on a backslash before a quote as it is.
+        // Debian's rabbitmqctl wrapper does not preserve a backslash before a quote, so pass the body as byte values.
         let bytes: Vec<String> = body.bytes().map(|byte| byte.to_string()).collect();
         let body = bytes.join(",");
         self.vhost.eval(&format!(
@@ -281,7 +281,7 @@ impl Deployment {
         ));
     }
 
-    /// How many messages wait in a queue.
+    /// Returns the number of messages in a queue.
     #[must_use]
     pub fn queue_depth(&self, queue: &str) -> u64 {
         let printed = self.vhost.eval(&format!(
@@ -291,7 +291,7 @@ impl Deployment {
         printed.trim().parse().expect("a queue's depth is a number")
     }
 
-    /// The numbers of queues on which each worker's consumer is the active one, in rising order, as `{4,4}`.
+    /// Returns the number of queues on which each worker has the active consumer, in ascending order, such as `{4,4}`.
     #[must_use]
     pub fn active_queues(&self) -> String {
         let printed = self.vhost.eval(
@@ -302,7 +302,7 @@ impl Deployment {
         printed.trim().to_owned()
     }
 
-    /// What makes `xtask` use this deployment's database and vhost.
+    /// Returns the environment variables that select this deployment's database and vhost.
     #[must_use]
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let mut environment = database_environment(&self.database);
@@ -332,10 +332,10 @@ impl Deployment {
         self.process("worker", number, &[port])
     }
 
-    /// Starts one more process of a program, with these variables besides or instead of the usual ones, and does not wait
-    /// until it is ready.
+    /// Starts an additional process of a program with these variables added to the default environment. Does not wait until
+    /// the process is ready.
     #[must_use]
-    pub fn another(&self, program: &str, variables: &[(&'static str, String)]) -> Process {
+    pub fn start_another(&self, program: &str, variables: &[(&'static str, String)]) -> Process {
         let port = free_port().to_string();
         let mut environment = vec![("PORT", port.clone()), ("WORKER_PORT", port)];
         environment.extend_from_slice(variables);
@@ -355,7 +355,7 @@ impl Deployment {
         Process::start(
             binary,
             &name,
-            self.folder.path(),
+            self.dir.path(),
             &self.config_file,
             &[],
             &environment,
@@ -363,7 +363,7 @@ impl Deployment {
     }
 }
 
-/// What makes a program use this database.
+/// Returns the environment variables that select this database.
 #[must_use]
 pub fn database_environment(database: &TestDatabase) -> Vec<(&'static str, String)> {
     let options = database.options();
@@ -379,7 +379,7 @@ pub fn database_environment(database: &TestDatabase) -> Vec<(&'static str, Strin
     environment
 }
 
-/// A port that was free a moment ago.
+/// Returns a port that was free when it was checked.
 pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()

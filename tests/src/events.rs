@@ -1,4 +1,4 @@
-//! A reader of server-sent events.
+//! A client of server-sent events.
 
 use std::time::Duration;
 
@@ -6,36 +6,36 @@ use reqwest::Response;
 use serde_json::Value;
 use tokio::time::timeout;
 
-/// Longest wait for an event.
-const PATIENCE: Duration = Duration::from_secs(25);
+/// Maximum wait for an event.
+const TIMEOUT: Duration = Duration::from_secs(25);
 
 /// A stream of events.
 pub struct Events {
-    answer: Response,
-    waiting: Vec<u8>,
+    response: Response,
+    buffer: Vec<u8>,
     last_id: String,
 }
 
 impl Events {
-    pub(crate) fn new(answer: Response) -> Self {
+    pub(crate) fn new(response: Response) -> Self {
         Self {
-            answer,
-            waiting: Vec::new(),
+            response,
+            buffer: Vec::new(),
             last_id: String::new(),
         }
     }
 
-    /// Where to go on after a disconnection.
+    /// Returns the id of the last event, to resume after a disconnection.
     #[must_use]
     pub fn last_id(&self) -> &str {
         &self.last_id
     }
 
-    /// The next event, with its name; none if the stream has ended, however it did.
+    /// Returns the name and data of the next event, or `None` once the stream has ended or failed.
     pub async fn next(&mut self) -> Option<(String, Value)> {
         loop {
-            while let Some(end) = self.waiting.windows(2).position(|it| it == b"\n\n") {
-                let block: Vec<u8> = self.waiting.drain(..end + 2).collect();
+            while let Some(end) = self.buffer.windows(2).position(|it| it == b"\n\n") {
+                let block: Vec<u8> = self.buffer.drain(..end + 2).collect();
                 let block = String::from_utf8(block).unwrap();
                 let (mut name, mut data) = (None, None);
                 for line in block.lines() {
@@ -50,19 +50,19 @@ impl Events {
                     return Some(event);
                 }
             }
-            let chunk = timeout(PATIENCE, self.answer.chunk()).await;
-            match chunk.expect("no event comes") {
-                Ok(Some(chunk)) => self.waiting.extend_from_slice(&chunk),
+            let chunk = timeout(TIMEOUT, self.response.chunk()).await;
+            match chunk.expect("no event received in time") {
+                Ok(Some(chunk)) => self.buffer.extend_from_slice(&chunk),
                 Ok(None) | Err(_) => return None,
             }
         }
     }
 
-    /// Reads until an event of that name is told for which this is true.
-    pub async fn find(&mut self, name: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+    /// Reads until an event with this name matches the predicate, and returns its data.
+    pub async fn find(&mut self, name: &str, predicate: impl Fn(&Value) -> bool) -> Value {
         loop {
-            let (found, data) = self.next().await.expect("the stream has ended");
-            if found == name && is_it(&data) {
+            let (found, data) = self.next().await.expect("the stream ended");
+            if found == name && predicate(&data) {
                 return data;
             }
         }

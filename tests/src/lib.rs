@@ -1,13 +1,13 @@
-//! A deployment of the real binaries on real servers, for one test: its own database, its own RabbitMQ vhost, its own
-//! vendors and ports. Or the embedded one, with its own data file.
+//! Test harness that runs the real binaries on real servers. Each test has its own database, RabbitMQ vhost, vendors and
+//! ports, or an embedded deployment with its own data file.
 //!
-//! The binaries are taken from the folder that this test was built into, so build them first: `cargo xtask test` does.
+//! The binaries are read from the target directory of the test. Build them first; `cargo xtask test` does.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::missing_panics_doc,
-    reason = "this crate is a test harness: what goes wrong here fails the test that uses it"
+    reason = "this crate is a test harness: a panic fails the test that uses it"
 )]
 
 mod cluster;

@@ -1,4 +1,4 @@
-//! A pgbouncer of a test's own, in front of a server.
+//! A dedicated pgbouncer in front of a PostgreSQL server.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,22 +14,23 @@ use crate::waiting::eventually;
 
 const PACKAGE: &str = "pgbouncer";
 
-/// A running pgbouncer; ended with this value.
+/// A running pgbouncer. It is killed on drop.
 pub struct Pooler {
     child: Child,
-    folder: TempDir,
+    dir: TempDir,
     port: u16,
     server: PgOptions,
 }
 
 impl Pooler {
-    /// Starts it in front of a server, in this `pool_mode`; installs it first where that is possible.
+    /// Starts pgbouncer in front of a server with this `pool_mode`. Installs pgbouncer first if it is missing and the test runs
+    /// as root on Debian.
     pub async fn start(server: &PgOptions, pool_mode: &str) -> Self {
         let program = tokio::task::spawn_blocking(program).await.unwrap();
         let user = SystemUser::find(&["postgres"]);
-        let folder = user.folder();
+        let dir = user.temp_dir();
         let port = free_port();
-        let settings = folder.path().join("pgbouncer.ini");
+        let settings = dir.path().join("pgbouncer.ini");
         let text = format!(
             "[databases]\n* = host={} port={} user={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
              unix_socket_dir =\nauth_type = any\npool_mode = {pool_mode}\nmax_client_conn = 200\ndefault_pool_size = 60\n",
@@ -37,7 +38,7 @@ impl Pooler {
         );
         fs::write(&settings, text).unwrap();
         user.own(&settings);
-        let log = fs::File::create(folder.path().join("pgbouncer.log")).unwrap();
+        let log = fs::File::create(dir.path().join("pgbouncer.log")).unwrap();
         let mut command = Command::new(program);
         user.run(&mut command);
         let child = command
@@ -49,7 +50,7 @@ impl Pooler {
             .unwrap();
         let pooler = Self {
             child,
-            folder,
+            dir,
             port,
             server: server.clone(),
         };
@@ -62,7 +63,7 @@ impl Pooler {
         pooler
     }
 
-    /// How to reach the server through it.
+    /// Returns the connection options of the pooler.
     #[must_use]
     pub fn options(&self) -> PgOptions {
         PgOptions {
@@ -72,22 +73,22 @@ impl Pooler {
         }
     }
 
-    /// What it logged.
+    /// Returns the log of pgbouncer.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("pgbouncer.log")).unwrap_or_default()
+        fs::read_to_string(self.dir.path().join("pgbouncer.log")).unwrap_or_default()
     }
 }
 
 impl Drop for Pooler {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Where the program is.
+/// Returns the path of pgbouncer, and installs it if possible.
 fn program() -> PathBuf {
     if let Some(found) = find() {
         return found;
@@ -97,12 +98,12 @@ fn program() -> PathBuf {
             .is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
     assert!(
         can_install,
-        "this test needs pgbouncer on this machine: install the package {PACKAGE}"
+        "pgbouncer not found: install the package {PACKAGE}"
     );
     let apt_get = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");
         command.arg("-q").args(arguments);
-        // Only what a test starts is to run.
+        // Runlevel 1 prevents the package from starting its service.
         command
             .env("DEBIAN_FRONTEND", "noninteractive")
             .env("RUNLEVEL", "1");
@@ -110,13 +111,13 @@ fn program() -> PathBuf {
     };
     apt_get(&["update"]);
     apt_get(&["install", "-y", "--no-install-recommends", PACKAGE]);
-    find().expect("the package pgbouncer brings the program")
+    find().expect("the package pgbouncer installs the program")
 }
 
 fn find() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(["/usr/sbin".into()])
-        .map(|folder| folder.join("pgbouncer"))
+        .map(|dir| dir.join("pgbouncer"))
         .find(|file| file.is_file())
 }

@@ -1,4 +1,4 @@
-//! One of our binaries, running.
+//! A running binary of this workspace.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-/// A running binary; killed with this value.
+/// A running process. It is killed on drop.
 pub struct Process {
     name: String,
     child: Child,
@@ -16,16 +16,16 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a binary of this workspace. What it prints is appended to a file in `folder`.
+    /// Starts a binary of this workspace. Its output is appended to a log file in `dir`.
     pub(crate) fn start(
         binary: &str,
         name: &str,
-        folder: &Path,
+        dir: &Path,
         config: &Path,
         arguments: &[&str],
         environment: &[(&str, String)],
     ) -> Self {
-        let log = folder.join(format!("{name}.log"));
+        let log = dir.join(format!("{name}.log"));
         let output = File::options()
             .create(true)
             .append(true)
@@ -37,7 +37,7 @@ impl Process {
             .arg(config)
             .args(arguments)
             .envs(environment.iter().map(|(key, value)| (key, value)))
-            .current_dir(folder)
+            .current_dir(dir)
             .stdin(Stdio::null())
             .stdout(output.try_clone().unwrap())
             .stderr(output)
@@ -45,7 +45,7 @@ impl Process {
             .spawn()
             .unwrap_or_else(|error| {
                 panic!(
-                    "{} cannot be started ({error}): run `cargo build --workspace --bins`",
+                    "cannot start {} ({error}): run `cargo build --workspace --bins`",
                     path.display()
                 )
             });
@@ -56,67 +56,71 @@ impl Process {
         }
     }
 
-    /// SIGKILL, and waits until it is gone.
+    /// Sends SIGKILL and waits for the exit.
     pub async fn kill(&mut self) {
         self.child.kill().await.unwrap();
     }
 
-    /// SIGTERM, and waits until it has ended. Returns whether it ended well.
+    /// Sends SIGTERM and waits for the exit. Returns whether the exit status is 0.
     pub async fn terminate(&mut self) -> bool {
-        let pid = self.child.id().expect("the process runs").to_string();
+        let pid = self.child.id().expect("the process is running").to_string();
         let sent = Command::new("kill")
             .args(["-TERM", &pid])
             .status()
             .await
             .unwrap();
         assert!(sent.success());
-        self.ended().await
+        self.wait().await
     }
 
-    /// Waits until it has ended by itself. Returns whether it ended well.
-    pub async fn ended(&mut self) -> bool {
+    /// Waits for the exit without a signal. Returns whether the exit status is 0.
+    pub async fn wait(&mut self) -> bool {
         timeout(Duration::from_secs(30), self.child.wait())
             .await
-            .unwrap_or_else(|_| panic!("{} did not end; its log:\n{}", self.name, self.log()))
+            .unwrap_or_else(|_| panic!("{} did not exit; its log:\n{}", self.name, self.log()))
             .unwrap()
             .success()
     }
 
-    /// Its number in the system, while it runs.
+    /// Returns the process id while the process runs.
     #[must_use]
     pub fn id(&self) -> Option<u32> {
         self.child.id()
     }
 
-    /// The most memory that it has had at any time.
+    /// Returns the peak resident memory in bytes.
     #[must_use]
     pub fn peak_memory_bytes(&self) -> u64 {
-        let pid = self.id().expect("the process runs").try_into().unwrap();
+        let pid = self
+            .id()
+            .expect("the process is running")
+            .try_into()
+            .unwrap();
         let status = procfs::process::Process::new(pid).unwrap().status();
-        status.unwrap().vmhwm.expect("Linux tells the peak") * 1024
+        status.unwrap().vmhwm.expect("Linux reports VmHWM") * 1024
     }
 
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whether it still runs.
+    /// Returns whether the process still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// What it printed so far.
+    /// Returns the output so far.
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 }
 
-/// Tests are in `target/<profile>/deps`, binaries in `target/<profile>`.
+/// Returns the path of a binary. Tests are in `target/<profile>/deps`, binaries in `target/<profile>`.
 pub(crate) fn binary_path(binary: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     test.parent()
         .and_then(Path::parent)
-        .expect("a test is built into a target folder")
+        .expect("a test binary is in a target directory")
         .join(binary)
 }

@@ -1,4 +1,4 @@
-//! A TCP proxy in this process that can cut what it carries, and lead new connections to another server.
+//! An in-process TCP proxy that can close its connections and change its target.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -8,66 +8,66 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Whether connections are carried, and how often they were cut: a cut holds for those that were open then, however soon
-/// the next ones are carried again.
+/// Whether new connections are forwarded, and the number of cuts so far. A cut closes all connections that are open at that
+/// instant, even if the proxy is restored immediately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Gate {
+struct ForwardState {
     open: bool,
     cuts: u64,
 }
 
-/// Carries connections to a server until they are cut.
+/// Forwards connections to a target until they are cut.
 pub struct Proxy {
     address: SocketAddr,
-    gate: Arc<watch::Sender<Gate>>,
+    state: Arc<watch::Sender<ForwardState>>,
     target: Arc<Mutex<String>>,
     task: JoinHandle<()>,
 }
 
 impl Proxy {
-    /// Listens on a free port of the loopback interface.
+    /// Starts a proxy on a free loopback port.
     pub async fn start(target: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let gate = Arc::new(
-            watch::channel(Gate {
+        let state = Arc::new(
+            watch::channel(ForwardState {
                 open: true,
                 cuts: 0,
             })
             .0,
         );
         let target = Arc::new(Mutex::new(target));
-        let task = tokio::spawn(accept(listener, Arc::clone(&target), Arc::clone(&gate)));
+        let task = tokio::spawn(accept(listener, Arc::clone(&target), Arc::clone(&state)));
         Self {
             address,
-            gate,
+            state,
             target,
             task,
         }
     }
 
-    /// Where it listens.
+    /// Returns the address that the proxy listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Cuts every connection, and each new one at once.
+    /// Closes all connections, and rejects new ones until [`Self::restore`].
     pub fn cut(&self) {
-        self.gate.send_modify(|gate| {
-            gate.open = false;
-            gate.cuts += 1;
+        self.state.send_modify(|state| {
+            state.open = false;
+            state.cuts += 1;
         });
     }
 
-    /// Leads new connections to another server; those that are open stay where they are.
-    pub fn lead_to(&self, target: String) {
+    /// Sets the target of new connections. Open connections keep their target.
+    pub fn set_target(&self, target: String) {
         *self.target.lock().unwrap() = target;
     }
 
-    /// Carries new connections again.
+    /// Forwards new connections again.
     pub fn restore(&self) {
-        self.gate.send_modify(|gate| gate.open = true);
+        self.state.send_modify(|state| state.open = true);
     }
 }
 
@@ -78,17 +78,26 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, target: Arc<Mutex<String>>, gate: Arc<watch::Sender<Gate>>) {
+async fn accept(
+    listener: TcpListener,
+    target: Arc<Mutex<String>>,
+    state: Arc<watch::Sender<ForwardState>>,
+) {
     while let Ok((client, _)) = listener.accept().await {
-        let Gate { open, cuts } = *gate.borrow();
+        let ForwardState { open, cuts } = *state.borrow();
         if open {
             let target = target.lock().unwrap().clone();
-            tokio::spawn(carry(client, target, gate.subscribe(), cuts));
+            tokio::spawn(forward(client, target, state.subscribe(), cuts));
         }
     }
 }
 
-async fn carry(mut client: TcpStream, target: String, mut gate: watch::Receiver<Gate>, cuts: u64) {
+async fn forward(
+    mut client: TcpStream,
+    target: String,
+    mut state: watch::Receiver<ForwardState>,
+    cuts: u64,
+) {
     let Ok(mut server) = TcpStream::connect(target).await else {
         return;
     };
@@ -96,6 +105,6 @@ async fn carry(mut client: TcpStream, target: String, mut gate: watch::Receiver<
     let _ = server.set_nodelay(true);
     tokio::select! {
         _ = copy_bidirectional(&mut client, &mut server) => {}
-        _ = gate.wait_for(|gate| gate.cuts > cuts) => {}
+        _ = state.wait_for(|state| state.cuts > cuts) => {}
     }
 }

@@ -1,9 +1,8 @@
-//! How hard the tests press: a little in every run, much when asked to.
+//! Scale of the load in tests: small by default, full on request.
 //!
-//! `E2E_SCALE=full` runs the figures that are quoted in the project's notes; without it the same tests run with smaller
-//! ones, so that a run stays short.
+//! `E2E_SCALE=full` uses the figures quoted in the documentation. The default uses smaller figures, so that a run is short.
 
-/// Picks a figure.
+/// Returns `full` if `E2E_SCALE=full`, `usual` otherwise.
 #[must_use]
 pub fn pick<T>(usual: T, full: T) -> T {
     if std::env::var("E2E_SCALE").is_ok_and(|scale| scale == "full") {

@@ -1,4 +1,4 @@
-//! The embedded deployment, for one test: its own data file, vendors and port.
+//! The embedded deployment for one test, with its own data file, vendors and port.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,47 +11,47 @@ use crate::deployment::free_port;
 use crate::process::Process;
 use crate::{vendors, waiting, xtask};
 
-/// One process with everything in it, and vendors that outlive it.
+/// A standalone process and its vendors. The vendors keep running while the process restarts.
 pub struct Standalone {
-    // The process goes first when this is dropped, then what it talks to.
+    // Field order is drop order: the process is dropped before its vendors.
     /// The process.
     pub process: Process,
     /// The vendors, in the order in which they were given.
     pub vendors: Vec<MockVendor>,
-    place: Place,
+    workdir: Workdir,
 }
 
-/// Where the process works, whether it runs or not.
-struct Place {
+/// Directory and port of the process, independent of whether it runs.
+struct Workdir {
     port: u16,
-    folder: TempDir,
+    dir: TempDir,
 }
 
-impl Place {
+impl Workdir {
     fn new(config: &str) -> Self {
-        let place = Self {
+        let workdir = Self {
             port: free_port(),
-            folder: tempfile::tempdir().unwrap(),
+            dir: tempfile::tempdir().unwrap(),
         };
-        std::fs::write(place.config(), config).unwrap();
-        place
+        std::fs::write(workdir.config(), config).unwrap();
+        workdir
     }
 
     fn config(&self) -> PathBuf {
-        self.folder.path().join("settings.toml")
+        self.dir.path().join("settings.toml")
     }
 
     fn data(&self) -> PathBuf {
-        self.folder.path().join("data").join("shop.db")
+        self.dir.path().join("data").join("shop.db")
     }
 
     fn start(&self, name: &str, arguments: &[&str], environment: &[(&str, String)]) -> Process {
-        let folder = self.folder.path();
+        let dir = self.dir.path();
         let config = self.config();
-        Process::start("standalone", name, folder, &config, arguments, environment)
+        Process::start("standalone", name, dir, &config, arguments, environment)
     }
 
-    fn start_usually(&self) -> Process {
+    fn start_default(&self) -> Process {
         let (data, port) = (self.data(), self.port.to_string());
         let arguments = ["--data", data.to_str().unwrap(), "--port", &port];
         self.start("standalone", &arguments, &[])
@@ -59,65 +59,65 @@ impl Place {
 }
 
 impl Standalone {
-    /// Starts it with these vendors, and returns when it is ready and each of them was read.
+    /// Starts the process with these vendors. Returns once it is ready and each vendor is synced.
     pub async fn start(stocks: &[(&str, &[(&str, i64)])], settings: &str) -> Self {
         let stocks = stocks
             .iter()
             .map(|(id, stock)| vendors::stock(id, stock))
             .collect();
-        let every = Duration::from_secs(1);
-        let (vendors, config) = vendors::start(&stocks, every, None, settings);
+        let sync_interval = Duration::from_secs(1);
+        let (vendors, config) = vendors::start(&stocks, sync_interval, None, settings);
         Self::start_on(vendors, &config).await
     }
 
-    /// Starts it with these settings alone, and returns when it says that everything is ready.
+    /// Starts the process with these settings only. Returns once it logs that it is ready.
     pub async fn start_with(settings: &str) -> Self {
         Self::start_on(Vec::new(), settings).await
     }
 
     async fn start_on(vendors: Vec<MockVendor>, config: &str) -> Self {
-        let place = Place::new(config);
+        let workdir = Workdir::new(config);
         let standalone = Self {
-            process: place.start_usually(),
+            process: workdir.start_default(),
             vendors,
-            place,
+            workdir,
         };
-        waiting::eventually("everything is ready", async || {
+        waiting::eventually("the process is ready", async || {
             standalone.process.log().contains("is ready").then_some(())
         })
         .await;
         standalone
     }
 
-    /// A consumer of its API.
+    /// Returns a client of the API.
     #[must_use]
     pub fn client(&self) -> Consumer {
-        Consumer::new(format!("http://127.0.0.1:{}", self.place.port))
+        Consumer::new(format!("http://127.0.0.1:{}", self.workdir.port))
     }
 
     /// Adds settings, as TOML, for the next start.
     pub fn add_settings(&self, toml: &str) {
-        let path = self.place.config();
+        let path = self.workdir.config();
         let settings = std::fs::read_to_string(&path).unwrap() + toml;
         std::fs::write(path, settings).unwrap();
     }
 
     /// Replaces the settings, as TOML, for the next start.
     pub fn set_settings(&self, toml: &str) {
-        std::fs::write(self.place.config(), toml).unwrap();
+        std::fs::write(self.workdir.config(), toml).unwrap();
     }
 
-    /// Starts a process that ended again.
+    /// Restarts the process after it has exited.
     pub fn restart(&mut self) {
-        self.process = self.place.start_usually();
+        self.process = self.workdir.start_default();
     }
 
-    /// Waits until it can do its work.
+    /// Waits until the process is ready.
     pub async fn ready(&self) {
         waiting::ready(&self.process, &self.client()).await;
     }
 
-    /// Starts another process in the same folder, with whatever arguments and environment.
+    /// Starts another process in the same directory with these arguments and this environment.
     #[must_use]
     pub fn start_another(
         &self,
@@ -125,28 +125,28 @@ impl Standalone {
         arguments: &[&str],
         environment: &[(&str, String)],
     ) -> Process {
-        self.place.start(name, arguments, environment)
+        self.workdir.start(name, arguments, environment)
     }
 
-    /// The data file.
+    /// Returns the path of the data file.
     #[must_use]
     pub fn data(&self) -> PathBuf {
-        self.place.data()
+        self.workdir.data()
     }
 
-    /// The file of its settings.
+    /// Returns the path of the settings file.
     #[must_use]
     pub fn config(&self) -> PathBuf {
-        self.place.config()
+        self.workdir.config()
     }
 
-    /// The port of its API.
+    /// Returns the port of the API.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.place.port
+        self.workdir.port
     }
 
-    /// Runs `xtask audit` on the data file, which must find nothing; whether the process runs or not.
+    /// Runs `xtask audit` on the data file, which must succeed. The process may be running.
     pub async fn audit(&self) {
         let data = self.data();
         xtask::succeed(&["audit", "--data", data.to_str().unwrap()], &[]).await;

@@ -1,14 +1,14 @@
-//! The vendors of a deployment, and the settings that make it read them.
+//! The mock vendors of a deployment and their settings.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use mock_vendor::MockVendor;
 
-/// Vendors by id, with their stock.
+/// Stock by vendor id.
 pub(crate) type Stocks = Vec<(String, Vec<(String, i64)>)>;
 
-/// One vendor's part of the above.
+/// Returns one element of [`Stocks`].
 pub(crate) fn stock(id: &str, stock: &[(&str, i64)]) -> (String, Vec<(String, i64)>) {
     let stock = stock
         .iter()
@@ -16,11 +16,11 @@ pub(crate) fn stock(id: &str, stock: &[(&str, i64)]) -> (String, Vec<(String, i6
     (id.to_owned(), stock.collect())
 }
 
-/// Starts vendors, and returns them with `settings` and what makes a program read them so often, as TOML. With `as_of`,
-/// their documents say at this JSON pointer as of when they are true; the items then are at `/items`.
+/// Starts the vendors. Returns them with `settings` plus the vendors' settings, as TOML. `as_of` is the JSON pointer of the
+/// as-of in the reports; the items are then at `/items`.
 pub(crate) fn start(
     stocks: &Stocks,
-    every: Duration,
+    sync_interval: Duration,
     as_of: Option<&str>,
     settings: &str,
 ) -> (Vec<MockVendor>, String) {
@@ -33,7 +33,7 @@ pub(crate) fn start(
             config,
             "\n[[vendors]]\nid = \"{id}\"\nurl = \"{}\"\nsync_interval = \"{}ms\"\n",
             vendor.url(),
-            every.as_millis()
+            sync_interval.as_millis()
         );
         if let Some(pointer) = as_of {
             vendor.set_as_of(Some("2000-01-01T00:00:00Z"));

@@ -1,4 +1,4 @@
-//! A RabbitMQ vhost of a test's own, on the broker of `RABBITMQ_URL`.
+//! A dedicated RabbitMQ vhost on the broker of `RABBITMQ_URL`.
 
 use std::env;
 
@@ -6,30 +6,30 @@ use queue_rabbitmq::RabbitOptions;
 use queue_rabbitmq::test_vhost::TestVhost;
 
 const NEEDED: &str =
-    "these tests need `rabbitmqctl` of a RabbitMQ on this machine: run `cargo xtask services`";
+    "`rabbitmqctl` cannot reach RabbitMQ on this machine: run `cargo xtask services`";
 
-/// A vhost, deleted with this value.
+/// A vhost. It is deleted on drop.
 pub(crate) struct Vhost(TestVhost);
 
 impl Vhost {
-    /// Creates it, with all rights for the user of `RABBITMQ_URL`.
+    /// Creates a vhost with all permissions for the user of `RABBITMQ_URL`.
     pub(crate) fn create() -> Self {
         Self(TestVhost::create(&broker().user).expect(NEEDED))
     }
 
-    /// Its URL, at another address than the broker's own: a proxy's.
+    /// Returns the vhost's URL at the address of a proxy.
     pub(crate) fn url_at(&self, address: &str) -> String {
         let RabbitOptions { user, password, .. } = broker();
         format!("amqp://{user}:{password}@{address}/{}", self.0.name())
     }
 
-    /// Runs an Erlang expression with `VHost` bound to the name, and returns what it prints.
+    /// Evaluates an Erlang expression with `VHost` bound to the vhost's name. Returns its output.
     pub(crate) fn eval(&self, expression: &str) -> String {
         self.0.eval(expression).expect(NEEDED)
     }
 }
 
-/// `host:port` of the broker.
+/// Returns the broker's `host:port`.
 pub(crate) fn broker_address() -> String {
     let RabbitOptions { host, port, .. } = broker();
     format!("{host}:{port}")
@@ -38,5 +38,5 @@ pub(crate) fn broker_address() -> String {
 fn broker() -> RabbitOptions {
     let url =
         env::var("RABBITMQ_URL").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672".to_owned());
-    RabbitOptions::parse(&url).expect("RABBITMQ_URL is the URL of a broker")
+    RabbitOptions::parse(&url).expect("RABBITMQ_URL is a valid AMQP URL")
 }

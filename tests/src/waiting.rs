@@ -1,4 +1,4 @@
-//! Waiting for what must come true, and no longer than that takes.
+//! Polling until a condition holds.
 
 use std::time::Duration;
 
@@ -7,40 +7,40 @@ use tokio::time::{Instant, sleep};
 use crate::consumer::Consumer;
 use crate::process::Process;
 
-/// Longest wait for anything that must come true.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// Maximum wait for a condition.
+const TIMEOUT: Duration = Duration::from_secs(90);
 
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Waits until a look finds something. What is waited for is named in the failure.
-pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+/// Polls until `poll` returns a value, and returns it. `condition` is named in the panic message on timeout.
+pub async fn eventually<T>(condition: &str, mut poll: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + TIMEOUT;
     loop {
-        if let Some(found) = look().await {
+        if let Some(found) = poll().await {
             return found;
         }
         assert!(
             Instant::now() < deadline,
-            "waited {PATIENCE:?} in vain until {what}"
+            "timed out after {TIMEOUT:?} waiting until {condition}"
         );
-        sleep(LOOK_EVERY).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 
-/// Waits until a process says that it is ready.
+/// Waits until a process is ready.
 pub(crate) async fn ready(process: &Process, client: &Consumer) {
     let started = Instant::now();
     while !client
         .try_get("/readyz")
         .await
-        .is_ok_and(|answer| answer.status().is_success())
+        .is_ok_and(|response| response.status().is_success())
     {
         assert!(
-            started.elapsed() < PATIENCE,
+            started.elapsed() < TIMEOUT,
             "{} did not become ready; its log:\n{}",
             process.name(),
             process.log()
         );
-        sleep(LOOK_EVERY).await;
+        sleep(POLL_INTERVAL).await;
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask`, as a person would run it.
+//! Runs `cargo xtask` commands.
 
 use std::process::{Output, Stdio};
 
@@ -6,7 +6,7 @@ use tokio::process::{Child, Command};
 
 use crate::process::binary_path;
 
-/// Variables for a program.
+/// Environment variables of a process.
 pub type Environment = [(&'static str, String)];
 
 fn command(arguments: &[&str], environment: &Environment) -> Command {
@@ -21,15 +21,15 @@ fn command(arguments: &[&str], environment: &Environment) -> Command {
     command
 }
 
-/// Starts it; what it prints can be read from its pipes.
+/// Starts `xtask` with its output piped.
 #[must_use]
 pub fn start(arguments: &[&str], environment: &Environment) -> Child {
     command(arguments, environment)
         .spawn()
-        .expect("xtask cannot be started: run `cargo build --workspace --bins`")
+        .expect("cannot start xtask: run `cargo build --workspace --bins`")
 }
 
-/// Runs it. Returns whether it ended well, and what it printed.
+/// Runs `xtask`. Returns whether it succeeded, and its output.
 pub async fn run(arguments: &[&str], environment: &Environment) -> (bool, String) {
     let ended = start(arguments, environment).wait_with_output().await;
     let Output {
@@ -41,11 +41,11 @@ pub async fn run(arguments: &[&str], environment: &Environment) -> (bool, String
     (status.success(), printed.concat())
 }
 
-/// Runs it, which must end well. Returns what it printed.
+/// Runs `xtask`, which must succeed. Returns its output.
 pub async fn succeed(arguments: &[&str], environment: &Environment) -> String {
-    let (ended_well, printed) = run(arguments, environment).await;
+    let (succeeded, printed) = run(arguments, environment).await;
     assert!(
-        ended_well,
+        succeeded,
         "xtask {} failed:\n{printed}",
         arguments.join(" ")
     );

@@ -1,4 +1,4 @@
-//! Who may reach the embedded program, and what each may do. The program `api` shares the code; its own tests hold the rest.
+//! Access control and TLS of the standalone program. The program `api` shares the code; its own tests cover the rest.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -11,10 +11,10 @@ use tests::{Standalone, eventually};
 use crate::standalone::assert_refused;
 
 #[tokio::test]
-async fn without_keys_it_is_not_open_to_others_and_touches_nothing() {
+async fn public_address_without_api_keys_is_refused_before_the_data_file_is_created() {
     let standalone = Standalone::start(&[], "").await;
-    let said = standalone.process.log();
-    assert_eq!(said.matches("there are no API keys").count(), 1, "{said}");
+    let log = standalone.process.log();
+    assert_eq!(log.matches("there are no API keys").count(), 1, "{log}");
 
     let folder = standalone.data().parent().unwrap().to_owned();
     let other = folder.join("other.db");
@@ -33,9 +33,9 @@ async fn without_keys_it_is_not_open_to_others_and_touches_nothing() {
     assert!(!other.exists());
 }
 
-/// Trusts one certificate, for the name localhost at some port.
+/// Returns a client that trusts one certificate, and resolves localhost to the loopback address with this port.
 fn https_client(certificate: &str, port: u16) -> reqwest::Client {
-    // The HTTP client wants one; a second call finds it installed.
+    // The HTTP client requires a crypto provider; a second installation fails and is ignored.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let certificate = Certificate::from_pem(certificate.as_bytes()).unwrap();
     reqwest::Client::builder()
@@ -46,7 +46,7 @@ fn https_client(certificate: &str, port: u16) -> reqwest::Client {
 }
 
 #[tokio::test]
-async fn with_keys_and_tls_it_is_open_to_others_and_each_may_do_what_its_role_says() {
+async fn api_keys_with_tls_allow_a_public_address_and_enforce_roles() {
     let mut standalone = Standalone::start(&[("vendor-a", &[("1", 50)])], "").await;
     let folder = standalone.data().parent().unwrap().to_owned();
     let CertifiedKey { cert, signing_key } =
@@ -64,24 +64,24 @@ async fn with_keys_and_tls_it_is_open_to_others_and_each_may_do_what_its_role_sa
         KeyHash::of(b"oa_desk")
     ));
     assert!(standalone.process.terminate().await);
-    let said_before = standalone.process.log().len();
+    let log_start = standalone.process.log().len();
     standalone.restart();
 
     let port = standalone.port();
     let http = https_client(&cert.pem(), port);
     let url = format!("https://localhost:{port}");
-    eventually("it is ready", async || {
-        let answer = http.get(format!("{url}/readyz")).send().await.ok()?;
-        let headers = answer.headers();
+    eventually("the process is ready", async || {
+        let response = http.get(format!("{url}/readyz")).send().await.ok()?;
+        let headers = response.headers();
         assert!(headers.contains_key("strict-transport-security"));
-        answer.status().is_success().then_some(())
+        response.status().is_success().then_some(())
     })
     .await;
-    let holder_of = |key: &str| {
+    let client_with_key = |key: &str| {
         let client = Client::builder(&url).http_client(http.clone());
         client.api_key(key).build().unwrap()
     };
-    let [other, shop, desk] = ["oa_other", "oa_shop", "oa_desk"].map(holder_of);
+    let [other, shop, desk] = ["oa_other", "oa_shop", "oa_desk"].map(client_with_key);
     let (order, once) = (NewOrder::new("1", 3), PlaceOptions::default());
     let refused = other.place(&order, &once).await.unwrap_err();
     assert_eq!(refused.kind(), Some(&ProblemKind::Unauthenticated));
@@ -92,16 +92,16 @@ async fn with_keys_and_tls_it_is_open_to_others_and_each_may_do_what_its_role_sa
     let cancelled = desk.change_status(placed.id, OrderStatus::Cancelled, None);
     assert_eq!(cancelled.await.unwrap().order.id, placed.id);
 
-    let greeting = eventually("it says that it is ready", async || {
+    let banner = eventually("the process logs that it is ready", async || {
         let log = standalone.process.log();
-        let (_, said) = log.get(said_before..)?.split_once("is ready.")?;
-        said.contains("limit=10").then(|| said.to_owned())
+        let (_, log) = log.get(log_start..)?.split_once("is ready.")?;
+        log.contains("limit=10").then(|| log.to_owned())
     })
     .await;
     assert!(
-        greeting.contains(&format!("https://127.0.0.1:{port}")),
-        "{greeting}"
+        banner.contains(&format!("https://127.0.0.1:{port}")),
+        "{banner}"
     );
-    assert!(greeting.contains("Bearer $API_KEY"), "{greeting}");
+    assert!(banner.contains("Bearer $API_KEY"), "{banner}");
     standalone.audit().await;
 }

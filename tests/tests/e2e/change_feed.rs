@@ -1,4 +1,4 @@
-//! The change feed when its log came from another cluster, when all readers come back at once, and while a transaction of
+//! The change feed after a change of the PostgreSQL cluster, with many simultaneous reconnects, and while a transaction of
 //! another database holds it back.
 
 use std::collections::BTreeSet;
@@ -11,9 +11,9 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Connects to `/api/v1/events`, and returns the connection, what was read of it so far, and the id of its opening.
+/// Connects to `/api/v1/events`. Returns the connection, the bytes read so far and the first event id.
 async fn connect(port: u16, last_event_id: Option<&str>) -> (TcpStream, Vec<u8>, String) {
     let mut connection = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let resume = last_event_id.map_or_else(String::new, |id| format!("Last-Event-ID: {id}\r\n"));
@@ -28,57 +28,57 @@ async fn connect(port: u16, last_event_id: Option<&str>) -> (TcpStream, Vec<u8>,
             let id = id.to_owned();
             return (connection, read, id);
         }
-        let bytes = timeout(PATIENCE, connection.read_buf(&mut read)).await;
+        let bytes = timeout(TIMEOUT, connection.read_buf(&mut read)).await;
         assert!(bytes.unwrap().unwrap() > 0, "closed: {read:?}");
     }
 }
 
-/// Reads until the stream has come to an id, and returns all that was read.
+/// Reads until the stream reaches an event id. Returns the bytes read: all of them if `keep`, else the last ones.
 async fn read_to(connection: &mut TcpStream, mut read: Vec<u8>, id: &str, keep: bool) -> Vec<u8> {
     let end = format!("id: {id}\n").into_bytes();
-    while !read.windows(end.len()).any(|it| it == end) {
+    while !read.windows(end.len()).any(|value| value == end) {
         if !keep {
             let rest = read.len().saturating_sub(end.len());
             read.drain(..rest);
         }
-        let bytes = timeout(PATIENCE, connection.read_buf(&mut read)).await;
+        let bytes = timeout(TIMEOUT, connection.read_buf(&mut read)).await;
         assert!(bytes.unwrap().unwrap() > 0, "closed");
     }
     read
 }
 
-/// What `pg_dump | psql` into another cluster leaves is simulated: the number of the last forgotten entry is one that this
-/// cluster has yet to give out.
+/// Simulates `pg_dump | psql` into another cluster: the transaction id of the last pruned entry is one that this cluster has
+/// not assigned yet.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_of_another_cluster_is_reset_while_readers_and_waiting_requests_go_on() {
+async fn change_log_of_another_cluster_is_reset_and_subscribers_and_waiters_continue() {
     let deployment = Deployment::builder()
         .vendor("vendor-a", &[("1", 10_000)])
         .start()
         .await;
     let client = deployment.client(0);
-    let mut along = client.events(None).await;
+    let mut connected = client.events(None).await;
     let placed = client.place("1", 1).await;
-    along
-        .find("order", |it| {
-            it["id"] == placed.id && it["status"] != "PENDING"
+    connected
+        .find("order", |value| {
+            value["id"] == placed.id && value["status"] != "PENDING"
         })
         .await;
-    let old = along.last_id().to_owned();
+    let old = connected.last_id().to_owned();
 
     let foreign = "UPDATE changes_forgotten SET xid = '99999999999'";
     deployment.database.execute(foreign).await.unwrap();
     let placed = client.place_and_wait("1", 1, 5).await;
-    assert!(placed.waited, "its settlement was not seen");
-    // A new reader gets events at once; one that comes back and one that follows get one reset, and events.
+    assert!(placed.waited, "the settlement was not observed");
+    // A new subscriber gets events immediately; a reconnected and a connected subscriber get one reset, then events.
     let mut new = client.events(None).await;
-    let mut back = client.events(Some(&old)).await;
-    for reader in [&mut back, &mut along] {
-        // Events of the log as it was may come first.
+    let mut reconnected = client.events(Some(&old)).await;
+    for reader in [&mut reconnected, &mut connected] {
+        // Events from before the reset may precede it.
         while reader.next().await.unwrap().0 != "reset" {}
     }
     let started = Instant::now();
     let placed = client.place("1", 1).await;
-    for reader in [&mut new, &mut back, &mut along] {
+    for reader in [&mut new, &mut reconnected, &mut connected] {
         loop {
             let (name, data) = reader.next().await.unwrap();
             assert_ne!(name, "reset");
@@ -93,25 +93,25 @@ async fn a_log_of_another_cluster_is_reset_while_readers_and_waiting_requests_go
         started.elapsed()
     );
 
-    // A restart recognises it as well.
+    // A restart detects the foreign change log, too.
     deployment.database.execute(foreign).await.unwrap();
     let mut deployment = deployment;
     assert!(deployment.apis[0].terminate().await);
     deployment.restart_api(0).await;
     let log = deployment.apis[0].log();
     assert!(
-        log.contains("came from another PostgreSQL cluster"),
+        log.contains("restored from another PostgreSQL cluster"),
         "{log}"
     );
     deployment.audit().await;
 }
 
-/// 40 entries of 1,024 products with ids of 128 characters, and 300 readers that come back at once from different places.
+/// 40 entries of 1,024 products with ids of 128 characters, and 300 readers that reconnect at once from different offsets.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn readers_that_come_back_at_once_take_bounded_memory() {
+async fn simultaneous_reconnects_use_bounded_memory() {
     const READERS: usize = 300;
-    // The frames are bounded by `api.event_buffer_bytes`, 8 MiB; the rest is the buffers of 300 connections that are written to.
-    const MOST_GROWTH: u64 = 128 * 1024 * 1024;
+    // `api.event_buffer_bytes` limits the frames to 8 MiB; the rest is the write buffers of 300 connections.
+    const MAX_GROWTH: u64 = 128 * 1024 * 1024;
     let mut deployment = Deployment::builder().workers(0).start().await;
     let port = deployment.api_port(0);
     let (connection, _, before) = connect(port, None).await;
@@ -132,7 +132,7 @@ async fn readers_that_come_back_at_once_take_bounded_memory() {
         (newest != before).then_some(newest)
     })
     .await;
-    // The feed of a new process begins after the entries, so that each reader has to read them of the log.
+    // The event buffer of a new process starts after the entries, so that each reader has to read them from the change log.
     assert!(deployment.apis[0].terminate().await);
     deployment.restart_api(0).await;
     let (mut first, read, _) = connect(port, Some(&before)).await;
@@ -148,7 +148,7 @@ async fn readers_that_come_back_at_once_take_bounded_memory() {
     let peak = deployment.apis[0].peak_memory_bytes();
     let mut readers = JoinSet::new();
     for number in 0..READERS {
-        // Half of them were at the same place when they were cut off.
+        // Half of the readers resume from the same offset.
         let from = if number % 2 == 0 {
             before.clone()
         } else {
@@ -167,11 +167,11 @@ async fn readers_that_come_back_at_once_take_bounded_memory() {
     assert_eq!(connections.len(), READERS);
     let grown = deployment.apis[0].peak_memory_bytes() - peak;
     println!("{READERS} readers: {} KiB more at the peak", grown / 1024);
-    assert!(grown < MOST_GROWTH, "{grown} bytes");
+    assert!(grown < MAX_GROWTH, "{grown} bytes");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_transaction_left_open_in_another_database_shows_in_readiness_and_metrics() {
+async fn open_transaction_in_another_database_is_reported_by_readiness_and_metrics() {
     let deployment = Deployment::builder()
         .vendor("vendor-a", &[("1", 10_000)])
         .start()
@@ -185,7 +185,7 @@ async fn a_transaction_left_open_in_another_database_shows_in_readiness_and_metr
     let placed = client.place_and_wait("1", 1, 5).await;
     assert!(
         placed.waited,
-        "a request that waits for its order does not depend on the log"
+        "waiting for a settlement does not depend on the change log"
     );
     assert!(
         timeout(Duration::from_secs(2), events.next())
@@ -223,7 +223,9 @@ async fn a_transaction_left_open_in_another_database_shows_in_readiness_and_metr
     }
 
     forgotten.abort();
-    events.find("order", |it| it["id"] == placed.order.id).await;
+    events
+        .find("order", |value| value["id"] == placed.order.id)
+        .await;
     eventually("the lag is gone", async || {
         let ready = client.get("/readyz").await;
         (ready["change_feed"]["held_back_ms"].as_u64().unwrap() < 1_000).then_some(())

@@ -1,4 +1,4 @@
-//! Commits that the database does not confirm, and commits that it confirms too early.
+//! Commits that hang, commits with an unknown outcome, and commits that the server confirms before they are durable.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use tests::{Cluster, Consumer, Deployment, eventually};
 use tokio::time::{Instant, sleep};
 
-/// A standby that each commit has to wait for, and that is not there.
+/// A synchronous standby that does not exist: each commit waits for it.
 const GHOST: &str = "synchronous_standby_names = 'ghost'";
 
 const SETTINGS: &str = "[database]\ncommit_timeout = \"2s\"\n";
@@ -16,15 +16,15 @@ async fn start(cluster: &Cluster) -> Deployment {
     Deployment::builder()
         .vendor("vendor-a", &[("1", 100)])
         .settings(SETTINGS)
-        .on(cluster.options())
+        .on_server(cluster.options())
         .start()
         .await
 }
 
-/// From now on each commit of a write hangs.
+/// Makes each subsequent commit of a write hang.
 async fn require_ghost(cluster: &Cluster) {
     cluster.configure(GHOST);
-    // Each process of the server reads it for itself.
+    // Each backend reloads the configuration separately.
     sleep(Duration::from_secs(1)).await;
 }
 
@@ -38,7 +38,7 @@ async fn is_ready(client: &Consumer) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_that_hangs_is_a_504_and_one_key_is_one_order() {
+async fn hanging_commit_returns_504_and_a_retry_with_the_key_finds_the_order() {
     let cluster = Cluster::start("");
     let deployment = start(&cluster).await;
     let client = deployment.client(0);
@@ -50,7 +50,7 @@ async fn a_commit_that_hangs_is_a_504_and_one_key_is_one_order() {
     assert!(took < Duration::from_secs(10), "after {took:?}");
     assert!(unknown.is_outcome_unknown());
 
-    // No other commit is begun, and the process says that it cannot work.
+    // No other commit is started, and the process reports that it is not ready.
     let started = Instant::now();
     let refused = client.try_place("1", 1, None).await.unwrap_err();
     assert_eq!(refused.status(), Some(503), "{refused}");
@@ -61,7 +61,7 @@ async fn a_commit_that_hangs_is_a_504_and_one_key_is_one_order() {
         (!is_any_ready).then_some(())
     })
     .await;
-    // The commit was not cancelled: it still waits, and so its order is not to be seen.
+    // The commit was not cancelled: it is still waiting, so its order is not visible.
     let waiting = cluster.query(
         "postgres",
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
@@ -83,7 +83,7 @@ async fn a_commit_that_hangs_is_a_504_and_one_key_is_one_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_whose_wait_was_cancelled_is_not_a_202() {
+async fn commit_with_a_cancelled_wait_does_not_return_202() {
     let cluster = Cluster::start("");
     let deployment = start(&cluster).await;
     let client = deployment.client(0);
@@ -103,7 +103,7 @@ async fn a_commit_whose_wait_was_cancelled_is_not_a_202() {
     .await;
     let unknown = placing.await.unwrap().unwrap_err();
     assert!(is_unknown(&unknown), "{unknown}");
-    // The order is there all the same, and its key leads to it.
+    // The order exists nevertheless, and its key identifies it.
     assert_eq!(client.all_orders().await.len(), 1);
     cluster.configure("");
     let placed = eventually("the order is found by its key", async || {
@@ -116,11 +116,11 @@ async fn a_commit_whose_wait_was_cancelled_is_not_a_202() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_confirms_commits_early_loses_no_accepted_order() {
+async fn asynchronous_commit_on_the_server_loses_no_accepted_order() {
     let cluster = Cluster::start("synchronous_commit = off\nwal_writer_delay = '10s'");
     let deployment = start(&cluster).await;
     let client = deployment.client(0);
-    // Whatever the log writer does by itself has been done before.
+    // Let the WAL writer finish its background work first.
     sleep(Duration::from_secs(1)).await;
     let mut accepted = Vec::new();
     for _ in 0..30 {
@@ -128,7 +128,7 @@ async fn a_server_that_confirms_commits_early_loses_no_accepted_order() {
     }
     cluster.crash();
     cluster.run();
-    eventually("orders are taken again", async || {
+    eventually("orders are accepted again", async || {
         client.try_place("1", 1, None).await.ok()
     })
     .await;

@@ -1,4 +1,4 @@
-//! Promise P2 in the embedded deployment: SIGKILL at any moment, under load.
+//! Guarantee P2 in the embedded deployment: SIGKILL at random times under load.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,15 +15,15 @@ const CLIENTS: usize = 16;
 const STOCK: i64 = 10_000_000;
 const SMALL_STOCK: i64 = 200;
 
-/// A client's order that was answered with 202.
+/// An order that was accepted with 202.
 struct Accepted {
     key: String,
     id: i64,
-    /// How many times it was sent until it was answered.
+    /// Number of times the request was sent until it got a response.
     sends: u32,
 }
 
-/// Clients that place one order after the other, each with a key, and send it again until it is answered.
+/// Clients that place orders one after the other, each with a key, and retry each order until it gets a response.
 struct Load {
     stop: Arc<AtomicBool>,
     clients: JoinSet<()>,
@@ -56,12 +56,12 @@ impl Load {
         }
     }
 
-    /// What was answered since the last call.
+    /// Returns the orders that were accepted since the last call.
     fn accepted(&mut self) -> Vec<Accepted> {
         std::iter::from_fn(|| self.accepted.try_recv().ok()).collect()
     }
 
-    /// Stops when each client's last order is answered, and returns what was since the last call.
+    /// Stops once the last order of each client got a response. Returns the orders that were accepted since the last call.
     async fn stop(mut self) -> Vec<Accepted> {
         self.stop.store(true, Ordering::Relaxed);
         while let Some(ended) = self.clients.join_next().await {
@@ -78,21 +78,21 @@ async fn place(client: &Consumer, product: &str, key: String) -> Accepted {
         }
         sleep(Duration::from_millis(10)).await;
     }
-    unreachable!("it is sent until it is answered")
+    unreachable!("an order is sent until it gets a response")
 }
 
-/// The order's id if it was answered with 202 and the answer arrived whole.
+/// Returns the order's id if a complete 202 response arrived.
 async fn try_place(client: &Consumer, product: &str, key: &str) -> Option<i64> {
     match client.try_place(product, 1, Some(key)).await {
         Ok(placed) => Some(placed.order.id),
         Err(ClientError::NoAnswer(_)) => None,
         Err(error) if error.kind() == Some(&ProblemKind::Unavailable) => None,
-        Err(error) => panic!("an order was answered with {error}"),
+        Err(error) => panic!("an order failed with {error}"),
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_at_random_moments_it_loses_no_order_and_settles_none_twice() {
+async fn standalone_killed_at_random_times_loses_no_order_and_settles_none_twice() {
     let kills = scale::pick(5, 100);
     let stock: &[(&str, i64)] = &[("many", STOCK), ("few", SMALL_STOCK)];
     let mut standalone = Standalone::start(&[("vendor-a", stock)], "").await;
@@ -101,7 +101,7 @@ async fn killed_at_random_moments_it_loses_no_order_and_settles_none_twice() {
     let mut random = fastrand::Rng::with_seed(17);
     let mut accepted: Vec<Accepted> = Vec::new();
     for kill in 0..kills {
-        // Every third time also while it starts.
+        // Kill every third process while it starts.
         if kill % 3 != 2 {
             standalone.ready().await;
         }
@@ -134,11 +134,11 @@ async fn killed_at_random_moments_it_loses_no_order_and_settles_none_twice() {
     assert_eq!(
         sold(&orders, "few"),
         SMALL_STOCK,
-        "few orders, or a small load"
+        "the load did not sell all units"
     );
     assert!(
         accepted.len() > 200,
-        "{} orders are no load",
+        "only {} orders were accepted",
         accepted.len()
     );
     standalone.audit().await;
@@ -146,7 +146,7 @@ async fn killed_at_random_moments_it_loses_no_order_and_settles_none_twice() {
     standalone.audit().await;
 }
 
-/// Orders that were answered before a crash are found under their keys after it.
+/// Asserts that orders accepted before a crash are found by their keys after it.
 async fn repeat_some(client: &Consumer, accepted: &[Accepted], random: &mut fastrand::Rng) {
     for _ in 0..accepted.len().min(20) {
         let order = &accepted[random.usize(..accepted.len())];
@@ -156,7 +156,7 @@ async fn repeat_some(client: &Consumer, accepted: &[Accepted], random: &mut fast
     }
 }
 
-/// Each order that was accepted is there once and settled, and there is no other.
+/// Asserts that each accepted order exists once and is settled, and that no other order exists.
 fn check(accepted: &[Accepted], orders: &[Order]) {
     let by_id: BTreeMap<i64, &Order> = orders.iter().map(|order| (order.id, order)).collect();
     let by_key: BTreeMap<&str, i64> = accepted
@@ -169,8 +169,8 @@ fn check(accepted: &[Accepted], orders: &[Order]) {
         .filter(|order| !by_id.contains_key(&order.id))
         .map(|order| order.key.as_str())
         .collect();
-    assert!(lost.is_empty(), "accepted and not there: {lost:?}");
-    // Each key was sent until it was answered, so an order beyond them is one that was created twice.
+    assert!(lost.is_empty(), "accepted but missing: {lost:?}");
+    // Each key was sent until it got a response, so an additional order is one that was created twice.
     assert_eq!(orders.len(), accepted.len());
     assert_eq!(by_id.len(), orders.len());
     for order in orders {

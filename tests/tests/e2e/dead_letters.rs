@@ -1,4 +1,4 @@
-//! What was given up, as an operator sees it and brings it back.
+//! Dead letters: listing, replaying and discarding them with `xtask`.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use domain::ports::Store as _;
 use storage_sqlite::{SqliteOptions, SqliteStore};
 use tests::{Deployment, Standalone, allocated, eventually, xtask};
 
-/// The depths that a process shows in its readiness.
+/// Returns the numbers of dead-lettered orders and messages that `/readyz` reports.
 async fn depths(client: &tests::Consumer) -> (Option<u64>, Option<u64>) {
     let readiness = client.get("/readyz").await;
     let dead = &readiness["dead_letters"];
@@ -22,24 +22,24 @@ async fn metric(client: &tests::Consumer, line: &str) -> bool {
 }
 
 #[tokio::test]
-async fn an_order_that_cannot_be_settled_is_shown_replayed_and_settled_once() {
+async fn order_that_cannot_be_settled_is_listed_replayed_and_settled_once() {
     let deployment = Deployment::builder()
         .vendor("vendor-a", &[("1", 50)])
         .workers(0)
         .start()
         .await;
     let client = deployment.client(0);
-    let (bad, good) = (client.place("1", 2).await.id, client.place("1", 3).await.id);
-    // Damage that settlement cannot read.
+    let (corrupt, valid) = (client.place("1", 2).await.id, client.place("1", 3).await.id);
+    // Corrupt the row so that settlement cannot read it.
     let damage = format!(
         "ALTER TABLE orders DROP CONSTRAINT orders_quantity_check; \
-         UPDATE orders SET quantity = -2 WHERE id = {bad}"
+         UPDATE orders SET quantity = -2 WHERE id = {corrupt}"
     );
     deployment.database.execute(&damage).await.unwrap();
     let mut deployment = deployment;
     deployment.add_worker().await;
     let worker = deployment.worker_client(0);
-    assert_eq!(client.settled(good).await.status, OrderStatus::Confirmed);
+    assert_eq!(client.settled(valid).await.status, OrderStatus::Confirmed);
     eventually("the order is dead-lettered", async || {
         (depths(&worker).await.0 == Some(1)).then_some(())
     })
@@ -49,22 +49,22 @@ async fn an_order_that_cannot_be_settled_is_shown_replayed_and_settled_once() {
         assert!(metric(process, "aggregator_dead_letters 1").await);
     }
     let environment = deployment.environment();
-    let order = bad.to_string();
+    let order = corrupt.to_string();
     let listed = xtask::succeed(&["dead-letters", "list"], &environment).await;
-    assert!(listed.contains(&format!("order {bad}  ")), "{listed}");
+    assert!(listed.contains(&format!("order {corrupt}  ")), "{listed}");
     assert!(listed.contains("quantity cannot be read"), "{listed}");
 
-    let repair = format!("UPDATE orders SET quantity = 2 WHERE id = {bad}");
+    let repair = format!("UPDATE orders SET quantity = 2 WHERE id = {corrupt}");
     deployment.database.execute(&repair).await.unwrap();
     let replay = ["dead-letters", "replay", "--order", order.as_str()];
     let printed = xtask::succeed(&replay, &environment).await;
-    assert!(printed.contains("1 of 1 orders are replayed"), "{printed}");
-    let settled = client.settled(bad).await;
+    assert!(printed.contains("replayed 1 of 1 orders"), "{printed}");
+    let settled = client.settled(corrupt).await;
     assert_eq!(allocated(&settled), [("vendor-a", 2)]);
-    // A second time there is nothing to replay, and nothing is settled twice.
-    let (ended_well, printed) = xtask::run(&replay, &environment).await;
+    // A second replay finds nothing, and no order is settled twice.
+    let (succeeded, printed) = xtask::run(&replay, &environment).await;
     assert!(
-        !ended_well && printed.contains("no such dead letter"),
+        !succeeded && printed.contains("no such dead letter"),
         "{printed}"
     );
     let printed = xtask::succeed(&["dead-letters", "list"], &environment).await;
@@ -78,7 +78,7 @@ async fn an_order_that_cannot_be_settled_is_shown_replayed_and_settled_once() {
 }
 
 #[tokio::test]
-async fn dead_messages_are_shown_replayed_and_discarded() {
+async fn dead_messages_are_listed_replayed_and_discarded() {
     let deployment = Deployment::builder()
         .vendor("vendor-a", &[("1", 50)])
         .start()
@@ -87,8 +87,8 @@ async fn dead_messages_are_shown_replayed_and_discarded() {
     let environment = deployment.environment();
     let order = client.place("1", 1).await;
     client.settled(order.id).await;
-    deployment.publish_raw("orders.3", "no JSON at all");
-    // As the broker would dead-letter a good message, of which one order is settled.
+    deployment.publish_raw("orders.3", "not JSON at all");
+    // A valid message, as the broker would dead-letter it, whose order is already settled.
     let body = format!(r#"{{"order_ids":[{}]}}"#, order.id);
     deployment.publish_raw("orders.dead", &body);
     eventually("both are counted", async || {
@@ -108,7 +108,7 @@ async fn dead_messages_are_shown_replayed_and_discarded() {
         "{listed}"
     );
     let shown = xtask::succeed(&["dead-letters", "show", "--all"], &environment).await;
-    assert!(shown.contains("14 bytes: no JSON at all"), "{shown}");
+    assert!(shown.contains("15 bytes: not JSON at all"), "{shown}");
 
     let printed = xtask::succeed(&["dead-letters", "replay", "--all"], &environment).await;
     assert!(
@@ -116,14 +116,14 @@ async fn dead_messages_are_shown_replayed_and_discarded() {
         "{printed}"
     );
     assert!(
-        printed.contains("1 of 2 messages are replayed, with 0 orders"),
+        printed.contains("replayed 1 of 2 messages with 0 orders"),
         "{printed}"
     );
     let listed = xtask::succeed(&["dead-letters", "list"], &environment).await;
     let id = listed.split_whitespace().nth(1).unwrap();
     let discard = ["dead-letters", "discard", "--message", id];
     let printed = xtask::succeed(&discard, &environment).await;
-    assert!(printed.contains("1 messages are discarded"), "{printed}");
+    assert!(printed.contains("discarded 1 messages"), "{printed}");
     let listed = xtask::succeed(&["dead-letters", "list"], &environment).await;
     assert_eq!(listed, "no dead letters\n");
     assert_eq!(client.order(order.id).await.status, OrderStatus::Confirmed);
@@ -132,8 +132,8 @@ async fn dead_messages_are_shown_replayed_and_discarded() {
 }
 
 #[tokio::test]
-async fn the_embedded_deployment_keeps_dead_letters_in_its_file() {
-    // A product of a vendor that was never read: its order waits.
+async fn embedded_deployment_keeps_dead_letters_in_its_data_file() {
+    // The vendor of the product was never synced: its order stays PENDING.
     let settings = "[worker]\npending_timeout = \"24h\"\nsweep_interval = \"1h\"\n";
     let mut standalone = Standalone::start(&[("vendor-a", &[("1", 5)])], settings).await;
     let client = standalone.client();
@@ -155,21 +155,21 @@ async fn the_embedded_deployment_keeps_dead_letters_in_its_file() {
         let store = SqliteStore::open(&options, Arc::new(SystemClock)).unwrap();
         let mut work = store.begin().await.unwrap();
         let id = OrderId(order.id);
-        assert!(work.record_dead_letter(id, "it is odd").await.unwrap());
+        assert!(work.record_dead_letter(id, "test reason").await.unwrap());
         work.commit().await.unwrap();
     }
     standalone.restart();
     standalone.ready().await;
     assert_eq!(depths(&client).await.0, Some(1));
     assert!(metric(&client, "aggregator_dead_letters 1").await);
-    // Readers may look while the process runs, and nobody may write.
+    // While the process runs, reading is allowed and writing is not.
     let list = ["dead-letters", "list", "--data", path];
     let listed = xtask::succeed(&list, &[]).await;
     assert!(
         listed.starts_with(&format!("order {}  ", order.id)),
         "{listed}"
     );
-    assert!(listed.ends_with("  it is odd\n"), "{listed}");
+    assert!(listed.ends_with("  test reason\n"), "{listed}");
     let replay = ["dead-letters", "replay", "--all", "--data", path];
     assert!(!xtask::run(&replay, &[]).await.0);
 

@@ -1,11 +1,11 @@
-//! Changes as they happen, whichever process makes them.
+//! Events for changes that any process makes.
 
 use std::collections::BTreeSet;
 
 use tests::{Consumer, Deployment, Events, Standalone};
 use tokio::task::JoinSet;
 
-/// Places orders of several clients at a time, and returns their ids.
+/// Places orders concurrently and returns their ids.
 async fn place(clients: &[Consumer], orders: usize) -> BTreeSet<i64> {
     let mut tasks = JoinSet::new();
     for client in clients.iter().cycle().take(8) {
@@ -22,7 +22,7 @@ async fn place(clients: &[Consumer], orders: usize) -> BTreeSet<i64> {
     placed.into_iter().flatten().collect()
 }
 
-/// Reads until each of these orders was told as settled.
+/// Reads until a settlement event for each of these orders has arrived.
 async fn settled(events: &mut Events, mut orders: BTreeSet<i64>) {
     while !orders.is_empty() {
         let order = events.find("order", |it| it["status"] != "PENDING").await;
@@ -31,7 +31,7 @@ async fn settled(events: &mut Events, mut orders: BTreeSet<i64>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_hears_of_what_other_processes_do_and_misses_nothing_when_its_own_dies() {
+async fn subscriber_gets_events_of_all_processes_and_misses_none_when_its_api_dies() {
     let mut deployment = Deployment::builder()
         .vendor("vendor-a", &[("1", 10_000)])
         .apis(2)
@@ -39,7 +39,7 @@ async fn a_reader_hears_of_what_other_processes_do_and_misses_nothing_when_its_o
         .await;
     let clients = [deployment.client(0), deployment.client(1)];
     let mut events = clients[1].events(None).await;
-    // The first API takes the order, the worker settles it, and the second tells of both.
+    // The first API accepts the order, the worker settles it, and the second API sends both events.
     let placed = clients[0].place("1", 3).await;
     let settled_order = events
         .find("order", |it| {
@@ -57,37 +57,37 @@ async fn a_reader_hears_of_what_other_processes_do_and_misses_nothing_when_its_o
     clients[0].patch(placed.id, "CANCELLED").await;
     events.find("order", |it| it["status"] == "CANCELLED").await;
 
-    let along = place(&clients, 200).await;
-    settled(&mut events, along).await;
+    let concurrent = place(&clients, 200).await;
+    settled(&mut events, concurrent).await;
     deployment.apis[1].kill().await;
     while events.next().await.is_some() {}
     let missed = place(&clients[..1], 80).await;
-    let mut back = clients[0].events(Some(events.last_id())).await;
-    settled(&mut back, missed).await;
+    let mut reconnected = clients[0].events(Some(events.last_id())).await;
+    settled(&mut reconnected, missed).await;
 
     assert!(deployment.apis[0].terminate().await);
-    back.find("closing", |_| true).await;
-    assert_eq!(back.next().await, None);
+    reconnected.find("closing", |_| true).await;
+    assert_eq!(reconnected.next().await, None);
     deployment.restart_api(0).await;
     deployment.audit().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_of_the_embedded_program_goes_on_after_its_restart() {
+async fn subscriber_of_the_standalone_program_resumes_after_a_restart() {
     let mut standalone = Standalone::start(&[("vendor-a", &[("1", 10_000)])], "").await;
     let client = standalone.client();
     let mut events = client.events(None).await;
-    let along = place(std::slice::from_ref(&client), 80).await;
-    settled(&mut events, along).await;
+    let concurrent = place(std::slice::from_ref(&client), 80).await;
+    settled(&mut events, concurrent).await;
     let last_id = events.last_id().to_owned();
     let missed = place(std::slice::from_ref(&client), 80).await;
     client.all_settled().await;
     standalone.process.kill().await;
     standalone.restart();
     standalone.ready().await;
-    let mut back = client.events(Some(&last_id)).await;
-    settled(&mut back, missed).await;
+    let mut reconnected = client.events(Some(&last_id)).await;
+    settled(&mut reconnected, missed).await;
     let placed = client.place("1", 1).await;
-    settled(&mut back, BTreeSet::from([placed.id])).await;
+    settled(&mut reconnected, BTreeSet::from([placed.id])).await;
     standalone.audit().await;
 }

@@ -1,4 +1,4 @@
-//! What a vendor's report proves, on whole programs: old counts that arrive with a new `Date` bring nothing back.
+//! Evidence of reports, end to end: old counts that arrive with a new `Date` do not return shipped units to stock.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -13,18 +13,18 @@ use time::format_description::parse_borrowed;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Where a vendor's report comes from.
+/// The kind of server that serves a vendor's report.
 #[derive(Clone, Copy)]
 enum Source {
     /// A file that was written before the sale, served with a new `Date`.
     File,
-    /// A cache that sends a `Date` of its own and passes on for how long the response may be reused.
+    /// A cache that sends its own `Date` and forwards the freshness lifetime.
     Cache,
-    /// A cache that keeps the origin's `Date` and adds an `Age`, as long ago as the start of the test.
+    /// A cache that keeps the origin's `Date` (the start of the test) and adds an `Age`.
     AgingCache,
-    /// A replica that is behind by less than the setting `lag`, with a new `Date`.
+    /// A replica that lags by less than the setting `lag`, with a new `Date`.
     Replica,
-    /// The vendor's own count, with a new `Date`.
+    /// The vendor's current count, with a new `Date`.
     Direct,
 }
 
@@ -36,17 +36,17 @@ const SOURCES: [(&str, Source); 5] = [
     ("direct", Source::Direct),
 ];
 
-fn http_date(moment: Timestamp) -> String {
+fn http_date(instant: Timestamp) -> String {
     const FORMAT: &str =
         "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT";
     let format = parse_borrowed::<2>(FORMAT).unwrap();
-    let seconds = moment.as_micros() / 1_000_000;
-    let moment = OffsetDateTime::from_unix_timestamp(seconds).unwrap();
-    moment.format(&format).unwrap()
+    let seconds = instant.as_micros() / 1_000_000;
+    let instant = OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+    instant.format(&format).unwrap()
 }
 
 impl Source {
-    /// The headers that differ.
+    /// Returns the headers that depend on the source.
     fn headers(self, started: Timestamp) -> String {
         let now = SystemClock.now();
         let old = started.minus(Duration::from_mins(1));
@@ -77,11 +77,11 @@ async fn respond(mut connection: TcpStream, body: &str, headers: &str) {
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n{body}",
         body.len()
     );
-    // The reader may go away before the end.
+    // The client may disconnect before the end.
     let _ = connection.write_all(response.as_bytes()).await;
 }
 
-/// Reports 50 units of the product with the vendor's name each time. Returns the settings of the vendor.
+/// Starts a vendor that always reports 50 units of the product named like the vendor. Returns the vendor's settings.
 async fn start_vendor(id: &'static str, source: Source, started: Timestamp) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -102,9 +102,9 @@ async fn start_vendor(id: &'static str, source: Source, started: Timestamp) -> S
     )
 }
 
-/// 30 units are sold and shipped. A report that may have been counted before keeps them in flight.
+/// Of 50 units, 30 are sold and shipped. A report that may have been counted before the shipment keeps them in flight.
 #[tokio::test]
-async fn old_counts_with_a_new_date_bring_no_shipped_unit_back() {
+async fn old_counts_with_a_new_date_do_not_return_shipped_units() {
     let started = SystemClock.now();
     let mut settings = String::new();
     for (id, source) in SOURCES {
@@ -128,7 +128,7 @@ async fn old_counts_with_a_new_date_bring_no_shipped_unit_back() {
         let vendor = &stock.vendors[0];
         (vendor.reported, vendor.in_flight, vendor.available)
     };
-    // Its counts are current, and the seconds of its `Date` pass: then the shipment is included.
+    // The direct counts are current: the shipment is included once `Date` is later than it.
     eventually("the direct count includes the shipment", async || {
         (numbers("direct").await == (50, 0, 50)).then_some(())
     })

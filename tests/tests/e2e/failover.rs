@@ -1,4 +1,4 @@
-//! A primary and a standby behind a proxy: writes recover when a primary is there again, and no accepted order is lost.
+//! Failover between a primary and a standby behind a proxy: writes recover, and no accepted order is lost.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use crate::faults::{Load, check};
 
 const STOCK: i64 = 1_000_000;
 
-/// Longest time from a primary's return until orders are taken again.
-const RECOVERY: Duration = Duration::from_secs(5);
+/// Maximum time from the availability of a primary until orders are accepted again.
+const MAX_RECOVERY: Duration = Duration::from_secs(5);
 
-/// How long writes take to recover from now on.
-async fn recovered(client: &Consumer) -> Duration {
+/// Waits until writes succeed and returns the elapsed time.
+async fn wait_for_writes(client: &Consumer) -> Duration {
     let since = Instant::now();
     loop {
         if client.try_place("1", 1, None).await.is_ok() {
             return since.elapsed();
         }
         assert!(
-            since.elapsed() < 6 * RECOVERY,
+            since.elapsed() < 6 * MAX_RECOVERY,
             "orders are still refused after {:?}",
             since.elapsed()
         );
@@ -34,13 +34,13 @@ async fn start(proxy: &Proxy, primary: &Cluster) -> Deployment {
     server.port = proxy.address().port();
     Deployment::builder()
         .vendor("vendor-a", &[("1", STOCK)])
-        .on(server)
+        .on_server(server)
         .start()
         .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_were_led_to_a_standby_do_not_outlive_its_time() {
+async fn connections_to_a_standby_are_replaced_after_the_switch_to_the_primary() {
     let primary = Cluster::start("");
     let standby = primary.standby();
     let proxy = Proxy::start(primary.address()).await;
@@ -49,48 +49,51 @@ async fn connections_that_were_led_to_a_standby_do_not_outlive_its_time() {
     client.settled(client.place("1", 1).await.id).await;
 
     proxy.cut();
-    proxy.lead_to(standby.address());
+    proxy.set_target(standby.address());
     proxy.restore();
-    // For long enough that every task of each process has tried.
+    // Long enough for every task of each process to try.
     let until = Instant::now() + Duration::from_secs(6);
     while Instant::now() < until {
         let refused = client.try_place("1", 1, None).await.unwrap_err();
         assert_eq!(refused.status(), Some(503), "{refused}");
         sleep(Duration::from_millis(100)).await;
     }
-    // Back to the primary, while what is open to the standby stays open.
-    proxy.lead_to(primary.address());
-    let took = recovered(&client).await;
+    // Switch back to the primary; open connections to the standby stay open.
+    proxy.set_target(primary.address());
+    let took = wait_for_writes(&client).await;
     println!("writes recovered after {:.2} s", took.as_secs_f64());
-    assert!(took < RECOVERY, "writes recovered after {took:?}");
+    assert!(took < MAX_RECOVERY, "writes recovered after {took:?}");
     let settling = Instant::now();
     client.settled(client.place("1", 1).await.id).await;
     let took = settling.elapsed();
-    assert!(took < 2 * RECOVERY, "settlement recovered after {took:?}");
-    // The lease is one of the primary again.
-    deployment.syncs(1).await;
+    assert!(
+        took < 2 * MAX_RECOVERY,
+        "settlement recovered after {took:?}"
+    );
+    // The sync lease is held on the primary again.
+    deployment.wait_for_syncs(1).await;
     deployment.audit().await;
 }
 
-/// Makes the standby the primary after the primary's crash, and returns how long writes took to recover from then on.
+/// Crashes the primary and promotes the standby. Returns the time until writes recovered.
 async fn fail_over(proxy: &Proxy, from: &Cluster, to: &Cluster, client: &Consumer) -> Duration {
     proxy.cut();
     from.crash();
-    // It is alone from now on.
+    // The new primary has no standby.
     to.configure("");
     to.promote();
-    proxy.lead_to(to.address());
+    proxy.set_target(to.address());
     proxy.restore();
-    let took = recovered(client).await;
+    let took = wait_for_writes(client).await;
     from.rejoin(to);
     replicate(to).await;
     took
 }
 
-/// From now on each commit waits for the standby, which has everything up to now.
+/// Enables synchronous replication and waits until the standby has caught up.
 async fn replicate(primary: &Cluster) {
     primary.configure("synchronous_standby_names = '*'");
-    eventually("the standby has everything", async || {
+    eventually("the standby is in sync", async || {
         let state = primary.query("postgres", "SELECT sync_state FROM pg_stat_replication");
         state.lines().any(|state| state == "sync").then_some(())
     })
@@ -101,7 +104,7 @@ async fn replicate(primary: &Cluster) {
 async fn failover_and_failback_under_load_lose_no_order_and_settle_none_twice() {
     let rounds = scale::pick(1, 5);
     let (first, proxy) = (Cluster::start(""), Proxy::start(String::new()).await);
-    proxy.lead_to(first.address());
+    proxy.set_target(first.address());
     let second = first.standby();
     replicate(&first).await;
     let deployment = start(&proxy, &first).await;
@@ -130,11 +133,11 @@ async fn failover_and_failback_under_load_lose_no_order_and_settle_none_twice() 
     );
     assert!(
         accepted.len() > 100,
-        "{} orders are no load",
+        "only {} orders were accepted",
         accepted.len()
     );
     check(&deployment, &accepted, STOCK).await;
-    assert!(worst < RECOVERY, "writes recovered after {worst:?}");
+    assert!(worst < MAX_RECOVERY, "writes recovered after {worst:?}");
     let ready = client.try_get("/readyz").await.unwrap();
     assert_eq!(ready.status(), StatusCode::OK);
 }

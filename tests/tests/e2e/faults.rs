@@ -1,4 +1,4 @@
-//! Promise P2 and P6: processes that are killed, and a broker or a database that goes away.
+//! Guarantees P2 and P6 while processes are killed, and while the broker or the database is unavailable.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use tests::{Consumer, Deployment, eventually, scale, sold};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-/// Orders that were answered with 202, of a load that runs until it is told to stop.
+/// Clients that place orders until they are stopped, with the orders accepted so far.
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     refused: Arc<AtomicU64>,
@@ -55,13 +55,13 @@ impl Load {
     }
 }
 
-/// The order's id if it was answered with 202 and the answer arrived whole.
+/// Returns the order's id if a complete 202 response arrived.
 async fn place(client: &Consumer, product: &str) -> Option<i64> {
     let placed = client.try_place(product, 1, None).await;
     placed.ok().map(|placed| placed.order.id)
 }
 
-/// Everything that was accepted is there and settled, what was sold is what is missing, and every balance is right.
+/// Asserts that every accepted order is settled, that stock decreased by the units sold, and that the audit is clean.
 pub(crate) async fn check(deployment: &Deployment, accepted: &[i64], stock: i64) {
     deployment.all_settled().await;
     let client = deployment.client(0);
@@ -103,7 +103,7 @@ async fn killed_processes_lose_no_order_and_settle_none_twice() {
     let (accepted, _) = load.stop().await;
     assert!(
         accepted.len() > 100,
-        "{} orders are no load",
+        "only {} orders were accepted",
         accepted.len()
     );
     println!("accepted {} orders over {kills} kills each", accepted.len());
@@ -111,8 +111,8 @@ async fn killed_processes_lose_no_order_and_settle_none_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn orders_are_accepted_while_the_broker_is_away_and_settle_after() {
-    let away = Duration::from_secs(scale::pick(3, 30));
+async fn orders_are_accepted_during_a_broker_outage_and_settled_after_it() {
+    let outage = Duration::from_secs(scale::pick(3, 30));
     let deployment = Deployment::builder()
         .vendor("vendor-a", &[("1", STOCK)])
         .start()
@@ -121,8 +121,8 @@ async fn orders_are_accepted_while_the_broker_is_away_and_settle_after() {
     let load = Load::start(std::slice::from_ref(&client), 8, "1");
     sleep(Duration::from_millis(500)).await;
     deployment.broker.cut();
-    sleep(away).await;
-    let while_away = client.place("1", 1).await;
+    sleep(outage).await;
+    let during_outage = client.place("1", 1).await;
     let readiness = deployment
         .worker_client(0)
         .try_get("/readyz")
@@ -131,10 +131,10 @@ async fn orders_are_accepted_while_the_broker_is_away_and_settle_after() {
     assert_eq!(readiness.status(), StatusCode::SERVICE_UNAVAILABLE);
     deployment.broker.restore();
     let (mut accepted, refused) = load.stop().await;
-    assert_eq!(refused, 0, "orders were refused while the broker was away");
-    accepted.push(while_away.id);
+    assert_eq!(refused, 0, "orders were refused during the broker outage");
+    accepted.push(during_outage.id);
     println!(
-        "accepted {} orders, the broker was away for {away:?}",
+        "accepted {} orders, broker outage {outage:?}",
         accepted.len()
     );
     check(&deployment, &accepted, STOCK).await;
@@ -146,7 +146,7 @@ async fn orders_are_accepted_while_the_broker_is_away_and_settle_after() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_to_the_broker_that_break_again_and_again_lose_nothing() {
+async fn repeatedly_broken_broker_connections_lose_no_order() {
     let breaks = scale::pick(3, 20);
     let deployment = Deployment::builder()
         .workers(2)
@@ -166,7 +166,7 @@ async fn connections_to_the_broker_that_break_again_and_again_lose_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_drops_its_connections_refuses_some_and_loses_none() {
+async fn dropped_database_connections_lose_no_accepted_order() {
     let breaks = scale::pick(3, 20);
     let deployment = Deployment::builder()
         .vendor("vendor-a", &[("1", STOCK)])

@@ -1,10 +1,10 @@
-//! One order at a time, through everything.
+//! The order flow, one order at a time.
 
 use client::{OrderStatus, ProblemKind, RejectReason};
 use reqwest::StatusCode;
 use tests::{Consumer, Deployment, allocated, eventually};
 
-async fn original() -> Deployment {
+async fn original_vendors() -> Deployment {
     Deployment::builder()
         .vendor("vendor-a", &[("1", 50), ("2", 100)])
         .vendor("vendor-b", &[("3", 60), ("4", 40)])
@@ -13,8 +13,8 @@ async fn original() -> Deployment {
 }
 
 #[tokio::test]
-async fn an_order_is_confirmed_with_its_allocation() {
-    let deployment = original().await;
+async fn order_is_confirmed_with_its_allocation() {
+    let deployment = original_vendors().await;
     let client = deployment.client(0);
     for (product, units) in [("1", 50), ("2", 100), ("3", 60), ("4", 40)] {
         assert_eq!(client.quantity(product).await, units);
@@ -31,8 +31,8 @@ async fn an_order_is_confirmed_with_its_allocation() {
 }
 
 #[tokio::test]
-async fn an_order_too_large_or_of_nothing_known_is_rejected() {
-    let deployment = original().await;
+async fn order_beyond_stock_or_for_an_unknown_product_is_rejected() {
+    let deployment = original_vendors().await;
     let client = deployment.client(0);
     let too_large = client.place("4", 41).await;
     let unknown = client.place("no such product", 1).await;
@@ -45,8 +45,8 @@ async fn an_order_too_large_or_of_nothing_known_is_rejected() {
 }
 
 #[tokio::test]
-async fn cancelling_gives_the_stock_back_exactly_once() {
-    let deployment = original().await;
+async fn cancellation_returns_stock_exactly_once() {
+    let deployment = original_vendors().await;
     let client = deployment.client(0);
     let order = client.place("1", 30).await;
     client.settled(order.id).await;
@@ -67,8 +67,8 @@ async fn cancelling_gives_the_stock_back_exactly_once() {
 }
 
 #[tokio::test]
-async fn only_settlement_confirms_and_the_state_machine_holds() {
-    let deployment = original().await;
+async fn status_changes_outside_the_state_machine_are_rejected() {
+    let deployment = original_vendors().await;
     let client = deployment.client(0);
     let order = client.place("1", 1).await;
     client.settled(order.id).await;
@@ -87,8 +87,8 @@ async fn only_settlement_confirms_and_the_state_machine_holds() {
 }
 
 #[tokio::test]
-async fn a_repeat_with_the_same_key_is_the_same_order() {
-    let deployment = original().await;
+async fn repeated_requests_with_one_key_create_one_order() {
+    let deployment = original_vendors().await;
     let client = deployment.client(0);
     let place = |client: Consumer| async move {
         let placed = client.try_place("2", 3, Some("key-1")).await;
@@ -110,7 +110,7 @@ async fn a_repeat_with_the_same_key_is_the_same_order() {
 }
 
 #[tokio::test]
-async fn nothing_is_rejected_on_an_empty_stock_before_each_vendor_was_tried() {
+async fn no_order_is_rejected_before_each_vendor_was_tried() {
     let mut deployment = Deployment::builder()
         .vendor("vendor-a", &[("1", 50)])
         .workers(0)
@@ -125,24 +125,24 @@ async fn nothing_is_rejected_on_an_empty_stock_before_each_vendor_was_tried() {
 }
 
 #[tokio::test]
-async fn a_message_that_cannot_be_read_hurts_only_itself() {
-    let deployment = original().await;
+async fn undecodable_message_is_dead_lettered_alone() {
+    let deployment = original_vendors().await;
     let client = deployment.client(0);
     for queue in 0..8 {
-        deployment.publish_raw(&format!("orders.{queue}"), "no JSON at all");
+        deployment.publish_raw(&format!("orders.{queue}"), "not JSON at all");
     }
     let order = client.place("1", 1).await;
     let order = client.settled(order.id).await;
     assert_eq!(order.status, OrderStatus::Confirmed);
-    eventually("the bad messages are put aside", async || {
+    eventually("the bad messages are dead-lettered", async || {
         (deployment.queue_depth("orders.dead") == 8).then_some(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_worker_ends_well_on_sigterm_and_so_does_an_api() {
-    let mut deployment = original().await;
+async fn worker_and_api_exit_with_success_on_sigterm() {
+    let mut deployment = original_vendors().await;
     let client = deployment.client(0);
     let order = client.place("1", 1).await;
     assert!(deployment.workers[0].terminate().await);

@@ -1,4 +1,4 @@
-//! Clients that mean no good, or cannot do better: slow ones, endless ones, and junk.
+//! Slow clients, huge bodies and malformed requests.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,20 +13,20 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-/// Longest wait for an answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Maximum wait for a response.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 fn local(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
-/// The status of an answer, once its first line is there.
-fn status(answer: &[u8]) -> Option<u16> {
-    let line = answer.strip_prefix(b"HTTP/1.1 ")?;
+/// Returns the status code of a response once its first line has arrived.
+fn status(response: &[u8]) -> Option<u16> {
+    let line = response.strip_prefix(b"HTTP/1.1 ")?;
     std::str::from_utf8(line.get(..3)?).ok()?.parse().ok()
 }
 
-/// Sends `start`, then `piece` again and again after a pause, until there is an answer. Returns its status.
+/// Sends `start`, then `piece` repeatedly after a pause until there is a response. Returns its status code.
 async fn trickle(address: SocketAddr, start: &[u8], piece: &[u8], pause: Duration) -> Option<u16> {
     let mut connection = TcpStream::connect(address).await.ok()?;
     connection.write_all(start).await.ok()?;
@@ -39,23 +39,23 @@ async fn trickle(address: SocketAddr, start: &[u8], piece: &[u8], pause: Duratio
             }
         }
     };
-    let listen = async {
-        let mut answer = Vec::new();
-        while status(&answer).is_none() {
-            if reader.read_buf(&mut answer).await.ok()? == 0 {
+    let receive = async {
+        let mut response = Vec::new();
+        while status(&response).is_none() {
+            if reader.read_buf(&mut response).await.ok()? == 0 {
                 return None;
             }
         }
-        status(&answer)
+        status(&response)
     };
-    let answered = async {
-        tokio::select! { () = send => None, status = listen => status }
+    let exchange = async {
+        tokio::select! { () = send => None, status = receive => status }
     };
-    timeout(PATIENCE, answered).await.ok()?
+    timeout(TIMEOUT, exchange).await.ok()?
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_clients_are_given_up_and_hinder_nobody() {
+async fn slow_clients_time_out_and_do_not_delay_others() {
     let slow = scale::pick(40, 1_000);
     let deployment = Deployment::builder()
         .vendor("vendor-a", &[("1", 1_000_000)])
@@ -88,46 +88,46 @@ async fn slow_clients_are_given_up_and_hinder_nobody() {
         }
     }
     println!(
-        "{slow} slow clients, half with a head and half with a body that never ends: {outcomes:?}; {orders} orders meanwhile, \
-         the slowest taken in {} ms",
+        "{slow} slow clients, half with a head and half with a body that never ends: {outcomes:?}; {orders} orders placed meanwhile, \
+         the slowest in {} ms",
         longest.as_millis()
     );
     assert_eq!(outcomes, BTreeMap::from([(Some(408), slow)]));
-    assert!(orders > 20, "they were given up at once");
+    assert!(orders > 20, "slow clients were disconnected too early");
     assert!(longest < Duration::from_secs(5), "{longest:?}");
     deployment.all_settled().await;
     deployment.audit().await;
 }
 
-/// Pours a body until the server answers or so much was sent. Returns the answer and how much of the body was sent by then.
-async fn pour(address: SocketAddr, head: &str, chunk: &[u8], most: u64) -> (Vec<u8>, u64) {
+/// Sends a body until the server responds or `most` bytes were sent. Returns the response and the number of bytes sent.
+async fn send_body(address: SocketAddr, head: &str, chunk: &[u8], most: u64) -> (Vec<u8>, u64) {
     let mut connection = TcpStream::connect(address).await.unwrap();
     connection.write_all(head.as_bytes()).await.unwrap();
     let (mut reader, mut writer) = connection.split();
     let mut sent = 0;
-    let mut answer = Vec::new();
+    let mut response = Vec::new();
     let write = async {
         while sent < most && writer.write_all(chunk).await.is_ok() {
             sent += u64::try_from(chunk.len()).unwrap();
         }
         std::future::pending::<()>().await;
     };
-    let listen = async {
-        while !answer.ends_with(b"}") {
-            if reader.read_buf(&mut answer).await.unwrap_or(0) == 0 {
+    let receive = async {
+        while !response.ends_with(b"}") {
+            if reader.read_buf(&mut response).await.unwrap_or(0) == 0 {
                 return;
             }
         }
     };
-    let answered = async {
-        tokio::select! { () = write => (), () = listen => () }
+    let exchange = async {
+        tokio::select! { () = write => (), () = receive => () }
     };
-    timeout(PATIENCE, answered).await.unwrap();
-    (answer, sent)
+    timeout(TIMEOUT, exchange).await.unwrap();
+    (response, sent)
 }
 
-/// So many bodies at once that are nearly as large as a batch may be, and no JSON.
-async fn pour_what_is_allowed(address: SocketAddr, at_once: usize) {
+/// Sends `at_once` concurrent bodies just below the size limit of a batch that are not JSON.
+async fn send_allowed_bodies(address: SocketAddr, at_once: usize) {
     const BYTES: u64 = 0xf_0000;
     let head = format!(
         "POST /api/v1/orders/batch HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {BYTES}\r\n\r\n"
@@ -135,22 +135,26 @@ async fn pour_what_is_allowed(address: SocketAddr, at_once: usize) {
     let mut clients = JoinSet::new();
     for _ in 0..at_once {
         let head = head.clone();
-        clients.spawn(async move { pour(address, &head, &vec![b' '; 0x1_0000], BYTES).await.0 });
+        clients.spawn(async move {
+            send_body(address, &head, &vec![b' '; 0x1_0000], BYTES)
+                .await
+                .0
+        });
     }
-    for answer in clients.join_all().await {
-        assert!(answer.starts_with(b"HTTP/1.1 400 "));
+    for response in clients.join_all().await {
+        assert!(response.starts_with(b"HTTP/1.1 400 "));
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_huge_body_is_refused_early_and_takes_no_memory() {
+async fn huge_body_is_rejected_early_with_bounded_memory() {
     let most: u64 = scale::pick(64, 1024) * 1024 * 1024;
     let at_once = scale::pick(4, 16);
     let standalone = Standalone::start(&[("vendor-a", &[("1", 50)])], "").await;
     let client = standalone.client();
     client.place("1", 1).await;
     let address = local(standalone.port());
-    pour_what_is_allowed(address, at_once).await;
+    send_allowed_bodies(address, at_once).await;
     let before = standalone.process.peak_memory_bytes();
     let mut clients = JoinSet::new();
     for number in 0..at_once {
@@ -162,29 +166,32 @@ async fn a_huge_body_is_refused_early_and_takes_no_memory() {
             let data = vec![b' '; 0x1_0000];
             if number / 2 % 2 == 0 {
                 let head = format!("{head}Content-Length: {most}\r\n\r\n");
-                pour(address, &head, &data, most).await
+                send_body(address, &head, &data, most).await
             } else {
                 let head = format!("{head}Transfer-Encoding: chunked\r\n\r\n");
                 let chunk = [&b"10000\r\n"[..], &data, b"\r\n"].concat();
-                pour(address, &head, &chunk, most).await
+                send_body(address, &head, &chunk, most).await
             }
         });
     }
     let mut sent_most = 0;
-    for (answer, sent) in clients.join_all().await {
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
-        assert!(answer.contains("/problems/payload-too-large"), "{answer}");
+    for (response, sent) in clients.join_all().await {
+        let response = String::from_utf8_lossy(&response).into_owned();
+        assert!(response.starts_with("HTTP/1.1 413 "), "{response}");
+        assert!(
+            response.contains("/problems/payload-too-large"),
+            "{response}"
+        );
         sent_most = sent_most.max(sent);
     }
     let grown = standalone.process.peak_memory_bytes() - before;
     println!(
-        "{at_once} bodies of {most} bytes at once: 413 each, at most {sent_most} bytes of one sent by then; the peak of memory \
+        "{at_once} bodies of {most} bytes at once: 413 each, at most {sent_most} bytes of one were sent; peak memory \
          grew by {grown} bytes"
     );
-    // What the system buffers of a connection is sent, too.
-    assert!(sent_most < most / 2, "{sent_most} bytes were taken");
-    // A batch may have a mebibyte, and each body is read up to its limit.
+    // Bytes in socket buffers count as sent.
+    assert!(sent_most < most / 2, "{sent_most} bytes were sent");
+    // The limit of a batch is one mebibyte, and each body is read up to its limit.
     let allowed = 8 + 2 * u64::try_from(at_once).unwrap();
     assert!(grown < allowed * 1024 * 1024, "{grown} bytes");
     let order = client.place("1", 1).await;
@@ -192,7 +199,7 @@ async fn a_huge_body_is_refused_early_and_takes_no_memory() {
     assert_eq!(order.status, OrderStatus::Confirmed);
 }
 
-fn junk(random: &mut Rng, most: usize, without: &[u8]) -> Vec<u8> {
+fn random_bytes(random: &mut Rng, most: usize, without: &[u8]) -> Vec<u8> {
     let length = random.usize(1..=most);
     std::iter::repeat_with(|| random.u8(..))
         .filter(|byte| !without.contains(byte))
@@ -200,8 +207,8 @@ fn junk(random: &mut Rng, most: usize, without: &[u8]) -> Vec<u8> {
         .collect()
 }
 
-/// A request that nobody should send: junk as a whole, in its path, in a header, or far too much of it. It is whole, so HTTP
-/// wants it answered.
+/// Returns a malformed request: random bytes as a whole, in the path or in a header, or oversized headers. The request is
+/// complete, so HTTP requires a response.
 fn bad_request(random: &mut Rng) -> Vec<u8> {
     const ORDER: &[u8] = br#"{"product_id": "1", "quantity": 1}"#;
     let order = format!(
@@ -210,9 +217,9 @@ fn bad_request(random: &mut Rng) -> Vec<u8> {
     );
     match random.u8(..8) {
         0 | 1 => {
-            // White space before a request is passed over, so that alone it is none.
-            let junk = junk(random, 200, b"\r\n");
-            [&junk, &b"\r\n\r\n"[..]].concat()
+            // Servers skip white space before a request, so white space alone would not be a request.
+            let random_bytes = random_bytes(random, 200, b"\r\n");
+            [&random_bytes, &b"\r\n\r\n"[..]].concat()
         }
         2 | 3 => {
             let methods = ["GET", "POST", "PATCH", "DELETE", "get", "BREW", "OPTIONS"];
@@ -225,7 +232,7 @@ fn bad_request(random: &mut Rng) -> Vec<u8> {
                 "*",
             ];
             let root = roots[random.usize(..roots.len())];
-            let path = junk(random, 100, b"\r\n ");
+            let path = random_bytes(random, 100, b"\r\n ");
             let start = format!("{method} {root}");
             [
                 start.as_bytes(),
@@ -247,9 +254,9 @@ fn bad_request(random: &mut Rng) -> Vec<u8> {
             let name = if random.bool() {
                 names[random.usize(..names.len())].as_bytes().to_vec()
             } else {
-                junk(random, 30, b"\r\n")
+                random_bytes(random, 30, b"\r\n")
             };
-            let value = junk(random, 100, b"\r\n");
+            let value = random_bytes(random, 100, b"\r\n");
             let head = format!(
                 "POST /api/v1/orders HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{order}"
             );
@@ -269,23 +276,23 @@ fn bad_request(random: &mut Rng) -> Vec<u8> {
     }
 }
 
-/// Sends bytes, and returns the status of the answer; nothing if there was none.
+/// Sends bytes and returns the status code of the response, or `None` without a response.
 async fn send(address: SocketAddr, request: &[u8]) -> Option<u16> {
     let mut connection = TcpStream::connect(address).await.ok()?;
     let (mut reader, mut writer) = connection.split();
-    // The server may answer and stop reading before everything is sent.
+    // The server may respond and stop reading before everything is sent.
     let write = async { drop(writer.write_all(request).await) };
     let read = async {
-        let mut answer = Vec::new();
-        while status(&answer).is_none() && reader.read_buf(&mut answer).await.ok()? > 0 {}
-        status(&answer)
+        let mut response = Vec::new();
+        while status(&response).is_none() && reader.read_buf(&mut response).await.ok()? > 0 {}
+        status(&response)
     };
-    let answered = async { tokio::join!(write, read).1 };
-    timeout(PATIENCE, answered).await.ok()?
+    let exchange = async { tokio::join!(write, read).1 };
+    timeout(TIMEOUT, exchange).await.ok()?
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn junk_is_answered_and_never_blamed_on_the_server() {
+async fn malformed_requests_get_a_response_and_never_a_5xx() {
     let requests: u64 = scale::pick(1_000, 20_000);
     let clients = 16;
     let deployment = Deployment::builder()
@@ -299,7 +306,7 @@ async fn junk_is_answered_and_never_blamed_on_the_server() {
             let mut outcomes: BTreeMap<Option<u16>, u64> = BTreeMap::new();
             let mut bad = Vec::new();
             for number in (client..requests).step_by(clients.try_into().unwrap()) {
-                // Each request by its own number, so that one that goes wrong can be made again.
+                // Seed each request by its number, so that a failing request can be reproduced.
                 let request = bad_request(&mut Rng::with_seed(number));
                 let status = send(address, &request).await;
                 *outcomes.entry(status).or_default() += 1;
@@ -318,8 +325,8 @@ async fn junk_is_answered_and_never_blamed_on_the_server() {
         }
         bad.extend(found);
     }
-    println!("{requests} requests of junk, answered by status: {outcomes:?}");
-    assert_eq!(bad, [], "answered with a 5xx, or not at all");
+    println!("{requests} malformed requests, responses by status: {outcomes:?}");
+    assert_eq!(bad, [], "a 5xx response, or no response");
     let log = deployment.apis[0].log();
     assert!(!log.contains("panicked"), "{log}");
     let client = deployment.client(0);

@@ -1,4 +1,4 @@
-//! API keys on PostgreSQL and RabbitMQ: missing, wrong, without the role, and exchanged.
+//! API keys on PostgreSQL and RabbitMQ: missing, invalid, without the role, and rotated.
 
 use api_keys::KeyHash;
 use client::{ClientError, NewOrder, OrderFilter, OrderStatus, PlaceOptions, ProblemKind};
@@ -9,13 +9,13 @@ fn entry(name: &str, role: &str, key: &str) -> String {
     format!("[[api_keys]]\nname = \"{name}\"\nroles = [\"{role}\"]\nhash = \"{hash}\"\n")
 }
 
-fn assert_refused<T: std::fmt::Debug>(answer: Result<T, ClientError>, kind: &ProblemKind) {
-    let error = answer.unwrap_err();
+fn assert_refused<T: std::fmt::Debug>(result: Result<T, ClientError>, kind: &ProblemKind) {
+    let error = result.unwrap_err();
     assert_eq!(error.kind(), Some(kind), "{error:?}");
 }
 
-/// Nothing is told and nothing is done.
-async fn assert_shut_out(client: &Consumer, order: i64) {
+/// Asserts that every request is rejected as unauthenticated.
+async fn assert_unauthenticated(client: &Consumer, order: i64) {
     let refused = &ProblemKind::Unauthenticated;
     assert_refused(client.try_place("1", 1, Some("k")).await, refused);
     assert_refused(client.api.order(order).await, refused);
@@ -30,7 +30,7 @@ async fn assert_shut_out(client: &Consumer, order: i64) {
 }
 
 #[tokio::test]
-async fn a_key_opens_what_its_role_may_until_it_is_exchanged() {
+async fn key_grants_the_permissions_of_its_role_until_it_is_rotated() {
     let old = entry("shop", "customer", "oa_old");
     let new = entry("shop", "customer", "oa_new");
     let desk = entry("desk", "operator", "oa_desk");
@@ -39,16 +39,16 @@ async fn a_key_opens_what_its_role_may_until_it_is_exchanged() {
         .settings(&[old.as_str(), &new, &desk].concat())
         .start()
         .await;
-    let holder = |deployment: &Deployment, key| deployment.client_with_key(0, key);
+    let client_with_key = |deployment: &Deployment, key| deployment.client_with_key(0, key);
 
-    let shop = holder(&deployment, "oa_old");
+    let shop = client_with_key(&deployment, "oa_old");
     let placed = shop.try_place("1", 3, Some("k")).await.unwrap();
     assert!(!placed.replayed);
     let id = placed.order.id;
-    assert_shut_out(&deployment.client(0), id).await;
-    assert_shut_out(&holder(&deployment, "oa_wrong"), id).await;
+    assert_unauthenticated(&deployment.client(0), id).await;
+    assert_unauthenticated(&client_with_key(&deployment, "oa_wrong"), id).await;
 
-    // The role of a customer is not the operator's.
+    // The role customer lacks the operator's permissions.
     let forbidden = &ProblemKind::Forbidden;
     assert_refused(shop.change(id, OrderStatus::Cancelled).await, forbidden);
     assert_refused(shop.api.vendors().next().await, forbidden);
@@ -56,18 +56,18 @@ async fn a_key_opens_what_its_role_may_until_it_is_exchanged() {
     assert_eq!(shop.settled(id).await.status, OrderStatus::Confirmed);
     assert_eq!(shop.quantity("1").await, 47);
 
-    // Both keys are one holder's, and no other's.
-    let shop = holder(&deployment, "oa_new");
+    // Both keys belong to one holder and share its idempotency keys, which no other holder shares.
+    let shop = client_with_key(&deployment, "oa_new");
     let replayed = shop.try_place("1", 3, Some("k")).await.unwrap();
     assert!(replayed.replayed && replayed.order.id == id);
-    let desk = holder(&deployment, "oa_desk");
+    let desk = client_with_key(&deployment, "oa_desk");
     let other = desk.try_place("1", 3, Some("k")).await.unwrap();
     assert!(!other.replayed && other.order.id != id);
 
     deployment.edit_settings(|settings| settings.replace(&old, ""));
     assert!(deployment.apis[0].terminate().await);
     deployment.restart_api(0).await;
-    assert_shut_out(&holder(&deployment, "oa_old"), id).await;
+    assert_unauthenticated(&client_with_key(&deployment, "oa_old"), id).await;
     let options = PlaceOptions {
         idempotency_key: Some("k"),
         wait_s: None,

@@ -1,4 +1,4 @@
-//! A report that changes very many products, in the embedded deployment: the file has one writer, and others get their turn.
+//! A large report in the embedded deployment: the data file has one writer, and orders are accepted between transactions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,13 +9,13 @@ use tokio::task::JoinSet;
 
 const CLIENTS: usize = 4;
 
-/// When an order was placed, and how long that took.
+/// The time at which an order was placed, and its latency.
 struct Placed {
     at: Instant,
     took: Duration,
 }
 
-/// Places orders one after the other until it is stopped. Each must be accepted.
+/// Places orders one after the other until `stop` is set. Each must be accepted.
 async fn place_until(stop: Arc<AtomicBool>, client: Consumer) -> Vec<Placed> {
     let mut placed = Vec::new();
     while !stop.load(Ordering::Relaxed) {
@@ -25,20 +25,20 @@ async fn place_until(stop: Arc<AtomicBool>, client: Consumer) -> Vec<Placed> {
             at,
             took: at.elapsed(),
         });
-        // A shop, not a load test.
+        // Keep the load moderate.
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     placed
 }
 
-/// Waits until a product can be sold, for as long as a large report may take in an unoptimised build.
+/// Waits until a product is available. Without a timeout, because a large report is slow in an unoptimised build.
 async fn wait_for_stock(client: &Consumer, product_id: &str) {
     while client.quantity(product_id).await == 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
-/// Prints how long the placing of these orders took.
+/// Prints the latency of these orders.
 fn print_latencies(mut took: Vec<Duration>) {
     took.sort_unstable();
     let last = took.len() - 1;
@@ -67,7 +67,7 @@ async fn orders_are_accepted_while_a_large_report_is_applied() {
     let report = (0..lines).map(|number| (product(number), 5)).chain(hot);
     standalone.vendors[0].set_stock(report);
     wait_for_stock(&client, &product(0)).await;
-    let begun = Instant::now();
+    let started = Instant::now();
     wait_for_stock(&client, &product(lines - 1)).await;
     let ended = Instant::now();
     stop.store(true, Ordering::Relaxed);
@@ -76,11 +76,11 @@ async fn orders_are_accepted_while_a_large_report_is_applied() {
     let took: Vec<Duration> = placed
         .into_iter()
         .flatten()
-        .filter(|placed| begun <= placed.at && placed.at + placed.took <= ended)
+        .filter(|placed| started <= placed.at && placed.at + placed.took <= ended)
         .map(|placed| placed.took)
         .collect();
-    println!("{lines} products written in {:?}", ended - begun);
-    // More than one each: orders are accepted between the transactions of the sync, not only before and after it.
+    println!("{lines} products written in {:?}", ended - started);
+    // More than one order per client: orders are accepted between the transactions of the sync, not only before and after it.
     assert!(took.len() > CLIENTS, "{} orders were placed", took.len());
     print_latencies(took);
     standalone.ready().await;

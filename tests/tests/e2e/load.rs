@@ -1,10 +1,10 @@
-//! More requests at once than connections to the database.
+//! More concurrent requests than database connections.
 
 use tests::{Deployment, scale};
 use tokio::task::JoinSet;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flood_with_a_small_pool_neither_hangs_nor_fails() {
+async fn concurrent_requests_beyond_the_pool_size_all_succeed() {
     let rounds = scale::pick(3, 20);
     let deployment = Deployment::builder()
         .vendor("vendor-a", &[("1", 1_000_000)])

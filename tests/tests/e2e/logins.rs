@@ -1,9 +1,9 @@
-//! Why a database cannot be reached, in the words of its cause.
+//! Messages for each cause of a failed database connection.
 
 use tests::{Cluster, Deployment, Process, eventually};
 
-/// Waits until a program that keeps trying has said this.
-async fn says(process: &mut Process, cause: &str) {
+/// Waits until a process has logged the cause, and asserts that the process keeps retrying.
+async fn logs_and_retries(process: &mut Process, cause: &str) {
     eventually(cause, async || process.log().contains(cause).then_some(())).await;
     assert!(process.is_running(), "{}", process.log());
 }
@@ -14,7 +14,7 @@ async fn each_cause_of_a_failed_connection_has_its_own_message() {
     let deployment = Deployment::builder()
         .apis(0)
         .workers(0)
-        .on(cluster.options())
+        .on_server(cluster.options())
         .start()
         .await;
     let database = deployment.database.options().database.clone();
@@ -28,19 +28,19 @@ async fn each_cause_of_a_failed_connection_has_its_own_message() {
             .collect()
     };
 
-    // It may come, so the program waits for it.
+    // The server may become available, so the program retries.
     let closed = variables(&[("DB_PORT", "1")]);
-    let mut process = deployment.another("api", &closed);
-    says(
+    let mut process = deployment.start_another("api", &closed);
+    logs_and_retries(
         &mut process,
         "127.0.0.1:1 cannot be reached: Connection refused",
     )
     .await;
     let unknown = variables(&[("DB_HOST", "db.invalid")]);
-    let mut process = deployment.another("api", &unknown);
-    says(&mut process, "the host name cannot be resolved").await;
+    let mut process = deployment.start_another("api", &unknown);
+    logs_and_retries(&mut process, "cannot resolve the host name").await;
 
-    // Only a change of the settings or the server helps.
+    // Retrying cannot help: the settings or the server must change.
     for (pairs, cause) in [
         (
             vec![("DB_USER", "shop")],
@@ -56,8 +56,8 @@ async fn each_cause_of_a_failed_connection_has_its_own_message() {
         ),
     ] {
         for program in ["api", "worker"] {
-            let mut process = deployment.another(program, &variables(&pairs));
-            assert!(!process.ended().await, "{program} ended well");
+            let mut process = deployment.start_another(program, &variables(&pairs));
+            assert!(!process.wait().await, "{program} exited with success");
             let log = process.log();
             let lines: Vec<&str> = log.lines().filter(|line| line.contains(cause)).collect();
             assert_eq!(lines.len(), 1, "{program}, {cause}: {log}");

@@ -1,9 +1,6 @@
-//! End to end: the real binaries on a real PostgreSQL and a real RabbitMQ. Each test has its own database and vhost.
+//! End-to-end tests: the real binaries on a real PostgreSQL and RabbitMQ. Each test has its own database and vhost.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "these are tests: what goes wrong fails them"
-)]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod access;
 mod change_feed;

@@ -1,12 +1,12 @@
-//! A vendor whose numbers are older than its setting `max_age`, on whole programs.
+//! A vendor whose last report is older than its setting `max_age`, end to end.
 
 use client::{OrderStatus, ProblemKind, RejectReason};
 use mock_vendor::MockVendor;
 use tests::{Standalone, eventually};
 
-/// Each report after the first has a line that refuses it.
+/// Each report after the first contains an invalid line and is refused.
 #[tokio::test]
-async fn a_vendor_that_keeps_failing_is_not_sold_from_beyond_max_age() {
+async fn stock_of_a_failing_vendor_is_not_sold_beyond_max_age() {
     let vendor = MockVendor::start_local([("A", 5), ("B", 1)]).unwrap();
     let settings = format!(
         "[[vendors]]\nid = \"vendor-a\"\nurl = \"{}\"\nsync_interval = \"1s\"\nmax_age = \"2s\"\n",
@@ -14,13 +14,13 @@ async fn a_vendor_that_keeps_failing_is_not_sold_from_beyond_max_age() {
     );
     let standalone = Standalone::start_with(&settings).await;
     let client = standalone.client();
-    eventually("vendor-a's units are for sale", async || {
+    eventually("vendor-a's units are available", async || {
         (client.quantity("A").await == 5).then_some(())
     })
     .await;
 
     vendor.set_stock([("A", 5), ("B", -1)]);
-    eventually("vendor-a's numbers have expired", async || {
+    eventually("vendor-a's report has expired", async || {
         (client.quantity("A").await == 0).then_some(())
     })
     .await;

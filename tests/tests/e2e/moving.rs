@@ -1,4 +1,4 @@
-//! A shop outgrows its data file: everything moves to PostgreSQL.
+//! Export of a data file and import into PostgreSQL.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 const CLIENTS: u32 = 32;
 
-/// Orders in every state, of products that two vendors have.
+/// Creates orders in every status, for products with stock at one, two or no vendors.
 async fn trade(client: &Consumer, orders: u32) {
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
@@ -18,7 +18,7 @@ async fn trade(client: &Consumer, orders: u32) {
         clients.spawn(async move {
             for order in (number..orders).step_by(CLIENTS as usize) {
                 let key = (order % 2 == 0).then(|| format!("order-{order}"));
-                let product = ["both", "one", "nobody-has-it"][order as usize % 3];
+                let product = ["both", "one", "unknown"][order as usize % 3];
                 let units = order % 5 + 1;
                 let placed = client.try_place(product, units, key.as_deref()).await;
                 placed.unwrap();
@@ -44,22 +44,22 @@ async fn trade(client: &Consumer, orders: u32) {
     }
 }
 
-/// Imports, is killed at its first sign of progress, and goes on.
-async fn import_with_an_interruption(
+/// Starts an import, kills it after its first progress message, and resumes it.
+async fn import_with_interruption(
     dump: &str,
     environment: &xtask::Environment,
 ) -> (String, String) {
     let mut first = xtask::start(&["import", dump], environment);
-    let mut said = BufReader::new(first.stderr.take().unwrap()).lines();
+    let mut output = BufReader::new(first.stderr.take().unwrap()).lines();
     let mut interrupted = String::new();
-    while let Some(line) = said.next_line().await.unwrap() {
+    while let Some(line) = output.next_line().await.unwrap() {
         if line.starts_with("importing … ") && line.contains(" of ") {
             interrupted = line;
             break;
         }
     }
     first.kill().await.unwrap();
-    assert!(!interrupted.is_empty(), "nothing of its progress was seen");
+    assert!(!interrupted.is_empty(), "the import reported no progress");
     (
         interrupted,
         xtask::succeed(&["import", dump], environment).await,
@@ -74,7 +74,7 @@ async fn export(arguments: &[&str], out: &Path, environment: &xtask::Environment
 }
 
 #[tokio::test]
-async fn a_shop_moves_from_its_data_file_to_postgresql_and_loses_nothing() {
+async fn export_and_import_move_a_data_file_to_postgresql_without_loss() {
     let products = scale::pick(30_000, 1_000_000);
     let orders = scale::pick(300, 100_000);
     let stock: [(&str, &[(&str, i64)]); 2] = [
@@ -83,12 +83,16 @@ async fn a_shop_moves_from_its_data_file_to_postgresql_and_loses_nothing() {
     ];
     let mut shop = Standalone::start(&stock, "").await;
     trade(&shop.client(), orders).await;
-    let folder = tempfile::tempdir().unwrap();
-    let (data, sent) = (shop.data(), folder.path().join("sent.ndjson"));
+    let dir = tempfile::tempdir().unwrap();
+    let (data, sent) = (shop.data(), dir.path().join("sent.ndjson"));
     let data = data.to_str().unwrap();
 
-    let (refused, why) = xtask::run(&["export", sent.to_str().unwrap(), "--data", data], &[]).await;
-    assert!(!refused && why.contains("is in use by process"), "{why}");
+    let (refused, output) =
+        xtask::run(&["export", sent.to_str().unwrap(), "--data", data], &[]).await;
+    assert!(
+        !refused && output.contains("is in use by process"),
+        "{output}"
+    );
     assert!(shop.process.terminate().await, "{}", shop.process.log());
     let count = products.to_string();
     xtask::succeed(&["seed", "--data", data, "--products", &count], &[]).await;
@@ -97,40 +101,43 @@ async fn a_shop_moves_from_its_data_file_to_postgresql_and_loses_nothing() {
     let database = TestDatabase::create().await.unwrap();
     let environment = database_environment(&database);
     let dump = sent.to_str().unwrap();
-    let (interrupted, resumed) = import_with_an_interruption(dump, &environment).await;
-    assert!(resumed.contains("going on after"), "{resumed}");
+    let (interrupted, resumed) = import_with_interruption(dump, &environment).await;
+    assert!(resumed.contains("resuming after"), "{resumed}");
     assert!(resumed.contains("audit clean"), "{resumed}");
-    let arrived = export(&[], &folder.path().join("arrived.ndjson"), &environment).await;
-    assert!(exported == arrived, "what arrived is not what was sent");
+    let arrived = export(&[], &dir.path().join("arrived.ndjson"), &environment).await;
+    assert!(
+        exported == arrived,
+        "the imported data differ from the exported data"
+    );
     println!(
         "{products} products of the catalogue and {orders} orders moved, {} bytes as a file; interrupted at: {interrupted}",
         exported.len()
     );
 
     let again = xtask::succeed(&["import", dump], &environment).await;
-    assert!(again.contains("imported before"), "{again}");
+    assert!(again.contains("already imported"), "{again}");
     xtask::succeed(
         &["seed", "--data", data, "--products", "1", "--seed", "2"],
         &[],
     )
     .await;
-    let other = folder.path().join("other.ndjson");
+    let other = dir.path().join("other.ndjson");
     export(&["--data", data], &other, &[]).await;
-    let (ended_well, why) = xtask::run(&["import", other.to_str().unwrap()], &environment).await;
+    let (succeeded, output) = xtask::run(&["import", other.to_str().unwrap()], &environment).await;
     assert!(
-        !ended_well && why.contains("already holds orders or stock"),
-        "{why}"
+        !succeeded && output.contains("already contains orders or stock"),
+        "{output}"
     );
 }
 
 #[tokio::test]
-async fn what_is_not_a_whole_dump_is_refused_before_anything_is_touched() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("dump.ndjson");
+async fn incomplete_dump_is_refused_before_the_database_is_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("dump.ndjson");
     std::fs::write(&file, "{\"vendor\":{}}\n").unwrap();
     // No database of this name exists, and none is created.
     let environment = [("DB_NAME", "never_created_by_import".to_owned())];
     let arguments = ["import", file.to_str().unwrap()];
-    let (ended_well, why) = xtask::run(&arguments, &environment).await;
-    assert!(!ended_well && why.contains("not whole"), "{why}");
+    let (succeeded, output) = xtask::run(&arguments, &environment).await;
+    assert!(!succeeded && output.contains("incomplete"), "{output}");
 }

@@ -1,11 +1,11 @@
-//! Programs that run while the next version's migration is applied: it adds columns and values, and they go on.
+//! Programs that keep running while the next version's migration adds columns and values.
 
 use std::time::Duration;
 
 use client::OrderStatus;
 use tests::Deployment;
 
-/// Each read and each kind of write, so that all statements are prepared on the pooled connections.
+/// Runs each read and each kind of write, so that all statements are prepared on the pooled connections.
 async fn use_everything(deployment: &Deployment) {
     let client = deployment.client(0);
     for _ in 0..4 {
@@ -35,11 +35,11 @@ async fn use_everything(deployment: &Deployment) {
         let cancelled = client.change(cancelled, OrderStatus::Cancelled).await;
         assert_eq!(cancelled.unwrap().status, OrderStatus::Cancelled);
     }
-    deployment.syncs(2).await;
+    deployment.wait_for_syncs(2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn programs_work_on_the_schema_and_the_values_of_the_next_version() {
+async fn programs_work_with_the_schema_and_values_of_the_next_version() {
     let deployment = Deployment::builder()
         .vendor("vendor-a", &[("1", 1_000), ("2", 5)])
         .start()
@@ -63,7 +63,7 @@ async fn programs_work_on_the_schema_and_the_values_of_the_next_version() {
     let id = client.place_and_wait("2", 1, 20).await.order.id;
     events.find("order", |order| order["id"] == id).await;
 
-    // A vendor that is not asked again, so that its row stays as the next version left it.
+    // Block the vendor's next sync, so that its row keeps the next version's value.
     deployment
         .database
         .execute(

@@ -1,4 +1,4 @@
-//! Promise P1 under load: several API processes, several workers, many connections, and syncs in between.
+//! Guarantee P1 under load: several API processes, workers and connections, with concurrent syncs.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ async fn place_all(deployment: &Deployment, orders: Vec<(String, u32)>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flash_sale_sells_exactly_what_is_there() {
+async fn flash_sale_sells_exactly_the_stock() {
     let stock = scale::pick(200, 1_000);
     let deployment = Deployment::builder()
         .apis(2)
@@ -52,7 +52,7 @@ async fn a_flash_sale_sells_exactly_what_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_over_allocated_while_vendors_are_synced() {
+async fn concurrent_syncs_cause_no_over_allocation() {
     const PRODUCTS: usize = 20;
     const UNITS: i64 = 50;
     let attempts = scale::pick(1_000, 5_000);
@@ -67,7 +67,7 @@ async fn nothing_is_over_allocated_while_vendors_are_synced() {
         .vendor("vendor-a", &stock)
         .vendor("vendor-b", &stock)
         .vendor("vendor-c", &stock)
-        .sync_every(Duration::from_secs(1))
+        .sync_interval(Duration::from_secs(1))
         .start()
         .await;
 
@@ -78,10 +78,13 @@ async fn nothing_is_over_allocated_while_vendors_are_synced() {
             (product, random.u32(1..=5))
         })
         .collect();
-    tokio::join!(place_all(&deployment, orders), deployment.syncs(syncs));
+    tokio::join!(
+        place_all(&deployment, orders),
+        deployment.wait_for_syncs(syncs)
+    );
     deployment.all_settled().await;
-    // And once more with everything sold.
-    deployment.syncs(1).await;
+    // Sync once more after all orders are settled.
+    deployment.wait_for_syncs(1).await;
 
     let client = deployment.client(0);
     let orders = client.all_orders().await;

@@ -1,4 +1,4 @@
-//! How often a vendor that fails is asked. Only upper bounds are asserted, so that a slow machine cannot fail these tests.
+//! Poll rate of a failing vendor. Only upper bounds are asserted, so that a slow machine does not fail these tests.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn failed(client: &Consumer) -> Vendor {
     .await
 }
 
-fn ask_for_a_minute(vendor: &MockVendor, status: u16) {
+fn set_retry_after_one_minute(vendor: &MockVendor, status: u16) {
     vendor.set_fault(Fault::RetryAfter {
         status,
         value: "60".to_owned(),
@@ -30,32 +30,32 @@ fn ask_for_a_minute(vendor: &MockVendor, status: u16) {
 }
 
 #[tokio::test]
-async fn a_vendor_with_retry_after_is_left_alone_by_every_process_until_then() {
+async fn retry_after_of_a_vendor_is_respected_by_every_process() {
     let mut deployment = Deployment::builder()
         .vendor("vendor-a", &[("1", 50)])
         .start()
         .await;
     let client = deployment.client(0);
-    ask_for_a_minute(&deployment.vendors[0], 429);
+    set_retry_after_one_minute(&deployment.vendors[0], 429);
     let paused = failed(&client).await;
     let started = Instant::now();
     let before = deployment.vendors[0].requests();
     assert_eq!(paused.consecutive_failures, 1);
     assert!(paused.next_attempt_at.is_some(), "{paused:?}");
 
-    // Also by a worker that is started later, and on demand.
+    // A worker started later and a sync on demand respect the pause, too.
     deployment.workers[0].kill().await;
     deployment.restart_worker(0).await;
     let refused = client.api.sync_vendor("vendor-a").await.unwrap_err();
     assert_eq!(refused.kind(), Some(&ProblemKind::VendorUnavailable));
     let wait = refused.retry_after().unwrap();
     assert!(wait <= Duration::from_mins(1), "{wait:?}");
-    eventually("six intervals are over", async || {
+    eventually("six intervals have elapsed", async || {
         (started.elapsed() > Duration::from_secs(6)).then_some(())
     })
     .await;
     let requests = deployment.vendors[0].requests() - before;
-    // On a machine on which all of this takes a minute, the vendor may be asked again.
+    // On a machine that takes a minute for this test, the vendor may be polled again.
     let allowed = started.elapsed().as_secs() / 50;
     assert!(requests <= allowed, "{requests} requests");
     assert_eq!(client.quantity("1").await, 50);
@@ -63,7 +63,7 @@ async fn a_vendor_with_retry_after_is_left_alone_by_every_process_until_then() {
 }
 
 #[tokio::test]
-async fn a_failing_vendor_is_asked_less_and_less_and_at_its_interval_once_it_works() {
+async fn failing_vendor_is_polled_with_backoff_and_at_its_interval_after_recovery() {
     let deployment = Deployment::builder()
         .vendor("vendor-a", &[("1", 50)])
         .start()
@@ -77,10 +77,10 @@ async fn a_failing_vendor_is_asked_less_and_less_and_at_its_interval_once_it_wor
         (vendor.consecutive_failures >= 4).then_some(vendor)
     })
     .await;
-    // The shortest pauses after 1, 2 and 3 failures.
+    // The sum of the minimum pauses after 1, 2 and 3 failures.
     let took = started.elapsed();
     assert!(took >= Duration::from_millis(6_500), "{took:?}");
-    // Each sync asks three times; at every tick it would be about three for each second.
+    // Each sync makes three attempts; without backoff it would be about three requests per second.
     let (requests, seconds) = (deployment.vendors[0].requests() - before, took.as_secs());
     assert!(
         requests <= 9 && requests < seconds * 3,
@@ -88,14 +88,14 @@ async fn a_failing_vendor_is_asked_less_and_less_and_at_its_interval_once_it_wor
     );
     assert!(last.next_attempt_at.is_some(), "{last:?}");
 
-    // An operator need not wait, and the success ends the pause.
+    // A sync on demand ignores the backoff, and its success ends it.
     deployment.vendors[0].set_fault(Fault::None);
     deployment.vendors[0].set_stock([("1", 49)]);
     client.api.sync_vendor("vendor-a").await.unwrap();
     assert_eq!(client.quantity("1").await, 49);
-    let works = vendor(&client).await;
-    assert_eq!(works.consecutive_failures, 0);
-    assert_eq!(works.next_attempt_at, None);
-    deployment.syncs(2).await;
+    let recovered = vendor(&client).await;
+    assert_eq!(recovered.consecutive_failures, 0);
+    assert_eq!(recovered.next_attempt_at, None);
+    deployment.wait_for_syncs(2).await;
     deployment.audit().await;
 }

@@ -1,18 +1,18 @@
-//! pgbouncer between the programs and the database.
+//! Programs that connect to the database through pgbouncer.
 
 use std::time::Duration;
 
 use tests::{Cluster, Deployment, Pooler};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sessions_through_a_pooler_have_their_timeouts() {
+async fn sessions_through_a_pooler_keep_their_timeouts() {
     let cluster = Cluster::start("");
     let pooler = Pooler::start(&cluster.options(), "session").await;
     let deployment = Deployment::builder()
         .vendor("vendor-a", &[("1", 100)])
         .settings("[database]\nlock_timeout = \"700ms\"\n")
-        .on(cluster.options())
-        .through(pooler.options().port)
+        .on_server(cluster.options())
+        .database_port(pooler.options().port)
         .start()
         .await;
     let client = deployment.client(0);
@@ -20,7 +20,7 @@ async fn sessions_through_a_pooler_have_their_timeouts() {
     assert!(placed.waited, "{placed:?}");
     assert_eq!(client.quantity("1").await, 97);
 
-    // A lock that is held for longer than `lock_timeout` ends the request, and not only after the lock's end.
+    // A lock that is held for longer than `lock_timeout` fails the request before the lock is released.
     let database = deployment.database.options().database.clone();
     let holding = tokio::task::spawn_blocking(move || {
         let hold = "BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(5)";
@@ -38,19 +38,19 @@ async fn sessions_through_a_pooler_have_their_timeouts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pooler_that_divides_transactions_ends_each_program_at_start() {
+async fn programs_exit_at_start_behind_a_transaction_pooler() {
     let cluster = Cluster::start("");
     let pooler = Pooler::start(&cluster.options(), "transaction").await;
     let deployment = Deployment::builder()
         .apis(0)
         .workers(0)
-        .on(cluster.options())
+        .on_server(cluster.options())
         .start()
         .await;
     for program in ["api", "worker"] {
         let port = pooler.options().port.to_string();
-        let mut process = deployment.another(program, &[("DB_PORT", port)]);
-        assert!(!process.ended().await, "{program} ended well");
+        let mut process = deployment.start_another(program, &[("DB_PORT", port)]);
+        assert!(!process.wait().await, "{program} exited with success");
         let log = process.log();
         let lines: Vec<&str> = log
             .lines()

@@ -1,5 +1,5 @@
-//! `/readyz` while a process cannot write: 503 within 5 s with a fixed text, and 200 after the cause is gone without any
-//! request that would write.
+//! `/readyz` while a process cannot write: 503 within 5 s with a fixed text, and 200 after the cause is removed, without
+//! a write request.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use serde_json::Value;
 use tests::{Consumer, Deployment, Process, Standalone, eventually};
 use tokio::time::{Instant, sleep};
 
-/// How soon readiness follows, with a margin for a busy machine.
-const SOON: Duration = Duration::from_secs(7);
+/// Maximum delay of a readiness change, with a margin for a busy machine.
+const MAX_DELAY: Duration = Duration::from_secs(7);
 
 const CANNOT_WRITE: &str = "the store cannot be reached or cannot be written to";
 
@@ -18,20 +18,20 @@ async fn readiness(client: &Consumer) -> (u16, Value) {
     (response.status().as_u16(), response.json().await.unwrap())
 }
 
-/// Waits until the page has this status, which must be soon, and returns it.
+/// Waits until `/readyz` returns this status and returns the body. Fails after `MAX_DELAY`.
 async fn becomes(client: &Consumer, status: u16) -> Value {
     let started = Instant::now();
-    let (found, body) = eventually("readiness follows", async || {
+    let (found, body) = eventually("readiness changes", async || {
         let (found, body) = readiness(client).await;
-        (found == status || started.elapsed() > SOON).then_some((found, body))
+        (found == status || started.elapsed() > MAX_DELAY).then_some((found, body))
     })
     .await;
     assert_eq!(found, status, "{body}");
     body
 }
 
-/// Bounds the size of the files that a process writes: what is beyond cannot be written, as on a full disk.
-fn bound_files(process: &Process, bytes: Option<u64>) {
+/// Limits the size of the files that a process writes. Writes beyond the limit fail, as on a full disk.
+fn limit_file_size(process: &Process, bytes: Option<u64>) {
     let pid = i32::try_from(process.id().unwrap()).unwrap();
     let limit = Rlimit {
         current: bytes,
@@ -41,14 +41,14 @@ fn bound_files(process: &Process, bytes: Option<u64>) {
 }
 
 #[tokio::test]
-async fn a_data_file_that_cannot_grow_makes_the_process_not_ready_until_it_can() {
+async fn process_is_not_ready_while_its_data_file_cannot_grow() {
     let standalone = Standalone::start(&[("vendor-a", &[("1", 100)])], "").await;
     let client = standalone.client();
     let before = client.place("1", 1).await;
     client.settled(before.id).await;
     assert_eq!(readiness(&client).await.0, 200);
 
-    bound_files(&standalone.process, Some(1));
+    limit_file_size(&standalone.process, Some(1));
     assert!(client.try_place("1", 1, None).await.is_err());
     let body = becomes(&client, 503).await;
     assert_eq!(body["status"], "not_ready");
@@ -57,11 +57,11 @@ async fn a_data_file_that_cannot_grow_makes_the_process_not_ready_until_it_can()
         body["tasks"]["batch_writer"]["detail"], CANNOT_WRITE,
         "{body}"
     );
-    // What was taken before is still shown.
+    // Orders accepted before can still be read.
     assert_eq!(client.order(before.id).await.id, before.id);
 
-    bound_files(&standalone.process, None);
-    sleep(SOON).await;
+    limit_file_size(&standalone.process, None);
+    sleep(MAX_DELAY).await;
     let (status, body) = readiness(&client).await;
     assert_eq!(status, 200, "{body}");
     let after = client.place("1", 1).await;
@@ -69,7 +69,7 @@ async fn a_data_file_that_cannot_grow_makes_the_process_not_ready_until_it_can()
     standalone.audit().await;
 }
 
-/// Makes writes to a table fail as on a server that has become a standby, or is set to read only.
+/// Returns SQL that makes writes to a table fail, as on a standby or a read-only server.
 fn refusing(table: &str) -> String {
     format!(
         "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
@@ -83,7 +83,7 @@ fn accepting(table: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_database_that_refuses_writes_makes_the_api_not_ready_until_it_accepts_them() {
+async fn api_is_not_ready_while_the_database_refuses_writes() {
     let deployment = Deployment::builder().workers(0).start().await;
     let client = deployment.client(0);
     assert_eq!(readiness(&client).await.0, 200);
@@ -106,14 +106,14 @@ async fn a_database_that_refuses_writes_makes_the_api_not_ready_until_it_accepts
             .await
             .unwrap();
     }
-    sleep(SOON).await;
+    sleep(MAX_DELAY).await;
     let (status, body) = readiness(&client).await;
     assert_eq!(status, 200, "{body}");
     client.place("1", 1).await;
 }
 
 #[tokio::test]
-async fn a_write_that_hangs_makes_the_api_not_ready_until_it_ends() {
+async fn api_is_not_ready_while_a_write_hangs() {
     let deployment = Deployment::builder().workers(0).start().await;
     let client = deployment.client(0);
     let hang = "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS \
@@ -134,7 +134,7 @@ async fn a_write_that_hangs_makes_the_api_not_ready_until_it_ends() {
 }
 
 #[tokio::test]
-async fn a_relay_that_fails_each_time_makes_its_worker_not_ready_until_it_works() {
+async fn worker_is_not_ready_while_its_relay_fails() {
     let deployment = Deployment::builder()
         .vendor("vendor-a", &[("1", 100)])
         .start()
@@ -160,7 +160,7 @@ async fn a_relay_that_fails_each_time_makes_its_worker_not_ready_until_it_works(
 }
 
 #[tokio::test]
-async fn a_worker_without_any_vendor_is_not_ready() {
+async fn worker_without_vendors_is_not_ready() {
     let standalone = Standalone::start_with("manual_vendors = []\nvendors = []\n").await;
     let body = becomes(&standalone.client(), 503).await;
     assert_eq!(

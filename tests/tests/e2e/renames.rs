@@ -1,4 +1,4 @@
-//! One source under two ids: the same units must not be sold twice.
+//! One source under two vendor ids: the same units must not be sold twice.
 
 use client::OrderStatus;
 use tests::{Standalone, xtask};
@@ -7,10 +7,10 @@ fn vendor(id: &str, url: &str) -> String {
     format!("[[vendors]]\nid = \"{id}\"\nurl = \"{url}\"\nsync_interval = \"1s\"\n")
 }
 
-/// A vendor with another id in the settings, whose units are partly sold: the program does not start, and names the
-/// command. After the command it starts, and what is sold stays sold.
+/// Changes the id of a vendor with sold units in the settings: the program does not start, and names the command. After the
+/// command, it starts, and sold units stay sold.
 #[tokio::test]
-async fn a_renamed_vendor_is_refused_until_it_is_renamed_in_the_store() {
+async fn renamed_vendor_is_refused_until_it_is_renamed_in_the_store() {
     let mut standalone = Standalone::start(&[("v", &[("p", 50)])], "").await;
     let client = standalone.client();
     let order = client.place("p", 30).await;
@@ -21,7 +21,7 @@ async fn a_renamed_vendor_is_refused_until_it_is_renamed_in_the_store() {
     let url = standalone.vendors[0].url();
     standalone.set_settings(&vendor("w", &url));
     standalone.restart();
-    assert!(!standalone.process.ended().await);
+    assert!(!standalone.process.wait().await);
     let log = standalone.process.log();
     assert!(log.contains("`vendor rename v w`"), "{log}");
 
@@ -29,7 +29,7 @@ async fn a_renamed_vendor_is_refused_until_it_is_renamed_in_the_store() {
     let data = data.to_str().unwrap();
     let rename = ["vendor", "rename", "v", "w", "--data", data];
     let printed = xtask::succeed(&rename, &[]).await;
-    assert!(printed.contains("vendor v is vendor w now"), "{printed}");
+    assert!(printed.contains("renamed vendor v to w"), "{printed}");
     standalone.restart();
     standalone.ready().await;
     let client = standalone.client();
@@ -43,7 +43,7 @@ async fn a_renamed_vendor_is_refused_until_it_is_renamed_in_the_store() {
     standalone.audit().await;
 }
 
-/// Two entries with one source, spelt in two ways: the program does not start, and names the setting.
+/// Two entries with one source, spelled differently: the program does not start, and names the setting.
 #[tokio::test]
 async fn two_vendors_with_one_source_are_refused() {
     let mut standalone = Standalone::start(&[("v", &[("p", 50)])], "").await;
@@ -52,7 +52,7 @@ async fn two_vendors_with_one_source_are_refused() {
     let same = format!("{}#again", url.replacen("http", "HTTP", 1));
     standalone.set_settings(&(vendor("v", &url) + &vendor("w", &same)));
     standalone.restart();
-    assert!(!standalone.process.ended().await);
+    assert!(!standalone.process.wait().await);
     let log = standalone.process.log();
     let named = "vendors[1].url";
     assert!(log.contains(named) && log.contains("\"v\""), "{log}");

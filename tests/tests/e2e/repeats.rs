@@ -1,5 +1,5 @@
-//! Promise P2 for clients that repeat themselves: an `Idempotency-Key` is one order, however many send it at once and
-//! whatever dies meanwhile.
+//! Guarantee P2 for repeated requests: one `Idempotency-Key` creates one order, also with concurrent requests and killed
+//! processes.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -15,43 +15,46 @@ const CLIENTS: usize = 64;
 const STOCK: i64 = 1_000_000;
 const PRODUCTS: [&str; 2] = ["1", "2"];
 
-/// For an API that dies now and then.
-const PATIENT: Retries = Retries {
+/// Retries for an API that is killed repeatedly.
+const MANY_RETRIES: Retries = Retries {
     most: 600,
     first_pause: Duration::from_millis(20),
     longest_pause: Duration::from_secs(1),
 };
 
-/// For one that does not.
-const ONCE: Retries = Retries { most: 0, ..PATIENT };
+/// No retries, for an API that keeps running.
+const NO_RETRIES: Retries = Retries {
+    most: 0,
+    ..MANY_RETRIES
+};
 
 fn order_of(key: usize) -> NewOrder {
     let quantity = u32::try_from(key % 3).unwrap() + 1;
     NewOrder::new(PRODUCTS[key % PRODUCTS.len()], quantity)
 }
 
-/// Has 64 clients send each order under its key at the same time. Returns what each client was answered, by key.
+/// Sends each order with its key from 64 clients at the same time. Returns each client's responses by key.
 async fn repeat(consumers: Vec<Consumer>, keys: usize, retries: Retries) -> Vec<Vec<Placed>> {
-    let together = Arc::new(Barrier::new(CLIENTS));
+    let barrier = Arc::new(Barrier::new(CLIENTS));
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
         let api = consumers[number % consumers.len()].api.clone();
-        let together = Arc::clone(&together);
+        let barrier = Arc::clone(&barrier);
         clients.spawn(async move {
-            let mut replies = Vec::with_capacity(keys);
+            let mut responses = Vec::with_capacity(keys);
             for key in 0..keys {
-                together.wait().await;
+                barrier.wait().await;
                 let (order, name) = (order_of(key), format!("key-{key}"));
                 let placed = api.place_repeatedly(&order, &name, None, retries).await;
-                replies.push(placed.unwrap());
+                responses.push(placed.unwrap());
             }
-            replies
+            responses
         });
     }
     clients.join_all().await
 }
 
-/// An order as it was accepted.
+/// Returns the order as it was when it was accepted.
 fn as_accepted(order: &Order) -> Order {
     let mut accepted = order.clone();
     accepted.status = OrderStatus::Pending;
@@ -61,31 +64,31 @@ fn as_accepted(order: &Order) -> Order {
     accepted
 }
 
-/// There are as many orders as keys, and each reply of a key shows its order, before or after the settlement. Returns how
-/// many keys have no reply that says that it was the first.
-async fn check(client: &Consumer, replies: &[Vec<Placed>], keys: usize) -> usize {
+/// Asserts that there is one order per key, and that each response for a key shows its order, before or after settlement.
+/// Returns the number of keys without a response that was not a replay.
+async fn check(client: &Consumer, responses: &[Vec<Placed>], keys: usize) -> usize {
     client.all_settled().await;
     let orders = client.all_orders().await;
-    assert_eq!(orders.len(), keys, "as many orders as keys");
+    assert_eq!(orders.len(), keys, "one order per key");
     let by_id: HashMap<i64, &Order> = orders.iter().map(|order| (order.id, order)).collect();
     let mut seen = HashSet::new();
     let mut without_first = 0;
     for key in 0..keys {
-        let settled = by_id[&replies[0][key].order.id];
+        let settled = by_id[&responses[0][key].order.id];
         assert!(seen.insert(settled.id), "two keys have one order");
-        let wanted = order_of(key);
-        assert_eq!(settled.product_id, wanted.product_id);
-        assert_eq!(settled.quantity, wanted.quantity);
+        let expected = order_of(key);
+        assert_eq!(settled.product_id, expected.product_id);
+        assert_eq!(settled.quantity, expected.quantity);
         assert_eq!(settled.status, OrderStatus::Confirmed);
         let accepted = as_accepted(settled);
-        let of_key = || replies.iter().map(|client| &client[key]);
+        let of_key = || responses.iter().map(|client| &client[key]);
         for placed in of_key() {
             let order = &placed.order;
             assert!(*order == *settled || *order == accepted, "{order:?}");
         }
         match of_key().filter(|placed| !placed.replayed).count() {
             0 => without_first += 1,
-            firsts => assert_eq!(firsts, 1, "one request of a key is the first"),
+            firsts => assert_eq!(firsts, 1, "exactly one response of a key is not a replay"),
         }
     }
     for product in PRODUCTS {
@@ -96,7 +99,7 @@ async fn check(client: &Consumer, replies: &[Vec<Placed>], keys: usize) -> usize
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_clients_repeat_each_key_at_once_and_it_is_one_order() {
+async fn concurrent_requests_with_one_key_create_one_order() {
     let keys = scale::pick(20, 1_000);
     let deployment = Deployment::builder()
         .apis(2)
@@ -104,27 +107,27 @@ async fn many_clients_repeat_each_key_at_once_and_it_is_one_order() {
         .start()
         .await;
     let consumers = vec![deployment.client(0), deployment.client(1)];
-    let replies = repeat(consumers, keys, ONCE).await;
-    let without_first = check(&deployment.client(0), &replies, keys).await;
-    assert_eq!(without_first, 0, "no answer was lost");
+    let responses = repeat(consumers, keys, NO_RETRIES).await;
+    let without_first = check(&deployment.client(0), &responses, keys).await;
+    assert_eq!(without_first, 0, "no response was lost");
     println!("{keys} keys, each sent by {CLIENTS} clients at once to two APIs: {keys} orders");
     deployment.audit().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn so_it_is_in_the_embedded_program() {
+async fn concurrent_requests_with_one_key_create_one_order_in_standalone() {
     let keys = scale::pick(20, 1_000);
     let stock = PRODUCTS.map(|product| (product, STOCK));
     let standalone = Standalone::start(&[("vendor-a", &stock)], "").await;
-    let replies = repeat(vec![standalone.client()], keys, ONCE).await;
-    let without_first = check(&standalone.client(), &replies, keys).await;
-    assert_eq!(without_first, 0, "no answer was lost");
+    let responses = repeat(vec![standalone.client()], keys, NO_RETRIES).await;
+    let without_first = check(&standalone.client(), &responses, keys).await;
+    assert_eq!(without_first, 0, "no response was lost");
     println!("{keys} keys, each sent by {CLIENTS} clients at once to one program: {keys} orders");
     standalone.audit().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn so_it_is_while_the_api_is_killed_in_the_midst() {
+async fn concurrent_requests_with_one_key_create_one_order_while_apis_are_killed() {
     let keys = scale::pick(60, 1_000);
     let mut deployment = Deployment::builder()
         .apis(2)
@@ -132,7 +135,7 @@ async fn so_it_is_while_the_api_is_killed_in_the_midst() {
         .start()
         .await;
     let consumers = vec![deployment.client(0), deployment.client(1)];
-    let load = tokio::spawn(repeat(consumers, keys, PATIENT));
+    let load = tokio::spawn(repeat(consumers, keys, MANY_RETRIES));
     let mut random = fastrand::Rng::with_seed(23);
     let mut kills = 0;
     loop {
@@ -145,12 +148,12 @@ async fn so_it_is_while_the_api_is_killed_in_the_midst() {
         deployment.restart_api(kills % 2).await;
         kills += 1;
     }
-    let replies = load.await.unwrap();
-    let without_first = check(&deployment.client(0), &replies, keys).await;
+    let responses = load.await.unwrap();
+    let without_first = check(&deployment.client(0), &responses, keys).await;
     println!(
-        "{keys} keys, each sent by {CLIENTS} clients at once to two APIs, of which one or the other was killed {kills} times: \
-         {keys} orders; the first answer was lost with the API for {without_first} keys"
+        "{keys} keys, each sent by {CLIENTS} clients at once to two APIs, {kills} kills: \
+         {keys} orders; the first response was lost for {without_first} keys"
     );
-    assert!(kills > 0, "nothing was killed");
+    assert!(kills > 0, "no process was killed");
     deployment.audit().await;
 }

@@ -1,4 +1,4 @@
-//! Rules about vendors' reports and about keys, one each, on whole programs.
+//! Rules of vendor reports and of idempotency keys, end to end.
 
 use client::{OrderStatus, ProblemKind, RejectReason};
 use tests::{Deployment, Standalone, eventually};
@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 #[tokio::test]
-async fn a_report_that_is_wrong_anywhere_changes_nothing() {
+async fn report_with_an_invalid_line_changes_nothing() {
     let stock: &[(&str, i64)] = &[("1", 50), ("2", 7)];
     let standalone = Standalone::start(&[("vendor-a", stock)], "").await;
     let client = standalone.client();
@@ -20,7 +20,7 @@ async fn a_report_that_is_wrong_anywhere_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_vendor_that_is_no_longer_configured_is_not_sold_from() {
+async fn stock_of_a_vendor_that_is_no_longer_configured_is_not_sold() {
     let stocks: [(&str, &[(&str, i64)]); 2] = [
         ("vendor-a", &[("1", 50)]),
         ("vendor-b", &[("1", 7), ("2", 5)]),
@@ -35,22 +35,22 @@ async fn a_vendor_that_is_no_longer_configured_is_not_sold_from() {
     standalone.restart();
     standalone.ready().await;
     let client = standalone.client();
-    eventually("vendor-b is left out", async || {
+    eventually("vendor-b's stock is not available", async || {
         (client.quantity("1").await == 50).then_some(())
     })
     .await;
     let order = client.place("2", 1).await;
     let order = client.settled(order.id).await;
     assert_eq!(order.reason, Some(RejectReason::InsufficientStock));
-    // What is known of it stays.
+    // Its last report is kept.
     let known = client.api.stock("2").await.unwrap();
     assert_eq!(known.vendors[0].reported, 5);
     standalone.audit().await;
 }
 
-/// Vendor a sends its part and reports 0; vendor b has not sent its unit, which must not be sold again.
+/// Vendor a ships its part and reports 0; vendor b has not shipped its unit, which must not be sold again.
 #[tokio::test]
-async fn a_unit_of_a_vendor_that_has_not_shipped_is_not_sold_again() {
+async fn unit_of_a_vendor_that_has_not_shipped_is_not_sold_again() {
     let stocks: [(&str, &[(&str, i64)]); 2] =
         [("vendor-a", &[("p", 2)]), ("vendor-b", &[("p", 1)])];
     let standalone = Standalone::start(&stocks, "").await;
@@ -71,8 +71,8 @@ async fn a_unit_of_a_vendor_that_has_not_shipped_is_not_sold_again() {
         .unwrap_err();
     assert_eq!(cancelled.kind(), Some(&ProblemKind::IllegalTransition));
     assert!(cancelled.to_string().contains("vendor-a"), "{cancelled}");
-    // Each vendor is read again, more than once.
-    eventually("vendor-a's units are known to have left", async || {
+    // Sync each vendor again, more than once.
+    eventually("vendor-a's report includes the shipment", async || {
         let known = client.api.stock("p").await.unwrap();
         (known.vendors[0].in_flight == 0).then_some(())
     })
@@ -90,14 +90,14 @@ async fn a_unit_of_a_vendor_that_has_not_shipped_is_not_sold_again() {
     standalone.vendors[1].set_stock([("p", 4)]);
     let last = client.api.ship_part(order.id, "vendor-b", None).await;
     assert_eq!(last.unwrap().order.status, OrderStatus::Shipped);
-    eventually("vendor-b's unit is known to have left", async || {
+    eventually("vendor-b's report includes the shipment", async || {
         (client.quantity("p").await == 4).then_some(())
     })
     .await;
     standalone.audit().await;
 }
 
-/// Answers every request with the same list, whose product ids are integers.
+/// Serves the same list for every request, with integers as product ids.
 async fn vendor_with_integers(listener: TcpListener) {
     const BODY: &str =
         r#"[{"productId": 7, "quantity": 5}, {"productId": 18446744073709551615, "quantity": 6}]"#;
@@ -110,16 +110,16 @@ async fn vendor_with_integers(listener: TcpListener) {
             }
         }
         let length = BODY.len();
-        let answer = format!(
+        let response = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{BODY}"
         );
-        // A reader may go away before the end.
-        let _ = connection.write_all(answer.as_bytes()).await;
+        // The client may disconnect before the end.
+        let _ = connection.write_all(response.as_bytes()).await;
     }
 }
 
 #[tokio::test]
-async fn a_product_that_a_vendor_names_by_an_integer_is_its_digits() {
+async fn integer_product_id_is_read_as_its_digits() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let vendor = tokio::spawn(vendor_with_integers(listener));
@@ -135,16 +135,16 @@ async fn a_product_that_a_vendor_names_by_an_integer_is_its_digits() {
 }
 
 #[tokio::test]
-async fn an_idempotency_key_is_kept_for_a_day() {
+async fn idempotency_key_is_kept_for_a_day() {
     let deployment = Deployment::builder()
         .vendor("vendor-a", &[("1", 50)])
         .settings("[worker]\nsweep_interval = \"100ms\"\n")
         .start()
         .await;
     let client = deployment.client(0);
-    let [kept, forgotten] = ["kept", "forgotten"];
+    let [kept, pruned] = ["kept", "pruned"];
     let mut ids = Vec::new();
-    for key in [kept, forgotten] {
+    for key in [kept, pruned] {
         let placed = client.try_place("1", 1, Some(key)).await.unwrap();
         assert!(!placed.replayed);
         let order = client.settled(placed.order.id).await;
@@ -154,8 +154,8 @@ async fn an_idempotency_key_is_kept_for_a_day() {
     let age = "UPDATE idempotency_keys SET created_at = now() - \
                CASE key WHEN 'kept' THEN interval '23 hours 50 minutes' ELSE interval '24 hours 10 minutes' END";
     deployment.database.execute(age).await.unwrap();
-    let again = eventually("the old key is forgotten", async || {
-        let placed = client.try_place("1", 1, Some(forgotten)).await.unwrap();
+    let again = eventually("the old key is pruned", async || {
+        let placed = client.try_place("1", 1, Some(pruned)).await.unwrap();
         (!placed.replayed).then_some(placed.order.id)
     })
     .await;

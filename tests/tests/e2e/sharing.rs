@@ -1,4 +1,4 @@
-//! How workers share the queues out among themselves.
+//! Distribution of the queues over the workers.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use client::OrderStatus;
 use tests::{Deployment, count, eventually};
 use tokio::time::Instant;
 
-/// Long enough for two renewals, the releases, and a busy machine.
-const SHARED_WITHIN: Duration = Duration::from_secs(30);
+/// Maximum time until the queues are redistributed: two lease renewals, the releases, and a margin for a busy machine.
+const MAX_REBALANCE: Duration = Duration::from_secs(30);
 
 #[tokio::test]
-async fn a_worker_that_joins_under_load_gets_its_share_and_nothing_is_settled_twice() {
+async fn worker_that_joins_under_load_gets_its_share_and_no_order_is_settled_twice() {
     let products: Vec<(String, i64)> = (0..32).map(|it| (format!("p{it}"), 1_000)).collect();
     let stock: Vec<(&str, i64)> = products.iter().map(|(id, n)| (id.as_str(), *n)).collect();
     let mut deployment = Deployment::builder()
@@ -21,7 +21,7 @@ async fn a_worker_that_joins_under_load_gets_its_share_and_nothing_is_settled_tw
     let client = deployment.client(0);
     let load = tokio::spawn(async move {
         let mut placed = 0;
-        let end = Instant::now() + SHARED_WITHIN;
+        let end = Instant::now() + MAX_REBALANCE;
         while Instant::now() < end {
             for product in 0..32 {
                 client.place(&format!("p{product}"), 1).await;
@@ -37,14 +37,14 @@ async fn a_worker_that_joins_under_load_gets_its_share_and_nothing_is_settled_tw
     })
     .await;
     let took = joined.elapsed();
-    assert!(took < SHARED_WITHIN, "{took:?}");
+    assert!(took < MAX_REBALANCE, "{took:?}");
     let placed = load.await.unwrap();
     deployment.all_settled().await;
     assert_eq!(deployment.active_queues(), "{4,4}");
     let orders = deployment.client(0).all_orders().await;
     assert_eq!(orders.len(), placed);
     assert_eq!(count(&orders, OrderStatus::Confirmed), placed);
-    // Each order was settled by one transaction, whoever it was delivered to.
+    // Each order was settled by one transaction, whichever worker got the delivery.
     let mut settled = 0;
     for worker in 0..2 {
         let page = deployment.worker_client(worker).try_get("/metrics").await;
@@ -57,7 +57,7 @@ async fn a_worker_that_joins_under_load_gets_its_share_and_nothing_is_settled_tw
     assert_eq!(deployment.queue_depth("orders.dead"), 0);
     deployment.audit().await;
 
-    // With one of them gone the other one does everything.
+    // If one worker dies, the other one takes over all queues.
     deployment.workers[0].kill().await;
     eventually("the other worker has all queues", async || {
         (deployment.active_queues() == "{8}").then_some(())
@@ -68,7 +68,7 @@ async fn a_worker_that_joins_under_load_gets_its_share_and_nothing_is_settled_tw
 }
 
 #[tokio::test]
-async fn a_lowered_number_of_queues_leaves_no_message_behind() {
+async fn lowering_the_number_of_queues_loses_no_message() {
     let stock: Vec<(String, i64)> = (0..32).map(|it| (format!("p{it}"), 10)).collect();
     let stock: Vec<(&str, i64)> = stock.iter().map(|(id, n)| (id.as_str(), *n)).collect();
     let mut deployment = Deployment::builder()
@@ -78,7 +78,7 @@ async fn a_lowered_number_of_queues_leaves_no_message_behind() {
         .await;
     deployment.workers[0].kill().await;
     let client = deployment.client(0);
-    // What was published while the number was 8: a relay of its own would do the same.
+    // Publish to all 8 queues, as a relay would have done before the change.
     for number in 0..8 {
         let order = client.place(&format!("p{number}"), 1).await;
         let body = format!(r#"{{"order_ids":[{}]}}"#, order.id);
@@ -93,7 +93,7 @@ async fn a_lowered_number_of_queues_leaves_no_message_behind() {
     deployment.restart_worker(0).await;
     deployment.all_settled().await;
     let worker = deployment.worker_client(0);
-    eventually("nothing waits in the queues beyond", async || {
+    eventually("the surplus queues are empty", async || {
         let readiness = worker.get("/readyz").await;
         (readiness["queues"]["surplus"] == 0).then_some(())
     })

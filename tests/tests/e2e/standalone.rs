@@ -1,4 +1,4 @@
-//! The embedded deployment: everything in one process on one file.
+//! The embedded deployment: one process with one data file.
 
 use std::fmt::Write as _;
 use std::net::TcpListener;
@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use tests::{Process, Standalone, allocated, count, scale};
 use tokio::task::JoinSet;
 
-/// The original's vendors, at ports of this test alone; the process starts them itself.
+/// Returns the settings of the default vendors, on free ports. The process starts the mock vendors itself.
 fn original_vendors() -> String {
     let listeners = ["A", "B"].map(|name| (name, TcpListener::bind("127.0.0.1:0").unwrap()));
     let mut settings = String::new();
@@ -26,10 +26,10 @@ fn original_vendors() -> String {
 }
 
 #[tokio::test]
-async fn a_newcomer_orders_is_told_no_and_cancels() {
+async fn first_orders_are_confirmed_rejected_and_cancelled() {
     let standalone = Standalone::start_with(&original_vendors()).await;
     let client = standalone.client();
-    let said = standalone.process.log();
+    let log = standalone.process.log();
     let url = format!("http://127.0.0.1:{}", standalone.port());
     for part in [
         &format!("API   {url}\n"),
@@ -37,7 +37,7 @@ async fn a_newcomer_orders_is_told_no_and_cancels() {
         &format!("data  {}\n", standalone.data().display()),
         &format!("curl -sS {url}/api/v1/stock\n"),
     ] {
-        assert!(said.contains(part), "{part} is not in:\n{said}");
+        assert!(log.contains(part), "{part} is not in:\n{log}");
     }
     for (product, units) in [("1", 50), ("2", 100), ("3", 60), ("4", 40)] {
         assert_eq!(client.quantity(product).await, units);
@@ -70,23 +70,23 @@ async fn a_newcomer_orders_is_told_no_and_cancels() {
     standalone.audit().await;
 }
 
-/// Ends with a failing code, and says why in one line that has all these parts.
+/// Asserts that the process fails, with one error line that contains all these parts.
 pub(crate) async fn assert_refused(mut process: Process, parts: &[&str]) {
-    let ended_well = process.ended().await;
+    let succeeded = process.wait().await;
     let log = process.log();
-    assert!(!ended_well, "{log}");
-    let complaints: Vec<&str> = log
+    assert!(!succeeded, "{log}");
+    let error_lines: Vec<&str> = log
         .lines()
         .filter(|line| line.starts_with("standalone: "))
         .collect();
-    assert_eq!(complaints.len(), 1, "{log}");
+    assert_eq!(error_lines.len(), 1, "{log}");
     for part in parts {
-        assert!(complaints[0].contains(part), "{log}");
+        assert!(error_lines[0].contains(part), "{log}");
     }
 }
 
 #[tokio::test]
-async fn a_second_process_on_the_same_file_is_refused() {
+async fn second_process_on_the_same_data_file_is_refused() {
     let standalone = Standalone::start(&[("vendor-a", &[("1", 50)])], "").await;
     let data = standalone.data();
     let data = data.to_str().unwrap();
@@ -101,20 +101,20 @@ async fn a_second_process_on_the_same_file_is_refused() {
 }
 
 #[tokio::test]
-async fn what_it_cannot_work_with_is_said_in_one_line() {
+async fn startup_errors_are_reported_in_one_line() {
     let standalone = Standalone::start(&[], "").await;
-    let folder = standalone.data().parent().unwrap().to_owned();
-    let other = folder.join("other.db");
+    let dir = standalone.data().parent().unwrap().to_owned();
+    let other = dir.join("other.db");
     let other = other.to_str().unwrap();
     let port = standalone.port().to_string();
     let taken = standalone.start_another("port", &["--data", other, "--port", &port], &[]);
     assert_refused(taken, &["cannot listen", &port, "--port"]).await;
 
-    // A file where a folder has to be: root, too, cannot write there.
-    let no_folder = folder.join("shop.db").join("data.db");
+    // A file in place of a directory: root cannot write there either.
+    let no_folder = dir.join("shop.db").join("data.db");
     let no_folder = no_folder.to_str().unwrap();
-    let unwritable = standalone.start_another("folder", &["--data", no_folder], &[]);
-    assert_refused(unwritable, &["data file", folder.to_str().unwrap()]).await;
+    let unwritable = standalone.start_another("dir", &["--data", no_folder], &[]);
+    assert_refused(unwritable, &["data file", dir.to_str().unwrap()]).await;
 
     let wrong = [("PORT", "http".to_owned())];
     let wrong = standalone.start_another("setting", &["--data", other], &wrong);
@@ -122,7 +122,7 @@ async fn what_it_cannot_work_with_is_said_in_one_line() {
 }
 
 #[tokio::test]
-async fn a_mock_vendor_s_port_that_is_taken_is_no_reason_to_fail() {
+async fn mock_vendor_port_in_use_does_not_fail_the_start() {
     let other = mock_vendor::MockVendor::start(
         "/vendorA/stock",
         [("9", 9)],
@@ -136,12 +136,12 @@ async fn a_mock_vendor_s_port_that_is_taken_is_no_reason_to_fail() {
     let standalone = Standalone::start_with(&settings).await;
     assert_eq!(standalone.client().quantity("9").await, 9);
     let log = standalone.process.log();
-    let said = log.matches("mock vendor not started").count();
-    assert_eq!(said, 1, "{log}");
+    let count = log.matches("mock vendor not started").count();
+    assert_eq!(count, 1, "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flash_sale_sells_exactly_what_is_there() {
+async fn flash_sale_sells_exactly_the_stock() {
     const CLIENTS: usize = 64;
     let stock = scale::pick(200, 2_000);
     let standalone = Standalone::start(&[("vendor-a", &[("hot", stock)])], "").await;
@@ -169,7 +169,7 @@ async fn a_flash_sale_sells_exactly_what_is_there() {
 }
 
 #[tokio::test]
-async fn told_to_end_it_ends_well_and_goes_on_where_it_was() {
+async fn sigterm_exits_with_success_and_a_restart_settles_pending_orders() {
     let mut standalone = Standalone::start(&[("vendor-a", &[("1", 1_000)])], "").await;
     let client = standalone.client();
     let mut placed = Vec::new();
@@ -181,14 +181,14 @@ async fn told_to_end_it_ends_well_and_goes_on_where_it_was() {
         "{}",
         standalone.process.log()
     );
-    // What it leaves is one file that holds everything.
+    // The data file contains everything: the write-ahead log is empty.
     let mut log_file = standalone.data().into_os_string();
     log_file.push("-wal");
     let left = std::fs::metadata(&log_file).map_or(0, |log| log.len());
     assert_eq!(left, 0, "{log_file:?}");
     standalone.audit().await;
 
-    // The pause before a sweep takes up what is PENDING is longer than this test.
+    // The sweeper would requeue PENDING orders only after a time longer than this test.
     standalone.restart();
     standalone.ready().await;
     for id in placed {
@@ -199,12 +199,12 @@ async fn told_to_end_it_ends_well_and_goes_on_where_it_was() {
     standalone.audit().await;
 }
 
-/// Orders are left PENDING by a vendor that does not answer, and the process dies: they are queued again at once.
+/// Orders stay PENDING because of a vendor that does not respond, and the process is killed: a restart requeues them at once.
 #[tokio::test]
-async fn orders_that_a_crash_left_pending_are_settled_at_once() {
+async fn orders_pending_after_a_crash_are_settled_at_once() {
     let settings = "[worker]\npending_timeout = \"24h\"\nsweep_interval = \"1h\"\n";
     let mut standalone = Standalone::start(&[("vendor-a", &[("1", 100)])], settings).await;
-    // One more vendor, never tried yet: no order for its product is rejected until it is.
+    // An additional vendor that was never tried: no order for its product is rejected until its first sync.
     let slow = mock_vendor::MockVendor::start_local([("2", 100)]).unwrap();
     slow.set_fault(mock_vendor::Fault::Hang);
     standalone.process.kill().await;
@@ -219,8 +219,8 @@ async fn orders_that_a_crash_left_pending_are_settled_at_once() {
     for _ in 0..20 {
         placed.push(client.place("2", 1).await.id);
     }
-    // They were settled once, and are postponed.
-    tests::eventually("no order is to be published", async || {
+    // Settlement was attempted once and is postponed.
+    tests::eventually("the outbox is empty", async || {
         let readiness: serde_json::Value =
             client.try_get("/readyz").await.ok()?.json().await.ok()?;
         (readiness["outbox"]["lag_ms"] == 0).then_some(())

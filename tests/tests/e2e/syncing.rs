@@ -1,4 +1,4 @@
-//! Promise P3: what vendors report, and what is in flight.
+//! Guarantee P3: reports and units in flight.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tests::{Consumer, Deployment, allocated, eventually};
 use time::format_description::well_known::Rfc3339;
 
 #[tokio::test]
-async fn a_resync_after_sales_leaves_the_stock_as_it_is() {
+async fn sync_after_sales_does_not_change_the_available_quantity() {
     let deployment = Deployment::builder()
         .vendor("vendor-a", &[("1", 50)])
         .start()
@@ -17,13 +17,13 @@ async fn a_resync_after_sales_leaves_the_stock_as_it_is() {
     let order = client.place("1", 30).await;
     let order = client.settled(order.id).await;
     assert_eq!(order.status, OrderStatus::Confirmed);
-    deployment.syncs(3).await;
+    deployment.wait_for_syncs(3).await;
     assert_eq!(client.quantity("1").await, 20);
     deployment.audit().await;
 }
 
 #[tokio::test]
-async fn two_vendors_with_one_product_add_up_and_a_failing_one_hinders_nobody() {
+async fn quantities_of_two_vendors_add_up_and_a_failing_vendor_does_not_affect_the_other() {
     let deployment = Deployment::builder()
         .vendor("vendor-a", &[("1", 50)])
         .vendor("vendor-b", &[("1", 7), ("2", 5)])
@@ -46,14 +46,14 @@ async fn two_vendors_with_one_product_add_up_and_a_failing_one_hinders_nobody() 
 }
 
 #[tokio::test]
-async fn a_product_that_leaves_the_report_is_not_sold() {
+async fn product_missing_from_the_report_is_not_sold() {
     let deployment = Deployment::builder()
         .vendor("vendor-a", &[("1", 50), ("2", 5)])
         .start()
         .await;
     let client = deployment.client(0);
     deployment.vendors[0].set_stock([("2", 5)]);
-    eventually("product 1 is gone", async || {
+    eventually("product 1 is unavailable", async || {
         (client.quantity("1").await == 0).then_some(())
     })
     .await;
@@ -62,14 +62,14 @@ async fn a_product_that_leaves_the_report_is_not_sold() {
     assert_eq!(order.reason, Some(RejectReason::InsufficientStock));
 }
 
-async fn position(client: &Consumer) -> (u32, u32, u32) {
+async fn stock_row(client: &Consumer) -> (u32, u32, u32) {
     let stock = client.api.stock("1").await.unwrap();
     let vendor = &stock.vendors[0];
     (vendor.reported, vendor.in_flight, vendor.available)
 }
 
 #[tokio::test]
-async fn a_report_knows_of_a_shipment_only_if_it_is_later() {
+async fn report_includes_a_shipment_only_if_it_is_later() {
     let deployment = Deployment::builder()
         .vendor("vendor-a", &[("1", 50)])
         .as_of_pointer("/as_of")
@@ -84,30 +84,30 @@ async fn a_report_knows_of_a_shipment_only_if_it_is_later() {
     let later = (second + Duration::from_secs(2)).format(&Rfc3339).unwrap();
     let second = second.format(&Rfc3339).unwrap();
 
-    // True as of before the shipment, in the same second: whatever it says, the units are still in flight.
+    // The as-of is before the shipment, in the same second: the units stay in flight.
     vendor.set_as_of(Some(&second));
-    deployment.syncs(2).await;
-    assert_eq!(position(&client).await, (50, 30, 20));
+    deployment.wait_for_syncs(2).await;
+    assert_eq!(stock_row(&client).await, (50, 30, 20));
 
-    // True as of later: the vendor's own count no longer holds the units.
+    // The as-of is later: the vendor's count no longer contains the units.
     tokio::time::sleep(Duration::from_secs(3)).await;
     vendor.set_stock([("1", 20)]);
     vendor.set_as_of(Some(&later));
-    eventually("the shipment is known", async || {
-        (position(&client).await == (20, 0, 20)).then_some(())
+    eventually("the shipment is included", async || {
+        (stock_row(&client).await == (20, 0, 20)).then_some(())
     })
     .await;
 
-    // And an older report that comes late brings nothing back.
+    // An older report that arrives late does not return the units.
     vendor.set_stock([("1", 50)]);
     vendor.set_as_of(Some(&second));
-    deployment.syncs(2).await;
-    assert_eq!(position(&client).await, (20, 0, 20));
+    deployment.wait_for_syncs(2).await;
+    assert_eq!(stock_row(&client).await, (20, 0, 20));
     deployment.audit().await;
 }
 
 #[tokio::test]
-async fn another_worker_takes_over_the_syncing() {
+async fn another_worker_takes_over_syncing() {
     let mut deployment = Deployment::builder()
         .workers(2)
         .vendor("vendor-a", &[("1", 50)])

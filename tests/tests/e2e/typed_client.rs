@@ -1,11 +1,14 @@
-//! The typed client against the service itself: everything that it can ask for.
+//! The typed client against the real service: every request it supports.
 
 use client::{ClientError, NewOrder, OrderFilter, OrderStatus, ProblemKind, Retries};
 use client::{StockFilter, SyncStatus};
 use mock_vendor::Fault;
 use tests::{Standalone, eventually};
 
-#[allow(unreachable_pub, reason = "it is a program of its own elsewhere")]
+#[allow(
+    unreachable_pub,
+    reason = "it is a separate program in the client crate"
+)]
 #[path = "../../../crates/client/examples/first_order.rs"]
 mod first_order;
 
@@ -15,7 +18,7 @@ async fn shop() -> Standalone {
 }
 
 #[tokio::test]
-async fn the_example_of_the_documentation_orders() {
+async fn documentation_example_places_an_order() {
     let standalone = shop().await;
     let url = format!("http://127.0.0.1:{}", standalone.port());
     let order = first_order::order_three(&url).await.unwrap();
@@ -26,7 +29,7 @@ async fn the_example_of_the_documentation_orders() {
 }
 
 #[tokio::test]
-async fn batches_pages_and_lines_agree() {
+async fn batches_pages_and_lines_return_the_same_orders() {
     let standalone = shop().await;
     let client = standalone.client();
     let api = &client.api;
@@ -66,7 +69,7 @@ async fn batches_pages_and_lines_agree() {
         product_id: Some("a/b ü?".to_owned()),
     };
     let sold = api.orders(confirmed.clone()).collect().await.unwrap();
-    assert_eq!(sold.len(), 7, "what was there");
+    assert_eq!(sold.len(), 7, "one order per unit in stock");
     let page = api
         .orders_page(confirmed.clone(), Some(4), None)
         .await
@@ -99,7 +102,7 @@ async fn batches_pages_and_lines_agree() {
 }
 
 #[tokio::test]
-async fn versions_problems_vendors_and_syncs() {
+async fn etags_problems_vendors_and_syncs_are_typed() {
     let standalone = shop().await;
     let client = standalone.client();
     let api = &client.api;
@@ -122,8 +125,8 @@ async fn versions_problems_vendors_and_syncs() {
     let illegal = client.change(placed.id, OrderStatus::Cancelled).await;
     let illegal = illegal.unwrap_err();
     assert_eq!(illegal.kind(), Some(&ProblemKind::IllegalTransition));
-    let nowhere = api.order(placed.id + 1).await.unwrap_err();
-    assert_eq!(nowhere.kind(), Some(&ProblemKind::NotFound));
+    let missing = api.order(placed.id + 1).await.unwrap_err();
+    assert_eq!(missing.kind(), Some(&ProblemKind::NotFound));
     let invalid = client.try_place("1", 0, None).await.unwrap_err();
     assert_eq!(invalid.problem().unwrap().errors[0].pointer, "/quantity");
     let malformed = client.try_place("1", 1, Some("ü")).await.unwrap_err();
@@ -136,8 +139,8 @@ async fn versions_problems_vendors_and_syncs() {
     standalone.vendors[0].set_stock([("1", 60)]);
     let synced = api.sync_vendor("vendor-a").await.unwrap();
     assert_eq!(synced.result.received, Some(1));
-    // The unit that was shipped stays in flight until a report of a later second.
-    eventually("all of the report can be sold", async || {
+    // The shipped unit stays in flight until a report of a later second.
+    eventually("all reported units are available", async || {
         (client.quantity("1").await == 60).then_some(())
     })
     .await;

@@ -1,4 +1,4 @@
-//! The set of configured vendors: who may change it, and what becomes of vendors that come and go.
+//! The set of configured vendors: changes to it, and vendors that are removed and return.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use client::{OrderStatus, RejectReason};
 use mock_vendor::{Fault, MockVendor};
 use tests::{Consumer, Deployment, Standalone, allocated, database_environment, eventually, xtask};
 
-/// A vendor's part of the settings.
+/// Returns the settings of one vendor.
 fn settings_of(id: &str, vendor: &MockVendor, timeout: &str) -> String {
     format!(
         "\n[[vendors]]\nid = \"{id}\"\nurl = \"{}\"\nsync_interval = \"1s\"\ntimeout = \"{timeout}\"\nretries = 0\n",
@@ -14,14 +14,14 @@ fn settings_of(id: &str, vendor: &MockVendor, timeout: &str) -> String {
     )
 }
 
-async fn quantity_becomes(client: &Consumer, product_id: &str, quantity: i64) {
+async fn wait_for_quantity(client: &Consumer, product_id: &str, quantity: i64) {
     eventually("the quantity is as expected", async || {
         (client.quantity(product_id).await == quantity).then_some(())
     })
     .await;
 }
 
-/// Makes the vendors of the settings the configured ones, on purpose. Returns what is printed.
+/// Runs `vendor apply` with the settings of the standalone program. Returns its output.
 async fn apply_vendors(standalone: &Standalone) -> String {
     let (config, data) = (standalone.config(), standalone.data());
     let (config, data) = (config.to_str().unwrap(), data.to_str().unwrap());
@@ -29,7 +29,7 @@ async fn apply_vendors(standalone: &Standalone) -> String {
     xtask::succeed(&apply, &[]).await
 }
 
-/// A tool whose settings name other vendors than the deployment's adds its own vendor and removes none.
+/// A tool with other vendors in its settings adds its own vendor and removes none.
 #[tokio::test]
 async fn seed_removes_no_vendor_of_a_running_deployment() {
     let deployment = Deployment::builder()
@@ -48,14 +48,14 @@ async fn seed_removes_no_vendor_of_a_running_deployment() {
     let seeded = client.place("SKU-1", 1).await;
     let seeded = client.settled(seeded.id).await;
     assert_eq!(seeded.status, OrderStatus::Confirmed);
-    deployment.syncs(2).await;
+    deployment.wait_for_syncs(2).await;
     assert_eq!(client.quantity("widget").await, 99);
     deployment.audit().await;
 }
 
-/// Something that switches a vendor off behind the worker's back, as programs of an earlier version do, is undone.
+/// Programs of an earlier version may mark a vendor as not configured in the database; the worker reverts that.
 #[tokio::test]
-async fn a_vendor_that_was_switched_off_in_the_database_is_configured_and_synced_again() {
+async fn vendor_disabled_in_the_database_is_configured_and_synced_again() {
     let deployment = Deployment::builder()
         .vendor("vendor-a", &[("1", 50)])
         .start()
@@ -63,7 +63,7 @@ async fn a_vendor_that_was_switched_off_in_the_database_is_configured_and_synced
     let client = deployment.client(0);
     let off = "UPDATE vendor_syncs SET configured = false; UPDATE stock SET quantity = 0;";
     deployment.database.execute(off).await.unwrap();
-    quantity_becomes(&client, "1", 50).await;
+    wait_for_quantity(&client, "1", 50).await;
     let order = client.place("1", 1).await;
     assert_eq!(
         client.settled(order.id).await.status,
@@ -72,10 +72,10 @@ async fn a_vendor_that_was_switched_off_in_the_database_is_configured_and_synced
     deployment.audit().await;
 }
 
-/// A worker that was started with one more vendor brings a newer set. When it is gone, the older worker syncs what it can
-/// read, and the newer vendor is still sold from.
+/// A worker that is started with an additional vendor applies a newer set. After it dies, the older worker syncs the vendors
+/// in its settings, and stock of the newer vendor is still sold.
 #[tokio::test]
-async fn an_older_worker_does_not_switch_a_newer_vendor_off() {
+async fn older_worker_does_not_disable_a_newer_vendor() {
     let mut deployment = Deployment::builder()
         .vendor("vendor-a", &[("1", 50)])
         .start()
@@ -85,8 +85,8 @@ async fn an_older_worker_does_not_switch_a_newer_vendor_off() {
     let settings = settings_of("vendor-b", &newer, "5s");
     deployment.edit_settings(|older| older + &settings);
     deployment.add_worker().await;
-    quantity_becomes(&client, "2", 7).await;
-    // Both kinds of orders are settled, whichever worker has their queue.
+    wait_for_quantity(&client, "2", 7).await;
+    // Orders for both vendors are settled, whichever worker consumes their queue.
     for product_id in ["1", "2"] {
         let order = client.place(product_id, 1).await;
         let order = client.settled(order.id).await;
@@ -95,20 +95,22 @@ async fn an_older_worker_does_not_switch_a_newer_vendor_off() {
 
     deployment.workers[1].kill().await;
     deployment.vendors[0].set_stock([("1", 40)]);
-    quantity_becomes(&client, "1", 39).await;
+    wait_for_quantity(&client, "1", 39).await;
     assert_eq!(client.quantity("2").await, 6);
     let order = client.place("2", 6).await;
     let order = client.settled(order.id).await;
     assert_eq!(allocated(&order), [("vendor-b", 6)]);
     let log = deployment.workers[0].log();
-    let said = log.matches("replaced by a newer vendor set").count();
-    assert_eq!(said, 1, "{log}");
+    let count = log
+        .matches("the vendor set of these settings is superseded")
+        .count();
+    assert_eq!(count, 1, "{log}");
     deployment.audit().await;
 }
 
-/// Settings that were replaced are not brought back by a restart, but by `vendor apply`.
+/// A restart does not restore a superseded vendor set; `vendor apply` does.
 #[tokio::test]
-async fn replaced_settings_are_brought_back_on_purpose_only() {
+async fn superseded_vendor_set_is_restored_only_by_vendor_apply() {
     let mut standalone = Standalone::start(&[("v", &[("1", 5)]), ("w", &[("2", 7)])], "").await;
     let client = standalone.client();
     let only_v = settings_of("v", &standalone.vendors[0], "5s");
@@ -118,7 +120,7 @@ async fn replaced_settings_are_brought_back_on_purpose_only() {
     standalone.set_settings(&only_v);
     standalone.restart();
     standalone.ready().await;
-    quantity_becomes(&client, "2", 0).await;
+    wait_for_quantity(&client, "2", 0).await;
     assert_eq!(client.quantity("1").await, 5);
 
     assert!(standalone.process.terminate().await);
@@ -126,10 +128,11 @@ async fn replaced_settings_are_brought_back_on_purpose_only() {
     standalone.restart();
     standalone.ready().await;
     eventually(
-        "the process logs that its settings were replaced",
+        "the process logs that its vendor set is superseded",
         async || {
             let log = standalone.process.log();
-            log.contains("replaced by a newer vendor set").then_some(())
+            log.contains("the vendor set of these settings is superseded")
+                .then_some(())
         },
     )
     .await;
@@ -143,13 +146,13 @@ async fn replaced_settings_are_brought_back_on_purpose_only() {
     );
     standalone.restart();
     standalone.ready().await;
-    quantity_becomes(&client, "2", 7).await;
+    wait_for_quantity(&client, "2", 7).await;
     standalone.audit().await;
 }
 
-/// A vendor that returns is not sold from with the numbers it had before it left.
+/// Stock of a vendor that returns is not sold from the report before its removal.
 #[tokio::test]
-async fn a_vendor_that_returns_is_not_sold_from_before_its_next_report() {
+async fn stock_of_a_returning_vendor_is_not_sold_before_its_next_report() {
     let settings = "[worker]\nfirst_sync_grace = \"1s\"\n";
     let mut standalone = Standalone::start(&[("v", &[("z", 50)])], settings).await;
     let client = standalone.client();
@@ -160,7 +163,7 @@ async fn a_vendor_that_returns_is_not_sold_from_before_its_next_report() {
     standalone.set_settings(&format!("vendors = []\n{settings}"));
     standalone.restart();
     standalone.ready().await;
-    quantity_becomes(&client, "z", 0).await;
+    wait_for_quantity(&client, "z", 0).await;
 
     assert!(standalone.process.terminate().await);
     standalone.vendors[0].set_fault(Fault::Hang);
@@ -174,7 +177,7 @@ async fn a_vendor_that_returns_is_not_sold_from_before_its_next_report() {
     assert_eq!(client.quantity("z").await, 0);
 
     standalone.vendors[0].set_fault(Fault::None);
-    quantity_becomes(&client, "z", 50).await;
+    wait_for_quantity(&client, "z", 50).await;
     let order = client.place("z", 50).await;
     let order = client.settled(order.id).await;
     assert_eq!(order.status, OrderStatus::Confirmed);
@@ -184,13 +187,13 @@ async fn a_vendor_that_returns_is_not_sold_from_before_its_next_report() {
     standalone.vendors[0].set_fault(Fault::Hang);
     standalone.restart();
     standalone.ready().await;
-    let position = client.api.stock("z").await.unwrap().vendors.remove(0);
-    assert_eq!((position.reported, position.in_flight), (50, 50));
+    let stock_row = client.api.stock("z").await.unwrap().vendors.remove(0);
+    assert_eq!((stock_row.reported, stock_row.in_flight), (50, 50));
     standalone.audit().await;
 }
 
-/// A vendor that was never tried delays no order that others can supply. An order that would be rejected waits for it, and
-/// is confirmed with what it reports.
+/// A vendor that was never tried delays no order that other vendors can supply. An order that would be rejected waits for its
+/// first report, and is confirmed from it.
 #[tokio::test]
 async fn only_a_rejection_waits_for_a_vendor_that_was_never_tried() {
     let mut standalone = Standalone::start(&[("v", &[("1", 100)])], "").await;
@@ -217,14 +220,14 @@ async fn only_a_rejection_waits_for_a_vendor_that_was_never_tried() {
     assert_eq!(allocated(&of_slow), [("slow", 7)]);
     let unknown = client.settled(unknown.id).await;
     assert_eq!(unknown.reason, Some(RejectReason::UnknownProduct));
-    // Well before the grace has passed: the end of the first sync ended the wait.
+    // Well before the end of the grace period: the first sync ended the wait.
     assert!(started.elapsed() < Duration::from_secs(15));
     standalone.audit().await;
 }
 
-/// A vendor that never responds delays a rejection no longer than `first_sync_grace`.
+/// A vendor that never responds delays a rejection by at most `first_sync_grace`.
 #[tokio::test]
-async fn a_rejection_waits_no_longer_than_the_grace() {
+async fn rejection_waits_at_most_first_sync_grace() {
     let settings = "[worker]\nfirst_sync_grace = \"3s\"\n";
     let mut standalone = Standalone::start(&[("v", &[("1", 100)])], settings).await;
     let client = standalone.client();

@@ -1,4 +1,4 @@
-//! `Prefer: wait=N`: the answer waits for settlement, whichever process does it.
+//! `Prefer: wait=N`: the response waits for settlement by any process.
 
 use std::time::{Duration, Instant};
 
@@ -6,15 +6,15 @@ use client::{OrderStatus, RejectReason};
 use tests::{Consumer, Deployment, Standalone, allocated};
 use tokio::task::JoinSet;
 
-/// Orders of many clients at a time; each is answered with what became of it.
+/// Places orders concurrently, each with a wait for its settlement, and asserts that each is confirmed.
 async fn order_many(clients: &[Consumer], orders: usize) {
     let mut tasks = JoinSet::new();
     for number in 0..orders {
         let client = clients[number % clients.len()].clone();
         tasks.spawn(async move { client.place_and_wait("1", 1, 30).await });
     }
-    while let Some(answer) = tasks.join_next().await {
-        let placed = answer.unwrap();
+    while let Some(result) = tasks.join_next().await {
+        let placed = result.unwrap();
         assert!(placed.waited, "{placed:?}");
         assert_eq!(placed.order.status, OrderStatus::Confirmed);
         assert_eq!(allocated(&placed.order), [("vendor-a", 1)]);
@@ -22,7 +22,7 @@ async fn order_many(clients: &[Consumer], orders: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn orders_of_two_apis_are_answered_as_a_worker_settles_them() {
+async fn waiting_requests_of_two_apis_return_once_a_worker_settles_their_orders() {
     let mut deployment = Deployment::builder()
         .vendor("vendor-a", &[("1", 1_000)])
         .apis(2)
@@ -34,30 +34,30 @@ async fn orders_of_two_apis_are_answered_as_a_worker_settles_them() {
     assert!(rejected.waited);
     assert_eq!(rejected.order.reason, Some(RejectReason::InsufficientStock));
 
-    // A transaction that is open for long holds nobody up.
+    // A long-running transaction delays no waiting request.
     let held = deployment
         .database
         .execute("BEGIN; SELECT pg_current_xact_id(); SELECT pg_sleep(30)");
     tokio::select! {
-        ended = held => panic!("the orders were held up: {ended:?}"),
+        ended = held => panic!("the orders were delayed: {ended:?}"),
         () = order_many(&clients, 20) => {}
     }
 
-    // Without a worker it is as if nobody had asked to wait.
+    // Without a worker, the response is sent after the wait with the order still PENDING.
     deployment.workers[0].kill().await;
     let placed = clients[0].place_and_wait("1", 1, 1).await;
     assert!(!placed.waited);
     assert_eq!(placed.order.status, OrderStatus::Pending);
 
-    // An API that is told to end keeps nobody waiting.
+    // An API that shuts down responds to waiting requests.
     let waiting = {
         let client = clients[0].clone();
         tokio::spawn(async move { client.place_and_wait("1", 1, 30).await })
     };
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let told = Instant::now();
+    let terminated = Instant::now();
     assert!(deployment.apis[0].terminate().await);
-    assert!(told.elapsed() < Duration::from_secs(9));
+    assert!(terminated.elapsed() < Duration::from_secs(9));
     let placed = waiting.await.unwrap();
     assert!(!placed.waited);
     deployment.restart_worker(0).await;
@@ -67,7 +67,7 @@ async fn orders_of_two_apis_are_answered_as_a_worker_settles_them() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn orders_are_answered_as_the_embedded_program_settles_them() {
+async fn waiting_requests_of_standalone_return_once_their_orders_are_settled() {
     let standalone = Standalone::start(&[("vendor-a", &[("1", 1_000)])], "").await;
     let client = standalone.client();
     order_many(std::slice::from_ref(&client), 100).await;
@@ -77,7 +77,7 @@ async fn orders_are_answered_as_the_embedded_program_settles_them() {
     assert_eq!(placed.order.status, OrderStatus::Confirmed);
     assert!(
         started.elapsed() < Duration::from_secs(2),
-        "it was not woken"
+        "the waiting request was not woken"
     );
     let rejected = client.place_and_wait("unknown", 1, 30).await;
     assert!(rejected.waited);
