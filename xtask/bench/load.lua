@@ -1,28 +1,28 @@
 -- Load for wrk:  wrk … -s load.lua URL -- METHOD PATH FILE RATE STATUSES [HOST:PORT]
 --
--- FILE has a line for each request to choose from: a share of 1 that includes the lines before it, a tab, and the body
--- (POST) or what is appended to PATH (GET). RATE is how many requests a thread sends in a second; 0 sends the next as
--- soon as the last is answered. STATUSES is 1 to count answers by status, which costs the client time. With HOST:PORT,
--- every second thread sends to that server.
+-- FILE has one line per request to choose from: the cumulative share of this and all earlier lines (1 on the last line), a tab,
+-- and the body (POST) or the suffix of PATH (GET). RATE is the number of requests per second and thread; with 0, each connection
+-- sends its next request after the last response. STATUSES is 1 to count responses by status, which costs CPU time of the client.
+-- With HOST:PORT, every second thread sends to that server.
 --
--- With a rate, requests are sent at random moments that are fixed beforehand (a Poisson process), whatever the answers
--- take: each connection that is free takes the next moment. How much later than its moment a request was sent is told
--- beside its latency, which begins when it is sent: were all connections busy, it would show there.
+-- With a rate, requests are sent at random times that are scheduled in advance (a Poisson process), independent of the responses:
+-- each free connection takes the next scheduled time. Latency is measured from the actual start of a request. The delay after its
+-- scheduled time is reported separately; it grows if all connections are busy.
 
 local ffi = require("ffi")
 ffi.cdef [[
-  typedef struct { long s; long ns; } bench_moment;
-  int clock_gettime(int clock, bench_moment *moment);
+  typedef struct { long s; long ns; } bench_timespec;
+  int clock_gettime(int clock, bench_timespec *timespec);
 ]]
 local MONOTONIC = 1
-local moment = ffi.new("bench_moment")
+local timespec = ffi.new("bench_timespec")
 
 local function now_s()
-  ffi.C.clock_gettime(MONOTONIC, moment)
-  return tonumber(moment.s) + tonumber(moment.ns) / 1e9
+  ffi.C.clock_gettime(MONOTONIC, timespec)
+  return tonumber(timespec.s) + tonumber(timespec.ns) / 1e9
 end
 
--- In the main state.
+-- State of the main thread.
 local threads = {}
 
 function setup(thread)
@@ -30,9 +30,9 @@ function setup(thread)
   table.insert(threads, thread)
 end
 
--- In each thread.
+-- State of each thread.
 local shares, requests = {}, {}
-local planned, first, last = {}, 1, 0
+local scheduled, first, last = {}, 1, 0
 late_us, statuses = {}, {}
 
 local function read(method, path, file)
@@ -53,7 +53,7 @@ local function define_delay(rate)
   function delay()
     next_s = next_s - math.log(1 - math.random()) / rate
     last = last + 1
-    planned[last] = next_s
+    scheduled[last] = next_s
     return math.max(0, math.ceil((next_s - now_s()) * 1000))
   end
 end
@@ -77,22 +77,22 @@ function init(args)
   end
 end
 
-local function note_lateness()
-  local due_s = planned[first]
-  planned[first] = nil
+local function record_delay()
+  local due_s = scheduled[first]
+  scheduled[first] = nil
   first = first + 1
-  -- In steps of 10 µs.
+  -- In units of 10 µs.
   local step = tostring(math.max(0, math.floor((now_s() - due_s) * 1e5)))
   late_us[step] = (late_us[step] or 0) + 1
 end
 
 function request()
-  if first <= last then note_lateness() end
-  local wanted = math.random()
+  if first <= last then record_delay() end
+  local target = math.random()
   local low, high = 1, #shares
   while low < high do
     local middle = math.floor((low + high) / 2)
-    if shares[middle] < wanted then low = middle + 1 else high = middle end
+    if shares[middle] < target then low = middle + 1 else high = middle end
   end
   return requests[low]
 end

@@ -1,4 +1,4 @@
--- Tables for what the service is measured against, in a schema of their own. Leaner than the service's: no indexes but the
+-- Tables of the baselines, in a separate schema. Leaner than the service's tables: no indexes except the
 -- primary keys, no allocations, no outbox.
 CREATE SCHEMA bench;
 CREATE TABLE bench.stock (

@@ -1,61 +1,61 @@
-"""What OpenAPI cannot say of this API.
+"""Rules of this API that OpenAPI cannot express.
 
-Whether a request is acceptable may hang on what came before it. To leave a check out for that would leave it out for everything else
-too; so requests are made to fit, or failures that are none are told apart by what was sent and answered.
+Whether a request is valid may depend on earlier requests. Disabling a check for that reason would disable it for all requests. Instead,
+requests are adjusted, or false positives are filtered by the request and its response.
 """
 
 import uuid
 
 import schemathesis
 
-INVALID_DATA_WAS_TAKEN = "ST201"
+INVALID_DATA_WAS_ACCEPTED = "ST201"
 VALID_DATA_WAS_REFUSED = "ST202"
-LONGEST_KEY = 255
+MAX_KEY_LENGTH = 255
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Makes a valid request fit to what came before it."""
+    """Adjusts a valid request to the state that earlier requests created."""
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
     headers = case.headers
     if "Idempotency-Key" in headers:
-        # Short keys come again and again, and would stand for an order that was placed before.
-        headers["Idempotency-Key"] = f"{headers['Idempotency-Key']}{uuid.uuid4().hex}"[-LONGEST_KEY:]
+        # Short keys repeat, and would replay an earlier order.
+        headers["Idempotency-Key"] = f"{headers['Idempotency-Key']}{uuid.uuid4().hex}"[-MAX_KEY_LENGTH:]
     if "If-Match" in headers:
-        # No generator guesses the version that an order is in.
+        # A generator cannot guess the current ETag of an order.
         headers["If-Match"] = "*"
 
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
-    """Whether a failure counts."""
+    """Returns whether a failure counts."""
     if failure.code == VALID_DATA_WAS_REFUSED:
         return not (
-            is_made_up_cursor(case, response)
-            or is_written_with_a_fraction(case, response)
+            is_generated_cursor(case, response)
+            or has_fraction(case, response)
             or is_not_canonical(response)
             or is_for_another_vendor(response)
         )
-    if failure.code == INVALID_DATA_WAS_TAKEN:
-        return not is_refused_in_its_place(response)
+    if failure.code == INVALID_DATA_WAS_ACCEPTED:
+        return not is_reported_per_item(response)
     return True
 
 
-def is_made_up_cursor(case, response):
-    """A cursor that no page has given. An answer to HEAD has no body; what GET is refused for, HEAD is refused for too."""
+def is_generated_cursor(case, response):
+    """A generated cursor that no page returned. A response to HEAD has no body; HEAD is refused for the same reasons as GET."""
     if response.status_code != 400 or "cursor" not in (case.query or {}):
         return False
     return case.method == "HEAD" or "was not issued for this list" in response.json()["detail"]
 
 
-def is_written_with_a_fraction(case, response):
-    """To JSON Schema 3.0 is an integer; a quantity that is written like that is refused, as it may have been 3.5 somewhere."""
+def has_fraction(case, response):
+    """In JSON Schema, 3.0 is an integer; the API refuses a quantity with a fraction, because it may be a rounded value."""
     return response.status_code == 422 and has_float(case.body)
 
 
 def is_not_canonical(response):
-    """JSON Schema cannot say that a text is in Unicode NFC, and a pattern for the rest of the rule would be another contract."""
+    """JSON Schema cannot require Unicode NFC, and a pattern for the rest of the rule would be a second definition of it."""
     if response.status_code != 422:
         return False
     reasons = ("white space", "invisible character", "normalization form")
@@ -64,7 +64,7 @@ def is_not_canonical(response):
 
 
 def is_for_another_vendor(response):
-    """Whether a vendor can be named depends on the status and on the vendors that supply the order."""
+    """The valid vendor ids depend on the status of the order and on the vendors that supply it."""
     if response.status_code != 422:
         return False
     errors = response.json().get("errors", [])
@@ -79,8 +79,8 @@ def has_float(value):
     return isinstance(value, float)
 
 
-def is_refused_in_its_place(response):
-    """What is wrong with one item of a batch is told in the item's place, and is no failure of the batch."""
+def is_reported_per_item(response):
+    """An invalid item of a batch is reported at its index, and does not fail the batch."""
     if response.status_code != 207:
         return False
     return any(item["status"] == 422 for item in response.json()["items"])

@@ -1,4 +1,4 @@
-//! `cargo xtask audit`: recomputes every balance and fails if a row contradicts the others.
+//! `cargo xtask audit`: recomputes every balance and fails if the stored rows are inconsistent.
 
 use std::path::PathBuf;
 
@@ -9,10 +9,10 @@ use storage_postgres::PgStore;
 
 use crate::{connection, data_file};
 
-/// What to audit.
+/// Arguments of `audit`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The data file of the embedded deployment, which may be running; without it, the database of the settings.
+    /// Data file of the embedded deployment, which may be running [default: the database in the settings].
     #[arg(long, value_name = "FILE", value_parser = data_file::path)]
     data: Option<PathBuf>,
 }
@@ -20,31 +20,31 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
-    let (findings, place) = if let Some(path) = &args.data {
+    let (findings, location) = if let Some(path) = &args.data {
         let store = data_file::open_read_only(path, &settings.embedded)?;
-        let place = format!("data file {}", path.display());
-        (runtime.block_on(store.audit())?, place)
+        let location = format!("data file {}", path.display());
+        (runtime.block_on(store.audit())?, location)
     } else {
         let options = connection::pg_options(&settings.database);
         let findings = runtime.block_on(async { PgStore::new(&options)?.audit().await })?;
         let (host, port) = (&options.host, options.port);
-        let place = format!("database {} at {host}:{port}", options.database);
-        (findings, place)
+        let location = format!("database {} at {host}:{port}", options.database);
+        (findings, location)
     };
-    refuse_findings(&findings)?;
-    println!("audit clean: {place}");
+    fail_on_findings(&findings)?;
+    println!("audit clean: {location}");
     Ok(())
 }
 
-/// Names each finding, and fails if there is one.
-pub(crate) fn refuse_findings(findings: &[AuditFinding]) -> Result<()> {
+/// Prints each finding. Fails if there is one.
+pub(crate) fn fail_on_findings(findings: &[AuditFinding]) -> Result<()> {
     for finding in findings {
         println!("{}", line(finding));
     }
     match findings.len() {
         0 => Ok(()),
-        1 => bail!("the audit found 1 row that contradicts the others"),
-        count => bail!("the audit found {count} rows that contradict the others"),
+        1 => bail!("the audit found 1 inconsistent row"),
+        count => bail!("the audit found {count} inconsistent rows"),
     }
 }
 
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_finding_is_one_line_with_rule_row_and_detail() {
+    fn finding_is_one_line_with_rule_row_and_detail() {
         let finding = AuditFinding {
             rule: "stock is the sum of what vendors have",
             row: "product SKU-1".to_owned(),

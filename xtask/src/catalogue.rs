@@ -1,4 +1,4 @@
-//! A made-up catalogue that is the same each time: a product's quantity follows from the seed and its number alone.
+//! A deterministic catalogue: a product's quantity depends only on the seed and the product's number.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use domain::identifiers::{ProductId, VendorId};
 use domain::ports::{Clock as _, FeedError, FetchedReport, VendorFeed};
 use domain::report::{Report, ReportKind};
 
-/// Quantities are drawn from these.
+/// Range of the random quantities.
 const QUANTITIES: std::ops::RangeInclusive<i64> = 20..=500;
 
-/// Draws one product after the other.
+/// Generates products in order.
 #[derive(Debug)]
 pub(crate) struct Catalogue {
     random: fastrand::Rng,
@@ -22,7 +22,7 @@ pub(crate) struct Catalogue {
 }
 
 impl Catalogue {
-    /// The products `SKU-1` to `SKU-<products>`.
+    /// Creates a catalogue of the products `SKU-1` to `SKU-<products>`.
     pub(crate) fn new(products: u32, seed: u64) -> Self {
         Self {
             random: fastrand::Rng::with_seed(seed),
@@ -31,7 +31,7 @@ impl Catalogue {
         }
     }
 
-    /// The next products, at most `limit`; none at the end.
+    /// Returns the next products, at most `limit`; empty at the end.
     pub(crate) fn take(&mut self, limit: usize) -> Result<Vec<(ProductId, i64)>> {
         let mut lines = Vec::with_capacity(limit);
         while lines.len() < limit && self.next_number <= self.last_number {
@@ -43,7 +43,7 @@ impl Catalogue {
     }
 }
 
-/// One part of the catalogue, as a vendor would report it.
+/// A feed that reports one part of the catalogue.
 #[derive(Debug)]
 pub(crate) struct CatalogueFeed {
     vendor_id: VendorId,
@@ -51,7 +51,7 @@ pub(crate) struct CatalogueFeed {
 }
 
 impl CatalogueFeed {
-    /// A delta that states this moment as its as-of: products of other parts stay as they are.
+    /// Creates a delta report with the current time as its as-of. It does not affect products of other parts.
     pub(crate) fn new(vendor_id: VendorId, lines: Vec<(ProductId, i64)>) -> Result<Self> {
         let report = Report::parse(ReportKind::Delta, Some(SystemClock.now()), lines)?;
         Ok(Self { vendor_id, report })
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_seed_gives_the_same_quantities_in_whatever_parts() {
+    fn same_seed_gives_the_same_quantities_for_any_part_size() {
         let whole = Catalogue::new(10, 7).take(100).unwrap();
         let mut in_parts = Catalogue::new(10, 7);
         let mut parts = Vec::new();

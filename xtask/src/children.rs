@@ -1,4 +1,4 @@
-//! Programs that run beside each other, with their output in one place, and that end together.
+//! Child processes that run concurrently, with merged output, and that are stopped together.
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -16,42 +16,42 @@ use tokio::sync::mpsc;
 
 use crate::endpoints;
 
-/// How long a program may take until it can do its work.
-const READY_WITHIN: Duration = Duration::from_mins(1);
+/// Maximum time until a program is ready.
+const READY_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How long programs may take to end by themselves.
-const ENDED_WITHIN: Duration = Duration::from_secs(15);
+/// Maximum time for a graceful exit.
+const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long a program that was killed may take to be gone.
-const KILLED_WITHIN: Duration = Duration::from_secs(5);
+/// Maximum time until a killed program has exited.
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A program that has ended.
+/// A program that has exited.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct Exited {
     pub(crate) name: &'static str,
     pub(crate) status: ExitStatus,
 }
 
-/// Programs under way.
+/// Running programs.
 #[derive(Debug)]
 pub(crate) struct Children {
     running: Vec<(&'static str, Pid)>,
-    ends_tx: mpsc::UnboundedSender<Ended>,
-    ends_rx: mpsc::UnboundedReceiver<Ended>,
+    exits_tx: mpsc::UnboundedSender<Exited>,
+    exits_rx: mpsc::UnboundedReceiver<Exited>,
 }
 
 impl Children {
     pub(crate) fn new() -> Self {
-        let (ends_tx, ends_rx) = mpsc::unbounded_channel();
+        let (exits_tx, exits_rx) = mpsc::unbounded_channel();
         Self {
             running: Vec::new(),
-            ends_tx,
-            ends_rx,
+            exits_tx,
+            exits_rx,
         }
     }
 
-    /// Starts a program, with these variables beside our own environment; each line that it prints is printed after its
-    /// name. Returns its process id.
+    /// Starts a program with these variables added to the environment. Each line of its output is prefixed with its name.
+    /// Returns the process id.
     pub(crate) fn start(
         &mut self,
         name: &'static str,
@@ -65,7 +65,7 @@ impl Children {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // A group of its own: the terminal's Ctrl-C is for us alone, who then stop everything in order.
+            // A separate process group: only this process handles Ctrl-C, and then stops the children in order.
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
@@ -74,7 +74,7 @@ impl Children {
             .id()
             .and_then(|id| i32::try_from(id).ok())
             .and_then(Pid::from_raw)
-            .with_context(|| format!("{name} ended at once"))?;
+            .with_context(|| format!("{name} exited immediately"))?;
         self.running.push((name, pid));
         let out = child
             .stdout
@@ -84,72 +84,72 @@ impl Children {
             .stderr
             .take()
             .map(|err| tokio::spawn(print_lines(name, err)));
-        let ends = self.ends_tx.clone();
+        let exits = self.exits_tx.clone();
         tokio::spawn(async move {
             let status = child.wait().await;
-            // Its last words come before the word that it has ended.
+            // Print the remaining output before reporting the exit.
             for printing in [out, err].into_iter().flatten() {
                 let _ = tokio::time::timeout(Duration::from_secs(1), printing).await;
             }
             if let Ok(status) = status {
-                let _ = ends.send(Ended { name, status });
+                let _ = exits.send(Exited { name, status });
             }
         });
         Ok(pid.as_raw_nonzero().get())
     }
 
-    /// Waits for the next program to end.
-    pub(crate) async fn next_end(&mut self) -> Ended {
-        match self.ends_rx.recv().await {
-            Some(ended) => {
-                self.running.retain(|(name, _)| *name != ended.name);
-                ended
+    /// Waits until the next program exits.
+    pub(crate) async fn next_exit(&mut self) -> Exited {
+        match self.exits_rx.recv().await {
+            Some(exited) => {
+                self.running.retain(|(name, _)| *name != exited.name);
+                exited
             }
-            // Not possible: this holds a sender itself.
+            // Unreachable: `self` holds a sender.
             None => std::future::pending().await,
         }
     }
 
-    /// Waits until a server among the programs is ready; fails if a program ends.
-    pub(crate) async fn until_ready(&mut self, server: SocketAddr) -> Result<()> {
+    /// Waits until a server among the programs is ready. Fails if a program exits.
+    pub(crate) async fn wait_until_ready(&mut self, server: SocketAddr) -> Result<()> {
         let url = endpoints::http_url(server);
         tokio::select! {
-            ended = self.next_end() => bail!("{} ended with {}: see what it says above", ended.name, ended.status),
-            ready = tokio::time::timeout(READY_WITHIN, endpoints::wait_until_ready(&url)) =>
-                ready.with_context(|| format!("not ready after {} s", READY_WITHIN.as_secs()))?,
+            exited = self.next_exit() => bail!("{} exited with {}: see its output above", exited.name, exited.status),
+            ready = tokio::time::timeout(READY_TIMEOUT, endpoints::wait_until_ready(&url)) =>
+                ready.with_context(|| format!("not ready after {} s", READY_TIMEOUT.as_secs()))?,
         }
     }
 
-    /// Ends all programs; fails if one does not end as it should.
-    pub(crate) async fn end(mut self) -> Result<()> {
-        let well = self.stop(ENDED_WITHIN, std::future::pending()).await;
-        ensure!(well, "not every program ended in good order");
+    /// Stops all programs. Fails unless all of them exit gracefully.
+    pub(crate) async fn stop_all(mut self) -> Result<()> {
+        let graceful = self.stop(STOP_TIMEOUT, std::future::pending()).await;
+        ensure!(graceful, "not every program exited gracefully");
         Ok(())
     }
 
-    /// Asks all programs to end, and kills those that have not within the time or when `hurry` is ready. Returns whether
-    /// all of them ended well without being killed.
+    /// Sends SIGTERM to all programs, and SIGKILL to those that have not exited after `within` or when `hurry` completes.
+    /// Returns whether all of them exited with success without SIGKILL.
     pub(crate) async fn stop(&mut self, within: Duration, hurry: impl Future<Output = ()>) -> bool {
         self.signal(Signal::TERM);
-        let mut well = true;
-        let asked = tokio::select! {
-            asked = tokio::time::timeout(within, self.all_ended(&mut well)) => asked.is_ok(),
+        let mut graceful = true;
+        let in_time = tokio::select! {
+            exited = tokio::time::timeout(within, self.wait_for_all(&mut graceful)) => exited.is_ok(),
             () = hurry => false,
         };
-        if !asked {
+        if !in_time {
             self.signal(Signal::KILL);
-            well = false;
-            let _ = tokio::time::timeout(KILLED_WITHIN, self.all_ended(&mut well)).await;
+            graceful = false;
+            let _ = tokio::time::timeout(KILL_TIMEOUT, self.wait_for_all(&mut graceful)).await;
         }
-        well
+        graceful
     }
 
-    async fn all_ended(&mut self, well: &mut bool) {
+    async fn wait_for_all(&mut self, graceful: &mut bool) {
         while !self.running.is_empty() {
-            let ended = self.next_end().await;
-            if !ended.status.success() {
-                *well = false;
-                eprintln!("{} ended with {}", ended.name, ended.status);
+            let exited = self.next_exit().await;
+            if !exited.status.success() {
+                *graceful = false;
+                eprintln!("{} exited with {}", exited.name, exited.status);
             }
         }
     }
@@ -164,7 +164,7 @@ impl Children {
 }
 
 impl Drop for Children {
-    /// Kills what still runs: for a future with programs that is given up half way.
+    /// Kills the running programs, for example if a future that owns them is dropped.
     fn drop(&mut self) {
         self.signal(Signal::KILL);
     }
@@ -179,7 +179,7 @@ async fn print_lines(name: &'static str, stream: impl AsyncRead + Unpin) {
         .is_ok_and(|read| read > 0)
     {
         let text = String::from_utf8_lossy(&line);
-        // A reader of our output that went away is no reason to stop the programs.
+        // Keep the programs running if standard output is closed.
         let _ = writeln!(std::io::stdout().lock(), "[{name}] {}", text.trim_end());
         line.clear();
     }
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn says_which_program_ended_and_stops_the_others() {
+    async fn exited_program_is_named_and_the_others_are_stopped() {
         let mut children = Children::new();
         start(
             &mut children,
@@ -207,8 +207,8 @@ mod tests {
             "sleep 60 & trap 'kill $!; exit 0' TERM; wait",
         );
         start(&mut children, "fails", "sleep 0.3; exit 7");
-        let ended = children.next_end().await;
-        assert_eq!((ended.name, ended.status.code()), ("fails", Some(7)));
+        let exited = children.next_exit().await;
+        assert_eq!((exited.name, exited.status.code()), ("fails", Some(7)));
         assert!(
             children
                 .stop(Duration::from_secs(10), std::future::pending())
@@ -218,14 +218,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn kills_what_does_not_end() {
+    async fn program_that_ignores_sigterm_is_killed() {
         let mut children = Children::new();
         start(
             &mut children,
             "stubborn",
             "trap '' TERM; while :; do sleep 1; done",
         );
-        // Time for the shell to set its trap.
+        // Give the shell time to set its trap.
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert!(
             !children

@@ -1,5 +1,5 @@
-//! `cargo xtask ci`: every check that a change has to pass. All of them are run, cheap ones first, and last the tests and the fuzzer,
-//! so that one run shows everything that is wrong.
+//! `cargo xtask ci`: runs every check that a change must pass. All checks run even if one fails, cheap ones first, the tests
+//! and the fuzzer last, so that one run reports all problems.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,10 @@ use settings::Settings;
 use crate::deny::{self, IfMissing};
 use crate::{fuzz_api, openapi, process, test_suite, tidy, workspace};
 
-/// Which checks to run.
+/// Arguments of `ci`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Go on where cargo-deny is not installed, saying so, instead of failing.
+    /// Skip the cargo-deny check with a warning if cargo-deny is not installed, instead of failing.
     #[arg(long)]
     allow_missing_deny: bool,
 }
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failing_step_is_listed_as_such() {
+    fn failed_step_is_listed_as_failed() {
         let outcome = run_step(&step("docs", || bail!("no")));
         assert!(line(&outcome).starts_with("FAILED  docs"));
         assert!(line(&run_step(&step("docs", || Ok(())))).starts_with("passed"));

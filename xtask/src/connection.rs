@@ -1,15 +1,15 @@
-//! Where the settings say that the servers are.
+//! Connection options of the servers in the settings.
 
 use anyhow::Result;
 use settings::{DatabaseSettings, RabbitmqSettings, Settings};
 use storage_postgres::PgOptions;
 
-/// How the store is reached.
+/// Returns the connection options of the database.
 pub(crate) fn pg_options(database: &DatabaseSettings) -> PgOptions {
     wiring::postgres(database, "order-aggregator-xtask")
 }
 
-/// The parts of the broker's URL, decoded.
+/// Decoded parts of the broker's URL.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Broker {
     pub(crate) host: String,
@@ -32,7 +32,7 @@ impl Broker {
     }
 }
 
-/// Whether a host is this machine, and so a server can be started on it.
+/// Returns whether a host is this machine, so that a server can be started on it.
 pub(crate) fn is_local(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host
@@ -40,7 +40,7 @@ pub(crate) fn is_local(host: &str) -> bool {
             .is_ok_and(|address| address.is_loopback())
 }
 
-/// The environment that makes a program use the same servers as these settings.
+/// Returns the environment variables with which a program uses the servers of these settings.
 pub(crate) fn environment(settings: &Settings) -> Vec<(&'static str, String)> {
     let database = &settings.database;
     let mut variables = vec![

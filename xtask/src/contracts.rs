@@ -1,8 +1,8 @@
-//! Which adapter kept which contract, as its tests recorded it.
+//! Contracts that each adapter passed, as recorded by its tests.
 //!
-//! The tests write a file for each contract that an adapter kept, and the list of each suite, below the folder that cargo
-//! gives to integration tests. An adapter is every package that is named as one; one that kept fewer contracts than its
-//! suite has, or none, is a failure of the whole run.
+//! The tests write one file per contract that an adapter passed, and the list of each suite, to cargo's temporary directory
+//! for integration tests. An adapter is a package whose name starts with the name of a suite. An adapter that has not passed
+//! all contracts of its suite fails the whole run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -16,52 +16,52 @@ use crate::workspace;
 
 const SUITES: [&str; 2] = ["storage", "queue"];
 
-/// A suite with what was recorded of it.
+/// A suite with its recorded results.
 #[derive(Default)]
 struct Suite {
     name: String,
-    /// As `module.contract`.
+    /// Names, as `module.contract`.
     contracts: Vec<String>,
-    /// By adapter and contract, how much was tried.
-    kept: BTreeMap<String, BTreeMap<String, String>>,
+    /// Recorded numbers by adapter and contract.
+    passed: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// Forgets what earlier runs recorded.
-pub(crate) fn forget() -> Result<()> {
-    let folder = folder(&workspace::metadata()?)?;
-    match fs::remove_dir_all(&folder) {
+/// Removes the records of earlier runs.
+pub(crate) fn clear() -> Result<()> {
+    let dir = records_dir(&workspace::metadata()?)?;
+    match fs::remove_dir_all(&dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", folder.display()))
+            Err(error).with_context(|| format!("cannot remove {}", dir.display()))
         }
         _ => Ok(()),
     }
 }
 
-/// Prints the tables, and fails if an adapter has not kept a contract.
+/// Prints the tables. Fails if an adapter has not passed a contract.
 pub(crate) fn report() -> Result<()> {
     let metadata = workspace::metadata()?;
-    let folder = folder(&metadata)?;
+    let dir = records_dir(&metadata)?;
     let mut missing = Vec::new();
     for name in SUITES {
-        let suite = read(&folder, name, adapters(&metadata, name)?)?;
+        let suite = read(&dir, name, adapters(&metadata, name)?)?;
         println!("{}", suite.table());
         missing.extend(suite.missing());
     }
     if missing.is_empty() {
         Ok(())
     } else {
-        bail!("not kept, or not run: {}", missing.join(", "))
+        bail!("contracts not passed or not run: {}", missing.join(", "))
     }
 }
 
-fn folder(metadata: &Value) -> Result<PathBuf> {
+fn records_dir(metadata: &Value) -> Result<PathBuf> {
     let target = metadata["target_directory"]
         .as_str()
-        .context("cargo metadata has no target folder")?;
+        .context("cargo metadata has no target directory")?;
     Ok(Path::new(target).join("tmp").join("contracts"))
 }
 
-/// The packages that are named as adapters of the suite.
+/// Returns the packages whose names start with the suite's name.
 fn adapters(metadata: &Value, suite: &str) -> Result<BTreeSet<String>> {
     let packages = metadata["packages"]
         .as_array()
@@ -76,42 +76,38 @@ fn adapters(metadata: &Value, suite: &str) -> Result<BTreeSet<String>> {
     Ok(adapters.map(str::to_owned).collect())
 }
 
-/// Reads the records of a suite, in which each of the adapters stands, and whoever else recorded something.
-fn read(folder: &Path, name: &str, adapters: BTreeSet<String>) -> Result<Suite> {
-    let folder = folder.join(name);
-    let list = folder.join("list");
-    let list = fs::read_to_string(&list).with_context(|| {
-        format!(
-            "there is no {}: `cargo xtask test` writes it",
-            list.display()
-        )
-    })?;
-    let mut kept: BTreeMap<_, _> = adapters
+/// Reads the records of a suite for these adapters and for all others with records.
+fn read(dir: &Path, name: &str, adapters: BTreeSet<String>) -> Result<Suite> {
+    let dir = dir.join(name);
+    let list = dir.join("list");
+    let list = fs::read_to_string(&list)
+        .with_context(|| format!("{} not found: run `cargo xtask test`", list.display()))?;
+    let mut passed: BTreeMap<_, _> = adapters
         .into_iter()
         .map(|adapter| (adapter, BTreeMap::new()))
         .collect();
-    for adapter in entries(&folder)?.filter(|path| path.is_dir()) {
+    for adapter in entries(&dir)?.filter(|path| path.is_dir()) {
         let records = entries(&adapter)?.map(|path| {
             let numbers = fs::read_to_string(&path)?;
             Ok((file_name(&path), numbers))
         });
-        kept.insert(file_name(&adapter), records.collect::<Result<_>>()?);
+        passed.insert(file_name(&adapter), records.collect::<Result<_>>()?);
     }
     Ok(Suite {
         name: name.to_owned(),
         contracts: list.lines().map(str::to_owned).collect(),
-        kept,
+        passed,
     })
 }
 
-fn entries(folder: &Path) -> Result<impl Iterator<Item = PathBuf>> {
-    let entries = fs::read_dir(folder)
+fn entries(dir: &Path) -> Result<impl Iterator<Item = PathBuf>> {
+    let entries = fs::read_dir(dir)
         .and_then(|entries| {
             entries
                 .map(|entry| entry.map(|entry| entry.path()))
                 .collect()
         })
-        .with_context(|| format!("cannot read {}", folder.display()))?;
+        .with_context(|| format!("cannot read {}", dir.display()))?;
     let entries: Vec<PathBuf> = entries;
     Ok(entries.into_iter())
 }
@@ -123,26 +119,26 @@ fn file_name(path: &Path) -> String {
 }
 
 impl Suite {
-    /// A line for each contract, under its module, and for each number of one; a column for each adapter.
+    /// Returns a table with one row per contract, grouped by module, one row per recorded number, and one column per adapter.
     fn table(&self) -> String {
         let rows = self.rows();
         let title = format!("{} contracts", self.name);
         let titles = rows.iter().map(|row| row[0].chars().count());
         let width = titles.chain([title.len()]).max().unwrap_or_default();
         let mut text = format!("{title:<width$}");
-        for adapter in self.kept.keys() {
+        for adapter in self.passed.keys() {
             let _ = write!(text, "  {adapter}");
         }
         for [title, contract] in &rows {
             let mut line = format!("\n{title:<width$}");
-            for (adapter, kept) in &self.kept {
+            for (adapter, passed) in &self.passed {
                 let column = adapter.chars().count();
-                let _ = write!(line, "  {:>column$}", cell(title, contract, kept));
+                let _ = write!(line, "  {:>column$}", cell(title, contract, passed));
             }
             text.push_str(line.trim_end());
         }
-        for (adapter, kept) in &self.kept {
-            let counted = self.contracts.iter().filter(|it| kept.contains_key(*it));
+        for (adapter, passed) in &self.passed {
+            let counted = self.contracts.iter().filter(|it| passed.contains_key(*it));
             let _ = write!(
                 text,
                 "\n{adapter}: {} of {}",
@@ -154,7 +150,7 @@ impl Suite {
         text
     }
 
-    /// What stands first in a line, and the contract that it is about: none for a module.
+    /// Returns the title of each row with its contract, which is empty for a module.
     fn rows(&self) -> Vec<[String; 2]> {
         let mut rows = Vec::new();
         let mut last_module = "";
@@ -166,9 +162,9 @@ impl Suite {
             }
             rows.push([format!("  {name}"), contract.clone()]);
             let numbers: BTreeSet<&str> = self
-                .kept
+                .passed
                 .values()
-                .filter_map(|kept| kept.get(contract))
+                .filter_map(|passed| passed.get(contract))
                 .flat_map(|numbers| numbers.lines())
                 .filter_map(|line| line.split_once(' '))
                 .map(|(name, _)| name)
@@ -183,8 +179,8 @@ impl Suite {
     }
 
     fn missing(&self) -> Vec<String> {
-        let of = |(adapter, kept): (&String, &BTreeMap<String, String>)| {
-            let missing = self.contracts.iter().filter(|it| !kept.contains_key(*it));
+        let of = |(adapter, passed): (&String, &BTreeMap<String, String>)| {
+            let missing = self.contracts.iter().filter(|it| !passed.contains_key(*it));
             let missing: Vec<&str> = missing.map(String::as_str).collect();
             let all = missing.len() == self.contracts.len();
             let which = if all {
@@ -194,19 +190,19 @@ impl Suite {
             };
             (!missing.is_empty()).then(|| format!("{which} by {adapter}"))
         };
-        self.kept.iter().filter_map(of).collect()
+        self.passed.iter().filter_map(of).collect()
     }
 }
 
-fn cell<'a>(title: &str, contract: &str, kept: &'a BTreeMap<String, String>) -> &'a str {
+fn cell<'a>(title: &str, contract: &str, passed: &'a BTreeMap<String, String>) -> &'a str {
     if contract.is_empty() {
         return "";
     }
-    let Some(numbers) = kept.get(contract) else {
+    let Some(numbers) = passed.get(contract) else {
         return "MISSING";
     };
     match title.strip_prefix("    ") {
-        None => "kept",
+        None => "passed",
         Some(name) => numbers
             .lines()
             .filter_map(|line| line.split_once(' '))
@@ -221,32 +217,32 @@ mod tests {
 
     use super::*;
 
-    fn suite(kept: &[(&str, &[(&str, &str)])]) -> Suite {
+    fn suite(passed: &[(&str, &[(&str, &str)])]) -> Suite {
         let records = |records: &[(&str, &str)]| {
             let owned = records.iter();
             owned
                 .map(|&(it, numbers)| (it.to_owned(), numbers.to_owned()))
                 .collect()
         };
-        let kept = kept.iter();
+        let passed = passed.iter();
         Suite {
             name: "queue".to_owned(),
             contracts: vec!["order.first".to_owned(), "order.second".to_owned()],
-            kept: kept
+            passed: passed
                 .map(|&(name, all)| (name.to_owned(), records(all)))
                 .collect(),
         }
     }
 
     #[test]
-    fn the_table_shows_who_kept_what() {
+    fn table_shows_the_contracts_that_each_adapter_passed() {
         let both = [("order.first", ""), ("order.second", "tries 12\n")];
         let suite = suite(&[("queue-a", &both), ("queue-b", &both[..1])]);
         let expected = "\
 queue contracts  queue-a  queue-b
 order
-  first             kept     kept
-  second            kept  MISSING
+  first           passed   passed
+  second          passed  MISSING
     tries             12  MISSING
 queue-a: 2 of 2
 queue-b: 1 of 2
@@ -256,7 +252,7 @@ queue-b: 1 of 2
     }
 
     #[test]
-    fn an_adapter_without_records_is_found() {
+    fn adapter_without_records_is_reported_as_missing() {
         let metadata =
             json!({"packages": [{"name": "queue-a"}, {"name": "queues"}, {"name": "b"}]});
         let adapters = adapters(&metadata, "queue").unwrap();

@@ -9,24 +9,24 @@ use clock_tokio::SystemClock;
 use settings::EmbeddedSettings;
 use storage_sqlite::SqliteStore;
 
-/// A path as it is given, from where the caller stands: before this program enters the root folder.
+/// Parses a path relative to the caller's directory, before this program changes to the root directory.
 pub(crate) fn path(text: &str) -> io::Result<PathBuf> {
     std::path::absolute(text)
 }
 
-/// For what needs something to be in it.
+/// Fails if the data file does not exist.
 pub(crate) fn must_exist(path: &Path) -> Result<()> {
-    ensure!(path.is_file(), "there is no data file {}", path.display());
+    ensure!(path.is_file(), "data file {} not found", path.display());
     Ok(())
 }
 
-/// Opens a data file to write to it, which nobody else may do meanwhile; creates it if there is none.
+/// Opens a data file for exclusive writing. Creates it if it is missing.
 pub(crate) fn open(path: &Path, settings: &EmbeddedSettings) -> Result<SqliteStore> {
     let options = wiring::sqlite(settings, path.to_owned());
     Ok(SqliteStore::open(&options, Arc::new(SystemClock))?)
 }
 
-/// Opens a data file that exists to read it, also while another process has it.
+/// Opens an existing data file for reading, also while another process uses it.
 pub(crate) fn open_read_only(path: &Path, settings: &EmbeddedSettings) -> Result<SqliteStore> {
     let options = wiring::sqlite(settings, path.to_owned());
     Ok(SqliteStore::open_read_only(

@@ -1,6 +1,6 @@
-//! A deployment in one file: a JSON object a line, one for each record, and a last line with their number and checksum.
+//! The dump format of a deployment: one JSON object per line and record, and a last line with the counts and a checksum.
 //!
-//! Equal stores give equal files, byte for byte, whatever database they are in.
+//! Equal stores give identical files, independent of the database.
 
 mod lines;
 
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use lines::Line;
 
-/// What the last line says of all others.
+/// Contents of the last line.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Summary {
@@ -31,8 +31,7 @@ impl Summary {
         self.vendors + self.products + self.orders + self.keys
     }
 
-    /// A name for what is in the file: the same for a file with the same content, and no other as far as that matters to
-    /// one who moves a deployment.
+    /// Returns an identifier of the file's contents, derived from the checksum and the counts.
     pub(crate) fn name(&self) -> String {
         format!(
             "{:08x}-{}-{}-{}-{}",
@@ -50,7 +49,7 @@ impl Summary {
     }
 }
 
-/// Writes a file that appears under its name only once it is whole.
+/// Writes a dump to a partial file, which is renamed once it is complete.
 pub(crate) struct DumpWriter {
     path: PathBuf,
     partial: PathBuf,
@@ -63,7 +62,7 @@ impl DumpWriter {
     pub(crate) fn create(path: &Path) -> Result<Self> {
         ensure!(
             !path.exists(),
-            "{} exists already: name another file",
+            "{} already exists: choose another file",
             path.display()
         );
         let mut partial = path.as_os_str().to_owned();
@@ -95,13 +94,14 @@ impl DumpWriter {
         self.file.write_all(b"\n")?;
         let file = self.file.into_inner()?;
         file.sync_all()?;
-        std::fs::rename(&self.partial, &self.path)
-            .with_context(|| format!("cannot name {}", self.path.display()))?;
+        std::fs::rename(&self.partial, &self.path).with_context(|| {
+            format!("cannot rename the partial file to {}", self.path.display())
+        })?;
         Ok(self.summary)
     }
 }
 
-/// Reads a file's last line, and checks all others against it.
+/// Reads the last line of a file and verifies all others against it.
 pub(crate) fn check(path: &Path) -> Result<Summary> {
     let mut checksum = crc32fast::Hasher::new();
     let mut lines = 0;
@@ -110,7 +110,7 @@ pub(crate) fn check(path: &Path) -> Result<Summary> {
     loop {
         line.clear();
         if reader.read_until(b'\n', &mut line)? == 0 {
-            bail!("{} is not whole: its last line is missing", path.display());
+            bail!("{} is incomplete: its last line is missing", path.display());
         }
         if line.starts_with(br#"{"end":"#) {
             break;
@@ -119,17 +119,17 @@ pub(crate) fn check(path: &Path) -> Result<Summary> {
         checksum.update(&line);
     }
     let Ok(Line::End(summary)) = serde_json::from_slice(&line) else {
-        bail!("{}, line {}: cannot be read", path.display(), lines + 1);
+        bail!("{}, line {}: invalid summary", path.display(), lines + 1);
     };
     ensure!(
         summary.records() == lines && summary.crc32 == checksum.finalize(),
-        "{} was changed after it was written: its checksum is another one",
+        "{} was modified: its checksum does not match",
         path.display()
     );
     Ok(summary)
 }
 
-/// The records after the first `skipped`.
+/// Returns the records after the first `skipped` ones.
 pub(crate) fn records(
     path: &Path,
     skipped: u64,
@@ -138,13 +138,13 @@ pub(crate) fn records(
     let skipped = usize::try_from(skipped)?;
     let lines = open(path)?.lines().enumerate().skip(skipped);
     Ok(lines.map_while(move |(index, line)| {
-        let place = || format!("{name}, line {}", index + 1);
+        let location = || format!("{name}, line {}", index + 1);
         let parsed = line
             .map_err(anyhow::Error::from)
             .and_then(|line| Ok(serde_json::from_str::<Line>(&line)?));
-        match parsed.with_context(place) {
+        match parsed.with_context(location) {
             Ok(Line::End(_)) => None,
-            Ok(line) => Some(line.into_record().with_context(place)),
+            Ok(line) => Some(line.into_record().with_context(location)),
             Err(error) => Some(Err(error)),
         }
     }))

@@ -1,4 +1,4 @@
-//! `cargo xtask export`: a whole deployment into one file.
+//! `cargo xtask export`: exports a deployment to one file.
 
 use std::path::{Path, PathBuf};
 
@@ -7,22 +7,21 @@ use domain::ports::{AuditQueries, TransferSource};
 use settings::Settings;
 use storage_postgres::PgStore;
 
-use crate::audit::refuse_findings;
+use crate::audit::fail_on_findings;
 use crate::dump::{DumpWriter, Summary};
 use crate::progress::Progress;
 use crate::{connection, data_file};
 
-/// Records read at a time.
+/// Records per page.
 const PAGE: u32 = 5_000;
 
-/// What to export.
+/// Arguments of `export`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// File to write, which must not exist yet.
+    /// File to write. It must not exist.
     #[arg(value_name = "OUT", value_parser = data_file::path)]
     out: PathBuf,
-    /// The data file of an embedded deployment, which must be stopped; without it, the database of the settings is
-    /// exported.
+    /// Data file of an embedded deployment, which must be stopped [default: the database in the settings].
     #[arg(long, value_name = "FILE", value_parser = data_file::path)]
     data: Option<PathBuf>,
 }
@@ -44,14 +43,14 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
     println!("{}: {}", args.out.display(), contents(&summary));
     if args.data.is_some() {
         println!(
-            "to move it to PostgreSQL:  cargo xtask import {}",
+            "To import it into PostgreSQL:  cargo xtask import {}",
             args.out.display()
         );
     }
     Ok(())
 }
 
-/// What a dump holds, in words.
+/// Returns the contents of a dump as text.
 pub(crate) fn contents(summary: &Summary) -> String {
     format!(
         "{} products, {} orders, {} vendors, {} idempotency keys",
@@ -64,7 +63,8 @@ async fn export(
     audit: &dyn AuditQueries,
     out: &Path,
 ) -> Result<Summary> {
-    refuse_findings(&audit.audit().await?).context("what contradicts itself is not exported")?;
+    fail_on_findings(&audit.audit().await?)
+        .context("an inconsistent deployment cannot be exported")?;
     let mut writer = DumpWriter::create(out)?;
     let mut reader = source.read_all().await?;
     let mut progress = Progress::count("exporting");
@@ -78,7 +78,7 @@ async fn export(
             writer.write(record)?;
         }
         done += page.len() as u64;
-        progress.at(done);
+        progress.set_position(done);
     }
     writer.finish()
 }

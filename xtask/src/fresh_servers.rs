@@ -1,4 +1,4 @@
-//! A database and a virtual host that nobody else uses, on the servers of the settings.
+//! A dedicated database and virtual host on the servers of the settings.
 
 use anyhow::{Context, Result};
 use queue_rabbitmq::test_vhost::TestVhost;
@@ -9,7 +9,7 @@ use storage_postgres::test_database::TestDatabase;
 use crate::connection::{self, Broker};
 use crate::services;
 
-/// A database, brought up to date, and a virtual host; both are removed with this value.
+/// A migrated database and a virtual host. Both are removed on drop.
 pub(crate) struct FreshServers {
     database: TestDatabase,
     vhost: TestVhost,
@@ -18,31 +18,31 @@ pub(crate) struct FreshServers {
 }
 
 impl FreshServers {
-    /// Creates both, with nothing in them.
+    /// Creates an empty database and virtual host.
     pub(crate) async fn create(settings: &Settings) -> Result<Self> {
         let node = services::own_node_name(settings)?;
         let user = Broker::of(&settings.rabbitmq)?.user;
         let vhost = TestVhost::create_on(node, &user).context("cannot create a virtual host")?;
         let database = TestDatabase::create_on(connection::pg_options(&settings.database)).await?;
         Ok(Self {
-            broker_url: at_vhost(settings.rabbitmq.url.reveal(), vhost.name()),
+            broker_url: with_vhost(settings.rabbitmq.url.reveal(), vhost.name()),
             database,
             vhost,
             settings: settings.clone(),
         })
     }
 
-    /// How the database is reached.
+    /// Returns the connection options of the database.
     pub(crate) fn options(&self) -> &PgOptions {
         self.database.options()
     }
 
-    /// The virtual host.
+    /// Returns the virtual host.
     pub(crate) fn vhost(&self) -> &TestVhost {
         &self.vhost
     }
 
-    /// Makes our own programs use these servers.
+    /// Returns the environment variables with which this project's programs use these servers.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         let name = &self.database.options().database;
         connection::environment(&self.settings)
@@ -56,8 +56,8 @@ impl FreshServers {
     }
 }
 
-/// The same broker, another virtual host.
-fn at_vhost(url: &str, vhost: &str) -> String {
+/// Returns the broker's URL with another virtual host.
+fn with_vhost(url: &str, vhost: &str) -> String {
     let after_scheme = url.find("://").map_or(0, |at| at + 3);
     let end = url[after_scheme..]
         .find('/')
@@ -70,13 +70,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_virtual_host_of_a_url_changes() {
+    fn only_the_virtual_host_of_the_url_changes() {
         for (url, expected) in [
             ("amqp://u:p%2F@h:1", "amqp://u:p%2F@h:1/v"),
             ("amqp://u:p@h/", "amqp://u:p@h/v"),
             ("amqp://h/other", "amqp://h/v"),
         ] {
-            assert_eq!(at_vhost(url, "v"), expected);
+            assert_eq!(with_vhost(url, "v"), expected);
         }
     }
 }

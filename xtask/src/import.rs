@@ -1,4 +1,4 @@
-//! `cargo xtask import`: a whole deployment from one file into PostgreSQL, resumable.
+//! `cargo xtask import`: imports a deployment from one file into PostgreSQL. An interrupted import can be resumed.
 
 use std::path::{Path, PathBuf};
 
@@ -7,26 +7,26 @@ use domain::ports::{AuditQueries, TransferRecord, TransferTarget};
 use settings::Settings;
 use storage_postgres::PgStore;
 
-use crate::audit::refuse_findings;
+use crate::audit::fail_on_findings;
 use crate::dump::{self, Summary};
 use crate::export::contents;
 use crate::progress::Progress;
 use crate::{connection, data_file, migrate};
 
-/// Records in one transaction.
+/// Records per transaction.
 const PAGE: usize = 5_000;
 
-/// What to import.
+/// Arguments of `import`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// File that `cargo xtask export` wrote.
+    /// File written by `cargo xtask export`.
     #[arg(value_name = "FILE", value_parser = data_file::path)]
     file: PathBuf,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
-    // Before anything is touched: half a file is not half a deployment.
+    // Verify the file before the database is changed: an incomplete file must not be imported.
     let summary = dump::check(&args.file)?;
     migrate::run(settings)?;
     let options = connection::pg_options(&settings.database);
@@ -35,14 +35,16 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
         let store = PgStore::new(&options)?;
         import(&store, &args.file, &summary)
             .await
-            .with_context(|| format!("nothing is lost; database {database} is not complete yet"))?;
-        refuse_findings(&store.audit().await?).context("the database contradicts itself")
+            .with_context(|| {
+                format!("database {database} is incomplete; run the command again to resume")
+            })?;
+        fail_on_findings(&store.audit().await?).context("the imported database is inconsistent")
     })?;
     println!(
-        "database {database} holds {}, audit clean",
+        "database {database} contains {}, audit clean",
         contents(&summary)
     );
-    println!("start the API and a worker on it; orders that were PENDING are settled then");
+    println!("Start the API and a worker; orders that are still PENDING will be settled.");
     Ok(())
 }
 
@@ -50,12 +52,12 @@ async fn import(target: &dyn TransferTarget, file: &Path, summary: &Summary) -> 
     let name = summary.name();
     let mut done = target.resume(&name).await?;
     if done.finished {
-        eprintln!("this file was imported before");
+        eprintln!("this file is already imported");
         return Ok(());
     }
     if done.records > 0 {
         eprintln!(
-            "going on after {} of {} records",
+            "resuming after {} of {} records",
             done.records,
             summary.records()
         );
@@ -70,11 +72,11 @@ async fn import(target: &dyn TransferTarget, file: &Path, summary: &Summary) -> 
         let count = page.len() as u64;
         target.append(&name, done.records, page).await?;
         done.records += count;
-        progress.at(done.records);
+        progress.set_position(done.records);
     }
     ensure!(
         done.records == summary.records(),
-        "{} records were read, {} were expected",
+        "read {} records, expected {}",
         done.records,
         summary.records()
     );

@@ -1,6 +1,6 @@
-//! `cargo xtask`: everything that a developer or a CI machine does with this workspace, as one program.
+//! `cargo xtask`: the tasks of this workspace for developers and CI, as one program.
 //!
-//! Each command is a module of its own. Nothing here is shipped, and nothing that is shipped depends on it.
+//! Each command has its own module. This program is not shipped, and no shipped program depends on it.
 
 mod api_key;
 mod audit;
@@ -40,11 +40,11 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use settings::Settings;
 
-/// Tasks of this workspace.
+/// Development tasks of this workspace.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
 struct Cli {
-    /// Read settings from this file, on top of the defaults; `.env` and the environment win over it.
+    /// Settings file. It overrides the defaults; `.env` and environment variables override it.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -53,44 +53,44 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// See to it that PostgreSQL and RabbitMQ answer where the settings say; stop what was started for that.
+    /// Start or stop the PostgreSQL and RabbitMQ in the settings.
     Services(services::Args),
-    /// Create the database if it is missing, and apply_if_new its schema up to date.
+    /// Create the database if it is missing, and run pending migrations.
     Migrate,
-    /// Enter a reproducible catalogue into the stock of the vendor `seed`; what it has beyond that stays.
+    /// Add a deterministic catalogue to the stock of the vendor `seed`. Other stock is unchanged.
     Seed(seed::Args),
-    /// Change which vendors are configured.
+    /// Apply the configured vendors, or rename a vendor.
     Vendor(vendor::Args),
-    /// Make an API key.
+    /// Generate an API key.
     ApiKey(api_key::Args),
-    /// Recompute every balance from orders and allocations, and name the rows that differ.
+    /// Recompute every balance from orders and allocations, and report inconsistent rows.
     Audit(audit::Args),
-    /// Show the orders and messages that were given up, apply_if_new them back, or remove them.
+    /// List, show, replay or discard dead-lettered orders and messages.
     DeadLetters(dead_letters::Args),
-    /// Write a whole deployment, its stock and its orders, into one file.
+    /// Export a deployment, with its stock and orders, to one file.
     Export(export::Args),
-    /// Move a deployment that was exported into the database of the settings; interrupted, the same command goes on.
+    /// Import an exported deployment into the database in the settings. Run it again to resume an interrupted import.
     Import(import::Args),
-    /// Run the whole system: services, schema, API, worker and mock vendors, until Ctrl-C.
+    /// Run the whole system (services, migrations, API, worker and mock vendors) until Ctrl-C.
     Up(up::Args),
-    /// Measure the whole system, beside what the same servers do at most, and write tables and plots.
+    /// Benchmark the whole system and the ceilings of its servers, and write a report.
     ///
-    /// Writes benchmarks.md, with plots and all numbers in the folder benchmarks beside it. Release builds of the programs are
-    /// made first. wrk is installed where it is missing and packages can be (Debian, as root); pgbench comes with PostgreSQL.
-    /// PostgreSQL and RabbitMQ are those of the settings, and have to run on this machine for the cost of each to be told. A
-    /// whole run takes some 40 minutes on a machine that has to be left alone meanwhile, and 8 GB of disk.
+    /// Writes benchmarks.md and the directory benchmarks with plots and results. Builds the programs with the profile dist
+    /// first. Installs wrk if it is missing (Debian, as root); pgbench is part of PostgreSQL. Uses the PostgreSQL and RabbitMQ in
+    /// the settings; CPU time per server is measured only if they run on this machine. A full run takes about 40 minutes on an
+    /// otherwise idle machine, and 8 GB of disk space.
     Bench(bench::Args),
     /// Run all tests against real servers.
     Test(test_suite::Args),
-    /// Show which adapter kept which contract in the last whole run of the tests.
+    /// Show the contracts that each adapter passed in the last full test run.
     Contracts,
-    /// Write the document of the REST API as the code has it, or check what is committed.
+    /// Write the OpenAPI document of the REST API, or check the committed one.
     Openapi(openapi::Args),
-    /// Send a running service what its document allows and what it forbids, and hold the answers against the document.
+    /// Fuzz a running service with valid and invalid requests, and check the responses against the OpenAPI document.
     FuzzApi(fuzz_api::Args),
-    /// Run every check that a change has to pass.
+    /// Run all checks that a change must pass.
     Ci(ci::Args),
-    /// Check the rules that neither the compiler nor clippy knows.
+    /// Check project rules that the compiler and clippy do not cover.
     Tidy,
 }
 
@@ -106,7 +106,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<()> {
-    // A relative path is meant from where the caller stands; everything after this is run from the root.
+    // A relative path is relative to the caller's directory; the rest of the program runs in the root directory.
     let config = cli.config.as_deref().map(std::path::absolute).transpose()?;
     let config = config.as_deref();
     let root = workspace::root();
@@ -141,7 +141,7 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_command_line_is_consistent() {
+    fn command_line_definition_is_valid() {
         super::Cli::command().debug_assert();
     }
 }

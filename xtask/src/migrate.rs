@@ -1,4 +1,4 @@
-//! `cargo xtask migrate`: creates the database if it is missing and runs what is pending.
+//! `cargo xtask migrate`: creates the database if it is missing and runs pending migrations.
 
 use anyhow::Result;
 use settings::Settings;

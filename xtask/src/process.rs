@@ -5,31 +5,31 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-/// Folders with servers that are not in everybody's `PATH`.
-const SERVER_FOLDERS: [&str; 4] = [
+/// Directories with server programs that may not be in `PATH`.
+const SERVER_DIRS: [&str; 4] = [
     "/usr/sbin",
     "/sbin",
     "/usr/local/sbin",
     "/opt/homebrew/sbin",
 ];
 
-/// Shows a command, runs it with its output shown, and fails if it does.
+/// Prints a command, runs it with inherited output, and fails if it fails.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    eprintln!("$ {}", shown(command));
+    eprintln!("$ {}", display(command));
     let status = command
         .status()
-        .with_context(|| format!("cannot run {}", shown(command)))?;
+        .with_context(|| format!("cannot run {}", display(command)))?;
     if !status.success() {
-        bail!("`{}` failed with {status}", shown(command));
+        bail!("`{}` failed with {status}", display(command));
     }
     Ok(())
 }
 
-/// Runs a command and returns what it prints; if it fails, the error ends with the last lines it printed.
+/// Runs a command and returns its standard output. If it fails, the error contains the last lines of its output.
 pub(crate) fn capture(command: &mut Command) -> Result<String> {
     let output = command
         .output()
-        .with_context(|| format!("cannot run {}", shown(command)))?;
+        .with_context(|| format!("cannot run {}", display(command)))?;
     if !output.status.success() {
         let mut printed = String::from_utf8_lossy(&output.stdout).into_owned();
         printed.push_str(&String::from_utf8_lossy(&output.stderr));
@@ -40,7 +40,7 @@ pub(crate) fn capture(command: &mut Command) -> Result<String> {
         let last = &lines[lines.len().saturating_sub(5)..];
         bail!(
             "`{}` failed with {}: {}",
-            shown(command),
+            display(command),
             output.status,
             last.join("; ")
         );
@@ -48,21 +48,21 @@ pub(crate) fn capture(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Whether a command succeeds; its output is thrown away.
+/// Returns whether a command succeeds. Its output is discarded.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     command.output().is_ok_and(|output| output.status.success())
 }
 
-/// Where a program is installed.
+/// Returns the path of an installed program.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
-        .chain(SERVER_FOLDERS.iter().map(PathBuf::from))
-        .map(|folder| folder.join(name))
+        .chain(SERVER_DIRS.iter().map(PathBuf::from))
+        .map(|dir| dir.join(name))
         .find(|program| program.is_file())
 }
 
-fn shown(command: &Command) -> String {
+fn display(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let mut text = program
         .file_name()
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_shows_what_was_printed() {
+    fn error_contains_the_output_of_the_command() {
         let error = capture(Command::new("sh").args(["-c", "echo out; echo why >&2; exit 3"]))
             .unwrap_err()
             .to_string();
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_what_is_there() {
+    fn installed_program_is_found() {
         assert!(find("sh").is_some());
         assert!(find("no-program-has-this-name").is_none());
     }

@@ -1,4 +1,4 @@
-//! Building the programs of this workspace, and where they are then.
+//! Builds programs of this workspace and returns their paths.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -7,23 +7,23 @@ use anyhow::{Context, Result, bail};
 
 use crate::workspace;
 
-/// Programs that were built.
+/// Built programs.
 #[derive(Debug)]
 pub(crate) struct Programs(Vec<PathBuf>);
 
-/// How programs are built.
+/// Build profile.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Profile {
-    /// With checks, for tests.
+    /// For tests, with debug assertions.
     Dev,
-    /// Fast, and soon built.
+    /// Optimised, with a short build time.
     Release,
-    /// As they are put on a server.
+    /// As shipped.
     Dist,
 }
 
 impl Profile {
-    /// What cargo calls it.
+    /// Returns cargo's name of the profile.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Dev => "dev",
@@ -52,7 +52,7 @@ pub(crate) fn build(names: &[&str], profile: Profile) -> Result<Programs> {
 }
 
 impl Programs {
-    /// Where a program is.
+    /// Returns the path of a program.
     pub(crate) fn path(&self, name: &str) -> Result<&Path> {
         let program = self.0.iter().find(|program| program.ends_with(name));
         program
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_the_programs_in_what_cargo_prints() {
+    fn program_is_found_in_the_messages_of_cargo() {
         let messages = "{\"reason\":\"compiler-artifact\",\"executable\":null}\nnoise\n\
                         {\"reason\":\"compiler-artifact\",\"executable\":\"/t/debug/api\"}\n";
         let programs = Programs(executables(messages));

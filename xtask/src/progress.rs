@@ -1,4 +1,4 @@
-//! Telling that something takes a while: a spinner or a bar on a terminal, plain lines elsewhere.
+//! Progress output: a spinner or a bar on a terminal, plain lines otherwise.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 const TICK: Duration = Duration::from_millis(100);
 
-/// Elsewhere than on a terminal, a bar prints a line each time it has passed another such part.
+/// Number of lines that a bar prints if the output is not a terminal.
 const PARTS: u64 = 10;
 
-/// Something under way.
+/// Progress of an operation.
 #[derive(Debug)]
 pub(crate) struct Progress {
     message: String,
@@ -20,12 +20,12 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Begins something of unknown length.
+    /// Starts an operation of unknown length.
     pub(crate) fn spinner(message: impl Into<String>) -> Self {
         Self::new(message.into(), 0, ProgressBar::new_spinner)
     }
 
-    /// Begins something of which only the steps that are done are known.
+    /// Starts an operation of which only the number of completed steps is known.
     pub(crate) fn count(message: impl Into<String>) -> Self {
         let style = ProgressStyle::with_template("{spinner} {msg} {human_pos}")
             .unwrap_or_else(|_| ProgressStyle::default_spinner());
@@ -34,7 +34,7 @@ impl Progress {
         })
     }
 
-    /// Begins something of `total` steps.
+    /// Starts an operation of `total` steps.
     pub(crate) fn bar(message: impl Into<String>, total: u64) -> Self {
         let style = ProgressStyle::with_template("{msg} {bar:30} {human_pos}/{human_len} {eta}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -60,8 +60,8 @@ impl Progress {
         }
     }
 
-    /// Says how many steps are done.
-    pub(crate) fn at(&mut self, done: u64) {
+    /// Sets the number of completed steps.
+    pub(crate) fn set_position(&mut self, done: u64) {
         if let Some(bar) = &self.bar {
             bar.set_position(done);
             return;
@@ -76,7 +76,7 @@ impl Progress {
         }
     }
 
-    /// Ends it with a line that says what came of it.
+    /// Ends the operation and prints its result.
     pub(crate) fn finish(self, result: &str) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

@@ -1,8 +1,7 @@
-//! `cargo xtask seed`: enters a catalogue as the stock of a vendor that is kept by hand.
+//! `cargo xtask seed`: adds a catalogue as the stock of a manual vendor.
 //!
-//! The stock goes in through the use case that applies vendors' reports, so that it obeys the same rules as any other:
-//! what was sold of it is not brought back. It goes in as deltas of bounded size: what an earlier, larger seed entered
-//! beyond it stays.
+//! The stock is applied through the use case for vendor reports, so the same rules hold: sold units do not return. It is
+//! applied as deltas of bounded size, so products from an earlier, larger seed are kept.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,20 +23,19 @@ use crate::progress::Progress;
 
 const VENDOR: &str = "seed";
 
-/// Products in one report: a few seconds at most, and far below the statement timeout.
-const PART: usize = 10_000;
+/// Products per report, which takes a few seconds at most, far below the statement timeout.
+const REPORT_SIZE: usize = 10_000;
 
-/// What to enter.
+/// Arguments of `seed`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// How many products, SKU-1 onwards.
+    /// Number of products, from SKU-1.
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=5_000_000))]
     products: u32,
-    /// Where the quantities come from: the same seed gives the same quantities.
+    /// Random seed of the quantities.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Enter it into this data file of the embedded deployment, which must not be running; without it, into the database
-    /// of the settings.
+    /// Data file of the embedded deployment, which must not be running [default: the database in the settings].
     #[arg(long, value_name = "FILE", value_parser = data_file::path)]
     data: Option<PathBuf>,
 }
@@ -49,13 +47,13 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
         .iter()
         .find(|vendor_id| vendor_id.as_str() == VENDOR)
         .with_context(|| {
-            format!("manual_vendors does not hold \"{VENDOR}\": add it to enter stock")
+            format!("the setting manual_vendors does not contain \"{VENDOR}\": add it")
         })?;
     let runtime = tokio::runtime::Runtime::new()?;
     let changed = if let Some(path) = &args.data {
         let store = Arc::new(data_file::open(path, &settings.embedded)?);
         let sets = vendor_sets(store.clone(), store.clone());
-        runtime.block_on(enter(
+        runtime.block_on(add_stock(
             args,
             vendor_id,
             sets,
@@ -68,15 +66,15 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
         runtime.block_on(async {
             let store = Arc::new(PgStore::new(&options)?);
             let sets = vendor_sets(store.clone(), store.clone());
-            enter(args, vendor_id, sets, store.clone(), store.clone(), store).await
+            add_stock(args, vendor_id, sets, store.clone(), store.clone(), store).await
         })?
     };
     println!(
-        "{} products of vendor {VENDOR} are entered, {changed} of them changed",
+        "added {} products of vendor {VENDOR}, {changed} changed",
         args.products
     );
     println!(
-        "order one of them:  {}",
+        "To order one:  {}",
         endpoints::api(settings).order_command("SKU-1")
     );
     Ok(())
@@ -86,8 +84,8 @@ fn vendor_sets(store: Arc<dyn Store>, queries: Arc<dyn VendorSetQueries>) -> Ven
     VendorSets::new(store, queries, Arc::new(SystemClock))
 }
 
-/// Enters the catalogue part by part. Returns how many products changed.
-async fn enter(
+/// Applies the catalogue in parts. Returns the number of changed products.
+async fn add_stock(
     args: &Args,
     vendor_id: &VendorId,
     vendor_sets: VendorSets,
@@ -96,24 +94,24 @@ async fn enter(
     probe: Arc<dyn StoreProbe>,
 ) -> Result<u64> {
     let sync = VendorSync::new(store, queries, probe, Arc::new(SystemClock));
-    // Only added: the settings of this shell may not be those of the deployment.
+    // Only add the vendor: the settings here may differ from those of the deployment.
     let vendor = ConfiguredVendor {
         vendor_id: vendor_id.clone(),
         source: None,
     };
     vendor_sets.add(&[vendor]).await?;
     let mut catalogue = Catalogue::new(args.products, args.seed);
-    let mut progress = Progress::bar("entering stock", args.products.into());
-    let (mut entered, mut changed) = (0, 0);
+    let mut progress = Progress::bar("adding stock", args.products.into());
+    let (mut added, mut changed) = (0, 0);
     loop {
-        let lines = catalogue.take(PART)?;
+        let lines = catalogue.take(REPORT_SIZE)?;
         if lines.is_empty() {
             return Ok(changed);
         }
         let feed = CatalogueFeed::new(vendor_id.clone(), lines)?;
         let done = sync.sync(&feed).await?;
-        entered += done.received;
+        added += done.received;
         changed += done.changed;
-        progress.at(entered);
+        progress.set_position(added);
     }
 }

@@ -1,9 +1,9 @@
-//! Being told to stop.
+//! Signals that stop the program.
 
 use anyhow::Result;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Ctrl-C, what a supervisor sends, and the end of the terminal.
+/// Receives SIGINT (Ctrl-C), SIGTERM and SIGHUP.
 pub(crate) struct StopSignals {
     interrupt: Signal,
     terminate: Signal,

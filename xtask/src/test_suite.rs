@@ -1,4 +1,4 @@
-//! `cargo xtask test`: all tests, against real servers, and a table of which adapter kept which contract.
+//! `cargo xtask test`: runs all tests against real servers, and prints the contracts that each adapter passed.
 
 use std::process::Command;
 
@@ -7,11 +7,10 @@ use settings::Settings;
 
 use crate::{connection, contracts, process, services, workspace};
 
-/// Which tests to run.
+/// Arguments of `test`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Handed on to `cargo nextest run`, such as a part of a test's name; the examples in the documentation are then
-    /// left out.
+    /// Arguments for `cargo nextest run`, such as a part of a test's name. With arguments, documentation tests are skipped.
     #[arg(last = true, value_name = "NEXTEST ARGS")]
     nextest_args: Vec<String>,
 }
@@ -37,12 +36,12 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
         command.envs(variables.iter().map(|(name, value)| (name, value)));
         command
     };
-    // The end-to-end tests run the programs, and cargo builds programs only for the tests of their own packages. With the
-    // tests in the same call, both are built on the same dependencies, once.
+    // The end-to-end tests run the programs, but cargo builds programs only for the tests of their own packages. Building
+    // both in one call builds shared dependencies once.
     process::run(cargo().args(["build", "--workspace", "--bins", "--tests"]))?;
     let all = args.nextest_args.is_empty();
     if all {
-        contracts::forget()?;
+        contracts::clear()?;
         process::run(cargo().args(["test", "--workspace", "--doc", "--quiet"]))?;
     }
     let mut tests = cargo();
@@ -61,9 +60,9 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
     if !all {
         return passed;
     }
-    // Also after a failure, which it may explain.
-    let kept = contracts::report();
-    passed.and(kept)
+    // Report also after a failure, because the table may explain it.
+    let contracts_passed = contracts::report();
+    passed.and(contracts_passed)
 }
 
 fn has_nextest() -> bool {

@@ -1,4 +1,4 @@
-//! `cargo xtask up`: the whole system on this machine, until Ctrl-C.
+//! `cargo xtask up`: runs the whole system on this machine until Ctrl-C.
 
 use std::ffi::OsString;
 use std::net::{SocketAddr, TcpListener};
@@ -10,25 +10,25 @@ use mock_vendor::original::{self, OriginalVendor};
 use settings::{Settings, VendorSettings};
 use wiring::trial::RunningApi;
 
-use crate::children::{Children, Ended};
+use crate::children::{Children, Exited};
 use crate::programs::{self, Profile};
 use crate::stop_signals::StopSignals;
 use crate::{endpoints, migrate, services};
 
-const READY_WITHIN: Duration = Duration::from_mins(1);
+const READY_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// What a program may take beyond its own deadline before it is killed.
+/// Time after a program's shutdown timeout until the program is killed.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How to run it.
+/// Arguments of `up`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Build with optimisations: slower to build, faster to run.
+    /// Build with optimisations.
     #[arg(long)]
     release: bool,
 }
 
-/// Runs the command. `config` is handed on to the programs.
+/// Runs the command. `config` is passed to the programs.
 pub(crate) fn run(args: &Args, settings: &Settings, config: Option<&Path>) -> Result<()> {
     let mocks = mock_vendors(&settings.vendors);
     let api = SocketAddr::new(settings.api.address, settings.api.port);
@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Args, settings: &Settings, config: Option<&Path>) -> Re
         .collect();
     let mut starts = vec![("api", config_args.clone()), ("worker", config_args)];
     if !mocks.is_empty() {
-        // The vendors come first: a worker that finds them closed would wait for its next sync.
+        // Start the vendors first: a worker that cannot reach them would wait for its next sync.
         starts.insert(0, ("mock-vendor", mock_args(&mocks)));
     }
     let stop_within = settings
@@ -72,21 +72,21 @@ pub(crate) fn run(args: &Args, settings: &Settings, config: Option<&Path>) -> Re
             watch(&mut children, &mut stop, &endpoints::api(settings), worker).await
         }
         .await;
-        eprintln!("stopping");
-        let all_gracefully = children.stop(stop_within, stop.next()).await;
+        eprintln!("stopping all programs");
+        let graceful = children.stop(stop_within, stop.next()).await;
         eprintln!(
             "{}",
-            if all_gracefully {
-                "everything is stopped"
+            if graceful {
+                "all programs stopped"
             } else {
-                "everything is stopped, some of it was killed"
+                "all programs stopped, some of them were killed"
             }
         );
         outcome
     })
 }
 
-/// Waits for readiness, then for a signal; fails if a program ends by itself.
+/// Waits for readiness, then for a signal. Fails if a program exits without a signal.
 async fn watch(
     children: &mut Children,
     stop: &mut StopSignals,
@@ -94,7 +94,7 @@ async fn watch(
     worker: SocketAddr,
 ) -> Result<()> {
     let ready = async {
-        tokio::time::timeout(READY_WITHIN, async {
+        tokio::time::timeout(READY_TIMEOUT, async {
             endpoints::wait_until_ready(&api.url).await?;
             endpoints::wait_until_ready(&endpoints::http_url(worker)).await
         })
@@ -102,23 +102,23 @@ async fn watch(
     };
     tokio::select! {
         () = stop.next() => return Ok(()),
-        ended = children.next_end() => bail!("{}", ended_line(&ended)),
+        exited = children.next_exit() => bail!("{}", exit_line(&exited)),
         ready = ready => ready.with_context(|| {
-            format!("not ready after {} s: see what it says above", READY_WITHIN.as_secs())
+            format!("not ready after {} s: see the output above", READY_TIMEOUT.as_secs())
         })??,
     }
-    println!("{}", endpoints::greeting(api));
+    println!("{}", endpoints::ready_message(api));
     tokio::select! {
         () = stop.next() => Ok(()),
-        ended = children.next_end() => bail!("{}", ended_line(&ended)),
+        exited = children.next_exit() => bail!("{}", exit_line(&exited)),
     }
 }
 
-fn ended_line(ended: &Ended) -> String {
-    format!("{} ended by itself with {}", ended.name, ended.status)
+fn exit_line(exited: &Exited) -> String {
+    format!("{} exited unexpectedly with {}", exited.name, exited.status)
 }
 
-/// The mock vendors that the settings read from this machine, with where they listen.
+/// Returns the mock vendors that the settings refer to, with their addresses.
 fn mock_vendors(vendors: &[VendorSettings]) -> Vec<(OriginalVendor, SocketAddr)> {
     let urls: Vec<_> = vendors.iter().map(|vendor| &vendor.url).collect();
     original::read_from(&urls)
@@ -126,7 +126,7 @@ fn mock_vendors(vendors: &[VendorSettings]) -> Vec<(OriginalVendor, SocketAddr)>
 
 fn mock_args(mocks: &[(OriginalVendor, SocketAddr)]) -> Vec<OsString> {
     let option = |vendor: &OriginalVendor| vendor.name.to_ascii_lowercase();
-    let which = match mocks {
+    let selected = match mocks {
         [(vendor, _)] => option(vendor),
         _ => "both".to_owned(),
     };
@@ -136,7 +136,7 @@ fn mock_args(mocks: &[(OriginalVendor, SocketAddr)]) -> Vec<OsString> {
             address.port().to_string(),
         ]
     });
-    ["--vendor".to_owned(), which]
+    ["--vendor".to_owned(), selected]
         .into_iter()
         .chain(ports)
         .map(OsString::from)
@@ -145,12 +145,12 @@ fn mock_args(mocks: &[(OriginalVendor, SocketAddr)]) -> Vec<OsString> {
 
 fn check_free(address: SocketAddr, what: &str, setting: &str) -> Result<()> {
     if address.port() == 0 {
-        bail!("{what} needs a port that is known beforehand: change {setting}");
+        bail!("{what} needs a fixed port: change {setting}");
     }
     match TcpListener::bind(address) {
         Ok(_) => Ok(()),
         Err(error) => bail!(
-            "{what} cannot listen on {address} ({error}): stop what does, or change {setting}"
+            "{what} cannot listen on {address} ({error}): stop the program that uses the port, or change {setting}"
         ),
     }
 }
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_vendors_are_the_mock_ones() {
+    fn default_vendors_are_served_by_mock_vendors() {
         let mut settings = Settings::load(None).unwrap();
         let mocks = mock_vendors(&settings.vendors);
         let ports: Vec<u16> = mocks.iter().map(|(_, address)| address.port()).collect();
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_is_taken_is_named_with_its_setting() {
+    fn port_in_use_is_reported_with_its_setting() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
         let error = check_free(address, "the API", "PORT")

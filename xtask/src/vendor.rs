@@ -1,4 +1,4 @@
-//! `cargo xtask vendor`: the vendors of a deployment.
+//! `cargo xtask vendor`: manages the vendors of a deployment.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use storage_postgres::PgStore;
 use crate::connection;
 use crate::data_file;
 
-/// What to do.
+/// Manage the vendors of a deployment.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -24,29 +24,28 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make the vendors of the settings the configured ones, also if a newer set replaced them.
+    /// Apply the vendors in the settings, even if a newer vendor set superseded them.
     ///
-    /// A process applies its settings itself if their vendors were never applied before. This command is for vendors that
-    /// were replaced and are to be brought back. A vendor that was not configured is not sold from before its next report.
+    /// A process applies its settings automatically if their vendor set was never applied before. Use this command to restore
+    /// a superseded set. Stock of a vendor that was not configured is not sold before its next report.
     Apply(ApplyArgs),
-    /// Give a vendor another id, with its stock, what is in flight and the allocations of all orders.
+    /// Change the id of a vendor, with its stock, units in flight and allocations.
     ///
-    /// For a vendor that is to be read where it was, under another id: without this, its stock would count twice, and the
-    /// programs refuse to start with such settings. Stop the workers first, and start them with the new id afterwards.
-    /// Everything is moved in one transaction; orders wait for it.
+    /// Use this command to read the same source under another id: otherwise its stock would count twice, and the programs refuse
+    /// to start with such settings. Stop the workers first, and start them with the new id afterwards. The rename is one
+    /// transaction; orders wait until it is committed.
     Rename(RenameArgs),
 }
 
 #[derive(Debug, clap::Args)]
 struct RenameArgs {
-    /// The id that the vendor has.
+    /// Current id of the vendor.
     #[arg(value_parser = vendor_id)]
     old: VendorId,
-    /// The id that it gets; no vendor with this id may have stock.
+    /// New id of the vendor. No vendor with this id may have stock.
     #[arg(value_parser = vendor_id)]
     new: VendorId,
-    /// Rename it in this data file of the embedded deployment, which must not be running; without it, in the database of
-    /// the settings.
+    /// Data file of the embedded deployment, which must not be running [default: the database in the settings].
     #[arg(long, value_name = "FILE", value_parser = data_file::path)]
     data: Option<PathBuf>,
 }
@@ -57,8 +56,7 @@ fn vendor_id(text: &str) -> Result<VendorId, InvalidId> {
 
 #[derive(Debug, clap::Args)]
 struct ApplyArgs {
-    /// Apply them to this data file of the embedded deployment, which must not be running; without it, to the database of
-    /// the settings.
+    /// Data file of the embedded deployment, which must not be running [default: the database in the settings].
     #[arg(long, value_name = "FILE", value_parser = data_file::path)]
     data: Option<PathBuf>,
 }
@@ -71,7 +69,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
     }
 }
 
-/// Longest time for the rename of the allocations of all orders that there ever were.
+/// Statement timeout of the rename, which updates the allocations of all orders.
 const RENAME_TIMEOUT: Duration = Duration::from_mins(10);
 
 fn rename(args: &RenameArgs, settings: &Settings) -> Result<()> {
@@ -91,7 +89,7 @@ fn rename(args: &RenameArgs, settings: &Settings) -> Result<()> {
         })?
     };
     println!(
-        "vendor {} is vendor {} now: {} products, {} allocations of orders",
+        "renamed vendor {} to {}: {} products, {} allocations",
         args.old, args.new, renamed.positions, renamed.allocations
     );
     Ok(())
@@ -118,12 +116,12 @@ fn apply(args: &ApplyArgs, settings: &Settings) -> Result<()> {
     let ids: Vec<&str> = vendors
         .map(|member| member.vendor.vendor_id.as_str())
         .collect();
-    let word = if applied.applied {
-        "is the current one now"
+    let state = if applied.applied {
+        "is now current"
     } else {
-        "was the current one already"
+        "was already current"
     };
-    println!("vendor set {} {word}", set.digest());
+    println!("vendor set {} {state}", set.digest());
     println!("configured vendors: {}", ids.join(", "));
     Ok(())
 }

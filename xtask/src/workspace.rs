@@ -1,4 +1,4 @@
-//! Where this workspace is, which files belong to it, and how to call cargo in it.
+//! Root directory, files and cargo calls of this workspace.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,9 +7,9 @@ use anyhow::Result;
 
 use crate::process;
 
-/// The root folder.
+/// Returns the root directory.
 pub(crate) fn root() -> PathBuf {
-    // cargo says at run time where the manifest is; the folder at compile time may have been moved since.
+    // Prefer the run-time value: the directory may have been moved since compilation.
     let manifest_dir = std::env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     manifest_dir
@@ -17,14 +17,14 @@ pub(crate) fn root() -> PathBuf {
         .map_or(manifest_dir.clone(), Path::to_path_buf)
 }
 
-/// A call of the cargo that runs this program.
+/// Returns a command for the cargo that runs this program.
 pub(crate) fn cargo() -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
-    // `cargo run` describes the xtask package in these. Build scripts that watch them (ring's does) would be run again
-    // with each change between a cargo called from here and one called from a shell.
+    // `cargo run` sets these variables for the xtask package. Build scripts that watch them (such as ring's) would run again
+    // after each switch between cargo called from here and cargo called from a shell.
     for (name, _) in std::env::vars_os() {
-        let described = name.to_str().is_some_and(|name| {
+        let is_package_variable = name.to_str().is_some_and(|name| {
             name.starts_with("CARGO_PKG_")
                 || name.starts_with("CARGO_MANIFEST_")
                 || [
@@ -34,22 +34,22 @@ pub(crate) fn cargo() -> Command {
                 ]
                 .contains(&name)
         });
-        if described {
+        if is_package_variable {
             command.env_remove(name);
         }
     }
     command
 }
 
-/// What cargo says of the packages of this workspace.
+/// Returns the output of `cargo metadata` for this workspace.
 pub(crate) fn metadata() -> Result<serde_json::Value> {
     let mut metadata = cargo();
     metadata.args(["metadata", "--no-deps", "--format-version", "1"]);
     Ok(serde_json::from_str(&process::capture(&mut metadata)?)?)
 }
 
-/// Every file of the project, relative to the root, with `/`: what git tracks or would track, or all files where there
-/// is no repository (an unpacked archive).
+/// Returns every file of the project relative to the root, separated by `/`: tracked and untracked files that git does not
+/// ignore, or all files without a repository (an unpacked archive).
 pub(crate) fn files(root: &Path) -> Result<Vec<String>> {
     let mut git = Command::new("git");
     git.args([
@@ -75,9 +75,9 @@ pub(crate) fn files(root: &Path) -> Result<Vec<String>> {
 
 fn walk(root: &Path) -> Result<Vec<String>> {
     let mut files = Vec::new();
-    let mut folders = vec![root.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder)? {
+    let mut dirs = vec![root.to_path_buf()];
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(&dir)? {
             let entry = entry?;
             let path = entry.path();
             let skipped = ["target", ".git", ".services"]
@@ -87,7 +87,7 @@ fn walk(root: &Path) -> Result<Vec<String>> {
                 continue;
             }
             if entry.file_type()?.is_dir() {
-                folders.push(path);
+                dirs.push(path);
             } else if let Some(relative) = path.strip_prefix(root).ok().and_then(Path::to_str) {
                 files.push(relative.replace('\\', "/"));
             }
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn git_and_the_walk_both_see_this_file() {
+    fn git_and_directory_walk_both_list_this_file() {
         let root = root();
         let this = "xtask/src/workspace.rs".to_owned();
         assert!(files(&root).unwrap().contains(&this));

@@ -1,4 +1,4 @@
-//! Running the program `baselines`, which is what the service is held against.
+//! Runs the program `baselines`, which measures the ceilings of the machine.
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -6,13 +6,13 @@ use serde_json::Value;
 use super::generator::run_to_end;
 use crate::programs::Programs;
 
-/// One of its commands with its arguments.
+/// Returns the command line of `baselines` with these arguments.
 pub(super) fn command_line(arguments: &[String]) -> String {
     let profile = super::PROFILE.name();
     format!("target/{profile}/baselines {}", arguments.join(" "))
 }
 
-/// Runs it to its end, and returns what it measured.
+/// Runs `baselines` and returns its result.
 pub(super) async fn run(
     programs: &Programs,
     arguments: &[String],
@@ -21,16 +21,16 @@ pub(super) async fn run(
     let program = programs.path("baselines")?;
     let program = program
         .to_str()
-        .context("the path of baselines is no text")?;
+        .context("the path of baselines is not UTF-8")?;
     let printed = run_to_end(program, arguments, environment).await?;
     serde_json::from_str(&printed).with_context(|| format!("baselines printed {printed}"))
 }
 
-/// A number of a result.
+/// Returns a number of the result.
 pub(super) fn number(result: &Value, member: &str) -> Result<f64> {
     result[member]
         .as_f64()
-        .with_context(|| format!("baselines told no {member}: {result}"))
+        .with_context(|| format!("the result of baselines has no {member}: {result}"))
 }
 
 #[cfg(test)]
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_that_is_missing_is_named() {
+    fn missing_number_is_named_in_the_error() {
         let result = serde_json::json!({"settled_per_s": 2.5});
         assert_eq!(number(&result, "settled_per_s").ok(), Some(2.5));
         assert!(

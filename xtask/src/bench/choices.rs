@@ -1,20 +1,20 @@
-//! What requests are drawn from: the lines that `load.lua` reads.
+//! The requests that `load.lua` chooses from, one per line.
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
-/// Products in stock, SKU-1 onwards; the first is the hot one.
+/// Number of products in stock, from SKU-1. SKU-1 is the hot product.
 pub(super) const PRODUCTS: u32 = 1_000;
 
-/// Which product an order is for.
+/// Distribution of orders over products.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Spread {
-    /// Always the same.
+    /// All orders are for one product.
     Hot,
-    /// Each as likely as any other.
+    /// All products are equally likely.
     Uniform,
-    /// The n-th with a likelihood proportional to 1/n.
+    /// The probability of the n-th product is proportional to 1/n.
     Zipf,
 }
 
@@ -27,7 +27,7 @@ impl Spread {
         }
     }
 
-    /// How many products it has.
+    /// Returns the number of products.
     pub(super) fn products(self) -> u32 {
         match self {
             Self::Hot => 1,
@@ -42,7 +42,7 @@ impl Spread {
         }
     }
 
-    /// Writes the bodies of its orders, one unit each.
+    /// Writes the request bodies, one unit per order.
     pub(super) fn write(self, file: &Path) -> Result<()> {
         let choices = (1..=self.products()).map(|number| {
             let body = format!(r#"{{"product_id":"SKU-{number}","quantity":1}}"#);
@@ -52,7 +52,7 @@ impl Spread {
     }
 }
 
-/// Writes choices with their weights.
+/// Writes choices with their cumulative shares.
 pub(super) fn write(file: &Path, choices: impl IntoIterator<Item = (f64, String)>) -> Result<()> {
     let (weights, texts): (Vec<f64>, Vec<String>) = choices.into_iter().unzip();
     let lines: Vec<String> = cumulative(&weights)
@@ -63,7 +63,7 @@ pub(super) fn write(file: &Path, choices: impl IntoIterator<Item = (f64, String)
     std::fs::write(file, lines.concat()).with_context(|| format!("cannot write {}", file.display()))
 }
 
-/// For each weight the share of it and those before it; the last is 1.
+/// Returns the cumulative share of each weight; the last one is 1.
 fn cumulative(weights: &[f64]) -> Vec<f64> {
     let total: f64 = weights.iter().sum();
     let mut sum = 0.0;
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn zipf_halves_with_the_second_product() {
+    fn zipf_probability_of_the_second_product_is_half_of_the_first() {
         let lines = lines(Spread::Zipf);
         assert_eq!(lines.len(), 1000);
         let first = lines[0].0;
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn uniform_has_equal_steps_and_hot_one_product() {
+    fn uniform_has_equal_shares_and_hot_has_one_product() {
         let uniform = lines(Spread::Uniform);
         assert!((uniform[499].0 - 0.5).abs() < 1e-8);
         let hot = lines(Spread::Hot);

@@ -1,4 +1,4 @@
-//! Looking into the database that is measured, past the service.
+//! Direct queries to the measured database, without the service.
 
 use std::fmt::Write as _;
 
@@ -8,14 +8,14 @@ use tokio_postgres::{Client, NoTls};
 
 use super::machine::Machine;
 
-/// A connection of our own.
+/// A separate connection to the database.
 pub(super) struct Database {
     client: Client,
 }
 
-/// How long orders took from the transaction that accepted them to the write of the decision.
+/// Time from the transaction that accepted an order to the write of its decision.
 #[derive(Debug, Clone, Copy, PartialEq)]
-#[allow(clippy::struct_field_names, reason = "a unit stands in the name")]
+#[allow(clippy::struct_field_names, reason = "the name includes the unit")]
 pub(super) struct Settlement {
     pub(super) p50_ms: f64,
     pub(super) p99_ms: f64,
@@ -45,25 +45,25 @@ impl Database {
         Ok(self.client.query_one(sql, &[&at]).await?.get(0))
     }
 
-    /// Refuses to go on where a commit is not durable.
+    /// Fails unless commits are durable.
     pub(super) async fn check_durable(&self) -> Result<()> {
-        for (setting, good) in [
+        for (setting, required) in [
             ("fsync", "on"),
             ("full_page_writes", "on"),
             ("synchronous_commit", "on"),
         ] {
             let found = self.text(&format!("SHOW {setting}")).await?;
             ensure!(
-                found == good,
-                "PostgreSQL has {setting} = {found}: what is not durable is not measured"
+                found == required,
+                "PostgreSQL has {setting} = {found}, but the benchmark requires durable commits"
             );
         }
         Ok(())
     }
 
-    /// Versions and settings, for the report.
+    /// Adds PostgreSQL's version and settings to the report.
     pub(super) async fn describe(&self, machine: &mut Machine) -> Result<()> {
-        let mut which = self.text("SHOW server_version").await?;
+        let mut description = self.text("SHOW server_version").await?;
         for setting in [
             "fsync",
             "synchronous_commit",
@@ -72,13 +72,13 @@ impl Database {
             "max_wal_size",
         ] {
             let value = self.text(&format!("SHOW {setting}")).await?;
-            let _ = write!(which, ", {setting} = {value}");
+            let _ = write!(description, ", {setting} = {value}");
         }
-        machine.add("PostgreSQL", Some(which));
+        machine.add("PostgreSQL", Some(description));
         Ok(())
     }
 
-    /// The process that serves this connection.
+    /// Returns the process id of this connection's backend.
     pub(super) async fn backend(&self) -> Result<i32> {
         Ok(self
             .client
@@ -87,25 +87,25 @@ impl Database {
             .get(0))
     }
 
-    /// The newest order's number.
+    /// Returns the id of the newest order; 0 without orders.
     pub(super) async fn newest_order(&self) -> Result<i64> {
         self.number("SELECT coalesce(max(id), $1) FROM orders", 0)
             .await
     }
 
-    /// Orders after this one that are decided.
+    /// Returns the number of settled orders after this one.
     pub(super) async fn settled_after(&self, order: i64) -> Result<i64> {
         let sql = "SELECT count(*) FROM orders WHERE id > $1 AND status <> 'PENDING'";
         self.number(sql, order).await
     }
 
-    /// Orders after this one that are not decided yet.
+    /// Returns 1 if an order after this one is `PENDING`, 0 otherwise.
     pub(super) async fn pending_after(&self, order: i64) -> Result<i64> {
         let sql = "SELECT count(*) FROM (SELECT FROM orders WHERE status = 'PENDING' AND id > $1 LIMIT 1) AS waiting";
         self.number(sql, order).await
     }
 
-    /// How long the orders after this one took to settle.
+    /// Returns the settlement times of the orders after this one.
     pub(super) async fn settlement_after(&self, order: i64) -> Result<Settlement> {
         const SQL: &str = "
 SELECT percentile_disc(ARRAY[0.5, 0.99, 1.0]) WITHIN GROUP
@@ -114,7 +114,7 @@ FROM orders WHERE id > $1 AND status <> 'PENDING'";
         let row = self.client.query_one(SQL, &[&order]).await?;
         let values: Vec<f64> = row.try_get(0).context("no order was settled")?;
         let [p50_ms, p99_ms, max_ms] = values[..] else {
-            anyhow::bail!("PostgreSQL gave {} percentiles", values.len());
+            anyhow::bail!("PostgreSQL returned {} percentiles", values.len());
         };
         Ok(Settlement {
             p50_ms,

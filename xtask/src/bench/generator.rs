@@ -1,4 +1,4 @@
-//! The load generator, which is not ours: wrk, with `xtask/bench/load.lua`.
+//! The load generator: wrk, with `xtask/bench/load.lua`.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use crate::process;
 use crate::services::debian;
 
 const SCRIPT: &str = "xtask/bench/load.lua";
-/// What the script puts before its result.
+/// Prefix of the result line that the script prints.
 const RESULT: &str = "RESULT ";
 
-/// Installs wrk if it is missing and can be installed.
+/// Installs wrk if it is missing and this machine supports it.
 pub(super) fn ensure_installed() -> Result<()> {
     if process::find("wrk").is_none() && debian::can_install() {
         debian::install_tool("wrk")?;
@@ -27,52 +27,52 @@ pub(super) fn ensure_installed() -> Result<()> {
     Ok(())
 }
 
-/// Requests to send.
+/// A load of requests.
 #[derive(Debug, Clone)]
 pub(super) struct Load {
     pub(super) url: String,
-    /// Another server, which gets half of it.
+    /// A second server, which receives half of the load.
     pub(super) second: Option<SocketAddr>,
     pub(super) method: &'static str,
     pub(super) path: &'static str,
     pub(super) choices: PathBuf,
     pub(super) connections: u32,
     pub(super) seconds: u64,
-    /// None: each connection sends the next request when the last is answered.
+    /// Requests per second. If `None`, each connection sends its next request after the last response.
     pub(super) rate_per_s: Option<f64>,
-    /// A header, as it is written.
+    /// An additional header line.
     pub(super) header: Option<&'static str>,
-    /// Whether answers are counted by status, which costs the client time.
+    /// Whether to count responses by status, which costs CPU time of the client.
     pub(super) by_status: bool,
 }
 
-/// What came back.
+/// Result of a load.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub(super) struct Answered {
+pub(super) struct LoadResult {
     pub(super) requests: u64,
     pub(super) duration_us: u64,
     pub(super) not_2xx: u64,
-    /// Connections that could not be made or broke.
+    /// Connections that failed or broke.
     pub(super) failed: u64,
     pub(super) timed_out: u64,
     pub(super) p50_us: u64,
     pub(super) p90_us: u64,
     pub(super) p99_us: u64,
     pub(super) max_us: u64,
-    /// How much later than planned requests were sent.
+    /// Delay of requests after their scheduled time.
     pub(super) late_us: Counts,
-    /// Answers by status, if they were counted.
+    /// Responses by status, if `by_status` is set.
     pub(super) statuses: Counts,
 }
 
 impl Load {
     fn threads(&self) -> u32 {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        // One sends some 100,000 requests a second; more would take cores from the service.
+        // One thread sends about 100,000 requests per second; more threads would take cores from the service.
         let enough = u32::try_from(cores / 4)
             .unwrap_or(1)
             .clamp(1, self.connections);
-        // A thread sends to one server.
+        // Each thread sends to one server.
         enough.next_multiple_of(if self.second.is_some() { 2 } else { 1 })
     }
 
@@ -83,7 +83,7 @@ impl Load {
             format!("-c{}", self.connections),
             format!("-d{}s", self.seconds),
             "--timeout".to_owned(),
-            // Longer than any order is waited for.
+            // Longer than the wait of any request.
             "60s".to_owned(),
             "-s".to_owned(),
             SCRIPT.to_owned(),
@@ -99,7 +99,7 @@ impl Load {
         arguments
     }
 
-    /// The command, as one would type it.
+    /// Returns the command line for the report.
     pub(super) fn command_line(&self) -> String {
         let file = Path::new(self.choices.file_name().unwrap_or_default());
         let arguments = Self {
@@ -118,36 +118,35 @@ impl Load {
         format!("wrk {}", arguments.collect::<Vec<_>>().join(" "))
     }
 
-    /// Sends the requests for the time, and returns what came back. Any answer but 2xx is an error, unless answers are
-    /// counted by status.
-    pub(super) async fn run(&self) -> Result<Answered> {
+    /// Runs the load and returns its result. Fails on a response other than 2xx, unless responses are counted by status.
+    pub(super) async fn run(&self) -> Result<LoadResult> {
         let printed = run_to_end("wrk", &self.arguments(), &[]).await?;
-        let answered = parse(&printed)?;
+        let result = parse(&printed)?;
         ensure!(
-            answered.failed == 0 && answered.timed_out == 0,
-            "{} requests broke and {} had no answer in time",
-            answered.failed,
-            answered.timed_out
+            result.failed == 0 && result.timed_out == 0,
+            "{} requests failed and {} timed out",
+            result.failed,
+            result.timed_out
         );
         ensure!(
-            self.by_status || answered.not_2xx == 0,
+            self.by_status || result.not_2xx == 0,
             "{} of {} requests were refused",
-            answered.not_2xx,
-            answered.requests
+            result.not_2xx,
+            result.requests
         );
-        Ok(answered)
+        Ok(result)
     }
 }
 
-fn parse(printed: &str) -> Result<Answered> {
+fn parse(printed: &str) -> Result<LoadResult> {
     let line = printed
         .lines()
         .find_map(|line| line.strip_prefix(RESULT))
         .with_context(|| format!("wrk printed no result: {printed}"))?;
-    serde_json::from_str(line).with_context(|| format!("wrk's result cannot be read: {line}"))
+    serde_json::from_str(line).with_context(|| format!("cannot parse the result of wrk: {line}"))
 }
 
-/// Runs a program that is killed if this is given up, and returns what it prints.
+/// Runs a program and returns its standard output. The program is killed if the future is dropped.
 pub(super) async fn run_to_end(
     program: &str,
     arguments: &[String],
@@ -158,15 +157,19 @@ pub(super) async fn run_to_end(
         .args(arguments)
         .envs(variables.iter().map(|(name, value)| (name, value)));
     let output = tokio::process::Command::from(command)
-        // The terminal's Ctrl-C is for us alone.
+        // Only this process handles Ctrl-C of the terminal.
         .process_group(0)
         .kill_on_drop(true)
         .output()
         .await
         .with_context(|| format!("cannot run {program}"))?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!("{program} {} failed: {}", arguments.join(" "), said.trim());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        bail!(
+            "{program} {} failed: {}",
+            arguments.join(" "),
+            stderr.trim()
+        );
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -176,31 +179,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_result_is_found_among_what_wrk_prints() {
+    fn result_line_is_parsed_from_the_output_of_wrk() {
         let printed = "Running 2s test @ http://127.0.0.1:1\n  16 requests in 2.02s, 44.62KB read\n\
             RESULT {\"requests\":16,\"duration_us\":2022077,\"not_2xx\":3,\"failed\":0,\"timed_out\":0,\
             \"p50_us\":852,\"p90_us\":4825,\"p99_us\":10187,\"max_us\":45698,\
             \"late_us\":{\"0\":13,\"9680\":1,\"480\":2},\"statuses\":{\"202\":13,\"503\":3}}\n";
-        let answered = parse(printed).unwrap();
-        assert_eq!((answered.requests, answered.not_2xx), (16, 3));
-        assert_eq!((answered.p99_us, answered.max_us), (10_187, 45_698));
+        let result = parse(printed).unwrap();
+        assert_eq!((result.requests, result.not_2xx), (16, 3));
+        assert_eq!((result.p99_us, result.max_us), (10_187, 45_698));
         assert_eq!(
-            (
-                answered.late_us.quantile(0.5),
-                answered.late_us.quantile(1.0)
-            ),
+            (result.late_us.quantile(0.5), result.late_us.quantile(1.0)),
             (0, 9680)
         );
-        assert_eq!(
-            (answered.statuses.of(202), answered.statuses.of(503)),
-            (13, 3)
-        );
+        assert_eq!((result.statuses.of(202), result.statuses.of(503)), (13, 3));
         assert!(parse("Running 2s test\n").is_err());
         assert!(parse("RESULT {}\n").is_err());
     }
 
     #[tokio::test]
-    async fn the_script_runs_in_wrk_and_tells_of_what_cannot_be_reached() {
+    async fn script_runs_in_wrk_and_an_unreachable_server_is_an_error() {
         ensure_installed().unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
         super::super::choices::Spread::Hot

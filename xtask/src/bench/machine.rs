@@ -1,4 +1,4 @@
-//! On what was measured: the machine, and the versions of what ran on it.
+//! Description of the machine and the software versions.
 
 use std::process::Command;
 
@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::process;
 
-/// Lines for the head of the report: what, and which.
+/// Name and value pairs for the head of the report.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Machine(pub(super) Vec<(String, String)>);
 
 impl Machine {
-    /// What can be known without a server.
+    /// Returns the properties that need no server.
     pub(super) fn here() -> Self {
         let mut machine = Self::default();
         machine.add("CPU", cpu_model(&read("/proc/cpuinfo")));
@@ -21,22 +21,22 @@ impl Machine {
         machine.add("kernel", Some(read("/proc/sys/kernel/osrelease")));
         machine.add("Rust", first_line("rustc", &["--version"]));
         machine.add(
-            "this project",
+            "commit",
             first_line("git", &["rev-parse", "--short", "HEAD"]),
         );
         let profile = super::PROFILE.name();
         let build = format!("`cargo build --profile {profile}`");
-        machine.add("programs built by", Some(build));
+        machine.add("build", Some(build));
         machine.add("wrk", wrk_version());
         machine.add("pgbench", first_line("pgbench", &["--version"]));
         machine
     }
 
-    /// Adds a line; none if it says nothing.
-    pub(super) fn add(&mut self, what: &str, which: Option<String>) {
-        let which = which.map(|which| which.trim().to_owned());
-        if let Some(which) = which.filter(|which| !which.is_empty()) {
-            self.0.push((what.to_owned(), which));
+    /// Adds a property unless its value is missing or blank.
+    pub(super) fn add(&mut self, name: &str, value: Option<String>) {
+        let value = value.map(|value| value.trim().to_owned());
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            self.0.push((name.to_owned(), value));
         }
     }
 }
@@ -65,7 +65,7 @@ fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
     printed.lines().next().map(str::to_owned)
 }
 
-/// It prints its version and then fails.
+/// Returns wrk's version. `wrk -v` prints the version and exits with an error.
 fn wrk_version() -> Option<String> {
     let output = Command::new("wrk").arg("-v").output().ok()?;
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_left_out() {
+    fn unknown_properties_are_omitted() {
         let mut machine = Machine::default();
         machine.add("a", None);
         machine.add("b", Some(" \n".to_owned()));

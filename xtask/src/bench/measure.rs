@@ -1,4 +1,4 @@
-//! One measurement of the service: a load, until what came of it is settled.
+//! One measurement of the service: runs a load and waits until its orders are settled.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -6,34 +6,34 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::database::{Database, Settlement};
-use super::generator::{Answered, Load};
+use super::generator::{Load, LoadResult};
 use super::page;
 use super::proc::Stages;
-use super::system::{Place, System};
+use super::system::{Storage, System};
 
-const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// A service that takes longer to settle what it took has lost something.
-const SETTLED_WITHIN: Duration = Duration::from_mins(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// Maximum time until all accepted orders are settled. Beyond it, an order is considered lost.
+const SETTLEMENT_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// What came of a load.
+/// Result of a measurement.
 #[derive(Debug)]
 pub(super) struct Measured {
-    pub(super) answered: Answered,
-    /// Orders that were accepted and are settled.
+    pub(super) load_result: LoadResult,
+    /// Number of settled orders.
     pub(super) settled: u64,
-    /// From the start of the load generator until the last of them was.
-    took: Duration,
+    /// Time from the start of the load generator until the last order was settled.
+    elapsed: Duration,
     cpu_us: BTreeMap<&'static str, u64>,
-    /// None for a data file.
+    /// Settlement times; `None` for a data file.
     pub(super) settlement: Option<Settlement>,
 }
 
 impl Measured {
     pub(super) fn settled_per_s(&self) -> f64 {
-        as_f64(self.settled) / self.took.as_secs_f64()
+        as_f64(self.settled) / self.elapsed.as_secs_f64()
     }
 
-    /// CPU time of each stage, in µs for each settled order.
+    /// Returns the CPU time of each stage, in µs per settled order.
     pub(super) fn cpu_us_per_order(&self) -> impl Iterator<Item = (&'static str, f64)> {
         let settled = as_f64(self.settled.max(1));
         self.cpu_us
@@ -42,25 +42,28 @@ impl Measured {
     }
 }
 
-/// Sends the load and waits until everything accepted is settled.
+/// Runs the load and waits until all accepted orders are settled.
 ///
-/// On servers the settled orders are counted in the database. In a data file they are those that were answered with 2xx,
-/// once none is `PENDING`: an order whose answer was still under way at the end is settled too, but not counted.
+/// On servers, settled orders are counted in the database. With a data file, the 2xx responses are counted once no order is
+/// `PENDING`; an order whose response did not arrive before the end of the load is settled but not counted.
 pub(super) async fn measure(system: &System, load: &Load) -> Result<Measured> {
-    let look = match &system.place {
-        Place::Servers(servers) => Some(servers.look().await?),
-        Place::File(_) => None,
+    let database = match &system.storage {
+        Storage::Servers(servers) => Some(servers.database().await?),
+        Storage::File(_) => None,
     };
-    let (before, backend) = match &look {
-        Some(look) => (look.newest_order().await?, Some(look.backend().await?)),
+    let (before, backend) = match &database {
+        Some(database) => (
+            database.newest_order().await?,
+            Some(database.backend().await?),
+        ),
         None => (0, None),
     };
     let stages = Stages::new(system.processes.clone(), backend);
     let cpu_before = stages.cpu_us();
-    let began = Instant::now();
-    let answered = load.run().await?;
-    until_settled(system, look.as_ref(), before).await?;
-    let took = began.elapsed();
+    let started = Instant::now();
+    let load_result = load.run().await?;
+    wait_until_settled(system, database.as_ref(), before).await?;
+    let elapsed = started.elapsed();
     let cpu_us = stages
         .cpu_us()
         .into_iter()
@@ -71,45 +74,49 @@ pub(super) async fn measure(system: &System, load: &Load) -> Result<Measured> {
             )
         })
         .collect();
-    let accepted = answered.requests - answered.not_2xx;
-    let (settled, settlement) = match &look {
-        Some(look) => {
-            let settled = u64::try_from(look.settled_after(before).await?)?;
-            (settled, Some(look.settlement_after(before).await?))
+    let accepted = load_result.requests - load_result.not_2xx;
+    let (settled, settlement) = match &database {
+        Some(database) => {
+            let settled = u64::try_from(database.settled_after(before).await?)?;
+            (settled, Some(database.settlement_after(before).await?))
         }
         None => (accepted, None),
     };
     ensure!(
         settled >= accepted,
-        "{accepted} orders were accepted and {settled} are settled"
+        "{accepted} orders were accepted, but only {settled} are settled"
     );
     Ok(Measured {
-        answered,
+        load_result,
         settled,
-        took,
+        elapsed,
         cpu_us,
         settlement,
     })
 }
 
-async fn until_settled(system: &System, look: Option<&Database>, after: i64) -> Result<()> {
+async fn wait_until_settled(
+    system: &System,
+    database: Option<&Database>,
+    after: i64,
+) -> Result<()> {
     let wait = async {
         loop {
-            let settled = match look {
-                Some(look) => look.pending_after(after).await? == 0,
+            let settled = match database {
+                Some(database) => database.pending_after(after).await? == 0,
                 None => page::all_settled(system.api).await?,
             };
             if settled {
                 return anyhow::Ok(());
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     };
-    match tokio::time::timeout(SETTLED_WITHIN, wait).await {
-        Ok(settled) => settled.context("cannot see what is settled"),
+    match tokio::time::timeout(SETTLEMENT_TIMEOUT, wait).await {
+        Ok(settled) => settled.context("cannot count settled orders"),
         Err(_) => bail!(
             "orders are still PENDING after {} s",
-            SETTLED_WITHIN.as_secs()
+            SETTLEMENT_TIMEOUT.as_secs()
         ),
     }
 }

@@ -1,8 +1,8 @@
-//! `cargo xtask bench`: what the whole system does, beside what the same servers do at most, in one run.
+//! `cargo xtask bench`: measures the whole system and the ceilings of the same servers in one run.
 //!
-//! What counts is orders that are settled and durable, not requests that were answered, and the audit must be clean after
-//! each round. Everything runs on a database, a virtual host and files of its own, which are removed at the end. The load
-//! generators are not ours: wrk and pgbench. Rounds of the service and of what it is held against alternate.
+//! Throughput counts orders that are settled and durable, not responses, and the audit must be clean after each round. Each
+//! run uses its own database, virtual host and files, which are removed at the end. The load generators are third-party
+//! programs: wrk and pgbench. Rounds of the service and of its baselines alternate.
 
 mod baselines;
 mod choices;
@@ -35,42 +35,42 @@ use results::Results;
 use run::Run;
 use topics::Topic;
 
-/// What to measure, and how long.
+/// Arguments of `bench`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// How often each measurement is repeated; the median counts [default: 3, with --quick 1].
+    /// Number of rounds; the report shows the median [default: 3, with --quick 1].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: Option<u32>,
-    /// How long each measurement takes [default: 10, with --quick 2].
+    /// Duration of each measurement in seconds [default: 10, with --quick 2].
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: Option<u64>,
-    /// Measure these topics only, with commas between.
+    /// Measure only these topics (comma-separated).
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<Topic>,
-    /// Write the report into this folder: docs for the one that is kept with the project [default: target/bench].
+    /// Directory of the report; use docs for the committed report [default: target/bench].
     #[arg(long, value_name = "DIR", value_parser = data_file::path)]
     out: Option<PathBuf>,
-    /// Look whether it works: one short round, and fewer orders kept.
+    /// Run one short round with less data, to check that the benchmark works.
     #[arg(long)]
     quick: bool,
-    /// Measure nothing: write the report again from the numbers of an earlier run.
+    /// Write the report from the results of an earlier run, without measuring.
     #[arg(long, value_name = "FILE", value_parser = data_file::path, conflicts_with_all = ["only", "quick", "rounds", "seconds"])]
     from: Option<PathBuf>,
 }
 
-/// How the programs are built that are measured.
+/// Build profile of the measured programs.
 const PROFILE: Profile = Profile::Dist;
 
-/// How much is measured.
+/// Sizes of the measurements.
 #[derive(Debug, Clone, Copy)]
 struct Scale {
     rounds: u32,
     seconds: u64,
-    /// Orders kept, few and many.
+    /// Orders kept: few and many.
     kept: [u32; 2],
-    /// Items streamed, few and many.
+    /// Items streamed: few and many.
     streamed: [u32; 2],
-    /// Readers of events, and how many of them are stuck.
+    /// Number of event readers, and number of stuck ones among them.
     readers: [u32; 2],
 }
 
@@ -98,7 +98,7 @@ impl Args {
             .collect()
     }
 
-    /// The command that measures the same again.
+    /// Returns the command that repeats the measurement.
     fn command_line(&self) -> String {
         let mut line = "cargo xtask bench".to_owned();
         if self.quick {
@@ -122,18 +122,18 @@ impl Args {
 pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
     let results = match &args.from {
         Some(file) => Results::load(file)?,
-        None => measured(args, settings)?,
+        None => measure(args, settings)?,
     };
     let out = args.out.as_deref().unwrap_or(Path::new("target/bench"));
     let file = report::write(&results, out)?;
-    println!("written: {}", file.display());
+    println!("report written to {}", file.display());
     Ok(())
 }
 
-fn measured(args: &Args, settings: &Settings) -> Result<Results> {
+fn measure(args: &Args, settings: &Settings) -> Result<Results> {
     generator::ensure_installed()?;
     pgbench::ensure_installed()?;
-    allow_many_connections()?;
+    raise_open_file_limit()?;
     services::start(settings)?;
     let programs = programs::build(&["api", "worker", "standalone", "baselines"], PROFILE)?;
     let mut run = Run::new(args, settings, programs)?;
@@ -141,15 +141,15 @@ fn measured(args: &Args, settings: &Settings) -> Result<Results> {
         let mut stop = StopSignals::new()?;
         tokio::select! {
             outcome = run.measure_all() => outcome,
-            // What is under way is dropped, and with it what it started and made.
-            () = stop.next() => bail!("stopped; what was started for this is removed"),
+            // Dropping the measurement stops its processes and removes its files and databases.
+            () = stop.next() => bail!("interrupted; processes stopped and temporary data removed"),
         }
     })?;
     Ok(run.results)
 }
 
-/// As many open files as may be, for us and for what we start: each connection is one.
-fn allow_many_connections() -> Result<()> {
+/// Raises the limit on open files for this process and its children: each connection needs one.
+fn raise_open_file_limit() -> Result<()> {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).context("cannot raise the limit on open files")
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_is_written_as_it_was_given() {
+    fn command_line_repeats_the_given_arguments() {
         let given = args("bench --only zipf,hot --seconds 5 --quick --out docs");
         assert_eq!(
             given.command_line(),

@@ -1,4 +1,4 @@
-//! PostgreSQL's own benchmark, with scripts from `xtask/bench`.
+//! PostgreSQL's benchmark program, with scripts from `xtask/bench`.
 
 use std::path::Path;
 
@@ -8,31 +8,31 @@ use super::generator::run_to_end;
 use super::quantiles::quantile;
 use crate::process;
 
-/// One run.
+/// A run of pgbench.
 #[derive(Debug, Clone)]
 pub(super) struct Pgbench {
-    /// The script's name.
+    /// Name of the script.
     pub(super) script: &'static str,
     pub(super) products: u32,
     pub(super) clients: u32,
     pub(super) seconds: u64,
 }
 
-/// Latencies of transactions that were begun at a rate.
+/// Latencies of transactions that were started at a fixed rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
-#[allow(clippy::struct_field_names, reason = "a unit stands in the name")]
-pub(super) struct AtRate {
+#[allow(clippy::struct_field_names, reason = "the name includes the unit")]
+pub(super) struct RateLatencies {
     pub(super) p50_ms: f64,
     pub(super) p99_ms: f64,
-    /// By how much they were begun later than planned.
+    /// Delay after the scheduled start.
     pub(super) late_p99_ms: f64,
 }
 
-/// Fails if it is not there.
+/// Fails if pgbench is missing.
 pub(super) fn ensure_installed() -> Result<()> {
     ensure!(
         process::find("pgbench").is_some(),
-        "pgbench is not installed: it comes with the package of the PostgreSQL server (Debian: apt-get install postgresql)"
+        "pgbench is not installed: install the PostgreSQL server (Debian: apt-get install postgresql)"
     );
     Ok(())
 }
@@ -52,34 +52,31 @@ impl Pgbench {
         .into()
     }
 
-    /// The command, as one would type it.
+    /// Returns the command line for the report.
     pub(super) fn command_line(&self) -> String {
         format!("pgbench {}", self.arguments().join(" "))
     }
 
-    /// Transactions a second, as many as it can.
+    /// Runs at the maximum rate. Returns transactions per second.
     pub(super) async fn run(&self, variables: &[(&'static str, String)]) -> Result<f64> {
         transactions_per_s(&run_to_end("pgbench", &self.arguments(), variables).await?)
     }
 
-    /// Begins transactions at a rate, at random moments. `folder` is for its log.
-    pub(super) async fn run_at(
+    /// Starts transactions at a fixed rate at random times. `dir` is the parent directory of the log.
+    pub(super) async fn run_at_rate(
         &self,
         rate_per_s: f64,
-        folder: &Path,
+        dir: &Path,
         variables: &[(&'static str, String)],
-    ) -> Result<AtRate> {
-        let folder = tempfile::tempdir_in(folder)?;
+    ) -> Result<RateLatencies> {
+        let dir = tempfile::tempdir_in(dir)?;
         let mut arguments = self.arguments();
         arguments.push(format!("--rate={rate_per_s:.0}"));
         arguments.push("--log".to_owned());
-        arguments.push(format!(
-            "--log-prefix={}",
-            folder.path().join("log").display()
-        ));
+        arguments.push(format!("--log-prefix={}", dir.path().join("log").display()));
         run_to_end("pgbench", &arguments, variables).await?;
         let mut log = String::new();
-        for file in std::fs::read_dir(folder.path())? {
+        for file in std::fs::read_dir(dir.path())? {
             log.push_str(&std::fs::read_to_string(file?.path())?);
         }
         latencies(&log)
@@ -95,27 +92,28 @@ fn transactions_per_s(printed: &str) -> Result<f64> {
         .with_context(|| format!("pgbench printed no tps: {printed}"))
 }
 
-/// Reads the log of a run at a rate: client, number, latency from the planned moment in µs, script, second, µs, and how
-/// much later than planned it was begun in µs. What is returned begins when the transaction was begun, as for requests.
-fn latencies(log: &str) -> Result<AtRate> {
-    let (mut took_ms, mut late_ms) = (Vec::new(), Vec::new());
+/// Parses the log of a run at a fixed rate. Its columns are client, number, latency from the scheduled start in µs, script,
+/// seconds, µs, and the delay after the scheduled start in µs. The returned latencies are measured from the actual start, as
+/// for requests.
+fn latencies(log: &str) -> Result<RateLatencies> {
+    let (mut latency_ms, mut late_ms) = (Vec::new(), Vec::new());
     for line in log.lines() {
         let columns: Vec<&str> = line.split_whitespace().collect();
         let [_, _, latency, _, _, _, lag, ..] = columns[..] else {
-            anyhow::bail!("pgbench logged a line that cannot be read: {line}");
+            anyhow::bail!("cannot parse a line of pgbench's log: {line}");
         };
         let Ok(latency) = latency.parse::<f64>() else {
-            // "skipped" or "failed".
+            // The latency is "skipped" or "failed".
             continue;
         };
         let lag: f64 = lag.parse().with_context(|| format!("in {line}"))?;
-        took_ms.push((latency - lag) / 1000.0);
+        latency_ms.push((latency - lag) / 1000.0);
         late_ms.push(lag / 1000.0);
     }
-    let of = |values: &[f64], share| quantile(values, share).context("pgbench logged nothing");
-    Ok(AtRate {
-        p50_ms: of(&took_ms, 0.5)?,
-        p99_ms: of(&took_ms, 0.99)?,
+    let of = |values: &[f64], share| quantile(values, share).context("the log of pgbench is empty");
+    Ok(RateLatencies {
+        p50_ms: of(&latency_ms, 0.5)?,
+        p99_ms: of(&latency_ms, 0.99)?,
         late_p99_ms: of(&late_ms, 0.99)?,
     })
 }
@@ -125,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rate_is_read_without_the_time_to_connect() {
+    fn rate_excludes_the_connection_time() {
         let printed = "number of failed transactions: 0 (0.000%)\nlatency average = 0.4 ms\n\
                        initial connection time = 12.1 ms\ntps = 2210.375 (without initial connection time)\n";
         assert!((transactions_per_s(printed).unwrap() - 2210.375).abs() < 1e-9);
@@ -133,12 +131,12 @@ mod tests {
     }
 
     #[test]
-    fn latencies_begin_when_the_transaction_does() {
+    fn latencies_are_measured_from_the_actual_start() {
         let log = "0 1 1500 0 1700000000 10 500\n1 1 4000 0 1700000000 20 1000\n0 2 2000 0 1700000000 30 0\n";
         let at = latencies(log).unwrap();
         assert_eq!(
             at,
-            AtRate {
+            RateLatencies {
                 p50_ms: 2.0,
                 p99_ms: 3.0,
                 late_p99_ms: 1.0

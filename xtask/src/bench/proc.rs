@@ -1,23 +1,23 @@
-//! What Linux tells of processes: CPU time, memory, and who is whose child. Elsewhere nothing is told.
+//! CPU time, peak memory and parents of processes, from `/proc`. Not available outside Linux.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::measure::as_f64;
 
-/// A process, as `/proc/PID/stat` tells.
+/// Fields of `/proc/PID/stat`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stat {
     name: String,
     parent: i32,
-    /// Clock ticks of its own, in user and system mode.
+    /// Clock ticks of the process in user and system mode.
     own: u64,
-    /// Those of children that ended and that it has waited for.
+    /// Clock ticks of its children that have exited and been waited for.
     ended_children: u64,
 }
 
 fn parse_stat(text: &str) -> Option<Stat> {
-    // The name is in parentheses and may hold anything.
+    // The name is in parentheses and may contain any character.
     let (begin, end) = (text.find('(')?, text.rfind(')')?);
     let fields: Vec<&str> = text.get(end + 1..)?.split_whitespace().collect();
     let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
@@ -33,7 +33,7 @@ fn stat(pid: &str) -> Option<Stat> {
     parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// The most memory that a process has had at any time.
+/// Returns the peak resident memory of a process in MiB.
 pub(super) fn peak_memory_mib(pid: i32) -> Option<f64> {
     parse_peak_mib(&std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
 }
@@ -46,12 +46,12 @@ fn parse_peak_mib(status: &str) -> Option<f64> {
     Some(as_f64(kib) / 1024.0)
 }
 
-/// CPU time that this process itself has taken so far.
+/// Returns the CPU time of this process, without its children.
 pub(super) fn own_cpu_us() -> Option<u64> {
-    Some(in_us(stat("self")?.own))
+    Some(ticks_to_us(stat("self")?.own))
 }
 
-fn in_us(ticks: u64) -> u64 {
+fn ticks_to_us(ticks: u64) -> u64 {
     ticks * 1_000_000 / rustix::param::clock_ticks_per_second().max(1)
 }
 
@@ -64,7 +64,7 @@ fn pids() -> Vec<i32> {
         .collect()
 }
 
-/// The broker's Erlang, if it runs here.
+/// Returns the process id of the broker's Erlang VM, if it runs on this machine.
 fn broker() -> Option<i32> {
     pids().into_iter().find(|pid| {
         let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -73,7 +73,7 @@ fn broker() -> Option<i32> {
     })
 }
 
-/// Whose time counts for what.
+/// Processes of each stage whose CPU time is measured.
 #[derive(Debug, Clone)]
 pub(super) struct Stages {
     ours: Vec<(&'static str, i32)>,
@@ -82,7 +82,7 @@ pub(super) struct Stages {
 }
 
 impl Stages {
-    /// `backend` is the process of any connection to PostgreSQL on this machine.
+    /// Creates the stages. `backend` is the process of a PostgreSQL connection on this machine.
     pub(super) fn new(ours: Vec<(&'static str, i32)>, backend: Option<i32>) -> Self {
         let postmaster = backend
             .and_then(|pid| stat(&pid.to_string()))
@@ -96,7 +96,7 @@ impl Stages {
         }
     }
 
-    /// The time that each stage has taken so far, in µs. The load generator is our own child, and counts once it has ended.
+    /// Returns the CPU time of each stage in µs. The load generator is a child of this process and counts once it has exited.
     pub(super) fn cpu_us(&self) -> BTreeMap<&'static str, u64> {
         let mut ticks = BTreeMap::new();
         if let Some(own) = stat("self") {
@@ -115,17 +115,17 @@ impl Stages {
             let stats = all
                 .iter()
                 .filter_map(|pid| Some((*pid, stat(&pid.to_string())?)));
-            ticks.insert("PostgreSQL", family(postmaster, stats));
+            ticks.insert("PostgreSQL", process_tree(postmaster, stats));
         }
         ticks
             .into_iter()
-            .map(|(name, ticks)| (name, in_us(ticks)))
+            .map(|(name, ticks)| (name, ticks_to_us(ticks)))
             .collect()
     }
 }
 
-/// The time of a process, of its children, and of those of them that have ended.
-fn family(head: i32, stats: impl Iterator<Item = (i32, Stat)>) -> u64 {
+/// Returns the clock ticks of a process, its running children and its exited children.
+fn process_tree(head: i32, stats: impl Iterator<Item = (i32, Stat)>) -> u64 {
     stats
         .map(|(pid, stat)| match stat {
             stat if pid == head => stat.own + stat.ended_children,
@@ -143,7 +143,7 @@ mod tests {
         "2245 (a) b (c) S 2243 2245 2245 0 -1 4194624 1136 0 0 0 70 30 5 6 20 0 1 0 5137 226 1000";
 
     #[test]
-    fn a_name_may_hold_anything() {
+    fn process_name_may_contain_any_character() {
         let stat = parse_stat(LINE).unwrap();
         assert_eq!((stat.name.as_str(), stat.parent), ("a) b (c", 2243));
         assert_eq!((stat.own, stat.ended_children), (100, 11));
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_family_counts_children_that_ended_once() {
+    fn exited_children_are_counted_once() {
         let of = |parent, own, ended_children| Stat {
             name: "postgres".to_owned(),
             parent,
@@ -160,11 +160,11 @@ mod tests {
             ended_children,
         };
         let stats = [(7, of(1, 1, 20)), (8, of(7, 300, 5)), (9, of(2, 4000, 0))];
-        assert_eq!(family(7, stats.into_iter()), 321);
+        assert_eq!(process_tree(7, stats.into_iter()), 321);
     }
 
     #[test]
-    fn the_peak_of_memory_is_read_in_mib() {
+    fn peak_memory_is_returned_in_mib() {
         assert_eq!(
             parse_peak_mib("Name:\tapi\nVmHWM:\t   10240 kB\nVmRSS:\t 1 kB\n"),
             Some(10.0)
@@ -174,7 +174,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn this_process_is_told_of() {
+    fn own_process_is_measured() {
         let pid = i32::try_from(std::process::id()).unwrap();
         assert!(peak_memory_mib(pid).unwrap() > 0.1);
         assert!(own_cpu_us().is_some());

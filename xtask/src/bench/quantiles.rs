@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// The value below or at which the given share of the values lies (nearest rank); none of no values.
+/// Returns the quantile by nearest rank; `None` without values.
 pub(super) fn quantile(values: &[f64], share: f64) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -12,7 +12,7 @@ pub(super) fn quantile(values: &[f64], share: f64) -> Option<f64> {
     sorted.get(index).copied()
 }
 
-/// The one in the middle, or between the two in the middle.
+/// Returns the median; `None` without values.
 pub(super) fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -27,7 +27,7 @@ pub(super) fn median(values: &[f64]) -> Option<f64> {
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::cast_precision_loss,
-    reason = "a share of a number of values is a number of values"
+    reason = "a share of a count is between 0 and the count"
 )]
 fn rank(share: f64, count: usize) -> Option<usize> {
     let last = count.checked_sub(1)?;
@@ -38,7 +38,7 @@ fn rank(share: f64, count: usize) -> Option<usize> {
     )
 }
 
-/// How often each value came.
+/// Number of occurrences of each value.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Counts(BTreeMap<u64, u64>);
@@ -48,12 +48,12 @@ impl Counts {
         self.0.values().sum()
     }
 
-    /// How often this value came.
+    /// Returns the number of occurrences of a value.
     pub(super) fn of(&self, value: u64) -> u64 {
         self.0.get(&value).copied().unwrap_or_default()
     }
 
-    /// As [`quantile`]; zero of no values.
+    /// Like [`quantile`], but 0 without values.
     pub(super) fn quantile(&self, share: f64) -> u64 {
         let total = usize::try_from(self.total()).unwrap_or(usize::MAX);
         let Some(rank) = rank(share, total) else {
@@ -75,14 +75,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_median_may_lie_between_two_values() {
+    fn median_of_an_even_count_is_the_mean_of_the_middle_values() {
         assert_eq!(median(&[]), None);
         assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));
     }
 
     #[test]
-    fn a_percentile_is_one_of_the_values() {
+    fn percentile_is_one_of_the_values() {
         let values: Vec<f64> = (1..=200).map(f64::from).collect();
         assert_eq!(quantile(&values, 0.5), Some(100.0));
         assert_eq!(quantile(&values, 0.99), Some(198.0));
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn counted_values_have_the_same_percentiles() {
+    fn counts_have_the_same_percentiles_as_values() {
         let counts = Counts((1..=200).map(|value| (value, 1)).collect());
         assert_eq!(counts.quantile(0.99), 198);
         assert_eq!(counts.quantile(0.5), 100);

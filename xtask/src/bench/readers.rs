@@ -1,4 +1,4 @@
-//! Readers of events, for as little work as may be: one thread takes what has come for each of them, in turn.
+//! Event readers with minimal CPU cost: one thread polls all connections round-robin.
 
 use std::io::{ErrorKind, Read as _};
 use std::net::{SocketAddr, TcpStream};
@@ -14,21 +14,22 @@ use tokio::runtime::Handle;
 
 use super::page;
 
-/// What a reader that reads has room for; and what one that is stuck has.
-const ROOM: u32 = 256 * 1024;
-const LITTLE_ROOM: u32 = 4 * 1024;
-/// Between two rounds through all readers.
+/// Receive buffer of a reading connection, in bytes.
+const RECEIVE_BUFFER: u32 = 256 * 1024;
+/// Receive buffer of a stuck connection, in bytes.
+const STUCK_RECEIVE_BUFFER: u32 = 4 * 1024;
+/// Pause between two rounds through all readers.
 const PAUSE: Duration = Duration::from_millis(50);
-/// As the stream tells its readers.
-const COME_BACK_AFTER: Duration = Duration::from_secs(2);
-const CONNECTED_WITHIN: Duration = Duration::from_secs(30);
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// What each event begins with.
+/// Delay before a reconnection: the stream's `retry` value.
+const RECONNECT_DELAY: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// Prefix of each event.
 const EVENT: &str = "event: ";
-/// What an answer in chunks ends with (RFC 9112, section 7.1); its connection stays open.
+/// End of a chunked response (RFC 9112, section 7.1). The connection stays open after it.
 const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
 
-/// Readers that are connected until this is dropped.
+/// Connected event readers. They are disconnected on drop.
 pub(super) struct Readers {
     server: SocketAddr,
     counts: Arc<Counts>,
@@ -36,71 +37,71 @@ pub(super) struct Readers {
     stuck: Vec<TcpStream>,
 }
 
-/// What the readers that read have come to.
+/// Counters of the reading connections.
 #[derive(Debug, Default)]
 struct Counts {
     stop: AtomicBool,
-    /// Those that are connected now.
+    /// Connections that are open now.
     connected: AtomicU64,
     bytes: AtomicU64,
-    /// Times that one was sent away.
+    /// Number of disconnections by the server.
     dropped: AtomicU64,
-    /// What one of them has read.
+    /// Bytes and events of the sampled reader.
     sample_bytes: AtomicU64,
     sample_events: AtomicU64,
 }
 
-/// What was read so far.
+/// Totals read so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Received {
-    /// Of all readers: counted on one of them, and by bytes for the others.
+    /// Events of all readers: counted on the sampled reader, extrapolated by bytes for the others.
     pub(super) events: u64,
     pub(super) bytes: u64,
-    /// Times that a reader was sent away.
+    /// Number of disconnections of readers by the server.
     pub(super) dropped: u64,
 }
 
 impl Readers {
-    /// Connects all of them; `stuck` of them will never read.
+    /// Connects `all` readers, of which `stuck` never read.
     pub(super) async fn connect(server: SocketAddr, all: u32, stuck: u32) -> Result<Self> {
         let mut reading = Vec::new();
-        let mut deaf = Vec::new();
+        let mut stuck_streams = Vec::new();
         for number in 0..all {
-            let (to, room) = if number < stuck {
-                (&mut deaf, LITTLE_ROOM)
+            let (to, capacity) = if number < stuck {
+                (&mut stuck_streams, STUCK_RECEIVE_BUFFER)
             } else {
-                (&mut reading, ROOM)
+                (&mut reading, RECEIVE_BUFFER)
             };
-            let stream = connect(server, room).await.with_context(|| {
-                format!("cannot connect reader {number} of {all}: each takes one open file here and one in the API (see ulimit -Hn)")
+            let stream = connect(server, capacity).await.with_context(|| {
+                format!("cannot connect reader {number} of {all}: each needs one open file here and one in the API (see ulimit -Hn)")
             })?;
             to.push(stream);
         }
         let counts = Arc::new(Counts::default());
-        let sweep = Sweep::new(server, reading, Arc::clone(&counts));
+        let read_loop = ReadLoop::new(server, reading, Arc::clone(&counts));
         let readers = Self {
             server,
             counts,
-            thread: Some(std::thread::spawn(move || sweep.run())),
-            stuck: deaf,
+            thread: Some(std::thread::spawn(move || read_loop.run())),
+            stuck: stuck_streams,
         };
-        readers.until_connected(all.into()).await?;
+        readers.wait_until_connected(all.into()).await?;
         Ok(readers)
     }
 
-    async fn until_connected(&self, all: u64) -> Result<()> {
-        let give_up = Instant::now() + CONNECTED_WITHIN;
+    async fn wait_until_connected(&self, all: u64) -> Result<()> {
+        let deadline = Instant::now() + CONNECT_TIMEOUT;
         loop {
             let connected = connected(self.server).await?;
             if connected == all {
                 return Ok(());
             }
-            if Instant::now() > give_up {
+            if Instant::now() > deadline {
                 bail!(
-                    "{connected} of {all} readers of events are connected: see api.max_event_streams"
+                    "only {connected} of {all} event readers are connected: see api.max_event_streams"
                 );
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -109,23 +110,23 @@ impl Readers {
         let counts = &self.counts;
         let sample = (of(&counts.sample_events), of(&counts.sample_bytes));
         Received {
-            events: in_proportion(of(&counts.bytes), sample),
+            events: extrapolate(of(&counts.bytes), sample),
             bytes: of(&counts.bytes),
             dropped: of(&counts.dropped),
         }
     }
 
-    /// How many stuck readers the service has cut off, all of them or those within this time.
-    pub(super) async fn cut_within(&self, time: Duration) -> Result<u64> {
-        let give_up = Instant::now() + time;
+    /// Waits until the service has closed all stuck connections, at most `time`. Returns the number of closed ones.
+    pub(super) async fn closed_within(&self, time: Duration) -> Result<u64> {
+        let deadline = Instant::now() + time;
         let stuck = self.stuck.len() as u64;
         loop {
             let reading = self.counts.connected.load(Ordering::Relaxed);
             let left = connected(self.server).await?.saturating_sub(reading);
-            if left == 0 || Instant::now() > give_up {
+            if left == 0 || Instant::now() > deadline {
                 return Ok(stuck.saturating_sub(left));
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 }
@@ -139,41 +140,41 @@ impl Drop for Readers {
     }
 }
 
-/// Events in so many bytes, if a sample is like the whole.
-fn in_proportion(bytes: u64, (sample_events, sample_bytes): (u64, u64)) -> u64 {
+/// Extrapolates the number of events in `bytes` from a sample.
+fn extrapolate(bytes: u64, (sample_events, sample_bytes): (u64, u64)) -> u64 {
     let events = u128::from(bytes) * u128::from(sample_events) / u128::from(sample_bytes.max(1));
     u64::try_from(events).unwrap_or(u64::MAX)
 }
 
-/// How many readers the service counts.
+/// Returns the number of event readers in the service's metrics.
 async fn connected(server: SocketAddr) -> Result<u64> {
     let text = page::get_text(server, "/metrics").await?;
     let count = text
         .lines()
         .find_map(|line| line.strip_prefix("aggregator_event_readers "))
-        .context("the metrics do not tell how many readers of events there are")?;
+        .context("the metrics have no aggregator_event_readers")?;
     Ok(count.parse()?)
 }
 
-async fn connect(server: SocketAddr, room: u32) -> Result<TcpStream> {
+async fn connect(server: SocketAddr, capacity: u32) -> Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
-    socket.set_recv_buffer_size(room)?;
+    socket.set_recv_buffer_size(capacity)?;
     let mut stream = socket.connect(server).await?;
     let request = format!("GET /api/v1/events HTTP/1.1\r\nHost: {server}\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
-    // Does not block as it is.
+    // The stream is already non-blocking.
     Ok(stream.into_std()?)
 }
 
-/// One that reads.
+/// A reading connection.
 enum Reader {
     Connected {
         stream: TcpStream,
-        /// The end of what it has read.
+        /// Last bytes that were read.
         tail: Tail,
     },
-    /// It was sent away then.
-    Away(Instant),
+    /// Disconnected by the server at this instant.
+    Disconnected(Instant),
 }
 
 impl Reader {
@@ -185,40 +186,40 @@ impl Reader {
     }
 }
 
-/// As much of the end of an answer as tells whether it was the end.
+/// The last bytes of a response, to detect its end.
 #[derive(Debug, Default)]
 struct Tail([u8; LAST_CHUNK.len()]);
 
 impl Tail {
-    /// Whether the answer ends with these bytes.
+    /// Appends bytes and returns whether the response ends with them.
     fn ends_with(&mut self, bytes: &[u8]) -> bool {
-        let room = self.0.len();
-        let new = &bytes[bytes.len().saturating_sub(room)..];
+        let capacity = self.0.len();
+        let new = &bytes[bytes.len().saturating_sub(capacity)..];
         self.0.rotate_left(new.len());
-        self.0[room - new.len()..].copy_from_slice(new);
+        self.0[capacity - new.len()..].copy_from_slice(new);
         self.0 == LAST_CHUNK
     }
 }
 
-/// Reads for all of them.
-struct Sweep {
+/// Loop that reads from all connections.
+struct ReadLoop {
     server: SocketAddr,
     runtime: Handle,
     readers: Vec<Reader>,
     counts: Arc<Counts>,
     buffer: Vec<u8>,
-    /// The end of what the sample has read: an event may begin in it.
+    /// Last characters of the sampled stream: they may be the start of an event.
     rest: String,
 }
 
-impl Sweep {
+impl ReadLoop {
     fn new(server: SocketAddr, reading: Vec<TcpStream>, counts: Arc<Counts>) -> Self {
         Self {
             server,
             runtime: Handle::current(),
             readers: reading.into_iter().map(Reader::new).collect(),
             counts,
-            buffer: vec![0; ROOM as usize * 2],
+            buffer: vec![0; RECEIVE_BUFFER as usize * 2],
             rest: String::new(),
         }
     }
@@ -228,7 +229,7 @@ impl Sweep {
             for index in 0..self.readers.len() {
                 self.read(index);
             }
-            let is_connected = |it: &&Reader| matches!(it, Reader::Connected { .. });
+            let is_connected = |reader: &&Reader| matches!(reader, Reader::Connected { .. });
             let connected = self.readers.iter().filter(is_connected).count();
             self.counts
                 .connected
@@ -241,30 +242,30 @@ impl Sweep {
         let reader = &mut self.readers[index];
         match reader {
             Reader::Connected { stream, tail } => match stream.read(&mut self.buffer) {
-                Ok(0) => self.send_away(index),
+                Ok(0) => self.mark_disconnected(index),
                 Ok(bytes) => {
                     let is_end = tail.ends_with(&self.buffer[..bytes]);
                     self.count(index, bytes);
                     if is_end {
-                        self.send_away(index);
+                        self.mark_disconnected(index);
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(_) => self.send_away(index),
+                Err(_) => self.mark_disconnected(index),
             },
-            Reader::Away(since) if since.elapsed() >= COME_BACK_AFTER => {
-                // One that cannot come back now tries again later.
-                *reader = match self.runtime.block_on(connect(self.server, ROOM)) {
+            Reader::Disconnected(since) if since.elapsed() >= RECONNECT_DELAY => {
+                // If the reconnection fails, try again after the same delay.
+                *reader = match self.runtime.block_on(connect(self.server, RECEIVE_BUFFER)) {
                     Ok(stream) => Reader::new(stream),
-                    Err(_) => Reader::Away(Instant::now()),
+                    Err(_) => Reader::Disconnected(Instant::now()),
                 };
             }
-            Reader::Away(_) => {}
+            Reader::Disconnected(_) => {}
         }
     }
 
-    fn send_away(&mut self, index: usize) {
-        self.readers[index] = Reader::Away(Instant::now());
+    fn mark_disconnected(&mut self, index: usize) {
+        self.readers[index] = Reader::Disconnected(Instant::now());
         self.counts.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -284,7 +285,7 @@ impl Sweep {
     }
 }
 
-/// Counts the events that begin in a text, and leaves of it what the next may begin with.
+/// Counts the events that start in `text`, and keeps only the end that may be the start of another event.
 fn take_events(text: &mut String) -> u64 {
     let events = text.matches(EVENT).count() as u64;
     let mut rest = text.len().saturating_sub(EVENT.len() - 1);
@@ -300,7 +301,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_that_comes_in_two_pieces_is_one() {
+    fn event_split_over_two_reads_is_counted_once() {
         let stream =
             "retry: 2000\nid: 1-0\n\nevent: order\ndata: {}\n\nid: 2-0\nevent: stock\ndata: {}\n\n";
         for split in 0..stream.len() {
@@ -312,11 +313,11 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_an_answer_is_seen_in_however_many_pieces_it_comes() {
-        let answer = b"6\r\nabcdef\r\n0\r\n\r\n";
-        for size in 1..answer.len() {
+    fn end_of_a_response_is_detected_for_any_split() {
+        let response = b"6\r\nabcdef\r\n0\r\n\r\n";
+        for size in 1..response.len() {
             let mut tail = Tail::default();
-            let pieces = answer.chunks(size);
+            let pieces = response.chunks(size);
             let ends: Vec<bool> = pieces.map(|piece| tail.ends_with(piece)).collect();
             assert_eq!(ends.last(), Some(&true), "{size}");
         }
@@ -324,8 +325,8 @@ mod tests {
     }
 
     #[test]
-    fn what_one_reads_tells_of_all() {
-        assert_eq!(in_proportion(4_000, (3, 300)), 40);
-        assert_eq!(in_proportion(0, (0, 0)), 0);
+    fn events_are_extrapolated_from_the_sample() {
+        assert_eq!(extrapolate(4_000, (3, 300)), 40);
+        assert_eq!(extrapolate(0, (0, 0)), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! What was measured, as numbers with names: kept as JSON, so that tables and plots can be made again without measuring.
+//! Results of a run, stored as JSON, so that tables and plots can be regenerated without measuring.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,35 +9,35 @@ use serde::{Deserialize, Serialize};
 use super::machine::Machine;
 use super::quantiles::median;
 
-/// The name of what the service itself did.
+/// Name of the measured service.
 pub(super) const SERVICE: &str = "service";
 
-/// One number for each round.
+/// One value per round.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Sample {
     topic: String,
-    /// Who did it.
+    /// Name of the measured program.
     what: String,
-    /// At which load: connections, a share, a number of orders.
+    /// Load: number of connections, share of the best throughput, or number of orders.
     at: f64,
     metric: String,
     values: Vec<f64>,
 }
 
-/// Everything that one run measured.
+/// Results of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Results {
     pub(super) machine: Machine,
-    /// How this run was started.
+    /// Command line of the run.
     pub(super) command: String,
     pub(super) rounds: u32,
     pub(super) seconds: u64,
-    /// An example of each command that was run, by what it is for.
+    /// One example of each executed command, by purpose.
     pub(super) commands: BTreeMap<String, String>,
     samples: Vec<Sample>,
 }
 
-/// The least, the middle and the greatest of some values.
+/// Minimum, median and maximum of values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Range {
     pub(super) min: f64,
@@ -61,7 +61,7 @@ impl Results {
         let text =
             std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
         serde_json::from_slice(&text)
-            .with_context(|| format!("{} holds no results", file.display()))
+            .with_context(|| format!("{} is not a valid results file", file.display()))
     }
 
     pub(super) fn save(&self, file: &Path) -> Result<()> {
@@ -69,12 +69,12 @@ impl Results {
         std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
     }
 
-    /// Adds the number of one more round.
+    /// Adds the value of another round.
     pub(super) fn add(&mut self, topic: &str, what: &str, at: f64, metric: &str, value: f64) {
         if let Some(sample) = self
             .samples
             .iter_mut()
-            .find(|sample| sample.is(topic, what, at, metric))
+            .find(|sample| sample.matches(topic, what, at, metric))
         {
             sample.values.push(value);
             return;
@@ -88,19 +88,19 @@ impl Results {
         });
     }
 
-    /// Notes a command, once.
-    pub(super) fn note_command(&mut self, purpose: &str, line: impl FnOnce() -> String) {
+    /// Records the first command line for a purpose.
+    pub(super) fn record_command(&mut self, purpose: &str, line: impl FnOnce() -> String) {
         if !self.commands.contains_key(purpose) {
             self.commands.insert(purpose.to_owned(), line());
         }
     }
 
-    /// The numbers of all rounds.
+    /// Returns the range over all rounds.
     pub(super) fn range(&self, topic: &str, what: &str, at: f64, metric: &str) -> Option<Range> {
         let sample = self
             .samples
             .iter()
-            .find(|sample| sample.is(topic, what, at, metric))?;
+            .find(|sample| sample.matches(topic, what, at, metric))?;
         Some(Range {
             min: sample.values.iter().copied().reduce(f64::min)?,
             median: median(&sample.values)?,
@@ -113,7 +113,7 @@ impl Results {
             .map(|range| range.median)
     }
 
-    /// The loads at which something was measured, rising.
+    /// Returns the measured loads in ascending order.
     pub(super) fn loads(&self, topic: &str, what: &str, metric: &str) -> Vec<f64> {
         let mut loads: Vec<f64> = self
             .samples
@@ -127,16 +127,16 @@ impl Results {
         loads
     }
 
-    /// The metrics of something at a load, in the order in which they were measured.
+    /// Returns the metrics at a load in the order of measurement.
     pub(super) fn metrics(&self, topic: &str, what: &str, at: f64) -> Vec<&str> {
         self.samples
             .iter()
-            .filter(|sample| sample.is(topic, what, at, &sample.metric))
+            .filter(|sample| sample.matches(topic, what, at, &sample.metric))
             .map(|sample| sample.metric.as_str())
             .collect()
     }
 
-    /// The best median over all loads.
+    /// Returns the best median over all loads.
     pub(super) fn best(&self, topic: &str, what: &str, metric: &str) -> Option<f64> {
         self.loads(topic, what, metric)
             .into_iter()
@@ -146,7 +146,7 @@ impl Results {
 }
 
 impl Sample {
-    fn is(&self, topic: &str, what: &str, at: f64, metric: &str) -> bool {
+    fn matches(&self, topic: &str, what: &str, at: f64, metric: &str) -> bool {
         self.topic == topic
             && self.what == what
             && self.at.total_cmp(&at).is_eq()
@@ -158,14 +158,14 @@ impl Sample {
 pub(super) mod tests {
     use super::*;
 
-    /// No numbers yet.
+    /// Returns empty results.
     pub(in crate::bench) fn empty() -> Results {
         let command = "cargo xtask bench --quick".to_owned();
         Results::new(Machine::default(), command, 3, 10)
     }
 
     #[test]
-    fn rounds_come_together_and_are_kept() {
+    fn rounds_are_aggregated_and_saved() {
         let mut results = empty();
         for value in [30.0, 10.0, 20.0] {
             results.add("hot", SERVICE, 64.0, "settled_per_s", value);

@@ -1,4 +1,4 @@
-//! What all measurements of one run share, and their order.
+//! State shared by the measurements of one run, and their order.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use super::generator::Load;
 use super::machine::Machine;
 use super::measure::{Measured, as_f64, measure};
 use super::results::{Results, SERVICE};
-use super::system::{Place, Servers, System};
+use super::system::{Servers, Storage, System};
 use super::topics::{
     Topic, ceilings, closed, embedded, events, kept, open, overload, streams, waiting,
 };
@@ -19,26 +19,26 @@ use super::{Args, Scale};
 use crate::programs::Programs;
 use crate::progress::Progress;
 
-/// Connections at which the cost of each stage is told, and at which the service is warmed up.
+/// Number of connections for the CPU time of each stage and for the warm-up.
 pub(super) const TYPICAL_CONNECTIONS: u32 = 64;
 
-/// One run.
+/// A benchmark run.
 pub(super) struct Run {
     pub(super) settings: Settings,
     pub(super) programs: Programs,
     pub(super) scale: Scale,
     pub(super) results: Results,
     topics: Vec<Topic>,
-    /// What requests are drawn from, and logs.
-    pub(super) folder: TempDir,
+    /// Directory of request files and logs.
+    pub(super) dir: TempDir,
 }
 
 impl Run {
     pub(super) fn new(args: &Args, settings: &Settings, programs: Programs) -> Result<Self> {
         let scale = args.scale();
-        let folder = tempfile::tempdir()?;
+        let dir = tempfile::tempdir()?;
         for spread in [Spread::Hot, Spread::Uniform, Spread::Zipf] {
-            spread.write(&folder.path().join(spread.name()))?;
+            spread.write(&dir.path().join(spread.name()))?;
         }
         let command = args.command_line();
         Ok(Self {
@@ -47,7 +47,7 @@ impl Run {
             results: Results::new(Machine::here(), command, scale.rounds, scale.seconds),
             scale,
             topics: args.topics(),
-            folder,
+            dir,
         })
     }
 
@@ -55,7 +55,7 @@ impl Run {
         topics.iter().any(|topic| self.topics.contains(topic))
     }
 
-    /// Measures everything that was asked for.
+    /// Measures the requested topics.
     pub(super) async fn measure_all(&mut self) -> Result<()> {
         if self.has(&[Topic::Ceilings]) {
             ceilings::run(self).await?;
@@ -94,12 +94,12 @@ impl Run {
         Ok(())
     }
 
-    /// Fresh servers, described in the report once.
+    /// Creates a fresh database and virtual host, and adds the servers' versions to the report once.
     pub(super) async fn create_servers(&mut self) -> Result<Servers> {
         let servers = Servers::create(&self.settings).await?;
         let machine = &mut self.results.machine;
         if !machine.0.iter().any(|(what, _)| what == "RabbitMQ") {
-            servers.look().await?.describe(machine).await?;
+            servers.database().await?.describe(machine).await?;
             machine.add(
                 "RabbitMQ",
                 Some(servers.broker_version()? + ", quorum queues"),
@@ -108,32 +108,32 @@ impl Run {
         Ok(servers)
     }
 
-    /// API and worker on fresh servers, warm: with `more` settings.
+    /// Starts API and worker on fresh servers with additional settings, and warms them up.
     pub(super) async fn start_system(&mut self, more: &str) -> Result<System> {
         let progress = Progress::spinner("starting API and worker on a fresh database");
         let servers = self.create_servers().await?;
         let system = System::start(&self.programs, servers, more).await?;
         self.warm_up(&system).await?;
-        progress.finish("API and worker are ready and warm");
+        progress.finish("API and worker are ready and warmed up");
         Ok(system)
     }
 
-    /// A little load that is not counted; then the planner knows how large the tables are, as it would a minute later.
+    /// Runs a short load that is not counted, then updates the planner's statistics, as autovacuum would within a minute.
     pub(super) async fn warm_up(&self, system: &System) -> Result<()> {
         let mut load = self.orders(system, Spread::Uniform, TYPICAL_CONNECTIONS);
         load.seconds = self.scale.seconds.min(2);
         measure(system, &load).await.context("warming up")?;
-        if let Place::Servers(servers) = &system.place {
-            servers.look().await?.execute("VACUUM ANALYZE").await?;
+        if let Storage::Servers(servers) = &system.storage {
+            servers.database().await?.execute("VACUUM ANALYZE").await?;
         }
         Ok(())
     }
 
     pub(super) fn choices(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.dir.path().join(name)
     }
 
-    /// Orders as fast as they are answered.
+    /// Returns a closed load of orders.
     pub(super) fn orders(&self, system: &System, spread: Spread, connections: u32) -> Load {
         Load {
             url: format!("http://{}", system.api),
@@ -149,7 +149,7 @@ impl Run {
         }
     }
 
-    /// Measures the service under a load and keeps the usual numbers.
+    /// Measures the service under a load and records the common metrics.
     pub(super) async fn measure(
         &mut self,
         system: &System,
@@ -158,20 +158,20 @@ impl Run {
         at: f64,
         load: &Load,
     ) -> Result<Measured> {
-        let name = format!("{topic}: {what}, {}", loaded(load));
+        let name = format!("{topic}: {what}, {}", describe_load(load));
         let progress = Progress::spinner(name.clone());
         let measured = measure(system, load).await.with_context(|| name.clone())?;
         let per_s = measured.settled_per_s();
-        progress.finish(&format!("{name}: {per_s:.0} settled a second"));
+        progress.finish(&format!("{name}: {per_s:.0} settled per second"));
         self.results
-            .note_command(&format!("load: {topic}"), || load.command_line());
+            .record_command(&format!("load: {topic}"), || load.command_line());
         self.results.add(topic, what, at, "settled_per_s", per_s);
-        let answered = &measured.answered;
+        let load_result = &measured.load_result;
         for (metric, us) in [
-            ("post_p50_ms", answered.p50_us),
-            ("post_p90_ms", answered.p90_us),
-            ("post_p99_ms", answered.p99_us),
-            ("post_max_ms", answered.max_us),
+            ("post_p50_ms", load_result.p50_us),
+            ("post_p90_ms", load_result.p90_us),
+            ("post_p99_ms", load_result.p99_us),
+            ("post_max_ms", load_result.max_us),
         ] {
             self.results
                 .add(topic, what, at, metric, as_f64(us) / 1000.0);
@@ -187,15 +187,15 @@ impl Run {
         Ok(measured)
     }
 
-    /// Keeps what each stage took, of one of the measurements.
-    pub(super) fn keep_cpu(&mut self, topic: &str, measured: &Measured) {
+    /// Records the CPU time of each stage.
+    pub(super) fn record_cpu(&mut self, topic: &str, measured: &Measured) {
         for (stage, us) in measured.cpu_us_per_order() {
             self.results
                 .add(&format!("cpu {topic}"), SERVICE, 0.0, stage, us);
         }
     }
 
-    /// Recomputes every balance, and fails if one is wrong.
+    /// Runs the audit and fails on a finding.
     pub(super) async fn audit(&self, system: &System) -> Result<()> {
         let progress = Progress::spinner("auditing");
         system.audit(&self.settings).await?;
@@ -204,9 +204,9 @@ impl Run {
     }
 }
 
-fn loaded(load: &Load) -> String {
+fn describe_load(load: &Load) -> String {
     match load.rate_per_s {
-        Some(rate) => format!("{rate:.0} a second over {} connections", load.connections),
+        Some(rate) => format!("{rate:.0} per second over {} connections", load.connections),
         None => format!("{} connections", load.connections),
     }
 }

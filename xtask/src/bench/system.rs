@@ -1,4 +1,4 @@
-//! The service itself, fresh: its processes, on a database and a virtual host of its own or on a data file of its own.
+//! The measured service: its processes on a fresh database and virtual host, or on a fresh data file.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -23,46 +23,48 @@ use crate::fresh_servers::FreshServers;
 use crate::programs::Programs;
 use crate::{audit, data_file, endpoints};
 
-/// Whose stock it is.
+/// Id of the vendor whose stock is sold.
 pub(super) const VENDOR: &str = "bench";
-/// More than any run sells.
+/// Units per product: more than any run sells.
 const UNITS: i64 = 2_000_000_000;
 
-/// What differs from the default settings.
+/// Changes to the default settings.
 const SETTINGS: &str =
     "manual_vendors = [\"bench\"]\nvendors = []\n[telemetry]\nfilter = \"warn\"\n";
 
-/// A database with stock in it, and a virtual host.
+/// A database with stock, and a virtual host.
 pub(super) struct Servers(FreshServers);
 
 impl Servers {
-    /// Creates them, with stock, and with the tables of the schema bench.
+    /// Creates the database with stock and the tables of the schema `bench`, and the virtual host.
     pub(super) async fn create(settings: &Settings) -> Result<Self> {
         let servers = Self(FreshServers::create(settings).await?);
         let store = Arc::new(PgStore::new(servers.options())?);
         enter_stock(store.clone(), store.clone(), store.clone(), store).await?;
-        let look = servers.look().await?;
-        look.check_durable().await?;
-        look.execute(include_str!("../../bench/tables.sql")).await?;
+        let database = servers.database().await?;
+        database.check_durable().await?;
+        database
+            .execute(include_str!("../../bench/tables.sql"))
+            .await?;
         Ok(servers)
     }
 
-    /// A connection of our own to the database.
-    pub(super) async fn look(&self) -> Result<Database> {
+    /// Opens a separate connection to the database.
+    pub(super) async fn database(&self) -> Result<Database> {
         Database::connect(self.options()).await
     }
 
-    /// How the database is reached.
+    /// Returns the connection options of the database.
     pub(super) fn options(&self) -> &PgOptions {
         self.0.options()
     }
 
-    /// Makes our own programs use these servers.
+    /// Returns the environment variables with which this project's programs use these servers.
     pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
         self.0.environment()
     }
 
-    /// Makes PostgreSQL's programs use this database.
+    /// Returns the environment variables with which PostgreSQL's programs use this database.
     pub(super) fn libpq_environment(&self) -> Vec<(&'static str, String)> {
         let options = self.options();
         let mut variables = vec![
@@ -77,10 +79,10 @@ impl Servers {
         variables
     }
 
-    /// Which broker it is.
+    /// Returns the version of the broker.
     pub(super) fn broker_version(&self) -> Result<String> {
-        let ask = "io:format(\"~s on OTP ~s\", [rabbit_misc:version(), erlang:system_info(otp_release)]).";
-        let printed = self.0.vhost().eval(ask)?;
+        let expression = "io:format(\"~s on OTP ~s\", [rabbit_misc:version(), erlang:system_info(otp_release)]).";
+        let printed = self.0.vhost().eval(expression)?;
         Ok(printed
             .lines()
             .next()
@@ -89,10 +91,10 @@ impl Servers {
             .to_owned())
     }
 
-    /// Refuses to go on if orders wait in anything but quorum queues.
+    /// Fails unless all queues are quorum queues.
     fn check_quorum(&self) -> Result<()> {
-        let ask = "[io:format(\"queue ~s~n\", [amqqueue:get_type(Q)]) || Q <- rabbit_amqqueue:list(VHost)].";
-        let printed = self.0.vhost().eval(ask)?;
+        let expression = "[io:format(\"queue ~s~n\", [amqqueue:get_type(Q)]) || Q <- rabbit_amqqueue:list(VHost)].";
+        let printed = self.0.vhost().eval(expression)?;
         check_quorum(&printed)
     }
 }
@@ -106,7 +108,7 @@ fn check_quorum(printed: &str) -> Result<()> {
     match types.iter().find(|kind| **kind != "rabbit_quorum_queue") {
         None => Ok(()),
         Some(other) => {
-            bail!("a queue is {other}, not a quorum queue: what is not durable is not measured")
+            bail!("a queue is {other}, but the benchmark requires quorum queues")
         }
     }
 }
@@ -134,61 +136,62 @@ async fn enter_stock(
     Ok(())
 }
 
-/// A folder for data, removed with the value. The usual place for such may be in memory, where being durable costs nothing.
-pub(super) fn folder_on_disk() -> Result<TempDir> {
+/// Creates a temporary directory below `target`. The system's temporary directory may be in memory, where durability has no
+/// cost.
+pub(super) fn temp_dir_on_disk() -> Result<TempDir> {
     let parent = Path::new("target/bench");
     std::fs::create_dir_all(parent)?;
     Ok(tempfile::tempdir_in(std::path::absolute(parent)?)?)
 }
 
-/// Creates a data file with stock in it.
+/// Creates a data file with stock.
 pub(super) async fn create_data_file(file: &Path, settings: &Settings) -> Result<()> {
     let store = Arc::new(data_file::open(file, &settings.embedded)?);
     enter_stock(store.clone(), store.clone(), store.clone(), store).await
 }
 
-/// Where orders are kept.
-pub(super) enum Place {
+/// Storage of the service.
+pub(super) enum Storage {
     Servers(Box<Servers>),
     File(PathBuf),
 }
 
 /// The running service.
 pub(super) struct System {
-    // Processes go first when this is dropped, then what they use.
+    // Field order is drop order: the processes are dropped before the servers that they use.
     children: Children,
-    /// Its processes.
+    /// Names and process ids.
     pub(super) processes: Vec<(&'static str, i32)>,
     pub(super) api: SocketAddr,
-    /// Another process of the API.
+    /// Address of the second API process.
     pub(super) second_api: Option<SocketAddr>,
-    pub(super) place: Place,
-    /// Of each of its programs.
+    pub(super) storage: Storage,
+    /// Arguments of each program.
     arguments: Vec<OsString>,
-    _folder: TempDir,
+    _dir: TempDir,
 }
 
 impl System {
-    /// Starts API and worker on servers, and waits until both are ready. `more` is more settings.
+    /// Starts API and worker on servers, and waits until both are ready. `more` is additional settings (TOML).
     pub(super) async fn start(programs: &Programs, servers: Servers, more: &str) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let arguments = config_arguments(folder.path(), more)?;
+        let dir = tempfile::tempdir()?;
+        let arguments = config_arguments(dir.path(), more)?;
         let (api, worker) = (endpoints::free_address()?, endpoints::free_address()?);
         let mut system = Self {
             children: Children::new(),
             processes: Vec::new(),
             api,
             second_api: None,
-            place: Place::Servers(Box::new(servers)),
+            storage: Storage::Servers(Box::new(servers)),
             arguments,
-            _folder: folder,
+            _dir: dir,
         };
         system.launch(programs, "api", "api", ("PORT", api))?;
         system.launch(programs, "worker", "worker", ("WORKER_PORT", worker))?;
         for server in [api, worker] {
-            system.children.until_ready(server).await?;
+            system.children.wait_until_ready(server).await?;
         }
-        if let Place::Servers(servers) = &system.place {
+        if let Storage::Servers(servers) = &system.storage {
             servers.check_quorum()?;
         }
         Ok(system)
@@ -198,17 +201,17 @@ impl System {
     pub(super) async fn start_second_api(&mut self, programs: &Programs) -> Result<()> {
         let api = endpoints::free_address()?;
         self.launch(programs, "second api", "api", ("PORT", api))?;
-        self.children.until_ready(api).await?;
+        self.children.wait_until_ready(api).await?;
         self.second_api = Some(api);
         Ok(())
     }
 
-    /// Starts the embedded program on a fresh data file.
+    /// Starts the standalone program on a fresh data file.
     pub(super) async fn start_embedded(programs: &Programs, settings: &Settings) -> Result<Self> {
-        let folder = folder_on_disk()?;
-        let file = folder.path().join("orders.db");
+        let dir = temp_dir_on_disk()?;
+        let file = dir.path().join("orders.db");
         create_data_file(&file, settings).await?;
-        let mut arguments = config_arguments(folder.path(), "")?;
+        let mut arguments = config_arguments(dir.path(), "")?;
         let api = endpoints::free_address()?;
         arguments.extend([
             "--no-mock-vendors".into(),
@@ -220,12 +223,12 @@ impl System {
             processes: Vec::new(),
             api,
             second_api: None,
-            place: Place::File(file),
+            storage: Storage::File(file),
             arguments,
-            _folder: folder,
+            _dir: dir,
         };
         system.launch(programs, "standalone", "standalone", ("PORT", api))?;
-        system.children.until_ready(api).await?;
+        system.children.wait_until_ready(api).await?;
         Ok(system)
     }
 
@@ -236,9 +239,9 @@ impl System {
         program: &str,
         (port, listening): (&'static str, SocketAddr),
     ) -> Result<()> {
-        let mut environment = match &self.place {
-            Place::Servers(servers) => servers.environment(),
-            Place::File(_) => Vec::new(),
+        let mut environment = match &self.storage {
+            Storage::Servers(servers) => servers.environment(),
+            Storage::File(_) => Vec::new(),
         };
         environment.push((port, listening.port().to_string()));
         let program = programs.path(program)?;
@@ -249,28 +252,28 @@ impl System {
         Ok(())
     }
 
-    /// Recomputes every balance; fails if a row contradicts the others.
+    /// Runs the audit and fails on a finding.
     pub(super) async fn audit(&self, settings: &Settings) -> Result<()> {
-        let findings = match &self.place {
-            Place::Servers(servers) => PgStore::new(servers.options())?.audit().await?,
-            Place::File(file) => {
+        let findings = match &self.storage {
+            Storage::Servers(servers) => PgStore::new(servers.options())?.audit().await?,
+            Storage::File(file) => {
                 data_file::open_read_only(file, &settings.embedded)?
                     .audit()
                     .await?
             }
         };
-        audit::refuse_findings(&findings)
+        audit::fail_on_findings(&findings)
     }
 
-    /// Ends it in good order; what it used is removed.
+    /// Stops the processes gracefully and removes their data.
     pub(super) async fn stop(self) -> Result<()> {
-        self.children.end().await
+        self.children.stop_all().await
     }
 }
 
-/// What makes a program take the settings of a measurement, with `more` of them.
-pub(super) fn config_arguments(folder: &Path, more: &str) -> Result<Vec<OsString>> {
-    let file = folder.join("settings.toml");
+/// Writes the settings of a measurement with `more` settings. Returns the arguments that select them.
+pub(super) fn config_arguments(dir: &Path, more: &str) -> Result<Vec<OsString>> {
+    let file = dir.join("settings.toml");
     std::fs::write(&file, format!("{SETTINGS}{more}"))?;
     Ok(vec!["--config".into(), file.into()])
 }
@@ -280,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_queue_that_is_no_quorum_queue_is_refused() {
+    fn queues_other_than_quorum_queues_are_refused() {
         assert!(
             check_quorum("queue rabbit_quorum_queue\nqueue rabbit_quorum_queue\n[ok,ok]\n").is_ok()
         );

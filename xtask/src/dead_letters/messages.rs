@@ -8,10 +8,10 @@ use queue_rabbitmq::{DeadMessage, DeadMessages, Disposition, RabbitOptions};
 use super::selection::Selection;
 use super::{Action, orders};
 
-/// Most characters of a body that are shown.
+/// Maximum number of characters of a body that are shown.
 const MAX_BODY_CHARS: usize = 2_000;
 
-/// Acts on the selected messages. Returns how many there were.
+/// Applies the action to the selected messages. Returns the number of selected messages.
 pub(super) fn run(
     action: &Action,
     selection: &Selection,
@@ -39,8 +39,8 @@ pub(super) fn run(
             }
             Action::Replay(_) => match &message.orders {
                 Ok(ids) => {
-                    // Committed before the message is removed: after a crash in between it is replayed again, and its
-                    // orders are found in the outbox or settled.
+                    // Commit before the message is removed: after a crash in between, the message is replayed again, and its
+                    // orders are already in the outbox or settled.
                     replayed += runtime.block_on(orders::replay(store, ids))?;
                     Disposition::Remove
                 }
@@ -56,9 +56,9 @@ pub(super) fn run(
     })?;
     match action {
         Action::Replay(_) if found > 0 => {
-            println!("{removed} of {found} messages are replayed, with {replayed} orders");
+            println!("replayed {removed} of {found} messages with {replayed} orders");
         }
-        Action::Discard(_) if found > 0 => println!("{removed} messages are discarded"),
+        Action::Discard(_) if found > 0 => println!("discarded {removed} messages"),
         _ => {}
     }
     Ok(found)
@@ -91,8 +91,8 @@ fn details(message: &DeadMessage) -> String {
 }
 
 fn died_at(message: &DeadMessage) -> String {
-    let moment = message.died_at.map(|moment| moment.to_string());
-    moment.unwrap_or_else(|| "time not stated".to_owned())
+    let timestamp = message.died_at.map(|timestamp| timestamp.to_string());
+    timestamp.unwrap_or_else(|| "unknown time".to_owned())
 }
 
 fn contents(orders: &Result<Vec<OrderId>, String>) -> String {
@@ -121,11 +121,11 @@ mod tests {
     }
 
     #[test]
-    fn a_message_states_where_and_why_it_died_and_what_it_holds() {
+    fn message_line_has_its_queue_cause_and_contents() {
         let unreadable = message(Err("the body is not a message".to_owned()));
         assert_eq!(
             line(&unreadable),
-            "message 0badcafe  time not stated  rejected in orders.3: the body is not a message"
+            "message 0badcafe  unknown time  rejected in orders.3: the body is not a message"
         );
         assert!(details(&unreadable).ends_with("body:     7 bytes: no\\nJSON"));
         let readable = message(Ok(vec![OrderId(3), OrderId(4)]));

@@ -1,8 +1,8 @@
-//! `cargo xtask dead-letters`: what was given up, in the store and on the broker.
+//! `cargo xtask dead-letters`: dead-lettered orders in the store and messages on the broker.
 //!
 //! An *order* is dead-lettered by settlement, with the reason, and stays `PENDING`. A *message* is dead-lettered by the
-//! broker: it cannot be read, or it was delivered too many times. Both are brought back by putting their orders into the
-//! outbox; settlement takes an order only while it is `PENDING`, so that nothing is settled twice.
+//! broker: it cannot be decoded, or it exceeded the delivery limit. Replaying either inserts the orders into the outbox.
+//! Settlement only accepts `PENDING` orders, so no order is settled twice.
 
 mod messages;
 mod orders;
@@ -20,31 +20,31 @@ use storage_postgres::PgStore;
 use crate::{connection, data_file};
 use selection::Selection;
 
-/// What to do with which dead letters.
+/// Manage dead letters.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
     action: Action,
-    /// The data file of the embedded deployment, which has orders only; without it, the database and the broker of the
-    /// settings. To replay or discard, the embedded deployment must not be running.
+    /// Data file of the embedded deployment, which has dead-lettered orders only [default: the database and the broker in the
+    /// settings]. Stop the embedded deployment before replaying or discarding.
     #[arg(long, global = true, value_name = "FILE", value_parser = data_file::path)]
     data: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List them, each on a line.
+    /// List dead letters, one per line.
     List,
-    /// Show them with everything that is known.
+    /// Show dead letters in detail.
     Show(Selection),
-    /// Put their orders back into the outbox, as far as they are still PENDING.
+    /// Requeue the orders of dead letters that are still PENDING.
     Replay(Selection),
-    /// Remove them. An order stays PENDING and is tried again by the sweeper; to end it, reject or cancel it.
+    /// Remove dead letters. Their orders stay PENDING and the sweeper retries them; to stop that, reject or cancel the order.
     Discard(Selection),
 }
 
-/// Where dead letters are.
-struct Place<'a> {
+/// Location of the dead letters.
+struct Source<'a> {
     store: &'a dyn Store,
     queries: &'a dyn DeadLetterQueries,
     broker: Option<RabbitOptions>,
@@ -59,26 +59,26 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
             Action::List | Action::Show(_) => data_file::open_read_only(path, &settings.embedded)?,
             Action::Replay(_) | Action::Discard(_) => data_file::open(path, &settings.embedded)?,
         };
-        let place = Place {
+        let source = Source {
             store: &store,
             queries: &store,
             broker: None,
         };
-        return act(&args.action, &place, &runtime);
+        return apply(&args.action, &source, &runtime);
     }
     let broker = wiring::rabbitmq(&settings.rabbitmq, "order-aggregator-xtask")?;
     let options = connection::pg_options(&settings.database);
-    // A pool of connections is made on the runtime that drives them.
+    // Create the connection pool inside the runtime that drives it.
     let store = runtime.block_on(async { PgStore::new(&options) })?;
-    let place = Place {
+    let source = Source {
         store: &store,
         queries: &store,
         broker: Some(broker),
     };
-    act(&args.action, &place, &runtime)
+    apply(&args.action, &source, &runtime)
 }
 
-fn act(action: &Action, place: &Place<'_>, runtime: &tokio::runtime::Runtime) -> Result<()> {
+fn apply(action: &Action, source: &Source<'_>, runtime: &tokio::runtime::Runtime) -> Result<()> {
     let all = Selection::everything();
     let selection = match action {
         Action::List => &all,
@@ -87,12 +87,12 @@ fn act(action: &Action, place: &Place<'_>, runtime: &tokio::runtime::Runtime) ->
         }
     };
     selection.check()?;
-    let mut found = runtime.block_on(orders::run(action, selection, place))?;
-    if let Some(broker) = &place.broker {
-        found += messages::run(action, selection, broker, place.store, runtime)?;
+    let mut found = runtime.block_on(orders::run(action, selection, source))?;
+    if let Some(broker) = &source.broker {
+        found += messages::run(action, selection, broker, source.store, runtime)?;
     }
     if found == 0 && !selection.is_everything() {
-        bail!("there is no such dead letter; `dead-letters list` names all of them");
+        bail!("no such dead letter; run `cargo xtask dead-letters list` to list all");
     }
     if found == 0 {
         println!("no dead letters");

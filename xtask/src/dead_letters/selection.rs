@@ -1,20 +1,20 @@
-//! Which dead letters a command is about.
+//! The dead letters that a command applies to.
 
 use anyhow::{Result, ensure};
 use domain::identifiers::OrderId;
 use domain::ports::DeadLetter;
 use queue_rabbitmq::DeadMessage;
 
-/// Dead letters by name, or all of them.
+/// Dead letters by id, or all of them.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct Selection {
-    /// An order, by its id.
+    /// Select an order by its id.
     #[arg(long = "order", value_name = "ID")]
     orders: Vec<i64>,
-    /// A message, by the id that `list` shows.
+    /// Select a message by the id that `list` shows.
     #[arg(long = "message", value_name = "ID")]
     messages: Vec<String>,
-    /// All of them.
+    /// Select all dead letters.
     #[arg(long, conflicts_with_all = ["orders", "messages"])]
     all: bool,
 }
@@ -31,28 +31,28 @@ impl Selection {
         self.all
     }
 
-    /// Refuses an empty selection: to act on everything has to be said.
+    /// Rejects an empty selection; selecting everything requires `--all`.
     pub(super) fn check(&self) -> Result<()> {
         let is_empty = self.orders.is_empty() && self.messages.is_empty() && !self.all;
         ensure!(
             !is_empty,
-            "say which: --order ID, --message ID (both may be repeated) or --all"
+            "select dead letters with --order ID, --message ID (both repeatable) or --all"
         );
         Ok(())
     }
 
-    /// Whether no order can be in it.
+    /// Returns whether the selection cannot contain orders.
     pub(super) fn has_no_orders(&self) -> bool {
         !self.all && self.orders.is_empty()
     }
 
-    /// Whether no message can be in it.
+    /// Returns whether the selection cannot contain messages.
     pub(super) fn has_no_messages(&self) -> bool {
         !self.all && self.messages.is_empty()
     }
 
-    pub(super) fn has_order(&self, letter: &DeadLetter) -> bool {
-        let OrderId(id) = letter.order_id;
+    pub(super) fn has_order(&self, dead_letter: &DeadLetter) -> bool {
+        let OrderId(id) = dead_letter.order_id;
         self.all || self.orders.contains(&id)
     }
 

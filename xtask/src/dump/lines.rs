@@ -1,4 +1,4 @@
-//! The lines of a dump.
+//! JSON representation of the lines of a dump.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Summary;
 
-/// One line. Moments are microseconds since 1970-01-01T00:00:00Z.
+/// A line. Timestamps are microseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Line {
@@ -63,7 +63,7 @@ struct PositionLine {
     reported: u32,
     in_flight: u32,
     as_of: i64,
-    /// Left out where it is false, so that versions without it read the line.
+    /// Omitted if false, so that versions without this member can read the line.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_expired: bool,
 }
@@ -181,7 +181,7 @@ impl From<&OrderRecord> for OrderLine {
 }
 
 impl Line {
-    /// The record; the last line is none.
+    /// Converts the line to a record. Fails for the last line, which is not a record.
     pub(super) fn into_record(self) -> Result<TransferRecord> {
         Ok(match self {
             Self::Vendor(line) => TransferRecord::Vendor(line.into_record()?),
@@ -193,7 +193,7 @@ impl Line {
                 created_at: Timestamp::from_micros(line.created_at),
                 batch: line.batch_digest.map(BatchDigest::parse).transpose()?,
             }),
-            Self::End(_) => anyhow::bail!("the end where a record was expected"),
+            Self::End(_) => anyhow::bail!("expected a record, found the last line"),
         })
     }
 }
@@ -202,7 +202,7 @@ impl VendorLine {
     fn into_record(self) -> Result<VendorRecord> {
         let last_sync = self.last_sync.map(|line| {
             let outcome = SyncOutcome::from_word(&line.outcome)
-                .with_context(|| format!("{:?} is no outcome of a sync", line.outcome))?;
+                .with_context(|| format!("{:?} is not a sync outcome", line.outcome))?;
             let sync = SyncRecord {
                 outcome,
                 took: Duration::from_millis(line.duration_ms),
@@ -245,9 +245,10 @@ impl ProductLine {
 impl OrderLine {
     fn into_record(self) -> Result<OrderRecord> {
         let status = OrderStatus::from_word(&self.status)
-            .with_context(|| format!("{:?} is no status", self.status))?;
-        let reason = self.reason.map(|word| {
-            RejectReason::from_word(&word).with_context(|| format!("{word:?} is no reason"))
+            .with_context(|| format!("{:?} is not an order status", self.status))?;
+        let reason = self.reason.map(|value| {
+            RejectReason::from_word(&value)
+                .with_context(|| format!("{value:?} is not a reject reason"))
         });
         let allocations = self.allocations.into_iter().map(|line| {
             Ok(AllocationRecord {

@@ -1,4 +1,4 @@
-//! What is written reads back, and what was tampered with is refused.
+//! A dump can be read back, and a modified dump is refused.
 
 use std::time::Duration;
 
@@ -88,13 +88,13 @@ fn examples() -> Vec<TransferRecord> {
     ]
 }
 
-fn written(folder: &Path) -> PathBuf {
-    let path = folder.join("dump.ndjson");
+fn written(dir: &Path) -> PathBuf {
+    let path = dir.join("dump.ndjson");
     let mut writer = DumpWriter::create(&path).unwrap();
     for record in examples() {
         writer.write(&record).unwrap();
     }
-    assert!(!path.exists(), "half a file under the name of a whole one");
+    assert!(!path.exists(), "an incomplete file has the final name");
     let summary = writer.finish().unwrap();
     assert_eq!((summary.records(), summary.orders), (6, 2));
     path
@@ -106,9 +106,9 @@ fn read(path: &Path, skipped: u64) -> Vec<TransferRecord> {
 }
 
 #[test]
-fn what_is_written_reads_back_from_any_record_on() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = written(folder.path());
+fn written_records_can_be_read_from_any_position() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = written(dir.path());
     assert_eq!(check(&path).unwrap().records(), 6);
     assert_eq!(read(&path, 0), examples());
     assert_eq!(read(&path, 3), examples()[3..]);
@@ -117,21 +117,21 @@ fn what_is_written_reads_back_from_any_record_on() {
 }
 
 #[test]
-fn what_is_cut_off_or_changed_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = written(folder.path());
-    let whole = std::fs::read_to_string(&path).unwrap();
-    let cut = whole.rsplit_once("{\"end\"").unwrap().0;
-    let changed = whole.replace("\"quantity\":3", "\"quantity\":4");
-    let shorter = whole.split_once('\n').unwrap().1;
-    for (text, word) in [
-        (cut, "not whole"),
+fn truncated_or_modified_file_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = written(dir.path());
+    let complete = std::fs::read_to_string(&path).unwrap();
+    let truncated = complete.rsplit_once("{\"end\"").unwrap().0;
+    let changed = complete.replace("\"quantity\":3", "\"quantity\":4");
+    let shorter = complete.split_once('\n').unwrap().1;
+    for (text, expected) in [
+        (truncated, "incomplete"),
         (&changed, "checksum"),
         (shorter, "checksum"),
-        ("{\"end\":{\"vendors\":1}}\n", "cannot be read"),
+        ("{\"end\":{\"vendors\":1}}\n", "invalid summary"),
     ] {
         std::fs::write(&path, text).unwrap();
         let refused = check(&path).unwrap_err().to_string();
-        assert!(refused.contains(word), "{refused}");
+        assert!(refused.contains(expected), "{refused}");
     }
 }

@@ -1,5 +1,5 @@
-//! `cargo xtask fuzz-api`: sends the running service what its own document allows and what it forbids, and holds the answers
-//! against the document. The fuzzer is schemathesis; what it runs against is fresh, and its balances are recomputed at the end.
+//! `cargo xtask fuzz-api`: sends valid and invalid requests to the running service, and checks the responses against the
+//! OpenAPI document. The fuzzer is schemathesis. It runs against a fresh deployment, which is audited at the end.
 
 mod schemathesis;
 mod target;
@@ -12,23 +12,23 @@ use crate::services;
 use schemathesis::Schemathesis;
 use target::Target;
 
-/// What to run it against, and how long.
+/// Arguments of `fuzz-api`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Most cases for each operation in each phase.
+    /// Maximum number of test cases per operation and phase.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     cases: u32,
-    /// Run it against API and worker on the PostgreSQL and RabbitMQ of the settings, with a database and a virtual host of its
-    /// own, instead of the embedded program.
+    /// Test API and worker on the PostgreSQL and RabbitMQ in the settings, with a dedicated database and virtual host, instead of
+    /// the standalone program.
     #[arg(long)]
     servers: bool,
-    /// What all cases follow from [default: another one each time; the fuzzer shows it].
+    /// Random seed of the test cases [default: a new seed, which the fuzzer prints].
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
 }
 
 impl Args {
-    /// So few that a change does not wait for it, and the same ones each time.
+    /// Few and deterministic test cases, for `ci`.
     pub(crate) fn quick() -> Self {
         Self {
             cases: 30,
@@ -55,9 +55,12 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
             Target::embedded(&programs).await?
         };
         let passed = fuzzer.run(&target, args.cases, args.seed).await;
-        let audited = target.audit(settings).await.context("after the fuzzer");
+        let audited = target
+            .audit(settings)
+            .await
+            .context("audit after the fuzzer run");
         let stopped = target.stop().await;
-        ensure!(passed?, "the fuzzer found failures: see above");
+        ensure!(passed?, "the fuzzer found failures: see its output above");
         audited?;
         stopped
     })

@@ -1,4 +1,4 @@
-//! schemathesis, in a Python environment of its own in the target folder.
+//! schemathesis, in a Python virtual environment in the target directory.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,11 +11,11 @@ use crate::{process, workspace};
 
 const VERSION: &str = "4.32.5";
 
-/// What the document cannot say, and so is told to the fuzzer, each with its reason.
+/// Hooks for rules that the OpenAPI document cannot express.
 const HOOKS: &str = "xtask/fuzz-api/hooks.py";
 
-/// Longest wait for one answer, in seconds. Nothing here takes longer than a sync, and that is of a vendor in this process.
-const ANSWER_WITHIN_S: &str = "10";
+/// Timeout of a request, in seconds. The slowest request is a sync, and its vendor is in this process.
+const REQUEST_TIMEOUT_S: &str = "10";
 
 /// The installed fuzzer.
 pub(super) struct Schemathesis {
@@ -23,24 +23,24 @@ pub(super) struct Schemathesis {
 }
 
 impl Schemathesis {
-    /// Finds it, or installs it.
+    /// Finds the fuzzer, and installs it if it is missing.
     pub(super) fn installed() -> Result<Self> {
-        let folder = folder()?;
-        let program = folder.join("bin/schemathesis");
+        let dir = install_dir()?;
+        let program = dir.join("bin/schemathesis");
         if !process::succeeds(Command::new(&program).arg("--version")) {
-            install(&folder)?;
+            install(&dir)?;
         }
         Ok(Self { program })
     }
 
-    /// Runs all of its checks and phases; whether nothing failed.
+    /// Runs all checks and phases. Returns whether all of them passed.
     pub(super) async fn run(&self, target: &Target, cases: u32, seed: Option<u64>) -> Result<bool> {
-        let folder = tempfile::tempdir()?;
+        let dir = tempfile::tempdir()?;
         let mut fuzzer = tokio::process::Command::new(&self.program);
         fuzzer
-            // It leaves files behind where it runs.
-            .current_dir(folder.path())
-            // It takes a module by its path.
+            // The fuzzer leaves files in its working directory.
+            .current_dir(dir.path())
+            // The fuzzer accepts a module path.
             .env("SCHEMATHESIS_HOOKS", std::path::absolute(HOOKS)?)
             .args(["run", &format!("{}/openapi.json", target.url())])
             .args([
@@ -50,9 +50,9 @@ impl Schemathesis {
             .args(["--checks", "all", "--continue-on-failure"])
             .args(["--phases", "examples,coverage,fuzzing,stateful"])
             .args(["--max-examples", &cases.to_string()])
-            // Its answer has no end, and the fuzzer waits for one; tests hold it (docs/contract-tests.md).
+            // The response is endless, and the fuzzer waits for its end; tests cover it (docs/contract-tests.md).
             .args(["--exclude-path", "/api/v1/events"])
-            .args(["--request-timeout", ANSWER_WITHIN_S])
+            .args(["--request-timeout", REQUEST_TIMEOUT_S])
             .args(["--generation-database", "none"])
             .stdin(Stdio::null())
             .kill_on_drop(true);
@@ -63,36 +63,35 @@ impl Schemathesis {
         match status.code() {
             Some(0) => Ok(true),
             Some(1) => Ok(false),
-            _ => bail!("schemathesis ended with {status}"),
+            _ => bail!("schemathesis exited with {status}"),
         }
     }
 }
 
-fn folder() -> Result<PathBuf> {
+fn install_dir() -> Result<PathBuf> {
     let metadata = workspace::metadata()?;
     let target = metadata["target_directory"]
         .as_str()
-        .context("cargo metadata has no target folder")?;
+        .context("cargo metadata has no target directory")?;
     Ok(Path::new(target).join(format!("schemathesis-{VERSION}")))
 }
 
-fn install(folder: &Path) -> Result<()> {
+fn install(dir: &Path) -> Result<()> {
     if !has_venv() {
         if !debian::can_install() {
             bail!(
-                "Python 3 with venv and pip is needed for the fuzzer: install it, and repeat the command"
+                "the fuzzer requires Python 3 with venv and pip: install them and run the command again"
             );
         }
         debian::install_tool("python3-venv")?;
     }
-    if folder.exists() {
-        // An installation that broke off.
-        std::fs::remove_dir_all(folder)
-            .with_context(|| format!("cannot remove {}", folder.display()))?;
+    if dir.exists() {
+        // An incomplete installation.
+        std::fs::remove_dir_all(dir).with_context(|| format!("cannot remove {}", dir.display()))?;
     }
-    process::run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+    process::run(Command::new("python3").args(["-m", "venv"]).arg(dir))?;
     let package = format!("schemathesis=={VERSION}");
-    let mut pip = Command::new(folder.join("bin/python"));
+    let mut pip = Command::new(dir.join("bin/python"));
     pip.args([
         "-m",
         "pip",

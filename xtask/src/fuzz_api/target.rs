@@ -1,4 +1,4 @@
-//! What the fuzzer runs against: the service, fresh, with vendors that have stock and with an API key.
+//! The target of the fuzzer: a fresh deployment with stocked vendors and an API key.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -18,57 +18,57 @@ use crate::fresh_servers::FreshServers;
 use crate::programs::Programs;
 use crate::{api_key, audit, data_file, endpoints};
 
-/// Products that the document's examples name, and short ones that the generator comes upon.
+/// Products in the document's examples, and short ids that the generator is likely to produce.
 const STOCK: [(&str, i64); 4] = [("SKU-1", 1_000), ("SKU-2", 10), ("0", 5), ("1", 5)];
 
-/// Where orders are kept.
-enum Place {
+/// Storage of the deployment.
+enum Storage {
     File(PathBuf),
     Servers(Box<FreshServers>),
 }
 
 /// The running service.
 pub(super) struct Target {
-    // Processes go first when this is dropped, then what they use.
+    // Field order is drop order: the processes are dropped before the servers that they use.
     children: Children,
     api: SocketAddr,
     key: String,
-    place: Place,
+    storage: Storage,
     _vendors: Vec<MockVendor>,
-    _folder: TempDir,
+    _dir: TempDir,
 }
 
 impl Target {
-    /// The embedded program.
+    /// Starts the standalone program.
     pub(super) async fn embedded(programs: &Programs) -> Result<Self> {
         let Prepared {
-            folder,
+            dir,
             key,
             vendors,
             mut arguments,
         } = Prepared::new()?;
-        let file = folder.path().join("orders.db");
+        let file = dir.path().join("orders.db");
         let api = endpoints::free_address()?;
         arguments.extend(["--data".into(), file.clone().into()]);
         arguments.extend(["--port".into(), api.port().to_string().into()]);
         let mut children = Children::new();
         children.start("standalone", programs.path("standalone")?, &arguments, &[])?;
-        children.until_ready(api).await?;
+        children.wait_until_ready(api).await?;
         Ok(Self {
             children,
             api,
             key,
-            place: Place::File(file),
+            storage: Storage::File(file),
             _vendors: vendors,
-            _folder: folder,
+            _dir: dir,
         })
     }
 
-    /// API and worker on servers.
+    /// Starts API and worker on servers.
     pub(super) async fn on_servers(programs: &Programs, settings: &Settings) -> Result<Self> {
         let servers = FreshServers::create(settings).await?;
         let Prepared {
-            folder,
+            dir,
             key,
             vendors,
             arguments,
@@ -82,50 +82,50 @@ impl Target {
             children.start(name, programs.path(name)?, &arguments, &environment)?;
         }
         for server in [api, worker] {
-            children.until_ready(server).await?;
+            children.wait_until_ready(server).await?;
         }
         Ok(Self {
             children,
             api,
             key,
-            place: Place::Servers(Box::new(servers)),
+            storage: Storage::Servers(Box::new(servers)),
             _vendors: vendors,
-            _folder: folder,
+            _dir: dir,
         })
     }
 
-    /// Where it is reached.
+    /// Returns the URL of the API.
     pub(super) fn url(&self) -> String {
         endpoints::http_url(self.api)
     }
 
-    /// A key with every role.
+    /// Returns an API key with the role operator.
     pub(super) fn key(&self) -> &str {
         &self.key
     }
 
-    /// Recomputes every balance; fails if a row contradicts the others.
+    /// Runs the audit and fails on a finding.
     pub(super) async fn audit(&self, settings: &Settings) -> Result<()> {
-        let findings = match &self.place {
-            Place::File(file) => {
+        let findings = match &self.storage {
+            Storage::File(file) => {
                 data_file::open_read_only(file, &settings.embedded)?
                     .audit()
                     .await?
             }
-            Place::Servers(servers) => PgStore::new(servers.options())?.audit().await?,
+            Storage::Servers(servers) => PgStore::new(servers.options())?.audit().await?,
         };
-        audit::refuse_findings(&findings)
+        audit::fail_on_findings(&findings)
     }
 
-    /// Ends it in good order; what it used is removed.
+    /// Stops the processes gracefully and removes their data.
     pub(super) async fn stop(self) -> Result<()> {
-        self.children.end().await
+        self.children.stop_all().await
     }
 }
 
-/// What every target has.
+/// Parts common to all targets.
 struct Prepared {
-    folder: TempDir,
+    dir: TempDir,
     key: String,
     vendors: Vec<MockVendor>,
     arguments: Vec<OsString>,
@@ -133,7 +133,7 @@ struct Prepared {
 
 impl Prepared {
     fn new() -> Result<Self> {
-        let folder = tempfile::tempdir()?;
+        let dir = tempfile::tempdir()?;
         let key = api_key::new_text()?;
         let vendors = [
             MockVendor::start_local(STOCK)?,
@@ -152,10 +152,10 @@ impl Prepared {
                 vendor.url()
             );
         }
-        let file = folder.path().join("settings.toml");
+        let file = dir.path().join("settings.toml");
         std::fs::write(&file, config)?;
         Ok(Self {
-            folder,
+            dir,
             key,
             vendors: vendors.into(),
             arguments: vec!["--config".into(), file.into()],

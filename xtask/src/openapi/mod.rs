@@ -1,5 +1,5 @@
-//! `cargo xtask openapi`: the document of the REST API, as the code has it, and whether clients of the released version of the
-//! contract can live with it.
+//! `cargo xtask openapi`: writes the OpenAPI document generated from the code, or checks the committed one and its
+//! compatibility with the released version.
 
 mod compatibility;
 
@@ -8,26 +8,26 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-/// The document of the code.
+/// Document generated from the code.
 const DOCUMENT: &str = "docs/openapi.json";
 
-/// The document of the released version.
+/// Document of the released version.
 const BASELINE: &str = "docs/openapi-baseline.json";
 
-/// What to do with the document.
+/// Arguments of `openapi`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Write nothing; fail if the document that is committed is not the code's, or if clients of the released version cannot
-    /// live with it while its major version is the same.
+    /// Check only: fail if the committed document is out of date, or if it breaks clients of the released version without a
+    /// new major version.
     #[arg(long, conflicts_with = "release")]
     check: bool,
-    /// Make the code's document the released one too, for a release.
+    /// Also write the document of the released version.
     #[arg(long)]
     release: bool,
 }
 
 impl Args {
-    /// The check alone.
+    /// Arguments for the check.
     pub(crate) fn check() -> Self {
         Self {
             check: true,
@@ -48,22 +48,22 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         return Ok(());
     }
     if read(DOCUMENT)? != text {
-        bail!("{DOCUMENT} is not what the code says: `cargo xtask openapi` writes it");
+        bail!("{DOCUMENT} is out of date: run `cargo xtask openapi`");
     }
-    let baseline: Value =
-        serde_json::from_str(&read(BASELINE)?).with_context(|| format!("{BASELINE} is no JSON"))?;
+    let baseline: Value = serde_json::from_str(&read(BASELINE)?)
+        .with_context(|| format!("{BASELINE} is not valid JSON"))?;
     let breaks = compatibility::breaks(&baseline, &document);
     for one in &breaks {
         println!("{one}");
     }
     let (was, is) = (version(&baseline), version(&document));
     if breaks.is_empty() {
-        println!("{DOCUMENT} {is} is what the code says; clients of {was} can live with it");
+        println!("{DOCUMENT} {is} is up to date and compatible with {was}");
     } else if major(is) > major(was) {
-        println!("clients of {was} cannot live with {is}, and its major version says so");
+        println!("{is} is not compatible with {was}, as its major version indicates");
     } else {
         bail!(
-            "clients of {was} cannot live with {is}, in {} places: keep what they rely on, or move the major version of the \
+            "{is} breaks clients of {was} in {} places: restore compatibility, or increase the major version of the \
              contract",
             breaks.len()
         );
@@ -94,14 +94,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_major_version_is_what_stands_before_the_first_dot() {
+    fn major_version_is_the_part_before_the_first_dot() {
         assert_eq!(major("1.20.3"), Some(1));
         assert!(major("2.0.0") > major("1.99.0"));
         assert_eq!(major(""), None);
     }
 
     #[test]
-    fn the_document_of_the_code_is_compatible_with_itself() {
+    fn document_is_compatible_with_itself() {
         let document: Value = serde_json::from_str(api::openapi_document()).unwrap();
         assert_eq!(
             compatibility::breaks(&document, &document),

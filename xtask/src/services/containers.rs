@@ -1,4 +1,4 @@
-//! Starting servers in containers, where nothing is installed and nothing can be.
+//! Starts servers in containers if they are not installed and cannot be installed.
 
 use std::process::Command;
 
@@ -18,19 +18,19 @@ const ENGINES: [&[&str]; 3] = [
     &["docker-compose"],
 ];
 
-/// Starts the given services of the compose file at the ports of the settings.
+/// Starts services of the compose file on the ports of the settings.
 pub(super) fn start(services: &[Service], settings: &Settings, broker: &Broker) -> Result<Started> {
     let Some(engine) = engine() else {
         let missing: Vec<String> = services.iter().map(Service::to_string).collect();
         let settings: Vec<&str> = services.iter().map(|service| setting(*service)).collect();
         bail!(
-            "{} is neither installed nor can it be installed or run in a container from here: install it, or say where it \
-             runs with {}",
+            "{} is not installed, and it can neither be installed nor run in a container here: install it, or set its \
+             address with {}",
             missing.join(" and "),
             settings.join(" and ")
         );
     };
-    let engine: Vec<String> = engine.iter().map(|&word| word.to_owned()).collect();
+    let engine: Vec<String> = engine.iter().map(|&part| part.to_owned()).collect();
     let names: Vec<String> = services
         .iter()
         .map(|&service| name(service).to_owned())
@@ -56,10 +56,10 @@ pub(super) fn start(services: &[Service], settings: &Settings, broker: &Broker) 
     Ok(started)
 }
 
-/// Stops services that were started here.
+/// Stops services that were started by this program.
 pub(super) fn stop(started: &Started) -> Result<()> {
     let Started::Containers { engine, services } = started else {
-        bail!("{started} are no containers");
+        bail!("{started} are not containers");
     };
     process::capture(compose(engine).arg("stop").args(services))?;
     Ok(())
@@ -81,9 +81,9 @@ fn compose(engine: &[String]) -> Command {
 }
 
 fn command<T: AsRef<str>>(engine: &[T]) -> Command {
-    let mut words = engine.iter().map(AsRef::as_ref);
-    let mut command = Command::new(words.next().unwrap_or_default());
-    command.args(words);
+    let mut parts = engine.iter().map(AsRef::as_ref);
+    let mut command = Command::new(parts.next().unwrap_or_default());
+    command.args(parts);
     command
 }
 
@@ -100,7 +100,7 @@ mod tests {
     use crate::workspace;
 
     #[test]
-    fn the_compose_file_has_the_services() {
+    fn compose_file_has_the_services() {
         let text = std::fs::read_to_string(workspace::root().join(FILE)).unwrap();
         for service in [Service::Postgres, Service::RabbitMq] {
             let line = format!("  {}:", name(service));

@@ -1,4 +1,4 @@
-//! Installing servers from Debian's packages.
+//! Installs servers and tools from Debian packages.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,16 +10,16 @@ use super::system_user::is_root;
 use crate::process;
 use crate::progress::Progress;
 
-/// Debian asks this program whether a package may start its server.
+/// Program that Debian calls to decide whether a package may start its server.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 const CLUSTERS: &str = "/etc/postgresql";
 
-/// Whether packages can be installed.
+/// Returns whether packages can be installed.
 pub(crate) fn can_install() -> bool {
     is_root() && Path::new("/etc/debian_version").is_file() && process::find("apt-get").is_some()
 }
 
-/// Installs a server. It is not started: what runs is only what we start and can stop again.
+/// Installs a server without starting it, so that only servers started and recorded by this program run.
 pub(super) fn install(service: Service) -> Result<()> {
     let package = match service {
         Service::Postgres => "postgresql",
@@ -37,7 +37,7 @@ pub(super) fn install(service: Service) -> Result<()> {
     Ok(())
 }
 
-/// Installs a program that is no server.
+/// Installs a program that is not a server.
 pub(crate) fn install_tool(package: &str) -> Result<()> {
     let progress = Progress::spinner(format!("installing the package {package}"));
     process::capture(apt_get().arg("update"))?;
@@ -56,7 +56,7 @@ fn has_clusters() -> bool {
     std::fs::read_dir(CLUSTERS).is_ok_and(|mut versions| versions.next().is_some())
 }
 
-/// The package brings an empty cluster along, which would take our port at the next boot.
+/// Drops the empty cluster that the package creates, which would use our port after the next boot.
 fn drop_new_clusters() -> Result<()> {
     let listed = process::capture(Command::new("pg_lsclusters").arg("--no-header"))?;
     for line in listed.lines() {
@@ -68,7 +68,7 @@ fn drop_new_clusters() -> Result<()> {
     Ok(())
 }
 
-/// While it lives, packages do not start their servers. A policy that was there before is left alone.
+/// Prevents packages from starting their servers until it is dropped. An existing policy is not changed.
 #[derive(Debug)]
 struct NoStart {
     written: bool,
@@ -95,7 +95,7 @@ impl Drop for NoStart {
             && let Err(error) = std::fs::remove_file(POLICY)
         {
             eprintln!(
-                "cannot remove {POLICY}, which keeps packages from starting their servers: {error}"
+                "cannot remove {POLICY}, which prevents packages from starting their servers: {error}"
             );
         }
     }

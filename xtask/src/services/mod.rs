@@ -1,8 +1,8 @@
-//! `cargo xtask services`: sees to it that PostgreSQL and RabbitMQ answer where the settings say.
+//! `cargo xtask services`: makes PostgreSQL and RabbitMQ available at the addresses in the settings.
 //!
-//! A server that answers is used as it is and never touched. Otherwise, and only on this machine, one is started: from
-//! installed programs, from packages, or in containers, in this order. What was started is written down, so that
-//! `services stop` stops that and nothing else.
+//! A server that is ready is used without changes. Otherwise, and only on this machine, a server is started: from installed
+//! programs, from packages, or in containers, in this order. Started servers are recorded, so that `services stop` stops
+//! only these.
 
 mod containers;
 pub(crate) mod debian;
@@ -27,13 +27,13 @@ use crate::progress::Progress;
 use crate::workspace;
 use started::{Started, StartedList};
 
-const READY_WITHIN: Duration = Duration::from_mins(1);
-const LOOK_EVERY: Duration = Duration::from_millis(300);
+const READY_TIMEOUT: Duration = Duration::from_mins(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(300);
 
-/// How long a server may take for each of its answers.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// Timeout of each response of a server.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What to do with the services.
+/// Arguments of `services`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -42,11 +42,11 @@ pub(crate) struct Args {
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 enum Action {
-    /// Start what does not answer, and wait until it does (this is the default).
+    /// Start servers that are not running, and wait until they are ready (default).
     Start,
-    /// Stop what was started here before; its data stays.
+    /// Stop the servers that this command started. Their data is kept.
     Stop,
-    /// Say what answers; fails unless everything does.
+    /// Show the status of the servers. Fails unless all are ready.
     Status,
 }
 
@@ -59,16 +59,16 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
     }
 }
 
-/// What is found where a server should be.
+/// Result of probing a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Answer {
-    /// It is there and lets us in.
+enum Probe {
+    /// The server is running and accepts the login.
     Ready,
-    /// Nothing listens there.
-    Nobody(String),
-    /// It is there, but will not let us in.
+    /// The connection failed.
+    Unreachable(String),
+    /// The server is running but refuses the login.
     Refused(String),
-    /// It is there but not ready, or is something else.
+    /// The server is not ready, or another program listens on the port.
     NotReady(String),
 }
 
@@ -87,7 +87,7 @@ impl fmt::Display for Service {
     }
 }
 
-/// The servers that the settings name.
+/// The servers in the settings.
 struct Servers<'a> {
     settings: &'a Settings,
     broker: Broker,
@@ -99,21 +99,21 @@ impl<'a> Servers<'a> {
         Ok(Self { settings, broker })
     }
 
-    fn place(&self, service: Service) -> (&str, u16) {
+    fn address(&self, service: Service) -> (&str, u16) {
         match service {
             Service::Postgres => (&self.settings.database.host, self.settings.database.port),
             Service::RabbitMq => (&self.broker.host, self.broker.port),
         }
     }
 
-    fn probe(&self, service: Service) -> Answer {
+    fn probe(&self, service: Service) -> Probe {
         match service {
             Service::Postgres => postgres_probe::probe(&self.settings.database),
             Service::RabbitMq => rabbitmq_probe::probe(&self.broker),
         }
     }
 
-    /// Starts a server from installed programs; nothing if they are not installed.
+    /// Starts a server from installed programs. Returns `None` if they are not installed.
     fn start_installed(&self, service: Service) -> Result<Option<Started>> {
         match service {
             Service::Postgres => postgres::start(&self.settings.database),
@@ -121,46 +121,50 @@ impl<'a> Servers<'a> {
         }
     }
 
-    fn line(&self, service: Service, answer: &Answer) -> String {
-        let (host, port) = self.place(service);
-        match answer {
-            Answer::Ready => format!("{service} answers at {host}:{port}"),
-            Answer::Nobody(why) => format!("{service} does not answer at {host}:{port}: {why}"),
-            Answer::Refused(why) => format!("{service} at {host}:{port} does not let us in: {why}"),
-            Answer::NotReady(why) => format!("{service} is not ready at {host}:{port}: {why}"),
+    fn line(&self, service: Service, probe_result: &Probe) -> String {
+        let (host, port) = self.address(service);
+        match probe_result {
+            Probe::Ready => format!("{service} is ready at {host}:{port}"),
+            Probe::Unreachable(reason) => {
+                format!("{service} is not reachable at {host}:{port}: {reason}")
+            }
+            Probe::Refused(reason) => {
+                format!("{service} at {host}:{port} refuses the login: {reason}")
+            }
+            Probe::NotReady(reason) => format!("{service} is not ready at {host}:{port}: {reason}"),
         }
     }
 
     fn wait_until_ready(&self, service: Service) -> Result<()> {
-        let deadline = Instant::now() + READY_WITHIN;
+        let deadline = Instant::now() + READY_TIMEOUT;
         let progress = Progress::spinner(format!("waiting for {service}"));
         loop {
-            let answer = self.probe(service);
-            match answer {
-                Answer::Ready => {
-                    progress.finish(&self.line(service, &answer));
+            let probe_result = self.probe(service);
+            match probe_result {
+                Probe::Ready => {
+                    progress.finish(&self.line(service, &probe_result));
                     return Ok(());
                 }
-                // Waiting does not change a wrong password.
-                Answer::Refused(_) => bail!("{}", self.line(service, &answer)),
+                // Retrying does not help against a wrong password.
+                Probe::Refused(_) => bail!("{}", self.line(service, &probe_result)),
                 _ if Instant::now() > deadline => {
-                    let seconds = READY_WITHIN.as_secs();
-                    bail!("after {seconds} s, {}", self.line(service, &answer));
+                    let seconds = READY_TIMEOUT.as_secs();
+                    bail!("after {seconds} s, {}", self.line(service, &probe_result));
                 }
-                _ => std::thread::sleep(LOOK_EVERY),
+                _ => std::thread::sleep(POLL_INTERVAL),
             }
         }
     }
 }
 
-/// Connects to the first address of a host that lets us, with time limits for reading and writing.
+/// Connects to the first reachable address of a host, with read and write timeouts.
 fn connect(host: &str, port: u16) -> std::io::Result<TcpStream> {
     let mut last = std::io::Error::other("the host has no address");
     for address in (host, port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, ANSWER_WITHIN) {
+        match TcpStream::connect_timeout(&address, RESPONSE_TIMEOUT) {
             Ok(stream) => {
-                stream.set_read_timeout(Some(ANSWER_WITHIN))?;
-                stream.set_write_timeout(Some(ANSWER_WITHIN))?;
+                stream.set_read_timeout(Some(RESPONSE_TIMEOUT))?;
+                stream.set_write_timeout(Some(RESPONSE_TIMEOUT))?;
                 return Ok(stream);
             }
             Err(error) => last = error,
@@ -169,28 +173,28 @@ fn connect(host: &str, port: u16) -> std::io::Result<TcpStream> {
     Err(last)
 }
 
-/// Starts what does not answer, and waits until it does.
+/// Starts servers that are not running, and waits until they are ready.
 pub(crate) fn start(settings: &Settings) -> Result<()> {
     let servers = Servers::new(settings)?;
     let mut missing = Vec::new();
     for service in [Service::Postgres, Service::RabbitMq] {
-        let answer = servers.probe(service);
-        match &answer {
-            Answer::Ready => eprintln!("{}", servers.line(service, &answer)),
-            Answer::Nobody(_) if connection::is_local(servers.place(service).0) => {
+        let probe_result = servers.probe(service);
+        match &probe_result {
+            Probe::Ready => eprintln!("{}", servers.line(service, &probe_result)),
+            Probe::Unreachable(_) if connection::is_local(servers.address(service).0) => {
                 missing.push(service);
             }
-            Answer::Nobody(_) => {
-                let line = servers.line(service, &answer);
+            Probe::Unreachable(_) => {
+                let line = servers.line(service, &probe_result);
                 bail!(
-                    "{line}; that is another machine: start it there, or change {}",
+                    "{line}; this is another machine: start the server there, or change {}",
                     setting(service)
                 );
             }
-            // It may be one that is just starting.
-            Answer::NotReady(_) => servers.wait_until_ready(service)?,
-            Answer::Refused(_) => {
-                let line = servers.line(service, &answer);
+            // The server may be starting.
+            Probe::NotReady(_) => servers.wait_until_ready(service)?,
+            Probe::Refused(_) => {
+                let line = servers.line(service, &probe_result);
                 bail!("{line}; change {}", setting(service));
             }
         }
@@ -239,7 +243,7 @@ fn setting(service: Service) -> &'static str {
 fn stop() -> Result<()> {
     let mut list = StartedList::load(&workspace::root())?;
     if list.is_empty() {
-        println!("nothing was started here");
+        println!("no services to stop");
     }
     while let Some(started) = list.last() {
         match started {
@@ -257,21 +261,21 @@ fn status(settings: &Settings) -> Result<()> {
     let servers = Servers::new(settings)?;
     let mut all_ready = true;
     for service in [Service::Postgres, Service::RabbitMq] {
-        let answer = servers.probe(service);
-        println!("{}", servers.line(service, &answer));
-        all_ready &= answer == Answer::Ready;
+        let probe_result = servers.probe(service);
+        println!("{}", servers.line(service, &probe_result));
+        all_ready &= probe_result == Probe::Ready;
     }
     for started in StartedList::load(&workspace::root())?.iter() {
-        println!("started here: {started}");
+        println!("started by this command: {started}");
     }
     if !all_ready {
-        bail!("not everything answers; `cargo xtask services` starts it");
+        bail!("not all services are ready; run `cargo xtask services` to start them");
     }
     Ok(())
 }
 
-/// The name of the RabbitMQ node that was started here under a name of its own for these settings. `rabbitmqctl` needs
-/// it in `RABBITMQ_NODENAME`.
+/// Returns the name of the RabbitMQ node that was started for these settings with a non-default name. `rabbitmqctl` needs it
+/// in `RABBITMQ_NODENAME`.
 pub(crate) fn own_node_name(settings: &Settings) -> Result<Option<String>> {
     let broker = Broker::of(&settings.rabbitmq)?;
     let list = StartedList::load(&workspace::root())?;

@@ -1,7 +1,7 @@
-//! Starting PostgreSQL: a cluster of this project's own, from the programs that are installed.
+//! Starts a dedicated PostgreSQL cluster from the installed programs.
 //!
-//! The system's cluster is never touched: it may hold other data, and by default it lets nobody in over TCP without a
-//! password. Ours lets every local user in, listens on the loopback address only, and holds nothing but this project's
+//! The system's cluster is never used: it may contain other data, and by default it requires a password over TCP. The
+//! dedicated cluster accepts every local user, listens on the loopback address only, and contains only this project's
 //! databases.
 
 use std::path::{Path, PathBuf};
@@ -10,32 +10,32 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use settings::DatabaseSettings;
 
-use super::started::{FOLDER, Started};
+use super::started::{SERVICES_DIR, Started};
 use super::system_user::{SystemUser, create_private, is_root};
 use crate::process;
 use crate::progress::Progress;
 use crate::workspace;
 
-/// Where Debian keeps one folder for each version.
-const DEBIAN_FOLDER: &str = "/usr/lib/postgresql";
+/// Directory in which Debian installs each version of PostgreSQL.
+const DEBIAN_DIR: &str = "/usr/lib/postgresql";
 
-/// Enough for the end-to-end tests, each of which runs programs with pools of their own.
+/// Maximum number of connections: enough for the end-to-end tests, each of which runs programs with their own pools.
 const MAX_CONNECTIONS: u32 = 400;
 
-/// Starts a cluster at the port of the settings; nothing if PostgreSQL is not installed.
+/// Starts a cluster on the port of the settings. Returns `None` if PostgreSQL is not installed.
 pub(super) fn start(database: &DatabaseSettings) -> Result<Option<Started>> {
     let Some(programs) = programs() else {
         return Ok(None);
     };
     let user = server_user()?;
     let version = version(&programs)?;
-    let folder = match &user {
-        // Not below the project: the server's user cannot pass through root's home.
+    let dir = match &user {
+        // Not below the project, because the server's user has no access to root's home directory.
         Some(user) => user.home.join("order-aggregator"),
-        None => workspace::root().join(FOLDER),
+        None => workspace::root().join(SERVICES_DIR),
     };
-    let data = folder.join(format!("postgresql-{version}-{}", database.port));
-    create_private(&folder, user.as_ref())?;
+    let data = dir.join(format!("postgresql-{version}-{}", database.port));
+    create_private(&dir, user.as_ref())?;
     let progress = Progress::spinner("starting PostgreSQL");
     if !data.join("PG_VERSION").is_file() {
         let mut initdb = command(&programs, "initdb", user.as_ref());
@@ -62,7 +62,7 @@ pub(super) fn start(database: &DatabaseSettings) -> Result<Option<Started>> {
         .arg("-o")
         .arg(server_options(&database.host, database.port));
     process::capture(&mut pg_ctl)
-        .with_context(|| format!("its log is {}", Path::new(&log).display()))?;
+        .with_context(|| format!("see the log {}", Path::new(&log).display()))?;
     progress.finish(&format!(
         "started PostgreSQL {version} on {}",
         data.display()
@@ -70,10 +70,10 @@ pub(super) fn start(database: &DatabaseSettings) -> Result<Option<Started>> {
     Ok(Some(Started::Cluster { programs, data }))
 }
 
-/// Stops a cluster that was started here.
+/// Stops a cluster that was started by this program.
 pub(super) fn stop(started: &Started) -> Result<()> {
     let Started::Cluster { programs, data } = started else {
-        bail!("{started} is no PostgreSQL cluster");
+        bail!("{started} is not a PostgreSQL cluster");
     };
     let user = server_user()?;
     let running = process::succeeds(
@@ -95,36 +95,36 @@ fn server_options(host: &str, port: u16) -> String {
     let address = host
         .parse::<std::net::IpAddr>()
         .map_or_else(|_| "127.0.0.1".to_owned(), |address| address.to_string());
-    // No socket file: its usual folder belongs to the system's cluster, and nobody here uses one.
+    // No Unix socket: its default directory belongs to the system's cluster, and this project uses TCP.
     format!(
         "-c listen_addresses={address} -c port={port} -c unix_socket_directories= \
          -c max_connections={MAX_CONNECTIONS}"
     )
 }
 
-/// Who the server runs as: it refuses to be root.
+/// Returns the user that the server runs as if this program runs as root; PostgreSQL refuses to run as root.
 fn server_user() -> Result<Option<SystemUser>> {
     if !is_root() {
         return Ok(None);
     }
     let user = SystemUser::find("postgres")?
-        .context("PostgreSQL does not run as root, and there is no user postgres")?;
+        .context("PostgreSQL cannot run as root, and the user postgres does not exist")?;
     Ok(Some(user))
 }
 
 fn command(programs: &Path, name: &str, user: Option<&SystemUser>) -> Command {
     let mut command = Command::new(programs.join(name));
-    // The folder this is called from may be closed to the server's user.
+    // The server's user may have no access to the current directory.
     command.current_dir("/").env("LC_ALL", "C");
     if let Some(user) = user {
-        user.applied_to(&mut command);
+        user.apply_to(&mut command);
     }
     command
 }
 
-/// The folder of the newest installed version that has a server.
+/// Returns the `bin` directory of the newest installed PostgreSQL server.
 fn programs() -> Option<PathBuf> {
-    let mut versions: Vec<(u32, PathBuf)> = std::fs::read_dir(DEBIAN_FOLDER)
+    let mut versions: Vec<(u32, PathBuf)> = std::fs::read_dir(DEBIAN_DIR)
         .into_iter()
         .flatten()
         .flatten()
@@ -134,25 +134,25 @@ fn programs() -> Option<PathBuf> {
                 entry.path().join("bin"),
             ))
         })
-        .filter(|(_, folder)| folder.join("initdb").is_file())
+        .filter(|(_, dir)| dir.join("initdb").is_file())
         .collect();
     versions.sort();
-    let newest = versions.pop().map(|(_, folder)| folder);
+    let newest = versions.pop().map(|(_, dir)| dir);
     newest.or_else(|| {
         let initdb = process::find("initdb")?.canonicalize().ok()?;
         initdb.parent().map(Path::to_path_buf)
     })
 }
 
-/// The major version: a cluster can be opened by no other.
+/// Returns the major version. Only the same major version can open a cluster.
 fn version(programs: &Path) -> Result<u32> {
     let text = process::capture(Command::new(programs.join("postgres")).arg("--version"))?;
-    major_version(&text).with_context(|| format!("cannot read a version out of {text:?}"))
+    major_version(&text).with_context(|| format!("cannot parse a version from {text:?}"))
 }
 
 fn major_version(text: &str) -> Option<u32> {
     text.split_whitespace()
-        .find_map(|word| word.split('.').next()?.parse().ok())
+        .find_map(|part| part.split('.').next()?.parse().ok())
 }
 
 #[cfg(test)]
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_the_major_version() {
+    fn major_version_is_parsed() {
         assert_eq!(
             major_version("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)\n"),
             Some(15)
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn listens_on_the_loopback_address_of_the_settings() {
+    fn server_listens_on_the_loopback_address_of_the_settings() {
         assert!(server_options("localhost", 5).contains("listen_addresses=127.0.0.1 -c port=5 "));
         assert!(server_options("::1", 5).contains("listen_addresses=::1 "));
     }

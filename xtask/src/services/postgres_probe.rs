@@ -1,4 +1,4 @@
-//! Whether PostgreSQL answers and lets us in: a whole login, not only an open port.
+//! Probes PostgreSQL with a complete login, not only a TCP connection.
 
 use std::error::Error as _;
 
@@ -6,53 +6,56 @@ use settings::DatabaseSettings;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Error, NoTls};
 
-use super::{ANSWER_WITHIN, Answer, connect};
+use super::{Probe, RESPONSE_TIMEOUT, connect};
 use crate::connection;
 
-/// Logs in to the database of the settings. That it does not exist yet is fine: the server says so only to who was let
-/// in.
-pub(super) fn probe(database: &DatabaseSettings) -> Answer {
-    // The driver does not say whether it was the connection that failed or what came after it.
+/// Logs in to the database in the settings. A missing database is ready, too: the server reports it only after a successful
+/// login.
+pub(super) fn probe(database: &DatabaseSettings) -> Probe {
+    // The driver does not distinguish a failed connection from a later error, so connect separately first.
     if let Err(error) = connect(&database.host, database.port) {
-        return Answer::Nobody(error.to_string());
+        return Probe::Unreachable(error.to_string());
     }
     let mut config = connection::pg_options(database).login();
     config
         .application_name("xtask")
-        .connect_timeout(ANSWER_WITHIN);
+        .connect_timeout(RESPONSE_TIMEOUT);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return Answer::NotReady(error.to_string()),
+        Err(error) => return Probe::NotReady(error.to_string()),
     };
-    let login = async { tokio::time::timeout(ANSWER_WITHIN, config.connect(NoTls)).await };
+    let login = async { tokio::time::timeout(RESPONSE_TIMEOUT, config.connect(NoTls)).await };
     match runtime.block_on(login) {
-        Ok(Ok(_)) => Answer::Ready,
-        Ok(Err(error)) => read(&error),
-        Err(_) => Answer::NotReady(format!("no answer within {} s", ANSWER_WITHIN.as_secs())),
+        Ok(Ok(_)) => Probe::Ready,
+        Ok(Err(error)) => classify(&error),
+        Err(_) => Probe::NotReady(format!(
+            "no response within {} s",
+            RESPONSE_TIMEOUT.as_secs()
+        )),
     }
 }
 
-fn read(error: &Error) -> Answer {
-    if let Some(said) = error.as_db_error() {
-        let text = said.message().to_owned();
-        return match said.code() {
-            &SqlState::INVALID_CATALOG_NAME => Answer::Ready,
+fn classify(error: &Error) -> Probe {
+    if let Some(response) = error.as_db_error() {
+        let text = response.message().to_owned();
+        return match response.code() {
+            &SqlState::INVALID_CATALOG_NAME => Probe::Ready,
             &SqlState::CANNOT_CONNECT_NOW | &SqlState::TOO_MANY_CONNECTIONS => {
-                Answer::NotReady(text)
+                Probe::NotReady(text)
             }
-            _ => Answer::Refused(text),
+            _ => Probe::Refused(text),
         };
     }
     let Some(cause) = error.source() else {
-        return Answer::NotReady(error.to_string());
+        return Probe::NotReady(error.to_string());
     };
     if cause.is::<std::io::Error>() {
-        return Answer::NotReady(format!(
-            "what listens there does not talk as PostgreSQL does ({cause})"
+        return Probe::NotReady(format!(
+            "the program that listens there does not speak the PostgreSQL protocol ({cause})"
         ));
     }
-    // Not the network: the server asks for a password that is not set, or for a way to log in that is not known.
-    Answer::Refused(cause.to_string())
+    // Not a network error: a required password is not set, or the authentication method is not supported.
+    Probe::Refused(cause.to_string())
 }
 
 #[cfg(test)]
@@ -71,40 +74,43 @@ mod tests {
         database
     }
 
-    /// Answers a login with these bytes, then closes the connection.
-    fn answering(text: Vec<u8>) -> u16 {
+    /// Starts a server that responds to a login with these bytes, then closes the connection. Returns its port.
+    fn server_that_sends(text: Vec<u8>) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         std::thread::spawn(move || {
-            // The first connection only looks whether anybody is there.
+            // The first connection only checks whether a server listens.
             drop(listener.accept().unwrap());
             let (mut stream, _) = listener.accept().unwrap();
             stream.write_all(&text).unwrap();
-            // Closing with unread data would reset the connection before the answer is read.
+            // Closing with unread data would reset the connection before the response is read.
             let _ = stream.read(&mut [0; 1024]);
         });
         port
     }
 
     #[test]
-    fn a_closed_port_is_nobody() {
+    fn closed_port_is_unreachable() {
         let free = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
             .unwrap()
             .port();
-        assert!(matches!(probe(&at(free)), Answer::Nobody(_)));
+        assert!(matches!(probe(&at(free)), Probe::Unreachable(_)));
     }
 
     #[test]
-    fn an_open_port_is_not_enough() {
-        for said in ["", "HTTP/1.1 400 Bad Request\r\n\r\n"] {
-            let answer = probe(&at(answering(said.into())));
-            assert!(matches!(answer, Answer::NotReady(_)), "{answer:?}");
+    fn open_port_without_the_protocol_is_not_ready() {
+        for response in ["", "HTTP/1.1 400 Bad Request\r\n\r\n"] {
+            let probe_result = probe(&at(server_that_sends(response.into())));
+            assert!(
+                matches!(probe_result, Probe::NotReady(_)),
+                "{probe_result:?}"
+            );
         }
     }
 
-    /// An `ErrorResponse` as the PostgreSQL documentation has it, section 55.7.
+    /// Returns an `ErrorResponse` message (PostgreSQL documentation, section 55.7).
     fn error_response(code: &str, message: &str) -> Vec<u8> {
         let fields = format!("SFATAL\0C{code}\0M{message}\0\0");
         let length = u32::try_from(fields.len() + 4).unwrap();
@@ -112,18 +118,15 @@ mod tests {
     }
 
     #[test]
-    fn the_server_says_itself_whether_to_wait_or_to_give_up() {
-        let answer = |code| probe(&at(answering(error_response(code, "said so"))));
-        assert_eq!(answer("28P01"), Answer::Refused("said so".to_owned()));
-        assert_eq!(answer("57P03"), Answer::NotReady("said so".to_owned()));
-        assert_eq!(answer("3D000"), Answer::Ready);
+    fn error_code_of_the_server_determines_the_result() {
+        let probe_result = |code| probe(&at(server_that_sends(error_response(code, "message"))));
+        assert_eq!(probe_result("28P01"), Probe::Refused("message".to_owned()));
+        assert_eq!(probe_result("57P03"), Probe::NotReady("message".to_owned()));
+        assert_eq!(probe_result("3D000"), Probe::Ready);
     }
 
     #[test]
-    fn a_real_server_lets_us_in() {
-        assert_eq!(
-            probe(&Settings::load(None).unwrap().database),
-            Answer::Ready
-        );
+    fn real_server_is_ready() {
+        assert_eq!(probe(&Settings::load(None).unwrap().database), Probe::Ready);
     }
 }

@@ -1,25 +1,25 @@
-//! Starting and stopping RabbitMQ from the programs that are installed.
+//! Starts and stops RabbitMQ from the installed programs.
 //!
-//! Run by root where no node runs, it is the machine's default node, so that a plain `rabbitmqctl` finds it. In any
-//! other case it is a node of our own: another name, other ports, data and settings of its own.
+//! If this program runs as root and no node runs, it starts the machine's default node, so that `rabbitmqctl` finds it
+//! without options. Otherwise it starts a dedicated node with its own name, ports, data and settings.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::rabbitmq_node::{self, NodeFolder};
-use super::started::{FOLDER, Started};
+use super::rabbitmq_node::{self, NodeDir};
+use super::started::{SERVICES_DIR, Started};
 use super::system_user::{SystemUser, is_root};
 use crate::connection::Broker;
 use crate::process;
 use crate::progress::Progress;
 use crate::workspace;
 
-/// Where Debian keeps the programs themselves. Those in the path are wrappers that only root and rabbitmq may run.
+/// Directory of the actual programs on Debian. Those in `PATH` are wrappers that only root and rabbitmq may run.
 const DEBIAN_PROGRAMS: &str = "/usr/lib/rabbitmq/bin";
 
-/// Starts a node at the port of the URL; nothing if RabbitMQ is not installed. It takes a while to answer.
+/// Starts a node on the port of the URL. Returns `None` if RabbitMQ is not installed. The node is not ready immediately.
 pub(super) fn start(broker: &Broker) -> Result<Option<Started>> {
     let (Some(server), Some(control)) = (program("rabbitmq-server"), program("rabbitmqctl")) else {
         return Ok(None);
@@ -36,7 +36,7 @@ pub(super) fn start(broker: &Broker) -> Result<Option<Started>> {
             rabbitmq_node::listen_address(broker),
         )
         .env("RABBITMQ_NODE_PORT", broker.port.to_string())
-        // The node keeps what it inherits: a pipe of ours would never be closed.
+        // The node inherits the standard streams, so a pipe would never be closed.
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
@@ -44,9 +44,9 @@ pub(super) fn start(broker: &Broker) -> Result<Option<Started>> {
         command.env_remove("RABBITMQ_NODENAME");
         None
     } else {
-        let folder = own_folder(broker)?;
-        folder.write(broker)?;
-        command.envs(folder.environment(broker));
+        let dir = node_dir(broker)?;
+        dir.write(broker)?;
+        command.envs(dir.environment(broker));
         Some(rabbitmq_node::own_name(broker))
     };
     let status = command.status().context("cannot run rabbitmq-server")?;
@@ -62,10 +62,10 @@ pub(super) fn start(broker: &Broker) -> Result<Option<Started>> {
     Ok(Some(started))
 }
 
-/// Stops a node that was started here.
+/// Stops a node that was started by this program.
 pub(super) fn stop(started: &Started) -> Result<()> {
     let Started::Node { name, control, .. } = started else {
-        bail!("{started} is no RabbitMQ node");
+        bail!("{started} is not a RabbitMQ node");
     };
     let control = |action: &str| {
         let mut command = Command::new(control);
@@ -83,16 +83,16 @@ pub(super) fn stop(started: &Started) -> Result<()> {
     Ok(())
 }
 
-fn own_folder(broker: &Broker) -> Result<NodeFolder> {
+fn node_dir(broker: &Broker) -> Result<NodeDir> {
     let name = format!("rabbitmq-{}", broker.port);
     if is_root() {
         let user = SystemUser::find("rabbitmq")?
-            .context("RabbitMQ does not run as root, and there is no user rabbitmq")?;
+            .context("RabbitMQ cannot run as root, and the user rabbitmq does not exist")?;
         let path = user.home.join("order-aggregator").join(name);
-        return Ok(NodeFolder::new(path, Some(user)));
+        return Ok(NodeDir::new(path, Some(user)));
     }
-    Ok(NodeFolder::new(
-        workspace::root().join(FOLDER).join(name),
+    Ok(NodeDir::new(
+        workspace::root().join(SERVICES_DIR).join(name),
         None,
     ))
 }

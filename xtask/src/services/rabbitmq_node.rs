@@ -1,4 +1,4 @@
-//! Names, ports, folders and settings of a RabbitMQ node of our own.
+//! Name, ports, directory and settings of a dedicated RabbitMQ node.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -13,39 +13,39 @@ use super::system_user::{SystemUser, create_private};
 use crate::connection::Broker;
 use crate::process;
 
-/// Where the Erlang port mapper of this machine listens.
+/// Port of the Erlang port mapper (epmd).
 const EPMD_PORT: u16 = 4369;
 const EPMD_NAMES_REQUEST: &[u8] = b"\x00\x01n";
-const EPMD_WITHIN: Duration = Duration::from_secs(2);
+const EPMD_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A node's port for other nodes and for `rabbitmqctl` is this far from its port for clients, as in a default install.
+/// Offset of the port for other nodes and `rabbitmqctl` from the client port, as in a default installation.
 const DISTRIBUTION_OFFSET: u16 = 20_000;
 
-/// Whether no node with the default name runs on this machine.
+/// Returns whether no node with the default name runs on this machine.
 pub(super) fn default_name_is_free() -> bool {
-    // Where no port mapper runs, no node does.
+    // Without a port mapper, no node runs.
     epmd_names().is_none_or(|names| !has_node(&names, "rabbit"))
 }
 
 fn epmd_names() -> Option<String> {
     let address = (Ipv4Addr::LOCALHOST, EPMD_PORT).into();
-    let mut stream = TcpStream::connect_timeout(&address, EPMD_WITHIN).ok()?;
-    stream.set_read_timeout(Some(EPMD_WITHIN)).ok()?;
+    let mut stream = TcpStream::connect_timeout(&address, EPMD_TIMEOUT).ok()?;
+    stream.set_read_timeout(Some(EPMD_TIMEOUT)).ok()?;
     stream.write_all(EPMD_NAMES_REQUEST).ok()?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).ok()?;
-    // It begins with the port mapper's own port, four bytes.
-    Some(String::from_utf8_lossy(answer.get(4..)?).into_owned())
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).ok()?;
+    // The response starts with the port of the port mapper (four bytes).
+    Some(String::from_utf8_lossy(response.get(4..)?).into_owned())
 }
 
-/// The lines are like `name rabbit at port 25672`.
+/// Parses lines such as `name rabbit at port 25672`.
 fn has_node(names: &str, name: &str) -> bool {
     names
         .lines()
         .any(|line| line.split_whitespace().nth(1) == Some(name))
 }
 
-/// Whether this machine's own name has an address. The default node's name ends with it, and without an address neither
+/// Returns whether this machine's host name resolves. The default node's name contains it, and without an address neither
 /// the node nor `rabbitmqctl` can use it.
 pub(super) fn host_has_address() -> bool {
     let Ok(name) = process::capture(&mut Command::new("hostname")) else {
@@ -55,12 +55,12 @@ pub(super) fn host_has_address() -> bool {
     (short.as_str(), 0).to_socket_addrs().is_ok()
 }
 
-/// The name of our own node for a port.
+/// Returns the name of the dedicated node for a port.
 pub(super) fn own_name(broker: &Broker) -> String {
     format!("orders-{}@localhost", broker.port)
 }
 
-/// Where a node listens for clients: on this machine only.
+/// Returns the loopback address on which the node accepts clients.
 pub(super) fn listen_address(broker: &Broker) -> String {
     let address = broker.host.parse::<std::net::IpAddr>();
     address.map_or_else(
@@ -74,19 +74,19 @@ fn distribution_port(port: u16) -> u16 {
         .unwrap_or_else(|| port - DISTRIBUTION_OFFSET)
 }
 
-/// The folder of a node of our own.
+/// The directory of a dedicated node.
 #[derive(Debug)]
-pub(super) struct NodeFolder {
+pub(super) struct NodeDir {
     path: PathBuf,
     owner: Option<SystemUser>,
 }
 
-impl NodeFolder {
+impl NodeDir {
     pub(super) fn new(path: PathBuf, owner: Option<SystemUser>) -> Self {
         Self { path, owner }
     }
 
-    /// Writes the node's settings: the user and the vhost of the URL, and no plugins.
+    /// Writes the node's settings: user and vhost of the URL, without plugins.
     pub(super) fn write(&self, broker: &Broker) -> Result<()> {
         create_private(&self.path, self.owner.as_ref())?;
         let files = [
@@ -102,7 +102,7 @@ impl NodeFolder {
         Ok(())
     }
 
-    /// What makes `rabbitmq-server` start this node.
+    /// Returns the environment variables with which `rabbitmq-server` starts this node.
     pub(super) fn environment(&self, broker: &Broker) -> HashMap<&'static str, std::ffi::OsString> {
         let file = |name: &str| self.path.join(name).into_os_string();
         HashMap::from([
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_node_is_known_by_its_whole_name() {
+    fn node_is_found_by_its_full_name() {
         let names = "name rabbit2 at port 25673\nname orders-5673 at port 25674\n";
         assert!(!has_node(names, "rabbit"));
         assert!(has_node(names, "rabbit2"));
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_distribution_port_is_always_a_port() {
+    fn distribution_port_is_always_valid() {
         assert_eq!(distribution_port(5672), 25_672);
         assert_eq!(distribution_port(60_000), 40_000);
     }

@@ -1,18 +1,17 @@
-//! Whether RabbitMQ answers and lets us in: the AMQP 0-9-1 handshake up to the opened vhost, not only an open port.
+//! Probes RabbitMQ with the AMQP 0-9-1 handshake up to the opened vhost, not only a TCP connection.
 //!
-//! A dozen bytes each way are written by hand: a client library would apply_if_new its own reconnecting, threads and timeouts
-//! into a program that asks one question.
+//! The few frames are encoded here: a client library would add reconnection, threads and timeouts to a single check.
 
 use std::io::{ErrorKind, Read, Write};
 
-use super::{ANSWER_WITHIN, Answer, connect};
+use super::{Probe, RESPONSE_TIMEOUT, connect};
 use crate::connection::Broker;
 
 const PROTOCOL_HEADER: &[u8] = b"AMQP\x00\x00\x09\x01";
 const METHOD_FRAME: u8 = 1;
 const FRAME_END: u8 = 0xce;
 
-/// Far more than any frame of a handshake; what announces more is no AMQP.
+/// Maximum frame size, far above that of any handshake frame. A larger frame is not AMQP.
 const MAX_FRAME_BYTES: u32 = 128 * 1024;
 
 /// Class and method numbers of AMQP 0-9-1.
@@ -27,24 +26,27 @@ const CLOSE: Method = (10, 50);
 const CLOSE_OK: Method = (10, 51);
 
 /// Logs in and opens the vhost.
-pub(super) fn probe(broker: &Broker) -> Answer {
+pub(super) fn probe(broker: &Broker) -> Probe {
     let mut stream = match connect(&broker.host, broker.port) {
         Ok(stream) => stream,
-        Err(error) => return Answer::Nobody(error.to_string()),
+        Err(error) => return Probe::Unreachable(error.to_string()),
     };
-    match shake_hands(&mut stream, broker) {
-        Ok(answer) => answer,
+    match handshake(&mut stream, broker) {
+        Ok(probe_result) => probe_result,
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-            Answer::NotReady(format!("no answer within {} s", ANSWER_WITHIN.as_secs()))
+            Probe::NotReady(format!(
+                "no response within {} s",
+                RESPONSE_TIMEOUT.as_secs()
+            ))
         }
-        Err(error) => Answer::NotReady(error.to_string()),
+        Err(error) => Probe::NotReady(error.to_string()),
     }
 }
 
-fn shake_hands(stream: &mut (impl Read + Write), broker: &Broker) -> std::io::Result<Answer> {
+fn handshake(stream: &mut (impl Read + Write), broker: &Broker) -> std::io::Result<Probe> {
     stream.write_all(PROTOCOL_HEADER)?;
     if read_method(stream)?.0 != START {
-        return Err(stranger());
+        return Err(protocol_error());
     }
     let mut login = Vec::new();
     login.extend(0_u32.to_be_bytes());
@@ -54,18 +56,13 @@ fn shake_hands(stream: &mut (impl Read + Write), broker: &Broker) -> std::io::Re
     login.extend(response.as_bytes());
     short_text(&mut login, "en_US");
     write_method(stream, START_OK, &login)?;
-    // Without the capability to be told, a client whose login is refused finds its connection closed (AMQP 0-9-1,
-    // section 2.2.4).
-    let refused = || {
-        Answer::Refused(format!(
-            "it does not accept the password of user {}",
-            broker.user
-        ))
-    };
+    // If a client does not support authentication failure notifications, the broker closes its connection after a refused
+    // login (AMQP 0-9-1, section 2.2.4).
+    let refused = || Probe::Refused(format!("invalid credentials of user {}", broker.user));
     let limits = match read_method(stream) {
         Ok((TUNE, limits)) => limits,
         Ok((CLOSE, _)) => return Ok(refused()),
-        Ok(_) => return Err(stranger()),
+        Ok(_) => return Err(protocol_error()),
         Err(error)
             if matches!(
                 error.kind(),
@@ -81,24 +78,24 @@ fn shake_hands(stream: &mut (impl Read + Write), broker: &Broker) -> std::io::Re
     short_text(&mut open, &broker.vhost);
     open.extend([0, 0]);
     write_method(stream, OPEN, &open)?;
-    let answer = match read_method(stream)? {
-        (OPEN_OK, _) => Answer::Ready,
+    let probe_result = match read_method(stream)? {
+        (OPEN_OK, _) => Probe::Ready,
         (CLOSE, reason) => {
             write_method(stream, CLOSE_OK, &[])?;
-            return Ok(Answer::Refused(close_reason(&reason)));
+            return Ok(Probe::Refused(close_reason(&reason)));
         }
-        _ => return Err(stranger()),
+        _ => return Err(protocol_error()),
     };
-    // Reply code 200, no text, no method at fault. Whether the answer to that is still read does not matter.
+    // Reply code 200 without text or failed method. The response is not needed.
     write_method(stream, CLOSE, b"\x00\xc8\x00\x00\x00\x00\x00")?;
     let _ = read_method(stream);
-    Ok(answer)
+    Ok(probe_result)
 }
 
-fn stranger() -> std::io::Error {
+fn protocol_error() -> std::io::Error {
     std::io::Error::new(
         ErrorKind::InvalidData,
-        "what listens there does not talk AMQP 0-9-1",
+        "the program that listens there does not speak AMQP 0-9-1",
     )
 }
 
@@ -131,12 +128,12 @@ fn read_method(stream: &mut impl Read) -> std::io::Result<(Method, Vec<u8>)> {
     let [kind, _, _, length @ ..] = head;
     let length = u32::from_be_bytes(length);
     if kind != METHOD_FRAME || !(4..=MAX_FRAME_BYTES).contains(&length) {
-        return Err(stranger());
+        return Err(protocol_error());
     }
     let mut payload = vec![0; length as usize + 1];
     stream.read_exact(&mut payload)?;
     if payload.pop() != Some(FRAME_END) {
-        return Err(stranger());
+        return Err(protocol_error());
     }
     let arguments = payload.split_off(4);
     let class = u16::from_be_bytes([payload[0], payload[1]]);
@@ -157,26 +154,26 @@ mod tests {
     }
 
     #[test]
-    fn a_real_server_lets_us_in_with_the_right_password_only() {
-        assert_eq!(probe(&broker()), Answer::Ready);
+    fn real_server_accepts_only_the_correct_password_and_vhost() {
+        assert_eq!(probe(&broker()), Probe::Ready);
         let wrong_password = Broker {
             password: "wrong".to_owned(),
             ..broker()
         };
-        assert!(matches!(probe(&wrong_password), Answer::Refused(_)));
+        assert!(matches!(probe(&wrong_password), Probe::Refused(_)));
         let wrong_vhost = Broker {
             vhost: "no-such-vhost".to_owned(),
             ..broker()
         };
-        let answer = probe(&wrong_vhost);
+        let probe_result = probe(&wrong_vhost);
         assert!(
-            matches!(&answer, Answer::Refused(why) if why.contains("no-such-vhost")),
-            "{answer:?}"
+            matches!(&probe_result, Probe::Refused(reason) if reason.contains("no-such-vhost")),
+            "{probe_result:?}"
         );
     }
 
     #[test]
-    fn a_closed_port_is_nobody() {
+    fn closed_port_is_unreachable() {
         let free = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -187,13 +184,13 @@ mod tests {
                 port: free,
                 ..broker()
             }),
-            Answer::Nobody(_)
+            Probe::Unreachable(_)
         ));
     }
 
     #[test]
-    fn an_open_port_is_not_enough() {
-        for said in [
+    fn open_port_without_the_protocol_is_not_ready() {
+        for response in [
             &b""[..],
             b"HTTP/1.1 400 Bad Request\r\n\r\n",
             b"AMQP\x00\x01\x00\x00",
@@ -202,10 +199,13 @@ mod tests {
             let port = listener.local_addr().unwrap().port();
             std::thread::spawn(move || {
                 let (mut stream, _) = listener.accept().unwrap();
-                stream.write_all(said).unwrap();
+                stream.write_all(response).unwrap();
             });
-            let answer = probe(&Broker { port, ..broker() });
-            assert!(matches!(answer, Answer::NotReady(_)), "{answer:?}");
+            let probe_result = probe(&Broker { port, ..broker() });
+            assert!(
+                matches!(probe_result, Probe::NotReady(_)),
+                "{probe_result:?}"
+            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The list of what was started here, kept in `.services/started.json`.
+//! The record of started servers in `.services/started.json`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,34 +6,34 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-/// The folder, below the root, that holds the list and the data of servers that run as this user.
-pub(crate) const FOLDER: &str = ".services";
+/// Directory below the root that contains the list and the data of servers that run as this user.
+pub(crate) const SERVICES_DIR: &str = ".services";
 
-/// Something that was started here.
+/// A started server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Started {
-    /// A PostgreSQL cluster of our own.
+    /// A dedicated PostgreSQL cluster.
     Cluster {
-        /// Where `pg_ctl` is.
+        /// Directory of `pg_ctl`.
         programs: PathBuf,
-        /// Its data.
+        /// Data directory.
         data: PathBuf,
     },
     /// A RabbitMQ node.
     Node {
-        /// Its name; none for the machine's default node.
+        /// Name of the node; `None` for the machine's default node.
         name: Option<String>,
-        /// Where it listens.
+        /// Client port.
         port: u16,
-        /// The control program.
+        /// Path of `rabbitmqctl`.
         control: PathBuf,
     },
     /// Containers of `deploy/compose.yaml`.
     Containers {
-        /// The command, as in `docker compose`.
+        /// Command, such as `docker compose`.
         engine: Vec<String>,
-        /// Which services of the file.
+        /// Services of the compose file.
         services: Vec<String>,
     },
 }
@@ -58,7 +58,7 @@ impl fmt::Display for Started {
     }
 }
 
-/// The list; each change is written at once.
+/// The list of started servers. Each change is saved immediately.
 #[derive(Debug)]
 pub(crate) struct StartedList {
     file: PathBuf,
@@ -66,15 +66,15 @@ pub(crate) struct StartedList {
 }
 
 impl StartedList {
-    /// Reads the list; it is empty if there is none.
+    /// Reads the list; empty if the file is missing.
     pub(crate) fn load(root: &Path) -> Result<Self> {
-        let file = root.join(FOLDER).join("started.json");
+        let file = root.join(SERVICES_DIR).join("started.json");
         let entries = match std::fs::read(&file) {
             Ok(text) => serde_json::from_slice(&text)
-                .with_context(|| format!("{} cannot be read", file.display()))?,
+                .with_context(|| format!("cannot read {}", file.display()))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => {
-                return Err(error).with_context(|| format!("{} cannot be read", file.display()));
+                return Err(error).with_context(|| format!("cannot read {}", file.display()));
             }
         };
         Ok(Self { file, entries })
@@ -92,7 +92,7 @@ impl StartedList {
         self.entries.last()
     }
 
-    /// Adds an entry, once.
+    /// Adds an entry unless it is in the list.
     pub(crate) fn add(&mut self, started: Started) -> Result<()> {
         if !self.entries.contains(&started) {
             self.entries.push(started);
@@ -107,12 +107,12 @@ impl StartedList {
 
     fn save(&self) -> Result<()> {
         let write = || {
-            if let Some(folder) = self.file.parent() {
-                std::fs::create_dir_all(folder)?;
+            if let Some(dir) = self.file.parent() {
+                std::fs::create_dir_all(dir)?;
             }
             std::fs::write(&self.file, serde_json::to_vec_pretty(&self.entries)?)
         };
-        write().with_context(|| format!("{} cannot be written", self.file.display()))
+        write().with_context(|| format!("cannot write {}", self.file.display()))
     }
 }
 
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_added_is_there_for_the_next_run() {
+    fn added_entries_are_loaded_by_the_next_run() {
         let root = std::env::temp_dir().join(format!("xtask-started-{}", std::process::id()));
         let node = Started::Node {
             name: Some("orders@localhost".to_owned()),
@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(again.iter().collect::<Vec<_>>(), [&node]);
         again.remove_last().unwrap();
         assert!(StartedList::load(&root).unwrap().is_empty());
-        std::fs::write(root.join(FOLDER).join("started.json"), "{").unwrap();
+        std::fs::write(root.join(SERVICES_DIR).join("started.json"), "{").unwrap();
         assert!(StartedList::load(&root).is_err());
         std::fs::remove_dir_all(root).unwrap();
     }

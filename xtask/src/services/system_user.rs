@@ -1,4 +1,4 @@
-//! The system users that servers run as when this program runs as root, which both servers refuse to run as.
+//! The system users that servers run as if this program runs as root: both servers refuse to run as root.
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -11,11 +11,11 @@ use anyhow::{Context, Result};
 pub(super) struct SystemUser {
     uid: u32,
     gid: u32,
-    /// Where its data may lie: other folders may not be open to it.
+    /// Directory for the server's data; the user may have no access to others.
     pub(super) home: PathBuf,
 }
 
-/// Whether this program runs as root.
+/// Returns whether this program runs as root.
 pub(super) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
@@ -41,30 +41,29 @@ impl SystemUser {
         })
     }
 
-    /// Makes a command run as this user.
-    pub(super) fn applied_to<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+    /// Configures a command to run as this user.
+    pub(super) fn apply_to<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command.uid(self.uid).gid(self.gid).env("HOME", &self.home)
     }
 }
 
-/// Creates a folder, and what is missing above it, that the given user (or the one that this program runs as) owns and
-/// nobody else can enter.
-pub(super) fn create_private(folder: &Path, owner: Option<&SystemUser>) -> Result<()> {
+/// Creates a directory and its missing parents, owned by the given user (or the current user), without access for others.
+pub(super) fn create_private(dir: &Path, owner: Option<&SystemUser>) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    if folder.is_dir() {
+    if dir.is_dir() {
         return Ok(());
     }
-    if let Some(parent) = folder.parent() {
+    if let Some(parent) = dir.parent() {
         create_private(parent, owner)?;
     }
     let create = || {
-        std::fs::DirBuilder::new().mode(0o700).create(folder)?;
+        std::fs::DirBuilder::new().mode(0o700).create(dir)?;
         match owner {
-            Some(user) => std::os::unix::fs::chown(folder, Some(user.uid), Some(user.gid)),
+            Some(user) => std::os::unix::fs::chown(dir, Some(user.uid), Some(user.gid)),
             None => Ok(()),
         }
     };
-    create().with_context(|| format!("cannot create {}", folder.display()))
+    create().with_context(|| format!("cannot create {}", dir.display()))
 }
 
 #[cfg(test)]
@@ -72,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_a_user_by_its_whole_name() {
+    fn user_is_found_by_its_full_name() {
         let passwd = "root:x:0:0:root:/root:/bin/sh\npostgres2:x:9:9::/nowhere:/bin/sh\n\
                       postgres:x:101:104:PostgreSQL,,,:/var/lib/postgresql:/bin/bash\n";
         let user = SystemUser::find_in(passwd, "postgres").unwrap();

@@ -1,4 +1,4 @@
-//! Adapters know the domain, not each other.
+//! Adapters depend on the domain, not on each other.
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use crate::workspace;
 const FAMILIES: [&str; 2] = ["storage-", "queue-"];
 const SINGLE: [&str; 3] = ["vendor-http", "clock-tokio", "signal-in-process"];
 
-/// Asks cargo which dependencies the manifests name.
+/// Checks the dependencies in the manifests.
 pub(super) fn check() -> Result<Vec<Finding>> {
     check_metadata(&workspace::metadata()?)
 }
@@ -22,14 +22,14 @@ fn check_metadata(metadata: &Value) -> Result<Vec<Finding>> {
             continue;
         }
         for dependency in list(package, "dependencies")? {
-            // Tests may swap one adapter for another.
+            // Tests may use another adapter.
             let is_for_tests = dependency["kind"] == "dev";
             let other = text(dependency, "name")?;
             if is_adapter(other) && !is_for_tests {
                 let place = format!("crates/{name}/Cargo.toml");
                 findings.push(Finding::new(
                     place,
-                    format!("depends on {other}, another adapter"),
+                    format!("depends on the adapter {other}"),
                 ));
             }
         }
@@ -64,21 +64,21 @@ mod tests {
     }
 
     #[test]
-    fn an_adapter_that_knows_another_is_found() {
-        let bad = package("queue-rabbitmq", "storage-postgres", &Value::Null);
-        assert_eq!(check_metadata(&bad).unwrap().len(), 1);
-        let bad = package("vendor-http", "clock-tokio", &json!("build"));
-        assert_eq!(check_metadata(&bad).unwrap().len(), 1);
+    fn adapter_that_depends_on_another_is_found() {
+        let violating = package("queue-rabbitmq", "storage-postgres", &Value::Null);
+        assert_eq!(check_metadata(&violating).unwrap().len(), 1);
+        let violating = package("vendor-http", "clock-tokio", &json!("build"));
+        assert_eq!(check_metadata(&violating).unwrap().len(), 1);
     }
 
     #[test]
-    fn tests_and_programs_may() {
-        for good in [
+    fn tests_and_programs_may_depend_on_adapters() {
+        for allowed in [
             package("queue-rabbitmq", "storage-memory", &json!("dev")),
             package("worker", "queue-rabbitmq", &Value::Null),
             package("storage-memory", "domain", &Value::Null),
         ] {
-            assert_eq!(check_metadata(&good).unwrap(), []);
+            assert_eq!(check_metadata(&allowed).unwrap(), []);
         }
         assert!(check_metadata(&json!({})).is_err());
     }

@@ -1,5 +1,5 @@
-//! A statement names the columns that it returns: one that returns `*` changes its result when a migration adds a column,
-//! and a prepared statement fails then.
+//! A statement must name the columns that it returns: a statement that returns `*` changes its result when a migration adds
+//! a column, and fails if it is prepared.
 
 use super::Finding;
 
@@ -11,13 +11,13 @@ pub(super) fn check(path: &str, text: &str) -> Vec<Finding> {
         .map(|(line, _)| {
             Finding::new(
                 format!("{path}:{line}"),
-                "a statement returns *: name its columns",
+                "the statement returns *: name its columns",
             )
         })
         .collect()
 }
 
-/// The string literals with their lines. Comments are skipped; escapes stay as they are.
+/// Returns the string literals with their lines. Skips comments and keeps escapes.
 fn literals(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut line = 1;
@@ -34,7 +34,7 @@ fn literals(text: &str) -> Vec<(usize, String)> {
                     }
                 }
             }
-            // A quote as a character.
+            // A quote in a character literal.
             '"' if before == '\'' && rest.peek() == Some(&'\'') => {}
             '"' => {
                 let is_raw = before == '#' || before == 'r';
@@ -62,7 +62,7 @@ fn literals(text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Whether an outermost SELECT, or RETURNING, of the text has a `*` in its list. What an INSERT selects returns nothing.
+/// Returns whether an outermost SELECT or RETURNING has a `*` in its list. The SELECT of an INSERT returns no rows.
 fn returns_all_columns(sql: &str) -> bool {
     let spaced: String = sql
         .chars()
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_in_an_outermost_list_is_found() {
+    fn star_in_an_outermost_list_is_found() {
         for sql in [
             "SELECT * FROM t",
             "SELECT a.*, (SELECT count(*) FROM b) AS n FROM a",
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_elsewhere_is_right() {
+    fn star_elsewhere_is_allowed() {
         for sql in [
             "SELECT count(*) AS n FROM t",
             "SELECT o.id FROM (SELECT * FROM orders WHERE id = $1) o",
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_in_characters_and_escapes_do_not_confuse() {
+    fn quotes_in_character_literals_and_escapes_are_handled() {
         let text = r#"let a = '"'; let b = "x \" SELECT 1"; let c = "SELECT * FROM t";"#;
         assert_eq!(check("a.rs", text).len(), 1);
     }

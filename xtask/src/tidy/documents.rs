@@ -1,4 +1,4 @@
-//! Rules for documents: what they name exists.
+//! Rules for documents: commands, links and files that they name must exist.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -9,13 +9,13 @@ use crate::Cli;
 
 const COMMAND: &str = "cargo xtask ";
 
-/// Endings by which a word in code marks is taken for a file.
+/// Extensions by which a code span is recognised as a file name.
 const FILE_EXTENSIONS: [&str; 7] = ["rs", "toml", "md", "yaml", "yml", "sql", "json"];
 
-/// Files that a reader or a program makes, and the project does not hold.
-const NOT_HELD: [&str; 1] = ["started.json"];
+/// Files that are created at run time and are not part of the project.
+const GENERATED: [&str; 1] = ["started.json"];
 
-/// Checks that each `cargo xtask` command is one, with flags that it has.
+/// Checks that each `cargo xtask` command and its flags exist.
 pub(super) fn check_commands(path: &str, text: &str) -> Vec<Finding> {
     let mut cli = Cli::command();
     cli.build();
@@ -40,7 +40,7 @@ fn command_problem(cli: &clap::Command, command: &str) -> Option<String> {
         .filter(|word| !word.is_empty());
     let name = words.next()?;
     let Some(mut found) = cli.find_subcommand(name) else {
-        return Some(format!("`{COMMAND}{name}` is no command"));
+        return Some(format!("`{COMMAND}{name}` is not a command"));
     };
     for word in words.take_while(|word| *word != "--") {
         if let Some(inner) = found.find_subcommand(word) {
@@ -57,9 +57,9 @@ fn command_problem(cli: &clap::Command, command: &str) -> Option<String> {
     None
 }
 
-/// Checks that each relative link leads to a file or a folder of the project.
+/// Checks that each relative link points to a file or directory of the project.
 pub(super) fn check_links(path: &str, text: &str, files: &[String]) -> Vec<Finding> {
-    let folder = Path::new(path).parent().unwrap_or(Path::new(""));
+    let dir = Path::new(path).parent().unwrap_or(Path::new(""));
     prose(text)
         .flat_map(|(number, line)| links(line).map(move |link| (number, link)))
         .filter(|(_, link)| !link.contains("://") && !link.starts_with("mailto:"))
@@ -68,19 +68,18 @@ pub(super) fn check_links(path: &str, text: &str, files: &[String]) -> Vec<Findi
             if target.is_empty() {
                 return None;
             }
-            let found = resolved(folder, target).is_some_and(|target| exists(&target, files));
+            let found = resolved(dir, target).is_some_and(|target| exists(&target, files));
             (!found).then(|| {
                 Finding::new(
                     format!("{path}:{number}"),
-                    format!("links to {target}, which is not there"),
+                    format!("links to {target}, which does not exist"),
                 )
             })
         })
         .collect()
 }
 
-/// Checks that each file that is named in code marks is there: by its whole path, or by an end of it, as in
-/// `ports/store.rs`.
+/// Checks that each file named in a code span exists, by its full path or by a suffix such as `ports/store.rs`.
 pub(super) fn check_named_files(path: &str, text: &str, files: &[String]) -> Vec<Finding> {
     prose(text)
         .flat_map(|(number, line)| {
@@ -89,7 +88,9 @@ pub(super) fn check_named_files(path: &str, text: &str, files: &[String]) -> Vec
                 .step_by(2)
                 .map(move |word| (number, word))
         })
-        .filter(|(_, word)| is_file_name(word) && !NOT_HELD.iter().any(|made| word.ends_with(made)))
+        .filter(|(_, word)| {
+            is_file_name(word) && !GENERATED.iter().any(|made| word.ends_with(made))
+        })
         .filter(|(_, word)| {
             let end = format!("/{word}");
             !files
@@ -99,13 +100,13 @@ pub(super) fn check_named_files(path: &str, text: &str, files: &[String]) -> Vec
         .map(|(number, word)| {
             Finding::new(
                 format!("{path}:{number}"),
-                format!("names {word}, which is not there"),
+                format!("names {word}, which does not exist"),
             )
         })
         .collect()
 }
 
-/// The lines outside fenced blocks, with their numbers.
+/// Returns the lines outside fenced blocks with their numbers.
 fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut fenced = false;
     text.lines().enumerate().filter_map(move |(index, line)| {
@@ -133,10 +134,10 @@ fn is_file_name(word: &str) -> bool {
             .any(|extension| has_extension(word, extension))
 }
 
-/// The target from the root, without `.` and `..`; nothing if it lies outside.
-pub(super) fn resolved(folder: &Path, target: &str) -> Option<String> {
+/// Resolves a target to a path from the root; `None` if it is outside.
+pub(super) fn resolved(dir: &Path, target: &str) -> Option<String> {
     let mut path = PathBuf::new();
-    for part in folder.join(target).components() {
+    for part in dir.join(target).components() {
         match part {
             Component::Normal(name) => path.push(name),
             Component::CurDir => {}
@@ -148,11 +149,11 @@ pub(super) fn resolved(folder: &Path, target: &str) -> Option<String> {
 }
 
 fn exists(target: &str, files: &[String]) -> bool {
-    let folder = format!("{target}/");
+    let dir = format!("{target}/");
     target.is_empty()
         || files
             .iter()
-            .any(|file| file == target || file.starts_with(&folder))
+            .any(|file| file == target || file.starts_with(&dir))
 }
 
 #[cfg(test)]
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_is_none_is_found() {
+    fn unknown_command_is_found() {
         let text = "Run `cargo xtask up`.\n\n    cargo xtask explode --now\n";
         let findings = check_commands("README.md", text);
         assert_eq!(findings.len(), 1);
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_that_a_command_has_not_is_found() {
+    fn unknown_flag_is_found() {
         assert_eq!(check_commands("a.md", "`cargo xtask up --fast`").len(), 1);
         assert_eq!(
             check_commands("a.md", "`cargo xtask seed --products 5 --seed 2`"),
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_to_nothing_is_found() {
+    fn broken_link_is_found() {
         let text = "[a](docs/guide.md#part) [b](docs) [c](https://example.org/x) [d](#here)\n[e](docs/none.md)\n";
         let findings = check_links("README.md", text, &files());
         assert_eq!(findings.len(), 1, "{findings:?}");
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_file_that_is_not_there_is_found() {
+    fn missing_named_file_is_found() {
         let named = |text: &str| check_named_files("ARCHITECTURE.md", text, &files()).len();
         assert_eq!(
             named("see `ports/store.rs` and `crates/domain/src/ports/store.rs`"),

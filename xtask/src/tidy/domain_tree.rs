@@ -1,4 +1,4 @@
-//! What the domain depends on: a short list, and no I/O by way of it.
+//! The domain may depend only on a short list of crates, and on no crate that does I/O.
 
 use anyhow::Result;
 
@@ -6,8 +6,8 @@ use super::Finding;
 use crate::process;
 use crate::workspace;
 
-/// All that the domain may name in its manifest. The two channel crates know no runtime: by them requests reach the
-/// batcher's writer (many to many, bounded), and its answers reach the requests. A vendor set is identified by its SHA-256.
+/// Crates that the domain's manifest may name. The two channel crates are independent of a runtime: they carry requests to
+/// the batch writer (many to many, bounded) and its responses back. SHA-256 identifies a vendor set.
 const ALLOWED: [&str; 10] = [
     "async-channel",
     "async-trait",
@@ -22,7 +22,7 @@ const ALLOWED: [&str; 10] = [
     "unicode-normalization",
 ];
 
-/// Crates, or families of them, that do I/O, run tasks or turn values into bytes.
+/// Crates, or crate families, that do I/O, run tasks or serialise values.
 const BANNED: [&str; 14] = [
     "actix",
     "amiquip",
@@ -40,7 +40,7 @@ const BANNED: [&str; 14] = [
     "tracing-subscriber",
 ];
 
-/// Asks cargo for the domain's own tree, with all of the domain's features and none that others turn on.
+/// Checks the domain's dependency tree with all of the domain's features, without features that other crates enable.
 pub(super) fn check() -> Result<Vec<Finding>> {
     let tree = |depth: &str| {
         process::capture(workspace::cargo().args([
@@ -69,7 +69,7 @@ fn check_direct(tree: &str) -> Vec<Finding> {
         .map(|name| {
             Finding::new(
                 "crates/domain/Cargo.toml",
-                format!("depends on {name}, which is not on the list"),
+                format!("depends on {name}, which is not in the list of allowed crates"),
             )
         })
         .collect()
@@ -78,11 +78,11 @@ fn check_direct(tree: &str) -> Vec<Finding> {
 fn check_all(tree: &str) -> Vec<Finding> {
     names(tree)
         .filter(|name| BANNED.iter().any(|banned| is_of_family(name, banned)))
-        .map(|name| Finding::new("crates/domain/Cargo.toml", format!("brings {name} along")))
+        .map(|name| Finding::new("crates/domain/Cargo.toml", format!("depends on {name}")))
         .collect()
 }
 
-/// The names after the first, which is the domain itself.
+/// Returns the crate names after the first, which is the domain itself.
 fn names(tree: &str) -> impl Iterator<Item = &str> {
     tree.lines()
         .skip(1)
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dependency_that_is_not_on_the_list_is_found() {
+    fn dependency_that_is_not_in_the_list_is_found() {
         let tree = "domain v0.1.0 (/p)\nthiserror v2.0.21\nfutures-util v0.3.34\n";
         let findings = check_direct(tree);
         assert_eq!(findings.len(), 1);
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn input_and_output_is_found_however_deep() {
+    fn banned_crate_is_found_at_any_depth() {
         let tree = "domain v0.1.0 (/p)\nbackon v1.6.0\ntokio v1.54.1\ndiesel_derives v2.3.10 (proc-macro)\nserde v1.0.1\n";
         assert_eq!(check_all(tree).len(), 3);
         assert_eq!(
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_domain_as_it_is_keeps_the_rule() {
+    fn domain_satisfies_the_rule() {
         assert_eq!(check().unwrap(), []);
     }
 }

@@ -1,4 +1,4 @@
-//! What the embedded program is built of: nothing that only a deployment on servers needs.
+//! The standalone program must not depend on crates that only a deployment on servers needs.
 
 use anyhow::Result;
 
@@ -6,7 +6,7 @@ use super::Finding;
 use crate::process;
 use crate::workspace;
 
-/// Crates that speak to PostgreSQL or RabbitMQ, ours and those of others.
+/// Clients of PostgreSQL or RabbitMQ.
 const BANNED: [&str; 6] = [
     "amiquip",
     "diesel-async",
@@ -16,7 +16,7 @@ const BANNED: [&str; 6] = [
     "pq-sys",
 ];
 
-/// Asks cargo for the program's tree as `cargo run` builds it.
+/// Checks the program's dependency tree as `cargo run` builds it.
 pub(super) fn check() -> Result<Vec<Finding>> {
     let tree = process::capture(workspace::cargo().args([
         "tree",
@@ -42,7 +42,7 @@ fn check_tree(tree: &str) -> Vec<Finding> {
         .map(|banned| {
             Finding::new(
                 "crates/standalone/Cargo.toml",
-                format!("brings {banned} along"),
+                format!("depends on {banned}"),
             )
         })
         .collect()
@@ -53,14 +53,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_s_client_is_found_however_deep() {
+    fn server_client_is_found_at_any_depth() {
         let tree = "standalone v0.1.0 (/p)\napi v0.1.0 (/p)\ntokio-postgres v0.7.13\nwiring v0.1.0 (/p)\namiquip v0.4.2\n";
         assert_eq!(check_tree(tree).len(), 2);
         assert_eq!(check_tree("standalone v0.1.0\ndiesel v2.3.14\n"), []);
     }
 
     #[test]
-    fn the_program_as_it_is_keeps_the_rule() {
+    fn standalone_satisfies_the_rule() {
         assert_eq!(check().unwrap(), []);
     }
 }

@@ -1,52 +1,46 @@
-//! Rules for migrations: numbered, each number once, and each can be undone.
+//! Rules for migrations: each has a unique number and a down script.
 
 use std::collections::BTreeMap;
 
 use super::Finding;
 
-const FOLDER: &str = "migrations/";
+const MIGRATIONS_DIR: &str = "migrations/";
 
-/// Checks all folders below `migrations/<database>/`.
+/// Checks all directories below `migrations/<database>/`.
 pub(super) fn check(files: &[String], contents: impl Fn(&str) -> String) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut folders: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for path in files.iter().filter(|path| path.starts_with(FOLDER)) {
-        if let Some((folder, name)) = path.rsplit_once('/') {
-            folders.entry(folder).or_default().push(name);
+    let mut dirs: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for path in files.iter().filter(|path| path.starts_with(MIGRATIONS_DIR)) {
+        if let Some((dir, name)) = path.rsplit_once('/') {
+            dirs.entry(dir).or_default().push(name);
         }
     }
     let mut numbers: BTreeMap<String, &str> = BTreeMap::new();
-    for (folder, names) in folders {
-        // Files in `migrations/` and `migrations/<database>/` themselves are no migrations.
-        let Some((database, name)) = folder[FOLDER.len()..].split_once('/') else {
+    for (dir, names) in dirs {
+        // Files directly in `migrations/` or `migrations/<database>/` are not migrations.
+        let Some((database, name)) = dir[MIGRATIONS_DIR.len()..].split_once('/') else {
             continue;
         };
         match number(name) {
-            None => findings.push(Finding::new(folder, "is not named <number>_<name>")),
+            None => findings.push(Finding::new(dir, "is not named <number>_<name>")),
             Some(number) => {
-                if let Some(other) = numbers.insert(format!("{database} {number}"), folder) {
-                    findings.push(Finding::new(
-                        folder,
-                        format!("has the same number as {other}"),
-                    ));
+                if let Some(other) = numbers.insert(format!("{database} {number}"), dir) {
+                    findings.push(Finding::new(dir, format!("has the same number as {other}")));
                 }
             }
         }
         for script in ["up.sql", "down.sql"] {
-            let missing = !names.contains(&script)
-                || contents(&format!("{folder}/{script}")).trim().is_empty();
+            let missing =
+                !names.contains(&script) || contents(&format!("{dir}/{script}")).trim().is_empty();
             if missing {
-                findings.push(Finding::new(
-                    folder,
-                    format!("has no {script}, or an empty one"),
-                ));
+                findings.push(Finding::new(dir, format!("{script} is missing or empty")));
             }
         }
     }
     findings
 }
 
-/// The number as diesel reads it: what stands before the first `_`, without dashes.
+/// Returns the number as diesel parses it: the part before the first `_`, without dashes.
 fn number(name: &str) -> Option<String> {
     let (number, title) = name.split_once('_')?;
     let number = number.replace('-', "");
@@ -71,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_migration_that_cannot_be_undone_is_found() {
+    fn migration_without_a_down_script_is_found() {
         assert_eq!(
             findings(&["migrations/pg/2026-01-01-000001_a/up.sql"]).len(),
             1
@@ -87,16 +81,11 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_or_repeated_number_is_found() {
-        let both = |folder: &str| [format!("{folder}/up.sql"), format!("{folder}/down.sql")];
-        let paths = |folders: &[&str]| {
-            folders
-                .iter()
-                .flat_map(|folder| both(folder))
-                .collect::<Vec<_>>()
-        };
-        let count = |folders: &[&str]| {
-            let paths = paths(folders);
+    fn missing_or_repeated_number_is_found() {
+        let both = |dir: &str| [format!("{dir}/up.sql"), format!("{dir}/down.sql")];
+        let paths = |dirs: &[&str]| dirs.iter().flat_map(|dir| both(dir)).collect::<Vec<_>>();
+        let count = |dirs: &[&str]| {
+            let paths = paths(dirs);
             findings(&paths.iter().map(String::as_str).collect::<Vec<_>>()).len()
         };
         assert_eq!(count(&["migrations/pg/first_orders"]), 1);

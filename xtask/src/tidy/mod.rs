@@ -1,5 +1,5 @@
-//! `cargo xtask tidy`: the rules that neither the compiler nor clippy knows. Each rule is a function from text to
-//! findings, tested with a sample that breaks it: a check that cannot fail is worth nothing.
+//! `cargo xtask tidy`: rules that the compiler and clippy do not cover. Each rule is a function from text to findings, and is
+//! tested with a sample that violates it.
 
 mod adapters;
 mod columns;
@@ -18,7 +18,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::workspace;
 
-/// A place where a rule is broken.
+/// A violation of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Finding {
     place: String,
@@ -83,7 +83,7 @@ pub(crate) fn run() -> Result<()> {
             println!("tidy: {} files", files.len());
             Ok(())
         }
-        count => bail!("tidy found {count} places where a rule is broken"),
+        count => bail!("tidy found {count} violations"),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Functions that documents name: a link whose text is a name in code marks, and that leads to a Rust file, names a
-//! function that is there, and a table of tests names each once: one that stands in two rows holds neither by itself.
+//! Functions that documents name: a link with a code span as its text and a Rust file as its target must name a function of
+//! that file. A table of tests must name each function only once, because a test in two rows proves neither row.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::path::Path;
 use super::documents::resolved;
 use super::{Finding, has_extension};
 
-/// Checks them. `contents` reads a file of the project.
+/// Checks the function links of a document. `contents` reads a file of the project.
 pub(super) fn check(
     path: &str,
     text: &str,
@@ -29,31 +29,31 @@ fn repeated(path: &str, text: &str) -> Vec<Finding> {
         .map(|(number, (name, _))| {
             Finding::new(
                 format!("{path}:{number}"),
-                format!("names the function {name}, as another row does"),
+                format!("names the function {name}, which another row names, too"),
             )
         })
         .collect()
 }
 
 fn missing(path: &str, text: &str, contents: impl Fn(&str) -> Option<String>) -> Vec<Finding> {
-    let folder = Path::new(path).parent().unwrap_or(Path::new(""));
+    let dir = Path::new(path).parent().unwrap_or(Path::new(""));
     let lines = text.lines().enumerate();
     lines
         .flat_map(|(index, line)| named(line).map(move |it| (index + 1, it)))
         .filter_map(|(number, (name, target))| {
-            let file = resolved(folder, target)?;
+            let file = resolved(dir, target)?;
             let defined = contents(&file)?.contains(&format!("fn {name}("));
             (!defined).then(|| {
                 Finding::new(
                     format!("{path}:{number}"),
-                    format!("names the function {name}, which {file} has not"),
+                    format!("names the function {name}, which {file} does not contain"),
                 )
             })
         })
         .collect()
 }
 
-/// Each ``[`name`](file.rs)`` of a line.
+/// Returns each ``[`name`](file.rs)`` of a line.
 fn named(line: &str) -> impl Iterator<Item = (&str, &str)> {
     line.split("[`").skip(1).filter_map(|rest| {
         let (name, rest) = rest.split_once("`](")?;
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_that_is_not_there_is_found() {
+    fn missing_function_is_found() {
         let text = "| row | [`one_thing`](../tests/a.rs), [`gone`](../tests/a.rs) |";
         let findings = check("docs/list.md", text, file);
         assert_eq!(findings.len(), 1);
@@ -82,17 +82,17 @@ mod tests {
     }
 
     #[test]
-    fn a_function_that_two_rows_name_is_found() {
+    fn function_named_by_two_rows_is_found() {
         let text = "| one | [`other`](../tests/a.rs) |\n| two | [`other`](../tests/a.rs) |";
         let findings = check("docs/list.md", text, file);
         assert_eq!(findings.len(), 1);
         assert_eq!(findings[0].place, "docs/list.md:2");
-        let told = "[`other`](../tests/a.rs) as in\n[`other`](../tests/a.rs)";
-        assert_eq!(check("docs/list.md", told, file), []);
+        let prose = "[`other`](../tests/a.rs) as in\n[`other`](../tests/a.rs)";
+        assert_eq!(check("docs/list.md", prose, file), []);
     }
 
     #[test]
-    fn other_links_are_none_of_its_business() {
+    fn other_links_are_ignored() {
         for text in [
             "[`tests/a.rs`](../tests/a.rs)",
             "[`gone`](guide.md)",

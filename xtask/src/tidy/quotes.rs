@@ -1,10 +1,10 @@
-//! Code in documents is quoted from files: a block that names its file stands in it, line by line.
+//! Code in documents is quoted from files: a Rust block must name its file, and the file must contain the block.
 
 use super::Finding;
 
 const FENCE: &str = "```";
 
-/// A fenced block: the line of its fence, what follows the fence, and what is in it.
+/// A fenced block: line of the fence, language, file and text.
 struct Block<'a> {
     line: usize,
     language: &'a str,
@@ -18,14 +18,15 @@ pub(super) fn check(
     text: &str,
     contents: impl Fn(&str) -> Option<String>,
 ) -> Vec<Finding> {
-    let wrong = |block: &Block<'_>| {
+    let problem = |block: &Block<'_>| {
         let Some(file) = block.file else {
-            return Some("is code that no file is named for".to_owned());
+            return Some("is a code block without a file name".to_owned());
         };
         let Some(source) = contents(file) else {
-            return Some(format!("quotes {file}, which is not there"));
+            return Some(format!("quotes {file}, which does not exist"));
         };
-        (!stands_in(&source, &block.text)).then(|| format!("quotes what does not stand in {file}"))
+        (!contains_quote(&source, &block.text))
+            .then(|| format!("quotes code that {file} does not contain"))
     };
     blocks(text)
         .iter()
@@ -33,13 +34,13 @@ pub(super) fn check(
         .filter_map(|block| {
             Some(Finding::new(
                 format!("{path}:{}", block.line),
-                wrong(block)?,
+                problem(block)?,
             ))
         })
         .collect()
 }
 
-fn stands_in(source: &str, quote: &str) -> bool {
+fn contains_quote(source: &str, quote: &str) -> bool {
     let starts_a_line = |at: usize| at == 0 || source[..at].ends_with('\n');
     !quote.is_empty() && source.match_indices(quote).any(|(at, _)| starts_a_line(at))
 }
@@ -80,13 +81,13 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_that_stands_in_its_file_is_right() {
+    fn quote_contained_in_its_file_is_accepted() {
         assert_eq!(findings("```rust src/a.rs\n    b();\n}\n```\n"), []);
         assert_eq!(findings("```sh\ncargo build\n```\n"), []);
     }
 
     #[test]
-    fn a_quote_that_does_not_is_found() {
+    fn quote_not_contained_in_its_file_is_found() {
         for wrong in ["    c();\n", "b();\n", ""] {
             let text = format!("one\n```rust src/a.rs\n{wrong}```\n");
             let found = findings(&text);

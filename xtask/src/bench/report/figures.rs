@@ -1,8 +1,8 @@
-//! Figures and tables as text.
+//! Formatting of figures and tables.
 
 use super::super::results::Range;
 
-/// A table that knows no values, only texts.
+/// A table of text cells.
 #[derive(Debug)]
 pub(super) struct Table {
     head: Vec<String>,
@@ -25,7 +25,7 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// Columns but the first hold figures, and are set to the right.
+    /// Returns the table as Markdown. All columns except the first are right-aligned.
     pub(super) fn markdown(&self) -> String {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
         let mut text = line(&self.head);
@@ -44,10 +44,10 @@ impl Table {
     }
 }
 
-/// What is not known.
+/// Text of a missing value.
 pub(super) const UNKNOWN: &str = "–";
 
-/// Three significant digits or all whole ones, with commas between thousands.
+/// Formats with three significant digits, or all integer digits, with thousands separators.
 pub(super) fn number(value: f64) -> String {
     let text = match value.abs() {
         0.0 => "0".to_owned(),
@@ -69,7 +69,7 @@ pub(super) fn number(value: f64) -> String {
     grouped
 }
 
-/// The same without zeros that say nothing.
+/// Like [`number`], without trailing zeros.
 pub(super) fn short(value: f64) -> String {
     let text = number(value);
     if text.contains('.') {
@@ -79,7 +79,7 @@ pub(super) fn short(value: f64) -> String {
     text
 }
 
-/// Many times.
+/// Formats a factor.
 pub(super) fn times(value: Option<f64>) -> String {
     value.map_or_else(
         || UNKNOWN.to_owned(),
@@ -87,7 +87,7 @@ pub(super) fn times(value: Option<f64>) -> String {
     )
 }
 
-/// The median, with the others if rounds differed.
+/// Formats the median, followed by the minimum and maximum if the rounds differ.
 pub(super) fn range(range: Option<Range>) -> String {
     match range {
         None => UNKNOWN.to_owned(),
@@ -98,7 +98,7 @@ pub(super) fn range(range: Option<Range>) -> String {
     }
 }
 
-/// One by the other.
+/// Divides `value` by `of`.
 pub(super) fn ratio(value: Option<f64>, of: Option<f64>) -> Option<f64> {
     Some(value? / of.filter(|of| *of > 0.0)?)
 }
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_as_exact_as_they_are_worth() {
+    fn numbers_have_three_significant_digits() {
         for (value, expected) in [
             (0.0, "0"),
             (0.1234, "0.123"),
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_of_one_round_is_one_number() {
+    fn range_of_equal_rounds_is_one_number() {
         let of = |min, median, max| range(Some(Range { min, median, max }));
         assert_eq!(of(5.0, 5.0, 5.0), "5.00");
         assert_eq!(of(1_000.0, 2_000.0, 3_000.0), "2,000 (1,000–3,000)");
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_needs_both() {
+    fn ratio_needs_both_values() {
         assert_eq!(ratio(Some(6.0), Some(3.0)), Some(2.0));
         assert_eq!(ratio(Some(6.0), Some(0.0)), None);
         assert_eq!(ratio(None, Some(3.0)), None);
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_markdown() {
+    fn table_is_written_as_markdown() {
         let mut table = Table::new(["load", "figure"]);
         assert!(table.is_empty());
         table.row(["a", "1"].map(str::to_owned));

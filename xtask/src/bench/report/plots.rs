@@ -12,18 +12,18 @@ use super::super::topics::{closed, embedded, kept, open};
 use super::figures::short;
 use super::sections;
 
-/// A plot that was drawn.
+/// A plot.
 pub(super) struct Plot {
     pub(super) file: &'static str,
     pub(super) title: &'static str,
-    /// The title of the section that it belongs to.
+    /// Title of the section that shows the plot.
     pub(super) section: &'static str,
 }
 
 struct Axes {
     x: &'static str,
     y: &'static str,
-    /// The y axis always is logarithmic.
+    /// Whether the x axis is logarithmic; the y axis always is.
     log_x: bool,
 }
 
@@ -33,9 +33,9 @@ struct Line {
 }
 
 const SIZE: (u32, u32) = (860, 460);
-/// How high the legend's frame and each line of it are, as shares of the plot.
+/// Height of the legend's frame and of each of its lines, as shares of the plot.
 const LEGEND_SHARES: (f64, f64) = (0.06, 0.042);
-/// Told apart by those who do not see red and green too.
+/// Colours that are distinguishable with colour blindness.
 const COLORS: [(u8, u8, u8); 6] = [
     (0, 114, 178),
     (213, 94, 0),
@@ -45,8 +45,8 @@ const COLORS: [(u8, u8, u8); 6] = [
     (90, 90, 90),
 ];
 
-/// Draws what was measured.
-pub(super) fn draw(results: &Results, folder: &Path) -> Result<Vec<Plot>> {
+/// Draws the plots for which there are results.
+pub(super) fn draw(results: &Results, dir: &Path) -> Result<Vec<Plot>> {
     let plots = [
         (
             Plot {
@@ -56,7 +56,7 @@ pub(super) fn draw(results: &Results, folder: &Path) -> Result<Vec<Plot>> {
             },
             Axes {
                 x: "connections",
-                y: "orders settled a second",
+                y: "orders settled per second",
                 log_x: true,
             },
             throughput(results),
@@ -68,7 +68,7 @@ pub(super) fn draw(results: &Results, folder: &Path) -> Result<Vec<Plot>> {
                 section: sections::OPEN,
             },
             Axes {
-                x: "orders offered a second",
+                x: "orders offered per second",
                 y: "ms",
                 log_x: false,
             },
@@ -95,7 +95,7 @@ pub(super) fn draw(results: &Results, folder: &Path) -> Result<Vec<Plot>> {
             .filter(|line| !line.points.is_empty())
             .collect();
         if !lines.is_empty() {
-            let file = folder.join(plot.file);
+            let file = dir.join(plot.file);
             draw_one(&file, plot.title, &axes, &lines)
                 .map_err(|error| anyhow!("{}: {error}", file.display()))?;
             drawn.push(plot);
@@ -159,10 +159,10 @@ fn medians(results: &Results, topic: &str, what: &str, metric: &str) -> Vec<(f64
         .collect()
 }
 
-/// What a library for plots says of what went wrong.
-type Failure = Box<dyn std::error::Error>;
+/// Error of the plotting library.
+type PlotError = Box<dyn std::error::Error>;
 
-fn draw_one(file: &Path, title: &str, axes: &Axes, lines: &[Line]) -> Result<(), Failure> {
+fn draw_one(file: &Path, title: &str, axes: &Axes, lines: &[Line]) -> Result<(), PlotError> {
     let points = || lines.iter().flat_map(|line| &line.points);
     let (left, right) = bounds(points().map(|(x, _)| *x), axes.log_x);
     let (low, high) = bounds(points().map(|(_, y)| *y), true);
@@ -176,7 +176,7 @@ fn draw_one(file: &Path, title: &str, axes: &Axes, lines: &[Line]) -> Result<(),
     }
 }
 
-/// A little room around all values; from zero unless the axis is logarithmic.
+/// Returns the axis limits with a margin around all values; a linear axis starts at zero.
 fn bounds(values: impl Iterator<Item = f64>, logarithmic: bool) -> (f64, f64) {
     let (min, max) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), value| {
         (min.min(value), max.max(value))
@@ -189,7 +189,7 @@ fn bounds(values: impl Iterator<Item = f64>, logarithmic: bool) -> (f64, f64) {
     (lowest, (max * 1.2).max(lowest * 2.0).max(1e-5))
 }
 
-/// The upper end that leaves this share of a logarithmic axis free above the values.
+/// Returns the upper limit that leaves this share of a logarithmic axis free above the values.
 fn with_headroom(low: f64, high: f64, share: f64) -> f64 {
     low * (high / low).powf(1.0 / (1.0 - share))
 }
@@ -201,7 +201,7 @@ fn draw_in<X, Y>(
     lines: &[Line],
     x: X,
     y: Y,
-) -> Result<(), Failure>
+) -> Result<(), PlotError>
 where
     X: AsRangedCoord<Value = f64>,
     Y: AsRangedCoord<Value = f64>,
@@ -251,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_line_is_named_in_its_plot() {
+    fn plot_names_each_line() {
         let mut results = empty();
         for (share, ms) in [(0.1, 1.0), (0.5, 2.0)] {
             results.add(
@@ -263,19 +263,19 @@ mod tests {
             );
             results.add(open::TOPIC, SERVICE, share, "post_p99_ms", ms);
         }
-        let folder = tempfile::tempdir().unwrap();
-        let plots = draw(&results, folder.path()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let plots = draw(&results, dir.path()).unwrap();
         assert_eq!(plots.len(), 1);
-        let svg = std::fs::read_to_string(folder.path().join(plots[0].file)).unwrap();
+        let svg = std::fs::read_to_string(dir.path().join(plots[0].file)).unwrap();
         assert!(
             svg.contains("POST p99") && !svg.contains("POST p50"),
             "{svg}"
         );
-        assert!(svg.contains("orders offered a second"));
+        assert!(svg.contains("orders offered per second"));
     }
 
     #[test]
-    fn there_is_room_around_any_values() {
+    fn bounds_leave_a_margin_around_the_values() {
         let (low, high) = bounds([2.0, 5.0].into_iter(), true);
         assert!(low > 0.0 && low < 2.0 && high > 5.0);
         let (low, high) = bounds([0.0].into_iter(), true);

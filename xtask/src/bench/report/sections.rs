@@ -1,4 +1,4 @@
-//! A table for each topic.
+//! One table per topic.
 
 use super::super::choices::Spread;
 use super::super::results::{Results, SERVICE};
@@ -6,10 +6,10 @@ use super::super::topics::{ceilings, closed, embedded, kept, open, overload, str
 use super::figures::{Table, number, range, ratio, short, times};
 use super::live;
 
-/// A part of the report; left out if its table is empty.
+/// A section of the report; omitted if its table is empty.
 pub(super) struct Section {
     pub(super) title: &'static str,
-    pub(super) explained: &'static str,
+    pub(super) description: &'static str,
     pub(super) table: Table,
 }
 
@@ -17,39 +17,39 @@ pub(super) const HOT: &str = "Closed load, one hot product";
 pub(super) const OPEN: &str = "Open load";
 pub(super) const KEPT: &str = "Orders kept";
 
-/// All of them, in the order of the report.
+/// Returns all sections in the order of the report.
 pub(super) fn all(results: &Results) -> Vec<Section> {
-    let section = |title, explained, table| Section {
+    let section = |title, description, table| Section {
         title,
-        explained,
+        description,
         table,
     };
     vec![
         section(HOT, CLOSED, by_connections(results, Spread::Hot)),
         section(
-            "Closed load, 1,000 products, each as likely",
+            "Closed load, 1,000 products, uniform",
             CLOSED,
             by_connections(results, Spread::Uniform),
         ),
         section(
             "Closed load, 1,000 products, Zipf",
-            "The n-th product is ordered with a likelihood proportional to 1/n.",
+            "The probability of the n-th product is proportional to 1/n.",
             by_connections(results, Spread::Zipf),
         ),
-        section(OPEN, OPENLY, by_share(results)),
+        section(OPEN, OPEN_LOAD, by_share(results)),
         section("Overload", OVERLOAD, overloaded(results)),
-        section("Waiting", live::WAITED, live::by_answer(results)),
+        section("Waiting", live::WAITED, live::by_response_mode(results)),
         section("Events", live::READ, live::by_readers(results)),
-        section(KEPT, MANY, by_orders_kept(results)),
+        section(KEPT, ORDERS_KEPT, by_orders_kept(results)),
         section("Streams", STREAMED, by_items(results)),
         section("Standalone", EMBEDDED, standalone(results)),
         section("CPU time", CPU, cpu(results)),
-        section("Ceilings", ALONE, alone(results)),
+        section("Ceilings", CEILINGS, alone(results)),
     ]
 }
 
-const CLOSED: &str = "Each connection sends its next order when the last is answered. Ratios are to pgbench with a transaction for each order (lock the \
-product, take a unit, insert the order) at 32 clients.";
+const CLOSED: &str = "Each connection sends its next order after the last response. Ratios are to pgbench with one transaction per order (lock the \
+product, deduct a unit, insert the order) at 32 clients.";
 
 fn by_connections(results: &Results, spread: Spread) -> Table {
     let topic = spread.name();
@@ -60,7 +60,7 @@ fn by_connections(results: &Results, spread: Spread) -> Table {
     let mut table = Table::new([
         "",
         "ratio",
-        "settled a second",
+        "settled per second",
         "POST p50, ms",
         "p99, ms",
         "to settled p99, ms",
@@ -86,16 +86,16 @@ fn by_connections(results: &Results, spread: Spread) -> Table {
     table
 }
 
-const OPENLY: &str = "Orders for one hot product come at random moments at a fixed rate, a share of the best throughput under closed load, over 256 \
-connections. POST is from sending the request to its answer; *late* is how much after its moment a request was sent, because the \
+const OPEN_LOAD: &str = "Orders for one hot product are sent at random times at a fixed rate, a share of the best throughput under closed load, over 256 \
+connections. POST is from sending the request to its response; *late* is the delay after the scheduled time, because the \
 machine was busy; *to settled* is from the transaction that accepted the order to the write of the decision, by the database's clock. \
-pgbench inserts one row for each order at the same rate, over 32 connections, its latency taken from the moment it began.";
+pgbench inserts one row per order at the same rate, over 32 connections; its latency is measured from the actual start.";
 
 fn by_share(results: &Results) -> Table {
     let mut table = Table::new([
         "share of the best",
-        "offered a second",
-        "settled a second",
+        "offered per second",
+        "settled per second",
         "POST p50, ms",
         "p90, ms",
         "p99, ms",
@@ -128,22 +128,22 @@ fn by_share(results: &Results) -> Table {
     table
 }
 
-const OVERLOAD: &str = "Orders for one hot product come at twice the best throughput, over 2,000 connections, with room for 1,000 that wait \
-(`api.write_queue_size`). Everything that was answered with 202 was settled; everything else was answered with 503. \
-Where requests were sent much later than planned, all connections were waiting for answers.";
+const OVERLOAD: &str = "Orders for one hot product are sent at twice the best throughput, over 2,000 connections, with a queue for 1,000 pending writes \
+(`api.write_queue_size`). Every order with a 202 response was settled; all other responses were 503. \
+Requests were sent much later than scheduled when all connections were waiting for responses.";
 
 fn overloaded(results: &Results) -> Table {
     const NAMES: [(&str, &str); 10] = [
-        ("offered_per_s", "offered a second"),
-        ("answered_per_s", "answered a second, 202 or 503"),
-        ("settled_per_s", "settled a second"),
+        ("offered_per_s", "offered per second"),
+        ("answered_per_s", "responses per second, 202 or 503"),
+        ("settled_per_s", "settled per second"),
         ("refused_share", "share refused"),
-        ("post_p50_ms", "answer p50, ms"),
-        ("post_p99_ms", "answer p99, ms"),
-        ("late_p99_ms", "sent later than planned, p99, ms"),
+        ("post_p50_ms", "response p50, ms"),
+        ("post_p99_ms", "response p99, ms"),
+        ("late_p99_ms", "delay after the scheduled time, p99, ms"),
         ("settle_p99_ms", "to settled p99, ms"),
-        ("peak_mib_api", "most memory of the API, MiB"),
-        ("peak_mib_worker", "most memory of the worker, MiB"),
+        ("peak_mib_api", "peak memory of the API, MiB"),
+        ("peak_mib_worker", "peak memory of the worker, MiB"),
     ];
     let mut table = Table::new(["", "figure"]);
     for (metric, name) in NAMES {
@@ -155,10 +155,10 @@ fn overloaded(results: &Results) -> Table {
     table
 }
 
-const MANY: &str = "Medians over one connection, in ms, with few and with many orders in the database, measured in turn. The deep page begins in the \
-middle of the list. What the measurement itself orders comes on top.";
+const ORDERS_KEPT: &str = "Medians over one connection, in ms, with few and with many orders in the database, measured alternately. The deep page starts in the \
+middle of the list. The measurement adds its own orders.";
 
-/// What is compared there, by metric.
+/// Compared metrics with their labels.
 pub(super) const KEPT_METRICS: [(&str, &str); 5] = [
     ("post_p50_ms", "POST"),
     ("settle_p50_ms", "to settled"),
@@ -192,16 +192,16 @@ fn by_orders_kept(results: &Results) -> Table {
     table
 }
 
-const STREAMED: &str = "A whole list is read as NDJSON over one connection, by this project's own client, each time from an API that was just started. Its \
-memory is the most that it had at any time; ratios are to that with few items.";
+const STREAMED: &str = "A whole list is read as NDJSON over one connection with this project's client, each time from a newly started API. Memory is \
+its peak resident memory; ratios are to the peak with few items.";
 
 fn by_items(results: &Results) -> Table {
     let mut table = Table::new([
         "",
         "ratio",
-        "most memory, MiB",
+        "peak memory, MiB",
         "before, MiB",
-        "read a second",
+        "read per second",
     ]);
     for list in [streams::ORDERS, streams::STOCK] {
         let loads = results.loads(streams::TOPIC, list, "peak_mib");
@@ -221,11 +221,11 @@ fn by_items(results: &Results) -> Table {
     table
 }
 
-const EMBEDDED: &str = "Everything in one process on one data file. Ratios are to a loop that accepts and settles one order in one transaction, then the \
-next, on a file with the same settings.";
+const EMBEDDED: &str = "One process with one data file. Ratios are to a loop that accepts and settles one order per transaction on a data file with the \
+same settings.";
 
 fn standalone(results: &Results) -> Table {
-    let mut table = Table::new(["", "ratio", "settled a second", "POST p50, ms", "p99, ms"]);
+    let mut table = Table::new(["", "ratio", "settled per second", "POST p50, ms", "p99, ms"]);
     for spread in [Spread::Hot, Spread::Uniform] {
         let plain = embedded::plain(spread);
         let reference = results.median(embedded::TOPIC, &plain, 1.0, "settled_per_s");
@@ -251,10 +251,10 @@ fn standalone(results: &Results) -> Table {
     table
 }
 
-const CPU: &str = "For each settled order, in µs, by stage, at 64 connections. PostgreSQL is all of its processes, RabbitMQ its whole Erlang.";
+const CPU: &str = "CPU time per settled order, in µs, by stage, at 64 connections. PostgreSQL includes all of its processes, RabbitMQ its whole Erlang VM.";
 
 fn cpu(results: &Results) -> Table {
-    let mut table = Table::new(["", "share of the sum", "µs an order"]);
+    let mut table = Table::new(["", "share of the sum", "µs per order"]);
     for topic in ["hot", "uniform", "zipf", embedded::TOPIC] {
         let topic = format!("cpu {topic}");
         let stages: Vec<String> = results
@@ -281,15 +281,11 @@ fn cpu(results: &Results) -> Table {
     table
 }
 
-const ALONE: &str = "What each part can do alone, by the program `baselines` and by pgbench: no single one of them is a service.";
+const CEILINGS: &str = "Throughput of each component alone, measured with the program `baselines` and with pgbench. None of them is a complete service.";
 
 fn alone(results: &Results) -> Table {
     const ROWS: [(&str, &str, &str); 6] = [
-        (
-            ceilings::HTTP,
-            "answered_per_s",
-            "requests answered, connections:",
-        ),
+        (ceilings::HTTP, "answered_per_s", "responses, connections:"),
         (
             ceilings::INSERTS,
             "inserted_per_s",
@@ -298,25 +294,25 @@ fn alone(results: &Results) -> Table {
         (
             ceilings::BATCHES,
             "inserted_per_s",
-            "orders accepted 256 at once, products:",
+            "orders accepted in batches of 256, products:",
         ),
         (
             ceilings::BATCHES,
             "settled_per_s",
-            "orders settled 256 at once, products:",
+            "orders settled in batches of 256, products:",
         ),
         (
             ceilings::BROKER,
             "messages_per_s",
-            "messages, order ids in each:",
+            "messages, ids per message:",
         ),
         (
             ceilings::BROKER,
             "order_ids_per_s",
-            "order ids, in each message:",
+            "order ids, ids per message:",
         ),
     ];
-    let mut table = Table::new(["", "a second"]);
+    let mut table = Table::new(["", "per second"]);
     for (what, metric, name) in ROWS {
         for at in results.loads(ceilings::TOPIC, what, metric) {
             let found = results.range(ceilings::TOPIC, what, at, metric);
@@ -332,12 +328,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_not_measured_has_no_table() {
+    fn sections_without_results_are_empty() {
         assert!(all(&empty()).iter().all(|section| section.table.is_empty()));
     }
 
     #[test]
-    fn shares_of_cpu_add_up() {
+    fn cpu_shares_add_up_to_100_percent() {
         let mut results = empty();
         results.add("cpu hot", SERVICE, 0.0, "api", 30.0);
         results.add("cpu hot", SERVICE, 0.0, "worker", 10.0);
@@ -347,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_list_is_held_against_a_short_one() {
+    fn long_list_is_compared_to_a_short_one() {
         let mut results = empty();
         for (items, mib) in [(1e4, 20.0), (1e6, 25.0)] {
             results.add(streams::TOPIC, streams::STOCK, items, "peak_mib", mib);
@@ -360,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn many_orders_are_held_against_few() {
+    fn many_orders_are_compared_to_few() {
         let mut results = empty();
         for (orders, ms) in [(1e4, 2.0), (1e7, 2.5)] {
             results.add(kept::TOPIC, SERVICE, orders, "post_p50_ms", ms);

@@ -1,4 +1,4 @@
-//! The ratios that say most, in one table.
+//! Table of the main ratios.
 
 use super::super::choices::Spread;
 use super::super::results::{Results, SERVICE};
@@ -6,7 +6,7 @@ use super::super::topics::{closed, embedded, kept, open, overload};
 use super::figures::{Table, number, ratio, times};
 use super::sections::KEPT_METRICS;
 
-/// Each row: what, and by how much. What was not measured is left out.
+/// Returns one row per ratio; ratios without results are omitted.
 pub(super) fn table(results: &Results) -> Table {
     let mut table = Table::new(["", "ratio"]);
     let mut row = |what: &str, value: Option<f64>| {
@@ -17,7 +17,7 @@ pub(super) fn table(results: &Results) -> Table {
     for (spread, what) in [
         (
             Spread::Hot,
-            "best settled throughput, one hot product, to pgbench with a transaction an order, 32 clients",
+            "best settled throughput, one hot product, to pgbench with one transaction per order, 32 clients",
         ),
         (Spread::Uniform, "the same, 1,000 products"),
     ] {
@@ -55,7 +55,7 @@ pub(super) fn table(results: &Results) -> Table {
         ),
     );
     row(
-        "median latency with many orders kept, to that with few, the worst of POST, to settled, first page, deep page, order by id",
+        "median latency with many orders kept, to that with few; worst of POST, to settled, first page, deep page, order by id",
         worst_kept(results),
     );
     for spread in [Spread::Hot, Spread::Uniform] {
@@ -67,7 +67,7 @@ pub(super) fn table(results: &Results) -> Table {
             "settled_per_s",
         );
         let what = format!(
-            "standalone, best settled throughput, {}, to a transaction an order",
+            "standalone, best settled throughput, {}, to one transaction per order",
             spread.name()
         );
         row(&what, ratio(best, plain));
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ratios_are_of_medians() {
+    fn ratios_are_computed_from_medians() {
         let mut results = empty();
         for value in [19_000.0, 21_000.0, 20_000.0] {
             results.add("hot", SERVICE, 64.0, "settled_per_s", value);
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_of_what_is_kept_counts() {
+    fn worst_kept_ratio_is_reported() {
         let mut results = empty();
         for (orders, post, page) in [(1e4, 2.0, 1.0), (1e7, 2.2, 1.2)] {
             results.add(kept::TOPIC, SERVICE, orders, "post_p50_ms", post);

@@ -1,4 +1,4 @@
-//! What HTTP, PostgreSQL and RabbitMQ can each do alone on this machine.
+//! Throughput of HTTP, PostgreSQL and RabbitMQ alone on this machine.
 
 use anyhow::Result;
 
@@ -19,10 +19,10 @@ pub(in crate::bench) const HTTP: &str = "HTTP and JSON alone";
 pub(in crate::bench) const INSERTS: &str = "pgbench, one INSERT an order";
 pub(in crate::bench) const BATCHES: &str = "PostgreSQL, batches on one connection";
 pub(in crate::bench) const BROKER: &str = "RabbitMQ, quorum queue";
-/// Orders in a transaction, and in a message.
+/// Orders per transaction and per message.
 const BATCH: u32 = 256;
 
-/// Measures each in turn.
+/// Measures each component.
 pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
     let servers = run.create_servers().await?;
     for _ in 0..run.scale.rounds {
@@ -61,7 +61,7 @@ async fn http(run: &mut Run) -> Result<()> {
         &arguments,
         &[],
     )?;
-    children.until_ready(address).await?;
+    children.wait_until_ready(address).await?;
     let load = Load {
         url: format!("http://{address}"),
         second: None,
@@ -75,15 +75,15 @@ async fn http(run: &mut Run) -> Result<()> {
         by_status: false,
     };
     let progress = Progress::spinner(HTTP);
-    let answered = load.run().await?;
-    let per_s = as_f64(answered.requests) * 1e6 / as_f64(answered.duration_us);
-    progress.finish(&format!("{HTTP}: {per_s:.0} a second"));
-    run.results.note_command(HTTP, || {
+    let result = load.run().await?;
+    let per_s = as_f64(result.requests) * 1e6 / as_f64(result.duration_us);
+    progress.finish(&format!("{HTTP}: {per_s:.0} per second"));
+    run.results.record_command(HTTP, || {
         baselines::command_line(&["http --port=PORT".to_owned()])
     });
     let at = f64::from(TYPICAL_CONNECTIONS);
     run.results.add(TOPIC, HTTP, at, "answered_per_s", per_s);
-    children.end().await
+    children.stop_all().await
 }
 
 async fn insert(run: &mut Run, servers: &Servers, clients: u32) -> Result<()> {
@@ -96,8 +96,9 @@ async fn insert(run: &mut Run, servers: &Servers, clients: u32) -> Result<()> {
     let name = format!("{INSERTS}, {clients} clients");
     let progress = Progress::spinner(name.clone());
     let per_s = pgbench.run(&servers.libpq_environment()).await?;
-    progress.finish(&format!("{name}: {per_s:.0} a second"));
-    run.results.note_command(INSERTS, || pgbench.command_line());
+    progress.finish(&format!("{name}: {per_s:.0} per second"));
+    run.results
+        .record_command(INSERTS, || pgbench.command_line());
     run.results
         .add(TOPIC, INSERTS, f64::from(clients), "inserted_per_s", per_s);
     Ok(())
@@ -115,13 +116,13 @@ async fn baseline(
     let progress = Progress::spinner(name.clone());
     let result = baselines::run(&run.programs, arguments, &servers.environment()).await?;
     run.results
-        .note_command(what, || baselines::command_line(arguments));
-    let mut told = Vec::new();
+        .record_command(what, || baselines::command_line(arguments));
+    let mut figures = Vec::new();
     for member in members {
         let number = baselines::number(&result, member)?;
         run.results.add(TOPIC, what, f64::from(at), member, number);
-        told.push(format!("{member} {number:.0}"));
+        figures.push(format!("{member} {number:.0}"));
     }
-    progress.finish(&format!("{name}: {}", told.join(", ")));
+    progress.finish(&format!("{name}: {}", figures.join(", ")));
     Ok(())
 }

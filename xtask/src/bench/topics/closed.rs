@@ -1,4 +1,4 @@
-//! Closed load: each connection sends its next order when the last is answered.
+//! Closed load: each connection sends its next order after the last response.
 
 use anyhow::Result;
 
@@ -6,17 +6,17 @@ use crate::bench::choices::Spread;
 use crate::bench::pgbench::Pgbench;
 use crate::bench::results::SERVICE;
 use crate::bench::run::{Run, TYPICAL_CONNECTIONS};
-use crate::bench::system::{Place, Servers, System};
+use crate::bench::system::{Servers, Storage, System};
 use crate::progress::Progress;
 
-/// Connections of the service's clients.
+/// Numbers of connections to the service.
 pub(in crate::bench) const CONNECTIONS: [u32; 6] = [1, 8, 32, 64, 256, 1024];
-/// Clients of pgbench.
+/// Numbers of pgbench clients.
 pub(in crate::bench) const CLIENTS: [u32; 3] = [1, 8, 32];
-/// What pgbench does: a transaction for each order.
+/// Name of the baseline: pgbench with one transaction per order.
 pub(in crate::bench) const EACH: &str = "pgbench, a transaction an order";
 
-/// Measures one spread of the orders.
+/// Measures one distribution of orders.
 pub(in crate::bench) async fn run(run: &mut Run, system: &System, spread: Spread) -> Result<()> {
     let connections: &[u32] = match spread {
         Spread::Hot | Spread::Uniform => &CONNECTIONS,
@@ -31,10 +31,10 @@ pub(in crate::bench) async fn run(run: &mut Run, system: &System, spread: Spread
                 .measure(system, spread.name(), SERVICE, at, &load)
                 .await?;
             if connections == TYPICAL_CONNECTIONS {
-                run.keep_cpu(spread.name(), &measured);
+                run.record_cpu(spread.name(), &measured);
             }
-            // They take turns, so that what the machine does meanwhile hits both.
-            if let Place::Servers(servers) = &system.place
+            // Alternate, so that other load on the machine affects both.
+            if let Storage::Servers(servers) = &system.storage
                 && spread != Spread::Zipf
                 && let Some(&clients) = clients.next()
             {
@@ -56,9 +56,9 @@ async fn each(run: &mut Run, servers: &Servers, spread: Spread, clients: u32) ->
     let name = format!("{}: {EACH}, {clients} clients", spread.name());
     let progress = Progress::spinner(name.clone());
     let per_s = pgbench.run(&servers.libpq_environment()).await?;
-    progress.finish(&format!("{name}: {per_s:.0} a second"));
+    progress.finish(&format!("{name}: {per_s:.0} per second"));
     run.results
-        .note_command("pgbench: an order", || pgbench.command_line());
+        .record_command("pgbench: an order", || pgbench.command_line());
     run.results.add(
         spread.name(),
         EACH,

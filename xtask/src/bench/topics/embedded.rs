@@ -1,4 +1,4 @@
-//! The embedded program, beside a plain loop on the same kind of file.
+//! The standalone program, and a loop with one transaction per order on the same kind of data file.
 
 use anyhow::Result;
 
@@ -6,17 +6,17 @@ use super::closed::CONNECTIONS;
 use crate::bench::baselines;
 use crate::bench::choices::Spread;
 use crate::bench::run::{Run, TYPICAL_CONNECTIONS};
-use crate::bench::system::{System, create_data_file, folder_on_disk};
+use crate::bench::system::{System, create_data_file, temp_dir_on_disk};
 use crate::progress::Progress;
 
 pub(in crate::bench) const TOPIC: &str = "standalone";
 
-/// What the loop is called, by the spread of its orders.
+/// Returns the name of the loop's results.
 pub(in crate::bench) fn plain(spread: Spread) -> String {
     format!("a transaction an order, {}", spread.name())
 }
 
-/// Measures hot and uniform orders, and the loop with the same.
+/// Measures hot and uniform orders, with the service and with the loop.
 pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
     let system = System::start_embedded(&run.programs, &run.settings).await?;
     run.warm_up(&system).await?;
@@ -29,7 +29,7 @@ pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
                     .measure(&system, TOPIC, spread.name(), at, &load)
                     .await?;
                 if connections == TYPICAL_CONNECTIONS && spread == Spread::Hot {
-                    run.keep_cpu(TOPIC, &measured);
+                    run.record_cpu(TOPIC, &measured);
                 }
             }
             one_at_a_time(run, spread).await?;
@@ -40,8 +40,8 @@ pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
 }
 
 async fn one_at_a_time(run: &mut Run, spread: Spread) -> Result<()> {
-    let folder = folder_on_disk()?;
-    let file = folder.path().join("orders.db");
+    let dir = temp_dir_on_disk()?;
+    let file = dir.path().join("orders.db");
     create_data_file(&file, &run.settings).await?;
     let name = format!("{TOPIC}: {}", plain(spread));
     let progress = Progress::spinner(name.clone());
@@ -53,13 +53,13 @@ async fn one_at_a_time(run: &mut Run, spread: Spread) -> Result<()> {
     ];
     let result = baselines::run(&run.programs, &arguments, &[]).await?;
     let per_s = baselines::number(&result, "settled_per_s")?;
-    progress.finish(&format!("{name}: {per_s:.0} a second"));
+    progress.finish(&format!("{name}: {per_s:.0} per second"));
     let shown = [
         "one-at-a-time --data=FILE".to_owned(),
         arguments[2..].join(" "),
     ];
     run.results
-        .note_command("data file, one order at a time", || {
+        .record_command("data file, one order at a time", || {
             baselines::command_line(&shown)
         });
     run.results

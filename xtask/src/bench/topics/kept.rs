@@ -1,4 +1,4 @@
-//! What it costs to keep many orders: the same requests with few and with many of them in the database.
+//! Cost of kept orders: the same requests with few and with many orders in the database.
 
 use anyhow::{Context, Result};
 
@@ -9,24 +9,24 @@ use crate::bench::measure::as_f64;
 use crate::bench::page;
 use crate::bench::results::SERVICE;
 use crate::bench::run::Run;
-use crate::bench::system::{Place, System, VENDOR};
+use crate::bench::system::{Storage, System, VENDOR};
 use crate::progress::Progress;
 
 pub(in crate::bench) const TOPIC: &str = "kept";
-/// Orders that are filled in with one statement.
-const PART: u32 = 200_000;
-/// Items on a page.
+/// Orders inserted per statement.
+const BATCH: u32 = 200_000;
+/// Items per page.
 const PAGE: u32 = 100;
-/// Different orders that are read by their ids.
+/// Number of different orders that are read by id.
 const READ_BY_ID: u64 = 1_000;
-const ONE: u32 = 1;
+const ONE_CONNECTION: u32 = 1;
 
-/// Measures both numbers in turn, on systems that are up at the same time.
+/// Measures both sizes alternately, on two systems that run at the same time.
 pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
     let mut systems = Vec::new();
     for orders in run.scale.kept {
         let servers = run.create_servers().await?;
-        fill(&servers.look().await?, orders).await?;
+        fill(&servers.database().await?, orders).await?;
         let system = System::start(&run.programs, servers, "").await?;
         run.warm_up(&system).await?;
         prepare_reads(run, &system, orders).await?;
@@ -45,7 +45,7 @@ pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
 }
 
 async fn measure(run: &mut Run, system: &System, orders: u32) -> Result<()> {
-    let load = run.orders(system, Spread::Uniform, ONE);
+    let load = run.orders(system, Spread::Uniform, ONE_CONNECTION);
     let at = f64::from(orders);
     run.measure(system, TOPIC, SERVICE, at, &load).await?;
     for read in READS {
@@ -57,8 +57,8 @@ async fn measure(run: &mut Run, system: &System, orders: u32) -> Result<()> {
             choices: run.choices(&format!("{read} of {orders}")),
             ..load.clone()
         };
-        let answered = load.run().await.with_context(|| name.clone())?;
-        let p50_ms = as_f64(answered.p50_us) / 1000.0;
+        let result = load.run().await.with_context(|| name.clone())?;
+        let p50_ms = as_f64(result.p50_us) / 1000.0;
         progress.finish(&format!("{name}: p50 {p50_ms:.3} ms"));
         run.results
             .add(TOPIC, SERVICE, at, &format!("{read}_p50_ms"), p50_ms);
@@ -71,16 +71,16 @@ pub(in crate::bench) const DEEP_PAGE: &str = "deep_page";
 pub(in crate::bench) const BY_ID: &str = "by_id";
 const READS: [&str; 3] = [FIRST_PAGE, DEEP_PAGE, BY_ID];
 
-/// Writes down what is read.
+/// Writes the request files of the reads.
 async fn prepare_reads(run: &Run, system: &System, orders: u32) -> Result<()> {
-    let Place::Servers(servers) = &system.place else {
+    let Storage::Servers(servers) = &system.storage else {
         return Ok(());
     };
-    let newest = u64::try_from(servers.look().await?.newest_order().await?)?;
+    let newest = u64::try_from(servers.database().await?.newest_order().await?)?;
     let progress = Progress::spinner("paging to the middle of the list");
     let cursor = page::cursor_after(system.api, newest - u64::from(orders) / 2).await?;
     progress.finish("paged to the middle of the list");
-    // Those that were filled in come first.
+    // The inserted orders have the lowest ids.
     let step = (u64::from(orders) / READ_BY_ID).max(1);
     let ids = (1..=u64::from(orders)).step_by(usize::try_from(step)?);
     let reads = [
@@ -95,14 +95,14 @@ async fn prepare_reads(run: &Run, system: &System, orders: u32) -> Result<()> {
     Ok(())
 }
 
-/// Fills in orders that were settled long ago, nine in ten confirmed, with their allocations, so that every balance is right.
+/// Inserts orders that were settled a year ago, 90 % confirmed, with their allocations, so that the balances are consistent.
 pub(super) async fn fill(database: &Database, orders: u32) -> Result<()> {
-    let mut progress = Progress::bar(format!("filling in {orders} orders"), orders.into());
+    let mut progress = Progress::bar(format!("inserting {orders} orders"), orders.into());
     let mut first = 1;
     while first <= orders {
-        let last = orders.min(first + PART - 1);
+        let last = orders.min(first + BATCH - 1);
         database.execute(&fill_sql(first, last)).await?;
-        progress.at(last.into());
+        progress.set_position(last.into());
         first = last + 1;
     }
     database.execute(&balance_sql()).await?;
@@ -114,10 +114,10 @@ fn fill_sql(first: u32, last: u32) -> String {
         "INSERT INTO orders (product_id, quantity, status, reason, created_at, updated_at)
          SELECT 'SKU-' || (n % {PRODUCTS} + 1), 1,
                 CASE WHEN rejected THEN 'REJECTED' ELSE 'CONFIRMED' END,
-                CASE WHEN rejected THEN 'INSUFFICIENT_STOCK' END, moment, moment
+                CASE WHEN rejected THEN 'INSUFFICIENT_STOCK' END, settled_at, settled_at
          FROM generate_series({first}, {last}) AS n,
               LATERAL (SELECT n / {PRODUCTS} % 10 = 9 AS rejected,
-                              now() - interval '1 year' + n * interval '1 ms' AS moment) AS decided
+                              now() - interval '1 year' + n * interval '1 ms' AS settled_at) AS decided
          ORDER BY n;
          INSERT INTO allocations (order_id, vendor_id, product_id, quantity)
          SELECT id, '{VENDOR}', product_id, quantity FROM orders
@@ -145,11 +145,11 @@ mod tests {
     use crate::bench::system::Servers;
 
     #[tokio::test]
-    async fn what_is_filled_in_passes_the_audit() {
+    async fn inserted_orders_pass_the_audit() {
         let servers = Servers::create(&Settings::load(None).unwrap())
             .await
             .unwrap();
-        let database = servers.look().await.unwrap();
+        let database = servers.database().await.unwrap();
         fill(&database, 20_000).await.unwrap();
         let store = PgStore::new(servers.options()).unwrap();
         assert_eq!(store.audit().await.unwrap(), []);

@@ -1,4 +1,4 @@
-//! The topics: each a list of measurements that are read together.
+//! Topics: groups of related measurements.
 
 pub(super) mod ceilings;
 pub(super) mod closed;
@@ -12,35 +12,35 @@ pub(super) mod waiting;
 
 use clap::ValueEnum;
 
-/// What can be measured.
+/// A topic of measurements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Topic {
-    /// What HTTP, PostgreSQL and RabbitMQ can each do alone.
+    /// HTTP, PostgreSQL and RabbitMQ, each alone.
     Ceilings,
-    /// All orders for one product, by number of connections, beside pgbench with a transaction for each order.
+    /// Orders for one product, by number of connections, compared to pgbench with one transaction per order.
     Hot,
-    /// The same over 1,000 products, each as likely.
+    /// Orders for 1,000 products, uniform distribution.
     Uniform,
-    /// The same over 1,000 products, some far more likely than others.
+    /// Orders for 1,000 products, Zipf distribution.
     Zipf,
     /// Latency by offered load.
     Open,
-    /// Twice the highest load.
+    /// Twice the maximum load.
     Overload,
-    /// What it costs that answers wait until their orders are settled.
+    /// Cost of responses that wait for settlement.
     Waiting,
-    /// Orders while many read events, some of whom are stuck.
+    /// Orders with many event readers, some of them stuck.
     Events,
-    /// What many orders kept cost.
+    /// Cost of many kept orders.
     Kept,
-    /// The API's memory while long lists are streamed.
+    /// Memory of the API while it streams long lists.
     Streams,
-    /// The embedded program, beside a plain loop with a transaction for each order.
+    /// The standalone program, compared to a loop with one transaction per order.
     Standalone,
 }
 
 impl Topic {
-    /// In the order in which they are measured.
+    /// All topics in the order of measurement.
     pub(super) const ALL: [Self; 11] = [
         Self::Ceilings,
         Self::Hot,

@@ -1,4 +1,4 @@
-//! Open load: orders come at random moments, at a fixed rate, whatever the answers take.
+//! Open load: orders are sent at random times at a fixed rate, independent of the responses.
 
 use anyhow::{Context, Result};
 
@@ -7,21 +7,21 @@ use crate::bench::measure::as_f64;
 use crate::bench::pgbench::Pgbench;
 use crate::bench::results::SERVICE;
 use crate::bench::run::{Run, TYPICAL_CONNECTIONS};
-use crate::bench::system::{Place, Servers, System};
+use crate::bench::system::{Servers, Storage, System};
 use crate::progress::Progress;
 
 pub(in crate::bench) const TOPIC: &str = "open";
-/// What pgbench does at the same rate: accept alone, a row each.
+/// Name of the baseline: pgbench inserting one row per order at the same rate.
 pub(in crate::bench) const INSERT: &str = "pgbench, one INSERT an order";
-/// Of the best throughput under closed load.
+/// Shares of the best throughput under closed load.
 const SHARES: [f64; 5] = [0.1, 0.25, 0.5, 0.75, 0.9];
-/// Beyond it, pgbench would be measured where it can no longer keep up.
+/// Maximum share for pgbench, which cannot keep up beyond it.
 const INSERT_UP_TO: f64 = 0.5;
-/// Enough for none to be busy when an order is due.
+/// Enough connections for one to be free when an order is due.
 const CONNECTIONS: u32 = 256;
 const INSERT_CLIENTS: u32 = 32;
 
-/// Measures latencies by the share of the best throughput.
+/// Measures latencies by share of the best throughput.
 pub(in crate::bench) async fn run(run: &mut Run, system: &System) -> Result<()> {
     let best = best(run, system).await?;
     for _ in 0..run.scale.rounds {
@@ -29,7 +29,7 @@ pub(in crate::bench) async fn run(run: &mut Run, system: &System) -> Result<()> 
             let mut load = run.orders(system, Spread::Hot, CONNECTIONS);
             load.rate_per_s = Some(best * share);
             let measured = run.measure(system, TOPIC, SERVICE, share, &load).await?;
-            let late_us = measured.answered.late_us.quantile(0.99);
+            let late_us = measured.load_result.late_us.quantile(0.99);
             run.results.add(
                 TOPIC,
                 SERVICE,
@@ -40,7 +40,7 @@ pub(in crate::bench) async fn run(run: &mut Run, system: &System) -> Result<()> 
             run.results
                 .add(TOPIC, SERVICE, share, "offered_per_s", best * share);
             if share <= INSERT_UP_TO
-                && let Place::Servers(servers) = &system.place
+                && let Storage::Servers(servers) = &system.storage
             {
                 insert(run, servers, share, best * share).await?;
             }
@@ -50,7 +50,7 @@ pub(in crate::bench) async fn run(run: &mut Run, system: &System) -> Result<()> 
     Ok(())
 }
 
-/// The best median on the hot product under closed load, measured now if it was not.
+/// Returns the best median throughput of the hot product under closed load. Measures it first if necessary.
 pub(in crate::bench) async fn best(run: &mut Run, system: &System) -> Result<f64> {
     if let Some(best) = run.results.best("hot", SERVICE, "settled_per_s") {
         return Ok(best);
@@ -64,7 +64,7 @@ pub(in crate::bench) async fn best(run: &mut Run, system: &System) -> Result<f64
     }
     run.results
         .best("hot", SERVICE, "settled_per_s")
-        .context("nothing was measured")
+        .context("no results for the hot product")
 }
 
 async fn insert(run: &mut Run, servers: &Servers, share: f64, rate_per_s: f64) -> Result<()> {
@@ -74,15 +74,15 @@ async fn insert(run: &mut Run, servers: &Servers, share: f64, rate_per_s: f64) -
         clients: INSERT_CLIENTS,
         seconds: run.scale.seconds,
     };
-    let name = format!("{TOPIC}: {INSERT}, {rate_per_s:.0} a second");
+    let name = format!("{TOPIC}: {INSERT}, {rate_per_s:.0} per second");
     let progress = Progress::spinner(name.clone());
     let environment = servers.libpq_environment();
     let at = pgbench
-        .run_at(rate_per_s, run.folder.path(), &environment)
+        .run_at_rate(rate_per_s, run.dir.path(), &environment)
         .await?;
     progress.finish(&format!("{name}: p99 {:.2} ms", at.p99_ms));
     run.results
-        .note_command("pgbench: an INSERT at a rate", || {
+        .record_command("pgbench: an INSERT at a rate", || {
             format!("{} --rate=RATE --log", pgbench.command_line())
         });
     run.results

@@ -1,4 +1,4 @@
-//! Overload: orders come at twice the rate that the service can take.
+//! Overload: orders are sent at twice the maximum rate of the service.
 
 use anyhow::{Result, ensure};
 
@@ -10,35 +10,35 @@ use crate::bench::results::SERVICE;
 use crate::bench::run::Run;
 
 pub(in crate::bench) const TOPIC: &str = "overload";
-/// Longer than other measurements: memory has to have time to grow.
-const TIMES_LONGER: u64 = 6;
-/// Orders that may wait; more are refused. Fewer than by default, so that so many connections can overrun it.
+/// Factor of the duration: memory needs time to grow.
+const DURATION_FACTOR: u64 = 6;
+/// Maximum number of queued orders. Lower than the default, so that the connections can exceed it.
 const SETTINGS: &str = "[api]\nwrite_queue_size = 1000\n";
 const CONNECTIONS: u32 = 2_000;
 
-/// Measures what is admitted, what is refused, and the memory of each process.
+/// Measures accepted and refused requests and the memory of each process.
 pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
     for _ in 0..run.scale.rounds {
         let system = run.start_system(SETTINGS).await?;
         let best = open::best(run, &system).await?;
         let mut load = run.orders(&system, Spread::Hot, CONNECTIONS);
-        load.seconds *= TIMES_LONGER;
+        load.seconds *= DURATION_FACTOR;
         load.rate_per_s = Some(best * 2.0);
         load.by_status = true;
         let measured = run.measure(&system, TOPIC, SERVICE, 2.0, &load).await?;
-        let statuses = &measured.answered.statuses;
-        let (admitted, refused) = (statuses.of(202), statuses.of(503));
+        let statuses = &measured.load_result.statuses;
+        let (accepted, refused) = (statuses.of(202), statuses.of(503));
         ensure!(
-            admitted + refused == statuses.total(),
-            "some answers were neither 202 nor 503: {statuses:?}"
+            accepted + refused == statuses.total(),
+            "some responses were neither 202 nor 503: {statuses:?}"
         );
         let results = &mut run.results;
         let share = as_f64(refused) / as_f64(statuses.total().max(1));
         results.add(TOPIC, SERVICE, 2.0, "refused_share", share);
-        let answered = as_f64(statuses.total()) / (as_f64(measured.answered.duration_us) / 1e6);
-        results.add(TOPIC, SERVICE, 2.0, "answered_per_s", answered);
+        let per_s = as_f64(statuses.total()) / (as_f64(measured.load_result.duration_us) / 1e6);
+        results.add(TOPIC, SERVICE, 2.0, "answered_per_s", per_s);
         results.add(TOPIC, SERVICE, 2.0, "offered_per_s", best * 2.0);
-        let late_us = measured.answered.late_us.quantile(0.99);
+        let late_us = measured.load_result.late_us.quantile(0.99);
         results.add(TOPIC, SERVICE, 2.0, "late_p99_ms", as_f64(late_us) / 1000.0);
         for (name, pid) in &system.processes {
             if let Some(mib) = proc::peak_memory_mib(*pid) {

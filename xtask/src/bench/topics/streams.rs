@@ -1,4 +1,4 @@
-//! Memory while whole lists are streamed as lines: each list on an API that was just started, with few items and with many.
+//! Memory while whole lists are streamed as NDJSON: each list from a newly started API, with few and with many items.
 
 use std::time::Instant;
 
@@ -20,18 +20,18 @@ pub(in crate::bench) const TOPIC: &str = "streams";
 pub(in crate::bench) const ORDERS: &str = "orders";
 pub(in crate::bench) const STOCK: &str = "products";
 
-/// Measures both lists with both numbers of items in turn.
+/// Measures both lists with both numbers of items alternately.
 pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
-    let mut places = Vec::new();
+    let mut servers_by_size = Vec::new();
     for items in run.scale.streamed {
         let servers = run.create_servers().await?;
-        let database = servers.look().await?;
+        let database = servers.database().await?;
         fill_stock(&database, items).await?;
         kept::fill(&database, items).await?;
-        places.push((items, servers));
+        servers_by_size.push((items, servers));
     }
     for _ in 0..run.scale.rounds {
-        for (items, servers) in &places {
+        for (items, servers) in &servers_by_size {
             for list in [ORDERS, STOCK] {
                 measure(run, servers, list, *items).await?;
             }
@@ -43,15 +43,15 @@ pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
 async fn measure(run: &mut Run, servers: &Servers, list: &str, items: u32) -> Result<()> {
     let name = format!("{TOPIC}: {items} {list}");
     let progress = Progress::spinner(name.clone());
-    let folder = tempfile::tempdir()?;
-    let arguments = config_arguments(folder.path(), "")?;
+    let dir = tempfile::tempdir()?;
+    let arguments = config_arguments(dir.path(), "")?;
     let address = endpoints::free_address()?;
     let mut environment = servers.environment();
     environment.push(("PORT", address.port().to_string()));
     let mut children = Children::new();
     let program = run.programs.path("api")?;
     let pid = children.start("api", program, &arguments, &environment)?;
-    children.until_ready(address).await?;
+    children.wait_until_ready(address).await?;
     let before = peak_mib(pid)?;
 
     let api = Client::new(&endpoints::http_url(address))?;
@@ -61,13 +61,13 @@ async fn measure(run: &mut Run, servers: &Servers, list: &str, items: u32) -> Re
         _ => count(api.stock_lines(StockFilter::default()).await?).await,
     };
     let read = read.with_context(|| name.clone())?;
-    let took_s = started.elapsed().as_secs_f64();
-    ensure!(read == items, "{read} {list} were read of {items}");
+    let elapsed_s = started.elapsed().as_secs_f64();
+    ensure!(read == items, "read {read} of {items} {list}");
     let peak = peak_mib(pid)?;
 
-    let per_s = f64::from(read) / took_s;
+    let per_s = f64::from(read) / elapsed_s;
     progress.finish(&format!(
-        "{name}: at most {peak:.1} MiB, {before:.1} MiB before; {per_s:.0} a second"
+        "{name}: peak {peak:.1} MiB, {before:.1} MiB before; {per_s:.0} per second"
     ));
     let at = f64::from(items);
     for (metric, value) in [
@@ -77,10 +77,10 @@ async fn measure(run: &mut Run, servers: &Servers, list: &str, items: u32) -> Re
     ] {
         run.results.add(TOPIC, list, at, metric, value);
     }
-    children.end().await
+    children.stop_all().await
 }
 
-/// Reads a list to its end, and keeps nothing.
+/// Reads a list to its end and returns the number of items.
 async fn count<T: DeserializeOwned>(mut lines: Lines<T>) -> Result<u32, ClientError> {
     let mut read = 0;
     while lines.next().await?.is_some() {
@@ -90,12 +90,12 @@ async fn count<T: DeserializeOwned>(mut lines: Lines<T>) -> Result<u32, ClientEr
 }
 
 fn peak_mib(pid: i32) -> Result<f64> {
-    proc::peak_memory_mib(pid).context("Linux alone tells the peak of memory")
+    proc::peak_memory_mib(pid).context("peak memory is available only on Linux")
 }
 
-/// Fills in stock, beside what is there, until there are so many products.
+/// Inserts stock until there are `products` products.
 async fn fill_stock(database: &Database, products: u32) -> Result<()> {
-    let progress = Progress::spinner(format!("filling in {products} products"));
+    let progress = Progress::spinner(format!("inserting {products} products"));
     let more = products.saturating_sub(PRODUCTS);
     database.execute(&stock_sql(more)).await?;
     progress.finish(&format!("{products} products"));
@@ -119,11 +119,11 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_filled_in_passes_the_audit() {
+    async fn inserted_stock_passes_the_audit() {
         let servers = Servers::create(&Settings::load(None).unwrap())
             .await
             .unwrap();
-        let database = servers.look().await.unwrap();
+        let database = servers.database().await.unwrap();
         fill_stock(&database, PRODUCTS + 500).await.unwrap();
         let store = PgStore::new(servers.options()).unwrap();
         assert_eq!(store.audit().await.unwrap(), []);

@@ -1,4 +1,4 @@
-//! Orders whose answer waits until they are settled, beside the same orders without the wait.
+//! Orders whose response waits for settlement, compared to the same orders without the wait.
 
 use anyhow::{Result, ensure};
 
@@ -11,17 +11,17 @@ pub(in crate::bench) const TOPIC: &str = "waiting";
 pub(in crate::bench) const TWO_APIS: &str = "two APIs, one worker";
 pub(in crate::bench) const EMBEDDED: &str = "standalone";
 
-/// Whether answers wait.
+/// Whether the response waits for settlement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::bench) enum Answer {
+pub(in crate::bench) enum ResponseMode {
     Settled,
     Accepted,
 }
 
-impl Answer {
+impl ResponseMode {
     pub(in crate::bench) const BOTH: [Self; 2] = [Self::Settled, Self::Accepted];
 
-    /// What a deployment that answers like this is called.
+    /// Returns the name of the results of a deployment with this mode.
     pub(in crate::bench) fn of(self, deployment: &str) -> String {
         match self {
             Self::Settled => format!("{deployment}: wait=30"),
@@ -30,7 +30,7 @@ impl Answer {
     }
 }
 
-/// Measures both answers in turn, of systems that are up at the same time.
+/// Measures both modes alternately, on systems that run at the same time.
 pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
     let servers = run.create_servers().await?;
     let mut two_apis = System::start(&run.programs, servers, "").await?;
@@ -42,8 +42,8 @@ pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
     }
     for _ in 0..run.scale.rounds {
         for (deployment, system) in &systems {
-            for answer in Answer::BOTH {
-                measure(run, system, deployment, answer).await?;
+            for mode in ResponseMode::BOTH {
+                measure(run, system, deployment, mode).await?;
             }
             run.audit(system).await?;
         }
@@ -54,25 +54,30 @@ pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
     Ok(())
 }
 
-async fn measure(run: &mut Run, system: &System, deployment: &str, answer: Answer) -> Result<()> {
+async fn measure(
+    run: &mut Run,
+    system: &System,
+    deployment: &str,
+    mode: ResponseMode,
+) -> Result<()> {
     let mut load = run.orders(system, Spread::Hot, TYPICAL_CONNECTIONS);
     load.by_status = true;
-    if answer == Answer::Settled {
+    if mode == ResponseMode::Settled {
         load.header = Some("Prefer: wait=30");
     }
-    let (what, at) = (answer.of(deployment), f64::from(TYPICAL_CONNECTIONS));
+    let (what, at) = (mode.of(deployment), f64::from(TYPICAL_CONNECTIONS));
     let measured = run.measure(system, TOPIC, &what, at, &load).await?;
-    let answered = &measured.answered;
-    let (settled, accepted) = (answered.statuses.of(201), answered.statuses.of(202));
+    let load_result = &measured.load_result;
+    let (settled, accepted) = (load_result.statuses.of(201), load_result.statuses.of(202));
     ensure!(
-        settled + accepted == answered.statuses.total(),
-        "some answers were neither 201 nor 202: {:?}",
-        answered.statuses
+        settled + accepted == load_result.statuses.total(),
+        "some responses were neither 201 nor 202: {:?}",
+        load_result.statuses
     );
-    let seconds = as_f64(answered.duration_us) / 1e6;
+    let seconds = as_f64(load_result.duration_us) / 1e6;
     let per_s = as_f64(settled + accepted) / seconds;
     run.results.add(TOPIC, &what, at, "answered_per_s", per_s);
-    if answer == Answer::Settled {
+    if mode == ResponseMode::Settled {
         let late = as_f64(accepted);
         run.results.add(TOPIC, &what, at, "not_settled", late);
     }

@@ -1,17 +1,17 @@
-//! What clients of one version of a contract cannot live with in another.
+//! Detects breaking changes between two versions of an OpenAPI document.
 //!
-//! | what | is a break |
+//! | element | breaking change |
 //! |---|---|
-//! | a path, a method | gone |
-//! | a parameter | gone, newly required, or new and required |
-//! | a request's body | newly required, or a media type of it gone |
-//! | an answer | gone, or a media type or a header of it gone |
-//! | access | an operation asks for a key or a role that it did not ask for |
-//! | what may be sent | see `schemas`: whatever is refused that was taken |
-//! | what is answered | see `schemas`: whatever is missing that was there, or comes that never came |
+//! | path, method | removed |
+//! | parameter | removed, newly required, or new and required |
+//! | request body | newly required, or a media type removed |
+//! | response | removed, or a media type or header removed |
+//! | access | an operation requires an additional key or role |
+//! | request schema | see `schemas`: a value that was accepted is refused |
+//! | response schema | see `schemas`: a member is missing, or a new value is possible |
 //!
-//! New paths, methods, optional parameters, statuses of problems and members of answers are none: a client ignores what it does
-//! not know.
+//! New paths, methods, optional parameters, problem statuses and response members are not breaking: clients ignore unknown
+//! members.
 
 mod schemas;
 #[cfg(test)]
@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 
 use schemas::{Direction, Documents};
 
-/// Every break, each with its place.
+/// Returns all breaking changes with their locations.
 pub(super) fn breaks(old: &Value, new: &Value) -> Vec<String> {
     let mut walk = Walk {
         documents: Documents { old, new },
@@ -29,14 +29,14 @@ pub(super) fn breaks(old: &Value, new: &Value) -> Vec<String> {
     };
     for (path, item) in members(&old["paths"]) {
         let Some(new_item) = new["paths"].get(path) else {
-            walk.breaks.push(format!("{path}: is gone"));
+            walk.breaks.push(format!("{path}: was removed"));
             continue;
         };
         for (method, operation) in members(item) {
-            let place = format!("{} {path}", method.to_uppercase());
+            let location = format!("{} {path}", method.to_uppercase());
             match new_item.get(method) {
-                Some(new_operation) => walk.operation(&place, operation, new_operation),
-                None => walk.breaks.push(format!("{place}: is gone")),
+                Some(new_operation) => walk.operation(&location, operation, new_operation),
+                None => walk.breaks.push(format!("{location}: was removed")),
             }
         }
     }
@@ -49,48 +49,50 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn operation(&mut self, place: &str, old: &Value, new: &Value) {
-        self.access(place, &old["security"], &new["security"]);
-        self.parameters(place, &old["parameters"], &new["parameters"]);
-        self.body(place, &old["requestBody"], &new["requestBody"]);
-        for (status, answer) in members(&old["responses"]) {
-            let place = format!("{place}: answer {status}");
+    fn operation(&mut self, location: &str, old: &Value, new: &Value) {
+        self.access(location, &old["security"], &new["security"]);
+        self.parameters(location, &old["parameters"], &new["parameters"]);
+        self.body(location, &old["requestBody"], &new["requestBody"]);
+        for (status, response) in members(&old["responses"]) {
+            let location = format!("{location}: response {status}");
             match new["responses"].get(status) {
-                Some(new_answer) => self.answer(&place, answer, new_answer),
-                None => self.breaks.push(format!("{place} is gone")),
+                Some(new_response) => self.response(&location, response, new_response),
+                None => self.breaks.push(format!("{location} was removed")),
             }
         }
     }
 
-    fn access(&mut self, place: &str, old: &Value, new: &Value) {
+    fn access(&mut self, location: &str, old: &Value, new: &Value) {
         let old = old.as_array().map(Vec::as_slice).unwrap_or_default();
         let new = new.as_array().map(Vec::as_slice).unwrap_or_default();
-        // No requirement at all lets everyone in; of several, one is enough.
+        // An empty list allows all clients; of several requirements, one must be satisfied.
         let is_open = new.is_empty();
-        let still_enough = !old.is_empty() && old.iter().all(|way| new.contains(way));
-        if !is_open && !still_enough {
-            self.breaks.push(format!("{place}: asks for other access"));
+        let old_still_sufficient =
+            !old.is_empty() && old.iter().all(|requirement| new.contains(requirement));
+        if !is_open && !old_still_sufficient {
+            self.breaks
+                .push(format!("{location}: security requirements changed"));
         }
     }
 
-    fn parameters(&mut self, place: &str, old: &Value, new: &Value) {
-        let find = |list: &Value, wanted: &Value| {
+    fn parameters(&mut self, location: &str, old: &Value, new: &Value) {
+        let find = |list: &Value, expected: &Value| {
             let mut list = list.as_array().into_iter().flatten();
-            list.find(|it| it["name"] == wanted["name"] && it["in"] == wanted["in"])
+            list.find(|it| it["name"] == expected["name"] && it["in"] == expected["in"])
                 .cloned()
         };
         for parameter in old.as_array().into_iter().flatten() {
-            let place = format!("{place}: parameter {}", text(&parameter["name"]));
+            let location = format!("{location}: parameter {}", text(&parameter["name"]));
             let Some(now) = find(new, parameter) else {
-                self.breaks.push(format!("{place} is gone"));
+                self.breaks.push(format!("{location} was removed"));
                 continue;
             };
             if now["required"] == true && parameter["required"] != true {
-                self.breaks.push(format!("{place} is newly required"));
+                self.breaks.push(format!("{location} is newly required"));
             }
             self.schema(
                 Direction::Request,
-                &place,
+                &location,
                 &parameter["schema"],
                 &now["schema"],
             );
@@ -99,43 +101,44 @@ impl Walk<'_> {
             if parameter["required"] == true && find(old, parameter).is_none() {
                 let name = text(&parameter["name"]);
                 self.breaks
-                    .push(format!("{place}: parameter {name} is new and required"));
+                    .push(format!("{location}: parameter {name} is new and required"));
             }
         }
     }
 
-    fn body(&mut self, place: &str, old: &Value, new: &Value) {
+    fn body(&mut self, location: &str, old: &Value, new: &Value) {
         if new["required"] == true && old["required"] != true {
             self.breaks
-                .push(format!("{place}: the body is newly required"));
+                .push(format!("{location}: the body is newly required"));
         }
-        self.content(Direction::Request, &format!("{place}: body"), old, new);
+        self.content(Direction::Request, &format!("{location}: body"), old, new);
     }
 
-    fn answer(&mut self, place: &str, old: &Value, new: &Value) {
+    fn response(&mut self, location: &str, old: &Value, new: &Value) {
         for (name, _) in members(&old["headers"]) {
             if new["headers"].get(name).is_none() {
-                self.breaks.push(format!("{place}: header {name} is gone"));
+                self.breaks
+                    .push(format!("{location}: header {name} was removed"));
             }
         }
-        self.content(Direction::Answer, place, old, new);
+        self.content(Direction::Response, location, old, new);
     }
 
     /// Compares bodies of each media type.
-    fn content(&mut self, direction: Direction, place: &str, old: &Value, new: &Value) {
+    fn content(&mut self, direction: Direction, location: &str, old: &Value, new: &Value) {
         for (media_type, content) in members(&old["content"]) {
-            let place = format!("{place}: {media_type}");
+            let location = format!("{location}: {media_type}");
             match new["content"].get(media_type) {
-                Some(now) => self.schema(direction, &place, &content["schema"], &now["schema"]),
-                None => self.breaks.push(format!("{place} is gone")),
+                Some(now) => self.schema(direction, &location, &content["schema"], &now["schema"]),
+                None => self.breaks.push(format!("{location} was removed")),
             }
         }
     }
 
-    fn schema(&mut self, direction: Direction, place: &str, old: &Value, new: &Value) {
+    fn schema(&mut self, direction: Direction, location: &str, old: &Value, new: &Value) {
         let found = schemas::breaks(self.documents, direction, old, new);
         self.breaks
-            .extend(found.into_iter().map(|what| format!("{place}: {what}")));
+            .extend(found.into_iter().map(|what| format!("{location}: {what}")));
     }
 }
 

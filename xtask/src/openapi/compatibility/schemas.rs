@@ -1,41 +1,41 @@
-//! Schemas before and after.
+//! Detects breaking changes between two versions of a schema.
 //!
-//! | | in what is sent | in what is answered |
+//! | | in a request | in a response |
 //! |---|---|---|
-//! | a property | gone, newly required, or new and required | gone, or no longer always there |
-//! | other members | no longer allowed | |
-//! | an enum's value | gone, or an enum where there was none | new, or the enum is gone |
-//! | a type | no longer allowed | new |
-//! | an alternative | gone | new |
-//! | a range | narrower | |
-//! | a pattern | another one, or one where there was none | |
+//! | property | removed, newly required, or new and required | removed, or no longer always present |
+//! | additional members | no longer allowed | |
+//! | enum value | removed, or enum added | added, or enum removed |
+//! | type | no longer allowed | new |
+//! | alternative | removed | new |
+//! | range | narrower | |
+//! | pattern | changed or added | |
 //!
-//! Alternatives are told apart by their place in the list, so new ones go to its end.
+//! Alternatives are compared by their index in the list, so new ones must be appended.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-/// Deepest nesting that is looked at: a schema may refer to itself.
+/// Maximum nesting depth of the comparison: a schema may refer to itself.
 const MAX_DEPTH: usize = 16;
 
-/// Which way a value goes.
+/// Direction of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {
     /// From the client.
     Request,
     /// To the client.
-    Answer,
+    Response,
 }
 
-/// The two documents that schemas are parts of.
+/// The documents that contain the schemas.
 #[derive(Clone, Copy)]
 pub(super) struct Documents<'a> {
     pub(super) old: &'a Value,
     pub(super) new: &'a Value,
 }
 
-/// What clients cannot live with, each with its place in the schema.
+/// Returns all breaking changes with their locations in the schema.
 pub(super) fn breaks(
     documents: Documents<'_>,
     direction: Direction,
@@ -58,34 +58,34 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    fn compare(&mut self, place: &str, old: &Value, new: &Value, depth: usize) {
+    fn compare(&mut self, location: &str, old: &Value, new: &Value, depth: usize) {
         if depth == MAX_DEPTH {
             return;
         }
         let old = flattened(self.documents.old, old, 0);
         let new = flattened(self.documents.new, new, 0);
-        self.types(place, &old, &new);
-        self.words(place, &old, &new);
+        self.types(location, &old, &new);
+        self.enum_values(location, &old, &new);
         if self.direction == Direction::Request {
-            self.ranges(place, &old, &new);
+            self.ranges(location, &old, &new);
         }
-        self.properties(place, &old, &new, depth);
-        self.alternatives(place, &old, &new, depth);
+        self.properties(location, &old, &new, depth);
+        self.alternatives(location, &old, &new, depth);
         for inner in ["items", "additionalProperties"] {
             if let (Some(was @ Value::Object(_)), Some(is @ Value::Object(_))) =
                 (old.get(inner), new.get(inner))
             {
-                self.compare(&format!("{place}/*"), was, is, depth + 1);
+                self.compare(&format!("{location}/*"), was, is, depth + 1);
             }
         }
     }
 
-    fn found(&mut self, place: &str, what: &str) {
-        let separator = if place.is_empty() { "" } else { " " };
-        self.breaks.push(format!("{place}{separator}{what}"));
+    fn found(&mut self, location: &str, what: &str) {
+        let separator = if location.is_empty() { "" } else { " " };
+        self.breaks.push(format!("{location}{separator}{what}"));
     }
 
-    fn types(&mut self, place: &str, old: &Map<String, Value>, new: &Map<String, Value>) {
+    fn types(&mut self, location: &str, old: &Map<String, Value>, new: &Map<String, Value>) {
         let types = |schema: &Map<String, Value>| -> Option<BTreeSet<String>> {
             let types = match schema.get("type")? {
                 Value::Array(types) => types.clone(),
@@ -93,40 +93,40 @@ impl Comparison<'_> {
             };
             Some(types.iter().map(ToString::to_string).collect())
         };
-        // Without any, it may be of every type.
-        let (sent, taken) = match self.direction {
+        // A schema without types allows every type.
+        let (sent, accepted) = match self.direction {
             Direction::Request => (types(old), types(new)),
-            Direction::Answer => (types(new), types(old)),
+            Direction::Response => (types(new), types(old)),
         };
-        let fits = match (sent, taken) {
+        let fits = match (sent, accepted) {
             (_, None) => true,
             (None, Some(_)) => false,
-            (Some(sent), Some(taken)) => sent.is_subset(&taken),
+            (Some(sent), Some(accepted)) => sent.is_subset(&accepted),
         };
         if !fits {
-            self.found(place, "is of another type");
+            self.found(location, "has a different type");
         }
     }
 
-    fn words(&mut self, place: &str, old: &Map<String, Value>, new: &Map<String, Value>) {
+    fn enum_values(&mut self, location: &str, old: &Map<String, Value>, new: &Map<String, Value>) {
         let (old, new) = (old.get("enum"), new.get("enum"));
-        let (sent, taken, what) = match self.direction {
-            Direction::Request => (old, new, "no longer takes"),
-            Direction::Answer => (new, old, "may newly be"),
+        let (sent, accepted, what) = match self.direction {
+            Direction::Request => (old, new, "no longer accepts"),
+            Direction::Response => (new, old, "can newly be"),
         };
-        let Some(Value::Array(taken)) = taken else {
+        let Some(Value::Array(accepted)) = accepted else {
             return;
         };
         let Some(Value::Array(sent)) = sent else {
-            self.found(place, "had, or has got, an enum");
+            self.found(location, "had an enum added or removed");
             return;
         };
-        for word in sent.iter().filter(|word| !taken.contains(word)) {
-            self.found(place, &format!("{what} {word}"));
+        for value in sent.iter().filter(|value| !accepted.contains(value)) {
+            self.found(location, &format!("{what} {value}"));
         }
     }
 
-    fn ranges(&mut self, place: &str, old: &Map<String, Value>, new: &Map<String, Value>) {
+    fn ranges(&mut self, location: &str, old: &Map<String, Value>, new: &Map<String, Value>) {
         let number = |schema: &Map<String, Value>, name: &str| schema.get(name)?.as_f64();
         for (least, most) in [
             ("minimum", "maximum"),
@@ -135,68 +135,68 @@ impl Comparison<'_> {
         ] {
             let was = number(old, least).unwrap_or(f64::NEG_INFINITY);
             if number(new, least).is_some_and(|is| is > was) {
-                self.found(place, &format!("has a higher {least}"));
+                self.found(location, &format!("has a higher {least}"));
             }
             let was = number(old, most).unwrap_or(f64::INFINITY);
             if number(new, most).is_some_and(|is| is < was) {
-                self.found(place, &format!("has a lower {most}"));
+                self.found(location, &format!("has a lower {most}"));
             }
         }
         if new.contains_key("pattern") && new.get("pattern") != old.get("pattern") {
-            self.found(place, "has another pattern");
+            self.found(location, "has a different pattern");
         }
     }
 
     fn properties(
         &mut self,
-        place: &str,
+        location: &str,
         old: &Map<String, Value>,
         new: &Map<String, Value>,
         depth: usize,
     ) {
         let (was_required, is_required) = (required(old), required(new));
         for (name, property) in properties(old) {
-            let place = format!("{place}/{name}");
+            let location = format!("{location}/{name}");
             let Some(now) = properties(new).find(|(known, _)| *known == name) else {
-                self.found(&place, "is gone");
+                self.found(&location, "was removed");
                 continue;
             };
             match self.direction {
                 Direction::Request => {
                     if is_required.contains(name.as_str()) && !was_required.contains(name.as_str())
                     {
-                        self.found(&place, "is newly required");
+                        self.found(&location, "is newly required");
                     }
                 }
-                Direction::Answer => {
+                Direction::Response => {
                     if was_required.contains(name.as_str()) && !is_required.contains(name.as_str())
                     {
-                        self.found(&place, "is no longer always there");
+                        self.found(&location, "is no longer always present");
                     }
                 }
             }
-            self.compare(&place, property, now.1, depth + 1);
+            self.compare(&location, property, now.1, depth + 1);
         }
-        if self.direction == Direction::Answer {
+        if self.direction == Direction::Response {
             return;
         }
         for (name, _) in properties(new) {
             let is_new = !properties(old).any(|(known, _)| known == name);
             if is_new && is_required.contains(name.as_str()) {
-                self.found(&format!("{place}/{name}"), "is new and required");
+                self.found(&format!("{location}/{name}"), "is new and required");
             }
         }
         let closed = |schema: &Map<String, Value>| {
             schema.get("additionalProperties") == Some(&Value::Bool(false))
         };
         if closed(new) && !closed(old) {
-            self.found(place, "no longer takes other members");
+            self.found(location, "no longer accepts additional members");
         }
     }
 
     fn alternatives(
         &mut self,
-        place: &str,
+        location: &str,
         old: &Map<String, Value>,
         new: &Map<String, Value>,
         depth: usize,
@@ -207,21 +207,21 @@ impl Comparison<'_> {
                 list.cloned().unwrap_or_default()
             };
             let (old, new) = (list(old), list(new));
-            let (sent, taken, what) = match self.direction {
-                Direction::Request => (&old, &new, "takes fewer alternatives"),
-                Direction::Answer => (&new, &old, "has more alternatives"),
+            let (sent, accepted, what) = match self.direction {
+                Direction::Request => (&old, &new, "accepts fewer alternatives"),
+                Direction::Response => (&new, &old, "has more alternatives"),
             };
-            if sent.len() > taken.len() {
-                self.found(place, what);
+            if sent.len() > accepted.len() {
+                self.found(location, what);
             }
             for (at, (was, is)) in old.iter().zip(&new).enumerate() {
-                self.compare(&format!("{place}({at})"), was, is, depth + 1);
+                self.compare(&format!("{location}({at})"), was, is, depth + 1);
             }
         }
     }
 }
 
-/// A schema without references, and with what all of its parts say in one.
+/// Resolves references and merges all parts of a schema.
 fn flattened(document: &Value, schema: &Value, depth: usize) -> Map<String, Value> {
     let mut flat = Map::new();
     let Value::Object(schema) = schema else {

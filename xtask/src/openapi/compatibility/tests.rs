@@ -1,10 +1,10 @@
-//! Each rule: what it finds, and what it lets pass.
+//! Tests of each rule with breaking and compatible changes.
 
 use serde_json::{Value, json};
 
 use super::breaks;
 
-/// A document with one of everything.
+/// Returns a document that has each kind of element.
 fn contract() -> Value {
     json!({
         "paths": {
@@ -50,7 +50,7 @@ fn contract() -> Value {
     })
 }
 
-/// The breaks after a change at a place.
+/// Returns the breaking changes after a modification at a JSON pointer.
 fn after(pointer: &str, change: impl FnOnce(&mut Value)) -> Vec<String> {
     let old = contract();
     let mut new = contract();
@@ -68,7 +68,7 @@ fn set(pointer: &str, name: &str, to: Value) -> Vec<String> {
     after(pointer, |value| value[name] = to)
 }
 
-/// Checks that there is one break, and that it is told with these words.
+/// Asserts that there is one breaking change and that its text contains these parts.
 #[track_caller]
 fn assert_one(breaks: &[String], parts: &[&str]) {
     assert_eq!(breaks.len(), 1, "{breaks:?}");
@@ -83,32 +83,38 @@ const ORDER: &str = "/components/schemas/Order/allOf/1";
 const NEW: &str = "/components/schemas/NewOrder";
 
 #[test]
-fn paths_and_methods_stay() {
-    assert_one(&removed("/paths", "/orders"), &["/orders: is gone"]);
+fn removed_path_or_method_is_breaking() {
+    assert_one(&removed("/paths", "/orders"), &["/orders: was removed"]);
     assert_one(
         &removed("/paths/~1orders", "post"),
-        &["POST /orders: is gone"],
+        &["POST /orders: was removed"],
     );
     assert!(set("/paths", "/stock", json!({})).is_empty());
     assert!(set("/paths/~1orders", "patch", json!({})).is_empty());
 }
 
 #[test]
-fn access_does_not_become_harder() {
+fn stricter_access_is_breaking() {
     let operator = json!([{"key": ["operator"]}]);
-    assert_one(&set(POST, "security", operator.clone()), &["other access"]);
-    assert_one(&set(GET, "security", operator), &["other access"]);
+    assert_one(
+        &set(POST, "security", operator.clone()),
+        &["security requirements changed"],
+    );
+    assert_one(
+        &set(GET, "security", operator),
+        &["security requirements changed"],
+    );
     assert!(removed(POST, "security").is_empty());
     let either = json!([{"key": ["customer"]}, {"key": ["operator"]}]);
     assert!(set(POST, "security", either).is_empty());
 }
 
 #[test]
-fn parameters_stay_and_none_becomes_required() {
+fn removed_or_newly_required_parameter_is_breaking() {
     let gone = after(&format!("{GET}/parameters"), |list| {
         list.as_array_mut().unwrap().remove(0);
     });
-    assert_one(&gone, &["parameter status is gone"]);
+    assert_one(&gone, &["parameter status was removed"]);
     let required = set(&format!("{GET}/parameters/0"), "required", json!(true));
     assert_one(&required, &["parameter status is newly required"]);
     let add = |required: bool| {
@@ -122,7 +128,7 @@ fn parameters_stay_and_none_becomes_required() {
 }
 
 #[test]
-fn a_body_does_not_become_required_and_keeps_its_media_types() {
+fn newly_required_body_or_removed_media_type_is_breaking() {
     let body = format!("{POST}/requestBody");
     assert_one(
         &set(&body, "required", json!(true)),
@@ -130,45 +136,45 @@ fn a_body_does_not_become_required_and_keeps_its_media_types() {
     );
     assert_one(
         &removed(&format!("{body}/content"), "application/json"),
-        &["body: application/json is gone"],
+        &["body: application/json was removed"],
     );
 }
 
 #[test]
-fn answers_stay_with_their_headers_and_media_types() {
+fn removed_response_header_or_media_type_is_breaking() {
     assert_one(
         &removed(&format!("{POST}/responses"), "202"),
-        &["answer 202 is gone"],
+        &["response 202 was removed"],
     );
-    let answer = format!("{GET}/responses/200");
+    let response = format!("{GET}/responses/200");
     assert_one(
-        &removed(&format!("{answer}/headers"), "Link"),
-        &["header Link is gone"],
+        &removed(&format!("{response}/headers"), "Link"),
+        &["header Link was removed"],
     );
     assert_one(
-        &removed(&format!("{answer}/content"), "application/json"),
-        &["application/json is gone"],
+        &removed(&format!("{response}/content"), "application/json"),
+        &["application/json was removed"],
     );
     assert!(set(&format!("{POST}/responses"), "409", json!({})).is_empty());
 }
 
 #[test]
-fn properties_of_answers_stay() {
+fn removed_or_optional_response_property_is_breaking() {
     let properties = format!("{ORDER}/properties");
-    assert_one(&removed(&properties, "note"), &["/note is gone"]);
+    assert_one(&removed(&properties, "note"), &["/note was removed"]);
     let named = "/components/schemas/Named";
     assert_one(
         &set(named, "required", json!([])),
-        &["/id is no longer always there"],
+        &["/id is no longer always present"],
     );
     assert!(set(ORDER, "required", json!(["status", "note"])).is_empty());
     assert!(set(&properties, "more", json!({})).is_empty());
 }
 
 #[test]
-fn properties_of_requests_stay_and_none_becomes_required() {
+fn removed_or_newly_required_request_property_is_breaking() {
     let properties = format!("{NEW}/properties");
-    assert_one(&removed(&properties, "note"), &["/note is gone"]);
+    assert_one(&removed(&properties, "note"), &["/note was removed"]);
     assert_one(
         &set(NEW, "required", json!(["id", "note"])),
         &["/note is newly required"],
@@ -181,49 +187,52 @@ fn properties_of_requests_stay_and_none_becomes_required() {
     assert!(set(&properties, "x", json!({})).is_empty());
     assert_one(
         &set(NEW, "additionalProperties", json!(false)),
-        &["no longer takes other members"],
+        &["no longer accepts additional members"],
     );
 }
 
 #[test]
-fn requests_lose_no_words_and_answers_get_none() {
-    let sent = format!("{GET}/parameters/0/schema");
+fn removed_request_value_or_new_response_value_is_breaking() {
+    let in_request = format!("{GET}/parameters/0/schema");
     assert_one(
-        &set(&sent, "enum", json!(["A"])),
-        &["no longer takes \"B\""],
+        &set(&in_request, "enum", json!(["A"])),
+        &["no longer accepts \"B\""],
     );
-    assert!(set(&sent, "enum", json!(["A", "B", "C"])).is_empty());
-    assert!(removed(&sent, "enum").is_empty());
-    let answered = format!("{ORDER}/properties/status");
+    assert!(set(&in_request, "enum", json!(["A", "B", "C"])).is_empty());
+    assert!(removed(&in_request, "enum").is_empty());
+    let in_response = format!("{ORDER}/properties/status");
     assert_one(
-        &set(&answered, "enum", json!(["A", "B", "C"])),
-        &["may newly be \"C\""],
+        &set(&in_response, "enum", json!(["A", "B", "C"])),
+        &["can newly be \"C\""],
     );
-    assert!(set(&answered, "enum", json!(["A"])).is_empty());
-    assert_one(&removed(&answered, "enum"), &["an enum"]);
+    assert!(set(&in_response, "enum", json!(["A"])).is_empty());
+    assert_one(&removed(&in_response, "enum"), &["an enum"]);
     let note = format!("{NEW}/properties/note");
     assert_one(&set(&note, "enum", json!(["A"])), &["an enum"]);
 }
 
 #[test]
-fn requests_take_all_types_that_they_took_and_answers_have_no_others() {
-    let sent = format!("{NEW}/properties/note");
+fn removed_request_type_or_new_response_type_is_breaking() {
+    let in_request = format!("{NEW}/properties/note");
     assert_one(
-        &set(&sent, "type", json!("integer")),
-        &["/note is of another type"],
+        &set(&in_request, "type", json!("integer")),
+        &["/note has a different type"],
     );
-    assert!(set(&sent, "type", json!(["string", "null"])).is_empty());
-    let answered = format!("{ORDER}/properties/note");
-    assert!(set(&answered, "type", json!("string")).is_empty());
+    assert!(set(&in_request, "type", json!(["string", "null"])).is_empty());
+    let in_response = format!("{ORDER}/properties/note");
+    assert!(set(&in_response, "type", json!("string")).is_empty());
     assert_one(
-        &set(&answered, "type", json!(["string", "integer"])),
-        &["/note is of another type"],
+        &set(&in_response, "type", json!(["string", "integer"])),
+        &["/note has a different type"],
     );
-    assert_one(&removed(&answered, "type"), &["/note is of another type"]);
+    assert_one(
+        &removed(&in_response, "type"),
+        &["/note has a different type"],
+    );
 }
 
 #[test]
-fn ranges_of_requests_do_not_become_narrower() {
+fn narrower_request_range_is_breaking() {
     let limit = format!("{GET}/parameters/1/schema");
     assert_one(&set(&limit, "minimum", json!(2)), &["higher minimum"]);
     assert_one(&set(&limit, "maximum", json!(9)), &["lower maximum"]);
@@ -232,27 +241,27 @@ fn ranges_of_requests_do_not_become_narrower() {
     let id = format!("{NEW}/properties/id");
     assert_one(&set(&id, "minLength", json!(1)), &["higher minLength"]);
     assert_one(&set(&id, "maxLength", json!(8)), &["lower maxLength"]);
-    assert_one(&set(&id, "pattern", json!("^b")), &["another pattern"]);
+    assert_one(&set(&id, "pattern", json!("^b")), &["different pattern"]);
     assert!(removed(&id, "pattern").is_empty());
 }
 
 #[test]
-fn requests_keep_their_alternatives() {
+fn removed_request_alternative_is_breaking() {
     let body = format!("{POST}/requestBody/content/application~1json/schema/oneOf");
     let fewer = after(&body, |list| {
         list.as_array_mut().unwrap().pop();
     });
-    assert_one(&fewer, &["takes fewer alternatives"]);
+    assert_one(&fewer, &["accepts fewer alternatives"]);
     let more = after(&body, |list| list.as_array_mut().unwrap().push(json!({})));
     assert!(more.is_empty());
-    let answered = "/components/schemas/Named/properties/id";
+    let in_response = "/components/schemas/Named/properties/id";
     let old = {
         let mut old = contract();
-        *old.pointer_mut(answered).unwrap() = json!({"oneOf": [{"type": "integer"}]});
+        *old.pointer_mut(in_response).unwrap() = json!({"oneOf": [{"type": "integer"}]});
         old
     };
     let mut new = old.clone();
-    let list = new.pointer_mut(&format!("{answered}/oneOf")).unwrap();
+    let list = new.pointer_mut(&format!("{in_response}/oneOf")).unwrap();
     list.as_array_mut().unwrap().push(json!({"type": "string"}));
     assert_one(&breaks(&old, &new), &["has more alternatives"]);
 }
