@@ -16,12 +16,12 @@ pub enum Fault {
     None,
     /// Respond with this HTTP status.
     Status {
-        /// From 100 to 999.
+        /// Status code, from 100 to 999.
         status: u16,
     },
     /// Respond with this HTTP status and `Retry-After`.
     RetryAfter {
-        /// From 100 to 999.
+        /// Status code, from 100 to 999.
         status: u16,
         /// Value of the header: seconds, an HTTP date, or an invalid value.
         value: String,

@@ -16,13 +16,13 @@ async fn public_address_without_api_keys_is_refused_before_the_data_file_is_crea
     let log = standalone.process.log();
     assert_eq!(log.matches("there are no API keys").count(), 1, "{log}");
 
-    let folder = standalone.data().parent().unwrap().to_owned();
-    let other = folder.join("other.db");
+    let dir = standalone.data().parent().unwrap().to_owned();
+    let other = dir.join("other.db");
     let arguments = ["--data", other.to_str().unwrap(), "--port", "0"];
     let exposed = [("AGGREGATOR__API__ADDRESS", "0.0.0.0".to_owned())];
     let refused = standalone.start_another("exposed", &arguments, &exposed);
     assert_refused(refused, &["without API keys", "0.0.0.0", "api-key new"]).await;
-    let missing = folder.join("none.crt");
+    let missing = dir.join("none.crt");
     let missing = missing.to_str().unwrap();
     let no_tls = [
         ("AGGREGATOR__API__TLS__CERTIFICATE", missing.to_owned()),
@@ -48,10 +48,10 @@ fn https_client(certificate: &str, port: u16) -> reqwest::Client {
 #[tokio::test]
 async fn api_keys_with_tls_allow_a_public_address_and_enforce_roles() {
     let mut standalone = Standalone::start(&[("vendor-a", &[("1", 50)])], "").await;
-    let folder = standalone.data().parent().unwrap().to_owned();
+    let dir = standalone.data().parent().unwrap().to_owned();
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let files = [folder.join("tls.crt"), folder.join("tls.key")];
+    let files = [dir.join("tls.crt"), dir.join("tls.key")];
     std::fs::write(&files[0], cert.pem()).unwrap();
     std::fs::write(&files[1], signing_key.serialize_pem()).unwrap();
     standalone.add_settings(&format!(

@@ -111,9 +111,9 @@ async fn startup_errors_are_reported_in_one_line() {
     assert_refused(taken, &["cannot listen", &port, "--port"]).await;
 
     // A file in place of a directory: root cannot write there either.
-    let no_folder = dir.join("shop.db").join("data.db");
-    let no_folder = no_folder.to_str().unwrap();
-    let unwritable = standalone.start_another("dir", &["--data", no_folder], &[]);
+    let no_dir = dir.join("shop.db").join("data.db");
+    let no_dir = no_dir.to_str().unwrap();
+    let unwritable = standalone.start_another("dir", &["--data", no_dir], &[]);
     assert_refused(unwritable, &["data file", dir.to_str().unwrap()]).await;
 
     let wrong = [("PORT", "http".to_owned())];

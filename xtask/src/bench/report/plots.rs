@@ -1,4 +1,4 @@
-//! Plots as SVG.
+//! Draws the plots of the report as SVG.
 
 use std::path::Path;
 
