@@ -222,14 +222,14 @@ struct NumberRow {
 
 /// An offset. The driver has no type for transaction ids, so they are read as text.
 #[derive(QueryableByName)]
-struct PositionRow {
+struct OffsetRow {
     #[diesel(sql_type = Text)]
     xid: String,
     #[diesel(sql_type = BigInt)]
     seq: i64,
 }
 
-fn position(xid: &str, seq: i64) -> Result<Position, StoreError> {
+fn offset(xid: &str, seq: i64) -> Result<Position, StoreError> {
     let corrupt = |column| stored::corrupt("changes", column, format!("{xid}-{seq}"));
     let group = xid.parse().map_err(corrupt("xid"))?;
     let number = u64::try_from(seq).map_err(stored::corrupt("changes", "seq", seq))?;
@@ -262,7 +262,7 @@ impl ReadRow {
         };
         let row = format!("{xid}-{seq}");
         Ok(Some(ChangeEntry {
-            position: position(&xid, seq)?,
+            position: offset(&xid, seq)?,
             changed: stored::changed(order_ids, product_ids, &row, unreadable)?,
         }))
     }
@@ -280,12 +280,9 @@ UNION ALL (
         if self.is_log_foreign().await? {
             self.reset_foreign_change_log().await?;
         }
-        let found: Vec<PositionRow> = self.load(SQL, Vec::new()).await?;
-        let mut positions = found.iter().map(|row| position(&row.xid, row.seq));
-        positions.try_fold(
-            Position::START,
-            |newest, position| Ok(newest.max(position?)),
-        )
+        let found: Vec<OffsetRow> = self.load(SQL, Vec::new()).await?;
+        let mut offsets = found.iter().map(|row| offset(&row.xid, row.seq));
+        offsets.try_fold(Position::START, |newest, offset| Ok(newest.max(offset?)))
     }
 
     async fn read_changes(&self, after: Position, limit: u32) -> Result<ChangesRead, StoreError> {
