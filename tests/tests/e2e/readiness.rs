@@ -19,7 +19,7 @@ async fn readiness(client: &Consumer) -> (u16, Value) {
 }
 
 /// Waits until `/readyz` returns this status and returns the body. Fails after `MAX_DELAY`.
-async fn becomes(client: &Consumer, status: u16) -> Value {
+async fn wait_for_status(client: &Consumer, status: u16) -> Value {
     let started = Instant::now();
     let (found, body) = eventually("readiness changes", async || {
         let (found, body) = readiness(client).await;
@@ -50,7 +50,7 @@ async fn process_is_not_ready_while_its_data_file_cannot_grow() {
 
     limit_file_size(&standalone.process, Some(1));
     assert!(client.try_place("1", 1, None).await.is_err());
-    let body = becomes(&client, 503).await;
+    let body = wait_for_status(&client, 503).await;
     assert_eq!(body["status"], "not_ready");
     assert_eq!(body["tasks"]["batch_writer"]["state"], "stuck", "{body}");
     assert_eq!(
@@ -91,7 +91,7 @@ async fn api_is_not_ready_while_the_database_refuses_writes() {
         deployment.database.execute(&refusing(table)).await.unwrap();
     }
     assert!(client.try_place("1", 1, None).await.is_err());
-    let body = becomes(&client, 503).await;
+    let body = wait_for_status(&client, 503).await;
     assert_eq!(body["dependencies"]["database"]["state"], "up", "{body}");
     assert_eq!(
         body["tasks"]["batch_writer"]["detail"], CANNOT_WRITE,
@@ -124,13 +124,13 @@ async fn api_is_not_ready_while_a_write_hangs() {
         let client = client.clone();
         async move { client.try_place("1", 1, None).await }
     });
-    let body = becomes(&client, 503).await;
+    let body = wait_for_status(&client, 503).await;
     assert_eq!(
         body["tasks"]["batch_writer"]["detail"], "a write to the store does not end",
         "{body}"
     );
     placing.await.unwrap().unwrap();
-    becomes(&client, 200).await;
+    wait_for_status(&client, 200).await;
 }
 
 #[tokio::test]
@@ -145,7 +145,7 @@ async fn worker_is_not_ready_while_its_relay_fails() {
     let refuse = refusing("outbox").replace("INSERT OR UPDATE", "UPDATE OR DELETE");
     deployment.database.execute(&refuse).await.unwrap();
     let order = deployment.client(0).place("1", 1).await;
-    let body = becomes(&worker, 503).await;
+    let body = wait_for_status(&worker, 503).await;
     assert_eq!(body["tasks"]["relay"]["state"], "stuck", "{body}");
     assert_eq!(body["tasks"]["relay"]["detail"], CANNOT_WRITE, "{body}");
 
@@ -154,7 +154,7 @@ async fn worker_is_not_ready_while_its_relay_fails() {
         .execute(&accepting("outbox"))
         .await
         .unwrap();
-    becomes(&worker, 200).await;
+    wait_for_status(&worker, 200).await;
     deployment.client(0).settled(order.id).await;
     deployment.audit().await;
 }
@@ -162,7 +162,7 @@ async fn worker_is_not_ready_while_its_relay_fails() {
 #[tokio::test]
 async fn worker_without_vendors_is_not_ready() {
     let standalone = Standalone::start_with("manual_vendors = []\nvendors = []\n").await;
-    let body = becomes(&standalone.client(), 503).await;
+    let body = wait_for_status(&standalone.client(), 503).await;
     assert_eq!(
         body["tasks"]["vendor-set"]["detail"], "no vendor is configured",
         "{body}"
