@@ -106,7 +106,7 @@ impl DeploymentBuilder {
         let created = match self.server {
             Some(server) => TestDatabase::create_on(server)
                 .await
-                .map(TestDatabase::leave_behind),
+                .map(TestDatabase::keep_on_drop),
             None => TestDatabase::create().await,
         };
         let database = created

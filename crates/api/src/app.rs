@@ -244,7 +244,7 @@ async fn record(
             }
             Err(error) => (NO_ROUTE, error.as_response_error().status_code()),
         };
-        recorder.answered(route, method.as_str(), status.as_u16(), started.elapsed());
+        recorder.record(route, method.as_str(), status.as_u16(), started.elapsed());
     }
     result
 }

@@ -6,7 +6,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
-use domain::position::Position;
+use domain::change_offset::ChangeOffset;
 use futures_util::stream::{self, StreamExt as _};
 
 use crate::problem::Problem;
@@ -36,7 +36,7 @@ pub(crate) async fn stream(
     }
     let metrics = state.metrics.metrics().events().clone();
     let events = state
-        .live
+        .change_feed
         .subscribe(after, metrics, &state.shutdown)
         .await?;
     let events = events
@@ -45,9 +45,9 @@ pub(crate) async fn stream(
 }
 
 /// The change-log offset of the last event that the client received, if the client resumes a stream.
-fn last_event_id(request: &HttpRequest) -> Result<Option<Position>, Problem> {
+fn last_event_id(request: &HttpRequest) -> Result<Option<ChangeOffset>, Problem> {
     header::single(request, LAST_EVENT_ID)?
-        .map(|text| Position::parse(&text))
+        .map(|text| ChangeOffset::parse(&text))
         .transpose()
         .map_err(|error| Problem::malformed(format!("the {LAST_EVENT_ID} {error}")))
 }

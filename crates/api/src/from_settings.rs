@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 
 use settings::{ApiSettings, RateLimitSettings, Settings};
 
-use crate::{LiveSettings, RateLimit, ServerOptions, TlsFiles};
+use crate::{ChangeFeedSettings, RateLimit, ServerOptions, TlsFiles};
 
 impl From<&Settings> for ServerOptions {
     fn from(settings: &Settings) -> Self {
@@ -28,10 +28,10 @@ impl From<&Settings> for ServerOptions {
     }
 }
 
-impl From<&ApiSettings> for LiveSettings {
+impl From<&ApiSettings> for ChangeFeedSettings {
     fn from(settings: &ApiSettings) -> Self {
         Self {
-            max_readers: settings.max_event_streams,
+            max_event_streams: settings.max_event_streams,
             max_bytes: settings.event_buffer_bytes,
             bytes_per_second: settings.event_bytes_per_second,
         }

@@ -8,7 +8,7 @@ use actix_web::web::Data;
 use async_trait::async_trait;
 use domain::ports::StoreProbe;
 use readiness::{
-    Cached, Cause, ChangeFeed, DEPENDENCIES_CACHED_FOR, DeadLetters, Dependencies, Dependency,
+    Cached, Cause, ChangeFeed, DEPENDENCY_CACHE_TTL, DeadLetters, Dependencies, Dependency,
     DependencyState, Readiness, ReadinessProbe, Task, TaskHealth,
 };
 use serde::Serialize;
@@ -57,7 +57,7 @@ impl StoreReadiness {
         Self {
             probe,
             batcher,
-            lag: Cached::new(DEPENDENCIES_CACHED_FOR),
+            lag: Cached::new(DEPENDENCY_CACHE_TTL),
         }
     }
 
@@ -76,7 +76,7 @@ impl ReadinessProbe for StoreReadiness {
         let broker = "orders are published from the outbox; only workers use the broker";
         let batcher = (
             self.batcher.name().to_owned(),
-            Task::of_health(&self.batcher),
+            Task::from_health(&self.batcher),
         );
         Readiness {
             closed: None,

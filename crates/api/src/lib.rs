@@ -39,7 +39,7 @@ mod vendors;
 mod views;
 mod writers;
 
-pub use change_feed::{Live, LivePorts, LiveSettings, Watcher};
+pub use change_feed::{ChangeFeedHandle, ChangeFeedPorts, ChangeFeedSettings, Watcher};
 pub use contract::document_text as openapi_document;
 pub use health::StoreReadiness;
 pub use problem::{FieldError, Problem, ProblemKind};

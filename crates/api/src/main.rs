@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use api::{
-    AppState, Live, LivePorts, LiveSettings, ServerOptions, Shutdown, StoreReadiness, Vendors,
-    Watcher,
+    AppState, ChangeFeedHandle, ChangeFeedPorts, ChangeFeedSettings, ServerOptions, Shutdown,
+    StoreReadiness, Vendors, Watcher,
 };
 use clap::Parser;
 use clock_tokio::SystemClock;
@@ -113,7 +113,7 @@ fn state(
     .with_notifier(Arc::clone(&notifier))
     .with_intervals(intervals);
     let listen_to = pg_options.clone();
-    let live_ports = LivePorts {
+    let change_feed_ports = ChangeFeedPorts {
         orders: pg_store.clone(),
         stock: pg_store.clone(),
         changes: pg_store.clone(),
@@ -121,7 +121,8 @@ fn state(
             Box::new(PgListener::start(listen_to.clone(), Topic::Changes))
         }),
     };
-    let (live, watcher) = Live::open(live_ports, LiveSettings::from(&settings.api));
+    let (change_feed, watcher) =
+        ChangeFeedHandle::open(change_feed_ports, ChangeFeedSettings::from(&settings.api));
     let with_feeds = feeds.into_iter().map(|(feed, _)| feed);
     let state = AppState {
         batcher,
@@ -130,14 +131,14 @@ fn state(
             pg_store.clone(),
             pg_store.clone(),
             sync,
-            with_feeds.zip(wiring::shown_urls(&settings.vendors)),
+            with_feeds.zip(wiring::public_urls(&settings.vendors)),
             settings.manual_vendors.clone(),
         ),
         orders: pg_store.clone(),
         stock: pg_store.clone(),
         readiness: Arc::new(StoreReadiness::new(Arc::clone(&probe), write_health)),
         metrics: MetricsPage::new(metrics, probe),
-        live,
+        change_feed,
         shutdown,
     };
     Ok((state, writer, watcher, write_probe))

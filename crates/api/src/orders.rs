@@ -41,7 +41,7 @@ pub(crate) async fn place(
     let settled = match prefer::wait(&request) {
         Some(within) => {
             let (order, shutdown) = (&placed.order, &state.shutdown);
-            state.live.settled(order, within, shutdown).await
+            state.change_feed.settled(order, within, shutdown).await
         }
         None => None,
     };
@@ -69,7 +69,7 @@ pub(crate) fn begin_placing(
 ) -> Result<Option<IdempotencyKey>, Problem> {
     state.refuse_while_shutting_down()?;
     // Before the body is read, because rejections have to be cheap under overload.
-    state.batcher.check_room()?;
+    state.batcher.check_capacity()?;
     Query::refuse_any(request)?;
     idempotency::key(request)
 }

@@ -7,7 +7,7 @@ use domain::services::{ChangeStatus, OrderBatcher};
 use metrics::MetricsPage;
 use readiness::ReadinessProbe;
 
-use crate::change_feed::Live;
+use crate::change_feed::ChangeFeedHandle;
 use crate::problem::Problem;
 use crate::shutdown::Shutdown;
 use crate::vendors::Vendors;
@@ -29,7 +29,7 @@ pub struct AppState {
     /// Renders the metrics of the process.
     pub metrics: MetricsPage,
     /// The change feed.
-    pub live: Live,
+    pub change_feed: ChangeFeedHandle,
     /// The shutdown signal: once announced, new orders are rejected, the process is not ready, and waiting requests return.
     pub shutdown: Shutdown,
 }

@@ -55,7 +55,7 @@ impl ClientBuilder {
     /// Returns the client; no request is sent.
     ///
     /// # Errors
-    /// [`ClientError::Unusable`] if the base URL or the API key is invalid, or the HTTP client cannot be created.
+    /// [`ClientError::InvalidRequest`] if the base URL or the API key is invalid, or the HTTP client cannot be created.
     pub fn build(self) -> Result<Client, ClientError> {
         let base = base(&self.base_url)?;
         let http = match self.http {
@@ -126,7 +126,7 @@ mod tests {
         ] {
             let refused = Client::new(invalid);
             assert!(
-                matches!(refused, Err(ClientError::Unusable(_))),
+                matches!(refused, Err(ClientError::InvalidRequest(_))),
                 "{invalid}: {refused:?}"
             );
         }

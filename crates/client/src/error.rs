@@ -16,13 +16,13 @@ const MAX_QUOTED_CHARS: usize = 200;
 pub enum ClientError {
     /// The arguments do not make a valid request; nothing was sent.
     #[error("invalid request: {0}")]
-    Unusable(String),
+    InvalidRequest(String),
     /// The service responded with a problem (RFC 9457).
     #[error(transparent)]
     Problem(Box<Problem>),
     /// No response arrived, or only a part of it. The request may have been executed.
     #[error("no complete response")]
-    NoAnswer(#[source] Box<dyn Error + Send + Sync>),
+    NoResponse(#[source] Box<dyn Error + Send + Sync>),
     /// The response does not follow this API: it is from another server, a proxy or a newer version of the service.
     #[error("unexpected response (status {status}): {reason}")]
     UnexpectedResponse {
@@ -35,11 +35,11 @@ pub enum ClientError {
 
 impl ClientError {
     pub(crate) fn unusable(reason: impl Into<String>) -> Self {
-        Self::Unusable(reason.into())
+        Self::InvalidRequest(reason.into())
     }
 
     pub(crate) fn no_response(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::NoAnswer(cause.into())
+        Self::NoResponse(cause.into())
     }
 
     pub(crate) fn unexpected(status: u16, reason: impl Into<String>) -> Self {
@@ -70,7 +70,7 @@ impl ClientError {
         match self {
             Self::Problem(problem) => Some(problem.status),
             Self::UnexpectedResponse { status, .. } => Some(*status),
-            Self::Unusable(_) | Self::NoAnswer(_) => None,
+            Self::InvalidRequest(_) | Self::NoResponse(_) => None,
         }
     }
 
@@ -85,13 +85,13 @@ impl ClientError {
     #[must_use]
     pub fn is_outcome_unknown(&self) -> bool {
         match self {
-            Self::NoAnswer(_) => true,
+            Self::NoResponse(_) => true,
             Self::Problem(problem) => problem.kind == ProblemKind::OutcomeUnknown,
             // A proxy may have forwarded the request.
             Self::UnexpectedResponse { status, .. } => {
                 *status < 400 || matches!(status, 500 | 502..=504)
             }
-            Self::Unusable(_) => false,
+            Self::InvalidRequest(_) => false,
         }
     }
 
@@ -100,7 +100,7 @@ impl ClientError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::NoAnswer(_) => true,
+            Self::NoResponse(_) => true,
             Self::Problem(problem) => matches!(
                 problem.kind,
                 ProblemKind::Unavailable
@@ -110,7 +110,7 @@ impl ClientError {
             ),
             // A proxy reports that it does not reach the service.
             Self::UnexpectedResponse { status, .. } => matches!(status, 502..=504),
-            Self::Unusable(_) => false,
+            Self::InvalidRequest(_) => false,
         }
     }
 }

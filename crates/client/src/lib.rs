@@ -4,7 +4,7 @@
 #![doc = include_str!("../examples/first_order.rs")]
 //! ```
 //!
-//! Each method sends one request, once. Only [`Client::place_repeatedly`] and [`Client::place_batch_repeatedly`] retry. A
+//! Each method sends one request, once. Only [`Client::place_with_retries`] and [`Client::place_batch_with_retries`] retry. A
 //! response that is not a success is a [`ClientError`], with the service's [`Problem`] if the response has one. The service
 //! documents the guarantees of its API at `/docs`; they are not repeated here.
 //!
@@ -53,7 +53,7 @@ impl Client {
     /// Returns a client without an API key for the service at this URL, such as `http://localhost:3000`.
     ///
     /// # Errors
-    /// [`ClientError::Unusable`] if this is not an `http` or `https` URL.
+    /// [`ClientError::InvalidRequest`] if this is not an `http` or `https` URL.
     pub fn new(base_url: &str) -> Result<Self, ClientError> {
         Self::builder(base_url).build()
     }

@@ -55,7 +55,7 @@ impl<T: DeserializeOwned> Lines<T> {
     /// Returns the next item; `None` at the end of the complete list, and after an error.
     ///
     /// # Errors
-    /// [`ClientError::NoAnswer`] if the response was truncated, [`ClientError::UnexpectedResponse`] if a line is not a valid
+    /// [`ClientError::NoResponse`] if the response was truncated, [`ClientError::UnexpectedResponse`] if a line is not a valid
     /// item.
     pub async fn next(&mut self) -> Result<Option<T>, ClientError> {
         if self.ended {

@@ -31,7 +31,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`], with the problem [`NotFound`](crate::ProblemKind::NotFound) if the order does not exist.
-    pub async fn order_unless(
+    pub async fn order_if_changed(
         &self,
         id: i64,
         etag: &str,

@@ -72,20 +72,20 @@ pub struct BatchReply {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retries {
     /// Maximum number of retries after the first request.
-    pub most: usize,
+    pub max_retries: usize,
     /// Delay before the first retry. The delay doubles with each retry, with jitter.
-    pub first_pause: Duration,
+    pub initial_delay: Duration,
     /// Maximum delay. If `Retry-After` exceeds it, the request is not retried.
-    pub longest_pause: Duration,
+    pub max_delay: Duration,
 }
 
 impl Default for Retries {
     /// 10 retries within about 30 seconds.
     fn default() -> Self {
         Self {
-            most: 10,
-            first_pause: Duration::from_millis(50),
-            longest_pause: Duration::from_secs(10),
+            max_retries: 10,
+            initial_delay: Duration::from_millis(50),
+            max_delay: Duration::from_secs(10),
         }
     }
 }
@@ -129,7 +129,7 @@ impl Client {
     ///
     /// # Errors
     /// The first [`ClientError`] that is not transient or has a `Retry-After` above the maximum delay, or the last one.
-    pub async fn place_repeatedly(
+    pub async fn place_with_retries(
         &self,
         order: &NewOrder,
         key: &str,
@@ -172,7 +172,7 @@ impl Client {
     ///
     /// # Errors
     /// The first [`ClientError`] that is not transient or has a `Retry-After` above the maximum delay, or the last one.
-    pub async fn place_batch_repeatedly(
+    pub async fn place_batch_with_retries(
         &self,
         orders: &[NewOrder],
         key: &str,
@@ -187,15 +187,15 @@ where
     F: Future<Output = Result<T, ClientError>>,
 {
     let backoff = ExponentialBuilder::default()
-        .with_min_delay(retries.first_pause)
-        .with_max_delay(retries.longest_pause)
-        .with_max_times(retries.most)
+        .with_min_delay(retries.initial_delay)
+        .with_max_delay(retries.max_delay)
+        .with_max_times(retries.max_retries)
         .with_jitter();
     let requested_delay = |error: &ClientError| error.retry_after().unwrap_or_default();
     request
         .retry(backoff)
         .sleep(tokio::time::sleep)
-        .when(|error| error.is_transient() && requested_delay(error) <= retries.longest_pause)
+        .when(|error| error.is_transient() && requested_delay(error) <= retries.max_delay)
         .adjust(|error, delay| delay.map(|delay| delay.max(requested_delay(error))))
         .await
 }

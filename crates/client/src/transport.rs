@@ -31,7 +31,7 @@ impl Transport {
             // URL parsers resolve dot segments, even percent-encoded ones, and remove some control characters.
             if matches!(*segment, "." | "..") || segment.chars().any(char::is_control) {
                 let reason = format!("{segment:?} cannot be a path segment");
-                return Err(ClientError::Unusable(reason));
+                return Err(ClientError::InvalidRequest(reason));
             }
         }
         let mut url = self.base.clone();

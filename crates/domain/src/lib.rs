@@ -22,6 +22,7 @@
 //! No runtime, driver, serialisation or HTTP crate: `cargo xtask ci` fails if this crate depends on one.
 
 pub mod allocation;
+pub mod change_offset;
 pub mod comparison;
 pub mod evidence;
 pub mod identifiers;
@@ -29,7 +30,6 @@ pub mod monotonic_clock;
 pub mod order;
 pub mod pacing;
 pub mod ports;
-pub mod position;
 pub mod quantity;
 pub mod reconciliation;
 pub mod report;

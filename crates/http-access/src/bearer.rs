@@ -10,7 +10,7 @@ pub enum Unauthenticated {
     /// The header does not contain exactly one key.
     Malformed,
     /// The key is unknown.
-    WrongKey,
+    UnknownKey,
 }
 
 impl Unauthenticated {
@@ -19,7 +19,7 @@ impl Unauthenticated {
     pub fn challenge(self) -> &'static str {
         match self {
             Self::NoKey => r#"Bearer realm="order-aggregator""#,
-            Self::Malformed | Self::WrongKey => {
+            Self::Malformed | Self::UnknownKey => {
                 r#"Bearer realm="order-aggregator", error="invalid_token""#
             }
         }
@@ -31,7 +31,7 @@ impl Unauthenticated {
         match self {
             Self::NoKey => "an API key is required: send it as Authorization: Bearer <key>",
             Self::Malformed => "the Authorization header must be Bearer and one API key",
-            Self::WrongKey => "the API key is unknown",
+            Self::UnknownKey => "the API key is unknown",
         }
     }
 }

@@ -86,7 +86,7 @@ struct MethodMetrics {
 
 impl HttpRecorder {
     /// Records a request and the status of its response.
-    pub fn answered(&self, route: &'static str, method: &str, status: u16, took: Duration) {
+    pub fn record(&self, route: &'static str, method: &str, status: u16, took: Duration) {
         let index = METHODS.iter().position(|known| *known == method);
         let index = index.unwrap_or(METHODS.len() - 1);
         let method = METHODS[index];

@@ -33,7 +33,7 @@ impl InProcessQueue {
 
     /// Sets the maximum number of orders in a message published by this value, at least one.
     #[must_use]
-    pub fn with_max_orders_a_message(mut self, number: usize) -> Self {
+    pub fn with_max_orders_per_message(mut self, number: usize) -> Self {
         self.max_orders_per_message = number.max(1);
         self
     }

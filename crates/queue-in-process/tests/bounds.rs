@@ -7,7 +7,7 @@ use queue_in_process::InProcessQueue;
 
 /// A queue of at most `capacity` messages with two orders each.
 fn queue(capacity: usize) -> InProcessQueue {
-    InProcessQueue::new(capacity).with_max_orders_a_message(2)
+    InProcessQueue::new(capacity).with_max_orders_per_message(2)
 }
 
 fn orders(ids: impl IntoIterator<Item = i64>) -> Vec<QueuedOrder> {

@@ -10,7 +10,7 @@ use queue_in_process::InProcessQueue;
 /// The fixture needs no guard: the queue is dropped with its last clone.
 fn setup() -> Ready<(QueueUnderTest, ())> {
     // Few orders per message, so that there are many messages.
-    let queue = InProcessQueue::new(10_000).with_max_orders_a_message(7);
+    let queue = InProcessQueue::new(10_000).with_max_orders_per_message(7);
     let consumers = queue.clone();
     let under_test = QueueUnderTest {
         queue: Arc::new(queue),

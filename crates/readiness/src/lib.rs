@@ -20,7 +20,7 @@ pub use task_health::{Attempt, FAILING_AFTER, TaskHealth};
 pub use write_prober::probe_writes;
 
 /// Lifetime of the cached state of dependencies: the endpoint is unauthenticated, so requests must not load the store.
-pub const DEPENDENCIES_CACHED_FOR: Duration = Duration::from_secs(1);
+pub const DEPENDENCY_CACHE_TTL: Duration = Duration::from_secs(1);
 
 /// Replaces error messages, which the unauthenticated endpoint must not show.
 pub const SEE_LOG: &str = "see the log";
@@ -178,7 +178,7 @@ impl Task {
 
     /// A task in the state that its recorded outcomes imply, without restarts.
     #[must_use]
-    pub fn of_health(health: &TaskHealth) -> Self {
+    pub fn from_health(health: &TaskHealth) -> Self {
         let cause = health.cause();
         Self {
             state: cause.map_or(TaskState::Running, |_| TaskState::Stuck),

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use api::{AppState, Live, LivePorts, LiveSettings, ServerOptions, Shutdown, Vendors, Watcher};
+use api::{
+    AppState, ChangeFeedHandle, ChangeFeedPorts, ChangeFeedSettings, ServerOptions, Shutdown,
+    Vendors, Watcher,
+};
 use domain::identifiers::VendorId;
 use domain::ports::{Listener, StockQueries as _, StoreProbe as _, Topic, VendorSetQueries as _};
 use domain::services::{BatchWriter, ChangeStatus, OrderBatcher};
@@ -60,7 +63,7 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
     // SQLite allows one writer at a time; a second batch writer would only wait for the first.
     let writers = api::spawn_writers(&writer, 1);
     drop(writer);
-    let (live, watcher) = live(&store, notifier, &settings.api);
+    let (change_feed, watcher) = change_feed(&store, notifier, &settings.api);
     let watching = tokio::spawn(watcher.run());
     let metrics = MetricsPage::new(metrics, Arc::clone(&ports.probe)).with_in_flight(store.clone());
     let vendors = vendors(&ports, &store, settings);
@@ -73,7 +76,7 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
         vendors,
         readiness: Arc::clone(&readiness),
         metrics,
-        live,
+        change_feed,
         shutdown: shutdown.clone(),
     };
     let announced = shutdown.clone();
@@ -142,7 +145,7 @@ fn batcher(ports: &WorkerPorts, settings: &ApiSettings) -> (OrderBatcher, BatchW
 /// The vendors; on-demand syncs use the same feeds as scheduled syncs.
 fn vendors(ports: &WorkerPorts, store: &Arc<SqliteStore>, settings: &Settings) -> Vendors {
     let feeds = ports.vendors.iter().map(|vendor| Arc::clone(&vendor.feed));
-    let with_feeds = feeds.zip(wiring::shown_urls(&settings.vendors));
+    let with_feeds = feeds.zip(wiring::public_urls(&settings.vendors));
     let manual = ports.vendor_set.manual_vendors();
     let sync = tasks::vendor_sync(ports);
     Vendors::new(store.clone(), store.clone(), sync, with_feeds, manual)
@@ -154,12 +157,12 @@ fn change_status(ports: &WorkerPorts) -> ChangeStatus {
 }
 
 /// The change feed and the watcher of its change log.
-fn live(
+fn change_feed(
     store: &Arc<SqliteStore>,
     notifier: ProcessNotifier,
     settings: &ApiSettings,
-) -> (Live, Watcher) {
-    let ports = LivePorts {
+) -> (ChangeFeedHandle, Watcher) {
+    let ports = ChangeFeedPorts {
         orders: store.clone(),
         stock: store.clone(),
         changes: store.clone(),
@@ -167,7 +170,7 @@ fn live(
             Box::new(notifier.listener(Topic::Changes))
         }),
     };
-    Live::open(ports, LiveSettings::from(settings))
+    ChangeFeedHandle::open(ports, ChangeFeedSettings::from(settings))
 }
 
 /// Prints the banner once the process is ready and each vendor has been tried.

@@ -132,7 +132,7 @@ fn allocation_stock_rows(tables: &Tables) -> Vec<AuditFinding> {
             !tables.vendor_stock.contains_key(&stock_row)
         })
         .map(|((order_id, vendor_id), row)| AuditFinding {
-            rule: audit_rules::ALLOCATION_POSITION,
+            rule: audit_rules::ALLOCATION_VENDOR_STOCK,
             row: of_allocation(*order_id, vendor_id),
             detail: format!("the vendor has no stock row of product {}", row.product_id),
         });

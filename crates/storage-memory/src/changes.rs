@@ -3,8 +3,8 @@
 use std::ops::Bound;
 
 use async_trait::async_trait;
+use domain::change_offset::ChangeOffset;
 use domain::ports::{ChangeEntry, ChangeQueries, ChangeRepository, ChangesRead, StoreError};
-use domain::position::Position;
 use domain::timestamp::Timestamp;
 
 use crate::store::MemoryStore;
@@ -56,11 +56,15 @@ fn last_pruned(tables: &Tables) -> u64 {
 
 #[async_trait]
 impl ChangeQueries for MemoryStore {
-    async fn newest_change(&self) -> Result<Position, StoreError> {
-        Ok(Position::new(self.committed().last_change, 0))
+    async fn newest_change(&self) -> Result<ChangeOffset, StoreError> {
+        Ok(ChangeOffset::new(self.committed().last_change, 0))
     }
 
-    async fn read_changes(&self, after: Position, limit: u32) -> Result<ChangesRead, StoreError> {
+    async fn read_changes(
+        &self,
+        after: ChangeOffset,
+        limit: u32,
+    ) -> Result<ChangesRead, StoreError> {
         let tables = self.committed();
         if !(last_pruned(&tables)..=tables.last_change).contains(&after.group()) {
             return Ok(ChangesRead::Gone);
@@ -71,7 +75,7 @@ impl ChangeQueries for MemoryStore {
         Ok(ChangesRead::Next {
             entries: entries
                 .map(|(number, row)| ChangeEntry {
-                    position: Position::new(*number, 0),
+                    position: ChangeOffset::new(*number, 0),
                     changed: row.changed.clone(),
                 })
                 .collect(),

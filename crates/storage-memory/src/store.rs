@@ -82,7 +82,7 @@ impl MemoryStore {
 
     /// Sets the timeout of [`Store::begin`] while another unit of work is running.
     #[must_use]
-    pub fn with_wait(mut self, begin_timeout: Duration) -> Self {
+    pub fn with_begin_timeout(mut self, begin_timeout: Duration) -> Self {
         self.begin_timeout = begin_timeout;
         self
     }

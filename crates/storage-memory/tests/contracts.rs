@@ -15,7 +15,7 @@ fn do_damage(store: &MemoryStore, damage: &Damage) -> bool {
     let now = SystemClock.now();
     match damage {
         Damage::OrderLost(id) => store.lose_order(*id),
-        Damage::PositionLost(product_id) => {
+        Damage::VendorStockLost(product_id) => {
             store.lose_stock_row(&builders::product(product_id), &builders::vendor("v"));
         }
         Damage::IncludedTooEarly(id) => {

@@ -82,7 +82,7 @@ FROM allocations a LEFT JOIN orders o ON o.id = a.order_id
 WHERE o.id IS NULL ORDER BY a.order_id LIMIT 1000",
     ),
     (
-        audit_rules::ALLOCATION_POSITION,
+        audit_rules::ALLOCATION_VENDOR_STOCK,
         "
 SELECT format('order %s at %s', a.order_id, a.vendor_id) AS row_key,
        format('%s units of product %s are allocated, and the vendor has no stock row of it', a.quantity, a.product_id) AS detail

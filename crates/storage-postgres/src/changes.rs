@@ -14,11 +14,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
+use domain::change_offset::ChangeOffset;
 use domain::identifiers::{OrderId, ProductId};
 use domain::ports::{
     ChangeEntry, ChangeFeedLag, ChangeQueries, ChangeRepository, Changed, ChangesRead, StoreError,
 };
-use domain::position::Position;
 use domain::settlement::{Outcome, SettledOrder};
 use domain::stored::{self, UnreadableRows};
 use domain::timestamp::Timestamp;
@@ -229,11 +229,11 @@ struct OffsetRow {
     seq: i64,
 }
 
-fn offset(xid: &str, seq: i64) -> Result<Position, StoreError> {
+fn offset(xid: &str, seq: i64) -> Result<ChangeOffset, StoreError> {
     let corrupt = |column| stored::corrupt("changes", column, format!("{xid}-{seq}"));
     let group = xid.parse().map_err(corrupt("xid"))?;
     let number = u64::try_from(seq).map_err(stored::corrupt("changes", "seq", seq))?;
-    Ok(Position::new(group, number))
+    Ok(ChangeOffset::new(group, number))
 }
 
 /// An entry, if any, and whether the requested offset is gone.
@@ -270,7 +270,7 @@ impl ReadRow {
 
 #[async_trait]
 impl ChangeQueries for PgStore {
-    async fn newest_change(&self) -> Result<Position, StoreError> {
+    async fn newest_change(&self) -> Result<ChangeOffset, StoreError> {
         const SQL: &str = "
 SELECT xid::text AS xid, seq FROM changes_forgotten
 UNION ALL (
@@ -282,10 +282,17 @@ UNION ALL (
         }
         let found: Vec<OffsetRow> = self.load(SQL, Vec::new()).await?;
         let mut offsets = found.iter().map(|row| offset(&row.xid, row.seq));
-        offsets.try_fold(Position::START, |newest, offset| Ok(newest.max(offset?)))
+        offsets.try_fold(
+            ChangeOffset::START,
+            |newest, offset| Ok(newest.max(offset?)),
+        )
     }
 
-    async fn read_changes(&self, after: Position, limit: u32) -> Result<ChangesRead, StoreError> {
+    async fn read_changes(
+        &self,
+        after: ChangeOffset,
+        limit: u32,
+    ) -> Result<ChangesRead, StoreError> {
         // Every offset returned before is the one from which entries are kept, or that of an entry. Any other offset
         // comes from another cluster, even if this cluster has assigned its transaction id by now.
         const SQL: &str = "

@@ -13,7 +13,7 @@ use domain::ports::{
     ChangeFeedLag, OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries,
     StoreError, StoreProbe, StoredPause, VendorLevel,
 };
-use domain::stored::{self, StoredPosition};
+use domain::stored::{self, StoredVendorStock};
 use domain::timestamp::Timestamp;
 
 use crate::changes;
@@ -216,7 +216,7 @@ fn vendor_level(row: &DetailRow) -> Result<Option<VendorLevel>, StoreError> {
     ) else {
         return Ok(None);
     };
-    stored::vendor_level(StoredPosition {
+    stored::vendor_level(StoredVendorStock {
         vendor_id: vendor_id.clone(),
         reported,
         in_flight,

@@ -7,7 +7,7 @@ use domain::order::Order;
 use domain::ports::{StockLevel, StoreError};
 use domain::settlement::PendingOrder;
 use domain::stored::{
-    self, StoredAllocation, StoredOrder, StoredPosition, StoredProof, StoredVendor,
+    self, StoredAllocation, StoredOrder, StoredProof, StoredVendor, StoredVendorStock,
 };
 use domain::timestamp::Timestamp;
 
@@ -210,7 +210,7 @@ impl From<AllocationRow> for StoredAllocation {
     }
 }
 
-impl From<VendorStockRow> for StoredPosition {
+impl From<VendorStockRow> for StoredVendorStock {
     fn from(row: VendorStockRow) -> Self {
         Self {
             vendor_id: row.vendor_id,

@@ -71,7 +71,7 @@ impl TestDatabase {
 
     /// Keeps the database when this value is dropped, for a server that is stopped before.
     #[must_use]
-    pub fn leave_behind(mut self) -> Self {
+    pub fn keep_on_drop(mut self) -> Self {
         self.is_left_behind = true;
         self
     }

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
+use domain::change_offset::ChangeOffset;
 use domain::identifiers::OrderId;
 use domain::ports::{
     ChangeEntry, ChangeQueries as _, ChangesRead, Store as _, StoreProbe as _, UnitOfWork,
 };
-use domain::position::Position;
 use domain::timestamp::Timestamp;
 use port_contracts::builders::new_order;
 use storage_postgres::test_database::TestDatabase;
@@ -40,12 +40,12 @@ async fn place(store: &PgStore) -> OrderId {
     id
 }
 
-async fn is_gone(store: &PgStore, position: Position) -> bool {
+async fn is_gone(store: &PgStore, position: ChangeOffset) -> bool {
     store.read_changes(position, 10).await.unwrap() == ChangesRead::Gone
 }
 
 /// Reads until `count` entries are there; transactions of other tests may hold entries back temporarily.
-async fn entries(store: &PgStore, after: Position, count: usize) -> Vec<ChangeEntry> {
+async fn entries(store: &PgStore, after: ChangeOffset, count: usize) -> Vec<ChangeEntry> {
     let reading = async {
         loop {
             match store.read_changes(after, 100).await.unwrap() {
@@ -73,14 +73,14 @@ async fn a_foreign_log_is_reset_by_the_first_reader() {
     for foreign in FOREIGN {
         let (database, store) = database().await;
         place(&store).await;
-        let before = entries(&store, Position::START, 1).await;
+        let before = entries(&store, ChangeOffset::START, 1).await;
         database.execute(foreign).await.unwrap();
         let newest = store.newest_change().await.unwrap();
         assert!(!is_gone(&store, newest).await, "{foreign}");
         for old in [
-            Position::START,
+            ChangeOffset::START,
             before[0].position,
-            Position::new(99_999_999_999, 7),
+            ChangeOffset::new(99_999_999_999, 7),
         ] {
             assert!(is_gone(&store, old).await, "{foreign}: {old}");
         }
@@ -153,19 +153,19 @@ async fn an_offset_that_this_log_never_returned_is_gone() {
     let (_database, store) = database().await;
     place(&store).await;
     place(&store).await;
-    let known: Vec<Position> = entries(&store, Position::START, 2)
+    let known: Vec<ChangeOffset> = entries(&store, ChangeOffset::START, 2)
         .await
         .iter()
         .map(|entry| entry.position)
         .collect();
-    for position in [Position::START, known[0], known[1]] {
+    for position in [ChangeOffset::START, known[0], known[1]] {
         assert!(!is_gone(&store, position).await, "{position}");
     }
     for position in &known {
-        let other = Position::new(position.group(), position.number() + 1_000);
+        let other = ChangeOffset::new(position.group(), position.number() + 1_000);
         assert!(is_gone(&store, other).await, "{other}");
     }
-    let between = Position::new(known[0].group(), 0);
+    let between = ChangeOffset::new(known[0].group(), 0);
     assert!(is_gone(&store, between).await, "{between}");
 }
 

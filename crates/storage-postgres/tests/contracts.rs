@@ -17,7 +17,7 @@ fn damage_sql(damage: &Damage) -> String {
     )";
     match damage {
         Damage::OrderLost(id) => format!("DELETE FROM orders WHERE id = {id}"),
-        Damage::PositionLost(product) => format!(
+        Damage::VendorStockLost(product) => format!(
             "DELETE FROM vendor_stock WHERE product_id = '{product}' AND vendor_id = 'v'; {resum}"
         ),
         Damage::IncludedTooEarly(id) => format!(

@@ -8,8 +8,8 @@ use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId};
 use domain::order::{OrderStatus, RejectReason};
 use domain::ports::{
     Acceptance, AllocationRecord, AuditQueries as _, KeyRecord, OrderRecord, OutboxEntry,
-    PositionRecord, ProductRecord, Store as _, SyncOutcome, SyncRecord, TransferError,
-    TransferRecord, TransferSource as _, TransferTarget as _, VendorRecord,
+    ProductRecord, Store as _, SyncOutcome, SyncRecord, TransferError, TransferRecord,
+    TransferSource as _, TransferTarget as _, VendorRecord, VendorStockRecord,
 };
 use domain::timestamp::Timestamp;
 use port_contracts::builders::{keyed_order, product, quantity, request, vendor};
@@ -83,7 +83,7 @@ fn deployment() -> Vec<TransferRecord> {
     let products = rows.map(|(id, units, positions)| {
         let positions = positions
             .into_iter()
-            .map(|(reported, in_flight)| PositionRecord {
+            .map(|(reported, in_flight)| VendorStockRecord {
                 vendor_id: vendor("v"),
                 reported,
                 in_flight,

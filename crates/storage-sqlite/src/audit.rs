@@ -87,7 +87,7 @@ FROM allocations a LEFT JOIN orders o ON o.id = a.order_id
 WHERE o.id IS NULL ORDER BY a.order_id LIMIT 1000",
     ),
     (
-        audit_rules::ALLOCATION_POSITION,
+        audit_rules::ALLOCATION_VENDOR_STOCK,
         "
 SELECT format('order %d at %s', a.order_id, a.vendor_id) AS row_key,
        format('%d units of product %s are allocated, and the vendor has no stock row of it', a.quantity, a.product_id) AS detail

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use diesel::sql_types::{BigInt, Text};
 use diesel::{QueryableByName, SqliteConnection};
+use domain::change_offset::ChangeOffset;
 use domain::identifiers::ProductId;
 use domain::ports::{
     ChangeEntry, ChangeQueries, ChangeRepository, Changed, ChangesRead, StoreError,
 };
-use domain::position::Position;
 use domain::stored::{self, UnreadableRows};
 use domain::timestamp::Timestamp;
 use serde_json::Value;
@@ -96,7 +96,7 @@ FROM (SELECT coalesce(max(seq), 0) AS written FROM sqlite_sequence WHERE name = 
 fn read(
     connection: &mut SqliteConnection,
     unreadable: &UnreadableRows,
-    after: Position,
+    after: ChangeOffset,
     limit: u32,
 ) -> Result<ChangesRead, StoreError> {
     const SQL: &str =
@@ -125,7 +125,7 @@ fn entry(row: &ChangeRow, unreadable: &UnreadableRows) -> Result<ChangeEntry, St
     let order_ids = values(&row.order_ids, Value::as_i64);
     let product_ids = values(&row.product_ids, |id| id.as_str().map(str::to_owned));
     Ok(ChangeEntry {
-        position: Position::new(row.id.unsigned_abs(), 0),
+        position: ChangeOffset::new(row.id.unsigned_abs(), 0),
         changed: stored::changed(order_ids, product_ids, &row.id, unreadable)?,
     })
 }
@@ -140,12 +140,16 @@ impl ChangeRepository for SqliteUnitOfWork {
 
 #[async_trait]
 impl ChangeQueries for SqliteStore {
-    async fn newest_change(&self) -> Result<Position, StoreError> {
+    async fn newest_change(&self) -> Result<ChangeOffset, StoreError> {
         let (_, written) = self.read(extent).await?;
-        Ok(Position::new(written, 0))
+        Ok(ChangeOffset::new(written, 0))
     }
 
-    async fn read_changes(&self, after: Position, limit: u32) -> Result<ChangesRead, StoreError> {
+    async fn read_changes(
+        &self,
+        after: ChangeOffset,
+        limit: u32,
+    ) -> Result<ChangesRead, StoreError> {
         let unreadable = Arc::clone(&self.shared().unreadable);
         self.read_at_once(move |connection| read(connection, &unreadable, after, limit))
             .await

@@ -11,7 +11,7 @@ use domain::ports::{
     OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, StoreError,
     StoreProbe, StoredPause, VendorLevel,
 };
-use domain::stored::{self, StoredPosition};
+use domain::stored::{self, StoredVendorStock};
 use domain::timestamp::Timestamp;
 
 use crate::rows;
@@ -189,7 +189,7 @@ impl DetailRow {
         ) else {
             return Ok(None);
         };
-        stored::vendor_level(StoredPosition {
+        stored::vendor_level(StoredVendorStock {
             vendor_id,
             reported,
             in_flight,

@@ -6,7 +6,7 @@ use domain::identifiers::ProductId;
 use domain::order::Order;
 use domain::ports::StoreError;
 use domain::stored::{
-    self, StoredAllocation, StoredOrder, StoredPosition, StoredProof, StoredVendor,
+    self, StoredAllocation, StoredOrder, StoredProof, StoredVendor, StoredVendorStock,
 };
 use domain::timestamp::Timestamp;
 
@@ -176,7 +176,7 @@ pub(crate) struct VendorStockRow {
     pub(crate) is_expired: bool,
 }
 
-impl From<VendorStockRow> for StoredPosition {
+impl From<VendorStockRow> for StoredVendorStock {
     fn from(row: VendorStockRow) -> Self {
         Self {
             vendor_id: row.vendor_id,

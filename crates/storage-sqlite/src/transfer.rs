@@ -5,7 +5,7 @@ use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
 use diesel::{QueryableByName, SqliteConnection};
 use domain::identifiers::{IdempotencyKey, ProductId, VendorId};
 use domain::ports::{StoreError, TransferCursor, TransferReader, TransferRecord, TransferSource};
-use domain::stored::{self, StoredKey, StoredPosition, StoredShipment, StoredStock};
+use domain::stored::{self, StoredKey, StoredShipment, StoredStock, StoredVendorStock};
 use domain::timestamp::Timestamp;
 
 use crate::rows::VendorRow;
@@ -60,7 +60,7 @@ LEFT JOIN vendor_stock p USING (product_id) ORDER BY s.product_id, p.vendor_id";
     stored::product_records(found.into_iter().map(|row| {
         let position = match (row.vendor_id, row.reported, row.in_flight, row.as_of) {
             (Some(vendor_id), Some(reported), Some(in_flight), Some(as_of)) => {
-                Some(StoredPosition {
+                Some(StoredVendorStock {
                     vendor_id,
                     reported,
                     in_flight,

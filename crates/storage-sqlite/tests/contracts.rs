@@ -20,7 +20,7 @@ use tempfile::TempDir;
 fn do_damage(path: &Path, damage: &Damage) -> bool {
     let sql = match damage {
         Damage::OrderLost(id) => format!("DELETE FROM orders WHERE id = {id}"),
-        Damage::PositionLost(product) => format!(
+        Damage::VendorStockLost(product) => format!(
             "DELETE FROM vendor_stock WHERE product_id = '{product}' AND vendor_id = 'v';
              UPDATE stock SET quantity = (
                  SELECT sum(max(0, reported - in_flight)) FROM vendor_stock p WHERE p.product_id = stock.product_id

@@ -101,7 +101,7 @@ fn vendor_source(vendor: &VendorSettings) -> anyhow::Result<VendorSource> {
 
 /// Returns the URL of each vendor without its query, which may contain a secret.
 #[must_use]
-pub fn shown_urls(settings: &[VendorSettings]) -> Vec<String> {
+pub fn public_urls(settings: &[VendorSettings]) -> Vec<String> {
     let urls = settings.iter().map(|vendor| {
         let mut url = vendor.url.clone();
         url.set_query(None);

@@ -30,7 +30,7 @@ impl ConsumerState {
     /// The consumer as readiness reports it.
     #[must_use]
     pub fn task(&self) -> Task {
-        let mut task = Task::of_health(&self.health);
+        let mut task = Task::from_health(&self.health);
         // A failing settlement takes precedence: it concerns messages that have been received.
         if task.state == TaskState::Running
             && let Some(cause) = self.disconnected()

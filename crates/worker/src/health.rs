@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::ports::{OrderQueue, QueueError, StoreError, StoreProbe};
 use readiness::{
-    Cached, DEPENDENCIES_CACHED_FOR, DeadLetters, Dependencies, Dependency, DependencyState,
-    Queues, Readiness, ReadinessProbe, SEE_LOG, Task, TaskHealth, TaskState,
+    Cached, DEPENDENCY_CACHE_TTL, DeadLetters, Dependencies, Dependency, DependencyState, Queues,
+    Readiness, ReadinessProbe, SEE_LOG, Task, TaskHealth, TaskState,
 };
 use tokio::time::timeout;
 use tracing::warn;
@@ -63,7 +63,7 @@ impl Health {
             supervisor,
             consumers: BTreeMap::new(),
             tasks: Vec::new(),
-            snapshot: Arc::new(Cached::new(DEPENDENCIES_CACHED_FOR)),
+            snapshot: Arc::new(Cached::new(DEPENDENCY_CACHE_TTL)),
             backlog: LastBacklog::default(),
         }
     }
@@ -128,7 +128,7 @@ impl Health {
 
     fn tasks(&self) -> BTreeMap<String, Task> {
         let watched = self.tasks.iter();
-        let watched = watched.map(|task| (task.name().to_owned(), Task::of_health(task)));
+        let watched = watched.map(|task| (task.name().to_owned(), Task::from_health(task)));
         let consumers = self.consumers.iter();
         let consumers = consumers.map(|(name, consumer)| (name.clone(), consumer.task()));
         let mut tasks: BTreeMap<String, Task> = watched.chain(consumers).collect();

@@ -115,7 +115,7 @@ impl AccessRules {
         }
         let found = http_access::bearer_key(headers).and_then(|key| {
             let found = api_keys::find(&self.keys, key);
-            found.ok_or(Unauthenticated::WrongKey)
+            found.ok_or(Unauthenticated::UnknownKey)
         });
         match found {
             Ok(key) if key.has(Role::Operator) => None,

@@ -34,11 +34,11 @@ pub async fn run(
                 health.succeeded();
                 backoff.reset();
                 pause = interval;
-                if swept.requeued > 0 || swept.keys_forgotten > 0 || swept.dead_letters_pruned > 0 {
+                if swept.requeued > 0 || swept.keys_pruned > 0 || swept.dead_letters_pruned > 0 {
                     info!(
                         requeued = swept.requeued,
-                        keys_forgotten = swept.keys_forgotten,
-                        changes_forgotten = swept.changes_forgotten,
+                        keys_pruned = swept.keys_pruned,
+                        changes_pruned = swept.changes_pruned,
                         dead_letters_pruned = swept.dead_letters_pruned,
                         "sweep requeued orders or pruned rows"
                     );

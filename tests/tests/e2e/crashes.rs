@@ -85,7 +85,7 @@ async fn place(client: &Consumer, product: &str, key: String) -> Accepted {
 async fn try_place(client: &Consumer, product: &str, key: &str) -> Option<i64> {
     match client.try_place(product, 1, Some(key)).await {
         Ok(placed) => Some(placed.order.id),
-        Err(ClientError::NoAnswer(_)) => None,
+        Err(ClientError::NoResponse(_)) => None,
         Err(error) if error.kind() == Some(&ProblemKind::Unavailable) => None,
         Err(error) => panic!("an order failed with {error}"),
     }

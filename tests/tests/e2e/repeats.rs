@@ -17,14 +17,14 @@ const PRODUCTS: [&str; 2] = ["1", "2"];
 
 /// Retries for an API that is killed repeatedly.
 const MANY_RETRIES: Retries = Retries {
-    most: 600,
-    first_pause: Duration::from_millis(20),
-    longest_pause: Duration::from_secs(1),
+    max_retries: 600,
+    initial_delay: Duration::from_millis(20),
+    max_delay: Duration::from_secs(1),
 };
 
 /// No retries, for an API that keeps running.
 const NO_RETRIES: Retries = Retries {
-    most: 0,
+    max_retries: 0,
     ..MANY_RETRIES
 };
 
@@ -45,7 +45,7 @@ async fn repeat(consumers: Vec<Consumer>, keys: usize, retries: Retries) -> Vec<
             for key in 0..keys {
                 barrier.wait().await;
                 let (order, name) = (order_of(key), format!("key-{key}"));
-                let placed = api.place_repeatedly(&order, &name, None, retries).await;
+                let placed = api.place_with_retries(&order, &name, None, retries).await;
                 responses.push(placed.unwrap());
             }
             responses

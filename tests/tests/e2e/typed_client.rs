@@ -34,7 +34,7 @@ async fn batches_pages_and_lines_return_the_same_orders() {
     let client = standalone.client();
     let api = &client.api;
     let orders: Vec<NewOrder> = (0..600).map(|_| NewOrder::new("a/b ü?", 1)).collect();
-    let first = api.place_batch_repeatedly(&orders, "b-1", Retries::default());
+    let first = api.place_batch_with_retries(&orders, "b-1", Retries::default());
     let first = first.await.unwrap();
     assert!(!first.replayed);
     let ids: Vec<i64> = first
@@ -110,7 +110,7 @@ async fn etags_problems_vendors_and_syncs_are_typed() {
     client.settled(placed.id).await;
     let found = api.order(placed.id).await.unwrap();
     assert_eq!(
-        api.order_unless(placed.id, &found.etag).await.unwrap(),
+        api.order_if_changed(placed.id, &found.etag).await.unwrap(),
         None
     );
     let stale = api.change_status(placed.id, OrderStatus::Cancelled, Some("\"old\""));
@@ -120,7 +120,7 @@ async fn etags_problems_vendors_and_syncs_are_typed() {
     let shipped = shipped.await.unwrap();
     assert_eq!(shipped.order.status, OrderStatus::Shipped);
     assert_ne!(shipped.etag, found.etag);
-    let changed = api.order_unless(placed.id, &found.etag).await.unwrap();
+    let changed = api.order_if_changed(placed.id, &found.etag).await.unwrap();
     assert_eq!(changed.as_ref(), Some(&shipped));
     let illegal = client.change(placed.id, OrderStatus::Cancelled).await;
     let illegal = illegal.unwrap_err();
@@ -132,7 +132,7 @@ async fn etags_problems_vendors_and_syncs_are_typed() {
     let malformed = client.try_place("1", 1, Some("ü")).await.unwrap_err();
     assert!(
         malformed.kind() == Some(&ProblemKind::MalformedRequest)
-            || matches!(malformed, ClientError::Unusable(_)),
+            || matches!(malformed, ClientError::InvalidRequest(_)),
         "{malformed:?}"
     );
 

@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId, ProductId, VendorId};
 use domain::order::{OrderRequest, OrderStatus, RejectReason};
 use domain::ports::{
-    AllocationRecord, KeyRecord, OrderRecord, PositionRecord, ProductRecord, SyncOutcome,
-    SyncRecord, TransferRecord, VendorRecord,
+    AllocationRecord, KeyRecord, OrderRecord, ProductRecord, SyncOutcome, SyncRecord,
+    TransferRecord, VendorRecord, VendorStockRecord,
 };
 use domain::quantity::Quantity;
 use domain::timestamp::Timestamp;
@@ -225,7 +225,7 @@ impl VendorLine {
 impl ProductLine {
     fn into_record(self) -> Result<ProductRecord> {
         let positions = self.vendors.into_iter().map(|line| {
-            Ok(PositionRecord {
+            Ok(VendorStockRecord {
                 vendor_id: VendorId::parse(line.vendor_id)?,
                 reported: line.reported,
                 in_flight: line.in_flight,

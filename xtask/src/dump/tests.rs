@@ -5,8 +5,8 @@ use std::time::Duration;
 use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId, ProductId, VendorId};
 use domain::order::{OrderRequest, OrderStatus, RejectReason};
 use domain::ports::{
-    AllocationRecord, KeyRecord, OrderRecord, PositionRecord, ProductRecord, SyncOutcome,
-    SyncRecord, VendorRecord,
+    AllocationRecord, KeyRecord, OrderRecord, ProductRecord, SyncOutcome, SyncRecord, VendorRecord,
+    VendorStockRecord,
 };
 use domain::quantity::Quantity;
 use domain::timestamp::Timestamp;
@@ -63,7 +63,7 @@ fn examples() -> Vec<TransferRecord> {
             product_id,
             quantity: 5,
             updated_at: at(3),
-            positions: vec![PositionRecord {
+            positions: vec![VendorStockRecord {
                 vendor_id,
                 reported: 8,
                 in_flight: 3,

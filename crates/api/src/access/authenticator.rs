@@ -76,7 +76,7 @@ impl Authenticator {
         known
             .cloned()
             .map(Caller::Known)
-            .ok_or(Unauthenticated::WrongKey)
+            .ok_or(Unauthenticated::UnknownKey)
     }
 }
 

@@ -120,7 +120,7 @@ mod tests {
         for reason in [
             Unauthenticated::NoKey,
             Unauthenticated::Malformed,
-            Unauthenticated::WrongKey,
+            Unauthenticated::UnknownKey,
         ] {
             let identity = Err(reason);
             assert_eq!(status(Access::Open, Some(&identity)), 200);

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use domain::position::Position;
+use domain::change_offset::ChangeOffset;
 
 use super::frames::Frame;
 
@@ -13,9 +13,9 @@ const MAX_FRAMES: usize = 4_096;
 /// Frames of entries by the change-log offset before each entry. The entry after an offset never changes.
 #[derive(Default)]
 pub(super) struct CatchUpCache {
-    entries: HashMap<Position, Vec<Frame>>,
+    entries: HashMap<ChangeOffset, Vec<Frame>>,
     /// Keys of the entries, oldest first.
-    order: VecDeque<Position>,
+    order: VecDeque<ChangeOffset>,
     frames: usize,
     bytes: usize,
 }
@@ -26,12 +26,12 @@ impl CatchUpCache {
     }
 
     /// A frame of the entry after an offset.
-    pub(super) fn frame(&self, after: Position, number: usize) -> Option<Frame> {
+    pub(super) fn frame(&self, after: ChangeOffset, number: usize) -> Option<Frame> {
         self.entries.get(&after)?.get(number).cloned()
     }
 
     /// Caches the frames of the entry after an offset.
-    pub(super) fn insert(&mut self, after: Position, frames: Vec<Frame>) {
+    pub(super) fn insert(&mut self, after: ChangeOffset, frames: Vec<Frame>) {
         if self.entries.contains_key(&after) {
             return;
         }
@@ -63,8 +63,8 @@ mod tests {
 
     use super::*;
 
-    fn at(number: u64) -> Position {
-        Position::new(number, 0)
+    fn at(number: u64) -> ChangeOffset {
+        ChangeOffset::new(number, 0)
     }
 
     fn frames(number: u64, sizes: &[usize]) -> Vec<Frame> {

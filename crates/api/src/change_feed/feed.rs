@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use domain::position::Position;
+use domain::change_offset::ChangeOffset;
 use tokio::sync::watch;
 
 use super::catch_up_cache::CatchUpCache;
@@ -32,7 +32,7 @@ struct EventBuffer {
     /// The index of the first frame in the buffer, counted since the start of the process.
     first: u64,
     /// The frames contain all entries read so far after this change-log offset; `None` while there are no subscribers.
-    base: Option<Position>,
+    base: Option<ChangeOffset>,
     /// Incremented at each restart, which invalidates all frame indexes.
     epoch: u64,
     /// Frames of older entries.
@@ -101,12 +101,12 @@ impl Feed {
     }
 
     /// The change-log offset up to which the feed was read; `None` if it is not started.
-    pub(super) fn end(&self) -> Option<Position> {
+    pub(super) fn end(&self) -> Option<ChangeOffset> {
         self.buffer().end()
     }
 
     /// Starts the feed after a change-log offset.
-    pub(super) fn start(&self, base: Position) {
+    pub(super) fn start(&self, base: ChangeOffset) {
         let mut buffer = self.buffer();
         buffer.clear();
         buffer.base = Some(base);
@@ -139,7 +139,7 @@ impl Feed {
 
     /// The index of the next frame for a subscriber that has everything up to a change-log offset; `None` if a later entry
     /// is not in the buffer, or the feed has not reached the offset, which may not exist in the log.
-    pub(super) fn index_after(&self, position: Position) -> Option<FrameIndex> {
+    pub(super) fn index_after(&self, position: ChangeOffset) -> Option<FrameIndex> {
         let buffer = self.buffer();
         let (base, end) = buffer.base.zip(buffer.end())?;
         if !(base..=end).contains(&position) {
@@ -155,7 +155,7 @@ impl Feed {
     }
 
     /// Whether the feed has not reached a change-log offset.
-    pub(super) fn is_behind(&self, position: Position) -> bool {
+    pub(super) fn is_behind(&self, position: ChangeOffset) -> bool {
         self.end().is_some_and(|end| end < position)
     }
 
@@ -179,12 +179,12 @@ impl Feed {
     }
 
     /// A frame of the log entry after an offset, if it is cached.
-    pub(super) fn cached_frame(&self, after: Position, number: usize) -> Option<Frame> {
+    pub(super) fn cached_frame(&self, after: ChangeOffset, number: usize) -> Option<Frame> {
         self.buffer().catch_up_cache.frame(after, number)
     }
 
     /// Caches the frames of the log entry after an offset, for subscribers that resume there.
-    pub(super) fn cache_entry(&self, after: Position, frames: Vec<Frame>) {
+    pub(super) fn cache_entry(&self, after: ChangeOffset, frames: Vec<Frame>) {
         let mut buffer = self.buffer();
         buffer.catch_up_cache.insert(after, frames);
         buffer.evict(self.max_bytes);
@@ -204,7 +204,7 @@ impl Feed {
 }
 
 impl EventBuffer {
-    fn end(&self) -> Option<Position> {
+    fn end(&self) -> Option<ChangeOffset> {
         self.frames.back().map(|last| last.position).or(self.base)
     }
 
@@ -239,8 +239,8 @@ mod tests {
 
     use super::*;
 
-    fn at(number: u64) -> Position {
-        Position::new(number, 0)
+    fn at(number: u64) -> ChangeOffset {
+        ChangeOffset::new(number, 0)
     }
 
     fn frame(number: u64, bytes: usize) -> Frame {

@@ -6,14 +6,14 @@
 use std::collections::{HashMap, HashSet};
 
 use actix_web::web::Bytes;
+use domain::change_offset::ChangeOffset;
 use domain::identifiers::{OrderId, ProductId};
 use domain::order::Order;
 use domain::ports::{ChangeEntry, StockLevel, StoreError};
-use domain::position::Position;
 use serde::Serialize;
 use tracing::error;
 
-use super::LivePorts;
+use super::ChangeFeedPorts;
 use crate::views::{OrderView, StockView};
 
 /// Maximum number of events of one frame.
@@ -29,7 +29,7 @@ const CATCH_UP_EVENTS: usize = 1_024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Slice {
     /// The change-log offset of the entry.
-    position: Position,
+    position: ChangeOffset,
     /// Whether this is the last slice of the entry.
     is_last: bool,
     order_ids: Vec<OrderId>,
@@ -40,7 +40,7 @@ pub(super) struct Slice {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Frame {
     /// The change-log offset of the entry.
-    pub(super) position: Position,
+    pub(super) position: ChangeOffset,
     /// Whether this is the last frame of the entry.
     pub(super) is_last: bool,
     pub(super) bytes: Bytes,
@@ -81,7 +81,7 @@ pub(super) fn parts(slices: &[Slice]) -> impl Iterator<Item = &[Slice]> {
     })
 }
 
-fn slices_of(position: Position, orders: &[OrderId], products: &[ProductId]) -> Vec<Slice> {
+fn slices_of(position: ChangeOffset, orders: &[OrderId], products: &[ProductId]) -> Vec<Slice> {
     let slice = |order_ids: &[OrderId], product_ids: &[ProductId]| Slice {
         position,
         is_last: false,
@@ -102,7 +102,10 @@ fn slices_of(position: Position, orders: &[OrderId], products: &[ProductId]) -> 
 }
 
 /// Reads the orders and products of all slices at once, and renders a frame for each slice.
-pub(super) async fn render(ports: &LivePorts, slices: &[Slice]) -> Result<Vec<Frame>, StoreError> {
+pub(super) async fn render(
+    ports: &ChangeFeedPorts,
+    slices: &[Slice],
+) -> Result<Vec<Frame>, StoreError> {
     let ids: Vec<OrderId> = slices.iter().flat_map(|it| it.order_ids.clone()).collect();
     let products: Vec<ProductId> = slices
         .iter()
@@ -125,7 +128,7 @@ pub(super) async fn render(ports: &LivePorts, slices: &[Slice]) -> Result<Vec<Fr
 /// Renders the frames of as many of the first entries as fit into `CATCH_UP_EVENTS`, at least one. Each entry has all its
 /// frames, and the same number of frames every time, so that a subscriber can continue within an entry that is read again.
 pub(super) async fn render_entries(
-    ports: &LivePorts,
+    ports: &ChangeFeedPorts,
     entries: Vec<ChangeEntry>,
 ) -> Result<Vec<Vec<Frame>>, StoreError> {
     let mut events = 0;
@@ -198,12 +201,12 @@ fn notice(name: &str, detail: &str) -> Vec<u8> {
 
 /// The start of the stream: the reconnection delay, and the current offset, so that a client can resume even if it received
 /// no event.
-pub(super) fn opening(position: Position) -> Bytes {
+pub(super) fn opening(position: ChangeOffset) -> Bytes {
     format!("retry: 2000\nid: {position}\n\n").into()
 }
 
 /// Notifies the client that changes up to this offset were missed and are no longer kept.
-pub(super) fn reset(position: Position) -> Bytes {
+pub(super) fn reset(position: ChangeOffset) -> Bytes {
     let detail = "missed changes are no longer kept: reload the lists, then continue with the following events";
     let mut bytes = format!("id: {position}\n").into_bytes();
     bytes.extend(notice("reset", detail));
@@ -241,7 +244,7 @@ mod tests {
 
     fn entry(number: u64, orders: std::ops::Range<i64>, products: &[&str]) -> ChangeEntry {
         ChangeEntry {
-            position: Position::new(number, 0),
+            position: ChangeOffset::new(number, 0),
             changed: Changed {
                 order_ids: orders.map(OrderId).collect(),
                 product_ids: products

@@ -15,9 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Bytes;
+use domain::change_offset::ChangeOffset;
 use domain::order::{Order, OrderStatus};
 use domain::ports::{ChangeQueries, Listener, OrderQueries, StockQueries, StoreError};
-use domain::position::Position;
 use futures_util::stream::Stream;
 use metrics::EventMetrics;
 use tokio::sync::{Notify, Semaphore};
@@ -33,7 +33,7 @@ pub use watcher::Watcher;
 const MAX_LOG_READS: usize = 4;
 
 /// The ports of the watcher and the subscribers.
-pub struct LivePorts {
+pub struct ChangeFeedPorts {
     /// Reads orders.
     pub orders: Arc<dyn OrderQueries>,
     /// Reads stock.
@@ -46,9 +46,9 @@ pub struct LivePorts {
 
 /// The limits of event subscribers.
 #[derive(Debug, Clone, Copy)]
-pub struct LiveSettings {
+pub struct ChangeFeedSettings {
     /// Maximum number of concurrent event streams.
-    pub max_readers: usize,
+    pub max_event_streams: usize,
     /// Maximum number of bytes buffered for all subscribers that are behind or resume.
     pub max_bytes: usize,
     /// Maximum number of bytes sent per second, over all subscribers.
@@ -57,8 +57,8 @@ pub struct LiveSettings {
 
 /// A handle to the change feed. Clones share the feed.
 #[derive(Clone)]
-pub struct Live {
-    ports: Arc<LivePorts>,
+pub struct ChangeFeedHandle {
+    ports: Arc<ChangeFeedPorts>,
     /// Wakes the watcher when a waiter or subscriber is added.
     wake_up: Arc<Notify>,
     waiters: Arc<SettlementWaiters>,
@@ -67,19 +67,19 @@ pub struct Live {
     log_reads: Arc<Semaphore>,
 }
 
-impl Live {
+impl ChangeFeedHandle {
     /// Creates the change feed, and the task that has to run for it.
     #[must_use]
-    pub fn open(ports: LivePorts, settings: LiveSettings) -> (Self, Watcher) {
-        let live = Self {
+    pub fn open(ports: ChangeFeedPorts, settings: ChangeFeedSettings) -> (Self, Watcher) {
+        let change_feed = Self {
             ports: Arc::new(ports),
             wake_up: Arc::default(),
             waiters: Arc::default(),
-            feed: Arc::new(Feed::new(settings.max_readers, settings.max_bytes)),
+            feed: Arc::new(Feed::new(settings.max_event_streams, settings.max_bytes)),
             limiter: Arc::new(BandwidthLimiter::new(settings.bytes_per_second)),
             log_reads: Arc::new(Semaphore::new(MAX_LOG_READS)),
         };
-        (live.clone(), Watcher::new(live))
+        (change_feed.clone(), Watcher::new(change_feed))
     }
 
     /// Waits until an order is settled, and returns the settled order; `None` on timeout, or if the process is shutting
@@ -107,7 +107,7 @@ impl Live {
     /// down. Returns `None` if the maximum number of streams is open.
     pub(crate) async fn subscribe(
         &self,
-        after: Option<Position>,
+        after: Option<ChangeOffset>,
         metrics: EventMetrics,
         shutdown: &Shutdown,
     ) -> Result<Option<impl Stream<Item = Bytes> + use<>>, StoreError> {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Bytes;
+use domain::change_offset::ChangeOffset;
 use domain::ports::{ChangesRead, StoreError};
-use domain::position::Position;
 use futures_util::stream::{self, Stream};
 use metrics::EventMetrics;
 use tokio::sync::{Semaphore, watch};
@@ -18,7 +18,7 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 use super::bandwidth::BandwidthLimiter;
 use super::feed::{Feed, FrameIndex, Next, Subscription};
 use super::frames::{self, Frame};
-use super::{Live, LivePorts};
+use super::{ChangeFeedHandle, ChangeFeedPorts};
 use crate::failure;
 use crate::shutdown::Shutdown;
 
@@ -32,7 +32,7 @@ const LOG_POLL_INTERVAL: Duration = Duration::from_millis(100);
 const PAGE: u32 = 4;
 
 pub(super) struct Subscriber {
-    ports: Arc<LivePorts>,
+    ports: Arc<ChangeFeedPorts>,
     feed: Arc<Feed>,
     limiter: Arc<BandwidthLimiter>,
     /// Limits concurrent reads of the log.
@@ -42,7 +42,7 @@ pub(super) struct Subscriber {
     _subscription: Subscription,
     counted: Counted,
     /// The change-log offset up to which the subscriber has received every entry.
-    after: Position,
+    after: ChangeOffset,
     /// Whether the last event sent was a reset.
     was_reset: bool,
     state: State,
@@ -96,18 +96,18 @@ enum Step {
 
 impl Subscriber {
     pub(super) fn new(
-        live: &Live,
+        change_feed: &ChangeFeedHandle,
         subscription: Subscription,
         metrics: EventMetrics,
         shutdown: Shutdown,
-        after: Position,
+        after: ChangeOffset,
     ) -> Self {
         Self {
-            ports: Arc::clone(&live.ports),
-            feed_changes: live.feed.changes(),
-            feed: Arc::clone(&live.feed),
-            limiter: Arc::clone(&live.limiter),
-            log_reads: Arc::clone(&live.log_reads),
+            ports: Arc::clone(&change_feed.ports),
+            feed_changes: change_feed.feed.changes(),
+            feed: Arc::clone(&change_feed.feed),
+            limiter: Arc::clone(&change_feed.limiter),
+            log_reads: Arc::clone(&change_feed.log_reads),
             counted: Counted::new(metrics),
             shutdown,
             _subscription: subscription,

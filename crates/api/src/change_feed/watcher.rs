@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
-use super::{Live, frames};
+use super::{ChangeFeedHandle, frames};
 use crate::app::panic_message;
 
 /// Maximum time between two polls: a notification may be lost.
@@ -80,19 +80,19 @@ fn feed_interval(subscribers: usize) -> Duration {
 
 /// Polls the store after every change, and notifies waiters and subscribers.
 pub struct Watcher {
-    live: Live,
+    change_feed: ChangeFeedHandle,
 }
 
 impl Watcher {
-    pub(super) fn new(live: Live) -> Self {
-        Self { live }
+    pub(super) fn new(change_feed: ChangeFeedHandle) -> Self {
+        Self { change_feed }
     }
 
     /// Runs until the future is dropped. Without this task, waiters and subscribers are never notified.
     pub async fn run(self) {
         loop {
-            if !self.live.is_in_use() {
-                self.live.wake_up.notified().await;
+            if !self.change_feed.is_in_use() {
+                self.change_feed.wake_up.notified().await;
             }
             let result = AssertUnwindSafe(self.run_until_idle()).catch_unwind().await;
             if let Err(panic) = result {
@@ -105,7 +105,7 @@ impl Watcher {
 
     /// Listens and polls until there were no waiters and no subscribers for `IDLE_TIMEOUT`.
     async fn run_until_idle(&self) {
-        let mut listener = (self.live.ports.listeners)();
+        let mut listener = (self.change_feed.ports.listeners)();
         let mut last_in_use = Instant::now();
         let mut failures =
             FailureLog::new("cannot read settled orders; waiting requests are delayed");
@@ -113,7 +113,7 @@ impl Watcher {
         while last_in_use.elapsed() < IDLE_TIMEOUT {
             let started = Instant::now();
             let polled = self.poll(&mut schedule).await;
-            if self.live.is_in_use() {
+            if self.change_feed.is_in_use() {
                 last_in_use = Instant::now();
             }
             failures.record(&polled);
@@ -125,7 +125,7 @@ impl Watcher {
             sleep(started.elapsed().max(MIN_POLL_INTERVAL)).await;
             tokio::select! {
                 () = listener.wait(schedule.poll_timeout()) => {}
-                () = self.live.wake_up.notified() => {}
+                () = self.change_feed.wake_up.notified() => {}
             }
         }
     }
@@ -142,7 +142,7 @@ impl Watcher {
         // Waiters do not depend on the log.
         let failed = |_| (LogState::Failed, POLL_INTERVAL);
         let (log, pause) = updated.map_or_else(failed, |log| {
-            (log, feed_interval(self.live.feed.subscribers()))
+            (log, feed_interval(self.change_feed.feed.subscribers()))
         });
         schedule.log = log;
         schedule.due = Instant::now() + pause;
@@ -151,20 +151,20 @@ impl Watcher {
 
     /// Reads the settled orders among those that have waiters, in one query, and notifies the waiters.
     async fn notify_settled(&self) -> Result<(), StoreError> {
-        let ids = self.live.waiters.ids();
+        let ids = self.change_feed.waiters.ids();
         if ids.is_empty() {
             return Ok(());
         }
-        let settled = self.live.ports.orders.find_settled(&ids).await?;
+        let settled = self.change_feed.ports.orders.find_settled(&ids).await?;
         for order in &settled {
-            self.live.waiters.notify(order);
+            self.change_feed.waiters.notify(order);
         }
         Ok(())
     }
 
     /// Brings the feed up to date, page by page, and notifies waiters between parts.
     async fn update_feed(&self) -> Result<LogState, StoreError> {
-        let Live { feed, ports, .. } = &self.live;
+        let ChangeFeedHandle { feed, ports, .. } = &self.change_feed;
         if !feed.has_subscribers() {
             feed.stop();
             return Ok(LogState::CaughtUp);

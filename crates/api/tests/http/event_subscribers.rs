@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use api::LiveSettings;
+use api::ChangeFeedSettings;
 use domain::identifiers::OrderId;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -48,8 +48,8 @@ async fn subscribers_beyond_the_limit_are_refused() {
 async fn slow_subscriber_is_dropped_and_can_resume() {
     const PRODUCTS: usize = 128;
     const CHANGES: u64 = 2_000;
-    let limits = LiveSettings {
-        max_readers: 2,
+    let limits = ChangeFeedSettings {
+        max_event_streams: 2,
         max_bytes: 1 << 20,
         bytes_per_second: 1 << 30,
     };
@@ -107,8 +107,8 @@ async fn slow_subscriber_is_dropped_and_can_resume() {
 #[tokio::test]
 async fn subscriber_beyond_the_bandwidth_limit_is_dropped_and_can_resume() {
     const CHANGES: u64 = 100;
-    let limits = LiveSettings {
-        max_readers: 1,
+    let limits = ChangeFeedSettings {
+        max_event_streams: 1,
         max_bytes: 1 << 20,
         bytes_per_second: 1 << 20,
     };
@@ -149,8 +149,8 @@ async fn subscriber_beyond_the_bandwidth_limit_is_dropped_and_can_resume() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn stalled_subscriber_releases_its_slot() {
-    let limits = LiveSettings {
-        max_readers: 1,
+    let limits = ChangeFeedSettings {
+        max_event_streams: 1,
         max_bytes: 1 << 20,
         bytes_per_second: 1 << 30,
     };
@@ -266,8 +266,8 @@ async fn unreadable_change_log_is_retried_without_delaying_requests() {
 /// Each entry has more events than a frame and more frames than are buffered; each resumed subscriber receives all events.
 #[tokio::test]
 async fn subscribers_resuming_at_different_offsets_receive_whole_entries() {
-    let limits = LiveSettings {
-        max_readers: 12,
+    let limits = ChangeFeedSettings {
+        max_event_streams: 12,
         max_bytes: 1 << 20,
         bytes_per_second: 1 << 30,
     };

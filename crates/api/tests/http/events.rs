@@ -144,7 +144,7 @@ async fn subscriber_outside_the_retained_log_gets_a_reset() {
             let mut subscriber = EventSubscriber::resume(&server, last_id).await;
             let event = subscriber.next().await;
             assert_eq!(event.name, "reset", "{last_id}");
-            assert!(event.data["detail"].as_str().unwrap().contains("anew"));
+            assert!(event.data["detail"].as_str().unwrap().contains("reload"));
             assert_eq!(event.last_id, "3-0");
             change(&server, &[1], &["a"]);
             for mut subscriber in other.into_iter().chain([subscriber]) {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use domain::change_offset::ChangeOffset;
 use domain::evidence::ReportOrder;
 use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderRequest, OrderState, RejectReason};
@@ -13,7 +14,6 @@ use domain::ports::{
     StockLevel, StockQueries, Store, StoreError, StoredVendorSet, UnitOfWork, VendorQueries,
     VendorSetQueries, VendorSetRecord, VendorStatus,
 };
-use domain::position::Position;
 use domain::report_history::ReportHistory;
 use domain::timestamp::Timestamp;
 use domain::vendor_set::{ConfiguredVendor, SetMember, VendorSetDigest, VendorSource};
@@ -333,16 +333,20 @@ impl StockQueries for FakeStore {
 
 #[async_trait]
 impl ChangeQueries for FakeStore {
-    async fn newest_change(&self) -> Result<Position, StoreError> {
+    async fn newest_change(&self) -> Result<ChangeOffset, StoreError> {
         self.check().await?;
         let rows = self.0.lock().unwrap();
         if rows.is_log_foreign {
-            return Ok(Position::new(u64::MAX, 0));
+            return Ok(ChangeOffset::new(u64::MAX, 0));
         }
-        Ok(Position::new(rows.changes.len() as u64, 0))
+        Ok(ChangeOffset::new(rows.changes.len() as u64, 0))
     }
 
-    async fn read_changes(&self, after: Position, limit: u32) -> Result<ChangesRead, StoreError> {
+    async fn read_changes(
+        &self,
+        after: ChangeOffset,
+        limit: u32,
+    ) -> Result<ChangesRead, StoreError> {
         self.check().await?;
         let rows = self.0.lock().unwrap();
         let after = usize::try_from(after.group()).unwrap_or(usize::MAX);
@@ -353,7 +357,7 @@ impl ChangeQueries for FakeStore {
         let entries = next
             .take(limit as usize)
             .map(|(changed, number)| ChangeEntry {
-                position: Position::new(number, 0),
+                position: ChangeOffset::new(number, 0),
                 changed: changed.clone(),
             });
         Ok(ChangesRead::Next {

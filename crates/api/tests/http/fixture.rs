@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::{
-    AppState, Live, LivePorts, LiveSettings, ServerOptions, Shutdown, StoreReadiness, Vendors,
-    Watcher,
+    AppState, ChangeFeedHandle, ChangeFeedPorts, ChangeFeedSettings, ServerOptions, Shutdown,
+    StoreReadiness, Vendors, Watcher,
 };
 use clock_tokio::SystemClock;
 use domain::identifiers::{OrderId, ProductId, VendorId};
@@ -47,8 +47,8 @@ impl TestServer {
 
     /// Starts a server with changed options.
     pub(crate) fn start_with(change: impl FnOnce(&mut ServerOptions)) -> Self {
-        let limits = LiveSettings {
-            max_readers: 3,
+        let limits = ChangeFeedSettings {
+            max_event_streams: 3,
             max_bytes: 1 << 20,
             bytes_per_second: 1 << 30,
         };
@@ -57,7 +57,7 @@ impl TestServer {
 
     /// Starts a server with these limits for event streams and with changed options.
     pub(crate) fn start_with_limits(
-        live: LiveSettings,
+        change_feed: ChangeFeedSettings,
         change: impl FnOnce(&mut ServerOptions),
     ) -> Self {
         let store = FakeStore::default();
@@ -78,7 +78,7 @@ impl TestServer {
         change(&mut options);
         let (stop, stopped) = oneshot::channel();
         let feed = FakeFeed::new("vendor-a");
-        let (state, writer, watcher) = state(&store, &feed, &notifier, &shutdown, live);
+        let (state, writer, watcher) = state(&store, &feed, &notifier, &shutdown, change_feed);
         let server = api::prepare(options).unwrap();
         let bound = server
             .bind(state, async move {
@@ -214,7 +214,7 @@ fn state(
     feed: &FakeFeed,
     notifier: &ProcessNotifier,
     shutdown: &Shutdown,
-    live_settings: LiveSettings,
+    change_feed_settings: ChangeFeedSettings,
 ) -> (AppState, BatchWriter, Watcher) {
     let shared = Arc::new(store.clone());
     let port: Arc<dyn Store> = shared.clone();
@@ -239,7 +239,7 @@ fn state(
     let feed: Arc<dyn VendorFeed> = Arc::new(feed.clone());
     let url = "http://vendor-a/stock".to_owned();
     let change_notifier = notifier.clone();
-    let live_ports = LivePorts {
+    let change_feed_ports = ChangeFeedPorts {
         orders: shared.clone(),
         stock: shared.clone(),
         changes: shared.clone(),
@@ -247,7 +247,7 @@ fn state(
             Box::new(change_notifier.listener(Topic::Changes))
         }),
     };
-    let (live, watcher) = Live::open(live_ports, live_settings);
+    let (change_feed, watcher) = ChangeFeedHandle::open(change_feed_ports, change_feed_settings);
     let seed = VendorId::parse("seed").unwrap();
     let state = AppState {
         vendors: Vendors::new(shared.clone(), shared.clone(), sync, [(feed, url)], [seed]),
@@ -259,7 +259,7 @@ fn state(
             StoreReadiness::new(shared.clone(), write_health).cached_for(Duration::ZERO),
         ),
         metrics: MetricsPage::new(metrics, shared).with_store_gauges_interval(Duration::ZERO),
-        live,
+        change_feed,
         shutdown: shutdown.clone(),
     };
     (state, writer, watcher)

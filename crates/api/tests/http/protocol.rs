@@ -127,7 +127,7 @@ async fn each_problem_has_a_page() {
             Some("text/html; charset=utf-8")
         );
         let page = String::from_utf8(reply.body).unwrap();
-        for part in [kind.slug(), kind.title(), "What it means", "What to do"] {
+        for part in [kind.slug(), kind.title(), "Cause", "Resolution"] {
             assert!(page.contains(part), "{part}");
         }
     }

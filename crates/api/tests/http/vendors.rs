@@ -240,9 +240,9 @@ async fn failed_sync_is_a_502_and_is_recorded() {
 async fn sync_of_an_invalid_or_unknown_vendor_is_refused() {
     let server = with_vendor();
     for (vendor_id, detail) in [
-        ("unknown", "no such vendor"),
-        ("Vendor-A", "no such vendor"),
-        ("seed", "by hand"),
+        ("unknown", "vendor not found"),
+        ("Vendor-A", "vendor not found"),
+        ("seed", "manually"),
     ] {
         let target = format!("/api/v1/vendors/{vendor_id}/sync");
         let problem = server.send("POST", &target, "", b"").await;

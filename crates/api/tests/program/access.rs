@@ -99,7 +99,7 @@ fn log_contains_neither_keys_nor_forged_lines() {
     let (succeeded, log) = running.terminate();
     assert!(succeeded, "{log}");
     assert!(
-        log.contains("it is not known who calls"),
+        log.contains("caller is not authenticated"),
         "the log level is not trace"
     );
     for secret in [KEY, WRONG_KEY, &KeyHash::of(KEY.as_bytes()).to_string()] {

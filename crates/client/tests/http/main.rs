@@ -43,7 +43,7 @@ async fn requests_match_the_contract() {
     assert_eq!(found.order.status, OrderStatus::Confirmed);
     assert_eq!(found.order.allocations[0].vendor_id, "vendor-a");
     assert_eq!(found.order.updated_at.microsecond(), 4_000);
-    assert_eq!(client.order_unless(1, &found.etag).await.unwrap(), None);
+    assert_eq!(client.order_if_changed(1, &found.etag).await.unwrap(), None);
     let shipped = client.change_status(1, OrderStatus::Shipped, Some(&found.etag));
     assert_eq!(shipped.await.unwrap().etag, "\"1-b\"");
     let stock = client.stock("a/b ü?").await.unwrap();

@@ -7,9 +7,9 @@ use client::{Client, ClientError, NewOrder, OrderStatus, PlaceOptions, ProblemKi
 use crate::canned::{Canned, json, order, problem, response};
 
 const QUICK: Retries = Retries {
-    most: 3,
-    first_pause: Duration::from_millis(1),
-    longest_pause: Duration::from_secs(2),
+    max_retries: 3,
+    initial_delay: Duration::from_millis(1),
+    max_delay: Duration::from_secs(2),
 };
 
 fn accepted(status: u16, head: &str) -> Vec<u8> {
@@ -125,7 +125,7 @@ async fn retries_send_the_same_key_until_a_response_arrives() {
     .await;
     let client = canned.client();
     let order = NewOrder::new("a", 1);
-    let placed = client.place_repeatedly(&order, "k", None, QUICK).await;
+    let placed = client.place_with_retries(&order, "k", None, QUICK).await;
     assert_eq!(placed.unwrap().order.id, 9);
     let requests = canned.requests();
     assert_eq!(requests.len(), 4);
@@ -146,7 +146,7 @@ async fn permanent_errors_are_not_retried() {
         let canned = Canned::start(vec![refusal.clone(); 5]).await;
         let client = canned.client();
         let order = NewOrder::new("a", 1);
-        let placed = client.place_repeatedly(&order, "k", None, QUICK).await;
+        let placed = client.place_with_retries(&order, "k", None, QUICK).await;
         placed.unwrap_err();
         assert_eq!(canned.requests().len(), requests);
     }
@@ -180,16 +180,19 @@ async fn invalid_requests_are_not_sent() {
     };
     let placed = client.place(&NewOrder::new("a", 1), &options).await;
     assert!(
-        matches!(placed, Err(ClientError::Unusable(_))),
+        matches!(placed, Err(ClientError::InvalidRequest(_))),
         "{placed:?}"
     );
     for id in [".", "..", "a\nb"] {
         let stock = client.stock(id).await;
-        assert!(matches!(stock, Err(ClientError::Unusable(_))), "{stock:?}");
+        assert!(
+            matches!(stock, Err(ClientError::InvalidRequest(_))),
+            "{stock:?}"
+        );
     }
     assert_eq!(canned.requests().len(), 0);
     let client = Client::builder(&canned.url).timeout(Duration::from_millis(50));
     let client = client.build().unwrap();
     let error = client.order(1).await.unwrap_err();
-    assert!(matches!(error, ClientError::NoAnswer(_)), "{error:?}");
+    assert!(matches!(error, ClientError::NoResponse(_)), "{error:?}");
 }

@@ -43,7 +43,7 @@ async fn response_outside_the_contract_is_unexpected() {
 async fn refused_connection_is_no_response() {
     let client = Client::new("http://127.0.0.1:1").unwrap();
     let error = client.order(1).await.unwrap_err();
-    assert!(matches!(error, ClientError::NoAnswer(_)), "{error:?}");
+    assert!(matches!(error, ClientError::NoResponse(_)), "{error:?}");
     assert!(error.is_transient());
     assert_eq!(error.status(), None);
 }

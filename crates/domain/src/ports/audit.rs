@@ -23,7 +23,7 @@ pub mod audit_rules {
     /// Referential integrity of allocations.
     pub const ALLOCATION_ORDER: &str = "the order of an allocation exists";
     /// Referential integrity of allocations.
-    pub const ALLOCATION_POSITION: &str = "the vendor_stock row of an allocation exists";
+    pub const ALLOCATION_VENDOR_STOCK: &str = "the vendor_stock row of an allocation exists";
     /// Guarantee P3: a report that was never applied includes no shipment.
     pub const INCLUDED: &str =
         "allocations.known_as_of is not later than the last applied report of the vendor";

@@ -7,8 +7,8 @@
 use async_trait::async_trait;
 
 use super::StoreError;
+use crate::change_offset::ChangeOffset;
 use crate::identifiers::{OrderId, ProductId};
-use crate::position::Position;
 use crate::timestamp::Timestamp;
 
 /// Maximum number of orders, and of products, in one entry. A transaction that changes more writes several entries.
@@ -58,7 +58,7 @@ impl Changed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeEntry {
     /// The offset of the entry.
-    pub position: Position,
+    pub position: ChangeOffset,
     /// The ids that were changed.
     pub changed: Changed,
 }
@@ -86,13 +86,17 @@ pub trait ChangeQueries: Send + Sync {
     /// Returns the offset after which all future entries are read: the start for a reader that needs no past entries. MUST
     /// return an offset that [`read_changes`](Self::read_changes) accepts: a log restored from another server, whose offsets
     /// are invalid on this one, MUST be reset first.
-    async fn newest_change(&self) -> Result<Position, StoreError>;
+    async fn newest_change(&self) -> Result<ChangeOffset, StoreError>;
 
     /// Returns at most `limit` entries after the offset, in log order. MUST NOT skip an entry: one whose transaction commits
     /// late MUST get an offset after all offsets that were returned before, or later entries MUST be held back until it is
     /// committed. MUST take time proportional to `limit`. An entry that can be read only in part MUST be returned with its
     /// readable ids, even if there are none.
-    async fn read_changes(&self, after: Position, limit: u32) -> Result<ChangesRead, StoreError>;
+    async fn read_changes(
+        &self,
+        after: ChangeOffset,
+        limit: u32,
+    ) -> Result<ChangesRead, StoreError>;
 }
 
 /// The change log inside a transaction. Entries are written by the commit.

@@ -60,9 +60,9 @@ pub use sync::{
     VendorSyncState,
 };
 pub use transfer::{
-    AllocationRecord, KeyRecord, OrderRecord, PositionRecord, ProductRecord, TransferCursor,
-    TransferError, TransferProgress, TransferReader, TransferRecord, TransferSource,
-    TransferTarget, VendorRecord,
+    AllocationRecord, KeyRecord, OrderRecord, ProductRecord, TransferCursor, TransferError,
+    TransferProgress, TransferReader, TransferRecord, TransferSource, TransferTarget, VendorRecord,
+    VendorStockRecord,
 };
 pub use vendor_rename::{RenamedVendor, VendorRename, VendorRenameRepository};
 pub use vendor_set::{

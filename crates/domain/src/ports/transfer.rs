@@ -30,7 +30,7 @@ pub struct VendorRecord {
 
 /// A vendor's stock of a product.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PositionRecord {
+pub struct VendorStockRecord {
     /// The vendor.
     pub vendor_id: VendorId,
     /// The quantity that the vendor last reported, in units.
@@ -53,7 +53,7 @@ pub struct ProductRecord {
     /// When the quantity last changed.
     pub updated_at: Timestamp,
     /// The stock of each vendor, by vendor id.
-    pub positions: Vec<PositionRecord>,
+    pub positions: Vec<VendorStockRecord>,
 }
 
 /// Units of an order that a vendor supplies, with their shipping state.

@@ -131,7 +131,7 @@ impl OrderBatcher {
     ///
     /// # Errors
     /// [`PlaceOrderError::Full`].
-    pub fn check_room(&self) -> Result<(), PlaceOrderError> {
+    pub fn check_capacity(&self) -> Result<(), PlaceOrderError> {
         if self.capacity.is_full() {
             return Err(self.refuse());
         }

@@ -47,9 +47,9 @@ pub struct Swept {
     /// Number of requeued orders.
     pub requeued: u64,
     /// Number of pruned keys.
-    pub keys_forgotten: u64,
+    pub keys_pruned: u64,
     /// Number of pruned change log entries.
-    pub changes_forgotten: u64,
+    pub changes_pruned: u64,
     /// Number of pruned dead letters whose orders are settled.
     pub dead_letters_pruned: u64,
 }
@@ -89,10 +89,10 @@ impl Sweeper {
     /// # Errors
     /// [`RelayError`].
     pub async fn sweep(&self) -> Result<Swept, RelayError> {
-        let keys_forgotten = self
+        let keys_pruned = self
             .prune_all(KEYS_PER_TRANSACTION, || self.prune_keys())
             .await;
-        let changes_forgotten = self
+        let changes_pruned = self
             .prune_all(CHANGES_PER_TRANSACTION, || self.prune_changes())
             .await;
         let dead_letters_pruned = self
@@ -101,8 +101,8 @@ impl Sweeper {
         let requeued = self.requeue_lost().await;
         Ok(Swept {
             requeued: requeued?,
-            keys_forgotten: keys_forgotten?,
-            changes_forgotten: changes_forgotten?,
+            keys_pruned: keys_pruned?,
+            changes_pruned: changes_pruned?,
             dead_letters_pruned: dead_letters_pruned?,
         })
     }

@@ -292,7 +292,7 @@ pub fn stock_level(
 
 /// A row of `vendor_stock` with column `configured` of its vendor.
 #[derive(Debug, Clone)]
-pub struct StoredPosition {
+pub struct StoredVendorStock {
     /// Column `vendor_id`.
     pub vendor_id: String,
     /// Column `reported`.
@@ -308,7 +308,7 @@ pub struct StoredPosition {
 }
 
 /// Converts a row of `vendor_stock`, for use cases.
-pub fn position(row: StoredPosition) -> Result<VendorStock, StoreError> {
+pub fn position(row: StoredVendorStock) -> Result<VendorStock, StoreError> {
     Ok(VendorStock {
         reported: units(row.reported, "vendor_stock", "reported", &row.vendor_id)?,
         in_flight: units(row.in_flight, "vendor_stock", "in_flight", &row.vendor_id)?,
@@ -320,7 +320,7 @@ pub fn position(row: StoredPosition) -> Result<VendorStock, StoreError> {
 }
 
 /// Converts a row of `vendor_stock`, for readers.
-pub fn vendor_level(row: StoredPosition) -> Result<VendorLevel, StoreError> {
+pub fn vendor_level(row: StoredVendorStock) -> Result<VendorLevel, StoreError> {
     let stock = position(row)?;
     Ok(VendorLevel {
         available: stock.sellable(),

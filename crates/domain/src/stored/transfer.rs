@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::{
-    StoredAllocation, StoredOrder, StoredPosition, StoredProof, corrupt, grouped, position,
+    StoredAllocation, StoredOrder, StoredProof, StoredVendorStock, corrupt, grouped, position,
     request, stock_level, vendor_id,
 };
 use crate::identifiers::{BatchDigest, IdempotencyKey, OrderId};
 use crate::order::{OrderStatus, RejectReason};
 use crate::ports::{
-    AllocationRecord, FinishedSync, KeyRecord, OrderRecord, PositionRecord, ProductRecord,
-    StoreError, SyncOutcome, SyncRecord, TransferRecord, VendorRecord, VendorStatus,
+    AllocationRecord, FinishedSync, KeyRecord, OrderRecord, ProductRecord, StoreError, SyncOutcome,
+    SyncRecord, TransferRecord, VendorRecord, VendorStatus, VendorStockRecord,
 };
 use crate::quantity::Quantity;
 use crate::timestamp::Timestamp;
@@ -126,7 +126,7 @@ fn vendor(row: StoredVendor) -> Result<VendorRecord, StoreError> {
 
 /// Converts products from the rows of a join that are sorted by product.
 pub fn product_records(
-    joined: impl IntoIterator<Item = (StoredStock, Option<StoredPosition>)>,
+    joined: impl IntoIterator<Item = (StoredStock, Option<StoredVendorStock>)>,
 ) -> Result<Vec<TransferRecord>, StoreError> {
     grouped(joined, |one, other| one.product_id == other.product_id)
         .into_iter()
@@ -144,9 +144,9 @@ pub fn product_records(
         .collect()
 }
 
-fn position_record(row: StoredPosition) -> Result<PositionRecord, StoreError> {
+fn position_record(row: StoredVendorStock) -> Result<VendorStockRecord, StoreError> {
     let stock = position(row)?;
-    Ok(PositionRecord {
+    Ok(VendorStockRecord {
         vendor_id: stock.vendor_id,
         reported: stock.reported,
         in_flight: stock.in_flight,

@@ -63,7 +63,7 @@ impl Notifier for SilentNotifier {
 }
 
 /// A vendor, and its reported, in-flight and available units.
-type Position = (VendorId, u32, u32, u32);
+type VendorCounts = (VendorId, u32, u32, u32);
 
 /// The observable state, without ids and times.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub(crate) struct Snapshot {
     /// The orders, oldest first.
     orders: Vec<(ProductId, u32, OrderState)>,
     /// The products, with the quantity that can be sold and the vendors.
-    stock: Vec<(ProductId, u64, Vec<Position>)>,
+    stock: Vec<(ProductId, u64, Vec<VendorCounts>)>,
 }
 
 pub(crate) struct Fixture {
@@ -98,7 +98,7 @@ impl Fixture {
             },
             queue: FaultyQueue {
                 inner: InProcessQueue::new(max_messages)
-                    .with_max_orders_a_message(max_orders_a_message),
+                    .with_max_orders_per_message(max_orders_a_message),
                 faults: Arc::clone(&faults),
             },
             clock,
@@ -259,7 +259,7 @@ impl Fixture {
         // The clock has advanced by more than a day; lost orders are checked below.
         findings.retain(|finding| finding.rule != audit_rules::PENDING);
         assert_eq!(findings, [], "{context}");
-        let at_once = self.store.memory.clone().with_wait(Duration::ZERO);
+        let at_once = self.store.memory.clone().with_begin_timeout(Duration::ZERO);
         assert!(at_once.begin().await.is_ok(), "{context}: a lock is held");
         let mut in_transit = self.lost_before.clone();
         in_transit.extend(self.in_outbox().await);

@@ -112,9 +112,9 @@ async fn requests_are_counted_by_method_route_and_status() {
     let took = Duration::from_millis(4);
     // As on two threads of one server.
     for recorder in [metrics.http().recorder(), metrics.http().recorder()] {
-        recorder.answered("/orders/{id}", "GET", 200, took);
-        recorder.answered("/orders/{id}", "GET", 404, took);
-        recorder.answered(NO_ROUTE, "BREW", 418, took);
+        recorder.record("/orders/{id}", "GET", 200, took);
+        recorder.record("/orders/{id}", "GET", 404, took);
+        recorder.record(NO_ROUTE, "BREW", 418, took);
     }
     let text = text(&metrics, probe(0, None)).await;
     assert_lines(

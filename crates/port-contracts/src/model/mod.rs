@@ -31,7 +31,7 @@ mod use_cases;
 pub use runner::test_adapter;
 
 /// Name of the test in the records of contracts.
-pub const RECORDED_AS: &str = "model.it_answers_as_the_model_does";
+pub const RECORDED_AS: &str = "model.matches_the_reference_model";
 
 /// Compares a store with the reference model, in one test.
 ///
@@ -62,7 +62,7 @@ macro_rules! storage_model {
     };
     (@test $renew:expr) => {
         #[test]
-        fn it_answers_as_the_model_does() {
+        fn matches_the_reference_model() {
             let package = env!("CARGO_PKG_NAME");
             let totals = $crate::model::test_adapter(package, $renew);
             println!("model and {package}:\n{totals}");

@@ -64,7 +64,7 @@ pub fn test_adapter<G>(
         if let Err(found) = result {
             panic!(
                 "{found}\n\nTo reproduce: MODEL_SEED={seed} MODEL_CASES=1 cargo nextest run -p {package} -E \
-                 'test(it_answers_as_the_model_does)'"
+                 'test(matches_the_reference_model)'"
             );
         }
     }

@@ -176,8 +176,8 @@ pub async fn audit_finds_an_allocation_without_its_order(storage: &StorageUnderT
 pub async fn audit_finds_an_allocation_without_its_vendor_stock(storage: &StorageUnderTest) {
     store_in_use(storage).await;
     assert!(storage.vendor_level("p", "v").await.in_flight > 0);
-    let damage = Damage::PositionLost("p");
-    let found = found_after(storage, damage, audit_rules::ALLOCATION_POSITION).await;
+    let damage = Damage::VendorStockLost("p");
+    let found = found_after(storage, damage, audit_rules::ALLOCATION_VENDOR_STOCK).await;
     assert!(found.unwrap().iter().all(|it| it.row.ends_with("at v")));
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use domain::change_offset::ChangeOffset;
 use domain::identifiers::{OrderId, ProductId};
 use domain::order::{OrderState, OrderStatus};
 use domain::ports::{ChangeEntry, Changed, ChangesRead, MAX_CHANGED_IDS};
-use domain::position::Position;
 use domain::timestamp::Timestamp;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -20,7 +20,11 @@ const LONG: Duration = Duration::from_mins(1);
 const PAGE: u32 = 100;
 
 /// Reads one page after an offset, which must not be pruned.
-async fn read(storage: &StorageUnderTest, after: Position, limit: u32) -> (Vec<ChangeEntry>, bool) {
+async fn read(
+    storage: &StorageUnderTest,
+    after: ChangeOffset,
+    limit: u32,
+) -> (Vec<ChangeEntry>, bool) {
     match storage.changes.read_changes(after, limit).await.unwrap() {
         ChangesRead::Next { entries, held_back } => (entries, held_back),
         ChangesRead::Gone => panic!("offset {after} is gone"),
@@ -28,7 +32,7 @@ async fn read(storage: &StorageUnderTest, after: Position, limit: u32) -> (Vec<C
 }
 
 /// Reads until no entry is held back, and checks that offsets rise.
-async fn read_all(storage: &StorageUnderTest, mut after: Position) -> Vec<ChangeEntry> {
+async fn read_all(storage: &StorageUnderTest, mut after: ChangeOffset) -> Vec<ChangeEntry> {
     let deadline = Instant::now() + LONG;
     let mut all = Vec::new();
     loop {
@@ -48,7 +52,7 @@ async fn read_all(storage: &StorageUnderTest, mut after: Position) -> Vec<Change
 }
 
 /// Reads the changes after an offset, and advances it.
-async fn changes_since(storage: &StorageUnderTest, offset: &mut Position) -> Vec<Changed> {
+async fn changes_since(storage: &StorageUnderTest, offset: &mut ChangeOffset) -> Vec<Changed> {
     let entries = read_all(storage, *offset).await;
     if let Some(last) = entries.last() {
         *offset = last.position;
@@ -65,7 +69,7 @@ fn changed(order_ids: &[OrderId], product_ids: &[&str]) -> Changed {
 
 /// Accepting writes one entry with the created orders, and none for orders that existed before.
 pub async fn accepting_writes_one_change_log_entry(storage: &StorageUnderTest) {
-    let mut offset = Position::START;
+    let mut offset = ChangeOffset::START;
     let orders = [
         new_order("p", 1),
         keyed_order("q", 1, "k"),
@@ -100,7 +104,7 @@ pub async fn a_settlement_writes_one_entry_of_its_orders_and_sold_products(
         new_order("unknown", 1),
     ];
     let ids = storage.place_all(&orders).await;
-    let mut offset = Position::START;
+    let mut offset = ChangeOffset::START;
     changes_since(storage, &mut offset).await;
     use_cases.settle(&ids).await;
     let written = changes_since(storage, &mut offset).await;
@@ -123,7 +127,7 @@ pub async fn a_status_change_writes_one_entry(storage: &StorageUnderTest) {
     use_cases.report("v", full(&[("p", 5)])).await;
     let sold = use_cases.sell(storage, "p", 2).await.id;
     let shipped = use_cases.sell(storage, "p", 2).await.id;
-    let mut offset = Position::START;
+    let mut offset = ChangeOffset::START;
     changes_since(storage, &mut offset).await;
     for (id, to, products) in [
         (sold, OrderStatus::Cancelled, &["p"][..]),
@@ -142,7 +146,7 @@ pub async fn a_status_change_writes_one_entry(storage: &StorageUnderTest) {
 /// the same.
 pub async fn a_report_writes_one_entry_of_its_products(storage: &StorageUnderTest) {
     let use_cases = UseCases::open(storage, &["v", "w"]).await;
-    let mut offset = Position::START;
+    let mut offset = ChangeOffset::START;
     changes_since(storage, &mut offset).await;
     use_cases.report("v", full(&[("b", 5), ("a", 5)])).await;
     let written = changes_since(storage, &mut offset).await;
@@ -163,7 +167,7 @@ pub async fn a_large_transaction_writes_several_entries(storage: &StorageUnderTe
         .map(|number| format!("{number:05}"))
         .collect();
     let use_cases = UseCases::open(storage, &["v"]).await;
-    let mut offset = Position::START;
+    let mut offset = ChangeOffset::START;
     changes_since(storage, &mut offset).await;
     let lines: Vec<(&str, u32)> = names.iter().map(|name| (name.as_str(), 9)).collect();
     use_cases.report("v", full(&lines)).await;
@@ -194,7 +198,7 @@ pub async fn a_large_transaction_writes_several_entries(storage: &StorageUnderTe
 /// A unit of work that is rolled back writes no entry.
 pub async fn a_rolled_back_unit_of_work_writes_no_entry(storage: &StorageUnderTest) {
     let id = storage.place(new_order("p", 1)).await.id;
-    let mut offset = Position::START;
+    let mut offset = ChangeOffset::START;
     changes_since(storage, &mut offset).await;
     let mut work = storage.begin().await;
     work.accept(&[new_order("p", 1)]).await.unwrap();
@@ -212,10 +216,10 @@ pub async fn entries_are_read_in_pages(storage: &StorageUnderTest) {
     for _ in 0..5 {
         storage.place(new_order("p", 1)).await;
     }
-    let all = read_all(storage, Position::START).await;
+    let all = read_all(storage, ChangeOffset::START).await;
     assert_eq!(all.len(), 5);
     for limit in 1..=6 {
-        let mut after = Position::START;
+        let mut after = ChangeOffset::START;
         let mut paged = Vec::new();
         loop {
             let (page, _) = read(storage, after, limit).await;
@@ -251,9 +255,11 @@ pub async fn a_transaction_that_commits_late_is_not_skipped(storage: &StorageUnd
     let early = storage.place_all(&[new_order("early", 1)]).await;
     other.commit().await.unwrap();
     let newest = storage.changes.newest_change().await.unwrap();
-    let (seen, held_back) = read(storage, Position::START, PAGE).await;
+    let (seen, held_back) = read(storage, ChangeOffset::START, PAGE).await;
     assert!(held_back || seen.len() == 2);
-    let after = seen.last().map_or(Position::START, |last| last.position);
+    let after = seen
+        .last()
+        .map_or(ChangeOffset::START, |last| last.position);
 
     late.commit().await.unwrap();
     let rest = read_all(storage, after).await;
@@ -294,7 +300,7 @@ pub async fn concurrent_transactions_write_one_entry_each(storage: &StorageUnder
             placed
         });
     }
-    let mut offset = Position::START;
+    let mut offset = ChangeOffset::START;
     let mut seen = Vec::new();
     while seen.len() < 80 {
         seen.extend(changes_since(storage, &mut offset).await);
@@ -323,17 +329,17 @@ pub async fn old_entries_are_pruned_and_their_offsets_are_gone(storage: &Storage
     }
     let timestamp = storage.probe.store_time().await.unwrap();
     storage.place(new_order("p", 1)).await;
-    let all = read_all(storage, Position::START).await;
-    let offsets: Vec<Position> = all.iter().map(|entry| entry.position).collect();
-    let is_gone = async |offset: Position| {
+    let all = read_all(storage, ChangeOffset::START).await;
+    let offsets: Vec<ChangeOffset> = all.iter().map(|entry| entry.position).collect();
+    let is_gone = async |offset: ChangeOffset| {
         let read = storage.changes.read_changes(offset, PAGE).await.unwrap();
         read == ChangesRead::Gone
     };
 
     assert_eq!(prune(Timestamp::from_micros(0), 10).await, 0);
-    assert!(!is_gone(Position::START).await);
+    assert!(!is_gone(ChangeOffset::START).await);
     assert_eq!(prune(timestamp, 2).await, 2);
-    assert!(is_gone(Position::START).await);
+    assert!(is_gone(ChangeOffset::START).await);
     assert!(is_gone(offsets[0]).await);
     assert_eq!(read_all(storage, offsets[1]).await, all[2..]);
     assert_eq!(prune(timestamp, 10).await, 1);
@@ -353,7 +359,7 @@ pub async fn old_entries_are_pruned_and_their_offsets_are_gone(storage: &Storage
 /// The offset belongs to another store, or to one that was restored to an earlier state.
 pub async fn an_unknown_offset_is_gone(storage: &StorageUnderTest) {
     storage.place(new_order("p", 1)).await;
-    let far = Position::new(u64::MAX, u64::MAX);
+    let far = ChangeOffset::new(u64::MAX, u64::MAX);
     let read = storage.changes.read_changes(far, PAGE).await.unwrap();
     assert_eq!(read, ChangesRead::Gone);
 }

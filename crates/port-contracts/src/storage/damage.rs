@@ -11,7 +11,7 @@ pub enum Damage {
     /// The order's row is missing; its allocations are not.
     OrderLost(OrderId),
     /// The stock row of vendor `v` and this product is missing; its allocations are not.
-    PositionLost(&'static str),
+    VendorStockLost(&'static str),
     /// The order's units are included in a report of a hundred years from now.
     IncludedTooEarly(OrderId),
     /// The order's units are shipped tomorrow.

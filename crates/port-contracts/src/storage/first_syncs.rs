@@ -74,7 +74,7 @@ pub async fn nothing_is_rejected_before_every_vendor_was_tried(storage: &Storage
 }
 
 /// A vendor that is never tried defers a rejection for at most the grace, counted from its configuration.
-pub async fn a_rejection_waits_no_longer_than_the_grace(storage: &StorageUnderTest) {
+pub async fn rejection_waits_at_most_first_sync_grace(storage: &StorageUnderTest) {
     let grace = Duration::from_millis(600);
     let use_cases = UseCases::open(storage, &["v"]).await;
     let use_cases = use_cases.with_first_sync_grace(storage, grace);

@@ -61,7 +61,7 @@ macro_rules! storage_contracts {
             }
             first_syncs {
                 nothing_is_rejected_before_every_vendor_was_tried,
-                a_rejection_waits_no_longer_than_the_grace,
+                rejection_waits_at_most_first_sync_grace,
                 one_report_rejects_no_order_of_an_untried_vendor,
             }
             held_rows {

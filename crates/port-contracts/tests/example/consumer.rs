@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use super::folders::{Folders, file_name, numbers, read_ids, unavailable};
 
 /// Interval for polling an empty queue.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 static SESSIONS: AtomicU64 = AtomicU64::new(0);
 
@@ -95,7 +95,7 @@ impl OrderConsumer for DirectoryConsumer {
             if !taken.is_empty() {
                 return Ok(taken);
             }
-            sleep(LOOK_EVERY).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 

@@ -6,7 +6,7 @@ use diesel::pg::data_types::PgTimestamp;
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz};
 use domain::identifiers::{IdempotencyKey, ProductId, VendorId};
 use domain::ports::{StoreError, TransferCursor, TransferReader, TransferRecord, TransferSource};
-use domain::stored::{self, StoredKey, StoredPosition, StoredShipment, StoredStock};
+use domain::stored::{self, StoredKey, StoredShipment, StoredStock, StoredVendorStock};
 
 use crate::checkout::Checkout;
 use crate::rows::{OrderWithAllocationRow, StockRow, VendorRow, from_pg};
@@ -30,10 +30,10 @@ struct ProductRow {
 }
 
 impl ProductRow {
-    fn into_stored(self) -> (StoredStock, Option<StoredPosition>) {
+    fn into_stored(self) -> (StoredStock, Option<StoredVendorStock>) {
         let position = match (self.vendor_id, self.reported, self.in_flight, self.as_of) {
             (Some(vendor_id), Some(reported), Some(in_flight), Some(as_of)) => {
-                Some(StoredPosition {
+                Some(StoredVendorStock {
                     vendor_id,
                     reported,
                     in_flight,

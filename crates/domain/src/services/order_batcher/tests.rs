@@ -100,10 +100,13 @@ async fn each_writer_has_its_own_transaction() {
 async fn a_full_queue_refuses_immediately_and_writes_nothing() {
     let store = FakeStore::open();
     let (batcher, writer) = wire(&store, settings(8, 2));
-    assert!(batcher.check_room().is_ok());
+    assert!(batcher.check_capacity().is_ok());
     let pending = [place(&batcher, unkeyed(1)), place(&batcher, unkeyed(1))];
     run_until_blocked().await;
-    assert!(matches!(batcher.check_room(), Err(PlaceOrderError::Full)));
+    assert!(matches!(
+        batcher.check_capacity(),
+        Err(PlaceOrderError::Full)
+    ));
     let refused = timeout(Duration::ZERO, batcher.place(unkeyed(1))).await;
     assert!(matches!(refused, Ok(Err(PlaceOrderError::Full))));
     tokio::spawn(writer.run());
@@ -111,7 +114,7 @@ async fn a_full_queue_refuses_immediately_and_writes_nothing() {
         task.await.unwrap().unwrap();
     }
     assert_eq!(store.batches(), [2]);
-    assert!(batcher.check_room().is_ok());
+    assert!(batcher.check_capacity().is_ok());
     batcher.place(unkeyed(1)).await.unwrap();
 }
 

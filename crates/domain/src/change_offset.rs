@@ -12,12 +12,12 @@ pub struct InvalidOffset;
 /// An offset in the change log: offsets rise in the order in which entries are read. The meaning of the two numbers is
 /// internal to the store; an offset of one store is meaningless in another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Position {
+pub struct ChangeOffset {
     group: u64,
     number: u64,
 }
 
-impl Position {
+impl ChangeOffset {
     /// The offset before every entry.
     pub const START: Self = Self::new(0, 0);
 
@@ -58,7 +58,7 @@ impl Position {
     }
 }
 
-impl fmt::Display for Position {
+impl fmt::Display for ChangeOffset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.group, self.number)
     }
@@ -73,8 +73,8 @@ mod tests {
     proptest! {
         #[test]
         fn an_offset_parses_as_it_was_written(group: u64, number: u64) {
-            let offset = Position::new(group, number);
-            prop_assert_eq!(Position::parse(&offset.to_string()), Ok(offset));
+            let offset = ChangeOffset::new(group, number);
+            prop_assert_eq!(ChangeOffset::parse(&offset.to_string()), Ok(offset));
         }
     }
 
@@ -94,13 +94,13 @@ mod tests {
             "x-1",
             "18446744073709551616-0",
         ] {
-            assert_eq!(Position::parse(wrong), Err(InvalidOffset), "{wrong}");
+            assert_eq!(ChangeOffset::parse(wrong), Err(InvalidOffset), "{wrong}");
         }
     }
 
     #[test]
     fn offsets_are_ordered_by_group_first() {
-        assert!(Position::START < Position::new(0, 1));
-        assert!(Position::new(1, u64::MAX) < Position::new(2, 0));
+        assert!(ChangeOffset::START < ChangeOffset::new(0, 1));
+        assert!(ChangeOffset::new(1, u64::MAX) < ChangeOffset::new(2, 0));
     }
 }
