@@ -26,7 +26,7 @@ const FRAMES_IN_MEMORY: usize = 256;
 
 /// Why a session could not be opened.
 #[derive(Debug, Error)]
-pub(crate) enum BrokerConnectionError {
+pub(crate) enum BrokerError {
     #[error("cannot resolve the broker's address: {0}")]
     Resolve(io::Error),
     #[error("cannot connect to the broker: {0}")]
@@ -60,11 +60,10 @@ impl BrokerConnection {
     pub(crate) fn open(
         options: &RabbitOptions,
         watchdog: &Arc<Watchdog>,
-    ) -> Result<Self, BrokerConnectionError> {
+    ) -> Result<Self, BrokerError> {
         let stream = connect(options)?;
-        let socket = stream.try_clone().map_err(BrokerConnectionError::Connect)?;
-        let stream =
-            mio::net::TcpStream::from_stream(stream).map_err(BrokerConnectionError::Connect)?;
+        let socket = stream.try_clone().map_err(BrokerError::Connect)?;
+        let stream = mio::net::TcpStream::from_stream(stream).map_err(BrokerError::Connect)?;
         let login = ConnectionOptions::<Auth>::default()
             .auth(Auth::Plain {
                 username: options.user.clone(),
@@ -80,8 +79,8 @@ impl BrokerConnection {
         let tuning = ConnectionTuning::default()
             .mem_channel_bound(FRAMES_IN_MEMORY)
             .buffered_writes_high_water(MAX_UNSENT_BYTES);
-        let connection = Connection::insecure_open_stream(stream, login, tuning)
-            .map_err(BrokerConnectionError::Login)?;
+        let connection =
+            Connection::insecure_open_stream(stream, login, tuning).map_err(BrokerError::Login)?;
         drop(guard);
         Ok(Self {
             connection,
@@ -112,15 +111,15 @@ impl BrokerConnection {
     }
 }
 
-fn connect(options: &RabbitOptions) -> Result<TcpStream, BrokerConnectionError> {
+fn connect(options: &RabbitOptions) -> Result<TcpStream, BrokerError> {
     let addresses = (options.host.as_str(), options.port)
         .to_socket_addrs()
-        .map_err(BrokerConnectionError::Resolve)?;
-    let mut failure = BrokerConnectionError::Resolve(io::Error::from(io::ErrorKind::NotFound));
+        .map_err(BrokerError::Resolve)?;
+    let mut failure = BrokerError::Resolve(io::Error::from(io::ErrorKind::NotFound));
     for address in addresses {
         match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT).and_then(prepare) {
             Ok(stream) => return Ok(stream),
-            Err(error) => failure = BrokerConnectionError::Connect(error),
+            Err(error) => failure = BrokerError::Connect(error),
         }
     }
     Err(failure)

@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, Select, TryRecvError};
 use domain::ports::{QueuedMessage, Receipt};
 use tracing::{info, warn};
 
-use crate::broker_connection::{BrokerConnection, BrokerConnectionError, CALL_TIMEOUT};
+use crate::broker_connection::{BrokerConnection, BrokerError, CALL_TIMEOUT};
 use crate::consumer::Acknowledge;
 use crate::delivery_tracker::DeliveryTracker;
 use crate::inbox::{self, Inbox};
@@ -48,7 +48,7 @@ impl ConsumerSession {
     pub(crate) fn open(
         options: &RabbitOptions,
         watchdog: &Arc<Watchdog>,
-    ) -> Result<Self, BrokerConnectionError> {
+    ) -> Result<Self, BrokerError> {
         let mut broker = BrokerConnection::open(options, watchdog)?;
         match prepare(&mut broker, options) {
             Ok(channel) => Ok(Self { broker, channel }),
@@ -74,8 +74,7 @@ impl ConsumerSession {
         let mut subscriptions = Vec::new();
         let end = match subscribe(&mut broker, &channel, shards, &mut subscriptions) {
             Ok(()) => {
-                // Not earlier: a consumer that can connect but not subscribe never receives messages and must not count
-                // as up.
+                // Not earlier: a consumer that cannot subscribe receives no messages and must not count as up.
                 inbox.begin(id);
                 let mut session = ActiveSession {
                     id,
@@ -93,8 +92,7 @@ impl ConsumerSession {
         };
         // Discards messages of this session that were not handed out: the broker redelivers them.
         inbox.end();
-        // Closes the connection before the subscriptions and the channel: the broker requeues all unacknowledged
-        // messages at once, and each queue is not delayed by the close handshakes of the others.
+        // The connection closes before the subscriptions: the broker requeues all unacknowledged messages at once.
         let cause = broker.close();
         drop(subscriptions);
         drop(channel);
@@ -105,10 +103,7 @@ impl ConsumerSession {
     }
 }
 
-fn prepare(
-    broker: &mut BrokerConnection,
-    options: &RabbitOptions,
-) -> Result<Channel, BrokerConnectionError> {
+fn prepare(broker: &mut BrokerConnection, options: &RabbitOptions) -> Result<Channel, BrokerError> {
     // Guards from before the channel exists, so that closing the channel on an error is guarded too.
     let guard = broker.guard(Instant::now() + CALL_TIMEOUT);
     topology::declare(&mut broker.connection, &guard, options.shards())?;
@@ -274,8 +269,7 @@ impl<'a> ActiveSession<'a, '_> {
         Ok(true)
     }
 
-    /// Lets the next waiting consumer become active on a queue, and subscribes again behind the others. Messages that
-    /// were already delivered stay with this consumer, which acknowledges them: none is returned to the queue.
+    /// Makes the next waiting consumer active on a queue, and subscribes again behind the others. Delivered messages stay here.
     fn release(&mut self, subscription: &mut Subscription<'a>) -> Result<(), End> {
         {
             let _guard = self.broker.guard(Instant::now() + CALL_TIMEOUT);
@@ -331,8 +325,7 @@ impl<'a> ActiveSession<'a, '_> {
         received
     }
 
-    /// Decodes a delivery. One that cannot be decoded is rejected, so that the broker dead-letters it, and gives
-    /// `None`.
+    /// Decodes a delivery. Rejects one that cannot be decoded, so that the broker dead-letters it.
     fn read(&mut self, mut delivery: Delivery, queue: &str) -> Result<Option<QueuedMessage>, End> {
         let tag = delivery.delivery_tag();
         match message::decode(&delivery.body) {

@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, TryRecvError, select};
 use domain::ports::Backlog;
 use tracing::{info, warn};
 
-use crate::broker_connection::{BrokerConnection, BrokerConnectionError, CALL_TIMEOUT};
+use crate::broker_connection::{BrokerConnection, BrokerError, CALL_TIMEOUT};
 use crate::confirms::Confirms;
 use crate::log_text::one_line;
 use crate::options::RabbitOptions;
@@ -76,7 +76,7 @@ impl PublisherSession {
     pub(crate) fn open(
         options: &RabbitOptions,
         watchdog: &Arc<Watchdog>,
-    ) -> Result<Self, BrokerConnectionError> {
+    ) -> Result<Self, BrokerError> {
         let mut broker = BrokerConnection::open(options, watchdog)?;
         match prepare(&mut broker, options.shards()) {
             Ok((channel, confirms, returns, notifications, surplus)) => Ok(Self {
@@ -363,7 +363,7 @@ type Prepared = (
     Vec<u16>,
 );
 
-fn prepare(broker: &mut BrokerConnection, shards: u16) -> Result<Prepared, BrokerConnectionError> {
+fn prepare(broker: &mut BrokerConnection, shards: u16) -> Result<Prepared, BrokerError> {
     // Guards from before the channel exists, so that closing the channel on an error is guarded too.
     let guard = broker.guard(Instant::now() + CALL_TIMEOUT);
     let notifications = broker.connection.listen_for_connection_blocked()?;

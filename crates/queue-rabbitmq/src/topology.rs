@@ -12,7 +12,7 @@ use amiquip::{
 };
 use tracing::error;
 
-use crate::broker_connection::{BrokerConnectionError, CALL_TIMEOUT};
+use crate::broker_connection::{BrokerError, CALL_TIMEOUT};
 use crate::log_text::one_line;
 use crate::watchdog::Guard;
 
@@ -48,7 +48,7 @@ pub(crate) fn declare(
     connection: &mut Connection,
     guard: &Guard,
     shards: u16,
-) -> Result<(), BrokerConnectionError> {
+) -> Result<(), BrokerError> {
     let mut declaring = Declaring {
         calls: Calls::new(connection, guard),
         may_configure: true,
@@ -142,7 +142,7 @@ struct Declaring<'a> {
 }
 
 impl Declaring<'_> {
-    fn exchange(&mut self) -> Result<(), BrokerConnectionError> {
+    fn exchange(&mut self) -> Result<(), BrokerError> {
         self.ensure(
             EXCHANGE,
             |channel| channel.exchange_declare_passive(EXCHANGE).map(drop),
@@ -158,7 +158,7 @@ impl Declaring<'_> {
         )
     }
 
-    fn queue(&mut self, name: &str, arguments: &FieldTable) -> Result<(), BrokerConnectionError> {
+    fn queue(&mut self, name: &str, arguments: &FieldTable) -> Result<(), BrokerError> {
         self.ensure(
             name,
             |channel| channel.queue_declare_passive(name).map(drop),
@@ -178,7 +178,7 @@ impl Declaring<'_> {
         name: &str,
         passive: impl Fn(&Channel) -> amiquip::Result<()>,
         active: impl Fn(&Channel) -> amiquip::Result<()>,
-    ) -> Result<(), BrokerConnectionError> {
+    ) -> Result<(), BrokerError> {
         match self.calls.call(passive) {
             Ok(()) if !self.may_configure => return Ok(()),
             Ok(()) => {}
@@ -201,7 +201,7 @@ impl Declaring<'_> {
 
     /// Binds a queue. The protocol has no passive bind: without the bind permission the binding is assumed to exist,
     /// and publishing fails if it does not.
-    fn bind(&mut self, name: &str, key: &str) -> Result<(), BrokerConnectionError> {
+    fn bind(&mut self, name: &str, key: &str) -> Result<(), BrokerError> {
         if !self.may_bind {
             return Ok(());
         }
@@ -224,9 +224,9 @@ fn has_code(error: &amiquip::Error, wanted: u16) -> bool {
 
 /// Converts a failed declaration. The broker uses the same code for many reasons, such as a limit on the number of
 /// queues: only "inequivalent arg" means that the queue must be removed.
-fn explain(name: &str, failure: amiquip::Error) -> BrokerConnectionError {
+fn explain(name: &str, failure: amiquip::Error) -> BrokerError {
     let amiquip::Error::ServerClosedChannel { code, message, .. } = failure else {
-        return BrokerConnectionError::Call(failure);
+        return BrokerError::Call(failure);
     };
     let reason = one_line(message);
     if code == PRECONDITION_FAILED && reason.contains("inequivalent arg") {
@@ -236,12 +236,12 @@ fn explain(name: &str, failure: amiquip::Error) -> BrokerConnectionError {
             "exists on the broker with other arguments; see docs/broker.md before removing it: pending dead letters are not \
              included in its message count"
         );
-        return BrokerConnectionError::OtherArguments {
+        return BrokerError::OtherArguments {
             name: name.to_owned(),
             reason,
         };
     }
-    BrokerConnectionError::Refused {
+    BrokerError::Refused {
         name: name.to_owned(),
         reason,
     }
@@ -289,7 +289,7 @@ fn text(key: &str, value: &str) -> (String, AmqpValue) {
 mod tests {
     use super::*;
 
-    fn closed(code: u16, message: &str) -> BrokerConnectionError {
+    fn closed(code: u16, message: &str) -> BrokerError {
         let failure = amiquip::Error::ServerClosedChannel {
             channel_id: 1,
             code,

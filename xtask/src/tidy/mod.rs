@@ -6,6 +6,7 @@ mod columns;
 mod documents;
 mod domain_tree;
 mod embedded_tree;
+mod language;
 mod migrations;
 mod named_functions;
 mod quotes;
@@ -48,6 +49,9 @@ pub(crate) fn run() -> Result<()> {
     for path in files.iter().filter(|path| has_extension(path, "rs")) {
         let text = read(&root, path)?;
         findings.extend(sources::check(path, &text));
+        if !path.ends_with("tidy/language.rs") {
+            findings.extend(language::check(path, &text));
+        }
         if !path.contains("tests") && !path.ends_with("tidy/columns.rs") {
             findings.extend(columns::check(path, &text));
         }
@@ -58,6 +62,7 @@ pub(crate) fn run() -> Result<()> {
         .collect();
     for path in &documents {
         let text = read(&root, path)?;
+        findings.extend(language::check(path, &text));
         findings.extend(documents::check_commands(path, &text));
         findings.extend(documents::check_links(path, &text, &files));
         findings.extend(documents::check_named_files(path, &text, &files));

@@ -95,7 +95,7 @@ pub async fn the_largest_stock_is_stored(storage: &StorageUnderTest) {
     let most = [("v", MAX_REPORTED), ("w", MAX_REPORTED)];
     storage.stock_up("p", &most).await;
     assert_eq!(storage.sellable("p").await, 2 * u64::from(MAX_REPORTED));
-    assert_eq!(storage.vendor_stock("p", "w").await.available, MAX_REPORTED);
+    assert_eq!(storage.vendor_level("p", "w").await.available, MAX_REPORTED);
     storage.assert_sound().await;
 }
 
