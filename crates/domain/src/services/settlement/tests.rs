@@ -1,3 +1,5 @@
+//! The order of the calls within one transaction, and the races between them, over scripted units of work.
+
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
