@@ -57,6 +57,22 @@ pub struct SettledBatch {
 }
 
 impl SettledBatch {
+    /// Whether any order is rejected.
+    #[must_use]
+    pub fn has_rejections(&self) -> bool {
+        let mut orders = self.orders.iter();
+        orders.any(|order| matches!(order.outcome, Outcome::Rejected(_)))
+    }
+
+    /// Adds the decisions on other orders, of other products.
+    pub fn merge(&mut self, other: Self) {
+        self.orders.extend(other.orders);
+        self.orders.sort_by_key(|order| order.id);
+        self.stock.extend(other.stock);
+        let by_id = |one: &StockChange, two: &StockChange| one.product_id.cmp(&two.product_id);
+        self.stock.sort_by(by_id);
+    }
+
     /// Takes the rejections back: these orders stay `PENDING`, because a vendor may be about to report what they ask for.
     /// A confirmation does not depend on any rejection, so that all of them stay. Returns the orders, by id.
     pub fn take_rejections(&mut self) -> Vec<OrderId> {

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use crate::commits::{CommitUnderWay, CommitWatch};
 use crate::error::{leaves_session_usable, store_error};
+use crate::held_positions::HeldPositions;
 use crate::options::PgOptions;
 use crate::session::{PgSession, cancel_and_close};
 use crate::statement::{self, Bind};
@@ -31,7 +32,7 @@ const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(2);
 /// What the server may take to tell that it has ended a statement that took too long.
 const ANSWER_MARGIN: Duration = Duration::from_secs(5);
 
-/// The SQLSTATE of a wait for a lock that took too long.
+/// The SQLSTATE of a wait for a lock that took too long, and of a lock that was not to be waited for.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// What the connection is at.
@@ -65,6 +66,7 @@ pub(crate) struct Home {
     pub(crate) runtime: Handle,
     pub(crate) options: PgOptions,
     pub(crate) commits: Arc<CommitWatch>,
+    pub(crate) held_positions: HeldPositions,
 }
 
 impl Home {
@@ -86,7 +88,12 @@ impl Checkout {
         }
     }
 
-    /// Whether the last failure was a wait for a lock that took too long.
+    /// Whether positions were found to be held, for all sessions of the store.
+    pub(crate) fn held_positions(&self) -> &HeldPositions {
+        &self.home.held_positions
+    }
+
+    /// Whether the last failure was a lock that was not free in time, or at once.
     pub(crate) fn has_waited_for_a_lock_in_vain(&self) -> bool {
         let error = self.last_error.as_ref();
         error.is_some_and(|error| error.code == LOCK_NOT_AVAILABLE)

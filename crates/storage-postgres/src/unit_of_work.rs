@@ -17,7 +17,7 @@ use crate::statement::Bind;
 
 /// A transaction that has begun. Its drop, at whatever moment, releases its locks at once: see [`Checkout`].
 pub(crate) struct PgUnitOfWork {
-    checkout: Checkout,
+    pub(crate) checkout: Checkout,
     /// What it has changed.
     pub(crate) changes: ChangeLog,
     /// Whether a statement failed, or wrote what it should not have. After a failure PostgreSQL answers a COMMIT with a

@@ -190,7 +190,6 @@ async fn a_product_with_a_locked_position_is_held_and_not_read_without_it() {
         )
         .await
         .unwrap();
-    let store = PgStore::new(database.options()).unwrap();
     let product = |id: &str| ProductId::parse(id).unwrap();
     let asked = ["p", "q", "r", "s", "unknown"].map(product);
     for locked in ["vendor_id = 'w' AND product_id = 'q'", "product_id = 'q'"] {
@@ -201,6 +200,12 @@ async fn a_product_with_a_locked_position_is_held_and_not_read_without_it() {
             ))
             .await
             .unwrap();
+        // A store that has not met a held position yet repeats its unit of work once.
+        let store = PgStore::new(database.options()).unwrap();
+        let mut work = store.begin().await.unwrap();
+        let error = work.try_lock_stock(&asked).await.unwrap_err();
+        assert!(error.is_conflict(), "{error}");
+        drop(work);
         let mut work = store.begin().await.unwrap();
         let found = work.try_lock_stock(&asked).await.unwrap();
         assert_eq!(found.held, [product("q")]);

@@ -28,7 +28,8 @@ pub trait StockRepository {
     ) -> Result<Vec<ProductStock>, StoreError>;
 
     /// The same without waiting for another transaction. A product that is in neither list MUST be unknown: one of which
-    /// any row is held MUST NOT be returned with fewer positions than it has.
+    /// any row is held MUST NOT be returned with fewer positions than it has. MAY fail with [`StoreError::Conflict`] because of
+    /// a held position; then the call in another unit of work MUST name its product.
     async fn try_lock_stock(
         &mut self,
         product_ids: &[ProductId],

@@ -99,8 +99,15 @@ pub trait VendorSetRepository {
         others: OtherVendors,
     ) -> Result<SwitchedVendors, StoreError>;
 
-    /// Whether each configured vendor with a source was tried since it was configured. MUST be read before stock is
-    /// locked: a first report that is not visible here may not be visible in the stock.
+    /// Whether each configured vendor with a source was tried since it was configured. MUST return what was committed before
+    /// the call, also what was committed after other calls of this unit of work.
+    ///
+    /// Settlement reads it after it has locked stock, and only for a batch with a rejection. A first report may have been
+    /// committed in between, and then the vendor counts as tried although the stock was read without its numbers. That
+    /// cannot be so for a product whose row this unit of work holds, because a report locks the same row (one that waits for it
+    /// in vain leaves the product as it is, until the vendor's next sync). It can for a product that was unknown when stock was
+    /// locked. So a caller that finds no vendor untried MUST look for unknown
+    /// products again ([`try_lock_stock`](super::StockRepository::try_lock_stock)) before it rejects their orders.
     async fn first_syncs(&mut self) -> Result<FirstSyncs, StoreError>;
 
     /// To be called before the result of a sync is recorded. If it is the vendor's first since it was configured, orders

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use domain::identifiers::OrderId;
 use domain::order::{OrderState, RejectReason};
-use domain::ports::{FeedError, OutboxEntry};
+use domain::ports::{FeedError, LockedStock, OutboxEntry};
 use tokio::time::{Instant, sleep};
 
 use super::StorageUnderTest;
-use crate::builders::{full, new_order};
+use crate::builders::{full, new_order, product};
 use crate::shop::Shop;
 
 /// Orders that are in the outbox and may be published now.
@@ -92,4 +92,25 @@ pub async fn a_rejection_waits_no_longer_than_the_grace(storage: &StorageUnderTe
     shop.configure(&["v", "w"]).await;
     let waits = shop.sell(storage, "p", 1).await;
     assert_eq!(waits.state, OrderState::Pending);
+}
+
+/// A unit of work that finds all vendors tried also finds the products of their first reports, although it had looked for them
+/// before. A store that has one transaction at a time has no such report in between.
+pub async fn a_first_report_that_is_visible_is_visible_with_its_products(
+    storage: &StorageUnderTest,
+) {
+    if storage.pool_size == 1 {
+        return;
+    }
+    let shop = Shop::open(storage, &["v"]).await;
+    let asked = [product("p")];
+    let mut work = storage.begin().await;
+    let before = work.try_lock_stock(&asked).await.unwrap();
+    assert_eq!(before, LockedStock::default());
+    assert!(work.first_syncs().await.unwrap().untried.is_some());
+    shop.report("v", full(&[("p", 5)])).await;
+    assert_eq!(work.first_syncs().await.unwrap().untried, None);
+    let found = work.try_lock_stock(&asked).await.unwrap();
+    assert_eq!((found.locked.len(), found.held.len()), (1, 0));
+    assert_eq!(found.locked[0].quantity(), 5);
 }

@@ -63,6 +63,7 @@ macro_rules! storage_contracts {
                 nothing_is_rejected_before_every_vendor_was_tried,
                 a_rejection_waits_no_longer_than_the_grace,
                 the_first_report_does_not_stand_for_all,
+                a_first_report_that_is_visible_is_visible_with_its_products,
             }
             held_rows {
                 try_lock_pending_leaves_out_held_orders,
