@@ -57,6 +57,22 @@ pub struct SettledBatch {
 }
 
 impl SettledBatch {
+    /// Returns whether any order is rejected.
+    #[must_use]
+    pub fn has_rejections(&self) -> bool {
+        let mut orders = self.orders.iter();
+        orders.any(|order| matches!(order.outcome, Outcome::Rejected(_)))
+    }
+
+    /// Adds the decisions on other orders, of other products.
+    pub fn merge(&mut self, other: Self) {
+        self.orders.extend(other.orders);
+        self.orders.sort_by_key(|order| order.id);
+        self.stock.extend(other.stock);
+        let by_id = |one: &StockChange, two: &StockChange| one.product_id.cmp(&two.product_id);
+        self.stock.sort_by(by_id);
+    }
+
     /// Removes the rejections: these orders stay `PENDING`, because a vendor may be about to report their products.
     /// Confirmations do not depend on rejections, so all of them are kept. Returns the removed orders, by id.
     pub fn take_rejections(&mut self) -> Vec<OrderId> {

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use crate::commits::{CommitWatch, PendingCommit};
 use crate::error::{leaves_session_usable, store_error};
+use crate::held_positions::HeldPositions;
 use crate::options::PgOptions;
 use crate::session::{PgSession, cancel_and_close};
 use crate::statement::{self, Bind};
@@ -31,7 +32,7 @@ const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time that the server may need, after the statement timeout, to report that it has cancelled a statement.
 const RESPONSE_MARGIN: Duration = Duration::from_secs(5);
 
-/// SQLSTATE of a lock timeout.
+/// SQLSTATE of a lock timeout, and of a `NOWAIT` lock that is not free.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// State of the connection.
@@ -66,6 +67,7 @@ pub(crate) struct StoreContext {
     pub(crate) runtime: Handle,
     pub(crate) options: PgOptions,
     pub(crate) commits: Arc<CommitWatch>,
+    pub(crate) held_positions: HeldPositions,
 }
 
 impl StoreContext {
@@ -88,7 +90,12 @@ impl Checkout {
         }
     }
 
-    /// Returns whether the last failure was a lock timeout.
+    /// Returns whether vendor stock rows were held recently, for all sessions of the store.
+    pub(crate) fn held_positions(&self) -> &HeldPositions {
+        &self.context.held_positions
+    }
+
+    /// Returns whether the last failure was a lock timeout, or a `NOWAIT` lock that was not free.
     pub(crate) fn lock_timed_out(&self) -> bool {
         let error = self.last_error.as_ref();
         error.is_some_and(|error| error.code == LOCK_NOT_AVAILABLE)

@@ -15,6 +15,7 @@ mod consumers;
 mod dead_letters;
 mod dial;
 mod error;
+mod held_positions;
 mod in_flight;
 mod leases;
 pub mod migrations;

@@ -81,25 +81,68 @@ SELECT product_id FROM stock WHERE product_id = ANY($1) ORDER BY product_id";
         parsed(known.into_iter().map(|row| row.product_id).collect())
     }
 
-    /// Returns the products that have more vendor stock rows than were locked.
-    async fn products_with_held_positions(
+    /// Locks and returns the vendor stock rows of the products, if no row is held.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if a row is held: the next unit of work uses
+    /// [`lock_free_positions`](Self::lock_free_positions).
+    async fn lock_all_positions(
         &mut self,
         product_ids: &[String],
-        locked: &[CountedPositionRow],
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<Vec<VendorStockRow>, StoreError> {
+        const POSITIONS: &str = "
+SELECT p.product_id, p.vendor_id, p.reported, p.in_flight, p.as_of, v.configured, p.is_expired
+FROM vendor_stock p JOIN vendor_syncs v USING (vendor_id)
+WHERE p.product_id = ANY($1)
+ORDER BY p.product_id, p.vendor_id FOR NO KEY UPDATE OF p NOWAIT";
+        let binds = vec![texts(product_ids.iter().map(String::as_str))];
+        let found = self.load(POSITIONS, binds).await;
+        found.map_err(|error| {
+            if !self.checkout.lock_timed_out() {
+                return error;
+            }
+            self.checkout.held_positions().record();
+            StoreError::Conflict(error.to_string())
+        })
+    }
+
+    /// Locks and returns the vendor stock rows of the products without a held row, and returns the other products.
+    async fn lock_free_positions(
+        &mut self,
+        product_ids: &[String],
+    ) -> Result<(Vec<VendorStockRow>, Vec<String>), StoreError> {
+        // The count shows whether a row was skipped.
+        const POSITIONS: &str = "
+SELECT p.product_id, p.vendor_id, p.reported, p.in_flight, p.as_of, v.configured, p.is_expired,
+       (SELECT count(*) FROM vendor_stock WHERE product_id = ANY($1)) AS positions
+FROM vendor_stock p JOIN vendor_syncs v USING (vendor_id)
+WHERE p.product_id = ANY($2)
+ORDER BY p.product_id, p.vendor_id FOR NO KEY UPDATE OF p SKIP LOCKED";
         const COUNTS: &str = "
 SELECT product_id, count(*) AS positions FROM vendor_stock WHERE product_id = ANY($1) GROUP BY product_id";
-        let mut found: HashMap<&str, i64> = HashMap::new();
-        for row in locked {
-            *found.entry(&row.position.product_id).or_default() += 1;
+        let ids = || texts(product_ids.iter().map(String::as_str));
+        let found: Vec<CountedPositionRow> = self.load(POSITIONS, vec![ids(), ids()]).await?;
+        let expected = found.first().map(|row| row.positions.unsigned_abs());
+        let mut held = Vec::new();
+        if expected != Some(found.len() as u64) {
+            let mut locked: HashMap<&str, i64> = HashMap::new();
+            for row in &found {
+                *locked.entry(&row.position.product_id).or_default() += 1;
+            }
+            let counted: Vec<PositionsRow> = self.load(COUNTS, vec![ids()]).await?;
+            let incomplete = counted.into_iter().filter(|row| {
+                let locked = locked.get(row.product_id.as_str()).copied();
+                locked.unwrap_or_default() != row.positions
+            });
+            held = incomplete.map(|row| row.product_id).collect();
+            held.sort_unstable();
         }
-        let ids = texts(product_ids.iter().map(String::as_str));
-        let counted: Vec<PositionsRow> = self.load(COUNTS, vec![ids]).await?;
-        let incomplete = counted.into_iter().filter(|row| {
-            let locked = found.get(row.product_id.as_str()).copied();
-            locked.unwrap_or_default() != row.positions
-        });
-        Ok(incomplete.map(|row| row.product_id).collect())
+        if !held.is_empty() {
+            self.checkout.held_positions().record();
+        }
+        let found = found.into_iter().map(|row| row.position);
+        let complete = found.filter(|row| held.binary_search(&row.product_id).is_err());
+        Ok((complete.collect(), held))
     }
 }
 
@@ -132,13 +175,6 @@ ORDER BY p.product_id, p.vendor_id FOR NO KEY UPDATE OF p";
     ) -> Result<LockedStock, StoreError> {
         const STOCK: &str = "
 SELECT product_id FROM stock WHERE product_id = ANY($1) ORDER BY product_id FOR NO KEY UPDATE SKIP LOCKED";
-        // The count shows whether a row was skipped, at the cost of another index scan.
-        const POSITIONS: &str = "
-SELECT p.product_id, p.vendor_id, p.reported, p.in_flight, p.as_of, v.configured, p.is_expired,
-       (SELECT count(*) FROM vendor_stock WHERE product_id = ANY($1)) AS positions
-FROM vendor_stock p JOIN vendor_syncs v USING (vendor_id)
-WHERE p.product_id = ANY($2)
-ORDER BY p.product_id, p.vendor_id FOR NO KEY UPDATE OF p SKIP LOCKED";
 
         let found: Vec<ProductIdRow> = self.load(STOCK, vec![ids_of(product_ids)]).await?;
         let mut locked: Vec<String> = found.into_iter().map(|row| row.product_id).collect();
@@ -153,20 +189,19 @@ ORDER BY p.product_id, p.vendor_id FOR NO KEY UPDATE OF p SKIP LOCKED";
                 held,
             });
         }
-        let ids = || texts(locked.iter().map(String::as_str));
-        let found: Vec<CountedPositionRow> = self.load(POSITIONS, vec![ids(), ids()]).await?;
-        let expected = found.first().map(|row| row.positions.unsigned_abs());
-        if expected != Some(found.len() as u64) {
-            let incomplete = self.products_with_held_positions(&locked, &found).await?;
-            locked.retain(|id| !incomplete.contains(id));
-            held.extend(parsed(incomplete)?);
-            held.sort_unstable();
+        if !self.checkout.held_positions().were_recorded() {
+            let positions = self.lock_all_positions(&locked).await?;
+            return Ok(LockedStock {
+                locked: joined(locked, positions)?,
+                held,
+            });
         }
-        let found = found.into_iter().map(|row| row.position);
-        let found = found.filter(|row| locked.binary_search(&row.product_id).is_ok());
-        let found = found.collect();
+        let (positions, incomplete) = self.lock_free_positions(&locked).await?;
+        locked.retain(|id| incomplete.binary_search(id).is_err());
+        held.extend(parsed(incomplete)?);
+        held.sort_unstable();
         Ok(LockedStock {
-            locked: joined(locked, found)?,
+            locked: joined(locked, positions)?,
             held,
         })
     }

@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use crate::checkout::{Checkout, StoreContext};
 use crate::commits::CommitWatch;
 use crate::error::pool_error;
+use crate::held_positions::HeldPositions;
 use crate::options::{CONNECT_TIMEOUT, PgOptions};
 use crate::session::{ConnectError, PgSession, connect};
 use crate::unit_of_work::PgUnitOfWork;
@@ -66,6 +67,7 @@ impl PgStore {
             runtime,
             options: options.clone(),
             commits: Arc::new(CommitWatch::new(options.commit_timeout)),
+            held_positions: HeldPositions::default(),
         });
         let pool = Pool::builder(Sessions(Arc::clone(&context)))
             .max_size(options.pool_size)

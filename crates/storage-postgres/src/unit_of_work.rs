@@ -17,7 +17,7 @@ use crate::statement::Bind;
 
 /// A running transaction. Dropping it at any point releases its locks immediately: see [`Checkout`].
 pub(crate) struct PgUnitOfWork {
-    checkout: Checkout,
+    pub(crate) checkout: Checkout,
     /// The changes of this transaction, for the change log.
     pub(crate) changes: ChangeLog,
     /// Set when a statement failed or affected an unexpected number of rows. After a failed statement PostgreSQL

@@ -190,7 +190,6 @@ async fn a_product_with_a_locked_vendor_row_is_reported_as_held() {
         )
         .await
         .unwrap();
-    let store = PgStore::new(database.options()).unwrap();
     let product = |id: &str| ProductId::parse(id).unwrap();
     let requested = ["p", "q", "r", "s", "unknown"].map(product);
     for locked in ["vendor_id = 'w' AND product_id = 'q'", "product_id = 'q'"] {
@@ -201,6 +200,12 @@ async fn a_product_with_a_locked_vendor_row_is_reported_as_held() {
             ))
             .await
             .unwrap();
+        // The first unit of work of a store that finds a held row is repeated once.
+        let store = PgStore::new(database.options()).unwrap();
+        let mut work = store.begin().await.unwrap();
+        let error = work.try_lock_stock(&requested).await.unwrap_err();
+        assert!(error.is_conflict(), "{error}");
+        drop(work);
         let mut work = store.begin().await.unwrap();
         let found = work.try_lock_stock(&requested).await.unwrap();
         assert_eq!(found.held, [product("q")]);

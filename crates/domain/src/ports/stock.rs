@@ -28,7 +28,9 @@ pub trait StockRepository {
     ) -> Result<Vec<ProductStock>, StoreError>;
 
     /// Like [`lock_stock`](Self::lock_stock), but without waiting for another transaction. A product that is in neither list
-    /// MUST be unknown. A product with a held row MUST NOT be returned with only some of its vendors.
+    /// MUST be unknown. A product with a held row MUST NOT be returned with only some of its vendors. MAY fail with
+    /// [`StoreError::Conflict`] because of a held vendor stock row; then the call in another unit of work MUST name its
+    /// product as held.
     async fn try_lock_stock(
         &mut self,
         product_ids: &[ProductId],

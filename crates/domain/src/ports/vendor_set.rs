@@ -99,8 +99,15 @@ pub trait VendorSetRepository {
         others: OtherVendors,
     ) -> Result<SwitchedVendors, StoreError>;
 
-    /// Returns whether each configured vendor with a source was tried since it was configured. MUST be read before stock is
-    /// locked: a first report that is not visible here may not be visible in the stock.
+    /// Returns whether each configured vendor with a source was tried since it was configured. MUST return what was committed
+    /// before the call, also what was committed after other calls of this unit of work.
+    ///
+    /// Settlement reads it after it has locked stock, and only for a batch with a rejection. A first report may have been
+    /// committed in between, and then the vendor counts as tried although the stock was read without its numbers. That is
+    /// impossible for a product whose row this unit of work holds, because a report locks the same row (a report that cannot
+    /// lock it leaves the product to the vendor's next sync). It is possible for a product that was unknown when stock was
+    /// locked. So a caller that finds no untried vendor MUST try to lock unknown products again
+    /// ([`try_lock_stock`](super::StockRepository::try_lock_stock)) before it rejects their orders.
     async fn first_syncs(&mut self) -> Result<FirstSyncs, StoreError>;
 
     /// Called before the result of a sync is recorded. If the sync is the vendor's first since it was configured, orders

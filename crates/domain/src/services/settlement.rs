@@ -1,24 +1,29 @@
 //! Settlement of a batch of orders from the queue.
 
 mod held;
+mod log;
+#[cfg(test)]
+mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use thiserror::Error;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, warn};
 
 use held::{Held, missing};
+use log::{log_delayed, log_settled};
 
 use super::held_rows::{HeldRows, MAX_BATCH_WAIT, Next, Row};
 use crate::allocation::AllocationPolicy;
 use crate::identifiers::{OrderId, ProductId};
 use crate::ports::{
-    Clock, NoopNotifier, NoopObserver, Notifier, Observer, Store, StoreError, Topic,
+    Clock, LockedStock, NoopNotifier, NoopObserver, Notifier, Observer, Store, StoreError, Topic,
+    UnitOfWork,
 };
 use crate::retry::{self, AsStoreError};
-use crate::settlement::{Outcome, PolicyViolation, SettledBatch, settle};
+use crate::settlement::{PendingOrder, PolicyViolation, SettledBatch, settle};
 use crate::timestamp::Timestamp;
 
 /// Default of the maximum time for which a rejection is delayed while a configured vendor was never tried.
@@ -165,7 +170,11 @@ impl SettleOrders {
         let now = self.clock.now();
         *remaining = remaining.saturating_sub(now.since(started));
         match attempt {
-            Ok(_) => {}
+            // Orders of products that were created after the other rows had been locked.
+            Ok(held) => {
+                let groups = held.into_groups().map(|(_, order_ids)| order_ids);
+                parts.extend(groups.filter(|order_ids| !order_ids.is_empty()));
+            }
             // Whether the row is locked or the store is unavailable shows when the orders are requeued.
             Err(error) if error.is_retryable() => {
                 let (attempts, delay) = self.held_rows.record_timeout(row.clone(), now);
@@ -259,7 +268,8 @@ impl SettleOrders {
     }
 
     /// Settles orders in one transaction and returns those whose rows other transactions hold. With `wait`, the transaction
-    /// waits for each row at most for that time, and leaves none out.
+    /// waits for each row at most for that time, and leaves out only orders of products that were unknown when stock was
+    /// locked.
     async fn attempt(
         &self,
         order_ids: &[OrderId],
@@ -285,8 +295,18 @@ impl SettleOrders {
         self.notifier.notify(Topic::Changes);
         self.observer
             .settled(&batch, self.clock.now().since(started));
-        log(&batch);
+        log_settled(&batch);
         Ok(held)
+    }
+
+    /// Returns when this process began to settle, by the store's clock. The first batch reads it, whatever its outcome: the
+    /// grace must not begin with the first rejection.
+    async fn started(&self, work: &mut dyn UnitOfWork) -> Result<Timestamp, StoreError> {
+        if let Some(started) = self.started.get() {
+            return Ok(*started);
+        }
+        let now = work.store_time().await?;
+        Ok(*self.started.get_or_init(|| now))
     }
 
     async fn settle_in_one(
@@ -310,34 +330,41 @@ impl SettleOrders {
         if pending.is_empty() {
             return Ok((SettledBatch::default(), held));
         }
-        let mut product_ids: Vec<ProductId> = pending
-            .iter()
-            .map(|order| order.request.product_id.clone())
-            .collect();
-        product_ids.sort_unstable();
-        product_ids.dedup();
-        let first_syncs = work.first_syncs().await?;
-        let started = *self.started.get_or_init(|| first_syncs.now);
-        let rejections_wait = first_syncs.rejections_wait(started, self.first_sync_grace);
+        let started = self.started(work.as_mut()).await?;
+        let product_ids = products_of(&pending);
         let stock = match wait {
-            None => {
-                let stock = work.try_lock_stock(&product_ids).await?;
-                held.take_products(stock.held, &mut pending);
-                stock.locked
-            }
-            Some(_) => work.lock_stock(&product_ids).await?,
+            None => work.try_lock_stock(&product_ids).await?,
+            Some(_) => LockedStock {
+                locked: work.lock_stock(&product_ids).await?,
+                held: Vec::new(),
+            },
         };
-        if pending.is_empty() {
-            return Ok((SettledBatch::default(), held));
-        }
-        let mut batch = settle(pending, stock, self.policy)?;
-        if let Some(wait) = rejections_wait {
-            let delayed = batch.take_rejections();
-            if !delayed.is_empty() {
-                let delay = wait.min(MAX_DELAY);
+        let mut unknown = if stock.locked.len() + stock.held.len() < product_ids.len() {
+            take_unknown(&mut pending, &stock)
+        } else {
+            Vec::new()
+        };
+        held.take_products(stock.held, &mut pending);
+        let mut batch = settle(pending, stock.locked, self.policy)?;
+        if !unknown.is_empty() || batch.has_rejections() {
+            let first_syncs = work.first_syncs().await?;
+            let delay = first_syncs.rejections_wait(started, self.first_sync_grace);
+            let mut created = LockedStock::default();
+            if delay.is_none() && !unknown.is_empty() {
+                // A first report may have created products since. This is out of the lock order, so it must not wait.
+                created = work.try_lock_stock(&products_of(&unknown)).await?;
+                held.take_products(created.held, &mut unknown);
+            }
+            batch.merge(settle(unknown, created.locked, self.policy)?);
+            if let Some(delay) = delay {
+                let delayed = batch.take_rejections();
+                let delay = delay.min(MAX_DELAY);
                 work.postpone(&delayed, delay).await?;
                 held.delayed = Some((delayed, delay));
             }
+        }
+        if batch.orders.is_empty() && held.delayed.is_none() {
+            return Ok((batch, held));
         }
         if !batch.orders.is_empty() {
             work.save_settled(&batch.orders).await?;
@@ -350,27 +377,19 @@ impl SettleOrders {
     }
 }
 
-fn log_delayed(order_ids: &[OrderId], delay: Duration) {
-    info!(
-        orders = order_ids.len(),
-        first.order.id = order_ids.first().map(|id| id.0),
-        last.order.id = order_ids.last().map(|id| id.0),
-        delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
-        "a configured vendor was never tried; orders that would be rejected are requeued"
-    );
+/// Returns the products of the orders, sorted by id.
+fn products_of(orders: &[PendingOrder]) -> Vec<ProductId> {
+    let ids = orders.iter().map(|order| &order.request.product_id);
+    let mut ids: Vec<&ProductId> = ids.collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids.into_iter().cloned().collect()
 }
 
-fn log(batch: &SettledBatch) {
-    let confirmed = batch
-        .orders
-        .iter()
-        .filter(|order| matches!(order.outcome, Outcome::Confirmed(_)))
-        .count();
-    info!(
-        confirmed,
-        rejected = batch.orders.len() - confirmed,
-        first.order.id = batch.orders.first().map(|order| order.id.0),
-        last.order.id = batch.orders.last().map(|order| order.id.0),
-        "orders settled"
-    );
+/// Moves the orders of products without a stock row out of `pending`.
+fn take_unknown(pending: &mut Vec<PendingOrder>, stock: &LockedStock) -> Vec<PendingOrder> {
+    let locked = stock.locked.iter().map(|it| &it.product_id);
+    let known: HashSet<&ProductId> = locked.chain(&stock.held).collect();
+    let is_unknown = |order: &mut PendingOrder| !known.contains(&order.request.product_id);
+    pending.extract_if(.., is_unknown).collect()
 }

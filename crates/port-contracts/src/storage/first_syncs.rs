@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use domain::identifiers::OrderId;
 use domain::order::{OrderState, RejectReason};
-use domain::ports::{FeedError, OutboxEntry};
+use domain::ports::{FeedError, LockedStock, OutboxEntry};
 use tokio::time::{Instant, sleep};
 
 use super::StorageUnderTest;
-use crate::builders::{full, new_order};
+use crate::builders::{full, new_order, product};
 use crate::use_cases::UseCases;
 
 /// Returns the orders in the outbox that may be published now.
@@ -96,4 +96,25 @@ pub async fn rejection_waits_at_most_first_sync_grace(storage: &StorageUnderTest
     use_cases.configure(&["v", "w"]).await;
     let deferred = use_cases.sell(storage, "p", 1).await;
     assert_eq!(deferred.state, OrderState::Pending);
+}
+
+/// A unit of work that finds all vendors tried also finds the products of their first reports, although they were unknown to it
+/// before. A store with one transaction at a time admits no report in between.
+pub async fn a_first_report_that_is_visible_is_visible_with_its_products(
+    storage: &StorageUnderTest,
+) {
+    if storage.pool_size == 1 {
+        return;
+    }
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    let asked = [product("p")];
+    let mut work = storage.begin().await;
+    let before = work.try_lock_stock(&asked).await.unwrap();
+    assert_eq!(before, LockedStock::default());
+    assert!(work.first_syncs().await.unwrap().untried.is_some());
+    use_cases.report("v", full(&[("p", 5)])).await;
+    assert_eq!(work.first_syncs().await.unwrap().untried, None);
+    let found = work.try_lock_stock(&asked).await.unwrap();
+    assert_eq!((found.locked.len(), found.held.len()), (1, 0));
+    assert_eq!(found.locked[0].quantity(), 5);
 }

@@ -63,6 +63,7 @@ macro_rules! storage_contracts {
                 nothing_is_rejected_before_every_vendor_was_tried,
                 rejection_waits_at_most_first_sync_grace,
                 one_report_rejects_no_order_of_an_untried_vendor,
+                a_first_report_that_is_visible_is_visible_with_its_products,
             }
             held_rows {
                 try_lock_pending_leaves_out_locked_orders,

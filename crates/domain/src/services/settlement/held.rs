@@ -24,7 +24,8 @@ impl Held {
         if held.is_empty() {
             return;
         }
-        self.products = held.into_iter().map(|id| (id, Vec::new())).collect();
+        let held = held.into_iter().map(|id| (id, Vec::new()));
+        self.products.extend(held);
         pending.retain(|order| {
             let orders = self.products.get_mut(&order.request.product_id);
             orders.map(|orders| orders.push(order.id)).is_none()
