@@ -125,7 +125,7 @@ fn invalid_keys_are_rejected_without_quoting_a_key() {
         ),
         (
             "api_keys[0].roles",
-            "has the invalid type",
+            "has the wrong type",
             entry("shop", "k", "'customer'"),
         ),
         (
