@@ -53,7 +53,6 @@ impl Metrics {
     ///
     /// # Errors
     /// [`InvalidMetric`].
-    #[expect(clippy::too_many_lines, reason = "a few lines for each metric")]
     pub fn new() -> Result<Self, InvalidMetric> {
         let registry = Registry::new();
         let counter = |name: &str, help: &str| {

@@ -12,7 +12,7 @@ use crate::{Cause, TaskHealth};
 /// Pause before each probe.
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Probes once at the start, and then every [`PROBE_INTERVAL`] while the last write failed. Never returns.
+/// Probes once at the start, and then every 2 s while the last write failed. Never returns.
 ///
 /// A probe has no timeout: each abandoned probe would leave a session open in the store.
 pub async fn probe_writes(probe: Arc<dyn WriteProbe>, health: TaskHealth) {

@@ -211,7 +211,7 @@ async fn close(store: &SqliteStore) {
     match store.checkpoint().await {
         Ok(()) => info!("ended"),
         Err(error) => {
-            warn!(%error, "ended; the checkpoint failed, so some data stays in the write-ahead log")
+            warn!(%error, "ended; the checkpoint failed, so some data stays in the write-ahead log");
         }
     }
 }

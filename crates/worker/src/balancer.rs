@@ -50,7 +50,7 @@ pub async fn run(
                     before = all;
                 }
                 Ok(Err(error)) => {
-                    debug!(%error, "consumers cannot be registered; keeping the shares")
+                    debug!(%error, "consumers cannot be registered; keeping the shares");
                 }
                 Err(_) => debug!("consumers were not registered in time; keeping the shares"),
             }

@@ -138,7 +138,12 @@ async fn report_older_than_the_applied_one_is_stale() {
         (&result["received"], &result["changed"]),
         (&json!(1), &json!(0))
     );
-    assert!(result["error"].as_str().unwrap().contains("older than the applied report"));
+    assert!(
+        result["error"]
+            .as_str()
+            .unwrap()
+            .contains("older than the applied report")
+    );
     assert_eq!(vendors(&server).await[1]["last_sync"]["status"], "STALE");
 }
 

@@ -82,18 +82,18 @@ pub async fn one_of_several_different_batches_with_one_key_is_placed(storage: &S
     let use_cases = UseCases::open(storage, &[]).await;
     let mut of_batches = Vec::new();
     for round in 0..4 {
-        let mut batches = JoinSet::new();
+        let mut placements = JoinSet::new();
         let mut alone = JoinSet::new();
         for count in 1..8 {
             let batch = batch(&format!("k{round}"), &vec![2; count]);
             let batcher = use_cases.batcher.clone();
-            batches.spawn(async move { batcher.place_all(batch).await });
+            placements.spawn(async move { batcher.place_all(batch).await });
             let batcher = use_cases.batcher.clone();
             alone.spawn(async move { batcher.place(new_order("q", 1)).await.unwrap() });
         }
         alone.join_all().await;
         let mut placed = Vec::new();
-        for result in batches.join_all().await {
+        for result in placements.join_all().await {
             match result {
                 Ok(batch) => placed.push(batch),
                 Err(PlaceOrderError::KeyReused) => {}

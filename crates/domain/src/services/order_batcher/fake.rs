@@ -224,11 +224,11 @@ pub(super) fn wire(
     store: &Arc<FakeStore>,
     settings: OrderBatcherSettings,
 ) -> (OrderBatcher, BatchWriter) {
-    let notified = Arc::clone(&store.notified);
+    let notifications = Arc::clone(&store.notified);
     let mut notifier = MockNotifier::new();
     notifier.expect_notify().returning(move |topic| {
         if topic == Topic::Outbox {
-            notified.fetch_add(1, Ordering::Relaxed);
+            notifications.fetch_add(1, Ordering::Relaxed);
         }
     });
     let mut clock = MockClock::new();

@@ -91,9 +91,9 @@ async fn each_writer_has_its_own_transaction() {
     for task in [first, second].into_iter().chain(rest) {
         task.await.unwrap().unwrap();
     }
-    let mut batches = store.batches();
-    batches.sort_unstable();
-    assert_eq!(batches, [1, 1, 5]);
+    let mut sizes = store.batches();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [1, 1, 5]);
 }
 
 #[tokio::test]
