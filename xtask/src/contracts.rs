@@ -12,6 +12,7 @@ use std::{fs, io};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::tidy::SHARED_BY_ADAPTERS;
 use crate::workspace;
 
 const SUITES: [&str; 2] = ["storage", "queue"];
@@ -70,8 +71,8 @@ fn adapters(metadata: &Value, suite: &str) -> Result<BTreeSet<String>> {
         .iter()
         .filter_map(|package| package["name"].as_str());
     let adapters = names.filter(|name| {
-        name.strip_prefix(suite)
-            .is_some_and(|rest| rest.starts_with('-'))
+        let rest = name.strip_prefix(suite);
+        *name != SHARED_BY_ADAPTERS && rest.is_some_and(|rest| rest.starts_with('-'))
     });
     Ok(adapters.map(str::to_owned).collect())
 }

@@ -8,8 +8,7 @@
 //!    states its adapter's duties.
 //! 3. **[`services`]**: the use cases. Each reads like the order flow: begin, lock, decide, save, commit.
 //!
-//! For adapters there are also [`stored`], which parses the rows of a store into domain values, and [`monotonic_clock`], a
-//! clock that never goes backwards.
+//! For adapters there is also [`monotonic_clock`], a clock that never goes backwards.
 //!
 //! # How to add a port
 //!
@@ -38,7 +37,6 @@ mod retry;
 pub mod services;
 pub mod settlement;
 pub mod stock;
-pub mod stored;
 pub mod timestamp;
 pub mod vendor_set;
 mod words;

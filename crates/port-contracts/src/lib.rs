@@ -6,7 +6,7 @@
 //! async fn setup() -> (port_contracts::StorageUnderTest, MyTemporaryDatabase) { … }
 //!
 //! port_contracts::storage_contracts!(setup);
-//! port_contracts::storage_model!(setup);
+//! store_model_test::storage_model!(setup);
 //! ```
 //!
 //! The macros must be invoked in an integration test under `tests/`: each passed contract is recorded in the directory that
@@ -28,7 +28,6 @@
 
 pub mod builders;
 mod expansion;
-pub mod model;
 pub mod queue;
 mod record;
 pub mod storage;

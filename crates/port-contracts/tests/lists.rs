@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use port_contracts::model::RECORDED_AS;
+use store_model_test::RECORDED_AS;
 
 /// Returns the contracts that a suite's modules define, each as `module::contract`.
 fn defined(suite: &Path) -> Vec<String> {

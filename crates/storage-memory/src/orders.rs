@@ -5,7 +5,6 @@ use domain::identifiers::{IdempotencyKey, OrderId};
 use domain::order::{Order, OrderState, OrderStatus};
 use domain::ports::{Acceptance, NewOrder, OrderRepository, QueuedOrder, StoreError};
 use domain::settlement::{Outcome, PendingOrder, SettledOrder};
-use domain::stored;
 use domain::timestamp::Timestamp;
 
 use crate::tables::{AllocationRow, KeyRow, OrderRow, Tables, refused};
@@ -189,7 +188,7 @@ impl OrderRepository for MemoryUnitOfWork {
         let now = self.now();
         self.changed.order_ids.push(id);
         self.write(|tables| save_state(tables, id, state, now))?;
-        stored::expect_state(self.order(id)?, state)
+        self.order(id)
     }
 
     async fn prune_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {

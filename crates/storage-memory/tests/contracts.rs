@@ -68,4 +68,4 @@ fn setup() -> Ready<(StorageUnderTest, ())> {
 port_contracts::storage_contracts!(setup);
 
 // Compares the model with itself: the comparison must hold for any two correct stores.
-port_contracts::storage_model!(setup);
+store_model_test::storage_model!(setup);

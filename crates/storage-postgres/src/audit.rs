@@ -5,6 +5,7 @@ use deadpool::managed::Object;
 use diesel::QueryableByName;
 use diesel::sql_types::Text;
 use domain::ports::{AuditFinding, AuditQueries, StoreError, audit_rules};
+use storage_sql::audit;
 
 use crate::store::PgStore;
 
@@ -16,88 +17,8 @@ struct FindingRow {
     detail: String,
 }
 
-/// The rules: the name of each, and the query for the rows that violate it.
-const RULES: [(&str, &str); 12] = [
-    (
-        audit_rules::QUANTITY,
-        "
-SELECT s.product_id AS row_key,
-       format('quantity is %s, the sum is %s', s.quantity, coalesce(sum, 0)) AS detail
-FROM stock s LEFT JOIN (
-    SELECT product_id, sum(greatest(0, reported - in_flight)) AS sum
-    FROM vendor_stock JOIN vendor_syncs USING (vendor_id) WHERE configured AND NOT is_expired GROUP BY product_id
-) p USING (product_id)
-WHERE s.quantity <> coalesce(sum, 0) ORDER BY 1 LIMIT 1000",
-    ),
-    (
-        audit_rules::IN_FLIGHT,
-        "
-SELECT format('%s of %s', p.product_id, p.vendor_id) AS row_key,
-       format('in_flight is %s, the sum is %s', p.in_flight, coalesce(sum, 0)) AS detail
-FROM vendor_stock p LEFT JOIN (
-    SELECT product_id, vendor_id, sum(quantity) AS sum FROM allocations
-    WHERE known_as_of IS NULL GROUP BY product_id, vendor_id
-) a USING (product_id, vendor_id)
-WHERE p.in_flight <> coalesce(sum, 0) ORDER BY 1 LIMIT 1000",
-    ),
-    (
-        audit_rules::ALLOCATED,
-        "
-SELECT o.id::text AS row_key,
-       format('%s with quantity %s has %s units allocated', o.status, o.quantity, coalesce(sum, 0)) AS detail
-FROM orders o LEFT JOIN (
-    SELECT order_id, sum(quantity) AS sum FROM allocations GROUP BY order_id
-) a ON a.order_id = o.id
-WHERE coalesce(sum, 0) <> CASE WHEN o.status IN ('CONFIRMED', 'SHIPPED', 'DELIVERED') THEN o.quantity ELSE 0 END
-ORDER BY o.id LIMIT 1000",
-    ),
-    (
-        audit_rules::ALLOCATED_PRODUCT,
-        "
-SELECT format('order %s at %s', a.order_id, a.vendor_id) AS row_key,
-       format('the product is %s, that of the order is %s', a.product_id, o.product_id) AS detail
-FROM allocations a JOIN orders o ON o.id = a.order_id
-WHERE a.product_id <> o.product_id ORDER BY a.order_id LIMIT 1000",
-    ),
-    (
-        audit_rules::SHIPPED,
-        "
-SELECT format('order %s at %s', a.order_id, a.vendor_id) AS row_key,
-       format('shipped_at is %s, the order is %s', coalesce(a.shipped_at::text, 'empty'), o.status) AS detail
-FROM allocations a JOIN orders o ON o.id = a.order_id
-WHERE CASE
-    WHEN a.shipped_at IS NULL THEN o.status IN ('SHIPPED', 'DELIVERED')
-    WHEN o.status = 'CONFIRMED' THEN NOT EXISTS (
-        SELECT FROM allocations other WHERE other.order_id = o.id AND other.shipped_at IS NULL
-    )
-    ELSE o.status NOT IN ('SHIPPED', 'DELIVERED')
-END ORDER BY a.order_id LIMIT 1000",
-    ),
-    (
-        audit_rules::ALLOCATION_ORDER,
-        "
-SELECT format('order %s at %s', a.order_id, a.vendor_id) AS row_key,
-       format('%s units of product %s are allocated, and the order does not exist', a.quantity, a.product_id) AS detail
-FROM allocations a LEFT JOIN orders o ON o.id = a.order_id
-WHERE o.id IS NULL ORDER BY a.order_id LIMIT 1000",
-    ),
-    (
-        audit_rules::ALLOCATION_VENDOR_STOCK,
-        "
-SELECT format('order %s at %s', a.order_id, a.vendor_id) AS row_key,
-       format('%s units of product %s are allocated, and the vendor has no stock row of it', a.quantity, a.product_id) AS detail
-FROM allocations a LEFT JOIN vendor_stock p ON p.product_id = a.product_id AND p.vendor_id = a.vendor_id
-WHERE p.product_id IS NULL ORDER BY a.order_id LIMIT 1000",
-    ),
-    (
-        audit_rules::INCLUDED,
-        "
-SELECT format('order %s at %s', a.order_id, a.vendor_id) AS row_key,
-       format('known_as_of is %s, the last report is of %s', a.known_as_of, coalesce(v.applied_as_of::text, 'never')) AS detail
-FROM allocations a LEFT JOIN vendor_syncs v ON v.vendor_id = a.vendor_id
-WHERE a.known_as_of IS NOT NULL AND (v.applied_as_of IS NULL OR a.known_as_of > v.applied_as_of)
-ORDER BY a.order_id LIMIT 1000",
-    ),
+/// The rules of this store alone, in addition to [`audit::RULES`]: the name of each, and its query.
+const RULES: [(&str, &str); 4] = [
     (
         audit_rules::SHIPPED_LATER,
         "
@@ -154,7 +75,7 @@ impl AuditQueries for PgStore {
             )
             .await?;
         let mut findings = Vec::new();
-        for (rule, sql) in RULES {
+        for (rule, sql) in audit::RULES.into_iter().chain(RULES) {
             let found: Vec<FindingRow> = session.load(sql, Vec::new()).await?;
             findings.extend(found.into_iter().map(|row| AuditFinding {
                 rule,

@@ -20,8 +20,8 @@ use domain::ports::{
     ChangeEntry, ChangeFeedLag, ChangeQueries, ChangeRepository, Changed, ChangesRead, StoreError,
 };
 use domain::settlement::{Outcome, SettledOrder};
-use domain::stored::{self, UnreadableRows};
 use domain::timestamp::Timestamp;
+use storage_sql::UnreadableRows;
 
 use crate::rows::{FlagRow, to_pg};
 use crate::statement::{Bind, texts};
@@ -230,9 +230,9 @@ struct OffsetRow {
 }
 
 fn offset(xid: &str, seq: i64) -> Result<ChangeOffset, StoreError> {
-    let corrupt = |column| stored::corrupt("changes", column, format!("{xid}-{seq}"));
+    let corrupt = |column| storage_sql::corrupt("changes", column, format!("{xid}-{seq}"));
     let group = xid.parse().map_err(corrupt("xid"))?;
-    let number = u64::try_from(seq).map_err(stored::corrupt("changes", "seq", seq))?;
+    let number = u64::try_from(seq).map_err(storage_sql::corrupt("changes", "seq", seq))?;
     Ok(ChangeOffset::new(group, number))
 }
 
@@ -263,7 +263,7 @@ impl ReadRow {
         let row = format!("{xid}-{seq}");
         Ok(Some(ChangeEntry {
             position: offset(&xid, seq)?,
-            changed: stored::changed(order_ids, product_ids, &row, unreadable)?,
+            changed: storage_sql::changed(order_ids, product_ids, &row, unreadable)?,
         }))
     }
 }

@@ -8,7 +8,7 @@ use domain::identifiers::OrderId;
 use domain::ports::{
     DeadLetter, DeadLetterQueries, DeadLetterRepository, StoreError, dead_letter_reason,
 };
-use domain::stored::corrupt;
+use storage_sql::corrupt;
 
 use crate::rows::from_pg;
 use crate::statement::Bind;

@@ -10,7 +10,6 @@ use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId};
 use domain::order::{Order, OrderState, OrderStatus};
 use domain::ports::{Acceptance, NewOrder, OrderRepository, StoreError};
 use domain::settlement::{Outcome, PendingOrder, SettledOrder};
-use domain::stored;
 use domain::timestamp::Timestamp;
 
 use crate::changes::{self, with_change};
@@ -136,7 +135,7 @@ impl PgUnitOfWork {
                 .last()
                 .is_none_or(|last: &OrderWithAllocationRow| last.order.id != row.order.order.id)
             {
-                let digest = stored::batch_digest(row.batch_digest, row.order.order.id)?;
+                let digest = storage_sql::batch_digest(row.batch_digest, row.order.order.id)?;
                 names.push(((row.scope, row.key), digest));
             }
             joined.push(row.order);
@@ -358,7 +357,7 @@ WHERE order_id = $1 AND vendor_id = ANY($2) AND shipped_at IS NULL";
         self.changes.order(id);
         let order = self.with_allocations(written).await?.pop();
         let order = order.ok_or_else(|| StoreError::Failed("a locked order was deleted".into()))?;
-        stored::expect_state(order, state)
+        storage_sql::expect_state(order, state)
     }
 
     async fn prune_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {

@@ -7,7 +7,6 @@ use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Nullable, Text};
 use domain::identifiers::OrderId;
 use domain::ports::{OutboxEntry, OutboxId, OutboxRepository, RequeueLimits, StoreError};
-use domain::stored;
 
 use crate::statement::{Bind, texts};
 use crate::unit_of_work::PgUnitOfWork;
@@ -47,7 +46,7 @@ WHERE id = ANY(ARRAY(SELECT unnest(order_ids) FROM moved)) AND (status = 'PENDIN
         let pending: Vec<PendingRow> = self.load(MOVE, vec![Bind::BigInts(entries)]).await?;
         let each = pending
             .into_iter()
-            .map(|row| stored::requeued(row.id, row.product_id));
+            .map(|row| storage_sql::requeued(row.id, row.product_id));
         let orders = self.unreadable.leave_out(each)?;
         if orders.is_empty() {
             return Ok(());
@@ -95,7 +94,7 @@ SELECT id, order_ids, product_ids FROM claimed ORDER BY id";
         let mut entries = Vec::with_capacity(claimed.len());
         let mut unreadable = Vec::new();
         for row in claimed {
-            let orders = stored::queued_orders(row.id, row.order_ids, row.product_ids);
+            let orders = storage_sql::queued_orders(row.id, row.order_ids, row.product_ids);
             match self.unreadable.readable(orders)? {
                 Some(orders) => entries.push(OutboxEntry {
                     id: OutboxId(row.id),

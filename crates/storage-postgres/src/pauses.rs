@@ -7,7 +7,7 @@ use diesel::sql_types::{Integer, Nullable, Text, Timestamptz};
 use domain::identifiers::VendorId;
 use domain::pacing::VendorPause;
 use domain::ports::{PauseRepository, StoreError, StoredPause};
-use domain::stored::{self, StoredPauseRow};
+use storage_sql::StoredPauseRow;
 
 use crate::rows::{from_pg, to_pg};
 use crate::statement::{Bind, texts};
@@ -36,7 +36,7 @@ impl PauseRow {
             backoff_until: self.backoff_until.map(from_pg),
             failures: self.failures,
         };
-        stored::vendor_pause(row, from_pg(self.now))
+        storage_sql::vendor_pause(row, from_pg(self.now))
     }
 }
 

@@ -13,8 +13,8 @@ use domain::ports::{
     ChangeFeedLag, OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries,
     StoreError, StoreProbe, StoredPause, VendorLevel,
 };
-use domain::stored::{self, StoredVendorStock};
 use domain::timestamp::Timestamp;
+use storage_sql::StoredVendorStock;
 
 use crate::changes;
 use crate::rows::{self, FlagRow, InstantRow, OrderWithAllocationRow, StockRow, from_pg};
@@ -216,7 +216,7 @@ fn vendor_level(row: &DetailRow) -> Result<Option<VendorLevel>, StoreError> {
     ) else {
         return Ok(None);
     };
-    stored::vendor_level(StoredVendorStock {
+    storage_sql::vendor_level(StoredVendorStock {
         vendor_id: vendor_id.clone(),
         reported,
         in_flight,

@@ -6,10 +6,10 @@ use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz};
 use domain::order::Order;
 use domain::ports::{StockLevel, StoreError};
 use domain::settlement::PendingOrder;
-use domain::stored::{
+use domain::timestamp::Timestamp;
+use storage_sql::{
     self, StoredAllocation, StoredOrder, StoredProof, StoredVendor, StoredVendorStock,
 };
-use domain::timestamp::Timestamp;
 
 /// Microseconds from 1970-01-01, the epoch of the domain, to 2000-01-01, that of PostgreSQL.
 const EPOCH_OFFSET_MICROS: i64 = 946_684_800_000_000;
@@ -227,7 +227,7 @@ impl TryFrom<StockRow> for StockLevel {
     type Error = StoreError;
 
     fn try_from(row: StockRow) -> Result<Self, StoreError> {
-        stored::stock_level(row.product_id, row.quantity, from_pg(row.updated_at))
+        storage_sql::stock_level(row.product_id, row.quantity, from_pg(row.updated_at))
     }
 }
 
@@ -235,7 +235,7 @@ impl TryFrom<PendingRow> for PendingOrder {
     type Error = StoreError;
 
     fn try_from(row: PendingRow) -> Result<Self, StoreError> {
-        stored::pending(row.id, row.product_id, row.quantity)
+        storage_sql::pending(row.id, row.product_id, row.quantity)
     }
 }
 
@@ -254,14 +254,14 @@ impl OrderWithAllocationRow {
 
 /// Reads orders from the rows of a join, in which the rows of one order are adjacent.
 pub(crate) fn joined_orders(joined: Vec<OrderWithAllocationRow>) -> Result<Vec<Order>, StoreError> {
-    stored::joined_orders(joined.into_iter().map(OrderWithAllocationRow::into_stored))
+    storage_sql::joined_orders(joined.into_iter().map(OrderWithAllocationRow::into_stored))
 }
 
 /// Reads orders like [`joined_orders`], with an error for each unreadable order.
 pub(crate) fn each_joined_order(
     joined: Vec<OrderWithAllocationRow>,
 ) -> Vec<Result<Order, StoreError>> {
-    stored::each_joined_order(joined.into_iter().map(OrderWithAllocationRow::into_stored))
+    storage_sql::each_joined_order(joined.into_iter().map(OrderWithAllocationRow::into_stored))
 }
 
 /// Joins orders with their allocations, keeping the order of `found`.
@@ -269,7 +269,7 @@ pub(crate) fn orders(
     rows: Vec<OrderRow>,
     allocations: Vec<AllocationRow>,
 ) -> Result<Vec<Order>, StoreError> {
-    stored::orders(
+    storage_sql::orders(
         rows.into_iter().map(StoredOrder::from).collect(),
         allocations
             .into_iter()

@@ -8,7 +8,6 @@ use diesel::sql_types::{BigInt, Text};
 use domain::identifiers::ProductId;
 use domain::ports::{LockedStock, StockRepository, StoreError};
 use domain::stock::{ProductStock, StockChange};
-use domain::stored;
 
 use crate::rows::{ProductIdRow, VendorStockRow, to_pg};
 use crate::statement::{Bind, texts};
@@ -38,7 +37,7 @@ fn ids_of(product_ids: &[ProductId]) -> Bind {
 fn parsed(product_ids: Vec<String>) -> Result<Vec<ProductId>, StoreError> {
     let product_ids = product_ids.into_iter();
     product_ids
-        .map(|id| stored::product_id(id, "stock"))
+        .map(|id| storage_sql::product_id(id, "stock"))
         .collect()
 }
 
@@ -52,8 +51,9 @@ fn joined(
         stock.insert(product_id, Vec::new());
     }
     for mut row in positions {
-        let product_id = stored::product_id(std::mem::take(&mut row.product_id), "vendor_stock")?;
-        let position = stored::position(row.into())?;
+        let product_id =
+            storage_sql::product_id(std::mem::take(&mut row.product_id), "vendor_stock")?;
+        let position = storage_sql::position(row.into())?;
         stock.entry(product_id).or_default().push(position);
     }
     let stock = stock.into_iter();

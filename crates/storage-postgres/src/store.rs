@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use deadpool::Runtime;
 use deadpool::managed::{Manager, Metrics, Object, Pool, RecycleError, RecycleResult};
 use domain::ports::{Store, StoreError, UnitOfWork};
-use domain::stored::UnreadableRows;
+use storage_sql::UnreadableRows;
 use tokio::runtime::Handle;
 
 use crate::checkout::{Checkout, StoreContext};

@@ -10,12 +10,12 @@ use domain::evidence::ReportOrder;
 use domain::identifiers::{ProductId, VendorId};
 use domain::ports::{LockedVendor, StoreError, SyncRecord, SyncRepository};
 use domain::report_history::ReportHistory;
-use domain::stored::{self, StoredHistory, StoredReport};
 use domain::timestamp::Timestamp;
+use storage_sql::{StoredHistory, StoredReport};
 
 use crate::rows::{InstantRow, ProductIdRow, from_pg, to_pg};
 use crate::statement::{Bind, texts};
-use crate::sync_queries::{HistoryRow, ReportedRow, history_columns, reported_stock};
+use crate::sync_queries::{HistoryRow, ReportedRow};
 use crate::unit_of_work::PgUnitOfWork;
 
 #[derive(QueryableByName)]
@@ -43,7 +43,7 @@ impl SyncRepository for PgUnitOfWork {
 SELECT configured FROM vendor_syncs WHERE vendor_id = $1 AND configured FOR NO KEY UPDATE";
         const HISTORY: &str = concat!(
             "SELECT ",
-            history_columns!(),
+            storage_sql::history_columns!(),
             "
 FROM vendor_syncs v LEFT JOIN vendor_evidence e USING (vendor_id) WHERE v.vendor_id = $1"
         );
@@ -62,14 +62,15 @@ FROM vendor_syncs v LEFT JOIN vendor_evidence e USING (vendor_id) WHERE v.vendor
         vendor_id: &VendorId,
         product_ids: &[ProductId],
     ) -> Result<Vec<ReportedStock>, StoreError> {
-        const SQL: &str = reported_stock!("p.product_id = ANY($2) ORDER BY p.product_id");
+        const SQL: &str =
+            storage_sql::reported_stock!("$1", "p.product_id = ANY($2) ORDER BY p.product_id");
         let binds = vec![
             Bind::Text(vendor_id.as_str().to_owned()),
             texts(product_ids.iter().map(ProductId::as_str)),
         ];
         let found: Vec<ReportedRow> = self.load(SQL, binds).await?;
         let found = found.into_iter().map(StoredReport::from);
-        found.map(stored::reported_stock).collect()
+        found.map(storage_sql::reported_stock).collect()
     }
 
     async fn create_products(&mut self, product_ids: &[ProductId]) -> Result<(), StoreError> {
@@ -112,12 +113,15 @@ SELECT product_id, sum(quantity)::bigint AS units FROM marked GROUP BY product_i
         marked
             .into_iter()
             .map(|row| {
-                let units = u64::try_from(row.units).map_err(stored::corrupt(
+                let units = u64::try_from(row.units).map_err(storage_sql::corrupt(
                     "allocations",
                     "quantity",
                     &row.product_id,
                 ))?;
-                Ok((stored::product_id(row.product_id, "allocations")?, units))
+                Ok((
+                    storage_sql::product_id(row.product_id, "allocations")?,
+                    units,
+                ))
             })
             .collect()
     }
@@ -170,7 +174,7 @@ WHERE vendor_id = $1 AND NOT is_expired AND product_id > $2 ORDER BY product_id 
         let found: Vec<ProductIdRow> = self.load(sql, binds).await?;
         let found = found.into_iter();
         found
-            .map(|row| stored::product_id(row.product_id, "vendor_stock"))
+            .map(|row| storage_sql::product_id(row.product_id, "vendor_stock"))
             .collect()
     }
 

@@ -7,21 +7,11 @@ use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz};
 use domain::comparison::ReportedStock;
 use domain::identifiers::{ProductId, VendorId};
 use domain::ports::{LockedVendor, StoreError, SyncQueries, VendorSyncState};
-use domain::stored::{self, StoredHistory, StoredReport};
+use storage_sql::{StoredHistory, StoredReport};
 
 use crate::rows::{ProofRow, from_pg};
 use crate::statement::Bind;
 use crate::store::PgStore;
-
-/// The columns of a vendor's report history.
-macro_rules! history_columns {
-    () => {
-        "v.configured_at, v.applied_as_of, e.applied_requested_at, v.full_as_of, e.full_requested_at,
-    e.completed_requested_at, e.as_of, e.evidence, e.no_evidence, e.clock_skew_ms, e.claims, e.quarantined, e.revision"
-    };
-}
-
-pub(crate) use history_columns;
 
 #[derive(QueryableByName)]
 pub(crate) struct HistoryRow {
@@ -63,7 +53,7 @@ impl HistoryRow {
         };
         Ok(LockedVendor {
             configured_at: self.configured_at.map(from_pg),
-            history: stored::report_history(vendor_id.as_str(), history)?,
+            history: storage_sql::report_history(vendor_id.as_str(), history)?,
         })
     }
 }
@@ -106,25 +96,6 @@ impl From<ReportedRow> for StoredReport {
     }
 }
 
-/// Selects a vendor's stock rows, each with its oldest shipment that no report includes yet: the first entry of a
-/// partial index.
-macro_rules! reported_stock {
-    ($where:literal) => {
-        concat!(
-            "
-SELECT p.product_id, p.reported, p.as_of, p.requested_at, (
-    SELECT min(a.shipped_at) FROM allocations a
-    WHERE a.vendor_id = p.vendor_id AND a.product_id = p.product_id
-      AND a.shipped_at IS NOT NULL AND a.known_as_of IS NULL
-) AS oldest_shipment
-FROM vendor_stock p WHERE p.vendor_id = $1 AND ",
-            $where
-        )
-    };
-}
-
-pub(crate) use reported_stock;
-
 #[async_trait]
 impl SyncQueries for PgStore {
     async fn find_sync_state(
@@ -133,7 +104,7 @@ impl SyncQueries for PgStore {
     ) -> Result<Option<VendorSyncState>, StoreError> {
         const SQL: &str = concat!(
             "SELECT ",
-            history_columns!(),
+            storage_sql::history_columns!(),
             ",
     EXISTS (SELECT FROM vendor_stock p WHERE p.vendor_id = v.vendor_id AND p.reported > 0) AS has_stock,
     EXISTS (
@@ -165,7 +136,8 @@ FROM vendor_syncs v LEFT JOIN vendor_evidence e USING (vendor_id) WHERE v.vendor
         after: Option<ProductId>,
         limit: u32,
     ) -> Result<Vec<ReportedStock>, StoreError> {
-        const SQL: &str = reported_stock!("p.product_id > $2 ORDER BY p.product_id LIMIT $3");
+        const SQL: &str =
+            storage_sql::reported_stock!("$1", "p.product_id > $2 ORDER BY p.product_id LIMIT $3");
         // A product id is never empty, so every id is greater than the empty text.
         let mut after = after.map(ProductId::into_string).unwrap_or_default();
         let mut rows = Vec::new();
@@ -180,7 +152,7 @@ FROM vendor_syncs v LEFT JOIN vendor_evidence e USING (vendor_id) WHERE v.vendor
             let seen = found.len();
             let last = found.last().map(|row| row.product_id.clone());
             let each = found.into_iter().map(StoredReport::from);
-            let each = each.map(stored::reported_stock);
+            let each = each.map(storage_sql::reported_stock);
             let readable = self.unreadable().leave_out(each)?;
             let is_last = seen < usize::try_from(left).unwrap_or(usize::MAX);
             let is_whole = seen == readable.len();

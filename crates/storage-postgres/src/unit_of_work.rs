@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use diesel::QueryableByName;
 use diesel::pg::Pg;
 use domain::ports::{StoreError, UnitOfWork};
-use domain::stored::UnreadableRows;
 use domain::timestamp::Timestamp;
+use storage_sql::UnreadableRows;
 
 use crate::changes::ChangeLog;
 use crate::checkout::Checkout;

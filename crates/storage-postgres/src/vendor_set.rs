@@ -9,7 +9,6 @@ use domain::ports::{
     FirstSyncs, OtherVendors, StoreError, StoredVendorSet, SwitchedVendors, UntriedVendors,
     VendorSetQueries, VendorSetRecord, VendorSetRepository,
 };
-use domain::stored;
 use domain::timestamp::Timestamp;
 use domain::vendor_set::{ConfiguredVendor, SetMember, VendorSetDigest, VendorSource};
 
@@ -95,8 +94,8 @@ pub(crate) fn configured_vendor(
 ) -> Result<ConfiguredVendor, StoreError> {
     let source = source.map(VendorSource::parse).transpose();
     Ok(ConfiguredVendor {
-        source: source.map_err(stored::corrupt("vendor_syncs", "source", &vendor_id))?,
-        vendor_id: stored::vendor_id(vendor_id, "vendor_syncs")?,
+        source: source.map_err(storage_sql::corrupt("vendor_syncs", "source", &vendor_id))?,
+        vendor_id: storage_sql::vendor_id(vendor_id, "vendor_syncs")?,
     })
 }
 
@@ -194,14 +193,14 @@ SELECT DISTINCT product_id FROM vendor_stock WHERE vendor_id = ANY($1) ORDER BY 
         let mut on = switched
             .into_iter()
             .filter(|row| row.configured)
-            .map(|row| stored::vendor_id(row.vendor_id, "vendor_syncs"))
+            .map(|row| storage_sql::vendor_id(row.vendor_id, "vendor_syncs"))
             .collect::<Result<Vec<VendorId>, StoreError>>()?;
         on.sort_unstable();
         Ok(SwitchedVendors {
             on,
             configured,
             products: products
-                .map(|row| stored::product_id(row.product_id, "vendor_stock"))
+                .map(|row| storage_sql::product_id(row.product_id, "vendor_stock"))
                 .collect::<Result<_, StoreError>>()?,
         })
     }

@@ -6,7 +6,6 @@ use diesel::pg::data_types::PgTimestamp;
 use diesel::sql_types::{BigInt, Bool, Timestamptz};
 use domain::identifiers::VendorId;
 use domain::ports::{StoreError, VendorQueries, VendorStatus};
-use domain::stored;
 
 use crate::rows::{ProofRow, VendorRow, from_pg};
 use crate::statement::texts;
@@ -42,7 +41,7 @@ WHERE v.vendor_id = ANY($1) ORDER BY v.vendor_id";
             let clock_skew_ms = row.proof.clock_skew_ms;
             let (proof, now) = (row.proof.into(), from_pg(row.now));
             let vendor = row.vendor.into();
-            stored::vendor_status(
+            storage_sql::vendor_status(
                 vendor,
                 row.products,
                 proof,

@@ -110,4 +110,4 @@ async fn empty(database: &Arc<TestDatabase>) {
 }
 
 port_contracts::storage_contracts!(setup);
-port_contracts::storage_model!(setup, emptied by empty);
+store_model_test::storage_model!(setup, emptied by empty);

@@ -8,6 +8,7 @@ use diesel::sql_types::Text;
 use diesel::{QueryableByName, SqliteConnection};
 use domain::ports::{AuditFinding, AuditQueries, StoreError, audit_rules, longest_pending};
 use domain::timestamp::Timestamp;
+use storage_sql::audit;
 
 use crate::statement;
 use crate::store::SqliteStore;
@@ -20,89 +21,8 @@ struct FindingRow {
     detail: String,
 }
 
-/// The rules: the name of each, and the query for the rows that violate it.
-const RULES: [(&str, &str); 11] = [
-    (
-        audit_rules::QUANTITY,
-        "
-SELECT s.product_id AS row_key,
-       format('quantity is %d, the sum is %d', s.quantity, coalesce(total, 0)) AS detail
-FROM stock s LEFT JOIN (
-    SELECT product_id, sum(max(0, reported - in_flight)) AS total
-    FROM vendor_stock JOIN vendor_syncs USING (vendor_id) WHERE configured AND NOT is_expired GROUP BY product_id
-) p USING (product_id)
-WHERE s.quantity <> coalesce(total, 0) ORDER BY 1 LIMIT 1000",
-    ),
-    (
-        audit_rules::IN_FLIGHT,
-        "
-SELECT format('%s of %s', p.product_id, p.vendor_id) AS row_key,
-       format('in_flight is %d, the sum is %d', p.in_flight, coalesce(total, 0)) AS detail
-FROM vendor_stock p LEFT JOIN (
-    SELECT product_id, vendor_id, sum(quantity) AS total FROM allocations
-    WHERE known_as_of IS NULL GROUP BY product_id, vendor_id
-) a USING (product_id, vendor_id)
-WHERE p.in_flight <> coalesce(total, 0) ORDER BY 1 LIMIT 1000",
-    ),
-    (
-        audit_rules::ALLOCATED,
-        "
-SELECT CAST(o.id AS TEXT) AS row_key,
-       format('%s with quantity %d has %d units allocated', o.status, o.quantity, coalesce(total, 0)) AS detail
-FROM orders o LEFT JOIN (
-    SELECT order_id, sum(quantity) AS total FROM allocations GROUP BY order_id
-) a ON a.order_id = o.id
-WHERE coalesce(total, 0)
-      <> CASE WHEN o.status IN ('CONFIRMED', 'SHIPPED', 'DELIVERED') THEN o.quantity ELSE 0 END
-ORDER BY o.id LIMIT 1000",
-    ),
-    (
-        audit_rules::ALLOCATED_PRODUCT,
-        "
-SELECT format('order %d at %s', a.order_id, a.vendor_id) AS row_key,
-       format('the product is %s, that of the order is %s', a.product_id, o.product_id) AS detail
-FROM allocations a JOIN orders o ON o.id = a.order_id
-WHERE a.product_id <> o.product_id ORDER BY a.order_id LIMIT 1000",
-    ),
-    (
-        audit_rules::SHIPPED,
-        "
-SELECT format('order %d at %s', a.order_id, a.vendor_id) AS row_key,
-       format('shipped_at is %s, the order is %s', coalesce(a.shipped_at, 'empty'), o.status) AS detail
-FROM allocations a JOIN orders o ON o.id = a.order_id
-WHERE CASE
-    WHEN a.shipped_at IS NULL THEN o.status IN ('SHIPPED', 'DELIVERED')
-    WHEN o.status = 'CONFIRMED' THEN NOT EXISTS (
-        SELECT 1 FROM allocations other WHERE other.order_id = o.id AND other.shipped_at IS NULL
-    )
-    ELSE o.status NOT IN ('SHIPPED', 'DELIVERED')
-END ORDER BY a.order_id LIMIT 1000",
-    ),
-    (
-        audit_rules::ALLOCATION_ORDER,
-        "
-SELECT format('order %d at %s', a.order_id, a.vendor_id) AS row_key,
-       format('%d units of product %s are allocated, and the order does not exist', a.quantity, a.product_id) AS detail
-FROM allocations a LEFT JOIN orders o ON o.id = a.order_id
-WHERE o.id IS NULL ORDER BY a.order_id LIMIT 1000",
-    ),
-    (
-        audit_rules::ALLOCATION_VENDOR_STOCK,
-        "
-SELECT format('order %d at %s', a.order_id, a.vendor_id) AS row_key,
-       format('%d units of product %s are allocated, and the vendor has no stock row of it', a.quantity, a.product_id) AS detail
-FROM allocations a LEFT JOIN vendor_stock p ON p.product_id = a.product_id AND p.vendor_id = a.vendor_id
-WHERE p.product_id IS NULL ORDER BY a.order_id LIMIT 1000",
-    ),
-    (
-        audit_rules::INCLUDED,
-        "
-SELECT format('order %d at %s', a.order_id, a.vendor_id) AS row_key,
-       format('known_as_of is %d, the last report is of %s', a.known_as_of, coalesce(v.applied_as_of, 'never')) AS detail
-FROM allocations a LEFT JOIN vendor_syncs v ON v.vendor_id = a.vendor_id
-WHERE a.known_as_of IS NOT NULL AND (v.applied_as_of IS NULL OR a.known_as_of > v.applied_as_of)
-ORDER BY a.order_id LIMIT 1000",
-    ),
+/// The rules of this store alone, in addition to [`audit::RULES`]: the name of each, and its query.
+const RULES: [(&str, &str); 3] = [
     (
         audit_rules::SEQUENCE,
         "
@@ -164,7 +84,7 @@ fn check_rules(
     now: Timestamp,
 ) -> Result<Vec<AuditFinding>, StoreError> {
     let mut all = Vec::new();
-    for (rule, sql) in RULES {
+    for (rule, sql) in audit::RULES.into_iter().chain(RULES) {
         all.extend(findings(rule, statement::load(connection, sql, [])?));
     }
     let later = statement::load(connection, SHIPPED_LATER, [now.into()])?;

@@ -11,9 +11,9 @@ use domain::identifiers::ProductId;
 use domain::ports::{
     ChangeEntry, ChangeQueries, ChangeRepository, Changed, ChangesRead, StoreError,
 };
-use domain::stored::{self, UnreadableRows};
 use domain::timestamp::Timestamp;
 use serde_json::Value;
+use storage_sql::UnreadableRows;
 
 use crate::statement::{execute, json, load};
 use crate::store::SqliteStore;
@@ -126,7 +126,7 @@ fn entry(row: &ChangeRow, unreadable: &UnreadableRows) -> Result<ChangeEntry, St
     let product_ids = values(&row.product_ids, |id| id.as_str().map(str::to_owned));
     Ok(ChangeEntry {
         position: ChangeOffset::new(row.id.unsigned_abs(), 0),
-        changed: stored::changed(order_ids, product_ids, &row.id, unreadable)?,
+        changed: storage_sql::changed(order_ids, product_ids, &row.id, unreadable)?,
     })
 }
 

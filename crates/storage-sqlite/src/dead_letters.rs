@@ -7,8 +7,8 @@ use domain::identifiers::OrderId;
 use domain::ports::{
     DeadLetter, DeadLetterQueries, DeadLetterRepository, StoreError, dead_letter_reason,
 };
-use domain::stored::corrupt;
 use domain::timestamp::Timestamp;
+use storage_sql::corrupt;
 
 use crate::outbox;
 use crate::rows::ProductIdRow;

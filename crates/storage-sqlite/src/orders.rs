@@ -7,7 +7,6 @@ use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId};
 use domain::order::{Order, OrderState, OrderStatus};
 use domain::ports::{Acceptance, NewOrder, OrderRepository, StoreError};
 use domain::settlement::{Outcome, PendingOrder, SettledOrder};
-use domain::stored;
 use domain::timestamp::Timestamp;
 
 use crate::error::{expect_one, refused};
@@ -40,7 +39,7 @@ WHERE k.scope = ? AND k.key = ? ORDER BY a.vendor_id";
     rows::orders(joined)?
         .pop()
         .map(|order| {
-            let digest = stored::batch_digest(digest, order.id.0)?;
+            let digest = storage_sql::batch_digest(digest, order.id.0)?;
             Ok((order, digest))
         })
         .transpose()
@@ -178,7 +177,7 @@ UPDATE allocations SET shipped_at = ? WHERE order_id = ? AND vendor_id = ? AND s
     ];
     expect_one("changing order", id, execute(connection, ORDER, binds)?)?;
     let order = find(connection, id)?.ok_or_else(|| refused(format!("order {id} was deleted")))?;
-    stored::expect_state(order, state)
+    storage_sql::expect_state(order, state)
 }
 
 #[async_trait]
@@ -211,7 +210,7 @@ WHERE id IN (SELECT value FROM json_each(?)) AND status = 'PENDING' ORDER BY id"
             let found: Vec<RequestRow> = load(connection, SQL, [ids])?;
             found
                 .into_iter()
-                .map(|row| stored::pending(row.id, row.product_id, row.quantity))
+                .map(|row| storage_sql::pending(row.id, row.product_id, row.quantity))
                 .collect()
         })
         .await

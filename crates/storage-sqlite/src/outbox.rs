@@ -7,9 +7,9 @@ use diesel::sql_types::{BigInt, Text};
 use diesel::{QueryableByName, SqliteConnection};
 use domain::identifiers::OrderId;
 use domain::ports::{OutboxEntry, OutboxId, OutboxRepository, RequeueLimits, StoreError};
-use domain::stored::{self, UnreadableRows};
 use domain::timestamp::Timestamp;
 use serde_json::Value;
+use storage_sql::UnreadableRows;
 
 use crate::rows::ProductIdRow;
 use crate::statement::{Bind, execute, json, load};
@@ -40,7 +40,7 @@ impl TryFrom<&OutboxRow> for OutboxEntry {
         let product_ids = values(&row.product_ids, |id| id.as_str().map(str::to_owned));
         Ok(Self {
             id: OutboxId(row.id),
-            orders: stored::queued_orders(row.id, order_ids, product_ids)?,
+            orders: storage_sql::queued_orders(row.id, order_ids, product_ids)?,
         })
     }
 }
@@ -62,7 +62,7 @@ SELECT id, order_ids, product_ids, created_at, ? FROM outbox WHERE id = ?";
     let pending = pending(connection, json(order_ids.into_iter().flatten()))?;
     let each = pending
         .into_iter()
-        .map(|row| stored::requeued(row.id, row.product.product_id));
+        .map(|row| storage_sql::requeued(row.id, row.product.product_id));
     let orders = unreadable.leave_out(each)?;
     let orders = orders
         .iter()

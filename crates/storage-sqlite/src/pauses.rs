@@ -6,8 +6,8 @@ use diesel::{QueryableByName, SqliteConnection};
 use domain::identifiers::VendorId;
 use domain::pacing::VendorPause;
 use domain::ports::{PauseRepository, StoreError, StoredPause};
-use domain::stored::{self, StoredPauseRow};
 use domain::timestamp::Timestamp;
+use storage_sql::StoredPauseRow;
 
 use crate::error::expect_one;
 use crate::statement::{Bind, execute, json, load};
@@ -34,7 +34,7 @@ impl PauseRow {
             backoff_until: self.backoff_until.map(Timestamp::from_micros),
             failures: self.failures,
         };
-        stored::vendor_pause(row, now)
+        storage_sql::vendor_pause(row, now)
     }
 }
 

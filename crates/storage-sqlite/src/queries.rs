@@ -11,8 +11,8 @@ use domain::ports::{
     OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, StoreError,
     StoreProbe, StoredPause, VendorLevel,
 };
-use domain::stored::{self, StoredVendorStock};
 use domain::timestamp::Timestamp;
+use storage_sql::StoredVendorStock;
 
 use crate::rows;
 use crate::statement::{Bind, json, load};
@@ -155,7 +155,7 @@ impl TryFrom<StockRow> for StockLevel {
 
     fn try_from(row: StockRow) -> Result<Self, StoreError> {
         let updated_at = Timestamp::from_micros(row.updated_at);
-        stored::stock_level(row.product_id, row.quantity, updated_at)
+        storage_sql::stock_level(row.product_id, row.quantity, updated_at)
     }
 }
 
@@ -189,7 +189,7 @@ impl DetailRow {
         ) else {
             return Ok(None);
         };
-        stored::vendor_level(StoredVendorStock {
+        storage_sql::vendor_level(StoredVendorStock {
             vendor_id,
             reported,
             in_flight,

@@ -5,10 +5,10 @@ use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
 use domain::identifiers::ProductId;
 use domain::order::Order;
 use domain::ports::StoreError;
-use domain::stored::{
+use domain::timestamp::Timestamp;
+use storage_sql::{
     self, StoredAllocation, StoredOrder, StoredProof, StoredVendor, StoredVendorStock,
 };
-use domain::timestamp::Timestamp;
 
 #[derive(QueryableByName)]
 pub(crate) struct OrderRow {
@@ -123,12 +123,12 @@ impl OrderRow {
 
 /// Reads orders like [`orders`], with an error for each unreadable order.
 pub(crate) fn each_order(joined: Vec<OrderRow>) -> Vec<Result<Order, StoreError>> {
-    stored::each_joined_order(joined.into_iter().map(OrderRow::into_stored))
+    storage_sql::each_joined_order(joined.into_iter().map(OrderRow::into_stored))
 }
 
 /// Reads orders from the rows of a join, in which the rows of one order are adjacent.
 pub(crate) fn orders(joined: Vec<OrderRow>) -> Result<Vec<Order>, StoreError> {
-    stored::joined_orders(joined.into_iter().map(OrderRow::into_stored))
+    storage_sql::joined_orders(joined.into_iter().map(OrderRow::into_stored))
 }
 
 /// Id, product and quantity of an order.
@@ -154,7 +154,7 @@ pub(crate) fn product_ids(
 ) -> Result<Vec<ProductId>, StoreError> {
     found
         .into_iter()
-        .map(|row| stored::product_id(row.product_id, table))
+        .map(|row| storage_sql::product_id(row.product_id, table))
         .collect()
 }
 

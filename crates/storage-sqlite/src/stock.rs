@@ -7,7 +7,6 @@ use diesel::SqliteConnection;
 use domain::identifiers::ProductId;
 use domain::ports::{LockedStock, StockRepository, StoreError};
 use domain::stock::{ProductStock, StockChange, VendorStock};
-use domain::stored;
 use domain::timestamp::Timestamp;
 
 use crate::error::expect_one;
@@ -33,8 +32,9 @@ WHERE p.product_id IN (SELECT value FROM json_each(?)) ORDER BY p.product_id, p.
         .collect();
     let rows: Vec<VendorStockRow> = load(connection, VENDOR_STOCK, [product_ids])?;
     for mut row in rows {
-        let product_id = stored::product_id(std::mem::take(&mut row.product_id), "vendor_stock")?;
-        let vendor_stock = stored::position(row.into())?;
+        let product_id =
+            storage_sql::product_id(std::mem::take(&mut row.product_id), "vendor_stock")?;
+        let vendor_stock = storage_sql::position(row.into())?;
         stock.entry(product_id).or_default().push(vendor_stock);
     }
     Ok(stock

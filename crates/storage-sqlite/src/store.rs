@@ -9,7 +9,7 @@ use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection as _;
 use domain::monotonic_clock::MonotonicClock;
 use domain::ports::{Clock, Store, StoreError, UnitOfWork};
-use domain::stored::UnreadableRows;
+use storage_sql::UnreadableRows;
 use tokio::time::timeout;
 
 use crate::error::store_error;

@@ -10,13 +10,13 @@ use domain::evidence::ReportOrder;
 use domain::identifiers::{ProductId, VendorId};
 use domain::ports::{LockedVendor, StoreError, SyncRecord, SyncRepository};
 use domain::report_history::ReportHistory;
-use domain::stored::{self, StoredHistory, StoredReport};
 use domain::timestamp::Timestamp;
+use storage_sql::{StoredHistory, StoredReport};
 
 use crate::error::expect_one;
 use crate::rows;
 use crate::statement::{Bind, execute, json, load};
-use crate::sync_queries::{HistoryRow, ReportedRow, history_columns, reported_stock};
+use crate::sync_queries::{HistoryRow, ReportedRow};
 use crate::unit_of_work::SqliteUnitOfWork;
 
 #[derive(QueryableByName)]
@@ -43,11 +43,13 @@ fn find_reported(
     vendor_id: Bind,
     product_ids: Bind,
 ) -> Result<Vec<ReportedStock>, StoreError> {
-    const SQL: &str =
-        reported_stock!("p.product_id IN (SELECT value FROM json_each(?)) ORDER BY p.product_id");
+    const SQL: &str = storage_sql::reported_stock!(
+        "?",
+        "p.product_id IN (SELECT value FROM json_each(?)) ORDER BY p.product_id"
+    );
     let found: Vec<ReportedRow> = load(connection, SQL, [vendor_id, product_ids])?;
     let found = found.into_iter().map(StoredReport::from);
-    found.map(stored::reported_stock).collect()
+    found.map(storage_sql::reported_stock).collect()
 }
 
 fn mark_included(
@@ -62,8 +64,8 @@ RETURNING product_id, quantity";
     let marked: Vec<IncludedRow> = load(connection, SQL, binds)?;
     let mut known = BTreeMap::new();
     for row in marked {
-        let units = stored::units(row.quantity, "allocations", "quantity", &row.product_id)?;
-        let product_id = stored::product_id(row.product_id, "allocations")?;
+        let units = storage_sql::units(row.quantity, "allocations", "quantity", &row.product_id)?;
+        let product_id = storage_sql::product_id(row.product_id, "allocations")?;
         *known.entry(product_id).or_default() += u64::from(units);
     }
     Ok(known)
@@ -141,7 +143,7 @@ fn lock_vendor(
 ) -> Result<Option<LockedVendor>, StoreError> {
     const SQL: &str = concat!(
         "SELECT ",
-        history_columns!(),
+        storage_sql::history_columns!(),
         "
 FROM vendor_syncs v LEFT JOIN vendor_evidence e USING (vendor_id) WHERE v.vendor_id = ? AND v.configured"
     );

@@ -6,8 +6,8 @@ use diesel::{QueryableByName, SqliteConnection};
 use domain::comparison::ReportedStock;
 use domain::identifiers::{ProductId, VendorId};
 use domain::ports::{LockedVendor, StoreError, SyncQueries, VendorSyncState};
-use domain::stored::{self, StoredHistory, StoredReport};
 use domain::timestamp::Timestamp;
+use storage_sql::{StoredHistory, StoredReport};
 
 use crate::rows::ProofRow;
 use crate::statement::{Bind, load};
@@ -16,16 +16,6 @@ use crate::store::SqliteStore;
 fn instant(micros: Option<i64>) -> Option<Timestamp> {
     micros.map(Timestamp::from_micros)
 }
-
-/// The columns of a vendor's report history.
-macro_rules! history_columns {
-    () => {
-        "v.configured_at, v.applied_as_of, e.applied_requested_at, v.full_as_of, e.full_requested_at,
-    e.completed_requested_at, e.as_of, e.evidence, e.no_evidence, e.clock_skew_ms, e.claims, e.quarantined, e.revision"
-    };
-}
-
-pub(crate) use history_columns;
 
 #[derive(QueryableByName)]
 pub(crate) struct HistoryRow {
@@ -67,7 +57,7 @@ impl HistoryRow {
         };
         Ok(LockedVendor {
             configured_at: instant(self.configured_at),
-            history: stored::report_history(vendor_id.as_str(), history)?,
+            history: storage_sql::report_history(vendor_id.as_str(), history)?,
         })
     }
 }
@@ -108,26 +98,8 @@ impl From<ReportedRow> for StoredReport {
     }
 }
 
-/// Selects a vendor's stock rows, each with its oldest shipment that no report includes yet: the first entry of a
-/// partial index.
-macro_rules! reported_stock {
-    ($where:literal) => {
-        concat!(
-            "
-SELECT p.product_id, p.reported, p.as_of, p.requested_at, (
-    SELECT min(a.shipped_at) FROM allocations a
-    WHERE a.vendor_id = p.vendor_id AND a.product_id = p.product_id
-      AND a.shipped_at IS NOT NULL AND a.known_as_of IS NULL
-) AS oldest_shipment
-FROM vendor_stock p WHERE p.vendor_id = ? AND ",
-            $where
-        )
-    };
-}
-
-pub(crate) use reported_stock;
-
-pub(crate) const PAGE: &str = reported_stock!("p.product_id > ? ORDER BY p.product_id LIMIT ?");
+pub(crate) const PAGE: &str =
+    storage_sql::reported_stock!("?", "p.product_id > ? ORDER BY p.product_id LIMIT ?");
 
 fn state(
     connection: &mut SqliteConnection,
@@ -136,7 +108,7 @@ fn state(
 ) -> Result<Option<VendorSyncState>, StoreError> {
     const SQL: &str = concat!(
         "SELECT ",
-        history_columns!(),
+        storage_sql::history_columns!(),
         ",
     EXISTS (SELECT 1 FROM vendor_stock p WHERE p.vendor_id = v.vendor_id AND p.reported > 0) AS has_stock,
     EXISTS (
@@ -188,7 +160,7 @@ impl SyncQueries for SqliteStore {
             let seen = found.len();
             let last = found.last().map(|row| row.product_id.clone());
             let each = found.into_iter().map(StoredReport::from);
-            let each = each.map(stored::reported_stock);
+            let each = each.map(storage_sql::reported_stock);
             let readable = self.shared().unreadable.leave_out(each)?;
             let is_last = seen < usize::try_from(left).unwrap_or(usize::MAX);
             let is_whole = seen == readable.len();

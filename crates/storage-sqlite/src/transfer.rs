@@ -5,8 +5,8 @@ use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
 use diesel::{QueryableByName, SqliteConnection};
 use domain::identifiers::{IdempotencyKey, ProductId, VendorId};
 use domain::ports::{StoreError, TransferCursor, TransferReader, TransferRecord, TransferSource};
-use domain::stored::{self, StoredKey, StoredShipment, StoredStock, StoredVendorStock};
 use domain::timestamp::Timestamp;
+use storage_sql::{StoredKey, StoredShipment, StoredStock, StoredVendorStock};
 
 use crate::rows::VendorRow;
 use crate::statement::{Bind, load};
@@ -24,7 +24,7 @@ FROM vendor_syncs WHERE vendor_id > ? ORDER BY vendor_id LIMIT ?";
     let found: Vec<VendorRow> = load(connection, SQL, binds)?;
     found
         .into_iter()
-        .map(|row| stored::vendor_record(row.into()))
+        .map(|row| storage_sql::vendor_record(row.into()))
         .collect()
 }
 
@@ -57,7 +57,7 @@ SELECT s.product_id, s.quantity, s.updated_at, p.vendor_id, p.reported, p.in_fli
 FROM (SELECT * FROM stock WHERE product_id > ? ORDER BY product_id LIMIT ?) s
 LEFT JOIN vendor_stock p USING (product_id) ORDER BY s.product_id, p.vendor_id";
     let found: Vec<ProductRow> = load(connection, SQL, binds)?;
-    stored::product_records(found.into_iter().map(|row| {
+    storage_sql::product_records(found.into_iter().map(|row| {
         let position = match (row.vendor_id, row.reported, row.in_flight, row.as_of) {
             (Some(vendor_id), Some(reported), Some(in_flight), Some(as_of)) => {
                 Some(StoredVendorStock {
@@ -100,7 +100,7 @@ SELECT o.id, o.product_id, o.quantity, o.status, o.reason, o.created_at, o.updat
 FROM (SELECT * FROM orders WHERE id > ? ORDER BY id LIMIT ?) o
 LEFT JOIN allocations a ON a.order_id = o.id ORDER BY o.id, a.vendor_id";
     let found: Vec<OrderRow> = load(connection, SQL, binds)?;
-    stored::order_records(found.into_iter().map(|row| {
+    storage_sql::order_records(found.into_iter().map(|row| {
         let (shipped_at, known_as_of) = (row.shipped_at, row.known_as_of);
         let (order, allocation) = row.order.into_stored();
         let shipment = allocation.map(|allocation| StoredShipment {
@@ -137,7 +137,7 @@ WHERE (scope, key) > (?, ?) ORDER BY scope, key LIMIT ?";
     found
         .into_iter()
         .map(|row| {
-            stored::key_record(StoredKey {
+            storage_sql::key_record(StoredKey {
                 scope: row.scope,
                 key: row.key,
                 order_id: row.order_id,

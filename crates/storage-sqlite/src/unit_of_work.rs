@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection as _;
 use domain::ports::{Changed, StoreError, UnitOfWork};
-use domain::stored::UnreadableRows;
 use domain::timestamp::Timestamp;
+use storage_sql::UnreadableRows;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::changes;

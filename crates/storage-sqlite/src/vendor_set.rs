@@ -8,7 +8,6 @@ use domain::ports::{
     FirstSyncs, OtherVendors, StoreError, StoredVendorSet, SwitchedVendors, UntriedVendors,
     VendorSetQueries, VendorSetRecord, VendorSetRepository,
 };
-use domain::stored;
 use domain::timestamp::Timestamp;
 use domain::vendor_set::{ConfiguredVendor, SetMember, VendorSetDigest, VendorSource};
 
@@ -89,8 +88,8 @@ pub(crate) fn configured_vendor(
 ) -> Result<ConfiguredVendor, StoreError> {
     let source = source.map(VendorSource::parse).transpose();
     Ok(ConfiguredVendor {
-        source: source.map_err(stored::corrupt("vendor_syncs", "source", &vendor_id))?,
-        vendor_id: stored::vendor_id(vendor_id, "vendor_syncs")?,
+        source: source.map_err(storage_sql::corrupt("vendor_syncs", "source", &vendor_id))?,
+        vendor_id: storage_sql::vendor_id(vendor_id, "vendor_syncs")?,
     })
 }
 
@@ -147,7 +146,7 @@ WHERE vendor_id IN (SELECT value FROM json_each(?)) ORDER BY product_id";
     let products = load(connection, PRODUCTS, [switched])?;
     let mut on = on
         .into_iter()
-        .map(|row| stored::vendor_id(row.vendor_id, "vendor_syncs"))
+        .map(|row| storage_sql::vendor_id(row.vendor_id, "vendor_syncs"))
         .collect::<Result<Vec<VendorId>, StoreError>>()?;
     on.sort_unstable();
     let configured: Vec<MemberRow> = load(connection, CONFIGURED, [])?;

@@ -5,7 +5,6 @@ use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Bool};
 use domain::identifiers::VendorId;
 use domain::ports::{StoreError, VendorQueries, VendorStatus};
-use domain::stored;
 
 use crate::rows::{ProofRow, VendorRow};
 use crate::statement::{json, load};
@@ -42,7 +41,7 @@ WHERE v.vendor_id IN (SELECT value FROM json_each(?)) ORDER BY v.vendor_id";
             let clock_skew_ms = row.proof.clock_skew_ms;
             let proof = row.proof.into();
             let vendor = row.vendor.into();
-            stored::vendor_status(
+            storage_sql::vendor_status(
                 vendor,
                 row.products,
                 proof,

@@ -102,4 +102,4 @@ fn setup() -> Ready<(StorageUnderTest, TempDir)> {
 }
 
 port_contracts::storage_contracts!(setup);
-port_contracts::storage_model!(setup);
+store_model_test::storage_model!(setup);

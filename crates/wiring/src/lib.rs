@@ -30,7 +30,7 @@ use domain::services::OrderBatcherSettings;
 use domain::vendor_set::{ConfiguredVendor, VendorSet, VendorSource};
 use settings::{ApiSettings, LogFormat, Settings, TelemetrySettings, VendorSettings};
 use tokio::signal::unix::{SignalKind, signal};
-use vendor_http::{FeedFormat, HttpVendorFeed, HttpVendorOptions};
+use vendor_feeds::{FeedFormat, HttpVendorFeed, HttpVendorOptions};
 
 /// A request allocates on one thread and frees on another, which is slow with the system allocator.
 #[global_allocator]

@@ -10,7 +10,7 @@ CREATE TABLE vendor_evidence (
     no_evidence          text COLLATE "C",
     -- The vendor's clock less this one.
     clock_skew_ms        bigint,
-    -- Claims that were seen, one a line, and the report in quarantine; crates/domain/src/stored/history.rs reads them.
+    -- Claims that were seen, one a line, and the report in quarantine; crates/storage-sql/src/history.rs reads them.
     claims               text,
     quarantined          text,
     CONSTRAINT vendor_evidence_of_as_of CHECK ((as_of IS NULL) = (evidence IS NULL)),

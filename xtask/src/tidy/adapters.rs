@@ -7,7 +7,9 @@ use super::Finding;
 use crate::workspace;
 
 const FAMILIES: [&str; 2] = ["storage-", "queue-"];
-const SINGLE: [&str; 3] = ["vendor-http", "clock-tokio", "signal-in-process"];
+/// The crate that the SQL stores share.
+pub(crate) const SHARED_BY_ADAPTERS: &str = "storage-sql";
+const SINGLE: [&str; 3] = ["vendor-feeds", "clock-tokio", "signal-in-process"];
 
 /// Checks the dependencies in the manifests.
 pub(super) fn check() -> Result<Vec<Finding>> {
@@ -38,7 +40,8 @@ fn check_metadata(metadata: &Value) -> Result<Vec<Finding>> {
 }
 
 fn is_adapter(name: &str) -> bool {
-    SINGLE.contains(&name) || FAMILIES.iter().any(|family| name.starts_with(family))
+    name != SHARED_BY_ADAPTERS
+        && (SINGLE.contains(&name) || FAMILIES.iter().any(|family| name.starts_with(family)))
 }
 
 fn list<'a>(value: &'a Value, member: &str) -> Result<&'a Vec<Value>> {
@@ -67,7 +70,7 @@ mod tests {
     fn adapter_that_depends_on_another_is_found() {
         let violating = package("queue-rabbitmq", "storage-postgres", &Value::Null);
         assert_eq!(check_metadata(&violating).unwrap().len(), 1);
-        let violating = package("vendor-http", "clock-tokio", &json!("build"));
+        let violating = package("vendor-feeds", "clock-tokio", &json!("build"));
         assert_eq!(check_metadata(&violating).unwrap().len(), 1);
     }
 

@@ -12,6 +12,8 @@ mod named_functions;
 mod quotes;
 mod sources;
 
+pub(crate) use adapters::SHARED_BY_ADAPTERS;
+
 use std::fmt;
 use std::path::Path;
 

@@ -6,7 +6,7 @@ use diesel::pg::data_types::PgTimestamp;
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz};
 use domain::identifiers::{IdempotencyKey, ProductId, VendorId};
 use domain::ports::{StoreError, TransferCursor, TransferReader, TransferRecord, TransferSource};
-use domain::stored::{self, StoredKey, StoredShipment, StoredStock, StoredVendorStock};
+use storage_sql::{StoredKey, StoredShipment, StoredStock, StoredVendorStock};
 
 use crate::checkout::Checkout;
 use crate::rows::{OrderWithAllocationRow, StockRow, VendorRow, from_pg};
@@ -97,7 +97,7 @@ FROM vendor_syncs WHERE vendor_id > $1 ORDER BY vendor_id LIMIT $2";
         let found: Vec<VendorRow> = self.checkout.load(SQL, vec![after, limit]).await?;
         found
             .into_iter()
-            .map(|row| stored::vendor_record(row.into()))
+            .map(|row| storage_sql::vendor_record(row.into()))
             .collect()
     }
 
@@ -113,7 +113,7 @@ LEFT JOIN LATERAL (SELECT * FROM vendor_stock WHERE product_id = s.product_id OF
 ORDER BY s.product_id, p.vendor_id";
         let after = Bind::Text(after.map(ProductId::into_string).unwrap_or_default());
         let found: Vec<ProductRow> = self.checkout.load(SQL, vec![after, limit]).await?;
-        stored::product_records(found.into_iter().map(ProductRow::into_stored))
+        storage_sql::product_records(found.into_iter().map(ProductRow::into_stored))
     }
 
     async fn orders(&mut self, after: i64, limit: Bind) -> Result<Vec<TransferRecord>, StoreError> {
@@ -125,7 +125,7 @@ LEFT JOIN LATERAL (SELECT * FROM allocations WHERE order_id = o.id OFFSET 0) a O
 ORDER BY o.id, a.vendor_id";
         let binds = vec![Bind::BigInt(after), limit];
         let found: Vec<OrderRow> = self.checkout.load(SQL, binds).await?;
-        stored::order_records(found.into_iter().map(|row| {
+        storage_sql::order_records(found.into_iter().map(|row| {
             let (shipped_at, known_as_of) = (row.shipped_at, row.known_as_of);
             let (order, allocation) = row.order.into_stored();
             let shipment = allocation.map(|allocation| StoredShipment {
@@ -156,7 +156,7 @@ WHERE (scope, key) > ($1, $2) ORDER BY scope, key LIMIT $3";
         found
             .into_iter()
             .map(|row| {
-                stored::key_record(StoredKey {
+                storage_sql::key_record(StoredKey {
                     scope: row.scope,
                     key: row.key,
                     order_id: row.order_id,

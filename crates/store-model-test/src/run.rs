@@ -12,11 +12,11 @@ use domain::ports::{
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::bindings::{Bindings, entries_of, product, vendors};
-use super::operations::{Operation, PRODUCTS, Query, Step};
-use super::paired_store::PairedStore;
-use super::pairs::SharedPairs;
-use crate::storage::StorageUnderTest;
+use crate::bindings::{Bindings, entries_of, product, vendors};
+use crate::operations::{Operation, PRODUCTS, Query, Step};
+use crate::paired_store::PairedStore;
+use crate::pairs::SharedPairs;
+use port_contracts::StorageUnderTest;
 
 /// Timeout of an operation, long enough for a busy machine.
 const TIMEOUT: Duration = Duration::from_mins(1);

@@ -3,11 +3,11 @@
 //! Claims are stored as text, one per line: the as-of that orders it, the proven as-of (or `-`), its kind and its value. A
 //! report in quarantine is one line. Instants are microseconds since 1970-01-01T00:00:00Z.
 
-use super::corrupt;
-use crate::evidence::{Claim, Evidence, NoEvidence, Proof, Proven, ReportOrder};
-use crate::ports::StoreError;
-use crate::report_history::{KnownClaim, QuarantinedReport, ReportHistory};
-use crate::timestamp::Timestamp;
+use crate::corrupt;
+use domain::evidence::{Claim, Evidence, NoEvidence, Proof, Proven, ReportOrder};
+use domain::ports::StoreError;
+use domain::report_history::{KnownClaim, QuarantinedReport, ReportHistory};
+use domain::timestamp::Timestamp;
 
 const TABLE: &str = "vendor_evidence";
 

@@ -14,7 +14,7 @@ use domain::settlement::SettledOrder;
 use domain::stock::StockChange;
 use domain::timestamp::Timestamp;
 
-use super::equivalent::Equivalent;
+use crate::equivalent::Equivalent;
 
 /// The value that a timestamp belongs to.
 #[derive(PartialEq, Eq, Hash)]

@@ -15,6 +15,13 @@
 //!
 //! Concurrency, speed and signals, which do not show in the results of a sequence. They have their own contracts.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a test-support crate: a failed comparison panics"
+)]
+
 mod bindings;
 mod equivalent;
 mod operations;
@@ -28,6 +35,8 @@ mod steps;
 mod strategies;
 mod use_cases;
 
+#[doc(hidden)]
+pub use port_contracts;
 pub use runner::test_adapter;
 
 /// Name of the test in the records of contracts.
@@ -35,7 +44,7 @@ pub const RECORDED_AS: &str = "model.matches_the_reference_model";
 
 /// Compares a store with the reference model, in one test.
 ///
-/// `$setup` is the function that [`storage_contracts`](crate::storage_contracts) takes. Each sequence starts with an empty
+/// `$setup` is the function that [`storage_contracts`](port_contracts::storage_contracts) takes. Each sequence starts with an empty
 /// store: a new one, or, where creating one is slow, the previous one emptied by `$empty`, an async function of a reference
 /// to the guard that removes every row.
 ///
@@ -46,7 +55,7 @@ macro_rules! storage_model {
     ($setup:path) => {
         $crate::storage_model!(@test async |before| {
             if let Some((under_test, guard)) = before {
-                $crate::finish(under_test, guard);
+                $crate::port_contracts::finish(under_test, guard);
             }
             $setup().await
         });
@@ -64,13 +73,13 @@ macro_rules! storage_model {
         #[test]
         fn matches_the_reference_model() {
             let package = env!("CARGO_PKG_NAME");
-            let totals = $crate::model::test_adapter(package, $renew);
+            let totals = $crate::test_adapter(package, $renew);
             println!("model and {package}:\n{totals}");
-            $crate::record(
+            $crate::port_contracts::record(
                 env!("CARGO_TARGET_TMPDIR"),
                 "storage",
                 package,
-                $crate::model::RECORDED_AS,
+                $crate::RECORDED_AS,
                 &totals,
             );
         }

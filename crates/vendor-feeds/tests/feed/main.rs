@@ -15,7 +15,7 @@ use domain::identifiers::{ProductId, VendorId};
 use domain::ports::{Clock, FeedError, VendorFeed};
 use domain::report::ReportKind;
 use mock_vendor::MockVendor;
-use vendor_http::{FeedFormat, HttpVendorFeed, HttpVendorOptions, InvalidOptions};
+use vendor_feeds::{FeedFormat, HttpVendorFeed, HttpVendorOptions, InvalidOptions};
 
 const STOCK: [(&str, i64); 2] = [("1", 50), ("2", 100)];
 

@@ -10,10 +10,10 @@ use domain::settlement::{Outcome, SettledOrder, settle};
 use domain::stock::{ProductStock, StockChange, VendorStock};
 use domain::vendor_set::recount;
 
-use super::bindings::{configured, new_order, product, products, span, vendor};
-use super::operations::{OrderSpec, Product, Slot, Step, Vendor};
-use super::run::Run;
-use crate::builders::order_at;
+use crate::bindings::{configured, new_order, product, products, span, vendor};
+use crate::operations::{OrderSpec, Product, Slot, Step, Vendor};
+use crate::run::Run;
+use port_contracts::builders::order_at;
 
 /// The result of a step. After an error the unit of work can only be dropped; `PairedWork` compares the error.
 type StepResult = Result<(), StoreError>;

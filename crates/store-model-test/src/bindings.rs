@@ -9,12 +9,12 @@ use domain::report::Report;
 use domain::timestamp::Timestamp;
 use domain::vendor_set::ConfiguredVendor;
 
-use super::operations::{
+use crate::operations::{
     DIGESTS, InstantName, KEYS, OrderSpec, PRODUCTS, Product, ReportSpec, Shift, Slot, Span,
     VENDORS, Vendor,
 };
-use super::pairs::SharedPairs;
-use crate::builders::{key, request, with_feed};
+use crate::pairs::SharedPairs;
+use port_contracts::builders::{key, request, with_feed};
 
 /// Longer than any sequence runs.
 const VERY_LONG: Duration = Duration::from_hours(1);
@@ -23,7 +23,7 @@ const VERY_LONG: Duration = Duration::from_hours(1);
 const NO_ORDER: OrderId = OrderId(i64::MAX);
 
 pub(super) fn product(product: Product) -> ProductId {
-    crate::builders::product(PRODUCTS[product])
+    port_contracts::builders::product(PRODUCTS[product])
 }
 
 pub(super) fn products(products: &[Product]) -> Vec<ProductId> {
@@ -31,7 +31,7 @@ pub(super) fn products(products: &[Product]) -> Vec<ProductId> {
 }
 
 pub(super) fn vendor(vendor: Vendor) -> VendorId {
-    crate::builders::vendor(VENDORS[vendor])
+    port_contracts::builders::vendor(VENDORS[vendor])
 }
 
 pub(super) fn vendors(vendors: &[Vendor]) -> Vec<VendorId> {

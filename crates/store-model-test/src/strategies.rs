@@ -12,11 +12,11 @@ use proptest::option::{of, weighted};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
-use super::operations::{
+use crate::operations::{
     Configuring, Confirms, DIGESTS, InstantName, KEYS, Operation, OrderSpec, PRODUCTS, Product,
     Query, ReportSpec, Shift, Slot, Span, Step, UseCase, VENDORS, Vendor,
 };
-use super::sequences::Named;
+use crate::sequences::Named;
 
 /// Number of most recent orders, which are referred to most often.
 const RECENT: usize = 6;

@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use super::{
+use crate::{
     StoredAllocation, StoredOrder, StoredProof, StoredVendorStock, corrupt, grouped, position,
     request, stock_level, vendor_id,
 };
-use crate::identifiers::{BatchDigest, IdempotencyKey, OrderId};
-use crate::order::{OrderStatus, RejectReason};
-use crate::ports::{
+use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId};
+use domain::order::{OrderStatus, RejectReason};
+use domain::ports::{
     AllocationRecord, FinishedSync, KeyRecord, OrderRecord, ProductRecord, StoreError, SyncOutcome,
     SyncRecord, TransferRecord, VendorRecord, VendorStatus, VendorStockRecord,
 };
-use crate::quantity::Quantity;
-use crate::timestamp::Timestamp;
+use domain::quantity::Quantity;
+use domain::timestamp::Timestamp;
 
 /// A row of `vendor_syncs`.
 #[derive(Debug, Clone)]
@@ -80,7 +80,7 @@ pub fn vendor_status(
     is_expired: bool,
     now: Timestamp,
 ) -> Result<VendorStatus, StoreError> {
-    let proof = super::proof(&row.vendor_id, proof)?;
+    let proof = crate::proof(&row.vendor_id, proof)?;
     let record = vendor(row)?;
     Ok(VendorStatus {
         vendor_id: record.vendor_id,

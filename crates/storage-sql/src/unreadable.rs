@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tracing::error;
 
-use crate::ports::StoreError;
+use domain::ports::StoreError;
 
 /// Maximum number of rows that are tracked as logged.
 const MAX_LOGGED: usize = 1_000;

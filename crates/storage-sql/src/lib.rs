@@ -3,6 +3,8 @@
 //! Each SQL adapter reads its rows with its own driver's types and converts them here, so that all adapters interpret rows
 //! identically. A value that no version of this program writes is reported by table, column and row.
 
+pub mod audit;
+mod columns;
 mod history;
 mod pause;
 mod reported;
@@ -11,13 +13,13 @@ mod unreadable;
 
 use std::collections::HashMap;
 
-use crate::identifiers::{OrderId, ProductId, VendorId};
-use crate::order::{Allocation, Order, OrderRequest, OrderState, OrderStatus, RejectReason};
-use crate::ports::{Changed, QueuedOrder, StockLevel, StoreError, VendorLevel};
-use crate::quantity::Quantity;
-use crate::settlement::PendingOrder;
-use crate::stock::VendorStock;
-use crate::timestamp::Timestamp;
+use domain::identifiers::{OrderId, ProductId, VendorId};
+use domain::order::{Allocation, Order, OrderRequest, OrderState, OrderStatus, RejectReason};
+use domain::ports::{Changed, QueuedOrder, StockLevel, StoreError, VendorLevel};
+use domain::quantity::Quantity;
+use domain::settlement::PendingOrder;
+use domain::stock::VendorStock;
+use domain::timestamp::Timestamp;
 
 pub use history::{StoredHistory, StoredProof, proof, report_history};
 pub use pause::{StoredPauseRow, vendor_pause};

@@ -1,9 +1,9 @@
 //! Rows of `vendor_pauses`.
 
-use super::{units, vendor_id};
-use crate::pacing::VendorPause;
-use crate::ports::{StoreError, StoredPause};
-use crate::timestamp::Timestamp;
+use crate::{units, vendor_id};
+use domain::pacing::VendorPause;
+use domain::ports::{StoreError, StoredPause};
+use domain::timestamp::Timestamp;
 
 /// A row of `vendor_pauses`.
 #[derive(Debug, Clone)]

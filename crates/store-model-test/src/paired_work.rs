@@ -22,7 +22,7 @@ use domain::stock::{ProductStock, StockChange};
 use domain::timestamp::Timestamp;
 use domain::vendor_set::{ConfiguredVendor, VendorSetDigest};
 
-use super::pairs::{ClaimsOfWork, SharedPairs};
+use crate::pairs::{ClaimsOfWork, SharedPairs};
 
 /// Returns the model's results and records where the adapter's differ.
 pub(super) struct PairedWork {

@@ -11,11 +11,11 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, Test
 use proptest_state_machine::ReferenceStateMachine as _;
 use tokio::runtime::{Builder, Runtime};
 
-use super::operations::Operation;
-use super::run::Run;
-use super::sequences::Sequences;
-use crate::expansion::finish;
-use crate::storage::StorageUnderTest;
+use crate::operations::Operation;
+use crate::run::Run;
+use crate::sequences::Sequences;
+use port_contracts::StorageUnderTest;
+use port_contracts::finish;
 
 /// Default number of sequences, which take a few seconds on a database.
 const DEFAULT_CASES: u64 = 48;

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use mock_vendor::{Fault, MockVendor};
-use vendor_http::{HttpVendorFeed, HttpVendorOptions};
+use vendor_feeds::{HttpVendorFeed, HttpVendorOptions};
 
 use super::canned::CannedServer;
 use super::{

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use proptest_state_machine::ReferenceStateMachine;
 
-use super::operations::{Configuring, InstantName, Operation, Query, Slot, Step, UseCase, Vendor};
-use super::strategies;
+use crate::operations::{Configuring, InstantName, Operation, Query, Slot, Step, UseCase, Vendor};
+use crate::strategies;
 
 /// The names that were introduced so far.
 #[derive(Debug, Clone, Default)]

@@ -16,9 +16,9 @@ use domain::timestamp::Timestamp;
 use domain::vendor_set::VendorSetDigest;
 use storage_memory::MemoryStore;
 
-use super::paired_work::PairedWork;
-use super::pairs::{ClaimsOfWork, SharedPairs};
-use crate::storage::StorageUnderTest;
+use crate::paired_work::PairedWork;
+use crate::pairs::{ClaimsOfWork, SharedPairs};
+use port_contracts::StorageUnderTest;
 
 /// Returns the model's results and records where the adapter's differ.
 pub(super) struct PairedStore {

@@ -17,7 +17,7 @@ use domain::stock::{ProductStock, VendorStock};
 use domain::timestamp::Timestamp;
 use domain::vendor_set::{ConfiguredVendor, SetMember};
 
-use super::pairs::{Pairs, TimestampOf};
+use crate::pairs::{Pairs, TimestampOf};
 
 /// A result of the model that can be compared with the adapter's.
 pub(super) trait Equivalent {

@@ -1,9 +1,9 @@
 //! Rows of `vendor_stock` that reports are compared with.
 
-use super::{product_id, units};
-use crate::comparison::ReportedStock;
-use crate::ports::StoreError;
-use crate::timestamp::Timestamp;
+use crate::{product_id, units};
+use domain::comparison::ReportedStock;
+use domain::ports::StoreError;
+use domain::timestamp::Timestamp;
 
 /// The columns of a row of `vendor_stock` that reports are compared with.
 #[derive(Debug, Clone)]

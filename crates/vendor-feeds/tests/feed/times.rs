@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::evidence::{MAX_AGE, ResponseTimes};
 use domain::ports::VendorFeed;
 use domain::timestamp::Timestamp;
-use vendor_http::{HttpVendorFeed, HttpVendorOptions};
+use vendor_feeds::{HttpVendorFeed, HttpVendorOptions};
 
 use super::canned::CannedServer;
 use super::{clock, feed, malformed, options, vendor};

@@ -20,12 +20,12 @@ use domain::timestamp::Timestamp;
 
 use futures_util::future::join;
 
-use super::bindings::{configured, new_order, span, vendor};
-use super::operations::{Configuring, Confirms, UseCase};
-use super::paired_store::PairedStore;
-use super::pairs::SharedPairs;
-use super::run::Run;
-use crate::builders::fetched;
+use crate::bindings::{configured, new_order, span, vendor};
+use crate::operations::{Configuring, Confirms, UseCase};
+use crate::paired_store::PairedStore;
+use crate::pairs::SharedPairs;
+use crate::run::Run;
+use port_contracts::builders::fetched;
 
 const ONE_AT_A_TIME: OrderBatcherSettings = OrderBatcherSettings {
     max_batch: 1,
