@@ -214,6 +214,7 @@ macro_rules! storage_contracts {
                 full_reports_and_deltas_share_one_order,
                 an_empty_report_is_quarantined,
                 a_stale_report_changes_nothing,
+                a_sync_repairs_instants_in_the_future,
                 a_failed_sync_changes_nothing,
                 a_vendor_that_is_not_configured_is_not_synced,
             }

@@ -7,10 +7,14 @@ use domain::evidence::ResponseTimes;
 use domain::order::{OrderState, OrderStatus};
 use domain::ports::{FeedError, FetchedReport, SyncOutcome};
 use domain::report::Report;
+use domain::report_history::ReportHistory;
 use domain::services::{QuarantineDecision, SyncError};
 
 use super::StorageUnderTest;
-use crate::builders::{allocation, delta, fetched as stated_at, full, full_as_of, product};
+use super::damage::Damage;
+use crate::builders::{
+    allocation, delta, fetched as stated_at, full, full_as_of, order_at, product, vendor,
+};
 use crate::use_cases::UseCases;
 
 /// Stock that a vendor reports can be sold, and the result of the sync is right.
@@ -349,4 +353,36 @@ pub async fn a_vendor_that_is_not_configured_is_not_synced(storage: &StorageUnde
     }
     let stock = storage.stock.list_stock(None, false, 10).await.unwrap();
     assert!(stock.is_empty());
+}
+
+/// After the store's clock was corrected backwards, a shipment and the order of the last report are in its future. The next
+/// report is applied and repairs both, and a later report includes the shipment.
+pub async fn a_sync_repairs_instants_in_the_future(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases.report("v", full(&[("p", 5)])).await;
+    let order = use_cases.sell(storage, "p", 2).await;
+    let shipped = use_cases.change(order.id, OrderStatus::Shipped).await;
+    shipped.unwrap();
+    assert!((storage.damage)(Damage::ShippedTomorrow(order.id)).await);
+    let mut work = storage.begin().await;
+    let locked = work.lock_vendor(&vendor("v")).await.unwrap();
+    let now = work.store_time().await.unwrap();
+    let tomorrow = order_at(now.plus(Duration::from_hours(24)));
+    let history = ReportHistory {
+        applied: Some(tomorrow),
+        full: Some(tomorrow),
+        ..locked.unwrap().history
+    };
+    work.save_history(&vendor("v"), &history).await.unwrap();
+    work.commit().await.unwrap();
+
+    for expected in [(3, 2, 1), (3, 0, 3)] {
+        let done = use_cases.report("v", full(&[("p", 3)])).await;
+        assert_eq!((done.outcome, done.error), (SyncOutcome::Applied, None));
+        assert_eq!(storage.numbers("p", "v").await, expected);
+        storage.assert_sound().await;
+    }
+    let state = storage.sync.find_sync_state(&vendor("v")).await.unwrap();
+    let state = state.unwrap();
+    assert!(state.history.applied.unwrap().as_of <= state.now);
 }
