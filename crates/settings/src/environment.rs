@@ -8,7 +8,6 @@ use std::path::Path;
 use config::{ConfigError, Map, Source, Value};
 
 use crate::SettingsError;
-use crate::error::one_line;
 
 /// Variables by name.
 pub(crate) type Variables = BTreeMap<String, String>;
@@ -43,7 +42,7 @@ pub(crate) fn read_process(
         };
         let Ok(value) = value.into_string() else {
             return Err(SettingsError::Setting {
-                name: one_line(name),
+                name: log_text::one_line(name),
                 origin: Some("the environment".to_owned()),
                 problem: "is not UTF-8, expected a string".to_owned(),
             });
@@ -127,8 +126,8 @@ impl VariableLayer {
             let origin = format!("{name} in {origin}");
             let Some(path) = path else {
                 return Err(SettingsError::Setting {
-                    name: one_line(name),
-                    origin: Some(one_line(&origin)),
+                    name: log_text::one_line(name),
+                    origin: Some(log_text::one_line(&origin)),
                     problem: "is not the name of a setting, expected AGGREGATOR__SECTION__NAME of letters, digits \
                               and single underscores"
                         .to_owned(),

@@ -26,14 +26,3 @@ pub enum SettingsError {
         problem: String,
     },
 }
-
-/// Escapes control characters, including line breaks, so that a message is one line.
-pub(crate) fn one_line(text: &str) -> String {
-    text.chars()
-        .flat_map(|char| {
-            let escaped = char.is_control().then(|| char.escape_default());
-            let plain = escaped.is_none().then_some(char);
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect()
-}

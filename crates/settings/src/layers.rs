@@ -7,7 +7,6 @@ use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
 use crate::environment::{VariableLayer, Variables};
-use crate::error::one_line;
 use crate::{DEFAULTS, SettingsError, renamed};
 
 /// All layers, merged; each value keeps its origin.
@@ -55,8 +54,8 @@ impl Layers {
             };
             SettingsError::Setting {
                 origin: self.origin(&segments),
-                problem: one_line(&problem),
-                name: one_line(&name),
+                problem: log_text::one_line(&problem),
+                name: log_text::one_line(&name),
             }
         })
     }
@@ -97,7 +96,11 @@ impl Layers {
             };
             match inner {
                 Some(inner) => value = inner,
-                None => return origin.or_else(|| inner_origin(value)).map(one_line),
+                None => {
+                    return origin
+                        .or_else(|| inner_origin(value))
+                        .map(log_text::one_line);
+                }
             }
         }
     }
@@ -137,7 +140,7 @@ fn wrong_type(expected: &str) -> String {
 /// The position and the reason of a syntax error. The other lines quote the file, which may contain a password.
 fn syntax_problem(error: &ConfigError) -> String {
     let ConfigError::FileParse { cause, .. } = error else {
-        return one_line(&value_problem(error));
+        return log_text::one_line(&value_problem(error));
     };
     let text = cause.to_string();
     let is_quote = |line: &&str| {
@@ -145,5 +148,5 @@ fn syntax_problem(error: &ConfigError) -> String {
         start.starts_with('|') || start.is_empty()
     };
     let lines: Vec<&str> = text.lines().filter(|line| !is_quote(line)).collect();
-    one_line(&lines.join(": "))
+    log_text::one_line(&lines.join(": "))
 }

@@ -100,7 +100,7 @@ where
         Format::Text => {
             // The library escapes terminal control sequences but not line breaks, so fields are formatted here.
             let fields = format::debug_fn(|writer, field, value| {
-                let value = escaped(&std::format!("{value:?}"));
+                let value = log_text::one_line(&std::format!("{value:?}"));
                 match field.name() {
                     "message" => write!(writer, "{value}"),
                     name => write!(writer, "{name}={value}"),
@@ -119,19 +119,6 @@ where
 
 fn fmt() -> fmt::SubscriberBuilder {
     fmt::Subscriber::builder()
-}
-
-/// Escapes control characters, as in `\n` and `\u{1b}`.
-fn escaped(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for char in text.chars() {
-        if char.is_control() {
-            line.extend(char.escape_default());
-        } else {
-            line.push(char);
-        }
-    }
-    line
 }
 
 #[cfg(test)]

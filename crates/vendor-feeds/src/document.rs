@@ -12,7 +12,7 @@ use serde::de::{DeserializeSeed, Error, IgnoredAny, SeqAccess, Unexpected, Visit
 use serde_json::Value;
 
 use crate::duplicates::UniqueMembers;
-use crate::excerpt::{bounded, excerpt};
+use crate::excerpt::excerpt;
 use crate::pointer::JsonPointer;
 
 /// Maximum length of a JSON error message that is passed on, in characters.
@@ -102,7 +102,7 @@ fn read_at<'de, S: DeserializeSeed<'de>>(
     found
         .and_then(|found| deserializer.end().map(|()| found))
         .map_err(|error| {
-            let reason = bounded(&error.to_string(), MAX_REASON_CHARS);
+            let reason = log_text::excerpt(&error.to_string(), MAX_REASON_CHARS);
             format!("reading {pointer}: {reason}")
         })
 }

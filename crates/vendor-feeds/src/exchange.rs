@@ -7,7 +7,6 @@ use domain::ports::{Clock, FeedError};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Response, StatusCode, Url};
 
-use crate::excerpt::bounded;
 use crate::{retry_after, times};
 
 /// Maximum length of an error message of the HTTP library that is passed on, in characters.
@@ -48,7 +47,7 @@ impl Failure {
             source = cause.source();
         }
         Self {
-            error: FeedError::Unavailable(bounded(&text, MAX_REASON_CHARS)),
+            error: FeedError::Unavailable(log_text::excerpt(&text, MAX_REASON_CHARS)),
             is_transient: true,
         }
     }
