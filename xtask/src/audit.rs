@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use dev_env::connection;
 use domain::ports::{AuditFinding, AuditQueries};
 use settings::Settings;
 use storage_postgres::PgStore;
 
-use crate::{connection, data_file};
+use crate::data_file;
 
 /// Arguments of `audit`.
 #[derive(Debug, clap::Args)]

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use settings::Settings;
+use workspace::process;
 
 use crate::deny::{self, IfMissing};
-use crate::{fuzz_api, openapi, process, test_suite, tidy, workspace};
+use crate::{fuzz_api, openapi, test_suite, tidy};
 
 /// Arguments of `ci`.
 #[derive(Debug, clap::Args)]

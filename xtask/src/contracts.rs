@@ -12,8 +12,6 @@ use std::{fs, io};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::workspace;
-
 const SUITES: [&str; 2] = ["storage", "queue"];
 
 /// A suite with its recorded results.

@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use dev_env::connection;
 use domain::ports::{AuditQueries, TransferSource};
+use progress::Progress;
 use settings::Settings;
 use storage_postgres::PgStore;
 
 use crate::audit::fail_on_findings;
+use crate::data_file;
 use crate::dump::{DumpWriter, Summary};
-use crate::progress::Progress;
-use crate::{connection, data_file};
 
 /// Records per page.
 const PAGE: u32 = 5_000;

@@ -3,15 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use dev_env::connection;
 use domain::ports::{AuditQueries, TransferRecord, TransferTarget};
+use progress::Progress;
 use settings::Settings;
 use storage_postgres::PgStore;
 
 use crate::audit::fail_on_findings;
 use crate::dump::{self, Summary};
 use crate::export::contents;
-use crate::progress::Progress;
-use crate::{connection, data_file, migrate};
+use crate::{data_file, migrate};
 
 /// Records per transaction.
 const PAGE: usize = 5_000;

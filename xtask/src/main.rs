@@ -6,38 +6,29 @@ mod api_key;
 mod audit;
 mod bench;
 mod catalogue;
-mod children;
 mod ci;
-mod connection;
 mod contracts;
 mod data_file;
 mod dead_letters;
 mod deny;
 mod dump;
-mod endpoints;
 mod export;
-mod fresh_servers;
 mod fuzz_api;
 mod import;
 mod migrate;
 mod openapi;
-mod process;
-mod programs;
-mod progress;
 mod seed;
-mod services;
-mod stop_signals;
 mod test_suite;
 mod tidy;
 mod up;
 mod vendor;
-mod workspace;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use dev_env::services;
 use settings::Settings;
 
 /// Development tasks of this workspace.

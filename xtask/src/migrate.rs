@@ -1,10 +1,9 @@
 //! `cargo xtask migrate`: creates the database if it is missing and runs pending migrations.
 
 use anyhow::Result;
+use dev_env::connection;
 use settings::Settings;
 use storage_postgres::migrations;
-
-use crate::connection;
 
 /// Runs the command.
 pub(crate) fn run(settings: &Settings) -> Result<()> {

@@ -8,18 +8,18 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clock_tokio::SystemClock;
+use dev_env::connection;
+use dev_env::endpoints;
 use domain::identifiers::VendorId;
 use domain::ports::{Store, StoreProbe, SyncQueries, VendorSetQueries};
 use domain::services::{VendorSets, VendorSync};
 use domain::vendor_set::ConfiguredVendor;
+use progress::Progress;
 use settings::Settings;
 use storage_postgres::PgStore;
 
 use crate::catalogue::{Catalogue, CatalogueFeed};
-use crate::connection;
 use crate::data_file;
-use crate::endpoints;
-use crate::progress::Progress;
 
 const VENDOR: &str = "seed";
 

@@ -3,9 +3,12 @@
 use std::process::Command;
 
 use anyhow::Result;
+use dev_env::connection;
+use dev_env::services;
 use settings::Settings;
+use workspace::process;
 
-use crate::{connection, contracts, process, services, workspace};
+use crate::contracts;
 
 /// Arguments of `test`.
 #[derive(Debug, clap::Args)]

@@ -6,14 +6,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use dev_env::children::{Children, Exited};
+use dev_env::endpoints;
+use dev_env::programs::{self, Profile};
+use dev_env::services;
+use dev_env::stop_signals::StopSignals;
 use mock_vendor::original::{self, OriginalVendor};
 use settings::{Settings, VendorSettings};
 use wiring::trial::RunningApi;
 
-use crate::children::{Children, Exited};
-use crate::programs::{self, Profile};
-use crate::stop_signals::StopSignals;
-use crate::{endpoints, migrate, services};
+use crate::migrate;
 
 const READY_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -64,7 +66,7 @@ pub(crate) fn run(args: &Args, settings: &Settings, config: Option<&Path>) -> Re
         + GRACE;
     tokio::runtime::Runtime::new()?.block_on(async {
         let mut stop = StopSignals::new()?;
-        let mut children = Children::new();
+        let mut children = Children::default();
         let outcome = async {
             for (name, arguments) in starts {
                 children.start(name, programs.path(name)?, &arguments, &[])?;

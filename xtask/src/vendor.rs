@@ -7,12 +7,12 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Subcommand;
 use clock_tokio::SystemClock;
+use dev_env::connection;
 use domain::identifiers::{InvalidId, VendorId};
 use domain::services::{RenameVendor, VendorSets};
 use settings::Settings;
 use storage_postgres::PgStore;
 
-use crate::connection;
 use crate::data_file;
 
 /// Manage the vendors of a deployment.

@@ -1,10 +1,10 @@
 //! Runs the program `baselines`, which measures the ceilings of the machine.
 
 use anyhow::{Context, Result};
+use dev_env::programs::Programs;
 use serde_json::Value;
 
 use super::generator::run_to_end;
-use crate::programs::Programs;
 
 /// Returns the command line of `baselines` with these arguments.
 pub(super) fn command_line(arguments: &[String]) -> String {

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
+use dev_env::services::debian;
 use serde::Deserialize;
+use workspace::process;
 
 use super::quantiles::Counts;
-use crate::process;
-use crate::services::debian;
 
 const SCRIPT: &str = "xtask/bench/load.lua";
 /// Prefix of the result line that the script prints.
@@ -215,7 +215,7 @@ mod tests {
             header: Some("Prefer: wait=30"),
             by_status: false,
         };
-        std::env::set_current_dir(crate::workspace::root()).unwrap();
+        std::env::set_current_dir(workspace::root()).unwrap();
         assert!(load.run().await.is_err());
         assert!(
             load.command_line().starts_with("wrk -t1 -c1 -d1s"),

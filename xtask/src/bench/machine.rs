@@ -3,8 +3,7 @@
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
-
-use crate::process;
+use workspace::process;
 
 /// Name and value pairs for the head of the report.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -25,12 +25,13 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use dev_env::programs::{self, Profile};
+use dev_env::services;
+use dev_env::stop_signals::StopSignals;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use settings::Settings;
 
-use crate::programs::{self, Profile};
-use crate::stop_signals::StopSignals;
-use crate::{data_file, services};
+use crate::data_file;
 use results::Results;
 use run::Run;
 use topics::Topic;

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use workspace::process;
 
 use super::generator::run_to_end;
 use super::quantiles::quantile;
-use crate::process;
 
 /// A run of pgbench.
 #[derive(Debug, Clone)]

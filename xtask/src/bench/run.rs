@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use dev_env::programs::Programs;
+use progress::Progress;
 use settings::Settings;
 use tempfile::TempDir;
 
@@ -16,8 +18,6 @@ use super::topics::{
     Topic, ceilings, closed, embedded, events, kept, open, overload, streams, waiting,
 };
 use super::{Args, Scale};
-use crate::programs::Programs;
-use crate::progress::Progress;
 
 /// Number of connections for the CPU time of each stage and for the warm-up.
 pub(super) const TYPICAL_CONNECTIONS: u32 = 64;

@@ -7,6 +7,10 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail, ensure};
 use clock_tokio::SystemClock;
+use dev_env::children::Children;
+use dev_env::endpoints;
+use dev_env::fresh_servers::FreshServers;
+use dev_env::programs::Programs;
 use domain::identifiers::{ProductId, VendorId};
 use domain::ports::{AuditQueries, Store, StoreProbe, SyncQueries, VendorSetQueries};
 use domain::services::{VendorSets, VendorSync};
@@ -18,10 +22,7 @@ use tempfile::TempDir;
 use super::choices::PRODUCTS;
 use super::database::Database;
 use crate::catalogue::CatalogueFeed;
-use crate::children::Children;
-use crate::fresh_servers::FreshServers;
-use crate::programs::Programs;
-use crate::{audit, data_file, endpoints};
+use crate::{audit, data_file};
 
 /// Id of the vendor whose stock is sold.
 pub(super) const VENDOR: &str = "bench";
@@ -178,7 +179,7 @@ impl System {
         let arguments = config_arguments(dir.path(), more)?;
         let (api, worker) = (endpoints::free_address()?, endpoints::free_address()?);
         let mut system = Self {
-            children: Children::new(),
+            children: Children::default(),
             processes: Vec::new(),
             api,
             second_api: None,
@@ -219,7 +220,7 @@ impl System {
             file.clone().into(),
         ]);
         let mut system = Self {
-            children: Children::new(),
+            children: Children::default(),
             processes: Vec::new(),
             api,
             second_api: None,

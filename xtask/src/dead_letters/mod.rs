@@ -12,12 +12,13 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Subcommand;
+use dev_env::connection;
 use domain::ports::{DeadLetterQueries, Store};
 use queue_rabbitmq::RabbitOptions;
 use settings::Settings;
 use storage_postgres::PgStore;
 
-use crate::{connection, data_file};
+use crate::data_file;
 use selection::Selection;
 
 /// Manage dead letters.

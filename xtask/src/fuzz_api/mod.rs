@@ -5,10 +5,10 @@ mod schemathesis;
 mod target;
 
 use anyhow::{Context, Result, ensure};
+use dev_env::programs::{self, Profile};
+use dev_env::services;
 use settings::Settings;
 
-use crate::programs::{self, Profile};
-use crate::services;
 use schemathesis::Schemathesis;
 use target::Target;
 

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use dev_env::services::debian;
+use workspace::process;
 
 use super::target::Target;
-use crate::services::debian;
-use crate::{process, workspace};
 
 const VERSION: &str = "4.32.5";
 

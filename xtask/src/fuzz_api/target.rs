@@ -7,16 +7,17 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use api_keys::{KeyHash, Role};
+use dev_env::children::Children;
+use dev_env::endpoints;
+use dev_env::fresh_servers::FreshServers;
+use dev_env::programs::Programs;
 use domain::ports::AuditQueries;
 use mock_vendor::MockVendor;
 use settings::Settings;
 use storage_postgres::PgStore;
 use tempfile::TempDir;
 
-use crate::children::Children;
-use crate::fresh_servers::FreshServers;
-use crate::programs::Programs;
-use crate::{api_key, audit, data_file, endpoints};
+use crate::{api_key, audit, data_file};
 
 /// Products in the document's examples, and short ids that the generator is likely to produce.
 const STOCK: [(&str, i64); 4] = [("SKU-1", 1_000), ("SKU-2", 10), ("0", 5), ("1", 5)];
@@ -51,7 +52,7 @@ impl Target {
         let api = endpoints::free_address()?;
         arguments.extend(["--data".into(), file.clone().into()]);
         arguments.extend(["--port".into(), api.port().to_string().into()]);
-        let mut children = Children::new();
+        let mut children = Children::default();
         children.start("standalone", programs.path("standalone")?, &arguments, &[])?;
         children.wait_until_ready(api).await?;
         Ok(Self {
@@ -77,7 +78,7 @@ impl Target {
         let mut environment = servers.environment();
         environment.push(("PORT", api.port().to_string()));
         environment.push(("WORKER_PORT", worker.port().to_string()));
-        let mut children = Children::new();
+        let mut children = Children::default();
         for name in ["api", "worker"] {
             children.start(name, programs.path(name)?, &arguments, &environment)?;
         }

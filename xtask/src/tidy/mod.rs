@@ -17,8 +17,6 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::workspace;
-
 /// A violation of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Finding {

@@ -1,6 +1,9 @@
 //! Throughput of HTTP, PostgreSQL and RabbitMQ alone on this machine.
 
 use anyhow::Result;
+use dev_env::children::Children;
+use dev_env::endpoints;
+use progress::Progress;
 
 use super::closed::CLIENTS;
 use crate::bench::baselines;
@@ -10,9 +13,6 @@ use crate::bench::measure::as_f64;
 use crate::bench::pgbench::Pgbench;
 use crate::bench::run::{Run, TYPICAL_CONNECTIONS};
 use crate::bench::system::Servers;
-use crate::children::Children;
-use crate::endpoints;
-use crate::progress::Progress;
 
 pub(in crate::bench) const TOPIC: &str = "ceilings";
 pub(in crate::bench) const HTTP: &str = "HTTP and JSON alone";
@@ -53,7 +53,7 @@ pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
 
 async fn http(run: &mut Run) -> Result<()> {
     let address = endpoints::free_address()?;
-    let mut children = Children::new();
+    let mut children = Children::default();
     let arguments = ["http".into(), format!("--port={}", address.port()).into()];
     children.start(
         "baselines",

@@ -1,13 +1,13 @@
 //! Closed load: each connection sends its next order after the last response.
 
 use anyhow::Result;
+use progress::Progress;
 
 use crate::bench::choices::Spread;
 use crate::bench::pgbench::Pgbench;
 use crate::bench::results::SERVICE;
 use crate::bench::run::{Run, TYPICAL_CONNECTIONS};
 use crate::bench::system::{Servers, Storage, System};
-use crate::progress::Progress;
 
 /// Numbers of connections to the service.
 pub(in crate::bench) const CONNECTIONS: [u32; 6] = [1, 8, 32, 64, 256, 1024];

@@ -1,13 +1,13 @@
 //! The standalone program, and a loop with one transaction per order on the same kind of data file.
 
 use anyhow::Result;
+use progress::Progress;
 
 use super::closed::CONNECTIONS;
 use crate::bench::baselines;
 use crate::bench::choices::Spread;
 use crate::bench::run::{Run, TYPICAL_CONNECTIONS};
 use crate::bench::system::{System, create_data_file, temp_dir_on_disk};
-use crate::progress::Progress;
 
 pub(in crate::bench) const TOPIC: &str = "standalone";
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use progress::Progress;
 
 use crate::bench::choices::Spread;
 use crate::bench::measure::as_f64;
@@ -10,7 +11,6 @@ use crate::bench::proc;
 use crate::bench::readers::Readers;
 use crate::bench::results::SERVICE;
 use crate::bench::run::{Run, TYPICAL_CONNECTIONS};
-use crate::progress::Progress;
 
 pub(in crate::bench) const TOPIC: &str = "events";
 /// A shorter timeout than the default, so that stuck readers are disconnected during the measurement.

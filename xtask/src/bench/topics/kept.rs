@@ -1,6 +1,7 @@
 //! Cost of kept orders: the same requests with few and with many orders in the database.
 
 use anyhow::{Context, Result};
+use progress::Progress;
 
 use crate::bench::choices::{self, PRODUCTS, Spread};
 use crate::bench::database::Database;
@@ -10,7 +11,6 @@ use crate::bench::page;
 use crate::bench::results::SERVICE;
 use crate::bench::run::Run;
 use crate::bench::system::{Storage, System, VENDOR};
-use crate::progress::Progress;
 
 pub(in crate::bench) const TOPIC: &str = "kept";
 /// Orders inserted per statement.

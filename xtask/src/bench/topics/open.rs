@@ -1,6 +1,7 @@
 //! Open load: orders are sent at random times at a fixed rate, independent of the responses.
 
 use anyhow::{Context, Result};
+use progress::Progress;
 
 use crate::bench::choices::Spread;
 use crate::bench::measure::as_f64;
@@ -8,7 +9,6 @@ use crate::bench::pgbench::Pgbench;
 use crate::bench::results::SERVICE;
 use crate::bench::run::{Run, TYPICAL_CONNECTIONS};
 use crate::bench::system::{Servers, Storage, System};
-use crate::progress::Progress;
 
 pub(in crate::bench) const TOPIC: &str = "open";
 /// Name of the baseline: pgbench inserting one row per order at the same rate.

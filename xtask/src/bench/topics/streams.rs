@@ -4,6 +4,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use client::{Client, ClientError, Lines, OrderFilter, StockFilter};
+use dev_env::children::Children;
+use dev_env::endpoints;
+use progress::Progress;
 use serde::de::DeserializeOwned;
 
 use super::kept;
@@ -12,9 +15,6 @@ use crate::bench::database::Database;
 use crate::bench::proc;
 use crate::bench::run::Run;
 use crate::bench::system::{Servers, VENDOR, config_arguments};
-use crate::children::Children;
-use crate::endpoints;
-use crate::progress::Progress;
 
 pub(in crate::bench) const TOPIC: &str = "streams";
 pub(in crate::bench) const ORDERS: &str = "orders";
@@ -48,7 +48,7 @@ async fn measure(run: &mut Run, servers: &Servers, list: &str, items: u32) -> Re
     let address = endpoints::free_address()?;
     let mut environment = servers.environment();
     environment.push(("PORT", address.port().to_string()));
-    let mut children = Children::new();
+    let mut children = Children::default();
     let program = run.programs.path("api")?;
     let pid = children.start("api", program, &arguments, &environment)?;
     children.wait_until_ready(address).await?;

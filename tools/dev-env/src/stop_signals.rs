@@ -4,14 +4,15 @@ use anyhow::Result;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Receives SIGINT (Ctrl-C), SIGTERM and SIGHUP.
-pub(crate) struct StopSignals {
+pub struct StopSignals {
     interrupt: Signal,
     terminate: Signal,
     hang_up: Signal,
 }
 
 impl StopSignals {
-    pub(crate) fn new() -> Result<Self> {
+    /// Installs the signal handlers. Requires a tokio runtime.
+    pub fn new() -> Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
@@ -19,7 +20,8 @@ impl StopSignals {
         })
     }
 
-    pub(crate) async fn next(&mut self) {
+    /// Waits for the next signal.
+    pub async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

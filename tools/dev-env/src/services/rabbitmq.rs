@@ -7,14 +7,13 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use progress::Progress;
+use workspace::process;
 
 use super::rabbitmq_node::{self, NodeDir};
 use super::started::{SERVICES_DIR, Started};
 use super::system_user::{SystemUser, is_root};
 use crate::connection::Broker;
-use crate::process;
-use crate::progress::Progress;
-use crate::workspace;
 
 /// Directory of the actual programs on Debian. Those in `PATH` are wrappers that only root and rabbitmq may run.
 const DEBIAN_PROGRAMS: &str = "/usr/lib/rabbitmq/bin";

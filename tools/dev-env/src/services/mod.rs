@@ -5,7 +5,7 @@
 //! only these.
 
 mod containers;
-pub(crate) mod debian;
+pub mod debian;
 mod postgres;
 mod postgres_probe;
 mod rabbitmq;
@@ -20,11 +20,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::Subcommand;
+use progress::Progress;
 use settings::Settings;
 
 use crate::connection::{self, Broker};
-use crate::progress::Progress;
-use crate::workspace;
 use started::{Started, StartedList};
 
 const READY_TIMEOUT: Duration = Duration::from_mins(1);
@@ -35,7 +34,7 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Arguments of `services`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub struct Args {
     #[command(subcommand)]
     action: Option<Action>,
 }
@@ -51,7 +50,7 @@ enum Action {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
+pub fn run(args: &Args, settings: &Settings) -> Result<()> {
     match args.action.unwrap_or(Action::Start) {
         Action::Start => start(settings),
         Action::Stop => stop(),
@@ -174,7 +173,7 @@ fn connect(host: &str, port: u16) -> std::io::Result<TcpStream> {
 }
 
 /// Starts servers that are not running, and waits until they are ready.
-pub(crate) fn start(settings: &Settings) -> Result<()> {
+pub fn start(settings: &Settings) -> Result<()> {
     let servers = Servers::new(settings)?;
     let mut missing = Vec::new();
     for service in [Service::Postgres, Service::RabbitMq] {
@@ -276,7 +275,7 @@ fn status(settings: &Settings) -> Result<()> {
 
 /// Returns the name of the RabbitMQ node that was started for these settings with a non-default name. `rabbitmqctl` needs it
 /// in `RABBITMQ_NODENAME`.
-pub(crate) fn own_node_name(settings: &Settings) -> Result<Option<String>> {
+pub fn own_node_name(settings: &Settings) -> Result<Option<String>> {
     let broker = Broker::of(&settings.rabbitmq)?;
     let list = StartedList::load(&workspace::root())?;
     Ok(list.iter().find_map(|started| match started {

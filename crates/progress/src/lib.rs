@@ -12,7 +12,7 @@ const PARTS: u64 = 10;
 
 /// Progress of an operation.
 #[derive(Debug)]
-pub(crate) struct Progress {
+pub struct Progress {
     message: String,
     bar: Option<ProgressBar>,
     total: u64,
@@ -21,12 +21,14 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Starts an operation of unknown length.
-    pub(crate) fn spinner(message: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn spinner(message: impl Into<String>) -> Self {
         Self::new(message.into(), 0, ProgressBar::new_spinner)
     }
 
     /// Starts an operation of which only the number of completed steps is known.
-    pub(crate) fn count(message: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn count(message: impl Into<String>) -> Self {
         let style = ProgressStyle::with_template("{spinner} {msg} {human_pos}")
             .unwrap_or_else(|_| ProgressStyle::default_spinner());
         Self::new(message.into(), 0, || {
@@ -35,7 +37,8 @@ impl Progress {
     }
 
     /// Starts an operation of `total` steps.
-    pub(crate) fn bar(message: impl Into<String>, total: u64) -> Self {
+    #[must_use]
+    pub fn bar(message: impl Into<String>, total: u64) -> Self {
         let style = ProgressStyle::with_template("{msg} {bar:30} {human_pos}/{human_len} {eta}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         Self::new(message.into(), total, || {
@@ -61,7 +64,7 @@ impl Progress {
     }
 
     /// Sets the number of completed steps.
-    pub(crate) fn set_position(&mut self, done: u64) {
+    pub fn set_position(&mut self, done: u64) {
         if let Some(bar) = &self.bar {
             bar.set_position(done);
             return;
@@ -77,7 +80,7 @@ impl Progress {
     }
 
     /// Ends the operation and prints its result.
-    pub(crate) fn finish(self, result: &str) {
+    pub fn finish(self, result: &str) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }

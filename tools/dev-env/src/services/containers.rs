@@ -3,13 +3,13 @@
 use std::process::Command;
 
 use anyhow::{Result, bail};
+use progress::Progress;
 use settings::Settings;
+use workspace::process;
 
 use super::started::Started;
 use super::{Service, setting};
 use crate::connection::Broker;
-use crate::process;
-use crate::progress::Progress;
 
 const FILE: &str = "deploy/compose.yaml";
 const ENGINES: [&[&str]; 3] = [
@@ -97,7 +97,6 @@ fn name(service: Service) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workspace;
 
     #[test]
     fn compose_file_has_the_services() {

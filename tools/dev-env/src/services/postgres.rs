@@ -8,13 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use progress::Progress;
 use settings::DatabaseSettings;
+use workspace::process;
 
 use super::started::{SERVICES_DIR, Started};
 use super::system_user::{SystemUser, create_private, is_root};
-use crate::process;
-use crate::progress::Progress;
-use crate::workspace;
 
 /// Directory in which Debian installs each version of PostgreSQL.
 const DEBIAN_DIR: &str = "/usr/lib/postgresql";

@@ -1,27 +1,31 @@
-//! Root directory, files and cargo calls of this workspace.
+//! Root directory, files and cargo calls of this workspace. Only development programs depend on this crate, which has few
+//! dependencies, so that they build quickly.
+
+pub mod process;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
 
-use crate::process;
-
 /// Returns the root directory.
-pub(crate) fn root() -> PathBuf {
+#[must_use]
+pub fn root() -> PathBuf {
     // Prefer the run-time value: the directory may have been moved since compilation.
     let manifest_dir = std::env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-    manifest_dir
-        .parent()
-        .map_or(manifest_dir.clone(), Path::to_path_buf)
+    let root = manifest_dir
+        .ancestors()
+        .find(|dir| dir.join("Cargo.lock").is_file());
+    root.unwrap_or(&manifest_dir).to_owned()
 }
 
 /// Returns a command for the cargo that runs this program.
-pub(crate) fn cargo() -> Command {
+#[must_use]
+pub fn cargo() -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
-    // `cargo run` sets these variables for the xtask package. Build scripts that watch them (such as ring's) would run again
+    // `cargo run` sets these variables for the running package. Build scripts that watch them (such as ring's) would run again
     // after each switch between cargo called from here and cargo called from a shell.
     for (name, _) in std::env::vars_os() {
         let is_package_variable = name.to_str().is_some_and(|name| {
@@ -42,7 +46,7 @@ pub(crate) fn cargo() -> Command {
 }
 
 /// Returns the output of `cargo metadata` for this workspace.
-pub(crate) fn metadata() -> Result<serde_json::Value> {
+pub fn metadata() -> Result<serde_json::Value> {
     let mut metadata = cargo();
     metadata.args(["metadata", "--no-deps", "--format-version", "1"]);
     Ok(serde_json::from_str(&process::capture(&mut metadata)?)?)
@@ -50,7 +54,7 @@ pub(crate) fn metadata() -> Result<serde_json::Value> {
 
 /// Returns every file of the project relative to the root, separated by `/`: tracked and untracked files that git does not
 /// ignore, or all files without a repository (an unpacked archive).
-pub(crate) fn files(root: &Path) -> Result<Vec<String>> {
+pub fn files(root: &Path) -> Result<Vec<String>> {
     let mut git = Command::new("git");
     git.args([
         "ls-files",
@@ -103,7 +107,7 @@ mod tests {
     #[test]
     fn git_and_directory_walk_both_list_this_file() {
         let root = root();
-        let this = "xtask/src/workspace.rs".to_owned();
+        let this = "tools/workspace/src/lib.rs".to_owned();
         assert!(files(&root).unwrap().contains(&this));
         let walked = walk(&root).unwrap();
         assert!(walked.contains(&this));

@@ -18,7 +18,7 @@ pub(super) fn probe(database: &DatabaseSettings) -> Probe {
     }
     let mut config = connection::pg_options(database).login();
     config
-        .application_name("xtask")
+        .application_name("dev-env")
         .connect_timeout(RESPONSE_TIMEOUT);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,

@@ -5,15 +5,13 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 
-use crate::workspace;
-
 /// Built programs.
 #[derive(Debug)]
-pub(crate) struct Programs(Vec<PathBuf>);
+pub struct Programs(Vec<PathBuf>);
 
 /// Build profile.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Profile {
+pub enum Profile {
     /// For tests, with debug assertions.
     Dev,
     /// Optimised, with a short build time.
@@ -24,7 +22,8 @@ pub(crate) enum Profile {
 
 impl Profile {
     /// Returns cargo's name of the profile.
-    pub(crate) fn name(self) -> &'static str {
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Dev => "dev",
             Self::Release => "release",
@@ -34,7 +33,7 @@ impl Profile {
 }
 
 /// Builds programs.
-pub(crate) fn build(names: &[&str], profile: Profile) -> Result<Programs> {
+pub fn build(names: &[&str], profile: Profile) -> Result<Programs> {
     let mut cargo = workspace::cargo();
     cargo
         .args(["build", "--message-format=json-render-diagnostics"])
@@ -53,7 +52,7 @@ pub(crate) fn build(names: &[&str], profile: Profile) -> Result<Programs> {
 
 impl Programs {
     /// Returns the path of a program.
-    pub(crate) fn path(&self, name: &str) -> Result<&Path> {
+    pub fn path(&self, name: &str) -> Result<&Path> {
         let program = self.0.iter().find(|program| program.ends_with(name));
         program
             .map(PathBuf::as_path)

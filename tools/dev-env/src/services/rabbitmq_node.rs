@@ -8,10 +8,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use workspace::process;
 
 use super::system_user::{SystemUser, create_private};
 use crate::connection::Broker;
-use crate::process;
 
 /// Port of the Erlang port mapper (epmd).
 const EPMD_PORT: u16 = 4369;

@@ -14,7 +14,7 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// The HTTP client cannot be built.
-pub(crate) async fn wait_until_ready(url: &str) -> Result<()> {
+pub async fn wait_until_ready(url: &str) -> Result<()> {
     // The HTTP client requires a crypto provider even for plain HTTP; a second installation fails and is ignored.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()
@@ -34,23 +34,26 @@ pub(crate) async fn wait_until_ready(url: &str) -> Result<()> {
 }
 
 /// Returns the URL of a plain HTTP server.
-pub(crate) fn http_url(server: SocketAddr) -> String {
+#[must_use]
+pub fn http_url(server: SocketAddr) -> String {
     format!("http://{}", reachable(server))
 }
 
 /// Returns an address that was free when it was checked.
-pub(crate) fn free_address() -> Result<SocketAddr> {
+pub fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
 /// Returns the API of the settings.
-pub(crate) fn api(settings: &Settings) -> RunningApi {
+#[must_use]
+pub fn api(settings: &Settings) -> RunningApi {
     let address = SocketAddr::new(settings.api.address, settings.api.port);
     RunningApi::new(settings, address)
 }
 
 /// Returns the ready message with example commands.
-pub(crate) fn ready_message(api: &RunningApi) -> String {
+#[must_use]
+pub fn ready_message(api: &RunningApi) -> String {
     format!(
         "\nThe API is ready at {}. Press Ctrl-C to stop all programs. To try it:\n\n  {}\n",
         api.url,

@@ -10,7 +10,7 @@ use crate::connection::{self, Broker};
 use crate::services;
 
 /// A migrated database and a virtual host. Both are removed on drop.
-pub(crate) struct FreshServers {
+pub struct FreshServers {
     database: TestDatabase,
     vhost: TestVhost,
     broker_url: String,
@@ -19,7 +19,7 @@ pub(crate) struct FreshServers {
 
 impl FreshServers {
     /// Creates an empty database and virtual host.
-    pub(crate) async fn create(settings: &Settings) -> Result<Self> {
+    pub async fn create(settings: &Settings) -> Result<Self> {
         let node = services::own_node_name(settings)?;
         let user = Broker::of(&settings.rabbitmq)?.user;
         let vhost = TestVhost::create_on(node, &user).context("cannot create a virtual host")?;
@@ -33,17 +33,20 @@ impl FreshServers {
     }
 
     /// Returns the connection options of the database.
-    pub(crate) fn options(&self) -> &PgOptions {
+    #[must_use]
+    pub fn options(&self) -> &PgOptions {
         self.database.options()
     }
 
     /// Returns the virtual host.
-    pub(crate) fn vhost(&self) -> &TestVhost {
+    #[must_use]
+    pub fn vhost(&self) -> &TestVhost {
         &self.vhost
     }
 
     /// Returns the environment variables with which this project's programs use these servers.
-    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+    #[must_use]
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
         let name = &self.database.options().database;
         connection::environment(&self.settings)
             .into_iter()

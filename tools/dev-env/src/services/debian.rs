@@ -4,18 +4,19 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use progress::Progress;
+use workspace::process;
 
 use super::Service;
 use super::system_user::is_root;
-use crate::process;
-use crate::progress::Progress;
 
 /// Program that Debian calls to decide whether a package may start its server.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 const CLUSTERS: &str = "/etc/postgresql";
 
 /// Returns whether packages can be installed.
-pub(crate) fn can_install() -> bool {
+#[must_use]
+pub fn can_install() -> bool {
     is_root() && Path::new("/etc/debian_version").is_file() && process::find("apt-get").is_some()
 }
 
@@ -38,7 +39,7 @@ pub(super) fn install(service: Service) -> Result<()> {
 }
 
 /// Installs a program that is not a server.
-pub(crate) fn install_tool(package: &str) -> Result<()> {
+pub fn install_tool(package: &str) -> Result<()> {
     let progress = Progress::spinner(format!("installing the package {package}"));
     process::capture(apt_get().arg("update"))?;
     process::capture(apt_get().args(["install", "-y", "--no-install-recommends", package]))?;

@@ -14,7 +14,7 @@ const SERVER_DIRS: [&str; 4] = [
 ];
 
 /// Prints a command, runs it with inherited output, and fails if it fails.
-pub(crate) fn run(command: &mut Command) -> Result<()> {
+pub fn run(command: &mut Command) -> Result<()> {
     eprintln!("$ {}", display(command));
     let status = command
         .status()
@@ -26,7 +26,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 }
 
 /// Runs a command and returns its standard output. If it fails, the error contains the last lines of its output.
-pub(crate) fn capture(command: &mut Command) -> Result<String> {
+pub fn capture(command: &mut Command) -> Result<String> {
     let output = command
         .output()
         .with_context(|| format!("cannot run {}", display(command)))?;
@@ -49,12 +49,13 @@ pub(crate) fn capture(command: &mut Command) -> Result<String> {
 }
 
 /// Returns whether a command succeeds. Its output is discarded.
-pub(crate) fn succeeds(command: &mut Command) -> bool {
+pub fn succeeds(command: &mut Command) -> bool {
     command.output().is_ok_and(|output| output.status.success())
 }
 
 /// Returns the path of an installed program.
-pub(crate) fn find(name: &str) -> Option<PathBuf> {
+#[must_use]
+pub fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(SERVER_DIRS.iter().map(PathBuf::from))

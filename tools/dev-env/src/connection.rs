@@ -5,23 +5,30 @@ use settings::{DatabaseSettings, RabbitmqSettings, Settings};
 use storage_postgres::PgOptions;
 
 /// Returns the connection options of the database.
-pub(crate) fn pg_options(database: &DatabaseSettings) -> PgOptions {
-    wiring::postgres(database, "order-aggregator-xtask")
+#[must_use]
+pub fn pg_options(database: &DatabaseSettings) -> PgOptions {
+    wiring::postgres(database, "order-aggregator-dev-env")
 }
 
 /// Decoded parts of the broker's URL.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Broker {
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) user: String,
-    pub(crate) password: String,
-    pub(crate) vhost: String,
+pub struct Broker {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// User.
+    pub user: String,
+    /// Password of the user.
+    pub password: String,
+    /// Virtual host.
+    pub vhost: String,
 }
 
 impl Broker {
-    pub(crate) fn of(rabbitmq: &RabbitmqSettings) -> Result<Self> {
-        let options = wiring::rabbitmq(rabbitmq, "order-aggregator-xtask")?;
+    /// Decodes the URL of the settings.
+    pub fn of(rabbitmq: &RabbitmqSettings) -> Result<Self> {
+        let options = wiring::rabbitmq(rabbitmq, "order-aggregator-dev-env")?;
         Ok(Self {
             host: options.host,
             port: options.port,
@@ -33,7 +40,8 @@ impl Broker {
 }
 
 /// Returns whether a host is this machine, so that a server can be started on it.
-pub(crate) fn is_local(host: &str) -> bool {
+#[must_use]
+pub fn is_local(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host
             .parse::<std::net::IpAddr>()
@@ -41,7 +49,8 @@ pub(crate) fn is_local(host: &str) -> bool {
 }
 
 /// Returns the environment variables with which a program uses the servers of these settings.
-pub(crate) fn environment(settings: &Settings) -> Vec<(&'static str, String)> {
+#[must_use]
+pub fn environment(settings: &Settings) -> Vec<(&'static str, String)> {
     let database = &settings.database;
     let mut variables = vec![
         ("DB_HOST", database.host.clone()),

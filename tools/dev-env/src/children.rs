@@ -27,21 +27,23 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A program that has exited.
 #[derive(Debug)]
-pub(crate) struct Exited {
-    pub(crate) name: &'static str,
-    pub(crate) status: ExitStatus,
+pub struct Exited {
+    /// Name of the program.
+    pub name: &'static str,
+    /// Its exit status.
+    pub status: ExitStatus,
 }
 
 /// Running programs.
 #[derive(Debug)]
-pub(crate) struct Children {
+pub struct Children {
     running: Vec<(&'static str, Pid)>,
     exits_tx: mpsc::UnboundedSender<Exited>,
     exits_rx: mpsc::UnboundedReceiver<Exited>,
 }
 
-impl Children {
-    pub(crate) fn new() -> Self {
+impl Default for Children {
+    fn default() -> Self {
         let (exits_tx, exits_rx) = mpsc::unbounded_channel();
         Self {
             running: Vec::new(),
@@ -49,10 +51,12 @@ impl Children {
             exits_rx,
         }
     }
+}
 
+impl Children {
     /// Starts a program with these variables added to the environment. Each line of its output is prefixed with its name.
     /// Returns the process id.
-    pub(crate) fn start(
+    pub fn start(
         &mut self,
         name: &'static str,
         program: &Path,
@@ -99,7 +103,7 @@ impl Children {
     }
 
     /// Waits until the next program exits.
-    pub(crate) async fn next_exit(&mut self) -> Exited {
+    pub async fn next_exit(&mut self) -> Exited {
         match self.exits_rx.recv().await {
             Some(exited) => {
                 self.running.retain(|(name, _)| *name != exited.name);
@@ -111,7 +115,7 @@ impl Children {
     }
 
     /// Waits until a server among the programs is ready. Fails if a program exits.
-    pub(crate) async fn wait_until_ready(&mut self, server: SocketAddr) -> Result<()> {
+    pub async fn wait_until_ready(&mut self, server: SocketAddr) -> Result<()> {
         let url = endpoints::http_url(server);
         tokio::select! {
             exited = self.next_exit() => bail!("{} exited with {}: see its output above", exited.name, exited.status),
@@ -121,7 +125,7 @@ impl Children {
     }
 
     /// Stops all programs. Fails unless all of them exit gracefully.
-    pub(crate) async fn stop_all(mut self) -> Result<()> {
+    pub async fn stop_all(mut self) -> Result<()> {
         let graceful = self.stop(STOP_TIMEOUT, std::future::pending()).await;
         ensure!(graceful, "not every program exited gracefully");
         Ok(())
@@ -129,7 +133,7 @@ impl Children {
 
     /// Sends SIGTERM to all programs, and SIGKILL to those that have not exited after `within` or when `hurry` completes.
     /// Returns whether all of them exited with success without SIGKILL.
-    pub(crate) async fn stop(&mut self, within: Duration, hurry: impl Future<Output = ()>) -> bool {
+    pub async fn stop(&mut self, within: Duration, hurry: impl Future<Output = ()>) -> bool {
         self.signal(Signal::TERM);
         let mut graceful = true;
         let in_time = tokio::select! {
@@ -200,7 +204,7 @@ mod tests {
 
     #[tokio::test]
     async fn exited_program_is_named_and_the_others_are_stopped() {
-        let mut children = Children::new();
+        let mut children = Children::default();
         start(
             &mut children,
             "stays",
@@ -219,7 +223,7 @@ mod tests {
 
     #[tokio::test]
     async fn program_that_ignores_sigterm_is_killed() {
-        let mut children = Children::new();
+        let mut children = Children::default();
         start(
             &mut children,
             "stubborn",
