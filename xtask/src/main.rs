@@ -2,26 +2,16 @@
 //!
 //! Each command has its own module. This program is not shipped, and no shipped program depends on it.
 
-mod api_key;
-mod audit;
 mod bench;
-mod catalogue;
 mod ci;
 mod contracts;
-mod data_file;
-mod dead_letters;
 mod deny;
-mod dump;
-mod export;
+mod forward;
 mod fuzz_api;
-mod import;
-mod migrate;
 mod openapi;
-mod seed;
 mod test_suite;
 mod tidy;
 mod up;
-mod vendor;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -29,6 +19,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use dev_env::services;
+use forward::Forwarded;
 use settings::Settings;
 
 /// Development tasks of this workspace.
@@ -46,22 +37,6 @@ struct Cli {
 enum Command {
     /// Start or stop the PostgreSQL and RabbitMQ in the settings.
     Services(services::Args),
-    /// Create the database if it is missing, and run pending migrations.
-    Migrate,
-    /// Add a deterministic catalogue to the stock of the vendor `seed`. Other stock is unchanged.
-    Seed(seed::Args),
-    /// Apply the configured vendors, or rename a vendor.
-    Vendor(vendor::Args),
-    /// Generate an API key.
-    ApiKey(api_key::Args),
-    /// Recompute every balance from orders and allocations, and report inconsistent rows.
-    Audit(audit::Args),
-    /// List, show, replay or discard dead-lettered orders and messages.
-    DeadLetters(dead_letters::Args),
-    /// Export a deployment, with its stock and orders, to one file.
-    Export(export::Args),
-    /// Import an exported deployment into the database in the settings. Run it again to resume an interrupted import.
-    Import(import::Args),
     /// Run the whole system (services, migrations, API, worker and mock vendors) until Ctrl-C.
     Up(up::Args),
     /// Benchmark the whole system and the ceilings of its servers, and write a report.
@@ -83,6 +58,8 @@ enum Command {
     Ci(ci::Args),
     /// Check project rules that the compiler and clippy do not cover.
     Tidy,
+    #[command(flatten)]
+    Forwarded(Forwarded),
 }
 
 fn main() -> ExitCode {
@@ -97,21 +74,17 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<()> {
-    // A relative path is relative to the caller's directory; the rest of the program runs in the root directory.
+    // A relative path is relative to the caller's directory; commands of this program run in the root directory.
     let config = cli.config.as_deref().map(std::path::absolute).transpose()?;
     let config = config.as_deref();
-    let root = workspace::root();
-    std::env::set_current_dir(&root).with_context(|| format!("cannot enter {}", root.display()))?;
+    // Arguments of other programs may contain paths that are relative to the caller's directory.
+    if !matches!(cli.command, Command::Forwarded(_)) {
+        let root = workspace::root();
+        std::env::set_current_dir(&root)
+            .with_context(|| format!("cannot enter {}", root.display()))?;
+    }
     match &cli.command {
         Command::Services(args) => services::run(args, &load(config)?),
-        Command::Migrate => migrate::run(&load(config)?),
-        Command::Seed(args) => seed::run(args, &load(config)?),
-        Command::Vendor(args) => vendor::run(args, &load(config)?),
-        Command::ApiKey(args) => api_key::run(args),
-        Command::Audit(args) => audit::run(args, &load(config)?),
-        Command::DeadLetters(args) => dead_letters::run(args, &load(config)?),
-        Command::Export(args) => export::run(args, &load(config)?),
-        Command::Import(args) => import::run(args, &load(config)?),
         Command::Up(args) => up::run(args, &load(config)?, config),
         Command::Bench(args) => bench::run(args, &load(config)?),
         Command::Test(args) => test_suite::run(args, &load(config)?),
@@ -120,6 +93,7 @@ fn run(cli: &Cli) -> Result<()> {
         Command::FuzzApi(args) => fuzz_api::run(args, &load(config)?),
         Command::Ci(args) => ci::run(args, &load(config)?),
         Command::Tidy => tidy::run(),
+        Command::Forwarded(command) => command.exec(config),
     }
 }
 

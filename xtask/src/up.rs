@@ -14,8 +14,10 @@ use dev_env::stop_signals::StopSignals;
 use mock_vendor::original::{self, OriginalVendor};
 use settings::{Settings, VendorSettings};
 use wiring::trial::RunningApi;
+use workspace::process;
 
-use crate::migrate;
+/// The operators' program, which runs the migrations.
+const ADMIN: &str = "order-aggregator-admin";
 
 const READY_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -42,18 +44,19 @@ pub(crate) fn run(args: &Args, settings: &Settings, config: Option<&Path>) -> Re
         check_free(*address, &what, "the vendor's url")?;
     }
     services::start(settings)?;
-    migrate::run(settings)?;
     let profile = if args.release {
         Profile::Release
     } else {
         Profile::Dev
     };
-    let programs = programs::build(&["api", "worker", "mock-vendor"], profile)?;
+    let programs = programs::build(&[ADMIN, "api", "worker", "mock-vendor"], profile)?;
 
     let config_args: Vec<OsString> = config
         .into_iter()
         .flat_map(|file| ["--config".into(), file.as_os_str().to_owned()])
         .collect();
+    let mut migrate = std::process::Command::new(programs.path(ADMIN)?);
+    process::run(migrate.args(&config_args).arg("migrate"))?;
     let mut starts = vec![("api", config_args.clone()), ("worker", config_args)];
     if !mocks.is_empty() {
         // Start the vendors first: a worker that cannot reach them would wait for its next sync.

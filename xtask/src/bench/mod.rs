@@ -18,10 +18,12 @@ mod readers;
 mod report;
 mod results;
 mod run;
+mod stock;
 mod system;
 mod topics;
 
 use std::fmt::Write as _;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -31,7 +33,6 @@ use dev_env::stop_signals::StopSignals;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use settings::Settings;
 
-use crate::data_file;
 use results::Results;
 use run::Run;
 use topics::Topic;
@@ -49,14 +50,19 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<Topic>,
     /// Directory of the report; use docs for the committed report [default: target/bench].
-    #[arg(long, value_name = "DIR", value_parser = data_file::path)]
+    #[arg(long, value_name = "DIR", value_parser = absolute)]
     out: Option<PathBuf>,
     /// Run one short round with less data, to check that the benchmark works.
     #[arg(long)]
     quick: bool,
     /// Write the report from the results of an earlier run, without measuring.
-    #[arg(long, value_name = "FILE", value_parser = data_file::path, conflicts_with_all = ["only", "quick", "rounds", "seconds"])]
+    #[arg(long, value_name = "FILE", value_parser = absolute, conflicts_with_all = ["only", "quick", "rounds", "seconds"])]
     from: Option<PathBuf>,
+}
+
+/// Parses a path relative to the caller's directory, before this program changes to the root directory.
+fn absolute(text: &str) -> io::Result<PathBuf> {
+    std::path::absolute(text)
 }
 
 /// Build profile of the measured programs.

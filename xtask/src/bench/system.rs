@@ -8,26 +8,16 @@ use std::sync::Arc;
 use anyhow::{Result, bail, ensure};
 use clock_tokio::SystemClock;
 use dev_env::children::Children;
-use dev_env::endpoints;
 use dev_env::fresh_servers::FreshServers;
 use dev_env::programs::Programs;
-use domain::identifiers::{ProductId, VendorId};
-use domain::ports::{AuditQueries, Store, StoreProbe, SyncQueries, VendorSetQueries};
-use domain::services::{VendorSets, VendorSync};
-use domain::vendor_set::ConfiguredVendor;
+use dev_env::{audit, endpoints};
 use settings::Settings;
 use storage_postgres::{PgOptions, PgStore};
+use storage_sqlite::SqliteStore;
 use tempfile::TempDir;
 
-use super::choices::PRODUCTS;
 use super::database::Database;
-use crate::catalogue::CatalogueFeed;
-use crate::{audit, data_file};
-
-/// Id of the vendor whose stock is sold.
-pub(super) const VENDOR: &str = "bench";
-/// Units per product: more than any run sells.
-const UNITS: i64 = 2_000_000_000;
+use super::stock;
 
 /// Changes to the default settings.
 const SETTINGS: &str =
@@ -41,7 +31,7 @@ impl Servers {
     pub(super) async fn create(settings: &Settings) -> Result<Self> {
         let servers = Self(FreshServers::create(settings).await?);
         let store = Arc::new(PgStore::new(servers.options())?);
-        enter_stock(store.clone(), store.clone(), store.clone(), store).await?;
+        stock::enter(store.clone(), store.clone(), store.clone(), store).await?;
         let database = servers.database().await?;
         database.check_durable().await?;
         database
@@ -114,29 +104,6 @@ fn check_quorum(printed: &str) -> Result<()> {
     }
 }
 
-async fn enter_stock(
-    store: Arc<dyn Store>,
-    sync_queries: Arc<dyn SyncQueries>,
-    probe: Arc<dyn StoreProbe>,
-    queries: Arc<dyn VendorSetQueries>,
-) -> Result<()> {
-    let vendor = VendorId::parse(VENDOR)?;
-    let clock = Arc::new(SystemClock);
-    let added = ConfiguredVendor {
-        vendor_id: vendor.clone(),
-        source: None,
-    };
-    VendorSets::new(store.clone(), queries, clock.clone())
-        .add(&[added])
-        .await?;
-    let sync = VendorSync::new(store, sync_queries, probe, clock);
-    let lines = (1..=PRODUCTS)
-        .map(|number| Ok((ProductId::parse(format!("SKU-{number}"))?, UNITS)))
-        .collect::<Result<Vec<_>>>()?;
-    sync.sync(&CatalogueFeed::new(vendor, lines)?).await?;
-    Ok(())
-}
-
 /// Creates a temporary directory below `target`. The system's temporary directory may be in memory, where durability has no
 /// cost.
 pub(super) fn temp_dir_on_disk() -> Result<TempDir> {
@@ -147,8 +114,9 @@ pub(super) fn temp_dir_on_disk() -> Result<TempDir> {
 
 /// Creates a data file with stock.
 pub(super) async fn create_data_file(file: &Path, settings: &Settings) -> Result<()> {
-    let store = Arc::new(data_file::open(file, &settings.embedded)?);
-    enter_stock(store.clone(), store.clone(), store.clone(), store).await
+    let options = wiring::sqlite(&settings.embedded, file.to_owned());
+    let store = Arc::new(SqliteStore::open(&options, Arc::new(SystemClock))?);
+    stock::enter(store.clone(), store.clone(), store.clone(), store).await
 }
 
 /// Storage of the service.
@@ -255,15 +223,10 @@ impl System {
 
     /// Runs the audit and fails on a finding.
     pub(super) async fn audit(&self, settings: &Settings) -> Result<()> {
-        let findings = match &self.storage {
-            Storage::Servers(servers) => PgStore::new(servers.options())?.audit().await?,
-            Storage::File(file) => {
-                data_file::open_read_only(file, &settings.embedded)?
-                    .audit()
-                    .await?
-            }
-        };
-        audit::fail_on_findings(&findings)
+        match &self.storage {
+            Storage::Servers(servers) => audit::database(servers.options()).await,
+            Storage::File(file) => audit::data_file(file, &settings.embedded).await,
+        }
     }
 
     /// Stops the processes gracefully and removes their data.

@@ -5,19 +5,15 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use api_keys::{KeyHash, Role};
 use dev_env::children::Children;
-use dev_env::endpoints;
 use dev_env::fresh_servers::FreshServers;
 use dev_env::programs::Programs;
-use domain::ports::AuditQueries;
+use dev_env::{audit, endpoints};
 use mock_vendor::MockVendor;
 use settings::Settings;
-use storage_postgres::PgStore;
 use tempfile::TempDir;
-
-use crate::{api_key, audit, data_file};
 
 /// Products in the document's examples, and short ids that the generator is likely to produce.
 const STOCK: [(&str, i64); 4] = [("SKU-1", 1_000), ("SKU-2", 10), ("0", 5), ("1", 5)];
@@ -107,15 +103,10 @@ impl Target {
 
     /// Runs the audit and fails on a finding.
     pub(super) async fn audit(&self, settings: &Settings) -> Result<()> {
-        let findings = match &self.storage {
-            Storage::File(file) => {
-                data_file::open_read_only(file, &settings.embedded)?
-                    .audit()
-                    .await?
-            }
-            Storage::Servers(servers) => PgStore::new(servers.options())?.audit().await?,
-        };
-        audit::fail_on_findings(&findings)
+        match &self.storage {
+            Storage::Servers(servers) => audit::database(servers.options()).await,
+            Storage::File(file) => audit::data_file(file, &settings.embedded).await,
+        }
     }
 
     /// Stops the processes gracefully and removes their data.
@@ -135,7 +126,9 @@ struct Prepared {
 impl Prepared {
     fn new() -> Result<Self> {
         let dir = tempfile::tempdir()?;
-        let key = api_key::new_text()?;
+        let mut random = [0; 32];
+        getrandom::fill(&mut random).context("cannot read random numbers from the system")?;
+        let key = api_keys::key_text(&random);
         let vendors = [
             MockVendor::start_local(STOCK)?,
             MockVendor::start_local(STOCK)?,

@@ -10,7 +10,8 @@ use crate::bench::measure::as_f64;
 use crate::bench::page;
 use crate::bench::results::SERVICE;
 use crate::bench::run::Run;
-use crate::bench::system::{Storage, System, VENDOR};
+use crate::bench::stock::VENDOR;
+use crate::bench::system::{Storage, System};
 
 pub(in crate::bench) const TOPIC: &str = "kept";
 /// Orders inserted per statement.

@@ -14,7 +14,8 @@ use crate::bench::choices::PRODUCTS;
 use crate::bench::database::Database;
 use crate::bench::proc;
 use crate::bench::run::Run;
-use crate::bench::system::{Servers, VENDOR, config_arguments};
+use crate::bench::stock::VENDOR;
+use crate::bench::system::{Servers, config_arguments};
 
 pub(in crate::bench) const TOPIC: &str = "streams";
 pub(in crate::bench) const ORDERS: &str = "orders";

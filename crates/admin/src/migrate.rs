@@ -1,13 +1,14 @@
-//! `cargo xtask migrate`: creates the database if it is missing and runs pending migrations.
+//! `order-aggregator-admin migrate`: creates the database if it is missing and runs pending migrations.
 
 use anyhow::Result;
-use dev_env::connection;
 use settings::Settings;
 use storage_postgres::migrations;
 
+use crate::connection;
+
 /// Runs the command.
 pub(crate) fn run(settings: &Settings) -> Result<()> {
-    let options = connection::pg_options(&settings.database);
+    let options = connection::postgres(settings);
     tokio::runtime::Runtime::new()?.block_on(async {
         if migrations::ensure_database(&options).await? {
             println!("created database {}", options.database);

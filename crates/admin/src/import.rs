@@ -1,9 +1,8 @@
-//! `cargo xtask import`: imports a deployment from one file into PostgreSQL. An interrupted import can be resumed.
+//! `order-aggregator-admin import`: imports a deployment from one file into PostgreSQL. An interrupted import can be resumed.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use dev_env::connection;
 use domain::ports::{AuditQueries, TransferRecord, TransferTarget};
 use progress::Progress;
 use settings::Settings;
@@ -12,7 +11,7 @@ use storage_postgres::PgStore;
 use crate::audit::fail_on_findings;
 use crate::dump::{self, Summary};
 use crate::export::contents;
-use crate::{data_file, migrate};
+use crate::{connection, migrate};
 
 /// Records per transaction.
 const PAGE: usize = 5_000;
@@ -20,8 +19,8 @@ const PAGE: usize = 5_000;
 /// Arguments of `import`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// File written by `cargo xtask export`.
-    #[arg(value_name = "FILE", value_parser = data_file::path)]
+    /// File written by `order-aggregator-admin export`.
+    #[arg(value_name = "FILE")]
     file: PathBuf,
 }
 
@@ -30,7 +29,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
     // Verify the file before the database is changed: an incomplete file must not be imported.
     let summary = dump::check(&args.file)?;
     migrate::run(settings)?;
-    let options = connection::pg_options(&settings.database);
+    let options = connection::postgres(settings);
     let database = options.database.clone();
     tokio::runtime::Runtime::new()?.block_on(async {
         let store = PgStore::new(&options)?;

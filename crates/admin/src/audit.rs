@@ -1,20 +1,19 @@
-//! `cargo xtask audit`: recomputes every balance and fails if the stored rows are inconsistent.
+//! `order-aggregator-admin audit`: recomputes every balance and fails if the stored rows are inconsistent.
 
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use dev_env::connection;
 use domain::ports::{AuditFinding, AuditQueries};
 use settings::Settings;
 use storage_postgres::PgStore;
 
-use crate::data_file;
+use crate::{connection, data_file};
 
 /// Arguments of `audit`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Data file of the embedded deployment, which may be running [default: the database in the settings].
-    #[arg(long, value_name = "FILE", value_parser = data_file::path)]
+    #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
 }
 
@@ -26,7 +25,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
         let location = format!("data file {}", path.display());
         (runtime.block_on(store.audit())?, location)
     } else {
-        let options = connection::pg_options(&settings.database);
+        let options = connection::postgres(settings);
         let findings = runtime.block_on(async { PgStore::new(&options)?.audit().await })?;
         let (host, port) = (&options.host, options.port);
         let location = format!("database {} at {host}:{port}", options.database);

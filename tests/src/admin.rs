@@ -1,4 +1,4 @@
-//! Runs `cargo xtask` commands.
+//! Runs the operators' program, `order-aggregator-admin`.
 
 use std::process::{Output, Stdio};
 
@@ -6,11 +6,13 @@ use tokio::process::{Child, Command};
 
 use crate::process::binary_path;
 
+const PROGRAM: &str = "order-aggregator-admin";
+
 /// Environment variables of a process.
 pub type Environment = [(&'static str, String)];
 
 fn command(arguments: &[&str], environment: &Environment) -> Command {
-    let mut command = Command::new(binary_path("xtask"));
+    let mut command = Command::new(binary_path(PROGRAM));
     command
         .args(arguments)
         .envs(environment.iter().map(|(name, value)| (*name, value)))
@@ -21,15 +23,15 @@ fn command(arguments: &[&str], environment: &Environment) -> Command {
     command
 }
 
-/// Starts `xtask` with its output piped.
+/// Starts the program with its output piped.
 #[must_use]
 pub fn start(arguments: &[&str], environment: &Environment) -> Child {
     command(arguments, environment)
         .spawn()
-        .expect("cannot start xtask: run `cargo build --workspace --bins`")
+        .expect("cannot start order-aggregator-admin: run `cargo build --workspace --bins`")
 }
 
-/// Runs `xtask`. Returns whether it succeeded, and its output.
+/// Runs the program. Returns whether it succeeded, and its output.
 pub async fn run(arguments: &[&str], environment: &Environment) -> (bool, String) {
     let ended = start(arguments, environment).wait_with_output().await;
     let Output {
@@ -41,12 +43,12 @@ pub async fn run(arguments: &[&str], environment: &Environment) -> (bool, String
     (status.success(), printed.concat())
 }
 
-/// Runs `xtask`, which must succeed. Returns its output.
+/// Runs the program, which must succeed. Returns its output.
 pub async fn succeed(arguments: &[&str], environment: &Environment) -> String {
     let (succeeded, printed) = run(arguments, environment).await;
     assert!(
         succeeded,
-        "xtask {} failed:\n{printed}",
+        "{PROGRAM} {} failed:\n{printed}",
         arguments.join(" ")
     );
     printed

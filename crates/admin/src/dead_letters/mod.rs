@@ -1,4 +1,4 @@
-//! `cargo xtask dead-letters`: dead-lettered orders in the store and messages on the broker.
+//! `order-aggregator-admin dead-letters`: dead-lettered orders in the store and messages on the broker.
 //!
 //! An *order* is dead-lettered by settlement, with the reason, and stays `PENDING`. A *message* is dead-lettered by the
 //! broker: it cannot be decoded, or it exceeded the delivery limit. Replaying either inserts the orders into the outbox.
@@ -12,13 +12,12 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Subcommand;
-use dev_env::connection;
 use domain::ports::{DeadLetterQueries, Store};
 use queue_rabbitmq::RabbitOptions;
 use settings::Settings;
 use storage_postgres::PgStore;
 
-use crate::data_file;
+use crate::{connection, data_file};
 use selection::Selection;
 
 /// Manage dead letters.
@@ -28,7 +27,7 @@ pub(crate) struct Args {
     action: Action,
     /// Data file of the embedded deployment, which has dead-lettered orders only [default: the database and the broker in the
     /// settings]. Stop the embedded deployment before replaying or discarding.
-    #[arg(long, global = true, value_name = "FILE", value_parser = data_file::path)]
+    #[arg(long, global = true, value_name = "FILE")]
     data: Option<PathBuf>,
 }
 
@@ -67,8 +66,8 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
         };
         return apply(&args.action, &source, &runtime);
     }
-    let broker = wiring::rabbitmq(&settings.rabbitmq, "order-aggregator-xtask")?;
-    let options = connection::pg_options(&settings.database);
+    let broker = connection::rabbitmq(settings)?;
+    let options = connection::postgres(settings);
     // Create the connection pool inside the runtime that drives it.
     let store = runtime.block_on(async { PgStore::new(&options) })?;
     let source = Source {
@@ -93,7 +92,7 @@ fn apply(action: &Action, source: &Source<'_>, runtime: &tokio::runtime::Runtime
         found += messages::run(action, selection, broker, source.store, runtime)?;
     }
     if found == 0 && !selection.is_everything() {
-        bail!("no such dead letter; run `cargo xtask dead-letters list` to list all");
+        bail!("no such dead letter; run `order-aggregator-admin dead-letters list` to list all");
     }
     if found == 0 {
         println!("no dead letters");

@@ -1,17 +1,16 @@
-//! `cargo xtask export`: exports a deployment to one file.
+//! `order-aggregator-admin export`: exports a deployment to one file.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use dev_env::connection;
 use domain::ports::{AuditQueries, TransferSource};
 use progress::Progress;
 use settings::Settings;
 use storage_postgres::PgStore;
 
 use crate::audit::fail_on_findings;
-use crate::data_file;
 use crate::dump::{DumpWriter, Summary};
+use crate::{connection, data_file};
 
 /// Records per page.
 const PAGE: u32 = 5_000;
@@ -20,10 +19,10 @@ const PAGE: u32 = 5_000;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// File to write. It must not exist.
-    #[arg(value_name = "OUT", value_parser = data_file::path)]
+    #[arg(value_name = "OUT")]
     out: PathBuf,
     /// Data file of an embedded deployment, which must be stopped [default: the database in the settings].
-    #[arg(long, value_name = "FILE", value_parser = data_file::path)]
+    #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
 }
 
@@ -35,7 +34,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
         let store = data_file::open(path, &settings.embedded)?;
         runtime.block_on(export(&store, &store, &args.out))?
     } else {
-        let options = connection::pg_options(&settings.database);
+        let options = connection::postgres(settings);
         runtime.block_on(async {
             let store = PgStore::new(&options)?;
             export(&store, &store, &args.out).await
@@ -44,7 +43,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
     println!("{}: {}", args.out.display(), contents(&summary));
     if args.data.is_some() {
         println!(
-            "To import it into PostgreSQL:  cargo xtask import {}",
+            "To import it into PostgreSQL:  order-aggregator-admin import {}",
             args.out.display()
         );
     }

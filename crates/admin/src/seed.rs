@@ -1,15 +1,14 @@
-//! `cargo xtask seed`: adds a catalogue as the stock of a manual vendor.
+//! `order-aggregator-admin seed`: adds a catalogue as the stock of a manual vendor.
 //!
 //! The stock is applied through the use case for vendor reports, so the same rules hold: sold units do not return. It is
 //! applied as deltas of bounded size, so products from an earlier, larger seed are kept.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clock_tokio::SystemClock;
-use dev_env::connection;
-use dev_env::endpoints;
 use domain::identifiers::VendorId;
 use domain::ports::{Store, StoreProbe, SyncQueries, VendorSetQueries};
 use domain::services::{VendorSets, VendorSync};
@@ -17,9 +16,10 @@ use domain::vendor_set::ConfiguredVendor;
 use progress::Progress;
 use settings::Settings;
 use storage_postgres::PgStore;
+use wiring::trial::RunningApi;
 
 use crate::catalogue::{Catalogue, CatalogueFeed};
-use crate::data_file;
+use crate::{connection, data_file};
 
 const VENDOR: &str = "seed";
 
@@ -36,7 +36,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Data file of the embedded deployment, which must not be running [default: the database in the settings].
-    #[arg(long, value_name = "FILE", value_parser = data_file::path)]
+    #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
 }
 
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
             store,
         ))?
     } else {
-        let options = connection::pg_options(&settings.database);
+        let options = connection::postgres(settings);
         runtime.block_on(async {
             let store = Arc::new(PgStore::new(&options)?);
             let sets = vendor_sets(store.clone(), store.clone());
@@ -73,10 +73,9 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
         "added {} products of vendor {VENDOR}, {changed} changed",
         args.products
     );
-    println!(
-        "To order one:  {}",
-        endpoints::api(settings).order_command("SKU-1")
-    );
+    let address = SocketAddr::new(settings.api.address, settings.api.port);
+    let api = RunningApi::new(settings, address);
+    println!("To order one:  {}", api.order_command("SKU-1"));
     Ok(())
 }
 

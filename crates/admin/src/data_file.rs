@@ -1,18 +1,12 @@
 //! The data file of the embedded deployment.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use clock_tokio::SystemClock;
 use settings::EmbeddedSettings;
 use storage_sqlite::SqliteStore;
-
-/// Parses a path relative to the caller's directory, before this program changes to the root directory.
-pub(crate) fn path(text: &str) -> io::Result<PathBuf> {
-    std::path::absolute(text)
-}
 
 /// Fails if the data file does not exist.
 pub(crate) fn must_exist(path: &Path) -> Result<()> {

@@ -1,4 +1,4 @@
-//! `cargo xtask vendor`: manages the vendors of a deployment.
+//! `order-aggregator-admin vendor`: manages the vendors of a deployment.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,13 +7,12 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Subcommand;
 use clock_tokio::SystemClock;
-use dev_env::connection;
 use domain::identifiers::{InvalidId, VendorId};
 use domain::services::{RenameVendor, VendorSets};
 use settings::Settings;
 use storage_postgres::PgStore;
 
-use crate::data_file;
+use crate::{connection, data_file};
 
 /// Manage the vendors of a deployment.
 #[derive(Debug, clap::Args)]
@@ -46,7 +45,7 @@ struct RenameArgs {
     #[arg(value_parser = vendor_id)]
     new: VendorId,
     /// Data file of the embedded deployment, which must not be running [default: the database in the settings].
-    #[arg(long, value_name = "FILE", value_parser = data_file::path)]
+    #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
 }
 
@@ -57,7 +56,7 @@ fn vendor_id(text: &str) -> Result<VendorId, InvalidId> {
 #[derive(Debug, clap::Args)]
 struct ApplyArgs {
     /// Data file of the embedded deployment, which must not be running [default: the database in the settings].
-    #[arg(long, value_name = "FILE", value_parser = data_file::path)]
+    #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
 }
 
@@ -80,7 +79,7 @@ fn rename(args: &RenameArgs, settings: &Settings) -> Result<()> {
         let store = Arc::new(data_file::open(path, &settings.embedded)?);
         runtime.block_on(RenameVendor::new(store, clock).rename(&args.old, &args.new))?
     } else {
-        let mut options = connection::pg_options(&settings.database);
+        let mut options = connection::postgres(settings);
         options.statement_timeout = RENAME_TIMEOUT;
         runtime.block_on(async {
             let store = Arc::new(PgStore::new(&options)?);
@@ -105,7 +104,7 @@ fn apply(args: &ApplyArgs, settings: &Settings) -> Result<()> {
         let sets = VendorSets::new(store.clone(), store, clock);
         runtime.block_on(sets.apply(&set))?
     } else {
-        let options = connection::pg_options(&settings.database);
+        let options = connection::postgres(settings);
         runtime.block_on(async {
             let store = Arc::new(PgStore::new(&options)?);
             let sets = VendorSets::new(store.clone(), store, clock);

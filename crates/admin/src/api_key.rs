@@ -1,7 +1,7 @@
-//! `cargo xtask api-key new`: generates an API key.
+//! `order-aggregator-admin api-key new`: generates an API key.
 //!
 //! The key is printed to standard error and the settings entry, which contains only its hash, to standard output:
-//! `cargo xtask api-key new >> settings.toml` shows the key and stores the entry.
+//! `order-aggregator-admin api-key new >> settings.toml` shows the key and stores the entry.
 
 use anyhow::{Context, Result};
 use api_keys::{ApiKey, KeyHash, Role};
@@ -34,18 +34,13 @@ struct NewArgs {
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let Action::New(args) = &args.action;
-    let text = new_text()?;
+    let mut random = [0; 32];
+    getrandom::fill(&mut random).context("cannot read random numbers from the system")?;
+    let text = api_keys::key_text(&random);
     let key = new_key(args, &text);
     eprintln!("API key (shown only once):\n\n{text}\n\nSettings entry:\n");
     println!("{}", entry(&key));
     Ok(())
-}
-
-/// Returns a new random key.
-pub(crate) fn new_text() -> Result<String> {
-    let mut random = [0; 32];
-    getrandom::fill(&mut random).context("cannot read random numbers from the system")?;
-    Ok(api_keys::key_text(&random))
 }
 
 fn new_key(args: &NewArgs, text: &str) -> ApiKey {

@@ -1,0 +1,104 @@
+//! Commands of other programs of this workspace: `cargo run` builds the program, and this process becomes it.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use clap::Subcommand;
+
+/// Commands that other programs run.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Forwarded {
+    /// Create the database if it is missing, and run pending migrations.
+    Migrate(Arguments),
+    /// Add a deterministic catalogue to the stock of the vendor `seed`. Other stock is unchanged.
+    Seed(Arguments),
+    /// Apply the configured vendors, or rename a vendor.
+    Vendor(Arguments),
+    /// Generate an API key.
+    ApiKey(Arguments),
+    /// Recompute every balance from orders and allocations, and report inconsistent rows.
+    Audit(Arguments),
+    /// List, show, replay or discard dead-lettered orders and messages.
+    DeadLetters(Arguments),
+    /// Export a deployment, with its stock and orders, to one file.
+    Export(Arguments),
+    /// Import an exported deployment into the database in the settings. Run it again to resume an interrupted import.
+    Import(Arguments),
+}
+
+/// Arguments that are passed on unchanged.
+#[derive(Debug, clap::Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct Arguments {
+    /// Arguments of the command; `--help` lists them.
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARGUMENTS"
+    )]
+    arguments: Vec<OsString>,
+}
+
+impl Forwarded {
+    /// Runs the command. Returns only if that fails.
+    pub(crate) fn exec(&self, config: Option<&Path>) -> Result<()> {
+        let (package, command, arguments) = self.parts();
+        let mut cargo = workspace::cargo();
+        cargo.args(["run", "--package", package, "--manifest-path"]);
+        cargo.arg(workspace::root().join("Cargo.toml"));
+        if !io::stderr().is_terminal() {
+            // Only the output of the program.
+            cargo.arg("--quiet");
+        }
+        cargo
+            .arg("--")
+            .args(config.map(|_| "--config"))
+            .args(config);
+        let error = cargo.arg(command).args(&arguments.arguments).exec();
+        Err(error).context("cannot run cargo")
+    }
+
+    /// Returns the package of the program.
+    pub(crate) fn package(&self) -> &'static str {
+        self.parts().0
+    }
+
+    /// Returns the package, the name and the arguments of the command.
+    fn parts(&self) -> (&'static str, &'static str, &Arguments) {
+        match self {
+            Self::Migrate(arguments) => ("admin", "migrate", arguments),
+            Self::Seed(arguments) => ("admin", "seed", arguments),
+            Self::Vendor(arguments) => ("admin", "vendor", arguments),
+            Self::ApiKey(arguments) => ("admin", "api-key", arguments),
+            Self::Audit(arguments) => ("admin", "audit", arguments),
+            Self::DeadLetters(arguments) => ("admin", "dead-letters", arguments),
+            Self::Export(arguments) => ("admin", "export", arguments),
+            Self::Import(arguments) => ("admin", "import", arguments),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use crate::{Cli, Command};
+
+    #[test]
+    fn arguments_are_passed_on_unchanged() {
+        for line in ["seed --products 5 --help", "seed -x -- --config"] {
+            let words = || line.split(' ');
+            let cli = Cli::parse_from(["xtask", "--config", "c.toml"].into_iter().chain(words()));
+            let Command::Forwarded(command) = cli.command else {
+                panic!("{line} is not forwarded");
+            };
+            let (package, name, arguments) = command.parts();
+            let parsed = arguments.arguments.iter().filter_map(|it| it.to_str());
+            let parsed: Vec<&str> = [name].into_iter().chain(parsed).collect();
+            assert_eq!((package, parsed), ("admin", words().collect::<Vec<_>>()));
+        }
+    }
+}
