@@ -27,6 +27,8 @@ pub(crate) enum Forwarded {
     Export(Arguments),
     /// Import an exported deployment into the database in the settings. Run it again to resume an interrupted import.
     Import(Arguments),
+    /// Benchmark the whole system and the ceilings of its servers, and write a report.
+    Bench(Arguments),
 }
 
 /// Arguments that are passed on unchanged.
@@ -57,7 +59,7 @@ impl Forwarded {
             .arg("--")
             .args(config.map(|_| "--config"))
             .args(config);
-        let error = cargo.arg(command).args(&arguments.arguments).exec();
+        let error = cargo.args(command).args(&arguments.arguments).exec();
         Err(error).context("cannot run cargo")
     }
 
@@ -66,17 +68,18 @@ impl Forwarded {
         self.parts().0
     }
 
-    /// Returns the package, the name and the arguments of the command.
-    fn parts(&self) -> (&'static str, &'static str, &Arguments) {
+    /// Returns the package, the subcommand and the arguments.
+    fn parts(&self) -> (&'static str, Option<&'static str>, &Arguments) {
         match self {
-            Self::Migrate(arguments) => ("admin", "migrate", arguments),
-            Self::Seed(arguments) => ("admin", "seed", arguments),
-            Self::Vendor(arguments) => ("admin", "vendor", arguments),
-            Self::ApiKey(arguments) => ("admin", "api-key", arguments),
-            Self::Audit(arguments) => ("admin", "audit", arguments),
-            Self::DeadLetters(arguments) => ("admin", "dead-letters", arguments),
-            Self::Export(arguments) => ("admin", "export", arguments),
-            Self::Import(arguments) => ("admin", "import", arguments),
+            Self::Migrate(arguments) => ("admin", Some("migrate"), arguments),
+            Self::Seed(arguments) => ("admin", Some("seed"), arguments),
+            Self::Vendor(arguments) => ("admin", Some("vendor"), arguments),
+            Self::ApiKey(arguments) => ("admin", Some("api-key"), arguments),
+            Self::Audit(arguments) => ("admin", Some("audit"), arguments),
+            Self::DeadLetters(arguments) => ("admin", Some("dead-letters"), arguments),
+            Self::Export(arguments) => ("admin", Some("export"), arguments),
+            Self::Import(arguments) => ("admin", Some("import"), arguments),
+            Self::Bench(arguments) => ("bench", None, arguments),
         }
     }
 }
@@ -97,7 +100,7 @@ mod tests {
             };
             let (package, name, arguments) = command.parts();
             let parsed = arguments.arguments.iter().filter_map(|it| it.to_str());
-            let parsed: Vec<&str> = [name].into_iter().chain(parsed).collect();
+            let parsed: Vec<&str> = name.into_iter().chain(parsed).collect();
             assert_eq!((package, parsed), ("admin", words().collect::<Vec<_>>()));
         }
     }

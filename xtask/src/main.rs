@@ -2,7 +2,6 @@
 //!
 //! Each command has its own module. This program is not shipped, and no shipped program depends on it.
 
-mod bench;
 mod ci;
 mod contracts;
 mod deny;
@@ -39,13 +38,6 @@ enum Command {
     Services(services::Args),
     /// Run the whole system (services, migrations, API, worker and mock vendors) until Ctrl-C.
     Up(up::Args),
-    /// Benchmark the whole system and the ceilings of its servers, and write a report.
-    ///
-    /// Writes benchmarks.md and the directory benchmarks with plots and results. Builds the programs with the profile dist
-    /// first. Installs wrk if it is missing (Debian, as root); pgbench is part of PostgreSQL. Uses the PostgreSQL and RabbitMQ in
-    /// the settings; CPU time per server is measured only if they run on this machine. A full run takes about 40 minutes on an
-    /// otherwise idle machine, and 8 GB of disk space.
-    Bench(bench::Args),
     /// Run all tests against real servers.
     Test(test_suite::Args),
     /// Show the contracts that each adapter passed in the last full test run.
@@ -86,7 +78,6 @@ fn run(cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Services(args) => services::run(args, &load(config)?),
         Command::Up(args) => up::run(args, &load(config)?, config),
-        Command::Bench(args) => bench::run(args, &load(config)?),
         Command::Test(args) => test_suite::run(args, &load(config)?),
         Command::Contracts => contracts::report(),
         Command::Openapi(args) => openapi::run(args),

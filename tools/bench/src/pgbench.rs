@@ -1,4 +1,4 @@
-//! PostgreSQL's benchmark program, with scripts from `xtask/bench`.
+//! PostgreSQL's benchmark program, with scripts from `tools/bench/scripts`.
 
 use std::path::Path;
 
@@ -47,7 +47,7 @@ impl Pgbench {
             format!("-j{jobs}"),
             format!("-T{}", self.seconds),
             format!("-Dproducts={}", self.products),
-            format!("-fxtask/bench/{}.sql", self.script),
+            format!("-ftools/bench/scripts/{}.sql", self.script),
         ]
         .into()
     }

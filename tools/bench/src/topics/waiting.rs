@@ -2,27 +2,27 @@
 
 use anyhow::{Result, ensure};
 
-use crate::bench::choices::Spread;
-use crate::bench::measure::as_f64;
-use crate::bench::run::{Run, TYPICAL_CONNECTIONS};
-use crate::bench::system::System;
+use crate::choices::Spread;
+use crate::measure::as_f64;
+use crate::run::{Run, TYPICAL_CONNECTIONS};
+use crate::system::System;
 
-pub(in crate::bench) const TOPIC: &str = "waiting";
-pub(in crate::bench) const TWO_APIS: &str = "two APIs, one worker";
-pub(in crate::bench) const EMBEDDED: &str = "standalone";
+pub(crate) const TOPIC: &str = "waiting";
+pub(crate) const TWO_APIS: &str = "two APIs, one worker";
+pub(crate) const EMBEDDED: &str = "standalone";
 
 /// Whether the response waits for settlement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::bench) enum ResponseMode {
+pub(crate) enum ResponseMode {
     Settled,
     Accepted,
 }
 
 impl ResponseMode {
-    pub(in crate::bench) const BOTH: [Self; 2] = [Self::Settled, Self::Accepted];
+    pub(crate) const BOTH: [Self; 2] = [Self::Settled, Self::Accepted];
 
     /// Returns the name of the results of a deployment with this mode.
-    pub(in crate::bench) fn of(self, deployment: &str) -> String {
+    pub(crate) fn of(self, deployment: &str) -> String {
         match self {
             Self::Settled => format!("{deployment}: wait=30"),
             Self::Accepted => format!("{deployment}: no wait"),
@@ -31,7 +31,7 @@ impl ResponseMode {
 }
 
 /// Measures both modes alternately, on systems that run at the same time.
-pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
+pub(crate) async fn run(run: &mut Run) -> Result<()> {
     let servers = run.create_servers().await?;
     let mut two_apis = System::start(&run.programs, servers, "").await?;
     two_apis.start_second_api(&run.programs).await?;

@@ -1,10 +1,10 @@
 //! One table per topic.
 
-use super::super::choices::Spread;
-use super::super::results::{Results, SERVICE};
-use super::super::topics::{ceilings, closed, embedded, kept, open, overload, streams};
 use super::figures::{Table, number, range, ratio, short, times};
 use super::live;
+use crate::choices::Spread;
+use crate::results::{Results, SERVICE};
+use crate::topics::{ceilings, closed, embedded, kept, open, overload, streams};
 
 /// A section of the report; omitted if its table is empty.
 pub(super) struct Section {
@@ -281,7 +281,7 @@ fn cpu(results: &Results) -> Table {
     table
 }
 
-const CEILINGS: &str = "Throughput of each component alone, measured with the program `baselines` and with pgbench. None of them is a complete service.";
+const CEILINGS: &str = "Throughput of each component alone, measured with the program `ceilings` and with pgbench. None of them is a complete service.";
 
 fn alone(results: &Results) -> Table {
     const ROWS: [(&str, &str, &str); 6] = [
@@ -324,8 +324,8 @@ fn alone(results: &Results) -> Table {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::results::tests::empty;
     use super::*;
+    use crate::results::tests::empty;
 
     #[test]
     fn sections_without_results_are_empty() {

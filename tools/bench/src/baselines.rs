@@ -1,4 +1,4 @@
-//! Runs the program `baselines`, which measures the ceilings of the machine.
+//! Runs the program `ceilings`, which measures the ceilings of the machine.
 
 use anyhow::{Context, Result};
 use dev_env::programs::Programs;
@@ -6,31 +6,31 @@ use serde_json::Value;
 
 use super::generator::run_to_end;
 
-/// Returns the command line of `baselines` with these arguments.
+/// Returns the command line of `ceilings` with these arguments.
 pub(super) fn command_line(arguments: &[String]) -> String {
     let profile = super::PROFILE.name();
-    format!("target/{profile}/baselines {}", arguments.join(" "))
+    format!("target/{profile}/ceilings {}", arguments.join(" "))
 }
 
-/// Runs `baselines` and returns its result.
+/// Runs `ceilings` and returns its result.
 pub(super) async fn run(
     programs: &Programs,
     arguments: &[String],
     environment: &[(&'static str, String)],
 ) -> Result<Value> {
-    let program = programs.path("baselines")?;
+    let program = programs.path("ceilings")?;
     let program = program
         .to_str()
-        .context("the path of baselines is not UTF-8")?;
+        .context("the path of ceilings is not UTF-8")?;
     let printed = run_to_end(program, arguments, environment).await?;
-    serde_json::from_str(&printed).with_context(|| format!("baselines printed {printed}"))
+    serde_json::from_str(&printed).with_context(|| format!("ceilings printed {printed}"))
 }
 
 /// Returns a number of the result.
 pub(super) fn number(result: &Value, member: &str) -> Result<f64> {
     result[member]
         .as_f64()
-        .with_context(|| format!("the result of baselines has no {member}: {result}"))
+        .with_context(|| format!("the result of ceilings has no {member}: {result}"))
 }
 
 #[cfg(test)]

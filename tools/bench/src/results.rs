@@ -159,7 +159,7 @@ pub(super) mod tests {
     use super::*;
 
     /// Returns empty results.
-    pub(in crate::bench) fn empty() -> Results {
+    pub(crate) fn empty() -> Results {
         let command = "cargo xtask bench --quick".to_owned();
         Results::new(Machine::default(), command, 3, 10)
     }

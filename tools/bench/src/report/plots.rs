@@ -6,11 +6,11 @@ use anyhow::{Result, anyhow};
 use plotters::coord::ranged1d::{AsRangedCoord, Ranged, ValueFormatter};
 use plotters::prelude::*;
 
-use super::super::choices::Spread;
-use super::super::results::{Results, SERVICE};
-use super::super::topics::{closed, embedded, kept, open};
 use super::figures::short;
 use super::sections;
+use crate::choices::Spread;
+use crate::results::{Results, SERVICE};
+use crate::topics::{closed, embedded, kept, open};
 
 /// A plot.
 pub(super) struct Plot {
@@ -247,8 +247,8 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::results::tests::empty;
     use super::*;
+    use crate::results::tests::empty;
 
     #[test]
     fn plot_names_each_line() {

@@ -1,10 +1,10 @@
 //! Table of the main ratios.
 
-use super::super::choices::Spread;
-use super::super::results::{Results, SERVICE};
-use super::super::topics::{closed, embedded, kept, open, overload};
 use super::figures::{Table, number, ratio, times};
 use super::sections::KEPT_METRICS;
+use crate::choices::Spread;
+use crate::results::{Results, SERVICE};
+use crate::topics::{closed, embedded, kept, open, overload};
 
 /// Returns one row per ratio; ratios without results are omitted.
 pub(super) fn table(results: &Results) -> Table {
@@ -87,8 +87,8 @@ fn worst_kept(results: &Results) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::results::tests::empty;
     use super::*;
+    use crate::results::tests::empty;
 
     #[test]
     fn ratios_are_computed_from_medians() {

@@ -6,24 +6,24 @@ use dev_env::endpoints;
 use progress::Progress;
 
 use super::closed::CLIENTS;
-use crate::bench::baselines;
-use crate::bench::choices::{PRODUCTS, Spread};
-use crate::bench::generator::Load;
-use crate::bench::measure::as_f64;
-use crate::bench::pgbench::Pgbench;
-use crate::bench::run::{Run, TYPICAL_CONNECTIONS};
-use crate::bench::system::Servers;
+use crate::baselines;
+use crate::choices::{PRODUCTS, Spread};
+use crate::generator::Load;
+use crate::measure::as_f64;
+use crate::pgbench::Pgbench;
+use crate::run::{Run, TYPICAL_CONNECTIONS};
+use crate::system::Servers;
 
-pub(in crate::bench) const TOPIC: &str = "ceilings";
-pub(in crate::bench) const HTTP: &str = "HTTP and JSON alone";
-pub(in crate::bench) const INSERTS: &str = "pgbench, one INSERT an order";
-pub(in crate::bench) const BATCHES: &str = "PostgreSQL, batches on one connection";
-pub(in crate::bench) const BROKER: &str = "RabbitMQ, quorum queue";
+pub(crate) const TOPIC: &str = "ceilings";
+pub(crate) const HTTP: &str = "HTTP and JSON alone";
+pub(crate) const INSERTS: &str = "pgbench, one INSERT an order";
+pub(crate) const BATCHES: &str = "PostgreSQL, batches on one connection";
+pub(crate) const BROKER: &str = "RabbitMQ, quorum queue";
 /// Orders per transaction and per message.
 const BATCH: u32 = 256;
 
 /// Measures each component.
-pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
+pub(crate) async fn run(run: &mut Run) -> Result<()> {
     let servers = run.create_servers().await?;
     for _ in 0..run.scale.rounds {
         http(run).await?;
@@ -55,12 +55,7 @@ async fn http(run: &mut Run) -> Result<()> {
     let address = endpoints::free_address()?;
     let mut children = Children::default();
     let arguments = ["http".into(), format!("--port={}", address.port()).into()];
-    children.start(
-        "baselines",
-        run.programs.path("baselines")?,
-        &arguments,
-        &[],
-    )?;
+    children.start("ceilings", run.programs.path("ceilings")?, &arguments, &[])?;
     children.wait_until_ready(address).await?;
     let load = Load {
         url: format!("http://{address}"),

@@ -52,7 +52,7 @@ fn markdown(results: &Results, plots: &[plots::Plot]) -> String {
             let _ = write!(text, "\n![{}](benchmarks/{})\n", plot.title, plot.file);
         }
     }
-    text.push_str("\n## Commands\n\nScripts are in `xtask/bench`; files named `hot`, `uniform` and `zipf` contain the order requests.\n\n```text\n");
+    text.push_str("\n## Commands\n\nScripts are in `tools/bench/scripts`; files named `hot`, `uniform` and `zipf` contain the order requests.\n\n```text\n");
     for (purpose, line) in &results.commands {
         let _ = write!(text, "{purpose}:\n    {line}\n");
     }
@@ -89,10 +89,10 @@ fn push_section(text: &mut String, title: &str, table: &Table, description: Opti
 
 #[cfg(test)]
 mod tests {
-    use super::super::results::SERVICE;
-    use super::super::results::tests::empty;
-    use super::super::topics::closed::EACH;
     use super::*;
+    use crate::results::SERVICE;
+    use crate::results::tests::empty;
+    use crate::topics::closed::EACH;
 
     #[test]
     fn report_of_one_topic_contains_only_that_topic() {

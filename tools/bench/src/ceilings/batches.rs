@@ -70,7 +70,7 @@ fn ordered_products(first: u32, batch: u32, products: u32) -> Vec<String> {
 }
 
 async fn connect(settings: &DatabaseSettings) -> anyhow::Result<Client> {
-    let options = wiring::postgres(settings, "order-aggregator-baselines");
+    let options = wiring::postgres(settings, "order-aggregator-ceilings");
     let (client, connection) = options
         .login()
         .connect(NoTls)

@@ -1,4 +1,4 @@
-//! Baselines of the benchmark: the ceilings of this machine, each measured by a minimal program.
+//! The program `ceilings`: the ceilings of this machine, each measured by a minimal program.
 //!
 //! `cargo xtask bench` builds this program with optimisations and runs it under the same load and on the same servers as
 //! the service. Each command except `http` runs for a fixed time and prints its result as one line of JSON. This program is
@@ -18,7 +18,7 @@ use settings::Settings;
 
 /// Measure the ceilings of this machine. Connects to the servers in the settings (`DB_*`, `RABBITMQ_URL`).
 #[derive(Debug, Parser)]
-#[command(name = "baselines", max_term_width = 100)]
+#[command(name = "ceilings", max_term_width = 100)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -74,7 +74,7 @@ fn main() -> ExitCode {
     match run(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("baselines: {error:#}");
+            eprintln!("ceilings: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -10,19 +10,19 @@ use progress::Progress;
 use serde::de::DeserializeOwned;
 
 use super::kept;
-use crate::bench::choices::PRODUCTS;
-use crate::bench::database::Database;
-use crate::bench::proc;
-use crate::bench::run::Run;
-use crate::bench::stock::VENDOR;
-use crate::bench::system::{Servers, config_arguments};
+use crate::choices::PRODUCTS;
+use crate::database::Database;
+use crate::proc;
+use crate::run::Run;
+use crate::stock::VENDOR;
+use crate::system::{Servers, config_arguments};
 
-pub(in crate::bench) const TOPIC: &str = "streams";
-pub(in crate::bench) const ORDERS: &str = "orders";
-pub(in crate::bench) const STOCK: &str = "products";
+pub(crate) const TOPIC: &str = "streams";
+pub(crate) const ORDERS: &str = "orders";
+pub(crate) const STOCK: &str = "products";
 
 /// Measures both lists with both numbers of items alternately.
-pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
+pub(crate) async fn run(run: &mut Run) -> Result<()> {
     let mut servers_by_size = Vec::new();
     for items in run.scale.streamed {
         let servers = run.create_servers().await?;

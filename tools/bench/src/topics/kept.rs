@@ -3,17 +3,17 @@
 use anyhow::{Context, Result};
 use progress::Progress;
 
-use crate::bench::choices::{self, PRODUCTS, Spread};
-use crate::bench::database::Database;
-use crate::bench::generator::Load;
-use crate::bench::measure::as_f64;
-use crate::bench::page;
-use crate::bench::results::SERVICE;
-use crate::bench::run::Run;
-use crate::bench::stock::VENDOR;
-use crate::bench::system::{Storage, System};
+use crate::choices::{self, PRODUCTS, Spread};
+use crate::database::Database;
+use crate::generator::Load;
+use crate::measure::as_f64;
+use crate::page;
+use crate::results::SERVICE;
+use crate::run::Run;
+use crate::stock::VENDOR;
+use crate::system::{Storage, System};
 
-pub(in crate::bench) const TOPIC: &str = "kept";
+pub(crate) const TOPIC: &str = "kept";
 /// Orders inserted per statement.
 const BATCH: u32 = 200_000;
 /// Items per page.
@@ -23,7 +23,7 @@ const READ_BY_ID: u64 = 1_000;
 const ONE_CONNECTION: u32 = 1;
 
 /// Measures both sizes alternately, on two systems that run at the same time.
-pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
+pub(crate) async fn run(run: &mut Run) -> Result<()> {
     let mut systems = Vec::new();
     for orders in run.scale.kept {
         let servers = run.create_servers().await?;
@@ -67,9 +67,9 @@ async fn measure(run: &mut Run, system: &System, orders: u32) -> Result<()> {
     Ok(())
 }
 
-pub(in crate::bench) const FIRST_PAGE: &str = "first_page";
-pub(in crate::bench) const DEEP_PAGE: &str = "deep_page";
-pub(in crate::bench) const BY_ID: &str = "by_id";
+pub(crate) const FIRST_PAGE: &str = "first_page";
+pub(crate) const DEEP_PAGE: &str = "deep_page";
+pub(crate) const BY_ID: &str = "by_id";
 const READS: [&str; 3] = [FIRST_PAGE, DEEP_PAGE, BY_ID];
 
 /// Writes the request files of the reads.
@@ -143,7 +143,7 @@ mod tests {
     use storage_postgres::PgStore;
 
     use super::*;
-    use crate::bench::system::Servers;
+    use crate::system::Servers;
 
     #[tokio::test]
     async fn inserted_orders_pass_the_audit() {

@@ -1,8 +1,8 @@
 //! Tables of waiting requests and of events.
 
-use super::super::results::{Results, SERVICE};
-use super::super::topics::{events, waiting};
 use super::figures::{Table, range, ratio, short, times};
+use crate::results::{Results, SERVICE};
+use crate::topics::{events, waiting};
 
 pub(super) const WAITED: &str = "Cost of `Prefer: wait=30`, with which the response to an order waits for its settlement. Orders are for one hot product; each of 64 \
 connections, spread evenly over two APIs, sends its next order after the last response, so the wait reduces the number of concurrent orders. \
@@ -94,8 +94,8 @@ pub(super) fn by_readers(results: &Results) -> Table {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::results::tests::empty;
     use super::*;
+    use crate::results::tests::empty;
 
     #[test]
     fn wait_is_compared_to_no_wait() {

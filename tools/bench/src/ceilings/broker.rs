@@ -77,7 +77,7 @@ fn body(ids: u32) -> Vec<u8> {
 }
 
 fn connect(settings: &RabbitmqSettings) -> anyhow::Result<Connection> {
-    let options = wiring::rabbitmq(settings, "order-aggregator-baselines")?;
+    let options = wiring::rabbitmq(settings, "order-aggregator-ceilings")?;
     let stream = TcpStream::connect((options.host.as_str(), options.port))
         .context("cannot reach RabbitMQ")?;
     stream.set_nodelay(true)?;

@@ -3,13 +3,13 @@
 use anyhow::{Result, ensure};
 
 use super::open;
-use crate::bench::choices::Spread;
-use crate::bench::measure::as_f64;
-use crate::bench::proc;
-use crate::bench::results::SERVICE;
-use crate::bench::run::Run;
+use crate::choices::Spread;
+use crate::measure::as_f64;
+use crate::proc;
+use crate::results::SERVICE;
+use crate::run::Run;
 
-pub(in crate::bench) const TOPIC: &str = "overload";
+pub(crate) const TOPIC: &str = "overload";
 /// Factor of the duration: memory needs time to grow.
 const DURATION_FACTOR: u64 = 6;
 /// Maximum number of queued orders. Lower than the default, so that the connections can exceed it.
@@ -17,7 +17,7 @@ const SETTINGS: &str = "[api]\nwrite_queue_size = 1000\n";
 const CONNECTIONS: u32 = 2_000;
 
 /// Measures accepted and refused requests and the memory of each process.
-pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
+pub(crate) async fn run(run: &mut Run) -> Result<()> {
     for _ in 0..run.scale.rounds {
         let system = run.start_system(SETTINGS).await?;
         let best = open::best(run, &system).await?;

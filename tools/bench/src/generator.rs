@@ -1,4 +1,4 @@
-//! The load generator: wrk, with `xtask/bench/load.lua`.
+//! The load generator: wrk, with `tools/bench/scripts/load.lua`.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use workspace::process;
 
 use super::quantiles::Counts;
 
-const SCRIPT: &str = "xtask/bench/load.lua";
+const SCRIPT: &str = "tools/bench/scripts/load.lua";
 /// Prefix of the result line that the script prints.
 const RESULT: &str = "RESULT ";
 
@@ -200,9 +200,7 @@ mod tests {
     async fn script_runs_in_wrk_and_an_unreachable_server_is_an_error() {
         ensure_installed().unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
-        super::super::choices::Spread::Hot
-            .write(file.path())
-            .unwrap();
+        crate::choices::Spread::Hot.write(file.path()).unwrap();
         let load = Load {
             url: "http://127.0.0.1:1".to_owned(),
             second: None,

@@ -4,20 +4,20 @@ use anyhow::Result;
 use progress::Progress;
 
 use super::closed::CONNECTIONS;
-use crate::bench::baselines;
-use crate::bench::choices::Spread;
-use crate::bench::run::{Run, TYPICAL_CONNECTIONS};
-use crate::bench::system::{System, create_data_file, temp_dir_on_disk};
+use crate::baselines;
+use crate::choices::Spread;
+use crate::run::{Run, TYPICAL_CONNECTIONS};
+use crate::system::{System, create_data_file, temp_dir_on_disk};
 
-pub(in crate::bench) const TOPIC: &str = "standalone";
+pub(crate) const TOPIC: &str = "standalone";
 
 /// Returns the name of the loop's results.
-pub(in crate::bench) fn plain(spread: Spread) -> String {
+pub(crate) fn plain(spread: Spread) -> String {
     format!("a transaction an order, {}", spread.name())
 }
 
 /// Measures hot and uniform orders, with the service and with the loop.
-pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
+pub(crate) async fn run(run: &mut Run) -> Result<()> {
     let system = System::start_embedded(&run.programs, &run.settings).await?;
     run.warm_up(&system).await?;
     for _ in 0..run.scale.rounds {

@@ -3,21 +3,21 @@
 use anyhow::Result;
 use progress::Progress;
 
-use crate::bench::choices::Spread;
-use crate::bench::pgbench::Pgbench;
-use crate::bench::results::SERVICE;
-use crate::bench::run::{Run, TYPICAL_CONNECTIONS};
-use crate::bench::system::{Servers, Storage, System};
+use crate::choices::Spread;
+use crate::pgbench::Pgbench;
+use crate::results::SERVICE;
+use crate::run::{Run, TYPICAL_CONNECTIONS};
+use crate::system::{Servers, Storage, System};
 
 /// Numbers of connections to the service.
-pub(in crate::bench) const CONNECTIONS: [u32; 6] = [1, 8, 32, 64, 256, 1024];
+pub(crate) const CONNECTIONS: [u32; 6] = [1, 8, 32, 64, 256, 1024];
 /// Numbers of pgbench clients.
-pub(in crate::bench) const CLIENTS: [u32; 3] = [1, 8, 32];
+pub(crate) const CLIENTS: [u32; 3] = [1, 8, 32];
 /// Name of the baseline: pgbench with one transaction per order.
-pub(in crate::bench) const EACH: &str = "pgbench, a transaction an order";
+pub(crate) const EACH: &str = "pgbench, a transaction an order";
 
 /// Measures one distribution of orders.
-pub(in crate::bench) async fn run(run: &mut Run, system: &System, spread: Spread) -> Result<()> {
+pub(crate) async fn run(run: &mut Run, system: &System, spread: Spread) -> Result<()> {
     let connections: &[u32] = match spread {
         Spread::Hot | Spread::Uniform => &CONNECTIONS,
         Spread::Zipf => &[TYPICAL_CONNECTIONS],

@@ -1,6 +1,6 @@
 //! Formatting of figures and tables.
 
-use super::super::results::Range;
+use crate::results::Range;
 
 /// A table of text cells.
 #[derive(Debug)]

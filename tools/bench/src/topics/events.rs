@@ -5,21 +5,21 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use progress::Progress;
 
-use crate::bench::choices::Spread;
-use crate::bench::measure::as_f64;
-use crate::bench::proc;
-use crate::bench::readers::Readers;
-use crate::bench::results::SERVICE;
-use crate::bench::run::{Run, TYPICAL_CONNECTIONS};
+use crate::choices::Spread;
+use crate::measure::as_f64;
+use crate::proc;
+use crate::readers::Readers;
+use crate::results::SERVICE;
+use crate::run::{Run, TYPICAL_CONNECTIONS};
 
-pub(in crate::bench) const TOPIC: &str = "events";
+pub(crate) const TOPIC: &str = "events";
 /// A shorter timeout than the default, so that stuck readers are disconnected during the measurement.
 const SETTINGS: &str = "[api]\nsend_timeout = \"5s\"\n";
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Measures without and with readers alternately, each on a newly started service, because the peak memory of a process
 /// never decreases.
-pub(in crate::bench) async fn run(run: &mut Run) -> Result<()> {
+pub(crate) async fn run(run: &mut Run) -> Result<()> {
     let [readers, stuck] = run.scale.readers;
     for _ in 0..run.scale.rounds {
         measure(run, 0, 0).await?;

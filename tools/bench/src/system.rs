@@ -35,7 +35,7 @@ impl Servers {
         let database = servers.database().await?;
         database.check_durable().await?;
         database
-            .execute(include_str!("../../bench/tables.sql"))
+            .execute(include_str!("../scripts/tables.sql"))
             .await?;
         Ok(servers)
     }

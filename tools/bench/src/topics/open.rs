@@ -3,16 +3,16 @@
 use anyhow::{Context, Result};
 use progress::Progress;
 
-use crate::bench::choices::Spread;
-use crate::bench::measure::as_f64;
-use crate::bench::pgbench::Pgbench;
-use crate::bench::results::SERVICE;
-use crate::bench::run::{Run, TYPICAL_CONNECTIONS};
-use crate::bench::system::{Servers, Storage, System};
+use crate::choices::Spread;
+use crate::measure::as_f64;
+use crate::pgbench::Pgbench;
+use crate::results::SERVICE;
+use crate::run::{Run, TYPICAL_CONNECTIONS};
+use crate::system::{Servers, Storage, System};
 
-pub(in crate::bench) const TOPIC: &str = "open";
+pub(crate) const TOPIC: &str = "open";
 /// Name of the baseline: pgbench inserting one row per order at the same rate.
-pub(in crate::bench) const INSERT: &str = "pgbench, one INSERT an order";
+pub(crate) const INSERT: &str = "pgbench, one INSERT an order";
 /// Shares of the best throughput under closed load.
 const SHARES: [f64; 5] = [0.1, 0.25, 0.5, 0.75, 0.9];
 /// Maximum share for pgbench, which cannot keep up beyond it.
@@ -22,7 +22,7 @@ const CONNECTIONS: u32 = 256;
 const INSERT_CLIENTS: u32 = 32;
 
 /// Measures latencies by share of the best throughput.
-pub(in crate::bench) async fn run(run: &mut Run, system: &System) -> Result<()> {
+pub(crate) async fn run(run: &mut Run, system: &System) -> Result<()> {
     let best = best(run, system).await?;
     for _ in 0..run.scale.rounds {
         for share in SHARES {
@@ -51,7 +51,7 @@ pub(in crate::bench) async fn run(run: &mut Run, system: &System) -> Result<()> 
 }
 
 /// Returns the best median throughput of the hot product under closed load. Measures it first if necessary.
-pub(in crate::bench) async fn best(run: &mut Run, system: &System) -> Result<f64> {
+pub(crate) async fn best(run: &mut Run, system: &System) -> Result<f64> {
     if let Some(best) = run.results.best("hot", SERVICE, "settled_per_s") {
         return Ok(best);
     }
