@@ -4,13 +4,22 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
+use std::process;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Subcommand;
 
 /// Commands that other programs run.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Forwarded {
+    /// Start or stop the PostgreSQL and RabbitMQ in the settings.
+    Services(Arguments),
+    /// Run the whole system (services, migrations, API, worker and mock vendors) until Ctrl-C.
+    Up(Arguments),
+    /// Fuzz a running service with valid and invalid requests, and check the responses against the OpenAPI document.
+    FuzzApi(Arguments),
+    /// Benchmark the whole system and the ceilings of its servers, and write a report.
+    Bench(Arguments),
     /// Create the database if it is missing, and run pending migrations.
     Migrate(Arguments),
     /// Add a deterministic catalogue to the stock of the vendor `seed`. Other stock is unchanged.
@@ -27,8 +36,6 @@ pub(crate) enum Forwarded {
     Export(Arguments),
     /// Import an exported deployment into the database in the settings. Run it again to resume an interrupted import.
     Import(Arguments),
-    /// Benchmark the whole system and the ceilings of its servers, and write a report.
-    Bench(Arguments),
 }
 
 /// Arguments that are passed on unchanged.
@@ -48,18 +55,8 @@ impl Forwarded {
     /// Runs the command. Returns only if that fails.
     pub(crate) fn exec(&self, config: Option<&Path>) -> Result<()> {
         let (package, command, arguments) = self.parts();
-        let mut cargo = workspace::cargo();
-        cargo.args(["run", "--package", package, "--manifest-path"]);
-        cargo.arg(workspace::root().join("Cargo.toml"));
-        if !io::stderr().is_terminal() {
-            // Only the output of the program.
-            cargo.arg("--quiet");
-        }
-        cargo
-            .arg("--")
-            .args(config.map(|_| "--config"))
-            .args(config);
-        let error = cargo.args(command).args(&arguments.arguments).exec();
+        let mut program = program(package, config);
+        let error = program.args(command).args(&arguments.arguments).exec();
         Err(error).context("cannot run cargo")
     }
 
@@ -71,6 +68,10 @@ impl Forwarded {
     /// Returns the package, the subcommand and the arguments.
     fn parts(&self) -> (&'static str, Option<&'static str>, &Arguments) {
         match self {
+            Self::Services(arguments) => ("dev-env", Some("services"), arguments),
+            Self::Up(arguments) => ("dev-env", Some("up"), arguments),
+            Self::FuzzApi(arguments) => ("dev-env", Some("fuzz-api"), arguments),
+            Self::Bench(arguments) => ("bench", None, arguments),
             Self::Migrate(arguments) => ("admin", Some("migrate"), arguments),
             Self::Seed(arguments) => ("admin", Some("seed"), arguments),
             Self::Vendor(arguments) => ("admin", Some("vendor"), arguments),
@@ -79,9 +80,38 @@ impl Forwarded {
             Self::DeadLetters(arguments) => ("admin", Some("dead-letters"), arguments),
             Self::Export(arguments) => ("admin", Some("export"), arguments),
             Self::Import(arguments) => ("admin", Some("import"), arguments),
-            Self::Bench(arguments) => ("bench", None, arguments),
         }
     }
+}
+
+/// Returns the command that builds and runs the program of a package.
+pub(crate) fn program(package: &str, config: Option<&Path>) -> process::Command {
+    let mut cargo = workspace::cargo();
+    cargo.args(["run", "--package", package, "--manifest-path"]);
+    cargo.arg(workspace::root().join("Cargo.toml"));
+    if !io::stderr().is_terminal() {
+        // Only the output of the program.
+        cargo.arg("--quiet");
+    }
+    cargo
+        .arg("--")
+        .args(config.map(|_| "--config"))
+        .args(config);
+    cargo
+}
+
+/// Returns the standard output of a command of the program `dev-env`.
+pub(crate) fn output_of_dev_env(config: Option<&Path>, arguments: &[&str]) -> Result<String> {
+    let mut program = program("dev-env", config);
+    let program = program.args(arguments).stderr(process::Stdio::inherit());
+    let output = program.output().context("cannot run cargo")?;
+    ensure!(
+        output.status.success(),
+        "dev-env {} failed with {}",
+        arguments.join(" "),
+        output.status
+    );
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 #[cfg(test)]

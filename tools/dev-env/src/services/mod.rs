@@ -14,6 +14,7 @@ mod rabbitmq_probe;
 mod started;
 mod system_user;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
@@ -47,6 +48,8 @@ enum Action {
     Stop,
     /// Show the status of the servers. Fails unless all are ready.
     Status,
+    /// Start servers that are not running, and print the environment variables with which tests use them, as JSON.
+    Environment,
 }
 
 /// Runs the command.
@@ -55,6 +58,11 @@ pub fn run(args: &Args, settings: &Settings) -> Result<()> {
         Action::Start => start(settings),
         Action::Stop => stop(),
         Action::Status => status(settings),
+        Action::Environment => {
+            start(settings)?;
+            println!("{}", serde_json::to_string(&environment(settings)?)?);
+            Ok(())
+        }
     }
 }
 
@@ -271,6 +279,15 @@ fn status(settings: &Settings) -> Result<()> {
         bail!("not all services are ready; run `cargo xtask services` to start them");
     }
     Ok(())
+}
+
+/// Returns the environment variables with which tests use the servers.
+fn environment(settings: &Settings) -> Result<BTreeMap<&'static str, String>> {
+    let mut variables = BTreeMap::from_iter(connection::environment(settings));
+    if let Some(name) = own_node_name(settings)? {
+        variables.insert("RABBITMQ_NODENAME", name);
+    }
+    Ok(variables)
 }
 
 /// Returns the name of the RabbitMQ node that was started for these settings with a non-default name. `rabbitmqctl` needs it

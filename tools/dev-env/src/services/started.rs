@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn added_entries_are_loaded_by_the_next_run() {
-        let root = std::env::temp_dir().join(format!("xtask-started-{}", std::process::id()));
+        let root = std::env::temp_dir().join(format!("dev-env-started-{}", std::process::id()));
         let node = Started::Node {
             name: Some("orders@localhost".to_owned()),
             port: 5673,

@@ -12,7 +12,7 @@ use super::target::Target;
 const VERSION: &str = "4.32.5";
 
 /// Hooks for rules that the OpenAPI document cannot express.
-const HOOKS: &str = "xtask/fuzz-api/hooks.py";
+const HOOKS: &str = "tools/dev-env/fuzz-api/hooks.py";
 
 /// Timeout of a request, in seconds. The slowest request is a sync, and its vendor is in this process.
 const REQUEST_TIMEOUT_S: &str = "10";

@@ -27,17 +27,6 @@ pub(crate) struct Args {
     seed: Option<u64>,
 }
 
-impl Args {
-    /// Few and deterministic test cases, for `ci`.
-    pub(crate) fn quick() -> Self {
-        Self {
-            cases: 30,
-            servers: false,
-            seed: Some(1),
-        }
-    }
-}
-
 /// Runs the command.
 pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
     let fuzzer = Schemathesis::installed()?;
