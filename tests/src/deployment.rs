@@ -15,7 +15,7 @@ use crate::proxy::Proxy;
 use crate::vendors::{self, Stocks};
 use crate::vhost::{Vhost, broker_address};
 use crate::waiting::eventually;
-use crate::{waiting, xtask};
+use crate::{admin, waiting};
 
 /// Configuration of a deployment.
 pub struct DeploymentBuilder {
@@ -243,9 +243,9 @@ impl Deployment {
         self.client(0).all_settled().await;
     }
 
-    /// Runs `xtask audit`, which must succeed.
+    /// Runs `order-aggregator-admin audit`, which must succeed.
     pub async fn audit(&self) {
-        xtask::succeed(&["audit"], &database_environment(&self.database)).await;
+        admin::succeed(&["audit"], &database_environment(&self.database)).await;
     }
 
     /// Waits until each vendor's report was fetched and applied `times` more times. Waits for one more request than `times`,

@@ -10,6 +10,7 @@
     reason = "this crate is a test harness: a panic fails the test that uses it"
 )]
 
+pub mod admin;
 mod cluster;
 mod consumer;
 mod deployment;
@@ -23,7 +24,6 @@ mod system_user;
 mod vendors;
 mod vhost;
 mod waiting;
-pub mod xtask;
 
 pub use cluster::Cluster;
 pub use consumer::{Consumer, allocated, count, sold};

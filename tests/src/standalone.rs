@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::consumer::Consumer;
 use crate::deployment::free_port;
 use crate::process::Process;
-use crate::{vendors, waiting, xtask};
+use crate::{admin, vendors, waiting};
 
 /// A standalone process and its vendors. The vendors keep running while the process restarts.
 pub struct Standalone {
@@ -146,9 +146,9 @@ impl Standalone {
         self.workdir.port
     }
 
-    /// Runs `xtask audit` on the data file, which must succeed. The process may be running.
+    /// Runs `order-aggregator-admin audit` on the data file, which must succeed. The process may be running.
     pub async fn audit(&self) {
         let data = self.data();
-        xtask::succeed(&["audit", "--data", data.to_str().unwrap()], &[]).await;
+        admin::succeed(&["audit", "--data", data.to_str().unwrap()], &[]).await;
     }
 }

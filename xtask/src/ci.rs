@@ -1,13 +1,14 @@
 //! `cargo xtask ci`: runs every check that a change must pass. All checks run even if one fails, cheap ones first, the tests
 //! and the fuzzer last, so that one run reports all problems.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use settings::Settings;
+use workspace::process;
 
 use crate::deny::{self, IfMissing};
-use crate::{fuzz_api, openapi, process, test_suite, tidy, workspace};
+use crate::{forward, openapi, test_suite, tidy};
 
 /// Arguments of `ci`.
 #[derive(Debug, clap::Args)]
@@ -29,7 +30,7 @@ struct Outcome {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
+pub(crate) fn run(args: &Args, config: Option<&Path>) -> Result<()> {
     let if_missing = if args.allow_missing_deny {
         IfMissing::Skip
     } else {
@@ -58,10 +59,12 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
             process::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
         }),
         step("openapi", || openapi::run(&openapi::Args::check())),
-        step("test", || {
-            test_suite::run(&test_suite::Args::all(), settings)
+        step("test", || test_suite::run(&test_suite::Args::all(), config)),
+        step("fuzz", || {
+            // Few and deterministic test cases.
+            let quick = ["fuzz-api", "--cases", "30", "--seed", "1"];
+            process::run(forward::program("dev-env", config).args(quick))
         }),
-        step("fuzz", || fuzz_api::run(&fuzz_api::Args::quick(), settings)),
     ];
     let outcomes: Vec<Outcome> = steps.iter().map(run_step).collect();
     for outcome in &outcomes {

@@ -13,7 +13,6 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::tidy::SHARED_BY_ADAPTERS;
-use crate::workspace;
 
 const SUITES: [&str; 2] = ["storage", "queue"];
 

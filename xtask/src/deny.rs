@@ -3,9 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Result, bail};
-
-use crate::process;
-use crate::workspace;
+use workspace::process;
 
 /// Behaviour if cargo-deny is not installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,44 +1,22 @@
 //! `cargo xtask`: the tasks of this workspace for developers and CI, as one program.
 //!
-//! Each command has its own module. This program is not shipped, and no shipped program depends on it.
+//! Each command has its own module. This program has few dependencies, so that it builds quickly; other programs of this
+//! workspace run the commands that need more. It is not shipped, and no shipped program depends on it.
 
-mod api_key;
-mod audit;
-mod bench;
-mod catalogue;
-mod children;
 mod ci;
-mod connection;
 mod contracts;
-mod data_file;
-mod dead_letters;
 mod deny;
-mod dump;
-mod endpoints;
-mod export;
-mod fresh_servers;
-mod fuzz_api;
-mod import;
-mod migrate;
+mod forward;
 mod openapi;
-mod process;
-mod programs;
-mod progress;
-mod seed;
-mod services;
-mod stop_signals;
 mod test_suite;
 mod tidy;
-mod up;
-mod vendor;
-mod workspace;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use settings::Settings;
+use forward::Forwarded;
 
 /// Development tasks of this workspace.
 #[derive(Debug, Parser)]
@@ -53,45 +31,18 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Start or stop the PostgreSQL and RabbitMQ in the settings.
-    Services(services::Args),
-    /// Create the database if it is missing, and run pending migrations.
-    Migrate,
-    /// Add a deterministic catalogue to the stock of the vendor `seed`. Other stock is unchanged.
-    Seed(seed::Args),
-    /// Apply the configured vendors, or rename a vendor.
-    Vendor(vendor::Args),
-    /// Generate an API key.
-    ApiKey(api_key::Args),
-    /// Recompute every balance from orders and allocations, and report inconsistent rows.
-    Audit(audit::Args),
-    /// List, show, replay or discard dead-lettered orders and messages.
-    DeadLetters(dead_letters::Args),
-    /// Export a deployment, with its stock and orders, to one file.
-    Export(export::Args),
-    /// Import an exported deployment into the database in the settings. Run it again to resume an interrupted import.
-    Import(import::Args),
-    /// Run the whole system (services, migrations, API, worker and mock vendors) until Ctrl-C.
-    Up(up::Args),
-    /// Benchmark the whole system and the ceilings of its servers, and write a report.
-    ///
-    /// Writes benchmarks.md and the directory benchmarks with plots and results. Builds the programs with the profile dist
-    /// first. Installs wrk if it is missing (Debian, as root); pgbench is part of PostgreSQL. Uses the PostgreSQL and RabbitMQ in
-    /// the settings; CPU time per server is measured only if they run on this machine. A full run takes about 40 minutes on an
-    /// otherwise idle machine, and 8 GB of disk space.
-    Bench(bench::Args),
+    /// Run all checks that a change must pass.
+    Ci(ci::Args),
     /// Run all tests against real servers.
     Test(test_suite::Args),
+    /// Check project rules that the compiler and clippy do not cover.
+    Tidy,
     /// Show the contracts that each adapter passed in the last full test run.
     Contracts,
     /// Write the OpenAPI document of the REST API, or check the committed one.
     Openapi(openapi::Args),
-    /// Fuzz a running service with valid and invalid requests, and check the responses against the OpenAPI document.
-    FuzzApi(fuzz_api::Args),
-    /// Run all checks that a change must pass.
-    Ci(ci::Args),
-    /// Check project rules that the compiler and clippy do not cover.
-    Tidy,
+    #[command(flatten)]
+    Forwarded(Forwarded),
 }
 
 fn main() -> ExitCode {
@@ -106,34 +57,23 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<()> {
-    // A relative path is relative to the caller's directory; the rest of the program runs in the root directory.
+    // A relative path is relative to the caller's directory; commands of this program run in the root directory.
     let config = cli.config.as_deref().map(std::path::absolute).transpose()?;
     let config = config.as_deref();
-    let root = workspace::root();
-    std::env::set_current_dir(&root).with_context(|| format!("cannot enter {}", root.display()))?;
+    // Arguments of other programs may contain paths that are relative to the caller's directory.
+    if !matches!(cli.command, Command::Forwarded(_)) {
+        let root = workspace::root();
+        std::env::set_current_dir(&root)
+            .with_context(|| format!("cannot enter {}", root.display()))?;
+    }
     match &cli.command {
-        Command::Services(args) => services::run(args, &load(config)?),
-        Command::Migrate => migrate::run(&load(config)?),
-        Command::Seed(args) => seed::run(args, &load(config)?),
-        Command::Vendor(args) => vendor::run(args, &load(config)?),
-        Command::ApiKey(args) => api_key::run(args),
-        Command::Audit(args) => audit::run(args, &load(config)?),
-        Command::DeadLetters(args) => dead_letters::run(args, &load(config)?),
-        Command::Export(args) => export::run(args, &load(config)?),
-        Command::Import(args) => import::run(args, &load(config)?),
-        Command::Up(args) => up::run(args, &load(config)?, config),
-        Command::Bench(args) => bench::run(args, &load(config)?),
-        Command::Test(args) => test_suite::run(args, &load(config)?),
+        Command::Ci(args) => ci::run(args, config),
+        Command::Test(args) => test_suite::run(args, config),
+        Command::Tidy => tidy::run(),
         Command::Contracts => contracts::report(),
         Command::Openapi(args) => openapi::run(args),
-        Command::FuzzApi(args) => fuzz_api::run(args, &load(config)?),
-        Command::Ci(args) => ci::run(args, &load(config)?),
-        Command::Tidy => tidy::run(),
+        Command::Forwarded(command) => command.exec(config),
     }
-}
-
-fn load(config: Option<&Path>) -> Result<Settings> {
-    Ok(Settings::load(config)?)
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! `cargo xtask test`: runs all tests against real servers, and prints the contracts that each adapter passed.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
-use settings::Settings;
+use workspace::process;
 
-use crate::{connection, contracts, process, services, workspace};
+use crate::{contracts, forward};
 
 /// Arguments of `test`.
 #[derive(Debug, clap::Args)]
@@ -25,15 +27,12 @@ impl Args {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
-    services::start(settings)?;
-    let mut variables = connection::environment(settings);
-    if let Some(name) = services::own_node_name(settings)? {
-        variables.push(("RABBITMQ_NODENAME", name));
-    }
+pub(crate) fn run(args: &Args, config: Option<&Path>) -> Result<()> {
+    let variables = forward::output_of_dev_env(config, &["services", "environment"])?;
+    let variables: BTreeMap<String, String> = serde_json::from_str(&variables)?;
     let cargo = || {
         let mut command = workspace::cargo();
-        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        command.envs(&variables);
         command
     };
     // The end-to-end tests run the programs, but cargo builds programs only for the tests of their own packages. Building

@@ -67,7 +67,7 @@ pub enum StartError {
     /// The server would be open to other machines without API keys.
     #[error(
         "without API keys the server may listen only on a loopback address, and {0} is not one: add [[api_keys]] to the \
-         settings (`cargo xtask api-key new` creates a key), or set api.address to 127.0.0.1"
+         settings (`order-aggregator-admin api-key new` creates a key), or set api.address to 127.0.0.1"
     )]
     Exposed(IpAddr),
     /// The TLS files cannot be used.

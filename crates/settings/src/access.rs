@@ -91,7 +91,7 @@ fn roles<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Role>, D::Err
 fn parse_hash<E: Error>(text: &str) -> Result<KeyHash, E> {
     KeyHash::parse(text).map_err(|error| {
         E::custom(format!(
-            "{error}, expected the hash that `cargo xtask api-key new` prints with a key"
+            "{error}, expected the hash that `order-aggregator-admin api-key new` prints with a key"
         ))
     })
 }

@@ -84,7 +84,7 @@ async fn check_migrations(options: &PgOptions) -> anyhow::Result<()> {
             refuse_unfinished_import(options).await
         }
         Ok(pending) => bail!(
-            "{} migrations are missing, the first is {}: run `cargo xtask migrate`",
+            "{} migrations are missing, the first is {}: run `order-aggregator-admin migrate`",
             pending.len(),
             pending[0]
         ),

@@ -1,4 +1,4 @@
-//! Dead letters: listing, replaying and discarding them with `xtask`.
+//! Dead letters: listing, replaying and discarding them with the operators' program.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use clock_tokio::SystemClock;
 use domain::identifiers::OrderId;
 use domain::ports::Store as _;
 use storage_sqlite::{SqliteOptions, SqliteStore};
-use tests::{Deployment, Standalone, allocated, eventually, xtask};
+use tests::{Deployment, Standalone, admin, allocated, eventually};
 
 /// Returns the numbers of dead-lettered orders and messages that `/readyz` reports.
 async fn depths(client: &tests::Consumer) -> (Option<u64>, Option<u64>) {
@@ -50,24 +50,24 @@ async fn order_that_cannot_be_settled_is_listed_replayed_and_settled_once() {
     }
     let environment = deployment.environment();
     let order = corrupt.to_string();
-    let listed = xtask::succeed(&["dead-letters", "list"], &environment).await;
+    let listed = admin::succeed(&["dead-letters", "list"], &environment).await;
     assert!(listed.contains(&format!("order {corrupt}  ")), "{listed}");
     assert!(listed.contains("quantity cannot be read"), "{listed}");
 
     let repair = format!("UPDATE orders SET quantity = 2 WHERE id = {corrupt}");
     deployment.database.execute(&repair).await.unwrap();
     let replay = ["dead-letters", "replay", "--order", order.as_str()];
-    let printed = xtask::succeed(&replay, &environment).await;
+    let printed = admin::succeed(&replay, &environment).await;
     assert!(printed.contains("replayed 1 of 1 orders"), "{printed}");
     let settled = client.settled(corrupt).await;
     assert_eq!(allocated(&settled), [("vendor-a", 2)]);
     // A second replay finds nothing, and no order is settled twice.
-    let (succeeded, printed) = xtask::run(&replay, &environment).await;
+    let (succeeded, printed) = admin::run(&replay, &environment).await;
     assert!(
         !succeeded && printed.contains("no such dead letter"),
         "{printed}"
     );
-    let printed = xtask::succeed(&["dead-letters", "list"], &environment).await;
+    let printed = admin::succeed(&["dead-letters", "list"], &environment).await;
     assert_eq!(printed, "no dead letters\n");
     assert_eq!(client.quantity("1").await, 45);
     eventually("no dead letter is counted", async || {
@@ -97,7 +97,7 @@ async fn dead_messages_are_listed_replayed_and_discarded() {
     .await;
     assert!(metric(&worker, "aggregator_queue_messages{state=\"dead\"} 2").await);
 
-    let listed = xtask::succeed(&["dead-letters", "list"], &environment).await;
+    let listed = admin::succeed(&["dead-letters", "list"], &environment).await;
     assert_eq!(listed.lines().count(), 2, "{listed}");
     assert!(
         listed.contains("rejected in orders.3: the body is not a message"),
@@ -107,10 +107,10 @@ async fn dead_messages_are_listed_replayed_and_discarded() {
         listed.contains(&format!(": orders {}", order.id)),
         "{listed}"
     );
-    let shown = xtask::succeed(&["dead-letters", "show", "--all"], &environment).await;
+    let shown = admin::succeed(&["dead-letters", "show", "--all"], &environment).await;
     assert!(shown.contains("15 bytes: not JSON at all"), "{shown}");
 
-    let printed = xtask::succeed(&["dead-letters", "replay", "--all"], &environment).await;
+    let printed = admin::succeed(&["dead-letters", "replay", "--all"], &environment).await;
     assert!(
         printed.contains("cannot be replayed: the body is not a message"),
         "{printed}"
@@ -119,12 +119,12 @@ async fn dead_messages_are_listed_replayed_and_discarded() {
         printed.contains("replayed 1 of 2 messages with 0 orders"),
         "{printed}"
     );
-    let listed = xtask::succeed(&["dead-letters", "list"], &environment).await;
+    let listed = admin::succeed(&["dead-letters", "list"], &environment).await;
     let id = listed.split_whitespace().nth(1).unwrap();
     let discard = ["dead-letters", "discard", "--message", id];
-    let printed = xtask::succeed(&discard, &environment).await;
+    let printed = admin::succeed(&discard, &environment).await;
     assert!(printed.contains("discarded 1 messages"), "{printed}");
-    let listed = xtask::succeed(&["dead-letters", "list"], &environment).await;
+    let listed = admin::succeed(&["dead-letters", "list"], &environment).await;
     assert_eq!(listed, "no dead letters\n");
     assert_eq!(client.order(order.id).await.status, OrderStatus::Confirmed);
     assert_eq!(client.quantity("1").await, 49);
@@ -164,23 +164,23 @@ async fn embedded_deployment_keeps_dead_letters_in_its_data_file() {
     assert!(metric(&client, "aggregator_dead_letters 1").await);
     // While the process runs, reading is allowed and writing is not.
     let list = ["dead-letters", "list", "--data", path];
-    let listed = xtask::succeed(&list, &[]).await;
+    let listed = admin::succeed(&list, &[]).await;
     assert!(
         listed.starts_with(&format!("order {}  ", order.id)),
         "{listed}"
     );
     assert!(listed.ends_with("  test reason\n"), "{listed}");
     let replay = ["dead-letters", "replay", "--all", "--data", path];
-    assert!(!xtask::run(&replay, &[]).await.0);
+    assert!(!admin::run(&replay, &[]).await.0);
 
     standalone.process.kill().await;
     slow.set_fault(mock_vendor::Fault::None);
-    xtask::succeed(&replay, &[]).await;
+    admin::succeed(&replay, &[]).await;
     standalone.restart();
     standalone.ready().await;
     let settled = client.settled(order.id).await;
     assert_eq!(allocated(&settled), [("slow", 1)]);
     assert_eq!(client.quantity("2").await, 6);
-    assert_eq!(xtask::succeed(&list, &[]).await, "no dead letters\n");
+    assert_eq!(admin::succeed(&list, &[]).await, "no dead letters\n");
     standalone.audit().await;
 }

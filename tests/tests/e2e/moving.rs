@@ -4,7 +4,7 @@ use std::path::Path;
 
 use client::{OrderFilter, OrderStatus};
 use storage_postgres::test_database::TestDatabase;
-use tests::{Consumer, Standalone, database_environment, scale, xtask};
+use tests::{Consumer, Standalone, admin, database_environment, scale};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::task::JoinSet;
 
@@ -47,9 +47,9 @@ async fn trade(client: &Consumer, orders: u32) {
 /// Starts an import, kills it after its first progress message, and resumes it.
 async fn import_with_interruption(
     dump: &str,
-    environment: &xtask::Environment,
+    environment: &admin::Environment,
 ) -> (String, String) {
-    let mut first = xtask::start(&["import", dump], environment);
+    let mut first = admin::start(&["import", dump], environment);
     let mut output = BufReader::new(first.stderr.take().unwrap()).lines();
     let mut interrupted = String::new();
     while let Some(line) = output.next_line().await.unwrap() {
@@ -62,14 +62,14 @@ async fn import_with_interruption(
     assert!(!interrupted.is_empty(), "the import reported no progress");
     (
         interrupted,
-        xtask::succeed(&["import", dump], environment).await,
+        admin::succeed(&["import", dump], environment).await,
     )
 }
 
-async fn export(arguments: &[&str], out: &Path, environment: &xtask::Environment) -> Vec<u8> {
+async fn export(arguments: &[&str], out: &Path, environment: &admin::Environment) -> Vec<u8> {
     let out_text = out.to_str().unwrap();
     let arguments = [&["export", out_text], arguments].concat();
-    xtask::succeed(&arguments, environment).await;
+    admin::succeed(&arguments, environment).await;
     std::fs::read(out).unwrap()
 }
 
@@ -88,14 +88,14 @@ async fn export_and_import_move_a_data_file_to_postgresql_without_loss() {
     let data = data.to_str().unwrap();
 
     let (refused, output) =
-        xtask::run(&["export", sent.to_str().unwrap(), "--data", data], &[]).await;
+        admin::run(&["export", sent.to_str().unwrap(), "--data", data], &[]).await;
     assert!(
         !refused && output.contains("is in use by process"),
         "{output}"
     );
     assert!(shop.process.terminate().await, "{}", shop.process.log());
     let count = products.to_string();
-    xtask::succeed(&["seed", "--data", data, "--products", &count], &[]).await;
+    admin::succeed(&["seed", "--data", data, "--products", &count], &[]).await;
     let exported = export(&["--data", data], &sent, &[]).await;
 
     let database = TestDatabase::create().await.unwrap();
@@ -114,16 +114,16 @@ async fn export_and_import_move_a_data_file_to_postgresql_without_loss() {
         exported.len()
     );
 
-    let again = xtask::succeed(&["import", dump], &environment).await;
+    let again = admin::succeed(&["import", dump], &environment).await;
     assert!(again.contains("already imported"), "{again}");
-    xtask::succeed(
+    admin::succeed(
         &["seed", "--data", data, "--products", "1", "--seed", "2"],
         &[],
     )
     .await;
     let other = dir.path().join("other.ndjson");
     export(&["--data", data], &other, &[]).await;
-    let (succeeded, output) = xtask::run(&["import", other.to_str().unwrap()], &environment).await;
+    let (succeeded, output) = admin::run(&["import", other.to_str().unwrap()], &environment).await;
     assert!(
         !succeeded && output.contains("already contains orders or stock"),
         "{output}"
@@ -138,6 +138,6 @@ async fn incomplete_dump_is_refused_before_the_database_is_opened() {
     // No database of this name exists, and none is created.
     let environment = [("DB_NAME", "never_created_by_import".to_owned())];
     let arguments = ["import", file.to_str().unwrap()];
-    let (succeeded, output) = xtask::run(&arguments, &environment).await;
+    let (succeeded, output) = admin::run(&arguments, &environment).await;
     assert!(!succeeded && output.contains("incomplete"), "{output}");
 }

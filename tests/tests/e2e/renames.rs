@@ -1,7 +1,7 @@
 //! One source under two vendor ids: the same units must not be sold twice.
 
 use client::OrderStatus;
-use tests::{Standalone, xtask};
+use tests::{Standalone, admin};
 
 fn vendor(id: &str, url: &str) -> String {
     format!("[[vendors]]\nid = \"{id}\"\nurl = \"{url}\"\nsync_interval = \"1s\"\n")
@@ -28,7 +28,7 @@ async fn renamed_vendor_is_refused_until_it_is_renamed_in_the_store() {
     let data = standalone.data();
     let data = data.to_str().unwrap();
     let rename = ["vendor", "rename", "v", "w", "--data", data];
-    let printed = xtask::succeed(&rename, &[]).await;
+    let printed = admin::succeed(&rename, &[]).await;
     assert!(printed.contains("renamed vendor v to w"), "{printed}");
     standalone.restart();
     standalone.ready().await;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use client::{OrderStatus, RejectReason};
 use mock_vendor::{Fault, MockVendor};
-use tests::{Consumer, Deployment, Standalone, allocated, database_environment, eventually, xtask};
+use tests::{Consumer, Deployment, Standalone, admin, allocated, database_environment, eventually};
 
 /// Returns the settings of one vendor.
 fn settings_of(id: &str, vendor: &MockVendor, timeout: &str) -> String {
@@ -26,7 +26,7 @@ async fn apply_vendors(standalone: &Standalone) -> String {
     let (config, data) = (standalone.config(), standalone.data());
     let (config, data) = (config.to_str().unwrap(), data.to_str().unwrap());
     let apply = ["--config", config, "vendor", "apply", "--data", data];
-    xtask::succeed(&apply, &[]).await
+    admin::succeed(&apply, &[]).await
 }
 
 /// A tool with other vendors in its settings adds its own vendor and removes none.
@@ -39,7 +39,7 @@ async fn seed_removes_no_vendor_of_a_running_deployment() {
     let client = deployment.client(0);
     assert_eq!(client.quantity("widget").await, 100);
     let environment = database_environment(&deployment.database);
-    xtask::succeed(&["seed", "--products", "1"], &environment).await;
+    admin::succeed(&["seed", "--products", "1"], &environment).await;
 
     assert_eq!(client.quantity("widget").await, 100);
     let order = client.place("widget", 1).await;

@@ -4,7 +4,6 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::Finding;
-use crate::workspace;
 
 const FAMILIES: [&str; 2] = ["storage-", "queue-"];
 /// The crate that the SQL stores share.

@@ -2,10 +2,10 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use clap::CommandFactory;
+use clap::{CommandFactory, Parser};
 
 use super::{Finding, has_extension};
-use crate::Cli;
+use crate::{Cli, Command};
 
 const COMMAND: &str = "cargo xtask ";
 
@@ -15,8 +15,13 @@ const FILE_EXTENSIONS: [&str; 7] = ["rs", "toml", "md", "yaml", "yml", "sql", "j
 /// Files that are created at run time and are not part of the project.
 const GENERATED: [&str; 1] = ["started.json"];
 
-/// Checks that each `cargo xtask` command and its flags exist.
-pub(super) fn check_commands(path: &str, text: &str) -> Vec<Finding> {
+/// Checks that each `cargo xtask` command and its flags exist. `sources` returns the sources of a package, in which the flags of
+/// a command of another program are defined.
+pub(super) fn check_commands(
+    path: &str,
+    text: &str,
+    sources: impl Fn(&str) -> String,
+) -> Vec<Finding> {
     let mut cli = Cli::command();
     cli.build();
     let mut findings = Vec::new();
@@ -26,7 +31,7 @@ pub(super) fn check_commands(path: &str, text: &str) -> Vec<Finding> {
                 .split(['`', '#', '|', '&', ';'])
                 .next()
                 .unwrap_or_default();
-            if let Some(problem) = command_problem(&cli, command) {
+            if let Some(problem) = command_problem(&cli, command, &sources) {
                 findings.push(Finding::new(format!("{path}:{}", index + 1), problem));
             }
         }
@@ -34,7 +39,11 @@ pub(super) fn check_commands(path: &str, text: &str) -> Vec<Finding> {
     findings
 }
 
-fn command_problem(cli: &clap::Command, command: &str) -> Option<String> {
+fn command_problem(
+    cli: &clap::Command,
+    command: &str,
+    sources: impl Fn(&str) -> String,
+) -> Option<String> {
     let mut words = command
         .split(|char: char| !(char.is_ascii_alphanumeric() || char == '-'))
         .filter(|word| !word.is_empty());
@@ -49,12 +58,26 @@ fn command_problem(cli: &clap::Command, command: &str) -> Option<String> {
             let known = found
                 .get_arguments()
                 .any(|argument| argument.get_long() == Some(flag));
-            if !known {
+            if !known && !package(name).is_some_and(|it| defines_flag(&sources(it), flag)) {
                 return Some(format!("`{COMMAND}{name}` has no flag --{flag}"));
             }
         }
     }
     None
+}
+
+/// Returns the package of the program that runs a command; `None` for this program.
+fn package(command: &str) -> Option<&'static str> {
+    match Cli::try_parse_from(["xtask", command]).ok()?.command {
+        Command::Forwarded(command) => Some(command.package()),
+        _ => None,
+    }
+}
+
+/// Returns whether sources contain a field for the flag, or name it.
+fn defines_flag(sources: &str, flag: &str) -> bool {
+    let field = format!(" {}: ", flag.replace('-', "_"));
+    sources.contains(&field) || sources.contains(&format!("long = \"{flag}\""))
 }
 
 /// Checks that each relative link points to a file or directory of the project.
@@ -170,30 +193,35 @@ mod tests {
         .to_vec()
     }
 
+    fn commands(text: &str) -> Vec<Finding> {
+        let sources = |package: &str| match package {
+            "admin" => "    products: u32,\n    seed: u64,".to_owned(),
+            _ => String::new(),
+        };
+        check_commands("README.md", text, sources)
+    }
+
     #[test]
     fn unknown_command_is_found() {
         let text = "Run `cargo xtask up`.\n\n    cargo xtask explode --now\n";
-        let findings = check_commands("README.md", text);
+        let findings = commands(text);
         assert_eq!(findings.len(), 1);
         assert_eq!(findings[0].place, "README.md:3");
     }
 
     #[test]
     fn unknown_flag_is_found() {
-        assert_eq!(check_commands("a.md", "`cargo xtask up --fast`").len(), 1);
-        assert_eq!(
-            check_commands("a.md", "`cargo xtask seed --products 5 --seed 2`"),
-            []
-        );
-        assert_eq!(
-            check_commands("a.md", "`cargo xtask services stop` and `cargo xtask …`"),
-            []
-        );
-        assert_eq!(
-            check_commands("a.md", "`cargo xtask test -- --no-capture`"),
-            []
-        );
-        assert_eq!(check_commands("a.md", "`cargo xtask up --config FILE`"), []);
+        for wrong in ["up --fast", "seed --fast", "ci --products 1"] {
+            assert_eq!(commands(&format!("`cargo xtask {wrong}`")).len(), 1);
+        }
+        for right in [
+            "seed --products 5 --seed 2",
+            "services stop` and `cargo xtask …",
+            "test -- --no-capture",
+            "up --config FILE",
+        ] {
+            assert_eq!(commands(&format!("`cargo xtask {right}`")), []);
+        }
     }
 
     #[test]

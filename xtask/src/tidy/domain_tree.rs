@@ -1,10 +1,9 @@
 //! The domain may depend only on a short list of crates, and on no crate that does I/O.
 
 use anyhow::Result;
+use workspace::process;
 
 use super::Finding;
-use crate::process;
-use crate::workspace;
 
 /// Crates that the domain's manifest may name. The two channel crates are independent of a runtime: they carry requests to
 /// the batch writer (many to many, bounded) and its responses back. SHA-256 identifies a vendor set.

@@ -1,10 +1,9 @@
 //! The standalone program must not depend on crates that only a deployment on servers needs.
 
 use anyhow::Result;
+use workspace::process;
 
 use super::Finding;
-use crate::process;
-use crate::workspace;
 
 /// Clients of PostgreSQL or RabbitMQ.
 const BANNED: [&str; 6] = [

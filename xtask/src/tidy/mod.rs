@@ -19,8 +19,6 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::workspace;
-
 /// A violation of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Finding {
@@ -58,6 +56,11 @@ pub(crate) fn run() -> Result<()> {
             findings.extend(columns::check(path, &text));
         }
     }
+    let sources = |package: &str| -> String {
+        let dir = format!("/{package}/src/");
+        let files = files.iter().filter(|path| path.contains(&dir));
+        files.filter_map(|path| read(&root, path).ok()).collect()
+    };
     let documents: Vec<&String> = files
         .iter()
         .filter(|path| has_extension(path, "md"))
@@ -65,7 +68,7 @@ pub(crate) fn run() -> Result<()> {
     for path in &documents {
         let text = read(&root, path)?;
         findings.extend(language::check(path, &text));
-        findings.extend(documents::check_commands(path, &text));
+        findings.extend(documents::check_commands(path, &text, sources));
         findings.extend(documents::check_links(path, &text, &files));
         findings.extend(documents::check_named_files(path, &text, &files));
         findings.extend(quotes::check(path, &text, |file| read(&root, file).ok()));

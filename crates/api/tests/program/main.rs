@@ -132,7 +132,7 @@ async fn outdated_schema_ends_the_program() {
         .unwrap();
     assert_fails_with(
         &mut program(Some(database.options())),
-        &["cargo xtask migrate"],
+        &["order-aggregator-admin migrate"],
     );
 }
 

@@ -1,0 +1,91 @@
+//! The program `order-aggregator-admin`: commands for the operator of a deployment.
+//!
+//! Each command has its own module.
+
+mod api_key;
+mod audit;
+mod catalogue;
+mod connection;
+mod data_file;
+mod dead_letters;
+mod dump;
+mod export;
+mod import;
+mod migrate;
+mod seed;
+mod vendor;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use settings::Settings;
+
+/// Operates a deployment.
+///
+/// Settings are read from config/default.toml (built in), the --config file, a .env file and the environment, in order of
+/// increasing precedence.
+#[derive(Debug, Parser)]
+#[command(name = connection::PROGRAM, version, max_term_width = 100)]
+struct Arguments {
+    /// File with settings that override the defaults.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create the database if it is missing, and run pending migrations.
+    Migrate,
+    /// Add a deterministic catalogue to the stock of the vendor `seed`. Other stock is unchanged.
+    Seed(seed::Args),
+    /// Apply the configured vendors, or rename a vendor.
+    Vendor(vendor::Args),
+    /// Generate an API key.
+    ApiKey(api_key::Args),
+    /// Recompute every balance from orders and allocations, and report inconsistent rows.
+    Audit(audit::Args),
+    /// List, show, replay or discard dead-lettered orders and messages.
+    DeadLetters(dead_letters::Args),
+    /// Export a deployment, with its stock and orders, to one file.
+    Export(export::Args),
+    /// Import an exported deployment into the database in the settings. Run it again to resume an interrupted import.
+    Import(import::Args),
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    let settings = || Settings::load(arguments.config.as_deref());
+    match &arguments.command {
+        Command::Migrate => migrate::run(&settings()?),
+        Command::Seed(args) => seed::run(args, &settings()?),
+        Command::Vendor(args) => vendor::run(args, &settings()?),
+        Command::ApiKey(args) => api_key::run(args),
+        Command::Audit(args) => audit::run(args, &settings()?),
+        Command::DeadLetters(args) => dead_letters::run(args, &settings()?),
+        Command::Export(args) => export::run(args, &settings()?),
+        Command::Import(args) => import::run(args, &settings()?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn command_line_definition_is_valid() {
+        super::Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,126 @@
+//! `order-aggregator-admin vendor`: manages the vendors of a deployment.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Subcommand;
+use clock_tokio::SystemClock;
+use domain::identifiers::{InvalidId, VendorId};
+use domain::services::{RenameVendor, VendorSets};
+use settings::Settings;
+use storage_postgres::PgStore;
+
+use crate::{connection, data_file};
+
+/// Manage the vendors of a deployment.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Apply the vendors in the settings, even if a newer vendor set superseded them.
+    ///
+    /// A process applies its settings automatically if their vendor set was never applied before. Use this command to restore
+    /// a superseded set. Stock of a vendor that was not configured is not sold before its next report.
+    Apply(ApplyArgs),
+    /// Change the id of a vendor, with its stock, units in flight and allocations.
+    ///
+    /// Use this command to read the same source under another id: otherwise its stock would count twice, and the programs refuse
+    /// to start with such settings. Stop the workers first, and start them with the new id afterwards. The rename is one
+    /// transaction; orders wait until it is committed.
+    Rename(RenameArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct RenameArgs {
+    /// Current id of the vendor.
+    #[arg(value_parser = vendor_id)]
+    old: VendorId,
+    /// New id of the vendor. No vendor with this id may have stock.
+    #[arg(value_parser = vendor_id)]
+    new: VendorId,
+    /// Data file of the embedded deployment, which must not be running [default: the database in the settings].
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+}
+
+fn vendor_id(text: &str) -> Result<VendorId, InvalidId> {
+    VendorId::parse(text)
+}
+
+#[derive(Debug, clap::Args)]
+struct ApplyArgs {
+    /// Data file of the embedded deployment, which must not be running [default: the database in the settings].
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
+    match &args.command {
+        Command::Apply(args) => apply(args, settings),
+        Command::Rename(args) => rename(args, settings),
+    }
+}
+
+/// Statement timeout of the rename, which updates the allocations of all orders.
+const RENAME_TIMEOUT: Duration = Duration::from_mins(10);
+
+fn rename(args: &RenameArgs, settings: &Settings) -> Result<()> {
+    let clock = Arc::new(SystemClock);
+    let runtime = tokio::runtime::Runtime::new()?;
+    let renamed = if let Some(path) = &args.data {
+        data_file::must_exist(path)?;
+        let store = Arc::new(data_file::open(path, &settings.embedded)?);
+        runtime.block_on(RenameVendor::new(store, clock).rename(&args.old, &args.new))?
+    } else {
+        let mut options = connection::postgres(settings);
+        options.statement_timeout = RENAME_TIMEOUT;
+        runtime.block_on(async {
+            let store = Arc::new(PgStore::new(&options)?);
+            let renaming = RenameVendor::new(store, clock);
+            anyhow::Ok(renaming.rename(&args.old, &args.new).await?)
+        })?
+    };
+    println!(
+        "renamed vendor {} to {}: {} products, {} allocations",
+        args.old, args.new, renamed.positions, renamed.allocations
+    );
+    Ok(())
+}
+
+fn apply(args: &ApplyArgs, settings: &Settings) -> Result<()> {
+    let set = wiring::vendor_set(settings)?;
+    let clock = Arc::new(SystemClock);
+    let runtime = tokio::runtime::Runtime::new()?;
+    let applied = if let Some(path) = &args.data {
+        data_file::must_exist(path)?;
+        let store = Arc::new(data_file::open(path, &settings.embedded)?);
+        let sets = VendorSets::new(store.clone(), store, clock);
+        runtime.block_on(sets.apply(&set))?
+    } else {
+        let options = connection::postgres(settings);
+        runtime.block_on(async {
+            let store = Arc::new(PgStore::new(&options)?);
+            let sets = VendorSets::new(store.clone(), store, clock);
+            anyhow::Ok(sets.apply(&set).await?)
+        })?
+    };
+    let vendors = applied.configured.iter();
+    let ids: Vec<&str> = vendors
+        .map(|member| member.vendor.vendor_id.as_str())
+        .collect();
+    let state = if applied.applied {
+        "is now current"
+    } else {
+        "was already current"
+    };
+    println!("vendor set {} {state}", set.digest());
+    println!("configured vendors: {}", ids.join(", "));
+    Ok(())
+}

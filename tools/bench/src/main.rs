@@ -1,0 +1,210 @@
+//! The program `bench`, run by `cargo xtask bench`: measures the whole system and the ceilings of the same servers in one run.
+//!
+//! Throughput counts orders that are settled and durable, not responses, and the audit must be clean after each round. Each
+//! run uses its own database, virtual host and files, which are removed at the end. The load generators are third-party
+//! programs: wrk and pgbench. Rounds of the service and of its baselines alternate.
+
+mod baselines;
+mod choices;
+mod database;
+mod generator;
+mod machine;
+mod measure;
+mod page;
+mod pgbench;
+mod proc;
+mod quantiles;
+mod readers;
+mod report;
+mod results;
+mod run;
+mod stock;
+mod system;
+mod topics;
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use dev_env::programs::{self, Profile};
+use dev_env::services;
+use dev_env::stop_signals::StopSignals;
+use rustix::process::{Resource, getrlimit, setrlimit};
+use settings::Settings;
+
+use results::Results;
+use run::Run;
+use topics::Topic;
+
+/// Benchmark the whole system and the ceilings of its servers, and write a report.
+///
+/// Writes benchmarks.md and the directory benchmarks with plots and results. Builds the programs with the profile dist
+/// first. Installs wrk if it is missing (Debian, as root); pgbench is part of PostgreSQL. Uses the PostgreSQL and RabbitMQ in
+/// the settings; CPU time per server is measured only if they run on this machine. A full run takes about 40 minutes on an
+/// otherwise idle machine, and 8 GB of disk space.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask bench",
+    bin_name = "cargo xtask bench",
+    max_term_width = 100
+)]
+struct Args {
+    /// Settings file. It overrides the defaults; `.env` and environment variables override it.
+    #[arg(long, value_name = "FILE", value_parser = absolute)]
+    config: Option<PathBuf>,
+    /// Number of rounds; the report shows the median [default: 3, with --quick 1].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: Option<u32>,
+    /// Duration of each measurement in seconds [default: 10, with --quick 2].
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: Option<u64>,
+    /// Measure only these topics (comma-separated).
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    only: Vec<Topic>,
+    /// Directory of the report; use docs for the committed report [default: target/bench].
+    #[arg(long, value_name = "DIR", value_parser = absolute)]
+    out: Option<PathBuf>,
+    /// Run one short round with less data, to check that the benchmark works.
+    #[arg(long)]
+    quick: bool,
+    /// Write the report from the results of an earlier run, without measuring.
+    #[arg(long, value_name = "FILE", value_parser = absolute, conflicts_with_all = ["only", "quick", "rounds", "seconds"])]
+    from: Option<PathBuf>,
+}
+
+/// Parses a path relative to the caller's directory, before this program changes to the root directory.
+fn absolute(text: &str) -> io::Result<PathBuf> {
+    std::path::absolute(text)
+}
+
+/// Build profile of the measured programs.
+const PROFILE: Profile = Profile::Dist;
+
+/// Sizes of the measurements.
+#[derive(Debug, Clone, Copy)]
+struct Scale {
+    rounds: u32,
+    seconds: u64,
+    /// Orders kept: few and many.
+    kept: [u32; 2],
+    /// Items streamed: few and many.
+    streamed: [u32; 2],
+    /// Number of event readers, and number of stuck ones among them.
+    readers: [u32; 2],
+}
+
+impl Args {
+    fn scale(&self) -> Scale {
+        let (rounds, seconds, kept, streamed, readers) = if self.quick {
+            (1, 2, [1_000, 100_000], [2_000, 50_000], [50, 5])
+        } else {
+            let kept = [10_000, 10_000_000];
+            (3, 10, kept, [10_000, 1_000_000], [2_000, 100])
+        };
+        Scale {
+            rounds: self.rounds.unwrap_or(rounds),
+            seconds: self.seconds.unwrap_or(seconds),
+            kept,
+            streamed,
+            readers,
+        }
+    }
+
+    fn topics(&self) -> Vec<Topic> {
+        Topic::ALL
+            .into_iter()
+            .filter(|topic| self.only.is_empty() || self.only.contains(topic))
+            .collect()
+    }
+
+    /// Returns the command that repeats the measurement.
+    fn command_line(&self) -> String {
+        let mut line = "cargo xtask bench".to_owned();
+        if self.quick {
+            line.push_str(" --quick");
+        }
+        if let Some(rounds) = self.rounds {
+            let _ = write!(line, " --rounds {rounds}");
+        }
+        if let Some(seconds) = self.seconds {
+            let _ = write!(line, " --seconds {seconds}");
+        }
+        if !self.only.is_empty() {
+            let names: Vec<&str> = self.topics().into_iter().map(Topic::name).collect();
+            let _ = write!(line, " --only {}", names.join(","));
+        }
+        line
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<()> {
+    let root = workspace::root();
+    std::env::set_current_dir(&root).with_context(|| format!("cannot enter {}", root.display()))?;
+    let results = match &args.from {
+        Some(file) => Results::load(file)?,
+        None => measure(args, &Settings::load(args.config.as_deref())?)?,
+    };
+    let out = args.out.as_deref().unwrap_or(Path::new("target/bench"));
+    let file = report::write(&results, out)?;
+    println!("report written to {}", file.display());
+    Ok(())
+}
+
+fn measure(args: &Args, settings: &Settings) -> Result<Results> {
+    generator::ensure_installed()?;
+    pgbench::ensure_installed()?;
+    raise_open_file_limit()?;
+    services::start(settings)?;
+    let programs = programs::build(&["api", "worker", "standalone", "ceilings"], PROFILE)?;
+    let mut run = Run::new(args, settings, programs)?;
+    tokio::runtime::Runtime::new()?.block_on(async {
+        let mut stop = StopSignals::new()?;
+        tokio::select! {
+            outcome = run.measure_all() => outcome,
+            // Dropping the measurement stops its processes and removes its files and databases.
+            () = stop.next() => bail!("interrupted; processes stopped and temporary data removed"),
+        }
+    })?;
+    Ok(run.results)
+}
+
+/// Raises the limit on open files for this process and its children: each connection needs one.
+fn raise_open_file_limit() -> Result<()> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).context("cannot raise the limit on open files")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(line: &str) -> Args {
+        Args::parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn command_line_repeats_the_given_arguments() {
+        let given = args("bench --only zipf,hot --seconds 5 --quick --out docs");
+        assert_eq!(
+            given.command_line(),
+            "cargo xtask bench --quick --seconds 5 --only hot,zipf"
+        );
+        assert_eq!(given.topics(), [Topic::Hot, Topic::Zipf]);
+        assert_eq!((given.scale().rounds, given.scale().seconds), (1, 5));
+        assert_eq!(args("bench").topics().len(), Topic::ALL.len());
+    }
+}

@@ -1,0 +1,130 @@
+//! Tables of waiting requests and of events.
+
+use super::figures::{Table, range, ratio, short, times};
+use crate::results::{Results, SERVICE};
+use crate::topics::{events, waiting};
+
+pub(super) const WAITED: &str = "Cost of `Prefer: wait=30`, with which the response to an order waits for its settlement. Orders are for one hot product; each of 64 \
+connections, spread evenly over two APIs, sends its next order after the last response, so the wait reduces the number of concurrent orders. \
+Times are from sending the request to its response; the difference to *to settled* is the time from the write of the decision to \
+the client. Ratios are to the same load without the wait.";
+
+pub(super) fn by_response_mode(results: &Results) -> Table {
+    let mut table = Table::new([
+        "",
+        "ratio",
+        "responses per second",
+        "not settled",
+        "settled per second",
+        "response p50, ms",
+        "p99, ms",
+        "max, ms",
+        "to settled p99, ms",
+    ]);
+    for deployment in [waiting::TWO_APIS, waiting::EMBEDDED] {
+        let reference = waiting::ResponseMode::Accepted.of(deployment);
+        for what in waiting::ResponseMode::BOTH.map(|mode| mode.of(deployment)) {
+            for at in results.loads(waiting::TOPIC, &what, "answered_per_s") {
+                let of = |metric| range(results.range(waiting::TOPIC, &what, at, metric));
+                let per_s = |what| results.median(waiting::TOPIC, what, at, "answered_per_s");
+                table.row([
+                    what.clone(),
+                    times(ratio(per_s(&what), per_s(&reference))),
+                    of("answered_per_s"),
+                    of("not_settled"),
+                    of("settled_per_s"),
+                    of("post_p50_ms"),
+                    of("post_p99_ms"),
+                    of("post_max_ms"),
+                    of("settle_p99_ms"),
+                ]);
+            }
+        }
+    }
+    table
+}
+
+pub(super) const READ: &str = "Cost of readers of `GET /api/v1/events`: closed load of orders for one hot product over 64 connections, without and with readers, each time on \
+a newly started service. Each reader gets one event when an order is accepted and one when it is settled, or one for both if they fall into one step of the feed. Stuck \
+readers send their request and never read; they are disconnected after `api.send_timeout`, here 5 s instead of the default of 60 s; \
+`api.max_event_streams` and `api.event_bytes_per_second` have their default values. A reader that is disconnected because it does not keep up reconnects after 2 s and continues with new events. \
+Readers run in the process of the benchmark on the same cores and take CPU time from the service. Events are \
+counted on one reader and extrapolated by bytes for the others.";
+
+pub(super) fn by_readers(results: &Results) -> Table {
+    const NAMES: [(&str, &str); 12] = [
+        ("settled_per_s", "settled per second"),
+        ("post_p50_ms", "POST p50, ms"),
+        ("post_p99_ms", "POST p99, ms"),
+        ("settle_p99_ms", "to settled p99, ms"),
+        ("peak_mib", "peak memory of the API, MiB"),
+        ("readers_cores", "CPU of the readers, cores"),
+        ("events", "events read"),
+        ("events_per_s", "events read per second"),
+        ("events_mib_per_s", "MiB read per second"),
+        ("readers_dropped", "disconnected readers"),
+        ("stuck", "stuck readers"),
+        ("stuck_cut", "disconnected stuck readers"),
+    ];
+    let loads = results.loads(events::TOPIC, SERVICE, "settled_per_s");
+    let [none, many] = loads[..] else {
+        return Table::new([""]);
+    };
+    let mut table = Table::new([
+        "",
+        "ratio",
+        "no readers",
+        &format!("{} readers", short(many)),
+    ]);
+    for (metric, name) in NAMES {
+        let of = |at| results.range(events::TOPIC, SERVICE, at, metric);
+        let ratio = ratio(
+            of(many).map(|range| range.median),
+            of(none).map(|range| range.median),
+        );
+        table.row([
+            name.to_owned(),
+            times(ratio),
+            range(of(none)),
+            range(of(many)),
+        ]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::tests::empty;
+
+    #[test]
+    fn wait_is_compared_to_no_wait() {
+        let mut results = empty();
+        for (mode, per_s) in waiting::ResponseMode::BOTH
+            .into_iter()
+            .zip([2_000.0, 8_000.0])
+        {
+            let what = mode.of(waiting::TWO_APIS);
+            results.add(waiting::TOPIC, &what, 64.0, "answered_per_s", per_s);
+        }
+        let text = by_response_mode(&results).markdown();
+        let row = "| two APIs, one worker: wait=30 | 0.250 × | 2,000 |";
+        assert!(text.contains(row), "{text}");
+    }
+
+    #[test]
+    fn readers_are_compared_to_no_readers() {
+        let mut results = empty();
+        for (readers, per_s) in [(0.0, 10_000.0), (2_000.0, 8_000.0)] {
+            results.add(events::TOPIC, SERVICE, readers, "settled_per_s", per_s);
+        }
+        results.add(events::TOPIC, SERVICE, 2_000.0, "stuck", 100.0);
+        let text = by_readers(&results).markdown();
+        assert!(text.contains("| no readers | 2,000 readers |"), "{text}");
+        assert!(
+            text.contains("| settled per second | 0.800 × | 10,000 | 8,000 |"),
+            "{text}"
+        );
+        assert!(text.contains("| stuck readers | – | – | 100 |"), "{text}");
+    }
+}

@@ -1,0 +1,367 @@
+//! One table per topic.
+
+use super::figures::{Table, number, range, ratio, short, times};
+use super::live;
+use crate::choices::Spread;
+use crate::results::{Results, SERVICE};
+use crate::topics::{ceilings, closed, embedded, kept, open, overload, streams};
+
+/// A section of the report; omitted if its table is empty.
+pub(super) struct Section {
+    pub(super) title: &'static str,
+    pub(super) description: &'static str,
+    pub(super) table: Table,
+}
+
+pub(super) const HOT: &str = "Closed load, one hot product";
+pub(super) const OPEN: &str = "Open load";
+pub(super) const KEPT: &str = "Orders kept";
+
+/// Returns all sections in the order of the report.
+pub(super) fn all(results: &Results) -> Vec<Section> {
+    let section = |title, description, table| Section {
+        title,
+        description,
+        table,
+    };
+    vec![
+        section(HOT, CLOSED, by_connections(results, Spread::Hot)),
+        section(
+            "Closed load, 1,000 products, uniform",
+            CLOSED,
+            by_connections(results, Spread::Uniform),
+        ),
+        section(
+            "Closed load, 1,000 products, Zipf",
+            "The probability of the n-th product is proportional to 1/n.",
+            by_connections(results, Spread::Zipf),
+        ),
+        section(OPEN, OPEN_LOAD, by_share(results)),
+        section("Overload", OVERLOAD, overloaded(results)),
+        section("Waiting", live::WAITED, live::by_response_mode(results)),
+        section("Events", live::READ, live::by_readers(results)),
+        section(KEPT, ORDERS_KEPT, by_orders_kept(results)),
+        section("Streams", STREAMED, by_items(results)),
+        section("Standalone", EMBEDDED, standalone(results)),
+        section("CPU time", CPU, cpu(results)),
+        section("Ceilings", CEILINGS, alone(results)),
+    ]
+}
+
+const CLOSED: &str = "Each connection sends its next order after the last response. Ratios are to pgbench with one transaction per order (lock the \
+product, deduct a unit, insert the order) at 32 clients.";
+
+fn by_connections(results: &Results, spread: Spread) -> Table {
+    let topic = spread.name();
+    let reference = match spread {
+        Spread::Zipf => results.median(Spread::Uniform.name(), closed::EACH, 32.0, "settled_per_s"),
+        _ => results.median(topic, closed::EACH, 32.0, "settled_per_s"),
+    };
+    let mut table = Table::new([
+        "",
+        "ratio",
+        "settled per second",
+        "POST p50, ms",
+        "p99, ms",
+        "to settled p99, ms",
+    ]);
+    for (what, unit) in [(SERVICE, "connections"), (closed::EACH, "clients")] {
+        for at in results.loads(topic, what, "settled_per_s") {
+            let name = match what {
+                SERVICE => format!("{at} {unit}"),
+                _ => format!("{what}, {at} {unit}"),
+            };
+            let of = |metric| range(results.range(topic, what, at, metric));
+            let median = results.median(topic, what, at, "settled_per_s");
+            table.row([
+                name,
+                times(ratio(median, reference)),
+                of("settled_per_s"),
+                of("post_p50_ms"),
+                of("post_p99_ms"),
+                of("settle_p99_ms"),
+            ]);
+        }
+    }
+    table
+}
+
+const OPEN_LOAD: &str = "Orders for one hot product are sent at random times at a fixed rate, a share of the best throughput under closed load, over 256 \
+connections. POST is from sending the request to its response; *late* is the delay after the scheduled time, because the \
+machine was busy; *to settled* is from the transaction that accepted the order to the write of the decision, by the database's clock. \
+pgbench inserts one row per order at the same rate, over 32 connections; its latency is measured from the actual start.";
+
+fn by_share(results: &Results) -> Table {
+    let mut table = Table::new([
+        "share of the best",
+        "offered per second",
+        "settled per second",
+        "POST p50, ms",
+        "p90, ms",
+        "p99, ms",
+        "max, ms",
+        "late p99, ms",
+        "to settled p50, ms",
+        "p99, ms",
+    ]);
+    for (what, first) in [(SERVICE, "post_p50_ms"), (open::INSERT, "post_p50_ms")] {
+        for at in results.loads(open::TOPIC, what, first) {
+            let of = |metric| range(results.range(open::TOPIC, what, at, metric));
+            let name = match what {
+                SERVICE => short(at),
+                _ => format!("{what}, {}", short(at)),
+            };
+            table.row([
+                name,
+                range(results.range(open::TOPIC, SERVICE, at, "offered_per_s")),
+                of("settled_per_s"),
+                of("post_p50_ms"),
+                of("post_p90_ms"),
+                of("post_p99_ms"),
+                of("post_max_ms"),
+                of("late_p99_ms"),
+                of("settle_p50_ms"),
+                of("settle_p99_ms"),
+            ]);
+        }
+    }
+    table
+}
+
+const OVERLOAD: &str = "Orders for one hot product are sent at twice the best throughput, over 2,000 connections, with a queue for 1,000 pending writes \
+(`api.write_queue_size`). Every order with a 202 response was settled; all other responses were 503. \
+Requests were sent much later than scheduled when all connections were waiting for responses.";
+
+fn overloaded(results: &Results) -> Table {
+    const NAMES: [(&str, &str); 10] = [
+        ("offered_per_s", "offered per second"),
+        ("answered_per_s", "responses per second, 202 or 503"),
+        ("settled_per_s", "settled per second"),
+        ("refused_share", "share refused"),
+        ("post_p50_ms", "response p50, ms"),
+        ("post_p99_ms", "response p99, ms"),
+        ("late_p99_ms", "delay after the scheduled time, p99, ms"),
+        ("settle_p99_ms", "to settled p99, ms"),
+        ("peak_mib_api", "peak memory of the API, MiB"),
+        ("peak_mib_worker", "peak memory of the worker, MiB"),
+    ];
+    let mut table = Table::new(["", "figure"]);
+    for (metric, name) in NAMES {
+        let found = results.range(overload::TOPIC, SERVICE, 2.0, metric);
+        if found.is_some() {
+            table.row([name.to_owned(), range(found)]);
+        }
+    }
+    table
+}
+
+const ORDERS_KEPT: &str = "Medians over one connection, in ms, with few and with many orders in the database, measured alternately. The deep page starts in the \
+middle of the list. The measurement adds its own orders.";
+
+/// Compared metrics with their labels.
+pub(super) const KEPT_METRICS: [(&str, &str); 5] = [
+    ("post_p50_ms", "POST"),
+    ("settle_p50_ms", "to settled"),
+    ("first_page_p50_ms", "first page of 100"),
+    ("deep_page_p50_ms", "deep page of 100"),
+    ("by_id_p50_ms", "order by id"),
+];
+
+fn by_orders_kept(results: &Results) -> Table {
+    let mut table = Table::new(["", "ratio", "few orders kept", "many orders kept"]);
+    let loads = results.loads(kept::TOPIC, SERVICE, "post_p50_ms");
+    let (Some(&few), Some(&many)) = (loads.first(), loads.last()) else {
+        return table;
+    };
+    table.row([
+        "orders".to_owned(),
+        String::new(),
+        number(few),
+        number(many),
+    ]);
+    for (metric, name) in KEPT_METRICS {
+        let of = |at| results.range(kept::TOPIC, SERVICE, at, metric);
+        let ratio = ratio(of(many).map(|it| it.median), of(few).map(|it| it.median));
+        table.row([
+            name.to_owned(),
+            times(ratio),
+            range(of(few)),
+            range(of(many)),
+        ]);
+    }
+    table
+}
+
+const STREAMED: &str = "A whole list is read as NDJSON over one connection with this project's client, each time from a newly started API. Memory is \
+its peak resident memory; ratios are to the peak with few items.";
+
+fn by_items(results: &Results) -> Table {
+    let mut table = Table::new([
+        "",
+        "ratio",
+        "peak memory, MiB",
+        "before, MiB",
+        "read per second",
+    ]);
+    for list in [streams::ORDERS, streams::STOCK] {
+        let loads = results.loads(streams::TOPIC, list, "peak_mib");
+        let median = |at| results.median(streams::TOPIC, list, at, "peak_mib");
+        let few = loads.first().and_then(|at| median(*at));
+        for at in loads {
+            let of = |metric| range(results.range(streams::TOPIC, list, at, metric));
+            table.row([
+                format!("{} {list}", number(at)),
+                times(ratio(median(at), few)),
+                of("peak_mib"),
+                of("before_mib"),
+                of("read_per_s"),
+            ]);
+        }
+    }
+    table
+}
+
+const EMBEDDED: &str = "One process with one data file. Ratios are to a loop that accepts and settles one order per transaction on a data file with the \
+same settings.";
+
+fn standalone(results: &Results) -> Table {
+    let mut table = Table::new(["", "ratio", "settled per second", "POST p50, ms", "p99, ms"]);
+    for spread in [Spread::Hot, Spread::Uniform] {
+        let plain = embedded::plain(spread);
+        let reference = results.median(embedded::TOPIC, &plain, 1.0, "settled_per_s");
+        for what in [spread.name(), &plain] {
+            for at in results.loads(embedded::TOPIC, what, "settled_per_s") {
+                let of = |metric| range(results.range(embedded::TOPIC, what, at, metric));
+                let median = results.median(embedded::TOPIC, what, at, "settled_per_s");
+                let name = if what == plain {
+                    plain.clone()
+                } else {
+                    format!("{what}, {at} connections")
+                };
+                table.row([
+                    name,
+                    times(ratio(median, reference)),
+                    of("settled_per_s"),
+                    of("post_p50_ms"),
+                    of("post_p99_ms"),
+                ]);
+            }
+        }
+    }
+    table
+}
+
+const CPU: &str = "CPU time per settled order, in µs, by stage, at 64 connections. PostgreSQL includes all of its processes, RabbitMQ its whole Erlang VM.";
+
+fn cpu(results: &Results) -> Table {
+    let mut table = Table::new(["", "share of the sum", "µs per order"]);
+    for topic in ["hot", "uniform", "zipf", embedded::TOPIC] {
+        let topic = format!("cpu {topic}");
+        let stages: Vec<String> = results
+            .metrics(&topic, SERVICE, 0.0)
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        let of = |stage: &str| results.range(&topic, SERVICE, 0.0, stage);
+        let sum: f64 = stages
+            .iter()
+            .filter_map(|stage| of(stage))
+            .map(|it| it.median)
+            .sum();
+        for stage in &stages {
+            let share = ratio(of(stage).map(|it| it.median), Some(sum)).unwrap_or_default();
+            let name = format!("{}: {stage}", topic.trim_start_matches("cpu "));
+            table.row([name, format!("{:.0} %", share * 100.0), range(of(stage))]);
+        }
+        if sum > 0.0 {
+            let name = format!("{}: **sum**", topic.trim_start_matches("cpu "));
+            table.row([name, "100 %".to_owned(), number(sum)]);
+        }
+    }
+    table
+}
+
+const CEILINGS: &str = "Throughput of each component alone, measured with the program `ceilings` and with pgbench. None of them is a complete service.";
+
+fn alone(results: &Results) -> Table {
+    const ROWS: [(&str, &str, &str); 6] = [
+        (ceilings::HTTP, "answered_per_s", "responses, connections:"),
+        (
+            ceilings::INSERTS,
+            "inserted_per_s",
+            "orders accepted, clients:",
+        ),
+        (
+            ceilings::BATCHES,
+            "inserted_per_s",
+            "orders accepted in batches of 256, products:",
+        ),
+        (
+            ceilings::BATCHES,
+            "settled_per_s",
+            "orders settled in batches of 256, products:",
+        ),
+        (
+            ceilings::BROKER,
+            "messages_per_s",
+            "messages, ids per message:",
+        ),
+        (
+            ceilings::BROKER,
+            "order_ids_per_s",
+            "order ids, ids per message:",
+        ),
+    ];
+    let mut table = Table::new(["", "per second"]);
+    for (what, metric, name) in ROWS {
+        for at in results.loads(ceilings::TOPIC, what, metric) {
+            let found = results.range(ceilings::TOPIC, what, at, metric);
+            table.row([format!("{what}: {name} {at}"), range(found)]);
+        }
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::tests::empty;
+
+    #[test]
+    fn sections_without_results_are_empty() {
+        assert!(all(&empty()).iter().all(|section| section.table.is_empty()));
+    }
+
+    #[test]
+    fn cpu_shares_add_up_to_100_percent() {
+        let mut results = empty();
+        results.add("cpu hot", SERVICE, 0.0, "api", 30.0);
+        results.add("cpu hot", SERVICE, 0.0, "worker", 10.0);
+        let text = cpu(&results).markdown();
+        assert!(text.contains("| hot: api | 75 % | 30.0 |"), "{text}");
+        assert!(text.contains("| hot: **sum** | 100 % | 40.0 |"), "{text}");
+    }
+
+    #[test]
+    fn long_list_is_compared_to_a_short_one() {
+        let mut results = empty();
+        for (items, mib) in [(1e4, 20.0), (1e6, 25.0)] {
+            results.add(streams::TOPIC, streams::STOCK, items, "peak_mib", mib);
+        }
+        let text = by_items(&results).markdown();
+        assert!(
+            text.contains("| 1,000,000 products | 1.25 × | 25.0 | – | – |"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn many_orders_are_compared_to_few() {
+        let mut results = empty();
+        for (orders, ms) in [(1e4, 2.0), (1e7, 2.5)] {
+            results.add(kept::TOPIC, SERVICE, orders, "post_p50_ms", ms);
+        }
+        let text = by_orders_kept(&results).markdown();
+        assert!(text.contains("| POST | 1.25 × | 2.00 | 2.50 |"), "{text}");
+    }
+}

@@ -1,0 +1,212 @@
+//! State shared by the measurements of one run, and their order.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use dev_env::programs::Programs;
+use progress::Progress;
+use settings::Settings;
+use tempfile::TempDir;
+
+use super::choices::Spread;
+use super::generator::Load;
+use super::machine::Machine;
+use super::measure::{Measured, as_f64, measure};
+use super::results::{Results, SERVICE};
+use super::system::{Servers, Storage, System};
+use super::topics::{
+    Topic, ceilings, closed, embedded, events, kept, open, overload, streams, waiting,
+};
+use super::{Args, Scale};
+
+/// Number of connections for the CPU time of each stage and for the warm-up.
+pub(super) const TYPICAL_CONNECTIONS: u32 = 64;
+
+/// A benchmark run.
+pub(super) struct Run {
+    pub(super) settings: Settings,
+    pub(super) programs: Programs,
+    pub(super) scale: Scale,
+    pub(super) results: Results,
+    topics: Vec<Topic>,
+    /// Directory of request files and logs.
+    pub(super) dir: TempDir,
+}
+
+impl Run {
+    pub(super) fn new(args: &Args, settings: &Settings, programs: Programs) -> Result<Self> {
+        let scale = args.scale();
+        let dir = tempfile::tempdir()?;
+        for spread in [Spread::Hot, Spread::Uniform, Spread::Zipf] {
+            spread.write(&dir.path().join(spread.name()))?;
+        }
+        let command = args.command_line();
+        Ok(Self {
+            settings: settings.clone(),
+            programs,
+            results: Results::new(Machine::here(), command, scale.rounds, scale.seconds),
+            scale,
+            topics: args.topics(),
+            dir,
+        })
+    }
+
+    fn has(&self, topics: &[Topic]) -> bool {
+        topics.iter().any(|topic| self.topics.contains(topic))
+    }
+
+    /// Measures the requested topics.
+    pub(super) async fn measure_all(&mut self) -> Result<()> {
+        if self.has(&[Topic::Ceilings]) {
+            ceilings::run(self).await?;
+        }
+        if self.has(&[Topic::Hot, Topic::Uniform, Topic::Zipf, Topic::Open]) {
+            let system = self.start_system("").await?;
+            for topic in self.topics.clone() {
+                match topic {
+                    Topic::Hot => closed::run(self, &system, Spread::Hot).await?,
+                    Topic::Uniform => closed::run(self, &system, Spread::Uniform).await?,
+                    Topic::Zipf => closed::run(self, &system, Spread::Zipf).await?,
+                    Topic::Open => open::run(self, &system).await?,
+                    _ => {}
+                }
+            }
+            system.stop().await?;
+        }
+        if self.has(&[Topic::Overload]) {
+            overload::run(self).await?;
+        }
+        if self.has(&[Topic::Waiting]) {
+            waiting::run(self).await?;
+        }
+        if self.has(&[Topic::Events]) {
+            events::run(self).await?;
+        }
+        if self.has(&[Topic::Kept]) {
+            kept::run(self).await?;
+        }
+        if self.has(&[Topic::Streams]) {
+            streams::run(self).await?;
+        }
+        if self.has(&[Topic::Standalone]) {
+            embedded::run(self).await?;
+        }
+        Ok(())
+    }
+
+    /// Creates a fresh database and virtual host, and adds the servers' versions to the report once.
+    pub(super) async fn create_servers(&mut self) -> Result<Servers> {
+        let servers = Servers::create(&self.settings).await?;
+        let machine = &mut self.results.machine;
+        if !machine.0.iter().any(|(what, _)| what == "RabbitMQ") {
+            servers.database().await?.describe(machine).await?;
+            machine.add(
+                "RabbitMQ",
+                Some(servers.broker_version()? + ", quorum queues"),
+            );
+        }
+        Ok(servers)
+    }
+
+    /// Starts API and worker on fresh servers with additional settings, and warms them up.
+    pub(super) async fn start_system(&mut self, more: &str) -> Result<System> {
+        let progress = Progress::spinner("starting API and worker on a fresh database");
+        let servers = self.create_servers().await?;
+        let system = System::start(&self.programs, servers, more).await?;
+        self.warm_up(&system).await?;
+        progress.finish("API and worker are ready and warmed up");
+        Ok(system)
+    }
+
+    /// Runs a short load that is not counted, then updates the planner's statistics, as autovacuum would within a minute.
+    pub(super) async fn warm_up(&self, system: &System) -> Result<()> {
+        let mut load = self.orders(system, Spread::Uniform, TYPICAL_CONNECTIONS);
+        load.seconds = self.scale.seconds.min(2);
+        measure(system, &load).await.context("warming up")?;
+        if let Storage::Servers(servers) = &system.storage {
+            servers.database().await?.execute("VACUUM ANALYZE").await?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn choices(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Returns a closed load of orders.
+    pub(super) fn orders(&self, system: &System, spread: Spread, connections: u32) -> Load {
+        Load {
+            url: format!("http://{}", system.api),
+            second: system.second_api,
+            method: "POST",
+            path: "/api/v1/order",
+            choices: self.choices(spread.name()),
+            connections,
+            seconds: self.scale.seconds,
+            rate_per_s: None,
+            header: None,
+            by_status: false,
+        }
+    }
+
+    /// Measures the service under a load and records the common metrics.
+    pub(super) async fn measure(
+        &mut self,
+        system: &System,
+        topic: &str,
+        what: &str,
+        at: f64,
+        load: &Load,
+    ) -> Result<Measured> {
+        let name = format!("{topic}: {what}, {}", describe_load(load));
+        let progress = Progress::spinner(name.clone());
+        let measured = measure(system, load).await.with_context(|| name.clone())?;
+        let per_s = measured.settled_per_s();
+        progress.finish(&format!("{name}: {per_s:.0} settled per second"));
+        self.results
+            .record_command(&format!("load: {topic}"), || load.command_line());
+        self.results.add(topic, what, at, "settled_per_s", per_s);
+        let load_result = &measured.load_result;
+        for (metric, us) in [
+            ("post_p50_ms", load_result.p50_us),
+            ("post_p90_ms", load_result.p90_us),
+            ("post_p99_ms", load_result.p99_us),
+            ("post_max_ms", load_result.max_us),
+        ] {
+            self.results
+                .add(topic, what, at, metric, as_f64(us) / 1000.0);
+        }
+        if let Some(settlement) = measured.settlement {
+            self.results
+                .add(topic, what, at, "settle_p50_ms", settlement.p50_ms);
+            self.results
+                .add(topic, what, at, "settle_p99_ms", settlement.p99_ms);
+            self.results
+                .add(topic, what, at, "settle_max_ms", settlement.max_ms);
+        }
+        Ok(measured)
+    }
+
+    /// Records the CPU time of each stage.
+    pub(super) fn record_cpu(&mut self, topic: &str, measured: &Measured) {
+        for (stage, us) in measured.cpu_us_per_order() {
+            self.results
+                .add(&format!("cpu {topic}"), SERVICE, 0.0, stage, us);
+        }
+    }
+
+    /// Runs the audit and fails on a finding.
+    pub(super) async fn audit(&self, system: &System) -> Result<()> {
+        let progress = Progress::spinner("auditing");
+        system.audit(&self.settings).await?;
+        progress.finish("audit clean");
+        Ok(())
+    }
+}
+
+fn describe_load(load: &Load) -> String {
+    match load.rate_per_s {
+        Some(rate) => format!("{rate:.0} per second over {} connections", load.connections),
+        None => format!("{} connections", load.connections),
+    }
+}

@@ -1,0 +1,123 @@
+//! Throughput of HTTP, PostgreSQL and RabbitMQ alone on this machine.
+
+use anyhow::Result;
+use dev_env::children::Children;
+use dev_env::endpoints;
+use progress::Progress;
+
+use super::closed::CLIENTS;
+use crate::baselines;
+use crate::choices::{PRODUCTS, Spread};
+use crate::generator::Load;
+use crate::measure::as_f64;
+use crate::pgbench::Pgbench;
+use crate::run::{Run, TYPICAL_CONNECTIONS};
+use crate::system::Servers;
+
+pub(crate) const TOPIC: &str = "ceilings";
+pub(crate) const HTTP: &str = "HTTP and JSON alone";
+pub(crate) const INSERTS: &str = "pgbench, one INSERT an order";
+pub(crate) const BATCHES: &str = "PostgreSQL, batches on one connection";
+pub(crate) const BROKER: &str = "RabbitMQ, quorum queue";
+/// Orders per transaction and per message.
+const BATCH: u32 = 256;
+
+/// Measures each component.
+pub(crate) async fn run(run: &mut Run) -> Result<()> {
+    let servers = run.create_servers().await?;
+    for _ in 0..run.scale.rounds {
+        http(run).await?;
+        for clients in CLIENTS {
+            insert(run, &servers, clients).await?;
+        }
+        for products in [1, PRODUCTS] {
+            let seconds = format!("--seconds={}", run.scale.seconds);
+            let arguments = vec![
+                "batches".to_owned(),
+                seconds,
+                format!("--batch={BATCH}"),
+                format!("--products={products}"),
+            ];
+            let members = ["inserted_per_s", "settled_per_s"];
+            baseline(run, &servers, BATCHES, products, &arguments, &members).await?;
+        }
+        for ids in [1, BATCH] {
+            let seconds = format!("--seconds={}", run.scale.seconds);
+            let arguments = vec!["broker".to_owned(), seconds, format!("--ids={ids}")];
+            let members = ["messages_per_s", "order_ids_per_s"];
+            baseline(run, &servers, BROKER, ids, &arguments, &members).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn http(run: &mut Run) -> Result<()> {
+    let address = endpoints::free_address()?;
+    let mut children = Children::default();
+    let arguments = ["http".into(), format!("--port={}", address.port()).into()];
+    children.start("ceilings", run.programs.path("ceilings")?, &arguments, &[])?;
+    children.wait_until_ready(address).await?;
+    let load = Load {
+        url: format!("http://{address}"),
+        second: None,
+        method: "POST",
+        path: "/api/v1/order",
+        choices: run.choices(Spread::Hot.name()),
+        connections: TYPICAL_CONNECTIONS,
+        seconds: run.scale.seconds,
+        rate_per_s: None,
+        header: None,
+        by_status: false,
+    };
+    let progress = Progress::spinner(HTTP);
+    let result = load.run().await?;
+    let per_s = as_f64(result.requests) * 1e6 / as_f64(result.duration_us);
+    progress.finish(&format!("{HTTP}: {per_s:.0} per second"));
+    run.results.record_command(HTTP, || {
+        baselines::command_line(&["http --port=PORT".to_owned()])
+    });
+    let at = f64::from(TYPICAL_CONNECTIONS);
+    run.results.add(TOPIC, HTTP, at, "answered_per_s", per_s);
+    children.stop_all().await
+}
+
+async fn insert(run: &mut Run, servers: &Servers, clients: u32) -> Result<()> {
+    let pgbench = Pgbench {
+        script: "insert",
+        products: PRODUCTS,
+        clients,
+        seconds: run.scale.seconds,
+    };
+    let name = format!("{INSERTS}, {clients} clients");
+    let progress = Progress::spinner(name.clone());
+    let per_s = pgbench.run(&servers.libpq_environment()).await?;
+    progress.finish(&format!("{name}: {per_s:.0} per second"));
+    run.results
+        .record_command(INSERTS, || pgbench.command_line());
+    run.results
+        .add(TOPIC, INSERTS, f64::from(clients), "inserted_per_s", per_s);
+    Ok(())
+}
+
+async fn baseline(
+    run: &mut Run,
+    servers: &Servers,
+    what: &str,
+    at: u32,
+    arguments: &[String],
+    members: &[&str],
+) -> Result<()> {
+    let name = format!("{what} ({})", arguments[1..].join(" "));
+    let progress = Progress::spinner(name.clone());
+    let result = baselines::run(&run.programs, arguments, &servers.environment()).await?;
+    run.results
+        .record_command(what, || baselines::command_line(arguments));
+    let mut figures = Vec::new();
+    for member in members {
+        let number = baselines::number(&result, member)?;
+        run.results.add(TOPIC, what, f64::from(at), member, number);
+        figures.push(format!("{member} {number:.0}"));
+    }
+    progress.finish(&format!("{name}: {}", figures.join(", ")));
+    Ok(())
+}

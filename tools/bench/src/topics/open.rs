@@ -1,0 +1,95 @@
+//! Open load: orders are sent at random times at a fixed rate, independent of the responses.
+
+use anyhow::{Context, Result};
+use progress::Progress;
+
+use crate::choices::Spread;
+use crate::measure::as_f64;
+use crate::pgbench::Pgbench;
+use crate::results::SERVICE;
+use crate::run::{Run, TYPICAL_CONNECTIONS};
+use crate::system::{Servers, Storage, System};
+
+pub(crate) const TOPIC: &str = "open";
+/// Name of the baseline: pgbench inserting one row per order at the same rate.
+pub(crate) const INSERT: &str = "pgbench, one INSERT an order";
+/// Shares of the best throughput under closed load.
+const SHARES: [f64; 5] = [0.1, 0.25, 0.5, 0.75, 0.9];
+/// Maximum share for pgbench, which cannot keep up beyond it.
+const INSERT_UP_TO: f64 = 0.5;
+/// Enough connections for one to be free when an order is due.
+const CONNECTIONS: u32 = 256;
+const INSERT_CLIENTS: u32 = 32;
+
+/// Measures latencies by share of the best throughput.
+pub(crate) async fn run(run: &mut Run, system: &System) -> Result<()> {
+    let best = best(run, system).await?;
+    for _ in 0..run.scale.rounds {
+        for share in SHARES {
+            let mut load = run.orders(system, Spread::Hot, CONNECTIONS);
+            load.rate_per_s = Some(best * share);
+            let measured = run.measure(system, TOPIC, SERVICE, share, &load).await?;
+            let late_us = measured.load_result.late_us.quantile(0.99);
+            run.results.add(
+                TOPIC,
+                SERVICE,
+                share,
+                "late_p99_ms",
+                as_f64(late_us) / 1000.0,
+            );
+            run.results
+                .add(TOPIC, SERVICE, share, "offered_per_s", best * share);
+            if share <= INSERT_UP_TO
+                && let Storage::Servers(servers) = &system.storage
+            {
+                insert(run, servers, share, best * share).await?;
+            }
+        }
+        run.audit(system).await?;
+    }
+    Ok(())
+}
+
+/// Returns the best median throughput of the hot product under closed load. Measures it first if necessary.
+pub(crate) async fn best(run: &mut Run, system: &System) -> Result<f64> {
+    if let Some(best) = run.results.best("hot", SERVICE, "settled_per_s") {
+        return Ok(best);
+    }
+    for _ in 0..run.scale.rounds {
+        for connections in [TYPICAL_CONNECTIONS, CONNECTIONS] {
+            let load = run.orders(system, Spread::Hot, connections);
+            run.measure(system, "hot", SERVICE, f64::from(connections), &load)
+                .await?;
+        }
+    }
+    run.results
+        .best("hot", SERVICE, "settled_per_s")
+        .context("no results for the hot product")
+}
+
+async fn insert(run: &mut Run, servers: &Servers, share: f64, rate_per_s: f64) -> Result<()> {
+    let pgbench = Pgbench {
+        script: "insert",
+        products: 1,
+        clients: INSERT_CLIENTS,
+        seconds: run.scale.seconds,
+    };
+    let name = format!("{TOPIC}: {INSERT}, {rate_per_s:.0} per second");
+    let progress = Progress::spinner(name.clone());
+    let environment = servers.libpq_environment();
+    let at = pgbench
+        .run_at_rate(rate_per_s, run.dir.path(), &environment)
+        .await?;
+    progress.finish(&format!("{name}: p99 {:.2} ms", at.p99_ms));
+    run.results
+        .record_command("pgbench: an INSERT at a rate", || {
+            format!("{} --rate=RATE --log", pgbench.command_line())
+        });
+    run.results
+        .add(TOPIC, INSERT, share, "post_p50_ms", at.p50_ms);
+    run.results
+        .add(TOPIC, INSERT, share, "post_p99_ms", at.p99_ms);
+    run.results
+        .add(TOPIC, INSERT, share, "late_p99_ms", at.late_p99_ms);
+    Ok(())
+}

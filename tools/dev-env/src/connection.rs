@@ -1,0 +1,77 @@
+//! Connection options of the servers in the settings.
+
+use anyhow::Result;
+use settings::{DatabaseSettings, RabbitmqSettings, Settings};
+use storage_postgres::PgOptions;
+
+/// Returns the connection options of the database.
+#[must_use]
+pub fn pg_options(database: &DatabaseSettings) -> PgOptions {
+    wiring::postgres(database, "order-aggregator-dev-env")
+}
+
+/// Decoded parts of the broker's URL.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Broker {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// User.
+    pub user: String,
+    /// Password of the user.
+    pub password: String,
+    /// Virtual host.
+    pub vhost: String,
+}
+
+impl Broker {
+    /// Decodes the URL of the settings.
+    pub fn of(rabbitmq: &RabbitmqSettings) -> Result<Self> {
+        let options = wiring::rabbitmq(rabbitmq, "order-aggregator-dev-env")?;
+        Ok(Self {
+            host: options.host,
+            port: options.port,
+            user: options.user,
+            password: options.password,
+            vhost: options.vhost,
+        })
+    }
+}
+
+/// Returns whether a host is this machine, so that a server can be started on it.
+#[must_use]
+pub fn is_local(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+/// Returns the environment variables with which a program uses the servers of these settings.
+#[must_use]
+pub fn environment(settings: &Settings) -> Vec<(&'static str, String)> {
+    let database = &settings.database;
+    let mut variables = vec![
+        ("DB_HOST", database.host.clone()),
+        ("DB_PORT", database.port.to_string()),
+        ("DB_USER", database.user.clone()),
+        ("DB_NAME", database.name.clone()),
+        ("RABBITMQ_URL", settings.rabbitmq.url.reveal().to_owned()),
+    ];
+    if let Some(password) = &database.password {
+        variables.push(("DB_PASSWORD", password.reveal().to_owned()));
+    }
+    variables
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_is_local() {
+        assert!(is_local("localhost") && is_local("127.0.0.1") && is_local("::1"));
+        assert!(!is_local("db.example") && !is_local("10.0.0.1"));
+    }
+}

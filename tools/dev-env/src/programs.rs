@@ -1,0 +1,83 @@
+//! Builds programs of this workspace and returns their paths.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+
+/// Built programs.
+#[derive(Debug)]
+pub struct Programs(Vec<PathBuf>);
+
+/// Build profile.
+#[derive(Debug, Clone, Copy)]
+pub enum Profile {
+    /// For tests, with debug assertions.
+    Dev,
+    /// Optimised, with a short build time.
+    Release,
+    /// As shipped.
+    Dist,
+}
+
+impl Profile {
+    /// Returns cargo's name of the profile.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Release => "release",
+            Self::Dist => "dist",
+        }
+    }
+}
+
+/// Builds programs.
+pub fn build(names: &[&str], profile: Profile) -> Result<Programs> {
+    let mut cargo = workspace::cargo();
+    cargo
+        .args(["build", "--message-format=json-render-diagnostics"])
+        .arg("--workspace")
+        .args(names.iter().flat_map(|name| ["--bin", name]))
+        .args(["--profile", profile.name()])
+        .stderr(Stdio::inherit());
+    let output = cargo.output().context("cannot run cargo build")?;
+    if !output.status.success() {
+        bail!("cargo build failed with {}", output.status);
+    }
+    Ok(Programs(executables(&String::from_utf8_lossy(
+        &output.stdout,
+    ))))
+}
+
+impl Programs {
+    /// Returns the path of a program.
+    pub fn path(&self, name: &str) -> Result<&Path> {
+        let program = self.0.iter().find(|program| program.ends_with(name));
+        program
+            .map(PathBuf::as_path)
+            .with_context(|| format!("cargo built no program {name}"))
+    }
+}
+
+fn executables(messages: &str) -> Vec<PathBuf> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn program_is_found_in_the_messages_of_cargo() {
+        let messages = "{\"reason\":\"compiler-artifact\",\"executable\":null}\nnoise\n\
+                        {\"reason\":\"compiler-artifact\",\"executable\":\"/t/debug/api\"}\n";
+        let programs = Programs(executables(messages));
+        assert_eq!(programs.path("api").unwrap(), Path::new("/t/debug/api"));
+        assert!(programs.path("worker").is_err());
+    }
+}
