@@ -7,13 +7,17 @@ use std::sync::Arc;
 use actix_web::body::BoxBody;
 use actix_web::dev::ServiceRequest;
 use actix_web::http::Method;
+use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, Route, web};
+use actix_web::{
+    FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, ResponseError as _,
+    Route, web,
+};
 use utoipa::openapi::path::{HttpMethod, Operation};
 
-use crate::access::{self, Access};
-use crate::app::method_not_allowed;
-use crate::contract::{self, Contract, Schemas};
+use crate::middleware::auth::{self, Access};
+use crate::openapi::{self, Contract, Schemas};
+use crate::problem::{Problem, ProblemKind};
 
 /// A path with its methods.
 pub(crate) struct Endpoint {
@@ -62,7 +66,7 @@ impl Endpoint {
         self.methods.iter().filter_map(|method| {
             let contract = (method.contract)();
             let (operation, schemas) =
-                contract::operation(contract, &method.method, self.path, method.access);
+                openapi::operation(contract, &method.method, self.path, method.access);
             Some((openapi_method(&method.method)?, operation, schemas))
         })
     }
@@ -121,7 +125,7 @@ where
     F::Output: Responder + 'static,
 {
     let authorize = from_fn(move |request: ServiceRequest, next: Next<BoxBody>| {
-        access::authorize(access, request, next)
+        auth::authorize(access, request, next)
     });
     let route = web::method(method.clone()).to(handler).wrap(authorize);
     EndpointMethod {
@@ -130,4 +134,24 @@ where
         access,
         contract,
     }
+}
+
+/// The response to a method that the path does not support; `allow` lists the supported ones.
+fn method_not_allowed(request: &HttpRequest, allow: &str) -> HttpResponse {
+    if request.method() == Method::OPTIONS {
+        return options(allow);
+    }
+    let detail = format!("this path supports {allow}");
+    let mut response = Problem::new(ProblemKind::MethodNotAllowed, detail).error_response();
+    if let Ok(allow) = HeaderValue::from_str(allow) {
+        response.headers_mut().insert(ALLOW, allow);
+    }
+    response
+}
+
+/// The response to `OPTIONS`.
+pub(crate) fn options(allow: &str) -> HttpResponse {
+    HttpResponse::NoContent()
+        .insert_header((ALLOW, allow))
+        .finish()
 }

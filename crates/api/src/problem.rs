@@ -10,7 +10,7 @@ use serde::Serialize;
 use telemetry::request_id::{self, RequestId};
 use utoipa::ToSchema;
 
-use crate::contract::schemas;
+use crate::openapi::schemas;
 
 /// `Retry-After` of an unavailable service, in seconds.
 const RETRY_AFTER_S: u64 = 1;

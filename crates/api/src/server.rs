@@ -13,10 +13,10 @@ use http_access::Host;
 use thiserror::Error;
 use tracing::info;
 
-use crate::access::Authenticator;
-use crate::app::{HttpContext, app};
-use crate::rate_limit::RateLimit;
+use crate::middleware::auth::Authenticator;
+use crate::middleware::rate_limit::RateLimit;
 use crate::request::body::BodyTimeout;
+use crate::routes::{HttpContext, app};
 use crate::state::AppState;
 use crate::tls::{self, TlsError, TlsFiles};
 

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use tokio::task::JoinSet;
 use tracing::error;
 
-use crate::app::panic_message;
+use crate::panic::panic_message;
 
 /// Spawns a number of writers on the current runtime. A writer ends when the last handle of its batcher is dropped. A writer
 /// that panics is restarted, so that an order that causes a panic fails only the orders of its batch.

@@ -13,7 +13,7 @@ use domain::ports::{ChangeEntry, StockLevel, StoreError};
 use serde::Serialize;
 use tracing::error;
 
-use super::ChangeFeedPorts;
+use super::ports::ChangeFeedPorts;
 use crate::views::{OrderView, StockView};
 
 /// Maximum number of events of one frame.

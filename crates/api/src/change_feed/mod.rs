@@ -7,6 +7,8 @@ mod bandwidth;
 mod catch_up_cache;
 mod feed;
 mod frames;
+mod handle;
+mod ports;
 mod subscriber;
 mod waiters;
 mod watcher;
@@ -17,55 +19,21 @@ use std::time::Duration;
 use actix_web::web::Bytes;
 use domain::change_offset::ChangeOffset;
 use domain::order::{Order, OrderStatus};
-use domain::ports::{ChangeQueries, Listener, OrderQueries, StockQueries, StoreError};
+use domain::ports::StoreError;
 use futures_util::stream::Stream;
 use metrics::EventMetrics;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::shutdown::Shutdown;
 use bandwidth::BandwidthLimiter;
 use feed::Feed;
+pub use handle::ChangeFeedHandle;
+pub use ports::{ChangeFeedPorts, ChangeFeedSettings};
 use subscriber::Subscriber;
-use waiters::SettlementWaiters;
 pub use watcher::Watcher;
 
 /// Maximum number of subscribers that read the log at a time.
 const MAX_LOG_READS: usize = 4;
-
-/// The ports of the watcher and the subscribers.
-pub struct ChangeFeedPorts {
-    /// Reads orders.
-    pub orders: Arc<dyn OrderQueries>,
-    /// Reads stock.
-    pub stock: Arc<dyn StockQueries>,
-    /// Reads the change log.
-    pub changes: Arc<dyn ChangeQueries>,
-    /// Creates a listener for change notifications.
-    pub listeners: Arc<dyn Fn() -> Box<dyn Listener> + Send + Sync>,
-}
-
-/// The limits of event subscribers.
-#[derive(Debug, Clone, Copy)]
-pub struct ChangeFeedSettings {
-    /// Maximum number of concurrent event streams.
-    pub max_event_streams: usize,
-    /// Maximum number of bytes buffered for all subscribers that are behind or resume.
-    pub max_bytes: usize,
-    /// Maximum number of bytes sent per second, over all subscribers.
-    pub bytes_per_second: usize,
-}
-
-/// A handle to the change feed. Clones share the feed.
-#[derive(Clone)]
-pub struct ChangeFeedHandle {
-    ports: Arc<ChangeFeedPorts>,
-    /// Wakes the watcher when a waiter or subscriber is added.
-    wake_up: Arc<Notify>,
-    waiters: Arc<SettlementWaiters>,
-    feed: Arc<Feed>,
-    limiter: Arc<BandwidthLimiter>,
-    log_reads: Arc<Semaphore>,
-}
 
 impl ChangeFeedHandle {
     /// Creates the change feed, and the task that has to run for it.
@@ -121,10 +89,5 @@ impl ChangeFeedHandle {
         self.wake_up.notify_one();
         let subscriber = Subscriber::new(self, subscription, metrics, shutdown.clone(), after);
         Ok(Some(subscriber.stream()))
-    }
-
-    /// Whether there are waiters or subscribers.
-    fn is_in_use(&self) -> bool {
-        self.feed.has_subscribers() || !self.waiters.is_empty()
     }
 }

@@ -18,7 +18,8 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 use super::bandwidth::BandwidthLimiter;
 use super::feed::{Feed, FrameIndex, Next, Subscription};
 use super::frames::{self, Frame};
-use super::{ChangeFeedHandle, ChangeFeedPorts};
+use super::handle::ChangeFeedHandle;
+use super::ports::ChangeFeedPorts;
 use crate::failure;
 use crate::shutdown::Shutdown;
 

@@ -8,8 +8,9 @@ use futures_util::FutureExt as _;
 use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
-use super::{ChangeFeedHandle, frames};
-use crate::app::panic_message;
+use super::frames;
+use super::handle::ChangeFeedHandle;
+use crate::panic::panic_message;
 
 /// Maximum time between two polls: a notification may be lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);

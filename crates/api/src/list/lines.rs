@@ -15,8 +15,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream::{self, Stream};
 use tracing::error;
 
-use super::page::{NextPage, with_next};
-use super::{List, read_page};
+use super::next_page::{NextPage, with_next};
+use super::source::{List, read_page};
 use crate::failure;
 use crate::problem::Problem;
 

@@ -4,54 +4,23 @@
 //! items after the key of the last item seen.
 
 mod lines;
+mod next_page;
 mod page;
+mod source;
 
-use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
-use domain::ports::StoreError;
-use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::Ref;
 
-use crate::contract::response::ResponseSpec;
-use crate::contract::{headers, schemas, schemas_of};
+use crate::openapi::response::ResponseSpec;
+use crate::openapi::{headers, schemas, schemas_of};
 use crate::problem::Problem;
 use crate::request::accept;
 use crate::request::query::Query;
 
-pub(crate) use page::{DEFAULT_LIMIT, NextPage};
-
-/// A list with its filters.
-pub(crate) trait List: 'static {
-    /// An item. Items are ordered by key.
-    type Item;
-    /// The key of an item.
-    type Key;
-    /// The JSON view of an item.
-    type View<'a>: Serialize;
-
-    /// Reads at most `limit` items after the key, or from the beginning of the list.
-    async fn read(
-        &self,
-        after: Option<Self::Key>,
-        limit: u32,
-    ) -> Result<Vec<Self::Item>, StoreError>;
-
-    /// Parses a cursor of this list.
-    fn parse_cursor(&self, cursor: &str) -> Result<Self::Key, Problem>;
-
-    /// The key of an item.
-    fn key(item: &Self::Item) -> Self::Key;
-
-    /// Renders an item.
-    fn view(item: &Self::Item) -> Self::View<'_>;
-
-    /// The page of at most `limit` items after the key.
-    fn page_after(&self, key: &Self::Key, limit: u32) -> NextPage;
-}
-
-/// The request header that selects the format of the response.
-const VARY: (HeaderName, HeaderValue) = (header::VARY, HeaderValue::from_static("accept"));
+pub(crate) use next_page::NextPage;
+pub(crate) use page::DEFAULT_LIMIT;
+pub(crate) use source::List;
 
 /// The description of every list operation.
 pub(crate) const DESCRIPTION: &str =
@@ -88,20 +57,4 @@ pub(crate) async fn respond<L: List>(
     } else {
         page::respond(&list, after, limit.unwrap_or(page::DEFAULT_LIMIT)).await
     }
-}
-
-/// Reads at most `limit` items, and returns the next page if there are more.
-async fn read_page<L: List>(
-    list: &L,
-    after: Option<L::Key>,
-    limit: u32,
-) -> Result<(Vec<L::Item>, Option<NextPage>), Problem> {
-    // One additional item shows whether there is a next page.
-    let mut items = list.read(after, limit + 1).await?;
-    let limit_items = usize::try_from(limit).unwrap_or(usize::MAX);
-    let has_more = items.len() > limit_items;
-    items.truncate(limit_items);
-    let end = items.last().filter(|_| has_more);
-    let next = end.map(|item| list.page_after(&L::key(item), limit));
-    Ok((items, next))
 }

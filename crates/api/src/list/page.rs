@@ -1,18 +1,15 @@
 //! A list as pages: one JSON document per page, with a link to the next page.
 
-use std::fmt::Write as _;
-
-use actix_web::http::header::{self, TryIntoHeaderPair};
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::HttpResponse;
 use serde::Serialize;
 use utoipa::openapi::Ref;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
 
-use super::{List, VARY, read_page};
-use crate::contract::schemas;
+use super::next_page::with_next;
+use super::source::{List, read_page};
+use crate::openapi::schemas;
 use crate::problem::Problem;
 use crate::request::query::MAX_LIMIT;
-use crate::request::url_text;
 
 /// Maximum number of items of a page if the client sends no `limit`.
 pub(crate) const DEFAULT_LIMIT: u32 = 100;
@@ -36,44 +33,6 @@ pub(super) fn schema(item: Ref) -> ObjectBuilder {
         .property("next_cursor", next_cursor)
         .required("items")
         .required("next_cursor")
-}
-
-/// The cursor and URL of the next page.
-pub(crate) struct NextPage {
-    cursor: String,
-    target: String,
-}
-
-impl NextPage {
-    /// The page of the list at `path` that starts at the cursor.
-    pub(crate) fn new(path: &str, limit: u32, cursor: String) -> Self {
-        let target = format!("{path}?limit={limit}&cursor={}", url_text::encode(&cursor));
-        Self { cursor, target }
-    }
-
-    /// Adds a filter to the URL.
-    pub(crate) fn with(mut self, name: &str, value: Option<&str>) -> Self {
-        if let Some(value) = value {
-            // Writing to a String cannot fail.
-            let _ = write!(self.target, "&{name}={}", url_text::encode(value));
-        }
-        self
-    }
-
-    /// The `Link` header.
-    pub(super) fn link(&self) -> impl TryIntoHeaderPair + use<> {
-        (header::LINK, format!("<{}>; rel=\"next\"", self.target))
-    }
-}
-
-/// A response with a link to the next page, if there is one.
-pub(super) fn with_next(next: Option<&NextPage>) -> HttpResponseBuilder {
-    let mut response = HttpResponse::Ok();
-    response.insert_header(VARY);
-    if let Some(next) = next {
-        response.insert_header(next.link());
-    }
-    response
 }
 
 /// Responds with one page.

@@ -12,7 +12,7 @@ use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, ObjectBuilder,
 
 use super::json::Members;
 use super::order;
-use crate::contract::Body;
+use crate::openapi::Body;
 use crate::problem::{FieldError, Problem, ProblemKind};
 
 /// Maximum number of orders of a batch.

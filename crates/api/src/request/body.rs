@@ -10,7 +10,7 @@ use utoipa::openapi::Schema;
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Type};
 
 use super::json::Members;
-use crate::contract::{Body, Schemas};
+use crate::openapi::{Body, Schemas};
 use crate::problem::{Problem, ProblemKind};
 
 /// Maximum size of a body, in bytes.

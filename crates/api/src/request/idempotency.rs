@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 use domain::identifiers::IdempotencyKey;
 
 use super::header;
-use crate::access::Caller;
+use crate::middleware::auth::Caller;
 use crate::problem::Problem;
 
 const HEADER: &str = "Idempotency-Key";

@@ -8,7 +8,7 @@ use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, OneOfBuilder,
 use utoipa::openapi::{Deprecated, Ref, RefOr, Schema};
 
 use super::json::{Members, Scalar};
-use crate::contract::{Body, Schemas, schemas};
+use crate::openapi::{Body, Schemas, schemas};
 use crate::problem::{FieldError, Problem};
 
 const PRODUCT_ID: &str = "product_id";

@@ -7,7 +7,7 @@ use utoipa::openapi::Schema;
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Type};
 
 use super::json::{Members, Scalar};
-use crate::contract::{Body, Schemas, schemas};
+use crate::openapi::{Body, Schemas, schemas};
 use crate::problem::{FieldError, Problem};
 
 const STATUS: &str = "status";

@@ -17,7 +17,7 @@ use crate::problem::Problem;
 
 /// The vendors of the settings and of the store, with the use cases to read and sync them.
 pub struct Vendors {
-    pub(super) queries: Arc<dyn VendorQueries>,
+    pub(crate) queries: Arc<dyn VendorQueries>,
     vendor_sets: Arc<dyn VendorSetQueries>,
     sync: VendorSync,
     /// `None` for a vendor without a feed, whose stock is entered manually.
@@ -67,7 +67,7 @@ impl Vendors {
 
     /// Returns at most `limit` vendors after the id: the vendors of the settings, and the vendors in the store that
     /// processes with other settings have configured.
-    pub(super) async fn after(
+    pub(crate) async fn after(
         &self,
         id: Option<&VendorId>,
         limit: u32,
@@ -103,7 +103,7 @@ impl Vendors {
     }
 
     /// Returns the pauses of the vendors whose last sync failed.
-    pub(super) async fn pauses(
+    pub(crate) async fn pauses(
         &self,
         vendor_ids: &[VendorId],
     ) -> Result<BTreeMap<VendorId, StoredPause>, StoreError> {
@@ -114,7 +114,7 @@ impl Vendors {
     }
 
     /// Syncs a vendor. Concurrent calls share a sync.
-    pub(super) async fn sync(&self, vendor_id: &VendorId) -> Result<FinishedSync, Problem> {
+    pub(crate) async fn sync(&self, vendor_id: &VendorId) -> Result<FinishedSync, Problem> {
         let feed = match self.by_id.get(vendor_id) {
             Some(Some(feed)) => feed,
             Some(None) => {
@@ -132,7 +132,7 @@ impl Vendors {
     }
 
     /// Accepts or discards a vendor's quarantined report.
-    pub(super) async fn resolve_quarantine(
+    pub(crate) async fn resolve_quarantine(
         &self,
         vendor_id: &VendorId,
         decision: QuarantineDecision,

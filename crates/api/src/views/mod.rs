@@ -10,7 +10,7 @@ use domain::timestamp::Timestamp;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use crate::contract::schemas;
+use crate::openapi::schemas;
 
 /// An order.
 #[derive(Serialize, ToSchema)]

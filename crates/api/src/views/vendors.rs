@@ -9,7 +9,7 @@ use domain::timestamp::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::contract::schemas;
+use crate::openapi::schemas;
 use crate::vendors::VendorRules;
 
 /// The outcome of a sync. `STALE`: the report is older than the applied one. `QUARANTINED`: the report is empty and the

@@ -5,9 +5,11 @@ use api_keys::Role;
 use utoipa::openapi::path::{Operation, OperationBuilder};
 use utoipa::openapi::security::SecurityRequirement;
 
+use super::contract::Contract;
 use super::headers::{RATE_LIMIT, RATE_LIMIT_POLICY, REQUEST_ID};
-use super::{Contract, Schemas, problems};
-use crate::access::Access;
+use super::named_schemas::Schemas;
+use super::problems;
+use crate::middleware::auth::Access;
 use crate::problem::ProblemKind;
 
 /// The name of the security scheme.

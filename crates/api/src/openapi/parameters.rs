@@ -10,7 +10,7 @@ use crate::list::DEFAULT_LIMIT;
 use crate::request::query::MAX_LIMIT;
 
 /// The parameters of every list.
-pub(super) fn paging() -> [Parameter; 2] {
+pub(crate) fn paging() -> [Parameter; 2] {
     let limit = integer(1, i64::from(MAX_LIMIT)).default(Some(json!(DEFAULT_LIMIT)));
     let cursor = string()
         .min_length(Some(1))
@@ -29,11 +29,11 @@ pub(super) fn paging() -> [Parameter; 2] {
     ]
 }
 
-pub(super) fn order_id() -> Parameter {
+pub(crate) fn order_id() -> Parameter {
     in_path("id", schemas::order_id())
 }
 
-pub(super) fn idempotency_key() -> Parameter {
+pub(crate) fn idempotency_key() -> Parameter {
     header(
         "Idempotency-Key",
         schemas::idempotency_key(),
@@ -43,17 +43,17 @@ pub(super) fn idempotency_key() -> Parameter {
     )
 }
 
-pub(super) fn in_path(name: &str, schema: ObjectBuilder) -> Parameter {
+pub(crate) fn in_path(name: &str, schema: ObjectBuilder) -> Parameter {
     parameter(ParameterIn::Path, name, schema).build()
 }
 
-pub(super) fn query(name: &str, schema: ObjectBuilder, description: &str) -> Parameter {
+pub(crate) fn query(name: &str, schema: ObjectBuilder, description: &str) -> Parameter {
     parameter(ParameterIn::Query, name, schema)
         .description(Some(description))
         .build()
 }
 
-pub(super) fn header(name: &str, schema: ObjectBuilder, description: &str) -> Parameter {
+pub(crate) fn header(name: &str, schema: ObjectBuilder, description: &str) -> Parameter {
     parameter(ParameterIn::Header, name, schema)
         .description(Some(description))
         .build()

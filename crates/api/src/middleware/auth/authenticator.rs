@@ -14,8 +14,8 @@ use tracing::debug;
 
 use super::caller::{Caller, Identity, KnownKey};
 use super::credentials;
+use crate::middleware::rate_limit::{RateLimit, RateLimiter};
 use crate::problem::{Problem, ProblemKind};
-use crate::rate_limit::{RateLimit, RateLimiter};
 
 /// The allowed hosts, API keys and rate limiter of a server, shared by its threads.
 pub(crate) struct Authenticator {

@@ -9,7 +9,8 @@ use utoipa::openapi::schema::Schema;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
 use super::headers::{self, HeaderName};
-use super::{Schemas, schemas_of};
+use super::named_schemas::{Schemas, schemas_of};
+use super::schemas;
 
 /// The specification of the response with one status.
 pub(crate) struct ResponseSpec {
@@ -38,6 +39,11 @@ impl ResponseSpec {
         Self::empty(description)
             .content("application/json", Ref::from_schema_name(name))
             .schemas(schemas_of::<T>())
+    }
+
+    /// A page.
+    pub(crate) fn html(description: &'static str) -> Self {
+        Self::empty(description).content("text/html", schemas::string())
     }
 
     /// Adds a body of this media type.

@@ -12,8 +12,11 @@ use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
 use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::contract::schemas_of;
-use crate::orders;
+use super::orders;
+use crate::openapi::headers::REPLAYED;
+use crate::openapi::parameters::idempotency_key;
+use crate::openapi::response::ResponseSpec;
+use crate::openapi::{Contract, schemas_of};
 use crate::problem::{Document, Problem, ProblemKind};
 use crate::request::{batch, body};
 use crate::state::AppState;
@@ -40,7 +43,7 @@ pub(crate) async fn place(
 
     let mut response = HttpResponse::build(StatusCode::MULTI_STATUS);
     if placed.replayed {
-        response.insert_header(orders::REPLAYED);
+        response.insert_header(orders::IS_REPLAYED);
     }
     let mut accepted = placed.orders.iter();
     let items = batch.items.into_iter().map(|item| match item {
@@ -51,6 +54,27 @@ pub(crate) async fn place(
     Ok(response.json(BatchView {
         items: items.iter().map(ItemView::from).collect(),
     }))
+}
+
+/// The contract of `POST /api/v1/orders/batch`.
+pub(crate) fn place_contract() -> Contract {
+    let results = ResponseSpec::json::<BatchView<'_>>(
+        "The result of each item, in request order: 202 and the order, or the status and the \
+         problem of a rejected item.",
+    );
+    Contract::new("place_orders", "orders", "Place up to 1,000 orders")
+        .description(
+            "All valid items are accepted in one transaction, or none. An invalid item is rejected \
+             on its own and does not affect the others. An `Idempotency-Key` applies to the whole \
+             batch.",
+        )
+        .parameters([idempotency_key()])
+        .body(batch::contract())
+        .response(207, results.header(REPLAYED))
+        .problems(&[
+            ProblemKind::IdempotencyKeyReused,
+            ProblemKind::OutcomeUnknown,
+        ])
 }
 
 /// The result of an item whose order is missing from the batcher's result. This is a bug; the item must not be reported as

@@ -5,25 +5,31 @@
 use std::fmt::Write as _;
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, ContentType};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use crate::contract;
+use crate::middleware::response_headers::PAGE_POLICY;
+use crate::openapi::parameters::in_path;
+use crate::openapi::response::ResponseSpec;
+use crate::openapi::{Contract, schemas};
 use crate::problem::{Problem, ProblemKind};
 use crate::request::path;
-use crate::response_headers::PAGE_POLICY;
+
+const TAG: &str = "service";
 
 /// `Cache-Control` of the files, which change only with the program.
 const CACHE_FILES: &str = "max-age=3600";
 
 /// A file that the page loads.
-pub(crate) struct File {
-    pub(crate) name: &'static str,
-    pub(crate) media_type: &'static str,
+struct File {
+    name: &'static str,
+    media_type: &'static str,
     text: &'static str,
 }
 
 /// The files that the page loads, and the licenses of Swagger UI.
-pub(crate) const FILES: [File; 5] = [
+const FILES: [File; 5] = [
     File {
         name: "start.js",
         media_type: "text/javascript",
@@ -32,30 +38,45 @@ pub(crate) const FILES: [File; 5] = [
     File {
         name: "swagger-ui.css",
         media_type: "text/css",
-        text: include_str!("../assets/swagger-ui/swagger-ui.css"),
+        text: include_str!("../../assets/swagger-ui/swagger-ui.css"),
     },
     File {
         name: "swagger-ui-bundle.js",
         media_type: "text/javascript",
-        text: include_str!("../assets/swagger-ui/swagger-ui-bundle.js"),
+        text: include_str!("../../assets/swagger-ui/swagger-ui-bundle.js"),
     },
     File {
         name: "swagger-ui-bundle.js.LICENSE.txt",
         media_type: "text/plain",
-        text: include_str!("../assets/swagger-ui/swagger-ui-bundle.js.LICENSE.txt"),
+        text: include_str!("../../assets/swagger-ui/swagger-ui-bundle.js.LICENSE.txt"),
     },
     File {
         name: "LICENSE",
         media_type: "text/plain",
-        text: include_str!("../assets/swagger-ui/LICENSE"),
+        text: include_str!("../../assets/swagger-ui/LICENSE"),
     },
 ];
 
+/// The text of the OpenAPI document.
+pub(crate) struct DocumentText(pub(crate) &'static str);
+
 /// `GET /openapi.json`.
-pub(crate) async fn document() -> HttpResponse {
+pub(crate) async fn document(document: Data<DocumentText>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type(ContentType::json())
-        .body(contract::document_text())
+        .body(document.0)
+}
+
+/// The contract of `GET /openapi.json`.
+pub(crate) fn document_contract() -> Contract {
+    let document = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property("openapi", schemas::string_enum(["3.1.0"]))
+        .required("openapi");
+    Contract::new("show_openapi", TAG, "Get the OpenAPI document").response(
+        200,
+        ResponseSpec::empty("The OpenAPI document.").content("application/json", document),
+    )
 }
 
 /// `GET /docs`.
@@ -64,6 +85,12 @@ pub(crate) async fn show() -> HttpResponse {
         .content_type(ContentType::html())
         .insert_header((CONTENT_SECURITY_POLICY, PAGE_POLICY))
         .body(page())
+}
+
+/// The contract of `GET /docs`.
+pub(crate) fn show_contract() -> Contract {
+    Contract::new("show_docs", TAG, "Get the interactive documentation")
+        .response(200, ResponseSpec::html("The page."))
 }
 
 /// `GET /docs/{file}`.
@@ -77,6 +104,20 @@ pub(crate) async fn file(request: HttpRequest) -> Result<HttpResponse, Problem> 
         .content_type(format!("{}; charset=utf-8", file.media_type))
         .insert_header((CACHE_CONTROL, CACHE_FILES))
         .body(file.text))
+}
+
+/// The contract of `GET /docs/{file}`.
+pub(crate) fn file_contract() -> Contract {
+    let name = schemas::string_enum(FILES.iter().map(|file| file.name));
+    let files = FILES
+        .iter()
+        .fold(ResponseSpec::empty("The file."), |response, file| {
+            response.content(file.media_type, schemas::string())
+        });
+    Contract::new("show_docs_file", TAG, "Get a file of the documentation")
+        .parameters([in_path("file", name)])
+        .response(200, files)
+        .problems(&[ProblemKind::MalformedRequest, ProblemKind::NotFound])
 }
 
 /// The HTML page: the root element of Swagger UI, which contains links for browsers without scripts.

@@ -1,48 +1,21 @@
-//! Liveness, readiness and the description of the service.
+//! The readiness of an API in a separate process.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::HttpResponse;
-use actix_web::web::Data;
 use async_trait::async_trait;
 use domain::ports::StoreProbe;
 use readiness::{
     Cached, Cause, ChangeFeed, DEPENDENCY_CACHE_TTL, DeadLetters, Dependencies, Dependency,
     DependencyState, Readiness, ReadinessProbe, Task, TaskHealth,
 };
-use serde::Serialize;
 use tracing::warn;
-use utoipa::ToSchema;
-
-use crate::state::AppState;
 
 /// Timeout of one query: below the deadline of usual health probes, a few seconds.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Maximum count of dead letters.
 const MAX_DEAD_LETTERS: u32 = 100_000;
-
-/// The liveness of the process.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Alive {
-    /// Always `alive`.
-    status: &'static str,
-}
-
-/// `GET /healthz`.
-pub(crate) async fn live() -> HttpResponse {
-    HttpResponse::Ok().json(Alive { status: "alive" })
-}
-
-/// `GET /readyz`: 200 while orders can be accepted.
-pub(crate) async fn ready(state: Data<AppState>) -> HttpResponse {
-    let mut readiness = state.readiness.readiness().await;
-    if state.is_shutting_down() {
-        readiness.closed = Some("shutting down");
-    }
-    readiness.response()
-}
 
 /// The readiness of an API in a separate process, which depends only on its store.
 pub struct StoreReadiness {
@@ -150,53 +123,4 @@ async fn outbox_lag(probe: &dyn StoreProbe) -> Result<Duration, Cause> {
             Err(Cause::StoreTimeout)
         }
     }
-}
-
-/// `GET /metrics`.
-pub(crate) async fn metrics(state: Data<AppState>) -> HttpResponse {
-    state.metrics.response().await
-}
-
-/// The name, version and paths of the service.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Description {
-    /// The name of the service.
-    service: &'static str,
-    /// The version of the program.
-    version: &'static str,
-    /// The base path of the API.
-    api: &'static str,
-    /// The path of orders.
-    orders: &'static str,
-    /// The path of stock.
-    stock: &'static str,
-    /// The path of vendors.
-    vendors: &'static str,
-    /// The path of the interactive documentation.
-    docs: &'static str,
-    /// The path of the OpenAPI 3.1 document.
-    openapi: &'static str,
-    /// The path of the liveness check.
-    liveness: &'static str,
-    /// The path of the readiness check.
-    readiness: &'static str,
-    /// The path of the metrics.
-    metrics: &'static str,
-}
-
-/// `GET /`.
-pub(crate) async fn describe() -> HttpResponse {
-    HttpResponse::Ok().json(Description {
-        service: "order aggregator",
-        version: env!("CARGO_PKG_VERSION"),
-        api: "/api/v1",
-        orders: "/api/v1/orders",
-        stock: "/api/v1/stock",
-        vendors: "/api/v1/vendors",
-        docs: "/docs",
-        openapi: "/openapi.json",
-        liveness: "/healthz",
-        readiness: "/readyz",
-        metrics: "/metrics",
-    })
 }

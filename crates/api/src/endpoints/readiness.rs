@@ -1,34 +1,26 @@
-//! Contracts of the service endpoints: description, health, metrics and documentation.
+//! Readiness.
 
-use serde_json::json;
+use actix_web::HttpResponse;
+use actix_web::web::Data;
 use utoipa::openapi::Ref;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use super::parameters::in_path;
-use super::response::ResponseSpec;
-use super::{Contract, problems, schemas};
-use crate::docs;
-use crate::health::{Alive, Description};
+use crate::openapi::response::ResponseSpec;
+use crate::openapi::{Contract, headers, problems, schemas};
 use crate::problem::ProblemKind;
+use crate::state::AppState;
 
-const TAG: &str = "service";
-
-/// `GET /`.
-pub(crate) fn describe() -> Contract {
-    Contract::new("describe_service", TAG, "Describe the service").response(
-        200,
-        ResponseSpec::json::<Description>("The name, version and paths of the service."),
-    )
+/// `GET /readyz`: 200 while orders can be accepted.
+pub(crate) async fn ready(state: Data<AppState>) -> HttpResponse {
+    let mut readiness = state.readiness.readiness().await;
+    if state.is_shutting_down() {
+        readiness.closed = Some("shutting down");
+    }
+    readiness.response()
 }
 
-/// `GET /healthz`.
-pub(crate) fn live() -> Contract {
-    Contract::new("show_liveness", TAG, "Check liveness")
-        .response(200, ResponseSpec::json::<Alive>("The process is alive."))
-}
-
-/// `GET /readyz`.
-pub(crate) fn ready() -> Contract {
+/// The contract of `GET /readyz`.
+pub(crate) fn ready_contract() -> Contract {
     let body = |description: &'static str| {
         let readiness = ("Readiness".to_owned(), readiness().into());
         ResponseSpec::empty(description)
@@ -41,8 +33,8 @@ pub(crate) fn ready() -> Contract {
                 "application/problem+json",
                 problems::schema(&[ProblemKind::Unavailable]),
             )
-            .header(super::headers::RETRY_AFTER);
-    Contract::new("show_readiness", TAG, "Check readiness")
+            .header(headers::RETRY_AFTER);
+    Contract::new("show_readiness", "service", "Check readiness")
         .response(200, body("The process is ready."))
         .response(503, not_ready)
         .problems(&[ProblemKind::Unavailable])
@@ -143,58 +135,4 @@ fn readiness() -> ObjectBuilder {
         .required("status")
         .required("dependencies")
         .required("outbox")
-}
-
-/// `GET /metrics`.
-pub(crate) fn metrics() -> Contract {
-    let text = schemas::string().examples([json!("# HELP …\n# TYPE …\n")]);
-    Contract::new("show_metrics", TAG, "Get metrics").response(
-        200,
-        ResponseSpec::empty("Metrics in the Prometheus text format.").content("text/plain", text),
-    )
-}
-
-/// `GET /openapi.json`.
-pub(crate) fn openapi() -> Contract {
-    let document = ObjectBuilder::new()
-        .schema_type(Type::Object)
-        .property("openapi", schemas::string_enum(["3.1.0"]))
-        .required("openapi");
-    Contract::new("show_openapi", TAG, "Get the OpenAPI document").response(
-        200,
-        ResponseSpec::empty("The OpenAPI document.").content("application/json", document),
-    )
-}
-
-/// `GET /docs`.
-pub(crate) fn docs() -> Contract {
-    Contract::new("show_docs", TAG, "Get the interactive documentation")
-        .response(200, page("The page."))
-}
-
-/// `GET /docs/{file}`.
-pub(crate) fn docs_file() -> Contract {
-    let name = schemas::string_enum(docs::FILES.iter().map(|file| file.name));
-    let files = docs::FILES
-        .iter()
-        .fold(ResponseSpec::empty("The file."), |response, file| {
-            response.content(file.media_type, schemas::string())
-        });
-    Contract::new("show_docs_file", TAG, "Get a file of the documentation")
-        .parameters([in_path("file", name)])
-        .response(200, files)
-        .problems(&[ProblemKind::MalformedRequest, ProblemKind::NotFound])
-}
-
-/// `GET /problems/{slug}`.
-pub(crate) fn problem_page() -> Contract {
-    let slug = schemas::string_enum(ProblemKind::ALL.iter().map(|kind| kind.slug()));
-    Contract::new("show_problem", TAG, "Get the description of a problem")
-        .parameters([in_path("slug", slug)])
-        .response(200, page("The page."))
-        .problems(&[ProblemKind::MalformedRequest, ProblemKind::NotFound])
-}
-
-fn page(description: &str) -> ResponseSpec {
-    ResponseSpec::empty(description).content("text/html", schemas::string())
 }

@@ -79,7 +79,7 @@ mod tests {
     use http_access::Unauthenticated;
 
     use super::*;
-    use crate::access::caller::KnownKey;
+    use crate::middleware::auth::caller::KnownKey;
 
     fn with_roles(roles: &[Role]) -> Caller {
         Caller::Known(KnownKey::of(ApiKey {

@@ -8,8 +8,9 @@ use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{Ref, RefOr, Schema};
 
 use super::headers::{RETRY_AFTER, RETRY_AFTER_OF_VENDOR, WWW_AUTHENTICATE};
+use super::named_schemas::schemas_of;
 use super::response::ResponseSpec;
-use super::{schemas, schemas_of};
+use super::schemas;
 use crate::problem::{Document, ProblemKind};
 
 /// The responses for these kinds, by status.
@@ -53,7 +54,7 @@ pub(super) fn response(kinds: &[ProblemKind]) -> ResponseSpec {
 }
 
 /// The schema of a problem of one of these kinds.
-pub(super) fn schema(kinds: &[ProblemKind]) -> RefOr<Schema> {
+pub(crate) fn schema(kinds: &[ProblemKind]) -> RefOr<Schema> {
     let types = kinds.iter().map(|kind| kind.type_uri());
     let mut statuses: Vec<u16> = kinds.iter().map(|kind| kind.status().as_u16()).collect();
     statuses.dedup();

@@ -1,56 +1,32 @@
-//! The contract of each endpoint in OpenAPI 3.1: parameters and their ranges, body, statuses and headers of the responses.
-//!
-//! Each area has a module with one function per operation, which returns a `Contract`, a plain value. The table of endpoints
-//! (`app`) pairs each handler with its access and its contract, so that no endpoint lacks one. `operation` adds the parts
-//! that follow from the access or apply to every endpoint.
-//!
-//! The schemas of responses are derived from the views; the schemas of request bodies are defined next to their parsers.
-
-mod document;
-pub(crate) mod events;
-pub(crate) mod headers;
-mod operation;
-pub(crate) mod orders;
-pub(crate) mod parameters;
-mod problems;
-pub(crate) mod response;
-pub(crate) mod schemas;
-pub(crate) mod service;
-pub(crate) mod stock;
-pub(crate) mod vendors;
+//! The contract of one endpoint, as a plain value.
 
 use std::collections::BTreeMap;
 
-use utoipa::ToSchema;
 use utoipa::openapi::path::Parameter;
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::schema::Schema;
 use utoipa::openapi::{ContentBuilder, RefOr, Required};
 
+use super::named_schemas::Schemas;
+use super::response::ResponseSpec;
 use crate::problem::ProblemKind;
-pub use document::document_text;
-pub(crate) use operation::operation;
-use response::ResponseSpec;
-
-/// Schemas by the name that other schemas refer to.
-pub(crate) type Schemas = BTreeMap<String, RefOr<Schema>>;
 
 /// The contract of one method of one path.
 pub(crate) struct Contract {
-    id: &'static str,
-    tag: &'static str,
-    summary: &'static str,
-    description: &'static str,
-    parameters: Vec<Parameter>,
-    body: Option<RequestBody>,
-    responses: BTreeMap<u16, ResponseSpec>,
-    problems: Vec<ProblemKind>,
-    schemas: Schemas,
+    pub(super) id: &'static str,
+    pub(super) tag: &'static str,
+    pub(super) summary: &'static str,
+    pub(super) description: &'static str,
+    pub(super) parameters: Vec<Parameter>,
+    pub(super) body: Option<RequestBody>,
+    pub(super) responses: BTreeMap<u16, ResponseSpec>,
+    pub(super) problems: Vec<ProblemKind>,
+    pub(super) schemas: Schemas,
 }
 
 impl Contract {
     /// The contract of the operation with this id, listed under the tag.
-    fn new(id: &'static str, tag: &'static str, summary: &'static str) -> Self {
+    pub(crate) fn new(id: &'static str, tag: &'static str, summary: &'static str) -> Self {
         Self {
             id,
             tag,
@@ -65,18 +41,18 @@ impl Contract {
     }
 
     /// Sets the description, in Markdown.
-    fn description(mut self, text: &'static str) -> Self {
+    pub(crate) fn description(mut self, text: &'static str) -> Self {
         self.description = text;
         self
     }
 
-    fn parameters(mut self, parameters: impl IntoIterator<Item = Parameter>) -> Self {
+    pub(crate) fn parameters(mut self, parameters: impl IntoIterator<Item = Parameter>) -> Self {
         self.parameters.extend(parameters);
         self
     }
 
     /// Sets a JSON body, and adds the problems that a body can cause.
-    fn body(mut self, body: Body) -> Self {
+    pub(crate) fn body(mut self, body: Body) -> Self {
         let content = ContentBuilder::new()
             .schema(Some(body.schema))
             .example(Some(body.example))
@@ -101,12 +77,12 @@ impl Contract {
         ])
     }
 
-    fn response(mut self, status: u16, response: ResponseSpec) -> Self {
+    pub(crate) fn response(mut self, status: u16, response: ResponseSpec) -> Self {
         self.responses.insert(status, response);
         self
     }
 
-    fn problems(mut self, kinds: &[ProblemKind]) -> Self {
+    pub(crate) fn problems(mut self, kinds: &[ProblemKind]) -> Self {
         for kind in kinds {
             if !self.problems.contains(kind) {
                 self.problems.push(*kind);
@@ -124,12 +100,4 @@ pub(crate) struct Body {
     pub(crate) example: serde_json::Value,
     /// The schemas that `schema` refers to by name.
     pub(crate) schemas: Schemas,
-}
-
-/// The schema of a type, and all schemas that it refers to.
-pub(crate) fn schemas_of<T: ToSchema>() -> Schemas {
-    let mut schemas = Vec::new();
-    T::schemas(&mut schemas);
-    schemas.push((T::name().into_owned(), T::schema()));
-    schemas.into_iter().collect()
 }

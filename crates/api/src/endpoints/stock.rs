@@ -6,14 +6,20 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use domain::identifiers::ProductId;
 use domain::ports::{StockLevel, StockQueries, StoreError};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use crate::cursor::CursorScope;
 use crate::list::{self, List, NextPage};
-use crate::problem::Problem;
+use crate::openapi::parameters::{self, in_path, paging};
+use crate::openapi::response::ResponseSpec;
+use crate::openapi::{Contract, schemas};
+use crate::problem::{Problem, ProblemKind};
 use crate::request::path;
 use crate::request::query::{self, Query};
 use crate::state::AppState;
 use crate::views::{ProductView, StockView};
+
+const TAG: &str = "stock";
 
 const LIST: &str = "/api/v1/stock";
 
@@ -30,6 +36,29 @@ pub(crate) async fn list(
         scope: CursorScope::stock(in_stock),
     };
     list::respond(&request, &query, stock).await
+}
+
+/// The contract of `GET /api/v1/stock`.
+pub(crate) fn list_contract() -> Contract {
+    let first = ("product_id", "$response.body#/items/0/product_id");
+    let page = list::response_of::<StockView<'_>>("Stock by `product_id`, in byte order.").link(
+        "show_first",
+        "show_product",
+        first,
+        "Read the first product.",
+    );
+    let in_stock = ObjectBuilder::new()
+        .schema_type(Type::Boolean)
+        .default(Some(false.into()));
+    Contract::new("list_stock", TAG, "List stock")
+        .description(list::DESCRIPTION)
+        .parameters(paging())
+        .parameters([parameters::query(
+            "in_stock",
+            in_stock,
+            "`true`: only products with units available for sale.",
+        )])
+        .response(200, page)
 }
 
 /// Stock by product id, in byte order.
@@ -92,4 +121,17 @@ pub(crate) async fn show(
         .await?
         .ok_or_else(|| Problem::not_found("no vendor has reported this product"))?;
     Ok(HttpResponse::Ok().json(ProductView::from(&detail)))
+}
+
+/// The contract of `GET /api/v1/stock/{product_id}`.
+pub(crate) fn show_contract() -> Contract {
+    Contract::new("show_product", TAG, "Get the stock of a product")
+        .parameters([in_path("product_id", schemas::product_id())])
+        .response(
+            200,
+            ResponseSpec::json::<ProductView<'_>>(
+                "The stock of the product, in total and by vendor.",
+            ),
+        )
+        .problems(&[ProblemKind::NotFound])
 }

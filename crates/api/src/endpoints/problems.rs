@@ -3,6 +3,9 @@
 use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse};
 
+use crate::openapi::parameters::in_path;
+use crate::openapi::response::ResponseSpec;
+use crate::openapi::{Contract, schemas};
 use crate::problem::{Problem, ProblemKind};
 use crate::request::path;
 
@@ -17,6 +20,19 @@ pub(crate) async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> 
     Ok(HttpResponse::Ok()
         .content_type(ContentType::html())
         .body(page(kind)))
+}
+
+/// The contract of `GET /problems/{slug}`.
+pub(crate) fn show_contract() -> Contract {
+    let slug = schemas::string_enum(ProblemKind::ALL.iter().map(|kind| kind.slug()));
+    Contract::new(
+        "show_problem",
+        "service",
+        "Get the description of a problem",
+    )
+    .parameters([in_path("slug", slug)])
+    .response(200, ResponseSpec::html("The page."))
+    .problems(&[ProblemKind::MalformedRequest, ProblemKind::NotFound])
 }
 
 fn page(kind: ProblemKind) -> String {

@@ -1,0 +1,28 @@
+//! The ports and limits of the change feed.
+
+use std::sync::Arc;
+
+use domain::ports::{ChangeQueries, Listener, OrderQueries, StockQueries};
+
+/// The ports of the watcher and the subscribers.
+pub struct ChangeFeedPorts {
+    /// Reads orders.
+    pub orders: Arc<dyn OrderQueries>,
+    /// Reads stock.
+    pub stock: Arc<dyn StockQueries>,
+    /// Reads the change log.
+    pub changes: Arc<dyn ChangeQueries>,
+    /// Creates a listener for change notifications.
+    pub listeners: Arc<dyn Fn() -> Box<dyn Listener> + Send + Sync>,
+}
+
+/// The limits of event subscribers.
+#[derive(Debug, Clone, Copy)]
+pub struct ChangeFeedSettings {
+    /// Maximum number of concurrent event streams.
+    pub max_event_streams: usize,
+    /// Maximum number of bytes buffered for all subscribers that are behind or resume.
+    pub max_bytes: usize,
+    /// Maximum number of bytes sent per second, over all subscribers.
+    pub bytes_per_second: usize,
+}

@@ -1,0 +1,11 @@
+//! The endpoints: each handler with its contract.
+
+pub(crate) mod batch;
+pub(crate) mod docs;
+pub(crate) mod events;
+pub(crate) mod orders;
+pub(crate) mod problems;
+pub(crate) mod readiness;
+pub(crate) mod service;
+pub(crate) mod stock;
+pub(crate) mod vendors;
