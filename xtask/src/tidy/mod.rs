@@ -6,6 +6,7 @@ mod columns;
 mod documents;
 mod domain_tree;
 mod embedded_tree;
+mod file_cycles;
 mod language;
 mod migrations;
 mod named_functions;
@@ -82,6 +83,7 @@ pub(crate) fn run() -> Result<()> {
     }
     let contents = |path: &str| read(&root, path).unwrap_or_default();
     findings.extend(migrations::check(&files, contents));
+    findings.extend(file_cycles::check(&files, contents));
     findings.extend(domain_tree::check()?);
     findings.extend(embedded_tree::check()?);
     findings.extend(adapters::check()?);
