@@ -13,10 +13,10 @@ use actix_web::{
     FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, ResponseError as _,
     Route, web,
 };
-use utoipa::openapi::path::{HttpMethod, Operation};
+use utoipa::openapi::path::HttpMethod;
 
 use crate::middleware::auth::{self, Access};
-use crate::openapi::{self, Contract, Schemas};
+use crate::openapi::{self, Contract, Described};
 use crate::problem::{Problem, ProblemKind};
 
 /// A path with its methods.
@@ -61,13 +61,12 @@ impl Endpoint {
         }))
     }
 
-    /// The OpenAPI operation of each method, with the schemas that it refers to.
-    pub(crate) fn operations(&self) -> impl Iterator<Item = (HttpMethod, Operation, Schemas)> {
+    /// The OpenAPI operation of each method.
+    pub(crate) fn operations(&self) -> impl Iterator<Item = (HttpMethod, Described)> {
         self.methods.iter().filter_map(|method| {
             let contract = (method.contract)();
-            let (operation, schemas) =
-                openapi::operation(contract, &method.method, self.path, method.access);
-            Some((openapi_method(&method.method)?, operation, schemas))
+            let described = openapi::operation(contract, &method.method, self.path, method.access);
+            Some((openapi_method(&method.method)?, described))
         })
     }
 }

@@ -284,6 +284,36 @@ mod tests {
     }
 
     #[test]
+    fn every_operation_has_a_description() {
+        for (path, operation) in operations(&parsed()) {
+            let description = operation["description"].as_str().unwrap();
+            assert!(!description.trim_start().starts_with("Requires"), "{path}");
+            assert!(!description.is_empty(), "{path}");
+        }
+    }
+
+    /// Generators create one type for all problems, and no method for `HEAD`.
+    #[test]
+    fn problems_are_components_and_head_is_internal() {
+        let document = parsed();
+        for (path, operation) in operations(&document) {
+            let id = operation["operationId"].as_str().unwrap();
+            let is_head = id.starts_with("head_");
+            assert_eq!(operation["x-internal"] == true, is_head, "{path}");
+            let has_content = |response: &&Value| {
+                let content = &response["content"]["application/problem+json"];
+                content.is_object() && !response["content"]["application/json"].is_object()
+            };
+            let responses = operation["responses"].as_object().unwrap();
+            assert_eq!(responses.values().find(has_content), None, "{path}");
+        }
+        for (name, response) in document["components"]["responses"].as_object().unwrap() {
+            let schema = &response["content"]["application/problem+json"]["schema"];
+            assert_eq!(schema["$ref"], "#/components/schemas/Problem", "{name}");
+        }
+    }
+
+    #[test]
     fn every_reference_resolves() {
         let document = parsed();
         let references: BTreeSet<&str> = openapi_document()

@@ -73,10 +73,12 @@ pub(crate) fn document_contract() -> Contract {
         .schema_type(Type::Object)
         .property("openapi", schemas::string_enum(["3.1.0"]))
         .required("openapi");
-    Contract::new("show_openapi", TAG, "Get the OpenAPI document").response(
-        200,
-        ResponseSpec::empty("The OpenAPI document.").content("application/json", document),
-    )
+    Contract::new("show_openapi", TAG, "Get the OpenAPI document")
+        .description("Returns this document.")
+        .response(
+            200,
+            ResponseSpec::empty("The OpenAPI document.").content("application/json", document),
+        )
 }
 
 /// `GET /docs`.
@@ -90,6 +92,7 @@ pub(crate) async fn show() -> HttpResponse {
 /// The contract of `GET /docs`.
 pub(crate) fn show_contract() -> Contract {
     Contract::new("show_docs", TAG, "Get the interactive documentation")
+        .description("Returns a page that shows this document and sends requests from the browser.")
         .response(200, ResponseSpec::html("The page."))
 }
 
@@ -115,6 +118,7 @@ pub(crate) fn file_contract() -> Contract {
             response.content(file.media_type, schemas::string())
         });
     Contract::new("show_docs_file", TAG, "Get a file of the documentation")
+        .description("Returns a script, style sheet or license of the interactive documentation.")
         .parameters([in_path("file", name)])
         .response(200, files)
         .problems(&[ProblemKind::MalformedRequest, ProblemKind::NotFound])

@@ -265,6 +265,7 @@ pub(crate) fn show_contract() -> Contract {
         "Versions that the client already has: returns 304 if the order's current version is one of them.",
     );
     Contract::new("show_order", TAG, "Get an order")
+        .description("Returns the order in its current state, and its version in `ETag`.")
         .parameters([order_id(), if_none_match])
         .response(
             200,

@@ -30,6 +30,7 @@ pub(crate) fn show_contract() -> Contract {
         "service",
         "Get the description of a problem",
     )
+    .description("Returns a page that explains the cause of a problem and its resolution. The `type` of a problem is its path.")
     .parameters([in_path("slug", slug)])
     .response(200, ResponseSpec::html("The page."))
     .problems(&[ProblemKind::MalformedRequest, ProblemKind::NotFound])

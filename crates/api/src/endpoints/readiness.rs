@@ -35,6 +35,8 @@ pub(crate) fn ready_contract() -> Contract {
             )
             .header(headers::RETRY_AFTER);
     Contract::new("show_readiness", "service", "Check readiness")
+.description("Returns 200 while the process can accept orders, else 503. The body contains the state of each dependency and \
+background task, and the lag of the outbox.")
         .response(200, body("The process is ready."))
         .response(503, not_ready)
         .problems(&[ProblemKind::Unavailable])

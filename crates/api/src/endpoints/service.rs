@@ -27,6 +27,9 @@ pub(crate) async fn live() -> HttpResponse {
 /// The contract of `GET /healthz`.
 pub(crate) fn live_contract() -> Contract {
     Contract::new("show_liveness", TAG, "Check liveness")
+        .description(
+            "Returns 200 while the process responds to requests. It does not check any dependency.",
+        )
         .response(200, ResponseSpec::json::<Alive>("The process is alive."))
 }
 
@@ -38,10 +41,13 @@ pub(crate) async fn metrics(state: Data<AppState>) -> HttpResponse {
 /// The contract of `GET /metrics`.
 pub(crate) fn metrics_contract() -> Contract {
     let text = schemas::string().examples([json!("# HELP …\n# TYPE …\n")]);
-    Contract::new("show_metrics", TAG, "Get metrics").response(
-        200,
-        ResponseSpec::empty("Metrics in the Prometheus text format.").content("text/plain", text),
-    )
+    Contract::new("show_metrics", TAG, "Get metrics")
+        .description("Returns the metrics of this process, and those of the store.")
+        .response(
+            200,
+            ResponseSpec::empty("Metrics in the Prometheus text format.")
+                .content("text/plain", text),
+        )
 }
 
 /// The name, version and paths of the service.
@@ -90,8 +96,10 @@ pub(crate) async fn describe() -> HttpResponse {
 
 /// The contract of `GET /`.
 pub(crate) fn describe_contract() -> Contract {
-    Contract::new("describe_service", TAG, "Describe the service").response(
-        200,
-        ResponseSpec::json::<Description>("The name, version and paths of the service."),
-    )
+    Contract::new("describe_service", TAG, "Describe the service")
+        .description("Returns the name and version of the service, and the paths of its resources.")
+        .response(
+            200,
+            ResponseSpec::json::<Description>("The name, version and paths of the service."),
+        )
 }

@@ -126,6 +126,9 @@ pub(crate) async fn show(
 /// The contract of `GET /api/v1/stock/{product_id}`.
 pub(crate) fn show_contract() -> Contract {
     Contract::new("show_product", TAG, "Get the stock of a product")
+        .description(
+            "Returns the units of a product that are available for sale, in total and by vendor.",
+        )
         .parameters([in_path("product_id", schemas::product_id())])
         .response(
             200,

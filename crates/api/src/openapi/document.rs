@@ -1,5 +1,7 @@
 //! The OpenAPI document.
 
+use std::collections::BTreeMap;
+
 use utoipa::openapi::path::{PathItem, Paths};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::server::Server;
@@ -8,11 +10,11 @@ use utoipa::openapi::{
     ComponentsBuilder, InfoBuilder, License, LicenseBuilder, OpenApi, OpenApiBuilder,
 };
 
-use super::named_schemas::Schemas;
+use super::named_schemas::schemas_of;
 use super::operation::API_KEY;
 use super::{headers, problems};
 use crate::endpoint::Endpoint;
-use crate::problem::ProblemKind;
+use crate::problem::{Document, ProblemKind};
 
 /// The version of the contract, by semantic versioning: breaking changes raise the major number, additions the minor number,
 /// anything else the patch number.
@@ -28,21 +30,24 @@ pub(crate) fn text(endpoints: &[Endpoint]) -> String {
 
 fn document(endpoints: &[Endpoint]) -> OpenApi {
     let mut paths = Paths::new();
-    let mut schemas = Schemas::new();
+    let mut schemas = schemas_of::<Document<'_>>();
+    let not_allowed = [ProblemKind::MethodNotAllowed];
+    let mut responses = BTreeMap::from([(
+        problems::component(&not_allowed),
+        problems::response(&not_allowed).to_openapi(false),
+    )]);
     for endpoint in endpoints {
         let mut item = PathItem::default();
-        for (method, operation, used) in endpoint.operations() {
-            item.merge_operations(PathItem::new(method, operation));
-            schemas.extend(used);
+        for (method, described) in endpoint.operations() {
+            item.merge_operations(PathItem::new(method, described.operation));
+            schemas.extend(described.schemas);
+            responses.extend(described.responses);
         }
         paths.paths.insert(endpoint.path.to_owned(), item);
     }
-    let not_allowed = problems::response(&[ProblemKind::MethodNotAllowed])
-        .header(headers::ALLOW)
-        .header(headers::REQUEST_ID);
     let mut components = ComponentsBuilder::new()
         .security_scheme(API_KEY, api_key())
-        .response("MethodNotAllowed", not_allowed.to_openapi(false))
+        .responses_from_iter(responses)
         .schemas_from_iter(schemas)
         .build();
     components.headers = headers::all()

@@ -91,7 +91,7 @@ pub(super) fn all() -> impl Iterator<Item = (&'static str, Header)> {
             optional(
                 string(),
                 "The remaining rate limit: `r` requests now, and one more after `t` seconds. Absent if no \
-             rate limit is configured.",
+             rate limit is configured, and outside `/api`.",
                 json!("\"default\";r=598;t=1"),
             ),
         ),
@@ -99,7 +99,7 @@ pub(super) fn all() -> impl Iterator<Item = (&'static str, Header)> {
             RATE_LIMIT_POLICY,
             optional(
                 string(),
-                "The rate limit: `q` requests per `w` seconds. Absent if no rate limit is configured.",
+                "The rate limit: `q` requests per `w` seconds. Absent if no rate limit is configured, and outside `/api`.",
                 json!("\"default\";q=600;w=60"),
             ),
         ),

@@ -19,4 +19,4 @@ pub(crate) mod schemas;
 
 pub(crate) use contract::{Body, Contract};
 pub(crate) use named_schemas::{Schemas, schemas_of};
-pub(crate) use operation::operation;
+pub(crate) use operation::{Described, operation};

@@ -1,9 +1,13 @@
 //! Converts a contract to an OpenAPI operation, and adds the parts that follow from its access or apply to all operations.
 
+use std::collections::BTreeMap;
+
 use actix_web::http::Method;
 use api_keys::Role;
+use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::path::{Operation, OperationBuilder};
 use utoipa::openapi::security::SecurityRequirement;
+use utoipa::openapi::{Ref, Response};
 
 use super::contract::Contract;
 use super::headers::{RATE_LIMIT, RATE_LIMIT_POLICY, REQUEST_ID};
@@ -15,17 +19,24 @@ use crate::problem::ProblemKind;
 /// The name of the security scheme.
 pub(super) const API_KEY: &str = "api_key";
 
-/// The operation of a method, and the schemas that it refers to.
+/// An operation, with the components that it refers to.
+pub(crate) struct Described {
+    pub(super) operation: Operation,
+    pub(super) schemas: Schemas,
+    /// The responses of problems, by the name of their component.
+    pub(super) responses: BTreeMap<String, Response>,
+}
+
+/// The operation of a method.
 pub(crate) fn operation(
     contract: Contract,
     method: &Method,
     path: &str,
     access: Access,
-) -> (Operation, Schemas) {
+) -> Described {
     let is_head = *method == Method::HEAD;
     let is_api = path.starts_with("/api/");
     let contract = contract.problems(&common_problems(access, is_api));
-    let mut schemas = contract.schemas;
     let mut operation = OperationBuilder::new()
         .tag(contract.tag)
         .operation_id(Some(if is_head {
@@ -37,39 +48,54 @@ pub(crate) fn operation(
             format!("{} (headers only)", contract.summary)
         } else {
             contract.summary.to_owned()
-        }));
-    let description = [contract.description, role(access)];
-    let description: Vec<&str> = description
-        .into_iter()
-        .filter(|it| !it.is_empty())
-        .collect();
-    if !description.is_empty() {
-        operation = operation.description(Some(description.join("\n\n")));
-    }
-    let security = match access {
-        // An empty list, unlike an absent one, states that the operation is open.
-        Access::Open => Vec::new(),
-        Access::Role(role) => vec![SecurityRequirement::new(API_KEY, [role.to_string()])],
-    };
-    operation = operation.securities(Some(security));
+        }))
+        .description(Some(match role(access) {
+            None => contract.description.to_owned(),
+            Some(role) => format!("{}\n\n{role}", contract.description),
+        }))
+        .securities(Some(match access {
+            // An empty list, unlike an absent one, states that the operation is open.
+            Access::Open => Vec::new(),
+            Access::Role(role) => vec![SecurityRequirement::new(API_KEY, [role.to_string()])],
+        }))
+        .request_body(contract.body);
     if !contract.parameters.is_empty() {
         operation = operation.parameters(Some(contract.parameters));
     }
-    operation = operation.request_body(contract.body);
+    if is_head {
+        // For generators of clients, which then skip it: `HEAD` follows from `GET` (RFC 9110, section 9.3.2).
+        operation = operation.extensions(Some(Extensions::from_iter([("x-internal", true)])));
+    }
 
-    let mut responses = problems::responses(&contract.problems);
-    // The contract's own response of a status describes more than the problem.
-    responses.extend(contract.responses);
-    for (status, response) in responses {
+    let mut responses = BTreeMap::new();
+    for (status, kinds) in problems::by_status(&contract.problems) {
+        // The contract's own response of a status describes more than the problem.
+        if contract.responses.contains_key(&status) {
+            continue;
+        }
+        let response = problems::response(&kinds);
+        operation = if is_head {
+            operation.response(status.to_string(), response.to_openapi(is_head))
+        } else {
+            let name = problems::component(&kinds);
+            responses.insert(name.clone(), response.to_openapi(is_head));
+            operation.response(status.to_string(), Ref::from_response_name(name))
+        };
+    }
+    let mut schemas = contract.schemas;
+    for (status, response) in contract.responses {
         let mut response = response.header(REQUEST_ID);
-        if is_api && status != 401 {
-            // Unauthenticated requests do not count towards the rate limit.
+        if is_api {
             response = response.header(RATE_LIMIT).header(RATE_LIMIT_POLICY);
         }
         operation = operation.response(status.to_string(), response.to_openapi(is_head));
         schemas.extend(response.schemas);
     }
-    (operation.build(), schemas)
+    Described {
+        operation: operation.build(),
+        schemas,
+        responses,
+    }
 }
 
 /// The problems of every operation with this access, in addition to those of its contract.
@@ -86,12 +112,13 @@ fn common_problems(access: Access, is_api: bool) -> Vec<ProblemKind> {
     kinds
 }
 
-fn role(access: Access) -> &'static str {
+/// The sentence about the role that the access requires.
+fn role(access: Access) -> Option<&'static str> {
     match access {
-        Access::Open => "",
+        Access::Open => None,
         Access::Role(Role::Customer) => {
-            "Requires an API key with the role `customer` or `operator`."
+            Some("Requires an API key with the role `customer` or `operator`.")
         }
-        Access::Role(Role::Operator) => "Requires an API key with the role `operator`.",
+        Access::Role(Role::Operator) => Some("Requires an API key with the role `operator`."),
     }
 }

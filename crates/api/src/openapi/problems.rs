@@ -4,28 +4,32 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use utoipa::ToSchema as _;
-use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Type};
-use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::openapi::Ref;
+use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 
-use super::headers::{RETRY_AFTER, RETRY_AFTER_OF_VENDOR, WWW_AUTHENTICATE};
-use super::named_schemas::schemas_of;
+use super::headers::{
+    ALLOW, RATE_LIMIT, RATE_LIMIT_POLICY, REQUEST_ID, RETRY_AFTER, RETRY_AFTER_OF_VENDOR,
+    WWW_AUTHENTICATE,
+};
 use super::response::ResponseSpec;
 use super::schemas;
 use crate::problem::{Document, ProblemKind};
 
-/// The responses for these kinds, by status.
-pub(super) fn responses(kinds: &[ProblemKind]) -> BTreeMap<u16, ResponseSpec> {
+/// The kinds of each status, in the order of `kinds`.
+pub(super) fn by_status(kinds: &[ProblemKind]) -> BTreeMap<u16, Vec<ProblemKind>> {
     let mut by_status: BTreeMap<u16, Vec<ProblemKind>> = BTreeMap::new();
     for kind in kinds {
-        by_status
-            .entry(kind.status().as_u16())
-            .or_default()
-            .push(*kind);
+        let status = kind.status().as_u16();
+        by_status.entry(status).or_default().push(*kind);
     }
     by_status
-        .into_iter()
-        .map(|(status, kinds)| (status, response(&kinds)))
-        .collect()
+}
+
+/// The name of the response component for these kinds.
+pub(super) fn component(kinds: &[ProblemKind]) -> String {
+    let names: Vec<String> = kinds.iter().map(|kind| format!("{kind:?}")).collect();
+    names.join("Or")
 }
 
 /// The response for these kinds, which share a status.
@@ -40,34 +44,43 @@ pub(super) fn response(kinds: &[ProblemKind]) -> ResponseSpec {
     let response = ResponseSpec::empty(titles.join(" "))
         .content("application/problem+json", schema(kinds))
         .examples(examples)
-        .schemas(schemas_of::<Document<'_>>());
+        .header(REQUEST_ID);
     let has = |wanted: &[ProblemKind]| kinds.iter().any(|kind| wanted.contains(kind));
-    if has(&[ProblemKind::Unavailable, ProblemKind::RateLimited]) {
+    let response = if has(&[ProblemKind::Unavailable, ProblemKind::RateLimited]) {
         response.header(RETRY_AFTER)
     } else if has(&[ProblemKind::VendorUnavailable]) {
         response.header(RETRY_AFTER_OF_VENDOR)
     } else if has(&[ProblemKind::Unauthenticated, ProblemKind::Forbidden]) {
         response.header(WWW_AUTHENTICATE)
+    } else if has(&[ProblemKind::MethodNotAllowed]) {
+        response.header(ALLOW)
     } else {
         response
+    };
+    // Unauthenticated requests do not count towards the rate limit; 405 is not a response of an operation.
+    if has(&[ProblemKind::Unauthenticated, ProblemKind::MethodNotAllowed]) {
+        response
+    } else {
+        response.header(RATE_LIMIT).header(RATE_LIMIT_POLICY)
     }
 }
 
-/// The schema of a problem of one of these kinds.
-pub(crate) fn schema(kinds: &[ProblemKind]) -> RefOr<Schema> {
+/// The schema of a problem of one of these kinds: `Problem`, with the values of these kinds next to the reference. Generators
+/// that follow the reference only use one type for all problems; validators check the values too.
+pub(crate) fn schema(kinds: &[ProblemKind]) -> ObjectBuilder {
     let types = kinds.iter().map(|kind| kind.type_uri());
     let mut statuses: Vec<u16> = kinds.iter().map(|kind| kind.status().as_u16()).collect();
     statuses.dedup();
     let status = ObjectBuilder::new()
         .schema_type(Type::Integer)
         .enum_values(Some(statuses));
-    let narrowed = ObjectBuilder::new()
+    let reference = Ref::from_schema_name(Document::name()).ref_location;
+    ObjectBuilder::new()
+        .schema_type(SchemaType::AnyValue)
+        // utoipa has no field for it; its extensions are rendered as plain members.
+        .extensions(Some(Extensions::from_iter([("$ref", reference)])))
         .property("type", schemas::string().enum_values(Some(types)))
-        .property("status", status);
-    AllOfBuilder::new()
-        .item(Ref::from_schema_name(Document::name()))
-        .item(narrowed)
-        .into()
+        .property("status", status)
 }
 
 fn example(kind: ProblemKind) -> Value {

@@ -22,7 +22,7 @@ impl Document {
     fn check(&self, method: &str, path: &str, reply: &Reply) {
         let location = format!("{method} {path}: {}", reply.status);
         let operation = &self.0["paths"][path][method.to_lowercase()];
-        let response = &operation["responses"][reply.status.to_string()];
+        let response = self.resolved(&operation["responses"][reply.status.to_string()]);
         assert!(response.is_object(), "{location} is not documented");
         let media_type = reply.header("content-type").unwrap();
         let media_type = media_type.split(';').next().unwrap();

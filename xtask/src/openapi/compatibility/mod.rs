@@ -115,6 +115,8 @@ impl Walk<'_> {
     }
 
     fn response(&mut self, location: &str, old: &Value, new: &Value) {
+        let old = resolved(self.documents.old, old);
+        let new = resolved(self.documents.new, new);
         for (name, _) in members(&old["headers"]) {
             if new["headers"].get(name).is_none() {
                 self.breaks
@@ -140,6 +142,13 @@ impl Walk<'_> {
         self.breaks
             .extend(found.into_iter().map(|what| format!("{location}: {what}")));
     }
+}
+
+/// The response that a reference to a component leads to, or the response itself.
+fn resolved<'a>(document: &'a Value, response: &'a Value) -> &'a Value {
+    let reference = response["$ref"].as_str();
+    let target = reference.and_then(|it| document.pointer(it.trim_start_matches('#')));
+    target.unwrap_or(response)
 }
 
 fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {

@@ -265,3 +265,39 @@ fn removed_request_alternative_is_breaking() {
     list.as_array_mut().unwrap().push(json!({"type": "string"}));
     assert_one(&breaks(&old, &new), &["has more alternatives"]);
 }
+
+/// Moves the response of `GET` to a component, and returns the breaking changes after a change of the component.
+fn after_moving_the_response(change: impl FnOnce(&mut Value)) -> Vec<String> {
+    let old = contract();
+    let mut new = contract();
+    let response = new.pointer_mut(&format!("{GET}/responses/200")).unwrap();
+    let mut component = response.take();
+    *response = json!({"$ref": "#/components/responses/Page"});
+    change(&mut component);
+    new["components"]["responses"] = json!({"Page": component});
+    breaks(&old, &new)
+}
+
+#[test]
+fn referenced_response_equals_an_inline_one() {
+    let unchanged = after_moving_the_response(|_| ());
+    assert_eq!(unchanged, Vec::<String>::new());
+    let without_header = after_moving_the_response(|response| response["headers"] = json!({}));
+    assert_one(&without_header, &["header Link was removed"]);
+    let without_content = after_moving_the_response(|response| response["content"] = json!({}));
+    assert_one(&without_content, &["application/json was removed"]);
+}
+
+/// As JSON Schema 2020-12 does, the comparison applies members next to a reference in addition to its target.
+#[test]
+fn members_next_to_a_reference_narrow_its_target() {
+    let in_response = format!("{GET}/responses/200/content/application~1json/schema");
+    let narrowed = json!({
+        "$ref": "#/components/schemas/Order",
+        "properties": {"status": {"enum": ["A"]}},
+    });
+    let mut new = contract();
+    *new.pointer_mut(&in_response).unwrap() = narrowed;
+    assert!(breaks(&contract(), &new).is_empty());
+    assert_one(&breaks(&new, &contract()), &["/status can newly be \"B\""]);
+}
