@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
-use settings::{ApiSettings, RateLimitSettings, Settings};
+use domain::services::OrderBatcherSettings;
+use settings::{RateLimitSettings, Settings};
 
 use crate::{ChangeFeedSettings, RateLimit, ServerOptions, TlsFiles};
 
@@ -16,6 +17,16 @@ impl From<&Settings> for ServerOptions {
             body_timeout: api.body_timeout,
             send_timeout: api.send_timeout,
             shutdown_timeout: api.shutdown_timeout,
+            batcher: OrderBatcherSettings {
+                max_batch: api.write_batch_size,
+                max_waiting: api.write_queue_size,
+            },
+            batch_writers: api.batch_writers,
+            change_feed: ChangeFeedSettings {
+                max_event_streams: api.max_event_streams,
+                max_bytes: api.event_buffer_bytes,
+                bytes_per_second: api.event_bytes_per_second,
+            },
             keys: settings.api_keys.clone(),
             allowed_hosts: api.allowed_hosts.clone(),
             rate_limit: rate_limit(&api.rate_limit),
@@ -24,16 +35,6 @@ impl From<&Settings> for ServerOptions {
                 certificate: tls.certificate.clone(),
                 key: tls.key.clone(),
             }),
-        }
-    }
-}
-
-impl From<&ApiSettings> for ChangeFeedSettings {
-    fn from(settings: &ApiSettings) -> Self {
-        Self {
-            max_event_streams: settings.max_event_streams,
-            max_bytes: settings.event_buffer_bytes,
-            bytes_per_second: settings.event_bytes_per_second,
         }
     }
 }

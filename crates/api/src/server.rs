@@ -9,10 +9,12 @@ use actix_web::HttpServer;
 use actix_web::dev::Server;
 use actix_web::web::Data;
 use api_keys::ApiKey;
+use domain::services::OrderBatcherSettings;
 use http_access::Host;
 use thiserror::Error;
 use tracing::info;
 
+use crate::change_feed::ChangeFeedSettings;
 use crate::middleware::auth::Authenticator;
 use crate::middleware::rate_limit::RateLimit;
 use crate::request::body::BodyTimeout;
@@ -47,8 +49,14 @@ pub struct ServerOptions {
     pub body_timeout: Duration,
     /// Time after which a client that accepts no data is disconnected.
     pub send_timeout: Duration,
-    /// Maximum time for requests to finish at shutdown, rounded up to seconds.
+    /// Maximum time for requests to finish at shutdown, rounded up to seconds; and for pending orders after that.
     pub shutdown_timeout: Duration,
+    /// The limits of the batches in which orders are written.
+    pub batcher: OrderBatcherSettings,
+    /// Number of tasks that write batches of orders.
+    pub batch_writers: usize,
+    /// The limits of event streams.
+    pub change_feed: ChangeFeedSettings,
     /// The API keys. Without keys, every client that can connect may call the API.
     pub keys: Vec<ApiKey>,
     /// Allowed hosts of requests, in addition to loopback. With keys and an empty list, every host is allowed.
@@ -83,11 +91,10 @@ pub struct PreparedServer {
 }
 
 /// A server that is bound to its port.
-pub struct BoundServer {
-    /// The address that the server listens on.
-    pub address: SocketAddr,
+pub(crate) struct BoundServer {
+    pub(crate) address: SocketAddr,
     /// Completes after `shutdown`, when the requests in progress are finished.
-    pub server: Server,
+    pub(crate) server: Server,
 }
 
 /// Validates the options, before anything else is started.
@@ -116,11 +123,12 @@ pub fn prepare(options: ServerOptions) -> Result<PreparedServer, StartError> {
 }
 
 impl PreparedServer {
+    pub(crate) fn options(&self) -> &ServerOptions {
+        &self.options
+    }
+
     /// Binds the port and serves requests until `shutdown` completes. Requires a tokio runtime.
-    ///
-    /// # Errors
-    /// The port is in use, or binding is not permitted.
-    pub fn bind(
+    pub(crate) fn bind(
         self,
         state: AppState,
         shutdown: impl Future<Output = ()> + Send + 'static,
@@ -191,6 +199,16 @@ mod tests {
                 body_timeout: Duration::from_secs(1),
                 send_timeout: Duration::from_secs(1),
                 shutdown_timeout: Duration::from_secs(1),
+                batcher: OrderBatcherSettings {
+                    max_batch: 1,
+                    max_waiting: 1,
+                },
+                batch_writers: 1,
+                change_feed: ChangeFeedSettings {
+                    max_event_streams: 1,
+                    max_bytes: 1,
+                    bytes_per_second: 1,
+                },
                 keys: vec![key; keys],
                 allowed_hosts: Vec::new(),
                 rate_limit: None,

@@ -1,4 +1,4 @@
-//! The state of the application, built by the programs that wire the adapters.
+//! The state of the application.
 
 use std::sync::Arc;
 
@@ -13,25 +13,25 @@ use crate::shutdown::Shutdown;
 use crate::vendors::Vendors;
 
 /// The use cases and ports that handlers call.
-pub struct AppState {
+pub(crate) struct AppState {
     /// Accepts orders.
-    pub batcher: OrderBatcher,
+    pub(crate) batcher: OrderBatcher,
     /// Changes the status of orders.
-    pub change_status: ChangeStatus,
+    pub(crate) change_status: ChangeStatus,
     /// Reads orders.
-    pub orders: Arc<dyn OrderQueries>,
+    pub(crate) orders: Arc<dyn OrderQueries>,
     /// Reads stock.
-    pub stock: Arc<dyn StockQueries>,
+    pub(crate) stock: Arc<dyn StockQueries>,
     /// Reads vendors, and syncs them on demand.
-    pub vendors: Vendors,
+    pub(crate) vendors: Vendors,
     /// Checks the readiness of the process.
-    pub readiness: Arc<dyn ReadinessProbe>,
+    pub(crate) readiness: Arc<dyn ReadinessProbe>,
     /// Renders the metrics of the process.
-    pub metrics: MetricsPage,
+    pub(crate) metrics: MetricsPage,
     /// The change feed.
-    pub change_feed: ChangeFeedHandle,
+    pub(crate) change_feed: ChangeFeedHandle,
     /// The shutdown signal: once announced, new orders are rejected, the process is not ready, and waiting requests return.
-    pub shutdown: Shutdown,
+    pub(crate) shutdown: Shutdown,
 }
 
 impl AppState {

@@ -11,8 +11,7 @@ use crate::panic::panic_message;
 
 /// Spawns a number of writers on the current runtime. A writer ends when the last handle of its batcher is dropped. A writer
 /// that panics is restarted, so that an order that causes a panic fails only the orders of its batch.
-#[must_use]
-pub fn spawn_writers(writer: &BatchWriter, number: usize) -> JoinSet<()> {
+pub(crate) fn spawn_writers(writer: &BatchWriter, number: usize) -> JoinSet<()> {
     (0..number).map(|_| run_writer(writer.clone())).collect()
 }
 

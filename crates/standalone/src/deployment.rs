@@ -6,17 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use api::{
-    AppState, ChangeFeedHandle, ChangeFeedPorts, ChangeFeedSettings, ServerOptions, Shutdown,
-    Vendors, Watcher,
-};
+use api::{ApiPorts, ServerOptions, Shutdown};
 use domain::identifiers::VendorId;
-use domain::ports::{Listener, StockQueries as _, StoreProbe as _, Topic, VendorSetQueries as _};
-use domain::services::{BatchWriter, ChangeStatus, OrderBatcher};
+use domain::ports::{
+    Listener, StockQueries as _, StoreProbe as _, Topic, VendorFeed, VendorSetQueries as _,
+};
 use domain::vendor_set::VendorSet;
 use metrics::{Metrics, MetricsPage};
 use readiness::{ReadinessProbe, TaskHealth};
-use settings::{ApiSettings, Settings};
+use settings::Settings;
 use signal_in_process::ProcessNotifier;
 use storage_sqlite::SqliteStore;
 use tracing::{error, info, warn};
@@ -36,7 +34,11 @@ const EXAMPLE_PRODUCT: &str = "1";
 pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow::Result<bool> {
     let stop = wiring::stop_signal()?;
     wiring::ignore_file_size_signal()?;
-    let prepared = api::prepare(ServerOptions::from(settings))?;
+    let prepared = api::prepare(ServerOptions {
+        // SQLite allows one writer at a time; a second batch writer would only wait for the first.
+        batch_writers: 1,
+        ..ServerOptions::from(settings)
+    })?;
     let store = Arc::new(adapters::open_store(&settings.embedded).await?);
     let metrics = Arc::new(Metrics::new()?);
     let notifier = ProcessNotifier::new();
@@ -57,28 +59,23 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
     health.watch(write_health.clone());
     let readiness: Arc<dyn ReadinessProbe> = Arc::new(health);
 
-    let (batcher, writer) = batcher(&ports, &settings.api);
-    let writer = writer.with_write_observer(Arc::new(write_health.clone()));
-    let probing = tokio::spawn(readiness::probe_writes(store.clone(), write_health));
-    // SQLite allows one writer at a time; a second batch writer would only wait for the first.
-    let writers = api::spawn_writers(&writer, 1);
-    drop(writer);
-    let (change_feed, watcher) = change_feed(&store, notifier, &settings.api);
-    let watching = tokio::spawn(watcher.run());
-    let metrics = MetricsPage::new(metrics, Arc::clone(&ports.probe)).with_in_flight(store.clone());
-    let vendors = vendors(&ports, &store, settings);
-    let shutdown = Shutdown::new();
-    let state = AppState {
-        batcher,
-        change_status: change_status(&ports),
-        orders: store.clone(),
-        stock: store.clone(),
-        vendors,
+    let api_ports = ApiPorts {
+        store: store.clone(),
+        notifier: Arc::clone(&ports.notifier),
+        change_listeners: Arc::new(move || -> Box<dyn Listener> {
+            Box::new(notifier.listener(Topic::Changes))
+        }),
+        clock: Arc::clone(&ports.clock),
+        // On-demand syncs use the same feeds as scheduled syncs.
+        sync: tasks::vendor_sync(&ports),
+        feeds: feeds(&ports, settings),
+        manual_vendors: ports.vendor_set.manual_vendors(),
+        observer: Arc::clone(&ports.observer),
+        metrics: MetricsPage::new(metrics, Arc::clone(&ports.probe)).with_in_flight(store.clone()),
+        write_health,
         readiness: Arc::clone(&readiness),
-        metrics,
-        change_feed,
-        shutdown: shutdown.clone(),
     };
+    let shutdown = Shutdown::new();
     let announced = shutdown.clone();
     let until_stopped = async move {
         let signal = stop.await;
@@ -89,26 +86,23 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
         );
     };
     let address = SocketAddr::new(settings.api.address, settings.api.port);
-    let bound = prepared.bind(state, until_stopped).with_context(|| {
-        format!("cannot listen on {address} (--port, or the settings api.address and PORT)")
-    })?;
-    info!(address = %bound.address, data = %store.path().display(), "listening");
+    let running =
+        api::start(prepared, api_ports, shutdown.clone(), until_stopped).with_context(|| {
+            format!("cannot listen on {address} (--port, or the settings api.address and PORT)")
+        })?;
+    info!(address = %running.address, data = %store.path().display(), "listening");
 
     let feed_vendors = ports.feed_vendor_ids();
-    let api = RunningApi::new(settings, bound.address);
+    let api = RunningApi::new(settings, running.address);
     let banner = tokio::spawn(print_banner(api, store.clone(), readiness, feed_vendors));
-    let served = bound.server.await;
+    let served = running.run().await;
     banner.abort();
-    watching.abort();
-    probing.abort();
 
     let is_requested = shutdown.is_announced();
     if !is_requested {
         let reason = served.err().map(|error| error.to_string());
         error!(reason, "shutting down: the HTTP server has stopped");
     }
-    // No request is waiting any more; a write in progress may still complete within the timeout.
-    let _ = tokio::time::timeout(settings.api.shutdown_timeout, writers.join_all()).await;
     let in_time = supervisor.stop(settings.worker.shutdown_timeout).await;
     for mock in mocks {
         mock.stop().await;
@@ -131,46 +125,10 @@ async fn requeue(ports: &WorkerPorts, settings: &Settings) -> anyhow::Result<()>
     Ok(())
 }
 
-/// The order batcher and its batch writer.
-fn batcher(ports: &WorkerPorts, settings: &ApiSettings) -> (OrderBatcher, BatchWriter) {
-    let (batcher, writer) = OrderBatcher::open(
-        Arc::clone(&ports.store),
-        Arc::clone(&ports.notifier),
-        Arc::clone(&ports.clock),
-        wiring::batcher(settings),
-    );
-    (batcher, writer.with_observer(Arc::clone(&ports.observer)))
-}
-
-/// The vendors; on-demand syncs use the same feeds as scheduled syncs.
-fn vendors(ports: &WorkerPorts, store: &Arc<SqliteStore>, settings: &Settings) -> Vendors {
+/// The feeds of the vendors, each with the URL to show.
+fn feeds(ports: &WorkerPorts, settings: &Settings) -> Vec<(Arc<dyn VendorFeed>, String)> {
     let feeds = ports.vendors.iter().map(|vendor| Arc::clone(&vendor.feed));
-    let with_feeds = feeds.zip(wiring::public_urls(&settings.vendors));
-    let manual = ports.vendor_set.manual_vendors();
-    let sync = tasks::vendor_sync(ports);
-    Vendors::new(store.clone(), store.clone(), sync, with_feeds, manual)
-}
-
-fn change_status(ports: &WorkerPorts) -> ChangeStatus {
-    ChangeStatus::new(Arc::clone(&ports.store), Arc::clone(&ports.clock))
-        .with_notifier(Arc::clone(&ports.notifier))
-}
-
-/// The change feed and the watcher of its change log.
-fn change_feed(
-    store: &Arc<SqliteStore>,
-    notifier: ProcessNotifier,
-    settings: &ApiSettings,
-) -> (ChangeFeedHandle, Watcher) {
-    let ports = ChangeFeedPorts {
-        orders: store.clone(),
-        stock: store.clone(),
-        changes: store.clone(),
-        listeners: Arc::new(move || -> Box<dyn Listener> {
-            Box::new(notifier.listener(Topic::Changes))
-        }),
-    };
-    ChangeFeedHandle::open(ports, ChangeFeedSettings::from(settings))
+    feeds.zip(wiring::public_urls(&settings.vendors)).collect()
 }
 
 /// Prints the banner once the process is ready and each vendor has been tried.

@@ -26,9 +26,8 @@ pub use data_file::sqlite;
 #[cfg(feature = "postgres")]
 pub use database::{check_database, postgres};
 use domain::ports::VendorFeed;
-use domain::services::OrderBatcherSettings;
 use domain::vendor_set::{ConfiguredVendor, VendorSet, VendorSource};
-use settings::{ApiSettings, LogFormat, Settings, TelemetrySettings, VendorSettings};
+use settings::{LogFormat, Settings, TelemetrySettings, VendorSettings};
 use tokio::signal::unix::{SignalKind, signal};
 use vendor_feeds::{FeedFormat, HttpVendorFeed, HttpVendorOptions};
 
@@ -46,15 +45,6 @@ pub fn start_telemetry(settings: &TelemetrySettings) -> anyhow::Result<()> {
         LogFormat::Json => telemetry::Format::Json,
     };
     Ok(telemetry::init(format, &settings.filter)?)
-}
-
-/// Returns the batch size and the queue size of the order batcher.
-#[must_use]
-pub fn batcher(settings: &ApiSettings) -> OrderBatcherSettings {
-    OrderBatcherSettings {
-        max_batch: settings.write_batch_size,
-        max_waiting: settings.write_queue_size,
-    }
 }
 
 /// Returns the feeds of the configured vendors, each with its sync interval.

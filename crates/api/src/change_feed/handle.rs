@@ -11,7 +11,7 @@ use super::waiters::SettlementWaiters;
 
 /// A handle to the change feed. Clones share the feed.
 #[derive(Clone)]
-pub struct ChangeFeedHandle {
+pub(crate) struct ChangeFeedHandle {
     pub(super) ports: Arc<ChangeFeedPorts>,
     /// Wakes the watcher when a waiter or subscriber is added.
     pub(super) wake_up: Arc<Notify>,

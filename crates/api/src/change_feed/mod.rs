@@ -27,18 +27,18 @@ use tokio::sync::Semaphore;
 use crate::shutdown::Shutdown;
 use bandwidth::BandwidthLimiter;
 use feed::Feed;
-pub use handle::ChangeFeedHandle;
-pub use ports::{ChangeFeedPorts, ChangeFeedSettings};
+pub(crate) use handle::ChangeFeedHandle;
+pub(crate) use ports::ChangeFeedPorts;
+pub use ports::ChangeFeedSettings;
 use subscriber::Subscriber;
-pub use watcher::Watcher;
+use watcher::Watcher;
 
 /// Maximum number of subscribers that read the log at a time.
 const MAX_LOG_READS: usize = 4;
 
 impl ChangeFeedHandle {
     /// Creates the change feed, and the task that has to run for it.
-    #[must_use]
-    pub fn open(ports: ChangeFeedPorts, settings: ChangeFeedSettings) -> (Self, Watcher) {
+    pub(crate) fn open(ports: ChangeFeedPorts, settings: ChangeFeedSettings) -> (Self, Watcher) {
         let change_feed = Self {
             ports: Arc::new(ports),
             wake_up: Arc::default(),

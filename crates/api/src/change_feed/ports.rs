@@ -5,15 +5,15 @@ use std::sync::Arc;
 use domain::ports::{ChangeQueries, Listener, OrderQueries, StockQueries};
 
 /// The ports of the watcher and the subscribers.
-pub struct ChangeFeedPorts {
+pub(crate) struct ChangeFeedPorts {
     /// Reads orders.
-    pub orders: Arc<dyn OrderQueries>,
+    pub(crate) orders: Arc<dyn OrderQueries>,
     /// Reads stock.
-    pub stock: Arc<dyn StockQueries>,
+    pub(crate) stock: Arc<dyn StockQueries>,
     /// Reads the change log.
-    pub changes: Arc<dyn ChangeQueries>,
+    pub(crate) changes: Arc<dyn ChangeQueries>,
     /// Creates a listener for change notifications.
-    pub listeners: Arc<dyn Fn() -> Box<dyn Listener> + Send + Sync>,
+    pub(crate) listeners: Arc<dyn Fn() -> Box<dyn Listener> + Send + Sync>,
 }
 
 /// The limits of event subscribers.

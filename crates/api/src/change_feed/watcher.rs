@@ -80,7 +80,7 @@ fn feed_interval(subscribers: usize) -> Duration {
 }
 
 /// Polls the store after every change, and notifies waiters and subscribers.
-pub struct Watcher {
+pub(crate) struct Watcher {
     change_feed: ChangeFeedHandle,
 }
 
@@ -90,7 +90,7 @@ impl Watcher {
     }
 
     /// Runs until the future is dropped. Without this task, waiters and subscribers are never notified.
-    pub async fn run(self) {
+    pub(crate) async fn run(self) {
         loop {
             if !self.change_feed.is_in_use() {
                 self.change_feed.wake_up.notified().await;

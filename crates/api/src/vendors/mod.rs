@@ -1,7 +1,149 @@
 //! The configured vendors, with the use cases to read and sync them.
 
-mod configured;
 mod single_flight;
 
-pub(crate) use configured::VendorRules;
-pub use configured::Vendors;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::identifiers::VendorId;
+use domain::ports::{
+    FinishedSync, StoreError, StoredPause, VendorFeed, VendorQueries, VendorSetQueries,
+};
+use domain::services::{QuarantineDecision, VendorSync};
+use domain::vendor_set::{VendorSet, VendorSource};
+
+use crate::problem::Problem;
+use single_flight::SingleFlight;
+
+/// The vendors of the settings and of the store, with the use cases to read and sync them.
+pub(crate) struct Vendors {
+    pub(crate) queries: Arc<dyn VendorQueries>,
+    vendor_sets: Arc<dyn VendorSetQueries>,
+    sync: VendorSync,
+    /// `None` for a vendor without a feed, whose stock is entered manually.
+    by_id: BTreeMap<VendorId, Option<Feed>>,
+}
+
+struct Feed {
+    source: Arc<dyn VendorFeed>,
+    /// The URL to show, without secrets.
+    url: String,
+    syncs: SingleFlight,
+}
+
+/// The settings of a vendor that the API shows. For a vendor that only other processes have in their settings, only the URL
+/// is known.
+#[derive(Clone, Default)]
+pub(crate) struct VendorRules {
+    /// `None` for a vendor without a feed.
+    pub(crate) url: Option<String>,
+    pub(crate) lag: Duration,
+    pub(crate) max_age: Option<Duration>,
+}
+
+impl Vendors {
+    /// Creates the vendors from those with a feed, each with the URL to show, and those without.
+    pub(crate) fn new(
+        queries: Arc<dyn VendorQueries>,
+        vendor_sets: Arc<dyn VendorSetQueries>,
+        sync: VendorSync,
+        with_feeds: impl IntoIterator<Item = (Arc<dyn VendorFeed>, String)>,
+        manual: impl IntoIterator<Item = VendorId>,
+    ) -> Self {
+        let manual = manual.into_iter().map(|vendor_id| (vendor_id, None));
+        let with_feeds = with_feeds.into_iter().map(|(source, url)| {
+            let vendor_id = source.vendor_id().clone();
+            let syncs = SingleFlight::default();
+            (vendor_id, Some(Feed { source, url, syncs }))
+        });
+        Self {
+            queries,
+            vendor_sets,
+            sync,
+            by_id: manual.chain(with_feeds).collect(),
+        }
+    }
+
+    /// Returns at most `limit` vendors after the id: the vendors of the settings, and the vendors in the store that
+    /// processes with other settings have configured.
+    pub(crate) async fn after(
+        &self,
+        id: Option<&VendorId>,
+        limit: u32,
+    ) -> Result<Vec<(VendorId, VendorRules)>, StoreError> {
+        // The digest does not matter: the current set is read.
+        let any = VendorSet::default().digest();
+        let stored = self.vendor_sets.find_vendor_set(&any).await?.configured;
+        let mut all: BTreeMap<VendorId, VendorRules> = stored
+            .into_iter()
+            .map(|member| {
+                let url = member.vendor.source.as_ref().map(VendorSource::url);
+                let rules = VendorRules {
+                    url: url.map(str::to_owned),
+                    ..VendorRules::default()
+                };
+                (member.vendor.vendor_id, rules)
+            })
+            .collect();
+        for (vendor_id, feed) in &self.by_id {
+            let rules = feed.as_ref().map(|feed| VendorRules {
+                url: Some(feed.url.clone()),
+                lag: feed.source.lag(),
+                max_age: feed.source.max_age(),
+            });
+            all.insert(vendor_id.clone(), rules.unwrap_or_default());
+        }
+        let from = id.map_or(Bound::Unbounded, Bound::Excluded);
+        let page = all.range::<VendorId, _>((from, Bound::Unbounded));
+        let page = page.take(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(page
+            .map(|(vendor_id, rules)| (vendor_id.clone(), rules.clone()))
+            .collect())
+    }
+
+    /// Returns the pauses of the vendors whose last sync failed.
+    pub(crate) async fn pauses(
+        &self,
+        vendor_ids: &[VendorId],
+    ) -> Result<BTreeMap<VendorId, StoredPause>, StoreError> {
+        let found = self.sync.find_pauses(vendor_ids).await?.into_iter();
+        Ok(found
+            .map(|stored| (stored.vendor_id.clone(), stored))
+            .collect())
+    }
+
+    /// Syncs a vendor. Concurrent calls share a sync.
+    pub(crate) async fn sync(&self, vendor_id: &VendorId) -> Result<FinishedSync, Problem> {
+        let feed = match self.by_id.get(vendor_id) {
+            Some(Some(feed)) => feed,
+            Some(None) => {
+                return Err(Problem::not_found(
+                    "this vendor has no feed; its stock is entered manually",
+                ));
+            }
+            None => return Err(Problem::not_found("vendor not found")),
+        };
+        let run = || async {
+            let synced = self.sync.sync_on_demand(feed.source.as_ref()).await;
+            synced.map_err(Problem::from)
+        };
+        feed.syncs.run(run).await
+    }
+
+    /// Accepts or discards a vendor's quarantined report.
+    pub(crate) async fn resolve_quarantine(
+        &self,
+        vendor_id: &VendorId,
+        decision: QuarantineDecision,
+    ) -> Result<FinishedSync, Problem> {
+        if !self.by_id.contains_key(vendor_id) {
+            return Err(Problem::not_found("vendor not found"));
+        }
+        self.sync
+            .resolve_quarantine(vendor_id, decision)
+            .await?
+            .ok_or_else(|| Problem::not_found("this vendor has no quarantined report"))
+    }
+}

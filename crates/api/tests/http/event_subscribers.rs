@@ -53,7 +53,7 @@ async fn slow_subscriber_is_dropped_and_can_resume() {
         max_bytes: 1 << 20,
         bytes_per_second: 1 << 30,
     };
-    let server = TestServer::start_with_limits(limits, |_| ());
+    let server = TestServer::start_with(|options| options.change_feed = limits);
     let names: Vec<String> = (0..PRODUCTS)
         .map(|number| format!("{number:03}{}", "x".repeat(120)))
         .collect();
@@ -112,7 +112,7 @@ async fn subscriber_beyond_the_bandwidth_limit_is_dropped_and_can_resume() {
         max_bytes: 1 << 20,
         bytes_per_second: 1 << 20,
     };
-    let server = TestServer::start_with_limits(limits, |_| ());
+    let server = TestServer::start_with(|options| options.change_feed = limits);
     let names: Vec<String> = (0..128).map(|number| format!("{number:0120}")).collect();
     for name in &names {
         server.store.add_stock(name, 1);
@@ -154,7 +154,8 @@ async fn stalled_subscriber_releases_its_slot() {
         max_bytes: 1 << 20,
         bytes_per_second: 1 << 30,
     };
-    let server = TestServer::start_with_limits(limits, |options| {
+    let server = TestServer::start_with(|options| {
+        options.change_feed = limits;
         options.send_timeout = Duration::from_secs(1);
     });
     let names: Vec<String> = (0..1_000).map(|number| format!("{number:0100}")).collect();
@@ -271,7 +272,9 @@ async fn subscribers_resuming_at_different_offsets_receive_whole_entries() {
         max_bytes: 1 << 20,
         bytes_per_second: 1 << 30,
     };
-    let server = Arc::new(TestServer::start_with_limits(limits, |_| ()));
+    let server = Arc::new(TestServer::start_with(|options| {
+        options.change_feed = limits;
+    }));
     let names: Vec<String> = (0..700).map(|number| format!("{number:0120}")).collect();
     for name in &names {
         server.store.add_stock(name, 1);

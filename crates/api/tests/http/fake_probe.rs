@@ -5,7 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::comparison::ReportedStock;
 use domain::identifiers::{ProductId, VendorId};
-use domain::ports::{OutboxLag, StoreError, StoreProbe, StoredPause, SyncQueries, VendorSyncState};
+use domain::ports::{
+    OutboxLag, StoreError, StoreProbe, StoredPause, SyncQueries, VendorSyncState, WriteProbe,
+};
 use domain::timestamp::Timestamp;
 
 use crate::fake_store::FakeStore;
@@ -57,6 +59,13 @@ impl StoreProbe for FakeStore {
                 now,
             })
             .collect())
+    }
+}
+
+#[async_trait]
+impl WriteProbe for FakeStore {
+    async fn probe_write(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 

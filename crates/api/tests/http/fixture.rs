@@ -4,21 +4,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{
-    AppState, ChangeFeedHandle, ChangeFeedPorts, ChangeFeedSettings, ServerOptions, Shutdown,
-    StoreReadiness, Vendors, Watcher,
-};
+use api::{ApiPorts, ChangeFeedSettings, ServerOptions, Shutdown, StoreReadiness};
 use clock_tokio::SystemClock;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Allocation, OrderRequest, OrderState, OrderStatus, RejectReason};
-use domain::ports::{Listener, Notifier as _, Store, Topic, VendorFeed};
+use domain::ports::{Clock, Listener, Notifier as _, Topic, VendorFeed};
 use domain::quantity::Quantity;
-use domain::services::{BatchWriter, ChangeStatus, OrderBatcher, OrderBatcherSettings, VendorSync};
+use domain::services::{OrderBatcherSettings, VendorSync};
 use metrics::{Metrics, MetricsPage};
 use readiness::TaskHealth;
 use signal_in_process::ProcessNotifier;
 use tokio::sync::oneshot;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 
 use crate::client::{self, Reply};
 use crate::fake_feed::FakeFeed;
@@ -36,8 +33,6 @@ pub(crate) struct TestServer {
     shutdown: Shutdown,
     stop: oneshot::Sender<()>,
     server: JoinHandle<std::io::Result<()>>,
-    writers: JoinSet<()>,
-    watcher: JoinHandle<()>,
 }
 
 impl TestServer {
@@ -47,19 +42,6 @@ impl TestServer {
 
     /// Starts a server with changed options.
     pub(crate) fn start_with(change: impl FnOnce(&mut ServerOptions)) -> Self {
-        let limits = ChangeFeedSettings {
-            max_event_streams: 3,
-            max_bytes: 1 << 20,
-            bytes_per_second: 1 << 30,
-        };
-        Self::start_with_limits(limits, change)
-    }
-
-    /// Starts a server with these limits for event streams and with changed options.
-    pub(crate) fn start_with_limits(
-        change_feed: ChangeFeedSettings,
-        change: impl FnOnce(&mut ServerOptions),
-    ) -> Self {
         let store = FakeStore::default();
         let shutdown = Shutdown::new();
         let notifier = ProcessNotifier::new();
@@ -69,6 +51,16 @@ impl TestServer {
             body_timeout: Duration::from_secs(10),
             send_timeout: Duration::from_mins(1),
             shutdown_timeout: Duration::from_secs(5),
+            batcher: OrderBatcherSettings {
+                max_batch: 16,
+                max_waiting: MAX_WAITING,
+            },
+            batch_writers: 1,
+            change_feed: ChangeFeedSettings {
+                max_event_streams: 3,
+                max_bytes: 1 << 20,
+                bytes_per_second: 1 << 30,
+            },
             keys: Vec::new(),
             allowed_hosts: Vec::new(),
             rate_limit: None,
@@ -78,23 +70,23 @@ impl TestServer {
         change(&mut options);
         let (stop, stopped) = oneshot::channel();
         let feed = FakeFeed::new("vendor-a");
-        let (state, writer, watcher) = state(&store, &feed, &notifier, &shutdown, change_feed);
-        let server = api::prepare(options).unwrap();
-        let bound = server
-            .bind(state, async move {
+        let running = api::start(
+            api::prepare(options).unwrap(),
+            ports(&store, &feed, &notifier),
+            shutdown.clone(),
+            async move {
                 let _ = stopped.await;
-            })
-            .unwrap();
+            },
+        )
+        .unwrap();
         Self {
-            address: bound.address,
+            address: running.address,
             store,
             feed,
             notifier,
             shutdown,
             stop,
-            server: tokio::spawn(bound.server),
-            writers: api::spawn_writers(&writer, 1),
-            watcher: tokio::spawn(watcher.run()),
+            server: tokio::spawn(running.run()),
         }
     }
 
@@ -117,8 +109,6 @@ impl TestServer {
     pub(crate) async fn stop(self) {
         self.stop.send(()).unwrap();
         self.server.await.unwrap().unwrap();
-        self.watcher.abort();
-        self.writers.join_all().await;
     }
 
     /// Sends a request; `head` contains further header lines, each with its line end.
@@ -209,58 +199,34 @@ pub(crate) fn bytes(method: &str, target: &str, head: &str, body: &[u8]) -> Vec<
     [head.as_bytes(), body].concat()
 }
 
-fn state(
-    store: &FakeStore,
-    feed: &FakeFeed,
-    notifier: &ProcessNotifier,
-    shutdown: &Shutdown,
-    change_feed_settings: ChangeFeedSettings,
-) -> (AppState, BatchWriter, Watcher) {
-    let shared = Arc::new(store.clone());
-    let port: Arc<dyn Store> = shared.clone();
-    let settings = OrderBatcherSettings {
-        max_batch: 16,
-        max_waiting: MAX_WAITING,
-    };
-    let (batcher, writer) = OrderBatcher::open(
-        Arc::clone(&port),
-        Arc::new(notifier.clone()),
-        Arc::new(SystemClock),
-        settings,
-    );
+fn ports(store: &FakeStore, feed: &FakeFeed, notifier: &ProcessNotifier) -> ApiPorts {
+    let store = Arc::new(store.clone());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let metrics = Arc::new(Metrics::new().unwrap());
     let write_health = TaskHealth::new("batch_writer");
-    let writer = writer
-        .with_observer(metrics.clone())
-        .with_write_observer(Arc::new(write_health.clone()));
-    let clock = Arc::new(SystemClock);
-    let sync = VendorSync::new(Arc::clone(&port), shared.clone(), shared.clone(), clock)
-        .with_observer(metrics.clone());
+    let sync = VendorSync::new(
+        store.clone(),
+        store.clone(),
+        store.clone(),
+        Arc::clone(&clock),
+    )
+    .with_observer(metrics.clone());
     let feed: Arc<dyn VendorFeed> = Arc::new(feed.clone());
-    let url = "http://vendor-a/stock".to_owned();
-    let change_notifier = notifier.clone();
-    let change_feed_ports = ChangeFeedPorts {
-        orders: shared.clone(),
-        stock: shared.clone(),
-        changes: shared.clone(),
-        listeners: Arc::new(move || -> Box<dyn Listener> {
-            Box::new(change_notifier.listener(Topic::Changes))
+    let changes = notifier.clone();
+    let readiness = StoreReadiness::new(store.clone(), write_health.clone());
+    ApiPorts {
+        store: store.clone(),
+        notifier: Arc::new(notifier.clone()),
+        change_listeners: Arc::new(move || -> Box<dyn Listener> {
+            Box::new(changes.listener(Topic::Changes))
         }),
-    };
-    let (change_feed, watcher) = ChangeFeedHandle::open(change_feed_ports, change_feed_settings);
-    let seed = VendorId::parse("seed").unwrap();
-    let state = AppState {
-        vendors: Vendors::new(shared.clone(), shared.clone(), sync, [(feed, url)], [seed]),
-        batcher,
-        change_status: ChangeStatus::new(port, Arc::new(SystemClock)),
-        orders: shared.clone(),
-        stock: shared.clone(),
-        readiness: Arc::new(
-            StoreReadiness::new(shared.clone(), write_health).cached_for(Duration::ZERO),
-        ),
-        metrics: MetricsPage::new(metrics, shared).with_store_gauges_interval(Duration::ZERO),
-        change_feed,
-        shutdown: shutdown.clone(),
-    };
-    (state, writer, watcher)
+        clock,
+        sync,
+        feeds: vec![(feed, "http://vendor-a/stock".to_owned())],
+        manual_vendors: vec![VendorId::parse("seed").unwrap()],
+        observer: metrics.clone(),
+        metrics: MetricsPage::new(metrics, store).with_store_gauges_interval(Duration::ZERO),
+        write_health,
+        readiness: Arc::new(readiness.cached_for(Duration::ZERO)),
+    }
 }

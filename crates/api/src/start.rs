@@ -1,0 +1,151 @@
+//! Starts the API on the ports of a deployment: its use cases, the tasks behind them, and the server.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use domain::identifiers::VendorId;
+use domain::ports::{
+    ChangeQueries, Clock, Listener, Notifier, Observer, OrderQueries, StockQueries, Store,
+    VendorFeed, VendorQueries, VendorSetQueries, WriteProbe,
+};
+use domain::services::{ChangeStatus, OrderBatcher, VendorSync};
+use metrics::MetricsPage;
+use readiness::{ReadinessProbe, TaskHealth};
+use tokio::task::JoinSet;
+
+use crate::change_feed::{ChangeFeedHandle, ChangeFeedPorts};
+use crate::server::PreparedServer;
+use crate::shutdown::Shutdown;
+use crate::state::AppState;
+use crate::vendors::Vendors;
+use crate::writers::spawn_writers;
+
+/// The adapters of the API, and the use cases that it shares with other tasks of its process.
+pub struct ApiPorts {
+    /// The store.
+    pub store: Arc<dyn ApiStore>,
+    /// Notifies the relays, and the waiters for changes.
+    pub notifier: Arc<dyn Notifier>,
+    /// Creates a listener for change notifications.
+    pub change_listeners: Arc<dyn Fn() -> Box<dyn Listener> + Send + Sync>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Syncs vendors on demand.
+    pub sync: VendorSync,
+    /// The vendors with a feed, each with the URL to show.
+    pub feeds: Vec<(Arc<dyn VendorFeed>, String)>,
+    /// The vendors without a feed.
+    pub manual_vendors: Vec<VendorId>,
+    /// Records the use cases' metrics.
+    pub observer: Arc<dyn Observer>,
+    /// Renders the metrics of the process.
+    pub metrics: MetricsPage,
+    /// The health of the batch writers, which the readiness includes.
+    pub write_health: TaskHealth,
+    /// Checks the readiness of the process.
+    pub readiness: Arc<dyn ReadinessProbe>,
+}
+
+/// A store, in each of its roles.
+pub trait ApiStore:
+    Store + OrderQueries + StockQueries + ChangeQueries + VendorQueries + VendorSetQueries + WriteProbe
+{
+}
+
+impl<S> ApiStore for S where
+    S: Store
+        + OrderQueries
+        + StockQueries
+        + ChangeQueries
+        + VendorQueries
+        + VendorSetQueries
+        + WriteProbe
+{
+}
+
+/// A server that listens, with the tasks behind it.
+pub struct RunningServer {
+    /// The address that the server listens on.
+    pub address: SocketAddr,
+    server: Server,
+    writers: JoinSet<()>,
+    shutdown_timeout: Duration,
+    /// The tasks that end with the server.
+    background: JoinSet<()>,
+}
+
+/// Starts the API. It serves requests until `stop` completes; requests observe `shutdown`. Requires a tokio runtime.
+///
+/// # Errors
+/// The port is in use, or binding is not permitted.
+pub fn start(
+    server: PreparedServer,
+    ports: ApiPorts,
+    shutdown: Shutdown,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<RunningServer> {
+    let options = server.options();
+    let (batch_writers, shutdown_timeout) = (options.batch_writers, options.shutdown_timeout);
+    let store = ports.store;
+    let (batcher, writer) = OrderBatcher::open(
+        store.clone(),
+        Arc::clone(&ports.notifier),
+        Arc::clone(&ports.clock),
+        options.batcher,
+    );
+    let writer = writer
+        .with_observer(ports.observer)
+        .with_write_observer(Arc::new(ports.write_health.clone()));
+    let change_feed_ports = ChangeFeedPorts {
+        orders: store.clone(),
+        stock: store.clone(),
+        changes: store.clone(),
+        listeners: ports.change_listeners,
+    };
+    let (change_feed, watcher) = ChangeFeedHandle::open(change_feed_ports, options.change_feed);
+    let state = AppState {
+        batcher,
+        change_status: ChangeStatus::new(store.clone(), ports.clock).with_notifier(ports.notifier),
+        orders: store.clone(),
+        stock: store.clone(),
+        vendors: Vendors::new(
+            store.clone(),
+            store.clone(),
+            ports.sync,
+            ports.feeds,
+            ports.manual_vendors,
+        ),
+        readiness: ports.readiness,
+        metrics: ports.metrics,
+        change_feed,
+        shutdown,
+    };
+    let bound = server.bind(state, stop)?;
+    let mut background = JoinSet::new();
+    background.spawn(watcher.run());
+    background.spawn(readiness::probe_writes(store, ports.write_health));
+    Ok(RunningServer {
+        address: bound.address,
+        server: bound.server,
+        writers: spawn_writers(&writer, batch_writers),
+        shutdown_timeout,
+        background,
+    })
+}
+
+impl RunningServer {
+    /// Runs until the server has ended, and then until the pending orders are written, at most for the shutdown timeout.
+    ///
+    /// # Errors
+    /// The server failed.
+    pub async fn run(mut self) -> io::Result<()> {
+        let served = self.server.await;
+        self.background.abort_all();
+        // No client waits for a response any more; give pending writes time to finish.
+        let _ = tokio::time::timeout(self.shutdown_timeout, self.writers.join_all()).await;
+        served
+    }
+}
