@@ -14,6 +14,9 @@ use crate::request::status;
 
 const TRY_LATER: &str = "the store is unavailable; retry the request later, with the same Idempotency-Key if it has one";
 
+/// The detail of a sync that other transactions kept from some products.
+const ROWS_ARE_HELD: &str = "other transactions hold products of the report; other products may have been changed; retry the request later";
+
 /// The detail of a commit with an unknown outcome.
 const OUTCOME_UNKNOWN: &str = "the store did not confirm the outcome: the change may have been made, or may still be made; \
      retry the request with the same Idempotency-Key, or read the current state";
@@ -93,6 +96,10 @@ impl From<SyncError> for Problem {
                 ))
             }
             SyncError::Imbalance(imbalance) => inconsistent(&imbalance),
+            SyncError::Store(failure @ StoreError::Conflict(_)) => {
+                log_store_failure(&failure, "");
+                Self::unavailable(ROWS_ARE_HELD)
+            }
             SyncError::Store(failure) => failure.into(),
         }
     }

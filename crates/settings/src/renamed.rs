@@ -25,7 +25,8 @@ pub(crate) const RENAMED: [(&str, &str, &str); 13] = [
 /// `list[0].name`.
 pub(crate) fn new_path(path: &str) -> Option<String> {
     let (parent, name) = path.rsplit_once('.')?;
-    let section = parent.split('[').next()?;
+    let is_nested = parent.contains('.');
+    let section = parent.split('[').next().filter(|_| !is_nested)?;
     RENAMED
         .iter()
         .find(|(renamed_in, old, _)| *renamed_in == section && *old == name)

@@ -30,10 +30,15 @@ pub(crate) fn store_error(error: Error, server: Option<&ServerError>) -> StoreEr
     }
 }
 
+/// Errors other than constraint violations that say nothing about the session: a serialization failure, and a lock that was not
+/// free in time.
+const REUSABLE: [&str; 2] = ["40001", "55P03"];
+
 /// Returns whether the session can be reused after this error; the pool keeps no other sessions.
 pub(crate) fn leaves_session_usable(server: Option<&ServerError>) -> bool {
-    server
-        .is_some_and(|error| !error.fatal && (error.is_of(&[CONSTRAINT]) || error.code == "40001"))
+    server.is_some_and(|error| {
+        !error.fatal && (error.is_of(&[CONSTRAINT]) || REUSABLE.contains(&error.code.as_str()))
+    })
 }
 
 pub(crate) fn pool_error(error: PoolError<ConnectError>) -> StoreError {

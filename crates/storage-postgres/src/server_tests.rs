@@ -42,13 +42,17 @@ async fn pid(store: &PgStore) -> i32 {
 }
 
 #[tokio::test]
-async fn the_pool_keeps_a_session_after_a_constraint_violation_or_a_serialization_failure_only() {
+async fn the_pool_keeps_sessions_only_after_known_errors() {
     let (_database, store) = single().await;
     for (sql, kept) in [
         ("SELECT 1", true),
         ("INSERT INTO stock (product_id) VALUES ('p'), ('p')", true),
         (
             "DO $$ BEGIN RAISE EXCEPTION 'retry' USING ERRCODE = '40001'; END $$",
+            true,
+        ),
+        (
+            "DO $$ BEGIN RAISE EXCEPTION 'locked' USING ERRCODE = '55P03'; END $$",
             true,
         ),
         (

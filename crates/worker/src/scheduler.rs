@@ -171,7 +171,7 @@ impl Scheduler {
             SetStatus::Superseded => warn!(
                 vendor.set = %set,
                 "the vendor set of these settings is superseded; using the current set. \
-                 `vendor apply` makes these settings the current set again"
+                 `order-aggregator-admin vendor apply` makes these settings the current set again"
             ),
         }
     }

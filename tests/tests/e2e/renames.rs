@@ -23,7 +23,10 @@ async fn renamed_vendor_is_refused_until_it_is_renamed_in_the_store() {
     standalone.restart();
     assert!(!standalone.process.wait().await);
     let log = standalone.process.log();
-    assert!(log.contains("`vendor rename v w`"), "{log}");
+    assert!(
+        log.contains("`order-aggregator-admin vendor rename v w`"),
+        "{log}"
+    );
 
     let data = standalone.data();
     let data = data.to_str().unwrap();

@@ -85,7 +85,7 @@ pub trait Store: Send + Sync {
 ///
 /// # Lock order
 ///
-/// Every use case locks in this order, so that no deadlock is possible: the records of vendor sets, then vendors' sync rows
+/// Every use case locks in this order, or without waiting (`try_…`), so that no deadlock is possible: the records of vendor sets, then vendors' sync rows
 /// by id, then orders by id, then stock by product id, then vendor stock by (product id, vendor id). Repository methods that
 /// lock several rows MUST lock them in that order, independent of the order of their arguments.
 #[async_trait]

@@ -2,7 +2,7 @@
 //!
 //! The report is compared with the vendor's stock outside a transaction, page by page, so that a large report does not block
 //! other writers. Only products that differ are written, at most one chunk per transaction: the vendor's row is locked, then
-//! the chunk's stock, and both are consistent when the locks are released. A report of one chunk is one transaction.
+//! the chunk's stock, and both are consistent when the locks are released. A report of one chunk is usually one transaction.
 //!
 //! # Why an interrupted report is safe
 //!
@@ -322,8 +322,11 @@ impl ReportApplier {
     ) -> SyncRecord {
         let (outcome, mut error) = plan.outcome(affects_any);
         if outcome == SyncOutcome::Applied {
-            history.apply(plan.report.kind(), plan.order, plan.proof);
             error = progress.left_reason();
+            // An empty report that left products out stays confirmed, so that the next one is applied to them.
+            if error.is_none() || !plan.report.is_empty() {
+                history.apply(plan.report.kind(), plan.order, plan.proof);
+            }
         }
         SyncRecord {
             outcome,

@@ -47,10 +47,12 @@ impl Progress {
     /// The reason why the report is not applied to all of its products; `None` if it is.
     pub(super) fn left_reason(&self) -> Option<String> {
         let first = self.left.first()?;
-        let count = self.left.len();
+        let products = match self.left.len() - 1 {
+            0 => format!("product {first}"),
+            others => format!("product {first} and {others} more"),
+        };
         Some(format!(
-            "other transactions hold the rows of product {first} and {} more; these products were not changed",
-            count - 1
+            "other transactions hold the rows of {products}; the report was not applied there"
         ))
     }
 }

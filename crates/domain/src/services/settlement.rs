@@ -115,8 +115,8 @@ impl SettleOrders {
     }
 
     /// Settles those of the orders that are still `PENDING`: first, in one transaction, those whose rows are not locked by
-    /// others, then the rest, product by product, with short waits. Orders whose rows stay locked are requeued for a later
-    /// attempt. Orders that would be rejected while a configured vendor was never tried are requeued too: they stay
+    /// others, then the rest, product by product, with short waits. Orders whose rows stay locked are postponed to a later
+    /// attempt. Orders that would be rejected while a configured vendor was never tried are postponed too: they stay
     /// `PENDING` until the vendor's first sync ends, at most for the grace. When a transaction fails permanently, its orders
     /// are halved until each failing order is alone; it gets a dead letter in the store, and the others are settled. After
     /// `Ok` every delivery of the batch can be acknowledged.
@@ -175,7 +175,7 @@ impl SettleOrders {
                 let groups = held.into_groups().map(|(_, order_ids)| order_ids);
                 parts.extend(groups.filter(|order_ids| !order_ids.is_empty()));
             }
-            // Whether the row is locked or the store is unavailable shows when the orders are requeued.
+            // Whether the row is locked or the store is unavailable shows when the orders are postponed.
             Err(error) if error.is_retryable() => {
                 let (attempts, delay) = self.held_rows.record_timeout(row.clone(), now);
                 warn!(
@@ -185,7 +185,7 @@ impl SettleOrders {
                     attempts,
                     delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
                     %error,
-                    "a row stays locked; orders that need it are requeued"
+                    "a row stays locked; orders that need it are postponed"
                 );
                 postponed.entry(delay).or_default().extend(order_ids);
             }

@@ -40,7 +40,8 @@ pub enum VendorSetError {
     /// both.
     #[error(
         "vendor {vendor_id} has the same source as vendor {owner}, so its stock would be sold twice; if the vendor got \
-         another id, stop the workers and run `vendor rename {owner} {vendor_id}`"
+         another id, stop the workers and run `order-aggregator-admin vendor rename {owner} {vendor_id}` \
+         (with `--data FILE` for a data file)"
     )]
     SourceTaken {
         /// The vendor of the set.

@@ -145,7 +145,8 @@ impl VendorSync {
     ///
     /// # Errors
     /// [`SyncError`]. Stock may have been changed only if the store failed during the application of a large report, whose
-    /// rest the next sync applies, or if the error is [`StoreError::CommitUnknown`].
+    /// rest the next sync applies, if other transactions held products of a delta, or if the error is
+    /// [`StoreError::CommitUnknown`].
     pub async fn sync(&self, feed: &dyn VendorFeed) -> Result<FinishedSync, SyncError> {
         let vendor_id = feed.vendor_id();
         let requested_at = self.probe.store_time().await?;

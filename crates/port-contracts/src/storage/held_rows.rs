@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use domain::identifiers::OrderId;
 use domain::order::{OrderState, OrderStatus};
 use domain::ports::{LockedStock, SyncOutcome};
-use domain::services::SyncError;
+use domain::services::{QuarantineDecision, SyncError};
 use tokio::time::sleep;
 
 use super::{SHORT_DELAY, StorageUnderTest, immediately};
@@ -245,6 +245,34 @@ pub async fn a_report_waits_a_bounded_time_for_a_locked_product(storage: &Storag
     use_cases.report("v", changed()).await;
     assert_eq!(storage.sellable("p").await, 6);
     assert_eq!(storage.sellable("q").await, 6);
+}
+
+/// An accepted empty report that left a locked product out needs no further confirmation: the next empty report is applied to
+/// the product.
+pub async fn an_empty_report_with_a_locked_product_stays_confirmed(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases.report("v", full(&[("p", 5), ("q", 5)])).await;
+    let quarantined = use_cases.report("v", full(&[])).await;
+    assert_eq!(quarantined.outcome, SyncOutcome::Quarantined);
+    let accept = QuarantineDecision::Accept;
+    if storage.pool_size == 1 {
+        use_cases.resolve_quarantine("v", accept).await.unwrap();
+        return;
+    }
+    let mut holder = storage.begin().await;
+    holder.lock_stock(&[product("p")]).await.unwrap();
+    let accepted = use_cases.resolve_quarantine("v", accept).await.unwrap();
+    assert_eq!(
+        (accepted.outcome, accepted.changed),
+        (SyncOutcome::Applied, 1)
+    );
+    assert!(accepted.error.unwrap().contains("product p"));
+    drop(holder);
+    assert_eq!(storage.sellable("p").await, 5);
+    let next = use_cases.report("v", full(&[])).await;
+    assert_eq!((next.outcome, next.changed), (SyncOutcome::Applied, 1));
+    assert_eq!(storage.sellable("p").await, 0);
+    storage.assert_sound().await;
 }
 
 /// A shipment whose row another transaction has locked stays in flight until the next report, and the report does not wait

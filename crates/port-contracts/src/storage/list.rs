@@ -74,6 +74,7 @@ macro_rules! storage_contracts {
                 a_product_that_stays_locked_does_not_delay_later_batches,
                 settlement_waits_for_a_short_lock,
                 a_report_waits_a_bounded_time_for_a_locked_product,
+                an_empty_report_with_a_locked_product_stays_confirmed,
                 a_report_does_not_wait_for_a_locked_shipment,
                 postponed_orders_are_claimed_after_their_delay,
             }

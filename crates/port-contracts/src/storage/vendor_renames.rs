@@ -115,7 +115,7 @@ pub async fn a_source_of_another_vendor_is_refused(storage: &StorageUnderTest) {
             use_cases.vendor_sets.check_sources(&renamed).await,
         ] {
             let refused: VendorSetError = refused.unwrap_err();
-            let command = "`vendor rename v w`";
+            let command = "`order-aggregator-admin vendor rename v w`";
             assert!(refused.to_string().contains(command), "{refused}");
         }
         assert_eq!(storage.sellable("p").await, 20);

@@ -14,7 +14,7 @@ pub(super) struct Held {
     pub(super) orders: Vec<OrderId>,
     /// Orders whose product is locked.
     products: BTreeMap<ProductId, Vec<OrderId>>,
-    /// Orders that were requeued with this delay, because a vendor was never tried.
+    /// Orders that were postponed by this delay, because a vendor was never tried.
     pub(super) delayed: Option<(Vec<OrderId>, Duration)>,
 }
 

@@ -13,7 +13,7 @@ pub(super) fn log_delayed(order_ids: &[OrderId], delay: Duration) {
         first.order.id = order_ids.first().map(|id| id.0),
         last.order.id = order_ids.last().map(|id| id.0),
         delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
-        "a configured vendor was never tried; orders that would be rejected are requeued"
+        "a configured vendor was never tried; orders that would be rejected are postponed"
     );
 }
 
