@@ -8,8 +8,9 @@
 
 use std::time::Duration;
 
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+
 use crate::timestamp::Timestamp;
-use crate::words::words;
 
 /// An `Age` that cannot be read, or that is at least this large, is treated as this value: the response is too old to prove
 /// anything (RFC 9111, section 1.2.2).
@@ -20,40 +21,51 @@ const MAX_CLOCK_SKEW: Duration = Duration::from_hours(24);
 
 const SECOND: Duration = Duration::from_secs(1);
 
-words! {
-    /// The most reliable time of a report.
-    Evidence {
-        /// The document states its own as-of.
-        Document = "document",
-        /// `Last-Modified` of the response.
-        LastModified = "last_modified",
-        /// The response has only `Date` and `Age`.
-        Date = "date",
-        /// The modification time of a file that was not read over HTTP.
-        FileTime = "file_time",
+/// The most reliable time of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum Evidence {
+    /// The document states its own as-of.
+    Document,
+    /// `Last-Modified` of the response.
+    LastModified,
+    /// The response has only `Date` and `Age`.
+    Date,
+    /// The modification time of a file that was not read over HTTP.
+    FileTime,
+}
+
+impl Evidence {
+    /// All variants, in the order of their declaration.
+    pub const ALL: &[Self] = Self::VARIANTS;
+
+    /// The evidence on the wire and in tables.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
-words! {
-    /// The reason why a report proves nothing.
-    NoEvidence {
-        /// The document's as-of is later than the response that carries it.
-        DocumentInFuture = "document_in_future",
-        /// `Last-Modified` is later than the response.
-        LastModifiedInFuture = "last_modified_in_future",
-        /// `Last-Modified` cannot be read.
-        UnusableLastModified = "unusable_last_modified",
-        /// The response has no readable time.
-        NoTime = "no_time",
-        /// `Date` is before 1970 or more than a day ahead.
-        UnusableDate = "unusable_date",
-        /// `Age` is too large or cannot be read.
-        UnusableAge = "unusable_age",
-        /// The times of the response add up to an instant before 1970.
-        TooOld = "too_old",
-        /// The same report, or a newer one, proved nothing when it was first read.
-        SeenUnproven = "seen_unproven",
-    }
+/// The reason why a report proves nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString)]
+#[strum(serialize_all = "snake_case")]
+pub enum NoEvidence {
+    /// The document's as-of is later than the response that carries it.
+    DocumentInFuture,
+    /// `Last-Modified` is later than the response.
+    LastModifiedInFuture,
+    /// `Last-Modified` cannot be read.
+    UnusableLastModified,
+    /// The response has no readable time.
+    NoTime,
+    /// `Date` is before 1970 or more than a day ahead.
+    UnusableDate,
+    /// `Age` is too large or cannot be read.
+    UnusableAge,
+    /// The times of the response add up to an instant before 1970.
+    TooOld,
+    /// The same report, or a newer one, proved nothing when it was first read.
+    SeenUnproven,
 }
 
 impl NoEvidence {

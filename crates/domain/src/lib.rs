@@ -39,4 +39,3 @@ pub mod settlement;
 pub mod stock;
 pub mod timestamp;
 pub mod vendor_set;
-mod words;

@@ -13,12 +13,12 @@
 //! Each vendor ships its own allocation. The order stays `CONFIRMED` until the last allocation is shipped, and cannot be
 //! cancelled once the first one is.
 
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 use thiserror::Error;
 
 use crate::identifiers::{OrderId, ProductId, VendorId};
 use crate::quantity::Quantity;
 use crate::timestamp::Timestamp;
-use crate::words::words;
 
 /// The part of an order that the customer decides.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -130,33 +130,55 @@ impl OrderState {
     }
 }
 
-words! {
-    /// The statuses of an order.
-    OrderStatus {
-        /// See [`OrderState::Pending`].
-        Pending = "PENDING",
-        /// See [`OrderState::Confirmed`].
-        Confirmed = "CONFIRMED",
-        /// See [`OrderState::Rejected`].
-        Rejected = "REJECTED",
-        /// See [`OrderState::Cancelled`].
-        Cancelled = "CANCELLED",
-        /// See [`OrderState::Shipped`].
-        Shipped = "SHIPPED",
-        /// See [`OrderState::Delivered`].
-        Delivered = "DELIVERED",
+/// The statuses of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum OrderStatus {
+    /// See [`OrderState::Pending`].
+    Pending,
+    /// See [`OrderState::Confirmed`].
+    Confirmed,
+    /// See [`OrderState::Rejected`].
+    Rejected,
+    /// See [`OrderState::Cancelled`].
+    Cancelled,
+    /// See [`OrderState::Shipped`].
+    Shipped,
+    /// See [`OrderState::Delivered`].
+    Delivered,
+}
+
+impl OrderStatus {
+    /// All variants, in the order of their declaration.
+    pub const ALL: &[Self] = Self::VARIANTS;
+
+    /// The status on the wire and in tables.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
-words! {
-    /// The reason of a rejection.
-    RejectReason {
-        /// The available stock of all vendors together was less than the quantity.
-        InsufficientStock = "INSUFFICIENT_STOCK",
-        /// No vendor has ever reported the product.
-        UnknownProduct = "UNKNOWN_PRODUCT",
-        /// An operator rejected it.
-        Manual = "MANUAL",
+/// The reason of a rejection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum RejectReason {
+    /// The available stock of all vendors together was less than the quantity.
+    InsufficientStock,
+    /// No vendor has ever reported the product.
+    UnknownProduct,
+    /// An operator rejected it.
+    Manual,
+}
+
+impl RejectReason {
+    /// All variants, in the order of their declaration.
+    pub const ALL: &[Self] = Self::VARIANTS;
+
+    /// The reason on the wire and in tables.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

@@ -251,7 +251,7 @@ impl Observer for Metrics {
     fn synced(&self, vendor_id: &VendorId, outcome: SyncOutcome, took: Duration) {
         let vendor_id = vendor_id.as_str();
         self.syncs
-            .with_label_values(&[vendor_id, outcome.as_str()])
+            .with_label_values(&[vendor_id, outcome.into()])
             .inc();
         self.sync_duration
             .with_label_values(&[vendor_id])

@@ -199,7 +199,7 @@ WHERE vendor_id = $6 RETURNING finished_at AS instant";
         let count = |number: u64| Bind::BigInt(i64::try_from(number).unwrap_or(i64::MAX));
         let took_ms = u64::try_from(record.took.as_millis()).unwrap_or(u64::MAX);
         let binds = vec![
-            Bind::Text(record.outcome.as_str().to_owned()),
+            Bind::Text(record.outcome.to_string()),
             count(took_ms),
             count(record.received),
             count(record.changed),

@@ -70,11 +70,11 @@ impl From<Proof> for StoredProof {
         match proof {
             Ok(proven) => Self {
                 as_of: Some(proven.as_of),
-                evidence: Some(proven.evidence.as_str().to_owned()),
+                evidence: Some(proven.evidence.to_string()),
                 no_evidence: None,
             },
             Err(reason) => Self {
-                no_evidence: Some(reason.as_str().to_owned()),
+                no_evidence: Some(reason.to_string()),
                 ..Self::default()
             },
         }
@@ -109,12 +109,12 @@ pub fn report_history(vendor_id: &str, row: StoredHistory) -> Result<ReportHisto
 /// Parses the proof of the last applied report of a vendor.
 pub fn proof(vendor_id: &str, row: StoredProof) -> Result<Option<Proof>, StoreError> {
     let evidence = row.evidence.map(|text| {
-        let evidence = Evidence::from_word(&text).ok_or(());
-        evidence.map_err(corrupt(TABLE, "evidence", vendor_id))
+        text.parse::<Evidence>()
+            .map_err(corrupt(TABLE, "evidence", vendor_id))
     });
     let reason = row.no_evidence.map(|text| {
-        let reason = NoEvidence::from_word(&text).ok_or(());
-        reason.map_err(corrupt(TABLE, "no_evidence", vendor_id))
+        text.parse::<NoEvidence>()
+            .map_err(corrupt(TABLE, "no_evidence", vendor_id))
     });
     Ok(match (row.as_of, evidence.transpose()?) {
         (Some(as_of), Some(evidence)) => Some(Ok(Proven { as_of, evidence })),
@@ -210,9 +210,9 @@ fn parse_quarantined(line: &str) -> Option<QuarantinedReport> {
         proof: match proof.split_once('=') {
             Some((evidence, micros)) => Ok(Proven {
                 as_of: parse_timestamp(micros)?,
-                evidence: Evidence::from_word(evidence)?,
+                evidence: evidence.parse().ok()?,
             }),
-            None => Err(NoEvidence::from_word(proof)?),
+            None => Err(proof.parse().ok()?),
         },
         claim: parse_claim_text(parts.next()?).ok()?,
     })

@@ -14,7 +14,7 @@ mod unreadable;
 use std::collections::HashMap;
 
 use domain::identifiers::{OrderId, ProductId, VendorId};
-use domain::order::{Allocation, Order, OrderRequest, OrderState, OrderStatus, RejectReason};
+use domain::order::{Allocation, Order, OrderRequest, OrderState, OrderStatus};
 use domain::ports::{Changed, QueuedOrder, StockLevel, StoreError, VendorLevel};
 use domain::quantity::Quantity;
 use domain::settlement::PendingOrder;
@@ -236,8 +236,9 @@ fn grouped<P, C>(
 
 fn order(row: StoredOrder, held: Vec<Allocation>) -> Result<Order, StoreError> {
     let id = row.id;
-    let status = OrderStatus::from_word(&row.status)
-        .ok_or(())
+    let status = row
+        .status
+        .parse()
         .map_err(corrupt("orders", "status", id))?;
     let state = match status {
         OrderStatus::Pending => OrderState::Pending,
@@ -247,9 +248,8 @@ fn order(row: StoredOrder, held: Vec<Allocation>) -> Result<Order, StoreError> {
         OrderStatus::Delivered => OrderState::Delivered(held),
         OrderStatus::Rejected => OrderState::Rejected(
             row.reason
-                .as_deref()
-                .and_then(RejectReason::from_word)
-                .ok_or(())
+                .unwrap_or_default()
+                .parse()
                 .map_err(corrupt("orders", "reason", id))?,
         ),
     };

@@ -7,7 +7,6 @@ use crate::{
     request, stock_level, vendor_id,
 };
 use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId};
-use domain::order::{OrderStatus, RejectReason};
 use domain::ports::{
     AllocationRecord, FinishedSync, KeyRecord, OrderRecord, ProductRecord, StoreError, SyncOutcome,
     SyncRecord, TransferRecord, VendorRecord, VendorStatus, VendorStockRecord,
@@ -100,7 +99,7 @@ pub fn vendor_status(
 fn vendor(row: StoredVendor) -> Result<VendorRecord, StoreError> {
     // A newer version of this program may have stored an outcome that this version does not know.
     let outcome = row.outcome.map(|text| {
-        SyncOutcome::from_word(&text).unwrap_or(match row.error {
+        text.parse().unwrap_or(match row.error {
             None => SyncOutcome::Applied,
             Some(_) => SyncOutcome::Failed,
         })
@@ -170,11 +169,8 @@ fn order_record(
     shipments: Vec<StoredShipment>,
 ) -> Result<TransferRecord, StoreError> {
     let id = row.id;
-    let status = OrderStatus::from_word(&row.status).ok_or(());
-    let reason = row
-        .reason
-        .map(|text| RejectReason::from_word(&text).ok_or(()))
-        .transpose();
+    let status = row.status.parse();
+    let reason = row.reason.map(|text| text.parse()).transpose();
     let allocations: Result<_, StoreError> = shipments.into_iter().map(allocation_record).collect();
     Ok(TransferRecord::Order(OrderRecord {
         id: OrderId(id),

@@ -83,7 +83,7 @@ WHERE vendor_id = ?";
     let count = |number: u64| Bind::from(i64::try_from(number).unwrap_or(i64::MAX));
     let took_ms = u64::try_from(record.took.as_millis()).unwrap_or(u64::MAX);
     let binds = [
-        record.outcome.as_str().into(),
+        <&str>::from(record.outcome).into(),
         now.into(),
         count(took_ms),
         count(record.received),

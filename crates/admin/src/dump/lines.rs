@@ -124,7 +124,7 @@ impl From<&VendorRecord> for VendorLine {
             .last_sync
             .as_ref()
             .map(|(finished_at, sync)| SyncLine {
-                outcome: sync.outcome.as_str().to_owned(),
+                outcome: sync.outcome.to_string(),
                 finished_at: finished_at.as_micros(),
                 duration_ms: u64::try_from(sync.took.as_millis()).unwrap_or(u64::MAX),
                 received: sync.received,
@@ -201,8 +201,9 @@ impl Line {
 impl VendorLine {
     fn into_record(self) -> Result<VendorRecord> {
         let last_sync = self.last_sync.map(|line| {
-            let outcome = SyncOutcome::from_word(&line.outcome)
-                .with_context(|| format!("{:?} is not a sync outcome", line.outcome))?;
+            let outcome: Option<SyncOutcome> = line.outcome.parse().ok();
+            let outcome =
+                outcome.with_context(|| format!("{:?} is not a sync outcome", line.outcome))?;
             let sync = SyncRecord {
                 outcome,
                 took: Duration::from_millis(line.duration_ms),
@@ -244,11 +245,11 @@ impl ProductLine {
 
 impl OrderLine {
     fn into_record(self) -> Result<OrderRecord> {
-        let status = OrderStatus::from_word(&self.status)
-            .with_context(|| format!("{:?} is not an order status", self.status))?;
+        let status: Option<OrderStatus> = self.status.parse().ok();
+        let status = status.with_context(|| format!("{:?} is not an order status", self.status))?;
         let reason = self.reason.map(|value| {
-            RejectReason::from_word(&value)
-                .with_context(|| format!("{value:?} is not a reject reason"))
+            let reason: Option<RejectReason> = value.parse().ok();
+            reason.with_context(|| format!("{value:?} is not a reject reason"))
         });
         let allocations = self.allocations.into_iter().map(|line| {
             Ok(AllocationRecord {

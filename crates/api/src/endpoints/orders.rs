@@ -223,7 +223,7 @@ impl List for OrderList {
 
 fn filter(query: &Query) -> Result<OrderFilter, Problem> {
     let status = query.get("status").map(|text| {
-        OrderStatus::from_word(text).ok_or_else(|| {
+        text.parse().map_err(|_| {
             query::invalid(
                 "status",
                 &format!("must be one of {}", status::all_statuses()),

@@ -72,7 +72,7 @@ pub(crate) fn contract() -> Body {
 
 fn take_status(members: &mut Members<'_>) -> Result<OrderStatus, FieldError> {
     match members.take(STATUS) {
-        Some(Scalar::Text(text)) => OrderStatus::from_word(&text).ok_or_else(|| {
+        Some(Scalar::Text(text)) => text.parse().map_err(|_| {
             FieldError::of_member(STATUS, format!("must be one of {}", all_statuses()))
         }),
         Some(_) => Err(FieldError::of_member(STATUS, "must be a string")),

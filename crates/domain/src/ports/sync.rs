@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use strum::{Display, EnumString, IntoStaticStr};
 
 use super::StoreError;
 use crate::comparison::ReportedStock;
@@ -11,25 +12,24 @@ use crate::evidence::ReportOrder;
 use crate::identifiers::{ProductId, VendorId};
 use crate::report_history::ReportHistory;
 use crate::timestamp::Timestamp;
-use crate::words::words;
 
-words! {
-    /// The outcome of a sync.
-    SyncOutcome {
-        /// A report was applied.
-        Applied = "APPLIED",
-        /// The report is older than one that was applied before, and was not applied.
-        Stale = "STALE",
-        /// No report was received, or it could not be applied.
-        Failed = "FAILED",
-        /// The report is empty and the previous one was not: it stays in quarantine until a second empty report or an
-        /// operator confirms it.
-        Quarantined = "QUARANTINED",
-        /// The vendor stated that nothing changed since the last report. Written by later versions.
-        NotModified = "NOT_MODIFIED",
-        /// The vendor has not finished its report. Written by later versions.
-        NotReady = "NOT_READY",
-    }
+/// The outcome of a sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum SyncOutcome {
+    /// A report was applied.
+    Applied,
+    /// The report is older than one that was applied before, and was not applied.
+    Stale,
+    /// No report was received, or it could not be applied.
+    Failed,
+    /// The report is empty and the previous one was not: it stays in quarantine until a second empty report or an
+    /// operator confirms it.
+    Quarantined,
+    /// The vendor stated that nothing changed since the last report. Written by later versions.
+    NotModified,
+    /// The vendor has not finished its report. Written by later versions.
+    NotReady,
 }
 
 /// The stored result of a vendor's last sync.

@@ -94,7 +94,7 @@ ON CONFLICT (vendor_id) DO UPDATE SET configured = excluded.configured, applied_
             optional_timestamps(records.iter().map(|record| record.full_as_of)),
             Bind::OptionalTexts(
                 syncs()
-                    .map(|sync| sync.map(|sync| sync.outcome.as_str().to_owned()))
+                    .map(|sync| sync.map(|sync| sync.outcome.to_string()))
                     .collect(),
             ),
             optional_timestamps(finished),
