@@ -16,6 +16,7 @@ use held::{Held, missing};
 use log::{log_delayed, log_settled};
 
 use super::held_rows::{HeldRows, MAX_BATCH_WAIT, Next, Row};
+use super::stock_locks::Locking;
 use crate::allocation::AllocationPolicy;
 use crate::identifiers::{OrderId, ProductId};
 use crate::ports::{
@@ -316,15 +317,15 @@ impl SettleOrders {
     ) -> Result<(SettledBatch, Held), SettleError> {
         let mut work = self.store.begin().await?;
         let mut held = Held::default();
-        let mut pending = match wait {
+        let (locking, mut pending) = match wait {
             None => {
                 let pending = work.try_lock_pending(order_ids).await?;
                 held.orders = missing(order_ids, &pending);
-                pending
+                (Locking::Skip, pending)
             }
             Some(wait) => {
                 work.limit_lock_waits(wait).await?;
-                work.lock_pending(order_ids).await?
+                (Locking::Wait, work.lock_pending(order_ids).await?)
             }
         };
         if pending.is_empty() {
@@ -332,13 +333,7 @@ impl SettleOrders {
         }
         let started = self.started(work.as_mut()).await?;
         let product_ids = products_of(&pending);
-        let stock = match wait {
-            None => work.try_lock_stock(&product_ids).await?,
-            Some(_) => LockedStock {
-                locked: work.lock_stock(&product_ids).await?,
-                held: Vec::new(),
-            },
-        };
+        let stock = locking.lock(work.as_mut(), &product_ids).await?;
         let mut unknown = if stock.locked.len() + stock.held.len() < product_ids.len() {
             take_unknown(&mut pending, &stock)
         } else {

@@ -1,4 +1,4 @@
-//! Locks the stock of one chunk of products, in transactions that may be retried.
+//! Locks the stock of products, in transactions that may be retried.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub(super) const MAX_CHUNK: usize = 1_024;
 /// The treatment of products whose rows another transaction holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Locking {
-    /// Wait for them, at most for [`MAX_LOCK_WAIT`] each.
+    /// Wait for them, within the limit of the transaction.
     Wait,
     /// Leave them out.
     Skip,
