@@ -1,15 +1,11 @@
 //! The use cases. Each reads like the order flow: begin, lock, decide, save, commit. Only the store is called inside a
 //! transaction.
 
-mod applied_report;
 #[cfg(test)]
 mod failures;
 mod held_rows;
 mod order_batcher;
 mod relay;
-mod report_chunks;
-mod report_plan;
-mod report_progress;
 mod settlement;
 mod status;
 mod stock_locks;

@@ -1,83 +1,48 @@
-//! Syncs a vendor: requests its report and applies it.
+//! Syncs a vendor: fetches its report, applies it, records the result and announces it.
 
-pub(super) mod pauses;
+mod application;
+mod chunks;
+mod error;
+mod pauses;
+mod plan;
+mod progress;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use thiserror::Error;
 use tracing::{debug, error, info, warn};
 
-use super::applied_report::ReportApplier;
-use super::report_plan::{Incoming, Plan};
-use super::report_progress::Progress;
 use super::stock_locks::{MAX_CHUNK, MAX_LOCK_WAIT};
 use super::vendor_expiry::VendorExpiry;
-use crate::evidence::{Evidence, Exchange, NoEvidence, Proof, assess};
+use crate::evidence::{Assessment, Evidence, Exchange, NoEvidence, Proof, assess};
 use crate::identifiers::VendorId;
 use crate::ports::{
-    Clock, FeedError, FinishedSync, NoopNotifier, NoopObserver, Notifier, Observer, Store,
-    StoreError, StoreProbe, SyncOutcome, SyncQueries, SyncRecord, Topic, VendorFeed,
-    VendorSyncState,
+    Clock, FinishedSync, NoopNotifier, NoopObserver, Notifier, Observer, Store, StoreError,
+    StoreProbe, SyncOutcome, SyncQueries, Topic, VendorFeed, VendorSyncState,
 };
 use crate::report::{Report, ReportKind};
-use crate::retry::{self, AsStoreError};
-use crate::stock::Imbalance;
+use crate::retry;
 use crate::timestamp::Timestamp;
 
+pub use error::SyncError;
 use pauses::FetchOutcome;
 pub use pauses::PendingAttempt;
-
-/// The reason why a sync failed.
-#[derive(Debug, Error)]
-pub enum SyncError {
-    /// The vendor returned no report.
-    #[error("vendor {vendor_id}: {source}")]
-    Feed {
-        /// The vendor.
-        vendor_id: VendorId,
-        /// The error of the feed.
-        source: FeedError,
-    },
-    /// The vendor sent a `Retry-After` earlier, and was not requested.
-    #[error("vendor {vendor_id} sent Retry-After: no request is sent before {until}")]
-    Paused {
-        /// The vendor.
-        vendor_id: VendorId,
-        /// The end of the `Retry-After`, by the store's clock.
-        until: Timestamp,
-        /// The time until then.
-        wait: Duration,
-    },
-    /// The vendor is not configured.
-    #[error("vendor {0} is not configured")]
-    NotConfigured(VendorId),
-    /// The store is inconsistent.
-    #[error(transparent)]
-    Imbalance(#[from] Imbalance),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl AsStoreError for SyncError {
-    fn as_store_error(&self) -> Option<&StoreError> {
-        match self {
-            Self::Store(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+use plan::Plan;
+use progress::{Ended, Progress};
 
 /// Syncs vendors.
 #[derive(Clone)]
 pub struct VendorSync {
-    applier: ReportApplier,
+    store: Arc<dyn Store>,
+    queries: Arc<dyn SyncQueries>,
     probe: Arc<dyn StoreProbe>,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
     notifier: Arc<dyn Notifier>,
+    /// The intervals of the scheduled syncs of each vendor, as far as they are known.
+    intervals: Arc<BTreeMap<VendorId, Duration>>,
+    chunk_size: usize,
     /// The evidence of each vendor's last report, to warn once and after each change.
     evidence: Arc<Mutex<BTreeMap<VendorId, Result<Evidence, NoEvidence>>>>,
 }
@@ -101,18 +66,14 @@ impl VendorSync {
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
-            applier: ReportApplier {
-                store,
-                queries,
-                clock: Arc::clone(&clock),
-                notifier: Arc::new(NoopNotifier),
-                intervals: Arc::default(),
-                chunk_size: MAX_CHUNK,
-            },
+            store,
+            queries,
             probe,
             clock,
             observer: Arc::new(NoopObserver),
             notifier: Arc::new(NoopNotifier),
+            intervals: Arc::default(),
+            chunk_size: MAX_CHUNK,
             evidence: Arc::default(),
         }
     }
@@ -127,7 +88,6 @@ impl VendorSync {
     /// Notifies listeners of changed stock through `notifier`.
     #[must_use]
     pub fn with_notifier(mut self, notifier: Arc<dyn Notifier>) -> Self {
-        self.applier.notifier = Arc::clone(&notifier);
         self.notifier = notifier;
         self
     }
@@ -136,7 +96,7 @@ impl VendorSync {
     /// smaller number, small reports are applied in several chunks.
     #[must_use]
     pub fn with_chunk_size(mut self, products: usize) -> Self {
-        self.applier.chunk_size = products;
+        self.chunk_size = products;
         self
     }
 
@@ -148,105 +108,135 @@ impl VendorSync {
     /// rest the next sync applies, if other transactions held products of a delta, or if the error is
     /// [`StoreError::CommitUnknown`].
     pub async fn sync(&self, feed: &dyn VendorFeed) -> Result<FinishedSync, SyncError> {
-        let vendor_id = feed.vendor_id();
         let requested_at = self.probe.store_time().await?;
-        let started = self.clock.now();
-        let mut progress = Progress::new(started);
-        let applying = self.fetch_and_apply(feed, requested_at, &mut progress);
-        let result = applying.await;
-        let outcome = result
-            .as_ref()
-            .map_or(SyncOutcome::Failed, |done| done.outcome);
-        self.observer.synced(vendor_id, outcome, self.took(started));
-        if progress.changed > 0 {
-            self.notifier.notify(Topic::Changes);
+        let mut progress = Progress::new(self.clock.now());
+        let result = match self.fetch(feed, requested_at).await {
+            Ok(fetched) => self.apply(feed, &fetched, &mut progress).await,
+            Err(error) => Err(error),
+        };
+        let took = self.clock.now().since(progress.started);
+        let recorded = self.record(feed.vendor_id(), &result, &progress).await;
+        self.announce(feed, &result, &progress, took);
+        recorded?;
+        let (ended, _) = result?;
+        if ended.finished.outcome == SyncOutcome::Applied {
+            self.enforce_max_age(feed).await;
         }
-        self.enforce_max_age(feed, outcome).await;
-        match &result {
-            Ok(done) if done.changed == 0 && done.outcome == SyncOutcome::Applied => {
-                debug!(vendor.id = %vendor_id, received = done.received, "vendor synced; nothing changed");
-            }
-            Ok(done) if done.outcome == SyncOutcome::Applied => info!(
-                vendor.id = %vendor_id,
-                received = done.received,
-                changed = done.changed,
-                "vendor synced"
-            ),
-            Ok(done) => warn!(
-                vendor.id = %vendor_id,
-                received = done.received,
-                outcome = %done.outcome,
-                reason = done.error,
-                changed = done.changed,
-                "the report was not applied, or only in part"
-            ),
-            // The report may have been applied, or may still be: recording a failure would contradict that.
-            Err(SyncError::Store(error)) if error.is_commit_unknown() => {
-                warn!(vendor.id = %vendor_id, %error, "the outcome of a sync is unknown; the next sync determines it");
-                self.notifier.notify(Topic::Changes);
-            }
-            Err(error) => {
-                warn!(
-                    vendor.id = %vendor_id,
-                    %error,
-                    changed = progress.changed,
-                    "sync failed; the rest of the vendor's stock is unchanged"
-                );
-                let record = SyncRecord {
-                    outcome: SyncOutcome::Failed,
-                    took: self.took(started),
-                    received: 0,
-                    changed: progress.changed,
-                    error: Some(error.to_string()),
-                };
-                let fetch_outcome = error
-                    .feed_error()
-                    .map_or(FetchOutcome::None, FetchOutcome::Failed);
-                let recorded = self
-                    .applier
-                    .record(vendor_id, &record, fetch_outcome)
-                    .await?;
-                self.wake_relay(recorded.map_or(0, |(_, freed)| freed));
-            }
-        }
-        result
+        Ok(ended.finished)
     }
 
-    async fn fetch_and_apply(
+    /// Requests the report and assesses its times.
+    async fn fetch(
         &self,
         feed: &dyn VendorFeed,
         requested_at: Timestamp,
-        progress: &mut Progress,
-    ) -> Result<FinishedSync, SyncError> {
-        let vendor_id = feed.vendor_id();
+    ) -> Result<(Report, Assessment), SyncError> {
         let fetched = feed.fetch().await.map_err(|source| SyncError::Feed {
-            vendor_id: vendor_id.clone(),
+            vendor_id: feed.vendor_id().clone(),
             source,
         })?;
         let exchange = Exchange {
             requested_at,
             received_at: self.probe.store_time().await?,
         };
-        let incoming = Incoming {
-            vendor_id,
-            report: &fetched.report,
-            assessment: &assess(fetched.report.as_of(), &fetched.times, exchange),
-            lag: feed.lag(),
-            max_age: feed.max_age(),
+        let assessment = assess(fetched.report.as_of(), &fetched.times, exchange);
+        Ok((fetched.report, assessment))
+    }
+
+    /// Applies the report, if it is not older than others or to be confirmed. Its result is recorded with its last chunk.
+    async fn apply(
+        &self,
+        feed: &dyn VendorFeed,
+        (report, assessment): &(Report, Assessment),
+        progress: &mut Progress,
+    ) -> Result<(Ended, Proof), SyncError> {
+        let decide = |state| Some(Plan::of_incoming(feed, report, assessment, state));
+        let handled = self.handle(feed.vendor_id(), progress, decide).await?;
+        handled.ok_or_else(|| SyncError::NotConfigured(feed.vendor_id().clone()))
+    }
+
+    /// Records the result of a sync that failed.
+    async fn record(
+        &self,
+        vendor_id: &VendorId,
+        result: &Result<(Ended, Proof), SyncError>,
+        progress: &Progress,
+    ) -> Result<(), StoreError> {
+        let Err(error) = result else {
+            return Ok(());
         };
-        let decide = |state| Some(Plan::of_incoming(&incoming, state));
-        let handled = self.applier.handle(vendor_id, progress, decide).await?;
-        let handled = handled.ok_or_else(|| SyncError::NotConfigured(vendor_id.clone()))?;
-        self.wake_relay(handled.ended.freed);
-        if handled.ended.is_repaired {
+        // The report may have been applied, or may still be: recording a failure would contradict that.
+        if error.is_commit_unknown() {
+            return Ok(());
+        }
+        let fetch_outcome = error
+            .feed_error()
+            .map_or(FetchOutcome::None, FetchOutcome::Failed);
+        let (now, reason) = (self.clock.now(), error.to_string());
+        let record = progress.record(now, SyncOutcome::Failed, 0, Some(reason));
+        let ended = self.record_end(vendor_id, &record, fetch_outcome).await?;
+        self.wake_relay(ended.as_ref());
+        Ok(())
+    }
+
+    /// Reports the result to the observer, the listeners and the log.
+    fn announce(
+        &self,
+        feed: &dyn VendorFeed,
+        result: &Result<(Ended, Proof), SyncError>,
+        progress: &Progress,
+        took: Duration,
+    ) {
+        let vendor_id = feed.vendor_id();
+        let changed = progress.changed;
+        let outcome = match result {
+            Ok((ended, _)) => ended.finished.outcome,
+            Err(_) => SyncOutcome::Failed,
+        };
+        self.observer.synced(vendor_id, outcome, took);
+        if changed > 0 {
+            self.notifier.notify(Topic::Changes);
+        }
+        let (ended, proof) = match result {
+            Ok(handled) => handled,
+            Err(error) if error.is_commit_unknown() => {
+                warn!(vendor.id = %vendor_id, %error, "the outcome of a sync is unknown; the next sync determines it");
+                self.notifier.notify(Topic::Changes);
+                return;
+            }
+            Err(error) => {
+                warn!(vendor.id = %vendor_id, %error, changed, "sync failed; the rest of the vendor's stock is unchanged");
+                return;
+            }
+        };
+        self.wake_relay(Some(ended));
+        if progress.is_repaired {
             error!(
                 vendor.id = %vendor_id,
                 "stored instants were later than the store's clock, which was ahead once; they were repaired"
             );
             self.observer.repaired_as_of(vendor_id);
         }
-        self.warn_of_weak_evidence(vendor_id, handled.plan.proof, incoming.lag);
-        Ok(handled.ended.finished)
+        self.warn_of_weak_evidence(vendor_id, *proof, feed.lag());
+        let FinishedSync {
+            received, changed, ..
+        } = ended.finished;
+        match outcome {
+            SyncOutcome::Applied if changed == 0 => {
+                debug!(vendor.id = %vendor_id, received, "vendor synced; nothing changed");
+            }
+            SyncOutcome::Applied => {
+                info!(vendor.id = %vendor_id, received, changed, "vendor synced");
+            }
+            _ => warn!(
+                vendor.id = %vendor_id,
+                received,
+                %outcome,
+                reason = ended.finished.error,
+                changed,
+                "the report was not applied, or only in part"
+            ),
+        }
     }
 
     /// Applies or drops a vendor's report in quarantine, and returns the result; `None` if there is no such report.
@@ -262,9 +252,8 @@ impl VendorSync {
         let result = match decision {
             QuarantineDecision::Accept => self.accept_quarantined(vendor_id, &mut progress).await,
             QuarantineDecision::Discard => {
-                let started = progress.started;
-                retry::on_conflict(&self.clock, || self.discard_quarantined(vendor_id, started))
-                    .await
+                let discard = || self.discard_quarantined(vendor_id, &progress);
+                retry::on_conflict(&self.clock, discard).await
             }
         };
         if progress.changed > 0 {
@@ -287,10 +276,10 @@ impl VendorSync {
             let quarantined = state.history.quarantined.clone()?;
             Some(Plan::of_quarantined(vendor_id, &empty, &quarantined, state))
         };
-        match self.applier.handle(vendor_id, progress, decide).await {
-            Ok(handled) => Ok(handled.map(|handled| {
-                self.wake_relay(handled.ended.freed);
-                handled.ended.finished
+        match self.handle(vendor_id, progress, decide).await {
+            Ok(handled) => Ok(handled.map(|(ended, _)| {
+                self.wake_relay(Some(&ended));
+                ended.finished
             })),
             Err(SyncError::NotConfigured(_)) if progress.changed == 0 => Ok(None),
             Err(error) => Err(error),
@@ -300,9 +289,9 @@ impl VendorSync {
     async fn discard_quarantined(
         &self,
         vendor_id: &VendorId,
-        started: Timestamp,
+        progress: &Progress,
     ) -> Result<Option<FinishedSync>, SyncError> {
-        let mut work = self.applier.store.begin().await?;
+        let mut work = self.store.begin().await?;
         work.limit_lock_waits(MAX_LOCK_WAIT).await?;
         let Some(locked) = work.lock_vendor(vendor_id).await? else {
             return Ok(None);
@@ -311,21 +300,17 @@ impl VendorSync {
         if history.quarantined.take().is_none() {
             return Ok(None);
         }
-        let record = SyncRecord {
-            outcome: SyncOutcome::Quarantined,
-            took: self.took(started),
-            received: 0,
-            changed: 0,
-            error: Some("the empty report was discarded by an operator".to_owned()),
-        };
+        let error = "the empty report was discarded by an operator".to_owned();
+        let now = self.clock.now();
+        let record = progress.record(now, SyncOutcome::Quarantined, 0, Some(error));
         let finished_at = work.record_sync(vendor_id, &record, Some(&history)).await?;
         work.commit().await?;
         Ok(Some(FinishedSync::new(finished_at, record)))
     }
 
     /// Updates the marks of the stock rows that an applied report did not change.
-    async fn enforce_max_age(&self, feed: &dyn VendorFeed, outcome: SyncOutcome) {
-        if outcome != SyncOutcome::Applied || feed.max_age().is_none() {
+    async fn enforce_max_age(&self, feed: &dyn VendorFeed) {
+        if feed.max_age().is_none() {
             return;
         }
         let vendor_id = feed.vendor_id();
@@ -347,7 +332,7 @@ impl VendorSync {
     #[must_use]
     pub fn expiry(&self) -> VendorExpiry {
         VendorExpiry::new(
-            Arc::clone(&self.applier.store),
+            Arc::clone(&self.store),
             Arc::clone(&self.clock),
             Arc::clone(&self.notifier),
         )
@@ -376,13 +361,9 @@ impl VendorSync {
     }
 
     /// Notifies the relays of outbox entries that became due with the end of a vendor's first sync.
-    fn wake_relay(&self, freed: u64) {
-        if freed > 0 {
+    fn wake_relay(&self, ended: Option<&Ended>) {
+        if ended.is_some_and(|ended| ended.freed > 0) {
             self.notifier.notify(Topic::Outbox);
         }
-    }
-
-    fn took(&self, started: Timestamp) -> Duration {
-        self.clock.now().since(started)
     }
 }

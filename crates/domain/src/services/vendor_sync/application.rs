@@ -32,27 +32,25 @@
 //!
 //! [`ReportHistory::begin`]: crate::report_history::ReportHistory::begin
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use tracing::warn;
 
-use super::report_chunks::{Chunk, Chunks, WrittenProducts, repair, write_products};
-use super::report_plan::Plan;
-use super::report_progress::{Ended, Handled, Progress, Step, Written};
-use super::stock_locks::{Locking, MAX_LOCK_WAIT};
-use super::vendor_sync::SyncError;
-use super::vendor_sync::pauses::{FetchOutcome, PauseChange};
+use super::chunks::{Chunk, Chunks, WrittenProducts, repair, write_products};
+use super::pauses::{FetchOutcome, PauseChange};
+use super::plan::Plan;
+use super::progress::{Ended, Progress, Stage};
+use super::{SyncError, VendorSync};
+use crate::evidence::Proof;
 use crate::identifiers::VendorId;
 use crate::ports::{
-    Clock, FinishedSync, Notifier, Store, StoreError, SyncOutcome, SyncQueries, SyncRecord, Topic,
-    UnitOfWork, VendorSyncState,
+    FinishedSync, StoreError, SyncOutcome, SyncRecord, Topic, UnitOfWork, VendorSyncState,
 };
 use crate::report::ReportKind;
 use crate::report_history::ReportHistory;
 use crate::retry;
-use crate::timestamp::Timestamp;
+use crate::services::stock_locks::{Locking, MAX_LOCK_WAIT};
 
 /// Maximum time that a sync spends on deferred products, after all others are written.
 const MAX_HELD_WAIT: Duration = Duration::from_secs(3);
@@ -60,26 +58,32 @@ const MAX_HELD_WAIT: Duration = Duration::from_secs(3);
 /// Maximum number of comparisons of one report while other syncs change the compared rows.
 const MAX_COMPARISONS: usize = 8;
 
-/// Applies reports.
-#[derive(Clone)]
-pub(super) struct ReportApplier {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) queries: Arc<dyn SyncQueries>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) notifier: Arc<dyn Notifier>,
-    /// The intervals of the scheduled syncs of each vendor, as far as they are known.
-    pub(super) intervals: Arc<BTreeMap<VendorId, Duration>>,
-    pub(super) chunk_size: usize,
+/// The state after a step: the application continues, or has ended; `None` if the plan is outdated.
+type Flow = ControlFlow<Option<Ended>>;
+
+/// The result of the transaction of a chunk.
+enum Written {
+    Committed {
+        products: WrittenProducts,
+        is_repaired: bool,
+        /// Set with the last chunk, if no product of any chunk was held.
+        ended: Option<Ended>,
+    },
+    /// The plan is outdated; nothing was written.
+    Outdated,
+    /// A newer report was begun meanwhile; nothing was written.
+    Superseded,
 }
 
-impl ReportApplier {
-    /// Handles a report according to the plan that `decide` makes from the vendor's state; `None` if it makes none.
+impl VendorSync {
+    /// Handles a report according to the plan that `decide` makes from the vendor's state; `None` if it makes none. Returns
+    /// the end of the sync, and what the report proves.
     pub(super) async fn handle<'r>(
         &self,
         vendor_id: &VendorId,
         progress: &mut Progress,
         decide: impl Fn(VendorSyncState) -> Option<Plan<'r>> + Send,
-    ) -> Result<Option<Handled<'r>>, SyncError> {
+    ) -> Result<Option<(Ended, Proof)>, SyncError> {
         for comparison in 0..MAX_COMPARISONS {
             let state = self.queries.find_sync_state(vendor_id).await?;
             let state = state.ok_or_else(|| SyncError::NotConfigured(vendor_id.clone()))?;
@@ -91,7 +95,7 @@ impl ReportApplier {
                 continue;
             }
             if let Some(ended) = self.run(&plan, progress).await? {
-                return Ok(Some(Handled { ended, plan }));
+                return Ok(Some((ended, plan.proof)));
             }
         }
         let reason = "concurrent syncs of the vendor kept changing its stock";
@@ -102,9 +106,11 @@ impl ReportApplier {
     /// is still valid.
     async fn begin(&self, plan: &Plan<'_>, progress: &mut Progress) -> Result<bool, SyncError> {
         let begun = retry::on_conflict(&self.clock, || self.record_begin(plan)).await?;
-        progress.is_begun = begun.is_some();
-        progress.is_repaired |= begun.is_some_and(|is_repaired| is_repaired);
-        Ok(progress.is_begun)
+        if let Some(is_repaired) = begun {
+            progress.stage = Stage::Begun;
+            progress.is_repaired |= is_repaired;
+        }
+        Ok(begun.is_some())
     }
 
     /// Returns whether the history was repaired; `None` if the plan is outdated.
@@ -136,14 +142,12 @@ impl ReportApplier {
         loop {
             let following = chunks.next().await?;
             let is_last = following.is_none();
-            match self.write_chunk(plan, &chunk, is_last, progress).await? {
-                Step::Ended(ended) => return Ok(ended),
-                Step::Written => {}
+            let flow = self.write_chunk(plan, &chunk, is_last, progress).await?;
+            match (flow, following) {
+                (Flow::Break(ended), _) => return Ok(ended),
+                (Flow::Continue(()), Some(following)) => chunk = following,
+                (Flow::Continue(()), None) => return self.end_with_held(plan, progress).await,
             }
-            let Some(following) = following else {
-                return self.end_with_held(plan, progress).await;
-            };
-            chunk = following;
         }
     }
 
@@ -155,7 +159,7 @@ impl ReportApplier {
         chunk: &Chunk,
         is_last: bool,
         progress: &mut Progress,
-    ) -> Result<Step, SyncError> {
+    ) -> Result<Flow, SyncError> {
         let current = &*progress;
         let mut locking = Locking::Wait;
         let write = || self.write(plan, chunk, is_last, current, locking.next());
@@ -168,26 +172,25 @@ impl ReportApplier {
         plan: &Plan<'_>,
         progress: &mut Progress,
         written: Written,
-    ) -> Result<Step, SyncError> {
+    ) -> Result<Flow, SyncError> {
         Ok(match written {
-            Written::Outdated => Step::Ended(None),
-            Written::Superseded => Step::Ended(Some(self.end_superseded(plan, progress).await?)),
+            Written::Outdated => Flow::Break(None),
+            Written::Superseded => Flow::Break(Some(self.end_superseded(plan, progress).await?)),
             Written::Committed {
-                affects_any,
-                changed,
-                held,
+                products,
                 is_repaired,
-                end,
+                ended,
             } => {
-                progress.is_begun |= affects_any;
-                progress.affects_any |= affects_any;
-                progress.changed += changed;
-                progress.held.extend(held);
+                if products.affects_any {
+                    progress.stage = Stage::Begun;
+                }
+                progress.changed += products.changed;
+                progress.held.extend(products.held);
                 progress.is_repaired |= is_repaired;
-                if end.is_none() && changed > 0 {
+                if ended.is_none() && products.changed > 0 {
                     self.notifier.notify(Topic::Changes);
                 }
-                end.map_or(Step::Written, |end| Step::Ended(Some(end)))
+                ended.map_or(Flow::Continue(()), |ended| Flow::Break(Some(ended)))
             }
         })
     }
@@ -209,7 +212,7 @@ impl ReportApplier {
             let written = self.write(plan, &chunk, false, progress, Locking::Wait);
             match written.await {
                 Ok(written) => {
-                    if let Step::Ended(ended) = self.advance(plan, progress, written).await? {
+                    if let Flow::Break(ended) = self.advance(plan, progress, written).await? {
                         return Ok(ended);
                     }
                 }
@@ -225,15 +228,13 @@ impl ReportApplier {
                 return Err(StoreError::Conflict(reason).into());
             }
         }
-        match self
-            .write_chunk(plan, &Chunk::default(), true, progress)
-            .await?
-        {
-            Step::Ended(ended) => Ok(ended),
-            Step::Written => Err(StoreError::Failed(
-                "the last chunk of a report did not end its sync".into(),
-            )
-            .into()),
+        let none = Chunk::default();
+        match self.write_chunk(plan, &none, true, progress).await? {
+            Flow::Break(ended) => Ok(ended),
+            Flow::Continue(()) => {
+                let reason = "the last chunk of a report did not end its sync";
+                Err(StoreError::Failed(reason.into()).into())
+            }
         }
     }
 
@@ -246,7 +247,6 @@ impl ReportApplier {
         progress: &Progress,
         locking: Locking,
     ) -> Result<Written, SyncError> {
-        let vendor_id = plan.vendor_id;
         let mut work = self.store.begin().await?;
         // A conflict is retried a few times, without locks in between.
         work.limit_lock_waits(MAX_LOCK_WAIT).await?;
@@ -254,73 +254,52 @@ impl ReportApplier {
             return Ok(Written::Outdated);
         };
         let mut is_repaired = false;
-        let mut history = if progress.is_begun {
-            let newer = locked.newer_than(plan.report.kind(), plan.order);
-            if newer.is_some() {
-                return Ok(Written::Superseded);
+        let mut history = match progress.stage {
+            Stage::Planned if !plan.is_current(&locked) => return Ok(Written::Outdated),
+            Stage::Planned => {
+                is_repaired = repair(work.as_mut(), plan).await?;
+                plan.history_over(&locked)
             }
-            locked
-        } else {
-            if !plan.is_current(&locked) {
-                return Ok(Written::Outdated);
+            Stage::Begun => {
+                let newer = locked.newer_than(plan.report.kind(), plan.order);
+                if newer.is_some() {
+                    return Ok(Written::Superseded);
+                }
+                locked
             }
-            is_repaired = repair(work.as_mut(), plan).await?;
-            plan.history_over(&locked)
         };
-        let products = if plan.is_applied() {
-            write_products(work.as_mut(), plan, chunk, locking).await?
-        } else {
-            WrittenProducts::default()
-        };
-        let WrittenProducts {
-            affects_any,
-            changed,
-            held,
-        } = products;
+        let products = write_products(work.as_mut(), plan, chunk, locking).await?;
+        let mut ended = None;
         let mut pause = PauseChange::None;
-        let end = if is_last && held.is_empty() && progress.held.is_empty() {
-            let affects_any = affects_any || progress.affects_any;
-            let total = progress.changed + changed;
-            let record = self.end(plan, affects_any, total, progress, &mut history);
-            let freed = work.end_first_sync(vendor_id).await?;
-            let finished_at = work.record_sync(vendor_id, &record, Some(&history)).await?;
-            let fetch_outcome = plan.fetch_outcome();
-            pause = self
-                .record_fetch_outcome(work.as_mut(), vendor_id, fetch_outcome, finished_at)
-                .await?;
-            Some(Ended {
-                finished: FinishedSync::new(finished_at, record),
-                freed,
-                is_repaired: is_repaired || progress.is_repaired,
-            })
-        } else {
-            if affects_any {
-                history.begin(plan.report, plan.order);
-                work.save_history(vendor_id, &history).await?;
-            }
-            None
-        };
+        if is_last && products.held.is_empty() && progress.held.is_empty() {
+            let record = self.result(plan, &products, progress, &mut history);
+            let (work, history) = (work.as_mut(), Some(&history));
+            let end = self.end(work, plan.vendor_id, record, history, plan.fetch_outcome());
+            let (end, change) = end.await?;
+            (ended, pause) = (Some(end), change);
+        } else if products.affects_any {
+            history.begin(plan.report, plan.order);
+            work.save_history(plan.vendor_id, &history).await?;
+        }
         work.commit().await?;
-        pause.log(vendor_id);
+        pause.log(plan.vendor_id);
         Ok(Written::Committed {
-            affects_any,
-            changed,
-            held,
+            products,
             is_repaired,
-            end,
+            ended,
         })
     }
 
-    /// The result of a sync, which is also recorded in the history.
-    fn end(
+    /// The result of a sync whose last chunk wrote `products`. An applied report is also recorded in the history.
+    fn result(
         &self,
         plan: &Plan<'_>,
-        affects_any: bool,
-        changed: u64,
+        products: &WrittenProducts,
         progress: &Progress,
         history: &mut ReportHistory,
     ) -> SyncRecord {
-        let (outcome, mut error) = plan.outcome(affects_any);
+        let is_begun = products.affects_any || progress.stage == Stage::Begun;
+        let (outcome, mut error) = plan.outcome(is_begun);
         if outcome == SyncOutcome::Applied {
             error = progress.left_reason();
             // An empty report that left products out stays confirmed, so that the next one is applied to them.
@@ -329,11 +308,8 @@ impl ReportApplier {
             }
         }
         SyncRecord {
-            outcome,
-            took: self.clock.now().since(progress.started),
-            received: plan.report.quantities().len() as u64,
-            changed,
-            error,
+            changed: progress.changed + products.changed,
+            ..progress.record(self.clock.now(), outcome, plan.received(), error)
         }
     }
 
@@ -342,59 +318,57 @@ impl ReportApplier {
         plan: &Plan<'_>,
         progress: &Progress,
     ) -> Result<Ended, SyncError> {
-        let error = "a newer report was applied before this one was complete";
-        let record = SyncRecord {
-            outcome: SyncOutcome::Stale,
-            took: self.clock.now().since(progress.started),
-            received: plan.report.quantities().len() as u64,
-            changed: progress.changed,
-            error: Some(error.to_owned()),
-        };
-        let recorded = self
-            .record(plan.vendor_id, &record, plan.fetch_outcome())
+        let error = "a newer report was applied before this one was complete".to_owned();
+        let (now, received) = (self.clock.now(), plan.received());
+        let record = progress.record(now, SyncOutcome::Stale, received, Some(error));
+        let ended = self
+            .record_end(plan.vendor_id, &record, plan.fetch_outcome())
             .await?;
-        let (finished_at, freed) =
-            recorded.ok_or_else(|| SyncError::NotConfigured(plan.vendor_id.clone()))?;
-        Ok(Ended {
-            finished: FinishedSync::new(finished_at, record),
-            freed,
-            is_repaired: progress.is_repaired,
-        })
+        ended.ok_or_else(|| SyncError::NotConfigured(plan.vendor_id.clone()))
     }
 
-    /// Records the result of a sync that leaves the history unchanged. Returns the time of its end and the number of outbox
-    /// entries that become due; `None` if the vendor is not configured.
-    pub(super) async fn record(
+    /// Records the result of a sync that leaves the history unchanged; `None` if the vendor is not configured.
+    pub(super) async fn record_end(
         &self,
         vendor_id: &VendorId,
         record: &SyncRecord,
         fetch_outcome: FetchOutcome<'_>,
-    ) -> Result<Option<(Timestamp, u64)>, StoreError> {
+    ) -> Result<Option<Ended>, StoreError> {
         retry::on_conflict(&self.clock, || async move {
             let mut work = self.store.begin().await?;
             if work.lock_vendor(vendor_id).await?.is_none() {
                 return Ok(None);
             }
-            let freed = work.end_first_sync(vendor_id).await?;
-            let finished_at = work.record_sync(vendor_id, record, None).await?;
-            let pause = self
-                .record_fetch_outcome(work.as_mut(), vendor_id, fetch_outcome, finished_at)
-                .await?;
+            let end = self.end(
+                work.as_mut(),
+                vendor_id,
+                record.clone(),
+                None,
+                fetch_outcome,
+            );
+            let (ended, pause) = end.await?;
             work.commit().await?;
             pause.log(vendor_id);
-            Ok(Some((finished_at, freed)))
+            Ok(Some(ended))
         })
         .await
     }
 
-    async fn record_fetch_outcome<'e>(
+    /// Writes the end of a sync. Returns the change of the vendor's pause too, to be logged after the commit.
+    async fn end<'e>(
         &self,
         work: &mut dyn UnitOfWork,
         vendor_id: &VendorId,
+        record: SyncRecord,
+        history: Option<&ReportHistory>,
         fetch_outcome: FetchOutcome<'e>,
-        now: Timestamp,
-    ) -> Result<PauseChange<'e>, StoreError> {
+    ) -> Result<(Ended, PauseChange<'e>), StoreError> {
+        let freed = work.end_first_sync(vendor_id).await?;
+        let finished_at = work.record_sync(vendor_id, &record, history).await?;
         let interval = self.intervals.get(vendor_id).copied();
-        fetch_outcome.record(work, vendor_id, interval, now).await
+        let pause = fetch_outcome.record(work, vendor_id, interval, finished_at);
+        let pause = pause.await?;
+        let finished = FinishedSync::new(finished_at, record);
+        Ok((Ended { finished, freed }, pause))
     }
 }

@@ -3,14 +3,14 @@
 
 use std::collections::{BTreeMap, btree_map};
 
-use super::report_plan::Plan;
-use super::stock_locks::Locking;
-use super::vendor_sync::SyncError;
+use super::SyncError;
+use super::plan::Plan;
 use crate::comparison::{Merge, Step};
 use crate::identifiers::{ProductId, VendorId};
 use crate::ports::{LockedStock, StoreError, SyncQueries, UnitOfWork};
 use crate::reconciliation::reconcile;
 use crate::report::ReportKind;
+use crate::services::stock_locks::Locking;
 
 /// Number of chunks' worth of stock rows that are read at a time.
 const CHUNKS_PER_PAGE: usize = 4;
@@ -143,7 +143,7 @@ pub(super) async fn write_products(
     let vendor_id = plan.vendor_id;
     let is_delta = plan.report.kind() == ReportKind::Delta;
     let affected_chunk;
-    let chunk = if is_delta {
+    let chunk = if is_delta && !chunk.product_ids.is_empty() {
         affected_chunk = affected_lines(work, plan, &chunk.product_ids).await?;
         &affected_chunk
     } else {
@@ -198,12 +198,8 @@ async fn affected_lines(
     plan: &Plan<'_>,
     product_ids: &[ProductId],
 ) -> Result<Chunk, SyncError> {
-    let rows = if product_ids.is_empty() {
-        Vec::new()
-    } else {
-        let rows = work.find_reported_stock(plan.vendor_id, product_ids);
-        rows.await?
-    };
+    let rows = work.find_reported_stock(plan.vendor_id, product_ids);
+    let rows = rows.await?;
     let rows: BTreeMap<_, _> = rows.iter().map(|row| (&row.product_id, row)).collect();
     let comparison = plan.comparison();
     let mut affected_chunk = Chunk::default();

@@ -8,7 +8,7 @@ use tracing::{debug, info, warn};
 
 use super::{SyncError, VendorSync};
 use crate::identifiers::VendorId;
-use crate::pacing::{Jitter, RetryAfter, VendorFailure, VendorPause};
+use crate::pacing::{Jitter, VendorFailure, VendorPause};
 use crate::ports::{FeedError, FinishedSync, StoreError, StoredPause, UnitOfWork, VendorFeed};
 use crate::timestamp::Timestamp;
 
@@ -23,25 +23,6 @@ pub struct PendingAttempt {
     pub failures: u32,
 }
 
-impl SyncError {
-    /// The time until the vendor may be requested again, if it sent a `Retry-After`.
-    #[must_use]
-    pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Paused { wait, .. } => Some(*wait),
-            _ => self.feed_error()?.retry_after().map(RetryAfter::span),
-        }
-    }
-
-    /// The error of the vendor's feed, if this is one.
-    pub(super) fn feed_error(&self) -> Option<&FeedError> {
-        match self {
-            Self::Feed { source, .. } => Some(source),
-            _ => None,
-        }
-    }
-}
-
 impl VendorSync {
     /// Sets the interval of each vendor's scheduled syncs, from which the backoff is computed. For a vendor without an
     /// interval only its `Retry-After` and its number of failures are recorded.
@@ -51,7 +32,7 @@ impl VendorSync {
         intervals: impl IntoIterator<Item = (VendorId, Duration)>,
     ) -> Self {
         let intervals: BTreeMap<VendorId, Duration> = intervals.into_iter().collect();
-        self.applier.intervals = Arc::new(intervals);
+        self.intervals = Arc::new(intervals);
         self
     }
 
@@ -109,7 +90,7 @@ impl VendorSync {
 
 /// The result of the request to a vendor whose sync has ended.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::services) enum FetchOutcome<'e> {
+pub(super) enum FetchOutcome<'e> {
     /// No request was sent, or its result does not count.
     None,
     /// The vendor returned a report.
@@ -121,79 +102,63 @@ pub(in crate::services) enum FetchOutcome<'e> {
 impl<'e> FetchOutcome<'e> {
     /// Records the result in the vendor's pause, in the transaction that records the end of the sync at `now`. `interval` is
     /// that of its scheduled syncs, if known.
-    pub(in crate::services) async fn record(
+    pub(super) async fn record(
         self,
         work: &mut dyn UnitOfWork,
         vendor_id: &VendorId,
         interval: Option<Duration>,
         now: Timestamp,
     ) -> Result<PauseChange<'e>, StoreError> {
-        Ok(match self {
-            Self::None => PauseChange::None,
-            Self::Succeeded => PauseChange::Ended(work.clear_pause(vendor_id).await?),
-            Self::Failed(error) => {
-                let pause = record_failure(work, vendor_id, interval, error, now).await?;
-                PauseChange::Extended(error, pause)
+        let error = match self {
+            Self::None => return Ok(PauseChange::None),
+            Self::Succeeded => {
+                let ended = work.clear_pause(vendor_id).await?;
+                return Ok(ended.map_or(PauseChange::None, PauseChange::Ended));
             }
-        })
+            Self::Failed(error) => error,
+        };
+        let previous = work.find_pause(vendor_id).await?;
+        let failure = VendorFailure {
+            now,
+            retry_after: error.retry_after(),
+            interval,
+            jitter: Jitter::derive(vendor_id, now),
+        };
+        let pause = VendorPause::after_failure(previous, failure);
+        work.save_pause(vendor_id, &pause).await?;
+        Ok(PauseChange::Extended(error, pause))
     }
 }
 
 /// The change of a vendor's pause, to be logged after the commit.
-pub(in crate::services) enum PauseChange<'e> {
+pub(super) enum PauseChange<'e> {
     None,
-    Ended(Option<VendorPause>),
+    Ended(VendorPause),
     Extended(&'e FeedError, VendorPause),
 }
 
 impl PauseChange<'_> {
-    pub(in crate::services) fn log(self, vendor_id: &VendorId) {
-        match self {
-            Self::None => {}
-            Self::Ended(ended) => log_recovery(vendor_id, ended),
-            Self::Extended(error, pause) => log_pause(vendor_id, error, &pause),
+    /// Logs the change. A failure itself is logged by its sync.
+    pub(super) fn log(self, vendor_id: &VendorId) {
+        let (error, pause) = match self {
+            Self::None => return,
+            Self::Ended(VendorPause { failures, .. }) => {
+                info!(vendor.id = %vendor_id, failures, "the vendor responds again; scheduled syncs resume at its interval");
+                return;
+            }
+            Self::Extended(error, pause) => (error, pause),
+        };
+        let failures = pause.failures;
+        match (error.retry_after(), pause.not_before, pause.backoff_until) {
+            (Some(_), Some(until), _) => warn!(
+                vendor.id = %vendor_id, failures, %until,
+                "the vendor sent Retry-After; no request is sent before then"
+            ),
+            (_, _, Some(until)) => debug!(
+                vendor.id = %vendor_id, failures, %until,
+                "the next scheduled sync is delayed"
+            ),
+            _ => {}
         }
-    }
-}
-
-async fn record_failure(
-    work: &mut dyn UnitOfWork,
-    vendor_id: &VendorId,
-    interval: Option<Duration>,
-    error: &FeedError,
-    now: Timestamp,
-) -> Result<VendorPause, StoreError> {
-    let previous = work.find_pause(vendor_id).await?;
-    let failure = VendorFailure {
-        now,
-        retry_after: error.retry_after(),
-        interval,
-        jitter: Jitter::derive(vendor_id, now),
-    };
-    let pause = VendorPause::after_failure(previous, failure);
-    work.save_pause(vendor_id, &pause).await?;
-    Ok(pause)
-}
-
-/// Logs the effect of one more failure. The failure itself is logged by its sync.
-fn log_pause(vendor_id: &VendorId, error: &FeedError, pause: &VendorPause) {
-    let failures = pause.failures;
-    match (error.retry_after(), pause.not_before, pause.backoff_until) {
-        (Some(_), Some(until), _) => warn!(
-            vendor.id = %vendor_id, failures, %until,
-            "the vendor sent Retry-After; no request is sent before then"
-        ),
-        (_, _, Some(until)) => debug!(
-            vendor.id = %vendor_id, failures, %until,
-            "the next scheduled sync is delayed"
-        ),
-        _ => {}
-    }
-}
-
-/// Logs the end of a vendor's failures.
-fn log_recovery(vendor_id: &VendorId, ended: Option<VendorPause>) {
-    if let Some(VendorPause { failures, .. }) = ended {
-        info!(vendor.id = %vendor_id, failures, "the vendor responds again; scheduled syncs resume at its interval");
     }
 }

@@ -1,24 +1,13 @@
 //! The plan for a report, decided from the history of its vendor's reports, and checked again under the vendor's lock.
 
-use std::time::Duration;
-
-use super::vendor_sync::SyncError;
-use super::vendor_sync::pauses::FetchOutcome;
+use super::SyncError;
+use super::pauses::FetchOutcome;
 use crate::comparison::Comparison;
 use crate::evidence::{Assessment, Proof, ReportOrder};
 use crate::identifiers::VendorId;
-use crate::ports::{SyncOutcome, UnitOfWork, VendorSyncState};
+use crate::ports::{SyncOutcome, UnitOfWork, VendorFeed, VendorSyncState};
 use crate::report::{Report, ReportKind};
 use crate::report_history::{QuarantinedReport, ReportHistory, Verdict, with_lag};
-
-/// A report with the assessment of its times.
-pub(super) struct Incoming<'r> {
-    pub(super) vendor_id: &'r VendorId,
-    pub(super) report: &'r Report,
-    pub(super) assessment: &'r Assessment,
-    pub(super) lag: Duration,
-    pub(super) max_age: Option<Duration>,
-}
 
 /// The decision on a report.
 pub(super) struct Plan<'r> {
@@ -41,15 +30,14 @@ pub(super) struct Plan<'r> {
 }
 
 impl<'r> Plan<'r> {
-    /// Adjusts the assessment to earlier claims and decides on the report.
-    pub(super) fn of_incoming(incoming: &Incoming<'r>, state: VendorSyncState) -> Self {
-        let Incoming {
-            vendor_id,
-            report,
-            assessment,
-            lag,
-            max_age,
-        } = *incoming;
+    /// Adjusts the assessment of the report's times to earlier claims and decides on the report.
+    pub(super) fn of_incoming(
+        feed: &'r dyn VendorFeed,
+        report: &'r Report,
+        assessment: &Assessment,
+        state: VendorSyncState,
+    ) -> Self {
+        let lag = feed.lag();
         let mut history = state.history.clone();
         let is_repaired = history.remove_future_entries(state.now);
         let assessment = history.adjust_to_claims(assessment.clone());
@@ -67,11 +55,11 @@ impl<'r> Plan<'r> {
         let mut applied = history.clone();
         applied.apply(report.kind(), order, proof);
         Self {
-            vendor_id,
+            vendor_id: feed.vendor_id(),
             report,
             order,
             proof,
-            is_expired: max_age.is_some_and(|max| applied.is_older_than(max, state.now)),
+            is_expired: (feed.max_age()).is_some_and(|max| applied.is_older_than(max, state.now)),
             state,
             history,
             is_repaired,
@@ -155,6 +143,11 @@ impl<'r> Plan<'r> {
         }
     }
 
+    /// Number of lines in the report.
+    pub(super) fn received(&self) -> u64 {
+        self.report.quantities().len() as u64
+    }
+
     pub(super) fn comparison(&self) -> Comparison<'r> {
         Comparison {
             report: self.report,
@@ -164,14 +157,14 @@ impl<'r> Plan<'r> {
         }
     }
 
-    /// The outcome of the sync, with the reason if the report was not applied. `affects_any` is whether the report affects
-    /// any product.
-    pub(super) fn outcome(&self, affects_any: bool) -> (SyncOutcome, Option<String>) {
+    /// The outcome of the sync, with the reason if the report was not applied. `is_begun` is whether the report's order is
+    /// recorded, which for a delta is whether it affects any product.
+    pub(super) fn outcome(&self, is_begun: bool) -> (SyncOutcome, Option<String>) {
         if let Some((outcome, reason)) = &self.refusal {
             return (*outcome, Some(reason.clone()));
         }
         // A full report that changes nothing counts as applied: it states every product.
-        if !affects_any && self.is_delta_with_lines() {
+        if !is_begun && self.report.kind() == ReportKind::Delta && !self.report.is_empty() {
             let reason = format!(
                 "the delta is as of {}, and a newer report exists for each of its products",
                 self.order.as_of
@@ -179,10 +172,6 @@ impl<'r> Plan<'r> {
             return (SyncOutcome::Stale, Some(reason));
         }
         (SyncOutcome::Applied, None)
-    }
-
-    fn is_delta_with_lines(&self) -> bool {
-        self.report.kind() == ReportKind::Delta && !self.report.is_empty()
     }
 }
 

@@ -1,8 +1,7 @@
-//! The progress of the application of one report, and its end.
+//! The progress of a sync, and its end.
 
-use super::report_plan::Plan;
 use crate::identifiers::ProductId;
-use crate::ports::FinishedSync;
+use crate::ports::{FinishedSync, SyncOutcome, SyncRecord};
 use crate::timestamp::Timestamp;
 
 /// The progress of a sync.
@@ -10,16 +9,23 @@ pub(super) struct Progress {
     pub(super) started: Timestamp,
     /// Number of products that changed.
     pub(super) changed: u64,
-    /// Whether the report's order is recorded, so that no older report of the vendor is applied from now on.
-    pub(super) is_begun: bool,
-    /// Whether the report affects any product.
-    pub(super) affects_any: bool,
     /// Whether stored instants were later than the store's clock.
     pub(super) is_repaired: bool,
+    pub(super) stage: Stage,
     /// Deferred products, which other transactions hold.
     pub(super) held: Vec<ProductId>,
     /// Products that were still held in the last attempt.
     pub(super) left: Vec<ProductId>,
+}
+
+/// Whether the report's order is recorded in the history. That of a delta is recorded with the first product that the delta
+/// affects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It is not: the vendor's reports must still be those that the plan was made from.
+    Planned,
+    /// It is: no older report of the vendor is applied from now on, and a newer one ends this sync.
+    Begun,
 }
 
 impl Progress {
@@ -27,9 +33,8 @@ impl Progress {
         Self {
             started,
             changed: 0,
-            is_begun: false,
-            affects_any: false,
             is_repaired: false,
+            stage: Stage::Planned,
             held: Vec::new(),
             left: Vec::new(),
         }
@@ -42,6 +47,23 @@ impl Progress {
             is_repaired: self.is_repaired,
             ..Self::new(self.started)
         };
+    }
+
+    /// The result of a sync that ends at `now`.
+    pub(super) fn record(
+        &self,
+        now: Timestamp,
+        outcome: SyncOutcome,
+        received: u64,
+        error: Option<String>,
+    ) -> SyncRecord {
+        SyncRecord {
+            outcome,
+            took: now.since(self.started),
+            received,
+            changed: self.changed,
+            error,
+        }
     }
 
     /// The reason why the report is not applied to all of its products; `None` if it is.
@@ -57,43 +79,9 @@ impl Progress {
     }
 }
 
-/// A handled report, whether it was applied or not.
-pub(super) struct Handled<'r> {
-    pub(super) ended: Ended,
-    pub(super) plan: Plan<'r>,
-}
-
-/// The end of a sync.
+/// The end of the sync of a report, whether it was applied or not.
 pub(super) struct Ended {
     pub(super) finished: FinishedSync,
     /// Number of outbox entries that become due with the end of the vendor's first sync.
     pub(super) freed: u64,
-    /// Whether stored instants were later than the store's clock.
-    pub(super) is_repaired: bool,
-}
-
-/// The progress after a chunk.
-pub(super) enum Step {
-    /// There are more chunks.
-    Written,
-    /// The sync has ended; `None` if the plan is outdated.
-    Ended(Option<Ended>),
-}
-
-/// The result of the transaction of a chunk.
-pub(super) enum Written {
-    Committed {
-        /// Whether the report affects any product of the chunk.
-        affects_any: bool,
-        changed: u64,
-        /// Products that other transactions hold; they were not written.
-        held: Vec<ProductId>,
-        is_repaired: bool,
-        /// Set with the last chunk, if no product of any chunk was held.
-        end: Option<Ended>,
-    },
-    /// The plan is outdated; nothing was written.
-    Outdated,
-    /// A newer report was begun meanwhile; nothing was written.
-    Superseded,
 }
