@@ -30,7 +30,7 @@ use crate::order::{Order, OrderRequest};
 use crate::ports::{Clock, NewOrder, NoopObserver, NoopWriteObserver, Notifier, Store, StoreError};
 
 use capacity::CapacityLimiter;
-use write_request::{Responder, WriteRequest};
+use write_request::{QueuedRequest, WriteRequest};
 pub use writer::BatchWriter;
 use writer::PendingRequests;
 
@@ -87,12 +87,12 @@ pub struct OrderBatcherSettings {
 }
 
 /// The result of placing an order or a batch.
-type PlaceResult<T = PlacedOrder> = Result<T, PlaceOrderError>;
+type PlaceResult<T> = Result<T, PlaceOrderError>;
 
 /// Places orders. Cheap to clone; the [`BatchWriter`] ends after the last clone is dropped.
 #[derive(Clone)]
 pub struct OrderBatcher {
-    pending: Sender<WriteRequest>,
+    pending: Sender<QueuedRequest>,
     capacity: Arc<CapacityLimiter>,
     refusing: Arc<AtomicBool>,
 }
@@ -146,10 +146,10 @@ impl OrderBatcher {
     /// [`PlaceOrderError`]; after [`StoreError::CommitUnknown`] the order may exist, and a repeat with the same key returns
     /// it.
     pub async fn place(&self, order: NewOrder) -> PlaceResult<PlacedOrder> {
-        let (sender, receiver) = oneshot::channel();
-        self.enqueue(vec![order], Responder::Order(sender))?;
-        let result = receiver.await;
-        result.unwrap_or_else(|_| Err(writer_ended_in_commit().into()))
+        let PlacedBatch { orders, replayed } = self.write(vec![order]).await?;
+        let order = orders.into_iter().next();
+        let order = order.ok_or_else(|| StoreError::Failed("no order was returned".into()))?;
+        Ok(PlacedOrder { order, replayed })
     }
 
     /// Writes all orders of a batch in one transaction, with the batch's key. A repeat with the same key and equal requests
@@ -161,23 +161,22 @@ impl OrderBatcher {
         if batch.requests.is_empty() {
             return Ok(PlacedBatch::default());
         }
-        let (sender, receiver) = oneshot::channel();
-        self.enqueue(orders_of(batch), Responder::Batch(sender))?;
-        let result = receiver.await;
-        result.unwrap_or_else(|_| Err(writer_ended_in_commit().into()))
+        self.write(orders_of(batch)).await
     }
 
-    /// Puts orders that are written together into the queue.
-    fn enqueue(&self, orders: Vec<NewOrder>, responder: Responder) -> PlaceResult<()> {
+    /// Puts orders that are written together into the queue, and waits for the result.
+    async fn write(&self, orders: Vec<NewOrder>) -> PlaceResult<PlacedBatch> {
         let permit = self.capacity.try_acquire(orders.len());
         let permit = permit.ok_or_else(|| self.refuse())?;
-        let request = WriteRequest {
-            orders,
-            responder,
+        let (caller, receiver) = oneshot::channel();
+        let queued = QueuedRequest {
+            request: WriteRequest { orders, caller },
             _permit: permit,
         };
-        let sent = self.pending.try_send(request);
-        sent.map_err(|_| writer_ended().into())
+        let sent = self.pending.try_send(queued);
+        sent.map_err(|_| writer_ended())?;
+        let result = receiver.await;
+        result.unwrap_or_else(|_| Err(writer_ended_in_commit().into()))
     }
 
     /// Logs an overload once, not for each order; the writer logs its end.

@@ -5,17 +5,12 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::fake::{FakeStore, Fault, batch, keyed, settings, unkeyed, wire};
+use super::fake::{
+    FakeStore, Fault, batch, keyed, open, place, run_until_blocked, settings, start, unkeyed, wire,
+};
 use super::*;
 
 type BatchResult = PlaceResult<PlacedBatch>;
-
-/// Lets every task run until it is blocked.
-async fn run_until_blocked() {
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
-}
 
 fn place_all(
     batcher: &OrderBatcher,
@@ -26,9 +21,8 @@ fn place_all(
     tokio::spawn(async move { batcher.place_all(batch).await })
 }
 
-fn place(batcher: &OrderBatcher, order: NewOrder) -> JoinHandle<PlaceResult<PlacedOrder>> {
-    let batcher = batcher.clone();
-    tokio::spawn(async move { batcher.place(order).await })
+async fn place_keyed(batcher: &OrderBatcher, quantities: &[u32], key: &str) -> BatchResult {
+    batcher.place_all(batch(quantities, Some(key))).await
 }
 
 #[track_caller]
@@ -45,8 +39,7 @@ fn is_reused<T>(result: &PlaceResult<T>) -> bool {
 #[tokio::test]
 async fn a_batch_is_written_in_one_transaction() {
     let store = FakeStore::closed();
-    let (batcher, writer) = wire(&store, settings(4, 100));
-    tokio::spawn(writer.run());
+    let batcher = start(&store, 4, 100);
     let first = place(&batcher, unkeyed(9));
     run_until_blocked().await;
     let small = place_all(&batcher, &[1, 2, 3], None);
@@ -64,9 +57,7 @@ async fn a_batch_is_written_in_one_transaction() {
 
 #[tokio::test]
 async fn an_empty_batch_writes_nothing() {
-    let store = FakeStore::open();
-    let (batcher, writer) = wire(&store, settings(4, 4));
-    tokio::spawn(writer.run());
+    let (store, batcher) = open(4, 4);
     for key in [None, Some("k")] {
         let placed = batcher.place_all(batch(&[], None)).await.unwrap();
         assert_eq!(placed, PlacedBatch::default(), "{key:?}");
@@ -116,39 +107,23 @@ async fn cancelled_callers_release_their_capacity() {
 
 #[tokio::test]
 async fn a_repeat_returns_the_same_batch() {
-    let store = FakeStore::open();
-    let (batcher, writer) = wire(&store, settings(8, 100));
-    tokio::spawn(writer.run());
-    let first = batcher
-        .place_all(batch(&[1, 2, 3], Some("k")))
-        .await
-        .unwrap();
+    let (store, batcher) = open(8, 100);
+    let first = place_keyed(&batcher, &[1, 2, 3], "k").await.unwrap();
     assert!(!first.replayed);
-    let repeat = batcher
-        .place_all(batch(&[1, 2, 3], Some("k")))
-        .await
-        .unwrap();
+    let repeat = place_keyed(&batcher, &[1, 2, 3], "k").await.unwrap();
     assert!(repeat.replayed);
     assert_eq!(repeat.orders, first.orders);
     assert_eq!((store.committed(), store.notifications()), (3, 1));
     // Another key identifies another batch.
-    let other = batcher
-        .place_all(batch(&[1, 2, 3], Some("l")))
-        .await
-        .unwrap();
+    let other = place_keyed(&batcher, &[1, 2, 3], "l").await.unwrap();
     assert!(!other.replayed);
     assert_eq!(store.committed(), 6);
 }
 
 #[tokio::test]
 async fn the_same_key_for_another_batch_is_refused_and_writes_nothing() {
-    let store = FakeStore::open();
-    let (batcher, writer) = wire(&store, settings(8, 100));
-    tokio::spawn(writer.run());
-    batcher
-        .place_all(batch(&[1, 2, 3], Some("k")))
-        .await
-        .unwrap();
+    let (store, batcher) = open(8, 100);
+    place_keyed(&batcher, &[1, 2, 3], "k").await.unwrap();
     for other in [
         &[1][..],
         &[1, 2],
@@ -158,7 +133,7 @@ async fn the_same_key_for_another_batch_is_refused_and_writes_nothing() {
         &[4, 2, 3],
         &[9],
     ] {
-        let result = batcher.place_all(batch(other, Some("k"))).await;
+        let result = place_keyed(&batcher, other, "k").await;
         assert!(is_reused(&result), "{other:?}");
         assert_eq!(store.committed(), 3, "{other:?}");
     }
@@ -166,14 +141,12 @@ async fn the_same_key_for_another_batch_is_refused_and_writes_nothing() {
 
 #[tokio::test]
 async fn a_key_cannot_be_used_for_both_a_single_order_and_a_batch() {
-    let store = FakeStore::open();
-    let (batcher, writer) = wire(&store, settings(8, 100));
-    tokio::spawn(writer.run());
-    batcher.place_all(batch(&[1], Some("b"))).await.unwrap();
+    let (store, batcher) = open(8, 100);
+    place_keyed(&batcher, &[1], "b").await.unwrap();
     assert!(is_reused(&batcher.place(keyed(1, "b")).await));
     batcher.place(keyed(1, "o")).await.unwrap();
     for other in [&[1][..], &[1, 1]] {
-        assert!(is_reused(&batcher.place_all(batch(other, Some("o"))).await));
+        assert!(is_reused(&place_keyed(&batcher, other, "o").await));
     }
     assert_eq!(store.committed(), 2);
 }
@@ -208,25 +181,17 @@ async fn a_refused_batch_does_not_affect_other_requests() {
 
 #[tokio::test]
 async fn a_batch_with_some_pruned_keys_fails_with_a_retryable_error() {
-    let store = FakeStore::open();
-    let (batcher, writer) = wire(&store, settings(8, 100));
-    tokio::spawn(writer.run());
-    batcher
-        .place_all(batch(&[1, 2, 3], Some("k")))
-        .await
-        .unwrap();
+    let (store, batcher) = open(8, 100);
+    place_keyed(&batcher, &[1, 2, 3], "k").await.unwrap();
     store.prune_keys(|key| key.key() == "2");
-    let result = batcher.place_all(batch(&[1, 2, 3], Some("k"))).await;
+    let result = place_keyed(&batcher, &[1, 2, 3], "k").await;
     let Err(PlaceOrderError::Store(error)) = result else {
         panic!("{result:?}");
     };
     assert!(error.is_retryable(), "{error}");
     assert_eq!(store.committed(), 3);
     store.prune_keys(|_| true);
-    let again = batcher
-        .place_all(batch(&[1, 2, 3], Some("k")))
-        .await
-        .unwrap();
+    let again = place_keyed(&batcher, &[1, 2, 3], "k").await.unwrap();
     assert!(!again.replayed);
     assert_eq!(store.committed(), 6);
 }
@@ -253,16 +218,14 @@ async fn a_batch_with_a_failing_order_fails_completely_and_alone() {
 
 #[tokio::test]
 async fn a_repeat_finds_a_batch_whose_commit_result_was_lost() {
-    let store = FakeStore::open();
+    let (store, batcher) = open(8, 100);
     store.fail([Fault::CommitLost]);
-    let (batcher, writer) = wire(&store, settings(8, 100));
-    tokio::spawn(writer.run());
-    let lost = batcher.place_all(batch(&[1, 2, 3], Some("k"))).await;
+    let lost = place_keyed(&batcher, &[1, 2, 3], "k").await;
     assert!(matches!(
         lost,
         Err(PlaceOrderError::Store(StoreError::CommitUnknown(_)))
     ));
-    let repeat = batcher.place_all(batch(&[1, 2, 3], Some("k"))).await;
+    let repeat = place_keyed(&batcher, &[1, 2, 3], "k").await;
     assert!(repeat.as_ref().unwrap().replayed);
     assert_eq!(units(&repeat), [1, 2, 3]);
     assert_eq!(store.committed(), 3);
@@ -270,11 +233,9 @@ async fn a_repeat_finds_a_batch_whose_commit_result_was_lost() {
 
 #[tokio::test]
 async fn a_conflict_retries_the_whole_batch() {
-    let store = FakeStore::open();
+    let (store, batcher) = open(8, 100);
     store.fail([Fault::Conflict, Fault::ConflictAtCommit]);
-    let (batcher, writer) = wire(&store, settings(8, 100));
-    tokio::spawn(writer.run());
-    let placed = batcher.place_all(batch(&[1, 2, 3], Some("k"))).await;
+    let placed = place_keyed(&batcher, &[1, 2, 3], "k").await;
     assert_eq!(units(&placed), [1, 2, 3]);
     assert_eq!((store.begun(), store.committed()), (3, 3));
 }

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
-use super::{BatchWriter, NewBatch, OrderBatcher, OrderBatcherSettings};
+use super::{BatchWriter, NewBatch, OrderBatcher, OrderBatcherSettings, PlaceResult, PlacedOrder};
 use crate::identifiers::{BatchDigest, IdempotencyKey, OrderId, ProductId};
 use crate::order::{Order, OrderRequest, OrderState};
 use crate::ports::{
@@ -235,6 +236,35 @@ pub(super) fn wire(
     clock.expect_sleep().returning(|_| ());
     let store: Arc<dyn Store> = store.clone();
     OrderBatcher::open(store, Arc::new(notifier), Arc::new(clock), settings)
+}
+
+/// Opens a store, and starts a writer on it.
+pub(super) fn open(max_batch: usize, max_waiting: usize) -> (Arc<FakeStore>, OrderBatcher) {
+    let store = FakeStore::open();
+    let batcher = start(&store, max_batch, max_waiting);
+    (store, batcher)
+}
+
+/// Starts a writer on the store.
+pub(super) fn start(store: &Arc<FakeStore>, max_batch: usize, max_waiting: usize) -> OrderBatcher {
+    let (batcher, writer) = wire(store, settings(max_batch, max_waiting));
+    tokio::spawn(writer.run());
+    batcher
+}
+
+/// Lets every task run until it is blocked.
+pub(super) async fn run_until_blocked() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+pub(super) fn place(
+    batcher: &OrderBatcher,
+    order: NewOrder,
+) -> JoinHandle<PlaceResult<PlacedOrder>> {
+    let batcher = batcher.clone();
+    tokio::spawn(async move { batcher.place(order).await })
 }
 
 pub(super) fn unkeyed(quantity: u32) -> NewOrder {

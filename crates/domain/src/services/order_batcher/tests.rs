@@ -2,25 +2,14 @@
 
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::fake::{FakeStore, Fault, keyed, settings, unkeyed, wire};
+use super::fake::{
+    FakeStore, Fault, keyed, open, place, run_until_blocked, settings, start, unkeyed, wire,
+};
 use super::*;
 
-/// Lets every task run until it is blocked.
-async fn run_until_blocked() {
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
-}
-
-fn place(batcher: &OrderBatcher, order: NewOrder) -> JoinHandle<PlaceResult> {
-    let batcher = batcher.clone();
-    tokio::spawn(async move { batcher.place(order).await })
-}
-
-async fn place_all(batcher: &OrderBatcher, orders: Vec<NewOrder>) -> Vec<PlaceResult> {
+async fn place_all(batcher: &OrderBatcher, orders: Vec<NewOrder>) -> Vec<PlaceResult<PlacedOrder>> {
     let pending: Vec<_> = orders
         .into_iter()
         .map(|order| place(batcher, order))
@@ -32,14 +21,14 @@ async fn place_all(batcher: &OrderBatcher, orders: Vec<NewOrder>) -> Vec<PlaceRe
     results
 }
 
-fn is_unavailable(result: &PlaceResult) -> bool {
+fn is_unavailable(result: &PlaceResult<PlacedOrder>) -> bool {
     matches!(
         result,
         Err(PlaceOrderError::Store(StoreError::Unavailable(_)))
     )
 }
 
-fn is_unknown(result: &PlaceResult) -> bool {
+fn is_unknown(result: &PlaceResult<PlacedOrder>) -> bool {
     matches!(
         result,
         Err(PlaceOrderError::Store(StoreError::CommitUnknown(_)))
@@ -48,9 +37,7 @@ fn is_unknown(result: &PlaceResult) -> bool {
 
 #[tokio::test]
 async fn a_single_order_is_written_immediately() {
-    let store = FakeStore::open();
-    let (batcher, writer) = wire(&store, settings(8, 8));
-    tokio::spawn(writer.run());
+    let (store, batcher) = open(8, 8);
     let placed = batcher.place(unkeyed(1)).await.unwrap();
     assert!(!placed.replayed);
     assert_eq!(store.batches(), [1]);
@@ -59,8 +46,7 @@ async fn a_single_order_is_written_immediately() {
 #[tokio::test]
 async fn orders_that_arrive_during_a_write_share_the_next_transaction() {
     let store = FakeStore::closed();
-    let (batcher, writer) = wire(&store, settings(4, 100));
-    tokio::spawn(writer.run());
+    let batcher = start(&store, 4, 100);
     let first = place(&batcher, unkeyed(1));
     run_until_blocked().await;
     let others: Vec<_> = (0..6).map(|_| place(&batcher, unkeyed(1))).collect();
@@ -142,7 +128,7 @@ async fn place_all_before(
     batcher: &OrderBatcher,
     writer: BatchWriter,
     orders: Vec<NewOrder>,
-) -> Vec<PlaceResult> {
+) -> Vec<PlaceResult<PlacedOrder>> {
     let begins = async {
         run_until_blocked().await;
         tokio::spawn(writer.run());
@@ -168,8 +154,7 @@ async fn a_commit_with_an_unknown_outcome_is_reported_as_unknown_and_not_retried
 async fn all_pending_orders_fail_when_no_transaction_can_begin() {
     let store = FakeStore::closed();
     store.fail([Fault::Begin]);
-    let (batcher, writer) = wire(&store, settings(1, 8));
-    tokio::spawn(writer.run());
+    let batcher = start(&store, 1, 8);
     let tasks: Vec<_> = (1..=5).map(|n| place(&batcher, unkeyed(n))).collect();
     run_until_blocked().await;
     store.let_begin(100);
@@ -184,8 +169,7 @@ async fn all_pending_orders_fail_when_no_transaction_can_begin() {
 async fn a_failed_transaction_fails_only_its_own_orders() {
     let store = FakeStore::closed();
     store.fail([Fault::Accept]);
-    let (batcher, writer) = wire(&store, settings(1, 8));
-    tokio::spawn(writer.run());
+    let batcher = start(&store, 1, 8);
     let mut tasks: Vec<_> = (1..=5).map(|n| place(&batcher, unkeyed(n))).collect();
     run_until_blocked().await;
     store.let_begin(100);
@@ -253,9 +237,7 @@ async fn a_key_used_twice_in_a_transaction_creates_one_order() {
 
 #[tokio::test]
 async fn a_batch_that_creates_no_order_sends_no_notification() {
-    let store = FakeStore::open();
-    let (batcher, writer) = wire(&store, settings(8, 8));
-    tokio::spawn(writer.run());
+    let (store, batcher) = open(8, 8);
     batcher.place(keyed(1, "k")).await.unwrap();
     assert!(batcher.place(keyed(1, "k")).await.unwrap().replayed);
     assert_eq!(store.notifications(), 1);
@@ -264,8 +246,7 @@ async fn a_batch_that_creates_no_order_sends_no_notification() {
 #[tokio::test]
 async fn cancelled_callers_do_not_affect_others() {
     let store = FakeStore::closed();
-    let (batcher, writer) = wire(&store, settings(8, 8));
-    tokio::spawn(writer.run());
+    let batcher = start(&store, 8, 8);
     let cancelled_while_written = place(&batcher, unkeyed(1));
     run_until_blocked().await;
     let cancelled_while_pending = place(&batcher, unkeyed(2));

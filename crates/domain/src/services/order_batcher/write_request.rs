@@ -1,108 +1,80 @@
-//! Requests to write orders, and the channels for their results.
+//! Requests to write orders, and the decision on each.
 
 use futures_channel::oneshot::Sender;
 
 use super::capacity::Permit;
-use super::{PlaceOrderError, PlaceResult, PlacedBatch, PlacedOrder};
+use super::{PlaceOrderError, PlaceResult, PlacedBatch};
 use crate::ports::{Acceptance, NewOrder, StoreError};
 
 /// Orders that are written together: a single one, or those of a batch.
 pub(super) struct WriteRequest {
     pub(super) orders: Vec<NewOrder>,
-    pub(super) responder: Responder,
+    /// The caller that waits for the result.
+    pub(super) caller: Sender<PlaceResult<PlacedBatch>>,
+}
+
+/// A request in the queue.
+pub(super) struct QueuedRequest {
+    pub(super) request: WriteRequest,
     /// Released when the request leaves the queue.
     pub(super) _permit: Permit,
 }
 
-/// The channel to the caller that waits for the result.
-pub(super) enum Responder {
-    Order(Sender<PlaceResult<PlacedOrder>>),
-    Batch(Sender<PlaceResult<PlacedBatch>>),
-}
-
-impl Responder {
-    pub(super) fn is_cancelled(&self) -> bool {
-        match self {
-            Self::Order(sender) => sender.is_canceled(),
-            Self::Batch(sender) => sender.is_canceled(),
-        }
+impl WriteRequest {
+    /// Sends the result to the caller, if it still waits.
+    pub(super) fn respond(self, result: PlaceResult<PlacedBatch>) {
+        drop(self.caller.send(result));
     }
 
-    // Sending to a caller that was cancelled fails, and the error is ignored.
-
-    pub(super) fn fail(self, error: PlaceOrderError) {
-        match self {
-            Self::Order(sender) => drop(sender.send(Err(error))),
-            Self::Batch(sender) => drop(sender.send(Err(error))),
-        }
-    }
-
-    /// Sends the result to the caller.
-    pub(super) fn respond(self, outcome: Outcome) {
-        match (self, outcome) {
-            (responder, Outcome::KeyReused) => responder.fail(PlaceOrderError::KeyReused),
-            (responder, Outcome::Incomplete) => {
-                let reason = "the store neither created nor found an order";
-                responder.fail(StoreError::Failed(reason.into()).into());
-            }
-            (responder, Outcome::PartlyReplayed) => {
-                let reason = "some keys of the batch were just pruned".to_owned();
-                responder.fail(StoreError::Conflict(reason).into());
-            }
-            (Self::Batch(sender), Outcome::Placed(placed)) => drop(sender.send(Ok(placed))),
-            (Self::Order(sender), Outcome::Placed(placed)) => {
-                let replayed = placed.replayed;
-                if let Some(order) = placed.orders.into_iter().next() {
-                    drop(sender.send(Ok(PlacedOrder { order, replayed })));
-                }
-            }
-        }
-    }
-}
-
-/// The outcome of a write request.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// All of its orders were created, or all existed before.
-    Placed(PlacedBatch),
-    /// Its key was used for another request.
-    KeyReused,
-    /// Some of its orders existed before and others did not, because their keys are being pruned.
-    PartlyReplayed,
-    /// The store returned no result for some of its orders, which violates its contract.
-    Incomplete,
-}
-
-impl Outcome {
-    pub(super) fn of(orders: &[NewOrder], accepted: Vec<Acceptance>) -> Self {
+    /// Decides on the request by the store's results for its orders. All of `accepted` is consumed.
+    pub(super) fn decide(&self, accepted: impl Iterator<Item = Acceptance>) -> Decision {
         let mut placed = PlacedBatch {
-            orders: Vec::with_capacity(orders.len()),
+            orders: Vec::with_capacity(self.orders.len()),
             replayed: false,
         };
-        let (mut created, mut found) = (false, false);
-        for (requested, accepted) in orders.iter().zip(accepted) {
+        let (mut created, mut is_key_reused) = (0, false);
+        for (requested, accepted) in self.orders.iter().zip(accepted) {
             match accepted {
                 Acceptance::Created(order) => {
-                    created = true;
+                    created += 1;
                     placed.orders.push(order);
                 }
                 Acceptance::Existing(order)
                     if order.product_id == requested.request.product_id
                         && order.quantity == requested.request.quantity =>
                 {
-                    found = true;
+                    placed.replayed = true;
                     placed.orders.push(order);
                 }
-                Acceptance::Existing(_) | Acceptance::KeyReused => return Self::KeyReused,
+                Acceptance::Existing(_) | Acceptance::KeyReused => is_key_reused = true,
             }
         }
-        if placed.orders.len() < orders.len() {
-            return Self::Incomplete;
-        }
-        if created && found {
-            return Self::PartlyReplayed;
-        }
-        placed.replayed = found;
-        Self::Placed(placed)
+        let result = if is_key_reused {
+            Err(PlaceOrderError::KeyReused)
+        } else if placed.orders.len() < self.orders.len() {
+            let reason = "the store neither created nor found an order";
+            Err(StoreError::Failed(reason.into()).into())
+        } else if created > 0 && placed.replayed {
+            let reason = "some keys of the batch were just pruned".to_owned();
+            Err(StoreError::Conflict(reason).into())
+        } else {
+            Ok(placed)
+        };
+        Decision { result, created }
+    }
+}
+
+/// The decision on a request.
+pub(super) struct Decision {
+    pub(super) result: PlaceResult<PlacedBatch>,
+    /// Number of orders that the transaction creates.
+    pub(super) created: usize,
+}
+
+impl Decision {
+    /// Whether the transaction must not be committed: the request is refused, and some of its orders would be created. A
+    /// request with a single order never conflicts.
+    pub(super) fn is_conflicting(&self) -> bool {
+        self.created > 0 && self.result.is_err()
     }
 }

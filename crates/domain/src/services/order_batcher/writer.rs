@@ -1,5 +1,6 @@
 //! The batch writer: one transaction for all pending orders.
 
+use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,10 +9,8 @@ use thiserror::Error;
 use tracing::{info, warn};
 
 use super::transaction::Transaction;
-use super::write_request::WriteRequest;
-use crate::ports::{
-    Acceptance, Clock, Notifier, Observer, Store, StoreError, Topic, WriteObserver,
-};
+use super::write_request::{Decision, QueuedRequest};
+use crate::ports::{Clock, NewOrder, Notifier, Observer, Store, StoreError, Topic, WriteObserver};
 use crate::retry::{self, AsStoreError};
 
 /// Writes the orders of an [`OrderBatcher`](super::OrderBatcher). Clones share the pending orders; each has a transaction of
@@ -31,13 +30,13 @@ pub struct BatchWriter {
 
 /// The pending write requests. When the last writer is dropped, no writer will process them: each caller gets an error
 /// instead of waiting forever.
-pub(super) struct PendingRequests(pub(super) Receiver<WriteRequest>);
+pub(super) struct PendingRequests(pub(super) Receiver<QueuedRequest>);
 
 impl Drop for PendingRequests {
     fn drop(&mut self) {
         self.0.close();
-        while let Ok(request) = self.0.try_recv() {
-            request.responder.fail(super::writer_ended().into());
+        while let Ok(queued) = self.0.try_recv() {
+            queued.request.respond(Err(super::writer_ended().into()));
         }
     }
 }
@@ -70,14 +69,13 @@ impl BatchWriter {
 
     /// Collects pending requests, starting with `first`. The orders of a request stay together, so the last request may
     /// exceed the maximum batch size.
-    fn collect(&self, first: WriteRequest) -> Transaction {
+    fn collect(&self, first: QueuedRequest) -> Transaction {
         let mut transaction = Transaction::default();
-        transaction.add(first);
-        while transaction.orders.len() < self.max_batch {
-            match self.pending.0.try_recv() {
-                Ok(request) => transaction.add(request),
-                Err(_) => break,
-            }
+        let mut orders = transaction.add(first.request);
+        while orders < self.max_batch
+            && let Ok(queued) = self.pending.0.try_recv()
+        {
+            orders += transaction.add(queued.request);
         }
         if self.pending.0.is_empty() && self.refusing.swap(false, Ordering::Relaxed) {
             info!("all pending orders are being written; new orders are accepted again");
@@ -91,42 +89,37 @@ impl BatchWriter {
     async fn write(&self, transaction: Transaction) {
         let mut parts = vec![transaction];
         while let Some(part) = parts.pop() {
-            if part.is_empty() {
+            if part.len() == 0 {
                 continue;
             }
-            match retry::on_conflict(&self.clock, || self.accept(&part)).await {
-                Ok(accepted) => {
-                    let created = accepted.iter().filter_map(Acceptance::created).count();
+            match retry::on_conflict(&self.clock, || self.write_once(&part)).await {
+                // Rolled back for all requests; the others are written again without the conflicting ones.
+                Ok(decisions) if are_conflicting(&decisions) => parts.push(part.reject(decisions)),
+                Ok(decisions) => {
+                    let created = decisions.iter().map(|decision| decision.created).sum();
                     if created > 0 {
-                        self.notifier.notify(Topic::Outbox);
-                        self.notifier.notify(Topic::Changes);
+                        self.notify();
                         self.observer.accepted(created);
                     }
-                    part.respond(accepted);
+                    part.respond(decisions.into_iter().map(|decision| decision.result));
                 }
-                Err(WriteError::Conflicting {
-                    conflicting,
-                    accepted,
-                }) => {
-                    parts.push(part.reject(&conflicting, accepted));
-                }
-                Err(WriteError::Store { error, begun }) if error.is_retryable() => {
+                Err(WriteError { error, begun }) if error.is_retryable() => {
                     if error.is_commit_unknown() {
                         // The orders may exist, so relays and readers must poll.
-                        self.notifier.notify(Topic::Outbox);
-                        self.notifier.notify(Topic::Changes);
+                        self.notify();
                     }
-                    part.fail(&error);
-                    let unsent = parts.drain(..).rev();
+                    fail(part, &error);
                     let error = error_of_unsent(error);
-                    unsent.for_each(|part| part.fail(&error));
+                    parts.drain(..).rev().for_each(|part| fail(part, &error));
                     if !begun {
                         self.fail_pending(&error);
                     }
                 }
-                Err(WriteError::Store { error, .. }) if part.is_single() => part.fail_single(error),
-                Err(WriteError::Store { error, .. }) => {
-                    warn!(%error, orders = part.orders.len(), "a batch of orders could not be written; writing its halves separately");
+                Err(WriteError { error, .. }) if part.len() == 1 => {
+                    part.respond([Err(error.into())]);
+                }
+                Err(error) => {
+                    warn!(%error, orders = part.orders().count(), "a batch of orders could not be written; writing its halves separately");
                     let (older, newer) = part.halve();
                     parts.push(newer);
                     parts.push(older);
@@ -135,72 +128,73 @@ impl BatchWriter {
         }
     }
 
+    /// Notifies relays and listeners of new orders.
+    fn notify(&self) {
+        self.notifier.notify(Topic::Outbox);
+        self.notifier.notify(Topic::Changes);
+    }
+
     /// Fails the pending requests when no transaction can begin. If each batch of them tried again, the last one would wait
     /// for many timeouts.
     fn fail_pending(&self, error: &StoreError) {
         for _ in 0..self.pending.0.len() {
-            if let Ok(request) = self.pending.0.try_recv() {
-                request.responder.fail(clone_error(error).into());
+            if let Ok(queued) = self.pending.0.try_recv() {
+                queued.request.respond(Err(clone_error(error).into()));
             }
         }
     }
 
-    async fn accept(&self, part: &Transaction) -> Result<Vec<Acceptance>, WriteError> {
+    /// Writes all requests in one transaction, which is not committed if any of them conflicts.
+    async fn write_once(&self, part: &Transaction) -> Result<Vec<Decision>, WriteError> {
         let attempt = self.writes.begin();
-        let accepted = self.write_together(part).await;
-        match &accepted {
-            Ok(_) => attempt.succeeded(),
-            Err(WriteError::Store { error, .. }) => attempt.failed(error),
+        let written = self.write_and_commit(part).await;
+        match &written {
             // Rolled back on purpose.
-            Err(WriteError::Conflicting { .. }) => drop(attempt),
+            Ok(decisions) if are_conflicting(decisions) => drop(attempt),
+            Ok(_) => attempt.succeeded(),
+            Err(WriteError { error, .. }) => attempt.failed(error),
         }
-        accepted
+        written
     }
 
-    async fn write_together(&self, part: &Transaction) -> Result<Vec<Acceptance>, WriteError> {
-        let refused = |begun| move |error| WriteError::Store { error, begun };
-        let mut work = self.store.begin().await.map_err(refused(false))?;
-        let accepted = work.accept(&part.orders).await.map_err(refused(true))?;
-        let conflicting = part.conflicting(&accepted);
-        if !conflicting.is_empty() {
-            // Rolled back for all requests; the others are written again without the conflicting ones.
-            return Err(WriteError::Conflicting {
-                conflicting,
-                accepted,
-            });
+    async fn write_and_commit(&self, part: &Transaction) -> Result<Vec<Decision>, WriteError> {
+        let failed = |begun| move |error| WriteError { error, begun };
+        let mut work = self.store.begin().await.map_err(failed(false))?;
+        let orders: Vec<NewOrder> = part.orders().cloned().collect();
+        let accepted = work.accept(&orders).await.map_err(failed(true))?;
+        let decisions = part.decide(accepted);
+        if !are_conflicting(&decisions) {
+            part.set_committing(true);
+            let committed = work.commit().await;
+            part.set_committing(false);
+            committed.map_err(failed(true))?;
         }
-        part.set_committing(true);
-        let committed = work.commit().await;
-        part.set_committing(false);
-        committed.map_err(refused(true))?;
-        Ok(accepted)
+        Ok(decisions)
     }
 }
 
 /// The reason why nothing was written.
 #[derive(Debug, Error)]
-enum WriteError {
-    #[error("{error}")]
-    Store {
-        error: StoreError,
-        /// Whether a transaction was begun.
-        begun: bool,
-    },
-    /// Batches whose key was used for another request, although some of their orders would have been created.
-    #[error("the keys of {} batches were used for other requests", conflicting.len())]
-    Conflicting {
-        conflicting: Vec<usize>,
-        accepted: Vec<Acceptance>,
-    },
+#[error("{error}")]
+struct WriteError {
+    error: StoreError,
+    /// Whether a transaction was begun.
+    begun: bool,
 }
 
 impl AsStoreError for WriteError {
     fn as_store_error(&self) -> Option<&StoreError> {
-        match self {
-            Self::Store { error, .. } => Some(error),
-            Self::Conflicting { .. } => None,
-        }
+        Some(&self.error)
     }
+}
+
+fn are_conflicting(decisions: &[Decision]) -> bool {
+    decisions.iter().any(Decision::is_conflicting)
+}
+
+/// Responds to all requests with a transient error.
+fn fail(part: Transaction, error: &StoreError) {
+    part.respond(iter::repeat_with(|| Err(clone_error(error).into())));
 }
 
 /// The error of orders that would have been written after a transaction that failed with `error`: they were not sent to the
@@ -213,7 +207,7 @@ fn error_of_unsent(error: StoreError) -> StoreError {
 }
 
 /// A copy of a transient error, for each of several callers.
-pub(super) fn clone_error(error: &StoreError) -> StoreError {
+fn clone_error(error: &StoreError) -> StoreError {
     match error {
         StoreError::Conflict(text) => StoreError::Conflict(text.clone()),
         StoreError::Unavailable(text) => StoreError::Unavailable(text.clone()),
