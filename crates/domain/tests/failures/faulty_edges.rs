@@ -21,6 +21,13 @@ pub(crate) struct FaultyQueue {
     pub(crate) faults: Arc<Faults>,
 }
 
+impl FaultyQueue {
+    async fn check(&self, name: &'static str) -> Result<(), QueueError> {
+        let failure = self.faults.next_failure(Role::Queue, name).await;
+        failure.map_or(Ok(()), |failure| Err(failure.of_queue()))
+    }
+}
+
 #[async_trait]
 impl OrderQueue for FaultyQueue {
     async fn publish(&self, orders: &[QueuedOrder]) -> Result<Vec<OrderId>, QueueError> {
@@ -37,28 +44,18 @@ impl OrderQueue for FaultyQueue {
     }
 
     async fn backlog(&self) -> Result<Backlog, QueueError> {
-        match self.faults.next_failure(Role::Queue, "backlog").await {
-            None => self.inner.backlog().await,
-            Some(failure) => Err(failure.of_queue()),
-        }
+        self.check("backlog").await?;
+        self.inner.backlog().await
     }
 
     async fn prune_dead_messages(&self, keep: u64) -> Result<u64, QueueError> {
-        match self
-            .faults
-            .next_failure(Role::Queue, "prune_dead_messages")
-            .await
-        {
-            None => self.inner.prune_dead_messages(keep).await,
-            Some(failure) => Err(failure.of_queue()),
-        }
+        self.check("prune_dead_messages").await?;
+        self.inner.prune_dead_messages(keep).await
     }
 
     async fn probe(&self) -> Result<(), QueueError> {
-        match self.faults.next_failure(Role::Queue, "probe").await {
-            None => self.inner.probe().await,
-            Some(failure) => Err(failure.of_queue()),
-        }
+        self.check("probe").await?;
+        self.inner.probe().await
     }
 }
 

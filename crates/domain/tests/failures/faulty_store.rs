@@ -9,11 +9,14 @@ use domain::comparison::ReportedStock;
 use domain::evidence::ReportOrder;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderState};
+use domain::pacing::VendorPause;
 use domain::ports::{
     Acceptance, ChangeRepository, DeadLetterRepository, FirstSyncs, LockedStock, LockedVendor,
-    NewOrder, OrderRepository, OtherVendors, OutboxEntry, OutboxId, OutboxRepository,
-    RequeueLimits, StockRepository, Store, StoreError, SwitchedVendors, SyncRecord, SyncRepository,
-    UnitOfWork, VendorRename, VendorRenameRepository, VendorSetRecord, VendorSetRepository,
+    NewOrder, OrderRepository, OtherVendors, OutboxEntry, OutboxId, OutboxLag, OutboxRepository,
+    PauseRepository, RequeueLimits, StockRepository, Store, StoreError, StoreProbe, StoredPause,
+    StoredVendorSet, SwitchedVendors, SyncQueries, SyncRecord, SyncRepository, UnitOfWork,
+    VendorRename, VendorRenameRepository, VendorSetQueries, VendorSetRecord, VendorSetRepository,
+    VendorSyncState,
 };
 use domain::report_history::ReportHistory;
 use domain::settlement::{PendingOrder, SettledOrder};
@@ -47,15 +50,8 @@ impl Store for FaultyStore {
     }
 }
 
-impl FaultyStore {
-    pub(crate) async fn check(&self, name: &'static str) -> Result<(), StoreError> {
-        let failure = self.faults.next_failure(Role::Probe, name).await;
-        failure.map_or(Ok(()), |failure| Err(failure.of_store()))
-    }
-}
-
-pub(crate) struct FaultyWork {
-    pub(crate) inner: Box<dyn UnitOfWork>,
+struct FaultyWork {
+    inner: Box<dyn UnitOfWork>,
     faults: Arc<Faults>,
     unreadable: Option<OrderId>,
     /// Whether a call failed, after which a unit of work can only be dropped.
@@ -63,292 +59,158 @@ pub(crate) struct FaultyWork {
 }
 
 impl FaultyWork {
-    pub(crate) async fn check(&mut self, role: Role, name: &'static str) -> Result<(), StoreError> {
+    async fn check(&mut self, name: &'static str) -> Result<(), StoreError> {
         assert!(!self.failed, "{name} after a failed call");
-        let failure = self.faults.next_failure(role, name).await;
+        let failure = self.faults.next_failure(Role::Work, name).await;
         self.failed = failure.is_some();
         failure.map_or(Ok(()), |failure| Err(failure.of_store()))
     }
-}
 
-#[async_trait]
-impl OrderRepository for FaultyWork {
-    async fn accept(&mut self, orders: &[NewOrder]) -> Result<Vec<Acceptance>, StoreError> {
-        self.check(Role::Work, "accept").await?;
-        self.inner.accept(orders).await
-    }
-
-    async fn lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError> {
-        self.check(Role::Work, "lock_pending").await?;
-        if let Some(id) = self.unreadable.filter(|id| ids.contains(id)) {
-            self.failed = true;
-            return Err(StoreError::Corrupt {
+    fn check_readable(&mut self, ids: &[OrderId]) -> Result<(), StoreError> {
+        let unreadable = self.unreadable.filter(|id| ids.contains(id));
+        self.failed = unreadable.is_some();
+        unreadable.map_or(Ok(()), |id| {
+            Err(StoreError::Corrupt {
                 table: "orders",
                 column: "quantity",
                 row: id.to_string(),
-            });
+            })
+        })
+    }
+}
+
+/// Implements a port of the store, or of a unit of work: each method counts the call, fails if a failure is injected, and
+/// forwards to the memory store otherwise.
+macro_rules! forward {
+    ($port:ident for FaultyStore {
+        $(fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*
+    } $($others:tt)*) => {
+        #[async_trait]
+        impl $port for FaultyStore {
+            $(async fn $name(&self, $($argument: $type),*) -> Result<$result, StoreError> {
+                let failure = self.faults.next_failure(Role::Probe, stringify!($name)).await;
+                failure.map_or(Ok(()), |failure| Err(failure.of_store()))?;
+                $port::$name(&self.memory, $($argument),*).await
+            })*
+            $($others)*
         }
+    };
+    ($port:ident for FaultyWork {
+        $(fn $name:ident $(<$lifetime:lifetime>)? ($($argument:ident: $type:ty),*) -> $result:ty;)*
+    } $($others:tt)*) => {
+        #[async_trait]
+        impl $port for FaultyWork {
+            $(async fn $name $(<$lifetime>)? (&mut self, $($argument: $type),*) -> Result<$result, StoreError> {
+                self.check(stringify!($name)).await?;
+                $port::$name(self.inner.as_mut(), $($argument),*).await
+            })*
+            $($others)*
+        }
+    };
+}
+
+forward! { StoreProbe for FaultyStore {
+    fn store_time() -> Timestamp;
+    fn outbox_lag() -> OutboxLag;
+    fn count_outbox(at_most: u32) -> u64;
+    fn count_dead_letters(at_most: u32) -> u64;
+    fn were_tried(vendor_ids: &[VendorId]) -> bool;
+    fn find_pauses(vendor_ids: &[VendorId]) -> Vec<StoredPause>;
+}
+    fn unreadable_rows(&self) -> u64 {
+        self.memory.unreadable_rows()
+    }
+}
+
+forward! { VendorSetQueries for FaultyStore {
+    fn find_vendor_set(digest: &VendorSetDigest) -> StoredVendorSet;
+} }
+
+forward! { SyncQueries for FaultyStore {
+    fn find_sync_state(id: &VendorId) -> Option<VendorSyncState>;
+    fn list_reported_stock(id: &VendorId, after: Option<ProductId>, limit: u32) -> Vec<ReportedStock>;
+} }
+
+forward! { OrderRepository for FaultyWork {
+    fn accept(orders: &[NewOrder]) -> Vec<Acceptance>;
+    fn save_settled(orders: &[SettledOrder]) -> ();
+    fn lock_order(id: OrderId) -> Option<Order>;
+    fn save_state(id: OrderId, state: &OrderState) -> Order;
+    fn prune_keys(before: Timestamp, limit: u32) -> u64;
+}
+    async fn lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError> {
+        self.check("lock_pending").await?;
+        self.check_readable(ids)?;
         self.inner.lock_pending(ids).await
     }
 
     async fn try_lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError> {
-        self.check(Role::Work, "try_lock_pending").await?;
-        if let Some(id) = self.unreadable.filter(|id| ids.contains(id)) {
-            self.failed = true;
-            return Err(StoreError::Corrupt {
-                table: "orders",
-                column: "quantity",
-                row: id.to_string(),
-            });
-        }
+        self.check("try_lock_pending").await?;
+        self.check_readable(ids)?;
         self.inner.try_lock_pending(ids).await
     }
-
-    async fn save_settled(&mut self, orders: &[SettledOrder]) -> Result<(), StoreError> {
-        self.check(Role::Work, "save_settled").await?;
-        self.inner.save_settled(orders).await
-    }
-
-    async fn lock_order(&mut self, id: OrderId) -> Result<Option<Order>, StoreError> {
-        self.check(Role::Work, "lock_order").await?;
-        self.inner.lock_order(id).await
-    }
-
-    async fn save_state(&mut self, id: OrderId, state: &OrderState) -> Result<Order, StoreError> {
-        self.check(Role::Work, "save_state").await?;
-        self.inner.save_state(id, state).await
-    }
-
-    async fn prune_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.check(Role::Work, "prune_keys").await?;
-        self.inner.prune_keys(before, limit).await
-    }
 }
 
-#[async_trait]
-impl StockRepository for FaultyWork {
-    async fn lock_stock(&mut self, ids: &[ProductId]) -> Result<Vec<ProductStock>, StoreError> {
-        self.check(Role::Work, "lock_stock").await?;
-        self.inner.lock_stock(ids).await
-    }
+forward! { StockRepository for FaultyWork {
+    fn lock_stock(ids: &[ProductId]) -> Vec<ProductStock>;
+    fn try_lock_stock(ids: &[ProductId]) -> LockedStock;
+    fn save_stock(changes: &[StockChange]) -> ();
+} }
 
-    async fn try_lock_stock(&mut self, ids: &[ProductId]) -> Result<LockedStock, StoreError> {
-        self.check(Role::Work, "try_lock_stock").await?;
-        self.inner.try_lock_stock(ids).await
-    }
+forward! { OutboxRepository for FaultyWork {
+    fn claim(limit: u32, lease: Duration) -> Vec<OutboxEntry>;
+    fn remove(ids: &[OutboxId]) -> ();
+    fn release(ids: &[OutboxId]) -> ();
+    fn postpone(ids: &[OrderId], delay: Duration) -> Vec<OrderId>;
+    fn requeue_overdue(limits: RequeueLimits) -> u64;
+} }
 
-    async fn save_stock(&mut self, changes: &[StockChange]) -> Result<(), StoreError> {
-        self.check(Role::Work, "save_stock").await?;
-        self.inner.save_stock(changes).await
-    }
+forward! { SyncRepository for FaultyWork {
+    fn lock_vendor(id: &VendorId) -> Option<LockedVendor>;
+    fn find_reported_stock(id: &VendorId, product_ids: &[ProductId]) -> Vec<ReportedStock>;
+    fn create_products(product_ids: &[ProductId]) -> ();
+    fn mark_included(id: &VendorId, product_ids: &[ProductId], as_of: Timestamp) -> BTreeMap<ProductId, u64>;
+    fn advance_as_of(id: &VendorId, product_ids: &[ProductId], order: ReportOrder) -> ();
+    fn repair_shipments(id: &VendorId) -> u64;
+    fn find_by_expiry(id: &VendorId, is_expired: bool, after: Option<ProductId>, limit: u32) -> Vec<ProductId>;
+    fn save_history(id: &VendorId, history: &ReportHistory) -> ();
+    fn record_sync<'r>(id: &VendorId, record: &SyncRecord, history: Option<&'r ReportHistory>) -> Timestamp;
+} }
+
+forward! { PauseRepository for FaultyWork {
+    fn find_pause(id: &VendorId) -> Option<VendorPause>;
+    fn save_pause(id: &VendorId, pause: &VendorPause) -> ();
+    fn clear_pause(id: &VendorId) -> Option<VendorPause>;
+} }
+
+forward! { VendorRenameRepository for FaultyWork {
+    fn vendor_sources() -> Vec<ConfiguredVendor>;
+    fn rename_vendor(old: &VendorId, new: &VendorId) -> VendorRename;
+} }
+
+forward! { VendorSetRepository for FaultyWork {
+    fn lock_vendor_sets(digest: &VendorSetDigest) -> VendorSetRecord;
+    fn save_current_set(digest: &VendorSetDigest) -> ();
+    fn configure(vendors: &[ConfiguredVendor], others: OtherVendors) -> SwitchedVendors;
+    fn first_syncs() -> FirstSyncs;
+    fn end_first_sync(id: &VendorId) -> u64;
+} }
+
+forward! { ChangeRepository for FaultyWork {
+    fn prune_changes(before: Timestamp, limit: u32) -> u64;
+} }
+
+forward! { DeadLetterRepository for FaultyWork {
+    fn record_dead_letter(id: OrderId, reason: &str) -> bool;
+    fn replay_orders(ids: &[OrderId]) -> u64;
+    fn discard_dead_letters(ids: &[OrderId]) -> u64;
+    fn prune_dead_letters(limit: u32) -> u64;
+} }
+
+forward! { UnitOfWork for FaultyWork {
+    fn store_time() -> Timestamp;
+    fn limit_lock_waits(longest: Duration) -> ();
 }
-
-#[async_trait]
-impl OutboxRepository for FaultyWork {
-    async fn claim(&mut self, limit: u32, lease: Duration) -> Result<Vec<OutboxEntry>, StoreError> {
-        self.check(Role::Work, "claim").await?;
-        self.inner.claim(limit, lease).await
-    }
-
-    async fn remove(&mut self, ids: &[OutboxId]) -> Result<(), StoreError> {
-        self.check(Role::Work, "remove").await?;
-        self.inner.remove(ids).await
-    }
-
-    async fn release(&mut self, ids: &[OutboxId]) -> Result<(), StoreError> {
-        self.check(Role::Work, "release").await?;
-        self.inner.release(ids).await
-    }
-
-    async fn postpone(
-        &mut self,
-        ids: &[OrderId],
-        delay: Duration,
-    ) -> Result<Vec<OrderId>, StoreError> {
-        self.check(Role::Work, "postpone").await?;
-        self.inner.postpone(ids, delay).await
-    }
-
-    async fn requeue_overdue(&mut self, limits: RequeueLimits) -> Result<u64, StoreError> {
-        self.check(Role::Work, "requeue_overdue").await?;
-        self.inner.requeue_overdue(limits).await
-    }
-}
-
-#[async_trait]
-impl SyncRepository for FaultyWork {
-    async fn lock_vendor(&mut self, id: &VendorId) -> Result<Option<LockedVendor>, StoreError> {
-        self.check(Role::Work, "lock_vendor").await?;
-        self.inner.lock_vendor(id).await
-    }
-
-    async fn find_reported_stock(
-        &mut self,
-        id: &VendorId,
-        product_ids: &[ProductId],
-    ) -> Result<Vec<ReportedStock>, StoreError> {
-        self.check(Role::Work, "find_reported_stock").await?;
-        self.inner.find_reported_stock(id, product_ids).await
-    }
-
-    async fn create_products(&mut self, product_ids: &[ProductId]) -> Result<(), StoreError> {
-        self.check(Role::Work, "create_products").await?;
-        self.inner.create_products(product_ids).await
-    }
-
-    async fn mark_included(
-        &mut self,
-        vendor_id: &VendorId,
-        product_ids: &[ProductId],
-        as_of: Timestamp,
-    ) -> Result<BTreeMap<ProductId, u64>, StoreError> {
-        self.check(Role::Work, "mark_included").await?;
-        self.inner
-            .mark_included(vendor_id, product_ids, as_of)
-            .await
-    }
-
-    async fn advance_as_of(
-        &mut self,
-        id: &VendorId,
-        product_ids: &[ProductId],
-        order: ReportOrder,
-    ) -> Result<(), StoreError> {
-        self.check(Role::Work, "advance_as_of").await?;
-        self.inner.advance_as_of(id, product_ids, order).await
-    }
-
-    async fn repair_shipments(&mut self, id: &VendorId) -> Result<u64, StoreError> {
-        self.check(Role::Work, "repair_shipments").await?;
-        self.inner.repair_shipments(id).await
-    }
-
-    async fn find_by_expiry(
-        &mut self,
-        id: &VendorId,
-        is_expired: bool,
-        after: Option<ProductId>,
-        limit: u32,
-    ) -> Result<Vec<ProductId>, StoreError> {
-        self.check(Role::Work, "find_by_expiry").await?;
-        let found = self.inner.find_by_expiry(id, is_expired, after, limit);
-        found.await
-    }
-
-    async fn save_history(
-        &mut self,
-        id: &VendorId,
-        history: &ReportHistory,
-    ) -> Result<(), StoreError> {
-        self.check(Role::Work, "save_history").await?;
-        self.inner.save_history(id, history).await
-    }
-
-    async fn record_sync<'r>(
-        &mut self,
-        id: &VendorId,
-        record: &SyncRecord,
-        history: Option<&'r ReportHistory>,
-    ) -> Result<Timestamp, StoreError> {
-        self.check(Role::Work, "record_sync").await?;
-        self.inner.record_sync(id, record, history).await
-    }
-}
-
-#[async_trait]
-impl VendorRenameRepository for FaultyWork {
-    async fn vendor_sources(&mut self) -> Result<Vec<ConfiguredVendor>, StoreError> {
-        self.check(Role::Work, "vendor_sources").await?;
-        self.inner.vendor_sources().await
-    }
-
-    async fn rename_vendor(
-        &mut self,
-        old: &VendorId,
-        new: &VendorId,
-    ) -> Result<VendorRename, StoreError> {
-        self.check(Role::Work, "rename_vendor").await?;
-        self.inner.rename_vendor(old, new).await
-    }
-}
-
-#[async_trait]
-impl VendorSetRepository for FaultyWork {
-    async fn lock_vendor_sets(
-        &mut self,
-        digest: &VendorSetDigest,
-    ) -> Result<VendorSetRecord, StoreError> {
-        self.check(Role::Work, "lock_vendor_sets").await?;
-        self.inner.lock_vendor_sets(digest).await
-    }
-
-    async fn save_current_set(&mut self, digest: &VendorSetDigest) -> Result<(), StoreError> {
-        self.check(Role::Work, "save_current_set").await?;
-        self.inner.save_current_set(digest).await
-    }
-
-    async fn configure(
-        &mut self,
-        vendors: &[ConfiguredVendor],
-        others: OtherVendors,
-    ) -> Result<SwitchedVendors, StoreError> {
-        self.check(Role::Work, "configure").await?;
-        self.inner.configure(vendors, others).await
-    }
-
-    async fn first_syncs(&mut self) -> Result<FirstSyncs, StoreError> {
-        self.check(Role::Work, "first_syncs").await?;
-        self.inner.first_syncs().await
-    }
-
-    async fn end_first_sync(&mut self, id: &VendorId) -> Result<u64, StoreError> {
-        self.check(Role::Work, "end_first_sync").await?;
-        self.inner.end_first_sync(id).await
-    }
-}
-
-#[async_trait]
-impl ChangeRepository for FaultyWork {
-    async fn prune_changes(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.check(Role::Work, "prune_changes").await?;
-        self.inner.prune_changes(before, limit).await
-    }
-}
-
-#[async_trait]
-impl DeadLetterRepository for FaultyWork {
-    async fn record_dead_letter(&mut self, id: OrderId, reason: &str) -> Result<bool, StoreError> {
-        self.check(Role::Work, "record_dead_letter").await?;
-        self.inner.record_dead_letter(id, reason).await
-    }
-
-    async fn replay_orders(&mut self, ids: &[OrderId]) -> Result<u64, StoreError> {
-        self.check(Role::Work, "replay_orders").await?;
-        self.inner.replay_orders(ids).await
-    }
-
-    async fn discard_dead_letters(&mut self, ids: &[OrderId]) -> Result<u64, StoreError> {
-        self.check(Role::Work, "discard_dead_letters").await?;
-        self.inner.discard_dead_letters(ids).await
-    }
-
-    async fn prune_dead_letters(&mut self, limit: u32) -> Result<u64, StoreError> {
-        self.check(Role::Work, "prune_dead_letters").await?;
-        self.inner.prune_dead_letters(limit).await
-    }
-}
-
-#[async_trait]
-impl UnitOfWork for FaultyWork {
-    async fn store_time(&mut self) -> Result<Timestamp, StoreError> {
-        self.check(Role::Work, "store_time").await?;
-        self.inner.store_time().await
-    }
-
-    async fn limit_lock_waits(&mut self, longest: Duration) -> Result<(), StoreError> {
-        self.check(Role::Work, "limit_lock_waits").await?;
-        self.inner.limit_lock_waits(longest).await
-    }
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
         assert!(!self.failed, "commit after a failed call");

@@ -11,8 +11,6 @@ mod builders;
 mod expected;
 mod faults;
 mod faulty_edges;
-mod faulty_pauses;
-mod faulty_reads;
 mod faulty_store;
 mod fixture;
 mod use_cases;

@@ -105,16 +105,16 @@ impl UseCase {
             }
             Self::RequeueAll => "begin,requeue_overdue,commit",
             Self::Sync => {
-                "probe store_time,fetch,probe store_time,find_sync_state,list_reported_stock,begin,limit_lock_waits,lock_vendor,create_products,lock_stock,mark_included,save_stock,end_first_sync,record_sync,clear_pause,commit"
+                "store_time,fetch,store_time,find_sync_state,list_reported_stock,begin,limit_lock_waits,lock_vendor,create_products,lock_stock,mark_included,save_stock,end_first_sync,record_sync,clear_pause,commit"
             }
             Self::SyncWithoutReport => {
-                "probe store_time,fetch,begin,lock_vendor,end_first_sync,record_sync,find_pause,save_pause,commit"
+                "store_time,fetch,begin,lock_vendor,end_first_sync,record_sync,find_pause,save_pause,commit"
             }
             Self::SyncStale => {
-                "probe store_time,fetch,probe store_time,find_sync_state,begin,limit_lock_waits,lock_vendor,end_first_sync,record_sync,clear_pause,commit"
+                "store_time,fetch,store_time,find_sync_state,begin,limit_lock_waits,lock_vendor,end_first_sync,record_sync,clear_pause,commit"
             }
             Self::SyncUnconfigured => {
-                "probe store_time,fetch,probe store_time,find_sync_state,begin,lock_vendor"
+                "store_time,fetch,store_time,find_sync_state,begin,lock_vendor"
             }
             Self::ApplySet => {
                 "find_vendor_set,begin,lock_vendor_sets,save_current_set,vendor_sources,configure,lock_stock,save_stock,commit"
