@@ -10,16 +10,8 @@ use crate::identifiers::VendorId;
 use crate::stock::{ProductStock, StockChange};
 use crate::timestamp::Timestamp;
 
-/// Length of a digest, in hexadecimal digits.
-const DIGEST_LENGTH: usize = 64;
-
 fn sha256_hex(content: &[u8]) -> String {
-    let mut text = String::with_capacity(DIGEST_LENGTH);
-    for byte in Sha256::digest(content) {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    hex::encode(Sha256::digest(content))
 }
 
 /// The source of a vendor's reports, without secrets: two feeds with the same source read the same stock.
@@ -131,6 +123,7 @@ impl VendorSet {
         for (vendor_id, source) in &self.vendors {
             // Neither ids nor sources contain control characters, so that no two sets have the same content.
             let source = source.as_ref().map_or("", VendorSource::as_str);
+            // Writing to a String cannot fail.
             let _ = writeln!(content, "{vendor_id}\t{source}");
         }
         VendorSetDigest(sha256_hex(content.as_bytes()))
@@ -243,7 +236,7 @@ mod tests {
     fn sets_with_the_same_vendors_have_the_same_digest_in_any_order() {
         let (v, w) = (vendor("v", Some("http://v/")), vendor("w", None));
         let both = digest(&[v.clone(), w.clone()]);
-        assert_eq!(both.as_str().len(), DIGEST_LENGTH);
+        assert_eq!(both.as_str().len(), 64);
         assert_eq!(digest(&[w.clone(), v.clone()]), both);
         for other in [
             vec![],

@@ -11,8 +11,8 @@ use domain::evidence::ResponseTimes;
 use domain::identifiers::{IdempotencyKey, OrderId, ProductId, VendorId};
 use domain::order::OrderRequest;
 use domain::ports::{
-    Backlog, Clock, FeedError, FetchedReport, NewOrder, Notifier, Observer, OrderConsumer as _,
-    SyncOutcome, Topic, VendorFeed,
+    Backlog, Clock, FeedError, FetchedReport, NewOrder, NoopNotifier, Observer, OrderConsumer as _,
+    SyncOutcome, VendorFeed,
 };
 use domain::quantity::Quantity;
 use domain::report::{Report, ReportKind};
@@ -96,13 +96,6 @@ impl Clock for FixedClock {
     async fn sleep(&self, _span: Duration) {}
 }
 
-/// Discards notifications.
-struct SilentNotifier;
-
-impl Notifier for SilentNotifier {
-    fn notify(&self, _: Topic) {}
-}
-
 /// Returns the same result for every request.
 struct Feed {
     vendor_id: VendorId,
@@ -166,7 +159,7 @@ async fn observer_is_notified_of_each_committed_event() {
         max_batch: 10,
         max_waiting: 10,
     };
-    let notifier = Arc::new(SilentNotifier);
+    let notifier = Arc::new(NoopNotifier);
     let (batcher, writer) = OrderBatcher::open(store.clone(), notifier, clock.clone(), settings);
     tokio::spawn(writer.with_observer(observer.clone()).run());
     batcher.place(order(Some("k"))).await.unwrap();

@@ -8,8 +8,8 @@ use clock_tokio::SystemClock;
 use domain::allocation::most_available_first;
 use domain::identifiers::{OrderId, VendorId};
 use domain::ports::{
-    Backlog, Clock, FeedError, FetchedReport, NoopNotifier, Notifier, OrderQueue, QueueError,
-    QueuedOrder, Topic, VendorFeed,
+    Backlog, Clock, FeedError, FetchedReport, NoopNotifier, OrderQueue, QueueError, QueuedOrder,
+    VendorFeed,
 };
 use domain::report::Report;
 use domain::services::{
@@ -72,7 +72,7 @@ impl Run {
             }
             UseCase::Place(slot, order_spec) => {
                 let (batcher, writer) =
-                    OrderBatcher::open(store, Arc::new(SilentNotifier), clock, ONE_AT_A_TIME);
+                    OrderBatcher::open(store, Arc::new(NoopNotifier), clock, ONE_AT_A_TIME);
                 let placing = async move { batcher.place(new_order(order_spec)).await };
                 // The writer ends when the batcher is dropped.
                 let (placed, ()) = join(placing, writer.run()).await;
@@ -122,7 +122,7 @@ impl Run {
                     change_log_retention: span(*key_retention),
                 };
                 let queue = Arc::new(Queue(Confirms::All));
-                let sweeper = Sweeper::new(store, queue, Arc::new(SilentNotifier), clock, settings);
+                let sweeper = Sweeper::new(store, queue, Arc::new(NoopNotifier), clock, settings);
                 drop(sweeper.sweep().await);
             }
         }
@@ -183,11 +183,4 @@ impl OrderQueue for Queue {
     async fn probe(&self) -> Result<(), QueueError> {
         Ok(())
     }
-}
-
-/// Discards notifications.
-struct SilentNotifier;
-
-impl Notifier for SilentNotifier {
-    fn notify(&self, _: Topic) {}
 }

@@ -6,12 +6,14 @@ use workspace::process;
 use super::Finding;
 
 /// Crates that the domain's manifest may name. The two channel crates are independent of a runtime: they carry requests to
-/// the batch writer (many to many, bounded) and its responses back. SHA-256 identifies a vendor set.
-const ALLOWED: [&str; 11] = [
+/// the batch writer (many to many, bounded) and its responses back. SHA-256, in hexadecimal digits,
+/// identifies a vendor set.
+const ALLOWED: [&str; 12] = [
     "async-channel",
     "async-trait",
     "backon",
     "futures-channel",
+    "hex",
     "mockall",
     "sha2",
     // Derives the strings of enums; no code at run time.

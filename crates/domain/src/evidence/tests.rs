@@ -26,9 +26,32 @@ fn date(seconds: f64) -> ResponseTimes {
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "compared with an Option")]
-fn secs(seconds: u64) -> Option<Duration> {
-    Some(Duration::from_secs(seconds))
+/// The times with `Last-Modified`.
+fn modified(seconds: f64, times: ResponseTimes) -> ResponseTimes {
+    ResponseTimes {
+        last_modified: Some(at(seconds)),
+        ..times
+    }
+}
+
+/// The times with an `Age`, in seconds.
+fn aged(seconds: u64, times: ResponseTimes) -> ResponseTimes {
+    ResponseTimes {
+        age: Some(Duration::from_secs(seconds)),
+        ..times
+    }
+}
+
+/// The times with a freshness lifetime, in seconds.
+fn fresh(seconds: u64, times: ResponseTimes) -> ResponseTimes {
+    ResponseTimes {
+        freshness: Some(Duration::from_secs(seconds)),
+        ..times
+    }
+}
+
+fn proof(document: Option<Timestamp>, times: &ResponseTimes) -> Proof {
+    assess(document, times, exchange()).proof
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "compared with an Option")]
@@ -49,45 +72,14 @@ fn date_is_the_bound_if_there_is_no_other_time() {
         // The vendor's clock is ahead.
         (date(60.0), 0.0),
         // HAProxy, Varnish and Squid keep the origin's date and add an age, which is subtracted once.
-        (
-            ResponseTimes {
-                age: secs(300),
-                ..date(-300.0)
-            },
-            -300.0,
-        ),
+        (aged(300, date(-300.0)), -300.0),
         // Apache sends a new date with the age.
-        (
-            ResponseTimes {
-                age: secs(300),
-                ..date(0.0)
-            },
-            -300.0,
-        ),
+        (aged(300, date(0.0)), -300.0),
         // A cached response of a vendor whose clock is behind.
-        (
-            ResponseTimes {
-                age: secs(300),
-                ..date(-360.0)
-            },
-            -360.0,
-        ),
+        (aged(300, date(-360.0)), -360.0),
         // A cache may have stored the response for as long as its freshness allows.
-        (
-            ResponseTimes {
-                freshness: secs(60),
-                ..date(0.0)
-            },
-            -60.0,
-        ),
-        (
-            ResponseTimes {
-                freshness: secs(60),
-                age: secs(10),
-                ..date(0.0)
-            },
-            -70.0,
-        ),
+        (fresh(60, date(0.0)), -60.0),
+        (aged(10, fresh(60, date(0.0))), -70.0),
         (
             ResponseTimes {
                 etag: Some("\"x\"".to_owned()),
@@ -96,50 +88,27 @@ fn date_is_the_bound_if_there_is_no_other_time() {
             0.0,
         ),
     ] {
-        let proof = assess(None, &times, exchange()).proof;
+        let proof = proof(None, &times);
         assert_eq!(proof, proven(expected, Evidence::Date), "{times:?}");
     }
 }
 
 #[test]
 fn last_modified_is_a_bound_and_freshness_is_ignored_then() {
-    let modified = |seconds, times: ResponseTimes| ResponseTimes {
-        last_modified: Some(at(seconds)),
-        ..times
-    };
     for (times, expected) in [
         (modified(-28_800.0, date(0.0)), -28_801.0),
-        (
-            modified(
-                -28_800.0,
-                ResponseTimes {
-                    freshness: secs(60),
-                    ..date(0.0)
-                },
-            ),
-            -28_801.0,
-        ),
-        (
-            modified(
-                -5.0,
-                ResponseTimes {
-                    age: secs(30),
-                    ..date(0.0)
-                },
-            ),
-            -29.5,
-        ),
+        (modified(-28_800.0, fresh(60, date(0.0))), -28_801.0),
+        (modified(-5.0, aged(30, date(0.0))), -29.5),
         (modified(-5.0, date(-9.0)), -9.0),
         (modified(-5.0, ResponseTimes::default()), -6.0),
         // The clock is ahead: one second is subtracted, because a date has no fraction.
         (modified(50.0, date(60.0)), -11.5),
     ] {
-        let proof = assess(None, &times, exchange()).proof;
+        let proof = proof(None, &times);
         assert_eq!(proof, proven(expected, Evidence::LastModified), "{times:?}");
     }
     let ahead = modified(3.0, date(0.0));
-    let assessed = assess(None, &ahead, exchange());
-    assert_eq!(assessed.proof, Err(NoEvidence::LastModifiedInFuture));
+    assert_eq!(proof(None, &ahead), Err(NoEvidence::LastModifiedInFuture));
 }
 
 #[test]
@@ -148,36 +117,29 @@ fn with_an_unreadable_last_modified_only_the_document_as_of_is_evidence() {
         is_last_modified_unusable: true,
         ..date(0.0)
     };
-    let proof = assess(None, &times, exchange()).proof;
-    assert_eq!(proof, Err(NoEvidence::UnusableLastModified));
-    let proof = assess(Some(at(-9.0)), &times, exchange()).proof;
-    assert_eq!(proof, proven(-9.0, Evidence::Document));
+    let unusable = Err(NoEvidence::UnusableLastModified);
+    assert_eq!(proof(None, &times), unusable);
+    let documented = proof(Some(at(-9.0)), &times);
+    assert_eq!(documented, proven(-9.0, Evidence::Document));
 }
 
 /// Apache sends the time of the response for a file whose own time is in the future; aiohttp rounds up.
 #[test]
 fn a_last_modified_equal_to_the_response_time_is_date_evidence_of_one_second_earlier() {
-    for (modified, fresh, expected) in [
-        (0.0, None, -1.0),
-        (1.0, None, 0.0),
-        (0.0, secs(60), -60.0),
-        (1.0, secs(60), -60.0),
+    for (seconds, freshness, expected) in [
+        (0.0, 0, -1.0),
+        (1.0, 0, 0.0),
+        (0.0, 60, -60.0),
+        (1.0, 60, -60.0),
     ] {
-        let times = ResponseTimes {
-            last_modified: Some(at(modified)),
-            freshness: fresh,
-            ..date(0.0)
-        };
+        let times = modified(seconds, fresh(freshness, date(0.0)));
         let assessed = assess(None, &times, exchange());
         assert_eq!(
             assessed.proof,
             proven(expected, Evidence::Date),
             "{times:?}"
         );
-        assert_eq!(
-            assessed.claim,
-            Some(Claim::LastModified(at(modified), None))
-        );
+        assert_eq!(assessed.claim, Some(Claim::LastModified(at(seconds), None)));
     }
 }
 
@@ -186,47 +148,12 @@ fn document_as_of_is_combined_with_the_headers() {
     for (document, times, expected) in [
         (-30.0, date(0.0), -30.0),
         (-30.0, ResponseTimes::default(), -30.0),
-        (
-            -30.0,
-            ResponseTimes {
-                last_modified: Some(at(-40.0)),
-                ..date(0.0)
-            },
-            -41.0,
-        ),
-        (
-            -30.0,
-            ResponseTimes {
-                freshness: secs(600),
-                ..date(0.0)
-            },
-            -30.0,
-        ),
-        (
-            -30.0,
-            ResponseTimes {
-                age: secs(60),
-                ..date(0.0)
-            },
-            -59.5,
-        ),
-        (
-            -30.0,
-            ResponseTimes {
-                age: Some(MAX_AGE),
-                ..date(0.0)
-            },
-            -30.0,
-        ),
+        (-30.0, modified(-40.0, date(0.0)), -41.0),
+        (-30.0, fresh(600, date(0.0)), -30.0),
+        (-30.0, aged(60, date(0.0)), -59.5),
+        (-30.0, aged(MAX_AGE.as_secs(), date(0.0)), -30.0),
         // A `Last-Modified` that equals the time of the response and may be rounded up.
-        (
-            0.6,
-            ResponseTimes {
-                last_modified: Some(at(0.0)),
-                ..date(0.0)
-            },
-            -1.0,
-        ),
+        (0.6, modified(0.0, date(0.0)), -1.0),
         // Generated while the request was handled.
         (0.6, date(0.0), 0.0),
         // The clock is 60 s ahead: the document is as of the request, and 20 s before.
@@ -235,7 +162,7 @@ fn document_as_of_is_combined_with_the_headers() {
         // A clock that is behind is not corrected.
         (-90.0, date(-60.0), -90.0),
     ] {
-        let proof = assess(Some(at(document)), &times, exchange()).proof;
+        let proof = proof(Some(at(document)), &times);
         let expected = proven(expected, Evidence::Document);
         assert_eq!(proof, expected, "{document} {times:?}");
     }
@@ -244,7 +171,7 @@ fn document_as_of_is_combined_with_the_headers() {
 #[test]
 fn document_as_of_ahead_by_a_fraction_of_a_second_is_evidence() {
     // The vendor's clock is 0.4 s ahead, which its `Date` does not show.
-    let proof = assess(Some(at(0.95)), &date(0.0), exchange()).proof;
+    let proof = proof(Some(at(0.95)), &date(0.0));
     assert_eq!(proof, proven(0.0, Evidence::Document));
 }
 
@@ -261,37 +188,21 @@ fn times_in_the_future_and_missing_times_prove_nothing() {
         ),
         (
             two_hours,
-            ResponseTimes {
-                last_modified: Some(at(-9.0)),
-                ..date(0.0)
-            },
+            modified(-9.0, date(0.0)),
             NoEvidence::DocumentInFuture,
         ),
         (None, ResponseTimes::default(), NoEvidence::NoTime),
+        (None, aged(9, ResponseTimes::default()), NoEvidence::NoTime),
         (
             None,
-            ResponseTimes {
-                age: secs(9),
-                ..ResponseTimes::default()
-            },
-            NoEvidence::NoTime,
-        ),
-        (
-            None,
-            ResponseTimes {
-                age: Some(MAX_AGE),
-                ..date(0.0)
-            },
+            aged(MAX_AGE.as_secs(), date(0.0)),
             NoEvidence::UnusableAge,
         ),
         (None, date(200_000.0), NoEvidence::UnusableDate),
         (None, date(-1e10), NoEvidence::UnusableDate),
         (
             None,
-            ResponseTimes {
-                freshness: Some(MAX_AGE),
-                ..date(0.0)
-            },
+            fresh(MAX_AGE.as_secs(), date(0.0)),
             NoEvidence::TooOld,
         ),
         (
@@ -314,10 +225,7 @@ fn order_is_the_claim_and_never_later_than_the_request() {
         assert_eq!(order.requested_at, REQUESTED);
         order.as_of
     };
-    let modified = ResponseTimes {
-        last_modified: Some(at(-9.0)),
-        ..date(-20.0)
-    };
+    let modified = modified(-9.0, date(-20.0));
     assert_eq!(as_of(Some(at(-30.0)), &modified), at(-30.0));
     assert_eq!(as_of(None, &modified), at(-9.0));
     assert_eq!(as_of(Some(at(7_200.0)), &date(0.0)), REQUESTED);
@@ -326,10 +234,7 @@ fn order_is_the_claim_and_never_later_than_the_request() {
     for same in [date(0.0), date(1.0), date(60.0)] {
         assert_eq!(as_of(None, &same), at(0.0));
     }
-    let cached = ResponseTimes {
-        age: Some(MAX_AGE),
-        ..date(-5.0)
-    };
+    let cached = aged(MAX_AGE.as_secs(), date(-5.0));
     assert_eq!(as_of(None, &cached), at(-5.0));
 }
 
@@ -339,19 +244,7 @@ fn clock_skew_has_both_signs_and_ignores_the_age_of_cached_responses() {
     assert_eq!(skew(date(0.0)), Some(0));
     assert_eq!(skew(date(60.0)), Some(59_300));
     assert_eq!(skew(date(-60.0)), Some(-59_500));
-    assert_eq!(
-        skew(ResponseTimes {
-            age: secs(60),
-            ..date(-60.0)
-        }),
-        Some(0)
-    );
-    assert_eq!(
-        skew(ResponseTimes {
-            age: secs(60),
-            ..date(0.0)
-        }),
-        Some(0)
-    );
+    assert_eq!(skew(aged(60, date(-60.0))), Some(0));
+    assert_eq!(skew(aged(60, date(0.0))), Some(0));
     assert_eq!(skew(ResponseTimes::default()), None);
 }

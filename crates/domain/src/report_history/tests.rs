@@ -29,6 +29,21 @@ fn assessment(claim: Option<Claim>, order: ReportOrder, as_of: Option<i64>) -> A
     }
 }
 
+/// A proof that is as of 0.
+fn some_proof() -> Proof {
+    assessment(None, order(0, 0), Some(0)).proof
+}
+
+/// Adjusts the assessment of a document that states `claimed` and would prove `as_of`.
+fn read(
+    history: &mut ReportHistory,
+    claimed: i64,
+    order: ReportOrder,
+    as_of: Option<i64>,
+) -> Assessment {
+    history.adjust_to_claims(assessment(document(claimed), order, as_of))
+}
+
 fn as_of(assessment: &Assessment) -> Option<Timestamp> {
     assessment.proof.ok().map(|proven| proven.as_of)
 }
@@ -66,14 +81,14 @@ fn age_is_counted_from_the_proven_as_of_or_else_from_the_request() {
 #[test]
 fn same_or_older_claim_never_gets_a_later_as_of() {
     let mut history = ReportHistory::default();
-    let first = history.adjust_to_claims(assessment(document(160), order(100, 105), Some(100)));
+    let first = read(&mut history, 160, order(100, 105), Some(100));
     assert_eq!(as_of(&first), Some(at(100)));
-    let again = history.adjust_to_claims(assessment(document(160), order(99, 140), Some(130)));
+    let again = read(&mut history, 160, order(99, 140), Some(130));
     assert_eq!(as_of(&again), Some(at(100)));
     assert_eq!(again.order, order(100, 140));
-    let older = history.adjust_to_claims(assessment(document(150), order(120, 150), Some(120)));
+    let older = read(&mut history, 150, order(120, 150), Some(120));
     assert_eq!(as_of(&older), Some(at(100)));
-    let newer = history.adjust_to_claims(assessment(document(170), order(95, 160), Some(130)));
+    let newer = read(&mut history, 170, order(95, 160), Some(130));
     assert_eq!(as_of(&newer), Some(at(130)));
     assert_eq!(
         newer.order.as_of,
@@ -85,26 +100,14 @@ fn same_or_older_claim_never_gets_a_later_as_of() {
 #[test]
 fn claim_that_proved_nothing_proves_nothing_later() {
     let mut history = ReportHistory::default();
-    let future = history.adjust_to_claims(assessment(document(7_200), order(100, 100), None));
+    let future = read(&mut history, 7_200, order(100, 100), None);
     assert_eq!(future.proof, Err(NoEvidence::DocumentInFuture));
     // Two hours later the same document is no longer in the future.
-    let again = history.adjust_to_claims(assessment(
-        document(7_200),
-        order(7_200, 7_300),
-        Some(7_200),
-    ));
+    let again = read(&mut history, 7_200, order(7_200, 7_300), Some(7_200));
     assert_eq!(again.proof, Err(NoEvidence::SeenUnproven));
-    let older = history.adjust_to_claims(assessment(
-        document(7_000),
-        order(7_000, 7_300),
-        Some(7_000),
-    ));
+    let older = read(&mut history, 7_000, order(7_000, 7_300), Some(7_000));
     assert_eq!(older.proof, Err(NoEvidence::SeenUnproven));
-    let next = history.adjust_to_claims(assessment(
-        document(7_201),
-        order(7_201, 7_300),
-        Some(7_201),
-    ));
+    let next = read(&mut history, 7_201, order(7_201, 7_300), Some(7_201));
     assert_eq!(as_of(&next), Some(at(7_201)));
 }
 
@@ -168,7 +171,7 @@ fn full(lines: &[(&str, i64)]) -> Report {
 #[test]
 fn with_equal_as_of_the_later_request_is_newer() {
     let mut history = ReportHistory::default();
-    let proof = assessment(None, order(0, 0), Some(0)).proof;
+    let proof = some_proof();
     history.apply(ReportKind::Full, order(10, 13), proof);
     let decide = |as_of, requested_at| {
         let assessment = assessment(None, order(as_of, requested_at), Some(as_of));
@@ -184,7 +187,7 @@ fn with_equal_as_of_the_later_request_is_newer() {
 #[test]
 fn a_delta_is_compared_with_the_last_full_report_only() {
     let mut history = ReportHistory::default();
-    let proof = assessment(None, order(0, 0), Some(0)).proof;
+    let proof = some_proof();
     history.apply(ReportKind::Full, order(10, 10), proof);
     history.apply(ReportKind::Delta, order(20, 20), proof);
     assert_eq!(history.full, Some(order(10, 10)));
@@ -206,10 +209,10 @@ fn a_delta_is_compared_with_the_last_full_report_only() {
 
 #[test]
 fn entries_later_than_the_clock_are_removed() {
-    let proof = assessment(None, order(0, 0), Some(0)).proof;
+    let proof = some_proof();
     let mut history = ReportHistory::default();
     history.apply(ReportKind::Full, order(10, 10), proof);
-    let _ = history.adjust_to_claims(assessment(document(10), order(10, 10), Some(10)));
+    let _ = read(&mut history, 10, order(10, 10), Some(10));
     let sound = history.clone();
     assert!(!history.remove_future_entries(at(10)));
     assert_eq!(history, sound);
@@ -222,29 +225,23 @@ fn entries_later_than_the_clock_are_removed() {
 fn an_empty_full_report_is_quarantined_until_a_second_one_with_another_claim() {
     let mut history = ReportHistory::default();
     let empty = full(&[]);
-    let proof = assessment(None, order(0, 0), Some(0)).proof;
+    let proof = some_proof();
     history.apply(ReportKind::Full, order(1, 1), proof);
     let seen = |time, claim| assessment(claim, order(time, time), Some(time));
 
-    assert_eq!(
-        history.decide(&empty, &seen(2, document(2)), false),
-        Verdict::Apply
-    );
-    assert_eq!(
-        history.decide(&empty, &seen(2, document(2)), true),
-        Verdict::Quarantine
-    );
-    history.quarantine(seen(2, document(2)), Duration::ZERO);
+    let first = seen(2, document(2));
+    assert_eq!(history.decide(&empty, &first, false), Verdict::Apply);
+    assert_eq!(history.decide(&empty, &first, true), Verdict::Quarantine);
+    history.quarantine(first, Duration::ZERO);
     for again in [seen(2, document(3)), seen(9, document(2))] {
         assert_eq!(history.decide(&empty, &again, true), Verdict::Quarantine);
         history.quarantine(again, Duration::ZERO);
     }
     assert_eq!(history.quarantined.as_ref().unwrap().order, order(2, 2));
-    assert_eq!(
-        history.decide(&empty, &seen(9, document(9)), true),
-        Verdict::Apply
-    );
-    assert_eq!(history.decide(&empty, &seen(9, None), true), Verdict::Apply);
+    for claim in [document(9), None] {
+        let second = seen(9, claim);
+        assert_eq!(history.decide(&empty, &second, true), Verdict::Apply);
+    }
     history.apply(ReportKind::Full, order(9, 9), proof);
     assert_eq!(history.quarantined, None);
 }
@@ -294,11 +291,8 @@ fn the_same_etag_never_gets_a_later_as_of_with_a_new_last_modified() {
     let mut history = ReportHistory::default();
     for (seconds, tag, expected) in [(10, "a", 10), (20, "a", 10), (30, "a", 10), (40, "b", 40)] {
         let claim = Claim::LastModified(at(seconds), Some(tag.to_owned()));
-        let adjusted = history.adjust_to_claims(assessment(
-            Some(claim),
-            order(seconds, seconds),
-            Some(seconds),
-        ));
+        let seen = assessment(Some(claim), order(seconds, seconds), Some(seconds));
+        let adjusted = history.adjust_to_claims(seen);
         assert_eq!(adjusted.proof.unwrap().as_of, at(expected), "{seconds}");
         assert_eq!(adjusted.order, order(expected, seconds));
     }

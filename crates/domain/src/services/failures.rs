@@ -2,39 +2,17 @@
 //! over the store in memory and fails every call of every port.
 
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::time::Duration;
 
+use super::scripted::{clock, store};
 use super::{Relay, RelayError, RelaySettings, SettleOrders, Sweeper, SweeperSettings};
 use crate::allocation::most_available_first;
 use crate::identifiers::{OrderId, ProductId};
 use crate::ports::{
-    Backlog, Clock, MockClock, MockNotifier, MockObserver, MockOrderQueue, MockStore,
-    MockUnitOfWork, OutboxEntry, OutboxId, QueueError, QueuedOrder, StoreError, UnitOfWork,
+    Backlog, MockNotifier, MockObserver, MockOrderQueue, MockStore, MockUnitOfWork, OutboxEntry,
+    OutboxId, QueueError, QueuedOrder, StoreError, UnitOfWork,
 };
 use crate::timestamp::Timestamp;
-
-fn clock() -> Arc<dyn Clock> {
-    let mut clock = MockClock::new();
-    clock.expect_sleep().returning(|_| ());
-    clock.expect_now().returning(|| Timestamp::from_micros(0));
-    Arc::new(clock)
-}
-
-/// A store that returns these units of work in this order, and no more.
-fn store(works: Vec<MockUnitOfWork>) -> Arc<MockStore> {
-    let works = Mutex::new(works.into_iter());
-    let mut store = MockStore::new();
-    store.expect_begin().returning(move || {
-        let work = works
-            .lock()
-            .unwrap()
-            .next()
-            .expect("a scripted unit of work");
-        Ok(Box::new(work) as Box<dyn UnitOfWork>)
-    });
-    Arc::new(store)
-}
 
 fn entries(count: i64) -> Vec<OutboxEntry> {
     (1..=count)
@@ -170,10 +148,13 @@ async fn settlement_halves_a_failing_batch_until_only_the_unreadable_order_is_de
 
 #[tokio::test]
 async fn sweep_prunes_changes_and_requeues_orders_when_pruning_keys_fails() {
-    let mut pruning_keys = MockUnitOfWork::new();
-    pruning_keys
-        .expect_store_time()
-        .returning(|| Ok(Timestamp::from_micros(0)));
+    let work = |commits| {
+        let mut work = MockUnitOfWork::new();
+        work.expect_store_time().returning(|| Ok(Timestamp::EPOCH));
+        work.expect_commit().times(commits).returning(|| Ok(()));
+        work
+    };
+    let mut pruning_keys = work(0);
     pruning_keys.expect_prune_keys().returning(|_, _| {
         Err(StoreError::Corrupt {
             table: "idempotency_keys",
@@ -181,33 +162,15 @@ async fn sweep_prunes_changes_and_requeues_orders_when_pruning_keys_fails() {
             row: "1".to_owned(),
         })
     });
-    let mut pruning_changes = MockUnitOfWork::new();
-    pruning_changes
-        .expect_store_time()
-        .returning(|| Ok(Timestamp::from_micros(0)));
-    pruning_changes
-        .expect_prune_changes()
-        .times(1)
-        .returning(|_, _| Ok(5));
-    pruning_changes
-        .expect_commit()
-        .times(1)
-        .returning(|| Ok(()));
-    let mut pruning_dead_letters = MockUnitOfWork::new();
-    pruning_dead_letters
-        .expect_prune_dead_letters()
-        .times(1)
-        .returning(|_| Ok(0));
-    pruning_dead_letters
-        .expect_commit()
-        .times(1)
-        .returning(|| Ok(()));
-    let mut requeueing = MockUnitOfWork::new();
-    requeueing
-        .expect_requeue_overdue()
-        .times(1)
-        .returning(|_| Ok(2));
-    requeueing.expect_commit().times(1).returning(|| Ok(()));
+    let mut pruning_changes = work(1);
+    let pruned = pruning_changes.expect_prune_changes().times(1);
+    pruned.returning(|_, _| Ok(5));
+    let mut pruning_dead_letters = work(1);
+    let pruned = pruning_dead_letters.expect_prune_dead_letters().times(1);
+    pruned.returning(|_| Ok(0));
+    let mut requeueing = work(1);
+    let requeued = requeueing.expect_requeue_overdue().times(1);
+    requeued.returning(|_| Ok(2));
     let mut queue = MockOrderQueue::new();
     queue.expect_backlog().returning(|| Ok(Backlog::default()));
     let mut notifier = MockNotifier::new();

@@ -6,6 +6,8 @@ mod failures;
 mod held_rows;
 mod order_batcher;
 mod relay;
+#[cfg(test)]
+mod scripted;
 mod settlement;
 mod status;
 mod stock_locks;

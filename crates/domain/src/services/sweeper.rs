@@ -225,26 +225,16 @@ impl Sweeper {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
-    use crate::ports::{
-        MockClock, MockNotifier, MockOrderQueue, MockStore, MockUnitOfWork, UnitOfWork,
-    };
+    use crate::ports::{MockNotifier, MockOrderQueue, MockUnitOfWork};
+    use crate::services::scripted::{clock, store};
 
     /// The result of requeueing in one transaction, and whether it is committed.
     type TransactionResult = (Result<u64, StoreError>, bool);
 
     /// A sweeper whose store has one transaction per result, and whose relays are notified `notifications` times.
     fn sweeper(results: Vec<TransactionResult>, notifications: usize) -> Sweeper {
-        let works = Mutex::new(results.into_iter());
-        let mut store = MockStore::new();
-        store.expect_begin().returning(move || {
-            let (result, commits) = works
-                .lock()
-                .unwrap()
-                .next()
-                .expect("a scripted transaction");
+        let works = results.into_iter().map(|(result, commits)| {
             let mut work = MockUnitOfWork::new();
             let all = RequeueLimits {
                 pending_for: Duration::ZERO,
@@ -255,21 +245,19 @@ mod tests {
                 .return_once(move |_| result);
             let commits = usize::from(commits);
             work.expect_commit().times(commits).returning(|| Ok(()));
-            Ok(Box::new(work) as Box<dyn UnitOfWork>)
+            work
         });
         let mut notifier = MockNotifier::new();
         notifier
             .expect_notify()
             .times(notifications)
             .return_const(());
-        let mut clock = MockClock::new();
-        clock.expect_sleep().returning(|_| ());
         Sweeper::new(
-            Arc::new(store),
+            store(works.collect()),
             // The queue is never queried: its depth does not matter for a lost queue.
             Arc::new(MockOrderQueue::new()),
             Arc::new(notifier),
-            Arc::new(clock),
+            clock(),
             SweeperSettings {
                 pending_for: Duration::from_mins(1),
                 max_queue_depth: 1,

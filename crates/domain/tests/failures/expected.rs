@@ -1,7 +1,9 @@
 //! Results of use cases, and the expected result after a failure.
 
 use domain::ports::{QueueError, StoreError};
-use domain::services::{ChangeStatusError, RelayError, SettleError, SyncError, VendorSetError};
+use domain::services::{
+    ChangeStatusError, PlaceOrderError, RelayError, SettleError, SyncError, VendorSetError,
+};
 
 use crate::faults::{Call, Failure, Injection, Role};
 use crate::use_cases::UseCase;
@@ -103,6 +105,15 @@ impl From<ChangeStatusError> for Expected {
         match error {
             ChangeStatusError::Store(error) => error.into(),
             ChangeStatusError::Illegal(_) => Self::Illegal,
+            other => panic!("{other}"),
+        }
+    }
+}
+
+impl From<PlaceOrderError> for Expected {
+    fn from(error: PlaceOrderError) -> Self {
+        match error {
+            PlaceOrderError::Store(error) => error.into(),
             other => panic!("{other}"),
         }
     }

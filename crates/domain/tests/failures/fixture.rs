@@ -10,8 +10,8 @@ use domain::allocation::most_available_first;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderState, OrderStatus};
 use domain::ports::{
-    Acceptance, AuditQueries, Clock, DeadLetterQueries, NewOrder, Notifier, OrderConsumer,
-    OrderQueries, OrderQueue, OutboxEntry, StockQueries, Store, StoreProbe, Topic, audit_rules,
+    Acceptance, AuditQueries, Clock, DeadLetterQueries, NewOrder, NoopNotifier, OrderConsumer,
+    OrderQueries, OrderQueue, OutboxEntry, StockQueries, Store, StoreProbe, audit_rules,
 };
 use domain::services::{
     ChangeStatus, Relay, RelaySettings, SettleError, SettleOrders, Sweeper, SweeperSettings,
@@ -53,13 +53,6 @@ impl Clock for TestClock {
     async fn sleep(&self, span: Duration) {
         self.advance(span);
     }
-}
-
-/// Discards notifications.
-pub(crate) struct SilentNotifier;
-
-impl Notifier for SilentNotifier {
-    fn notify(&self, _: Topic) {}
 }
 
 /// A vendor, and its reported, in-flight and available units.
@@ -141,7 +134,7 @@ impl Fixture {
         Sweeper::new(
             self.store_port(),
             Arc::new(self.queue.clone()),
-            Arc::new(SilentNotifier),
+            Arc::new(NoopNotifier),
             self.clock.clone(),
             SweeperSettings {
                 pending_for: PENDING_FOR,

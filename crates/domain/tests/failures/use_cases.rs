@@ -5,17 +5,15 @@ use std::time::Duration;
 
 use domain::identifiers::{BatchDigest, IdempotencyKey, VendorId};
 use domain::order::OrderStatus;
-use domain::ports::{Clock as _, FeedError, NewOrder};
+use domain::ports::{Clock as _, FeedError, NewOrder, NoopNotifier};
 use domain::report::{Report, ReportKind};
-use domain::services::{
-    BatchWriter, NewBatch, OrderBatcher, OrderBatcherSettings, PlaceOrderError,
-};
+use domain::services::{BatchWriter, NewBatch, OrderBatcher, OrderBatcherSettings};
 use domain::timestamp::Timestamp;
 
 use crate::builders::{full, keyed, order, vendor, vendor_set};
 use crate::expected::Expected;
 use crate::faulty_edges::FaultyFeed;
-use crate::fixture::{Fixture, SilentNotifier};
+use crate::fixture::Fixture;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UseCase {
@@ -280,7 +278,7 @@ impl Fixture {
 fn batcher(fixture: &Fixture) -> (OrderBatcher, BatchWriter) {
     OrderBatcher::open(
         fixture.store_port(),
-        Arc::new(SilentNotifier),
+        Arc::new(NoopNotifier),
         fixture.clock.clone(),
         OrderBatcherSettings {
             max_batch: 10,
@@ -303,11 +301,7 @@ async fn place_batch(fixture: &Fixture) -> Expected {
         result
     };
     let (result, ()) = tokio::join!(biased; caller, writer.run());
-    match result {
-        Ok(_) => Expected::Done,
-        Err(PlaceOrderError::Store(error)) => error.into(),
-        Err(other) => panic!("{other}"),
-    }
+    result.into()
 }
 
 async fn place(fixture: &Fixture) -> Expected {
@@ -322,11 +316,7 @@ async fn place(fixture: &Fixture) -> Expected {
         results
     };
     let ((first, second, third), ()) = tokio::join!(biased; callers, writer.run());
-    let results = [first, second, third].map(|result| match result {
-        Ok(_) => Expected::Done,
-        Err(PlaceOrderError::Store(error)) => error.into(),
-        Err(other) => panic!("{other}"),
-    });
+    let results = [first, second, third].map(Expected::from);
     assert!(
         results.iter().all(|it| *it == results[0]),
         "callers got different results: {results:?}"

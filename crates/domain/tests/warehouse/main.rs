@@ -19,8 +19,8 @@ use domain::allocation::most_available_first;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{OrderRequest, OrderStatus};
 use domain::ports::{
-    AuditQueries as _, Clock, FeedError, FetchedReport, NewOrder, OtherVendors, StockQueries as _,
-    Store as _, SyncOutcome, VendorFeed,
+    AuditQueries as _, Clock, FeedError, FetchedReport, FinishedSync, NewOrder, OtherVendors,
+    StockQueries as _, Store as _, SyncOutcome, VendorFeed,
 };
 use domain::quantity::Quantity;
 use domain::report::ReportKind;
@@ -104,8 +104,7 @@ impl VendorFeed for Feed<'_> {
             let next = self.meanwhile.lock().unwrap().pop_front();
             let Some((pause, response)) = next else { break };
             self.fixture.clock.advance(pause);
-            let inner = self.fixture.feed(response, self.lag);
-            Box::pin(self.fixture.sync.sync(&inner)).await.unwrap();
+            Box::pin(self.fixture.sync(response, self.lag)).await;
         }
         self.fixture.clock.advance(self.delay);
         Ok(self.response.clone())
@@ -160,6 +159,11 @@ impl Fixture {
             meanwhile: std::sync::Mutex::default(),
             fixture: self,
         }
+    }
+
+    /// Syncs a response.
+    async fn sync(&self, response: FetchedReport, lag: Duration) -> FinishedSync {
+        self.sync.sync(&self.feed(response, lag)).await.unwrap()
     }
 
     /// Orders units of a product, and returns the order if it was confirmed.
@@ -245,11 +249,7 @@ async fn run(
     let lag = lag_of(source);
     let mut confirmed = VecDeque::new();
     let response = vendor.respond(clock.micros());
-    fixture
-        .sync
-        .sync(&fixture.feed(response, lag))
-        .await
-        .unwrap();
+    fixture.sync(response, lag).await;
     for step in steps {
         match step {
             Step::Sell(product, units) => confirmed.extend(fixture.sell(*product, *units).await),
@@ -269,11 +269,7 @@ async fn run(
             Step::Write => vendor.write(clock.micros()),
             Step::Sync => {
                 let response = vendor.respond(clock.micros());
-                fixture
-                    .sync
-                    .sync(&fixture.feed(response, lag))
-                    .await
-                    .unwrap();
+                fixture.sync(response, lag).await;
             }
             Step::InterruptedSync(transactions) => {
                 let response = vendor.respond(clock.micros());
@@ -306,11 +302,7 @@ async fn run(
                 if let Some(mut response) = response.filter(|_| known) {
                     let now = clock.micros() + vendor.skew;
                     response.times.date = Some(Timestamp::from_micros(now).start_of_second());
-                    fixture
-                        .sync
-                        .sync(&fixture.feed(response, lag))
-                        .await
-                        .unwrap();
+                    fixture.sync(response, lag).await;
                 }
             }
         }
@@ -346,11 +338,7 @@ async fn end(
     clock.advance(2 * CACHED_FOR);
     for _ in 0..2 {
         let response = vendor.respond(clock.micros());
-        let done = fixture
-            .sync
-            .sync(&fixture.feed(response, lag))
-            .await
-            .unwrap();
+        let done = fixture.sync(response, lag).await;
         prop_assert_eq!(done.outcome, SyncOutcome::Applied);
         clock.advance(2 * CACHED_FOR);
     }

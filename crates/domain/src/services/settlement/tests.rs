@@ -7,8 +7,9 @@ use super::*;
 use crate::allocation::most_available_first;
 use crate::identifiers::VendorId;
 use crate::order::{OrderRequest, RejectReason};
-use crate::ports::{FirstSyncs, MockClock, MockStore, MockUnitOfWork, UntriedVendors};
+use crate::ports::{FirstSyncs, MockUnitOfWork, UntriedVendors};
 use crate::quantity::Quantity;
+use crate::services::scripted::{clock, store};
 use crate::settlement::{Outcome, SettledOrder};
 use crate::stock::{ProductStock, VendorStock};
 
@@ -162,17 +163,8 @@ fn transaction(script: Script, written: &Arc<Mutex<Written>>) -> MockUnitOfWork 
 /// Returns the use case over these transactions, and their writes.
 fn settlement(scripts: impl IntoIterator<Item = Script>) -> (SettleOrders, Arc<Mutex<Written>>) {
     let written = Arc::new(Mutex::new(Written::default()));
-    let works = scripts.into_iter();
-    let works: VecDeque<_> = works.map(|it| transaction(it, &written)).collect();
-    let works = Mutex::new(works);
-    let mut store = MockStore::new();
-    store.expect_begin().returning(move || {
-        let work = works.lock().unwrap().pop_front().unwrap();
-        Ok(Box::new(work))
-    });
-    let mut clock = MockClock::new();
-    clock.expect_now().returning(|| at(0));
-    let settlement = SettleOrders::new(Arc::new(store), Arc::new(clock), most_available_first);
+    let works = scripts.into_iter().map(|it| transaction(it, &written));
+    let settlement = SettleOrders::new(store(works.collect()), clock(), most_available_first);
     (settlement.with_first_sync_grace(GRACE), written)
 }
 
