@@ -4,6 +4,7 @@ use std::future::pending;
 use std::sync::{Mutex, MutexGuard};
 
 use domain::ports::{FeedError, QueueError, StoreError};
+use strum::VariantArray;
 use tokio::sync::Notify;
 
 /// The kind of a call, which decides how it can fail.
@@ -27,7 +28,7 @@ pub(crate) struct Call {
     pub(crate) name: &'static str,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, VariantArray)]
 pub(crate) enum Failure {
     Unavailable,
     Conflict,
@@ -46,20 +47,6 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    pub(crate) const ALL: [Self; 11] = [
-        Self::Unavailable,
-        Self::Conflict,
-        Self::Failed,
-        Self::Corrupt,
-        Self::ReplyLost,
-        Self::QueueUnavailable,
-        Self::QueueClosed,
-        Self::Unconfirmed,
-        Self::FeedUnavailable,
-        Self::FeedMalformed,
-        Self::Abandoned,
-    ];
-
     pub(crate) fn applies_to(self, call: Call) -> bool {
         match self {
             Self::Unavailable | Self::Conflict | Self::Failed | Self::Corrupt => {

@@ -15,6 +15,8 @@ mod faulty_store;
 mod fixture;
 mod use_cases;
 
+use strum::VariantArray as _;
+
 use expected::{Expected, expected_result};
 use faults::{Call, Failure, Injection, Role, Trace};
 use fixture::{Fixture, Snapshot};
@@ -166,7 +168,7 @@ async fn assert_dead_letters(
 /// Returns the number of ways in which the calls of the baseline can fail.
 fn possible_failures(calls: &[Call]) -> usize {
     let ways = |call: &Call| {
-        let failures = Failure::ALL.into_iter().filter(|it| it.applies_to(*call));
+        let failures = Failure::VARIANTS.iter().filter(|it| it.applies_to(*call));
         failures
             .map(|it| 1 + usize::from(it.can_last()))
             .sum::<usize>()
@@ -183,7 +185,7 @@ async fn use_cases_survive_a_failure_of_each_port_call() {
         let mut injected = 0;
         for at in 1.. {
             let before = injected;
-            for failure in Failure::ALL {
+            for &failure in Failure::VARIANTS {
                 for lasts in [false, true] {
                     if lasts && !failure.can_last() {
                         continue;

@@ -31,7 +31,8 @@ use domain::vendor_set::ConfiguredVendor;
 use interrupted::InterruptibleStore;
 use proptest::prelude::*;
 use storage_memory::MemoryStore;
-use vendor::{Count, PRODUCTS, SOURCES, Source, Units, Vendor};
+use strum::VariantArray as _;
+use vendor::{Count, PRODUCTS, Source, Units, Vendor};
 
 /// 2026-11-23T12:00:00Z, in microseconds.
 const START: i64 = 1_795_435_200_000_000;
@@ -372,7 +373,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #[test]
     fn no_report_sells_a_unit_that_the_warehouse_does_not_hold(
-        source in prop::sample::select(&SOURCES[..]),
+        source in prop::sample::select(Source::VARIANTS),
         is_delta in any::<bool>(),
         skew in prop::sample::select(&[-100_i64, -3, 0, 3, 60][..]),
         units in prop::array::uniform3(1_u32..40),

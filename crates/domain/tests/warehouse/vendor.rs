@@ -7,11 +7,12 @@ use domain::identifiers::ProductId;
 use domain::ports::FetchedReport;
 use domain::report::{Report, ReportKind};
 use domain::timestamp::Timestamp;
+use strum::VariantArray;
 
 use super::{CACHED_FOR, SECOND};
 
 /// The path of a vendor's count to its reader.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, VariantArray)]
 pub(super) enum Source {
     /// Counted at the request; the response has only `Date`.
     Live,
@@ -32,18 +33,6 @@ pub(super) enum Source {
     /// A response without any time.
     Timeless,
 }
-
-pub(super) const SOURCES: [Source; 9] = [
-    Source::Live,
-    Source::File,
-    Source::Document,
-    Source::LocalTime,
-    Source::CacheKeepsDate,
-    Source::CacheRenewsDate,
-    Source::CacheWithoutAge,
-    Source::Replica,
-    Source::Timeless,
-];
 
 /// The vendor's products.
 pub(super) const PRODUCTS: [&str; 3] = ["p", "q", "r"];

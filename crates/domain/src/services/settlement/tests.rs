@@ -160,12 +160,17 @@ fn transaction(script: Script, written: &Arc<Mutex<Written>>) -> MockUnitOfWork 
     work
 }
 
-/// Returns the use case over these transactions, and their writes.
-fn settlement(scripts: impl IntoIterator<Item = Script>) -> (SettleOrders, Arc<Mutex<Written>>) {
+/// Settles batches over these transactions, and returns the writes.
+async fn settle_all(scripts: impl IntoIterator<Item = Script>, batches: &[&[i64]]) -> Written {
     let written = Arc::new(Mutex::new(Written::default()));
     let works = scripts.into_iter().map(|it| transaction(it, &written));
-    let settlement = SettleOrders::new(store(works.collect()), clock(), most_available_first);
-    (settlement.with_first_sync_grace(GRACE), written)
+    let settlement = SettleOrders::new(store(works.collect()), clock(), most_available_first)
+        .with_first_sync_grace(GRACE);
+    for batch in batches {
+        let order_ids: Vec<OrderId> = batch.iter().copied().map(OrderId).collect();
+        settlement.settle(&order_ids).await.unwrap();
+    }
+    std::mem::take(&mut *written.lock().unwrap())
 }
 
 #[tokio::test]
@@ -176,25 +181,20 @@ async fn batch_without_a_rejection_does_not_read_first_syncs() {
         stock: vec![locked(&["p"])],
         ..Script::default()
     };
-    let (settlement, written) = settlement([batch(1, Some(at(0))), batch(2, None)]);
-    settlement.settle(&[OrderId(1)]).await.unwrap();
-    settlement.settle(&[OrderId(2)]).await.unwrap();
-    let written = written.lock().unwrap();
+    let written = settle_all([batch(1, Some(at(0))), batch(2, None)], &[&[1], &[2]]).await;
     assert_eq!(written.reasons(), [(1, None), (2, None)]);
 }
 
 #[tokio::test]
 async fn product_created_by_a_first_report_after_stock_was_locked_is_sold() {
-    let (settlement, written) = settlement([Script {
+    let script = Script {
         store_time: Some(at(0)),
         pending: vec![order(1, "a"), order(2, "q"), order(3, "b"), order(4, "a")],
         stock: vec![locked(&["q"]), locked(&["a"])],
         first_syncs: Some(all_tried()),
         ..Script::default()
-    }]);
-    let order_ids = [1, 2, 3, 4].map(OrderId);
-    settlement.settle(&order_ids).await.unwrap();
-    let written = written.lock().unwrap();
+    };
+    let written = settle_all([script], &[&[1, 2, 3, 4]]).await;
     let unknown = Some(RejectReason::UnknownProduct);
     assert_eq!(
         written.reasons(),
@@ -218,9 +218,7 @@ async fn orders_of_a_created_and_held_product_are_held() {
         awaited_stock: Some(vec![in_stock("a")]),
         ..Script::default()
     };
-    let (settlement, written) = settlement([first, second]);
-    settlement.settle(&[OrderId(1), OrderId(2)]).await.unwrap();
-    let written = written.lock().unwrap();
+    let written = settle_all([first, second], &[&[1, 2]]).await;
     assert_eq!(written.reasons(), [(2, None), (1, None)]);
 }
 
@@ -245,23 +243,20 @@ async fn order_of_a_product_created_during_a_lock_wait_is_settled() {
         stock: vec![locked(&["a"])],
         ..Script::default()
     };
-    let (settlement, written) = settlement([first, second, third]);
-    settlement.settle(&[OrderId(1), OrderId(2)]).await.unwrap();
-    let written = written.lock().unwrap();
+    let written = settle_all([first, second, third], &[&[1, 2]]).await;
     assert_eq!(written.reasons(), [(2, None), (1, None)]);
 }
 
 #[tokio::test]
 async fn rejections_are_delayed_while_a_vendor_is_untried() {
-    let (settlement, written) = settlement([Script {
+    let script = Script {
         store_time: Some(at(0)),
         pending: vec![order(1, "a"), order(2, "q")],
         stock: vec![locked(&["q"])],
         first_syncs: Some(one_untried(at(0))),
         ..Script::default()
-    }]);
-    settlement.settle(&[OrderId(1), OrderId(2)]).await.unwrap();
-    let written = written.lock().unwrap();
+    };
+    let written = settle_all([script], &[&[1, 2]]).await;
     assert_eq!(written.reasons(), [(2, None)]);
     assert_eq!(
         (written.commits, &written.postponed[..]),
@@ -283,10 +278,7 @@ async fn grace_begins_with_the_first_batch() {
         first_syncs: Some(one_untried(at(0).plus(GRACE))),
         ..Script::default()
     };
-    let (settlement, written) = settlement([first, second]);
-    settlement.settle(&[OrderId(1)]).await.unwrap();
-    settlement.settle(&[OrderId(2)]).await.unwrap();
-    let written = written.lock().unwrap();
+    let written = settle_all([first, second], &[&[1], &[2]]).await;
     let unknown = Some(RejectReason::UnknownProduct);
     assert_eq!(written.reasons(), [(1, None), (2, unknown)]);
     assert!(written.postponed.is_empty());
