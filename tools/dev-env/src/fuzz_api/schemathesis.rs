@@ -50,7 +50,7 @@ impl Schemathesis {
             .args(["--checks", "all", "--continue-on-failure"])
             .args(["--phases", "examples,coverage,fuzzing,stateful"])
             .args(["--max-examples", &cases.to_string()])
-            // The response is endless, and the fuzzer waits for its end; tests cover it (docs/contract-tests.md).
+            // The response is endless, and the fuzzer waits for its end; tests cover it (docs/contribute/contract-tests.md).
             .args(["--exclude-path", "/api/v1/events"])
             .args(["--request-timeout", REQUEST_TIMEOUT_S])
             .args(["--generation-database", "none"])
