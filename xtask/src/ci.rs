@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use workspace::process;
 
-use crate::deny::{self, IfMissing};
+use crate::tools::{self, IfMissing};
 use crate::{forward, openapi, test_suite, tidy};
 
 /// Arguments of `ci`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Skip the cargo-deny check with a warning if cargo-deny is not installed, instead of failing.
+    /// Skip the checks of cargo-deny and typos with a warning where they are not installed, instead of failing.
     #[arg(long)]
-    allow_missing_deny: bool,
+    allow_missing_tools: bool,
 }
 
 struct Step<'a> {
@@ -31,7 +31,7 @@ struct Outcome {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, config: Option<&Path>) -> Result<()> {
-    let if_missing = if args.allow_missing_deny {
+    let if_missing = if args.allow_missing_tools {
         IfMissing::Skip
     } else {
         IfMissing::Fail
@@ -41,7 +41,8 @@ pub(crate) fn run(args: &Args, config: Option<&Path>) -> Result<()> {
             process::run(workspace::cargo().args(["fmt", "--all", "--check"]))
         }),
         step("tidy", tidy::run),
-        step("deny", move || deny::run(if_missing)),
+        step("typos", move || tools::typos(if_missing)),
+        step("deny", move || tools::deny(if_missing)),
         step("clippy", || {
             let lint = [
                 "clippy",
