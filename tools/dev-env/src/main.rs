@@ -1,6 +1,9 @@
 //! The program `dev-env`: the commands of `cargo xtask` that need the settings or the code of the service.
 
 mod fuzz_api;
+mod lint_openapi;
+mod packages;
+mod target;
 mod up;
 
 use std::path::PathBuf;
@@ -30,6 +33,8 @@ enum Command {
     Up(up::Args),
     /// Fuzz a running service with valid and invalid requests, and check the responses against the OpenAPI document.
     FuzzApi(fuzz_api::Args),
+    /// Check the OpenAPI document of the code with redocly and spectral.
+    LintOpenapi(packages::Args),
     /// Print the OpenAPI document of the code.
     PrintOpenapi,
 }
@@ -55,6 +60,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         Command::Services(args) => services::run(args, &settings()?),
         Command::Up(args) => up::run(args, &settings()?, config.as_deref()),
         Command::FuzzApi(args) => fuzz_api::run(args, &settings()?),
+        Command::LintOpenapi(args) => lint_openapi::run(args),
         Command::PrintOpenapi => {
             println!("{}", api::openapi_document());
             Ok(())
