@@ -70,6 +70,7 @@ pub(crate) fn run(args: &Args, config: Option<&Path>) -> Result<()> {
         step("openapi", || openapi::run(&openapi::Args::check())),
         step("test", || test_suite::run(&test_suite::Args::all(), config)),
         step("openapi rules", || dev_env("lint-openapi", allow_missing)),
+        step("clients", || dev_env("generated-clients", allow_missing)),
         // Few and deterministic test cases.
         step("fuzz", || {
             dev_env("fuzz-api", &["--cases", "30", "--seed", "1"])

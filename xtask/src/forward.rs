@@ -20,6 +20,8 @@ pub(crate) enum Forwarded {
     FuzzApi(Arguments),
     /// Check the OpenAPI document of the code with redocly and spectral.
     LintOpenapi(Arguments),
+    /// Generate clients in Python and TypeScript from the OpenAPI document, and use them with a running service.
+    GeneratedClients(Arguments),
     /// Benchmark the whole system and the ceilings of its servers, and write a report.
     Bench(Arguments),
     /// Create the database if it is missing, and run pending migrations.
@@ -74,6 +76,7 @@ impl Forwarded {
             Self::Up(arguments) => ("dev-env", Some("up"), arguments),
             Self::FuzzApi(arguments) => ("dev-env", Some("fuzz-api"), arguments),
             Self::LintOpenapi(arguments) => ("dev-env", Some("lint-openapi"), arguments),
+            Self::GeneratedClients(arguments) => ("dev-env", Some("generated-clients"), arguments),
             Self::Bench(arguments) => ("bench", None, arguments),
             Self::Migrate(arguments) => ("admin", Some("migrate"), arguments),
             Self::Seed(arguments) => ("admin", Some("seed"), arguments),
