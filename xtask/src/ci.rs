@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use workspace::process;
 
-use crate::deny::{self, IfMissing};
+use crate::tools::{self, IfMissing};
 use crate::{forward, openapi, test_suite, tidy};
 
 /// Arguments of `ci`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Skip the cargo-deny check with a warning if cargo-deny is not installed, instead of failing.
+    /// Skip the checks of cargo-deny and typos, and those that need packages for Python and Node.js, with a warning where these
+    /// are not available, instead of failing.
     #[arg(long)]
-    allow_missing_deny: bool,
+    allow_missing_tools: bool,
 }
 
 struct Step<'a> {
@@ -31,17 +32,25 @@ struct Outcome {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, config: Option<&Path>) -> Result<()> {
-    let if_missing = if args.allow_missing_deny {
-        IfMissing::Skip
+    let (if_missing, allow_missing): (_, &[&str]) = if args.allow_missing_tools {
+        (IfMissing::Skip, &["--allow-missing-tools"])
     } else {
-        IfMissing::Fail
+        (IfMissing::Fail, &[])
+    };
+    let dev_env = |command: &str, arguments: &[&str]| {
+        process::run(
+            forward::program("dev-env", config)
+                .arg(command)
+                .args(arguments),
+        )
     };
     let steps = [
         step("fmt", || {
             process::run(workspace::cargo().args(["fmt", "--all", "--check"]))
         }),
         step("tidy", tidy::run),
-        step("deny", move || deny::run(if_missing)),
+        step("typos", move || tools::typos(if_missing)),
+        step("deny", move || tools::deny(if_missing)),
         step("clippy", || {
             let lint = [
                 "clippy",
@@ -60,10 +69,11 @@ pub(crate) fn run(args: &Args, config: Option<&Path>) -> Result<()> {
         }),
         step("openapi", || openapi::run(&openapi::Args::check())),
         step("test", || test_suite::run(&test_suite::Args::all(), config)),
+        step("openapi rules", || dev_env("lint-openapi", allow_missing)),
+        step("clients", || dev_env("generated-clients", allow_missing)),
+        // Few and deterministic test cases.
         step("fuzz", || {
-            // Few and deterministic test cases.
-            let quick = ["fuzz-api", "--cases", "30", "--seed", "1"];
-            process::run(forward::program("dev-env", config).args(quick))
+            dev_env("fuzz-api", &["--cases", "30", "--seed", "1"])
         }),
     ];
     let outcomes: Vec<Outcome> = steps.iter().map(run_step).collect();
@@ -100,7 +110,7 @@ fn run_step(step: &Step<'_>) -> Outcome {
 fn line(outcome: &Outcome) -> String {
     let verdict = if outcome.passed { "passed" } else { "FAILED" };
     format!(
-        "{verdict}  {:<7} {:>6.1} s",
+        "{verdict}  {:<13} {:>6.1} s",
         outcome.name,
         outcome.took.as_secs_f64()
     )

@@ -18,6 +18,10 @@ pub(crate) enum Forwarded {
     Up(Arguments),
     /// Fuzz a running service with valid and invalid requests, and check the responses against the OpenAPI document.
     FuzzApi(Arguments),
+    /// Check the OpenAPI document of the code with redocly and spectral.
+    LintOpenapi(Arguments),
+    /// Generate clients in Python and TypeScript from the OpenAPI document, and use them with a running service.
+    GeneratedClients(Arguments),
     /// Benchmark the whole system and the ceilings of its servers, and write a report.
     Bench(Arguments),
     /// Create the database if it is missing, and run pending migrations.
@@ -71,6 +75,8 @@ impl Forwarded {
             Self::Services(arguments) => ("dev-env", Some("services"), arguments),
             Self::Up(arguments) => ("dev-env", Some("up"), arguments),
             Self::FuzzApi(arguments) => ("dev-env", Some("fuzz-api"), arguments),
+            Self::LintOpenapi(arguments) => ("dev-env", Some("lint-openapi"), arguments),
+            Self::GeneratedClients(arguments) => ("dev-env", Some("generated-clients"), arguments),
             Self::Bench(arguments) => ("bench", None, arguments),
             Self::Migrate(arguments) => ("admin", Some("migrate"), arguments),
             Self::Seed(arguments) => ("admin", Some("seed"), arguments),

@@ -5,11 +5,11 @@
 
 mod ci;
 mod contracts;
-mod deny;
 mod forward;
 mod openapi;
 mod test_suite;
 mod tidy;
+mod tools;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

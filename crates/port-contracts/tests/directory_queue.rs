@@ -1,4 +1,4 @@
-//! Runs the queue contracts over the example of `docs/adapters.md`: a queue in a directory.
+//! Runs the queue contracts over the example of `docs/contribute/adapters.md`: a queue in a directory.
 #![allow(clippy::unwrap_used, reason = "all of this file is a test")]
 
 #[path = "example/mod.rs"]

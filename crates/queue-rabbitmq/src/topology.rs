@@ -233,7 +233,7 @@ fn explain(name: &str, failure: amiquip::Error) -> BrokerError {
         error!(
             rabbitmq.name = name,
             reason,
-            "exists on the broker with other arguments; see docs/broker.md before removing it: pending dead letters are not \
+            "exists on the broker with other arguments; see docs/operate/broker.md before removing it: pending dead letters are not \
              included in its message count"
         );
         return BrokerError::OtherArguments {

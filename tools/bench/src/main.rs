@@ -64,7 +64,7 @@ struct Args {
     /// Measure only these topics (comma-separated).
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<Topic>,
-    /// Directory of the report; use docs for the committed report [default: target/bench].
+    /// Directory of the report; use docs/reference for the committed report [default: target/bench].
     #[arg(long, value_name = "DIR", value_parser = absolute)]
     out: Option<PathBuf>,
     /// Run one short round with less data, to check that the benchmark works.

@@ -1,6 +1,10 @@
 //! The program `dev-env`: the commands of `cargo xtask` that need the settings or the code of the service.
 
 mod fuzz_api;
+mod generated_clients;
+mod lint_openapi;
+mod packages;
+mod target;
 mod up;
 
 use std::path::PathBuf;
@@ -30,6 +34,10 @@ enum Command {
     Up(up::Args),
     /// Fuzz a running service with valid and invalid requests, and check the responses against the OpenAPI document.
     FuzzApi(fuzz_api::Args),
+    /// Check the OpenAPI document of the code with redocly and spectral.
+    LintOpenapi(packages::Args),
+    /// Generate clients in Python and TypeScript from the OpenAPI document, and use them with a running service.
+    GeneratedClients(packages::Args),
     /// Print the OpenAPI document of the code.
     PrintOpenapi,
 }
@@ -55,6 +63,8 @@ fn run(arguments: &Arguments) -> Result<()> {
         Command::Services(args) => services::run(args, &settings()?),
         Command::Up(args) => up::run(args, &settings()?, config.as_deref()),
         Command::FuzzApi(args) => fuzz_api::run(args, &settings()?),
+        Command::LintOpenapi(args) => lint_openapi::run(args),
+        Command::GeneratedClients(args) => generated_clients::run(args, &settings()?),
         Command::PrintOpenapi => {
             println!("{}", api::openapi_document());
             Ok(())

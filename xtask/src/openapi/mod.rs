@@ -11,10 +11,10 @@ use serde_json::Value;
 use crate::forward;
 
 /// Document generated from the code.
-const DOCUMENT: &str = "docs/openapi.json";
+const DOCUMENT: &str = "docs/reference/openapi.json";
 
 /// Document of the released version.
-const BASELINE: &str = "docs/openapi-baseline.json";
+const BASELINE: &str = "docs/reference/openapi-baseline.json";
 
 /// Arguments of `openapi`.
 #[derive(Debug, clap::Args)]

@@ -2,15 +2,12 @@
 //! OpenAPI document. The fuzzer is schemathesis. It runs against a fresh deployment, which is audited at the end.
 
 mod schemathesis;
-mod target;
 
-use anyhow::{Context, Result, ensure};
-use dev_env::programs::{self, Profile};
-use dev_env::services;
+use anyhow::{Result, ensure};
 use settings::Settings;
 
+use crate::target;
 use schemathesis::Schemathesis;
-use target::Target;
 
 /// Arguments of `fuzz-api`.
 #[derive(Debug, clap::Args)]
@@ -30,27 +27,9 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
     let fuzzer = Schemathesis::installed()?;
-    let needed: &[&str] = if args.servers {
-        services::start(settings)?;
-        &["api", "worker"]
-    } else {
-        &["standalone"]
-    };
-    let programs = programs::build(needed, Profile::Dev)?;
-    tokio::runtime::Runtime::new()?.block_on(async {
-        let target = if args.servers {
-            Target::on_servers(&programs, settings).await?
-        } else {
-            Target::embedded(&programs).await?
-        };
-        let passed = fuzzer.run(&target, args.cases, args.seed).await;
-        let audited = target
-            .audit(settings)
-            .await
-            .context("audit after the fuzzer run");
-        let stopped = target.stop().await;
-        ensure!(passed?, "the fuzzer found failures: see its output above");
-        audited?;
-        stopped
+    target::run(args.servers, settings, async |target| {
+        let passed = fuzzer.run(target, args.cases, args.seed).await?;
+        ensure!(passed, "the fuzzer found failures: see its output above");
+        Ok(())
     })
 }

@@ -1,15 +1,15 @@
 //! schemathesis, in a Python virtual environment in the target directory.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
-use dev_env::services::debian;
-use workspace::process;
 
-use super::target::Target;
+use crate::packages;
+use crate::target::Target;
 
-const VERSION: &str = "4.32.5";
+/// Directory of the hooks and of the requirements, which pin the version.
+const SOURCE: &str = "tools/dev-env/fuzz-api";
 
 /// Hooks for rules that the OpenAPI document cannot express.
 const HOOKS: &str = "tools/dev-env/fuzz-api/hooks.py";
@@ -25,11 +25,7 @@ pub(super) struct Schemathesis {
 impl Schemathesis {
     /// Finds the fuzzer, and installs it if it is missing.
     pub(super) fn installed() -> Result<Self> {
-        let dir = install_dir()?;
-        let program = dir.join("bin/schemathesis");
-        if !process::succeeds(Command::new(&program).arg("--version")) {
-            install(&dir)?;
-        }
+        let program = packages::python(SOURCE)?.join("bin/schemathesis");
         Ok(Self { program })
     }
 
@@ -50,7 +46,7 @@ impl Schemathesis {
             .args(["--checks", "all", "--continue-on-failure"])
             .args(["--phases", "examples,coverage,fuzzing,stateful"])
             .args(["--max-examples", &cases.to_string()])
-            // The response is endless, and the fuzzer waits for its end; tests cover it (docs/contract-tests.md).
+            // The response is endless, and the fuzzer waits for its end; tests cover it (docs/contribute/contract-tests.md).
             .args(["--exclude-path", "/api/v1/events"])
             .args(["--request-timeout", REQUEST_TIMEOUT_S])
             .args(["--generation-database", "none"])
@@ -66,42 +62,4 @@ impl Schemathesis {
             _ => bail!("schemathesis exited with {status}"),
         }
     }
-}
-
-fn install_dir() -> Result<PathBuf> {
-    let metadata = workspace::metadata()?;
-    let target = metadata["target_directory"]
-        .as_str()
-        .context("cargo metadata has no target directory")?;
-    Ok(Path::new(target).join(format!("schemathesis-{VERSION}")))
-}
-
-fn install(dir: &Path) -> Result<()> {
-    if !has_venv() {
-        if !debian::can_install() {
-            bail!(
-                "the fuzzer requires Python 3 with venv and pip: install them and run the command again"
-            );
-        }
-        debian::install_tool("python3-venv")?;
-    }
-    if dir.exists() {
-        // An incomplete installation.
-        std::fs::remove_dir_all(dir).with_context(|| format!("cannot remove {}", dir.display()))?;
-    }
-    process::run(Command::new("python3").args(["-m", "venv"]).arg(dir))?;
-    let package = format!("schemathesis=={VERSION}");
-    let mut pip = Command::new(dir.join("bin/python"));
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ]);
-    process::run(pip.arg(package))
-}
-
-fn has_venv() -> bool {
-    process::succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"]))
 }

@@ -1,4 +1,4 @@
-//! The target of the fuzzer: a fresh deployment with stocked vendors and an API key.
+//! A fresh deployment with stocked vendors and an API key, for programs that test the API from outside.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 use api_keys::{KeyHash, Role};
 use dev_env::children::Children;
 use dev_env::fresh_servers::FreshServers;
-use dev_env::programs::Programs;
-use dev_env::{audit, endpoints};
+use dev_env::programs::{self, Profile, Programs};
+use dev_env::{audit, endpoints, services};
 use mock_vendor::MockVendor;
 use settings::Settings;
 use tempfile::TempDir;
@@ -25,7 +25,7 @@ enum Storage {
 }
 
 /// The running service.
-pub(super) struct Target {
+pub(crate) struct Target {
     // Field order is drop order: the processes are dropped before the servers that they use.
     children: Children,
     api: SocketAddr,
@@ -35,9 +35,38 @@ pub(super) struct Target {
     _dir: TempDir,
 }
 
+/// Builds the programs, starts a deployment, runs a test against it, and audits and stops it: API and worker on servers, or the
+/// standalone program.
+pub(crate) fn run(
+    servers: bool,
+    settings: &Settings,
+    test: impl AsyncFnOnce(&Target) -> Result<()>,
+) -> Result<()> {
+    let needed: &[&str] = if servers {
+        services::start(settings)?;
+        &["api", "worker"]
+    } else {
+        &["standalone"]
+    };
+    let programs = programs::build(needed, Profile::Dev)?;
+    tokio::runtime::Runtime::new()?.block_on(async {
+        let target = if servers {
+            Target::on_servers(&programs, settings).await?
+        } else {
+            Target::embedded(&programs).await?
+        };
+        let passed = test(&target).await;
+        let audited = target.audit(settings).await;
+        let stopped = target.stop().await;
+        passed?;
+        audited.context("audit after the test")?;
+        stopped
+    })
+}
+
 impl Target {
     /// Starts the standalone program.
-    pub(super) async fn embedded(programs: &Programs) -> Result<Self> {
+    async fn embedded(programs: &Programs) -> Result<Self> {
         let Prepared {
             dir,
             key,
@@ -62,7 +91,7 @@ impl Target {
     }
 
     /// Starts API and worker on servers.
-    pub(super) async fn on_servers(programs: &Programs, settings: &Settings) -> Result<Self> {
+    async fn on_servers(programs: &Programs, settings: &Settings) -> Result<Self> {
         let servers = FreshServers::create(settings).await?;
         let Prepared {
             dir,
@@ -92,17 +121,17 @@ impl Target {
     }
 
     /// Returns the URL of the API.
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         endpoints::http_url(self.api)
     }
 
     /// Returns an API key with the role operator.
-    pub(super) fn key(&self) -> &str {
+    pub(crate) fn key(&self) -> &str {
         &self.key
     }
 
     /// Runs the audit and fails on a finding.
-    pub(super) async fn audit(&self, settings: &Settings) -> Result<()> {
+    async fn audit(&self, settings: &Settings) -> Result<()> {
         match &self.storage {
             Storage::Servers(servers) => audit::database(servers.options()).await,
             Storage::File(file) => audit::data_file(file, &settings.embedded).await,
@@ -110,7 +139,7 @@ impl Target {
     }
 
     /// Stops the processes gracefully and removes their data.
-    pub(super) async fn stop(self) -> Result<()> {
+    async fn stop(self) -> Result<()> {
         self.children.stop_all().await
     }
 }
@@ -134,7 +163,7 @@ impl Prepared {
             MockVendor::start_local(STOCK)?,
         ];
         let mut config = format!(
-            "[telemetry]\nfilter = \"warn\"\n[[api_keys]]\nname = \"fuzz\"\nroles = [\"{}\"]\nhash = \"{}\"\n",
+            "[telemetry]\nfilter = \"warn\"\n[[api_keys]]\nname = \"test\"\nroles = [\"{}\"]\nhash = \"{}\"\n",
             Role::Operator,
             KeyHash::of(key.as_bytes()),
         );

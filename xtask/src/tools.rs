@@ -1,0 +1,65 @@
+//! Checks by programs that a contributor may not have: cargo-deny with `deny.toml`, and typos with `typos.toml`.
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+use workspace::process;
+
+/// Behaviour if a program is not installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IfMissing {
+    Fail,
+    Skip,
+}
+
+/// Checks licences, bans, sources and advisories of the dependencies. Without access to the advisory database, skips the
+/// advisories.
+pub(crate) fn deny(if_missing: IfMissing) -> Result<()> {
+    let checks = "licences, bans, sources and advisories";
+    if !is_installed("cargo-deny", "cargo-deny", checks, if_missing)? {
+        return Ok(());
+    }
+    let fetched = process::capture(workspace::cargo().args(["deny", "fetch", "db"]));
+    let mut deny = workspace::cargo();
+    if let Err(error) = fetched {
+        eprintln!("advisories were NOT checked: cannot fetch the advisory database ({error})");
+        deny.args(["deny", "--offline", "check", "licenses", "bans", "sources"]);
+    } else {
+        deny.args(["deny", "check"]);
+    }
+    process::run(&mut deny)
+}
+
+/// Checks the spelling of all files, also of those whose names begin with a dot.
+pub(crate) fn typos(if_missing: IfMissing) -> Result<()> {
+    if !is_installed("typos", "typos-cli", "spellings", if_missing)? {
+        return Ok(());
+    }
+    process::run(Command::new("typos").args(["--hidden", "--exclude", ".git"]))
+}
+
+/// Returns whether a program is installed. If it is not, fails or prints which checks are skipped.
+fn is_installed(program: &str, package: &str, checks: &str, if_missing: IfMissing) -> Result<bool> {
+    if process::succeeds(Command::new(program).arg("--version")) {
+        return Ok(true);
+    }
+    let message = format!("{program} is not installed: cargo install --locked {package}");
+    if if_missing == IfMissing::Fail {
+        bail!("{message}");
+    }
+    eprintln!("{checks} were NOT checked: {message}");
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_program_fails_or_skips_the_check() {
+        let installed = |if_missing| is_installed("no-such-program", "none", "none", if_missing);
+        assert!(!installed(IfMissing::Skip).unwrap());
+        let error = installed(IfMissing::Fail).unwrap_err().to_string();
+        assert!(error.contains("cargo install --locked none"), "{error}");
+    }
+}
