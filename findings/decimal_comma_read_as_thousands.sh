@@ -6,7 +6,8 @@
 # Expected: a thousands separator is followed by three digits, so `13,5` is text or an error, also where `1,234` is 1234.
 # Observed: each of them drops the comma wherever it is: `13,5` is 135, `0,75` is 75, `2,50` is 250. csvkit (csvsort, csvjoin,
 #   csvjson, in2csv) and SheetJS (CSV to XLSX) do so without any setting, also in a file separated by semicolons, as countries
-#   with a decimal comma write it; Babel's parse_decimal for en_US unless strict=True; pandas and DuckDB once a thousands
+#   with a decimal comma write it. csvkit does it only while all values of the column look like numbers: with a further row of
+#   `10+` the same `13,5` stays text. Babel's parse_decimal for en_US unless strict=True; pandas and DuckDB once a thousands
 #   separator is set.
 #
 # Why it matters: half metres and kilograms become ten or a hundred times the stock, in proper numbers that no rule for text can
@@ -22,6 +23,8 @@ npm init --yes >npm.log
 npm install --silent --no-audit --no-fund xlsx@0.18.5 >>npm.log 2>&1
 printf 'sku,quantity\nA-1,"13,5"\nA-2,"0,75"\nA-3,"2,50"\nA-4,"1,234"\n' >comma.csv
 printf 'sku;quantity\nA-1;13,5\nA-2;0,75\nA-3;2,50\nA-4;1,234\n' >semicolon.csv
+{ cat comma.csv; echo 'A-5,10+'; } >mixed.csv
+venv/bin/csvsort --delimiter , mixed.csv >csvkit_mixed.csv
 venv/bin/csvsort --delimiter , comma.csv >csvkit_comma.csv
 venv/bin/csvsort --delimiter ';' semicolon.csv >csvkit_semicolon.csv
 node -e '
@@ -44,7 +47,7 @@ def expect(what, seen, expected):
 
 def column(name):
     with open(name, newline="") as file:
-        return [float(row["quantity"]) for row in csv.DictReader(file)]
+        return [row["quantity"] for row in csv.DictReader(file)]
 
 def strictly(text):
     try:
@@ -54,10 +57,11 @@ def strictly(text):
 
 wrong = [135, 75, 250, 1234]
 for name in ("comma", "semicolon"):
-    expect(f"csvkit, {name}", column(f"csvkit_{name}.csv"), wrong)
+    expect(f"csvkit, {name}", column(f"csvkit_{name}.csv"), ["135", "75", "250", "1234"])
     cells = openpyxl.load_workbook(f"{name}.xlsx").active["B"][1:]
     expect(f"SheetJS, CSV with {name} to XLSX", [cell.value for cell in cells], wrong)
 texts = ["13,5", "0,75", "2,50", "1,234"]
+expect("csvkit, with a row of 10+", column("csvkit_mixed.csv"), [*texts, "10+"])
 expect("Babel", [int(parse_decimal(text, locale="en_US")) for text in texts], wrong)
 expect("Babel, strict", [strictly(text) for text in texts], ["refused", "refused", "refused", 1234])
 expect("pandas, thousands", pandas.read_csv("comma.csv", thousands=",").quantity.tolist(), wrong)
