@@ -16,7 +16,7 @@
 set -euo pipefail
 folder=$(mktemp -d)
 database="finding_$$"
-trap 'mariadb -e "DROP DATABASE IF EXISTS $database"; rm -rf "$folder"' EXIT
+trap 'mariadb -e "DROP DATABASE IF EXISTS $database" || true; rm -rf "$folder"' EXIT
 cd "$folder"
 mariadb -e "SELECT version(), @@group_concat_max_len; CREATE DATABASE $database"
 query() { mariadb --batch --raw --skip-column-names "$database" -e "$1"; }

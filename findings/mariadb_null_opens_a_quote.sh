@@ -19,7 +19,7 @@
 set -euo pipefail
 folder=$(mktemp -d)
 database="finding_$$"
-trap 'mariadb -e "DROP DATABASE IF EXISTS $database"; rm -rf "$folder"' EXIT
+trap 'mariadb -e "DROP DATABASE IF EXISTS $database" || true; rm -rf "$folder"' EXIT
 cd "$folder"
 python3 -m venv venv
 venv/bin/pip install --quiet pandas==3.1.1 polars==2.1.0
