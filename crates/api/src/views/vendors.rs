@@ -54,9 +54,7 @@ pub(crate) struct VendorView<'a> {
     #[schema(schema_with = schemas::products)]
     products: u64,
     last_sync: ResultView<'a>,
-    /// The as-of time that the last applied report proves: units shipped before it are included in the report's counts and
-    /// no longer in flight. `lag_ms` is already subtracted. Null if the report proves nothing, and before the first report.
-    #[schema(schema_with = schemas::timestamp_or_null, required)]
+    #[schema(schema_with = schemas::proven_as_of, required)]
     #[serde(serialize_with = "super::text_or_null")]
     as_of: Option<Timestamp>,
     #[schema(schema_with = schemas::evidence, required)]
