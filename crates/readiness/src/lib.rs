@@ -12,7 +12,7 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use async_trait::async_trait;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 pub use cached::Cached;
@@ -220,11 +220,11 @@ impl Readiness {
     #[must_use]
     pub fn response(&self) -> HttpResponse {
         if self.is_ready() {
-            return HttpResponse::Ok().json(self.view());
+            return HttpResponse::Ok().json(self);
         }
         HttpResponse::ServiceUnavailable()
             .insert_header((header::RETRY_AFTER, RETRY_AFTER_S))
-            .json(self.view())
+            .json(self)
     }
 }
 
@@ -266,6 +266,12 @@ struct Outbox {
     /// The age of the oldest order in the outbox, in milliseconds; null if unknown.
     #[schema(required, minimum = 0)]
     lag_ms: Option<u64>,
+}
+
+impl Serialize for Readiness {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.view().serialize(serializer)
+    }
 }
 
 impl Readiness {
@@ -334,7 +340,7 @@ mod tests {
         readiness.tasks = None;
         assert!(readiness.is_ready());
         assert_eq!(
-            serde_json::to_value(readiness.view()).unwrap(),
+            serde_json::to_value(&readiness).unwrap(),
             json!({
                 "status": "ready",
                 "dependencies": {"database": {"state": "up"}, "broker": {"state": "not_used"}},
@@ -361,7 +367,7 @@ mod tests {
             let response = readiness.response();
             assert_eq!(response.status(), 503, "{readiness:?}");
             assert!(response.headers().contains_key(header::RETRY_AFTER));
-            let body = serde_json::to_value(readiness.view()).unwrap();
+            let body = serde_json::to_value(&readiness).unwrap();
             assert_eq!(body["status"], "not_ready");
         }
         assert_eq!(ready().response().status(), 200);
