@@ -22,9 +22,9 @@ const CONFIRMED: &str = "CONFIRMED";
 /// Metrics of event streams. Clones share the counters.
 #[derive(Clone)]
 pub struct EventMetrics {
-    /// Connected clients.
-    pub readers: IntGauge,
-    /// Clients disconnected because they were too slow.
+    /// Connected streams.
+    pub streams: IntGauge,
+    /// Streams closed because the client was too slow.
     pub dropped: IntCounter,
 }
 
@@ -79,9 +79,9 @@ impl Metrics {
         let metrics = Self {
             http: HttpMetrics::register(&registry)?,
             events: EventMetrics {
-                readers: gauge("aggregator_event_readers", "Connected event streams.")?,
+                streams: gauge("aggregator_event_streams", "Connected event streams.")?,
                 dropped: counter(
-                    "aggregator_event_readers_dropped_total",
+                    "aggregator_event_streams_dropped_total",
                     "Event streams closed because the client was too slow or nothing could be sent to it.",
                 )?,
             },
