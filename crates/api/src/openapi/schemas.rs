@@ -88,81 +88,9 @@ pub(crate) fn quantity() -> Ref {
     Ref::from_schema_name("Quantity")
 }
 
-/// Units of stock, of one vendor or of all.
-pub(crate) fn units() -> ObjectBuilder {
-    at_least_0().description(Some("Units available for sale."))
-}
-
-pub(crate) fn reported() -> ObjectBuilder {
-    at_least_0().description(Some("Units in the vendor's last report."))
-}
-
-pub(crate) fn in_flight() -> ObjectBuilder {
-    at_least_0().description(Some(
-        "Units sold here that the vendor's last report does not include.",
-    ))
-}
-
-pub(crate) fn available() -> ObjectBuilder {
-    at_least_0().description(Some(
-        "Units available for sale: `reported` minus `in_flight`, at least 0.",
-    ))
-}
-
-pub(crate) fn count() -> ObjectBuilder {
-    at_least_0()
-}
-
-pub(crate) fn count_or_null() -> ObjectBuilder {
-    at_least_0().schema_type(or_null(Type::Integer))
-}
-
-pub(crate) fn products() -> ObjectBuilder {
-    count().description(Some("Number of products that the vendor has reported."))
-}
-
-pub(crate) fn duration_ms() -> ObjectBuilder {
-    count_or_null().description(Some("Duration of the sync, in milliseconds."))
-}
-
-pub(crate) fn received() -> ObjectBuilder {
-    count_or_null().description(Some("Number of products in the report."))
-}
-
-pub(crate) fn changed() -> ObjectBuilder {
-    count_or_null().description(Some("Number of products that the report changed."))
-}
-
 pub(crate) fn evidence() -> OneOfBuilder {
     or_null_ref("Evidence").description(Some(
         "Null if the last applied report proves no as-of time: its counts are applied, but shipped units stay in flight.",
-    ))
-}
-
-pub(crate) fn clock_skew_ms() -> ObjectBuilder {
-    ObjectBuilder::new()
-        .schema_type(or_null(Type::Integer))
-        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
-        .description(Some(
-            "The vendor's clock minus the service's at the last response, in milliseconds, within the precision of `Date` \
-             (one second). Positive if the vendor's clock is ahead. A clock that is behind keeps units in flight longer \
-             than necessary.",
-        ))
-}
-
-pub(crate) fn lag_ms() -> ObjectBuilder {
-    count().description(Some(
-        "The vendor's setting `lag`: the maximum age of its counts at the time it reports them, in milliseconds.",
-    ))
-}
-
-pub(crate) fn age_ms() -> ObjectBuilder {
-    count_or_null().description(Some("The time since `as_of`, in milliseconds."))
-}
-
-pub(crate) fn max_age_ms() -> ObjectBuilder {
-    count_or_null().description(Some(
-        "The vendor's setting `max_age`: the age beyond which its stock is not sold, in milliseconds. Null if unlimited.",
     ))
 }
 
@@ -173,21 +101,8 @@ pub(crate) fn next_attempt_at() -> ObjectBuilder {
     ))
 }
 
-pub(crate) fn consecutive_failures() -> ObjectBuilder {
-    count().description(Some(
-        "Number of failed syncs since the last successful one.",
-    ))
-}
-
 pub(crate) fn error_status() -> ObjectBuilder {
     integer(400, 599).description(Some("The HTTP status."))
-}
-
-fn at_least_0() -> ObjectBuilder {
-    ObjectBuilder::new()
-        .schema_type(Type::Integer)
-        .minimum(Some(0))
-        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
 }
 
 pub(crate) fn timestamp() -> Ref {
