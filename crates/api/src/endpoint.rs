@@ -61,21 +61,21 @@ impl Endpoint {
         }))
     }
 
-    /// The OpenAPI operation of each method.
+    /// The OpenAPI operation of each method except `HEAD`, which follows from `GET` (RFC 9110, section 9.3.2): generators
+    /// would create a method of the client for it.
     pub(crate) fn operations(&self) -> impl Iterator<Item = (HttpMethod, Described)> {
         self.methods.iter().filter_map(|method| {
             let contract = (method.contract)();
-            let described = openapi::operation(contract, &method.method, self.path, method.access);
+            let described = openapi::operation(contract, self.path, method.access);
             Some((openapi_method(&method.method)?, described))
         })
     }
 }
 
-/// The method in OpenAPI; `None` for methods that `get`, `post` and `patch` do not register.
+/// The method in OpenAPI; `None` for methods that the document omits.
 fn openapi_method(method: &Method) -> Option<HttpMethod> {
     match *method {
         Method::GET => Some(HttpMethod::Get),
-        Method::HEAD => Some(HttpMethod::Head),
         Method::POST => Some(HttpMethod::Post),
         Method::PATCH => Some(HttpMethod::Patch),
         _ => None,

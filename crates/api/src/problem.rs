@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use strum::{IntoStaticStr, VariantArray};
 use telemetry::request_id::{self, RequestId};
 use utoipa::ToSchema;
 
@@ -16,7 +17,8 @@ use crate::openapi::schemas;
 const RETRY_AFTER_S: u64 = 1;
 
 /// The kind of a problem. Each has a slug, a status and a page that describes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum ProblemKind {
     /// The request cannot be parsed.
     MalformedRequest,
@@ -56,48 +58,12 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind.
-    pub const ALL: &[Self] = &[
-        Self::MalformedRequest,
-        Self::Unauthenticated,
-        Self::Forbidden,
-        Self::NotFound,
-        Self::MethodNotAllowed,
-        Self::RequestTimeout,
-        Self::IllegalTransition,
-        Self::PreconditionFailed,
-        Self::PayloadTooLarge,
-        Self::UnsupportedMediaType,
-        Self::MisdirectedRequest,
-        Self::ValidationFailed,
-        Self::IdempotencyKeyReused,
-        Self::RateLimited,
-        Self::VendorUnavailable,
-        Self::Unavailable,
-        Self::OutcomeUnknown,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The name in the `type` URI, `/problems/<slug>`.
     #[must_use]
     pub fn slug(self) -> &'static str {
-        match self {
-            Self::MalformedRequest => "malformed-request",
-            Self::Unauthenticated => "unauthenticated",
-            Self::Forbidden => "forbidden",
-            Self::NotFound => "not-found",
-            Self::MethodNotAllowed => "method-not-allowed",
-            Self::RequestTimeout => "request-timeout",
-            Self::IllegalTransition => "illegal-transition",
-            Self::PreconditionFailed => "precondition-failed",
-            Self::PayloadTooLarge => "payload-too-large",
-            Self::UnsupportedMediaType => "unsupported-media-type",
-            Self::MisdirectedRequest => "misdirected-request",
-            Self::ValidationFailed => "validation-failed",
-            Self::IdempotencyKeyReused => "idempotency-key-reused",
-            Self::RateLimited => "rate-limited",
-            Self::VendorUnavailable => "vendor-unavailable",
-            Self::Unavailable => "unavailable",
-            Self::OutcomeUnknown => "outcome-unknown",
-        }
+        self.into()
     }
 
     /// The value of `type`: the path of the page that describes the problem.
@@ -109,47 +75,38 @@ impl ProblemKind {
     /// The human-readable title, the same for every occurrence.
     #[must_use]
     pub fn title(self) -> &'static str {
-        match self {
-            Self::MalformedRequest => "Malformed request",
-            Self::Unauthenticated => "Authentication required",
-            Self::Forbidden => "Forbidden",
-            Self::NotFound => "Not found",
-            Self::MethodNotAllowed => "Method not allowed",
-            Self::RequestTimeout => "Request timeout",
-            Self::IllegalTransition => "Status change not allowed",
-            Self::PreconditionFailed => "ETag does not match",
-            Self::PayloadTooLarge => "Payload too large",
-            Self::UnsupportedMediaType => "Unsupported media type",
-            Self::MisdirectedRequest => "Host not allowed",
-            Self::ValidationFailed => "Validation failed",
-            Self::IdempotencyKeyReused => "Idempotency key reused",
-            Self::RateLimited => "Too many requests",
-            Self::VendorUnavailable => "Vendor unavailable",
-            Self::Unavailable => "Service unavailable",
-            Self::OutcomeUnknown => "Outcome unknown",
-        }
+        self.status_and_title().1
     }
 
     /// The HTTP status.
     #[must_use]
     pub fn status(self) -> StatusCode {
+        self.status_and_title().0
+    }
+
+    fn status_and_title(self) -> (StatusCode, &'static str) {
         match self {
-            Self::MalformedRequest => StatusCode::BAD_REQUEST,
-            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
-            Self::Forbidden => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::IllegalTransition => StatusCode::CONFLICT,
-            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
-            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::MisdirectedRequest => StatusCode::MISDIRECTED_REQUEST,
-            Self::ValidationFailed | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-            Self::VendorUnavailable => StatusCode::BAD_GATEWAY,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Self::OutcomeUnknown => StatusCode::GATEWAY_TIMEOUT,
+            Self::MalformedRequest => (StatusCode::BAD_REQUEST, "Malformed request"),
+            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "Authentication required"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "Forbidden"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "Not found"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
+            Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "Request timeout"),
+            Self::IllegalTransition => (StatusCode::CONFLICT, "Status change not allowed"),
+            Self::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, "ETag does not match"),
+            Self::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"),
+            Self::UnsupportedMediaType => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type")
+            }
+            Self::MisdirectedRequest => (StatusCode::MISDIRECTED_REQUEST, "Host not allowed"),
+            Self::ValidationFailed => (StatusCode::UNPROCESSABLE_ENTITY, "Validation failed"),
+            Self::IdempotencyKeyReused => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "Idempotency key reused")
+            }
+            Self::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
+            Self::VendorUnavailable => (StatusCode::BAD_GATEWAY, "Vendor unavailable"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "Service unavailable"),
+            Self::OutcomeUnknown => (StatusCode::GATEWAY_TIMEOUT, "Outcome unknown"),
         }
     }
 }

@@ -6,6 +6,7 @@ use domain::identifiers::VendorId;
 use domain::order::RejectReason;
 use domain::ports::{Backlog, Observer, SyncOutcome};
 use domain::settlement::{Outcome, SettledBatch};
+use prometheus::core::Collector;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, exponential_buckets,
@@ -22,9 +23,9 @@ const CONFIRMED: &str = "CONFIRMED";
 /// Metrics of event streams. Clones share the counters.
 #[derive(Clone)]
 pub struct EventMetrics {
-    /// Connected clients.
-    pub readers: IntGauge,
-    /// Clients disconnected because they were too slow.
+    /// Connected streams.
+    pub streams: IntGauge,
+    /// Streams closed because the client was too slow.
     pub dropped: IntCounter,
 }
 
@@ -55,33 +56,21 @@ impl Metrics {
     /// [`InvalidMetric`].
     pub fn new() -> Result<Self, InvalidMetric> {
         let registry = Registry::new();
-        let counter = |name: &str, help: &str| {
-            let counter = IntCounter::new(name, help)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok::<_, InvalidMetric>(counter)
-        };
+        let counter = |name: &str, help: &str| register(&registry, IntCounter::new(name, help));
         let counters = |name: &str, help: &str, labels: &[&str]| {
-            let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(counters.clone()))?;
-            Ok::<_, InvalidMetric>(counters)
+            register(&registry, IntCounterVec::new(Opts::new(name, help), labels))
         };
-        let gauge = |name: &str, help: &str| {
-            let gauge = IntGauge::new(name, help)?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok::<_, InvalidMetric>(gauge)
-        };
+        let gauge = |name: &str, help: &str| register(&registry, IntGauge::new(name, help));
         let histogram = |name: &str, help: &str, buckets: Vec<f64>| {
             let options = HistogramOpts::new(name, help).buckets(buckets);
-            let histogram = Histogram::with_opts(options)?;
-            registry.register(Box::new(histogram.clone()))?;
-            Ok::<_, InvalidMetric>(histogram)
+            register(&registry, Histogram::with_opts(options))
         };
         let metrics = Self {
             http: HttpMetrics::register(&registry)?,
             events: EventMetrics {
-                readers: gauge("aggregator_event_readers", "Connected event streams.")?,
+                streams: gauge("aggregator_event_streams", "Connected event streams.")?,
                 dropped: counter(
-                    "aggregator_event_readers_dropped_total",
+                    "aggregator_event_streams_dropped_total",
                     "Event streams closed because the client was too slow or nothing could be sent to it.",
                 )?,
             },
@@ -110,9 +99,7 @@ impl Metrics {
                     "aggregator_queue_messages",
                     "Messages in the queues, by state: ready in all queues (waiting), ready in queues beyond the configured number (surplus), and dead-lettered (dead).",
                 );
-                let gauges = IntGaugeVec::new(options, &["state"])?;
-                registry.register(Box::new(gauges.clone()))?;
-                gauges
+                register(&registry, IntGaugeVec::new(options, &["state"]))?
             },
             postponed: counter(
                 "aggregator_orders_postponed_total",
@@ -146,9 +133,8 @@ impl Metrics {
                     "Time to sync a vendor, from the request to the end of the sync.",
                 );
                 let buckets = exponential_buckets(0.005, 2.5, 12)?;
-                let durations = HistogramVec::new(options.buckets(buckets), &["vendor_id"])?;
-                registry.register(Box::new(durations.clone()))?;
-                durations
+                let durations = HistogramVec::new(options.buckets(buckets), &["vendor_id"]);
+                register(&registry, durations)?
             },
             registry,
         };
@@ -183,6 +169,15 @@ impl Metrics {
     pub(crate) fn gather(&self) -> Vec<prometheus::proto::MetricFamily> {
         self.registry.gather()
     }
+}
+
+fn register<M: Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: Result<M, InvalidMetric>,
+) -> Result<M, InvalidMetric> {
+    let metric = metric?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
 }
 
 fn count(orders: usize) -> u64 {

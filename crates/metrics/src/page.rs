@@ -8,8 +8,6 @@ use actix_web::http::header;
 use domain::ports::{ChangeFeedLag, InFlight, InFlightQueries, StoreError, StoreProbe};
 use prometheus::{Gauge, IntCounter, Registry, TextEncoder};
 use readiness::Cached;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 use tracing::{error, warn};
 
 use crate::{InvalidMetric, Metrics, process};
@@ -42,36 +40,36 @@ pub struct MetricsPage {
 /// Reads the units in flight, and caches them for [`IN_FLIGHT_INTERVAL`].
 struct InFlightReader {
     queries: Arc<dyn InFlightQueries>,
-    last: Mutex<Option<(Instant, Option<InFlight>)>>,
+    last: Cached<Option<InFlight>>,
 }
 
 impl InFlightReader {
     /// Returns the units in flight; `None` if the last read failed.
     async fn read(&self) -> Option<InFlight> {
-        let mut last = self.last.lock().await;
-        if let Some((at, value)) = *last
-            && at.elapsed() < IN_FLIGHT_INTERVAL
-        {
-            return value;
+        let read = read_store("the units in flight", self.queries.in_flight());
+        self.last.get(read).await
+    }
+}
+
+/// Waits for a read of the store, but not longer than its timeout. Returns `None` if it fails.
+async fn read_store<T>(
+    values: &str,
+    read: impl Future<Output = Result<T, StoreError>>,
+) -> Option<T> {
+    let timeout_ms = STORE_TIMEOUT.as_millis();
+    match tokio::time::timeout(STORE_TIMEOUT, read).await {
+        Ok(Ok(value)) => Some(value),
+        Ok(Err(error)) => {
+            warn!(values, %error, "cannot read the store; its metrics are omitted");
+            None
         }
-        let read = tokio::time::timeout(STORE_TIMEOUT, self.queries.in_flight()).await;
-        let value = match read {
-            Ok(Ok(value)) => Some(value),
-            Ok(Err(error)) => {
-                warn!(%error, "cannot read the units in flight; omitted from the metrics");
-                None
-            }
-            Err(_) => {
-                let timeout_ms = STORE_TIMEOUT.as_millis();
-                warn!(
-                    timeout_ms,
-                    "reading the units in flight timed out; omitted from the metrics"
-                );
-                None
-            }
-        };
-        *last = Some((Instant::now(), value));
-        value
+        Err(_) => {
+            warn!(
+                values,
+                timeout_ms, "reading the store timed out; its metrics are omitted"
+            );
+            None
+        }
     }
 }
 
@@ -108,7 +106,7 @@ impl MetricsPage {
     pub fn with_in_flight(mut self, queries: Arc<dyn InFlightQueries>) -> Self {
         self.in_flight = Some(Arc::new(InFlightReader {
             queries,
-            last: Mutex::default(),
+            last: Cached::new(IN_FLIGHT_INTERVAL),
         }));
         self
     }
@@ -138,21 +136,7 @@ impl MetricsPage {
     }
 
     async fn read_store_gauges(&self) -> Option<StoreGauges> {
-        match tokio::time::timeout(STORE_TIMEOUT, self.query_store()).await {
-            Ok(Ok(gauges)) => Some(gauges),
-            Ok(Err(error)) => {
-                warn!(%error, "cannot read the gauges of the store; omitted from the metrics");
-                None
-            }
-            Err(_) => {
-                let timeout_ms = STORE_TIMEOUT.as_millis();
-                warn!(
-                    timeout_ms,
-                    "reading the gauges of the store timed out; omitted from the metrics"
-                );
-                None
-            }
-        }
+        read_store("the gauges of the store", self.query_store()).await
     }
 
     async fn query_store(&self) -> Result<StoreGauges, StoreError> {
@@ -203,9 +187,7 @@ impl MetricsPage {
                     f64::from(dead_letters),
                 ),
             ] {
-                let gauge = Gauge::new(name, help)?;
-                gauge.set(value);
-                current.register(Box::new(gauge))?;
+                register_gauge(&current, name, help, value)?;
             }
         }
         if let Some(in_flight) = in_flight {
@@ -222,6 +204,17 @@ impl MetricsPage {
         families.extend(current.gather());
         TextEncoder::new().encode_to_string(&families)
     }
+}
+
+fn register_gauge(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    value: f64,
+) -> Result<(), InvalidMetric> {
+    let gauge = Gauge::new(name, help)?;
+    gauge.set(value);
+    registry.register(Box::new(gauge))
 }
 
 fn register_in_flight(registry: &Registry, in_flight: InFlight) -> Result<(), InvalidMetric> {
@@ -246,9 +239,7 @@ fn register_in_flight(registry: &Registry, in_flight: InFlight) -> Result<(), In
             seconds(in_flight.oldest_shipped),
         ),
     ] {
-        let gauge = Gauge::new(name, help)?;
-        gauge.set(value);
-        registry.register(Box::new(gauge))?;
+        register_gauge(registry, name, help, value)?;
     }
     Ok(())
 }

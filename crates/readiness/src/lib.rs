@@ -13,6 +13,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header;
 use async_trait::async_trait;
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 pub use cached::Cached;
 pub use cause::Cause;
@@ -56,26 +57,29 @@ pub struct Readiness {
 
 /// Lag of the change feed behind the committed changes. The lag does not affect readiness: orders are accepted while events
 /// are delayed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ChangeFeed {
     /// Age of the oldest committed change that is not in the change feed yet, in milliseconds; 0 if there is none.
     pub held_back_ms: u64,
-    /// Age of the oldest open transaction with a write, in any database of the server, in milliseconds; `None` if there is
+    /// Age of the oldest open transaction with a write, in any database of the server, in milliseconds; null if there is
     /// none, or the role of the store may not see it.
+    #[schema(required, minimum = 0)]
     pub oldest_transaction_ms: Option<u64>,
 }
 
-/// Counts of dead letters; `None` if this process does not know a count.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+/// Counts of dead letters, null if unknown to this process. They do not affect readiness.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct DeadLetters {
     /// Dead-lettered orders that are still `PENDING`.
+    #[schema(required, minimum = 0)]
     pub orders: Option<u64>,
     /// Messages that cannot be decoded or exceeded the delivery limit.
+    #[schema(required, minimum = 0)]
     pub messages: Option<u64>,
 }
 
 /// Counts of the messages in the queues.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Queues {
     /// Ready messages in all queues.
     pub waiting: u64,
@@ -83,27 +87,33 @@ pub struct Queues {
     pub surplus: u64,
 }
 
-/// The dependencies of a process.
-#[derive(Debug, Clone, Serialize)]
+/// The dependencies of a process: the store and the queue.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[allow(
+    missing_docs,
+    reason = "the types are documented; OpenAPI has no text next to a reference"
+)]
 pub struct Dependencies {
-    /// The store.
     pub database: Dependency,
-    /// The queue.
     pub broker: Dependency,
 }
 
 /// State of one dependency.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[allow(
+    missing_docs,
+    reason = "the types are documented; OpenAPI has no text next to a reference"
+)]
 pub struct Dependency {
-    /// The state.
     pub state: DependencyState,
-    /// The reason, as the text of a [`Cause`].
+    /// The reason if the dependency is down.
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<&'static str>,
 }
 
 /// The state of a dependency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DependencyState {
     /// It responds.
@@ -117,21 +127,26 @@ pub enum DependencyState {
 }
 
 /// State of one background task.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[allow(
+    missing_docs,
+    reason = "the types are documented; OpenAPI has no text next to a reference"
+)]
 pub struct Task {
-    /// The state.
     pub state: TaskState,
-    /// The reason, as the text of a [`Cause`].
+    /// The reason if the task does not run.
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<&'static str>,
     /// Number of restarts.
     pub restarts: u64,
     /// Where to find the error of the last restart, if there was one.
+    #[schema(required)]
     pub last_error: Option<&'static str>,
 }
 
 /// The state of a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskState {
     /// The task runs.
@@ -213,35 +228,60 @@ impl Readiness {
     }
 }
 
+/// The readiness of the process, and the state of its dependencies.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Readiness)]
+pub struct ReadinessView<'a> {
+    status: Status,
+    /// Why the process accepts no work.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'static str>,
+    dependencies: &'a Dependencies,
+    outbox: Outbox,
+    dead_letters: DeadLetters,
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queues: Option<Queues>,
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change_feed: Option<ChangeFeed>,
+    /// The background tasks of the process, by name.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tasks: Option<&'a BTreeMap<String, Task>>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = ReadinessStatus)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    Ready,
+    NotReady,
+}
+
+/// The outbox.
+#[derive(Serialize, ToSchema)]
+struct Outbox {
+    /// The age of the oldest order in the outbox, in milliseconds; null if unknown.
+    #[schema(required, minimum = 0)]
+    lag_ms: Option<u64>,
+}
+
 impl Serialize for Readiness {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            status: &'static str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            detail: Option<&'static str>,
-            dependencies: &'a Dependencies,
-            outbox: Outbox,
-            dead_letters: DeadLetters,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            queues: Option<Queues>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            change_feed: Option<ChangeFeed>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            tasks: Option<&'a BTreeMap<String, Task>>,
-        }
+        self.view().serialize(serializer)
+    }
+}
 
-        #[derive(Serialize)]
-        struct Outbox {
-            lag_ms: Option<u64>,
-        }
-
+impl Readiness {
+    fn view(&self) -> ReadinessView<'_> {
         let lag_ms = |lag: Duration| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX);
-        let body = Body {
+        ReadinessView {
             status: if self.is_ready() {
-                "ready"
+                Status::Ready
             } else {
-                "not_ready"
+                Status::NotReady
             },
             detail: self.closed,
             dependencies: &self.dependencies,
@@ -252,8 +292,7 @@ impl Serialize for Readiness {
             dead_letters: self.dead_letters,
             queues: self.queues,
             tasks: self.tasks.as_ref(),
-        };
-        body.serialize(serializer)
+        }
     }
 }
 

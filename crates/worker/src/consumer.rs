@@ -7,7 +7,7 @@ use domain::ports::{OrderConsumer, QueueError, QueuedMessage, Receipt};
 use domain::services::SettleOrders;
 use readiness::Cause;
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
+use tracing::{Instrument as _, debug, info_span};
 
 use crate::backoff::Backoff;
 use crate::consumer_state::ConsumerState;
@@ -71,7 +71,13 @@ async fn settle_with_retry(
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
         let attempt = state.health().attempt();
-        let Err(error) = settle.settle(&order_ids).await else {
+        let span = info_span!(
+            "settlement",
+            orders = order_ids.len(),
+            order.first_id = order_ids.first().map(|id| id.0),
+            order.last_id = order_ids.last().map(|id| id.0),
+        );
+        let Err(error) = settle.settle(&order_ids).instrument(span).await else {
             attempt.succeeded();
             return true;
         };

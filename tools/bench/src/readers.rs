@@ -151,8 +151,8 @@ async fn connected(server: SocketAddr) -> Result<u64> {
     let text = page::get_text(server, "/metrics").await?;
     let count = text
         .lines()
-        .find_map(|line| line.strip_prefix("aggregator_event_readers "))
-        .context("the metrics have no aggregator_event_readers")?;
+        .find_map(|line| line.strip_prefix("aggregator_event_streams "))
+        .context("the metrics have no aggregator_event_streams")?;
     Ok(count.parse()?)
 }
 

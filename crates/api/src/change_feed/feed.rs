@@ -1,24 +1,30 @@
-//! The frames that all subscribers receive: rendered once, kept in a buffer of bounded bytes and frames, and read by each
-//! subscriber at its own pace. A subscriber holds only its index into the buffer, so a slow one costs no memory here. The
-//! cached frames of older entries, for subscribers that resume, count towards the same bound.
+//! The cache of rendered log entries that every subscriber reads, each at its own pace. A subscriber holds only a cursor, so
+//! a slow one costs no memory here.
+//!
+//! The watcher appends each new entry once, for all subscribers that follow. A subscriber that resumes adds the older
+//! entries that it reads from the log, so that others that resume at the same time find them. Both count towards one bound,
+//! but are evicted separately: entries that the feed keeps would displace older ones before they are sent.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use actix_web::web::Bytes;
 use domain::change_offset::ChangeOffset;
 use tokio::sync::watch;
 
-use super::catch_up_cache::CatchUpCache;
-use super::frames::Frame;
+use super::frames::Entry;
 
-/// Maximum number of frames in the buffer: every frame has an overhead, however small it is.
+/// Maximum number of frames of new entries: every frame has an overhead, however small it is.
 const MAX_FRAMES: usize = 16_384;
 
-/// The frames of this process, and its subscribers.
+/// Maximum number of frames of older entries.
+const MAX_OLDER_FRAMES: usize = 4_096;
+
+/// The entries of this process, and its subscribers.
 pub(super) struct Feed {
-    buffer: Mutex<EventBuffer>,
-    /// Notified of every change of the buffer.
+    cache: Mutex<Cache>,
+    /// Notified of every new entry and every start.
     changed: watch::Sender<()>,
     subscribers: AtomicUsize,
     max_subscribers: usize,
@@ -26,36 +32,58 @@ pub(super) struct Feed {
 }
 
 #[derive(Default)]
-struct EventBuffer {
-    frames: VecDeque<Frame>,
+struct Cache {
+    /// Entries by the change-log offset before each. The entry after an offset never changes.
+    entries: HashMap<ChangeOffset, Entry>,
+    /// Every entry from the first one here up to `end`, for subscribers that follow.
+    new: Keys,
+    /// Entries that subscribers read from the log.
+    older: Keys,
+    /// The change-log offset up to which the feed was read; `None` while there are no subscribers.
+    end: Option<ChangeOffset>,
+    /// Incremented at each restart, after which nobody follows.
+    epoch: u64,
+}
+
+/// The keys of entries, oldest first, and the size of the entries.
+#[derive(Default)]
+struct Keys {
+    order: VecDeque<ChangeOffset>,
     bytes: usize,
-    /// The index of the first frame in the buffer, counted since the start of the process.
-    first: u64,
-    /// The frames contain all entries read so far after this change-log offset; `None` while there are no subscribers.
-    base: Option<ChangeOffset>,
-    /// Incremented at each restart, which invalidates all frame indexes.
-    epoch: u64,
-    /// Frames of older entries.
-    catch_up_cache: CatchUpCache,
+    frames: usize,
 }
 
-/// The index of the next frame that a subscriber reads.
+/// The next frame of a subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FrameIndex {
-    epoch: u64,
-    number: u64,
+pub(super) struct Cursor {
+    /// The change-log offset up to which the subscriber has received every entry.
+    after: ChangeOffset,
+    /// The number of frames that it has received of the next entry.
+    sent: usize,
+    /// The epoch of the feed that it follows; `None` while it catches up.
+    followed: Option<u64>,
 }
 
-/// The result of reading the buffer at an index.
+/// Bytes that are sent as one piece.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Frame {
+    pub(super) bytes: Bytes,
+    /// The change-log offset of the entry, if this is its last frame.
+    last_of: Option<ChangeOffset>,
+}
+
+/// The result of reading the cache.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
     Frame(Frame),
-    /// No frame yet.
+    /// The feed has no later entry yet.
     Pending,
-    /// The frame was evicted: the subscriber was too slow.
+    /// The feed has not reached the offset of the cursor, which may not exist in the log.
+    Behind,
+    /// The entry has to be read from the log.
+    Unread,
+    /// The entry was evicted before a subscriber that follows has received it: the subscriber is too slow.
     Evicted,
-    /// The feed was restarted.
-    Restarted,
 }
 
 /// A subscriber, counted until it is dropped.
@@ -67,10 +95,44 @@ impl Drop for Subscription {
     }
 }
 
+impl Cursor {
+    /// The cursor of a subscriber that has everything up to a change-log offset.
+    pub(super) fn new(after: ChangeOffset) -> Self {
+        Self {
+            after,
+            sent: 0,
+            followed: None,
+        }
+    }
+
+    pub(super) fn after(&self) -> ChangeOffset {
+        self.after
+    }
+
+    /// The frame of the next entry. Starts the entry again if it has fewer frames than were sent: it is another one.
+    pub(super) fn frame(&mut self, entry: &Entry) -> Frame {
+        if self.sent >= entry.frames.len() {
+            self.sent = 0;
+        }
+        Frame {
+            bytes: entry.frames.get(self.sent).cloned().unwrap_or_default(),
+            last_of: (self.sent + 1 >= entry.frames.len()).then_some(entry.position),
+        }
+    }
+
+    /// Advances after a frame was sent.
+    pub(super) fn advance(&mut self, frame: &Frame) {
+        match frame.last_of {
+            Some(position) => (self.after, self.sent) = (position, 0),
+            None => self.sent += 1,
+        }
+    }
+}
+
 impl Feed {
     pub(super) fn new(max_subscribers: usize, max_bytes: usize) -> Self {
         Self {
-            buffer: Mutex::default(),
+            cache: Mutex::default(),
             changed: watch::Sender::new(()),
             subscribers: AtomicUsize::new(0),
             max_subscribers,
@@ -78,8 +140,8 @@ impl Feed {
         }
     }
 
-    fn buffer(&self) -> MutexGuard<'_, EventBuffer> {
-        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a subscriber; `None` if the maximum is reached.
@@ -102,257 +164,142 @@ impl Feed {
 
     /// The change-log offset up to which the feed was read; `None` if it is not started.
     pub(super) fn end(&self) -> Option<ChangeOffset> {
-        self.buffer().end()
+        self.cache().end
     }
 
-    /// Starts the feed after a change-log offset.
-    pub(super) fn start(&self, base: ChangeOffset) {
-        let mut buffer = self.buffer();
-        buffer.clear();
-        buffer.base = Some(base);
-        drop(buffer);
+    /// Starts the feed after a change-log offset, with an empty cache.
+    pub(super) fn start(&self, end: ChangeOffset) {
+        self.cache().clear(Some(end));
         self.changed.send_replace(());
     }
 
-    /// Stops the feed and drops its frames, when there are no subscribers.
+    /// Stops the feed and drops its entries, when there are no subscribers.
     pub(super) fn stop(&self) {
-        let mut buffer = self.buffer();
-        if buffer.base.is_some() {
-            buffer.clear();
+        let mut cache = self.cache();
+        if cache.end.is_some() {
+            cache.clear(None);
         }
     }
 
-    /// Appends frames, and evicts the oldest ones beyond the bound.
-    pub(super) fn push(&self, frames: Vec<Frame>) {
-        if frames.is_empty() {
-            return;
+    /// Appends new entries, and evicts the oldest ones beyond the bound.
+    pub(super) fn push(&self, entries: Vec<Entry>) {
+        let mut cache = self.cache();
+        for entry in entries {
+            cache.push(entry);
         }
-        let mut buffer = self.buffer();
-        for frame in frames {
-            buffer.bytes += frame.bytes.len();
-            buffer.frames.push_back(frame);
-        }
-        buffer.evict(self.max_bytes);
-        drop(buffer);
+        cache.evict(self.max_bytes);
+        drop(cache);
         self.changed.send_replace(());
     }
 
-    /// The index of the next frame for a subscriber that has everything up to a change-log offset; `None` if a later entry
-    /// is not in the buffer, or the feed has not reached the offset, which may not exist in the log.
-    pub(super) fn index_after(&self, position: ChangeOffset) -> Option<FrameIndex> {
-        let buffer = self.buffer();
-        let (base, end) = buffer.base.zip(buffer.end())?;
-        if !(base..=end).contains(&position) {
-            return None;
-        }
-        let before = buffer
-            .frames
-            .partition_point(|frame| frame.position <= position);
-        Some(FrameIndex {
-            epoch: buffer.epoch,
-            number: buffer.first + before as u64,
-        })
-    }
-
-    /// Whether the feed has not reached a change-log offset.
-    pub(super) fn is_behind(&self, position: ChangeOffset) -> bool {
-        self.end().is_some_and(|end| end < position)
-    }
-
-    /// Reads the frame at an index, and increments the index if there is one.
-    pub(super) fn next(&self, index: &mut FrameIndex) -> Next {
-        let buffer = self.buffer();
-        if buffer.epoch != index.epoch {
-            return Next::Restarted;
-        }
-        let Some(offset) = index.number.checked_sub(buffer.first) else {
-            return Next::Evicted;
-        };
-        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
-        match buffer.frames.get(offset) {
-            Some(frame) => {
-                index.number += 1;
-                Next::Frame(frame.clone())
+    /// Caches the entries that follow an offset in the log, for subscribers that resume there.
+    pub(super) fn cache_older(&self, mut after: ChangeOffset, entries: Vec<Entry>) {
+        let mut cache = self.cache();
+        for entry in entries {
+            let position = entry.position;
+            if !cache.entries.contains_key(&after) {
+                cache.older.add(after, &entry);
+                cache.entries.insert(after, entry);
             }
-            None => Next::Pending,
+            after = position;
+        }
+        cache.evict(self.max_bytes);
+    }
+
+    /// The frame at a cursor. A subscriber that has reached the new entries follows the feed from then on.
+    pub(super) fn next(&self, cursor: &mut Cursor) -> Next {
+        let cache = self.cache();
+        if cache.has_all_after(cursor.after) {
+            if cursor.followed != Some(cache.epoch) {
+                // An entry that the cursor is within starts again: the feed merges repeated changes, so its frames differ.
+                *cursor = Cursor::new(cursor.after);
+                cursor.followed = Some(cache.epoch);
+            }
+            if cache.end == Some(cursor.after) {
+                return Next::Pending;
+            }
+        } else if cursor.followed.is_some_and(|epoch| epoch != cache.epoch) {
+            *cursor = Cursor::new(cursor.after);
+        }
+        match cache.entries.get(&cursor.after) {
+            Some(entry) => Next::Frame(cursor.frame(entry)),
+            None if cache.end.is_some_and(|end| end < cursor.after) => Next::Behind,
+            None if cursor.followed.is_some() => Next::Evicted,
+            None => Next::Unread,
         }
     }
 
-    /// A frame of the log entry after an offset, if it is cached.
-    pub(super) fn cached_frame(&self, after: ChangeOffset, number: usize) -> Option<Frame> {
-        self.buffer().catch_up_cache.frame(after, number)
-    }
-
-    /// Caches the frames of the log entry after an offset, for subscribers that resume there.
-    pub(super) fn cache_entry(&self, after: ChangeOffset, frames: Vec<Frame>) {
-        let mut buffer = self.buffer();
-        buffer.catch_up_cache.insert(after, frames);
-        buffer.evict(self.max_bytes);
-    }
-
-    /// Bytes of all frames in the buffer and the cache.
-    #[cfg(test)]
-    fn bytes(&self) -> usize {
-        let buffer = self.buffer();
-        buffer.bytes + buffer.catch_up_cache.bytes()
-    }
-
-    /// Returns a receiver that is notified of every change of the buffer from now on.
+    /// Returns a receiver that is notified of every new entry and every start from now on.
     pub(super) fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
 }
 
-impl EventBuffer {
-    fn end(&self) -> Option<ChangeOffset> {
-        self.frames.back().map(|last| last.position).or(self.base)
+impl Cache {
+    /// Whether every entry after the offset, up to the end of the feed, is in the cache.
+    fn has_all_after(&self, after: ChangeOffset) -> bool {
+        let first = self.new.order.front().copied().or(self.end);
+        first <= Some(after) && Some(after) <= self.end
     }
 
-    /// Evicts frames beyond the bound: cached older entries down to a quarter of it, then the oldest frames.
+    fn push(&mut self, entry: Entry) {
+        let Some(after) = self.end.replace(entry.position) else {
+            return;
+        };
+        // A subscriber that is ahead of the feed may have read it from the log already.
+        if self.entries.contains_key(&after) {
+            self.older.order.retain(|it| *it != after);
+            self.older.remove(after, &mut self.entries);
+        }
+        self.new.add(after, &entry);
+        self.entries.insert(after, entry);
+    }
+
+    /// Evicts entries beyond the bound: older entries down to a quarter of it, then the oldest new ones. The newest of the
+    /// older entries is kept, because the subscriber that read it has yet to send it.
     fn evict(&mut self, max_bytes: usize) {
-        let cache_bytes = max_bytes.saturating_sub(self.bytes).max(max_bytes / 4);
-        self.catch_up_cache.shrink(cache_bytes);
-        while self.bytes + self.catch_up_cache.bytes() > max_bytes || self.frames.len() > MAX_FRAMES
+        let older_bytes = max_bytes.saturating_sub(self.new.bytes).max(max_bytes / 4);
+        while self.older.order.len() > 1
+            && (self.older.bytes > older_bytes || self.older.frames > MAX_OLDER_FRAMES)
         {
-            let Some(oldest) = self.frames.pop_front() else {
-                break;
-            };
-            self.bytes -= oldest.bytes.len();
-            self.first += 1;
-            self.base = Some(oldest.position);
+            self.older.evict_first(&mut self.entries);
+        }
+        while !self.new.order.is_empty()
+            && (self.new.bytes + self.older.bytes > max_bytes || self.new.frames > MAX_FRAMES)
+        {
+            self.new.evict_first(&mut self.entries);
         }
     }
 
-    fn clear(&mut self) {
-        self.catch_up_cache = CatchUpCache::default();
-        self.first += self.frames.len() as u64;
-        self.frames.clear();
-        self.bytes = 0;
-        self.base = None;
-        self.epoch += 1;
+    fn clear(&mut self, end: Option<ChangeOffset>) {
+        *self = Self {
+            end,
+            epoch: self.epoch + 1,
+            ..Self::default()
+        };
+    }
+}
+
+impl Keys {
+    fn add(&mut self, after: ChangeOffset, entry: &Entry) {
+        self.order.push_back(after);
+        self.bytes += entry.bytes();
+        self.frames += entry.frames.len();
+    }
+
+    fn evict_first(&mut self, entries: &mut HashMap<ChangeOffset, Entry>) {
+        if let Some(first) = self.order.pop_front() {
+            self.remove(first, entries);
+        }
+    }
+
+    fn remove(&mut self, after: ChangeOffset, entries: &mut HashMap<ChangeOffset, Entry>) {
+        if let Some(entry) = entries.remove(&after) {
+            self.bytes -= entry.bytes();
+            self.frames -= entry.frames.len();
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use actix_web::web::Bytes;
-
-    use super::*;
-
-    fn at(number: u64) -> ChangeOffset {
-        ChangeOffset::new(number, 0)
-    }
-
-    fn frame(number: u64, bytes: usize) -> Frame {
-        Frame {
-            position: at(number),
-            is_last: true,
-            bytes: Bytes::from(vec![b'x'; bytes]),
-        }
-    }
-
-    fn read(feed: &Feed, index: &mut FrameIndex) -> Vec<u64> {
-        let mut read = Vec::new();
-        while let Next::Frame(frame) = feed.next(index) {
-            read.push(frame.position.group());
-        }
-        read
-    }
-
-    #[test]
-    fn subscribers_read_independently() {
-        let feed = Feed::new(9, 1_000);
-        assert_eq!(feed.index_after(at(4)), None);
-        assert!(!feed.is_behind(at(4)), "the feed is not started");
-        feed.start(at(4));
-        assert_eq!(feed.index_after(at(3)), None);
-        let mut early = feed.index_after(at(4)).unwrap();
-        assert_eq!(feed.next(&mut early), Next::Pending);
-        feed.push(vec![frame(5, 1), frame(7, 1)]);
-        let mut ahead = feed.index_after(at(7)).unwrap();
-        assert_eq!(feed.index_after(at(8)), None);
-        assert!(feed.is_behind(at(8)) && !feed.is_behind(at(7)));
-        feed.push(vec![frame(8, 1)]);
-        assert_eq!(read(&feed, &mut early), [5, 7, 8]);
-        assert_eq!(read(&feed, &mut ahead), [8]);
-        for (after, expected) in [(4, &[5, 7, 8][..]), (5, &[7, 8]), (6, &[7, 8]), (8, &[])] {
-            let mut index = feed.index_after(at(after)).unwrap();
-            assert_eq!(read(&feed, &mut index), expected);
-        }
-        assert_eq!(feed.end(), Some(at(8)));
-    }
-
-    #[test]
-    fn oldest_frames_beyond_the_bound_are_evicted() {
-        let feed = Feed::new(9, 100);
-        feed.start(at(0));
-        let mut slow = feed.index_after(at(0)).unwrap();
-        let mut other = slow;
-        feed.push(vec![frame(1, 40), frame(2, 40)]);
-        assert_eq!(read(&feed, &mut other), [1, 2]);
-        feed.push(vec![frame(3, 40)]);
-        assert_eq!(feed.next(&mut slow), Next::Evicted);
-        assert_eq!(read(&feed, &mut other), [3]);
-        assert_eq!(feed.index_after(at(0)), None);
-        assert!(feed.index_after(at(1)).is_some());
-        feed.push((4..20_000).map(|number| frame(number, 0)).collect());
-        assert_eq!(feed.buffer().frames.len(), MAX_FRAMES);
-        assert_eq!(feed.next(&mut other), Next::Evicted);
-    }
-
-    /// A subscriber that received part of an entry must not continue after it.
-    #[test]
-    fn partly_evicted_entry_cannot_be_resumed() {
-        let feed = Feed::new(9, 100);
-        feed.start(at(0));
-        feed.push(vec![frame(1, 60), frame(1, 60)]);
-        assert_eq!(feed.index_after(at(0)), None);
-        let mut index = feed.index_after(at(1)).unwrap();
-        assert_eq!(feed.next(&mut index), Next::Pending);
-    }
-
-    #[test]
-    fn cached_entries_use_at_most_a_quarter_of_the_bound_under_pressure() {
-        let feed = Feed::new(9, 1_000);
-        feed.start(at(50));
-        for number in 0..40 {
-            feed.cache_entry(at(number), vec![frame(number + 1, 90)]);
-            assert!(feed.bytes() <= 1_000);
-        }
-        assert!(feed.cached_frame(at(28), 0).is_none());
-        assert!(feed.cached_frame(at(29), 0).is_some(), "eleven fit");
-        let mut index = feed.index_after(at(50)).unwrap();
-        for number in 51..=100 {
-            feed.push(vec![frame(number, 90)]);
-            assert!(feed.bytes() <= 1_000);
-        }
-        assert_eq!(feed.next(&mut index), Next::Evicted);
-        assert_eq!(feed.buffer().bytes, 810);
-        assert!(feed.cached_frame(at(37), 0).is_none());
-        assert!(feed.cached_frame(at(38), 0).is_some());
-    }
-
-    #[test]
-    fn restart_invalidates_indexes() {
-        let feed = Feed::new(9, 100);
-        feed.start(at(0));
-        let mut index = feed.index_after(at(0)).unwrap();
-        feed.push(vec![frame(1, 1)]);
-        feed.stop();
-        assert_eq!(feed.end(), None);
-        assert_eq!(feed.next(&mut index), Next::Restarted);
-        feed.start(at(9));
-        assert_eq!(feed.next(&mut index), Next::Restarted);
-        assert_eq!(feed.index_after(at(1)), None);
-    }
-
-    #[test]
-    fn subscribers_beyond_the_maximum_are_rejected() {
-        let feed = Arc::new(Feed::new(2, 100));
-        let (one, _two) = (feed.subscribe(), feed.subscribe());
-        assert!(one.is_some() && feed.subscribe().is_none());
-        drop(one);
-        assert!(feed.subscribe().is_some());
-        assert!(feed.has_subscribers());
-    }
-}
+mod tests;

@@ -17,63 +17,48 @@ use super::ports::ChangeFeedPorts;
 use crate::views::{OrderView, StockView};
 
 /// Maximum number of events of one frame.
-pub(super) const MAX_FRAME_EVENTS: usize = 128;
+const MAX_FRAME_EVENTS: usize = 128;
 
-/// Number of events after which a part ends with the current entry.
-const PART_EVENTS: usize = 4_096;
+/// Number of events after which a part ends, of new entries and of entries that a subscriber catches up with.
+pub(super) const NEW_EVENTS: usize = 4_096;
+pub(super) const CATCH_UP_EVENTS: usize = 1_024;
 
-/// Number of events that a subscriber renders at once while it catches up.
-const CATCH_UP_EVENTS: usize = 1_024;
-
-/// The part of an entry that is rendered as one frame.
+/// A rendered entry of the change log, identical for every subscriber.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Slice {
-    /// The change-log offset of the entry.
-    position: ChangeOffset,
-    /// Whether this is the last slice of the entry.
-    is_last: bool,
-    order_ids: Vec<OrderId>,
-    product_ids: Vec<ProductId>,
-}
-
-/// Bytes that are sent as one piece, identical for every subscriber. Cloning shares the bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Frame {
-    /// The change-log offset of the entry.
+pub(super) struct Entry {
     pub(super) position: ChangeOffset,
-    /// Whether this is the last frame of the entry.
-    pub(super) is_last: bool,
-    pub(super) bytes: Bytes,
+    /// Each is sent as one piece. At least one, because an entry without events advances the offset of subscribers too; a
+    /// frame before the last one may be empty.
+    pub(super) frames: Vec<Bytes>,
 }
 
-/// Splits entries that were read together into slices. An order or product that occurs in several entries is kept only in
-/// the last one, because its current state is read anyway.
-pub(super) fn slices(entries: Vec<ChangeEntry>) -> Vec<Slice> {
+impl Entry {
+    pub(super) fn bytes(&self) -> usize {
+        self.frames.iter().map(Bytes::len).sum()
+    }
+}
+
+/// Keeps an order or product that occurs in several entries only in the last of them, because its current state is read
+/// anyway.
+pub(super) fn merge(entries: &mut [ChangeEntry]) {
     let mut orders: HashSet<OrderId> = HashSet::new();
     let mut products: HashSet<ProductId> = HashSet::new();
-    let mut slices = Vec::new();
-    for entry in entries.into_iter().rev() {
-        let ChangeEntry {
-            position,
-            mut changed,
-        } = entry;
+    for ChangeEntry { changed, .. } in entries.iter_mut().rev() {
         changed.order_ids.retain(|id| orders.insert(*id));
         changed.product_ids.retain(|id| products.insert(id.clone()));
-        let mut entry_slices = slices_of(position, &changed.order_ids, &changed.product_ids);
-        entry_slices.reverse();
-        slices.extend(entry_slices);
     }
-    slices.reverse();
-    slices
 }
 
-/// Groups slices into parts that are small enough to be rendered at once. Each part ends with an entry, where reading of the
-/// log can continue.
-pub(super) fn parts(slices: &[Slice]) -> impl Iterator<Item = &[Slice]> {
+/// Groups entries into parts that are small enough to be rendered at once: each ends with the entry that reaches
+/// `max_events`.
+pub(super) fn parts(
+    entries: &[ChangeEntry],
+    max_events: usize,
+) -> impl Iterator<Item = &[ChangeEntry]> {
     let mut events = 0;
-    slices.chunk_by(move |slice, _| {
-        events += slice.order_ids.len() + slice.product_ids.len();
-        let is_full = slice.is_last && events >= PART_EVENTS;
+    entries.chunk_by(move |ChangeEntry { changed, .. }, _| {
+        events += changed.order_ids.len() + changed.product_ids.len();
+        let is_full = events >= max_events;
         if is_full {
             events = 0;
         }
@@ -81,36 +66,14 @@ pub(super) fn parts(slices: &[Slice]) -> impl Iterator<Item = &[Slice]> {
     })
 }
 
-fn slices_of(position: ChangeOffset, orders: &[OrderId], products: &[ProductId]) -> Vec<Slice> {
-    let slice = |order_ids: &[OrderId], product_ids: &[ProductId]| Slice {
-        position,
-        is_last: false,
-        order_ids: order_ids.to_vec(),
-        product_ids: product_ids.to_vec(),
-    };
-    let of_orders = orders.chunks(MAX_FRAME_EVENTS).map(|ids| slice(ids, &[]));
-    let of_products = products.chunks(MAX_FRAME_EVENTS).map(|ids| slice(&[], ids));
-    let mut slices: Vec<Slice> = of_orders.chain(of_products).collect();
-    // An empty slice still advances the offset of subscribers.
-    if slices.is_empty() {
-        slices.push(slice(&[], &[]));
-    }
-    if let Some(last) = slices.last_mut() {
-        last.is_last = true;
-    }
-    slices
-}
-
-/// Reads the orders and products of all slices at once, and renders a frame for each slice.
+/// Reads the orders and products of all entries at once, and renders each entry.
 pub(super) async fn render(
     ports: &ChangeFeedPorts,
-    slices: &[Slice],
-) -> Result<Vec<Frame>, StoreError> {
-    let ids: Vec<OrderId> = slices.iter().flat_map(|it| it.order_ids.clone()).collect();
-    let products: Vec<ProductId> = slices
-        .iter()
-        .flat_map(|it| it.product_ids.clone())
-        .collect();
+    entries: &[ChangeEntry],
+) -> Result<Vec<Entry>, StoreError> {
+    let changed = || entries.iter().map(|entry| &entry.changed);
+    let ids: Vec<OrderId> = changed().flat_map(|it| it.order_ids.clone()).collect();
+    let products: Vec<ProductId> = changed().flat_map(|it| it.product_ids.clone()).collect();
     let mut loaded = Loaded::default();
     if !ids.is_empty() {
         let orders = ports.orders.find_orders(&ids).await?.into_iter();
@@ -122,31 +85,7 @@ pub(super) async fn render(
             .map(|level| (level.product_id.clone(), level))
             .collect();
     }
-    Ok(slices.iter().map(|slice| loaded.frame(slice)).collect())
-}
-
-/// Renders the frames of as many of the first entries as fit into `CATCH_UP_EVENTS`, at least one. Each entry has all its
-/// frames, and the same number of frames every time, so that a subscriber can continue within an entry that is read again.
-pub(super) async fn render_entries(
-    ports: &ChangeFeedPorts,
-    entries: Vec<ChangeEntry>,
-) -> Result<Vec<Vec<Frame>>, StoreError> {
-    let mut events = 0;
-    let mut slices = Vec::new();
-    for ChangeEntry { position, changed } in entries {
-        events += changed.order_ids.len() + changed.product_ids.len();
-        if !slices.is_empty() && events > CATCH_UP_EVENTS {
-            break;
-        }
-        slices.extend(slices_of(
-            position,
-            &changed.order_ids,
-            &changed.product_ids,
-        ));
-    }
-    let frames = render(ports, &slices).await?;
-    let entries = frames.chunk_by(|frame, _| !frame.is_last);
-    Ok(entries.map(<[Frame]>::to_vec).collect())
+    Ok(entries.iter().map(|entry| loaded.entry(entry)).collect())
 }
 
 #[derive(Default)]
@@ -156,24 +95,30 @@ struct Loaded {
 }
 
 impl Loaded {
-    fn frame(&self, slice: &Slice) -> Frame {
-        let orders = slice.order_ids.iter().filter_map(|id| self.orders.get(id));
-        let orders = orders.map(|order| event("order", &OrderView::from(order)));
-        let products = slice.product_ids.iter();
-        let levels = products.filter_map(|id| self.levels.get(id));
-        let levels = levels.map(|level| event("stock", &StockView::from(level)));
-        let mut events: Vec<Vec<u8>> = orders.chain(levels).collect();
-        if slice.is_last {
-            let id = format!("id: {}\n", slice.position).into_bytes();
-            match events.last_mut() {
-                Some(last) => last.splice(..0, id).for_each(drop),
-                None => events.push([id.as_slice(), b"\n"].concat()),
-            }
+    fn entry(&self, ChangeEntry { position, changed }: &ChangeEntry) -> Entry {
+        let orders = changed.order_ids.chunks(MAX_FRAME_EVENTS).map(|ids| {
+            let orders = ids.iter().filter_map(|id| self.orders.get(id));
+            orders
+                .map(|order| event("order", &OrderView::from(order)))
+                .collect()
+        });
+        let levels = changed.product_ids.chunks(MAX_FRAME_EVENTS).map(|ids| {
+            let levels = ids.iter().filter_map(|id| self.levels.get(id));
+            levels
+                .map(|level| event("stock", &StockView::from(level)))
+                .collect()
+        });
+        let mut frames: Vec<Vec<Vec<u8>>> = orders.chain(levels).collect();
+        let mut last = frames.pop().unwrap_or_default();
+        let id = format!("id: {position}\n").into_bytes();
+        match last.last_mut() {
+            Some(event) => event.splice(..0, id).for_each(drop),
+            None => last.push([id.as_slice(), b"\n"].concat()),
         }
-        Frame {
-            position: slice.position,
-            is_last: slice.is_last,
-            bytes: events.concat().into(),
+        frames.push(last);
+        Entry {
+            position: *position,
+            frames: frames.iter().map(|events| events.concat().into()).collect(),
         }
     }
 }
@@ -255,73 +200,45 @@ mod tests {
         }
     }
 
-    fn shape(slices: &[Slice]) -> Vec<(u64, usize, usize, bool)> {
-        let shape = slices.iter().map(|it| {
-            let sizes = (it.order_ids.len(), it.product_ids.len());
-            (it.position.group(), sizes.0, sizes.1, it.is_last)
-        });
-        shape.collect()
-    }
-
     #[test]
-    fn only_the_last_slice_of_an_entry_is_marked_last() {
-        let slices = slices(vec![entry(1, 0..300, &["p"]), entry(2, 300..301, &[])]);
-        assert_eq!(
-            shape(&slices),
-            [
-                (1, 128, 0, false),
-                (1, 128, 0, false),
-                (1, 44, 0, false),
-                (1, 0, 1, true),
-                (2, 1, 0, true)
-            ]
-        );
+    fn only_the_last_frame_of_an_entry_has_its_id() {
+        let rendered = Loaded::default().entry(&entry(1, 0..300, &["p"]));
+        assert_eq!(rendered.frames, ["", "", "", "id: 1-0\n\n"]);
+        // An entry without events advances the offset.
+        let rendered = Loaded::default().entry(&entry(2, 0..0, &[]));
+        assert_eq!(rendered.frames, ["id: 2-0\n\n"]);
     }
 
     #[test]
     fn repeated_order_or_product_is_kept_in_its_last_entry() {
-        let slices = slices(vec![
+        let mut entries = [
             entry(1, 0..2, &["p", "q"]),
             entry(2, 0..2, &["p"]),
             entry(3, 1..3, &[]),
-        ]);
+        ];
+        merge(&mut entries);
         assert_eq!(
-            shape(&slices),
+            entries,
             [
-                (1, 0, 1, true),
-                (2, 1, 0, false),
-                (2, 0, 1, true),
-                (3, 2, 0, true)
+                entry(1, 0..0, &["q"]),
+                entry(2, 0..1, &["p"]),
+                entry(3, 1..3, &[])
             ]
         );
     }
 
     #[test]
-    fn entry_without_events_advances_the_offset() {
-        let slices = slices(vec![entry(1, 0..1, &[]), entry(2, 0..1, &[])]);
-        assert_eq!(shape(&slices), [(1, 0, 0, true), (2, 1, 0, true)]);
-        let frame = Loaded::default().frame(&slices[0]);
-        assert_eq!(frame.bytes, "id: 1-0\n\n");
-    }
-
-    #[test]
-    fn part_ends_with_an_entry() {
-        let orders = |number: u64, count: i64| {
-            let first = i64::try_from(number).unwrap() * 10_000;
-            entry(number, first..first + count, &[])
-        };
-        let slices = slices(vec![
+    fn part_ends_with_the_entry_that_fills_it() {
+        let orders = |number: u64, count: i64| entry(number, 0..count, &[]);
+        let entries = [
             orders(1, 4_000),
             orders(2, 0),
             orders(3, 200),
             orders(4, 9_000),
             orders(5, 1),
-        ]);
-        let parts: Vec<&[Slice]> = parts(&slices).collect();
-        assert_eq!(parts.concat(), slices);
-        let ends = parts.iter().filter_map(|part| part.last());
-        let ends: Vec<_> = ends.map(|it| (it.position.group(), it.is_last)).collect();
-        assert_eq!(ends, [(3, true), (4, true), (5, true)]);
+        ];
+        let parts: Vec<&[ChangeEntry]> = parts(&entries, NEW_EVENTS).collect();
+        assert_eq!(parts, [&entries[..3], &entries[3..4], &entries[4..]]);
     }
 
     #[test]
@@ -336,14 +253,13 @@ mod tests {
             levels: levels.into(),
             ..Loaded::default()
         };
-        let slices = slices(vec![entry(5, 0..0, &["p", "q", "gone"])]);
-        let frame = loaded.frame(&slices[0]);
+        let rendered = loaded.entry(&entry(5, 0..0, &["p", "q", "gone"]));
         let data = |id: &str| {
             format!(
                 "event: stock\ndata: {{\"product_id\":\"{id}\",\"quantity\":7,\"updated_at\":\"1970-01-01T00:00:00.000000Z\"}}\n\n"
             )
         };
-        assert_eq!(frame.bytes, format!("{}id: 5-0\n{}", data("p"), data("q")));
-        assert!(frame.is_last);
+        let frame = format!("{}id: 5-0\n{}", data("p"), data("q"));
+        assert_eq!(rendered.frames, [frame]);
     }
 }

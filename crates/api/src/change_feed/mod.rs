@@ -4,7 +4,6 @@
 //! waiters and subscribers. While there are none, it neither listens nor polls.
 
 mod bandwidth;
-mod catch_up_cache;
 mod feed;
 mod frames;
 mod handle;

@@ -1,7 +1,8 @@
-//! One subscriber of the event stream: catches up from the change log, then follows the feed.
+//! One subscriber of the event stream. It reads the cache of the feed at its cursor; an entry that is too old for the cache is
+//! read from the log into it.
 //!
-//! The stream is polled only when its connection can send more. While it waits, it holds only an offset: of the log while it
-//! catches up, of the feed after that. Only subscribers that read the log or wait for bandwidth with a permit hold a frame.
+//! The stream is polled only when its connection can send more. While it waits, it holds only its cursor. Only subscribers
+//! that read the log or wait for bandwidth with a permit hold a frame.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,8 +17,8 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::bandwidth::BandwidthLimiter;
-use super::feed::{Feed, FrameIndex, Next, Subscription};
-use super::frames::{self, Frame};
+use super::feed::{Cursor, Feed, Frame, Next, Subscription};
+use super::frames;
 use super::handle::ChangeFeedHandle;
 use super::ports::ChangeFeedPorts;
 use crate::failure;
@@ -42,8 +43,7 @@ pub(super) struct Subscriber {
     feed_changes: watch::Receiver<()>,
     _subscription: Subscription,
     counted: Counted,
-    /// The change-log offset up to which the subscriber has received every entry.
-    after: ChangeOffset,
+    cursor: Cursor,
     /// Whether the last event sent was a reset.
     was_reset: bool,
     state: State,
@@ -54,22 +54,21 @@ struct Counted(EventMetrics);
 
 impl Counted {
     fn new(metrics: EventMetrics) -> Self {
-        metrics.readers.inc();
+        metrics.streams.inc();
         Self(metrics)
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.readers.dec();
+        self.0.streams.dec();
     }
 }
 
+#[derive(Clone, Copy)]
 enum State {
     Opening,
-    /// The number of frames already sent of the next log entry.
-    CatchingUp(usize),
-    Following(FrameIndex),
+    Open,
     Ended,
 }
 
@@ -79,8 +78,6 @@ enum LogRead {
     Frame(Frame),
     /// No entry yet.
     Empty,
-    /// A different entry than before, with fewer frames.
-    Different,
     /// Entries after the offset are no longer kept.
     Gone,
 }
@@ -112,7 +109,7 @@ impl Subscriber {
             counted: Counted::new(metrics),
             shutdown,
             _subscription: subscription,
-            after,
+            cursor: Cursor::new(after),
             was_reset: false,
             state: State::Opening,
         }
@@ -133,19 +130,15 @@ impl Subscriber {
         )
     }
 
-    /// The fast path: the next frame of the feed, if it can be sent without waiting.
+    /// The fast path: the next frame in the cache, if it can be sent without waiting.
     fn try_next(&mut self) -> Option<Bytes> {
-        let State::Following(mut index) = self.state else {
-            return None;
-        };
-        if self.shutdown.is_announced() {
+        if !matches!(self.state, State::Open) || self.shutdown.is_announced() {
             return None;
         }
-        let Next::Frame(frame) = self.feed.next(&mut index) else {
-            return None;
-        };
-        let may_send = self.limiter.try_consume(frame.bytes.len());
-        may_send.then(|| self.send(index, frame))
+        match self.feed.next(&mut self.cursor) {
+            Next::Frame(frame) if self.limiter.try_consume(frame.bytes.len()) => self.send(frame),
+            _ => None,
+        }
     }
 
     async fn next(&mut self, silence: &mut Pin<Box<Sleep>>) -> Option<Bytes> {
@@ -181,106 +174,61 @@ impl Subscriber {
         }
     }
 
-    /// Cancel safe: the state changes only after the last `await`.
+    /// Cancel safe: a frame counts as sent only after the last `await`.
     async fn step(&mut self) -> Step {
-        match &mut self.state {
+        match self.state {
             State::Opening => {
-                self.state = State::CatchingUp(0);
-                Step::Send(frames::opening(self.after))
+                self.state = State::Open;
+                return Step::Send(frames::opening(self.cursor.after()));
             }
-            State::CatchingUp(sent) => {
-                let sent = *sent;
-                self.catch_up(sent).await
-            }
-            State::Following(index) => {
-                let index = *index;
-                self.follow(index).await
-            }
-            State::Ended => Step::Idle,
+            State::Open => {}
+            State::Ended => return Step::Idle,
         }
-    }
-
-    /// Holds no frame while it waits for a permit, so the next frame may be evicted in the meantime.
-    async fn follow(&mut self, from: FrameIndex) -> Step {
-        let limiter = Arc::clone(&self.limiter);
-        let mut index = from;
-        let permit = match self.feed.next(&mut index) {
-            Next::Frame(_) => Some(limiter.acquire().await),
-            _ => None,
-        };
-        index = from;
-        match (self.feed.next(&mut index), permit) {
-            (Next::Frame(frame), Some(permit)) => {
+        match self.feed.next(&mut self.cursor) {
+            Next::Frame(_) => {
+                // Wait for a permit without the frame, which may be evicted in the meantime.
+                let limiter = Arc::clone(&self.limiter);
+                let permit = limiter.acquire().await;
+                let Next::Frame(frame) = self.feed.next(&mut self.cursor) else {
+                    return Step::Continue;
+                };
                 permit.consume(frame.bytes.len()).await;
-                Step::Send(self.send(index, frame))
+                self.send(frame).map_or(Step::Continue, Step::Send)
             }
-            (Next::Frame(_), None) => Step::Continue,
-            (Next::Pending, _) => Step::Idle,
-            (Next::Evicted, _) => {
+            Next::Pending => Step::Idle,
+            Next::Behind => {
+                // If the feed does not reach the offset, reading the log shows the reason.
+                let _ = timeout(LOG_POLL_INTERVAL, self.feed_changes.changed()).await;
+                match self.feed.next(&mut self.cursor) {
+                    Next::Behind => self.read_log().await,
+                    _ => Step::Continue,
+                }
+            }
+            Next::Unread => self.read_log().await,
+            Next::Evicted => {
                 self.counted.0.dropped.inc();
                 Step::End(frames::dropped())
             }
-            (Next::Restarted, _) => {
-                self.state = State::CatchingUp(0);
-                Step::Continue
-            }
         }
-    }
-
-    /// Sends a frame of the feed, and advances to the index after it.
-    fn send(&mut self, next: FrameIndex, frame: Frame) -> Bytes {
-        self.state = State::Following(next);
-        self.was_reset = false;
-        if frame.is_last {
-            self.after = frame.position;
-        }
-        frame.bytes
-    }
-
-    /// Follows the feed if it contains all missing entries, else continues with the log.
-    async fn catch_up(&mut self, sent: usize) -> Step {
-        if sent == 0 {
-            if self.feed.is_behind(self.after) {
-                // Wait for the feed. If it does not reach the offset, reading the log shows the reason.
-                let _ = timeout(LOG_POLL_INTERVAL, self.feed_changes.changed()).await;
-            }
-            if let Some(index) = self.feed.index_after(self.after) {
-                self.state = State::Following(index);
-                return Step::Continue;
-            }
-        }
-        if self.feed.cached_frame(self.after, sent).is_some() {
-            // Wait for a permit without the frame, which may be evicted in the meantime.
-            let limiter = Arc::clone(&self.limiter);
-            let permit = limiter.acquire().await;
-            if let Some(frame) = self.feed.cached_frame(self.after, sent) {
-                permit.consume(frame.bytes.len()).await;
-                return self.send_from_log(sent, frame);
-            }
-        }
-        self.read_log(sent).await
     }
 
     /// Reads the log, and sends a frame of its next entry.
-    async fn read_log(&mut self, sent: usize) -> Step {
+    async fn read_log(&mut self) -> Step {
         let log_reads = Arc::clone(&self.log_reads);
         let Ok(permit) = log_reads.acquire().await else {
             return Step::Idle;
         };
-        let read = match self.feed.cached_frame(self.after, sent) {
+        let read = match self.feed.next(&mut self.cursor) {
             // Another subscriber read the entry in the meantime.
-            Some(frame) => Ok(LogRead::Frame(frame)),
-            None => self.read_page(sent).await,
+            Next::Frame(frame) => Ok(LogRead::Frame(frame)),
+            _ => self.read_page().await,
         };
         match read {
             Ok(LogRead::Frame(frame)) => {
                 // The semaphore permit is still held, so few subscribers hold a frame while they wait.
-                self.limiter
-                    .acquire()
-                    .await
-                    .consume(frame.bytes.len())
-                    .await;
-                self.send_from_log(sent, frame)
+                let limiter = Arc::clone(&self.limiter);
+                limiter.acquire().await.consume(frame.bytes.len()).await;
+                self.send(frame).map_or(Step::Continue, Step::Send)
             }
             Ok(LogRead::Empty) => {
                 drop(permit);
@@ -289,18 +237,13 @@ impl Subscriber {
                 let _ = timeout(LOG_POLL_INTERVAL, self.feed_changes.changed()).await;
                 Step::Continue
             }
-            Ok(LogRead::Different) => {
-                self.state = State::CatchingUp(0);
-                Step::Continue
-            }
             Ok(LogRead::Gone) if self.was_reset => abort(&StoreError::Unavailable(
                 "the change log cannot be read from its newest offset".to_owned(),
             )),
             Ok(LogRead::Gone) => match self.ports.changes.newest_change().await {
                 Ok(newest) => {
-                    self.after = newest;
+                    self.cursor = Cursor::new(newest);
                     self.was_reset = true;
-                    self.state = State::CatchingUp(0);
                     Step::Send(frames::reset(newest))
                 }
                 Err(error) => abort(&error),
@@ -309,43 +252,28 @@ impl Subscriber {
         }
     }
 
-    /// Reads a page of the log, caches the frames of its first entries for all subscribers, and returns the wanted frame of
-    /// the first entry.
-    async fn read_page(&self, sent: usize) -> Result<LogRead, StoreError> {
-        let entries = match self.ports.changes.read_changes(self.after, PAGE).await? {
-            ChangesRead::Next { entries, .. } if entries.is_empty() => return Ok(LogRead::Empty),
+    /// Reads a page of the log, caches its first entries for all subscribers, and returns the frame at the cursor.
+    async fn read_page(&mut self) -> Result<LogRead, StoreError> {
+        let after = self.cursor.after();
+        let entries = match self.ports.changes.read_changes(after, PAGE).await? {
             ChangesRead::Next { entries, .. } => entries,
             ChangesRead::Gone => return Ok(LogRead::Gone),
         };
-        let mut wanted = None;
-        let mut after = self.after;
-        for frames in frames::render_entries(&self.ports, entries).await? {
-            let Some(last) = frames.last().map(|frame| frame.position) else {
-                continue;
-            };
-            if after == self.after {
-                wanted = frames.get(sent).cloned();
-            }
-            self.feed.cache_entry(after, frames);
-            after = last;
-        }
-        Ok(wanted.map_or(LogRead::Different, LogRead::Frame))
+        let part = frames::parts(&entries, frames::CATCH_UP_EVENTS).next();
+        let rendered = frames::render(&self.ports, part.unwrap_or_default()).await?;
+        let Some(first) = rendered.first() else {
+            return Ok(LogRead::Empty);
+        };
+        let frame = self.cursor.frame(first);
+        self.feed.cache_older(after, rendered);
+        Ok(LogRead::Frame(frame))
     }
 
-    /// Sends a frame of the next log entry.
-    fn send_from_log(&mut self, sent: usize, frame: Frame) -> Step {
+    /// Advances the cursor, and returns the bytes to send; `None` if the frame has no events.
+    fn send(&mut self, frame: Frame) -> Option<Bytes> {
+        self.cursor.advance(&frame);
         self.was_reset = false;
-        self.state = State::CatchingUp(if frame.is_last {
-            self.after = frame.position;
-            0
-        } else {
-            sent + 1
-        });
-        if frame.bytes.is_empty() {
-            Step::Continue
-        } else {
-            Step::Send(frame.bytes)
-        }
+        (!frame.bytes.is_empty()).then_some(frame.bytes)
     }
 }
 

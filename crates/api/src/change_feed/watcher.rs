@@ -184,12 +184,11 @@ impl Watcher {
                         LogState::CaughtUp
                     });
                 }
-                ChangesRead::Next { entries, .. } => {
+                ChangesRead::Next { mut entries, .. } => {
                     let is_full_page = u32::try_from(entries.len()) == Ok(PAGE);
-                    let slices = frames::slices(entries);
-                    for part in frames::parts(&slices) {
-                        let frames = frames::render(ports, part).await?.into_iter();
-                        feed.push(frames.filter(|frame| !frame.bytes.is_empty()).collect());
+                    frames::merge(&mut entries);
+                    for part in frames::parts(&entries, frames::NEW_EVENTS) {
+                        feed.push(frames::render(ports, part).await?);
                         self.notify_settled().await?;
                     }
                     // Entries written in the meantime are read at the next update.

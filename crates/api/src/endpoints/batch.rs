@@ -1,22 +1,18 @@
 //! Batches of orders over HTTP.
 
-use std::borrow::Cow;
-
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::order::Order;
 use domain::services::NewBatch;
 use serde::Serialize;
-use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
-use utoipa::openapi::{Ref, RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::ToSchema;
 
 use super::orders;
 use crate::openapi::headers::REPLAYED;
 use crate::openapi::parameters::idempotency_key;
 use crate::openapi::response::ResponseSpec;
-use crate::openapi::{Contract, schemas_of};
+use crate::openapi::{Contract, schemas};
 use crate::problem::{Document, Problem, ProblemKind};
 use crate::request::{batch, body};
 use crate::state::AppState;
@@ -91,70 +87,44 @@ pub(crate) struct BatchView<'a> {
 }
 
 /// The result of one item of a batch.
-#[derive(Serialize)]
-struct ItemView<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = BatchItem)]
+#[serde(untagged)]
+enum ItemView<'a> {
+    Accepted(AcceptedView<'a>),
+    Rejected(RejectedView<'a>),
+}
+
+/// An accepted item of a batch.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AcceptedItem)]
+struct AcceptedView<'a> {
+    /// Always 202.
+    #[schema(minimum = 202, maximum = 202)]
     status: u16,
-    #[serde(flatten)]
-    result: ItemResult<'a>,
+    order: OrderView<'a>,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-enum ItemResult<'a> {
-    Order(OrderView<'a>),
-    Problem(Document<'a>),
-}
-
-impl PartialSchema for ItemView<'_> {
-    fn schema() -> RefOr<Schema> {
-        let result = |statuses: &[StatusCode], member: &str, reference: Ref| {
-            let statuses = statuses.iter().map(StatusCode::as_u16);
-            let status = ObjectBuilder::new()
-                .schema_type(Type::Integer)
-                .enum_values(Some(statuses));
-            ObjectBuilder::new()
-                .schema_type(Type::Object)
-                .property("status", status)
-                .property(member, reference)
-                .required("status")
-                .required(member)
-        };
-        let rejected = [
-            ProblemKind::ValidationFailed.status(),
-            ProblemKind::Unavailable.status(),
-        ];
-        let order = Ref::from_schema_name(OrderView::name());
-        let problem = Ref::from_schema_name(Document::name());
-        OneOfBuilder::new()
-            .description(Some("The result of one item of a batch."))
-            .item(result(&[StatusCode::ACCEPTED], "order", order))
-            .item(result(&rejected, "problem", problem))
-            .into()
-    }
-}
-
-impl ToSchema for ItemView<'_> {
-    fn name() -> Cow<'static, str> {
-        "BatchItem".into()
-    }
-
-    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        schemas.extend(schemas_of::<OrderView<'_>>());
-        schemas.extend(schemas_of::<Document<'_>>());
-    }
+/// A rejected item of a batch.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RejectedItem)]
+struct RejectedView<'a> {
+    #[schema(schema_with = schemas::error_status)]
+    status: u16,
+    problem: Document<'a>,
 }
 
 impl<'a> From<&'a Result<&'a Order, Problem>> for ItemView<'a> {
     fn from(item: &'a Result<&'a Order, Problem>) -> Self {
         match item {
-            Ok(order) => Self {
+            Ok(order) => Self::Accepted(AcceptedView {
                 status: StatusCode::ACCEPTED.as_u16(),
-                result: ItemResult::Order(OrderView::from(*order)),
-            },
-            Err(problem) => Self {
+                order: OrderView::from(*order),
+            }),
+            Err(problem) => Self::Rejected(RejectedView {
                 status: problem.kind().status().as_u16(),
-                result: ItemResult::Problem(problem.document()),
-            },
+                problem: problem.document(),
+            }),
         }
     }
 }

@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, ContentType};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use serde_json::json;
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType};
 
 use crate::middleware::response_headers::PAGE_POLICY;
 use crate::openapi::parameters::in_path;
@@ -69,10 +70,7 @@ pub(crate) async fn document(document: Data<DocumentText>) -> HttpResponse {
 
 /// The contract of `GET /openapi.json`.
 pub(crate) fn document_contract() -> Contract {
-    let document = ObjectBuilder::new()
-        .schema_type(Type::Object)
-        .property("openapi", schemas::string_enum(["3.1.0"]))
-        .required("openapi");
+    let document = ObjectBuilder::new().schema_type(SchemaType::AnyValue);
     Contract::new("show_openapi", TAG, "Get the OpenAPI document")
         .description("Returns this document.")
         .response(
@@ -111,7 +109,7 @@ pub(crate) async fn file(request: HttpRequest) -> Result<HttpResponse, Problem> 
 
 /// The contract of `GET /docs/{file}`.
 pub(crate) fn file_contract() -> Contract {
-    let name = schemas::string_enum(FILES.iter().map(|file| file.name));
+    let name = schemas::string().examples([json!("start.js")]);
     let files = FILES
         .iter()
         .fold(ResponseSpec::empty("The file."), |response, file| {

@@ -170,12 +170,15 @@ pub(crate) fn list_contract() -> Contract {
         ("id", "$response.body#/items/0/id"),
         "Read the newest order.",
     );
-    let status = schemas::string_enum(OrderStatus::ALL.iter().map(|status| status.as_str()));
     Contract::new("list_orders", TAG, "List orders")
         .description(list::DESCRIPTION)
         .parameters(paging())
         .parameters([
-            parameters::query("status", status, "Only orders with this status."),
+            parameters::query(
+                "status",
+                schemas::order_status(),
+                "Only orders with this status.",
+            ),
             parameters::query(
                 "product_id",
                 schemas::product_id(),

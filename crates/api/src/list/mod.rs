@@ -32,13 +32,13 @@ pub(crate) fn response_of<T: ToSchema>(description: &'static str) -> ResponseSpe
         "JSON lines, each with the schema `{}`.",
         T::name()
     )));
+    let name = format!("{}Page", T::name());
+    let page = page::schema(Ref::from_schema_name(T::name()));
     ResponseSpec::empty(description)
-        .content(
-            "application/json",
-            page::schema(Ref::from_schema_name(T::name())),
-        )
+        .content("application/json", Ref::from_schema_name(&name))
         .content(lines::MEDIA_TYPE, line)
         .schemas(schemas_of::<T>())
+        .schemas([(name, page.into())].into())
         .header(headers::LINK)
         .header(headers::VARY)
 }

@@ -1,4 +1,4 @@
-//! The headers of every response: the request id and the security headers for browsers.
+//! The headers of every response: the request id and the security headers for browsers. The id is in a span too.
 
 use actix_web::Error;
 use actix_web::body::MessageBody;
@@ -6,6 +6,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use telemetry::request_id::{self, RequestId};
+use tracing::{Instrument as _, debug_span};
 
 /// The request id: the client's if it is valid, else a new one.
 pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -50,7 +51,9 @@ pub(crate) async fn add<B: MessageBody>(
     let id = sent
         .and_then(|id| RequestId::parse(id.as_bytes()))
         .unwrap_or_else(RequestId::random);
-    match request_id::within(id.clone(), next.call(request)).await {
+    // Below `info`, so that it costs nothing unless an investigation needs it. Log lines have the id at every level.
+    let span = debug_span!("request", request.id = %id.as_str(), http.method = %request.method(), http.path = %request.path());
+    match request_id::within(id.clone(), next.call(request).instrument(span)).await {
         Ok(mut response) => {
             set_request_id(response.headers_mut(), &id);
             add_security_headers(response.headers_mut(), secure);

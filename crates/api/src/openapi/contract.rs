@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use utoipa::openapi::path::Parameter;
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
-use utoipa::openapi::schema::Schema;
-use utoipa::openapi::{ContentBuilder, RefOr, Required};
+use utoipa::openapi::{ContentBuilder, Ref, Required};
 
 use super::named_schemas::Schemas;
 use super::response::ResponseSpec;
@@ -54,7 +53,7 @@ impl Contract {
     /// Sets a JSON body, and adds the problems that a body can cause.
     pub(crate) fn body(mut self, body: Body) -> Self {
         let content = ContentBuilder::new()
-            .schema(Some(body.schema))
+            .schema(Some(Ref::from_schema_name(body.schema)))
             .example(Some(body.example))
             .build();
         let required = if body.required {
@@ -96,8 +95,9 @@ impl Contract {
 pub(crate) struct Body {
     pub(crate) description: &'static str,
     pub(crate) required: bool,
-    pub(crate) schema: RefOr<Schema>,
+    /// The name of the body's schema.
+    pub(crate) schema: &'static str,
     pub(crate) example: serde_json::Value,
-    /// The schemas that `schema` refers to by name.
+    /// The schema of this name, and the schemas that it refers to by name.
     pub(crate) schemas: Schemas,
 }

@@ -12,7 +12,7 @@ use utoipa::openapi::{
 
 use super::named_schemas::schemas_of;
 use super::operation::API_KEY;
-use super::{headers, problems};
+use super::{headers, problems, schemas};
 use crate::endpoint::Endpoint;
 use crate::problem::{Document, ProblemKind};
 
@@ -31,10 +31,11 @@ pub(crate) fn text(endpoints: &[Endpoint]) -> String {
 fn document(endpoints: &[Endpoint]) -> OpenApi {
     let mut paths = Paths::new();
     let mut schemas = schemas_of::<Document<'_>>();
+    schemas.extend(schemas::named());
     let not_allowed = [ProblemKind::MethodNotAllowed];
     let mut responses = BTreeMap::from([(
         problems::component(&not_allowed),
-        problems::response(&not_allowed).to_openapi(false),
+        problems::response(&not_allowed).to_openapi(),
     )]);
     for endpoint in endpoints {
         let mut item = PathItem::default();

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::http::Method;
 use api_keys::Role;
-use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::path::{Operation, OperationBuilder};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Ref, Response};
@@ -28,27 +26,13 @@ pub(crate) struct Described {
 }
 
 /// The operation of a method.
-pub(crate) fn operation(
-    contract: Contract,
-    method: &Method,
-    path: &str,
-    access: Access,
-) -> Described {
-    let is_head = *method == Method::HEAD;
+pub(crate) fn operation(contract: Contract, path: &str, access: Access) -> Described {
     let is_api = path.starts_with("/api/");
     let contract = contract.problems(&common_problems(access, is_api));
     let mut operation = OperationBuilder::new()
         .tag(contract.tag)
-        .operation_id(Some(if is_head {
-            format!("head_{}", contract.id)
-        } else {
-            contract.id.to_owned()
-        }))
-        .summary(Some(if is_head {
-            format!("{} (headers only)", contract.summary)
-        } else {
-            contract.summary.to_owned()
-        }))
+        .operation_id(Some(contract.id))
+        .summary(Some(contract.summary))
         .description(Some(match role(access) {
             None => contract.description.to_owned(),
             Some(role) => format!("{}\n\n{role}", contract.description),
@@ -62,10 +46,6 @@ pub(crate) fn operation(
     if !contract.parameters.is_empty() {
         operation = operation.parameters(Some(contract.parameters));
     }
-    if is_head {
-        // For generators of clients, which then skip it: `HEAD` follows from `GET` (RFC 9110, section 9.3.2).
-        operation = operation.extensions(Some(Extensions::from_iter([("x-internal", true)])));
-    }
 
     let mut responses = BTreeMap::new();
     for (status, kinds) in problems::by_status(&contract.problems) {
@@ -73,14 +53,9 @@ pub(crate) fn operation(
         if contract.responses.contains_key(&status) {
             continue;
         }
-        let response = problems::response(&kinds);
-        operation = if is_head {
-            operation.response(status.to_string(), response.to_openapi(is_head))
-        } else {
-            let name = problems::component(&kinds);
-            responses.insert(name.clone(), response.to_openapi(is_head));
-            operation.response(status.to_string(), Ref::from_response_name(name))
-        };
+        let name = problems::component(&kinds);
+        responses.insert(name.clone(), problems::response(&kinds).to_openapi());
+        operation = operation.response(status.to_string(), Ref::from_response_name(name));
     }
     let mut schemas = contract.schemas;
     for (status, response) in contract.responses {
@@ -88,7 +63,7 @@ pub(crate) fn operation(
         if is_api {
             response = response.header(RATE_LIMIT).header(RATE_LIMIT_POLICY);
         }
-        operation = operation.response(status.to_string(), response.to_openapi(is_head));
+        operation = operation.response(status.to_string(), response.to_openapi());
         schemas.extend(response.schemas);
     }
     Described {

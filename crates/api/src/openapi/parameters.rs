@@ -1,9 +1,8 @@
 //! Parameters that several operations share.
 
 use serde_json::json;
-use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::ObjectBuilder;
+use utoipa::openapi::{RefOr, Required, Schema};
 
 use super::schemas::{self, integer, string};
 use crate::list::DEFAULT_LIMIT;
@@ -43,23 +42,27 @@ pub(crate) fn idempotency_key() -> Parameter {
     )
 }
 
-pub(crate) fn in_path(name: &str, schema: ObjectBuilder) -> Parameter {
+pub(crate) fn in_path(name: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
     parameter(ParameterIn::Path, name, schema).build()
 }
 
-pub(crate) fn query(name: &str, schema: ObjectBuilder, description: &str) -> Parameter {
+pub(crate) fn query(name: &str, schema: impl Into<RefOr<Schema>>, description: &str) -> Parameter {
     parameter(ParameterIn::Query, name, schema)
         .description(Some(description))
         .build()
 }
 
-pub(crate) fn header(name: &str, schema: ObjectBuilder, description: &str) -> Parameter {
+pub(crate) fn header(name: &str, schema: impl Into<RefOr<Schema>>, description: &str) -> Parameter {
     parameter(ParameterIn::Header, name, schema)
         .description(Some(description))
         .build()
 }
 
-fn parameter(location: ParameterIn, name: &str, schema: ObjectBuilder) -> ParameterBuilder {
+fn parameter(
+    location: ParameterIn,
+    name: &str,
+    schema: impl Into<RefOr<Schema>>,
+) -> ParameterBuilder {
     ParameterBuilder::new()
         .name(name)
         .parameter_in(location)

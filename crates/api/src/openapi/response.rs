@@ -93,14 +93,11 @@ impl ResponseSpec {
         self
     }
 
-    /// The OpenAPI response. A response to `HEAD` has no body and hence no links.
-    pub(super) fn to_openapi(&self, is_head: bool) -> Response {
+    /// The OpenAPI response.
+    pub(super) fn to_openapi(&self) -> Response {
         let mut response = ResponseBuilder::new().description(&self.description);
         for name in &self.headers {
             response = response.header_ref(name.name, headers::reference(*name));
-        }
-        if is_head {
-            return response.build();
         }
         for (media_type, schema, examples) in &self.content {
             let examples = examples.iter().map(|(name, value)| {

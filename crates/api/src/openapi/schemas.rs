@@ -4,9 +4,13 @@ use domain::evidence::Evidence;
 use domain::identifiers::{MAX_ID_CHARS, MAX_IDEMPOTENCY_KEY_BYTES};
 use domain::order::{OrderStatus, RejectReason};
 use domain::quantity::MAX_QUANTITY;
-use serde_json::{Value, json};
-use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
-use utoipa::openapi::{KnownFormat, SchemaFormat};
+use serde_json::json;
+use utoipa::openapi::schema::{
+    AdditionalProperties, ObjectBuilder, OneOfBuilder, SchemaType, Type,
+};
+use utoipa::openapi::{KnownFormat, Ref, Schema, SchemaFormat};
+
+use super::named_schemas::Schemas;
 
 /// No control characters, and at least one character that is not white space.
 const ID_PATTERN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^\u0000-\u001f\u007f-\u009f]*$";
@@ -18,23 +22,58 @@ pub(crate) fn order_id() -> ObjectBuilder {
         .examples([json!(42)])
 }
 
-pub(crate) fn product_id() -> ObjectBuilder {
-    id().description(Some("The product id: no control characters, not blank."))
-        .examples([json!("SKU-1")])
+/// The schemas of values that occur in several places, which refer to them by name.
+pub(super) fn named() -> Schemas {
+    let product_id = id()
+        .description(Some("The product id: no control characters, not blank."))
+        .examples([json!("SKU-1")]);
+    let vendor_id = id()
+        .description(Some("The vendor id."))
+        .examples([json!("vendor-a")]);
+    let quantity = integer(1, i64::from(MAX_QUANTITY))
+        .description(Some("Number of units."))
+        .examples([json!(3)]);
+    let timestamp = date_time()
+        .description(Some("RFC 3339 in UTC, with microseconds."))
+        .examples([json!("2026-11-23T12:00:00.000000Z")]);
+    let order_status = string_enum(OrderStatus::ALL.iter().map(|it| it.as_str())).description(Some(
+        "`PENDING` until the order is settled, then `CONFIRMED` with allocations, or `REJECTED`.",
+    ));
+    let reject_reason = string_enum(RejectReason::ALL.iter().map(|it| it.as_str())).description(
+        Some("The reason of a rejection; `MANUAL` if an operator rejected the order."),
+    );
+    let evidence = string_enum(Evidence::ALL.iter().map(|it| it.as_str())).description(Some(
+        "The source of a proven as-of time: the document itself, `Last-Modified`, only the `Date` of the response, or the \
+         modification time of a file.",
+    ));
+    [
+        ("ProductId", product_id),
+        ("VendorId", vendor_id),
+        ("Quantity", quantity),
+        ("Timestamp", timestamp),
+        ("OrderStatus", order_status),
+        ("RejectReason", reject_reason),
+        ("Evidence", evidence),
+    ]
+    .map(|(name, schema)| (name.to_owned(), schema.into()))
+    .into()
+}
+
+pub(crate) fn product_id() -> Ref {
+    Ref::from_schema_name("ProductId")
 }
 
 /// The product of a new order.
 pub(crate) fn new_product_id() -> ObjectBuilder {
-    product_id()
-        .description(Some(
-            "The product id: no control characters, not blank, and canonical: no leading or trailing white space, no \
-             zero-width or other invisible characters, and in Unicode normalization form C (NFC).",
-        ))
+    id().description(Some(
+        "The product id: no control characters, not blank, and canonical: no leading or trailing white space, no \
+         zero-width or other invisible characters, and in Unicode normalization form C (NFC).",
+    ))
+    .examples([json!("SKU-1")])
 }
 
-pub(crate) fn vendor_id() -> ObjectBuilder {
-    id().description(Some("The vendor id."))
-        .examples([json!("vendor-a")])
+pub(crate) fn vendor_id() -> Ref {
+    Ref::from_schema_name("VendorId")
 }
 
 fn id() -> ObjectBuilder {
@@ -45,93 +84,13 @@ fn id() -> ObjectBuilder {
 }
 
 /// Units of one order or of one allocation.
-pub(crate) fn quantity() -> ObjectBuilder {
-    integer(1, i64::from(MAX_QUANTITY))
-        .description(Some("Number of units."))
-        .examples([json!(3)])
+pub(crate) fn quantity() -> Ref {
+    Ref::from_schema_name("Quantity")
 }
 
-/// Units of stock, of one vendor or of all.
-pub(crate) fn units() -> ObjectBuilder {
-    at_least_0().description(Some("Units available for sale."))
-}
-
-pub(crate) fn reported() -> ObjectBuilder {
-    at_least_0().description(Some("Units in the vendor's last report."))
-}
-
-pub(crate) fn in_flight() -> ObjectBuilder {
-    at_least_0().description(Some(
-        "Units sold here that the vendor's last report does not include.",
-    ))
-}
-
-pub(crate) fn available() -> ObjectBuilder {
-    at_least_0().description(Some(
-        "Units available for sale: `reported` minus `in_flight`, at least 0.",
-    ))
-}
-
-pub(crate) fn count() -> ObjectBuilder {
-    at_least_0()
-}
-
-pub(crate) fn count_or_null() -> ObjectBuilder {
-    at_least_0().schema_type(or_null(Type::Integer))
-}
-
-pub(crate) fn products() -> ObjectBuilder {
-    count().description(Some("Number of products that the vendor has reported."))
-}
-
-pub(crate) fn duration_ms() -> ObjectBuilder {
-    count_or_null().description(Some("Duration of the sync, in milliseconds."))
-}
-
-pub(crate) fn received() -> ObjectBuilder {
-    count_or_null().description(Some("Number of products in the report."))
-}
-
-pub(crate) fn changed() -> ObjectBuilder {
-    count_or_null().description(Some("Number of products that the report changed."))
-}
-
-pub(crate) fn evidence() -> ObjectBuilder {
-    let kinds = Evidence::ALL.iter().map(|kind| kind.as_str().into());
-    ObjectBuilder::new()
-        .schema_type(or_null(Type::String))
-        .enum_values(Some(kinds.chain([Value::Null])))
-        .description(Some(
-            "The source of the as-of time that the last applied report proves: the document itself, `Last-Modified`, only \
-             the `Date` of the response, or the modification time of a file. Null if the report proves nothing: its counts \
-             are applied, but shipped units stay in flight.",
-        ))
-}
-
-pub(crate) fn clock_skew_ms() -> ObjectBuilder {
-    ObjectBuilder::new()
-        .schema_type(or_null(Type::Integer))
-        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
-        .description(Some(
-            "The vendor's clock minus the service's at the last response, in milliseconds, within the precision of `Date` \
-             (one second). Positive if the vendor's clock is ahead. A clock that is behind keeps units in flight longer \
-             than necessary.",
-        ))
-}
-
-pub(crate) fn lag_ms() -> ObjectBuilder {
-    count().description(Some(
-        "The vendor's setting `lag`: the maximum age of its counts at the time it reports them, in milliseconds.",
-    ))
-}
-
-pub(crate) fn age_ms() -> ObjectBuilder {
-    count_or_null().description(Some("The time since `as_of`, in milliseconds."))
-}
-
-pub(crate) fn max_age_ms() -> ObjectBuilder {
-    count_or_null().description(Some(
-        "The vendor's setting `max_age`: the age beyond which its stock is not sold, in milliseconds. Null if unlimited.",
+pub(crate) fn evidence() -> OneOfBuilder {
+    or_null_ref("Evidence").description(Some(
+        "Null if the last applied report proves no as-of time: its counts are applied, but shipped units stay in flight.",
     ))
 }
 
@@ -142,55 +101,39 @@ pub(crate) fn next_attempt_at() -> ObjectBuilder {
     ))
 }
 
-pub(crate) fn consecutive_failures() -> ObjectBuilder {
-    count().description(Some(
-        "Number of failed syncs since the last successful one.",
-    ))
-}
-
 pub(crate) fn error_status() -> ObjectBuilder {
     integer(400, 599).description(Some("The HTTP status."))
 }
 
-fn at_least_0() -> ObjectBuilder {
-    ObjectBuilder::new()
-        .schema_type(Type::Integer)
-        .minimum(Some(0))
-        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
-}
-
-pub(crate) fn timestamp() -> ObjectBuilder {
-    string()
-        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
-        .description(Some("RFC 3339 in UTC, with microseconds."))
-        .examples([json!("2026-11-23T12:00:00.000000Z")])
+pub(crate) fn timestamp() -> Ref {
+    Ref::from_schema_name("Timestamp")
 }
 
 pub(crate) fn timestamp_or_null() -> ObjectBuilder {
-    timestamp().schema_type(or_null(Type::String))
+    date_time().schema_type(or_null(Type::String))
+}
+
+pub(crate) fn proven_as_of() -> ObjectBuilder {
+    timestamp_or_null().description(Some(
+        "The as-of time that the last applied report proves: units shipped before it are included in the report's counts and \
+         no longer in flight. `lag_ms` is already subtracted. Null if the report proves nothing, and before the first report.",
+    ))
+}
+
+fn date_time() -> ObjectBuilder {
+    string().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
 }
 
 pub(crate) fn text_or_null() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(or_null(Type::String))
 }
 
-pub(crate) fn order_status() -> ObjectBuilder {
-    string_enum(OrderStatus::ALL.iter().map(|status| status.as_str())).description(Some(
-        "`PENDING` until the order is settled, then `CONFIRMED` with allocations, or `REJECTED`.",
-    ))
+pub(crate) fn order_status() -> Ref {
+    Ref::from_schema_name("OrderStatus")
 }
 
-/// The reason of a rejected order; null in every other status.
-pub(crate) fn reject_reason() -> ObjectBuilder {
-    let reasons = RejectReason::ALL
-        .iter()
-        .map(|reason| reason.as_str().into());
-    ObjectBuilder::new()
-        .schema_type(or_null(Type::String))
-        .enum_values(Some(reasons.chain([Value::Null])))
-        .description(Some(
-            "The reason of a rejection; `MANUAL` if an operator rejected the order. Null in every other status.",
-        ))
+pub(crate) fn reject_reason() -> OneOfBuilder {
+    or_null_ref("RejectReason").description(Some("Null unless the status is `REJECTED`."))
 }
 
 pub(crate) fn idempotency_key() -> ObjectBuilder {
@@ -215,6 +158,20 @@ pub(crate) fn integer(minimum: i64, maximum: i64) -> ObjectBuilder {
         .schema_type(Type::Integer)
         .minimum(Some(minimum))
         .maximum(Some(maximum))
+}
+
+/// Null, or a value of a named schema. Generators create one type for it, unlike for an enumeration that contains null.
+fn or_null_ref(name: &str) -> OneOfBuilder {
+    OneOfBuilder::new()
+        .item(Ref::from_schema_name(name))
+        .item(ObjectBuilder::new().schema_type(Type::Null))
+}
+
+/// An object with these members and no others.
+pub(crate) fn closed_object() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)))
 }
 
 pub(crate) fn or_null(kind: Type) -> SchemaType {

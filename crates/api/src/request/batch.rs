@@ -7,12 +7,12 @@ use domain::order::OrderRequest;
 use serde_json::json;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
-use utoipa::openapi::Schema;
-use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, ObjectBuilder, Type};
+use utoipa::openapi::Ref;
+use utoipa::openapi::schema::ArrayBuilder;
 
 use super::json::Members;
 use super::order;
-use crate::openapi::Body;
+use crate::openapi::{Body, schemas};
 use crate::problem::{FieldError, Problem, ProblemKind};
 
 /// Maximum number of orders of a batch.
@@ -54,24 +54,24 @@ pub(crate) fn parse(body: &[u8]) -> Result<Batch, Problem> {
 /// The contract of the body.
 pub(crate) fn contract() -> Body {
     let orders = ArrayBuilder::new()
-        .items(order::schema())
+        .items(Ref::from_schema_name(order::SCHEMA))
         .min_items(Some(1))
         .max_items(Some(MAX_ORDERS))
         .description(Some(
             "An invalid item is rejected without affecting the others.",
         ));
-    let batch = ObjectBuilder::new()
-        .schema_type(Type::Object)
+    let batch = schemas::closed_object()
         .property(ORDERS, orders)
-        .required(ORDERS)
-        .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
+        .required(ORDERS);
+    let mut schemas = order::named_schemas();
+    schemas.insert("NewBatch".to_owned(), batch.into());
     let item = |product_id: &str| json!({"product_id": product_id, "quantity": 3});
     Body {
         description: "The orders to place; at most 1 MiB.",
         required: true,
-        schema: batch.into(),
+        schema: "NewBatch",
         example: json!({ORDERS: [item("SKU-1"), item("SKU-2")]}),
-        schemas: order::named_schemas(),
+        schemas,
     }
 }
 

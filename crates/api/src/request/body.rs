@@ -6,11 +6,9 @@ use actix_web::http::header;
 use actix_web::web::{Bytes, Payload};
 use actix_web::{HttpMessage, HttpRequest};
 use serde_json::json;
-use utoipa::openapi::Schema;
-use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Type};
 
 use super::json::Members;
-use crate::openapi::{Body, Schemas};
+use crate::openapi::{Body, schemas};
 use crate::problem::{Problem, ProblemKind};
 
 /// Maximum size of a body, in bytes.
@@ -62,16 +60,13 @@ pub(crate) async fn read_none(request: &HttpRequest, payload: Payload) -> Result
 
 /// The contract of the body of a request that needs none.
 pub(crate) fn contract_of_none() -> Body {
-    let nothing = ObjectBuilder::new()
-        .schema_type(Type::Object)
-        .max_properties(Some(0))
-        .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
+    let nothing = schemas::closed_object().max_properties(Some(0));
     Body {
         description: "No body, or an empty object.",
         required: false,
-        schema: nothing.into(),
+        schema: "EmptyBody",
         example: json!({}),
-        schemas: Schemas::new(),
+        schemas: [("EmptyBody".to_owned(), nothing.into())].into(),
     }
 }
 

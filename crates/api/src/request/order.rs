@@ -4,7 +4,7 @@ use domain::identifiers::ProductId;
 use domain::order::OrderRequest;
 use domain::quantity::{InvalidQuantity, Quantity};
 use serde_json::json;
-use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, OneOfBuilder, Type};
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
 use utoipa::openapi::{Deprecated, Ref, RefOr, Schema};
 
 use super::json::{Members, Scalar};
@@ -38,34 +38,31 @@ pub(crate) fn read(mut members: Members<'_>) -> Result<OrderRequest, Vec<FieldEr
     }
 }
 
+/// The name of the schema of an order request.
+pub(super) const SCHEMA: &str = "OrderRequest";
+
 /// The contract of the body.
 pub(crate) fn contract() -> Body {
     Body {
         description: "The order to place.",
         required: true,
-        schema: schema(),
+        schema: SCHEMA,
         example: json!({PRODUCT_ID: "SKU-1", QUANTITY: 3}),
         schemas: named_schemas(),
     }
 }
 
-/// The schema of an order request, which refers to `named_schemas`.
-pub(super) fn schema() -> RefOr<Schema> {
-    OneOfBuilder::new()
-        .item(Ref::from_schema_name("NewOrder"))
-        .item(Ref::from_schema_name("OriginalNewOrder"))
-        .into()
-}
-
+/// The schema of an order request, and those that it refers to by name.
 pub(super) fn named_schemas() -> Schemas {
+    let either = OneOfBuilder::new()
+        .item(Ref::from_schema_name("NewOrder"))
+        .item(Ref::from_schema_name("OriginalNewOrder"));
     let order = |product_id: &str, schema: RefOr<Schema>| {
-        ObjectBuilder::new()
-            .schema_type(Type::Object)
+        schemas::closed_object()
             .property(product_id, schema)
             .property(QUANTITY, schemas::quantity())
             .required(product_id)
             .required(QUANTITY)
-            .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)))
     };
     let original_id = OneOfBuilder::new().item(schemas::new_product_id()).item(
         ObjectBuilder::new()
@@ -78,6 +75,7 @@ pub(super) fn named_schemas() -> Schemas {
     let order =
         order(PRODUCT_ID, schemas::new_product_id().into()).description(Some("A new order."));
     [
+        (SCHEMA.to_owned(), either.into()),
         ("NewOrder".to_owned(), order.into()),
         ("OriginalNewOrder".to_owned(), original.into()),
     ]

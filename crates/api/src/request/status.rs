@@ -3,11 +3,9 @@
 use domain::identifiers::VendorId;
 use domain::order::OrderStatus;
 use serde_json::json;
-use utoipa::openapi::Schema;
-use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Type};
 
 use super::json::{Members, Scalar};
-use crate::openapi::{Body, Schemas, schemas};
+use crate::openapi::{Body, schemas};
 use crate::problem::{FieldError, Problem};
 
 const STATUS: &str = "status";
@@ -54,19 +52,17 @@ pub(crate) fn not_supplied(vendor_id: &VendorId) -> Problem {
 
 /// The contract of the body.
 pub(crate) fn contract() -> Body {
-    let change = ObjectBuilder::new()
-        .schema_type(Type::Object)
+    let change = schemas::closed_object()
         .property(STATUS, schemas::order_status())
         .property(VENDOR_ID, schemas::vendor_id())
-        .required(STATUS)
-        .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
+        .required(STATUS);
     Body {
         description: "The new status. With `vendor_id`, which is allowed only with `SHIPPED`, only \
                       that vendor's part of the order is marked as shipped.",
         required: true,
-        schema: change.into(),
+        schema: "StatusChange",
         example: json!({STATUS: OrderStatus::Cancelled.as_str()}),
-        schemas: Schemas::new(),
+        schemas: [("StatusChange".to_owned(), change.into())].into(),
     }
 }
 

@@ -13,6 +13,7 @@ use domain::ports::{
 };
 use domain::services::{QuarantineDecision, VendorSync};
 use domain::vendor_set::{VendorSet, VendorSource};
+use tracing::{Instrument as _, info_span};
 
 use crate::problem::Problem;
 use single_flight::SingleFlight;
@@ -126,8 +127,9 @@ impl Vendors {
             None => return Err(Problem::not_found("vendor not found")),
         };
         let run = || async {
-            let synced = self.sync.sync_on_demand(feed.source.as_ref()).await;
-            synced.map_err(Problem::from)
+            let synced = self.sync.sync_on_demand(feed.source.as_ref());
+            let span = info_span!("sync", vendor.id = %vendor_id);
+            synced.instrument(span).await.map_err(Problem::from)
         };
         feed.syncs.run(run).await
     }

@@ -82,7 +82,7 @@ impl<'a> From<&'a Allocation> for AllocationView<'a> {
 pub(crate) struct StockView<'a> {
     #[schema(schema_with = schemas::product_id)]
     product_id: &'a str,
-    #[schema(schema_with = schemas::units)]
+    /// Units available for sale.
     quantity: u64,
     #[schema(schema_with = schemas::timestamp)]
     #[serde(serialize_with = "text")]
@@ -114,11 +114,14 @@ pub(crate) struct ProductView<'a> {
 struct VendorView<'a> {
     #[schema(schema_with = schemas::vendor_id)]
     vendor_id: &'a str,
-    #[schema(schema_with = schemas::reported)]
+    /// Units in the vendor's last report.
+    #[schema(value_type = u64)]
     reported: u32,
-    #[schema(schema_with = schemas::in_flight)]
+    /// Units sold here that the vendor's last report does not include.
+    #[schema(value_type = u64)]
     in_flight: u32,
-    #[schema(schema_with = schemas::available)]
+    /// Units available for sale: `reported` minus `in_flight`, at least 0.
+    #[schema(value_type = u64)]
     available: u32,
     #[schema(schema_with = schemas::timestamp)]
     #[serde(serialize_with = "text")]

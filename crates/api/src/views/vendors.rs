@@ -51,12 +51,10 @@ pub(crate) struct VendorView<'a> {
     /// The URL of the vendor's reports; null for a vendor whose stock is entered manually.
     #[schema(required)]
     url: Option<&'a str>,
-    #[schema(schema_with = schemas::products)]
+    /// Number of products that the vendor has reported.
     products: u64,
     last_sync: ResultView<'a>,
-    /// The as-of time that the last applied report proves: units shipped before it are included in the report's counts and
-    /// no longer in flight. `lag_ms` is already subtracted. Null if the report proves nothing, and before the first report.
-    #[schema(schema_with = schemas::timestamp_or_null, required)]
+    #[schema(schema_with = schemas::proven_as_of, required)]
     #[serde(serialize_with = "super::text_or_null")]
     as_of: Option<Timestamp>,
     #[schema(schema_with = schemas::evidence, required)]
@@ -64,13 +62,17 @@ pub(crate) struct VendorView<'a> {
     /// The reason why the last applied report proves nothing. Null if it proves an as-of time, and before the first report.
     #[schema(required)]
     evidence_reason: Option<&'static str>,
-    #[schema(schema_with = schemas::clock_skew_ms, required)]
+    /// The vendor's clock minus the service's at the last response, in milliseconds, within the precision of `Date` (one
+    /// second). Positive if the vendor's clock is ahead. A clock that is behind keeps units in flight longer than necessary.
+    #[schema(required)]
     clock_skew_ms: Option<i64>,
-    #[schema(schema_with = schemas::lag_ms)]
+    /// The vendor's setting `lag`: the maximum age of its counts at the time it reports them, in milliseconds.
     lag_ms: u64,
-    #[schema(schema_with = schemas::age_ms, required)]
+    /// The time since `as_of`, in milliseconds.
+    #[schema(required)]
     age_ms: Option<u64>,
-    #[schema(schema_with = schemas::max_age_ms, required)]
+    /// The vendor's setting `max_age`: the age beyond which its stock is not sold, in milliseconds. Null if unlimited.
+    #[schema(required)]
     max_age_ms: Option<u64>,
     /// Whether the counts are older than `max_age_ms`. If so, the vendor's stock is not sold until a newer report is
     /// applied.
@@ -78,7 +80,8 @@ pub(crate) struct VendorView<'a> {
     #[schema(schema_with = schemas::next_attempt_at, required)]
     #[serde(serialize_with = "super::text_or_null")]
     next_attempt_at: Option<Timestamp>,
-    #[schema(schema_with = schemas::consecutive_failures)]
+    /// Number of failed syncs since the last successful one.
+    #[schema(value_type = u64)]
     consecutive_failures: u32,
 }
 
@@ -148,11 +151,14 @@ struct ResultView<'a> {
     #[schema(schema_with = schemas::timestamp_or_null, required)]
     #[serde(serialize_with = "super::text_or_null")]
     finished_at: Option<Timestamp>,
-    #[schema(schema_with = schemas::duration_ms, required)]
+    /// Duration of the sync, in milliseconds.
+    #[schema(required)]
     duration_ms: Option<u64>,
-    #[schema(schema_with = schemas::received, required)]
+    /// Number of products in the report.
+    #[schema(required)]
     received: Option<u64>,
-    #[schema(schema_with = schemas::changed, required)]
+    /// Number of products that the report changed.
+    #[schema(required)]
     changed: Option<u64>,
     /// The reason why the sync failed or the report was not applied, or the products that it was not applied to.
     #[schema(required)]

@@ -23,6 +23,8 @@ async fn order_is_accepted_as_pending_on_both_paths() {
         assert_eq!(reply.header("idempotent-replayed"), None);
         assert_eq!(reply.header("preference-applied"), None);
         let order = reply.json();
+        let shown = server.get(reply.header("location").unwrap()).await;
+        assert_eq!(shown.json(), order);
         assert_eq!(
             order,
             json!({
@@ -77,6 +79,7 @@ async fn invalid_members_are_reported_with_their_pointers() {
     let original = "/productId";
     let quantity = "/quantity";
     let long = format!(r#"{{"product_id": "{}", "quantity": 1}}"#, "x".repeat(129));
+    let wide = format!(r#"{{"product_id": "{}", "quantity": 1}}"#, "ü".repeat(129));
     let long_number = format!(r#"{{"productId": {}, "quantity": 1}}"#, "9".repeat(400));
     let cases: &[(&str, &[&str])] = &[
         ("[]", &[""]),
@@ -132,7 +135,12 @@ async fn invalid_members_are_reported_with_their_pointers() {
             r#"{"product_id": 1, "quantity": 0, "x": 1, "y": {}}"#,
             &[product, quantity, "/x", "/y"],
         ),
+        (
+            r#"{"product_id": "a", "quantity": 1, "quantitiy": 2}"#,
+            &["/quantitiy"],
+        ),
         (&long, &[product]),
+        (&wide, &[product]),
         (&long_number, &[original]),
     ];
     for (body, pointers) in cases {
@@ -244,4 +252,26 @@ async fn orders_are_refused_while_shutting_down() {
     server.announce_shutdown();
     server.post(ORDER).await.problem(503, "unavailable");
     assert_eq!(server.order_count(), 0);
+}
+
+#[tokio::test]
+async fn non_canonical_product_id_is_refused() {
+    let server = TestServer::start();
+    for id in [
+        " SKU-1",
+        "SKU-1 ",
+        "SKU-1\u{a0}",
+        "\u{feff}SKU-1",
+        "SKU\u{200b}-1",
+        "SKU\u{200d}-1",
+        "Cafe\u{301}",
+    ] {
+        for name in ["product_id", "productId"] {
+            let body = format!(r#"{{"{name}": "{id}", "quantity": 1}}"#);
+            assert_eq!(server.post(&body).await.pointers(), [format!("/{name}")]);
+        }
+    }
+    assert_eq!(server.order_count(), 0);
+    let body = "{\"product_id\": \"Caf\u{e9} 1\", \"quantity\": 1}";
+    assert_eq!(server.post(body).await.json()["product_id"], "Caf\u{e9} 1");
 }

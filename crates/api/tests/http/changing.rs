@@ -35,6 +35,7 @@ async fn patch_follows_the_state_machine() {
             } else if legal.contains(&(from, to)) {
                 assert_eq!(reply.status, 200, "{from} to {to}");
                 assert_eq!(reply.json()["status"], to.as_str());
+                assert_eq!(reply.json(), after.json());
                 assert_ne!(reply.header("etag"), before.header("etag"));
                 assert_eq!(reply.header("etag"), after.header("etag"));
             } else {

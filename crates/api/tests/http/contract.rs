@@ -66,7 +66,7 @@ impl Document {
     fn object(&self, location: &str, schema: &Value, members: &Map<String, Value>) {
         let alternatives = schema["oneOf"].as_array();
         let matches = |alternative: &&Value| {
-            let required = alternative["required"].as_array().unwrap();
+            let required = self.resolved(alternative)["required"].as_array().unwrap();
             required
                 .iter()
                 .all(|name| members.contains_key(name.as_str().unwrap()))
@@ -74,7 +74,7 @@ impl Document {
         if let Some(alternatives) = alternatives {
             let matching = alternatives.iter().find(matches);
             let matching = matching.unwrap_or_else(|| panic!("{location}: no alternative"));
-            return self.object(location, matching, members);
+            return self.object(location, self.resolved(matching), members);
         }
         let (mut properties, mut required) = (Map::new(), Vec::new());
         self.collect(schema, &mut properties, &mut required);
@@ -204,7 +204,7 @@ async fn openapi_methods_match_the_allow_header() {
             .header("allow")
             .unwrap()
             .split(", ")
-            .filter(|method| *method != "OPTIONS")
+            .filter(|method| !["HEAD", "OPTIONS"].contains(method))
             .map(str::to_lowercase)
             .collect();
         allowed.sort();

@@ -60,7 +60,8 @@ async fn root_describes_the_service() {
     let server = TestServer::start();
     let reply = server.get("/").await;
     assert_eq!(reply.status, 200);
-    let description = reply.json();
+    let mut description = reply.json();
+    assert_eq!(description["version"], env!("CARGO_PKG_VERSION"));
     for member in [
         "orders",
         "stock",
@@ -72,6 +73,8 @@ async fn root_describes_the_service() {
         let path = description[member].as_str().unwrap();
         assert_eq!(server.get(path).await.status, 200, "{path}");
     }
+    description["version"] = "[version]".into();
+    insta::assert_snapshot!(format!("{description:#}"));
 }
 
 /// The targets of all links, scripts and styles of the page exist.

@@ -74,3 +74,18 @@ async fn a_malformed_idempotency_key_is_refused() {
         }
     }
 }
+
+#[tokio::test]
+async fn refused_request_does_not_record_its_key() {
+    let server = TestServer::start();
+    let head = format!("{JSON}Idempotency-Key: k\r\n");
+    let place = async |body: &str| {
+        let reply = server.send("POST", "/api/v1/orders", &head, body.as_bytes());
+        reply.await
+    };
+    let refused = place(r#"{"product_id": "SKU-1", "quantity": 0}"#).await;
+    refused.problem(422, "validation-failed");
+    let accepted = place(ORDER).await;
+    assert_eq!(accepted.status, 202);
+    assert_eq!(accepted.header("idempotent-replayed"), None);
+}

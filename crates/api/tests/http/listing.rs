@@ -47,6 +47,7 @@ async fn orders_are_paged_newest_first() {
         ("", vec![7, 6, 5, 4, 3, 2, 1]),
         ("?limit=3", vec![7, 6, 5, 4, 3, 2, 1]),
         ("?limit=7", vec![7, 6, 5, 4, 3, 2, 1]),
+        ("?limit=1000", vec![7, 6, 5, 4, 3, 2, 1]),
         ("?limit=1&status=CONFIRMED", vec![6, 4, 2]),
         ("?limit=2&product_id=a%2Fb+%26%20c", vec![7, 5, 3, 1]),
         (

@@ -34,6 +34,5 @@ mod protocol;
 mod rate_limits;
 mod reading;
 mod request_ids;
-mod rules;
 mod vendors;
 mod waiting;

@@ -16,6 +16,21 @@ fn assert_line(text: &str, line: &str) {
     assert!(text.lines().any(|found| found == line), "{line}\n{text}");
 }
 
+/// The page names every metric. The values of the process differ at each run.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn metrics_of_a_fresh_process() {
+    let text = metrics(&TestServer::start()).await;
+    let redacted = text.lines().map(|line| match line.split_once(' ') {
+        Some((name, value)) if name.starts_with("process_") => {
+            assert!(value.parse::<f64>().unwrap() >= 0.0, "{line}");
+            format!("{name} [value]\n")
+        }
+        _ => format!("{line}\n"),
+    });
+    insta::assert_snapshot!(redacted.collect::<String>());
+}
+
 #[tokio::test]
 async fn requests_are_counted_by_route() {
     let server = TestServer::start();

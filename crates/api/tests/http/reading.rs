@@ -138,3 +138,41 @@ async fn invalid_or_unknown_product_id_is_refused() {
             .problem(400, "malformed-request");
     }
 }
+
+#[tokio::test]
+async fn timestamps_are_rfc_3339_in_utc() {
+    let server = TestServer::start();
+    server.add_order(OrderStatus::Confirmed);
+    server.store.add_stock("SKU-1", 3);
+    let order = server.get("/api/v1/orders/1").await.json();
+    let product = server.get("/api/v1/stock/SKU-1").await.json();
+    for timestamp in [
+        &order["created_at"],
+        &order["updated_at"],
+        &product["updated_at"],
+        &product["vendors"][0]["as_of"],
+    ] {
+        let text = timestamp.as_str().unwrap();
+        let digits: String = text
+            .chars()
+            .map(|char| if char.is_ascii_digit() { '0' } else { char })
+            .collect();
+        assert_eq!(digits, "0000-00-00T00:00:00.000000Z", "{text}");
+    }
+}
+
+#[tokio::test]
+async fn stored_non_canonical_product_id_stays_readable() {
+    let server = TestServer::start();
+    server.store.add_stock("A ", 3);
+    let reply = server.get("/api/v1/stock/A%20").await;
+    assert_eq!(
+        (reply.status, &reply.json()["product_id"]),
+        (200, &"A ".into())
+    );
+    let list = server.get("/api/v1/stock?limit=1").await.json();
+    assert_eq!(list["items"][0]["product_id"], "A ");
+    let id = server.add_order_of("A ", OrderStatus::Confirmed);
+    let orders = server.get("/api/v1/orders?product_id=A%20").await.json();
+    assert_eq!(orders["items"][0]["id"], id.0);
+}

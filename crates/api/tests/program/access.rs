@@ -87,6 +87,11 @@ fn log_contains_neither_keys_nor_forged_lines() {
             "/api/v1/orders".to_owned(),
             format!("Authorization: {KEY}\r\n"),
         ),
+        (
+            "GET",
+            "/api/v1/stock".to_owned(),
+            "X-Request-Id: id-of-the-shop\r\n".to_owned(),
+        ),
     ] {
         let response = exchange(&mut running.connect(), method, &target, &head, "");
         assert!(response.starts_with("HTTP/1.1 "), "{response}");
@@ -102,6 +107,8 @@ fn log_contains_neither_keys_nor_forged_lines() {
         log.contains("caller is not authenticated"),
         "the log level is not trace"
     );
+    let span = "request{request.id=id-of-the-shop http.method=GET http.path=/api/v1/stock}";
+    assert!(log.contains(span), "{log}");
     for secret in [KEY, WRONG_KEY, &KeyHash::of(KEY.as_bytes()).to_string()] {
         let line = log.lines().find(|line| line.contains(secret));
         assert_eq!(line, None);

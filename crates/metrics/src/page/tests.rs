@@ -213,25 +213,3 @@ async fn units_in_flight_are_omitted_if_they_cannot_be_read() {
     assert!(!text.contains("aggregator_units_in_flight"), "{text}");
     assert_lines(&text, &["aggregator_outbox_entries 0"]);
 }
-
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn process_metrics_are_included() {
-    let metrics = Arc::new(Metrics::new().unwrap());
-    let text = text(&metrics, probe(0, None)).await;
-    for name in [
-        "process_cpu_seconds_total",
-        "process_resident_memory_bytes",
-        "process_virtual_memory_bytes",
-        "process_open_fds",
-        "process_max_fds",
-        "process_threads",
-        "process_start_time_seconds",
-    ] {
-        let line = text.lines().find_map(|line| {
-            let value = line.strip_prefix(name)?.strip_prefix(' ')?;
-            value.parse::<f64>().ok()
-        });
-        assert!(line.is_some_and(|value| value >= 0.0), "{name}\n{text}");
-    }
-}

@@ -11,7 +11,7 @@ use domain::timestamp::Timestamp;
 use domain::vendor_set::VendorSet;
 use readiness::{Cause, TaskHealth};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
-use tracing::{debug, info};
+use tracing::{Instrument as _, debug, info, info_span};
 
 use super::ScheduledVendor;
 use crate::backoff::Backoff;
@@ -53,7 +53,11 @@ impl VendorLoop {
         let mut backoff = Backoff::new(FIRST_PAUSE.min(longest), longest);
         loop {
             let synced = match self.wait_while_paused(ticks, logged_pause).await {
-                Ok(()) => self.sync.sync(self.vendor.feed.as_ref()).await,
+                Ok(()) => {
+                    let span = info_span!("sync", vendor.id = %vendor_id);
+                    let sync = self.sync.sync(self.vendor.feed.as_ref());
+                    sync.instrument(span).await
+                }
                 Err(error) => Err(error.into()),
             };
             let error = match synced {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_channel::Receiver;
 use thiserror::Error;
-use tracing::{info, warn};
+use tracing::{Instrument as _, info, info_span, warn};
 
 use super::transaction::Transaction;
 use super::write_request::{Decision, QueuedRequest};
@@ -63,7 +63,9 @@ impl BatchWriter {
     /// [`StoreError::Unavailable`].
     pub async fn run(self) {
         while let Ok(first) = self.pending.0.recv().await {
-            self.write(self.collect(first)).await;
+            let batch = self.collect(first);
+            let span = info_span!("batch", orders = batch.orders().count());
+            self.write(batch).instrument(span).await;
         }
     }
 
