@@ -13,6 +13,7 @@ use diesel::pg::Pg;
 use diesel::{QueryResult, QueryableByName};
 use diesel_async::SimpleAsyncConnection as _;
 use domain::ports::StoreError;
+use storage_sql::Bind;
 use tokio::runtime::Handle;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
@@ -22,7 +23,7 @@ use crate::error::{leaves_session_usable, store_error};
 use crate::held_positions::HeldPositions;
 use crate::options::PgOptions;
 use crate::session::{PgSession, cancel_and_close};
-use crate::statement::{self, Bind};
+use crate::statement;
 use crate::store::Sessions;
 use crate::wire::ServerError;
 

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::ports::{Lease, Leases, StoreError};
+use storage_sql::{FlagRow, flag};
 
 use crate::options::PgOptions;
-use crate::rows::FlagRow;
 use crate::session::{PgSession, connect};
-use crate::statement::Bind;
 
 /// A server that does not respond within this time may have granted the lock to another process.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -51,9 +50,8 @@ impl Leases for PgLeases {
             " AS flag"
         );
         let mut session = connect(&self.options, &self.options.database).await?;
-        let taken: Vec<FlagRow> = session.load(SQL, vec![Bind::Text(name.to_owned())]).await?;
-        let taken = taken.first().is_some_and(|row| row.flag);
-        Ok(taken.then(|| Box::new(PgLease { session }) as Box<dyn Lease>))
+        let taken: Vec<FlagRow> = session.load(SQL, vec![name.into()]).await?;
+        Ok(flag(&taken).then(|| Box::new(PgLease { session }) as Box<dyn Lease>))
     }
 }
 
@@ -64,6 +62,6 @@ impl Lease for PgLease {
         const SQL: &str = concat!("SELECT ", takes_writes!(), " AS flag");
         let ping = self.session.load::<FlagRow>(SQL, Vec::new());
         let response = tokio::time::timeout(PING_TIMEOUT, ping).await;
-        matches!(response, Ok(Ok(rows)) if rows.first().is_some_and(|row| row.flag))
+        matches!(response, Ok(Ok(rows)) if flag(&rows))
     }
 }

@@ -14,6 +14,7 @@ use diesel::pg::Pg;
 use diesel::{ConnectionError, QueryResult, QueryableByName};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use domain::ports::StoreError;
+use storage_sql::Bind;
 use thiserror::Error;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -23,7 +24,7 @@ use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, SimpleQueryMessage
 use crate::dial::{Wire, dial};
 use crate::error::store_error;
 use crate::options::{CONNECT_TIMEOUT, PgOptions};
-use crate::statement::{self, Bind};
+use crate::statement;
 use crate::wire::{Signals, Tap};
 
 /// Why a session could not be opened.
