@@ -234,6 +234,21 @@ impl UseCases {
         self.status.change(id, to, |_| true).await
     }
 
+    /// Ships an order, which must be allowed.
+    pub(crate) async fn ship(&self, id: OrderId) {
+        self.change(id, OrderStatus::Shipped).await.unwrap();
+    }
+
+    /// Marks an order as delivered, which must be allowed.
+    pub(crate) async fn deliver(&self, id: OrderId) {
+        self.change(id, OrderStatus::Delivered).await.unwrap();
+    }
+
+    /// Cancels an order, which must be allowed.
+    pub(crate) async fn cancel(&self, id: OrderId) -> ChangedOrder {
+        self.change(id, OrderStatus::Cancelled).await.unwrap()
+    }
+
     pub(crate) async fn ship_part(
         &self,
         id: OrderId,
@@ -254,6 +269,18 @@ impl UseCases {
         let order = storage.place(new_order(product_id, units)).await;
         self.settle(&[order.id]).await;
         storage.order(order.id).await
+    }
+
+    /// Places, settles and ships an order, and returns its state before the shipment.
+    pub(crate) async fn sell_and_ship(
+        &self,
+        storage: &StorageUnderTest,
+        product_id: &str,
+        units: u32,
+    ) -> Order {
+        let order = self.sell(storage, product_id, units).await;
+        self.ship(order.id).await;
+        order
     }
 }
 

@@ -2,20 +2,10 @@
 
 use async_trait::async_trait;
 use deadpool::managed::Object;
-use diesel::QueryableByName;
-use diesel::sql_types::Text;
 use domain::ports::{AuditFinding, AuditQueries, StoreError, audit_rules};
 use storage_sql::audit;
 
 use crate::store::PgStore;
-
-#[derive(QueryableByName)]
-struct FindingRow {
-    #[diesel(sql_type = Text)]
-    row_key: String,
-    #[diesel(sql_type = Text)]
-    detail: String,
-}
 
 /// The rules of this store alone, in addition to [`audit::RULES`]: the name of each, and its query.
 const RULES: [(&str, &str); 4] = [
@@ -76,12 +66,7 @@ impl AuditQueries for PgStore {
             .await?;
         let mut findings = Vec::new();
         for (rule, sql) in audit::RULES.into_iter().chain(RULES) {
-            let found: Vec<FindingRow> = session.load(sql, Vec::new()).await?;
-            findings.extend(found.into_iter().map(|row| AuditFinding {
-                rule,
-                row: row.row_key,
-                detail: row.detail,
-            }));
+            findings.extend(audit::findings(rule, session.load(sql, Vec::new()).await?));
         }
         Ok(findings)
     }

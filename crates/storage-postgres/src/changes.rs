@@ -21,10 +21,8 @@ use domain::ports::{
 };
 use domain::settlement::{Outcome, SettledOrder};
 use domain::timestamp::Timestamp;
-use storage_sql::UnreadableRows;
+use storage_sql::{Bind, FlagRow, NumberRow, UnreadableRows};
 
-use crate::rows::{FlagRow, to_pg};
-use crate::statement::{Bind, texts};
 use crate::store::PgStore;
 use crate::unit_of_work::PgUnitOfWork;
 
@@ -83,8 +81,8 @@ impl ChangeLog {
 /// Returns the bind values of an entry.
 pub(crate) fn binds(entry: &Changed) -> Vec<Bind> {
     vec![
-        Bind::BigInts(entry.order_ids.iter().map(|id| id.0).collect()),
-        texts(entry.product_ids.iter().map(ProductId::as_str)),
+        entry.order_ids.as_slice().into(),
+        entry.product_ids.as_slice().into(),
     ]
 }
 
@@ -116,7 +114,7 @@ UPDATE changes_forgotten SET
     xid = (pg_snapshot_xmin(pg_current_snapshot())::text::numeric - 1)::text::xid8,
     seq = nextval(pg_get_serial_sequence('changes', 'seq'))";
     let found: Vec<FlagRow> = work.load(IS_FOREIGN, Vec::new()).await?;
-    if !found.iter().any(|row| row.flag) {
+    if !storage_sql::flag(&found) {
         return Ok(false);
     }
     work.execute(RESET, Vec::new()).await?;
@@ -143,7 +141,7 @@ impl PgStore {
 
     async fn is_log_foreign(&self) -> Result<bool, StoreError> {
         let found: Vec<FlagRow> = self.load(IS_FOREIGN, Vec::new()).await?;
-        Ok(found.iter().any(|row| row.flag))
+        Ok(storage_sql::flag(&found))
     }
 }
 
@@ -205,19 +203,9 @@ SELECT count(*) AS number FROM deleted";
         if locked.is_empty() || reset_if_foreign(self).await? {
             return Ok(0);
         }
-        let binds = vec![
-            Bind::BigInt(i64::from(limit)),
-            Bind::Timestamp(to_pg(before)),
-        ];
-        let pruned: Vec<NumberRow> = self.load(PRUNE, binds).await?;
-        Ok(pruned.first().map_or(0, |row| row.number.unsigned_abs()))
+        let pruned: Vec<NumberRow> = self.load(PRUNE, vec![limit.into(), before.into()]).await?;
+        Ok(storage_sql::count(&pruned))
     }
-}
-
-#[derive(QueryableByName)]
-struct NumberRow {
-    #[diesel(sql_type = BigInt)]
-    number: i64,
 }
 
 /// An offset. The driver has no type for transaction ids, so they are read as text.
@@ -307,9 +295,9 @@ LEFT JOIN LATERAL (
 ) c ON true
 ORDER BY c.xid, c.seq";
         let binds = vec![
-            Bind::Text(after.group().to_string()),
-            Bind::BigInt(i64::try_from(after.number()).unwrap_or(i64::MAX)),
-            Bind::BigInt(i64::from(limit)),
+            after.group().to_string().as_str().into(),
+            Bind::count(after.number()),
+            limit.into(),
         ];
         let found: Vec<ReadRow> = self.load(SQL, binds).await?;
         if found.iter().any(|row| row.is_gone) {

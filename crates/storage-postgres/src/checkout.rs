@@ -11,10 +11,10 @@ use std::time::Duration;
 use deadpool::managed::Object;
 use diesel::pg::Pg;
 use diesel::{QueryResult, QueryableByName};
-use diesel_async::SimpleAsyncConnection as _;
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use domain::ports::StoreError;
+use storage_sql::Bind;
 use tokio::runtime::Handle;
-use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use crate::commits::{CommitWatch, PendingCommit};
@@ -22,7 +22,7 @@ use crate::error::{leaves_session_usable, store_error};
 use crate::held_positions::HeldPositions;
 use crate::options::PgOptions;
 use crate::session::{PgSession, cancel_and_close};
-use crate::statement::{self, Bind};
+use crate::statement;
 use crate::store::Sessions;
 use crate::wire::ServerError;
 
@@ -110,11 +110,8 @@ impl Checkout {
     where
         R: QueryableByName<Pg> + Send + 'static,
     {
-        let before = self.enter();
-        let call_timeout = self.context.call_timeout();
-        let call = statement::load(&mut self.session()?.connection, sql, binds);
-        let outcome = timeout(call_timeout, call).await;
-        self.leave(before, outcome)
+        self.call(async |connection| statement::load(connection, sql, binds).await)
+            .await
     }
 
     /// Runs a statement that returns the number of affected rows.
@@ -123,20 +120,14 @@ impl Checkout {
         sql: &'static str,
         binds: Vec<Bind>,
     ) -> Result<usize, StoreError> {
-        let before = self.enter();
-        let call_timeout = self.context.call_timeout();
-        let call = statement::execute(&mut self.session()?.connection, sql, binds);
-        let outcome = timeout(call_timeout, call).await;
-        self.leave(before, outcome)
+        self.call(async |connection| statement::execute(connection, sql, binds).await)
+            .await
     }
 
     /// Runs a command without parameters.
     pub(crate) async fn command(&mut self, sql: &'static str) -> Result<(), StoreError> {
-        let before = self.enter();
-        let call_timeout = self.context.call_timeout();
-        let call = self.session()?.connection.batch_execute(sql);
-        let outcome = timeout(call_timeout, call).await;
-        self.leave(before, outcome)
+        self.call(async |connection| connection.batch_execute(sql).await)
+            .await
     }
 
     /// Begins a transaction. The isolation level is set explicitly, independent of the server's default, because locked
@@ -203,18 +194,14 @@ impl Checkout {
             .is_some_and(|session| Object::metrics(session).recycle_count > 0)
     }
 
-    /// Returns whether the connection was lost while it was idle in the pool, if this is the first failure on it: the
-    /// server's shutdown message may be read before the socket is seen to be closed.
+    /// Returns whether the session ended while it was in the pool, if this is the first failure on it: the server's last
+    /// message may be read before the socket is seen to be closed.
     pub(crate) fn is_stale(&self) -> bool {
-        let shut_down = self
-            .last_error
-            .as_ref()
-            .is_some_and(ServerError::is_shutdown);
-        let closed = self
-            .session
-            .as_ref()
-            .is_some_and(|session| session.signals().is_closed());
-        self.is_reused() && (shut_down || closed)
+        let error = self.last_error.as_ref();
+        let session = self.session.as_ref();
+        self.is_reused()
+            && (error.is_some_and(|error| error.fatal)
+                || session.is_some_and(|session| session.signals().is_closed()))
     }
 
     fn session(&mut self) -> Result<&mut PgSession, StoreError> {
@@ -223,16 +210,15 @@ impl Checkout {
             .ok_or_else(|| StoreError::Failed("the connection was closed".into()))
     }
 
-    fn enter(&mut self) -> State {
-        std::mem::replace(&mut self.state, State::Busy)
-    }
-
-    fn leave<T>(
+    /// Runs a statement with a timeout, and updates the state by its outcome.
+    async fn call<T>(
         &mut self,
-        before: State,
-        outcome: Result<QueryResult<T>, Elapsed>,
+        statement: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
     ) -> Result<T, StoreError> {
-        match outcome {
+        let before = std::mem::replace(&mut self.state, State::Busy);
+        let call_timeout = self.context.call_timeout();
+        let call = statement(&mut self.session()?.connection);
+        match timeout(call_timeout, call).await {
             Ok(Ok(value)) => {
                 self.state = before;
                 Ok(value)

@@ -3,18 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use diesel::QueryableByName;
-use diesel::sql_types::Text;
 use domain::ports::{ConsumerRegistry, StoreError};
+use storage_sql::{Bind, TextRow};
 
-use crate::statement::Bind;
 use crate::store::PgStore;
-
-#[derive(QueryableByName)]
-struct ConsumerRow {
-    #[diesel(sql_type = Text)]
-    id: String,
-}
 
 #[async_trait]
 impl ConsumerRegistry for PgStore {
@@ -30,14 +22,14 @@ INSERT INTO queue_consumers (id, seen_at)
 SELECT id, clock_timestamp() FROM unnest($1) AS i (id) ORDER BY id
 ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at";
         const LIST: &str = "
-SELECT id FROM queue_consumers
+SELECT id AS text FROM queue_consumers
 WHERE seen_at >= clock_timestamp() - $1 * interval '1 microsecond' ORDER BY id COLLATE \"C\"";
-        let lifetime = Bind::BigInt(i64::try_from(lifetime.as_micros()).unwrap_or(i64::MAX));
         let mut work = self.begin_work().await?;
-        work.execute(PRUNE, vec![lifetime.clone()]).await?;
-        work.execute(RENEW, vec![Bind::Texts(own.to_vec())]).await?;
-        let alive: Vec<ConsumerRow> = work.load(LIST, vec![lifetime]).await?;
+        work.execute(PRUNE, vec![lifetime.into()]).await?;
+        work.execute(RENEW, vec![Bind::texts(own.iter().map(String::as_str))])
+            .await?;
+        let alive: Vec<TextRow> = work.load(LIST, vec![lifetime.into()]).await?;
         work.end().await?;
-        Ok(alive.into_iter().map(|row| row.id).collect())
+        Ok(alive.into_iter().map(|row| row.text).collect())
     }
 }

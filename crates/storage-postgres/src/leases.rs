@@ -7,21 +7,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::ports::{Lease, Leases, StoreError};
+use storage_sql::{FlagRow, flag};
 
 use crate::options::PgOptions;
-use crate::rows::FlagRow;
-use crate::session::{PgSession, connect};
-use crate::statement::Bind;
+use crate::session::{PgSession, accepts_writes, connect};
 
 /// A server that does not respond within this time may have granted the lock to another process.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// A standby grants its own advisory locks, so a lease is valid only on a server that accepts writes.
-macro_rules! takes_writes {
-    () => {
-        "NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off'"
-    };
-}
 
 /// Grants leases in one database.
 #[derive(Debug, Clone)]
@@ -44,16 +36,15 @@ struct PgLease {
 #[async_trait]
 impl Leases for PgLeases {
     async fn try_acquire(&self, name: &str) -> Result<Option<Box<dyn Lease>>, StoreError> {
-        // Advisory locks are per database, so equal names in other databases do not conflict.
+        // Advisory locks are per database, so equal names in other databases do not conflict. A standby grants its own.
         const SQL: &str = concat!(
             "SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AND ",
-            takes_writes!(),
+            accepts_writes!(),
             " AS flag"
         );
         let mut session = connect(&self.options, &self.options.database).await?;
-        let taken: Vec<FlagRow> = session.load(SQL, vec![Bind::Text(name.to_owned())]).await?;
-        let taken = taken.first().is_some_and(|row| row.flag);
-        Ok(taken.then(|| Box::new(PgLease { session }) as Box<dyn Lease>))
+        let taken: Vec<FlagRow> = session.load(SQL, vec![name.into()]).await?;
+        Ok(flag(&taken).then(|| Box::new(PgLease { session }) as Box<dyn Lease>))
     }
 }
 
@@ -61,9 +52,7 @@ impl Leases for PgLeases {
 impl Lease for PgLease {
     async fn is_held(&mut self) -> bool {
         // The lock is held as long as the connection is open, so a response proves that the lock is held.
-        const SQL: &str = concat!("SELECT ", takes_writes!(), " AS flag");
-        let ping = self.session.load::<FlagRow>(SQL, Vec::new());
-        let response = tokio::time::timeout(PING_TIMEOUT, ping).await;
-        matches!(response, Ok(Ok(rows)) if rows.first().is_some_and(|row| row.flag))
+        let ping = tokio::time::timeout(PING_TIMEOUT, self.session.accepts_writes());
+        matches!(ping.await, Ok(Ok(true)))
     }
 }

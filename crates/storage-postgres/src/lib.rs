@@ -25,7 +25,6 @@ mod orders;
 mod outbox;
 mod pauses;
 mod queries;
-mod rows;
 mod server_check;
 #[cfg(all(test, feature = "test-support"))]
 mod server_tests;

@@ -5,12 +5,12 @@ use std::time::Duration;
 use diesel::pg::Pg;
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection as _};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use storage_sql::FlagRow;
 use thiserror::Error;
 
 use crate::options::PgOptions;
-use crate::rows::FlagRow;
 use crate::session::{ConnectError, connect};
-use crate::statement::{self, Bind};
+use crate::statement;
 use crate::store::PgStore;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
@@ -48,13 +48,9 @@ pub async fn ensure_database(options: &PgOptions) -> Result<bool, MigrationError
         return Ok(false);
     }
     let mut connection = connect(options, MAINTENANCE_DATABASE).await?.connection;
-    let exists: Vec<FlagRow> = statement::load(
-        &mut connection,
-        SQL,
-        vec![Bind::Text(options.database.clone())],
-    )
-    .await?;
-    if exists.iter().any(|row| row.flag) {
+    let name = vec![options.database.as_str().into()];
+    let exists: Vec<FlagRow> = statement::load(&mut connection, SQL, name).await?;
+    if storage_sql::flag(&exists) {
         return Ok(false);
     }
     let name = options.database.replace('"', "\"\"");

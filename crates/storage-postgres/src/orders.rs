@@ -4,19 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use diesel::QueryableByName;
-use diesel::pg::data_types::PgTimestamp;
-use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Nullable, Text};
 use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId};
-use domain::order::{Order, OrderState, OrderStatus};
+use domain::order::{Order, OrderState, OrderStatus, RejectReason};
 use domain::ports::{Acceptance, NewOrder, OrderRepository, StoreError};
 use domain::settlement::{Outcome, PendingOrder, SettledOrder};
 use domain::timestamp::Timestamp;
+use storage_sql::{Bind, Instant, NumberRow, OrderRow};
 
 use crate::changes::{self, with_change};
-use crate::rows::{
-    self, AllocationRow, OrderRow, OrderWithAllocationRow, PendingRow, from_pg, to_pg,
-};
-use crate::statement::Bind;
 use crate::unit_of_work::PgUnitOfWork;
 
 /// Inserts the outbox entry of created orders, and their change-log rows of at most `MAX_CHANGED_IDS` orders each.
@@ -79,8 +75,8 @@ SELECT id, created_at FROM created ORDER BY id"
 struct AcceptedRow {
     #[diesel(sql_type = Nullable<BigInt>)]
     id: Option<i64>,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    created_at: Option<PgTimestamp>,
+    #[diesel(sql_type = Nullable<Instant>)]
+    created_at: Option<Timestamp>,
 }
 
 #[derive(QueryableByName)]
@@ -92,30 +88,34 @@ struct KeyRow {
     #[diesel(sql_type = Nullable<Text>)]
     batch_digest: Option<String>,
     #[diesel(embed)]
-    order: OrderWithAllocationRow,
+    order: OrderRow,
 }
 
 /// Orders and allocations in one statement: with two, a cancellation in between would show an order without one or the
 /// other. The keys must be distinct: a duplicate key would return the allocations of its order twice.
-const FIND_BY_KEY: &str = "
-SELECT k.scope, k.key, k.batch_digest, o.id, o.product_id, o.quantity, o.status, o.reason, o.created_at, o.updated_at,
-       a.vendor_id, a.quantity AS allocated, a.shipped_at IS NOT NULL AS shipped
+const FIND_BY_KEY: &str = concat!(
+    "SELECT k.scope, k.key, k.batch_digest, ",
+    storage_sql::order_columns!(),
+    "
 FROM (SELECT DISTINCT * FROM unnest($1, $2) AS i (scope, key)) i
 JOIN idempotency_keys k ON k.scope = i.scope AND k.key = i.key
 JOIN orders o ON o.id = k.order_id
 LEFT JOIN allocations a ON a.order_id = o.id
-ORDER BY o.id, a.vendor_id";
+ORDER BY o.id, a.vendor_id"
+);
 
-const ALLOCATIONS_OF: &str = "
-SELECT order_id, vendor_id, quantity, shipped_at IS NOT NULL AS shipped FROM allocations
-WHERE order_id = ANY($1) ORDER BY order_id, vendor_id";
+const FIND_LOCKED: &str = concat!(
+    "SELECT ",
+    storage_sql::order_columns!(),
+    "
+FROM orders o LEFT JOIN allocations a ON a.order_id = o.id WHERE o.id = $1 ORDER BY a.vendor_id"
+);
 
 impl PgUnitOfWork {
-    async fn with_allocations(&mut self, found: Vec<OrderRow>) -> Result<Vec<Order>, StoreError> {
-        let ids = found.iter().map(|row| row.id).collect();
-        let allocations: Vec<AllocationRow> =
-            self.load(ALLOCATIONS_OF, vec![Bind::BigInts(ids)]).await?;
-        rows::orders(found, allocations)
+    /// Returns an order whose row is locked, so that it reads what the last lock holder wrote.
+    async fn locked_order(&mut self, id: OrderId) -> Result<Option<Order>, StoreError> {
+        let found = self.load(FIND_LOCKED, vec![id.into()]).await?;
+        Ok(storage_sql::orders(found)?.pop())
     }
 
     /// Returns the order of each key, by scope and key, and the digest of the batch if the key belongs to a batch.
@@ -124,23 +124,21 @@ impl PgUnitOfWork {
         keys: &[&IdempotencyKey],
     ) -> Result<HashMap<(String, String), (Order, Option<BatchDigest>)>, StoreError> {
         let binds = vec![
-            Bind::Texts(keys.iter().map(|key| key.scope().to_owned()).collect()),
-            Bind::Texts(keys.iter().map(|key| key.key().to_owned()).collect()),
+            Bind::texts(keys.iter().map(|key| key.scope())),
+            Bind::texts(keys.iter().map(|key| key.key())),
         ];
         let found: Vec<KeyRow> = self.load(FIND_BY_KEY, binds).await?;
         let mut names = Vec::with_capacity(found.len());
         let mut joined = Vec::with_capacity(found.len());
         for row in found {
-            if joined
-                .last()
-                .is_none_or(|last: &OrderWithAllocationRow| last.order.id != row.order.order.id)
-            {
-                let digest = storage_sql::batch_digest(row.batch_digest, row.order.order.id)?;
+            let id = row.order.id();
+            if joined.last().is_none_or(|last: &OrderRow| last.id() != id) {
+                let digest = storage_sql::batch_digest(row.batch_digest, id)?;
                 names.push(((row.scope, row.key), digest));
             }
             joined.push(row.order);
         }
-        let orders = rows::joined_orders(joined)?;
+        let orders = storage_sql::orders(joined)?;
         let found = names.into_iter().zip(orders);
         Ok(found
             .map(|((name, digest), order)| (name, (order, digest)))
@@ -150,31 +148,23 @@ impl PgUnitOfWork {
 
 /// Returns the scopes, keys and batch digests.
 fn key_binds(orders: &[NewOrder]) -> [Bind; 3] {
-    let of_key = |part: fn(&IdempotencyKey) -> &str| {
-        let keys = orders.iter().map(|order| order.key.as_ref());
-        Bind::OptionalTexts(keys.map(|key| key.map(part).map(str::to_owned)).collect())
-    };
+    let keys = orders.iter().map(|order| order.key.as_ref());
     let batches = orders.iter().map(|order| order.batch.as_ref());
-    let digests = batches.map(|digest| digest.map(|it| it.as_str().to_owned()));
     [
-        of_key(IdempotencyKey::scope),
-        of_key(IdempotencyKey::key),
-        Bind::OptionalTexts(digests.collect()),
+        Bind::texts(keys.clone().map(|key| key.map(IdempotencyKey::scope))),
+        Bind::texts(keys.map(|key| key.map(IdempotencyKey::key))),
+        Bind::texts(batches.map(|digest| digest.map(BatchDigest::as_str))),
     ]
 }
 
 #[async_trait]
 impl OrderRepository for PgUnitOfWork {
     async fn accept(&mut self, orders: &[NewOrder]) -> Result<Vec<Acceptance>, StoreError> {
-        let products = orders
-            .iter()
-            .map(|order| order.request.product_id.as_str().to_owned())
-            .collect();
-        let quantities = orders
-            .iter()
-            .map(|order| order.request.quantity.units().cast_signed())
-            .collect();
-        let mut binds = vec![Bind::Texts(products), Bind::Integers(quantities)];
+        let requests = orders.iter().map(|order| &order.request);
+        let mut binds = vec![
+            Bind::texts(requests.clone().map(|request| request.product_id.as_str())),
+            Bind::integers(requests.map(|request| request.quantity.units())),
+        ];
         let sql = if orders.iter().any(|order| order.key.is_some()) {
             binds.extend(key_binds(orders));
             ACCEPT
@@ -204,8 +194,8 @@ impl OrderRepository for PgUnitOfWork {
                     product_id: order.request.product_id.clone(),
                     quantity: order.request.quantity,
                     state: OrderState::Pending,
-                    created_at: from_pg(created_at),
-                    updated_at: from_pg(created_at),
+                    created_at,
+                    updated_at: created_at,
                 })),
                 (_, _, Some(key)) => existing
                     .get(&(key.scope().to_owned(), key.key().to_owned()))
@@ -232,18 +222,14 @@ impl OrderRepository for PgUnitOfWork {
         const SQL: &str = "
 SELECT id, product_id, quantity FROM orders
 WHERE id = ANY($1) AND (status = 'PENDING') IS TRUE ORDER BY id FOR NO KEY UPDATE";
-        let ids = ids.iter().map(|id| id.0).collect();
-        let found: Vec<PendingRow> = self.load(SQL, vec![Bind::BigInts(ids)]).await?;
-        found.into_iter().map(PendingOrder::try_from).collect()
+        storage_sql::pending_orders(self.load(SQL, vec![ids.into()]).await?)
     }
 
     async fn try_lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError> {
         const SQL: &str = "
 SELECT id, product_id, quantity FROM orders
 WHERE id = ANY($1) AND (status = 'PENDING') IS TRUE ORDER BY id FOR NO KEY UPDATE SKIP LOCKED";
-        let ids = ids.iter().map(|id| id.0).collect();
-        let found: Vec<PendingRow> = self.load(SQL, vec![Bind::BigInts(ids)]).await?;
-        found.into_iter().map(PendingOrder::try_from).collect()
+        storage_sql::pending_orders(self.load(SQL, vec![ids.into()]).await?)
     }
 
     async fn save_settled(&mut self, orders: &[SettledOrder]) -> Result<(), StoreError> {
@@ -261,20 +247,14 @@ INSERT INTO allocations (order_id, vendor_id, product_id, quantity)
 SELECT * FROM unnest($1, $2, $3, $4)";
 
         let mut decided: BTreeMap<(&str, Option<&str>), Vec<i64>> = BTreeMap::new();
-        let (mut order_ids, mut vendors, mut products, mut quantities) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut allocated = Vec::new();
         for order in orders {
             let outcome = match &order.outcome {
                 Outcome::Rejected(reason) => {
                     (OrderStatus::Rejected.as_str(), Some(reason.as_str()))
                 }
                 Outcome::Confirmed(allocations) => {
-                    for allocation in allocations {
-                        order_ids.push(order.id.0);
-                        vendors.push(allocation.vendor_id.as_str().to_owned());
-                        products.push(order.product_id.as_str().to_owned());
-                        quantities.push(allocation.quantity.units().cast_signed());
-                    }
+                    allocated.extend(allocations.iter().map(|it| (order, it)));
                     (OrderStatus::Confirmed.as_str(), None)
                 }
             };
@@ -289,43 +269,35 @@ SELECT * FROM unnest($1, $2, $3, $4)";
                 Some(entry) => (DECIDED_AND_LOGGED, changes::binds(&entry)),
                 None => (DECIDED, Vec::new()),
             };
-            binds.extend([
-                Bind::Text(status.to_owned()),
-                Bind::OptionalText(reason.map(str::to_owned)),
-                Bind::BigInts(ids),
-            ]);
+            binds.extend([status.into(), reason.into(), Bind::big_ints(ids)]);
             let written = self.execute(sql, binds).await?;
             self.expect_rows("settling orders", written, expected)?;
         }
-        if order_ids.is_empty() {
+        if allocated.is_empty() {
             return Ok(());
         }
-        let expected = order_ids.len();
         let binds = vec![
-            Bind::BigInts(order_ids),
-            Bind::Texts(vendors),
-            Bind::Texts(products),
-            Bind::Integers(quantities),
+            Bind::big_ints(allocated.iter().map(|(order, _)| order.id.0)),
+            Bind::texts(allocated.iter().map(|(_, it)| it.vendor_id.as_str())),
+            Bind::texts(allocated.iter().map(|(order, _)| order.product_id.as_str())),
+            Bind::integers(allocated.iter().map(|(_, it)| it.quantity.units())),
         ];
         let written = self.execute(ALLOCATIONS, binds).await?;
-        self.expect_rows("allocating", written, expected)
+        self.expect_rows("allocating", written, allocated.len())
     }
 
     async fn lock_order(&mut self, id: OrderId) -> Result<Option<Order>, StoreError> {
-        const SQL: &str = "
-SELECT id, product_id, quantity, status, reason, created_at, updated_at FROM orders
-WHERE id = $1 FOR NO KEY UPDATE";
-        let found: Vec<OrderRow> = self.load(SQL, vec![Bind::BigInt(id.0)]).await?;
+        const LOCK: &str = "SELECT id AS number FROM orders WHERE id = $1 FOR NO KEY UPDATE";
+        let found: Vec<NumberRow> = self.load(LOCK, vec![id.into()]).await?;
         if found.is_empty() {
             return Ok(None);
         }
-        Ok(self.with_allocations(found).await?.pop())
+        self.locked_order(id).await
     }
 
     async fn save_state(&mut self, id: OrderId, state: &OrderState) -> Result<Order, StoreError> {
         const ORDER: &str = "
-UPDATE orders SET status = $1, reason = $2, updated_at = clock_timestamp() WHERE id = $3
-RETURNING id, product_id, quantity, status, reason, created_at, updated_at";
+UPDATE orders SET status = $1, reason = $2, updated_at = clock_timestamp() WHERE id = $3";
         const RELEASED: &str = "DELETE FROM allocations WHERE order_id = $1";
         const SHIPPED: &str = "
 UPDATE allocations SET shipped_at = clock_timestamp()
@@ -333,29 +305,21 @@ WHERE order_id = $1 AND vendor_id = ANY($2) AND shipped_at IS NULL";
 
         match state {
             OrderState::Cancelled => {
-                self.execute(RELEASED, vec![Bind::BigInt(id.0)]).await?;
+                self.execute(RELEASED, vec![id.into()]).await?;
             }
             OrderState::Confirmed(allocations) | OrderState::Shipped(allocations) => {
                 let shipped = allocations.iter().filter(|allocation| allocation.shipped);
-                let vendors = shipped.map(|allocation| allocation.vendor_id.as_str().to_owned());
-                let binds = vec![Bind::BigInt(id.0), Bind::Texts(vendors.collect())];
-                self.execute(SHIPPED, binds).await?;
+                let vendors = Bind::texts(shipped.map(|it| it.vendor_id.as_str()));
+                self.execute(SHIPPED, vec![id.into(), vendors]).await?;
             }
             OrderState::Pending | OrderState::Rejected(_) | OrderState::Delivered(_) => {}
         }
-        let binds = vec![
-            Bind::Text(state.status().as_str().to_owned()),
-            Bind::OptionalText(
-                state
-                    .reject_reason()
-                    .map(|reason| reason.as_str().to_owned()),
-            ),
-            Bind::BigInt(id.0),
-        ];
-        let written: Vec<OrderRow> = self.load(ORDER, binds).await?;
-        self.expect_rows("changing an order's status", written.len(), 1)?;
+        let reason = state.reject_reason().map(RejectReason::as_str);
+        let binds = vec![state.status().as_str().into(), reason.into(), id.into()];
+        let written = self.execute(ORDER, binds).await?;
+        self.expect_rows("changing an order's status", written, 1)?;
         self.changes.order(id);
-        let order = self.with_allocations(written).await?.pop();
+        let order = self.locked_order(id).await?;
         let order = order.ok_or_else(|| StoreError::Failed("a locked order was deleted".into()))?;
         storage_sql::expect_state(order, state)
     }
@@ -366,10 +330,7 @@ DELETE FROM idempotency_keys WHERE (scope, key) IN (
     SELECT scope, key FROM idempotency_keys WHERE created_at < $1
     ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED
 )";
-        let binds = vec![
-            Bind::Timestamp(to_pg(before)),
-            Bind::BigInt(i64::from(limit)),
-        ];
-        self.execute(SQL, binds).await.map(|rows| rows as u64)
+        let pruned = self.execute(SQL, vec![before.into(), limit.into()]).await?;
+        Ok(pruned as u64)
     }
 }

@@ -8,7 +8,8 @@ use diesel::sql_types::{Array, BigInt, Nullable, Text};
 use domain::identifiers::OrderId;
 use domain::ports::{OutboxEntry, OutboxId, OutboxRepository, RequeueLimits, StoreError};
 
-use crate::statement::{Bind, texts};
+use storage_sql::{Bind, NumberRow, QueuedRow};
+
 use crate::unit_of_work::PgUnitOfWork;
 
 #[derive(QueryableByName)]
@@ -19,14 +20,6 @@ struct OutboxRow {
     order_ids: Vec<Option<i64>>,
     #[diesel(sql_type = Array<Nullable<Text>>)]
     product_ids: Vec<Option<String>>,
-}
-
-#[derive(QueryableByName)]
-struct PendingRow {
-    #[diesel(sql_type = BigInt)]
-    id: i64,
-    #[diesel(sql_type = Text)]
-    product_id: String,
 }
 
 impl PgUnitOfWork {
@@ -43,33 +36,21 @@ WITH moved AS (
 SELECT id, product_id FROM orders
 WHERE id = ANY(ARRAY(SELECT unnest(order_ids) FROM moved)) AND (status = 'PENDING') IS TRUE ORDER BY id";
         const PUT: &str = "INSERT INTO outbox (order_ids, product_ids) VALUES ($1, $2)";
-        let pending: Vec<PendingRow> = self.load(MOVE, vec![Bind::BigInts(entries)]).await?;
-        let each = pending
-            .into_iter()
-            .map(|row| storage_sql::requeued(row.id, row.product_id));
+        let pending: Vec<QueuedRow> = self.load(MOVE, vec![Bind::big_ints(entries)]).await?;
+        let each = pending.into_iter().map(storage_sql::requeued);
         let orders = self.unreadable.leave_out(each)?;
         if orders.is_empty() {
             return Ok(());
         }
         let ids = orders.iter().map(|order| order.order_id.0);
         let products = orders.iter().map(|order| order.product_id.as_str());
-        let binds = vec![Bind::BigInts(ids.collect()), texts(products)];
+        let binds = vec![Bind::big_ints(ids), Bind::texts(products)];
         self.execute(PUT, binds).await.map(drop)
     }
 }
 
-#[derive(QueryableByName)]
-struct IdRow {
-    #[diesel(sql_type = BigInt)]
-    id: i64,
-}
-
-fn micros(span: Duration) -> Bind {
-    Bind::BigInt(i64::try_from(span.as_micros()).unwrap_or(i64::MAX))
-}
-
 fn ids(entries: &[OutboxId]) -> Vec<Bind> {
-    vec![Bind::BigInts(entries.iter().map(|id| id.0).collect())]
+    vec![Bind::big_ints(entries.iter().map(|id| id.0))]
 }
 
 #[async_trait]
@@ -79,18 +60,16 @@ impl OutboxRepository for PgUnitOfWork {
 WITH free AS (
     SELECT id FROM outbox
     WHERE (claimed_until IS NULL OR claimed_until < clock_timestamp()
-           OR claimed_until > clock_timestamp() + $2 * interval '1 microsecond')
+           OR claimed_until > clock_timestamp() + $1 * interval '1 microsecond')
       AND (not_before IS NULL OR not_before <= clock_timestamp())
-    ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+    ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
 ), claimed AS (
-    UPDATE outbox SET claimed_until = clock_timestamp() + $2 * interval '1 microsecond'
+    UPDATE outbox SET claimed_until = clock_timestamp() + $1 * interval '1 microsecond'
     WHERE outbox.id = ANY (ARRAY(SELECT id FROM free))
     RETURNING outbox.id, outbox.order_ids, outbox.product_ids
 )
 SELECT id, order_ids, product_ids FROM claimed ORDER BY id";
-        let claimed: Vec<OutboxRow> = self
-            .load(SQL, vec![Bind::BigInt(i64::from(limit)), micros(lease)])
-            .await?;
+        let claimed: Vec<OutboxRow> = self.load(SQL, vec![lease.into(), limit.into()]).await?;
         let mut entries = Vec::with_capacity(claimed.len());
         let mut unreadable = Vec::new();
         for row in claimed {
@@ -138,10 +117,9 @@ WITH pending AS (
            clock_timestamp() + $2 * interval '1 microsecond'
     FROM pending HAVING count(*) > 0
 )
-SELECT id FROM pending ORDER BY id";
-        let ids = Bind::BigInts(ids.iter().map(|id| id.0).collect());
-        let postponed: Vec<IdRow> = self.load(SQL, vec![ids, micros(delay)]).await?;
-        Ok(postponed.into_iter().map(|row| OrderId(row.id)).collect())
+SELECT id AS number FROM pending ORDER BY id";
+        let postponed: Vec<NumberRow> = self.load(SQL, vec![ids.into(), delay.into()]).await?;
+        Ok(postponed.iter().map(|row| OrderId(row.number)).collect())
     }
 
     async fn requeue_overdue(&mut self, limits: RequeueLimits) -> Result<u64, StoreError> {
@@ -161,10 +139,7 @@ WITH waiting AS MATERIALIZED (
 )
 UPDATE orders SET requeued_at = clock_timestamp(), requeues = least(requeues + 1, 30000)
 FROM overdue WHERE orders.id = overdue.id";
-        let binds = vec![
-            micros(limits.pending_for),
-            Bind::BigInt(i64::from(limits.limit)),
-        ];
+        let binds = vec![limits.pending_for.into(), limits.limit.into()];
         self.execute(SQL, binds).await.map(|rows| rows as u64)
     }
 }

@@ -1,54 +1,13 @@
 //! Pauses of vendors whose syncs failed.
 
 use async_trait::async_trait;
-use diesel::QueryableByName;
-use diesel::pg::data_types::PgTimestamp;
-use diesel::sql_types::{Integer, Nullable, Text, Timestamptz};
 use domain::identifiers::VendorId;
 use domain::pacing::VendorPause;
 use domain::ports::{PauseRepository, StoreError, StoredPause};
-use storage_sql::StoredPauseRow;
+use storage_sql::{Bind, SAVE_PAUSE};
 
-use crate::rows::{from_pg, to_pg};
-use crate::statement::{Bind, texts};
 use crate::store::PgStore;
 use crate::unit_of_work::PgUnitOfWork;
-
-#[derive(QueryableByName)]
-struct PauseRow {
-    #[diesel(sql_type = Text)]
-    vendor_id: String,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    not_before: Option<PgTimestamp>,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    backoff_until: Option<PgTimestamp>,
-    #[diesel(sql_type = Integer)]
-    failures: i32,
-    #[diesel(sql_type = Timestamptz)]
-    now: PgTimestamp,
-}
-
-impl PauseRow {
-    fn into_pause(self) -> Result<StoredPause, StoreError> {
-        let row = StoredPauseRow {
-            vendor_id: self.vendor_id,
-            not_before: self.not_before.map(from_pg),
-            backoff_until: self.backoff_until.map(from_pg),
-            failures: self.failures,
-        };
-        storage_sql::vendor_pause(row, from_pg(self.now))
-    }
-}
-
-fn first(rows: Vec<PauseRow>) -> Result<Option<VendorPause>, StoreError> {
-    let row = rows.into_iter().next();
-    let stored = row.map(PauseRow::into_pause).transpose()?;
-    Ok(stored.map(|stored| stored.pause))
-}
-
-fn id(vendor_id: &VendorId) -> Bind {
-    Bind::Text(vendor_id.as_str().to_owned())
-}
 
 #[async_trait]
 impl PauseRepository for PgUnitOfWork {
@@ -58,7 +17,7 @@ impl PauseRepository for PgUnitOfWork {
     ) -> Result<Option<VendorPause>, StoreError> {
         const SQL: &str = "
 SELECT vendor_id, not_before, backoff_until, failures, clock_timestamp() AS now FROM vendor_pauses WHERE vendor_id = $1";
-        first(self.load(SQL, vec![id(vendor_id)]).await?)
+        storage_sql::vendor_pause(self.load(SQL, vec![vendor_id.into()]).await?)
     }
 
     async fn save_pause(
@@ -66,17 +25,13 @@ SELECT vendor_id, not_before, backoff_until, failures, clock_timestamp() AS now 
         vendor_id: &VendorId,
         pause: &VendorPause,
     ) -> Result<(), StoreError> {
-        const SQL: &str = "
-INSERT INTO vendor_pauses (vendor_id, not_before, backoff_until, failures) VALUES ($1, $2, $3, $4)
-ON CONFLICT (vendor_id) DO UPDATE SET not_before = excluded.not_before, backoff_until = excluded.backoff_until,
-    failures = excluded.failures";
         let binds = vec![
-            id(vendor_id),
-            Bind::OptionalTimestamp(pause.not_before.map(to_pg)),
-            Bind::OptionalTimestamp(pause.backoff_until.map(to_pg)),
-            Bind::BigInt(pause.failures.into()),
+            vendor_id.into(),
+            pause.not_before.into(),
+            pause.backoff_until.into(),
+            pause.failures.into(),
         ];
-        let written = self.execute(SQL, binds).await?;
+        let written = self.execute(SAVE_PAUSE, binds).await?;
         self.expect_rows("recording the pause of a vendor", written, 1)
     }
 
@@ -87,7 +42,7 @@ ON CONFLICT (vendor_id) DO UPDATE SET not_before = excluded.not_before, backoff_
         const SQL: &str = "
 DELETE FROM vendor_pauses WHERE vendor_id = $1
 RETURNING vendor_id, not_before, backoff_until, failures, clock_timestamp() AS now";
-        first(self.load(SQL, vec![id(vendor_id)]).await?)
+        storage_sql::vendor_pause(self.load(SQL, vec![vendor_id.into()]).await?)
     }
 }
 
@@ -108,9 +63,8 @@ impl PgStore {
         const SQL: &str = "
 SELECT vendor_id, not_before, backoff_until, failures, clock_timestamp() AS now
 FROM vendor_pauses WHERE vendor_id = ANY($1) ORDER BY vendor_id";
-        let vendor_ids = texts(vendor_ids.iter().map(VendorId::as_str));
-        let found: Vec<PauseRow> = self.load(SQL, vec![vendor_ids]).await?;
-        let each = found.into_iter().map(PauseRow::into_pause);
+        let found = self.load(SQL, vec![vendor_ids.into()]).await?;
+        let each = found.into_iter().map(storage_sql::stored_pause);
         self.unreadable().leave_out(each)
     }
 }

@@ -78,6 +78,20 @@ async fn the_pool_keeps_sessions_only_after_known_errors() {
 }
 
 #[tokio::test]
+async fn an_idle_session_that_rejects_writes_is_replaced() {
+    let (_database, store) = single().await;
+    let before = pid(&store).await;
+    let mut checkout = store.checkout().await.unwrap();
+    checkout
+        .command("SET default_transaction_read_only = on")
+        .await
+        .unwrap();
+    drop(checkout);
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    assert_ne!(pid(&store).await, before);
+}
+
+#[tokio::test]
 async fn an_error_is_classified_by_its_sqlstate_and_not_by_its_message() {
     let (_database, store) = single().await;
     for (code, is_conflict, is_retryable) in [

@@ -14,6 +14,7 @@ use diesel::pg::Pg;
 use diesel::{ConnectionError, QueryResult, QueryableByName};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use domain::ports::StoreError;
+use storage_sql::Bind;
 use thiserror::Error;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -23,8 +24,16 @@ use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, SimpleQueryMessage
 use crate::dial::{Wire, dial};
 use crate::error::store_error;
 use crate::options::{CONNECT_TIMEOUT, PgOptions};
-use crate::statement::{self, Bind};
+use crate::statement;
 use crate::wire::{Signals, Tap};
+
+/// SQL condition that the server accepts writes.
+macro_rules! accepts_writes {
+    () => {
+        "NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off'"
+    };
+}
+pub(crate) use accepts_writes;
 
 /// Why a session could not be opened.
 #[derive(Debug, Error)]
@@ -109,6 +118,12 @@ impl PgSession {
     fn classified<T>(&self, result: QueryResult<T>) -> Result<T, StoreError> {
         let error = self.signals.take_error();
         result.map_err(|failure| store_error(failure, error.as_ref()))
+    }
+
+    /// Returns whether the server accepts writes: a standby and a read-only session also respond to queries.
+    pub(crate) async fn accepts_writes(&mut self) -> Result<bool, StoreError> {
+        const SQL: &str = concat!("SELECT ", accepts_writes!(), " AS flag");
+        Ok(storage_sql::flag(&self.load(SQL, Vec::new()).await?))
     }
 
     pub(crate) fn signals(&self) -> &Signals {

@@ -1,6 +1,6 @@
 //! Stock inside a transaction.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use diesel::QueryableByName;
@@ -8,9 +8,8 @@ use diesel::sql_types::{BigInt, Text};
 use domain::identifiers::ProductId;
 use domain::ports::{LockedStock, StockRepository, StoreError};
 use domain::stock::{ProductStock, StockChange};
+use storage_sql::{Bind, ProductIdRow, VendorStockRow, product_ids, product_stock};
 
-use crate::rows::{ProductIdRow, VendorStockRow, to_pg};
-use crate::statement::{Bind, texts};
 use crate::unit_of_work::PgUnitOfWork;
 
 #[derive(QueryableByName)]
@@ -30,55 +29,23 @@ struct PositionsRow {
     positions: i64,
 }
 
-fn ids_of(product_ids: &[ProductId]) -> Bind {
-    texts(product_ids.iter().map(ProductId::as_str))
-}
-
-fn parsed(product_ids: Vec<String>) -> Result<Vec<ProductId>, StoreError> {
-    let product_ids = product_ids.into_iter();
-    product_ids
-        .map(|id| storage_sql::product_id(id, "stock"))
-        .collect()
-}
-
-/// Joins products with their vendors' stock rows, by product id.
-fn joined(
-    product_ids: Vec<String>,
-    positions: Vec<VendorStockRow>,
-) -> Result<Vec<ProductStock>, StoreError> {
-    let mut stock = BTreeMap::new();
-    for product_id in parsed(product_ids)? {
-        stock.insert(product_id, Vec::new());
-    }
-    for mut row in positions {
-        let product_id =
-            storage_sql::product_id(std::mem::take(&mut row.product_id), "vendor_stock")?;
-        let position = storage_sql::position(row.into())?;
-        stock.entry(product_id).or_default().push(position);
-    }
-    let stock = stock.into_iter();
-    Ok(stock
-        .map(|(product_id, vendors)| ProductStock {
-            product_id,
-            vendors,
-        })
-        .collect())
+fn ids_of(rows: &[ProductIdRow]) -> Bind {
+    Bind::texts(rows.iter().map(|row| row.product_id.as_str()))
 }
 
 impl PgUnitOfWork {
     /// Returns the products that exist and were not locked.
     async fn held_products(
         &mut self,
-        product_ids: &[ProductId],
-        locked: &[String],
+        requested: &[ProductId],
+        locked: &[ProductIdRow],
     ) -> Result<Vec<ProductId>, StoreError> {
         const KNOWN: &str = "
 SELECT product_id FROM stock WHERE product_id = ANY($1) ORDER BY product_id";
-        let locked: HashSet<&str> = locked.iter().map(String::as_str).collect();
-        let ids = product_ids.iter().map(ProductId::as_str);
-        let ids = texts(ids.filter(|id| !locked.contains(id)));
-        let known: Vec<ProductIdRow> = self.load(KNOWN, vec![ids]).await?;
-        parsed(known.into_iter().map(|row| row.product_id).collect())
+        let locked: HashSet<&str> = locked.iter().map(|row| row.product_id.as_str()).collect();
+        let ids = requested.iter().map(ProductId::as_str);
+        let ids = Bind::texts(ids.filter(|id| !locked.contains(id)));
+        product_ids(self.load(KNOWN, vec![ids]).await?, "stock")
     }
 
     /// Locks and returns the vendor stock rows of the products, if no row is held.
@@ -88,15 +55,14 @@ SELECT product_id FROM stock WHERE product_id = ANY($1) ORDER BY product_id";
     /// [`lock_free_positions`](Self::lock_free_positions).
     async fn lock_all_positions(
         &mut self,
-        product_ids: &[String],
+        products: &[ProductIdRow],
     ) -> Result<Vec<VendorStockRow>, StoreError> {
         const POSITIONS: &str = "
 SELECT p.product_id, p.vendor_id, p.reported, p.in_flight, p.as_of, v.configured, p.is_expired
 FROM vendor_stock p JOIN vendor_syncs v USING (vendor_id)
 WHERE p.product_id = ANY($1)
 ORDER BY p.product_id, p.vendor_id FOR NO KEY UPDATE OF p NOWAIT";
-        let binds = vec![texts(product_ids.iter().map(String::as_str))];
-        let found = self.load(POSITIONS, binds).await;
+        let found = self.load(POSITIONS, vec![ids_of(products)]).await;
         found.map_err(|error| {
             if !self.checkout.lock_timed_out() {
                 return error;
@@ -109,19 +75,18 @@ ORDER BY p.product_id, p.vendor_id FOR NO KEY UPDATE OF p NOWAIT";
     /// Locks and returns the vendor stock rows of the products without a held row, and returns the other products.
     async fn lock_free_positions(
         &mut self,
-        product_ids: &[String],
+        products: &[ProductIdRow],
     ) -> Result<(Vec<VendorStockRow>, Vec<String>), StoreError> {
         // The count shows whether a row was skipped.
         const POSITIONS: &str = "
 SELECT p.product_id, p.vendor_id, p.reported, p.in_flight, p.as_of, v.configured, p.is_expired,
        (SELECT count(*) FROM vendor_stock WHERE product_id = ANY($1)) AS positions
 FROM vendor_stock p JOIN vendor_syncs v USING (vendor_id)
-WHERE p.product_id = ANY($2)
+WHERE p.product_id = ANY($1)
 ORDER BY p.product_id, p.vendor_id FOR NO KEY UPDATE OF p SKIP LOCKED";
         const COUNTS: &str = "
 SELECT product_id, count(*) AS positions FROM vendor_stock WHERE product_id = ANY($1) GROUP BY product_id";
-        let ids = || texts(product_ids.iter().map(String::as_str));
-        let found: Vec<CountedPositionRow> = self.load(POSITIONS, vec![ids(), ids()]).await?;
+        let found: Vec<CountedPositionRow> = self.load(POSITIONS, vec![ids_of(products)]).await?;
         let expected = found.first().map(|row| row.positions.unsigned_abs());
         let mut held = Vec::new();
         if expected != Some(found.len() as u64) {
@@ -129,7 +94,7 @@ SELECT product_id, count(*) AS positions FROM vendor_stock WHERE product_id = AN
             for row in &found {
                 *locked.entry(&row.position.product_id).or_default() += 1;
             }
-            let counted: Vec<PositionsRow> = self.load(COUNTS, vec![ids()]).await?;
+            let counted: Vec<PositionsRow> = self.load(COUNTS, vec![ids_of(products)]).await?;
             let incomplete = counted.into_iter().filter(|row| {
                 let locked = locked.get(row.product_id.as_str()).copied();
                 locked.unwrap_or_default() != row.positions
@@ -162,26 +127,20 @@ FROM vendor_stock p JOIN vendor_syncs v USING (vendor_id)
 WHERE p.product_id = ANY($1)
 ORDER BY p.product_id, p.vendor_id FOR NO KEY UPDATE OF p";
 
-        let locked: Vec<ProductIdRow> = self.load(STOCK, vec![ids_of(product_ids)]).await?;
-        let locked: Vec<String> = locked.into_iter().map(|row| row.product_id).collect();
-        let binds = vec![texts(locked.iter().map(String::as_str))];
-        let positions: Vec<VendorStockRow> = self.load(POSITIONS, binds).await?;
-        joined(locked, positions)
+        let locked: Vec<ProductIdRow> = self.load(STOCK, vec![product_ids.into()]).await?;
+        let positions = self.load(POSITIONS, vec![ids_of(&locked)]).await?;
+        product_stock(locked, positions)
     }
 
-    async fn try_lock_stock(
-        &mut self,
-        product_ids: &[ProductId],
-    ) -> Result<LockedStock, StoreError> {
+    async fn try_lock_stock(&mut self, requested: &[ProductId]) -> Result<LockedStock, StoreError> {
         const STOCK: &str = "
 SELECT product_id FROM stock WHERE product_id = ANY($1) ORDER BY product_id FOR NO KEY UPDATE SKIP LOCKED";
 
-        let found: Vec<ProductIdRow> = self.load(STOCK, vec![ids_of(product_ids)]).await?;
-        let mut locked: Vec<String> = found.into_iter().map(|row| row.product_id).collect();
-        let mut held = if locked.len() == product_ids.len() {
+        let mut locked: Vec<ProductIdRow> = self.load(STOCK, vec![requested.into()]).await?;
+        let mut held = if locked.len() == requested.len() {
             Vec::new()
         } else {
-            self.held_products(product_ids, &locked).await?
+            self.held_products(requested, &locked).await?
         };
         if locked.is_empty() {
             return Ok(LockedStock {
@@ -192,16 +151,18 @@ SELECT product_id FROM stock WHERE product_id = ANY($1) ORDER BY product_id FOR 
         if !self.checkout.held_positions().were_recorded() {
             let positions = self.lock_all_positions(&locked).await?;
             return Ok(LockedStock {
-                locked: joined(locked, positions)?,
+                locked: product_stock(locked, positions)?,
                 held,
             });
         }
         let (positions, incomplete) = self.lock_free_positions(&locked).await?;
-        locked.retain(|id| incomplete.binary_search(id).is_err());
-        held.extend(parsed(incomplete)?);
+        locked.retain(|row| incomplete.binary_search(&row.product_id).is_err());
+        for id in incomplete {
+            held.push(storage_sql::product_id(id, "stock")?);
+        }
         held.sort_unstable();
         Ok(LockedStock {
-            locked: joined(locked, positions)?,
+            locked: product_stock(locked, positions)?,
             held,
         })
     }
@@ -218,43 +179,38 @@ ON CONFLICT (product_id, vendor_id) DO UPDATE
 SET reported = excluded.reported, in_flight = excluded.in_flight, as_of = excluded.as_of,
     is_expired = excluded.is_expired";
 
-        let mut products = Vec::with_capacity(changes.len());
-        let mut quantities = Vec::with_capacity(changes.len());
-        let (mut position_products, mut vendors) = (Vec::new(), Vec::new());
-        let (mut reported, mut in_flight) = (Vec::new(), Vec::new());
-        let (mut as_of, mut is_expired) = (Vec::new(), Vec::new());
-        for change in changes {
-            self.changes.product(&change.product_id);
-            products.push(change.product_id.as_str().to_owned());
-            quantities.push(
-                i64::try_from(change.quantity)
-                    .map_err(|error| StoreError::Failed(Box::new(error)))?,
-            );
-            for position in &change.vendors {
-                position_products.push(change.product_id.as_str().to_owned());
-                vendors.push(position.vendor_id.as_str().to_owned());
-                reported.push(position.reported.cast_signed());
-                in_flight.push(position.in_flight.cast_signed());
-                as_of.push(to_pg(position.as_of));
-                is_expired.push(position.is_expired);
-            }
-        }
-        let binds = vec![Bind::Texts(products), Bind::BigInts(quantities)];
+        let quantities: Result<Vec<i64>, _> =
+            changes.iter().map(|it| it.quantity.try_into()).collect();
+        let quantities = quantities.map_err(|error| StoreError::Failed(Box::new(error)))?;
+        let products = changes.iter().map(|change| &change.product_id);
+        products.clone().for_each(|id| self.changes.product(id));
+        let binds = vec![
+            Bind::texts(products.map(ProductId::as_str)),
+            Bind::big_ints(quantities),
+        ];
         let written = self.execute(QUANTITIES, binds).await?;
         self.expect_rows("writing stock", written, changes.len())?;
-        if vendors.is_empty() {
+        let rows: Vec<_> = changes
+            .iter()
+            .flat_map(|change| {
+                change
+                    .vendors
+                    .iter()
+                    .map(move |it| (&change.product_id, it))
+            })
+            .collect();
+        if rows.is_empty() {
             return Ok(());
         }
-        let expected = vendors.len();
         let binds = vec![
-            Bind::Texts(position_products),
-            Bind::Texts(vendors),
-            Bind::Integers(reported),
-            Bind::Integers(in_flight),
-            Bind::Timestamps(as_of),
-            Bind::Bools(is_expired),
+            Bind::texts(rows.iter().map(|(product_id, _)| product_id.as_str())),
+            Bind::texts(rows.iter().map(|(_, it)| it.vendor_id.as_str())),
+            Bind::integers(rows.iter().map(|(_, it)| it.reported)),
+            Bind::integers(rows.iter().map(|(_, it)| it.in_flight)),
+            Bind::instants(rows.iter().map(|(_, it)| it.as_of)),
+            Bind::Bools(rows.iter().map(|(_, it)| it.is_expired).collect()),
         ];
         let written = self.execute(POSITIONS, binds).await?;
-        self.expect_rows("writing vendor stock", written, expected)
+        self.expect_rows("writing vendor stock", written, rows.len())
     }
 }

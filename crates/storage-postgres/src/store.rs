@@ -18,6 +18,12 @@ use crate::options::{CONNECT_TIMEOUT, PgOptions};
 use crate::session::{ConnectError, PgSession, connect};
 use crate::unit_of_work::PgUnitOfWork;
 
+/// Time since its last use after which a session of the pool is verified.
+const VERIFIED_FOR: Duration = Duration::from_secs(1);
+
+/// Time after which a session that does not respond is replaced.
+const VERIFY_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Opens the sessions of the pool, on the store's runtime.
 pub(crate) struct Sessions(Arc<StoreContext>);
 
@@ -37,12 +43,24 @@ impl Manager for Sessions {
         })
     }
 
-    /// Detects a session that the server closed, without a query; other failures are detected by the first statement.
-    async fn recycle(&self, session: &mut PgSession, _: &Metrics) -> RecycleResult<ConnectError> {
+    /// Detects a session that the server closed, without a query. A session that was not used for a while is verified with
+    /// one: its connection may be interrupted, and its server may have become a standby.
+    async fn recycle(
+        &self,
+        session: &mut PgSession,
+        metrics: &Metrics,
+    ) -> RecycleResult<ConnectError> {
         if session.signals().is_closed() {
             return Err(RecycleError::message("the session ended"));
         }
-        Ok(())
+        if metrics.last_used() < VERIFIED_FOR {
+            return Ok(());
+        }
+        match session.accepts_writes().await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(RecycleError::message("the server is read-only")),
+            Err(error) => Err(RecycleError::message(error.to_string())),
+        }
     }
 }
 
@@ -73,7 +91,7 @@ impl PgStore {
             .max_size(options.pool_size)
             .wait_timeout(Some(options.pool_timeout))
             .create_timeout(Some(CONNECT_TIMEOUT))
-            .recycle_timeout(Some(Duration::from_secs(1)))
+            .recycle_timeout(Some(VERIFY_TIMEOUT))
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| StoreError::Failed(Box::new(error)))?;

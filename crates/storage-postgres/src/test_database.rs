@@ -12,12 +12,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
+use storage_sql::FlagRow;
 
 use crate::migrations::{self, MAINTENANCE_DATABASE, MigrationError};
 use crate::options::PgOptions;
-use crate::rows::FlagRow;
 use crate::session::connect;
-use crate::statement::{self, Bind};
+use crate::statement;
 
 /// Advisory lock held while the template is created, so that concurrent tests create it once.
 const TEMPLATE_LOCK_KEY: i64 = 0x7465_6d70_6c61;
@@ -198,9 +198,8 @@ async fn ensure_template(
              SELECT pg_advisory_lock({TEMPLATE_LOCK_KEY})"
         ))
         .await?;
-    let binds = vec![Bind::Text(template.to_owned())];
-    let ready: Vec<FlagRow> = statement::load(admin, READY, binds).await?;
-    if !ready.iter().any(|row| row.flag) {
+    let ready: Vec<FlagRow> = statement::load(admin, READY, vec![template.into()]).await?;
+    if !storage_sql::flag(&ready) {
         // A database that is not a template yet was created only partly.
         admin
             .batch_execute(&format!(

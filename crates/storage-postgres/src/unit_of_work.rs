@@ -8,12 +8,13 @@ use diesel::QueryableByName;
 use diesel::pg::Pg;
 use domain::ports::{StoreError, UnitOfWork};
 use domain::timestamp::Timestamp;
-use storage_sql::UnreadableRows;
+use storage_sql::{Bind, UnreadableRows};
 
 use crate::changes::ChangeLog;
 use crate::checkout::Checkout;
-use crate::rows::{InstantRow, from_pg};
-use crate::statement::Bind;
+
+/// Query for the store's clock.
+pub(crate) const STORE_TIME: &str = "SELECT clock_timestamp() AS instant";
 
 /// A running transaction. Dropping it at any point releases its locks immediately: see [`Checkout`].
 pub(crate) struct PgUnitOfWork {
@@ -109,12 +110,7 @@ impl PgUnitOfWork {
 #[async_trait]
 impl UnitOfWork for PgUnitOfWork {
     async fn store_time(&mut self) -> Result<Timestamp, StoreError> {
-        let rows: Vec<InstantRow> = self
-            .load("SELECT clock_timestamp() AS instant", Vec::new())
-            .await?;
-        rows.first()
-            .map(|row| from_pg(row.instant))
-            .ok_or_else(|| StoreError::Failed("the server returned no time".into()))
+        storage_sql::instant(self.load(STORE_TIME, Vec::new()).await?)
     }
 
     async fn limit_lock_waits(&mut self, longest: Duration) -> Result<(), StoreError> {
@@ -122,7 +118,7 @@ impl UnitOfWork for PgUnitOfWork {
         let longest = format!("{}ms", longest.as_millis().max(1));
         self.execute(
             "SELECT set_config('lock_timeout', $1, true)",
-            vec![Bind::Text(longest)],
+            vec![longest.as_str().into()],
         )
         .await?;
         self.has_limited_waits = true;

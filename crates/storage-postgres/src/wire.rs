@@ -1,7 +1,7 @@
 //! Observes the byte stream from the server to read the SQLSTATE of its last error.
 //!
 //! diesel keeps the kind of an error for a few SQLSTATEs and drops the code of all others, and messages are in the
-//! server's language. This module follows the frames of the protocol by their lengths and parses the errors.
+//! server's language: no text of an error is matched. This module follows the frames of the protocol by their lengths and parses the errors.
 
 use std::io;
 use std::pin::Pin;
@@ -31,11 +31,6 @@ impl ServerError {
     /// Returns whether the SQLSTATE is in one of these classes, which are its first two characters.
     pub(crate) fn is_of(&self, classes: &[&str]) -> bool {
         classes.iter().any(|class| self.code.starts_with(class))
-    }
-
-    /// Returns whether the server ended the session for a reason of its own, such as a shutdown.
-    pub(crate) fn is_shutdown(&self) -> bool {
-        matches!(self.code.as_str(), "57P01" | "57P02" | "57P03" | "57P05")
     }
 }
 
@@ -242,7 +237,7 @@ mod tests {
                 fatal,
             });
         }
-        assert!(signals.take_error().unwrap().is_shutdown());
+        assert!(signals.take_error().unwrap().fatal);
         assert_eq!(signals.take_error(), None);
     }
 }

@@ -58,9 +58,14 @@ async fn setup() -> (StorageUnderTest, Arc<TestDatabase>) {
     let options = database.options().clone();
     let store = PgStore::new(&options).unwrap();
     let notifier = Arc::new(PgNotifier::start(store.clone()));
-    let store = Arc::new(store);
-    let storage = StorageUnderTest {
-        damage: Box::new(move |damage| {
+    let pool_size = options.pool_size;
+    let leases = Arc::new(PgLeases::new(options.clone()));
+    let storage = StorageUnderTest::new(
+        Arc::new(store),
+        leases,
+        notifier,
+        move |topic| Box::new(PgListener::start(options.clone(), topic)),
+        Box::new(move |damage| {
             let damaged = Arc::clone(&damaged);
             Box::pin(async move {
                 let sql = damage_sql(&damage);
@@ -69,22 +74,10 @@ async fn setup() -> (StorageUnderTest, Arc<TestDatabase>) {
                 true
             })
         }),
-        store: store.clone(),
-        orders: store.clone(),
-        stock: store.clone(),
-        vendors: store.clone(),
-        vendor_sets: store.clone(),
-        dead_letters: store.clone(),
-        sync: store.clone(),
-        probe: store.clone(),
-        writes: store.clone(),
-        audit: store.clone(),
-        in_flight: store.clone(),
-        changes: store,
-        notifier,
-        pool_size: options.pool_size,
-        leases: Arc::new(PgLeases::new(options.clone())),
-        listeners: Box::new(move |topic| Box::new(PgListener::start(options.clone(), topic))),
+    );
+    let storage = StorageUnderTest {
+        pool_size,
+        ..storage
     };
     (storage, database)
 }

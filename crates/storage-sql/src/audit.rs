@@ -3,7 +3,27 @@
 //! The queries use only SQL that PostgreSQL and SQLite share. Each returns the columns `row_key` and `detail` of at most 1,000
 //! rows that violate the rule.
 
-use domain::ports::audit_rules;
+use diesel::QueryableByName;
+use diesel::sql_types::Text;
+use domain::ports::{AuditFinding, audit_rules};
+
+/// A row that violates a rule.
+#[derive(QueryableByName)]
+pub struct FindingRow {
+    #[diesel(sql_type = Text)]
+    row_key: String,
+    #[diesel(sql_type = Text)]
+    detail: String,
+}
+
+/// Converts the rows that violate a rule.
+pub fn findings(rule: &'static str, rows: Vec<FindingRow>) -> impl Iterator<Item = AuditFinding> {
+    rows.into_iter().map(move |row| AuditFinding {
+        rule,
+        row: row.row_key,
+        detail: row.detail,
+    })
+}
 
 /// The rules: the name of each, and its query.
 pub const RULES: [(&str, &str); 8] = [

@@ -3,48 +3,94 @@
 //! Claims are stored as text, one per line: the as-of that orders it, the proven as-of (or `-`), its kind and its value. A
 //! report in quarantine is one line. Instants are microseconds since 1970-01-01T00:00:00Z.
 
-use crate::corrupt;
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Nullable, Text};
 use domain::evidence::{Claim, Evidence, NoEvidence, Proof, Proven, ReportOrder};
+use domain::identifiers::VendorId;
 use domain::ports::StoreError;
 use domain::report_history::{KnownClaim, QuarantinedReport, ReportHistory};
 use domain::timestamp::Timestamp;
 
+use crate::{Bind, Instant, corrupt};
+
 const TABLE: &str = "vendor_evidence";
 
+/// Writes the columns of a history in `vendor_syncs`.
+pub const SAVE_ORDERS: &str =
+    "UPDATE vendor_syncs SET applied_as_of = $1, full_as_of = $2 WHERE vendor_id = $3";
+
+/// Writes the row of a history in `vendor_evidence`.
+pub const SAVE_EVIDENCE: &str = "
+INSERT INTO vendor_evidence (vendor_id, applied_requested_at, full_requested_at, completed_requested_at, as_of, evidence,
+    no_evidence, clock_skew_ms, claims, quarantined, revision)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+ON CONFLICT (vendor_id) DO UPDATE SET applied_requested_at = excluded.applied_requested_at,
+    full_requested_at = excluded.full_requested_at, completed_requested_at = excluded.completed_requested_at,
+    as_of = excluded.as_of, evidence = excluded.evidence, no_evidence = excluded.no_evidence,
+    clock_skew_ms = excluded.clock_skew_ms, claims = excluded.claims, quarantined = excluded.quarantined,
+    revision = excluded.revision";
+
 /// A row of `vendor_evidence` with two columns of its row in `vendor_syncs`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, QueryableByName)]
 pub struct StoredHistory {
-    /// Column `applied_as_of` of `vendor_syncs`.
-    pub applied_as_of: Option<Timestamp>,
-    /// Column `applied_requested_at`.
-    pub applied_requested_at: Option<Timestamp>,
-    /// Column `full_as_of` of `vendor_syncs`.
-    pub full_as_of: Option<Timestamp>,
-    /// Column `full_requested_at`.
-    pub full_requested_at: Option<Timestamp>,
-    /// Column `completed_requested_at`.
-    pub completed_requested_at: Option<Timestamp>,
-    /// The proof of the last applied report.
-    pub proof: StoredProof,
-    /// Column `clock_skew_ms`.
-    pub clock_skew_ms: Option<i64>,
-    /// Column `claims`.
-    pub claims: Option<String>,
-    /// Column `quarantined`.
-    pub quarantined: Option<String>,
-    /// Column `revision`; `None` without a row.
-    pub revision: Option<i64>,
+    #[diesel(sql_type = Nullable<Instant>)]
+    applied_as_of: Option<Timestamp>,
+    #[diesel(sql_type = Nullable<Instant>)]
+    applied_requested_at: Option<Timestamp>,
+    #[diesel(sql_type = Nullable<Instant>)]
+    full_as_of: Option<Timestamp>,
+    #[diesel(sql_type = Nullable<Instant>)]
+    full_requested_at: Option<Timestamp>,
+    #[diesel(sql_type = Nullable<Instant>)]
+    completed_requested_at: Option<Timestamp>,
+    #[diesel(embed)]
+    proof: StoredProof,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    clock_skew_ms: Option<i64>,
+    #[diesel(sql_type = Nullable<Text>)]
+    claims: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    quarantined: Option<String>,
+    /// `None` without a row.
+    #[diesel(sql_type = Nullable<BigInt>)]
+    revision: Option<i64>,
 }
 
 /// The columns of `vendor_evidence` with the proof of the last applied report.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, QueryableByName)]
 pub struct StoredProof {
-    /// Column `as_of`.
-    pub as_of: Option<Timestamp>,
-    /// Column `evidence`.
-    pub evidence: Option<String>,
-    /// Column `no_evidence`.
-    pub no_evidence: Option<String>,
+    #[diesel(sql_type = Nullable<Instant>)]
+    as_of: Option<Timestamp>,
+    #[diesel(sql_type = Nullable<Text>)]
+    evidence: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    no_evidence: Option<String>,
+}
+
+impl StoredHistory {
+    /// Returns the values of [`SAVE_ORDERS`] and of [`SAVE_EVIDENCE`].
+    #[must_use]
+    pub fn binds(&self, vendor_id: &VendorId) -> [Vec<Bind>; 2] {
+        let orders = vec![
+            self.applied_as_of.into(),
+            self.full_as_of.into(),
+            vendor_id.into(),
+        ];
+        let evidence = vec![
+            vendor_id.into(),
+            self.applied_requested_at.into(),
+            self.full_requested_at.into(),
+            self.completed_requested_at.into(),
+            self.proof.as_of.into(),
+            self.proof.evidence.as_deref().into(),
+            self.proof.no_evidence.as_deref().into(),
+            Bind::BigInt(self.clock_skew_ms),
+            self.claims.as_deref().into(),
+            self.quarantined.as_deref().into(),
+            self.revision.unwrap_or_default().into(),
+        ];
+        [orders, evidence]
+    }
 }
 
 impl From<&ReportHistory> for StoredHistory {
@@ -82,7 +128,10 @@ impl From<Proof> for StoredProof {
 }
 
 /// Parses the history of a vendor's reports.
-pub fn report_history(vendor_id: &str, row: StoredHistory) -> Result<ReportHistory, StoreError> {
+pub(crate) fn report_history(
+    vendor_id: &str,
+    row: StoredHistory,
+) -> Result<ReportHistory, StoreError> {
     let claims = row.claims.as_deref().map_or("", str::trim_end);
     let claims: Option<Vec<KnownClaim>> = claims.lines().map(parse_claim).collect();
     let quarantined = row.quarantined.as_deref().map(parse_quarantined);
@@ -107,7 +156,7 @@ pub fn report_history(vendor_id: &str, row: StoredHistory) -> Result<ReportHisto
 }
 
 /// Parses the proof of the last applied report of a vendor.
-pub fn proof(vendor_id: &str, row: StoredProof) -> Result<Option<Proof>, StoreError> {
+pub(crate) fn proof(vendor_id: &str, row: StoredProof) -> Result<Option<Proof>, StoreError> {
     let evidence = row.evidence.map(|text| {
         text.parse::<Evidence>()
             .map_err(corrupt(TABLE, "evidence", vendor_id))

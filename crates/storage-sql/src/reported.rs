@@ -1,27 +1,40 @@
-//! Rows of `vendor_stock` that reports are compared with.
+//! Rows of `vendor_stock` that reports are compared with, and the shipments that a report includes.
 
-use crate::{product_id, units};
+use std::collections::BTreeMap;
+
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use domain::comparison::ReportedStock;
+use domain::identifiers::ProductId;
 use domain::ports::StoreError;
 use domain::timestamp::Timestamp;
 
-/// The columns of a row of `vendor_stock` that reports are compared with.
-#[derive(Debug, Clone)]
-pub struct StoredReport {
-    /// Column `product_id`.
-    pub product_id: String,
-    /// Column `reported`.
-    pub reported: i32,
-    /// Column `as_of`.
-    pub as_of: Timestamp,
-    /// Column `requested_at`.
-    pub requested_at: Option<Timestamp>,
-    /// The earliest `shipped_at` of the allocations that no report includes yet.
-    pub oldest_shipment: Option<Timestamp>,
+use crate::{Instant, corrupt, product_id, units};
+
+/// A row of [`reported_stock!`](crate::reported_stock).
+#[derive(QueryableByName)]
+pub struct ReportedRow {
+    #[diesel(sql_type = Text)]
+    product_id: String,
+    #[diesel(sql_type = Integer)]
+    reported: i32,
+    #[diesel(sql_type = Instant)]
+    as_of: Timestamp,
+    #[diesel(sql_type = Nullable<Instant>)]
+    requested_at: Option<Timestamp>,
+    #[diesel(sql_type = Nullable<Instant>)]
+    oldest_shipment: Option<Timestamp>,
 }
 
-/// Converts a row of `vendor_stock`, to compare a report with it.
-pub fn reported_stock(row: StoredReport) -> Result<ReportedStock, StoreError> {
+/// Parses rows, with the product of each, and a separate error for each that cannot be read.
+pub fn each_reported(
+    rows: Vec<ReportedRow>,
+) -> impl Iterator<Item = (String, Result<ReportedStock, StoreError>)> {
+    let rows = rows.into_iter();
+    rows.map(|row| (row.product_id.clone(), reported_stock(row)))
+}
+
+fn reported_stock(row: ReportedRow) -> Result<ReportedStock, StoreError> {
     Ok(ReportedStock {
         reported: units(row.reported, "vendor_stock", "reported", &row.product_id)?,
         product_id: product_id(row.product_id, "vendor_stock")?,
@@ -29,4 +42,25 @@ pub fn reported_stock(row: StoredReport) -> Result<ReportedStock, StoreError> {
         requested_at: row.requested_at,
         oldest_shipment: row.oldest_shipment,
     })
+}
+
+/// Units of a product that a report includes for the first time.
+#[derive(QueryableByName)]
+pub struct IncludedRow {
+    #[diesel(sql_type = Text)]
+    product_id: String,
+    #[diesel(sql_type = BigInt)]
+    units: i64,
+}
+
+/// Sums the included units of each product.
+pub fn included_units(rows: Vec<IncludedRow>) -> Result<BTreeMap<ProductId, u64>, StoreError> {
+    let mut included = BTreeMap::new();
+    for row in rows {
+        let units = u64::try_from(row.units);
+        let units = units.map_err(corrupt("allocations", "quantity", &row.product_id))?;
+        let product_id = product_id(row.product_id, "allocations")?;
+        *included.entry(product_id).or_default() += units;
+    }
+    Ok(included)
 }

@@ -4,22 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use diesel::sql_types::Text;
-use diesel::{QueryableByName, SqliteConnection};
+use diesel::SqliteConnection;
 use domain::ports::{AuditFinding, AuditQueries, StoreError, audit_rules, longest_pending};
 use domain::timestamp::Timestamp;
-use storage_sql::audit;
+use storage_sql::audit::{self, FindingRow, findings};
 
 use crate::statement;
 use crate::store::SqliteStore;
-
-#[derive(QueryableByName)]
-struct FindingRow {
-    #[diesel(sql_type = Text)]
-    row_key: String,
-    #[diesel(sql_type = Text)]
-    detail: String,
-}
 
 /// The rules of this store alone, in addition to [`audit::RULES`]: the name of each, and its query.
 const RULES: [(&str, &str); 3] = [
@@ -57,13 +48,13 @@ WHERE o.product_id IS NOT p.value ORDER BY b.id, i.key LIMIT 1000",
 /// The rules that depend on the current time.
 const SHIPPED_LATER: &str = "
 SELECT format('order %d at %s', order_id, vendor_id) AS row_key, format('shipped_at is %d', shipped_at) AS detail
-FROM allocations WHERE shipped_at > ? ORDER BY order_id LIMIT 1000";
+FROM allocations WHERE shipped_at > $1 ORDER BY order_id LIMIT 1000";
 
 const PENDING: &str = "
 SELECT CAST(id AS TEXT) AS row_key,
        format('PENDING since %d, requeued %d times, last at %s', created_at, requeues, coalesce(requeued_at, 'no time')) AS detail
 FROM orders
-WHERE status = 'PENDING' AND coalesce(requeued_at, created_at) < ? - ? * (1 << min(requeues, 12))
+WHERE status = 'PENDING' AND coalesce(requeued_at, created_at) < $1 - $2 * (1 << min(requeues, 12))
   AND id NOT IN (SELECT i.value FROM outbox, json_each(outbox.order_ids) i WHERE i.value IS NOT NULL)
   AND id NOT IN (SELECT order_id FROM dead_letters)
 ORDER BY id LIMIT 1000";
@@ -71,29 +62,24 @@ ORDER BY id LIMIT 1000";
 const INTEGRITY: &str = "
 SELECT 'the file' AS row_key, integrity_check AS detail FROM pragma_integrity_check WHERE integrity_check <> 'ok'";
 
-fn findings(rule: &'static str, found: Vec<FindingRow>) -> impl Iterator<Item = AuditFinding> {
-    found.into_iter().map(move |row| AuditFinding {
-        rule,
-        row: row.row_key,
-        detail: row.detail,
-    })
-}
-
 fn check_rules(
     connection: &mut SqliteConnection,
     now: Timestamp,
 ) -> Result<Vec<AuditFinding>, StoreError> {
     let mut all = Vec::new();
     for (rule, sql) in audit::RULES.into_iter().chain(RULES) {
-        all.extend(findings(rule, statement::load(connection, sql, [])?));
+        all.extend(findings(
+            rule,
+            statement::load(connection, sql, Vec::new())?,
+        ));
     }
-    let later = statement::load(connection, SHIPPED_LATER, [now.into()])?;
+    let later = statement::load(connection, SHIPPED_LATER, vec![now.into()])?;
     all.extend(findings(audit_rules::SHIPPED_LATER, later));
     // Two parts: the first is the same for all orders, the second doubles with each requeue.
     let pause = longest_pending(0).saturating_sub(Duration::from_hours(24));
     let before = now.minus(Duration::from_hours(24));
     let pause = i64::try_from(pause.as_micros()).unwrap_or(i64::MAX);
-    let pending = statement::load(connection, PENDING, [before.into(), pause.into()])?;
+    let pending = statement::load(connection, PENDING, vec![before.into(), pause.into()])?;
     all.extend(findings(audit_rules::PENDING, pending));
     Ok(all)
 }
@@ -102,7 +88,7 @@ fn check_all(
     connection: &mut SqliteConnection,
     now: Timestamp,
 ) -> Result<Vec<AuditFinding>, StoreError> {
-    let mut damage: Vec<AuditFinding> = match statement::load(connection, INTEGRITY, []) {
+    let mut damage: Vec<AuditFinding> = match statement::load(connection, INTEGRITY, Vec::new()) {
         Ok(found) => findings(audit_rules::INTEGRITY, found).collect(),
         // The check itself fails on some damage (SQLite 3.50) with the text of SQLITE_CORRUPT.
         Err(error) if error.to_string().contains("disk image is malformed") => vec![AuditFinding {
@@ -127,7 +113,7 @@ impl AuditQueries for SqliteStore {
         let clock = Arc::clone(&self.shared().clock);
         self.read_at_once(move |connection| {
             // The first read takes the snapshot, so `now` is not earlier than anything in the snapshot.
-            let _: Vec<FindingRow> = statement::load(connection, SNAPSHOT, [])?;
+            let _: Vec<FindingRow> = statement::load(connection, SNAPSHOT, Vec::new())?;
             check_all(connection, clock.now())
         })
         .await

@@ -7,15 +7,14 @@ use async_trait::async_trait;
 use diesel::sql_types::{BigInt, Text};
 use diesel::{QueryableByName, SqliteConnection};
 use domain::change_offset::ChangeOffset;
-use domain::identifiers::ProductId;
 use domain::ports::{
     ChangeEntry, ChangeQueries, ChangeRepository, Changed, ChangesRead, StoreError,
 };
 use domain::timestamp::Timestamp;
 use serde_json::Value;
-use storage_sql::UnreadableRows;
+use storage_sql::{Instant, UnreadableRows};
 
-use crate::statement::{execute, json, load};
+use crate::statement::{execute, load};
 use crate::store::SqliteStore;
 use crate::unit_of_work::SqliteUnitOfWork;
 
@@ -34,8 +33,8 @@ struct ChangeRow {
 struct OldRow {
     #[diesel(sql_type = BigInt)]
     id: i64,
-    #[diesel(sql_type = BigInt)]
-    created_at: i64,
+    #[diesel(sql_type = Instant)]
+    created_at: Timestamp,
 }
 
 #[derive(QueryableByName)]
@@ -53,11 +52,12 @@ pub(crate) fn write(
     changed: Changed,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    const SQL: &str = "INSERT INTO changes (order_ids, product_ids, created_at) VALUES (?, ?, ?)";
+    const SQL: &str =
+        "INSERT INTO changes (order_ids, product_ids, created_at) VALUES ($1, $2, $3)";
     for entry in changed.into_entries() {
-        let binds = [
-            json(entry.order_ids.iter().map(|id| id.0)),
-            json(entry.product_ids.iter().map(ProductId::as_str)),
+        let binds = vec![
+            entry.order_ids.as_slice().into(),
+            entry.product_ids.as_slice().into(),
             now.into(),
         ];
         execute(connection, SQL, binds)?;
@@ -70,14 +70,12 @@ fn prune(
     before: Timestamp,
     limit: u32,
 ) -> Result<u64, StoreError> {
-    const OLDEST: &str = "SELECT id, created_at FROM changes ORDER BY id LIMIT ?";
-    const PRUNE: &str = "DELETE FROM changes WHERE id <= ?";
-    let oldest: Vec<OldRow> = load(connection, OLDEST, [limit.into()])?;
-    let old = oldest
-        .iter()
-        .take_while(|row| Timestamp::from_micros(row.created_at) < before);
+    const OLDEST: &str = "SELECT id, created_at FROM changes ORDER BY id LIMIT $1";
+    const PRUNE: &str = "DELETE FROM changes WHERE id <= $1";
+    let oldest: Vec<OldRow> = load(connection, OLDEST, vec![limit.into()])?;
+    let old = oldest.iter().take_while(|row| row.created_at < before);
     match old.last() {
-        Some(last) => Ok(execute(connection, PRUNE, [last.id.into()])? as u64),
+        Some(last) => Ok(execute(connection, PRUNE, vec![last.id.into()])? as u64),
         None => Ok(0),
     }
 }
@@ -86,7 +84,7 @@ fn extent(connection: &mut SqliteConnection) -> Result<(u64, u64), StoreError> {
     const SQL: &str = "
 SELECT coalesce((SELECT min(id) - 1 FROM changes), written) AS pruned, written
 FROM (SELECT coalesce(max(seq), 0) AS written FROM sqlite_sequence WHERE name = 'changes')";
-    let found: Vec<ExtentRow> = load(connection, SQL, [])?;
+    let found: Vec<ExtentRow> = load(connection, SQL, Vec::new())?;
     Ok(found.first().map_or((0, 0), |row| {
         (row.pruned.unsigned_abs(), row.written.unsigned_abs())
     }))
@@ -100,13 +98,13 @@ fn read(
     limit: u32,
 ) -> Result<ChangesRead, StoreError> {
     const SQL: &str =
-        "SELECT id, order_ids, product_ids FROM changes WHERE id > ? ORDER BY id LIMIT ?";
+        "SELECT id, order_ids, product_ids FROM changes WHERE id > $1 ORDER BY id LIMIT $2";
     let (pruned, written) = extent(connection)?;
     if !(pruned..=written).contains(&after.group()) {
         return Ok(ChangesRead::Gone);
     }
     let after = i64::try_from(after.group()).unwrap_or(i64::MAX);
-    let found: Vec<ChangeRow> = load(connection, SQL, [after.into(), limit.into()])?;
+    let found: Vec<ChangeRow> = load(connection, SQL, vec![after.into(), limit.into()])?;
     let entries: Result<Vec<_>, StoreError> =
         found.iter().map(|row| entry(row, unreadable)).collect();
     Ok(ChangesRead::Next {

@@ -26,7 +26,6 @@ mod orders;
 mod outbox;
 mod pauses;
 mod queries;
-mod rows;
 mod statement;
 mod stock;
 mod store;

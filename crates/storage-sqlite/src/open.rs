@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
 use diesel::migration::MigrationSource;
-use diesel::sql_types::BigInt;
 use diesel::sqlite::Sqlite;
-use diesel::{Connection as _, QueryableByName, SqliteConnection};
+use diesel::{Connection as _, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 use domain::ports::StoreError;
+use storage_sql::NumberRow;
 use thiserror::Error;
 
 use crate::file_lock::{FileLock, LockError};
@@ -297,13 +297,7 @@ fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenErr
     Ok(())
 }
 
-#[derive(QueryableByName)]
-struct NumberRow {
-    #[diesel(sql_type = BigInt)]
-    number: i64,
-}
-
 fn number(connection: &mut SqliteConnection, sql: &'static str) -> Result<i64, StoreError> {
-    let found: Vec<NumberRow> = statement::load(connection, sql, [])?;
+    let found: Vec<NumberRow> = statement::load(connection, sql, Vec::new())?;
     Ok(found.first().map_or(0, |row| row.number))
 }

@@ -4,15 +4,15 @@ use async_trait::async_trait;
 use diesel::sql_types::{Nullable, Text};
 use diesel::{QueryableByName, SqliteConnection};
 use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId};
-use domain::order::{Order, OrderState, OrderStatus};
+use domain::order::{Order, OrderState, OrderStatus, RejectReason};
 use domain::ports::{Acceptance, NewOrder, OrderRepository, StoreError};
 use domain::settlement::{Outcome, PendingOrder, SettledOrder};
 use domain::timestamp::Timestamp;
+use storage_sql::OrderRow;
 
 use crate::error::{expect_one, refused};
 use crate::outbox;
-use crate::rows::{self, OrderRow, RequestRow};
-use crate::statement::{execute, json, load};
+use crate::statement::{execute, load};
 use crate::unit_of_work::SqliteUnitOfWork;
 
 #[derive(QueryableByName)]
@@ -28,15 +28,17 @@ fn find_by_key(
     connection: &mut SqliteConnection,
     key: &IdempotencyKey,
 ) -> Result<Option<(Order, Option<BatchDigest>)>, StoreError> {
-    const SQL: &str = "
-SELECT k.batch_digest, o.id, o.product_id, o.quantity, o.status, o.reason, o.created_at, o.updated_at,
-       a.vendor_id, a.quantity AS allocated, a.shipped_at IS NOT NULL AS shipped
+    const SQL: &str = concat!(
+        "SELECT k.batch_digest, ",
+        storage_sql::order_columns!(),
+        "
 FROM idempotency_keys k JOIN orders o ON o.id = k.order_id LEFT JOIN allocations a ON a.order_id = o.id
-WHERE k.scope = ? AND k.key = ? ORDER BY a.vendor_id";
-    let found: Vec<KeyRow> = load(connection, SQL, [key.scope().into(), key.key().into()])?;
+WHERE k.scope = $1 AND k.key = $2 ORDER BY a.vendor_id"
+    );
+    let found: Vec<KeyRow> = load(connection, SQL, vec![key.scope().into(), key.key().into()])?;
     let digest = found.first().and_then(|row| row.batch_digest.clone());
     let joined = found.into_iter().map(|row| row.order).collect();
-    rows::orders(joined)?
+    storage_sql::orders(joined)?
         .pop()
         .map(|order| {
             let digest = storage_sql::batch_digest(digest, order.id.0)?;
@@ -46,11 +48,13 @@ WHERE k.scope = ? AND k.key = ? ORDER BY a.vendor_id";
 }
 
 fn find(connection: &mut SqliteConnection, id: OrderId) -> Result<Option<Order>, StoreError> {
-    const SQL: &str = "
-SELECT o.id, o.product_id, o.quantity, o.status, o.reason, o.created_at, o.updated_at,
-       a.vendor_id, a.quantity AS allocated, a.shipped_at IS NOT NULL AS shipped
-FROM orders o LEFT JOIN allocations a ON a.order_id = o.id WHERE o.id = ? ORDER BY a.vendor_id";
-    Ok(rows::orders(load(connection, SQL, [id.into()])?)?.pop())
+    const SQL: &str = concat!(
+        "SELECT ",
+        storage_sql::order_columns!(),
+        "
+FROM orders o LEFT JOIN allocations a ON a.order_id = o.id WHERE o.id = $1 ORDER BY a.vendor_id"
+    );
+    Ok(storage_sql::orders(load(connection, SQL, vec![id.into()])?)?.pop())
 }
 
 fn accept_one(
@@ -60,9 +64,9 @@ fn accept_one(
     now: Timestamp,
 ) -> Result<Acceptance, StoreError> {
     const ORDER: &str = "
-INSERT INTO orders (id, product_id, quantity, created_at, updated_at) VALUES (?, ?, ?, ?, ?)";
+INSERT INTO orders (id, product_id, quantity, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)";
     const KEY: &str = "
-INSERT INTO idempotency_keys (scope, key, order_id, created_at, batch_digest) VALUES (?, ?, ?, ?, ?)";
+INSERT INTO idempotency_keys (scope, key, order_id, created_at, batch_digest) VALUES ($1, $2, $3, $4, $5)";
 
     if let Some(key) = &order.key
         && let Some((existing, digest)) = find_by_key(connection, key)?
@@ -75,16 +79,15 @@ INSERT INTO idempotency_keys (scope, key, order_id, created_at, batch_digest) VA
     }
     let request = &order.request;
     let id = next_id();
-    let binds = [
+    let binds = vec![
         id.into(),
         (&request.product_id).into(),
         request.quantity.units().into(),
         now.into(),
-        now.into(),
     ];
     execute(connection, ORDER, binds)?;
     if let Some(key) = &order.key {
-        let binds = [
+        let binds = vec![
             key.scope().into(),
             key.key().into(),
             id.into(),
@@ -109,9 +112,8 @@ fn save_one_settled(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     const STATUS: &str = "
-UPDATE orders SET status = ?, reason = ?, updated_at = ? WHERE id = ? AND status = 'PENDING'";
-    const ALLOCATION: &str =
-        "INSERT INTO allocations (order_id, vendor_id, product_id, quantity) VALUES (?, ?, ?, ?)";
+UPDATE orders SET status = $1, reason = $2, updated_at = $3 WHERE id = $4 AND status = 'PENDING'";
+    const ALLOCATION: &str = "INSERT INTO allocations (order_id, vendor_id, product_id, quantity) VALUES ($1, $2, $3, $4)";
 
     let (status, reason, allocations) = match &order.outcome {
         Outcome::Rejected(reason) => {
@@ -120,7 +122,7 @@ UPDATE orders SET status = ?, reason = ?, updated_at = ? WHERE id = ? AND status
         }
         Outcome::Confirmed(allocations) => (OrderStatus::Confirmed, None, allocations.as_slice()),
     };
-    let binds = [
+    let binds = vec![
         status.as_str().into(),
         reason.into(),
         now.into(),
@@ -132,7 +134,7 @@ UPDATE orders SET status = ?, reason = ?, updated_at = ? WHERE id = ? AND status
         execute(connection, STATUS, binds)?,
     )?;
     for allocation in allocations {
-        let binds = [
+        let binds = vec![
             order.id.into(),
             (&allocation.vendor_id).into(),
             (&order.product_id).into(),
@@ -149,27 +151,25 @@ fn save_state(
     state: &OrderState,
     now: Timestamp,
 ) -> Result<Order, StoreError> {
-    const ORDER: &str = "UPDATE orders SET status = ?, reason = ?, updated_at = ? WHERE id = ?";
-    const RELEASED: &str = "DELETE FROM allocations WHERE order_id = ?";
+    const ORDER: &str = "UPDATE orders SET status = $1, reason = $2, updated_at = $3 WHERE id = $4";
+    const RELEASED: &str = "DELETE FROM allocations WHERE order_id = $1";
     const SHIPPED: &str = "
-UPDATE allocations SET shipped_at = ? WHERE order_id = ? AND vendor_id = ? AND shipped_at IS NULL";
+UPDATE allocations SET shipped_at = $1 WHERE order_id = $2 AND vendor_id = $3 AND shipped_at IS NULL";
 
     match state {
         OrderState::Cancelled => {
-            execute(connection, RELEASED, [id.into()])?;
+            execute(connection, RELEASED, vec![id.into()])?;
         }
         OrderState::Confirmed(allocations) | OrderState::Shipped(allocations) => {
             for allocation in allocations.iter().filter(|allocation| allocation.shipped) {
-                let binds = [now.into(), id.into(), (&allocation.vendor_id).into()];
+                let binds = vec![now.into(), id.into(), (&allocation.vendor_id).into()];
                 execute(connection, SHIPPED, binds)?;
             }
         }
         OrderState::Pending | OrderState::Rejected(_) | OrderState::Delivered(_) => {}
     }
-    let reason = state
-        .reject_reason()
-        .map(domain::order::RejectReason::as_str);
-    let binds = [
+    let reason = state.reject_reason().map(RejectReason::as_str);
+    let binds = vec![
         state.status().as_str().into(),
         reason.into(),
         now.into(),
@@ -204,16 +204,8 @@ impl OrderRepository for SqliteUnitOfWork {
     async fn lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError> {
         const SQL: &str = "
 SELECT id, product_id, quantity FROM orders
-WHERE id IN (SELECT value FROM json_each(?)) AND status = 'PENDING' ORDER BY id";
-        let ids = json(ids.iter().map(|id| id.0));
-        self.call(move |connection, _| {
-            let found: Vec<RequestRow> = load(connection, SQL, [ids])?;
-            found
-                .into_iter()
-                .map(|row| storage_sql::pending(row.id, row.product_id, row.quantity))
-                .collect()
-        })
-        .await
+WHERE id IN (SELECT value FROM json_each($1)) AND status = 'PENDING' ORDER BY id";
+        storage_sql::pending_orders(self.load(SQL, vec![ids.into()]).await?)
     }
 
     async fn try_lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError> {
@@ -248,12 +240,8 @@ WHERE id IN (SELECT value FROM json_each(?)) AND status = 'PENDING' ORDER BY id"
     async fn prune_keys(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         const SQL: &str = "
 DELETE FROM idempotency_keys WHERE (scope, key) IN (
-    SELECT scope, key FROM idempotency_keys WHERE created_at < ? ORDER BY created_at LIMIT ?
+    SELECT scope, key FROM idempotency_keys WHERE created_at < $1 ORDER BY created_at LIMIT $2
 )";
-        self.call(move |connection, _| {
-            let pruned = execute(connection, SQL, [before.into(), limit.into()])?;
-            Ok(pruned as u64)
-        })
-        .await
+        self.execute(SQL, vec![before.into(), limit.into()]).await
     }
 }

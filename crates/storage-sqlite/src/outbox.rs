@@ -9,10 +9,9 @@ use domain::identifiers::OrderId;
 use domain::ports::{OutboxEntry, OutboxId, OutboxRepository, RequeueLimits, StoreError};
 use domain::timestamp::Timestamp;
 use serde_json::Value;
-use storage_sql::UnreadableRows;
+use storage_sql::{Bind, QueuedRow, UnreadableRows};
 
-use crate::rows::ProductIdRow;
-use crate::statement::{Bind, execute, json, load};
+use crate::statement::{execute, load};
 use crate::unit_of_work::SqliteUnitOfWork;
 
 #[derive(QueryableByName)]
@@ -54,15 +53,13 @@ fn move_unreadable(
 ) -> Result<(), StoreError> {
     const KEEP: &str = "
 INSERT OR IGNORE INTO outbox_unreadable (id, order_ids, product_ids, created_at, moved_at)
-SELECT id, order_ids, product_ids, created_at, ? FROM outbox WHERE id = ?";
-    const REMOVE: &str = "DELETE FROM outbox WHERE id = ?";
-    execute(connection, KEEP, [now.into(), entry.id.into()])?;
-    execute(connection, REMOVE, [entry.id.into()])?;
+SELECT id, order_ids, product_ids, created_at, $1 FROM outbox WHERE id = $2";
+    const REMOVE: &str = "DELETE FROM outbox WHERE id = $1";
+    execute(connection, KEEP, vec![now.into(), entry.id.into()])?;
+    execute(connection, REMOVE, vec![entry.id.into()])?;
     let order_ids = values(&entry.order_ids, Value::as_i64);
-    let pending = pending(connection, json(order_ids.into_iter().flatten()))?;
-    let each = pending
-        .into_iter()
-        .map(|row| storage_sql::requeued(row.id, row.product.product_id));
+    let pending = pending(connection, Bind::big_ints(order_ids.into_iter().flatten()))?;
+    let each = pending.into_iter().map(storage_sql::requeued);
     let orders = unreadable.leave_out(each)?;
     let orders = orders
         .iter()
@@ -71,11 +68,11 @@ SELECT id, order_ids, product_ids, created_at, ? FROM outbox WHERE id = ?";
 }
 
 /// Returns those of the orders that are `PENDING`, by id.
-fn pending(connection: &mut SqliteConnection, ids: Bind) -> Result<Vec<PendingRow>, StoreError> {
+fn pending(connection: &mut SqliteConnection, ids: Bind) -> Result<Vec<QueuedRow>, StoreError> {
     const SQL: &str = "
 SELECT id, product_id FROM orders
-WHERE id IN (SELECT value FROM json_each(?)) AND status = 'PENDING' ORDER BY id";
-    load(connection, SQL, [ids])
+WHERE id IN (SELECT value FROM json_each($1)) AND status = 'PENDING' ORDER BY id";
+    load(connection, SQL, vec![ids])
 }
 
 /// Inserts one outbox entry with all orders; none if there are no orders.
@@ -86,49 +83,47 @@ pub(crate) fn put(
     not_before: Option<Timestamp>,
 ) -> Result<(), StoreError> {
     const SQL: &str = "
-INSERT INTO outbox (order_ids, product_ids, created_at, not_before) VALUES (?, ?, ?, ?)";
+INSERT INTO outbox (order_ids, product_ids, created_at, not_before) VALUES ($1, $2, $3, $4)";
     if orders.is_empty() {
         return Ok(());
     }
-    let binds = [
-        json(orders.iter().map(|(id, _)| *id)),
-        json(orders.iter().map(|(_, product_id)| *product_id)),
+    let binds = vec![
+        Bind::big_ints(orders.iter().map(|(id, _)| *id)),
+        Bind::texts(orders.iter().map(|(_, product_id)| *product_id)),
         now.into(),
         not_before.into(),
     ];
     execute(connection, SQL, binds).map(drop)
 }
 
-#[derive(QueryableByName)]
-struct PendingRow {
-    #[diesel(sql_type = BigInt)]
-    id: i64,
-    #[diesel(embed)]
-    product: ProductIdRow,
+/// Like [`put`], from rows.
+pub(crate) fn put_rows(
+    connection: &mut SqliteConnection,
+    orders: &[QueuedRow],
+    now: Timestamp,
+    not_before: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    let orders = orders.iter().map(|row| (row.id, row.product_id.as_str()));
+    put(connection, &orders.collect::<Vec<_>>(), now, not_before)
 }
 
-fn micros(span: Duration) -> i64 {
-    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
-}
-
-fn ids(entries: &[OutboxId]) -> Bind {
-    json(entries.iter().map(|id| id.0))
+fn ids(entries: &[OutboxId]) -> Vec<Bind> {
+    vec![Bind::big_ints(entries.iter().map(|id| id.0))]
 }
 
 #[async_trait]
 impl OutboxRepository for SqliteUnitOfWork {
     async fn claim(&mut self, limit: u32, lease: Duration) -> Result<Vec<OutboxEntry>, StoreError> {
         const SQL: &str = "
-UPDATE outbox SET claimed_until = ? WHERE id IN (
+UPDATE outbox SET claimed_until = $1 WHERE id IN (
     SELECT id FROM outbox
-    WHERE (claimed_until IS NULL OR claimed_until < ? OR claimed_until > ?) AND (not_before IS NULL OR not_before <= ?)
-    ORDER BY id LIMIT ?
+    WHERE (claimed_until IS NULL OR claimed_until < $2 OR claimed_until > $1) AND (not_before IS NULL OR not_before <= $2)
+    ORDER BY id LIMIT $3
 ) RETURNING id, order_ids, product_ids";
         let unreadable = self.unreadable();
         self.call(move |connection, now| {
             let now = now();
-            let until = Bind::from(now.plus(lease));
-            let binds = [until.clone(), now.into(), until, now.into(), limit.into()];
+            let binds = vec![now.plus(lease).into(), now.into(), limit.into()];
             let mut claimed: Vec<OutboxRow> = load(connection, SQL, binds)?;
             claimed.sort_unstable_by_key(|row| row.id);
             let mut entries = Vec::with_capacity(claimed.len());
@@ -144,18 +139,14 @@ UPDATE outbox SET claimed_until = ? WHERE id IN (
     }
 
     async fn remove(&mut self, entries: &[OutboxId]) -> Result<(), StoreError> {
-        const SQL: &str = "DELETE FROM outbox WHERE id IN (SELECT value FROM json_each(?))";
-        let entries = ids(entries);
-        self.call(move |connection, _| execute(connection, SQL, [entries]).map(drop))
-            .await
+        const SQL: &str = "DELETE FROM outbox WHERE id IN (SELECT value FROM json_each($1))";
+        self.execute(SQL, ids(entries)).await.map(drop)
     }
 
     async fn release(&mut self, entries: &[OutboxId]) -> Result<(), StoreError> {
         const SQL: &str = "
-UPDATE outbox SET claimed_until = NULL WHERE id IN (SELECT value FROM json_each(?))";
-        let entries = ids(entries);
-        self.call(move |connection, _| execute(connection, SQL, [entries]).map(drop))
-            .await
+UPDATE outbox SET claimed_until = NULL WHERE id IN (SELECT value FROM json_each($1))";
+        self.execute(SQL, ids(entries)).await.map(drop)
     }
 
     async fn postpone(
@@ -163,15 +154,11 @@ UPDATE outbox SET claimed_until = NULL WHERE id IN (SELECT value FROM json_each(
         ids: &[OrderId],
         delay: Duration,
     ) -> Result<Vec<OrderId>, StoreError> {
-        let ids = json(ids.iter().map(|id| id.0));
+        let ids = Bind::from(ids);
         self.call(move |connection, now| {
             let now = now();
             let pending = pending(connection, ids)?;
-            let boxed = pending
-                .iter()
-                .map(|row| (row.id, row.product.product_id.as_str()));
-            let not_before = Some(now.plus(delay));
-            put(connection, &boxed.collect::<Vec<_>>(), now, not_before)?;
+            put_rows(connection, &pending, now, Some(now.plus(delay)))?;
             Ok(pending.iter().map(|row| OrderId(row.id)).collect())
         })
         .await
@@ -181,29 +168,20 @@ UPDATE outbox SET claimed_until = NULL WHERE id IN (SELECT value FROM json_each(
         const OVERDUE: &str = "
 SELECT id, product_id FROM orders
 WHERE status = 'PENDING'
-  AND (? = 0 OR coalesce(requeued_at, created_at) < ? - ? * (1 << min(requeues, 12)))
+  AND ($1 = 0 OR coalesce(requeued_at, created_at) < $2 - $1 * (1 << min(requeues, 12)))
   AND id NOT IN (SELECT i.value FROM outbox, json_each(outbox.order_ids) i WHERE i.value IS NOT NULL)
-ORDER BY id LIMIT ?";
+ORDER BY id LIMIT $3";
         const MARK: &str =
-            "UPDATE orders SET requeued_at = ?, requeues = min(requeues + 1, 30000) WHERE id = ?";
+            "UPDATE orders SET requeued_at = $1, requeues = min(requeues + 1, 30000) WHERE id = $2";
 
         self.call(move |connection, now| {
             let now = now();
-            let pending_for = Bind::from(micros(limits.pending_for));
-            let binds = [
-                pending_for.clone(),
-                now.into(),
-                pending_for,
-                limits.limit.into(),
-            ];
-            let overdue: Vec<PendingRow> = load(connection, OVERDUE, binds)?;
+            let binds = vec![limits.pending_for.into(), now.into(), limits.limit.into()];
+            let overdue: Vec<QueuedRow> = load(connection, OVERDUE, binds)?;
             for row in &overdue {
-                execute(connection, MARK, [now.into(), row.id.into()])?;
+                execute(connection, MARK, vec![now.into(), row.id.into()])?;
             }
-            let boxed = overdue
-                .iter()
-                .map(|row| (row.id, row.product.product_id.as_str()));
-            put(connection, &boxed.collect::<Vec<_>>(), now, None)?;
+            put_rows(connection, &overdue, now, None)?;
             Ok(overdue.len() as u64)
         })
         .await

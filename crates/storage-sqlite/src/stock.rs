@@ -1,50 +1,15 @@
 //! Stock inside a transaction.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use diesel::SqliteConnection;
 use domain::identifiers::ProductId;
 use domain::ports::{LockedStock, StockRepository, StoreError};
-use domain::stock::{ProductStock, StockChange, VendorStock};
+use domain::stock::{ProductStock, StockChange};
 use domain::timestamp::Timestamp;
 
 use crate::error::expect_one;
-use crate::rows::{self, ProductIdRow, VendorStockRow};
-use crate::statement::{Bind, execute, json, load};
+use crate::statement::{execute, load};
 use crate::unit_of_work::SqliteUnitOfWork;
-
-fn stock_of(
-    connection: &mut SqliteConnection,
-    product_ids: Bind,
-) -> Result<Vec<ProductStock>, StoreError> {
-    const STOCK: &str =
-        "SELECT product_id FROM stock WHERE product_id IN (SELECT value FROM json_each(?))";
-    const VENDOR_STOCK: &str = "
-SELECT p.product_id, p.vendor_id, p.reported, p.in_flight, p.as_of, v.configured, p.is_expired
-FROM vendor_stock p JOIN vendor_syncs v USING (vendor_id)
-WHERE p.product_id IN (SELECT value FROM json_each(?)) ORDER BY p.product_id, p.vendor_id";
-
-    let known: Vec<ProductIdRow> = load(connection, STOCK, [product_ids.clone()])?;
-    let mut stock: BTreeMap<ProductId, Vec<VendorStock>> = rows::product_ids(known, "stock")?
-        .into_iter()
-        .map(|product_id| (product_id, Vec::new()))
-        .collect();
-    let rows: Vec<VendorStockRow> = load(connection, VENDOR_STOCK, [product_ids])?;
-    for mut row in rows {
-        let product_id =
-            storage_sql::product_id(std::mem::take(&mut row.product_id), "vendor_stock")?;
-        let vendor_stock = storage_sql::position(row.into())?;
-        stock.entry(product_id).or_default().push(vendor_stock);
-    }
-    Ok(stock
-        .into_iter()
-        .map(|(product_id, vendors)| ProductStock {
-            product_id,
-            vendors,
-        })
-        .collect())
-}
 
 fn save(
     connection: &mut SqliteConnection,
@@ -52,10 +17,10 @@ fn save(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     const QUANTITY: &str = "
-UPDATE stock SET updated_at = CASE WHEN quantity = ? THEN updated_at ELSE ? END, quantity = ?
-WHERE product_id = ?";
+UPDATE stock SET updated_at = CASE WHEN quantity = $1 THEN updated_at ELSE $2 END, quantity = $1
+WHERE product_id = $3";
     const SAVE_VENDOR_STOCK: &str = "
-INSERT INTO vendor_stock (product_id, vendor_id, reported, in_flight, as_of, is_expired) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO vendor_stock (product_id, vendor_id, reported, in_flight, as_of, is_expired) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (product_id, vendor_id) DO UPDATE
 SET reported = excluded.reported, in_flight = excluded.in_flight, as_of = excluded.as_of,
     is_expired = excluded.is_expired";
@@ -63,22 +28,17 @@ SET reported = excluded.reported, in_flight = excluded.in_flight, as_of = exclud
     let quantity =
         i64::try_from(change.quantity).map_err(|error| StoreError::Failed(Box::new(error)))?;
     let product_id = &change.product_id;
-    let binds = [
-        quantity.into(),
-        now.into(),
-        quantity.into(),
-        product_id.into(),
-    ];
+    let binds = vec![quantity.into(), now.into(), product_id.into()];
     let written = execute(connection, QUANTITY, binds)?;
     expect_one("writing stock of", product_id, written)?;
     for vendor_stock in &change.vendors {
-        let binds = [
+        let binds = vec![
             product_id.into(),
             (&vendor_stock.vendor_id).into(),
             vendor_stock.reported.into(),
             vendor_stock.in_flight.into(),
             vendor_stock.as_of.into(),
-            vendor_stock.is_expired.into(),
+            i64::from(vendor_stock.is_expired).into(),
         ];
         execute(connection, SAVE_VENDOR_STOCK, binds)?;
     }
@@ -91,9 +51,18 @@ impl StockRepository for SqliteUnitOfWork {
         &mut self,
         product_ids: &[ProductId],
     ) -> Result<Vec<ProductStock>, StoreError> {
-        let product_ids = json(product_ids.iter().map(ProductId::as_str));
-        self.call(move |connection, _| stock_of(connection, product_ids))
-            .await
+        const STOCK: &str =
+            "SELECT product_id FROM stock WHERE product_id IN (SELECT value FROM json_each($1))";
+        const VENDOR_STOCK: &str = "
+SELECT p.product_id, p.vendor_id, p.reported, p.in_flight, p.as_of, v.configured, p.is_expired
+FROM vendor_stock p JOIN vendor_syncs v USING (vendor_id)
+WHERE p.product_id IN (SELECT value FROM json_each($1)) ORDER BY p.product_id, p.vendor_id";
+        let binds = vec![product_ids.into()];
+        self.call(move |connection, _| {
+            let products = load(connection, STOCK, binds.clone())?;
+            storage_sql::product_stock(products, load(connection, VENDOR_STOCK, binds)?)
+        })
+        .await
     }
 
     async fn try_lock_stock(

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection as _;
+use diesel::sqlite::Sqlite;
+use diesel::{QueryableByName, SqliteConnection};
 use domain::monotonic_clock::MonotonicClock;
 use domain::ports::{Clock, Store, StoreError, UnitOfWork};
-use storage_sql::UnreadableRows;
+use storage_sql::{Bind, UnreadableRows};
 use tokio::time::timeout;
 
 use crate::error::store_error;
@@ -119,7 +120,7 @@ impl SqliteStore {
                     busy: i64,
                 }
                 const SQL: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
-                let done: Vec<Checkpoint> = statement::load(connection, SQL, [])?;
+                let done: Vec<Checkpoint> = statement::load(connection, SQL, Vec::new())?;
                 if done.iter().any(|row| row.busy != 0) {
                     let reason = "another program is reading the data file";
                     return Err(StoreError::Unavailable(reason.to_owned()));
@@ -139,6 +140,19 @@ impl SqliteStore {
         job: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.shared.readers.run(job).await
+    }
+
+    /// Runs a read of one statement.
+    pub(crate) async fn load<R>(
+        &self,
+        sql: &'static str,
+        binds: Vec<Bind>,
+    ) -> Result<Vec<R>, StoreError>
+    where
+        R: QueryableByName<Sqlite> + Send + 'static,
+    {
+        self.read(move |connection| statement::load(connection, sql, binds))
+            .await
     }
 
     /// Runs a read of several statements with one snapshot.

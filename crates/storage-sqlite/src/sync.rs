@@ -3,73 +3,18 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use diesel::sql_types::{Integer, Text};
-use diesel::{QueryableByName, SqliteConnection};
+use diesel::SqliteConnection;
 use domain::comparison::ReportedStock;
 use domain::evidence::ReportOrder;
 use domain::identifiers::{ProductId, VendorId};
 use domain::ports::{LockedVendor, StoreError, SyncRecord, SyncRepository};
 use domain::report_history::ReportHistory;
 use domain::timestamp::Timestamp;
-use storage_sql::{StoredHistory, StoredReport};
+use storage_sql::{Bind, SAVE_EVIDENCE, SAVE_ORDERS, StoredHistory};
 
 use crate::error::expect_one;
-use crate::rows;
-use crate::statement::{Bind, execute, json, load};
-use crate::sync_queries::{HistoryRow, ReportedRow};
+use crate::statement::execute;
 use crate::unit_of_work::SqliteUnitOfWork;
-
-#[derive(QueryableByName)]
-struct IncludedRow {
-    #[diesel(sql_type = Text)]
-    product_id: String,
-    #[diesel(sql_type = Integer)]
-    quantity: i32,
-}
-
-fn create_products(
-    connection: &mut SqliteConnection,
-    product_ids: Bind,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    const SQL: &str = "
-INSERT INTO stock (product_id, updated_at) SELECT value, ? FROM json_each(?) WHERE true
-ON CONFLICT (product_id) DO NOTHING";
-    execute(connection, SQL, [now.into(), product_ids]).map(drop)
-}
-
-fn find_reported(
-    connection: &mut SqliteConnection,
-    vendor_id: Bind,
-    product_ids: Bind,
-) -> Result<Vec<ReportedStock>, StoreError> {
-    const SQL: &str = storage_sql::reported_stock!(
-        "?",
-        "p.product_id IN (SELECT value FROM json_each(?)) ORDER BY p.product_id"
-    );
-    let found: Vec<ReportedRow> = load(connection, SQL, [vendor_id, product_ids])?;
-    let found = found.into_iter().map(StoredReport::from);
-    found.map(storage_sql::reported_stock).collect()
-}
-
-fn mark_included(
-    connection: &mut SqliteConnection,
-    binds: [Bind; 4],
-) -> Result<BTreeMap<ProductId, u64>, StoreError> {
-    const SQL: &str = "
-UPDATE allocations SET known_as_of = ?
-WHERE vendor_id = ? AND product_id IN (SELECT value FROM json_each(?))
-  AND shipped_at IS NOT NULL AND known_as_of IS NULL AND shipped_at < ?
-RETURNING product_id, quantity";
-    let marked: Vec<IncludedRow> = load(connection, SQL, binds)?;
-    let mut known = BTreeMap::new();
-    for row in marked {
-        let units = storage_sql::units(row.quantity, "allocations", "quantity", &row.product_id)?;
-        let product_id = storage_sql::product_id(row.product_id, "allocations")?;
-        *known.entry(product_id).or_default() += u64::from(units);
-    }
-    Ok(known)
-}
 
 fn record(
     connection: &mut SqliteConnection,
@@ -78,16 +23,14 @@ fn record(
     now: Timestamp,
 ) -> Result<Timestamp, StoreError> {
     const SQL: &str = "
-UPDATE vendor_syncs SET outcome = ?, finished_at = ?, duration_ms = ?, received = ?, changed = ?, error = ?
-WHERE vendor_id = ?";
-    let count = |number: u64| Bind::from(i64::try_from(number).unwrap_or(i64::MAX));
-    let took_ms = u64::try_from(record.took.as_millis()).unwrap_or(u64::MAX);
-    let binds = [
+UPDATE vendor_syncs SET outcome = $1, finished_at = $2, duration_ms = $3, received = $4, changed = $5, error = $6
+WHERE vendor_id = $7";
+    let binds = vec![
         <&str>::from(record.outcome).into(),
         now.into(),
-        count(took_ms),
-        count(record.received),
-        count(record.changed),
+        Bind::count(record.took.as_millis()),
+        Bind::count(record.received),
+        Bind::count(record.changed),
         record.error.as_deref().into(),
         vendor_id.into(),
     ];
@@ -101,55 +44,11 @@ fn save_history(
     vendor_id: &VendorId,
     row: &StoredHistory,
 ) -> Result<(), StoreError> {
-    const ORDERS: &str =
-        "UPDATE vendor_syncs SET applied_as_of = ?, full_as_of = ? WHERE vendor_id = ?";
-    const EVIDENCE: &str = "
-INSERT INTO vendor_evidence (vendor_id, applied_requested_at, full_requested_at, completed_requested_at, as_of, evidence,
-    no_evidence, clock_skew_ms, claims, quarantined, revision)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (vendor_id) DO UPDATE SET applied_requested_at = excluded.applied_requested_at,
-    full_requested_at = excluded.full_requested_at, completed_requested_at = excluded.completed_requested_at,
-    as_of = excluded.as_of, evidence = excluded.evidence, no_evidence = excluded.no_evidence,
-    clock_skew_ms = excluded.clock_skew_ms, claims = excluded.claims, quarantined = excluded.quarantined,
-    revision = excluded.revision";
-
-    let orders = [
-        row.applied_as_of.into(),
-        row.full_as_of.into(),
-        vendor_id.into(),
-    ];
-    let written = execute(connection, ORDERS, orders)?;
+    let [orders, evidence] = row.binds(vendor_id);
+    let written = execute(connection, SAVE_ORDERS, orders)?;
     expect_one("recording the order of reports of", vendor_id, written)?;
-    let evidence = [
-        vendor_id.into(),
-        row.applied_requested_at.into(),
-        row.full_requested_at.into(),
-        row.completed_requested_at.into(),
-        row.proof.as_of.into(),
-        row.proof.evidence.as_deref().into(),
-        row.proof.no_evidence.as_deref().into(),
-        Bind::Integer(row.clock_skew_ms),
-        row.claims.as_deref().into(),
-        row.quarantined.as_deref().into(),
-        Bind::from(row.revision.unwrap_or_default()),
-    ];
-    let written = execute(connection, EVIDENCE, evidence)?;
+    let written = execute(connection, SAVE_EVIDENCE, evidence)?;
     expect_one("recording the evidence of", vendor_id, written)
-}
-
-fn lock_vendor(
-    connection: &mut SqliteConnection,
-    vendor_id: &VendorId,
-) -> Result<Option<LockedVendor>, StoreError> {
-    const SQL: &str = concat!(
-        "SELECT ",
-        storage_sql::history_columns!(),
-        "
-FROM vendor_syncs v LEFT JOIN vendor_evidence e USING (vendor_id) WHERE v.vendor_id = ? AND v.configured"
-    );
-    let found: Vec<HistoryRow> = load(connection, SQL, [vendor_id.into()])?;
-    let found = found.into_iter().next();
-    found.map(|row| row.into_vendor(vendor_id)).transpose()
 }
 
 #[async_trait]
@@ -158,9 +57,14 @@ impl SyncRepository for SqliteUnitOfWork {
         &mut self,
         vendor_id: &VendorId,
     ) -> Result<Option<LockedVendor>, StoreError> {
-        let vendor_id = vendor_id.clone();
-        self.call(move |connection, _| lock_vendor(connection, &vendor_id))
-            .await
+        const SQL: &str = concat!(
+            "SELECT ",
+            storage_sql::history_columns!(),
+            "
+FROM vendor_syncs v LEFT JOIN vendor_evidence e USING (vendor_id) WHERE v.vendor_id = $1 AND v.configured"
+        );
+        let found = self.load(SQL, vec![vendor_id.into()]).await?;
+        storage_sql::locked_vendor(vendor_id, found)
     }
 
     async fn find_reported_stock(
@@ -168,16 +72,20 @@ impl SyncRepository for SqliteUnitOfWork {
         vendor_id: &VendorId,
         product_ids: &[ProductId],
     ) -> Result<Vec<ReportedStock>, StoreError> {
-        let vendor_id = Bind::from(vendor_id);
-        let product_ids = json(product_ids.iter().map(ProductId::as_str));
-        self.call(move |connection, _| find_reported(connection, vendor_id, product_ids))
-            .await
+        const SQL: &str = storage_sql::reported_stock!(
+            "p.product_id IN (SELECT value FROM json_each($2)) ORDER BY p.product_id"
+        );
+        let binds = vec![vendor_id.into(), product_ids.into()];
+        let found = storage_sql::each_reported(self.load(SQL, binds).await?);
+        found.map(|(_, stock)| stock).collect()
     }
 
     async fn create_products(&mut self, product_ids: &[ProductId]) -> Result<(), StoreError> {
-        let product_ids = json(product_ids.iter().map(ProductId::as_str));
-        self.call(move |connection, now| create_products(connection, product_ids, now()))
-            .await
+        const SQL: &str = "
+INSERT INTO stock (product_id, updated_at) SELECT value, $1 FROM json_each($2) WHERE true
+ON CONFLICT (product_id) DO NOTHING";
+        let binds = vec![self.now().into(), product_ids.into()];
+        self.execute(SQL, binds).await.map(drop)
     }
 
     async fn mark_included(
@@ -186,14 +94,13 @@ impl SyncRepository for SqliteUnitOfWork {
         product_ids: &[ProductId],
         as_of: Timestamp,
     ) -> Result<BTreeMap<ProductId, u64>, StoreError> {
-        let binds = [
-            as_of.into(),
-            vendor_id.into(),
-            json(product_ids.iter().map(ProductId::as_str)),
-            as_of.into(),
-        ];
-        self.call(move |connection, _| mark_included(connection, binds))
-            .await
+        const SQL: &str = "
+UPDATE allocations SET known_as_of = $1
+WHERE vendor_id = $2 AND product_id IN (SELECT value FROM json_each($3))
+  AND shipped_at IS NOT NULL AND known_as_of IS NULL AND shipped_at < $1
+RETURNING product_id, quantity AS units";
+        let binds = vec![as_of.into(), vendor_id.into(), product_ids.into()];
+        storage_sql::included_units(self.load(SQL, binds).await?)
     }
 
     async fn advance_as_of(
@@ -203,28 +110,23 @@ impl SyncRepository for SqliteUnitOfWork {
         order: ReportOrder,
     ) -> Result<(), StoreError> {
         const SQL: &str = "
-UPDATE vendor_stock SET as_of = ?, requested_at = ?
-WHERE vendor_id = ? AND product_id IN (SELECT value FROM json_each(?))";
-        let binds = [
+UPDATE vendor_stock SET as_of = $1, requested_at = $2
+WHERE vendor_id = $3 AND product_id IN (SELECT value FROM json_each($4))";
+        let binds = vec![
             order.as_of.into(),
             order.requested_at.into(),
             vendor_id.into(),
-            json(product_ids.iter().map(ProductId::as_str)),
+            product_ids.into(),
         ];
-        self.call(move |connection, _| execute(connection, SQL, binds).map(drop))
-            .await
+        self.execute(SQL, binds).await.map(drop)
     }
 
     async fn repair_shipments(&mut self, vendor_id: &VendorId) -> Result<u64, StoreError> {
         const SQL: &str = "
-UPDATE allocations SET shipped_at = ?
-WHERE vendor_id = ? AND shipped_at IS NOT NULL AND known_as_of IS NULL AND shipped_at > ?";
-        let vendor_id = Bind::from(vendor_id);
-        self.call(move |connection, now| {
-            let now = now();
-            Ok(execute(connection, SQL, [now.into(), vendor_id, now.into()])? as u64)
-        })
-        .await
+UPDATE allocations SET shipped_at = $1
+WHERE vendor_id = $2 AND shipped_at IS NOT NULL AND known_as_of IS NULL AND shipped_at > $1";
+        let now = self.now();
+        self.execute(SQL, vec![now.into(), vendor_id.into()]).await
     }
 
     async fn find_by_expiry(
@@ -236,18 +138,15 @@ WHERE vendor_id = ? AND shipped_at IS NOT NULL AND known_as_of IS NULL AND shipp
     ) -> Result<Vec<ProductId>, StoreError> {
         const EXPIRED: &str = "
 SELECT product_id FROM vendor_stock
-WHERE vendor_id = ? AND is_expired AND product_id > ? ORDER BY product_id LIMIT ?";
+WHERE vendor_id = $1 AND is_expired AND product_id > $2 ORDER BY product_id LIMIT $3";
         const OTHERS: &str = "
 SELECT product_id FROM vendor_stock
-WHERE vendor_id = ? AND NOT is_expired AND product_id > ? ORDER BY product_id LIMIT ?";
+WHERE vendor_id = $1 AND NOT is_expired AND product_id > $2 ORDER BY product_id LIMIT $3";
         let sql = if is_expired { EXPIRED } else { OTHERS };
         // A product id is never empty, so every id is greater than the empty text.
         let after = after.map(ProductId::into_string).unwrap_or_default();
-        let binds = [vendor_id.into(), after.as_str().into(), limit.into()];
-        self.call(move |connection, _| {
-            rows::product_ids(load(connection, sql, binds)?, "vendor_stock")
-        })
-        .await
+        let binds = vec![vendor_id.into(), after.as_str().into(), limit.into()];
+        storage_sql::product_ids(self.load(sql, binds).await?, "vendor_stock")
     }
 
     async fn save_history(

@@ -4,17 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection as _;
+use diesel::sqlite::Sqlite;
+use diesel::{QueryableByName, SqliteConnection};
 use domain::ports::{Changed, StoreError, UnitOfWork};
 use domain::timestamp::Timestamp;
-use storage_sql::UnreadableRows;
+use storage_sql::{Bind, UnreadableRows};
 use tokio::sync::OwnedMutexGuard;
 
-use crate::changes;
 use crate::error::{refused, store_error};
 use crate::order_numbers::OrderNumbers;
 use crate::store::Shared;
+use crate::{changes, statement};
 
 /// A running transaction. Dropping it at any point rolls it back before the next one begins: the rollback is posted
 /// before the write lock is released, and the thread keeps the order.
@@ -58,6 +59,11 @@ impl SqliteUnitOfWork {
         Arc::clone(&self.shared.unreadable)
     }
 
+    /// Reads the store's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
     /// Runs one repository call on the connection. `now` reads the store's clock at each call.
     pub(crate) async fn call<T: Send + 'static>(
         &mut self,
@@ -76,6 +82,30 @@ impl SqliteUnitOfWork {
             .await;
         self.failed = result.is_err();
         result
+    }
+
+    /// Runs one statement that returns rows.
+    pub(crate) async fn load<R>(
+        &mut self,
+        sql: &'static str,
+        binds: Vec<Bind>,
+    ) -> Result<Vec<R>, StoreError>
+    where
+        R: QueryableByName<Sqlite> + Send + 'static,
+    {
+        self.call(move |connection, _| statement::load(connection, sql, binds))
+            .await
+    }
+
+    /// Runs one statement that returns the number of affected rows.
+    pub(crate) async fn execute(
+        &mut self,
+        sql: &'static str,
+        binds: Vec<Bind>,
+    ) -> Result<u64, StoreError> {
+        self.call(move |connection, _| statement::execute(connection, sql, binds))
+            .await
+            .map(|rows| rows as u64)
     }
 }
 
@@ -100,7 +130,7 @@ impl Drop for SqliteUnitOfWork {
 #[async_trait]
 impl UnitOfWork for SqliteUnitOfWork {
     async fn store_time(&mut self) -> Result<Timestamp, StoreError> {
-        Ok(self.shared.clock.now())
+        Ok(self.now())
     }
 
     async fn limit_lock_waits(&mut self, _longest: Duration) -> Result<(), StoreError> {

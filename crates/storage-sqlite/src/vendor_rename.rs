@@ -2,32 +2,16 @@
 
 use async_trait::async_trait;
 use diesel::connection::SimpleConnection as _;
-use diesel::sql_types::{Bool, Nullable, Text};
+use diesel::sql_types::Text;
 use diesel::{QueryableByName, RunQueryDsl as _, SqliteConnection, sql_query};
 use domain::identifiers::VendorId;
 use domain::ports::{RenamedVendor, StoreError, VendorRename, VendorRenameRepository};
 use domain::vendor_set::ConfiguredVendor;
+use storage_sql::SOURCES;
 
 use crate::error::store_error;
 use crate::statement::{execute, load};
 use crate::unit_of_work::SqliteUnitOfWork;
-use crate::vendor_set::configured_vendor;
-
-#[derive(QueryableByName)]
-struct SourceRow {
-    #[diesel(sql_type = Text)]
-    vendor_id: String,
-    #[diesel(sql_type = Nullable<Text>)]
-    source: Option<String>,
-}
-
-#[derive(QueryableByName)]
-struct KnownRow {
-    #[diesel(sql_type = Bool)]
-    is_known: bool,
-    #[diesel(sql_type = Bool)]
-    is_taken: bool,
-}
 
 /// A table with a column that refers to a vendor.
 #[derive(QueryableByName)]
@@ -44,25 +28,21 @@ fn rename(
     new: &VendorId,
 ) -> Result<VendorRename, StoreError> {
     const KNOWN: &str = "
-SELECT EXISTS (SELECT 1 FROM vendor_syncs WHERE vendor_id = ?) AS is_known,
-       EXISTS (SELECT 1 FROM vendor_stock WHERE vendor_id = ?) AS is_taken";
+SELECT EXISTS (SELECT 1 FROM vendor_syncs WHERE vendor_id = $1) AS is_known,
+       EXISTS (SELECT 1 FROM vendor_stock WHERE vendor_id = $2) AS is_taken";
     const CHILDREN: &str = "
 SELECT t.name AS child, f.\"from\" AS vendor_column
 FROM sqlite_schema t, pragma_foreign_key_list(t.name) f
 WHERE t.type = 'table' AND f.\"table\" = 'vendor_syncs' ORDER BY t.name";
-    const REPLACED: &str = "DELETE FROM vendor_syncs WHERE vendor_id = ?";
-    const VENDOR: &str = "UPDATE vendor_syncs SET vendor_id = ? WHERE vendor_id = ?";
-    const ALLOCATIONS: &str = "UPDATE allocations SET vendor_id = ? WHERE vendor_id = ?";
+    const REPLACED: &str = "DELETE FROM vendor_syncs WHERE vendor_id = $1";
+    const VENDOR: &str = "UPDATE vendor_syncs SET vendor_id = $1 WHERE vendor_id = $2";
+    const ALLOCATIONS: &str = "UPDATE allocations SET vendor_id = $1 WHERE vendor_id = $2";
 
-    let known: Vec<KnownRow> = load(connection, KNOWN, [old.into(), new.into()])?;
-    let known = known.first();
-    if known.is_some_and(|row| row.is_taken) {
-        return Ok(VendorRename::Taken);
+    let known = load(connection, KNOWN, vec![old.into(), new.into()])?;
+    if let Some(obstacle) = storage_sql::rename_obstacle(known)? {
+        return Ok(obstacle);
     }
-    if !known.is_some_and(|row| row.is_known) {
-        return Ok(VendorRename::NotFound);
-    }
-    let children: Vec<ChildRow> = load(connection, CHILDREN, [])?;
+    let children: Vec<ChildRow> = load(connection, CHILDREN, Vec::new())?;
     // Rows refer to the old id until the last of them is renamed.
     connection
         .batch_execute("PRAGMA defer_foreign_keys = ON")
@@ -90,9 +70,9 @@ WHERE t.type = 'table' AND f.\"table\" = 'vendor_syncs' ORDER BY t.name";
             positions = moved;
         }
     }
-    execute(connection, REPLACED, [new.into()])?;
-    execute(connection, VENDOR, [new.into(), old.into()])?;
-    let allocations = execute(connection, ALLOCATIONS, [new.into(), old.into()])?;
+    execute(connection, REPLACED, vec![new.into()])?;
+    execute(connection, VENDOR, vec![new.into(), old.into()])?;
+    let allocations = execute(connection, ALLOCATIONS, vec![new.into(), old.into()])?;
     Ok(VendorRename::Done(RenamedVendor {
         positions: positions as u64,
         allocations: allocations as u64,
@@ -102,15 +82,7 @@ WHERE t.type = 'table' AND f.\"table\" = 'vendor_syncs' ORDER BY t.name";
 #[async_trait]
 impl VendorRenameRepository for SqliteUnitOfWork {
     async fn vendor_sources(&mut self) -> Result<Vec<ConfiguredVendor>, StoreError> {
-        const SQL: &str = "SELECT vendor_id, source FROM vendor_syncs ORDER BY vendor_id";
-        self.call(move |connection, _| {
-            let found: Vec<SourceRow> = load(connection, SQL, [])?;
-            let found = found.into_iter();
-            found
-                .map(|row| configured_vendor(row.vendor_id, row.source))
-                .collect()
-        })
-        .await
+        storage_sql::vendor_sources(self.load(SOURCES, Vec::new()).await?)
     }
 
     async fn rename_vendor(

@@ -1,26 +1,10 @@
 //! Vendor queries.
 
 use async_trait::async_trait;
-use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Bool};
 use domain::identifiers::VendorId;
 use domain::ports::{StoreError, VendorQueries, VendorStatus};
 
-use crate::rows::{ProofRow, VendorRow};
-use crate::statement::{json, load};
 use crate::store::SqliteStore;
-
-#[derive(QueryableByName)]
-struct StatusRow {
-    #[diesel(embed)]
-    vendor: VendorRow,
-    #[diesel(embed)]
-    proof: ProofRow,
-    #[diesel(sql_type = BigInt)]
-    products: i64,
-    #[diesel(sql_type = Bool)]
-    is_expired: bool,
-}
 
 #[async_trait]
 impl VendorQueries for SqliteStore {
@@ -29,27 +13,12 @@ impl VendorQueries for SqliteStore {
 SELECT v.vendor_id, v.configured, v.applied_as_of, v.full_as_of, v.outcome, v.finished_at, v.duration_ms, v.received,
     v.changed, v.error, e.as_of, e.evidence, e.no_evidence, e.clock_skew_ms,
     (SELECT count(*) FROM vendor_stock p WHERE p.vendor_id = v.vendor_id) AS products,
-    EXISTS (SELECT 1 FROM vendor_stock p WHERE p.vendor_id = v.vendor_id AND p.is_expired) AS is_expired
+    EXISTS (SELECT 1 FROM vendor_stock p WHERE p.vendor_id = v.vendor_id AND p.is_expired) AS is_expired, $1 AS now
 FROM vendor_syncs v LEFT JOIN vendor_evidence e USING (vendor_id)
-WHERE v.vendor_id IN (SELECT value FROM json_each(?)) ORDER BY v.vendor_id";
-        let vendor_ids = json(vendor_ids.iter().map(VendorId::as_str));
+WHERE v.vendor_id IN (SELECT value FROM json_each($2)) ORDER BY v.vendor_id";
         let now = self.shared().clock.now();
-        let found: Vec<StatusRow> = self
-            .read(move |connection| load(connection, SQL, [vendor_ids]))
-            .await?;
-        let each = found.into_iter().map(|row| {
-            let clock_skew_ms = row.proof.clock_skew_ms;
-            let proof = row.proof.into();
-            let vendor = row.vendor.into();
-            storage_sql::vendor_status(
-                vendor,
-                row.products,
-                proof,
-                clock_skew_ms,
-                row.is_expired,
-                now,
-            )
-        });
+        let found = self.load(SQL, vec![now.into(), vendor_ids.into()]).await?;
+        let each = found.into_iter().map(storage_sql::vendor_status);
         self.shared().unreadable.leave_out(each)
     }
 }

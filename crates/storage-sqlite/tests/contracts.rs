@@ -79,25 +79,13 @@ fn setup() -> Ready<(StorageUnderTest, TempDir)> {
     let notifier = ProcessNotifier::new();
     let listened_to = notifier.clone();
     let path = options.path.clone();
-    let storage = StorageUnderTest {
-        damage: Box::new(move |damage| Box::pin(ready(do_damage(&path, &damage)))),
-        store: store.clone(),
-        orders: store.clone(),
-        stock: store.clone(),
-        vendors: store.clone(),
-        vendor_sets: store.clone(),
-        dead_letters: store.clone(),
-        sync: store.clone(),
-        probe: store.clone(),
-        writes: store.clone(),
-        audit: store.clone(),
-        in_flight: store.clone(),
-        changes: store,
-        leases: Arc::new(ProcessLeases::new()),
-        listeners: Box::new(move |topic| Box::new(listened_to.listener(topic))),
-        notifier: Arc::new(notifier),
-        pool_size: 1,
-    };
+    let storage = StorageUnderTest::new(
+        store,
+        Arc::new(ProcessLeases::new()),
+        Arc::new(notifier),
+        move |topic| Box::new(listened_to.listener(topic)),
+        Box::new(move |damage| Box::pin(ready(do_damage(&path, &damage)))),
+    );
     ready((storage, folder))
 }
 

@@ -330,34 +330,22 @@ impl DeadLetterRepository for PairedWork {
         order_id: OrderId,
         reason: &str,
     ) -> Result<bool, StoreError> {
-        self.pairs.start_call()?;
         let real_id = self.pairs.with(|pairs| pairs.order(order_id));
-        let model = self.model.record_dead_letter(order_id, reason).await;
-        let real = self.real.record_dead_letter(real_id, reason).await;
-        self.pairs.compare("record_dead_letter", model, &real)
+        both!(self.record_dead_letter(order_id, reason), real_id, reason)
     }
 
     async fn replay_orders(&mut self, ids: &[OrderId]) -> Result<u64, StoreError> {
-        self.pairs.start_call()?;
         let real_ids = self.pairs.with(|pairs| pairs.orders(ids));
-        let model = self.model.replay_orders(ids).await;
-        let real = self.real.replay_orders(&real_ids).await;
-        self.pairs.compare("replay_orders", model, &real)
+        both!(self.replay_orders(ids), &real_ids)
     }
 
     async fn discard_dead_letters(&mut self, ids: &[OrderId]) -> Result<u64, StoreError> {
-        self.pairs.start_call()?;
         let real_ids = self.pairs.with(|pairs| pairs.orders(ids));
-        let model = self.model.discard_dead_letters(ids).await;
-        let real = self.real.discard_dead_letters(&real_ids).await;
-        self.pairs.compare("discard_dead_letters", model, &real)
+        both!(self.discard_dead_letters(ids), &real_ids)
     }
 
     async fn prune_dead_letters(&mut self, limit: u32) -> Result<u64, StoreError> {
-        self.pairs.start_call()?;
-        let model = self.model.prune_dead_letters(limit).await;
-        let real = self.real.prune_dead_letters(limit).await;
-        self.pairs.compare("prune_dead_letters", model, &real)
+        both!(self.prune_dead_letters(limit), limit)
     }
 }
 

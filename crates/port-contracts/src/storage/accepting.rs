@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use domain::identifiers::{MAX_ID_CHARS, MAX_IDEMPOTENCY_KEY_BYTES};
-use domain::order::{OrderState, OrderStatus};
+use domain::order::OrderState;
 use domain::ports::{Acceptance, NewOrder, OutboxEntry};
 use domain::quantity::MAX_QUANTITY;
 use tokio::task::JoinSet;
@@ -83,10 +83,7 @@ pub async fn a_key_used_twice_in_a_call_creates_one_order(storage: &StorageUnder
 pub async fn a_later_use_of_a_key_returns_the_current_order(storage: &StorageUnderTest) {
     let first = storage.place(keyed_order("p", 1, "k")).await;
     let use_cases = UseCases::open(storage, &[]).await;
-    use_cases
-        .change(first.id, OrderStatus::Cancelled)
-        .await
-        .unwrap();
+    use_cases.cancel(first.id).await;
     let cancelled = storage.order(first.id).await;
     assert_eq!(cancelled.state, OrderState::Cancelled);
     let again = storage

@@ -1,6 +1,6 @@
 //! The audit finds wrong balances and names their rows.
 
-use domain::order::{Allocation, OrderState, OrderStatus};
+use domain::order::{Allocation, OrderState};
 use domain::ports::{AuditFinding, audit_rules};
 use domain::settlement::Outcome;
 use domain::stock::StockChange;
@@ -19,27 +19,14 @@ async fn store_in_use(storage: &StorageUnderTest) -> UseCases {
     let use_cases = UseCases::open(storage, &["v", "w"]).await;
     use_cases.report("v", full(&[("p", 10), ("q", 1)])).await;
     use_cases.report("w", full(&[("p", 10)])).await;
-    let delivered = use_cases.sell(storage, "p", 12).await.id;
-    use_cases
-        .change(delivered, OrderStatus::Shipped)
-        .await
-        .unwrap();
-    use_cases
-        .change(delivered, OrderStatus::Delivered)
-        .await
-        .unwrap();
+    let delivered = use_cases.sell_and_ship(storage, "p", 12).await.id;
+    use_cases.deliver(delivered).await;
     let cancelled = use_cases.sell(storage, "p", 3).await.id;
-    use_cases
-        .change(cancelled, OrderStatus::Cancelled)
-        .await
-        .unwrap();
+    use_cases.cancel(cancelled).await;
     use_cases.sell(storage, "q", 2).await;
     let shipped = use_cases.sell(storage, "p", 2).await.id;
     use_cases.report("w", full(&[("p", 9)])).await;
-    use_cases
-        .change(shipped, OrderStatus::Shipped)
-        .await
-        .unwrap();
+    use_cases.ship(shipped).await;
     use_cases.sell(storage, "p", 1).await;
     storage.place(new_order("p", 1)).await;
     use_cases
@@ -105,10 +92,7 @@ pub async fn audit_finds_a_cancellation_that_keeps_its_stock(storage: &StorageUn
     let use_cases = store_in_use(storage).await;
     let id = use_cases.sell(storage, "p", 1).await.id;
     storage.assert_sound().await;
-    let mut work = storage.begin().await;
-    work.lock_order(id).await.unwrap();
-    work.save_state(id, &OrderState::Cancelled).await.unwrap();
-    work.commit().await.unwrap();
+    storage.write_state(id, &OrderState::Cancelled).await;
     assert_ne!(findings(storage).await, []);
 }
 
@@ -117,12 +101,9 @@ pub async fn audit_finds_a_delivery_without_a_shipment(storage: &StorageUnderTes
     let use_cases = store_in_use(storage).await;
     let order = use_cases.sell(storage, "p", 1).await;
     let units = order.state.allocations().to_vec();
-    let mut work = storage.begin().await;
-    work.lock_order(order.id).await.unwrap();
-    work.save_state(order.id, &OrderState::Delivered(units))
-        .await
-        .unwrap();
-    work.commit().await.unwrap();
+    storage
+        .write_state(order.id, &OrderState::Delivered(units))
+        .await;
     let found = findings(storage).await;
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].row.contains(&order.id.to_string()), "{found:?}");
@@ -135,12 +116,9 @@ pub async fn audit_finds_a_confirmed_order_with_every_part_shipped(storage: &Sto
     let order = use_cases.sell(storage, "p", 1).await;
     let shipped = order.state.allocations().iter().cloned();
     let shipped = shipped.map(Allocation::into_shipped).collect();
-    let mut work = storage.begin().await;
-    work.lock_order(order.id).await.unwrap();
-    work.save_state(order.id, &OrderState::Confirmed(shipped))
-        .await
-        .unwrap();
-    work.commit().await.unwrap();
+    storage
+        .write_state(order.id, &OrderState::Confirmed(shipped))
+        .await;
     let found = findings(storage).await;
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0].rule, audit_rules::SHIPPED);
@@ -184,8 +162,7 @@ pub async fn audit_finds_an_allocation_without_its_vendor_stock(storage: &Storag
 /// A shipment that is included in a report later than any applied one is found, although the balances agree.
 pub async fn audit_finds_a_shipment_that_is_included_too_early(storage: &StorageUnderTest) {
     let use_cases = store_in_use(storage).await;
-    let id = use_cases.sell(storage, "p", 1).await.id;
-    use_cases.change(id, OrderStatus::Shipped).await.unwrap();
+    let id = use_cases.sell_and_ship(storage, "p", 1).await.id;
     let damage = Damage::IncludedTooEarly(id);
     let found = found_after(storage, damage, audit_rules::INCLUDED).await;
     assert!(found.unwrap()[0].row.contains(&id.to_string()));
@@ -195,8 +172,7 @@ pub async fn audit_finds_a_shipment_that_is_included_too_early(storage: &Storage
 /// A shipment in the future is found.
 pub async fn audit_finds_a_shipment_in_the_future(storage: &StorageUnderTest) {
     let use_cases = store_in_use(storage).await;
-    let id = use_cases.sell(storage, "p", 1).await.id;
-    use_cases.change(id, OrderStatus::Shipped).await.unwrap();
+    let id = use_cases.sell_and_ship(storage, "p", 1).await.id;
     let damage = Damage::ShippedTomorrow(id);
     let found = found_after(storage, damage, audit_rules::SHIPPED_LATER).await;
     assert!(found.unwrap()[0].row.contains(&id.to_string()));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::identifiers::OrderId;
 use domain::order::{OrderState, RejectReason};
-use domain::ports::{DeadLetter, MAX_DEAD_LETTER_REASON_CHARS, RequeueLimits};
+use domain::ports::{DeadLetter, MAX_DEAD_LETTER_REASON_CHARS};
 use domain::settlement::Outcome;
 
 use super::StorageUnderTest;
@@ -102,12 +102,7 @@ pub async fn a_settled_order_has_no_dead_letter(storage: &StorageUnderTest) {
     assert_eq!(prune(storage, 10).await, 0);
     storage.decide(placed[0], REJECTED).await;
     storage.decide(placed[2], REJECTED).await;
-    let mut work = storage.begin().await;
-    work.lock_order(placed[3]).await.unwrap();
-    work.save_state(placed[3], &OrderState::Cancelled)
-        .await
-        .unwrap();
-    work.commit().await.unwrap();
+    storage.write_state(placed[3], &OrderState::Cancelled).await;
     assert_eq!(ids(storage).await, [placed[1]]);
     assert_eq!(storage.probe.count_dead_letters(9).await.unwrap(), 1);
     assert_eq!(prune(storage, 2).await, 2);
@@ -147,20 +142,10 @@ pub async fn replayed_orders_are_in_the_outbox_once(storage: &StorageUnderTest) 
 /// The sweeper's wait for a replayed order restarts with the replay.
 pub async fn a_replay_restarts_the_wait_of_the_sweeper(storage: &StorageUnderTest) {
     let placed = lost_orders(storage, 1).await;
-    let sweep = async |pending_for: Duration| {
-        let mut work = storage.begin().await;
-        let limits = RequeueLimits {
-            pending_for,
-            limit: 10,
-        };
-        let requeued = work.requeue_overdue(limits).await.unwrap();
-        work.commit().await.unwrap();
-        requeued
-    };
     assert_eq!(replay(storage, &placed).await, 1);
     storage.empty_outbox().await;
-    assert_eq!(sweep(LEASE).await, 0);
-    assert_eq!(sweep(Duration::ZERO).await, 1);
+    assert_eq!(storage.requeue(LEASE, 10).await, 0);
+    assert_eq!(storage.requeue(Duration::ZERO, 10).await, 1);
 }
 
 /// A discarded dead letter is gone; its order is unchanged.

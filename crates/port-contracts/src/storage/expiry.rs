@@ -69,10 +69,7 @@ pub async fn units_in_flight_stay_when_stock_expires(storage: &StorageUnderTest)
     use_cases.enforce_max_age("v", Some(HOUR)).await;
     assert_eq!(storage.numbers("q", "v").await, (2, 2, 0));
     storage.assert_sound().await;
-    use_cases
-        .change(order.id, OrderStatus::Cancelled)
-        .await
-        .unwrap();
+    use_cases.cancel(order.id).await;
     assert_eq!(storage.numbers("q", "v").await, (2, 0, 0));
     assert_eq!(storage.sellable("q").await, 0);
     storage.assert_sound().await;

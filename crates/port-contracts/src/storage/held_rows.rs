@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use domain::identifiers::OrderId;
 use domain::order::{OrderState, OrderStatus};
-use domain::ports::{LockedStock, SyncOutcome};
+use domain::ports::{LockedStock, SyncOutcome, UnitOfWork};
 use domain::services::{QuarantineDecision, SyncError};
 use tokio::time::sleep;
 
@@ -14,7 +14,17 @@ use crate::use_cases::UseCases;
 
 const LONG: Duration = Duration::from_hours(1);
 
-/// Creates stock of `p` and of five other products, and an order for each.
+/// Creates stock of `p` and of five other products, and an order for each. If no row can be held, because the store has one
+/// unit of work at a time, the orders are settled instead, and `None` is returned.
+async fn open_with_held_rows(storage: &StorageUnderTest) -> Option<(UseCases, Vec<OrderId>)> {
+    let (use_cases, placed) = open_with_orders(storage).await;
+    if storage.pool_size == 1 {
+        use_cases.settle(&placed).await;
+        return None;
+    }
+    Some((use_cases, placed))
+}
+
 async fn open_with_orders(storage: &StorageUnderTest) -> (UseCases, Vec<OrderId>) {
     let use_cases = UseCases::open(storage, &["v"]).await;
     let names = ["p", "q0", "q1", "q2", "q3", "q4"];
@@ -44,6 +54,18 @@ async fn settle_neighbours(storage: &StorageUnderTest, use_cases: &UseCases, pla
     let took = started.elapsed();
     assert!(took < Duration::from_secs(5), "the batch took {took:?}");
     assert_eq!(storage.order(placed[0]).await.state, OrderState::Pending);
+}
+
+/// Settles all orders while the first is blocked by `holder`, and the first after `holder` has ended.
+async fn settle_around(
+    storage: &StorageUnderTest,
+    holder: Box<dyn UnitOfWork>,
+    use_cases: &UseCases,
+    placed: &[OrderId],
+) {
+    settle_neighbours(storage, use_cases, placed).await;
+    drop(holder);
+    settle_postponed(storage, use_cases, placed[0]).await;
 }
 
 /// Claims the postponed order after its delay, and settles it.
@@ -139,39 +161,29 @@ pub async fn lock_waits_are_limited(storage: &StorageUnderTest) {
 
 /// A locked product delays only its own orders, which are settled after it is released.
 pub async fn a_locked_product_delays_only_its_own_orders(storage: &StorageUnderTest) {
-    let (use_cases, placed) = open_with_orders(storage).await;
-    if storage.pool_size == 1 {
-        use_cases.settle(&placed).await;
+    let Some((use_cases, placed)) = open_with_held_rows(storage).await else {
         return;
-    }
+    };
     let mut holder = storage.begin().await;
     holder.lock_stock(&[product("p")]).await.unwrap();
-    settle_neighbours(storage, &use_cases, &placed).await;
-    drop(holder);
-    settle_postponed(storage, &use_cases, placed[0]).await;
+    settle_around(storage, holder, &use_cases, &placed).await;
 }
 
 /// A locked order delays no other order, and is settled after it is released.
 pub async fn a_locked_order_delays_no_other_order(storage: &StorageUnderTest) {
-    let (use_cases, placed) = open_with_orders(storage).await;
-    if storage.pool_size == 1 {
-        use_cases.settle(&placed).await;
+    let Some((use_cases, placed)) = open_with_held_rows(storage).await else {
         return;
-    }
+    };
     let mut holder = storage.begin().await;
     holder.lock_order(placed[0]).await.unwrap();
-    settle_neighbours(storage, &use_cases, &placed).await;
-    drop(holder);
-    settle_postponed(storage, &use_cases, placed[0]).await;
+    settle_around(storage, holder, &use_cases, &placed).await;
 }
 
 /// While a product stays locked, batches that contain its orders are not delayed by it again.
 pub async fn a_product_that_stays_locked_does_not_delay_later_batches(storage: &StorageUnderTest) {
-    let (use_cases, placed) = open_with_orders(storage).await;
-    if storage.pool_size == 1 {
-        use_cases.settle(&placed).await;
+    let Some((use_cases, placed)) = open_with_held_rows(storage).await else {
         return;
-    }
+    };
     let mut holder = storage.begin().await;
     holder.lock_stock(&[product("p")]).await.unwrap();
     use_cases.settle(&placed).await;
@@ -189,11 +201,9 @@ pub async fn a_product_that_stays_locked_does_not_delay_later_batches(storage: &
 
 /// A short lock is waited for: no order is postponed.
 pub async fn settlement_waits_for_a_short_lock(storage: &StorageUnderTest) {
-    let (use_cases, placed) = open_with_orders(storage).await;
-    if storage.pool_size == 1 {
-        use_cases.settle(&placed).await;
+    let Some((use_cases, placed)) = open_with_held_rows(storage).await else {
         return;
-    }
+    };
     let mut holder = storage.begin().await;
     holder.lock_stock(&[product("p")]).await.unwrap();
     let settling = use_cases.clone();
@@ -280,11 +290,7 @@ pub async fn an_empty_report_with_a_locked_product_stays_confirmed(storage: &Sto
 pub async fn a_report_does_not_wait_for_a_locked_shipment(storage: &StorageUnderTest) {
     let use_cases = UseCases::open(storage, &["v"]).await;
     use_cases.report("v", full(&[("p", 5)])).await;
-    let order = use_cases.sell(storage, "p", 2).await;
-    use_cases
-        .change(order.id, OrderStatus::Shipped)
-        .await
-        .unwrap();
+    use_cases.sell_and_ship(storage, "p", 2).await;
     if storage.pool_size > 1 {
         let mut holder = storage.begin().await;
         let now = holder.store_time().await.unwrap();

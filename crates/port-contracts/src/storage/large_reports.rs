@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use domain::order::OrderStatus;
 use domain::ports::{FinishedSync, Store, StoreError, SyncOutcome, UnitOfWork};
 use domain::report::Report;
 use domain::services::{QuarantineDecision, SyncError};
@@ -150,11 +149,7 @@ pub async fn an_interrupted_report_is_completed_by_the_next_one(storage: &Storag
     use_cases.report("v", all(10)).await;
     let mut shipped = Vec::new();
     for product_id in PRODUCTS {
-        let order = use_cases.sell(storage, product_id, 4).await;
-        use_cases
-            .change(order.id, OrderStatus::Shipped)
-            .await
-            .unwrap();
+        let order = use_cases.sell_and_ship(storage, product_id, 4).await;
         shipped.push(order.id);
     }
     let as_of = now(storage).await;
@@ -167,12 +162,8 @@ pub async fn an_interrupted_report_is_completed_by_the_next_one(storage: &Storag
     for product_id in PRODUCTS {
         let cancelled = use_cases.sell(storage, product_id, 2).await;
         let later = use_cases.sell(storage, product_id, 3).await;
-        let cancel = OrderStatus::Cancelled;
-        use_cases.change(cancelled.id, cancel).await.unwrap();
-        use_cases
-            .change(later.id, OrderStatus::Shipped)
-            .await
-            .unwrap();
+        use_cases.cancel(cancelled.id).await;
+        use_cases.ship(later.id).await;
         assert_eq!(storage.sellable(product_id).await, 3);
     }
     storage.assert_sound().await;
@@ -194,11 +185,7 @@ pub async fn a_report_older_than_an_interrupted_one_is_stale(storage: &StorageUn
     let use_cases = UseCases::open(storage, &["v"]).await;
     use_cases.report("v", all(10)).await;
     let old = now(storage).await;
-    let order = use_cases.sell(storage, "a", 4).await;
-    use_cases
-        .change(order.id, OrderStatus::Shipped)
-        .await
-        .unwrap();
+    use_cases.sell_and_ship(storage, "a", 4).await;
     let new = now(storage).await;
     let interrupted = interrupted_after(&use_cases, storage, 1);
     sync_as_of(&interrupted, all(6), new).await.unwrap_err();

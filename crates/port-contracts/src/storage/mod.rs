@@ -36,11 +36,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::identifiers::OrderId;
-use domain::order::Order;
+use domain::order::{Order, OrderState};
 use domain::ports::{
     Acceptance, AuditQueries, ChangeQueries, DeadLetterQueries, InFlightQueries, Leases, Listener,
-    NewOrder, Notifier, OrderQueries, OtherVendors, OutboxEntry, StockQueries, Store, StoreProbe,
-    SyncQueries, Topic, UnitOfWork, VendorQueries, VendorSetQueries, WriteProbe,
+    NewOrder, Notifier, OrderQueries, OtherVendors, OutboxEntry, RequeueLimits, StockQueries,
+    Store, StoreProbe, SwitchedVendors, SyncQueries, Topic, UnitOfWork, VendorQueries,
+    VendorSetQueries, WriteProbe,
 };
 use domain::settlement::{Outcome, SettledOrder};
 use domain::stock::{ProductStock, StockChange, VendorStock};
@@ -93,6 +94,50 @@ pub struct StorageUnderTest {
 }
 
 impl StorageUnderTest {
+    /// Creates a store whose ports one value implements, with a pool of one unit of work, and which damages nothing.
+    pub fn new<S>(
+        store: Arc<S>,
+        leases: Arc<dyn Leases>,
+        notifier: Arc<dyn Notifier>,
+        listeners: impl Fn(Topic) -> Box<dyn Listener> + Send + Sync + 'static,
+        damage: damage::DoDamage,
+    ) -> Self
+    where
+        S: Store
+            + OrderQueries
+            + StockQueries
+            + VendorQueries
+            + VendorSetQueries
+            + DeadLetterQueries
+            + SyncQueries
+            + StoreProbe
+            + WriteProbe
+            + AuditQueries
+            + InFlightQueries
+            + ChangeQueries
+            + 'static,
+    {
+        Self {
+            store: store.clone(),
+            orders: store.clone(),
+            stock: store.clone(),
+            vendors: store.clone(),
+            vendor_sets: store.clone(),
+            dead_letters: store.clone(),
+            sync: store.clone(),
+            probe: store.clone(),
+            writes: store.clone(),
+            audit: store.clone(),
+            in_flight: store.clone(),
+            changes: store,
+            leases,
+            notifier,
+            listeners: Box::new(listeners),
+            damage,
+            pool_size: 1,
+        }
+    }
+
     async fn begin(&self) -> Box<dyn UnitOfWork> {
         self.store.begin().await.unwrap()
     }
@@ -138,22 +183,53 @@ impl StorageUnderTest {
         claimed.iter().flat_map(OutboxEntry::order_ids).collect()
     }
 
-    /// Removes all outbox entries.
-    async fn empty_outbox(&self) {
+    /// Removes outbox entries.
+    async fn remove(&self, entries: &[OutboxEntry]) {
+        let ids: Vec<_> = entries.iter().map(|entry| entry.id).collect();
         let mut work = self.begin().await;
-        let claimed = work.claim(u32::MAX, SHORT_DELAY).await.unwrap();
-        let ids: Vec<_> = claimed.iter().map(|entry| entry.id).collect();
         work.remove(&ids).await.unwrap();
         work.commit().await.unwrap();
+    }
+
+    /// Removes all outbox entries.
+    async fn empty_outbox(&self) {
+        let claimed = self.claim(u32::MAX, SHORT_DELAY).await;
+        self.remove(&claimed).await;
+    }
+
+    /// Requeues overdue orders.
+    async fn requeue(&self, pending_for: Duration, limit: u32) -> u64 {
+        let mut work = self.begin().await;
+        let limits = RequeueLimits { pending_for, limit };
+        let requeued = work.requeue_overdue(limits).await.unwrap();
+        work.commit().await.unwrap();
+        requeued
+    }
+
+    /// Makes exactly these vendors the configured ones, with repository calls alone.
+    async fn configure(&self, vendor_ids: &[&str]) -> SwitchedVendors {
+        let mut work = self.begin().await;
+        let vendors = configured(vendor_ids);
+        let switched = work.configure(&vendors, OtherVendors::SwitchOff);
+        let switched = switched.await.unwrap();
+        work.commit().await.unwrap();
+        switched
+    }
+
+    /// Writes the state of an order with repository calls alone, and returns the written order.
+    async fn write_state(&self, id: OrderId, state: &OrderState) -> Order {
+        let mut work = self.begin().await;
+        work.lock_order(id).await.unwrap();
+        let written = work.save_state(id, state).await.unwrap();
+        work.commit().await.unwrap();
+        written
     }
 
     /// Writes a product's vendor stock with repository calls alone, and configures exactly these vendors.
     async fn stock_up(&self, product_id: &str, levels: &[(&str, u32)]) {
         let names: Vec<&str> = levels.iter().map(|level| level.0).collect();
+        self.configure(&names).await;
         let mut work = self.begin().await;
-        work.configure(&configured(&names), OtherVendors::SwitchOff)
-            .await
-            .unwrap();
         let as_of = work.store_time().await.unwrap();
         work.create_products(&[product(product_id)]).await.unwrap();
         let mut locked = work.lock_stock(&[product(product_id)]).await.unwrap();

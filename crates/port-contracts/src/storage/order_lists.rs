@@ -25,10 +25,7 @@ async fn unshipped_orders(storage: &StorageUnderTest) -> Vec<Order> {
                 storage.decide(id, Outcome::Rejected(reason)).await;
             }
             2 => {
-                let mut work = storage.begin().await;
-                work.lock_order(id).await.unwrap();
-                work.save_state(id, &OrderState::Cancelled).await.unwrap();
-                work.commit().await.unwrap();
+                storage.write_state(id, &OrderState::Cancelled).await;
             }
             _ => {}
         }

@@ -22,12 +22,7 @@ pub async fn lock_pending_returns_pending_orders_by_id(storage: &StorageUnderTes
         .place_all(&[new_order("b", 2), new_order("a", 1), new_order("c", 3)])
         .await;
     let cancelled = storage.place(new_order("a", 1)).await.id;
-    let mut work = storage.begin().await;
-    work.lock_order(cancelled).await.unwrap();
-    work.save_state(cancelled, &OrderState::Cancelled)
-        .await
-        .unwrap();
-    work.commit().await.unwrap();
+    storage.write_state(cancelled, &OrderState::Cancelled).await;
     let unknown = OrderId(cancelled.0 + 1_000);
 
     let mut work = storage.begin().await;

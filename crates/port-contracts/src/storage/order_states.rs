@@ -24,14 +24,6 @@ async fn read(storage: &StorageUnderTest, id: OrderId) -> Order {
     found
 }
 
-async fn write(storage: &StorageUnderTest, id: OrderId, state: &OrderState) -> Order {
-    let mut work = storage.begin().await;
-    work.lock_order(id).await.unwrap();
-    let written = work.save_state(id, state).await.unwrap();
-    work.commit().await.unwrap();
-    written
-}
-
 fn units() -> Vec<Allocation> {
     vec![allocation("v", 2), allocation("w", 1)]
 }
@@ -63,7 +55,7 @@ pub async fn an_order_keeps_its_allocations_until_delivery(storage: &StorageUnde
         OrderState::Shipped(shipped()),
         OrderState::Delivered(shipped()),
     ] {
-        let written = write(storage, placed.id, &state).await;
+        let written = storage.write_state(placed.id, &state).await;
         assert_eq!(written.state, state);
         assert_eq!(read(storage, placed.id).await, written);
         assert!(written.updated_at > last.updated_at);
@@ -83,7 +75,7 @@ pub async fn rejected_orders_keep_their_reasons(storage: &StorageUnderTest) {
 
         let id = storage.place(new_order("p", 1)).await.id;
         let state = OrderState::Rejected(reason);
-        let written = write(storage, id, &state).await;
+        let written = storage.write_state(id, &state).await;
         assert_eq!(written.state, state);
         assert_eq!(read(storage, id).await, written);
     }
@@ -94,7 +86,7 @@ pub async fn cancelling_removes_allocations(storage: &StorageUnderTest) {
     let with = confirmed(storage).await.id;
     let without = storage.place(new_order("p", 1)).await.id;
     for id in [with, without] {
-        let written = write(storage, id, &OrderState::Cancelled).await;
+        let written = storage.write_state(id, &OrderState::Cancelled).await;
         assert_eq!(written.state, OrderState::Cancelled);
         assert_eq!(read(storage, id).await, written);
     }

@@ -54,9 +54,7 @@ pub async fn orders_of_one_call_share_an_entry(storage: &StorageUnderTest) {
     work.release(&ids_of(&first)).await.unwrap();
     work.commit().await.unwrap();
     assert_eq!(storage.claim(1, LONG).await, first);
-    let mut work = storage.begin().await;
-    work.remove(&ids_of(&first)).await.unwrap();
-    work.commit().await.unwrap();
+    storage.remove(&first).await;
     assert_eq!(orders_of(&storage.claim(10, LONG).await), later);
 }
 
@@ -182,9 +180,7 @@ pub async fn the_lag_is_the_age_of_the_oldest_entry(storage: &StorageUnderTest) 
 
     let claimed = storage.claim(1, LONG).await;
     assert!(lag().await.unwrap() > oldest);
-    let mut work = storage.begin().await;
-    work.remove(&ids_of(&claimed)).await.unwrap();
-    work.commit().await.unwrap();
+    storage.remove(&claimed).await;
     let next = lag().await.unwrap();
     let now = storage.probe.store_time().await.unwrap();
     // The entry is as old as its order.
@@ -192,9 +188,7 @@ pub async fn the_lag_is_the_age_of_the_oldest_entry(storage: &StorageUnderTest) 
     assert!(next.as_micros() > 0);
 
     let claimed = storage.claim(1, LONG).await;
-    let mut work = storage.begin().await;
-    work.remove(&ids_of(&claimed)).await.unwrap();
-    work.commit().await.unwrap();
+    storage.remove(&claimed).await;
     assert_eq!(lag().await, None);
 }
 
@@ -212,8 +206,6 @@ pub async fn the_outbox_is_counted_up_to_a_bound(storage: &StorageUnderTest) {
     assert_eq!(count(10).await, 5);
     assert_eq!(count(5).await, 5);
     assert_eq!(count(4).await, 4);
-    let mut work = storage.begin().await;
-    work.remove(&ids_of(&claimed)).await.unwrap();
-    work.commit().await.unwrap();
+    storage.remove(&claimed).await;
     assert_eq!(count(10).await, 3);
 }

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::comparison::{Comparison, Merge, ReportedStock, Step};
 use domain::evidence::ReportOrder;
-use domain::identifiers::{OrderId, ProductId};
-use domain::order::OrderStatus;
+use domain::identifiers::ProductId;
 use domain::report::{Report, ReportKind};
 use domain::timestamp::Timestamp;
 
@@ -65,17 +64,6 @@ async fn affected(
     as_of: Timestamp,
 ) -> Vec<String> {
     affected_at(storage, vendor_id, report, order_at(as_of), Some(as_of)).await
-}
-
-async fn ship(
-    use_cases: &UseCases,
-    storage: &StorageUnderTest,
-    product_id: &str,
-    units: u32,
-) -> OrderId {
-    let id = use_cases.sell(storage, product_id, units).await.id;
-    use_cases.change(id, OrderStatus::Shipped).await.unwrap();
-    id
 }
 
 /// A full report affects products with another quantity, and those that it leaves out if they had one. A delta affects all
@@ -153,7 +141,7 @@ pub async fn a_report_affects_shipments_that_it_is_the_first_to_include(
     use_cases.report("w", full(&[("p", 1)])).await;
     use_cases.sell(storage, "q", 1).await;
     let before = storage.probe.store_time().await.unwrap();
-    ship(&use_cases, storage, "p", 2).await;
+    use_cases.sell_and_ship(storage, "p", 2).await;
     let after = storage.probe.store_time().await.unwrap();
 
     let none: [&str; 0] = [];
@@ -173,13 +161,13 @@ pub async fn mark_included_counts_each_shipped_unit_once(storage: &StorageUnderT
         .await;
     use_cases.report("w", full(&[("p", 3)])).await;
     // An order of 21 units of p takes one from w.
-    ship(&use_cases, storage, "p", 21).await;
-    ship(&use_cases, storage, "q", 2).await;
-    ship(&use_cases, storage, "q", 3).await;
-    ship(&use_cases, storage, "r", 5).await;
+    use_cases.sell_and_ship(storage, "p", 21).await;
+    use_cases.sell_and_ship(storage, "q", 2).await;
+    use_cases.sell_and_ship(storage, "q", 3).await;
+    use_cases.sell_and_ship(storage, "r", 5).await;
     use_cases.sell(storage, "q", 7).await;
     let timestamp = storage.probe.store_time().await.unwrap();
-    ship(&use_cases, storage, "q", 4).await;
+    use_cases.sell_and_ship(storage, "q", 4).await;
     let later = storage.probe.store_time().await.unwrap();
 
     let requested = ["q", "p", "unknown"].map(product);
@@ -249,8 +237,8 @@ pub async fn reported_stock_is_listed_in_byte_order_in_pages(storage: &StorageUn
         .await;
     use_cases.report("v", delta(&[("a-b", 2)])).await;
     use_cases.report("w", full(&[("a", 7), ("aa", 7)])).await;
-    ship(&use_cases, storage, "c", 2).await;
-    ship(&use_cases, storage, "c", 1).await;
+    use_cases.sell_and_ship(storage, "c", 2).await;
+    use_cases.sell_and_ship(storage, "c", 1).await;
     use_cases.sell(storage, "a-b", 1).await;
     let after = storage.probe.store_time().await.unwrap();
 

@@ -183,10 +183,7 @@ pub async fn cancelling_returns_stock_once(storage: &StorageUnderTest) {
     assert_eq!(storage.numbers("p", "w").await, (7, 1, 6));
     storage.assert_sound().await;
 
-    use_cases
-        .change(kept.id, OrderStatus::Shipped)
-        .await
-        .unwrap();
+    use_cases.ship(kept.id).await;
     let late = use_cases.change(kept.id, OrderStatus::Cancelled).await;
     let error = late.unwrap_err();
     assert!(matches!(error, ChangeStatusError::Illegal(_)), "{error}");
@@ -203,12 +200,7 @@ pub async fn concurrent_cancellations_return_stock_once(storage: &StorageUnderTe
     let mut tasks = JoinSet::new();
     for _ in 0..16 {
         let use_cases = use_cases.clone();
-        tasks.spawn(async move {
-            use_cases
-                .change(order.id, OrderStatus::Cancelled)
-                .await
-                .unwrap()
-        });
+        tasks.spawn(async move { use_cases.cancel(order.id).await });
     }
     let done = tasks.join_all().await;
     assert_eq!(done.iter().filter(|it| it.changed).count(), 1);
@@ -258,14 +250,8 @@ pub async fn concurrent_use_cases_leave_the_balances_right(storage: &StorageUnde
         chunk.reverse();
         tasks.spawn(async move {
             use_cases.settle_all(orders.as_ref(), &chunk).await;
-            use_cases
-                .change(chunk[0], OrderStatus::Cancelled)
-                .await
-                .unwrap();
-            use_cases
-                .change(chunk[1], OrderStatus::Shipped)
-                .await
-                .unwrap();
+            use_cases.cancel(chunk[0]).await;
+            use_cases.ship(chunk[1]).await;
         });
     }
     for vendor_id in ["v", "w", "v"] {

@@ -18,21 +18,9 @@ const LEASE: Duration = Duration::from_mins(10);
 /// Time for which an order is `PENDING` before it is overdue, where that matters.
 const OVERDUE: Duration = Duration::from_millis(150);
 
-async fn requeue(storage: &StorageUnderTest, pending_for: Duration, limit: u32) -> u64 {
-    let mut work = storage.begin().await;
-    let limits = RequeueLimits { pending_for, limit };
-    let requeued = work.requeue_overdue(limits).await.unwrap();
-    work.commit().await.unwrap();
-    requeued
-}
-
-/// Removes all outbox entries, and returns their orders.
 async fn drain(storage: &StorageUnderTest) -> Vec<OrderId> {
     let claimed = storage.claim(1_000, LEASE).await;
-    let ids: Vec<_> = claimed.iter().map(|entry| entry.id).collect();
-    let mut work = storage.begin().await;
-    work.remove(&ids).await.unwrap();
-    work.commit().await.unwrap();
+    storage.remove(&claimed).await;
     claimed.iter().flat_map(OutboxEntry::order_ids).collect()
 }
 
@@ -41,27 +29,24 @@ async fn drain(storage: &StorageUnderTest) -> Vec<OrderId> {
 pub async fn overdue_orders_are_requeued(storage: &StorageUnderTest) {
     let orders = [new_order("p", 1), new_order("q", 1), new_order("p", 1)];
     let ids = storage.place_all(&orders).await;
-    assert_eq!(requeue(storage, Duration::ZERO, 10).await, 0);
+    assert_eq!(storage.requeue(Duration::ZERO, 10).await, 0);
     let claimed = storage.claim(10, LEASE).await;
-    assert_eq!(requeue(storage, Duration::ZERO, 10).await, 0);
-    let entries: Vec<_> = claimed.iter().map(|entry| entry.id).collect();
-    let mut work = storage.begin().await;
-    work.remove(&entries).await.unwrap();
-    work.commit().await.unwrap();
+    assert_eq!(storage.requeue(Duration::ZERO, 10).await, 0);
+    storage.remove(&claimed).await;
     let decided = storage.place(new_order("p", 1)).await.id;
     assert_eq!(drain(storage).await, [decided]);
     let outcome = Outcome::Rejected(RejectReason::InsufficientStock);
     storage.decide(decided, outcome).await;
 
-    assert_eq!(requeue(storage, LEASE, 10).await, 0);
-    assert_eq!(requeue(storage, Duration::ZERO, 2).await, 2);
+    assert_eq!(storage.requeue(LEASE, 10).await, 0);
+    assert_eq!(storage.requeue(Duration::ZERO, 2).await, 2);
     let back = storage.claim(10, LEASE).await;
     let orders = back.iter().flat_map(|entry| &entry.orders);
     let products: Vec<&str> = orders.map(|it| it.product_id.as_str()).collect();
     assert_eq!(products, ["p", "q"]);
     assert_eq!(back.len(), 1, "requeued orders share an entry");
     assert!(back[0].order_ids().eq(ids[..2].iter().copied()));
-    assert_eq!(requeue(storage, Duration::ZERO, 10).await, 1);
+    assert_eq!(storage.requeue(Duration::ZERO, 10).await, 1);
     assert_eq!(drain(storage).await, ids[2..]);
 }
 
@@ -112,7 +97,7 @@ async fn time_until_requeued(
 ) -> (Timestamp, Duration) {
     loop {
         let before = storage.probe.store_time().await.unwrap();
-        if requeue(storage, OVERDUE, 10).await == 1 {
+        if storage.requeue(OVERDUE, 10).await == 1 {
             let done = storage.probe.store_time().await.unwrap();
             return (before, done.since(since));
         }

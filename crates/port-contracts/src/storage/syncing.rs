@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use domain::evidence::ResponseTimes;
-use domain::order::{OrderState, OrderStatus};
+use domain::order::OrderState;
 use domain::ports::{FeedError, FetchedReport, SyncOutcome};
 use domain::report::Report;
 use domain::report_history::ReportHistory;
@@ -96,10 +96,7 @@ pub async fn a_shipment_is_included_only_in_a_later_report(storage: &StorageUnde
     let order = use_cases.sell(storage, "p", 4).await;
     use_cases.sell(storage, "p", 1).await;
     let before = storage.probe.store_time().await.unwrap();
-    use_cases
-        .change(order.id, OrderStatus::Shipped)
-        .await
-        .unwrap();
+    use_cases.ship(order.id).await;
     assert_eq!(storage.numbers("p", "v").await, (10, 5, 5));
 
     // The report is requested after the shipment, but its own as-of is before it.
@@ -107,10 +104,7 @@ pub async fn a_shipment_is_included_only_in_a_later_report(storage: &StorageUnde
         .report("v", full_as_of(before, &[("p", 10)]))
         .await;
     assert_eq!(storage.numbers("p", "v").await, (10, 5, 5));
-    use_cases
-        .change(order.id, OrderStatus::Delivered)
-        .await
-        .unwrap();
+    use_cases.deliver(order.id).await;
     storage.assert_sound().await;
 
     for _ in 0..2 {
@@ -125,11 +119,7 @@ pub async fn a_shipment_is_included_only_in_a_later_report(storage: &StorageUnde
 pub async fn a_report_with_a_future_as_of_includes_no_shipment(storage: &StorageUnderTest) {
     let use_cases = UseCases::open(storage, &["v"]).await;
     use_cases.report("v", full(&[("p", 9)])).await;
-    let order = use_cases.sell(storage, "p", 4).await;
-    use_cases
-        .change(order.id, OrderStatus::Shipped)
-        .await
-        .unwrap();
+    use_cases.sell_and_ship(storage, "p", 4).await;
     let now = storage.probe.store_time().await.unwrap();
     let ahead = now.plus(Duration::from_millis(300));
     let done = use_cases.report("v", full_as_of(ahead, &[("p", 10)])).await;
@@ -155,11 +145,7 @@ pub async fn a_report_with_a_future_as_of_includes_no_shipment(storage: &Storage
 pub async fn a_report_without_a_time_includes_no_shipment(storage: &StorageUnderTest) {
     let use_cases = UseCases::open(storage, &["v"]).await;
     use_cases.report("v", full(&[("p", 10)])).await;
-    let order = use_cases.sell(storage, "p", 4).await;
-    use_cases
-        .change(order.id, OrderStatus::Shipped)
-        .await
-        .unwrap();
+    use_cases.sell_and_ship(storage, "p", 4).await;
     for _ in 0..2 {
         let respond = || {
             Ok(FetchedReport {
@@ -249,11 +235,7 @@ pub async fn an_empty_report_is_quarantined(storage: &StorageUnderTest) {
         "the vendor had no stock before"
     );
     use_cases.report("v", full(&[("p", 10)])).await;
-    let order = use_cases.sell(storage, "p", 4).await;
-    use_cases
-        .change(order.id, OrderStatus::Shipped)
-        .await
-        .unwrap();
+    use_cases.sell_and_ship(storage, "p", 4).await;
     let before = storage.vendor_level("p", "v").await;
     assert_eq!(use_cases.resolve_quarantine("v", accept).await, None);
 
@@ -276,11 +258,7 @@ pub async fn an_empty_report_is_quarantined(storage: &StorageUnderTest) {
     assert_eq!(storage.numbers("p", "v").await, (6, 0, 6));
     assert_eq!(use_cases.resolve_quarantine("v", accept).await, None);
 
-    let order = use_cases.sell(storage, "p", 1).await;
-    use_cases
-        .change(order.id, OrderStatus::Shipped)
-        .await
-        .unwrap();
+    use_cases.sell_and_ship(storage, "p", 1).await;
     let done = use_cases.report("v", full(&[])).await;
     assert_eq!(done.outcome, SyncOutcome::Quarantined);
     let done = use_cases.report("v", full(&[])).await;
@@ -288,11 +266,7 @@ pub async fn an_empty_report_is_quarantined(storage: &StorageUnderTest) {
     assert_eq!(storage.numbers("p", "v").await, (0, 0, 0));
 
     use_cases.report("v", full(&[("p", 3)])).await;
-    let order = use_cases.sell(storage, "p", 1).await;
-    use_cases
-        .change(order.id, OrderStatus::Shipped)
-        .await
-        .unwrap();
+    use_cases.sell_and_ship(storage, "p", 1).await;
     use_cases.report("v", full(&[])).await;
     let done = use_cases.resolve_quarantine("v", accept).await.unwrap();
     assert_eq!((done.outcome, done.changed), (SyncOutcome::Applied, 1));
@@ -360,9 +334,7 @@ pub async fn a_vendor_that_is_not_configured_is_not_synced(storage: &StorageUnde
 pub async fn a_sync_repairs_instants_in_the_future(storage: &StorageUnderTest) {
     let use_cases = UseCases::open(storage, &["v"]).await;
     use_cases.report("v", full(&[("p", 5)])).await;
-    let order = use_cases.sell(storage, "p", 2).await;
-    let shipped = use_cases.change(order.id, OrderStatus::Shipped).await;
-    shipped.unwrap();
+    let order = use_cases.sell_and_ship(storage, "p", 2).await;
     assert!((storage.damage)(Damage::ShippedTomorrow(order.id)).await);
     let mut work = storage.begin().await;
     let locked = work.lock_vendor(&vendor("v")).await.unwrap();

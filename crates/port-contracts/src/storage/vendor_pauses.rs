@@ -100,19 +100,11 @@ pub async fn a_pause_is_rolled_back_with_its_unit_of_work(storage: &StorageUnder
 /// The vendor counts as never tried. Configuring a configured vendor again changes nothing.
 pub async fn a_vendor_that_is_switched_on_again_has_no_pause(storage: &StorageUnderTest) {
     let pause = paused(storage).await;
-    let configure = async |ids: &[&str]| {
-        let mut work = storage.begin().await;
-        let vendors = configured(ids);
-        work.configure(&vendors, OtherVendors::SwitchOff)
-            .await
-            .unwrap();
-        work.commit().await.unwrap();
-    };
-    configure(&["v"]).await;
+    storage.configure(&["v"]).await;
     assert_eq!(pauses(storage).await, [("v".to_owned(), pause)]);
-    configure(&["w"]).await;
+    storage.configure(&["w"]).await;
     assert_eq!(pauses(storage).await, [("v".to_owned(), pause)]);
-    configure(&["v", "w"]).await;
+    storage.configure(&["v", "w"]).await;
     assert_eq!(pauses(storage).await, []);
 }
 

@@ -37,11 +37,7 @@ pub async fn a_renamed_vendor_keeps_its_stock_and_units_in_flight(storage: &Stor
     use_cases.report("v", full(&[("p", 50), ("q", 1)])).await;
     use_cases.report("w", full(&[("q", 2)])).await;
     let confirmed = use_cases.sell(storage, "p", 30).await;
-    let shipped = use_cases.sell(storage, "p", 5).await;
-    use_cases
-        .change(shipped.id, OrderStatus::Shipped)
-        .await
-        .unwrap();
+    use_cases.sell_and_ship(storage, "p", 5).await;
     let cancelled = use_cases.sell(storage, "p", 1).await;
 
     let renamed = rename(storage, "v", "x").await.unwrap();

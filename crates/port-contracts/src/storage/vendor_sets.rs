@@ -1,8 +1,7 @@
 //! Vendor sets: which one is current, and the state of vendors that are switched on or off.
 
 use domain::identifiers::VendorId;
-use domain::order::OrderStatus;
-use domain::ports::{FirstSyncs, OtherVendors, StoredVendorSet, SyncOutcome};
+use domain::ports::{FirstSyncs, StoredVendorSet, SyncOutcome};
 use domain::services::SetStatus;
 use domain::timestamp::Timestamp;
 use domain::vendor_set::{ConfiguredVendor, SetMember};
@@ -158,11 +157,7 @@ pub async fn the_current_set_is_applied_again_when_one_of_its_vendors_is_missing
     let use_cases = UseCases::open(storage, &["v", "w"]).await;
     use_cases.report("v", full(&[("p", 5)])).await;
     use_cases.report("w", full(&[("p", 2)])).await;
-    let mut work = storage.begin().await;
-    work.configure(&configured(&["w"]), OtherVendors::SwitchOff)
-        .await
-        .unwrap();
-    work.commit().await.unwrap();
+    storage.configure(&["w"]).await;
     let outcome = use_cases
         .vendor_sets
         .apply_if_new(&vendor_set(&["v", "w"]))
@@ -192,10 +187,7 @@ pub async fn a_vendor_that_is_switched_on_again_counts_as_untried(storage: &Stor
     assert_eq!(storage.sellable("z").await, 0);
     storage.assert_sound().await;
 
-    use_cases
-        .change(order.id, OrderStatus::Shipped)
-        .await
-        .unwrap();
+    use_cases.ship(order.id).await;
     let done = use_cases.report("v", full(&[("z", 40)])).await;
     assert_eq!(done.outcome, SyncOutcome::Applied);
     assert_eq!(storage.numbers("z", "v").await, (40, 0, 40));

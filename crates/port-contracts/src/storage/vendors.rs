@@ -3,16 +3,15 @@
 use std::time::Duration;
 
 use domain::evidence::{Claim, Evidence, NoEvidence, Proven};
-use domain::identifiers::{ProductId, VendorId};
+use domain::identifiers::VendorId;
 use domain::ports::{
-    FinishedSync, LockedVendor, OtherVendors, SyncOutcome, SyncRecord, VendorStatus,
-    VendorSyncState,
+    FinishedSync, LockedVendor, SyncOutcome, SyncRecord, VendorStatus, VendorSyncState,
 };
 use domain::report_history::{KnownClaim, QuarantinedReport, ReportHistory};
 use domain::timestamp::Timestamp;
 
 use super::{StorageUnderTest, wait_for_holder};
-use crate::builders::{configured, full, order_at, product, vendor, vendors};
+use crate::builders::{full, order_at, product, vendor, vendors};
 use crate::use_cases::UseCases;
 
 fn record(outcome: SyncOutcome) -> SyncRecord {
@@ -23,15 +22,6 @@ fn record(outcome: SyncOutcome) -> SyncRecord {
         changed: 2,
         error: (outcome != SyncOutcome::Applied).then(|| "what's wrong".to_owned()),
     }
-}
-
-async fn configure(storage: &StorageUnderTest, ids: &[&str]) -> Vec<ProductId> {
-    let mut work = storage.begin().await;
-    let vendors = configured(ids);
-    let switched = work.configure(&vendors, OtherVendors::SwitchOff);
-    let switched = switched.await.unwrap();
-    work.commit().await.unwrap();
-    switched.products
 }
 
 async fn state_of(storage: &StorageUnderTest, vendor_id: &str) -> Option<VendorSyncState> {
@@ -87,7 +77,7 @@ fn history(as_of: Timestamp) -> ReportHistory {
 
 /// Configuring vendors returns the products of the vendors that are switched on or off, and of no other vendor.
 pub async fn configure_returns_the_products_that_change(storage: &StorageUnderTest) {
-    assert_eq!(configure(storage, &["u", "v", "w"]).await, []);
+    assert_eq!(storage.configure(&["u", "v", "w"]).await.products, []);
     let use_cases = UseCases::open(storage, &["u", "v", "w"]).await;
     use_cases
         .report("u", full(&[("a", 1), ("shared", 1)]))
@@ -97,14 +87,17 @@ pub async fn configure_returns_the_products_that_change(storage: &StorageUnderTe
         .await;
     use_cases.report("w", full(&[("c", 1)])).await;
 
-    assert_eq!(configure(storage, &["w", "v", "u"]).await, []);
+    assert_eq!(storage.configure(&["w", "v", "u"]).await.products, []);
     let of_v = ["B", "b", "shared"].map(product);
-    assert_eq!(configure(storage, &["u", "w"]).await, of_v);
-    assert_eq!(configure(storage, &["w", "u"]).await, []);
+    assert_eq!(storage.configure(&["u", "w"]).await.products, of_v);
+    assert_eq!(storage.configure(&["w", "u"]).await.products, []);
     let of_both = ["B", "a", "b", "shared"].map(product);
-    assert_eq!(configure(storage, &["v", "w", "new"]).await, of_both);
+    assert_eq!(
+        storage.configure(&["v", "w", "new"]).await.products,
+        of_both
+    );
     let rest = ["B", "b", "c", "shared"].map(product);
-    assert_eq!(configure(storage, &[]).await, rest);
+    assert_eq!(storage.configure(&[]).await.products, rest);
 }
 
 /// A vendor that is switched off is not sold from and keeps its numbers. After it is switched on again, its reported units
@@ -146,7 +139,7 @@ pub async fn stock_of_an_unconfigured_vendor_is_not_sold(storage: &StorageUnderT
 /// Only a configured vendor can be locked, and the lock returns the last recorded history as a whole.
 pub async fn lock_vendor_returns_the_recorded_history(storage: &StorageUnderTest) {
     assert_eq!(state_of(storage, "v").await, None);
-    configure(storage, &["v", "w"]).await;
+    storage.configure(&["v", "w"]).await;
     assert_eq!(state_of(storage, "unknown").await, None);
     let before = storage.probe.store_time().await.unwrap();
     let state = state_of(storage, "v").await.unwrap();
@@ -200,9 +193,9 @@ pub async fn lock_vendor_returns_the_recorded_history(storage: &StorageUnderTest
     assert_eq!(history_of(storage, "w").await, Some(history(as_of)));
     assert_eq!(statuses(storage, &["w"]).await[0].last_sync, None);
 
-    configure(storage, &["w"]).await;
+    storage.configure(&["w"]).await;
     assert_eq!(state_of(storage, "v").await, None);
-    configure(storage, &["v"]).await;
+    storage.configure(&["v"]).await;
     assert_eq!(history_of(storage, "v").await, Some(unproven));
 }
 
@@ -218,7 +211,7 @@ pub async fn the_sync_state_shows_whether_there_is_stock(storage: &StorageUnderT
 
 /// Two syncs of one vendor do not hold its lock at the same time, and the second sees the first one's commit.
 pub async fn the_vendor_lock_is_held_by_one_sync_at_a_time(storage: &StorageUnderTest) {
-    configure(storage, &["v"]).await;
+    storage.configure(&["v"]).await;
     let mut holder = storage.begin().await;
     holder.lock_vendor(&vendor("v")).await.unwrap();
     let as_of = holder.store_time().await.unwrap();
@@ -238,7 +231,7 @@ pub async fn the_vendor_lock_is_held_by_one_sync_at_a_time(storage: &StorageUnde
 
 /// A sync of an unknown vendor cannot be recorded.
 pub async fn record_sync_refuses_an_unknown_vendor(storage: &StorageUnderTest) {
-    configure(storage, &["v"]).await;
+    storage.configure(&["v"]).await;
     let mut work = storage.begin().await;
     let failed = record(SyncOutcome::Failed);
     work.record_sync(&vendor("unknown"), &failed, Some(&ReportHistory::default()))
@@ -254,7 +247,7 @@ pub async fn were_tried_requires_every_vendor(storage: &StorageUnderTest) {
     };
     assert!(tried(&[]).await);
     assert!(!tried(&["v"]).await);
-    configure(storage, &["v", "w"]).await;
+    storage.configure(&["v", "w"]).await;
     assert!(!tried(&["v"]).await);
     for (vendor_id, outcome) in [("v", SyncOutcome::Failed), ("w", SyncOutcome::Applied)] {
         assert!(!tried(&["v", "w"]).await);
@@ -291,7 +284,7 @@ async fn statuses(storage: &StorageUnderTest, ids: &[&str]) -> Vec<VendorStatus>
 /// Readers see the last sync of each requested vendor as it was recorded, with its time. Unknown vendors are left out.
 pub async fn the_last_sync_of_each_vendor_is_stored(storage: &StorageUnderTest) {
     assert_eq!(statuses(storage, &["v"]).await, []);
-    configure(storage, &["w", "v", "x"]).await;
+    storage.configure(&["w", "v", "x"]).await;
     let found = statuses(storage, &["v", "unknown", "w", "v"]).await;
     let never = |vendor_id: &str| VendorStatus {
         vendor_id: vendor(vendor_id),
@@ -339,15 +332,15 @@ pub async fn the_last_sync_of_each_vendor_is_stored(storage: &StorageUnderTest) 
         assert_eq!(found[1], never("w"));
     }
     // A vendor that is no longer configured is still known. One that is switched on again counts as never tried.
-    configure(storage, &["w"]).await;
+    storage.configure(&["w"]).await;
     assert!(statuses(storage, &["v"]).await[0].last_sync.is_some());
-    configure(storage, &["v", "w"]).await;
+    storage.configure(&["v", "w"]).await;
     assert_eq!(statuses(storage, &["v"]).await, [never("v")]);
 }
 
 /// Readers see the evidence of the last applied report, its age by the store's clock, and the skew of the vendor's clock.
 pub async fn the_evidence_of_each_vendor_is_shown(storage: &StorageUnderTest) {
-    configure(storage, &["v", "w"]).await;
+    storage.configure(&["v", "w"]).await;
     let now = storage.probe.store_time().await.unwrap();
     let as_of = now.minus(Duration::from_mins(10));
     for proof in [

@@ -3,26 +3,19 @@
 use async_trait::async_trait;
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Bool};
-use domain::order::OrderStatus;
+use domain::identifiers::BatchDigest;
+use domain::order::{OrderStatus, RejectReason};
 use domain::ports::{
     KeyRecord, OrderRecord, ProductRecord, StoreError, TransferError, TransferProgress,
     TransferRecord, TransferTarget, VendorRecord,
 };
-use domain::timestamp::Timestamp;
+use storage_sql::{Bind, FlagRow, NumberRow};
 
-use crate::rows::{FlagRow, to_pg};
-use crate::statement::{Bind, texts};
 use crate::store::PgStore;
 use crate::unit_of_work::PgUnitOfWork;
 
 /// Maximum orders of an outbox entry: few enough to be claimed, published and removed together.
 const MAX_ORDERS_PER_ENTRY: usize = 256;
-
-#[derive(QueryableByName)]
-struct NumberRow {
-    #[diesel(sql_type = BigInt)]
-    number: i64,
-}
 
 #[derive(QueryableByName)]
 struct ProgressRow {
@@ -43,14 +36,6 @@ impl From<ProgressRow> for TransferProgress {
 
 fn number(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-fn timestamps(timestamps: impl Iterator<Item = Timestamp>) -> Bind {
-    Bind::Timestamps(timestamps.map(to_pg).collect())
-}
-
-fn optional_timestamps(timestamps: impl Iterator<Item = Option<Timestamp>>) -> Bind {
-    Bind::OptionalTimestamps(timestamps.map(|instant| instant.map(to_pg)).collect())
 }
 
 impl PgUnitOfWork {
@@ -88,24 +73,16 @@ ON CONFLICT (vendor_id) DO UPDATE SET configured = excluded.configured, applied_
         let took_ms = syncs()
             .map(|sync| sync.map(|sync| i64::try_from(sync.took.as_millis()).unwrap_or(i64::MAX)));
         let binds = vec![
-            texts(records.iter().map(|record| record.vendor_id.as_str())),
+            Bind::texts(records.iter().map(|record| record.vendor_id.as_str())),
             Bind::Bools(records.iter().map(|record| record.configured).collect()),
-            optional_timestamps(records.iter().map(|record| record.applied_as_of)),
-            optional_timestamps(records.iter().map(|record| record.full_as_of)),
-            Bind::OptionalTexts(
-                syncs()
-                    .map(|sync| sync.map(|sync| sync.outcome.to_string()))
-                    .collect(),
-            ),
-            optional_timestamps(finished),
-            Bind::OptionalBigInts(took_ms.collect()),
-            Bind::OptionalBigInts(syncs().map(|it| it.map(|it| number(it.received))).collect()),
-            Bind::OptionalBigInts(syncs().map(|it| it.map(|it| number(it.changed))).collect()),
-            Bind::OptionalTexts(
-                syncs()
-                    .map(|it| it.and_then(|it| it.error.clone()))
-                    .collect(),
-            ),
+            Bind::instants(records.iter().map(|record| record.applied_as_of)),
+            Bind::instants(records.iter().map(|record| record.full_as_of)),
+            Bind::texts(syncs().map(|sync| sync.map(|sync| <&str>::from(sync.outcome)))),
+            Bind::instants(finished),
+            Bind::big_ints(took_ms),
+            Bind::big_ints(syncs().map(|sync| sync.map(|sync| number(sync.received)))),
+            Bind::big_ints(syncs().map(|sync| sync.map(|sync| number(sync.changed)))),
+            Bind::texts(syncs().map(|sync| sync.and_then(|sync| sync.error.as_deref()))),
         ];
         self.insert("moving vendors", SQL, binds, records.len())
             .await
@@ -118,9 +95,9 @@ INSERT INTO stock (product_id, quantity, updated_at) SELECT * FROM unnest($1, $2
 INSERT INTO vendor_stock (product_id, vendor_id, reported, in_flight, as_of, is_expired)
 SELECT * FROM unnest($1, $2, $3, $4, $5, $6)";
         let binds = vec![
-            texts(records.iter().map(|record| record.product_id.as_str())),
-            Bind::BigInts(records.iter().map(|it| number(it.quantity)).collect()),
-            timestamps(records.iter().map(|record| record.updated_at)),
+            Bind::texts(records.iter().map(|record| record.product_id.as_str())),
+            Bind::big_ints(records.iter().map(|it| number(it.quantity))),
+            Bind::instants(records.iter().map(|record| record.updated_at)),
         ];
         self.insert("moving stock", STOCK, binds, records.len())
             .await?;
@@ -131,19 +108,11 @@ SELECT * FROM unnest($1, $2, $3, $4, $5, $6)";
             })
         };
         let binds = vec![
-            texts(positions().map(|(product_id, _)| product_id)),
-            texts(positions().map(|(_, it)| it.vendor_id.as_str())),
-            Bind::Integers(
-                positions()
-                    .map(|(_, it)| it.reported.cast_signed())
-                    .collect(),
-            ),
-            Bind::Integers(
-                positions()
-                    .map(|(_, it)| it.in_flight.cast_signed())
-                    .collect(),
-            ),
-            timestamps(positions().map(|(_, it)| it.as_of)),
+            Bind::texts(positions().map(|(product_id, _)| product_id)),
+            Bind::texts(positions().map(|(_, it)| it.vendor_id.as_str())),
+            Bind::integers(positions().map(|(_, it)| it.reported)),
+            Bind::integers(positions().map(|(_, it)| it.in_flight)),
+            Bind::instants(positions().map(|(_, it)| it.as_of)),
             Bind::Bools(positions().map(|(_, it)| it.is_expired).collect()),
         ];
         self.insert("moving positions", POSITIONS, binds, positions().count())
@@ -156,23 +125,13 @@ INSERT INTO orders (id, product_id, quantity, status, reason, created_at, update
 SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)";
         const OUTBOX: &str = "INSERT INTO outbox (order_ids, product_ids) VALUES ($1, $2)";
         let binds = vec![
-            Bind::BigInts(records.iter().map(|record| record.id.0).collect()),
-            texts(records.iter().map(|it| it.request.product_id.as_str())),
-            Bind::Integers(
-                records
-                    .iter()
-                    .map(|it| it.request.quantity.units().cast_signed())
-                    .collect(),
-            ),
-            texts(records.iter().map(|record| record.status.as_str())),
-            Bind::OptionalTexts(
-                records
-                    .iter()
-                    .map(|it| it.reason.map(|reason| reason.as_str().to_owned()))
-                    .collect(),
-            ),
-            timestamps(records.iter().map(|record| record.created_at)),
-            timestamps(records.iter().map(|record| record.updated_at)),
+            Bind::big_ints(records.iter().map(|record| record.id.0)),
+            Bind::texts(records.iter().map(|it| it.request.product_id.as_str())),
+            Bind::integers(records.iter().map(|it| it.request.quantity.units())),
+            Bind::texts(records.iter().map(|record| record.status.as_str())),
+            Bind::texts(records.iter().map(|it| it.reason.map(RejectReason::as_str))),
+            Bind::instants(records.iter().map(|record| record.created_at)),
+            Bind::instants(records.iter().map(|record| record.updated_at)),
         ];
         self.insert("moving orders", ORDERS, binds, records.len())
             .await?;
@@ -182,8 +141,8 @@ SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)";
             .collect();
         for entry in pending.chunks(MAX_ORDERS_PER_ENTRY) {
             let binds = vec![
-                Bind::BigInts(entry.iter().map(|record| record.id.0).collect()),
-                texts(entry.iter().map(|it| it.request.product_id.as_str())),
+                Bind::big_ints(entry.iter().map(|record| record.id.0)),
+                Bind::texts(entry.iter().map(|it| it.request.product_id.as_str())),
             ];
             self.insert("putting orders into the outbox", OUTBOX, binds, 1)
                 .await?;
@@ -201,16 +160,12 @@ SELECT * FROM unnest($1, $2, $3, $4, $5, $6)";
                 .flat_map(|order| order.allocations.iter().map(move |it| (order, it)))
         };
         let binds = vec![
-            Bind::BigInts(allocations().map(|(order, _)| order.id.0).collect()),
-            texts(allocations().map(|(_, it)| it.vendor_id.as_str())),
-            texts(allocations().map(|(order, _)| order.request.product_id.as_str())),
-            Bind::Integers(
-                allocations()
-                    .map(|(_, it)| it.quantity.units().cast_signed())
-                    .collect(),
-            ),
-            optional_timestamps(allocations().map(|(_, it)| it.shipped_at)),
-            optional_timestamps(allocations().map(|(_, it)| it.known_as_of)),
+            Bind::big_ints(allocations().map(|(order, _)| order.id.0)),
+            Bind::texts(allocations().map(|(_, it)| it.vendor_id.as_str())),
+            Bind::texts(allocations().map(|(order, _)| order.request.product_id.as_str())),
+            Bind::integers(allocations().map(|(_, it)| it.quantity.units())),
+            Bind::instants(allocations().map(|(_, it)| it.shipped_at)),
+            Bind::instants(allocations().map(|(_, it)| it.known_as_of)),
         ];
         self.insert("moving allocations", SQL, binds, allocations().count())
             .await
@@ -221,15 +176,14 @@ SELECT * FROM unnest($1, $2, $3, $4, $5, $6)";
 INSERT INTO idempotency_keys (scope, key, order_id, created_at, batch_digest)
 SELECT * FROM unnest($1, $2, $3, $4, $5)";
         let binds = vec![
-            texts(records.iter().map(|record| record.key.scope())),
-            texts(records.iter().map(|record| record.key.key())),
-            Bind::BigInts(records.iter().map(|record| record.order_id.0).collect()),
-            timestamps(records.iter().map(|record| record.created_at)),
-            Bind::OptionalTexts(
+            Bind::texts(records.iter().map(|record| record.key.scope())),
+            Bind::texts(records.iter().map(|record| record.key.key())),
+            Bind::big_ints(records.iter().map(|record| record.order_id.0)),
+            Bind::instants(records.iter().map(|record| record.created_at)),
+            Bind::texts(
                 records
                     .iter()
-                    .map(|record| Some(record.batch.as_ref()?.as_str().to_owned()))
-                    .collect(),
+                    .map(|it| it.batch.as_ref().map(BatchDigest::as_str)),
             ),
         ];
         self.insert("moving keys", SQL, binds, records.len()).await
@@ -256,7 +210,7 @@ SELECT * FROM unnest($1, $2, $3, $4, $5)";
     async fn progress(&mut self, name: &str) -> Result<Option<TransferProgress>, StoreError> {
         const SQL: &str = "
 SELECT records, finished_at IS NOT NULL AS finished FROM transfers WHERE name = $1 FOR UPDATE";
-        let found: Vec<ProgressRow> = self.load(SQL, vec![Bind::Text(name.to_owned())]).await?;
+        let found: Vec<ProgressRow> = self.load(SQL, vec![name.into()]).await?;
         Ok(found.into_iter().next().map(TransferProgress::from))
     }
 }
@@ -275,18 +229,18 @@ WHERE datname = current_database() AND application_name LIKE 'order-aggregator-%
 
         let mut work = self.begin_work().await?;
         let users: Vec<NumberRow> = work.load(USERS, Vec::new()).await?;
-        if let Some(users) = users.first().filter(|users| users.number > 0) {
-            return Err(TransferError::InUse(users.number.unsigned_abs()));
+        let users = storage_sql::count(&users);
+        if users > 0 {
+            return Err(TransferError::InUse(users));
         }
         if let Some(progress) = work.progress(name).await? {
             return Ok(progress);
         }
         let filled: Vec<FlagRow> = work.load(FILLED, Vec::new()).await?;
-        if filled.iter().any(|row| row.flag) {
+        if storage_sql::flag(&filled) {
             return Err(TransferError::NotEmpty);
         }
-        work.execute(BEGIN, vec![Bind::Text(name.to_owned())])
-            .await?;
+        work.execute(BEGIN, vec![name.into()]).await?;
         work.end().await?;
         Ok(TransferProgress {
             records: 0,
@@ -309,11 +263,9 @@ WHERE datname = current_database() AND application_name LIKE 'order-aggregator-%
                 found,
             });
         }
-        let count = Bind::BigInt(number(records.len() as u64));
+        let count = Bind::count(records.len());
         work.restore(records).await?;
-        let counted = work
-            .execute(COUNT, vec![count, Bind::Text(name.to_owned())])
-            .await?;
+        let counted = work.execute(COUNT, vec![count, name.into()]).await?;
         work.expect_rows("counting moved records", counted, 1)?;
         work.end().await?;
         Ok(())
@@ -327,9 +279,7 @@ FROM orders_id_seq";
 UPDATE transfers SET finished_at = coalesce(finished_at, clock_timestamp()) WHERE name = $1";
         let mut work = self.begin_work().await?;
         work.load::<NumberRow>(NUMBERS, Vec::new()).await?;
-        let finished = work
-            .execute(FINISHED, vec![Bind::Text(name.to_owned())])
-            .await?;
+        let finished = work.execute(FINISHED, vec![name.into()]).await?;
         work.expect_rows("finishing a transfer", finished, 1)?;
         // The statistics still describe empty tables.
         work.execute("ANALYZE", Vec::new()).await?;

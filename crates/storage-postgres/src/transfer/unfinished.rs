@@ -1,18 +1,11 @@
 //! Detects an unfinished import.
 
-use diesel::QueryableByName;
-use diesel::sql_types::Text;
+use storage_sql::TextRow;
 
 use crate::migrations::MigrationError;
 use crate::options::PgOptions;
 use crate::session::connect;
 use crate::statement;
-
-#[derive(QueryableByName)]
-struct NameRow {
-    #[diesel(sql_type = Text)]
-    name: String,
-}
 
 /// Returns the name of an unfinished import, if there is one. A program that works on such a database sees only a part
 /// of the orders and stock, and its writes prevent the import from being continued.
@@ -21,8 +14,9 @@ struct NameRow {
 /// [`MigrationError`].
 /// [`MigrationError`].
 pub async fn unfinished_import(options: &PgOptions) -> Result<Option<String>, MigrationError> {
-    const SQL: &str = "SELECT name FROM transfers WHERE finished_at IS NULL ORDER BY name LIMIT 1";
+    const SQL: &str =
+        "SELECT name AS text FROM transfers WHERE finished_at IS NULL ORDER BY name LIMIT 1";
     let mut connection = connect(options, &options.database).await?.connection;
-    let found: Vec<NameRow> = statement::load(&mut connection, SQL, Vec::new()).await?;
-    Ok(found.into_iter().next().map(|row| row.name))
+    let found: Vec<TextRow> = statement::load(&mut connection, SQL, Vec::new()).await?;
+    Ok(found.into_iter().next().map(|row| row.text))
 }

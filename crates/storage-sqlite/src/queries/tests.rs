@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use clock_tokio::SystemClock;
-use diesel::{RunQueryDsl as _, SqliteConnection};
+use diesel::sql_types::Text;
+use diesel::{QueryableByName, RunQueryDsl as _, SqliteConnection};
 
 use super::*;
 use crate::error::store_error;
@@ -18,7 +19,10 @@ struct StepRow {
 
 fn plan(connection: &mut SqliteConnection, sql: &str) -> Result<Vec<String>, StoreError> {
     // The values do not affect the plan, which uses no statistics.
-    let explained = format!("EXPLAIN QUERY PLAN {}", sql.replace('?', "'1'"));
+    let values = (1..=4).fold(sql.to_owned(), |sql, number| {
+        sql.replace(&format!("${number}"), "'1'")
+    });
+    let explained = format!("EXPLAIN QUERY PLAN {values}");
     let steps: Vec<StepRow> = diesel::sql_query(explained)
         .load(connection)
         .map_err(store_error)?;
