@@ -195,7 +195,10 @@ impl Subscriber {
                 permit.consume(frame.bytes.len()).await;
                 self.send(frame).map_or(Step::Continue, Step::Send)
             }
-            Next::Pending => Step::Idle,
+            Next::Pending => {
+                self.was_reset = false;
+                Step::Idle
+            }
             Next::Behind => {
                 // If the feed does not reach the offset, reading the log shows the reason.
                 let _ = timeout(LOG_POLL_INTERVAL, self.feed_changes.changed()).await;
