@@ -98,7 +98,8 @@ impl From<SyncError> for Problem {
             SyncError::Imbalance(imbalance) => inconsistent(&imbalance),
             SyncError::Store(failure @ StoreError::Conflict(_)) => {
                 log_store_failure(&failure, "");
-                Self::unavailable(ROWS_ARE_HELD)
+                // Not 503, which promises that nothing was recorded.
+                Self::new(ProblemKind::OutcomeUnknown, ROWS_ARE_HELD)
             }
             SyncError::Store(failure) => failure.into(),
         }
@@ -148,6 +149,13 @@ mod tests {
         fn source(&self) -> Option<&(dyn Error + 'static)> {
             Some(&self.0)
         }
+    }
+
+    #[test]
+    fn sync_that_may_have_changed_some_products_has_an_unknown_outcome() {
+        let held = SyncError::Store(StoreError::Conflict("held".to_owned()));
+        let expected = Problem::new(ProblemKind::OutcomeUnknown, ROWS_ARE_HELD);
+        assert_eq!(Problem::from(held), expected);
     }
 
     #[test]

@@ -96,6 +96,29 @@ fn is_authorized(reply: &Reply) -> bool {
 }
 
 #[tokio::test]
+async fn each_role_gets_the_response_of_the_endpoint() {
+    let server = server();
+    for key in [CUSTOMER, OPERATOR] {
+        for (method, path, status) in [
+            ("POST", "/api/v1/order", 202),
+            ("POST", "/api/v1/orders", 202),
+            ("GET", "/api/v1/orders", 200),
+            ("GET", "/api/v1/orders/1", 200),
+            ("GET", "/api/v1/stock", 200),
+            ("GET", "/api/v1/stock/SKU-1", 200),
+        ] {
+            let reply = request(&server, method, path, &bearer(key)).await;
+            assert_eq!(reply.status, status, "{method} {path} {key}");
+        }
+    }
+    let metrics = request(&server, "GET", "/metrics", &bearer(OPERATOR)).await;
+    assert_eq!(metrics.status, 200);
+    for path in ["/healthz", "/readyz", "/docs", "/problems/not-found"] {
+        assert_eq!(server.get(path).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn each_endpoint_requires_its_role() {
     let server = server();
     for (method, path, needs) in ENDPOINTS {
