@@ -1,8 +1,7 @@
-//! The program `api`: wires the REST API to PostgreSQL and the system clock, and runs it until a stop signal.
+//! The program `order-aggregator-api`: wires the REST API to PostgreSQL and the system clock, and runs it until a stop signal.
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -17,36 +16,30 @@ use readiness::TaskHealth;
 use settings::Settings;
 use storage_postgres::{PgListener, PgNotifier, PgOptions, PgStore};
 use tracing::info;
+use wiring::program::{self, ConfigArgs};
 
 /// Serves the REST API for orders and stock.
 ///
-/// Settings are read from config/default.toml (built in), the file given here, a .env file and the environment, in
-/// increasing precedence. SIGTERM and Ctrl-C shut the API down after the requests in progress are finished.
+/// SIGTERM and Ctrl-C shut the API down after the requests in progress are finished.
 #[derive(Parser)]
-#[command(name = "api", version)]
+#[command(name = PROGRAM, version, max_term_width = 100)]
 struct Arguments {
-    /// File with settings that override the defaults.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArgs,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("api: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+/// Name of this program, also on the database server.
+const PROGRAM: &str = env!("CARGO_BIN_NAME");
+
+fn main() -> ExitCode {
+    program::run_async(run)
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let settings = Settings::load(arguments.config.as_deref())?;
-    wiring::start_telemetry(&settings.telemetry)?;
-    wiring::raise_open_files_limit();
+    let settings = arguments.config.load()?;
+    wiring::prepare_process(&settings.telemetry)?;
     let server = api::prepare(ServerOptions::from(&settings))?;
-    let pg_options = wiring::postgres(&settings.database, "order-aggregator-api");
+    let pg_options = wiring::postgres(&settings.database, PROGRAM);
     wiring::check_database(&pg_options).await?;
 
     let shutdown = Shutdown::new();

@@ -12,6 +12,7 @@ mod broker;
 mod data_file;
 #[cfg(feature = "postgres")]
 mod database;
+pub mod program;
 pub mod trial;
 
 use std::sync::Arc;
@@ -35,16 +36,18 @@ use vendor_feeds::{FeedFormat, HttpVendorFeed, HttpVendorOptions};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Starts the logging of the process.
+/// Prepares the process of a server: starts its logging and raises its limit on open files.
 ///
 /// # Errors
 /// If the filter is invalid, or logging has already been started.
-pub fn start_telemetry(settings: &TelemetrySettings) -> anyhow::Result<()> {
+pub fn prepare_process(settings: &TelemetrySettings) -> anyhow::Result<()> {
     let format = match settings.format {
         LogFormat::Text => telemetry::Format::Text,
         LogFormat::Json => telemetry::Format::Json,
     };
-    Ok(telemetry::init(format, &settings.filter)?)
+    telemetry::init(format, &settings.filter)?;
+    raise_open_files_limit();
+    Ok(())
 }
 
 /// Returns the feeds of the configured vendors, each with its sync interval.

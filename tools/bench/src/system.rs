@@ -9,7 +9,7 @@ use anyhow::{Result, bail, ensure};
 use clock_tokio::SystemClock;
 use dev_env::children::Children;
 use dev_env::fresh_servers::FreshServers;
-use dev_env::programs::Programs;
+use dev_env::programs::{API, Programs, STANDALONE, WORKER};
 use dev_env::{audit, endpoints};
 use settings::Settings;
 use storage_postgres::{PgOptions, PgStore};
@@ -155,8 +155,8 @@ impl System {
             arguments,
             _dir: dir,
         };
-        system.launch(programs, "api", "api", ("PORT", api))?;
-        system.launch(programs, "worker", "worker", ("WORKER_PORT", worker))?;
+        system.launch(programs, "api", API, ("PORT", api))?;
+        system.launch(programs, "worker", WORKER, ("WORKER_PORT", worker))?;
         for server in [api, worker] {
             system.children.wait_until_ready(server).await?;
         }
@@ -169,7 +169,7 @@ impl System {
     /// Starts a second API on the same servers, and waits until it is ready.
     pub(super) async fn start_second_api(&mut self, programs: &Programs) -> Result<()> {
         let api = endpoints::free_address()?;
-        self.launch(programs, "second api", "api", ("PORT", api))?;
+        self.launch(programs, "second api", API, ("PORT", api))?;
         self.children.wait_until_ready(api).await?;
         self.second_api = Some(api);
         Ok(())
@@ -196,7 +196,7 @@ impl System {
             arguments,
             _dir: dir,
         };
-        system.launch(programs, "standalone", "standalone", ("PORT", api))?;
+        system.launch(programs, "standalone", STANDALONE, ("PORT", api))?;
         system.children.wait_until_ready(api).await?;
         Ok(system)
     }

@@ -5,6 +5,17 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 
+/// The embedded program.
+pub const STANDALONE: &str = "order-aggregator";
+/// The REST API.
+pub const API: &str = "order-aggregator-api";
+/// The worker.
+pub const WORKER: &str = "order-aggregator-worker";
+/// The operators' program.
+pub const ADMIN: &str = "order-aggregator-admin";
+/// The mock vendors.
+pub const MOCK_VENDOR: &str = "order-aggregator-mock-vendor";
+
 /// Built programs.
 #[derive(Debug)]
 pub struct Programs(Vec<PathBuf>);
@@ -75,9 +86,12 @@ mod tests {
     #[test]
     fn program_is_found_in_the_messages_of_cargo() {
         let messages = "{\"reason\":\"compiler-artifact\",\"executable\":null}\nnoise\n\
-                        {\"reason\":\"compiler-artifact\",\"executable\":\"/t/debug/api\"}\n";
+                        {\"reason\":\"compiler-artifact\",\"executable\":\"/t/debug/order-aggregator-api\"}\n";
         let programs = Programs(executables(messages));
-        assert_eq!(programs.path("api").unwrap(), Path::new("/t/debug/api"));
-        assert!(programs.path("worker").is_err());
+        assert_eq!(
+            programs.path(API).unwrap(),
+            Path::new("/t/debug/order-aggregator-api")
+        );
+        assert!(programs.path(WORKER).is_err());
     }
 }
