@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use api::{ApiPorts, ServerOptions, Shutdown, StoreReadiness};
 use clap::Parser;
 use clock_tokio::SystemClock;
-use domain::ports::{Clock, Listener, Notifier, Topic};
+use domain::ports::{Clock, ConfiguredFeed, Listener, Notifier, Topic};
 use domain::services::VendorSync;
 use metrics::{Metrics, MetricsPage};
 use readiness::TaskHealth;
@@ -61,10 +61,7 @@ fn ports(settings: &Settings, pg_options: &PgOptions) -> anyhow::Result<ApiPorts
     let store = Arc::new(store);
     let metrics = Arc::new(Metrics::new()?);
     let write_health = TaskHealth::new("batch_writer");
-    let feeds = wiring::vendor_feeds(&settings.vendors)?;
-    let intervals = feeds.iter();
-    let intervals =
-        intervals.map(|(feed, sync_interval)| (feed.vendor_id().clone(), *sync_interval));
+    let feeds = wiring::configured_feeds(&settings.vendors)?;
     let sync = VendorSync::new(
         store.clone(),
         store.clone(),
@@ -73,9 +70,8 @@ fn ports(settings: &Settings, pg_options: &PgOptions) -> anyhow::Result<ApiPorts
     )
     .with_observer(metrics.clone())
     .with_notifier(Arc::clone(&notifier))
-    .with_intervals(intervals);
+    .with_intervals(feeds.iter().map(ConfiguredFeed::interval));
     let listen_to = pg_options.clone();
-    let with_feeds = feeds.into_iter().map(|(feed, _)| feed);
     Ok(ApiPorts {
         store: store.clone(),
         notifier,
@@ -84,9 +80,7 @@ fn ports(settings: &Settings, pg_options: &PgOptions) -> anyhow::Result<ApiPorts
         }),
         clock,
         sync,
-        feeds: with_feeds
-            .zip(wiring::public_urls(&settings.vendors))
-            .collect(),
+        feeds,
         manual_vendors: settings.manual_vendors.clone(),
         observer: metrics.clone(),
         metrics: MetricsPage::new(metrics, store.clone()),

@@ -15,7 +15,6 @@ use storage_postgres::{PgLeases, PgListener, PgNotifier, PgOptions, PgStore};
 use tracing::info;
 use wiring::program::{self, ConfigArgs};
 use worker::pages::PagesOptions;
-use worker::scheduler::ScheduledVendor;
 use worker::supervisor::Supervisor;
 use worker::tasks::{self, WorkerPorts};
 use worker::{lifecycle, pages};
@@ -83,7 +82,6 @@ fn ports(
     metrics: &Arc<Metrics>,
     pg: &PgStore,
 ) -> anyhow::Result<WorkerPorts> {
-    let feeds = wiring::vendor_feeds(&settings.vendors)?;
     let (rabbitmq, listener_options) = (rabbitmq.clone(), postgres.clone());
     Ok(WorkerPorts {
         store: Arc::new(pg.clone()),
@@ -99,7 +97,7 @@ fn ports(
             Box::new(PgListener::start(listener_options.clone(), Topic::Outbox))
         }),
         clock: Arc::new(SystemClock),
-        vendors: feeds.into_iter().map(ScheduledVendor::from).collect(),
+        vendors: wiring::configured_feeds(&settings.vendors)?,
         observer: metrics.clone(),
         vendor_set: wiring::vendor_set(settings)?,
     })

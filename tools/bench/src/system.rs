@@ -31,7 +31,7 @@ impl Servers {
     pub(super) async fn create(settings: &Settings) -> Result<Self> {
         let servers = Self(FreshServers::create(settings).await?);
         let store = Arc::new(PgStore::new(servers.options())?);
-        stock::enter(store.clone(), store.clone(), store.clone(), store).await?;
+        stock::enter(store).await?;
         let database = servers.database().await?;
         database.check_durable().await?;
         database
@@ -116,7 +116,7 @@ pub(super) fn temp_dir_on_disk() -> Result<TempDir> {
 pub(super) async fn create_data_file(file: &Path, settings: &Settings) -> Result<()> {
     let options = wiring::sqlite(&settings.embedded, file.to_owned());
     let store = Arc::new(SqliteStore::open(&options, Arc::new(SystemClock))?);
-    stock::enter(store.clone(), store.clone(), store.clone(), store).await
+    stock::enter(store).await
 }
 
 /// Storage of the service.
