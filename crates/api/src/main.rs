@@ -103,3 +103,11 @@ fn shutdown_signal(
         );
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn help_is_as_recorded() {
+        insta::assert_snapshot!(wiring::program::help::<super::Arguments>());
+    }
+}

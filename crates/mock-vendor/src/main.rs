@@ -97,3 +97,11 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn help_is_as_recorded() {
+        insta::assert_snapshot!(wiring::program::help::<super::Arguments>());
+    }
+}

@@ -61,10 +61,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     #[test]
-    fn command_line_definition_is_consistent() {
-        super::Arguments::command().debug_assert();
+    fn help_is_as_recorded() {
+        insta::assert_snapshot!(wiring::program::help::<super::Arguments>());
     }
 }

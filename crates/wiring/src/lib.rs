@@ -86,8 +86,12 @@ pub fn vendor_set(settings: &Settings) -> anyhow::Result<VendorSet> {
 
 fn vendor_source(vendor: &VendorSettings) -> anyhow::Result<VendorSource> {
     let url = public_url(vendor);
-    VendorSource::new(url.as_str(), vendor.url.query(), &vendor.format.items)
-        .with_context(|| format!("vendor {}: the URL cannot be stored", vendor.id))
+    VendorSource::new(
+        url.as_str(),
+        vendor.url.query(),
+        vendor.format.items.as_str(),
+    )
+    .with_context(|| format!("vendor {}: the URL cannot be stored", vendor.id))
 }
 
 /// The URL of a vendor without its query, which may contain a secret.

@@ -13,10 +13,13 @@ use tokio::runtime::Runtime;
 pub struct ConfigArgs {
     /// File with settings that override the defaults.
     ///
-    /// Settings are read from config/default.toml (built in), this file, a .env file and the environment, in order of
+    /// Settings are read from config/default.toml (built in), this file, the --env-file and the environment, in order of
     /// increasing precedence.
     #[arg(long, global = true, value_name = "FILE", value_parser = absolute_path())]
     pub config: Option<PathBuf>,
+    /// File with environment variables, one NAME=value per line; it may be missing.
+    #[arg(long, global = true, value_name = "FILE", default_value = ".env")]
+    pub env_file: PathBuf,
 }
 
 /// Parses a path relative to the caller's directory: a program may change to another directory before it uses the path.
@@ -31,7 +34,7 @@ impl ConfigArgs {
     /// # Errors
     /// [`SettingsError`] for the first invalid setting.
     pub fn load(&self) -> Result<Settings, SettingsError> {
-        Settings::load(self.config.as_deref())
+        Settings::load_with(self.config.as_deref(), &self.env_file)
     }
 }
 

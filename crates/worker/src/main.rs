@@ -102,3 +102,11 @@ fn ports(
         vendor_set: wiring::vendor_set(settings)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn help_is_as_recorded() {
+        insta::assert_snapshot!(wiring::program::help::<super::Arguments>());
+    }
+}

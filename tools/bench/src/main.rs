@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use clap::Parser;
+use clap::{Parser, ValueEnum as _};
 use dev_env::programs::{self, API, Profile, STANDALONE, WORKER};
 use dev_env::services;
 use dev_env::stop_signals::StopSignals;
@@ -107,8 +107,8 @@ impl Args {
     }
 
     fn topics(&self) -> Vec<Topic> {
-        Topic::ALL
-            .into_iter()
+        let topics = Topic::value_variants().iter().copied();
+        topics
             .filter(|topic| self.only.is_empty() || self.only.contains(topic))
             .collect()
     }
@@ -126,7 +126,7 @@ impl Args {
             let _ = write!(line, " --seconds {seconds}");
         }
         if !self.only.is_empty() {
-            let names: Vec<&str> = self.topics().into_iter().map(Topic::name).collect();
+            let names: Vec<String> = self.topics().iter().map(Topic::to_string).collect();
             let _ = write!(line, " --only {}", names.join(","));
         }
         line
@@ -186,6 +186,6 @@ mod tests {
         );
         assert_eq!(given.topics(), [Topic::Hot, Topic::Zipf]);
         assert_eq!((given.scale().rounds, given.scale().seconds), (1, 5));
-        assert_eq!(args("bench").topics().len(), Topic::ALL.len());
+        assert_eq!(args("bench").topics(), Topic::value_variants());
     }
 }

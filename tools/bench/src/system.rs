@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, bail, ensure};
+use client::Client;
 use clock_tokio::SystemClock;
 use dev_env::children::Children;
 use dev_env::fresh_servers::FreshServers;
@@ -219,6 +220,11 @@ impl System {
             .start(name, program, &self.arguments, &environment)?;
         self.processes.push((name, pid));
         Ok(())
+    }
+
+    /// Returns a client of the API.
+    pub(super) fn client(&self) -> Result<Client> {
+        Ok(Client::new(&endpoints::http_url(self.api))?)
     }
 
     /// Runs the audit and fails on a finding.

@@ -1,13 +1,30 @@
 //! Connection options of the servers in the settings.
 
-use anyhow::Result;
-use settings::{DatabaseSettings, RabbitmqSettings, Settings};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use amiquip::{Auth, Connection, ConnectionOptions, ConnectionTuning};
+use anyhow::{Context as _, Result};
+use settings::{DatabaseSettings, ExposeSecret as _, RabbitmqSettings, Settings};
 use storage_postgres::PgOptions;
+use tokio_postgres::{Client, NoTls};
+
+/// Timeout of each response of a server while a connection is opened.
+pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Returns the connection options of the database.
 #[must_use]
 pub fn pg_options(database: &DatabaseSettings) -> PgOptions {
     wiring::postgres(database, "order-aggregator-dev-env")
+}
+
+/// Opens a connection to the database, outside a pool. Requires a tokio runtime.
+pub async fn connect(options: &PgOptions) -> Result<Client> {
+    let login = options.login();
+    let connected = login.connect(NoTls).await;
+    let (client, connection) = connected.context("cannot reach PostgreSQL")?;
+    tokio::spawn(connection);
+    Ok(client)
 }
 
 /// Decoded parts of the broker's URL.
@@ -37,6 +54,22 @@ impl Broker {
             vhost: options.vhost,
         })
     }
+
+    /// Logs in and opens the virtual host, on a connection to the broker.
+    pub fn log_in(&self, stream: TcpStream) -> Result<Connection> {
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        let login = ConnectionOptions::<Auth>::default()
+            .auth(Auth::Plain {
+                username: self.user.clone(),
+                password: self.password.clone(),
+            })
+            .virtual_host(self.vhost.clone())
+            .connection_timeout(Some(RESPONSE_TIMEOUT));
+        let stream = mio::net::TcpStream::from_stream(stream)?;
+        let tuning = ConnectionTuning::default();
+        Ok(Connection::insecure_open_stream(stream, login, tuning)?)
+    }
 }
 
 /// Returns whether a host is this machine, so that a server can be started on it.
@@ -57,10 +90,13 @@ pub fn environment(settings: &Settings) -> Vec<(&'static str, String)> {
         ("DB_PORT", database.port.to_string()),
         ("DB_USER", database.user.clone()),
         ("DB_NAME", database.name.clone()),
-        ("RABBITMQ_URL", settings.rabbitmq.url.reveal().to_owned()),
+        (
+            "RABBITMQ_URL",
+            settings.rabbitmq.url.expose_secret().to_owned(),
+        ),
     ];
     if let Some(password) = &database.password {
-        variables.push(("DB_PASSWORD", password.reveal().to_owned()));
+        variables.push(("DB_PASSWORD", password.expose_secret().to_owned()));
     }
     variables
 }

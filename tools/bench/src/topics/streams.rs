@@ -72,13 +72,12 @@ async fn measure(run: &mut Run, servers: &Servers, list: &str, items: u32) -> Re
         "{name}: peak {peak:.1} MiB, {before:.1} MiB before; {per_s:.0} per second"
     ));
     let at = f64::from(items);
-    for (metric, value) in [
+    let values = [
         ("before_mib", before),
         ("peak_mib", peak),
         ("read_per_s", per_s),
-    ] {
-        run.results.add(TOPIC, list, at, metric, value);
-    }
+    ];
+    run.results.add_all((TOPIC, list, at), values);
     children.stop_all().await
 }
 

@@ -24,14 +24,11 @@ use clap::Subcommand;
 use progress::Progress;
 use settings::Settings;
 
-use crate::connection::{self, Broker};
+use crate::connection::{self, Broker, RESPONSE_TIMEOUT};
 use started::{Started, StartedList};
 
 const READY_TIMEOUT: Duration = Duration::from_mins(1);
 const POLL_INTERVAL: Duration = Duration::from_millis(300);
-
-/// Timeout of each response of a server.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Arguments of `services`.
 #[derive(Debug, clap::Args)]
@@ -254,9 +251,9 @@ fn stop() -> Result<()> {
     }
     while let Some(started) = list.last() {
         match started {
-            Started::Cluster { .. } => postgres::stop(started)?,
-            Started::Node { .. } => rabbitmq::stop(started)?,
-            Started::Containers { .. } => containers::stop(started)?,
+            Started::Cluster { programs, data } => postgres::stop(programs, data)?,
+            Started::Node { name, control, .. } => rabbitmq::stop(name.as_deref(), control)?,
+            Started::Containers { engine, services } => containers::stop(engine, services)?,
         }
         println!("stopped {started}");
         list.remove_last()?;
