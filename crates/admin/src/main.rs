@@ -6,13 +6,13 @@ mod api_key;
 mod audit;
 mod catalogue;
 mod connection;
-mod data_file;
 mod dead_letters;
 mod dump;
 mod export;
 mod import;
 mod migrate;
 mod seed;
+mod store;
 mod vendor;
 
 use std::process::ExitCode;
@@ -71,10 +71,8 @@ fn run(arguments: Arguments) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     #[test]
-    fn command_line_definition_is_valid() {
-        super::Arguments::command().debug_assert();
+    fn help_is_as_recorded() {
+        insta::assert_snapshot!(wiring::program::help::<super::Arguments>());
     }
 }

@@ -10,17 +10,16 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use clock_tokio::SystemClock;
 use domain::identifiers::VendorId;
-use domain::ports::{Clock as _, GivenFeed, Store, StoreProbe, SyncQueries, VendorSetQueries};
+use domain::ports::{Clock as _, GivenFeed};
 use domain::report::{Report, ReportKind};
 use domain::services::{VendorSets, VendorSync};
 use domain::vendor_set::ConfiguredVendor;
 use progress::Progress;
 use settings::Settings;
-use storage_postgres::PgStore;
 use wiring::trial::RunningApi;
 
 use crate::catalogue::Catalogue;
-use crate::{connection, data_file};
+use crate::store::{self, Access, AdminStore};
 
 const VENDOR: &str = "seed";
 
@@ -51,15 +50,8 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
             format!("the setting manual_vendors does not contain \"{VENDOR}\": add it")
         })?;
     let runtime = tokio::runtime::Runtime::new()?;
-    let changed = if let Some(path) = &args.data {
-        let store = Arc::new(data_file::open(path, &settings.embedded)?);
-        runtime.block_on(add_stock(args, vendor_id, store))?
-    } else {
-        let options = connection::postgres(settings);
-        runtime.block_on(async {
-            add_stock(args, vendor_id, Arc::new(PgStore::new(&options)?)).await
-        })?
-    };
+    let store = store::open(args.data.as_deref(), Access::Create, settings, &runtime)?;
+    let changed = runtime.block_on(add_stock(args, vendor_id, store))?;
     println!(
         "added {} products of vendor {VENDOR}, {changed} changed",
         args.products
@@ -71,10 +63,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
 }
 
 /// Applies the catalogue in parts. Returns the number of changed products.
-async fn add_stock<S>(args: &Args, vendor_id: &VendorId, store: Arc<S>) -> Result<u64>
-where
-    S: Store + StoreProbe + SyncQueries + VendorSetQueries + 'static,
-{
+async fn add_stock(args: &Args, vendor_id: &VendorId, store: Arc<dyn AdminStore>) -> Result<u64> {
     let clock = Arc::new(SystemClock);
     let vendor_sets = VendorSets::new(store.clone(), store.clone(), clock.clone());
     let sync = VendorSync::new(store.clone(), store.clone(), store, clock);
