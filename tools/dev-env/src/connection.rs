@@ -1,16 +1,9 @@
 //! Connection options of the servers in the settings.
 
-use std::net::TcpStream;
-use std::time::Duration;
-
-use amiquip::{Auth, Connection, ConnectionOptions, ConnectionTuning};
 use anyhow::{Context as _, Result};
 use settings::{DatabaseSettings, ExposeSecret as _, RabbitmqSettings, Settings};
 use storage_postgres::PgOptions;
 use tokio_postgres::{Client, NoTls};
-
-/// Timeout of each response of a server while a connection is opened.
-pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Returns the connection options of the database.
 #[must_use]
@@ -53,22 +46,6 @@ impl Broker {
             password: options.password,
             vhost: options.vhost,
         })
-    }
-
-    /// Logs in and opens the virtual host, on a connection to the broker.
-    pub fn log_in(&self, stream: TcpStream) -> Result<Connection> {
-        stream.set_nodelay(true)?;
-        stream.set_nonblocking(true)?;
-        let login = ConnectionOptions::<Auth>::default()
-            .auth(Auth::Plain {
-                username: self.user.clone(),
-                password: self.password.clone(),
-            })
-            .virtual_host(self.vhost.clone())
-            .connection_timeout(Some(RESPONSE_TIMEOUT));
-        let stream = mio::net::TcpStream::from_stream(stream)?;
-        let tuning = ConnectionTuning::default();
-        Ok(Connection::insecure_open_stream(stream, login, tuning)?)
     }
 }
 

@@ -5,11 +5,11 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use amiquip::{
-    AmqpProperties, AmqpValue, Channel, Confirm, Connection, ConsumerMessage, ConsumerOptions,
-    FieldTable, Publish, QueueDeclareOptions, QueueDeleteOptions,
+    AmqpProperties, AmqpValue, Auth, Channel, Confirm, Connection, ConnectionOptions,
+    ConnectionTuning, ConsumerMessage, ConsumerOptions, FieldTable, Publish, QueueDeclareOptions,
+    QueueDeleteOptions,
 };
 use anyhow::{Context as _, bail};
-use dev_env::connection::Broker;
 use serde::Serialize;
 use settings::RabbitmqSettings;
 
@@ -35,9 +35,8 @@ pub(crate) fn run(
     time: Duration,
     ids: u32,
 ) -> anyhow::Result<Throughput> {
-    let broker = Broker::of(settings)?;
-    let mut sender = connect(&broker)?;
-    let mut receiver = connect(&broker)?;
+    let mut sender = connect(settings)?;
+    let mut receiver = connect(settings)?;
     let outgoing = sender.open_channel(None)?;
     declare(&outgoing)?;
     let incoming = receiver.open_channel(None)?;
@@ -77,10 +76,24 @@ fn body(ids: u32) -> Vec<u8> {
         .into_bytes()
 }
 
-fn connect(broker: &Broker) -> anyhow::Result<Connection> {
-    let stream =
-        TcpStream::connect((broker.host.as_str(), broker.port)).context("cannot reach RabbitMQ")?;
-    broker.log_in(stream)
+fn connect(settings: &RabbitmqSettings) -> anyhow::Result<Connection> {
+    let options = wiring::rabbitmq(settings, "order-aggregator-ceilings")?;
+    let stream = TcpStream::connect((options.host.as_str(), options.port))
+        .context("cannot reach RabbitMQ")?;
+    stream.set_nodelay(true)?;
+    stream.set_nonblocking(true)?;
+    let login = ConnectionOptions::<Auth>::default()
+        .auth(Auth::Plain {
+            username: options.user,
+            password: options.password,
+        })
+        .virtual_host(options.vhost);
+    let stream = mio::net::TcpStream::from_stream(stream)?;
+    Ok(Connection::insecure_open_stream(
+        stream,
+        login,
+        ConnectionTuning::default(),
+    )?)
 }
 
 fn declare(channel: &Channel) -> anyhow::Result<()> {

@@ -24,11 +24,14 @@ use clap::Subcommand;
 use progress::Progress;
 use settings::Settings;
 
-use crate::connection::{self, Broker, RESPONSE_TIMEOUT};
+use crate::connection::{self, Broker};
 use started::{Started, StartedList};
 
 const READY_TIMEOUT: Duration = Duration::from_mins(1);
 const POLL_INTERVAL: Duration = Duration::from_millis(300);
+
+/// Timeout of each response of a server.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Arguments of `services`.
 #[derive(Debug, clap::Args)]

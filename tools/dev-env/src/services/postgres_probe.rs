@@ -6,8 +6,8 @@ use settings::DatabaseSettings;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Error, NoTls};
 
-use super::{Probe, connect};
-use crate::connection::{self, RESPONSE_TIMEOUT};
+use super::{Probe, RESPONSE_TIMEOUT, connect};
+use crate::connection;
 
 /// Logs in to the database in the settings. A missing database is ready, too: the server reports it only after a successful
 /// login.
