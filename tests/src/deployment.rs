@@ -324,12 +324,12 @@ impl Deployment {
 
     fn api_process(&self, number: usize) -> Process {
         let port = ("PORT", self.api_ports[number].to_string());
-        self.process("api", number, &[port])
+        self.process("order-aggregator-api", number, &[port])
     }
 
     fn worker_process(&self, number: usize) -> Process {
         let port = ("WORKER_PORT", self.worker_ports[number].to_string());
-        self.process("worker", number, &[port])
+        self.process("order-aggregator-worker", number, &[port])
     }
 
     /// Starts an additional process of a program with these variables added to the default environment. Does not wait until

@@ -48,7 +48,14 @@ impl Workdir {
     fn start(&self, name: &str, arguments: &[&str], environment: &[(&str, String)]) -> Process {
         let dir = self.dir.path();
         let config = self.config();
-        Process::start("standalone", name, dir, &config, arguments, environment)
+        Process::start(
+            "order-aggregator",
+            name,
+            dir,
+            &config,
+            arguments,
+            environment,
+        )
     }
 
     fn start_default(&self) -> Process {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use cargo_metadata::Metadata;
 
 use crate::tidy::SHARED_BY_ADAPTERS;
 
@@ -28,7 +28,7 @@ struct Suite {
 
 /// Removes the records of earlier runs.
 pub(crate) fn clear() -> Result<()> {
-    let dir = records_dir(&workspace::metadata()?)?;
+    let dir = records_dir(&workspace::metadata()?);
     match fs::remove_dir_all(&dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("cannot remove {}", dir.display()))
@@ -40,10 +40,11 @@ pub(crate) fn clear() -> Result<()> {
 /// Prints the tables. Fails if an adapter has not passed a contract.
 pub(crate) fn report() -> Result<()> {
     let metadata = workspace::metadata()?;
-    let dir = records_dir(&metadata)?;
+    let dir = records_dir(&metadata);
     let mut missing = Vec::new();
     for name in SUITES {
-        let suite = read(&dir, name, adapters(&metadata, name)?)?;
+        let packages = metadata.packages.iter().map(|it| it.name.as_str());
+        let suite = read(&dir, name, adapters(packages, name))?;
         println!("{}", suite.table());
         missing.extend(suite.missing());
     }
@@ -54,26 +55,18 @@ pub(crate) fn report() -> Result<()> {
     }
 }
 
-fn records_dir(metadata: &Value) -> Result<PathBuf> {
-    let target = metadata["target_directory"]
-        .as_str()
-        .context("cargo metadata has no target directory")?;
-    Ok(Path::new(target).join("tmp").join("contracts"))
+fn records_dir(metadata: &Metadata) -> PathBuf {
+    let dir = metadata.target_directory.join("tmp").join("contracts");
+    dir.into_std_path_buf()
 }
 
 /// Returns the packages whose names start with the suite's name.
-fn adapters(metadata: &Value, suite: &str) -> Result<BTreeSet<String>> {
-    let packages = metadata["packages"]
-        .as_array()
-        .context("cargo metadata has no packages")?;
-    let names = packages
-        .iter()
-        .filter_map(|package| package["name"].as_str());
-    let adapters = names.filter(|name| {
+fn adapters<'a>(packages: impl Iterator<Item = &'a str>, suite: &str) -> BTreeSet<String> {
+    let adapters = packages.filter(|name| {
         let rest = name.strip_prefix(suite);
         *name != SHARED_BY_ADAPTERS && rest.is_some_and(|rest| rest.starts_with('-'))
     });
-    Ok(adapters.map(str::to_owned).collect())
+    adapters.map(str::to_owned).collect()
 }
 
 /// Reads the records of a suite for these adapters and for all others with records.
@@ -213,8 +206,6 @@ fn cell<'a>(title: &str, contract: &str, passed: &'a BTreeMap<String, String>) -
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn suite(passed: &[(&str, &[(&str, &str)])]) -> Suite {
@@ -253,9 +244,7 @@ queue-b: 1 of 2
 
     #[test]
     fn adapter_without_records_is_reported_as_missing() {
-        let metadata =
-            json!({"packages": [{"name": "queue-a"}, {"name": "queues"}, {"name": "b"}]});
-        let adapters = adapters(&metadata, "queue").unwrap();
+        let adapters = adapters(["queue-a", "queues", "b"].into_iter(), "queue");
         assert_eq!(adapters.into_iter().collect::<Vec<_>>(), ["queue-a"]);
         assert_eq!(suite(&[("queue-a", &[])]).missing(), ["all by queue-a"]);
     }

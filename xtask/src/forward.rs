@@ -103,6 +103,10 @@ pub(crate) fn program(package: &str, config: Option<&Path>) -> process::Command 
         .arg("--")
         .args(config.map(|_| "--config"))
         .args(config);
+    if package == "admin" {
+        // The program runs in the caller's directory, as its arguments may contain paths relative to it.
+        cargo.arg("--env-file").arg(workspace::root().join(".env"));
+    }
     cargo
 }
 
@@ -125,6 +129,13 @@ mod tests {
     use clap::Parser as _;
 
     use crate::{Cli, Command};
+
+    #[test]
+    fn operators_program_reads_the_env_file_of_the_workspace() {
+        let program = super::program("admin", None);
+        let env_file = workspace::root().join(".env");
+        assert_eq!(program.get_args().last(), Some(env_file.as_os_str()));
+    }
 
     #[test]
     fn arguments_are_passed_on_unchanged() {

@@ -73,7 +73,8 @@ fn parse_name(text: &str) -> Result<String, String> {
 }
 
 fn parse_role(value: &str) -> Result<Role, String> {
-    Role::from_word(value).ok_or_else(|| "the role must be customer or operator".to_owned())
+    let role = value.parse();
+    role.map_err(|_| "the role must be customer or operator".to_owned())
 }
 
 #[cfg(test)]

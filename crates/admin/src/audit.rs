@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use domain::ports::{AuditFinding, AuditQueries};
+use domain::ports::AuditFinding;
 use settings::Settings;
-use storage_postgres::PgStore;
 
-use crate::{connection, data_file};
+use crate::store::{self, Access};
 
 /// Arguments of `audit`.
 #[derive(Debug, clap::Args)]
@@ -20,17 +19,19 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
-    let (findings, location) = if let Some(path) = &args.data {
-        let store = data_file::open_read_only(path, &settings.embedded)?;
-        let location = format!("data file {}", path.display());
-        (runtime.block_on(store.audit())?, location)
-    } else {
-        let options = connection::postgres(settings);
-        let findings = runtime.block_on(async { PgStore::new(&options)?.audit().await })?;
-        let (host, port) = (&options.host, options.port);
-        let location = format!("database {} at {host}:{port}", options.database);
-        (findings, location)
-    };
+    let data = args.data.as_deref();
+    let store = store::open(data, Access::Read, settings, &runtime)?;
+    let findings = runtime.block_on(store.audit())?;
+    let database = &settings.database;
+    let location = data.map_or_else(
+        || {
+            format!(
+                "database {} at {}:{}",
+                database.name, database.host, database.port
+            )
+        },
+        |path| format!("data file {}", path.display()),
+    );
     fail_on_findings(&findings)?;
     println!("audit clean: {location}");
     Ok(())

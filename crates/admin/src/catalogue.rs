@@ -1,14 +1,7 @@
 //! A deterministic catalogue: a product's quantity depends only on the seed and the product's number.
 
-use std::time::Duration;
-
 use anyhow::Result;
-use async_trait::async_trait;
-use clock_tokio::SystemClock;
-use domain::evidence::ResponseTimes;
-use domain::identifiers::{ProductId, VendorId};
-use domain::ports::{Clock as _, FeedError, FetchedReport, VendorFeed};
-use domain::report::{Report, ReportKind};
+use domain::identifiers::ProductId;
 
 /// Range of the random quantities.
 const QUANTITIES: std::ops::RangeInclusive<i64> = 20..=500;
@@ -40,39 +33,6 @@ impl Catalogue {
             self.next_number += 1;
         }
         Ok(lines)
-    }
-}
-
-/// A feed that reports one part of the catalogue.
-#[derive(Debug)]
-pub(crate) struct CatalogueFeed {
-    vendor_id: VendorId,
-    report: Report,
-}
-
-impl CatalogueFeed {
-    /// Creates a delta report with the current time as its as-of. It does not affect products of other parts.
-    pub(crate) fn new(vendor_id: VendorId, lines: Vec<(ProductId, i64)>) -> Result<Self> {
-        let report = Report::parse(ReportKind::Delta, Some(SystemClock.now()), lines)?;
-        Ok(Self { vendor_id, report })
-    }
-}
-
-#[async_trait]
-impl VendorFeed for CatalogueFeed {
-    fn vendor_id(&self) -> &VendorId {
-        &self.vendor_id
-    }
-
-    async fn fetch(&self) -> Result<FetchedReport, FeedError> {
-        Ok(FetchedReport {
-            report: self.report.clone(),
-            times: ResponseTimes::default(),
-        })
-    }
-
-    fn lag(&self) -> Duration {
-        Duration::ZERO
     }
 }
 

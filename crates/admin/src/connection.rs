@@ -6,7 +6,7 @@ use settings::Settings;
 use storage_postgres::PgOptions;
 
 /// Name of this program, also on the servers.
-pub(crate) const PROGRAM: &str = "order-aggregator-admin";
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_NAME");
 
 /// Returns the connection options of the database.
 pub(crate) fn postgres(settings: &Settings) -> PgOptions {

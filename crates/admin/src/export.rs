@@ -3,14 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use domain::ports::{AuditQueries, TransferSource};
 use progress::Progress;
 use settings::Settings;
-use storage_postgres::PgStore;
 
 use crate::audit::fail_on_findings;
 use crate::dump::{DumpWriter, Summary};
-use crate::{connection, data_file};
+use crate::store::{self, Access, AdminStore};
 
 /// Records per page.
 const PAGE: u32 = 5_000;
@@ -29,17 +27,8 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
-    let summary = if let Some(path) = &args.data {
-        data_file::must_exist(path)?;
-        let store = data_file::open(path, &settings.embedded)?;
-        runtime.block_on(export(&store, &store, &args.out))?
-    } else {
-        let options = connection::postgres(settings);
-        runtime.block_on(async {
-            let store = PgStore::new(&options)?;
-            export(&store, &store, &args.out).await
-        })?
-    };
+    let store = store::open(args.data.as_deref(), Access::Write, settings, &runtime)?;
+    let summary = runtime.block_on(export(&*store, &args.out))?;
     println!("{}: {}", args.out.display(), contents(&summary));
     if args.data.is_some() {
         println!(
@@ -58,12 +47,8 @@ pub(crate) fn contents(summary: &Summary) -> String {
     )
 }
 
-async fn export(
-    source: &dyn TransferSource,
-    audit: &dyn AuditQueries,
-    out: &Path,
-) -> Result<Summary> {
-    fail_on_findings(&audit.audit().await?)
+async fn export(source: &dyn AdminStore, out: &Path) -> Result<Summary> {
+    fail_on_findings(&source.audit().await?)
         .context("an inconsistent deployment cannot be exported")?;
     let mut writer = DumpWriter::create(out)?;
     let mut reader = source.read_all().await?;

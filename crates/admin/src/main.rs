@@ -6,32 +6,27 @@ mod api_key;
 mod audit;
 mod catalogue;
 mod connection;
-mod data_file;
 mod dead_letters;
 mod dump;
 mod export;
 mod import;
 mod migrate;
 mod seed;
+mod store;
 mod vendor;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use settings::Settings;
+use wiring::program::{self, ConfigArgs};
 
 /// Operates a deployment.
-///
-/// Settings are read from config/default.toml (built in), the --config file, a .env file and the environment, in order of
-/// increasing precedence.
 #[derive(Debug, Parser)]
 #[command(name = connection::PROGRAM, version, max_term_width = 100)]
 struct Arguments {
-    /// File with settings that override the defaults.
-    #[arg(long, global = true, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -57,17 +52,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    program::run(run)
 }
 
-fn run(arguments: &Arguments) -> Result<()> {
-    let settings = || Settings::load(arguments.config.as_deref());
+fn run(arguments: Arguments) -> Result<()> {
+    let settings = || arguments.config.load();
     match &arguments.command {
         Command::Migrate => migrate::run(&settings()?),
         Command::Seed(args) => seed::run(args, &settings()?),
@@ -82,10 +71,8 @@ fn run(arguments: &Arguments) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     #[test]
-    fn command_line_definition_is_valid() {
-        super::Arguments::command().debug_assert();
+    fn help_is_as_recorded() {
+        insta::assert_snapshot!(wiring::program::help::<super::Arguments>());
     }
 }

@@ -10,16 +10,16 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use clock_tokio::SystemClock;
 use domain::identifiers::VendorId;
-use domain::ports::{Store, StoreProbe, SyncQueries, VendorSetQueries};
+use domain::ports::{Clock as _, GivenFeed};
+use domain::report::{Report, ReportKind};
 use domain::services::{VendorSets, VendorSync};
 use domain::vendor_set::ConfiguredVendor;
 use progress::Progress;
 use settings::Settings;
-use storage_postgres::PgStore;
 use wiring::trial::RunningApi;
 
-use crate::catalogue::{Catalogue, CatalogueFeed};
-use crate::{connection, data_file};
+use crate::catalogue::Catalogue;
+use crate::store::{self, Access, AdminStore};
 
 const VENDOR: &str = "seed";
 
@@ -50,25 +50,8 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
             format!("the setting manual_vendors does not contain \"{VENDOR}\": add it")
         })?;
     let runtime = tokio::runtime::Runtime::new()?;
-    let changed = if let Some(path) = &args.data {
-        let store = Arc::new(data_file::open(path, &settings.embedded)?);
-        let sets = vendor_sets(store.clone(), store.clone());
-        runtime.block_on(add_stock(
-            args,
-            vendor_id,
-            sets,
-            store.clone(),
-            store.clone(),
-            store,
-        ))?
-    } else {
-        let options = connection::postgres(settings);
-        runtime.block_on(async {
-            let store = Arc::new(PgStore::new(&options)?);
-            let sets = vendor_sets(store.clone(), store.clone());
-            add_stock(args, vendor_id, sets, store.clone(), store.clone(), store).await
-        })?
-    };
+    let store = store::open(args.data.as_deref(), Access::Create, settings, &runtime)?;
+    let changed = runtime.block_on(add_stock(args, vendor_id, store))?;
     println!(
         "added {} products of vendor {VENDOR}, {changed} changed",
         args.products
@@ -79,20 +62,11 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-fn vendor_sets(store: Arc<dyn Store>, queries: Arc<dyn VendorSetQueries>) -> VendorSets {
-    VendorSets::new(store, queries, Arc::new(SystemClock))
-}
-
 /// Applies the catalogue in parts. Returns the number of changed products.
-async fn add_stock(
-    args: &Args,
-    vendor_id: &VendorId,
-    vendor_sets: VendorSets,
-    store: Arc<dyn Store>,
-    queries: Arc<dyn SyncQueries>,
-    probe: Arc<dyn StoreProbe>,
-) -> Result<u64> {
-    let sync = VendorSync::new(store, queries, probe, Arc::new(SystemClock));
+async fn add_stock(args: &Args, vendor_id: &VendorId, store: Arc<dyn AdminStore>) -> Result<u64> {
+    let clock = Arc::new(SystemClock);
+    let vendor_sets = VendorSets::new(store.clone(), store.clone(), clock.clone());
+    let sync = VendorSync::new(store.clone(), store.clone(), store, clock);
     // Only add the vendor: the settings here may differ from those of the deployment.
     let vendor = ConfiguredVendor {
         vendor_id: vendor_id.clone(),
@@ -107,8 +81,10 @@ async fn add_stock(
         if lines.is_empty() {
             return Ok(changed);
         }
-        let feed = CatalogueFeed::new(vendor_id.clone(), lines)?;
-        let done = sync.sync(&feed).await?;
+        // A delta does not affect the products of other parts.
+        let report = Report::parse(ReportKind::Delta, Some(SystemClock.now()), lines)?;
+        let vendor_id = vendor_id.clone();
+        let done = sync.sync(&GivenFeed { vendor_id, report }).await?;
         added += done.received;
         changed += done.changed;
         progress.set_position(added);

@@ -10,9 +10,8 @@ use clock_tokio::SystemClock;
 use domain::identifiers::{InvalidId, VendorId};
 use domain::services::{RenameVendor, VendorSets};
 use settings::Settings;
-use storage_postgres::PgStore;
 
-use crate::{connection, data_file};
+use crate::store::{self, Access};
 
 /// Manage the vendors of a deployment.
 #[derive(Debug, clap::Args)]
@@ -72,21 +71,12 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
 const RENAME_TIMEOUT: Duration = Duration::from_mins(10);
 
 fn rename(args: &RenameArgs, settings: &Settings) -> Result<()> {
-    let clock = Arc::new(SystemClock);
+    let mut settings = settings.clone();
+    settings.database.statement_timeout = RENAME_TIMEOUT;
     let runtime = tokio::runtime::Runtime::new()?;
-    let renamed = if let Some(path) = &args.data {
-        data_file::must_exist(path)?;
-        let store = Arc::new(data_file::open(path, &settings.embedded)?);
-        runtime.block_on(RenameVendor::new(store, clock).rename(&args.old, &args.new))?
-    } else {
-        let mut options = connection::postgres(settings);
-        options.statement_timeout = RENAME_TIMEOUT;
-        runtime.block_on(async {
-            let store = Arc::new(PgStore::new(&options)?);
-            let renaming = RenameVendor::new(store, clock);
-            anyhow::Ok(renaming.rename(&args.old, &args.new).await?)
-        })?
-    };
+    let store = store::open(args.data.as_deref(), Access::Write, &settings, &runtime)?;
+    let renaming = RenameVendor::new(store, Arc::new(SystemClock));
+    let renamed = runtime.block_on(renaming.rename(&args.old, &args.new))?;
     println!(
         "renamed vendor {} to {}: {} products, {} allocations",
         args.old, args.new, renamed.positions, renamed.allocations
@@ -96,21 +86,10 @@ fn rename(args: &RenameArgs, settings: &Settings) -> Result<()> {
 
 fn apply(args: &ApplyArgs, settings: &Settings) -> Result<()> {
     let set = wiring::vendor_set(settings)?;
-    let clock = Arc::new(SystemClock);
     let runtime = tokio::runtime::Runtime::new()?;
-    let applied = if let Some(path) = &args.data {
-        data_file::must_exist(path)?;
-        let store = Arc::new(data_file::open(path, &settings.embedded)?);
-        let sets = VendorSets::new(store.clone(), store, clock);
-        runtime.block_on(sets.apply(&set))?
-    } else {
-        let options = connection::postgres(settings);
-        runtime.block_on(async {
-            let store = Arc::new(PgStore::new(&options)?);
-            let sets = VendorSets::new(store.clone(), store, clock);
-            anyhow::Ok(sets.apply(&set).await?)
-        })?
-    };
+    let store = store::open(args.data.as_deref(), Access::Write, settings, &runtime)?;
+    let sets = VendorSets::new(store.clone(), store, Arc::new(SystemClock));
+    let applied = runtime.block_on(sets.apply(&set))?;
     let vendors = applied.configured.iter();
     let ids: Vec<&str> = vendors
         .map(|member| member.vendor.vendor_id.as_str())

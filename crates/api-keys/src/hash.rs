@@ -31,15 +31,8 @@ impl KeyHash {
     /// [`InvalidKeyHash`].
     pub fn parse(text: &str) -> Result<Self, InvalidKeyHash> {
         let digits = text.strip_prefix(ALGORITHM).ok_or(InvalidKeyHash)?;
-        let digits = digits.chars().map(|char| char.to_digit(16));
-        let digits: Option<Vec<u32>> = digits.collect();
-        let digits = digits.filter(|digits| digits.len() == 64);
-        let pairs = digits.ok_or(InvalidKeyHash)?;
         let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(pairs.chunks(2)) {
-            let value = pair.iter().fold(0, |value, digit| value * 16 + digit);
-            *byte = u8::try_from(value).map_err(|_| InvalidKeyHash)?;
-        }
+        hex::decode_to_slice(digits, &mut bytes).map_err(|_| InvalidKeyHash)?;
         Ok(Self(bytes))
     }
 
@@ -52,8 +45,7 @@ impl KeyHash {
 
 impl fmt::Display for KeyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(ALGORITHM)?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "{ALGORITHM}{}", hex::encode(self.0))
     }
 }
 

@@ -1,9 +1,10 @@
 //! The roles of API keys.
 
-use std::fmt;
+use strum::{Display, EnumIter, EnumString, IntoStaticStr};
 
-/// The permissions of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The permissions of a key. Its text is its name in the settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumIter, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Role {
     /// Places orders, and reads orders and stock.
     Customer,
@@ -12,33 +13,9 @@ pub enum Role {
 }
 
 impl Role {
-    /// Every role.
-    pub const ALL: [Self; 2] = [Self::Customer, Self::Operator];
-
-    /// The name of the role in the settings.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Customer => "customer",
-            Self::Operator => "operator",
-        }
-    }
-
-    /// Returns the role with this name.
-    #[must_use]
-    pub fn from_word(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.name() == name)
-    }
-
     /// Whether this role has the permissions of `other`.
     #[must_use]
     pub fn includes(self, other: Self) -> bool {
         self == Self::Operator || other == Self::Customer
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }

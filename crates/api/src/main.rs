@@ -1,8 +1,7 @@
-//! The program `api`: wires the REST API to PostgreSQL and the system clock, and runs it until a stop signal.
+//! The program `order-aggregator-api`: wires the REST API to PostgreSQL and the system clock, and runs it until a stop signal.
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -10,43 +9,37 @@ use anyhow::Context as _;
 use api::{ApiPorts, ServerOptions, Shutdown, StoreReadiness};
 use clap::Parser;
 use clock_tokio::SystemClock;
-use domain::ports::{Clock, Listener, Notifier, Topic};
+use domain::ports::{Clock, ConfiguredFeed, Listener, Notifier, Topic};
 use domain::services::VendorSync;
 use metrics::{Metrics, MetricsPage};
 use readiness::TaskHealth;
 use settings::Settings;
 use storage_postgres::{PgListener, PgNotifier, PgOptions, PgStore};
 use tracing::info;
+use wiring::program::{self, ConfigArgs};
 
 /// Serves the REST API for orders and stock.
 ///
-/// Settings are read from config/default.toml (built in), the file given here, a .env file and the environment, in
-/// increasing precedence. SIGTERM and Ctrl-C shut the API down after the requests in progress are finished.
+/// SIGTERM and Ctrl-C shut the API down after the requests in progress are finished.
 #[derive(Parser)]
-#[command(name = "api", version)]
+#[command(name = PROGRAM, version, max_term_width = 100)]
 struct Arguments {
-    /// File with settings that override the defaults.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArgs,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("api: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+/// Name of this program, also on the database server.
+const PROGRAM: &str = env!("CARGO_BIN_NAME");
+
+fn main() -> ExitCode {
+    program::run_async(run)
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let settings = Settings::load(arguments.config.as_deref())?;
-    wiring::start_telemetry(&settings.telemetry)?;
-    wiring::raise_open_files_limit();
+    let settings = arguments.config.load()?;
+    wiring::prepare_process(&settings.telemetry)?;
     let server = api::prepare(ServerOptions::from(&settings))?;
-    let pg_options = wiring::postgres(&settings.database, "order-aggregator-api");
+    let pg_options = wiring::postgres(&settings.database, PROGRAM);
     wiring::check_database(&pg_options).await?;
 
     let shutdown = Shutdown::new();
@@ -68,10 +61,7 @@ fn ports(settings: &Settings, pg_options: &PgOptions) -> anyhow::Result<ApiPorts
     let store = Arc::new(store);
     let metrics = Arc::new(Metrics::new()?);
     let write_health = TaskHealth::new("batch_writer");
-    let feeds = wiring::vendor_feeds(&settings.vendors)?;
-    let intervals = feeds.iter();
-    let intervals =
-        intervals.map(|(feed, sync_interval)| (feed.vendor_id().clone(), *sync_interval));
+    let feeds = wiring::configured_feeds(&settings.vendors)?;
     let sync = VendorSync::new(
         store.clone(),
         store.clone(),
@@ -80,9 +70,8 @@ fn ports(settings: &Settings, pg_options: &PgOptions) -> anyhow::Result<ApiPorts
     )
     .with_observer(metrics.clone())
     .with_notifier(Arc::clone(&notifier))
-    .with_intervals(intervals);
+    .with_intervals(feeds.iter().map(ConfiguredFeed::interval));
     let listen_to = pg_options.clone();
-    let with_feeds = feeds.into_iter().map(|(feed, _)| feed);
     Ok(ApiPorts {
         store: store.clone(),
         notifier,
@@ -91,9 +80,7 @@ fn ports(settings: &Settings, pg_options: &PgOptions) -> anyhow::Result<ApiPorts
         }),
         clock,
         sync,
-        feeds: with_feeds
-            .zip(wiring::public_urls(&settings.vendors))
-            .collect(),
+        feeds,
         manual_vendors: settings.manual_vendors.clone(),
         observer: metrics.clone(),
         metrics: MetricsPage::new(metrics, store.clone()),
@@ -115,4 +102,12 @@ fn shutdown_signal(
             "shutting down: rejecting new orders, finishing requests in progress"
         );
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn help_is_as_recorded() {
+        insta::assert_snapshot!(wiring::program::help::<super::Arguments>());
+    }
 }

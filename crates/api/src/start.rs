@@ -8,8 +8,8 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use domain::identifiers::VendorId;
 use domain::ports::{
-    ChangeQueries, Clock, Listener, Notifier, Observer, OrderQueries, StockQueries, Store,
-    VendorFeed, VendorQueries, VendorSetQueries, WriteProbe,
+    ChangeQueries, Clock, ConfiguredFeed, Listener, Notifier, Observer, OrderQueries, StockQueries,
+    Store, VendorQueries, VendorSetQueries, WriteProbe,
 };
 use domain::services::{ChangeStatus, OrderBatcher, VendorSync};
 use metrics::MetricsPage;
@@ -35,8 +35,8 @@ pub struct ApiPorts {
     pub clock: Arc<dyn Clock>,
     /// Syncs vendors on demand.
     pub sync: VendorSync,
-    /// The vendors with a feed, each with the URL to show.
-    pub feeds: Vec<(Arc<dyn VendorFeed>, String)>,
+    /// The feeds of the vendors that have one.
+    pub feeds: Vec<ConfiguredFeed>,
     /// The vendors without a feed.
     pub manual_vendors: Vec<VendorId>,
     /// Records the use cases' metrics.

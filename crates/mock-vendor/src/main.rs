@@ -1,13 +1,13 @@
-//! Serves the two vendors of the default settings.
+//! The program `order-aggregator-mock-vendor`: serves the two vendors of the default settings.
 
 use std::io::Write;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
-use mock_vendor::MockVendor;
-use mock_vendor::original::{OriginalVendor, VENDOR_A, VENDOR_B};
-use tokio::signal::unix::{SignalKind, signal};
+use mock_vendor::original::{self, VENDOR_A, VENDOR_B};
+use wiring::program::{self, ConfigArgs};
 
 /// Text after the options in `--help`.
 const CONTROL: &str = r#"Vendor A has products 1 and 2 with 50 and 100 units at /vendorA/stock, vendor B products 3 and 4 with 60 and 40 at
@@ -24,22 +24,28 @@ response body). With "times", the fault ends after that number of responses. Exa
 
   curl -X PUT -H 'Content-Type: application/json' -d '{"1": 5}' http://127.0.0.1:5001/control/stock"#;
 
-/// Serve the stock of one or two mock vendors over HTTP until Ctrl-C or SIGTERM. Reads no settings.
+/// Serve the stock of one or two mock vendors over HTTP until Ctrl-C or SIGTERM.
+///
+/// The settings select the vendors and their addresses: those whose URL is on this machine with the path /vendorA/stock or
+/// /vendorB/stock, as in the default settings. The options override them.
 #[derive(Debug, Parser)]
-#[command(name = "mock-vendor", version, after_help = CONTROL)]
+#[command(name = env!("CARGO_BIN_NAME"), version, max_term_width = 100, after_help = CONTROL)]
 struct Arguments {
-    /// Vendors to serve.
-    #[arg(long, value_enum, default_value_t = VendorChoice::Both)]
-    vendor: VendorChoice,
-    /// TCP port of vendor A; 0 selects a free port.
-    #[arg(long, default_value_t = 5001)]
-    port_a: u16,
-    /// TCP port of vendor B; 0 selects a free port.
-    #[arg(long, default_value_t = 5002)]
-    port_b: u16,
-    /// IP address to listen on. Any client that can reach it can control the vendors.
-    #[arg(long, default_value = "127.0.0.1")]
-    address: IpAddr,
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Vendors to serve [default: those in the settings, or both if there is none].
+    #[arg(long, value_enum)]
+    vendor: Option<VendorChoice>,
+    /// TCP port of vendor A; 0 selects a free port [default: the port in the settings, 5001].
+    #[arg(long)]
+    port_a: Option<u16>,
+    /// TCP port of vendor B; 0 selects a free port [default: the port in the settings, 5002].
+    #[arg(long)]
+    port_b: Option<u16>,
+    /// IP address to listen on. Any client that can reach it can control the vendors [default: the address in the settings,
+    /// 127.0.0.1].
+    #[arg(long)]
+    address: Option<IpAddr>,
     /// Number of additional products (SKU-0000001, …), with deterministic quantities.
     #[arg(long, default_value_t = 0)]
     products: u64,
@@ -52,40 +58,50 @@ enum VendorChoice {
     Both,
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut terminated = signal(SignalKind::terminate())?;
+fn main() -> ExitCode {
+    program::run_async(run)
+}
 
-    let mut vendors = Vec::new();
-    if arguments.vendor != VendorChoice::B {
-        vendors.push(start(&arguments, VENDOR_A, arguments.port_a)?);
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let stop = wiring::stop_signal()?;
+    let settings = arguments.config.load()?;
+    let configured = original::read_from(settings.vendors.iter().map(|vendor| &vendor.url));
+    let mut started = Vec::new();
+    for (vendor, choice, port) in [
+        (VENDOR_A, VendorChoice::A, arguments.port_a),
+        (VENDOR_B, VendorChoice::B, arguments.port_b),
+    ] {
+        let found = configured.iter().find(|(found, _)| *found == vendor);
+        let is_selected = match arguments.vendor {
+            Some(selected) => [choice, VendorChoice::Both].contains(&selected),
+            None => found.is_some() || configured.is_empty(),
+        };
+        if !is_selected {
+            continue;
+        }
+        let default = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), vendor.port);
+        let mut address = found.map_or(default, |(_, address)| *address);
+        address.set_ip(arguments.address.unwrap_or(address.ip()));
+        address.set_port(port.unwrap_or(address.port()));
+        let running = vendor
+            .start(address, arguments.products)
+            .with_context(|| format!("cannot listen on {address} for vendor {}", vendor.name))?;
+        let line = format!("vendor {} listens on {}", vendor.name, running.url());
+        // Keep serving if standard output is closed.
+        let _ = writeln!(std::io::stdout(), "{line}");
+        started.push(running);
     }
-    if arguments.vendor != VendorChoice::A {
-        vendors.push(start(&arguments, VENDOR_B, arguments.port_b)?);
-    }
-
-    tokio::select! {
-        _ = interrupted.recv() => {}
-        _ = terminated.recv() => {}
-    }
-    for vendor in vendors {
+    stop.await;
+    for vendor in started {
         vendor.stop().await;
     }
     Ok(())
 }
 
-fn start(arguments: &Arguments, original: OriginalVendor, port: u16) -> anyhow::Result<MockVendor> {
-    let (name, address) = (original.name, SocketAddr::new(arguments.address, port));
-    let vendor = original
-        .start(address, arguments.products)
-        .with_context(|| format!("cannot listen on {address} for vendor {name}"))?;
-    // Keep serving if standard output is closed.
-    let _ = writeln!(
-        std::io::stdout(),
-        "vendor {name} listens on {}",
-        vendor.url()
-    );
-    Ok(vendor)
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn help_is_as_recorded() {
+        insta::assert_snapshot!(wiring::program::help::<super::Arguments>());
+    }
 }

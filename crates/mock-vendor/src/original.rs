@@ -14,6 +14,8 @@ pub struct OriginalVendor {
     pub name: &'static str,
     /// Path of the report.
     pub path: &'static str,
+    /// Port in the default settings.
+    pub port: u16,
     /// Units by product.
     pub stock: [(&'static str, i64); 2],
     /// Seed of the quantities of additional products.
@@ -24,6 +26,7 @@ pub struct OriginalVendor {
 pub const VENDOR_A: OriginalVendor = OriginalVendor {
     name: "A",
     path: "/vendorA/stock",
+    port: 5001,
     stock: [("1", 50), ("2", 100)],
     seed: 1,
 };
@@ -32,6 +35,7 @@ pub const VENDOR_A: OriginalVendor = OriginalVendor {
 pub const VENDOR_B: OriginalVendor = OriginalVendor {
     name: "B",
     path: "/vendorB/stock",
+    port: 5002,
     stock: [("3", 60), ("4", 40)],
     seed: 2,
 };
@@ -74,14 +78,14 @@ impl OriginalVendor {
 
 /// Returns the vendors that `urls` refer to, with the addresses to listen on.
 #[must_use]
-pub fn read_from(urls: &[&Url]) -> Vec<(OriginalVendor, SocketAddr)> {
-    [VENDOR_A, VENDOR_B]
-        .into_iter()
-        .filter_map(|vendor| {
-            let address = urls.iter().find_map(|url| vendor.address_in(url))?;
-            Some((vendor, address))
-        })
-        .collect()
+pub fn read_from<'a>(
+    urls: impl Iterator<Item = &'a Url> + Clone,
+) -> Vec<(OriginalVendor, SocketAddr)> {
+    let find = |vendor: OriginalVendor| {
+        let address = urls.clone().find_map(|url| vendor.address_in(url))?;
+        Some((vendor, address))
+    };
+    [VENDOR_A, VENDOR_B].into_iter().filter_map(find).collect()
 }
 
 #[cfg(test)]
@@ -90,7 +94,7 @@ mod tests {
 
     fn found(urls: &[&str]) -> Vec<String> {
         let urls: Vec<Url> = urls.iter().map(|url| url.parse().unwrap()).collect();
-        let found = read_from(&urls.iter().collect::<Vec<_>>());
+        let found = read_from(urls.iter());
         let line = |(vendor, address): (OriginalVendor, SocketAddr)| {
             format!("{} at {address}", vendor.name)
         };

@@ -160,7 +160,7 @@ impl Drop for ChildGuard {
 
 #[test]
 fn program_serves_both_vendors_and_exits_on_sigterm() {
-    let child = Command::new(env!("CARGO_BIN_EXE_mock-vendor"))
+    let child = Command::new(env!("CARGO_BIN_EXE_order-aggregator-mock-vendor"))
         .args(["--port-a", "0", "--port-b", "0", "--products", "3"])
         .stdout(Stdio::piped())
         .spawn()

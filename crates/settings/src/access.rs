@@ -1,15 +1,15 @@
 //! Settings of access to the API: keys, hosts, origins, rate limits and TLS.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use api_keys::{ApiKey, KeyHash, MAX_NAME_CHARS, Role};
-use serde::de::{Error, SeqAccess, Visitor};
+use serde::de::Error;
 use serde::{Deserialize, Deserializer};
+use strum::IntoEnumIterator as _;
 use url::{Host, Url};
 
-use crate::fields::{self, quoted};
+use crate::fields::{self, List, quoted};
 
 /// Rate limit of one client.
 #[derive(Debug, Clone, Deserialize)]
@@ -72,7 +72,7 @@ struct RoleField(Role);
 
 impl<'de> Deserialize<'de> for RoleField {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let roles = Role::ALL.map(|role| (role.name(), role));
+        let roles: Vec<(&str, Role)> = Role::iter().map(|role| (role.into(), role)).collect();
         fields::one_of(deserializer, &roles).map(Self)
     }
 }
@@ -100,33 +100,21 @@ fn hash<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeyHash, D::Error>
     parse_hash(&fields::secret_string(deserializer)?)
 }
 
-/// Reads a list of keys; in a variable, the entries are separated by commas.
-pub(crate) fn keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ApiKey>, D::Error> {
-    struct Keys;
+/// API keys.
+pub(crate) struct Keys;
 
-    impl<'de> Visitor<'de> for Keys {
-        type Value = Vec<ApiKey>;
+impl List for Keys {
+    type Item = ApiKey;
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list of API keys")
-        }
+    const EXPECTED: &'static str = "a list of API keys";
 
-        fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-            text.split(',')
-                .map(|entry| parse_entry(entry.trim()))
-                .collect()
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-            let mut keys = Vec::new();
-            while let Some(entry) = items.next_element::<Entry>()? {
-                keys.push(entry.into());
-            }
-            Ok(keys)
-        }
+    fn parse<E: Error>(text: &str) -> Result<ApiKey, E> {
+        parse_entry(text)
     }
 
-    deserializer.deserialize_any(Keys)
+    fn item<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ApiKey, D::Error> {
+        Entry::deserialize(deserializer).map(ApiKey::from)
+    }
 }
 
 /// Parses a key from a variable, `name:role:hash` with `+` between roles. The error does not quote the entry, any part of
@@ -142,7 +130,7 @@ fn parse_entry<E: Error>(entry: &str) -> Result<ApiKey, E> {
     let (Some(name), Some(roles), Some(hash)) = (parts.next(), parts.next(), parts.next()) else {
         return Err(invalid());
     };
-    let roles: Option<Vec<Role>> = roles.split('+').map(Role::from_word).collect();
+    let roles: Option<Vec<Role>> = roles.split('+').map(|role| role.parse().ok()).collect();
     match roles {
         Some(roles) if api_keys::is_name(name) => Ok(ApiKey {
             name: name.to_owned(),
@@ -161,9 +149,9 @@ pub(crate) fn conflict(keys: &[ApiKey]) -> Option<(String, String)> {
             let problem = "is also the hash of another key, expected a unique key".to_owned();
             return Some((format!("api_keys[{index}].hash"), problem));
         }
-        let same = |role: &Role, other: &ApiKey| key.roles.contains(role) == other.roles.contains(role);
-        let other = earlier.iter().find(|other| {
-            other.name == key.name && !Role::ALL.iter().all(|role| same(role, other))
+                let other = earlier.iter().find(|other| {
+            other.name == key.name
+                && Role::iter().any(|role| key.roles.contains(&role) != other.roles.contains(&role))
         })?;
         let problem = format!(
             "differ from the roles of the other key named {:?}, expected the same roles: keys of the same name belong to one client",
@@ -173,103 +161,43 @@ pub(crate) fn conflict(keys: &[ApiKey]) -> Option<(String, String)> {
     })
 }
 
-/// Reads a list of hosts; in a variable, the hosts are separated by commas.
-pub(crate) fn hosts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Host>, D::Error> {
-    struct Hosts;
+/// Hosts. An IPv6 address is in brackets, as in the `Host` header.
+pub(crate) struct Hosts;
 
-    impl<'de> Visitor<'de> for Hosts {
-        type Value = Vec<Host>;
+impl List for Hosts {
+    type Item = Host;
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list of hosts")
-        }
+    const EXPECTED: &'static str = "a list of hosts";
 
-        fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-            text.split(',')
-                .map(|host| parse_host(host.trim()))
-                .collect()
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-            let mut hosts = Vec::new();
-            while let Some(HostField(host)) = items.next_element()? {
-                hosts.push(host);
-            }
-            Ok(hosts)
-        }
+    fn parse<E: Error>(text: &str) -> Result<Host, E> {
+        // `*` would parse as a domain name that matches no host.
+        let host = Host::parse(text).ok().filter(|_| !text.contains('*'));
+        host.ok_or_else(|| {
+            E::custom(format!(
+                "is {}, expected a host without a port, such as shop.example, 10.1.2.3 or [fd00::1]",
+                quoted(text)
+            ))
+        })
     }
-
-    struct HostField(Host);
-
-    impl<'de> Deserialize<'de> for HostField {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            parse_host(&fields::string(deserializer)?).map(Self)
-        }
-    }
-
-    deserializer.deserialize_any(Hosts)
 }
 
-/// Parses a host. An IPv6 address is in brackets, as in the `Host` header.
-fn parse_host<E: Error>(text: &str) -> Result<Host, E> {
-    // `*` would parse as a domain name that matches no host.
-    let host = Host::parse(text).ok().filter(|_| !text.contains('*'));
-    host.ok_or_else(|| {
-        E::custom(format!(
-            "is {}, expected a host without a port, such as shop.example, 10.1.2.3 or [fd00::1]",
-            quoted(text)
-        ))
-    })
-}
+/// Web origins. Only the spelling that browsers send is accepted, because origins are compared byte by byte.
+pub(crate) struct Origins;
 
-/// Reads a list of web origins; in a variable, the origins are separated by commas.
-pub(crate) fn origins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    struct Origins;
+impl List for Origins {
+    type Item = String;
 
-    impl<'de> Visitor<'de> for Origins {
-        type Value = Vec<String>;
+    const EXPECTED: &'static str = "a list of origins";
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list of origins")
+    fn parse<E: Error>(text: &str) -> Result<String, E> {
+        let url = Url::parse(text).ok();
+        let url = url.filter(|url| matches!(url.scheme(), "http" | "https"));
+        match url.map(|url| url.origin().ascii_serialization()) {
+            Some(origin) if origin == text => Ok(origin),
+            _ => Err(E::custom(format!(
+                "is {}, expected an origin as browsers send it, such as https://shop.example or http://localhost:8080",
+                quoted(text)
+            ))),
         }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-            text.split(',')
-                .map(|origin| parse_origin(origin.trim()))
-                .collect()
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-            let mut origins = Vec::new();
-            while let Some(Origin(origin)) = items.next_element()? {
-                origins.push(origin);
-            }
-            Ok(origins)
-        }
-    }
-
-    struct Origin(String);
-
-    impl<'de> Deserialize<'de> for Origin {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            parse_origin(&fields::string(deserializer)?).map(Self)
-        }
-    }
-
-    deserializer.deserialize_any(Origins)
-}
-
-/// Parses an origin. Only the spelling that browsers send is accepted, because origins are compared byte by byte.
-fn parse_origin<E: Error>(text: &str) -> Result<String, E> {
-    const EXPECTED: &str =
-        "an origin as browsers send it, such as https://shop.example or http://localhost:8080";
-    let url = Url::parse(text).ok();
-    let url = url.filter(|url| matches!(url.scheme(), "http" | "https"));
-    match url.map(|url| url.origin().ascii_serialization()) {
-        Some(origin) if origin == text => Ok(origin),
-        _ => Err(E::custom(format!(
-            "is {}, expected {EXPECTED}",
-            quoted(text)
-        ))),
     }
 }

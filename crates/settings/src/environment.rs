@@ -1,4 +1,6 @@
 //! Environment variables and `.env`, each as one layer of settings.
+//!
+//! `.env` is parsed here, because libraries expand `$` and escapes in its values: a password would have to be quoted.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -4,12 +4,14 @@
 //! rounding, no booleans as numbers.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use domain::identifiers::VendorId;
-use serde::de::{Error, SeqAccess, Unexpected, Visitor};
+use jsonptr::PointerBuf;
+use serde::de::{DeserializeSeed, Error, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
@@ -130,7 +132,8 @@ where
     duration::<D, MIN, MAX>(deserializer).map(Some)
 }
 
-/// Time units by suffix, in milliseconds. A suffix that ends with another suffix comes first.
+/// Time units by suffix, in milliseconds. Not a library's grammar: its longest durations would be printed in months and days,
+/// and a fraction or a sum of units is no easier to read in a settings file. A suffix that ends with another suffix comes first.
 const UNITS_MS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
 
 fn parse_millis(text: &str) -> Option<u64> {
@@ -183,57 +186,82 @@ pub(crate) fn ip_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<I
     text.parse().map_err(|_| invalid(&text, EXPECTED))
 }
 
-fn parse_vendor_id<E: Error>(text: &str) -> Result<VendorId, E> {
-    VendorId::parse(text)
-        .map_err(|error| E::custom(format!("is {}: a vendor id {error}", quoted(text))))
+/// A kind of list.
+pub(crate) trait List {
+    type Item;
+
+    /// The list, as the expected value of an error message.
+    const EXPECTED: &'static str;
+
+    /// Parses an item as it is written in a variable.
+    fn parse<E: Error>(text: &str) -> Result<Self::Item, E>;
+
+    /// Reads an item of a file.
+    fn item<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self::Item, D::Error> {
+        Self::parse(&string(deserializer)?)
+    }
+}
+
+/// Reads a list; in a variable, the items are separated by commas.
+pub(crate) fn list<'de, L: List, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<L::Item>, D::Error> {
+    deserializer.deserialize_any(ListSeed::<L>(PhantomData))
+}
+
+/// Reads a list as a visitor, and an item as a seed.
+struct ListSeed<L>(PhantomData<L>);
+
+impl<'de, L: List> Visitor<'de> for ListSeed<L> {
+    type Value = Vec<L::Item>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(L::EXPECTED)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        text.split(',').map(|item| L::parse(item.trim())).collect()
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(Self(PhantomData))? {
+            list.push(item);
+        }
+        Ok(list)
+    }
+}
+
+impl<'de, L: List> DeserializeSeed<'de> for ListSeed<L> {
+    type Value = L::Item;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<L::Item, D::Error> {
+        L::item(deserializer)
+    }
+}
+
+/// Ids of vendors.
+pub(crate) struct VendorIds;
+
+impl List for VendorIds {
+    type Item = VendorId;
+
+    const EXPECTED: &'static str = "a list of vendor ids";
+
+    fn parse<E: Error>(text: &str) -> Result<VendorId, E> {
+        VendorId::parse(text)
+            .map_err(|error| E::custom(format!("is {}: a vendor id {error}", quoted(text))))
+    }
+
+    fn item<'de, D: Deserializer<'de>>(deserializer: D) -> Result<VendorId, D::Error> {
+        let text = Scalar::deserialize(deserializer)?;
+        Self::parse(&text.into_string::<D::Error>("a vendor id in quotes")?)
+    }
 }
 
 /// Reads a vendor id.
 pub(crate) fn vendor_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<VendorId, D::Error> {
-    let text =
-        Scalar::deserialize(deserializer)?.into_string::<D::Error>("a vendor id in quotes")?;
-    parse_vendor_id(&text)
-}
-
-/// Reads a list of vendor ids; in a variable, the ids are separated by commas.
-pub(crate) fn vendor_ids<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<VendorId>, D::Error> {
-    struct Ids;
-
-    impl<'de> Visitor<'de> for Ids {
-        type Value = Vec<VendorId>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list of vendor ids")
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-            text.split(',')
-                .map(|id| parse_vendor_id(id.trim()))
-                .collect()
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-            let mut ids = Vec::new();
-            while let Some(id) = items.next_element_seed(IdSeed)? {
-                ids.push(id);
-            }
-            Ok(ids)
-        }
-    }
-
-    struct IdSeed;
-
-    impl<'de> serde::de::DeserializeSeed<'de> for IdSeed {
-        type Value = VendorId;
-
-        fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<VendorId, D::Error> {
-            vendor_id(deserializer)
-        }
-    }
-
-    deserializer.deserialize_any(Ids)
+    VendorIds::item(deserializer)
 }
 
 /// Reads the URL of a vendor's feed.
@@ -256,23 +284,18 @@ pub(crate) fn http_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Url
 }
 
 /// Reads a JSON pointer (RFC 6901).
-pub(crate) fn json_pointer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(crate) fn json_pointer<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<PointerBuf, D::Error> {
     const EXPECTED: &str = "a JSON pointer: empty, or starting with /, with ~ only as ~0 or ~1";
     let text = Scalar::deserialize(deserializer)?.into_string::<D::Error>(EXPECTED)?;
-    let escapes_are_valid = text
-        .split('~')
-        .skip(1)
-        .all(|rest| rest.starts_with(['0', '1']));
-    if (text.is_empty() || text.starts_with('/')) && escapes_are_valid {
-        return Ok(text);
-    }
-    Err(invalid(&text, EXPECTED))
+    PointerBuf::parse(text.as_str()).map_err(|_| invalid(&text, EXPECTED))
 }
 
 /// Reads an optional JSON pointer.
 pub(crate) fn optional_json_pointer<'de, D: Deserializer<'de>>(
     deserializer: D,
-) -> Result<Option<String>, D::Error> {
+) -> Result<Option<PointerBuf>, D::Error> {
     json_pointer(deserializer).map(Some)
 }
 

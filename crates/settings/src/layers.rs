@@ -121,7 +121,7 @@ fn value_problem(error: &ConfigError) -> String {
     match error {
         ConfigError::At { error, .. } => value_problem(error),
         ConfigError::NotFound(name) => {
-            let name = name.rsplit('.').next().unwrap_or(name);
+            let name = name.rsplit(['.', ']']).next().unwrap_or(name);
             format!("{name} is missing")
         }
         ConfigError::Type { expected, .. } => wrong_type(expected),

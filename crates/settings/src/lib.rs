@@ -16,7 +16,6 @@ mod error;
 mod fields;
 mod layers;
 mod renamed;
-mod secret;
 mod sections;
 mod vendors;
 
@@ -28,7 +27,7 @@ use serde::Deserialize;
 
 pub use access::{RateLimitSettings, TlsSettings};
 pub use error::SettingsError;
-pub use secret::Secret;
+pub use secrecy::{ExposeSecret, SecretString};
 pub use sections::{
     ApiSettings, DatabaseSettings, EmbeddedSettings, LogFormat, RabbitmqSettings,
     TelemetrySettings, WorkerSettings,
@@ -45,7 +44,7 @@ pub struct Settings {
     /// The HTTP API.
     pub api: ApiSettings,
     /// Keys of the clients of the HTTP API; if empty, the API listens on loopback only.
-    #[serde(default, deserialize_with = "access::keys")]
+    #[serde(default, deserialize_with = "fields::list::<access::Keys, _>")]
     pub api_keys: Vec<ApiKey>,
     /// Settlement, relay, sweeper and syncs.
     pub worker: WorkerSettings,
@@ -60,17 +59,25 @@ pub struct Settings {
     /// Vendors with a feed.
     pub vendors: Vec<VendorSettings>,
     /// Vendors without a feed, whose stock is entered manually.
-    #[serde(deserialize_with = "fields::vendor_ids")]
+    #[serde(deserialize_with = "fields::list::<fields::VendorIds, _>")]
     pub manual_vendors: Vec<VendorId>,
 }
 
 impl Settings {
-    /// Reads all layers and validates every setting.
+    /// Reads all layers, with `.env` of the working directory, and validates every setting.
     ///
     /// # Errors
     /// [`SettingsError`] for the first invalid setting; its message is one line and contains no secret.
     pub fn load(file: Option<&Path>) -> Result<Self, SettingsError> {
-        let dotenv = environment::read_dotenv(Path::new(".env"))?;
+        Self::load_with(file, Path::new(".env"))
+    }
+
+    /// Like [`load`](Self::load), with another file in place of `.env`.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_with(file: Option<&Path>, dotenv: &Path) -> Result<Self, SettingsError> {
+        let dotenv = environment::read_dotenv(dotenv)?;
         let process = environment::read_process(std::env::vars_os())?;
         Self::load_from(file, &dotenv, &process)
     }

@@ -4,12 +4,13 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use url::{Host, Url};
 
 use crate::access::{RateLimitSettings, TlsSettings};
-use crate::{Secret, access, fields};
+use crate::{access, fields};
 
 /// The HTTP API.
 #[derive(Debug, Clone, Deserialize)]
@@ -52,10 +53,10 @@ pub struct ApiSettings {
     #[serde(deserialize_with = "fields::integer::<_, _, 1_048_576, 17_179_869_184>")]
     pub event_bytes_per_second: usize,
     /// Hosts that requests may name in addition to loopback.
-    #[serde(deserialize_with = "access::hosts")]
+    #[serde(deserialize_with = "fields::list::<access::Hosts, _>")]
     pub allowed_hosts: Vec<Host>,
     /// Origins of web pages that may call the API from a browser (CORS).
-    #[serde(deserialize_with = "access::origins")]
+    #[serde(deserialize_with = "fields::list::<access::Origins, _>")]
     pub cors_origins: Vec<String>,
     /// Rate limit of each client.
     pub rate_limit: RateLimitSettings,
@@ -126,8 +127,8 @@ pub struct DatabaseSettings {
     #[serde(deserialize_with = "fields::string")]
     pub user: String,
     /// Password, if the server requires one.
-    #[serde(default)]
-    pub password: Option<Secret>,
+    #[serde(default, deserialize_with = "optional_secret")]
+    pub password: Option<SecretString>,
     /// Database name.
     #[serde(deserialize_with = "fields::string")]
     pub name: String,
@@ -169,7 +170,7 @@ pub struct EmbeddedSettings {
 pub struct RabbitmqSettings {
     /// `amqp://user:password@host:port/vhost`.
     #[serde(deserialize_with = "amqp_url")]
-    pub url: Secret,
+    pub url: SecretString,
     /// Number of queues that orders are distributed over.
     #[serde(deserialize_with = "fields::integer::<_, _, 1, 1_024>")]
     pub queues: u16,
@@ -184,39 +185,32 @@ pub struct RabbitmqSettings {
     pub heartbeat: Duration,
 }
 
-fn amqp_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
-    const EXPECTED: &str = "amqp://user:password@host:port/vhost";
+fn optional_secret<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<SecretString>, D::Error> {
+    fields::secret_string(deserializer).map(|text| Some(text.into()))
+}
+
+/// The error quotes no part of the value, which contains a password.
+fn amqp_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
     let text = fields::secret_string(deserializer)?;
-    // No error quotes any part of the value: it contains a password.
-    let Ok(url) = Url::parse(&text) else {
-        return Err(D::Error::custom(format!(
-            "is not a URL, expected {EXPECTED}"
-        )));
+    let problem = match Url::parse(&text) {
+        Err(_) => "is not a URL, expected amqp://user:password@host:port/vhost",
+        Ok(url) if url.scheme() == "amqps" => {
+            "is an amqps:// URL, expected amqp://: TLS to the broker is not supported yet, put a TLS proxy in between"
+        }
+        Ok(url) if url.scheme() != "amqp" => {
+            "is not an amqp:// URL, expected amqp://user:password@host:port/vhost"
+        }
+        Ok(url) if url.host_str().is_none_or(str::is_empty) => {
+            "has no host, expected amqp://user:password@host:port/vhost"
+        }
+        Ok(url) if url.query().is_some() || url.fragment().is_some() => {
+            "has parameters after the path, expected none: use settings such as rabbitmq.heartbeat instead"
+        }
+        Ok(_) => return Ok(text.into()),
     };
-    match url.scheme() {
-        "amqp" => {}
-        "amqps" => {
-            return Err(D::Error::custom(
-                "is an amqps:// URL, expected amqp://: TLS to the broker is not supported yet, put a TLS proxy in between",
-            ));
-        }
-        _ => {
-            return Err(D::Error::custom(format!(
-                "is not an amqp:// URL, expected {EXPECTED}"
-            )));
-        }
-    }
-    if url.host_str().is_none_or(str::is_empty) {
-        return Err(D::Error::custom(format!(
-            "has no host, expected {EXPECTED}"
-        )));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(D::Error::custom(
-            "has parameters after the path, expected none: use settings such as rabbitmq.heartbeat instead",
-        ));
-    }
-    Ok(Secret::new(text))
+    Err(D::Error::custom(problem))
 }
 
 /// Logging.

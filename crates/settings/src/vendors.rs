@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::identifiers::VendorId;
 use domain::report::ReportKind;
+use jsonptr::{Pointer, PointerBuf};
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
@@ -64,7 +65,7 @@ impl VendorSettings {
     /// The URL and the items pointer: two vendors with the same source have the same stock. The URL is normalised: scheme
     /// and host are in lower case, and the default port of the scheme is omitted.
     #[must_use]
-    pub fn source(&self) -> (Url, &str) {
+    pub fn source(&self) -> (Url, &Pointer) {
         let mut url = self.url.clone();
         url.set_fragment(None);
         (url, &self.format.items)
@@ -104,24 +105,24 @@ fn report_kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ReportKind,
 pub struct VendorFormat {
     /// The list of items, relative to the document; empty for the document itself.
     #[serde(deserialize_with = "fields::json_pointer")]
-    pub items: String,
+    pub items: PointerBuf,
     /// The product id, relative to an item.
     #[serde(deserialize_with = "fields::json_pointer")]
-    pub product_id: String,
+    pub product_id: PointerBuf,
     /// The number of units, relative to an item.
     #[serde(deserialize_with = "fields::json_pointer")]
-    pub quantity: String,
+    pub quantity: PointerBuf,
     /// The instant for which the report holds, relative to the document; if `None`, `Last-Modified` or `Date` is used.
     #[serde(deserialize_with = "fields::optional_json_pointer")]
-    pub as_of: Option<String>,
+    pub as_of: Option<PointerBuf>,
 }
 
 impl Default for VendorFormat {
     fn default() -> Self {
         Self {
-            items: String::new(),
-            product_id: "/productId".to_owned(),
-            quantity: "/quantity".to_owned(),
+            items: PointerBuf::root(),
+            product_id: PointerBuf::from_tokens(["productId"]),
+            quantity: PointerBuf::from_tokens(["quantity"]),
             as_of: None,
         }
     }

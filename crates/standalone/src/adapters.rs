@@ -10,7 +10,6 @@ use queue_in_process::InProcessQueue;
 use settings::{EmbeddedSettings, Settings};
 use signal_in_process::{ProcessLeases, ProcessNotifier};
 use storage_sqlite::SqliteStore;
-use worker::scheduler::ScheduledVendor;
 use worker::tasks::WorkerPorts;
 
 /// Capacity of the queue, in messages; further orders stay in the outbox.
@@ -34,7 +33,6 @@ pub(crate) fn worker_ports(
     metrics: &Arc<Metrics>,
     notifier: &ProcessNotifier,
 ) -> anyhow::Result<WorkerPorts> {
-    let feeds = wiring::vendor_feeds(&settings.vendors)?;
     let queue = InProcessQueue::new(QUEUE_CAPACITY);
     let (consumer_queue, outbox_notifier) = (queue.clone(), notifier.clone());
     Ok(WorkerPorts {
@@ -49,7 +47,7 @@ pub(crate) fn worker_ports(
         notifier: Arc::new(notifier.clone()),
         listeners: Arc::new(move || Box::new(outbox_notifier.listener(Topic::Outbox))),
         clock: Arc::new(SystemClock),
-        vendors: feeds.into_iter().map(ScheduledVendor::from).collect(),
+        vendors: wiring::configured_feeds(&settings.vendors)?,
         observer: metrics.clone(),
         vendor_set: wiring::vendor_set(settings)?,
     })

@@ -8,9 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use api::{ApiPorts, ServerOptions, Shutdown};
 use domain::identifiers::VendorId;
-use domain::ports::{
-    Listener, StockQueries as _, StoreProbe as _, Topic, VendorFeed, VendorSetQueries as _,
-};
+use domain::ports::{Listener, StockQueries as _, StoreProbe as _, Topic, VendorSetQueries as _};
 use domain::vendor_set::VendorSet;
 use metrics::{Metrics, MetricsPage};
 use readiness::{ReadinessProbe, TaskHealth};
@@ -68,7 +66,7 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
         clock: Arc::clone(&ports.clock),
         // On-demand syncs use the same feeds as scheduled syncs.
         sync: tasks::vendor_sync(&ports),
-        feeds: feeds(&ports, settings),
+        feeds: ports.vendors.clone(),
         manual_vendors: ports.vendor_set.manual_vendors(),
         observer: Arc::clone(&ports.observer),
         metrics: MetricsPage::new(metrics, Arc::clone(&ports.probe)).with_in_flight(store.clone()),
@@ -123,12 +121,6 @@ async fn requeue(ports: &WorkerPorts, settings: &Settings) -> anyhow::Result<()>
         );
     }
     Ok(())
-}
-
-/// The feeds of the vendors, each with the URL to show.
-fn feeds(ports: &WorkerPorts, settings: &Settings) -> Vec<(Arc<dyn VendorFeed>, String)> {
-    let feeds = ports.vendors.iter().map(|vendor| Arc::clone(&vendor.feed));
-    feeds.zip(wiring::public_urls(&settings.vendors)).collect()
 }
 
 /// Prints the banner once the process is ready and each vendor has been tried.

@@ -7,9 +7,8 @@ use tracing::{info, warn};
 
 /// Starts the mock vendors whose port is free. They run until they are stopped or dropped.
 pub(crate) fn start(vendors: &[VendorSettings]) -> Vec<MockVendor> {
-    let urls: Vec<_> = vendors.iter().map(|vendor| &vendor.url).collect();
     let mut started = Vec::new();
-    for (vendor, address) in original::read_from(&urls) {
+    for (vendor, address) in original::read_from(vendors.iter().map(|vendor| &vendor.url)) {
         match vendor.start(address, 0) {
             Ok(mock) => {
                 info!(

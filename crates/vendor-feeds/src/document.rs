@@ -7,37 +7,42 @@ use domain::identifiers::ProductId;
 use domain::report::{Report, ReportKind};
 use domain::stock::MAX_REPORTED;
 use domain::timestamp::Timestamp;
+use jsonptr::{Pointer, PointerBuf};
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, SeqAccess, Unexpected, Visitor};
 use serde_json::Value;
 
 use crate::duplicates::UniqueMembers;
 use crate::excerpt::excerpt;
-use crate::pointer::JsonPointer;
+use crate::pointer::{AtPointer, shown};
 
 /// Maximum length of a JSON error message that is passed on, in characters.
 const MAX_REASON_CHARS: usize = 200;
 
-/// Where the fields are in a document.
-#[derive(Debug, Clone)]
-pub(crate) struct Layout {
-    pub(crate) items: JsonPointer,
-    pub(crate) product_id: JsonPointer,
-    pub(crate) quantity: JsonPointer,
-    pub(crate) as_of: Option<JsonPointer>,
+/// Where the fields are in a vendor's document, as JSON pointers (RFC 6901).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedFormat {
+    /// The list of items, relative to the document; empty for the document itself.
+    pub items: PointerBuf,
+    /// The product id, relative to an item.
+    pub product_id: PointerBuf,
+    /// The number of units, relative to an item.
+    pub quantity: PointerBuf,
+    /// The instant for which the report holds, relative to the document, if the document states it.
+    pub as_of: Option<PointerBuf>,
 }
 
 /// One product of a report.
 type Line = (ProductId, i64);
 
-impl Layout {
+impl FeedFormat {
     /// Parses a document. The error is a one-line description of the problem.
     pub(crate) fn parse(&self, kind: ReportKind, document: &[u8]) -> Result<Report, String> {
-        let as_of = self.as_of.as_ref();
+        let as_of = self.as_of.as_deref();
         let as_of = as_of.map(|pointer| read_as_of(pointer, document));
         let as_of = as_of.transpose()?;
-        let lines = read_at(&self.items, document, Items { layout: self })?
-            .ok_or_else(|| format!("{} is missing, expected a list", self.items))??;
+        let lines = read_at(&self.items, document, Items { format: self })?
+            .ok_or_else(|| format!("{} is missing, expected a list", shown(&self.items)))??;
         Report::parse(kind, as_of, lines).map_err(|error| error.to_string())
     }
 
@@ -49,13 +54,15 @@ impl Layout {
             other => {
                 return Err(format!(
                     "{} {}, expected a string or an integer",
-                    self.product_id,
+                    shown(&self.product_id),
                     describe(other)
                 ));
             }
         };
-        let product_id = ProductId::parse(id)
-            .map_err(|error| format!("{} {}: it {error}", self.product_id, describe(product_id)))?;
+        let product_id = ProductId::parse(id).map_err(|error| {
+            let pointer = shown(&self.product_id);
+            format!("{pointer} {}: it {error}", describe(product_id))
+        })?;
         let quantity = item.pointer(self.quantity.as_str());
         quantity
             .and_then(Value::as_i64)
@@ -64,7 +71,7 @@ impl Layout {
             .ok_or_else(|| {
                 format!(
                     "{} {}, expected an integer from 0 to {MAX_REPORTED}",
-                    self.quantity,
+                    shown(&self.quantity),
                     describe(quantity)
                 )
             })
@@ -79,7 +86,7 @@ fn describe(value: Option<&Value>) -> String {
     }
 }
 
-fn read_as_of(pointer: &JsonPointer, document: &[u8]) -> Result<Timestamp, String> {
+fn read_as_of(pointer: &Pointer, document: &[u8]) -> Result<Timestamp, String> {
     let value = read_at(pointer, document, PhantomData::<Value>)?;
     value
         .as_ref()
@@ -87,29 +94,30 @@ fn read_as_of(pointer: &JsonPointer, document: &[u8]) -> Result<Timestamp, Strin
         .and_then(|text| Timestamp::parse_rfc3339(text).ok())
         .ok_or_else(|| {
             let found = describe(value.as_ref());
+            let pointer = shown(pointer);
             format!("{pointer} {found}, expected a date and time such as 2026-11-23T12:00:00Z")
         })
 }
 
 /// Parses the whole document, and deserializes the value at `pointer` with `seed`.
 fn read_at<'de, S: DeserializeSeed<'de>>(
-    pointer: &JsonPointer,
+    pointer: &Pointer,
     document: &'de [u8],
     seed: S,
 ) -> Result<Option<S::Value>, String> {
     let mut deserializer = serde_json::Deserializer::from_slice(document);
-    let found = pointer.seed(seed).deserialize(&mut deserializer);
+    let found = AtPointer { pointer, seed }.deserialize(&mut deserializer);
     found
         .and_then(|found| deserializer.end().map(|()| found))
         .map_err(|error| {
             let reason = log_text::excerpt(&error.to_string(), MAX_REASON_CHARS);
-            format!("reading {pointer}: {reason}")
+            format!("reading {}: {reason}", shown(pointer))
         })
 }
 
 /// Deserializes the list item by item, so that a large report is not held as a tree. The inner error is about an item.
 struct Items<'l> {
-    layout: &'l Layout,
+    format: &'l FeedFormat,
 }
 
 impl<'de> DeserializeSeed<'de> for Items<'_> {
@@ -136,7 +144,7 @@ impl<'de> Visitor<'de> for Items<'_> {
                 break;
             };
             let line = match duplicate.take() {
-                None => self.layout.line(&item),
+                None => self.format.line(&item),
                 // It is not known which of the two values is right.
                 Some(name) => Err(format!("duplicate member {}", excerpt(&name))),
             };

@@ -14,9 +14,8 @@ use reqwest::{Client, Url, redirect};
 use thiserror::Error;
 use tracing::debug;
 
-use crate::document::Layout;
+use crate::document::FeedFormat;
 use crate::exchange::{self, Failure, VendorResponse};
-use crate::pointer::JsonPointer;
 
 /// Pause before the first retry; it doubles with each retry, with jitter.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -48,19 +47,6 @@ pub struct HttpVendorOptions {
     pub format: FeedFormat,
 }
 
-/// Where the fields are in a vendor's document, as JSON pointers (RFC 6901).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FeedFormat {
-    /// The list of items, relative to the document; empty for the document itself.
-    pub items: String,
-    /// The product id, relative to an item.
-    pub product_id: String,
-    /// The number of units, relative to an item.
-    pub quantity: String,
-    /// The instant for which the report holds, relative to the document, if the document states it.
-    pub as_of: Option<String>,
-}
-
 /// Why a feed cannot be created with the given options.
 #[derive(Debug, Error)]
 pub enum InvalidOptions {
@@ -69,16 +55,6 @@ pub enum InvalidOptions {
     Scheme {
         /// Whose.
         vendor_id: VendorId,
-    },
-    /// A field of the format is not a JSON pointer.
-    #[error("vendor {vendor_id}: {field} is {pointer:?}, which is not a JSON pointer")]
-    Pointer {
-        /// Whose.
-        vendor_id: VendorId,
-        /// Name of the field.
-        field: &'static str,
-        /// The invalid pointer.
-        pointer: String,
     },
     /// The HTTP client cannot be built, for example because the machine has no root certificates.
     #[error("vendor {vendor_id}: cannot build the HTTP client")]
@@ -102,7 +78,7 @@ pub struct HttpVendorFeed {
     kind: ReportKind,
     lag: Duration,
     max_age: Option<Duration>,
-    layout: Layout,
+    format: FeedFormat,
     clock: Arc<dyn Clock>,
 }
 
@@ -136,22 +112,6 @@ impl HttpVendorFeed {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(InvalidOptions::Scheme { vendor_id });
         }
-        let pointer = |field, text: &str| {
-            JsonPointer::parse(text).ok_or_else(|| InvalidOptions::Pointer {
-                vendor_id: vendor_id.clone(),
-                field,
-                pointer: text.to_owned(),
-            })
-        };
-        let layout = Layout {
-            items: pointer("items", &format.items)?,
-            product_id: pointer("product_id", &format.product_id)?,
-            quantity: pointer("quantity", &format.quantity)?,
-            as_of: format
-                .as_of
-                .map(|text| pointer("as_of", &text))
-                .transpose()?,
-        };
         // Each attempt gets an equal share of the timeout to connect, so that one lost packet does not use all of it.
         let connect_timeout = timeout / retries.saturating_add(1);
         let client = build_client(&url, connect_timeout).map_err(|source| {
@@ -168,7 +128,7 @@ impl HttpVendorFeed {
             kind,
             lag,
             max_age,
-            layout,
+            format,
             clock,
         })
     }
@@ -244,8 +204,8 @@ impl VendorFeed for HttpVendorFeed {
             Err(FeedError::Unavailable(problem))
         })?;
         // Parsing a large document would block the other tasks of this thread.
-        let (layout, kind) = (self.layout.clone(), self.kind);
-        let report = tokio::task::spawn_blocking(move || layout.parse(kind, &body))
+        let (format, kind) = (self.format.clone(), self.kind);
+        let report = tokio::task::spawn_blocking(move || format.parse(kind, &body))
             .await
             .map_err(|error| {
                 FeedError::Unavailable(format!("parsing the report was aborted: {error}"))

@@ -23,5 +23,6 @@ mod pointer;
 mod retry_after;
 mod times;
 
-pub use feed::{FeedFormat, HttpVendorFeed, HttpVendorOptions, InvalidOptions};
+pub use document::FeedFormat;
+pub use feed::{HttpVendorFeed, HttpVendorOptions, InvalidOptions};
 pub use reqwest::Url;

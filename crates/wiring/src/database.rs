@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::bail;
-use settings::DatabaseSettings;
+use settings::{DatabaseSettings, ExposeSecret as _};
 use storage_postgres::migrations::{self, MigrationError};
 use storage_postgres::{ConnectError, PgOptions, PoolingMode, check_server, unfinished_import};
 
@@ -17,7 +17,7 @@ pub fn postgres(settings: &DatabaseSettings, program: &str) -> PgOptions {
         password: settings
             .password
             .as_ref()
-            .map(|password| password.reveal().to_owned()),
+            .map(|password| password.expose_secret().to_owned()),
         database: settings.name.clone(),
         application_name: program.to_owned(),
         pool_size: settings.pool_size,

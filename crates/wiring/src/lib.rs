@@ -12,10 +12,10 @@ mod broker;
 mod data_file;
 #[cfg(feature = "postgres")]
 mod database;
+pub mod program;
 pub mod trial;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 #[cfg(feature = "rabbitmq")]
@@ -25,38 +25,42 @@ use clock_tokio::SystemClock;
 pub use data_file::sqlite;
 #[cfg(feature = "postgres")]
 pub use database::{check_database, postgres};
-use domain::ports::VendorFeed;
+use domain::ports::ConfiguredFeed;
 use domain::vendor_set::{ConfiguredVendor, VendorSet, VendorSource};
 use settings::{LogFormat, Settings, TelemetrySettings, VendorSettings};
 use tokio::signal::unix::{SignalKind, signal};
+use url::Url;
 use vendor_feeds::{FeedFormat, HttpVendorFeed, HttpVendorOptions};
 
 /// A request allocates on one thread and frees on another, which is slow with the system allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Starts the logging of the process.
+/// Prepares the process of a server: starts its logging and raises its limit on open files.
 ///
 /// # Errors
 /// If the filter is invalid, or logging has already been started.
-pub fn start_telemetry(settings: &TelemetrySettings) -> anyhow::Result<()> {
+pub fn prepare_process(settings: &TelemetrySettings) -> anyhow::Result<()> {
     let format = match settings.format {
         LogFormat::Text => telemetry::Format::Text,
         LogFormat::Json => telemetry::Format::Json,
     };
-    Ok(telemetry::init(format, &settings.filter)?)
+    telemetry::init(format, &settings.filter)?;
+    raise_open_files_limit();
+    Ok(())
 }
 
-/// Returns the feeds of the configured vendors, each with its sync interval.
+/// Returns the feeds of the configured vendors.
 ///
 /// # Errors
 /// If an HTTP client cannot be built.
-pub fn vendor_feeds(
-    settings: &[VendorSettings],
-) -> anyhow::Result<Vec<(Arc<dyn VendorFeed>, Duration)>> {
+pub fn configured_feeds(settings: &[VendorSettings]) -> anyhow::Result<Vec<ConfiguredFeed>> {
     let feeds = settings.iter().map(|vendor| {
-        let feed: Arc<dyn VendorFeed> = Arc::new(vendor_feed(vendor)?);
-        Ok((feed, vendor.sync_interval))
+        Ok(ConfiguredFeed {
+            feed: Arc::new(vendor_feed(vendor)?),
+            sync_interval: vendor.sync_interval,
+            url: public_url(vendor).into(),
+        })
     });
     feeds.collect()
 }
@@ -66,39 +70,36 @@ pub fn vendor_feeds(
 /// # Errors
 /// If a vendor's source cannot be stored.
 pub fn vendor_set(settings: &Settings) -> anyhow::Result<VendorSet> {
-    let with_feeds = settings.vendors.iter().map(|vendor| {
-        Ok(ConfiguredVendor {
-            vendor_id: vendor.id.clone(),
-            source: Some(vendor_source(vendor)?),
+    let with_feeds = settings
+        .vendors
+        .iter()
+        .map(|vendor| Ok((&vendor.id, Some(vendor_source(vendor)?))));
+    let manual = settings.manual_vendors.iter().map(|id| Ok((id, None)));
+    let vendors = with_feeds.chain(manual).map(|vendor| {
+        vendor.map(|(id, source)| ConfiguredVendor {
+            vendor_id: id.clone(),
+            source,
         })
     });
-    let manual = settings.manual_vendors.iter().map(|vendor_id| {
-        Ok(ConfiguredVendor {
-            vendor_id: vendor_id.clone(),
-            source: None,
-        })
-    });
-    with_feeds.chain(manual).collect()
+    vendors.collect()
 }
 
 fn vendor_source(vendor: &VendorSettings) -> anyhow::Result<VendorSource> {
+    let url = public_url(vendor);
+    VendorSource::new(
+        url.as_str(),
+        vendor.url.query(),
+        vendor.format.items.as_str(),
+    )
+    .with_context(|| format!("vendor {}: the URL cannot be stored", vendor.id))
+}
+
+/// The URL of a vendor without its query, which may contain a secret.
+fn public_url(vendor: &VendorSettings) -> Url {
     let mut url = vendor.url.clone();
     url.set_query(None);
     url.set_fragment(None);
-    VendorSource::new(url.as_str(), vendor.url.query(), &vendor.format.items)
-        .with_context(|| format!("vendor {}: the URL cannot be stored", vendor.id))
-}
-
-/// Returns the URL of each vendor without its query, which may contain a secret.
-#[must_use]
-pub fn public_urls(settings: &[VendorSettings]) -> Vec<String> {
-    let urls = settings.iter().map(|vendor| {
-        let mut url = vendor.url.clone();
-        url.set_query(None);
-        url.set_fragment(None);
-        url.into()
-    });
-    urls.collect()
+    url
 }
 
 fn vendor_feed(settings: &VendorSettings) -> anyhow::Result<HttpVendorFeed> {

@@ -1,7 +1,6 @@
-//! The program `worker`: settles orders from the queue, relays the outbox, requeues lost orders, and syncs vendors.
+//! The program `order-aggregator-worker`: settles orders from the queue, relays the outbox, requeues lost orders, and syncs vendors.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -14,48 +13,38 @@ use queue_rabbitmq::{RabbitOptions, RabbitOrderConsumer, RabbitOrderQueue};
 use settings::Settings;
 use storage_postgres::{PgLeases, PgListener, PgNotifier, PgOptions, PgStore};
 use tracing::info;
+use wiring::program::{self, ConfigArgs};
 use worker::pages::PagesOptions;
-use worker::scheduler::ScheduledVendor;
 use worker::supervisor::Supervisor;
 use worker::tasks::{self, WorkerPorts};
 use worker::{lifecycle, pages};
 
 /// Settles orders, publishes accepted orders to the queue, and syncs vendors.
 ///
-/// Settings are read from config/default.toml (built in), the --config file, a .env file and the environment, in order of
-/// increasing precedence. SIGTERM and Ctrl-C stop the worker after it has settled the batches in progress; the exit code is
-/// 0 if it completed in time.
+/// SIGTERM and Ctrl-C stop the worker after it has settled the batches in progress; the exit code is 0 if it completed in
+/// time.
 #[derive(Parser)]
-#[command(version)]
+#[command(name = PROGRAM, version, max_term_width = 100)]
 struct Arguments {
-    /// File with settings that override the defaults.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArgs,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run(&Arguments::parse()).await {
-        Ok(true) => ExitCode::SUCCESS,
-        // The reason is in the log.
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("worker: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+/// Name of this program, also on the servers.
+const PROGRAM: &str = env!("CARGO_BIN_NAME");
+
+fn main() -> ExitCode {
+    program::run_async(run)
 }
 
-/// Returns whether the worker stopped after a signal and completed in time.
-async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
-    let settings = Settings::load(arguments.config.as_deref())?;
-    wiring::start_telemetry(&settings.telemetry)?;
-    wiring::raise_open_files_limit();
+async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let settings = arguments.config.load()?;
+    wiring::prepare_process(&settings.telemetry)?;
 
     let stop = wiring::stop_signal()?;
-    let postgres = wiring::postgres(&settings.database, "order-aggregator-worker");
+    let postgres = wiring::postgres(&settings.database, PROGRAM);
     wiring::check_database(&postgres).await?;
-    let rabbitmq = wiring::rabbitmq(&settings.rabbitmq, "order-aggregator-worker")?;
+    let rabbitmq = wiring::rabbitmq(&settings.rabbitmq, PROGRAM)?;
     let pages_options = PagesOptions {
         address: SocketAddr::new(settings.worker.address, settings.worker.port),
         keys: settings.api_keys.clone(),
@@ -83,7 +72,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let deadline = settings.worker.shutdown_timeout;
     let succeeded = lifecycle::run(&supervisor, stop, stopped, deadline).await;
     handle.stop(false).await;
-    Ok(succeeded)
+    Ok(program::exit_code(succeeded))
 }
 
 fn ports(
@@ -93,7 +82,6 @@ fn ports(
     metrics: &Arc<Metrics>,
     pg: &PgStore,
 ) -> anyhow::Result<WorkerPorts> {
-    let feeds = wiring::vendor_feeds(&settings.vendors)?;
     let (rabbitmq, listener_options) = (rabbitmq.clone(), postgres.clone());
     Ok(WorkerPorts {
         store: Arc::new(pg.clone()),
@@ -109,8 +97,16 @@ fn ports(
             Box::new(PgListener::start(listener_options.clone(), Topic::Outbox))
         }),
         clock: Arc::new(SystemClock),
-        vendors: feeds.into_iter().map(ScheduledVendor::from).collect(),
+        vendors: wiring::configured_feeds(&settings.vendors)?,
         observer: metrics.clone(),
         vendor_set: wiring::vendor_set(settings)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn help_is_as_recorded() {
+        insta::assert_snapshot!(wiring::program::help::<super::Arguments>());
+    }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::identifiers::VendorId;
-use domain::ports::{Lease, Leases, Observer, StoreError, VendorFeed};
+use domain::ports::{ConfiguredFeed, Lease, Leases, Observer, StoreError};
 use domain::services::{AppliedSet, SetStatus, VendorSets, VendorSync};
 use domain::timestamp::Timestamp;
 use domain::vendor_set::{ConfiguredVendor, SetMember, VendorSet};
@@ -36,25 +36,6 @@ const CURRENT_SET_LEASE: &str = "vendor-sync-current-set";
 /// Interval at which a process acquires or checks its leases, and compares its set with the set in the store.
 const LEASE_CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
-/// A vendor's feed and its sync interval.
-#[derive(Clone)]
-pub struct ScheduledVendor {
-    /// Reads the vendor's reports.
-    pub feed: Arc<dyn VendorFeed>,
-    /// Time from the start of one sync to the start of the next; a sync that takes longer delays the next. The time grows
-    /// while the vendor fails.
-    pub sync_interval: Duration,
-}
-
-impl From<(Arc<dyn VendorFeed>, Duration)> for ScheduledVendor {
-    fn from((feed, sync_interval): (Arc<dyn VendorFeed>, Duration)) -> Self {
-        Self {
-            feed,
-            sync_interval,
-        }
-    }
-}
-
 /// Schedules the syncs of one process.
 pub struct Scheduler {
     /// Use case that syncs a vendor.
@@ -64,7 +45,7 @@ pub struct Scheduler {
     /// Leases that decide which process syncs.
     pub leases: Arc<dyn Leases>,
     /// The vendors that this process has feeds for.
-    pub vendors: Vec<ScheduledVendor>,
+    pub vendors: Vec<ConfiguredFeed>,
     /// The vendor set of this process's settings, including vendors without a feed.
     pub set: VendorSet,
     /// Records the outcomes of the syncs and leases.
@@ -216,7 +197,7 @@ impl Scheduler {
     }
 
     /// Returns the feed of a member of the current set, if this process has the vendor with the same source.
-    fn find_vendor(&self, member: &SetMember) -> Option<&ScheduledVendor> {
+    fn find_vendor(&self, member: &SetMember) -> Option<&ConfiguredFeed> {
         let ConfiguredVendor { vendor_id, source } = &member.vendor;
         let own_source = self.set.source_of(vendor_id)?;
         let mut vendors = self.vendors.iter();
@@ -294,7 +275,7 @@ impl Loops {
     fn start(
         &mut self,
         scheduler: &Scheduler,
-        vendor: ScheduledVendor,
+        vendor: ConfiguredFeed,
         configured_at: Option<Timestamp>,
     ) {
         let vendor_id = vendor.feed.vendor_id().clone();

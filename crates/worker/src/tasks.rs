@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use domain::allocation::most_available_first;
 use domain::identifiers::VendorId;
 use domain::ports::{
-    Clock, ConsumerRegistry, Leases, Listener, Notifier, Observer, OrderConsumer, OrderQueue,
-    Store, StoreProbe, SyncQueries, VendorSetQueries,
+    Clock, ConfiguredFeed, ConsumerRegistry, Leases, Listener, Notifier, Observer, OrderConsumer,
+    OrderQueue, Store, StoreProbe, SyncQueries, VendorSetQueries,
 };
 use domain::services::{
     Relay, RelaySettings, SettleOrders, Sweeper, SweeperSettings, VendorSetError, VendorSets,
@@ -23,7 +22,7 @@ use tracing::warn;
 use crate::consumer_state::ConsumerState;
 use crate::health::Health;
 use crate::monitor::LastBacklog;
-use crate::scheduler::{ScheduledVendor, Scheduler};
+use crate::scheduler::Scheduler;
 use crate::supervisor::Supervisor;
 use crate::{balancer, consumer, monitor, relay, sweeper};
 
@@ -56,7 +55,7 @@ pub struct WorkerPorts {
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Vendors with feeds.
-    pub vendors: Vec<ScheduledVendor>,
+    pub vendors: Vec<ConfiguredFeed>,
     /// Records metrics.
     pub observer: Arc<dyn Observer>,
     /// All vendors of the settings, including those without a feed.
@@ -246,13 +245,7 @@ pub fn vendor_sync(ports: &WorkerPorts) -> VendorSync {
     )
     .with_observer(Arc::clone(&ports.observer))
     .with_notifier(Arc::clone(&ports.notifier))
-    .with_intervals(intervals(ports))
-}
-
-/// The sync interval of each vendor.
-fn intervals(ports: &WorkerPorts) -> impl Iterator<Item = (VendorId, Duration)> {
-    let vendors = ports.vendors.iter();
-    vendors.map(|vendor| (vendor.feed.vendor_id().clone(), vendor.sync_interval))
+    .with_intervals(ports.vendors.iter().map(ConfiguredFeed::interval))
 }
 
 /// Creates the use case that applies the vendor set.

@@ -30,14 +30,14 @@ async fn each_cause_of_a_failed_connection_has_its_own_message() {
 
     // The server may become available, so the program retries.
     let closed = variables(&[("DB_PORT", "1")]);
-    let mut process = deployment.start_another("api", &closed);
+    let mut process = deployment.start_another("order-aggregator-api", &closed);
     logs_and_retries(
         &mut process,
         "127.0.0.1:1 cannot be reached: Connection refused",
     )
     .await;
     let unknown = variables(&[("DB_HOST", "db.invalid")]);
-    let mut process = deployment.start_another("api", &unknown);
+    let mut process = deployment.start_another("order-aggregator-api", &unknown);
     logs_and_retries(&mut process, "cannot resolve the host name").await;
 
     // Retrying cannot help: the settings or the server must change.
@@ -55,7 +55,7 @@ async fn each_cause_of_a_failed_connection_has_its_own_message() {
             "database \"nowhere\" does not exist",
         ),
     ] {
-        for program in ["api", "worker"] {
+        for program in ["order-aggregator-api", "order-aggregator-worker"] {
             let mut process = deployment.start_another(program, &variables(&pairs));
             assert!(!process.wait().await, "{program} exited with success");
             let log = process.log();

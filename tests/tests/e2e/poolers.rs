@@ -47,7 +47,7 @@ async fn programs_exit_at_start_behind_a_transaction_pooler() {
         .on_server(cluster.options())
         .start()
         .await;
-    for program in ["api", "worker"] {
+    for program in ["order-aggregator-api", "order-aggregator-worker"] {
         let port = pooler.options().port.to_string();
         let mut process = deployment.start_another(program, &[("DB_PORT", port)]);
         assert!(!process.wait().await, "{program} exited with success");

@@ -77,7 +77,7 @@ pub(crate) async fn assert_refused(mut process: Process, parts: &[&str]) {
     assert!(!succeeded, "{log}");
     let error_lines: Vec<&str> = log
         .lines()
-        .filter(|line| line.starts_with("standalone: "))
+        .filter(|line| line.starts_with("order-aggregator: "))
         .collect();
     assert_eq!(error_lines.len(), 1, "{log}");
     for part in parts {

@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use strum::IntoStaticStr;
 
 /// Number of products in stock, from SKU-1. SKU-1 is the hot product.
 pub(super) const PRODUCTS: u32 = 1_000;
 
 /// Distribution of orders over products.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(super) enum Spread {
     /// All orders are for one product.
     Hot,
@@ -20,11 +22,7 @@ pub(super) enum Spread {
 
 impl Spread {
     pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Hot => "hot",
-            Self::Uniform => "uniform",
-            Self::Zipf => "zipf",
-        }
+        self.into()
     }
 
     /// Returns the number of products.

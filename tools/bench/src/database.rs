@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result, ensure};
+use dev_env::connection;
 use storage_postgres::PgOptions;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use super::machine::Machine;
 
@@ -24,12 +25,7 @@ pub(super) struct Settlement {
 
 impl Database {
     pub(super) async fn connect(options: &PgOptions) -> Result<Self> {
-        let (client, connection) = options
-            .login()
-            .connect(NoTls)
-            .await
-            .context("cannot reach PostgreSQL")?;
-        tokio::spawn(connection);
+        let client = connection::connect(options).await?;
         Ok(Self { client })
     }
 

@@ -1,15 +1,17 @@
 //! The load generator: wrk, with `tools/bench/scripts/load.lua`.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use dev_env::services::debian;
+use hdrhistogram::Histogram;
 use serde::Deserialize;
 use workspace::process;
 
-use super::quantiles::Counts;
+use super::quantiles;
 
 const SCRIPT: &str = "tools/bench/scripts/load.lua";
 /// Prefix of the result line that the script prints.
@@ -60,9 +62,25 @@ pub(super) struct LoadResult {
     pub(super) p99_us: u64,
     pub(super) max_us: u64,
     /// Delay of requests after their scheduled time.
-    pub(super) late_us: Counts,
+    #[serde(deserialize_with = "quantiles::from_counts")]
+    pub(super) late_us: Histogram<u64>,
     /// Responses by status, if `by_status` is set.
-    pub(super) statuses: Counts,
+    pub(super) statuses: BTreeMap<u16, u64>,
+}
+
+impl LoadResult {
+    /// Returns the numbers of responses with each of two statuses. Fails if there are responses with another status.
+    pub(super) fn with_statuses(&self, statuses: [u16; 2]) -> Result<[u64; 2]> {
+        let numbers = statuses.map(|status| self.statuses.get(&status).copied().unwrap_or(0));
+        ensure!(
+            numbers.iter().sum::<u64>() == self.statuses.values().sum::<u64>(),
+            "some responses were neither {} nor {}: {:?}",
+            statuses[0],
+            statuses[1],
+            self.statuses
+        );
+        Ok(numbers)
+    }
 }
 
 impl Load {
@@ -187,11 +205,9 @@ mod tests {
         let result = parse(printed).unwrap();
         assert_eq!((result.requests, result.not_2xx), (16, 3));
         assert_eq!((result.p99_us, result.max_us), (10_187, 45_698));
-        assert_eq!(
-            (result.late_us.quantile(0.5), result.late_us.quantile(1.0)),
-            (0, 9680)
-        );
-        assert_eq!((result.statuses.of(202), result.statuses.of(503)), (13, 3));
+        let late_us = |share| result.late_us.value_at_quantile(share);
+        assert_eq!((late_us(0.5), late_us(1.0)), (0, 9680));
+        assert_eq!(result.statuses, BTreeMap::from([(202, 13), (503, 3)]));
         assert!(parse("Running 2s test\n").is_err());
         assert!(parse("RESULT {}\n").is_err());
     }

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use procfs::{CpuInfo, Current as _, Meminfo};
 use serde::{Deserialize, Serialize};
 use workspace::process;
 
@@ -13,11 +14,18 @@ impl Machine {
     /// Returns the properties that need no server.
     pub(super) fn here() -> Self {
         let mut machine = Self::default();
-        machine.add("CPU", cpu_model(&read("/proc/cpuinfo")));
+        let cpus = CpuInfo::current().ok();
+        let model = cpus.as_ref().and_then(|cpus| cpus.model_name(0));
+        machine.add("CPU", model.map(str::to_owned));
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
         machine.add("cores", Some(cores.to_string()));
-        machine.add("memory", memory(&read("/proc/meminfo")));
-        machine.add("kernel", Some(read("/proc/sys/kernel/osrelease")));
+        let memory = Meminfo::current().ok();
+        let mib = memory.map(|memory| format!("{} MiB", memory.mem_total >> 20));
+        machine.add("memory", mib);
+        machine.add(
+            "kernel",
+            std::fs::read_to_string("/proc/sys/kernel/osrelease").ok(),
+        );
         machine.add("Rust", first_line("rustc", &["--version"]));
         machine.add(
             "commit",
@@ -40,25 +48,6 @@ impl Machine {
     }
 }
 
-fn read(file: &str) -> String {
-    std::fs::read_to_string(file).unwrap_or_default()
-}
-
-fn cpu_model(cpuinfo: &str) -> Option<String> {
-    let line = cpuinfo
-        .lines()
-        .find(|line| line.starts_with("model name"))?;
-    Some(line.split_once(':')?.1.trim().to_owned())
-}
-
-fn memory(meminfo: &str) -> Option<String> {
-    let line = meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(format!("{} MiB", kib / 1024))
-}
-
 fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
     let printed = process::capture(Command::new(program).args(arguments)).ok()?;
     printed.lines().next().map(str::to_owned)
@@ -77,15 +66,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cpu_and_memory_are_read() {
-        let cpuinfo =
-            "processor\t: 0\nmodel name\t: A CPU @ 3 GHz\nprocessor\t: 1\nmodel name\t: A CPU\n";
-        assert_eq!(cpu_model(cpuinfo).as_deref(), Some("A CPU @ 3 GHz"));
-        assert_eq!(
-            memory("MemTotal:       24000000 kB\n").as_deref(),
-            Some("23437 MiB")
-        );
-        assert_eq!((cpu_model(""), memory("")), (None, None));
+    fn cpu_memory_and_kernel_are_read() {
+        let machine = Machine::here();
+        for name in ["memory", "kernel"] {
+            assert!(machine.0.iter().any(|(found, _)| found == name), "{name}");
+        }
     }
 
     #[test]

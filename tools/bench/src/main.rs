@@ -23,17 +23,16 @@ mod system;
 mod topics;
 
 use std::fmt::Write as _;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use clap::Parser;
-use dev_env::programs::{self, Profile};
+use clap::{Parser, ValueEnum as _};
+use dev_env::programs::{self, API, Profile, STANDALONE, WORKER};
 use dev_env::services;
 use dev_env::stop_signals::StopSignals;
-use rustix::process::{Resource, getrlimit, setrlimit};
 use settings::Settings;
+use wiring::program::{ConfigArgs, absolute_path};
 
 use results::Results;
 use run::Run;
@@ -52,9 +51,8 @@ use topics::Topic;
     max_term_width = 100
 )]
 struct Args {
-    /// Settings file. It overrides the defaults; `.env` and environment variables override it.
-    #[arg(long, value_name = "FILE", value_parser = absolute)]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArgs,
     /// Number of rounds; the report shows the median [default: 3, with --quick 1].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: Option<u32>,
@@ -65,19 +63,14 @@ struct Args {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<Topic>,
     /// Directory of the report; use docs/reference for the committed report [default: target/bench].
-    #[arg(long, value_name = "DIR", value_parser = absolute)]
+    #[arg(long, value_name = "DIR", value_parser = absolute_path())]
     out: Option<PathBuf>,
     /// Run one short round with less data, to check that the benchmark works.
     #[arg(long)]
     quick: bool,
     /// Write the report from the results of an earlier run, without measuring.
-    #[arg(long, value_name = "FILE", value_parser = absolute, conflicts_with_all = ["only", "quick", "rounds", "seconds"])]
+    #[arg(long, value_name = "FILE", value_parser = absolute_path(), conflicts_with_all = ["only", "quick", "rounds", "seconds"])]
     from: Option<PathBuf>,
-}
-
-/// Parses a path relative to the caller's directory, before this program changes to the root directory.
-fn absolute(text: &str) -> io::Result<PathBuf> {
-    std::path::absolute(text)
 }
 
 /// Build profile of the measured programs.
@@ -114,8 +107,8 @@ impl Args {
     }
 
     fn topics(&self) -> Vec<Topic> {
-        Topic::ALL
-            .into_iter()
+        let topics = Topic::value_variants().iter().copied();
+        topics
             .filter(|topic| self.only.is_empty() || self.only.contains(topic))
             .collect()
     }
@@ -133,7 +126,7 @@ impl Args {
             let _ = write!(line, " --seconds {seconds}");
         }
         if !self.only.is_empty() {
-            let names: Vec<&str> = self.topics().into_iter().map(Topic::name).collect();
+            let names: Vec<String> = self.topics().iter().map(Topic::to_string).collect();
             let _ = write!(line, " --only {}", names.join(","));
         }
         line
@@ -141,21 +134,15 @@ impl Args {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    wiring::program::run(run)
 }
 
-fn run(args: &Args) -> Result<()> {
+fn run(args: Args) -> Result<()> {
     let root = workspace::root();
     std::env::set_current_dir(&root).with_context(|| format!("cannot enter {}", root.display()))?;
     let results = match &args.from {
         Some(file) => Results::load(file)?,
-        None => measure(args, &Settings::load(args.config.as_deref())?)?,
+        None => measure(&args, &args.config.load()?)?,
     };
     let out = args.out.as_deref().unwrap_or(Path::new("target/bench"));
     let file = report::write(&results, out)?;
@@ -166,9 +153,10 @@ fn run(args: &Args) -> Result<()> {
 fn measure(args: &Args, settings: &Settings) -> Result<Results> {
     generator::ensure_installed()?;
     pgbench::ensure_installed()?;
-    raise_open_file_limit()?;
+    // Each connection of this process and its children needs an open file.
+    wiring::raise_open_files_limit();
     services::start(settings)?;
-    let programs = programs::build(&["api", "worker", "standalone", "ceilings"], PROFILE)?;
+    let programs = programs::build(&[API, WORKER, STANDALONE, "ceilings"], PROFILE)?;
     let mut run = Run::new(args, settings, programs)?;
     tokio::runtime::Runtime::new()?.block_on(async {
         let mut stop = StopSignals::new()?;
@@ -179,13 +167,6 @@ fn measure(args: &Args, settings: &Settings) -> Result<Results> {
         }
     })?;
     Ok(run.results)
-}
-
-/// Raises the limit on open files for this process and its children: each connection needs one.
-fn raise_open_file_limit() -> Result<()> {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit).context("cannot raise the limit on open files")
 }
 
 #[cfg(test)]
@@ -205,6 +186,6 @@ mod tests {
         );
         assert_eq!(given.topics(), [Topic::Hot, Topic::Zipf]);
         assert_eq!((given.scale().rounds, given.scale().seconds), (1, 5));
-        assert_eq!(args("bench").topics().len(), Topic::ALL.len());
+        assert_eq!(args("bench").topics(), Topic::value_variants());
     }
 }

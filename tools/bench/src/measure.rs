@@ -100,11 +100,12 @@ async fn wait_until_settled(
     database: Option<&Database>,
     after: i64,
 ) -> Result<()> {
+    let api = system.client()?;
     let wait = async {
         loop {
             let settled = match database {
                 Some(database) => database.pending_after(after).await? == 0,
-                None => page::all_settled(system.api).await?,
+                None => page::all_settled(&api).await?,
             };
             if settled {
                 return anyhow::Ok(());

@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use hdrhistogram::Histogram;
 use workspace::process;
 
 use super::generator::run_to_end;
-use super::quantiles::quantile;
+use super::measure::as_f64;
+use super::quantiles::histogram;
 
 /// A run of pgbench.
 #[derive(Debug, Clone)]
@@ -96,25 +98,27 @@ fn transactions_per_s(printed: &str) -> Result<f64> {
 /// seconds, µs, and the delay after the scheduled start in µs. The returned latencies are measured from the actual start, as
 /// for requests.
 fn latencies(log: &str) -> Result<RateLatencies> {
-    let (mut latency_ms, mut late_ms) = (Vec::new(), Vec::new());
+    let (mut latency_us, mut late_us) = (histogram()?, histogram()?);
     for line in log.lines() {
         let columns: Vec<&str> = line.split_whitespace().collect();
         let [_, _, latency, _, _, _, lag, ..] = columns[..] else {
             anyhow::bail!("cannot parse a line of pgbench's log: {line}");
         };
-        let Ok(latency) = latency.parse::<f64>() else {
+        let Ok(latency) = latency.parse::<u64>() else {
             // The latency is "skipped" or "failed".
             continue;
         };
-        let lag: f64 = lag.parse().with_context(|| format!("in {line}"))?;
-        latency_ms.push((latency - lag) / 1000.0);
-        late_ms.push(lag / 1000.0);
+        let lag: u64 = lag.parse().with_context(|| format!("in {line}"))?;
+        latency_us.record(latency.saturating_sub(lag))?;
+        late_us.record(lag)?;
     }
-    let of = |values: &[f64], share| quantile(values, share).context("the log of pgbench is empty");
+    ensure!(!latency_us.is_empty(), "the log of pgbench is empty");
+    let ms =
+        |histogram: &Histogram<u64>, share| as_f64(histogram.value_at_quantile(share)) / 1000.0;
     Ok(RateLatencies {
-        p50_ms: of(&latency_ms, 0.5)?,
-        p99_ms: of(&latency_ms, 0.99)?,
-        late_p99_ms: of(&late_ms, 0.99)?,
+        p50_ms: ms(&latency_us, 0.5),
+        p99_ms: ms(&latency_us, 0.99),
+        late_p99_ms: ms(&late_us, 0.99),
     })
 }
 

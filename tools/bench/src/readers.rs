@@ -8,11 +8,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use dev_env::endpoints;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpSocket;
 use tokio::runtime::Handle;
-
-use super::page;
 
 /// Receive buffer of a reading connection, in bytes.
 const RECEIVE_BUFFER: u32 = 256 * 1024;
@@ -148,7 +147,7 @@ fn extrapolate(bytes: u64, (sample_events, sample_bytes): (u64, u64)) -> u64 {
 
 /// Returns the number of event readers in the service's metrics.
 async fn connected(server: SocketAddr) -> Result<u64> {
-    let text = page::get_text(server, "/metrics").await?;
+    let text = endpoints::get_text(&format!("{}/metrics", endpoints::http_url(server))).await?;
     let count = text
         .lines()
         .find_map(|line| line.strip_prefix("aggregator_event_streams "))

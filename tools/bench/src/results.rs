@@ -88,6 +88,17 @@ impl Results {
         });
     }
 
+    /// Adds the values of another round at one load.
+    pub(super) fn add_all<'m>(
+        &mut self,
+        (topic, what, at): (&str, &str, f64),
+        values: impl IntoIterator<Item = (&'m str, f64)>,
+    ) {
+        for (metric, value) in values {
+            self.add(topic, what, at, metric, value);
+        }
+    }
+
     /// Records the first command line for a purpose.
     pub(super) fn record_command(&mut self, purpose: &str, line: impl FnOnce() -> String) {
         if !self.commands.contains_key(purpose) {

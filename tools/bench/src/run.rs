@@ -12,6 +12,7 @@ use super::choices::Spread;
 use super::generator::Load;
 use super::machine::Machine;
 use super::measure::{Measured, as_f64, measure};
+use super::pgbench::Pgbench;
 use super::results::{Results, SERVICE};
 use super::system::{Servers, Storage, System};
 use super::topics::{
@@ -165,34 +166,50 @@ impl Run {
         progress.finish(&format!("{name}: {per_s:.0} settled per second"));
         self.results
             .record_command(&format!("load: {topic}"), || load.command_line());
-        self.results.add(topic, what, at, "settled_per_s", per_s);
         let load_result = &measured.load_result;
-        for (metric, us) in [
-            ("post_p50_ms", load_result.p50_us),
-            ("post_p90_ms", load_result.p90_us),
-            ("post_p99_ms", load_result.p99_us),
-            ("post_max_ms", load_result.max_us),
-        ] {
-            self.results
-                .add(topic, what, at, metric, as_f64(us) / 1000.0);
-        }
+        let ms = |us| as_f64(us) / 1000.0;
+        let mut values = vec![
+            ("settled_per_s", per_s),
+            ("post_p50_ms", ms(load_result.p50_us)),
+            ("post_p90_ms", ms(load_result.p90_us)),
+            ("post_p99_ms", ms(load_result.p99_us)),
+            ("post_max_ms", ms(load_result.max_us)),
+        ];
         if let Some(settlement) = measured.settlement {
-            self.results
-                .add(topic, what, at, "settle_p50_ms", settlement.p50_ms);
-            self.results
-                .add(topic, what, at, "settle_p99_ms", settlement.p99_ms);
-            self.results
-                .add(topic, what, at, "settle_max_ms", settlement.max_ms);
+            values.extend([
+                ("settle_p50_ms", settlement.p50_ms),
+                ("settle_p99_ms", settlement.p99_ms),
+                ("settle_max_ms", settlement.max_ms),
+            ]);
         }
+        self.results.add_all((topic, what, at), values);
         Ok(measured)
+    }
+
+    /// Runs pgbench at its maximum rate, and records its transactions per second as a metric of a topic and a program.
+    pub(super) async fn pgbench(
+        &mut self,
+        servers: &Servers,
+        pgbench: &Pgbench,
+        name: &str,
+        purpose: &str,
+        (topic, what, metric): (&str, &str, &str),
+    ) -> Result<()> {
+        let name = format!("{name}, {} clients", pgbench.clients);
+        let progress = Progress::spinner(name.clone());
+        let per_s = pgbench.run(&servers.libpq_environment()).await?;
+        progress.finish(&format!("{name}: {per_s:.0} per second"));
+        self.results
+            .record_command(purpose, || pgbench.command_line());
+        let at = f64::from(pgbench.clients);
+        self.results.add(topic, what, at, metric, per_s);
+        Ok(())
     }
 
     /// Records the CPU time of each stage.
     pub(super) fn record_cpu(&mut self, topic: &str, measured: &Measured) {
-        for (stage, us) in measured.cpu_us_per_order() {
-            self.results
-                .add(&format!("cpu {topic}"), SERVICE, 0.0, stage, us);
-        }
+        let at = (&*format!("cpu {topic}"), SERVICE, 0.0);
+        self.results.add_all(at, measured.cpu_us_per_order());
     }
 
     /// Runs the audit and fails on a finding.

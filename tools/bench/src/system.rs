@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, bail, ensure};
+use client::Client;
 use clock_tokio::SystemClock;
 use dev_env::children::Children;
 use dev_env::fresh_servers::FreshServers;
-use dev_env::programs::Programs;
+use dev_env::programs::{API, Programs, STANDALONE, WORKER};
 use dev_env::{audit, endpoints};
 use settings::Settings;
 use storage_postgres::{PgOptions, PgStore};
@@ -31,7 +32,7 @@ impl Servers {
     pub(super) async fn create(settings: &Settings) -> Result<Self> {
         let servers = Self(FreshServers::create(settings).await?);
         let store = Arc::new(PgStore::new(servers.options())?);
-        stock::enter(store.clone(), store.clone(), store.clone(), store).await?;
+        stock::enter(store).await?;
         let database = servers.database().await?;
         database.check_durable().await?;
         database
@@ -116,7 +117,7 @@ pub(super) fn temp_dir_on_disk() -> Result<TempDir> {
 pub(super) async fn create_data_file(file: &Path, settings: &Settings) -> Result<()> {
     let options = wiring::sqlite(&settings.embedded, file.to_owned());
     let store = Arc::new(SqliteStore::open(&options, Arc::new(SystemClock))?);
-    stock::enter(store.clone(), store.clone(), store.clone(), store).await
+    stock::enter(store).await
 }
 
 /// Storage of the service.
@@ -155,8 +156,8 @@ impl System {
             arguments,
             _dir: dir,
         };
-        system.launch(programs, "api", "api", ("PORT", api))?;
-        system.launch(programs, "worker", "worker", ("WORKER_PORT", worker))?;
+        system.launch(programs, "api", API, ("PORT", api))?;
+        system.launch(programs, "worker", WORKER, ("WORKER_PORT", worker))?;
         for server in [api, worker] {
             system.children.wait_until_ready(server).await?;
         }
@@ -169,7 +170,7 @@ impl System {
     /// Starts a second API on the same servers, and waits until it is ready.
     pub(super) async fn start_second_api(&mut self, programs: &Programs) -> Result<()> {
         let api = endpoints::free_address()?;
-        self.launch(programs, "second api", "api", ("PORT", api))?;
+        self.launch(programs, "second api", API, ("PORT", api))?;
         self.children.wait_until_ready(api).await?;
         self.second_api = Some(api);
         Ok(())
@@ -196,7 +197,7 @@ impl System {
             arguments,
             _dir: dir,
         };
-        system.launch(programs, "standalone", "standalone", ("PORT", api))?;
+        system.launch(programs, "standalone", STANDALONE, ("PORT", api))?;
         system.children.wait_until_ready(api).await?;
         Ok(system)
     }
@@ -219,6 +220,11 @@ impl System {
             .start(name, program, &self.arguments, &environment)?;
         self.processes.push((name, pid));
         Ok(())
+    }
+
+    /// Returns a client of the API.
+    pub(super) fn client(&self) -> Result<Client> {
+        Ok(Client::new(&endpoints::http_url(self.api))?)
     }
 
     /// Runs the audit and fails on a finding.

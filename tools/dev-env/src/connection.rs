@@ -1,13 +1,23 @@
 //! Connection options of the servers in the settings.
 
-use anyhow::Result;
-use settings::{DatabaseSettings, RabbitmqSettings, Settings};
+use anyhow::{Context as _, Result};
+use settings::{DatabaseSettings, ExposeSecret as _, RabbitmqSettings, Settings};
 use storage_postgres::PgOptions;
+use tokio_postgres::{Client, NoTls};
 
 /// Returns the connection options of the database.
 #[must_use]
 pub fn pg_options(database: &DatabaseSettings) -> PgOptions {
     wiring::postgres(database, "order-aggregator-dev-env")
+}
+
+/// Opens a connection to the database, outside a pool. Requires a tokio runtime.
+pub async fn connect(options: &PgOptions) -> Result<Client> {
+    let login = options.login();
+    let connected = login.connect(NoTls).await;
+    let (client, connection) = connected.context("cannot reach PostgreSQL")?;
+    tokio::spawn(connection);
+    Ok(client)
 }
 
 /// Decoded parts of the broker's URL.
@@ -57,10 +67,13 @@ pub fn environment(settings: &Settings) -> Vec<(&'static str, String)> {
         ("DB_PORT", database.port.to_string()),
         ("DB_USER", database.user.clone()),
         ("DB_NAME", database.name.clone()),
-        ("RABBITMQ_URL", settings.rabbitmq.url.reveal().to_owned()),
+        (
+            "RABBITMQ_URL",
+            settings.rabbitmq.url.expose_secret().to_owned(),
+        ),
     ];
     if let Some(password) = &database.password {
-        variables.push(("DB_PASSWORD", password.reveal().to_owned()));
+        variables.push(("DB_PASSWORD", password.expose_secret().to_owned()));
     }
     variables
 }

@@ -15,14 +15,7 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// # Errors
 /// The HTTP client cannot be built.
 pub async fn wait_until_ready(url: &str) -> Result<()> {
-    // The HTTP client requires a crypto provider even for plain HTTP; a second installation fails and is ignored.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder()
-        .timeout(RESPONSE_TIMEOUT)
-        .no_proxy()
-        // The server was started by this program and is called by its address, which its certificate need not contain.
-        .tls_danger_accept_invalid_certs(true)
-        .build()?;
+    let client = client()?;
     let page = format!("{url}/readyz");
     loop {
         let response = client.get(&page).send().await;
@@ -31,6 +24,26 @@ pub async fn wait_until_ready(url: &str) -> Result<()> {
         }
         tokio::time::sleep(POLL_INTERVAL).await;
     }
+}
+
+/// Returns a page as text.
+///
+/// # Errors
+/// The response is not received, or its status is not 2xx.
+pub async fn get_text(url: &str) -> Result<String> {
+    let response = client()?.get(url).send().await?.error_for_status()?;
+    Ok(response.text().await?)
+}
+
+fn client() -> Result<reqwest::Client> {
+    // The HTTP client requires a crypto provider even for plain HTTP; a second installation fails and is ignored.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Ok(reqwest::Client::builder()
+        .timeout(RESPONSE_TIMEOUT)
+        .no_proxy()
+        // The server was started by this program and is called by its address, which its certificate need not contain.
+        .tls_danger_accept_invalid_certs(true)
+        .build()?)
 }
 
 /// Returns the URL of a plain HTTP server.

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use queue_rabbitmq::test_vhost::TestVhost;
-use settings::Settings;
+use settings::{ExposeSecret as _, Settings};
 use storage_postgres::PgOptions;
 use storage_postgres::test_database::TestDatabase;
 
@@ -25,7 +25,7 @@ impl FreshServers {
         let vhost = TestVhost::create_on(node, &user).context("cannot create a virtual host")?;
         let database = TestDatabase::create_on(connection::pg_options(&settings.database)).await?;
         Ok(Self {
-            broker_url: with_vhost(settings.rabbitmq.url.reveal(), vhost.name()),
+            broker_url: with_vhost(settings.rabbitmq.url.expose_secret(), vhost.name()),
             database,
             vhost,
             settings: settings.clone(),

@@ -7,21 +7,19 @@ mod packages;
 mod target;
 mod up;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use dev_env::services;
-use settings::Settings;
+use wiring::program::ConfigArgs;
 
 /// Development tasks of this workspace.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
 struct Arguments {
-    /// Settings file. It overrides the defaults; `.env` and environment variables override it.
-    #[arg(long, global = true, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -43,25 +41,16 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    wiring::program::run(run)
 }
 
-fn run(arguments: &Arguments) -> Result<()> {
-    // A relative path is relative to the caller's directory; the rest of the program runs in the root directory.
-    let config = arguments.config.as_deref();
-    let config = config.map(std::path::absolute).transpose()?;
+fn run(arguments: Arguments) -> Result<()> {
     let root = workspace::root();
     std::env::set_current_dir(&root).with_context(|| format!("cannot enter {}", root.display()))?;
-    let settings = || Settings::load(config.as_deref());
+    let settings = || arguments.config.load();
     match &arguments.command {
         Command::Services(args) => services::run(args, &settings()?),
-        Command::Up(args) => up::run(args, &settings()?, config.as_deref()),
+        Command::Up(args) => up::run(args, &settings()?, arguments.config.config.as_deref()),
         Command::FuzzApi(args) => fuzz_api::run(args, &settings()?),
         Command::LintOpenapi(args) => lint_openapi::run(args),
         Command::GeneratedClients(args) => generated_clients::run(args, &settings()?),

@@ -90,11 +90,8 @@ fn install(
     let lock = source.join(lock);
     let versions =
         fs::read_to_string(&lock).with_context(|| format!("cannot read {}", lock.display()))?;
-    let metadata = workspace::metadata()?;
-    let target = metadata["target_directory"]
-        .as_str()
-        .context("cargo metadata has no target directory")?;
-    let dir = Path::new(target)
+    let target = workspace::metadata()?.target_directory.into_std_path_buf();
+    let dir = target
         .join("packages")
         .join(source.file_name().unwrap_or_default());
     // Written last: without it, an installation is incomplete.

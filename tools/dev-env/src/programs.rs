@@ -4,6 +4,18 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
+use cargo_metadata::Message;
+
+/// The embedded program.
+pub const STANDALONE: &str = "order-aggregator";
+/// The REST API.
+pub const API: &str = "order-aggregator-api";
+/// The worker.
+pub const WORKER: &str = "order-aggregator-worker";
+/// The operators' program.
+pub const ADMIN: &str = "order-aggregator-admin";
+/// The mock vendors.
+pub const MOCK_VENDOR: &str = "order-aggregator-mock-vendor";
 
 /// Built programs.
 #[derive(Debug)]
@@ -45,9 +57,7 @@ pub fn build(names: &[&str], profile: Profile) -> Result<Programs> {
     if !output.status.success() {
         bail!("cargo build failed with {}", output.status);
     }
-    Ok(Programs(executables(&String::from_utf8_lossy(
-        &output.stdout,
-    ))))
+    Ok(Programs(executables(&output.stdout)))
 }
 
 impl Programs {
@@ -60,24 +70,44 @@ impl Programs {
     }
 }
 
-fn executables(messages: &str) -> Vec<PathBuf> {
-    messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .collect()
+/// Returns the executables in the messages of cargo. Lines that are not messages are ignored.
+fn executables(messages: &[u8]) -> Vec<PathBuf> {
+    let messages = Message::parse_stream(messages).filter_map(Result::ok);
+    let executables = messages.filter_map(|message| match message {
+        Message::CompilerArtifact(artifact) => artifact.executable,
+        _ => None,
+    });
+    executables.map(PathBuf::from).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn program_is_found_in_the_messages_of_cargo() {
-        let messages = "{\"reason\":\"compiler-artifact\",\"executable\":null}\nnoise\n\
-                        {\"reason\":\"compiler-artifact\",\"executable\":\"/t/debug/api\"}\n";
-        let programs = Programs(executables(messages));
-        assert_eq!(programs.path("api").unwrap(), Path::new("/t/debug/api"));
-        assert!(programs.path("worker").is_err());
+        let artifact = |executable| {
+            json!({
+                "reason": "compiler-artifact", "package_id": "p", "manifest_path": "/Cargo.toml", "features": [],
+                "filenames": [], "fresh": true, "executable": executable,
+                "target": {
+                    "kind": ["bin"], "crate_types": ["bin"], "name": "a", "src_path": "/a.rs", "edition": "2024",
+                    "doctest": false, "test": false, "doc": false
+                },
+                "profile": {
+                    "opt_level": "0", "debuginfo": 0, "debug_assertions": true, "overflow_checks": true, "test": false
+                }
+            })
+        };
+        let program = artifact(Some("/t/debug/order-aggregator-api"));
+        let messages = format!("{}\nnoise\n{program}\n", artifact(None));
+        let programs = Programs(executables(messages.as_bytes()));
+        assert_eq!(
+            programs.path(API).unwrap(),
+            Path::new("/t/debug/order-aggregator-api")
+        );
+        assert!(programs.path(WORKER).is_err());
     }
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use api_keys::{KeyHash, Role};
 use dev_env::children::Children;
 use dev_env::fresh_servers::FreshServers;
-use dev_env::programs::{self, Profile, Programs};
+use dev_env::programs::{self, API, Profile, Programs, STANDALONE, WORKER};
 use dev_env::{audit, endpoints, services};
 use mock_vendor::MockVendor;
 use settings::Settings;
@@ -44,9 +44,9 @@ pub(crate) fn run(
 ) -> Result<()> {
     let needed: &[&str] = if servers {
         services::start(settings)?;
-        &["api", "worker"]
+        &[API, WORKER]
     } else {
-        &["standalone"]
+        &[STANDALONE]
     };
     let programs = programs::build(needed, Profile::Dev)?;
     tokio::runtime::Runtime::new()?.block_on(async {
@@ -78,7 +78,7 @@ impl Target {
         arguments.extend(["--data".into(), file.clone().into()]);
         arguments.extend(["--port".into(), api.port().to_string().into()]);
         let mut children = Children::default();
-        children.start("standalone", programs.path("standalone")?, &arguments, &[])?;
+        children.start("standalone", programs.path(STANDALONE)?, &arguments, &[])?;
         children.wait_until_ready(api).await?;
         Ok(Self {
             children,
@@ -104,8 +104,8 @@ impl Target {
         environment.push(("PORT", api.port().to_string()));
         environment.push(("WORKER_PORT", worker.port().to_string()));
         let mut children = Children::default();
-        for name in ["api", "worker"] {
-            children.start(name, programs.path(name)?, &arguments, &environment)?;
+        for (name, program) in [("api", API), ("worker", WORKER)] {
+            children.start(name, programs.path(program)?, &arguments, &environment)?;
         }
         for server in [api, worker] {
             children.wait_until_ready(server).await?;

@@ -8,16 +8,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use dev_env::children::{Children, Exited};
 use dev_env::endpoints;
-use dev_env::programs::{self, Profile};
+use dev_env::programs::{self, ADMIN, API, MOCK_VENDOR, Profile, WORKER};
 use dev_env::services;
 use dev_env::stop_signals::StopSignals;
-use mock_vendor::original::{self, OriginalVendor};
-use settings::{Settings, VendorSettings};
+use mock_vendor::original;
+use settings::Settings;
 use wiring::trial::RunningApi;
 use workspace::process;
-
-/// The operators' program, which runs the migrations.
-const ADMIN: &str = "order-aggregator-admin";
 
 const READY_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -34,7 +31,7 @@ pub(crate) struct Args {
 
 /// Runs the command. `config` is passed to the programs.
 pub(crate) fn run(args: &Args, settings: &Settings, config: Option<&Path>) -> Result<()> {
-    let mocks = mock_vendors(&settings.vendors);
+    let mocks = original::read_from(settings.vendors.iter().map(|vendor| &vendor.url));
     let api = SocketAddr::new(settings.api.address, settings.api.port);
     let worker = SocketAddr::new(settings.worker.address, settings.worker.port);
     check_free(api, "the API", "PORT")?;
@@ -49,7 +46,7 @@ pub(crate) fn run(args: &Args, settings: &Settings, config: Option<&Path>) -> Re
     } else {
         Profile::Dev
     };
-    let programs = programs::build(&[ADMIN, "api", "worker", "mock-vendor"], profile)?;
+    let programs = programs::build(&[ADMIN, API, WORKER, MOCK_VENDOR], profile)?;
 
     let config_args: Vec<OsString> = config
         .into_iter()
@@ -57,10 +54,10 @@ pub(crate) fn run(args: &Args, settings: &Settings, config: Option<&Path>) -> Re
         .collect();
     let mut migrate = std::process::Command::new(programs.path(ADMIN)?);
     process::run(migrate.args(&config_args).arg("migrate"))?;
-    let mut starts = vec![("api", config_args.clone()), ("worker", config_args)];
+    // Start the vendors first: a worker that cannot reach them would wait for its next sync.
+    let mut starts = vec![("api", API), ("worker", WORKER)];
     if !mocks.is_empty() {
-        // Start the vendors first: a worker that cannot reach them would wait for its next sync.
-        starts.insert(0, ("mock-vendor", mock_args(&mocks)));
+        starts.insert(0, ("mock-vendor", MOCK_VENDOR));
     }
     let stop_within = settings
         .api
@@ -71,8 +68,8 @@ pub(crate) fn run(args: &Args, settings: &Settings, config: Option<&Path>) -> Re
         let mut stop = StopSignals::new()?;
         let mut children = Children::default();
         let outcome = async {
-            for (name, arguments) in starts {
-                children.start(name, programs.path(name)?, &arguments, &[])?;
+            for (name, program) in starts {
+                children.start(name, programs.path(program)?, &config_args, &[])?;
             }
             watch(&mut children, &mut stop, &endpoints::api(settings), worker).await
         }
@@ -123,31 +120,6 @@ fn exit_line(exited: &Exited) -> String {
     format!("{} exited unexpectedly with {}", exited.name, exited.status)
 }
 
-/// Returns the mock vendors that the settings refer to, with their addresses.
-fn mock_vendors(vendors: &[VendorSettings]) -> Vec<(OriginalVendor, SocketAddr)> {
-    let urls: Vec<_> = vendors.iter().map(|vendor| &vendor.url).collect();
-    original::read_from(&urls)
-}
-
-fn mock_args(mocks: &[(OriginalVendor, SocketAddr)]) -> Vec<OsString> {
-    let option = |vendor: &OriginalVendor| vendor.name.to_ascii_lowercase();
-    let selected = match mocks {
-        [(vendor, _)] => option(vendor),
-        _ => "both".to_owned(),
-    };
-    let ports = mocks.iter().flat_map(|(vendor, address)| {
-        [
-            format!("--port-{}", option(vendor)),
-            address.port().to_string(),
-        ]
-    });
-    ["--vendor".to_owned(), selected]
-        .into_iter()
-        .chain(ports)
-        .map(OsString::from)
-        .collect()
-}
-
 fn check_free(address: SocketAddr, what: &str, setting: &str) -> Result<()> {
     if address.port() == 0 {
         bail!("{what} needs a fixed port: change {setting}");
@@ -163,25 +135,6 @@ fn check_free(address: SocketAddr, what: &str, setting: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn default_vendors_are_served_by_mock_vendors() {
-        let mut settings = Settings::load(None).unwrap();
-        let mocks = mock_vendors(&settings.vendors);
-        let ports: Vec<u16> = mocks.iter().map(|(_, address)| address.port()).collect();
-        assert_eq!(ports, [5001, 5002]);
-        assert_eq!(
-            mock_args(&mocks),
-            ["--vendor", "both", "--port-a", "5001", "--port-b", "5002"]
-        );
-        settings.vendors.remove(0);
-        assert_eq!(
-            mock_args(&mock_vendors(&settings.vendors)),
-            ["--vendor", "b", "--port-b", "5002"]
-        );
-        settings.vendors[0].url = "http://vendor.example:5002/vendorB/stock".parse().unwrap();
-        assert_eq!(mock_vendors(&settings.vendors), []);
-    }
 
     #[test]
     fn port_in_use_is_reported_with_its_setting() {

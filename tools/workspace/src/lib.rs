@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
+use cargo_metadata::{Metadata, MetadataCommand};
 
 /// Returns the root directory.
 #[must_use]
@@ -45,11 +46,11 @@ pub fn cargo() -> Command {
     command
 }
 
-/// Returns the output of `cargo metadata` for this workspace.
-pub fn metadata() -> Result<serde_json::Value> {
+/// Returns the packages and directories of this workspace.
+pub fn metadata() -> Result<Metadata> {
     let mut metadata = cargo();
     metadata.args(["metadata", "--no-deps", "--format-version", "1"]);
-    Ok(serde_json::from_str(&process::capture(&mut metadata)?)?)
+    Ok(MetadataCommand::parse(process::capture(&mut metadata)?)?)
 }
 
 /// Returns every file of the project relative to the root, separated by `/`: tracked and untracked files that git does not

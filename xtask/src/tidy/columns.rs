@@ -2,10 +2,12 @@
 //! a column, and fails if it is prepared.
 
 use super::Finding;
+use super::tokens::Tokens;
 
 /// Checks the string literals of a Rust file.
 pub(super) fn check(path: &str, text: &str) -> Vec<Finding> {
-    literals(text)
+    Tokens::parse(text)
+        .strings
         .into_iter()
         .filter(|(_, literal)| returns_all_columns(literal))
         .map(|(line, _)| {
@@ -15,51 +17,6 @@ pub(super) fn check(path: &str, text: &str) -> Vec<Finding> {
             )
         })
         .collect()
-}
-
-/// Returns the string literals with their lines. Skips comments and keeps escapes.
-fn literals(text: &str) -> Vec<(usize, String)> {
-    let mut found = Vec::new();
-    let mut line = 1;
-    let mut rest = text.chars().peekable();
-    let mut before = ' ';
-    while let Some(symbol) = rest.next() {
-        match symbol {
-            '\n' => line += 1,
-            '/' if rest.peek() == Some(&'/') => {
-                for skipped in rest.by_ref() {
-                    if skipped == '\n' {
-                        line += 1;
-                        break;
-                    }
-                }
-            }
-            // A quote in a character literal.
-            '"' if before == '\'' && rest.peek() == Some(&'\'') => {}
-            '"' => {
-                let is_raw = before == '#' || before == 'r';
-                let start = line;
-                let mut literal = String::new();
-                while let Some(symbol) = rest.next() {
-                    match symbol {
-                        '\\' if !is_raw => {
-                            literal.push(symbol);
-                            literal.extend(rest.next());
-                        }
-                        '"' if before != '#' || rest.peek() == Some(&'#') => break,
-                        _ => {
-                            line += usize::from(symbol == '\n');
-                            literal.push(symbol);
-                        }
-                    }
-                }
-                found.push((start, literal));
-            }
-            _ => {}
-        }
-        before = symbol;
-    }
-    found
 }
 
 /// Returns whether an outermost SELECT or RETURNING has a `*` in its list. The SELECT of an INSERT returns no rows.

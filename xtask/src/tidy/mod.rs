@@ -1,8 +1,8 @@
 //! `cargo xtask tidy`: rules that the compiler and clippy do not cover. Each rule is a function from text to findings, and is
 //! tested with a sample that violates it.
 
-mod adapters;
 mod columns;
+mod dependencies;
 mod documents;
 mod domain_tree;
 mod embedded_tree;
@@ -12,8 +12,9 @@ mod migrations;
 mod named_functions;
 mod quotes;
 mod sources;
+mod tokens;
 
-pub(crate) use adapters::SHARED_BY_ADAPTERS;
+pub(crate) use dependencies::SHARED_BY_ADAPTERS;
 
 use std::fmt;
 use std::path::Path;
@@ -86,7 +87,7 @@ pub(crate) fn run() -> Result<()> {
     findings.extend(file_cycles::check(&files, contents));
     findings.extend(domain_tree::check()?);
     findings.extend(embedded_tree::check()?);
-    findings.extend(adapters::check()?);
+    findings.extend(dependencies::check()?);
     for finding in &findings {
         println!("{finding}");
     }

@@ -9,15 +9,15 @@ mod orders;
 mod selection;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use clap::Subcommand;
-use domain::ports::{DeadLetterQueries, Store};
 use queue_rabbitmq::RabbitOptions;
 use settings::Settings;
-use storage_postgres::PgStore;
 
-use crate::{connection, data_file};
+use crate::connection;
+use crate::store::{self, Access, AdminStore};
 use selection::Selection;
 
 /// Manage dead letters.
@@ -44,41 +44,27 @@ enum Action {
 }
 
 /// Location of the dead letters.
-struct Source<'a> {
-    store: &'a dyn Store,
-    queries: &'a dyn DeadLetterQueries,
+struct Source {
+    store: Arc<dyn AdminStore>,
     broker: Option<RabbitOptions>,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
-    if let Some(path) = &args.data {
-        data_file::must_exist(path)?;
-        let store = match args.action {
-            Action::List | Action::Show(_) => data_file::open_read_only(path, &settings.embedded)?,
-            Action::Replay(_) | Action::Discard(_) => data_file::open(path, &settings.embedded)?,
-        };
-        let source = Source {
-            store: &store,
-            queries: &store,
-            broker: None,
-        };
-        return apply(&args.action, &source, &runtime);
-    }
-    let broker = connection::rabbitmq(settings)?;
-    let options = connection::postgres(settings);
-    // Create the connection pool inside the runtime that drives it.
-    let store = runtime.block_on(async { PgStore::new(&options) })?;
-    let source = Source {
-        store: &store,
-        queries: &store,
-        broker: Some(broker),
+    let access = match args.action {
+        Action::List | Action::Show(_) => Access::Read,
+        Action::Replay(_) | Action::Discard(_) => Access::Write,
     };
-    apply(&args.action, &source, &runtime)
+    let broker = match args.data {
+        Some(_) => None,
+        None => Some(connection::rabbitmq(settings)?),
+    };
+    let store = store::open(args.data.as_deref(), access, settings, &runtime)?;
+    apply(&args.action, &Source { store, broker }, &runtime)
 }
 
-fn apply(action: &Action, source: &Source<'_>, runtime: &tokio::runtime::Runtime) -> Result<()> {
+fn apply(action: &Action, source: &Source, runtime: &tokio::runtime::Runtime) -> Result<()> {
     let all = Selection::everything();
     let selection = match action {
         Action::List => &all,
@@ -89,7 +75,7 @@ fn apply(action: &Action, source: &Source<'_>, runtime: &tokio::runtime::Runtime
     selection.check()?;
     let mut found = runtime.block_on(orders::run(action, selection, source))?;
     if let Some(broker) = &source.broker {
-        found += messages::run(action, selection, broker, source.store, runtime)?;
+        found += messages::run(action, selection, broker, &*source.store, runtime)?;
     }
     if found == 0 && !selection.is_everything() {
         bail!("no such dead letter; run `order-aggregator-admin dead-letters list` to list all");

@@ -11,17 +11,13 @@ use super::{Action, Source};
 const PAGE: u32 = 1_000;
 
 /// Applies the action to the selected orders. Returns the number of selected orders.
-pub(super) async fn run(
-    action: &Action,
-    selection: &Selection,
-    source: &Source<'_>,
-) -> Result<u64> {
+pub(super) async fn run(action: &Action, selection: &Selection, source: &Source) -> Result<u64> {
     if selection.has_no_orders() {
         return Ok(0);
     }
     let (mut found, mut done, mut after) = (0, 0, None);
     loop {
-        let page = source.queries.list_dead_letters(after, PAGE).await?;
+        let page = source.store.list_dead_letters(after, PAGE).await?;
         let Some(last) = page.last() else {
             break;
         };
@@ -38,8 +34,8 @@ pub(super) async fn run(
         match action {
             Action::List => selected.iter().for_each(|it| println!("{}", line(it))),
             Action::Show(_) => selected.iter().for_each(|it| println!("{}", details(it))),
-            Action::Replay(_) => done += replay(source.store, &ids).await?,
-            Action::Discard(_) => done += discard(source.store, &ids).await?,
+            Action::Replay(_) => done += replay(&*source.store, &ids).await?,
+            Action::Discard(_) => done += discard(&*source.store, &ids).await?,
         }
     }
     match action {

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use domain::identifiers::VendorId;
 use domain::ports::{
-    FinishedSync, StoreError, StoredPause, VendorFeed, VendorQueries, VendorSetQueries,
+    ConfiguredFeed, FinishedSync, StoreError, StoredPause, VendorFeed, VendorQueries,
+    VendorSetQueries,
 };
 use domain::services::{QuarantineDecision, VendorSync};
 use domain::vendor_set::{VendorSet, VendorSource};
@@ -45,19 +46,23 @@ pub(crate) struct VendorRules {
 }
 
 impl Vendors {
-    /// Creates the vendors from those with a feed, each with the URL to show, and those without.
+    /// Creates the vendors from those with a feed and those without.
     pub(crate) fn new(
         queries: Arc<dyn VendorQueries>,
         vendor_sets: Arc<dyn VendorSetQueries>,
         sync: VendorSync,
-        with_feeds: impl IntoIterator<Item = (Arc<dyn VendorFeed>, String)>,
+        with_feeds: impl IntoIterator<Item = ConfiguredFeed>,
         manual: impl IntoIterator<Item = VendorId>,
     ) -> Self {
         let manual = manual.into_iter().map(|vendor_id| (vendor_id, None));
-        let with_feeds = with_feeds.into_iter().map(|(source, url)| {
-            let vendor_id = source.vendor_id().clone();
-            let syncs = SingleFlight::default();
-            (vendor_id, Some(Feed { source, url, syncs }))
+        let with_feeds = with_feeds.into_iter().map(|configured| {
+            let vendor_id = configured.feed.vendor_id().clone();
+            let feed = Feed {
+                source: configured.feed,
+                url: configured.url,
+                syncs: SingleFlight::default(),
+            };
+            (vendor_id, Some(feed))
         });
         Self {
             queries,

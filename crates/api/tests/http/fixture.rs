@@ -8,7 +8,7 @@ use api::{ApiPorts, ChangeFeedSettings, ServerOptions, Shutdown, StoreReadiness}
 use clock_tokio::SystemClock;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Allocation, OrderRequest, OrderState, OrderStatus, RejectReason};
-use domain::ports::{Clock, Listener, Notifier as _, Topic, VendorFeed};
+use domain::ports::{Clock, ConfiguredFeed, Listener, Notifier as _, Topic};
 use domain::quantity::Quantity;
 use domain::services::{OrderBatcherSettings, VendorSync};
 use metrics::{Metrics, MetricsPage};
@@ -211,7 +211,6 @@ fn ports(store: &FakeStore, feed: &FakeFeed, notifier: &ProcessNotifier) -> ApiP
         Arc::clone(&clock),
     )
     .with_observer(metrics.clone());
-    let feed: Arc<dyn VendorFeed> = Arc::new(feed.clone());
     let changes = notifier.clone();
     let readiness = StoreReadiness::new(store.clone(), write_health.clone());
     ApiPorts {
@@ -222,7 +221,11 @@ fn ports(store: &FakeStore, feed: &FakeFeed, notifier: &ProcessNotifier) -> ApiP
         }),
         clock,
         sync,
-        feeds: vec![(feed, "http://vendor-a/stock".to_owned())],
+        feeds: vec![ConfiguredFeed {
+            feed: Arc::new(feed.clone()),
+            sync_interval: Duration::from_secs(30),
+            url: "http://vendor-a/stock".to_owned(),
+        }],
         manual_vendors: vec![VendorId::parse("seed").unwrap()],
         observer: metrics.clone(),
         metrics: MetricsPage::new(metrics, store).with_store_gauges_interval(Duration::ZERO),

@@ -23,7 +23,7 @@ fn assert_fails_with(command: &mut Command, parts: &[&str]) {
     assert!(!output.status.success(), "{stderr}");
     let errors: Vec<&str> = stderr
         .lines()
-        .filter(|line| line.starts_with("api: "))
+        .filter(|line| line.starts_with("order-aggregator-api: "))
         .collect();
     assert_eq!(errors.len(), 1, "{stderr}");
     for part in parts {

@@ -13,7 +13,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Returns the command of the program with a database, or with a database port that refuses connections.
 pub(crate) fn program(database: Option<&PgOptions>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_api"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_order-aggregator-api"));
     command
         .env("PORT", "0")
         .env("RUST_LOG", "info")

@@ -69,7 +69,7 @@ pub use vendor_set::{
     FirstSyncs, OtherVendors, StoredVendorSet, SwitchedVendors, UntriedVendors, VendorSetQueries,
     VendorSetRecord, VendorSetRepository,
 };
-pub use vendors::{FeedError, FetchedReport, VendorFeed};
+pub use vendors::{ConfiguredFeed, FeedError, FetchedReport, GivenFeed, VendorFeed};
 pub use writes::{NoopWriteObserver, WriteAttempt, WriteObserver, WriteProbe};
 
 #[cfg(any(test, feature = "test-support"))]

@@ -1,5 +1,6 @@
 //! The port to a vendor's feed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -69,5 +70,52 @@ pub trait VendorFeed: Send + Sync {
     /// NOT block.
     fn max_age(&self) -> Option<Duration> {
         None
+    }
+}
+
+/// A feed of the settings.
+#[derive(Clone)]
+pub struct ConfiguredFeed {
+    /// Reads the vendor's reports.
+    pub feed: Arc<dyn VendorFeed>,
+    /// Time from the start of one sync to the start of the next; a sync that takes longer delays the next. The time grows
+    /// while the vendor fails.
+    pub sync_interval: Duration,
+    /// The URL of the reports without its query, which may contain a secret.
+    pub url: String,
+}
+
+impl ConfiguredFeed {
+    /// Returns the vendor and its sync interval.
+    #[must_use]
+    pub fn interval(&self) -> (VendorId, Duration) {
+        (self.feed.vendor_id().clone(), self.sync_interval)
+    }
+}
+
+/// A feed with one given report, by which stock is entered as if a vendor had reported it.
+#[derive(Debug)]
+pub struct GivenFeed {
+    /// The vendor.
+    pub vendor_id: VendorId,
+    /// The report of each request.
+    pub report: Report,
+}
+
+#[async_trait]
+impl VendorFeed for GivenFeed {
+    fn vendor_id(&self) -> &VendorId {
+        &self.vendor_id
+    }
+
+    async fn fetch(&self) -> Result<FetchedReport, FeedError> {
+        Ok(FetchedReport {
+            report: self.report.clone(),
+            times: ResponseTimes::default(),
+        })
+    }
+
+    fn lag(&self) -> Duration {
+        Duration::ZERO
     }
 }

@@ -2,9 +2,9 @@
 
 use super::*;
 
-fn layout(items: &str, as_of: Option<&str>) -> Layout {
-    let pointer = |text: &str| JsonPointer::parse(text).unwrap();
-    Layout {
+fn format(items: &str, as_of: Option<&str>) -> FeedFormat {
+    let pointer = |text: &str| PointerBuf::parse(text).unwrap();
+    FeedFormat {
         items: pointer(items),
         product_id: pointer("/productId"),
         quantity: pointer("/quantity"),
@@ -13,7 +13,7 @@ fn layout(items: &str, as_of: Option<&str>) -> Layout {
 }
 
 fn parse(document: &str) -> Result<Report, String> {
-    layout("", None).parse(ReportKind::Full, document.as_bytes())
+    format("", None).parse(ReportKind::Full, document.as_bytes())
 }
 
 fn quantities(report: &Report) -> Vec<(&str, u32)> {
@@ -166,7 +166,7 @@ fn document_that_is_not_a_list_is_rejected() {
         assert!(problem.chars().count() < 300, "{problem}");
         assert!(!problem.contains('\n'), "{problem}");
     }
-    let not_utf8 = layout("", None).parse(
+    let not_utf8 = format("", None).parse(
         ReportKind::Full,
         b"[{\"productId\":\"\xff\",\"quantity\":1}]",
     );
@@ -192,25 +192,25 @@ fn long_value_is_truncated_and_escaped() {
 fn list_may_be_nested() {
     let document =
         br#"{"meta":{"n":1},"data":[{"rows":[{"productId":"1","quantity":5}]}],"more":[{}]}"#;
-    let report = layout("/data/0/rows", None)
+    let report = format("/data/0/rows", None)
         .parse(ReportKind::Delta, document)
         .unwrap();
     assert_eq!(quantities(&report), [("1", 5)]);
     assert_eq!(report.kind(), ReportKind::Delta);
-    let problem = layout("/data/rows", None)
+    let problem = format("/data/rows", None)
         .parse(ReportKind::Full, document)
         .unwrap_err();
     assert_eq!(problem, "/data/rows is missing, expected a list");
-    let twice = layout("/a", None).parse(ReportKind::Full, br#"{"a":[],"a":[]}"#);
+    let twice = format("/a", None).parse(ReportKind::Full, br#"{"a":[],"a":[]}"#);
     assert!(twice.unwrap_err().contains("duplicate"));
 }
 
 #[test]
 fn as_of_of_the_document_is_used_and_must_be_valid() {
-    let layout = layout("/items", Some("/as_of"));
+    let format = format("/items", Some("/as_of"));
     let as_of = Timestamp::parse_rfc3339("2026-11-23T12:00:00Z").unwrap();
     let document = br#"{"items":[],"as_of":"2026-11-23T13:00:00+01:00"}"#;
-    let report = layout.parse(ReportKind::Full, document).unwrap();
+    let report = format.parse(ReportKind::Full, document).unwrap();
     assert_eq!(report.as_of(), Some(as_of));
     for (invalid, expected) in [
         (
@@ -227,7 +227,7 @@ fn as_of_of_the_document_is_used_and_must_be_valid() {
             "/as_of is \"yesterday\", expected",
         ),
     ] {
-        let problem = layout
+        let problem = format
             .parse(ReportKind::Full, invalid.as_bytes())
             .unwrap_err();
         assert!(problem.starts_with(expected), "{problem}");

@@ -79,8 +79,8 @@ async fn as_of_is_read_from_the_document() {
     vendor.set_as_of(Some("2026-11-23T13:00:00.25+01:00"));
     let with_pointer = || {
         let mut options: HttpVendorOptions = options(&vendor.url());
-        options.format.items = "/items".to_owned();
-        options.format.as_of = Some("/as_of".to_owned());
+        options.format.items = jsonptr::PointerBuf::parse("/items").unwrap();
+        options.format.as_of = Some(jsonptr::PointerBuf::parse("/as_of").unwrap());
         options.lag = Duration::from_mins(10);
         HttpVendorFeed::new(options, clock()).unwrap()
     };

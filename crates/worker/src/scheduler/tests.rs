@@ -58,9 +58,10 @@ async fn calls_within(
         sync: VendorSync::new(store.clone(), store.clone(), Arc::new(probe), clock.clone()),
         vendor_sets: VendorSets::new(store.clone(), store, clock),
         set: VendorSet::default(),
-        vendor: ScheduledVendor {
+        vendor: ConfiguredFeed {
             feed: Arc::new(feed),
             sync_interval,
+            url: String::new(),
         },
         health: TaskHealth::new("scheduler"),
     };
@@ -148,7 +149,7 @@ impl Deployment {
         }
     }
 
-    fn vendor(&self, process: &'static str, id: &str) -> ScheduledVendor {
+    fn vendor(&self, process: &'static str, id: &str) -> ConfiguredFeed {
         let mut feed = MockVendorFeed::new();
         feed.expect_vendor_id()
             .return_const(VendorId::parse(id).unwrap());
@@ -166,9 +167,10 @@ impl Deployment {
                 times: ResponseTimes::default(),
             })
         });
-        ScheduledVendor {
+        ConfiguredFeed {
             feed: Arc::new(feed),
             sync_interval: Duration::from_secs(1),
+            url: String::new(),
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use domain::ports::StoreError;
+use domain::ports::{ConfiguredFeed, StoreError};
 use domain::services::{SetStatus, SyncError, VendorSetError, VendorSets, VendorSync};
 use domain::timestamp::Timestamp;
 use domain::vendor_set::VendorSet;
@@ -13,7 +13,6 @@ use readiness::{Cause, TaskHealth};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use tracing::{Instrument as _, debug, info, info_span};
 
-use super::ScheduledVendor;
 use crate::backoff::Backoff;
 
 /// A sync that failed because of the store is retried after pauses from this to [`LONGEST_PAUSE`], or to the vendor's
@@ -29,7 +28,7 @@ pub(super) struct VendorLoop {
     pub(super) sync: VendorSync,
     pub(super) vendor_sets: VendorSets,
     pub(super) set: VendorSet,
-    pub(super) vendor: ScheduledVendor,
+    pub(super) vendor: ConfiguredFeed,
     pub(super) health: TaskHealth,
 }
 

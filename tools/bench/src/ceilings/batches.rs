@@ -3,10 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
+use dev_env::connection;
 use serde::Serialize;
 use settings::DatabaseSettings;
-use tokio_postgres::{Client, NoTls, Statement};
+use tokio_postgres::{Client, Statement};
 
 const INSERT: &str = "
 INSERT INTO bench.orders (product_id, quantity)
@@ -41,7 +42,8 @@ pub(crate) fn run(
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let mut client = connect(settings).await?;
+        let options = wiring::postgres(settings, "order-aggregator-ceilings");
+        let mut client = connection::connect(&options).await?;
         let statements = Statements::prepare(&client).await?;
         let until = Instant::now() + time;
         let (mut orders, mut inserting, mut settling) = (0_u32, Duration::ZERO, Duration::ZERO);
@@ -67,17 +69,6 @@ fn ordered_products(first: u32, batch: u32, products: u32) -> Vec<String> {
     (first..first + batch)
         .map(|order| format!("{}", order % products + 1))
         .collect()
-}
-
-async fn connect(settings: &DatabaseSettings) -> anyhow::Result<Client> {
-    let options = wiring::postgres(settings, "order-aggregator-ceilings");
-    let (client, connection) = options
-        .login()
-        .connect(NoTls)
-        .await
-        .context("cannot reach PostgreSQL")?;
-    tokio::spawn(connection);
-    Ok(client)
 }
 
 struct Statements {

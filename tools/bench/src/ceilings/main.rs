@@ -71,16 +71,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("ceilings: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    wiring::program::run(run)
 }
 
-fn run(command: Command) -> anyhow::Result<()> {
+fn run(Arguments { command }: Arguments) -> anyhow::Result<()> {
     let settings = Settings::load(None)?;
     let result = match command {
         Command::Http { port, workers } => return http::serve(port, workers),

@@ -1,24 +1,49 @@
 //! Formatting of figures and tables.
 
-use crate::results::Range;
+use crate::results::{Range, Results};
 
-/// A table of text cells.
+/// Columns or rows of figures: title and metric.
+pub(super) type Metrics = [(&'static str, &'static str)];
+
+/// A table of text cells, as Markdown without padding: a padded table changes in every line if one figure gets longer.
 #[derive(Debug)]
 pub(super) struct Table {
     head: Vec<String>,
+    metrics: Vec<&'static str>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     pub(super) fn new<const N: usize>(head: [&str; N]) -> Self {
+        Self::with_metrics(head, &[])
+    }
+
+    /// Creates a table with further columns, which are figures.
+    pub(super) fn with_metrics<const N: usize>(head: [&str; N], metrics: &Metrics) -> Self {
+        let head = head
+            .into_iter()
+            .chain(metrics.iter().map(|(title, _)| *title));
         Self {
-            head: head.map(str::to_owned).to_vec(),
+            head: head.map(str::to_owned).collect(),
+            metrics: metrics.iter().map(|(_, metric)| *metric).collect(),
             rows: Vec::new(),
         }
     }
 
     pub(super) fn row<const N: usize>(&mut self, row: [String; N]) {
         self.rows.push(Vec::from(row));
+    }
+
+    /// Adds a row that ends with the figures of a measurement.
+    pub(super) fn row_of<const N: usize>(
+        &mut self,
+        row: [String; N],
+        results: &Results,
+        (topic, what, at): (&str, &str, f64),
+    ) {
+        let metrics = self.metrics.iter();
+        let figures = metrics.map(|metric| range(results.range(topic, what, at, metric)));
+        self.rows.push(row.into_iter().chain(figures).collect());
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Tables of waiting requests and of events.
 
-use super::figures::{Table, range, ratio, short, times};
+use super::figures::{Metrics, Table, ratio, short, times};
+use super::sections::compare;
 use crate::results::{Results, SERVICE};
 use crate::topics::{events, waiting};
 
@@ -10,34 +11,24 @@ Times are from sending the request to its response; the difference to *to settle
 the client. Ratios are to the same load without the wait.";
 
 pub(super) fn by_response_mode(results: &Results) -> Table {
-    let mut table = Table::new([
-        "",
-        "ratio",
-        "responses per second",
-        "not settled",
-        "settled per second",
-        "response p50, ms",
-        "p99, ms",
-        "max, ms",
-        "to settled p99, ms",
-    ]);
+    const METRICS: &Metrics = &[
+        ("responses per second", "answered_per_s"),
+        ("not settled", "not_settled"),
+        ("settled per second", "settled_per_s"),
+        ("response p50, ms", "post_p50_ms"),
+        ("p99, ms", "post_p99_ms"),
+        ("max, ms", "post_max_ms"),
+        ("to settled p99, ms", "settle_p99_ms"),
+    ];
+    let mut table = Table::with_metrics(["", "ratio"], METRICS);
     for deployment in [waiting::TWO_APIS, waiting::EMBEDDED] {
         let reference = waiting::ResponseMode::Accepted.of(deployment);
         for what in waiting::ResponseMode::BOTH.map(|mode| mode.of(deployment)) {
             for at in results.loads(waiting::TOPIC, &what, "answered_per_s") {
-                let of = |metric| range(results.range(waiting::TOPIC, &what, at, metric));
                 let per_s = |what| results.median(waiting::TOPIC, what, at, "answered_per_s");
-                table.row([
-                    what.clone(),
-                    times(ratio(per_s(&what), per_s(&reference))),
-                    of("answered_per_s"),
-                    of("not_settled"),
-                    of("settled_per_s"),
-                    of("post_p50_ms"),
-                    of("post_p99_ms"),
-                    of("post_max_ms"),
-                    of("settle_p99_ms"),
-                ]);
+                let ratio = ratio(per_s(&what), per_s(&reference));
+                let row = [what.clone(), times(ratio)];
+                table.row_of(row, results, (waiting::TOPIC, &what, at));
             }
         }
     }
@@ -52,43 +43,27 @@ Readers run in the process of the benchmark on the same cores and take CPU time 
 counted on one reader and extrapolated by bytes for the others.";
 
 pub(super) fn by_readers(results: &Results) -> Table {
-    const NAMES: [(&str, &str); 12] = [
-        ("settled_per_s", "settled per second"),
-        ("post_p50_ms", "POST p50, ms"),
-        ("post_p99_ms", "POST p99, ms"),
-        ("settle_p99_ms", "to settled p99, ms"),
-        ("peak_mib", "peak memory of the API, MiB"),
-        ("readers_cores", "CPU of the readers, cores"),
-        ("events", "events read"),
-        ("events_per_s", "events read per second"),
-        ("events_mib_per_s", "MiB read per second"),
-        ("readers_dropped", "disconnected readers"),
-        ("stuck", "stuck readers"),
-        ("stuck_cut", "disconnected stuck readers"),
+    const METRICS: &Metrics = &[
+        ("settled per second", "settled_per_s"),
+        ("POST p50, ms", "post_p50_ms"),
+        ("POST p99, ms", "post_p99_ms"),
+        ("to settled p99, ms", "settle_p99_ms"),
+        ("peak memory of the API, MiB", "peak_mib"),
+        ("CPU of the readers, cores", "readers_cores"),
+        ("events read", "events"),
+        ("events read per second", "events_per_s"),
+        ("MiB read per second", "events_mib_per_s"),
+        ("disconnected readers", "readers_dropped"),
+        ("stuck readers", "stuck"),
+        ("disconnected stuck readers", "stuck_cut"),
     ];
     let loads = results.loads(events::TOPIC, SERVICE, "settled_per_s");
     let [none, many] = loads[..] else {
         return Table::new([""]);
     };
-    let mut table = Table::new([
-        "",
-        "ratio",
-        "no readers",
-        &format!("{} readers", short(many)),
-    ]);
-    for (metric, name) in NAMES {
-        let of = |at| results.range(events::TOPIC, SERVICE, at, metric);
-        let ratio = ratio(
-            of(many).map(|range| range.median),
-            of(none).map(|range| range.median),
-        );
-        table.row([
-            name.to_owned(),
-            times(ratio),
-            range(of(none)),
-            range(of(many)),
-        ]);
-    }
+    let readers = format!("{} readers", short(many));
+    let mut table = Table::new(["", "ratio", "no readers", &readers]);
+    compare(&mut table, results, events::TOPIC, METRICS, [none, many]);
     table
 }
 

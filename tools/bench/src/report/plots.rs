@@ -143,9 +143,9 @@ fn latency(results: &Results) -> Vec<Line> {
 
 fn cost(results: &Results) -> Vec<Line> {
     sections::KEPT_METRICS
-        .into_iter()
-        .map(|(metric, name)| Line {
-            name: name.to_owned(),
+        .iter()
+        .map(|(name, metric)| Line {
+            name: (*name).to_owned(),
             points: medians(results, kept::TOPIC, SERVICE, metric),
         })
         .collect()

@@ -1,6 +1,6 @@
 //! One table per topic.
 
-use super::figures::{Table, number, range, ratio, short, times};
+use super::figures::{Metrics, Table, number, range, ratio, short, times};
 use super::live;
 use crate::choices::Spread;
 use crate::results::{Results, SERVICE};
@@ -52,35 +52,26 @@ const CLOSED: &str = "Each connection sends its next order after the last respon
 product, deduct a unit, insert the order) at 32 clients.";
 
 fn by_connections(results: &Results, spread: Spread) -> Table {
+    const METRICS: &Metrics = &[
+        ("settled per second", "settled_per_s"),
+        ("POST p50, ms", "post_p50_ms"),
+        ("p99, ms", "post_p99_ms"),
+        ("to settled p99, ms", "settle_p99_ms"),
+    ];
     let topic = spread.name();
     let reference = match spread {
         Spread::Zipf => results.median(Spread::Uniform.name(), closed::EACH, 32.0, "settled_per_s"),
         _ => results.median(topic, closed::EACH, 32.0, "settled_per_s"),
     };
-    let mut table = Table::new([
-        "",
-        "ratio",
-        "settled per second",
-        "POST p50, ms",
-        "p99, ms",
-        "to settled p99, ms",
-    ]);
+    let mut table = Table::with_metrics(["", "ratio"], METRICS);
     for (what, unit) in [(SERVICE, "connections"), (closed::EACH, "clients")] {
         for at in results.loads(topic, what, "settled_per_s") {
             let name = match what {
                 SERVICE => format!("{at} {unit}"),
                 _ => format!("{what}, {at} {unit}"),
             };
-            let of = |metric| range(results.range(topic, what, at, metric));
-            let median = results.median(topic, what, at, "settled_per_s");
-            table.row([
-                name,
-                times(ratio(median, reference)),
-                of("settled_per_s"),
-                of("post_p50_ms"),
-                of("post_p99_ms"),
-                of("settle_p99_ms"),
-            ]);
+            let ratio = ratio(results.median(topic, what, at, "settled_per_s"), reference);
+            table.row_of([name, times(ratio)], results, (topic, what, at));
         }
     }
     table
@@ -92,37 +83,25 @@ machine was busy; *to settled* is from the transaction that accepted the order t
 pgbench inserts one row per order at the same rate, over 32 connections; its latency is measured from the actual start.";
 
 fn by_share(results: &Results) -> Table {
-    let mut table = Table::new([
-        "share of the best",
-        "offered per second",
-        "settled per second",
-        "POST p50, ms",
-        "p90, ms",
-        "p99, ms",
-        "max, ms",
-        "late p99, ms",
-        "to settled p50, ms",
-        "p99, ms",
-    ]);
-    for (what, first) in [(SERVICE, "post_p50_ms"), (open::INSERT, "post_p50_ms")] {
-        for at in results.loads(open::TOPIC, what, first) {
-            let of = |metric| range(results.range(open::TOPIC, what, at, metric));
+    const METRICS: &Metrics = &[
+        ("settled per second", "settled_per_s"),
+        ("POST p50, ms", "post_p50_ms"),
+        ("p90, ms", "post_p90_ms"),
+        ("p99, ms", "post_p99_ms"),
+        ("max, ms", "post_max_ms"),
+        ("late p99, ms", "late_p99_ms"),
+        ("to settled p50, ms", "settle_p50_ms"),
+        ("p99, ms", "settle_p99_ms"),
+    ];
+    let mut table = Table::with_metrics(["share of the best", "offered per second"], METRICS);
+    for what in [SERVICE, open::INSERT] {
+        for at in results.loads(open::TOPIC, what, "post_p50_ms") {
             let name = match what {
                 SERVICE => short(at),
                 _ => format!("{what}, {}", short(at)),
             };
-            table.row([
-                name,
-                range(results.range(open::TOPIC, SERVICE, at, "offered_per_s")),
-                of("settled_per_s"),
-                of("post_p50_ms"),
-                of("post_p90_ms"),
-                of("post_p99_ms"),
-                of("post_max_ms"),
-                of("late_p99_ms"),
-                of("settle_p50_ms"),
-                of("settle_p99_ms"),
-            ]);
+            let offered = range(results.range(open::TOPIC, SERVICE, at, "offered_per_s"));
+            table.row_of([name, offered], results, (open::TOPIC, what, at));
         }
     }
     table
@@ -133,23 +112,23 @@ const OVERLOAD: &str = "Orders for one hot product are sent at twice the best th
 Requests were sent much later than scheduled when all connections were waiting for responses.";
 
 fn overloaded(results: &Results) -> Table {
-    const NAMES: [(&str, &str); 10] = [
-        ("offered_per_s", "offered per second"),
-        ("answered_per_s", "responses per second, 202 or 503"),
-        ("settled_per_s", "settled per second"),
-        ("refused_share", "share refused"),
-        ("post_p50_ms", "response p50, ms"),
-        ("post_p99_ms", "response p99, ms"),
-        ("late_p99_ms", "delay after the scheduled time, p99, ms"),
-        ("settle_p99_ms", "to settled p99, ms"),
-        ("peak_mib_api", "peak memory of the API, MiB"),
-        ("peak_mib_worker", "peak memory of the worker, MiB"),
+    const METRICS: &Metrics = &[
+        ("offered per second", "offered_per_s"),
+        ("responses per second, 202 or 503", "answered_per_s"),
+        ("settled per second", "settled_per_s"),
+        ("share refused", "refused_share"),
+        ("response p50, ms", "post_p50_ms"),
+        ("response p99, ms", "post_p99_ms"),
+        ("delay after the scheduled time, p99, ms", "late_p99_ms"),
+        ("to settled p99, ms", "settle_p99_ms"),
+        ("peak memory of the API, MiB", "peak_mib_api"),
+        ("peak memory of the worker, MiB", "peak_mib_worker"),
     ];
     let mut table = Table::new(["", "figure"]);
-    for (metric, name) in NAMES {
+    for (name, metric) in METRICS {
         let found = results.range(overload::TOPIC, SERVICE, 2.0, metric);
         if found.is_some() {
-            table.row([name.to_owned(), range(found)]);
+            table.row([(*name).to_owned(), range(found)]);
         }
     }
     table
@@ -158,18 +137,19 @@ fn overloaded(results: &Results) -> Table {
 const ORDERS_KEPT: &str = "Medians over one connection, in ms, with few and with many orders in the database, measured alternately. The deep page starts in the \
 middle of the list. The measurement adds its own orders.";
 
-/// Compared metrics with their labels.
-pub(super) const KEPT_METRICS: [(&str, &str); 5] = [
-    ("post_p50_ms", "POST"),
-    ("settle_p50_ms", "to settled"),
-    ("first_page_p50_ms", "first page of 100"),
-    ("deep_page_p50_ms", "deep page of 100"),
-    ("by_id_p50_ms", "order by id"),
+/// Compared metrics.
+pub(super) const KEPT_METRICS: &Metrics = &[
+    ("POST", "post_p50_ms"),
+    ("to settled", "settle_p50_ms"),
+    ("first page of 100", "first_page_p50_ms"),
+    ("deep page of 100", "deep_page_p50_ms"),
+    ("order by id", "by_id_p50_ms"),
 ];
 
 fn by_orders_kept(results: &Results) -> Table {
-    let mut table = Table::new(["", "ratio", "few orders kept", "many orders kept"]);
     let loads = results.loads(kept::TOPIC, SERVICE, "post_p50_ms");
+    let head = ["", "ratio", "few orders kept", "many orders kept"];
+    let mut table = Table::new(head);
     let (Some(&few), Some(&many)) = (loads.first(), loads.last()) else {
         return table;
     };
@@ -179,43 +159,43 @@ fn by_orders_kept(results: &Results) -> Table {
         number(few),
         number(many),
     ]);
-    for (metric, name) in KEPT_METRICS {
-        let of = |at| results.range(kept::TOPIC, SERVICE, at, metric);
-        let ratio = ratio(of(many).map(|it| it.median), of(few).map(|it| it.median));
-        table.row([
-            name.to_owned(),
-            times(ratio),
-            range(of(few)),
-            range(of(many)),
-        ]);
-    }
+    compare(&mut table, results, kept::TOPIC, KEPT_METRICS, [few, many]);
     table
+}
+
+/// Adds a row for each metric: the ratio of the second load to the first, and the figures of both.
+pub(super) fn compare(
+    table: &mut Table,
+    results: &Results,
+    topic: &str,
+    metrics: &Metrics,
+    loads: [f64; 2],
+) {
+    for (name, metric) in metrics {
+        let [low, high] = loads.map(|at| results.range(topic, SERVICE, at, metric));
+        let ratio = ratio(high.map(|it| it.median), low.map(|it| it.median));
+        table.row([(*name).to_owned(), times(ratio), range(low), range(high)]);
+    }
 }
 
 const STREAMED: &str = "A whole list is read as NDJSON over one connection with this project's client, each time from a newly started API. Memory is \
 its peak resident memory; ratios are to the peak with few items.";
 
 fn by_items(results: &Results) -> Table {
-    let mut table = Table::new([
-        "",
-        "ratio",
-        "peak memory, MiB",
-        "before, MiB",
-        "read per second",
-    ]);
+    const METRICS: &Metrics = &[
+        ("peak memory, MiB", "peak_mib"),
+        ("before, MiB", "before_mib"),
+        ("read per second", "read_per_s"),
+    ];
+    let mut table = Table::with_metrics(["", "ratio"], METRICS);
     for list in [streams::ORDERS, streams::STOCK] {
         let loads = results.loads(streams::TOPIC, list, "peak_mib");
         let median = |at| results.median(streams::TOPIC, list, at, "peak_mib");
         let few = loads.first().and_then(|at| median(*at));
         for at in loads {
-            let of = |metric| range(results.range(streams::TOPIC, list, at, metric));
-            table.row([
-                format!("{} {list}", number(at)),
-                times(ratio(median(at), few)),
-                of("peak_mib"),
-                of("before_mib"),
-                of("read_per_s"),
-            ]);
+            let name = format!("{} {list}", number(at));
+            let ratio = ratio(median(at), few);
+            table.row_of([name, times(ratio)], results, (streams::TOPIC, list, at));
         }
     }
     table
@@ -225,26 +205,25 @@ const EMBEDDED: &str = "One process with one data file. Ratios are to a loop tha
 same settings.";
 
 fn standalone(results: &Results) -> Table {
-    let mut table = Table::new(["", "ratio", "settled per second", "POST p50, ms", "p99, ms"]);
+    const METRICS: &Metrics = &[
+        ("settled per second", "settled_per_s"),
+        ("POST p50, ms", "post_p50_ms"),
+        ("p99, ms", "post_p99_ms"),
+    ];
+    let mut table = Table::with_metrics(["", "ratio"], METRICS);
     for spread in [Spread::Hot, Spread::Uniform] {
         let plain = embedded::plain(spread);
-        let reference = results.median(embedded::TOPIC, &plain, 1.0, "settled_per_s");
+        let median = |what: &str, at| results.median(embedded::TOPIC, what, at, "settled_per_s");
+        let reference = median(&plain, 1.0);
         for what in [spread.name(), &plain] {
             for at in results.loads(embedded::TOPIC, what, "settled_per_s") {
-                let of = |metric| range(results.range(embedded::TOPIC, what, at, metric));
-                let median = results.median(embedded::TOPIC, what, at, "settled_per_s");
                 let name = if what == plain {
                     plain.clone()
                 } else {
                     format!("{what}, {at} connections")
                 };
-                table.row([
-                    name,
-                    times(ratio(median, reference)),
-                    of("settled_per_s"),
-                    of("post_p50_ms"),
-                    of("post_p99_ms"),
-                ]);
+                let ratio = ratio(median(what, at), reference);
+                table.row_of([name, times(ratio)], results, (embedded::TOPIC, what, at));
             }
         }
     }

@@ -81,7 +81,7 @@ fn worst_kept(results: &Results) -> Option<f64> {
     let of = |at, metric| results.median(kept::TOPIC, SERVICE, at, metric);
     KEPT_METRICS
         .iter()
-        .filter_map(|(metric, _)| ratio(of(many, metric), of(few, metric)))
+        .filter_map(|(_, metric)| ratio(of(many, metric), of(few, metric)))
         .reduce(f64::max)
 }
 

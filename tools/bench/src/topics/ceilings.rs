@@ -88,15 +88,8 @@ async fn insert(run: &mut Run, servers: &Servers, clients: u32) -> Result<()> {
         clients,
         seconds: run.scale.seconds,
     };
-    let name = format!("{INSERTS}, {clients} clients");
-    let progress = Progress::spinner(name.clone());
-    let per_s = pgbench.run(&servers.libpq_environment()).await?;
-    progress.finish(&format!("{name}: {per_s:.0} per second"));
-    run.results
-        .record_command(INSERTS, || pgbench.command_line());
-    run.results
-        .add(TOPIC, INSERTS, f64::from(clients), "inserted_per_s", per_s);
-    Ok(())
+    let at = (TOPIC, INSERTS, "inserted_per_s");
+    run.pgbench(servers, &pgbench, INSERTS, INSERTS, at).await
 }
 
 async fn baseline(

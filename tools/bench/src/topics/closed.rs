@@ -1,7 +1,6 @@
 //! Closed load: each connection sends its next order after the last response.
 
 use anyhow::Result;
-use progress::Progress;
 
 use crate::choices::Spread;
 use crate::pgbench::Pgbench;
@@ -53,18 +52,8 @@ async fn each(run: &mut Run, servers: &Servers, spread: Spread, clients: u32) ->
         clients,
         seconds: run.scale.seconds,
     };
-    let name = format!("{}: {EACH}, {clients} clients", spread.name());
-    let progress = Progress::spinner(name.clone());
-    let per_s = pgbench.run(&servers.libpq_environment()).await?;
-    progress.finish(&format!("{name}: {per_s:.0} per second"));
-    run.results
-        .record_command("pgbench: an order", || pgbench.command_line());
-    run.results.add(
-        spread.name(),
-        EACH,
-        f64::from(clients),
-        "settled_per_s",
-        per_s,
-    );
-    Ok(())
+    let name = format!("{}: {EACH}", spread.name());
+    let at = (spread.name(), EACH, "settled_per_s");
+    run.pgbench(servers, &pgbench, &name, "pgbench: an order", at)
+        .await
 }

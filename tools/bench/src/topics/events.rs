@@ -60,9 +60,7 @@ async fn measure(run: &mut Run, all: u32, stuck: u32) -> Result<()> {
     if let Some(mib) = api.and_then(|(_, pid)| proc::peak_memory_mib(*pid)) {
         figures.push(("peak_mib", mib));
     }
-    for (metric, value) in figures {
-        run.results.add(TOPIC, SERVICE, at, metric, value);
-    }
+    run.results.add_all((TOPIC, SERVICE, at), figures);
     drop(readers);
     run.audit(&system).await?;
     system.stop().await

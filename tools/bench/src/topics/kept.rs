@@ -79,7 +79,7 @@ async fn prepare_reads(run: &Run, system: &System, orders: u32) -> Result<()> {
     };
     let newest = u64::try_from(servers.database().await?.newest_order().await?)?;
     let progress = Progress::spinner("paging to the middle of the list");
-    let cursor = page::cursor_after(system.api, newest - u64::from(orders) / 2).await?;
+    let cursor = page::cursor_after(&system.client()?, newest - u64::from(orders) / 2).await?;
     progress.finish("paged to the middle of the list");
     // The inserted orders have the lowest ids.
     let step = (u64::from(orders) / READ_BY_ID).max(1);

@@ -11,9 +11,11 @@ pub(super) mod streams;
 pub(super) mod waiting;
 
 use clap::ValueEnum;
+use strum::Display;
 
-/// A topic of measurements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+/// A topic of measurements, in the order of measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Display)]
+#[strum(serialize_all = "snake_case")]
 pub(super) enum Topic {
     /// HTTP, PostgreSQL and RabbitMQ, each alone.
     Ceilings,
@@ -37,37 +39,4 @@ pub(super) enum Topic {
     Streams,
     /// The standalone program, compared to a loop with one transaction per order.
     Standalone,
-}
-
-impl Topic {
-    /// All topics in the order of measurement.
-    pub(super) const ALL: [Self; 11] = [
-        Self::Ceilings,
-        Self::Hot,
-        Self::Uniform,
-        Self::Zipf,
-        Self::Open,
-        Self::Overload,
-        Self::Waiting,
-        Self::Events,
-        Self::Kept,
-        Self::Streams,
-        Self::Standalone,
-    ];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Ceilings => "ceilings",
-            Self::Hot => "hot",
-            Self::Uniform => "uniform",
-            Self::Zipf => "zipf",
-            Self::Open => "open",
-            Self::Overload => "overload",
-            Self::Waiting => "waiting",
-            Self::Events => "events",
-            Self::Kept => "kept",
-            Self::Streams => "streams",
-            Self::Standalone => "standalone",
-        }
-    }
 }

@@ -29,16 +29,12 @@ pub(crate) async fn run(run: &mut Run, system: &System) -> Result<()> {
             let mut load = run.orders(system, Spread::Hot, CONNECTIONS);
             load.rate_per_s = Some(best * share);
             let measured = run.measure(system, TOPIC, SERVICE, share, &load).await?;
-            let late_us = measured.load_result.late_us.quantile(0.99);
-            run.results.add(
-                TOPIC,
-                SERVICE,
-                share,
-                "late_p99_ms",
-                as_f64(late_us) / 1000.0,
-            );
-            run.results
-                .add(TOPIC, SERVICE, share, "offered_per_s", best * share);
+            let late_us = measured.load_result.late_us.value_at_quantile(0.99);
+            let values = [
+                ("late_p99_ms", as_f64(late_us) / 1000.0),
+                ("offered_per_s", best * share),
+            ];
+            run.results.add_all((TOPIC, SERVICE, share), values);
             if share <= INSERT_UP_TO
                 && let Storage::Servers(servers) = &system.storage
             {
@@ -85,11 +81,11 @@ async fn insert(run: &mut Run, servers: &Servers, share: f64, rate_per_s: f64) -
         .record_command("pgbench: an INSERT at a rate", || {
             format!("{} --rate=RATE --log", pgbench.command_line())
         });
-    run.results
-        .add(TOPIC, INSERT, share, "post_p50_ms", at.p50_ms);
-    run.results
-        .add(TOPIC, INSERT, share, "post_p99_ms", at.p99_ms);
-    run.results
-        .add(TOPIC, INSERT, share, "late_p99_ms", at.late_p99_ms);
+    let values = [
+        ("post_p50_ms", at.p50_ms),
+        ("post_p99_ms", at.p99_ms),
+        ("late_p99_ms", at.late_p99_ms),
+    ];
+    run.results.add_all((TOPIC, INSERT, share), values);
     Ok(())
 }

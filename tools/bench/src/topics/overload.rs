@@ -1,6 +1,6 @@
 //! Overload: orders are sent at twice the maximum rate of the service.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 use super::open;
 use crate::choices::Spread;
@@ -26,23 +26,21 @@ pub(crate) async fn run(run: &mut Run) -> Result<()> {
         load.rate_per_s = Some(best * 2.0);
         load.by_status = true;
         let measured = run.measure(&system, TOPIC, SERVICE, 2.0, &load).await?;
-        let statuses = &measured.load_result.statuses;
-        let (accepted, refused) = (statuses.of(202), statuses.of(503));
-        ensure!(
-            accepted + refused == statuses.total(),
-            "some responses were neither 202 nor 503: {statuses:?}"
-        );
-        let results = &mut run.results;
-        let share = as_f64(refused) / as_f64(statuses.total().max(1));
-        results.add(TOPIC, SERVICE, 2.0, "refused_share", share);
-        let per_s = as_f64(statuses.total()) / (as_f64(measured.load_result.duration_us) / 1e6);
-        results.add(TOPIC, SERVICE, 2.0, "answered_per_s", per_s);
-        results.add(TOPIC, SERVICE, 2.0, "offered_per_s", best * 2.0);
-        let late_us = measured.load_result.late_us.quantile(0.99);
-        results.add(TOPIC, SERVICE, 2.0, "late_p99_ms", as_f64(late_us) / 1000.0);
+        let [accepted, refused] = measured.load_result.with_statuses([202, 503])?;
+        let all = accepted + refused;
+        let seconds = as_f64(measured.load_result.duration_us) / 1e6;
+        let late_us = measured.load_result.late_us.value_at_quantile(0.99);
+        let values = [
+            ("refused_share", as_f64(refused) / as_f64(all.max(1))),
+            ("answered_per_s", as_f64(all) / seconds),
+            ("offered_per_s", best * 2.0),
+            ("late_p99_ms", as_f64(late_us) / 1000.0),
+        ];
+        run.results.add_all((TOPIC, SERVICE, 2.0), values);
         for (name, pid) in &system.processes {
             if let Some(mib) = proc::peak_memory_mib(*pid) {
-                results.add(TOPIC, SERVICE, 2.0, &format!("peak_mib_{name}"), mib);
+                let metric = format!("peak_mib_{name}");
+                run.results.add(TOPIC, SERVICE, 2.0, &metric, mib);
             }
         }
         run.audit(&system).await?;

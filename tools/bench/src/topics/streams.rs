@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use client::{Client, ClientError, Lines, OrderFilter, StockFilter};
 use dev_env::children::Children;
 use dev_env::endpoints;
+use dev_env::programs::API;
 use progress::Progress;
 use serde::de::DeserializeOwned;
 
@@ -50,7 +51,7 @@ async fn measure(run: &mut Run, servers: &Servers, list: &str, items: u32) -> Re
     let mut environment = servers.environment();
     environment.push(("PORT", address.port().to_string()));
     let mut children = Children::default();
-    let program = run.programs.path("api")?;
+    let program = run.programs.path(API)?;
     let pid = children.start("api", program, &arguments, &environment)?;
     children.wait_until_ready(address).await?;
     let before = peak_mib(pid)?;
@@ -71,13 +72,12 @@ async fn measure(run: &mut Run, servers: &Servers, list: &str, items: u32) -> Re
         "{name}: peak {peak:.1} MiB, {before:.1} MiB before; {per_s:.0} per second"
     ));
     let at = f64::from(items);
-    for (metric, value) in [
+    let values = [
         ("before_mib", before),
         ("peak_mib", peak),
         ("read_per_s", per_s),
-    ] {
-        run.results.add(TOPIC, list, at, metric, value);
-    }
+    ];
+    run.results.add_all((TOPIC, list, at), values);
     children.stop_all().await
 }
 

@@ -1,6 +1,6 @@
 //! Orders whose response waits for settlement, compared to the same orders without the wait.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 use crate::choices::Spread;
 use crate::measure::as_f64;
@@ -68,12 +68,7 @@ async fn measure(
     let (what, at) = (mode.of(deployment), f64::from(TYPICAL_CONNECTIONS));
     let measured = run.measure(system, TOPIC, &what, at, &load).await?;
     let load_result = &measured.load_result;
-    let (settled, accepted) = (load_result.statuses.of(201), load_result.statuses.of(202));
-    ensure!(
-        settled + accepted == load_result.statuses.total(),
-        "some responses were neither 201 nor 202: {:?}",
-        load_result.statuses
-    );
+    let [settled, accepted] = load_result.with_statuses([201, 202])?;
     let seconds = as_f64(load_result.duration_us) / 1e6;
     let per_s = as_f64(settled + accepted) / seconds;
     run.results.add(TOPIC, &what, at, "answered_per_s", per_s);

@@ -57,10 +57,7 @@ pub(super) fn start(services: &[Service], settings: &Settings, broker: &Broker) 
 }
 
 /// Stops services that were started by this program.
-pub(super) fn stop(started: &Started) -> Result<()> {
-    let Started::Containers { engine, services } = started else {
-        bail!("{started} are not containers");
-    };
+pub(super) fn stop(engine: &[String], services: &[String]) -> Result<()> {
     process::capture(compose(engine).arg("stop").args(services))?;
     Ok(())
 }

@@ -254,9 +254,9 @@ fn stop() -> Result<()> {
     }
     while let Some(started) = list.last() {
         match started {
-            Started::Cluster { .. } => postgres::stop(started)?,
-            Started::Node { .. } => rabbitmq::stop(started)?,
-            Started::Containers { .. } => containers::stop(started)?,
+            Started::Cluster { programs, data } => postgres::stop(programs, data)?,
+            Started::Node { name, control, .. } => rabbitmq::stop(name.as_deref(), control)?,
+            Started::Containers { engine, services } => containers::stop(engine, services)?,
         }
         println!("stopped {started}");
         list.remove_last()?;

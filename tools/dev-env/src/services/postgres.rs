@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use progress::Progress;
 use settings::DatabaseSettings;
 use workspace::process;
@@ -70,10 +70,7 @@ pub(super) fn start(database: &DatabaseSettings) -> Result<Option<Started>> {
 }
 
 /// Stops a cluster that was started by this program.
-pub(super) fn stop(started: &Started) -> Result<()> {
-    let Started::Cluster { programs, data } = started else {
-        bail!("{started} is not a PostgreSQL cluster");
-    };
+pub(super) fn stop(programs: &Path, data: &Path) -> Result<()> {
     let user = server_user()?;
     let running = process::succeeds(
         command(programs, "pg_ctl", user.as_ref())

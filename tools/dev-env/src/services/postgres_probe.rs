@@ -66,6 +66,7 @@ mod tests {
     use settings::Settings;
 
     use super::*;
+    use crate::endpoints;
 
     fn at(port: u16) -> DatabaseSettings {
         let mut database = Settings::load(None).unwrap().database;
@@ -91,12 +92,8 @@ mod tests {
 
     #[test]
     fn closed_port_is_unreachable() {
-        let free = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        assert!(matches!(probe(&at(free)), Probe::Unreachable(_)));
+        let port = endpoints::free_address().unwrap().port();
+        assert!(matches!(probe(&at(port)), Probe::Unreachable(_)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! If this program runs as root and no node runs, it starts the machine's default node, so that `rabbitmqctl` finds it
 //! without options. Otherwise it starts a dedicated node with its own name, ports, data and settings.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -62,10 +62,7 @@ pub(super) fn start(broker: &Broker) -> Result<Option<Started>> {
 }
 
 /// Stops a node that was started by this program.
-pub(super) fn stop(started: &Started) -> Result<()> {
-    let Started::Node { name, control, .. } = started else {
-        bail!("{started} is not a RabbitMQ node");
-    };
+pub(super) fn stop(name: Option<&str>, control: &Path) -> Result<()> {
     let control = |action: &str| {
         let mut command = Command::new(control);
         command.current_dir("/");

@@ -1,4 +1,6 @@
 //! Name, ports, directory and settings of a dedicated RabbitMQ node.
+//!
+//! The port mapper is asked directly: its program `epmd` is not in the `PATH` of every installation.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};

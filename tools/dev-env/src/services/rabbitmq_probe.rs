@@ -1,6 +1,7 @@
 //! Probes RabbitMQ with the AMQP 0-9-1 handshake up to the opened vhost, not only a TCP connection.
 //!
-//! The few frames are encoded here: a client library would add reconnection, threads and timeouts to a single check.
+//! The few frames are encoded here: the client library adds a thread and timeouts of its own to a single check, and needs
+//! many seconds to give up on a port where another program listens.
 
 use std::io::{ErrorKind, Read, Write};
 
@@ -148,6 +149,7 @@ mod tests {
     use settings::Settings;
 
     use super::*;
+    use crate::endpoints;
 
     fn broker() -> Broker {
         Broker::of(&Settings::load(None).unwrap().rabbitmq).unwrap()
@@ -174,18 +176,9 @@ mod tests {
 
     #[test]
     fn closed_port_is_unreachable() {
-        let free = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        assert!(matches!(
-            probe(&Broker {
-                port: free,
-                ..broker()
-            }),
-            Probe::Unreachable(_)
-        ));
+        let port = endpoints::free_address().unwrap().port();
+        let probe_result = probe(&Broker { port, ..broker() });
+        assert!(matches!(probe_result, Probe::Unreachable(_)));
     }
 
     #[test]

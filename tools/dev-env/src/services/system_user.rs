@@ -1,4 +1,6 @@
 //! The system users that servers run as if this program runs as root: both servers refuse to run as root.
+//!
+//! `/etc/passwd` is read here: the users come from the servers' packages, so no other source of users is needed.
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};

@@ -101,8 +101,16 @@ impl Fixture {
 
     fn sync(&self) -> VendorSync {
         let (store, clock) = (self.store.clone(), self.clock.clone());
-        let intervals = [(self.vendor.vendor_id.clone(), SECOND)];
-        VendorSync::new(store.clone(), store.clone(), store, clock).with_intervals(intervals)
+        VendorSync::new(store.clone(), store.clone(), store, clock)
+            .with_intervals([self.configured().interval()])
+    }
+
+    fn configured(&self) -> ConfiguredFeed {
+        ConfiguredFeed {
+            feed: self.vendor.clone(),
+            sync_interval: SECOND,
+            url: String::new(),
+        }
     }
 
     /// Runs the loop of a new process for `span`.
@@ -115,10 +123,7 @@ impl Fixture {
                 self.clock.clone(),
             ),
             set: VendorSet::default(),
-            vendor: ScheduledVendor {
-                feed: self.vendor.clone(),
-                sync_interval: SECOND,
-            },
+            vendor: self.configured(),
             health: TaskHealth::new("scheduler"),
         };
         assert!(timeout(span, vendor_loop.run()).await.is_err());

@@ -3,12 +3,10 @@
 //! A path that leads through a re-export is an edge to the file that defines the item; the re-export itself is not an edge of
 //! the file that contains it, usually a `mod.rs`. Unit tests are ignored.
 
-mod tokens;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Finding;
-use tokens::tokens;
+use super::tokens::Tokens;
 
 /// Directories of the sources that are checked.
 const ROOTS: [&str; 1] = ["crates/api/src"];
@@ -135,7 +133,8 @@ fn resolve(path: &[String], sources: &BTreeMap<Path, Source>, reexports: usize) 
 /// Reads the paths and re-exports of a file.
 fn read(file: String, text: &str, module: &Path, modules: &BTreeSet<Path>) -> Source {
     let text = text.split("#[cfg(test)]\nmod tests").next();
-    let tokens = tokens(text.unwrap_or_default());
+    let tokens = Tokens::parse(text.unwrap_or_default()).words;
+    let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
     let mut source = Source {
         file,
         ..Source::default()
