@@ -56,6 +56,26 @@ pub(crate) struct BrokerConnection {
 }
 
 impl BrokerConnection {
+    /// Connects and logs in to the broker, and prepares the connection. If that fails, the connection is closed.
+    pub(crate) fn open_with<T>(
+        options: &RabbitOptions,
+        watchdog: &Arc<Watchdog>,
+        prepare: impl FnOnce(&mut Connection, &Guard) -> Result<T, BrokerError>,
+    ) -> Result<(Self, T), BrokerError> {
+        let mut broker = Self::open(options, watchdog)?;
+        // Guards from before a channel exists, so that closing the channel on an error is guarded too.
+        let guard = broker.guard(Instant::now() + CALL_TIMEOUT);
+        let prepared = prepare(&mut broker.connection, &guard);
+        drop(guard);
+        match prepared {
+            Ok(prepared) => Ok((broker, prepared)),
+            Err(error) => {
+                broker.close();
+                Err(error)
+            }
+        }
+    }
+
     /// Connects and logs in to the broker.
     pub(crate) fn open(
         options: &RabbitOptions,

@@ -110,18 +110,15 @@ impl Confirms {
 mod tests {
     use super::*;
 
-    fn ack(delivery_tag: u64, multiple: bool) -> Confirm {
-        Confirm::Ack(ConfirmPayload {
+    fn payload(delivery_tag: u64, multiple: bool) -> ConfirmPayload {
+        ConfirmPayload {
             delivery_tag,
             multiple,
-        })
+        }
     }
 
-    fn nack(delivery_tag: u64, multiple: bool) -> Confirm {
-        Confirm::Nack(ConfirmPayload {
-            delivery_tag,
-            multiple,
-        })
+    fn ack(delivery_tag: u64, multiple: bool) -> Confirm {
+        Confirm::Ack(payload(delivery_tag, multiple))
     }
 
     fn five_from(first_tag: u64) -> Confirms {
@@ -134,7 +131,7 @@ mod tests {
     fn single_and_multiple_confirms_are_accepted_in_any_order() {
         let mut confirms = five_from(11);
         confirms.on_confirm(ack(13, false));
-        confirms.on_confirm(nack(12, true));
+        confirms.on_confirm(Confirm::Nack(payload(12, true)));
         assert!(confirms.any_open());
         confirms.on_confirm(ack(15, true));
         assert!(!confirms.any_open());

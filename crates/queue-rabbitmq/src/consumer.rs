@@ -5,18 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use crossbeam_channel::{Sender, TrySendError};
+use crossbeam_channel::Sender;
 use domain::ports::{ConsumerProbe, OrderConsumer, QueueError, QueuedMessage, Receipt};
-use tokio::time::timeout;
 
-use crate::consumer_thread;
+use crate::consumer_thread::ConsumerThread;
 use crate::inbox::Inbox;
 use crate::options::RabbitOptions;
-use crate::publisher::REPLY_MARGIN;
-use crate::reply::Reply;
-
-/// Capacity of the channel of acknowledgements. When it is full, further acknowledgements fail.
-const MAX_PENDING_CALLS: usize = 64;
+use crate::reply::{self, MAX_PENDING_CALLS, Reply};
+use crate::session_loop;
 
 /// A command to the consumer thread: acknowledge deliveries of a session.
 pub(crate) struct Acknowledge {
@@ -33,7 +29,7 @@ pub(crate) struct Acknowledge {
 pub struct RabbitOrderConsumer {
     inbox: Arc<Inbox>,
     commands: Sender<Acknowledge>,
-    reply_timeout: Duration,
+    confirm_timeout: Duration,
 }
 
 impl RabbitOrderConsumer {
@@ -42,42 +38,32 @@ impl RabbitOrderConsumer {
     pub fn start(options: RabbitOptions) -> Self {
         let (commands, receiver) = crossbeam_channel::bounded(MAX_PENDING_CALLS);
         let inbox = Arc::new(Inbox::default());
-        let reply_timeout = options.confirm_timeout + REPLY_MARGIN;
-        consumer_thread::spawn(options, receiver, Arc::clone(&inbox));
+        let confirm_timeout = options.confirm_timeout;
+        let thread = ConsumerThread {
+            inbox: Arc::clone(&inbox),
+        };
+        session_loop::spawn(thread, options, receiver);
         Self {
             inbox,
             commands,
-            reply_timeout,
+            confirm_timeout,
         }
     }
 
     async fn acknowledge_in(&self, session: u64, tags: Vec<u64>) -> Result<(), QueueError> {
-        if self.inbox.session() != Some(session) {
+        let is_current = || self.inbox.session() == Some(session);
+        if !is_current() {
             return Ok(());
         }
-        let (reply, response) = Reply::channel();
-        let command = Acknowledge {
+        let acknowledge = |reply| Acknowledge {
             session,
             tags,
             reply,
         };
-        match self.commands.try_send(command) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => {
-                return Err(QueueError::Unavailable(
-                    "too many pending acknowledgements".to_owned(),
-                ));
-            }
-            Err(TrySendError::Disconnected(_)) => return Err(QueueError::Closed),
-        }
-        match timeout(self.reply_timeout, response).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(QueueError::Closed),
-            // The session may have ended meanwhile: then there is nothing left to acknowledge.
-            Err(_) if self.inbox.session() != Some(session) => Ok(()),
-            Err(_) => Err(QueueError::Unavailable(
-                "the broker does not respond".to_owned(),
-            )),
+        match reply::call(&self.commands, self.confirm_timeout, acknowledge).await {
+            // The session has ended meanwhile: there is nothing left to acknowledge.
+            Err(QueueError::Unavailable(_)) if !is_current() => Ok(()),
+            result => result,
         }
     }
 }

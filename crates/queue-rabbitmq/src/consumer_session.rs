@@ -16,6 +16,7 @@ use crate::log_text::one_line;
 use crate::message;
 use crate::options::RabbitOptions;
 use crate::rebalancing::Rebalancing;
+use crate::session_loop::End;
 use crate::subscription::Subscription;
 use crate::topology;
 use crate::watchdog::{Guard, Watchdog};
@@ -30,18 +31,11 @@ const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(2);
 /// so the search is rare. An order in a queue that appears meanwhile is requeued by the sweeper.
 const SEARCH_INTERVAL: Duration = Duration::from_mins(10);
 
-/// Reason why a session ended.
-pub(crate) enum End {
-    /// The connection or a queue failed; contains the reason.
-    Lost(String),
-    /// The handle of the consumer was dropped.
-    HandleDropped,
-}
-
 /// An open session. The connection is the first field so that on a panic it is dropped, and closed, before the channel.
 pub(crate) struct ConsumerSession {
     broker: BrokerConnection,
     channel: Channel,
+    shards: u16,
 }
 
 impl ConsumerSession {
@@ -49,27 +43,29 @@ impl ConsumerSession {
         options: &RabbitOptions,
         watchdog: &Arc<Watchdog>,
     ) -> Result<Self, BrokerError> {
-        let mut broker = BrokerConnection::open(options, watchdog)?;
-        match prepare(&mut broker, options) {
-            Ok(channel) => Ok(Self { broker, channel }),
-            Err(error) => {
-                broker.close();
-                Err(error)
-            }
-        }
+        let shards = options.shards();
+        let (broker, channel) =
+            BrokerConnection::open_with(options, watchdog, |connection, guard| {
+                topology::declare(connection, guard, shards)?;
+                let channel = connection.open_channel(None)?;
+                guard.renew(Instant::now() + CALL_TIMEOUT);
+                // Per consumer (global = false): quorum queues do not support a prefetch for the whole channel.
+                channel.qos(0, options.prefetch.max(1), false)?;
+                Ok(channel)
+            })?;
+        Ok(Self {
+            broker,
+            channel,
+            shards,
+        })
     }
 
     /// Processes deliveries and commands until the session ends, then closes the session.
-    pub(crate) fn run(
-        self,
-        id: u64,
-        shards: u16,
-        commands: &Receiver<Acknowledge>,
-        inbox: &Inbox,
-    ) -> End {
+    pub(crate) fn run(self, id: u64, commands: &Receiver<Acknowledge>, inbox: &Inbox) -> End {
         let Self {
             mut broker,
             channel,
+            shards,
         } = self;
         let mut subscriptions = Vec::new();
         let end = match subscribe(&mut broker, &channel, shards, &mut subscriptions) {
@@ -88,7 +84,7 @@ impl ConsumerSession {
                 };
                 session.pump(&mut subscriptions, commands)
             }
-            Err(error) => End::Lost(one_line(error)),
+            Err(error) => lost(error),
         };
         // Discards messages of this session that were not handed out: the broker redelivers them.
         inbox.end();
@@ -97,21 +93,10 @@ impl ConsumerSession {
         drop(subscriptions);
         drop(channel);
         match (end, cause) {
-            (End::Lost(_), Some(cause)) => End::Lost(one_line(cause)),
+            (End::Lost(_), Some(cause)) => lost(cause),
             (end, _) => end,
         }
     }
-}
-
-fn prepare(broker: &mut BrokerConnection, options: &RabbitOptions) -> Result<Channel, BrokerError> {
-    // Guards from before the channel exists, so that closing the channel on an error is guarded too.
-    let guard = broker.guard(Instant::now() + CALL_TIMEOUT);
-    topology::declare(&mut broker.connection, &guard, options.shards())?;
-    let channel = broker.connection.open_channel(None)?;
-    guard.renew(Instant::now() + CALL_TIMEOUT);
-    // Per consumer (global = false): quorum queues do not support a prefetch for the whole channel.
-    channel.qos(0, options.prefetch.max(1), false)?;
-    Ok(channel)
 }
 
 /// Subscribes to all queues, starting at a random one: the first subscriber of a queue becomes its active consumer, so
@@ -162,6 +147,7 @@ fn subscribe_to_surplus<'a>(
 }
 
 /// Result of reading one queue.
+#[derive(PartialEq, Eq)]
 enum Received {
     Messages,
     /// The subscription ended; the session can continue.
@@ -222,16 +208,11 @@ impl<'a> ActiveSession<'a, '_> {
                     Err(TryRecvError::Disconnected) => return Err(End::HandleDropped),
                 },
                 Ok(index) => {
-                    if let Some(subscription) = subscriptions.get(index) {
-                        match self.receive(subscription)? {
-                            Received::Messages => {}
-                            Received::Cancelled => {
-                                // Dropping a subscription also waits for the broker.
-                                let _guard = self.broker.guard(Instant::now() + CALL_TIMEOUT);
-                                subscriptions.remove(index);
-                                return Ok(());
-                            }
-                        }
+                    if self.receive(&subscriptions[index])? == Received::Cancelled {
+                        // Dropping a subscription also waits for the broker.
+                        let _guard = self.broker.guard(Instant::now() + CALL_TIMEOUT);
+                        subscriptions.remove(index);
+                        return Ok(());
                     }
                     // Under load a queue is always ready, so the deadline is checked here as well.
                     if Instant::now() >= due && self.run_due_tasks(subscriptions)? {
@@ -276,7 +257,7 @@ impl<'a> ActiveSession<'a, '_> {
             subscription.consumer.cancel().map_err(lost)?;
         }
         // Reads the last deliveries, then the end of the subscription.
-        while !matches!(self.receive(subscription)?, Received::Cancelled) {
+        while self.receive(subscription)? == Received::Messages {
             std::thread::yield_now();
         }
         let _guard = self.broker.guard(Instant::now() + CALL_TIMEOUT);
@@ -364,7 +345,7 @@ impl<'a> ActiveSession<'a, '_> {
         };
         let result = self.send_acknowledgements(tags);
         // `Ok` even if the connection is lost: there is nothing left to acknowledge then.
-        command.reply.send(Ok(()));
+        let _ = command.reply.send(Ok(()));
         result.map_err(lost)
     }
 

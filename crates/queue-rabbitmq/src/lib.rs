@@ -42,6 +42,7 @@ mod publisher_session;
 mod publisher_thread;
 mod rebalancing;
 mod reply;
+mod session_loop;
 mod shard;
 mod subscription;
 #[cfg(feature = "test-support")]

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
 use thiserror::Error;
 use url::Url;
 
@@ -141,34 +142,23 @@ impl fmt::Debug for RabbitOptions {
     }
 }
 
-/// Decodes percent-encoding.
+/// Decodes percent-encoding, of which each `%` must be a part.
 fn decode(text: &str) -> Result<String, InvalidUrl> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            decoded.push(byte);
-            continue;
+    let is_encoded = |rest: &str| {
+        let digits = rest.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    let decoded = percent_decode_str(text).decode_utf8();
+    match decoded {
+        // The PLAIN login separates user and password by a zero byte, and all values except the password appear in log
+        // lines.
+        Ok(decoded)
+            if !decoded.contains(char::is_control) && text.split('%').skip(1).all(is_encoded) =>
+        {
+            Ok(decoded.into_owned())
         }
-        let digits = (bytes.next().and_then(hex), bytes.next().and_then(hex));
-        let (Some(high), Some(low)) = digits else {
-            return Err(InvalidUrl::Encoding);
-        };
-        decoded.push(high * 16 + low);
+        _ => Err(InvalidUrl::Encoding),
     }
-    let decoded = String::from_utf8(decoded).map_err(|_| InvalidUrl::Encoding)?;
-    // The PLAIN login separates user and password by a zero byte, and all values except the password appear in log
-    // lines.
-    if decoded.chars().any(char::is_control) {
-        return Err(InvalidUrl::Encoding);
-    }
-    Ok(decoded)
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]
@@ -179,14 +169,9 @@ mod tests {
     fn all_parts_of_a_url_are_parsed_and_decoded() {
         let options =
             RabbitOptions::parse("amqp://us%40er:p%2Fa%3Ass%C3%BC@broker:5673/v%2Fh").unwrap();
-        assert_eq!(
-            (options.user.as_str(), options.password.as_str()),
-            ("us@er", "p/a:ssü")
-        );
-        assert_eq!(
-            (options.host.as_str(), options.port, options.vhost.as_str()),
-            ("broker", 5673, "v/h")
-        );
+        assert_eq!([options.user, options.password], ["us@er", "p/a:ssü"]);
+        assert_eq!([options.host, options.vhost], ["broker", "v/h"]);
+        assert_eq!(options.port, 5673);
     }
 
     #[test]
@@ -200,10 +185,7 @@ mod tests {
             );
         }
         let options = RabbitOptions::parse("amqp://user@[::1]/x").unwrap();
-        assert_eq!(
-            (options.host.as_str(), options.password.as_str()),
-            ("::1", "")
-        );
+        assert_eq!([options.host, options.password], ["::1", ""]);
     }
 
     #[test]
@@ -232,9 +214,7 @@ mod tests {
     fn debug_output_does_not_contain_the_password() {
         let options = RabbitOptions::parse("amqp://user:hunter2@h").unwrap();
         let shown = format!("{options:?}");
-        assert!(
-            shown.contains("user") && !shown.contains("hunter2"),
-            "{shown}"
-        );
+        let hides = !shown.contains("hunter2");
+        assert!(shown.contains("user") && hides, "{shown}");
     }
 }

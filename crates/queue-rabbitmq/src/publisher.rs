@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use crossbeam_channel::{Sender, TrySendError};
+use crossbeam_channel::Sender;
 use domain::identifiers::OrderId;
 use domain::ports::{Backlog, OrderQueue, QueueError, QueuedOrder};
 use tokio::sync::watch;
@@ -13,17 +13,12 @@ use tokio::time::timeout;
 use crate::message::pack;
 use crate::options::RabbitOptions;
 use crate::outgoing::Outgoing;
-use crate::publisher_thread;
-use crate::reply::Reply;
+use crate::publisher_thread::PublisherThread;
+use crate::reply::{self, MAX_PENDING_CALLS, Reply};
+use crate::session_loop;
 
 /// Time that a call waits for the first connection attempt.
 const CONNECT_WAIT: Duration = Duration::from_secs(1);
-
-/// Time that the thread may exceed the deadline of a call before the caller gives up.
-pub(crate) const REPLY_MARGIN: Duration = Duration::from_secs(2);
-
-/// Capacity of the channel of calls. When it is full, further calls fail.
-const MAX_PENDING_CALLS: usize = 64;
 
 /// Connection state of the publisher.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,22 +45,18 @@ impl State {
     }
 }
 
+/// A call to the publisher thread.
+pub(crate) struct Call {
+    pub(crate) deadline: Instant,
+    pub(crate) command: Command,
+}
+
 /// A command to the publisher thread.
 pub(crate) enum Command {
-    Publish {
-        messages: Vec<Outgoing>,
-        deadline: Instant,
-        reply: Reply<Published>,
-    },
-    Backlog {
-        deadline: Instant,
-        reply: Reply<Backlog>,
-    },
-    PruneDead {
-        keep: u64,
-        deadline: Instant,
-        reply: Reply<u64>,
-    },
+    Publish(Vec<Outgoing>, Reply<Published>),
+    Backlog(Reply<Backlog>),
+    /// Removes the oldest dead messages until this number is left.
+    PruneDead(u64, Reply<u64>),
 }
 
 /// Result of publishing the messages of one call.
@@ -77,67 +68,43 @@ pub(crate) struct Published {
     pub(crate) cut_short: Option<String>,
 }
 
-/// A handle of a publisher thread. The thread ends when the last handle is dropped.
+/// [`OrderQueue`] on `RabbitMQ`. Cheap to clone; the connection is closed when the last clone is dropped.
+///
+/// While the broker is unreachable or blocks publishers, calls fail immediately; during the first connection attempt
+/// they wait for up to one second. Nothing is queued in this process.
 #[derive(Debug, Clone)]
-pub(crate) struct Publisher {
-    commands: Sender<Command>,
+pub struct RabbitOrderQueue {
+    /// The publisher thread ends when the last sender is dropped.
+    calls: Sender<Call>,
     state: watch::Receiver<State>,
     confirm_timeout: Duration,
+    shards: u16,
 }
 
-impl Publisher {
-    pub(crate) fn start(options: RabbitOptions) -> Self {
-        let (commands, receiver) = crossbeam_channel::bounded(MAX_PENDING_CALLS);
+impl RabbitOrderQueue {
+    /// Starts connecting in the background and returns immediately.
+    #[must_use]
+    pub fn start(options: RabbitOptions) -> Self {
+        let (calls, receiver) = crossbeam_channel::bounded(MAX_PENDING_CALLS);
         let (sender, state) = watch::channel(State::Connecting);
-        let confirm_timeout = options.confirm_timeout;
-        publisher_thread::spawn(options, receiver, sender);
+        let (confirm_timeout, shards) = (options.confirm_timeout, options.shards());
+        session_loop::spawn(PublisherThread { state: sender }, options, receiver);
         Self {
-            commands,
+            calls,
             state,
             confirm_timeout,
+            shards,
         }
     }
 
-    async fn publish(&self, messages: Vec<Outgoing>) -> Result<Published, QueueError> {
-        self.call(|deadline, reply| Command::Publish {
-            messages,
-            deadline,
-            reply,
-        })
-        .await
-    }
-
-    async fn backlog(&self) -> Result<Backlog, QueueError> {
-        self.call(|deadline, reply| Command::Backlog { deadline, reply })
-            .await
-    }
-
-    async fn prune_dead_messages(&self, keep: u64) -> Result<u64, QueueError> {
-        self.call(|deadline, reply| Command::PruneDead {
-            keep,
-            deadline,
-            reply,
-        })
-        .await
-    }
-
-    async fn call<T: Send + 'static>(
-        &self,
-        command: impl FnOnce(Instant, Reply<T>) -> Command,
-    ) -> Result<T, QueueError> {
+    async fn call<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, QueueError> {
         self.ready().await?;
         let deadline = Instant::now() + self.confirm_timeout;
-        let (reply, response) = Reply::channel();
-        match self.commands.try_send(command(deadline, reply)) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => return Err(unavailable("too many pending calls")),
-            Err(TrySendError::Disconnected(_)) => return Err(QueueError::Closed),
-        }
-        match timeout(self.confirm_timeout + REPLY_MARGIN, response).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(QueueError::Closed),
-            Err(_) => Err(unavailable("the broker does not respond")),
-        }
+        let call = |reply| Call {
+            deadline,
+            command: command(reply),
+        };
+        reply::call(&self.calls, self.confirm_timeout, call).await
     }
 
     /// Waits up to [`CONNECT_WAIT`] for the first connection attempt; fails immediately if there is no connection.
@@ -148,44 +115,6 @@ impl Publisher {
             Ok(Ok(state)) => state.check(),
             Ok(Err(_)) => Err(QueueError::Closed),
             Err(_) => State::Connecting.check(),
-        }
-    }
-
-    fn probe(&self) -> Result<(), QueueError> {
-        // The thread holds the sender while it runs.
-        if self.state.has_changed().is_err() {
-            return Err(QueueError::Closed);
-        }
-        self.state.borrow().check()
-    }
-}
-
-fn unavailable(reason: &str) -> QueueError {
-    QueueError::Unavailable(reason.to_owned())
-}
-
-fn not_encoded(error: &serde_json::Error) -> QueueError {
-    QueueError::Unavailable(format!("cannot encode a message: {error}"))
-}
-
-/// [`OrderQueue`] on `RabbitMQ`. Cheap to clone; the connection is closed when the last clone is dropped.
-///
-/// While the broker is unreachable or blocks publishers, calls fail immediately; during the first connection attempt
-/// they wait for up to one second. Nothing is queued in this process.
-#[derive(Debug, Clone)]
-pub struct RabbitOrderQueue {
-    publisher: Publisher,
-    shards: u16,
-}
-
-impl RabbitOrderQueue {
-    /// Starts connecting in the background and returns immediately.
-    #[must_use]
-    pub fn start(options: RabbitOptions) -> Self {
-        let shards = options.shards();
-        Self {
-            publisher: Publisher::start(options),
-            shards,
         }
     }
 }
@@ -200,12 +129,11 @@ impl OrderQueue for RabbitOrderQueue {
             return Ok(Vec::new());
         }
         let batches = pack(orders, self.shards);
-        let messages = batches
-            .iter()
-            .map(Outgoing::orders)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| not_encoded(&error))?;
-        let published = self.publisher.publish(messages).await?;
+        let messages = batches.iter().map(Outgoing::orders);
+        let messages = messages.collect::<Result<Vec<_>, _>>().map_err(|error| {
+            QueueError::Unavailable(format!("cannot encode a message: {error}"))
+        })?;
+        let published = self.call(|reply| Command::Publish(messages, reply)).await?;
         let taken: Vec<OrderId> = batches
             .into_iter()
             .zip(published.confirmed)
@@ -219,14 +147,18 @@ impl OrderQueue for RabbitOrderQueue {
     }
 
     async fn backlog(&self) -> Result<Backlog, QueueError> {
-        self.publisher.backlog().await
+        self.call(Command::Backlog).await
     }
 
     async fn prune_dead_messages(&self, keep: u64) -> Result<u64, QueueError> {
-        self.publisher.prune_dead_messages(keep).await
+        self.call(|reply| Command::PruneDead(keep, reply)).await
     }
 
     async fn probe(&self) -> Result<(), QueueError> {
-        self.publisher.probe()
+        // The thread holds the sender while it runs.
+        if self.state.has_changed().is_err() {
+            return Err(QueueError::Closed);
+        }
+        self.state.borrow().check()
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use amiquip::{Channel, Confirm, ConnectionBlockedNotification, Return};
-use crossbeam_channel::{Receiver, TryRecvError, select};
+use crossbeam_channel::{Receiver, select};
 use domain::ports::Backlog;
 use tracing::{info, warn};
 
@@ -68,6 +68,7 @@ pub(crate) struct PublisherSession {
     notifications: Receiver<ConnectionBlockedNotification>,
     blocked: Option<String>,
     next_tag: u64,
+    shards: u16,
     /// Numbers of the queues above the configured number.
     surplus: Vec<u16>,
 }
@@ -77,23 +78,30 @@ impl PublisherSession {
         options: &RabbitOptions,
         watchdog: &Arc<Watchdog>,
     ) -> Result<Self, BrokerError> {
-        let mut broker = BrokerConnection::open(options, watchdog)?;
-        match prepare(&mut broker, options.shards()) {
-            Ok((channel, confirms, returns, notifications, surplus)) => Ok(Self {
-                broker,
-                channel,
-                confirms,
-                returns,
-                notifications,
-                blocked: None,
-                next_tag: 1,
-                surplus,
-            }),
-            Err(error) => {
-                broker.close();
-                Err(error)
-            }
-        }
+        let shards = options.shards();
+        let (broker, (channel, confirms, returns, notifications, surplus)) =
+            BrokerConnection::open_with(options, watchdog, |connection, guard| {
+                let notifications = connection.listen_for_connection_blocked()?;
+                topology::declare(connection, guard, shards)?;
+                let surplus = topology::surplus(connection, guard, shards)?;
+                let channel = connection.open_channel(None)?;
+                let confirms = channel.listen_for_publisher_confirms()?;
+                let returns = channel.listen_for_returns()?;
+                guard.renew(Instant::now() + CALL_TIMEOUT);
+                channel.enable_publisher_confirms()?;
+                Ok((channel, confirms, returns, notifications, surplus))
+            })?;
+        Ok(Self {
+            broker,
+            channel,
+            confirms,
+            returns,
+            notifications,
+            blocked: None,
+            next_tag: 1,
+            shards,
+            surplus,
+        })
     }
 
     /// Returns the reason why the broker blocks publishers, if it does.
@@ -192,11 +200,7 @@ impl PublisherSession {
     }
 
     /// Counts the pending messages and the dead messages.
-    pub(crate) fn backlog(
-        &mut self,
-        shards: u16,
-        deadline: Instant,
-    ) -> Result<Backlog, CallFailed> {
+    pub(crate) fn backlog(&mut self, deadline: Instant) -> Result<Backlog, CallFailed> {
         self.fail_if_blocked()?;
         let guard = self.broker.guard(deadline + DEADLINE_SLACK);
         let mut calls = Calls::new(&mut self.broker.connection, &guard);
@@ -210,7 +214,7 @@ impl PublisherSession {
             dead: count(DEAD_QUEUE)?,
             ..Backlog::default()
         };
-        for shard in 0..shards {
+        for shard in 0..self.shards {
             backlog.waiting += count(&topology::queue_name(shard))?;
         }
         let mut left = Vec::new();
@@ -320,11 +324,8 @@ impl PublisherSession {
     }
 
     fn read_notifications(&mut self) {
-        loop {
-            match self.notifications.try_recv() {
-                Ok(notification) => self.on_blocked_notification(notification),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
-            }
+        while let Ok(notification) = self.notifications.try_recv() {
+            self.on_blocked_notification(notification);
         }
     }
 
@@ -353,26 +354,4 @@ struct ConfirmsReceived {
     unroutable: bool,
     /// Every message is confirmed or refused.
     all: bool,
-}
-
-type Prepared = (
-    Channel,
-    Receiver<Confirm>,
-    Receiver<Return>,
-    Receiver<ConnectionBlockedNotification>,
-    Vec<u16>,
-);
-
-fn prepare(broker: &mut BrokerConnection, shards: u16) -> Result<Prepared, BrokerError> {
-    // Guards from before the channel exists, so that closing the channel on an error is guarded too.
-    let guard = broker.guard(Instant::now() + CALL_TIMEOUT);
-    let notifications = broker.connection.listen_for_connection_blocked()?;
-    topology::declare(&mut broker.connection, &guard, shards)?;
-    let surplus = topology::surplus(&mut broker.connection, &guard, shards)?;
-    let channel = broker.connection.open_channel(None)?;
-    let confirms = channel.listen_for_publisher_confirms()?;
-    let returns = channel.listen_for_returns()?;
-    guard.renew(Instant::now() + CALL_TIMEOUT);
-    channel.enable_publisher_confirms()?;
-    Ok((channel, confirms, returns, notifications, surplus))
 }

@@ -64,51 +64,36 @@ impl Rebalancing {
 mod tests {
     use super::*;
 
-    /// The queues of 0 to 5 that are released over a time that is long enough for all of them.
-    fn released(
-        rebalancing: &mut Rebalancing,
-        share: Option<Share>,
-        now: &mut Instant,
-    ) -> Vec<u16> {
-        let mut released = Vec::new();
-        for _ in 0..20 {
-            released.extend(rebalancing.next(share, 0..6, *now));
-            assert_eq!(rebalancing.next(share, 0..6, *now), None, "one at a time");
-            *now += POLL_INTERVAL;
-        }
-        released
-    }
-
     #[test]
     fn each_queue_outside_the_share_is_released_once_for_each_new_share() {
         let mut now = Instant::now();
         let mut rebalancing = Rebalancing::default();
-        assert!(released(&mut rebalancing, None, &mut now).is_empty());
-        let alone = Share { index: 0, of: 1 };
-        assert!(released(&mut rebalancing, Some(alone), &mut now).is_empty());
-        let second = Share { index: 1, of: 2 };
-        assert_eq!(
-            released(&mut rebalancing, Some(second), &mut now),
-            [0, 2, 4]
-        );
-        assert!(released(&mut rebalancing, Some(second), &mut now).is_empty());
-        let third = Share { index: 2, of: 3 };
-        assert_eq!(
-            released(&mut rebalancing, Some(third), &mut now),
-            [0, 1, 3, 4]
-        );
+        // The queues of 0 to 5 that are released over a time that is long enough for all of them.
+        let mut released = |share| {
+            let mut released = Vec::new();
+            for _ in 0..20 {
+                released.extend(rebalancing.next(share, 0..6, now));
+                assert_eq!(rebalancing.next(share, 0..6, now), None, "one at a time");
+                now += POLL_INTERVAL;
+            }
+            released
+        };
+        assert!(released(None).is_empty());
+        assert!(released(Some(Share { index: 0, of: 1 })).is_empty());
+        let second = Some(Share { index: 1, of: 2 });
+        assert_eq!(released(second), [0, 2, 4]);
+        assert!(released(second).is_empty());
+        assert_eq!(released(Some(Share { index: 2, of: 3 })), [0, 1, 3, 4]);
     }
 
     #[test]
     fn shares_cover_every_queue_once_and_differ_by_at_most_one_queue() {
         for of in 1..10 {
-            let sizes: Vec<usize> = (0..of)
-                .map(|index| {
-                    (0..8)
-                        .filter(|queue| Share { index, of }.includes(*queue))
-                        .count()
-                })
-                .collect();
+            let size = |index| {
+                let share = Share { index, of };
+                (0..8).filter(|queue| share.includes(*queue)).count()
+            };
+            let sizes: Vec<usize> = (0..of).map(size).collect();
             assert_eq!(sizes.iter().sum::<usize>(), 8);
             let (least, most) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
             assert!(most - least <= 1, "{sizes:?}");

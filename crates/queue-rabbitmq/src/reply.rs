@@ -1,57 +1,57 @@
-//! The reply to a command, sent exactly once: dropping an unsent reply sends [`QueueError::Closed`].
+//! Calls from the async side to a thread.
 
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, TrySendError};
 use domain::ports::QueueError;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
-type Callback<T> = Box<dyn FnOnce(Result<T, QueueError>) + Send>;
+/// Capacity of the channel of calls to a thread. When it is full, further calls fail.
+pub(crate) const MAX_PENDING_CALLS: usize = 64;
 
-/// Sender of the reply to one command.
-pub(crate) struct Reply<T>(Option<Callback<T>>);
+/// Time that a thread may exceed the deadline of a call before the caller gives up.
+const REPLY_MARGIN: Duration = Duration::from_secs(2);
 
-impl<T> Reply<T> {
-    /// A reply that is passed to a function on the sending thread.
-    pub(crate) fn to(receive: impl FnOnce(Result<T, QueueError>) + Send + 'static) -> Self {
-        Self(Some(Box::new(receive)))
+/// Sender of the result of one call. The caller, which may have timed out, gets [`QueueError::Closed`] if it is dropped.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, QueueError>>;
+
+/// Sends a command to a thread, which should reply within `limit`, and returns the result.
+pub(crate) async fn call<C, T>(
+    commands: &Sender<C>,
+    limit: Duration,
+    command: impl FnOnce(Reply<T>) -> C,
+) -> Result<T, QueueError> {
+    let (reply, response) = oneshot::channel();
+    match commands.try_send(command(reply)) {
+        Ok(()) => {}
+        Err(TrySendError::Full(_)) => return Err(unavailable("too many pending calls")),
+        Err(TrySendError::Disconnected(_)) => return Err(QueueError::Closed),
     }
-
-    pub(crate) fn send(mut self, result: Result<T, QueueError>) {
-        if let Some(callback) = self.0.take() {
-            callback(result);
-        }
-    }
-}
-
-impl<T: Send + 'static> Reply<T> {
-    /// A reply that is received from a channel.
-    pub(crate) fn channel() -> (Self, oneshot::Receiver<Result<T, QueueError>>) {
-        let (sender, receiver) = oneshot::channel();
-        let reply = Self::to(move |result| {
-            // The caller may have timed out.
-            let _ = sender.send(result);
-        });
-        (reply, receiver)
+    match timeout(limit + REPLY_MARGIN, response).await {
+        Ok(result) => result.unwrap_or(Err(QueueError::Closed)),
+        Err(_) => Err(unavailable("the broker does not respond")),
     }
 }
 
-impl<T> Drop for Reply<T> {
-    fn drop(&mut self) {
-        if let Some(callback) = self.0.take() {
-            callback(Err(QueueError::Closed));
-        }
-    }
+fn unavailable(reason: &str) -> QueueError {
+    QueueError::Unavailable(reason.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn dropping_a_reply_sends_closed() {
-        let (reply, mut receiver) = Reply::<()>::channel();
-        drop(reply);
-        assert_eq!(receiver.try_recv().unwrap(), Err(QueueError::Closed));
-        let (reply, mut receiver) = Reply::channel();
-        reply.send(Ok(7));
-        assert_eq!(receiver.try_recv().unwrap(), Ok(7));
+    #[tokio::test]
+    async fn dropping_a_reply_closes_the_call() {
+        let (sender, receiver) = crossbeam_channel::bounded::<Reply<u8>>(1);
+        std::thread::spawn(move || {
+            drop(receiver.recv().unwrap());
+            receiver.recv().unwrap().send(Ok(7)).unwrap();
+        });
+        let limit = Duration::from_mins(1);
+        let dropped = call(&sender, limit, |reply| reply).await;
+        assert_eq!(dropped, Err(QueueError::Closed));
+        assert_eq!(call(&sender, limit, |reply| reply).await, Ok(7));
     }
 }

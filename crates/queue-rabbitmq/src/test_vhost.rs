@@ -47,13 +47,25 @@ impl TestVhost {
         &self.name
     }
 
-    /// Evaluates an Erlang expression with `VHost` bound to the name, and returns its output.
+    /// Evaluates an Erlang expression with `VHost` bound to the name, and returns its output without surrounding white space.
     ///
     /// # Errors
     /// If `rabbitmqctl` is missing or fails.
     pub fn eval(&self, expression: &str) -> io::Result<String> {
         let expression = format!("VHost = <<\"{}\">>, {expression}", self.name);
         self.control(&["eval", &expression])
+    }
+
+    /// Returns the number of queues on which each consumer is active, ascending, as `{4,4}`.
+    ///
+    /// # Errors
+    /// If `rabbitmqctl` is missing or fails.
+    pub fn active_queues(&self) -> io::Result<String> {
+        self.eval(
+            "Active = [proplists:get_value(channel_pid, C) || C <- rabbit_amqqueue:consumers_all(VHost), \
+             proplists:get_value(active, C) =:= true], \
+             list_to_tuple(lists:sort([length([P || P <- Active, P =:= Q]) || Q <- lists:usort(Active)])).",
+        )
     }
 
     fn control(&self, arguments: &[&str]) -> io::Result<String> {
@@ -66,7 +78,7 @@ impl TestVhost {
             let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
             return Err(io::Error::other(format!("rabbitmqctl failed: {stderr}")));
         }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 }
 

@@ -1,10 +1,11 @@
 //! A virtual host for one test, and a second, plain client that bypasses the adapter.
 
+use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-use amiquip::{Auth, Channel, Connection, ConnectionOptions, ConnectionTuning};
+use amiquip::{Channel, Connection, QueueDeleteOptions};
 use domain::identifiers::{OrderId, ProductId};
-use domain::ports::{Backlog, OrderConsumer, OrderQueue, QueuedMessage, QueuedOrder};
+use domain::ports::{Backlog, OrderConsumer, OrderQueue, QueueError, QueuedMessage, QueuedOrder};
 use queue_rabbitmq::test_vhost::TestVhost;
 use queue_rabbitmq::{RabbitOptions, RabbitOrderConsumer, RabbitOrderQueue};
 use tokio::time::timeout;
@@ -24,60 +25,47 @@ impl Broker {
         Self { vhost }
     }
 
-    /// Restricts the read permission of new connections to the pattern.
-    pub(crate) fn restrict_reads_to(&self, pattern: &str) {
+    /// Restricts the configure and read permissions of new connections to these patterns.
+    pub(crate) fn restrict(&self, configure: &str, read: &str) {
         let user = RabbitOptions::parse(&url()).unwrap().user;
-        let expression = format!(
+        self.eval(&format!(
             "rabbit_auth_backend_internal:set_permissions(<<\"{user}\">>, VHost, \
-             <<\".*\">>, <<\".*\">>, <<\"{pattern}\">>, <<\"tests\">>)."
-        );
-        self.vhost.eval(&expression).unwrap();
-    }
-
-    /// Revokes the configure permission of new connections.
-    pub(crate) fn revoke_configure(&self) {
-        let user = RabbitOptions::parse(&url()).unwrap().user;
-        let expression = format!(
-            "rabbit_auth_backend_internal:set_permissions(<<\"{user}\">>, VHost, \
-             <<\"^$\">>, <<\".*\">>, <<\".*\">>, <<\"tests\">>)."
-        );
-        self.vhost.eval(&expression).unwrap();
+             <<\"{configure}\">>, <<\".*\">>, <<\"{read}\">>, <<\"tests\">>)."
+        ));
     }
 
     /// Limits the number of queues to `most`.
     pub(crate) fn limit_queues(&self, most: u16) {
-        let expression = format!(
+        self.eval(&format!(
             "rabbit_vhost_limit:set(VHost, [{{<<\"max-queues\">>, {most}}}], <<\"tests\">>)."
-        );
-        self.vhost.eval(&expression).unwrap();
+        ));
     }
 
     /// Returns the number of queues on which each consumer is active, ascending, as `{4,4}`.
     pub(crate) fn active_queues(&self) -> String {
-        let printed = self.vhost.eval(
-            "Active = [proplists:get_value(channel_pid, C) || C <- rabbit_amqqueue:consumers_all(VHost), \
-             proplists:get_value(active, C) =:= true], \
-             list_to_tuple(lists:sort([length([P || P <- Active, P =:= Q]) || Q <- lists:usort(Active)])).",
-        );
-        printed.unwrap().trim().to_owned()
+        self.vhost.active_queues().unwrap()
+    }
+
+    fn eval(&self, expression: &str) -> String {
+        self.vhost.eval(expression).unwrap()
     }
 
     /// Counts the messages of all queues that are rejected and not yet in the dead-letter queue.
     pub(crate) fn pending_dead_letters(&self) -> u64 {
-        let printed = self.vhost.eval(
+        let counted = self.eval(
             "lists:sum([N || Q <- rabbit_amqqueue:list(VHost), \
              {messages_dlx, N} <- rabbit_amqqueue:info(Q, [messages_dlx]), is_integer(N)]).",
         );
-        printed.unwrap().trim().parse().unwrap()
+        counted.parse().unwrap()
     }
 
     /// Counts the messages of all queues that are delivered and not acknowledged.
     pub(crate) fn unacknowledged(&self) -> u64 {
-        let printed = self.vhost.eval(
+        let counted = self.eval(
             "lists:sum([N || Q <- rabbit_amqqueue:list(VHost), \
              [{messages_unacknowledged, N}] <- [rabbit_amqqueue:info(Q, [messages_unacknowledged])]]).",
         );
-        printed.unwrap().trim().parse().unwrap()
+        counted.parse().unwrap()
     }
 
     /// Returns options with short timeouts.
@@ -108,22 +96,16 @@ impl Broker {
     ) -> T {
         let options = self.options(1);
         tokio::task::spawn_blocking(move || {
-            let address = (options.host.as_str(), options.port);
-            let stream = std::net::TcpStream::connect(address).unwrap();
-            stream.set_nodelay(true).unwrap();
-            stream.set_nonblocking(true).unwrap();
-            let login = ConnectionOptions::<Auth>::default()
-                .auth(Auth::Plain {
-                    username: options.user,
-                    password: options.password,
-                })
-                .virtual_host(options.vhost);
-            let mut connection = Connection::insecure_open_stream(
-                mio::net::TcpStream::from_stream(stream).unwrap(),
-                login,
-                ConnectionTuning::default(),
-            )
-            .unwrap();
+            let RabbitOptions {
+                host,
+                port,
+                user,
+                password,
+                vhost,
+                ..
+            } = options;
+            let url = format!("amqp://{user}:{password}@{host}:{port}/{vhost}");
+            let mut connection = Connection::insecure_open(&url).unwrap();
             let channel = connection.open_channel(None).unwrap();
             let result = act(&channel);
             drop(channel);
@@ -132,6 +114,15 @@ impl Broker {
         })
         .await
         .unwrap()
+    }
+
+    /// Deletes a queue with its messages.
+    pub(crate) async fn delete_queue(&self, name: &'static str) {
+        self.with_channel(move |channel| {
+            let options = QueueDeleteOptions::default();
+            channel.queue_delete(name, options).unwrap();
+        })
+        .await;
     }
 }
 
@@ -147,11 +138,30 @@ pub(crate) async fn connected(options: RabbitOptions) -> RabbitOrderQueue {
 }
 
 pub(crate) async fn wait_until_up(queue: &RabbitOrderQueue) {
+    eventually(async || queue.probe().await).await;
+}
+
+/// Polls until `poll` succeeds, and returns its result. Fails with its last error.
+pub(crate) async fn eventually<T, E: Debug>(mut poll: impl AsyncFnMut() -> Result<T, E>) -> T {
     let deadline = Instant::now() + TEST_TIMEOUT;
-    while let Err(error) = queue.probe().await {
-        assert!(Instant::now() < deadline, "{error}");
+    loop {
+        match poll().await {
+            Ok(found) => return found,
+            Err(error) => assert!(Instant::now() < deadline, "{error:?}"),
+        }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Returns the reason why a publisher with these options does not connect.
+pub(crate) async fn connect_error(options: RabbitOptions) -> String {
+    let queue = RabbitOrderQueue::start(options);
+    let order = orders([1], 1);
+    eventually(async || match queue.publish(&order).await {
+        Err(QueueError::Unavailable(reason)) if reason != "connecting" => Ok(reason),
+        other => Err(other),
+    })
+    .await
 }
 
 /// Returns orders for the products `p0`, `p1`, … in turn.
@@ -185,6 +195,12 @@ pub(crate) async fn take(consumer: &mut RabbitOrderConsumer, count: usize) -> Ve
     taken
 }
 
+/// Asserts that a consumer receives no message within `wait_ms`, and that its call waits without an error.
+pub(crate) async fn assert_no_message(consumer: &mut RabbitOrderConsumer, wait_ms: u64) {
+    let received = timeout(Duration::from_millis(wait_ms), consumer.next_batch(100)).await;
+    assert!(received.is_err(), "{received:?}");
+}
+
 pub(crate) async fn acknowledge(consumer: &mut RabbitOrderConsumer, messages: &[QueuedMessage]) {
     let receipts: Vec<_> = messages.iter().map(|message| message.receipt).collect();
     consumer.acknowledge(&receipts).await.unwrap();
@@ -192,29 +208,18 @@ pub(crate) async fn acknowledge(consumer: &mut RabbitOrderConsumer, messages: &[
 
 /// Waits until the queues contain `expected` messages.
 pub(crate) async fn wait_for_depth(queue: &RabbitOrderQueue, expected: u64) {
-    let deadline = Instant::now() + TEST_TIMEOUT;
-    loop {
-        let depth = queue.depth().await.unwrap();
-        if depth == expected {
-            return;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "{depth} messages, expected {expected}"
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    eventually(async || match queue.depth().await.unwrap() {
+        depth if depth == expected => Ok(()),
+        depth => Err(format!("{depth} messages, expected {expected}")),
+    })
+    .await;
 }
 
 /// Waits until the backlog satisfies `wanted`.
 pub(crate) async fn wait_for_backlog(queue: &impl OrderQueue, wanted: impl Fn(&Backlog) -> bool) {
-    let deadline = Instant::now() + TEST_TIMEOUT;
-    loop {
-        let backlog = queue.backlog().await;
-        if backlog.as_ref().is_ok_and(&wanted) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{backlog:?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    eventually(async || match queue.backlog().await {
+        Ok(backlog) if wanted(&backlog) => Ok(()),
+        other => Err(other),
+    })
+    .await;
 }

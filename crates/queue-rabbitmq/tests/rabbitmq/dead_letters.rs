@@ -1,6 +1,6 @@
 //! Tests which messages are moved to `orders.dead`, that other messages are not affected, and what an operator can do.
 
-use amiquip::{AmqpProperties, Publish, QueueDeleteOptions};
+use amiquip::{AmqpProperties, Publish};
 use domain::identifiers::OrderId;
 use domain::ports::{Backlog, OrderQueue, QueueError};
 use queue_rabbitmq::{DeadMessage, DeadMessages, Disposition};
@@ -15,12 +15,8 @@ async fn publish_raw(broker: &Broker, body: &'static [u8]) {
             let properties = AmqpProperties::default()
                 .with_content_type("text/odd".to_owned())
                 .with_message_id("theirs".to_owned());
-            channel
-                .basic_publish(
-                    "orders",
-                    Publish::with_properties(body, "0".to_owned(), properties),
-                )
-                .unwrap();
+            let publish = Publish::with_properties(body, "0".to_owned(), properties);
+            channel.basic_publish("orders", publish).unwrap();
         })
         .await;
 }
@@ -52,6 +48,14 @@ async fn visit(
 
 async fn wait_for_dead(queue: &impl OrderQueue, dead: u64) {
     wait_for_backlog(queue, |backlog| backlog.dead == dead).await;
+}
+
+/// Publishes undecodable messages and waits until they are dead-lettered.
+async fn publish_bad(broker: &Broker, queue: &impl OrderQueue, bad: &[&'static [u8]]) {
+    for body in bad {
+        publish_raw(broker, body).await;
+    }
+    wait_for_dead(queue, bad.len() as u64).await;
 }
 
 #[tokio::test]
@@ -119,28 +123,17 @@ async fn an_undecodable_message_is_kept_until_the_missing_dead_letter_queue_exis
     let mut consumer = broker.consumer(1);
     publish_raw(&broker, b"first").await;
     wait_for_dead(&queue, 1).await;
-    broker
-        .with_channel(|channel| {
-            channel
-                .queue_delete("orders.dead", QueueDeleteOptions::default())
-                .unwrap();
-        })
-        .await;
+    broker.delete_queue("orders.dead").await;
     publish_raw(&broker, b"second").await;
     queue.publish(&orders([1], 1)).await.unwrap();
     assert_eq!(ids(&take(&mut consumer, 1).await), [1]);
     // Counting detects that the queue is missing, and the next session declares it.
-    let deadline = tokio::time::Instant::now() + TEST_TIMEOUT;
-    while queue.backlog().await.is_err() {
-        assert!(tokio::time::Instant::now() < deadline);
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    wait_for_backlog(&queue, |_| true).await;
     // The broker keeps the message and moves it later: RabbitMQ retries after 3 minutes.
-    let deadline = tokio::time::Instant::now() + TEST_TIMEOUT;
-    while broker.pending_dead_letters() + queue.backlog().await.unwrap().dead != 1 {
-        assert!(tokio::time::Instant::now() < deadline);
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    wait_for_backlog(&queue, |backlog| {
+        broker.pending_dead_letters() + backlog.dead == 1
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -148,11 +141,7 @@ async fn dead_messages_are_removed_one_by_one() {
     let broker = Broker::new();
     let queue = broker.queue(1).await;
     let _consumer = broker.consumer(1);
-    let bad: [&[u8]; 3] = [b"one", b"two", b"three"];
-    for body in bad {
-        publish_raw(&broker, body).await;
-    }
-    wait_for_dead(&queue, 3).await;
+    publish_bad(&broker, &queue, &[b"one", b"two", b"three"]).await;
     let seen = visit(&broker, |message| message.body == b"two").await;
     let mut names: Vec<&str> = seen.iter().map(|message| message.id.as_str()).collect();
     names.sort_unstable();
@@ -169,10 +158,7 @@ async fn pruning_removes_the_oldest_dead_messages_down_to_the_given_number() {
     let queue = broker.queue(1).await;
     let _consumer = broker.consumer(1);
     let bad: [&[u8]; 5] = [b"1", b"2", b"3", b"4", b"5"];
-    for body in bad {
-        publish_raw(&broker, body).await;
-    }
-    wait_for_dead(&queue, 5).await;
+    publish_bad(&broker, &queue, &bad).await;
     assert_eq!(queue.prune_dead_messages(9).await, Ok(0));
     assert_eq!(queue.prune_dead_messages(2).await, Ok(3));
     wait_for_dead(&queue, 2).await;

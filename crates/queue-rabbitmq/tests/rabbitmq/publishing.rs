@@ -1,11 +1,11 @@
 //! Tests which messages count as published, and errors of the broker's configuration.
 
-use amiquip::{FieldTable, QueueDeclareOptions, QueueDeleteOptions};
-use domain::ports::{OrderQueue, QueueError};
-use queue_rabbitmq::RabbitOrderQueue;
-use std::time::{Duration, Instant};
+use amiquip::{FieldTable, QueueDeclareOptions};
+use domain::ports::OrderQueue;
 
-use crate::broker::{Broker, TEST_TIMEOUT, ids, orders, take, wait_for_depth, wait_until_up};
+use crate::broker::{
+    Broker, connect_error, eventually, ids, orders, take, wait_for_depth, wait_until_up,
+};
 
 #[tokio::test]
 async fn a_large_publish_is_packed_confirmed_and_counted() {
@@ -27,19 +27,17 @@ async fn unroutable_messages_are_not_confirmed_and_the_binding_is_declared_again
     for unbind_only in [true, false] {
         let broker = Broker::new();
         let queue = broker.queue(2).await;
-        broker
-            .with_channel(move |channel| {
-                if unbind_only {
-                    channel
-                        .queue_unbind("orders.1", "orders", "1", FieldTable::new())
-                        .unwrap();
-                } else {
-                    channel
-                        .queue_delete("orders.1", QueueDeleteOptions::default())
-                        .unwrap();
-                }
-            })
-            .await;
+        if unbind_only {
+            broker
+                .with_channel(|channel| {
+                    let unbound =
+                        channel.queue_unbind("orders.1", "orders", "1", FieldTable::new());
+                    unbound.unwrap();
+                })
+                .await;
+        } else {
+            broker.delete_queue("orders.1").await;
+        }
         let batch = orders(1..=40, 20);
         let confirmed = queue.publish(&batch).await.unwrap();
         assert!(!confirmed.is_empty(), "orders.0 is bound");
@@ -50,14 +48,11 @@ async fn unroutable_messages_are_not_confirmed_and_the_binding_is_declared_again
             .filter(|order| !confirmed.contains(&order.order_id))
             .collect();
         // The broker may take some time to accept the new session.
-        let deadline = Instant::now() + TEST_TIMEOUT;
-        let again = loop {
-            match queue.publish(&left).await {
-                Ok(ids) if ids.len() == left.len() => break ids,
-                other => assert!(Instant::now() < deadline, "{other:?}"),
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        };
+        let again = eventually(async || match queue.publish(&left).await {
+            Ok(ids) if ids.len() == left.len() => Ok(ids),
+            other => Err(other),
+        })
+        .await;
         let mut all: Vec<i64> = confirmed.iter().chain(&again).map(|id| id.0).collect();
         all.sort_unstable();
         assert_eq!(all, (1..=40).collect::<Vec<_>>());
@@ -76,14 +71,7 @@ async fn a_queue_with_other_arguments_is_named_in_the_error() {
             channel.queue_declare("orders.0", options).unwrap();
         })
         .await;
-    let queue = RabbitOrderQueue::start(broker.options(2));
-    let deadline = Instant::now() + TEST_TIMEOUT;
-    let reason = loop {
-        match queue.publish(&orders([1], 1)).await {
-            Err(QueueError::Unavailable(reason)) if reason != "connecting" => break reason,
-            other => assert!(Instant::now() < deadline, "{other:?}"),
-        }
-    };
+    let reason = connect_error(broker.options(2)).await;
     assert!(
         reason.starts_with("orders.0 exists on the broker with other arguments"),
         "{reason}"
@@ -95,15 +83,7 @@ async fn a_refused_login_is_reported_without_the_password() {
     let broker = Broker::new();
     let mut options = broker.options(1);
     options.password = "hunter2".to_owned();
-    let queue = RabbitOrderQueue::start(options);
-    let deadline = Instant::now() + TEST_TIMEOUT;
-    let reason = loop {
-        match queue.probe().await {
-            Err(QueueError::Unavailable(reason)) if reason != "connecting" => break reason,
-            other => assert!(Instant::now() < deadline, "{other:?}"),
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    let reason = connect_error(options).await;
     assert!(reason.contains("log in"), "{reason}");
     assert!(!reason.contains("hunter2"), "{reason}");
 }

@@ -1,28 +1,14 @@
 //! Tests users with few permissions, and a broker with limits.
 
-use domain::ports::{OrderQueue, QueueError};
-use queue_rabbitmq::{RabbitOptions, RabbitOrderQueue};
-use tokio::time::Instant;
+use domain::ports::OrderQueue;
 
-use crate::broker::{Broker, TEST_TIMEOUT, acknowledge, ids, orders, take, wait_for_depth};
-
-/// Returns the reason why a publisher does not connect.
-async fn reason(options: RabbitOptions) -> String {
-    let queue = RabbitOrderQueue::start(options);
-    let deadline = Instant::now() + TEST_TIMEOUT;
-    loop {
-        match queue.publish(&orders([1], 1)).await {
-            Err(QueueError::Unavailable(reason)) if reason != "connecting" => return reason,
-            other => assert!(Instant::now() < deadline, "{other:?}"),
-        }
-    }
-}
+use crate::broker::{Broker, acknowledge, connect_error, ids, orders, take, wait_for_depth};
 
 #[tokio::test]
 async fn a_user_without_the_configure_permission_can_use_a_declared_topology() {
     let broker = Broker::new();
     drop(broker.queue(2).await);
-    broker.revoke_configure();
+    broker.restrict("^$", ".*");
     let queue = broker.queue(2).await;
     let mut consumer = broker.consumer(2);
     queue.publish(&orders(1..=8, 8)).await.unwrap();
@@ -36,8 +22,8 @@ async fn a_user_without_the_configure_permission_can_use_a_declared_topology() {
 async fn a_user_without_the_configure_permission_gets_an_error_that_names_the_missing_queue() {
     let broker = Broker::new();
     drop(broker.queue(1).await);
-    broker.revoke_configure();
-    let reason = reason(broker.options(2)).await;
+    broker.restrict("^$", ".*");
+    let reason = connect_error(broker.options(2)).await;
     assert!(
         reason.starts_with("the broker refused to declare orders.1: ACCESS_REFUSED"),
         "{reason}"
@@ -48,7 +34,7 @@ async fn a_user_without_the_configure_permission_gets_an_error_that_names_the_mi
 async fn a_queue_limit_is_not_reported_as_other_arguments() {
     let broker = Broker::new();
     broker.limit_queues(3);
-    let reason = reason(broker.options(8)).await;
+    let reason = connect_error(broker.options(8)).await;
     assert!(
         reason.starts_with("the broker refused to declare orders.2: PRECONDITION_FAILED"),
         "{reason}"
