@@ -32,8 +32,7 @@ impl Client {
         query.extend(limit.map(|limit| ("limit", limit.to_string())));
         query.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
         let url = self.transport.url_with(path, &query)?;
-        let response = self.transport.send(self.transport.get(url)).await?;
-        response.expect(&[200])?.json()
+        self.transport.fetch(self.transport.get(url)).await
     }
 }
 

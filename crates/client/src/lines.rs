@@ -87,10 +87,8 @@ impl<T: DeserializeOwned> Lines<T> {
                 Some(chunk) => self.buffer.add(&chunk),
                 None if self.buffer.pending_len() == 0 => return Ok(None),
                 None => {
-                    return Err(ClientError::unexpected(
-                        200,
-                        "the stream ends within a line",
-                    ));
+                    let reason = "the stream ends within a line";
+                    return Err(ClientError::unexpected(200, reason));
                 }
             }
         }

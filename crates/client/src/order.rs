@@ -1,8 +1,7 @@
 //! Orders as the service represents them.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
+use strum::{Display, IntoStaticStr};
 
 use crate::timestamp::{self, Timestamp};
 
@@ -42,8 +41,11 @@ pub struct Allocation {
 }
 
 /// Status of an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Display, IntoStaticStr, Serialize, Deserialize,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
 pub enum OrderStatus {
     /// Accepted and durable, not yet settled.
@@ -64,20 +66,7 @@ impl OrderStatus {
     /// Returns the value that the API uses.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "PENDING",
-            Self::Confirmed => "CONFIRMED",
-            Self::Rejected => "REJECTED",
-            Self::Cancelled => "CANCELLED",
-            Self::Shipped => "SHIPPED",
-            Self::Delivered => "DELIVERED",
-        }
-    }
-}
-
-impl fmt::Display for OrderStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        self.into()
     }
 }
 
@@ -115,9 +104,7 @@ pub struct OrderFilter {
 
 impl OrderFilter {
     pub(crate) fn query(self) -> Vec<(&'static str, String)> {
-        let status = self
-            .status
-            .map(|status| ("status", status.as_str().to_owned()));
+        let status = self.status.map(|status| ("status", status.to_string()));
         let product_id = self.product_id.map(|id| ("product_id", id));
         status.into_iter().chain(product_id).collect()
     }
@@ -129,14 +116,8 @@ mod tests {
 
     #[test]
     fn status_round_trips() {
-        for value in [
-            "PENDING",
-            "CONFIRMED",
-            "REJECTED",
-            "CANCELLED",
-            "SHIPPED",
-            "DELIVERED",
-        ] {
+        let values = "PENDING CONFIRMED REJECTED CANCELLED SHIPPED DELIVERED";
+        for value in values.split(' ') {
             let json = format!("{value:?}");
             let status: OrderStatus = serde_json::from_str(&json).unwrap();
             assert_eq!(status.as_str(), value);

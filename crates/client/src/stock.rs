@@ -69,8 +69,7 @@ impl Client {
     /// [`ClientError`], with the problem [`NotFound`](crate::ProblemKind::NotFound) if no vendor has reported the product.
     pub async fn stock(&self, product_id: &str) -> Result<ProductStock, ClientError> {
         let url = self.transport.url(&["api", "v1", "stock", product_id])?;
-        let response = self.transport.send(self.transport.get(url)).await?;
-        response.expect(&[200])?.json()
+        self.transport.fetch(self.transport.get(url)).await
     }
 
     /// Returns a page of `GET /api/v1/stock` in the order of product ids, with at most `limit` products (1 to 1000, default

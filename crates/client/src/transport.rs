@@ -72,6 +72,14 @@ impl Transport {
         request.headers(self.headers.clone())
     }
 
+    /// Sends a request whose response must be 200 with a JSON body.
+    pub(crate) async fn fetch<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<T, ClientError> {
+        self.send(request).await?.expect(&[200])?.json()
+    }
+
     /// Sends a request and reads the complete response.
     pub(crate) async fn send(
         &self,
@@ -101,8 +109,7 @@ impl Transport {
             if response.status() == 200 {
                 return expect_type(response, media_type);
             }
-            let response = read(response).await?;
-            Err(response.to_error())
+            Err(read(response).await?.to_error())
         });
         response.await.map_err(ClientError::no_response)?
     }
@@ -122,13 +129,17 @@ pub(crate) fn from_http(error: reqwest::Error) -> ClientError {
 }
 
 fn expect_type(response: Response, media_type: &str) -> Result<Response, ClientError> {
-    let content_type = response.headers().get(CONTENT_TYPE);
-    let given = content_type.map(HeaderValue::as_bytes).unwrap_or_default();
+    let given = content_type(response.headers());
     if essence(given).eq_ignore_ascii_case(media_type.as_bytes()) {
         return Ok(response);
     }
     let reason = format!("expected {media_type}, got {}", quote(given));
     Err(ClientError::unexpected(response.status().as_u16(), reason))
+}
+
+fn content_type(headers: &HeaderMap) -> &[u8] {
+    let content_type = headers.get(CONTENT_TYPE);
+    content_type.map(HeaderValue::as_bytes).unwrap_or_default()
 }
 
 /// Returns the media type of a `Content-Type`, without its parameters.
@@ -187,9 +198,8 @@ impl BufferedResponse {
 
     /// Returns the error of a response that has not an expected status.
     fn to_error(&self) -> ClientError {
-        let content_type = self.headers.get(CONTENT_TYPE);
-        let content_type = content_type.map(HeaderValue::as_bytes).unwrap_or_default();
-        if self.status < 400 || essence(content_type) != b"application/problem+json" {
+        let media_type = essence(content_type(&self.headers));
+        if self.status < 400 || media_type != b"application/problem+json" {
             return self.unexpected(format!("the body is {}", quote(&self.body)));
         }
         match self.json::<Document>() {

@@ -147,10 +147,7 @@ impl Client {
     /// [`ClientError`], with the problem [`VendorUnavailable`](crate::ProblemKind::VendorUnavailable) if the vendor failed;
     /// [`retry_after`](ClientError::retry_after) is set if the vendor sent `Retry-After`.
     pub async fn sync_vendor(&self, vendor_id: &str) -> Result<VendorSync, ClientError> {
-        let path = ["api", "v1", "vendors", vendor_id, "sync"];
-        let request = self.transport.post(self.transport.url(&path)?);
-        let response = self.transport.send(request).await?;
-        response.expect(&[200])?.json()
+        self.change_vendor(&[vendor_id, "sync"]).await
     }
 
     /// Applies the vendor's quarantined report: `POST /api/v1/vendors/{vendor_id}/quarantine/accept`. Requires the role
@@ -159,7 +156,8 @@ impl Client {
     /// # Errors
     /// [`ClientError`], with the problem [`NotFound`](crate::ProblemKind::NotFound) if no report is in quarantine.
     pub async fn accept_quarantined(&self, vendor_id: &str) -> Result<VendorSync, ClientError> {
-        self.resolve_quarantine(vendor_id, "accept").await
+        self.change_vendor(&[vendor_id, "quarantine", "accept"])
+            .await
     }
 
     /// Discards the vendor's quarantined report: `POST /api/v1/vendors/{vendor_id}/quarantine/discard`. Requires the role
@@ -168,17 +166,13 @@ impl Client {
     /// # Errors
     /// [`ClientError`], with the problem [`NotFound`](crate::ProblemKind::NotFound) if no report is in quarantine.
     pub async fn discard_quarantined(&self, vendor_id: &str) -> Result<VendorSync, ClientError> {
-        self.resolve_quarantine(vendor_id, "discard").await
+        self.change_vendor(&[vendor_id, "quarantine", "discard"])
+            .await
     }
 
-    async fn resolve_quarantine(
-        &self,
-        vendor_id: &str,
-        decision: &str,
-    ) -> Result<VendorSync, ClientError> {
-        let path = ["api", "v1", "vendors", vendor_id, "quarantine", decision];
-        let request = self.transport.post(self.transport.url(&path)?);
-        let response = self.transport.send(request).await?;
-        response.expect(&[200])?.json()
+    /// Sends `POST` to a path below the list of vendors.
+    async fn change_vendor(&self, path: &[&str]) -> Result<VendorSync, ClientError> {
+        let url = self.transport.url(&[&LIST[..], path].concat())?;
+        self.transport.fetch(self.transport.post(url)).await
     }
 }

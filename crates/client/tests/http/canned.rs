@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use client::Client;
+use client::{Client, ClientError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -82,6 +82,10 @@ pub(crate) fn response(status: u16, head: &str, content_type: &str, body: &str) 
          Connection: close\r\n\r\n{body}"
     )
     .into_bytes()
+}
+
+pub(crate) fn is_unexpected(error: &ClientError) -> bool {
+    matches!(error, ClientError::UnexpectedResponse { .. })
 }
 
 pub(crate) fn json(status: u16, body: &str) -> Vec<u8> {

@@ -1,35 +1,30 @@
 //! For any response, each method returns a result and does not panic.
 
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use client::{Client, ClientError, NewOrder, OrderFilter, OrderStatus, PlaceOptions, StockFilter};
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
-use crate::canned::{Canned, json, problem, response};
+use crate::canned::{Canned, is_unexpected, json, problem, response};
 
 #[tokio::test]
 async fn response_outside_the_contract_is_unexpected() {
     let bare_problem = response(500, "", "application/problem+json", "no JSON");
+    let redirect = response(302, "Location: http://127.0.0.1:1/\r\n", "text/html", "");
     for (invalid, status) in [
         (json(200, "{}"), 200),
         (json(200, "no JSON"), 200),
         (json(204, ""), 204),
         (json(404, "{}"), 404),
         (response(404, "", "text/html", "<h1>nginx</h1>"), 404),
-        (
-            response(302, "Location: http://127.0.0.1:1/\r\n", "text/html", ""),
-            302,
-        ),
+        (redirect, 302),
         (bare_problem, 500),
     ] {
         let canned = Canned::start(vec![invalid]).await;
         let error = canned.client().stock("a").await.unwrap_err();
-        assert!(
-            matches!(error, ClientError::UnexpectedResponse { .. }),
-            "{error:?}"
-        );
+        assert!(is_unexpected(&error), "{error:?}");
         assert_eq!(error.status(), Some(status));
         assert_eq!(error.problem(), None);
     }
@@ -123,14 +118,17 @@ async fn call_each_method(response: &[u8]) {
     }
 }
 
+fn run<T>(future: impl Future<Output = T>) -> T {
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+    RUNTIME.block_on(future)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn arbitrary_responses_neither_panic_nor_hang(response in bytes()) {
-        static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-        let runtime = RUNTIME.get_or_init(|| Runtime::new().unwrap());
-        let ended = runtime.block_on(async {
+        let ended = run(async {
             tokio::time::timeout(Duration::from_mins(1), call_each_method(&response)).await
         });
         prop_assert!(ended.is_ok(), "a method does not return");
@@ -138,9 +136,7 @@ proptest! {
 
     #[test]
     fn status_is_known_for_arbitrary_problem_members(members in "[ -~]{0,30}") {
-        static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-        let runtime = RUNTIME.get_or_init(|| Runtime::new().unwrap());
-        runtime.block_on(async {
+        run(async {
             let canned = Canned::start(vec![problem(409, "illegal-transition", "", &members)]).await;
             let error = canned.client().order(1).await.unwrap_err();
             assert_eq!(error.status(), Some(409));
