@@ -51,34 +51,17 @@ pub struct HttpVendorOptions {
 #[derive(Debug, Error)]
 pub enum InvalidOptions {
     /// The scheme of the URL is neither `http` nor `https`.
-    #[error("vendor {vendor_id}: the URL must start with http:// or https://")]
-    Scheme {
-        /// Whose.
-        vendor_id: VendorId,
-    },
+    #[error("the URL must start with http:// or https://")]
+    Scheme,
     /// The HTTP client cannot be built, for example because the machine has no root certificates.
-    #[error("vendor {vendor_id}: cannot build the HTTP client")]
-    Client {
-        /// Whose.
-        vendor_id: VendorId,
-        /// The cause.
-        #[source]
-        source: reqwest::Error,
-    },
+    #[error("cannot build the HTTP client")]
+    Client(#[source] reqwest::Error),
 }
 
 /// Reads a vendor's reports over HTTP.
 pub struct HttpVendorFeed {
-    vendor_id: VendorId,
+    options: HttpVendorOptions,
     client: Client,
-    url: Url,
-    timeout: Duration,
-    max_bytes: usize,
-    retries: u32,
-    kind: ReportKind,
-    lag: Duration,
-    max_age: Option<Duration>,
-    format: FeedFormat,
     clock: Arc<dyn Clock>,
 }
 
@@ -86,7 +69,7 @@ impl fmt::Debug for HttpVendorFeed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Omits the URL, which may contain a secret.
         f.debug_struct("HttpVendorFeed")
-            .field("vendor_id", &self.vendor_id)
+            .field("vendor_id", &self.options.vendor_id)
             .finish_non_exhaustive()
     }
 }
@@ -98,37 +81,15 @@ impl HttpVendorFeed {
     /// # Errors
     /// [`InvalidOptions`].
     pub fn new(options: HttpVendorOptions, clock: Arc<dyn Clock>) -> Result<Self, InvalidOptions> {
-        let HttpVendorOptions {
-            vendor_id,
-            url,
-            timeout,
-            max_bytes,
-            retries,
-            kind,
-            lag,
-            max_age,
-            format,
-        } = options;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(InvalidOptions::Scheme { vendor_id });
+        if !matches!(options.url.scheme(), "http" | "https") {
+            return Err(InvalidOptions::Scheme);
         }
         // Each attempt gets an equal share of the timeout to connect, so that one lost packet does not use all of it.
-        let connect_timeout = timeout / retries.saturating_add(1);
-        let client = build_client(&url, connect_timeout).map_err(|source| {
-            let vendor_id = vendor_id.clone();
-            InvalidOptions::Client { vendor_id, source }
-        })?;
+        let connect_timeout = options.timeout / options.retries.saturating_add(1);
+        let client = build_client(&options.url, connect_timeout).map_err(InvalidOptions::Client)?;
         Ok(Self {
-            vendor_id,
+            options,
             client,
-            url,
-            timeout,
-            max_bytes,
-            retries,
-            kind,
-            lag,
-            max_age,
-            format,
             clock,
         })
     }
@@ -138,17 +99,24 @@ impl HttpVendorFeed {
         &self,
         last_failure: &mut Option<FeedError>,
     ) -> Result<VendorResponse, FeedError> {
+        let HttpVendorOptions {
+            vendor_id,
+            url,
+            max_bytes,
+            retries,
+            ..
+        } = &self.options;
         let pauses = ExponentialBuilder::default()
             .with_min_delay(FIRST_PAUSE)
             .with_max_delay(LONGEST_PAUSE)
-            .with_max_times(usize::try_from(self.retries).unwrap_or(usize::MAX))
+            .with_max_times(usize::try_from(*retries).unwrap_or(usize::MAX))
             .with_jitter();
-        (|| exchange::send(&self.client, &self.url, self.max_bytes, self.clock.as_ref()))
+        (|| exchange::send(&self.client, url, *max_bytes, self.clock.as_ref()))
             .retry(pauses)
             .sleep(tokio::time::sleep)
             .when(|failure: &Failure| failure.is_transient)
             .notify(|failure, pause| {
-                let (vendor_id, error) = (&self.vendor_id, &failure.error);
+                let error = &failure.error;
                 debug!(vendor.id = %vendor_id, %error, pause_ms = pause.as_millis(), "request to the vendor failed; retrying");
                 *last_failure = Some(error.clone());
             })
@@ -182,29 +150,29 @@ fn build_client(url: &Url, connect_timeout: Duration) -> Result<Client, reqwest:
 #[async_trait]
 impl VendorFeed for HttpVendorFeed {
     fn vendor_id(&self) -> &VendorId {
-        &self.vendor_id
+        &self.options.vendor_id
     }
 
     fn lag(&self) -> Duration {
-        self.lag
+        self.options.lag
     }
 
     fn max_age(&self) -> Option<Duration> {
-        self.max_age
+        self.options.max_age
     }
 
     async fn fetch(&self) -> Result<FetchedReport, FeedError> {
+        let timeout = self.options.timeout;
         let mut last_failure = None;
-        let response = tokio::time::timeout(self.timeout, self.send(&mut last_failure)).await;
+        let response = tokio::time::timeout(timeout, self.send(&mut last_failure)).await;
         let VendorResponse { times, body } = response.unwrap_or_else(|_| {
-            let timeout = self.timeout;
             let last =
                 last_failure.map_or(String::new(), |error| format!("; last failure: {error}"));
             let problem = format!("no complete response within {timeout:?}{last}");
             Err(FeedError::Unavailable(problem))
         })?;
         // Parsing a large document would block the other tasks of this thread.
-        let (format, kind) = (self.format.clone(), self.kind);
+        let (format, kind) = (self.options.format.clone(), self.options.kind);
         let report = tokio::task::spawn_blocking(move || format.parse(kind, &body))
             .await
             .map_err(|error| {

@@ -1,7 +1,5 @@
 //! The header `Retry-After` (RFC 9110, section 10.2.3).
 
-use std::time::Duration;
-
 use domain::pacing::RetryAfter;
 use domain::ports::Clock;
 use domain::timestamp::Timestamp;
@@ -29,15 +27,9 @@ pub(crate) fn parse(
     let values = headers.get_all(RETRY_AFTER).iter();
     let spans = values.filter_map(|value| {
         let text = value.to_str().ok()?.trim();
-        seconds(text).or_else(|| Some(Timestamp::parse_http_date(text).ok()?.since(now())))
+        times::seconds(text).or_else(|| Some(Timestamp::parse_http_date(text).ok()?.since(now())))
     });
     spans.max().and_then(RetryAfter::new)
-}
-
-/// Parses a number of seconds; a number that overflows is the maximum.
-fn seconds(text: &str) -> Option<Duration> {
-    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| text.parse().map_or(Duration::MAX, Duration::from_secs))
 }
 
 #[cfg(test)]
@@ -91,36 +83,29 @@ mod tests {
         assert_eq!(delay_s(&["Sun, 06 Nov 1994 08:51:37 GMT"], None), Some(120));
         assert_eq!(delay_s(&["Sunday, 06-Nov-94 08:49:47 GMT"], None), Some(10));
         assert_eq!(delay_s(&["Sun Nov  6 08:49:38 1994"], None), Some(1));
-        let unreadable = Some("yesterday");
-        assert_eq!(
-            delay_s(&["Sun, 06 Nov 1994 08:51:37 GMT"], unreadable),
-            Some(120)
-        );
+        let (later, unreadable) = ("Sun, 06 Nov 1994 08:51:37 GMT", Some("yesterday"));
+        assert_eq!(delay_s(&[later], unreadable), Some(120));
     }
 
     #[test]
     fn delay_is_at_most_one_day_and_none_if_past() {
         let day = 24 * 60 * 60;
-        for long in [
-            "86401",
-            "31536000",
-            "18446744073709551616",
-            "Sat, 01 Jan 2050 00:00:00 GMT",
+        for (value, expected) in [
+            ("86401", Some(day)),
+            ("31536000", Some(day)),
+            ("18446744073709551616", Some(day)),
+            ("Sat, 01 Jan 2050 00:00:00 GMT", Some(day)),
+            ("0", None),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", None),
+            ("Sat, 05 Nov 1994 00:00:00 GMT", None),
         ] {
-            assert_eq!(delay_s(&[long], None), Some(day), "{long}");
-        }
-        for past in [
-            "0",
-            "Sun, 06 Nov 1994 08:49:37 GMT",
-            "Sat, 05 Nov 1994 00:00:00 GMT",
-        ] {
-            assert_eq!(delay_s(&[past], None), None, "{past}");
+            assert_eq!(delay_s(&[value], None), expected, "{value}");
         }
     }
 
     #[test]
     fn malformed_values_are_ignored() {
-        for invalid in [
+        let invalid = [
             "",
             "-1",
             "+5",
@@ -130,7 +115,8 @@ mod tests {
             "soon",
             "0x10",
             "Sun, 06 Nov",
-        ] {
+        ];
+        for invalid in invalid {
             assert_eq!(delay_s(&[invalid], None), None, "{invalid:?}");
         }
         assert_eq!(delay_s(&["soon", "5", "60"], None), Some(60));

@@ -55,13 +55,13 @@ fn http_dates(headers: &HeaderMap, name: &HeaderName) -> impl Iterator<Item = Op
 /// recipients must support (section 1.2.2).
 fn first_seconds(text: &str) -> Option<Duration> {
     let first = text.split(',').next().unwrap_or_default().trim();
-    let is_number = !first.is_empty() && first.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| {
-        first
-            .parse()
-            .map_or(MAX_AGE, Duration::from_secs)
-            .min(MAX_AGE)
-    })
+    seconds(first).map(|seconds| seconds.min(MAX_AGE))
+}
+
+/// Parses a number of seconds; a number that overflows is the maximum.
+pub(crate) fn seconds(text: &str) -> Option<Duration> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().map_or(Duration::MAX, Duration::from_secs))
 }
 
 /// The freshness lifetime of the response (RFC 9111, section 4.2.1). Of contradictory values the largest is used.
@@ -73,10 +73,8 @@ fn freshness(headers: &HeaderMap, date: Option<Timestamp>) -> Option<Duration> {
         .flat_map(|value| value.split(','))
         .map(|directive| {
             let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
-            (
-                name.trim().to_ascii_lowercase(),
-                value.trim().trim_matches('"'),
-            )
+            let value = value.trim().trim_matches('"');
+            (name.trim().to_ascii_lowercase(), value)
         });
     let (mut private, mut shared) = (None, None);
     for (name, value) in directives {
@@ -106,23 +104,20 @@ pub(crate) fn reject_partial(headers: &HeaderMap) -> Result<(), String> {
             .iter()
             .map(|value| String::from_utf8_lossy(value.as_bytes()))
     };
-    for link in texts(LINK) {
-        if links_to_next(&link) {
-            let shown = excerpt(&link);
-            return Err(format!(
-                "the response is one page of several: the header Link is {shown}, and paging is not supported"
-            ));
-        }
+    let pages = texts(LINK).find(|link| links_to_next(link));
+    if let Some(link) = pages {
+        let shown = excerpt(&link);
+        return Err(format!(
+            "the response is one page of several: the header Link is {shown}, and paging is not supported"
+        ));
     }
-    for range in texts(CONTENT_RANGE) {
-        if !is_complete(&range) {
-            let shown = excerpt(&range);
-            return Err(format!(
-                "the response is partial: the header Content-Range is {shown}, and paging is not supported"
-            ));
-        }
-    }
-    Ok(())
+    let parts = texts(CONTENT_RANGE).find(|range| !is_complete(range));
+    parts.map_or(Ok(()), |range| {
+        let shown = excerpt(&range);
+        Err(format!(
+            "the response is partial: the header Content-Range is {shown}, and paging is not supported"
+        ))
+    })
 }
 
 /// Whether one of the links (RFC 8288) has the relation `next`. The text between `<` and `>`, and between quotes, may

@@ -40,20 +40,16 @@ fn dates_are_parsed_in_each_format_and_ignored_if_malformed() {
 
 #[test]
 fn earliest_of_repeated_dates_is_used_and_malformed_last_modified_is_unusable() {
-    let (early, late) = (
-        "Mon, 23 Nov 2026 11:00:00 GMT",
-        "Mon, 23 Nov 2026 12:00:00 GMT",
+    let early = "Mon, 23 Nov 2026 11:00:00 GMT";
+    let late = "Mon, 23 Nov 2026 12:00:00 GMT";
+    let read = times(
+        &["date", "last-modified"]
+            .map(|name| [(name, late), (name, early)])
+            .concat(),
     );
-    for name in ["date", "last-modified"] {
-        let read = times(&[(name, late), (name, early)]);
-        let date = if name == "date" {
-            read.date
-        } else {
-            read.last_modified
-        };
-        assert_eq!(date, at("2026-11-23T11:00:00Z"), "{name}");
-        assert!(!read.is_last_modified_unusable);
-    }
+    assert_eq!(read.date, at("2026-11-23T11:00:00Z"));
+    assert_eq!(read.last_modified, read.date);
+    assert!(!read.is_last_modified_unusable);
     assert!(times(&[("last-modified", "yesterday")]).is_last_modified_unusable);
     let mixed = times(&[("last-modified", late), ("last-modified", "yesterday")]);
     assert!(mixed.is_last_modified_unusable);
@@ -82,46 +78,29 @@ fn age_is_the_first_of_a_list_and_capped() {
 
 #[test]
 fn freshness_follows_cache_control_and_expires() {
-    const DATE: (&str, &str) = ("date", "Mon, 23 Nov 2026 12:00:00 GMT");
+    let control = |values: &[&'static str]| -> Vec<_> {
+        values
+            .iter()
+            .map(|value| ("cache-control", *value))
+            .collect()
+    };
+    let date = ("date", "Mon, 23 Nov 2026 12:00:00 GMT");
+    let expires = |value| vec![date, ("expires", value)];
     for (fields, expected) in [
-        (vec![("cache-control", "max-age=60")], secs(60)),
-        (
-            vec![("cache-control", "public, Max-Age = \"60\"")],
-            secs(60),
-        ),
-        (vec![("cache-control", "max-age=60, s-maxage=5")], secs(5)),
-        (
-            vec![
-                ("cache-control", "max-age=60"),
-                ("cache-control", "max-age=90"),
-            ],
-            secs(90),
-        ),
-        (
-            vec![("cache-control", "max-age=99999999999999999999")],
-            Some(MAX_AGE),
-        ),
-        (vec![("cache-control", "no-cache, max-age=60")], secs(0)),
-        (vec![("cache-control", "no-store")], secs(0)),
-        (
-            vec![("cache-control", "no-cache=\"set-cookie\", max-age=60")],
-            secs(60),
-        ),
-        (vec![("cache-control", "max-age=soon")], None),
-        (vec![("cache-control", "private")], None),
-        (
-            vec![DATE, ("expires", "Mon, 23 Nov 2026 12:05:00 GMT")],
-            secs(300),
-        ),
-        (
-            vec![DATE, ("expires", "Mon, 23 Nov 2026 11:00:00 GMT")],
-            secs(0),
-        ),
-        (vec![DATE, ("expires", "0")], secs(0)),
-        (
-            vec![DATE, ("expires", "0"), ("cache-control", "max-age=9")],
-            secs(9),
-        ),
+        (control(&["max-age=60"]), secs(60)),
+        (control(&["public, Max-Age = \"60\""]), secs(60)),
+        (control(&["max-age=60, s-maxage=5"]), secs(5)),
+        (control(&["max-age=60", "max-age=90"]), secs(90)),
+        (control(&["max-age=99999999999999999999"]), Some(MAX_AGE)),
+        (control(&["no-cache, max-age=60"]), secs(0)),
+        (control(&["no-store"]), secs(0)),
+        (control(&["no-cache=\"set-cookie\", max-age=60"]), secs(60)),
+        (control(&["max-age=soon"]), None),
+        (control(&["private"]), None),
+        (expires("Mon, 23 Nov 2026 12:05:00 GMT"), secs(300)),
+        (expires("Mon, 23 Nov 2026 11:00:00 GMT"), secs(0)),
+        (expires("0"), secs(0)),
+        ([expires("0"), control(&["max-age=9"])].concat(), secs(9)),
         (vec![], None),
     ] {
         assert_eq!(times(&fields).freshness, expected, "{fields:?}");
@@ -141,10 +120,7 @@ fn partial_response_is_rejected_with_the_name_of_the_header() {
     for (name, value) in [
         ("link", "<http://v/s?page=2>; rel=\"next\""),
         ("link", "<http://v/s?page=2>;rel=next"),
-        (
-            "link",
-            "<http://v/s?page=2>; title=\"a;b,c\"; REL=\"last NEXT\"",
-        ),
+        ("link", "</2>; title=\"a;b,c\"; REL=\"last NEXT\""),
         ("link", "</1>; rel=\"prev\", </3>; rel=\"next\""),
         ("link", "</;rel=prev,>; rel = next"),
         ("content-range", "items 0-0/2"),
@@ -164,11 +140,8 @@ fn partial_response_is_rejected_with_the_name_of_the_header() {
         ("link", "<unclosed; rel=next"),
         ("content-range", "items 0-1/2"),
     ] {
-        assert_eq!(
-            reject_partial(&headers(&[(name, value)])),
-            Ok(()),
-            "{value}"
-        );
+        let result = reject_partial(&headers(&[(name, value)]));
+        assert_eq!(result, Ok(()), "{value}");
     }
     let two = headers(&[("link", "</1>; rel=prev"), ("link", "</3>; rel=next")]);
     assert!(reject_partial(&two).is_err());

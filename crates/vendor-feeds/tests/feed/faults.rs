@@ -4,12 +4,9 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use mock_vendor::{Fault, MockVendor};
-use vendor_feeds::{HttpVendorFeed, HttpVendorOptions};
 
 use super::canned::CannedServer;
-use super::{
-    STOCK, clock, feed, feed_with_retries, malformed, options, unavailable, units_of, vendor,
-};
+use super::{STOCK, feed, feed_with, feed_with_retries, malformed, unavailable, units_of, vendor};
 
 #[tokio::test]
 async fn transient_failures_are_retried_the_configured_number_of_times() {
@@ -75,23 +72,18 @@ async fn timeout_covers_the_body_and_retries() {
     ] {
         let vendor = vendor();
         vendor.set_fault(fault.clone());
-        let options = HttpVendorOptions {
-            timeout: Duration::from_millis(400),
-            retries,
-            ..options(&vendor.url())
-        };
-        let feed = HttpVendorFeed::new(options, clock()).unwrap();
+        let feed = feed_with(&vendor.url(), |options| {
+            options.timeout = Duration::from_millis(400);
+            options.retries = retries;
+        });
         let started = Instant::now();
         let problem = unavailable(&feed).await;
-        assert!(
-            problem.starts_with("no complete response within 400ms"),
-            "{fault:?}: {problem}"
-        );
+        let mut expected = vec!["no complete response within 400ms"];
         if retries == 10 {
-            assert!(
-                problem.contains("last failure: the vendor responded with 500"),
-                "{problem}"
-            );
+            expected.push("last failure: the vendor responded with 500");
+        }
+        for part in expected {
+            assert!(problem.contains(part), "{fault:?}: {problem}");
         }
         let took = started.elapsed();
         assert!(took >= Duration::from_millis(400), "{fault:?}: {took:?}");
@@ -111,19 +103,16 @@ async fn report_larger_than_the_limit_is_rejected() {
     let vendor = vendor();
     let whole = r#"[{"productId":"1","quantity":50},{"productId":"2","quantity":100}]"#;
     let limited = |max_bytes| {
-        let options = HttpVendorOptions {
-            max_bytes,
-            retries: 2,
-            ..options(&vendor.url())
-        };
-        HttpVendorFeed::new(options, clock()).unwrap()
+        feed_with(&vendor.url(), |options| {
+            options.max_bytes = max_bytes;
+            options.retries = 2;
+        })
     };
     assert_eq!(units_of(&limited(whole.len()), "1").await, Some(50));
-    let problem = malformed(&limited(whole.len() - 1)).await;
-    assert_eq!(
-        problem,
-        format!("the report is larger than {} bytes", whole.len() - 1)
-    );
+    let limit = whole.len() - 1;
+    let problem = malformed(&limited(limit)).await;
+    let expected = format!("the report is larger than {limit} bytes");
+    assert_eq!(problem, expected);
     assert_eq!(vendor.requests(), 2);
     // This response has no Content-Length.
     vendor.set_fault(Fault::Huge);
@@ -136,11 +125,7 @@ async fn report_larger_than_the_limit_is_rejected() {
 async fn redirects_are_not_followed() {
     let elsewhere = vendor();
     let location = format!("Location: {}\r\n", elsewhere.url());
-    for status in [
-        "301 Moved Permanently",
-        "302 Found",
-        "307 Temporary Redirect",
-    ] {
+    for status in ["301 Moved", "302 Found", "307 Temporary Redirect"] {
         let server = CannedServer::start(status, &location).await;
         let problem = unavailable(&feed_with_retries(&server.url(), 2)).await;
         assert!(problem.contains("redirects are not followed"), "{problem}");

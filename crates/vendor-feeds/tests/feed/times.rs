@@ -5,10 +5,10 @@ use std::time::Duration;
 use domain::evidence::{MAX_AGE, ResponseTimes};
 use domain::ports::VendorFeed;
 use domain::timestamp::Timestamp;
-use vendor_feeds::{HttpVendorFeed, HttpVendorOptions};
+use jsonptr::PointerBuf;
 
 use super::canned::CannedServer;
-use super::{clock, feed, malformed, options, vendor};
+use super::{feed, feed_with, malformed, vendor};
 
 #[expect(clippy::unnecessary_wraps, reason = "compared with optional values")]
 fn at(text: &str) -> Option<Timestamp> {
@@ -56,14 +56,11 @@ async fn fetched_report_has_all_times_of_the_response() {
 
 #[tokio::test]
 async fn partial_response_is_malformed() {
-    for (headers, name) in [
-        (
-            "Link: <http://127.0.0.1/s?page=2>; rel=\"next\"\r\n",
-            "Link",
-        ),
-        ("Content-Range: items 0-0/2\r\n", "Content-Range"),
+    for (name, value) in [
+        ("Link", "<http://127.0.0.1/s?page=2>; rel=\"next\""),
+        ("Content-Range", "items 0-0/2"),
     ] {
-        let server = CannedServer::start("200 OK", headers).await;
+        let server = CannedServer::start("200 OK", &format!("{name}: {value}\r\n")).await;
         let problem = malformed(&feed(&server.url())).await;
         assert!(problem.contains(name), "{problem}");
         assert_eq!(server.requests(), 1);
@@ -78,11 +75,11 @@ async fn as_of_is_read_from_the_document() {
     let vendor = vendor();
     vendor.set_as_of(Some("2026-11-23T13:00:00.25+01:00"));
     let with_pointer = || {
-        let mut options: HttpVendorOptions = options(&vendor.url());
-        options.format.items = jsonptr::PointerBuf::parse("/items").unwrap();
-        options.format.as_of = Some(jsonptr::PointerBuf::parse("/as_of").unwrap());
-        options.lag = Duration::from_mins(10);
-        HttpVendorFeed::new(options, clock()).unwrap()
+        feed_with(&vendor.url(), |options| {
+            options.format.items = PointerBuf::parse("/items").unwrap();
+            options.format.as_of = Some(PointerBuf::parse("/as_of").unwrap());
+            options.lag = Duration::from_mins(10);
+        })
     };
     let fetched = with_pointer().fetch().await.unwrap();
     assert_eq!(fetched.report.as_of(), at("2026-11-23T12:00:00.25Z"));
