@@ -40,9 +40,9 @@ pub async fn run(
             match timeout(RENEW_TIMEOUT, registry.renew(&names, LIFETIME)).await {
                 Ok(Ok(all)) => {
                     if all == before {
+                        let of = all.len();
                         for (member, probe) in &own {
                             if let Some(index) = all.iter().position(|one| one == member) {
-                                let of = all.len();
                                 probe.assign(member, Share { index, of });
                             }
                         }
@@ -100,13 +100,10 @@ mod tests {
         });
         let stop = CancellationToken::new();
         let end = async {
-            let renewals = u32::try_from(listed.len()).unwrap();
-            sleep(
-                (RENEW_INTERVAL * renewals)
-                    .checked_sub(RENEW_INTERVAL / 2)
-                    .unwrap(),
-            )
-            .await;
+            sleep(RENEW_INTERVAL / 2).await;
+            for _ in 1..listed.len() {
+                sleep(RENEW_INTERVAL).await;
+            }
             stop.cancel();
         };
         tokio::join!(run(&registry, &consumers, &stop), end);

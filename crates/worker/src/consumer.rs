@@ -6,6 +6,7 @@ use domain::identifiers::OrderId;
 use domain::ports::{OrderConsumer, QueueError, QueuedMessage, Receipt};
 use domain::services::SettleOrders;
 use readiness::Cause;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, info_span};
 
@@ -31,10 +32,9 @@ pub async fn run(
     state.begin(consumer.watch());
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
-        let received = tokio::select! {
-            biased;
-            () = stop.cancelled() => return Ok(()),
-            received = consumer.next_batch(batch) => received,
+        let received = stop.run_until_cancelled(consumer.next_batch(batch));
+        let Some(received) = received.await else {
+            return Ok(());
         };
         match received {
             Ok(messages) => {
@@ -101,10 +101,8 @@ async fn acknowledge(consumer: &mut dyn OrderConsumer, messages: &[QueuedMessage
 }
 
 async fn pause(backoff: &mut Backoff, stop: &CancellationToken) -> bool {
-    tokio::select! {
-        () = tokio::time::sleep(backoff.next()) => true,
-        () = stop.cancelled() => false,
-    }
+    let slept = stop.run_until_cancelled(sleep(backoff.next()));
+    slept.await.is_some()
 }
 
 #[cfg(test)]
@@ -120,8 +118,6 @@ mod tests {
         QueuedOrder, StoreError, UnitOfWork,
     };
     use queue_in_process::InProcessQueue;
-    use tokio::time::sleep;
-
     use readiness::TaskState;
 
     use super::*;

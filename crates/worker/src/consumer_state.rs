@@ -1,14 +1,15 @@
 //! The health of a consumer: its connection to the queue, and the outcomes of its settlements.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use domain::ports::ConsumerProbe;
 use readiness::{Cause, Task, TaskHealth, TaskState};
+use tokio::sync::watch;
 
 /// The state of one consumer, over all runs of its task. Clones share the state.
 #[derive(Clone)]
 pub struct ConsumerState {
-    connection: Arc<Mutex<Option<Arc<dyn ConsumerProbe>>>>,
+    connection: watch::Sender<Option<Arc<dyn ConsumerProbe>>>,
     health: TaskHealth,
 }
 
@@ -16,7 +17,7 @@ impl ConsumerState {
     /// Creates the state of a consumer that has not started.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
-            connection: Arc::default(),
+            connection: watch::Sender::default(),
             health: TaskHealth::new(name),
         }
     }
@@ -42,8 +43,7 @@ impl ConsumerState {
     }
 
     fn disconnected(&self) -> Option<Cause> {
-        let connection = self.connection.lock();
-        match &*connection.unwrap_or_else(PoisonError::into_inner) {
+        match &*self.connection.borrow() {
             None => Some(Cause::NotStarted),
             Some(probe) => probe.probe().err().as_ref().map(Cause::from),
         }
@@ -51,15 +51,13 @@ impl ConsumerState {
 
     /// The probe of the current run's connection.
     pub(crate) fn probe(&self) -> Option<Arc<dyn ConsumerProbe>> {
-        let connection = self.connection.lock();
-        connection.unwrap_or_else(PoisonError::into_inner).clone()
+        self.connection.borrow().clone()
     }
 
     /// Records the start of a run with its own connection. A failure of an earlier run is cleared, because the batch that it
     /// held is redelivered.
     pub(crate) fn begin(&self, probe: Arc<dyn ConsumerProbe>) {
-        let connection = self.connection.lock();
-        *connection.unwrap_or_else(PoisonError::into_inner) = Some(probe);
+        self.connection.send_replace(Some(probe));
         self.health.succeeded();
     }
 }

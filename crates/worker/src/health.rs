@@ -203,7 +203,7 @@ mod tests {
     /// A worker that is ready, except that the probe of the consumer's connection returns `connection`.
     fn worker(connection: Result<(), QueueError>) -> Worker {
         let supervisor = Supervisor::default();
-        supervisor.supervise("consumer-1", |stop| async move {
+        supervisor.supervise("consumer-1", (), |(), stop| async move {
             stop.cancelled().await;
             Ok(())
         });
@@ -265,19 +265,16 @@ mod tests {
         health.queue = Some(queue(Err(QueueError::Unavailable("full".to_owned()))));
         let body = body(&health.with_queue_in_process()).await;
         assert_eq!(body["status"], "ready");
-        assert_eq!(
-            body["dependencies"]["broker"],
-            json!({"state": "in_process"})
-        );
+        let broker = &body["dependencies"]["broker"];
+        assert_eq!(*broker, json!({"state": "in_process"}));
         assert_eq!(body["outbox"], json!({"lag_ms": 1_500}));
     }
 
     #[tokio::test(start_paused = true)]
     async fn restarting_task_is_reported_without_its_error() {
         let health = worker(Ok(())).health;
-        health
-            .supervisor
-            .supervise("flaky", |_| async { Err("secret path".to_owned()) });
+        let fail = |(), _| async { Err("secret path".to_owned()) };
+        health.supervisor.supervise("flaky", (), fail);
         sleep(Duration::from_millis(1)).await;
         let body = body(&health).await;
         assert_eq!(body["status"], "not_ready");
@@ -307,11 +304,9 @@ mod tests {
         sleep(Duration::from_secs(2)).await;
         let held = body(&health).await;
         assert_eq!(held["status"], "not_ready");
-        assert_eq!(held["tasks"]["consumer-1"]["state"], "stuck");
-        assert_eq!(
-            held["tasks"]["consumer-1"]["detail"],
-            Cause::StoreUnavailable.text()
-        );
+        let task = &held["tasks"]["consumer-1"];
+        assert_eq!(task["state"], "stuck");
+        assert_eq!(task["detail"], Cause::StoreUnavailable.text());
         state.health().succeeded();
         assert_eq!(body(&health).await["status"], "ready");
     }
@@ -343,14 +338,10 @@ mod tests {
     async fn dependencies_are_read_at_most_once_per_second() {
         let mut health = worker(Ok(())).health;
         let mut probe = MockStoreProbe::new();
-        probe
-            .expect_outbox_lag()
-            .times(2)
-            .returning(|| Ok(OutboxLag { oldest: None }));
-        probe
-            .expect_count_dead_letters()
-            .times(2)
-            .returning(|_| Ok(0));
+        let lag = || Ok(OutboxLag { oldest: None });
+        probe.expect_outbox_lag().times(2).returning(lag);
+        let dead = |_| Ok(0);
+        probe.expect_count_dead_letters().times(2).returning(dead);
         health.probe = Arc::new(probe);
         for _ in 0..10 {
             assert!(health.readiness().await.is_ready());

@@ -42,7 +42,7 @@ mod tests {
 
     fn supervisor(stops: bool) -> Supervisor {
         let supervisor = Supervisor::default();
-        supervisor.supervise("task", move |stop| async move {
+        supervisor.supervise("task", (), move |(), stop| async move {
             if !stops {
                 pending::<()>().await;
             }

@@ -1,10 +1,10 @@
 //! Counts the messages in the queues at intervals, for readiness and metrics, which are read more often than the broker
 //! should be queried.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::ports::{Backlog, Observer, OrderQueue};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -16,17 +16,13 @@ const COUNT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The last count of the queues. Clones share it.
 #[derive(Clone, Default)]
-pub struct LastBacklog(Arc<Mutex<Option<Backlog>>>);
+pub struct LastBacklog(watch::Sender<Option<Backlog>>);
 
 impl LastBacklog {
     /// The last count; `None` if it failed.
     #[must_use]
     pub fn get(&self) -> Option<Backlog> {
-        *self.lock()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Backlog>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.borrow()
     }
 }
 
@@ -49,7 +45,7 @@ pub async fn run(
             }
             Err(_) => None,
         };
-        *last.lock() = counted;
+        last.0.send_replace(counted);
         tokio::select! {
             () = sleep(COUNT_INTERVAL) => {}
             () = stop.cancelled() => return,

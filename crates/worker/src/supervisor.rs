@@ -23,7 +23,7 @@ const HEALTHY_AFTER: Duration = Duration::from_secs(30);
 const CLEANUP_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The state of a task.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaskState {
     /// Whether the task is running.
     pub running: bool,
@@ -43,11 +43,16 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// Starts a task and supervises it. `start` is called for each run, with the token that requests its end. A run that
-    /// ends or panics before that is restarted after a pause.
-    pub fn supervise<Start, Run>(&self, name: impl Into<String>, mut start: Start)
-    where
-        Start: FnMut(CancellationToken) -> Run + Send + 'static,
+    /// Starts a task and supervises it. `start` is called for each run, with a clone of `context` and the token that requests
+    /// its end. A run that ends or panics before that is restarted after a pause.
+    pub fn supervise<Context, Start, Run>(
+        &self,
+        name: impl Into<String>,
+        context: Context,
+        mut start: Start,
+    ) where
+        Context: Clone + Send + 'static,
+        Start: FnMut(Context, CancellationToken) -> Run + Send + 'static,
         Run: Future<Output = Result<(), String>> + Send + 'static,
     {
         let name = name.into();
@@ -57,7 +62,7 @@ impl Supervisor {
             let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
             loop {
                 let started = Instant::now();
-                let mut run = tokio::spawn(start(supervisor.soft.clone()));
+                let mut run = tokio::spawn(start(context.clone(), supervisor.soft.clone()));
                 let ended = tokio::select! {
                     ended = &mut run => ended,
                     () = supervisor.hard.cancelled() => {
@@ -100,11 +105,7 @@ impl Supervisor {
 
     fn set(&self, name: &str, change: impl FnOnce(&mut TaskState)) {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        change(states.entry(name.to_owned()).or_insert(TaskState {
-            running: false,
-            restarts: 0,
-            last_error: None,
-        }));
+        change(states.entry(name.to_owned()).or_default());
     }
 
     /// The state of each task, by name.
@@ -157,17 +158,24 @@ impl Supervisor {
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
+
+    fn supervise_responsive(supervisor: &Supervisor) {
+        supervisor.supervise("responsive", (), |(), stop| async move {
+            stop.cancelled().await;
+            Ok(())
+        });
+    }
 
     #[tokio::test(start_paused = true)]
     async fn task_that_panics_or_ends_is_restarted_and_reported() {
         let supervisor = Supervisor::default();
         let runs = Arc::new(AtomicU32::new(0));
-        let counted = Arc::clone(&runs);
-        supervisor.supervise("flaky", move |stop| {
-            let run = counted.fetch_add(1, Ordering::SeqCst);
+        supervisor.supervise("flaky", Arc::clone(&runs), |runs, stop| {
+            let run = runs.fetch_add(1, Ordering::SeqCst);
             async move {
                 match run {
                     0 => panic!("boom"),
@@ -180,12 +188,12 @@ mod tests {
                 }
             }
         });
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        sleep(Duration::from_millis(1)).await;
         let state = supervisor.states()["flaky"].clone();
         assert!(!state.running);
         assert!(state.last_error.unwrap().contains("panicked"));
 
-        tokio::time::sleep(Duration::from_mins(1)).await;
+        sleep(Duration::from_mins(1)).await;
         assert_eq!(runs.load(Ordering::SeqCst), 4);
         let state = supervisor.states()["flaky"].clone();
         assert!(state.running);
@@ -196,11 +204,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn task_that_does_not_end_is_aborted_at_the_deadline() {
         let supervisor = Supervisor::default();
-        supervisor.supervise("unresponsive", |_stop| async {
-            std::future::pending::<()>().await;
-            Ok(())
-        });
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        supervisor.supervise("unresponsive", (), |(), _stop| pending());
+        sleep(Duration::from_millis(1)).await;
         assert!(!supervisor.stop(Duration::from_secs(5)).await);
     }
 
@@ -220,17 +225,11 @@ mod tests {
         let supervisor = Supervisor::default();
         let cleaned_up = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&cleaned_up);
-        supervisor.supervise("unresponsive", move |_stop| {
-            let transaction = Transaction(Arc::clone(&counted));
-            async move {
-                let _transaction = transaction;
-                std::future::pending::<Result<(), String>>().await
-            }
+        supervisor.supervise("unresponsive", counted, |cleaned_up, _stop| async move {
+            let _transaction = Transaction(cleaned_up);
+            pending().await
         });
-        supervisor.supervise("responsive", |stop| async move {
-            stop.cancelled().await;
-            Ok(())
-        });
+        supervise_responsive(&supervisor);
         sleep(Duration::from_millis(1)).await;
         let stopping = supervisor.clone();
         let stop = tokio::spawn(async move { stopping.stop(Duration::from_secs(5)).await });
@@ -243,10 +242,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn stop_returns_immediately_when_all_tasks_end() {
         let supervisor = Supervisor::default();
-        supervisor.supervise("responsive", |stop| async move {
-            stop.cancelled().await;
-            Ok(())
-        });
+        supervise_responsive(&supervisor);
         let start = Instant::now();
         assert!(supervisor.stop(Duration::from_secs(5)).await);
         assert!(start.elapsed() < Duration::from_millis(10));

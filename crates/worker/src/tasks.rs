@@ -103,34 +103,34 @@ fn start_consumers(
         Arc::clone(&ports.clock),
         most_available_first,
     )
-    .with_first_sync_grace(settings.first_sync_grace);
-    let settle = Arc::new(
-        settle
-            .with_observer(Arc::clone(&ports.observer))
-            .with_notifier(Arc::clone(&ports.notifier)),
-    );
+    .with_first_sync_grace(settings.first_sync_grace)
+    .with_observer(Arc::clone(&ports.observer))
+    .with_notifier(Arc::clone(&ports.notifier));
+    let settle = Arc::new(settle);
     let batch = settings.batch;
     let mut states = BTreeMap::new();
     for number in 1..=settings.consumers {
         let name = format!("consumer-{number}");
         let state = ConsumerState::new(name.clone());
         states.insert(name.clone(), state.clone());
-        let (settle, consumers) = (Arc::clone(&settle), Arc::clone(&ports.consumers));
-        let vendor_set_applied = vendor_set_applied.subscribe();
-        supervisor.supervise(name, move |stop| {
-            let (settle, consumers) = (Arc::clone(&settle), Arc::clone(&consumers));
-            let (state, mut vendor_set_applied) = (state.clone(), vendor_set_applied.clone());
-            async move {
-                tokio::select! {
-                    () = stop.cancelled() => return Ok(()),
-                    // Cannot fail: the sender outlives this task.
-                    _ = vendor_set_applied.wait_for(|is_applied| *is_applied) => {}
-                }
-                let mut source = consumers();
-                consumer::run(source.as_mut(), &settle, batch, &state, &stop)
-                    .await
-                    .map_err(|error| error.to_string())
+        let consumers = Arc::clone(&ports.consumers);
+        let context = (
+            Arc::clone(&settle),
+            consumers,
+            state,
+            vendor_set_applied.subscribe(),
+        );
+        supervisor.supervise(name, context, move |context, stop| async move {
+            let (settle, consumers, state, mut vendor_set_applied) = context;
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                // Cannot fail: the sender outlives this task.
+                _ = vendor_set_applied.wait_for(|is_applied| *is_applied) => {}
             }
+            let mut source = consumers();
+            consumer::run(source.as_mut(), &settle, batch, &state, &stop)
+                .await
+                .map_err(|error| error.to_string())
         });
     }
     states
@@ -145,27 +145,28 @@ fn start_balancer(
         return;
     };
     let consumers: Vec<ConsumerState> = consumers.values().cloned().collect();
-    supervisor.supervise("balancer", move |stop| {
-        let (registry, consumers) = (Arc::clone(&registry), consumers.clone());
-        async move {
+    let context = (registry, consumers);
+    supervisor.supervise(
+        "balancer",
+        context,
+        |(registry, consumers), stop| async move {
             balancer::run(registry.as_ref(), &consumers, &stop).await;
             Ok(())
-        }
-    });
+        },
+    );
 }
 
 fn start_monitor(ports: &WorkerPorts, supervisor: &Supervisor) -> LastBacklog {
     let last = LastBacklog::default();
-    let shared = last.clone();
-    let (queue, observer) = (Arc::clone(&ports.queue), Arc::clone(&ports.observer));
-    supervisor.supervise("monitor", move |stop| {
-        let (queue, observer) = (Arc::clone(&queue), Arc::clone(&observer));
-        let last = shared.clone();
-        async move {
+    let context = (ports.queue.clone(), ports.observer.clone(), last.clone());
+    supervisor.supervise(
+        "monitor",
+        context,
+        |(queue, observer, last), stop| async move {
             monitor::run(queue.as_ref(), observer.as_ref(), &last, &stop).await;
             Ok(())
-        }
-    });
+        },
+    );
     last
 }
 
@@ -184,17 +185,14 @@ fn start_relay(
         },
     )
     .with_observer(Arc::clone(&ports.observer));
-    let (poll, listeners) = (settings.relay_poll_interval, Arc::clone(&ports.listeners));
+    let poll = settings.relay_poll_interval;
     let health = TaskHealth::new("relay");
-    let recorded = health.clone();
-    supervisor.supervise(health.name(), move |stop| {
-        let (relay, listeners) = (relay.clone(), Arc::clone(&listeners));
-        let health = recorded.clone();
-        async move {
-            let mut listener = listeners();
-            relay::run(&relay, listener.as_mut(), poll, &health, &stop).await;
-            Ok(())
-        }
+    let context = (relay, Arc::clone(&ports.listeners), health.clone());
+    supervisor.supervise(health.name(), context, move |context, stop| async move {
+        let (relay, listeners, health) = context;
+        let mut listener = listeners();
+        relay::run(&relay, listener.as_mut(), poll, &health, &stop).await;
+        Ok(())
     });
     health
 }
@@ -221,15 +219,13 @@ fn start_sweeper(
     settings: &WorkerSettings,
     supervisor: &Supervisor,
 ) -> TaskHealth {
-    let (sweep, interval) = (sweeper(ports, settings), settings.sweep_interval);
+    let interval = settings.sweep_interval;
     let health = TaskHealth::new("sweeper");
-    let recorded = health.clone();
-    supervisor.supervise(health.name(), move |stop| {
-        let (sweep, health) = (sweep.clone(), recorded.clone());
-        async move {
-            sweeper::run(&sweep, interval, &health, &stop).await;
-            Ok(())
-        }
+    let context = (sweeper(ports, settings), health.clone());
+    supervisor.supervise(health.name(), context, move |context, stop| async move {
+        let (sweep, health) = context;
+        sweeper::run(&sweep, interval, &health, &stop).await;
+        Ok(())
     });
     health
 }
@@ -292,9 +288,8 @@ fn start_scheduler(
         vendor_set_applied,
         observer: Arc::clone(&ports.observer),
     });
-    supervisor.supervise(health.name(), move |stop| {
-        let scheduler = Arc::clone(&scheduler);
-        async move { scheduler.run(&stop).await }
+    supervisor.supervise(health.name(), scheduler, |scheduler, stop| async move {
+        scheduler.run(&stop).await
     });
     [health, set_health]
 }

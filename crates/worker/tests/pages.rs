@@ -35,6 +35,13 @@ impl Response {
         })
     }
 
+    /// Asserts the status and a header.
+    #[track_caller]
+    fn assert(&self, status: u16, name: &str, value: &str) {
+        let found = (self.status, self.header(name));
+        assert_eq!(found, (status, Some(value)), "{}", self.body);
+    }
+
     fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
@@ -130,10 +137,7 @@ async fn readiness_reflects_the_state_of_the_worker() {
     );
     worker.supervisor.stop(Duration::from_secs(1)).await;
     let response = worker.send("GET", "/readyz").await;
-    assert_eq!(
-        (response.status, response.header("retry-after")),
-        (503, Some("1"))
-    );
+    response.assert(503, "retry-after", "1");
     assert_eq!(response.json()["status"], "not_ready");
     assert_eq!(worker.send("HEAD", "/readyz").await.status, 503);
     assert_eq!(worker.send("GET", "/healthz").await.status, 200);
@@ -143,10 +147,8 @@ async fn readiness_reflects_the_state_of_the_worker() {
 async fn metrics_are_in_the_prometheus_text_format() {
     let worker = Worker::start();
     let response = worker.send("GET", "/metrics").await;
-    assert_eq!(
-        (response.status, response.header("content-type")),
-        (200, Some("text/plain; version=0.0.4; charset=utf-8"))
-    );
+    let text = "text/plain; version=0.0.4; charset=utf-8";
+    response.assert(200, "content-type", text);
     let lines: Vec<&str> = response.body.lines().collect();
     for line in [
         "aggregator_orders_settled_total{outcome=\"CONFIRMED\"} 0",
@@ -162,26 +164,16 @@ async fn unknown_paths_and_methods_are_problems() {
     let worker = Worker::start();
     for path in ["/", "/ready", "/readyz/"] {
         let response = worker.send("GET", path).await;
-        assert_eq!(response.status, 404);
-        assert_eq!(
-            response.header("content-type"),
-            Some("application/problem+json")
-        );
+        response.assert(404, "content-type", "application/problem+json");
         let expected = json!({"type": "about:blank", "title": "Not Found", "status": 404});
         assert_eq!(response.json(), expected);
     }
     assert_eq!(worker.send("HEAD", "/").await.body, "");
     let response = worker.send("POST", "/readyz").await;
-    assert_eq!(
-        (response.status, response.header("allow")),
-        (405, Some("GET, HEAD, OPTIONS"))
-    );
+    response.assert(405, "allow", "GET, HEAD, OPTIONS");
     assert_eq!(response.json()["title"], "Method Not Allowed");
     let response = worker.send("OPTIONS", "/readyz").await;
-    assert_eq!(
-        (response.status, response.header("allow")),
-        (204, Some("GET, HEAD, OPTIONS"))
-    );
+    response.assert(204, "allow", "GET, HEAD, OPTIONS");
 }
 
 #[test]
@@ -200,29 +192,24 @@ fn without_keys_only_loopback_is_bound() {
 async fn with_keys_metrics_require_the_operator_role_and_probes_are_open() {
     let keys = [("shop", Role::Customer), ("desk", Role::Operator)];
     let worker = Worker::start_with(&options("0.0.0.0", &keys));
+    let missing = r#"Bearer realm="order-aggregator""#;
+    let unknown = r#"Bearer realm="order-aggregator", error="invalid_token""#;
+    let forbidden = r#"Bearer error="insufficient_scope", scope="operator""#;
     for (key, status, challenge) in [
-        ("", 401, Some(r#"Bearer realm="order-aggregator""#)),
-        (
-            "Authorization: Bearer oa_other\r\n",
-            401,
-            Some(r#"Bearer realm="order-aggregator", error="invalid_token""#),
-        ),
-        (
-            "Authorization: Bearer oa_shop\r\n",
-            403,
-            Some(r#"Bearer error="insufficient_scope", scope="operator""#),
-        ),
-        ("Authorization: Bearer oa_desk\r\n", 200, None),
+        (None, 401, Some(missing)),
+        (Some("other"), 401, Some(unknown)),
+        (Some("shop"), 403, Some(forbidden)),
+        (Some("desk"), 200, None),
     ] {
+        let key = key.map_or_else(String::new, |key| {
+            format!("Authorization: Bearer oa_{key}\r\n")
+        });
         let head = format!("Host: worker-1.example\r\n{key}");
         let response = worker.send_head("GET", "/metrics", &head).await;
         let found = (response.status, response.header("www-authenticate"));
         assert_eq!(found, (status, challenge), "{key}");
-        assert_eq!(
-            response.body.contains("aggregator_"),
-            status == 200,
-            "{key}"
-        );
+        let is_page = response.body.contains("aggregator_");
+        assert_eq!(is_page, status == 200, "{key}");
         for open in ["/healthz", "/readyz"] {
             assert_eq!(worker.send_head("GET", open, &head).await.status, 200);
         }
@@ -251,9 +238,8 @@ async fn without_keys_a_foreign_host_is_misdirected() {
 async fn readiness_contains_no_error_messages() {
     let worker = Worker::start();
     let secret = "postgres://user:password@10.1.2.3";
-    worker
-        .supervisor
-        .supervise("flaky", move |_| async move { Err(secret.to_owned()) });
+    let fail = move |(), _| async move { Err(secret.to_owned()) };
+    worker.supervisor.supervise("flaky", (), fail);
     let response = loop {
         let response = worker.send("GET", "/readyz").await;
         if response.status == 503 {

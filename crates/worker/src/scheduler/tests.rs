@@ -1,105 +1,20 @@
 //! Schedulers against the memory store, with the clock paused.
 
-use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use clock_tokio::SystemClock;
 use domain::evidence::ResponseTimes;
-use domain::ports::FetchedReport;
 use domain::ports::{
-    FeedError, MockStoreProbe, MockVendorFeed, NoopObserver, OtherVendors, Store as _,
-    VendorSetQueries as _,
+    FetchedReport, MockVendorFeed, NoopObserver, OtherVendors, Store as _, VendorSetQueries as _,
 };
 use domain::report::{Report, ReportKind};
 use domain::vendor_set::VendorSource;
 use signal_in_process::ProcessLeases;
 use storage_memory::MemoryStore;
-use tokio::time::{Instant, timeout};
 
 use super::*;
 
 const DAY: Duration = Duration::from_hours(24);
-
-/// Times of calls, in seconds since the start.
-type CallTimes = Arc<Mutex<Vec<f64>>>;
-
-/// Runs the loop of a vendor that fails, for `span`. The first calls of the store fail with `store_errors`, one each.
-/// Returns the times of the calls of the store and of the vendor.
-async fn calls_within(
-    span: Duration,
-    sync_interval: Duration,
-    store_errors: Vec<StoreError>,
-) -> (Vec<f64>, Vec<f64>) {
-    let start = Instant::now();
-    let (store_calls, vendor_calls) = (CallTimes::default(), CallTimes::default());
-    let mut store_errors = VecDeque::from(store_errors);
-    let mut probe = MockStoreProbe::new();
-    let calls = Arc::clone(&store_calls);
-    probe.expect_store_time().returning(move || {
-        calls.lock().unwrap().push(start.elapsed().as_secs_f64());
-        store_errors
-            .pop_front()
-            .map_or(Ok(Timestamp::from_micros(1)), Err)
-    });
-    probe.expect_find_pauses().returning(|_| Ok(Vec::new()));
-    let mut feed = MockVendorFeed::new();
-    feed.expect_vendor_id()
-        .return_const(VendorId::parse("vendor-a").unwrap());
-    let calls = Arc::clone(&vendor_calls);
-    feed.expect_lag().return_const(Duration::ZERO);
-    feed.expect_max_age().return_const(None);
-    feed.expect_fetch().returning(move || {
-        calls.lock().unwrap().push(start.elapsed().as_secs_f64());
-        Err(FeedError::Unavailable("refused".to_owned()))
-    });
-    let clock = Arc::new(SystemClock);
-    let store = Arc::new(MemoryStore::new(clock.clone()));
-    let vendor_loop = VendorLoop {
-        sync: VendorSync::new(store.clone(), store.clone(), Arc::new(probe), clock.clone()),
-        vendor_sets: VendorSets::new(store.clone(), store, clock),
-        set: VendorSet::default(),
-        vendor: ConfiguredFeed {
-            feed: Arc::new(feed),
-            sync_interval,
-            url: String::new(),
-        },
-        health: TaskHealth::new("scheduler"),
-    };
-    assert!(timeout(span, vendor_loop.run()).await.is_err());
-    let take = |calls: &CallTimes| std::mem::take(&mut *calls.lock().unwrap());
-    (take(&store_calls), take(&vendor_calls))
-}
-
-fn unavailable(times: usize) -> Vec<StoreError> {
-    (0..times)
-        .map(|_| StoreError::Unavailable("refused".to_owned()))
-        .collect()
-}
-
-#[tokio::test(start_paused = true)]
-async fn sync_is_retried_after_a_store_failure_but_not_after_a_vendor_failure() {
-    let (store, vendor) = calls_within(DAY / 2, DAY, unavailable(8)).await;
-    assert_eq!(store.len(), 9, "{store:?}");
-    assert_eq!(vendor.len(), 1, "{vendor:?}");
-    let pauses: Vec<f64> = store.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert!((1.0..=2.1).contains(&pauses[0]), "{pauses:?}");
-    assert!(pauses.iter().all(|pause| *pause <= 30.1), "{pauses:?}");
-    assert!(pauses[7] >= 29.0, "{pauses:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn pauses_are_at_most_the_interval() {
-    let interval = Duration::from_secs(3);
-    let (store, _) = calls_within(Duration::from_mins(1), interval, unavailable(100)).await;
-    assert!(store.len() >= 19, "{store:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn permanent_store_failure_is_not_retried_before_the_next_interval() {
-    let broken = vec![StoreError::Failed("broken".into())];
-    let (store, vendor) = calls_within(DAY + DAY / 2, DAY, broken).await;
-    assert_eq!((store.len(), vendor.len()), (2, 1), "{store:?} {vendor:?}");
-}
 
 /// Number of reads by process and vendor.
 type Reads = Arc<Mutex<BTreeMap<(&'static str, String), u32>>>;
@@ -246,11 +161,8 @@ async fn process_with_a_newer_set_applies_it_and_takes_over_the_syncs() {
 async fn process_with_a_superseded_set_keeps_newer_vendors_configured() {
     let deployment = Deployment::new();
     for ids in [&["v"][..], &["v", "w"]] {
-        deployment
-            .vendor_sets()
-            .apply_if_new(&set(ids))
-            .await
-            .unwrap();
+        let applied = deployment.vendor_sets().apply_if_new(&set(ids)).await;
+        applied.unwrap();
     }
     let _old = deployment.start("old", &["v"]);
     assert_eq!(deployment.reads_when_stable().await, read("old", &["v"]));
@@ -265,11 +177,8 @@ async fn vendors_removed_from_the_current_set_are_no_longer_synced() {
     assert_eq!(deployment.reads_when_stable().await, both);
     deployment.vendor_sets().apply(&set(&["w"])).await.unwrap();
     assert_eq!(deployment.reads_when_stable().await, read("one", &["w"]));
-    deployment
-        .vendor_sets()
-        .apply(&set(&["v", "w"]))
-        .await
-        .unwrap();
+    let both_again = set(&["v", "w"]);
+    deployment.vendor_sets().apply(&both_again).await.unwrap();
     assert_eq!(deployment.reads_when_stable().await, both);
 }
 

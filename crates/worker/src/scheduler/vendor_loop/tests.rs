@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use domain::evidence::ResponseTimes;
 use domain::identifiers::VendorId;
 use domain::pacing::RetryAfter;
-use domain::ports::{Clock, FeedError, FetchedReport, OtherVendors, Store as _, VendorFeed};
+use domain::ports::{
+    Clock, FeedError, FetchedReport, MockStoreProbe, OtherVendors, Store as _, StoreProbe,
+    VendorFeed,
+};
 use domain::report::{Report, ReportKind};
 use domain::vendor_set::ConfiguredVendor;
 use storage_memory::MemoryStore;
@@ -15,6 +18,7 @@ use tokio::time::{Instant, timeout};
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_hours(24);
 
 /// A clock that follows tokio's clock, which tests pause.
 #[derive(Clone)]
@@ -66,8 +70,10 @@ impl VendorFeed for RecordingFeed {
 /// A vendor, and a store that outlives the processes using it.
 struct Fixture {
     store: Arc<MemoryStore>,
+    probe: Arc<dyn StoreProbe>,
     clock: Arc<TokioClock>,
     vendor: Arc<RecordingFeed>,
+    sync_interval: Duration,
 }
 
 impl Fixture {
@@ -93,22 +99,24 @@ impl Fixture {
             response,
         });
         Self {
+            probe: store.clone(),
             store,
             clock,
             vendor,
+            sync_interval: SECOND,
         }
     }
 
     fn sync(&self) -> VendorSync {
-        let (store, clock) = (self.store.clone(), self.clock.clone());
-        VendorSync::new(store.clone(), store.clone(), store, clock)
+        let (store, probe) = (self.store.clone(), self.probe.clone());
+        VendorSync::new(store.clone(), store, probe, self.clock.clone())
             .with_intervals([self.configured().interval()])
     }
 
     fn configured(&self) -> ConfiguredFeed {
         ConfiguredFeed {
             feed: self.vendor.clone(),
-            sync_interval: SECOND,
+            sync_interval: self.sync_interval,
             url: String::new(),
         }
     }
@@ -151,6 +159,61 @@ fn retry_after_a_minute(_: usize) -> Result<(), FeedError> {
     })
 }
 
+/// Runs the loop of a vendor that fails, for `span`. The first calls of the store fail with `store_errors`, one each. Returns
+/// the times of the calls of the store and of the vendor, in seconds since the start.
+async fn calls_within(
+    span: Duration,
+    sync_interval: Duration,
+    store_errors: Vec<StoreError>,
+) -> (Vec<f64>, Vec<f64>) {
+    let mut fixture = Fixture::new(unavailable).await;
+    fixture.sync_interval = sync_interval;
+    let store_calls = Arc::new(Mutex::new(Vec::new()));
+    let (start, calls) = (fixture.vendor.start, Arc::clone(&store_calls));
+    let mut store_errors = store_errors.into_iter();
+    let mut probe = MockStoreProbe::new();
+    probe.expect_store_time().returning(move || {
+        calls.lock().unwrap().push(start.elapsed().as_secs_f64());
+        let error = store_errors.next();
+        error.map_or(Ok(Timestamp::from_micros(1)), Err)
+    });
+    probe.expect_find_pauses().returning(|_| Ok(Vec::new()));
+    fixture.probe = Arc::new(probe);
+    fixture.run_for(span).await;
+    let store_calls = store_calls.lock().unwrap().clone();
+    (store_calls, fixture.requests())
+}
+
+fn store_unavailable(times: usize) -> Vec<StoreError> {
+    let error = |_| StoreError::Unavailable("refused".to_owned());
+    (0..times).map(error).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn sync_is_retried_after_a_store_failure_but_not_after_a_vendor_failure() {
+    let (store, vendor) = calls_within(DAY / 2, DAY, store_unavailable(8)).await;
+    assert_eq!(store.len(), 9, "{store:?}");
+    assert_eq!(vendor.len(), 1, "{vendor:?}");
+    let pauses: Vec<f64> = store.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!((1.0..=2.1).contains(&pauses[0]), "{pauses:?}");
+    assert!(pauses.iter().all(|pause| *pause <= 30.1), "{pauses:?}");
+    assert!(pauses[7] >= 29.0, "{pauses:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn pauses_are_at_most_the_interval() {
+    let interval = Duration::from_secs(3);
+    let (store, _) = calls_within(Duration::from_mins(1), interval, store_unavailable(100)).await;
+    assert!(store.len() >= 19, "{store:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn permanent_store_failure_is_not_retried_before_the_next_interval() {
+    let broken = vec![StoreError::Failed("broken".into())];
+    let (store, vendor) = calls_within(DAY + DAY / 2, DAY, broken).await;
+    assert_eq!((store.len(), vendor.len()), (2, 1), "{store:?} {vendor:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn vendor_with_retry_after_gets_no_request_before_that_time() {
     let fixture = Fixture::new(retry_after_a_minute).await;
@@ -188,12 +251,9 @@ async fn interval_grows_up_to_5_minutes_while_a_vendor_fails() {
 
 #[tokio::test(start_paused = true)]
 async fn success_resets_the_interval() {
-    let fixture = Fixture::new(|number| {
-        if number % 10 < 5 {
-            unavailable(number)
-        } else {
-            Ok(())
-        }
+    let fixture = Fixture::new(|number| match number % 10 {
+        0..5 => unavailable(number),
+        _ => Ok(()),
     })
     .await;
     fixture.run_for(Duration::from_mins(2)).await;
@@ -207,12 +267,9 @@ async fn success_resets_the_interval() {
 
 #[tokio::test(start_paused = true)]
 async fn on_demand_sync_ignores_the_pause_and_its_success_ends_it() {
-    let fixture = Fixture::new(|number| {
-        if number < 9 {
-            unavailable(number)
-        } else {
-            Ok(())
-        }
+    let fixture = Fixture::new(|number| match number {
+        0..9 => unavailable(number),
+        _ => Ok(()),
     })
     .await;
     // After the ninth failure the pause is several minutes.
