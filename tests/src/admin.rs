@@ -11,28 +11,22 @@ const PROGRAM: &str = "order-aggregator-admin";
 /// Environment variables of a process.
 pub type Environment = [(&'static str, String)];
 
-fn command(arguments: &[&str], environment: &Environment) -> Command {
-    let mut command = Command::new(binary_path(PROGRAM));
-    command
+/// Starts the program with its output piped.
+#[must_use]
+pub fn start(arguments: &[&str], environment: &Environment) -> Child {
+    Command::new(binary_path(PROGRAM))
         .args(arguments)
         .envs(environment.iter().map(|(name, value)| (*name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    command
-}
-
-/// Starts the program with its output piped.
-#[must_use]
-pub fn start(arguments: &[&str], environment: &Environment) -> Child {
-    command(arguments, environment)
+        .kill_on_drop(true)
         .spawn()
         .expect("cannot start order-aggregator-admin: run `cargo build --workspace --bins`")
 }
 
 /// Runs the program. Returns whether it succeeded, and its output.
-pub async fn run(arguments: &[&str], environment: &Environment) -> (bool, String) {
+async fn run(arguments: &[&str], environment: &Environment) -> (bool, String) {
     let ended = start(arguments, environment).wait_with_output().await;
     let Output {
         status,
@@ -52,4 +46,11 @@ pub async fn succeed(arguments: &[&str], environment: &Environment) -> String {
         arguments.join(" ")
     );
     printed
+}
+
+/// Runs the program, which must fail and print the reason.
+pub async fn fail(arguments: &[&str], environment: &Environment, reason: &str) {
+    let (succeeded, printed) = run(arguments, environment).await;
+    assert!(!succeeded, "{printed}");
+    crate::assert_contains(&printed, reason);
 }

@@ -50,7 +50,7 @@ impl Cluster {
     }
 
     fn empty() -> Self {
-        let user = SystemUser::find(&["postgres"]);
+        let user = SystemUser::find();
         Self {
             bin_dir: bin_dir(),
             user,
@@ -206,8 +206,7 @@ fn bin_dir() -> PathBuf {
         .collect();
     versions.sort();
     let newest = versions.pop().map(|(_, dir)| dir);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let on_path = || std::env::split_paths(&path).find(|dir| dir.join("initdb").is_file());
+    let on_path = || Some(workspace::process::find("initdb")?.parent()?.to_owned());
     newest.or_else(on_path).expect(
         "PostgreSQL server programs (initdb, pg_ctl, pg_basebackup) not found: install the package postgresql",
     )

@@ -1,5 +1,7 @@
 //! A REST consumer: the project's typed client, helpers that wait for a state, and raw requests.
 
+use std::fmt::Debug;
+use std::str::FromStr;
 use std::time::Duration;
 
 use client::{
@@ -21,11 +23,9 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    pub(crate) fn new(base: String) -> Self {
-        Self::with_key(base, None)
-    }
-
-    pub(crate) fn with_key(base: String, key: Option<&str>) -> Self {
+    /// Returns a client of the process that listens on this loopback port.
+    pub(crate) fn new(port: u16, key: Option<&str>) -> Self {
+        let base = format!("http://127.0.0.1:{port}");
         let mut api = Client::builder(&base);
         if let Some(key) = key {
             api = api.api_key(key);
@@ -97,6 +97,19 @@ impl Consumer {
         .await
     }
 
+    /// Places an order and returns it once it is settled.
+    pub async fn place_settled(&self, product_id: &str, quantity: u32) -> Order {
+        self.settled(self.place(product_id, quantity).await.id)
+            .await
+    }
+
+    /// Places an order that must be confirmed.
+    pub async fn place_confirmed(&self, product_id: &str, quantity: u32) -> Order {
+        let order = self.place_settled(product_id, quantity).await;
+        assert_eq!(order.status, OrderStatus::Confirmed, "{order:?}");
+        order
+    }
+
     /// Waits until no order is `PENDING`.
     pub async fn all_settled(&self) {
         let pending = OrderFilter {
@@ -125,6 +138,15 @@ impl Consumer {
         }
     }
 
+    /// Waits until a product has this available quantity.
+    pub async fn wait_for_quantity(&self, product_id: &str, quantity: i64) {
+        let condition = format!("{quantity} units of {product_id} are available");
+        crate::eventually(&condition, async || {
+            (self.quantity(product_id).await == quantity).then_some(())
+        })
+        .await;
+    }
+
     /// Returns all orders, newest first.
     pub async fn all_orders(&self) -> Vec<Order> {
         let orders = self.api.orders(OrderFilter::default());
@@ -144,6 +166,22 @@ impl Consumer {
         let response = self.try_get(path).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK, "GET {path}");
         response.json().await.unwrap()
+    }
+
+    /// Returns the status code and the body of `/readyz`.
+    pub async fn readiness(&self) -> (u16, Value) {
+        let response = self.try_get("/readyz").await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
+    }
+
+    /// Returns the value of a metric. `name` includes the labels.
+    pub async fn metric<T: FromStr<Err: Debug>>(&self, name: &str) -> T {
+        let page = self.try_get("/metrics").await.unwrap().text().await;
+        let page = page.unwrap();
+        let mut samples = page.lines().filter_map(|line| line.rsplit_once(' '));
+        let found = samples.find(|(found, _)| *found == name);
+        let (_, value) = found.unwrap_or_else(|| panic!("{name} is not in:\n{page}"));
+        value.parse().unwrap()
     }
 
     /// Sends `GET` of a path and returns any response.

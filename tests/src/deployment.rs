@@ -1,30 +1,31 @@
 //! Starts and stops a deployment of API processes, workers and vendors.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use mock_vendor::MockVendor;
 use storage_postgres::PgOptions;
-use storage_postgres::test_database::TestDatabase;
+use storage_postgres::test_database::{TestDatabase, TestSession};
 use tempfile::TempDir;
 
+use crate::admin;
 use crate::consumer::Consumer;
-use crate::process::Process;
+use crate::process::{Process, SETTINGS};
 use crate::proxy::Proxy;
 use crate::vendors::{self, Stocks};
 use crate::vhost::{Vhost, broker_address};
 use crate::waiting::eventually;
-use crate::{admin, waiting};
+
+const API: &str = "order-aggregator-api";
+const WORKER: &str = "order-aggregator-worker";
 
 /// Configuration of a deployment.
 pub struct DeploymentBuilder {
     apis: usize,
     workers: usize,
     vendors: Stocks,
-    sync_interval: Duration,
+    sync_interval: &'static str,
     settings: String,
-    as_of: Option<String>,
+    as_of: bool,
     server: Option<PgOptions>,
     database_port: Option<u16>,
 }
@@ -35,9 +36,9 @@ impl Default for DeploymentBuilder {
             apis: 1,
             workers: 1,
             vendors: Vec::new(),
-            sync_interval: Duration::from_secs(1),
+            sync_interval: "1s",
             settings: String::new(),
-            as_of: None,
+            as_of: false,
             server: None,
             database_port: None,
         }
@@ -68,15 +69,15 @@ impl DeploymentBuilder {
 
     /// Sets the sync interval of each vendor.
     #[must_use]
-    pub fn sync_interval(mut self, interval: Duration) -> Self {
+    pub fn sync_interval(mut self, interval: &'static str) -> Self {
         self.sync_interval = interval;
         self
     }
 
-    /// Sets the JSON pointer of the as-of in the vendors' reports; the items are then at `/items`.
+    /// Adds an as-of to the vendors' reports.
     #[must_use]
-    pub fn as_of_pointer(mut self, pointer: &str) -> Self {
-        self.as_of = Some(pointer.to_owned());
+    pub fn with_as_of(mut self) -> Self {
+        self.as_of = true;
         self
     }
 
@@ -117,40 +118,35 @@ impl DeploymentBuilder {
         let (vendors, config) = vendors::start(
             &self.vendors,
             self.sync_interval,
-            self.as_of.as_deref(),
+            self.as_of,
             &self.settings,
         );
-        let config_file = dir.path().join("settings.toml");
-        std::fs::write(&config_file, config).unwrap();
+        std::fs::write(dir.path().join(SETTINGS), config).unwrap();
 
         let mut deployment = Deployment {
             apis: Vec::new(),
             workers: Vec::new(),
-            api_ports: (0..self.apis).map(|_| free_port()).collect(),
-            worker_ports: (0..self.workers).map(|_| free_port()).collect(),
             database,
             vhost,
             broker,
             vendors,
             dir,
-            config_file,
             database_port: self.database_port,
         };
         for number in 0..self.apis {
-            let process = deployment.api_process(number);
+            let process = deployment.process(API, number, free_port(), &[]);
             deployment.apis.push(process);
         }
         for number in 0..self.workers {
-            let process = deployment.worker_process(number);
+            let process = deployment.process(WORKER, number, free_port(), &[]);
             deployment.workers.push(process);
         }
-        for number in 0..self.apis {
-            deployment.api_ready(number).await;
+        for process in deployment.apis.iter().chain(&deployment.workers) {
+            process.ready().await;
         }
-        for number in 0..self.workers {
-            deployment.worker_ready(number).await;
+        if self.workers > 0 {
+            deployment.wait_for_syncs(1).await;
         }
-        deployment.synced().await;
         deployment
     }
 }
@@ -169,10 +165,7 @@ pub struct Deployment {
     /// The database.
     pub database: TestDatabase,
     vhost: Vhost,
-    api_ports: Vec<u16>,
-    worker_ports: Vec<u16>,
     dir: TempDir,
-    config_file: PathBuf,
     database_port: Option<u16>,
 }
 
@@ -183,59 +176,67 @@ impl Deployment {
         DeploymentBuilder::default()
     }
 
+    /// Starts one API process, one worker and the vendor `vendor-a` with this stock.
+    pub async fn start(stock: &[(&str, i64)]) -> Self {
+        Self::builder().vendor("vendor-a", stock).start().await
+    }
+
+    /// Runs SQL in the database, to change what the programs cannot.
+    pub async fn execute(&self, sql: &str) {
+        self.database.execute(sql).await.unwrap();
+    }
+
+    /// Opens an administrator's session and runs SQL in it. Its transaction ends when the session is dropped.
+    pub async fn session(&self, sql: &str) -> TestSession {
+        let mut session = self.database.session().await.unwrap();
+        session.execute(sql).await.unwrap();
+        session
+    }
+
     /// Returns a client of an API process.
     #[must_use]
     pub fn client(&self, api: usize) -> Consumer {
-        Consumer::new(self.api_url(api))
+        self.apis[api].client()
     }
 
     /// Returns a client of an API process that sends an API key.
     #[must_use]
     pub fn client_with_key(&self, api: usize, key: &str) -> Consumer {
-        Consumer::with_key(self.api_url(api), Some(key))
-    }
-
-    /// Returns the port of an API process.
-    #[must_use]
-    pub fn api_port(&self, api: usize) -> u16 {
-        self.api_ports[api]
-    }
-
-    fn api_url(&self, api: usize) -> String {
-        format!("http://127.0.0.1:{}", self.api_ports[api])
+        Consumer::new(self.apis[api].port(), Some(key))
     }
 
     /// Returns a client of a worker's health endpoints.
     #[must_use]
     pub fn worker_client(&self, worker: usize) -> Consumer {
-        Consumer::new(format!("http://127.0.0.1:{}", self.worker_ports[worker]))
+        self.workers[worker].client()
     }
 
     /// Edits the settings file (TOML) for processes started later.
     pub fn edit_settings(&self, edit: impl FnOnce(String) -> String) {
-        let settings = std::fs::read_to_string(&self.config_file).unwrap();
-        std::fs::write(&self.config_file, edit(settings)).unwrap();
+        let path = self.dir.path().join(SETTINGS);
+        let settings = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(path, edit(settings)).unwrap();
     }
 
     /// Restarts a killed API process on its port.
     pub async fn restart_api(&mut self, number: usize) {
-        self.apis[number] = self.api_process(number);
-        self.api_ready(number).await;
+        let port = self.apis[number].port();
+        self.apis[number] = self.process(API, number, port, &[]);
+        self.apis[number].ready().await;
     }
 
     /// Restarts a killed worker.
     pub async fn restart_worker(&mut self, number: usize) {
-        self.workers[number] = self.worker_process(number);
-        self.worker_ready(number).await;
+        let port = self.workers[number].port();
+        self.workers[number] = self.process(WORKER, number, port, &[]);
+        self.workers[number].ready().await;
     }
 
     /// Starts an additional worker.
     pub async fn add_worker(&mut self) {
-        self.worker_ports.push(free_port());
-        let number = self.workers.len();
-        let process = self.worker_process(number);
+        let process = self.process(WORKER, self.workers.len(), free_port(), &[]);
+        process.ready().await;
         self.workers.push(process);
-        self.worker_ready(number).await;
     }
 
     /// Waits until no order is `PENDING`.
@@ -253,20 +254,12 @@ impl Deployment {
     pub async fn wait_for_syncs(&self, times: u64) {
         let before: Vec<u64> = self.vendors.iter().map(MockVendor::requests).collect();
         eventually("each vendor is synced", async || {
-            let vendors = self.vendors.iter().zip(&before);
+            let mut vendors = self.vendors.iter().zip(&before);
             vendors
-                .into_iter()
                 .all(|(vendor, before)| vendor.requests() > before + times)
                 .then_some(())
         })
         .await;
-    }
-
-    async fn synced(&self) {
-        if self.vendors.is_empty() || self.workers.is_empty() {
-            return;
-        }
-        self.wait_for_syncs(1).await;
     }
 
     /// Publishes a message with any body directly to a queue.
@@ -284,22 +277,17 @@ impl Deployment {
     /// Returns the number of messages in a queue.
     #[must_use]
     pub fn queue_depth(&self, queue: &str) -> u64 {
-        let printed = self.vhost.eval(&format!(
+        let depth = self.vhost.eval(&format!(
             "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(VHost, queue, <<\"{queue}\">>)), \
              [{{messages, N}}] = rabbit_amqqueue:info(Q, [messages]), N."
         ));
-        printed.trim().parse().expect("a queue's depth is a number")
+        depth.parse().expect("a queue's depth is a number")
     }
 
     /// Returns the number of queues on which each worker has the active consumer, in ascending order, such as `{4,4}`.
     #[must_use]
     pub fn active_queues(&self) -> String {
-        let printed = self.vhost.eval(
-            "Active = [proplists:get_value(channel_pid, C) || C <- rabbit_amqqueue:consumers_all(VHost), \
-             proplists:get_value(active, C) =:= true], \
-             list_to_tuple(lists:sort([length([P || P <- Active, P =:= Q]) || Q <- lists:usort(Active)])).",
-        );
-        printed.trim().to_owned()
+        self.vhost.active_queues()
     }
 
     /// Returns the environment variables that select this deployment's database and vhost.
@@ -314,52 +302,30 @@ impl Deployment {
         environment
     }
 
-    async fn api_ready(&self, number: usize) {
-        waiting::ready(&self.apis[number], &self.client(number)).await;
-    }
-
-    async fn worker_ready(&self, number: usize) {
-        waiting::ready(&self.workers[number], &self.worker_client(number)).await;
-    }
-
-    fn api_process(&self, number: usize) -> Process {
-        let port = ("PORT", self.api_ports[number].to_string());
-        self.process("order-aggregator-api", number, &[port])
-    }
-
-    fn worker_process(&self, number: usize) -> Process {
-        let port = ("WORKER_PORT", self.worker_ports[number].to_string());
-        self.process("order-aggregator-worker", number, &[port])
-    }
-
     /// Starts an additional process of a program with these variables added to the default environment. Does not wait until
     /// the process is ready.
     #[must_use]
-    pub fn start_another(&self, program: &str, variables: &[(&'static str, String)]) -> Process {
-        let port = free_port().to_string();
-        let mut environment = vec![("PORT", port.clone()), ("WORKER_PORT", port)];
-        environment.extend_from_slice(variables);
+    pub fn start_another(&self, program: &str, variables: &[(&'static str, &str)]) -> Process {
         let number = usize::try_from(fastrand::u32(1000..)).unwrap();
-        self.process(program, number, &environment)
+        self.process(program, number, free_port(), variables)
     }
 
     fn process(
         &self,
-        binary: &str,
+        program: &str,
         number: usize,
-        variables: &[(&'static str, String)],
+        port: u16,
+        variables: &[(&'static str, &str)],
     ) -> Process {
+        let name = format!("{program}-{number}");
         let mut environment = self.environment();
-        environment.extend_from_slice(variables);
-        let name = format!("{binary}-{number}");
-        Process::start(
-            binary,
-            &name,
-            self.dir.path(),
-            &self.config_file,
-            &[],
-            &environment,
-        )
+        environment.extend(["PORT", "WORKER_PORT"].map(|name| (name, port.to_string())));
+        environment.extend(
+            variables
+                .iter()
+                .map(|(name, value)| (*name, (*value).to_owned())),
+        );
+        Process::start(program, &name, self.dir.path(), port, &[], &environment)
     }
 }
 

@@ -15,6 +15,7 @@ mod cluster;
 mod consumer;
 mod deployment;
 mod events;
+mod load;
 mod pooler;
 mod process;
 mod proxy;
@@ -29,8 +30,16 @@ pub use cluster::Cluster;
 pub use consumer::{Consumer, allocated, count, sold};
 pub use deployment::{Deployment, DeploymentBuilder, database_environment};
 pub use events::Events;
+pub use load::{Load, concurrently};
 pub use pooler::Pooler;
 pub use process::Process;
 pub use proxy::Proxy;
 pub use standalone::Standalone;
+pub use vendors::{serve, vendor_settings};
 pub use waiting::eventually;
+
+/// Asserts that a text contains a part.
+#[track_caller]
+pub fn assert_contains(text: &str, part: &str) {
+    assert!(text.contains(part), "{part:?} is not in:\n{text}");
+}

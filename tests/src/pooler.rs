@@ -2,24 +2,27 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::geteuid;
 use storage_postgres::PgOptions;
 use tempfile::TempDir;
+use tokio::process::Child;
+use workspace::process::find;
 
 use crate::deployment::free_port;
 use crate::system_user::{SystemUser, capture};
 use crate::waiting::eventually;
 
-const PACKAGE: &str = "pgbouncer";
+/// Name of the program and of its Debian package.
+const PROGRAM: &str = "pgbouncer";
 
 /// A running pgbouncer. It is killed on drop.
 pub struct Pooler {
-    child: Child,
-    dir: TempDir,
+    _child: Child,
+    _dir: TempDir,
     port: u16,
-    server: PgOptions,
 }
 
 impl Pooler {
@@ -27,7 +30,7 @@ impl Pooler {
     /// as root on Debian.
     pub async fn start(server: &PgOptions, pool_mode: &str) -> Self {
         let program = tokio::task::spawn_blocking(program).await.unwrap();
-        let user = SystemUser::find(&["postgres"]);
+        let user = SystemUser::find();
         let dir = user.temp_dir();
         let port = free_port();
         let settings = dir.path().join("pgbouncer.ini");
@@ -41,18 +44,19 @@ impl Pooler {
         let log = fs::File::create(dir.path().join("pgbouncer.log")).unwrap();
         let mut command = Command::new(program);
         user.run(&mut command);
-        let child = command
+        command
             .arg(&settings)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
-            .stderr(log)
+            .stderr(log);
+        let child = tokio::process::Command::from(command)
+            .kill_on_drop(true)
             .spawn()
             .unwrap();
         let pooler = Self {
-            child,
-            dir,
+            _child: child,
+            _dir: dir,
             port,
-            server: server.clone(),
         };
         eventually("pgbouncer listens", async || {
             let connected = tokio::net::TcpStream::connect(("127.0.0.1", port)).await;
@@ -63,42 +67,21 @@ impl Pooler {
         pooler
     }
 
-    /// Returns the connection options of the pooler.
+    /// Returns the port that the pooler listens on.
     #[must_use]
-    pub fn options(&self) -> PgOptions {
-        PgOptions {
-            host: "127.0.0.1".to_owned(),
-            port: self.port,
-            ..self.server.clone()
-        }
-    }
-
-    /// Returns the log of pgbouncer.
-    #[must_use]
-    pub fn log(&self) -> String {
-        fs::read_to_string(self.dir.path().join("pgbouncer.log")).unwrap_or_default()
-    }
-}
-
-impl Drop for Pooler {
-    fn drop(&mut self) {
-        // The process may have exited already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    pub fn port(&self) -> u16 {
+        self.port
     }
 }
 
 /// Returns the path of pgbouncer, and installs it if possible.
 fn program() -> PathBuf {
-    if let Some(found) = find() {
+    if let Some(found) = find(PROGRAM) {
         return found;
     }
-    let can_install = Path::new("/etc/debian_version").is_file()
-        && fs::metadata("/proc/self")
-            .is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
     assert!(
-        can_install,
-        "pgbouncer not found: install the package {PACKAGE}"
+        geteuid().is_root() && Path::new("/etc/debian_version").is_file(),
+        "{PROGRAM} not found: install the package {PROGRAM}"
     );
     let apt_get = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");
@@ -110,14 +93,6 @@ fn program() -> PathBuf {
         capture(&mut command);
     };
     apt_get(&["update"]);
-    apt_get(&["install", "-y", "--no-install-recommends", PACKAGE]);
-    find().expect("the package pgbouncer installs the program")
-}
-
-fn find() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(["/usr/sbin".into()])
-        .map(|dir| dir.join("pgbouncer"))
-        .find(|file| file.is_file())
+    apt_get(&["install", "-y", "--no-install-recommends", PROGRAM]);
+    find(PROGRAM).expect("the package pgbouncer installs the program")
 }

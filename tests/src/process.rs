@@ -5,23 +5,32 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::consumer::Consumer;
+use crate::waiting::{POLL_INTERVAL, TIMEOUT};
+
+/// Name of the settings file of a process.
+pub(crate) const SETTINGS: &str = "settings.toml";
 
 /// A running process. It is killed on drop.
 pub struct Process {
     name: String,
     child: Child,
     log: PathBuf,
+    port: u16,
 }
 
 impl Process {
-    /// Starts a binary of this workspace. Its output is appended to a log file in `dir`.
+    /// Starts a binary of this workspace that is expected to listen on this port. It reads its settings from `settings.toml`
+    /// in `dir`, where its output is appended to a log file.
     pub(crate) fn start(
         binary: &str,
         name: &str,
         dir: &Path,
-        config: &Path,
+        port: u16,
         arguments: &[&str],
         environment: &[(&str, String)],
     ) -> Self {
@@ -34,7 +43,7 @@ impl Process {
         let path = binary_path(binary);
         let child = Command::new(&path)
             .arg("--config")
-            .arg(config)
+            .arg(dir.join(SETTINGS))
             .args(arguments)
             .envs(environment.iter().map(|(key, value)| (key, value)))
             .current_dir(dir)
@@ -53,6 +62,37 @@ impl Process {
             name: name.to_owned(),
             child,
             log,
+            port,
+        }
+    }
+
+    /// Returns the port of the process's HTTP server.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Returns a client of the process's HTTP server.
+    #[must_use]
+    pub fn client(&self) -> Consumer {
+        Consumer::new(self.port, None)
+    }
+
+    /// Waits until the process is ready.
+    pub(crate) async fn ready(&self) {
+        let (client, started) = (self.client(), Instant::now());
+        while !client
+            .try_get("/readyz")
+            .await
+            .is_ok_and(|response| response.status().is_success())
+        {
+            assert!(
+                started.elapsed() < TIMEOUT,
+                "{} did not become ready; its log:\n{}",
+                self.name,
+                self.log()
+            );
+            sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -63,13 +103,7 @@ impl Process {
 
     /// Sends SIGTERM and waits for the exit. Returns whether the exit status is 0.
     pub async fn terminate(&mut self) -> bool {
-        let pid = self.child.id().expect("the process is running").to_string();
-        let sent = Command::new("kill")
-            .args(["-TERM", &pid])
-            .status()
-            .await
-            .unwrap();
-        assert!(sent.success());
+        kill_process(self.pid(), Signal::TERM).unwrap();
         self.wait().await
     }
 
@@ -82,26 +116,19 @@ impl Process {
             .success()
     }
 
-    /// Returns the process id while the process runs.
+    /// Returns the process id. The process must be running.
     #[must_use]
-    pub fn id(&self) -> Option<u32> {
-        self.child.id()
+    pub fn pid(&self) -> Pid {
+        let id = self.child.id().expect("the process is running");
+        Pid::from_raw(id.try_into().unwrap()).unwrap()
     }
 
     /// Returns the peak resident memory in bytes.
     #[must_use]
     pub fn peak_memory_bytes(&self) -> u64 {
-        let pid = self
-            .id()
-            .expect("the process is running")
-            .try_into()
-            .unwrap();
-        let status = procfs::process::Process::new(pid).unwrap().status();
+        let process = procfs::process::Process::new(self.pid().as_raw_nonzero().get());
+        let status = process.unwrap().status();
         status.unwrap().vmhwm.expect("Linux reports VmHWM") * 1024
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        &self.name
     }
 
     /// Returns whether the process still runs.

@@ -1,15 +1,17 @@
 //! The embedded deployment for one test, with its own data file, vendors and port.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use mock_vendor::MockVendor;
 use tempfile::TempDir;
 
 use crate::consumer::Consumer;
 use crate::deployment::free_port;
-use crate::process::Process;
-use crate::{admin, vendors, waiting};
+use crate::process::{Process, SETTINGS};
+use crate::vendors::{self, vendor_settings};
+use crate::{admin, waiting};
+
+const PROGRAM: &str = "order-aggregator";
 
 /// A standalone process and its vendors. The vendors keep running while the process restarts.
 pub struct Standalone {
@@ -18,51 +20,7 @@ pub struct Standalone {
     pub process: Process,
     /// The vendors, in the order in which they were given.
     pub vendors: Vec<MockVendor>,
-    workdir: Workdir,
-}
-
-/// Directory and port of the process, independent of whether it runs.
-struct Workdir {
-    port: u16,
     dir: TempDir,
-}
-
-impl Workdir {
-    fn new(config: &str) -> Self {
-        let workdir = Self {
-            port: free_port(),
-            dir: tempfile::tempdir().unwrap(),
-        };
-        std::fs::write(workdir.config(), config).unwrap();
-        workdir
-    }
-
-    fn config(&self) -> PathBuf {
-        self.dir.path().join("settings.toml")
-    }
-
-    fn data(&self) -> PathBuf {
-        self.dir.path().join("data").join("shop.db")
-    }
-
-    fn start(&self, name: &str, arguments: &[&str], environment: &[(&str, String)]) -> Process {
-        let dir = self.dir.path();
-        let config = self.config();
-        Process::start(
-            "order-aggregator",
-            name,
-            dir,
-            &config,
-            arguments,
-            environment,
-        )
-    }
-
-    fn start_default(&self) -> Process {
-        let (data, port) = (self.data(), self.port.to_string());
-        let arguments = ["--data", data.to_str().unwrap(), "--port", &port];
-        self.start("standalone", &arguments, &[])
-    }
 }
 
 impl Standalone {
@@ -72,8 +30,7 @@ impl Standalone {
             .iter()
             .map(|(id, stock)| vendors::stock(id, stock))
             .collect();
-        let sync_interval = Duration::from_secs(1);
-        let (vendors, config) = vendors::start(&stocks, sync_interval, None, settings);
+        let (vendors, config) = vendors::start(&stocks, "1s", false, settings);
         Self::start_on(vendors, &config).await
     }
 
@@ -83,11 +40,12 @@ impl Standalone {
     }
 
     async fn start_on(vendors: Vec<MockVendor>, config: &str) -> Self {
-        let workdir = Workdir::new(config);
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(SETTINGS), config).unwrap();
         let standalone = Self {
-            process: workdir.start_default(),
+            process: start(&dir, free_port()),
             vendors,
-            workdir,
+            dir,
         };
         waiting::eventually("the process is ready", async || {
             standalone.process.log().contains("is ready").then_some(())
@@ -99,29 +57,53 @@ impl Standalone {
     /// Returns a client of the API.
     #[must_use]
     pub fn client(&self) -> Consumer {
-        Consumer::new(format!("http://127.0.0.1:{}", self.workdir.port))
+        self.process.client()
+    }
+
+    /// Returns the URL of the API.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port())
     }
 
     /// Adds settings, as TOML, for the next start.
     pub fn add_settings(&self, toml: &str) {
-        let path = self.workdir.config();
-        let settings = std::fs::read_to_string(&path).unwrap() + toml;
-        std::fs::write(path, settings).unwrap();
+        let settings = std::fs::read_to_string(self.config()).unwrap();
+        self.set_settings(&(settings + toml));
+    }
+
+    /// Adds a vendor that is requested once per sync, for the next start.
+    pub fn add_vendor(&self, id: &str, vendor: &MockVendor, timeout: &str) {
+        let more = format!("timeout = \"{timeout}\"\nretries = 0\n");
+        self.add_settings(&vendor_settings(id, &vendor.url(), "1s", &more));
     }
 
     /// Replaces the settings, as TOML, for the next start.
     pub fn set_settings(&self, toml: &str) {
-        std::fs::write(self.workdir.config(), toml).unwrap();
+        std::fs::write(self.config(), toml).unwrap();
     }
 
-    /// Restarts the process after it has exited.
-    pub fn restart(&mut self) {
-        self.process = self.workdir.start_default();
+    /// Starts the process again after it has exited. Does not wait until it is ready.
+    pub fn start_again(&mut self) {
+        self.process = start(&self.dir, self.port());
+    }
+
+    /// Starts the process again after it has exited. Returns once it is ready.
+    pub async fn restart(&mut self) {
+        self.start_again();
+        self.ready().await;
+    }
+
+    /// Terminates the process, which must succeed, and restarts it with these settings, as TOML.
+    pub async fn restart_with(&mut self, toml: &str) {
+        assert!(self.process.terminate().await, "{}", self.process.log());
+        self.set_settings(toml);
+        self.restart().await;
     }
 
     /// Waits until the process is ready.
     pub async fn ready(&self) {
-        waiting::ready(&self.process, &self.client()).await;
+        self.process.ready().await;
     }
 
     /// Starts another process in the same directory with these arguments and this environment.
@@ -132,25 +114,26 @@ impl Standalone {
         arguments: &[&str],
         environment: &[(&str, String)],
     ) -> Process {
-        self.workdir.start(name, arguments, environment)
+        let dir = self.dir.path();
+        Process::start(PROGRAM, name, dir, 0, arguments, environment)
     }
 
     /// Returns the path of the data file.
     #[must_use]
     pub fn data(&self) -> PathBuf {
-        self.workdir.data()
+        data(&self.dir)
     }
 
     /// Returns the path of the settings file.
     #[must_use]
     pub fn config(&self) -> PathBuf {
-        self.workdir.config()
+        self.dir.path().join(SETTINGS)
     }
 
     /// Returns the port of the API.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.workdir.port
+        self.process.port()
     }
 
     /// Runs `order-aggregator-admin audit` on the data file, which must succeed. The process may be running.
@@ -158,4 +141,14 @@ impl Standalone {
         let data = self.data();
         admin::succeed(&["audit", "--data", data.to_str().unwrap()], &[]).await;
     }
+}
+
+fn data(dir: &TempDir) -> PathBuf {
+    dir.path().join("data").join("shop.db")
+}
+
+fn start(dir: &TempDir, port: u16) -> Process {
+    let (data, port_text) = (data(dir), port.to_string());
+    let arguments = ["--data", data.to_str().unwrap(), "--port", &port_text];
+    Process::start(PROGRAM, PROGRAM, dir.path(), port, &arguments, &[])
 }

@@ -1,35 +1,31 @@
-//! The system users that servers run as when the tests run as root: PostgreSQL and pgbouncer refuse to run as root.
+//! The system user that servers run as when the tests run as root: PostgreSQL and pgbouncer refuse to run as root.
 
-use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use rustix::process::geteuid;
 use tempfile::TempDir;
 
-/// Uid and gid of the user that a server runs as; `None` (the current user) unless the tests run as root.
+/// Uid and gid of the user `postgres`; `None` (the current user) unless the tests run as root.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SystemUser(Option<(u32, u32)>);
 
 impl SystemUser {
-    /// Returns the first of these users that exists.
-    pub(crate) fn find(names: &[&str]) -> Self {
-        let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
-        if !is_root {
+    /// Finds the user.
+    pub(crate) fn find() -> Self {
+        if !geteuid().is_root() {
             return Self(None);
         }
         let passwd = std::fs::read_to_string("/etc/passwd").unwrap();
-        let id_of = |name: &&str| {
-            passwd.lines().find_map(|line| {
-                let fields: Vec<&str> = line.split(':').collect();
-                let matches = fields.first() == Some(name);
-                matches.then(|| (fields[2].parse().unwrap(), fields[3].parse().unwrap()))
-            })
-        };
-        let found = names.iter().find_map(id_of);
+        let found = passwd.lines().find_map(|line| {
+            let fields: Vec<&str> = line.strip_prefix("postgres:")?.split(':').collect();
+            Some((fields[1].parse().unwrap(), fields[2].parse().unwrap()))
+        });
         assert!(
             found.is_some(),
-            "servers cannot run as root, and none of the users {names:?} exists: run `cargo xtask services`"
+            "servers cannot run as root, and the user postgres does not exist: run `cargo xtask services`"
         );
         Self(found)
     }
@@ -64,16 +60,5 @@ impl SystemUser {
 
 /// Runs a command, which must succeed. Returns its standard output.
 pub(crate) fn capture(command: &mut Command) -> String {
-    let name = command.get_program().to_owned();
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("cannot run {}: {error}", name.display()));
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        output.status.success(),
-        "{} failed: {printed}{}",
-        name.display(),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    printed
+    workspace::process::capture(command).unwrap()
 }

@@ -27,6 +27,11 @@ impl Vhost {
     pub(crate) fn eval(&self, expression: &str) -> String {
         self.0.eval(expression).expect(NEEDED)
     }
+
+    /// Returns the number of queues on which each worker has the active consumer, in ascending order, such as `{4,4}`.
+    pub(crate) fn active_queues(&self) -> String {
+        self.0.active_queues().expect(NEEDED)
+    }
 }
 
 /// Returns the broker's `host:port`.

@@ -6,7 +6,7 @@ use api_keys::KeyHash;
 use client::{Client, NewOrder, OrderStatus, PlaceOptions, ProblemKind};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use reqwest::Certificate;
-use tests::{Standalone, eventually};
+use tests::{Standalone, assert_contains, eventually};
 
 use crate::standalone::assert_refused;
 
@@ -65,7 +65,7 @@ async fn api_keys_with_tls_allow_a_public_address_and_enforce_roles() {
     ));
     assert!(standalone.process.terminate().await);
     let log_start = standalone.process.log().len();
-    standalone.restart();
+    standalone.start_again();
 
     let port = standalone.port();
     let http = https_client(&cert.pem(), port);
@@ -98,10 +98,7 @@ async fn api_keys_with_tls_allow_a_public_address_and_enforce_roles() {
         log.contains("limit=10").then(|| log.to_owned())
     })
     .await;
-    assert!(
-        banner.contains(&format!("https://127.0.0.1:{port}")),
-        "{banner}"
-    );
-    assert!(banner.contains("Bearer $API_KEY"), "{banner}");
+    assert_contains(&banner, &format!("https://127.0.0.1:{port}"));
+    assert_contains(&banner, "Bearer $API_KEY");
     standalone.audit().await;
 }

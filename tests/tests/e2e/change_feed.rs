@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use storage_postgres::test_database::TestDatabase;
-use tests::{Deployment, eventually};
+use tests::{Deployment, assert_contains, concurrently, eventually};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -51,10 +50,7 @@ async fn read_to(connection: &mut TcpStream, mut read: Vec<u8>, id: &str, keep: 
 /// not assigned yet.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn change_log_of_another_cluster_is_reset_and_subscribers_and_waiters_continue() {
-    let deployment = Deployment::builder()
-        .vendor("vendor-a", &[("1", 10_000)])
-        .start()
-        .await;
+    let mut deployment = Deployment::start(&[("1", 10_000)]).await;
     let client = deployment.client(0);
     let mut connected = client.events(None).await;
     let placed = client.place("1", 1).await;
@@ -66,7 +62,7 @@ async fn change_log_of_another_cluster_is_reset_and_subscribers_and_waiters_cont
     let old = connected.last_id().to_owned();
 
     let foreign = "UPDATE changes_forgotten SET xid = '99999999999'";
-    deployment.database.execute(foreign).await.unwrap();
+    deployment.execute(foreign).await;
     let placed = client.place_and_wait("1", 1, 5).await;
     assert!(placed.waited, "the settlement was not observed");
     // A new subscriber gets events immediately; a reconnected and a connected subscriber get one reset, then events.
@@ -94,14 +90,12 @@ async fn change_log_of_another_cluster_is_reset_and_subscribers_and_waiters_cont
     );
 
     // A restart detects the foreign change log, too.
-    deployment.database.execute(foreign).await.unwrap();
-    let mut deployment = deployment;
+    deployment.execute(foreign).await;
     assert!(deployment.apis[0].terminate().await);
     deployment.restart_api(0).await;
-    let log = deployment.apis[0].log();
-    assert!(
-        log.contains("restored from another PostgreSQL cluster"),
-        "{log}"
+    assert_contains(
+        &deployment.apis[0].log(),
+        "restored from another PostgreSQL cluster",
     );
     deployment.audit().await;
 }
@@ -113,11 +107,10 @@ async fn simultaneous_reconnects_use_bounded_memory() {
     // `api.event_buffer_bytes` limits the frames to 8 MiB; the rest is the write buffers of 300 connections.
     const MAX_GROWTH: u64 = 128 * 1024 * 1024;
     let mut deployment = Deployment::builder().workers(0).start().await;
-    let port = deployment.api_port(0);
+    let port = deployment.apis[0].port();
     let (connection, _, before) = connect(port, None).await;
     drop(connection);
     deployment
-        .database
         .execute(
             "INSERT INTO stock (product_id) SELECT lpad(n::text, 128, 'p') FROM generate_series(1, 64) n;
              INSERT INTO changes (order_ids, product_ids)
@@ -125,8 +118,7 @@ async fn simultaneous_reconnects_use_bounded_memory() {
                     (SELECT array_agg(lpad(n::text, 128, 'p') ORDER BY n) FROM generate_series(1, 1024) n)
              FROM generate_series(1, 40)",
         )
-        .await
-        .unwrap();
+        .await;
     let newest = eventually("the entries can be read", async || {
         let (_, _, newest) = connect(port, None).await;
         (newest != before).then_some(newest)
@@ -146,24 +138,23 @@ async fn simultaneous_reconnects_use_bounded_memory() {
     assert_eq!(text.matches("event: stock").count(), 40 * 64);
 
     let peak = deployment.apis[0].peak_memory_bytes();
-    let mut readers = JoinSet::new();
-    for number in 0..READERS {
+    let connections = concurrently(READERS, |number| {
         // Half of the readers resume from the same offset.
         let from = if number % 2 == 0 {
-            before.clone()
+            &before
         } else {
-            ids[number % 40].clone()
+            &ids[number % 40]
         };
-        let newest = newest.clone();
-        readers.spawn(async move {
+        let (from, newest) = (from.clone(), newest.clone());
+        async move {
             let (mut connection, read, _) = connect(port, Some(&from)).await;
             if from != newest {
                 read_to(&mut connection, read, &newest, false).await;
             }
             connection
-        });
-    }
-    let connections = readers.join_all().await;
+        }
+    })
+    .await;
     assert_eq!(connections.len(), READERS);
     let grown = deployment.apis[0].peak_memory_bytes() - peak;
     println!("{READERS} readers: {} KiB more at the peak", grown / 1024);
@@ -172,10 +163,7 @@ async fn simultaneous_reconnects_use_bounded_memory() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn open_transaction_in_another_database_is_reported_by_readiness_and_metrics() {
-    let deployment = Deployment::builder()
-        .vendor("vendor-a", &[("1", 10_000)])
-        .start()
-        .await;
+    let deployment = Deployment::start(&[("1", 10_000)]).await;
     let client = deployment.client(0);
     let other = TestDatabase::create().await.unwrap();
     let open = "BEGIN; CREATE TABLE forgotten (); SELECT pg_sleep(120)".to_owned();
@@ -205,21 +193,12 @@ async fn open_transaction_in_another_database_is_reported_by_readiness_and_metri
         change_feed["oldest_transaction_ms"].as_u64().unwrap() >= 3_000,
         "{ready}"
     );
-    let metrics = client
-        .try_get("/metrics")
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
     for name in [
         "aggregator_change_feed_held_back_seconds",
         "aggregator_oldest_transaction_age_seconds",
     ] {
-        let value = metrics
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
-        assert!(value.unwrap() >= 2.0, "{name}\n{metrics}");
+        let seconds: f64 = client.metric(name).await;
+        assert!(seconds >= 2.0, "{name} is {seconds}");
     }
 
     forgotten.abort();

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use client::{ClientError, OrderStatus, ProblemKind};
-use reqwest::StatusCode;
 use tests::{Cluster, Consumer, Deployment, eventually};
 use tokio::time::{Instant, sleep};
 
@@ -33,8 +32,7 @@ fn is_unknown(error: &ClientError) -> bool {
 }
 
 async fn is_ready(client: &Consumer) -> bool {
-    let readiness = client.try_get("/readyz").await.unwrap();
-    readiness.status() == StatusCode::OK
+    client.readiness().await.0 == 200
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,14 +1,10 @@
 //! Guarantee P2 in the embedded deployment: SIGKILL at random times under load.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use client::{ClientError, Order, OrderStatus, ProblemKind};
-use tests::{Consumer, Standalone, scale, sold};
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tests::{Consumer, Load, Standalone, scale, sold};
 use tokio::time::sleep;
 
 const CLIENTS: usize = 16;
@@ -23,57 +19,19 @@ struct Accepted {
     sends: u32,
 }
 
-/// Clients that place orders one after the other, each with a key, and retry each order until it gets a response.
-struct Load {
-    stop: Arc<AtomicBool>,
-    clients: JoinSet<()>,
-    accepted: mpsc::UnboundedReceiver<Accepted>,
+/// Starts clients that place orders one after the other, each with a key, and retry each order until it gets a response.
+fn start_load(client: &Consumer) -> Load<Accepted> {
+    let client = client.clone();
+    Load::start(CLIENTS, move |number, order| {
+        let product = if order % 4 == 0 { "few" } else { "many" };
+        let key = format!("client-{number}-order-{order}");
+        place(client.clone(), product, key)
+    })
 }
 
-impl Load {
-    fn start(client: &Consumer) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (sender, accepted) = mpsc::unbounded_channel();
-        let mut clients = JoinSet::new();
-        for number in 0..CLIENTS {
-            let (client, stop, sender) = (client.clone(), Arc::clone(&stop), sender.clone());
-            clients.spawn(async move {
-                for order in 0.. {
-                    if stop.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    let product = if order % 4 == 0 { "few" } else { "many" };
-                    let key = format!("client-{number}-order-{order}");
-                    let accepted = place(&client, product, key).await;
-                    sender.send(accepted).unwrap();
-                }
-            });
-        }
-        Self {
-            stop,
-            clients,
-            accepted,
-        }
-    }
-
-    /// Returns the orders that were accepted since the last call.
-    fn accepted(&mut self) -> Vec<Accepted> {
-        std::iter::from_fn(|| self.accepted.try_recv().ok()).collect()
-    }
-
-    /// Stops once the last order of each client got a response. Returns the orders that were accepted since the last call.
-    async fn stop(mut self) -> Vec<Accepted> {
-        self.stop.store(true, Ordering::Relaxed);
-        while let Some(ended) = self.clients.join_next().await {
-            ended.unwrap();
-        }
-        self.accepted()
-    }
-}
-
-async fn place(client: &Consumer, product: &str, key: String) -> Accepted {
+async fn place(client: Consumer, product: &str, key: String) -> Accepted {
     for sends in 1.. {
-        if let Some(id) = try_place(client, product, &key).await {
+        if let Some(id) = try_place(&client, product, &key).await {
             return Accepted { key, id, sends };
         }
         sleep(Duration::from_millis(10)).await;
@@ -97,7 +55,7 @@ async fn standalone_killed_at_random_times_loses_no_order_and_settles_none_twice
     let stock: &[(&str, i64)] = &[("many", STOCK), ("few", SMALL_STOCK)];
     let mut standalone = Standalone::start(&[("vendor-a", stock)], "").await;
     let client = standalone.client();
-    let mut load = Load::start(&client);
+    let mut load = start_load(&client);
     let mut random = fastrand::Rng::with_seed(17);
     let mut accepted: Vec<Accepted> = Vec::new();
     for kill in 0..kills {
@@ -108,8 +66,8 @@ async fn standalone_killed_at_random_times_loses_no_order_and_settles_none_twice
         sleep(Duration::from_millis(random.u64(0..700))).await;
         standalone.process.kill().await;
         standalone.audit().await;
-        standalone.restart();
-        let since = load.accepted();
+        standalone.start_again();
+        let since = load.results();
         if kill % 3 == 0 {
             standalone.ready().await;
             repeat_some(&client, &since, &mut random).await;

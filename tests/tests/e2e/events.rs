@@ -2,24 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use tests::{Consumer, Deployment, Events, Standalone};
-use tokio::task::JoinSet;
+use tests::{Consumer, Deployment, Events, Standalone, concurrently};
 
 /// Places orders concurrently and returns their ids.
 async fn place(clients: &[Consumer], orders: usize) -> BTreeSet<i64> {
-    let mut tasks = JoinSet::new();
-    for client in clients.iter().cycle().take(8) {
-        let client = client.clone();
-        tasks.spawn(async move {
+    let placed = concurrently(8, |number| {
+        let client = clients[number % clients.len()].clone();
+        async move {
             let mut placed = Vec::new();
             for _ in 0..orders / 8 {
                 placed.push(client.place("1", 1).await.id);
             }
             placed
-        });
-    }
-    let placed = tasks.join_all().await;
-    placed.into_iter().flatten().collect()
+        }
+    });
+    placed.await.into_iter().flatten().collect()
 }
 
 /// Reads until a settlement event for each of these orders has arrived.
@@ -83,8 +80,7 @@ async fn subscriber_of_the_standalone_program_resumes_after_a_restart() {
     let missed = place(std::slice::from_ref(&client), 80).await;
     client.all_settled().await;
     standalone.process.kill().await;
-    standalone.restart();
-    standalone.ready().await;
+    standalone.restart().await;
     let mut reconnected = client.events(Some(&last_id)).await;
     settled(&mut reconnected, missed).await;
     let placed = client.place("1", 1).await;

@@ -1,17 +1,14 @@
 //! Evidence of reports, end to end: old counts that arrive with a new `Date` do not return shipped units to stock.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use client::OrderStatus;
 use clock_tokio::SystemClock;
 use domain::ports::Clock as _;
 use domain::timestamp::Timestamp;
-use tests::{Standalone, eventually};
+use tests::{Standalone, eventually, serve, vendor_settings};
 use time::OffsetDateTime;
 use time::format_description::parse_borrowed;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
 
 /// The kind of server that serves a vendor's report.
 #[derive(Clone, Copy)]
@@ -66,40 +63,16 @@ impl Source {
     }
 }
 
-async fn respond(mut connection: TcpStream, body: &str, headers: &str) {
-    let mut request = Vec::new();
-    while !request.ends_with(b"\r\n\r\n") {
-        if connection.read_buf(&mut request).await.unwrap() == 0 {
-            return;
-        }
-    }
-    let response = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n{body}",
-        body.len()
-    );
-    // The client may disconnect before the end.
-    let _ = connection.write_all(response.as_bytes()).await;
-}
-
 /// Starts a vendor that always reports 50 units of the product named like the vendor. Returns the vendor's settings.
-async fn start_vendor(id: &'static str, source: Source, started: Timestamp) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        let body = format!(r#"[{{"productId": "{id}", "quantity": 50}}]"#);
-        loop {
-            let (connection, _) = listener.accept().await.unwrap();
-            respond(connection, &body, &source.headers(started)).await;
-        }
-    });
+async fn start_vendor(id: &str, source: Source, started: Timestamp) -> String {
+    let body = format!(r#"[{{"productId": "{id}", "quantity": 50}}]"#);
+    let url = serve(body, move || source.headers(started)).await;
     let lag = if matches!(source, Source::Replica) {
         "lag = \"10m\"\n"
     } else {
         ""
     };
-    format!(
-        "[[vendors]]\nid = \"{id}\"\nurl = \"http://{address}/\"\nsync_interval = \"1h\"\n{lag}"
-    )
+    vendor_settings(id, &url, "1h", lag)
 }
 
 /// Of 50 units, 30 are sold and shipped. A report that may have been counted before the shipment keeps them in flight.
@@ -108,18 +81,13 @@ async fn old_counts_with_a_new_date_do_not_return_shipped_units() {
     let started = SystemClock.now();
     let mut settings = String::new();
     for (id, source) in SOURCES {
-        let _ = write!(settings, "{}", start_vendor(id, source, started).await);
+        settings += &start_vendor(id, source, started).await;
     }
     let standalone = Standalone::start_with(&settings).await;
     let client = standalone.client();
     for (id, _) in SOURCES {
-        eventually("the vendor's report is applied", async || {
-            (client.quantity(id).await == 50).then_some(())
-        })
-        .await;
-        let order = client.place(id, 30).await;
-        let order = client.settled(order.id).await;
-        assert_eq!(order.status, OrderStatus::Confirmed, "{id}");
+        client.wait_for_quantity(id, 50).await;
+        let order = client.place_confirmed(id, 30).await;
         client.change(order.id, OrderStatus::Shipped).await.unwrap();
     }
     let numbers = async |id: &str| {

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use reqwest::StatusCode;
 use tests::{Cluster, Consumer, Deployment, Proxy, eventually, scale};
 use tokio::time::{Instant, sleep};
 
-use crate::faults::{Load, check};
+use crate::faults::{check, start_load, stop_load};
 
 const STOCK: i64 = 1_000_000;
 
@@ -46,7 +45,7 @@ async fn connections_to_a_standby_are_replaced_after_the_switch_to_the_primary()
     let proxy = Proxy::start(primary.address()).await;
     let deployment = start(&proxy, &primary).await;
     let client = deployment.client(0);
-    client.settled(client.place("1", 1).await.id).await;
+    client.place_settled("1", 1).await;
 
     proxy.cut();
     proxy.set_target(standby.address());
@@ -64,7 +63,7 @@ async fn connections_to_a_standby_are_replaced_after_the_switch_to_the_primary()
     println!("writes recovered after {:.2} s", took.as_secs_f64());
     assert!(took < MAX_RECOVERY, "writes recovered after {took:?}");
     let settling = Instant::now();
-    client.settled(client.place("1", 1).await.id).await;
+    client.place_settled("1", 1).await;
     let took = settling.elapsed();
     assert!(
         took < 2 * MAX_RECOVERY,
@@ -109,7 +108,7 @@ async fn failover_and_failback_under_load_lose_no_order_and_settle_none_twice() 
     replicate(&first).await;
     let deployment = start(&proxy, &first).await;
     let client = deployment.client(0);
-    let load = Load::start(std::slice::from_ref(&client), 8, "1");
+    let load = start_load(&[client.clone()], 8);
     let mut recoveries = Vec::new();
     for _ in 0..rounds {
         sleep(Duration::from_secs(1)).await;
@@ -118,7 +117,7 @@ async fn failover_and_failback_under_load_lose_no_order_and_settle_none_twice() 
         recoveries.push(fail_over(&proxy, &second, &first, &client).await);
     }
     sleep(Duration::from_secs(1)).await;
-    let (accepted, refused) = load.stop().await;
+    let (accepted, refused) = stop_load(load).await;
     recoveries.sort_unstable();
     let (median, worst) = (
         recoveries[recoveries.len() / 2],
@@ -138,6 +137,5 @@ async fn failover_and_failback_under_load_lose_no_order_and_settle_none_twice() 
     );
     check(&deployment, &accepted, STOCK).await;
     assert!(worst < MAX_RECOVERY, "writes recovered after {worst:?}");
-    let ready = client.try_get("/readyz").await.unwrap();
-    assert_eq!(ready.status(), StatusCode::OK);
+    assert_eq!(client.readiness().await.0, 200);
 }

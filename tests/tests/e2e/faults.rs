@@ -1,64 +1,32 @@
 //! Guarantees P2 and P6 while processes are killed, and while the broker or the database is unavailable.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use client::OrderStatus;
-use reqwest::StatusCode;
-use tests::{Consumer, Deployment, eventually, scale, sold};
-use tokio::task::JoinSet;
+use tests::{Consumer, Deployment, Load, eventually, scale, sold};
 use tokio::time::sleep;
 
-/// Clients that place orders until they are stopped, with the orders accepted so far.
-pub(crate) struct Load {
-    stop: Arc<AtomicBool>,
-    refused: Arc<AtomicU64>,
-    tasks: JoinSet<Vec<i64>>,
+/// Starts clients that place orders. The result of each request is the order's id if a complete 202 response arrived.
+pub(crate) fn start_load(consumers: &[Consumer], clients: usize) -> Load<Option<i64>> {
+    let consumers = consumers.to_vec();
+    Load::start(clients, move |number, _| {
+        let client = consumers[number % consumers.len()].clone();
+        async move {
+            let placed = client.try_place("1", 1, None).await.ok();
+            if placed.is_none() {
+                sleep(Duration::from_millis(20)).await;
+            }
+            placed.map(|placed| placed.order.id)
+        }
+    })
 }
 
-impl Load {
-    pub(crate) fn start(clients: &[Consumer], connections: usize, product: &'static str) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let refused = Arc::new(AtomicU64::new(0));
-        let mut tasks = JoinSet::new();
-        for number in 0..connections {
-            let client = clients[number % clients.len()].clone();
-            let (stop, refused) = (Arc::clone(&stop), Arc::clone(&refused));
-            tasks.spawn(async move {
-                let mut accepted = Vec::new();
-                while !stop.load(Ordering::Relaxed) {
-                    if let Some(id) = place(&client, product).await {
-                        accepted.push(id);
-                    } else {
-                        refused.fetch_add(1, Ordering::Relaxed);
-                        sleep(Duration::from_millis(20)).await;
-                    }
-                }
-                accepted
-            });
-        }
-        Self {
-            stop,
-            refused,
-            tasks,
-        }
-    }
-
-    pub(crate) async fn stop(mut self) -> (Vec<i64>, u64) {
-        self.stop.store(true, Ordering::Relaxed);
-        let mut accepted = Vec::new();
-        while let Some(ids) = self.tasks.join_next().await {
-            accepted.extend(ids.unwrap());
-        }
-        (accepted, self.refused.load(Ordering::Relaxed))
-    }
-}
-
-/// Returns the order's id if a complete 202 response arrived.
-async fn place(client: &Consumer, product: &str) -> Option<i64> {
-    let placed = client.try_place(product, 1, None).await;
-    placed.ok().map(|placed| placed.order.id)
+/// Stops clients. Returns the accepted orders and the number of refused requests.
+pub(crate) async fn stop_load(load: Load<Option<i64>>) -> (Vec<i64>, usize) {
+    let results = load.stop().await;
+    let refused = results.iter().filter(|placed| placed.is_none()).count();
+    (results.into_iter().flatten().collect(), refused)
 }
 
 /// Asserts that every accepted order is settled, that stock decreased by the units sold, and that the audit is clean.
@@ -66,7 +34,7 @@ pub(crate) async fn check(deployment: &Deployment, accepted: &[i64], stock: i64)
     deployment.all_settled().await;
     let client = deployment.client(0);
     let orders = client.all_orders().await;
-    let settled: std::collections::HashSet<i64> = orders
+    let settled: HashSet<i64> = orders
         .iter()
         .filter(|order| matches!(order.status, OrderStatus::Confirmed | OrderStatus::Rejected))
         .map(|order| order.id)
@@ -90,7 +58,7 @@ async fn killed_processes_lose_no_order_and_settle_none_twice() {
         .start()
         .await;
     let clients = [deployment.client(0), deployment.client(1)];
-    let load = Load::start(&clients, 16, "1");
+    let load = start_load(&clients, 16);
     let mut random = fastrand::Rng::with_seed(11);
     for kill in 0..kills {
         sleep(Duration::from_millis(random.u64(100..600))).await;
@@ -100,7 +68,7 @@ async fn killed_processes_lose_no_order_and_settle_none_twice() {
         deployment.workers[kill % 2].kill().await;
         deployment.restart_worker(kill % 2).await;
     }
-    let (accepted, _) = load.stop().await;
+    let (accepted, _) = stop_load(load).await;
     assert!(
         accepted.len() > 100,
         "only {} orders were accepted",
@@ -113,24 +81,17 @@ async fn killed_processes_lose_no_order_and_settle_none_twice() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn orders_are_accepted_during_a_broker_outage_and_settled_after_it() {
     let outage = Duration::from_secs(scale::pick(3, 30));
-    let deployment = Deployment::builder()
-        .vendor("vendor-a", &[("1", STOCK)])
-        .start()
-        .await;
+    let deployment = Deployment::start(&[("1", STOCK)]).await;
     let client = deployment.client(0);
-    let load = Load::start(std::slice::from_ref(&client), 8, "1");
+    let load = start_load(&[client.clone()], 8);
     sleep(Duration::from_millis(500)).await;
     deployment.broker.cut();
     sleep(outage).await;
     let during_outage = client.place("1", 1).await;
-    let readiness = deployment
-        .worker_client(0)
-        .try_get("/readyz")
-        .await
-        .unwrap();
-    assert_eq!(readiness.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let worker = deployment.worker_client(0);
+    assert_eq!(worker.readiness().await.0, 503);
     deployment.broker.restore();
-    let (mut accepted, refused) = load.stop().await;
+    let (mut accepted, refused) = stop_load(load).await;
     assert_eq!(refused, 0, "orders were refused during the broker outage");
     accepted.push(during_outage.id);
     println!(
@@ -139,8 +100,7 @@ async fn orders_are_accepted_during_a_broker_outage_and_settled_after_it() {
     );
     check(&deployment, &accepted, STOCK).await;
     eventually("the worker is ready again", async || {
-        let readiness = deployment.worker_client(0).try_get("/readyz").await.ok()?;
-        readiness.status().is_success().then_some(())
+        (worker.readiness().await.0 == 200).then_some(())
     })
     .await;
 }
@@ -153,14 +113,14 @@ async fn repeatedly_broken_broker_connections_lose_no_order() {
         .vendor("vendor-a", &[("1", STOCK)])
         .start()
         .await;
-    let load = Load::start(&[deployment.client(0)], 8, "1");
+    let load = start_load(&[deployment.client(0)], 8);
     for _ in 0..breaks {
         sleep(Duration::from_millis(700)).await;
         deployment.broker.cut();
         sleep(Duration::from_millis(50)).await;
         deployment.broker.restore();
     }
-    let (accepted, refused) = load.stop().await;
+    let (accepted, refused) = stop_load(load).await;
     assert_eq!(refused, 0);
     check(&deployment, &accepted, STOCK).await;
 }
@@ -168,24 +128,19 @@ async fn repeatedly_broken_broker_connections_lose_no_order() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dropped_database_connections_lose_no_accepted_order() {
     let breaks = scale::pick(3, 20);
-    let deployment = Deployment::builder()
-        .vendor("vendor-a", &[("1", STOCK)])
-        .start()
-        .await;
-    let load = Load::start(&[deployment.client(0)], 8, "1");
+    let deployment = Deployment::start(&[("1", STOCK)]).await;
+    let load = start_load(&[deployment.client(0)], 8);
     for _ in 0..breaks {
         sleep(Duration::from_millis(400)).await;
         deployment
-            .database
             .execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                  WHERE datname = current_database() AND pid <> pg_backend_pid()",
             )
-            .await
-            .unwrap();
+            .await;
     }
     sleep(Duration::from_millis(400)).await;
-    let (accepted, _) = load.stop().await;
+    let (accepted, _) = stop_load(load).await;
     assert!(accepted.len() > 50);
     check(&deployment, &accepted, STOCK).await;
 }

@@ -2,7 +2,7 @@
 
 use client::{OrderStatus, ProblemKind, RejectReason};
 use reqwest::StatusCode;
-use tests::{Consumer, Deployment, allocated, eventually};
+use tests::{Deployment, allocated, concurrently, eventually};
 
 async fn original_vendors() -> Deployment {
     Deployment::builder()
@@ -48,16 +48,15 @@ async fn order_beyond_stock_or_for_an_unknown_product_is_rejected() {
 async fn cancellation_returns_stock_exactly_once() {
     let deployment = original_vendors().await;
     let client = deployment.client(0);
-    let order = client.place("1", 30).await;
-    client.settled(order.id).await;
+    let order = client.place_settled("1", 30).await;
     assert_eq!(client.quantity("1").await, 20);
 
-    let cancels = (0..16).map(|_| {
+    let cancels = concurrently(16, |_| {
         let client = client.clone();
-        tokio::spawn(async move { client.change(order.id, OrderStatus::Cancelled).await })
+        async move { client.change(order.id, OrderStatus::Cancelled).await }
     });
-    for cancel in cancels.collect::<Vec<_>>() {
-        cancel.await.unwrap().unwrap();
+    for cancelled in cancels.await {
+        cancelled.unwrap();
     }
     assert_eq!(client.quantity("1").await, 50);
     let again = client.change(order.id, OrderStatus::Cancelled).await;
@@ -70,8 +69,7 @@ async fn cancellation_returns_stock_exactly_once() {
 async fn status_changes_outside_the_state_machine_are_rejected() {
     let deployment = original_vendors().await;
     let client = deployment.client(0);
-    let order = client.place("1", 1).await;
-    client.settled(order.id).await;
+    let order = client.place_settled("1", 1).await;
     for (status, expected) in [
         ("DELIVERED", StatusCode::CONFLICT),
         ("PENDING", StatusCode::CONFLICT),
@@ -90,17 +88,12 @@ async fn status_changes_outside_the_state_machine_are_rejected() {
 async fn repeated_requests_with_one_key_create_one_order() {
     let deployment = original_vendors().await;
     let client = deployment.client(0);
-    let place = |client: Consumer| async move {
-        let placed = client.try_place("2", 3, Some("key-1")).await;
-        placed.unwrap().order.id
-    };
-    let placed: Vec<_> = (0..32)
-        .map(|_| tokio::spawn(place(client.clone())))
-        .collect();
-    let mut ids = Vec::new();
-    for order in placed {
-        ids.push(order.await.unwrap());
-    }
+    let placed = concurrently(32, |_| {
+        let client = client.clone();
+        async move { client.try_place("2", 3, Some("key-1")).await }
+    });
+    let placed = placed.await.into_iter();
+    let mut ids: Vec<i64> = placed.map(|placed| placed.unwrap().order.id).collect();
     ids.dedup();
     assert_eq!(ids.len(), 1, "{ids:?}");
     client.settled(ids[0]).await;
@@ -131,9 +124,7 @@ async fn undecodable_message_is_dead_lettered_alone() {
     for queue in 0..8 {
         deployment.publish_raw(&format!("orders.{queue}"), "not JSON at all");
     }
-    let order = client.place("1", 1).await;
-    let order = client.settled(order.id).await;
-    assert_eq!(order.status, OrderStatus::Confirmed);
+    client.place_confirmed("1", 1).await;
     eventually("the bad messages are dead-lettered", async || {
         (deployment.queue_depth("orders.dead") == 8).then_some(())
     })

@@ -5,9 +5,8 @@ use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use client::OrderStatus;
 use fastrand::Rng;
-use tests::{Deployment, Standalone, scale};
+use tests::{Deployment, Standalone, assert_contains, concurrently, scale};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -26,32 +25,53 @@ fn status(response: &[u8]) -> Option<u16> {
     std::str::from_utf8(line.get(..3)?).ok()?.parse().ok()
 }
 
-/// Sends `start`, then `piece` repeatedly after a pause until there is a response. Returns its status code.
-async fn trickle(address: SocketAddr, start: &[u8], piece: &[u8], pause: Duration) -> Option<u16> {
-    let mut connection = TcpStream::connect(address).await.ok()?;
-    connection.write_all(start).await.ok()?;
+/// Sends `head`, then `chunk` up to `most` times after a pause each, until the response is complete or the connection fails.
+/// Returns the response and the number of chunks sent.
+async fn exchange(
+    address: SocketAddr,
+    head: &[u8],
+    (chunk, most, pause): (&[u8], u64, Duration),
+    is_complete: impl Fn(&[u8]) -> bool,
+) -> (Vec<u8>, u64) {
+    let (mut response, mut sent) = (Vec::new(), 0);
+    let Ok(mut connection) = TcpStream::connect(address).await else {
+        return (response, sent);
+    };
     let (mut reader, mut writer) = connection.split();
-    let send = async {
-        loop {
+    let write = async {
+        let mut is_open = writer.write_all(head).await.is_ok();
+        while is_open && sent < most {
             sleep(pause).await;
-            if writer.write_all(piece).await.is_err() {
-                std::future::pending::<()>().await;
-            }
+            is_open = writer.write_all(chunk).await.is_ok();
+            sent += u64::from(is_open);
+        }
+        // The server may respond and stop reading before everything is sent.
+        std::future::pending::<()>().await;
+    };
+    let read = async {
+        while !is_complete(&response) && reader.read_buf(&mut response).await.is_ok_and(|n| n > 0) {
         }
     };
-    let receive = async {
-        let mut response = Vec::new();
-        while status(&response).is_none() {
-            if reader.read_buf(&mut response).await.ok()? == 0 {
-                return None;
-            }
-        }
-        status(&response)
+    let both = async {
+        tokio::select! { () = write => {}, () = read => {} }
     };
-    let exchange = async {
-        tokio::select! { () = send => None, status = receive => status }
-    };
-    timeout(TIMEOUT, exchange).await.ok()?
+    // A response that does not arrive in time is incomplete.
+    let _ = timeout(TIMEOUT, both).await;
+    (response, sent)
+}
+
+/// Sends bytes, then `piece` repeatedly until there is a response. Returns its status code, or `None` without a response.
+async fn trickle(address: SocketAddr, start: &[u8], piece: &[u8]) -> Option<u16> {
+    let pieces = (piece, u64::MAX, Duration::from_millis(200));
+    let has_status = |response: &[u8]| status(response).is_some();
+    status(&exchange(address, start, pieces, has_status).await.0)
+}
+
+/// Sends bytes. Returns the status code of the response, or `None` without a response.
+async fn send(address: SocketAddr, request: &[u8]) -> Option<u16> {
+    let has_status = |response: &[u8]| status(response).is_some();
+    let nothing = (&b""[..], 0, Duration::ZERO);
+    status(&exchange(address, request, nothing, has_status).await.0)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -62,7 +82,7 @@ async fn slow_clients_time_out_and_do_not_delay_others() {
         .settings("[api]\nbody_timeout = \"3s\"\n")
         .start()
         .await;
-    let address = local(deployment.api_port(0));
+    let address = local(deployment.apis[0].port());
     let heads: [&[u8]; 2] = [
         b"POST /api/v1/orders HTTP/1.1\r\nHost: localhost\r\n",
         b"POST /api/v1/orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{",
@@ -70,9 +90,7 @@ async fn slow_clients_time_out_and_do_not_delay_others() {
     let pieces: [&[u8]; 2] = [b"X-More: x\r\n", b" "];
     let mut clients = JoinSet::new();
     for number in 0..slow {
-        let (start, piece) = (heads[number % 2], pieces[number % 2]);
-        let pause = Duration::from_millis(200);
-        clients.spawn(async move { trickle(address, start, piece, pause).await });
+        clients.spawn(trickle(address, heads[number % 2], pieces[number % 2]));
     }
     let client = deployment.client(0);
     let (mut orders, mut longest) = (0, Duration::ZERO);
@@ -99,49 +117,24 @@ async fn slow_clients_time_out_and_do_not_delay_others() {
     deployment.audit().await;
 }
 
-/// Sends a body until the server responds or `most` bytes were sent. Returns the response and the number of bytes sent.
+/// Sends a body in chunks until the server responds or `most` chunks were sent. Returns the response and the number of chunks
+/// sent.
 async fn send_body(address: SocketAddr, head: &str, chunk: &[u8], most: u64) -> (Vec<u8>, u64) {
-    let mut connection = TcpStream::connect(address).await.unwrap();
-    connection.write_all(head.as_bytes()).await.unwrap();
-    let (mut reader, mut writer) = connection.split();
-    let mut sent = 0;
-    let mut response = Vec::new();
-    let write = async {
-        while sent < most && writer.write_all(chunk).await.is_ok() {
-            sent += u64::try_from(chunk.len()).unwrap();
-        }
-        std::future::pending::<()>().await;
-    };
-    let receive = async {
-        while !response.ends_with(b"}") {
-            if reader.read_buf(&mut response).await.unwrap_or(0) == 0 {
-                return;
-            }
-        }
-    };
-    let exchange = async {
-        tokio::select! { () = write => (), () = receive => () }
-    };
-    timeout(TIMEOUT, exchange).await.unwrap();
-    (response, sent)
+    let is_complete = |response: &[u8]| response.ends_with(b"}");
+    let chunks = (chunk, most, Duration::ZERO);
+    exchange(address, head.as_bytes(), chunks, is_complete).await
 }
+
+/// A part of a body that is not JSON.
+static CHUNK: [u8; 0x1_0000] = [b' '; 0x1_0000];
 
 /// Sends `at_once` concurrent bodies just below the size limit of a batch that are not JSON.
 async fn send_allowed_bodies(address: SocketAddr, at_once: usize) {
-    const BYTES: u64 = 0xf_0000;
-    let head = format!(
-        "POST /api/v1/orders/batch HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {BYTES}\r\n\r\n"
-    );
-    let mut clients = JoinSet::new();
-    for _ in 0..at_once {
-        let head = head.clone();
-        clients.spawn(async move {
-            send_body(address, &head, &vec![b' '; 0x1_0000], BYTES)
-                .await
-                .0
-        });
-    }
-    for response in clients.join_all().await {
+    let responses = concurrently(at_once, |_| async move {
+        let head = "POST /api/v1/orders/batch HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 983040\r\n\r\n";
+        send_body(address, head, &CHUNK, 15).await.0
+    });
+    for response in responses.await {
         assert!(response.starts_with(b"HTTP/1.1 400 "));
     }
 }
@@ -156,33 +149,25 @@ async fn huge_body_is_rejected_early_with_bounded_memory() {
     let address = local(standalone.port());
     send_allowed_bodies(address, at_once).await;
     let before = standalone.process.peak_memory_bytes();
-    let mut clients = JoinSet::new();
-    for number in 0..at_once {
+    let responses = concurrently(at_once, |number| async move {
         let path = ["/api/v1/orders", "/api/v1/orders/batch"][number % 2];
+        let (length, chunk) = if number / 2 % 2 == 0 {
+            (format!("Content-Length: {most}"), CHUNK.to_vec())
+        } else {
+            let chunk = [&b"10000\r\n"[..], &CHUNK, b"\r\n"].concat();
+            ("Transfer-Encoding: chunked".to_owned(), chunk)
+        };
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{length}\r\n\r\n"
         );
-        clients.spawn(async move {
-            let data = vec![b' '; 0x1_0000];
-            if number / 2 % 2 == 0 {
-                let head = format!("{head}Content-Length: {most}\r\n\r\n");
-                send_body(address, &head, &data, most).await
-            } else {
-                let head = format!("{head}Transfer-Encoding: chunked\r\n\r\n");
-                let chunk = [&b"10000\r\n"[..], &data, b"\r\n"].concat();
-                send_body(address, &head, &chunk, most).await
-            }
-        });
-    }
+        send_body(address, &head, &chunk, most / 0x1_0000).await
+    });
     let mut sent_most = 0;
-    for (response, sent) in clients.join_all().await {
+    for (response, chunks) in responses.await {
         let response = String::from_utf8_lossy(&response).into_owned();
         assert!(response.starts_with("HTTP/1.1 413 "), "{response}");
-        assert!(
-            response.contains("/problems/payload-too-large"),
-            "{response}"
-        );
-        sent_most = sent_most.max(sent);
+        assert_contains(&response, "/problems/payload-too-large");
+        sent_most = sent_most.max(chunks * 0x1_0000);
     }
     let grown = standalone.process.peak_memory_bytes() - before;
     println!(
@@ -194,9 +179,7 @@ async fn huge_body_is_rejected_early_with_bounded_memory() {
     // The limit of a batch is one mebibyte, and each body is read up to its limit.
     let allowed = 8 + 2 * u64::try_from(at_once).unwrap();
     assert!(grown < allowed * 1024 * 1024, "{grown} bytes");
-    let order = client.place("1", 1).await;
-    let order = client.settled(order.id).await;
-    assert_eq!(order.status, OrderStatus::Confirmed);
+    client.place_confirmed("1", 1).await;
 }
 
 fn random_bytes(random: &mut Rng, most: usize, without: &[u8]) -> Vec<u8> {
@@ -276,54 +259,28 @@ fn bad_request(random: &mut Rng) -> Vec<u8> {
     }
 }
 
-/// Sends bytes and returns the status code of the response, or `None` without a response.
-async fn send(address: SocketAddr, request: &[u8]) -> Option<u16> {
-    let mut connection = TcpStream::connect(address).await.ok()?;
-    let (mut reader, mut writer) = connection.split();
-    // The server may respond and stop reading before everything is sent.
-    let write = async { drop(writer.write_all(request).await) };
-    let read = async {
-        let mut response = Vec::new();
-        while status(&response).is_none() && reader.read_buf(&mut response).await.ok()? > 0 {}
-        status(&response)
-    };
-    let exchange = async { tokio::join!(write, read).1 };
-    timeout(TIMEOUT, exchange).await.ok()?
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn malformed_requests_get_a_response_and_never_a_5xx() {
     let requests: u64 = scale::pick(1_000, 20_000);
     let clients = 16;
-    let deployment = Deployment::builder()
-        .vendor("vendor-a", &[("1", 1_000_000)])
-        .start()
-        .await;
-    let address = local(deployment.api_port(0));
-    let mut tasks = JoinSet::new();
-    for client in 0..clients {
-        tasks.spawn(async move {
-            let mut outcomes: BTreeMap<Option<u16>, u64> = BTreeMap::new();
-            let mut bad = Vec::new();
-            for number in (client..requests).step_by(clients.try_into().unwrap()) {
-                // Seed each request by its number, so that a failing request can be reproduced.
-                let request = bad_request(&mut Rng::with_seed(number));
-                let status = send(address, &request).await;
-                *outcomes.entry(status).or_default() += 1;
-                if status.is_none_or(|status| status >= 500) {
-                    bad.push((number, status));
-                }
-            }
-            (outcomes, bad)
-        });
-    }
+    let deployment = Deployment::start(&[("1", 1_000_000)]).await;
+    let address = local(deployment.apis[0].port());
+    let responses = concurrently(clients, |client| async move {
+        let mut responses = Vec::new();
+        for number in (client as u64..requests).step_by(clients) {
+            // Seed each request by its number, so that a failing request can be reproduced.
+            let request = bad_request(&mut Rng::with_seed(number));
+            responses.push((number, send(address, &request).await));
+        }
+        responses
+    });
     let mut outcomes: BTreeMap<Option<u16>, u64> = BTreeMap::new();
     let mut bad = Vec::new();
-    for (counted, found) in tasks.join_all().await {
-        for (status, count) in counted {
-            *outcomes.entry(status).or_default() += count;
+    for (number, status) in responses.await.into_iter().flatten() {
+        *outcomes.entry(status).or_default() += 1;
+        if status.is_none_or(|status| status >= 500) {
+            bad.push((number, status));
         }
-        bad.extend(found);
     }
     println!("{requests} malformed requests, responses by status: {outcomes:?}");
     assert_eq!(bad, [], "a 5xx response, or no response");

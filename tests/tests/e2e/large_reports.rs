@@ -1,35 +1,10 @@
 //! A large report in the embedded deployment: the data file has one writer, and orders are accepted between transactions.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tests::{Consumer, Standalone, scale};
-use tokio::task::JoinSet;
+use tests::{Consumer, Load, Standalone, scale};
 
 const CLIENTS: usize = 4;
-
-/// The time at which an order was placed, and its latency.
-struct Placed {
-    at: Instant,
-    took: Duration,
-}
-
-/// Places orders one after the other until `stop` is set. Each must be accepted.
-async fn place_until(stop: Arc<AtomicBool>, client: Consumer) -> Vec<Placed> {
-    let mut placed = Vec::new();
-    while !stop.load(Ordering::Relaxed) {
-        let at = Instant::now();
-        client.place("hot", 1).await;
-        placed.push(Placed {
-            at,
-            took: at.elapsed(),
-        });
-        // Keep the load moderate.
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    placed
-}
 
 /// Waits until a product is available. Without a timeout, because a large report is slow in an unoptimised build.
 async fn wait_for_stock(client: &Consumer, product_id: &str) {
@@ -56,11 +31,18 @@ async fn orders_are_accepted_while_a_large_report_is_applied() {
     let lines = scale::pick(100_000, 600_000);
     let standalone = Standalone::start(&[("vendor-a", &[("hot", 1_000_000)])], "").await;
     let client = standalone.client();
-    let stop = Arc::new(AtomicBool::new(false));
-    let mut clients = JoinSet::new();
-    for _ in 0..CLIENTS {
-        clients.spawn(place_until(Arc::clone(&stop), standalone.client()));
-    }
+    let placing = client.clone();
+    let load = Load::start(CLIENTS, move |_, _| {
+        let client = placing.clone();
+        async move {
+            let placed_at = Instant::now();
+            client.place("hot", 1).await;
+            let took = placed_at.elapsed();
+            // Keep the load moderate.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            (placed_at, took)
+        }
+    });
 
     let product = |number: usize| format!("item-{number:07}");
     let hot = [("hot".to_owned(), 1_000_000)];
@@ -70,14 +52,11 @@ async fn orders_are_accepted_while_a_large_report_is_applied() {
     let started = Instant::now();
     wait_for_stock(&client, &product(lines - 1)).await;
     let ended = Instant::now();
-    stop.store(true, Ordering::Relaxed);
-    let placed = clients.join_all().await;
+    let placed = load.stop().await.into_iter();
 
     let took: Vec<Duration> = placed
-        .into_iter()
-        .flatten()
-        .filter(|placed| started <= placed.at && placed.at + placed.took <= ended)
-        .map(|placed| placed.took)
+        .filter(|(placed_at, took)| started <= *placed_at && *placed_at + *took <= ended)
+        .map(|(_, took)| took)
         .collect();
     println!("{lines} products written in {:?}", ended - started);
     // More than one order per client: orders are accepted between the transactions of the sync, not only before and after it.

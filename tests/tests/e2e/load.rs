@@ -1,7 +1,6 @@
 //! More concurrent requests than database connections.
 
-use tests::{Deployment, scale};
-use tokio::task::JoinSet;
+use tests::{Deployment, concurrently, scale};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_requests_beyond_the_pool_size_all_succeed() {
@@ -13,12 +12,11 @@ async fn concurrent_requests_beyond_the_pool_size_all_succeed() {
         .await;
     let client = deployment.client(0);
     for _ in 0..rounds {
-        let mut posts = JoinSet::new();
-        for _ in 0..200 {
+        let place = |_| {
             let client = client.clone();
-            posts.spawn(async move { client.place("1", 1).await });
-        }
-        posts.join_all().await;
+            async move { client.place("1", 1).await }
+        };
+        concurrently(200, place).await;
     }
     deployment.all_settled().await;
     assert_eq!(client.quantity("1").await, 1_000_000 - 200 * rounds);

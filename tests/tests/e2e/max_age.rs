@@ -2,32 +2,22 @@
 
 use client::{OrderStatus, ProblemKind, RejectReason};
 use mock_vendor::MockVendor;
-use tests::{Standalone, eventually};
+use tests::{Standalone, eventually, vendor_settings};
 
 /// Each report after the first contains an invalid line and is refused.
 #[tokio::test]
 async fn stock_of_a_failing_vendor_is_not_sold_beyond_max_age() {
     let vendor = MockVendor::start_local([("A", 5), ("B", 1)]).unwrap();
-    let settings = format!(
-        "[[vendors]]\nid = \"vendor-a\"\nurl = \"{}\"\nsync_interval = \"1s\"\nmax_age = \"2s\"\n",
-        vendor.url()
-    );
+    let settings = vendor_settings("vendor-a", &vendor.url(), "1s", "max_age = \"2s\"\n");
     let standalone = Standalone::start_with(&settings).await;
     let client = standalone.client();
-    eventually("vendor-a's units are available", async || {
-        (client.quantity("A").await == 5).then_some(())
-    })
-    .await;
+    client.wait_for_quantity("A", 5).await;
 
     vendor.set_stock([("A", 5), ("B", -1)]);
-    eventually("vendor-a's report has expired", async || {
-        (client.quantity("A").await == 0).then_some(())
-    })
-    .await;
+    client.wait_for_quantity("A", 0).await;
     let failed = client.api.sync_vendor("vendor-a").await.unwrap_err();
     assert_eq!(failed.kind(), Some(&ProblemKind::VendorUnavailable));
-    let order = client.place("A", 1).await;
-    let order = client.settled(order.id).await;
+    let order = client.place_settled("A", 1).await;
     assert_eq!(order.reason, Some(RejectReason::InsufficientStock));
     let known = client.api.stock("A").await.unwrap();
     assert_eq!(
@@ -43,8 +33,7 @@ async fn stock_of_a_failing_vendor_is_not_sold_beyond_max_age() {
     vendor.set_stock([("A", 5), ("B", 1)]);
     client.api.sync_vendor("vendor-a").await.unwrap();
     eventually("an order is confirmed again", async || {
-        let order = client.place("A", 1).await;
-        let order = client.settled(order.id).await;
+        let order = client.place_settled("A", 1).await;
         (order.status == OrderStatus::Confirmed).then_some(())
     })
     .await;

@@ -4,28 +4,28 @@ use std::path::Path;
 
 use client::{OrderFilter, OrderStatus};
 use storage_postgres::test_database::TestDatabase;
-use tests::{Consumer, Standalone, admin, database_environment, scale};
+use tests::{
+    Consumer, Standalone, admin, assert_contains, concurrently, database_environment, scale,
+};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::task::JoinSet;
 
-const CLIENTS: u32 = 32;
+const CLIENTS: usize = 32;
 
 /// Creates orders in every status, for products with stock at one, two or no vendors.
-async fn trade(client: &Consumer, orders: u32) {
-    let mut clients = JoinSet::new();
-    for number in 0..CLIENTS {
+async fn trade(client: &Consumer, orders: usize) {
+    concurrently(CLIENTS, |number| {
         let client = client.clone();
-        clients.spawn(async move {
-            for order in (number..orders).step_by(CLIENTS as usize) {
+        async move {
+            for order in (number..orders).step_by(CLIENTS) {
                 let key = (order % 2 == 0).then(|| format!("order-{order}"));
-                let product = ["both", "one", "unknown"][order as usize % 3];
-                let units = order % 5 + 1;
+                let product = ["both", "one", "unknown"][order % 3];
+                let units = u32::try_from(order % 5).unwrap() + 1;
                 let placed = client.try_place(product, units, key.as_deref()).await;
                 placed.unwrap();
             }
-        });
-    }
-    clients.join_all().await;
+        }
+    })
+    .await;
     client.all_settled().await;
     let confirmed = OrderFilter {
         status: Some(OrderStatus::Confirmed),
@@ -87,12 +87,13 @@ async fn export_and_import_move_a_data_file_to_postgresql_without_loss() {
     let (data, sent) = (shop.data(), dir.path().join("sent.ndjson"));
     let data = data.to_str().unwrap();
 
-    let (refused, output) =
-        admin::run(&["export", sent.to_str().unwrap(), "--data", data], &[]).await;
-    assert!(
-        !refused && output.contains("is in use by process"),
-        "{output}"
-    );
+    let dump = sent.to_str().unwrap();
+    admin::fail(
+        &["export", dump, "--data", data],
+        &[],
+        "is in use by process",
+    )
+    .await;
     assert!(shop.process.terminate().await, "{}", shop.process.log());
     let count = products.to_string();
     admin::succeed(&["seed", "--data", data, "--products", &count], &[]).await;
@@ -100,10 +101,9 @@ async fn export_and_import_move_a_data_file_to_postgresql_without_loss() {
 
     let database = TestDatabase::create().await.unwrap();
     let environment = database_environment(&database);
-    let dump = sent.to_str().unwrap();
     let (interrupted, resumed) = import_with_interruption(dump, &environment).await;
-    assert!(resumed.contains("resuming after"), "{resumed}");
-    assert!(resumed.contains("audit clean"), "{resumed}");
+    assert_contains(&resumed, "resuming after");
+    assert_contains(&resumed, "audit clean");
     let arrived = export(&[], &dir.path().join("arrived.ndjson"), &environment).await;
     assert!(
         exported == arrived,
@@ -115,7 +115,7 @@ async fn export_and_import_move_a_data_file_to_postgresql_without_loss() {
     );
 
     let again = admin::succeed(&["import", dump], &environment).await;
-    assert!(again.contains("already imported"), "{again}");
+    assert_contains(&again, "already imported");
     admin::succeed(
         &["seed", "--data", data, "--products", "1", "--seed", "2"],
         &[],
@@ -123,11 +123,8 @@ async fn export_and_import_move_a_data_file_to_postgresql_without_loss() {
     .await;
     let other = dir.path().join("other.ndjson");
     export(&["--data", data], &other, &[]).await;
-    let (succeeded, output) = admin::run(&["import", other.to_str().unwrap()], &environment).await;
-    assert!(
-        !succeeded && output.contains("already contains orders or stock"),
-        "{output}"
-    );
+    let import = ["import", other.to_str().unwrap()];
+    admin::fail(&import, &environment, "already contains orders or stock").await;
 }
 
 #[tokio::test]
@@ -138,6 +135,5 @@ async fn incomplete_dump_is_refused_before_the_database_is_opened() {
     // No database of this name exists, and none is created.
     let environment = [("DB_NAME", "never_created_by_import".to_owned())];
     let arguments = ["import", file.to_str().unwrap()];
-    let (succeeded, output) = admin::run(&arguments, &environment).await;
-    assert!(!succeeded && output.contains("incomplete"), "{output}");
+    admin::fail(&arguments, &environment, "incomplete").await;
 }

@@ -1,9 +1,7 @@
 //! Programs that keep running while the next version's migration adds columns and values.
 
-use std::time::Duration;
-
 use client::OrderStatus;
-use tests::Deployment;
+use tests::{Deployment, assert_contains};
 
 /// Runs each read and each kind of write, so that all statements are prepared on the pooled connections.
 async fn use_everything(deployment: &Deployment) {
@@ -40,15 +38,11 @@ async fn use_everything(deployment: &Deployment) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn programs_work_with_the_schema_and_values_of_the_next_version() {
-    let deployment = Deployment::builder()
-        .vendor("vendor-a", &[("1", 1_000), ("2", 5)])
-        .start()
-        .await;
+    let deployment = Deployment::start(&[("1", 1_000), ("2", 5)]).await;
     let client = deployment.client(0);
     let mut events = client.events(None).await;
     use_everything(&deployment).await;
     deployment
-        .database
         .execute(
             "DO $$ DECLARE name text; BEGIN
                  FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename !~ '^__' LOOP
@@ -57,15 +51,13 @@ async fn programs_work_with_the_schema_and_values_of_the_next_version() {
                  END LOOP;
              END $$",
         )
-        .await
-        .unwrap();
+        .await;
     use_everything(&deployment).await;
     let id = client.place_and_wait("2", 1, 20).await.order.id;
     events.find("order", |order| order["id"] == id).await;
 
     // Block the vendor's next sync, so that its row keeps the next version's value.
     deployment
-        .database
         .execute(
             "DO $$ DECLARE name text; BEGIN
                  FOR name IN SELECT conname FROM pg_constraint
@@ -74,17 +66,13 @@ async fn programs_work_with_the_schema_and_values_of_the_next_version() {
                  END LOOP;
              END $$",
         )
-        .await
-        .unwrap();
+        .await;
     deployment.vendors[0].set_fault(mock_vendor::Fault::Hang);
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    deployment.wait_for_syncs(0).await;
     deployment
-        .database
         .execute("UPDATE vendor_syncs SET outcome = 'OF_A_LATER_VERSION', error = NULL")
-        .await
-        .unwrap();
-    let vendors = client.get("/api/v1/vendors").await;
-    let shown = vendors.to_string();
-    assert!(shown.contains("\"status\":\"OK\""), "{shown}");
+        .await;
+    let vendors = client.get("/api/v1/vendors").await.to_string();
+    assert_contains(&vendors, "\"status\":\"OK\"");
     deployment.audit().await;
 }

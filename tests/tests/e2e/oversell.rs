@@ -1,32 +1,37 @@
 //! Guarantee P1 under load: several API processes, workers and connections, with concurrent syncs.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use client::OrderStatus;
-use tests::{Consumer, Deployment, count, scale};
-use tokio::task::JoinSet;
+use tests::{Consumer, Deployment, Standalone, concurrently, count, scale, sold};
 
 const CONNECTIONS: usize = 64;
 
-/// Places orders from 64 connections over two API processes.
-async fn place_all(deployment: &Deployment, orders: Vec<(String, u32)>) {
-    let clients = [deployment.client(0), deployment.client(1)];
-    let mut shares: Vec<Vec<(String, u32)>> = vec![Vec::new(); CONNECTIONS];
-    for (number, order) in orders.into_iter().enumerate() {
-        shares[number % CONNECTIONS].push(order);
-    }
-    let mut tasks = JoinSet::new();
-    for (number, share) in shares.into_iter().enumerate() {
-        let client: Consumer = clients[number % clients.len()].clone();
-        tasks.spawn(async move {
-            for (product, quantity) in share {
-                client.place(&product, quantity).await;
+/// Places orders from 64 connections over these clients.
+async fn place_all(clients: &[Consumer], orders: Vec<(String, u32)>) {
+    let orders = Arc::new(orders);
+    concurrently(CONNECTIONS, |number| {
+        let (client, orders) = (clients[number % clients.len()].clone(), Arc::clone(&orders));
+        async move {
+            for (product, quantity) in orders.iter().skip(number).step_by(CONNECTIONS) {
+                client.place(product, *quantity).await;
             }
-        });
-    }
-    while let Some(done) = tasks.join_next().await {
-        done.unwrap();
-    }
+        }
+    })
+    .await;
+}
+
+/// Places five times as many orders of one unit as there are units of the product `hot`.
+async fn sell_out(clients: &[Consumer], stock: i64) {
+    let attempts = usize::try_from(stock).unwrap() * 5;
+    place_all(clients, vec![("hot".to_owned(), 1); attempts]).await;
+    let client = &clients[0];
+    client.all_settled().await;
+    let orders = client.all_orders().await;
+    assert_eq!(orders.len(), attempts);
+    assert_eq!(count(&orders, OrderStatus::Confirmed), attempts / 5);
+    assert_eq!(count(&orders, OrderStatus::Rejected), attempts / 5 * 4);
+    assert_eq!(client.quantity("hot").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -38,17 +43,16 @@ async fn flash_sale_sells_exactly_the_stock() {
         .vendor("vendor-a", &[("hot", stock)])
         .start()
         .await;
-    let attempts = usize::try_from(stock).unwrap() * 5;
-    place_all(&deployment, vec![("hot".to_owned(), 1); attempts]).await;
-    deployment.all_settled().await;
-
-    let client = deployment.client(0);
-    let orders = client.all_orders().await;
-    assert_eq!(orders.len(), attempts);
-    assert_eq!(count(&orders, OrderStatus::Confirmed), attempts / 5);
-    assert_eq!(count(&orders, OrderStatus::Rejected), attempts / 5 * 4);
-    assert_eq!(client.quantity("hot").await, 0);
+    sell_out(&[deployment.client(0), deployment.client(1)], stock).await;
     deployment.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flash_sale_in_standalone_sells_exactly_the_stock() {
+    let stock = scale::pick(200, 2_000);
+    let standalone = Standalone::start(&[("vendor-a", &[("hot", stock)])], "").await;
+    sell_out(&[standalone.client()], stock).await;
+    standalone.audit().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -67,7 +71,6 @@ async fn concurrent_syncs_cause_no_over_allocation() {
         .vendor("vendor-a", &stock)
         .vendor("vendor-b", &stock)
         .vendor("vendor-c", &stock)
-        .sync_interval(Duration::from_secs(1))
         .start()
         .await;
 
@@ -78,24 +81,21 @@ async fn concurrent_syncs_cause_no_over_allocation() {
             (product, random.u32(1..=5))
         })
         .collect();
+    let clients = [deployment.client(0), deployment.client(1)];
     tokio::join!(
-        place_all(&deployment, orders),
+        place_all(&clients, orders),
         deployment.wait_for_syncs(syncs)
     );
     deployment.all_settled().await;
     // Sync once more after all orders are settled.
     deployment.wait_for_syncs(1).await;
 
-    let client = deployment.client(0);
+    let client = &clients[0];
     let orders = client.all_orders().await;
     assert_eq!(orders.len(), attempts);
-    let sold: i64 = orders
-        .iter()
-        .filter(|order| order.status == OrderStatus::Confirmed)
-        .map(|order| i64::from(order.quantity))
-        .sum();
-    let mut left = 0;
+    let (mut sold_units, mut left) = (0, 0);
     for name in &names {
+        sold_units += sold(&orders, name);
         let stock = client.api.stock(name).await.unwrap();
         for vendor in &stock.vendors {
             assert_eq!(i64::from(vendor.reported), UNITS, "{stock:?}");
@@ -104,6 +104,6 @@ async fn concurrent_syncs_cause_no_over_allocation() {
         left += i64::try_from(stock.level.quantity).unwrap();
     }
     let all = UNITS * 3 * i64::try_from(PRODUCTS).unwrap();
-    assert_eq!(sold + left, all);
+    assert_eq!(sold_units + left, all);
     deployment.audit().await;
 }

@@ -12,7 +12,7 @@ async fn sessions_through_a_pooler_keep_their_timeouts() {
         .vendor("vendor-a", &[("1", 100)])
         .settings("[database]\nlock_timeout = \"700ms\"\n")
         .on_server(cluster.options())
-        .database_port(pooler.options().port)
+        .database_port(pooler.port())
         .start()
         .await;
     let client = deployment.client(0);
@@ -48,14 +48,11 @@ async fn programs_exit_at_start_behind_a_transaction_pooler() {
         .start()
         .await;
     for program in ["order-aggregator-api", "order-aggregator-worker"] {
-        let port = pooler.options().port.to_string();
-        let mut process = deployment.start_another(program, &[("DB_PORT", port)]);
+        let port = pooler.port().to_string();
+        let mut process = deployment.start_another(program, &[("DB_PORT", &port)]);
         assert!(!process.wait().await, "{program} exited with success");
         let log = process.log();
-        let lines: Vec<&str> = log
-            .lines()
-            .filter(|line| line.contains("pool_mode"))
-            .collect();
-        assert_eq!(lines.len(), 1, "{log}");
+        let lines = log.lines().filter(|line| line.contains("pool_mode"));
+        assert_eq!(lines.count(), 1, "{log}");
     }
 }

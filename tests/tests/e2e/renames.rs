@@ -1,11 +1,7 @@
 //! One source under two vendor ids: the same units must not be sold twice.
 
 use client::OrderStatus;
-use tests::{Standalone, admin};
-
-fn vendor(id: &str, url: &str) -> String {
-    format!("[[vendors]]\nid = \"{id}\"\nurl = \"{url}\"\nsync_interval = \"1s\"\n")
-}
+use tests::{Standalone, admin, assert_contains, vendor_settings};
 
 /// Changes the id of a vendor with sold units in the settings: the program does not start, and names the command. After the
 /// command, it starts, and sold units stay sold.
@@ -13,35 +9,28 @@ fn vendor(id: &str, url: &str) -> String {
 async fn renamed_vendor_is_refused_until_it_is_renamed_in_the_store() {
     let mut standalone = Standalone::start(&[("v", &[("p", 50)])], "").await;
     let client = standalone.client();
-    let order = client.place("p", 30).await;
-    let order = client.settled(order.id).await;
-    assert_eq!(order.status, OrderStatus::Confirmed);
+    let order = client.place_confirmed("p", 30).await;
     assert!(standalone.process.terminate().await);
 
     let url = standalone.vendors[0].url();
-    standalone.set_settings(&vendor("w", &url));
-    standalone.restart();
+    standalone.set_settings(&vendor_settings("w", &url, "1s", ""));
+    standalone.start_again();
     assert!(!standalone.process.wait().await);
     let log = standalone.process.log();
-    assert!(
-        log.contains("`order-aggregator-admin vendor rename v w`"),
-        "{log}"
-    );
+    assert_contains(&log, "`order-aggregator-admin vendor rename v w`");
 
     let data = standalone.data();
     let data = data.to_str().unwrap();
     let rename = ["vendor", "rename", "v", "w", "--data", data];
     let printed = admin::succeed(&rename, &[]).await;
-    assert!(printed.contains("renamed vendor v to w"), "{printed}");
-    standalone.restart();
-    standalone.ready().await;
+    assert_contains(&printed, "renamed vendor v to w");
+    standalone.restart().await;
     let client = standalone.client();
     client.api.sync_vendor("w").await.unwrap();
     assert_eq!(client.quantity("p").await, 20);
     let order = client.order(order.id).await;
     assert_eq!(order.allocations[0].vendor_id, "w");
-    let too_many = client.place("p", 50).await;
-    let too_many = client.settled(too_many.id).await;
+    let too_many = client.place_settled("p", 50).await;
     assert_eq!(too_many.status, OrderStatus::Rejected);
     standalone.audit().await;
 }
@@ -53,8 +42,9 @@ async fn two_vendors_with_one_source_are_refused() {
     assert!(standalone.process.terminate().await);
     let url = standalone.vendors[0].url();
     let same = format!("{}#again", url.replacen("http", "HTTP", 1));
-    standalone.set_settings(&(vendor("v", &url) + &vendor("w", &same)));
-    standalone.restart();
+    let vendors = [("v", &url), ("w", &same)].map(|(id, url)| vendor_settings(id, url, "1s", ""));
+    standalone.set_settings(&vendors.concat());
+    standalone.start_again();
     assert!(!standalone.process.wait().await);
     let log = standalone.process.log();
     let named = "vendors[1].url";

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use client::{NewOrder, Order, OrderStatus, Placed, Retries};
-use tests::{Consumer, Deployment, Standalone, scale, sold};
+use tests::{Consumer, Deployment, Standalone, concurrently, scale, sold};
 use tokio::sync::Barrier;
-use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 const CLIENTS: usize = 64;
@@ -36,11 +35,10 @@ fn order_of(key: usize) -> NewOrder {
 /// Sends each order with its key from 64 clients at the same time. Returns each client's responses by key.
 async fn repeat(consumers: Vec<Consumer>, keys: usize, retries: Retries) -> Vec<Vec<Placed>> {
     let barrier = Arc::new(Barrier::new(CLIENTS));
-    let mut clients = JoinSet::new();
-    for number in 0..CLIENTS {
+    concurrently(CLIENTS, |number| {
         let api = consumers[number % consumers.len()].api.clone();
         let barrier = Arc::clone(&barrier);
-        clients.spawn(async move {
+        async move {
             let mut responses = Vec::with_capacity(keys);
             for key in 0..keys {
                 barrier.wait().await;
@@ -49,9 +47,9 @@ async fn repeat(consumers: Vec<Consumer>, keys: usize, retries: Retries) -> Vec<
                 responses.push(placed.unwrap());
             }
             responses
-        });
-    }
-    clients.join_all().await
+        }
+    })
+    .await
 }
 
 /// Returns the order as it was when it was accepted.
@@ -98,6 +96,17 @@ async fn check(client: &Consumer, responses: &[Vec<Placed>], keys: usize) -> usi
     without_first
 }
 
+/// Repeats each order on APIs that keep running, and asserts that each key has a response that is not a replay.
+async fn repeat_without_loss(consumers: Vec<Consumer>, keys: usize) {
+    let (client, programs) = (consumers[0].clone(), consumers.len());
+    let responses = repeat(consumers, keys, NO_RETRIES).await;
+    let without_first = check(&client, &responses, keys).await;
+    assert_eq!(without_first, 0, "no response was lost");
+    println!(
+        "{keys} keys, each sent by {CLIENTS} clients at once to {programs} programs: {keys} orders"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_requests_with_one_key_create_one_order() {
     let keys = scale::pick(20, 1_000);
@@ -107,10 +116,7 @@ async fn concurrent_requests_with_one_key_create_one_order() {
         .start()
         .await;
     let consumers = vec![deployment.client(0), deployment.client(1)];
-    let responses = repeat(consumers, keys, NO_RETRIES).await;
-    let without_first = check(&deployment.client(0), &responses, keys).await;
-    assert_eq!(without_first, 0, "no response was lost");
-    println!("{keys} keys, each sent by {CLIENTS} clients at once to two APIs: {keys} orders");
+    repeat_without_loss(consumers, keys).await;
     deployment.audit().await;
 }
 
@@ -119,10 +125,7 @@ async fn concurrent_requests_with_one_key_create_one_order_in_standalone() {
     let keys = scale::pick(20, 1_000);
     let stock = PRODUCTS.map(|product| (product, STOCK));
     let standalone = Standalone::start(&[("vendor-a", &stock)], "").await;
-    let responses = repeat(vec![standalone.client()], keys, NO_RETRIES).await;
-    let without_first = check(&standalone.client(), &responses, keys).await;
-    assert_eq!(without_first, 0, "no response was lost");
-    println!("{keys} keys, each sent by {CLIENTS} clients at once to one program: {keys} orders");
+    repeat_without_loss(vec![standalone.client()], keys).await;
     standalone.audit().await;
 }
 

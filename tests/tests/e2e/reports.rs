@@ -1,9 +1,7 @@
 //! Rules of vendor reports and of idempotency keys, end to end.
 
 use client::{OrderStatus, ProblemKind, RejectReason};
-use tests::{Deployment, Standalone, eventually};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tests::{Deployment, Standalone, assert_contains, eventually, serve, vendor_settings};
 
 #[tokio::test]
 async fn report_with_an_invalid_line_changes_nothing() {
@@ -27,20 +25,11 @@ async fn stock_of_a_vendor_that_is_no_longer_configured_is_not_sold() {
     ];
     let mut standalone = Standalone::start(&stocks, "").await;
     assert_eq!(standalone.client().quantity("1").await, 57);
-    assert!(standalone.process.terminate().await);
-    let url = standalone.vendors[0].url();
-    standalone.set_settings(&format!(
-        "[[vendors]]\nid = \"vendor-a\"\nurl = \"{url}\"\nsync_interval = \"1s\"\n"
-    ));
-    standalone.restart();
-    standalone.ready().await;
+    let vendor_a = vendor_settings("vendor-a", &standalone.vendors[0].url(), "1s", "");
+    standalone.restart_with(&vendor_a).await;
     let client = standalone.client();
-    eventually("vendor-b's stock is not available", async || {
-        (client.quantity("1").await == 50).then_some(())
-    })
-    .await;
-    let order = client.place("2", 1).await;
-    let order = client.settled(order.id).await;
+    client.wait_for_quantity("1", 50).await;
+    let order = client.place_settled("2", 1).await;
     assert_eq!(order.reason, Some(RejectReason::InsufficientStock));
     // Its last report is kept.
     let known = client.api.stock("2").await.unwrap();
@@ -55,22 +44,17 @@ async fn unit_of_a_vendor_that_has_not_shipped_is_not_sold_again() {
         [("vendor-a", &[("p", 2)]), ("vendor-b", &[("p", 1)])];
     let standalone = Standalone::start(&stocks, "").await;
     let client = standalone.client();
-    let order = client.place("p", 3).await;
-    let order = client.settled(order.id).await;
-    assert_eq!(order.status, OrderStatus::Confirmed);
+    let order = client.place_confirmed("p", 3).await;
     assert_eq!(order.allocations.len(), 2);
 
     standalone.vendors[0].set_stock([("p", 0)]);
     let partly = client.api.ship_part(order.id, "vendor-a", None).await;
     let partly = partly.unwrap();
     assert_eq!(partly.order.status, OrderStatus::Confirmed);
-    let cancelled = client
-        .api
-        .change_status(order.id, OrderStatus::Cancelled, None)
-        .await
-        .unwrap_err();
+    let cancelled = client.change(order.id, OrderStatus::Cancelled).await;
+    let cancelled = cancelled.unwrap_err();
     assert_eq!(cancelled.kind(), Some(&ProblemKind::IllegalTransition));
-    assert!(cancelled.to_string().contains("vendor-a"), "{cancelled}");
+    assert_contains(&cancelled.to_string(), "vendor-a");
     // Sync each vendor again, more than once.
     eventually("vendor-a's report includes the shipment", async || {
         let known = client.api.stock("p").await.unwrap();
@@ -82,56 +66,28 @@ async fn unit_of_a_vendor_that_has_not_shipped_is_not_sold_again() {
         client.api.sync_vendor("vendor-b").await.unwrap();
     }
     assert_eq!(client.quantity("p").await, 0);
-    let more = client.place("p", 1).await;
-    let more = client.settled(more.id).await;
+    let more = client.place_settled("p", 1).await;
     assert_eq!(more.reason, Some(RejectReason::InsufficientStock));
     standalone.audit().await;
 
     standalone.vendors[1].set_stock([("p", 4)]);
     let last = client.api.ship_part(order.id, "vendor-b", None).await;
     assert_eq!(last.unwrap().order.status, OrderStatus::Shipped);
-    eventually("vendor-b's report includes the shipment", async || {
-        (client.quantity("p").await == 4).then_some(())
-    })
-    .await;
+    client.wait_for_quantity("p", 4).await;
     standalone.audit().await;
-}
-
-/// Serves the same list for every request, with integers as product ids.
-async fn vendor_with_integers(listener: TcpListener) {
-    const BODY: &str =
-        r#"[{"productId": 7, "quantity": 5}, {"productId": 18446744073709551615, "quantity": 6}]"#;
-    loop {
-        let (mut connection, _) = listener.accept().await.unwrap();
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            if connection.read_buf(&mut request).await.unwrap() == 0 {
-                break;
-            }
-        }
-        let length = BODY.len();
-        let response = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{BODY}"
-        );
-        // The client may disconnect before the end.
-        let _ = connection.write_all(response.as_bytes()).await;
-    }
 }
 
 #[tokio::test]
 async fn integer_product_id_is_read_as_its_digits() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let vendor = tokio::spawn(vendor_with_integers(listener));
-    let settings = format!(
-        "[[vendors]]\nid = \"vendor-a\"\nurl = \"http://{address}/stock\"\nsync_interval = \"1s\"\n"
-    );
+    let body =
+        r#"[{"productId": 7, "quantity": 5}, {"productId": 18446744073709551615, "quantity": 6}]"#;
+    let url = serve(body.to_owned(), String::new).await;
+    let settings = vendor_settings("vendor-a", &url, "1s", "");
     let standalone = Standalone::start_with(&settings).await;
     let client = standalone.client();
     client.api.sync_vendor("vendor-a").await.unwrap();
     assert_eq!(client.quantity("7").await, 5);
     assert_eq!(client.quantity("18446744073709551615").await, 6);
-    vendor.abort();
 }
 
 #[tokio::test]
@@ -153,7 +109,7 @@ async fn idempotency_key_is_kept_for_a_day() {
     }
     let age = "UPDATE idempotency_keys SET created_at = now() - \
                CASE key WHEN 'kept' THEN interval '23 hours 50 minutes' ELSE interval '24 hours 10 minutes' END";
-    deployment.database.execute(age).await.unwrap();
+    deployment.execute(age).await;
     let again = eventually("the old key is pruned", async || {
         let placed = client.try_place("1", 1, Some(pruned)).await.unwrap();
         (!placed.replayed).then_some(placed.order.id)

@@ -11,20 +11,17 @@ const MAX_REBALANCE: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn worker_that_joins_under_load_gets_its_share_and_no_order_is_settled_twice() {
-    let products: Vec<(String, i64)> = (0..32).map(|it| (format!("p{it}"), 1_000)).collect();
-    let stock: Vec<(&str, i64)> = products.iter().map(|(id, n)| (id.as_str(), *n)).collect();
-    let mut deployment = Deployment::builder()
-        .vendor("vendor-a", &stock)
-        .start()
-        .await;
+    let products: Vec<String> = (0..32).map(|number| format!("p{number}")).collect();
+    let stock: Vec<(&str, i64)> = products.iter().map(|id| (id.as_str(), 1_000)).collect();
+    let mut deployment = Deployment::start(&stock).await;
     assert_eq!(deployment.active_queues(), "{8}");
     let client = deployment.client(0);
     let load = tokio::spawn(async move {
         let mut placed = 0;
         let end = Instant::now() + MAX_REBALANCE;
         while Instant::now() < end {
-            for product in 0..32 {
-                client.place(&format!("p{product}"), 1).await;
+            for product in &products {
+                client.place(product, 1).await;
                 placed += 1;
             }
         }
@@ -47,11 +44,8 @@ async fn worker_that_joins_under_load_gets_its_share_and_no_order_is_settled_twi
     // Each order was settled by one transaction, whichever worker got the delivery.
     let mut settled = 0;
     for worker in 0..2 {
-        let page = deployment.worker_client(worker).try_get("/metrics").await;
-        let page = page.unwrap().text().await.unwrap();
-        let name = "aggregator_orders_settled_total{outcome=\"CONFIRMED\"} ";
-        let line = page.lines().find_map(|line| line.strip_prefix(name));
-        settled += line.unwrap().parse::<usize>().unwrap();
+        let name = "aggregator_orders_settled_total{outcome=\"CONFIRMED\"}";
+        settled += deployment.worker_client(worker).metric::<usize>(name).await;
     }
     assert_eq!(settled, orders.len());
     assert_eq!(deployment.queue_depth("orders.dead"), 0);
@@ -63,14 +57,13 @@ async fn worker_that_joins_under_load_gets_its_share_and_no_order_is_settled_twi
         (deployment.active_queues() == "{8}").then_some(())
     })
     .await;
-    let order = deployment.client(0).place("p0", 1).await;
-    deployment.client(0).settled(order.id).await;
+    deployment.client(0).place_settled("p0", 1).await;
 }
 
 #[tokio::test]
 async fn lowering_the_number_of_queues_loses_no_message() {
-    let stock: Vec<(String, i64)> = (0..32).map(|it| (format!("p{it}"), 10)).collect();
-    let stock: Vec<(&str, i64)> = stock.iter().map(|(id, n)| (id.as_str(), *n)).collect();
+    let products: Vec<String> = (0..8).map(|number| format!("p{number}")).collect();
+    let stock: Vec<(&str, i64)> = products.iter().map(|id| (id.as_str(), 10)).collect();
     let mut deployment = Deployment::builder()
         .vendor("vendor-a", &stock)
         .settings("[worker]\nsweep_interval = \"1h\"\npending_timeout = \"24h\"\n")
@@ -79,16 +72,12 @@ async fn lowering_the_number_of_queues_loses_no_message() {
     deployment.workers[0].kill().await;
     let client = deployment.client(0);
     // Publish to all 8 queues, as a relay would have done before the change.
-    for number in 0..8 {
-        let order = client.place(&format!("p{number}"), 1).await;
+    for (number, product) in products.iter().enumerate() {
+        let order = client.place(product, 1).await;
         let body = format!(r#"{{"order_ids":[{}]}}"#, order.id);
         deployment.publish_raw(&format!("orders.{number}"), &body);
     }
-    deployment
-        .database
-        .execute("DELETE FROM outbox")
-        .await
-        .unwrap();
+    deployment.execute("DELETE FROM outbox").await;
     deployment.edit_settings(|settings| settings + "\n[rabbitmq]\nqueues = 2\n");
     deployment.restart_worker(0).await;
     deployment.all_settled().await;

@@ -1,28 +1,22 @@
 //! The embedded deployment: one process with one data file.
 
-use std::fmt::Write as _;
 use std::net::TcpListener;
 use std::time::Duration;
 
 use client::{OrderStatus, RejectReason};
 use reqwest::StatusCode;
-use tests::{Process, Standalone, allocated, count, scale};
-use tokio::task::JoinSet;
+use tests::{Process, Standalone, allocated, assert_contains, eventually, vendor_settings};
 
 /// Returns the settings of the default vendors, on free ports. The process starts the mock vendors itself.
 fn original_vendors() -> String {
     let listeners = ["A", "B"].map(|name| (name, TcpListener::bind("127.0.0.1:0").unwrap()));
-    let mut settings = String::new();
-    for (name, listener) in &listeners {
+    let settings = listeners.map(|(name, listener)| {
         let address = listener.local_addr().unwrap();
-        let id = name.to_lowercase();
-        // Writing to a String cannot fail.
-        let _ = write!(
-            settings,
-            "[[vendors]]\nid = \"vendor-{id}\"\nurl = \"http://{address}/vendor{name}/stock\"\nsync_interval = \"1s\"\n"
-        );
-    }
-    settings
+        let id = format!("vendor-{}", name.to_lowercase());
+        let url = format!("http://{address}/vendor{name}/stock");
+        vendor_settings(&id, &url, "1s", "")
+    });
+    settings.concat()
 }
 
 #[tokio::test]
@@ -30,14 +24,14 @@ async fn first_orders_are_confirmed_rejected_and_cancelled() {
     let standalone = Standalone::start_with(&original_vendors()).await;
     let client = standalone.client();
     let log = standalone.process.log();
-    let url = format!("http://127.0.0.1:{}", standalone.port());
+    let url = standalone.url();
     for part in [
         &format!("API   {url}\n"),
         &format!("docs  {url}/docs\n"),
         &format!("data  {}\n", standalone.data().display()),
         &format!("curl -sS {url}/api/v1/stock\n"),
     ] {
-        assert!(log.contains(part), "{part} is not in:\n{log}");
+        assert_contains(&log, part);
     }
     for (product, units) in [("1", 50), ("2", 100), ("3", 60), ("4", 40)] {
         assert_eq!(client.quantity(product).await, units);
@@ -56,8 +50,7 @@ async fn first_orders_are_confirmed_rejected_and_cancelled() {
     assert_eq!(order.status, OrderStatus::Confirmed);
     assert_eq!(allocated(&order), [("vendor-a", 30)]);
     assert_eq!(client.quantity("1").await, 20);
-    let too_large = client.place("1", 21).await;
-    let too_large = client.settled(too_large.id).await;
+    let too_large = client.place_settled("1", 21).await;
     assert_eq!(too_large.reason, Some(RejectReason::InsufficientStock));
 
     for _ in 0..3 {
@@ -90,14 +83,11 @@ async fn second_process_on_the_same_data_file_is_refused() {
     let standalone = Standalone::start(&[("vendor-a", &[("1", 50)])], "").await;
     let data = standalone.data();
     let data = data.to_str().unwrap();
-    let first = standalone.process.id().unwrap().to_string();
+    let first = standalone.process.pid().as_raw_nonzero().to_string();
     let second = standalone.start_another("second", &["--data", data, "--port", "0"], &[]);
     assert_refused(second, &[data, "in use", &first]).await;
 
-    let client = standalone.client();
-    let order = client.place("1", 1).await;
-    let order = client.settled(order.id).await;
-    assert_eq!(order.status, OrderStatus::Confirmed);
+    standalone.client().place_confirmed("1", 1).await;
 }
 
 #[tokio::test]
@@ -129,43 +119,11 @@ async fn mock_vendor_port_in_use_does_not_fail_the_start() {
         "127.0.0.1:0".parse().unwrap(),
     )
     .unwrap();
-    let settings = format!(
-        "[[vendors]]\nid = \"vendor-a\"\nurl = \"{}\"\nsync_interval = \"1s\"\n",
-        other.url()
-    );
+    let settings = vendor_settings("vendor-a", &other.url(), "1s", "");
     let standalone = Standalone::start_with(&settings).await;
     assert_eq!(standalone.client().quantity("9").await, 9);
     let log = standalone.process.log();
-    let count = log.matches("mock vendor not started").count();
-    assert_eq!(count, 1, "{log}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn flash_sale_sells_exactly_the_stock() {
-    const CLIENTS: usize = 64;
-    let stock = scale::pick(200, 2_000);
-    let standalone = Standalone::start(&[("vendor-a", &[("hot", stock)])], "").await;
-    let attempts = usize::try_from(stock).unwrap() * 5;
-    let mut tasks = JoinSet::new();
-    for number in 0..CLIENTS {
-        let client = standalone.client();
-        tasks.spawn(async move {
-            for _ in (number..attempts).step_by(CLIENTS) {
-                client.place("hot", 1).await;
-            }
-        });
-    }
-    while let Some(done) = tasks.join_next().await {
-        done.unwrap();
-    }
-    let client = standalone.client();
-    client.all_settled().await;
-    let orders = client.all_orders().await;
-    assert_eq!(orders.len(), attempts);
-    assert_eq!(count(&orders, OrderStatus::Confirmed), attempts / 5);
-    assert_eq!(count(&orders, OrderStatus::Rejected), attempts / 5 * 4);
-    assert_eq!(client.quantity("hot").await, 0);
-    standalone.audit().await;
+    assert_eq!(log.matches("mock vendor not started").count(), 1, "{log}");
 }
 
 #[tokio::test]
@@ -189,8 +147,7 @@ async fn sigterm_exits_with_success_and_a_restart_settles_pending_orders() {
     standalone.audit().await;
 
     // The sweeper would requeue PENDING orders only after a time longer than this test.
-    standalone.restart();
-    standalone.ready().await;
+    standalone.restart().await;
     for id in placed {
         let order = client.settled(id).await;
         assert_eq!(order.status, OrderStatus::Confirmed);
@@ -208,22 +165,16 @@ async fn orders_pending_after_a_crash_are_settled_at_once() {
     let slow = mock_vendor::MockVendor::start_local([("2", 100)]).unwrap();
     slow.set_fault(mock_vendor::Fault::Hang);
     standalone.process.kill().await;
-    standalone.add_settings(&format!(
-        "\n[[vendors]]\nid = \"slow\"\nurl = \"{}\"\nsync_interval = \"1s\"\ntimeout = \"10m\"\nretries = 0\n",
-        slow.url()
-    ));
-    standalone.restart();
+    standalone.add_vendor("slow", &slow, "10m");
+    standalone.restart().await;
     let client = standalone.client();
-    standalone.ready().await;
     let mut placed = Vec::new();
     for _ in 0..20 {
         placed.push(client.place("2", 1).await.id);
     }
     // Settlement was attempted once and is postponed.
-    tests::eventually("the outbox is empty", async || {
-        let readiness: serde_json::Value =
-            client.try_get("/readyz").await.ok()?.json().await.ok()?;
-        (readiness["outbox"]["lag_ms"] == 0).then_some(())
+    eventually("the outbox is empty", async || {
+        (client.readiness().await.1["outbox"]["lag_ms"] == 0).then_some(())
     })
     .await;
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -231,8 +182,7 @@ async fn orders_pending_after_a_crash_are_settled_at_once() {
     assert_eq!(order.status, OrderStatus::Pending);
     standalone.process.kill().await;
     slow.set_fault(mock_vendor::Fault::None);
-    standalone.restart();
-    standalone.ready().await;
+    standalone.restart().await;
     for id in placed {
         let order = client.settled(id).await;
         assert_eq!(order.status, OrderStatus::Confirmed);

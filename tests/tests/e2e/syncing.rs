@@ -9,14 +9,9 @@ use time::format_description::well_known::Rfc3339;
 
 #[tokio::test]
 async fn sync_after_sales_does_not_change_the_available_quantity() {
-    let deployment = Deployment::builder()
-        .vendor("vendor-a", &[("1", 50)])
-        .start()
-        .await;
+    let deployment = Deployment::start(&[("1", 50)]).await;
     let client = deployment.client(0);
-    let order = client.place("1", 30).await;
-    let order = client.settled(order.id).await;
-    assert_eq!(order.status, OrderStatus::Confirmed);
+    client.place_confirmed("1", 30).await;
     deployment.wait_for_syncs(3).await;
     assert_eq!(client.quantity("1").await, 20);
     deployment.audit().await;
@@ -31,34 +26,23 @@ async fn quantities_of_two_vendors_add_up_and_a_failing_vendor_does_not_affect_t
         .await;
     let client = deployment.client(0);
     assert_eq!(client.quantity("1").await, 57);
-    let order = client.place("1", 55).await;
-    let order = client.settled(order.id).await;
+    let order = client.place_settled("1", 55).await;
     assert_eq!(allocated(&order), [("vendor-a", 50), ("vendor-b", 5)]);
 
     deployment.vendors[0].set_fault(Fault::Garbage);
     deployment.vendors[1].set_stock([("1", 9), ("2", 6)]);
-    eventually("vendor-b's report is applied", async || {
-        (client.quantity("2").await == 6).then_some(())
-    })
-    .await;
+    client.wait_for_quantity("2", 6).await;
     assert_eq!(client.quantity("1").await, 4);
     deployment.audit().await;
 }
 
 #[tokio::test]
 async fn product_missing_from_the_report_is_not_sold() {
-    let deployment = Deployment::builder()
-        .vendor("vendor-a", &[("1", 50), ("2", 5)])
-        .start()
-        .await;
+    let deployment = Deployment::start(&[("1", 50), ("2", 5)]).await;
     let client = deployment.client(0);
     deployment.vendors[0].set_stock([("2", 5)]);
-    eventually("product 1 is unavailable", async || {
-        (client.quantity("1").await == 0).then_some(())
-    })
-    .await;
-    let order = client.place("1", 1).await;
-    let order = client.settled(order.id).await;
+    client.wait_for_quantity("1", 0).await;
+    let order = client.place_settled("1", 1).await;
     assert_eq!(order.reason, Some(RejectReason::InsufficientStock));
 }
 
@@ -72,13 +56,12 @@ async fn stock_row(client: &Consumer) -> (u32, u32, u32) {
 async fn report_includes_a_shipment_only_if_it_is_later() {
     let deployment = Deployment::builder()
         .vendor("vendor-a", &[("1", 50)])
-        .as_of_pointer("/as_of")
+        .with_as_of()
         .start()
         .await;
     let client = deployment.client(0);
     let vendor = &deployment.vendors[0];
-    let order = client.place("1", 30).await;
-    client.settled(order.id).await;
+    let order = client.place_settled("1", 30).await;
     let shipped = client.change(order.id, OrderStatus::Shipped).await.unwrap();
     let second = shipped.updated_at.replace_nanosecond(0).unwrap();
     let later = (second + Duration::from_secs(2)).format(&Rfc3339).unwrap();
@@ -116,15 +99,9 @@ async fn another_worker_takes_over_syncing() {
     let client = deployment.client(0);
     deployment.workers[0].kill().await;
     deployment.vendors[0].set_stock([("1", 49)]);
-    eventually("a worker syncs after the first one died", async || {
-        (client.quantity("1").await == 49).then_some(())
-    })
-    .await;
+    client.wait_for_quantity("1", 49).await;
     deployment.restart_worker(0).await;
     deployment.workers[1].kill().await;
     deployment.vendors[0].set_stock([("1", 48)]);
-    eventually("a worker syncs after the second one died", async || {
-        (client.quantity("1").await == 48).then_some(())
-    })
-    .await;
+    client.wait_for_quantity("1", 48).await;
 }

@@ -3,7 +3,7 @@
 use client::{ClientError, NewOrder, OrderFilter, OrderStatus, ProblemKind, Retries};
 use client::{StockFilter, SyncStatus};
 use mock_vendor::Fault;
-use tests::{Standalone, eventually};
+use tests::Standalone;
 
 #[allow(
     unreachable_pub,
@@ -20,7 +20,7 @@ async fn shop() -> Standalone {
 #[tokio::test]
 async fn documentation_example_places_an_order() {
     let standalone = shop().await;
-    let url = format!("http://127.0.0.1:{}", standalone.port());
+    let url = standalone.url();
     let order = first_order::order_three(&url).await.unwrap();
     assert_eq!(order.status, OrderStatus::Confirmed);
     let again = first_order::order_three(&url).await.unwrap();
@@ -106,8 +106,7 @@ async fn etags_problems_vendors_and_syncs_are_typed() {
     let standalone = shop().await;
     let client = standalone.client();
     let api = &client.api;
-    let placed = client.place("1", 1).await;
-    client.settled(placed.id).await;
+    let placed = client.place_settled("1", 1).await;
     let found = api.order(placed.id).await.unwrap();
     assert_eq!(
         api.order_if_changed(placed.id, &found.etag).await.unwrap(),
@@ -140,10 +139,7 @@ async fn etags_problems_vendors_and_syncs_are_typed() {
     let synced = api.sync_vendor("vendor-a").await.unwrap();
     assert_eq!(synced.result.received, Some(1));
     // The shipped unit stays in flight until a report of a later second.
-    eventually("all reported units are available", async || {
-        (client.quantity("1").await == 60).then_some(())
-    })
-    .await;
+    client.wait_for_quantity("1", 60).await;
     standalone.vendors[0].set_fault(Fault::Garbage);
     let failed = api.sync_vendor("vendor-a").await.unwrap_err();
     assert_eq!(failed.kind(), Some(&ProblemKind::VendorUnavailable));

@@ -4,22 +4,12 @@ use std::time::{Duration, Instant};
 
 use client::{OrderStatus, RejectReason};
 use mock_vendor::{Fault, MockVendor};
-use tests::{Consumer, Deployment, Standalone, admin, allocated, database_environment, eventually};
+use tests::{
+    Deployment, Standalone, admin, allocated, assert_contains, database_environment, eventually,
+    vendor_settings,
+};
 
-/// Returns the settings of one vendor.
-fn settings_of(id: &str, vendor: &MockVendor, timeout: &str) -> String {
-    format!(
-        "\n[[vendors]]\nid = \"{id}\"\nurl = \"{}\"\nsync_interval = \"1s\"\ntimeout = \"{timeout}\"\nretries = 0\n",
-        vendor.url()
-    )
-}
-
-async fn wait_for_quantity(client: &Consumer, product_id: &str, quantity: i64) {
-    eventually("the quantity is as expected", async || {
-        (client.quantity(product_id).await == quantity).then_some(())
-    })
-    .await;
-}
+const SUPERSEDED: &str = "the vendor set of these settings is superseded";
 
 /// Runs `vendor apply` with the settings of the standalone program. Returns its output.
 async fn apply_vendors(standalone: &Standalone) -> String {
@@ -42,12 +32,9 @@ async fn seed_removes_no_vendor_of_a_running_deployment() {
     admin::succeed(&["seed", "--products", "1"], &environment).await;
 
     assert_eq!(client.quantity("widget").await, 100);
-    let order = client.place("widget", 1).await;
-    let order = client.settled(order.id).await;
+    let order = client.place_settled("widget", 1).await;
     assert_eq!(allocated(&order), [("north-warehouse", 1)]);
-    let seeded = client.place("SKU-1", 1).await;
-    let seeded = client.settled(seeded.id).await;
-    assert_eq!(seeded.status, OrderStatus::Confirmed);
+    client.place_confirmed("SKU-1", 1).await;
     deployment.wait_for_syncs(2).await;
     assert_eq!(client.quantity("widget").await, 99);
     deployment.audit().await;
@@ -56,19 +43,12 @@ async fn seed_removes_no_vendor_of_a_running_deployment() {
 /// Programs of an earlier version may mark a vendor as not configured in the database; the worker reverts that.
 #[tokio::test]
 async fn vendor_disabled_in_the_database_is_configured_and_synced_again() {
-    let deployment = Deployment::builder()
-        .vendor("vendor-a", &[("1", 50)])
-        .start()
-        .await;
+    let deployment = Deployment::start(&[("1", 50)]).await;
     let client = deployment.client(0);
     let off = "UPDATE vendor_syncs SET configured = false; UPDATE stock SET quantity = 0;";
-    deployment.database.execute(off).await.unwrap();
-    wait_for_quantity(&client, "1", 50).await;
-    let order = client.place("1", 1).await;
-    assert_eq!(
-        client.settled(order.id).await.status,
-        OrderStatus::Confirmed
-    );
+    deployment.execute(off).await;
+    client.wait_for_quantity("1", 50).await;
+    client.place_confirmed("1", 1).await;
     deployment.audit().await;
 }
 
@@ -76,35 +56,26 @@ async fn vendor_disabled_in_the_database_is_configured_and_synced_again() {
 /// in its settings, and stock of the newer vendor is still sold.
 #[tokio::test]
 async fn older_worker_does_not_disable_a_newer_vendor() {
-    let mut deployment = Deployment::builder()
-        .vendor("vendor-a", &[("1", 50)])
-        .start()
-        .await;
+    let mut deployment = Deployment::start(&[("1", 50)]).await;
     let client = deployment.client(0);
     let newer = MockVendor::start_local([("2", 7)]).unwrap();
-    let settings = settings_of("vendor-b", &newer, "5s");
+    let settings = vendor_settings("vendor-b", &newer.url(), "1s", "");
     deployment.edit_settings(|older| older + &settings);
     deployment.add_worker().await;
-    wait_for_quantity(&client, "2", 7).await;
+    client.wait_for_quantity("2", 7).await;
     // Orders for both vendors are settled, whichever worker consumes their queue.
     for product_id in ["1", "2"] {
-        let order = client.place(product_id, 1).await;
-        let order = client.settled(order.id).await;
-        assert_eq!(order.status, OrderStatus::Confirmed, "{order:?}");
+        client.place_confirmed(product_id, 1).await;
     }
 
     deployment.workers[1].kill().await;
     deployment.vendors[0].set_stock([("1", 40)]);
-    wait_for_quantity(&client, "1", 39).await;
+    client.wait_for_quantity("1", 39).await;
     assert_eq!(client.quantity("2").await, 6);
-    let order = client.place("2", 6).await;
-    let order = client.settled(order.id).await;
+    let order = client.place_settled("2", 6).await;
     assert_eq!(allocated(&order), [("vendor-b", 6)]);
     let log = deployment.workers[0].log();
-    let count = log
-        .matches("the vendor set of these settings is superseded")
-        .count();
-    assert_eq!(count, 1, "{log}");
+    assert_eq!(log.matches(SUPERSEDED).count(), 1, "{log}");
     deployment.audit().await;
 }
 
@@ -113,40 +84,26 @@ async fn older_worker_does_not_disable_a_newer_vendor() {
 async fn superseded_vendor_set_is_restored_only_by_vendor_apply() {
     let mut standalone = Standalone::start(&[("v", &[("1", 5)]), ("w", &[("2", 7)])], "").await;
     let client = standalone.client();
-    let only_v = settings_of("v", &standalone.vendors[0], "5s");
-    let both = only_v.clone() + &settings_of("w", &standalone.vendors[1], "5s");
+    let only_v = vendor_settings("v", &standalone.vendors[0].url(), "1s", "");
+    let both = only_v.clone() + &vendor_settings("w", &standalone.vendors[1].url(), "1s", "");
 
-    assert!(standalone.process.terminate().await);
-    standalone.set_settings(&only_v);
-    standalone.restart();
-    standalone.ready().await;
-    wait_for_quantity(&client, "2", 0).await;
+    standalone.restart_with(&only_v).await;
+    client.wait_for_quantity("2", 0).await;
     assert_eq!(client.quantity("1").await, 5);
 
-    assert!(standalone.process.terminate().await);
-    standalone.set_settings(&both);
-    standalone.restart();
-    standalone.ready().await;
-    eventually(
-        "the process logs that its vendor set is superseded",
-        async || {
-            let log = standalone.process.log();
-            log.contains("the vendor set of these settings is superseded")
-                .then_some(())
-        },
-    )
+    standalone.restart_with(&both).await;
+    eventually("the process logs that its set is superseded", async || {
+        let log = standalone.process.log();
+        log.contains(SUPERSEDED).then_some(())
+    })
     .await;
     assert_eq!(client.quantity("2").await, 0);
 
     assert!(standalone.process.terminate().await);
     let printed = apply_vendors(&standalone).await;
-    assert!(
-        printed.contains("configured vendors: seed, v, w"),
-        "{printed}"
-    );
-    standalone.restart();
-    standalone.ready().await;
-    wait_for_quantity(&client, "2", 7).await;
+    assert_contains(&printed, "configured vendors: seed, v, w");
+    standalone.restart().await;
+    client.wait_for_quantity("2", 7).await;
     standalone.audit().await;
 }
 
@@ -157,36 +114,31 @@ async fn stock_of_a_returning_vendor_is_not_sold_before_its_next_report() {
     let mut standalone = Standalone::start(&[("v", &[("z", 50)])], settings).await;
     let client = standalone.client();
     assert_eq!(client.quantity("z").await, 50);
-    let with_v = settings.to_owned() + &settings_of("v", &standalone.vendors[0], "500ms");
+    let more = "timeout = \"500ms\"\nretries = 0\n";
+    let with_v = vendor_settings("v", &standalone.vendors[0].url(), "1s", more);
+    let with_v = settings.to_owned() + &with_v;
 
-    assert!(standalone.process.terminate().await);
-    standalone.set_settings(&format!("vendors = []\n{settings}"));
-    standalone.restart();
-    standalone.ready().await;
-    wait_for_quantity(&client, "z", 0).await;
+    let without_v = format!("vendors = []\n{settings}");
+    standalone.restart_with(&without_v).await;
+    client.wait_for_quantity("z", 0).await;
 
     assert!(standalone.process.terminate().await);
     standalone.vendors[0].set_fault(Fault::Hang);
     standalone.set_settings(&with_v);
     apply_vendors(&standalone).await;
-    standalone.restart();
-    standalone.ready().await;
-    let order = client.place("z", 50).await;
-    let order = client.settled(order.id).await;
+    standalone.restart().await;
+    let order = client.place_settled("z", 50).await;
     assert_eq!(order.reason, Some(RejectReason::InsufficientStock));
     assert_eq!(client.quantity("z").await, 0);
 
     standalone.vendors[0].set_fault(Fault::None);
-    wait_for_quantity(&client, "z", 50).await;
-    let order = client.place("z", 50).await;
-    let order = client.settled(order.id).await;
-    assert_eq!(order.status, OrderStatus::Confirmed);
+    client.wait_for_quantity("z", 50).await;
+    client.place_confirmed("z", 50).await;
 
     // An ordinary restart changes nothing.
     assert!(standalone.process.terminate().await);
     standalone.vendors[0].set_fault(Fault::Hang);
-    standalone.restart();
-    standalone.ready().await;
+    standalone.restart().await;
     let stock_row = client.api.stock("z").await.unwrap().vendors.remove(0);
     assert_eq!((stock_row.reported, stock_row.in_flight), (50, 50));
     standalone.audit().await;
@@ -201,9 +153,8 @@ async fn only_a_rejection_waits_for_a_vendor_that_was_never_tried() {
     let slow = MockVendor::start_local([("2", 7)]).unwrap();
     slow.set_fault(Fault::Delay { ms: 4_000 });
     assert!(standalone.process.terminate().await);
-    standalone.add_settings(&settings_of("slow", &slow, "60s"));
-    standalone.restart();
-    standalone.ready().await;
+    standalone.add_vendor("slow", &slow, "60s");
+    standalone.restart().await;
 
     let started = Instant::now();
     let of_slow = client.place("2", 7).await;
@@ -234,9 +185,8 @@ async fn rejection_waits_at_most_first_sync_grace() {
     let hanging = MockVendor::start_local([("2", 7)]).unwrap();
     hanging.set_fault(Fault::Hang);
     assert!(standalone.process.terminate().await);
-    standalone.add_settings(&settings_of("hanging", &hanging, "10m"));
-    standalone.restart();
-    standalone.ready().await;
+    standalone.add_vendor("hanging", &hanging, "10m");
+    standalone.restart().await;
 
     let started = Instant::now();
     let order = client.place("2", 1).await;

@@ -3,18 +3,15 @@
 use std::time::{Duration, Instant};
 
 use client::{OrderStatus, RejectReason};
-use tests::{Consumer, Deployment, Standalone, allocated};
-use tokio::task::JoinSet;
+use tests::{Consumer, Deployment, Standalone, allocated, concurrently};
 
 /// Places orders concurrently, each with a wait for its settlement, and asserts that each is confirmed.
 async fn order_many(clients: &[Consumer], orders: usize) {
-    let mut tasks = JoinSet::new();
-    for number in 0..orders {
+    let place = |number: usize| {
         let client = clients[number % clients.len()].clone();
-        tasks.spawn(async move { client.place_and_wait("1", 1, 30).await });
-    }
-    while let Some(result) = tasks.join_next().await {
-        let placed = result.unwrap();
+        async move { client.place_and_wait("1", 1, 30).await }
+    };
+    for placed in concurrently(orders, place).await {
         assert!(placed.waited, "{placed:?}");
         assert_eq!(placed.order.status, OrderStatus::Confirmed);
         assert_eq!(allocated(&placed.order), [("vendor-a", 1)]);
