@@ -18,7 +18,7 @@ where
 
 /// Clients that repeat a step until they are stopped.
 pub struct Load<T> {
-    stop: Arc<AtomicBool>,
+    is_stopped: Arc<AtomicBool>,
     clients: JoinSet<()>,
     results: mpsc::UnboundedReceiver<T>,
 }
@@ -30,13 +30,14 @@ impl<T: Send + 'static> Load<T> {
         Step: Fn(usize, usize) -> Run + Clone + Send + 'static,
         Run: Future<Output = T> + Send + 'static,
     {
-        let stop = Arc::new(AtomicBool::new(false));
+        let is_stopped = Arc::new(AtomicBool::new(false));
         let (sender, results) = mpsc::unbounded_channel();
         let clients = (0..clients).map(|client| {
-            let (step, stop, sender) = (step.clone(), Arc::clone(&stop), sender.clone());
+            let (step, sender) = (step.clone(), sender.clone());
+            let is_stopped = Arc::clone(&is_stopped);
             async move {
                 for number in 0.. {
-                    if stop.load(Ordering::Relaxed) {
+                    if is_stopped.load(Ordering::Relaxed) {
                         return;
                     }
                     sender.send(step(client, number).await).unwrap();
@@ -45,7 +46,7 @@ impl<T: Send + 'static> Load<T> {
         });
         Self {
             clients: clients.collect(),
-            stop,
+            is_stopped,
             results,
         }
     }
@@ -57,7 +58,7 @@ impl<T: Send + 'static> Load<T> {
 
     /// Stops the clients after the steps in progress. Returns the results since the last call of [`Self::results`].
     pub async fn stop(mut self) -> Vec<T> {
-        self.stop.store(true, Ordering::Relaxed);
+        self.is_stopped.store(true, Ordering::Relaxed);
         std::mem::take(&mut self.clients).join_all().await;
         self.results()
     }

@@ -55,7 +55,7 @@ fn main() -> ExitCode {
     program::run(run)
 }
 
-fn run(arguments: Arguments) -> Result<()> {
+fn run(arguments: &Arguments) -> Result<()> {
     let settings = || arguments.config.load();
     match &arguments.command {
         Command::Migrate => migrate::run(&settings()?),

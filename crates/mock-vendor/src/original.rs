@@ -78,11 +78,10 @@ impl OriginalVendor {
 
 /// Returns the vendors that `urls` refer to, with the addresses to listen on.
 #[must_use]
-pub fn read_from<'a>(
-    urls: impl Iterator<Item = &'a Url> + Clone,
-) -> Vec<(OriginalVendor, SocketAddr)> {
+pub fn read_from<'a>(urls: impl IntoIterator<Item = &'a Url>) -> Vec<(OriginalVendor, SocketAddr)> {
+    let urls: Vec<_> = urls.into_iter().collect();
     let find = |vendor: OriginalVendor| {
-        let address = urls.clone().find_map(|url| vendor.address_in(url))?;
+        let address = urls.iter().find_map(|url| vendor.address_in(url))?;
         Some((vendor, address))
     };
     [VENDOR_A, VENDOR_B].into_iter().filter_map(find).collect()
@@ -94,7 +93,7 @@ mod tests {
 
     fn found(urls: &[&str]) -> Vec<String> {
         let urls: Vec<Url> = urls.iter().map(|url| url.parse().unwrap()).collect();
-        let found = read_from(urls.iter());
+        let found = read_from(&urls);
         let line = |(vendor, address): (OriginalVendor, SocketAddr)| {
             format!("{} at {address}", vendor.name)
         };

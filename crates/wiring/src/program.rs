@@ -39,14 +39,8 @@ impl ConfigArgs {
 }
 
 /// Runs a program with its command line. If it fails, prints one line that begins with the name of the program.
-pub fn run<A: Parser, T: Termination>(program: impl FnOnce(A) -> anyhow::Result<T>) -> ExitCode {
-    match program(A::parse()) {
-        Ok(outcome) => outcome.report(),
-        Err(error) => {
-            eprintln!("{}: {error:#}", A::command().get_name());
-            ExitCode::FAILURE
-        }
-    }
+pub fn run<A: Parser, T: Termination>(program: impl FnOnce(&A) -> anyhow::Result<T>) -> ExitCode {
+    exit::<A, T>(program(&A::parse()))
 }
 
 /// Like [`run`], on a tokio runtime.
@@ -54,7 +48,18 @@ pub fn run_async<A: Parser, T: Termination, F>(program: impl FnOnce(A) -> F) -> 
 where
     F: Future<Output = anyhow::Result<T>>,
 {
-    run(|arguments| Runtime::new()?.block_on(program(arguments)))
+    let runtime = Runtime::new().map_err(anyhow::Error::from);
+    exit::<A, T>(runtime.and_then(|runtime| runtime.block_on(program(A::parse()))))
+}
+
+fn exit<A: Parser, T: Termination>(outcome: anyhow::Result<T>) -> ExitCode {
+    match outcome {
+        Ok(outcome) => outcome.report(),
+        Err(error) => {
+            eprintln!("{}: {error:#}", A::command().get_name());
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// The exit code of a server: success if it was stopped on request and in time. Otherwise the reason is in the log.

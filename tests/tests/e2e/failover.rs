@@ -108,7 +108,7 @@ async fn failover_and_failback_under_load_lose_no_order_and_settle_none_twice() 
     replicate(&first).await;
     let deployment = start(&proxy, &first).await;
     let client = deployment.client(0);
-    let load = start_load(&[client.clone()], 8);
+    let load = start_load(std::slice::from_ref(&client), 8);
     let mut recoveries = Vec::new();
     for _ in 0..rounds {
         sleep(Duration::from_secs(1)).await;

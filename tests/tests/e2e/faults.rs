@@ -83,7 +83,7 @@ async fn orders_are_accepted_during_a_broker_outage_and_settled_after_it() {
     let outage = Duration::from_secs(scale::pick(3, 30));
     let deployment = Deployment::start(&[("1", STOCK)]).await;
     let client = deployment.client(0);
-    let load = start_load(&[client.clone()], 8);
+    let load = start_load(std::slice::from_ref(&client), 8);
     sleep(Duration::from_millis(500)).await;
     deployment.broker.cut();
     sleep(outage).await;

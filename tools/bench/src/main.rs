@@ -137,12 +137,12 @@ fn main() -> ExitCode {
     wiring::program::run(run)
 }
 
-fn run(args: Args) -> Result<()> {
+fn run(args: &Args) -> Result<()> {
     let root = workspace::root();
     std::env::set_current_dir(&root).with_context(|| format!("cannot enter {}", root.display()))?;
     let results = match &args.from {
         Some(file) => Results::load(file)?,
-        None => measure(&args, &args.config.load()?)?,
+        None => measure(args, &args.config.load()?)?,
     };
     let out = args.out.as_deref().unwrap_or(Path::new("target/bench"));
     let file = report::write(&results, out)?;

@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     wiring::program::run(run)
 }
 
-fn run(arguments: Arguments) -> Result<()> {
+fn run(arguments: &Arguments) -> Result<()> {
     let root = workspace::root();
     std::env::set_current_dir(&root).with_context(|| format!("cannot enter {}", root.display()))?;
     let settings = || arguments.config.load();

@@ -1,5 +1,5 @@
 //! Functions that documents name: a link with a code span as its text and a Rust file as its target must name a function of
-//! that file. A table of tests must name each function only once, because a test in two rows proves neither row.
+//! that file. A table of tests must name each function in one row, with everything that the test proves.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -20,19 +20,22 @@ pub(super) fn check(
 
 fn repeated(path: &str, text: &str) -> Vec<Finding> {
     let mut seen = HashSet::new();
-    let rows = text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| line.starts_with('|'));
-    rows.flat_map(|(index, line)| named(line).map(move |it| (index + 1, it)))
-        .filter(|(_, it)| !seen.insert(*it))
-        .map(|(number, (name, _))| {
-            Finding::new(
+    let mut findings = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        if !line.starts_with('|') {
+            // The end of a table.
+            seen.clear();
+            continue;
+        }
+        for function in named(line).filter(|function| !seen.insert(*function)) {
+            let name = function.0;
+            findings.push(Finding::new(
                 format!("{path}:{number}"),
-                format!("names the function {name}, which another row names, too"),
-            )
-        })
-        .collect()
+                format!("names the function {name}, which another row of the table names, too"),
+            ));
+        }
+    }
+    findings
 }
 
 fn missing(path: &str, text: &str, contents: impl Fn(&str) -> Option<String>) -> Vec<Finding> {

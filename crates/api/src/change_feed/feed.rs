@@ -41,7 +41,7 @@ struct Cache {
     older: Keys,
     /// The change-log offset up to which the feed was read; `None` while there are no subscribers.
     end: Option<ChangeOffset>,
-    /// Incremented at each restart, after which nobody follows.
+    /// Incremented at each restart, after which no subscriber follows.
     epoch: u64,
 }
 

@@ -74,9 +74,9 @@ fn main() -> ExitCode {
     wiring::program::run(run)
 }
 
-fn run(Arguments { command }: Arguments) -> anyhow::Result<()> {
+fn run(Arguments { command }: &Arguments) -> anyhow::Result<()> {
     let settings = Settings::load(None)?;
-    let result = match command {
+    let result = match *command {
         Command::Http { port, workers } => return http::serve(port, workers),
         Command::Batches {
             seconds,
@@ -94,7 +94,7 @@ fn run(Arguments { command }: Arguments) -> anyhow::Result<()> {
             ids,
         )?)?,
         Command::OneAtATime {
-            data,
+            ref data,
             seconds,
             products,
         } => serde_json::to_string(&one_at_a_time::run(

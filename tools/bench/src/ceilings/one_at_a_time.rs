@@ -3,7 +3,7 @@
 //! Uses the service's store with its durability settings, and performs all steps of an order in one transaction: accept,
 //! outbox row, lock, decide, save, delete the outbox row.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,14 +28,14 @@ pub(crate) struct Throughput {
 }
 
 /// Settles orders one at a time for `time`.
-pub(crate) fn run(data: PathBuf, time: Duration, products: u32) -> anyhow::Result<Throughput> {
+pub(crate) fn run(data: &Path, time: Duration, products: u32) -> anyhow::Result<Throughput> {
     let products = (1..=products)
         .map(|number| ProductId::parse(format!("SKU-{number}")))
         .collect::<Result<Vec<_>, _>>()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let store = SqliteStore::open(&SqliteOptions::new(data), Arc::new(SystemClock))?;
+    let store = SqliteStore::open(&SqliteOptions::new(data.to_owned()), Arc::new(SystemClock))?;
     runtime.block_on(async {
         let started = Instant::now();
         let mut orders = 0_u32;
