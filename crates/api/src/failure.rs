@@ -14,8 +14,9 @@ use crate::request::status;
 
 const TRY_LATER: &str = "the store is unavailable; retry the request later, with the same Idempotency-Key if it has one";
 
-/// The detail of a sync that other transactions kept from some products.
-const ROWS_ARE_HELD: &str = "other transactions hold products of the report; other products may have been changed; retry the request later";
+/// The detail of a sync that changed some products of the report and then failed.
+const SYNC_IS_INCOMPLETE: &str =
+    "the report was applied to some of its products only; retry the request later";
 
 /// The detail of a commit with an unknown outcome.
 const OUTCOME_UNKNOWN: &str = "the store did not confirm the outcome: the change may have been made, or may still be made; \
@@ -96,12 +97,12 @@ impl From<SyncError> for Problem {
                 ))
             }
             SyncError::Imbalance(imbalance) => inconsistent(&imbalance),
-            SyncError::Store(failure @ StoreError::Conflict(_)) => {
-                log_store_failure(&failure, "");
-                // Not 503, which promises that nothing was recorded.
-                Self::new(ProblemKind::OutcomeUnknown, ROWS_ARE_HELD)
-            }
             SyncError::Store(failure) => failure.into(),
+            SyncError::Incomplete { source, .. } => {
+                log_store_failure(&source, "");
+                // Not 503, which promises that nothing was recorded.
+                Self::new(ProblemKind::OutcomeUnknown, SYNC_IS_INCOMPLETE)
+            }
         }
     }
 }
@@ -152,10 +153,11 @@ mod tests {
     }
 
     #[test]
-    fn sync_that_may_have_changed_some_products_has_an_unknown_outcome() {
-        let held = SyncError::Store(StoreError::Conflict("held".to_owned()));
-        let expected = Problem::new(ProblemKind::OutcomeUnknown, ROWS_ARE_HELD);
-        assert_eq!(Problem::from(held), expected);
+    fn sync_that_changed_some_products_has_an_unknown_outcome() {
+        let source = StoreError::Conflict("held".to_owned());
+        let incomplete = SyncError::Incomplete { changed: 1, source };
+        let expected = Problem::new(ProblemKind::OutcomeUnknown, SYNC_IS_INCOMPLETE);
+        assert_eq!(Problem::from(incomplete), expected);
     }
 
     #[test]

@@ -128,8 +128,8 @@ pub(crate) fn sync_contract() -> Contract {
             "Reads the vendor's report and responds when the sync is finished. The stock is not changed if the vendor \
              fails, or if its report is quarantined or older than the applied one. A vendor that sent `Retry-After` is not read \
              before that time: until then the response is 502 with the remaining `Retry-After`. The backoff after other \
-             failures does not apply. If other transactions hold products of a delta, the response is 504, because the \
-             other products may have been changed; repeat the request. Concurrent requests share a sync. No body is required; \
+             failures does not apply. If the report was applied to some of its products only, the response is 504; repeat \
+             the request. Concurrent requests share a sync. No body is required; \
              an empty object is accepted.",
         )
         .parameters([in_path("vendor_id", schemas::vendor_id())])

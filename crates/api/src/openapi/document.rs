@@ -7,12 +7,13 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::server::Server;
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
-    ComponentsBuilder, InfoBuilder, License, LicenseBuilder, OpenApi, OpenApiBuilder,
+    ComponentsBuilder, ContactBuilder, InfoBuilder, License, LicenseBuilder, OpenApi,
+    OpenApiBuilder,
 };
 
 use super::named_schemas::schemas_of;
 use super::operation::API_KEY;
-use super::{headers, problems, schemas};
+use super::{headers, schemas};
 use crate::endpoint::Endpoint;
 use crate::problem::{Document, ProblemKind};
 
@@ -32,11 +33,7 @@ fn document(endpoints: &[Endpoint]) -> OpenApi {
     let mut paths = Paths::new();
     let mut schemas = schemas_of::<Document<'_>>();
     schemas.extend(schemas::named());
-    let not_allowed = [ProblemKind::MethodNotAllowed];
-    let mut responses = BTreeMap::from([(
-        problems::component(&not_allowed),
-        problems::response(&not_allowed).to_openapi(),
-    )]);
+    let mut responses = BTreeMap::new();
     for endpoint in endpoints {
         let mut item = PathItem::default();
         for (method, described) in endpoint.operations() {
@@ -60,6 +57,11 @@ fn document(endpoints: &[Endpoint]) -> OpenApi {
                 .title("Order aggregator")
                 .version(VERSION)
                 .description(Some(description()))
+                .contact(Some(
+                    ContactBuilder::new()
+                        .name(Some("The operator of this service"))
+                        .build(),
+                ))
                 .license(Some(license())),
         )
         .servers(Some([Server::new("/")]))

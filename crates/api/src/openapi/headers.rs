@@ -24,7 +24,6 @@ impl HeaderName {
     }
 }
 
-pub(crate) const ALLOW: HeaderName = HeaderName::new("Allow");
 pub(crate) const ETAG: HeaderName = HeaderName::new("ETag");
 pub(crate) const LINK: HeaderName = HeaderName::new("Link");
 pub(crate) const LOCATION: HeaderName = HeaderName::new("Location");
@@ -50,14 +49,6 @@ pub(super) fn reference(name: HeaderName) -> Ref {
 #[expect(clippy::too_many_lines, reason = "a few lines per header")]
 pub(super) fn all() -> impl Iterator<Item = (&'static str, Header)> {
     [
-        (
-            ALLOW,
-            required(
-                string(),
-                "The supported methods of the path.",
-                json!("GET, HEAD, POST, OPTIONS"),
-            ),
-        ),
         (
             ETAG,
             required(

@@ -7,8 +7,7 @@ use utoipa::ToSchema as _;
 use utoipa::openapi::Ref;
 
 use super::headers::{
-    ALLOW, RATE_LIMIT, RATE_LIMIT_POLICY, REQUEST_ID, RETRY_AFTER, RETRY_AFTER_OF_VENDOR,
-    WWW_AUTHENTICATE,
+    RATE_LIMIT, RATE_LIMIT_POLICY, REQUEST_ID, RETRY_AFTER, RETRY_AFTER_OF_VENDOR, WWW_AUTHENTICATE,
 };
 use super::response::ResponseSpec;
 use crate::problem::{Document, ProblemKind};
@@ -49,13 +48,11 @@ pub(super) fn response(kinds: &[ProblemKind]) -> ResponseSpec {
         response.header(RETRY_AFTER_OF_VENDOR)
     } else if has(&[ProblemKind::Unauthenticated, ProblemKind::Forbidden]) {
         response.header(WWW_AUTHENTICATE)
-    } else if has(&[ProblemKind::MethodNotAllowed]) {
-        response.header(ALLOW)
     } else {
         response
     };
-    // Unauthenticated requests do not count towards the rate limit; 405 is not a response of an operation.
-    if has(&[ProblemKind::Unauthenticated, ProblemKind::MethodNotAllowed]) {
+    // Unauthenticated requests do not count towards the rate limit.
+    if has(&[ProblemKind::Unauthenticated]) {
         response
     } else {
         response.header(RATE_LIMIT).header(RATE_LIMIT_POLICY)

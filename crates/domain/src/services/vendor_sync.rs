@@ -104,14 +104,16 @@ impl VendorSync {
     /// The result is stored as that of the vendor's last sync, even if the sync failed.
     ///
     /// # Errors
-    /// [`SyncError`]. Stock may have been changed only if the store failed during the application of a large report, whose
-    /// rest the next sync applies, if other transactions held products of a delta, or if the error is
-    /// [`StoreError::CommitUnknown`].
+    /// [`SyncError`]. Stock was changed only if the error is [`SyncError::Incomplete`], and may have been changed if it is
+    /// [`StoreError::CommitUnknown`]. The next sync applies the rest of a full report.
     pub async fn sync(&self, feed: &dyn VendorFeed) -> Result<FinishedSync, SyncError> {
         let requested_at = self.probe.store_time().await?;
         let mut progress = Progress::new(self.clock.now());
         let result = match self.fetch(feed, requested_at).await {
-            Ok(fetched) => self.apply(feed, &fetched, &mut progress).await,
+            Ok(fetched) => {
+                let applied = self.apply(feed, &fetched, &mut progress).await;
+                applied.map_err(|error| error.after_changes(progress.changed))
+            }
             Err(error) => Err(error),
         };
         let took = self.clock.now().since(progress.started);

@@ -91,7 +91,7 @@ impl From<SettleError> for Expected {
 impl From<SyncError> for Expected {
     fn from(error: SyncError) -> Self {
         match error {
-            SyncError::Store(error) => error.into(),
+            SyncError::Store(error) | SyncError::Incomplete { source: error, .. } => error.into(),
             SyncError::Feed { .. } => Self::NoReport,
             SyncError::NotConfigured(_) => Self::NotConfigured,
             SyncError::Imbalance(imbalance) => panic!("{imbalance}"),

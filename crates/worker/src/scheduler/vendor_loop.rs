@@ -60,7 +60,12 @@ impl VendorLoop {
                 Err(error) => Err(error.into()),
             };
             let error = match synced {
-                Err(error @ (SyncError::Store(_) | SyncError::NotConfigured(_))) => error,
+                Err(error)
+                    if error.store_error().is_some()
+                        || matches!(error, SyncError::NotConfigured(_)) =>
+                {
+                    error
+                }
                 synced => {
                     self.health.succeeded();
                     if let Err(error) = synced {
@@ -70,7 +75,7 @@ impl VendorLoop {
                     return;
                 }
             };
-            let retry = if let SyncError::Store(failure) = &error {
+            let retry = if let Some(failure) = error.store_error() {
                 self.health.failed(Cause::from(failure), &error);
                 failure.is_retryable()
             } else {

@@ -38,21 +38,43 @@ pub enum SyncError {
     /// The store is inconsistent.
     #[error(transparent)]
     Imbalance(#[from] Imbalance),
-    /// The store failed.
+    /// The store failed before the report changed any product.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The store failed, or other transactions held products, after the report had changed others.
+    #[error("{source}; the report changed {changed} other products")]
+    Incomplete {
+        /// Number of products that were changed.
+        changed: u64,
+        /// The reason why the others were not.
+        source: StoreError,
+    },
 }
 
 impl AsStoreError for SyncError {
     fn as_store_error(&self) -> Option<&StoreError> {
         match self {
-            Self::Store(error) => Some(error),
+            Self::Store(error) | Self::Incomplete { source: error, .. } => Some(error),
             _ => None,
         }
     }
 }
 
 impl SyncError {
+    /// The error after the report has changed some products.
+    pub(super) fn after_changes(self, changed: u64) -> Self {
+        match self {
+            Self::Store(source) if changed > 0 => Self::Incomplete { changed, source },
+            error => error,
+        }
+    }
+
+    /// The error of the store, if this is one.
+    #[must_use]
+    pub fn store_error(&self) -> Option<&StoreError> {
+        self.as_store_error()
+    }
+
     /// The time until the vendor may be requested again, if it sent a `Retry-After`.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
