@@ -106,6 +106,8 @@ pub struct ResponseTimes {
     pub last_modified: Option<Timestamp>,
     /// Whether there is a `Last-Modified` that cannot be read. Its time is unknown.
     pub is_last_modified_unusable: bool,
+    /// Whether `last_modified` is the modification time of a file that was not read over HTTP.
+    pub is_file_time: bool,
     /// `ETag`, as it was sent.
     pub etag: Option<String>,
     /// `Date`.
@@ -194,9 +196,14 @@ pub fn assess(
         }
         (None, Some(modified)) => {
             let modified = clocks.in_store_time(modified);
+            let evidence = if times.is_file_time {
+                Evidence::FileTime
+            } else {
+                Evidence::LastModified
+            };
             let proof = modified
                 .ok_or(NoEvidence::LastModifiedInFuture)
-                .map(|as_of| (as_of, Evidence::LastModified));
+                .map(|as_of| (as_of, evidence));
             (modified, proof)
         }
         (None, None) => {

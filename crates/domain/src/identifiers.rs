@@ -84,11 +84,12 @@ fn is_invisible(char: char) -> bool {
     )
 }
 
+/// Without a capacity: a report of a million products keeps as many ids in memory.
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
+        pub struct $name(Box<str>);
 
         impl $name {
             /// The id as text.
@@ -100,7 +101,7 @@ macro_rules! text_id {
             /// The id as an owned `String`.
             #[must_use]
             pub fn into_string(self) -> String {
-                self.0
+                self.0.into()
             }
         }
 
@@ -136,7 +137,7 @@ impl ProductId {
     pub fn parse_stored(text: impl Into<String>) -> Result<Self, InvalidId> {
         let text = text.into();
         check_id(&text)?;
-        Ok(Self(text))
+        Ok(Self(text.into()))
     }
 }
 
@@ -153,7 +154,7 @@ impl VendorId {
     pub fn parse(text: impl Into<String>) -> Result<Self, InvalidId> {
         let text = text.into();
         check_id(&text)?;
-        Ok(Self(text))
+        Ok(Self(text.into()))
     }
 }
 

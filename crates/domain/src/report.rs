@@ -75,6 +75,29 @@ impl Report {
         })
     }
 
+    /// Creates a report of quantities that are already in a map, without a copy of it.
+    ///
+    /// # Errors
+    /// [`InvalidReport::Quantity`] with the first product that has more than [`MAX_REPORTED`] units.
+    pub fn from_quantities(
+        kind: ReportKind,
+        as_of: Option<Timestamp>,
+        quantities: BTreeMap<ProductId, u32>,
+    ) -> Result<Self, InvalidReport> {
+        let too_many = quantities.iter().find(|(_, units)| **units > MAX_REPORTED);
+        if let Some((product_id, units)) = too_many {
+            return Err(InvalidReport::Quantity {
+                product_id: product_id.clone(),
+                quantity: i64::from(*units),
+            });
+        }
+        Ok(Self {
+            kind,
+            as_of,
+            quantities,
+        })
+    }
+
     /// A report without lines and without an as-of.
     #[must_use]
     pub fn empty(kind: ReportKind) -> Self {
@@ -139,5 +162,11 @@ mod tests {
         for wrong in [-1, i64::from(MAX_REPORTED) + 1] {
             assert!(Report::parse(ReportKind::Delta, None, [(product("a"), wrong)]).is_err());
         }
+        let of_units = |units| {
+            let quantities = BTreeMap::from([(product("a"), units)]);
+            Report::from_quantities(ReportKind::Full, None, quantities)
+        };
+        assert_eq!(of_units(MAX_REPORTED).unwrap().quantities().len(), 1);
+        assert!(of_units(MAX_REPORTED + 1).is_err());
     }
 }

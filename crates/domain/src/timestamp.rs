@@ -37,6 +37,18 @@ impl Timestamp {
         self.0
     }
 
+    /// From nanoseconds since the epoch, truncated to the microsecond, never rounded up.
+    ///
+    /// # Errors
+    /// [`InvalidTimestamp`] if RFC 3339 cannot express the instant in UTC.
+    pub fn parse_unix_nanos(nanos: i128) -> Result<Self, InvalidTimestamp> {
+        i64::try_from(nanos.div_euclid(1_000))
+            .ok()
+            .filter(|micros| WRITABLE_MICROS.contains(micros))
+            .map(Self)
+            .ok_or(InvalidTimestamp)
+    }
+
     /// Parses an RFC 3339 date and time. Digits beyond the microsecond are truncated, never rounded up, so that the result
     /// is never later than the text states.
     ///
@@ -45,7 +57,7 @@ impl Timestamp {
     pub fn parse_rfc3339(text: &str) -> Result<Self, InvalidTimestamp> {
         OffsetDateTime::parse(text, &Rfc3339)
             .map_err(|_| InvalidTimestamp)
-            .and_then(Self::from_date_time)
+            .and_then(|instant| Self::parse_unix_nanos(instant.unix_timestamp_nanos()))
     }
 
     /// Parses the date of an HTTP header field in any of its three forms (RFC 9110, section 5.6.7). Its resolution is one
@@ -58,15 +70,7 @@ impl Timestamp {
             .ok()
             .or_else(|| obsolete_http_date(text))
             .ok_or(InvalidTimestamp)
-            .and_then(Self::from_date_time)
-    }
-
-    fn from_date_time(instant: OffsetDateTime) -> Result<Self, InvalidTimestamp> {
-        i64::try_from(instant.unix_timestamp_nanos().div_euclid(1_000))
-            .ok()
-            .filter(|micros| WRITABLE_MICROS.contains(micros))
-            .map(Self)
-            .ok_or(InvalidTimestamp)
+            .and_then(|instant| Self::parse_unix_nanos(instant.unix_timestamp_nanos()))
     }
 
     /// The start of the second that contains this instant.

@@ -65,7 +65,7 @@ fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let stop = wiring::stop_signal()?;
     let settings = arguments.config.load()?;
-    let configured = original::read_from(settings.vendors.iter().map(|vendor| &vendor.url));
+    let configured = original::read_from(settings.vendors.iter().map(|vendor| vendor.source.url()));
     let mut started = Vec::new();
     for (vendor, choice, port) in [
         (VENDOR_A, VendorChoice::A, arguments.port_a),

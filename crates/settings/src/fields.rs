@@ -13,7 +13,6 @@ use domain::identifiers::VendorId;
 use jsonptr::PointerBuf;
 use serde::de::{DeserializeSeed, Error, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
-use url::Url;
 
 /// Longest part of an invalid value that an error message quotes, in characters.
 const MAX_QUOTED_CHARS: usize = 80;
@@ -34,6 +33,7 @@ fn invalid<E: Error>(found: &str, expected: impl fmt::Display) -> E {
 enum Scalar {
     String(String),
     Integer(i64),
+    Boolean(bool),
     Other(&'static str),
 }
 
@@ -56,8 +56,8 @@ impl<'de> Deserialize<'de> for Scalar {
                 Ok(Scalar::Integer(number))
             }
 
-            fn visit_bool<E: Error>(self, _: bool) -> Result<Scalar, E> {
-                Ok(Scalar::Other("a boolean"))
+            fn visit_bool<E: Error>(self, value: bool) -> Result<Scalar, E> {
+                Ok(Scalar::Boolean(value))
             }
 
             fn visit_f64<E: Error>(self, _: f64) -> Result<Scalar, E> {
@@ -78,6 +78,7 @@ impl Scalar {
         match self {
             Self::String(text) => Ok(text),
             Self::Integer(_) => Err(E::custom(format!("is a number, expected {expected}"))),
+            Self::Boolean(_) => Err(E::custom(format!("is a boolean, expected {expected}"))),
             Self::Other(kind) => Err(E::custom(format!("is {kind}, expected {expected}"))),
         }
     }
@@ -98,12 +99,57 @@ where
             let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
             (text.parse().ok().filter(|_| digits), quoted(&text))
         }
+        Scalar::Boolean(_) => (None, "a boolean".to_owned()),
         Scalar::Other(kind) => (None, kind.to_owned()),
     };
     number
         .filter(|number| (MIN..=MAX).contains(number))
         .and_then(|number| T::try_from(number).ok())
         .ok_or_else(|| D::Error::custom(format!("is {found}, expected {expected}")))
+}
+
+/// Reads an optional integer.
+pub(crate) fn optional_integer<'de, D, T, const MIN: i64, const MAX: i64>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<i64>,
+{
+    integer::<D, T, MIN, MAX>(deserializer).map(Some)
+}
+
+/// Reads a boolean.
+pub(crate) fn boolean<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    const EXPECTED: &str = "true or false";
+    match Scalar::deserialize(deserializer)? {
+        Scalar::Boolean(value) => Ok(value),
+        other => {
+            let text = other.into_string::<D::Error>(EXPECTED)?;
+            Err(invalid(&text, EXPECTED))
+        }
+    }
+}
+
+/// Reads an optional boolean.
+pub(crate) fn optional_boolean<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<bool>, D::Error> {
+    boolean(deserializer).map(Some)
+}
+
+/// Reads one character that `is_valid` accepts; `expected` describes it.
+pub(crate) fn character<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    expected: &str,
+    is_valid: impl Fn(char) -> bool,
+) -> Result<char, D::Error> {
+    let text = Scalar::deserialize(deserializer)?.into_string::<D::Error>(expected)?;
+    let mut chars = text.chars();
+    match (chars.next(), chars.next()) {
+        (Some(char), None) if is_valid(char) => Ok(char),
+        _ => Err(invalid(&text, expected)),
+    }
 }
 
 /// Reads a duration from `MIN` to `MAX` milliseconds, written as an integer with the unit `ms`, `s`, `m` or `h`.
@@ -165,6 +211,21 @@ pub(crate) fn string<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Strin
         return Err(invalid(&text, EXPECTED));
     }
     Ok(text)
+}
+
+/// Reads an optional string.
+pub(crate) fn optional_string<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    string(deserializer).map(Some)
+}
+
+/// Reads an optional string that may be blank or have control characters.
+pub(crate) fn optional_text<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    let text = Scalar::deserialize(deserializer)?;
+    text.into_string("a string").map(Some)
 }
 
 /// Reads a string that no error message quotes.
@@ -264,39 +325,21 @@ pub(crate) fn vendor_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ve
     VendorIds::item(deserializer)
 }
 
-/// Reads the URL of a vendor's feed.
-pub(crate) fn http_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
-    const EXPECTED: &str = "a URL that starts with http:// or https://";
-    let text = Scalar::deserialize(deserializer)?.into_string::<D::Error>(EXPECTED)?;
-    let url = Url::parse(&text).map_err(|_| {
-        // A string that is not a URL may still contain a password.
-        D::Error::custom(format!("is not a URL, expected {EXPECTED}"))
-    })?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(D::Error::custom(
-            "contains a user or a password, expected neither: the API shows this URL to operators",
-        ));
-    }
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(invalid(&text, EXPECTED));
-    }
-    Ok(url)
-}
-
-/// Reads a JSON pointer (RFC 6901).
-pub(crate) fn json_pointer<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<PointerBuf, D::Error> {
-    const EXPECTED: &str = "a JSON pointer: empty, or starting with /, with ~ only as ~0 or ~1";
-    let text = Scalar::deserialize(deserializer)?.into_string::<D::Error>(EXPECTED)?;
-    PointerBuf::parse(text.as_str()).map_err(|_| invalid(&text, EXPECTED))
-}
-
-/// Reads an optional JSON pointer.
+/// Reads an optional JSON pointer (RFC 6901).
 pub(crate) fn optional_json_pointer<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<PointerBuf>, D::Error> {
-    json_pointer(deserializer).map(Some)
+    let text = Scalar::deserialize(deserializer)?.into_string::<D::Error>(JSON_POINTER)?;
+    parse_json_pointer(&text)
+        .map(Some)
+        .map_err(D::Error::custom)
+}
+
+const JSON_POINTER: &str = "a JSON pointer: empty, or starting with /, with ~ only as ~0 or ~1";
+
+/// Parses a JSON pointer (RFC 6901). The error is a predicate, as in the errors of all settings.
+pub(crate) fn parse_json_pointer(text: &str) -> Result<PointerBuf, String> {
+    PointerBuf::parse(text).map_err(|_| format!("is {}, expected {JSON_POINTER}", quoted(text)))
 }
 
 /// Reads one of the given names and returns its value.

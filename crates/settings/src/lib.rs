@@ -8,7 +8,8 @@
 //! `DB_NAME`, `RABBITMQ_URL`) and take precedence over the general form `AGGREGATOR__SECTION__NAME` in the same layer. An
 //! empty variable counts as not set.
 //!
-//! All validation is done here: the result of [`Settings::load`] needs no further checks.
+//! All validation is done here, except for the paths in XML documents, the names of time zones and the patterns of times, which
+//! only the reader of a feed can check: it does so before the first request.
 
 mod access;
 mod environment;
@@ -19,11 +20,13 @@ mod renamed;
 mod sections;
 mod vendors;
 
+use std::mem;
 use std::path::Path;
 
 use api_keys::ApiKey;
 use domain::identifiers::VendorId;
 use serde::Deserialize;
+use vendors::VendorTable;
 
 pub use access::{RateLimitSettings, TlsSettings};
 pub use error::SettingsError;
@@ -32,7 +35,10 @@ pub use sections::{
     ApiSettings, DatabaseSettings, EmbeddedSettings, LogFormat, RabbitmqSettings,
     TelemetrySettings, WorkerSettings,
 };
-pub use vendors::{VendorFormat, VendorSettings};
+pub use vendors::{
+    AsOfFormat, AsOfSettings, Column, DecodeSettings, DuplicateRule, FieldSettings, FormatSettings,
+    ItemsAre, ProductIdSettings, QuantitySettings, RuleSettings, SourceSettings, VendorSettings,
+};
 
 /// The built-in `config/default.toml`, which documents every setting.
 pub const DEFAULTS: &str = include_str!("../../../config/default.toml");
@@ -56,7 +62,11 @@ pub struct Settings {
     pub rabbitmq: RabbitmqSettings,
     /// Logging.
     pub telemetry: TelemetrySettings,
+    /// The vendors as they are written, until they are validated.
+    #[serde(rename = "vendors")]
+    vendor_tables: Vec<VendorTable>,
     /// Vendors with a feed.
+    #[serde(skip)]
     pub vendors: Vec<VendorSettings>,
     /// Vendors without a feed, whose stock is entered manually.
     #[serde(deserialize_with = "fields::list::<fields::VendorIds, _>")]
@@ -88,9 +98,10 @@ impl Settings {
         process: &environment::Variables,
     ) -> Result<Self, SettingsError> {
         let layers = layers::Layers::read(file, dotenv, process)?;
-        let settings: Self = layers.deserialize()?;
+        let mut settings: Self = layers.deserialize()?;
         settings
-            .check_together()
+            .check_vendors()
+            .and_then(|()| settings.check_together())
             .map_err(|(name, problem)| layers.error_at(&name, problem))?;
         Ok(settings)
     }
@@ -100,6 +111,18 @@ impl Settings {
     pub fn vendor_ids(&self) -> Vec<VendorId> {
         let with_feed = self.vendors.iter().map(|vendor| &vendor.id);
         with_feed.chain(&self.manual_vendors).cloned().collect()
+    }
+
+    /// Validates the settings of each vendor. The error is as that of [`check_together`](Self::check_together).
+    fn check_vendors(&mut self) -> Result<(), (String, String)> {
+        for (index, table) in mem::take(&mut self.vendor_tables).into_iter().enumerate() {
+            let vendor = table.check().map_err(|(name, problem)| {
+                let dot = if name.is_empty() { "" } else { "." };
+                (format!("vendors[{index}]{dot}{name}"), problem)
+            })?;
+            self.vendors.push(vendor);
+        }
+        Ok(())
     }
 
     /// Validates settings against each other. The error is the path of the setting to change and the problem.
@@ -120,11 +143,11 @@ impl Settings {
         }
         for (index, vendor) in self.vendors.iter().enumerate() {
             let earlier = self.vendors.iter().take(index);
-            let same = |other: &&VendorSettings| other.source() == vendor.source();
+            let same = |other: &&VendorSettings| other.stock_source() == vendor.stock_source();
             if let Some(other) = earlier.into_iter().find(same) {
                 let problem = format!(
                     "is also the source of vendor {:?}, whose stock would be sold twice, expected another URL or another \
-                     format.items",
+                     format.items, format.sheet or decode.entry",
                     other.id.as_str()
                 );
                 return Err((format!("vendors[{index}].url"), problem));

@@ -1,74 +1,182 @@
 //! Settings of the vendors with a feed.
 
+mod decode;
+mod format;
+mod mapping;
+mod rules;
+mod source;
+
 use std::time::Duration;
 
 use domain::identifiers::VendorId;
 use domain::report::ReportKind;
-use jsonptr::{Pointer, PointerBuf};
 use serde::{Deserialize, Deserializer};
-use url::Url;
+use url::{Url, form_urlencoded};
+
+pub use self::decode::DecodeSettings;
+pub use self::format::{AsOfFormat, AsOfSettings, FormatSettings, ItemsAre};
+pub use self::mapping::{Column, FieldSettings, ProductIdSettings, QuantitySettings};
+pub use self::rules::{DuplicateRule, RuleSettings};
+pub use self::source::SourceSettings;
 
 use crate::fields;
 
+/// An invalid setting: its name, relative to the vendor and empty for the vendor itself, and the problem.
+pub(crate) type Problem = (String, String);
+
+fn problem(name: impl Into<String>, text: impl Into<String>) -> Problem {
+    (name.into(), text.into())
+}
+
 /// One entry of `[[vendors]]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table of settings")]
+#[derive(Debug, Clone)]
 pub struct VendorSettings {
     /// Unique id of the vendor.
-    #[serde(deserialize_with = "fields::vendor_id")]
     pub id: VendorId,
-    /// URL of the vendor's report.
-    #[serde(deserialize_with = "fields::http_url")]
-    pub url: Url,
+    /// Where the report is.
+    pub source: SourceSettings,
     /// Interval between two syncs.
-    #[serde(deserialize_with = "fields::duration::<_, 1_000, 86_400_000>")]
     pub sync_interval: Duration,
     /// Longest duration of one sync's requests, including retries.
+    pub timeout: Duration,
+    /// Number of retries of a failed request.
+    pub retries: u32,
+    /// Whether a report lists all of the vendor's stock or changes only.
+    pub kind: ReportKind,
+    /// Longest age of the vendor's counts when it reports them; subtracted from the as-of that a report proves.
+    pub lag: Duration,
+    /// Age beyond which the vendor's stock is not sold; `None` is no limit.
+    pub max_age: Option<Duration>,
+    /// How the bytes of a report become text.
+    pub decode: DecodeSettings,
+    /// How the text becomes records.
+    pub format: FormatSettings,
+    /// Which fields of a record are the product id and the quantity.
+    pub fields: FieldSettings,
+    /// What values mean that are not a count of units.
+    pub rules: RuleSettings,
+}
+
+impl VendorSettings {
+    /// What two vendors with the same stock have in common: the URL, and what is read from the document there. The URL is
+    /// normalised: scheme and host are in lower case, and the default port of the scheme is omitted.
+    #[must_use]
+    pub fn stock_source(&self) -> (Url, String) {
+        let mut url = self.source.url().clone();
+        url.set_fragment(None);
+        (url, self.part_of_document())
+    }
+
+    /// The part of the document that is read: the path of the items, which is empty or starts with `/`. The name of the
+    /// archive's entry and of the sheet are before it, if they are set, and `#` between them.
+    #[must_use]
+    pub fn part_of_document(&self) -> String {
+        let (items, sheet) = match &self.format {
+            FormatSettings::Json { items, .. } => (items.as_str(), None),
+            FormatSettings::Xml { items, .. } => (items.as_str(), None),
+            FormatSettings::Xlsx { sheet, .. } => ("", sheet.as_ref()),
+            _ => ("", None),
+        };
+        let names = [("entry", self.decode.entry.as_ref()), ("sheet", sheet)];
+        let mut encoded = form_urlencoded::Serializer::new(String::new());
+        for (name, value) in names {
+            if let Some(value) = value {
+                encoded.append_pair(name, value);
+            }
+        }
+        match encoded.finish() {
+            names if names.is_empty() => items.to_owned(),
+            names => format!("{names}#{items}"),
+        }
+    }
+}
+
+/// One entry of `[[vendors]]` as it is written.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table of settings")]
+pub(crate) struct VendorTable {
+    #[serde(deserialize_with = "fields::vendor_id")]
+    id: VendorId,
+    /// Short form of `source`.
+    #[serde(default, deserialize_with = "source::optional_http_url")]
+    url: Option<Url>,
+    #[serde(deserialize_with = "fields::duration::<_, 1_000, 86_400_000>")]
+    sync_interval: Duration,
     #[serde(
         default = "default_timeout",
         deserialize_with = "fields::duration::<_, 10, 600_000>"
     )]
-    pub timeout: Duration,
-    /// Maximum size of a report, in bytes.
-    #[serde(
-        default = "default_max_bytes",
-        deserialize_with = "fields::integer::<_, _, 1, 1_073_741_824>"
-    )]
-    pub max_bytes: usize,
-    /// Number of retries of a failed request.
+    timeout: Duration,
+    /// Short form of `decode.max_bytes`.
+    #[serde(default, deserialize_with = "decode::optional_max_bytes")]
+    max_bytes: Option<u64>,
     #[serde(
         default = "default_retries",
         deserialize_with = "fields::integer::<_, _, 0, 10>"
     )]
-    pub retries: u32,
-    /// Whether a report lists all of the vendor's stock or changes only.
-    #[serde(default = "default_kind", deserialize_with = "report_kind")]
-    pub kind: ReportKind,
-    /// Longest age of the vendor's counts when it reports them; subtracted from the as-of that a report proves.
-    #[serde(
-        default = "default_lag",
-        deserialize_with = "fields::duration::<_, 0, 604_800_000>"
-    )]
-    pub lag: Duration,
-    /// Age beyond which the vendor's stock is not sold; `None` is no limit.
+    retries: u32,
+    #[serde(default, deserialize_with = "report_kind")]
+    kind: Option<ReportKind>,
+    #[serde(default, deserialize_with = "fields::duration::<_, 0, 604_800_000>")]
+    lag: Duration,
     #[serde(
         default,
         deserialize_with = "fields::optional_duration::<_, 1_000, 31_536_000_000>"
     )]
-    pub max_age: Option<Duration>,
-    /// Where the fields are in a report.
+    max_age: Option<Duration>,
+    source: Option<source::SourceTable>,
     #[serde(default)]
-    pub format: VendorFormat,
+    decode: decode::DecodeTable,
+    #[serde(default)]
+    format: format::FormatTable,
+    #[serde(default)]
+    fields: mapping::FieldsTable,
+    #[serde(default)]
+    rules: rules::RulesTable,
 }
 
-impl VendorSettings {
-    /// The URL and the items pointer: two vendors with the same source have the same stock. The URL is normalised: scheme
-    /// and host are in lower case, and the default port of the scheme is omitted.
-    #[must_use]
-    pub fn source(&self) -> (Url, &Pointer) {
-        let mut url = self.url.clone();
-        url.set_fragment(None);
-        (url, &self.format.items)
+impl VendorTable {
+    /// Validates the settings against each other.
+    pub(crate) fn check(self) -> Result<VendorSettings, Problem> {
+        let source = match (self.url, self.source) {
+            (Some(url), None) => SourceSettings::Http { url },
+            (None, Some(source)) => source.check()?,
+            (None, None) => return Err(problem("", "url is missing")),
+            (Some(_), Some(_)) => {
+                let text =
+                    "is the short form of source, which is also set, expected one of the two";
+                return Err(problem("url", text));
+            }
+        };
+        let format = self.format.check()?;
+        let context = mapping::Context {
+            kind: self.format.kind(),
+            is_map: matches!(
+                format,
+                FormatSettings::Json {
+                    items_are: ItemsAre::Map,
+                    ..
+                }
+            ),
+            product_id: self.format.product_id.as_ref(),
+            quantity: self.format.quantity.as_ref(),
+        };
+        let fields = self.fields.check(&context)?;
+        let (rules, kind) = self.rules.check(self.kind)?;
+        Ok(VendorSettings {
+            id: self.id,
+            source,
+            sync_interval: self.sync_interval,
+            timeout: self.timeout,
+            retries: self.retries,
+            kind,
+            lag: self.lag,
+            max_age: self.max_age,
+            decode: self.decode.check(self.max_bytes)?,
+            format,
+            fields,
+            rules,
+        })
     }
 }
 
@@ -76,54 +184,11 @@ fn default_timeout() -> Duration {
     Duration::from_secs(5)
 }
 
-fn default_max_bytes() -> usize {
-    64 * 1024 * 1024
-}
-
 fn default_retries() -> u32 {
     2
 }
 
-fn default_lag() -> Duration {
-    Duration::ZERO
-}
-
-fn default_kind() -> ReportKind {
-    ReportKind::Full
-}
-
-fn report_kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ReportKind, D::Error> {
-    fields::one_of(
-        deserializer,
-        &[("full", ReportKind::Full), ("delta", ReportKind::Delta)],
-    )
-}
-
-/// Where the fields are in a vendor's report, as JSON pointers (RFC 6901).
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default, expecting = "a table of settings")]
-pub struct VendorFormat {
-    /// The list of items, relative to the document; empty for the document itself.
-    #[serde(deserialize_with = "fields::json_pointer")]
-    pub items: PointerBuf,
-    /// The product id, relative to an item.
-    #[serde(deserialize_with = "fields::json_pointer")]
-    pub product_id: PointerBuf,
-    /// The number of units, relative to an item.
-    #[serde(deserialize_with = "fields::json_pointer")]
-    pub quantity: PointerBuf,
-    /// The instant for which the report holds, relative to the document; if `None`, `Last-Modified` or `Date` is used.
-    #[serde(deserialize_with = "fields::optional_json_pointer")]
-    pub as_of: Option<PointerBuf>,
-}
-
-impl Default for VendorFormat {
-    fn default() -> Self {
-        Self {
-            items: PointerBuf::root(),
-            product_id: PointerBuf::from_tokens(["productId"]),
-            quantity: PointerBuf::from_tokens(["quantity"]),
-            as_of: None,
-        }
-    }
+fn report_kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ReportKind>, D::Error> {
+    let choices = [("full", ReportKind::Full), ("delta", ReportKind::Delta)];
+    fields::one_of(deserializer, &choices).map(Some)
 }

@@ -8,7 +8,7 @@ use tracing::{info, warn};
 /// Starts the mock vendors whose port is free. They run until they are stopped or dropped.
 pub(crate) fn start(vendors: &[VendorSettings]) -> Vec<MockVendor> {
     let mut started = Vec::new();
-    for (vendor, address) in original::read_from(vendors.iter().map(|vendor| &vendor.url)) {
+    for (vendor, address) in original::read_from(vendors.iter().map(|vendor| vendor.source.url())) {
         match vendor.start(address, 0) {
             Ok(mock) => {
                 info!(
@@ -33,7 +33,7 @@ pub(crate) fn start(vendors: &[VendorSettings]) -> Vec<MockVendor> {
 mod tests {
     use std::net::TcpListener;
 
-    use settings::Settings;
+    use settings::{Settings, SourceSettings};
 
     use super::*;
 
@@ -44,11 +44,14 @@ mod tests {
         let mut vendors = Settings::load(None).unwrap().vendors;
         for (vendor, listener) in vendors.iter_mut().zip([&taken, &free]) {
             let port = listener.local_addr().unwrap().port();
-            vendor.url.set_port(Some(port)).unwrap();
+            let SourceSettings::Http { url } = &mut vendor.source else {
+                panic!("{:?}", vendor.source);
+            };
+            url.set_port(Some(port)).unwrap();
         }
         drop(free);
         let started = start(&vendors);
         let urls: Vec<String> = started.iter().map(MockVendor::url).collect();
-        assert_eq!(urls, [vendors[1].url.as_str()]);
+        assert_eq!(urls, [vendors[1].source.url().as_str()]);
     }
 }

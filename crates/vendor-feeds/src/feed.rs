@@ -1,51 +1,24 @@
-//! The feed of one vendor: its options, and the implementation of the port.
+//! The feed of one vendor: source, decoding, format and rules in sequence, as the implementation of the port.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use backon::{ExponentialBuilder, Retryable};
 use domain::identifiers::VendorId;
 use domain::ports::{Clock, FeedError, FetchedReport, VendorFeed};
-use domain::report::ReportKind;
-use reqwest::header::{ACCEPT, CACHE_CONTROL, HeaderMap, HeaderValue};
-use reqwest::{Client, Url, redirect};
+use domain::report::{Report, ReportKind};
 use thiserror::Error;
-use tracing::debug;
+use tokio::time::{Instant, timeout_at};
 
-use crate::document::FeedFormat;
-use crate::exchange::{self, Failure, VendorResponse};
-
-/// Pause before the first retry; it doubles with each retry, with jitter.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// Longest pause before a retry.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// `User-Agent` of requests to vendors.
-const USER_AGENT: &str = concat!("order-aggregator/", env!("CARGO_PKG_VERSION"));
-
-/// Options of a vendor's feed.
-#[derive(Debug, Clone)]
-pub struct HttpVendorOptions {
-    /// Id of the vendor.
-    pub vendor_id: VendorId,
-    /// URL of the report, with the scheme `http` or `https`.
-    pub url: Url,
-    /// Longest duration of a fetch, including retries.
-    pub timeout: Duration,
-    /// Maximum size of the body, in bytes.
-    pub max_bytes: usize,
-    /// Number of retries after transient failures.
-    pub retries: u32,
-    /// Whether a report lists all of the vendor's stock or changes only.
-    pub kind: ReportKind,
-    /// Longest age of the vendor's counts when it reports them.
-    pub lag: Duration,
-    /// Age beyond which the vendor's stock is not sold; `None` is no limit.
-    pub max_age: Option<Duration>,
-    /// Where the fields are in the document.
-    pub format: FeedFormat,
-}
+use crate::decode::{self, MAX_LEVELS, Spool};
+use crate::format::{self, Format, FormatError};
+use crate::options::{DecodeOptions, FeedOptions, FieldOptions, RuleOptions};
+use crate::record::{Record, RecordSink};
+use crate::rules::{Refused, Rules};
+use crate::source::{self, DocumentSource, Transferred, blocking, storage_failure};
 
 /// Why a feed cannot be created with the given options.
 #[derive(Debug, Error)]
@@ -53,132 +26,190 @@ pub enum InvalidOptions {
     /// The scheme of the URL is neither `http` nor `https`.
     #[error("the URL must start with http:// or https://")]
     Scheme,
+    /// An option of the format or of the fields is invalid; the text names it and its problem.
+    #[error("{0}")]
+    Option(String),
     /// The HTTP client cannot be built, for example because the machine has no root certificates.
     #[error("cannot build the HTTP client")]
     Client(#[source] reqwest::Error),
 }
 
-/// Reads a vendor's reports over HTTP.
-pub struct HttpVendorFeed {
-    options: HttpVendorOptions,
-    client: Client,
-    clock: Arc<dyn Clock>,
+/// Reads a vendor's reports from its source.
+pub struct SourceFeed {
+    vendor_id: VendorId,
+    source: Box<dyn DocumentSource>,
+    parser: Arc<Parser>,
+    timeout: Duration,
+    lag: Duration,
+    max_age: Option<Duration>,
 }
 
-impl fmt::Debug for HttpVendorFeed {
+impl fmt::Debug for SourceFeed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Omits the URL, which may contain a secret.
-        f.debug_struct("HttpVendorFeed")
-            .field("vendor_id", &self.options.vendor_id)
+        // Omits the source, which may contain a secret.
+        f.debug_struct("SourceFeed")
+            .field("vendor_id", &self.vendor_id)
             .finish_non_exhaustive()
     }
 }
 
-impl HttpVendorFeed {
-    /// Creates a feed, without sending a request. `clock` is the clock of this process; it is used for a `Retry-After` date
-    /// if the response has no `Date`.
+impl SourceFeed {
+    /// Creates a feed, without a connection to its source. `clock` is the clock of this process.
     ///
     /// # Errors
     /// [`InvalidOptions`].
-    pub fn new(options: HttpVendorOptions, clock: Arc<dyn Clock>) -> Result<Self, InvalidOptions> {
-        if !matches!(options.url.scheme(), "http" | "https") {
-            return Err(InvalidOptions::Scheme);
-        }
-        // Each attempt gets an equal share of the timeout to connect, so that one lost packet does not use all of it.
-        let connect_timeout = options.timeout / options.retries.saturating_add(1);
-        let client = build_client(&options.url, connect_timeout).map_err(InvalidOptions::Client)?;
+    pub fn new(options: FeedOptions, clock: Arc<dyn Clock>) -> Result<Self, InvalidOptions> {
+        let source = source::source(&options, clock)?;
+        let FeedOptions {
+            vendor_id,
+            decode,
+            format,
+            fields,
+            rules,
+            timeout,
+            kind,
+            lag,
+            max_age,
+            ..
+        } = options;
+        let format = format::format(&format, &fields).map_err(InvalidOptions::Option)?;
+        let parser = Parser {
+            decode,
+            format,
+            fields,
+            rules,
+            kind,
+        };
         Ok(Self {
-            options,
-            client,
-            clock,
+            vendor_id,
+            source,
+            parser: Arc::new(parser),
+            timeout,
+            lag,
+            max_age,
         })
     }
 
-    /// Sends the request, with retries after transient failures.
-    async fn send(
-        &self,
-        last_failure: &mut Option<FeedError>,
-    ) -> Result<VendorResponse, FeedError> {
-        let HttpVendorOptions {
-            vendor_id,
-            url,
-            max_bytes,
-            retries,
-            ..
-        } = &self.options;
-        let pauses = ExponentialBuilder::default()
-            .with_min_delay(FIRST_PAUSE)
-            .with_max_delay(LONGEST_PAUSE)
-            .with_max_times(usize::try_from(*retries).unwrap_or(usize::MAX))
-            .with_jitter();
-        (|| exchange::send(&self.client, url, *max_bytes, self.clock.as_ref()))
-            .retry(pauses)
-            .sleep(tokio::time::sleep)
-            .when(|failure: &Failure| failure.is_transient)
-            .notify(|failure, pause| {
-                let error = &failure.error;
-                debug!(vendor.id = %vendor_id, %error, pause_ms = pause.as_millis(), "request to the vendor failed; retrying");
-                *last_failure = Some(error.clone());
-            })
-            .await
-            .map_err(|failure| failure.error)
-    }
-}
-
-fn build_client(url: &Url, connect_timeout: Duration) -> Result<Client, reqwest::Error> {
-    // Fails if a provider is already installed, which is then used.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let headers = HeaderMap::from_iter([
-        (ACCEPT, HeaderValue::from_static("application/json")),
-        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-    ]);
-    let builder = Client::builder()
-        .user_agent(USER_AGENT)
-        .default_headers(headers)
-        .connect_timeout(connect_timeout)
-        .redirect(redirect::Policy::none())
-        .referer(false)
-        .retry(reqwest::retry::never())
-        .no_proxy();
-    if url.scheme() == "http" {
-        // Plain HTTP needs no root certificates, so a machine without any must not cause an error.
-        return builder.tls_certs_only([]).build();
-    }
-    builder.https_only(true).build()
-}
-
-#[async_trait]
-impl VendorFeed for HttpVendorFeed {
-    fn vendor_id(&self) -> &VendorId {
-        &self.options.vendor_id
-    }
-
-    fn lag(&self) -> Duration {
-        self.options.lag
-    }
-
-    fn max_age(&self) -> Option<Duration> {
-        self.options.max_age
-    }
-
-    async fn fetch(&self) -> Result<FetchedReport, FeedError> {
-        let timeout = self.options.timeout;
+    async fn transfer(&self, deadline: Instant) -> Result<Transferred, FeedError> {
         let mut last_failure = None;
-        let response = tokio::time::timeout(timeout, self.send(&mut last_failure)).await;
-        let VendorResponse { times, body } = response.unwrap_or_else(|_| {
+        let transferred = timeout_at(deadline, self.source.transfer(&mut last_failure)).await;
+        transferred.unwrap_or_else(|_| {
+            let timeout = self.timeout;
             let last =
                 last_failure.map_or(String::new(), |error| format!("; last failure: {error}"));
             let problem = format!("no complete response within {timeout:?}{last}");
             Err(FeedError::Unavailable(problem))
-        })?;
-        // Parsing a large document would block the other tasks of this thread.
-        let (format, kind) = (self.options.format.clone(), self.options.kind);
-        let report = tokio::task::spawn_blocking(move || format.parse(kind, &body))
-            .await
-            .map_err(|error| {
-                FeedError::Unavailable(format!("parsing the report was aborted: {error}"))
-            })?
-            .map_err(FeedError::Malformed)?;
+        })
+    }
+
+    /// Parses a document on a thread that may block: a large one would block the other tasks of this thread.
+    async fn parse(
+        &self,
+        bytes: Spool,
+        levels: usize,
+        deadline: Instant,
+    ) -> Result<Report, FeedError> {
+        let parser = Arc::clone(&self.parser);
+        let cancelled = CancelOnDrop::default();
+        let is_cancelled = Arc::clone(&cancelled.0);
+        let parsed = blocking(move || parser.parse(bytes, levels, &is_cancelled));
+        timeout_at(deadline, parsed).await.unwrap_or_else(|_| {
+            let timeout = self.timeout;
+            let problem = format!("the report could not be read within {timeout:?}");
+            Err(FeedError::Unavailable(problem))
+        })
+    }
+}
+
+#[async_trait]
+impl VendorFeed for SourceFeed {
+    fn vendor_id(&self) -> &VendorId {
+        &self.vendor_id
+    }
+
+    fn lag(&self) -> Duration {
+        self.lag
+    }
+
+    fn max_age(&self) -> Option<Duration> {
+        self.max_age
+    }
+
+    async fn fetch(&self) -> Result<FetchedReport, FeedError> {
+        let deadline = Instant::now() + self.timeout;
+        let Transferred {
+            bytes,
+            is_compressed,
+            times,
+        } = self.transfer(deadline).await?;
+        let levels = MAX_LEVELS + usize::from(is_compressed);
+        let report = self.parse(bytes, levels, deadline).await?;
         Ok(FetchedReport { report, times })
+    }
+}
+
+/// Ends the work on a blocking thread when its task is dropped.
+#[derive(Default)]
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Parses a document into a report.
+struct Parser {
+    decode: DecodeOptions,
+    format: Box<dyn Format>,
+    fields: FieldOptions,
+    rules: RuleOptions,
+    kind: ReportKind,
+}
+
+impl Parser {
+    fn parse(
+        &self,
+        bytes: Spool,
+        levels: usize,
+        is_cancelled: &AtomicBool,
+    ) -> Result<Report, FeedError> {
+        let document =
+            decode::unpack(bytes, &self.decode, levels).map_err(|error| storage_failure(&error))?;
+        let mut rules = Rules::new(&self.fields, &self.rules);
+        let mut records = Cancellable {
+            records: &mut rules,
+            is_cancelled,
+        };
+        let as_of = match self.format.read(document, &mut records) {
+            Ok(as_of) => as_of,
+            Err(FormatError::Malformed(problem)) => return Err(FeedError::Malformed(problem)),
+            Err(FormatError::Read(error)) => return Err(storage_failure(&error)),
+        };
+        let quantities = rules.finish().map_err(|refused| {
+            FeedError::Malformed(match refused {
+                Refused::Records(refusals) => refusals.to_string(),
+                Refused::TooMany(max_rows) => {
+                    format!("more than {max_rows} records (rules.max_rows)")
+                }
+            })
+        })?;
+        Report::from_quantities(self.kind, as_of, quantities)
+            .map_err(|error| FeedError::Malformed(error.to_string()))
+    }
+}
+
+/// Takes no more records after the work was cancelled.
+struct Cancellable<'r> {
+    records: &'r mut dyn RecordSink,
+    is_cancelled: &'r AtomicBool,
+}
+
+impl RecordSink for Cancellable<'_> {
+    fn take(&mut self, record: &Record<'_>) -> ControlFlow<()> {
+        if self.is_cancelled.load(Ordering::Relaxed) {
+            return ControlFlow::Break(());
+        }
+        self.records.take(record)
     }
 }

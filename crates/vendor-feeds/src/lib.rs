@@ -1,28 +1,35 @@
-//! Vendors' stock reports over HTTP.
+//! Vendors' stock reports.
 //!
-//! An [`HttpVendorFeed`] sends `GET` requests to one vendor and parses JSON responses of any structure: JSON pointers locate
-//! the list, the product ids and the quantities. Parsing is strict: an invalid product id or quantity makes the whole report
+//! A [`SourceFeed`] transfers one vendor's document from its source, removes archives and compression, reads the records of its
+//! format as a stream, and applies the field mapping and the rules. The four are independent: any combination of
+//! [`FeedOptions`] is valid. Parsing is strict: a product id or a quantity that the rules do not cover makes the whole report
 //! malformed, because a guess could sell stock that does not exist.
 //!
-//! Time and size are bounded: one timeout covers a fetch with all its retries, and at most the configured number of bytes is
-//! read. Redirects are not followed, cookies are not kept, and proxies are not used. A response with `Retry-After` ends the
-//! fetch immediately, and the error contains the delay.
+//! Time and size are bounded: one timeout covers a fetch with all its retries, and the sizes before and after decompression
+//! are limited by [`DecodeOptions`]. Memory does not grow with the size of the document, only with the number of products.
 //!
 //! # The times of a report
 //!
-//! A feed returns the report together with all times of the response: the as-of of the document, if its pointer is
-//! configured, `Last-Modified`, `ETag`, `Date`, `Age` and the freshness lifetime. The domain decides what they prove
-//! (`domain::evidence`). A response that is one page of several is rejected.
+//! A feed returns the report together with all times of the response: the as-of of the document, if the options name it,
+//! `Last-Modified`, `ETag`, `Date`, `Age` and the freshness lifetime; of a file its modification time. The domain decides what
+//! they prove (`domain::evidence`).
 
-mod document;
-mod duplicates;
+mod as_of;
+mod decode;
 mod excerpt;
-mod exchange;
 mod feed;
-mod pointer;
-mod retry_after;
-mod times;
+mod format;
+#[cfg(fuzzing)]
+pub mod fuzzing;
+mod number;
+mod options;
+mod record;
+mod refusal;
+mod rules;
+mod source;
 
-pub use document::FeedFormat;
-pub use feed::{HttpVendorFeed, HttpVendorOptions, InvalidOptions};
+pub use encoding_rs::Encoding;
+pub use feed::{InvalidOptions, SourceFeed};
+pub use options::*;
+pub use refusal::{MAX_KEPT_REFUSALS, Refusal, Refusals};
 pub use reqwest::Url;

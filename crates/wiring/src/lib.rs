@@ -12,6 +12,7 @@ mod broker;
 mod data_file;
 #[cfg(feature = "postgres")]
 mod database;
+mod feed;
 pub mod program;
 pub mod trial;
 
@@ -20,7 +21,6 @@ use std::sync::Arc;
 use anyhow::Context as _;
 #[cfg(feature = "rabbitmq")]
 pub use broker::rabbitmq;
-use clock_tokio::SystemClock;
 #[cfg(feature = "sqlite")]
 pub use data_file::sqlite;
 #[cfg(feature = "postgres")]
@@ -30,7 +30,6 @@ use domain::vendor_set::{ConfiguredVendor, VendorSet, VendorSource};
 use settings::{LogFormat, Settings, TelemetrySettings, VendorSettings};
 use tokio::signal::unix::{SignalKind, signal};
 use url::Url;
-use vendor_feeds::{FeedFormat, HttpVendorFeed, HttpVendorOptions};
 
 /// A request allocates on one thread and frees on another, which is slow with the system allocator.
 #[global_allocator]
@@ -53,11 +52,11 @@ pub fn prepare_process(settings: &TelemetrySettings) -> anyhow::Result<()> {
 /// Returns the feeds of the configured vendors.
 ///
 /// # Errors
-/// If an HTTP client cannot be built.
+/// If a setting of a feed is invalid, or an HTTP client cannot be built.
 pub fn configured_feeds(settings: &[VendorSettings]) -> anyhow::Result<Vec<ConfiguredFeed>> {
     let feeds = settings.iter().map(|vendor| {
         Ok(ConfiguredFeed {
-            feed: Arc::new(vendor_feed(vendor)?),
+            feed: Arc::new(feed::vendor_feed(vendor)?),
             sync_interval: vendor.sync_interval,
             url: public_url(vendor).into(),
         })
@@ -88,39 +87,18 @@ fn vendor_source(vendor: &VendorSettings) -> anyhow::Result<VendorSource> {
     let url = public_url(vendor);
     VendorSource::new(
         url.as_str(),
-        vendor.url.query(),
-        vendor.format.items.as_str(),
+        vendor.source.url().query(),
+        &vendor.part_of_document(),
     )
     .with_context(|| format!("vendor {}: the URL cannot be stored", vendor.id))
 }
 
 /// The URL of a vendor without its query, which may contain a secret.
 fn public_url(vendor: &VendorSettings) -> Url {
-    let mut url = vendor.url.clone();
+    let mut url = vendor.source.url().clone();
     url.set_query(None);
     url.set_fragment(None);
     url
-}
-
-fn vendor_feed(settings: &VendorSettings) -> anyhow::Result<HttpVendorFeed> {
-    let options = HttpVendorOptions {
-        vendor_id: settings.id.clone(),
-        url: settings.url.clone(),
-        timeout: settings.timeout,
-        max_bytes: settings.max_bytes,
-        retries: settings.retries,
-        kind: settings.kind,
-        lag: settings.lag,
-        max_age: settings.max_age,
-        format: FeedFormat {
-            items: settings.format.items.clone(),
-            product_id: settings.format.product_id.clone(),
-            quantity: settings.format.quantity.clone(),
-            as_of: settings.format.as_of.clone(),
-        },
-    };
-    HttpVendorFeed::new(options, Arc::new(SystemClock))
-        .with_context(|| format!("vendor {} cannot be read", settings.id))
 }
 
 /// Raises the soft limit on open files to the hard limit: each connection is an open file, and the soft limit is 1024 on

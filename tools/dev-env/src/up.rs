@@ -31,7 +31,7 @@ pub(crate) struct Args {
 
 /// Runs the command. `config` is passed to the programs.
 pub(crate) fn run(args: &Args, settings: &Settings, config: Option<&Path>) -> Result<()> {
-    let mocks = original::read_from(settings.vendors.iter().map(|vendor| &vendor.url));
+    let mocks = original::read_from(settings.vendors.iter().map(|vendor| vendor.source.url()));
     let api = SocketAddr::new(settings.api.address, settings.api.port);
     let worker = SocketAddr::new(settings.worker.address, settings.worker.port);
     check_free(api, "the API", "PORT")?;

@@ -94,6 +94,18 @@ fn date_is_the_bound_if_there_is_no_other_time() {
 }
 
 #[test]
+fn modification_time_of_a_file_is_evidence_of_its_own() {
+    let file = |seconds| ResponseTimes {
+        last_modified: Some(at(seconds)),
+        is_file_time: true,
+        ..ResponseTimes::default()
+    };
+    let proof = |seconds| assess(None, &file(seconds), exchange()).proof;
+    assert_eq!(proof(-300.0), proven(-301.0, Evidence::FileTime));
+    assert_eq!(proof(60.0), Err(NoEvidence::LastModifiedInFuture));
+}
+
+#[test]
 fn last_modified_is_a_bound_and_freshness_is_ignored_then() {
     for (times, expected) in [
         (modified(-28_800.0, date(0.0)), -28_801.0),

@@ -2,13 +2,14 @@
 
 mod access;
 mod refused;
+mod refused_feeds;
+mod vendors;
 
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
-use domain::report::ReportKind;
 use tempfile::NamedTempFile;
 
 use crate::environment::{Variables, read_dotenv, read_process};
@@ -66,9 +67,9 @@ fn defaults_are_as_documented() {
         .collect();
     assert_eq!(ids, ["vendor-a", "vendor-b", "seed"]);
     let vendor = &settings.vendors[0];
-    assert_eq!(vendor.url.as_str(), "http://127.0.0.1:5001/vendorA/stock");
+    let url = vendor.source.url().as_str();
+    assert_eq!(url, "http://127.0.0.1:5001/vendorA/stock");
     assert_eq!(vendor.sync_interval, Duration::from_secs(30));
-    assert_eq!(vendor.format, VendorFormat::default());
 }
 
 #[test]
@@ -80,10 +81,12 @@ fn vendor_without_optional_settings_gets_the_documented_defaults() {
     };
     let documented = &with_environment(&[]).unwrap().vendors[0];
     assert_eq!(short.timeout, documented.timeout);
-    assert_eq!(short.max_bytes, documented.max_bytes);
     assert_eq!(short.retries, documented.retries);
     assert_eq!(short.kind, documented.kind);
+    assert_eq!(short.decode, documented.decode);
     assert_eq!(short.format, documented.format);
+    assert_eq!(short.fields, documented.fields);
+    assert_eq!(short.rules, documented.rules);
 }
 
 #[test]
@@ -238,19 +241,4 @@ fn other_variables_need_not_be_utf8() {
     let settings = read_process([(bytes(), bytes()), ("HOME".into(), bytes())]);
     assert_eq!(settings, Ok(Variables::new()));
     assert!(read_process([("PORT".into(), bytes())]).is_err());
-}
-
-#[test]
-fn delta_vendor_is_read() {
-    let vendor = "[[vendors]]\nid = 'd'\nurl = 'https://h/x'\nsync_interval = '24h'\nkind = 'delta'\nretries = 0\n\
-                  format = { items = '/a~1b/0', product_id = '', as_of = '/t' }\n";
-    let settings = with_file(vendor).unwrap();
-    let vendor = &settings.vendors[0];
-    assert_eq!(vendor.kind, ReportKind::Delta);
-    assert_eq!(vendor.format.items, "/a~1b/0");
-    assert_eq!(vendor.format.quantity, "/quantity");
-    assert_eq!(
-        vendor.format.as_of.as_deref().map(jsonptr::Pointer::as_str),
-        Some("/t")
-    );
 }

@@ -33,7 +33,7 @@ fn of_variables<S: Display>(variables: impl IntoIterator<Item = S>) -> String {
 }
 
 /// Returns the error of each content of a file, which the error names FILE.
-fn of_files<S: Display>(contents: impl IntoIterator<Item = S>) -> String {
+pub(super) fn of_files<S: Display>(contents: impl IntoIterator<Item = S>) -> String {
     errors(contents, |content| {
         let file = file(content);
         let loaded = Settings::load_from(Some(file.path()), &Variables::new(), &Variables::new());
@@ -216,12 +216,16 @@ fn old_names_are_refused_with_the_new_name() {
 #[test]
 fn vendors_with_different_sources_are_accepted() {
     let first = vendor("a", "http://h/stock?key=1", "format = { items = '/a' }\n");
-    for (url, items) in [
-        ("http://h/stock?key=1", "/b"),
-        ("http://h/stock?key=2", "/a"),
-        ("http://h/other?key=1", "/a"),
+    for (url, rest) in [
+        ("http://h/stock?key=1", "format = { items = '/b' }\n"),
+        ("http://h/stock?key=2", "format = { items = '/a' }\n"),
+        ("http://h/other?key=1", "format = { items = '/a' }\n"),
+        (
+            "http://h/stock?key=1",
+            "format = { items = '/a' }\ndecode = { entry = 'b' }\n",
+        ),
     ] {
-        let second = vendor("b", url, &format!("format = {{ items = '{items}' }}\n"));
+        let second = vendor("b", url, rest);
         super::with_file(&(first.clone() + &second)).unwrap();
     }
 }

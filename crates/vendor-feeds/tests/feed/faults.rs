@@ -39,7 +39,7 @@ async fn permanent_failures_are_not_retried() {
     }
     vendor.set_fault(Fault::Garbage);
     let problem = malformed(&feed).await;
-    assert!(problem.contains("expected value"), "{problem}");
+    assert!(problem.contains("HTML or XML, expected JSON"), "{problem}");
     assert_eq!(vendor.requests(), 6);
 }
 
@@ -102,22 +102,25 @@ async fn response_within_the_timeout_is_accepted() {
 async fn report_larger_than_the_limit_is_rejected() {
     let vendor = vendor();
     let whole = r#"[{"productId":"1","quantity":50},{"productId":"2","quantity":100}]"#;
-    let limited = |max_bytes| {
+    let limited = |max_bytes: usize| {
         feed_with(&vendor.url(), |options| {
-            options.max_bytes = max_bytes;
+            options.decode.max_bytes = max_bytes as u64;
             options.retries = 2;
         })
     };
     assert_eq!(units_of(&limited(whole.len()), "1").await, Some(50));
     let limit = whole.len() - 1;
     let problem = malformed(&limited(limit)).await;
-    let expected = format!("the report is larger than {limit} bytes");
+    let expected = format!("the report is larger than {limit} bytes (decode.max_bytes)");
     assert_eq!(problem, expected);
     assert_eq!(vendor.requests(), 2);
     // This response has no Content-Length.
     vendor.set_fault(Fault::Huge);
     let problem = malformed(&limited(1_000_000)).await;
-    assert_eq!(problem, "the report is larger than 1000000 bytes");
+    assert_eq!(
+        problem,
+        "the report is larger than 1000000 bytes (decode.max_bytes)"
+    );
     assert_eq!(vendor.requests(), 3);
 }
 

@@ -3,7 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "tests and their helpers may panic")]
 
 mod canned;
+mod decoding;
 mod faults;
+mod files;
+mod formats;
+mod memory;
 mod retry_after;
 mod times;
 
@@ -14,9 +18,11 @@ use clock_tokio::SystemClock;
 use domain::identifiers::{ProductId, VendorId};
 use domain::ports::{FeedError, VendorFeed};
 use domain::report::ReportKind;
-use jsonptr::PointerBuf;
 use mock_vendor::MockVendor;
-use vendor_feeds::{FeedFormat, HttpVendorFeed, HttpVendorOptions, InvalidOptions};
+use vendor_feeds::{
+    Column, DecodeOptions, FeedOptions, FieldOptions, FormatOptions, InvalidOptions, JsonItems,
+    JsonOptions, ProductIdField, QuantityField, RuleOptions, Source, SourceFeed,
+};
 
 const STOCK: [(&str, i64); 2] = [("1", 50), ("2", 100)];
 
@@ -25,53 +31,74 @@ fn vendor() -> MockVendor {
 }
 
 /// Options for the mock vendor, without retries.
-fn options(url: &str) -> HttpVendorOptions {
-    HttpVendorOptions {
-        vendor_id: VendorId::parse("vendor-a").unwrap(),
+fn options(url: &str) -> FeedOptions {
+    options_of(Source::Http {
         url: url.parse().unwrap(),
+    })
+}
+
+fn options_of(source: Source) -> FeedOptions {
+    let column = |name: &str| Column::Name(name.to_owned());
+    FeedOptions {
+        vendor_id: VendorId::parse("vendor-a").unwrap(),
+        source,
+        decode: DecodeOptions {
+            charset: None,
+            entry: None,
+            max_bytes: 1_000_000,
+            max_decoded_bytes: 10_000_000,
+            max_ratio: 100,
+        },
+        format: FormatOptions::Json(JsonOptions {
+            items: String::new(),
+            items_are: JsonItems::List,
+            as_of: None,
+        }),
+        fields: FieldOptions {
+            product_id: ProductIdField::new(column("/productId")),
+            quantity: QuantityField::new(column("/quantity")),
+        },
+        rules: RuleOptions::default(),
         timeout: Duration::from_secs(5),
-        max_bytes: 1_000_000,
         retries: 0,
         kind: ReportKind::Full,
         lag: Duration::ZERO,
         max_age: None,
-        format: FeedFormat {
-            items: PointerBuf::root(),
-            product_id: PointerBuf::parse("/productId").unwrap(),
-            quantity: PointerBuf::parse("/quantity").unwrap(),
-            as_of: None,
-        },
     }
 }
 
-fn feed(url: &str) -> HttpVendorFeed {
+fn feed(url: &str) -> SourceFeed {
     feed_with(url, |_| {})
 }
 
 /// Returns a feed with changed options.
-fn feed_with(url: &str, change: impl FnOnce(&mut HttpVendorOptions)) -> HttpVendorFeed {
+fn feed_with(url: &str, change: impl FnOnce(&mut FeedOptions)) -> SourceFeed {
     let mut options = options(url);
     change(&mut options);
-    HttpVendorFeed::new(options, Arc::new(SystemClock)).unwrap()
+    feed_of(options)
 }
 
-fn feed_with_retries(url: &str, retries: u32) -> HttpVendorFeed {
+fn feed_of(options: FeedOptions) -> SourceFeed {
+    SourceFeed::new(options, Arc::new(SystemClock)).unwrap()
+}
+
+fn feed_with_retries(url: &str, retries: u32) -> SourceFeed {
     feed_with(url, |options| options.retries = retries)
 }
 
-async fn units_of(feed: &HttpVendorFeed, product: &str) -> Option<u32> {
+async fn units_of(feed: &SourceFeed, product: &str) -> Option<u32> {
     let report = feed.fetch().await.unwrap().report;
     report.quantity_of(&ProductId::parse(product).unwrap())
 }
 
-async fn unavailable(feed: &HttpVendorFeed) -> String {
+async fn unavailable(feed: &SourceFeed) -> String {
     match feed.fetch().await {
         Err(FeedError::Unavailable(problem)) => problem,
         other => panic!("expected an unavailable vendor, got {other:?}"),
     }
 }
 
-async fn malformed(feed: &HttpVendorFeed) -> String {
+async fn malformed(feed: &SourceFeed) -> String {
     match feed.fetch().await {
         Err(FeedError::Malformed(problem)) => problem,
         other => panic!("expected a malformed report, got {other:?}"),
@@ -104,7 +131,7 @@ async fn invalid_item_makes_the_report_malformed() {
     vendor.set_stock([("1", 1), ("2", -5)]);
     assert_eq!(
         malformed(&feed(&vendor.url())).await,
-        "item 1: /quantity is -5, expected an integer from 0 to 2147483647"
+        "item 2: /quantity is -5, below 0 (rules.negative = \"zero\" would read it as 0)"
     );
 }
 
@@ -113,7 +140,7 @@ async fn large_report_is_read() {
     let vendor = vendor();
     vendor.set_stock(mock_vendor::catalogue(1, 50_000));
     let feed = feed_with(&vendor.url(), |options| {
-        options.max_bytes = 64 * 1024 * 1024;
+        options.decode.max_bytes = 64 * 1024 * 1024;
         options.timeout = Duration::from_secs(30);
     });
     let fetched = feed.fetch().await.unwrap();
@@ -122,7 +149,15 @@ async fn large_report_is_read() {
 
 #[test]
 fn invalid_options_are_rejected() {
-    let options = options("ftp://example.com/");
-    let wrong_scheme = HttpVendorFeed::new(options, Arc::new(SystemClock));
+    let clock = || Arc::new(SystemClock);
+    let wrong_scheme = SourceFeed::new(options("ftp://example.com/"), clock());
     assert!(matches!(wrong_scheme, Err(InvalidOptions::Scheme)));
+    let mut wrong_pointer = options("http://example.com/");
+    let quantity = Column::Name("quantity".to_owned());
+    wrong_pointer.fields.quantity = QuantityField::new(quantity);
+    let error = SourceFeed::new(wrong_pointer, clock()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        r#"fields.quantity is "quantity", which is not a JSON pointer"#
+    );
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::evidence::{MAX_AGE, ResponseTimes};
 use domain::ports::VendorFeed;
 use domain::timestamp::Timestamp;
-use jsonptr::PointerBuf;
+use vendor_feeds::{AsOfFormat, AsOfOptions, FormatOptions, JsonItems, JsonOptions};
 
 use super::canned::CannedServer;
 use super::{feed, feed_with, malformed, vendor};
@@ -76,8 +76,15 @@ async fn as_of_is_read_from_the_document() {
     vendor.set_as_of(Some("2026-11-23T13:00:00.25+01:00"));
     let with_pointer = || {
         feed_with(&vendor.url(), |options| {
-            options.format.items = PointerBuf::parse("/items").unwrap();
-            options.format.as_of = Some(PointerBuf::parse("/as_of").unwrap());
+            options.format = FormatOptions::Json(JsonOptions {
+                items: "/items".to_owned(),
+                items_are: JsonItems::List,
+                as_of: Some(AsOfOptions {
+                    field: "/as_of".to_owned(),
+                    format: AsOfFormat::Rfc3339,
+                    zone: None,
+                }),
+            });
             options.lag = Duration::from_mins(10);
         })
     };
@@ -90,5 +97,5 @@ async fn as_of_is_read_from_the_document() {
     assert!(problem.starts_with("/as_of is \"yesterday\""), "{problem}");
     vendor.set_as_of(None);
     let problem = malformed(&with_pointer()).await;
-    assert!(problem.starts_with("/as_of is missing"), "{problem}");
+    assert!(problem.starts_with("/items is missing"), "{problem}");
 }

@@ -6,13 +6,13 @@ use domain::timestamp::Timestamp;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-use crate::times;
+use super::times;
 
 /// Parses the time for which the vendor wants no further request. Only 429 and 503 are considered: in a redirect the header
 /// is about the redirected request, which is not sent. Malformed values are ignored; of several values the longest is used.
 ///
 /// A date is relative to the `Date` of the same response, so that the delay does not depend on the vendor's clock.
-pub(crate) fn parse(
+pub(super) fn parse(
     status: StatusCode,
     headers: &HeaderMap,
     clock: &dyn Clock,

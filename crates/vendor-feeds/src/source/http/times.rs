@@ -16,7 +16,7 @@ const MAX_ETAG_CHARS: usize = 255;
 
 /// Parses the times of a response. Malformed headers are ignored, with two exceptions: a malformed `Age` is the maximum age,
 /// and a malformed `Last-Modified` makes `Last-Modified` unusable. Of repeated dates the earliest is used.
-pub(crate) fn response_times(headers: &HeaderMap) -> ResponseTimes {
+pub(super) fn response_times(headers: &HeaderMap) -> ResponseTimes {
     let date = http_date(headers, &DATE);
     let etag = headers.get(ETAG).map(|tag| {
         let tag = String::from_utf8_lossy(tag.as_bytes());
@@ -25,6 +25,7 @@ pub(crate) fn response_times(headers: &HeaderMap) -> ResponseTimes {
     ResponseTimes {
         last_modified: http_date(headers, &LAST_MODIFIED),
         is_last_modified_unusable: http_dates(headers, &LAST_MODIFIED).any(|date| date.is_none()),
+        is_file_time: false,
         etag: etag.filter(|tag: &String| !tag.is_empty()),
         date,
         age: headers
@@ -35,7 +36,7 @@ pub(crate) fn response_times(headers: &HeaderMap) -> ResponseTimes {
 }
 
 /// The `Date` of the response, if it is present and valid.
-pub(crate) fn date(headers: &HeaderMap) -> Option<Timestamp> {
+pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
     http_date(headers, &DATE)
 }
 
@@ -97,7 +98,7 @@ fn freshness(headers: &HeaderMap, date: Option<Timestamp>) -> Option<Duration> {
 }
 
 /// Rejects a response that is one page of several: the products on the other pages would count as sold out.
-pub(crate) fn reject_partial(headers: &HeaderMap) -> Result<(), String> {
+pub(super) fn reject_partial(headers: &HeaderMap) -> Result<(), String> {
     let texts = |name| {
         headers
             .get_all(name)

@@ -1,0 +1,66 @@
+//! Memory of a process that reads a large report.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::time::{Duration, Instant};
+
+use domain::ports::VendorFeed;
+use tempfile::TempDir;
+use vendor_feeds::{FeedOptions, Source};
+
+use super::{feed_of, options_of};
+
+const ROWS: usize = 1_000_000;
+const MAX_PEAK_KIB: u64 = 96 * 1024;
+
+/// The largest resident size of this process so far.
+fn peak_kib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM"))
+        .unwrap();
+    line.split_ascii_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
+#[tokio::test]
+#[ignore = "takes a minute without optimization; the peak is that of the process, so run it alone"]
+async fn a_million_rows_fit_into_96_mib() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("stock.json");
+    let mut file = BufWriter::new(File::create(&path).unwrap());
+    for row in 0..ROWS {
+        let start = if row == 0 { "[" } else { ",\n" };
+        let item =
+            format!(r#"{{"productId":"SKU-{row:08}","title":"A product","quantity":{row}}}"#);
+        write!(file, "{start}{item}").unwrap();
+    }
+    file.write_all(b"]").unwrap();
+    file.into_inner().unwrap();
+    let started = Instant::now();
+    let raw = serde_json::from_reader::<_, serde::de::IgnoredAny>(std::io::BufReader::new(
+        File::open(&path).unwrap(),
+    ));
+    raw.unwrap();
+    let bare = started.elapsed();
+    let mut options = FeedOptions {
+        timeout: Duration::from_mins(10),
+        ..options_of(Source::File { path })
+    };
+    options.decode.max_bytes = 1_000_000_000;
+    options.decode.max_decoded_bytes = 1_000_000_000;
+    let feed = feed_of(options);
+    let before = peak_kib();
+    let started = Instant::now();
+    let report = feed.fetch().await.unwrap().report;
+    let (took, peak) = (started.elapsed(), peak_kib());
+    println!(
+        "before {before} KiB, peak {peak} KiB, took {took:?}; skipping the document takes {bare:?}"
+    );
+    assert_eq!(report.quantities().len(), ROWS);
+    assert!(peak <= MAX_PEAK_KIB, "{peak} KiB");
+}
