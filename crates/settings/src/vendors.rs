@@ -53,12 +53,12 @@ pub struct VendorSettings {
     pub format: FormatSettings,
     /// Which fields of a record are the product id and the quantity.
     pub fields: FieldSettings,
-    /// What values mean that are not a count of units.
+    /// The meaning of values that are not a count of units.
     pub rules: RuleSettings,
 }
 
 impl VendorSettings {
-    /// What two vendors with the same stock have in common: the URL, and what is read from the document there. The URL is
+    /// The source of the stock, equal for two vendors with the same stock: the URL, and what is read from the document there. The URL is
     /// normalised: scheme and host are in lower case, and the default port of the scheme is omitted.
     #[must_use]
     pub fn stock_source(&self) -> (Url, String) {

@@ -1,4 +1,4 @@
-//! What the fuzz targets in `fuzz/` call. Built with `--cfg fuzzing` only.
+//! The functions that the fuzz targets in `fuzz/` call. Built with `--cfg fuzzing` only.
 
 use std::io::Cursor;
 use std::ops::ControlFlow;

@@ -24,7 +24,7 @@ pub struct FeedOptions {
     pub format: FormatOptions,
     /// Which fields of a record are the product id and the quantity.
     pub fields: FieldOptions,
-    /// What values mean that are not a count of units.
+    /// The meaning of values that are not a count of units.
     pub rules: RuleOptions,
     /// Longest duration of a fetch, including retries.
     pub timeout: Duration,
@@ -92,13 +92,13 @@ pub enum FormatOptions {
 pub struct JsonOptions {
     /// Pointer to the items; empty for the document itself.
     pub items: String,
-    /// What is at `items`.
+    /// The kind of value at `items`.
     pub items_are: JsonItems,
     /// The instant for which the report holds.
     pub as_of: Option<AsOfOptions>,
 }
 
-/// What the items of a JSON document are.
+/// The kind of the items of a JSON document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JsonItems {
     /// The elements of a list.
@@ -249,7 +249,7 @@ pub enum Column {
     Number(NonZeroU32),
 }
 
-/// What values mean that are not a count of units. The default refuses all of them.
+/// The meaning of values that are not a count of units. The default refuses all of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RuleOptions {
     /// A second record of a product.
@@ -262,7 +262,7 @@ pub struct RuleOptions {
     pub max_rows: Option<u64>,
 }
 
-/// What a second record of a product means.
+/// The meaning of a second record of a product.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Duplicates {
     /// The report is refused.
@@ -274,7 +274,7 @@ pub enum Duplicates {
     Last,
 }
 
-/// What a quantity below 0 means.
+/// The meaning of a quantity below 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Negative {
     /// The report is refused.
@@ -284,7 +284,7 @@ pub enum Negative {
     Zero,
 }
 
-/// What a quantity that is not an integer means.
+/// The meaning of a quantity that is not an integer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Fraction {
     /// The report is refused.

@@ -8,13 +8,13 @@ use std::ops::ControlFlow;
 /// Position of a record in its document, for messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// What the format counts.
+    /// The unit that the format counts.
     pub(crate) unit: Unit,
     /// Its number, from 1.
     pub(crate) number: u64,
 }
 
-/// What a format counts.
+/// A unit that a format counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
     /// An item of a JSON list, an XML element of the list.

@@ -17,7 +17,7 @@ pub struct Refusal {
     pub column: String,
     /// The value, as an excerpt on one line; `None` if the record does not have the field.
     pub value: Option<String>,
-    /// What is wrong, and the setting that would accept the value if there is one.
+    /// The problem, and the setting that would accept the value if there is one.
     pub rule: String,
 }
 

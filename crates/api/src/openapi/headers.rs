@@ -46,7 +46,6 @@ pub(super) fn reference(name: HeaderName) -> Ref {
 }
 
 /// Every header, for the components of the document.
-#[expect(clippy::too_many_lines, reason = "a few lines per header")]
 pub(super) fn all() -> impl Iterator<Item = (&'static str, Header)> {
     [
         (

@@ -15,7 +15,7 @@ pub enum FormatSettings {
     Json {
         /// Pointer to the items.
         items: PointerBuf,
-        /// What is at `items`.
+        /// The kind of value at `items`.
         items_are: ItemsAre,
         /// The instant for which the report holds.
         as_of: Option<AsOfSettings>,
@@ -51,7 +51,7 @@ pub enum FormatSettings {
     Edifact,
 }
 
-/// What the items of a JSON document are.
+/// The kind of the items of a JSON document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ItemsAre {
     /// The elements of a list.

@@ -102,7 +102,7 @@ struct Summand(#[serde(deserialize_with = "column")] Option<Column>);
 #[serde(transparent)]
 struct Units(#[serde(deserialize_with = "fields::integer::<_, _, 0, 2_147_483_647>")] u32);
 
-/// What the short forms and the format state about the fields.
+/// The fields as the short forms and the format state them.
 pub(super) struct Context<'t> {
     pub(super) kind: FormatType,
     /// Whether the product ids are the names of the items.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use super::{Problem, problem};
 use crate::fields;
 
-/// What values mean that are not a count of units.
+/// The meaning of values that are not a count of units.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RuleSettings {
     /// A second record of a product.
@@ -19,7 +19,7 @@ pub struct RuleSettings {
     pub max_rows: Option<u64>,
 }
 
-/// What a second record of a product means.
+/// The meaning of a second record of a product.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum DuplicateRule {
     /// The report is refused.

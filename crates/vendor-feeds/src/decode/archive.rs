@@ -18,7 +18,7 @@ const MAX_DIRECTORY_BYTES: u64 = 2 * 1024 * 1024;
 /// Maximum number of entries that a message names.
 const MAX_NAMED_ENTRIES: usize = 5;
 
-/// What the first bytes of a document show.
+/// The container that the first bytes of a document show.
 enum Packing {
     None,
     Gzip,

@@ -75,7 +75,7 @@ fn by_name(setting: &str, name: &str, names: &[&str]) -> Result<usize, String> {
     match (same.next(), same.next()) {
         (Some((index, _)), None) => Ok(index),
         (Some((first, _)), Some((second, _))) => Err(format!(
-            "the header has two columns named {name:?} ({} and {}); a column number in {setting} would tell which",
+            "the header has two columns named {name:?} ({} and {}); a column number in {setting} selects one",
             first + 1,
             second + 1
         )),
@@ -198,7 +198,7 @@ mod tests {
             ),
             (
                 &["SKU", "Qty", "x", "Qty"],
-                r#"the header has two columns named "Qty" (2 and 4); a column number in fields.quantity would tell which"#,
+                r#"the header has two columns named "Qty" (2 and 4); a column number in fields.quantity selects one"#,
             ),
             (
                 &[

@@ -1,3 +1,5 @@
+//! Tests of the field mapping and the rules.
+
 use std::num::NonZeroU32;
 
 use super::*;

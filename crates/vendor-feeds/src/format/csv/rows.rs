@@ -160,7 +160,7 @@ enum State {
     QuoteInQuoted,
 }
 
-/// What ends the lines of a text. One that ends them in both ways would be read in two ways.
+/// The line end of a text. A text with both kinds could be read in two ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LineEnds {
     /// LF or CR LF.

@@ -1,3 +1,5 @@
+//! Tests of the readers of X12 846 and EDIFACT INVRPT.
+
 use std::io::Cursor;
 
 use proptest::prelude::*;

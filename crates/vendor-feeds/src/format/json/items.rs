@@ -213,7 +213,7 @@ impl<'de> Visitor<'de> for Descent<'_, '_> {
     }
 }
 
-/// What messages expect at the items.
+/// The description of the expected items, for messages.
 pub(super) fn expected(items_are: JsonItems) -> &'static str {
     match items_are {
         JsonItems::List => "a list",

@@ -96,7 +96,7 @@ fn require_package(bytes: &mut Spool) -> io::Result<()> {
     })))
 }
 
-/// What is in a part.
+/// The kind of a part.
 #[derive(Debug, Default)]
 struct Part {
     size: u64,
@@ -104,7 +104,7 @@ struct Part {
     text_count: u64,
     /// An escape `_xHHHH_` of a character that needs none.
     escape: Option<String>,
-    /// What is not a number where a cell refers to a shared text; the library would take the first text.
+    /// Text that is not a number where a cell refers to a shared text; the library would take the first text.
     invalid_index: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What programs really write, each as observed in November 2026.
+//! Files as programs write them, each as observed in November 2026.
 
 use super::*;
 

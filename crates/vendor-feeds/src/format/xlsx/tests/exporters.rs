@@ -1,4 +1,4 @@
-//! What programs really write: the files were made by them in November 2026. The hidden first sheet is not read, the hidden row
+//! Files as programs write them, made in November 2026. The hidden first sheet is not read, the hidden row
 //! is.
 
 use super::*;

@@ -1,4 +1,4 @@
-//! What programs really write. Each text is the output of the named version.
+//! Documents as programs write them. Each text is the output of the named version.
 
 use super::*;
 

@@ -76,3 +76,12 @@ proptest! {
         prop_assert_eq!(stock(&format!("<stock>{}</stock>", written.concat())).unwrap(), expected);
     }
 }
+
+#[test]
+fn reading_stops_when_no_record_is_taken() {
+    let mut first = First(0);
+    let text = "<stock><item/><item/>not the end";
+    let format = xml("/stock/item", "sku", "qty");
+    let read = format.read(Document::from_text(text), &mut first);
+    assert_eq!((read.unwrap(), first.0), (None, 1));
+}
