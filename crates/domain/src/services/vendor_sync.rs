@@ -119,7 +119,7 @@ impl VendorSync {
         let took = self.clock.now().since(progress.started);
         let recorded = self.record(feed.vendor_id(), &result, &progress).await;
         self.announce(feed, &result, &progress, took);
-        recorded?;
+        recorded.map_err(|error| SyncError::from(error).after_changes(progress.changed))?;
         let (ended, _) = result?;
         if ended.finished.outcome == SyncOutcome::Applied {
             self.enforce_max_age(feed).await;
