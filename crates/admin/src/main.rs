@@ -37,7 +37,7 @@ enum Command {
     Migrate,
     /// Add a deterministic catalogue to the stock of the vendor `seed`. Other stock is unchanged.
     Seed(seed::Args),
-    /// Apply the configured vendors, or rename a vendor.
+    /// Apply the configured vendors; rename, pause, resume, check or sync a vendor, or print its runs.
     Vendor(vendor::Args),
     /// Generate an API key.
     ApiKey(api_key::Args),

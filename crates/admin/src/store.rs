@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::{Result, ensure};
 use clock_tokio::SystemClock;
 use domain::ports::{
-    AuditQueries, Clock, DeadLetterQueries, Store, StoreProbe, SyncQueries, TransferSource,
-    VendorSetQueries,
+    AuditQueries, Clock, DeadLetterQueries, OrderQueries, RunQueries, StockQueries, Store,
+    StoreProbe, SyncQueries, TransferSource, VendorQueries, VendorSetQueries,
 };
 use settings::Settings;
 use storage_postgres::PgStore;
@@ -20,10 +20,14 @@ use crate::connection;
 pub(crate) trait AdminStore:
     AuditQueries
     + DeadLetterQueries
+    + OrderQueries
+    + RunQueries
+    + StockQueries
     + Store
     + StoreProbe
     + SyncQueries
     + TransferSource
+    + VendorQueries
     + VendorSetQueries
 {
 }

@@ -1,5 +1,10 @@
 //! `order-aggregator-admin vendor`: manages the vendors of a deployment.
 
+mod check;
+mod pause;
+mod runs;
+mod sync;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +16,10 @@ use domain::identifiers::{InvalidId, VendorId};
 use domain::services::{RenameVendor, VendorSets};
 use settings::Settings;
 
+use self::check::CheckArgs;
+use self::pause::{PauseArgs, ResumeArgs};
+use self::runs::RunsArgs;
+use self::sync::SyncArgs;
 use crate::store::{self, Access};
 
 /// Manage the vendors of a deployment.
@@ -33,6 +42,25 @@ enum Command {
     /// to start with such settings. Stop the workers first, and start them with the new id afterwards. The rename is one
     /// transaction; orders wait until it is committed.
     Rename(RenameArgs),
+    /// Print the newest runs of a vendor: what each sync read and changed, and why it failed.
+    Runs(RunsArgs),
+    /// Pause the scheduled syncs of a vendor, in every worker.
+    ///
+    /// Takes effect at the next sync that is due. A sync that is running ends normally, syncs on demand stay possible, and the
+    /// vendor is sold from until its numbers are older than its `max_age`.
+    Pause(PauseArgs),
+    /// End the pause of a vendor. Its next sync begins within 10 seconds.
+    Resume(ResumeArgs),
+    /// Read a vendor's report once, and print what a sync would do with it. Nothing is changed.
+    ///
+    /// Prints the first records as they are read, the records that the settings do not cover, and the effect on the stock and on
+    /// open orders. The exit code is 0 only if the report would be applied.
+    Check(CheckArgs),
+    /// Sync a vendor now, and print the result.
+    ///
+    /// Like a sync on demand through the API: the backoff after failures does not apply, the vendor's Retry-After does. The exit
+    /// code is 0 only if the report was applied.
+    Sync(SyncArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -64,6 +92,11 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
     match &args.command {
         Command::Apply(args) => apply(args, settings),
         Command::Rename(args) => rename(args, settings),
+        Command::Runs(args) => runs::runs(args, settings),
+        Command::Pause(args) => pause::pause(args, settings),
+        Command::Resume(args) => pause::resume(args, settings),
+        Command::Check(args) => check::check(args, settings),
+        Command::Sync(args) => sync::sync(args, settings),
     }
 }
 

@@ -10,10 +10,11 @@ mod hash;
 mod roles;
 
 pub use hash::{InvalidKeyHash, KeyHash};
-pub use roles::Role;
+pub use roles::{Grant, Role, VENDOR_ROLE};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::identifiers::VendorId;
 
 /// Prefix of every key, by which people and secret scanners recognise a leaked key.
 pub const PREFIX: &str = "oa_";
@@ -34,15 +35,27 @@ pub struct ApiKey {
     pub name: String,
     /// Hash of the key.
     pub hash: KeyHash,
-    /// Roles of the client.
-    pub roles: Vec<Role>,
+    /// The permissions of the client.
+    pub grant: Grant,
 }
 
 impl ApiKey {
     /// Whether the key has the permissions of `role`.
     #[must_use]
     pub fn has(&self, role: Role) -> bool {
-        self.roles.iter().any(|own| own.includes(role))
+        match &self.grant {
+            Grant::Roles(roles) => roles.iter().any(|own| own.includes(role)),
+            Grant::Vendor(_) => false,
+        }
+    }
+
+    /// The vendor whose reports the key pushes; `None` if it is not the key of a vendor.
+    #[must_use]
+    pub fn vendor(&self) -> Option<&VendorId> {
+        match &self.grant {
+            Grant::Vendor(vendor_id) => Some(vendor_id),
+            Grant::Roles(_) => None,
+        }
     }
 }
 
@@ -76,7 +89,7 @@ mod tests {
         ApiKey {
             name: name.to_owned(),
             hash: KeyHash::of(text.as_bytes()),
-            roles: roles.to_vec(),
+            grant: Grant::Roles(roles.to_vec()),
         }
     }
 
@@ -113,6 +126,18 @@ mod tests {
         assert!(customer.has(Role::Customer) && !customer.has(Role::Operator));
         assert!(operator.has(Role::Customer) && operator.has(Role::Operator));
         assert!(!key("c", "three", &[]).has(Role::Customer));
+        assert_eq!(operator.vendor(), None);
+    }
+
+    #[test]
+    fn vendor_has_no_role() {
+        let vendor_id = VendorId::parse("acme").unwrap();
+        let vendor = ApiKey {
+            grant: Grant::Vendor(vendor_id.clone()),
+            ..key("a", "one", &[])
+        };
+        assert!(!vendor.has(Role::Customer) && !vendor.has(Role::Operator));
+        assert_eq!(vendor.vendor(), Some(&vendor_id));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::identifiers::{OrderId, ProductId, VendorId};
-use domain::ports::OrderFilter;
+use domain::ports::{OrderFilter, RunId};
 
 use crate::problem::Problem;
 use crate::request::query;
@@ -37,6 +37,11 @@ impl CursorScope {
     /// The list of vendors.
     pub(crate) fn vendors() -> Self {
         Self::new("vendors", &[])
+    }
+
+    /// The list of the runs of a vendor.
+    pub(crate) fn runs(vendor_id: &VendorId) -> Self {
+        Self::new("runs", &[vendor_id.as_str()])
     }
 
     fn new(list: &str, filters: &[&str]) -> Self {
@@ -86,6 +91,19 @@ impl CursorScope {
         self.decode_key(cursor)
             .and_then(|key| String::from_utf8(key).ok())
             .and_then(|key| VendorId::parse(key).ok())
+            .ok_or_else(invalid_cursor)
+    }
+
+    /// A cursor that continues after a run.
+    pub(crate) fn after_run(&self, id: RunId) -> String {
+        self.encode_key(&id.0.to_be_bytes())
+    }
+
+    /// The run that a cursor continues after.
+    pub(crate) fn parse_run(&self, cursor: &str) -> Result<RunId, Problem> {
+        self.decode_key(cursor)
+            .and_then(|key| key.try_into().ok())
+            .map(|key| RunId(i64::from_be_bytes(key)))
             .ok_or_else(invalid_cursor)
     }
 
@@ -148,6 +166,16 @@ mod tests {
             }
             assert!(CursorScope::stock(false).parse_product(&cursor).is_err());
         }
+    }
+
+    #[test]
+    fn cursor_of_runs_is_accepted_only_for_its_vendor() {
+        let scope = |id: &str| CursorScope::runs(&VendorId::parse(id).unwrap());
+        let cursor = scope("a").after_run(RunId(7));
+        assert_eq!(scope("a").parse_run(&cursor), Ok(RunId(7)));
+        assert!(scope("b").parse_run(&cursor).is_err());
+        let filter = OrderFilter::default();
+        assert!(CursorScope::orders(&filter).parse_order(&cursor).is_err());
     }
 
     #[test]

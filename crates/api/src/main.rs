@@ -81,6 +81,7 @@ fn ports(settings: &Settings, pg_options: &PgOptions) -> anyhow::Result<ApiPorts
         clock,
         sync,
         feeds,
+        push_feeds: wiring::push_feeds(&settings.vendors)?,
         manual_vendors: settings.manual_vendors.clone(),
         observer: metrics.clone(),
         metrics: MetricsPage::new(metrics, store.clone()),

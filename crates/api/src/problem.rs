@@ -194,6 +194,17 @@ impl Problem {
         }
     }
 
+    /// A document that is not acceptable, with the places of its errors.
+    pub(crate) fn invalid_document(
+        detail: impl Into<Cow<'static, str>>,
+        errors: Vec<FieldError>,
+    ) -> Self {
+        Self {
+            errors,
+            ..Self::new(ProblemKind::ValidationFailed, detail)
+        }
+    }
+
     /// A request that cannot be parsed.
     pub(crate) fn malformed(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ProblemKind::MalformedRequest, detail)

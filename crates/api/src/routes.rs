@@ -12,7 +12,9 @@ use actix_web::{App, Error, HttpRequest, HttpResponse, ResponseError};
 
 use crate::endpoint::{Endpoint, endpoint, get, options, patch, post};
 use crate::endpoints::docs::DocumentText;
-use crate::endpoints::{batch, docs, events, orders, problems, readiness, service, stock, vendors};
+use crate::endpoints::{
+    batch, docs, events, orders, problems, readiness, reports, runs, service, stock, vendors,
+};
 use crate::middleware::auth::{self, Access, Authenticator};
 use crate::middleware::{cors, metrics, response_headers, unread_body};
 use crate::openapi::document;
@@ -165,7 +167,7 @@ fn endpoints() -> Vec<Endpoint> {
     endpoints
 }
 
-/// Endpoints of vendors, syncs and quarantined reports.
+/// Endpoints of vendors, syncs, and pushed and quarantined reports.
 fn vendor_endpoints() -> Vec<Endpoint> {
     vec![
         endpoint(
@@ -178,6 +180,18 @@ fn vendor_endpoints() -> Vec<Endpoint> {
                 Access::OPERATOR,
                 vendors::sync,
                 vendors::sync_contract,
+            )],
+        ),
+        endpoint(
+            "/api/v1/vendors/{vendor_id}/runs",
+            [get(Access::OPERATOR, runs::list, runs::list_contract)],
+        ),
+        endpoint(
+            "/api/v1/vendors/{vendor_id}/reports",
+            [post(
+                Access::VendorInPath,
+                reports::push,
+                reports::push_contract,
             )],
         ),
         endpoint(

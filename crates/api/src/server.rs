@@ -181,7 +181,7 @@ fn listen(address: SocketAddr, send_timeout: Duration) -> io::Result<TcpListener
 
 #[cfg(test)]
 mod tests {
-    use api_keys::{KeyHash, Role};
+    use api_keys::{Grant, KeyHash, Role};
 
     use super::*;
 
@@ -191,7 +191,7 @@ mod tests {
             let key = ApiKey {
                 name: "a".to_owned(),
                 hash: KeyHash::of(b"a"),
-                roles: vec![Role::Customer],
+                grant: Grant::Roles(vec![Role::Customer]),
             };
             prepare(ServerOptions {
                 address: SocketAddr::new(ip.parse().unwrap(), 0),

@@ -8,8 +8,8 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use domain::identifiers::VendorId;
 use domain::ports::{
-    ChangeQueries, Clock, ConfiguredFeed, Listener, Notifier, Observer, OrderQueries, StockQueries,
-    Store, VendorQueries, VendorSetQueries, WriteProbe,
+    ChangeQueries, Clock, ConfiguredFeed, ConfiguredPushFeed, Listener, Notifier, Observer,
+    OrderQueries, RunQueries, StockQueries, Store, VendorQueries, VendorSetQueries, WriteProbe,
 };
 use domain::services::{ChangeStatus, OrderBatcher, VendorSync};
 use metrics::MetricsPage;
@@ -37,6 +37,8 @@ pub struct ApiPorts {
     pub sync: VendorSync,
     /// The feeds of the vendors that have one.
     pub feeds: Vec<ConfiguredFeed>,
+    /// The feeds of the vendors that push their reports.
+    pub push_feeds: Vec<ConfiguredPushFeed>,
     /// The vendors without a feed.
     pub manual_vendors: Vec<VendorId>,
     /// Records the use cases' metrics.
@@ -51,7 +53,14 @@ pub struct ApiPorts {
 
 /// A store, in each of its roles.
 pub trait ApiStore:
-    Store + OrderQueries + StockQueries + ChangeQueries + VendorQueries + VendorSetQueries + WriteProbe
+    Store
+    + OrderQueries
+    + StockQueries
+    + ChangeQueries
+    + VendorQueries
+    + VendorSetQueries
+    + RunQueries
+    + WriteProbe
 {
 }
 
@@ -62,6 +71,7 @@ impl<S> ApiStore for S where
         + ChangeQueries
         + VendorQueries
         + VendorSetQueries
+        + RunQueries
         + WriteProbe
 {
 }
@@ -111,11 +121,13 @@ pub fn start(
         change_status: ChangeStatus::new(store.clone(), ports.clock).with_notifier(ports.notifier),
         orders: store.clone(),
         stock: store.clone(),
+        runs: store.clone(),
         vendors: Vendors::new(
             store.clone(),
             store.clone(),
             ports.sync,
             ports.feeds,
+            ports.push_feeds,
             ports.manual_vendors,
         ),
         readiness: ports.readiness,

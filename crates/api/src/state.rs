@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::ports::{OrderQueries, StockQueries};
+use domain::ports::{OrderQueries, RunQueries, StockQueries};
 use domain::services::{ChangeStatus, OrderBatcher};
 use metrics::MetricsPage;
 use readiness::ReadinessProbe;
@@ -22,6 +22,8 @@ pub(crate) struct AppState {
     pub(crate) orders: Arc<dyn OrderQueries>,
     /// Reads stock.
     pub(crate) stock: Arc<dyn StockQueries>,
+    /// Reads the runs of vendors.
+    pub(crate) runs: Arc<dyn RunQueries>,
     /// Reads vendors, and syncs them on demand.
     pub(crate) vendors: Vendors,
     /// Checks the readiness of the process.

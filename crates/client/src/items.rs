@@ -41,7 +41,7 @@ impl Client {
 #[must_use]
 pub struct Items<T> {
     client: Client,
-    path: [&'static str; 3],
+    path: Vec<String>,
     filter: Vec<(&'static str, String)>,
     next_page: NextPage,
     page: vec::IntoIter<T>,
@@ -56,14 +56,10 @@ enum NextPage {
 }
 
 impl<T: DeserializeOwned> Items<T> {
-    pub(crate) fn new(
-        client: Client,
-        path: [&'static str; 3],
-        filter: Vec<(&'static str, String)>,
-    ) -> Self {
+    pub(crate) fn new(client: Client, path: &[&str], filter: Vec<(&'static str, String)>) -> Self {
         Self {
             client,
-            path,
+            path: path.iter().map(|&part| part.to_owned()).collect(),
             filter,
             next_page: NextPage::First,
             page: Vec::new().into_iter(),
@@ -84,8 +80,9 @@ impl<T: DeserializeOwned> Items<T> {
                 NextPage::Cursor(cursor) => Some(cursor.as_str()),
                 NextPage::End => return Ok(None),
             };
+            let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
             let client = &self.client;
-            let page = client.page(&self.path, &self.filter, Some(MAX_PAGE_SIZE), cursor);
+            let page = client.page(&path, &self.filter, Some(MAX_PAGE_SIZE), cursor);
             let Page { items, next_cursor } = page.await?;
             let next = next_cursor.map_or(NextPage::End, NextPage::Cursor);
             if next == self.next_page {

@@ -23,6 +23,7 @@ mod order;
 mod orders;
 mod placing;
 mod problem;
+mod runs;
 mod stock;
 mod timestamp;
 mod transport;
@@ -39,9 +40,10 @@ pub use lines::Lines;
 pub use order::{Allocation, Order, OrderFilter, OrderStatus, RejectReason, VersionedOrder};
 pub use placing::{BatchReply, NewOrder, PlaceOptions, Placed, Retries};
 pub use problem::{FieldError, Problem, ProblemKind};
+pub use runs::{RefusedRecord, Run};
 pub use stock::{ProductStock, StockFilter, StockLevel, VendorStock};
 pub use timestamp::Timestamp;
-pub use vendor::{Evidence, SyncResult, SyncStatus, Vendor, VendorSync};
+pub use vendor::{Evidence, SyncResult, SyncStatus, Vendor, VendorPause, VendorSync};
 
 /// A client of one service. Clones share a connection pool.
 #[derive(Debug, Clone)]

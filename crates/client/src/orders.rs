@@ -112,7 +112,7 @@ impl Client {
 
     /// Returns all orders, newest first, and requests pages as they are needed.
     pub fn orders(&self, filter: OrderFilter) -> Items<Order> {
-        Items::new(self.clone(), LIST, filter.query())
+        Items::new(self.clone(), &LIST, filter.query())
     }
 
     /// Returns all orders, newest first, as one streamed response.

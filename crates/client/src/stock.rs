@@ -88,7 +88,7 @@ impl Client {
 
     /// Returns all stock in the order of product ids, and requests pages as they are needed.
     pub fn stock_levels(&self, filter: StockFilter) -> Items<StockLevel> {
-        Items::new(self.clone(), LIST, filter.query())
+        Items::new(self.clone(), &LIST, filter.query())
     }
 
     /// Returns all stock as one streamed response.

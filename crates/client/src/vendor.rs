@@ -1,5 +1,6 @@
 //! Vendors and their syncs.
 
+use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
 
 use crate::timestamp::{self, Timestamp};
@@ -49,6 +50,20 @@ pub struct Vendor {
     /// Number of failed syncs since the last successful one.
     #[serde(default)]
     pub consecutive_failures: u32,
+    /// Pause that an operator ordered; `None` if scheduled syncs are not paused.
+    #[serde(default)]
+    pub paused: Option<VendorPause>,
+}
+
+/// Pause of a vendor that an operator ordered.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct VendorPause {
+    /// Time at which the vendor was paused.
+    #[serde(deserialize_with = "timestamp::read")]
+    pub since: Timestamp,
+    /// Reason, if the operator gave one.
+    pub reason: Option<String>,
 }
 
 /// Source of the effective as-of of a report.
@@ -99,7 +114,8 @@ pub enum SyncStatus {
     NotModified,
     /// The report is older than the one that was applied last.
     Stale,
-    /// The report is empty and the previous one was not: it is applied after a second empty report or by an operator.
+    /// The report takes away more than the vendor's guard allows, or is empty and the previous one was not: it is held until a
+    /// later report agrees with it or an operator decides.
     Quarantined,
     /// The vendor has not finished its report.
     NotReady,
@@ -138,7 +154,7 @@ impl Client {
 
     /// Returns all vendors in the order of vendor ids, and requests pages as they are needed. Requires the role `operator`.
     pub fn vendors(&self) -> Items<Vendor> {
-        Items::new(self.clone(), LIST, Vec::new())
+        Items::new(self.clone(), &LIST, Vec::new())
     }
 
     /// Syncs a vendor now: `POST /api/v1/vendors/{vendor_id}/sync`. Requires the role `operator`.
@@ -148,6 +164,24 @@ impl Client {
     /// [`retry_after`](ClientError::retry_after) is set if the vendor sent `Retry-After`.
     pub async fn sync_vendor(&self, vendor_id: &str) -> Result<VendorSync, ClientError> {
         self.change_vendor(&[vendor_id, "sync"]).await
+    }
+
+    /// Pushes a report of a vendor, in the format of the vendor's settings:
+    /// `POST /api/v1/vendors/{vendor_id}/reports`. Requires the role `vendor` of that vendor. A report with a time that is
+    /// pushed again changes nothing.
+    ///
+    /// # Errors
+    /// [`ClientError`], with the problem [`ValidationFailed`](crate::ProblemKind::ValidationFailed) if the report is malformed
+    /// or has records that the vendor's settings do not cover.
+    pub async fn push_report(
+        &self,
+        vendor_id: &str,
+        report: impl Into<Vec<u8>>,
+    ) -> Result<VendorSync, ClientError> {
+        let path = [&LIST[..], &[vendor_id, "reports"]].concat();
+        let request = self.transport.post(self.transport.url(&path)?);
+        let request = request.header(CONTENT_TYPE, "application/octet-stream");
+        self.transport.fetch(request.body(report.into())).await
     }
 
     /// Applies the vendor's quarantined report: `POST /api/v1/vendors/{vendor_id}/quarantine/accept`. Requires the role

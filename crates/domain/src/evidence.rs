@@ -76,7 +76,9 @@ impl NoEvidence {
             Self::DocumentInFuture => "the document's as-of is in the future",
             Self::LastModifiedInFuture => "Last-Modified is in the future",
             Self::UnusableLastModified => "Last-Modified cannot be read",
-            Self::NoTime => "the response has no readable as-of, Last-Modified or Date",
+            Self::NoTime => {
+                "the report has no readable as-of or Last-Modified, and no Date of a response"
+            }
             Self::UnusableDate => "Date is before 1970 or more than a day in the future",
             Self::UnusableAge => "Age cannot be read or is 2^31 seconds or more",
             Self::TooOld => "the times of the response add up to an instant before 1970",

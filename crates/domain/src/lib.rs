@@ -3,7 +3,8 @@
 //! Three layers, each using only the previous ones:
 //!
 //! 1. **Values and decisions.** [`order`], [`stock`], [`report`] and the pure functions in [`settlement`], [`allocation`],
-//!    [`evidence`], [`report_history`], [`comparison`], [`reconciliation`], [`pacing`] and [`vendor_set`].
+//!    [`evidence`], [`report_history`], [`comparison`], [`guard`], [`preview`], [`reconciliation`], [`run`], [`refusal`],
+//!    [`pacing`] and [`vendor_set`].
 //! 2. **[`ports`]**: the interfaces that the use cases need (a transactional store, a queue, vendors, a clock). Each trait
 //!    states its adapter's duties.
 //! 3. **[`services`]**: the use cases. Each reads like the order flow: begin, lock, decide, save, commit.
@@ -24,16 +25,20 @@ pub mod allocation;
 pub mod change_offset;
 pub mod comparison;
 pub mod evidence;
+pub mod guard;
 pub mod identifiers;
 pub mod monotonic_clock;
 pub mod order;
 pub mod pacing;
 pub mod ports;
+pub mod preview;
 pub mod quantity;
 pub mod reconciliation;
+pub mod refusal;
 pub mod report;
 pub mod report_history;
 mod retry;
+pub mod run;
 pub mod services;
 pub mod settlement;
 pub mod stock;

@@ -91,7 +91,7 @@ pub struct VendorFailure {
 }
 
 /// A vendor's consecutive failures, and the delays that follow from them. Instants are of the store's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct VendorPause {
     /// Number of consecutive failures.
     pub failures: u32,

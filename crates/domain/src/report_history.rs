@@ -21,15 +21,45 @@ pub struct KnownClaim {
     pub proven_as_of: Option<Timestamp>,
 }
 
-/// An empty full report that is held until a second one or an operator confirms it.
+/// The reason why an empty full report is in quarantine.
+pub const EMPTY_AFTER_STOCK: &str = "the report is empty and the previous one was not; \
+                                     a second empty report or an operator must confirm it";
+
+/// A report that is held until a later one agrees with it or an operator decides. The store keeps its lines, if it has any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuarantinedReport {
-    /// The order of the report among the vendor's reports.
+    /// The order of the report among the vendor's reports. The time of its request identifies its lines.
     pub order: ReportOrder,
     /// The claim of the report, if it has one.
     pub claim: Option<Claim>,
     /// The proof of the report, after the vendor's lag was subtracted.
     pub proof: Proof,
+    /// The kind of the report.
+    pub kind: ReportKind,
+    /// Number of lines in the report.
+    pub lines: u64,
+    /// The reason why it is held, on one line.
+    pub reason: String,
+}
+
+impl QuarantinedReport {
+    /// Whether the report states that the vendor has no stock at all.
+    #[must_use]
+    pub fn is_empty_full(&self) -> bool {
+        self.kind == ReportKind::Full && self.lines == 0
+    }
+
+    /// The time of the request that identifies the lines of the report in the store; `None` for a report without lines.
+    #[must_use]
+    pub fn lines_of(&self) -> Option<Timestamp> {
+        (self.lines > 0).then_some(self.order.requested_at)
+    }
+
+    /// Whether a report of this order and claim is another one that was requested later.
+    fn is_followed_by(&self, order: ReportOrder, claim: Option<&Claim>) -> bool {
+        let is_same = self.claim.is_some() && self.claim.as_ref() == claim;
+        order.requested_at > self.order.requested_at && !is_same
+    }
 }
 
 /// The history of one vendor's reports.
@@ -65,7 +95,9 @@ pub enum Verdict {
         /// The order of the newer report.
         newer: ReportOrder,
     },
-    /// Hold the report until it is confirmed.
+    /// Apply the empty report: it confirms the empty one in quarantine.
+    Confirm,
+    /// Hold the empty report until it is confirmed.
     Quarantine,
 }
 
@@ -138,10 +170,26 @@ impl ReportHistory {
             return Verdict::Stale { newer };
         }
         let is_empty = report.kind() == ReportKind::Full && report.is_empty();
-        if is_empty && has_stock && !self.confirms_quarantined(assessment) {
-            return Verdict::Quarantine;
+        if !is_empty || !has_stock {
+            return Verdict::Apply;
         }
-        Verdict::Apply
+        let earlier = self.confirmed_by(assessment.order, assessment.claim.as_ref());
+        if earlier.is_some_and(QuarantinedReport::is_empty_full) {
+            Verdict::Confirm
+        } else {
+            Verdict::Quarantine
+        }
+    }
+
+    /// The report in quarantine, if a report of this order and claim is another one of a later request: the two can agree.
+    #[must_use]
+    pub fn confirmed_by(
+        &self,
+        order: ReportOrder,
+        claim: Option<&Claim>,
+    ) -> Option<&QuarantinedReport> {
+        let earlier = self.quarantined.as_ref();
+        earlier.filter(|earlier| earlier.is_followed_by(order, claim))
     }
 
     /// Whether two histories contain the same reports. The revision, that is the progress of the last report's application,
@@ -181,42 +229,49 @@ impl ReportHistory {
         newest.filter(|newest| order < *newest)
     }
 
-    /// Whether an empty report confirms the quarantined one: it was requested later, and does not have the same claim.
-    fn confirms_quarantined(&self, assessment: &Assessment) -> bool {
-        self.quarantined.as_ref().is_some_and(|first| {
-            let is_same = first.claim.is_some() && first.claim == assessment.claim;
-            assessment.order.requested_at > first.order.requested_at && !is_same
-        })
-    }
-
-    /// Puts a report into quarantine, unless one is there already.
-    pub fn quarantine(&mut self, assessment: Assessment, lag: Duration) {
-        self.quarantined.get_or_insert(QuarantinedReport {
-            order: assessment.order,
-            claim: assessment.claim,
-            proof: with_lag(assessment.proof, lag),
+    /// Puts a report into quarantine, in place of an older one. Returns false, and keeps the one that is there, if that is
+    /// the same report or a newer one.
+    pub fn quarantine(&mut self, report: QuarantinedReport) -> bool {
+        let is_newest = self.quarantined.as_ref().is_none_or(|earlier| {
+            report.order > earlier.order
+                && earlier.is_followed_by(report.order, report.claim.as_ref())
         });
+        if is_newest {
+            self.quarantined = Some(report);
+        }
+        is_newest
     }
 
     /// Records that a part of a report was applied: from now on an older report is stale. The report's proof becomes the
-    /// vendor's evidence only with [`apply`](Self::apply). A quarantined report is older and dropped, unless this report
+    /// vendor's evidence only with [`apply`](Self::apply). A quarantined report that is older is dropped, unless this report
     /// confirms it: if the rest is never applied, the quarantined one still needs its confirmation.
-    pub fn begin(&mut self, report: &Report, order: ReportOrder) {
+    pub fn begin(&mut self, kind: ReportKind, order: ReportOrder, is_confirming: bool) {
         let first = self.applied.unwrap_or(order);
         self.completed_requested_at
             .get_or_insert(first.requested_at);
-        self.advance(report.kind(), order);
-        if !report.is_empty() {
-            self.quarantined = None;
+        self.advance(kind, order);
+        if !is_confirming {
+            self.drop_outdated_quarantined(order);
         }
     }
 
-    /// Records that a report was applied. A quarantined report is older, and dropped.
+    /// Records that a report was applied. A quarantined report that is older is dropped; a delta stays, unless this is a full
+    /// report: another delta does not state its products. A delta that is older than the newest report changes neither the
+    /// vendor's evidence nor its age.
     pub fn apply(&mut self, kind: ReportKind, order: ReportOrder, proof: Proof) {
+        let is_newest = self.applied.is_none_or(|applied| applied <= order);
         self.advance(kind, order);
-        self.completed_requested_at = Some(order.requested_at);
-        self.proof = Some(proof);
-        self.quarantined = None;
+        if is_newest {
+            self.completed_requested_at = Some(order.requested_at);
+            self.proof = Some(proof);
+        }
+        self.drop_outdated_quarantined(order);
+    }
+
+    fn drop_outdated_quarantined(&mut self, applied: ReportOrder) {
+        let quarantined = self.quarantined.take();
+        self.quarantined = quarantined
+            .filter(|it| it.order != applied && self.newer_than(it.kind, it.order).is_none());
     }
 
     fn advance(&mut self, kind: ReportKind, order: ReportOrder) {

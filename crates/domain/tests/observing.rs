@@ -16,6 +16,7 @@ use domain::ports::{
 };
 use domain::quantity::Quantity;
 use domain::report::{Report, ReportKind};
+use domain::run::ReportSize;
 use domain::services::{
     OrderBatcher, OrderBatcherSettings, Relay, RelaySettings, SettleOrders, VendorSets, VendorSync,
 };
@@ -112,6 +113,7 @@ impl VendorFeed for Feed {
         self.result.clone().map(|report| FetchedReport {
             report,
             times: ResponseTimes::default(),
+            size: ReportSize::default(),
         })
     }
 

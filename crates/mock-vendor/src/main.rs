@@ -1,12 +1,17 @@
-//! The program `order-aggregator-mock-vendor`: serves the two vendors of the default settings.
+//! The program `order-aggregator-mock-vendor`: serves the two vendors of the default settings, or those of a script.
 
+use std::fs;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Parser, ValueEnum};
+use futures_util::future::select_all;
 use mock_vendor::original::{self, VENDOR_A, VENDOR_B};
+use mock_vendor::script::Script;
 use wiring::program::{self, ConfigArgs};
 
 /// Text after the options in `--help`.
@@ -22,11 +27,27 @@ const CONTROL: &str = r#"Vendor A has products 1 and 2 with 50 and 100 units at 
 Kinds of fault: none, status (with "status"), delay (with "ms"), truncate, stall, garbage, hang, huge, body (with "body", the
 response body). With "times", the fault ends after that number of responses. Example:
 
-  curl -X PUT -H 'Content-Type: application/json' -d '{"1": 5}' http://127.0.0.1:5001/control/stock"#;
+  curl -X PUT -H 'Content-Type: application/json' -d '{"1": 5}' http://127.0.0.1:5001/control/stock
 
-/// Serve the stock of one or two mock vendors over HTTP until Ctrl-C or SIGTERM.
+With --script, the vendors are those of the file instead, in any format, over HTTP or as files, with faults in steps. A vendor is:
+
+  [[vendors]]
+  name = "acme"
+  listen = "127.0.0.1:5101"
+  path = "/stock.csv"
+  charset = "windows-1252"
+  stock = { "A-1" = 5, "B-2" = 0 }
+  format = { type = "csv", delimiter = ";" }
+  [[vendors.steps]]
+  requests = 3
+  fault = { kind = "quantity", value = "10+" }
+
+docs/use/mock-vendors.md has all keys and faults, config/examples/mock-vendors.toml twelve vendors with the settings that read
+them."#;
+
+/// Serve the stock of mock vendors until Ctrl-C or SIGTERM.
 ///
-/// The settings select the vendors and their addresses: those whose URL is on this machine with the path /vendorA/stock or
+/// Without --script, the settings select the vendors and their addresses: those whose URL is on this machine with the path /vendorA/stock or
 /// /vendorB/stock, as in the default settings. The options override them.
 #[derive(Debug, Parser)]
 #[command(name = env!("CARGO_BIN_NAME"), version, max_term_width = 100, after_help = CONTROL)]
@@ -49,6 +70,14 @@ struct Arguments {
     /// Number of additional products (SKU-0000001, …), with deterministic quantities.
     #[arg(long, default_value_t = 0)]
     products: u64,
+    /// File that describes other vendors, in TOML. The settings are not read then.
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_parser = program::absolute_path(),
+        conflicts_with_all = ["vendor", "port_a", "port_b", "address", "products"]
+    )]
+    script: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -64,6 +93,9 @@ fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let stop = wiring::stop_signal()?;
+    if let Some(path) = &arguments.script {
+        return run_script(path, stop).await;
+    }
     let settings = arguments.config.load()?;
     let configured = original::read_from(settings.vendors.iter().map(|vendor| vendor.source.url()));
     let mut started = Vec::new();
@@ -86,9 +118,11 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         let running = vendor
             .start(address, arguments.products)
             .with_context(|| format!("cannot listen on {address} for vendor {}", vendor.name))?;
-        let line = format!("vendor {} listens on {}", vendor.name, running.url());
-        // Keep serving if standard output is closed.
-        let _ = writeln!(std::io::stdout(), "{line}");
+        print(&format!(
+            "vendor {} listens on {}",
+            vendor.name,
+            running.url()
+        ));
         started.push(running);
     }
     stop.await;
@@ -96,6 +130,37 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         vendor.stop().await;
     }
     Ok(())
+}
+
+/// Prints a line, and keeps serving if standard output is closed.
+fn print(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+async fn run_script(path: &Path, stop: impl Future<Output = &'static str>) -> anyhow::Result<()> {
+    let shown = path.display();
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+    let script = Script::parse(&text).with_context(|| format!("{shown} is invalid"))?;
+    let mut vendors = script.start()?;
+    if vendors.is_empty() {
+        bail!("{shown} has no vendors");
+    }
+    for vendor in &vendors {
+        print(&vendor.description());
+    }
+    let mut stop = pin!(stop);
+    let failure = {
+        let failures = vendors.iter_mut().map(|vendor| Box::pin(vendor.failed()));
+        let failed = select_all(failures);
+        tokio::select! {
+            _ = &mut stop => None,
+            (failure, _, _) = failed => Some(failure),
+        }
+    };
+    for vendor in vendors {
+        vendor.stop().await;
+    }
+    failure.map_or(Ok(()), |failure| Err(failure.into()))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use domain::order::{Allocation, OrderRequest};
 use domain::ports::{FetchedReport, NewOrder};
 use domain::quantity::Quantity;
 use domain::report::{Report, ReportKind};
+use domain::run::ReportSize;
 use domain::timestamp::Timestamp;
 use domain::vendor_set::{ConfiguredVendor, VendorSet, VendorSource};
 
@@ -151,6 +152,7 @@ pub fn fetched(report: &Report, now: Timestamp) -> FetchedReport {
     FetchedReport {
         report: Report::parse(report.kind(), as_of, lines).unwrap(),
         times: ResponseTimes::default(),
+        size: ReportSize::default(),
     }
 }
 

@@ -30,6 +30,7 @@ pub mod builders;
 mod expansion;
 pub mod queue;
 mod record;
+mod scripted_feed;
 pub mod storage;
 mod use_cases;
 

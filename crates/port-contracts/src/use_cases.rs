@@ -3,21 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use clock_tokio::SystemClock;
 use domain::allocation::most_available_first;
-use domain::identifiers::{OrderId, VendorId};
+use domain::guard::Guard;
+use domain::identifiers::OrderId;
 use domain::order::{Order, OrderStatus};
 use domain::ports::{
-    Clock, FeedError, FetchedReport, FinishedSync, OrderQueries, Store, VendorFeed, VendorLevel,
+    Clock, FeedError, FetchedReport, FinishedSync, OrderQueries, Store, VendorLevel,
 };
 use domain::report::Report;
 use domain::services::{
     ChangeStatus, ChangeStatusError, ChangedOrder, Enforced, OrderBatcher, OrderBatcherSettings,
-    QuarantineDecision, SettleError, SettleOrders, SyncError, VendorSets, VendorSync,
+    QuarantineDecision, SettleError, SettleOrders, SyncDelay, SyncError, VendorSets, VendorSync,
 };
+use domain::timestamp::Timestamp;
 
 use crate::builders::{fetched, new_order, product, vendor, vendor_set};
+use crate::scripted_feed::ScriptedFeed;
 use crate::storage::StorageUnderTest;
 
 const ORDER_BATCHER_SETTINGS: OrderBatcherSettings = OrderBatcherSettings {
@@ -135,6 +137,7 @@ impl UseCases {
             vendor_id: vendor(vendor_id),
             respond,
             max_age: None,
+            guard: Guard::default(),
         };
         self.sync.sync(&feed).await
     }
@@ -150,8 +153,25 @@ impl UseCases {
             vendor_id: vendor(vendor_id),
             respond: || Ok(fetched(&report, SystemClock.now())),
             max_age: Some(max_age),
+            guard: Guard::default(),
         };
         self.sync.sync(&feed).await.unwrap()
+    }
+
+    /// Syncs a vendor that has the settings `guard` and returns this report.
+    pub(crate) async fn report_guarded(
+        &self,
+        vendor_id: &str,
+        report: Report,
+        guard: Guard,
+    ) -> Result<FinishedSync, SyncError> {
+        let feed = ScriptedFeed {
+            vendor_id: vendor(vendor_id),
+            respond: || Ok(fetched(&report, SystemClock.now())),
+            max_age: None,
+            guard,
+        };
+        self.sync.sync(&feed).await
     }
 
     /// Enforces `max_age` on a vendor, asserts that all its stock was marked, and returns whether it has expired.
@@ -184,8 +204,30 @@ impl UseCases {
                 report.map(|report| fetched(&report, SystemClock.now()))
             },
             max_age: None,
+            guard: Guard::default(),
         };
         self.sync.sync_on_demand(&feed).await
+    }
+
+    /// Returns the reason why the vendor's next scheduled sync may not begin.
+    pub(crate) async fn delay(&self, vendor_id: &str) -> Option<SyncDelay> {
+        self.sync.delay(&vendor(vendor_id)).await.unwrap()
+    }
+
+    /// Applies a report that a vendor pushed with a request that began to arrive at `arrived_at`.
+    pub(crate) async fn push(
+        &self,
+        vendor_id: &str,
+        arrived_at: Timestamp,
+        pushed: &FetchedReport,
+    ) -> FinishedSync {
+        let feed = ScriptedFeed {
+            vendor_id: vendor(vendor_id),
+            respond: || Ok(pushed.clone()),
+            max_age: None,
+            guard: Guard::default(),
+        };
+        self.sync.apply_pushed(&feed, arrived_at).await.unwrap()
     }
 
     /// Accepts or discards a vendor's quarantined report.
@@ -203,8 +245,19 @@ impl UseCases {
         vendor_id: &str,
         decision: QuarantineDecision,
     ) -> Result<Option<FinishedSync>, SyncError> {
+        self.resolve_with_max_age(vendor_id, decision, None).await
+    }
+
+    /// Accepts or discards the quarantined report of a vendor that has the setting `max_age`.
+    pub(crate) async fn resolve_with_max_age(
+        &self,
+        vendor_id: &str,
+        decision: QuarantineDecision,
+        max_age: Option<Duration>,
+    ) -> Result<Option<FinishedSync>, SyncError> {
         let vendor_id = vendor(vendor_id);
-        self.sync.resolve_quarantine(&vendor_id, decision).await
+        let resolving = self.sync.resolve_quarantine(&vendor_id, decision, max_age);
+        resolving.await
     }
 
     pub(crate) async fn try_settle(&self, ids: &[OrderId]) -> Result<(), SettleError> {
@@ -315,34 +368,5 @@ impl StorageUnderTest {
     /// Asserts that the audit finds nothing.
     pub(crate) async fn assert_sound(&self) {
         assert_eq!(self.audit.audit().await.unwrap(), []);
-    }
-}
-
-/// Calls `respond` for every request.
-struct ScriptedFeed<F> {
-    vendor_id: VendorId,
-    respond: F,
-    max_age: Option<Duration>,
-}
-
-#[async_trait]
-impl<F> VendorFeed for ScriptedFeed<F>
-where
-    F: Fn() -> Result<FetchedReport, FeedError> + Send + Sync,
-{
-    fn vendor_id(&self) -> &VendorId {
-        &self.vendor_id
-    }
-
-    fn lag(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn max_age(&self) -> Option<Duration> {
-        self.max_age
-    }
-
-    async fn fetch(&self) -> Result<FetchedReport, FeedError> {
-        (self.respond)()
     }
 }

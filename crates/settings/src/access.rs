@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use api_keys::{ApiKey, KeyHash, MAX_NAME_CHARS, Role};
+use api_keys::{ApiKey, Grant, KeyHash, MAX_NAME_CHARS, Role, VENDOR_ROLE};
+use domain::identifiers::VendorId;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use strum::IntoEnumIterator as _;
@@ -42,19 +43,60 @@ struct Entry {
     #[serde(deserialize_with = "name")]
     name: String,
     #[serde(deserialize_with = "roles")]
-    roles: Vec<Role>,
+    roles: Vec<EntryRole>,
+    #[serde(default, deserialize_with = "vendor")]
+    vendor: Option<VendorId>,
     #[serde(deserialize_with = "hash")]
     hash: KeyHash,
 }
 
-impl From<Entry> for ApiKey {
-    fn from(entry: Entry) -> Self {
-        Self {
-            name: entry.name,
-            hash: entry.hash,
-            roles: entry.roles,
-        }
+/// A role as the settings name it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum EntryRole {
+    Client(Role),
+    Vendor,
+}
+
+impl Entry {
+    fn check<E: Error>(self) -> Result<ApiKey, E> {
+        let is_of_vendor = self.roles.contains(&EntryRole::Vendor);
+        let roles: Vec<Role> = self
+            .roles
+            .iter()
+            .filter_map(|role| match role {
+                EntryRole::Client(role) => Some(*role),
+                EntryRole::Vendor => None,
+            })
+            .collect();
+        let grant = match (is_of_vendor, self.vendor) {
+            (false, None) => Grant::Roles(roles),
+            (true, Some(vendor_id)) if roles.is_empty() => Grant::Vendor(vendor_id),
+            (true, _) if !roles.is_empty() => {
+                return Err(E::custom(
+                    "roles has vendor and another role, expected vendor alone: such a key pushes reports and may do nothing else",
+                ));
+            }
+            (true, _) => {
+                return Err(E::custom(
+                    "vendor is missing, expected the id of the vendor whose reports the key pushes, as roles is [\"vendor\"]",
+                ));
+            }
+            (false, Some(_)) => {
+                return Err(E::custom(
+                    "vendor is set, but roles is not [\"vendor\"], expected that role or no vendor",
+                ));
+            }
+        };
+        Ok(ApiKey {
+            name: self.name,
+            hash: self.hash,
+            grant,
+        })
     }
+}
+
+fn vendor<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<VendorId>, D::Error> {
+    fields::vendor_id(deserializer).map(Some)
 }
 
 fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
@@ -68,23 +110,22 @@ fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> 
     )))
 }
 
-struct RoleField(Role);
-
-impl<'de> Deserialize<'de> for RoleField {
+impl<'de> Deserialize<'de> for EntryRole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let roles: Vec<(&str, Role)> = Role::iter().map(|role| (role.into(), role)).collect();
-        fields::one_of(deserializer, &roles).map(Self)
+        let roles = Role::iter().map(|role| (role.into(), Self::Client(role)));
+        let roles: Vec<(&str, Self)> = roles.chain([(VENDOR_ROLE, Self::Vendor)]).collect();
+        fields::one_of(deserializer, &roles)
     }
 }
 
-fn roles<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Role>, D::Error> {
-    let roles: Vec<RoleField> = Vec::deserialize(deserializer)?;
+fn roles<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<EntryRole>, D::Error> {
+    let roles: Vec<EntryRole> = Vec::deserialize(deserializer)?;
     if roles.is_empty() {
         return Err(D::Error::custom(
-            "is empty, expected customer, operator, or both",
+            "is empty, expected customer, operator, or both; or vendor alone",
         ));
     }
-    Ok(roles.into_iter().map(|RoleField(role)| role).collect())
+    Ok(roles)
 }
 
 /// The error does not quote the value, which may be the key itself.
@@ -113,46 +154,63 @@ impl List for Keys {
     }
 
     fn item<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ApiKey, D::Error> {
-        Entry::deserialize(deserializer).map(ApiKey::from)
+        Entry::deserialize(deserializer)?.check()
     }
 }
 
-/// Parses a key from a variable, `name:role:hash` with `+` between roles. The error does not quote the entry, any part of
-/// which may be the key itself.
+/// Parses a key from a variable, `name:role:hash` with `+` between roles, or `name:vendor=id:hash`. The error does not quote
+/// the entry, any part of which may be the key itself.
 fn parse_entry<E: Error>(entry: &str) -> Result<ApiKey, E> {
     let invalid = || {
         E::custom(
-            "has an entry that is not name:role:hash, expected entries such as shop:customer:sha256:… or \
-             desk:customer+operator:sha256:…",
+            "has an entry that is not name:role:hash, expected entries such as shop:customer:sha256:…, \
+             desk:customer+operator:sha256:… or acme-push:vendor=acme:sha256:…",
         )
     };
     let mut parts = entry.splitn(3, ':');
     let (Some(name), Some(roles), Some(hash)) = (parts.next(), parts.next(), parts.next()) else {
         return Err(invalid());
     };
-    let roles: Option<Vec<Role>> = roles.split('+').map(|role| role.parse().ok()).collect();
-    match roles {
-        Some(roles) if api_keys::is_name(name) => Ok(ApiKey {
+    match parse_grant(roles) {
+        Some(grant) if api_keys::is_name(name) => Ok(ApiKey {
             name: name.to_owned(),
-            roles,
+            grant,
             hash: parse_hash(hash)?,
         }),
         _ => Err(invalid()),
     }
 }
 
-/// The first conflict between keys: the path of the setting and the problem.
-pub(crate) fn conflict(keys: &[ApiKey]) -> Option<(String, String)> {
+fn parse_grant(text: &str) -> Option<Grant> {
+    let vendor_id = text
+        .strip_prefix(VENDOR_ROLE)
+        .and_then(|rest| rest.strip_prefix('='));
+    if let Some(vendor_id) = vendor_id {
+        return VendorId::parse(vendor_id).ok().map(Grant::Vendor);
+    }
+    let roles: Option<Vec<Role>> = text.split('+').map(|role| role.parse().ok()).collect();
+    roles.map(Grant::Roles)
+}
+
+/// The first conflict between keys, or of a key with the vendors that push their reports: the path of the setting and the
+/// problem.
+pub(crate) fn conflict(keys: &[ApiKey], push_vendors: &[&VendorId]) -> Option<(String, String)> {
     keys.iter().enumerate().find_map(|(index, key)| {
         let earlier = &keys[..index];
         if earlier.iter().any(|other| other.hash == key.hash) {
             let problem = "is also the hash of another key, expected a unique key".to_owned();
             return Some((format!("api_keys[{index}].hash"), problem));
         }
-                let other = earlier.iter().find(|other| {
-            other.name == key.name
-                && Role::iter().any(|role| key.roles.contains(&role) != other.roles.contains(&role))
-        })?;
+        if let Some(vendor_id) = key.vendor().filter(|id| !push_vendors.contains(id)) {
+            let problem = format!(
+                "is {:?}, expected the id of a vendor in [[vendors]] whose source.type is \"push\"",
+                vendor_id.as_str()
+            );
+            return Some((format!("api_keys[{index}].vendor"), problem));
+        }
+        let other = earlier
+            .iter()
+            .find(|other| other.name == key.name && !other.grant.equals(&key.grant))?;
         let problem = format!(
             "differ from the roles of the other key named {:?}, expected the same roles: keys of the same name belong to one client",
             other.name

@@ -54,12 +54,36 @@ pub(crate) fn read_process(
     Ok(settings)
 }
 
+/// Returns a variable of the process, or else of a `.env` file. An empty variable counts as not set.
+pub(crate) fn variable(name: &str, dotenv: &Path) -> Result<Option<String>, SettingsError> {
+    let set = |value: &String| !value.is_empty();
+    if let Some(value) = std::env::var_os(name) {
+        let value = value.into_string().map_err(|_| SettingsError::Setting {
+            name: log_text::one_line(name),
+            origin: Some("the environment".to_owned()),
+            problem: "is not UTF-8, expected a string".to_owned(),
+        })?;
+        if set(&value) {
+            return Ok(Some(value));
+        }
+    }
+    let found = read_dotenv_where(dotenv, |found| found == name)?;
+    Ok(found.into_values().next().filter(set))
+}
+
 /// Returns the settings in a `.env` file; empty if the file does not exist. A line is `NAME=value`, blank, or a comment that
 /// starts with `#`; `export` before the name is ignored.
 ///
 /// A value is taken verbatim: `$`, `#`, `\` and quotes inside it have no special meaning. White space at its ends is
 /// removed, then one pair of single or double quotes around the whole value, which preserves the white space inside.
 pub(crate) fn read_dotenv(path: &Path) -> Result<Variables, SettingsError> {
+    read_dotenv_where(path, is_setting)
+}
+
+fn read_dotenv_where(
+    path: &Path,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Result<Variables, SettingsError> {
     let error = |problem: String| SettingsError::File {
         path: path.to_owned(),
         problem,
@@ -78,7 +102,7 @@ pub(crate) fn read_dotenv(path: &Path) -> Result<Variables, SettingsError> {
         // The message does not quote the line, which may contain a password.
         let (name, value) = assignment(line)
             .ok_or_else(|| error(format!("line {} is not NAME=value", index + 1)))?;
-        if is_setting(name) {
+        if is_wanted(name) {
             settings.insert(name.to_owned(), value.to_owned());
         }
     }

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use domain::guard::Share;
 use domain::identifiers::VendorId;
 use jsonptr::PointerBuf;
 use serde::de::{DeserializeSeed, Error, SeqAccess, Unexpected, Visitor};
@@ -34,7 +35,7 @@ enum Scalar {
     String(String),
     Integer(i64),
     Boolean(bool),
-    Other(&'static str),
+    Float(f64),
 }
 
 impl<'de> Deserialize<'de> for Scalar {
@@ -60,8 +61,8 @@ impl<'de> Deserialize<'de> for Scalar {
                 Ok(Scalar::Boolean(value))
             }
 
-            fn visit_f64<E: Error>(self, _: f64) -> Result<Scalar, E> {
-                Ok(Scalar::Other("a floating-point number"))
+            fn visit_f64<E: Error>(self, number: f64) -> Result<Scalar, E> {
+                Ok(Scalar::Float(number))
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Scalar, A::Error> {
@@ -79,7 +80,9 @@ impl Scalar {
             Self::String(text) => Ok(text),
             Self::Integer(_) => Err(E::custom(format!("is a number, expected {expected}"))),
             Self::Boolean(_) => Err(E::custom(format!("is a boolean, expected {expected}"))),
-            Self::Other(kind) => Err(E::custom(format!("is {kind}, expected {expected}"))),
+            Self::Float(_) => Err(E::custom(format!(
+                "is a floating-point number, expected {expected}"
+            ))),
         }
     }
 }
@@ -100,7 +103,7 @@ where
             (text.parse().ok().filter(|_| digits), quoted(&text))
         }
         Scalar::Boolean(_) => (None, "a boolean".to_owned()),
-        Scalar::Other(kind) => (None, kind.to_owned()),
+        Scalar::Float(_) => (None, "a floating-point number".to_owned()),
     };
     number
         .filter(|number| (MIN..=MAX).contains(number))
@@ -117,6 +120,29 @@ where
     T: TryFrom<i64>,
 {
     integer::<D, T, MIN, MAX>(deserializer).map(Some)
+}
+
+/// Reads an optional share of a whole, without none and all of it.
+pub(crate) fn optional_share<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Share>, D::Error> {
+    const EXPECTED: &str = "a number between 0 and 1, such as 0.5 for half";
+    let (number, found) = match Scalar::deserialize(deserializer)? {
+        Scalar::Float(number) => (Some(number), number.to_string()),
+        Scalar::Integer(number) => (None, number.to_string()),
+        Scalar::String(text) => {
+            let is_plain = text
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'.');
+            (text.parse().ok().filter(|_| is_plain), quoted(&text))
+        }
+        Scalar::Boolean(_) => (None, "a boolean".to_owned()),
+    };
+    number
+        .and_then(|number| Share::parse(number).ok())
+        .filter(|share| *share > Share::ZERO && *share < Share::ONE)
+        .map(Some)
+        .ok_or_else(|| D::Error::custom(format!("is {found}, expected {EXPECTED}")))
 }
 
 /// Reads a boolean.
@@ -233,6 +259,13 @@ pub(crate) fn secret_string<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<String, D::Error> {
     Scalar::deserialize(deserializer)?.into_string("a string")
+}
+
+/// Reads an optional string that no error message quotes.
+pub(crate) fn optional_secret_string<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    secret_string(deserializer).map(Some)
 }
 
 /// Reads a file path.

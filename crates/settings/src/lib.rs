@@ -36,8 +36,9 @@ pub use sections::{
     TelemetrySettings, WorkerSettings,
 };
 pub use vendors::{
-    AsOfFormat, AsOfSettings, Column, DecodeSettings, DuplicateRule, FieldSettings, FormatSettings,
-    ItemsAre, ProductIdSettings, QuantitySettings, RuleSettings, SourceSettings, VendorSettings,
+    AccessKeySettings, BucketSettings, DecodeSettings, FtpsSettings, FtpsTls, HeaderSetting,
+    HttpAuthSettings, HttpSettings, RedirectHostSetting, SecretSource, SftpLoginSettings,
+    SftpSettings, SourceSettings, VendorSettings,
 };
 
 /// The built-in `config/default.toml`, which documents every setting.
@@ -160,7 +161,11 @@ impl Settings {
                 return Err((format!("vendors[{index}].max_age"), problem));
             }
         }
-        if let Some(conflict) = access::conflict(&self.api_keys) {
+        let push_vendors: Vec<&VendorId> = (self.vendors.iter())
+            .filter(|vendor| matches!(vendor.source, SourceSettings::Push { .. }))
+            .map(|vendor| &vendor.id)
+            .collect();
+        if let Some(conflict) = access::conflict(&self.api_keys, &push_vendors) {
             return Err(conflict);
         }
         if self.worker.relay_lease <= self.rabbitmq.confirm_timeout {

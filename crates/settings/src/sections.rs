@@ -108,6 +108,9 @@ pub struct WorkerSettings {
     /// Retention of the change log.
     #[serde(deserialize_with = "fields::duration::<_, 60_000, 604_800_000>")]
     pub change_log_retention: Duration,
+    /// Number of runs of each vendor that are kept.
+    #[serde(deserialize_with = "fields::integer::<_, _, 1, 1_000_000>")]
+    pub max_runs: u32,
     /// Longest wait for work in progress at shutdown.
     #[serde(deserialize_with = "fields::duration::<_, 100, 600_000>")]
     pub shutdown_timeout: Duration,

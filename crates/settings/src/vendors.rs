@@ -2,22 +2,26 @@
 
 mod decode;
 mod format;
+mod guard;
 mod mapping;
 mod rules;
 mod source;
 
 use std::time::Duration;
 
+use domain::guard::Guard;
 use domain::identifiers::VendorId;
 use domain::report::ReportKind;
+use feed_options::{FieldOptions, FormatOptions, JsonItems, JsonOptions, RuleOptions};
 use serde::{Deserialize, Deserializer};
 use url::{Url, form_urlencoded};
 
 pub use self::decode::DecodeSettings;
-pub use self::format::{AsOfFormat, AsOfSettings, FormatSettings, ItemsAre};
-pub use self::mapping::{Column, FieldSettings, ProductIdSettings, QuantitySettings};
-pub use self::rules::{DuplicateRule, RuleSettings};
-pub use self::source::SourceSettings;
+pub use self::source::{
+    AccessKeySettings, BucketSettings, FtpsSettings, FtpsTls, HeaderSetting, HttpAuthSettings,
+    HttpSettings, RedirectHostSetting, SecretSource, SftpLoginSettings, SftpSettings,
+    SourceSettings,
+};
 
 use crate::fields;
 
@@ -35,8 +39,8 @@ pub struct VendorSettings {
     pub id: VendorId,
     /// Where the report is.
     pub source: SourceSettings,
-    /// Interval between two syncs.
-    pub sync_interval: Duration,
+    /// Interval between two syncs; `None` if the vendor pushes its reports.
+    pub sync_interval: Option<Duration>,
     /// Longest duration of one sync's requests, including retries.
     pub timeout: Duration,
     /// Number of retries of a failed request.
@@ -50,11 +54,13 @@ pub struct VendorSettings {
     /// How the bytes of a report become text.
     pub decode: DecodeSettings,
     /// How the text becomes records.
-    pub format: FormatSettings,
+    pub format: FormatOptions,
     /// Which fields of a record are the product id and the quantity.
-    pub fields: FieldSettings,
+    pub fields: FieldOptions,
     /// The meaning of values that are not a count of units.
-    pub rules: RuleSettings,
+    pub rules: RuleOptions,
+    /// How much one report may take away before it is held in quarantine.
+    pub guard: Guard,
 }
 
 impl VendorSettings {
@@ -72,9 +78,9 @@ impl VendorSettings {
     #[must_use]
     pub fn part_of_document(&self) -> String {
         let (items, sheet) = match &self.format {
-            FormatSettings::Json { items, .. } => (items.as_str(), None),
-            FormatSettings::Xml { items, .. } => (items.as_str(), None),
-            FormatSettings::Xlsx { sheet, .. } => ("", sheet.as_ref()),
+            FormatOptions::Json(json) => (json.items.as_str(), None),
+            FormatOptions::Xml(xml) => (xml.items.as_str(), None),
+            FormatOptions::Xlsx(xlsx) => ("", xlsx.sheet.as_ref()),
             _ => ("", None),
         };
         let names = [("entry", self.decode.entry.as_ref()), ("sheet", sheet)];
@@ -100,8 +106,11 @@ pub(crate) struct VendorTable {
     /// Short form of `source`.
     #[serde(default, deserialize_with = "source::optional_http_url")]
     url: Option<Url>,
-    #[serde(deserialize_with = "fields::duration::<_, 1_000, 86_400_000>")]
-    sync_interval: Duration,
+    #[serde(
+        default,
+        deserialize_with = "fields::optional_duration::<_, 1_000, 86_400_000>"
+    )]
+    sync_interval: Option<Duration>,
     #[serde(
         default = "default_timeout",
         deserialize_with = "fields::duration::<_, 10, 600_000>"
@@ -110,11 +119,8 @@ pub(crate) struct VendorTable {
     /// Short form of `decode.max_bytes`.
     #[serde(default, deserialize_with = "decode::optional_max_bytes")]
     max_bytes: Option<u64>,
-    #[serde(
-        default = "default_retries",
-        deserialize_with = "fields::integer::<_, _, 0, 10>"
-    )]
-    retries: u32,
+    #[serde(default, deserialize_with = "fields::optional_integer::<_, _, 0, 10>")]
+    retries: Option<u32>,
     #[serde(default, deserialize_with = "report_kind")]
     kind: Option<ReportKind>,
     #[serde(default, deserialize_with = "fields::duration::<_, 0, 604_800_000>")]
@@ -133,14 +139,16 @@ pub(crate) struct VendorTable {
     fields: mapping::FieldsTable,
     #[serde(default)]
     rules: rules::RulesTable,
+    #[serde(default)]
+    guard: guard::GuardTable,
 }
 
 impl VendorTable {
     /// Validates the settings against each other.
     pub(crate) fn check(self) -> Result<VendorSettings, Problem> {
         let source = match (self.url, self.source) {
-            (Some(url), None) => SourceSettings::Http { url },
-            (None, Some(source)) => source.check()?,
+            (Some(url), None) => SourceSettings::Http(Box::new(HttpSettings::new(url))),
+            (None, Some(source)) => source.check(&self.id, self.format.kind())?,
             (None, None) => return Err(problem("", "url is missing")),
             (Some(_), Some(_)) => {
                 let text =
@@ -148,27 +156,29 @@ impl VendorTable {
                 return Err(problem("url", text));
             }
         };
+        source.check_schedule(self.sync_interval, self.retries)?;
         let format = self.format.check()?;
         let context = mapping::Context {
             kind: self.format.kind(),
             is_map: matches!(
                 format,
-                FormatSettings::Json {
-                    items_are: ItemsAre::Map,
+                FormatOptions::Json(JsonOptions {
+                    items_are: JsonItems::Map,
                     ..
-                }
+                })
             ),
             product_id: self.format.product_id.as_ref(),
             quantity: self.format.quantity.as_ref(),
         };
         let fields = self.fields.check(&context)?;
         let (rules, kind) = self.rules.check(self.kind)?;
+        let guard = self.guard.check(kind, &rules)?;
         Ok(VendorSettings {
             id: self.id,
             source,
             sync_interval: self.sync_interval,
             timeout: self.timeout,
-            retries: self.retries,
+            retries: self.retries.unwrap_or(DEFAULT_RETRIES),
             kind,
             lag: self.lag,
             max_age: self.max_age,
@@ -176,6 +186,7 @@ impl VendorTable {
             format,
             fields,
             rules,
+            guard,
         })
     }
 }
@@ -184,9 +195,7 @@ fn default_timeout() -> Duration {
     Duration::from_secs(5)
 }
 
-fn default_retries() -> u32 {
-    2
-}
+const DEFAULT_RETRIES: u32 = 2;
 
 fn report_kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ReportKind>, D::Error> {
     let choices = [("full", ReportKind::Full), ("delta", ReportKind::Delta)];

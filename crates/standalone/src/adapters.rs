@@ -48,6 +48,7 @@ pub(crate) fn worker_ports(
         listeners: Arc::new(move || Box::new(outbox_notifier.listener(Topic::Outbox))),
         clock: Arc::new(SystemClock),
         vendors: wiring::configured_feeds(&settings.vendors)?,
+        push_vendors: wiring::push_feeds(&settings.vendors)?,
         observer: metrics.clone(),
         vendor_set: wiring::vendor_set(settings)?,
     })

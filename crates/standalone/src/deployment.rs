@@ -67,6 +67,7 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
         // On-demand syncs use the same feeds as scheduled syncs.
         sync: tasks::vendor_sync(&ports),
         feeds: ports.vendors.clone(),
+        push_feeds: ports.push_vendors.clone(),
         manual_vendors: ports.vendor_set.manual_vendors(),
         observer: Arc::clone(&ports.observer),
         metrics: MetricsPage::new(metrics, Arc::clone(&ports.probe)).with_in_flight(store.clone()),

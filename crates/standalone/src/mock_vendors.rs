@@ -44,10 +44,10 @@ mod tests {
         let mut vendors = Settings::load(None).unwrap().vendors;
         for (vendor, listener) in vendors.iter_mut().zip([&taken, &free]) {
             let port = listener.local_addr().unwrap().port();
-            let SourceSettings::Http { url } = &mut vendor.source else {
+            let SourceSettings::Http(http) = &mut vendor.source else {
                 panic!("{:?}", vendor.source);
             };
-            url.set_port(Some(port)).unwrap();
+            http.url.set_port(Some(port)).unwrap();
         }
         drop(free);
         let started = start(&vendors);

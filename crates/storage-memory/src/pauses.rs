@@ -1,9 +1,11 @@
-//! Pauses of vendors whose syncs failed.
+//! Pauses of vendors whose syncs failed, or that an operator has paused.
 
 use async_trait::async_trait;
 use domain::identifiers::VendorId;
 use domain::pacing::VendorPause;
-use domain::ports::{PauseRepository, StoreError, StoredPause};
+use domain::ports::{
+    OperatorPause, OperatorPauseRepository, PauseRepository, StoreError, StoredPause,
+};
 
 use crate::store::MemoryStore;
 use crate::tables::refused;
@@ -45,6 +47,37 @@ impl PauseRepository for MemoryUnitOfWork {
     }
 }
 
+#[async_trait]
+impl OperatorPauseRepository for MemoryUnitOfWork {
+    async fn pause_vendor(
+        &mut self,
+        vendor_id: &VendorId,
+        reason: Option<String>,
+    ) -> Result<Option<OperatorPause>, StoreError> {
+        let now = self.now();
+        self.write(|tables| {
+            Ok(tables.vendors.get_mut(vendor_id).map(|row| {
+                let since = row
+                    .operator_pause
+                    .as_ref()
+                    .map_or(now, |paused| paused.since);
+                let paused = OperatorPause { since, reason };
+                row.operator_pause.insert(paused).clone()
+            }))
+        })
+    }
+
+    async fn resume_vendor(
+        &mut self,
+        vendor_id: &VendorId,
+    ) -> Result<Option<OperatorPause>, StoreError> {
+        self.write(|tables| {
+            let vendor = tables.vendors.get_mut(vendor_id);
+            Ok(vendor.and_then(|row| row.operator_pause.take()))
+        })
+    }
+}
+
 impl MemoryStore {
     /// Returns the pauses of the given vendors, by vendor id; vendors without a pause are omitted.
     pub(crate) fn read_pauses(&self, vendor_ids: &[VendorId]) -> Vec<StoredPause> {
@@ -53,12 +86,12 @@ impl MemoryStore {
         let vendors = tables.vendors.iter();
         vendors
             .filter(|(vendor_id, _)| vendor_ids.contains(vendor_id))
-            .filter_map(|(vendor_id, row)| {
-                Some(StoredPause {
-                    vendor_id: vendor_id.clone(),
-                    pause: row.pause?,
-                    now,
-                })
+            .filter(|(_, row)| row.pause.is_some() || row.operator_pause.is_some())
+            .map(|(vendor_id, row)| StoredPause {
+                vendor_id: vendor_id.clone(),
+                pause: row.pause.unwrap_or_default(),
+                operator: row.operator_pause.clone(),
+                now,
             })
             .collect()
     }

@@ -7,13 +7,14 @@ use domain::comparison::ReportedStock;
 use domain::evidence::ReportOrder;
 use domain::identifiers::{ProductId, VendorId};
 use domain::ports::{
-    FinishedSync, LockedVendor, StoreError, SyncQueries, SyncRecord, SyncRepository,
-    VendorSyncState,
+    FinishedSync, LockedVendor, ReportedTotals, Run, RunId, StoreError, SyncQueries, SyncRecord,
+    SyncRepository, VendorSyncState,
 };
 use domain::reconciliation::includes_shipment;
 use domain::report_history::ReportHistory;
 use domain::timestamp::Timestamp;
 
+use crate::quarantine;
 use crate::store::MemoryStore;
 use crate::tables::{AllocationRow, StockRow, Tables, VendorStockRow, refused};
 use crate::unit_of_work::MemoryUnitOfWork;
@@ -67,6 +68,10 @@ impl SyncQueries for MemoryStore {
             let mut allocations = tables.allocations.iter();
             allocations.any(|((_, of), row)| of == vendor_id && is_shipped_after(row, now))
         };
+        let has_lines = || {
+            let mut lines = tables.quarantined_lines.keys();
+            lines.any(|(of, ..)| of == vendor_id)
+        };
         Ok(vendor
             .filter(|row| row.configured)
             .map(|row| VendorSyncState {
@@ -75,6 +80,7 @@ impl SyncQueries for MemoryStore {
                 configured_at: row.configured_at,
                 has_stock: has_stock(),
                 has_future_shipments: has_future_shipments(),
+                has_quarantined_lines: has_lines(),
             }))
     }
 
@@ -92,6 +98,24 @@ impl SyncQueries for MemoryStore {
         Ok(rows
             .map(|((product_id, _), row)| reported(&tables, vendor_id, product_id, row))
             .collect())
+    }
+
+    async fn sum_reported_stock(&self, vendor_id: &VendorId) -> Result<ReportedTotals, StoreError> {
+        Ok(quarantine::totals(&self.committed(), vendor_id))
+    }
+
+    async fn list_quarantined_lines(
+        &self,
+        vendor_id: &VendorId,
+        requested_at: Timestamp,
+        after: Option<ProductId>,
+        limit: u32,
+    ) -> Result<Vec<(ProductId, u32)>, StoreError> {
+        let tables = self.committed();
+        let lines = quarantine::lines(&tables, vendor_id, requested_at);
+        let lines = lines.filter(|(id, _)| after.as_ref().is_none_or(|after| *id > after));
+        let lines = lines.take(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(lines.map(|(id, units)| (id.clone(), units)).collect())
     }
 }
 
@@ -235,7 +259,17 @@ impl SyncRepository for MemoryUnitOfWork {
             if let Some(history) = history {
                 row.history = history.clone();
             }
-            row.last_sync = Some(FinishedSync::new(now, record.clone()));
+            let finished = FinishedSync::new(now, record.clone());
+            tables.last_run += 1;
+            row.runs.push(Run {
+                id: RunId(tables.last_run),
+                started_at: now.minus(finished.took),
+                finished_at: now,
+                outcome: record.outcome,
+                details: record.details.clone(),
+                error: record.error.clone(),
+            });
+            row.last_sync = Some(finished);
             Ok(now)
         })
     }

@@ -5,12 +5,16 @@ use std::collections::BTreeMap;
 use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId, ProductId, VendorId};
 use domain::order::{Allocation, Order, OrderState, OrderStatus, RejectReason};
 use domain::pacing::VendorPause;
-use domain::ports::{Changed, FinishedSync, OutboxId, QueuedOrder, StoreError};
+use domain::ports::{
+    Changed, FinishedSync, OperatorPause, OutboxId, QueuedOrder, Run, StoreError, SyncOutcome,
+};
 use domain::quantity::Quantity;
 use domain::report_history::ReportHistory;
 use domain::stock::{ProductStock, VendorStock};
 use domain::timestamp::Timestamp;
 use domain::vendor_set::{VendorSetDigest, VendorSource};
+
+use crate::quarantine::LineKey;
 
 /// All tables.
 #[derive(Clone, Default)]
@@ -25,9 +29,12 @@ pub(crate) struct Tables {
     pub(crate) outbox: BTreeMap<OutboxId, OutboxRow>,
     pub(crate) keys: BTreeMap<IdempotencyKey, KeyRow>,
     pub(crate) dead_letters: BTreeMap<OrderId, DeadLetterRow>,
+    pub(crate) quarantined_lines: BTreeMap<LineKey, u32>,
     pub(crate) changes: BTreeMap<u64, ChangeRow>,
     /// Number of the last entry of the change log, even if the entry was pruned.
     pub(crate) last_change: u64,
+    /// Number of the last run, even if the run was pruned.
+    pub(crate) last_run: i64,
 }
 
 #[derive(Clone)]
@@ -76,6 +83,18 @@ pub(crate) struct VendorRow {
     pub(crate) last_sync: Option<FinishedSync>,
     /// `None` if the last sync did not fail.
     pub(crate) pause: Option<VendorPause>,
+    /// `None` if no operator has paused the vendor.
+    pub(crate) operator_pause: Option<OperatorPause>,
+    /// The runs, oldest first.
+    pub(crate) runs: Vec<Run>,
+}
+
+impl VendorRow {
+    /// Whether the vendor was tried since it was configured. A report that was not ready does not count.
+    pub(crate) fn was_tried(&self) -> bool {
+        let last = self.last_sync.as_ref();
+        last.is_some_and(|last| last.outcome != SyncOutcome::NotReady)
+    }
 }
 
 #[derive(Clone)]

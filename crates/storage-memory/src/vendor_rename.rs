@@ -38,6 +38,14 @@ fn rename(tables: &mut Tables, old: &VendorId, new: &VendorId) -> VendorRename {
             ((order_id, of), row)
         })
         .collect();
+    let lines = std::mem::take(&mut tables.quarantined_lines).into_iter();
+    tables.quarantined_lines = lines
+        .filter(|((of, ..), _)| of != new)
+        .map(|((of, requested_at, product_id), units)| {
+            let of = if of == *old { new.clone() } else { of };
+            ((of, requested_at, product_id), units)
+        })
+        .collect();
     VendorRename::Done(renamed)
 }
 

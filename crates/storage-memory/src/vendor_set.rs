@@ -107,7 +107,7 @@ impl VendorSetRepository for MemoryUnitOfWork {
     async fn first_syncs(&mut self) -> Result<FirstSyncs, StoreError> {
         let vendors = self.tables().vendors.values();
         let untried = vendors
-            .filter(|row| row.configured && row.source.is_some() && row.last_sync.is_none())
+            .filter(|row| row.configured && row.source.is_some() && !row.was_tried())
             .map(|row| row.configured_at.unwrap_or(Timestamp::from_micros(0)))
             .max();
         Ok(FirstSyncs {
@@ -118,7 +118,7 @@ impl VendorSetRepository for MemoryUnitOfWork {
 
     async fn end_first_sync(&mut self, vendor_id: &VendorId) -> Result<u64, StoreError> {
         let vendor = self.tables().vendors.get(vendor_id);
-        if !vendor.is_some_and(|row| row.configured && row.last_sync.is_none()) {
+        if !vendor.is_some_and(|row| row.configured && !row.was_tried()) {
             return Ok(0);
         }
         self.write(|tables| {

@@ -32,6 +32,7 @@ fn do_damage(store: &MemoryStore, damage: &Damage) -> bool {
         | Damage::UnreadableChange
         | Damage::UnreadableOrder(_)
         | Damage::UnreadableStock
+        | Damage::UnreadableRun(_)
         | Damage::UnknownOutcome(_) => return false,
     }
     true

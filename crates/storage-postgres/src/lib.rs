@@ -24,7 +24,9 @@ mod options;
 mod orders;
 mod outbox;
 mod pauses;
+mod quarantine;
 mod queries;
+mod runs;
 mod server_check;
 #[cfg(all(test, feature = "test-support"))]
 mod server_tests;

@@ -9,7 +9,9 @@ use domain::identifiers::{ProductId, VendorId};
 use domain::ports::{LockedVendor, StoreError, SyncRecord, SyncRepository};
 use domain::report_history::ReportHistory;
 use domain::timestamp::Timestamp;
-use storage_sql::{Bind, FlagRow, InstantRow, SAVE_EVIDENCE, SAVE_ORDERS, StoredHistory};
+use storage_sql::{
+    Bind, FlagRow, InstantRow, RECORD_RUN, SAVE_EVIDENCE, SAVE_ORDERS, StoredHistory, run_binds,
+};
 
 use crate::unit_of_work::PgUnitOfWork;
 
@@ -154,10 +156,14 @@ WHERE vendor_id = $6 RETURNING finished_at AS instant";
         ];
         let written: Vec<InstantRow> = self.load(SQL, binds).await?;
         self.expect_rows("recording a sync", written.len(), 1)?;
+        let finished_at = storage_sql::instant(written)?;
+        let binds = run_binds(vendor_id, record, finished_at);
+        let written = self.execute(RECORD_RUN, binds).await?;
+        self.expect_rows("recording a run", written, 1)?;
         if let Some(history) = history {
             self.write_history(vendor_id, history).await?;
         }
-        storage_sql::instant(written)
+        Ok(finished_at)
     }
 }
 

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use domain::comparison::ReportedStock;
 use domain::identifiers::{ProductId, VendorId};
-use domain::ports::{StoreError, SyncQueries, VendorSyncState};
+use domain::ports::{ReportedTotals, StoreError, SyncQueries, VendorSyncState};
+use domain::timestamp::Timestamp;
 
 use crate::store::PgStore;
 
@@ -23,6 +24,7 @@ impl SyncQueries for PgStore {
         WHERE a.vendor_id = v.vendor_id AND a.shipped_at IS NOT NULL AND a.known_as_of IS NULL
           AND a.shipped_at > clock_timestamp()
     ) AS has_future_shipments,
+    EXISTS (SELECT FROM quarantined_lines q WHERE q.vendor_id = v.vendor_id) AS has_quarantined_lines,
     clock_timestamp() AS now
 FROM vendor_syncs v LEFT JOIN vendor_evidence e USING (vendor_id) WHERE v.vendor_id = $1 AND v.configured"
         );
@@ -46,5 +48,29 @@ FROM vendor_syncs v LEFT JOIN vendor_evidence e USING (vendor_id) WHERE v.vendor
             Ok(storage_sql::each_reported(found).collect())
         })
         .await
+    }
+
+    async fn sum_reported_stock(&self, vendor_id: &VendorId) -> Result<ReportedTotals, StoreError> {
+        let found = self.load(storage_sql::REPORTED_TOTALS, vec![vendor_id.into()]);
+        storage_sql::reported_totals(&storage_sql::first(found.await?)?)
+    }
+
+    async fn list_quarantined_lines(
+        &self,
+        vendor_id: &VendorId,
+        requested_at: Timestamp,
+        after: Option<ProductId>,
+        limit: u32,
+    ) -> Result<Vec<(ProductId, u32)>, StoreError> {
+        // A product id is never empty, so every id is greater than the empty text.
+        let after = after.map(ProductId::into_string).unwrap_or_default();
+        let binds = vec![
+            vendor_id.into(),
+            requested_at.into(),
+            after.as_str().into(),
+            limit.into(),
+        ];
+        let found = self.load(storage_sql::QUARANTINED_LINES, binds).await?;
+        storage_sql::quarantined_lines(found)
     }
 }

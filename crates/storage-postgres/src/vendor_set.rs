@@ -94,7 +94,8 @@ SELECT DISTINCT product_id FROM vendor_stock WHERE vendor_id = ANY($1) ORDER BY 
     async fn first_syncs(&mut self) -> Result<FirstSyncs, StoreError> {
         const SQL: &str = "
 SELECT clock_timestamp() AS now, count(*) AS untried, max(configured_at) AS configured_at
-FROM vendor_syncs WHERE configured AND source IS NOT NULL AND finished_at IS NULL";
+FROM vendor_syncs
+WHERE configured AND source IS NOT NULL AND (finished_at IS NULL OR outcome = 'NOT_READY')";
         storage_sql::first_syncs(self.load(SQL, Vec::new()).await?)
     }
 
@@ -103,7 +104,8 @@ FROM vendor_syncs WHERE configured AND source IS NOT NULL AND finished_at IS NUL
 UPDATE outbox SET not_before = NULL WHERE id = ANY (ARRAY(
     SELECT id FROM outbox
     WHERE not_before IS NOT NULL AND EXISTS (
-        SELECT FROM vendor_syncs WHERE vendor_id = $1 AND configured AND finished_at IS NULL
+        SELECT FROM vendor_syncs
+        WHERE vendor_id = $1 AND configured AND (finished_at IS NULL OR outcome = 'NOT_READY')
     )
     ORDER BY id FOR UPDATE SKIP LOCKED
 ))";

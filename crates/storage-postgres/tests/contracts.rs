@@ -47,7 +47,13 @@ fn damage_sql(damage: &Damage) -> String {
             .to_owned(),
         Damage::UnknownOutcome(vendor) => format!(
             "ALTER TABLE vendor_syncs DROP CONSTRAINT IF EXISTS vendor_syncs_outcome_check;
-             UPDATE vendor_syncs SET outcome = 'MOVED' WHERE vendor_id = '{vendor}'"
+             UPDATE vendor_syncs SET outcome = 'MOVED' WHERE vendor_id = '{vendor}';
+             ALTER TABLE vendor_runs DROP CONSTRAINT IF EXISTS vendor_runs_outcome_check;
+             UPDATE vendor_runs SET outcome = 'MOVED' WHERE vendor_id = '{vendor}'"
+        ),
+        Damage::UnreadableRun(vendor) => format!(
+            "UPDATE vendor_runs SET refused = '[7]', refused_count = 1
+             WHERE id = (SELECT max(id) FROM vendor_runs WHERE vendor_id = '{vendor}')"
         ),
     }
 }
@@ -94,6 +100,8 @@ async fn empty(database: &Arc<TestDatabase>) {
         "vendor_stock",
         "vendor_evidence",
         "vendor_pauses",
+        "quarantined_lines",
+        "vendor_runs",
         "vendor_syncs",
         "vendor_sets",
         "stock",

@@ -11,6 +11,7 @@ use domain::ports::{
     ProductRecord, Store as _, SyncOutcome, SyncRecord, TransferError, TransferRecord,
     TransferSource as _, TransferTarget as _, VendorRecord, VendorStockRecord,
 };
+use domain::run::RunDetails;
 use domain::timestamp::Timestamp;
 use port_contracts::builders::{keyed_order, product, quantity, request, vendor};
 use storage_postgres::PgStore;
@@ -63,6 +64,7 @@ fn deployment() -> Vec<TransferRecord> {
         received: 2,
         changed: 1,
         error: None,
+        details: RunDetails::default(),
     };
     let vendors = [("u", None), ("v", Some((at(3), sync)))].map(|(id, last_sync)| {
         TransferRecord::Vendor(VendorRecord {

@@ -1,17 +1,17 @@
 //! The history of a vendor's reports, as columns of `vendor_syncs` and `vendor_evidence`.
 //!
-//! Claims are stored as text, one per line: the as-of that orders it, the proven as-of (or `-`), its kind and its value. A
-//! report in quarantine is one line. Instants are microseconds since 1970-01-01T00:00:00Z.
+//! Claims are stored as text, one per line: the as-of that orders it, the proven as-of (or `-`), its kind and its value.
+//! Instants are microseconds since 1970-01-01T00:00:00Z.
 
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use domain::evidence::{Claim, Evidence, NoEvidence, Proof, Proven, ReportOrder};
 use domain::identifiers::VendorId;
 use domain::ports::StoreError;
-use domain::report_history::{KnownClaim, QuarantinedReport, ReportHistory};
+use domain::report_history::{KnownClaim, ReportHistory};
 use domain::timestamp::Timestamp;
 
-use crate::{Bind, Instant, corrupt};
+use crate::{Bind, Instant, corrupt, quarantine};
 
 const TABLE: &str = "vendor_evidence";
 
@@ -22,13 +22,13 @@ pub const SAVE_ORDERS: &str =
 /// Writes the row of a history in `vendor_evidence`.
 pub const SAVE_EVIDENCE: &str = "
 INSERT INTO vendor_evidence (vendor_id, applied_requested_at, full_requested_at, completed_requested_at, as_of, evidence,
-    no_evidence, clock_skew_ms, claims, quarantined, revision)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+    no_evidence, clock_skew_ms, claims, quarantined, held, held_reason, revision)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT (vendor_id) DO UPDATE SET applied_requested_at = excluded.applied_requested_at,
     full_requested_at = excluded.full_requested_at, completed_requested_at = excluded.completed_requested_at,
     as_of = excluded.as_of, evidence = excluded.evidence, no_evidence = excluded.no_evidence,
     clock_skew_ms = excluded.clock_skew_ms, claims = excluded.claims, quarantined = excluded.quarantined,
-    revision = excluded.revision";
+    held = excluded.held, held_reason = excluded.held_reason, revision = excluded.revision";
 
 /// A row of `vendor_evidence` with two columns of its row in `vendor_syncs`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, QueryableByName)]
@@ -51,6 +51,10 @@ pub struct StoredHistory {
     claims: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     quarantined: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    held: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    held_reason: Option<String>,
     /// `None` without a row.
     #[diesel(sql_type = Nullable<BigInt>)]
     revision: Option<i64>,
@@ -87,6 +91,8 @@ impl StoredHistory {
             Bind::BigInt(self.clock_skew_ms),
             self.claims.as_deref().into(),
             self.quarantined.as_deref().into(),
+            self.held.as_deref().into(),
+            self.held_reason.as_deref().into(),
             self.revision.unwrap_or_default().into(),
         ];
         [orders, evidence]
@@ -96,6 +102,7 @@ impl StoredHistory {
 impl From<&ReportHistory> for StoredHistory {
     fn from(history: &ReportHistory) -> Self {
         let claims: Vec<String> = history.claims.iter().map(claim_line).collect();
+        let [quarantined, held, held_reason] = quarantine::columns(history.quarantined.as_ref());
         Self {
             applied_as_of: history.applied.map(|order| order.as_of),
             applied_requested_at: history.applied.map(|order| order.requested_at),
@@ -105,7 +112,9 @@ impl From<&ReportHistory> for StoredHistory {
             proof: history.proof.map(StoredProof::from).unwrap_or_default(),
             clock_skew_ms: history.clock_skew_ms,
             claims: (!claims.is_empty()).then(|| claims.join("\n")),
-            quarantined: history.quarantined.as_ref().map(quarantined_line),
+            quarantined,
+            held,
+            held_reason,
             revision: Some(history.revision.cast_signed()),
         }
     }
@@ -134,7 +143,11 @@ pub(crate) fn report_history(
 ) -> Result<ReportHistory, StoreError> {
     let claims = row.claims.as_deref().map_or("", str::trim_end);
     let claims: Option<Vec<KnownClaim>> = claims.lines().map(parse_claim).collect();
-    let quarantined = row.quarantined.as_deref().map(parse_quarantined);
+    let quarantined = quarantine::quarantined_report(
+        row.quarantined.as_deref(),
+        row.held.as_deref(),
+        row.held_reason.as_deref(),
+    );
     Ok(ReportHistory {
         applied: order(row.applied_as_of, row.applied_requested_at),
         full: order(row.full_as_of, row.full_requested_at),
@@ -144,13 +157,7 @@ pub(crate) fn report_history(
         claims: claims
             .ok_or(())
             .map_err(corrupt(TABLE, "claims", vendor_id))?,
-        quarantined: match quarantined {
-            None => None,
-            Some(read) => Some(
-                read.ok_or(())
-                    .map_err(corrupt(TABLE, "quarantined", vendor_id))?,
-            ),
-        },
+        quarantined: quarantined.map_err(|column| corrupt(TABLE, column, vendor_id)(()))?,
         revision: row.revision.unwrap_or_default().cast_unsigned(),
     })
 }
@@ -180,7 +187,7 @@ fn order(as_of: Option<Timestamp>, requested_at: Option<Timestamp>) -> Option<Re
     })
 }
 
-fn claim_text(claim: Option<&Claim>) -> String {
+pub(crate) fn claim_text(claim: Option<&Claim>) -> String {
     match claim {
         None => "none".to_owned(),
         Some(Claim::Document(as_of)) => format!("document {}", as_of.as_micros()),
@@ -193,10 +200,10 @@ fn claim_text(claim: Option<&Claim>) -> String {
 }
 
 /// The text is not a claim.
-struct Unreadable;
+pub(crate) struct Unreadable;
 
 /// Parses a claim, or `None` for "none".
-fn parse_claim_text(text: &str) -> Result<Option<Claim>, Unreadable> {
+pub(crate) fn parse_claim_text(text: &str) -> Result<Option<Claim>, Unreadable> {
     let timestamp = |micros| parse_timestamp(micros).ok_or(Unreadable);
     match text.split_once(' ') {
         None if text == "none" => Ok(None),
@@ -234,45 +241,15 @@ fn parse_claim(line: &str) -> Option<KnownClaim> {
     })
 }
 
-fn quarantined_line(report: &QuarantinedReport) -> String {
-    let proof = match report.proof {
-        Ok(proven) => format!("{}={}", proven.evidence, proven.as_of.as_micros()),
-        Err(reason) => reason.to_string(),
-    };
-    format!(
-        "{} {} {proof} {}",
-        report.order.as_of.as_micros(),
-        report.order.requested_at.as_micros(),
-        claim_text(report.claim.as_ref())
-    )
-}
-
-fn parse_quarantined(line: &str) -> Option<QuarantinedReport> {
-    let mut parts = line.splitn(4, ' ');
-    let order = ReportOrder {
-        as_of: parse_timestamp(parts.next()?)?,
-        requested_at: parse_timestamp(parts.next()?)?,
-    };
-    let proof = parts.next()?;
-    Some(QuarantinedReport {
-        order,
-        proof: match proof.split_once('=') {
-            Some((evidence, micros)) => Ok(Proven {
-                as_of: parse_timestamp(micros)?,
-                evidence: evidence.parse().ok()?,
-            }),
-            None => Err(proof.parse().ok()?),
-        },
-        claim: parse_claim_text(parts.next()?).ok()?,
-    })
-}
-
-fn parse_timestamp(micros: &str) -> Option<Timestamp> {
+pub(crate) fn parse_timestamp(micros: &str) -> Option<Timestamp> {
     micros.parse().ok().map(Timestamp::from_micros)
 }
 
 #[cfg(test)]
 mod tests {
+    use domain::report::ReportKind;
+    use domain::report_history::QuarantinedReport;
+
     use super::*;
 
     fn at(micros: i64) -> Timestamp {
@@ -297,6 +274,9 @@ mod tests {
             order: order(8, 9),
             claim,
             proof,
+            kind: ReportKind::Full,
+            lines: 2,
+            reason: "held".to_owned(),
         };
         let full = ReportHistory {
             applied: Some(order(1, 2)),

@@ -13,7 +13,9 @@ mod instant;
 mod orders;
 mod paging;
 mod pause;
+mod quarantine;
 mod reported;
+mod runs;
 mod scalars;
 mod statement;
 mod stock;
@@ -34,8 +36,16 @@ pub use orders::{
     OrderRow, PendingRow, QueuedRow, each_order, expect_state, orders, pending_orders, requeued,
 };
 pub use paging::readable_page;
-pub use pause::{PauseRow, SAVE_PAUSE, stored_pause, vendor_pause};
+pub use pause::{
+    END_OPERATOR_PAUSE, FIND_OPERATOR_PAUSE, OperatorPauseRow, PauseRow, SAVE_PAUSE,
+    StoredPauseRow, operator_pause, stored_pause, vendor_pause,
+};
+pub use quarantine::{
+    COUNT_QUARANTINED_LINES, QUARANTINED_LINES, QuarantinedLineRow, REPORTED_TOTALS,
+    ReportedTotalsRow, quarantined_lines, reported_totals,
+};
 pub use reported::{IncludedRow, ReportedRow, each_reported, included_units};
+pub use runs::{RECORD_RUN, RUNS, RunRow, each_run, run_binds};
 pub use scalars::{
     FlagRow, InstantRow, NumberRow, ProductIdRow, TextRow, count, first, flag, instant, product_ids,
 };

@@ -42,6 +42,8 @@ pub struct SyncStateRow {
     has_stock: bool,
     #[diesel(sql_type = Bool)]
     has_future_shipments: bool,
+    #[diesel(sql_type = Bool)]
+    has_quarantined_lines: bool,
     #[diesel(sql_type = Instant)]
     now: Timestamp,
 }
@@ -59,6 +61,7 @@ pub fn sync_state(
             configured_at: row.history.configured_at,
             has_stock: row.has_stock,
             has_future_shipments: row.has_future_shipments,
+            has_quarantined_lines: row.has_quarantined_lines,
         })
     })
     .transpose()

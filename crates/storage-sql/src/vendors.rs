@@ -7,6 +7,7 @@ use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use domain::ports::{
     FinishedSync, StoreError, SyncOutcome, SyncRecord, TransferRecord, VendorRecord, VendorStatus,
 };
+use domain::run::RunDetails;
 use domain::timestamp::Timestamp;
 
 use crate::{Instant, StoredProof, vendor_id};
@@ -87,14 +88,18 @@ pub fn vendor_status(row: StatusRow) -> Result<VendorStatus, StoreError> {
     })
 }
 
+/// Parses an outcome. A newer version of this program may have stored one that this version does not know.
+pub(crate) fn parse_outcome(text: &str, has_error: bool) -> SyncOutcome {
+    text.parse().unwrap_or(if has_error {
+        SyncOutcome::Failed
+    } else {
+        SyncOutcome::Applied
+    })
+}
+
 fn vendor(row: VendorRow) -> Result<VendorRecord, StoreError> {
-    // A newer version of this program may have stored an outcome that this version does not know.
-    let outcome = row.outcome.map(|text| {
-        text.parse().unwrap_or(match row.error {
-            None => SyncOutcome::Applied,
-            Some(_) => SyncOutcome::Failed,
-        })
-    });
+    let has_error = row.error.is_some();
+    let outcome = row.outcome.map(|text| parse_outcome(&text, has_error));
     let last_sync = row.finished_at.zip(outcome).map(|(finished_at, outcome)| {
         let sync = SyncRecord {
             outcome,
@@ -102,6 +107,7 @@ fn vendor(row: VendorRow) -> Result<VendorRecord, StoreError> {
             received: count(row.received),
             changed: count(row.changed),
             error: row.error,
+            details: RunDetails::default(),
         };
         (finished_at, sync)
     });

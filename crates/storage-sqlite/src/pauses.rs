@@ -1,11 +1,13 @@
-//! Pauses of vendors whose syncs failed.
+//! Pauses of vendors whose syncs failed, or that an operator has paused.
 
 use async_trait::async_trait;
 use diesel::SqliteConnection;
 use domain::identifiers::VendorId;
 use domain::pacing::VendorPause;
-use domain::ports::{PauseRepository, StoreError, StoredPause};
-use storage_sql::{Bind, SAVE_PAUSE};
+use domain::ports::{
+    OperatorPause, OperatorPauseRepository, PauseRepository, StoreError, StoredPause,
+};
+use storage_sql::{Bind, END_OPERATOR_PAUSE, FIND_OPERATOR_PAUSE, SAVE_PAUSE};
 
 use crate::error::expect_one;
 use crate::statement::execute;
@@ -62,6 +64,38 @@ RETURNING vendor_id, not_before, backoff_until, failures, $2 AS now";
     }
 }
 
+#[async_trait]
+impl OperatorPauseRepository for SqliteUnitOfWork {
+    async fn pause_vendor(
+        &mut self,
+        vendor_id: &VendorId,
+        reason: Option<String>,
+    ) -> Result<Option<OperatorPause>, StoreError> {
+        const SQL: &str = "
+UPDATE vendor_syncs SET paused_at = coalesce(paused_at, $1), pause_reason = $2
+WHERE vendor_id = $3 RETURNING paused_at AS since, pause_reason AS reason";
+        let binds = vec![
+            self.now().into(),
+            reason.as_deref().into(),
+            vendor_id.into(),
+        ];
+        Ok(storage_sql::operator_pause(self.load(SQL, binds).await?))
+    }
+
+    async fn resume_vendor(
+        &mut self,
+        vendor_id: &VendorId,
+    ) -> Result<Option<OperatorPause>, StoreError> {
+        let found = self.load(FIND_OPERATOR_PAUSE, vec![vendor_id.into()]);
+        let paused = storage_sql::operator_pause(found.await?);
+        if paused.is_some() {
+            self.execute(END_OPERATOR_PAUSE, vec![vendor_id.into()])
+                .await?;
+        }
+        Ok(paused)
+    }
+}
+
 impl SqliteStore {
     /// Returns the pauses of the given vendors, by vendor id; vendors without a pause are omitted.
     pub(crate) async fn read_pauses(
@@ -69,8 +103,11 @@ impl SqliteStore {
         vendor_ids: &[VendorId],
     ) -> Result<Vec<StoredPause>, StoreError> {
         const SQL: &str = "
-SELECT vendor_id, not_before, backoff_until, failures, $1 AS now FROM vendor_pauses
-WHERE vendor_id IN (SELECT value FROM json_each($2)) ORDER BY vendor_id";
+SELECT v.vendor_id, p.not_before, p.backoff_until, coalesce(p.failures, 0) AS failures, v.paused_at, v.pause_reason,
+    $1 AS now
+FROM vendor_syncs v LEFT JOIN vendor_pauses p USING (vendor_id)
+WHERE v.vendor_id IN (SELECT value FROM json_each($2)) AND (p.vendor_id IS NOT NULL OR v.paused_at IS NOT NULL)
+ORDER BY v.vendor_id";
         let now = self.shared().clock.now();
         let found = self.load(SQL, vec![now.into(), vendor_ids.into()]).await?;
         let each = found.into_iter().map(storage_sql::stored_pause);

@@ -10,7 +10,7 @@ use domain::identifiers::{ProductId, VendorId};
 use domain::ports::{LockedVendor, StoreError, SyncRecord, SyncRepository};
 use domain::report_history::ReportHistory;
 use domain::timestamp::Timestamp;
-use storage_sql::{Bind, SAVE_EVIDENCE, SAVE_ORDERS, StoredHistory};
+use storage_sql::{Bind, RECORD_RUN, SAVE_EVIDENCE, SAVE_ORDERS, StoredHistory, run_binds};
 
 use crate::error::expect_one;
 use crate::statement::execute;
@@ -36,6 +36,8 @@ WHERE vendor_id = $7";
     ];
     let written = execute(connection, SQL, binds)?;
     expect_one("recording a sync of vendor", vendor_id, written)?;
+    let written = execute(connection, RECORD_RUN, run_binds(vendor_id, record, now))?;
+    expect_one("recording a run of vendor", vendor_id, written)?;
     Ok(now)
 }
 

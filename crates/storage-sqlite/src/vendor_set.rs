@@ -94,7 +94,8 @@ ON CONFLICT (digest) DO UPDATE SET version = excluded.version, applied_at = excl
     async fn first_syncs(&mut self) -> Result<FirstSyncs, StoreError> {
         const SQL: &str = "
 SELECT $1 AS now, count(*) AS untried, max(configured_at) AS configured_at
-FROM vendor_syncs WHERE configured AND source IS NOT NULL AND finished_at IS NULL";
+FROM vendor_syncs
+WHERE configured AND source IS NOT NULL AND (finished_at IS NULL OR outcome = 'NOT_READY')";
         let now = self.now();
         storage_sql::first_syncs(self.load(SQL, vec![now.into()]).await?)
     }
@@ -103,7 +104,8 @@ FROM vendor_syncs WHERE configured AND source IS NOT NULL AND finished_at IS NUL
         const SQL: &str = "
 UPDATE outbox SET not_before = NULL
 WHERE not_before IS NOT NULL AND EXISTS (
-    SELECT 1 FROM vendor_syncs WHERE vendor_id = $1 AND configured AND finished_at IS NULL
+    SELECT 1 FROM vendor_syncs
+    WHERE vendor_id = $1 AND configured AND (finished_at IS NULL OR outcome = 'NOT_READY')
 )";
         self.execute(SQL, vec![vendor_id.into()]).await
     }

@@ -59,8 +59,15 @@ fn do_damage(path: &Path, damage: &Damage) -> bool {
              INSERT INTO vendor_stock (product_id, vendor_id, reported, as_of) VALUES (' ', 'v', 0, 0)"
             .to_owned(),
         Damage::UnknownOutcome(vendor) => {
-            format!("UPDATE vendor_syncs SET outcome = 'MOVED' WHERE vendor_id = '{vendor}'")
+            format!(
+                "UPDATE vendor_syncs SET outcome = 'MOVED' WHERE vendor_id = '{vendor}';
+                 UPDATE vendor_runs SET outcome = 'MOVED' WHERE vendor_id = '{vendor}'"
+            )
         }
+        Damage::UnreadableRun(vendor) => format!(
+            "UPDATE vendor_runs SET refused = '[7]', refused_count = 1
+             WHERE id = (SELECT max(id) FROM vendor_runs WHERE vendor_id = '{vendor}')"
+        ),
     };
     let mut connection = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
     connection

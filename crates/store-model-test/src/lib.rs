@@ -25,6 +25,7 @@
 mod bindings;
 mod equivalent;
 mod operations;
+mod paired_pauses;
 mod paired_store;
 mod paired_work;
 mod pairs;

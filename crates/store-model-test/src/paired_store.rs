@@ -8,8 +8,8 @@ use domain::comparison::ReportedStock;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::Order;
 use domain::ports::{
-    OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, Store,
-    StoreError, StoreProbe, StoredPause, StoredVendorSet, SyncQueries, UnitOfWork,
+    OrderFilter, OrderQueries, OutboxLag, ProductDetail, ReportedTotals, StockLevel, StockQueries,
+    Store, StoreError, StoreProbe, StoredPause, StoredVendorSet, SyncQueries, UnitOfWork,
     VendorSetQueries, VendorSyncState,
 };
 use domain::timestamp::Timestamp;
@@ -168,6 +168,27 @@ impl SyncQueries for PairedStore {
         let model = model.await;
         let real = self.sync.list_reported_stock(vendor_id, after, limit).await;
         self.pairs.compare("list_reported_stock", model, &real)
+    }
+
+    async fn sum_reported_stock(&self, vendor_id: &VendorId) -> Result<ReportedTotals, StoreError> {
+        let model = self.model.sum_reported_stock(vendor_id).await;
+        let real = self.sync.sum_reported_stock(vendor_id).await;
+        self.pairs.compare("sum_reported_stock", model, &real)
+    }
+
+    async fn list_quarantined_lines(
+        &self,
+        vendor_id: &VendorId,
+        requested_at: Timestamp,
+        after: Option<ProductId>,
+        limit: u32,
+    ) -> Result<Vec<(ProductId, u32)>, StoreError> {
+        let real_at = self.pairs.with(|pairs| pairs.timestamp(requested_at));
+        let (model, real) = (&self.model, &self.sync);
+        let model = model.list_quarantined_lines(vendor_id, requested_at, after.clone(), limit);
+        let real = real.list_quarantined_lines(vendor_id, real_at, after, limit);
+        let (model, real) = (model.await, real.await);
+        self.pairs.compare("list_quarantined_lines", model, &real)
     }
 }
 

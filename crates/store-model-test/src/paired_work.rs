@@ -8,11 +8,10 @@ use domain::comparison::ReportedStock;
 use domain::evidence::ReportOrder;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderState};
-use domain::pacing::VendorPause;
 use domain::ports::{
     Acceptance, ChangeRepository, DeadLetterRepository, FirstSyncs, LockedStock, LockedVendor,
     NewOrder, OrderRepository, OtherVendors, OutboxEntry, OutboxId, OutboxRepository,
-    PauseRepository, RequeueLimits, StockRepository, StoreError, SwitchedVendors, SyncRecord,
+    RequeueLimits, RunRepository, StockRepository, StoreError, SwitchedVendors, SyncRecord,
     SyncRepository, UnitOfWork, VendorRename, VendorRenameRepository, VendorSetRecord,
     VendorSetRepository,
 };
@@ -41,6 +40,10 @@ macro_rules! both {
         $self.pairs.compare(stringify!($call), model, &real)
     }};
 }
+
+mod quarantine;
+
+pub(super) use both;
 
 #[async_trait]
 impl OrderRepository for PairedWork {
@@ -236,28 +239,9 @@ impl SyncRepository for PairedWork {
 }
 
 #[async_trait]
-impl PauseRepository for PairedWork {
-    async fn find_pause(
-        &mut self,
-        vendor_id: &VendorId,
-    ) -> Result<Option<VendorPause>, StoreError> {
-        both!(self.find_pause(vendor_id), vendor_id)
-    }
-
-    async fn save_pause(
-        &mut self,
-        vendor_id: &VendorId,
-        pause: &VendorPause,
-    ) -> Result<(), StoreError> {
-        let real_pause = self.pairs.with(|pairs| pairs.pause(pause));
-        both!(self.save_pause(vendor_id, pause), vendor_id, &real_pause)
-    }
-
-    async fn clear_pause(
-        &mut self,
-        vendor_id: &VendorId,
-    ) -> Result<Option<VendorPause>, StoreError> {
-        both!(self.clear_pause(vendor_id), vendor_id)
+impl RunRepository for PairedWork {
+    async fn prune_runs(&mut self, keep: u32, limit: u32) -> Result<u64, StoreError> {
+        both!(self.prune_runs(keep, limit), keep, limit)
     }
 }
 

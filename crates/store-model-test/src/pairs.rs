@@ -159,6 +159,7 @@ impl Pairs {
                 order: self.report_order(it.order),
                 claim: it.claim.as_ref().map(|claim| self.claim(claim)),
                 proof: self.proof(it.proof),
+                ..it.clone()
             }),
         }
     }

@@ -6,6 +6,7 @@ use domain::allocation::most_available_first;
 use domain::identifiers::ProductId;
 use domain::order::{Order, OrderState, RejectReason, Transition};
 use domain::ports::{OtherVendors, RequeueLimits, StoreError, SyncOutcome, SyncRecord, UnitOfWork};
+use domain::run::RunDetails;
 use domain::settlement::{Outcome, SettledOrder, settle};
 use domain::stock::{ProductStock, StockChange, VendorStock};
 use domain::vendor_set::recount;
@@ -220,6 +221,7 @@ async fn record_failure(work: &mut dyn UnitOfWork, of: Vendor) -> StepResult {
         received: 0,
         changed: 0,
         error: Some("the vendor did not respond".to_owned()),
+        details: RunDetails::default(),
     };
     work.record_sync(&vendor(of), &record, None).await.map(drop)
 }

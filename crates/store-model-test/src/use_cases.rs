@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use clock_tokio::SystemClock;
 use domain::allocation::most_available_first;
+use domain::guard::{Guard, Share};
 use domain::identifiers::{OrderId, VendorId};
 use domain::ports::{
     Backlog, Clock, FeedError, FetchedReport, NoopNotifier, OrderQueue, QueueError, QueuedOrder,
@@ -60,7 +61,7 @@ impl Run {
             }
             UseCase::ResolveQuarantine(of, decision) => {
                 let sync = vendor_sync(store, clock);
-                drop(sync.resolve_quarantine(&vendor(*of), *decision).await);
+                drop(sync.resolve_quarantine(&vendor(*of), *decision, None).await);
             }
             UseCase::Expire(of, expired) => {
                 let expiry = VendorExpiry::new(store, clock, Arc::new(NoopNotifier));
@@ -120,6 +121,7 @@ impl Run {
                     max_queue_depth: u64::from(*room),
                     key_retention: span(*key_retention),
                     change_log_retention: span(*key_retention),
+                    max_runs: 1 + room,
                 };
                 let queue = Arc::new(Queue(Confirms::All));
                 let sweeper = Sweeper::new(store, queue, Arc::new(NoopNotifier), clock, settings);
@@ -155,6 +157,14 @@ impl VendorFeed for Feed {
 
     fn lag(&self) -> Duration {
         Duration::ZERO
+    }
+
+    /// Holds reports that take away more than half of the units.
+    fn guard(&self) -> Guard {
+        Guard {
+            max_drop: Share::parse(0.5).ok(),
+            ..Guard::default()
+        }
     }
 }
 

@@ -1,24 +1,31 @@
 //! The feed of one vendor: source, decoding, format and rules in sequence, as the implementation of the port.
 
+mod push;
+
 use std::fmt;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::guard::Guard;
 use domain::identifiers::VendorId;
 use domain::ports::{Clock, FeedError, FetchedReport, VendorFeed};
-use domain::report::{Report, ReportKind};
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 
-use crate::decode::{self, MAX_LEVELS, Spool};
-use crate::format::{self, Format, FormatError};
-use crate::options::{DecodeOptions, FeedOptions, FieldOptions, RuleOptions};
-use crate::record::{Record, RecordSink};
-use crate::rules::{Refused, Rules};
-use crate::source::{self, DocumentSource, Transferred, blocking, storage_failure};
+use crate::format;
+use crate::options::FeedOptions;
+use crate::page::{PageContent, of_page};
+use crate::parser::{Parser, Progress};
+use crate::sample::Sampler;
+use crate::secrets::Secrets;
+use crate::source::{
+    self, DocumentSource, FeedSource, PagedSource, Transferred, blocking, storage_failure,
+};
+use crate::times::ReportTimes;
+
+pub use self::push::{PushOptions, PushReceiver};
 
 /// Why a feed cannot be created with the given options.
 #[derive(Debug, Error)]
@@ -29,6 +36,9 @@ pub enum InvalidOptions {
     /// An option of the format or of the fields is invalid; the text names it and its problem.
     #[error("{0}")]
     Option(String),
+    /// The source needs a feature that this program was built without.
+    #[error("source.type is {0:?}, but this program was built without the feature {0}")]
+    MissingFeature(&'static str),
     /// The HTTP client cannot be built, for example because the machine has no root certificates.
     #[error("cannot build the HTTP client")]
     Client(#[source] reqwest::Error),
@@ -37,11 +47,15 @@ pub enum InvalidOptions {
 /// Reads a vendor's reports from its source.
 pub struct SourceFeed {
     vendor_id: VendorId,
-    source: Box<dyn DocumentSource>,
+    source: FeedSource,
+    secrets: Arc<Secrets>,
     parser: Arc<Parser>,
     timeout: Duration,
     lag: Duration,
     max_age: Option<Duration>,
+    guard: Guard,
+    /// `None` if no samples are kept.
+    sampler: Option<Sampler>,
 }
 
 impl fmt::Debug for SourceFeed {
@@ -59,7 +73,8 @@ impl SourceFeed {
     /// # Errors
     /// [`InvalidOptions`].
     pub fn new(options: FeedOptions, clock: Arc<dyn Clock>) -> Result<Self, InvalidOptions> {
-        let source = source::source(&options, clock)?;
+        let (source, secrets) = source::source(&options, clock)?;
+        let page_fields = source::page_fields(&options.source);
         let FeedOptions {
             vendor_id,
             decode,
@@ -70,9 +85,11 @@ impl SourceFeed {
             kind,
             lag,
             max_age,
+            guard,
             ..
         } = options;
-        let format = format::format(&format, &fields).map_err(InvalidOptions::Option)?;
+        let format =
+            format::format(&format, &fields, &page_fields).map_err(InvalidOptions::Option)?;
         let parser = Parser {
             decode,
             format,
@@ -83,40 +100,115 @@ impl SourceFeed {
         Ok(Self {
             vendor_id,
             source,
+            secrets,
             parser: Arc::new(parser),
             timeout,
             lag,
             max_age,
+            guard,
+            sampler: None,
         })
     }
 
-    async fn transfer(&self, deadline: Instant) -> Result<Transferred, FeedError> {
-        let mut last_failure = None;
-        let transferred = timeout_at(deadline, self.source.transfer(&mut last_failure)).await;
-        transferred.unwrap_or_else(|_| {
-            let timeout = self.timeout;
-            let last =
-                last_failure.map_or(String::new(), |error| format!("; last failure: {error}"));
-            let problem = format!("no complete response within {timeout:?}{last}");
-            Err(FeedError::Unavailable(problem))
+    /// Keeps a sample of each fetch in `sampler`.
+    #[must_use]
+    pub fn with_sampler(mut self, sampler: Sampler) -> Self {
+        self.sampler = Some(sampler);
+        self
+    }
+
+    /// Adds a transferred document to the sample.
+    fn add_to_sample(&self, transferred: &mut Transferred) -> Result<(), FeedError> {
+        let Some(sampler) = &self.sampler else {
+            return Ok(());
+        };
+        let added = sampler.add_document(transferred);
+        added.map_err(|error| storage_failure(&error))
+    }
+
+    /// Reads a report that is one document.
+    async fn fetch_document(
+        &self,
+        source: &dyn DocumentSource,
+        deadline: Instant,
+    ) -> Result<FetchedReport, FeedError> {
+        let mut failure = None;
+        let transferred = timeout_at(deadline, source.transfer(&mut failure)).await;
+        let mut transferred =
+            transferred.unwrap_or_else(|_| Err(self.no_response(None, failure)))?;
+        self.add_to_sample(&mut transferred)?;
+        let times = transferred.times.clone();
+        let parsed = self.parse(transferred, Progress::default(), None, deadline);
+        let (progress, _) = parsed.await?;
+        let (report, size) = self.parser.finish(progress)?;
+        Ok(FetchedReport {
+            report,
+            times,
+            size,
         })
+    }
+
+    /// Reads a report in pages.
+    async fn fetch_pages(
+        &self,
+        source: &dyn PagedSource,
+        deadline: Instant,
+    ) -> Result<FetchedReport, FeedError> {
+        let mut pages = source.begin();
+        let mut times = ReportTimes::default();
+        let mut progress = Progress::default();
+        let mut read: Option<PageContent> = None;
+        for page in 1.. {
+            let mut failure = None;
+            let next = timeout_at(deadline, pages.next(read.as_ref(), &mut failure)).await;
+            let next = next.unwrap_or_else(|_| Err(self.no_response(Some(page), failure)))?;
+            let Some(mut transferred) = next else {
+                break;
+            };
+            self.add_to_sample(&mut transferred)?;
+            times.add(&transferred.times);
+            let parsed = self.parse(transferred, progress, Some(page), deadline);
+            let content;
+            (progress, content) = parsed.await?;
+            read = Some(content);
+        }
+        let (report, size) = self.parser.finish(progress)?;
+        Ok(FetchedReport {
+            report,
+            times: times.finish(),
+            size,
+        })
+    }
+
+    /// The error of a response that took too long.
+    fn no_response(&self, page: Option<u64>, last_failure: Option<FeedError>) -> FeedError {
+        let timeout = self.timeout;
+        let of_page = page.map_or(String::new(), |page| format!(" of page {page}"));
+        let last = last_failure.map_or(String::new(), |error| format!("; last failure: {error}"));
+        FeedError::Unavailable(format!(
+            "no complete response{of_page} within {timeout:?}{last}"
+        ))
     }
 
     /// Parses a document on a thread that may block: a large one would block the other tasks of this thread.
     async fn parse(
         &self,
-        bytes: Spool,
-        levels: usize,
+        transferred: Transferred,
+        progress: Progress,
+        page: Option<u64>,
         deadline: Instant,
-    ) -> Result<Report, FeedError> {
+    ) -> Result<(Progress, PageContent), FeedError> {
         let parser = Arc::clone(&self.parser);
         let cancelled = CancelOnDrop::default();
         let is_cancelled = Arc::clone(&cancelled.0);
-        let parsed = blocking(move || parser.parse(bytes, levels, &is_cancelled));
+        let sampler = self.sampler.clone();
+        let parsed = blocking(move || {
+            parser.parse(transferred, progress, page, &is_cancelled, sampler.as_ref())
+        });
         timeout_at(deadline, parsed).await.unwrap_or_else(|_| {
             let timeout = self.timeout;
             let problem = format!("the report could not be read within {timeout:?}");
-            Err(FeedError::Unavailable(problem))
+            Err(of_page(page, FeedError::Unavailable(problem)))
         })
     }
 }
@@ -135,16 +227,23 @@ impl VendorFeed for SourceFeed {
         self.max_age
     }
 
+    fn guard(&self) -> Guard {
+        self.guard
+    }
+
     async fn fetch(&self) -> Result<FetchedReport, FeedError> {
         let deadline = Instant::now() + self.timeout;
-        let Transferred {
-            bytes,
-            is_compressed,
-            times,
-        } = self.transfer(deadline).await?;
-        let levels = MAX_LEVELS + usize::from(is_compressed);
-        let report = self.parse(bytes, levels, deadline).await?;
-        Ok(FetchedReport { report, times })
+        if let Some(sampler) = &self.sampler {
+            sampler.clear();
+        }
+        let fetched = match &self.source {
+            FeedSource::Document(source) => self.fetch_document(source.as_ref(), deadline).await,
+            FeedSource::Pages(source) => self.fetch_pages(source.as_ref(), deadline).await,
+        };
+        if let Some(sampler) = &self.sampler {
+            sampler.redact(&self.secrets);
+        }
+        fetched.map_err(|error| self.secrets.redact_error(error))
     }
 }
 
@@ -158,58 +257,15 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Parses a document into a report.
-struct Parser {
-    decode: DecodeOptions,
-    format: Box<dyn Format>,
-    fields: FieldOptions,
-    rules: RuleOptions,
-    kind: ReportKind,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Parser {
-    fn parse(
-        &self,
-        bytes: Spool,
-        levels: usize,
-        is_cancelled: &AtomicBool,
-    ) -> Result<Report, FeedError> {
-        let document =
-            decode::unpack(bytes, &self.decode, levels).map_err(|error| storage_failure(&error))?;
-        let mut rules = Rules::new(&self.fields, &self.rules);
-        let mut records = Cancellable {
-            records: &mut rules,
-            is_cancelled,
-        };
-        let as_of = match self.format.read(document, &mut records) {
-            Ok(as_of) => as_of,
-            Err(FormatError::Malformed(problem)) => return Err(FeedError::Malformed(problem)),
-            Err(FormatError::Read(error)) => return Err(storage_failure(&error)),
-        };
-        let quantities = rules.finish().map_err(|refused| {
-            FeedError::Malformed(match refused {
-                Refused::Records(refusals) => refusals.to_string(),
-                Refused::TooMany(max_rows) => {
-                    format!("more than {max_rows} records (rules.max_rows)")
-                }
-            })
-        })?;
-        Report::from_quantities(self.kind, as_of, quantities)
-            .map_err(|error| FeedError::Malformed(error.to_string()))
-    }
-}
-
-/// Takes no more records after the work was cancelled.
-struct Cancellable<'r> {
-    records: &'r mut dyn RecordSink,
-    is_cancelled: &'r AtomicBool,
-}
-
-impl RecordSink for Cancellable<'_> {
-    fn take(&mut self, record: &Record<'_>) -> ControlFlow<()> {
-        if self.is_cancelled.load(Ordering::Relaxed) {
-            return ControlFlow::Break(());
-        }
-        self.records.take(record)
+    #[test]
+    fn missing_feature_is_named() {
+        assert_eq!(
+            InvalidOptions::MissingFeature("sftp").to_string(),
+            r#"source.type is "sftp", but this program was built without the feature sftp"#
+        );
     }
 }

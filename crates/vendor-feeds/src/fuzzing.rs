@@ -1,23 +1,20 @@
 //! The functions that the fuzz targets in `fuzz/` call. Built with `--cfg fuzzing` only.
 
-use std::io::Cursor;
-use std::ops::ControlFlow;
+use std::io::{Cursor, Write as _};
+use std::num::NonZeroU32;
+
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
 
 use crate::decode::{Document, Limit, MAX_LEVELS, copy_to_spool, unpack};
 use crate::format::edi::tokenizer::Tokenizer;
-use crate::format::format;
+use crate::format::{PageFields, format};
 use crate::options::{
-    Column, DecodeOptions, FieldOptions, FormatOptions, ProductIdField, QuantityField, XmlOptions,
+    AsOfFormat, AsOfOptions, Column, CsvOptions, DecodeOptions, EdiAsOf, EdiOptions, FieldOptions,
+    FormatOptions, Header, JsonItems, JsonOptions, ProductIdField, QuantityField, RuleOptions,
+    XlsxOptions, XmlOptions,
 };
-use crate::record::{Record, RecordSink};
-
-struct Ignored;
-
-impl RecordSink for Ignored {
-    fn take(&mut self, _: &Record<'_>) -> ControlFlow<()> {
-        ControlFlow::Continue(())
-    }
-}
+use crate::rules::Rules;
 
 /// Splits bytes into segments, in both syntaxes.
 pub fn edi_tokenizer(bytes: &[u8]) {
@@ -29,14 +26,27 @@ pub fn edi_tokenizer(bytes: &[u8]) {
     }
 }
 
+fn edi_options(code: &str) -> EdiOptions {
+    EdiOptions {
+        as_of: Some(EdiAsOf {
+            code: code.to_owned(),
+            zone: Some("UTC".to_owned()),
+        }),
+        units: vec!["CT".to_owned()],
+    }
+}
+
 /// Reads bytes as an X12 846.
 pub fn x12(bytes: &[u8]) {
-    read(&FormatOptions::X12, "SK", "33", bytes);
+    for code in ["BIA", "007"] {
+        read(&FormatOptions::X12(edi_options(code)), "SK", "33", bytes);
+    }
 }
 
 /// Reads bytes as an EDIFACT INVRPT.
 pub fn edifact(bytes: &[u8]) {
-    read(&FormatOptions::Edifact, "SA", "145", bytes);
+    let options = FormatOptions::Edifact(edi_options("137"));
+    read(&options, "SA", "145", bytes);
 }
 
 /// Reads bytes as an XML document.
@@ -48,24 +58,96 @@ pub fn xml(bytes: &[u8]) {
     read(&FormatOptions::Xml(options), "@c", "d", bytes);
 }
 
+/// Reads bytes as separated values.
+pub fn csv(bytes: &[u8]) {
+    let options = CsvOptions {
+        delimiter: b',',
+        quote: b'"',
+        header: Header::Row(NonZeroU32::MIN),
+    };
+    read(&FormatOptions::Csv(options), "a", "b", bytes);
+}
+
+/// Reads bytes as a JSON document of each kind, and as JSON lines.
+pub fn json(bytes: &[u8]) {
+    for items_are in [
+        JsonItems::List,
+        JsonItems::Values,
+        JsonItems::Map,
+        JsonItems::Single,
+    ] {
+        let options = JsonOptions {
+            items: "/a".to_owned(),
+            items_are,
+            as_of: Some(AsOfOptions {
+                field: "/t".to_owned(),
+                format: AsOfFormat::Rfc3339,
+                zone: Some("UTC".to_owned()),
+            }),
+        };
+        read(&FormatOptions::Json(options), "/b", "/c/0", bytes);
+    }
+    read(&FormatOptions::Ndjson, "/b", "/c/0", bytes);
+}
+
+/// Reads bytes as the XML of a sheet in a workbook, and of its shared texts behind the first NUL.
+pub fn xlsx(bytes: &[u8]) {
+    let (sheet, texts) = match bytes.iter().position(|byte| *byte == 0) {
+        Some(end) => (&bytes[..end], &bytes[end + 1..]),
+        None => (bytes, &b"<sst/>"[..]),
+    };
+    if let Ok(workbook) = workbook(sheet, texts) {
+        let options = XlsxOptions {
+            sheet: None,
+            header: Header::Row(NonZeroU32::MIN),
+        };
+        read(&FormatOptions::Xlsx(options), "a", "b", &workbook);
+    }
+}
+
+fn workbook(sheet: &[u8], texts: &[u8]) -> zip::result::ZipResult<Vec<u8>> {
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    let styles =
+        br#"<styleSheet><cellXfs><xf numFmtId="0"/><xf numFmtId="14"/></cellXfs></styleSheet>"#;
+    for (name, xml) in [
+        ("[Content_Types].xml", &b"<Types/>"[..]),
+        (
+            "_rels/.rels",
+            br#"<Relationships><Relationship Id="r1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" Target="xl/workbook.xml"/></Relationships>"#,
+        ),
+        (
+            "xl/_rels/workbook.xml.rels",
+            br#"<Relationships><Relationship Id="r1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet" Target="worksheets/sheet1.xml"/></Relationships>"#,
+        ),
+        (
+            "xl/workbook.xml",
+            br#"<workbook xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"><sheets><sheet name="S" sheetId="1" r:id="r1"/></sheets></workbook>"#,
+        ),
+        ("xl/styles.xml", styles),
+        ("xl/sharedStrings.xml", texts),
+        ("xl/worksheets/sheet1.xml", sheet),
+    ] {
+        let stored =
+            SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        writer.start_file(name, stored)?;
+        writer.write_all(xml)?;
+    }
+    Ok(writer.finish()?.into_inner())
+}
+
 fn read(options: &FormatOptions, product_id: &str, quantity: &str, bytes: &[u8]) {
     let column = |name: &str| Column::Name(name.to_owned());
     let fields = FieldOptions {
-        product_id: ProductIdField {
-            column: column(product_id),
-            trim: false,
-            prefix: String::new(),
-        },
-        quantity: QuantityField {
-            columns: vec![column(quantity)],
-            words: std::collections::BTreeMap::new(),
-            decimal: '.',
-            thousands: None,
-            trim: false,
-        },
+        product_id: ProductIdField::new(column(product_id)),
+        quantity: QuantityField::new(column(quantity)),
     };
-    if let (Ok(format), Some(document)) = (format(options, &fields), document(bytes)) {
-        let _ = format.read(document, &mut Ignored);
+    let rules = RuleOptions::default();
+    let format = format(options, &fields, &PageFields::default());
+    if let (Ok(format), Some(document)) = (format, document(bytes)) {
+        let mut records = Rules::new(&fields, &rules);
+        if format.read(document, &mut records).is_ok() {
+            let _ = records.finish();
+        }
     }
 }
 

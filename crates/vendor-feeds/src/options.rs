@@ -1,15 +1,22 @@
 //! The options of a feed: source × decoding × format × fields × rules, as the settings state them. They are checked where a
 //! feed is created; each combination is valid.
 
-use std::collections::BTreeMap;
-use std::num::NonZeroU32;
+mod http;
+mod remote;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
+use domain::guard::Guard;
 use domain::identifiers::VendorId;
 use domain::report::ReportKind;
 use encoding_rs::Encoding;
-use reqwest::Url;
+
+pub use self::http::{HeaderText, HttpAuth, HttpHeader, HttpOptions, RedirectHost};
+
+pub use feed_options::*;
+
+pub use self::remote::{AccessKey, BucketOptions, FtpsOptions, FtpsTls, SftpLogin, SftpOptions};
 
 /// Options of a vendor's feed.
 #[derive(Debug, Clone)]
@@ -36,21 +43,26 @@ pub struct FeedOptions {
     pub lag: Duration,
     /// Age beyond which the vendor's stock is not sold; `None` is no limit.
     pub max_age: Option<Duration>,
+    /// How much one report may take away before it is held in quarantine.
+    pub guard: Guard,
 }
 
 /// Where a report is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Source {
     /// At a URL with the scheme `http` or `https`.
-    Http {
-        /// The URL.
-        url: Url,
-    },
+    Http(Box<HttpOptions>),
     /// In a local directory.
     File {
         /// The path. Its last component may contain `*`: the newest file that matches is read.
         path: PathBuf,
     },
+    /// On an SFTP server. Requires the feature `sftp`.
+    Sftp(SftpOptions),
+    /// On an FTP server with TLS. Requires the feature `ftps`.
+    Ftps(FtpsOptions),
+    /// In a bucket of an S3-compatible service. Requires the feature `bucket`.
+    Bucket(BucketOptions),
 }
 
 /// How bytes become text. Archives and compression are recognized by their first bytes, whatever the name.
@@ -66,230 +78,4 @@ pub struct DecodeOptions {
     pub max_decoded_bytes: u64,
     /// Maximum ratio of the two.
     pub max_ratio: u32,
-}
-
-/// The format of a document.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FormatOptions {
-    /// A JSON document (RFC 8259).
-    Json(JsonOptions),
-    /// One JSON object a line.
-    Ndjson,
-    /// Separated values (RFC 4180 and what programs write in its place).
-    Csv(CsvOptions),
-    /// An XML document.
-    Xml(XmlOptions),
-    /// An Office Open XML workbook.
-    Xlsx(XlsxOptions),
-    /// An X12 846 (Inventory Inquiry/Advice).
-    X12,
-    /// An EDIFACT INVRPT (Inventory report).
-    Edifact,
-}
-
-/// Options of a JSON document. Pointers follow RFC 6901.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JsonOptions {
-    /// Pointer to the items; empty for the document itself.
-    pub items: String,
-    /// The kind of value at `items`.
-    pub items_are: JsonItems,
-    /// The instant for which the report holds.
-    pub as_of: Option<AsOfOptions>,
-}
-
-/// The kind of the items of a JSON document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JsonItems {
-    /// The elements of a list.
-    List,
-    /// The values of an object.
-    Values,
-    /// The members of an object: the name is the product id, the value is the quantity.
-    Map,
-    /// The one object at the pointer is the only item.
-    Single,
-}
-
-/// Options of separated values.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CsvOptions {
-    /// The separator of fields.
-    pub delimiter: u8,
-    /// The quotation mark.
-    pub quote: u8,
-    /// Where the names of the columns are.
-    pub header: Header,
-}
-
-/// Where the names of columns are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Header {
-    /// The first row is a record: columns have numbers only.
-    None,
-    /// In the row with this number, from 1; the rows above it are skipped. In a text file the lines are counted, except for a
-    /// first line such as `sep=;`.
-    Row(NonZeroU32),
-}
-
-/// Options of an XML document. Paths consist of element names separated by `/`; a name matches an element's local name, or its
-/// namespace and local name in the form `{uri}local`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct XmlOptions {
-    /// Absolute path of the items.
-    pub items: String,
-    /// The instant for which the report holds; an absolute path, with `@name` as the last component for an attribute.
-    pub as_of: Option<AsOfOptions>,
-}
-
-/// Options of a workbook.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct XlsxOptions {
-    /// Name of the sheet. `None`: the only visible one.
-    pub sheet: Option<String>,
-    /// Where the names of the columns are.
-    pub header: Header,
-}
-
-/// Where the document states the instant for which it holds, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AsOfOptions {
-    /// A JSON pointer or an XML path.
-    pub field: String,
-    /// How the instant is written.
-    pub format: AsOfFormat,
-    /// Time zone of an instant that is written without one, by its name in the IANA database. `None`: such an instant is
-    /// refused.
-    pub zone: Option<String>,
-}
-
-/// How an instant is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AsOfFormat {
-    /// As in RFC 3339; the offset may also be `+0100`, or absent if the zone is set.
-    Rfc3339,
-    /// As in the `Date` field of HTTP (RFC 9110, 5.6.7).
-    HttpDate,
-    /// Seconds since 1970-01-01T00:00:00Z.
-    Unix,
-    /// Milliseconds since 1970-01-01T00:00:00Z.
-    UnixMs,
-    /// A pattern of `strftime`.
-    Pattern(String),
-}
-
-/// Which fields of a record are the product id and the quantity.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FieldOptions {
-    /// The product id.
-    pub product_id: ProductIdField,
-    /// The quantity.
-    pub quantity: QuantityField,
-}
-
-/// The field of the product id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProductIdField {
-    /// The field.
-    pub column: Column,
-    /// Whether white space at the ends is removed.
-    pub trim: bool,
-    /// Text that is put before each product id.
-    pub prefix: String,
-}
-
-impl ProductIdField {
-    /// The field as it is.
-    #[must_use]
-    pub fn new(column: Column) -> Self {
-        Self {
-            column,
-            trim: false,
-            prefix: String::new(),
-        }
-    }
-}
-
-/// The fields of the quantity.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QuantityField {
-    /// One field, or several whose quantities are added.
-    pub columns: Vec<Column>,
-    /// Quantities of texts that are not numbers, such as `yes` or `10+`. Compared exactly, after `trim`.
-    pub words: BTreeMap<String, u32>,
-    /// The decimal mark of texts.
-    pub decimal: char,
-    /// The mark between groups of three digits in texts; `None`: digits are not grouped.
-    pub thousands: Option<char>,
-    /// Whether white space at the ends of texts is removed.
-    pub trim: bool,
-}
-
-impl QuantityField {
-    /// One field with numbers such as `12` and `12.0`.
-    #[must_use]
-    pub fn new(column: Column) -> Self {
-        Self {
-            columns: vec![column],
-            words: BTreeMap::new(),
-            decimal: '.',
-            thousands: None,
-            trim: false,
-        }
-    }
-}
-
-/// Names a field of a record, in the way of its format: a column name, a JSON pointer, an XML path or `@attribute`, an EDI
-/// qualifier; or the number of a column.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Column {
-    /// By name.
-    Name(String),
-    /// By number, from 1.
-    Number(NonZeroU32),
-}
-
-/// The meaning of values that are not a count of units. The default refuses all of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RuleOptions {
-    /// A second record of a product.
-    pub duplicates: Duplicates,
-    /// A quantity below 0.
-    pub negative: Negative,
-    /// A quantity that is not an integer.
-    pub fraction: Fraction,
-    /// Maximum number of records; `None` is no limit.
-    pub max_rows: Option<u64>,
-}
-
-/// The meaning of a second record of a product.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Duplicates {
-    /// The report is refused.
-    #[default]
-    Error,
-    /// The quantities are added: the records are of several warehouses.
-    Sum,
-    /// The last record is valid.
-    Last,
-}
-
-/// The meaning of a quantity below 0.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Negative {
-    /// The report is refused.
-    #[default]
-    Error,
-    /// 0 units.
-    Zero,
-}
-
-/// The meaning of a quantity that is not an integer.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Fraction {
-    /// The report is refused.
-    #[default]
-    Error,
-    /// The next smaller integer.
-    Floor,
 }

@@ -40,7 +40,7 @@ impl fmt::Display for Place {
 }
 
 /// The value of a field as the document has it. Formats do not convert values: a text that looks like a number is text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Value<'a> {
     /// The record does not have the field.
     Missing,
@@ -51,6 +51,47 @@ pub(crate) enum Value<'a> {
     Text(Cow<'a, str>),
     /// Anything else, as the document shows it: `null`, `true`, an object, an error cell, a formula without a value.
     Other(Cow<'a, str>),
+}
+
+impl Value<'_> {
+    /// The same value, without a copy of its text.
+    pub(crate) fn borrowed(&self) -> Value<'_> {
+        match self {
+            Self::Missing => Value::Missing,
+            Self::Number(digits) => Value::Number(Cow::Borrowed(digits)),
+            Self::Text(text) => Value::Text(Cow::Borrowed(text)),
+            Self::Other(shown) => Value::Other(Cow::Borrowed(shown)),
+        }
+    }
+
+    /// The value without a reference to its document.
+    pub(crate) fn into_owned(self) -> Value<'static> {
+        match self {
+            Self::Missing => Value::Missing,
+            Self::Number(digits) => Value::Number(digits.into_owned().into()),
+            Self::Text(text) => Value::Text(text.into_owned().into()),
+            Self::Other(shown) => Value::Other(shown.into_owned().into()),
+        }
+    }
+}
+
+/// A field in which a document states something about the pages of its report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PageField {
+    /// The link or the cursor of the next page.
+    Next,
+    /// The number of records on all pages.
+    Total,
+}
+
+impl PageField {
+    /// The setting that names the field.
+    pub(crate) fn setting(self) -> &'static str {
+        match self {
+            Self::Next => "source.pages.next",
+            Self::Total => "source.pages.total",
+        }
+    }
 }
 
 /// One product of a document.
@@ -68,4 +109,8 @@ pub(crate) struct Record<'a> {
 pub(crate) trait RecordSink {
     /// Takes one record. `Break` means that the sink takes no more: the format MUST return at once.
     fn take(&mut self, record: &Record<'_>) -> ControlFlow<()>;
+
+    /// Takes what the document states about its pages. A format that was created with such fields calls it once for each,
+    /// after the last record.
+    fn state(&mut self, _field: PageField, _value: Value<'_>) {}
 }

@@ -3,15 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::iter;
 use std::ops::ControlFlow;
 
 use domain::identifiers::ProductId;
+use domain::refusal::{Refusal, Refusals};
 use domain::stock::MAX_REPORTED;
 
+use crate::excerpt::excerpt;
 use crate::number::{Decimal, Notation};
 use crate::options::{Column, Duplicates, FieldOptions, Fraction, Negative, RuleOptions};
 use crate::record::{Place, Record, RecordSink, Value};
-use crate::refusal::Refusals;
+use crate::sample::{SampledField, SampledRecord};
 
 /// Why the records of a document are not a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,10 +31,30 @@ pub(crate) struct Rules<'o> {
     fields: &'o FieldOptions,
     options: &'o RuleOptions,
     names: FieldNames,
+    /// Number of the page that the records are of.
+    page: Option<u64>,
+    tally: Tally,
+}
+
+/// The records of a report so far, over all pages that were read.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
     quantities: BTreeMap<ProductId, u32>,
     refusals: Refusals,
     records: u64,
     is_over_limit: bool,
+}
+
+impl Tally {
+    /// Number of records.
+    pub(crate) fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// The quantities by product, each from 0 to [`MAX_REPORTED`].
+    pub(crate) fn into_quantities(self) -> BTreeMap<ProductId, u32> {
+        self.quantities
+    }
 }
 
 /// How messages name the fields.
@@ -48,7 +71,18 @@ struct Invalid {
 }
 
 impl<'o> Rules<'o> {
+    #[cfg(test)]
     pub(crate) fn new(fields: &'o FieldOptions, options: &'o RuleOptions) -> Self {
+        Self::resume(fields, options, Tally::default(), None)
+    }
+
+    /// Adds the records of another document, or of the page with this number, to those of `tally`.
+    pub(crate) fn resume(
+        fields: &'o FieldOptions,
+        options: &'o RuleOptions,
+        tally: Tally,
+        page: Option<u64>,
+    ) -> Self {
         let name = |column: &Column| match column {
             Column::Name(name) => name.clone(),
             Column::Number(number) => format!("column {number}"),
@@ -60,20 +94,28 @@ impl<'o> Rules<'o> {
                 product_id: name(&fields.product_id.column),
                 quantities: fields.quantity.columns.iter().map(name).collect(),
             },
-            quantities: BTreeMap::new(),
-            refusals: Refusals::default(),
-            records: 0,
-            is_over_limit: false,
+            page,
+            tally,
         }
     }
 
-    /// The quantities by product, each from 0 to [`MAX_REPORTED`], if no record was refused.
-    pub(crate) fn finish(self) -> Result<BTreeMap<ProductId, u32>, Refused> {
+    /// Number of records so far.
+    pub(crate) fn records(&self) -> u64 {
+        self.tally.records
+    }
+
+    /// The records so far, if none was refused.
+    pub(crate) fn into_tally(self) -> Result<Tally, Refused> {
         match self.options.max_rows {
-            Some(max_rows) if self.is_over_limit => Err(Refused::TooMany(max_rows)),
-            _ if self.refusals.count() > 0 => Err(Refused::Records(self.refusals)),
-            _ => Ok(self.quantities),
+            Some(max_rows) if self.tally.is_over_limit => Err(Refused::TooMany(max_rows)),
+            _ if self.tally.refusals.count() > 0 => Err(Refused::Records(self.tally.refusals)),
+            _ => Ok(self.tally),
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn finish(self) -> Result<BTreeMap<ProductId, u32>, Refused> {
+        self.into_tally().map(Tally::into_quantities)
     }
 
     fn product_id(&self, value: &Value<'_>) -> Result<ProductId, Invalid> {
@@ -84,7 +126,7 @@ impl<'o> Rules<'o> {
             Value::Number(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits,
             other => return Err(invalid(other, "expected a text or an integer")),
         };
-        ProductId::parse(format!("{}{text}", field.prefix)).map_err(|error| {
+        ProductId::parse([&field.prefix, text].concat()).map_err(|error| {
             let hint = if text.trim() == text {
                 ""
             } else {
@@ -153,9 +195,24 @@ impl<'o> Rules<'o> {
         Ok((product_id, sum))
     }
 
+    /// The fields of a record and what is read from them, for a sample. The record is not added.
+    pub(crate) fn sample(&self, record: &Record<'_>) -> SampledRecord {
+        let columns = iter::once(&self.names.product_id).chain(&self.names.quantities);
+        let values = iter::once(&record.product_id).chain(record.quantities);
+        let fields = columns.zip(values).map(|(column, value)| SampledField {
+            column: excerpt(column),
+            value: shown(value).as_deref().map(excerpt),
+        });
+        SampledRecord {
+            place: record.place.to_string(),
+            fields: fields.collect(),
+            read: self.read(record).ok(),
+        }
+    }
+
     /// Adds a product. The error is the rule that a second record violates.
     fn insert(&mut self, product_id: ProductId, units: u32) -> Result<(), String> {
-        match self.quantities.entry(product_id) {
+        match self.tally.quantities.entry(product_id) {
             Entry::Vacant(entry) => {
                 entry.insert(units);
             }
@@ -180,15 +237,25 @@ impl<'o> Rules<'o> {
 
     fn refuse(&mut self, place: Place, column: &str, invalid: Invalid) {
         let Invalid { value, rule } = invalid;
-        self.refusals.push(place, column, value.as_deref(), rule);
+        let page = self.page;
+        self.tally.refusals.add(|| Refusal {
+            place: match page {
+                Some(page) => format!("page {page}, {place}"),
+                None => place.to_string(),
+            },
+            column: excerpt(column),
+            value: value.as_deref().map(excerpt),
+            rule,
+        });
     }
 }
 
 impl RecordSink for Rules<'_> {
     fn take(&mut self, record: &Record<'_>) -> ControlFlow<()> {
-        self.records += 1;
-        if self.options.max_rows.is_some_and(|max| self.records > max) {
-            self.is_over_limit = true;
+        let tally = &mut self.tally;
+        tally.records += 1;
+        if self.options.max_rows.is_some_and(|max| tally.records > max) {
+            tally.is_over_limit = true;
             return ControlFlow::Break(());
         }
         let refusal = match self.read(record) {
@@ -206,14 +273,18 @@ impl RecordSink for Rules<'_> {
 }
 
 fn invalid(value: &Value<'_>, rule: impl Into<String>) -> Invalid {
-    let value = match value {
+    Invalid {
+        value: shown(value),
+        rule: rule.into(),
+    }
+}
+
+/// A value in messages; `None` if the record does not have it.
+fn shown(value: &Value<'_>) -> Option<String> {
+    match value {
         Value::Missing => None,
         Value::Text(text) => Some(format!("{text:?}")),
         Value::Number(shown) | Value::Other(shown) => Some(shown.clone().into_owned()),
-    };
-    Invalid {
-        value,
-        rule: rule.into(),
     }
 }
 

@@ -25,11 +25,12 @@ pub use broker::rabbitmq;
 pub use data_file::sqlite;
 #[cfg(feature = "postgres")]
 pub use database::{check_database, postgres};
-use domain::ports::ConfiguredFeed;
+use domain::ports::{ConfiguredFeed, ConfiguredPushFeed};
 use domain::vendor_set::{ConfiguredVendor, VendorSet, VendorSource};
 use settings::{LogFormat, Settings, TelemetrySettings, VendorSettings};
 use tokio::signal::unix::{SignalKind, signal};
 use url::Url;
+use vendor_feeds::{Sampler, SourceFeed};
 
 /// A request allocates on one thread and frees on another, which is slow with the system allocator.
 #[global_allocator]
@@ -49,19 +50,53 @@ pub fn prepare_process(settings: &TelemetrySettings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns the feeds of the configured vendors.
+/// Returns the feeds of the configured vendors whose reports are requested.
 ///
 /// # Errors
 /// If a setting of a feed is invalid, or an HTTP client cannot be built.
 pub fn configured_feeds(settings: &[VendorSettings]) -> anyhow::Result<Vec<ConfiguredFeed>> {
+    let mut feeds = Vec::new();
+    for vendor in settings {
+        feeds.extend(feed::vendor_feed(vendor)?.and_then(|feed| configured(vendor, feed)));
+    }
+    Ok(feeds)
+}
+
+/// Returns the feeds of the configured vendors that push their reports.
+///
+/// # Errors
+/// If a setting of a feed is invalid.
+pub fn push_feeds(settings: &[VendorSettings]) -> anyhow::Result<Vec<ConfiguredPushFeed>> {
     let feeds = settings.iter().map(|vendor| {
-        Ok(ConfiguredFeed {
-            feed: Arc::new(feed::vendor_feed(vendor)?),
-            sync_interval: vendor.sync_interval,
+        let receiver = feed::push_receiver(vendor)?;
+        Ok(receiver.map(|receiver| ConfiguredPushFeed {
+            feed: Arc::new(receiver),
             url: public_url(vendor).into(),
-        })
+        }))
     });
-    feeds.collect()
+    feeds.filter_map(Result::transpose).collect()
+}
+
+/// Returns the feed of a configured vendor that keeps a sample of each fetch in `sampler`; `None` if the vendor pushes its
+/// reports.
+///
+/// # Errors
+/// Like [`configured_feeds`].
+pub fn sampled_feed(
+    vendor: &VendorSettings,
+    sampler: Sampler,
+) -> anyhow::Result<Option<ConfiguredFeed>> {
+    let feed = feed::vendor_feed(vendor)?;
+    Ok(feed.and_then(|feed| configured(vendor, feed.with_sampler(sampler))))
+}
+
+/// `None` if the settings have no interval, which is so only for a vendor that pushes its reports.
+fn configured(vendor: &VendorSettings, feed: SourceFeed) -> Option<ConfiguredFeed> {
+    Some(ConfiguredFeed {
+        feed: Arc::new(feed),
+        sync_interval: vendor.sync_interval?,
+        url: public_url(vendor).into(),
+    })
 }
 
 /// Returns the vendor set of the settings.

@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use domain::ports::ConfiguredFeed;
+use domain::ports::{ConfiguredFeed, PushedDocument};
 use settings::Settings;
 use tempfile::{NamedTempFile, TempDir};
 
@@ -26,11 +26,26 @@ fn feeds(settings: &str) -> Result<Vec<ConfiguredFeed>, String> {
 fn examples_of_the_documentation_are_valid() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/use/feeds.md");
     let page = fs::read_to_string(path).unwrap();
+    // The files and variables of the examples do not exist.
+    let directory = TempDir::new().unwrap();
+    let secret = directory.path().join("secret");
+    fs::write(&secret, "secret").unwrap();
+    let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let ca_file = directory.path().join("ca.pem");
+    fs::write(&ca_file, certificate.cert.pem()).unwrap();
+    let secret = format!("_file = {secret:?}");
+    let page = page
+        .replace(r#"_env = "INITECH_PASSWORD""#, &secret)
+        .replace(r#"_env = "VANDELAY_SECRET""#, &secret)
+        .replace(r#"_file = "/run/secrets/hooli""#, &secret)
+        .replace(r#"_env = "UMBRELLA_SECRET""#, &secret)
+        .replace("/etc/order-aggregator/hooli.pem", ca_file.to_str().unwrap());
     let examples = page.split("```toml\n").skip(1);
     let examples: Vec<&str> = examples
         .map(|rest| rest.split("```").next().unwrap())
         .collect();
-    assert_eq!(examples.len(), 2);
+    // The last one is the guard of the vendor before it.
+    assert_eq!(examples.len(), 8);
     let all = feeds(&examples.concat()).unwrap();
     let urls: Vec<&str> = all
         .iter()
@@ -40,7 +55,11 @@ fn examples_of_the_documentation_are_valid() {
         urls,
         [
             "https://feeds.acme.example/stock.xml.gz",
-            "file:///srv/feeds/globex/INVRPT_*.edi"
+            "file:///srv/feeds/globex/INVRPT_*.edi",
+            "https://api.vandelay.example/v2/stock",
+            "sftp://feeds.initech.example/out/stock_*.csv.gz",
+            "ftps://ftp.hooli.example/stock/latest.xml",
+            "s3://umbrella-feeds/retail/stock_*.xlsx"
         ]
     );
 }
@@ -83,6 +102,98 @@ fn settings_that_only_a_format_can_check_are_named() {
     }
 }
 
+#[test]
+fn settings_of_requests_are_checked_before_the_first_one() {
+    let directory = TempDir::new().unwrap();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let missing = path("missing");
+    let (secret, pem) = (path("secret"), path("ca.pem"));
+    fs::write(&secret, "a\nb\n").unwrap();
+    fs::write(&pem, "no certificate").unwrap();
+    let no_file = "which cannot be read: No such file or directory (os error 2)";
+    for (source, problem) in [
+        (
+            format!("auth = {{ type = 'bearer', token_file = '{missing}' }}"),
+            format!("source.auth.token_file is {missing}, {no_file}"),
+        ),
+        (
+            format!("auth = {{ type = 'bearer', token_file = '{secret}' }}"),
+            "source.auth.token has a character that a header cannot have".to_owned(),
+        ),
+        (
+            format!("headers = {{ X-Key = {{ value_file = '{missing}' }} }}"),
+            format!("source.headers.X-Key.value_file is {missing}, {no_file}"),
+        ),
+        (
+            format!("ca_file = '{missing}'"),
+            format!("source.ca_file is {missing}, which cannot be read: No such file or directory (os error 2)"),
+        ),
+        (
+            format!("ca_file = '{pem}'"),
+            "source.ca_file has no certificate in PEM".to_owned(),
+        ),
+        (
+            "pages = { type = 'cursor', next = '/items/next' }".to_owned(),
+            "source.pages.next is \"/items/next\", which contains the items or another field, or is inside it".to_owned(),
+        ),
+    ] {
+        let settings = format!(
+            "[[vendors]]\nid = 'v'\nsync_interval = '1m'\n[vendors.source]\ntype = 'http'\nurl = 'https://127.0.0.1/'\n{source}\n\
+             [vendors.format]\nitems = '/items'\n"
+        );
+        let found = feeds(&settings).err().unwrap();
+        assert_eq!(found, format!("vendor v cannot be read: {problem}"));
+    }
+}
+
+#[test]
+fn secrets_and_files_that_cannot_be_used_are_named() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "no key, no certificate").unwrap();
+    let problem = |source: &str| {
+        let csv = "format = { type = 'csv' }\nfields = { product_id = 1, quantity = 2 }";
+        feeds(&format!(
+            "[[vendors]]\nid = 'v'\nsync_interval = '1m'\n{csv}\nsource = {{ {source} }}\n"
+        ))
+        .err()
+        .unwrap()
+    };
+    let password = format!("auth = {{ type = 'password', user = 'u', password_file = {file:?} }}");
+    let key = format!("host_key = 'SHA256:{}'", "A".repeat(43));
+    let sftp = "type = 'sftp', url = 'sftp://h/a.csv'";
+    let ftps = "type = 'ftps', url = 'ftps://h/a.csv'";
+    for (source, expected) in [
+        (
+            format!(
+                "{sftp}, {key}, auth = {{ type = 'password', user = 'u', password_env = 'NOT_SET_BY_TESTS' }}"
+            ),
+            "source.auth.password_env names the variable NOT_SET_BY_TESTS, which is not set in the environment or in .env",
+        ),
+        (
+            format!("{sftp}, {key}, auth = {{ type = 'key', user = 'u', key_file = {file:?} }}"),
+            "source.auth.key_file is not a private key in the format of OpenSSH or PEM that its passphrase (source.auth.passphrase_env) opens",
+        ),
+        (
+            format!("{ftps}, {password}, ca_file = '/nowhere/ca.pem'"),
+            "source.ca_file is /nowhere/ca.pem, which cannot be read: No such file or directory (os error 2)",
+        ),
+        (
+            format!("{ftps}, {password}, ca_file = {file:?}"),
+            "source.ca_file has no certificate in PEM",
+        ),
+        (
+            format!("{ftps}, {password}, time_zone = 'Mars/Phobos'"),
+            r#"source.time_zone is "Mars/Phobos", which is not a time zone of this system's database"#,
+        ),
+    ] {
+        assert_eq!(
+            problem(&source),
+            format!("vendor v cannot be read: {expected}")
+        );
+    }
+}
+
 /// Writes a file that has not been modified for a while, so that it is complete.
 fn write(path: &Path, text: &str) {
     let mut file = File::create(path).unwrap();
@@ -122,6 +233,50 @@ async fn all_settings_of_a_feed_have_an_effect() {
     let error = error.unwrap_err().to_string();
     assert!(
         error.ends_with("more than 2 records (rules.max_rows)"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn vendor_that_pushes_has_a_receiver_and_no_feed() {
+    let mut file = NamedTempFile::new().unwrap();
+    let settings = "[[vendors]]\nid = 'a/b'\nlag = '5m'\nsource = { type = 'push' }\n\
+        format = { type = 'csv', delimiter = ';' }\nfields = { product_id = 'SKU', quantity = 'Qty' }\n\
+        rules = { absent = 'keep' }\n";
+    file.write_all(settings.as_bytes()).unwrap();
+    assert!(feeds(settings).unwrap().is_empty());
+    let settings = Settings::load_with(Some(file.path()), Path::new("/nowhere/.env")).unwrap();
+    let set = wiring::vendor_set(&settings).unwrap();
+    let source = set.source_of(&settings.vendors[0].id).unwrap();
+    assert_eq!(
+        (source.as_str(), source.url()),
+        ("push:a%2Fb", "push:a%2Fb")
+    );
+
+    let mut push_feeds = wiring::push_feeds(&settings.vendors).unwrap();
+    let configured = push_feeds.remove(0);
+    assert_eq!(configured.url, "push:a%2Fb");
+    let mut upload = configured.feed.receive(PushedDocument::default()).unwrap();
+    upload.write(b"SKU;Qty\n0012;4\n").await.unwrap();
+    let feed = upload.finish().await.unwrap();
+    assert_eq!(feed.lag(), Duration::from_mins(5));
+    let report = feed.fetch().await.unwrap().report;
+    assert_eq!(report.kind(), domain::report::ReportKind::Delta);
+    let quantities: Vec<u32> = report.quantities().values().copied().collect();
+    assert_eq!(quantities, [4]);
+}
+
+#[test]
+fn setting_of_a_pushed_format_that_cannot_be_used_is_named() {
+    let mut file = NamedTempFile::new().unwrap();
+    let settings = "[[vendors]]\nid = 'v'\nsource = { type = 'push' }\n\
+        format = { type = 'xml', items = 'item' }\nfields = { product_id = '@id', quantity = 'q' }\n";
+    file.write_all(settings.as_bytes()).unwrap();
+    let settings = Settings::load_with(Some(file.path()), Path::new("/nowhere/.env")).unwrap();
+    let error = wiring::push_feeds(&settings.vendors).err().unwrap();
+    let error = format!("{error:#}");
+    assert!(
+        error.starts_with("reports of vendor v cannot be read: format.items"),
         "{error}"
     );
 }

@@ -98,6 +98,7 @@ fn ports(
         }),
         clock: Arc::new(SystemClock),
         vendors: wiring::configured_feeds(&settings.vendors)?,
+        push_vendors: wiring::push_feeds(&settings.vendors)?,
         observer: metrics.clone(),
         vendor_set: wiring::vendor_set(settings)?,
     })

@@ -1,10 +1,9 @@
 //! Enforces the setting `max_age` of one vendor while this process syncs it. This is not part of the syncs, because the
 //! counts also age while a request hangs or the vendor fails.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ports::VendorFeed;
+use domain::identifiers::VendorId;
 use domain::services::VendorExpiry;
 use readiness::{Cause, TaskHealth};
 use tokio::time::sleep;
@@ -21,12 +20,13 @@ const LONGEST_INTERVAL: Duration = Duration::from_secs(30);
 /// that an earlier setting made are removed.
 pub(crate) async fn enforce_max_age(
     expiry: VendorExpiry,
-    feed: Arc<dyn VendorFeed>,
+    vendor_id: VendorId,
+    max_age: Option<Duration>,
     health: TaskHealth,
 ) {
     loop {
-        let pause = match expiry.enforce(feed.vendor_id(), feed.max_age()).await {
-            Ok(enforced) => match feed.max_age() {
+        let pause = match expiry.enforce(&vendor_id, max_age).await {
+            Ok(enforced) => match max_age {
                 Some(max_age) => (max_age / 4).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL),
                 None if enforced.is_complete => return,
                 None => RETRY_PAUSE,

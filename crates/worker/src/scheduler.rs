@@ -6,6 +6,7 @@
 //! superseded set, which may not have the settings of every vendor. If two processes sync the same vendor nevertheless,
 //! because the loss of a lease was not noticed, the vendor's row lock serialises them.
 
+mod push;
 mod vendor_loop;
 
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::identifiers::VendorId;
-use domain::ports::{ConfiguredFeed, Lease, Leases, Observer, StoreError};
+use domain::ports::{ConfiguredFeed, ConfiguredPushFeed, Lease, Leases, Observer, StoreError};
 use domain::services::{AppliedSet, SetStatus, VendorSets, VendorSync};
 use domain::timestamp::Timestamp;
 use domain::vendor_set::{ConfiguredVendor, SetMember, VendorSet};
@@ -46,6 +47,8 @@ pub struct Scheduler {
     pub leases: Arc<dyn Leases>,
     /// The vendors that this process has feeds for.
     pub vendors: Vec<ConfiguredFeed>,
+    /// The vendors of the settings that push their reports: only their `max_age` is enforced.
+    pub push_vendors: Vec<ConfiguredPushFeed>,
     /// The vendor set of this process's settings, including vendors without a feed.
     pub set: VendorSet,
     /// Records the outcomes of the syncs and leases.
@@ -238,7 +241,9 @@ impl Loops {
     /// configured again since its loop started is synced immediately by a new loop.
     fn update(&mut self, scheduler: &Scheduler, applied: &AppliedSet) {
         let members = &applied.configured;
-        let has_feed = |member: &&SetMember| scheduler.find_vendor(member).is_some();
+        let has_feed = |member: &&SetMember| {
+            scheduler.find_vendor(member).is_some() || scheduler.find_push_vendor(member).is_some()
+        };
         self.running.retain(|vendor_id, running| {
             let is_unchanged = members.iter().filter(has_feed).any(|member| {
                 member.vendor.vendor_id == *vendor_id
@@ -252,6 +257,10 @@ impl Loops {
         let mut unreadable = Vec::new();
         for member in members {
             let vendor_id = &member.vendor.vendor_id;
+            if let Some(pushed) = scheduler.find_push_vendor(member) {
+                self.start_push(scheduler, pushed, member.configured_at);
+                continue;
+            }
             match scheduler.find_vendor(member) {
                 Some(vendor) if !self.running.contains_key(vendor_id) => {
                     self.start(scheduler, vendor.clone(), member.configured_at);
@@ -289,7 +298,8 @@ impl Loops {
         };
         let max_age = enforce_max_age(
             vendor_loop.sync.expiry(),
-            Arc::clone(&vendor_loop.vendor.feed),
+            vendor_id.clone(),
+            vendor_loop.vendor.feed.max_age(),
             vendor_loop.health.clone(),
         );
         let task = self.tasks.spawn(async move {

@@ -40,6 +40,7 @@ pub async fn run(
                         keys_pruned = swept.keys_pruned,
                         changes_pruned = swept.changes_pruned,
                         dead_letters_pruned = swept.dead_letters_pruned,
+                        runs_pruned = swept.runs_pruned,
                         "sweep requeued orders or pruned rows"
                     );
                 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use domain::allocation::most_available_first;
 use domain::identifiers::VendorId;
 use domain::ports::{
-    Clock, ConfiguredFeed, ConsumerRegistry, Leases, Listener, Notifier, Observer, OrderConsumer,
-    OrderQueue, Store, StoreProbe, SyncQueries, VendorSetQueries,
+    Clock, ConfiguredFeed, ConfiguredPushFeed, ConsumerRegistry, Leases, Listener, Notifier,
+    Observer, OrderConsumer, OrderQueue, Store, StoreProbe, SyncQueries, VendorSetQueries,
 };
 use domain::services::{
     Relay, RelaySettings, SettleOrders, Sweeper, SweeperSettings, VendorSetError, VendorSets,
@@ -56,6 +56,8 @@ pub struct WorkerPorts {
     pub clock: Arc<dyn Clock>,
     /// Vendors with feeds.
     pub vendors: Vec<ConfiguredFeed>,
+    /// Vendors that push their reports.
+    pub push_vendors: Vec<ConfiguredPushFeed>,
     /// Records metrics.
     pub observer: Arc<dyn Observer>,
     /// All vendors of the settings, including those without a feed.
@@ -210,6 +212,7 @@ pub fn sweeper(ports: &WorkerPorts, settings: &WorkerSettings) -> Sweeper {
             max_queue_depth: settings.max_queue_depth,
             key_retention: settings.idempotency_key_retention,
             change_log_retention: settings.change_log_retention,
+            max_runs: settings.max_runs,
         },
     )
 }
@@ -282,6 +285,7 @@ fn start_scheduler(
         vendor_sets: vendor_sets(ports),
         leases: Arc::clone(&ports.leases),
         vendors: ports.vendors.clone(),
+        push_vendors: ports.push_vendors.clone(),
         set: ports.vendor_set.clone(),
         health: health.clone(),
         set_health: set_health.clone(),

@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use api_keys::{ApiKey, KeyHash, Role};
+use api_keys::{ApiKey, Grant, KeyHash, Role};
 use clock_tokio::SystemClock;
 use metrics::{Metrics, MetricsPage};
 use queue_in_process::InProcessQueue;
@@ -51,7 +51,7 @@ fn options(ip: &str, keys: &[(&str, Role)]) -> PagesOptions {
     let keys = keys.iter().map(|&(name, role)| ApiKey {
         name: name.to_owned(),
         hash: KeyHash::of(format!("oa_{name}").as_bytes()),
-        roles: vec![role],
+        grant: Grant::Roles(vec![role]),
     });
     PagesOptions {
         address: SocketAddr::new(ip.parse().unwrap(), 0),

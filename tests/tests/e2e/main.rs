@@ -24,6 +24,7 @@ mod next_schema;
 mod oversell;
 mod pacing;
 mod poolers;
+mod pushing;
 mod readiness;
 mod renames;
 mod repeats;

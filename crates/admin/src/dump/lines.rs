@@ -10,6 +10,7 @@ use domain::ports::{
     TransferRecord, VendorRecord, VendorStockRecord,
 };
 use domain::quantity::Quantity;
+use domain::run::RunDetails;
 use domain::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -210,6 +211,7 @@ impl VendorLine {
                 received: line.received,
                 changed: line.changed,
                 error: line.error,
+                details: RunDetails::default(),
             };
             Ok::<_, anyhow::Error>((Timestamp::from_micros(line.finished_at), sync))
         });

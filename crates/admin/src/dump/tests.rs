@@ -9,6 +9,7 @@ use domain::ports::{
     VendorStockRecord,
 };
 use domain::quantity::Quantity;
+use domain::run::RunDetails;
 use domain::timestamp::Timestamp;
 
 use super::*;
@@ -26,6 +27,7 @@ fn examples() -> Vec<TransferRecord> {
         received: 1,
         changed: 2,
         error: Some("away".to_owned()),
+        details: RunDetails::default(),
     };
     let order = OrderRecord {
         id: OrderId(7),

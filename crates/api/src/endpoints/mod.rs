@@ -6,6 +6,8 @@ pub(crate) mod events;
 pub(crate) mod orders;
 pub(crate) mod problems;
 pub(crate) mod readiness;
+pub(crate) mod reports;
+pub(crate) mod runs;
 pub(crate) mod service;
 pub(crate) mod stock;
 pub(crate) mod vendors;

@@ -93,8 +93,9 @@ fn explanation(kind: ProblemKind) -> (&'static str, &'static str) {
             "Send smaller requests.",
         ),
         ProblemKind::UnsupportedMediaType => (
-            "The body is not declared as uncompressed JSON in UTF-8. Nothing was recorded.",
-            "Send <code>Content-Type: application/json</code>.",
+            "The body is not declared as uncompressed JSON in UTF-8, or a pushed report has another \
+             <code>Content-Encoding</code> than gzip. Nothing was recorded.",
+            "Send <code>Content-Type: application/json</code>; a report may have any type, and be compressed with gzip.",
         ),
         ProblemKind::MisdirectedRequest => (
             "The service has no API keys, so it serves only requests to its own machine: otherwise a web page could reach \
@@ -104,8 +105,9 @@ fn explanation(kind: ProblemKind) -> (&'static str, &'static str) {
              <code>api.allowed_hosts</code>.",
         ),
         ProblemKind::ValidationFailed => (
-            "The body is JSON, but a member is missing, unknown, of the wrong type or out of range.",
-            "Correct each member listed in <code>errors</code>.",
+            "The body is JSON, but a member is missing, unknown, of the wrong type or out of range; or a pushed report is \
+             malformed, or has records that the vendor's settings do not cover.",
+            "Correct each member or record listed in <code>errors</code>, which has at most 20 records of a report.",
         ),
         ProblemKind::IdempotencyKeyReused => (
             "The <code>Idempotency-Key</code> was already used for another product or quantity. Nothing was recorded.",

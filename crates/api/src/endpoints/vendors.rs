@@ -58,7 +58,7 @@ struct ListedVendor {
     vendor_id: VendorId,
     rules: VendorRules,
     status: Option<VendorStatus>,
-    /// `None` if the last sync did not fail.
+    /// `None` if the last sync did not fail and no operator has paused the vendor.
     pause: Option<StoredPause>,
 }
 
@@ -128,7 +128,7 @@ pub(crate) fn sync_contract() -> Contract {
             "Reads the vendor's report and responds when the sync is finished. The stock is not changed if the vendor \
              fails, or if its report is quarantined or older than the applied one. A vendor that sent `Retry-After` is not read \
              before that time: until then the response is 502 with the remaining `Retry-After`. The backoff after other \
-             failures does not apply. If the report was applied to some of its products only, the response is 504; repeat \
+             failures and an operator's pause do not apply. If the report was applied to some of its products only, the response is 504; repeat \
              the request. Concurrent requests share a sync. No body is required; \
              an empty object is accepted.",
         )
@@ -180,16 +180,18 @@ async fn resolve_quarantine(
 /// The contract of `POST /api/v1/vendors/{vendor_id}/quarantine/accept`.
 pub(crate) fn accept_quarantined_contract() -> Contract {
     quarantine_contract("accept_quarantined", "Accept a quarantined report").description(
-        "An empty full report that follows a non-empty one is quarantined: no count changes until a later request returns \
-         an empty report again, or an operator accepts the report. Returns 404 if the vendor has no quarantined report.",
+        "A report that takes away more than the vendor's guard allows is quarantined, and so is an empty full report that \
+         follows a non-empty one: no count changes until a later report agrees with it, or an operator accepts it. It is \
+         applied with its own time. Returns 404 if the vendor has no quarantined report, and 504 if the report was applied to \
+         some of its products only; repeat the request.",
     )
 }
 
 /// The contract of `POST /api/v1/vendors/{vendor_id}/quarantine/discard`.
 pub(crate) fn discard_quarantined_contract() -> Contract {
     quarantine_contract("discard_quarantined", "Discard a quarantined report").description(
-        "The stock is not changed, and the next empty report is quarantined again. Returns 404 if the vendor has no \
-         quarantined report.",
+        "The stock is not changed, and the next report that exceeds the guard is quarantined again. Returns 404 if the \
+         vendor has no quarantined report.",
     )
 }
 
@@ -199,5 +201,5 @@ fn quarantine_contract(operation: &'static str, summary: &'static str) -> Contra
         .parameters([in_path("vendor_id", schemas::vendor_id())])
         .body(body::contract_of_none())
         .response(200, ResponseSpec::json::<SyncView<'_>>("The result."))
-        .problems(&[ProblemKind::NotFound])
+        .problems(&[ProblemKind::NotFound, ProblemKind::OutcomeUnknown])
 }

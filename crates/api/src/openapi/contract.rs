@@ -4,11 +4,21 @@ use std::collections::BTreeMap;
 
 use utoipa::openapi::path::Parameter;
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
-use utoipa::openapi::{ContentBuilder, Ref, Required};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{ContentBuilder, KnownFormat, Ref, Required, SchemaFormat};
 
 use super::named_schemas::Schemas;
 use super::response::ResponseSpec;
 use crate::problem::ProblemKind;
+
+/// The problems that a body can cause.
+const BODY_PROBLEMS: [ProblemKind; 5] = [
+    ProblemKind::MalformedRequest,
+    ProblemKind::RequestTimeout,
+    ProblemKind::PayloadTooLarge,
+    ProblemKind::UnsupportedMediaType,
+    ProblemKind::ValidationFailed,
+];
 
 /// The contract of one method of one path.
 pub(crate) struct Contract {
@@ -67,13 +77,21 @@ impl Contract {
             .content("application/json", content);
         self.body = Some(request.build());
         self.schemas.extend(body.schemas);
-        self.problems(&[
-            ProblemKind::MalformedRequest,
-            ProblemKind::RequestTimeout,
-            ProblemKind::PayloadTooLarge,
-            ProblemKind::UnsupportedMediaType,
-            ProblemKind::ValidationFailed,
-        ])
+        self.problems(&BODY_PROBLEMS)
+    }
+
+    /// Sets a body of any media type and in any format, and adds the problems that such a body can cause.
+    pub(crate) fn document_body(mut self, description: &'static str) -> Self {
+        let bytes = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)));
+        let content = ContentBuilder::new().schema(Some(bytes)).build();
+        let request = RequestBodyBuilder::new()
+            .description(Some(description))
+            .required(Some(Required::True))
+            .content("application/octet-stream", content);
+        self.body = Some(request.build());
+        self.problems(&BODY_PROBLEMS)
     }
 
     pub(crate) fn response(mut self, status: u16, response: ResponseSpec) -> Self {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api_keys::Role;
+use api_keys::{Role, VENDOR_ROLE};
 use utoipa::openapi::path::{Operation, OperationBuilder};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Ref, Response};
@@ -41,6 +41,7 @@ pub(crate) fn operation(contract: Contract, path: &str, access: Access) -> Descr
             // An empty list, unlike an absent one, states that the operation is open.
             Access::Open => Vec::new(),
             Access::Role(role) => vec![SecurityRequirement::new(API_KEY, [role.to_string()])],
+            Access::VendorInPath => vec![SecurityRequirement::new(API_KEY, [VENDOR_ROLE])],
         }))
         .request_body(contract.body);
     if !contract.parameters.is_empty() {
@@ -95,5 +96,9 @@ fn role(access: Access) -> Option<&'static str> {
             Some("Requires an API key with the role `customer` or `operator`.")
         }
         Access::Role(Role::Operator) => Some("Requires an API key with the role `operator`."),
+        Access::VendorInPath => Some(
+            "Requires an API key with the role `vendor` that is bound to the vendor in the path. Such a key reaches no other \
+             operation.",
+        ),
     }
 }

@@ -22,6 +22,15 @@ pub(crate) fn order_id() -> ObjectBuilder {
         .examples([json!(42)])
 }
 
+pub(crate) fn run_id() -> ObjectBuilder {
+    integer(1, i64::MAX)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+        .description(Some(
+            "The run id. A later run of the vendor has a greater id.",
+        ))
+        .examples([json!(42)])
+}
+
 /// The schemas of values that occur in several places, which refer to them by name.
 pub(super) fn named() -> Schemas {
     let product_id = id()
@@ -91,6 +100,19 @@ pub(crate) fn quantity() -> Ref {
 pub(crate) fn evidence() -> OneOfBuilder {
     or_null_ref("Evidence").description(Some(
         "Null if the last applied report proves no as-of time: its counts are applied, but shipped units stay in flight.",
+    ))
+}
+
+pub(crate) fn run_evidence() -> OneOfBuilder {
+    or_null_ref("Evidence").description(Some(
+        "Null if the report proves no as-of time, or if no report was received.",
+    ))
+}
+
+pub(crate) fn run_as_of() -> ObjectBuilder {
+    timestamp_or_null().description(Some(
+        "The as-of time that the report proves: units shipped before it are included in the report's counts. The vendor's \
+         `lag` is already subtracted. Null if `evidence` is null.",
     ))
 }
 

@@ -1,5 +1,6 @@
 //! Request bodies: declared as JSON, of bounded size, and received in bounded time.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use actix_web::http::header;
@@ -76,7 +77,7 @@ async fn read_any(
     payload: Payload,
 ) -> Result<Option<Bytes>, Problem> {
     let is_declared = is_declared_as_json(request)?;
-    if declared_bytes(request).is_some_and(|bytes| bytes > max_bytes) {
+    if declared_bytes(request).is_some_and(|bytes: usize| bytes > max_bytes) {
         return Err(too_large(max_bytes));
     }
     let BodyTimeout(timeout) = request.app_data().copied().unwrap_or_default();
@@ -129,7 +130,7 @@ fn is_declared_as_json(request: &HttpRequest) -> Result<bool, Problem> {
     Ok(true)
 }
 
-fn declared_bytes(request: &HttpRequest) -> Option<usize> {
+pub(super) fn declared_bytes<N: FromStr>(request: &HttpRequest) -> Option<N> {
     let length = request.headers().get(header::CONTENT_LENGTH)?;
     length.to_str().ok()?.parse().ok()
 }
@@ -141,7 +142,7 @@ fn too_large(max_bytes: usize) -> Problem {
     )
 }
 
-fn too_slow(timeout: Duration) -> Problem {
+pub(super) fn too_slow(timeout: Duration) -> Problem {
     Problem::new(
         ProblemKind::RequestTimeout,
         format!("the body did not arrive within {} ms", timeout.as_millis()),

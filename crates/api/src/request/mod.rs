@@ -10,5 +10,6 @@ pub(crate) mod order;
 pub(crate) mod path;
 pub(crate) mod prefer;
 pub(crate) mod query;
+pub(crate) mod report;
 pub(crate) mod status;
 pub(crate) mod url_text;

@@ -1,5 +1,6 @@
 //! The configured vendors, with the use cases to read and sync them.
 
+mod push;
 mod single_flight;
 
 use std::collections::BTreeMap;
@@ -9,14 +10,15 @@ use std::time::Duration;
 
 use domain::identifiers::VendorId;
 use domain::ports::{
-    ConfiguredFeed, FinishedSync, StoreError, StoredPause, VendorFeed, VendorQueries,
-    VendorSetQueries,
+    ConfiguredFeed, ConfiguredPushFeed, FinishedSync, StoreError, StoredPause, VendorFeed,
+    VendorQueries, VendorSetQueries,
 };
 use domain::services::{QuarantineDecision, VendorSync};
 use domain::vendor_set::{VendorSet, VendorSource};
 use tracing::{Instrument as _, info_span};
 
 use crate::problem::Problem;
+use push::{Push, PushVendors};
 use single_flight::SingleFlight;
 
 /// The vendors of the settings and of the store, with the use cases to read and sync them.
@@ -26,6 +28,8 @@ pub(crate) struct Vendors {
     sync: VendorSync,
     /// `None` for a vendor without a feed, whose stock is entered manually.
     by_id: BTreeMap<VendorId, Option<Feed>>,
+    /// The vendors that push their reports, none of which is in `by_id`.
+    pushed: PushVendors,
 }
 
 struct Feed {
@@ -46,12 +50,13 @@ pub(crate) struct VendorRules {
 }
 
 impl Vendors {
-    /// Creates the vendors from those with a feed and those without.
+    /// Creates the vendors from those with a feed, those that push their reports, and those without a feed.
     pub(crate) fn new(
         queries: Arc<dyn VendorQueries>,
         vendor_sets: Arc<dyn VendorSetQueries>,
         sync: VendorSync,
         with_feeds: impl IntoIterator<Item = ConfiguredFeed>,
+        pushed: impl IntoIterator<Item = ConfiguredPushFeed>,
         manual: impl IntoIterator<Item = VendorId>,
     ) -> Self {
         let manual = manual.into_iter().map(|vendor_id| (vendor_id, None));
@@ -67,6 +72,7 @@ impl Vendors {
         Self {
             queries,
             vendor_sets,
+            pushed: PushVendors::new(sync.clone(), pushed),
             sync,
             by_id: manual.chain(with_feeds).collect(),
         }
@@ -101,6 +107,14 @@ impl Vendors {
             });
             all.insert(vendor_id.clone(), rules.unwrap_or_default());
         }
+        for pushed in self.pushed.iter() {
+            let rules = VendorRules {
+                url: Some(pushed.url.clone()),
+                lag: pushed.feed.lag(),
+                max_age: pushed.feed.max_age(),
+            };
+            all.insert(pushed.feed.vendor_id().clone(), rules);
+        }
         let from = id.map_or(Bound::Unbounded, Bound::Excluded);
         let page = all.range::<VendorId, _>((from, Bound::Unbounded));
         let page = page.take(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -109,7 +123,14 @@ impl Vendors {
             .collect())
     }
 
-    /// Returns the pauses of the vendors whose last sync failed.
+    /// Whether the vendor is in the settings, or was ever configured in the store.
+    pub(crate) async fn is_known(&self, vendor_id: &VendorId) -> Result<bool, StoreError> {
+        let is_local = self.by_id.contains_key(vendor_id) || self.pushed.contains(vendor_id);
+        let ids = std::slice::from_ref(vendor_id);
+        Ok(is_local || !self.queries.find_vendors(ids).await?.is_empty())
+    }
+
+    /// Returns the pauses of the vendors whose last sync failed or that an operator has paused.
     pub(crate) async fn pauses(
         &self,
         vendor_ids: &[VendorId],
@@ -129,6 +150,11 @@ impl Vendors {
                     "this vendor has no feed; its stock is entered manually",
                 ));
             }
+            None if self.pushed.contains(vendor_id) => {
+                return Err(Problem::not_found(
+                    "this vendor pushes its reports; there is no source to request one from",
+                ));
+            }
             None => return Err(Problem::not_found("vendor not found")),
         };
         let run = || async {
@@ -139,17 +165,33 @@ impl Vendors {
         feed.syncs.run(run).await
     }
 
+    /// Begins to receive a report that a vendor pushes.
+    pub(crate) async fn begin_push(&self, vendor_id: &VendorId) -> Result<Push<'_>, Problem> {
+        let push = self.pushed.begin(vendor_id).await?;
+        push.ok_or_else(|| {
+            Problem::not_found(if self.by_id.contains_key(vendor_id) {
+                "this vendor does not push its reports (vendors.source.type is not \"push\")"
+            } else {
+                "vendor not found"
+            })
+        })
+    }
+
     /// Accepts or discards a vendor's quarantined report.
     pub(crate) async fn resolve_quarantine(
         &self,
         vendor_id: &VendorId,
         decision: QuarantineDecision,
     ) -> Result<FinishedSync, Problem> {
-        if !self.by_id.contains_key(vendor_id) {
+        let max_age = if let Some(feed) = self.by_id.get(vendor_id) {
+            feed.as_ref().and_then(|feed| feed.source.max_age())
+        } else if let Some(pushed) = self.pushed.get(vendor_id) {
+            pushed.feed.max_age()
+        } else {
             return Err(Problem::not_found("vendor not found"));
-        }
+        };
         self.sync
-            .resolve_quarantine(vendor_id, decision)
+            .resolve_quarantine(vendor_id, decision, max_age)
             .await?
             .ok_or_else(|| Problem::not_found("this vendor has no quarantined report"))
     }

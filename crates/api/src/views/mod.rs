@@ -1,5 +1,6 @@
 //! The JSON views of responses, without logic.
 
+pub(crate) mod runs;
 pub(crate) mod vendors;
 
 use std::fmt::Display;

@@ -12,13 +12,13 @@ use utoipa::ToSchema;
 use crate::openapi::schemas;
 use crate::vendors::VendorRules;
 
-/// The outcome of a sync. `STALE`: the report is older than the applied one. `QUARANTINED`: the report is empty and the
-/// previous one was not; it is held until a second empty report or a decision by an operator. `NOT_MODIFIED`: the vendor
-/// reports no change since the last report (HTTP 304). `NOT_READY`: the vendor has not finished its report. In these cases
-/// the stock is not changed, and `error` contains the reason.
+/// The outcome of a sync. `STALE`: the report is older than the applied one. `QUARANTINED`: the report takes away more than
+/// the vendor's guard allows, or is empty and the previous one was not; it is held until a later report agrees with it or an
+/// operator decides. `NOT_MODIFIED`: the vendor reports no change since the last report (HTTP 304). `NOT_READY`: the vendor
+/// has not finished its report. In these cases the stock is not changed, and `error` contains the reason.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-enum SyncStatus {
+pub(super) enum SyncStatus {
     /// A report was applied, whether or not it changed anything.
     Ok,
     NotModified,
@@ -48,7 +48,8 @@ impl From<SyncOutcome> for SyncStatus {
 pub(crate) struct VendorView<'a> {
     #[schema(schema_with = schemas::vendor_id)]
     vendor_id: &'a str,
-    /// The URL of the vendor's reports; null for a vendor whose stock is entered manually.
+    /// The URL of the vendor's reports: `push:` and the id for a vendor that pushes them, null for a vendor whose stock is
+    /// entered manually.
     #[schema(required)]
     url: Option<&'a str>,
     /// Number of products that the vendor has reported.
@@ -83,6 +84,21 @@ pub(crate) struct VendorView<'a> {
     /// Number of failed syncs since the last successful one.
     #[schema(value_type = u64)]
     consecutive_failures: u32,
+    // Without a description: generators do not support one next to a reference.
+    #[schema(required)]
+    paused: Option<PausedView<'a>>,
+}
+
+/// A pause that an operator ordered: no scheduled sync of the vendor begins until it is ended.
+#[derive(Serialize, ToSchema)]
+#[schema(as = VendorPause)]
+struct PausedView<'a> {
+    #[schema(schema_with = schemas::timestamp)]
+    #[serde(serialize_with = "super::text")]
+    since: Timestamp,
+    /// The operator's reason. Null if none was given.
+    #[schema(required)]
+    reason: Option<&'a str>,
 }
 
 impl<'a> VendorView<'a> {
@@ -111,14 +127,19 @@ impl<'a> VendorView<'a> {
             expired: status.is_some_and(|status| status.is_expired),
             next_attempt_at: None,
             consecutive_failures: 0,
+            paused: None,
         }
     }
 
-    /// Adds the state of a vendor whose last sync failed.
-    pub(crate) fn with_pause(mut self, stored: Option<&StoredPause>) -> Self {
-        if let Some(StoredPause { pause, now, .. }) = stored {
-            self.next_attempt_at = pause.next_attempt_at(*now);
-            self.consecutive_failures = pause.failures;
+    /// Adds the state of a vendor whose last sync failed or that an operator has paused.
+    pub(crate) fn with_pause(mut self, stored: Option<&'a StoredPause>) -> Self {
+        if let Some(stored) = stored {
+            self.next_attempt_at = stored.pause.next_attempt_at(stored.now);
+            self.consecutive_failures = stored.pause.failures;
+            self.paused = stored.operator.as_ref().map(|paused| PausedView {
+                since: paused.since,
+                reason: paused.reason.as_deref(),
+            });
         }
         self
     }

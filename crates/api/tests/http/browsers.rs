@@ -1,6 +1,6 @@
 //! CORS and the security headers of responses.
 
-use api_keys::{ApiKey, KeyHash, Role};
+use api_keys::{ApiKey, Grant, KeyHash, Role};
 
 use crate::fake_store::Failure;
 use crate::fixture::TestServer;
@@ -13,7 +13,7 @@ fn server() -> TestServer {
         options.keys = vec![ApiKey {
             name: "shop".to_owned(),
             hash: KeyHash::of(b"oa_shop"),
-            roles: vec![Role::Customer],
+            grant: Grant::Roles(vec![Role::Customer]),
         }];
     })
 }

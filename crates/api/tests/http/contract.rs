@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::client::Reply;
 use crate::fixture::{JSON, TestServer};
+use crate::push_vendor::{self, MAX_BYTES};
 
 const ORDER: &str = r#"{"product_id": "SKU-1", "quantity": 3}"#;
 
@@ -173,6 +174,20 @@ async fn responses_match_the_openapi_document() {
             "",
             200,
         ),
+        (
+            "GET",
+            "/api/v1/vendors/{vendor_id}/runs",
+            "/api/v1/vendors/vendor-a/runs",
+            "",
+            200,
+        ),
+        (
+            "GET",
+            "/api/v1/vendors/{vendor_id}/runs",
+            "/api/v1/vendors/unknown/runs",
+            "",
+            404,
+        ),
     ] {
         let head = if body.is_empty() { "" } else { JSON };
         let reply = server.send(method, target, head, body.as_bytes()).await;
@@ -186,6 +201,33 @@ async fn responses_match_the_openapi_document() {
     server.announce_shutdown();
     document.check("POST", "/api/v1/orders", &server.post(ORDER).await);
     document.check("GET", "/readyz", &server.get("/readyz").await);
+}
+
+#[tokio::test]
+async fn responses_to_pushed_reports_match_the_openapi_document() {
+    let server = push_vendor::server(|_| ());
+    let document = Document::of(&server).await;
+    let too_large = vec![b' '; usize::try_from(MAX_BYTES).unwrap() + 1];
+    for (vendor_id, head, body, status) in [
+        (
+            "acme",
+            "",
+            &br#"{"items": [{"id": "a", "units": 3}]}"#[..],
+            200,
+        ),
+        ("acme", "", br#"{"items": [{"id": "a", "units": -3}]}"#, 422),
+        ("acme", "", b"", 400),
+        ("acme", "", &too_large, 413),
+        ("acme", "Content-Encoding: br\r\n", b"{}", 415),
+        ("seed", "", b"{}", 404),
+    ] {
+        let target = format!("/api/v1/vendors/{vendor_id}/reports");
+        let reply = server.send("POST", &target, head, body).await;
+        assert_eq!(reply.status, status, "{vendor_id} {head}");
+        document.check("POST", "/api/v1/vendors/{vendor_id}/reports", &reply);
+    }
+    let vendors = server.get("/api/v1/vendors").await;
+    document.check("GET", "/api/v1/vendors", &vendors);
 }
 
 #[tokio::test]

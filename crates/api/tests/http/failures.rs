@@ -33,6 +33,7 @@ async fn store_failures_are_503_with_retry_after() {
             ("GET", "/api/v1/stock", ""),
             ("GET", "/api/v1/stock/SKU-1", ""),
             ("GET", "/api/v1/vendors", ""),
+            ("GET", "/api/v1/vendors/vendor-a/runs", ""),
             ("POST", "/api/v1/vendors/vendor-a/sync", ""),
         ] {
             let head = if body.is_empty() { "" } else { JSON };

@@ -2,18 +2,23 @@
 
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::evidence::ResponseTimes;
+use domain::guard::Guard;
 use domain::identifiers::{ProductId, VendorId};
 use domain::ports::{FeedError, FetchedReport, VendorFeed};
 use domain::report::{Report, ReportKind};
+use domain::run::ReportSize;
 use domain::timestamp::Timestamp;
 use tokio::sync::Semaphore;
 
 /// Lag of the feed's counts.
+/// Size of each report, in bytes.
+pub(crate) const REPORT_BYTES: u64 = 512;
+
 pub(crate) const LAG: Duration = Duration::from_secs(90);
 pub(crate) const MAX_AGE: Duration = Duration::from_mins(10);
 
@@ -25,6 +30,7 @@ struct Inner {
     result: Mutex<Result<Report, FeedError>>,
     fetches: AtomicUsize,
     permits: Semaphore,
+    min_rows: AtomicU64,
 }
 
 impl FakeFeed {
@@ -36,6 +42,7 @@ impl FakeFeed {
             result: Mutex::new(Ok(empty)),
             fetches: AtomicUsize::new(0),
             permits: Semaphore::new(Semaphore::MAX_PERMITS),
+            min_rows: AtomicU64::new(0),
         }))
     }
 
@@ -51,6 +58,11 @@ impl FakeFeed {
     /// Sets a failure.
     pub(crate) fn fail(&self, error: FeedError) {
         *self.0.result.lock().unwrap() = Err(error);
+    }
+
+    /// Sets the minimum number of rows of the feed's guard.
+    pub(crate) fn hold_below(&self, min_rows: u64) {
+        self.0.min_rows.store(min_rows, Ordering::SeqCst);
     }
 
     /// Blocks fetches until [`unblock`](Self::unblock).
@@ -82,13 +94,26 @@ impl VendorFeed for FakeFeed {
         Some(MAX_AGE)
     }
 
+    fn guard(&self) -> Guard {
+        Guard {
+            min_rows: self.0.min_rows.load(Ordering::SeqCst),
+            ..Guard::default()
+        }
+    }
+
     async fn fetch(&self) -> Result<FetchedReport, FeedError> {
         self.0.fetches.fetch_add(1, Ordering::SeqCst);
         let _permit = self.0.permits.acquire().await.unwrap();
         let result = self.0.result.lock().unwrap().clone();
-        result.map(|report| FetchedReport {
+        let report = result?;
+        let rows = report.quantities().len() as u64;
+        Ok(FetchedReport {
             report,
             times: ResponseTimes::default(),
+            size: ReportSize {
+                bytes: Some(REPORT_BYTES),
+                rows: Some(rows),
+            },
         })
     }
 }

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use domain::comparison::ReportedStock;
 use domain::identifiers::{ProductId, VendorId};
 use domain::ports::{
-    OutboxLag, StoreError, StoreProbe, StoredPause, SyncQueries, VendorSyncState, WriteProbe,
+    OutboxLag, ReportedTotals, StoreError, StoreProbe, StoredPause, SyncQueries, VendorSyncState,
+    WriteProbe,
 };
 use domain::timestamp::Timestamp;
 
@@ -50,12 +51,13 @@ impl StoreProbe for FakeStore {
         self.check().await?;
         let mut rows = self.0.lock().unwrap();
         let now = rows.now();
-        let pauses = rows.pauses.iter();
-        let found = pauses.filter(|(vendor_id, _)| vendor_ids.contains(vendor_id));
+        let paused = |id: &&VendorId| rows.pauses.contains_key(id) || rows.paused.contains_key(id);
+        let found = vendor_ids.iter().filter(paused);
         Ok(found
-            .map(|(vendor_id, pause)| StoredPause {
+            .map(|vendor_id| StoredPause {
                 vendor_id: vendor_id.clone(),
-                pause: *pause,
+                pause: rows.pauses.get(vendor_id).copied().unwrap_or_default(),
+                operator: rows.paused.get(vendor_id).cloned(),
                 now,
             })
             .collect())
@@ -82,17 +84,42 @@ impl SyncQueries for FakeStore {
             configured_at: None,
             has_stock: rows.has_stock,
             has_future_shipments: false,
+            has_quarantined_lines: false,
         }))
     }
 
-    /// Returns no stock, so that each product of a report counts as changed.
+    /// Returns no stock unless a test sets some, so that each product of a report counts as changed.
     async fn list_reported_stock(
         &self,
         _: &VendorId,
-        _: Option<ProductId>,
-        _: u32,
+        after: Option<ProductId>,
+        limit: u32,
     ) -> Result<Vec<ReportedStock>, StoreError> {
         self.check().await?;
-        Ok(Vec::new())
+        let rows = self.0.lock().unwrap();
+        let rows = rows.reported.iter();
+        let page = rows.filter(|row| after.as_ref().is_none_or(|after| row.product_id > *after));
+        Ok(page.take(limit as usize).cloned().collect())
+    }
+
+    async fn sum_reported_stock(&self, _: &VendorId) -> Result<ReportedTotals, StoreError> {
+        self.check().await?;
+        Ok(ReportedTotals {
+            units: 0,
+            products: 0,
+        })
+    }
+
+    async fn list_quarantined_lines(
+        &self,
+        _: &VendorId,
+        _: Timestamp,
+        _: Option<ProductId>,
+        _: u32,
+    ) -> Result<Vec<(ProductId, u32)>, StoreError> {
+        self.check().await?;
+        let rows = self.0.lock().unwrap();
+        let lines = rows.quarantined.iter();
+        Ok(lines.map(|(id, units)| (id.clone(), *units)).collect())
     }
 }

@@ -5,18 +5,18 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use domain::change_offset::ChangeOffset;
+use domain::comparison::ReportedStock;
 use domain::evidence::ReportOrder;
 use domain::identifiers::{BatchDigest, IdempotencyKey, OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderRequest, OrderState, RejectReason};
 use domain::pacing::VendorPause;
 use domain::ports::{
-    ChangeEntry, ChangeQueries, Changed, ChangesRead, OrderFilter, OrderQueries, ProductDetail,
-    StockLevel, StockQueries, Store, StoreError, StoredVendorSet, UnitOfWork, VendorQueries,
-    VendorSetQueries, VendorSetRecord, VendorStatus,
+    ChangeEntry, ChangeQueries, Changed, ChangesRead, OperatorPause, OrderFilter, OrderQueries,
+    ProductDetail, Run, StockLevel, StockQueries, Store, StoreError, UnitOfWork, VendorStatus,
 };
 use domain::report_history::ReportHistory;
 use domain::timestamp::Timestamp;
-use domain::vendor_set::{ConfiguredVendor, SetMember, VendorSetDigest, VendorSource};
+use domain::vendor_set::{ConfiguredVendor, SetMember, VendorSource};
 
 use crate::fake_unit_of_work;
 
@@ -48,10 +48,18 @@ pub(crate) struct Rows {
     pub(crate) vendors: BTreeMap<VendorId, VendorStatus>,
     /// Pauses of vendors whose last sync failed.
     pub(crate) pauses: BTreeMap<VendorId, VendorPause>,
+    /// Pauses that operators ordered.
+    pub(crate) paused: BTreeMap<VendorId, OperatorPause>,
     /// Report history, shared by all vendors.
     pub(crate) history: ReportHistory,
+    /// Lines of the report in quarantine, of any vendor.
+    pub(crate) quarantined: BTreeMap<ProductId, u32>,
     /// Whether the vendors have stock.
     pub(crate) has_stock: bool,
+    /// Stock rows with which reports are compared, by product id.
+    pub(crate) reported: Vec<ReportedStock>,
+    /// Runs by vendor, oldest first.
+    pub(crate) runs: BTreeMap<VendorId, Vec<Run>>,
     /// Members of the current vendor set.
     pub(crate) configured: Vec<SetMember>,
     /// All entries of the change log, also pruned ones.
@@ -363,30 +371,6 @@ impl ChangeQueries for FakeStore {
         Ok(ChangesRead::Next {
             entries: entries.collect(),
             held_back: false,
-        })
-    }
-}
-
-#[async_trait]
-impl VendorQueries for FakeStore {
-    async fn find_vendors(&self, vendor_ids: &[VendorId]) -> Result<Vec<VendorStatus>, StoreError> {
-        self.check().await?;
-        let rows = self.0.lock().unwrap();
-        let found = vendor_ids.iter().filter_map(|id| rows.vendors.get(id));
-        Ok(found.cloned().collect())
-    }
-}
-
-#[async_trait]
-impl VendorSetQueries for FakeStore {
-    async fn find_vendor_set(&self, _: &VendorSetDigest) -> Result<StoredVendorSet, StoreError> {
-        self.check().await?;
-        Ok(StoredVendorSet {
-            record: VendorSetRecord {
-                was_applied: false,
-                is_current: false,
-            },
-            configured: self.0.lock().unwrap().configured.clone(),
         })
     }
 }

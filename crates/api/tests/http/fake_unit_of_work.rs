@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use domain::identifiers::VendorId;
 use domain::order::{Order, OrderState};
-use domain::ports::{Acceptance, FinishedSync, LockedVendor, MockUnitOfWork, NewOrder};
+use domain::ports::{Acceptance, FinishedSync, LockedVendor, MockUnitOfWork, NewOrder, Run, RunId};
 use domain::stock::{ProductStock, VendorStock};
 use domain::timestamp::Timestamp;
 
@@ -92,13 +92,31 @@ pub(crate) fn unit_of_work(store: &FakeStore) -> MockUnitOfWork {
             configured_at: None,
         }))
     });
+    keep_quarantined_lines(&mut work, store);
     work.expect_create_products().returning(|_| Ok(()));
     work.expect_find_reported_stock()
         .returning(|_, _| Ok(Vec::new()));
     work.expect_mark_included()
         .returning(|_, _, _| Ok(BTreeMap::new()));
-    let rows = Arc::clone(&store.0);
     work.expect_end_first_sync().returning(|_| Ok(0));
+    expect_records(&mut work, store);
+    expect_pauses(&mut work, store);
+    let committed = store.clone();
+    work.expect_commit().returning(move || {
+        rollback.before.lock().unwrap().take();
+        committed.commit_outcome()
+    });
+    work
+}
+
+/// Adds the methods that record syncs.
+fn expect_records(work: &mut MockUnitOfWork, store: &FakeStore) {
+    let rows = Arc::clone(&store.0);
+    work.expect_save_history().returning(move |_, history| {
+        rows.lock().unwrap().history = history.clone();
+        Ok(())
+    });
+    let rows = Arc::clone(&store.0);
     work.expect_record_sync()
         .returning(move |id, record, history| {
             let mut rows = rows.lock().unwrap();
@@ -108,21 +126,25 @@ pub(crate) fn unit_of_work(store: &FakeStore) -> MockUnitOfWork {
             }
             let (proof, clock_skew_ms) = (rows.history.proof, rows.history.clock_skew_ms);
             let vendor = rows.vendors.get_mut(id).unwrap();
-            vendor.last_sync = Some(FinishedSync::new(now, record.clone()));
+            let finished = FinishedSync::new(now, record.clone());
+            let started_at = now.minus(finished.took);
+            vendor.last_sync = Some(finished);
             vendor.proof = proof;
             vendor.age = proof
                 .and_then(Result::ok)
                 .map(|proven| now.since(proven.as_of));
             vendor.clock_skew_ms = clock_skew_ms;
+            let runs = rows.runs.entry(id.clone()).or_default();
+            runs.push(Run {
+                id: RunId(i64::try_from(runs.len()).unwrap() + 1),
+                started_at,
+                finished_at: now,
+                outcome: record.outcome,
+                details: record.details.clone(),
+                error: record.error.clone(),
+            });
             Ok(now)
         });
-    expect_pauses(&mut work, store);
-    let committed = store.clone();
-    work.expect_commit().returning(move || {
-        rollback.before.lock().unwrap().take();
-        committed.commit_outcome()
-    });
-    work
 }
 
 /// Adds the methods for pauses of failed vendors.
@@ -155,4 +177,17 @@ fn accept(rows: &mut Rows, new: &NewOrder) -> Acceptance {
         rows.keys.insert(key.clone(), value);
     }
     Acceptance::Created(order)
+}
+
+fn keep_quarantined_lines(work: &mut MockUnitOfWork, store: &FakeStore) {
+    let rows = Arc::clone(&store.0);
+    work.expect_add_quarantined_lines()
+        .returning(move |_, _, lines| {
+            let mut rows = rows.lock().unwrap();
+            rows.quarantined.extend(lines.iter().cloned());
+            Ok(())
+        });
+    let rows = Arc::clone(&store.0);
+    work.expect_count_quarantined_lines()
+        .returning(move |_, _| Ok(rows.lock().unwrap().quarantined.len() as u64));
 }

@@ -8,7 +8,7 @@ use api::{ApiPorts, ChangeFeedSettings, ServerOptions, Shutdown, StoreReadiness}
 use clock_tokio::SystemClock;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Allocation, OrderRequest, OrderState, OrderStatus, RejectReason};
-use domain::ports::{Clock, ConfiguredFeed, Listener, Notifier as _, Topic};
+use domain::ports::{Clock, ConfiguredFeed, ConfiguredPushFeed, Listener, Notifier as _, Topic};
 use domain::quantity::Quantity;
 use domain::services::{OrderBatcherSettings, VendorSync};
 use metrics::{Metrics, MetricsPage};
@@ -42,6 +42,14 @@ impl TestServer {
 
     /// Starts a server with changed options.
     pub(crate) fn start_with(change: impl FnOnce(&mut ServerOptions)) -> Self {
+        Self::start_with_push(change, Vec::new())
+    }
+
+    /// Starts a server with changed options and these vendors that push their reports.
+    pub(crate) fn start_with_push(
+        change: impl FnOnce(&mut ServerOptions),
+        push_feeds: Vec<ConfiguredPushFeed>,
+    ) -> Self {
         let store = FakeStore::default();
         let shutdown = Shutdown::new();
         let notifier = ProcessNotifier::new();
@@ -72,7 +80,10 @@ impl TestServer {
         let feed = FakeFeed::new("vendor-a");
         let running = api::start(
             api::prepare(options).unwrap(),
-            ports(&store, &feed, &notifier),
+            ApiPorts {
+                push_feeds,
+                ..ports(&store, &feed, &notifier)
+            },
             shutdown.clone(),
             async move {
                 let _ = stopped.await;
@@ -226,6 +237,7 @@ fn ports(store: &FakeStore, feed: &FakeFeed, notifier: &ProcessNotifier) -> ApiP
             sync_interval: Duration::from_secs(30),
             url: "http://vendor-a/stock".to_owned(),
         }],
+        push_feeds: Vec::new(),
         manual_vendors: vec![VendorId::parse("seed").unwrap()],
         observer: metrics.clone(),
         metrics: MetricsPage::new(metrics, store).with_store_gauges_interval(Duration::ZERO),

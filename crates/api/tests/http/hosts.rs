@@ -1,7 +1,7 @@
 //! The host of a request. Without API keys only loopback hosts are served: a web page can reach this machine under its own
 //! host name (DNS rebinding).
 
-use api_keys::{ApiKey, KeyHash, Role};
+use api_keys::{ApiKey, Grant, KeyHash, Role};
 
 use crate::client::{self, Reply};
 use crate::fixture::{JSON, TestServer};
@@ -143,7 +143,7 @@ async fn with_keys_any_host_is_served_unless_allowed_hosts_is_set() {
             options.keys = vec![ApiKey {
                 name: "shop".to_owned(),
                 hash: KeyHash::of(b"oa_shop"),
-                roles: vec![Role::Customer],
+                grant: Grant::Roles(vec![Role::Customer]),
             }];
             let hosts = allowed.iter().map(|host| http_access::Host::parse(host));
             options.allowed_hosts = hosts.collect::<Result<_, _>>().unwrap();

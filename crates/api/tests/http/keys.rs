@@ -1,7 +1,7 @@
 //! API keys and roles.
 
-use api_keys::{ApiKey, KeyHash, Role};
-use domain::identifiers::OrderId;
+use api_keys::{ApiKey, Grant, KeyHash, Role};
+use domain::identifiers::{OrderId, VendorId};
 use domain::order::OrderStatus;
 use tokio::net::TcpStream;
 
@@ -11,13 +11,14 @@ use crate::fixture::{JSON, TestServer, bytes};
 const CUSTOMER: &str = "oa_customer";
 const OPERATOR: &str = "oa_operator";
 const NO_ROLE: &str = "oa_no_role";
+const VENDOR: &str = "oa_vendor";
 const ORDER: &str = r#"{"product_id": "SKU-1", "quantity": 3}"#;
 
 fn key(name: &str, text: &str, roles: &[Role]) -> ApiKey {
     ApiKey {
         name: name.to_owned(),
         hash: KeyHash::of(text.as_bytes()),
-        roles: roles.to_vec(),
+        grant: Grant::Roles(roles.to_vec()),
     }
 }
 
@@ -27,6 +28,10 @@ fn server() -> TestServer {
             key("shop", CUSTOMER, &[Role::Customer]),
             key("desk", OPERATOR, &[Role::Operator]),
             key("no_role", NO_ROLE, &[]),
+            ApiKey {
+                grant: Grant::Vendor(VendorId::parse("acme").unwrap()),
+                ..key("acme", VENDOR, &[])
+            },
         ];
     });
     server.add_order(OrderStatus::Pending);
@@ -44,6 +49,8 @@ enum Needs {
     Nothing,
     Customer,
     Operator,
+    /// The key of the vendor `acme`.
+    Vendor,
 }
 
 const ENDPOINTS: &[(&str, &str, Needs)] = &[
@@ -69,6 +76,9 @@ const ENDPOINTS: &[(&str, &str, Needs)] = &[
     ("HEAD", "/api/v1/events", Needs::Customer),
     ("GET", "/api/v1/vendors", Needs::Operator),
     ("POST", "/api/v1/vendors/vendor-a/sync", Needs::Operator),
+    ("GET", "/api/v1/vendors/vendor-a/runs", Needs::Operator),
+    ("POST", "/api/v1/vendors/acme/reports", Needs::Vendor),
+    ("POST", "/api/v1/vendors/%61cme/reports", Needs::Vendor),
     // Unknown paths below /api require a key too, also in other encodings of the path.
     ("GET", "/api", Needs::Customer),
     ("GET", "/api/v1/nowhere", Needs::Customer),
@@ -144,7 +154,7 @@ async fn each_endpoint_requires_its_role() {
         let customer = request(&server, method, path, &bearer(CUSTOMER)).await;
         assert_eq!(
             is_authorized(&customer),
-            *needs != Needs::Operator,
+            matches!(needs, Needs::Nothing | Needs::Customer),
             "{method} {path}"
         );
         if *needs == Needs::Operator {
@@ -157,7 +167,52 @@ async fn each_endpoint_requires_its_role() {
             assert!(challenge.contains("insufficient_scope"), "{challenge}");
         }
         let operator = request(&server, method, path, &bearer(OPERATOR)).await;
-        assert!(is_authorized(&operator), "{method} {path}");
+        assert_eq!(
+            is_authorized(&operator),
+            *needs != Needs::Vendor,
+            "{method} {path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn key_of_a_vendor_reaches_the_reports_of_that_vendor_and_nothing_else() {
+    let server = server();
+    let others = [
+        ("POST", "/api/v1/vendors/vendor-a/reports", Needs::Operator),
+        ("POST", "/api/v1/vendors/acme2/reports", Needs::Operator),
+        ("POST", "/api/v1/vendors/ACME/reports", Needs::Operator),
+        ("POST", "/api/v1/vendors/%00/reports", Needs::Operator),
+        ("POST", "/api/v1/vendors/acme/sync", Needs::Operator),
+        ("POST", "/api/v1/vendors/acme/reports/", Needs::Operator),
+        (
+            "POST",
+            "/api/v1/vendors/acme/quarantine/accept",
+            Needs::Operator,
+        ),
+    ];
+    for (method, path, needs) in ENDPOINTS.iter().chain(&others) {
+        let reply = request(&server, method, path, &bearer(VENDOR)).await;
+        let is_open = matches!(needs, Needs::Nothing | Needs::Vendor);
+        assert_eq!(is_authorized(&reply), is_open, "{method} {path}");
+        if !is_open {
+            assert_eq!(reply.status, 403, "{method} {path}");
+            let challenge = reply.header("www-authenticate").unwrap();
+            assert!(challenge.contains("insufficient_scope"), "{challenge}");
+        }
+    }
+    assert_eq!(server.order_count(), 1);
+    // For a customer and an operator, the reports of a vendor are forbidden.
+    for key in [CUSTOMER, OPERATOR, NO_ROLE] {
+        let reply = request(
+            &server,
+            "POST",
+            "/api/v1/vendors/acme/reports",
+            &bearer(key),
+        )
+        .await;
+        let problem = reply.problem(403, "forbidden");
+        assert!(problem["detail"].as_str().unwrap().contains("vendor"));
     }
 }
 

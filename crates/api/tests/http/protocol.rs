@@ -25,6 +25,8 @@ const PATHS: &[(&str, &str)] = &[
     ("/api/v1/events", "GET, HEAD, OPTIONS"),
     ("/api/v1/vendors", "GET, HEAD, OPTIONS"),
     ("/api/v1/vendors/vendor-a/sync", "POST, OPTIONS"),
+    ("/api/v1/vendors/vendor-a/runs", "GET, HEAD, OPTIONS"),
+    ("/api/v1/vendors/vendor-a/reports", "POST, OPTIONS"),
 ];
 
 #[tokio::test]

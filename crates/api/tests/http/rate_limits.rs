@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use api::RateLimit;
-use api_keys::{ApiKey, KeyHash, Role};
+use api_keys::{ApiKey, Grant, KeyHash, Role};
 
 use crate::client::Reply;
 use crate::fixture::TestServer;
@@ -16,7 +16,7 @@ fn key(name: &str, text: &str) -> ApiKey {
     ApiKey {
         name: name.to_owned(),
         hash: KeyHash::of(text.as_bytes()),
-        roles: vec![Role::Customer],
+        grant: Grant::Roles(vec![Role::Customer]),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use domain::ports::FeedError;
+use domain::identifiers::VendorId;
+use domain::ports::{FeedError, OperatorPause};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -42,12 +43,12 @@ async fn vendors_are_listed_by_id_with_their_last_sync() {
             {
                 "vendor_id": "seed", "url": null, "products": 0, "last_sync": never, "as_of": null, "evidence": null,
                 "evidence_reason": null, "clock_skew_ms": null, "lag_ms": 0, "age_ms": null,
-                "max_age_ms": null, "expired": false, "next_attempt_at": null, "consecutive_failures": 0,
+                "max_age_ms": null, "expired": false, "next_attempt_at": null, "consecutive_failures": 0, "paused": null,
             },
             {
                 "vendor_id": "vendor-a", "url": "http://vendor-a/stock", "products": 0, "last_sync": never, "as_of": null,
                 "evidence": null, "evidence_reason": null, "clock_skew_ms": null, "lag_ms": 90_000, "age_ms": null,
-                "max_age_ms": 600_000, "expired": false, "next_attempt_at": null, "consecutive_failures": 0,
+                "max_age_ms": 600_000, "expired": false, "next_attempt_at": null, "consecutive_failures": 0, "paused": null,
             },
         ], "next_cursor": null})
     );
@@ -77,6 +78,25 @@ async fn vendor_of_the_current_set_without_local_settings_is_listed() {
         [(&newer, &url), (&seed, &Value::Null), (&vendor_a, &own_url)]
     );
     assert_eq!(listed[0]["last_sync"]["status"], "NEVER");
+}
+
+#[tokio::test]
+async fn vendor_paused_by_an_operator_is_shown_and_can_be_synced_on_demand() {
+    let server = with_vendor();
+    let vendor_id = VendorId::parse("vendor-a").unwrap();
+    let paused = OperatorPause {
+        since: LAST_AS_OF,
+        reason: Some("stocktaking".to_owned()),
+    };
+    let rows = server.store.0.clone();
+    rows.lock().unwrap().paused.insert(vendor_id, paused);
+    let listed = vendors(&server).await[1].clone();
+    let expected = json!({"since": LAST_AS_OF.to_string(), "reason": "stocktaking"});
+    assert_eq!(listed["paused"], expected);
+    assert_eq!(listed["consecutive_failures"], 0);
+    assert_eq!(listed["next_attempt_at"], Value::Null);
+    assert_eq!(sync(&server).await.json()["status"], "OK");
+    assert_eq!(vendors(&server).await[1]["paused"], expected);
 }
 
 #[tokio::test]
@@ -177,40 +197,18 @@ async fn vendors_show_the_evidence_of_their_reports() {
 }
 
 #[tokio::test]
-async fn empty_report_is_quarantined_until_an_operator_decides() {
+async fn report_that_is_not_ready_is_a_200() {
     let server = with_vendor();
-    server.store.0.lock().unwrap().has_stock = true;
-    let decide = async |decision: &str| {
-        let target = format!("/api/v1/vendors/vendor-a/quarantine/{decision}");
-        server.send("POST", &target, "", b"").await
-    };
-    for decision in ["accept", "discard"] {
-        decide(decision).await.problem(404, "not-found");
-        let as_of = LAST_AS_OF.plus(Duration::from_secs(5));
-        server.feed.report(Some(as_of), &[]);
-        let result = sync(&server).await.json();
-        assert_eq!(result["status"], "QUARANTINED", "{result}");
-        assert_eq!(result["received"], 0);
-        assert!(result["error"].as_str().unwrap().contains("empty"));
-        // The same report again does not count as a second empty report.
-        assert_eq!(sync(&server).await.json()["status"], "QUARANTINED");
-
-        let result = decide(decision).await;
-        assert_eq!(result.status, 200, "{}", result.json());
-        let status = if decision == "accept" {
-            "OK"
-        } else {
-            "QUARANTINED"
-        };
-        assert_eq!(result.json()["status"], status);
-        assert_eq!(result.json()["vendor_id"], "vendor-a");
-        decide(decision).await.problem(404, "not-found");
-    }
-    for target in ["unknown/quarantine/accept", "seed/quarantine/discard"] {
-        let target = format!("/api/v1/vendors/{target}");
-        let reply = server.send("POST", &target, "", b"").await;
-        reply.problem(404, "not-found");
-    }
+    let reason = "the file stock.csv still grows";
+    server.feed.fail(FeedError::NotReady(reason.to_owned()));
+    let reply = sync(&server).await;
+    assert_eq!(reply.status, 200);
+    let result = reply.json();
+    assert_eq!(result["status"], "NOT_READY");
+    assert_eq!(result["error"], reason);
+    let listed = vendors(&server).await[1].clone();
+    assert_eq!(listed["last_sync"]["status"], "NOT_READY");
+    assert_eq!(listed["consecutive_failures"], 0);
 }
 
 #[tokio::test]
@@ -222,7 +220,7 @@ async fn failed_sync_is_a_502_and_is_recorded() {
             "connection refused",
         ),
         (
-            FeedError::Malformed("no list at /items".to_owned()),
+            FeedError::Malformed("no list at /items".to_owned().into()),
             "no list at /items",
         ),
     ] {

@@ -9,6 +9,7 @@
 mod canned;
 mod lists;
 mod placing;
+mod runs;
 mod unexpected;
 
 use std::time::Duration;
@@ -80,6 +81,21 @@ async fn requests_match_the_contract() {
         }
     }
     assert_eq!(requests.len(), expected.len());
+}
+
+#[tokio::test]
+async fn pushed_report_is_sent_as_it_is() {
+    let result = r#"{"vendor_id": "a/b", "status": "STALE", "finished_at": "2026-11-23T12:00:00Z", "duration_ms": 4,
+        "received": 2, "changed": 0, "error": "older"}"#;
+    let canned = Canned::start(vec![json(200, result)]).await;
+    let client = canned.client();
+    let pushed = client.push_report("a/b", "SKU;Qty\n1;2\n").await.unwrap();
+    assert_eq!(pushed.result.status, SyncStatus::Stale);
+    let requests = canned.requests();
+    let request = &requests[0];
+    assert!(request.starts_with("POST /api/v1/vendors/a%2Fb/reports HTTP/1.1\r\n"));
+    assert!(request.contains("\r\ncontent-type: application/octet-stream\r\n"));
+    assert!(request.ends_with("\r\n\r\nSKU;Qty\n1;2\n"), "{request}");
 }
 
 #[tokio::test]

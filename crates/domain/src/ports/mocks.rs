@@ -17,10 +17,10 @@ use mockall::mock;
 
 use super::{
     Acceptance, ChangeRepository, DeadLetterRepository, FirstSyncs, LockedStock, LockedVendor,
-    NewOrder, OrderRepository, OtherVendors, OutboxEntry, OutboxId, OutboxRepository,
-    PauseRepository, RequeueLimits, StockRepository, StoreError, SwitchedVendors, SyncRecord,
-    SyncRepository, UnitOfWork, VendorRename, VendorRenameRepository, VendorSetRecord,
-    VendorSetRepository,
+    NewOrder, OperatorPause, OperatorPauseRepository, OrderRepository, OtherVendors, OutboxEntry,
+    OutboxId, OutboxRepository, PauseRepository, QuarantineRepository, RequeueLimits,
+    RunRepository, StockRepository, StoreError, SwitchedVendors, SyncRecord, SyncRepository,
+    UnitOfWork, VendorRename, VendorRenameRepository, VendorSetRecord, VendorSetRepository,
 };
 use crate::comparison::ReportedStock;
 use crate::evidence::ReportOrder;
@@ -78,10 +78,28 @@ mock! {
     }
 
     #[async_trait]
+    impl RunRepository for UnitOfWork {
+        async fn prune_runs(&mut self, keep: u32, limit: u32) -> Result<u64, StoreError>;
+    }
+
+    #[async_trait]
     impl PauseRepository for UnitOfWork {
         async fn find_pause(&mut self, vendor_id: &VendorId) -> Result<Option<VendorPause>, StoreError>;
         async fn save_pause(&mut self, vendor_id: &VendorId, pause: &VendorPause) -> Result<(), StoreError>;
         async fn clear_pause(&mut self, vendor_id: &VendorId) -> Result<Option<VendorPause>, StoreError>;
+    }
+
+    #[async_trait]
+    impl QuarantineRepository for UnitOfWork {
+        async fn add_quarantined_lines(&mut self, vendor_id: &VendorId, requested_at: Timestamp, lines: &[(ProductId, u32)]) -> Result<(), StoreError>;
+        async fn count_quarantined_lines(&mut self, vendor_id: &VendorId, requested_at: Timestamp) -> Result<u64, StoreError>;
+        async fn remove_quarantined_lines(&mut self, vendor_id: &VendorId, kept: Option<Timestamp>, limit: u32) -> Result<u64, StoreError>;
+    }
+
+    #[async_trait]
+    impl OperatorPauseRepository for UnitOfWork {
+        async fn pause_vendor(&mut self, vendor_id: &VendorId, reason: Option<String>) -> Result<Option<OperatorPause>, StoreError>;
+        async fn resume_vendor(&mut self, vendor_id: &VendorId) -> Result<Option<OperatorPause>, StoreError>;
     }
 
     #[async_trait]

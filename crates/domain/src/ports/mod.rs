@@ -16,8 +16,11 @@ mod observer;
 mod orders;
 mod outbox;
 mod pauses;
+mod pushes;
+mod quarantine;
 mod queries;
 mod queue;
+mod runs;
 mod signals;
 mod stock;
 mod store;
@@ -43,7 +46,9 @@ pub use lease::{Lease, Leases};
 pub use observer::{NoopObserver, Observer};
 pub use orders::{Acceptance, NewOrder, OrderRepository};
 pub use outbox::{OutboxEntry, OutboxId, OutboxRepository, RequeueLimits};
-pub use pauses::{PauseRepository, StoredPause};
+pub use pauses::{OperatorPause, OperatorPauseRepository, PauseRepository, StoredPause};
+pub use pushes::{ConfiguredPushFeed, DocumentUpload, PushFeed, PushedDocument, UploadError};
+pub use quarantine::{MAX_QUARANTINED_LINES, QuarantineRepository};
 pub use queries::{
     ChangeFeedLag, OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries,
     StoreProbe, VendorLevel, VendorQueries, VendorStatus,
@@ -52,12 +57,13 @@ pub use queue::{
     Backlog, ConsumerProbe, OrderConsumer, OrderQueue, QueueError, QueuedMessage, QueuedOrder,
     Receipt, Share,
 };
+pub use runs::{Run, RunId, RunQueries, RunRepository};
 pub use signals::{Listener, NoopNotifier, Notifier, Topic};
 pub use stock::{LockedStock, StockRepository};
 pub use store::{Store, StoreError, UnitOfWork};
 pub use sync::{
-    FinishedSync, LockedVendor, SyncOutcome, SyncQueries, SyncRecord, SyncRepository,
-    VendorSyncState,
+    FinishedSync, LockedVendor, ReportedTotals, SyncOutcome, SyncQueries, SyncRecord,
+    SyncRepository, VendorSyncState,
 };
 pub use transfer::{
     AllocationRecord, KeyRecord, OrderRecord, ProductRecord, TransferCursor, TransferError,
@@ -69,7 +75,9 @@ pub use vendor_set::{
     FirstSyncs, OtherVendors, StoredVendorSet, SwitchedVendors, UntriedVendors, VendorSetQueries,
     VendorSetRecord, VendorSetRepository,
 };
-pub use vendors::{ConfiguredFeed, FeedError, FetchedReport, GivenFeed, VendorFeed};
+pub use vendors::{
+    ConfiguredFeed, FeedError, FetchedReport, GivenFeed, MalformedReport, VendorFeed,
+};
 pub use writes::{NoopWriteObserver, WriteAttempt, WriteObserver, WriteProbe};
 
 #[cfg(any(test, feature = "test-support"))]
@@ -83,8 +91,10 @@ pub use {
     lease::{MockLease, MockLeases},
     mocks::MockUnitOfWork,
     observer::MockObserver,
+    pushes::{MockDocumentUpload, MockPushFeed},
     queries::{MockOrderQueries, MockStockQueries, MockStoreProbe, MockVendorQueries},
     queue::{MockConsumerProbe, MockOrderConsumer, MockOrderQueue},
+    runs::MockRunQueries,
     signals::{MockListener, MockNotifier},
     store::MockStore,
     sync::MockSyncQueries,

@@ -1,4 +1,5 @@
-//! The pauses of vendors that failed, inside a transaction. [`StoreProbe`](super::StoreProbe) reads them outside of one.
+//! The pauses of vendors: of those that failed, and of those that an operator has paused. [`StoreProbe`](super::StoreProbe)
+//! reads them outside of a transaction.
 
 use async_trait::async_trait;
 
@@ -7,18 +8,48 @@ use crate::identifiers::VendorId;
 use crate::pacing::VendorPause;
 use crate::timestamp::Timestamp;
 
-/// A vendor's pause, with the store's clock at the time of the read.
+/// A pause that an operator ordered: no scheduled sync begins until the operator ends it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperatorPause {
+    /// When the vendor was paused, by the store's clock.
+    pub since: Timestamp,
+    /// The operator's reason, on one line.
+    pub reason: Option<String>,
+}
+
+/// A vendor's pauses, with the store's clock at the time of the read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredPause {
     /// The vendor.
     pub vendor_id: VendorId,
-    /// The pause of the vendor.
+    /// The pause after failures; without failures if the last sync did not fail.
     pub pause: VendorPause,
+    /// The pause that an operator ordered, if there is one.
+    pub operator: Option<OperatorPause>,
     /// The store's clock at the time of the read.
     pub now: Timestamp,
 }
 
-/// Reads and writes the pauses of vendors whose sync row the transaction has locked. A rename MUST move a vendor's pause,
+/// Pauses vendors on the order of an operator. The pause is a part of the vendor's row: a rename MUST move it, and switching
+/// the vendor off or on MUST NOT end it.
+#[async_trait]
+pub trait OperatorPauseRepository {
+    /// Pauses the vendor and returns its pause; MUST return `None` if there is no such vendor. If the vendor is paused already,
+    /// MUST replace the reason only.
+    async fn pause_vendor(
+        &mut self,
+        vendor_id: &VendorId,
+        reason: Option<String>,
+    ) -> Result<Option<OperatorPause>, StoreError>;
+
+    /// Ends the vendor's pause and returns it. MUST return `None` if the vendor was not paused by an operator.
+    async fn resume_vendor(
+        &mut self,
+        vendor_id: &VendorId,
+    ) -> Result<Option<OperatorPause>, StoreError>;
+}
+
+/// Reads and writes the pauses after failures of vendors whose sync row the transaction has locked. A rename MUST move a vendor's pause,
 /// and switching the vendor on MUST clear it.
 #[async_trait]
 pub trait PauseRepository {

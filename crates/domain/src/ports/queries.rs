@@ -172,10 +172,10 @@ pub trait StoreProbe: Send + Sync {
     /// Returns the number of times that this store left out an unreadable row since it was opened. MUST NOT query the store.
     fn unreadable_rows(&self) -> u64;
 
-    /// Whether each of the vendors was tried at least once; MUST count every outcome of a sync.
+    /// Whether each of the vendors was tried at least once; MUST count every outcome of a sync, also `NotReady`.
     async fn were_tried(&self, vendor_ids: &[VendorId]) -> Result<bool, StoreError>;
 
-    /// Returns the pauses of those of the vendors whose last sync failed, by vendor id. MUST read all of them with the same
+    /// Returns the pauses of those of the vendors whose last sync failed or that an operator has paused, by vendor id. MUST read all of them with the same
     /// value of the store's clock.
     async fn find_pauses(&self, vendor_ids: &[VendorId]) -> Result<Vec<StoredPause>, StoreError>;
 }

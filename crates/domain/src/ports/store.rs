@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use super::{
-    ChangeRepository, DeadLetterRepository, OrderRepository, OutboxRepository, PauseRepository,
-    StockRepository, SyncRepository, VendorRenameRepository, VendorSetRepository,
+    ChangeRepository, DeadLetterRepository, OperatorPauseRepository, OrderRepository,
+    OutboxRepository, PauseRepository, QuarantineRepository, RunRepository, StockRepository,
+    SyncRepository, VendorRenameRepository, VendorSetRepository,
 };
 use crate::timestamp::Timestamp;
 
@@ -95,6 +96,9 @@ pub trait UnitOfWork:
     + OutboxRepository
     + SyncRepository
     + PauseRepository
+    + OperatorPauseRepository
+    + QuarantineRepository
+    + RunRepository
     + VendorSetRepository
     + VendorRenameRepository
     + ChangeRepository

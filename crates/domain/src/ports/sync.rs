@@ -11,6 +11,7 @@ use crate::comparison::ReportedStock;
 use crate::evidence::ReportOrder;
 use crate::identifiers::{ProductId, VendorId};
 use crate::report_history::ReportHistory;
+use crate::run::RunDetails;
 use crate::timestamp::Timestamp;
 
 /// The outcome of a sync.
@@ -23,16 +24,16 @@ pub enum SyncOutcome {
     Stale,
     /// No report was received, or it could not be applied.
     Failed,
-    /// The report is empty and the previous one was not: it stays in quarantine until a second empty report or an
-    /// operator confirms it.
+    /// The report takes away more than the vendor's guard allows, or is empty and the previous one was not: it stays in
+    /// quarantine until a later report agrees with it or an operator decides.
     Quarantined,
     /// The vendor stated that nothing changed since the last report. Written by later versions.
     NotModified,
-    /// The vendor has not finished its report. Written by later versions.
+    /// The vendor has not finished its report: nothing changed, and this is no failure. The vendor does not count as tried.
     NotReady,
 }
 
-/// The stored result of a vendor's last sync.
+/// The result of a sync, to be stored as the vendor's last and as a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyncRecord {
     /// The outcome.
@@ -45,6 +46,8 @@ pub struct SyncRecord {
     pub changed: u64,
     /// The error, on one line.
     pub error: Option<String>,
+    /// The report that the run read, and its changes. Empty if the record was read from the vendor's row, which has only the result.
+    pub details: RunDetails,
 }
 
 /// The result of a sync that has ended.
@@ -93,6 +96,17 @@ pub struct VendorSyncState {
     pub has_stock: bool,
     /// Whether any of its shipments is later than `now`.
     pub has_future_shipments: bool,
+    /// Whether lines of any report of the vendor are kept for its quarantine.
+    pub has_quarantined_lines: bool,
+}
+
+/// The stock of a vendor in total, as its reports left it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportedTotals {
+    /// Number of reported units.
+    pub units: u64,
+    /// Number of products with reported units.
+    pub products: u64,
 }
 
 /// The state of a vendor's reports, read while its sync row is locked.
@@ -126,6 +140,20 @@ pub trait SyncQueries: Send + Sync {
         after: Option<ProductId>,
         limit: u32,
     ) -> Result<Vec<ReportedStock>, StoreError>;
+
+    /// Returns the sums of the vendor's stock rows; 0 for an unknown vendor. This reads all rows of the vendor.
+    async fn sum_reported_stock(&self, vendor_id: &VendorId) -> Result<ReportedTotals, StoreError>;
+
+    /// Returns at most `limit` lines, with product ids after `after`, in byte order, of the vendor's report that was requested
+    /// at `requested_at` and is or was in quarantine. MUST return fewer only if there are no more, and MUST fail if a line
+    /// cannot be read: a report is applied as a whole.
+    async fn list_quarantined_lines(
+        &self,
+        vendor_id: &VendorId,
+        requested_at: Timestamp,
+        after: Option<ProductId>,
+        limit: u32,
+    ) -> Result<Vec<(ProductId, u32)>, StoreError>;
 }
 
 /// Reads and writes what syncs need beyond stock.
@@ -190,8 +218,8 @@ pub trait SyncRepository {
         history: &ReportHistory,
     ) -> Result<(), StoreError>;
 
-    /// Stores the result of a sync as the vendor's last, and the history if it is given. MUST return the store's time of
-    /// this call as the end of the sync.
+    /// Stores the result of a sync as the vendor's last and as a new [`Run`](super::Run), and the history if it is given. MUST
+    /// return the store's time of this call as the end of the sync. The run began earlier by the duration of the sync.
     async fn record_sync<'r>(
         &mut self,
         vendor_id: &VendorId,

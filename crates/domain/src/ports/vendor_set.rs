@@ -100,7 +100,8 @@ pub trait VendorSetRepository {
     ) -> Result<SwitchedVendors, StoreError>;
 
     /// Returns whether each configured vendor with a source was tried since it was configured. MUST return what was committed
-    /// before the call, also what was committed after other calls of this unit of work.
+    /// before the call, also what was committed after other calls of this unit of work. MUST NOT count a vendor as tried whose
+    /// last sync is [`NotReady`](super::SyncOutcome::NotReady): its report is about to be known.
     ///
     /// Settlement reads it after it has locked stock, and only for a batch with a rejection. A first report may have been
     /// committed in between, and then the vendor counts as tried although the stock was read without its numbers. That is
@@ -110,8 +111,8 @@ pub trait VendorSetRepository {
     /// ([`try_lock_stock`](super::StockRepository::try_lock_stock)) before it rejects their orders.
     async fn first_syncs(&mut self) -> Result<FirstSyncs, StoreError>;
 
-    /// Called before the result of a sync is recorded. If the sync is the vendor's first since it was configured, orders
-    /// that were [postponed](super::OutboxRepository::postpone) MUST become due. Returns the number of outbox entries that
+    /// Called before the result of a sync is recorded, unless the result is [`NotReady`](super::SyncOutcome::NotReady). If the
+    /// vendor does not count as tried yet, orders that were [postponed](super::OutboxRepository::postpone) MUST become due. Returns the number of outbox entries that
     /// become due. MUST NOT wait for entries that another transaction holds.
     async fn end_first_sync(&mut self, vendor_id: &VendorId) -> Result<u64, StoreError>;
 }

@@ -7,9 +7,12 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use crate::evidence::ResponseTimes;
+use crate::guard::Guard;
 use crate::identifiers::VendorId;
 use crate::pacing::RetryAfter;
+use crate::refusal::Refusals;
 use crate::report::Report;
+use crate::run::ReportSize;
 
 /// A report with the times of the response that carried it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +21,41 @@ pub struct FetchedReport {
     pub report: Report,
     /// The times of the response's header fields.
     pub times: ResponseTimes,
+    /// The size of the transferred document.
+    pub size: ReportSize,
+}
+
+/// A document that is not a valid report.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Error)]
+#[error("{problem}")]
+pub struct MalformedReport {
+    /// The problem, on one line.
+    pub problem: String,
+    /// The records that the vendor's rules do not cover; none if the document has another problem.
+    pub refused: Refusals,
+    /// The size of the transferred document.
+    pub size: ReportSize,
+}
+
+/// A document with a problem that is not about its records.
+impl From<String> for MalformedReport {
+    fn from(problem: String) -> Self {
+        Self {
+            problem,
+            ..Self::default()
+        }
+    }
+}
+
+/// A document with records that the vendor's rules do not cover.
+impl From<Refusals> for MalformedReport {
+    fn from(refused: Refusals) -> Self {
+        Self {
+            problem: refused.to_string(),
+            refused,
+            size: ReportSize::default(),
+        }
+    }
 }
 
 /// The reason why no report was received.
@@ -36,7 +74,10 @@ pub enum FeedError {
     },
     /// The response is not a valid report.
     #[error("the report is malformed: {0}")]
-    Malformed(String),
+    Malformed(MalformedReport),
+    /// The vendor has not finished its report: a file is empty or still grows. This is no failure of the vendor.
+    #[error("the report is not ready: {0}")]
+    NotReady(String),
 }
 
 impl FeedError {
@@ -45,7 +86,7 @@ impl FeedError {
     pub fn retry_after(&self) -> Option<RetryAfter> {
         match self {
             Self::RetryLater { retry_after, .. } => Some(*retry_after),
-            Self::Unavailable(_) | Self::Malformed(_) => None,
+            Self::Unavailable(_) | Self::Malformed(_) | Self::NotReady(_) => None,
         }
     }
 }
@@ -59,7 +100,8 @@ pub trait VendorFeed: Send + Sync {
 
     /// Requests a report. MUST return within a bounded time and read a bounded size, and MUST NOT return a report of which
     /// any part is malformed. MUST NOT invent a time that the response does not have. A `Retry-After` MUST end the call
-    /// immediately, with [`FeedError::RetryLater`].
+    /// immediately, with [`FeedError::RetryLater`]. A report that the vendor is still writing MUST be
+    /// [`FeedError::NotReady`].
     async fn fetch(&self) -> Result<FetchedReport, FeedError>;
 
     /// Returns the setting `lag`: the maximum age of the vendor's numbers at the time at which it states them. MUST NOT
@@ -70,6 +112,11 @@ pub trait VendorFeed: Send + Sync {
     /// NOT block.
     fn max_age(&self) -> Option<Duration> {
         None
+    }
+
+    /// Returns the settings `guard`: how much one report may take away before it is held in quarantine. MUST NOT block.
+    fn guard(&self) -> Guard {
+        Guard::default()
     }
 }
 
@@ -112,6 +159,10 @@ impl VendorFeed for GivenFeed {
         Ok(FetchedReport {
             report: self.report.clone(),
             times: ResponseTimes::default(),
+            size: ReportSize {
+                bytes: None,
+                rows: Some(self.report.quantities().len() as u64),
+            },
         })
     }
 

@@ -147,7 +147,7 @@ async fn settlement_halves_a_failing_batch_until_only_the_unreadable_order_is_de
 }
 
 #[tokio::test]
-async fn sweep_prunes_changes_and_requeues_orders_when_pruning_keys_fails() {
+async fn sweep_prunes_the_rest_and_requeues_orders_when_pruning_keys_fails() {
     let work = |commits| {
         let mut work = MockUnitOfWork::new();
         work.expect_store_time().returning(|| Ok(Timestamp::EPOCH));
@@ -168,6 +168,9 @@ async fn sweep_prunes_changes_and_requeues_orders_when_pruning_keys_fails() {
     let mut pruning_dead_letters = work(1);
     let pruned = pruning_dead_letters.expect_prune_dead_letters().times(1);
     pruned.returning(|_| Ok(0));
+    let mut pruning_runs = work(1);
+    let pruned = pruning_runs.expect_prune_runs().times(1);
+    pruned.returning(|_, _| Ok(0));
     let mut requeueing = work(1);
     let requeued = requeueing.expect_requeue_overdue().times(1);
     requeued.returning(|_| Ok(2));
@@ -180,11 +183,13 @@ async fn sweep_prunes_changes_and_requeues_orders_when_pruning_keys_fails() {
         max_queue_depth: 10,
         key_retention: Duration::from_mins(1),
         change_log_retention: Duration::from_mins(1),
+        max_runs: 1_000,
     };
     let store = store(vec![
         pruning_keys,
         pruning_changes,
         pruning_dead_letters,
+        pruning_runs,
         requeueing,
     ]);
     let sweeper = Sweeper::new(

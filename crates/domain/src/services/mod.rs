@@ -13,6 +13,7 @@ mod status;
 mod stock_locks;
 mod sweeper;
 mod vendor_expiry;
+mod vendor_pause;
 mod vendor_rename;
 mod vendor_set;
 mod vendor_sync;
@@ -26,6 +27,10 @@ pub use settlement::{SettleError, SettleOrders};
 pub use status::{ChangeStatus, ChangeStatusError, ChangedOrder};
 pub use sweeper::{MAX_DEAD_MESSAGES, Sweeper, SweeperSettings, Swept};
 pub use vendor_expiry::{Enforced, VendorExpiry};
+pub use vendor_pause::{PauseVendor, PauseVendorError};
 pub use vendor_rename::{RenameVendor, RenameVendorError};
 pub use vendor_set::{AppliedSet, SetStatus, VendorSetError, VendorSets};
-pub use vendor_sync::{PendingAttempt, QuarantineDecision, SyncError, VendorSync};
+pub use vendor_sync::{
+    CheckedReport, PendingAttempt, PendingOrders, QuarantineDecision, SyncDelay, SyncError,
+    VendorCheck, VendorSync,
+};

@@ -1,4 +1,5 @@
-//! The sweeper: requeues orders that were lost between outbox and settlement, and prunes old keys, changes and dead letters.
+//! The sweeper: requeues orders that were lost between outbox and settlement, and prunes old keys, changes, dead letters and
+//! runs.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,6 +16,9 @@ const KEYS_PER_TRANSACTION: u32 = 5_000;
 
 /// Number of change log entries pruned in one transaction; each may contain many orders and products.
 const CHANGES_PER_TRANSACTION: u32 = 1_000;
+
+/// Number of runs pruned in one transaction.
+const RUNS_PER_TRANSACTION: u32 = 1_000;
 
 /// Maximum number of such transactions in one sweep, so that a sweep ends.
 const MAX_TRANSACTIONS: u32 = 100;
@@ -39,6 +43,8 @@ pub struct SweeperSettings {
     pub key_retention: Duration,
     /// The time for which change log entries are kept.
     pub change_log_retention: Duration,
+    /// Number of runs of each vendor that are kept, at least 1.
+    pub max_runs: u32,
 }
 
 /// The result of a sweep.
@@ -52,6 +58,8 @@ pub struct Swept {
     pub changes_pruned: u64,
     /// Number of pruned dead letters whose orders are settled.
     pub dead_letters_pruned: u64,
+    /// Number of pruned runs.
+    pub runs_pruned: u64,
 }
 
 /// Requeues lost orders and prunes old rows.
@@ -98,12 +106,16 @@ impl Sweeper {
         let dead_letters_pruned = self
             .prune_all(DEAD_LETTERS_PER_TRANSACTION, || self.prune_dead_letters())
             .await;
+        let runs_pruned = self
+            .prune_all(RUNS_PER_TRANSACTION, || self.prune_runs())
+            .await;
         let requeued = self.requeue_lost().await;
         Ok(Swept {
             requeued: requeued?,
             keys_pruned: keys_pruned?,
             changes_pruned: changes_pruned?,
             dead_letters_pruned: dead_letters_pruned?,
+            runs_pruned: runs_pruned?,
         })
     }
 
@@ -211,6 +223,15 @@ impl Sweeper {
         Ok(pruned)
     }
 
+    async fn prune_runs(&self) -> Result<u64, StoreError> {
+        let mut work = self.store.begin().await?;
+        let pruned = work
+            .prune_runs(self.settings.max_runs, RUNS_PER_TRANSACTION)
+            .await?;
+        work.commit().await?;
+        Ok(pruned)
+    }
+
     async fn prune_changes(&self) -> Result<u64, StoreError> {
         let mut work = self.store.begin().await?;
         let before = work
@@ -263,6 +284,7 @@ mod tests {
                 max_queue_depth: 1,
                 key_retention: Duration::from_hours(24),
                 change_log_retention: Duration::from_hours(1),
+                max_runs: 1_000,
             },
         )
     }

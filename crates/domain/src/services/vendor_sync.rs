@@ -1,11 +1,18 @@
 //! Syncs a vendor: fetches its report, applies it, records the result and announces it.
 
 mod application;
+mod check;
 mod chunks;
+mod counts;
+mod decision;
 mod error;
+mod guarding;
+mod not_ready;
 mod pauses;
 mod plan;
 mod progress;
+mod push;
+mod quarantine;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,21 +20,22 @@ use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
-use super::stock_locks::{MAX_CHUNK, MAX_LOCK_WAIT};
+use super::stock_locks::MAX_CHUNK;
 use super::vendor_expiry::VendorExpiry;
 use crate::evidence::{Assessment, Evidence, Exchange, NoEvidence, Proof, assess};
 use crate::identifiers::VendorId;
 use crate::ports::{
-    Clock, FinishedSync, NoopNotifier, NoopObserver, Notifier, Observer, Store, StoreError,
-    StoreProbe, SyncOutcome, SyncQueries, Topic, VendorFeed, VendorSyncState,
+    Clock, FeedError, FinishedSync, NoopNotifier, NoopObserver, Notifier, Observer, Store,
+    StoreError, StoreProbe, SyncOutcome, SyncQueries, Topic, VendorFeed,
 };
-use crate::report::{Report, ReportKind};
-use crate::retry;
+use crate::report::Report;
 use crate::timestamp::Timestamp;
 
+pub use check::{CheckedReport, PendingOrders, VendorCheck};
+pub use decision::QuarantineDecision;
 pub use error::SyncError;
 use pauses::FetchOutcome;
-pub use pauses::PendingAttempt;
+pub use pauses::{PendingAttempt, SyncDelay};
 use plan::Plan;
 use progress::{Ended, Progress};
 
@@ -45,15 +53,6 @@ pub struct VendorSync {
     chunk_size: usize,
     /// The evidence of each vendor's last report, to warn once and after each change.
     evidence: Arc<Mutex<BTreeMap<VendorId, Result<Evidence, NoEvidence>>>>,
-}
-
-/// An operator's decision on a report in quarantine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum QuarantineDecision {
-    /// Apply it.
-    Accept,
-    /// Drop it.
-    Discard,
 }
 
 impl VendorSync {
@@ -101,15 +100,33 @@ impl VendorSync {
     }
 
     /// Requests a vendor's report and applies it: in one transaction, or in several if it changes more than 1,024 products.
-    /// The result is stored as that of the vendor's last sync, even if the sync failed.
+    /// The result is stored as that of the vendor's last sync and as a run, even if the sync failed. A report that the vendor
+    /// has not finished is a result too, and changes nothing.
     ///
     /// # Errors
     /// [`SyncError`]. Stock was changed only if the error is [`SyncError::Incomplete`], and may have been changed if it is
     /// [`StoreError::CommitUnknown`]. The next sync applies the rest of a full report.
     pub async fn sync(&self, feed: &dyn VendorFeed) -> Result<FinishedSync, SyncError> {
         let requested_at = self.probe.store_time().await?;
+        self.sync_requested(feed, requested_at).await
+    }
+
+    /// Syncs a vendor whose report was requested, or pushed, at this instant by the store's clock.
+    async fn sync_requested(
+        &self,
+        feed: &dyn VendorFeed,
+        requested_at: Timestamp,
+    ) -> Result<FinishedSync, SyncError> {
         let mut progress = Progress::new(self.clock.now());
-        let result = match self.fetch(feed, requested_at).await {
+        let result = match self.fetch(feed, requested_at, &mut progress).await {
+            Err(SyncError::Feed {
+                source: FeedError::NotReady(reason),
+                ..
+            }) => {
+                return self
+                    .end_not_ready(feed.vendor_id(), reason, &progress)
+                    .await;
+            }
             Ok(fetched) => {
                 let applied = self.apply(feed, &fetched, &mut progress).await;
                 applied.map_err(|error| error.after_changes(progress.changed))
@@ -122,7 +139,7 @@ impl VendorSync {
         recorded.map_err(|error| SyncError::from(error).after_changes(progress.changed))?;
         let (ended, _) = result?;
         if ended.finished.outcome == SyncOutcome::Applied {
-            self.enforce_max_age(feed).await;
+            self.enforce_max_age(feed.vendor_id(), feed.max_age()).await;
         }
         Ok(ended.finished)
     }
@@ -132,11 +149,19 @@ impl VendorSync {
         &self,
         feed: &dyn VendorFeed,
         requested_at: Timestamp,
+        progress: &mut Progress,
     ) -> Result<(Report, Assessment), SyncError> {
-        let fetched = feed.fetch().await.map_err(|source| SyncError::Feed {
-            vendor_id: feed.vendor_id().clone(),
-            source,
+        let fetched = feed.fetch().await.map_err(|source| {
+            if let FeedError::Malformed(malformed) = &source {
+                progress.details.size = malformed.size;
+                progress.details.refused = malformed.refused.clone();
+            }
+            SyncError::Feed {
+                vendor_id: feed.vendor_id().clone(),
+                source,
+            }
         })?;
+        progress.details.size = fetched.size;
         let exchange = Exchange {
             requested_at,
             received_at: self.probe.store_time().await?,
@@ -241,82 +266,12 @@ impl VendorSync {
         }
     }
 
-    /// Applies or drops a vendor's report in quarantine, and returns the result; `None` if there is no such report.
-    ///
-    /// # Errors
-    /// [`SyncError`]. The report then stays in quarantine, even if a part of it was applied.
-    pub async fn resolve_quarantine(
-        &self,
-        vendor_id: &VendorId,
-        decision: QuarantineDecision,
-    ) -> Result<Option<FinishedSync>, SyncError> {
-        let mut progress = Progress::new(self.clock.now());
-        let result = match decision {
-            QuarantineDecision::Accept => self.accept_quarantined(vendor_id, &mut progress).await,
-            QuarantineDecision::Discard => {
-                let discard = || self.discard_quarantined(vendor_id, &progress);
-                retry::on_conflict(&self.clock, discard).await
-            }
-        };
-        if progress.changed > 0 {
-            self.notifier.notify(Topic::Changes);
-        }
-        let result = result?;
-        if let Some(done) = &result {
-            info!(vendor.id = %vendor_id, ?decision, changed = done.changed, "quarantine resolved");
-        }
-        Ok(result)
-    }
-
-    async fn accept_quarantined(
-        &self,
-        vendor_id: &VendorId,
-        progress: &mut Progress,
-    ) -> Result<Option<FinishedSync>, SyncError> {
-        let empty = Report::empty(ReportKind::Full);
-        let decide = |state: VendorSyncState| {
-            let quarantined = state.history.quarantined.clone()?;
-            Some(Plan::of_quarantined(vendor_id, &empty, &quarantined, state))
-        };
-        match self.handle(vendor_id, progress, decide).await {
-            Ok(handled) => Ok(handled.map(|(ended, _)| {
-                self.wake_relay(Some(&ended));
-                ended.finished
-            })),
-            Err(SyncError::NotConfigured(_)) if progress.changed == 0 => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn discard_quarantined(
-        &self,
-        vendor_id: &VendorId,
-        progress: &Progress,
-    ) -> Result<Option<FinishedSync>, SyncError> {
-        let mut work = self.store.begin().await?;
-        work.limit_lock_waits(MAX_LOCK_WAIT).await?;
-        let Some(locked) = work.lock_vendor(vendor_id).await? else {
-            return Ok(None);
-        };
-        let mut history = locked.history;
-        if history.quarantined.take().is_none() {
-            return Ok(None);
-        }
-        let error = "the empty report was discarded by an operator".to_owned();
-        let now = self.clock.now();
-        let record = progress.record(now, SyncOutcome::Quarantined, 0, Some(error));
-        let finished_at = work.record_sync(vendor_id, &record, Some(&history)).await?;
-        work.commit().await?;
-        Ok(Some(FinishedSync::new(finished_at, record)))
-    }
-
     /// Updates the marks of the stock rows that an applied report did not change.
-    async fn enforce_max_age(&self, feed: &dyn VendorFeed) {
-        if feed.max_age().is_none() {
+    async fn enforce_max_age(&self, vendor_id: &VendorId, max_age: Option<Duration>) {
+        if max_age.is_none() {
             return;
         }
-        let vendor_id = feed.vendor_id();
-        match self.expiry().enforce(vendor_id, feed.max_age()).await {
+        match self.expiry().enforce(vendor_id, max_age).await {
             Ok(enforced) if enforced.is_complete => {}
             Ok(_) => debug!(
                 vendor.id = %vendor_id,

@@ -89,7 +89,7 @@ impl Failure {
 
     pub(crate) fn of_feed(self) -> FeedError {
         match self {
-            Self::FeedMalformed => FeedError::Malformed("injected".to_owned()),
+            Self::FeedMalformed => FeedError::Malformed("injected".to_owned().into()),
             _ => FeedError::Unavailable("injected".to_owned()),
         }
     }

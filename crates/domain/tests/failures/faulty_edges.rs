@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::evidence::ResponseTimes;
+use domain::guard::Guard;
 use domain::identifiers::{OrderId, VendorId};
 use domain::ports::{
     Backlog, FeedError, FetchedReport, OrderQueue, QueueError, QueuedOrder, VendorFeed,
 };
 use domain::report::Report;
+use domain::run::ReportSize;
 use domain::timestamp::Timestamp;
 use queue_in_process::InProcessQueue;
 
@@ -64,6 +66,7 @@ pub(crate) struct FaultyFeed {
     pub(crate) result: Result<Report, FeedError>,
     /// The vendor's clock.
     pub(crate) now: Timestamp,
+    pub(crate) guard: Guard,
     pub(crate) faults: Arc<Faults>,
 }
 
@@ -77,6 +80,10 @@ impl VendorFeed for FaultyFeed {
         Duration::ZERO
     }
 
+    fn guard(&self) -> Guard {
+        self.guard
+    }
+
     async fn fetch(&self) -> Result<FetchedReport, FeedError> {
         match self.faults.next_failure(Role::Feed, "fetch").await {
             None => self.result.clone().map(|report| FetchedReport {
@@ -86,6 +93,7 @@ impl VendorFeed for FaultyFeed {
                     date: Some(self.now),
                     ..ResponseTimes::default()
                 },
+                size: ReportSize::default(),
             }),
             Some(failure) => Err(failure.of_feed()),
         }

@@ -12,8 +12,9 @@ use domain::order::{Order, OrderState};
 use domain::pacing::VendorPause;
 use domain::ports::{
     Acceptance, ChangeRepository, DeadLetterRepository, FirstSyncs, LockedStock, LockedVendor,
-    NewOrder, OrderRepository, OtherVendors, OutboxEntry, OutboxId, OutboxLag, OutboxRepository,
-    PauseRepository, RequeueLimits, StockRepository, Store, StoreError, StoreProbe, StoredPause,
+    NewOrder, OperatorPause, OperatorPauseRepository, OrderRepository, OtherVendors, OutboxEntry,
+    OutboxId, OutboxLag, OutboxRepository, PauseRepository, QuarantineRepository, ReportedTotals,
+    RequeueLimits, RunRepository, StockRepository, Store, StoreError, StoreProbe, StoredPause,
     StoredVendorSet, SwitchedVendors, SyncQueries, SyncRecord, SyncRepository, UnitOfWork,
     VendorRename, VendorRenameRepository, VendorSetQueries, VendorSetRecord, VendorSetRepository,
     VendorSyncState,
@@ -129,6 +130,8 @@ forward! { VendorSetQueries for FaultyStore {
 forward! { SyncQueries for FaultyStore {
     fn find_sync_state(id: &VendorId) -> Option<VendorSyncState>;
     fn list_reported_stock(id: &VendorId, after: Option<ProductId>, limit: u32) -> Vec<ReportedStock>;
+    fn sum_reported_stock(id: &VendorId) -> ReportedTotals;
+    fn list_quarantined_lines(id: &VendorId, requested_at: Timestamp, after: Option<ProductId>, limit: u32) -> Vec<(ProductId, u32)>;
 } }
 
 forward! { OrderRepository for FaultyWork {
@@ -177,10 +180,25 @@ forward! { SyncRepository for FaultyWork {
     fn record_sync<'r>(id: &VendorId, record: &SyncRecord, history: Option<&'r ReportHistory>) -> Timestamp;
 } }
 
+forward! { RunRepository for FaultyWork {
+    fn prune_runs(keep: u32, limit: u32) -> u64;
+} }
+
 forward! { PauseRepository for FaultyWork {
     fn find_pause(id: &VendorId) -> Option<VendorPause>;
     fn save_pause(id: &VendorId, pause: &VendorPause) -> ();
     fn clear_pause(id: &VendorId) -> Option<VendorPause>;
+} }
+
+forward! { QuarantineRepository for FaultyWork {
+    fn add_quarantined_lines(id: &VendorId, requested_at: Timestamp, lines: &[(ProductId, u32)]) -> ();
+    fn count_quarantined_lines(id: &VendorId, requested_at: Timestamp) -> u64;
+    fn remove_quarantined_lines(id: &VendorId, kept: Option<Timestamp>, limit: u32) -> u64;
+} }
+
+forward! { OperatorPauseRepository for FaultyWork {
+    fn pause_vendor(id: &VendorId, reason: Option<String>) -> Option<OperatorPause>;
+    fn resume_vendor(id: &VendorId) -> Option<OperatorPause>;
 } }
 
 forward! { VendorRenameRepository for FaultyWork {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::allocation::most_available_first;
+use domain::guard::Guard;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderState, OrderStatus};
 use domain::ports::{
@@ -104,6 +105,7 @@ impl Fixture {
         for (vendor_id, lines) in [("v", &[("p", 10), ("q", 4)][..]), ("w", &[("p", 3)])] {
             let feed = FaultyFeed {
                 now: fixture.clock.now(),
+                guard: Guard::default(),
                 vendor_id: vendor(vendor_id),
                 result: Ok(full(lines)),
                 faults: Arc::clone(&fixture.faults),
@@ -141,6 +143,7 @@ impl Fixture {
                 max_queue_depth: 100,
                 key_retention: KEY_RETENTION,
                 change_log_retention: CHANGE_LOG_RETENTION,
+                max_runs: 2,
             },
         )
     }

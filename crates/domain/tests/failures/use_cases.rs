@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::guard::{Guard, Share};
 use domain::identifiers::{BatchDigest, IdempotencyKey, VendorId};
 use domain::order::OrderStatus;
 use domain::ports::{Clock as _, FeedError, NewOrder, NoopNotifier};
@@ -37,8 +38,12 @@ pub(crate) enum UseCase {
     Sync,
     /// The vendor's response is not a report.
     SyncWithoutReport,
+    /// The vendor has not finished its report.
+    SyncNotReady,
     /// The report is older than the last one.
     SyncStale,
+    /// The vendor's guard holds the report.
+    SyncHeld,
     /// The vendor is not configured.
     SyncUnconfigured,
     /// A set without one of the vendors.
@@ -50,7 +55,7 @@ pub(crate) enum UseCase {
 use OrderStatus::{Cancelled, Confirmed, Delivered, Pending, Rejected, Shipped};
 
 impl UseCase {
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::Place,
         Self::PlaceBatch,
         Self::Relay,
@@ -72,7 +77,9 @@ impl UseCase {
         Self::RequeueAll,
         Self::Sync,
         Self::SyncWithoutReport,
+        Self::SyncNotReady,
         Self::SyncStale,
+        Self::SyncHeld,
         Self::SyncUnconfigured,
         Self::ApplySet,
         Self::Expire,
@@ -99,15 +106,19 @@ impl UseCase {
             | Self::Change(Shipped, Delivered) => "begin,lock_order,save_state,commit",
             Self::Change(..) => "begin,lock_order",
             Self::Sweep => {
-                "begin,store_time,prune_keys,commit,begin,store_time,prune_changes,commit,begin,prune_dead_letters,commit,backlog,begin,requeue_overdue,commit"
+                "begin,store_time,prune_keys,commit,begin,store_time,prune_changes,commit,begin,prune_dead_letters,commit,begin,prune_runs,commit,backlog,begin,requeue_overdue,commit"
             }
             Self::RequeueAll => "begin,requeue_overdue,commit",
             Self::Sync => {
                 "store_time,fetch,store_time,find_sync_state,list_reported_stock,begin,limit_lock_waits,lock_vendor,create_products,lock_stock,mark_included,save_stock,end_first_sync,record_sync,clear_pause,commit"
             }
+            Self::SyncHeld => {
+                "store_time,fetch,store_time,find_sync_state,list_reported_stock,begin,limit_lock_waits,lock_vendor,add_quarantined_lines,commit,begin,limit_lock_waits,lock_vendor,count_quarantined_lines,end_first_sync,record_sync,clear_pause,commit"
+            }
             Self::SyncWithoutReport => {
                 "store_time,fetch,begin,lock_vendor,end_first_sync,record_sync,find_pause,save_pause,commit"
             }
+            Self::SyncNotReady => "store_time,fetch,begin,lock_vendor,record_sync,commit",
             Self::SyncStale => {
                 "store_time,fetch,store_time,find_sync_state,begin,limit_lock_waits,lock_vendor,end_first_sync,record_sync,clear_pause,commit"
             }
@@ -134,7 +145,7 @@ impl UseCase {
     /// Returns the largest number of parts that are retried separately.
     pub(crate) fn parts(self) -> usize {
         match self {
-            Self::Sweep => 4,
+            Self::Sweep => 5,
             _ => 2,
         }
     }
@@ -160,7 +171,9 @@ impl UseCase {
             Self::Place
             | Self::PlaceBatch
             | Self::SyncWithoutReport
+            | Self::SyncNotReady
             | Self::SyncStale
+            | Self::SyncHeld
             | Self::SyncUnconfigured => {}
             Self::Relay | Self::RelayToFullQueue => {
                 // Each order in its own entry.
@@ -233,14 +246,28 @@ impl UseCase {
                 sync(
                     fixture,
                     "v",
-                    Err(FeedError::Malformed("not a list".to_owned())),
+                    Err(FeedError::Malformed("not a list".to_owned().into())),
                 )
                 .await
+            }
+            Self::SyncNotReady => {
+                sync(fixture, "v", Err(FeedError::NotReady("empty".to_owned()))).await
             }
             Self::SyncStale => {
                 let long_ago = Some(Timestamp::from_micros(0));
                 let report = Report::parse(ReportKind::Full, long_ago, []);
                 sync(fixture, "v", Ok(report.unwrap())).await
+            }
+            Self::SyncHeld => {
+                let guard = Guard {
+                    max_drop: Some(Share::ZERO),
+                    ..Guard::default()
+                };
+                // The same claim each time: a second report does not confirm the first.
+                let as_of = Some(Timestamp::from_micros(1_795_435_200_000_000));
+                let lines = full(&[("p", 9), ("q", 4)]).quantities().clone();
+                let report = Report::from_quantities(ReportKind::Full, as_of, lines);
+                guarded_sync(fixture, "v", Ok(report.unwrap()), guard).await
             }
             Self::SyncUnconfigured => sync(fixture, "unconfigured", Ok(full(&[("p", 8)]))).await,
             Self::ApplySet => {
@@ -325,11 +352,21 @@ async fn place(fixture: &Fixture) -> Expected {
 }
 
 async fn sync(fixture: &Fixture, vendor_id: &str, result: Result<Report, FeedError>) -> Expected {
+    guarded_sync(fixture, vendor_id, result, Guard::default()).await
+}
+
+async fn guarded_sync(
+    fixture: &Fixture,
+    vendor_id: &str,
+    result: Result<Report, FeedError>,
+    guard: Guard,
+) -> Expected {
     let vendor_id: VendorId = vendor(vendor_id);
     let feed = FaultyFeed {
         vendor_id,
         result,
         now: fixture.clock.now(),
+        guard,
         faults: Arc::clone(&fixture.faults),
     };
     fixture.sync().sync(&feed).await.into()

@@ -1,12 +1,14 @@
 //! Reports and stock, against a model of the vendor's true warehouse (P3): with any files, caches, replicas and clocks
-//! between the count and its use, and wherever the process ends while it applies a report, no unit is sold that the
-//! warehouse does not hold, and no unit stays in flight forever once a report with evidence arrives.
+//! between the count and its use, wherever the process ends while it applies a report, and whatever a guard holds and an
+//! operator accepts, no unit is sold that the warehouse does not hold, and no unit stays in flight forever once a report with
+//! evidence arrives.
 //!
 //! The use case runs over the memory store on a clock that only the test moves. `PROPTEST_CASES` sets the number of cases.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod interrupted;
+mod steps;
 mod vendor;
 
 use std::collections::VecDeque;
@@ -16,6 +18,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::allocation::most_available_first;
+use domain::guard::Guard;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{OrderRequest, OrderStatus};
 use domain::ports::{
@@ -24,12 +27,13 @@ use domain::ports::{
 };
 use domain::quantity::Quantity;
 use domain::report::ReportKind;
-use domain::services::{ChangeStatus, VendorSync};
+use domain::services::{ChangeStatus, QuarantineDecision, SyncError, VendorSync};
 use domain::settlement::settle;
 use domain::timestamp::Timestamp;
 use domain::vendor_set::ConfiguredVendor;
 use interrupted::InterruptibleStore;
 use proptest::prelude::*;
+use steps::{Step, guard, steps};
 use storage_memory::MemoryStore;
 use strum::VariantArray as _;
 use vendor::{Count, PRODUCTS, Source, Units, Vendor};
@@ -61,31 +65,13 @@ impl Clock for TestClock {
     async fn sleep(&self, _: Duration) {}
 }
 
-#[derive(Debug, Clone)]
-enum Step {
-    /// Sells units of a product.
-    Sell(usize, u32),
-    Ship,
-    /// Adds units of a product to the warehouse.
-    Restock(usize, u32),
-    Advance(i64),
-    /// The vendor writes its file or document.
-    Write,
-    Sync,
-    /// A sync whose process ends after this number of transactions.
-    InterruptedSync(usize),
-    /// A sync whose response takes this long, while other syncs run after these pauses.
-    SlowSync(i64, Vec<i64>),
-    /// Receives an earlier response again.
-    Repeat(usize),
-}
-
 /// Returns one response, after running other syncs if there are any.
 struct Feed<'w> {
     vendor_id: VendorId,
     lag: Duration,
     response: FetchedReport,
     delay: i64,
+    guard: Guard,
     meanwhile: std::sync::Mutex<VecDeque<(i64, FetchedReport)>>,
     fixture: &'w Fixture,
 }
@@ -98,6 +84,10 @@ impl VendorFeed for Feed<'_> {
 
     fn lag(&self) -> Duration {
         self.lag
+    }
+
+    fn guard(&self) -> Guard {
+        self.guard
     }
 
     async fn fetch(&self) -> Result<FetchedReport, FeedError> {
@@ -118,11 +108,12 @@ struct Fixture {
     interruptible: InterruptibleStore,
     sync: VendorSync,
     status: ChangeStatus,
+    guard: Guard,
 }
 
 impl Fixture {
     /// Opens a store whose syncs write at most `chunk_size` products per transaction.
-    async fn open(chunk_size: usize) -> Self {
+    async fn open(chunk_size: usize, guard: Guard) -> Self {
         let clock = Arc::new(TestClock(AtomicI64::new(START)));
         let store = MemoryStore::new(clock.clone());
         let shared = Arc::new(store.clone());
@@ -148,6 +139,7 @@ impl Fixture {
             status: ChangeStatus::new(shared, clock.clone()),
             store,
             clock,
+            guard,
         }
     }
 
@@ -157,6 +149,7 @@ impl Fixture {
             lag,
             response,
             delay: 0,
+            guard: self.guard,
             meanwhile: std::sync::Mutex::default(),
             fixture: self,
         }
@@ -165,6 +158,19 @@ impl Fixture {
     /// Syncs a response.
     async fn sync(&self, response: FetchedReport, lag: Duration) -> FinishedSync {
         self.sync.sync(&self.feed(response, lag)).await.unwrap()
+    }
+
+    /// Accepts or discards the report in quarantine.
+    async fn resolve(&self, is_accepted: bool) -> Result<Option<FinishedSync>, SyncError> {
+        let decision = if is_accepted {
+            QuarantineDecision::Accept
+        } else {
+            QuarantineDecision::Discard
+        };
+        let vendor_id = VendorId::parse("v").unwrap();
+        self.sync
+            .resolve_quarantine(&vendor_id, decision, None)
+            .await
     }
 
     /// Orders units of a product, and returns the order if it was confirmed.
@@ -232,9 +238,10 @@ async fn run(
     skew: i64,
     units: Units,
     chunk_size: usize,
+    guard: Guard,
     steps: &[Step],
 ) -> Result<(), TestCaseError> {
-    let fixture = Fixture::open(chunk_size).await;
+    let fixture = Fixture::open(chunk_size, guard).await;
     let clock = &fixture.clock;
     let first = Count { units, at: START };
     let mut vendor = Vendor {
@@ -276,6 +283,13 @@ async fn run(
                 let response = vendor.respond(clock.micros());
                 fixture.interruptible.interrupt_after(*transactions);
                 drop(fixture.sync.sync(&fixture.feed(response, lag)).await);
+                fixture.interruptible.restore();
+                let findings = fixture.store.audit().await.unwrap();
+                prop_assert!(findings.is_empty(), "{findings:?}");
+            }
+            Step::Resolve(is_accepted, transactions) => {
+                fixture.interruptible.interrupt_after(*transactions);
+                drop(fixture.resolve(*is_accepted).await);
                 fixture.interruptible.restore();
                 let findings = fixture.store.audit().await.unwrap();
                 prop_assert!(findings.is_empty(), "{findings:?}");
@@ -339,7 +353,10 @@ async fn end(
     clock.advance(2 * CACHED_FOR);
     for _ in 0..2 {
         let response = vendor.respond(clock.micros());
-        let done = fixture.sync(response, lag).await;
+        let mut done = fixture.sync(response, lag).await;
+        if done.outcome == SyncOutcome::Quarantined {
+            done = fixture.resolve(true).await.unwrap().unwrap();
+        }
         prop_assert_eq!(done.outcome, SyncOutcome::Applied);
         clock.advance(2 * CACHED_FOR);
     }
@@ -352,24 +369,6 @@ async fn end(
     Ok(())
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let pause = || prop_oneof![0..SECOND, 0..40 * SECOND];
-    let product = || 0..PRODUCTS.len();
-    let step = prop_oneof![
-        4 => (product(), 1_u32..8).prop_map(|(product, units)| Step::Sell(product, units)),
-        4 => Just(Step::Ship),
-        1 => (product(), 1_u32..5).prop_map(|(product, units)| Step::Restock(product, units)),
-        4 => pause().prop_map(Step::Advance),
-        2 => Just(Step::Write),
-        5 => Just(Step::Sync),
-        3 => (0_usize..4).prop_map(Step::InterruptedSync),
-        2 => (pause(), prop::collection::vec(pause(), 0..3))
-            .prop_map(|(delay, pauses)| Step::SlowSync(delay, pauses)),
-        2 => (0_usize..6).prop_map(Step::Repeat),
-    ];
-    prop::collection::vec(step, 1..50)
-}
-
 proptest! {
     #[test]
     fn no_report_sells_a_unit_that_the_warehouse_does_not_hold(
@@ -378,10 +377,11 @@ proptest! {
         skew in prop::sample::select(&[-100_i64, -3, 0, 3, 60][..]),
         units in prop::array::uniform3(1_u32..40),
         chunk_size in 1_usize..4,
+        guard in guard(),
         steps in steps(),
     ) {
         let kind = if is_delta { ReportKind::Delta } else { ReportKind::Full };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(run(source, kind, skew * SECOND, units, chunk_size, &steps))?;
+        runtime.block_on(run(source, kind, skew * SECOND, units, chunk_size, guard, &steps))?;
     }
 }

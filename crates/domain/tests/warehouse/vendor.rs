@@ -6,6 +6,7 @@ use domain::evidence::ResponseTimes;
 use domain::identifiers::ProductId;
 use domain::ports::FetchedReport;
 use domain::report::{Report, ReportKind};
+use domain::run::ReportSize;
 use domain::timestamp::Timestamp;
 use strum::VariantArray;
 
@@ -143,7 +144,11 @@ impl Vendor {
         // An additional product ensures that no report is empty.
         let lines = counted.chain([(ProductId::parse("s").unwrap(), 1)]);
         let report = Report::parse(self.kind, as_of, lines).unwrap();
-        let response = FetchedReport { report, times };
+        let response = FetchedReport {
+            report,
+            times,
+            size: ReportSize::default(),
+        };
         self.responses.push(response.clone());
         response
     }

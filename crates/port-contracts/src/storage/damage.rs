@@ -28,7 +28,9 @@ pub enum Damage {
     UnreadableOrder(OrderId),
     /// Vendor `v` has a stock row with a blank product id.
     UnreadableStock,
-    /// The outcome of the vendor's last sync is one of a later version.
+    /// The refused records of the vendor's newest run are not readable.
+    UnreadableRun(&'static str),
+    /// The outcomes of the vendor's last sync and of its runs are those of a later version.
     UnknownOutcome(&'static str),
 }
 

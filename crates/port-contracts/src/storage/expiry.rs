@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use domain::evidence::ReportOrder;
+use domain::guard::{Guard, Share};
 use domain::identifiers::ProductId;
 use domain::order::{OrderState, OrderStatus, RejectReason};
 use domain::ports::SyncOutcome;
+use domain::report::ReportKind;
+use domain::services::QuarantineDecision;
 use domain::timestamp::Timestamp;
 use tokio::time::timeout;
 
@@ -181,7 +184,7 @@ pub async fn an_interrupted_report_does_not_end_the_expiry(storage: &StorageUnde
             as_of: requested_at,
             requested_at,
         };
-        history.begin(&full(&[("p", 1)]), order);
+        history.begin(ReportKind::Full, order, false);
         work.save_history(&vendor("v"), &history).await.unwrap();
         work.commit().await.unwrap();
     };
@@ -190,4 +193,27 @@ pub async fn an_interrupted_report_does_not_end_the_expiry(storage: &StorageUnde
     assert!(use_cases.enforce_max_age("v", Some(HOUR)).await);
     use_cases.report("v", full(&[("p", 1)])).await;
     assert!(!use_cases.enforce_max_age("v", Some(HOUR)).await);
+}
+
+/// A report that became too old in quarantine is applied when an operator accepts it, and not sold from.
+pub async fn an_accepted_report_that_is_too_old_is_not_sold_from(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    let old = full_as_of(ago(storage, 3 * HOUR).await, &[("p", 10), ("q", 1)]);
+    use_cases.report("v", old).await;
+    let guard = Guard {
+        max_drop: Share::parse(0.5).ok(),
+        ..Guard::default()
+    };
+    let held = full_as_of(ago(storage, 2 * HOUR).await, &[("p", 4), ("q", 1)]);
+    let done = use_cases.report_guarded("v", held, guard).await.unwrap();
+    assert_eq!(done.outcome, SyncOutcome::Quarantined);
+    let accept = QuarantineDecision::Accept;
+    let done = use_cases
+        .resolve_with_max_age("v", accept, Some(HOUR))
+        .await;
+    assert_eq!(done.unwrap().unwrap().outcome, SyncOutcome::Applied);
+    assert_eq!(storage.numbers("p", "v").await, (4, 0, 0));
+    assert_eq!(storage.numbers("q", "v").await, (1, 0, 0));
+    assert_eq!(storage.sellable("p").await, 0);
+    storage.assert_sound().await;
 }

@@ -12,7 +12,7 @@ use crate::builders::{full, new_order, product};
 use crate::use_cases::UseCases;
 
 /// Returns the orders in the outbox that may be published now.
-async fn due(storage: &StorageUnderTest) -> Vec<OrderId> {
+pub(super) async fn due(storage: &StorageUnderTest) -> Vec<OrderId> {
     let mut work = storage.begin().await;
     let claimed = work.claim(u32::MAX, Duration::ZERO).await.unwrap();
     work.commit().await.unwrap();

@@ -48,7 +48,7 @@ fn hooked(use_cases: &UseCases, storage: &StorageUnderTest, hook: Hook) -> UseCa
 }
 
 /// Returns use cases whose process ends after this number of transactions of a sync.
-fn interrupted_after(
+pub(super) fn interrupted_after(
     use_cases: &UseCases,
     storage: &StorageUnderTest,
     transactions: usize,
@@ -66,7 +66,7 @@ fn interrupted_after(
 }
 
 /// Returns use cases that run `meanwhile` before this transaction of a sync.
-fn disturbed_at<F>(
+pub(super) fn disturbed_at<F>(
     use_cases: &UseCases,
     storage: &StorageUnderTest,
     transaction: usize,
@@ -242,7 +242,11 @@ pub async fn an_interrupted_acceptance_is_repeated(storage: &StorageUnderTest) {
     let accept = QuarantineDecision::Accept;
     let interrupted = interrupted_after(&use_cases, storage, 2);
     let resolved = interrupted.try_resolve_quarantine("v", accept).await;
-    resolved.unwrap_err();
+    let error = resolved.unwrap_err();
+    assert!(
+        matches!(error, SyncError::Incomplete { changed: 2, .. }),
+        "{error:?}"
+    );
     assert_eq!(reported(storage, PRODUCTS).await, [0, 0, 10]);
     storage.assert_sound().await;
     let done = use_cases.resolve_quarantine("v", accept).await.unwrap();

@@ -86,6 +86,21 @@ macro_rules! storage_contracts {
                 a_replay_restarts_the_wait_of_the_sweeper,
                 a_discarded_dead_letter_leaves_its_order,
             }
+            guarding {
+                a_report_that_takes_too_much_away_is_held,
+                a_held_report_is_released_by_one_that_agrees,
+                a_held_report_is_accepted_by_another_process,
+                an_accepted_report_is_applied_like_any_other,
+                an_interrupted_acceptance_of_a_held_report_is_repeated,
+                the_guard_is_decided_again_when_the_stock_has_changed,
+                the_shares_of_a_delta_are_of_all_stock,
+                a_held_delta_survives_other_deltas,
+                a_held_report_whose_process_ended_leaves_nothing_behind,
+                concurrent_held_reports_leave_one_complete_report,
+                an_interrupted_confirmed_report_is_completed,
+                min_rows_holds_a_first_report,
+                a_renamed_vendor_keeps_its_held_report,
+            }
             large_reports {
                 each_chunk_of_a_report_leaves_the_balances_right,
                 an_interrupted_report_is_completed_by_the_next_one,
@@ -96,6 +111,16 @@ macro_rules! storage_contracts {
                 removing_a_vendor_ends_its_sync,
                 a_report_is_compared_again_after_another_was_applied,
                 a_newer_sync_notices_a_chunk_of_an_older_one,
+            }
+            not_ready {
+                a_report_that_is_not_ready_changes_nothing,
+                a_report_that_is_not_ready_is_no_first_sync,
+                rejection_does_not_wait_for_a_report_that_is_never_ready,
+            }
+            operator_pauses {
+                an_operator_pause_is_stored_until_it_is_ended,
+                an_operator_pause_is_a_part_of_the_vendor,
+                an_operator_pause_delays_only_scheduled_syncs,
             }
             order_lists {
                 orders_are_listed_newest_first_in_pages,
@@ -117,6 +142,12 @@ macro_rules! storage_contracts {
                 cancelling_removes_allocations,
                 save_state_refuses_an_unknown_order,
             }
+            quarantined_lines {
+                quarantined_lines_are_listed_by_report,
+                unused_lines_are_removed_in_parts,
+                quarantined_lines_are_rolled_back_with_their_unit_of_work,
+                the_sums_are_those_of_all_stock_rows,
+            }
             outbox {
                 claims_return_the_oldest_entries_first_and_once,
                 orders_of_one_call_share_an_entry,
@@ -128,6 +159,12 @@ macro_rules! storage_contracts {
                 a_claim_does_not_wait_for_another,
                 the_lag_is_the_age_of_the_oldest_entry,
                 the_outbox_is_counted_up_to_a_bound,
+            }
+            pushes {
+                a_pushed_report_brings_no_sold_stock_back,
+                the_time_of_a_push_includes_no_shipment,
+                pushed_reports_are_ordered_by_their_arrival,
+                a_repeated_push_confirms_no_report_in_quarantine,
             }
             refusing {
                 a_unit_of_work_with_a_failed_call_cannot_be_committed,
@@ -142,6 +179,18 @@ macro_rules! storage_contracts {
                 mark_included_counts_each_shipped_unit_once,
                 a_delta_line_older_than_the_stored_row_is_left_out,
                 reported_stock_is_listed_in_byte_order_in_pages,
+            }
+            runs {
+                a_run_is_stored_with_all_its_details,
+                runs_are_listed_newest_first_in_pages,
+                a_run_is_rolled_back_with_its_unit_of_work,
+                products_are_counted_by_the_change_of_their_quantity,
+                a_run_shows_the_size_and_the_evidence_of_its_report,
+                failed_syncs_and_quarantine_decisions_are_runs,
+                old_runs_of_each_vendor_are_pruned,
+                a_renamed_vendor_keeps_its_runs,
+                a_vendor_that_is_switched_on_again_keeps_its_runs,
+                an_unreadable_run_is_left_out,
             }
             selling {
                 an_order_is_placed_once_for_a_key,
@@ -163,6 +212,7 @@ macro_rules! storage_contracts {
                 vendors_without_reports_do_not_expire,
                 stock_expires_while_a_product_is_locked,
                 an_interrupted_report_does_not_end_the_expiry,
+                an_accepted_report_that_is_too_old_is_not_sold_from,
             }
             shipping {
                 the_first_shipment_of_a_part_sets_its_time,

@@ -8,15 +8,21 @@ pub mod damage;
 pub mod dead_letters;
 pub mod expiry;
 pub mod first_syncs;
+pub mod guarding;
 pub mod held_rows;
 pub mod large_reports;
 mod list;
+pub mod not_ready;
+pub mod operator_pauses;
 pub mod order_lists;
 pub mod order_locks;
 pub mod order_states;
 pub mod outbox;
+pub mod pushes;
+pub mod quarantined_lines;
 pub mod refusing;
 pub mod reports;
+pub mod runs;
 pub mod selling;
 pub mod shipping;
 pub mod signals;
@@ -39,9 +45,9 @@ use domain::identifiers::OrderId;
 use domain::order::{Order, OrderState};
 use domain::ports::{
     Acceptance, AuditQueries, ChangeQueries, DeadLetterQueries, InFlightQueries, Leases, Listener,
-    NewOrder, Notifier, OrderQueries, OtherVendors, OutboxEntry, RequeueLimits, StockQueries,
-    Store, StoreProbe, SwitchedVendors, SyncQueries, Topic, UnitOfWork, VendorQueries,
-    VendorSetQueries, WriteProbe,
+    NewOrder, Notifier, OrderQueries, OtherVendors, OutboxEntry, RequeueLimits, RunQueries,
+    StockQueries, Store, StoreProbe, SwitchedVendors, SyncQueries, Topic, UnitOfWork,
+    VendorQueries, VendorSetQueries, WriteProbe,
 };
 use domain::settlement::{Outcome, SettledOrder};
 use domain::stock::{ProductStock, StockChange, VendorStock};
@@ -65,6 +71,8 @@ pub struct StorageUnderTest {
     pub stock: Arc<dyn StockQueries>,
     /// Reads vendors.
     pub vendors: Arc<dyn VendorQueries>,
+    /// Reads runs.
+    pub runs: Arc<dyn RunQueries>,
     /// Reads the vendor set.
     pub vendor_sets: Arc<dyn VendorSetQueries>,
     /// Reads dead letters.
@@ -107,6 +115,7 @@ impl StorageUnderTest {
             + OrderQueries
             + StockQueries
             + VendorQueries
+            + RunQueries
             + VendorSetQueries
             + DeadLetterQueries
             + SyncQueries
@@ -122,6 +131,7 @@ impl StorageUnderTest {
             orders: store.clone(),
             stock: store.clone(),
             vendors: store.clone(),
+            runs: store.clone(),
             vendor_sets: store.clone(),
             dead_letters: store.clone(),
             sync: store.clone(),

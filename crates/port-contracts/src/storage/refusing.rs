@@ -5,6 +5,7 @@ use std::time::Duration;
 use domain::identifiers::OrderId;
 use domain::order::{OrderState, RejectReason};
 use domain::ports::{StoreError, SyncOutcome, SyncRecord, UnitOfWork};
+use domain::run::RunDetails;
 use domain::settlement::{Outcome, SettledOrder};
 use domain::stock::StockChange;
 
@@ -59,6 +60,7 @@ impl Refused {
                     received: 0,
                     changed: 0,
                     error: None,
+                    details: RunDetails::default(),
                 };
                 let recorded = work.record_sync(&vendor("unknown"), &record, None).await;
                 recorded.map(drop)

@@ -8,6 +8,7 @@ use domain::order::OrderState;
 use domain::ports::{FeedError, FetchedReport, SyncOutcome};
 use domain::report::Report;
 use domain::report_history::ReportHistory;
+use domain::run::ReportSize;
 use domain::services::{QuarantineDecision, SyncError};
 
 use super::StorageUnderTest;
@@ -151,6 +152,7 @@ pub async fn a_report_without_a_time_includes_no_shipment(storage: &StorageUnder
             Ok(FetchedReport {
                 report: full(&[("p", 7)]),
                 times: ResponseTimes::default(),
+                size: ReportSize::default(),
             })
         };
         let done = use_cases.sync_with("v", respond).await.unwrap();

@@ -143,4 +143,7 @@ pub async fn an_unknown_outcome_does_not_hide_the_vendor(storage: &StorageUnderT
     let found = storage.vendors.find_vendors(&[vendor("v")]).await.unwrap();
     let last = found[0].last_sync.clone().unwrap();
     assert_eq!(last.outcome, SyncOutcome::Applied);
+    let runs = storage.runs.list_runs(&vendor("v"), None, 9).await.unwrap();
+    assert_eq!(runs.len(), 1);
+    assert_eq!(runs[0].outcome, SyncOutcome::Applied);
 }

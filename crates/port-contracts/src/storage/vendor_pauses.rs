@@ -136,7 +136,7 @@ pub async fn a_failed_sync_pauses_the_vendor_and_a_success_ends_it(storage: &Sto
     let failures = [
         FeedError::Unavailable("unreachable".to_owned()),
         retry_later(HOUR),
-        FeedError::Malformed("not a list".to_owned()),
+        FeedError::Malformed("not a list".to_owned().into()),
     ];
     for (failure, count) in failures.into_iter().zip(1..) {
         let before = storage.probe.store_time().await.unwrap();

@@ -7,7 +7,9 @@ use domain::identifiers::VendorId;
 use domain::ports::{
     FinishedSync, LockedVendor, SyncOutcome, SyncRecord, VendorStatus, VendorSyncState,
 };
+use domain::report::ReportKind;
 use domain::report_history::{KnownClaim, QuarantinedReport, ReportHistory};
+use domain::run::RunDetails;
 use domain::timestamp::Timestamp;
 
 use super::{StorageUnderTest, wait_for_holder};
@@ -21,6 +23,7 @@ fn record(outcome: SyncOutcome) -> SyncRecord {
         received: 3,
         changed: 2,
         error: (outcome != SyncOutcome::Applied).then(|| "what's wrong".to_owned()),
+        details: RunDetails::default(),
     }
 }
 
@@ -70,6 +73,9 @@ fn history(as_of: Timestamp) -> ReportHistory {
             order: order_at(as_of),
             claim: Some(Claim::LastModified(as_of, None)),
             proof: Err(NoEvidence::NoTime),
+            kind: ReportKind::Delta,
+            lines: 12,
+            reason: "what's held".to_owned(),
         }),
         revision: 3,
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api_keys::{KeyHash, Role};
+use api_keys::{Grant, KeyHash, Role};
 
 use super::{with_environment, with_file};
 
@@ -52,7 +52,10 @@ fn keys_and_origins_are_read_from_variables() {
         ("AGGREGATOR__API__TLS__KEY", "b.pem"),
     ])
     .unwrap();
-    assert_eq!(settings.api_keys[0].roles, [Role::Customer]);
+    assert_eq!(
+        settings.api_keys[0].grant,
+        Grant::Roles(vec![Role::Customer])
+    );
     assert_eq!(settings.api_keys[1].name, "desk");
     assert!(settings.api_keys[1].has(Role::Operator));
     assert_eq!(

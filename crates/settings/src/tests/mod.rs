@@ -1,8 +1,11 @@
 //! Layers and values, with variables and files made by the tests.
 
 mod access;
+mod http;
+mod push;
 mod refused;
 mod refused_feeds;
+mod sources;
 mod vendors;
 
 use std::ffi::OsString;
@@ -10,6 +13,7 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
+use domain::guard::Guard;
 use tempfile::NamedTempFile;
 
 use crate::environment::{Variables, read_dotenv, read_process};
@@ -60,6 +64,7 @@ fn defaults_are_as_documented() {
         settings.worker.change_log_retention,
         Duration::from_hours(1)
     );
+    assert_eq!(settings.worker.max_runs, 1_000);
     let ids: Vec<String> = settings
         .vendor_ids()
         .iter()
@@ -69,7 +74,7 @@ fn defaults_are_as_documented() {
     let vendor = &settings.vendors[0];
     let url = vendor.source.url().as_str();
     assert_eq!(url, "http://127.0.0.1:5001/vendorA/stock");
-    assert_eq!(vendor.sync_interval, Duration::from_secs(30));
+    assert_eq!(vendor.sync_interval, Some(Duration::from_secs(30)));
 }
 
 #[test]
@@ -87,6 +92,8 @@ fn vendor_without_optional_settings_gets_the_documented_defaults() {
     assert_eq!(short.format, documented.format);
     assert_eq!(short.fields, documented.fields);
     assert_eq!(short.rules, documented.rules);
+    assert_eq!(short.guard, documented.guard);
+    assert_eq!(short.guard, Guard::default());
 }
 
 #[test]

@@ -116,6 +116,7 @@ fn invalid_settings_in_a_file_are_refused() {
         "[database]\npassword = ['hunter2']\n",
         "[worker]\nidempotency_key_retention = '23h'",
         "[worker]\nchange_log_retention = '59s'",
+        "[worker]\nmax_runs = 0",
         "[embedded]\npath = ''",
         "[embedded]\nreaders = 0",
         "[embedded]\nwrite_timeout = '10m'",

@@ -17,7 +17,6 @@ fn invalid_sources_and_decodings_are_refused() {
     let sources = [
         "{ url = 'http://a/' }",
         "{ type = 'http' }",
-        "{ type = 'sftp', url = 'sftp://a/' }",
         "{ type = 'http', url = 'file:///a' }",
         "{ type = 'http', url = 'http://u:hunter2@h/' }",
         "{ type = 'http', url = 'http://a/', user = 'u' }",
@@ -48,6 +47,62 @@ fn invalid_sources_and_decodings_are_refused() {
 }
 
 #[test]
+fn invalid_remote_sources_are_refused() {
+    let password = "auth = { type = 'password', user = 'u', password_env = 'P' }";
+    let key = format!("host_key = 'SHA256:{}'", "A".repeat(43));
+    let sftp = "type = 'sftp', url = 'sftp://h/a.csv'";
+    let ftps = "type = 'ftps', url = 'ftps://h/a.csv'";
+    let bucket = "type = 'bucket', url = 's3://b/a.csv'";
+    let sources = [
+        "type = 'ftp', url = 'ftp://h/a.csv'".to_owned(),
+        sftp.to_owned(),
+        format!("{sftp}, {key}"),
+        format!("{sftp}, {password}"),
+        format!("{sftp}, {password}, host_key = 'MD5:00'"),
+        format!("{sftp}, {password}, {key}, tls = 'explicit'"),
+        format!("{sftp}, {key}, auth = {{ type = 'basic', user = 'u' }}"),
+        format!("{sftp}, {key}, auth = {{ type = 'password', user = 'u' }}"),
+        format!("{sftp}, {key}, auth = {{ type = 'password', user = 'u', password = 'hunter2' }}"),
+        format!(
+            "{sftp}, {key}, auth = {{ type = 'password', user = 'u', password_env = 'P', password_file = '/p' }}"
+        ),
+        format!(
+            "{sftp}, {key}, auth = {{ type = 'password', user = 'u', password_env = 'hunter2!' }}"
+        ),
+        format!("{sftp}, {key}, auth = {{ type = 'password', password_env = 'P' }}"),
+        format!("{sftp}, {key}, auth = {{ type = 'key', user = 'u' }}"),
+        format!(
+            "{sftp}, {key}, auth = {{ type = 'key', user = 'u', key_file = '/k', password_env = 'P' }}"
+        ),
+        format!("{sftp}, {key}, auth = {{ type = 'access_key', id = 'i', secret_env = 'S' }}"),
+        format!("type = 'sftp', url = 'hunter2', {key}, {password}"),
+        format!("type = 'sftp', url = 'sftp://u:hunter2@h/a.csv', {key}, {password}"),
+        format!("type = 'sftp', url = 'ssh://h/a.csv', {key}, {password}"),
+        format!("type = 'sftp', url = 'sftp://h/out/', {key}, {password}"),
+        format!("type = 'sftp', url = 'sftp://h', {key}, {password}"),
+        format!("type = 'sftp', url = 'sftp:a.csv', {key}, {password}"),
+        format!("type = 'sftp', url = 'sftp://h/*/a.csv', {key}, {password}"),
+        format!("type = 'sftp', url = 'sftp://h/a?.csv', {key}, {password}"),
+        format!("type = 'sftp', url = 'sftp://h/a%0A.csv', {key}, {password}"),
+        ftps.to_owned(),
+        format!("{ftps}, {password}, {key}"),
+        format!("{ftps}, {password}, tls = 'none'"),
+        format!("{ftps}, {password}, after = 'delete'"),
+        format!("{ftps}, auth = {{ type = 'key', user = 'u', key_file = '/k' }}"),
+        format!("{bucket}, {password}"),
+        format!("{bucket}, region = ''"),
+        format!("{bucket}, time_zone = 'UTC'"),
+        format!("{bucket}, endpoint = 'https://u:hunter2@h'"),
+        format!("{bucket}, auth = {{ type = 'access_key', id = 'i' }}"),
+        "type = 'bucket', url = 's3://b:9000/a.csv'".to_owned(),
+        "type = 'bucket', url = 's3://b/out/'".to_owned(),
+        format!("type = 'file', url = 'file:///a.csv', {password}"),
+    ];
+    let errors = of_files(sources.map(|source| feed(&format!("source = {{ {source} }}"))));
+    insta::assert_snapshot!(errors);
+}
+
+#[test]
 fn invalid_formats_are_refused() {
     let with_fields = |format: &str| {
         feed(&format!(
@@ -74,6 +129,11 @@ fn invalid_formats_are_refused() {
         "type = 'xlsx', delimiter = ';'",
         "type = 'x12_846', header = true",
         "type = 'edifact_invrpt', as_of_zone = 'UTC'",
+        "type = 'edifact_invrpt', as_of = '/as_of'",
+        "type = 'edifact_invrpt', as_of = '137', as_of_format = 'unix'",
+        "type = 'x12_846', units = 'CT'",
+        "type = 'x12_846', units = ['CT', 'carton']",
+        "type = 'json', units = ['CT']",
         "type = 'ndjson', items = ''",
         "items = 'a'",
         "items_are = 'rows'",
@@ -142,5 +202,28 @@ fn invalid_fields_and_rules_are_refused() {
         ))
     });
     let errors = of_files(json.map(feed).into_iter().chain(csv).chain(others));
+    insta::assert_snapshot!(errors);
+}
+
+#[test]
+fn invalid_guards_are_refused() {
+    let guards = [
+        "guard = { max_drop = 50 }",
+        "guard = { max_drop = 0 }",
+        "guard = { max_drop = 1.0 }",
+        "guard = { max_drop = -0.5 }",
+        "guard = { max_drop = nan }",
+        "guard = { max_drop = '50 %' }",
+        "guard = { max_flips = true }",
+        "guard = { max_flips = '1e-1' }",
+        "guard = { min_rows = 0 }",
+        "guard = { min_rows = 0.5 }",
+        "guard = { max_rows = 1 }",
+        "guard = 0.5",
+        "kind = 'delta'\nguard = { min_rows = 1 }",
+        "rules = { absent = 'keep' }\nguard = { min_rows = 1 }",
+        "rules = { max_rows = 5 }\nguard = { min_rows = 6 }",
+    ];
+    let errors = of_files(guards.map(feed));
     insta::assert_snapshot!(errors);
 }

@@ -2,7 +2,9 @@
 
 use std::num::NonZeroU32;
 
+use domain::guard::{Guard, Share};
 use domain::report::ReportKind;
+use feed_options::*;
 
 use super::with_file;
 use crate::*;
@@ -12,7 +14,7 @@ fn vendor(settings: &str) -> VendorSettings {
     of("url = 'https://h/x'", settings)
 }
 
-fn of(source: &str, settings: &str) -> VendorSettings {
+pub(super) fn of(source: &str, settings: &str) -> VendorSettings {
     let file = format!("[[vendors]]\nid = 'v'\nsync_interval = '24h'\n{source}\n{settings}\n");
     let mut vendors = with_file(&file).expect(&file).vendors;
     assert_eq!(vendors.len(), 1);
@@ -33,36 +35,21 @@ fn delta_vendor_is_read() {
         "kind = 'delta'\nretries = 0\nformat = { items = '/a~1b/0', product_id = '', as_of = '/t' }",
     );
     assert_eq!(vendor.kind, ReportKind::Delta);
-    let FormatSettings::Json {
+    let FormatOptions::Json(JsonOptions {
         items,
         items_are,
         as_of,
-    } = vendor.format
+    }) = vendor.format
     else {
         panic!("{:?}", vendor.format);
     };
     assert_eq!(items, "/a~1b/0");
-    assert_eq!(items_are, ItemsAre::List);
+    assert_eq!(items_are, JsonItems::List);
     let as_of = as_of.unwrap();
     assert_eq!((as_of.field.as_str(), as_of.zone), ("/t", None));
     assert_eq!(as_of.format, AsOfFormat::Rfc3339);
     assert_eq!(vendor.fields.product_id.column, name(""));
     assert_eq!(vendor.fields.quantity.columns, [name("/quantity")]);
-}
-
-#[test]
-fn source_is_a_url_or_a_file() {
-    let http = of("source = { type = 'http', url = 'HTTP://H:80/x' }", "");
-    assert_eq!(http.source, of("url = 'http://h/x'", "").source);
-    let file = of(
-        "source = { type = 'file', url = 'file:///srv/a%20b/stock_*.csv' }",
-        "",
-    );
-    let SourceSettings::File { url, path } = file.source else {
-        panic!("{:?}", file.source);
-    };
-    assert_eq!(url.as_str(), "file:///srv/a%20b/stock_*.csv");
-    assert_eq!(path, Path::new("/srv/a b/stock_*.csv"));
 }
 
 #[test]
@@ -87,50 +74,72 @@ fn each_format_is_read() {
     for (written, expected) in [
         (
             "type = 'csv'",
-            FormatSettings::Csv {
+            FormatOptions::Csv(CsvOptions {
                 delimiter: b',',
                 quote: b'"',
-                header_row: NonZeroU32::new(1),
-            },
+                header: Header::Row(NonZeroU32::new(1).unwrap()),
+            }),
         ),
         (
             r#"type = "csv", delimiter = "\t", quote = "'", header = true, header_row = 3"#,
-            FormatSettings::Csv {
+            FormatOptions::Csv(CsvOptions {
                 delimiter: b'\t',
                 quote: b'\'',
-                header_row: NonZeroU32::new(3),
-            },
+                header: Header::Row(NonZeroU32::new(3).unwrap()),
+            }),
         ),
         (
             "type = 'csv', header = false",
-            FormatSettings::Csv {
+            FormatOptions::Csv(CsvOptions {
                 delimiter: b',',
                 quote: b'"',
-                header_row: None,
-            },
+                header: Header::None,
+            }),
         ),
         (
             "type = 'xml', items = '/stock/item'",
-            FormatSettings::Xml {
+            FormatOptions::Xml(XmlOptions {
                 items: "/stock/item".to_owned(),
                 as_of: None,
-            },
+            }),
         ),
         (
             "type = 'xlsx', sheet = 'Stock', header_row = 2",
-            FormatSettings::Xlsx {
+            FormatOptions::Xlsx(XlsxOptions {
                 sheet: Some("Stock".to_owned()),
-                header_row: NonZeroU32::new(2),
-            },
+                header: Header::Row(NonZeroU32::new(2).unwrap()),
+            }),
         ),
-        ("type = 'x12_846'", FormatSettings::X12),
-        ("type = 'edifact_invrpt'", FormatSettings::Edifact),
+        (
+            "type = 'x12_846'",
+            FormatOptions::X12(EdiOptions::default()),
+        ),
+        (
+            "type = 'x12_846', as_of = '007', as_of_zone = 'UTC', units = ['CT', 'DZ']",
+            FormatOptions::X12(EdiOptions {
+                as_of: Some(EdiAsOf {
+                    code: "007".to_owned(),
+                    zone: Some("UTC".to_owned()),
+                }),
+                units: vec!["CT".to_owned(), "DZ".to_owned()],
+            }),
+        ),
+        (
+            "type = 'edifact_invrpt', as_of = '137', units = []",
+            FormatOptions::Edifact(EdiOptions {
+                as_of: Some(EdiAsOf {
+                    code: "137".to_owned(),
+                    zone: None,
+                }),
+                units: Vec::new(),
+            }),
+        ),
     ] {
         assert_eq!(format(written), expected, "{written}");
     }
     assert_eq!(
         vendor("format = { type = 'ndjson' }").format,
-        FormatSettings::Ndjson
+        FormatOptions::Ndjson
     );
 }
 
@@ -139,21 +148,26 @@ fn items_of_json_are_read() {
     for (written, expected, product_id, quantity) in [
         (
             "items_are = 'list'",
-            ItemsAre::List,
+            JsonItems::List,
             "/productId",
             "/quantity",
         ),
         (
             "items_are = 'values'",
-            ItemsAre::Values,
+            JsonItems::Values,
             "/productId",
             "/quantity",
         ),
-        ("items_are = 'map'", ItemsAre::Map, "the name", ""),
-        ("single = true", ItemsAre::Single, "/productId", "/quantity"),
+        ("items_are = 'map'", JsonItems::Map, "the name", ""),
+        (
+            "single = true",
+            JsonItems::Single,
+            "/productId",
+            "/quantity",
+        ),
     ] {
         let vendor = vendor(&format!("format = {{ type = 'json', {written} }}"));
-        let FormatSettings::Json { items_are, .. } = vendor.format else {
+        let FormatOptions::Json(JsonOptions { items_are, .. }) = vendor.format else {
             panic!("{:?}", vendor.format);
         };
         assert_eq!(items_are, expected);
@@ -183,10 +197,10 @@ fn as_of_is_read() {
             "format = {{ type = 'xml', items = '/a/b', as_of = '/a/@d', {written} }}\n\
              fields = {{ product_id = '@id', quantity = '.' }}"
         ));
-        let FormatSettings::Xml { as_of, .. } = vendor.format else {
+        let FormatOptions::Xml(XmlOptions { as_of, .. }) = vendor.format else {
             panic!("{:?}", vendor.format);
         };
-        let expected = AsOfSettings {
+        let expected = AsOfOptions {
             field: "/a/@d".to_owned(),
             format,
             zone: zone.map(ToOwned::to_owned),
@@ -217,7 +231,7 @@ fn fields_are_columns_or_tables() {
     );
     assert_eq!(
         tables.product_id,
-        ProductIdSettings {
+        ProductIdField {
             column: number(1),
             trim: true,
             prefix: "acme-".to_owned(),
@@ -226,7 +240,7 @@ fn fields_are_columns_or_tables() {
     let words = [("Y", 5), ("10+", 10), ("", 0), ("a.b c", 1)];
     assert_eq!(
         tables.quantity,
-        QuantitySettings {
+        QuantityField {
             columns: vec![name("Main"), number(4)],
             words: words.map(|(word, units)| (word.to_owned(), units)).into(),
             decimal: ',',
@@ -255,10 +269,10 @@ fn rules_are_read() {
     assert_eq!(read.kind, ReportKind::Delta);
     assert_eq!(
         read.rules,
-        RuleSettings {
-            duplicates: DuplicateRule::Sum,
-            reads_negative_as_zero: true,
-            rounds_down: true,
+        RuleOptions {
+            duplicates: Duplicates::Sum,
+            negative: Negative::Zero,
+            fraction: Fraction::Floor,
             max_rows: Some(9),
         }
     );
@@ -276,6 +290,29 @@ fn rules_are_read() {
     ] {
         assert_eq!(vendor(settings).kind, expected, "{settings}");
     }
+}
+
+#[test]
+fn guards_are_read() {
+    let guard = |settings: &str| vendor(settings).guard;
+    let share = |number| Share::parse(number).ok();
+    assert_eq!(
+        guard("guard = { max_drop = 0.5, max_flips = '0.25', min_rows = 1000 }"),
+        Guard {
+            max_drop: share(0.5),
+            max_flips: share(0.25),
+            min_rows: 1_000,
+        }
+    );
+    let drop_only = Guard {
+        max_drop: share(0.000_001),
+        ..Guard::default()
+    };
+    assert_eq!(
+        guard("kind = 'delta'\n[vendors.guard]\nmax_drop = 0.000001"),
+        drop_only
+    );
+    assert_eq!(guard("guard = {}"), Guard::default());
 }
 
 #[test]

@@ -2,93 +2,15 @@
 
 use std::num::NonZeroU32;
 
+use feed_options::{
+    AsOfFormat, AsOfOptions, CsvOptions, EdiAsOf, EdiOptions, FormatOptions, Header, JsonItems,
+    JsonOptions, XlsxOptions, XmlOptions,
+};
 use jsonptr::PointerBuf;
 use serde::{Deserialize, Deserializer};
 
 use super::{Problem, problem};
 use crate::fields;
-
-/// How the text of a vendor's report becomes records.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FormatSettings {
-    /// A JSON document.
-    Json {
-        /// Pointer to the items.
-        items: PointerBuf,
-        /// The kind of value at `items`.
-        items_are: ItemsAre,
-        /// The instant for which the report holds.
-        as_of: Option<AsOfSettings>,
-    },
-    /// One JSON object a line.
-    Ndjson,
-    /// Separated values.
-    Csv {
-        /// The separator of fields, in ASCII.
-        delimiter: u8,
-        /// The quotation mark, in ASCII.
-        quote: u8,
-        /// Row of the names of the columns, from 1; `None`: the first row is a record.
-        header_row: Option<NonZeroU32>,
-    },
-    /// An XML document.
-    Xml {
-        /// Absolute path of the items.
-        items: String,
-        /// The instant for which the report holds.
-        as_of: Option<AsOfSettings>,
-    },
-    /// An Office Open XML workbook.
-    Xlsx {
-        /// Name of the sheet. `None`: the only one.
-        sheet: Option<String>,
-        /// As of separated values.
-        header_row: Option<NonZeroU32>,
-    },
-    /// An X12 846.
-    X12,
-    /// An EDIFACT INVRPT.
-    Edifact,
-}
-
-/// The kind of the items of a JSON document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ItemsAre {
-    /// The elements of a list.
-    List,
-    /// The values of an object.
-    Values,
-    /// The members of an object: the name is the product id, the value has the quantity.
-    Map,
-    /// One object, which is the only item.
-    Single,
-}
-
-/// Where the document states the instant for which it holds, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AsOfSettings {
-    /// A JSON pointer or an XML path.
-    pub field: String,
-    /// How the instant is written.
-    pub format: AsOfFormat,
-    /// Time zone of an instant that is written without one.
-    pub zone: Option<String>,
-}
-
-/// How an instant is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AsOfFormat {
-    /// As in RFC 3339; the offset may be absent if the zone is set.
-    Rfc3339,
-    /// As in the field `Date` of HTTP.
-    HttpDate,
-    /// Seconds since 1970.
-    Unix,
-    /// Milliseconds since 1970.
-    UnixMs,
-    /// A pattern of `strftime`.
-    Pattern(String),
-}
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum FormatType {
@@ -128,7 +50,7 @@ pub(super) struct FormatTable {
     #[serde(deserialize_with = "fields::optional_text")]
     items: Option<String>,
     #[serde(deserialize_with = "items_are")]
-    items_are: Option<ItemsAre>,
+    items_are: Option<JsonItems>,
     #[serde(deserialize_with = "fields::optional_boolean")]
     single: Option<bool>,
     #[serde(deserialize_with = "separator")]
@@ -141,6 +63,7 @@ pub(super) struct FormatTable {
     header_row: Option<u32>,
     #[serde(deserialize_with = "fields::optional_string")]
     sheet: Option<String>,
+    units: Option<Vec<Unit>>,
     #[serde(deserialize_with = "fields::optional_text")]
     as_of: Option<String>,
     #[serde(deserialize_with = "fields::optional_string")]
@@ -155,20 +78,25 @@ pub(super) struct FormatTable {
     pub(super) quantity: Option<PointerBuf>,
 }
 
+/// The code of a unit of measure.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(transparent)]
+struct Unit(#[serde(deserialize_with = "fields::string")] String);
+
 impl FormatTable {
     pub(super) fn kind(&self) -> FormatType {
         self.kind
     }
 
-    pub(super) fn check(&self) -> Result<FormatSettings, Problem> {
+    pub(super) fn check(&self) -> Result<FormatOptions, Problem> {
         self.check_type()?;
         Ok(match self.kind {
-            FormatType::Json => FormatSettings::Json {
+            FormatType::Json => FormatOptions::Json(JsonOptions {
                 items: json_pointer("format.items", self.items.as_deref().unwrap_or_default())?,
                 items_are: self.items_are()?,
                 as_of: self.as_of()?,
-            },
-            FormatType::Ndjson => FormatSettings::Ndjson,
+            }),
+            FormatType::Ndjson => FormatOptions::Ndjson,
             FormatType::Csv => {
                 let (delimiter, quote) =
                     (self.delimiter.unwrap_or(b','), self.quote.unwrap_or(b'"'));
@@ -176,33 +104,33 @@ impl FormatTable {
                     let text = "is also the quotation mark, expected another character";
                     return Err(problem("format.delimiter", text));
                 }
-                FormatSettings::Csv {
+                FormatOptions::Csv(CsvOptions {
                     delimiter,
                     quote,
-                    header_row: self.header_row()?,
-                }
+                    header: self.header()?,
+                })
             }
-            FormatType::Xml => FormatSettings::Xml {
+            FormatType::Xml => FormatOptions::Xml(XmlOptions {
                 items: self.items.clone().ok_or_else(|| {
                     let text =
                         "items is missing, expected the path of the items, such as /stock/item";
                     problem("format", text)
                 })?,
                 as_of: self.as_of()?,
-            },
-            FormatType::Xlsx => FormatSettings::Xlsx {
+            }),
+            FormatType::Xlsx => FormatOptions::Xlsx(XlsxOptions {
                 sheet: self.sheet.clone(),
-                header_row: self.header_row()?,
-            },
-            FormatType::X12 => FormatSettings::X12,
-            FormatType::Edifact => FormatSettings::Edifact,
+                header: self.header()?,
+            }),
+            FormatType::X12 => FormatOptions::X12(self.edi()?),
+            FormatType::Edifact => FormatOptions::Edifact(self.edi()?),
         })
     }
 
     /// Refuses settings of another type.
     fn check_type(&self) -> Result<(), Problem> {
-        use FormatType::{Csv, Json, Xlsx, Xml};
-        let settings: [(&str, bool, &[FormatType]); 13] = [
+        use FormatType::{Csv, Edifact, Json, X12, Xlsx, Xml};
+        let settings: [(&str, bool, &[FormatType]); 14] = [
             ("items", self.items.is_some(), &[Json, Xml]),
             ("items_are", self.items_are.is_some(), &[Json]),
             ("single", self.single.is_some(), &[Json]),
@@ -211,9 +139,14 @@ impl FormatTable {
             ("header", self.header.is_some(), &[Csv, Xlsx]),
             ("header_row", self.header_row.is_some(), &[Csv, Xlsx]),
             ("sheet", self.sheet.is_some(), &[Xlsx]),
-            ("as_of", self.as_of.is_some(), &[Json, Xml]),
+            ("units", self.units.is_some(), &[X12, Edifact]),
+            ("as_of", self.as_of.is_some(), &[Json, Xml, X12, Edifact]),
             ("as_of_format", self.as_of_format.is_some(), &[Json, Xml]),
-            ("as_of_zone", self.as_of_zone.is_some(), &[Json, Xml]),
+            (
+                "as_of_zone",
+                self.as_of_zone.is_some(),
+                &[Json, Xml, X12, Edifact],
+            ),
             ("product_id", self.product_id.is_some(), &[Json]),
             ("quantity", self.quantity.is_some(), &[Json]),
         ];
@@ -222,7 +155,7 @@ impl FormatTable {
                 let names: Vec<&str> = types.iter().map(|kind| kind.name()).collect();
                 let text = format!(
                     "is a setting of the type {}, but format.type is {:?}",
-                    names.join(" and "),
+                    names.join(" or "),
                     self.kind.name()
                 );
                 return Err(problem(format!("format.{name}"), text));
@@ -231,38 +164,32 @@ impl FormatTable {
         Ok(())
     }
 
-    fn items_are(&self) -> Result<ItemsAre, Problem> {
+    fn items_are(&self) -> Result<JsonItems, Problem> {
         match (self.single, self.items_are) {
             (Some(true), Some(_)) => {
                 let text = "is true, but format.items_are is set, expected one of the two";
                 Err(problem("format.single", text))
             }
-            (Some(true), None) => Ok(ItemsAre::Single),
-            (_, items_are) => Ok(items_are.unwrap_or(ItemsAre::List)),
+            (Some(true), None) => Ok(JsonItems::Single),
+            (_, items_are) => Ok(items_are.unwrap_or(JsonItems::List)),
         }
     }
 
-    fn header_row(&self) -> Result<Option<NonZeroU32>, Problem> {
+    fn header(&self) -> Result<Header, Problem> {
         match (self.header, self.header_row) {
             (Some(false), Some(_)) => {
                 let text = "is set, but format.header is false, expected one of the two";
                 Err(problem("format.header_row", text))
             }
-            (Some(false), None) => Ok(None),
-            (_, row) => Ok(row.map_or(Some(NonZeroU32::MIN), NonZeroU32::new)),
+            (Some(false), None) => Ok(Header::None),
+            (_, row) => Ok(Header::Row(
+                row.and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN),
+            )),
         }
     }
 
-    fn as_of(&self) -> Result<Option<AsOfSettings>, Problem> {
-        let Some(field) = &self.as_of else {
-            for (name, is_set) in [
-                ("format.as_of_format", self.as_of_format.is_some()),
-                ("format.as_of_zone", self.as_of_zone.is_some()),
-            ] {
-                if is_set {
-                    return Err(problem(name, "is set, but format.as_of is not"));
-                }
-            }
+    fn as_of(&self) -> Result<Option<AsOfOptions>, Problem> {
+        let Some(field) = self.as_of_field()? else {
             return Ok(None);
         };
         if self.kind == FormatType::Json {
@@ -287,27 +214,79 @@ impl FormatTable {
             let text = "is set, but an instant of this format.as_of_format needs no time zone";
             return Err(problem("format.as_of_zone", text));
         }
-        Ok(Some(AsOfSettings {
-            field: field.clone(),
+        Ok(Some(AsOfOptions {
+            field: field.to_owned(),
             format,
             zone: self.as_of_zone.clone(),
         }))
     }
+
+    /// Returns `format.as_of`. Without it the settings of its form are refused.
+    fn as_of_field(&self) -> Result<Option<&str>, Problem> {
+        if self.as_of.is_none() {
+            for (name, is_set) in [
+                ("format.as_of_format", self.as_of_format.is_some()),
+                ("format.as_of_zone", self.as_of_zone.is_some()),
+            ] {
+                if is_set {
+                    return Err(problem(name, "is set, but format.as_of is not"));
+                }
+            }
+        }
+        Ok(self.as_of.as_deref())
+    }
+
+    fn edi(&self) -> Result<EdiOptions, Problem> {
+        let as_of = self.as_of_field()?;
+        if let Some(code) = as_of {
+            check_code("format.as_of", code)?;
+        }
+        let mut units = Vec::new();
+        for (index, Unit(unit)) in self.units.iter().flatten().enumerate() {
+            check_code(&format!("format.units[{index}]"), unit)?;
+            units.push(unit.clone());
+        }
+        Ok(EdiOptions {
+            as_of: as_of.map(|code| EdiAsOf {
+                code: code.to_owned(),
+                zone: self.as_of_zone.clone(),
+            }),
+            units,
+        })
+    }
 }
 
-fn json_pointer(name: &str, text: &str) -> Result<PointerBuf, Problem> {
-    fields::parse_json_pointer(text).map_err(|text| problem(name, text))
+/// A code of EDI.
+pub(super) fn is_code(text: &str) -> bool {
+    (1..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// How errors describe a code of EDI.
+pub(super) const CODE: &str = "a code of one to three letters or digits";
+
+fn check_code(name: &str, text: &str) -> Result<(), Problem> {
+    if is_code(text) {
+        return Ok(());
+    }
+    let text = format!("is {}, expected {CODE}", fields::quoted(text));
+    Err(problem(name, text))
+}
+
+fn json_pointer(name: &str, text: &str) -> Result<String, Problem> {
+    fields::parse_json_pointer(text)
+        .map(|pointer| pointer.to_string())
+        .map_err(|text| problem(name, text))
 }
 
 fn format_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<FormatType, D::Error> {
     fields::one_of(deserializer, &TYPES)
 }
 
-fn items_are<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ItemsAre>, D::Error> {
+fn items_are<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<JsonItems>, D::Error> {
     let choices = [
-        ("list", ItemsAre::List),
-        ("values", ItemsAre::Values),
-        ("map", ItemsAre::Map),
+        ("list", JsonItems::List),
+        ("values", JsonItems::Values),
+        ("map", JsonItems::Map),
     ];
     fields::one_of(deserializer, &choices).map(Some)
 }

@@ -5,58 +5,15 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
 
+use feed_options::{Column, FieldOptions, ProductIdField, QuantityField};
 use jsonptr::PointerBuf;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::format::FormatType;
+use super::format::{CODE, FormatType, is_code};
 use super::{Problem, problem};
 use crate::fields;
-
-/// Which fields of a record are the product id and the quantity.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FieldSettings {
-    /// The product id.
-    pub product_id: ProductIdSettings,
-    /// The quantity.
-    pub quantity: QuantitySettings,
-}
-
-/// The field of the product id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProductIdSettings {
-    /// The field.
-    pub column: Column,
-    /// Whether white space at the ends is removed.
-    pub trim: bool,
-    /// Text that is put before each product id.
-    pub prefix: String,
-}
-
-/// The fields of the quantity.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QuantitySettings {
-    /// One field, or several whose quantities are added.
-    pub columns: Vec<Column>,
-    /// Quantities of texts that are not numbers.
-    pub words: BTreeMap<String, u32>,
-    /// The decimal mark of texts.
-    pub decimal: char,
-    /// The mark between groups of three digits in texts; `None`: digits are not grouped.
-    pub thousands: Option<char>,
-    /// Whether white space at the ends of texts is removed.
-    pub trim: bool,
-}
-
-/// Names a field of a record in the way of its format.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Column {
-    /// A column name, a JSON pointer, an XML path or `@attribute`, an EDI code.
-    Name(String),
-    /// The number of a column, from 1.
-    Number(NonZeroU32),
-}
 
 /// The table as it is written.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -112,8 +69,8 @@ pub(super) struct Context<'t> {
 }
 
 impl FieldsTable {
-    pub(super) fn check(self, context: &Context<'_>) -> Result<FieldSettings, Problem> {
-        Ok(FieldSettings {
+    pub(super) fn check(self, context: &Context<'_>) -> Result<FieldOptions, Problem> {
+        Ok(FieldOptions {
             product_id: self.product_id.check(context)?,
             quantity: self.quantity.check(context)?,
         })
@@ -121,7 +78,7 @@ impl FieldsTable {
 }
 
 impl ProductIdTable {
-    fn check(self, context: &Context<'_>) -> Result<ProductIdSettings, Problem> {
+    fn check(self, context: &Context<'_>) -> Result<ProductIdField, Problem> {
         let field = one_form("product_id", self.field, context.product_id)?;
         let column = if context.is_map {
             if field.is_some() {
@@ -133,7 +90,7 @@ impl ProductIdTable {
         } else {
             context.checked("product_id", field, "/productId")?
         };
-        Ok(ProductIdSettings {
+        Ok(ProductIdField {
             column,
             trim: self.trim,
             prefix: self.prefix,
@@ -142,7 +99,7 @@ impl ProductIdTable {
 }
 
 impl QuantityTable {
-    fn check(self, context: &Context<'_>) -> Result<QuantitySettings, Problem> {
+    fn check(self, context: &Context<'_>) -> Result<QuantityField, Problem> {
         let field = one_form("quantity", self.field, context.quantity)?;
         let columns = match self.sum {
             None => {
@@ -162,7 +119,7 @@ impl QuantityTable {
             return Err(problem("fields.quantity.thousands", text));
         }
         let words = self.words.into_iter();
-        Ok(QuantitySettings {
+        Ok(QuantityField {
             columns,
             words: words.map(|(word, units)| (word, units.0)).collect(),
             decimal,
@@ -245,9 +202,7 @@ impl Context<'_> {
             (FormatType::Csv | FormatType::Xlsx, Column::Name(text)) if text.is_empty() => {
                 "the name or the number of a column"
             }
-            (FormatType::X12 | FormatType::Edifact, Column::Name(text)) if !is_code(text) => {
-                "a code of one to three letters or digits"
-            }
+            (FormatType::X12 | FormatType::Edifact, Column::Name(text)) if !is_code(text) => CODE,
             _ => return Ok(()),
         };
         let found = match column {
@@ -256,10 +211,6 @@ impl Context<'_> {
         };
         Err(problem(name, format!("is {found}, expected {expected}")))
     }
-}
-
-fn is_code(text: &str) -> bool {
-    (1..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// A table that may be written as a column alone.

@@ -1,28 +1,62 @@
 //! `[vendors.source]`: where the report of a vendor is.
 
+mod auth;
+mod bucket;
+mod ftps;
+mod http;
+mod http_auth;
+mod pages;
+mod push;
+mod remote_url;
+mod secret;
+mod sftp;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use domain::identifiers::VendorId;
+use ipnet::IpNet;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
+pub use self::bucket::{AccessKeySettings, BucketSettings};
+pub use self::ftps::{FtpsSettings, FtpsTls};
+pub use self::http::{HeaderSetting, HttpSettings, RedirectHostSetting};
+pub use self::http_auth::HttpAuthSettings;
+pub use self::secret::SecretSource;
+pub use self::sftp::{SftpLoginSettings, SftpSettings};
+
+use self::auth::AuthTable;
+use self::ftps::FtpsParts;
+use self::http::{HeaderTable, HttpParts};
+use self::pages::PagesTable;
+use super::format::FormatType;
 use super::{Problem, problem};
 use crate::fields;
 
 /// Where a vendor's report is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceSettings {
-    /// At a URL with the scheme `http` or `https`, without user and password.
-    Http {
-        /// The URL.
-        url: Url,
-    },
+    /// At a URL with the scheme `http` or `https`.
+    Http(Box<HttpSettings>),
     /// In a local directory.
     File {
         /// The URL that states the path.
         url: Url,
         /// The path. Its last component may contain `*`: the newest file that matches is read.
         path: PathBuf,
+    },
+    /// On an SFTP server.
+    Sftp(SftpSettings),
+    /// On an FTP server with TLS.
+    Ftps(FtpsSettings),
+    /// In a bucket of an S3-compatible service.
+    Bucket(BucketSettings),
+    /// The vendor sends it to the API.
+    Push {
+        /// `push:` and the vendor's id.
+        url: Url,
     },
 }
 
@@ -31,15 +65,39 @@ impl SourceSettings {
     #[must_use]
     pub fn url(&self) -> &Url {
         match self {
-            Self::Http { url } | Self::File { url, .. } => url,
+            Self::Http(http) => &http.url,
+            Self::File { url, .. } | Self::Push { url } => url,
+            Self::Sftp(sftp) => &sftp.url,
+            Self::Ftps(ftps) => &ftps.url,
+            Self::Bucket(bucket) => &bucket.url,
         }
     }
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SourceType {
     Http,
     File,
+    Sftp,
+    Ftps,
+    Bucket,
+    Push,
+}
+
+const TYPES: [(&str, SourceType); 6] = [
+    ("http", SourceType::Http),
+    ("file", SourceType::File),
+    ("sftp", SourceType::Sftp),
+    ("ftps", SourceType::Ftps),
+    ("bucket", SourceType::Bucket),
+    ("push", SourceType::Push),
+];
+
+impl SourceType {
+    fn name(self) -> &'static str {
+        let found = TYPES.iter().find(|(_, kind)| *kind == self);
+        found.map_or("", |(name, _)| name)
+    }
 }
 
 /// The table as it is written.
@@ -48,27 +106,130 @@ enum SourceType {
 pub(super) struct SourceTable {
     #[serde(rename = "type", deserialize_with = "source_type")]
     kind: SourceType,
-    #[serde(deserialize_with = "fields::secret_string")]
-    url: String,
+    #[serde(default, deserialize_with = "fields::optional_secret_string")]
+    url: Option<String>,
+    headers: Option<BTreeMap<String, HeaderTable>>,
+    auth: Option<Box<AuthTable>>,
+    pages: Option<PagesTable>,
+    #[serde(default, deserialize_with = "redirect_hosts")]
+    redirect_hosts: Option<Vec<RedirectHostSetting>>,
+    #[serde(default, deserialize_with = "allow_addresses")]
+    allow_addresses: Option<Vec<IpNet>>,
+    #[serde(default, deserialize_with = "optional_path")]
+    ca_file: Option<PathBuf>,
+    #[serde(default, deserialize_with = "fields::optional_string")]
+    host_key: Option<String>,
+    #[serde(default, deserialize_with = "ftps::ftps_tls")]
+    tls: Option<FtpsTls>,
+    #[serde(default, deserialize_with = "fields::optional_string")]
+    time_zone: Option<String>,
+    #[serde(default, deserialize_with = "fields::optional_secret_string")]
+    endpoint: Option<String>,
+    #[serde(default, deserialize_with = "fields::optional_string")]
+    region: Option<String>,
 }
 
 impl SourceTable {
-    pub(super) fn check(self) -> Result<SourceSettings, Problem> {
-        let source = match self.kind {
-            SourceType::Http => parse_http_url(&self.url).map(|url| SourceSettings::Http { url }),
-            SourceType::File => {
-                parse_file_url(&self.url).map(|(url, path)| SourceSettings::File { url, path })
+    /// Validates the table; `format` is the format of the report.
+    pub(super) fn check(
+        self,
+        vendor_id: &VendorId,
+        format: FormatType,
+    ) -> Result<SourceSettings, Problem> {
+        self.check_type()?;
+        if self.kind == SourceType::Push {
+            return push::source(vendor_id, self.url.as_deref());
+        }
+        let url = self.url.as_deref();
+        let url = url.ok_or_else(|| problem("source", "url is missing"))?;
+        let auth = self.auth.map(|auth| *auth);
+        Ok(match self.kind {
+            SourceType::Http => {
+                let parts = HttpParts {
+                    headers: self.headers.unwrap_or_default(),
+                    auth,
+                    pages: self.pages,
+                    redirect_hosts: self.redirect_hosts.unwrap_or_default(),
+                    allow_addresses: self.allow_addresses.unwrap_or_default(),
+                    ca_file: self.ca_file,
+                };
+                SourceSettings::Http(Box::new(HttpSettings::check(url, parts, format)?))
             }
-        };
-        source.map_err(|text| problem("source.url", text))
+            SourceType::File => {
+                let parsed = parse_file_url(url);
+                let (url, path) = parsed.map_err(|text| problem("source.url", text))?;
+                SourceSettings::File { url, path }
+            }
+            SourceType::Sftp => {
+                SourceSettings::Sftp(SftpSettings::check(url, self.host_key, auth)?)
+            }
+            SourceType::Ftps => {
+                let parts = FtpsParts {
+                    tls: self.tls,
+                    ca_file: self.ca_file,
+                    time_zone: self.time_zone,
+                    auth,
+                };
+                SourceSettings::Ftps(FtpsSettings::check(url, parts)?)
+            }
+            SourceType::Bucket => {
+                let endpoint = self.endpoint.as_deref();
+                let bucket = BucketSettings::check(url, endpoint, self.region, auth)?;
+                SourceSettings::Bucket(bucket)
+            }
+            SourceType::Push => push::source(vendor_id, None)?,
+        })
+    }
+
+    /// Refuses settings of another type.
+    fn check_type(&self) -> Result<(), Problem> {
+        use SourceType::{Bucket, Ftps, Http, Sftp};
+        let settings: [(&str, bool, &[SourceType]); 11] = [
+            ("headers", self.headers.is_some(), &[Http]),
+            ("auth", self.auth.is_some(), &[Http, Sftp, Ftps, Bucket]),
+            ("pages", self.pages.is_some(), &[Http]),
+            ("redirect_hosts", self.redirect_hosts.is_some(), &[Http]),
+            ("allow_addresses", self.allow_addresses.is_some(), &[Http]),
+            ("ca_file", self.ca_file.is_some(), &[Http, Ftps]),
+            ("host_key", self.host_key.is_some(), &[Sftp]),
+            ("tls", self.tls.is_some(), &[Ftps]),
+            ("time_zone", self.time_zone.is_some(), &[Ftps]),
+            ("endpoint", self.endpoint.is_some(), &[Bucket]),
+            ("region", self.region.is_some(), &[Bucket]),
+        ];
+        for (name, is_set, types) in settings {
+            if is_set && !types.contains(&self.kind) {
+                let names: Vec<&str> = types.iter().map(|kind| kind.name()).collect();
+                let text = format!(
+                    "is a setting of the type {}, but source.type is {:?}",
+                    names.join(" and "),
+                    self.kind.name()
+                );
+                return Err(problem(format!("source.{name}"), text));
+            }
+        }
+        Ok(())
     }
 }
 
 fn source_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SourceType, D::Error> {
-    fields::one_of(
-        deserializer,
-        &[("http", SourceType::Http), ("file", SourceType::File)],
-    )
+    fields::one_of(deserializer, &TYPES)
+}
+
+fn redirect_hosts<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<RedirectHostSetting>>, D::Error> {
+    fields::list::<http::RedirectHosts, _>(deserializer).map(Some)
+}
+
+fn allow_addresses<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<IpNet>>, D::Error> {
+    fields::list::<http::Networks, _>(deserializer).map(Some)
+}
+
+fn optional_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    fields::path(deserializer).map(Some)
 }
 
 /// Reads the short form of an HTTP source.
@@ -84,7 +245,7 @@ fn parse_http_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|_| not_a_url(EXPECTED))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(
-            "contains a user or a password, expected neither: the API shows this URL to operators"
+            "contains a user or a password, expected neither: source.auth states credentials"
                 .to_owned(),
         );
     }

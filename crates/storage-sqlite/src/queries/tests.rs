@@ -56,6 +56,14 @@ async fn pages_are_read_along_an_index_in_its_order() {
             crate::sync_queries::PAGE,
             "SEARCH a USING INDEX allocations_shipped_not_known (vendor_id=? AND product_id=? AND shipped_at>?) ",
         ),
+        (
+            storage_sql::RUNS,
+            "SEARCH vendor_runs USING INDEX vendor_runs_by_vendor (vendor_id=? AND rowid<?) ",
+        ),
+        (
+            crate::runs::PRUNE,
+            "SEARCH r USING COVERING INDEX vendor_runs_by_vendor (vendor_id=? AND rowid<?) ",
+        ),
     ];
     for (sql, step) in expected {
         let steps = store

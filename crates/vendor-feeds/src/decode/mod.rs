@@ -151,6 +151,12 @@ impl SpoolWriter {
         }
     }
 
+    /// Of the limit, `used` bytes are those of other pages of the report.
+    pub(crate) fn after(mut self, used: u64) -> Self {
+        self.left = self.left.saturating_sub(used);
+        self
+    }
+
     pub(crate) async fn write(&mut self, piece: &[u8]) -> io::Result<()> {
         self.left = self
             .left
@@ -225,6 +231,13 @@ impl Document {
         bytes.seek(SeekFrom::Start(skipped))?;
         let reader = Utf8Reader::new(bytes, encoding, skipped);
         Ok(BufReader::with_capacity(CHUNK_BYTES, reader))
+    }
+
+    /// The size in bytes.
+    pub(crate) fn size(&mut self) -> io::Result<u64> {
+        let size = self.bytes.seek(SeekFrom::End(0))?;
+        self.bytes.rewind()?;
+        Ok(size)
     }
 
     /// The bytes, at their beginning, and the maximum size of what is packed in them.

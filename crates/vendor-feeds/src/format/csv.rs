@@ -4,6 +4,7 @@
 //! rows, in which products vanish; it does not say where an unclosed quote was opened; and it has no limits. The tests compare
 //! the two.
 
+mod row;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ use std::io::BufRead;
 
 use domain::timestamp::Timestamp;
 
+use self::row::Row;
 use self::rows::{Dialect, Rows};
 use super::columns::{self, Columns};
 use super::json::Beginning;
@@ -113,7 +115,7 @@ impl Csv {
         Ok(())
     }
 
-    fn wrong_width(&self, row: &rows::Row, expected: usize) -> FormatError {
+    fn wrong_width(&self, row: &Row, expected: usize) -> FormatError {
         let width = row.width();
         let plural = if width == 1 { "" } else { "s" };
         let of = match self.header {

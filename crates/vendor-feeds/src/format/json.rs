@@ -1,11 +1,13 @@
 //! JSON documents (RFC 8259), read as a stream: of each item only the referenced values are kept.
 
 mod beginning;
+mod descent;
 mod fields;
 mod items;
 mod literal;
 #[cfg(test)]
 mod tests;
+mod visit;
 
 use std::cell::Cell;
 use std::io::{self, BufReader, Read};
@@ -15,13 +17,14 @@ use domain::timestamp::Timestamp;
 use serde::de::DeserializeSeed as _;
 
 pub(crate) use self::beginning::Beginning;
+use self::descent::Descent;
 use self::fields::{Fields, Paths, Segments, Slot, array_index, parse_pointer};
-use self::items::{Descent, Run};
+use self::items::Run;
 use crate::as_of::AsOf;
 use crate::decode::{Document, invalid};
-use crate::format::{Format, FormatError};
+use crate::format::{Format, FormatError, PageFields};
 use crate::options::{Column, FieldOptions, JsonItems, JsonOptions};
-use crate::record::{Place, Record, RecordSink, Value};
+use crate::record::{PageField, Place, Record, RecordSink, Value};
 
 /// Maximum length of a JSON error message that is passed on, in characters.
 const MAX_REASON_CHARS: usize = 200;
@@ -40,6 +43,7 @@ pub(crate) struct Json {
     items_are: JsonItems,
     item: ItemFields,
     as_of: Option<DocumentAsOf>,
+    page_fields: Vec<(PageField, Segments)>,
 }
 
 /// The as-of of a document.
@@ -178,7 +182,31 @@ impl Json {
             item,
             as_of: as_of.transpose()?,
             items,
+            page_fields: Vec::new(),
         })
+    }
+
+    /// Reads these fields, too. The error is a one-line description of the invalid option.
+    pub(crate) fn with_page_fields(mut self, fields: &PageFields) -> Result<Self, String> {
+        for (field, pointer) in fields.iter() {
+            let setting = field.setting();
+            let segments = parse_pointer(setting, pointer)?;
+            let as_of = match self.as_of.as_ref().map(|as_of| &as_of.place) {
+                Some(AsOfPlace::Outside(segments)) => Some(segments),
+                _ => None,
+            };
+            let overlaps =
+                |other: &Segments| segments.starts_with(other) || other.starts_with(&segments);
+            let others = self.page_fields.iter().map(|(_, segments)| segments);
+            let is_inside = others.chain(as_of).chain([&self.items]).any(overlaps);
+            if is_inside {
+                return Err(format!(
+                    "{setting} is {pointer:?}, which contains the items or another field, or is inside it"
+                ));
+            }
+            self.page_fields.push((field, segments));
+        }
+        Ok(self)
     }
 
     fn read_text(
@@ -212,6 +240,7 @@ impl Json {
                 items::expected(self.items_are)
             )));
         }
+        run.pass_page_fields();
         let as_of = self.as_of.as_ref();
         let as_of = as_of.map(|as_of| as_of.format.read(&run.as_of.value()));
         as_of.transpose().map_err(FormatError::Malformed)

@@ -18,21 +18,50 @@ use thiserror::Error;
 
 use crate::decode::Document;
 use crate::options::{FieldOptions, FormatOptions};
-use crate::record::RecordSink;
+use crate::record::{PageField, RecordSink};
+
+/// The fields in which a document states what [`PageField`] names: JSON pointers, or XML paths.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PageFields {
+    /// The field of [`PageField::Next`].
+    pub(crate) next: Option<String>,
+    /// The field of [`PageField::Total`].
+    pub(crate) total: Option<String>,
+}
+
+impl PageFields {
+    fn iter(&self) -> impl Iterator<Item = (PageField, &str)> {
+        let next = self.next.as_deref().map(|text| (PageField::Next, text));
+        let total = self.total.as_deref().map(|text| (PageField::Total, text));
+        next.into_iter().chain(total)
+    }
+}
 
 /// Creates the format of the options. The error is a one-line description of the invalid option.
 pub(crate) fn format(
     options: &FormatOptions,
     fields: &FieldOptions,
+    pages: &PageFields,
 ) -> Result<Box<dyn Format>, String> {
+    let has_fields = matches!(options, FormatOptions::Json(_) | FormatOptions::Xml(_));
+    if let (false, Some((field, _))) = (has_fields, pages.iter().next()) {
+        return Err(format!(
+            "{} is set, but only JSON and XML documents have such a field",
+            field.setting()
+        ));
+    }
     Ok(match options {
-        FormatOptions::Json(options) => Box::new(json::Json::new(options, fields)?),
+        FormatOptions::Json(options) => {
+            Box::new(json::Json::new(options, fields)?.with_page_fields(pages)?)
+        }
         FormatOptions::Ndjson => Box::new(ndjson::Ndjson::new(fields)?),
         FormatOptions::Csv(options) => Box::new(csv::Csv::new(options, fields)?),
-        FormatOptions::Xml(options) => Box::new(xml::Xml::new(options, fields)?),
+        FormatOptions::Xml(options) => {
+            Box::new(xml::Xml::new(options, fields)?.with_page_fields(pages)?)
+        }
         FormatOptions::Xlsx(options) => Box::new(xlsx::Xlsx::new(options, fields)?),
-        FormatOptions::X12 => Box::new(edi::X12::new(fields)?),
-        FormatOptions::Edifact => Box::new(edi::Edifact::new(fields)?),
+        FormatOptions::X12(options) => Box::new(edi::x12(options, fields)?),
+        FormatOptions::Edifact(options) => Box::new(edi::edifact(options, fields)?),
     })
 }
 

@@ -80,7 +80,7 @@ impl Xlsx {
                 }
                 row.number = number;
             }
-            row.push(cell.pos.1, value(cell.value, cell.formula.is_some()))?;
+            row.push(cell.pos.1, cell.value, cell.formula.is_some())?;
         }
         if table.take(&mut row)?.is_continue() && table.header.is_none() {
             return Err(self.no_header());
@@ -160,7 +160,8 @@ impl Format for Xlsx {
         let (mut bytes, limit) = document.into_bytes();
         package::check(&mut bytes, limit)?;
         bytes.rewind()?;
-        // The library counts without a check in places, for example the columns of a cell's name.
+        // calamine 0.38.0 computes rows and columns of references without a check. Its overflow checks are on in all profiles
+        // (Cargo.toml), because the row 4294967298 would otherwise be row 2; they panic.
         let read = catch_unwind(AssertUnwindSafe(|| self.read_workbook(bytes, records)));
         match read {
             Ok(read) => read.map(|()| None),
@@ -175,32 +176,62 @@ struct Row<'w> {
     /// As the spreadsheet program shows it; 0 before the first.
     number: u64,
     /// By column, from 0.
-    cells: Vec<(usize, Value<'w>)>,
+    cells: Vec<(usize, Cell<'w>)>,
+}
+
+/// A cell that is not empty. Only a referenced one is converted.
+#[derive(Debug)]
+enum Cell<'w> {
+    Filled(DataRef<'w>),
+    FormulaWithoutValue,
+}
+
+impl Cell<'_> {
+    fn value(&self) -> Value<'_> {
+        match self {
+            Self::Filled(data) => value(data),
+            Self::FormulaWithoutValue => Value::Other("a formula without a value".into()),
+        }
+    }
 }
 
 impl<'w> Row<'w> {
-    fn push(&mut self, column: u32, value: Option<Value<'w>>) -> Result<(), FormatError> {
+    fn push(
+        &mut self,
+        column: u32,
+        data: DataRef<'w>,
+        is_formula: bool,
+    ) -> Result<(), FormatError> {
         let column = usize::try_from(column).unwrap_or(usize::MAX);
         if column >= MAX_COLUMNS {
             let problem = format!("more than {MAX_COLUMNS} columns");
             return Err(malformed(self.number, &problem));
         }
-        let Some(value) = value else {
-            return Ok(());
+        let is_blank = |text: &str| text.trim().is_empty();
+        let cell = match data {
+            DataRef::Empty if is_formula => Cell::FormulaWithoutValue,
+            DataRef::Empty => return Ok(()),
+            DataRef::String(text) if is_blank(&text) => return Ok(()),
+            DataRef::SharedString(text) if is_blank(text) => return Ok(()),
+            data => Cell::Filled(data),
         };
+        if self.cells.last().is_none_or(|(last, _)| *last < column) {
+            self.cells.push((column, cell));
+            return Ok(());
+        }
         let found = self.cells.binary_search_by_key(&column, |(at, _)| *at);
         let Err(at) = found else {
             let problem = format!("has two cells in column {}", column_name(column));
             return Err(malformed(self.number, &problem));
         };
-        self.cells.insert(at, (column, value));
+        self.cells.insert(at, (column, cell));
         Ok(())
     }
 
     /// The value of a cell; an empty text if it is empty.
-    fn cell(&self, column: usize) -> Value<'w> {
+    fn cell(&self, column: usize) -> Value<'_> {
         match self.cells.binary_search_by_key(&column, |(at, _)| *at) {
-            Ok(at) => self.cells[at].1.clone(),
+            Ok(at) => self.cells[at].1.value(),
             Err(_) => Value::Text(Cow::Borrowed("")),
         }
     }
@@ -209,9 +240,9 @@ impl<'w> Row<'w> {
     fn names(&self) -> Vec<String> {
         let width = self.cells.last().map_or(0, |(column, _)| column + 1);
         let mut names = vec![String::new(); width];
-        for (column, value) in &self.cells {
-            if let Value::Text(name) | Value::Number(name) | Value::Other(name) = value {
-                names[*column] = name.clone().into_owned();
+        for (column, cell) in &self.cells {
+            if let Value::Text(name) | Value::Number(name) | Value::Other(name) = cell.value() {
+                names[*column] = name.into_owned();
             }
         }
         names
@@ -289,33 +320,26 @@ impl Table<'_> {
     }
 }
 
-/// Converts the value of a cell; `None` if it is empty, or blank.
-fn value(cell: DataRef<'_>, is_formula: bool) -> Option<Value<'_>> {
-    let other = |shown: String| Some(Value::Other(Cow::Owned(shown)));
+/// Converts the value of a cell.
+fn value<'c>(cell: &'c DataRef<'_>) -> Value<'c> {
+    let other = |shown: String| Value::Other(Cow::Owned(shown));
     match cell {
-        DataRef::Empty if is_formula => other("a formula without a value".to_owned()),
-        DataRef::Empty => None,
-        DataRef::String(text) if text.trim().is_empty() => None,
-        DataRef::SharedString(text) if text.trim().is_empty() => None,
-        DataRef::String(text) => Some(Value::Text(Cow::Owned(text))),
-        DataRef::SharedString(text) => Some(Value::Text(Cow::Borrowed(text))),
-        DataRef::Int(number) => Some(Value::Number(Cow::Owned(number.to_string()))),
-        DataRef::Float(float) => Some(number(float)),
-        DataRef::Bool(is_true) => other(if is_true { "TRUE" } else { "FALSE" }.to_owned()),
+        DataRef::Empty => Value::Text(Cow::Borrowed("")),
+        DataRef::String(text) => Value::Text(Cow::Borrowed(text)),
+        DataRef::SharedString(text) => Value::Text(Cow::Borrowed(text)),
+        DataRef::Int(number) => Value::Number(Cow::Owned(number.to_string())),
+        DataRef::Float(float) => number(*float),
+        DataRef::Bool(is_true) => other(if *is_true { "TRUE" } else { "FALSE" }.to_owned()),
         DataRef::Error(error) => other(error.to_string()),
         DataRef::DateTime(date) => other(format!("{} in the format of a date", date.as_f64())),
-        DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => other(text),
+        DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => other(text.clone()),
     }
 }
 
-/// A number cell: an integer in digits, another number as the shortest decimal that is the same number.
+/// A number cell: the shortest decimal that is the same number, without an exponent.
 fn number(float: f64) -> Value<'static> {
-    let digits = if float.fract() == 0.0 {
-        // The sum is 0 for -0.
-        format!("{:.0}", float + 0.0)
-    } else {
-        float.to_string()
-    };
+    // The sum is 0 for -0.
+    let digits = (float + 0.0).to_string();
     if float.abs() < INEXACT {
         Value::Number(Cow::Owned(digits))
     } else if float.is_finite() {

@@ -8,33 +8,33 @@
 mod capture;
 mod declaration;
 mod limit;
+mod messages;
 mod path;
 #[cfg(test)]
 mod tests;
 
 use std::io;
+use std::ops::ControlFlow;
 
 use domain::timestamp::Timestamp;
-use quick_xml::errors::IllFormedError;
 use quick_xml::escape::resolve_xml_entity;
-use quick_xml::events::{BytesRef, BytesStart, Event};
+use quick_xml::events::{BytesRef, Event};
 use quick_xml::{Error, NsReader};
 
 use self::capture::{Capture, Element};
 use self::declaration::declared_charset;
 use self::limit::EventLimit;
+use self::messages::{is_html, namespace_hint, problem_of_doctype, reason};
 use self::path::{Name, Path};
-use super::{Format, FormatError};
+use super::{Format, FormatError, PageFields};
 use crate::as_of::AsOf;
 use crate::decode::Document;
 use crate::excerpt::excerpt;
 use crate::options::{Column, FieldOptions, XmlOptions};
-use crate::record::{Place, Record, RecordSink, Unit, Value};
+use crate::record::{PageField, Place, Record, RecordSink, Unit, Value};
 
 /// Maximum number of elements inside each other.
 const MAX_DEPTH: usize = 128;
-/// Maximum length of an error message of the parser that is passed on, in characters.
-const MAX_REASON_CHARS: usize = 200;
 
 /// Reads XML documents.
 #[derive(Debug)]
@@ -45,6 +45,7 @@ pub(crate) struct Xml {
     /// The product id and the quantities.
     fields: Vec<Path>,
     as_of: Option<(Path, AsOf)>,
+    page_fields: Vec<(PageField, Path)>,
 }
 
 impl Xml {
@@ -61,7 +62,7 @@ impl Xml {
             paths.push(path("fields.quantity", column)?);
         }
         let as_of = options.as_of.as_ref().map(|as_of| {
-            let path = Path::of_document(&as_of.field)?;
+            let path = Path::of_document("format.as_of", &as_of.field)?;
             Ok::<_, String>((path, AsOf::new(as_of)?))
         });
         Ok(Self {
@@ -69,7 +70,17 @@ impl Xml {
             items_name: options.items.clone(),
             fields: paths,
             as_of: as_of.transpose()?,
+            page_fields: Vec::new(),
         })
+    }
+
+    /// Reads these fields, too. The error is a one-line description of the invalid option.
+    pub(crate) fn with_page_fields(mut self, fields: &PageFields) -> Result<Self, String> {
+        for (field, text) in fields.iter() {
+            let path = Path::of_document(field.setting(), text)?;
+            self.page_fields.push((field, path));
+        }
+        Ok(self)
     }
 }
 
@@ -96,20 +107,13 @@ impl Format for Xml {
             if let Event::Eof = event {
                 break;
             }
-            let step = run.take(&event, &reader, records).map_err(malformed)?;
-            if step == Step::Stop {
+            let flow = run.take(&event, &reader, records).map_err(malformed)?;
+            if flow.is_break() {
                 return Ok(None);
             }
         }
-        run.finish()
+        run.finish(records)
     }
-}
-
-/// Whether to read on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
-    Next,
-    Stop,
 }
 
 /// One document while it is read.
@@ -125,6 +129,7 @@ struct Run<'f> {
     items: u64,
     fields: Vec<Capture<'f>>,
     as_of: Option<Capture<'f>>,
+    page_values: Vec<Capture<'f>>,
 }
 
 impl<'f> Run<'f> {
@@ -132,6 +137,7 @@ impl<'f> Run<'f> {
         let base = format.items.len();
         let fields = format.fields.iter().map(|path| Capture::new(path, base));
         let as_of = format.as_of.as_ref();
+        let page_fields = format.page_fields.iter();
         Self {
             format,
             depth: 0,
@@ -142,6 +148,7 @@ impl<'f> Run<'f> {
             items: 0,
             fields: fields.collect(),
             as_of: as_of.map(|(path, _)| Capture::new(path, 0)),
+            page_values: page_fields.map(|(_, path)| Capture::new(path, 0)).collect(),
         }
     }
 
@@ -151,8 +158,8 @@ impl<'f> Run<'f> {
         event: &Event<'_>,
         reader: &NsReader<R>,
         records: &mut dyn RecordSink,
-    ) -> Result<Step, String> {
-        let mut step = Step::Next;
+    ) -> Result<ControlFlow<()>, String> {
+        let mut flow = ControlFlow::Continue(());
         match event {
             Event::Start(tag) | Event::Empty(tag) => {
                 self.start(Element {
@@ -160,10 +167,10 @@ impl<'f> Run<'f> {
                     namespaces: reader.resolver(),
                 })?;
                 if let Event::Empty(_) = event {
-                    step = self.end(records);
+                    flow = self.end(records);
                 }
             }
-            Event::End(_) => step = self.end(records),
+            Event::End(_) => flow = self.end(records),
             Event::Text(text) => {
                 if self.depth == 0 {
                     self.check_outer_text(text)?;
@@ -195,7 +202,7 @@ impl<'f> Run<'f> {
             Event::Decl(_) | Event::Comment(_) | Event::PI(_) | Event::Eof => {}
         }
         self.has_begun |= !matches!(event, Event::Text(_));
-        Ok(step)
+        Ok(flow)
     }
 
     fn start(&mut self, element: Element<'_>) -> Result<(), String> {
@@ -207,8 +214,8 @@ impl<'f> Run<'f> {
         if self.depth > MAX_DEPTH {
             return Err(format!("more than {MAX_DEPTH} elements inside each other"));
         }
-        if let Some(as_of) = &mut self.as_of {
-            as_of.enter(self.depth, element)?;
+        for capture in self.as_of.iter_mut().chain(&mut self.page_values) {
+            capture.enter(self.depth, element)?;
         }
         if self.matched == items.len() {
             for field in &mut self.fields {
@@ -226,53 +233,50 @@ impl<'f> Run<'f> {
         Ok(())
     }
 
-    fn end(&mut self, records: &mut dyn RecordSink) -> Step {
-        let mut step = Step::Next;
-        if let Some(as_of) = &mut self.as_of {
-            as_of.leave(self.depth);
+    fn end(&mut self, records: &mut dyn RecordSink) -> ControlFlow<()> {
+        let mut flow = ControlFlow::Continue(());
+        for capture in self.as_of.iter_mut().chain(&mut self.page_values) {
+            capture.leave(self.depth);
         }
         if self.matched == self.format.items.len() {
             for field in &mut self.fields {
                 field.leave(self.depth);
             }
             if self.depth == self.matched {
-                step = self.emit(records);
+                flow = self.emit(records);
             }
         }
         if self.matched == self.depth {
             self.matched -= 1;
         }
         self.depth -= 1;
-        step
+        flow
     }
 
-    fn emit(&mut self, records: &mut dyn RecordSink) -> Step {
+    fn emit(&mut self, records: &mut dyn RecordSink) -> ControlFlow<()> {
         self.items += 1;
         let mut values = self.fields.iter().map(Capture::value);
         let product_id = values.next().unwrap_or(Value::Missing);
         let quantities: Vec<Value<'_>> = values.collect();
-        let record = Record {
+        records.take(&Record {
             place: Place {
                 unit: Unit::Item,
                 number: self.items,
             },
             product_id,
             quantities: &quantities,
-        };
-        if records.take(&record).is_break() {
-            Step::Stop
-        } else {
-            Step::Next
-        }
+        })
     }
 
     fn is_text_wanted(&self) -> bool {
-        let mut captures = self.fields.iter().chain(&self.as_of);
+        let outside = self.as_of.iter().chain(&self.page_values);
+        let mut captures = self.fields.iter().chain(outside);
         captures.any(Capture::is_open)
     }
 
     fn push(&mut self, text: &str) -> Result<(), String> {
-        let mut captures = self.fields.iter_mut().chain(&mut self.as_of);
+        let outside = self.as_of.iter_mut().chain(&mut self.page_values);
+        let mut captures = self.fields.iter_mut().chain(outside);
         captures.try_for_each(|capture| capture.push(text))
     }
 
@@ -319,7 +323,7 @@ impl<'f> Run<'f> {
         ))
     }
 
-    fn finish(self) -> Result<Option<Timestamp>, FormatError> {
+    fn finish(self, records: &mut dyn RecordSink) -> Result<Option<Timestamp>, FormatError> {
         let Self { format, .. } = self;
         let malformed = |problem: String| Err(FormatError::Malformed(problem));
         if self.depth > 0 {
@@ -337,6 +341,9 @@ impl<'f> Run<'f> {
                 "<{parent}> has no <{missing}>, so the list is not there (format.items is {items})"
             ));
         }
+        for ((field, _), capture) in format.page_fields.iter().zip(&self.page_values) {
+            records.state(*field, capture.value());
+        }
         let (Some((_, as_of)), Some(capture)) = (&format.as_of, &self.as_of) else {
             return Ok(None);
         };
@@ -344,16 +351,6 @@ impl<'f> Run<'f> {
             Ok(as_of) => Ok(Some(as_of)),
             Err(problem) => malformed(problem),
         }
-    }
-}
-
-/// The reason of an error of the parser, on one line.
-fn reason(error: &Error) -> String {
-    match error {
-        Error::IllFormed(IllFormedError::UnclosedReference) => {
-            "an & that begins no reference (as text it is written &amp;)".to_owned()
-        }
-        other => log_text::excerpt(&other.to_string(), MAX_REASON_CHARS),
     }
 }
 
@@ -365,29 +362,5 @@ fn resolve<'t>(reference: &BytesRef<'_>, utf_8: &'t mut [u8; 4]) -> Result<&'t s
         Ok(None) => resolve_xml_entity(reference)
             .ok_or_else(|| format!("the entity &{}; is not one of XML's five", shown())),
         Err(_) => Err(format!("&{}; is not a character", shown())),
-    }
-}
-
-fn is_html(tag: &BytesStart<'_>) -> bool {
-    tag.local_name().into_inner().eq_ignore_ascii_case("html")
-}
-
-fn namespace_hint(element: Element<'_>) -> Option<String> {
-    use quick_xml::name::{Namespace, ResolveResult};
-    match element.namespaces.resolve_element(element.tag.name()).0 {
-        ResolveResult::Bound(Namespace(namespace)) => Some(excerpt(namespace)),
-        ResolveResult::Unbound | ResolveResult::Unknown(_) => None,
-    }
-}
-
-fn problem_of_doctype(name: &str) -> String {
-    let name = name.trim_start();
-    let is_html = name
-        .get(..4)
-        .is_some_and(|name| name.eq_ignore_ascii_case("html"));
-    if is_html {
-        "the document is an HTML page, expected XML".to_owned()
-    } else {
-        format!("a DOCTYPE is not accepted: {}", excerpt(name))
     }
 }

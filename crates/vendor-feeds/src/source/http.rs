@@ -1,10 +1,18 @@
 //! Documents at a URL.
 //!
-//! Redirects are not followed, cookies are not kept, and proxies are not used. A response with `Retry-After` ends the transfer
-//! immediately, and the error contains the delay. A response that is one page of several is rejected.
+//! Redirects and links to pages are followed to the hosts that the settings name, and to addresses that are public or that
+//! the settings name. Only the scheme, host and port of the settings' URL receive credentials. Cookies are not kept, and
+//! proxies are not used. A response with `Retry-After` ends the transfer immediately, and the error contains the delay.
 
+mod auth;
+mod client;
 mod exchange;
+mod failure;
+mod link;
+mod pages;
+mod resolver;
 mod retry_after;
+mod targets;
 mod times;
 
 use std::sync::Arc;
@@ -14,25 +22,26 @@ use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
 use domain::identifiers::VendorId;
 use domain::ports::{Clock, FeedError};
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, HeaderMap, HeaderValue};
-use reqwest::{Client, Url, redirect};
+use reqwest::Url;
 use tracing::debug;
 
-use self::exchange::Failure;
-use super::{DocumentSource, Transferred};
+use self::exchange::{Exchange, Fetch, Received};
+use self::failure::Failure;
+use self::pages::{ReadPage, Sequence};
+use super::{DocumentSource, FeedSource, PagedSource, Pages, Transferred};
 use crate::feed::InvalidOptions;
+use crate::options::{HttpOptions, PageOptions};
+use crate::page::{PageContent, on_page};
+use crate::secrets::Secrets;
 
 /// Pause before the first retry; it doubles with each retry, with jitter.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Longest pause before a retry.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// `User-Agent` of requests to vendors.
-const USER_AGENT: &str = concat!("order-aggregator/", env!("CARGO_PKG_VERSION"));
 
-/// Options of a source.
-pub(super) struct HttpOptions {
+/// Options of a feed that the requests depend on.
+pub(super) struct RequestOptions {
     pub(super) vendor_id: VendorId,
-    pub(super) url: Url,
     pub(super) accept: &'static str,
     pub(super) connect_timeout: Duration,
     pub(super) retries: u32,
@@ -40,25 +49,61 @@ pub(super) struct HttpOptions {
 }
 
 /// Requests documents of one vendor.
-pub(super) struct HttpSource {
-    options: HttpOptions,
-    client: Client,
+struct HttpSource {
+    vendor_id: VendorId,
+    retries: u32,
+    exchange: Exchange,
+    secrets: Arc<Secrets>,
     clock: Arc<dyn Clock>,
 }
 
+/// Creates a source, without sending a request, and returns it with its secrets. `clock` is the clock of this process; it is
+/// used for a `Retry-After` date if the response has no `Date`.
+pub(super) fn source(
+    options: &HttpOptions,
+    request: RequestOptions,
+    clock: Arc<dyn Clock>,
+) -> Result<(FeedSource, Arc<Secrets>), InvalidOptions> {
+    let (exchange, secrets) = client::exchange(options, &request)?;
+    let source = HttpSource {
+        vendor_id: request.vendor_id,
+        retries: request.retries,
+        exchange,
+        secrets: Arc::clone(&secrets),
+        clock,
+    };
+    let source = match options.pages.clone() {
+        None => FeedSource::Document(Box::new(source)),
+        Some(pages) => FeedSource::Pages(Box::new(HttpPages { source, pages })),
+    };
+    Ok((source, secrets))
+}
+
 impl HttpSource {
-    /// Creates a source, without sending a request. `clock` is the clock of this process; it is used for a `Retry-After`
-    /// date if the response has no `Date`.
-    pub(super) fn new(options: HttpOptions, clock: Arc<dyn Clock>) -> Result<Self, InvalidOptions> {
-        if !matches!(options.url.scheme(), "http" | "https") {
-            return Err(InvalidOptions::Scheme);
-        }
-        let client = build_client(&options).map_err(InvalidOptions::Client)?;
-        Ok(Self {
-            options,
-            client,
-            clock,
-        })
+    /// Requests a URL, with retries. The rest is as in [`Exchange::get`].
+    async fn get(
+        &self,
+        url: &Url,
+        size: (u64, bool),
+        fetch: &Fetch,
+        last_failure: &mut Option<FeedError>,
+    ) -> Result<Received, FeedError> {
+        let pauses = ExponentialBuilder::default()
+            .with_min_delay(FIRST_PAUSE)
+            .with_max_delay(LONGEST_PAUSE)
+            .with_max_times(usize::try_from(self.retries).unwrap_or(usize::MAX))
+            .with_jitter();
+        (|| self.exchange.get(url, size, fetch, self.clock.as_ref()))
+            .retry(pauses)
+            .sleep(tokio::time::sleep)
+            .when(|failure: &Failure| failure.is_transient)
+            .notify(|failure, pause| {
+                let error = self.secrets.redact_error(failure.error.clone());
+                debug!(vendor.id = %self.vendor_id, %error, pause_ms = pause.as_millis(), "request to the vendor failed; retrying");
+                *last_failure = Some(error);
+            })
+            .await
+            .map_err(|failure| failure.error)
     }
 }
 
@@ -68,52 +113,72 @@ impl DocumentSource for HttpSource {
         &self,
         last_failure: &mut Option<FeedError>,
     ) -> Result<Transferred, FeedError> {
-        let HttpOptions {
-            vendor_id,
-            url,
-            retries,
-            max_bytes,
-            ..
-        } = &self.options;
-        let pauses = ExponentialBuilder::default()
-            .with_min_delay(FIRST_PAUSE)
-            .with_max_delay(LONGEST_PAUSE)
-            .with_max_times(usize::try_from(*retries).unwrap_or(usize::MAX))
-            .with_jitter();
-        (|| exchange::send(&self.client, url, *max_bytes, self.clock.as_ref()))
-            .retry(pauses)
-            .sleep(tokio::time::sleep)
-            .when(|failure: &Failure| failure.is_transient)
-            .notify(|failure, pause| {
-                let error = &failure.error;
-                debug!(vendor.id = %vendor_id, %error, pause_ms = pause.as_millis(), "request to the vendor failed; retrying");
-                *last_failure = Some(error.clone());
-            })
-            .await
-            .map_err(|failure| failure.error)
+        let url = self.exchange.targets.first();
+        let received = self
+            .get(url, (0, false), &Fetch::default(), last_failure)
+            .await?;
+        Ok(received.transferred)
     }
 }
 
-fn build_client(options: &HttpOptions) -> Result<Client, reqwest::Error> {
-    // Fails if a provider is already installed, which is then used.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let headers = HeaderMap::from_iter([
-        (ACCEPT, HeaderValue::from_static(options.accept)),
-        // A compressed document is decoded, but not requested: some caches ignore `Vary`.
-        (ACCEPT_ENCODING, HeaderValue::from_static("identity")),
-        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-    ]);
-    let builder = Client::builder()
-        .user_agent(USER_AGENT)
-        .default_headers(headers)
-        .connect_timeout(options.connect_timeout)
-        .redirect(redirect::Policy::none())
-        .referer(false)
-        .retry(reqwest::retry::never())
-        .no_proxy();
-    if options.url.scheme() == "http" {
-        // Plain HTTP needs no root certificates, so a machine without any must not cause an error.
-        return builder.tls_certs_only([]).build();
+/// Requests the pages of reports of one vendor.
+struct HttpPages {
+    source: HttpSource,
+    pages: PageOptions,
+}
+
+impl PagedSource for HttpPages {
+    fn begin(&self) -> Box<dyn Pages + '_> {
+        Box::new(PagesOfReport {
+            source: &self.source,
+            sequence: Sequence::new(&self.pages, &self.source.exchange.targets),
+            fetch: Fetch::default(),
+            used: 0,
+            last: None,
+        })
     }
-    builder.https_only(true).build()
+}
+
+/// The pages of one report.
+struct PagesOfReport<'s> {
+    source: &'s HttpSource,
+    sequence: Sequence<'s>,
+    fetch: Fetch,
+    /// Number of bytes that were transferred.
+    used: u64,
+    /// URL and links of the last page.
+    last: Option<(Url, Vec<String>)>,
+}
+
+#[async_trait]
+impl Pages for PagesOfReport<'_> {
+    async fn next(
+        &mut self,
+        read: Option<&PageContent>,
+        last_failure: &mut Option<FeedError>,
+    ) -> Result<Option<Transferred>, FeedError> {
+        let next = match (read, &self.last) {
+            (Some(content), Some((url, links))) => {
+                let next = self.sequence.after(&ReadPage {
+                    content,
+                    links,
+                    url,
+                });
+                next.map_err(|problem| {
+                    on_page(self.sequence.pages(), FeedError::Malformed(problem.into()))
+                })?
+            }
+            _ => Some(self.sequence.first()),
+        };
+        let Some(url) = next else { return Ok(None) };
+        let page = self.sequence.pages() + 1;
+        let received = self
+            .source
+            .get(&url, (self.used, true), &self.fetch, last_failure)
+            .await
+            .map_err(|error| on_page(page, error))?;
+        self.used += received.size;
+        self.last = Some((received.url, received.links));
+        Ok(Some(received.transferred))
+    }
 }

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use mock_vendor::{Fault, MockVendor};
 
-use super::canned::CannedServer;
 use super::{STOCK, feed, feed_with, feed_with_retries, malformed, unavailable, units_of, vendor};
 
 #[tokio::test]
@@ -122,19 +121,6 @@ async fn report_larger_than_the_limit_is_rejected() {
         "the report is larger than 1000000 bytes (decode.max_bytes)"
     );
     assert_eq!(vendor.requests(), 3);
-}
-
-#[tokio::test]
-async fn redirects_are_not_followed() {
-    let elsewhere = vendor();
-    let location = format!("Location: {}\r\n", elsewhere.url());
-    for status in ["301 Moved", "302 Found", "307 Temporary Redirect"] {
-        let server = CannedServer::start(status, &location).await;
-        let problem = unavailable(&feed_with_retries(&server.url(), 2)).await;
-        assert!(problem.contains("redirects are not followed"), "{problem}");
-        assert_eq!(server.requests(), 1);
-    }
-    assert_eq!(elsewhere.requests(), 0);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use domain::timestamp::Timestamp;
 use tempfile::TempDir;
 use vendor_feeds::{Source, SourceFeed};
 
-use super::{malformed, options_of, unavailable, units_of};
+use super::{malformed, not_ready, options_of, unavailable, units_of};
 
 /// 2026-11-23T12:00:00Z.
 const NOW_S: u64 = 1_795_435_200;
@@ -118,8 +118,8 @@ async fn file_that_is_not_finished_is_not_read() {
     let path = directory.path().join("stock.json");
     write(&path, "", 1_000);
     assert_eq!(
-        unavailable(&feed_of(&path)).await,
-        "the report is not ready: the file stock.json is empty"
+        not_ready(&feed_of(&path)).await,
+        "the file stock.json is empty"
     );
     // Between two looks it grows, or is written again with the same size.
     for (text, age_s) in [(body(55), 10), (body(6), 9)] {
@@ -129,8 +129,8 @@ async fn file_that_is_not_finished_is_not_read() {
             on_sleep: Some(Box::new(move || write(&written, &text, age_s))),
         };
         assert_eq!(
-            unavailable(&feed(&path, clock)).await,
-            "the report is not ready: the file stock.json still grows"
+            not_ready(&feed(&path, clock)).await,
+            "the file stock.json still grows"
         );
     }
     // A file in the future is looked at twice, too; the domain decides on its time.

@@ -6,8 +6,8 @@ use std::num::NonZeroU32;
 use domain::ports::VendorFeed;
 use domain::timestamp::Timestamp;
 use vendor_feeds::{
-    AsOfFormat, AsOfOptions, Column, CsvOptions, Encoding, FormatOptions, Header, JsonItems,
-    JsonOptions, ProductIdField, QuantityField, XlsxOptions, XmlOptions,
+    AsOfFormat, AsOfOptions, Column, CsvOptions, EdiOptions, Encoding, FormatOptions, Header,
+    JsonItems, JsonOptions, ProductIdField, QuantityField, XlsxOptions, XmlOptions,
 };
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
@@ -171,7 +171,7 @@ fn xlsx() -> Case {
 
 fn x12() -> Case {
     Case {
-        format: FormatOptions::X12,
+        format: FormatOptions::X12(EdiOptions::default()),
         product_id: "SK",
         quantity: "33",
         charset: Some("windows-1252"),
@@ -186,7 +186,7 @@ fn x12() -> Case {
 
 fn edifact() -> Case {
     Case {
-        format: FormatOptions::Edifact,
+        format: FormatOptions::Edifact(EdiOptions::default()),
         product_id: "SA",
         quantity: "145",
         charset: None,

@@ -2,26 +2,40 @@
 
 #![allow(clippy::unwrap_used, reason = "tests and their helpers may panic")]
 
+mod auth;
 mod canned;
 mod decoding;
 mod faults;
 mod files;
 mod formats;
 mod memory;
+mod mock_faults;
+mod mock_files;
+mod mock_formats;
+mod page_limits;
+mod pages;
+mod pushes;
+mod redirects;
+mod refused;
 mod retry_after;
+mod sample;
+mod scripted;
+mod secrets;
 mod times;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use clock_tokio::SystemClock;
+use domain::guard::Guard;
 use domain::identifiers::{ProductId, VendorId};
 use domain::ports::{FeedError, VendorFeed};
 use domain::report::ReportKind;
 use mock_vendor::MockVendor;
 use vendor_feeds::{
-    Column, DecodeOptions, FeedOptions, FieldOptions, FormatOptions, InvalidOptions, JsonItems,
-    JsonOptions, ProductIdField, QuantityField, RuleOptions, Source, SourceFeed,
+    Column, DecodeOptions, FeedOptions, FieldOptions, FormatOptions, HttpOptions, InvalidOptions,
+    JsonItems, JsonOptions, ProductIdField, QuantityField, RuleOptions, Source, SourceFeed,
 };
 
 const STOCK: [(&str, i64); 2] = [("1", 50), ("2", 100)];
@@ -32,9 +46,9 @@ fn vendor() -> MockVendor {
 
 /// Options for the mock vendor, without retries.
 fn options(url: &str) -> FeedOptions {
-    options_of(Source::Http {
-        url: url.parse().unwrap(),
-    })
+    options_of(Source::Http(Box::new(HttpOptions::new(
+        url.parse().unwrap(),
+    ))))
 }
 
 fn options_of(source: Source) -> FeedOptions {
@@ -64,6 +78,7 @@ fn options_of(source: Source) -> FeedOptions {
         kind: ReportKind::Full,
         lag: Duration::ZERO,
         max_age: None,
+        guard: Guard::default(),
     }
 }
 
@@ -76,6 +91,17 @@ fn feed_with(url: &str, change: impl FnOnce(&mut FeedOptions)) -> SourceFeed {
     let mut options = options(url);
     change(&mut options);
     feed_of(options)
+}
+
+/// Returns a feed with changed options of its requests.
+fn http_feed(url: &str, change: impl FnOnce(&mut HttpOptions)) -> SourceFeed {
+    feed_of(http_options(url, change))
+}
+
+fn http_options(url: &str, change: impl FnOnce(&mut HttpOptions)) -> FeedOptions {
+    let mut http = HttpOptions::new(url.parse().unwrap());
+    change(&mut http);
+    options_of(Source::Http(Box::new(http)))
 }
 
 fn feed_of(options: FeedOptions) -> SourceFeed {
@@ -98,9 +124,16 @@ async fn unavailable(feed: &SourceFeed) -> String {
     }
 }
 
+async fn not_ready(feed: &SourceFeed) -> String {
+    match feed.fetch().await {
+        Err(FeedError::NotReady(problem)) => problem,
+        other => panic!("expected a report that is not ready, got {other:?}"),
+    }
+}
+
 async fn malformed(feed: &SourceFeed) -> String {
     match feed.fetch().await {
-        Err(FeedError::Malformed(problem)) => problem,
+        Err(FeedError::Malformed(malformed)) => malformed.problem,
         other => panic!("expected a malformed report, got {other:?}"),
     }
 }

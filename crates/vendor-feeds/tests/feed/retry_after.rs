@@ -79,8 +79,8 @@ async fn malformed_and_misplaced_values_are_ignored() {
         unavailable(&feed_with_retries(&server.url(), 1)).await;
         assert_eq!(server.requests(), 2, "{status} {value}");
     }
-    let redirect = "Location: /elsewhere\r\nRetry-After: 60\r\n";
-    let server = CannedServer::start("302 Found", redirect).await;
+    let choices = "Location: /elsewhere\r\nRetry-After: 60\r\n";
+    let server = CannedServer::start("300 Multiple Choices", choices).await;
     unavailable(&feed_with_retries(&server.url(), 1)).await;
     assert_eq!(server.requests(), 1);
 }

@@ -4,10 +4,12 @@ use std::sync::Mutex;
 
 use clock_tokio::SystemClock;
 use domain::evidence::ResponseTimes;
+use domain::guard::Guard;
 use domain::ports::{
     FetchedReport, MockVendorFeed, NoopObserver, OtherVendors, Store as _, VendorSetQueries as _,
 };
 use domain::report::{Report, ReportKind};
+use domain::run::ReportSize;
 use domain::vendor_set::VendorSource;
 use signal_in_process::ProcessLeases;
 use storage_memory::MemoryStore;
@@ -56,6 +58,7 @@ impl Deployment {
             vendor_sets: self.vendor_sets(),
             leases: Arc::new(self.leases.clone()),
             vendors,
+            push_vendors: Vec::new(),
             set: set(ids),
             health: TaskHealth::new(process),
             set_health: TaskHealth::new("vendor-set"),
@@ -70,6 +73,7 @@ impl Deployment {
             .return_const(VendorId::parse(id).unwrap());
         feed.expect_lag().return_const(Duration::ZERO);
         feed.expect_max_age().return_const(None);
+        feed.expect_guard().return_const(Guard::default());
         let (reads, id) = (Arc::clone(&self.reads), id.to_owned());
         feed.expect_fetch().returning(move || {
             *reads
@@ -80,6 +84,7 @@ impl Deployment {
             Ok(FetchedReport {
                 report: Report::empty(ReportKind::Full),
                 times: ResponseTimes::default(),
+                size: ReportSize::default(),
             })
         });
         ConfiguredFeed {

@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
+use domain::identifiers::VendorId;
 use domain::ports::{ConfiguredFeed, StoreError};
-use domain::services::{SetStatus, SyncError, VendorSetError, VendorSets, VendorSync};
+use domain::services::{SetStatus, SyncDelay, SyncError, VendorSetError, VendorSets, VendorSync};
 use domain::timestamp::Timestamp;
 use domain::vendor_set::VendorSet;
 use readiness::{Cause, TaskHealth};
@@ -20,7 +21,7 @@ use crate::backoff::Backoff;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Interval at which a pause is read from the store: a successful on-demand sync ends the pause.
+/// Interval at which a pause is read from the store: a successful on-demand sync or an operator ends it.
 const PAUSE_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The loop of one vendor.
@@ -90,22 +91,20 @@ impl VendorLoop {
         }
     }
 
-    /// Waits until the vendor's pause is over, and restarts the interval then. A pause is logged once, not at each check.
+    /// Waits until the vendor's pauses are over, and restarts the interval then. A pause is logged once, not at each check.
     async fn wait_while_paused(
         &self,
         ticks: &mut Interval,
         logged_pause: &mut Option<Timestamp>,
     ) -> Result<(), StoreError> {
         let vendor_id = self.vendor.feed.vendor_id();
-        while let Some(pending) = self.sync.pending_attempt(vendor_id).await? {
-            if *logged_pause != Some(pending.at) {
-                info!(
-                    vendor.id = %vendor_id, failures = pending.failures, next_attempt_at = %pending.at,
-                    "syncs of the vendor are paused after a failure"
-                );
-                *logged_pause = Some(pending.at);
-            }
-            sleep(pending.wait.min(PAUSE_CHECK_INTERVAL)).await;
+        while let Some(delay) = self.sync.delay(vendor_id).await? {
+            let wait = match &delay {
+                SyncDelay::AfterFailures(pending) => pending.wait.min(PAUSE_CHECK_INTERVAL),
+                SyncDelay::PausedByOperator(_) => PAUSE_CHECK_INTERVAL,
+            };
+            log_once(vendor_id, &delay, logged_pause);
+            sleep(wait).await;
             ticks.reset();
         }
         Ok(())
@@ -119,6 +118,27 @@ impl VendorLoop {
             Err(VendorSetError::Store(error)) => error.is_retryable(),
             Err(VendorSetError::SourceTaken { .. }) => false,
         }
+    }
+}
+
+/// Logs a pause, unless the last logged one is the same.
+fn log_once(vendor_id: &VendorId, delay: &SyncDelay, logged: &mut Option<Timestamp>) {
+    let instant = match delay {
+        SyncDelay::AfterFailures(pending) => pending.at,
+        SyncDelay::PausedByOperator(paused) => paused.since,
+    };
+    if logged.replace(instant) == Some(instant) {
+        return;
+    }
+    match delay {
+        SyncDelay::AfterFailures(pending) => info!(
+            vendor.id = %vendor_id, failures = pending.failures, next_attempt_at = %pending.at,
+            "syncs of the vendor are paused after a failure"
+        ),
+        SyncDelay::PausedByOperator(paused) => info!(
+            vendor.id = %vendor_id, since = %paused.since, reason = paused.reason,
+            "syncs of the vendor are paused by an operator; `order-aggregator-admin vendor resume` ends the pause"
+        ),
     }
 }
 

@@ -38,6 +38,19 @@ pub(super) fn install(service: Service) -> Result<()> {
     Ok(())
 }
 
+/// Installs packages with servers that are started by tests only.
+pub(super) fn install_test_servers(packages: &[&str]) -> Result<()> {
+    let names = packages.join(", ");
+    let progress = Progress::spinner(format!("installing the packages {names}"));
+    let _no_start = NoStart::begin()?;
+    process::capture(apt_get().arg("update"))?;
+    let mut install = apt_get();
+    install.args(["install", "-y", "--no-install-recommends"]);
+    process::capture(install.args(packages))?;
+    progress.finish(&format!("installed the packages {names}"));
+    Ok(())
+}
+
 /// Installs a program that is not a server.
 pub fn install_tool(package: &str) -> Result<()> {
     let progress = Progress::spinner(format!("installing the package {package}"));

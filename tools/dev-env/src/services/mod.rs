@@ -1,4 +1,5 @@
-//! `cargo xtask services`: makes PostgreSQL and RabbitMQ available at the addresses in the settings.
+//! `cargo xtask services`: makes PostgreSQL and RabbitMQ available at the addresses in the settings, and installs the servers
+//! that tests start themselves.
 //!
 //! A server that is ready is used without changes. Otherwise, and only on this machine, a server is started: from installed
 //! programs, from packages, or in containers, in this order. Started servers are recorded, so that `services stop` stops
@@ -6,6 +7,7 @@
 
 mod containers;
 pub mod debian;
+mod file_servers;
 mod postgres;
 mod postgres_probe;
 mod rabbitmq;
@@ -42,24 +44,28 @@ pub struct Args {
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 enum Action {
-    /// Start servers that are not running, and wait until they are ready (default).
+    /// Start servers that are not running, wait until they are ready, and install those that tests start (default).
     Start,
     /// Stop the servers that this command started. Their data is kept.
     Stop,
     /// Show the status of the servers. Fails unless all are ready.
     Status,
-    /// Start servers that are not running, and print the environment variables with which tests use them, as JSON.
+    /// As `start`, and print the environment variables with which tests use the servers, as JSON.
     Environment,
 }
 
 /// Runs the command.
 pub fn run(args: &Args, settings: &Settings) -> Result<()> {
     match args.action.unwrap_or(Action::Start) {
-        Action::Start => start(settings),
+        Action::Start => {
+            start(settings)?;
+            file_servers::install()
+        }
         Action::Stop => stop(),
         Action::Status => status(settings),
         Action::Environment => {
             start(settings)?;
+            file_servers::install()?;
             println!("{}", serde_json::to_string(&environment(settings)?)?);
             Ok(())
         }

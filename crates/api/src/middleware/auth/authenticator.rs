@@ -7,13 +7,13 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderMap, ORIGIN};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{Error, HttpMessage as _, ResponseError as _};
+use actix_web::{Error, HttpMessage as _, HttpResponse, ResponseError as _};
 use api_keys::ApiKey;
 use http_access::{Host, HostRefusal, HostRule, Unauthenticated};
 use tracing::debug;
 
 use super::caller::{Caller, Identity, KnownKey};
-use super::credentials;
+use super::{credentials, vendor_keys};
 use crate::middleware::rate_limit::{RateLimit, RateLimiter};
 use crate::problem::{Problem, ProblemKind};
 
@@ -122,9 +122,9 @@ pub(crate) async fn authenticate<B: MessageBody>(
             return Ok(request.into_response(response).map_into_right_body());
         }
     };
+    let confinement = vendor_keys::confinement(caller, request.match_info().as_str());
     let Some(limiter) = &authenticator.limiter else {
-        request.extensions_mut().insert(identity);
-        return Ok(next.call(request).await?.map_into_left_body());
+        return respond(request, identity, confinement, next).await;
     };
     let rate_limit = match caller {
         Caller::Known(known) => limiter.count_slot(known.slot),
@@ -134,11 +134,10 @@ pub(crate) async fn authenticate<B: MessageBody>(
         let response = request.into_response(rate_limit.rejection());
         return Ok(response.map_into_right_body());
     }
-    request.extensions_mut().insert(identity);
-    match next.call(request).await {
+    match respond(request, identity, confinement, next).await {
         Ok(mut response) => {
             rate_limit.write_headers(response.headers_mut());
-            Ok(response.map_into_left_body())
+            Ok(response)
         }
         Err(mut error) => {
             error.add_response_mapper(move |mut response| {
@@ -148,6 +147,20 @@ pub(crate) async fn authenticate<B: MessageBody>(
             Err(error)
         }
     }
+}
+
+/// Passes a request on with its caller, unless there is a response already.
+async fn respond<B: MessageBody>(
+    request: ServiceRequest,
+    identity: Identity,
+    response: Option<HttpResponse>,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    if let Some(response) = response {
+        return Ok(request.into_response(response).map_into_right_body());
+    }
+    request.extensions_mut().insert(identity);
+    Ok(next.call(request).await?.map_into_left_body())
 }
 
 fn host_problem(refusal: HostRefusal) -> Problem {

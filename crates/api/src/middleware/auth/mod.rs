@@ -7,6 +7,7 @@
 mod authenticator;
 mod caller;
 mod credentials;
+mod vendor_keys;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -14,12 +15,14 @@ use actix_web::http::header::{HeaderValue, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse, ResponseError as _};
 use api_keys::Role;
+use domain::identifiers::VendorId;
 
 pub(crate) use authenticator::{Authenticator, authenticate};
 pub(crate) use caller::Caller;
 use caller::Identity;
 
 use crate::problem::{Problem, ProblemKind};
+use crate::request::path;
 
 /// The access that a handler requires if API keys are configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,16 +31,24 @@ pub(crate) enum Access {
     Open,
     /// A key with this role.
     Role(Role),
+    /// The key of the vendor in the path.
+    VendorInPath,
 }
 
 impl Access {
     pub(crate) const CUSTOMER: Self = Self::Role(Role::Customer);
     pub(crate) const OPERATOR: Self = Self::Role(Role::Operator);
 
-    /// The response to a caller without this access; `None` if the caller has it.
-    fn rejection(self, identity: Option<&Identity>) -> Option<HttpResponse> {
-        let Self::Role(role) = self else {
-            return None;
+    /// The response to a caller without this access; `None` if the caller has it. `vendor_id` is the vendor in the path.
+    fn rejection(
+        self,
+        identity: Option<&Identity>,
+        vendor_id: impl FnOnce() -> Option<VendorId>,
+    ) -> Option<HttpResponse> {
+        let role = match self {
+            Self::Open => return None,
+            Self::Role(role) => role,
+            Self::VendorInPath => return vendor_keys::rejection(identity, vendor_id),
         };
         match identity {
             Some(Ok(caller)) => (!caller.has(role)).then(|| forbidden(role)),
@@ -53,7 +64,8 @@ pub(crate) async fn authorize(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse, Error> {
-    let rejection = access.rejection(request.extensions().get::<Identity>());
+    let vendor_id = || path::vendor_id(request.request()).ok();
+    let rejection = access.rejection(request.extensions().get::<Identity>(), vendor_id);
     match rejection {
         None => next.call(request).await,
         Some(response) => Ok(request.into_response(response)),
@@ -75,7 +87,7 @@ fn forbidden(role: Role) -> HttpResponse {
 
 #[cfg(test)]
 mod tests {
-    use api_keys::{ApiKey, KeyHash};
+    use api_keys::{ApiKey, Grant, KeyHash};
     use http_access::Unauthenticated;
 
     use super::*;
@@ -85,13 +97,13 @@ mod tests {
         Caller::Known(KnownKey::of(ApiKey {
             name: "a".to_owned(),
             hash: KeyHash::of(b"a"),
-            roles: roles.to_vec(),
+            grant: Grant::Roles(roles.to_vec()),
         }))
     }
 
     fn status(access: Access, identity: Option<&Identity>) -> u16 {
         access
-            .rejection(identity)
+            .rejection(identity, || None)
             .map_or(200, |response| response.status().as_u16())
     }
 

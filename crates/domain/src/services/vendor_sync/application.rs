@@ -30,6 +30,12 @@
 //! before its first chunk that the revision is the one that it read: otherwise an older sync may have written products after
 //! they were compared. In that case the sync records its order, which ends all older syncs, and compares again.
 //!
+//! # The guard
+//!
+//! The vendor's guard is decided over the whole report before its first chunk is written, from the compared rows, and again
+//! with each comparison. Such a report also checks the revision before its order is recorded, because a report that is held
+//! must not make others stale.
+//!
 //! [`ReportHistory::begin`]: crate::report_history::ReportHistory::begin
 
 use std::ops::ControlFlow;
@@ -87,14 +93,17 @@ impl VendorSync {
         for comparison in 0..MAX_COMPARISONS {
             let state = self.queries.find_sync_state(vendor_id).await?;
             let state = state.ok_or_else(|| SyncError::NotConfigured(vendor_id.clone()))?;
-            let Some(plan) = decide(state) else {
+            let Some(mut plan) = decide(state) else {
                 return Ok(None);
             };
             progress.restart();
+            progress.details.proven = plan.proof.ok();
+            progress.details.guard = self.guard(&mut plan).await?;
             if comparison > 0 && plan.is_compared() && !self.begin(&plan, progress).await? {
                 continue;
             }
             if let Some(ended) = self.run(&plan, progress).await? {
+                self.remove_unused_lines(&plan).await;
                 return Ok(Some((ended, plan.proof)));
             }
         }
@@ -120,12 +129,12 @@ impl VendorSync {
         let Some(locked) = plan.lock(work.as_mut()).await? else {
             return Ok(None);
         };
-        if !locked.is_of_same_reports(&plan.state.history) {
+        if !plan.may_begin(&locked) {
             return Ok(None);
         }
         let is_repaired = repair(work.as_mut(), plan).await?;
         let mut history = plan.history_over(&locked);
-        history.begin(plan.report, plan.order);
+        plan.begin(&mut history);
         work.save_history(plan.vendor_id, &history).await?;
         work.commit().await?;
         Ok(Some(is_repaired))
@@ -185,6 +194,7 @@ impl VendorSync {
                     progress.stage = Stage::Begun;
                 }
                 progress.changed += products.changed;
+                progress.counted.add(products.counted);
                 progress.held.extend(products.held);
                 progress.is_repaired |= is_repaired;
                 if ended.is_none() && products.changed > 0 {
@@ -278,7 +288,7 @@ impl VendorSync {
             let (end, change) = end.await?;
             (ended, pause) = (Some(end), change);
         } else if products.affects_any {
-            history.begin(plan.report, plan.order);
+            plan.begin(&mut history);
             work.save_history(plan.vendor_id, &history).await?;
         }
         work.commit().await?;
@@ -302,15 +312,17 @@ impl VendorSync {
         let (outcome, mut error) = plan.outcome(is_begun);
         if outcome == SyncOutcome::Applied {
             error = progress.left_reason();
-            // An empty report that left products out stays confirmed, so that the next one is applied to them.
-            if error.is_none() || !plan.report.is_empty() {
-                history.apply(plan.report.kind(), plan.order, plan.proof);
+            // A confirmed report that left products out stays confirmed, so that the next one is applied to them.
+            if error.is_none() || !plan.is_confirming() {
+                plan.apply(history);
             }
+        } else {
+            plan.drop_accepted(history);
         }
-        SyncRecord {
-            changed: progress.changed + products.changed,
-            ..progress.record(self.clock.now(), outcome, plan.received(), error)
-        }
+        let mut record = progress.record(self.clock.now(), outcome, plan.received(), error);
+        record.changed += products.changed;
+        record.details.products = progress.products_after(plan, products.counted, outcome);
+        record
     }
 
     async fn end_superseded(
@@ -363,7 +375,10 @@ impl VendorSync {
         history: Option<&ReportHistory>,
         fetch_outcome: FetchOutcome<'e>,
     ) -> Result<(Ended, PauseChange<'e>), StoreError> {
-        let freed = work.end_first_sync(vendor_id).await?;
+        let freed = match record.outcome {
+            SyncOutcome::NotReady => 0,
+            _ => work.end_first_sync(vendor_id).await?,
+        };
         let finished_at = work.record_sync(vendor_id, &record, history).await?;
         let interval = self.intervals.get(vendor_id).copied();
         let pause = fetch_outcome.record(work, vendor_id, interval, finished_at);

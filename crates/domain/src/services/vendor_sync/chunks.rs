@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, btree_map};
 
 use super::SyncError;
+use super::counts::Counted;
 use super::plan::Plan;
 use crate::comparison::{Merge, Step};
 use crate::identifiers::{ProductId, VendorId};
@@ -13,7 +14,7 @@ use crate::report::ReportKind;
 use crate::services::stock_locks::Locking;
 
 /// Number of chunks' worth of stock rows that are read at a time.
-const CHUNKS_PER_PAGE: usize = 4;
+pub(super) const CHUNKS_PER_PAGE: usize = 4;
 
 /// Products that are written in one transaction.
 #[derive(Debug, Default)]
@@ -129,6 +130,8 @@ pub(super) struct WrittenProducts {
     pub(super) affects_any: bool,
     /// Number of products that changed.
     pub(super) changed: u64,
+    /// The products by the change of their reported quantity.
+    pub(super) counted: Counted,
     /// Products that other transactions hold.
     pub(super) held: Vec<ProductId>,
 }
@@ -163,6 +166,7 @@ pub(super) async fn write_products(
             ..WrittenProducts::default()
         });
     }
+    let counted = Counted::of(plan, &locked);
     let included = match plan.proof {
         Ok(proven) => {
             work.mark_included(vendor_id, &affected, proven.as_of)
@@ -188,6 +192,7 @@ pub(super) async fn write_products(
     Ok(WrittenProducts {
         affects_any: true,
         changed: changes.len() as u64,
+        counted,
         held,
     })
 }

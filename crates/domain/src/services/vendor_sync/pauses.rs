@@ -1,4 +1,4 @@
-//! The pauses of vendors that fail: recorded with the result of each sync, and observed by the next one.
+//! The pauses of vendors: those of an operator, and those after failures, which are recorded with the result of each sync, and observed by the next one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,9 @@ use tracing::{debug, info, warn};
 use super::{SyncError, VendorSync};
 use crate::identifiers::VendorId;
 use crate::pacing::{Jitter, VendorFailure, VendorPause};
-use crate::ports::{FeedError, FinishedSync, StoreError, StoredPause, UnitOfWork, VendorFeed};
+use crate::ports::{
+    FeedError, FinishedSync, OperatorPause, StoreError, StoredPause, UnitOfWork, VendorFeed,
+};
 use crate::timestamp::Timestamp;
 
 /// A scheduled sync that is not due yet.
@@ -21,6 +23,15 @@ pub struct PendingAttempt {
     pub wait: Duration,
     /// Number of consecutive failures.
     pub failures: u32,
+}
+
+/// Why a scheduled sync may not begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SyncDelay {
+    /// An operator has paused the vendor.
+    PausedByOperator(OperatorPause),
+    /// The vendor has failed.
+    AfterFailures(PendingAttempt),
 }
 
 impl VendorSync {
@@ -36,8 +47,8 @@ impl VendorSync {
         self
     }
 
-    /// Syncs a vendor on an operator's request. This service's own backoff does not prevent that; the vendor's `Retry-After`
-    /// does.
+    /// Syncs a vendor on an operator's request. Neither an operator's pause nor this service's own backoff prevents that; the
+    /// vendor's `Retry-After` does.
     ///
     /// # Errors
     /// [`SyncError`]; [`SyncError::Paused`] if the vendor was not requested.
@@ -55,23 +66,25 @@ impl VendorSync {
         self.sync(feed).await
     }
 
-    /// The remaining delay of the vendor's next scheduled sync; `None` if it is due.
+    /// The reason why the vendor's next scheduled sync may not begin; `None` if it is due.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn pending_attempt(
-        &self,
-        vendor_id: &VendorId,
-    ) -> Result<Option<PendingAttempt>, StoreError> {
-        let stored = self.find_pause(vendor_id).await?;
-        Ok(stored.and_then(|StoredPause { pause, now, .. }| {
-            let at = pause.next_attempt_at(now)?;
+    pub async fn delay(&self, vendor_id: &VendorId) -> Result<Option<SyncDelay>, StoreError> {
+        let Some(stored) = self.find_pause(vendor_id).await? else {
+            return Ok(None);
+        };
+        if let Some(paused) = stored.operator {
+            return Ok(Some(SyncDelay::PausedByOperator(paused)));
+        }
+        let (pause, now) = (stored.pause, stored.now);
+        Ok(pause.next_attempt_at(now).map(|at| {
             let (wait, failures) = (at.since(now), pause.failures);
-            Some(PendingAttempt { at, wait, failures })
+            SyncDelay::AfterFailures(PendingAttempt { at, wait, failures })
         }))
     }
 
-    /// The pauses of those of the vendors whose last sync failed, by vendor id.
+    /// The pauses of those of the vendors whose last sync failed or that an operator has paused, by vendor id.
     ///
     /// # Errors
     /// [`StoreError`].

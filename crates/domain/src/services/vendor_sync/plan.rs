@@ -1,13 +1,19 @@
 //! The plan for a report, decided from the history of its vendor's reports, and checked again under the vendor's lock.
 
+use std::time::Duration;
+
 use super::SyncError;
 use super::pauses::FetchOutcome;
 use crate::comparison::Comparison;
-use crate::evidence::{Assessment, Proof, ReportOrder};
+use crate::evidence::{Assessment, Claim, Proof, ReportOrder};
+use crate::guard::Guard;
 use crate::identifiers::VendorId;
 use crate::ports::{SyncOutcome, UnitOfWork, VendorFeed, VendorSyncState};
 use crate::report::{Report, ReportKind};
-use crate::report_history::{QuarantinedReport, ReportHistory, Verdict, with_lag};
+use crate::report_history::{
+    EMPTY_AFTER_STOCK, QuarantinedReport, ReportHistory, Verdict, with_lag,
+};
+use crate::timestamp::Timestamp;
 
 /// The decision on a report.
 pub(super) struct Plan<'r> {
@@ -23,6 +29,13 @@ pub(super) struct Plan<'r> {
     pub(super) history: ReportHistory,
     /// Whether entries later than the store's clock were removed from the history.
     pub(super) is_repaired: bool,
+    /// The vendor's guard, if it must be decided; `None` for a report that is not applied or was confirmed otherwise.
+    pub(super) guard: Option<Guard>,
+    claim: Option<Claim>,
+    /// The report in quarantine that this one confirms, or is.
+    confirms: Option<ReportOrder>,
+    /// The time of the request that identifies the lines that the quarantine needs and does not have yet.
+    pub(super) lines_to_keep: Option<Timestamp>,
     /// Whether the report was requested from the vendor by this sync.
     is_fetched: bool,
     /// The outcome and the reason if the report is not applied; `None` if it is.
@@ -42,19 +55,11 @@ impl<'r> Plan<'r> {
         let is_repaired = history.remove_future_entries(state.now);
         let assessment = history.adjust_to_claims(assessment.clone());
         let (order, proof) = (assessment.order, with_lag(assessment.proof, lag));
-        let refusal = match history.decide(report, &assessment, state.has_stock) {
-            Verdict::Apply => None,
-            Verdict::Stale { newer } => Some((SyncOutcome::Stale, stale(order, newer))),
-            Verdict::Quarantine => {
-                history.quarantine(assessment, lag);
-                let reason = "the report is empty and the previous one was not; \
-                              a second empty report or an operator must confirm it";
-                Some((SyncOutcome::Quarantined, reason.to_owned()))
-            }
-        };
+        let verdict = history.decide(report, &assessment, state.has_stock);
         let mut applied = history.clone();
         applied.apply(report.kind(), order, proof);
-        Self {
+        let guard = feed.guard();
+        let mut plan = Self {
             vendor_id: feed.vendor_id(),
             report,
             order,
@@ -63,37 +68,67 @@ impl<'r> Plan<'r> {
             state,
             history,
             is_repaired,
+            guard: None,
+            claim: assessment.claim,
+            confirms: None,
+            lines_to_keep: None,
             is_fetched: true,
-            refusal,
+            refusal: None,
+        };
+        match verdict {
+            Verdict::Apply => plan.guard = guard.is_set(report.kind()).then_some(guard),
+            Verdict::Confirm => plan.confirm(),
+            Verdict::Stale { newer } => {
+                plan.refusal = Some((SyncOutcome::Stale, stale(order, newer)));
+            }
+            Verdict::Quarantine => plan.hold(EMPTY_AFTER_STOCK.to_owned()),
         }
+        plan
     }
 
-    /// The plan that applies a quarantined report; `empty` is such a report.
+    /// The plan that applies a quarantined report. `max_age` is the vendor's setting.
     pub(super) fn of_quarantined(
         vendor_id: &'r VendorId,
-        empty: &'r Report,
+        report: &'r Report,
         quarantined: &QuarantinedReport,
+        max_age: Option<Duration>,
         state: VendorSyncState,
     ) -> Self {
         let order = quarantined.order;
+        let configured_at = state.configured_at;
         let mut history = state.history.clone();
-        // The quarantined report can be older only if a second empty report was begun, which keeps the first.
-        let newer = history.newer_than(empty.kind(), order);
+        // The quarantined report can be older only if a report that confirms it was begun, which keeps it, or if a program of
+        // an earlier version has applied one.
+        let newer = history.newer_than(report.kind(), order);
         if newer.is_some() {
             history.quarantined = None;
         }
+        let mut applied = history.clone();
+        applied.apply(report.kind(), order, quarantined.proof);
+        // An empty report has no units that could expire.
+        let max_age = max_age.filter(|_| !report.is_empty());
         Self {
             vendor_id,
-            report: empty,
+            report,
             order,
             proof: quarantined.proof,
-            // An empty report has no units that could expire.
-            is_expired: false,
+            is_expired: max_age.is_some_and(|max| applied.is_older_than(max, state.now)),
             state,
             history,
             is_repaired: false,
+            guard: None,
+            claim: None,
+            confirms: Some(order),
+            lines_to_keep: None,
             is_fetched: false,
-            refusal: newer.map(|newer| (SyncOutcome::Stale, stale(order, newer))),
+            refusal: newer
+                .map(|newer| stale(order, newer))
+                .or_else(|| {
+                    let is_before = |at: Timestamp| order.requested_at < at;
+                    let was_switched_on = configured_at.is_some_and(is_before);
+                    was_switched_on.then(|| SWITCHED_ON_SINCE.to_owned())
+                })
+                .map(|reason| (SyncOutcome::Stale, reason)),
         }
     }
 
@@ -101,13 +136,83 @@ impl<'r> Plan<'r> {
         self.refusal.is_none()
     }
 
-    /// Locks the vendor and returns its history; `None` if the vendor was switched on again since the plan was made.
+    /// The report in quarantine with which this one may agree.
+    pub(super) fn earlier(&self) -> Option<&QuarantinedReport> {
+        self.history.confirmed_by(self.order, self.claim.as_ref())
+    }
+
+    /// Lets the report confirm the one in quarantine.
+    pub(super) fn confirm(&mut self) {
+        self.confirms = self.history.quarantined.as_ref().map(|it| it.order);
+    }
+
+    /// Whether the report confirms the one in quarantine, or is that one.
+    pub(super) fn is_confirming(&self) -> bool {
+        self.confirms.is_some()
+    }
+
+    /// Holds the report in quarantine, unless it or a newer one is there already. `reason` is one line.
+    pub(super) fn hold(&mut self, reason: String) {
+        let report = QuarantinedReport {
+            order: self.order,
+            claim: self.claim.clone(),
+            proof: self.proof,
+            kind: self.report.kind(),
+            lines: self.received(),
+            reason: reason.clone(),
+        };
+        let lines_of = report.lines_of();
+        if self.history.quarantine(report) {
+            self.lines_to_keep = lines_of;
+        }
+        self.refusal = Some((SyncOutcome::Quarantined, reason));
+    }
+
+    /// Whether lines may be left that the quarantine no longer needs, once the sync has ended.
+    pub(super) fn leaves_unused_lines(&self) -> bool {
+        let lines_of = |history: &ReportHistory| {
+            let quarantined = history.quarantined.as_ref();
+            quarantined.and_then(QuarantinedReport::lines_of)
+        };
+        let is_unchanged =
+            !self.is_applied() && lines_of(&self.history) == lines_of(&self.state.history);
+        self.state.has_quarantined_lines && !is_unchanged
+    }
+
+    /// Records in the history that a part of the report was applied.
+    pub(super) fn begin(&self, history: &mut ReportHistory) {
+        history.begin(self.report.kind(), self.order, self.is_confirming());
+    }
+
+    /// Records in the history that the report was applied.
+    pub(super) fn apply(&self, history: &mut ReportHistory) {
+        let confirmed = |it: &mut QuarantinedReport| Some(it.order) == self.confirms;
+        history.quarantined.take_if(confirmed);
+        history.apply(self.report.kind(), self.order, self.proof);
+    }
+
+    /// Ends the quarantine of a report that an operator accepted, and that is not applied because its numbers are outdated.
+    pub(super) fn drop_accepted(&self, history: &mut ReportHistory) {
+        let accepted = |it: &mut QuarantinedReport| Some(it.order) == self.confirms;
+        if !self.is_fetched {
+            history.quarantined.take_if(accepted);
+        }
+    }
+
+    /// Locks the vendor and returns its history; `None` if the vendor was switched on again since the plan was made, or if
+    /// another sync has removed lines of this report that were kept for the quarantine.
     pub(super) async fn lock(
         &self,
         work: &mut dyn UnitOfWork,
     ) -> Result<Option<ReportHistory>, SyncError> {
         let locked = work.lock_vendor(self.vendor_id).await?;
         let locked = locked.ok_or_else(|| SyncError::NotConfigured(self.vendor_id.clone()))?;
+        if let Some(requested_at) = self.lines_to_keep {
+            let kept = work.count_quarantined_lines(self.vendor_id, requested_at);
+            if kept.await? != self.received() {
+                return Ok(None);
+            }
+        }
         let is_same = locked.configured_at == self.state.configured_at;
         Ok(is_same.then_some(locked.history))
     }
@@ -117,9 +222,18 @@ impl<'r> Plan<'r> {
         self.is_applied() && self.report.kind() == ReportKind::Full
     }
 
+    /// Whether the report's order may be recorded before the report is compared again. The guard was decided from rows that
+    /// no other sync may have changed since.
+    pub(super) fn may_begin(&self, locked: &ReportHistory) -> bool {
+        match self.guard {
+            Some(_) => *locked == self.state.history,
+            None => locked.is_of_same_reports(&self.state.history),
+        }
+    }
+
     /// Whether the plan is still valid for a vendor with this history.
     pub(super) fn is_current(&self, locked: &ReportHistory) -> bool {
-        if self.is_compared() {
+        if self.is_compared() || self.guard.is_some() {
             *locked == self.state.history
         } else {
             locked.is_of_same_reports(&self.state.history)
@@ -174,6 +288,10 @@ impl<'r> Plan<'r> {
         (SyncOutcome::Applied, None)
     }
 }
+
+/// The reason why a report of a vendor that was switched off since is not applied.
+const SWITCHED_ON_SINCE: &str =
+    "the vendor was removed and added again since the report was requested";
 
 fn stale(order: ReportOrder, newer: ReportOrder) -> String {
     let as_of = order.as_of;

@@ -1,7 +1,10 @@
 //! The progress of a sync, and its end.
 
+use super::counts::Counted;
+use super::plan::Plan;
 use crate::identifiers::ProductId;
 use crate::ports::{FinishedSync, SyncOutcome, SyncRecord};
+use crate::run::{ProductCounts, RunDetails};
 use crate::timestamp::Timestamp;
 
 /// The progress of a sync.
@@ -9,6 +12,10 @@ pub(super) struct Progress {
     pub(super) started: Timestamp,
     /// Number of products that changed.
     pub(super) changed: u64,
+    /// The products of the written chunks.
+    pub(super) counted: Counted,
+    /// The report that the run has read. Its products are counted in `counted`.
+    pub(super) details: RunDetails,
     /// Whether stored instants were later than the store's clock.
     pub(super) is_repaired: bool,
     pub(super) stage: Stage,
@@ -33,6 +40,8 @@ impl Progress {
         Self {
             started,
             changed: 0,
+            counted: Counted::default(),
+            details: RunDetails::default(),
             is_repaired: false,
             stage: Stage::Planned,
             held: Vec::new(),
@@ -44,6 +53,8 @@ impl Progress {
     pub(super) fn restart(&mut self) {
         *self = Self {
             changed: self.changed,
+            counted: self.counted,
+            details: std::mem::take(&mut self.details),
             is_repaired: self.is_repaired,
             ..Self::new(self.started)
         };
@@ -63,6 +74,25 @@ impl Progress {
             received,
             changed: self.changed,
             error,
+            details: RunDetails {
+                products: self.counted.products,
+                ..self.details.clone()
+            },
+        }
+    }
+
+    /// The products of a run whose last chunk is `last`.
+    pub(super) fn products_after(
+        &self,
+        plan: &Plan<'_>,
+        last: Counted,
+        outcome: SyncOutcome,
+    ) -> ProductCounts {
+        let mut counted = self.counted;
+        counted.add(last);
+        match outcome {
+            SyncOutcome::Applied => counted.of_applied(plan, &self.left),
+            _ => counted.products,
         }
     }
 

@@ -3,7 +3,10 @@
 
 use std::io::BufRead;
 
+use memchr::{memchr, memchr3};
+
 use super::malformed;
+use super::row::Row;
 use crate::excerpt::excerpt;
 use crate::format::FormatError;
 use crate::format::columns::MAX_COLUMNS;
@@ -18,38 +21,6 @@ pub(super) const MAX_ROW_BYTES: usize = 4 * 1024 * 1024;
 pub(super) struct Dialect {
     pub(super) delimiter: u8,
     pub(super) quote: u8,
-}
-
-/// One row.
-#[derive(Debug, Default)]
-pub(super) struct Row {
-    /// Number of the line on which it begins, from 1.
-    pub(super) line: u64,
-    text: String,
-    /// The end of each field in `text`.
-    ends: Vec<usize>,
-}
-
-impl Row {
-    pub(super) fn width(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// The field with this index; empty if there is none.
-    pub(super) fn field(&self, index: usize) -> &str {
-        let start = match index.checked_sub(1) {
-            Some(before) => self.ends.get(before).copied(),
-            None => Some(0),
-        };
-        let range = start.zip(self.ends.get(index).copied());
-        range
-            .and_then(|(start, end)| self.text.get(start..end))
-            .unwrap_or_default()
-    }
-
-    pub(super) fn fields(&self) -> impl Iterator<Item = &str> {
-        (0..self.width()).map(|index| self.field(index))
-    }
 }
 
 /// The rows of a text.
@@ -119,11 +90,9 @@ impl<R: BufRead> Rows<R> {
             return Ok(None);
         }
         self.row.line = self.splitter.row_line;
-        std::mem::swap(&mut self.row.ends, &mut self.splitter.ends);
-        let free = std::mem::take(&mut self.row.text).into_bytes();
-        let text = std::mem::replace(&mut self.splitter.bytes, free);
         // The text is valid UTF-8, and it is cut at ASCII characters.
-        self.row.text = String::from_utf8(text)
+        self.row
+            .take(&mut self.splitter.bytes, &mut self.splitter.ends)
             .map_err(|_| malformed(self.splitter.row_line, "invalid UTF-8"))?;
         Ok(Some(&self.row))
     }
@@ -200,7 +169,7 @@ impl Splitter {
             let rest = &chunk[at..];
             match self.state {
                 State::Quoted => {
-                    let length = rest.iter().position(|byte| *byte == quote);
+                    let length = memchr(quote, rest);
                     let text = &rest[..length.unwrap_or(rest.len())];
                     self.count_lines(text);
                     self.push(text)?;
@@ -245,8 +214,7 @@ impl Splitter {
                 }
                 State::QuoteInQuoted => return Err(self.text_behind_quote(rest)),
                 State::RowStart | State::FieldStart | State::Unquoted => {
-                    let is_end = |byte: &u8| *byte == delimiter || matches!(byte, b'\r' | b'\n');
-                    let length = rest.iter().position(is_end).unwrap_or(rest.len());
+                    let length = memchr3(delimiter, b'\r', b'\n', rest).unwrap_or(rest.len());
                     self.push(&rest[..length])?;
                     self.state = State::Unquoted;
                     at += length;
@@ -346,7 +314,7 @@ impl Splitter {
 
     fn push(&mut self, text: &[u8]) -> Result<(), FormatError> {
         self.bytes.extend_from_slice(text);
-        if text.contains(&0) {
+        if memchr(0, text).is_some() {
             return Err(malformed(
                 self.line,
                 "a NUL character (decode.charset states another encoding)",

@@ -1,11 +1,13 @@
 //! One segment: its name, elements and components.
 
+use std::string::FromUtf8Error;
+
 /// A segment. Elements count from 1, as in the guides; components of an element from 0.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Segment {
     /// The number of the segment in its interchange, from 1.
     pub(crate) number: u64,
-    /// All components, one behind the other, without separators and release characters.
+    /// The components with a separator between each two, without release characters.
     text: String,
     /// Ends of the components in `text`.
     ends: Vec<usize>,
@@ -14,25 +16,35 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    pub(super) fn clear(&mut self, number: u64) {
+    pub(super) fn begin(&mut self, number: u64) {
         self.number = number;
-        self.text.clear();
         self.ends.clear();
         self.elements.clear();
         self.elements.push(0);
     }
 
-    pub(super) fn push(&mut self, text: &str) {
-        self.text.push_str(text);
+    /// A component ends before this position in the text.
+    pub(super) fn end_component(&mut self, position: usize) {
+        self.ends.push(position);
     }
 
-    pub(super) fn end_component(&mut self) {
-        self.ends.push(self.text.len());
-    }
-
-    pub(super) fn end_element(&mut self) {
-        self.end_component();
+    /// An element ends before this position in the text.
+    pub(super) fn end_element(&mut self, position: usize) {
+        self.end_component(position);
         self.elements.push(self.ends.len());
+    }
+
+    /// Ends the last component, and takes the text; `text` is then the bytes of an earlier one. The error is that it is not UTF-8.
+    pub(super) fn finish(&mut self, text: &mut Vec<u8>) -> Result<(), FromUtf8Error> {
+        self.end_component(text.len());
+        let free = std::mem::take(&mut self.text).into_bytes();
+        self.text = String::from_utf8(std::mem::replace(text, free))?;
+        Ok(())
+    }
+
+    /// The segment as it is written, without release characters.
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 
     /// The name of the segment.
@@ -60,7 +72,10 @@ impl Segment {
             return "";
         }
         let index = self.elements[element] + component;
-        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        // A separator is one byte.
+        let start = index
+            .checked_sub(1)
+            .map_or(0, |before| self.ends[before] + 1);
         &self.text[start..self.ends[index]]
     }
 

@@ -4,15 +4,13 @@ use std::io::Cursor;
 
 use proptest::prelude::*;
 
-use super::segment::Segment;
-use super::tokenizer::Tokenizer;
 use super::*;
-use crate::decode::Document;
-use crate::format::Format;
 use crate::format::tests::{fields, read, sink};
+use crate::options::EdiAsOf;
 
-mod edifact;
-mod x12;
+mod as_of;
+mod edifact_invrpt;
+mod x12_846;
 
 /// The segments as `name|element|component:component`, or the error.
 fn segments<R: std::io::BufRead>(tokenizer: Result<Tokenizer<R>, FormatError>) -> Vec<String> {
@@ -46,6 +44,29 @@ fn segments<R: std::io::BufRead>(tokenizer: Result<Tokenizer<R>, FormatError>) -
 
 fn edifact_segments(text: &str) -> Vec<String> {
     segments(Tokenizer::edifact(Cursor::new(text)))
+}
+
+/// A reader with these fields and no options.
+fn edi<D: Dialect>(product_id: &str, quantities: &[&str]) -> Edi<D> {
+    Edi::new(&EdiOptions::default(), &fields(product_id, quantities)).unwrap()
+}
+
+/// The as-of of a text for this code and zone, or the error.
+fn as_of<D: Dialect>(text: &str, code: &str, zone: Option<&str>) -> Result<Timestamp, String> {
+    let options = EdiOptions {
+        as_of: Some(EdiAsOf {
+            code: code.to_owned(),
+            zone: zone.map(str::to_owned),
+        }),
+        units: Vec::new(),
+    };
+    let format = Edi::<D>::new(&options, &fields("SK", &["33"])).unwrap();
+    let (_, as_of) = read(&format, text)?;
+    Ok(as_of.unwrap())
+}
+
+fn timestamp(text: &str) -> Timestamp {
+    Timestamp::parse_rfc3339(text).unwrap()
 }
 
 fn x12_segments(text: &str) -> Vec<String> {
@@ -193,12 +214,45 @@ fn x12_is_split_by_the_fixed_positions_of_isa() {
 
 #[test]
 fn codes_are_checked() {
-    let problem = |quantity: &str| X12::new(&fields("SK", &[quantity])).unwrap_err();
+    let problem = |options: &EdiOptions, product_id: &str, quantities: &[&str]| {
+        X12::new(options, &fields(product_id, quantities)).unwrap_err()
+    };
+    let none = EdiOptions::default();
     assert_eq!(
-        problem("/qty"),
+        problem(&none, "SK", &["/qty"]),
         "fields.quantity is \"/qty\", expected a code of up to three characters such as \"33\""
     );
-    assert!(Edifact::new(&fields("", &["145"])).is_err());
+    assert_eq!(
+        problem(&none, "", &["33"]),
+        "fields.product_id is \"\", expected a code of up to three characters such as \"SK\""
+    );
+    assert_eq!(
+        problem(&none, "SK", &["33", "17", "33"]),
+        "fields.quantity has the code \"33\" twice: its units would be added twice"
+    );
+    let units = EdiOptions {
+        units: vec!["CT".to_owned(), "carton".to_owned()],
+        ..EdiOptions::default()
+    };
+    assert_eq!(
+        problem(&units, "SK", &["33"]),
+        "format.units is \"carton\", expected a code of up to three characters such as \"CT\""
+    );
+    let as_of = |code: &str, zone: Option<&str>| EdiOptions {
+        as_of: Some(EdiAsOf {
+            code: code.to_owned(),
+            zone: zone.map(str::to_owned),
+        }),
+        ..EdiOptions::default()
+    };
+    assert_eq!(
+        problem(&as_of("/as_of", None), "SK", &["33"]),
+        "format.as_of is \"/as_of\", expected a code of up to three characters such as \"137\""
+    );
+    assert_eq!(
+        problem(&as_of("137", Some("Mars/Base")), "SK", &["33"]),
+        "format.as_of_zone is \"Mars/Base\", which is not a time zone of this system's database"
+    );
 }
 
 /// Writes a segment as EDIFACT.
@@ -228,8 +282,8 @@ proptest! {
             segments(Tokenizer::edifact(Cursor::new(&text)));
             segments(Tokenizer::x12(Cursor::new(&text)));
             for format in [
-                &X12::new(&fields("SK", &["33", "17"])).unwrap() as &dyn Format,
-                &Edifact::new(&fields("SA", &["145"])).unwrap(),
+                &edi::<x12::X12>("SK", &["33", "17"]) as &dyn Format,
+                &edi::<edifact::Edifact>("SA", &["145"]),
             ] {
                 let _ = format.read(Document::from_bytes(&text), &mut sink());
             }
@@ -245,8 +299,8 @@ proptest! {
         ]), 0..16),
     ) {
         let text: String = parts.concat();
-        let x12 = X12::new(&fields("SK", &["33"])).unwrap();
-        let edifact = Edifact::new(&fields("SA", &["145"])).unwrap();
+        let x12: X12 = edi("SK", &["33"]);
+        let edifact: Edifact = edi("SA", &["145"]);
         let _ = read(&x12, &format!("{ISA}{text}"));
         let _ = read(&edifact, &format!("UNB+UNOC:3+A+B+C+1'{text}"));
     }

@@ -167,8 +167,9 @@ impl<R: BufRead> Tokenizer<R> {
         }
     }
 
-    pub(crate) fn syntax(&self) -> Syntax {
-        self.syntax
+    /// The decimal mark, if the interchange states one with its separators.
+    pub(crate) fn decimal_mark(&self) -> Option<u8> {
+        self.syntax.decimal
     }
 
     /// The next segment; `None` at the end of the document. The last segment of an interchange may lack its terminator, because
@@ -225,6 +226,7 @@ impl<R: BufRead> Tokenizer<R> {
         }
     }
 
+    /// Splits `raw`, and removes its release characters.
     fn split(&mut self) -> Result<(), FormatError> {
         let Self {
             syntax,
@@ -233,37 +235,38 @@ impl<R: BufRead> Tokenizer<R> {
             number,
             ..
         } = self;
-        let text = str::from_utf8(raw).map_err(|_| malformed(*number, "not UTF-8"))?;
-        segment.clear(*number);
-        // Separators are ASCII, so that all slices begin and end between characters.
-        let mut start = 0;
+        segment.begin(*number);
+        let component = Some(syntax.component).filter(|_| !is_isa(raw));
+        let mut length = 0;
         let mut position = 0;
+        // Separators are ASCII, so that all components begin and end between characters.
         while let Some(&byte) = raw.get(position) {
-            let is_component = byte == syntax.component && !is_isa(raw);
-            if byte == syntax.element || is_component {
-                segment.push(&text[start..position]);
-                if is_component {
-                    segment.end_component();
-                } else {
-                    segment.end_element();
-                }
-                start = position + 1;
+            let mut kept = Some(byte);
+            if byte == syntax.element {
+                segment.end_element(length);
+            } else if Some(byte) == component {
+                segment.end_component(length);
             } else if Some(byte) == syntax.release {
-                segment.push(&text[start..position]);
-                start = position + 1;
                 position += 1;
+                kept = raw.get(position).copied();
+            }
+            if let Some(kept) = kept {
+                raw[length] = kept;
+                length += 1;
             }
             position += 1;
         }
-        segment.push(&text[start..]);
-        segment.end_component();
+        raw.truncate(length);
+        segment
+            .finish(raw)
+            .map_err(|_| malformed(*number, "not UTF-8"))?;
         let name = segment.name();
         let is_name = (2..=3).contains(&name.len())
             && name
                 .bytes()
                 .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
         if !is_name {
-            let found = quoted(text);
+            let found = quoted(segment.text());
             return Err(malformed(
                 *number,
                 format_args!("expected the name of a segment, found {found}"),

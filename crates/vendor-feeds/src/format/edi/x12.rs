@@ -4,16 +4,15 @@
 //! of Stedi (Dsco, Real Truck: QTY01 17 and 33) and of Interstate Steel (release 4010); for the envelope the tables of pyx12 and
 //! the guide of BISAC (ISA, ISA15).
 
-use domain::timestamp::Timestamp;
+use std::io::BufRead;
 
-use super::line::{Codes, Line, number};
+use super::as_of::{Precision, Written};
+use super::envelope::{Envelope, Level};
+use super::line::{Line, Quantity};
 use super::segment::Segment;
 use super::tokenizer::Tokenizer;
-use super::{Envelope, FormatError, Step, check_control, check_count, malformed, quoted};
+use super::{Dialect, FormatError, check_purpose, malformed, quoted};
 use crate::decode::Document;
-use crate::format::Format;
-use crate::options::FieldOptions;
-use crate::record::RecordSink;
 
 /// Purposes (BIA01, data element 353) of a transaction set that does not state stock.
 const NO_STATEMENTS: [(&str, &str); 5] = [
@@ -24,206 +23,143 @@ const NO_STATEMENTS: [(&str, &str); 5] = [
     ("28", "a query"),
 ];
 
-/// Reads X12 846.
+/// The name of the segment whose date and time `format.as_of` may name, in place of a qualifier of DTM.
+const BIA: &str = "BIA";
+
+/// The state of an interchange: none.
 #[derive(Debug)]
-pub(crate) struct X12 {
-    codes: Codes,
-}
+pub(super) struct X12;
 
-impl X12 {
-    /// The error is a one-line description of the invalid option.
-    pub(crate) fn new(fields: &FieldOptions) -> Result<Self, String> {
-        let codes = Codes::new(fields)?;
-        Ok(Self { codes })
-    }
-}
+impl Dialect for X12 {
+    const ENVELOPE: Envelope = Envelope {
+        interchange: Level {
+            name: "interchange",
+            header: "ISA",
+            trailer: "IEA",
+            control: 13,
+            control_in_header: "ISA13",
+            count_in_trailer: "IEA01",
+            control_in_trailer: "IEA02",
+        },
+        group: Level {
+            name: "group",
+            header: "GS",
+            trailer: "GE",
+            control: 6,
+            control_in_header: "GS06",
+            count_in_trailer: "GE01",
+            control_in_trailer: "GE02",
+        },
+        message: Level {
+            name: "transaction set",
+            header: "ST",
+            trailer: "SE",
+            control: 2,
+            control_in_header: "ST02",
+            count_in_trailer: "SE01",
+            control_in_trailer: "SE02",
+        },
+        needs_groups: true,
+        acknowledgement: Some("TA1"),
+    };
+    const HEADER: &[&str] = &[BIA, "DTM", "REF", "PER"];
+    // A hierarchical level begins: what follows belongs to no earlier line.
+    const END_OF_LINE: Option<&str> = Some("HL");
 
-impl Format for X12 {
-    fn read(
-        &self,
-        document: Document,
-        records: &mut dyn RecordSink,
-    ) -> Result<Option<Timestamp>, FormatError> {
-        let mut segments = Tokenizer::x12(document.into_text(|_| None)?)?;
-        let mut run = Run::new(&self.codes);
-        while let Some(segment) = segments.next_segment()? {
-            if run.take(segment, records)? == Step::Stop {
-                return Ok(None);
-            }
-        }
-        run.finish()?;
-        Ok(None)
-    }
-}
-
-/// One interchange while it is read.
-struct Run<'c> {
-    codes: &'c Codes,
-    interchange: Option<Envelope>,
-    group: Option<Envelope>,
-    set: Option<Envelope>,
-    line: Option<Line<'c>>,
-    sets: u64,
-    has_ended: bool,
-}
-
-impl<'c> Run<'c> {
-    fn new(codes: &'c Codes) -> Self {
-        Self {
-            codes,
-            interchange: None,
-            group: None,
-            set: None,
-            line: None,
-            sets: 0,
-            has_ended: false,
-        }
+    fn segments(document: Document) -> Result<Tokenizer<impl BufRead>, FormatError> {
+        Tokenizer::x12(document.into_text(|_| None)?)
     }
 
-    fn take(
-        &mut self,
-        segment: &Segment,
-        records: &mut dyn RecordSink,
-    ) -> Result<Step, FormatError> {
-        let number = segment.number;
-        let name = segment.name();
-        if self.has_ended {
-            return Err(malformed(
-                number,
-                format_args!("{name} behind the end of the interchange"),
-            ));
-        }
-        if let Some(set) = &mut self.set {
-            set.count += 1;
-            return self.take_in_set(segment, records);
-        }
-        match (name, &mut self.interchange, &mut self.group) {
-            ("ISA", interchange @ None, _) => {
-                // ISA15, usage indicator: P (production), I (information) or T (test).
-                if segment.element(15) == "T" {
-                    return Err(malformed(number, "ISA15 is T: the interchange is a test"));
-                }
-                *interchange = Some(Envelope::new(segment.element(13), 0));
-            }
-            // An acknowledgement of an earlier interchange.
-            ("TA1", Some(_), None) => {}
-            ("GS", Some(interchange), group @ None) => {
-                check_is(segment, "GS01", "IB", "an 846")?;
-                interchange.count += 1;
-                *group = Some(Envelope::new(segment.element(6), 0));
-            }
-            ("ST", Some(_), Some(group)) => {
-                check_is(segment, "ST01", "846", "an 846")?;
-                group.count += 1;
-                self.sets += 1;
-                self.set = Some(Envelope::new(segment.element(2), 1));
-            }
-            ("GE", Some(_), Some(group)) => {
-                check_count(
-                    number,
-                    "GE01 (transaction sets)",
-                    segment.element(1),
-                    group.count,
-                )?;
-                check_control(number, "GE02", segment.element(2), "GS06", &group.control)?;
-                self.group = None;
-            }
-            ("IEA", Some(interchange), None) => {
-                check_count(
-                    number,
-                    "IEA01 (groups)",
-                    segment.element(1),
-                    interchange.count,
-                )?;
-                let control = &interchange.control;
-                check_control(number, "IEA02", segment.element(2), "ISA13", control)?;
-                self.has_ended = true;
-            }
-            _ => {
-                return Err(malformed(
-                    number,
-                    format_args!("{name} outside of a transaction set"),
-                ));
-            }
-        }
-        Ok(Step::Next)
+    fn new(_decimal_mark: Option<u8>) -> Self {
+        Self
     }
 
-    fn take_in_set(
-        &mut self,
-        segment: &Segment,
-        records: &mut dyn RecordSink,
-    ) -> Result<Step, FormatError> {
-        let number_of_segment = segment.number;
-        match segment.name() {
-            "BIA" => check_purpose(segment)?,
-            // A hierarchical level begins: what follows belongs to no earlier line.
-            "HL" => return Ok(self.end_line(records)),
-            "LIN" => {
-                let step = self.end_line(records);
-                let mut line = Line::new(self.codes, number_of_segment);
-                // LIN02/03, LIN04/05 … LIN30/31: pairs of a qualifier (235) and an id (234).
-                for element in (2..segment.elements()).step_by(2) {
-                    line.add_id(segment.element(element), segment.element(element + 1));
-                }
-                self.line = Some(line);
-                return Ok(step);
-            }
-            // QTY01: quantity qualifier (673), QTY02: quantity (380, type R: a point is the decimal mark).
-            "QTY" => match &mut self.line {
-                Some(line) => line.add_quantity(number_of_segment, segment.element(1), || {
-                    number(segment.element(2), b".")
-                })?,
-                None => return Err(malformed(number_of_segment, "QTY without a LIN before it")),
-            },
-            // A subline would be a part of the item, with quantities of its own.
-            "SLN" if self.line.is_some() => {
-                return Err(malformed(
-                    number_of_segment,
-                    "a subline (SLN) is not supported",
-                ));
-            }
-            "SE" => {
-                let step = self.end_line(records);
-                if let Some(set) = self.set.take() {
-                    let [count, control] = [segment.element(1), segment.element(2)];
-                    check_count(number_of_segment, "SE01 (segments)", count, set.count)?;
-                    check_control(number_of_segment, "SE02", control, "ST02", &set.control)?;
-                }
-                return Ok(step);
-            }
-            name @ ("ISA" | "GS" | "ST" | "GE" | "IEA") => {
-                return Err(malformed(
-                    number_of_segment,
-                    format_args!("{name} inside of a transaction set"),
-                ));
-            }
-            _ => {}
+    fn interchange(&mut self, segment: &Segment) -> Result<(), FormatError> {
+        // ISA15, usage indicator: P (production), I (information) or T (test).
+        if segment.element(15) == "T" {
+            let problem = "ISA15 is T: the interchange is a test";
+            return Err(malformed(segment.number, problem));
         }
-        Ok(Step::Next)
+        Ok(())
     }
 
-    fn end_line(&mut self, records: &mut dyn RecordSink) -> Step {
-        let line = self.line.take();
-        line.map_or(Step::Next, |line| Step::of(line.finish(records)))
+    fn group(&self, segment: &Segment) -> Result<(), FormatError> {
+        check_is(segment, "GS01", "IB")
     }
 
-    fn finish(&self) -> Result<(), FormatError> {
-        let problem = match (self.has_ended, self.sets) {
-            (false, _) => "the document ends before the interchange does (IEA): it is truncated",
-            (true, 0) => "the interchange has no transaction set",
-            (true, _) => return Ok(()),
+    fn message(&self, segment: &Segment) -> Result<(), FormatError> {
+        check_is(segment, "ST01", "846")
+    }
+
+    fn instant(&self, segment: &Segment, code: &str) -> Result<Option<Written>, FormatError> {
+        // BIA04 and BIA05, DTM02 and DTM03: date (373) and time (337, HHMM with seconds and their decimals if they are known).
+        let (date, time) = match (segment.name(), code) {
+            (BIA, BIA) => (4, 5),
+            ("DTM", code) if segment.element(1) == code => (2, 3),
+            _ => return Ok(None),
         };
-        Err(FormatError::Malformed(problem.to_owned()))
+        let [date, time] = [date, time].map(|element| segment.element(element));
+        // Decimals are not read: the instant is then earlier.
+        let time = match time.len() {
+            7 | 8 => time.get(..6).unwrap_or(time),
+            _ => time,
+        };
+        // DTM04, time code (623).
+        let zone = match segment.name() {
+            "DTM" => segment.element(4),
+            _ => "",
+        };
+        let offset = match zone {
+            "" => "",
+            "UT" | "GM" => "+0000",
+            other => {
+                let problem = format!("DTM04 is {}, expected UT, GM or none", quoted(other));
+                return Err(malformed(segment.number, problem));
+            }
+        };
+        let precision = match (time.len(), offset) {
+            (0, _) => Precision::Day,
+            (6, "") => Precision::Second,
+            (6, _) => Precision::SecondWithOffset,
+            (_, "") => Precision::Minute,
+            (_, _) => Precision::MinuteWithOffset,
+        };
+        let offset = if time.is_empty() { "" } else { offset };
+        Ok(Some(Written {
+            text: [date, time, offset].concat(),
+            precision,
+        }))
+    }
+
+    fn line(&mut self, segment: &Segment, line: &mut Line<'_>) -> Result<(), FormatError> {
+        // LIN02/03, LIN04/05 … LIN30/31: pairs of a qualifier (235) and an id (234).
+        for element in (2..segment.elements()).step_by(2) {
+            line.add_id(segment.element(element), segment.element(element + 1));
+        }
+        Ok(())
+    }
+
+    fn quantity(&mut self, segment: &Segment, line: &mut Line<'_>) -> Result<(), FormatError> {
+        // QTY01: quantity qualifier (673), QTY02: quantity (380, type R: a point is the decimal mark), QTY03: unit (C001, 355).
+        let [code, number, unit] = [1, 2, 3].map(|element| segment.element(element));
+        let quantity = Quantity { code, number, unit };
+        line.add_quantity(segment.number, &quantity, b".")
+    }
+
+    fn other(&mut self, segment: &Segment, line: Option<&mut Line<'_>>) -> Result<(), FormatError> {
+        match segment.name() {
+            BIA => check_purpose(segment, 1, "BIA01", &NO_STATEMENTS),
+            // A subline would be a part of the item, with quantities of its own.
+            "SLN" if line.is_some() => {
+                let problem = "a subline (SLN) is not supported";
+                Err(malformed(segment.number, problem))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
-fn check_is(
-    segment: &Segment,
-    element: &str,
-    expected: &str,
-    message: &str,
-) -> Result<(), FormatError> {
+fn check_is(segment: &Segment, element: &str, expected: &str) -> Result<(), FormatError> {
     let found = segment.element(1);
     if found == expected {
         return Ok(());
@@ -231,18 +167,6 @@ fn check_is(
     let found = quoted(found);
     Err(malformed(
         segment.number,
-        format_args!("{element} is {found}, expected {expected:?} ({message})"),
+        format_args!("{element} is {found}, expected {expected:?} (an 846)"),
     ))
-}
-
-fn check_purpose(segment: &Segment) -> Result<(), FormatError> {
-    let purpose = segment.element(1);
-    let found = NO_STATEMENTS.iter().find(|(code, _)| *code == purpose);
-    match found {
-        None => Ok(()),
-        Some((code, what)) => Err(malformed(
-            segment.number,
-            format_args!("BIA01 is {code}: the message is {what}, not a report of stock"),
-        )),
-    }
 }

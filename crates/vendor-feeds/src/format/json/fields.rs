@@ -2,14 +2,14 @@
 //! field that no setting names is not a problem.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use jsonptr::Pointer;
-use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::literal;
+use super::visit::{Containers, Name, visit};
 use crate::record::Value;
 
 /// The segments of a JSON pointer (RFC 6901), unescaped.
@@ -116,7 +116,7 @@ impl<'de> DeserializeSeed<'de> for Fields<'_, '_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         let Some((last, others)) = self.paths.slots.split_last() else {
-            return deserializer.deserialize_any(self);
+            return visit(deserializer, self);
         };
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         for slot in others {
@@ -127,18 +127,15 @@ impl<'de> DeserializeSeed<'de> for Fields<'_, '_> {
     }
 }
 
-impl<'de> Visitor<'de> for Fields<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+impl<'de> Containers<'de> for Fields<'_, '_> {
+    fn object<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         let Self { paths, slots } = self;
         let mut seen = vec![false; paths.children.len()];
-        let names = || paths.children.iter().map(|child| child.name.as_str());
-        while let Some(found) = members.next_key_seed(Key(names()))? {
+        let child = |name: &[u8]| {
+            let mut children = paths.children.iter();
+            children.position(|child| child.name.as_bytes() == name)
+        };
+        while let Some(found) = members.next_key_seed(Name::new(child))? {
             let Some(at) = found else {
                 members.next_value::<IgnoredAny>()?;
                 continue;
@@ -154,7 +151,7 @@ impl<'de> Visitor<'de> for Fields<'_, '_> {
         Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+    fn list<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         let Self { paths, slots } = self;
         for index in 0.. {
             let mut children = paths.children.iter();
@@ -168,57 +165,5 @@ impl<'de> Visitor<'de> for Fields<'_, '_> {
             }
         }
         Ok(())
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        Ok(())
-    }
-}
-
-/// Reads the name of a member; returns its position in a list of names. The name is read as bytes: it need not be valid
-/// Unicode, unless a setting names it.
-pub(super) struct Key<I>(pub(super) I);
-
-impl<'de, 'n, I: Iterator<Item = &'n str>> DeserializeSeed<'de> for Key<I> {
-    type Value = Option<usize>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_bytes(self)
-    }
-}
-
-impl<'n, I: Iterator<Item = &'n str>> Visitor<'_> for Key<I> {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_bytes<E: Error>(mut self, name: &[u8]) -> Result<Self::Value, E> {
-        Ok(self.0.position(|wanted| wanted.as_bytes() == name))
-    }
-
-    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-        self.visit_bytes(name.as_bytes())
     }
 }

@@ -1,12 +1,9 @@
-//! Descends to the items and the as-of of a document, and passes the items on one by one.
+//! Passes the items of a document on one by one.
 
-use std::fmt;
+use serde::de::{Error, MapAccess, SeqAccess};
 
-use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
-
-use super::fields::{Fields, Key};
+use super::fields::Fields;
+use super::visit::{Containers, Name};
 use super::{AsOfPlace, Fence, ItemFields, Json, Slot, Slots, array_index};
 use crate::options::JsonItems;
 use crate::record::{Place, RecordSink, Unit, Value};
@@ -15,10 +12,12 @@ use crate::record::{Place, RecordSink, Unit, Value};
 pub(super) struct Run<'r> {
     json: &'r Json,
     records: &'r mut dyn RecordSink,
-    fence: Fence,
+    pub(super) fence: Fence,
     slots: Slots,
     number: u64,
     pub(super) as_of: Slot,
+    /// The values of the page fields, in their order.
+    pub(super) page_values: Vec<Slot>,
     /// Whether the items were found.
     pub(super) has_items: bool,
     /// Whether `records` takes no more.
@@ -43,6 +42,7 @@ impl<'r> Run<'r> {
             slots: all.empty_slots(),
             number: 0,
             as_of: Slot::Missing,
+            page_values: json.page_fields.iter().map(|_| Slot::Missing).collect(),
             has_items: false,
             is_stopped: false,
             problem: None,
@@ -77,139 +77,16 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
-    fn refuse<E: Error>(&mut self, problem: String) -> E {
+    /// Passes on what the document states about its pages.
+    pub(super) fn pass_page_fields(&mut self) {
+        for ((field, _), slot) in self.json.page_fields.iter().zip(&self.page_values) {
+            self.records.state(*field, slot.value());
+        }
+    }
+
+    pub(super) fn refuse<E: Error>(&mut self, problem: String) -> E {
         self.problem = Some(problem);
         E::custom("refused")
-    }
-}
-
-/// Descends to the items and to the as-of; either is `None` if it is not inside this value.
-pub(super) struct Descent<'s, 'r> {
-    run: &'s mut Run<'r>,
-    items: Option<&'r [String]>,
-    as_of: Option<&'r [String]>,
-}
-
-impl<'s, 'r> Descent<'s, 'r> {
-    pub(super) fn new(run: &'s mut Run<'r>, json: &'r Json) -> Self {
-        let as_of = match json.as_of.as_ref().map(|as_of| &as_of.place) {
-            Some(AsOfPlace::Outside(segments)) => Some(segments.as_slice()),
-            _ => None,
-        };
-        Self {
-            run,
-            items: Some(&json.items),
-            as_of,
-        }
-    }
-
-    /// The descent into a member or an element, if something is inside it.
-    fn into_child<'c>(
-        run: &'c mut Run<'r>,
-        (items, as_of): (Option<&'r [String]>, Option<&'r [String]>),
-        is_name: impl Fn(&str) -> bool,
-    ) -> Option<Descent<'c, 'r>> {
-        let rest = |segments: Option<&'r [String]>| {
-            let (first, rest) = segments?.split_first()?;
-            is_name(first).then_some(rest)
-        };
-        let (items, as_of) = (rest(items), rest(as_of));
-        (items.is_some() || as_of.is_some()).then_some(Descent { run, items, as_of })
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Descent<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        self.run.fence.renew();
-        if self.items.is_some_and(<[String]>::is_empty) {
-            self.run.has_items = true;
-            return deserializer.deserialize_any(Items { run: self.run });
-        }
-        if self.as_of.is_some_and(<[String]>::is_empty) {
-            self.run.as_of = Slot::Raw(Box::<RawValue>::deserialize(deserializer)?);
-            self.run.fence.renew();
-            return Ok(());
-        }
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Descent<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        let Self { run, items, as_of } = self;
-        let mut wanted: Vec<&str> = Vec::new();
-        for segments in [items, as_of].into_iter().flatten() {
-            let first = segments.first().map_or("", String::as_str);
-            if !wanted.contains(&first) {
-                wanted.push(first);
-            }
-        }
-        let mut seen = [false; 2];
-        while let Some(found) = members.next_key_seed(Key(wanted.iter().copied()))? {
-            let Some(at) = found else {
-                members.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            let name = wanted[at];
-            if std::mem::replace(&mut seen[at], true) {
-                // It is not known which of the two values is right.
-                let name = crate::excerpt::excerpt(name);
-                return Err(run.refuse(format!("two members are named {name}")));
-            }
-            let child = Self::into_child(run, (items, as_of), |segment| segment == name);
-            match child {
-                Some(child) => members.next_value_seed(child)?,
-                None => members.next_value::<IgnoredAny>().map(|_| ())?,
-            }
-        }
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
-        let Self { run, items, as_of } = self;
-        for index in 0.. {
-            let is_index = |segment: &str| array_index(segment) == Some(index);
-            let found = match Self::into_child(run, (items, as_of), is_index) {
-                Some(child) => elements.next_element_seed(child)?,
-                None => elements.next_element::<IgnoredAny>()?.map(|_| ()),
-            };
-            if found.is_none() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        Ok(())
     }
 }
 
@@ -221,8 +98,8 @@ pub(super) fn expected(items_are: JsonItems) -> &'static str {
     }
 }
 
-struct Items<'s, 'r> {
-    run: &'s mut Run<'r>,
+pub(super) struct Items<'s, 'r> {
+    pub(super) run: &'s mut Run<'r>,
 }
 
 impl Items<'_, '_> {
@@ -248,14 +125,8 @@ impl Items<'_, '_> {
     }
 }
 
-impl<'de> Visitor<'de> for Items<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(expected(self.run.json.items_are))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+impl<'de> Containers<'de> for Items<'_, '_> {
+    fn list<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         if self.run.json.items_are != JsonItems::List {
             return Err(self.refuse("a list"));
         }
@@ -273,18 +144,18 @@ impl<'de> Visitor<'de> for Items<'_, '_> {
         Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+    fn object<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         let run = self.run;
         match run.json.items_are {
             JsonItems::List => Err(Items { run }.refuse("an object")),
             JsonItems::Single => {
                 let (fields, has_as_of) = run.fields_of(|_| true);
                 let seed: Fields<'_, '_> = fields.seed(&mut run.slots);
-                seed.visit_map(members)?;
+                seed.object(members)?;
                 run.pass(None, has_as_of)
             }
             JsonItems::Values | JsonItems::Map => {
-                while let Some(name) = members.next_key_seed(Name)? {
+                while let Some(name) = members.next_key_seed(Name::new(<[u8]>::to_vec))? {
                     let is_name = |wanted: &str| wanted.as_bytes() == name;
                     let (fields, has_as_of) = run.fields_of(is_name);
                     members.next_value_seed(fields.seed(&mut run.slots))?;
@@ -296,55 +167,8 @@ impl<'de> Visitor<'de> for Items<'_, '_> {
         }
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        Err(self.refuse(if value { "true" } else { "false" }))
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
-        Err(self.refuse("a number"))
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
-        Err(self.refuse("a number"))
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
-        Err(self.refuse("a number"))
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
-        Err(self.refuse("a string"))
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        Err(self.refuse("null"))
-    }
-}
-
-/// Reads the name of a member, which need not be valid Unicode.
-struct Name;
-
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = Vec<u8>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<u8>, D::Error> {
-        deserializer.deserialize_bytes(self)
-    }
-}
-
-impl Visitor<'_> for Name {
-    type Value = Vec<u8>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_bytes<E: Error>(self, name: &[u8]) -> Result<Vec<u8>, E> {
-        Ok(name.to_vec())
-    }
-
-    fn visit_str<E: Error>(self, name: &str) -> Result<Vec<u8>, E> {
-        self.visit_bytes(name.as_bytes())
+    fn scalar<E: Error>(self, found: &'static str) -> Result<(), E> {
+        Err(self.refuse(found))
     }
 }
 

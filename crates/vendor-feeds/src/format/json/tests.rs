@@ -54,6 +54,8 @@ fn values_keep_their_type_and_notation() {
     );
     assert_eq!(records("[]").unwrap(), [""; 0]);
     assert_eq!(records("\u{feff} \n[]\n").unwrap(), [""; 0]);
+    let blanks = " ".repeat(10_000);
+    assert_eq!(records(&format!("{blanks}[]{blanks}")).unwrap(), [""; 0]);
 }
 
 #[test]

@@ -62,8 +62,7 @@ impl<R: BufRead> BufRead for EventLimit<R> {
         // The bytes are still in the buffer: this reads nothing.
         if let Ok(available) = self.inner.fill_buf() {
             let consumed = &available[..length.min(available.len())];
-            let lines = consumed.iter().map(|&byte| u64::from(byte == b'\n'));
-            self.line += lines.sum::<u64>();
+            self.line += memchr::memchr_iter(b'\n', consumed).count() as u64;
         }
         self.left = self.left.saturating_sub(length);
         self.inner.consume(length);

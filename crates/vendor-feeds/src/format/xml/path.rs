@@ -66,8 +66,7 @@ impl Path {
     }
 
     /// An absolute path to the text of an element or to an attribute: `/stock/@date`.
-    pub(super) fn of_document(text: &str) -> Result<Self, String> {
-        let setting = "format.as_of";
+    pub(super) fn of_document(setting: &str, text: &str) -> Result<Self, String> {
         let path = text.strip_prefix('/').ok_or_else(|| {
             format!("{setting} is {text:?}, expected an absolute path such as /stock/@date")
         })?;
@@ -184,7 +183,7 @@ mod tests {
             assert_eq!(shown(&path), expected, "{text}");
         }
         assert_eq!(
-            shown(&Path::of_document("/stock/@date").unwrap()),
+            shown(&Path::of_document("format.as_of", "/stock/@date").unwrap()),
             "stock > @date"
         );
     }

@@ -1,102 +1,197 @@
-//! One HTTP request, and its response with a bounded size.
+//! One request for a report or a page of it: redirects, credentials, and a response with a bounded size.
 
-use std::error::Error;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use domain::ports::{Clock, FeedError};
-use reqwest::header::{CONTENT_ENCODING, HeaderMap};
+use domain::ports::Clock;
+use reqwest::header::{CONTENT_ENCODING, HeaderMap, LOCATION};
 use reqwest::{Client, Response, StatusCode, Url};
 
-use super::{retry_after, times};
+use super::auth::Credentials;
+use super::failure::Failure;
+use super::link::next_links;
+use super::targets::{Step, Targets, shown_host};
+use super::times;
 use crate::decode::{Limit, Spool, SpoolWriter};
 use crate::excerpt::excerpt;
 use crate::source::{Transferred, storage_failure};
 
-/// Maximum length of an error message of the HTTP library that is passed on, in characters.
-const MAX_REASON_CHARS: usize = 200;
+/// Maximum number of redirects of one request.
+const MAX_REDIRECTS: u32 = 5;
 
-/// Why a request failed.
+/// Sends the requests of one source.
+pub(super) struct Exchange {
+    pub(super) client: Client,
+    pub(super) targets: Targets,
+    pub(super) credentials: Option<Credentials>,
+    /// Headers that each host receives.
+    pub(super) headers: HeaderMap,
+    /// Headers that only the host of the settings' URL receives.
+    pub(super) secret_headers: HeaderMap,
+    pub(super) max_bytes: u64,
+}
+
+/// A response that has a report, or a page of it.
 #[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) error: FeedError,
-    /// Whether a retry may succeed.
-    pub(super) is_transient: bool,
+pub(super) struct Received {
+    pub(super) transferred: Transferred,
+    /// The size of the body as it was transferred, in bytes.
+    pub(super) size: u64,
+    /// The URL after redirects.
+    pub(super) url: Url,
+    /// The links with the relation `next`.
+    pub(super) links: Vec<String>,
 }
 
-impl Failure {
-    fn permanent(error: FeedError) -> Self {
-        Self {
-            error,
-            is_transient: false,
+/// The state of one fetch.
+#[derive(Debug, Default)]
+pub(super) struct Fetch {
+    /// Whether the token was renewed.
+    has_renewed: AtomicBool,
+}
+
+impl Exchange {
+    /// Requests a URL, of which `used` bytes of the report's limit are used already. A page may be `partial`: it may refer
+    /// to others.
+    pub(super) async fn get(
+        &self,
+        url: &Url,
+        (used, may_be_partial): (u64, bool),
+        fetch: &Fetch,
+        clock: &dyn Clock,
+    ) -> Result<Received, Failure> {
+        let (response, url) = self.follow(url, fetch, clock).await?;
+        if response.status() != StatusCode::OK {
+            let hint = self.hint(response.status(), &url);
+            let response = (response.status(), response.headers());
+            return Err(Failure::from_status(response, clock, "the vendor", &hint));
         }
+        let headers = response.headers();
+        if !may_be_partial {
+            times::reject_partial(headers).map_err(Failure::malformed)?;
+        }
+        let is_compressed = is_compressed(headers).map_err(Failure::malformed)?;
+        let times = times::response_times(headers);
+        let links = next_links(headers).map_err(Failure::malformed)?;
+        let (bytes, size) = self.read_body(response, used).await?;
+        Ok(Received {
+            transferred: Transferred {
+                bytes,
+                file: None,
+                is_compressed,
+                times,
+            },
+            size,
+            url,
+            links,
+        })
     }
 
-    fn from_transport(error: reqwest::Error) -> Self {
-        // The vendor id identifies the URL; the causes are more useful.
-        let error = error.without_url();
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            text = format!("{text}: {cause}");
-            source = cause.source();
+    /// The first response that is not a redirect, and its URL.
+    async fn follow(
+        &self,
+        url: &Url,
+        fetch: &Fetch,
+        clock: &dyn Clock,
+    ) -> Result<(Response, Url), Failure> {
+        let mut url = url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let response = self.send(&url, fetch, clock).await?;
+            let Some(location) = location(&response) else {
+                return Ok((response, url));
+            };
+            let target = self.targets.follow(&url, &location, Step::Redirect);
+            url = target.map_err(Failure::unavailable)?;
         }
-        Self {
-            error: FeedError::Unavailable(log_text::excerpt(&text, MAX_REASON_CHARS)),
-            is_transient: true,
-        }
+        Err(Failure::unavailable(format!(
+            "more than {MAX_REDIRECTS} redirects, the last to the host {} (source.url should be where they lead)",
+            shown_host(&url)
+        )))
     }
 
-    fn from_status(status: StatusCode, headers: &HeaderMap, clock: &dyn Clock) -> Self {
-        let detail = match status {
-            StatusCode::ACCEPTED => "; the report is not ready",
-            StatusCode::NO_CONTENT => "; there is no report",
-            StatusCode::PARTIAL_CONTENT => "; a part of the report, which was not requested",
-            StatusCode::NOT_MODIFIED => ", but the request has no condition",
-            status if status.is_redirection() => "; redirects are not followed",
-            status if status.is_success() => "; only 200 has a report",
-            _ => "",
-        };
-        let reason = format!("the vendor responded with {status}{detail}");
-        if let Some(retry_after) = retry_after::parse(status, headers, clock) {
-            // A retry in the same fetch would be too early; the delay is recorded for the next fetch.
-            return Self::permanent(FeedError::RetryLater {
-                reason,
-                retry_after,
+    /// Sends a request; again with a new token, once in a fetch, if the token is no longer valid.
+    async fn send(&self, url: &Url, fetch: &Fetch, clock: &dyn Clock) -> Result<Response, Failure> {
+        loop {
+            let (response, sent) = self.send_once(url, clock).await?;
+            let credentials = self.credentials.as_ref().filter(|_| {
+                response.status() == StatusCode::UNAUTHORIZED && self.targets.is_first_origin(url)
             });
+            let Some(credentials) = credentials else {
+                return Ok(response);
+            };
+            if !credentials.discard(&sent).await || fetch.has_renewed.swap(true, Ordering::Relaxed)
+            {
+                return Ok(response);
+            }
         }
-        Self {
-            error: FeedError::Unavailable(reason),
-            is_transient: status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS,
+    }
+
+    /// Sends a request; returns also its headers.
+    async fn send_once(
+        &self,
+        url: &Url,
+        clock: &dyn Clock,
+    ) -> Result<(Response, HeaderMap), Failure> {
+        let (mut url, mut headers) = (url.clone(), self.headers.clone());
+        let checked = self.targets.check_address(&url);
+        checked.map_err(Failure::unavailable)?;
+        if self.targets.is_first_origin(&url) {
+            headers.extend(self.secret_headers.clone());
+            if let Some(credentials) = &self.credentials {
+                let client = &self.client;
+                credentials
+                    .add_to(&mut url, &mut headers, client, clock)
+                    .await?;
+            }
         }
+        let request = self.client.get(url).headers(headers.clone());
+        let response = request.send().await.map_err(Failure::from_transport)?;
+        Ok((response, headers))
+    }
+
+    /// Returns a hint to add to the error if credentials are missing because of a redirect.
+    fn hint(&self, status: StatusCode, url: &Url) -> String {
+        let is_refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        if !is_refused || self.credentials.is_none() || self.targets.is_first_origin(url) {
+            return String::new();
+        }
+        let (scheme, host) = (url.scheme(), shown_host(url));
+        format!(
+            "; {scheme}://{host} got no credentials: only the scheme, host and port of source.url do"
+        )
+    }
+
+    /// Reads a body into a spool; returns also its size in bytes.
+    async fn read_body(&self, mut response: Response, used: u64) -> Result<(Spool, u64), Failure> {
+        let limit = Limit::Transferred(self.max_bytes);
+        let failure = |error: io::Error| Failure::permanent(storage_failure(&error));
+        let left = self.max_bytes.saturating_sub(used);
+        if response.content_length().unwrap_or(0) > left {
+            return Err(failure(limit.exceeded()));
+        }
+        let mut writer = SpoolWriter::new(limit).after(used);
+        let mut size = 0;
+        while let Some(chunk) = response.chunk().await.map_err(Failure::from_transport)? {
+            size += chunk.len() as u64;
+            writer.write(&chunk).await.map_err(failure)?;
+        }
+        let spool = writer.finish().await.map_err(failure)?;
+        Ok((spool, size))
     }
 }
 
-/// Sends one request. Reads at most `max_bytes` of the body.
-pub(super) async fn send(
-    client: &Client,
-    url: &Url,
-    max_bytes: u64,
-    clock: &dyn Clock,
-) -> Result<Transferred, Failure> {
-    let request = client.get(url.clone()).send();
-    let response = request.await.map_err(Failure::from_transport)?;
-    if response.status() != StatusCode::OK {
-        return Err(Failure::from_status(
-            response.status(),
-            response.headers(),
-            clock,
-        ));
-    }
-    let malformed = |problem| Failure::permanent(FeedError::Malformed(problem));
-    times::reject_partial(response.headers()).map_err(malformed)?;
-    let is_compressed = is_compressed(response.headers()).map_err(malformed)?;
-    let times = times::response_times(response.headers());
-    let bytes = read_body(response, max_bytes).await?;
-    Ok(Transferred {
-        bytes,
-        is_compressed,
-        times,
-    })
+/// Where a response redirects to, if it does.
+fn location(response: &Response) -> Option<String> {
+    let is_redirect = matches!(
+        response.status(),
+        StatusCode::MOVED_PERMANENTLY
+            | StatusCode::FOUND
+            | StatusCode::SEE_OTHER
+            | StatusCode::TEMPORARY_REDIRECT
+            | StatusCode::PERMANENT_REDIRECT
+    );
+    let location = response.headers().get(LOCATION).filter(|_| is_redirect)?;
+    Some(String::from_utf8_lossy(location.as_bytes()).into_owned())
 }
 
 /// Whether the body is compressed for the transfer. Another coding than gzip is an error. The names are not case-sensitive
@@ -119,19 +214,6 @@ fn is_compressed(headers: &HeaderMap) -> Result<bool, String> {
         }
     }
     Ok(is_compressed)
-}
-
-async fn read_body(mut response: Response, max_bytes: u64) -> Result<Spool, Failure> {
-    let limit = Limit::Transferred(max_bytes);
-    let failure = |error: io::Error| Failure::permanent(storage_failure(&error));
-    if response.content_length().unwrap_or(0) > max_bytes {
-        return Err(failure(limit.exceeded()));
-    }
-    let mut writer = SpoolWriter::new(limit);
-    while let Some(chunk) = response.chunk().await.map_err(Failure::from_transport)? {
-        writer.write(&chunk).await.map_err(failure)?;
-    }
-    writer.finish().await.map_err(failure)
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use domain::evidence::{MAX_AGE, ResponseTimes};
 use domain::timestamp::Timestamp;
 use reqwest::header::{
     AGE, CACHE_CONTROL, CONTENT_RANGE, DATE, ETAG, EXPIRES, HeaderMap, HeaderName, LAST_MODIFIED,
-    LINK,
 };
 
+use super::link::next_links;
 use crate::excerpt::excerpt;
 
 /// Maximum length of an `ETag` that is kept, in characters. Tags with the same prefix of this length are equal.
@@ -97,69 +97,24 @@ fn freshness(headers: &HeaderMap, date: Option<Timestamp>) -> Option<Duration> {
     shared.or(private).or_else(expires)
 }
 
-/// Rejects a response that is one page of several: the products on the other pages would count as sold out.
+/// Rejects a response that is one page of several: the products on the other pages would count as sold out. The messages
+/// do not quote a link, which may contain a credential.
 pub(super) fn reject_partial(headers: &HeaderMap) -> Result<(), String> {
-    let texts = |name| {
-        headers
-            .get_all(name)
-            .iter()
-            .map(|value| String::from_utf8_lossy(value.as_bytes()))
-    };
-    let pages = texts(LINK).find(|link| links_to_next(link));
-    if let Some(link) = pages {
-        let shown = excerpt(&link);
-        return Err(format!(
-            "the response is one page of several: the header Link is {shown}, and paging is not supported"
-        ));
+    if !next_links(headers)?.is_empty() {
+        return Err(
+            "the response is one page of several: the header Link has the relation next (source.pages states how the \
+             others are requested)"
+                .to_owned(),
+        );
     }
-    let parts = texts(CONTENT_RANGE).find(|range| !is_complete(range));
-    parts.map_or(Ok(()), |range| {
+    let ranges = headers.get_all(CONTENT_RANGE).iter();
+    let mut ranges = ranges.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    ranges.find(|range| !is_complete(range)).map_or(Ok(()), |range| {
         let shown = excerpt(&range);
         Err(format!(
-            "the response is partial: the header Content-Range is {shown}, and paging is not supported"
+            "the response is partial: the header Content-Range is {shown} (source.pages states how the rest is requested)"
         ))
     })
-}
-
-/// Whether one of the links (RFC 8288) has the relation `next`. The text between `<` and `>`, and between quotes, may
-/// contain separators.
-fn links_to_next(field: &str) -> bool {
-    let mut rest = field;
-    let mut is_next = false;
-    while !rest.is_empty() {
-        rest = match rest.as_bytes()[0] {
-            b'<' => rest.split_once('>').map_or("", |(_, rest)| rest),
-            b';' => {
-                let parameter = rest[1..].trim_start();
-                let (value, after) = match parameter.split_once('=') {
-                    Some((name, value)) if name.trim().eq_ignore_ascii_case("rel") => {
-                        parameter_value(value.trim_start())
-                    }
-                    // The value of another parameter is skipped like any other text.
-                    _ => ("", parameter),
-                };
-                is_next |= value
-                    .split_ascii_whitespace()
-                    .any(|relation| relation.eq_ignore_ascii_case("next"));
-                after
-            }
-            b'"' => parameter_value(rest).1,
-            _ => {
-                let mut chars = rest.chars();
-                chars.next();
-                chars.as_str()
-            }
-        };
-    }
-    is_next
-}
-
-/// Splits a text into a parameter's value, quoted or not, and the text after it.
-fn parameter_value(text: &str) -> (&str, &str) {
-    match text.strip_prefix('"') {
-        Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
-        None => text.split_at(text.find([';', ',']).unwrap_or(text.len())),
-    }
 }
 
 /// Whether a range, as in `items 0-1/2`, is complete.

@@ -11,6 +11,8 @@ use domain::ports::{
     VendorFeed,
 };
 use domain::report::{Report, ReportKind};
+use domain::run::ReportSize;
+use domain::services::PauseVendor;
 use domain::vendor_set::ConfiguredVendor;
 use storage_memory::MemoryStore;
 use tokio::time::{Instant, timeout};
@@ -63,6 +65,7 @@ impl VendorFeed for RecordingFeed {
         Ok(FetchedReport {
             report: Report::empty(ReportKind::Full),
             times: ResponseTimes::default(),
+            size: ReportSize::default(),
         })
     }
 }
@@ -277,7 +280,10 @@ async fn on_demand_sync_ignores_the_pause_and_its_success_ends_it() {
         fixture.run_for(SECOND * 10).await;
     }
     let (sync, vendor_id) = (fixture.sync(), &fixture.vendor.vendor_id);
-    let pending = sync.pending_attempt(vendor_id).await.unwrap().unwrap();
+    let delay = sync.delay(vendor_id).await.unwrap();
+    let Some(SyncDelay::AfterFailures(pending)) = delay else {
+        panic!("{delay:?}");
+    };
     assert!(pending.wait > Duration::from_mins(2), "{pending:?}");
     let scheduled = fixture.run_for(SECOND * 40);
     let on_demand = async {
@@ -288,6 +294,33 @@ async fn on_demand_sync_ignores_the_pause_and_its_success_ends_it() {
     tokio::join!(scheduled, on_demand);
     let requests = fixture.requests();
     assert!(requests.len() >= 38, "{requests:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn operator_pause_stops_scheduled_syncs_until_it_is_ended() {
+    let fixture = Fixture::new(|_| Ok(())).await;
+    let vendor_id = &fixture.vendor.vendor_id;
+    let pausing = PauseVendor::new(fixture.store.clone(), fixture.clock.clone());
+    let operator = async {
+        sleep(SECOND * 10 + SECOND / 2).await;
+        pausing.pause(vendor_id, None).await.unwrap();
+        sleep(SECOND * 60).await;
+        let (sync, feed) = (fixture.sync(), fixture.vendor.as_ref());
+        sync.sync_on_demand(feed).await.unwrap();
+        pausing.resume(vendor_id).await.unwrap();
+    };
+    tokio::join!(fixture.run_for(SECOND * 90), operator);
+    let requests = fixture.requests();
+    // The sync on demand is the only request of the minute.
+    let during = |at: &&f64| (10.5..70.6).contains(*at);
+    assert_eq!(requests.iter().filter(during).count(), 1, "{requests:?}");
+    let last = requests.last().unwrap();
+    assert!(*last > 88.0, "{requests:?}");
+    // Another process is paused from its first sync on.
+    pausing.pause(vendor_id, Some("stocktaking")).await.unwrap();
+    let before = fixture.requests().len();
+    fixture.run_for(SECOND * 30).await;
+    assert_eq!(fixture.requests().len(), before);
 }
 
 #[tokio::test(start_paused = true)]

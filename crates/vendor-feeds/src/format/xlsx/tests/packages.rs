@@ -98,14 +98,14 @@ fn size_of_all_parts_is_limited() {
 
 #[test]
 fn error_in_the_library_is_contained() {
-    // A subtraction without a check: a panic with overflow checks, no error without.
-    let data = format!(r#"<dimension ref="B7:A1"/><sheetData>{HEADER}</sheetData>"#);
-    let workbook = workbook(&[("Stock", "visible", &data)], &[]);
-    let read = records_of(&xlsx(None, 1), &workbook);
-    if cfg!(debug_assertions) {
-        assert_eq!(read.unwrap_err(), "the workbook is invalid");
-    } else {
-        assert_eq!(read.unwrap(), [""; 0]);
+    let row = r#"<row r="4294967298"><c r="A4294967298"><v>1</v></c></row>"#;
+    for data in [
+        format!(r#"<dimension ref="B7:A1"/><sheetData>{HEADER}</sheetData>"#),
+        format!("<sheetData>{HEADER}{row}</sheetData>"),
+    ] {
+        let workbook = workbook(&[("Stock", "visible", &data)], &[]);
+        let problem = records_of(&xlsx(None, 1), &workbook).unwrap_err();
+        assert_eq!(problem, "the workbook is invalid", "{data}");
     }
 }
 
@@ -122,4 +122,62 @@ fn shared_text_without_a_number_is_refused() {
             )
         );
     }
+}
+
+#[test]
+fn markup_in_a_value_is_refused() {
+    // calamine 0.38.0 reads the digits before it, or an empty cell.
+    for (cell, shown) in [
+        ("<c><v><![CDATA[5]]></v></c>", "CDATA or a comment"),
+        (
+            "<c t=\"str\"><v>1<![CDATA[5]]></v></c>",
+            "CDATA or a comment",
+        ),
+        ("<c><v>1<!-- x -->2</v></c>", "CDATA or a comment"),
+        (
+            "<c><v xml:space=\"preserve\"><!-- x -->12</v></c>",
+            "CDATA or a comment",
+        ),
+        ("<x:c><x:v><![CDATA[5]]></x:v></x:c>", "CDATA or a comment"),
+        ("<c><v>1<?x?>2</v></c>", "an instruction"),
+        ("<c><v>1&#50;</v></c>", "a reference"),
+        ("<c s=\"0\" t=\"n\"><f>1</f><v>&#53;</v></c>", "a reference"),
+    ] {
+        let row = format!(r#"<row r="2">{}{cell}</row>"#, text("A2", "A"));
+        let workbook = one_sheet(&format!("{HEADER}{row}"), &[]);
+        assert_eq!(
+            records_of(&xlsx(None, 1), &workbook).unwrap_err(),
+            format!(
+                "the workbook cannot be read: xl/worksheets/sheet1.xml has {shown} in the value of a cell"
+            ),
+            "{cell}"
+        );
+    }
+}
+
+#[test]
+fn markup_elsewhere_is_read() {
+    for (cell, expected) in [
+        (
+            "<!-- x --><c r=\"B2\"><!-- x --><v>12</v><!-- x --></c>",
+            "Number(\"12\")",
+        ),
+        (
+            "<c r=\"B2\" t=\"inlineStr\"><is><t>1<!-- x --><![CDATA[2<]]>&lt;</t></is></c>",
+            "Text(\"12<<\")",
+        ),
+        (
+            "<c r=\"B2\" t=\"str\"><f>A1&amp;2</f><v>1&lt;2</v></c>",
+            "Text(\"1<2\")",
+        ),
+        (
+            "<c r=\"B2\"><f>\"a\"&amp;2</f><v>2</v></c>",
+            "Number(\"2\")",
+        ),
+    ] {
+        assert_eq!(value_of(cell, &[]), expected, "{cell}");
+    }
+    let shared = ["<t><![CDATA[a&b]]>&amp;c</t>"];
+    let cell = r#"<c r="B2" t="s"><v>0</v></c>"#;
+    assert_eq!(value_of(cell, &shared), r#"Text("a&b&c")"#);
 }

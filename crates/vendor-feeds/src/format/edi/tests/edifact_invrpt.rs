@@ -3,7 +3,7 @@
 use super::*;
 
 /// An interchange with these segments in its message; the count is right.
-fn interchange(segments: &str) -> String {
+pub(super) fn interchange(segments: &str) -> String {
     let count = segments.matches('\'').count() + 3;
     format!(
         "UNB+UNOC:3+VENDOR+SHOP+261123:1200+42'UNH+1+INVRPT:D:96A:UN'BGM+35+1+9'{segments}UNT+{count}+1'UNZ+1+42'"
@@ -11,7 +11,7 @@ fn interchange(segments: &str) -> String {
 }
 
 fn edifact(text: &str, product_id: &str) -> Result<Vec<String>, String> {
-    let format = Edifact::new(&fields(product_id, &["145"])).unwrap();
+    let format: Edifact = edi(product_id, &["145"]);
     read(&format, text).map(|(records, _)| records)
 }
 
@@ -56,13 +56,19 @@ fn a_movement_is_not_stock() {
         // D.96A: INV behind the quantity that it describes.
         (
             "QTY+145:5'INV+1'",
-            vec![r#"Other("5, a movement out of the inventory (INV),")]"#],
+            vec![r#"Other("5 out of the inventory, a movement (INV)")]"#],
         ),
         (
             "QTY+145:5'INV+2+1'",
-            vec![r#"Other("5, a movement into the inventory (INV),")]"#],
+            vec![r#"Other("5 into the inventory, a movement (INV)")]"#],
         ),
         ("QTY+198:9'INV+2'QTY+145:5'", vec![r#"Number("5")]"#]),
+        ("QTY+145:5'QTY+198:9'INV+2'", vec![r#"Number("5")]"#]),
+        // The movement of a line is not that of the next.
+        (
+            "INV+1'QTY+198:5'LIN+2++B:EN'QTY+145:6'",
+            vec!["Missing]", r#"Number("6")]"#],
+        ),
         (
             "QTY+145:5'LOC+18+1'QTY+198:9'INV+2'",
             vec![r#"Number("5")]"#],
@@ -70,7 +76,7 @@ fn a_movement_is_not_stock() {
         // EANCOM 2002: INV before it. 4503 states a balance.
         (
             "INV+1'QTY+145:5'",
-            vec![r#"Other("5, a movement out of the inventory (INV),")]"#],
+            vec![r#"Other("5 out of the inventory, a movement (INV)")]"#],
         ),
         ("INV+1+1++1'QTY+145:5'", vec![r#"Number("5")]"#]),
         (
@@ -252,7 +258,7 @@ fn bytes_are_read_in_the_repertoire_of_unb() {
             .bytes()
             .map(|found| if found == b'_' { byte } else { found })
             .collect();
-        let format = Edifact::new(&fields("EN", &["145"])).unwrap();
+        let format: Edifact = edi("EN", &["145"]);
         let mut rules = sink();
         let read = format.read(Document::from_bytes(&bytes), &mut rules);
         read.is_ok()
@@ -262,4 +268,31 @@ fn bytes_are_read_in_the_repertoire_of_unb() {
     // A repertoire of ASCII: other bytes are refused unless decode.charset states what they are.
     assert!(!latin("UNOA", 0xe9));
     assert!(!latin("UNOY", 0xe9));
+}
+
+#[test]
+fn unit_of_measure_is_a_piece_unless_the_options_accept_it() {
+    let values = |units: &[&str], quantity: &str| {
+        let options = EdiOptions {
+            units: units.iter().map(ToString::to_string).collect(),
+            ..EdiOptions::default()
+        };
+        let format = Edifact::new(&options, &fields("EN", &["145"])).unwrap();
+        let text = interchange(&format!("LIN+1++A:EN'QTY+145:{quantity}'QTY+198:9:KGM'"));
+        let (records, _) = read(&format, &text).unwrap();
+        records[0].split_once(" [").unwrap().1.to_owned()
+    };
+    for quantity in ["5", "5:", "5:PCE", "5:EA", "5:C62", "5:H87"] {
+        assert_eq!(values(&[], quantity), r#"Number("5")]"#, "{quantity}");
+    }
+    assert_eq!(
+        values(&[], "5:KGM"),
+        r#"Other("5 of the unit KGM, which is not in format.units")]"#
+    );
+    assert_eq!(
+        values(&["CT"], "5:KGM"),
+        r#"Other("5 of the unit KGM, which is not in format.units")]"#
+    );
+    assert_eq!(values(&["CT", "KGM"], "5:KGM"), r#"Number("5")]"#);
+    assert_eq!(values(&["CT"], "5:PCE"), r#"Number("5")]"#);
 }

@@ -5,7 +5,7 @@ use crate::options::{Duplicates, RuleOptions};
 use crate::rules::{Refused, Rules};
 
 /// An interchange with these segments in its transaction set; the count is right.
-fn interchange(segments: &str) -> String {
+pub(super) fn interchange(segments: &str) -> String {
     let count = segments.matches('~').count() + 3;
     format!(
         "{ISA}GS*IB*VENDOR*SHOP*20261123*1200*7*X*004010~ST*846*0001~BIA*00*SI*1*20261123~{segments}SE*{count}*0001~GE*1*7~IEA*1*000000042~"
@@ -13,7 +13,7 @@ fn interchange(segments: &str) -> String {
 }
 
 fn x12(text: &str, quantities: &[&str]) -> Result<Vec<String>, String> {
-    let format = X12::new(&fields("SK", quantities)).unwrap();
+    let format: X12 = edi("SK", quantities);
     read(&format, text).map(|(records, _)| records)
 }
 
@@ -65,7 +65,7 @@ fn rules_apply_to_lines() {
             ..RuleOptions::default()
         };
         let mut rules = Rules::new(&fields, &options);
-        let format = X12::new(&fields).unwrap();
+        let format = X12::new(&EdiOptions::default(), &fields).unwrap();
         let document = Document::from_text(&interchange(segments));
         format.read(document, &mut rules).unwrap();
         match rules.finish() {
@@ -236,7 +236,7 @@ fn what_is_no_report_is_named() {
         (
             "GS*IB*VENDOR*SHOP*20261123*1200*7*X*004010~",
             "",
-            "segment 2: ST outside of a transaction set",
+            "segment 2: ST outside of a group",
         ),
         // node-x12 1.7.1 writes separators in an id as they are.
         (
@@ -283,4 +283,30 @@ fn pyx12_writes_a_line_break_behind_each_terminator() {
         x12(&text.replace("~\nQTY", "~~\nQTY"), &["33"]).unwrap_err(),
         "segment 6: expected the name of a segment, found \"\""
     );
+}
+
+#[test]
+fn unit_of_measure_is_a_piece_unless_the_options_accept_it() {
+    let text = interchange("LIN**SK*A~QTY*33*5*CT~QTY*17*5*LB~");
+    let values = |units: &[&str]| {
+        let options = EdiOptions {
+            units: units.iter().map(ToString::to_string).collect(),
+            ..EdiOptions::default()
+        };
+        let fields = fields("SK", &["33"]);
+        let rules = RuleOptions::default();
+        let mut rules = Rules::new(&fields, &rules);
+        let format = X12::new(&options, &fields).unwrap();
+        format.read(Document::from_text(&text), &mut rules).unwrap();
+        match rules.finish() {
+            Ok(quantities) => Ok(quantities.into_values().collect::<Vec<u32>>()),
+            Err(Refused::Records(refusals)) => Err(refusals.to_string()),
+            Err(other) => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(
+        values(&[]).unwrap_err(),
+        "segment 5: 33 is 5 of the unit CT, which is not in format.units, expected a number"
+    );
+    assert_eq!(values(&["CT"]).unwrap(), [5]);
 }

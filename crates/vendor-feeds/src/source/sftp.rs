@@ -1,0 +1,255 @@
+//! Documents on an SFTP server, with one connection for each fetch.
+
+mod host_key;
+mod login;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::timestamp::Timestamp;
+use russh::client::{self, Handle};
+use russh::{AlgorithmKind, Preferred};
+use russh_sftp::client::SftpSession;
+use russh_sftp::client::error::Error as SftpError;
+use russh_sftp::client::fs::Metadata;
+use russh_sftp::protocol::FileType;
+use thiserror::Error;
+use tokio::io::AsyncReadExt;
+
+use self::host_key::{HostKey, HostKeyCheck, KeyType};
+use self::login::Login;
+use super::directory::{
+    Directory, Failure, FilePattern, NameFilter, OpenDirectory, Version, reason,
+};
+use super::network::{connect, split};
+use super::storage_failure;
+use crate::decode::{Limit, Spool, SpoolWriter};
+use crate::excerpt::excerpt;
+use crate::feed::InvalidOptions;
+use crate::options::SftpOptions;
+
+/// Size of the pieces in which a file is read, in bytes.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// A directory of an SFTP server.
+pub(super) struct SftpServer {
+    host: String,
+    port: u16,
+    directory: String,
+    host_key: HostKey,
+    login: Login,
+    connect_timeout: Duration,
+    /// Time without a message of the server after which a connection is closed.
+    timeout: Duration,
+}
+
+/// The reason why no connection to the expected server was made.
+#[derive(Debug, Error)]
+enum ConnectError {
+    /// The server has another key.
+    #[error("the server has another key, {fingerprint}")]
+    OtherKey {
+        key_type: Option<KeyType>,
+        /// The fingerprint of the key, and its algorithm.
+        fingerprint: String,
+    },
+    /// The connection failed.
+    #[error(transparent)]
+    Ssh(#[from] russh::Error),
+}
+
+impl SftpServer {
+    /// Creates a source, without a connection.
+    pub(super) fn new(
+        options: &SftpOptions,
+        connect_timeout: Duration,
+        timeout: Duration,
+    ) -> Result<(Self, FilePattern), InvalidOptions> {
+        let (directory, file) = split(&options.path);
+        let server = Self {
+            host: options.host.clone(),
+            port: options.port,
+            directory,
+            host_key: HostKey::new(options.host_key.clone()),
+            login: Login::new(&options.user, &options.login).map_err(InvalidOptions::Option)?,
+            connect_timeout,
+            timeout,
+        };
+        Ok((server, file))
+    }
+
+    /// Connects to the server with the expected key. A server may have several keys, of which it presents the first that
+    /// the client asks for: the types of keys that do not have the fingerprint are excluded, until none is left.
+    async fn connect(&self) -> Result<Handle<HostKeyCheck>, Failure> {
+        let mut key_types = self.host_key.types();
+        let mut presented = Vec::new();
+        loop {
+            let stream = connect(&self.host, self.port, self.connect_timeout).await?;
+            let config = Arc::new(client::Config {
+                inactivity_timeout: Some(self.timeout),
+                nodelay: true,
+                preferred: Preferred {
+                    key: KeyType::algorithms(&key_types).into(),
+                    ..Preferred::DEFAULT
+                },
+                ..client::Config::default()
+            });
+            match client::connect_stream(config, stream, self.host_key.check()).await {
+                Ok(handle) => return Ok(handle),
+                Err(ConnectError::OtherKey {
+                    key_type,
+                    fingerprint,
+                }) => {
+                    presented.push(fingerprint);
+                    let before = key_types.len();
+                    key_types.retain(|other| Some(*other) != key_type);
+                    // A server that presents a key of a type that was excluded would do so for ever.
+                    if key_types.is_empty() || key_types.len() == before {
+                        return Err(self.host_key.mismatch(&presented));
+                    }
+                }
+                Err(ConnectError::Ssh(russh::Error::NoCommonAlgo {
+                    kind: AlgorithmKind::Key,
+                    ..
+                })) if !presented.is_empty() => return Err(self.host_key.mismatch(&presented)),
+                Err(ConnectError::Ssh(error)) => return Err(broken(error)),
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl OpenDirectory for SftpServer {
+    type Directory = SftpDirectory;
+
+    async fn open(&self) -> Result<SftpDirectory, Failure> {
+        let mut handle = self.connect().await?;
+        self.login.perform(&mut handle).await?;
+        let channel = handle.channel_open_session().await.map_err(broken)?;
+        channel
+            .request_subsystem(true, "sftp")
+            .await
+            .map_err(broken)?;
+        // The timeout of the feed is shorter.
+        let config = russh_sftp::client::Config {
+            request_timeout_secs: self.timeout.as_secs().saturating_add(1),
+            ..russh_sftp::client::Config::default()
+        };
+        let session = SftpSession::new_with_config(channel.into_stream(), config).await;
+        let session = session.map_err(|error| {
+            let reason = reason(error);
+            Failure::transient(format!("the server did not start SFTP: {reason}"))
+        })?;
+        Ok(SftpDirectory {
+            path: self.directory.clone(),
+            session,
+            _connection: handle,
+        })
+    }
+}
+
+/// A directory, over one connection.
+pub(super) struct SftpDirectory {
+    path: String,
+    session: SftpSession,
+    /// Ends the connection when it is dropped.
+    _connection: Handle<HostKeyCheck>,
+}
+
+impl SftpDirectory {
+    fn path_of(&self, name: &str) -> String {
+        match self.path.as_str() {
+            "/" => format!("/{name}"),
+            directory => format!("{directory}/{name}"),
+        }
+    }
+
+    /// Reads the version of a file, or of the target of a link; `None` for another object.
+    async fn stat(&self, name: &str) -> Result<Option<Version>, Failure> {
+        let path = self.path_of(name);
+        let metadata = self.session.metadata(&path).await;
+        let metadata = metadata.map_err(|error| unreadable(&path, error))?;
+        Ok(version(name, &metadata))
+    }
+}
+
+#[async_trait]
+impl Directory for SftpDirectory {
+    async fn list(&mut self, is_wanted: &NameFilter<'_>) -> Result<Vec<Version>, Failure> {
+        let entries = self.session.read_dir(&self.path).await;
+        let entries = entries.map_err(|error| unreadable(&self.path, error))?;
+        let mut versions = Vec::new();
+        for entry in entries {
+            let name = entry.file_name();
+            if !is_wanted(&name) {
+                continue;
+            }
+            match entry.file_type() {
+                FileType::Dir => {}
+                FileType::File => versions.extend(version(&name, &entry.metadata())),
+                // The entry describes the link. A link without a target is not a candidate.
+                FileType::Symlink | FileType::Other => match self.stat(&name).await {
+                    Err(failure) if failure.is_transient => return Err(failure),
+                    found => versions.extend(found.ok().flatten()),
+                },
+            }
+        }
+        Ok(versions)
+    }
+
+    async fn look(&mut self, name: &str) -> Result<Option<Version>, Failure> {
+        self.stat(name).await
+    }
+
+    async fn read(&mut self, name: &str, limit: Limit) -> Result<Spool, Failure> {
+        let path = self.path_of(name);
+        let file = self.session.open(&path).await;
+        let mut file = file.map_err(|error| unreadable(&path, error))?;
+        let mut writer = SpoolWriter::new(limit);
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            let length = file.read(&mut chunk).await;
+            let length = length.map_err(|error| unreadable(&path, error.into()))?;
+            if length == 0 {
+                break;
+            }
+            let written = writer.write(&chunk[..length]).await;
+            written.map_err(|error| storage_failure(&error))?;
+        }
+        let bytes = writer.finish().await;
+        Ok(bytes.map_err(|error| storage_failure(&error))?)
+    }
+}
+
+fn version(name: &str, metadata: &Metadata) -> Option<Version> {
+    // A server need not state the type; what is not a file cannot be opened.
+    let is_file = metadata.permissions.is_none() || metadata.file_type() == FileType::File;
+    is_file.then(|| Version {
+        name: name.to_owned(),
+        size: metadata.size.unwrap_or(0),
+        modified: metadata
+            .mtime
+            .map(|seconds| Timestamp::from_micros(i64::from(seconds) * 1_000_000)),
+    })
+}
+
+/// The failure of a request about a path.
+fn unreadable(path: &str, error: SftpError) -> Failure {
+    let shown = excerpt(path);
+    match error {
+        SftpError::Status(status) => {
+            Failure::permanent(format!("cannot read {shown}: {}", status.status_code))
+        }
+        error => Failure::transient(format!(
+            "cannot read {shown}: the connection failed: {}",
+            reason(error)
+        )),
+    }
+}
+
+/// The failure of a connection.
+fn broken(error: russh::Error) -> Failure {
+    let reason = reason(error);
+    Failure::transient(format!("the SSH connection failed: {reason}"))
+}

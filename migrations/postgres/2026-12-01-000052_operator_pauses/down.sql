@@ -1,0 +1,2 @@
+ALTER TABLE vendor_syncs DROP COLUMN pause_reason;
+ALTER TABLE vendor_syncs DROP COLUMN paused_at;

@@ -1,0 +1,3 @@
+ALTER TABLE vendor_evidence DROP COLUMN held_reason;
+ALTER TABLE vendor_evidence DROP COLUMN held;
+DROP TABLE quarantined_lines;
