@@ -14,6 +14,7 @@ mod ftps;
 mod http;
 #[cfg(any(feature = "sftp", feature = "ftps", feature = "bucket"))]
 mod network;
+mod resolver;
 #[cfg(feature = "sftp")]
 mod sftp;
 

@@ -255,13 +255,20 @@ impl VendorSync {
             SyncOutcome::Applied => {
                 info!(vendor.id = %vendor_id, received, changed, "vendor synced");
             }
+            SyncOutcome::Quarantined => warn!(
+                vendor.id = %vendor_id,
+                received,
+                reason = ended.finished.error,
+                "the report is in quarantine and changed nothing: a later report that agrees with it is applied, or an \
+                 operator decides (POST /api/v1/vendors/{vendor_id}/quarantine/accept or …/discard)"
+            ),
             _ => warn!(
                 vendor.id = %vendor_id,
                 received,
                 %outcome,
                 reason = ended.finished.error,
                 changed,
-                "the report was not applied, or only in part"
+                "the report was not applied, or to some of its products only"
             ),
         }
     }

@@ -143,6 +143,7 @@ impl SourceTable {
         let url = self.url.as_deref();
         let url = url.ok_or_else(|| problem("source", "url is missing"))?;
         let auth = self.auth.map(|auth| *auth);
+        let allow_addresses = self.allow_addresses.unwrap_or_default();
         Ok(match self.kind {
             SourceType::Http => {
                 let parts = HttpParts {
@@ -150,7 +151,7 @@ impl SourceTable {
                     auth,
                     pages: self.pages,
                     redirect_hosts: self.redirect_hosts.unwrap_or_default(),
-                    allow_addresses: self.allow_addresses.unwrap_or_default(),
+                    allow_addresses,
                     ca_file: self.ca_file,
                 };
                 SourceSettings::Http(Box::new(HttpSettings::check(url, parts, format)?))
@@ -160,21 +161,29 @@ impl SourceTable {
                 let (url, path) = parsed.map_err(|text| problem("source.url", text))?;
                 SourceSettings::File { url, path }
             }
-            SourceType::Sftp => {
-                SourceSettings::Sftp(SftpSettings::check(url, self.host_key, auth)?)
-            }
+            SourceType::Sftp => SourceSettings::Sftp(SftpSettings::check(
+                url,
+                self.host_key,
+                auth,
+                allow_addresses,
+            )?),
             SourceType::Ftps => {
                 let parts = FtpsParts {
                     tls: self.tls,
                     ca_file: self.ca_file,
                     time_zone: self.time_zone,
                     auth,
+                    allow_addresses,
                 };
                 SourceSettings::Ftps(FtpsSettings::check(url, parts)?)
             }
             SourceType::Bucket => {
                 let endpoint = self.endpoint.as_deref();
                 let bucket = BucketSettings::check(url, endpoint, self.region, auth)?;
+                let bucket = BucketSettings {
+                    allow_addresses,
+                    ..bucket
+                };
                 SourceSettings::Bucket(bucket)
             }
             SourceType::Push => push::source(vendor_id, None)?,
@@ -184,12 +193,13 @@ impl SourceTable {
     /// Refuses settings of another type.
     fn check_type(&self) -> Result<(), Problem> {
         use SourceType::{Bucket, Ftps, Http, Sftp};
+        const REMOTE: &[SourceType] = &[Http, Sftp, Ftps, Bucket];
         let settings: [(&str, bool, &[SourceType]); 11] = [
             ("headers", self.headers.is_some(), &[Http]),
-            ("auth", self.auth.is_some(), &[Http, Sftp, Ftps, Bucket]),
+            ("auth", self.auth.is_some(), REMOTE),
             ("pages", self.pages.is_some(), &[Http]),
             ("redirect_hosts", self.redirect_hosts.is_some(), &[Http]),
-            ("allow_addresses", self.allow_addresses.is_some(), &[Http]),
+            ("allow_addresses", self.allow_addresses.is_some(), REMOTE),
             ("ca_file", self.ca_file.is_some(), &[Http, Ftps]),
             ("host_key", self.host_key.is_some(), &[Sftp]),
             ("tls", self.tls.is_some(), &[Ftps]),

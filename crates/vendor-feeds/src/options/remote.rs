@@ -1,5 +1,6 @@
 //! The options of the sources that need a login: SFTP, FTPS and buckets.
 
+use ipnet::IpNet;
 use reqwest::Url;
 use secrecy::SecretString;
 
@@ -18,6 +19,8 @@ pub struct SftpOptions {
     pub user: String,
     /// How the user logs in.
     pub login: SftpLogin,
+    /// Networks in which the server may have an address although it is not public.
+    pub allow_addresses: Vec<IpNet>,
 }
 
 /// How a user logs in to an SFTP server.
@@ -54,6 +57,8 @@ pub struct FtpsOptions {
     pub user: String,
     /// Password of the user.
     pub password: SecretString,
+    /// Networks in which the server may have an address although it is not public.
+    pub allow_addresses: Vec<IpNet>,
 }
 
 /// How TLS begins on the control connection.
@@ -78,6 +83,8 @@ pub struct BucketOptions {
     pub region: String,
     /// The access key; `None` for a public bucket.
     pub access_key: Option<AccessKey>,
+    /// Networks in which the server may have an address although it is not public.
+    pub allow_addresses: Vec<IpNet>,
 }
 
 /// An access key of an S3-compatible service.

@@ -18,6 +18,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig};
 use secrecy::ExposeSecret;
 
 use self::http_service::Connector;
+use super::address::AddressRules;
 use super::directory::{
     Directory, Failure, FilePattern, NameFilter, OpenDirectory, Version, reason,
 };
@@ -51,8 +52,12 @@ impl Bucket {
             "." => None,
             prefix => Some(Path::parse(prefix).map_err(|error| invalid(&error))?),
         };
+        let endpoint = options.endpoint.as_ref();
+        let named = endpoint.and_then(|endpoint| Some(endpoint.host()?.to_owned()));
+        let addresses = AddressRules::new(&options.allow_addresses, named.as_slice());
         let connector = Connector {
             connect_timeout,
+            addresses: Arc::new(addresses),
             max_bytes,
             is_plain: options
                 .endpoint

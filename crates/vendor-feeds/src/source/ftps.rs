@@ -8,6 +8,7 @@
 mod listing;
 mod tls;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,13 +21,12 @@ use suppaftp::tokio_rustls::rustls::ClientConfig;
 use suppaftp::types::FileType;
 use suppaftp::{FtpError, Mode, Status};
 use tokio::io::AsyncReadExt;
-use tokio::time::timeout;
 
 use self::listing::{Entry, Kind, parse_entry, parse_time};
 use super::directory::{
     Directory, Failure, FilePattern, NameFilter, OpenDirectory, Version, reason,
 };
-use super::network::{connect, split};
+use super::network::{Server, split};
 use super::storage_failure;
 use crate::decode::{Limit, Spool, SpoolWriter};
 use crate::excerpt::excerpt;
@@ -40,8 +40,7 @@ const MAX_LISTING_BYTES: usize = 16 * 1024 * 1024;
 
 /// A directory of an FTP server.
 pub(super) struct FtpsServer {
-    host: String,
-    port: u16,
+    server: Server,
     directory: String,
     tls: FtpsTls,
     /// One for all connections, so that a data connection resumes the session of the control connection.
@@ -49,7 +48,6 @@ pub(super) struct FtpsServer {
     zone: TimeZone,
     user: String,
     password: SecretString,
-    connect_timeout: Duration,
 }
 
 impl FtpsServer {
@@ -66,42 +64,40 @@ impl FtpsServer {
         })?;
         let config = tls::client_config(options.authorities.as_deref());
         let server = Self {
-            host: options.host.clone(),
-            port: options.port,
+            server: Server::new(
+                &options.host,
+                options.port,
+                &options.allow_addresses,
+                connect_timeout,
+            ),
             directory,
             tls: options.tls,
             config: Arc::new(config.map_err(InvalidOptions::Option)?),
             zone,
             user: options.user.clone(),
             password: options.password.clone(),
-            connect_timeout,
         };
         Ok((server, file))
     }
 
     async fn connect(&self) -> Result<AsyncRustlsFtpStream, Failure> {
-        let host = self.host.as_str();
+        let host = self.server.host.as_str();
         let connector = || AsyncRustlsConnector::from(TlsConnector::from(Arc::clone(&self.config)));
         let failed = |error| broken("cannot establish TLS", error);
         match self.tls {
             FtpsTls::Explicit => {
-                let stream = connect(host, self.port, self.connect_timeout).await?;
+                let stream = self.server.open().await?;
                 let plain = AsyncRustlsFtpStream::connect_with_stream(stream).await;
                 let plain = plain.map_err(|error| broken("the server is not ready", error))?;
                 plain.into_secure(connector(), host).await.map_err(failed)
             }
             FtpsTls::Implicit => {
-                let address = (host, self.port);
-                let connected =
-                    AsyncRustlsFtpStream::connect_secure_implicit(address, connector(), host);
-                let limit = self.connect_timeout;
-                let connected = timeout(limit, connected).await.map_err(|_| {
-                    let port = self.port;
-                    Failure::transient(format!(
-                        "cannot connect to {host}, port {port}: no response within {limit:?}"
-                    ))
-                })?;
-                let mut secure = connected.map_err(failed)?;
+                let connect = async |addresses: &[SocketAddr]| {
+                    AsyncRustlsFtpStream::connect_secure_implicit(addresses, connector(), host)
+                        .await
+                        .map_err(failed)
+                };
+                let mut secure = self.server.connect(connect).await?;
                 for command in ["PBSZ 0", "PROT P"] {
                     let response = secure.custom_command(command, &[Status::CommandOk]).await;
                     response

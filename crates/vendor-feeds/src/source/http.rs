@@ -10,7 +10,6 @@ mod exchange;
 mod failure;
 mod link;
 mod pages;
-mod resolver;
 mod retry_after;
 mod targets;
 mod times;

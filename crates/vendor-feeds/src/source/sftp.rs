@@ -22,7 +22,7 @@ use self::login::Login;
 use super::directory::{
     Directory, Failure, FilePattern, NameFilter, OpenDirectory, Version, reason,
 };
-use super::network::{connect, split};
+use super::network::{Server, split};
 use super::storage_failure;
 use crate::decode::{Limit, Spool, SpoolWriter};
 use crate::excerpt::excerpt;
@@ -34,12 +34,10 @@ const CHUNK_BYTES: usize = 256 * 1024;
 
 /// A directory of an SFTP server.
 pub(super) struct SftpServer {
-    host: String,
-    port: u16,
+    server: Server,
     directory: String,
     host_key: HostKey,
     login: Login,
-    connect_timeout: Duration,
     /// Time without a message of the server after which a connection is closed.
     timeout: Duration,
 }
@@ -68,12 +66,15 @@ impl SftpServer {
     ) -> Result<(Self, FilePattern), InvalidOptions> {
         let (directory, file) = split(&options.path);
         let server = Self {
-            host: options.host.clone(),
-            port: options.port,
+            server: Server::new(
+                &options.host,
+                options.port,
+                &options.allow_addresses,
+                connect_timeout,
+            ),
             directory,
             host_key: HostKey::new(options.host_key.clone()),
             login: Login::new(&options.user, &options.login).map_err(InvalidOptions::Option)?,
-            connect_timeout,
             timeout,
         };
         Ok((server, file))
@@ -85,7 +86,7 @@ impl SftpServer {
         let mut key_types = self.host_key.types();
         let mut presented = Vec::new();
         loop {
-            let stream = connect(&self.host, self.port, self.connect_timeout).await?;
+            let stream = self.server.open().await?;
             let config = Arc::new(client::Config {
                 inactivity_timeout: Some(self.timeout),
                 nodelay: true,

@@ -61,6 +61,7 @@ impl Service {
 
     fn source(&self, key: &str, change: impl FnOnce(&mut BucketOptions)) -> Source {
         let mut options = BucketOptions {
+            allow_addresses: Vec::new(),
             bucket: "stock".to_owned(),
             key: key.to_owned(),
             endpoint: format!("http://127.0.0.1:{}", self.port).parse().ok(),

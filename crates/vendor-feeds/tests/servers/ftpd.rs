@@ -152,6 +152,7 @@ impl Ftpd {
     /// The options of the file `/out/name`.
     pub(crate) fn options(&self, name: &str) -> FtpsOptions {
         FtpsOptions {
+            allow_addresses: Vec::new(),
             host: "127.0.0.1".to_owned(),
             port: self.port,
             path: format!("/out/{name}"),

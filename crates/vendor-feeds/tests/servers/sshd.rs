@@ -99,6 +99,7 @@ impl Sshd {
     /// The options of the file `name` in the directory of the reports, with the password.
     pub(crate) fn options(&self, kind: &str, name: &str) -> SftpOptions {
         SftpOptions {
+            allow_addresses: Vec::new(),
             host: "127.0.0.1".to_owned(),
             port: self.port,
             path: format!("{}/{name}", self.reports().display()),

@@ -111,6 +111,7 @@ fn http_auth(auth: &HttpAuthSettings) -> anyhow::Result<HttpAuth> {
 
 fn sftp(settings: &SftpSettings) -> anyhow::Result<SftpOptions> {
     Ok(SftpOptions {
+        allow_addresses: settings.allow_addresses.clone(),
         host: settings.host.clone(),
         port: settings.port,
         path: settings.path.clone(),
@@ -132,6 +133,7 @@ fn ftps(settings: &FtpsSettings) -> anyhow::Result<FtpsOptions> {
         fs::read(path).with_context(|| format!("source.ca_file is {shown}, which cannot be read"))
     });
     Ok(FtpsOptions {
+        allow_addresses: settings.allow_addresses.clone(),
         host: settings.host.clone(),
         port: settings.port,
         path: settings.path.clone(),
@@ -154,6 +156,7 @@ fn bucket(settings: &BucketSettings) -> anyhow::Result<BucketOptions> {
         })
     });
     Ok(BucketOptions {
+        allow_addresses: settings.allow_addresses.clone(),
         bucket: settings.bucket.clone(),
         key: settings.key.clone(),
         endpoint: settings.endpoint.clone(),

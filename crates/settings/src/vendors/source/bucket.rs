@@ -1,5 +1,6 @@
 //! `[vendors.source]` with the type `bucket`.
 
+use ipnet::IpNet;
 use url::Url;
 
 use super::super::{Problem, problem};
@@ -24,6 +25,8 @@ pub struct BucketSettings {
     pub region: String,
     /// The access key. `None`: the bucket is public.
     pub access_key: Option<AccessKeySettings>,
+    /// Networks in which the server may have an address although it is not public.
+    pub allow_addresses: Vec<IpNet>,
 }
 
 /// An access key of an S3-compatible service.
@@ -67,6 +70,7 @@ impl BucketSettings {
             endpoint,
             region: region.unwrap_or_else(|| DEFAULT_REGION.to_owned()),
             access_key,
+            allow_addresses: Vec::new(),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use serde::Deserializer;
 use url::Url;
 
@@ -32,6 +33,8 @@ pub struct FtpsSettings {
     pub user: String,
     /// Password of the user.
     pub password: SecretSource,
+    /// Networks in which the server may have an address although it is not public.
+    pub allow_addresses: Vec<IpNet>,
 }
 
 /// How TLS begins on the control connection.
@@ -50,6 +53,7 @@ pub(super) struct FtpsParts {
     pub(super) ca_file: Option<PathBuf>,
     pub(super) time_zone: Option<String>,
     pub(super) auth: Option<AuthTable>,
+    pub(super) allow_addresses: Vec<IpNet>,
 }
 
 impl FtpsSettings {
@@ -77,6 +81,7 @@ impl FtpsSettings {
             time_zone: parts.time_zone,
             user,
             password,
+            allow_addresses: parts.allow_addresses,
         })
     }
 }

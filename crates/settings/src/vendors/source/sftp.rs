@@ -1,5 +1,6 @@
 //! `[vendors.source]` with the type `sftp`.
 
+use ipnet::IpNet;
 use url::Url;
 
 use super::super::{Problem, problem};
@@ -25,6 +26,8 @@ pub struct SftpSettings {
     pub user: String,
     /// How the user logs in.
     pub login: SftpLoginSettings,
+    /// Networks in which the server may have an address although it is not public.
+    pub allow_addresses: Vec<IpNet>,
 }
 
 /// How a user logs in to an SFTP server.
@@ -46,6 +49,7 @@ impl SftpSettings {
         url: &str,
         host_key: Option<String>,
         auth: Option<AuthTable>,
+        allow_addresses: Vec<IpNet>,
     ) -> Result<Self, Problem> {
         let example = "sftp://feeds.example/out/stock_*.csv";
         let remote =
@@ -75,6 +79,7 @@ impl SftpSettings {
             host_key: fingerprint(&host_key)?,
             user,
             login,
+            allow_addresses,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Sends the requests of the bucket library with the HTTP client of this crate: one TLS implementation, no proxies, no
 //! redirects, and responses of a bounded size.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,6 +13,9 @@ use object_store::client::{
 };
 use reqwest::{Body, Client, Request, Url, redirect};
 
+use crate::source::address::AddressRules;
+use crate::source::resolver::GuardedResolver;
+
 /// Size up to which a list of objects or an error is read, in bytes, whatever the limit of a document is.
 const MIN_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 
@@ -19,6 +23,8 @@ const MIN_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Connector {
     pub(super) connect_timeout: Duration,
+    /// The addresses that the service may have.
+    pub(super) addresses: Arc<AddressRules>,
     /// Maximum size of a document, in bytes.
     pub(super) max_bytes: u64,
     /// Whether the service has no TLS.
@@ -31,6 +37,7 @@ impl HttpConnector for Connector {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = Client::builder()
             .connect_timeout(self.connect_timeout)
+            .dns_resolver(Arc::new(GuardedResolver(Arc::clone(&self.addresses))))
             .redirect(redirect::Policy::none())
             .referer(false)
             .retry(reqwest::retry::never())

@@ -10,12 +10,12 @@ use url::Host;
 use super::RequestOptions;
 use super::auth::{Credentials, header_name, secret_value, secrets_of};
 use super::exchange::Exchange;
-use super::resolver::GuardedResolver;
 use super::targets::Targets;
 use crate::feed::InvalidOptions;
 use crate::options::{HeaderText, HttpOptions};
 use crate::secrets::Secrets;
 use crate::source::address::AddressRules;
+use crate::source::resolver::GuardedResolver;
 
 /// `User-Agent` of requests to vendors.
 const USER_AGENT: &str = concat!("order-aggregator/", env!("CARGO_PKG_VERSION"));

@@ -108,9 +108,9 @@ fn refused_address<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e RefusedAd
 mod tests {
     use std::sync::Arc;
 
-    use super::super::resolver::GuardedResolver;
     use super::*;
     use crate::source::address::AddressRules;
+    use crate::source::resolver::GuardedResolver;
 
     #[tokio::test]
     async fn refused_address_is_reported_without_a_retry() {

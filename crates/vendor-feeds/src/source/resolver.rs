@@ -1,13 +1,13 @@
-//! Resolves the names of hosts for the HTTP client, which connects to the returned addresses only.
+//! Resolves the names of hosts for HTTP clients, which connects to the returned addresses only.
 
 use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use crate::source::address::AddressRules;
+use super::address::AddressRules;
 
 /// Resolves names to addresses that may be connected to.
-pub(super) struct GuardedResolver(pub(super) Arc<AddressRules>);
+pub(crate) struct GuardedResolver(pub(crate) Arc<AddressRules>);
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
