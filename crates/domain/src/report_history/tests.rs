@@ -311,3 +311,16 @@ fn each_part_of_a_report_increments_the_revision_only() {
     history.begin(ReportKind::Full, order(101, 101), false);
     assert!(!history.is_of_same_reports(&first));
 }
+
+#[test]
+fn older_delta_changes_neither_evidence_nor_age() {
+    let proof = |seconds| assessment(None, order(0, 0), Some(seconds)).proof;
+    let mut history = ReportHistory::default();
+    history.apply(ReportKind::Delta, order(20, 21), proof(20));
+    history.apply(ReportKind::Delta, order(10, 11), proof(10));
+    assert_eq!(history.proof, Some(proof(20)));
+    assert_eq!(history.completed_requested_at, Some(at(21)));
+    assert!(!history.is_older_than(Duration::from_secs(5), at(24)));
+    history.apply(ReportKind::Delta, order(30, 31), proof(30));
+    assert_eq!(history.proof, Some(proof(30)));
+}

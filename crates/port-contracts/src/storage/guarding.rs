@@ -290,6 +290,17 @@ pub async fn a_held_delta_survives_other_deltas(storage: &StorageUnderTest) {
     assert_released(storage).await;
 }
 
+/// A held delta of which no line is newer than its row leaves the quarantine when it is accepted.
+pub async fn an_outdated_held_delta_can_be_accepted(storage: &StorageUnderTest) {
+    let use_cases = open(storage).await;
+    assert_held(&use_cases, delta(&[("a", 0), ("b", 0)])).await;
+    assert_applied(&use_cases, delta(&[("a", 8), ("b", 8)]), 2).await;
+    let done = use_cases.resolve_quarantine("v", ACCEPT).await.unwrap();
+    assert_eq!((done.outcome, done.changed), (SyncOutcome::Stale, 0));
+    assert_eq!(reported(storage).await, [8, 8, 10]);
+    assert_released(storage).await;
+}
+
 /// Lines of a process that ended before it had kept all of them are never applied, and the next sync removes them.
 pub async fn a_held_report_whose_process_ended_leaves_nothing_behind(storage: &StorageUnderTest) {
     let use_cases = open(storage).await;

@@ -95,6 +95,7 @@ macro_rules! storage_contracts {
                 the_guard_is_decided_again_when_the_stock_has_changed,
                 the_shares_of_a_delta_are_of_all_stock,
                 a_held_delta_survives_other_deltas,
+                an_outdated_held_delta_can_be_accepted,
                 a_held_report_whose_process_ended_leaves_nothing_behind,
                 concurrent_held_reports_leave_one_complete_report,
                 an_interrupted_confirmed_report_is_completed,
@@ -147,6 +148,7 @@ macro_rules! storage_contracts {
                 unused_lines_are_removed_in_parts,
                 quarantined_lines_are_rolled_back_with_their_unit_of_work,
                 the_sums_are_those_of_all_stock_rows,
+                a_held_report_of_a_removed_vendor_is_not_applied,
             }
             outbox {
                 claims_return_the_oldest_entries_first_and_once,

@@ -1,11 +1,14 @@
-//! The lines of reports in quarantine, and the sums that a guard compares a delta with, by repository calls alone.
+//! The lines of reports in quarantine, and the sums that a guard compares a delta with, by repository calls alone; and a
+//! held report of a vendor that was removed.
 
+use domain::guard::{Guard, Share};
 use domain::identifiers::ProductId;
-use domain::ports::ReportedTotals;
+use domain::ports::{ReportedTotals, SyncOutcome};
+use domain::services::QuarantineDecision;
 use domain::timestamp::Timestamp;
 
 use super::StorageUnderTest;
-use crate::builders::{full, product, vendor};
+use crate::builders::{full, product, vendor, vendor_set};
 use crate::use_cases::UseCases;
 
 type Lines = Vec<(ProductId, u32)>;
@@ -133,4 +136,27 @@ pub async fn the_sums_are_those_of_all_stock_rows(storage: &StorageUnderTest) {
     assert_eq!(sums("v").await, (4_294_967_294, 2));
     assert_eq!(sums("w").await, (0, 0));
     assert_eq!(sums("unknown").await, (0, 0));
+}
+
+/// A report that was held before its vendor was removed and added again is not applied.
+pub async fn a_held_report_of_a_removed_vendor_is_not_applied(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    use_cases.report("v", full(&[("a", 10)])).await;
+    let guard = Guard {
+        max_drop: Share::parse(0.5).ok(),
+        ..Guard::default()
+    };
+    let held = use_cases.report_guarded("v", full(&[("a", 1)]), guard);
+    assert_eq!(held.await.unwrap().outcome, SyncOutcome::Quarantined);
+    for vendors in [&[][..], &["v"]] {
+        let set = vendor_set(vendors);
+        use_cases.vendor_sets.apply(&set).await.unwrap();
+    }
+    let accepted = use_cases.resolve_quarantine("v", QuarantineDecision::Accept);
+    assert_eq!(accepted.await.unwrap().outcome, SyncOutcome::Stale);
+    assert_eq!(storage.sellable("a").await, 0);
+    let id = vendor("v");
+    let state = storage.sync.find_sync_state(&id).await.unwrap();
+    assert_eq!(state.unwrap().history.quarantined, None);
+    storage.assert_sound().await;
 }
