@@ -59,13 +59,14 @@ impl Proxy {
         }
     }
 
-    /// Closes all connections; new ones are closed immediately.
-    pub(crate) fn cut(&self) {
+    /// Closes all connections and returns how many were open; new ones are closed immediately.
+    pub(crate) fn cut(&self) -> usize {
         let mut clients = self.state.clients.lock().unwrap();
         self.state.cut.store(true, Ordering::SeqCst);
-        for client in clients.drain(..) {
-            let _ = client.shutdown(Shutdown::Both);
-        }
+        clients
+            .drain(..)
+            .filter(|client| client.shutdown(Shutdown::Both).is_ok())
+            .count()
     }
 
     /// Accepts connections again after a cut.

@@ -24,27 +24,29 @@ async fn confirmed_messages_arrive_while_connections_break_repeatedly() {
 
     let publishing = tokio::spawn(async move {
         let mut confirmed = BTreeSet::new();
-        let mut refused = 0;
         for part in 0..400_i64 {
             let batch = orders(part * 10 + 1..=part * 10 + 10, 30);
-            match queue.publish(&batch).await {
-                Ok(ids) => confirmed.extend(ids.into_iter().map(|id| id.0)),
-                Err(_) => refused += 1,
+            if let Ok(ids) = queue.publish(&batch).await {
+                confirmed.extend(ids.into_iter().map(|id| id.0));
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        (confirmed, refused)
+        confirmed
     });
     let breaking = tokio::spawn(async move {
+        let mut broken = [0, 0];
         for _ in 0..4 {
-            for proxy in [&near_publisher, &near_consumer] {
+            for (proxy, broken) in [&near_publisher, &near_consumer]
+                .into_iter()
+                .zip(&mut broken)
+            {
                 tokio::time::sleep(Duration::from_millis(250)).await;
-                proxy.cut();
+                *broken += proxy.cut();
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 proxy.restore();
             }
         }
-        (near_publisher, near_consumer)
+        ((near_publisher, near_consumer), broken)
     });
     let mut arrived = BTreeSet::new();
     while let Ok(batch) = timeout(Duration::from_secs(8), consumer.next_batch(100)).await {
@@ -52,11 +54,15 @@ async fn confirmed_messages_arrive_while_connections_break_repeatedly() {
         arrived.extend(ids(&batch));
         acknowledge(&mut consumer, &batch).await;
     }
-    let (confirmed, refused) = timeout(TEST_TIMEOUT, publishing).await.unwrap().unwrap();
-    let _proxies = breaking.await.unwrap();
+    let confirmed = timeout(TEST_TIMEOUT, publishing).await.unwrap().unwrap();
+    let (_proxies, broken) = breaking.await.unwrap();
     let lost: Vec<_> = confirmed.difference(&arrived).collect();
     assert!(lost.is_empty(), "confirmed and lost: {lost:?}");
-    assert!(refused > 0, "the publisher's connection never broke");
+    // Whether a batch is refused depends on how fast the publisher connects again.
+    assert!(
+        !broken.contains(&0),
+        "publisher, consumer: {broken:?} connections were cut"
+    );
     assert!(confirmed.len() > 500, "only {} confirmed", confirmed.len());
 }
 
