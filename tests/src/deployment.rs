@@ -28,6 +28,8 @@ pub struct DeploymentBuilder {
     as_of: bool,
     server: Option<PgOptions>,
     database_port: Option<u16>,
+    api_port: Option<u16>,
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Default for DeploymentBuilder {
@@ -41,6 +43,8 @@ impl Default for DeploymentBuilder {
             as_of: false,
             server: None,
             database_port: None,
+            api_port: None,
+            variables: Vec::new(),
         }
     }
 }
@@ -95,6 +99,20 @@ impl DeploymentBuilder {
         self
     }
 
+    /// Sets the port of the first API process.
+    #[must_use]
+    pub fn api_port(mut self, port: u16) -> Self {
+        self.api_port = Some(port);
+        self
+    }
+
+    /// Sets an environment variable of all processes.
+    #[must_use]
+    pub fn variable(mut self, name: &'static str, value: &str) -> Self {
+        self.variables.push((name, value.to_owned()));
+        self
+    }
+
     /// Adds settings, as TOML.
     #[must_use]
     pub fn settings(mut self, toml: &str) -> Self {
@@ -132,9 +150,12 @@ impl DeploymentBuilder {
             vendors,
             dir,
             database_port: self.database_port,
+            variables: self.variables,
         };
         for number in 0..self.apis {
-            let process = deployment.process(API, number, free_port(), &[]);
+            let port = self.api_port.filter(|_| number == 0);
+            let port = port.unwrap_or_else(free_port);
+            let process = deployment.process(API, number, port, &[]);
             deployment.apis.push(process);
         }
         for number in 0..self.workers {
@@ -167,6 +188,7 @@ pub struct Deployment {
     vhost: Vhost,
     dir: TempDir,
     database_port: Option<u16>,
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Deployment {
@@ -299,6 +321,7 @@ impl Deployment {
         }
         let broker = self.broker.address().to_string();
         environment.push(("RABBITMQ_URL", self.vhost.url_at(&broker)));
+        environment.extend(self.variables.iter().cloned());
         environment
     }
 
@@ -347,6 +370,15 @@ pub fn database_environment(database: &TestDatabase) -> Vec<(&'static str, Strin
 
 /// Returns a port that was free when it was checked.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    free_ports(1)[0]
+}
+
+/// Returns different ports that were free when they were checked.
+#[must_use]
+pub fn free_ports(number: usize) -> Vec<u16> {
+    // All listeners are open at once, so that no port is found twice.
+    let listeners = (0..number).map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+    let listeners: Vec<TcpListener> = listeners.collect();
+    let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
+    listeners.iter().map(port).collect()
 }

@@ -66,7 +66,7 @@ pub(crate) fn start(
         config += &vendor_settings(id, &vendor.url(), sync_interval, format);
         vendors.push(vendor);
     }
-    if vendors.is_empty() {
+    if !config.contains("[[vendors]]") {
         config.insert_str(0, "vendors = []\n");
     }
     (vendors, config)

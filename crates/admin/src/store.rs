@@ -59,7 +59,11 @@ pub(crate) fn open(
         return Ok(Arc::new(PgStore::new(&connection::postgres(settings))?));
     };
     let may_open = access == Access::Create || path.is_file();
-    ensure!(may_open, "data file {} not found", path.display());
+    ensure!(
+        may_open,
+        "data file {} not found: the embedded program creates it when it starts (order-aggregator --data FILE)",
+        path.display()
+    );
     let options = wiring::sqlite(&settings.embedded, path.to_owned());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = match access {

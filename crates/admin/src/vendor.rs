@@ -5,7 +5,7 @@ mod pause;
 mod runs;
 mod sync;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,12 +15,14 @@ use clock_tokio::SystemClock;
 use domain::identifiers::{InvalidId, VendorId};
 use domain::services::{RenameVendor, VendorSets};
 use settings::Settings;
+use storage_sqlite::OpenError;
+use tokio::runtime::Runtime;
 
 use self::check::CheckArgs;
 use self::pause::{PauseArgs, ResumeArgs};
 use self::runs::RunsArgs;
 use self::sync::SyncArgs;
-use crate::store::{self, Access};
+use crate::store::{self, Access, AdminStore};
 
 /// Manage the vendors of a deployment.
 #[derive(Debug, clap::Args)]
@@ -100,6 +102,23 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<()> {
     }
 }
 
+/// Opens the store of a command that an API call can replace. The error of a data file that another process uses names the
+/// call, which is given by its path below the list of vendors.
+fn open_for_writing(
+    data: Option<&Path>,
+    settings: &Settings,
+    runtime: &Runtime,
+    call: &str,
+) -> Result<Arc<dyn AdminStore>> {
+    let opened = store::open(data, Access::Write, settings, runtime);
+    opened.map_err(|error| match error.downcast_ref() {
+        Some(OpenError::InUse { .. }) => error.context(format!(
+            "while the program runs, use its API: POST /api/v1/vendors/{call}"
+        )),
+        _ => error,
+    })
+}
+
 /// Statement timeout of the rename, which updates the allocations of all orders.
 const RENAME_TIMEOUT: Duration = Duration::from_mins(10);
 
@@ -135,4 +154,39 @@ fn apply(args: &ApplyArgs, settings: &Settings) -> Result<()> {
     println!("vendor set {} {state}", set.digest());
     println!("configured vendors: {}", ids.join(", "));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct CommandLine {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn command_on_a_data_file_in_use_names_the_api_call() {
+        let directory = TempDir::new().unwrap();
+        let data = directory.path().join("shop.db");
+        let settings = Settings::load_with(None, Path::new("/nowhere/.env")).unwrap();
+        let runtime = Runtime::new().unwrap();
+        let _running = store::open(Some(&data), Access::Create, &settings, &runtime).unwrap();
+        for action in ["pause", "resume"] {
+            let data = data.to_str().unwrap();
+            let line = ["vendor", action, "acme", "--data", data];
+            let line = CommandLine::try_parse_from(line).unwrap();
+            let error = run(&line.args, &settings).unwrap_err();
+            let error = format!("{error:#}");
+            let call = format!("POST /api/v1/vendors/acme/{action}");
+            assert!(
+                error.contains(&call) && error.contains("is in use by"),
+                "{error}"
+            );
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt;
 
 use domain::ports::StoreError;
-use domain::services::{ChangeStatusError, PlaceOrderError, SyncError};
+use domain::services::{ChangeStatusError, PauseVendorError, PlaceOrderError, SyncError};
 use domain::stock::Imbalance;
 use tracing::{error, warn};
 
@@ -103,6 +103,18 @@ impl From<SyncError> for Problem {
                 // Not 503, which promises that nothing was recorded.
                 Self::new(ProblemKind::OutcomeUnknown, SYNC_IS_INCOMPLETE)
             }
+        }
+    }
+}
+
+impl From<PauseVendorError> for Problem {
+    fn from(failure: PauseVendorError) -> Self {
+        match failure {
+            PauseVendorError::NotFound(_) => Self::not_found("vendor not found"),
+            PauseVendorError::Pushes(_) => {
+                Self::not_found("the vendor pushes its reports: it has no scheduled syncs")
+            }
+            PauseVendorError::Store(failure) => failure.into(),
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::change_feed::{ChangeFeedHandle, ChangeFeedPorts};
 use crate::server::PreparedServer;
 use crate::shutdown::Shutdown;
 use crate::state::AppState;
-use crate::vendors::Vendors;
+use crate::vendors::{DetachedWork, Vendors};
 use crate::writers::spawn_writers;
 
 /// The adapters of the API, and the use cases that it shares with other tasks of its process.
@@ -82,6 +82,8 @@ pub struct RunningServer {
     pub address: SocketAddr,
     server: Server,
     writers: JoinSet<()>,
+    /// The reports that are being applied.
+    detached: DetachedWork,
     shutdown_timeout: Duration,
     /// The tasks that end with the server.
     background: JoinSet<()>,
@@ -116,6 +118,7 @@ pub fn start(
         listeners: ports.change_listeners,
     };
     let (change_feed, watcher) = ChangeFeedHandle::open(change_feed_ports, options.change_feed);
+    let detached = DetachedWork::new();
     let state = AppState {
         batcher,
         change_status: ChangeStatus::new(store.clone(), ports.clock).with_notifier(ports.notifier),
@@ -126,6 +129,7 @@ pub fn start(
             store.clone(),
             store.clone(),
             ports.sync,
+            detached.clone(),
             ports.feeds,
             ports.push_feeds,
             ports.manual_vendors,
@@ -143,13 +147,15 @@ pub fn start(
         address: bound.address,
         server: bound.server,
         writers: spawn_writers(&writer, batch_writers),
+        detached,
         shutdown_timeout,
         background,
     })
 }
 
 impl RunningServer {
-    /// Runs until the server has ended, and then until the pending orders are written, at most for the shutdown timeout.
+    /// Runs until the server has ended, and then until the pending orders are written and the reports that were received are
+    /// applied, at most for the shutdown timeout.
     ///
     /// # Errors
     /// The server failed.
@@ -157,7 +163,11 @@ impl RunningServer {
         let served = self.server.await;
         self.background.abort_all();
         // No client waits for a response any more; give pending writes time to finish.
-        let _ = tokio::time::timeout(self.shutdown_timeout, self.writers.join_all()).await;
+        let pending = async {
+            self.detached.finish().await;
+            self.writers.join_all().await;
+        };
+        let _ = tokio::time::timeout(self.shutdown_timeout, pending).await;
         served
     }
 }

@@ -43,7 +43,10 @@ pub use problem::{FieldError, Problem, ProblemKind};
 pub use runs::{RefusedRecord, Run};
 pub use stock::{ProductStock, StockFilter, StockLevel, VendorStock};
 pub use timestamp::Timestamp;
-pub use vendor::{Evidence, SyncResult, SyncStatus, Vendor, VendorPause, VendorSync};
+pub use vendor::{
+    Evidence, PauseResult, QuarantinedReport, ReportKind, SyncResult, SyncStatus, Vendor,
+    VendorPause, VendorSync,
+};
 
 /// A client of one service. Clones share a connection pool.
 #[derive(Debug, Clone)]

@@ -20,6 +20,9 @@ pub struct Run {
     pub finished_at: Timestamp,
     /// Status of the run.
     pub status: SyncStatus,
+    /// Name of the file or object in its directory; `None` for a source without files.
+    #[serde(default)]
+    pub file: Option<String>,
     /// Source of `as_of`; `None` if the report proves nothing, or none was received.
     pub evidence: Option<Evidence>,
     /// Effective as-of of the report: units that were shipped before it are included in its counts.

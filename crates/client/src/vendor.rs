@@ -1,9 +1,11 @@
 //! Vendors and their syncs.
 
 use reqwest::header::CONTENT_TYPE;
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::timestamp::{self, Timestamp};
+use crate::transport::with_json;
 use crate::{Client, ClientError, Items, Page};
 
 const LIST: [&str; 3] = ["api", "v1", "vendors"];
@@ -53,6 +55,43 @@ pub struct Vendor {
     /// Pause that an operator ordered; `None` if scheduled syncs are not paused.
     #[serde(default)]
     pub paused: Option<VendorPause>,
+    /// Report in quarantine, whatever the result of the last sync; `None` if there is none.
+    #[serde(default)]
+    pub quarantine: Option<QuarantinedReport>,
+}
+
+/// Report that changes nothing until a later report agrees with it or an operator accepts it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct QuarantinedReport {
+    /// Time at which the report was requested, or arrived if the vendor pushed it.
+    #[serde(deserialize_with = "timestamp::read")]
+    pub requested_at: Timestamp,
+    /// Effective as-of of the report.
+    #[serde(deserialize_with = "timestamp::read_or_null")]
+    pub as_of: Option<Timestamp>,
+    /// Source of `as_of`; `None` if the report proves nothing.
+    pub evidence: Option<Evidence>,
+    /// Kind of the report.
+    pub kind: ReportKind,
+    /// Number of products in the report.
+    pub received: u64,
+    /// Reason why the report is held.
+    pub reason: String,
+}
+
+/// Kind of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ReportKind {
+    /// The report covers all of the vendor's stock.
+    Full,
+    /// The report covers the products that it names.
+    Delta,
+    /// A kind that this version does not know.
+    #[serde(other)]
+    Other,
 }
 
 /// Pause of a vendor that an operator ordered.
@@ -97,7 +136,8 @@ pub struct SyncResult {
     pub duration_ms: Option<u64>,
     /// Number of products in the report.
     pub received: Option<u64>,
-    /// Number of products whose stock changed.
+    /// Number of products whose stock the sync wrote, whether the quantity, the units in flight or the mark of `max_age`
+    /// changed.
     pub changed: Option<u64>,
     /// Reason of a failure.
     pub error: Option<String>,
@@ -128,6 +168,16 @@ pub enum SyncStatus {
     Other,
 }
 
+/// Pause of a vendor after it was paused or resumed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct PauseResult {
+    /// Vendor id.
+    pub vendor_id: String,
+    /// Pause; `None` after the vendor was resumed.
+    pub paused: Option<VendorPause>,
+}
+
 /// Result of a sync on demand, or of a decision on a quarantined report.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
@@ -137,6 +187,13 @@ pub struct VendorSync {
     /// Result of the sync.
     #[serde(flatten)]
     pub result: SyncResult,
+}
+
+/// Body of a request to pause a vendor.
+#[derive(Serialize)]
+struct PauseRequest<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
 }
 
 impl Client {
@@ -164,6 +221,30 @@ impl Client {
     /// [`retry_after`](ClientError::retry_after) is set if the vendor sent `Retry-After`.
     pub async fn sync_vendor(&self, vendor_id: &str) -> Result<VendorSync, ClientError> {
         self.change_vendor(&[vendor_id, "sync"]).await
+    }
+
+    /// Pauses the scheduled syncs of a vendor: `POST /api/v1/vendors/{vendor_id}/pause`. Pausing again replaces the reason, which
+    /// is one line of at most 200 characters. Requires the role `operator`.
+    ///
+    /// # Errors
+    /// [`ClientError`], with the problem [`NotFound`](crate::ProblemKind::NotFound) for an unknown vendor.
+    pub async fn pause_vendor(
+        &self,
+        vendor_id: &str,
+        reason: Option<&str>,
+    ) -> Result<PauseResult, ClientError> {
+        let path = [&LIST[..], &[vendor_id, "pause"]].concat();
+        let request = self.transport.post(self.transport.url(&path)?);
+        let request = with_json(request, &PauseRequest { reason })?;
+        self.transport.fetch(request).await
+    }
+
+    /// Resumes the scheduled syncs of a vendor: `POST /api/v1/vendors/{vendor_id}/resume`. Requires the role `operator`.
+    ///
+    /// # Errors
+    /// [`ClientError`], with the problem [`NotFound`](crate::ProblemKind::NotFound) for an unknown vendor.
+    pub async fn resume_vendor(&self, vendor_id: &str) -> Result<PauseResult, ClientError> {
+        self.change_vendor(&[vendor_id, "resume"]).await
     }
 
     /// Pushes a report of a vendor, in the format of the vendor's settings:
@@ -205,7 +286,7 @@ impl Client {
     }
 
     /// Sends `POST` to a path below the list of vendors.
-    async fn change_vendor(&self, path: &[&str]) -> Result<VendorSync, ClientError> {
+    async fn change_vendor<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, ClientError> {
         let url = self.transport.url(&[&LIST[..], path].concat())?;
         self.transport.fetch(self.transport.post(url)).await
     }

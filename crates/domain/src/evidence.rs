@@ -21,6 +21,9 @@ const MAX_CLOCK_SKEW: Duration = Duration::from_hours(24);
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// A modification time of a file that is later than the file was seen by more than this shows a wrong clock, and proves nothing.
+const MAX_FILE_TIME_AHEAD: Duration = Duration::from_mins(1);
+
 /// The most reliable time of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
@@ -56,6 +59,10 @@ pub enum NoEvidence {
     LastModifiedInFuture,
     /// `Last-Modified` cannot be read.
     UnusableLastModified,
+    /// The modification time of a file that was not read over HTTP is later than the moment at which it was read.
+    FileTimeInFuture,
+    /// The modification time of a file that was not read over HTTP cannot be read.
+    UnusableFileTime,
     /// The response has no readable time.
     NoTime,
     /// `Date` is before 1970 or more than a day ahead.
@@ -64,7 +71,7 @@ pub enum NoEvidence {
     UnusableAge,
     /// The times of the response add up to an instant before 1970.
     TooOld,
-    /// The same report, or a newer one, proved nothing when it was first read.
+    /// The same report proved nothing when it was first read.
     SeenUnproven,
 }
 
@@ -76,15 +83,15 @@ impl NoEvidence {
             Self::DocumentInFuture => "the document's as-of is in the future",
             Self::LastModifiedInFuture => "Last-Modified is in the future",
             Self::UnusableLastModified => "Last-Modified cannot be read",
+            Self::FileTimeInFuture => "the modification time of the file is in the future",
+            Self::UnusableFileTime => "the modification time of the file cannot be read",
             Self::NoTime => {
                 "the report has no readable as-of or Last-Modified, and no Date of a response"
             }
             Self::UnusableDate => "Date is before 1970 or more than a day in the future",
             Self::UnusableAge => "Age cannot be read or is 2^31 seconds or more",
-            Self::TooOld => "the times of the response add up to an instant before 1970",
-            Self::SeenUnproven => {
-                "the same report, or a newer one, proved nothing when it was first read"
-            }
+            Self::TooOld => "the times of the report add up to an instant before 1970",
+            Self::SeenUnproven => "the same report proved nothing when it was first read",
         }
     }
 }
@@ -129,6 +136,40 @@ pub struct Exchange {
     pub received_at: Timestamp,
 }
 
+impl Exchange {
+    /// The modification time of a file that was first seen now; `None` if it shows a wrong clock.
+    fn file_time(self, modified: Timestamp) -> Option<Timestamp> {
+        self.file_time_ahead(modified).is_zero().then_some(modified)
+    }
+
+    /// The time by which a modification time of a file is later than the file was seen; zero unless it shows a wrong clock.
+    #[must_use]
+    pub fn file_time_ahead(self, modified: Timestamp) -> Duration {
+        let ahead = modified.since(self.received_at);
+        if ahead > MAX_FILE_TIME_AHEAD {
+            ahead
+        } else {
+            Duration::ZERO
+        }
+    }
+}
+
+/// Assesses a file that was seen at `seen_at`, and of which no report was read. A report of the same version that is read later
+/// is no newer.
+#[must_use]
+pub fn assess_unread_file(modified: Timestamp, seen_at: Timestamp) -> Assessment {
+    let times = ResponseTimes {
+        last_modified: Some(modified),
+        is_file_time: true,
+        ..ResponseTimes::default()
+    };
+    let exchange = Exchange {
+        requested_at: seen_at,
+        received_at: seen_at,
+    };
+    assess(None, &times, exchange)
+}
+
 /// The order of a report among the reports of its vendor: by claimed as-of, then by request time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReportOrder {
@@ -157,6 +198,8 @@ pub struct Assessment {
     pub order: ReportOrder,
     /// The claim of the report, if it has one.
     pub claim: Option<Claim>,
+    /// The version of the file that a document with an own as-of was read from.
+    pub file: Option<Claim>,
     /// The effective as-of, or the reason why there is none.
     pub proof: Proof,
     /// The vendor's clock minus the store's, in milliseconds; `None` without a `Date`.
@@ -177,6 +220,9 @@ pub fn assess(
         (None, None, Some(etag)) => Some(Claim::ETag(etag.clone())),
         (None, None, None) => None,
     };
+    let file = times
+        .last_modified
+        .filter(|_| document.is_some() && times.is_file_time);
     let requested_at = exchange.requested_at;
     let order = |as_of: Option<Timestamp>| ReportOrder {
         as_of: as_of.map_or(requested_at, |as_of| as_of.min(requested_at)),
@@ -197,22 +243,29 @@ pub fn assess(
             (document, proof)
         }
         (None, Some(modified)) => {
-            let modified = clocks.in_store_time(modified);
-            let evidence = if times.is_file_time {
-                Evidence::FileTime
+            let (modified, evidence, in_future) = if times.is_file_time {
+                let modified = exchange.file_time(modified);
+                (modified, Evidence::FileTime, NoEvidence::FileTimeInFuture)
             } else {
-                Evidence::LastModified
+                let modified = clocks.in_store_time(modified);
+                let in_future = NoEvidence::LastModifiedInFuture;
+                (modified, Evidence::LastModified, in_future)
             };
-            let proof = modified
-                .ok_or(NoEvidence::LastModifiedInFuture)
-                .map(|as_of| (as_of, evidence));
+            let proof = modified.ok_or(in_future).map(|as_of| (as_of, evidence));
             (modified, proof)
         }
         (None, None) => {
             let fresh = times.freshness.unwrap_or_default();
             let proof = clocks
                 .generated_at()
-                .map(|as_of| (as_of.minus(fresh), Evidence::Date));
+                .map(|as_of| (as_of.minus(fresh), Evidence::Date))
+                .map_err(|reason| {
+                    if times.is_file_time {
+                        NoEvidence::UnusableFileTime
+                    } else {
+                        reason
+                    }
+                });
             // A `Date` has a resolution of one second: within a second, the request time decides.
             let ordered = clocks
                 .date
@@ -241,6 +294,7 @@ pub fn assess(
     Assessment {
         order: order(ordered_as_of),
         claim,
+        file: file.map(|modified| Claim::LastModified(modified, None)),
         proof,
         clock_skew_ms: clocks.skew_ms(),
     }

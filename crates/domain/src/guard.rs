@@ -6,7 +6,8 @@
 //!
 //! Units that other products gain do not offset units that are taken away, so a single wrong line with many units hides no
 //! loss. A delta takes away units of the products that it names, and its shares are of all units and products of its vendor.
-//! A vendor without reported units has nothing to lose: its report is held by `min_rows` only.
+//! A vendor without reported units has nothing to lose: its report is held by `min_rows` only. A report that changes nothing is
+//! never held.
 
 use std::fmt;
 
@@ -81,17 +82,25 @@ pub struct Effect {
     pub products_before: u64,
     /// Number of those products that have none after it.
     pub flips: u64,
+    /// Number of products that the report adds or changes.
+    pub changed: u64,
 }
 
 impl Effect {
     /// Adds a product with its reported units before and after the report.
     pub fn add(&mut self, before: u32, after: u32) {
+        self.changed += u64::from(before != after);
         self.units_before += u64::from(before);
         self.units_lost += u64::from(before.saturating_sub(after));
         if before > 0 {
             self.products_before += 1;
             self.flips += u64::from(after == 0);
         }
+    }
+
+    /// Adds products that the vendor did not have before.
+    pub fn add_new(&mut self, products: u64) {
+        self.changed += products;
     }
 
     /// Replaces the numbers before the report by those of all products of the vendor.
@@ -116,74 +125,118 @@ pub struct Guard {
     pub min_rows: u64,
 }
 
-/// The verdict of a guard on a report. It states the first bound that is exceeded: of rows, units, products.
+/// The verdict of a guard on a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GuardVerdict {
     /// No bound is exceeded.
     Passed,
-    /// The full report has too few lines.
-    TooFewRows {
+    /// The full report has too few lines and changes nothing, so there is nothing to protect.
+    Unchanged {
         /// Number of lines.
         rows: u64,
         /// The setting `min_rows`.
         min_rows: u64,
     },
+    /// The report is to be held: it exceeds these bounds.
+    Held(Exceeded),
+}
+
+/// The bounds of a guard that a report exceeds, each with its numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Exceeded {
+    /// The full report has too few lines: their number, and the setting `min_rows`.
+    pub rows: Option<(u64, u64)>,
     /// The report would take away too many units.
-    Drop {
-        /// Number of units that it would take away.
-        lost: u64,
-        /// Number of units before.
-        of: u64,
-        /// The setting `max_drop`.
-        max_drop: Share,
-    },
+    pub drop: Option<ExceededShare>,
     /// Too many products would go from some units to none.
-    Flips {
-        /// Number of these products.
-        flips: u64,
-        /// Number of products with units before.
-        of: u64,
-        /// The setting `max_flips`.
-        max_flips: Share,
-    },
+    pub flips: Option<ExceededShare>,
+}
+
+/// A share that a report exceeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExceededShare {
+    /// Number of units that the report would take away, or of products that would go to none.
+    pub part: u64,
+    /// Number of units, or of products with units, before the report.
+    pub of: u64,
+    /// The setting.
+    pub max: Share,
+}
+
+impl ExceededShare {
+    /// The share, if it is set and `part` of `whole` is more.
+    fn check(max: Option<Share>, part: u64, whole: u64) -> Option<Self> {
+        let max = max.filter(|max| max.is_exceeded_by(part, whole))?;
+        Some(Self {
+            part,
+            of: whole,
+            max,
+        })
+    }
+}
+
+impl Exceeded {
+    /// The texts of the bounds, each with its setting.
+    fn texts(&self) -> impl Iterator<Item = String> {
+        let rows = self
+            .rows
+            .map(|(rows, min_rows)| too_few_rows(rows, min_rows));
+        let drop = self.drop.map(|ExceededShare { part, of, max }| {
+            format!(
+                "the report would take away {} of {} units ({} %), more than guard.max_drop = {max}",
+                grouped(part),
+                grouped(of),
+                percent(part, of)
+            )
+        });
+        let flips = self.flips.map(|ExceededShare { part, of, max }| {
+            format!(
+                "{} of {} products ({} %) would go from some units to none, more than guard.max_flips = {max}",
+                grouped(part),
+                grouped(of),
+                percent(part, of)
+            )
+        });
+        [rows, drop, flips].into_iter().flatten()
+    }
+}
+
+fn too_few_rows(rows: u64, min_rows: u64) -> String {
+    let (rows, min_rows) = (grouped(rows), grouped(min_rows));
+    format!("the report has {rows} of at least {min_rows} rows (guard.min_rows)")
 }
 
 impl GuardVerdict {
     /// Whether the report is to be held.
     #[must_use]
     pub fn is_held(self) -> bool {
-        self != Self::Passed
+        !matches!(self, Self::Passed | Self::Unchanged { .. })
     }
 }
 
+impl From<Exceeded> for GuardVerdict {
+    fn from(exceeded: Exceeded) -> Self {
+        if exceeded == Exceeded::default() {
+            Self::Passed
+        } else {
+            Self::Held(exceeded)
+        }
+    }
+}
+
+/// One line with all bounds that the report exceeds.
 impl fmt::Display for GuardVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
+        match self {
             Self::Passed => f.write_str("the report exceeds no bound of the guard"),
-            Self::TooFewRows { rows, min_rows } => write!(
-                f,
-                "the report has {} of at least {} rows (guard.min_rows)",
-                grouped(rows),
-                grouped(min_rows)
-            ),
-            Self::Drop { lost, of, max_drop } => write!(
-                f,
-                "the report would take away {} of {} units ({} %), more than guard.max_drop = {max_drop}",
-                grouped(lost),
-                grouped(of),
-                percent(lost, of)
-            ),
-            Self::Flips {
-                flips,
-                of,
-                max_flips,
-            } => write!(
-                f,
-                "{} of {} products ({} %) would go from some units to none, more than guard.max_flips = {max_flips}",
-                grouped(flips),
-                grouped(of),
-                percent(flips, of)
-            ),
+            Self::Unchanged { rows, min_rows } => {
+                let too_few = too_few_rows(*rows, *min_rows);
+                write!(f, "{too_few}, and changes nothing")
+            }
+            Self::Held(exceeded) => {
+                let texts: Vec<String> = exceeded.texts().collect();
+                f.write_str(&texts.join("; "))
+            }
         }
     }
 }
@@ -195,49 +248,43 @@ impl Guard {
         self.is_share_set() || (kind == ReportKind::Full && self.min_rows > 0)
     }
 
-    /// Whether the verdict depends on the effect of a report, and not only on the number of its lines.
+    /// Whether the verdict on a report with this number of lines depends on its effect.
     #[must_use]
-    pub fn is_share_set(&self) -> bool {
+    pub fn needs_effect(&self, kind: ReportKind, rows: u64) -> bool {
+        self.is_share_set() || self.has_too_few(kind, rows)
+    }
+
+    fn is_share_set(&self) -> bool {
         self.max_drop.is_some() || self.max_flips.is_some()
     }
 
-    /// Decides on a report with this number of lines and this effect. `min_rows` applies to full reports only: a delta names
-    /// few products.
-    #[must_use]
-    pub fn check(&self, kind: ReportKind, rows: u64, effect: &Effect) -> GuardVerdict {
-        if kind == ReportKind::Full && rows < self.min_rows {
-            return GuardVerdict::TooFewRows {
-                rows,
-                min_rows: self.min_rows,
-            };
-        }
-        self.check_shares(effect)
+    /// `min_rows` applies to full reports only: a delta names few products.
+    fn has_too_few(&self, kind: ReportKind, rows: u64) -> bool {
+        kind == ReportKind::Full && rows < self.min_rows
     }
 
-    fn check_shares(&self, effect: &Effect) -> GuardVerdict {
-        let Effect {
-            units_before,
-            units_lost,
-            products_before,
-            flips,
-        } = *effect;
-        let exceeded =
-            |max: Option<Share>, part, whole| max.filter(|max| max.is_exceeded_by(part, whole));
-        if let Some(max_drop) = exceeded(self.max_drop, units_lost, units_before) {
-            return GuardVerdict::Drop {
-                lost: units_lost,
-                of: units_before,
-                max_drop,
-            };
+    /// Decides on a report with this number of lines and this effect. A report that changes nothing is never held.
+    #[must_use]
+    pub fn check(&self, kind: ReportKind, rows: u64, effect: &Effect) -> GuardVerdict {
+        let is_short = self.has_too_few(kind, rows);
+        let min_rows = self.min_rows;
+        if is_short && effect.changed == 0 {
+            return GuardVerdict::Unchanged { rows, min_rows };
         }
-        if let Some(max_flips) = exceeded(self.max_flips, flips, products_before) {
-            return GuardVerdict::Flips {
-                flips,
-                of: products_before,
-                max_flips,
-            };
+        let exceeded = Exceeded {
+            rows: is_short.then_some((rows, min_rows)),
+            ..self.exceeded_shares(effect)
+        };
+        exceeded.into()
+    }
+
+    /// The shares that a report with this effect exceeds.
+    fn exceeded_shares(&self, effect: &Effect) -> Exceeded {
+        Exceeded {
+            rows: None,
+            drop: ExceededShare::check(self.max_drop, effect.units_lost, effect.units_before),
+            flips: ExceededShare::check(self.max_flips, effect.flips, effect.products_before),
         }
-        GuardVerdict::Passed
     }
 
     /// Whether two held reports of the same vendor agree, so that the second one confirms the first. This is symmetric for
@@ -270,7 +317,7 @@ impl Guard {
             max_flips: self.max_flips.or(Some(DEFAULT_MAX_FLIPS)),
             min_rows: 0,
         };
-        let is_held = |effect| shares.check_shares(effect).is_held();
+        let is_held = |effect| shares.exceeded_shares(effect) != Exceeded::default();
         !is_held(&onwards) && !is_held(&backwards)
     }
 }

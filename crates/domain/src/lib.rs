@@ -43,4 +43,5 @@ pub mod services;
 pub mod settlement;
 pub mod stock;
 pub mod timestamp;
+pub mod validators;
 pub mod vendor_set;

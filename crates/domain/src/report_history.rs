@@ -1,25 +1,19 @@
 //! The history of a vendor's reports. It ensures that a repeated claim never gets a later effective as-of, and detects
 //! reports that are older than an applied one.
 
+mod known_claim;
+
 use std::time::Duration;
 
-use crate::evidence::{Assessment, Claim, NoEvidence, Proof, Proven, ReportOrder};
+use crate::evidence::{
+    Assessment, Claim, NoEvidence, Proof, Proven, ReportOrder, assess_unread_file,
+};
 use crate::report::{Report, ReportKind};
-use crate::timestamp::Timestamp;
-
-/// Maximum number of claims kept per vendor: more than the replicas and caches that a vendor alternates between.
-pub const MAX_CLAIMS: usize = 16;
-
-/// A claim that was seen before, with its first values.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownClaim {
-    /// The claim.
-    pub claim: Claim,
-    /// The as-of that orders the report among the vendor's reports.
-    pub ordered_as_of: Timestamp,
-    /// The effective as-of before the vendor's lag was subtracted; `None` if the claim proved nothing.
-    pub proven_as_of: Option<Timestamp>,
-}
+use crate::run::ReportSize;
+use crate::timestamp::{MAX_UTC_OFFSET, Timestamp};
+use crate::validators::Validators;
+use known_claim::relation;
+pub use known_claim::{KnownClaim, MAX_CLAIMS};
 
 /// The reason why an empty full report is in quarantine.
 pub const EMPTY_AFTER_STOCK: &str = "the report is empty and the previous one was not; \
@@ -40,6 +34,10 @@ pub struct QuarantinedReport {
     pub lines: u64,
     /// The reason why it is held, on one line.
     pub reason: String,
+    /// The size of its document.
+    pub size: ReportSize,
+    /// The name of its file; `None` if its source has none.
+    pub file: Option<String>,
 }
 
 impl QuarantinedReport {
@@ -47,6 +45,12 @@ impl QuarantinedReport {
     #[must_use]
     pub fn is_empty_full(&self) -> bool {
         self.kind == ReportKind::Full && self.lines == 0
+    }
+
+    /// The verdict of the vendor's guard; `None` for an empty full report, which is held without a guard.
+    #[must_use]
+    pub fn guard(&self) -> Option<&str> {
+        (!self.is_empty_full()).then_some(self.reason.as_str())
     }
 
     /// The time of the request that identifies the lines of the report in the store; `None` for a report without lines.
@@ -57,9 +61,26 @@ impl QuarantinedReport {
 
     /// Whether a report of this order and claim is another one that was requested later.
     fn is_followed_by(&self, order: ReportOrder, claim: Option<&Claim>) -> bool {
-        let is_same = self.claim.is_some() && self.claim.as_ref() == claim;
-        order.requested_at > self.order.requested_at && !is_same
+        order.requested_at > self.order.requested_at && !self.has_claim(claim)
     }
+
+    /// Whether the report has this claim. A report without a claim has that of no other.
+    #[must_use]
+    pub fn has_claim(&self, claim: Option<&Claim>) -> bool {
+        self.claim.is_some() && self.claim.as_ref() == claim
+    }
+}
+
+/// The result of putting a report into quarantine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Quarantining {
+    /// The report is in quarantine.
+    Kept {
+        /// The report that it has replaced.
+        replaced: Option<QuarantinedReport>,
+    },
+    /// The report that was in quarantine stays there: it has the same claim, or is newer.
+    NotKept,
 }
 
 /// The history of one vendor's reports.
@@ -83,6 +104,9 @@ pub struct ReportHistory {
     /// Number of transactions that have applied a report or a part of one. While it is unchanged, reports have not changed
     /// the vendor's stock.
     pub revision: u64,
+    /// The validators of the last report, if it has any and was applied to all of its products. Each later application of a
+    /// report removes them with its first transaction.
+    pub validators: Option<Validators>,
 }
 
 /// The decision on a report.
@@ -119,32 +143,47 @@ impl ReportHistory {
 
     /// Adjusts an assessment by the claims that were seen before, and records its claim. The same or an older claim never
     /// gets a later effective as-of; a newer document is never ordered before an older one because the skew was measured
-    /// differently.
+    /// differently. A claim that proved nothing, and was ahead by no more than local time can be, takes the evidence of older
+    /// ones, whose times are as wrong. One that was further ahead limits only itself, so that one wrong date does not take the
+    /// evidence of the reports that follow it. It keeps the order of its first request.
     #[must_use]
     pub fn adjust_to_claims(&mut self, assessment: Assessment) -> Assessment {
         let Assessment {
             mut order,
             claim,
+            file,
             mut proof,
             clock_skew_ms,
         } = assessment;
         self.clock_skew_ms = clock_skew_ms;
+        let seen = self
+            .claims
+            .iter()
+            .filter(|known| Some(&known.claim) == file.as_ref());
+        for known in seen {
+            proof = at_most(proof, Some(known.ordered_as_of));
+        }
         if let Some(claim) = &claim {
+            let mut first_order = None;
             for known in &self.claims {
                 let Some(relation) = relation(claim, &known.claim) else {
                     continue;
                 };
-                if relation.is_le() {
+                if relation.is_eq() || (relation.is_lt() && known.limits_older()) {
                     proof = at_most(proof, known.proven_as_of);
                 }
                 if !matches!(claim, Claim::ETag(_)) {
                     if relation.is_eq() {
                         order.as_of = known.ordered_as_of;
+                        if known.proven_as_of.is_none() && known.claim == *claim {
+                            first_order = Some(known.ordered_as_of);
+                        }
                     } else if relation.is_gt() {
                         order.as_of = order.as_of.max(known.ordered_as_of);
                     }
                 }
             }
+            order.as_of = first_order.unwrap_or(order.as_of);
             self.claims.retain(|known| known.claim != *claim);
             self.claims.push(KnownClaim {
                 claim: claim.clone(),
@@ -157,9 +196,30 @@ impl ReportHistory {
         Assessment {
             order,
             claim,
+            file,
             proof,
             clock_skew_ms,
         }
+    }
+
+    /// Records that a file was seen of which no report was read, if its modification time is later: the report of this version,
+    /// read later, proves no more than it would now. Returns whether that changed the history.
+    pub fn add_unread_file(&mut self, modified: Timestamp, seen_at: Timestamp) -> bool {
+        let claim = Claim::LastModified(modified, None);
+        let is_later = modified > seen_at;
+        if !is_later || self.claims.iter().any(|known| known.claim == claim) {
+            return false;
+        }
+        if modified.since(seen_at) <= MAX_UTC_OFFSET {
+            // Each look at a file that grows has another time, and the latest limits the earlier ones.
+            self.claims
+                .retain(|known| !known.is_unproven_file_before(modified));
+        }
+        let clock_skew_ms = self.clock_skew_ms;
+        // Only the claim is of interest.
+        let _ = self.adjust_to_claims(assess_unread_file(modified, seen_at));
+        self.clock_skew_ms = clock_skew_ms;
+        true
     }
 
     /// Decides what to do with a report whose assessment was adjusted by [`adjust_to_claims`](Self::adjust_to_claims).
@@ -192,16 +252,21 @@ impl ReportHistory {
         earlier.filter(|earlier| earlier.is_followed_by(order, claim))
     }
 
-    /// Whether two histories contain the same reports. The revision, that is the progress of the last report's application,
-    /// is ignored.
+    /// Whether two histories contain the same reports. The revision and the validators, that is the progress of the last
+    /// report's application, are ignored.
     #[must_use]
     pub fn is_of_same_reports(&self, other: &Self) -> bool {
-        let revision = self.revision;
-        *self
-            == Self {
-                revision,
-                ..other.clone()
-            }
+        *self == other.clone().with_progress_of(self)
+    }
+
+    /// The same reports, with the progress of the last one's application as in another history.
+    #[must_use]
+    pub fn with_progress_of(self, other: &Self) -> Self {
+        Self {
+            revision: other.revision,
+            validators: other.validators.clone(),
+            ..self
+        }
     }
 
     /// Whether the vendor's numbers are older than `max_age`: counted from the effective as-of of the last report that was
@@ -229,17 +294,23 @@ impl ReportHistory {
         newest.filter(|newest| order < *newest)
     }
 
-    /// Puts a report into quarantine, in place of an older one. Returns false, and keeps the one that is there, if that is
-    /// the same report or a newer one.
-    pub fn quarantine(&mut self, report: QuarantinedReport) -> bool {
+    /// Puts a report into quarantine, in place of an older one. Keeps the one that is there if that has the same claim or is
+    /// newer.
+    pub fn quarantine(&mut self, report: QuarantinedReport) -> Quarantining {
         let is_newest = self.quarantined.as_ref().is_none_or(|earlier| {
             report.order > earlier.order
                 && earlier.is_followed_by(report.order, report.claim.as_ref())
         });
-        if is_newest {
-            self.quarantined = Some(report);
+        if !is_newest {
+            return Quarantining::NotKept;
         }
-        is_newest
+        let replaced = self.quarantined.replace(report);
+        Quarantining::Kept { replaced }
+    }
+
+    /// Ends the quarantine of the report with this order. Another report stays in quarantine.
+    pub fn release(&mut self, order: ReportOrder) {
+        self.quarantined.take_if(|it| it.order == order);
     }
 
     /// Records that a part of a report was applied: from now on an older report is stale. The report's proof becomes the
@@ -268,6 +339,13 @@ impl ReportHistory {
         self.drop_outdated_quarantined(order);
     }
 
+    /// Records that the vendor stated at this request that its report is still the last applied one. The age of the vendor's
+    /// numbers is that after the same report: it begins again only if the report proves nothing.
+    pub fn confirm_unchanged(&mut self, requested_at: Timestamp, clock_skew_ms: Option<i64>) {
+        self.completed_requested_at = self.completed_requested_at.max(Some(requested_at));
+        self.clock_skew_ms = clock_skew_ms;
+    }
+
     fn drop_outdated_quarantined(&mut self, applied: ReportOrder) {
         let quarantined = self.quarantined.take();
         self.quarantined = quarantined
@@ -276,6 +354,7 @@ impl ReportHistory {
 
     fn advance(&mut self, kind: ReportKind, order: ReportOrder) {
         self.revision += 1;
+        self.validators = None;
         self.applied = self.applied.max(Some(order));
         if kind == ReportKind::Full {
             self.full = self.full.max(Some(order));
@@ -289,19 +368,6 @@ pub fn with_lag(proof: Proof, lag: Duration) -> Proof {
         as_of: proven.as_of.minus(lag),
         ..proven
     })
-}
-
-/// Compares a claim with a known one; `None` if they are not comparable.
-fn relation(claim: &Claim, known: &Claim) -> Option<std::cmp::Ordering> {
-    match (claim, known) {
-        (
-            Claim::ETag(it) | Claim::LastModified(_, Some(it)),
-            Claim::ETag(other) | Claim::LastModified(_, Some(other)),
-        ) if it == other => Some(std::cmp::Ordering::Equal),
-        (Claim::Document(it), Claim::Document(other))
-        | (Claim::LastModified(it, _), Claim::LastModified(other, _)) => Some(it.cmp(other)),
-        _ => None,
-    }
 }
 
 fn at_most(proof: Proof, bound: Option<Timestamp>) -> Proof {

@@ -10,6 +10,8 @@ pub struct RunDetails {
     pub proven: Option<Proven>,
     /// The size of the report.
     pub size: ReportSize,
+    /// The name of the file or object that the report was read from; `None` if its source has none.
+    pub file: Option<String>,
     /// The products that the run changed.
     pub products: ProductCounts,
     /// The records that refused the report.
@@ -85,6 +87,15 @@ impl ProductCounts {
         self.changed += other.changed;
         self.unchanged += other.unchanged;
         self.zeroed += other.zeroed;
+    }
+}
+
+/// Appends a note to the error of a run.
+#[must_use]
+pub fn with_note(error: Option<String>, note: &str) -> String {
+    match error {
+        Some(error) => format!("{error}; {note}"),
+        None => note.to_owned(),
     }
 }
 

@@ -8,6 +8,9 @@ use thiserror::Error;
 use time::format_description::well_known::{Rfc2822, Rfc3339};
 use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time};
 
+/// The largest difference between a local time and UTC.
+pub const MAX_UTC_OFFSET: Duration = Duration::from_hours(14);
+
 /// The text is not a timestamp.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("must be an RFC 3339 date and time, such as 2026-11-23T12:00:00Z")]

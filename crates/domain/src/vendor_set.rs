@@ -10,6 +10,9 @@ use crate::identifiers::VendorId;
 use crate::stock::{ProductStock, StockChange};
 use crate::timestamp::Timestamp;
 
+/// The scheme of the URL of a vendor that pushes its reports, with its colon.
+pub const PUSH_SCHEME: &str = "push:";
+
 fn sha256_hex(content: &[u8]) -> String {
     hex::encode(Sha256::digest(content))
 }
@@ -58,6 +61,12 @@ impl VendorSource {
     pub fn url(&self) -> &str {
         let end = self.0.find(['?', '#']).unwrap_or(self.0.len());
         &self.0[..end]
+    }
+
+    /// Whether the vendor pushes its reports.
+    #[must_use]
+    pub fn is_pushed(&self) -> bool {
+        self.0.starts_with(PUSH_SCHEME)
     }
 
     /// The source as text.

@@ -114,6 +114,8 @@ impl VendorFeed for Feed {
             report,
             times: ResponseTimes::default(),
             size: ReportSize::default(),
+            file: None,
+            version: None,
         })
     }
 

@@ -6,7 +6,28 @@ mod pages;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-pub use pages::{PageKind, PageOptions, PageSize};
+pub use pages::{PageKind, PageOptions, PageSize, PageTotal};
+
+/// The treatment of a file once its report was applied.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum AfterRead {
+    /// It stays.
+    #[default]
+    Leave,
+    /// It is deleted.
+    Delete,
+    /// It is moved to the directory with this name, which is in the directory of the file.
+    Move(String),
+}
+
+/// Rows of a table that are not records, such as a footer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkipRows {
+    /// The column by which they are recognized.
+    pub column: Column,
+    /// Its texts in these rows, in which `*` is any text. White space at the ends of a field is ignored.
+    pub values: Vec<String>,
+}
 
 /// The format of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +81,8 @@ pub struct CsvOptions {
     pub quote: u8,
     /// Where the names of the columns are.
     pub header: Header,
+    /// Rows that are skipped.
+    pub skip_rows: Option<SkipRows>,
 }
 
 /// Where the names of columns are.
@@ -89,6 +112,8 @@ pub struct XlsxOptions {
     pub sheet: Option<String>,
     /// Where the names of the columns are.
     pub header: Header,
+    /// Rows that are skipped.
+    pub skip_rows: Option<SkipRows>,
 }
 
 /// Options of an EDI interchange.

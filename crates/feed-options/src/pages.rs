@@ -5,8 +5,26 @@
 pub struct PageOptions {
     /// How the next page is found.
     pub kind: PageKind,
-    /// The field, a JSON pointer or an XML path, with the number of records on all pages.
-    pub total: Option<String>,
+    /// The place of the number of records on all pages.
+    pub total: Option<PageTotal>,
+}
+
+impl PageOptions {
+    /// Whether the end of the report, or the next page, depends on the number of records.
+    #[must_use]
+    pub fn counts_records(&self) -> bool {
+        let is_by_count = matches!(self.kind, PageKind::Number { .. } | PageKind::Offset { .. });
+        is_by_count || self.total.is_some()
+    }
+}
+
+/// The place of the number of records on all pages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PageTotal {
+    /// A field of each page: a JSON pointer or an XML path.
+    Field(String),
+    /// A header of each response.
+    Header(String),
 }
 
 /// How the next page is found.
@@ -39,6 +57,8 @@ pub enum PageKind {
     Offset {
         /// The parameter of the query that receives it.
         param: String,
+        /// Whether the parameter receives the size of the pages too, after a comma.
+        is_combined: bool,
         /// The size of the pages.
         size: PageSize,
     },

@@ -9,7 +9,8 @@
 //! | `/control/as-of` | `"2026-11-23T12:00:00Z"`: the report becomes `{"as_of": …, "items": […]}`; `null`: a bare list |
 //! | `/control/fault` | `{"kind": "status", "status": 500, "times": 2}`, see [`Fault`]; without `times` it stays until changed |
 //!
-//! With the feature `script`, a script describes any number of vendors in all formats that feeds can read.
+//! With the feature `script`, a script describes any number of vendors in all formats that feeds can read; the features
+//! `sftp`, `ftps`, `bucket` and `push` add the transports of these names.
 //!
 //! For tests and development only: any client that can reach the port can control the vendor.
 

@@ -29,7 +29,8 @@ response body). With "times", the fault ends after that number of responses. Exa
 
   curl -X PUT -H 'Content-Type: application/json' -d '{"1": 5}' http://127.0.0.1:5001/control/stock
 
-With --script, the vendors are those of the file instead, in any format, over HTTP or as files, with faults in steps. A vendor is:
+With --script, the vendors are those of the file instead, in any format, over HTTP, SFTP, FTPS, as a bucket, as files, or
+sending their reports, with faults in steps. A vendor is:
 
   [[vendors]]
   name = "acme"

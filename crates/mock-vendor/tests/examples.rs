@@ -11,12 +11,22 @@ use settings::Settings;
 
 const EXAMPLE: &str = include_str!("../../../config/examples/mock-vendors.toml");
 
+/// The variables of secrets, which the head of the example names.
+const VARIABLES: [&str; 6] = [
+    "GLOBEX_PASSWORD",
+    "STARK_SECRET",
+    "WAYNE_PASSWORD",
+    "TYRELL_PASSWORD",
+    "OSCORP_KEY",
+    "APERTURE_SECRET",
+];
+
 /// The example with free ports and this directory.
 fn example(directory: &Path) -> String {
     let mut text = EXAMPLE.replace("/tmp/mock-vendors", directory.to_str().unwrap());
     // All listeners are open at once, so that no port is found twice.
     let mut listeners = Vec::new();
-    for port in 5101..=5112 {
+    for port in (5101..=5112).chain([3000]) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let free = listener.local_addr().unwrap().to_string();
         text = text.replace(&format!("127.0.0.1:{port}"), &free);
@@ -48,6 +58,26 @@ fn script_of_the_documentation_is_valid() {
 fn each_example_has_settings_of_at_most_fifteen_lines() {
     let settings = settings_of(EXAMPLE);
     assert_eq!(settings.len(), 12);
+    // Every source and every format has an example.
+    for name in [
+        "http",
+        "file",
+        "sftp",
+        "ftps",
+        "bucket",
+        "push",
+        "json",
+        "ndjson",
+        "csv",
+        "xml",
+        "xlsx",
+        "x12_846",
+        "edifact_invrpt",
+    ] {
+        let line = format!("type = \"{name}\"");
+        let has_line = |settings: &String| settings.lines().any(|found| found == line);
+        assert!(settings.iter().any(has_line), "{name}");
+    }
     for settings in settings {
         let lines = settings.lines().count();
         assert!((5..=15).contains(&lines), "{lines} lines:\n{settings}");
@@ -62,10 +92,10 @@ async fn feeds_with_the_settings_read_the_examples() {
     let secret = directory.path().join("secret");
     fs::write(&secret, "secret").unwrap();
     let in_file = format!("_file = {secret:?}");
-    let text = text
-        .replace(r#"_env = "GLOBEX_PASSWORD""#, &in_file)
-        .replace(r#"_env = "OSCORP_KEY""#, &in_file)
-        .replace(r#"_env = "APERTURE_SECRET""#, &in_file);
+    let mut text = text;
+    for variable in VARIABLES {
+        text = text.replace(&format!("_env = {variable:?}"), &in_file);
+    }
     let settings = settings_of(&text);
     let file = directory.path().join("settings.toml");
     fs::write(&file, settings.join("\n")).unwrap();
@@ -74,9 +104,15 @@ async fn feeds_with_the_settings_read_the_examples() {
 
     let vendors = Script::parse(&text).unwrap().start().unwrap();
     assert_eq!(vendors.len(), 12);
-    while vendors[4].requests() == 0 {
-        tokio::task::yield_now().await;
+    // The files of umbrella, stark, wayne and tyrell.
+    for vendor in [4, 6, 7, 8].map(|index: usize| &vendors[index]) {
+        while vendor.requests() == 0 {
+            tokio::task::yield_now().await;
+        }
     }
+    let pushed = wiring::push_feeds(&loaded.vendors).unwrap();
+    let pushed = pushed.iter().map(|push| push.feed.vendor_id().as_str());
+    assert_eq!(pushed.collect::<Vec<_>>(), ["initech"]);
     let mut found = Vec::new();
     let feeds = wiring::configured_feeds(&loaded.vendors).unwrap();
     for configured in &feeds {
@@ -96,7 +132,6 @@ async fn feeds_with_the_settings_read_the_examples() {
         [
             "acme 150 true",
             "globex 19 false",
-            &format!("initech {} false", generated(3, 1000)),
             "hooli 1253 false",
             "umbrella 13 false",
             "soylent 20 true",

@@ -153,6 +153,8 @@ pub fn fetched(report: &Report, now: Timestamp) -> FetchedReport {
         report: Report::parse(report.kind(), as_of, lines).unwrap(),
         times: ResponseTimes::default(),
         size: ReportSize::default(),
+        file: None,
+        version: None,
     }
 }
 

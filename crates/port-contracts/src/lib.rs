@@ -27,6 +27,7 @@
 )]
 
 pub mod builders;
+mod conditional_feed;
 mod expansion;
 pub mod queue;
 mod record;

@@ -9,7 +9,7 @@ use domain::guard::Guard;
 use domain::identifiers::OrderId;
 use domain::order::{Order, OrderStatus};
 use domain::ports::{
-    Clock, FeedError, FetchedReport, FinishedSync, OrderQueries, Store, VendorLevel,
+    Clock, FeedError, FetchedReport, FinishedSync, OrderQueries, Store, VendorFeed, VendorLevel,
 };
 use domain::report::Report;
 use domain::services::{
@@ -142,6 +142,11 @@ impl UseCases {
         self.sync.sync(&feed).await
     }
 
+    /// Syncs a vendor with this feed.
+    pub(crate) async fn sync_feed(&self, feed: &dyn VendorFeed) -> Result<FinishedSync, SyncError> {
+        self.sync.sync(feed).await
+    }
+
     /// Syncs a vendor that has the setting `max_age` and returns this report.
     pub(crate) async fn report_with_max_age(
         &self,
@@ -165,9 +170,20 @@ impl UseCases {
         report: Report,
         guard: Guard,
     ) -> Result<FinishedSync, SyncError> {
+        let respond = || Ok(fetched(&report, SystemClock.now()));
+        self.sync_guarded_with(vendor_id, respond, guard).await
+    }
+
+    /// Syncs a vendor that has the settings `guard`, and whose response is created on each request.
+    pub(crate) async fn sync_guarded_with(
+        &self,
+        vendor_id: &str,
+        respond: impl Fn() -> Result<FetchedReport, FeedError> + Send + Sync,
+        guard: Guard,
+    ) -> Result<FinishedSync, SyncError> {
         let feed = ScriptedFeed {
             vendor_id: vendor(vendor_id),
-            respond: || Ok(fetched(&report, SystemClock.now())),
+            respond,
             max_age: None,
             guard,
         };

@@ -11,7 +11,7 @@ use domain::ports::{ConsumerProbe, OrderConsumer, QueueError, QueuedMessage, Rec
 use crate::consumer_thread::ConsumerThread;
 use crate::inbox::Inbox;
 use crate::options::RabbitOptions;
-use crate::reply::{self, MAX_PENDING_CALLS, Reply};
+use crate::reply::{self, Reply};
 use crate::session_loop;
 
 /// A command to the consumer thread: acknowledge deliveries of a session.
@@ -36,16 +36,14 @@ impl RabbitOrderConsumer {
     /// Starts connecting in the background and returns immediately.
     #[must_use]
     pub fn start(options: RabbitOptions) -> Self {
-        let (commands, receiver) = crossbeam_channel::bounded(MAX_PENDING_CALLS);
         let inbox = Arc::new(Inbox::default());
         let confirm_timeout = options.confirm_timeout;
         let thread = ConsumerThread {
             inbox: Arc::clone(&inbox),
         };
-        session_loop::spawn(thread, options, receiver);
         Self {
             inbox,
-            commands,
+            commands: session_loop::spawn(thread, options),
             confirm_timeout,
         }
     }

@@ -14,7 +14,7 @@ use crate::message::pack;
 use crate::options::RabbitOptions;
 use crate::outgoing::Outgoing;
 use crate::publisher_thread::PublisherThread;
-use crate::reply::{self, MAX_PENDING_CALLS, Reply};
+use crate::reply::{self, Reply};
 use crate::session_loop;
 
 /// Time that a call waits for the first connection attempt.
@@ -85,12 +85,10 @@ impl RabbitOrderQueue {
     /// Starts connecting in the background and returns immediately.
     #[must_use]
     pub fn start(options: RabbitOptions) -> Self {
-        let (calls, receiver) = crossbeam_channel::bounded(MAX_PENDING_CALLS);
         let (sender, state) = watch::channel(State::Connecting);
         let (confirm_timeout, shards) = (options.confirm_timeout, options.shards());
-        session_loop::spawn(PublisherThread { state: sender }, options, receiver);
         Self {
-            calls,
+            calls: session_loop::spawn(PublisherThread { state: sender }, options),
             state,
             confirm_timeout,
             shards,

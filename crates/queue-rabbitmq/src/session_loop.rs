@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, Sender};
 use tracing::{error, info, warn};
 
 use crate::backoff::{Backoff, pause};
 use crate::broker_connection::BrokerError;
 use crate::log_text::one_line;
 use crate::options::RabbitOptions;
+use crate::reply::MAX_PENDING_CALLS;
 use crate::watchdog::Watchdog;
 
 /// Session ids are unique over all threads of the process, so that a receipt passed to the wrong consumer is ignored.
@@ -47,13 +48,10 @@ pub(crate) trait Sessions: Send + 'static {
     fn reject(command: Self::Command, reason: &str);
 }
 
-/// Starts the thread, which ends when the last sender of commands is dropped. If it cannot be started, `sessions` and
-/// `commands` are dropped.
-pub(crate) fn spawn<S: Sessions>(
-    sessions: S,
-    options: RabbitOptions,
-    commands: Receiver<S::Command>,
-) {
+/// Starts the thread and returns the sender of its commands. The thread ends when the last sender is dropped. If it cannot be
+/// started, `sessions` is dropped, and commands cannot be sent.
+pub(crate) fn spawn<S: Sessions>(sessions: S, options: RabbitOptions) -> Sender<S::Command> {
+    let (sender, commands) = crossbeam_channel::bounded(MAX_PENDING_CALLS);
     let name = format!("rabbitmq-{}", S::NAME);
     let spawned = Watchdog::start(&name).and_then(|watchdog| {
         let session_loop = SessionLoop {
@@ -69,6 +67,7 @@ pub(crate) fn spawn<S: Sessions>(
     if let Err(error) = spawned {
         error!(%error, "cannot start the threads of a {}", S::NAME);
     }
+    sender
 }
 
 struct SessionLoop<S: Sessions> {

@@ -148,7 +148,7 @@ impl Settings {
             if let Some(other) = earlier.into_iter().find(same) {
                 let problem = format!(
                     "is also the source of vendor {:?}, whose stock would be sold twice, expected another URL or another \
-                     format.items, format.sheet or decode.entry",
+                     format.items, format.sheet, decode.entry or account in source.auth",
                     other.id.as_str()
                 );
                 return Err((format!("vendors[{index}].url"), problem));

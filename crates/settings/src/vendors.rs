@@ -12,7 +12,7 @@ use std::time::Duration;
 use domain::guard::Guard;
 use domain::identifiers::VendorId;
 use domain::report::ReportKind;
-use feed_options::{FieldOptions, FormatOptions, JsonItems, JsonOptions, RuleOptions};
+use feed_options::{AfterRead, FieldOptions, FormatOptions, JsonItems, JsonOptions, RuleOptions};
 use serde::{Deserialize, Deserializer};
 use url::{Url, form_urlencoded};
 
@@ -39,6 +39,8 @@ pub struct VendorSettings {
     pub id: VendorId,
     /// Where the report is.
     pub source: SourceSettings,
+    /// The treatment of its file once it was applied.
+    pub after: AfterRead,
     /// Interval between two syncs; `None` if the vendor pushes its reports.
     pub sync_interval: Option<Duration>,
     /// Longest duration of one sync's requests, including retries.
@@ -64,26 +66,31 @@ pub struct VendorSettings {
 }
 
 impl VendorSettings {
-    /// The source of the stock, equal for two vendors with the same stock: the URL, and what is read from the document there. The URL is
+    /// The source of the stock, equal for two vendors with the same stock: the URL, and the part of what is there. The URL is
     /// normalised: scheme and host are in lower case, and the default port of the scheme is omitted.
     #[must_use]
     pub fn stock_source(&self) -> (Url, String) {
         let mut url = self.source.url().clone();
         url.set_fragment(None);
-        (url, self.part_of_document())
+        (url, self.part_of_source())
     }
 
-    /// The part of the document that is read: the path of the items, which is empty or starts with `/`. The name of the
-    /// archive's entry and of the sheet are before it, if they are set, and `#` between them.
+    /// The part of what is at the URL: the path of the items, which is empty or starts with `/`. The account, the name of the
+    /// archive's entry and that of the sheet are before it, if they are set, and `#` between them.
     #[must_use]
-    pub fn part_of_document(&self) -> String {
+    pub fn part_of_source(&self) -> String {
         let (items, sheet) = match &self.format {
             FormatOptions::Json(json) => (json.items.as_str(), None),
             FormatOptions::Xml(xml) => (xml.items.as_str(), None),
-            FormatOptions::Xlsx(xlsx) => ("", xlsx.sheet.as_ref()),
+            FormatOptions::Xlsx(xlsx) => ("", xlsx.sheet.as_deref()),
             _ => ("", None),
         };
-        let names = [("entry", self.decode.entry.as_ref()), ("sheet", sheet)];
+        let account = self.source.account();
+        let names = [
+            ("account", account),
+            ("entry", self.decode.entry.as_deref()),
+            ("sheet", sheet),
+        ];
         let mut encoded = form_urlencoded::Serializer::new(String::new());
         for (name, value) in names {
             if let Some(value) = value {
@@ -146,6 +153,7 @@ pub(crate) struct VendorTable {
 impl VendorTable {
     /// Validates the settings against each other.
     pub(crate) fn check(self) -> Result<VendorSettings, Problem> {
+        let after = self.source.as_ref().map(source::SourceTable::after);
         let source = match (self.url, self.source) {
             (Some(url), None) => SourceSettings::Http(Box::new(HttpSettings::new(url))),
             (None, Some(source)) => source.check(&self.id, self.format.kind())?,
@@ -176,6 +184,7 @@ impl VendorTable {
         Ok(VendorSettings {
             id: self.id,
             source,
+            after: after.unwrap_or_default(),
             sync_interval: self.sync_interval,
             timeout: self.timeout,
             retries: self.retries.unwrap_or(DEFAULT_RETRIES),

@@ -8,7 +8,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use api::{ApiPorts, ServerOptions, Shutdown};
 use domain::identifiers::VendorId;
-use domain::ports::{Listener, StockQueries as _, StoreProbe as _, Topic, VendorSetQueries as _};
+use domain::ports::{
+    Listener, StockQueries as _, StoreProbe as _, Topic, VendorQueries as _, VendorSetQueries as _,
+    VendorStatus,
+};
 use domain::vendor_set::VendorSet;
 use metrics::{Metrics, MetricsPage};
 use readiness::{ReadinessProbe, TaskHealth};
@@ -24,9 +27,6 @@ use crate::{adapters, banner, mock_vendors};
 
 /// Interval of the readiness checks before the banner is printed.
 const READINESS_POLL_INTERVAL: Duration = Duration::from_millis(100);
-
-/// Product id of the example commands if no product is in stock.
-const EXAMPLE_PRODUCT: &str = "1";
 
 /// Runs until a stop signal or a fatal error. Returns whether the shutdown was requested and completed in time.
 pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow::Result<bool> {
@@ -131,29 +131,36 @@ async fn print_banner(
     readiness: Arc<dyn ReadinessProbe>,
     feed_vendors: Vec<VendorId>,
 ) {
-    while !were_tried(&store, &feed_vendors).await || !readiness.readiness().await.is_ready() {
+    let vendors = loop {
+        if let Some(vendors) = tried_vendors(&store, &feed_vendors).await
+            && readiness.readiness().await.is_ready()
+        {
+            break vendors;
+        }
         tokio::time::sleep(READINESS_POLL_INTERVAL).await;
-    }
+    };
     let in_stock = store.list_stock(None, true, 1).await.unwrap_or_default();
-    let product = in_stock
-        .first()
-        .map_or(EXAMPLE_PRODUCT, |level| level.product_id.as_str());
-    let text = banner::text(&api, store.path(), product);
+    let product = in_stock.first().map(|level| level.product_id.as_str());
+    let text = banner::text(&api, store.path(), &vendors, product);
     // The process serves even if standard output is closed.
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }
 
-/// Whether each vendor with a feed that is configured in the store has been tried. Superseded settings may contain other
+/// The vendors with a feed that are configured in the store, once each has been tried. Superseded settings may contain other
 /// vendors.
-async fn were_tried(store: &SqliteStore, feed_vendors: &[VendorId]) -> bool {
+async fn tried_vendors(
+    store: &SqliteStore,
+    feed_vendors: &[VendorId],
+) -> Option<Vec<VendorStatus>> {
     let digest = VendorSet::default().digest();
-    let Ok(stored) = store.find_vendor_set(&digest).await else {
-        return false;
-    };
+    let stored = store.find_vendor_set(&digest).await.ok()?;
     let configured = stored.configured.into_iter();
     let configured = configured.map(|member| member.vendor.vendor_id);
     let ids: Vec<VendorId> = configured.filter(|id| feed_vendors.contains(id)).collect();
-    matches!(store.were_tried(&ids).await, Ok(true))
+    if !store.were_tried(&ids).await.ok()? {
+        return None;
+    }
+    store.find_vendors(&ids).await.ok()
 }
 
 /// Checkpoints the store, so that the data file is complete. If this fails, no data is lost: the write-ahead log is read at

@@ -75,7 +75,7 @@ impl ChangeQueries for MemoryStore {
         Ok(ChangesRead::Next {
             entries: entries
                 .map(|(number, row)| ChangeEntry {
-                    position: ChangeOffset::new(*number, 0),
+                    offset: ChangeOffset::new(*number, 0),
                     changed: row.changed.clone(),
                 })
                 .collect(),

@@ -57,12 +57,12 @@ impl OperatorPauseRepository for MemoryUnitOfWork {
         let now = self.now();
         self.write(|tables| {
             Ok(tables.vendors.get_mut(vendor_id).map(|row| {
-                let since = row
-                    .operator_pause
-                    .as_ref()
-                    .map_or(now, |paused| paused.since);
-                let paused = OperatorPause { since, reason };
-                row.operator_pause.insert(paused).clone()
+                let paused = row.operator_pause.get_or_insert(OperatorPause {
+                    since: now,
+                    reason: None,
+                });
+                paused.reason = reason.or(paused.reason.take());
+                paused.clone()
             }))
         })
     }

@@ -156,6 +156,7 @@ impl VendorQueries for MemoryStore {
                     .vendor_stock
                     .iter()
                     .any(|((_, of), stock)| of == vendor_id && stock.is_expired),
+                quarantined: row.history.quarantined.clone(),
             })
             .collect())
     }

@@ -3,6 +3,8 @@
 use async_trait::async_trait;
 use domain::identifiers::VendorId;
 use domain::ports::{Run, RunId, RunQueries, RunRepository, StoreError};
+use domain::run::with_note;
+use domain::timestamp::Timestamp;
 
 use crate::store::MemoryStore;
 use crate::unit_of_work::MemoryUnitOfWork;
@@ -38,6 +40,32 @@ impl RunRepository for MemoryUnitOfWork {
                 left -= excess;
             }
             Ok((at_most(limit) - left) as u64)
+        })
+    }
+
+    async fn add_note(
+        &mut self,
+        vendor_id: &VendorId,
+        finished_at: Timestamp,
+        note: &str,
+    ) -> Result<(), StoreError> {
+        self.write(|tables| {
+            let row = tables.vendors.get_mut(vendor_id);
+            let Some(row) = row else { return Ok(()) };
+            let run = row
+                .runs
+                .last_mut()
+                .filter(|run| run.finished_at == finished_at);
+            let sync = row
+                .last_sync
+                .as_mut()
+                .filter(|sync| sync.finished_at == finished_at);
+            if let (Some(run), Some(sync)) = (run, sync) {
+                for error in [&mut run.error, &mut sync.error] {
+                    *error = Some(with_note(error.take(), note));
+                }
+            }
+            Ok(())
         })
     }
 }

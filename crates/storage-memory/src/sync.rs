@@ -68,6 +68,14 @@ impl SyncQueries for MemoryStore {
             let mut allocations = tables.allocations.iter();
             allocations.any(|((_, of), row)| of == vendor_id && is_shipped_after(row, now))
         };
+        let has_unmarked_shipments = |history: &ReportHistory| {
+            let proven = history.proof.and_then(Result::ok);
+            let mut allocations = tables.allocations.iter();
+            proven.is_some_and(|proven| {
+                allocations
+                    .any(|((_, of), row)| of == vendor_id && becomes_included(row, proven.as_of))
+            })
+        };
         let has_lines = || {
             let mut lines = tables.quarantined_lines.keys();
             lines.any(|(of, ..)| of == vendor_id)
@@ -80,6 +88,7 @@ impl SyncQueries for MemoryStore {
                 configured_at: row.configured_at,
                 has_stock: has_stock(),
                 has_future_shipments: has_future_shipments(),
+                has_unmarked_shipments: has_unmarked_shipments(&row.history),
                 has_quarantined_lines: has_lines(),
             }))
     }

@@ -250,7 +250,7 @@ impl ReadRow {
         };
         let row = format!("{xid}-{seq}");
         Ok(Some(ChangeEntry {
-            position: offset(&xid, seq)?,
+            offset: offset(&xid, seq)?,
             changed: storage_sql::changed(order_ids, product_ids, &row, unreadable)?,
         }))
     }

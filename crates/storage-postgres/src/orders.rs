@@ -36,24 +36,24 @@ macro_rules! with_outbox_and_changes {
 const ACCEPT: &str = concat!(
     r#"
 WITH input AS MATERIALIZED (
-    SELECT position, nextval('orders_id_seq') AS id, product_id, quantity, scope, key, batch_digest
-    FROM unnest($1, $2, $3, $4, $5) WITH ORDINALITY AS i (product_id, quantity, scope, key, batch_digest, position)
+    SELECT ordinal, nextval('orders_id_seq') AS id, product_id, quantity, scope, key, batch_digest
+    FROM unnest($1, $2, $3, $4, $5) WITH ORDINALITY AS i (product_id, quantity, scope, key, batch_digest, ordinal)
 ), won AS (
     INSERT INTO idempotency_keys (scope, key, order_id, batch_digest)
     SELECT scope, key, id, batch_digest FROM input WHERE key IS NOT NULL
-    ORDER BY scope COLLATE "C", key COLLATE "C", position
+    ORDER BY scope COLLATE "C", key COLLATE "C", ordinal
     ON CONFLICT DO NOTHING
     RETURNING order_id
 ), created AS (
     INSERT INTO orders (id, product_id, quantity)
     SELECT id, product_id, quantity FROM input
     WHERE key IS NULL OR id IN (SELECT order_id FROM won)
-    ORDER BY position
+    ORDER BY ordinal
     RETURNING id, product_id, created_at"#,
     with_outbox_and_changes!(),
     "
 SELECT created.id, created.created_at
-FROM input LEFT JOIN created USING (id) ORDER BY input.position"
+FROM input LEFT JOIN created USING (id) ORDER BY input.ordinal"
 );
 
 /// Without keys every order is created, so no join is needed: ids rise in the order of the input.
@@ -63,7 +63,7 @@ WITH created AS (
     INSERT INTO orders (id, product_id, quantity)
     SELECT nextval('orders_id_seq'), product_id, quantity
     FROM (
-        SELECT * FROM unnest($1, $2) WITH ORDINALITY AS i (product_id, quantity, position) ORDER BY position
+        SELECT * FROM unnest($1, $2) WITH ORDINALITY AS i (product_id, quantity, ordinal) ORDER BY ordinal
     ) AS input
     RETURNING id, product_id, created_at",
     with_outbox_and_changes!(),

@@ -56,7 +56,7 @@ impl OperatorPauseRepository for PgUnitOfWork {
         reason: Option<String>,
     ) -> Result<Option<OperatorPause>, StoreError> {
         const SQL: &str = "
-UPDATE vendor_syncs SET paused_at = coalesce(paused_at, clock_timestamp()), pause_reason = $1
+UPDATE vendor_syncs SET paused_at = coalesce(paused_at, clock_timestamp()), pause_reason = coalesce($1, pause_reason)
 WHERE vendor_id = $2 RETURNING paused_at AS since, pause_reason AS reason";
         let binds = vec![reason.as_deref().into(), vendor_id.into()];
         Ok(storage_sql::operator_pause(self.load(SQL, binds).await?))

@@ -54,9 +54,7 @@ DELETE FROM quarantined_lines WHERE ctid = ANY (ARRAY(
         (SELECT ctid FROM quarantined_lines WHERE vendor_id = $1 AND requested_at > $2 LIMIT $3)
     ) AS u LIMIT $3
 ))";
-        // No report was requested at the epoch.
-        let kept = kept.unwrap_or(Timestamp::EPOCH);
-        let binds = vec![vendor_id.into(), kept.into(), limit.into()];
+        let binds = storage_sql::removed_lines_binds(vendor_id, kept, limit);
         Ok(self.execute(SQL, binds).await? as u64)
     }
 }

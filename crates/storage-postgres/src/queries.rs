@@ -194,8 +194,7 @@ WHERE product_id > $1 ORDER BY product_id LIMIT $2";
 SELECT product_id, quantity, updated_at FROM stock
 WHERE in_stock AND product_id > $1 ORDER BY product_id LIMIT $2";
         let sql = if in_stock { IN_STOCK } else { ALL };
-        // A product id is never empty, so every id is greater than the empty text.
-        let after = after.map(ProductId::into_string).unwrap_or_default();
+        let after = storage_sql::page_start(after);
         readable_page(self.unreadable(), after, limit, |after, left| async move {
             let binds = vec![after.as_str().into(), left.into()];
             Ok(storage_sql::each_level(self.load(sql, binds).await?).collect())

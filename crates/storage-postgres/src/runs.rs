@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use domain::identifiers::VendorId;
 use domain::ports::{Run, RunId, RunQueries, RunRepository, StoreError};
-use storage_sql::{RUNS, each_run, readable_page};
+use domain::timestamp::Timestamp;
+use storage_sql::{ADD_NOTE_TO_RUN, ADD_NOTE_TO_SYNC, RUNS, each_run, readable_page};
 
 use crate::store::PgStore;
 use crate::unit_of_work::PgUnitOfWork;
@@ -49,5 +50,18 @@ WITH old AS (
 DELETE FROM vendor_runs WHERE id IN (SELECT id FROM locked)";
         let pruned = self.execute(PRUNE, vec![keep.into(), limit.into()]).await?;
         Ok(pruned as u64)
+    }
+
+    async fn add_note(
+        &mut self,
+        vendor_id: &VendorId,
+        finished_at: Timestamp,
+        note: &str,
+    ) -> Result<(), StoreError> {
+        let binds = || vec![note.into(), vendor_id.into(), finished_at.into()];
+        if self.execute(ADD_NOTE_TO_RUN, binds()).await? > 0 {
+            self.execute(ADD_NOTE_TO_SYNC, binds()).await?;
+        }
+        Ok(())
     }
 }

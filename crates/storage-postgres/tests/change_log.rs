@@ -40,8 +40,8 @@ async fn place(store: &PgStore) -> OrderId {
     id
 }
 
-async fn is_gone(store: &PgStore, position: ChangeOffset) -> bool {
-    store.read_changes(position, 10).await.unwrap() == ChangesRead::Gone
+async fn is_gone(store: &PgStore, offset: ChangeOffset) -> bool {
+    store.read_changes(offset, 10).await.unwrap() == ChangesRead::Gone
 }
 
 /// Reads until `count` entries are there; transactions of other tests may hold entries back temporarily.
@@ -79,7 +79,7 @@ async fn a_foreign_log_is_reset_by_the_first_reader() {
         assert!(!is_gone(&store, newest).await, "{foreign}");
         for old in [
             ChangeOffset::START,
-            before[0].position,
+            before[0].offset,
             ChangeOffset::new(99_999_999_999, 7),
         ] {
             assert!(is_gone(&store, old).await, "{foreign}: {old}");
@@ -156,13 +156,13 @@ async fn an_offset_that_this_log_never_returned_is_gone() {
     let known: Vec<ChangeOffset> = entries(&store, ChangeOffset::START, 2)
         .await
         .iter()
-        .map(|entry| entry.position)
+        .map(|entry| entry.offset)
         .collect();
-    for position in [ChangeOffset::START, known[0], known[1]] {
-        assert!(!is_gone(&store, position).await, "{position}");
+    for offset in [ChangeOffset::START, known[0], known[1]] {
+        assert!(!is_gone(&store, offset).await, "{offset}");
     }
-    for position in &known {
-        let other = ChangeOffset::new(position.group(), position.number() + 1_000);
+    for offset in &known {
+        let other = ChangeOffset::new(offset.group(), offset.number() + 1_000);
         assert!(is_gone(&store, other).await, "{other}");
     }
     let between = ChangeOffset::new(known[0].group(), 0);

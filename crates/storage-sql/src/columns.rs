@@ -15,7 +15,7 @@ macro_rules! history_columns {
     () => {
         "v.configured_at, v.applied_as_of, e.applied_requested_at, v.full_as_of, e.full_requested_at,
     e.completed_requested_at, e.as_of, e.evidence, e.no_evidence, e.clock_skew_ms, e.claims, e.quarantined, e.held,
-    e.held_reason, e.revision"
+    e.held_reason, e.held_document, e.revision, e.validators"
     };
 }
 

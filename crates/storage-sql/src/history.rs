@@ -11,7 +11,7 @@ use domain::ports::StoreError;
 use domain::report_history::{KnownClaim, ReportHistory};
 use domain::timestamp::Timestamp;
 
-use crate::{Bind, Instant, corrupt, quarantine};
+use crate::{Bind, Instant, StoredQuarantine, corrupt, validators};
 
 const TABLE: &str = "vendor_evidence";
 
@@ -22,13 +22,14 @@ pub const SAVE_ORDERS: &str =
 /// Writes the row of a history in `vendor_evidence`.
 pub const SAVE_EVIDENCE: &str = "
 INSERT INTO vendor_evidence (vendor_id, applied_requested_at, full_requested_at, completed_requested_at, as_of, evidence,
-    no_evidence, clock_skew_ms, claims, quarantined, held, held_reason, revision)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+    no_evidence, clock_skew_ms, claims, quarantined, held, held_reason, held_document, revision, validators)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 ON CONFLICT (vendor_id) DO UPDATE SET applied_requested_at = excluded.applied_requested_at,
     full_requested_at = excluded.full_requested_at, completed_requested_at = excluded.completed_requested_at,
     as_of = excluded.as_of, evidence = excluded.evidence, no_evidence = excluded.no_evidence,
     clock_skew_ms = excluded.clock_skew_ms, claims = excluded.claims, quarantined = excluded.quarantined,
-    held = excluded.held, held_reason = excluded.held_reason, revision = excluded.revision";
+    held = excluded.held, held_reason = excluded.held_reason, held_document = excluded.held_document,
+    revision = excluded.revision, validators = excluded.validators";
 
 /// A row of `vendor_evidence` with two columns of its row in `vendor_syncs`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, QueryableByName)]
@@ -49,15 +50,13 @@ pub struct StoredHistory {
     clock_skew_ms: Option<i64>,
     #[diesel(sql_type = Nullable<Text>)]
     claims: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
-    quarantined: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
-    held: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
-    held_reason: Option<String>,
+    #[diesel(embed)]
+    quarantine: StoredQuarantine,
     /// `None` without a row.
     #[diesel(sql_type = Nullable<BigInt>)]
     revision: Option<i64>,
+    #[diesel(sql_type = Nullable<Text>)]
+    validators: Option<String>,
 }
 
 /// The columns of `vendor_evidence` with the proof of the last applied report.
@@ -90,10 +89,12 @@ impl StoredHistory {
             self.proof.no_evidence.as_deref().into(),
             Bind::BigInt(self.clock_skew_ms),
             self.claims.as_deref().into(),
-            self.quarantined.as_deref().into(),
-            self.held.as_deref().into(),
-            self.held_reason.as_deref().into(),
+            self.quarantine.quarantined.as_deref().into(),
+            self.quarantine.held.as_deref().into(),
+            self.quarantine.held_reason.as_deref().into(),
+            self.quarantine.held_document.as_deref().into(),
             self.revision.unwrap_or_default().into(),
+            self.validators.as_deref().into(),
         ];
         [orders, evidence]
     }
@@ -102,7 +103,6 @@ impl StoredHistory {
 impl From<&ReportHistory> for StoredHistory {
     fn from(history: &ReportHistory) -> Self {
         let claims: Vec<String> = history.claims.iter().map(claim_line).collect();
-        let [quarantined, held, held_reason] = quarantine::columns(history.quarantined.as_ref());
         Self {
             applied_as_of: history.applied.map(|order| order.as_of),
             applied_requested_at: history.applied.map(|order| order.requested_at),
@@ -112,10 +112,9 @@ impl From<&ReportHistory> for StoredHistory {
             proof: history.proof.map(StoredProof::from).unwrap_or_default(),
             clock_skew_ms: history.clock_skew_ms,
             claims: (!claims.is_empty()).then(|| claims.join("\n")),
-            quarantined,
-            held,
-            held_reason,
+            quarantine: history.quarantined.as_ref().into(),
             revision: Some(history.revision.cast_signed()),
+            validators: validators::column(history),
         }
     }
 }
@@ -143,11 +142,8 @@ pub(crate) fn report_history(
 ) -> Result<ReportHistory, StoreError> {
     let claims = row.claims.as_deref().map_or("", str::trim_end);
     let claims: Option<Vec<KnownClaim>> = claims.lines().map(parse_claim).collect();
-    let quarantined = quarantine::quarantined_report(
-        row.quarantined.as_deref(),
-        row.held.as_deref(),
-        row.held_reason.as_deref(),
-    );
+    let revision = row.revision.unwrap_or_default().cast_unsigned();
+    let validators = validators::parse(row.validators.as_deref(), revision);
     Ok(ReportHistory {
         applied: order(row.applied_as_of, row.applied_requested_at),
         full: order(row.full_as_of, row.full_requested_at),
@@ -157,8 +153,9 @@ pub(crate) fn report_history(
         claims: claims
             .ok_or(())
             .map_err(corrupt(TABLE, "claims", vendor_id))?,
-        quarantined: quarantined.map_err(|column| corrupt(TABLE, column, vendor_id)(()))?,
-        revision: row.revision.unwrap_or_default().cast_unsigned(),
+        quarantined: row.quarantine.parse(vendor_id)?,
+        revision,
+        validators: validators.map_err(corrupt(TABLE, "validators", vendor_id))?,
     })
 }
 
@@ -249,6 +246,8 @@ pub(crate) fn parse_timestamp(micros: &str) -> Option<Timestamp> {
 mod tests {
     use domain::report::ReportKind;
     use domain::report_history::QuarantinedReport;
+    use domain::run::ReportSize;
+    use domain::validators::Validators;
 
     use super::*;
 
@@ -277,6 +276,11 @@ mod tests {
             kind: ReportKind::Full,
             lines: 2,
             reason: "held".to_owned(),
+            size: ReportSize {
+                bytes: Some(7),
+                rows: None,
+            },
+            file: Some("a b.csv".to_owned()),
         };
         let full = ReportHistory {
             applied: Some(order(1, 2)),
@@ -296,6 +300,11 @@ mod tests {
             ],
             quarantined: Some(quarantined(Some(Claim::ETag(String::new())), proven)),
             revision: 10,
+            validators: Some(Validators {
+                scope: "0f".to_owned(),
+                etag: Some("\"a b\"".to_owned()),
+                last_modified: None,
+            }),
         };
         let unproven = ReportHistory {
             proof: Some(Err(NoEvidence::NoTime)),
@@ -339,8 +348,16 @@ mod tests {
         for text in ["7", "7 8 none", "7 x document 1", "7 - unknown 1"] {
             assert_eq!(column(claims(text)), "claims", "{text}");
         }
+        let validators = StoredHistory {
+            validators: Some("0".to_owned()),
+            ..StoredHistory::default()
+        };
+        assert_eq!(column(validators), "validators");
         let quarantined = StoredHistory {
-            quarantined: Some("1 2 unknown none".to_owned()),
+            quarantine: StoredQuarantine {
+                quarantined: Some("1 2 unknown none".to_owned()),
+                ..StoredQuarantine::default()
+            },
             ..StoredHistory::default()
         };
         assert_eq!(column(quarantined), "quarantined");

@@ -22,6 +22,7 @@ mod stock;
 mod sync_state;
 mod transfer;
 mod unreadable;
+mod validators;
 mod vendor_set;
 mod vendors;
 
@@ -35,17 +36,20 @@ pub use instant::Instant;
 pub use orders::{
     OrderRow, PendingRow, QueuedRow, each_order, expect_state, orders, pending_orders, requeued,
 };
-pub use paging::readable_page;
+pub use paging::{page_start, readable_page};
 pub use pause::{
     END_OPERATOR_PAUSE, FIND_OPERATOR_PAUSE, OperatorPauseRow, PauseRow, SAVE_PAUSE,
     StoredPauseRow, operator_pause, stored_pause, vendor_pause,
 };
 pub use quarantine::{
-    COUNT_QUARANTINED_LINES, QUARANTINED_LINES, QuarantinedLineRow, REPORTED_TOTALS,
-    ReportedTotalsRow, quarantined_lines, reported_totals,
+    COUNT_QUARANTINED_LINES, QUARANTINED_LINES, QuarantinedLineRow, StoredQuarantine,
+    quarantined_lines, quarantined_lines_binds, removed_lines_binds,
 };
-pub use reported::{IncludedRow, ReportedRow, each_reported, included_units};
-pub use runs::{RECORD_RUN, RUNS, RunRow, each_run, run_binds};
+pub use reported::{
+    IncludedRow, REPORTED_TOTALS, ReportedRow, ReportedTotalsRow, each_reported, included_units,
+    reported_totals,
+};
+pub use runs::{ADD_NOTE_TO_RUN, ADD_NOTE_TO_SYNC, RECORD_RUN, RUNS, RunRow, each_run, run_binds};
 pub use scalars::{
     FlagRow, InstantRow, NumberRow, ProductIdRow, TextRow, count, first, flag, instant, product_ids,
 };

@@ -1,8 +1,16 @@
 //! Pages of rows of which some cannot be read.
 
+use domain::identifiers::ProductId;
 use domain::ports::StoreError;
 
 use crate::UnreadableRows;
+
+/// Returns the key after which a page of products begins: the last product of the page before, or the empty text, which every
+/// product id follows because none is empty.
+#[must_use]
+pub fn page_start(after: Option<ProductId>) -> String {
+    after.map(ProductId::into_string).unwrap_or_default()
+}
 
 /// Reads up to `limit` readable values. `load` returns at most the given number of rows after a key, each with its key.
 ///

@@ -6,7 +6,7 @@ use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use domain::comparison::ReportedStock;
 use domain::identifiers::ProductId;
-use domain::ports::StoreError;
+use domain::ports::{ReportedTotals, StoreError};
 use domain::timestamp::Timestamp;
 
 use crate::{Instant, corrupt, product_id, units};
@@ -41,6 +41,29 @@ fn reported_stock(row: ReportedRow) -> Result<ReportedStock, StoreError> {
         as_of: row.as_of,
         requested_at: row.requested_at,
         oldest_shipment: row.oldest_shipment,
+    })
+}
+
+/// Query for the sums of a vendor's stock rows. Takes the vendor id.
+pub const REPORTED_TOTALS: &str = "
+SELECT coalesce(sum(reported), 0) AS units, count(CASE WHEN reported > 0 THEN 1 END) AS products
+FROM vendor_stock WHERE vendor_id = $1";
+
+/// The row of [`REPORTED_TOTALS`].
+#[derive(QueryableByName)]
+pub struct ReportedTotalsRow {
+    #[diesel(sql_type = BigInt)]
+    units: i64,
+    #[diesel(sql_type = BigInt)]
+    products: i64,
+}
+
+/// Parses the sums.
+pub fn reported_totals(row: &ReportedTotalsRow) -> Result<ReportedTotals, StoreError> {
+    let parse = |number: i64| u64::try_from(number);
+    Ok(ReportedTotals {
+        units: parse(row.units).map_err(corrupt("vendor_stock", "reported", "sum"))?,
+        products: parse(row.products).map_err(corrupt("vendor_stock", "reported", "count"))?,
     })
 }
 

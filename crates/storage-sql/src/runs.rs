@@ -18,13 +18,22 @@ const TABLE: &str = "vendor_runs";
 /// Inserts a run. Takes the values of [`run_binds`].
 pub const RECORD_RUN: &str = "
 INSERT INTO vendor_runs (vendor_id, started_at, finished_at, outcome, evidence, as_of, bytes, rows, added, changed, unchanged,
-    zeroed, refused, refused_count, guard, error)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+    zeroed, refused, refused_count, guard, error, file)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+
+/// Appends a note to the error of a vendor's newest run, if that ended at an instant.
+pub const ADD_NOTE_TO_RUN: &str = "
+UPDATE vendor_runs SET error = coalesce(error || '; ', '') || $1
+WHERE id = (SELECT max(id) FROM vendor_runs WHERE vendor_id = $2) AND finished_at = $3";
+
+/// Appends a note to the error of a vendor's last sync, if that ended at an instant.
+pub const ADD_NOTE_TO_SYNC: &str = "
+UPDATE vendor_syncs SET error = coalesce(error || '; ', '') || $1 WHERE vendor_id = $2 AND finished_at = $3";
 
 /// Query for at most a number of a vendor's runs with ids below one, newest first.
 pub const RUNS: &str = "
 SELECT id, started_at, finished_at, outcome, evidence, as_of, bytes, rows, added, changed, unchanged, zeroed, refused,
-    refused_count, guard, error
+    refused_count, guard, error, file
 FROM vendor_runs WHERE vendor_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
 
 /// Returns the values of [`RECORD_RUN`] for a sync that ended at `finished_at`.
@@ -33,6 +42,7 @@ pub fn run_binds(vendor_id: &VendorId, record: &SyncRecord, finished_at: Timesta
     let RunDetails {
         proven,
         size,
+        file,
         products,
         refused,
         guard,
@@ -56,6 +66,7 @@ pub fn run_binds(vendor_id: &VendorId, record: &SyncRecord, finished_at: Timesta
         Bind::count(refused.count()),
         guard.as_deref().into(),
         record.error.as_deref().into(),
+        file.as_deref().into(),
     ]
 }
 
@@ -107,6 +118,8 @@ pub struct RunRow {
     guard: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     error: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    file: Option<String>,
 }
 
 /// Returns each run with its id.
@@ -140,6 +153,7 @@ fn run(row: RunRow) -> Result<Run, StoreError> {
                 bytes: row.bytes.map(i64::unsigned_abs),
                 rows: row.rows.map(i64::unsigned_abs),
             },
+            file: row.file,
             products: ProductCounts {
                 added: row.added.unsigned_abs(),
                 changed: row.changed.unsigned_abs(),

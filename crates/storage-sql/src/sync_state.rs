@@ -35,6 +35,7 @@ pub fn locked_vendor(
 
 /// The history of a vendor's reports, whether it has stock and shipments in the future, and the store's clock.
 #[derive(QueryableByName)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a column")]
 pub struct SyncStateRow {
     #[diesel(embed)]
     history: HistoryRow,
@@ -42,6 +43,8 @@ pub struct SyncStateRow {
     has_stock: bool,
     #[diesel(sql_type = Bool)]
     has_future_shipments: bool,
+    #[diesel(sql_type = Bool)]
+    has_unmarked_shipments: bool,
     #[diesel(sql_type = Bool)]
     has_quarantined_lines: bool,
     #[diesel(sql_type = Instant)]
@@ -61,6 +64,7 @@ pub fn sync_state(
             configured_at: row.history.configured_at,
             has_stock: row.has_stock,
             has_future_shipments: row.has_future_shipments,
+            has_unmarked_shipments: row.has_unmarked_shipments,
             has_quarantined_lines: row.has_quarantined_lines,
         })
     })

@@ -10,7 +10,7 @@ use domain::ports::{
 use domain::run::RunDetails;
 use domain::timestamp::Timestamp;
 
-use crate::{Instant, StoredProof, vendor_id};
+use crate::{Instant, StoredProof, StoredQuarantine, vendor_id};
 
 /// Query for vendors after an id, at most a number of them.
 pub const VENDORS: &str = "
@@ -42,7 +42,7 @@ pub struct VendorRow {
     error: Option<String>,
 }
 
-/// A vendor with its proof, its number of products and the store's clock.
+/// A vendor with its proof, its report in quarantine, its number of products and the store's clock.
 #[derive(QueryableByName)]
 pub struct StatusRow {
     #[diesel(embed)]
@@ -51,6 +51,8 @@ pub struct StatusRow {
     proof: StoredProof,
     #[diesel(sql_type = Nullable<BigInt>)]
     clock_skew_ms: Option<i64>,
+    #[diesel(embed)]
+    quarantine: StoredQuarantine,
     #[diesel(sql_type = BigInt)]
     products: i64,
     #[diesel(sql_type = Bool)]
@@ -72,6 +74,7 @@ pub fn vendor_records(rows: Vec<VendorRow>) -> Result<Vec<TransferRecord>, Store
 /// Parses a vendor with its last sync and its number of products, for readers.
 pub fn vendor_status(row: StatusRow) -> Result<VendorStatus, StoreError> {
     let proof = crate::history::proof(&row.vendor.vendor_id, row.proof)?;
+    let quarantined = row.quarantine.parse(&row.vendor.vendor_id)?;
     let record = vendor(row.vendor)?;
     Ok(VendorStatus {
         vendor_id: record.vendor_id,
@@ -85,6 +88,7 @@ pub fn vendor_status(row: StatusRow) -> Result<VendorStatus, StoreError> {
         proof,
         clock_skew_ms: row.clock_skew_ms,
         is_expired: row.is_expired,
+        quarantined,
     })
 }
 

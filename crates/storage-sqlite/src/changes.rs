@@ -123,7 +123,7 @@ fn entry(row: &ChangeRow, unreadable: &UnreadableRows) -> Result<ChangeEntry, St
     let order_ids = values(&row.order_ids, Value::as_i64);
     let product_ids = values(&row.product_ids, |id| id.as_str().map(str::to_owned));
     Ok(ChangeEntry {
-        position: ChangeOffset::new(row.id.unsigned_abs(), 0),
+        offset: ChangeOffset::new(row.id.unsigned_abs(), 0),
         changed: storage_sql::changed(order_ids, product_ids, &row.id, unreadable)?,
     })
 }

@@ -72,7 +72,7 @@ impl OperatorPauseRepository for SqliteUnitOfWork {
         reason: Option<String>,
     ) -> Result<Option<OperatorPause>, StoreError> {
         const SQL: &str = "
-UPDATE vendor_syncs SET paused_at = coalesce(paused_at, $1), pause_reason = $2
+UPDATE vendor_syncs SET paused_at = coalesce(paused_at, $1), pause_reason = coalesce($2, pause_reason)
 WHERE vendor_id = $3 RETURNING paused_at AS since, pause_reason AS reason";
         let binds = vec![
             self.now().into(),

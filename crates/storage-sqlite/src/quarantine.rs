@@ -59,9 +59,7 @@ DELETE FROM quarantined_lines WHERE (vendor_id, requested_at, product_id) IN (
     SELECT vendor_id, requested_at, product_id FROM quarantined_lines WHERE vendor_id = $1 AND requested_at > $2
     LIMIT $3
 )";
-        // No report was requested at the epoch.
-        let kept = kept.unwrap_or(Timestamp::EPOCH);
-        let binds = vec![vendor_id.into(), kept.into(), limit.into()];
+        let binds = storage_sql::removed_lines_binds(vendor_id, kept, limit);
         self.execute(SQL, binds).await
     }
 }

@@ -139,8 +139,7 @@ WHERE s.product_id = $1 ORDER BY p.vendor_id";
         limit: u32,
     ) -> Result<Vec<StockLevel>, StoreError> {
         let sql = if in_stock { IN_STOCK } else { STOCK };
-        // A product id is never empty, so every id is greater than the empty text.
-        let after = after.map(ProductId::into_string).unwrap_or_default();
+        let after = storage_sql::page_start(after);
         let unreadable = &self.shared().unreadable;
         readable_page(unreadable, after, limit, |after, left| async move {
             let binds = vec![after.as_str().into(), left.into()];

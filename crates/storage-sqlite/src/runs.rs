@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use domain::identifiers::VendorId;
 use domain::ports::{Run, RunId, RunQueries, RunRepository, StoreError};
-use storage_sql::{RUNS, each_run, readable_page};
+use domain::timestamp::Timestamp;
+use storage_sql::{ADD_NOTE_TO_RUN, ADD_NOTE_TO_SYNC, RUNS, each_run, readable_page};
 
 use crate::store::SqliteStore;
 use crate::unit_of_work::SqliteUnitOfWork;
@@ -40,5 +41,18 @@ impl RunQueries for SqliteStore {
 impl RunRepository for SqliteUnitOfWork {
     async fn prune_runs(&mut self, keep: u32, limit: u32) -> Result<u64, StoreError> {
         self.execute(PRUNE, vec![keep.into(), limit.into()]).await
+    }
+
+    async fn add_note(
+        &mut self,
+        vendor_id: &VendorId,
+        finished_at: Timestamp,
+        note: &str,
+    ) -> Result<(), StoreError> {
+        let binds = || vec![note.into(), vendor_id.into(), finished_at.into()];
+        if self.execute(ADD_NOTE_TO_RUN, binds()).await? > 0 {
+            self.execute(ADD_NOTE_TO_SYNC, binds()).await?;
+        }
+        Ok(())
     }
 }

@@ -145,8 +145,7 @@ WHERE vendor_id = $1 AND is_expired AND product_id > $2 ORDER BY product_id LIMI
 SELECT product_id FROM vendor_stock
 WHERE vendor_id = $1 AND NOT is_expired AND product_id > $2 ORDER BY product_id LIMIT $3";
         let sql = if is_expired { EXPIRED } else { OTHERS };
-        // A product id is never empty, so every id is greater than the empty text.
-        let after = after.map(ProductId::into_string).unwrap_or_default();
+        let after = storage_sql::page_start(after);
         let binds = vec![vendor_id.into(), after.as_str().into(), limit.into()];
         storage_sql::product_ids(self.load(sql, binds).await?, "vendor_stock")
     }

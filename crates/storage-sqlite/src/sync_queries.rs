@@ -26,6 +26,10 @@ impl SyncQueries for SqliteStore {
         SELECT 1 FROM allocations a
         WHERE a.vendor_id = v.vendor_id AND a.shipped_at IS NOT NULL AND a.known_as_of IS NULL AND a.shipped_at > $1
     ) AS has_future_shipments,
+    EXISTS (
+        SELECT 1 FROM allocations a
+        WHERE a.vendor_id = v.vendor_id AND a.shipped_at IS NOT NULL AND a.known_as_of IS NULL AND a.shipped_at < e.as_of
+    ) AS has_unmarked_shipments,
     EXISTS (SELECT 1 FROM quarantined_lines q WHERE q.vendor_id = v.vendor_id) AS has_quarantined_lines, $1 AS now
 FROM vendor_syncs v LEFT JOIN vendor_evidence e USING (vendor_id) WHERE v.vendor_id = $2 AND v.configured"
     );
@@ -40,8 +44,7 @@ FROM vendor_syncs v LEFT JOIN vendor_evidence e USING (vendor_id) WHERE v.vendor
         after: Option<ProductId>,
         limit: u32,
     ) -> Result<Vec<ReportedStock>, StoreError> {
-        // A product id is never empty, so every id is greater than the empty text.
-        let after = after.map(ProductId::into_string).unwrap_or_default();
+        let after = storage_sql::page_start(after);
         let unreadable = &self.shared().unreadable;
         storage_sql::readable_page(unreadable, after, limit, |after, left| async move {
             let binds = vec![vendor_id.into(), after.as_str().into(), left.into()];
@@ -63,14 +66,7 @@ FROM vendor_syncs v LEFT JOIN vendor_evidence e USING (vendor_id) WHERE v.vendor
         after: Option<ProductId>,
         limit: u32,
     ) -> Result<Vec<(ProductId, u32)>, StoreError> {
-        // A product id is never empty, so every id is greater than the empty text.
-        let after = after.map(ProductId::into_string).unwrap_or_default();
-        let binds = vec![
-            vendor_id.into(),
-            requested_at.into(),
-            after.as_str().into(),
-            limit.into(),
-        ];
+        let binds = storage_sql::quarantined_lines_binds(vendor_id, requested_at, after, limit);
         let found = self.load(storage_sql::QUARANTINED_LINES, binds).await?;
         storage_sql::quarantined_lines(found)
     }

@@ -201,6 +201,7 @@ impl Equivalent for VendorSyncState {
             && self.configured_at.is_some() == real.configured_at.is_some()
             && self.has_stock == real.has_stock
             && self.has_future_shipments == real.has_future_shipments
+            && self.has_unmarked_shipments == real.has_unmarked_shipments
             && self.has_quarantined_lines == real.has_quarantined_lines
     }
 }

@@ -243,6 +243,21 @@ impl RunRepository for PairedWork {
     async fn prune_runs(&mut self, keep: u32, limit: u32) -> Result<u64, StoreError> {
         both!(self.prune_runs(keep, limit), keep, limit)
     }
+
+    async fn add_note(
+        &mut self,
+        vendor_id: &VendorId,
+        finished_at: Timestamp,
+        note: &str,
+    ) -> Result<(), StoreError> {
+        let real_finished_at = self.pairs.with(|pairs| pairs.timestamp(finished_at));
+        both!(
+            self.add_note(vendor_id, finished_at, note),
+            vendor_id,
+            real_finished_at,
+            note
+        )
+    }
 }
 
 #[async_trait]

@@ -154,6 +154,7 @@ impl Pairs {
             proof: history.proof.map(|proof| self.proof(proof)),
             clock_skew_ms: history.clock_skew_ms,
             revision: history.revision,
+            validators: history.validators.clone(),
             claims: claims.collect(),
             quarantined: history.quarantined.as_ref().map(|it| QuarantinedReport {
                 order: self.report_order(it.order),

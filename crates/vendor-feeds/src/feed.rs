@@ -10,18 +10,23 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::guard::Guard;
 use domain::identifiers::VendorId;
-use domain::ports::{Clock, FeedError, FetchedReport, VendorFeed};
+use domain::ports::{
+    Clock, FeedError, Fetched, FetchedReport, FileVersion, MalformedReport, VendorFeed,
+};
+use domain::validators::Validators;
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 
+use crate::excerpt::excerpt;
 use crate::format;
-use crate::options::FeedOptions;
+use crate::options::{FeedOptions, FormatOptions, PageOptions, Source};
 use crate::page::{PageContent, of_page};
-use crate::parser::{Parser, Progress};
+use crate::parser::{Parse, Parser, Progress};
 use crate::sample::Sampler;
 use crate::secrets::Secrets;
 use crate::source::{
-    self, DocumentSource, FeedSource, PagedSource, Transferred, blocking, storage_failure,
+    self, Changed, ConditionalSource, DocumentSource, FeedSource, PagedSource, Transferred,
+    blocking, of_file, storage_failure,
 };
 use crate::times::ReportTimes;
 
@@ -44,16 +49,22 @@ pub enum InvalidOptions {
     Client(#[source] reqwest::Error),
 }
 
-/// Reads a vendor's reports from its source.
-pub struct SourceFeed {
+/// The part of a feed that does not depend on its source.
+#[derive(Clone)]
+struct Reading {
     vendor_id: VendorId,
-    source: FeedSource,
-    secrets: Arc<Secrets>,
     parser: Arc<Parser>,
     timeout: Duration,
     lag: Duration,
     max_age: Option<Duration>,
     guard: Guard,
+}
+
+/// Reads a vendor's reports from its source.
+pub struct SourceFeed {
+    reading: Reading,
+    source: FeedSource,
+    secrets: Arc<Secrets>,
     /// `None` if no samples are kept.
     sampler: Option<Sampler>,
 }
@@ -62,7 +73,7 @@ impl fmt::Debug for SourceFeed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Omits the source, which may contain a secret.
         f.debug_struct("SourceFeed")
-            .field("vendor_id", &self.vendor_id)
+            .field("vendor_id", &self.reading.vendor_id)
             .finish_non_exhaustive()
     }
 }
@@ -75,6 +86,7 @@ impl SourceFeed {
     pub fn new(options: FeedOptions, clock: Arc<dyn Clock>) -> Result<Self, InvalidOptions> {
         let (source, secrets) = source::source(&options, clock)?;
         let page_fields = source::page_fields(&options.source);
+        check_skipped_rows(&options)?;
         let FeedOptions {
             vendor_id,
             decode,
@@ -98,14 +110,16 @@ impl SourceFeed {
             kind,
         };
         Ok(Self {
-            vendor_id,
+            reading: Reading {
+                vendor_id,
+                parser: Arc::new(parser),
+                timeout,
+                lag,
+                max_age,
+                guard,
+            },
             source,
             secrets,
-            parser: Arc::new(parser),
-            timeout,
-            lag,
-            max_age,
-            guard,
             sampler: None,
         })
     }
@@ -134,17 +148,50 @@ impl SourceFeed {
     ) -> Result<FetchedReport, FeedError> {
         let mut failure = None;
         let transferred = timeout_at(deadline, source.transfer(&mut failure)).await;
-        let mut transferred =
-            transferred.unwrap_or_else(|_| Err(self.no_response(None, failure)))?;
+        let transferred = transferred.unwrap_or_else(|_| Err(self.no_response(None, failure)))?;
+        let modified = transferred.file.as_ref().and_then(|file| file.modified);
+        let read = self.read_document(transferred, deadline).await;
+        read.map_err(|error| of_file(modified, error))
+    }
+
+    /// Reads a report that is one document, unless it is the one with the validators `known`.
+    async fn fetch_conditional(
+        &self,
+        source: &dyn ConditionalSource,
+        known: Option<&Validators>,
+        deadline: Instant,
+    ) -> Result<Fetched, FeedError> {
+        let mut failure = None;
+        let changed = timeout_at(deadline, source.transfer_changed(known, &mut failure)).await;
+        let changed = changed.unwrap_or_else(|_| Err(self.no_response(None, failure)))?;
+        match changed {
+            Changed::NotModified(times) => Ok(Fetched::NotModified(times)),
+            Changed::Document(transferred, validators) => {
+                let report = self.read_document(transferred, deadline).await?;
+                Ok(Fetched::Report(Box::new(report), validators))
+            }
+        }
+    }
+
+    async fn read_document(
+        &self,
+        mut transferred: Transferred,
+        deadline: Instant,
+    ) -> Result<FetchedReport, FeedError> {
         self.add_to_sample(&mut transferred)?;
-        let times = transferred.times.clone();
+        let (times, version) = (transferred.times.clone(), transferred.file.clone());
         let parsed = self.parse(transferred, Progress::default(), None, deadline);
-        let (progress, _) = parsed.await?;
-        let (report, size) = self.parser.finish(progress)?;
+        let parsed = parsed
+            .await
+            .and_then(|(read, _)| self.reading.parser.finish(read));
+        let file = version.as_ref().map(|file| excerpt(&file.name));
+        let (report, size) = parsed.map_err(|error| in_file(file.as_deref(), error))?;
         Ok(FetchedReport {
             report,
             times,
             size,
+            file,
+            version,
         })
     }
 
@@ -172,22 +219,26 @@ impl SourceFeed {
             (progress, content) = parsed.await?;
             read = Some(content);
         }
-        let (report, size) = self.parser.finish(progress)?;
+        let (report, size) = self.reading.parser.finish(progress)?;
         Ok(FetchedReport {
             report,
             times: times.finish(),
             size,
+            file: None,
+            version: None,
         })
     }
 
     /// The error of a response that took too long.
     fn no_response(&self, page: Option<u64>, last_failure: Option<FeedError>) -> FeedError {
-        let timeout = self.timeout;
+        let timeout = self.reading.timeout;
         let of_page = page.map_or(String::new(), |page| format!(" of page {page}"));
-        let last = last_failure.map_or(String::new(), |error| format!("; last failure: {error}"));
-        FeedError::Unavailable(format!(
-            "no complete response{of_page} within {timeout:?}{last}"
-        ))
+        let (last, modified) = last_failure.map_or((String::new(), None), |error| {
+            let (error, modified) = error.split_file_time();
+            (format!("; last failure: {error}"), modified)
+        });
+        let problem = format!("no complete response{of_page} within {timeout:?}{last}");
+        of_file(modified, FeedError::Unavailable(problem))
     }
 
     /// Parses a document on a thread that may block: a large one would block the other tasks of this thread.
@@ -198,15 +249,20 @@ impl SourceFeed {
         page: Option<u64>,
         deadline: Instant,
     ) -> Result<(Progress, PageContent), FeedError> {
-        let parser = Arc::clone(&self.parser);
+        let parser = Arc::clone(&self.reading.parser);
         let cancelled = CancelOnDrop::default();
         let is_cancelled = Arc::clone(&cancelled.0);
         let sampler = self.sampler.clone();
         let parsed = blocking(move || {
-            parser.parse(transferred, progress, page, &is_cancelled, sampler.as_ref())
+            let parse = Parse {
+                page,
+                is_cancelled: &is_cancelled,
+                sampler: sampler.as_ref(),
+            };
+            parser.parse(transferred, progress, &parse)
         });
         timeout_at(deadline, parsed).await.unwrap_or_else(|_| {
-            let timeout = self.timeout;
+            let timeout = self.reading.timeout;
             let problem = format!("the report could not be read within {timeout:?}");
             Err(of_page(page, FeedError::Unavailable(problem)))
         })
@@ -216,34 +272,105 @@ impl SourceFeed {
 #[async_trait]
 impl VendorFeed for SourceFeed {
     fn vendor_id(&self) -> &VendorId {
-        &self.vendor_id
+        &self.reading.vendor_id
     }
 
     fn lag(&self) -> Duration {
-        self.lag
+        self.reading.lag
     }
 
     fn max_age(&self) -> Option<Duration> {
-        self.max_age
+        self.reading.max_age
     }
 
     fn guard(&self) -> Guard {
-        self.guard
+        self.reading.guard
+    }
+
+    async fn finish_file(&self, file: &FileVersion) -> Result<(), String> {
+        let FeedSource::Document(source) = &self.source else {
+            return Ok(());
+        };
+        let timeout = self.reading.timeout;
+        let finished = tokio::time::timeout(timeout, source.finish(file)).await;
+        let finished = finished.unwrap_or_else(|_| {
+            let shown = excerpt(&file.name);
+            let problem = format!(
+                "the file {shown} was not deleted or moved within {timeout:?} (source.after)"
+            );
+            Err(FeedError::Unavailable(problem))
+        });
+        finished.map_err(|error| self.secrets.redact_error(error).to_string())
     }
 
     async fn fetch(&self) -> Result<FetchedReport, FeedError> {
-        let deadline = Instant::now() + self.timeout;
+        match self.fetch_changed(None).await? {
+            Fetched::Report(report, _) => Ok(*report),
+            Fetched::NotModified(_) => {
+                let problem = "the source stated without a condition that its report is unchanged";
+                Err(FeedError::Unavailable(problem.to_owned()))
+            }
+        }
+    }
+
+    fn is_conditional(&self) -> bool {
+        matches!(self.source, FeedSource::Conditional(_))
+    }
+
+    async fn fetch_changed<'k>(&self, known: Option<&'k Validators>) -> Result<Fetched, FeedError> {
+        let deadline = Instant::now() + self.reading.timeout;
         if let Some(sampler) = &self.sampler {
             sampler.clear();
         }
+        let report = |report| Fetched::Report(Box::new(report), None);
         let fetched = match &self.source {
-            FeedSource::Document(source) => self.fetch_document(source.as_ref(), deadline).await,
-            FeedSource::Pages(source) => self.fetch_pages(source.as_ref(), deadline).await,
+            FeedSource::Document(source) => {
+                let fetched = self.fetch_document(source.as_ref(), deadline).await;
+                fetched.map(report)
+            }
+            FeedSource::Conditional(source) => {
+                self.fetch_conditional(source.as_ref(), known, deadline)
+                    .await
+            }
+            FeedSource::Pages(source) => {
+                let fetched = self.fetch_pages(source.as_ref(), deadline).await;
+                fetched.map(report)
+            }
         };
         if let Some(sampler) = &self.sampler {
             sampler.redact(&self.secrets);
         }
         fetched.map_err(|error| self.secrets.redact_error(error))
+    }
+}
+
+/// Refuses to skip rows of pages that are counted: whether the vendor counts the skipped rows is not known.
+fn check_skipped_rows(options: &FeedOptions) -> Result<(), InvalidOptions> {
+    let skip_rows = match &options.format {
+        FormatOptions::Csv(csv) => csv.skip_rows.as_ref(),
+        FormatOptions::Xlsx(xlsx) => xlsx.skip_rows.as_ref(),
+        _ => None,
+    };
+    let pages = match &options.source {
+        Source::Http(http) => http.pages.as_ref(),
+        _ => None,
+    };
+    if skip_rows.is_some() && pages.is_some_and(PageOptions::counts_records) {
+        let problem = "format.skip_rows cannot be used with source.pages of the type \"page\" or \"offset\", or with a total: the \
+                       records of each page are counted, and whether the vendor counts the skipped rows is not known";
+        return Err(InvalidOptions::Option(problem.to_owned()));
+    }
+    Ok(())
+}
+
+/// Adds the name of the file to an error about its content.
+pub(crate) fn in_file(file: Option<&str>, error: FeedError) -> FeedError {
+    match error {
+        FeedError::Malformed(malformed) => FeedError::Malformed(MalformedReport {
+            file: file.map(str::to_owned),
+            ..malformed
+        }),
+        error => error,
     }
 }
 

@@ -22,7 +22,7 @@ mod decode;
 mod excerpt;
 mod feed;
 mod format;
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod number;
 mod options;

@@ -11,6 +11,7 @@ use domain::guard::Guard;
 use domain::identifiers::VendorId;
 use domain::report::ReportKind;
 use encoding_rs::Encoding;
+use sha2::{Digest as _, Sha256};
 
 pub use self::http::{HeaderText, HttpAuth, HttpHeader, HttpOptions, RedirectHost};
 
@@ -25,6 +26,8 @@ pub struct FeedOptions {
     pub vendor_id: VendorId,
     /// Where the report is.
     pub source: Source,
+    /// The treatment of its file once it was applied.
+    pub after: AfterRead,
     /// How its bytes become text.
     pub decode: DecodeOptions,
     /// How the text becomes records.
@@ -45,6 +48,15 @@ pub struct FeedOptions {
     pub max_age: Option<Duration>,
     /// How much one report may take away before it is held in quarantine.
     pub guard: Guard,
+}
+
+impl FeedOptions {
+    /// Identifies the options, without secrets, and the version of the program: with others, the same document may be another
+    /// report.
+    pub(crate) fn digest(&self) -> String {
+        let version = env!("CARGO_PKG_VERSION");
+        hex::encode(Sha256::digest(format!("{version} {self:?}")))
+    }
 }
 
 /// Where a report is.

@@ -97,6 +97,8 @@ pub(crate) fn on_page(page: u64, error: FeedError) -> FeedError {
             ..malformed
         }),
         FeedError::NotReady(text) => FeedError::NotReady(on_page(text)),
+        // Files have no pages.
+        error @ FeedError::OfFile { .. } => error,
         FeedError::RetryLater {
             reason,
             retry_after,

@@ -1,6 +1,5 @@
 //! Parses the document, or the pages, of a report: decoding, format and rules in sequence.
 
-use std::io::{self, Seek as _, SeekFrom};
 use std::sync::atomic::AtomicBool;
 
 use domain::ports::{FeedError, MalformedReport};
@@ -8,7 +7,7 @@ use domain::report::{Report, ReportKind};
 use domain::run::ReportSize;
 use domain::timestamp::Timestamp;
 
-use crate::decode::{self, Limit, MAX_LEVELS, Spool};
+use crate::decode::{self, Limit, MAX_LEVELS};
 use crate::format::{Format, FormatError};
 use crate::options::{DecodeOptions, FieldOptions, RuleOptions};
 use crate::page::{PageContent, PageReader, of_page};
@@ -23,6 +22,17 @@ pub(crate) struct Parser {
     pub(crate) fields: FieldOptions,
     pub(crate) rules: RuleOptions,
     pub(crate) kind: ReportKind,
+}
+
+/// The circumstances of parsing one document.
+#[derive(Clone, Copy)]
+pub(crate) struct Parse<'p> {
+    /// The number of the page that the document is, which errors name.
+    pub(crate) page: Option<u64>,
+    /// Set when the result is no longer needed.
+    pub(crate) is_cancelled: &'p AtomicBool,
+    /// `None` if no sample is kept.
+    pub(crate) sampler: Option<&'p Sampler>,
 }
 
 /// The part of a report that was read so far.
@@ -47,17 +57,20 @@ impl Progress {
 }
 
 impl Parser {
-    /// Parses a document, or the page with this number, which the error names.
+    /// Parses a document.
     pub(crate) fn parse(
         &self,
         mut transferred: Transferred,
         mut progress: Progress,
-        page: Option<u64>,
-        is_cancelled: &AtomicBool,
-        sampler: Option<&Sampler>,
+        parse: &Parse<'_>,
     ) -> Result<(Progress, PageContent), FeedError> {
-        let length = length_of(&mut transferred.bytes).map_err(|error| storage_failure(&error))?;
-        progress.transferred += length;
+        let &Parse {
+            page,
+            is_cancelled,
+            sampler,
+        } = parse;
+        let length = decode::length(&mut transferred.bytes);
+        progress.transferred += length.map_err(|error| storage_failure(&error))?;
         let bytes = Some(progress.transferred);
         let size = ReportSize { bytes, rows: None };
         let mut rules = Rules::resume(&self.fields, &self.rules, progress.tally, page);
@@ -132,13 +145,6 @@ impl Parser {
             }
         }
     }
-}
-
-/// The number of bytes in a spool, which is then at its beginning.
-fn length_of(bytes: &mut Spool) -> io::Result<u64> {
-    let length = bytes.seek(SeekFrom::End(0))?;
-    bytes.rewind()?;
-    Ok(length)
 }
 
 /// Adds the size of the document to an error about it.

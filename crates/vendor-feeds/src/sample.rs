@@ -1,6 +1,6 @@
 //! A sample of the last fetch of a feed, for an operator who checks its settings. It is kept also if the report is refused.
 
-use std::io::{self, Seek as _, SeekFrom};
+use std::io;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,6 +8,8 @@ use domain::evidence::ResponseTimes;
 use domain::identifiers::ProductId;
 use domain::refusal::Refusals;
 
+use crate::decode;
+use crate::excerpt::excerpt;
 use crate::record::{Record, RecordSink};
 use crate::rules::Rules;
 use crate::secrets::Secrets;
@@ -76,10 +78,9 @@ impl Sampler {
 
     /// Adds a document that was transferred, before it is read.
     pub(crate) fn add_document(&self, transferred: &mut Transferred) -> io::Result<()> {
-        let bytes = transferred.bytes.seek(SeekFrom::End(0))?;
-        transferred.bytes.rewind()?;
+        let bytes = decode::length(&mut transferred.bytes)?;
         let mut sample = self.lock();
-        sample.file.clone_from(&transferred.file);
+        sample.file = transferred.file.as_ref().map(|file| excerpt(&file.name));
         sample.bytes = Some(sample.bytes.unwrap_or(0) + bytes);
         sample.times = transferred.times.clone();
         Ok(())

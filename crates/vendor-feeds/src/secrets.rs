@@ -62,9 +62,13 @@ impl Secrets {
             FeedError::Malformed(malformed) => FeedError::Malformed(MalformedReport {
                 problem: self.redact(&malformed.problem),
                 refused: self.redact_refused(&malformed.refused),
-                size: malformed.size,
+                ..malformed
             }),
             FeedError::NotReady(text) => FeedError::NotReady(self.redact(&text)),
+            FeedError::OfFile { modified, error } => FeedError::OfFile {
+                modified,
+                error: Box::new(self.redact_error(*error)),
+            },
             FeedError::RetryLater {
                 reason,
                 retry_after,

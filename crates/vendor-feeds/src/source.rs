@@ -23,15 +23,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use backon::ExponentialBuilder;
 use domain::evidence::ResponseTimes;
-use domain::ports::{Clock, FeedError};
+use domain::ports::{Clock, FeedError, FileVersion};
+use domain::report::ReportKind;
+use domain::timestamp::Timestamp;
+use domain::validators::Validators;
 use secrecy::ExposeSecret as _;
 
-use self::directory::{DirectorySource, FilePattern, OpenDirectory};
+pub(crate) use self::directory::matches_pattern;
+use self::directory::{After, DirectorySource, FilePattern, OpenDirectory};
 use crate::decode::Spool;
 use crate::feed::InvalidOptions;
 use crate::format::PageFields;
-use crate::options::{FeedOptions, FormatOptions, PageKind, SftpLogin, Source};
+use crate::options::{FeedOptions, FormatOptions, PageKind, PageTotal, SftpLogin, Source};
 use crate::page::PageContent;
 use crate::secrets::Secrets;
 
@@ -40,8 +45,8 @@ use crate::secrets::Secrets;
 pub(crate) struct Transferred {
     /// The bytes, at their beginning.
     pub(crate) bytes: Spool,
-    /// Name of the file, on one line; `None` if the source has no name for the document.
-    pub(crate) file: Option<String>,
+    /// The file; `None` if the source has no files.
+    pub(crate) file: Option<FileVersion>,
     /// Whether the source compressed the bytes for the transfer.
     pub(crate) is_compressed: bool,
     /// The times of the document, as the source states them.
@@ -57,6 +62,32 @@ pub(crate) trait DocumentSource: Send + Sync {
         &self,
         last_failure: &mut Option<FeedError>,
     ) -> Result<Transferred, FeedError>;
+
+    /// Leaves, deletes or moves a file whose report was applied, as the options say. MUST be safe to cancel.
+    async fn finish(&self, _file: &FileVersion) -> Result<(), FeedError> {
+        Ok(())
+    }
+}
+
+/// Where a vendor's documents are, if their source can state that a document has not changed.
+#[async_trait]
+pub(crate) trait ConditionalSource: Send + Sync {
+    /// Transfers the current document, unless it is the one with the validators `known`. The rest is as in
+    /// [`DocumentSource::transfer`].
+    async fn transfer_changed(
+        &self,
+        known: Option<&Validators>,
+        last_failure: &mut Option<FeedError>,
+    ) -> Result<Changed, FeedError>;
+}
+
+/// The current document, compared with a known one.
+#[derive(Debug)]
+pub(crate) enum Changed {
+    /// It is another one, or may be. Its validators, if they are reliable.
+    Document(Transferred, Option<Validators>),
+    /// It is the known one. The times are those of this response.
+    NotModified(ResponseTimes),
 }
 
 /// Where a vendor's reports are in pages.
@@ -84,6 +115,8 @@ pub(crate) trait Pages: Send {
 pub(crate) enum FeedSource {
     /// A report is one document.
     Document(Box<dyn DocumentSource>),
+    /// A report is one document, and is requested only if it has changed.
+    Conditional(Box<dyn ConditionalSource>),
     /// A report has pages.
     Pages(Box<dyn PagedSource>),
 }
@@ -94,6 +127,7 @@ pub(crate) fn source(
     clock: Arc<dyn Clock>,
 ) -> Result<(FeedSource, Arc<Secrets>), InvalidOptions> {
     let max_bytes = options.decode.max_bytes;
+    let secrets = Arc::new(secrets(&options.source));
     let source: Box<dyn DocumentSource> = match &options.source {
         Source::Http(http) => {
             let request = http::RequestOptions {
@@ -102,40 +136,39 @@ pub(crate) fn source(
                 connect_timeout: connect_timeout(options),
                 retries: options.retries,
                 max_bytes,
+                settings: options.digest(),
+                is_full: options.kind == ReportKind::Full,
             };
             return http::source(http, request, clock);
         }
         Source::File { path } => {
             let (directory, file) = file::split(path);
-            files(options, clock, directory, file)
+            files(options, (clock, &secrets), directory, file)
         }
         #[cfg(feature = "sftp")]
         Source::Sftp(sftp) => {
             let (server, file) =
                 sftp::SftpServer::new(sftp, connect_timeout(options), options.timeout)?;
-            files(options, clock, server, file)
+            files(options, (clock, &secrets), server, file)
         }
         #[cfg(not(feature = "sftp"))]
         Source::Sftp(_) => return Err(InvalidOptions::MissingFeature("sftp")),
         #[cfg(feature = "ftps")]
         Source::Ftps(ftps) => {
             let (server, file) = ftps::FtpsServer::new(ftps, connect_timeout(options))?;
-            files(options, clock, server, file)
+            files(options, (clock, &secrets), server, file)
         }
         #[cfg(not(feature = "ftps"))]
         Source::Ftps(_) => return Err(InvalidOptions::MissingFeature("ftps")),
         #[cfg(feature = "bucket")]
         Source::Bucket(bucket) => {
             let (bucket, file) = bucket::Bucket::new(bucket, connect_timeout(options), max_bytes)?;
-            files(options, clock, bucket, file)
+            files(options, (clock, &secrets), bucket, file)
         }
         #[cfg(not(feature = "bucket"))]
         Source::Bucket(_) => return Err(InvalidOptions::MissingFeature("bucket")),
     };
-    Ok((
-        FeedSource::Document(source),
-        Arc::new(secrets(&options.source)),
-    ))
+    Ok((FeedSource::Document(source), secrets))
 }
 
 /// The secrets of a source with a login, which a server may repeat.
@@ -161,7 +194,7 @@ fn secrets(source: &Source) -> Secrets {
 /// Creates the source of files in a directory.
 fn files<O: OpenDirectory + 'static>(
     options: &FeedOptions,
-    clock: Arc<dyn Clock>,
+    (clock, secrets): (Arc<dyn Clock>, &Arc<Secrets>),
     directory: O,
     file: FilePattern,
 ) -> Box<dyn DocumentSource> {
@@ -169,9 +202,14 @@ fn files<O: OpenDirectory + 'static>(
         vendor_id: options.vendor_id.clone(),
         directory,
         file,
+        after: After {
+            action: options.after.clone(),
+            is_full: options.kind == ReportKind::Full,
+        },
         max_bytes: options.decode.max_bytes,
         retries: options.retries,
         clock,
+        secrets: Arc::clone(secrets),
     })
 }
 
@@ -188,10 +226,20 @@ pub(crate) fn page_fields(source: &Source) -> PageFields {
         PageKind::LinkBody { next } | PageKind::Cursor { next, .. } => Some(next.clone()),
         PageKind::LinkHeader | PageKind::Number { .. } | PageKind::Offset { .. } => None,
     };
-    PageFields {
-        next,
-        total: pages.total.clone(),
-    }
+    let total = match &pages.total {
+        Some(PageTotal::Field(field)) => Some(field.clone()),
+        Some(PageTotal::Header(_)) | None => None,
+    };
+    PageFields { next, total }
+}
+
+/// The pauses before the retries of a transfer.
+fn retry_pauses(retries: u32) -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(Duration::from_secs(2))
+        .with_max_times(usize::try_from(retries).unwrap_or(usize::MAX))
+        .with_jitter()
 }
 
 /// Each attempt gets an equal share of the timeout to connect, so that one lost packet does not use all of it.
@@ -204,6 +252,17 @@ fn accept(format: &FormatOptions) -> &'static str {
     match format {
         FormatOptions::Json(_) => "application/json",
         _ => "*/*",
+    }
+}
+
+/// Adds the modification time of the file that an error is about, if it is known and the error does not have one.
+pub(crate) fn of_file(modified: Option<Timestamp>, error: FeedError) -> FeedError {
+    match (modified, error) {
+        (_, error @ FeedError::OfFile { .. }) | (None, error) => error,
+        (Some(modified), error) => FeedError::OfFile {
+            modified,
+            error: Box::new(error),
+        },
     }
 }
 

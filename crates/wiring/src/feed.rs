@@ -20,6 +20,7 @@ pub(crate) fn vendor_feed(settings: &VendorSettings) -> anyhow::Result<Option<So
     let options = FeedOptions {
         vendor_id: settings.id.clone(),
         source,
+        after: settings.after.clone(),
         decode: decode(&settings.decode),
         format: settings.format.clone(),
         fields: settings.fields.clone(),

@@ -123,7 +123,7 @@ fn vendor_source(vendor: &VendorSettings) -> anyhow::Result<VendorSource> {
     VendorSource::new(
         url.as_str(),
         vendor.source.url().query(),
-        &vendor.part_of_document(),
+        &vendor.part_of_source(),
     )
     .with_context(|| format!("vendor {}: the URL cannot be stored", vendor.id))
 }

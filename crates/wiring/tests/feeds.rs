@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "tests and their helpers may panic")]
 
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use domain::ports::{ConfiguredFeed, PushedDocument};
@@ -34,18 +36,21 @@ fn examples_of_the_documentation_are_valid() {
     let ca_file = directory.path().join("ca.pem");
     fs::write(&ca_file, certificate.cert.pem()).unwrap();
     let secret = format!("_file = {secret:?}");
+    let key_file = directory.path().join("key");
+    fs::write(&key_file, certificate.signing_key.serialize_pem()).unwrap();
     let page = page
         .replace(r#"_env = "INITECH_PASSWORD""#, &secret)
         .replace(r#"_env = "VANDELAY_SECRET""#, &secret)
         .replace(r#"_file = "/run/secrets/hooli""#, &secret)
         .replace(r#"_env = "UMBRELLA_SECRET""#, &secret)
-        .replace("/etc/order-aggregator/hooli.pem", ca_file.to_str().unwrap());
+        .replace("/etc/order-aggregator/hooli.pem", ca_file.to_str().unwrap())
+        .replace("/etc/order-aggregator/soylent", key_file.to_str().unwrap());
     let examples = page.split("```toml\n").skip(1);
     let examples: Vec<&str> = examples
         .map(|rest| rest.split("```").next().unwrap())
         .collect();
     // The last one is the guard of the vendor before it.
-    assert_eq!(examples.len(), 8);
+    assert_eq!(examples.len(), 9);
     let all = feeds(&examples.concat()).unwrap();
     let urls: Vec<&str> = all
         .iter()
@@ -58,6 +63,7 @@ fn examples_of_the_documentation_are_valid() {
             "file:///srv/feeds/globex/INVRPT_*.edi",
             "https://api.vandelay.example/v2/stock",
             "sftp://feeds.initech.example/out/stock_*.csv.gz",
+            "sftp://sftp.soylent.example/~/export/stock_*.xlsx",
             "ftps://ftp.hooli.example/stock/latest.xml",
             "s3://umbrella-feeds/retail/stock_*.xlsx"
         ]
@@ -172,7 +178,7 @@ fn secrets_and_files_that_cannot_be_used_are_named() {
         ),
         (
             format!("{sftp}, {key}, auth = {{ type = 'key', user = 'u', key_file = {file:?} }}"),
-            "source.auth.key_file is not a private key in the format of OpenSSH or PEM that its passphrase (source.auth.passphrase_env) opens",
+            "source.auth.key_file is not a private key in the format of OpenSSH or PEM",
         ),
         (
             format!("{ftps}, {password}, ca_file = '/nowhere/ca.pem'"),
@@ -279,4 +285,39 @@ fn setting_of_a_pushed_format_that_cannot_be_used_is_named() {
         error.starts_with("reports of vendor v cannot be read: format.items"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn secrets_of_set_variables_reach_the_vendor() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        let lines = lines.map_while(Result::ok);
+        let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+        let response = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n[]";
+        stream.write_all(response.as_bytes()).unwrap();
+        head
+    });
+    // Cargo sets these variables for each test: that of a process cannot be set without `unsafe`.
+    let settings = format!(
+        "[[vendors]]\nid = 'v'\nsync_interval = '1m'\n[vendors.source]\ntype = 'http'\nurl = 'http://{address}/stock'\n\
+         auth = {{ type = 'bearer', token_env = 'CARGO_PKG_NAME' }}\n\
+         headers = {{ X-Shop = '7', X-Tenant-Key = {{ value_env = 'CARGO_MANIFEST_DIR' }} }}\n"
+    );
+    let feed = feeds(&settings).unwrap().remove(0).feed;
+    feed.fetch().await.unwrap();
+    let head = server.join().unwrap();
+    for (name, value) in [
+        ("authorization", "Bearer wiring"),
+        ("x-shop", "7"),
+        ("x-tenant-key", env!("CARGO_MANIFEST_DIR")),
+    ] {
+        let sent = head.iter().find_map(|line| {
+            let (found, value) = line.split_once(": ")?;
+            found.eq_ignore_ascii_case(name).then_some(value)
+        });
+        assert_eq!(sent, Some(value), "{name} in {head:?}");
+    }
 }

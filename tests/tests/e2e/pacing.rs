@@ -58,6 +58,28 @@ async fn retry_after_of_a_vendor_is_respected_by_every_process() {
 }
 
 #[tokio::test]
+async fn vendor_paused_through_the_api_gets_no_scheduled_request_until_it_is_resumed() {
+    let deployment = Deployment::start(&[("1", 50)]).await;
+    let client = deployment.client(0);
+    let reason = Some("stocktaking");
+    let paused = client.api.pause_vendor("vendor-a", reason).await.unwrap();
+    assert_eq!(vendor(&client).await.paused, paused.paused);
+    let before = deployment.vendors[0].requests();
+    // Six intervals.
+    sleep_until(Instant::now() + Duration::from_secs(6)).await;
+    let requests = deployment.vendors[0].requests() - before;
+    // A sync that began before the pause.
+    assert!(requests <= 1, "{requests} requests");
+
+    client.api.resume_vendor("vendor-a").await.unwrap();
+    eventually("the vendor is requested again", async || {
+        (deployment.vendors[0].requests() > before + 1).then_some(())
+    })
+    .await;
+    assert_eq!(vendor(&client).await.paused, None);
+}
+
+#[tokio::test]
 async fn failing_vendor_is_polled_with_backoff_and_at_its_interval_after_recovery() {
     let deployment = Deployment::start(&[("1", 50)]).await;
     let client = deployment.client(0);

@@ -146,5 +146,19 @@ async fn etags_problems_vendors_and_syncs_are_typed() {
     let vendors = api.vendors().collect().await.unwrap();
     let vendor = vendors.iter().find(|it| it.vendor_id == "vendor-a");
     assert_eq!(vendor.unwrap().last_sync.status, SyncStatus::Failed);
+    assert_eq!(vendor.unwrap().quarantine, None);
+
+    let paused = api.pause_vendor("vendor-a", Some("stocktaking"));
+    let paused = paused.await.unwrap().paused;
+    assert!(paused.is_some());
+    let vendors = api.vendors().collect().await.unwrap();
+    let vendor = vendors.iter().find(|it| it.vendor_id == "vendor-a");
+    assert_eq!(vendor.unwrap().paused, paused);
+    for _ in 0..2 {
+        let resumed = api.resume_vendor("vendor-a").await.unwrap();
+        assert_eq!(resumed.paused, None);
+    }
+    let unknown = api.pause_vendor("unknown", None).await.unwrap_err();
+    assert_eq!(unknown.kind(), Some(&ProblemKind::NotFound));
     standalone.audit().await;
 }

@@ -5,6 +5,7 @@ mod text;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use domain::identifiers::VendorId;
@@ -15,7 +16,7 @@ use progress::Progress;
 use settings::{Settings, VendorSettings};
 use vendor_feeds::{Sample, Sampler};
 
-use super::vendor_id;
+use super::{pause, vendor_id};
 use crate::store::{self, Access, AdminStore};
 
 #[derive(Debug, clap::Args)]
@@ -59,15 +60,17 @@ pub(super) fn check(args: &CheckArgs, settings: &Settings) -> Result<()> {
     };
     let runtime = tokio::runtime::Runtime::new()?;
     let store = store::open(args.data.as_deref(), Access::Read, settings, &runtime);
-    let (printed, result) = runtime.block_on(check_feed(&feed, &sampler, store));
+    let checked = check_feed(&feed, vendor.timeout, &sampler, store);
+    let (printed, result) = runtime.block_on(checked);
     print!("{printed}");
     result
 }
 
 /// Checks a feed against a store, if that could be opened. Returns the lines to print, and the problem if the report would
-/// not be applied.
+/// not be applied. `timeout` is the vendor's setting.
 async fn check_feed(
     configured: &ConfiguredFeed,
+    timeout: Duration,
     sampler: &Sampler,
     store: Result<Arc<dyn AdminStore>>,
 ) -> (String, Result<()>) {
@@ -77,14 +80,22 @@ async fn check_feed(
         Err(StoreProblem::Paused(error)) => return (String::new(), Err(error.into())),
         Err(StoreProblem::Unusable(error)) => Err(error),
     };
+    let delays = begun
+        .as_ref()
+        .map_or(&[][..], |begun| begun.delays.as_slice());
     let progress = Progress::spinner(format!("reading the report of vendor {vendor_id}"));
+    let started = Instant::now();
     let fetched = configured.feed.fetch().await;
+    let timed_out = started.elapsed() >= timeout;
     drop(progress);
     let sample = sampler.sample();
-    let mut printed = text::source(configured, &sample);
+    let mut printed = text::source(configured, delays, &sample);
     let fetched = match fetched {
         Ok(fetched) => fetched,
-        Err(error) => return (printed, Err(refused(vendor_id, &error, &sample))),
+        Err(error) => {
+            let (error, _) = error.split_file_time();
+            return (printed, Err(refused(vendor_id, &error, timed_out, &sample)));
+        }
     };
     let checked = compare(configured, &fetched, begun).await;
     printed += &match &checked {
@@ -109,6 +120,8 @@ enum StoreProblem {
 struct Begun {
     check: VendorCheck,
     requested_at: Timestamp,
+    /// Lines about the delays of the scheduled syncs of the vendor.
+    delays: Vec<String>,
 }
 
 async fn begin(
@@ -116,11 +129,14 @@ async fn begin(
     vendor_id: &VendorId,
 ) -> Result<Begun, StoreProblem> {
     let store = store.map_err(StoreProblem::Unusable)?;
+    let pauses = store.find_pauses(std::slice::from_ref(vendor_id)).await;
+    let pauses = pauses.map_err(|error| StoreProblem::Unusable(error.into()))?;
     let check = VendorCheck::new(store.clone(), store.clone(), store.clone(), store);
     match check.request_time(vendor_id).await {
         Ok(requested_at) => Ok(Begun {
             check,
             requested_at,
+            delays: pauses.iter().flat_map(pause::delays).collect(),
         }),
         Err(error @ SyncError::Paused { .. }) => Err(StoreProblem::Paused(error)),
         Err(error) => Err(StoreProblem::Unusable(error.into())),
@@ -135,14 +151,20 @@ async fn compare(
     let Begun {
         check,
         requested_at,
+        ..
     } = begun?;
     let _progress = Progress::spinner("comparing the report with the store");
     let feed = configured.feed.as_ref();
     Ok(check.check(feed, fetched, requested_at).await?)
 }
 
-/// The error of a report that was not received, or is refused.
-fn refused(vendor_id: &VendorId, error: &FeedError, sample: &Sample) -> anyhow::Error {
+/// The error of a report that was not received, or is refused. `timed_out` is whether the vendor's setting `timeout` elapsed.
+fn refused(
+    vendor_id: &VendorId,
+    error: &FeedError,
+    timed_out: bool,
+    sample: &Sample,
+) -> anyhow::Error {
     match error {
         FeedError::Malformed(_) if sample.refused.count() > 0 => anyhow!(
             "the report would be refused: the fields and rules of vendor {vendor_id} do not cover {} of {} records",
@@ -154,9 +176,12 @@ fn refused(vendor_id: &VendorId, error: &FeedError, sample: &Sample) -> anyhow::
             "{error}: repeat the check after that time; syncs of vendor {vendor_id} would wait too"
         ),
         FeedError::NotReady(_) => anyhow!("{error}: repeat the check later"),
-        FeedError::Unavailable(_) => anyhow!(
-            "no report was received: {error}; the settings are source, timeout and retries of vendor {vendor_id}"
+        FeedError::Unavailable(_) | FeedError::OfFile { .. } if timed_out => anyhow!(
+            "no report was received: {error}; the settings are timeout and retries of vendor {vendor_id}"
         ),
+        FeedError::Unavailable(_) | FeedError::OfFile { .. } => {
+            anyhow!("no report was received: {error}")
+        }
     }
 }
 
@@ -167,7 +192,10 @@ fn verdict(checked: &CheckedReport) -> Result<()> {
         SyncOutcome::Applied => Ok(()),
         SyncOutcome::Quarantined => bail!("the report would be quarantined: {reason}"),
         SyncOutcome::Stale => bail!("the report would not be applied: {reason}"),
-        outcome => bail!("the report would not be applied ({outcome}): {reason}"),
+        outcome => bail!(
+            "the report would not be applied ({}): {reason}",
+            outcome.status()
+        ),
     }
 }
 

@@ -8,7 +8,7 @@ use domain::identifiers::VendorId;
 use domain::ports::{Run, RunQueries, StoreError};
 use settings::Settings;
 
-use super::vendor_id;
+use super::{pause, vendor_id};
 use crate::store::{self, Access};
 
 /// Number of runs that are read at a time.
@@ -34,6 +34,11 @@ pub(super) fn runs(args: &RunsArgs, settings: &Settings) -> Result<()> {
     runtime.block_on(async {
         let known = store.find_vendors(std::slice::from_ref(vendor_id)).await?;
         ensure!(!known.is_empty(), "there is no vendor {vendor_id}");
+        for stored in store.find_pauses(std::slice::from_ref(vendor_id)).await? {
+            for line in pause::delays(&stored) {
+                println!("vendor {vendor_id}: {line}");
+            }
+        }
         let found = print(&*store, vendor_id, args.limit).await?;
         if found == 0 {
             println!("vendor {vendor_id} has no runs");
@@ -74,7 +79,7 @@ fn text(run: &Run) -> String {
         "run {}  {}  {}  took_ms={}  bytes={}  rows={}  added={}  changed={}  unchanged={}  zeroed={}",
         run.id,
         run.finished_at,
-        run.outcome,
+        run.outcome.status(),
         run.finished_at.since(run.started_at).as_millis(),
         number(details.size.bytes),
         number(details.size.rows),
@@ -88,11 +93,25 @@ fn text(run: &Run) -> String {
         let _ = write!(text, "  as_of={} ({})", proven.as_of, proven.evidence);
     }
     text.push('\n');
-    let labelled = [("error", &run.error), ("guard", &details.guard)];
-    for (label, value) in labelled {
-        if let Some(value) = value {
-            let _ = writeln!(text, "    {label}: {value}");
-        }
+    if let Some(file) = &details.file {
+        let _ = writeln!(text, "    file: {file}");
+    }
+    // The error of a refused report contains the first record, and that of a held one is the verdict of the guard.
+    let guard = details.guard.as_ref();
+    let error = run.error.as_ref().filter(|error| Some(*error) != guard);
+    if let Some(error) = error {
+        let refused = details.refused.to_string();
+        let (error, count) = match error.strip_suffix(&refused) {
+            Some(error) => (
+                error,
+                format!("refused records: {}", details.refused.count()),
+            ),
+            None => (error.as_str(), String::new()),
+        };
+        let _ = writeln!(text, "    error: {error}{count}");
+    }
+    if let Some(verdict) = guard {
+        let _ = writeln!(text, "    guard: {verdict}");
     }
     for refusal in details.refused.kept() {
         let _ = writeln!(text, "    {refusal}");
@@ -139,23 +158,25 @@ mod tests {
                     bytes: Some(77),
                     rows: None,
                 },
+                file: Some("stock_1.csv".to_owned()),
                 products: ProductCounts::default(),
-                refused,
+                refused: refused.clone(),
                 guard: None,
             },
-            error: Some("malformed".to_owned()),
+            error: Some("vendor acme: the report is malformed: ".to_owned() + &refused.to_string()),
         };
         let printed = text(&run);
         let lines: Vec<&str> = printed.lines().collect();
         assert_eq!(
-            lines[..3],
+            lines[..4],
             [
                 "run 7  2026-11-23T12:00:00.000000Z  FAILED  took_ms=1500  bytes=77  rows=-  added=0  changed=0  unchanged=0  zeroed=0",
-                "    error: malformed",
+                "    file: stock_1.csv",
+                "    error: vendor acme: the report is malformed: refused records: 21",
                 "    row 1: Qty is missing, expected a number",
             ]
         );
-        assert_eq!(lines[22..], ["    and 1 more refused records"]);
+        assert_eq!(lines[23..], ["    and 1 more refused records"]);
 
         run.details = RunDetails {
             proven: Some(Proven {
@@ -172,5 +193,18 @@ mod tests {
                 "zeroed=0  as_of=2026-11-23T12:00:00.000000Z (file_time)\n    guard: ok\n"
             )
         );
+
+        run.outcome = SyncOutcome::Applied;
+        run.error = Some("p1 is held by another transaction".to_owned());
+        let printed = text(&run);
+        let expected = "(file_time)\n    error: p1 is held by another transaction\n    guard: ok\n";
+        assert!(printed.contains("  OK  took_ms=") && printed.ends_with(expected));
+
+        run.outcome = SyncOutcome::Quarantined;
+        run.error = Some("too few rows".to_owned());
+        run.details.guard = run.error.clone();
+        let printed = text(&run);
+        let expected = "(file_time)\n    guard: too few rows\n";
+        assert!(printed.contains("  QUARANTINED  ") && printed.ends_with(expected));
     }
 }

@@ -10,11 +10,10 @@ use domain::ports::{FinishedSync, SyncOutcome};
 use domain::services::{SyncError, VendorSets, VendorSync};
 use progress::Progress;
 use settings::{Settings, VendorSettings};
-use storage_sqlite::OpenError;
 
 use super::check::find_vendor;
-use super::vendor_id;
-use crate::store::{self, Access, AdminStore};
+use super::{open_for_writing, vendor_id};
+use crate::store::AdminStore;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SyncArgs {
@@ -30,20 +29,10 @@ pub(super) struct SyncArgs {
 pub(super) fn sync(args: &SyncArgs, settings: &Settings) -> Result<()> {
     let vendor = find_vendor(settings, &args.vendor)?;
     let runtime = tokio::runtime::Runtime::new()?;
-    let store = store::open(args.data.as_deref(), Access::Write, settings, &runtime);
-    let store = store.map_err(|error| explain(error, &args.vendor))?;
+    let call = format!("{}/sync", args.vendor);
+    let store = open_for_writing(args.data.as_deref(), settings, &runtime, &call)?;
     let finished = runtime.block_on(sync_with(vendor, settings, store))?;
     report(&args.vendor, &finished)
-}
-
-/// Adds the remedy to the error of a data file that another process uses.
-fn explain(error: anyhow::Error, vendor_id: &VendorId) -> anyhow::Error {
-    if !matches!(error.downcast_ref(), Some(OpenError::InUse { .. })) {
-        return error;
-    }
-    error.context(format!(
-        "while the program runs, sync through its API: POST /api/v1/vendors/{vendor_id}/sync"
-    ))
 }
 
 async fn sync_with(
@@ -71,7 +60,7 @@ async fn sync_with(
     })
 }
 
-/// Prints the result of a sync. Fails unless the report was applied to all of its products.
+/// Prints the result of a sync. Fails unless the report was applied to all of its products, now or before.
 fn report(vendor_id: &VendorId, finished: &FinishedSync) -> Result<()> {
     let FinishedSync {
         outcome,
@@ -81,11 +70,12 @@ fn report(vendor_id: &VendorId, finished: &FinishedSync) -> Result<()> {
         ..
     } = finished;
     let took = took.as_millis();
+    let status = outcome.status();
     println!(
-        "vendor {vendor_id}: {outcome}, {received} lines, {changed} products changed, {took} ms"
+        "vendor {vendor_id}: {status}, {received} lines, {changed} products changed, {took} ms"
     );
     match (&finished.error, outcome) {
-        (None, SyncOutcome::Applied) => Ok(()),
+        (None, SyncOutcome::Applied | SyncOutcome::NotModified) => Ok(()),
         (reason, _) => {
             let reason = reason.as_deref().unwrap_or("no reason was recorded");
             bail!("the report was not applied, or only in part: {reason}")

@@ -116,14 +116,14 @@ impl Cursor {
         }
         Frame {
             bytes: entry.frames.get(self.sent).cloned().unwrap_or_default(),
-            last_of: (self.sent + 1 >= entry.frames.len()).then_some(entry.position),
+            last_of: (self.sent + 1 >= entry.frames.len()).then_some(entry.offset),
         }
     }
 
     /// Advances after a frame was sent.
     pub(super) fn advance(&mut self, frame: &Frame) {
         match frame.last_of {
-            Some(position) => (self.after, self.sent) = (position, 0),
+            Some(offset) => (self.after, self.sent) = (offset, 0),
             None => self.sent += 1,
         }
     }
@@ -196,12 +196,12 @@ impl Feed {
     pub(super) fn cache_older(&self, mut after: ChangeOffset, entries: Vec<Entry>) {
         let mut cache = self.cache();
         for entry in entries {
-            let position = entry.position;
+            let offset = entry.offset;
             if !cache.entries.contains_key(&after) {
                 cache.older.add(after, &entry);
                 cache.entries.insert(after, entry);
             }
-            after = position;
+            after = offset;
         }
         cache.evict(self.max_bytes);
     }
@@ -243,7 +243,7 @@ impl Cache {
     }
 
     fn push(&mut self, entry: Entry) {
-        let Some(after) = self.end.replace(entry.position) else {
+        let Some(after) = self.end.replace(entry.offset) else {
             return;
         };
         // A subscriber that is ahead of the feed may have read it from the log already.

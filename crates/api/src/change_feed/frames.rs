@@ -26,7 +26,7 @@ pub(super) const CATCH_UP_EVENTS: usize = 1_024;
 /// A rendered entry of the change log, identical for every subscriber.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
-    pub(super) position: ChangeOffset,
+    pub(super) offset: ChangeOffset,
     /// Each is sent as one piece. At least one, because an entry without events advances the offset of subscribers too; a
     /// frame before the last one may be empty.
     pub(super) frames: Vec<Bytes>,
@@ -95,7 +95,7 @@ struct Loaded {
 }
 
 impl Loaded {
-    fn entry(&self, ChangeEntry { position, changed }: &ChangeEntry) -> Entry {
+    fn entry(&self, ChangeEntry { offset, changed }: &ChangeEntry) -> Entry {
         let orders = changed.order_ids.chunks(MAX_FRAME_EVENTS).map(|ids| {
             let orders = ids.iter().filter_map(|id| self.orders.get(id));
             orders
@@ -110,14 +110,14 @@ impl Loaded {
         });
         let mut frames: Vec<Vec<Vec<u8>>> = orders.chain(levels).collect();
         let mut last = frames.pop().unwrap_or_default();
-        let id = format!("id: {position}\n").into_bytes();
+        let id = format!("id: {offset}\n").into_bytes();
         match last.last_mut() {
             Some(event) => event.splice(..0, id).for_each(drop),
             None => last.push([id.as_slice(), b"\n"].concat()),
         }
         frames.push(last);
         Entry {
-            position: *position,
+            offset: *offset,
             frames: frames.iter().map(|events| events.concat().into()).collect(),
         }
     }
@@ -146,14 +146,14 @@ fn notice(name: &str, detail: &str) -> Vec<u8> {
 
 /// The start of the stream: the reconnection delay, and the current offset, so that a client can resume even if it received
 /// no event.
-pub(super) fn opening(position: ChangeOffset) -> Bytes {
-    format!("retry: 2000\nid: {position}\n\n").into()
+pub(super) fn opening(offset: ChangeOffset) -> Bytes {
+    format!("retry: 2000\nid: {offset}\n\n").into()
 }
 
 /// Notifies the client that changes up to this offset were missed and are no longer kept.
-pub(super) fn reset(position: ChangeOffset) -> Bytes {
+pub(super) fn reset(offset: ChangeOffset) -> Bytes {
     let detail = "missed changes are no longer kept: reload the lists, then continue with the following events";
-    let mut bytes = format!("id: {position}\n").into_bytes();
+    let mut bytes = format!("id: {offset}\n").into_bytes();
     bytes.extend(notice("reset", detail));
     bytes.into()
 }
@@ -189,7 +189,7 @@ mod tests {
 
     fn entry(number: u64, orders: std::ops::Range<i64>, products: &[&str]) -> ChangeEntry {
         ChangeEntry {
-            position: ChangeOffset::new(number, 0),
+            offset: ChangeOffset::new(number, 0),
             changed: Changed {
                 order_ids: orders.map(OrderId).collect(),
                 product_ids: products

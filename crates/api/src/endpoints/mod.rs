@@ -4,6 +4,7 @@ pub(crate) mod batch;
 pub(crate) mod docs;
 pub(crate) mod events;
 pub(crate) mod orders;
+pub(crate) mod pauses;
 pub(crate) mod problems;
 pub(crate) mod readiness;
 pub(crate) mod reports;

@@ -31,7 +31,7 @@ pub(crate) async fn push(
     let received = received.await.inspect_err(|problem| {
         warn!(vendor.id = %vendor_id, %problem, "pushed report was not received; the vendor's stock is unchanged");
     })?;
-    let finished = push.apply(received.as_ref()).await?;
+    let finished = push.apply(received).await?;
     Ok(HttpResponse::Ok().json(SyncView::new(&vendor_id, &finished)))
 }
 
@@ -49,7 +49,8 @@ pub(crate) fn push_contract() -> Contract {
              unless another one without an as-of was pushed in between.\n\n\
              A record that the settings do not cover refuses the whole report: the response is 422, `errors` has the first 20 \
              such records, each with its place in `detail`, and the stock is not changed. If the report was applied to some of \
-             its products only, the response is 504; repeat the request.",
+             its products only, the response is 504; repeat the request. A report that arrived completely is applied even if the \
+             client disconnects.",
         )
         .parameters([in_path("vendor_id", schemas::vendor_id())])
         .document_body("The report, in the format of the vendor's settings.")

@@ -182,16 +182,17 @@ pub(crate) fn accept_quarantined_contract() -> Contract {
     quarantine_contract("accept_quarantined", "Accept a quarantined report").description(
         "A report that takes away more than the vendor's guard allows is quarantined, and so is an empty full report that \
          follows a non-empty one: no count changes until a later report agrees with it, or an operator accepts it. It is \
-         applied with its own time. Returns 404 if the vendor has no quarantined report, and 504 if the report was applied to \
-         some of its products only; repeat the request.",
+         applied with its own time, also if the client disconnects. Returns 404 if the vendor has no quarantined report, and \
+         504 if the report was applied to some of its products only, or was discarded meanwhile; repeat the request.",
     )
 }
 
 /// The contract of `POST /api/v1/vendors/{vendor_id}/quarantine/discard`.
 pub(crate) fn discard_quarantined_contract() -> Contract {
     quarantine_contract("discard_quarantined", "Discard a quarantined report").description(
-        "The stock is not changed, and the next report that exceeds the guard is quarantined again. Returns 404 if the \
-         vendor has no quarantined report.",
+        "The stock is not changed, and the next report that exceeds the guard is quarantined again. A report that is being \
+         accepted is applied to no further products. The status of the result stays `QUARANTINED`, and `error` states that the \
+         report was discarded. Returns 404 if the vendor has no quarantined report.",
     )
 }
 

@@ -4,6 +4,7 @@ use domain::evidence::Evidence;
 use domain::identifiers::{MAX_ID_CHARS, MAX_IDEMPOTENCY_KEY_BYTES};
 use domain::order::{OrderStatus, RejectReason};
 use domain::quantity::MAX_QUANTITY;
+use domain::services::MAX_PAUSE_REASON_CHARS;
 use serde_json::json;
 use utoipa::openapi::schema::{
     AdditionalProperties, ObjectBuilder, OneOfBuilder, SchemaType, Type,
@@ -107,6 +108,21 @@ pub(crate) fn run_evidence() -> OneOfBuilder {
     or_null_ref("Evidence").description(Some(
         "Null if the report proves no as-of time, or if no report was received.",
     ))
+}
+
+pub(crate) fn quarantine_evidence() -> OneOfBuilder {
+    or_null_ref("Evidence").description(Some("Null if the report proves no as-of time."))
+}
+
+pub(crate) fn pause_reason() -> ObjectBuilder {
+    string()
+        .min_length(Some(1))
+        .max_length(Some(MAX_PAUSE_REASON_CHARS))
+        .pattern(Some(ID_PATTERN))
+        .description(Some(
+            "The reason, which `GET /api/v1/vendors` shows: one line, not blank.",
+        ))
+        .examples([json!("stocktaking until noon")])
 }
 
 pub(crate) fn run_as_of() -> ObjectBuilder {

@@ -44,10 +44,18 @@ pub(crate) async fn read_at_most(
     body.ok_or_else(|| Problem::malformed("the body is empty; a JSON object is expected"))
 }
 
+/// Reads a body that may be absent and is declared as JSON otherwise, without parsing it.
+pub(crate) async fn read_optional(
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<Option<Bytes>, Problem> {
+    read_any(MAX_BYTES, request, payload).await
+}
+
 /// Reads the body of a request that needs none. An empty JSON object is accepted too, for clients that cannot send an empty
 /// body.
 pub(crate) async fn read_none(request: &HttpRequest, payload: Payload) -> Result<(), Problem> {
-    let Some(body) = read_any(MAX_BYTES, request, payload).await? else {
+    let Some(body) = read_optional(request, payload).await? else {
         return Ok(());
     };
     let mut errors = Vec::new();

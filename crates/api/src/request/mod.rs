@@ -8,6 +8,7 @@ pub(crate) mod idempotency;
 pub(crate) mod json;
 pub(crate) mod order;
 pub(crate) mod path;
+pub(crate) mod pause;
 pub(crate) mod prefer;
 pub(crate) mod query;
 pub(crate) mod report;

@@ -1,5 +1,6 @@
 //! The configured vendors, with the use cases to read and sync them.
 
+mod detached;
 mod push;
 mod single_flight;
 
@@ -10,14 +11,17 @@ use std::time::Duration;
 
 use domain::identifiers::VendorId;
 use domain::ports::{
-    ConfiguredFeed, ConfiguredPushFeed, FinishedSync, StoreError, StoredPause, VendorFeed,
-    VendorQueries, VendorSetQueries,
+    ConfiguredFeed, ConfiguredPushFeed, FinishedSync, OperatorPause, StoreError, StoredPause,
+    VendorFeed, VendorQueries, VendorSetQueries,
 };
-use domain::services::{QuarantineDecision, VendorSync};
+use domain::services::{
+    PauseReason, PauseVendor, PauseVendorError, QuarantineDecision, SyncError, VendorSync,
+};
 use domain::vendor_set::{VendorSet, VendorSource};
 use tracing::{Instrument as _, info_span};
 
 use crate::problem::Problem;
+pub(crate) use detached::DetachedWork;
 use push::{Push, PushVendors};
 use single_flight::SingleFlight;
 
@@ -26,6 +30,8 @@ pub(crate) struct Vendors {
     pub(crate) queries: Arc<dyn VendorQueries>,
     vendor_sets: Arc<dyn VendorSetQueries>,
     sync: VendorSync,
+    detached: DetachedWork,
+    pausing: PauseVendor,
     /// `None` for a vendor without a feed, whose stock is entered manually.
     by_id: BTreeMap<VendorId, Option<Feed>>,
     /// The vendors that push their reports, none of which is in `by_id`.
@@ -55,6 +61,7 @@ impl Vendors {
         queries: Arc<dyn VendorQueries>,
         vendor_sets: Arc<dyn VendorSetQueries>,
         sync: VendorSync,
+        detached: DetachedWork,
         with_feeds: impl IntoIterator<Item = ConfiguredFeed>,
         pushed: impl IntoIterator<Item = ConfiguredPushFeed>,
         manual: impl IntoIterator<Item = VendorId>,
@@ -72,8 +79,10 @@ impl Vendors {
         Self {
             queries,
             vendor_sets,
-            pushed: PushVendors::new(sync.clone(), pushed),
+            pushed: PushVendors::new(sync.clone(), detached.clone(), pushed),
+            pausing: sync.pausing(),
             sync,
+            detached,
             by_id: manual.chain(with_feeds).collect(),
         }
     }
@@ -123,11 +132,15 @@ impl Vendors {
             .collect())
     }
 
+    /// Whether the vendor is in the settings.
+    fn is_local(&self, vendor_id: &VendorId) -> bool {
+        self.by_id.contains_key(vendor_id) || self.pushed.contains(vendor_id)
+    }
+
     /// Whether the vendor is in the settings, or was ever configured in the store.
     pub(crate) async fn is_known(&self, vendor_id: &VendorId) -> Result<bool, StoreError> {
-        let is_local = self.by_id.contains_key(vendor_id) || self.pushed.contains(vendor_id);
         let ids = std::slice::from_ref(vendor_id);
-        Ok(is_local || !self.queries.find_vendors(ids).await?.is_empty())
+        Ok(self.is_local(vendor_id) || !self.queries.find_vendors(ids).await?.is_empty())
     }
 
     /// Returns the pauses of the vendors whose last sync failed or that an operator has paused.
@@ -139,6 +152,29 @@ impl Vendors {
         Ok(found
             .map(|stored| (stored.vendor_id.clone(), stored))
             .collect())
+    }
+
+    /// Pauses the scheduled syncs of a vendor.
+    pub(crate) async fn pause(
+        &self,
+        vendor_id: &VendorId,
+        reason: Option<&PauseReason>,
+    ) -> Result<OperatorPause, Problem> {
+        match self.pausing.pause(vendor_id, reason).await {
+            Err(PauseVendorError::NotFound(_)) if self.is_local(vendor_id) => {
+                Err(SyncError::NotConfigured(vendor_id.clone()).into())
+            }
+            paused => Ok(paused?),
+        }
+    }
+
+    /// Ends the pause of a vendor, if it is paused.
+    pub(crate) async fn resume(&self, vendor_id: &VendorId) -> Result<(), Problem> {
+        let ended = self.pausing.resume(vendor_id).await?;
+        if ended.is_none() && !self.is_known(vendor_id).await? {
+            return Err(PauseVendorError::NotFound(vendor_id.clone()).into());
+        }
+        Ok(())
     }
 
     /// Syncs a vendor. Concurrent calls share a sync.
@@ -166,7 +202,7 @@ impl Vendors {
     }
 
     /// Begins to receive a report that a vendor pushes.
-    pub(crate) async fn begin_push(&self, vendor_id: &VendorId) -> Result<Push<'_>, Problem> {
+    pub(crate) async fn begin_push(&self, vendor_id: &VendorId) -> Result<Push, Problem> {
         let push = self.pushed.begin(vendor_id).await?;
         push.ok_or_else(|| {
             Problem::not_found(if self.by_id.contains_key(vendor_id) {
@@ -177,7 +213,7 @@ impl Vendors {
         })
     }
 
-    /// Accepts or discards a vendor's quarantined report.
+    /// Accepts or discards a vendor's quarantined report, also if the caller is dropped.
     pub(crate) async fn resolve_quarantine(
         &self,
         vendor_id: &VendorId,
@@ -190,8 +226,12 @@ impl Vendors {
         } else {
             return Err(Problem::not_found("vendor not found"));
         };
-        self.sync
-            .resolve_quarantine(vendor_id, decision, max_age)
+        let (sync, vendor_id) = (self.sync.clone(), vendor_id.clone());
+        let resolved = self.detached.run(async move {
+            let resolved = sync.resolve_quarantine(&vendor_id, decision, max_age);
+            resolved.await.map_err(Problem::from)
+        });
+        resolved
             .await?
             .ok_or_else(|| Problem::not_found("this vendor has no quarantined report"))
     }

@@ -5,6 +5,7 @@
 //! row serializes them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::identifiers::VendorId;
@@ -14,9 +15,10 @@ use domain::ports::{
 };
 use domain::services::{SyncError, VendorSync};
 use domain::timestamp::Timestamp;
-use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tracing::{Instrument as _, info_span};
 
+use super::DetachedWork;
 use crate::problem::{FieldError, Problem};
 
 /// Maximum number of documents of one vendor that are received or applied at a time.
@@ -25,40 +27,44 @@ const MAX_CONCURRENT: usize = 4;
 /// The vendors of the settings that push their reports.
 pub(super) struct PushVendors {
     sync: VendorSync,
-    by_id: BTreeMap<VendorId, PushVendor>,
+    detached: DetachedWork,
+    by_id: BTreeMap<VendorId, Arc<PushVendor>>,
 }
 
 struct PushVendor {
     configured: ConfiguredPushFeed,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     /// Held while a document is applied.
     applying: Mutex<()>,
 }
 
 /// A report that is being pushed.
-pub(crate) struct Push<'v> {
-    sync: &'v VendorSync,
-    vendor: &'v PushVendor,
+pub(crate) struct Push {
+    sync: VendorSync,
+    detached: DetachedWork,
+    vendor: Arc<PushVendor>,
     arrived_at: Timestamp,
-    _permit: SemaphorePermit<'v>,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl PushVendors {
     pub(super) fn new(
         sync: VendorSync,
+        detached: DetachedWork,
         feeds: impl IntoIterator<Item = ConfiguredPushFeed>,
     ) -> Self {
         let vendors = feeds.into_iter().map(|configured| {
             let vendor_id = configured.feed.vendor_id().clone();
             let vendor = PushVendor {
                 configured,
-                permits: Semaphore::new(MAX_CONCURRENT),
+                permits: Arc::new(Semaphore::new(MAX_CONCURRENT)),
                 applying: Mutex::default(),
             };
-            (vendor_id, vendor)
+            (vendor_id, Arc::new(vendor))
         });
         Self {
             sync,
+            detached,
             by_id: vendors.collect(),
         }
     }
@@ -76,18 +82,21 @@ impl PushVendors {
     }
 
     /// Begins to receive a report; `None` if the vendor does not push its reports.
-    pub(super) async fn begin(&self, vendor_id: &VendorId) -> Result<Option<Push<'_>>, Problem> {
+    pub(super) async fn begin(&self, vendor_id: &VendorId) -> Result<Option<Push>, Problem> {
         let Some(vendor) = self.by_id.get(vendor_id) else {
             return Ok(None);
         };
-        let permit = vendor.permits.try_acquire().map_err(|_| {
-            Problem::unavailable(
-                "too many reports of this vendor are being received; nothing was recorded",
-            )
-        })?;
+        let permit = Arc::clone(&vendor.permits)
+            .try_acquire_owned()
+            .map_err(|_| {
+                Problem::unavailable(
+                    "too many reports of this vendor are being received; nothing was recorded",
+                )
+            })?;
         Ok(Some(Push {
-            sync: &self.sync,
-            vendor,
+            sync: self.sync.clone(),
+            detached: self.detached.clone(),
+            vendor: Arc::clone(vendor),
             // Before the document: its counts are older than this.
             arrived_at: self.sync.store_time().await?,
             _permit: permit,
@@ -95,7 +104,7 @@ impl PushVendors {
     }
 }
 
-impl Push<'_> {
+impl Push {
     fn feed(&self) -> &dyn PushFeed {
         self.vendor.configured.feed.as_ref()
     }
@@ -112,12 +121,16 @@ impl Push<'_> {
         self.feed().receive(document)
     }
 
-    /// Applies the report of the received document, after those that are being applied.
-    pub(crate) async fn apply(self, report: &dyn VendorFeed) -> Result<FinishedSync, Problem> {
-        let _turn = self.vendor.applying.lock().await;
-        let span = info_span!("push", vendor.id = %self.feed().vendor_id());
-        let applied = self.sync.apply_pushed(report, self.arrived_at);
-        applied.instrument(span).await.map_err(problem)
+    /// Applies the report of the received document, after those that are being applied, also if the caller is dropped.
+    pub(crate) async fn apply(self, report: Box<dyn VendorFeed>) -> Result<FinishedSync, Problem> {
+        let detached = self.detached.clone();
+        let applied = detached.run(async move {
+            let _turn = self.vendor.applying.lock().await;
+            let span = info_span!("push", vendor.id = %self.feed().vendor_id());
+            let applied = self.sync.apply_pushed(report.as_ref(), self.arrived_at);
+            applied.instrument(span).await.map_err(problem)
+        });
+        applied.await
     }
 }
 

@@ -24,6 +24,9 @@ pub(crate) struct RunView<'a> {
     #[serde(serialize_with = "super::text")]
     finished_at: Timestamp,
     status: SyncStatus,
+    /// Name of the file or object in its directory. Null for a source without files.
+    #[schema(required)]
+    file: Option<&'a str>,
     #[schema(schema_with = schemas::run_evidence, required)]
     evidence: Option<&'static str>,
     #[schema(schema_with = schemas::run_as_of, required)]
@@ -90,6 +93,7 @@ impl<'a> From<&'a Run> for RunView<'a> {
             started_at: run.started_at,
             finished_at: run.finished_at,
             status: run.outcome.into(),
+            file: details.file.as_deref(),
             evidence: details.proven.map(|proven| proven.evidence.as_str()),
             as_of: details.proven.map(|proven| proven.as_of),
             bytes: details.size.bytes,

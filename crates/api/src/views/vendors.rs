@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use domain::evidence::NoEvidence;
 use domain::identifiers::VendorId;
-use domain::ports::{FinishedSync, StoredPause, SyncOutcome, VendorStatus};
+use domain::ports::{FinishedSync, OperatorPause, StoredPause, SyncOutcome, VendorStatus};
+use domain::report::ReportKind;
+use domain::report_history::QuarantinedReport;
 use domain::timestamp::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -14,8 +16,9 @@ use crate::vendors::VendorRules;
 
 /// The outcome of a sync. `STALE`: the report is older than the applied one. `QUARANTINED`: the report takes away more than
 /// the vendor's guard allows, or is empty and the previous one was not; it is held until a later report agrees with it or an
-/// operator decides. `NOT_MODIFIED`: the vendor reports no change since the last report (HTTP 304). `NOT_READY`: the vendor
-/// has not finished its report. In these cases the stock is not changed, and `error` contains the reason.
+/// operator decides. The decision to discard it has this status, too. `NOT_READY`: the vendor has not finished its report. In
+/// these cases the stock is not changed, and `error` contains the reason. `NOT_MODIFIED`: the vendor states that its report
+/// has not changed (HTTP 304).
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum SyncStatus {
@@ -87,6 +90,55 @@ pub(crate) struct VendorView<'a> {
     // Without a description: generators do not support one next to a reference.
     #[schema(required)]
     paused: Option<PausedView<'a>>,
+    #[schema(required)]
+    quarantine: Option<QuarantineView<'a>>,
+}
+
+/// A report in quarantine, whatever the result of the last sync: it changes nothing until a later report agrees with it or an
+/// operator accepts it. A newer report that the guard does not hold, or an operator who discards it, ends the quarantine.
+/// `requested_at` is the time at which the report was requested, or arrived if the vendor pushed it, by the service's clock.
+#[derive(Serialize, ToSchema)]
+#[schema(as = QuarantinedReport)]
+struct QuarantineView<'a> {
+    #[schema(schema_with = schemas::timestamp)]
+    #[serde(serialize_with = "super::text")]
+    requested_at: Timestamp,
+    #[schema(schema_with = schemas::run_as_of, required)]
+    #[serde(serialize_with = "super::text_or_null")]
+    as_of: Option<Timestamp>,
+    #[schema(schema_with = schemas::quarantine_evidence, required)]
+    evidence: Option<&'static str>,
+    kind: KindView,
+    /// Number of products in the report.
+    received: u64,
+    /// The reason why the report is held.
+    reason: &'a str,
+}
+
+/// Whether a report covers the whole stock of its vendor, or only the products that it names.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = ReportKind)]
+enum KindView {
+    Full,
+    Delta,
+}
+
+impl<'a> From<&'a QuarantinedReport> for QuarantineView<'a> {
+    fn from(report: &'a QuarantinedReport) -> Self {
+        let proven = report.proof.ok();
+        Self {
+            requested_at: report.order.requested_at,
+            as_of: proven.map(|proven| proven.as_of),
+            evidence: proven.map(|proven| proven.evidence.as_str()),
+            kind: match report.kind {
+                ReportKind::Full => KindView::Full,
+                ReportKind::Delta => KindView::Delta,
+            },
+            received: report.lines,
+            reason: &report.reason,
+        }
+    }
 }
 
 /// A pause that an operator ordered: no scheduled sync of the vendor begins until it is ended.
@@ -101,6 +153,34 @@ struct PausedView<'a> {
     reason: Option<&'a str>,
 }
 
+impl<'a> From<&'a OperatorPause> for PausedView<'a> {
+    fn from(paused: &'a OperatorPause) -> Self {
+        Self {
+            since: paused.since,
+            reason: paused.reason.as_deref(),
+        }
+    }
+}
+
+/// The pause of a vendor after a request to pause or to resume it: null once the vendor is resumed.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PauseResult)]
+pub(crate) struct PauseResultView<'a> {
+    #[schema(schema_with = schemas::vendor_id)]
+    vendor_id: &'a str,
+    #[schema(required)]
+    paused: Option<PausedView<'a>>,
+}
+
+impl<'a> PauseResultView<'a> {
+    pub(crate) fn new(vendor_id: &'a VendorId, paused: Option<&'a OperatorPause>) -> Self {
+        Self {
+            vendor_id: vendor_id.as_str(),
+            paused: paused.map(PausedView::from),
+        }
+    }
+}
+
 impl<'a> VendorView<'a> {
     /// The view of a vendor; `status` is `None` if the store has no status of it yet.
     pub(crate) fn new(
@@ -112,6 +192,7 @@ impl<'a> VendorView<'a> {
         let proven = proof.and_then(Result::ok);
         let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let last_sync = status.and_then(|status| status.last_sync.as_ref());
+        let quarantined = status.and_then(|status| status.quarantined.as_ref());
         Self {
             vendor_id: vendor_id.as_str(),
             url: rules.url.as_deref(),
@@ -128,6 +209,7 @@ impl<'a> VendorView<'a> {
             next_attempt_at: None,
             consecutive_failures: 0,
             paused: None,
+            quarantine: quarantined.map(QuarantineView::from),
         }
     }
 
@@ -136,10 +218,7 @@ impl<'a> VendorView<'a> {
         if let Some(stored) = stored {
             self.next_attempt_at = stored.pause.next_attempt_at(stored.now);
             self.consecutive_failures = stored.pause.failures;
-            self.paused = stored.operator.as_ref().map(|paused| PausedView {
-                since: paused.since,
-                reason: paused.reason.as_deref(),
-            });
+            self.paused = stored.operator.as_ref().map(PausedView::from);
         }
         self
     }
@@ -178,7 +257,8 @@ struct ResultView<'a> {
     /// Number of products in the report.
     #[schema(required)]
     received: Option<u64>,
-    /// Number of products that the report changed.
+    /// Number of products whose stock the sync wrote: those that its run counts in `added`, `changed` and `zeroed`, and those
+    /// of the same quantity whose units in flight or whose mark of `max_age` changed.
     #[schema(required)]
     changed: Option<u64>,
     /// The reason why the sync failed or the report was not applied, or the products that it was not applied to.

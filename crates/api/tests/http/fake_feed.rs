@@ -15,10 +15,13 @@ use domain::run::ReportSize;
 use domain::timestamp::Timestamp;
 use tokio::sync::Semaphore;
 
-/// Lag of the feed's counts.
 /// Size of each report, in bytes.
 pub(crate) const REPORT_BYTES: u64 = 512;
 
+/// Name of the file of each report.
+pub(crate) const REPORT_FILE: &str = "stock 7.csv";
+
+/// Lag of the feed's counts.
 pub(crate) const LAG: Duration = Duration::from_secs(90);
 pub(crate) const MAX_AGE: Duration = Duration::from_mins(10);
 
@@ -114,6 +117,8 @@ impl VendorFeed for FakeFeed {
                 bytes: Some(REPORT_BYTES),
                 rows: Some(rows),
             },
+            file: Some(REPORT_FILE.to_owned()),
+            version: None,
         })
     }
 }

@@ -84,6 +84,7 @@ impl SyncQueries for FakeStore {
             configured_at: None,
             has_stock: rows.has_stock,
             has_future_shipments: false,
+            has_unmarked_shipments: false,
             has_quarantined_lines: false,
         }))
     }

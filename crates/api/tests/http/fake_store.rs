@@ -124,6 +124,7 @@ impl FakeStore {
             age: None,
             clock_skew_ms: None,
             is_expired: false,
+            quarantined: None,
         };
         let mut rows = self.0.lock().unwrap();
         rows.vendors.insert(vendor_id, status);
@@ -365,7 +366,7 @@ impl ChangeQueries for FakeStore {
         let entries = next
             .take(limit as usize)
             .map(|(changed, number)| ChangeEntry {
-                position: ChangeOffset::new(number, 0),
+                offset: ChangeOffset::new(number, 0),
                 changed: changed.clone(),
             });
         Ok(ChangesRead::Next {

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use domain::identifiers::VendorId;
 use domain::order::{Order, OrderState};
-use domain::ports::{Acceptance, FinishedSync, LockedVendor, MockUnitOfWork, NewOrder, Run, RunId};
+use domain::ports::{
+    Acceptance, FinishedSync, LockedVendor, MockUnitOfWork, NewOrder, OperatorPause, Run, RunId,
+};
 use domain::stock::{ProductStock, VendorStock};
 use domain::timestamp::Timestamp;
 
@@ -147,7 +149,7 @@ fn expect_records(work: &mut MockUnitOfWork, store: &FakeStore) {
         });
 }
 
-/// Adds the methods for pauses of failed vendors.
+/// Adds the methods for pauses.
 fn expect_pauses(work: &mut MockUnitOfWork, store: &FakeStore) {
     let rows = Arc::clone(&store.0);
     work.expect_find_pause()
@@ -160,6 +162,26 @@ fn expect_pauses(work: &mut MockUnitOfWork, store: &FakeStore) {
     let rows = Arc::clone(&store.0);
     work.expect_clear_pause()
         .returning(move |id| Ok(rows.lock().unwrap().pauses.remove(id)));
+    let rows = Arc::clone(&store.0);
+    // No vendor of the tests that is in the store pushes its reports.
+    work.expect_vendor_sources().returning(|| Ok(Vec::new()));
+    work.expect_pause_vendor().returning(move |id, reason| {
+        let mut rows = rows.lock().unwrap();
+        let now = rows.now();
+        let earlier = rows.paused.get(id);
+        let paused = OperatorPause {
+            since: earlier.map_or(now, |paused| paused.since),
+            reason: reason.or_else(|| earlier.and_then(|paused| paused.reason.clone())),
+        };
+        let is_known = rows.vendors.contains_key(id);
+        if is_known {
+            rows.paused.insert(id.clone(), paused.clone());
+        }
+        Ok(is_known.then_some(paused))
+    });
+    let rows = Arc::clone(&store.0);
+    work.expect_resume_vendor()
+        .returning(move |id| Ok(rows.lock().unwrap().paused.remove(id)));
 }
 
 fn accept(rows: &mut Rows, new: &NewOrder) -> Acceptance {

@@ -16,7 +16,12 @@ impl VendorQueries for FakeStore {
         self.check().await?;
         let rows = self.0.lock().unwrap();
         let found = vendor_ids.iter().filter_map(|id| rows.vendors.get(id));
-        Ok(found.cloned().collect())
+        Ok(found
+            .map(|status| VendorStatus {
+                quarantined: rows.history.quarantined.clone(),
+                ..status.clone()
+            })
+            .collect())
     }
 }
 

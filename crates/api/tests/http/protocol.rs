@@ -1,42 +1,36 @@
 //! Rules for every path: methods, unknown paths, problem pages and connections.
 
+use std::collections::BTreeMap;
+
 use api::ProblemKind;
 use domain::order::OrderStatus;
 use tokio::net::TcpStream;
 
 use crate::client;
 use crate::fixture::{TestServer, bytes};
+use crate::operations::operations;
 
-const PATHS: &[(&str, &str)] = &[
-    ("/", "GET, HEAD, OPTIONS"),
-    ("/healthz", "GET, HEAD, OPTIONS"),
-    ("/readyz", "GET, HEAD, OPTIONS"),
-    ("/metrics", "GET, HEAD, OPTIONS"),
-    ("/openapi.json", "GET, HEAD, OPTIONS"),
-    ("/docs", "GET, HEAD, OPTIONS"),
-    ("/docs/start.js", "GET, HEAD, OPTIONS"),
-    ("/problems/not-found", "GET, HEAD, OPTIONS"),
-    ("/api/v1/order", "POST, OPTIONS"),
-    ("/api/v1/orders", "GET, HEAD, POST, OPTIONS"),
-    ("/api/v1/orders/batch", "POST, OPTIONS"),
-    ("/api/v1/orders/1", "GET, HEAD, PATCH, OPTIONS"),
-    ("/api/v1/stock", "GET, HEAD, OPTIONS"),
-    ("/api/v1/stock/SKU-1", "GET, HEAD, OPTIONS"),
-    ("/api/v1/events", "GET, HEAD, OPTIONS"),
-    ("/api/v1/vendors", "GET, HEAD, OPTIONS"),
-    ("/api/v1/vendors/vendor-a/sync", "POST, OPTIONS"),
-    ("/api/v1/vendors/vendor-a/runs", "GET, HEAD, OPTIONS"),
-    ("/api/v1/vendors/vendor-a/reports", "POST, OPTIONS"),
-];
+/// An example of each path, with its methods as `Allow` lists them.
+fn paths() -> BTreeMap<String, String> {
+    let mut paths = BTreeMap::new();
+    for operation in operations() {
+        let allow: &mut String = paths.entry(operation.target).or_default();
+        allow.extend([operation.method.as_str(), ", "]);
+    }
+    for allow in paths.values_mut() {
+        *allow += "OPTIONS";
+    }
+    paths
+}
 
 #[tokio::test]
 async fn allow_header_lists_the_methods_of_a_path() {
     let server = TestServer::start();
-    for (path, allow) in PATHS {
+    for (path, allow) in &paths() {
         let options = server.send("OPTIONS", path, "", b"").await;
         assert_eq!(
             (options.status, options.header("allow")),
-            (204, Some(*allow)),
+            (204, Some(allow.as_str())),
             "{path}"
         );
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW"] {
@@ -45,7 +39,11 @@ async fn allow_header_lists_the_methods_of_a_path() {
             }
             let reply = server.send(method, path, "", b"").await;
             reply.problem(405, "method-not-allowed");
-            assert_eq!(reply.header("allow"), Some(*allow), "{method} {path}");
+            assert_eq!(
+                reply.header("allow"),
+                Some(allow.as_str()),
+                "{method} {path}"
+            );
         }
     }
     let all = server.send("OPTIONS", "*", "", b"").await;
@@ -57,14 +55,18 @@ async fn head_equals_get_without_the_body() {
     let server = TestServer::start();
     server.add_order(OrderStatus::Pending);
     server.store.add_stock("SKU-1", 3);
-    // The response to GET of the events is endless.
-    let readable = PATHS
-        .iter()
-        .filter(|(path, allow)| allow.contains("HEAD") && *path != "/api/v1/events");
-    for path in readable
-        .map(|(path, _)| *path)
-        .chain(["/api/v1/orders/2", "/nowhere"])
-    {
+    let readable = operations().into_iter();
+    let readable = readable.filter(|it| it.method == "GET" && !it.is_endless);
+    let others = [
+        "/api/v1/orders/2",
+        "/nowhere",
+        "/api/v1/vendors/vendor-a/runs",
+    ];
+    let paths: Vec<String> = readable
+        .map(|it| it.target)
+        .chain(others.map(str::to_owned))
+        .collect();
+    for path in paths.iter().map(String::as_str) {
         let get = server.get(path).await;
         let head = server.send("HEAD", path, "", b"").await;
         assert_eq!(head.status, get.status, "{path}");

@@ -1,14 +1,20 @@
 //! `POST /api/v1/vendors/{vendor_id}/reports`: reports and their results.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
+use domain::identifiers::VendorId;
+use domain::ports::{ConfiguredPushFeed, MockDocumentUpload, MockPushFeed};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 use vendor_feeds::{CsvOptions, FormatOptions, Header, XmlOptions};
 
+use crate::fake_feed::FakeFeed;
 use crate::fake_store::Failure;
-use crate::fixture::{JSON, TestServer};
-use crate::push_vendor::{REPORT, fields, gzip, json as json_format, listed, server};
+use crate::fixture::{self, JSON, TestServer};
+use crate::push_vendor::{REPORT, REPORTS, fields, gzip, json as json_format, listed, server};
 
 const CSV: &[u8] = b"SKU,Qty\na,3\n0012,4\n";
 
@@ -17,6 +23,7 @@ fn csv() -> FormatOptions {
         delimiter: b',',
         quote: b'"',
         header: Header::Row(NonZeroU32::MIN),
+        skip_rows: None,
     })
 }
 
@@ -249,4 +256,55 @@ async fn push_before_a_worker_registers_the_vendor_is_unavailable() {
         problem["detail"].as_str().unwrap().contains("acme"),
         "{problem}"
     );
+}
+
+/// The handler of a client that resets its connection is dropped; its report is not.
+#[tokio::test]
+async fn report_of_a_client_that_disconnects_is_applied_and_leaves_its_run() {
+    let received = FakeFeed::new("acme");
+    received.report(None, &["SKU-1"]);
+    received.block();
+    let mut push_feed = MockPushFeed::new();
+    let acme = VendorId::parse("acme").unwrap();
+    push_feed.expect_vendor_id().return_const(acme);
+    push_feed.expect_lag().return_const(Duration::ZERO);
+    push_feed.expect_max_age().return_const(None);
+    let timeout = Duration::from_secs(5);
+    push_feed.expect_timeout().return_const(timeout);
+    let report = received.clone();
+    push_feed.expect_receive().returning(move |_| {
+        let report = report.clone();
+        let mut upload = MockDocumentUpload::new();
+        upload.expect_write().returning(|_| Ok(()));
+        upload
+            .expect_finish()
+            .return_once(move || Ok(Box::new(report)));
+        Ok(Box::new(upload))
+    });
+    let feed = ConfiguredPushFeed {
+        feed: Arc::new(push_feed),
+        url: "push:acme".to_owned(),
+    };
+    let server = TestServer::start_with_push(|_| (), vec![feed]);
+    server.store.register_vendor("acme", 0);
+
+    let mut client = TcpStream::connect(server.address).await.unwrap();
+    let request = fixture::bytes("POST", REPORTS, "", REPORT);
+    client.write_all(&request).await.unwrap();
+    while received.fetches() == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    client.set_zero_linger().unwrap();
+    drop(client);
+    // The server has one thread, so it has seen the reset when it responds to a later request.
+    for _ in 0..3 {
+        assert_eq!(listed(&server).await["last_sync"]["status"], "NEVER");
+    }
+    received.unblock();
+    let deadline = tokio::time::Instant::now() + timeout;
+    while listed(&server).await["last_sync"]["status"] == "NEVER" {
+        assert!(tokio::time::Instant::now() < deadline, "no run is left");
+    }
+    let runs = server.get("/api/v1/vendors/acme/runs").await.json();
+    assert_eq!(runs["items"][0]["status"], "OK", "{runs}");
 }

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use domain::comparison::ReportedStock;
 use domain::identifiers::ProductId;
+use domain::ports::FeedError;
+use serde_json::{Value, json};
 
 use crate::client::Reply;
+use crate::fake_feed::LAG;
 use crate::fake_store::Failure;
 use crate::fake_unit_of_work::LAST_AS_OF;
 use crate::fixture::TestServer;
@@ -15,6 +18,12 @@ fn with_vendor() -> TestServer {
     let server = TestServer::start();
     server.store.register_vendor("vendor-a", 7);
     server
+}
+
+/// Returns `quarantine` of vendor-a in the list of vendors.
+async fn quarantine(server: &TestServer) -> Value {
+    let page = server.get("/api/v1/vendors").await.json();
+    page["items"][1]["quarantine"].clone()
 }
 
 async fn sync(server: &TestServer) -> Reply {
@@ -38,6 +47,7 @@ async fn empty_report_is_quarantined_until_an_operator_decides() {
         assert_eq!(result["status"], "QUARANTINED", "{result}");
         assert_eq!(result["received"], 0);
         assert!(result["error"].as_str().unwrap().contains("empty"));
+        assert_eq!(quarantine(&server).await["reason"], result["error"]);
         // The same report again does not count as a second empty report.
         assert_eq!(sync(&server).await.json()["status"], "QUARANTINED");
 
@@ -50,6 +60,11 @@ async fn empty_report_is_quarantined_until_an_operator_decides() {
         };
         assert_eq!(result.json()["status"], status);
         assert_eq!(result.json()["vendor_id"], "vendor-a");
+        if decision == "discard" {
+            let reason = "the quarantined report was discarded by an operator";
+            assert_eq!(result.json()["error"], reason);
+        }
+        assert_eq!(quarantine(&server).await, Value::Null);
         decide(decision).await.problem(404, "not-found");
     }
     for target in ["unknown/quarantine/accept", "seed/quarantine/discard"] {
@@ -111,9 +126,26 @@ async fn held_report_is_a_200_with_the_verdict_and_can_be_accepted() {
         assert_eq!(shown["changed"], 0);
         assert_eq!(shown["error"], verdict);
     }
+    // The quarantine is shown whatever the result of a later sync.
+    let shown = quarantine(&server).await;
+    assert_eq!(
+        shown,
+        json!({
+            "requested_at": shown["requested_at"], "as_of": as_of.minus(LAG).to_string(), "evidence": "document",
+            "kind": "full", "received": 1, "reason": verdict,
+        })
+    );
+    assert!(shown["requested_at"].as_str().unwrap().ends_with('Z'));
+    server
+        .feed
+        .fail(FeedError::Unavailable("refused".to_owned()));
+    sync(&server).await.problem(502, "vendor-unavailable");
+    assert_eq!(quarantine(&server).await, shown);
+
     let target = "/api/v1/vendors/vendor-a/quarantine/accept";
     let result = server.send("POST", target, "", b"").await.json();
     assert_eq!(result["status"], "OK", "{result}");
     assert_eq!(result["received"], 1);
     assert_eq!(result["changed"], 1);
+    assert_eq!(quarantine(&server).await, Value::Null);
 }

@@ -7,7 +7,7 @@ use domain::refusal::{Refusal, Refusals};
 use domain::run::ReportSize;
 use serde_json::{Value, json};
 
-use crate::fake_feed::{LAG, REPORT_BYTES};
+use crate::fake_feed::{LAG, REPORT_BYTES, REPORT_FILE};
 use crate::fake_unit_of_work::LAST_AS_OF;
 use crate::fixture::TestServer;
 
@@ -42,7 +42,7 @@ async fn run_shows_what_the_sync_read_and_changed() {
         shown,
         [json!({
             "id": 1, "started_at": shown[0]["started_at"], "finished_at": result["finished_at"], "status": "OK",
-            "evidence": "document", "as_of": as_of.minus(LAG).to_string(), "bytes": REPORT_BYTES, "rows": 2,
+            "evidence": "document", "as_of": as_of.minus(LAG).to_string(), "bytes": REPORT_BYTES, "rows": 2, "file": REPORT_FILE,
             // Each product has 100 units in the fake store.
             "added": 0, "changed": 2, "unchanged": 0, "zeroed": 0,
             "refused": [], "refused_count": 0, "guard": null, "error": null,
@@ -69,6 +69,7 @@ async fn refused_records_of_a_failed_sync_are_shown() {
             bytes: Some(77),
             rows: Some(40),
         },
+        file: Some("stock 8.csv".to_owned()),
         ..refused.into()
     }));
     sync(&server).await;
@@ -83,7 +84,11 @@ async fn refused_records_of_a_failed_sync_are_shown() {
     let second = json!({"place": "row 2", "column": "Qty", "value": "\"many\"", "rule": rule});
     assert_eq!(shown[..2], [first, second]);
     let error = run["error"].as_str().unwrap();
-    assert!(error.contains("row 1: Qty is missing"), "{error}");
+    assert!(
+        error.contains("malformed: stock 8.csv: row 1: Qty is missing"),
+        "{error}"
+    );
+    assert_eq!(run["file"], "stock 8.csv");
     for name in ["evidence", "as_of"] {
         assert_eq!(run[name], Value::Null, "{run}");
     }

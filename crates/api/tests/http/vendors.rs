@@ -44,11 +44,13 @@ async fn vendors_are_listed_by_id_with_their_last_sync() {
                 "vendor_id": "seed", "url": null, "products": 0, "last_sync": never, "as_of": null, "evidence": null,
                 "evidence_reason": null, "clock_skew_ms": null, "lag_ms": 0, "age_ms": null,
                 "max_age_ms": null, "expired": false, "next_attempt_at": null, "consecutive_failures": 0, "paused": null,
+                "quarantine": null,
             },
             {
                 "vendor_id": "vendor-a", "url": "http://vendor-a/stock", "products": 0, "last_sync": never, "as_of": null,
                 "evidence": null, "evidence_reason": null, "clock_skew_ms": null, "lag_ms": 90_000, "age_ms": null,
                 "max_age_ms": 600_000, "expired": false, "next_attempt_at": null, "consecutive_failures": 0, "paused": null,
+                "quarantine": null,
             },
         ], "next_cursor": null})
     );

@@ -11,6 +11,7 @@ mod lists;
 mod placing;
 mod runs;
 mod unexpected;
+mod vendors;
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@ use crate::canned::{Canned, json};
 fn run(id: i64, refused: &str) -> String {
     format!(
         r#"{{"id": {id}, "started_at": "2026-11-23T12:00:00Z", "finished_at": "2026-11-23T12:00:01.5Z", "status": "FAILED",
-            "evidence": "file_time", "as_of": "2026-11-23T11:00:00Z", "bytes": 77, "rows": 2, "added": 1, "changed": 2,
+            "file": "stock.csv", "evidence": "file_time", "as_of": "2026-11-23T11:00:00Z", "bytes": 77, "rows": 2, "added": 1, "changed": 2,
             "unchanged": 3, "zeroed": 4, "refused": [{refused}], "refused_count": 5, "guard": null, "error": "x"}}"#
     )
 }
@@ -29,6 +29,7 @@ async fn runs_of_a_vendor_are_read_page_by_page() {
     assert_eq!(page.next_cursor.as_deref(), Some("c"));
     let run = &page.items[0];
     assert_eq!((run.id, run.status), (9, SyncStatus::Failed));
+    assert_eq!(run.file.as_deref(), Some("stock.csv"));
     assert_eq!(run.evidence, Some(Evidence::FileTime));
     assert_eq!((run.bytes, run.rows), (Some(77), Some(2)));
     let counts = [run.added, run.changed, run.unchanged, run.zeroed];

@@ -102,7 +102,50 @@ fn modification_time_of_a_file_is_evidence_of_its_own() {
     };
     let proof = |seconds| assess(None, &file(seconds), exchange()).proof;
     assert_eq!(proof(-300.0), proven(-301.0, Evidence::FileTime));
-    assert_eq!(proof(60.0), Err(NoEvidence::LastModifiedInFuture));
+    // Not later than the request, and nothing if it is ahead by more than a minute.
+    assert_eq!(proof(60.7), proven(0.5, Evidence::FileTime));
+    assert_eq!(proof(60.8), Err(NoEvidence::FileTimeInFuture));
+    assert_eq!(exchange().file_time_ahead(at(60.7)), Duration::ZERO);
+    assert_eq!(
+        exchange().file_time_ahead(at(3_600.7)),
+        Duration::from_hours(1)
+    );
+}
+
+#[test]
+fn reason_names_the_time_of_the_file_instead_of_a_header() {
+    let explanation = |is_file_time, times| {
+        let times = ResponseTimes {
+            is_file_time,
+            ..times
+        };
+        let unproven = proof(None, &times).unwrap_err();
+        assert_eq!(unproven.to_string().parse(), Ok(unproven));
+        unproven.explanation()
+    };
+    let ahead = modified(90.0, ResponseTimes::default());
+    assert_eq!(
+        explanation(true, ahead.clone()),
+        "the modification time of the file is in the future"
+    );
+    assert_eq!(explanation(false, ahead), "Last-Modified is in the future");
+    let unusable = |times| ResponseTimes {
+        is_last_modified_unusable: true,
+        ..times
+    };
+    assert_eq!(
+        explanation(true, unusable(ResponseTimes::default())),
+        "the modification time of the file cannot be read"
+    );
+    assert_eq!(
+        explanation(false, unusable(date(0.0))),
+        "Last-Modified cannot be read"
+    );
+    let before_1970 = modified(-2e9, ResponseTimes::default());
+    assert_eq!(
+        explanation(true, before_1970),
+        "the times of the report add up to an instant before 1970"
+    );
 }
 
 #[test]

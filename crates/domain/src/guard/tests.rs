@@ -64,13 +64,14 @@ fn a_share_is_exceeded_by_one_unit_more_and_not_by_the_share_itself() {
 fn the_verdict_states_the_numbers_and_the_setting() {
     let guard = guard(Some(0.5), Some(0.25), 1_000);
     let lost = effect(&[(8_000, 2_800)]);
+    let gained = effect(&[(1, 2)]);
     let verdict = |rows, effect| guard.check(ReportKind::Full, rows, effect).to_string();
     assert_eq!(
         verdict(1_000, &lost),
         "the report would take away 5,200 of 8,000 units (65 %), more than guard.max_drop = 0.5"
     );
     assert_eq!(
-        verdict(999, &lost),
+        verdict(999, &gained),
         "the report has 999 of at least 1,000 rows (guard.min_rows)"
     );
     let flips = effect(&[
@@ -94,6 +95,24 @@ fn the_verdict_states_the_numbers_and_the_setting() {
 }
 
 #[test]
+fn the_verdict_states_every_bound_that_is_exceeded() {
+    let guard = guard(Some(0.5), Some(0.25), 1_000);
+    let verdict = |rows, effect| guard.check(ReportKind::Full, rows, effect).to_string();
+    let gone = effect(&[(80, 0), (20, 20)]);
+    assert_eq!(
+        verdict(1_000, &gone),
+        "the report would take away 80 of 100 units (80 %), more than guard.max_drop = 0.5; \
+         1 of 2 products (50 %) would go from some units to none, more than guard.max_flips = 0.25"
+    );
+    assert_eq!(
+        verdict(1, &gone),
+        "the report has 1 of at least 1,000 rows (guard.min_rows); \
+         the report would take away 80 of 100 units (80 %), more than guard.max_drop = 0.5; \
+         1 of 2 products (50 %) would go from some units to none, more than guard.max_flips = 0.25"
+    );
+}
+
+#[test]
 fn a_vendor_without_units_has_nothing_to_lose() {
     let guard = guard(Some(0.0), Some(0.0), 3);
     let first = effect(&[(0, 10), (0, 0)]);
@@ -107,6 +126,28 @@ fn a_vendor_without_units_has_nothing_to_lose() {
         GuardVerdict::Passed,
         "min_rows counts the rows of full reports"
     );
+}
+
+#[test]
+fn a_report_that_changes_nothing_is_never_held() {
+    let guard = guard(Some(0.0), Some(0.0), 1_000);
+    let mut unchanged = effect(&[(3, 3), (0, 0)]);
+    let verdict = guard.check(ReportKind::Full, 2, &unchanged);
+    let (rows, min_rows) = (2, 1_000);
+    assert_eq!(verdict, GuardVerdict::Unchanged { rows, min_rows });
+    assert!(!verdict.is_held());
+    assert_eq!(
+        verdict.to_string(),
+        "the report has 2 of at least 1,000 rows (guard.min_rows), and changes nothing"
+    );
+    unchanged.add_new(1);
+    let few = GuardVerdict::Held(Exceeded {
+        rows: Some((rows, min_rows)),
+        ..Exceeded::default()
+    });
+    assert_eq!(guard.check(ReportKind::Full, 2, &unchanged), few);
+    let gained = effect(&[(3, 4)]);
+    assert_eq!(guard.check(ReportKind::Full, 2, &gained), few);
 }
 
 #[test]

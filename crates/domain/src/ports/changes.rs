@@ -58,7 +58,7 @@ impl Changed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeEntry {
     /// The offset of the entry.
-    pub position: ChangeOffset,
+    pub offset: ChangeOffset,
     /// The ids that were changed.
     pub changed: Changed,
 }

@@ -80,6 +80,7 @@ mock! {
     #[async_trait]
     impl RunRepository for UnitOfWork {
         async fn prune_runs(&mut self, keep: u32, limit: u32) -> Result<u64, StoreError>;
+        async fn add_note(&mut self, vendor_id: &VendorId, finished_at: Timestamp, note: &str) -> Result<(), StoreError>;
     }
 
     #[async_trait]

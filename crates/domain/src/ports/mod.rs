@@ -76,7 +76,8 @@ pub use vendor_set::{
     VendorSetRecord, VendorSetRepository,
 };
 pub use vendors::{
-    ConfiguredFeed, FeedError, FetchedReport, GivenFeed, MalformedReport, VendorFeed,
+    ConfiguredFeed, FeedError, Fetched, FetchedReport, FileVersion, GivenFeed, MalformedReport,
+    VendorFeed,
 };
 pub use writes::{NoopWriteObserver, WriteAttempt, WriteObserver, WriteProbe};
 

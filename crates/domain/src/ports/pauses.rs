@@ -35,7 +35,7 @@ pub struct StoredPause {
 #[async_trait]
 pub trait OperatorPauseRepository {
     /// Pauses the vendor and returns its pause; MUST return `None` if there is no such vendor. If the vendor is paused already,
-    /// MUST replace the reason only.
+    /// MUST keep the time, and MUST keep the reason unless there is a new one.
     async fn pause_vendor(
         &mut self,
         vendor_id: &VendorId,

@@ -8,6 +8,7 @@ use super::{FinishedSync, StoreError, StoredPause};
 use crate::evidence::Proof;
 use crate::identifiers::{OrderId, ProductId, VendorId};
 use crate::order::{Order, OrderStatus};
+use crate::report_history::QuarantinedReport;
 use crate::timestamp::Timestamp;
 
 /// Selects the orders to list.
@@ -118,6 +119,8 @@ pub struct VendorStatus {
     pub clock_skew_ms: Option<i64>,
     /// Whether any of the vendor's stock rows is marked as older than its setting `max_age` allows.
     pub is_expired: bool,
+    /// The report in quarantine, whatever the result of the last sync; `None` if there is none.
+    pub quarantined: Option<QuarantinedReport>,
 }
 
 /// Reads vendors.

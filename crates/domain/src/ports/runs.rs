@@ -56,4 +56,13 @@ pub trait RunRepository {
     /// Prunes at most `limit` runs, of each vendor only those that are older than its newest `keep`, and returns their number.
     /// MUST prune the oldest runs of a vendor first, and MUST NOT wait for another transaction that prunes runs.
     async fn prune_runs(&mut self, keep: u32, limit: u32) -> Result<u64, StoreError>;
+
+    /// Appends a note to the error of the vendor's newest run, and to that of its last sync, if it ended at `finished_at`. MUST
+    /// change nothing if a later run was recorded. A note is one line.
+    async fn add_note(
+        &mut self,
+        vendor_id: &VendorId,
+        finished_at: Timestamp,
+        note: &str,
+    ) -> Result<(), StoreError>;
 }

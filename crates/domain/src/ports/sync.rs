@@ -27,10 +27,21 @@ pub enum SyncOutcome {
     /// The report takes away more than the vendor's guard allows, or is empty and the previous one was not: it stays in
     /// quarantine until a later report agrees with it or an operator decides.
     Quarantined,
-    /// The vendor stated that nothing changed since the last report. Written by later versions.
+    /// The vendor stated that its report is still the one that was applied last: nothing changed.
     NotModified,
     /// The vendor has not finished its report: nothing changed, and this is no failure. The vendor does not count as tried.
     NotReady,
+}
+
+impl SyncOutcome {
+    /// The outcome as the API and the commands show it. Stores write it differently: `APPLIED` for `OK`.
+    #[must_use]
+    pub fn status(self) -> &'static str {
+        match self {
+            Self::Applied => "OK",
+            other => other.into(),
+        }
+    }
 }
 
 /// The result of a sync, to be stored as the vendor's last and as a run.
@@ -85,6 +96,7 @@ impl FinishedSync {
 
 /// The state of a vendor's reports, read without a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct VendorSyncState {
     /// The store's clock at the time of the read.
     pub now: Timestamp,
@@ -96,6 +108,9 @@ pub struct VendorSyncState {
     pub has_stock: bool,
     /// Whether any of its shipments is later than `now`.
     pub has_future_shipments: bool,
+    /// Whether the last applied report proves to include any of its shipments that is not marked as included. The row of
+    /// such a shipment was held when the report was applied.
+    pub has_unmarked_shipments: bool,
     /// Whether lines of any report of the vendor are kept for its quarantine.
     pub has_quarantined_lines: bool,
 }

@@ -1,5 +1,13 @@
 //! The port to a vendor's feed.
 
+#![cfg_attr(
+    any(test, feature = "test-support"),
+    allow(
+        clippy::ref_option_ref,
+        reason = "mockall generates it for `fetch_changed`"
+    )
+)]
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +21,19 @@ use crate::pacing::RetryAfter;
 use crate::refusal::Refusals;
 use crate::report::Report;
 use crate::run::ReportSize;
+use crate::timestamp::Timestamp;
+use crate::validators::Validators;
+
+/// A version of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileVersion {
+    /// The name of the file in its directory.
+    pub name: String,
+    /// The size in bytes.
+    pub size: u64,
+    /// The modification time; `None` if the server does not state a usable one.
+    pub modified: Option<Timestamp>,
+}
 
 /// A report with the times of the response that carried it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,11 +44,24 @@ pub struct FetchedReport {
     pub times: ResponseTimes,
     /// The size of the transferred document.
     pub size: ReportSize,
+    /// The name of the file or object in its directory, on one line; `None` if the source has no files.
+    pub file: Option<String>,
+    /// The version of that file, for [`VendorFeed::finish_file`].
+    pub version: Option<FileVersion>,
+}
+
+/// The response to a request with a condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fetched {
+    /// A report, and its validators if the source states reliable ones.
+    Report(Box<FetchedReport>, Option<Validators>),
+    /// The report is still the one with the validators of the condition. The times are those of this response.
+    NotModified(ResponseTimes),
 }
 
 /// A document that is not a valid report.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Error)]
-#[error("{problem}")]
+#[error("{}{problem}", .file.as_deref().map(|file| format!("{file}: ")).unwrap_or_default())]
 pub struct MalformedReport {
     /// The problem, on one line.
     pub problem: String,
@@ -35,6 +69,8 @@ pub struct MalformedReport {
     pub refused: Refusals,
     /// The size of the transferred document.
     pub size: ReportSize,
+    /// The name of the file or object in its directory, which `problem` does not name; `None` if the source has no files.
+    pub file: Option<String>,
 }
 
 /// A document with a problem that is not about its records.
@@ -53,7 +89,7 @@ impl From<Refusals> for MalformedReport {
         Self {
             problem: refused.to_string(),
             refused,
-            size: ReportSize::default(),
+            ..Self::default()
         }
     }
 }
@@ -78,14 +114,32 @@ pub enum FeedError {
     /// The vendor has not finished its report: a file is empty or still grows. This is no failure of the vendor.
     #[error("the report is not ready: {0}")]
     NotReady(String),
+    /// One of the others, about a file that was found.
+    #[error("{error}")]
+    OfFile {
+        /// The modification time of the file.
+        modified: Timestamp,
+        /// The error; not of this variant.
+        error: Box<Self>,
+    },
 }
 
 impl FeedError {
+    /// Returns the error without the modification time of the file that was found, and that time.
+    #[must_use]
+    pub fn split_file_time(self) -> (Self, Option<Timestamp>) {
+        match self {
+            Self::OfFile { modified, error } => (*error, Some(modified)),
+            error => (error, None),
+        }
+    }
+
     /// The duration of the vendor's `Retry-After`, if it sent one.
     #[must_use]
     pub fn retry_after(&self) -> Option<RetryAfter> {
         match self {
             Self::RetryLater { retry_after, .. } => Some(*retry_after),
+            Self::OfFile { error, .. } => error.retry_after(),
             Self::Unavailable(_) | Self::Malformed(_) | Self::NotReady(_) => None,
         }
     }
@@ -101,8 +155,31 @@ pub trait VendorFeed: Send + Sync {
     /// Requests a report. MUST return within a bounded time and read a bounded size, and MUST NOT return a report of which
     /// any part is malformed. MUST NOT invent a time that the response does not have. A `Retry-After` MUST end the call
     /// immediately, with [`FeedError::RetryLater`]. A report that the vendor is still writing MUST be
-    /// [`FeedError::NotReady`].
+    /// [`FeedError::NotReady`]. MUST name the file of a report that comes from one, also if the file is malformed. An error about
+    /// a file that was found MUST be [`FeedError::OfFile`] if its time is known.
     async fn fetch(&self) -> Result<FetchedReport, FeedError>;
+
+    /// Returns whether the source can state that its report has not changed. MUST NOT block, and MUST be false for deltas.
+    fn is_conditional(&self) -> bool {
+        false
+    }
+
+    /// Requests a report with the condition that it is not the one with the validators `known`, if there are any. MUST return
+    /// [`Fetched::NotModified`] only if the source has stated, upon this condition and with the same settings, that the report
+    /// is that one. MUST return only validators that another report of the source does not have. The rest is as for
+    /// [`fetch`](Self::fetch).
+    async fn fetch_changed<'k>(&self, known: Option<&'k Validators>) -> Result<Fetched, FeedError> {
+        let _ = known;
+        Ok(Fetched::Report(Box::new(self.fetch().await?), None))
+    }
+
+    /// Leaves the file of a report, deletes it or moves it, as the setting `source.after` says. It is called after the report was
+    /// applied, or ignored because a newer one was, and that is recorded. MUST return within a bounded time, and MUST NOT change
+    /// another version of the file. The error is one line for operators.
+    async fn finish_file(&self, file: &FileVersion) -> Result<(), String> {
+        let _ = file;
+        Ok(())
+    }
 
     /// Returns the setting `lag`: the maximum age of the vendor's numbers at the time at which it states them. MUST NOT
     /// block.
@@ -163,6 +240,8 @@ impl VendorFeed for GivenFeed {
                 bytes: None,
                 rows: Some(self.report.quantities().len() as u64),
             },
+            file: None,
+            version: None,
         })
     }
 

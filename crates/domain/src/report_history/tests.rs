@@ -1,5 +1,6 @@
 //! Tests of repeated claims, of late reports and of empty reports.
 
+mod files;
 mod quarantine;
 
 use super::*;
@@ -27,6 +28,7 @@ fn assessment(claim: Option<Claim>, order: ReportOrder, as_of: Option<i64>) -> A
     Assessment {
         order,
         claim,
+        file: None,
         proof: proof.ok_or(NoEvidence::DocumentInFuture),
         clock_skew_ms: None,
     }
@@ -108,10 +110,39 @@ fn claim_that_proved_nothing_proves_nothing_later() {
     // Two hours later the same document is no longer in the future.
     let again = read(&mut history, 7_200, order(7_200, 7_300), Some(7_200));
     assert_eq!(again.proof, Err(NoEvidence::SeenUnproven));
+    // The time of an older one is as wrong: it may be local time.
     let older = read(&mut history, 7_000, order(7_000, 7_300), Some(7_000));
     assert_eq!(older.proof, Err(NoEvidence::SeenUnproven));
     let next = read(&mut history, 7_201, order(7_201, 7_300), Some(7_201));
     assert_eq!(as_of(&next), Some(at(7_201)));
+}
+
+/// A file whose time is far in the future, and then files with the right time.
+#[test]
+fn claim_in_the_future_takes_no_evidence_from_others() {
+    let mut history = ReportHistory::default();
+    let first = read(&mut history, 50, order(50, 60), Some(50));
+    let future = read(&mut history, 90_000, order(100, 100), None);
+    assert_eq!(future.proof, Err(NoEvidence::DocumentInFuture));
+    history.apply(ReportKind::Full, future.order, future.proof);
+    for seconds in [101, 130] {
+        let right = read(&mut history, seconds, order(seconds, 200), Some(seconds));
+        assert_eq!(as_of(&right), Some(at(seconds)));
+        let verdict = history.decide(&full(&[("p", 1)]), &right, true);
+        assert_eq!(verdict, Verdict::Apply);
+        history.apply(ReportKind::Full, right.order, right.proof);
+    }
+    // A newer claim that proved something limits an older one, and the one in the future limits no other.
+    let again = read(&mut history, 50, order(55, 200), Some(55));
+    assert_eq!((as_of(&again), again.order.as_of), (as_of(&first), at(50)));
+    let older = read(&mut history, 110, order(140, 200), Some(140));
+    assert_eq!(as_of(&older), Some(at(130)));
+    let again = read(&mut history, 90_000, order(90_000, 90_100), Some(90_000));
+    assert_eq!(again.proof, Err(NoEvidence::SeenUnproven));
+    assert_eq!(again.order.as_of, at(100), "it was first read then");
+    let newer = order(130, 200);
+    let stale = history.decide(&full(&[("p", 1)]), &again, true);
+    assert_eq!(stale, Verdict::Stale { newer });
 }
 
 #[test]

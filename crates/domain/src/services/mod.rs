@@ -27,7 +27,9 @@ pub use settlement::{SettleError, SettleOrders};
 pub use status::{ChangeStatus, ChangeStatusError, ChangedOrder};
 pub use sweeper::{MAX_DEAD_MESSAGES, Sweeper, SweeperSettings, Swept};
 pub use vendor_expiry::{Enforced, VendorExpiry};
-pub use vendor_pause::{PauseVendor, PauseVendorError};
+pub use vendor_pause::{
+    InvalidPauseReason, MAX_PAUSE_REASON_CHARS, PauseReason, PauseVendor, PauseVendorError,
+};
 pub use vendor_rename::{RenameVendor, RenameVendorError};
 pub use vendor_set::{AppliedSet, SetStatus, VendorSetError, VendorSets};
 pub use vendor_sync::{

@@ -8,6 +8,34 @@ use tracing::info;
 use crate::identifiers::VendorId;
 use crate::ports::{Clock, OperatorPause, Store, StoreError};
 use crate::retry::{self, AsStoreError};
+use crate::vendor_set::VendorSource;
+
+/// Maximum length of the reason of a pause, in characters.
+pub const MAX_PAUSE_REASON_CHARS: usize = 200;
+
+/// The reason of a pause that an operator gives: one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PauseReason(String);
+
+/// The text is not the reason of a pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("must have 1 to {MAX_PAUSE_REASON_CHARS} characters on one line")]
+pub struct InvalidPauseReason;
+
+impl PauseReason {
+    /// Parses a reason, without the white space at its ends.
+    ///
+    /// # Errors
+    /// [`InvalidPauseReason`].
+    pub fn parse(text: &str) -> Result<Self, InvalidPauseReason> {
+        let text = text.trim();
+        let is_valid = (1..=MAX_PAUSE_REASON_CHARS).contains(&text.chars().count())
+            && !text.chars().any(char::is_control);
+        is_valid
+            .then(|| Self(text.to_owned()))
+            .ok_or(InvalidPauseReason)
+    }
+}
 
 /// The reason why a vendor was not paused or resumed. Nothing was changed.
 #[derive(Debug, Error)]
@@ -15,6 +43,9 @@ pub enum PauseVendorError {
     /// There is no such vendor.
     #[error("there is no vendor {0}")]
     NotFound(VendorId),
+    /// The vendor pushes its reports, and no pause delays them.
+    #[error("vendor {0} pushes its reports: it has no scheduled syncs to pause")]
+    Pushes(VendorId),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -24,7 +55,7 @@ impl AsStoreError for PauseVendorError {
     fn as_store_error(&self) -> Option<&StoreError> {
         match self {
             Self::Store(error) => Some(error),
-            Self::NotFound(_) => None,
+            Self::NotFound(_) | Self::Pushes(_) => None,
         }
     }
 }
@@ -44,26 +75,35 @@ impl PauseVendor {
     }
 
     /// Pauses a vendor: no scheduled sync begins until the pause is ended. A sync that is running ends normally. Pausing a
-    /// paused vendor replaces the reason.
+    /// paused vendor replaces the reason if one is given, and changes nothing else.
     ///
     /// # Errors
     /// [`PauseVendorError`].
     pub async fn pause(
         &self,
         vendor_id: &VendorId,
-        reason: Option<&str>,
+        reason: Option<&PauseReason>,
     ) -> Result<OperatorPause, PauseVendorError> {
         let paused = retry::on_conflict(&self.clock, || async {
             let mut work = self.store.begin().await?;
+            let vendors = work.vendor_sources().await?;
+            let vendor = vendors.iter().find(|it| it.vendor_id == *vendor_id);
+            let source = vendor.and_then(|vendor| vendor.source.as_ref());
+            if source.is_some_and(VendorSource::is_pushed) {
+                return Err(PauseVendorError::Pushes(vendor_id.clone()));
+            }
             let paused = work
-                .pause_vendor(vendor_id, reason.map(str::to_owned))
+                .pause_vendor(vendor_id, reason.map(|reason| reason.0.clone()))
                 .await?;
             let paused = paused.ok_or_else(|| PauseVendorError::NotFound(vendor_id.clone()))?;
             work.commit().await?;
             Ok::<_, PauseVendorError>(paused)
         })
         .await?;
-        info!(vendor.id = %vendor_id, "scheduled syncs of the vendor are paused");
+        info!(
+            vendor.id = %vendor_id, since = %paused.since, reason = paused.reason,
+            "an operator paused the scheduled syncs of the vendor"
+        );
         Ok(paused)
     }
 
@@ -83,8 +123,27 @@ impl PauseVendor {
         })
         .await?;
         if ended.is_some() {
-            info!(vendor.id = %vendor_id, "scheduled syncs of the vendor are resumed");
+            info!(vendor.id = %vendor_id, "an operator resumed the scheduled syncs of the vendor");
         }
         Ok(ended)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reason_is_one_short_line() {
+        let longest = "\u{fc}".repeat(MAX_PAUSE_REASON_CHARS);
+        for (text, expected) in [(" stocktaking ", "stocktaking"), (&longest, &longest)] {
+            assert_eq!(
+                PauseReason::parse(text),
+                Ok(PauseReason(expected.to_owned()))
+            );
+        }
+        for invalid in ["", " ", "a\nb", "a\u{9b}b", &format!("{longest}x")] {
+            PauseReason::parse(invalid).unwrap_err();
+        }
     }
 }

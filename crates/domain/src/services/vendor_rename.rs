@@ -18,6 +18,16 @@ pub enum RenameVendorError {
     /// No vendor has the old id.
     #[error("there is no vendor {0}")]
     NotFound(VendorId),
+    /// No vendor has the old id, but one has the new id.
+    #[error(
+        "there is no vendor {old}, and there is a vendor {new}: the rename was done before, if {old} is the right id"
+    )]
+    AlreadyRenamed {
+        /// The old id.
+        old: VendorId,
+        /// The new id.
+        new: VendorId,
+    },
     /// The new id has stock of its own.
     #[error("vendor {0} has stock of its own, and two vendors cannot be merged")]
     Taken(VendorId),
@@ -79,13 +89,20 @@ impl RenameVendor {
         new: &VendorId,
     ) -> Result<RenamedVendor, RenameVendorError> {
         let mut work = self.store.begin().await?;
-        match work.rename_vendor(old, new).await? {
-            VendorRename::NotFound => Err(RenameVendorError::NotFound(old.clone())),
-            VendorRename::Taken => Err(RenameVendorError::Taken(new.clone())),
+        let refused = match work.rename_vendor(old, new).await? {
+            VendorRename::NotFound => RenameVendorError::NotFound(old.clone()),
+            VendorRename::Taken => RenameVendorError::Taken(new.clone()),
             VendorRename::Done(renamed) => {
                 work.commit().await?;
-                Ok(renamed)
+                return Ok(renamed);
             }
+        };
+        let vendors = work.vendor_sources().await?;
+        let is_known = |id: &VendorId| vendors.iter().any(|vendor| vendor.vendor_id == *id);
+        if is_known(new) && !is_known(old) {
+            let (old, new) = (old.clone(), new.clone());
+            return Err(RenameVendorError::AlreadyRenamed { old, new });
         }
+        Err(refused)
     }
 }

@@ -41,7 +41,7 @@ pub enum VendorSetError {
     #[error(
         "vendor {vendor_id} has the same source as vendor {owner}, so its stock would be sold twice; if the vendor got \
          another id, stop the workers and run `order-aggregator-admin vendor rename {owner} {vendor_id}` \
-         (with `--data FILE` for a data file)"
+         (with `--data FILE` for a data file); two accounts at one URL differ in source.auth"
     )]
     SourceTaken {
         /// The vendor of the set.

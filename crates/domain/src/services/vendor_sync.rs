@@ -6,7 +6,10 @@ mod chunks;
 mod counts;
 mod decision;
 mod error;
+mod fetching;
+mod files;
 mod guarding;
+mod not_modified;
 mod not_ready;
 mod pauses;
 mod plan;
@@ -22,18 +25,20 @@ use tracing::{debug, error, info, warn};
 
 use super::stock_locks::MAX_CHUNK;
 use super::vendor_expiry::VendorExpiry;
-use crate::evidence::{Assessment, Evidence, Exchange, NoEvidence, Proof, assess};
+use super::vendor_pause::PauseVendor;
+use crate::evidence::{Evidence, NoEvidence, Proof};
 use crate::identifiers::VendorId;
 use crate::ports::{
     Clock, FeedError, FinishedSync, NoopNotifier, NoopObserver, Notifier, Observer, Store,
     StoreError, StoreProbe, SyncOutcome, SyncQueries, Topic, VendorFeed,
 };
-use crate::report::Report;
 use crate::timestamp::Timestamp;
 
 pub use check::{CheckedReport, PendingOrders, VendorCheck};
 pub use decision::QuarantineDecision;
 pub use error::SyncError;
+use fetching::{Incoming, Response};
+use not_modified::after_unread_report;
 use pauses::FetchOutcome;
 pub use pauses::{PendingAttempt, SyncDelay};
 use plan::Plan;
@@ -127,8 +132,13 @@ impl VendorSync {
                     .end_not_ready(feed.vendor_id(), reason, &progress)
                     .await;
             }
-            Ok(fetched) => {
-                let applied = self.apply(feed, &fetched, &mut progress).await;
+            Ok(Response::NotModified(unchanged)) => {
+                let vendor_id = feed.vendor_id();
+                self.end_not_modified(vendor_id, &unchanged, &mut progress)
+                    .await
+            }
+            Ok(Response::Report(incoming)) => {
+                let applied = self.apply(feed, &incoming, &mut progress).await;
                 applied.map_err(|error| error.after_changes(progress.changed))
             }
             Err(error) => Err(error),
@@ -137,47 +147,26 @@ impl VendorSync {
         let recorded = self.record(feed.vendor_id(), &result, &progress).await;
         self.announce(feed, &result, &progress, took);
         recorded.map_err(|error| SyncError::from(error).after_changes(progress.changed))?;
-        let (ended, _) = result?;
-        if ended.finished.outcome == SyncOutcome::Applied {
+        let (mut ended, _) = result?;
+        let outcome = ended.finished.outcome;
+        if matches!(outcome, SyncOutcome::Applied | SyncOutcome::NotModified) {
             self.enforce_max_age(feed.vendor_id(), feed.max_age()).await;
         }
+        self.finish_file(feed, &progress, &mut ended.finished).await;
         Ok(ended.finished)
-    }
-
-    /// Requests the report and assesses its times.
-    async fn fetch(
-        &self,
-        feed: &dyn VendorFeed,
-        requested_at: Timestamp,
-        progress: &mut Progress,
-    ) -> Result<(Report, Assessment), SyncError> {
-        let fetched = feed.fetch().await.map_err(|source| {
-            if let FeedError::Malformed(malformed) = &source {
-                progress.details.size = malformed.size;
-                progress.details.refused = malformed.refused.clone();
-            }
-            SyncError::Feed {
-                vendor_id: feed.vendor_id().clone(),
-                source,
-            }
-        })?;
-        progress.details.size = fetched.size;
-        let exchange = Exchange {
-            requested_at,
-            received_at: self.probe.store_time().await?,
-        };
-        let assessment = assess(fetched.report.as_of(), &fetched.times, exchange);
-        Ok((fetched.report, assessment))
     }
 
     /// Applies the report, if it is not older than others or to be confirmed. Its result is recorded with its last chunk.
     async fn apply(
         &self,
         feed: &dyn VendorFeed,
-        (report, assessment): &(Report, Assessment),
+        incoming: &Incoming,
         progress: &mut Progress,
     ) -> Result<(Ended, Proof), SyncError> {
-        let decide = |state| Some(Plan::of_incoming(feed, report, assessment, state));
+        let decide = |state| {
+            let plan = Plan::of_incoming(feed, &incoming.fetched, &incoming.assessment, state);
+            Some(plan.with_validators(incoming.validators.as_ref()))
+        };
         let handled = self.handle(feed.vendor_id(), progress, decide).await?;
         handled.ok_or_else(|| SyncError::NotConfigured(feed.vendor_id().clone()))
     }
@@ -201,7 +190,10 @@ impl VendorSync {
             .map_or(FetchOutcome::None, FetchOutcome::Failed);
         let (now, reason) = (self.clock.now(), error.to_string());
         let record = progress.record(now, SyncOutcome::Failed, 0, Some(reason));
-        let ended = self.record_end(vendor_id, &record, fetch_outcome).await?;
+        let is_refused = matches!(error.feed_error(), Some(FeedError::Malformed(_)));
+        let change = |locked| Ok(after_unread_report(locked, is_refused, progress.file_seen));
+        let ended = self.record_end(vendor_id, &record, fetch_outcome, change);
+        let ended = ended.await?;
         self.wake_relay(ended.as_ref());
         Ok(())
     }
@@ -215,7 +207,7 @@ impl VendorSync {
         took: Duration,
     ) {
         let vendor_id = feed.vendor_id();
-        let changed = progress.changed;
+        let (changed, file) = (progress.changed, progress.details.file.as_deref());
         let outcome = match result {
             Ok((ended, _)) => ended.finished.outcome,
             Err(_) => SyncOutcome::Failed,
@@ -244,19 +236,23 @@ impl VendorSync {
             );
             self.observer.repaired_as_of(vendor_id);
         }
-        self.warn_of_weak_evidence(vendor_id, *proof, feed.lag());
+        self.warn_of_weak_evidence(vendor_id, *proof, feed.lag(), progress.file_ahead);
         let FinishedSync {
             received, changed, ..
         } = ended.finished;
         match outcome {
             SyncOutcome::Applied if changed == 0 => {
-                debug!(vendor.id = %vendor_id, received, "vendor synced; nothing changed");
+                debug!(vendor.id = %vendor_id, file, received, "vendor synced; nothing changed");
             }
             SyncOutcome::Applied => {
-                info!(vendor.id = %vendor_id, received, changed, "vendor synced");
+                info!(vendor.id = %vendor_id, file, received, changed, "vendor synced");
+            }
+            SyncOutcome::NotModified => {
+                debug!(vendor.id = %vendor_id, "vendor synced; its report has not changed");
             }
             SyncOutcome::Quarantined => warn!(
                 vendor.id = %vendor_id,
+                file,
                 received,
                 reason = ended.finished.error,
                 "the report is in quarantine and changed nothing: a later report that agrees with it is applied, or an \
@@ -264,6 +260,7 @@ impl VendorSync {
             ),
             _ => warn!(
                 vendor.id = %vendor_id,
+                file,
                 received,
                 %outcome,
                 reason = ended.finished.error,
@@ -271,6 +268,12 @@ impl VendorSync {
                 "the report was not applied, or to some of its products only"
             ),
         }
+    }
+
+    /// The use case that pauses vendors of the same store.
+    #[must_use]
+    pub fn pausing(&self) -> PauseVendor {
+        PauseVendor::new(Arc::clone(&self.store), Arc::clone(&self.clock))
     }
 
     /// Updates the marks of the stock rows that an applied report did not change.
@@ -302,10 +305,22 @@ impl VendorSync {
         )
     }
 
-    /// Warns if a vendor's reports prove little: after the first report of this process, and after each change.
-    fn warn_of_weak_evidence(&self, vendor_id: &VendorId, proof: Proof, lag: Duration) {
+    /// Warns if a vendor's reports prove little: after the first report of this process, and after each change. `file_ahead` is
+    /// the time by which the modification time of the report's file is wrong.
+    fn warn_of_weak_evidence(
+        &self,
+        vendor_id: &VendorId,
+        proof: Proof,
+        lag: Duration,
+        file_ahead: Duration,
+    ) {
         let evidence = proof.map(|proven| proven.evidence);
         let mut known = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
+        // The reason why the first reading proved nothing was logged then.
+        let was_weak = matches!(known.get(vendor_id), Some(Err(_)));
+        if was_weak && evidence == Err(NoEvidence::SeenUnproven) {
+            return;
+        }
         if known.insert(vendor_id.clone(), evidence) == Some(evidence) {
             return;
         }
@@ -316,6 +331,7 @@ impl VendorSync {
                  if a cache, a replica or a batch job is in between, set the vendor's `lag`"
             ),
             Ok(_) => {}
+            Err(_) if !file_ahead.is_zero() => files::warn_of_file_time(vendor_id, file_ahead),
             Err(reason) => warn!(
                 vendor.id = %vendor_id,
                 reason = reason.explanation(),

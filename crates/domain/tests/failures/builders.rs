@@ -5,6 +5,7 @@ use domain::order::OrderRequest;
 use domain::ports::NewOrder;
 use domain::quantity::Quantity;
 use domain::report::{Report, ReportKind};
+use domain::validators::Validators;
 use domain::vendor_set::{ConfiguredVendor, VendorSet};
 
 pub(crate) fn vendor(id: &str) -> VendorId {
@@ -42,4 +43,12 @@ pub(crate) fn full(lines: &[(&str, i64)]) -> Report {
         .iter()
         .map(|&(product_id, units)| (ProductId::parse(product_id).unwrap(), units));
     Report::parse(ReportKind::Full, None, lines).unwrap()
+}
+
+pub(crate) fn validators() -> Validators {
+    Validators {
+        scope: "s".to_owned(),
+        etag: Some("\"1\"".to_owned()),
+        last_modified: None,
+    }
 }

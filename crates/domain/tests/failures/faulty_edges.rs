@@ -8,11 +8,12 @@ use domain::evidence::ResponseTimes;
 use domain::guard::Guard;
 use domain::identifiers::{OrderId, VendorId};
 use domain::ports::{
-    Backlog, FeedError, FetchedReport, OrderQueue, QueueError, QueuedOrder, VendorFeed,
+    Backlog, FeedError, Fetched, FetchedReport, OrderQueue, QueueError, QueuedOrder, VendorFeed,
 };
 use domain::report::Report;
 use domain::run::ReportSize;
 use domain::timestamp::Timestamp;
+use domain::validators::Validators;
 use queue_in_process::InProcessQueue;
 
 use crate::faults::{Failure, Faults, Role};
@@ -67,6 +68,8 @@ pub(crate) struct FaultyFeed {
     /// The vendor's clock.
     pub(crate) now: Timestamp,
     pub(crate) guard: Guard,
+    /// The validators of the report, if the source supports conditions.
+    pub(crate) validators: Option<Validators>,
     pub(crate) faults: Arc<Faults>,
 }
 
@@ -94,8 +97,22 @@ impl VendorFeed for FaultyFeed {
                     ..ResponseTimes::default()
                 },
                 size: ReportSize::default(),
+                file: None,
+                version: None,
             }),
             Some(failure) => Err(failure.of_feed()),
         }
+    }
+
+    fn is_conditional(&self) -> bool {
+        self.validators.is_some()
+    }
+
+    async fn fetch_changed<'k>(&self, known: Option<&'k Validators>) -> Result<Fetched, FeedError> {
+        let report = self.fetch().await?;
+        if known.is_some() && known == self.validators.as_ref() {
+            return Ok(Fetched::NotModified(report.times));
+        }
+        Ok(Fetched::Report(Box::new(report), self.validators.clone()))
     }
 }

@@ -182,6 +182,7 @@ forward! { SyncRepository for FaultyWork {
 
 forward! { RunRepository for FaultyWork {
     fn prune_runs(keep: u32, limit: u32) -> u64;
+    fn add_note(id: &VendorId, finished_at: Timestamp, note: &str) -> ();
 } }
 
 forward! { PauseRepository for FaultyWork {

@@ -106,6 +106,7 @@ impl Fixture {
             let feed = FaultyFeed {
                 now: fixture.clock.now(),
                 guard: Guard::default(),
+                validators: None,
                 vendor_id: vendor(vendor_id),
                 result: Ok(full(lines)),
                 faults: Arc::clone(&fixture.faults),

@@ -13,6 +13,7 @@ mod faults;
 mod faulty_edges;
 mod faulty_store;
 mod fixture;
+mod logs;
 mod use_cases;
 
 use strum::VariantArray as _;

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::guard::{Guard, Share};
-use domain::identifiers::{BatchDigest, IdempotencyKey, VendorId};
+use domain::identifiers::{BatchDigest, IdempotencyKey};
 use domain::order::OrderStatus;
 use domain::ports::{Clock as _, FeedError, NewOrder, NoopNotifier};
 use domain::report::{Report, ReportKind};
 use domain::services::{BatchWriter, NewBatch, OrderBatcher, OrderBatcherSettings};
 use domain::timestamp::Timestamp;
 
-use crate::builders::{full, keyed, order, vendor, vendor_set};
+use crate::builders::{full, keyed, order, validators, vendor, vendor_set};
 use crate::expected::Expected;
 use crate::faulty_edges::FaultyFeed;
 use crate::fixture::Fixture;
@@ -40,6 +40,8 @@ pub(crate) enum UseCase {
     SyncWithoutReport,
     /// The vendor has not finished its report.
     SyncNotReady,
+    /// The vendor states that its report has not changed.
+    SyncNotModified,
     /// The report is older than the last one.
     SyncStale,
     /// The vendor's guard holds the report.
@@ -55,7 +57,7 @@ pub(crate) enum UseCase {
 use OrderStatus::{Cancelled, Confirmed, Delivered, Pending, Rejected, Shipped};
 
 impl UseCase {
-    pub(crate) const ALL: [Self; 27] = [
+    pub(crate) const ALL: [Self; 28] = [
         Self::Place,
         Self::PlaceBatch,
         Self::Relay,
@@ -78,6 +80,7 @@ impl UseCase {
         Self::Sync,
         Self::SyncWithoutReport,
         Self::SyncNotReady,
+        Self::SyncNotModified,
         Self::SyncStale,
         Self::SyncHeld,
         Self::SyncUnconfigured,
@@ -119,6 +122,9 @@ impl UseCase {
                 "store_time,fetch,begin,lock_vendor,end_first_sync,record_sync,find_pause,save_pause,commit"
             }
             Self::SyncNotReady => "store_time,fetch,begin,lock_vendor,record_sync,commit",
+            Self::SyncNotModified => {
+                "store_time,find_sync_state,fetch,store_time,begin,lock_vendor,end_first_sync,record_sync,clear_pause,commit"
+            }
             Self::SyncStale => {
                 "store_time,fetch,store_time,find_sync_state,begin,limit_lock_waits,lock_vendor,end_first_sync,record_sync,clear_pause,commit"
             }
@@ -217,6 +223,9 @@ impl UseCase {
                 sync(&fixture, "v", Ok(full(&[("p", 8), ("r", 5)]))).await;
                 fixture.clock.advance(Duration::from_hours(2));
             }
+            Self::SyncNotModified => {
+                unchanged_sync(&fixture).await;
+            }
             Self::ShipPart | Self::ApplySet => {
                 fixture.add_order(order("p", 12), Confirmed).await;
             }
@@ -253,6 +262,7 @@ impl UseCase {
             Self::SyncNotReady => {
                 sync(fixture, "v", Err(FeedError::NotReady("empty".to_owned()))).await
             }
+            Self::SyncNotModified => unchanged_sync(fixture).await,
             Self::SyncStale => {
                 let long_ago = Some(Timestamp::from_micros(0));
                 let report = Report::parse(ReportKind::Full, long_ago, []);
@@ -355,19 +365,35 @@ async fn sync(fixture: &Fixture, vendor_id: &str, result: Result<Report, FeedErr
     guarded_sync(fixture, vendor_id, result, Guard::default()).await
 }
 
-async fn guarded_sync(
+pub(crate) async fn guarded_sync(
     fixture: &Fixture,
     vendor_id: &str,
     result: Result<Report, FeedError>,
     guard: Guard,
 ) -> Expected {
-    let vendor_id: VendorId = vendor(vendor_id);
     let feed = FaultyFeed {
-        vendor_id,
-        result,
-        now: fixture.clock.now(),
         guard,
-        faults: Arc::clone(&fixture.faults),
+        ..feed(fixture, vendor_id, result)
     };
     fixture.sync().sync(&feed).await.into()
+}
+
+/// Syncs vendor `v`, whose source states from the second time on that the report has not changed.
+async fn unchanged_sync(fixture: &Fixture) -> Expected {
+    let feed = FaultyFeed {
+        validators: Some(validators()),
+        ..feed(fixture, "v", Ok(full(&[("p", 8), ("r", 5)])))
+    };
+    fixture.sync().sync(&feed).await.into()
+}
+
+fn feed(fixture: &Fixture, vendor_id: &str, result: Result<Report, FeedError>) -> FaultyFeed {
+    FaultyFeed {
+        vendor_id: vendor(vendor_id),
+        result,
+        now: fixture.clock.now(),
+        guard: Guard::default(),
+        validators: None,
+        faults: Arc::clone(&fixture.faults),
+    }
 }

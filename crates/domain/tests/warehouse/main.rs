@@ -7,22 +7,24 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
+mod clock;
 mod interrupted;
 mod steps;
+mod unchanged;
 mod vendor;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use clock::TestClock;
 use domain::allocation::most_available_first;
 use domain::guard::Guard;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{OrderRequest, OrderStatus};
 use domain::ports::{
-    AuditQueries as _, Clock, FeedError, FetchedReport, FinishedSync, NewOrder, OtherVendors,
+    AuditQueries as _, FeedError, FetchedReport, FinishedSync, NewOrder, OtherVendors,
     StockQueries as _, Store as _, SyncOutcome, VendorFeed,
 };
 use domain::quantity::Quantity;
@@ -36,34 +38,13 @@ use proptest::prelude::*;
 use steps::{Step, guard, steps};
 use storage_memory::MemoryStore;
 use strum::VariantArray as _;
-use vendor::{Count, PRODUCTS, Source, Units, Vendor};
+use vendor::{PRODUCTS, Source, UnfinishedFile, Units, Vendor};
 
 /// 2026-11-23T12:00:00Z, in microseconds.
 const START: i64 = 1_795_435_200_000_000;
 const SECOND: i64 = 1_000_000;
 /// Longest time for which a cache keeps a response, in microseconds.
 const CACHED_FOR: i64 = 60 * SECOND;
-
-struct TestClock(AtomicI64);
-
-impl TestClock {
-    fn micros(&self) -> i64 {
-        self.0.load(Ordering::SeqCst)
-    }
-
-    fn advance(&self, micros: i64) {
-        self.0.fetch_add(micros, Ordering::SeqCst);
-    }
-}
-
-#[async_trait]
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.micros())
-    }
-
-    async fn sleep(&self, _: Duration) {}
-}
 
 /// Returns one response, after running other syncs if there are any.
 struct Feed<'w> {
@@ -114,7 +95,7 @@ struct Fixture {
 impl Fixture {
     /// Opens a store whose syncs write at most `chunk_size` products per transaction.
     async fn open(chunk_size: usize, guard: Guard) -> Self {
-        let clock = Arc::new(TestClock(AtomicI64::new(START)));
+        let clock = Arc::new(TestClock::at(START));
         let store = MemoryStore::new(clock.clone());
         let shared = Arc::new(store.clone());
         let interruptible = InterruptibleStore::new(store.clone());
@@ -140,6 +121,14 @@ impl Fixture {
             store,
             clock,
             guard,
+        }
+    }
+
+    /// Finds the file of a vendor whose files are seen as soon as they are written.
+    async fn see_unfinished(&self, vendor: &Vendor) {
+        if vendor.source == Source::SeenFile {
+            let file = UnfinishedFile(VendorId::parse("v").unwrap(), vendor.file_time());
+            self.sync.sync(&file).await.unwrap();
         }
     }
 
@@ -243,17 +232,7 @@ async fn run(
 ) -> Result<(), TestCaseError> {
     let fixture = Fixture::open(chunk_size, guard).await;
     let clock = &fixture.clock;
-    let first = Count { units, at: START };
-    let mut vendor = Vendor {
-        source,
-        kind,
-        skew,
-        warehouse: units,
-        written: first,
-        cached: None,
-        history: vec![first],
-        responses: Vec::new(),
-    };
+    let mut vendor = Vendor::new(source, kind, skew, units);
     let lag = lag_of(source);
     let mut confirmed = VecDeque::new();
     let response = vendor.respond(clock.micros());
@@ -274,7 +253,13 @@ async fn run(
             }
             Step::Restock(product, more) => vendor.change(clock.micros(), *product, (*more).into()),
             Step::Advance(micros) => clock.advance(*micros),
-            Step::Write => vendor.write(clock.micros()),
+            Step::Write | Step::WriteAhead => {
+                match step {
+                    Step::WriteAhead => vendor.write_ahead(clock.micros()),
+                    _ => vendor.write(clock.micros()),
+                }
+                fixture.see_unfinished(&vendor).await;
+            }
             Step::Sync => {
                 let response = vendor.respond(clock.micros());
                 fixture.sync(response, lag).await;
@@ -284,6 +269,10 @@ async fn run(
                 fixture.interruptible.interrupt_after(*transactions);
                 drop(fixture.sync.sync(&fixture.feed(response, lag)).await);
                 fixture.interruptible.restore();
+                if vendor.ahead > 0 {
+                    // Its time says nothing, so it is ordered by its first request, which may not be recorded.
+                    vendor.responses.pop();
+                }
                 let findings = fixture.store.audit().await.unwrap();
                 prop_assert!(findings.is_empty(), "{findings:?}");
             }
@@ -312,11 +301,15 @@ async fn run(
             }
             Step::Repeat(back) => {
                 // Only a response that identifies its report can be recognised when it is received again.
-                let known = matches!(source, Source::File | Source::Document | Source::LocalTime);
+                let known = matches!(
+                    source,
+                    Source::File | Source::Directory | Source::Document | Source::LocalTime
+                );
                 let response = vendor.responses.iter().rev().nth(*back).cloned();
                 if let Some(mut response) = response.filter(|_| known) {
                     let now = clock.micros() + vendor.skew;
-                    response.times.date = Some(Timestamp::from_micros(now).start_of_second());
+                    let date = Timestamp::from_micros(now).start_of_second();
+                    response.times.date = response.times.date.map(|_| date);
                     fixture.sync(response, lag).await;
                 }
             }

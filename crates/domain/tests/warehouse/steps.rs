@@ -16,6 +16,8 @@ pub(super) enum Step {
     Advance(i64),
     /// The vendor writes its file or document.
     Write,
+    /// The vendor writes its file or document, and states a time that is far in the future.
+    WriteAhead,
     Sync,
     /// A sync whose process ends after this number of transactions.
     InterruptedSync(usize),
@@ -47,6 +49,7 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (product(), 1_u32..5).prop_map(|(product, units)| Step::Restock(product, units)),
         4 => pause().prop_map(Step::Advance),
         2 => Just(Step::Write),
+        1 => Just(Step::WriteAhead),
         5 => Just(Step::Sync),
         3 => (0_usize..4).prop_map(Step::InterruptedSync),
         2 => (pause(), prop::collection::vec(pause(), 0..3))

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use domain::evidence::ResponseTimes;
-use domain::identifiers::ProductId;
-use domain::ports::FetchedReport;
+use domain::identifiers::{ProductId, VendorId};
+use domain::ports::{FeedError, FetchedReport, VendorFeed};
 use domain::report::{Report, ReportKind};
 use domain::run::ReportSize;
 use domain::timestamp::Timestamp;
 use strum::VariantArray;
 
-use super::{CACHED_FOR, SECOND};
+use super::{CACHED_FOR, SECOND, START};
 
 /// The path of a vendor's count to its reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, VariantArray)]
@@ -19,6 +20,10 @@ pub(super) enum Source {
     Live,
     /// A file that is written now and then, served with `Last-Modified` and a new `Date`.
     File,
+    /// A file that is written now and then, in a directory of a server with the right time.
+    Directory,
+    /// A file on a server whose clock may be wrong by an hour. A sync finds it, unfinished, as soon as it is written.
+    SeenFile,
     /// A document that is written now and then, with an as-of.
     Document,
     /// A document whose as-of is local time written as UTC: two hours ahead.
@@ -34,6 +39,9 @@ pub(super) enum Source {
     /// A response without any time.
     Timeless,
 }
+
+/// Time by which a wrong time is in the future: longer than any sequence of steps takes.
+const AHEAD: i64 = 24 * 3_600 * SECOND;
 
 /// The vendor's products.
 pub(super) const PRODUCTS: [&str; 3] = ["p", "q", "r"];
@@ -55,6 +63,8 @@ pub(super) struct Vendor {
     pub(super) skew: i64,
     pub(super) warehouse: Units,
     pub(super) written: Count,
+    /// Time by which `written` states to be later than it is, in microseconds.
+    pub(super) ahead: i64,
     pub(super) cached: Option<Count>,
     /// Every change of the warehouse, for a replica.
     pub(super) history: Vec<Count>,
@@ -62,6 +72,22 @@ pub(super) struct Vendor {
 }
 
 impl Vendor {
+    /// A vendor that has written these units at the start of the test.
+    pub(super) fn new(source: Source, kind: ReportKind, skew: i64, units: Units) -> Self {
+        let first = Count { units, at: START };
+        Self {
+            source,
+            kind,
+            skew,
+            warehouse: units,
+            written: first,
+            ahead: 0,
+            cached: None,
+            history: vec![first],
+            responses: Vec::new(),
+        }
+    }
+
     /// Adds units of a product, or removes them if negative.
     pub(super) fn change(&mut self, now: i64, product: usize, units: i64) {
         let before = &mut self.warehouse[product];
@@ -71,8 +97,24 @@ impl Vendor {
     }
 
     pub(super) fn write(&mut self, now: i64) {
-        let units = self.warehouse;
-        self.written = Count { units, at: now };
+        self.written = self.count_now(now);
+        self.ahead = 0;
+    }
+
+    /// Writes a time that is far in the future, unless the vendor states a wrong local time anyway.
+    pub(super) fn write_ahead(&mut self, now: i64) {
+        self.write(now);
+        if self.states_times() {
+            self.ahead = AHEAD;
+        }
+    }
+
+    /// Whether the source is a file or a document with the right time.
+    fn states_times(&self) -> bool {
+        matches!(
+            self.source,
+            Source::File | Source::Directory | Source::Document
+        )
     }
 
     pub(super) fn count_now(&self, now: i64) -> Count {
@@ -86,6 +128,11 @@ impl Vendor {
         let fresh = self.count_now(now);
         let kept = self.cached.filter(|cached| now - cached.at < CACHED_FOR);
         *self.cached.insert(kept.unwrap_or(fresh))
+    }
+
+    /// The modification time of the file of a server.
+    pub(super) fn file_time(&self) -> Timestamp {
+        Timestamp::from_micros(self.written.at + 60 * self.skew).start_of_second()
     }
 
     /// Returns the vendor's response at this time.
@@ -102,7 +149,21 @@ impl Vendor {
         let count = match self.source {
             Source::Live => self.count_now(now),
             Source::File => {
-                times.last_modified = date(self.written.at + self.skew);
+                times.last_modified = date(self.written.at + self.ahead + self.skew);
+                self.written
+            }
+            Source::Directory => {
+                times.date = None;
+                times.is_file_time = true;
+                times.last_modified = date(self.written.at + self.ahead);
+                self.written
+            }
+            Source::SeenFile => {
+                times = ResponseTimes {
+                    last_modified: Some(self.file_time()),
+                    is_file_time: true,
+                    ..ResponseTimes::default()
+                };
                 self.written
             }
             Source::Document | Source::LocalTime => {
@@ -111,7 +172,8 @@ impl Vendor {
                 } else {
                     0
                 };
-                as_of = Some(Timestamp::from_micros(self.written.at + self.skew + local));
+                let stated = self.written.at + self.ahead + self.skew + local;
+                as_of = Some(Timestamp::from_micros(stated));
                 self.written
             }
             Source::CacheKeepsDate | Source::CacheRenewsDate => {
@@ -148,8 +210,31 @@ impl Vendor {
             report,
             times,
             size: ReportSize::default(),
+            file: None,
+            version: None,
         };
         self.responses.push(response.clone());
         response
+    }
+}
+
+/// Finds a file with this modification time, which is not finished.
+pub(super) struct UnfinishedFile(pub(super) VendorId, pub(super) Timestamp);
+
+#[async_trait]
+impl VendorFeed for UnfinishedFile {
+    fn vendor_id(&self) -> &VendorId {
+        &self.0
+    }
+
+    fn lag(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    async fn fetch(&self) -> Result<FetchedReport, FeedError> {
+        Err(FeedError::OfFile {
+            modified: self.1,
+            error: Box::new(FeedError::NotReady("the file still grows".to_owned())),
+        })
     }
 }

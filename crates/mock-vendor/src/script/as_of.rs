@@ -78,6 +78,12 @@ impl<'de> Deserialize<'de> for Zone {
     }
 }
 
+impl From<Zone> for TimeZone {
+    fn from(zone: Zone) -> Self {
+        zone.0
+    }
+}
+
 impl AsOf {
     /// The instant as a document states it.
     pub(crate) fn write(

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::form_urlencoded;
 
+use super::transport::TransportName;
 use crate::format::Node;
 
 /// The names of the settings of the feed that authenticates.
@@ -56,6 +57,19 @@ pub(crate) enum Auth {
         #[serde(default = "token_path")]
         token: String,
         expires_after: Option<u32>,
+    },
+    Password {
+        user: String,
+        password: String,
+    },
+    Key {
+        user: String,
+        /// In the format of OpenSSH, as the line of a file `.pub`.
+        public_key: String,
+    },
+    AccessKey {
+        id: String,
+        secret: String,
     },
 }
 
@@ -122,6 +136,17 @@ impl Auth {
         }
     }
 
+    /// The transports that authenticate so.
+    pub(crate) fn transports(&self) -> &'static [TransportName] {
+        match self {
+            Self::Bearer { .. } => &[TransportName::Http, TransportName::Push],
+            Self::Password { .. } => &[TransportName::Sftp, TransportName::Ftps],
+            Self::Key { .. } => &[TransportName::Sftp],
+            Self::AccessKey { .. } => &[TransportName::Bucket],
+            _ => &[TransportName::Http],
+        }
+    }
+
     /// Why the options are invalid.
     pub(crate) fn problem(&self) -> Option<String> {
         if self.token_path().is_some_and(|path| !path.starts_with('/')) {
@@ -158,6 +183,7 @@ impl Auth {
             Self::Oauth2ClientCredentials { .. } | Self::Login { .. } => {
                 bearer().is_some_and(|token| tokens.use_once(token))
             }
+            Self::Password { .. } | Self::Key { .. } | Self::AccessKey { .. } => false,
         }
     }
 

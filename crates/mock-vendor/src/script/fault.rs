@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::pages::Pages;
+use super::transport::{FILE_SERVERS, FILES, SERVERS, TransportName};
 use crate::format::{Cell, Format, ListShape, Node, Report};
 
 /// A fault of a step. Those that concern a document are written by each transport.
@@ -43,7 +44,7 @@ pub(crate) enum Fault {
     ErrorObject {},
     /// This text in place of the document.
     Body { body: String },
-    /// The first half of the document. Over HTTP the connection is closed then.
+    /// The first half of the document. Over HTTP the connection is closed then; a file has no more.
     Truncate {},
     /// A status without a report; 206 has the first half of it.
     Status { status: u16 },
@@ -85,6 +86,10 @@ pub(crate) enum Fault {
     Growing { ms: u64 },
     /// A file without content.
     Empty {},
+    /// The connection ends after the first half of a file.
+    Cut {},
+    /// No login is accepted.
+    RefuseLogin {},
 }
 
 /// A quantity of a script.
@@ -122,7 +127,7 @@ fn piece() -> usize {
 /// The kind of a vendor, for [`Fault::problem`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct VendorKind<'v> {
-    pub(crate) is_http: bool,
+    pub(crate) transport: TransportName,
     pub(crate) pages: Option<&'v Pages>,
     pub(crate) is_utf8: bool,
     pub(crate) format: &'v Format,
@@ -167,25 +172,24 @@ impl Fault {
         if !is_possible {
             return Some(format!("the fault needs {needed}"));
         }
-        let transport = match self {
+        let transports = self.transports()?;
+        let is_possible = transports.contains(&vendor.transport);
+        (!is_possible).then(|| format!("the fault needs {}", TransportName::one_of(transports)))
+    }
+
+    /// The transports that have this fault; `None` if all have it.
+    fn transports(&self) -> Option<&'static [TransportName]> {
+        const HTTP: &[TransportName] = &[TransportName::Http];
+        match self {
             Self::Status { .. }
             | Self::RetryAfter { .. }
             | Self::Redirect { .. }
-            | Self::Delay { .. }
-            | Self::Slow { .. }
-            | Self::Stall {}
-            | Self::Hang {}
-            | Self::ContentLength { .. } => Some(true),
-            Self::Part { .. } | Self::Growing { .. } | Self::Empty {} => Some(false),
-            _ => None,
-        };
-        match transport {
-            Some(true) if !vendor.is_http => {
-                Some("the fault needs transport = \"http\"".to_owned())
+            | Self::ContentLength { .. } => Some(HTTP),
+            Self::Delay { .. } | Self::Slow { .. } | Self::Stall {} | Self::Hang {} => {
+                Some(SERVERS)
             }
-            Some(false) if vendor.is_http => {
-                Some("the fault needs transport = \"file\"".to_owned())
-            }
+            Self::Part { .. } | Self::Growing { .. } | Self::Empty {} => Some(FILES),
+            Self::Cut {} | Self::RefuseLogin {} => Some(FILE_SERVERS),
             _ => None,
         }
     }

@@ -17,28 +17,29 @@
 
 mod as_of;
 mod auth;
-mod directory;
 mod encoding;
 mod fault;
+mod files;
 mod http;
 mod pages;
 mod plan;
+#[cfg(feature = "push")]
+mod push;
+mod running;
+#[cfg(any(feature = "sftp", feature = "ftps", feature = "bucket"))]
+mod server;
 mod table;
+mod transport;
 
-use std::fs;
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use actix_web::dev::ServerHandle;
 use thiserror::Error;
-use tokio::task::JoinHandle;
 
-use self::directory::FileVendor;
+use self::files::Schedule;
 use self::http::HttpVendor;
 use self::plan::Plan;
+pub use self::running::ScriptedVendor;
 pub use self::table::InvalidScript;
 
 /// A script.
@@ -58,6 +59,17 @@ struct Vendor {
 enum Transport {
     Http(Box<HttpVendor>),
     File(FileVendor),
+    #[cfg(any(feature = "sftp", feature = "ftps", feature = "bucket"))]
+    Server(Box<server::FileServer>),
+    #[cfg(feature = "push")]
+    Push(push::PushVendor),
+}
+
+/// A vendor that writes files into a directory of this machine.
+#[derive(Debug)]
+struct FileVendor {
+    directory: PathBuf,
+    schedule: Schedule,
 }
 
 /// Why a vendor of a script does not run.
@@ -81,147 +93,12 @@ impl Script {
     /// Starts the vendors, in the order of the script. Requires a Tokio runtime.
     ///
     /// # Errors
-    /// A vendor cannot listen on its address, or cannot create its directory.
+    /// A vendor cannot listen on its address, or cannot create its directory or its certificate.
     pub fn start(self) -> Result<Vec<ScriptedVendor>, VendorFailure> {
         self.vendors
             .into_iter()
             .map(ScriptedVendor::start)
             .collect()
-    }
-}
-
-/// A running vendor of a script. It stops on [`ScriptedVendor::stop`] or on drop.
-#[derive(Debug)]
-pub struct ScriptedVendor {
-    name: String,
-    place: Place,
-    requests: Arc<AtomicU64>,
-    running: Option<Running>,
-}
-
-#[derive(Debug)]
-enum Place {
-    Http { address: SocketAddr, path: String },
-    File { directory: PathBuf, name: String },
-}
-
-#[derive(Debug)]
-enum Running {
-    Server(ServerHandle),
-    Files(JoinHandle<io::Error>),
-}
-
-impl ScriptedVendor {
-    fn start(vendor: Vendor) -> Result<Self, VendorFailure> {
-        let Vendor {
-            name,
-            transport,
-            plan,
-        } = vendor;
-        let requests = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&requests);
-        let (place, running) = match transport {
-            Transport::Http(vendor) => {
-                let (listen, path) = (vendor.listen, vendor.path.clone());
-                let (handle, address) =
-                    http::start(*vendor, plan, counter).map_err(|source| VendorFailure {
-                        vendor: name.clone(),
-                        problem: format!("cannot listen on {listen}"),
-                        source,
-                    })?;
-                (Place::Http { address, path }, Running::Server(handle))
-            }
-            Transport::File(vendor) => {
-                let directory = vendor.directory.clone();
-                fs::create_dir_all(&directory).map_err(|source| VendorFailure {
-                    vendor: name.clone(),
-                    problem: format!("cannot create the directory {}", directory.display()),
-                    source,
-                })?;
-                let place = Place::File {
-                    directory,
-                    name: vendor.name.clone(),
-                };
-                let task = tokio::spawn(directory::run(vendor, plan, counter));
-                (place, Running::Files(task))
-            }
-        };
-        Ok(Self {
-            name,
-            place,
-            requests,
-            running: Some(running),
-        })
-    }
-
-    /// Returns the name of the vendor in the script.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Returns the URL of the report over HTTP.
-    #[must_use]
-    pub fn url(&self) -> Option<String> {
-        match &self.place {
-            Place::Http { address, path } => Some(format!("http://{address}{path}")),
-            Place::File { .. } => None,
-        }
-    }
-
-    /// Describes on one line where the report is.
-    #[must_use]
-    pub fn description(&self) -> String {
-        let name = &self.name;
-        match &self.place {
-            Place::Http { address, path } => format!("{name} listens on http://{address}{path}"),
-            Place::File {
-                directory,
-                name: file,
-            } => {
-                format!("{name} writes {}", directory.join(file).display())
-            }
-        }
-    }
-
-    /// Returns the number of documents: of requests for the report that were authenticated, each page counted, or of files.
-    #[must_use]
-    pub fn requests(&self) -> u64 {
-        self.requests.load(Ordering::SeqCst)
-    }
-
-    /// Waits until the vendor cannot write its files. Never returns for a vendor over HTTP.
-    pub async fn failed(&mut self) -> VendorFailure {
-        if let Some(Running::Files(task)) = &mut self.running
-            && let Ok(source) = task.await
-        {
-            return VendorFailure {
-                vendor: self.name.clone(),
-                problem: "cannot write a file".to_owned(),
-                source,
-            };
-        }
-        std::future::pending().await
-    }
-
-    /// Stops the vendor, and aborts its requests in progress.
-    pub async fn stop(mut self) {
-        match self.running.take() {
-            Some(Running::Server(server)) => server.stop(false).await,
-            Some(Running::Files(task)) => task.abort(),
-            None => {}
-        }
-    }
-}
-
-impl Drop for ScriptedVendor {
-    fn drop(&mut self) {
-        match self.running.take() {
-            // `stop` sends the command immediately; the future only waits for completion.
-            Some(Running::Server(server)) => drop(server.stop(false)),
-            Some(Running::Files(task)) => task.abort(),
-            None => {}
-        }
     }
 }
 

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::http::header::{HeaderName, HeaderValue};
 use jiff::Timestamp;
@@ -13,15 +12,14 @@ use serde::Deserialize;
 use thiserror::Error;
 use toml::Spanned;
 
-use super::as_of::{self, AsOf, AsOfFormat, Zone};
+use super::Vendor;
+use super::as_of::{AsOf, AsOfFormat, Zone};
 use super::auth::Auth;
-use super::directory::FileVendor;
 use super::encoding::{Charset, Compression};
 use super::fault::{Fault, VendorKind};
-use super::http::HttpVendor;
 use super::pages::Pages;
 use super::plan::{Numbers, Plan, Situation, Stock};
-use super::{Transport, Vendor};
+use super::transport::{FtpsTls, TransportName, transport};
 use crate::catalogue;
 use crate::format::Format;
 
@@ -41,25 +39,22 @@ struct ScriptTable {
     vendors: Vec<Spanned<VendorTable>>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum TransportName {
-    #[default]
-    Http,
-    File,
-}
-
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct VendorTable {
+pub(super) struct VendorTable {
     name: Option<String>,
     #[serde(default)]
-    transport: TransportName,
-    listen: Option<SocketAddr>,
-    path: Option<String>,
-    directory: Option<PathBuf>,
-    file_name: Option<Spanned<String>>,
-    interval_s: Option<u64>,
+    pub(super) transport: TransportName,
+    pub(super) listen: Option<SocketAddr>,
+    pub(super) path: Option<String>,
+    pub(super) directory: Option<String>,
+    pub(super) file_name: Option<Spanned<String>>,
+    pub(super) interval_s: Option<u64>,
+    pub(super) tls: Option<FtpsTls>,
+    pub(super) time_zone: Option<Zone>,
+    pub(super) mlsd: Option<bool>,
+    pub(super) ca_file: Option<PathBuf>,
+    pub(super) url: Option<Spanned<String>>,
     #[serde(default)]
     format: Format,
     #[serde(default)]
@@ -74,11 +69,11 @@ struct VendorTable {
     as_of_format: AsOfFormat,
     #[serde(default)]
     as_of_zone: Zone,
-    auth: Option<Spanned<Auth>>,
-    pages: Option<Spanned<Pages>>,
-    redirect: Option<Spanned<String>>,
+    pub(super) auth: Option<Spanned<Auth>>,
+    pub(super) pages: Option<Spanned<Pages>>,
+    pub(super) redirect: Option<Spanned<String>>,
     #[serde(default)]
-    headers: BTreeMap<String, String>,
+    pub(super) headers: BTreeMap<String, String>,
     stock: Option<BTreeMap<String, i64>>,
     products: Option<u64>,
     #[serde(default)]
@@ -170,6 +165,7 @@ fn vendor(number: usize, span: Range<usize>, table: VendorTable) -> Result<Vendo
         headers: table.headers.clone(),
     };
     check_headers(&first.headers).map_err(at_vendor)?;
+    let kind = table.transport;
     let transport = transport(&table)
         .map_err(|(place, problem)| (place.unwrap_or_else(|| span.clone()), problem))?;
     let mut plan = Plan {
@@ -179,7 +175,8 @@ fn vendor(number: usize, span: Range<usize>, table: VendorTable) -> Result<Vendo
         steps: Vec::new(),
         last: first.clone(),
     };
-    check(&plan, &transport, &first).map_err(at_vendor)?;
+    let pages = table.pages.as_ref().map(Spanned::get_ref);
+    check(&plan, kind, pages, &first).map_err(at_vendor)?;
     let mut end = 0_u64;
     let mut is_endless = false;
     for step in table.steps {
@@ -195,7 +192,7 @@ fn vendor(number: usize, span: Range<usize>, table: VendorTable) -> Result<Vendo
         let at_step = |problem: String| (place.clone(), problem);
         let situation = situation(step, &mut plan.last, &first);
         check_headers(&situation.headers).map_err(at_step)?;
-        check(&plan, &transport, &situation).map_err(at_step)?;
+        check(&plan, kind, pages, &situation).map_err(at_step)?;
         plan.steps.push((end, situation));
     }
     Ok(Vendor {
@@ -234,75 +231,6 @@ fn listed(stock: &BTreeMap<String, i64>) -> Stock {
         .collect()
 }
 
-/// The transport. A problem has a place if it is not that of the vendor.
-fn transport(table: &VendorTable) -> Result<Transport, (Option<Range<usize>>, String)> {
-    let at_vendor = |problem: &str| (None, problem.to_owned());
-    if table.transport == TransportName::File {
-        if table.listen.is_some()
-            || table.path.is_some()
-            || table.auth.is_some()
-            || table.pages.is_some()
-            || table.redirect.is_some()
-            || !table.headers.is_empty()
-        {
-            return Err(at_vendor(
-                "listen, path, auth, pages, redirect and headers need transport = \"http\"",
-            ));
-        }
-        let directory = table.directory.clone();
-        let directory = directory.ok_or_else(|| at_vendor("a vendor of files needs directory"))?;
-        let name = table.file_name.as_ref();
-        let name = name.ok_or_else(|| at_vendor("a vendor of files needs file_name"))?;
-        let example = as_of::pattern(
-            name.get_ref(),
-            Timestamp::UNIX_EPOCH,
-            &jiff::tz::TimeZone::UTC,
-        );
-        if !example.is_ok_and(|name| !name.is_empty() && !name.contains('/')) {
-            let problem = "file_name is not a name with a pattern of strftime, such as \"stock_%Y%m%d_%H%M%S.csv\"";
-            return Err((Some(name.span()), problem.to_owned()));
-        }
-        return Ok(Transport::File(FileVendor {
-            directory,
-            name: name.get_ref().clone(),
-            interval: Duration::from_secs(table.interval_s.unwrap_or(10).max(1)),
-        }));
-    }
-    if table.directory.is_some() || table.file_name.is_some() || table.interval_s.is_some() {
-        return Err(at_vendor(
-            "directory, file_name and interval_s need transport = \"file\"",
-        ));
-    }
-    let listen = table.listen;
-    let listen = listen.ok_or_else(|| at_vendor("a vendor over HTTP needs listen"))?;
-    let path = table.path.clone().unwrap_or_else(|| "/stock".to_owned());
-    if !path.starts_with('/') {
-        return Err(at_vendor("path must start with /"));
-    }
-    let placed = |span: Range<usize>, problem: Option<String>| match problem {
-        Some(problem) => Err((Some(span), problem)),
-        None => Ok(()),
-    };
-    if let Some(auth) = &table.auth {
-        placed(auth.span(), auth.get_ref().problem())?;
-    }
-    if let Some(pages) = &table.pages {
-        placed(pages.span(), pages.get_ref().problem())?;
-    }
-    if let Some(to) = &table.redirect {
-        let is_invalid = HeaderValue::from_str(to.get_ref()).is_err();
-        let problem = is_invalid.then(|| "redirect is not a URL".to_owned());
-        placed(to.span(), problem)?;
-    }
-    Ok(Transport::Http(Box::new(HttpVendor {
-        listen,
-        path,
-        auth: table.auth.clone().map(Spanned::into_inner),
-        pages: table.pages.clone().map(Spanned::into_inner),
-        redirect: table.redirect.clone().map(Spanned::into_inner),
-    })))
-}
-
 fn check_headers(headers: &BTreeMap<String, String>) -> Result<(), String> {
     for (name, value) in headers {
         if HeaderName::from_bytes(name.as_bytes()).is_err() || HeaderValue::from_str(value).is_err()
@@ -314,21 +242,23 @@ fn check_headers(headers: &BTreeMap<String, String>) -> Result<(), String> {
 }
 
 /// Checks a state by writing its document, or the first page of it.
-fn check(plan: &Plan, transport: &Transport, situation: &Situation) -> Result<(), String> {
-    let pages = match transport {
-        Transport::Http(vendor) => vendor.pages.as_ref(),
-        Transport::File(_) => None,
-    };
+fn check(
+    plan: &Plan,
+    transport: TransportName,
+    pages: Option<&Pages>,
+    situation: &Situation,
+) -> Result<(), String> {
+    const WITH_CODINGS: &[TransportName] = &[TransportName::Http, TransportName::Push];
     if !plan.format.is_text() && !situation.charset.is_utf8() {
         return Err("a workbook has no charset".to_owned());
     }
-    if matches!(transport, Transport::File(_)) && situation.compression.content_encoding().is_some()
-    {
-        return Err("compression.content_encoding needs transport = \"http\"".to_owned());
+    if situation.compression.content_encoding().is_some() && !WITH_CODINGS.contains(&transport) {
+        let needed = TransportName::one_of(WITH_CODINGS);
+        return Err(format!("compression.content_encoding needs {needed}"));
     }
     if let Some(fault) = &situation.fault {
         let kind = VendorKind {
-            is_http: matches!(transport, Transport::Http(_)),
+            transport,
             pages,
             is_utf8: situation.charset.is_utf8(),
             format: &plan.format,

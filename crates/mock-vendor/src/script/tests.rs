@@ -70,7 +70,7 @@ fn combinations_that_cannot_be_are_refused_with_their_line() {
         (
             "interval_s = 5",
             1,
-            "directory, file_name and interval_s need transport = \"file\"",
+            "interval_s needs transport = \"file\", \"sftp\", \"ftps\", \"bucket\" or \"push\"",
         ),
         ("path = 'stock'", 1, "path must start with /"),
         (
@@ -130,7 +130,7 @@ fn faults_that_a_vendor_cannot_have_are_refused_with_their_line() {
         (
             "[[vendors.steps]]\nrequests = 1\nfault = { kind = 'empty' }",
             6,
-            "the fault needs transport = \"file\"",
+            "the fault needs transport = \"file\", \"sftp\", \"ftps\" or \"bucket\"",
         ),
         (
             "[[vendors.steps]]\nfault = { kind = 'changed_total' }",
@@ -177,8 +177,8 @@ fn faults_that_a_vendor_cannot_have_are_refused_with_their_line() {
 fn vendors_of_files_need_what_files_have() {
     let file = "[[vendors]]\ntransport = 'file'\nstock = {}\n";
     for (lines, line, expected) in [
-        ("", 1, "a vendor of files needs directory"),
-        ("directory = 'x'", 1, "a vendor of files needs file_name"),
+        ("", 1, "transport = \"file\" needs directory"),
+        ("directory = 'x'", 1, "transport = \"file\" needs file_name"),
         (
             "directory = 'x'\nfile_name = 'a/%Q'",
             5,
@@ -187,15 +187,117 @@ fn vendors_of_files_need_what_files_have() {
         (
             "directory = 'x'\nfile_name = 'a'\nlisten = '127.0.0.1:0'",
             1,
-            "listen, path, auth, pages, redirect and headers need transport = \"http\"",
+            "listen needs transport = \"http\", \"sftp\", \"ftps\" or \"bucket\"",
         ),
         (
             "directory = 'x'\nfile_name = 'a'\n[[vendors.steps]]\nfault = { kind = 'hang' }",
             7,
-            "the fault needs transport = \"http\"",
+            "the fault needs transport = \"http\", \"sftp\", \"ftps\" or \"bucket\"",
         ),
     ] {
         let text = format!("{file}{lines}\n");
+        assert_eq!(problem(&text), format!("line {line}: {expected}"), "{text}");
+    }
+}
+
+#[cfg(all(
+    feature = "sftp",
+    feature = "ftps",
+    feature = "bucket",
+    feature = "push"
+))]
+#[test]
+fn vendors_with_servers_need_what_their_transport_has() {
+    let server = "listen = '127.0.0.1:0'\nfile_name = 'a'\n";
+    for (transport, lines, line, expected) in [
+        (
+            "sftp",
+            "file_name = 'a'",
+            1,
+            "transport = \"sftp\" needs listen",
+        ),
+        (
+            "sftp",
+            "listen = '127.0.0.1:0'",
+            1,
+            "transport = \"sftp\" needs file_name",
+        ),
+        ("ftps", server, 1, "transport = \"ftps\" needs ca_file"),
+        (
+            "bucket",
+            server,
+            1,
+            "transport = \"bucket\" needs directory",
+        ),
+        (
+            "bucket",
+            &format!("{server}directory = '/feeds'"),
+            1,
+            "directory must be the name of a bucket, or a bucket and a prefix such as \"feeds/daily\"",
+        ),
+        ("push", "", 1, "transport = \"push\" needs url"),
+        (
+            "push",
+            "url = 'https://127.0.0.1/reports'",
+            4,
+            "url is not a URL such as \"http://127.0.0.1:3000/api/v1/vendors/acme/reports\"",
+        ),
+        (
+            "sftp",
+            "time_zone = 'Europe/Berlin'",
+            1,
+            "time_zone needs transport = \"ftps\"",
+        ),
+        (
+            "bucket",
+            "tls = 'implicit'",
+            1,
+            "tls needs transport = \"ftps\"",
+        ),
+        (
+            "push",
+            "pages = { type = 'link_header' }",
+            1,
+            "pages needs transport = \"http\"",
+        ),
+        (
+            "sftp",
+            "auth = { type = 'basic', user = 'a', password = 'b' }",
+            4,
+            "this auth.type needs transport = \"http\"",
+        ),
+        (
+            "bucket",
+            "auth = { type = 'password', user = 'a', password = 'b' }",
+            4,
+            "this auth.type needs transport = \"sftp\" or \"ftps\"",
+        ),
+        (
+            "sftp",
+            "auth = { type = 'key', user = 'a', public_key = 'ssh-rsa x' }",
+            4,
+            "public_key is not a public key in the format of OpenSSH, such as \"ssh-ed25519 AAAA…\"",
+        ),
+        (
+            "sftp",
+            &format!("{server}[[vendors.steps]]\nfault = {{ kind = 'status', status = 500 }}"),
+            7,
+            "the fault needs transport = \"http\"",
+        ),
+        (
+            "push",
+            "url = 'http://localhost/'\n[[vendors.steps]]\nfault = { kind = 'cut' }",
+            6,
+            "the fault needs transport = \"sftp\", \"ftps\" or \"bucket\"",
+        ),
+        (
+            "sftp",
+            &format!("{server}compression = {{ type = 'gzip', content_encoding = true }}"),
+            1,
+            "compression.content_encoding needs transport = \"http\" or \"push\"",
+        ),
+    ] {
+        let text = format!("[[vendors]]\ntransport = '{transport}'\nstock = {{}}\n{lines}\n");
         assert_eq!(problem(&text), format!("line {line}: {expected}"), "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! Scripted vendors through HTTP and as files, and the program that runs them.
+//! Scripted vendors through HTTP, as files and on servers, and the program that runs them.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
@@ -6,6 +6,8 @@ mod auth;
 mod files;
 mod pages;
 mod program;
+mod pushes;
+mod servers;
 
 use std::time::Duration;
 

@@ -39,8 +39,8 @@ async fn read_all(storage: &StorageUnderTest, mut after: ChangeOffset) -> Vec<Ch
         let (entries, held_back) = read(storage, after, PAGE).await;
         let is_last = entries.is_empty() && !held_back;
         for entry in entries {
-            assert!(entry.position > after, "{} after {after}", entry.position);
-            after = entry.position;
+            assert!(entry.offset > after, "{} after {after}", entry.offset);
+            after = entry.offset;
             all.push(entry);
         }
         if is_last {
@@ -55,7 +55,7 @@ async fn read_all(storage: &StorageUnderTest, mut after: ChangeOffset) -> Vec<Ch
 async fn changes_since(storage: &StorageUnderTest, offset: &mut ChangeOffset) -> Vec<Changed> {
     let entries = read_all(storage, *offset).await;
     if let Some(last) = entries.last() {
-        *offset = last.position;
+        *offset = last.offset;
     }
     entries.into_iter().map(|entry| entry.changed).collect()
 }
@@ -227,13 +227,13 @@ pub async fn entries_are_read_in_pages(storage: &StorageUnderTest) {
                 break;
             };
             assert!(page.len() <= usize::try_from(limit).unwrap());
-            after = last.position;
+            after = last.offset;
             paged.extend(page);
         }
         assert_eq!(paged, all);
     }
     let newest = storage.changes.newest_change().await.unwrap();
-    assert_eq!(newest, all[4].position);
+    assert_eq!(newest, all[4].offset);
     assert_eq!(read_all(storage, newest).await, []);
     let id = storage.place(new_order("p", 1)).await.id;
     let next = read_all(storage, newest).await;
@@ -257,9 +257,7 @@ pub async fn a_transaction_that_commits_late_is_not_skipped(storage: &StorageUnd
     let newest = storage.changes.newest_change().await.unwrap();
     let (seen, held_back) = read(storage, ChangeOffset::START, PAGE).await;
     assert!(held_back || seen.len() == 2);
-    let after = seen
-        .last()
-        .map_or(ChangeOffset::START, |last| last.position);
+    let after = seen.last().map_or(ChangeOffset::START, |last| last.offset);
 
     late.commit().await.unwrap();
     let rest = read_all(storage, after).await;
@@ -330,7 +328,7 @@ pub async fn old_entries_are_pruned_and_their_offsets_are_gone(storage: &Storage
     let timestamp = storage.probe.store_time().await.unwrap();
     storage.place(new_order("p", 1)).await;
     let all = read_all(storage, ChangeOffset::START).await;
-    let offsets: Vec<ChangeOffset> = all.iter().map(|entry| entry.position).collect();
+    let offsets: Vec<ChangeOffset> = all.iter().map(|entry| entry.offset).collect();
     let is_gone = async |offset: ChangeOffset| {
         let read = storage.changes.read_changes(offset, PAGE).await.unwrap();
         read == ChangesRead::Gone

@@ -59,6 +59,11 @@ macro_rules! storage_contracts {
                 old_entries_are_pruned_and_their_offsets_are_gone,
                 an_unknown_offset_is_gone,
             }
+            files {
+                a_file_is_finished_after_its_report_was_applied,
+                a_file_that_cannot_be_finished_is_noted,
+                a_file_that_was_seen_and_not_read_proves_no_more_later,
+            }
             first_syncs {
                 nothing_is_rejected_before_every_vendor_was_tried,
                 rejection_waits_at_most_first_sync_grace,
@@ -102,6 +107,12 @@ macro_rules! storage_contracts {
                 min_rows_holds_a_first_report,
                 a_renamed_vendor_keeps_its_held_report,
             }
+            held_reports {
+                an_accepted_report_is_not_held_again,
+                lines_that_a_held_report_loses_are_stated,
+                the_run_of_a_decision_shows_the_held_report,
+                an_acceptance_and_a_discard_do_not_both_succeed,
+            }
             large_reports {
                 each_chunk_of_a_report_leaves_the_balances_right,
                 an_interrupted_report_is_completed_by_the_next_one,
@@ -113,6 +124,14 @@ macro_rules! storage_contracts {
                 a_report_is_compared_again_after_another_was_applied,
                 a_newer_sync_notices_a_chunk_of_an_older_one,
             }
+            not_modified {
+                an_unchanged_report_changes_nothing,
+                a_condition_is_sent_only_after_a_complete_report,
+                a_confirmed_report_is_read_again,
+                a_held_shipment_is_included_by_the_next_sync,
+                a_statement_about_an_earlier_state_changes_nothing,
+                concurrent_statements_that_nothing_changed_are_both_recorded,
+            }
             not_ready {
                 a_report_that_is_not_ready_changes_nothing,
                 a_report_that_is_not_ready_is_no_first_sync,
@@ -122,6 +141,7 @@ macro_rules! storage_contracts {
                 an_operator_pause_is_stored_until_it_is_ended,
                 an_operator_pause_is_a_part_of_the_vendor,
                 an_operator_pause_delays_only_scheduled_syncs,
+                a_vendor_that_pushes_its_reports_is_not_paused,
             }
             order_lists {
                 orders_are_listed_newest_first_in_pages,
@@ -262,6 +282,7 @@ macro_rules! storage_contracts {
                 full_reports_cover_all_products_and_deltas_some,
                 a_shipment_is_included_only_in_a_later_report,
                 a_report_with_a_future_as_of_includes_no_shipment,
+                a_report_after_one_with_a_future_as_of_is_evidence,
                 a_report_without_a_time_includes_no_shipment,
                 two_deltas_have_the_same_result_in_either_order,
                 full_reports_and_deltas_share_one_order,

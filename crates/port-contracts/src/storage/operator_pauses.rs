@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use clock_tokio::SystemClock;
 use domain::pacing::VendorPause;
-use domain::ports::{FeedError, OperatorPause, StoredPause};
-use domain::services::{PauseVendor, PauseVendorError, RenameVendor, SyncDelay};
+use domain::ports::{FeedError, OperatorPause, OtherVendors, StoredPause};
+use domain::services::{PauseReason, PauseVendor, PauseVendorError, RenameVendor, SyncDelay};
+use domain::vendor_set::{ConfiguredVendor, VendorSource};
 
 use super::StorageUnderTest;
 use crate::builders::{full, vendor};
@@ -27,13 +28,15 @@ async fn pauses(storage: &StorageUnderTest) -> Vec<(String, Option<OperatorPause
         .collect()
 }
 
-/// A pause is read as it was written. Pausing again replaces the reason and keeps the time; ending it returns it once.
+/// A pause is read as it was written. Pausing again keeps the time, and the reason unless there is a new one; ending it
+/// returns it once, and the next pause has no reason of it.
 pub async fn an_operator_pause_is_stored_until_it_is_ended(storage: &StorageUnderTest) {
     storage.configure(&["v", "w"]).await;
     let pausing = pausing(storage);
     let before = storage.probe.store_time().await.unwrap();
     let reason = "stocktaking \u{fc}\u{1f600}";
-    let paused = pausing.pause(&vendor("v"), Some(reason)).await.unwrap();
+    let given = PauseReason::parse(reason).unwrap();
+    let paused = pausing.pause(&vendor("v"), Some(&given)).await.unwrap();
     assert_eq!(paused.reason.as_deref(), Some(reason));
     assert!(before <= paused.since);
     assert!(paused.since <= storage.probe.store_time().await.unwrap());
@@ -44,9 +47,12 @@ pub async fn an_operator_pause_is_stored_until_it_is_ended(storage: &StorageUnde
         [("v".to_owned(), Some(paused.clone()))]
     );
     let again = pausing.pause(&vendor("v"), None).await.unwrap();
+    assert_eq!(again, paused);
+    let moving = PauseReason::parse("moving").unwrap();
+    let again = pausing.pause(&vendor("v"), Some(&moving)).await.unwrap();
     let expected = OperatorPause {
         since: paused.since,
-        reason: None,
+        reason: Some("moving".to_owned()),
     };
     assert_eq!(again, expected);
     assert_eq!(
@@ -57,17 +63,40 @@ pub async fn an_operator_pause_is_stored_until_it_is_ended(storage: &StorageUnde
     assert_eq!(pausing.resume(&vendor("v")).await.unwrap(), Some(expected));
     assert_eq!(pausing.resume(&vendor("v")).await.unwrap(), None);
     assert_eq!(pauses(storage).await, []);
+    let new = pausing.pause(&vendor("v"), None).await.unwrap();
+    assert_eq!(new.reason, None);
     let unknown = pausing.pause(&vendor("unknown"), None).await;
     assert!(matches!(unknown, Err(PauseVendorError::NotFound(_))));
     assert_eq!(pausing.resume(&vendor("unknown")).await.unwrap(), None);
+}
+
+/// A pause delays no pushed report, so it is refused.
+pub async fn a_vendor_that_pushes_its_reports_is_not_paused(storage: &StorageUnderTest) {
+    let pushing = ConfiguredVendor {
+        vendor_id: vendor("v"),
+        source: Some(VendorSource::new("push:v", None, "").unwrap()),
+    };
+    let mut work = storage.begin().await;
+    work.configure(&[pushing], OtherVendors::SwitchOff)
+        .await
+        .unwrap();
+    work.commit().await.unwrap();
+    let refused = pausing(storage).pause(&vendor("v"), None).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "vendor v pushes its reports: it has no scheduled syncs to pause"
+    );
+    assert_eq!(pauses(storage).await, []);
 }
 
 /// The pause moves with a rename, and switching the vendor off and on does not end it. A replaced row loses its pause.
 pub async fn an_operator_pause_is_a_part_of_the_vendor(storage: &StorageUnderTest) {
     storage.configure(&["v", "w"]).await;
     let pausing = pausing(storage);
-    let paused = pausing.pause(&vendor("v"), Some("x")).await.unwrap();
-    pausing.pause(&vendor("w"), Some("y")).await.unwrap();
+    let [x, y] = ["x", "y"].map(|reason| PauseReason::parse(reason).unwrap());
+    let paused = pausing.pause(&vendor("v"), Some(&x)).await.unwrap();
+    pausing.pause(&vendor("w"), Some(&y)).await.unwrap();
     let renaming = RenameVendor::new(storage.store.clone(), Arc::new(SystemClock));
     renaming.rename(&vendor("v"), &vendor("w")).await.unwrap();
     let expected = [("w".to_owned(), Some(paused))];

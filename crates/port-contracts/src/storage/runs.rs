@@ -103,6 +103,7 @@ pub async fn a_run_is_stored_with_all_its_details(storage: &StorageUnderTest) {
             bytes: Some(1 << 40),
             rows: Some(0),
         },
+        file: Some("stock \u{fc}.csv".to_owned()),
         products: ProductCounts {
             added: 1,
             changed: 2,
@@ -174,13 +175,13 @@ pub async fn a_run_is_rolled_back_with_its_unit_of_work(storage: &StorageUnderTe
 }
 
 /// Products are counted once, by the change of their reported quantity, in any number of chunks. Units in flight and sales
-/// do not matter.
+/// do not matter. The result of the sync also counts products of which only the units in flight have changed.
 pub async fn products_are_counted_by_the_change_of_their_quantity(storage: &StorageUnderTest) {
     for (vendor_id, chunk_size) in [("v", 1), ("w", 2), ("x", 1_000)] {
         let use_cases = UseCases::open(storage, &[vendor_id]).await;
         let use_cases = use_cases.with_chunks(storage, storage.store.clone(), chunk_size);
-        let report = async |report: Report| {
-            use_cases.report(vendor_id, report).await;
+        let report = async |report: Report, only_in_flight: u64| {
+            let done = use_cases.report(vendor_id, report).await;
             let run = page(storage, vendor_id, None, 1).await.remove(0);
             let ProductCounts {
                 added,
@@ -188,21 +189,22 @@ pub async fn products_are_counted_by_the_change_of_their_quantity(storage: &Stor
                 unchanged,
                 zeroed,
             } = run.details.products;
+            assert_eq!(done.changed, added + changed + zeroed + only_in_flight);
             [added, changed, unchanged, zeroed]
         };
         let first = full(&[("a", 5), ("b", 5), ("c", 5), ("d", 0)]);
-        assert_eq!(report(first).await, [4, 0, 0, 0]);
+        assert_eq!(report(first, 0).await, [4, 0, 0, 0]);
         let second = || full(&[("a", 5), ("b", 7), ("d", 0), ("e", 1)]);
-        assert_eq!(report(second()).await, [1, 1, 2, 1]);
+        assert_eq!(report(second(), 0).await, [1, 1, 2, 1]);
         // `c` has had no units for two reports, and is in neither.
-        assert_eq!(report(second()).await, [0, 0, 4, 0]);
+        assert_eq!(report(second(), 0).await, [0, 0, 4, 0]);
         // The shipment is included: the stock row changes, the reported quantity does not.
         use_cases.sell_and_ship(storage, "a", 2).await;
-        assert_eq!(report(second()).await, [0, 0, 4, 0]);
+        assert_eq!(report(second(), 1).await, [0, 0, 4, 0]);
         let lines = [("a", 5), ("b", 0), ("c", 4), ("f", 2), ("g", 0)];
-        assert_eq!(report(delta(&lines)).await, [2, 1, 1, 1]);
+        assert_eq!(report(delta(&lines), 0).await, [2, 1, 1, 1]);
         let zeros = full(&[("a", 0), ("b", 0)]);
-        assert_eq!(report(zeros).await, [0, 0, 1, 4]);
+        assert_eq!(report(zeros, 0).await, [0, 0, 1, 4]);
     }
     storage.assert_sound().await;
 }
@@ -220,6 +222,7 @@ pub async fn a_run_shows_the_size_and_the_evidence_of_its_report(storage: &Stora
         let respond = || {
             Ok(FetchedReport {
                 size,
+                file: Some("stock.csv".to_owned()),
                 ..fetched(&full(&[("p", 1)]), as_of)
             })
         };
@@ -228,6 +231,7 @@ pub async fn a_run_shows_the_size_and_the_evidence_of_its_report(storage: &Stora
         assert_eq!((run.outcome, run.error), (outcome, done.error));
         assert_eq!(run.finished_at, done.finished_at);
         assert_eq!(run.details.size, size);
+        assert_eq!(run.details.file.as_deref(), Some("stock.csv"));
         let proven = Proven {
             as_of,
             evidence: Evidence::Document,
@@ -242,6 +246,7 @@ pub async fn failed_syncs_and_quarantine_decisions_are_runs(storage: &StorageUnd
     use_cases.report("v", full(&[("p", 1), ("q", 0)])).await;
     let mut malformed: domain::ports::MalformedReport = refusals(22).into();
     malformed.size.rows = Some(500);
+    malformed.file = Some("stock.csv".to_owned());
     let failures = [
         FeedError::Unavailable("unreachable".to_owned()),
         FeedError::Malformed(malformed),
@@ -256,6 +261,7 @@ pub async fn failed_syncs_and_quarantine_decisions_are_runs(storage: &StorageUnd
     let details = newest(storage).await.details;
     assert_eq!(details.refused, refusals(22));
     assert_eq!(details.size.rows, Some(500));
+    assert_eq!(details.file.as_deref(), Some("stock.csv"));
 
     for decision in [QuarantineDecision::Discard, QuarantineDecision::Accept] {
         use_cases.report("v", full(&[])).await;

@@ -142,6 +142,24 @@ pub async fn a_report_with_a_future_as_of_includes_no_shipment(storage: &Storage
     storage.assert_sound().await;
 }
 
+/// A report with an as-of far in the future takes neither the evidence nor the order of the reports after it, and is not applied
+/// over them when it is read again.
+pub async fn a_report_after_one_with_a_future_as_of_is_evidence(storage: &StorageUnderTest) {
+    let use_cases = UseCases::open(storage, &["v"]).await;
+    let ahead = storage.probe.store_time().await.unwrap();
+    let ahead = full_as_of(ahead.plus(Duration::from_hours(24)), &[("p", 10)]);
+    use_cases.report("v", ahead.clone()).await;
+    for (shipped, left) in [(4, 6), (1, 5)] {
+        use_cases.sell_and_ship(storage, "p", shipped).await;
+        let done = use_cases.report("v", full(&[("p", left)])).await;
+        assert_eq!(done.outcome, SyncOutcome::Applied);
+        assert_eq!(storage.numbers("p", "v").await, (left, 0, left));
+        let done = use_cases.report("v", ahead.clone()).await;
+        assert_eq!((done.outcome, done.changed), (SyncOutcome::Stale, 0));
+    }
+    storage.assert_sound().await;
+}
+
 /// The counts of a report without any time are applied, and no shipment is included.
 pub async fn a_report_without_a_time_includes_no_shipment(storage: &StorageUnderTest) {
     let use_cases = UseCases::open(storage, &["v"]).await;
@@ -153,6 +171,8 @@ pub async fn a_report_without_a_time_includes_no_shipment(storage: &StorageUnder
                 report: full(&[("p", 7)]),
                 times: ResponseTimes::default(),
                 size: ReportSize::default(),
+                file: None,
+                version: None,
             })
         };
         let done = use_cases.sync_with("v", respond).await.unwrap();

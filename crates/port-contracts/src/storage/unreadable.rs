@@ -65,7 +65,7 @@ pub async fn an_unreadable_change_is_skipped(storage: &StorageUnderTest) {
             panic!("the offset is gone");
         };
         for entry in entries {
-            offset = entry.position;
+            offset = entry.offset;
             found.extend(entry.changed.order_ids);
         }
         if found.len() >= 2 {

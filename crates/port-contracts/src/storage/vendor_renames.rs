@@ -76,7 +76,7 @@ pub async fn a_renamed_vendor_keeps_its_stock_and_units_in_flight(storage: &Stor
 }
 
 /// An unknown vendor, an id with its own stock, and the same id are refused, and nothing changes. An id that was configured
-/// and never had stock is free.
+/// and never had stock is free. A rename that is repeated changes nothing and is reported as such.
 pub async fn a_vendor_is_renamed_to_a_free_id_only(storage: &StorageUnderTest) {
     let use_cases = UseCases::open(storage, &["v", "w", "x"]).await;
     use_cases.report("v", full(&[("p", 5)])).await;
@@ -94,6 +94,11 @@ pub async fn a_vendor_is_renamed_to_a_free_id_only(storage: &StorageUnderTest) {
 
     rename(storage, "v", "x").await.unwrap();
     assert_eq!(storage.numbers("p", "x").await, (5, 5, 0));
+    let again = rename(storage, "v", "x").await.unwrap_err();
+    assert_eq!(
+        again.to_string(),
+        "there is no vendor v, and there is a vendor x: the rename was done before, if v is the right id"
+    );
     storage.assert_sound().await;
 }
 

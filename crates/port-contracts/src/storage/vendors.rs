@@ -9,11 +9,12 @@ use domain::ports::{
 };
 use domain::report::ReportKind;
 use domain::report_history::{KnownClaim, QuarantinedReport, ReportHistory};
-use domain::run::RunDetails;
+use domain::run::{ReportSize, RunDetails};
 use domain::timestamp::Timestamp;
 
 use super::{StorageUnderTest, wait_for_holder};
 use crate::builders::{full, order_at, product, vendor, vendors};
+use crate::conditional_feed::validators;
 use crate::use_cases::UseCases;
 
 fn record(outcome: SyncOutcome) -> SyncRecord {
@@ -76,8 +77,14 @@ fn history(as_of: Timestamp) -> ReportHistory {
             kind: ReportKind::Delta,
             lines: 12,
             reason: "what's held".to_owned(),
+            size: ReportSize {
+                bytes: Some(1 << 40),
+                rows: None,
+            },
+            file: Some("a b \u{fc}.csv".to_owned()),
         }),
         revision: 3,
+        validators: Some(validators(1)),
     }
 }
 
@@ -300,6 +307,7 @@ pub async fn the_last_sync_of_each_vendor_is_stored(storage: &StorageUnderTest) 
         age: None,
         clock_skew_ms: None,
         is_expired: false,
+        quarantined: None,
     };
     assert_eq!(found, [never("v"), never("w")]);
 
@@ -388,6 +396,5 @@ pub async fn all_products_that_a_vendor_ever_reported_are_counted(storage: &Stor
     use_cases.report("v", full(&[("p", 10)])).await;
     use_cases.report("w", full(&[("p", 1)])).await;
     let found = statuses(storage, &["v", "w"]).await;
-    let products: Vec<u64> = found.iter().map(|status| status.products).collect();
-    assert_eq!(products, [3, 1]);
+    assert_eq!([found[0].products, found[1].products], [3, 1]);
 }

@@ -34,19 +34,16 @@ async fn confirmed_messages_arrive_while_connections_break_repeatedly() {
         confirmed
     });
     let breaking = tokio::spawn(async move {
-        let mut broken = [0, 0];
+        let mut cuts = [0, 0];
         for _ in 0..4 {
-            for (proxy, broken) in [&near_publisher, &near_consumer]
-                .into_iter()
-                .zip(&mut broken)
-            {
+            for (proxy, cut) in [&near_publisher, &near_consumer].into_iter().zip(&mut cuts) {
                 tokio::time::sleep(Duration::from_millis(250)).await;
-                *broken += proxy.cut();
+                *cut += proxy.cut();
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 proxy.restore();
             }
         }
-        ((near_publisher, near_consumer), broken)
+        ((near_publisher, near_consumer), cuts)
     });
     let mut arrived = BTreeSet::new();
     while let Ok(batch) = timeout(Duration::from_secs(8), consumer.next_batch(100)).await {
@@ -55,13 +52,13 @@ async fn confirmed_messages_arrive_while_connections_break_repeatedly() {
         acknowledge(&mut consumer, &batch).await;
     }
     let confirmed = timeout(TEST_TIMEOUT, publishing).await.unwrap().unwrap();
-    let (_proxies, broken) = breaking.await.unwrap();
+    let (_proxies, cuts) = breaking.await.unwrap();
     let lost: Vec<_> = confirmed.difference(&arrived).collect();
     assert!(lost.is_empty(), "confirmed and lost: {lost:?}");
     // Whether a batch is refused depends on how fast the publisher connects again.
     assert!(
-        !broken.contains(&0),
-        "publisher, consumer: {broken:?} connections were cut"
+        !cuts.contains(&0),
+        "publisher, consumer: {cuts:?} connections were cut"
     );
     assert!(confirmed.len() > 500, "only {} confirmed", confirmed.len());
 }

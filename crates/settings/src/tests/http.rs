@@ -1,6 +1,6 @@
 //! Settings of sources over HTTP: all forms in which they may be written, and the error line of each invalid one.
 
-use feed_options::{PageKind, PageOptions, PageSize};
+use feed_options::{PageKind, PageOptions, PageSize, PageTotal};
 
 use super::refused::of_files;
 use super::with_file;
@@ -33,6 +33,13 @@ fn url_alone_has_no_further_settings() {
     assert!(http.headers.is_empty());
     assert_eq!((http.auth, http.pages, http.ca_file), (None, None, None));
     assert!(http.redirect_hosts.is_empty() && http.allow_addresses.is_empty());
+    assert!(http.conditional);
+}
+
+#[test]
+fn conditional_requests_can_be_turned_off() {
+    assert!(!http("conditional = false").conditional);
+    assert!(http("conditional = true").conditional);
 }
 
 #[test]
@@ -183,14 +190,31 @@ fn each_type_of_pages_is_read() {
             "type = 'offset', size = 5, size_param = 'limit'",
             PageKind::Offset {
                 param: param("offset"),
+                is_combined: false,
                 size: size(5, Some("limit")),
             },
         ),
+        (
+            "type = 'offset', param = 'limit', size = 5, combined = true",
+            PageKind::Offset {
+                param: param("limit"),
+                is_combined: true,
+                size: size(5, None),
+            },
+        ),
     ] {
-        for total in [None, Some("/total")] {
-            let more = total.map_or(String::new(), |total| format!(", total = '{total}'"));
+        for (more, total) in [
+            ("", None),
+            (
+                ", total = '/total'",
+                Some(PageTotal::Field("/total".to_owned())),
+            ),
+            (
+                ", total_header = 'X-WP-Total'",
+                Some(PageTotal::Header("X-WP-Total".to_owned())),
+            ),
+        ] {
             let pages = http(&format!("pages = {{ {written}{more} }}")).pages;
-            let total = total.map(ToOwned::to_owned);
             assert_eq!(
                 pages,
                 Some(PageOptions {
@@ -330,8 +354,20 @@ fn invalid_pages_are_refused() {
         "type = 'offset', size = 10, first = 0",
         "type = 'offset', size = 10, total = 'total'",
         "type = 'offset', size = 10, last = '/last'",
+        "type = 'page', size_param = 'page', size = 10",
+        "type = 'page', size = 10, combined = true",
+        "type = 'offset', size = 10, size_param = 'limit', combined = true",
+        "type = 'offset', size = 10, total = '/total', total_header = 'X-Total'",
+        "type = 'link_header', total_header = 'X Total'",
     ];
     let json = pages.map(|pages| vendor(&format!("pages = {{ {pages} }}"), ""));
+    let with_key = [
+        "type = 'cursor', next = '/next', param = 'key'",
+        "type = 'page', param = 'key', size = 10",
+        "type = 'offset', size = 10, size_param = 'key'",
+    ];
+    let auth = "auth = { type = 'query', name = 'key', value_env = 'A' }";
+    let with_key = with_key.map(|pages| vendor(&format!("{auth}\npages = {{ {pages} }}"), ""));
     let others = [
         ("csv", "type = 'cursor', next = '/next'"),
         ("ndjson", "type = 'page', size = 10, total = '/total'"),
@@ -343,5 +379,5 @@ fn invalid_pages_are_refused() {
         );
         vendor(&format!("pages = {{ {pages} }}"), &format)
     });
-    insta::assert_snapshot!(of_files(json.into_iter().chain(others)));
+    insta::assert_snapshot!(of_files(json.into_iter().chain(with_key).chain(others)));
 }

@@ -78,14 +78,20 @@ fn each_format_is_read() {
                 delimiter: b',',
                 quote: b'"',
                 header: Header::Row(NonZeroU32::new(1).unwrap()),
+                skip_rows: None,
             }),
         ),
         (
-            r#"type = "csv", delimiter = "\t", quote = "'", header = true, header_row = 3"#,
+            r#"type = "csv", delimiter = "\t", quote = "'", header = true, header_row = 3,
+               skip_rows = { field = 2, values = ["Total", "as of *"] }"#,
             FormatOptions::Csv(CsvOptions {
                 delimiter: b'\t',
                 quote: b'\'',
                 header: Header::Row(NonZeroU32::new(3).unwrap()),
+                skip_rows: Some(SkipRows {
+                    column: Column::Number(NonZeroU32::new(2).unwrap()),
+                    values: vec!["Total".to_owned(), "as of *".to_owned()],
+                }),
             }),
         ),
         (
@@ -94,6 +100,7 @@ fn each_format_is_read() {
                 delimiter: b',',
                 quote: b'"',
                 header: Header::None,
+                skip_rows: None,
             }),
         ),
         (
@@ -108,6 +115,7 @@ fn each_format_is_read() {
             FormatOptions::Xlsx(XlsxOptions {
                 sheet: Some("Stock".to_owned()),
                 header: Header::Row(NonZeroU32::new(2).unwrap()),
+                skip_rows: None,
             }),
         ),
         (
@@ -316,7 +324,7 @@ fn guards_are_read() {
 }
 
 #[test]
-fn part_of_a_document_is_unambiguous() {
+fn part_of_a_source_is_unambiguous() {
     let sheet =
         "format = { type = 'xlsx', sheet = 'A#b' }\nfields = { product_id = 1, quantity = 2 }";
     for (settings, expected) in [
@@ -329,6 +337,6 @@ fn part_of_a_document_is_unambiguous() {
         ),
         (sheet, "sheet=A%23b#"),
     ] {
-        assert_eq!(vendor(settings).part_of_document(), expected, "{settings}");
+        assert_eq!(vendor(settings).part_of_source(), expected, "{settings}");
     }
 }

@@ -3,13 +3,13 @@
 use std::num::NonZeroU32;
 
 use feed_options::{
-    AsOfFormat, AsOfOptions, CsvOptions, EdiAsOf, EdiOptions, FormatOptions, Header, JsonItems,
-    JsonOptions, XlsxOptions, XmlOptions,
+    AsOfFormat, AsOfOptions, Column, CsvOptions, EdiAsOf, EdiOptions, FormatOptions, Header,
+    JsonItems, JsonOptions, SkipRows, XlsxOptions, XmlOptions,
 };
 use jsonptr::PointerBuf;
 use serde::{Deserialize, Deserializer};
 
-use super::{Problem, problem};
+use super::{Problem, mapping, problem};
 use crate::fields;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -63,6 +63,7 @@ pub(super) struct FormatTable {
     header_row: Option<u32>,
     #[serde(deserialize_with = "fields::optional_string")]
     sheet: Option<String>,
+    skip_rows: Option<SkipRowsTable>,
     units: Option<Vec<Unit>>,
     #[serde(deserialize_with = "fields::optional_text")]
     as_of: Option<String>,
@@ -82,6 +83,19 @@ pub(super) struct FormatTable {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(transparent)]
 struct Unit(#[serde(deserialize_with = "fields::string")] String);
+
+/// Rows that are not records.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table with field and values")]
+struct SkipRowsTable {
+    #[serde(default, deserialize_with = "mapping::column")]
+    field: Option<Column>,
+    values: Vec<SkippedValue>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(transparent)]
+struct SkippedValue(#[serde(deserialize_with = "fields::string")] String);
 
 impl FormatTable {
     pub(super) fn kind(&self) -> FormatType {
@@ -108,6 +122,7 @@ impl FormatTable {
                     delimiter,
                     quote,
                     header: self.header()?,
+                    skip_rows: self.skip_rows()?,
                 })
             }
             FormatType::Xml => FormatOptions::Xml(XmlOptions {
@@ -121,6 +136,7 @@ impl FormatTable {
             FormatType::Xlsx => FormatOptions::Xlsx(XlsxOptions {
                 sheet: self.sheet.clone(),
                 header: self.header()?,
+                skip_rows: self.skip_rows()?,
             }),
             FormatType::X12 => FormatOptions::X12(self.edi()?),
             FormatType::Edifact => FormatOptions::Edifact(self.edi()?),
@@ -130,7 +146,7 @@ impl FormatTable {
     /// Refuses settings of another type.
     fn check_type(&self) -> Result<(), Problem> {
         use FormatType::{Csv, Edifact, Json, X12, Xlsx, Xml};
-        let settings: [(&str, bool, &[FormatType]); 14] = [
+        let settings: [(&str, bool, &[FormatType]); 15] = [
             ("items", self.items.is_some(), &[Json, Xml]),
             ("items_are", self.items_are.is_some(), &[Json]),
             ("single", self.single.is_some(), &[Json]),
@@ -139,6 +155,7 @@ impl FormatTable {
             ("header", self.header.is_some(), &[Csv, Xlsx]),
             ("header_row", self.header_row.is_some(), &[Csv, Xlsx]),
             ("sheet", self.sheet.is_some(), &[Xlsx]),
+            ("skip_rows", self.skip_rows.is_some(), &[Csv, Xlsx]),
             ("units", self.units.is_some(), &[X12, Edifact]),
             ("as_of", self.as_of.is_some(), &[Json, Xml, X12, Edifact]),
             ("as_of_format", self.as_of_format.is_some(), &[Json, Xml]),
@@ -173,6 +190,27 @@ impl FormatTable {
             (Some(true), None) => Ok(JsonItems::Single),
             (_, items_are) => Ok(items_are.unwrap_or(JsonItems::List)),
         }
+    }
+
+    fn skip_rows(&self) -> Result<Option<SkipRows>, Problem> {
+        let Some(table) = &self.skip_rows else {
+            return Ok(None);
+        };
+        let values: Vec<String> = table.values.iter().map(|value| value.0.clone()).collect();
+        let column = table.field.clone().ok_or_else(|| {
+            problem(
+                "format.skip_rows",
+                "field is missing, the name or the number of a column",
+            )
+        })?;
+        // Each row, and each empty field, would match.
+        let is_any = |value: &String| value.trim_matches(['*', ' ']).is_empty();
+        if values.is_empty() || values.iter().any(is_any) {
+            let text =
+                "has no texts, or one that is empty or only *, expected texts such as \"Total\"";
+            return Err(problem("format.skip_rows.values", text));
+        }
+        Ok(Some(SkipRows { column, values }))
     }
 
     fn header(&self) -> Result<Header, Problem> {

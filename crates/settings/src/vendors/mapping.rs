@@ -271,7 +271,9 @@ fn column_or_table<'de, D: Deserializer<'de>, T: ColumnTable>(
     deserializer.deserialize_any(TableVisitor(PhantomData))
 }
 
-fn column<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Column>, D::Error> {
+pub(super) fn column<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Column>, D::Error> {
     deserializer.deserialize_any(ColumnVisitor).map(Some)
 }
 

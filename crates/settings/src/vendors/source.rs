@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use domain::identifiers::VendorId;
+use feed_options::AfterRead;
 use ipnet::IpNet;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -72,6 +73,17 @@ impl SourceSettings {
             Self::Bucket(bucket) => &bucket.url,
         }
     }
+
+    /// The account that the requests log in to: the user or the client. `None` without one, and for a bucket, whose content
+    /// does not depend on it.
+    pub(super) fn account(&self) -> Option<&str> {
+        match self {
+            Self::Http(http) => http.auth.as_ref().and_then(HttpAuthSettings::account),
+            Self::Sftp(sftp) => Some(&sftp.user),
+            Self::Ftps(ftps) => Some(&ftps.user),
+            Self::File { .. } | Self::Bucket(_) | Self::Push { .. } => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +123,8 @@ pub(super) struct SourceTable {
     headers: Option<BTreeMap<String, HeaderTable>>,
     auth: Option<Box<AuthTable>>,
     pages: Option<PagesTable>,
+    #[serde(default, deserialize_with = "fields::optional_boolean")]
+    conditional: Option<bool>,
     #[serde(default, deserialize_with = "redirect_hosts")]
     redirect_hosts: Option<Vec<RedirectHostSetting>>,
     #[serde(default, deserialize_with = "allow_addresses")]
@@ -127,9 +141,16 @@ pub(super) struct SourceTable {
     endpoint: Option<String>,
     #[serde(default, deserialize_with = "fields::optional_string")]
     region: Option<String>,
+    #[serde(default, deserialize_with = "after")]
+    after: Option<AfterRead>,
 }
 
 impl SourceTable {
+    /// The treatment of a file once its report was applied.
+    pub(super) fn after(&self) -> AfterRead {
+        self.after.clone().unwrap_or_default()
+    }
+
     /// Validates the table; `format` is the format of the report.
     pub(super) fn check(
         self,
@@ -150,6 +171,7 @@ impl SourceTable {
                     headers: self.headers.unwrap_or_default(),
                     auth,
                     pages: self.pages,
+                    conditional: self.conditional.unwrap_or(true),
                     redirect_hosts: self.redirect_hosts.unwrap_or_default(),
                     allow_addresses,
                     ca_file: self.ca_file,
@@ -192,12 +214,14 @@ impl SourceTable {
 
     /// Refuses settings of another type.
     fn check_type(&self) -> Result<(), Problem> {
-        use SourceType::{Bucket, Ftps, Http, Sftp};
+        use SourceType::{Bucket, File, Ftps, Http, Sftp};
         const REMOTE: &[SourceType] = &[Http, Sftp, Ftps, Bucket];
-        let settings: [(&str, bool, &[SourceType]); 11] = [
+        const FILES: &[SourceType] = &[File, Sftp, Ftps, Bucket];
+        let settings: [(&str, bool, &[SourceType]); 13] = [
             ("headers", self.headers.is_some(), &[Http]),
             ("auth", self.auth.is_some(), REMOTE),
             ("pages", self.pages.is_some(), &[Http]),
+            ("conditional", self.conditional.is_some(), &[Http]),
             ("redirect_hosts", self.redirect_hosts.is_some(), &[Http]),
             ("allow_addresses", self.allow_addresses.is_some(), REMOTE),
             ("ca_file", self.ca_file.is_some(), &[Http, Ftps]),
@@ -206,6 +230,7 @@ impl SourceTable {
             ("time_zone", self.time_zone.is_some(), &[Ftps]),
             ("endpoint", self.endpoint.is_some(), &[Bucket]),
             ("region", self.region.is_some(), &[Bucket]),
+            ("after", self.after.is_some(), FILES),
         ];
         for (name, is_set, types) in settings {
             if is_set && !types.contains(&self.kind) {
@@ -236,6 +261,33 @@ fn allow_addresses<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<IpNet>>, D::Error> {
     fields::list::<http::Networks, _>(deserializer).map(Some)
+}
+
+fn after<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<AfterRead>, D::Error> {
+    let text = fields::optional_string(deserializer)?.unwrap_or_default();
+    let action = match text.as_str() {
+        "leave" => Some(AfterRead::Leave),
+        "delete" => Some(AfterRead::Delete),
+        other => {
+            let directory = other
+                .strip_prefix("move:")
+                .filter(|name| is_directory(name));
+            directory.map(|name| AfterRead::Move(name.to_owned()))
+        }
+    };
+    action.map(Some).ok_or_else(|| {
+        let found = fields::quoted(&text);
+        D::Error::custom(format!(
+            "is {found}, expected \"leave\", \"delete\" or \"move:\" and the name of a directory in that of the files, such as \
+             \"move:done\""
+        ))
+    })
+}
+
+/// Whether a text is the name of a directory in another one.
+fn is_directory(name: &str) -> bool {
+    let is_special = |char: char| char.is_control() || matches!(char, '/' | '\\' | '*');
+    !matches!(name, "" | "." | "..") && name.trim() == name && !name.contains(is_special)
 }
 
 fn optional_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {

@@ -11,9 +11,9 @@ use domain::identifiers::VendorId;
 use domain::ports::VendorFeed;
 use domain::report::ReportKind;
 use vendor_feeds::{
-    Column, CsvOptions, DecodeOptions, EdiOptions, FeedOptions, FieldOptions, FormatOptions,
-    Header, JsonItems, JsonOptions, ProductIdField, QuantityField, RuleOptions, Source, SourceFeed,
-    XlsxOptions, XmlOptions,
+    AfterRead, Column, CsvOptions, DecodeOptions, EdiOptions, FeedOptions, FieldOptions,
+    FormatOptions, Header, JsonItems, JsonOptions, ProductIdField, QuantityField, RuleOptions,
+    Source, SourceFeed, XlsxOptions, XmlOptions,
 };
 
 /// Returns the number of products.
@@ -44,6 +44,7 @@ fn options(format: &str, path: &Path) -> FeedOptions {
                 delimiter: b',',
                 quote: b'"',
                 header,
+                skip_rows: None,
             };
             (FormatOptions::Csv(csv), "sku", "qty")
         }
@@ -58,6 +59,7 @@ fn options(format: &str, path: &Path) -> FeedOptions {
             let xlsx = XlsxOptions {
                 sheet: None,
                 header,
+                skip_rows: None,
             };
             (FormatOptions::Xlsx(xlsx), "sku", "qty")
         }
@@ -84,6 +86,7 @@ fn options(format: &str, path: &Path) -> FeedOptions {
             quantity: QuantityField::new(column(quantity)),
         },
         rules: RuleOptions::default(),
+        after: AfterRead::Leave,
         timeout: Duration::from_mins(10),
         retries: 0,
         kind: ReportKind::Full,

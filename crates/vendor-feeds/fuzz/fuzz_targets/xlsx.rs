@@ -14,5 +14,7 @@ libfuzzer_sys::fuzz_target!(
             }
         }));
     },
-    |bytes: &[u8]| vendor_feeds::fuzzing::xlsx(bytes)
+    |bytes: &[u8]| {
+        vendor_feeds::fuzzing::xlsx(bytes);
+    }
 );

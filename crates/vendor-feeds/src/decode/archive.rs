@@ -9,7 +9,7 @@ use zip::read::{ArchiveOffset, Config};
 use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive};
 
-use super::{CHUNK_BYTES, Document, Limit, Spool, copy_to_spool, invalid};
+use super::{CHUNK_BYTES, Document, Limit, Spool, copy_to_spool, invalid, length};
 use crate::excerpt::excerpt;
 use crate::options::DecodeOptions;
 
@@ -58,8 +58,7 @@ pub(super) fn unpack(
     options: &DecodeOptions,
     levels: usize,
 ) -> io::Result<Document> {
-    let transferred = spool.seek(SeekFrom::End(0))?;
-    let limit = Limit::of_decoded(options, transferred);
+    let limit = Limit::of_decoded(options, length(&mut spool)?);
     let mut entry = options.entry.as_deref();
     let mut is_package = false;
     for level in 0..=levels {
@@ -345,9 +344,16 @@ fn method_name(method: CompressionMethod) -> String {
 fn problem(error: ZipError) -> io::Error {
     match error {
         ZipError::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            invalid("the zip archive is truncated")
+            invalid("the archive is incomplete: it ends inside a record of the zip archive")
         }
         ZipError::Io(error) => error,
+        // The library has no variants for these.
+        ZipError::InvalidArchive(problem) if problem.starts_with("Unexpected end of ") => {
+            invalid("the archive is incomplete: it ends inside a record of the zip archive")
+        }
+        ZipError::InvalidArchive(problem) if problem == "Could not find EOCD" => {
+            invalid("the archive is incomplete: the end record of the zip archive is missing")
+        }
         other => invalid(format!(
             "the zip archive is invalid: {}",
             excerpt(&other.to_string())

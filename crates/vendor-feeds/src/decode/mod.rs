@@ -39,6 +39,13 @@ fn spool() -> Spool {
     SpooledTempFile::new(MAX_IN_MEMORY)
 }
 
+/// The number of bytes in a spool, which is then at its beginning.
+pub(crate) fn length(spool: &mut Spool) -> io::Result<u64> {
+    let length = spool.seek(SeekFrom::End(0))?;
+    spool.rewind()?;
+    Ok(length)
+}
+
 /// An error about the document, as one line of text.
 pub(crate) fn invalid(problem: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, problem.into())
@@ -235,9 +242,7 @@ impl Document {
 
     /// The size in bytes.
     pub(crate) fn size(&mut self) -> io::Result<u64> {
-        let size = self.bytes.seek(SeekFrom::End(0))?;
-        self.bytes.rewind()?;
-        Ok(size)
+        length(&mut self.bytes)
     }
 
     /// The bytes, at their beginning, and the maximum size of what is packed in them.

@@ -11,7 +11,7 @@ use domain::identifiers::VendorId;
 use domain::ports::{DocumentUpload, FeedError, PushFeed, PushedDocument, UploadError, VendorFeed};
 use domain::report::ReportKind;
 
-use super::{InvalidOptions, Parser, SourceFeed};
+use super::{InvalidOptions, Parser, Reading, SourceFeed};
 use crate::decode::{Limit, SpoolWriter};
 use crate::format::{self, PageFields};
 use crate::options::{DecodeOptions, FieldOptions, FormatOptions, RuleOptions};
@@ -44,19 +44,12 @@ pub struct PushOptions {
 
 /// Receives the documents of a vendor that pushes its reports.
 #[derive(Clone)]
-pub struct PushReceiver {
-    vendor_id: VendorId,
-    parser: Arc<Parser>,
-    timeout: Duration,
-    lag: Duration,
-    max_age: Option<Duration>,
-    guard: Guard,
-}
+pub struct PushReceiver(Reading);
 
 impl fmt::Debug for PushReceiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PushReceiver")
-            .field("vendor_id", &self.vendor_id)
+            .field("vendor_id", &self.0.vendor_id)
             .finish_non_exhaustive()
     }
 }
@@ -88,41 +81,41 @@ impl PushReceiver {
             rules,
             kind,
         };
-        Ok(Self {
+        Ok(Self(Reading {
             vendor_id,
             parser: Arc::new(parser),
             timeout,
             lag,
             max_age,
             guard,
-        })
+        }))
     }
 }
 
 impl PushFeed for PushReceiver {
     fn vendor_id(&self) -> &VendorId {
-        &self.vendor_id
+        &self.0.vendor_id
     }
 
     fn lag(&self) -> Duration {
-        self.lag
+        self.0.lag
     }
 
     fn max_age(&self) -> Option<Duration> {
-        self.max_age
+        self.0.max_age
     }
 
     fn timeout(&self) -> Duration {
-        self.timeout
+        self.0.timeout
     }
 
     fn receive(&self, document: PushedDocument) -> Result<Box<dyn DocumentUpload>, UploadError> {
-        let limit = Limit::Transferred(self.parser.decode.max_bytes);
+        let limit = Limit::Transferred(self.0.parser.decode.max_bytes);
         if document.announced_bytes.unwrap_or(0) > limit.bytes() {
             return Err(upload_error(&limit.exceeded()));
         }
         Ok(Box::new(Upload {
-            receiver: self.clone(),
+            reading: self.0.clone(),
             document,
             writer: SpoolWriter::new(limit),
         }))
@@ -131,7 +124,7 @@ impl PushFeed for PushReceiver {
 
 /// A document that is being received.
 struct Upload {
-    receiver: PushReceiver,
+    reading: Reading,
     document: PushedDocument,
     writer: SpoolWriter,
 }
@@ -147,7 +140,7 @@ impl DocumentUpload for Upload {
 
     async fn finish(self: Box<Self>) -> Result<Box<dyn VendorFeed>, UploadError> {
         let Self {
-            receiver,
+            reading,
             document,
             writer,
         } = *self;
@@ -161,14 +154,9 @@ impl DocumentUpload for Upload {
             times: document.times,
         };
         Ok(Box::new(SourceFeed {
-            vendor_id: receiver.vendor_id,
+            reading,
             source: FeedSource::Document(Box::new(Received(Mutex::new(Some(transferred))))),
             secrets: Arc::default(),
-            parser: receiver.parser,
-            timeout: receiver.timeout,
-            lag: receiver.lag,
-            max_age: receiver.max_age,
-            guard: receiver.guard,
             sampler: None,
         }))
     }

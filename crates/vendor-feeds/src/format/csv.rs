@@ -19,7 +19,7 @@ use super::columns::{self, Columns};
 use super::json::Beginning;
 use super::{Format, FormatError};
 use crate::decode::Document;
-use crate::options::{CsvOptions, FieldOptions, Header};
+use crate::options::{CsvOptions, FieldOptions, Header, SkipRows};
 use crate::record::{Place, Record, RecordSink, Unit, Value};
 
 /// Reads separated values.
@@ -27,6 +27,7 @@ use crate::record::{Place, Record, RecordSink, Unit, Value};
 pub(crate) struct Csv {
     dialect: Dialect,
     header: Header,
+    skip_rows: Option<SkipRows>,
     fields: FieldOptions,
 }
 
@@ -37,6 +38,7 @@ impl Csv {
             delimiter,
             quote,
             header,
+            ref skip_rows,
         } = options;
         for (setting, byte) in [("format.delimiter", delimiter), ("format.quote", quote)] {
             if !byte.is_ascii() || matches!(byte, 0 | b'\r' | b'\n') {
@@ -48,10 +50,11 @@ impl Csv {
         if delimiter == quote {
             return Err("format.delimiter and format.quote are the same".to_owned());
         }
-        columns::check(fields, header)?;
+        columns::check(fields, skip_rows.as_ref(), header)?;
         Ok(Self {
             dialect: Dialect { delimiter, quote },
             header,
+            skip_rows: skip_rows.clone(),
             fields: fields.clone(),
         })
     }
@@ -76,7 +79,8 @@ impl Csv {
                 )));
             };
             let names: Vec<&str> = header.fields().collect();
-            let columns = Columns::find(&self.fields, Some(&names), Some(names.len()))
+            let columns = self
+                .find_columns(Some(&names), names.len())
                 .map_err(|problem| malformed(header.line, &problem))?;
             table = Some((columns, names.len()));
         }
@@ -89,10 +93,14 @@ impl Csv {
                 table
             } else {
                 let width = row.width();
-                let columns = Columns::find(&self.fields, None, Some(width))
+                let columns = self
+                    .find_columns(None, width)
                     .map_err(|problem| malformed(row.line, &problem))?;
                 table.insert((columns, width))
             };
+            if self.is_skipped(row, columns) {
+                continue;
+            }
             if row.width() != *width {
                 return Err(self.wrong_width(row, *width));
             }
@@ -113,6 +121,18 @@ impl Csv {
             }
         }
         Ok(())
+    }
+
+    fn find_columns(&self, names: Option<&[&str]>, width: usize) -> Result<Columns, String> {
+        Columns::find(&self.fields, self.skip_rows.as_ref(), names, Some(width))
+    }
+
+    /// Whether the row is skipped. It may have fewer fields than records have.
+    fn is_skipped(&self, row: &Row, columns: &Columns) -> bool {
+        let (Some(skip_rows), Some(index)) = (&self.skip_rows, columns.skip) else {
+            return false;
+        };
+        index < row.width() && columns::is_skipped(skip_rows, row.field(index))
     }
 
     fn wrong_width(&self, row: &Row, expected: usize) -> FormatError {

@@ -19,7 +19,7 @@ use super::columns::{self, Columns, MAX_COLUMNS};
 use super::{Format, FormatError};
 use crate::decode::{Document, Spool};
 use crate::excerpt::excerpt;
-use crate::options::{FieldOptions, Header, XlsxOptions};
+use crate::options::{FieldOptions, Header, SkipRows, XlsxOptions};
 use crate::record::{Place, Record, RecordSink, Unit, Value};
 
 /// Integers from here on are not exact in a number cell: 2^53.
@@ -32,16 +32,18 @@ const MAX_NAMED_SHEETS: usize = 10;
 pub(crate) struct Xlsx {
     sheet: Option<String>,
     header: Header,
+    skip_rows: Option<SkipRows>,
     fields: FieldOptions,
 }
 
 impl Xlsx {
     /// The error is a one-line description of the invalid option.
     pub(crate) fn new(options: &XlsxOptions, fields: &FieldOptions) -> Result<Self, String> {
-        columns::check(fields, options.header)?;
+        columns::check(fields, options.skip_rows.as_ref(), options.header)?;
         Ok(Self {
             sheet: options.sheet.clone(),
             header: options.header,
+            skip_rows: options.skip_rows.clone(),
             fields: fields.clone(),
         })
     }
@@ -57,8 +59,8 @@ impl Xlsx {
             records,
         };
         if self.header == Header::None {
-            let columns =
-                Columns::find(&self.fields, None, None).map_err(FormatError::Malformed)?;
+            let columns = Columns::find(&self.fields, self.skip_rows.as_ref(), None, None)
+                .map_err(FormatError::Malformed)?;
             table.header = Some((columns, None));
         }
         let mut row = Row::default();
@@ -137,6 +139,17 @@ impl Xlsx {
             format!(": it has {shown}{more}")
         };
         Err(FormatError::Malformed(format!("{problem}{listed}")))
+    }
+
+    /// Whether the row is skipped.
+    fn is_skipped(&self, row: &Row<'_>, columns: &Columns) -> bool {
+        let (Some(skip_rows), Some(index)) = (&self.skip_rows, columns.skip) else {
+            return false;
+        };
+        match row.cell(index) {
+            Value::Text(text) | Value::Number(text) => columns::is_skipped(skip_rows, &text),
+            Value::Missing | Value::Other(_) => false,
+        }
     }
 
     fn no_header(&self) -> FormatError {
@@ -273,6 +286,9 @@ impl Table<'_> {
         let Some((columns, width)) = &self.header else {
             return self.take_above_records(row);
         };
+        if self.format.is_skipped(row, columns) {
+            return Ok(ControlFlow::Continue(()));
+        }
         if let (Some((last, _)), Some(width)) = (row.cells.last(), *width)
             && *last >= width
         {
@@ -312,7 +328,10 @@ impl Table<'_> {
             let names = row.names();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             let width = names.len();
-            let columns = Columns::find(&self.format.fields, Some(&names), Some(width))
+            let Xlsx {
+                fields, skip_rows, ..
+            } = self.format;
+            let columns = Columns::find(fields, skip_rows.as_ref(), Some(&names), Some(width))
                 .map_err(|problem| malformed(header, &problem))?;
             self.header = Some((columns, Some(width)));
         }

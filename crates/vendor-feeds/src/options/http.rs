@@ -17,6 +17,8 @@ pub struct HttpOptions {
     pub auth: Option<HttpAuth>,
     /// How the pages of a report are requested. `None`: the report is one response.
     pub pages: Option<PageOptions>,
+    /// Whether a full report that is one response is requested only if it has changed.
+    pub conditional: bool,
     /// Hosts, in addition to that of the URL, to which redirects and links to pages may lead.
     pub redirect_hosts: Vec<RedirectHost>,
     /// Addresses that a host may have although they are not public.
@@ -34,6 +36,7 @@ impl HttpOptions {
             headers: Vec::new(),
             auth: None,
             pages: None,
+            conditional: true,
             redirect_hosts: Vec::new(),
             allow_addresses: Vec::new(),
             ca_certificates: None,

@@ -10,17 +10,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::ports::FileVersion;
 use domain::timestamp::Timestamp;
 use futures_util::StreamExt;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::list::{PaginatedListOptions, PaginatedListStore as _};
 use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig};
+use object_store::{ObjectMeta, ObjectStoreExt, RetryConfig};
 use secrecy::ExposeSecret;
 
 use self::http_service::Connector;
 use super::address::AddressRules;
 use super::directory::{
-    Directory, Failure, FilePattern, NameFilter, OpenDirectory, Version, reason,
+    Directory, Failure, FilePattern, NameFilter, OpenDirectory, check_entries, reason,
 };
 use super::network::split;
 use super::storage_failure;
@@ -69,6 +71,7 @@ impl Bucket {
             .with_region(&options.region)
             .with_allow_http(connector.is_plain)
             .with_http_connector(connector)
+            .with_disable_bulk_delete(true)
             .with_retry(RetryConfig {
                 max_retries: 0,
                 ..RetryConfig::default()
@@ -128,11 +131,19 @@ impl OpenedBucket {
         })
     }
 
-    fn unreadable(&self, path: Option<&Path>, error: &object_store::Error) -> Failure {
+    fn shown(&self, path: Option<&Path>) -> String {
         let path = path.map_or("", Path::as_ref);
-        let shown = excerpt(&format!("{}/{path}", self.bucket));
+        format!("{}/{path}", self.bucket)
+    }
+
+    fn unreadable(&self, path: Option<&Path>, error: &object_store::Error) -> Failure {
+        self.failed("read", path, error)
+    }
+
+    fn failed(&self, action: &str, path: Option<&Path>, error: &object_store::Error) -> Failure {
+        let shown = excerpt(&self.shown(path));
         let (problem, is_final) = describe(error);
-        let problem = format!("cannot read {shown}: {problem}");
+        let problem = format!("cannot {action} {shown}: {problem}");
         if is_final {
             Failure::permanent(problem)
         } else {
@@ -143,17 +154,33 @@ impl OpenedBucket {
 
 #[async_trait]
 impl Directory for OpenedBucket {
-    async fn list(&mut self, is_wanted: &NameFilter<'_>) -> Result<Vec<Version>, Failure> {
-        let prefix = self.prefix.as_ref();
-        let listed = self.store.list_with_delimiter(prefix).await;
-        let listed = listed.map_err(|error| self.unreadable(prefix, &error))?;
-        let versions = listed.objects.iter().filter_map(version);
-        Ok(versions
-            .filter(|version| is_wanted(&version.name))
-            .collect())
+    async fn list(&mut self, is_wanted: &NameFilter<'_>) -> Result<Vec<FileVersion>, Failure> {
+        let prefix = self.prefix.as_ref().map(|prefix| format!("{prefix}/"));
+        let mut options = PaginatedListOptions {
+            delimiter: Some("/".into()),
+            ..PaginatedListOptions::default()
+        };
+        let mut versions = Vec::new();
+        let mut entries = 0;
+        loop {
+            let page = self
+                .store
+                .list_paginated(prefix.as_deref(), options.clone());
+            let page = page.await;
+            let page = page.map_err(|error| self.unreadable(self.prefix.as_ref(), &error))?;
+            let (objects, directories) = (page.result.objects, page.result.common_prefixes);
+            entries += objects.len() + directories.len();
+            check_entries(&self.shown(self.prefix.as_ref()), entries)?;
+            let found = objects.iter().filter_map(version);
+            versions.extend(found.filter(|version| is_wanted(&version.name)));
+            if page.page_token.is_none() {
+                return Ok(versions);
+            }
+            options.page_token = page.page_token;
+        }
     }
 
-    async fn look(&mut self, name: &str) -> Result<Option<Version>, Failure> {
+    async fn look(&mut self, name: &str) -> Result<Option<FileVersion>, Failure> {
         let path = self.path_of(name)?;
         let object = self.store.head(&path).await;
         let object = object.map_err(|error| self.unreadable(Some(&path), &error))?;
@@ -172,11 +199,39 @@ impl Directory for OpenedBucket {
         let bytes = writer.finish().await;
         Ok(bytes.map_err(|error| storage_failure(&error))?)
     }
+
+    async fn remove(&mut self, name: &str) -> Result<(), Failure> {
+        let path = self.path_of(name)?;
+        let removed = self.store.delete(&path).await;
+        removed.map_err(|error| self.failed("delete", Some(&path), &error))
+    }
+
+    async fn rename(
+        &mut self,
+        name: &str,
+        directory: &str,
+        new_name: &str,
+    ) -> Result<bool, Failure> {
+        let (from, to) = (
+            self.path_of(name)?,
+            self.path_of(&format!("{directory}/{new_name}"))?,
+        );
+        match self.store.head(&to).await {
+            Ok(_) => return Ok(false),
+            Err(object_store::Error::NotFound { .. }) => {}
+            Err(error) => return Err(self.unreadable(Some(&to), &error)),
+        }
+        // The service has no such operation.
+        let copied = self.store.copy(&from, &to).await;
+        copied.map_err(|error| self.failed("copy", Some(&from), &error))?;
+        self.remove(name).await?;
+        Ok(true)
+    }
 }
 
-fn version(object: &ObjectMeta) -> Option<Version> {
+fn version(object: &ObjectMeta) -> Option<FileVersion> {
     let modified = Timestamp::from_micros(object.last_modified.timestamp_micros());
-    Some(Version {
+    Some(FileVersion {
         name: object.location.filename()?.to_owned(),
         size: object.size,
         modified: Some(modified.start_of_second()),

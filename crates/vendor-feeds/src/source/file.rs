@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use domain::ports::FeedError;
+use domain::ports::{FeedError, FileVersion};
 use domain::timestamp::Timestamp;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, renameat, renameat_with, statat};
+use rustix::io::Errno;
 
-use super::directory::{Directory, Failure, FilePattern, NameFilter, OpenDirectory, Version};
+use super::directory::{Directory, Failure, FilePattern, NameFilter, OpenDirectory, check_entries};
 use super::{blocking, storage_failure};
 use crate::decode::{Limit, Spool, copy_to_spool};
 use crate::excerpt::excerpt;
@@ -61,7 +63,7 @@ impl OpenedDirectory {
 
 #[async_trait]
 impl Directory for OpenedDirectory {
-    async fn list(&mut self, is_wanted: &NameFilter<'_>) -> Result<Vec<Version>, Failure> {
+    async fn list(&mut self, is_wanted: &NameFilter<'_>) -> Result<Vec<FileVersion>, Failure> {
         let path = self.path.clone();
         let paths = blocking(move || names(&path)).await?;
         let wanted = paths.into_iter().filter(|(name, _)| is_wanted(name));
@@ -77,7 +79,7 @@ impl Directory for OpenedDirectory {
         Ok(versions.await?)
     }
 
-    async fn look(&mut self, name: &str) -> Result<Option<Version>, Failure> {
+    async fn look(&mut self, name: &str) -> Result<Option<FileVersion>, Failure> {
         let path = self.path_of(name);
         let name = name.to_owned();
         let look = blocking(move || {
@@ -95,23 +97,73 @@ impl Directory for OpenedDirectory {
         });
         Ok(read.await?)
     }
+
+    async fn remove(&mut self, name: &str) -> Result<(), Failure> {
+        let path = self.path_of(name);
+        let remove = blocking(move || {
+            let removed = fs::remove_file(&path);
+            removed.map_err(|error| {
+                let shown = excerpt(&path.to_string_lossy());
+                FeedError::Unavailable(format!("cannot delete {shown}: {error}"))
+            })
+        });
+        Ok(remove.await?)
+    }
+
+    async fn rename(
+        &mut self,
+        name: &str,
+        directory: &str,
+        new_name: &str,
+    ) -> Result<bool, Failure> {
+        let (from, to) = (self.path_of(name), self.path.join(directory));
+        let new_name = new_name.to_owned();
+        let rename = blocking(move || {
+            move_to(&from, &to, &new_name).map_err(|error| {
+                let [from, to] = [&from, &to].map(|path| excerpt(&path.to_string_lossy()));
+                FeedError::Unavailable(format!("cannot move {from} to {to}: {error}"))
+            })
+        });
+        Ok(rename.await?)
+    }
+}
+
+/// Moves a file into a directory that is not a link, which a vendor may have put there. Returns whether the name was free.
+fn move_to(from: &Path, to: &Path, name: &str) -> rustix::io::Result<bool> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = rustix::fs::open(to, flags, Mode::empty())?;
+    match renameat_with(CWD, from, &directory, name, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
+        // The file system has no such operation.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            match statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(_) => Ok(false),
+                Err(Errno::NOENT) => renameat(CWD, from, &directory, name).map(|()| true),
+                Err(error) => Err(error),
+            }
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The names in a directory, and their paths.
 fn names(directory: &Path) -> Result<Vec<(String, PathBuf)>, FeedError> {
     let unreadable = |error: io::Error| unreadable(directory, &error);
     let entries = fs::read_dir(directory).map_err(unreadable)?;
-    let names = entries.map(|entry| {
+    let mut names = Vec::new();
+    for entry in entries {
         let entry = entry.map_err(unreadable)?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        Ok((name, entry.path()))
-    });
-    names.collect()
+        names.push((name, entry.path()));
+        check_entries(&directory.to_string_lossy(), names.len())?;
+    }
+    Ok(names)
 }
 
 /// The version of a file; `None` if it is a directory or another object.
-fn version(name: String, metadata: &Metadata) -> Option<Version> {
-    metadata.is_file().then(|| Version {
+fn version(name: String, metadata: &Metadata) -> Option<FileVersion> {
+    metadata.is_file().then(|| FileVersion {
         name,
         size: metadata.len(),
         modified: metadata.modified().ok().and_then(timestamp),

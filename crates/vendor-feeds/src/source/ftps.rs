@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::ports::FileVersion;
 use jiff::tz::TimeZone;
 use secrecy::{ExposeSecret, SecretString};
 use suppaftp::tokio::{AsyncRustlsConnector, AsyncRustlsFtpStream};
@@ -24,7 +25,8 @@ use tokio::io::AsyncReadExt;
 
 use self::listing::{Entry, Kind, parse_entry, parse_time};
 use super::directory::{
-    Directory, Failure, FilePattern, NameFilter, OpenDirectory, Version, reason,
+    Directory, Failure, FilePattern, MAX_LISTING_BYTES, NameFilter, OpenDirectory, check_entries,
+    reason, too_large_listing,
 };
 use super::network::{Server, split};
 use super::storage_failure;
@@ -35,8 +37,6 @@ use crate::options::{FtpsOptions, FtpsTls};
 
 /// Size of the pieces in which a file is read, in bytes.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// Maximum size of the listing of a directory, in bytes.
-const MAX_LISTING_BYTES: usize = 16 * 1024 * 1024;
 
 /// A directory of an FTP server.
 pub(super) struct FtpsServer {
@@ -191,10 +191,7 @@ impl FtpsDirectory {
         let read = limited.read_to_end(&mut listing).await;
         read.map_err(|error| failed(FtpError::ConnectionError(error)))?;
         if listing.len() > MAX_LISTING_BYTES {
-            let shown = excerpt(&self.path);
-            return Err(Failure::permanent(format!(
-                "the listing of {shown} is larger than {MAX_LISTING_BYTES} bytes"
-            )));
+            return Err(too_large_listing(&self.path));
         }
         data.finish().await.map_err(failed)?;
         let lines = listing.split(|byte| *byte == b'\n');
@@ -203,11 +200,13 @@ impl FtpsDirectory {
                 .trim_end_matches('\r')
                 .to_owned()
         });
-        Ok(lines.filter(|line| !line.is_empty()).collect())
+        let lines: Vec<String> = lines.filter(|line| !line.is_empty()).collect();
+        check_entries(&self.path, lines.len())?;
+        Ok(lines)
     }
 
     /// The files that MLSD lists.
-    async fn entries(&mut self, is_wanted: &NameFilter<'_>) -> Result<Vec<Version>, Failure> {
+    async fn entries(&mut self, is_wanted: &NameFilter<'_>) -> Result<Vec<FileVersion>, Failure> {
         let mut versions = Vec::new();
         for line in self.lines("MLSD").await? {
             let Some(Entry {
@@ -224,7 +223,7 @@ impl FtpsDirectory {
             }
             match (kind, size) {
                 (Kind::Directory, _) => {}
-                (Kind::File, Some(size)) => versions.push(Version {
+                (Kind::File, Some(size)) => versions.push(FileVersion {
                     name: name.to_owned(),
                     size,
                     modified,
@@ -236,7 +235,7 @@ impl FtpsDirectory {
     }
 
     /// The version of a file by SIZE and MDTM, which follow links; `None` if the name is not that of a file.
-    async fn ask(&mut self, name: &str) -> Result<Option<Version>, Failure> {
+    async fn ask(&mut self, name: &str) -> Result<Option<FileVersion>, Failure> {
         let Some(size) = self.property("SIZE", name).await? else {
             return Ok(None);
         };
@@ -245,7 +244,7 @@ impl FtpsDirectory {
             Failure::permanent(format!("the server states the size of {shown} as {size}"))
         })?;
         let time = self.property("MDTM", name).await?;
-        Ok(Some(Version {
+        Ok(Some(FileVersion {
             name: name.to_owned(),
             size,
             modified: time.and_then(|time| parse_time(time.trim(), &self.zone)),
@@ -275,7 +274,7 @@ impl FtpsDirectory {
 
 #[async_trait]
 impl Directory for FtpsDirectory {
-    async fn list(&mut self, is_wanted: &NameFilter<'_>) -> Result<Vec<Version>, Failure> {
+    async fn list(&mut self, is_wanted: &NameFilter<'_>) -> Result<Vec<FileVersion>, Failure> {
         if self.has_mlsd {
             return self.entries(is_wanted).await;
         }
@@ -292,7 +291,7 @@ impl Directory for FtpsDirectory {
         Ok(versions)
     }
 
-    async fn look(&mut self, name: &str) -> Result<Option<Version>, Failure> {
+    async fn look(&mut self, name: &str) -> Result<Option<FileVersion>, Failure> {
         let found = if self.has_mlsd {
             let found = self.entries(&|listed: &str| listed == name).await?;
             found.into_iter().next()
@@ -324,6 +323,30 @@ impl Directory for FtpsDirectory {
         data.finish().await.map_err(failed)?;
         let bytes = writer.finish().await;
         Ok(bytes.map_err(|error| storage_failure(&error))?)
+    }
+
+    async fn remove(&mut self, name: &str) -> Result<(), Failure> {
+        let removed = self.stream.rm(name).await;
+        removed.map_err(|error| broken(&format!("cannot delete {}", excerpt(name)), error))
+    }
+
+    async fn rename(
+        &mut self,
+        name: &str,
+        directory: &str,
+        new_name: &str,
+    ) -> Result<bool, Failure> {
+        // Most servers replace a file that has the name.
+        let target = format!("{directory}/{new_name}");
+        if self.property("SIZE", &target).await?.is_some() {
+            return Ok(false);
+        }
+        let renamed = self.stream.rename(name, target.as_str()).await;
+        renamed.map_err(|error| {
+            let (name, directory) = (excerpt(name), excerpt(directory));
+            broken(&format!("cannot move {name} to {directory}"), error)
+        })?;
+        Ok(true)
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod auth;
 mod client;
+mod conditions;
 mod exchange;
 mod failure;
 mod link;
@@ -18,25 +19,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use backon::{ExponentialBuilder, Retryable};
+use backon::Retryable;
 use domain::identifiers::VendorId;
 use domain::ports::{Clock, FeedError};
+use domain::validators::Validators;
 use reqwest::Url;
 use tracing::debug;
 
-use self::exchange::{Exchange, Fetch, Received};
+use self::exchange::{Exchange, Fetch, Reply};
 use self::failure::Failure;
 use self::pages::{ReadPage, Sequence};
-use super::{DocumentSource, FeedSource, PagedSource, Pages, Transferred};
+use super::{
+    Changed, ConditionalSource, DocumentSource, FeedSource, PagedSource, Pages, Transferred,
+    retry_pauses,
+};
 use crate::feed::InvalidOptions;
 use crate::options::{HttpOptions, PageOptions};
 use crate::page::{PageContent, on_page};
 use crate::secrets::Secrets;
-
-/// Pause before the first retry; it doubles with each retry, with jitter.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// Longest pause before a retry.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Options of a feed that the requests depend on.
 pub(super) struct RequestOptions {
@@ -45,6 +45,10 @@ pub(super) struct RequestOptions {
     pub(super) connect_timeout: Duration,
     pub(super) retries: u32,
     pub(super) max_bytes: u64,
+    /// Identifies all settings of the feed.
+    pub(super) settings: String,
+    /// Whether the reports are full ones.
+    pub(super) is_full: bool,
 }
 
 /// Requests documents of one vendor.
@@ -72,6 +76,7 @@ pub(super) fn source(
         clock,
     };
     let source = match options.pages.clone() {
+        None if options.conditional && request.is_full => FeedSource::Conditional(Box::new(source)),
         None => FeedSource::Document(Box::new(source)),
         Some(pages) => FeedSource::Pages(Box::new(HttpPages { source, pages })),
     };
@@ -79,21 +84,14 @@ pub(super) fn source(
 }
 
 impl HttpSource {
-    /// Requests a URL, with retries. The rest is as in [`Exchange::get`].
-    async fn get(
+    /// Sends a request, with retries.
+    async fn with_retries<T, F: Future<Output = Result<T, Failure>>>(
         &self,
-        url: &Url,
-        size: (u64, bool),
-        fetch: &Fetch,
+        request: impl FnMut() -> F,
         last_failure: &mut Option<FeedError>,
-    ) -> Result<Received, FeedError> {
-        let pauses = ExponentialBuilder::default()
-            .with_min_delay(FIRST_PAUSE)
-            .with_max_delay(LONGEST_PAUSE)
-            .with_max_times(usize::try_from(self.retries).unwrap_or(usize::MAX))
-            .with_jitter();
-        (|| self.exchange.get(url, size, fetch, self.clock.as_ref()))
-            .retry(pauses)
+    ) -> Result<T, FeedError> {
+        request
+            .retry(retry_pauses(self.retries))
             .sleep(tokio::time::sleep)
             .when(|failure: &Failure| failure.is_transient)
             .notify(|failure, pause| {
@@ -112,11 +110,28 @@ impl DocumentSource for HttpSource {
         &self,
         last_failure: &mut Option<FeedError>,
     ) -> Result<Transferred, FeedError> {
-        let url = self.exchange.targets.first();
-        let received = self
-            .get(url, (0, false), &Fetch::default(), last_failure)
-            .await?;
+        let (url, fetch) = (self.exchange.targets.first(), Fetch::default());
+        let get = || (self.exchange).get(url, (0, false), &fetch, self.clock.as_ref());
+        let received = self.with_retries(get, last_failure).await?;
         Ok(received.transferred)
+    }
+}
+
+#[async_trait]
+impl ConditionalSource for HttpSource {
+    async fn transfer_changed(
+        &self,
+        known: Option<&Validators>,
+        last_failure: &mut Option<FeedError>,
+    ) -> Result<Changed, FeedError> {
+        let fetch = Fetch::default();
+        let get = || (self.exchange).get_changed(known, &fetch, self.clock.as_ref());
+        Ok(match self.with_retries(get, last_failure).await? {
+            Reply::NotModified(times) => Changed::NotModified(times),
+            Reply::Document(received) => {
+                Changed::Document(received.transferred, received.validators)
+            }
+        })
     }
 }
 
@@ -145,8 +160,17 @@ struct PagesOfReport<'s> {
     fetch: Fetch,
     /// Number of bytes that were transferred.
     used: u64,
-    /// URL and links of the last page.
-    last: Option<(Url, Vec<String>)>,
+    last: Option<LastPage>,
+}
+
+/// The headers of the last page.
+struct LastPage {
+    /// Its URL, after redirects.
+    url: Url,
+    /// The links with the relation `next`.
+    links: Vec<String>,
+    /// The number of records on all pages.
+    total: Option<String>,
 }
 
 #[async_trait]
@@ -157,11 +181,12 @@ impl Pages for PagesOfReport<'_> {
         last_failure: &mut Option<FeedError>,
     ) -> Result<Option<Transferred>, FeedError> {
         let next = match (read, &self.last) {
-            (Some(content), Some((url, links))) => {
+            (Some(content), Some(last)) => {
                 let next = self.sequence.after(&ReadPage {
                     content,
-                    links,
-                    url,
+                    links: &last.links,
+                    total: last.total.as_deref(),
+                    url: &last.url,
                 });
                 next.map_err(|problem| {
                     on_page(self.sequence.pages(), FeedError::Malformed(problem.into()))
@@ -171,13 +196,19 @@ impl Pages for PagesOfReport<'_> {
         };
         let Some(url) = next else { return Ok(None) };
         let page = self.sequence.pages() + 1;
-        let received = self
-            .source
-            .get(&url, (self.used, true), &self.fetch, last_failure)
-            .await
-            .map_err(|error| on_page(page, error))?;
+        let HttpSource {
+            exchange, clock, ..
+        } = self.source;
+        let size = (self.used, true);
+        let get = || exchange.get(&url, size, &self.fetch, clock.as_ref());
+        let received = self.source.with_retries(get, last_failure).await;
+        let received = received.map_err(|error| on_page(page, error))?;
         self.used += received.size;
-        self.last = Some((received.url, received.links));
+        self.last = Some(LastPage {
+            url: received.url,
+            links: received.links,
+            total: received.total,
+        });
         Ok(Some(received.transferred))
     }
 }

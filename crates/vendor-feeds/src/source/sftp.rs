@@ -2,25 +2,29 @@
 
 mod host_key;
 mod login;
+mod metered;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::ports::FileVersion;
 use domain::timestamp::Timestamp;
 use russh::client::{self, Handle};
 use russh::{AlgorithmKind, Preferred};
 use russh_sftp::client::SftpSession;
 use russh_sftp::client::error::Error as SftpError;
 use russh_sftp::client::fs::Metadata;
-use russh_sftp::protocol::FileType;
+use russh_sftp::protocol::{FileType, StatusCode};
 use thiserror::Error;
 use tokio::io::AsyncReadExt;
 
 use self::host_key::{HostKey, HostKeyCheck, KeyType};
 use self::login::Login;
+use self::metered::{Meter, Metered};
 use super::directory::{
-    Directory, Failure, FilePattern, NameFilter, OpenDirectory, Version, reason,
+    Directory, Failure, FilePattern, MAX_LISTING_BYTES, NameFilter, OpenDirectory, check_entries,
+    reason, too_large_listing,
 };
 use super::network::{Server, split};
 use super::storage_failure;
@@ -137,7 +141,9 @@ impl OpenDirectory for SftpServer {
             request_timeout_secs: self.timeout.as_secs().saturating_add(1),
             ..russh_sftp::client::Config::default()
         };
-        let session = SftpSession::new_with_config(channel.into_stream(), config).await;
+        let meter = Meter::default();
+        let stream = Metered::new(channel.into_stream(), meter.clone());
+        let session = SftpSession::new_with_config(stream, config).await;
         let session = session.map_err(|error| {
             let reason = reason(error);
             Failure::transient(format!("the server did not start SFTP: {reason}"))
@@ -145,6 +151,7 @@ impl OpenDirectory for SftpServer {
         Ok(SftpDirectory {
             path: self.directory.clone(),
             session,
+            meter,
             _connection: handle,
         })
     }
@@ -154,6 +161,8 @@ impl OpenDirectory for SftpServer {
 pub(super) struct SftpDirectory {
     path: String,
     session: SftpSession,
+    /// Limits what the server sends.
+    meter: Meter,
     /// Ends the connection when it is dropped.
     _connection: Handle<HostKeyCheck>,
 }
@@ -167,7 +176,7 @@ impl SftpDirectory {
     }
 
     /// Reads the version of a file, or of the target of a link; `None` for another object.
-    async fn stat(&self, name: &str) -> Result<Option<Version>, Failure> {
+    async fn stat(&self, name: &str) -> Result<Option<FileVersion>, Failure> {
         let path = self.path_of(name);
         let metadata = self.session.metadata(&path).await;
         let metadata = metadata.map_err(|error| unreadable(&path, error))?;
@@ -177,9 +186,20 @@ impl SftpDirectory {
 
 #[async_trait]
 impl Directory for SftpDirectory {
-    async fn list(&mut self, is_wanted: &NameFilter<'_>) -> Result<Vec<Version>, Failure> {
+    async fn list(&mut self, is_wanted: &NameFilter<'_>) -> Result<Vec<FileVersion>, Failure> {
+        // The library collects all entries.
+        self.meter.limit(MAX_LISTING_BYTES);
         let entries = self.session.read_dir(&self.path).await;
-        let entries = entries.map_err(|error| unreadable(&self.path, error))?;
+        let entries = entries.map_err(|error| {
+            if self.meter.is_exceeded() {
+                too_large_listing(&self.path)
+            } else {
+                unreadable(&self.path, error)
+            }
+        })?;
+        self.meter.end_limit();
+        let entries: Vec<_> = entries.collect();
+        check_entries(&self.path, entries.len())?;
         let mut versions = Vec::new();
         for entry in entries {
             let name = entry.file_name();
@@ -199,7 +219,7 @@ impl Directory for SftpDirectory {
         Ok(versions)
     }
 
-    async fn look(&mut self, name: &str) -> Result<Option<Version>, Failure> {
+    async fn look(&mut self, name: &str) -> Result<Option<FileVersion>, Failure> {
         self.stat(name).await
     }
 
@@ -221,12 +241,45 @@ impl Directory for SftpDirectory {
         let bytes = writer.finish().await;
         Ok(bytes.map_err(|error| storage_failure(&error))?)
     }
+
+    async fn remove(&mut self, name: &str) -> Result<(), Failure> {
+        let path = self.path_of(name);
+        let removed = self.session.remove_file(&path).await;
+        removed.map_err(|error| failed(&format!("cannot delete {}", excerpt(&path)), error))
+    }
+
+    async fn rename(
+        &mut self,
+        name: &str,
+        directory: &str,
+        new_name: &str,
+    ) -> Result<bool, Failure> {
+        let (from, directory) = (self.path_of(name), self.path_of(directory));
+        let to = format!("{directory}/{new_name}");
+        let problem = || format!("cannot move {} to {}", excerpt(&from), excerpt(&directory));
+        let metadata = self.session.symlink_metadata(&directory).await;
+        let metadata = metadata.map_err(|error| failed(&problem(), error))?;
+        if metadata.file_type() != FileType::Dir {
+            let problem = problem();
+            return Err(Failure::permanent(format!(
+                "{problem}: it is not a directory"
+            )));
+        }
+        match self.session.symlink_metadata(&to).await {
+            Ok(_) => return Ok(false),
+            Err(SftpError::Status(status)) if status.status_code == StatusCode::NoSuchFile => {}
+            Err(error) => return Err(failed(&problem(), error)),
+        }
+        let renamed = self.session.rename(&from, &to).await;
+        renamed.map_err(|error| failed(&problem(), error))?;
+        Ok(true)
+    }
 }
 
-fn version(name: &str, metadata: &Metadata) -> Option<Version> {
+fn version(name: &str, metadata: &Metadata) -> Option<FileVersion> {
     // A server need not state the type; what is not a file cannot be opened.
     let is_file = metadata.permissions.is_none() || metadata.file_type() == FileType::File;
-    is_file.then(|| Version {
+    is_file.then(|| FileVersion {
         name: name.to_owned(),
         size: metadata.size.unwrap_or(0),
         modified: metadata
@@ -235,15 +288,18 @@ fn version(name: &str, metadata: &Metadata) -> Option<Version> {
     })
 }
 
-/// The failure of a request about a path.
 fn unreadable(path: &str, error: SftpError) -> Failure {
-    let shown = excerpt(path);
+    failed(&format!("cannot read {}", excerpt(path)), error)
+}
+
+/// The failure of a request.
+fn failed(problem: &str, error: SftpError) -> Failure {
     match error {
         SftpError::Status(status) => {
-            Failure::permanent(format!("cannot read {shown}: {}", status.status_code))
+            Failure::permanent(format!("{problem}: {}", status.status_code))
         }
         error => Failure::transient(format!(
-            "cannot read {shown}: the connection failed: {}",
+            "{problem}: the connection failed: {}",
             reason(error)
         )),
     }

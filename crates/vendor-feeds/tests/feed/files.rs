@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use domain::evidence::ResponseTimes;
-use domain::ports::{Clock, VendorFeed};
+use domain::ports::{Clock, FeedError, VendorFeed};
 use domain::timestamp::Timestamp;
 use tempfile::TempDir;
 use vendor_feeds::{Source, SourceFeed};
@@ -76,6 +76,7 @@ async fn newest_file_that_matches_is_read_with_its_time() {
     fs::create_dir(at("stock_directory.json")).unwrap();
     let feed = feed_of(&at("stock_*"));
     let fetched = feed.fetch().await.unwrap();
+    assert_eq!(fetched.file.as_deref(), Some("stock_1.json"));
     assert_eq!(
         fetched.times,
         ResponseTimes {
@@ -145,6 +146,28 @@ async fn large_file_is_refused() {
     write(&path, &" ".repeat(1_000_001), 1_000);
     assert_eq!(
         malformed(&feed_of(&path)).await,
-        "the report is larger than 1000000 bytes (decode.max_bytes)"
+        "stock.json: the report is larger than 1000000 bytes (decode.max_bytes)"
     );
+}
+
+#[tokio::test]
+async fn malformed_file_is_named() {
+    let directory = TempDir::new().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let negative = r#"[{"productId": "1", "quantity": -1}]"#;
+    for (name, text, problem) in [
+        ("stock_1.json", "[", "invalid JSON: "),
+        ("stock_2.json", negative, "item 1: /quantity is -1"),
+    ] {
+        write(&at(name), text, 1_000);
+        let error = feed_of(&at(name)).fetch().await.unwrap_err();
+        let (FeedError::Malformed(malformed), Some(_)) = error.split_file_time() else {
+            panic!("{name} has another error");
+        };
+        assert_eq!(malformed.file.as_deref(), Some(name));
+        assert!(malformed.problem.starts_with(problem), "{malformed}");
+        let error = FeedError::Malformed(malformed).to_string();
+        let expected = format!("the report is malformed: {name}: {problem}");
+        assert!(error.starts_with(&expected), "{error}");
+    }
 }

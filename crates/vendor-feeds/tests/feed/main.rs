@@ -4,14 +4,16 @@
 
 mod auth;
 mod canned;
+mod conditional;
 mod decoding;
 mod faults;
 mod files;
-mod formats;
 mod memory;
 mod mock_faults;
 mod mock_files;
 mod mock_formats;
+mod mock_servers;
+mod page_headers;
 mod page_limits;
 mod pages;
 mod pushes;
@@ -34,8 +36,9 @@ use domain::ports::{FeedError, VendorFeed};
 use domain::report::ReportKind;
 use mock_vendor::MockVendor;
 use vendor_feeds::{
-    Column, DecodeOptions, FeedOptions, FieldOptions, FormatOptions, HttpOptions, InvalidOptions,
-    JsonItems, JsonOptions, ProductIdField, QuantityField, RuleOptions, Source, SourceFeed,
+    AfterRead, Column, DecodeOptions, FeedOptions, FieldOptions, FormatOptions, HttpOptions,
+    InvalidOptions, JsonItems, JsonOptions, ProductIdField, QuantityField, RuleOptions, Source,
+    SourceFeed,
 };
 
 const STOCK: [(&str, i64); 2] = [("1", 50), ("2", 100)];
@@ -56,6 +59,7 @@ fn options_of(source: Source) -> FeedOptions {
     FeedOptions {
         vendor_id: VendorId::parse("vendor-a").unwrap(),
         source,
+        after: AfterRead::Leave,
         decode: DecodeOptions {
             charset: None,
             entry: None,
@@ -118,22 +122,34 @@ async fn units_of(feed: &SourceFeed, product: &str) -> Option<u32> {
 }
 
 async fn unavailable(feed: &SourceFeed) -> String {
-    match feed.fetch().await {
+    match feed
+        .fetch()
+        .await
+        .map_err(|error| error.split_file_time().0)
+    {
         Err(FeedError::Unavailable(problem)) => problem,
         other => panic!("expected an unavailable vendor, got {other:?}"),
     }
 }
 
 async fn not_ready(feed: &SourceFeed) -> String {
-    match feed.fetch().await {
+    match feed
+        .fetch()
+        .await
+        .map_err(|error| error.split_file_time().0)
+    {
         Err(FeedError::NotReady(problem)) => problem,
         other => panic!("expected a report that is not ready, got {other:?}"),
     }
 }
 
 async fn malformed(feed: &SourceFeed) -> String {
-    match feed.fetch().await {
-        Err(FeedError::Malformed(malformed)) => malformed.problem,
+    match feed
+        .fetch()
+        .await
+        .map_err(|error| error.split_file_time().0)
+    {
+        Err(FeedError::Malformed(malformed)) => malformed.to_string(),
         other => panic!("expected a malformed report, got {other:?}"),
     }
 }

@@ -54,7 +54,7 @@ async fn files_that_are_not_finished_are_not_read() {
         ),
         (
             "kind = 'truncate'",
-            "the report is malformed: invalid JSON: EOF while parsing a list at line 1 column 55",
+            "the report is malformed: stock.json: invalid JSON: EOF while parsing a list at line 1 column 55",
         ),
     ] {
         let directory = TempDir::new().unwrap();

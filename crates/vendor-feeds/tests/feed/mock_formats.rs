@@ -84,6 +84,7 @@ pub(crate) fn csv() -> Case {
             delimiter: b';',
             quote: b'"',
             header: FIRST_ROW,
+            skip_rows: None,
         }),
         product_id: "sku",
         quantity: "quantity",
@@ -108,6 +109,7 @@ pub(crate) fn xlsx() -> Case {
         format: FormatOptions::Xlsx(XlsxOptions {
             sheet: None,
             header: FIRST_ROW,
+            skip_rows: None,
         }),
         ..csv()
     }
@@ -251,6 +253,7 @@ async fn columns_without_a_header_are_read_by_number() {
             delimiter: b',',
             quote: b'\'',
             header: Header::None,
+            skip_rows: None,
         }),
         ..csv()
     };

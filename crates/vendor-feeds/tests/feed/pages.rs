@@ -7,8 +7,8 @@ use domain::ports::VendorFeed as _;
 use proptest::prelude::*;
 use vendor_feeds::{
     Column, CsvOptions, Duplicates, FeedOptions, FormatOptions, Header, HttpOptions, JsonItems,
-    JsonOptions, PageKind, PageOptions, PageSize, ProductIdField, QuantityField, SourceFeed,
-    XmlOptions,
+    JsonOptions, PageKind, PageOptions, PageSize, PageTotal, ProductIdField, QuantityField,
+    SourceFeed, XmlOptions,
 };
 
 use super::scripted::{Request, Response, ScriptedServer};
@@ -42,6 +42,7 @@ pub(crate) fn by_number(records: u64) -> PageKind {
 fn by_offset(records: u64) -> PageKind {
     PageKind::Offset {
         param: "offset".to_owned(),
+        is_combined: false,
         size: size(records),
     }
 }
@@ -72,7 +73,7 @@ pub(crate) fn paged_options(url: &str, kind: PageKind, total: Option<&str>) -> F
     let mut options = http_options(url, |http: &mut HttpOptions| {
         http.pages = Some(PageOptions {
             kind,
-            total: total.map(ToOwned::to_owned),
+            total: total.map(|field| PageTotal::Field(field.to_owned())),
         });
     });
     with_items(&mut options);
@@ -199,6 +200,7 @@ async fn pages_of_other_formats_are_read() {
         delimiter: b',',
         quote: b'"',
         header: Header::Row(1.try_into().unwrap()),
+        skip_rows: None,
     });
     options.fields.product_id = ProductIdField::new(column("sku"));
     options.fields.quantity = QuantityField::new(column("qty"));

@@ -60,16 +60,21 @@ async fn five_redirects_are_followed() {
 async fn other_host_is_requested_only_if_it_is_named() {
     let other = ScriptedServer::start(|_, _| Response::ok(REPORT)).await;
     let location = other.url("/stock?signature=s");
-    let server = ScriptedServer::start(move |_, _| Response::redirect(302, &location)).await;
-    let problem = unavailable(&http_feed(&server.url("/"), |_| {})).await;
     let authority = other.authority();
-    assert_eq!(
-        problem,
-        format!(
+    let redirect = |status| {
+        let location = location.clone();
+        ScriptedServer::start(move |_, _| Response::redirect(status, &location))
+    };
+    for status in [301, 302, 303, 307, 308] {
+        let server = redirect(status).await;
+        let problem = unavailable(&http_feed(&server.url("/"), |_| {})).await;
+        let expected = format!(
             "the redirect leads to the host {authority}, which source.redirect_hosts does not name"
-        )
-    );
-    assert_eq!(other.requests().len(), 0);
+        );
+        assert_eq!(problem, expected, "{status}");
+        assert_eq!(other.requests().len(), 0);
+    }
+    let server = redirect(301).await;
     let feed = http_feed(&server.url("/"), |http| {
         http.redirect_hosts = vec![host(&authority)];
     });

@@ -21,6 +21,7 @@ fn csv_feed(url: &str) -> SourceFeed {
             delimiter: b';',
             quote: b'"',
             header: Header::Row(std::num::NonZeroU32::MIN),
+            skip_rows: None,
         });
         options.fields.product_id = ProductIdField::new(Column::Name("SKU".to_owned()));
         options.fields.quantity = QuantityField::new(Column::Name("Qty".to_owned()));

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use domain::identifiers::ProductId;
 use domain::ports::VendorFeed;
 use domain::refusal::MAX_KEPT_REFUSALS;
+use mock_vendor::Fault;
 use tempfile::TempDir;
 use vendor_feeds::{
     Column, CsvOptions, FormatOptions, Header, MAX_SAMPLED, ProductIdField, QuantityField, Sample,
@@ -32,6 +33,7 @@ async fn sample_of(rows: &str) -> (Sample, Option<String>) {
         delimiter: b',',
         quote: b'"',
         header: Header::Row(NonZeroU32::MIN),
+        skip_rows: None,
     });
     let column = |name: &str| Column::Name(name.to_owned());
     options.fields.product_id = ProductIdField::new(column("SKU"));
@@ -114,7 +116,7 @@ async fn each_fetch_replaces_the_sample_of_the_last() {
     vendor.set_stock([("2", 7)]);
     feed.fetch().await.unwrap();
     assert_eq!(sampler.sample().records, 1);
-    vendor.stop().await;
+    vendor.set_fault(Fault::Status { status: 500 });
     feed.fetch().await.unwrap_err();
     assert_eq!(sampler.sample(), Sample::default());
 }

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use domain::evidence::ResponseTimes;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use s3s_fs::FileSystem;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use vendor_feeds::{AccessKey, BucketOptions, SecretString};
@@ -20,14 +20,14 @@ const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
 /// A service with the bucket `stock`, whose objects are files.
-struct Service {
+pub(crate) struct Service {
     port: u16,
     directory: TempDir,
     task: JoinHandle<()>,
 }
 
 impl Service {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let directory = TempDir::new().unwrap();
         fs::create_dir_all(directory.path().join("stock/out")).unwrap();
         let files = FileSystem::new(directory.path()).unwrap();
@@ -55,11 +55,11 @@ impl Service {
     }
 
     /// The directory of the objects with the prefix `out/`.
-    fn reports(&self) -> PathBuf {
+    pub(crate) fn reports(&self) -> PathBuf {
         self.directory.path().join("stock/out")
     }
 
-    fn source(&self, key: &str, change: impl FnOnce(&mut BucketOptions)) -> Source {
+    pub(crate) fn source(&self, key: &str, change: impl FnOnce(&mut BucketOptions)) -> Source {
         let mut options = BucketOptions {
             allow_addresses: Vec::new(),
             bucket: "stock".to_owned(),
@@ -83,32 +83,6 @@ impl Drop for Service {
 }
 
 #[tokio::test]
-async fn newest_compressed_object_is_read_with_its_time() {
-    let service = Service::start().await;
-    write_reports(&service.reports());
-    write(
-        &service.directory.path().join("stock/stock_g.csv.gz"),
-        "x",
-        100,
-    );
-    fs::create_dir(service.reports().join("daily")).unwrap();
-    write(&service.reports().join("daily/stock_h.csv.gz"), "x", 100);
-    let feed = feed(service.source("out/stock_*.csv.gz", |_| {}));
-    let fetched = fetch(&feed).await;
-    assert_eq!(units(&fetched, "0012"), Some(2));
-    assert_eq!(
-        fetched.times,
-        ResponseTimes {
-            last_modified: modified().map(|time| time.plus(Duration::from_secs(20))),
-            is_file_time: true,
-            ..ResponseTimes::default()
-        }
-    );
-    let feed = super::feed(service.source("out/stock_c.csv.gz", |_| {}));
-    assert_eq!(units(&fetch(&feed).await, "0012"), Some(1));
-}
-
-#[tokio::test]
 async fn large_object_is_read_whole() {
     let service = Service::start().await;
     write(
@@ -118,6 +92,46 @@ async fn large_object_is_read_whole() {
     );
     let fetched = fetch(&feed(service.source("out/stock.csv", |_| {}))).await;
     assert_eq!(fetched.report.quantities().len(), 50_000);
+}
+
+#[tokio::test]
+async fn list_with_too_many_objects_is_refused() {
+    let object = |number| {
+        format!(
+            "<Contents><Key>out/{number}.csv</Key><LastModified>2026-11-01T08:00:00.000Z</LastModified>\
+             <ETag>\"e\"</ETag><Size>1</Size></Contents>"
+        )
+    };
+    let objects = (0..1_000).map(object).collect::<Vec<_>>().concat();
+    let body = format!(
+        "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>{objects}\
+         </ListBucketResult>"
+    );
+    let response = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/xml\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let task = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap());
+            }
+            stream.write_all(response.as_bytes()).await.unwrap();
+        }
+    });
+    let service = Service::start().await;
+    let feed = feed(service.source("out/*.csv", |options| {
+        options.endpoint = format!("http://127.0.0.1:{port}").parse().ok();
+    }));
+    assert_eq!(
+        unavailable(&feed).await,
+        "the directory stock/out has more than 50000 entries"
+    );
+    task.abort();
 }
 
 #[tokio::test]

@@ -2,7 +2,6 @@
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
-use domain::evidence::ResponseTimes;
 use vendor_feeds::{FtpsTls, SecretString};
 
 use super::ftpd::{Certificate, Ftpd};
@@ -14,30 +13,6 @@ fn vsftpd(tls: FtpsTls) -> Ftpd {
 
 fn explicit() -> Ftpd {
     vsftpd(FtpsTls::Explicit)
-}
-
-#[tokio::test]
-async fn newest_compressed_file_is_read_with_its_time() {
-    for server in [explicit(), vsftpd(FtpsTls::Implicit), Ftpd::pyftpdlib()] {
-        write_reports(&server.reports());
-        fs::create_dir(server.reports().join("stock_f.csv.gz")).unwrap();
-        let feed = feed(server.source("stock_*.csv.gz", |_| {}));
-        // The second fetch resumes the session of the first.
-        for _ in 0..2 {
-            let fetched = fetch(&feed).await;
-            assert_eq!(units(&fetched, "0012"), Some(2));
-            assert_eq!(
-                fetched.times,
-                ResponseTimes {
-                    last_modified: modified().map(|time| time.plus(Duration::from_secs(20))),
-                    is_file_time: true,
-                    ..ResponseTimes::default()
-                }
-            );
-        }
-        let feed = super::feed(server.source("stock_c.csv.gz", |_| {}));
-        assert_eq!(units(&fetch(&feed).await, "0012"), Some(1));
-    }
 }
 
 #[tokio::test]

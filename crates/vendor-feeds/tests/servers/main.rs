@@ -1,9 +1,14 @@
 //! Sources against real servers: OpenSSH, vsftpd, pyftpdlib and an S3-compatible service. Each test starts its own as a child
-//! process on a free port.
+//! process on a free port. `cells` has every format from every source in every decoding.
 
 #![allow(clippy::unwrap_used, reason = "tests and their helpers may panic")]
 
 mod bucket;
+#[path = "../feed/canned.rs"]
+#[expect(dead_code, reason = "the tests in feed use all of it")]
+mod canned;
+mod cells;
+mod files;
 mod ftpd;
 mod ftps;
 mod process;
@@ -28,7 +33,7 @@ use domain::timestamp::Timestamp;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use vendor_feeds::{
-    Column, CsvOptions, DecodeOptions, FeedOptions, FieldOptions, FormatOptions, Header,
+    AfterRead, Column, CsvOptions, DecodeOptions, FeedOptions, FieldOptions, FormatOptions, Header,
     ProductIdField, QuantityField, RuleOptions, Source, SourceFeed,
 };
 
@@ -45,6 +50,7 @@ fn options(source: Source) -> FeedOptions {
     FeedOptions {
         vendor_id: VendorId::parse("vendor-a").unwrap(),
         source,
+        after: AfterRead::Leave,
         decode: DecodeOptions {
             charset: None,
             entry: None,
@@ -56,6 +62,7 @@ fn options(source: Source) -> FeedOptions {
             delimiter: b';',
             quote: b'"',
             header: Header::Row(NonZeroU32::MIN),
+            skip_rows: None,
         }),
         fields: FieldOptions {
             product_id: ProductIdField::new(column("SKU")),
@@ -103,7 +110,11 @@ async fn fetch(feed: &SourceFeed) -> FetchedReport {
 }
 
 async fn unavailable(feed: &SourceFeed) -> String {
-    match feed.fetch().await {
+    match feed
+        .fetch()
+        .await
+        .map_err(|error| error.split_file_time().0)
+    {
         Err(FeedError::Unavailable(problem)) => problem,
         Err(error @ FeedError::NotReady(_)) => error.to_string(),
         other => panic!("expected an unavailable vendor, got {other:?}"),

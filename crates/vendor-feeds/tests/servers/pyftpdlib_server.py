@@ -9,7 +9,8 @@ from pyftpdlib.servers import FTPServer
 port, user, password, root, certificate = sys.argv[1:]
 handler = TLS_FTPHandler
 handler.authorizer = DummyAuthorizer()
-handler.authorizer.add_user(user, password, root)
+# Lists, reads, deletes and renames.
+handler.authorizer.add_user(user, password, root, perm="elrdf")
 handler.certfile = certificate
 handler.tls_control_required = True
 handler.tls_data_required = True

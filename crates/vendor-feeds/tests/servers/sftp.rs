@@ -3,12 +3,11 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
-use domain::evidence::ResponseTimes;
-use vendor_feeds::{InvalidOptions, SecretString, SftpLogin, SourceFeed};
+use vendor_feeds::{SecretString, SftpLogin, SourceFeed};
 
 use super::process::is_root;
 use super::proxy::CuttingProxy;
-use super::sshd::{PASSPHRASE, Sshd};
+use super::sshd::{PASSPHRASE, Sshd, fingerprint};
 use super::*;
 
 fn server() -> Sshd {
@@ -20,26 +19,6 @@ fn key(server: &Sshd, name: &str, passphrase: Option<&str>) -> SftpLogin {
         key: fs::read_to_string(server.file(name)).unwrap().into(),
         passphrase: passphrase.map(SecretString::from),
     }
-}
-
-#[tokio::test]
-async fn newest_compressed_file_is_read_with_its_time() {
-    let server = server();
-    write_reports(&server.reports());
-    fs::create_dir(server.reports().join("stock_f.csv.gz")).unwrap();
-    let feed = feed(server.source("stock_*.csv.gz", |_| {}));
-    let fetched = fetch(&feed).await;
-    assert_eq!(units(&fetched, "0012"), Some(2));
-    assert_eq!(
-        fetched.times,
-        ResponseTimes {
-            last_modified: modified().map(|modified| modified.plus(Duration::from_secs(20))),
-            is_file_time: true,
-            ..ResponseTimes::default()
-        }
-    );
-    let feed = super::feed(server.source("stock_c.csv.gz", |_| {}));
-    assert_eq!(units(&fetch(&feed).await, "0012"), Some(1));
 }
 
 #[tokio::test]
@@ -88,20 +67,34 @@ async fn user_logs_in_with_a_key_or_in_a_dialogue() {
         let feed = feed(server.source("stock.csv", |options| options.login = login));
         assert_eq!(units(&fetch(&feed).await, "0012"), Some(1));
     }
-    let error = SourceFeed::new(
-        options(server.source("stock.csv", |options| {
-            options.login = key(&server, "user_ed25519", Some("wrong"));
-        })),
-        Arc::new(SystemClock),
-    );
-    let InvalidOptions::Option(problem) = error.unwrap_err() else {
-        panic!("another error");
-    };
-    assert_eq!(
-        problem,
-        "source.auth.key_file is not a private key in the format of OpenSSH or PEM that its passphrase \
-         (source.auth.passphrase_env) opens"
-    );
+}
+
+#[tokio::test]
+async fn key_that_cannot_be_used_is_named_with_the_reason() {
+    let server = server();
+    let other = key(&server, "sshd_config", None);
+    for (login, problem) in [
+        (
+            key(&server, "user_ed25519", Some("wrong")),
+            "is not opened by its passphrase (source.auth.passphrase_env)",
+        ),
+        (
+            key(&server, "user_ed25519", None),
+            "needs a passphrase, and source.auth.passphrase_env is not set",
+        ),
+        (
+            key(&server, "user_rsa.pub", None),
+            "is a public key, expected the private key, whose file usually has the same name without .pub",
+        ),
+        (
+            other,
+            "is not a private key in the format of OpenSSH or PEM",
+        ),
+    ] {
+        let source = server.source("stock.csv", |options| options.login = login);
+        let error = SourceFeed::new(options(source), Arc::new(SystemClock)).unwrap_err();
+        assert_eq!(error.to_string(), format!("source.auth.key_file {problem}"));
+    }
 }
 
 #[tokio::test]
@@ -111,7 +104,7 @@ async fn refused_login_is_named_without_the_password() {
     let feed_with = |login| feed(server.source("stock.csv", |options| options.login = login));
     assert_eq!(
         unavailable(&feed_with(wrong.clone())).await,
-        "the server refused the password (source.auth); it accepts a login by publickey, password, keyboard-interactive"
+        "the server refused the password of the user shop (source.auth); it accepts a login by publickey, password, keyboard-interactive"
     );
     let other = Sshd::start(
         &["ed25519"],
@@ -120,14 +113,17 @@ async fn refused_login_is_named_without_the_password() {
     let feed = feed(other.source("stock.csv", |options| options.login = wrong));
     assert_eq!(
         unavailable(&feed).await,
-        "the server refused the password (source.auth); it accepts a login by publickey"
+        "the server refused the password of the user shop (source.auth); it accepts a login by publickey"
     );
     let feed = super::feed(other.source("stock.csv", |options| {
         options.login = key(&server, "user_rsa", None);
     }));
+    let fingerprint = fingerprint(&server.file("user_rsa.pub"));
     assert_eq!(
         unavailable(&feed).await,
-        "the server refused the key (source.auth); it accepts a login by publickey"
+        format!(
+            "the server refused the key {fingerprint} of the user shop (source.auth); it accepts a login by publickey"
+        )
     );
 }
 

@@ -26,6 +26,17 @@ pub(crate) struct Sshd {
 impl Sshd {
     /// Starts a server with these types of host keys, as `ssh-keygen` names them, and further lines of its configuration.
     pub(crate) fn start(host_keys: &[&str], config: &str) -> Self {
+        let server = Self::with_password(host_keys, config);
+        generate_key(&server.file("user_ed25519"), "ed25519", PASSPHRASE);
+        generate_key(&server.file("user_rsa"), "rsa", "");
+        let keys = ["user_ed25519.pub", "user_rsa.pub"];
+        let keys = keys.map(|name| fs::read_to_string(server.file(name)).unwrap());
+        fs::write(server.file("authorized_keys"), keys.concat()).unwrap();
+        server
+    }
+
+    /// As [`start`](Self::start), for a user without keys.
+    pub(crate) fn with_password(host_keys: &[&str], config: &str) -> Self {
         require_users_library();
         let directory = TempDir::new().unwrap();
         let at = |name: &str| directory.path().join(name);
@@ -44,11 +55,6 @@ impl Sshd {
             writeln!(text, "HostKey {}", path.display()).unwrap();
         }
         fs::write(at("sshd_config"), text).unwrap();
-        generate_key(&at("user_ed25519"), "ed25519", PASSPHRASE);
-        generate_key(&at("user_rsa"), "rsa", "");
-        let keys =
-            ["user_ed25519.pub", "user_rsa.pub"].map(|name| fs::read_to_string(at(name)).unwrap());
-        fs::write(at("authorized_keys"), keys.concat()).unwrap();
         write_users(directory.path());
         if is_root() {
             // Without it, a server that was started by root refuses to start.
@@ -86,14 +92,7 @@ impl Sshd {
 
     /// The fingerprint of a host key.
     pub(crate) fn fingerprint(&self, kind: &str) -> String {
-        let public = self.file(&format!("host_{kind}.pub"));
-        let output = Command::new(program("ssh-keygen"))
-            .arg("-lf")
-            .arg(public)
-            .output()
-            .unwrap();
-        let line = String::from_utf8(output.stdout).unwrap();
-        line.split(' ').nth(1).unwrap().to_owned()
+        fingerprint(&self.file(&format!("host_{kind}.pub")))
     }
 
     /// The options of the file `name` in the directory of the reports, with the password.
@@ -132,6 +131,17 @@ fn require_users_library() {
         is_loaded,
         "{LIBRARY} is not installed: run cargo xtask services"
     );
+}
+
+/// The fingerprint of a public key.
+pub(crate) fn fingerprint(public: &Path) -> String {
+    let output = Command::new(program("ssh-keygen"))
+        .arg("-lf")
+        .arg(public)
+        .output()
+        .unwrap();
+    let line = String::from_utf8(output.stdout).unwrap();
+    line.split(' ').nth(1).unwrap().to_owned()
 }
 
 fn generate_key(path: &Path, kind: &str, passphrase: &str) {

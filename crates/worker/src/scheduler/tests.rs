@@ -73,6 +73,7 @@ impl Deployment {
             .return_const(VendorId::parse(id).unwrap());
         feed.expect_lag().return_const(Duration::ZERO);
         feed.expect_max_age().return_const(None);
+        feed.expect_is_conditional().return_const(false);
         feed.expect_guard().return_const(Guard::default());
         let (reads, id) = (Arc::clone(&self.reads), id.to_owned());
         feed.expect_fetch().returning(move || {
@@ -85,6 +86,8 @@ impl Deployment {
                 report: Report::empty(ReportKind::Full),
                 times: ResponseTimes::default(),
                 size: ReportSize::default(),
+                file: None,
+                version: None,
             })
         });
         ConfiguredFeed {

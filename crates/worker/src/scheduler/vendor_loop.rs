@@ -133,11 +133,11 @@ fn log_once(vendor_id: &VendorId, delay: &SyncDelay, logged: &mut Option<Timesta
     match delay {
         SyncDelay::AfterFailures(pending) => info!(
             vendor.id = %vendor_id, failures = pending.failures, next_attempt_at = %pending.at,
-            "syncs of the vendor are paused after a failure"
+            "the next scheduled sync of the vendor is delayed, because it failed; a sync that succeeds ends the delay"
         ),
         SyncDelay::PausedByOperator(paused) => info!(
             vendor.id = %vendor_id, since = %paused.since, reason = paused.reason,
-            "syncs of the vendor are paused by an operator; `order-aggregator-admin vendor resume` ends the pause"
+            "an operator paused the scheduled syncs of the vendor; POST /api/v1/vendors/{vendor_id}/resume ends the pause"
         ),
     }
 }

@@ -10,7 +10,7 @@ use domain::identifiers::{OrderId, ProductId};
 use domain::order::OrderRequest;
 use domain::ports::{Acceptance, NewOrder, TransferRecord};
 use domain::quantity::Quantity;
-use domain::services::{SettleOrders, VendorSets};
+use domain::services::{PauseReason, PauseVendor, SettleOrders, VendorSets};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -21,6 +21,13 @@ use crate::vendor::sync;
 const REPORTED_S: u64 = 1_735_689_600;
 
 const STOCK: &str = "p1,10\np2,50\np3,5\np5,8\n";
+
+/// Loads these settings.
+fn load(directory: &TempDir, toml: &str) -> Settings {
+    let config = directory.path().join("settings.toml");
+    fs::write(&config, toml).unwrap();
+    Settings::load_with(Some(&config), Path::new("/nowhere/.env")).unwrap()
+}
 
 /// A vendor with a CSV file, and a data file.
 struct Fixture {
@@ -40,14 +47,16 @@ impl Fixture {
              format = {{ type = 'csv' }}\n\
              fields = {{ product_id = 'SKU', quantity = 'Qty' }}\n"
         );
-        let config = directory.path().join("settings.toml");
-        fs::write(&config, toml).unwrap();
-        let settings = Settings::load_with(Some(&config), Path::new("/nowhere/.env")).unwrap();
         Self {
+            settings: load(&directory, &toml),
             directory,
-            settings,
             runtime: Runtime::new().unwrap(),
         }
+    }
+
+    /// Replaces the settings.
+    fn configure(&mut self, toml: &str) {
+        self.settings = load(&self.directory, toml);
     }
 
     /// A vendor whose data file has a report with [`STOCK`].
@@ -99,7 +108,9 @@ impl Fixture {
         let feed = feed.unwrap().unwrap();
         let data = self.data();
         let store = store::open(Some(&data), Access::Read, &self.settings, &self.runtime);
-        let (printed, result) = self.runtime.block_on(check_feed(&feed, &sampler, store));
+        let timeout = self.settings.vendors[0].timeout;
+        let checked = check_feed(&feed, timeout, &sampler, store);
+        let (printed, result) = self.runtime.block_on(checked);
         let directory = self.directory.path().to_str().unwrap();
         (printed.replace(directory, "DIR"), result)
     }
@@ -201,6 +212,20 @@ fn report_of_a_vendor_that_is_not_configured_yet_would_be_applied() {
 }
 
 #[test]
+fn number_of_a_column_is_printed_apart_from_its_value() {
+    let mut fixture = Fixture::new();
+    let url = format!("file://{}/stock_*.csv", fixture.directory.path().display());
+    fixture.configure(&format!(
+        "[[vendors]]\nid = 'acme'\nsync_interval = '1m'\nsource = {{ type = 'file', url = '{url}' }}\n\
+         format = {{ type = 'csv' }}\nfields = {{ product_id = 1, quantity = 2 }}\n"
+    ));
+    fixture.report("12,10\n", 0);
+    let (printed, _) = fixture.check();
+    let line = "  line 2  column 1 = \"12\"  column 2 = \"10\"  ->  12  10 units\n";
+    assert!(printed.contains(line), "{printed}");
+}
+
+#[test]
 fn empty_report_would_be_quarantined() {
     let fixture = Fixture::with_stock();
     fixture.report("", 600);
@@ -233,10 +258,50 @@ fn missing_file_is_a_problem() {
     let fixture = Fixture::with_stock();
     fs::remove_file(fixture.directory.path().join("stock_1.csv")).unwrap();
     let problem = problem(fixture.check());
-    assert!(
-        problem.contains("no report was received: no file matches"),
-        "{problem}"
+    let directory = fixture.directory.path().to_str().unwrap();
+    assert_eq!(
+        problem.replace(directory, "DIR"),
+        "no report was received: no file matches DIR/stock_*.csv"
     );
+}
+
+#[test]
+fn settings_of_the_timeout_are_named_only_if_it_elapsed() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut fixture = Fixture::new();
+    drop(fixture.store(Access::Create));
+    fixture.configure(&format!(
+        "[[vendors]]\nid = 'acme'\nsync_interval = '1m'\ntimeout = '200ms'\nretries = 0\n\
+         url = 'http://127.0.0.1:{port}/'\n"
+    ));
+    assert_eq!(
+        problem(fixture.check()),
+        "no report was received: no complete response within 200ms; the settings are timeout and retries of vendor acme"
+    );
+    drop(listener);
+    let refused = problem(fixture.check());
+    assert!(
+        refused.starts_with("no report was received: ") && !refused.contains("retries"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn pause_of_an_operator_is_printed() {
+    let fixture = Fixture::with_stock();
+    let id = &fixture.settings.vendors[0].id;
+    let pausing = PauseVendor::new(fixture.store(Access::Write), Arc::new(SystemClock));
+    let moving = PauseReason::parse("moving").unwrap();
+    let paused = fixture.runtime.block_on(pausing.pause(id, Some(&moving)));
+    let since = paused.unwrap().since;
+    drop(pausing);
+    let (printed, result) = fixture.check();
+    result.unwrap();
+    let line = format!(
+        "syncs     an operator paused its scheduled syncs at {since} (moving); `vendor resume` ends the pause\n"
+    );
+    assert!(printed.contains(&line), "{printed}");
 }
 
 #[test]
@@ -246,7 +311,10 @@ fn report_is_printed_although_the_store_cannot_be_used() {
     let (printed, result) = fixture.check();
     assert!(printed.contains("->  p1"), "{printed}");
     assert!(
-        printed.contains("not compared with the store: data file DIR/shop.db not found"),
+        printed.ends_with(
+            "\nnot compared with the store: data file DIR/shop.db not found: the embedded program creates it when it \
+             starts (order-aggregator --data FILE)\n"
+        ),
         "{printed}"
     );
     let error = format!("{:#}", result.unwrap_err());

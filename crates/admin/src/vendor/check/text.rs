@@ -48,10 +48,15 @@ impl Text {
 }
 
 /// The data that was read, with the first records and the refused ones.
-pub(super) fn source(configured: &ConfiguredFeed, sample: &Sample) -> String {
+///
+/// `delays` states what delays the scheduled syncs of the vendor.
+pub(super) fn source(configured: &ConfiguredFeed, delays: &[String], sample: &Sample) -> String {
     let mut text = Text::default();
     text.line("vendor", configured.feed.vendor_id().as_str());
     text.line("source", &configured.url);
+    for delay in delays {
+        text.line("syncs", delay);
+    }
     if let Some(file) = &sample.file {
         text.line("file", file);
     }
@@ -90,8 +95,8 @@ fn counted(number: u64, noun: &str) -> String {
 fn record(record: &SampledRecord) -> Vec<String> {
     let mut cells = vec![record.place.clone()];
     cells.extend(record.fields.iter().map(|field| {
-        let value = field.value.as_deref().unwrap_or("(missing)");
-        format!("{} {value}", field.column)
+        let value = field.value.as_deref().unwrap_or("missing");
+        format!("{} = {value}", field.column)
     }));
     cells.push("->".to_owned());
     match &record.read {
@@ -147,8 +152,12 @@ pub(super) fn comparison(checked: &CheckedReport, lag: Duration) -> String {
     }
     text.line("as of", &as_of(checked, lag));
     effect(&mut text, &checked.preview);
-    if let Some(guard) = &checked.guard {
-        text.line("guard", guard);
+    let in_reason = |verdict: &str| {
+        let reason = checked.reason.as_ref();
+        reason.is_some_and(|reason| reason.contains(verdict))
+    };
+    if let Some(verdict) = checked.guard.as_deref().filter(|it| !in_reason(it)) {
+        text.line("guard", verdict);
     }
     orders(&mut text, checked);
     if checked.is_expired {
@@ -159,7 +168,7 @@ pub(super) fn comparison(checked: &CheckedReport, lag: Duration) -> String {
     }
     let result = match &checked.reason {
         None => "the report would be applied".to_owned(),
-        Some(reason) => format!("{}: {reason}", checked.outcome),
+        Some(reason) => format!("{}: {reason}", checked.outcome.status()),
     };
     text.line("result", &result);
     text.0

@@ -9,7 +9,7 @@ fn at(number: u64) -> ChangeOffset {
 /// An entry with frames of these sizes.
 fn entry(number: u64, frames: &[usize]) -> Entry {
     Entry {
-        position: at(number),
+        offset: at(number),
         frames: frames.iter().map(|size| vec![b'x'; *size].into()).collect(),
     }
 }

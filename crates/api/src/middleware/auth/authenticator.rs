@@ -16,6 +16,7 @@ use super::caller::{Caller, Identity, KnownKey};
 use super::{credentials, vendor_keys};
 use crate::middleware::rate_limit::{RateLimit, RateLimiter};
 use crate::problem::{Problem, ProblemKind};
+use crate::request::path;
 
 /// The allowed hosts, API keys and rate limiter of a server, shared by its threads.
 pub(crate) struct Authenticator {
@@ -122,7 +123,8 @@ pub(crate) async fn authenticate<B: MessageBody>(
             return Ok(request.into_response(response).map_into_right_body());
         }
     };
-    let confinement = vendor_keys::confinement(caller, request.match_info().as_str());
+    let vendor_id = || path::vendor_id(request.request()).ok();
+    let confinement = vendor_keys::confinement(caller, request.match_info().as_str(), vendor_id);
     let Some(limiter) = &authenticator.limiter else {
         return respond(request, identity, confinement, next).await;
     };

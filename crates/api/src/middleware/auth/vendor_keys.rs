@@ -30,20 +30,32 @@ pub(super) fn rejection(
     })
 }
 
-/// The response to a key of a vendor on a path, as decoded by the router, that is not one of reports; `None` for any other
-/// caller and path. It is the same for paths that exist and for others.
-pub(super) fn confinement(caller: &Caller, path: &str) -> Option<HttpResponse> {
+/// The response to a key of a vendor on a path, as decoded by the router, that is not that of its vendor's reports; `None` for
+/// any other caller and path. It is the same for paths that exist and for others, and for every method. `vendor_id` is the
+/// vendor in the path.
+pub(super) fn confinement(
+    caller: &Caller,
+    path: &str,
+    vendor_id: impl FnOnce() -> Option<VendorId>,
+) -> Option<HttpResponse> {
     let Caller::Known(known) = caller else {
         return None;
     };
-    let is_confined = known.key.vendor().is_some()
-        && !(path.starts_with("/api/v1/vendors/") && path.ends_with("/reports"));
-    is_confined.then(|| {
+    let own = known.key.vendor()?;
+    let is_own = is_of_reports(path) && vendor_id().as_ref() == Some(own);
+    (!is_own).then(|| {
         forbidden(
-            "an API key with the role vendor may only push reports: POST /api/v1/vendors/{vendor_id}/reports",
+            "an API key with the role vendor may only push the reports of its vendor: POST /api/v1/vendors/{vendor_id}/reports",
             r#"Bearer error="insufficient_scope""#,
         )
     })
+}
+
+/// Whether a path is that of the reports of a vendor, whose id is one segment.
+fn is_of_reports(path: &str) -> bool {
+    let below = path.strip_prefix("/api/v1/vendors/");
+    let vendor_id = below.and_then(|rest| rest.strip_suffix("/reports"));
+    vendor_id.is_some_and(|id| !id.is_empty() && !id.contains('/'))
 }
 
 fn forbidden(detail: &'static str, challenge: &'static str) -> HttpResponse {
@@ -96,20 +108,28 @@ mod tests {
     }
 
     #[test]
-    fn key_of_a_vendor_is_confined_to_paths_of_reports() {
+    fn key_of_a_vendor_is_confined_to_the_path_of_its_reports() {
         let acme = caller(Grant::Vendor(vendor("acme")));
-        assert!(confinement(&acme, "/api/v1/vendors/acme/reports").is_none());
+        let own = || Some(vendor("acme"));
+        let reports = "/api/v1/vendors/acme/reports";
+        assert!(confinement(&acme, reports, own).is_none());
+        for other in [None, Some(vendor("globex"))] {
+            assert!(confinement(&acme, reports, || other).is_some());
+        }
         for path in [
             "/api",
             "/api/v1/orders",
             "/api/v1/vendors/acme/sync",
             "/api/v1/stock/reports",
+            "/api/v1/vendors/reports",
+            "/api/v1/vendors//reports",
+            "/api/v1/vendors/acme/b/reports",
             "/api/v1/vendors/acme/reports/",
         ] {
-            assert!(confinement(&acme, path).is_some(), "{path}");
+            assert!(confinement(&acme, path, own).is_some(), "{path}");
             let operator = caller(Grant::Roles(vec![Role::Operator]));
             for other in [operator, Caller::Anonymous] {
-                assert!(confinement(&other, path).is_none(), "{path}");
+                assert!(confinement(&other, path, own).is_none(), "{path}");
             }
         }
     }

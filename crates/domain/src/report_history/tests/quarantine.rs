@@ -11,7 +11,14 @@ pub(super) fn held(assessment: Assessment, lines: u64) -> QuarantinedReport {
         kind: ReportKind::Full,
         lines,
         reason: "held".to_owned(),
+        size: ReportSize::default(),
+        file: None,
     }
+}
+
+/// Whether the report is put into quarantine.
+fn keeps(history: &mut ReportHistory, report: QuarantinedReport) -> bool {
+    history.quarantine(report) != Quarantining::NotKept
 }
 
 #[test]
@@ -25,10 +32,10 @@ fn an_empty_full_report_is_quarantined_until_a_second_one_with_another_claim() {
     let first = seen(2, document(2));
     assert_eq!(history.decide(&empty, &first, false), Verdict::Apply);
     assert_eq!(history.decide(&empty, &first, true), Verdict::Quarantine);
-    assert!(history.quarantine(held(first, 0)));
+    assert!(keeps(&mut history, held(first, 0)));
     for again in [seen(2, document(3)), seen(9, document(2))] {
         assert_eq!(history.decide(&empty, &again, true), Verdict::Quarantine);
-        assert!(!history.quarantine(held(again, 0)));
+        assert!(!keeps(&mut history, held(again, 0)));
     }
     assert_eq!(history.quarantined.as_ref().unwrap().order, order(2, 2));
     for claim in [document(9), None] {
@@ -48,11 +55,19 @@ fn a_newer_report_replaces_the_quarantined_one() {
             2,
         )
     };
-    assert!(history.quarantine(seen(10, 10, 1)));
-    assert!(!history.quarantine(seen(10, 20, 1)), "the same claim");
-    assert!(!history.quarantine(seen(9, 20, 2)), "an older as-of");
-    assert!(!history.quarantine(seen(11, 9, 2)), "an earlier request");
-    assert!(history.quarantine(seen(11, 20, 2)));
+    let first = seen(10, 10, 1);
+    let kept = history.quarantine(first.clone());
+    assert_eq!(kept, Quarantining::Kept { replaced: None });
+    for (report, reason) in [
+        (seen(10, 20, 1), "the same claim"),
+        (seen(9, 20, 2), "an older as-of"),
+        (seen(11, 9, 2), "an earlier request"),
+    ] {
+        assert!(!keeps(&mut history, report), "{reason}");
+    }
+    let replaced = Some(first);
+    let kept = history.quarantine(seen(11, 20, 2));
+    assert_eq!(kept, Quarantining::Kept { replaced });
     let quarantined = history.quarantined.clone().unwrap();
     assert_eq!(quarantined.lines_of(), Some(at(20)));
     assert_eq!(
@@ -102,4 +117,31 @@ fn a_quarantined_report_is_dropped_only_if_it_is_outdated() {
     );
     assert!(!is_kept(&delta, Full, 21));
     assert!(is_kept(&delta, Full, 19));
+}
+
+#[test]
+fn only_the_named_report_leaves_the_quarantine() {
+    let report = held(assessment(None, order(20, 20), Some(20)), 2);
+    let mut history = ReportHistory {
+        quarantined: Some(report),
+        ..ReportHistory::default()
+    };
+    history.release(order(20, 21));
+    assert!(history.quarantined.is_some());
+    history.release(order(20, 20));
+    assert_eq!(history.quarantined, None);
+}
+
+#[test]
+fn an_empty_full_report_is_held_without_a_guard() {
+    let empty = held(assessment(None, order(1, 1), None), 0);
+    assert_eq!(empty.guard(), None);
+    let delta = QuarantinedReport {
+        kind: ReportKind::Delta,
+        ..empty.clone()
+    };
+    let full = QuarantinedReport { lines: 1, ..empty };
+    for report in [delta, full] {
+        assert_eq!(report.guard(), Some("held"));
+    }
 }

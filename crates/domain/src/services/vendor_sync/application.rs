@@ -30,6 +30,8 @@
 //! before its first chunk that the revision is the one that it read: otherwise an older sync may have written products after
 //! they were compared. In that case the sync records its order, which ends all older syncs, and compares again.
 //!
+//! An operator who discards a report while it is being applied ends its application with the next chunk.
+//!
 //! # The guard
 //!
 //! The vendor's guard is decided over the whole report before its first chunk is written, from the compared rows, and again
@@ -51,7 +53,8 @@ use super::{SyncError, VendorSync};
 use crate::evidence::Proof;
 use crate::identifiers::VendorId;
 use crate::ports::{
-    FinishedSync, StoreError, SyncOutcome, SyncRecord, Topic, UnitOfWork, VendorSyncState,
+    FinishedSync, LockedVendor, StoreError, SyncOutcome, SyncRecord, Topic, UnitOfWork,
+    VendorSyncState,
 };
 use crate::report::ReportKind;
 use crate::report_history::ReportHistory;
@@ -75,7 +78,7 @@ enum Written {
         /// Set with the last chunk, if no product of any chunk was held.
         ended: Option<Ended>,
     },
-    /// The plan is outdated; nothing was written.
+    /// The plan is outdated, or its report has left the quarantine; nothing was written.
     Outdated,
     /// A newer report was begun meanwhile; nothing was written.
     Superseded,
@@ -98,7 +101,8 @@ impl VendorSync {
             };
             progress.restart();
             progress.details.proven = plan.proof.ok();
-            progress.details.guard = self.guard(&mut plan).await?;
+            self.guard(&mut plan).await?;
+            progress.details.guard.clone_from(&plan.verdict);
             if comparison > 0 && plan.is_compared() && !self.begin(&plan, progress).await? {
                 continue;
             }
@@ -275,6 +279,9 @@ impl VendorSync {
                 if newer.is_some() {
                     return Ok(Written::Superseded);
                 }
+                if plan.has_left_quarantine(&locked) {
+                    return Ok(Written::Outdated);
+                }
                 locked
             }
         };
@@ -314,10 +321,14 @@ impl VendorSync {
             error = progress.left_reason();
             // A confirmed report that left products out stays confirmed, so that the next one is applied to them.
             if error.is_none() || !plan.is_confirming() {
-                plan.apply(history);
+                plan.end(history, true);
+            }
+            if error.is_none() {
+                plan.complete(history);
             }
         } else {
-            plan.drop_accepted(history);
+            plan.end(history, false);
+            history.validators = None;
         }
         let mut record = progress.record(self.clock.now(), outcome, plan.received(), error);
         record.changed += products.changed;
@@ -334,30 +345,29 @@ impl VendorSync {
         let (now, received) = (self.clock.now(), plan.received());
         let record = progress.record(now, SyncOutcome::Stale, received, Some(error));
         let ended = self
-            .record_end(plan.vendor_id, &record, plan.fetch_outcome())
+            .record_end(plan.vendor_id, &record, plan.fetch_outcome(), |_| Ok(None))
             .await?;
         ended.ok_or_else(|| SyncError::NotConfigured(plan.vendor_id.clone()))
     }
 
-    /// Records the result of a sync that leaves the history unchanged; `None` if the vendor is not configured.
+    /// Records the result of a sync without a report to apply; `None` if the vendor is not configured. `change` returns the
+    /// vendor's history if it must be saved.
     pub(super) async fn record_end(
         &self,
         vendor_id: &VendorId,
         record: &SyncRecord,
         fetch_outcome: FetchOutcome<'_>,
+        change: impl Fn(LockedVendor) -> Result<Option<ReportHistory>, StoreError> + Sync,
     ) -> Result<Option<Ended>, StoreError> {
+        let change = &change;
         retry::on_conflict(&self.clock, || async move {
             let mut work = self.store.begin().await?;
-            if work.lock_vendor(vendor_id).await?.is_none() {
+            let Some(locked) = work.lock_vendor(vendor_id).await? else {
                 return Ok(None);
-            }
-            let end = self.end(
-                work.as_mut(),
-                vendor_id,
-                record.clone(),
-                None,
-                fetch_outcome,
-            );
+            };
+            let history = change(locked)?;
+            let (store, record) = (work.as_mut(), record.clone());
+            let end = self.end(store, vendor_id, record, history.as_ref(), fetch_outcome);
             let (ended, pause) = end.await?;
             work.commit().await?;
             pause.log(vendor_id);

@@ -132,7 +132,7 @@ impl VendorCheck {
         let stored = self.sync.find_sync_state(vendor_id).await?;
         let is_configured = stored.is_some();
         let state = stored.unwrap_or_else(|| never_configured(exchange.received_at));
-        let mut plan = Plan::of_incoming(feed, report, &assessment, state);
+        let mut plan = Plan::of_incoming(feed, fetched, &assessment, state);
         let (open_orders, are_orders_complete) = self.open_orders(vendor_id).await?;
         let preview = self.preview(&plan, &open_orders).await?;
         let pending = self.pending(&plan, &open_orders, &preview).await?;
@@ -144,6 +144,7 @@ impl VendorCheck {
                 units_lost: preview.units.lost,
                 products_before: preview.units.products_before,
                 flips: counts.zeroed,
+                changed: counts.added + counts.changed + counts.zeroed,
             };
             guard.check(report.kind(), plan.received(), &effect)
         });
@@ -279,6 +280,7 @@ fn never_configured(now: Timestamp) -> VendorSyncState {
         configured_at: None,
         has_stock: false,
         has_future_shipments: false,
+        has_unmarked_shipments: false,
         has_quarantined_lines: false,
     }
 }

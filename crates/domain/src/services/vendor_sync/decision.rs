@@ -8,8 +8,9 @@ use super::plan::Plan;
 use super::progress::Progress;
 use super::{SyncError, VendorSync};
 use crate::identifiers::VendorId;
-use crate::ports::{FinishedSync, SyncOutcome, Topic, VendorSyncState};
+use crate::ports::{FinishedSync, StoreError, SyncOutcome, Topic, VendorSyncState};
 use crate::retry;
+use crate::run::RunDetails;
 use crate::services::stock_locks::MAX_LOCK_WAIT;
 
 /// An operator's decision on a report in quarantine.
@@ -26,7 +27,8 @@ impl VendorSync {
     /// the vendor's setting: a report that became too old in quarantine is applied, and not sold from.
     ///
     /// # Errors
-    /// [`SyncError`]. The report then stays in quarantine, even if a part of it was applied.
+    /// [`SyncError`]. The report then stays in quarantine, even if a part of it was applied, unless the error is that it has
+    /// left the quarantine: it was discarded meanwhile, or a newer report has replaced it.
     pub async fn resolve_quarantine(
         &self,
         vendor_id: &VendorId,
@@ -66,16 +68,23 @@ impl VendorSync {
         let Some((quarantined, report)) = self.load_quarantined(vendor_id).await? else {
             return Ok(None);
         };
+        progress.details.size = quarantined.size;
+        progress.details.file.clone_from(&quarantined.file);
         let decide = |state: VendorSyncState| {
             let is_same = state.history.quarantined.as_ref() == Some(&quarantined);
             let plan = || Plan::of_quarantined(vendor_id, &report, &quarantined, max_age, state);
             is_same.then(plan)
         };
         match self.handle(vendor_id, progress, decide).await {
-            Ok(handled) => Ok(handled.map(|(ended, _)| {
+            Ok(Some((ended, _))) => {
                 self.wake_relay(Some(&ended));
-                ended.finished
-            })),
+                Ok(Some(ended.finished))
+            }
+            Ok(None) if progress.changed > 0 => {
+                let reason = "the report has left the quarantine while it was applied";
+                Err(StoreError::Conflict(reason.to_owned()).into())
+            }
+            Ok(None) => Ok(None),
             Err(SyncError::NotConfigured(_)) if progress.changed == 0 => Ok(None),
             Err(error) => Err(error),
         }
@@ -95,10 +104,23 @@ impl VendorSync {
         let Some(discarded) = history.quarantined.take() else {
             return Ok(None);
         };
-        let error = "the quarantined report was discarded by an operator".to_owned();
+        // The order of a report is recorded with its first part.
+        let is_begun = history.applied == Some(discarded.order);
+        let part = if is_begun {
+            ", after a part of it was applied"
+        } else {
+            ""
+        };
+        let error = format!("the quarantined report was discarded by an operator{part}");
         let now = self.clock.now();
         let mut record = progress.record(now, SyncOutcome::Quarantined, 0, Some(error));
-        record.details.proven = discarded.proof.ok();
+        record.details = RunDetails {
+            proven: discarded.proof.ok(),
+            size: discarded.size,
+            file: discarded.file.clone(),
+            guard: discarded.guard().map(str::to_owned),
+            ..record.details
+        };
         let finished_at = work.record_sync(vendor_id, &record, Some(&history)).await?;
         work.commit().await?;
         if discarded.lines_of().is_some() {

@@ -14,12 +14,11 @@ use super::{SyncError, VendorSync};
 use crate::guard::{Effect, Guard};
 use crate::identifiers::ProductId;
 use crate::report::{Report, ReportKind};
+use crate::report_history::Quarantining;
 
 impl VendorSync {
-    /// Decides the guard of a plan, and keeps the lines of a report that goes into quarantine. Returns the verdict; `None` if
-    /// the plan has no guard.
-    pub(super) async fn guard(&self, plan: &mut Plan<'_>) -> Result<Option<String>, SyncError> {
-        let mut decided = None;
+    /// Decides the guard of a plan, if it has one, and keeps the lines of a report that goes into quarantine.
+    pub(super) async fn guard(&self, plan: &mut Plan<'_>) -> Result<(), SyncError> {
         if let Some(guard) = plan.guard {
             let (kind, rows) = (plan.report.kind(), plan.received());
             let effect = self.effect(plan, guard, None).await?;
@@ -36,10 +35,51 @@ impl VendorSync {
                     plan.hold(verdict.to_string());
                 }
             }
-            decided = Some(verdict.to_string());
+            plan.verdict = Some(verdict.to_string());
         }
-        self.keep_lines(plan).await?;
-        Ok(decided)
+        if let Some(loss) = self.loss(plan).await? {
+            plan.add_to_reason(&loss);
+        }
+        self.keep_lines(plan).await
+    }
+
+    /// States which lines are in no report that is kept, because this report was held; `None` if there are none. A full report
+    /// that is replaced by another one is no loss.
+    async fn loss(&self, plan: &Plan<'_>) -> Result<Option<String>, SyncError> {
+        let kind = plan.report.kind();
+        let earlier = match &plan.quarantining {
+            None | Some(Quarantining::Kept { replaced: None }) => return Ok(None),
+            Some(Quarantining::Kept {
+                replaced: Some(replaced),
+            }) => {
+                let is_lost = [kind, replaced.kind].contains(&ReportKind::Delta);
+                let loss = format!(
+                    "the {} as of {} that was in quarantine is dropped",
+                    name(replaced.kind),
+                    replaced.order.as_of
+                );
+                return Ok(is_lost.then_some(loss));
+            }
+            Some(Quarantining::NotKept) => plan.history.quarantined.as_ref(),
+        };
+        let Some(earlier) = earlier else {
+            return Ok(None);
+        };
+        let of_earlier = format!("{} as of {}", name(earlier.kind), earlier.order.as_of);
+        if !plan.has_claim_of(earlier) {
+            return Ok(Some(format!(
+                "it is not kept, because a newer report is in quarantine, the {of_earlier}"
+            )));
+        }
+        // Two documents can state the same time.
+        let first = self.load_lines(plan.vendor_id, earlier).await?;
+        let is_same = first.is_none_or(|first| {
+            first.kind() == kind && first.quantities() == plan.report.quantities()
+        });
+        let loss = format!(
+            "it is not kept, because another report with its time is in quarantine, the {of_earlier}"
+        );
+        Ok((!is_same).then_some(loss))
     }
 
     /// Whether the report agrees with the one in quarantine, if there is one.
@@ -69,7 +109,7 @@ impl VendorSync {
         guard: Guard,
         confirmed: Option<&Report>,
     ) -> Result<Effect, SyncError> {
-        if !guard.is_share_set() {
+        if !guard.needs_effect(plan.report.kind(), plan.received()) {
             return Ok(Effect::default());
         }
         match plan.report.kind() {
@@ -81,8 +121,9 @@ impl VendorSync {
     async fn effect_of_full(&self, plan: &Plan<'_>) -> Result<Effect, SyncError> {
         let limit = self.chunk_size.max(1).saturating_mul(CHUNKS_PER_PAGE);
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let lines = plan.report.quantities();
         let mut effect = Effect::default();
-        let mut after = None;
+        let (mut known, mut after) = (0, None);
         loop {
             let rows = self
                 .queries
@@ -91,9 +132,11 @@ impl VendorSync {
             for row in &rows {
                 let units = plan.report.quantity_of(&row.product_id);
                 effect.add(row.reported, units.unwrap_or(row.reported));
+                known += u64::from(lines.contains_key(&row.product_id));
             }
             let is_last = u32::try_from(rows.len()).is_ok_and(|rows| rows < limit);
             if is_last {
+                effect.add_new(plan.received().saturating_sub(known));
                 return Ok(effect);
             }
             after = rows.into_iter().next_back().map(|row| row.product_id);
@@ -134,5 +177,12 @@ impl VendorSync {
         }
         let totals = self.queries.sum_reported_stock(plan.vendor_id).await?;
         Ok(effect.out_of(totals.units, totals.products))
+    }
+}
+
+fn name(kind: ReportKind) -> &'static str {
+    match kind {
+        ReportKind::Full => "full report",
+        ReportKind::Delta => "delta",
     }
 }

@@ -2,6 +2,7 @@
 
 use tracing::info;
 
+use super::not_modified::after_unread_report;
 use super::pauses::FetchOutcome;
 use super::progress::Progress;
 use super::{SyncError, VendorSync};
@@ -19,9 +20,9 @@ impl VendorSync {
     ) -> Result<FinishedSync, SyncError> {
         let now = self.clock.now();
         let record = progress.record(now, SyncOutcome::NotReady, 0, Some(reason));
-        let ended = self
-            .record_end(vendor_id, &record, FetchOutcome::None)
-            .await?;
+        let change = |locked| Ok(after_unread_report(locked, false, progress.file_seen));
+        let ended = self.record_end(vendor_id, &record, FetchOutcome::None, change);
+        let ended = ended.await?;
         let took = now.since(progress.started);
         self.observer.synced(vendor_id, SyncOutcome::NotReady, took);
         let ended = ended.ok_or_else(|| SyncError::NotConfigured(vendor_id.clone()))?;

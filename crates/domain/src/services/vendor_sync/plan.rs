@@ -8,12 +8,14 @@ use crate::comparison::Comparison;
 use crate::evidence::{Assessment, Claim, Proof, ReportOrder};
 use crate::guard::Guard;
 use crate::identifiers::VendorId;
-use crate::ports::{SyncOutcome, UnitOfWork, VendorFeed, VendorSyncState};
+use crate::ports::{FetchedReport, SyncOutcome, UnitOfWork, VendorFeed, VendorSyncState};
 use crate::report::{Report, ReportKind};
 use crate::report_history::{
-    EMPTY_AFTER_STOCK, QuarantinedReport, ReportHistory, Verdict, with_lag,
+    EMPTY_AFTER_STOCK, QuarantinedReport, Quarantining, ReportHistory, Verdict, with_lag,
 };
+use crate::run::ReportSize;
 use crate::timestamp::Timestamp;
+use crate::validators::Validators;
 
 /// The decision on a report.
 pub(super) struct Plan<'r> {
@@ -31,7 +33,15 @@ pub(super) struct Plan<'r> {
     pub(super) is_repaired: bool,
     /// The vendor's guard, if it must be decided; `None` for a report that is not applied or was confirmed otherwise.
     pub(super) guard: Option<Guard>,
+    /// The verdict of the guard, on one line; `None` before it is decided. That of a report from the quarantine is known.
+    pub(super) verdict: Option<String>,
+    /// The result of holding the report; `None` if it is not held.
+    pub(super) quarantining: Option<Quarantining>,
+    size: ReportSize,
+    file: Option<&'r str>,
     claim: Option<Claim>,
+    /// The validators of the report, if it has any.
+    validators: Option<Validators>,
     /// The report in quarantine that this one confirms, or is.
     confirms: Option<ReportOrder>,
     /// The time of the request that identifies the lines that the quarantine needs and does not have yet.
@@ -46,11 +56,11 @@ impl<'r> Plan<'r> {
     /// Adjusts the assessment of the report's times to earlier claims and decides on the report.
     pub(super) fn of_incoming(
         feed: &'r dyn VendorFeed,
-        report: &'r Report,
+        fetched: &'r FetchedReport,
         assessment: &Assessment,
         state: VendorSyncState,
     ) -> Self {
-        let lag = feed.lag();
+        let (report, lag) = (&fetched.report, feed.lag());
         let mut history = state.history.clone();
         let is_repaired = history.remove_future_entries(state.now);
         let assessment = history.adjust_to_claims(assessment.clone());
@@ -69,7 +79,12 @@ impl<'r> Plan<'r> {
             history,
             is_repaired,
             guard: None,
+            verdict: None,
+            quarantining: None,
+            size: fetched.size,
+            file: fetched.file.as_deref(),
             claim: assessment.claim,
+            validators: None,
             confirms: None,
             lines_to_keep: None,
             is_fetched: true,
@@ -90,7 +105,7 @@ impl<'r> Plan<'r> {
     pub(super) fn of_quarantined(
         vendor_id: &'r VendorId,
         report: &'r Report,
-        quarantined: &QuarantinedReport,
+        quarantined: &'r QuarantinedReport,
         max_age: Option<Duration>,
         state: VendorSyncState,
     ) -> Self {
@@ -117,7 +132,12 @@ impl<'r> Plan<'r> {
             history,
             is_repaired: false,
             guard: None,
+            verdict: quarantined.guard().map(str::to_owned),
+            quarantining: None,
+            size: quarantined.size,
+            file: quarantined.file.as_deref(),
             claim: None,
+            validators: None,
             confirms: Some(order),
             lines_to_keep: None,
             is_fetched: false,
@@ -130,6 +150,12 @@ impl<'r> Plan<'r> {
                 })
                 .map(|reason| (SyncOutcome::Stale, reason)),
         }
+    }
+
+    /// Sets the validators of the report.
+    pub(super) fn with_validators(mut self, validators: Option<&Validators>) -> Self {
+        self.validators = validators.cloned();
+        self
     }
 
     pub(super) fn is_applied(&self) -> bool {
@@ -160,12 +186,29 @@ impl<'r> Plan<'r> {
             kind: self.report.kind(),
             lines: self.received(),
             reason: reason.clone(),
+            size: self.size,
+            file: self.file.map(str::to_owned),
         };
         let lines_of = report.lines_of();
-        if self.history.quarantine(report) {
+        let quarantining = self.history.quarantine(report);
+        if quarantining != Quarantining::NotKept {
             self.lines_to_keep = lines_of;
         }
+        self.quarantining = Some(quarantining);
         self.refusal = Some((SyncOutcome::Quarantined, reason));
+    }
+
+    /// Adds to the reason why the report is not applied, on the same line.
+    pub(super) fn add_to_reason(&mut self, more: &str) {
+        if let Some((_, reason)) = &mut self.refusal {
+            reason.push_str("; ");
+            reason.push_str(more);
+        }
+    }
+
+    /// Whether the report has the claim of the one in quarantine.
+    pub(super) fn has_claim_of(&self, earlier: &QuarantinedReport) -> bool {
+        earlier.has_claim(self.claim.as_ref())
     }
 
     /// Whether lines may be left that the quarantine no longer needs, once the sync has ended.
@@ -184,18 +227,28 @@ impl<'r> Plan<'r> {
         history.begin(self.report.kind(), self.order, self.is_confirming());
     }
 
-    /// Records in the history that the report was applied.
-    pub(super) fn apply(&self, history: &mut ReportHistory) {
-        let confirmed = |it: &mut QuarantinedReport| Some(it.order) == self.confirms;
-        history.quarantined.take_if(confirmed);
-        history.apply(self.report.kind(), self.order, self.proof);
+    /// Records the end of the report in the history. A report that an operator accepted leaves the quarantine, also if it is
+    /// not applied because its numbers are outdated.
+    pub(super) fn end(&self, history: &mut ReportHistory, is_applied: bool) {
+        if let Some(order) = self.confirms.filter(|_| is_applied || !self.is_fetched) {
+            history.release(order);
+        }
+        if is_applied {
+            history.apply(self.report.kind(), self.order, self.proof);
+        }
     }
 
-    /// Ends the quarantine of a report that an operator accepted, and that is not applied because its numbers are outdated.
-    pub(super) fn drop_accepted(&self, history: &mut ReportHistory) {
-        let accepted = |it: &mut QuarantinedReport| Some(it.order) == self.confirms;
-        if !self.is_fetched {
-            history.quarantined.take_if(accepted);
+    /// Whether an operator accepted the report and it is no longer in quarantine: it was discarded since, or replaced.
+    pub(super) fn has_left_quarantine(&self, locked: &ReportHistory) -> bool {
+        let quarantined = locked.quarantined.as_ref().map(|it| it.order);
+        !self.is_fetched && quarantined != self.confirms
+    }
+
+    /// Records that the report was applied to all of its products, so that it need not be read again while it is unchanged. A
+    /// report that was applied because it confirms another one is read again: the guard may hold it the next time.
+    pub(super) fn complete(&self, history: &mut ReportHistory) {
+        if self.report.kind() == ReportKind::Full && !self.is_confirming() {
+            history.validators.clone_from(&self.validators);
         }
     }
 
@@ -242,10 +295,7 @@ impl<'r> Plan<'r> {
 
     /// The history to record in place of `locked`, before the report is applied.
     pub(super) fn history_over(&self, locked: &ReportHistory) -> ReportHistory {
-        ReportHistory {
-            revision: locked.revision,
-            ..self.history.clone()
-        }
+        self.history.clone().with_progress_of(locked)
     }
 
     /// The result of the request to the vendor that returned the report.

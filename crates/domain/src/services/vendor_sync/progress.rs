@@ -1,9 +1,11 @@
 //! The progress of a sync, and its end.
 
+use std::time::Duration;
+
 use super::counts::Counted;
 use super::plan::Plan;
 use crate::identifiers::ProductId;
-use crate::ports::{FinishedSync, SyncOutcome, SyncRecord};
+use crate::ports::{FileVersion, FinishedSync, SyncOutcome, SyncRecord};
 use crate::run::{ProductCounts, RunDetails};
 use crate::timestamp::Timestamp;
 
@@ -23,6 +25,12 @@ pub(super) struct Progress {
     pub(super) held: Vec<ProductId>,
     /// Products that were still held in the last attempt.
     pub(super) left: Vec<ProductId>,
+    /// The file that the report was read from.
+    pub(super) version: Option<FileVersion>,
+    /// The modification time of the file that was found, and the time of the request.
+    pub(super) file_seen: Option<(Timestamp, Timestamp)>,
+    /// The time by which the modification time of the file is wrong.
+    pub(super) file_ahead: Duration,
 }
 
 /// Whether the report's order is recorded in the history. That of a delta is recorded with the first product that the delta
@@ -46,6 +54,9 @@ impl Progress {
             stage: Stage::Planned,
             held: Vec::new(),
             left: Vec::new(),
+            version: None,
+            file_seen: None,
+            file_ahead: Duration::ZERO,
         }
     }
 
@@ -56,6 +67,9 @@ impl Progress {
             counted: self.counted,
             details: std::mem::take(&mut self.details),
             is_repaired: self.is_repaired,
+            version: self.version.take(),
+            file_seen: self.file_seen,
+            file_ahead: self.file_ahead,
             ..Self::new(self.started)
         };
     }

@@ -15,7 +15,7 @@ use super::super::format::FormatType;
 use super::super::{Problem, problem};
 use super::auth::AuthTable;
 use super::http_auth::{HttpAuthSettings, is_token};
-use super::pages::PagesTable;
+use super::pages::{PagesTable, refuse_secret_param};
 use super::secret::SecretSource;
 use super::{optional_path, parse_http_url};
 use crate::fields::{self, List, quoted};
@@ -31,6 +31,8 @@ pub struct HttpSettings {
     pub auth: Option<HttpAuthSettings>,
     /// How the pages of the report are requested. `None`: the report is one response.
     pub pages: Option<PageOptions>,
+    /// Whether a full report that is one response is requested only if it has changed.
+    pub conditional: bool,
     /// Hosts, in addition to that of the URL, to which redirects and links to pages may lead.
     pub redirect_hosts: Vec<RedirectHostSetting>,
     /// Networks in which a host may have an address although it is not public.
@@ -46,6 +48,7 @@ impl HttpSettings {
             headers: Vec::new(),
             auth: None,
             pages: None,
+            conditional: true,
             redirect_hosts: Vec::new(),
             allow_addresses: Vec::new(),
             ca_file: None,
@@ -112,6 +115,7 @@ pub(super) struct HttpParts {
     pub(super) headers: BTreeMap<String, HeaderTable>,
     pub(super) auth: Option<AuthTable>,
     pub(super) pages: Option<PagesTable>,
+    pub(super) conditional: bool,
     pub(super) redirect_hosts: Vec<RedirectHostSetting>,
     pub(super) allow_addresses: Vec<IpNet>,
     pub(super) ca_file: Option<PathBuf>,
@@ -134,11 +138,15 @@ impl HttpSettings {
             headers.push((name, value));
         }
         let pages = parts.pages.map(|pages| pages.check(format)).transpose()?;
+        if let (Some(pages), Some(HttpAuthSettings::Query { name, .. })) = (&pages, &auth) {
+            refuse_secret_param(pages, name)?;
+        }
         Ok(Self {
             url,
             headers,
             auth,
             pages,
+            conditional: parts.conditional,
             redirect_hosts: parts.redirect_hosts,
             allow_addresses: parts.allow_addresses,
             ca_file: parts.ca_file,

@@ -76,6 +76,15 @@ const TYPES: [AuthType; 6] = [
 ];
 
 impl HttpAuthSettings {
+    /// The account, as far as the settings show it: the user or the client. Two names of variables may have one key.
+    pub(super) fn account(&self) -> Option<&str> {
+        match self {
+            Self::Basic { user, .. } | Self::Login { user, .. } => Some(user),
+            Self::ClientCredentials { client_id, .. } => Some(client_id),
+            Self::Bearer { .. } | Self::Header { .. } | Self::Query { .. } => None,
+        }
+    }
+
     /// Validates the table.
     pub(super) fn check(auth: AuthTable) -> Result<Self, Problem> {
         let kind = auth.check(&TYPES)?;

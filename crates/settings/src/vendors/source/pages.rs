@@ -1,10 +1,11 @@
 //! `pages` of sources over HTTP.
 
-use feed_options::{PageKind, PageOptions, PageSize};
+use feed_options::{PageKind, PageOptions, PageSize, PageTotal};
 use serde::{Deserialize, Deserializer};
 
 use super::super::format::FormatType;
 use super::super::{Problem, problem};
+use super::http_auth::is_token;
 use crate::fields;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +56,12 @@ pub(super) struct PagesTable {
     size: Option<u64>,
     #[serde(deserialize_with = "fields::optional_string")]
     size_param: Option<String>,
+    #[serde(deserialize_with = "fields::optional_boolean")]
+    combined: Option<bool>,
     #[serde(deserialize_with = "fields::optional_string")]
     total: Option<String>,
+    #[serde(deserialize_with = "fields::optional_string")]
+    total_header: Option<String>,
 }
 
 impl PagesTable {
@@ -79,6 +84,12 @@ impl PagesTable {
             let text = "is also source.pages.param, expected another parameter";
             return Err(problem("source.pages.size_param", text));
         }
+        let is_combined = self.combined.unwrap_or_default();
+        if is_combined && self.size_param.is_some() {
+            let text = "is set, but source.pages.combined is true: param has the size too";
+            return Err(problem("source.pages.size_param", text));
+        }
+        let total = self.total()?;
         let next = || required("next", "the field of the next page", self.next.clone());
         let size = || {
             Ok::<_, Problem>(PageSize {
@@ -101,22 +112,42 @@ impl PagesTable {
                 },
                 PageType::Offset => PageKind::Offset {
                     param,
+                    is_combined,
                     size: size()?,
                 },
             },
-            total: self.total,
+            total,
+        })
+    }
+
+    /// The place of the number of records on all pages.
+    fn total(&self) -> Result<Option<PageTotal>, Problem> {
+        Ok(match (&self.total, &self.total_header) {
+            (None, None) => None,
+            (Some(field), None) => Some(PageTotal::Field(field.clone())),
+            (None, Some(name)) if is_token(name) => Some(PageTotal::Header(name.clone())),
+            (None, Some(name)) => {
+                let found = fields::quoted(name);
+                let text = format!("is {found}, expected the name of a header");
+                return Err(problem("source.pages.total_header", text));
+            }
+            (Some(_), Some(_)) => {
+                let text = "is set, and total too, expected one of the two";
+                return Err(problem("source.pages.total_header", text));
+            }
         })
     }
 
     /// Refuses settings of another type.
     fn check_type(&self, kind: PageType) -> Result<(), Problem> {
         use PageType::{Cursor, LinkBody, Offset, Page};
-        let settings: [(&str, bool, &[PageType]); 5] = [
+        let settings: [(&str, bool, &[PageType]); 6] = [
             ("next", self.next.is_some(), &[LinkBody, Cursor]),
             ("param", self.param.is_some(), &[Cursor, Page, Offset]),
             ("first", self.first.is_some(), &[Page]),
             ("size", self.size.is_some(), &[Page, Offset]),
             ("size_param", self.size_param.is_some(), &[Page, Offset]),
+            ("combined", self.combined.is_some(), &[Offset]),
         ];
         for (name, is_set, types) in settings {
             if is_set && !types.contains(&kind) {
@@ -131,6 +162,24 @@ impl PagesTable {
         }
         Ok(())
     }
+}
+
+/// Refuses pages with a parameter of the query that is the credential.
+pub(super) fn refuse_secret_param(pages: &PageOptions, secret: &str) -> Result<(), Problem> {
+    let params = match &pages.kind {
+        PageKind::LinkHeader | PageKind::LinkBody { .. } => [None, None],
+        PageKind::Cursor { param, .. } => [Some(param), None],
+        PageKind::Number { param, size, .. } | PageKind::Offset { param, size, .. } => {
+            [Some(param), size.param.as_ref()]
+        }
+    };
+    for (name, param) in ["param", "size_param"].into_iter().zip(params) {
+        if param.is_some_and(|param| param == secret) {
+            let text = "is also source.auth.name, expected another parameter";
+            return Err(problem(format!("source.pages.{name}"), text));
+        }
+    }
+    Ok(())
 }
 
 fn required<T>(name: &str, meaning: &str, value: Option<T>) -> Result<T, Problem> {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use domain::identifiers::VendorId;
+use domain::vendor_set::PUSH_SCHEME;
 use url::Url;
 
 use super::SourceSettings;
@@ -18,7 +19,7 @@ pub(super) fn source(vendor_id: &VendorId, url: Option<&str>) -> Result<SourceSe
     if url.is_some() {
         return Err(problem("source.url", format!("is set, but {IS_PUSHED}")));
     }
-    let mut text = "push:".to_owned();
+    let mut text = PUSH_SCHEME.to_owned();
     for byte in vendor_id.as_str().bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             text.push(byte.into());

@@ -2,6 +2,7 @@
 
 mod against_csv;
 mod exporters;
+mod skipped;
 
 use std::num::NonZeroU32;
 
@@ -14,6 +15,7 @@ fn options(delimiter: u8, header_row: u32) -> CsvOptions {
         delimiter,
         quote: b'"',
         header: NonZeroU32::new(header_row).map_or(Header::None, Header::Row),
+        skip_rows: None,
     }
 }
 
@@ -221,7 +223,7 @@ fn other_documents_are_named() {
     }
     assert_eq!(
         records("Warning: fopen(): failed in export.php on line 3\n").unwrap_err(),
-        "line 1: the header has no column \"sku\" (fields.product_id): it has \"Warning: fopen(): failed in export.php on line 3\""
+        "line 1: the header has no column \"sku\" (fields.product_id): it has \"Warning: fopen(): failed in export.php on line 3\" (is format.header_row right?)"
     );
     // What looks like it but is a table.
     let csv = Csv::new(&options(b',', 1), &fields("[sku]", &["<qty>"])).unwrap();

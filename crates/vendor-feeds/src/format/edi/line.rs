@@ -134,6 +134,13 @@ impl<'c> Line<'c> {
         }
     }
 
+    /// States why the id of this qualifier is none.
+    pub(super) fn refuse_id(&mut self, qualifier: &str, problem: &str) {
+        if qualifier == self.codes.product_id {
+            refuse(&mut self.product_id, problem);
+        }
+    }
+
     /// A quantity. `marks` are the decimal marks.
     pub(super) fn add_quantity(
         &mut self,
@@ -163,10 +170,8 @@ impl<'c> Line<'c> {
         let last = self
             .last
             .and_then(|wanted| self.quantities[wanted].last_mut());
-        if let Some(value) = last
-            && let Value::Number(shown) | Value::Text(shown) | Value::Other(shown) = value
-        {
-            *value = Value::Other(format!("{shown} {problem}").into());
+        if let Some(value) = last {
+            refuse(value, problem);
         }
     }
 
@@ -194,6 +199,12 @@ impl<'c> Line<'c> {
             })?;
         }
         ControlFlow::Continue(())
+    }
+}
+
+fn refuse(value: &mut Value<'static>, problem: &str) {
+    if let Value::Number(shown) | Value::Text(shown) | Value::Other(shown) = value {
+        *value = Value::Other(format!("{shown} {problem}").into());
     }
 }
 

@@ -83,4 +83,16 @@ impl Segment {
     pub(crate) fn element(&self, element: usize) -> &str {
         self.component(element, 0)
     }
+
+    /// An element with all its components and the separators between them; empty if it is not there.
+    pub(crate) fn whole(&self, element: usize) -> &str {
+        let Some(last) = self.components(element).checked_sub(1) else {
+            return "";
+        };
+        let first = self.elements[element];
+        let start = first
+            .checked_sub(1)
+            .map_or(0, |before| self.ends[before] + 1);
+        &self.text[start..self.ends[first + last]]
+    }
 }

@@ -26,6 +26,9 @@ const NO_STATEMENTS: [(&str, &str); 5] = [
 /// The name of the segment whose date and time `format.as_of` may name, in place of a qualifier of DTM.
 const BIA: &str = "BIA";
 
+/// The problem of an element that is not a composite: a part of it would be another id or another number.
+const COMPOSITE: &str = "with the component separator";
+
 /// The state of an interchange: none.
 #[derive(Debug)]
 pub(super) struct X12;
@@ -98,7 +101,7 @@ impl Dialect for X12 {
             ("DTM", code) if segment.element(1) == code => (2, 3),
             _ => return Ok(None),
         };
-        let [date, time] = [date, time].map(|element| segment.element(element));
+        let [date, time] = [date, time].map(|element| segment.whole(element));
         // Decimals are not read: the instant is then earlier.
         let time = match time.len() {
             7 | 8 => time.get(..6).unwrap_or(time),
@@ -134,16 +137,25 @@ impl Dialect for X12 {
     fn line(&mut self, segment: &Segment, line: &mut Line<'_>) -> Result<(), FormatError> {
         // LIN02/03, LIN04/05 … LIN30/31: pairs of a qualifier (235) and an id (234).
         for element in (2..segment.elements()).step_by(2) {
-            line.add_id(segment.element(element), segment.element(element + 1));
+            let qualifier = segment.whole(element);
+            line.add_id(qualifier, segment.whole(element + 1));
+            if segment.components(element + 1) > 1 {
+                line.refuse_id(qualifier, COMPOSITE);
+            }
         }
         Ok(())
     }
 
     fn quantity(&mut self, segment: &Segment, line: &mut Line<'_>) -> Result<(), FormatError> {
         // QTY01: quantity qualifier (673), QTY02: quantity (380, type R: a point is the decimal mark), QTY03: unit (C001, 355).
-        let [code, number, unit] = [1, 2, 3].map(|element| segment.element(element));
+        // The other components of C001 are an exponent and a multiplier: a unit that has them is not accepted.
+        let [code, number, unit] = [1, 2, 3].map(|element| segment.whole(element));
         let quantity = Quantity { code, number, unit };
-        line.add_quantity(segment.number, &quantity, b".")
+        line.add_quantity(segment.number, &quantity, b".")?;
+        if segment.components(2) > 1 {
+            line.refuse_last(COMPOSITE);
+        }
+        Ok(())
     }
 
     fn other(&mut self, segment: &Segment, line: Option<&mut Line<'_>>) -> Result<(), FormatError> {

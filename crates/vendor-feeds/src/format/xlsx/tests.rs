@@ -2,6 +2,7 @@
 
 mod exporters;
 mod packages;
+mod skipped;
 mod written;
 
 use std::fmt::Write as _;
@@ -111,6 +112,7 @@ fn xlsx(sheet: Option<&str>, header_row: u32) -> Xlsx {
     let options = XlsxOptions {
         sheet: sheet.map(str::to_owned),
         header: NonZeroU32::new(header_row).map_or(Header::None, Header::Row),
+        skip_rows: None,
     };
     Xlsx::new(&options, &fields("sku", &["qty"])).unwrap()
 }
@@ -306,7 +308,7 @@ fn header_may_be_in_any_row() {
     for (row, problem) in [
         (
             1,
-            r#"row 1: the header has no column "sku" (fields.product_id): it has "Stock of today""#,
+            r#"row 1: the header has no column "sku" (fields.product_id): it has "Stock of today" (is format.header_row right?)"#,
         ),
         (
             2,
@@ -334,6 +336,7 @@ fn header_may_be_in_any_row() {
     let options = XlsxOptions {
         sheet: None,
         header: Header::None,
+        skip_rows: None,
     };
     let numbered = Xlsx::new(&options, &fields).unwrap();
     assert_eq!(

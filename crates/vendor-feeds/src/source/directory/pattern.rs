@@ -12,10 +12,6 @@ pub(crate) struct FilePattern {
     name: String,
 }
 
-/// A name with `*`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Pattern<'p>(&'p str);
-
 impl FilePattern {
     /// The file `name`; messages show `path`.
     pub(crate) fn new(path: impl Into<String>, name: impl Into<String>) -> Self {
@@ -35,21 +31,24 @@ impl FilePattern {
         &self.name
     }
 
-    /// The pattern, if the name is one.
-    pub(crate) fn pattern(&self) -> Option<Pattern<'_>> {
-        self.name.contains('*').then_some(Pattern(&self.name))
+    /// Whether the name is a pattern.
+    pub(crate) fn is_pattern(&self) -> bool {
+        self.name.contains('*')
+    }
+
+    /// Whether a file with this name is read if it is the newest: it is the one, or it matches and is neither hidden nor
+    /// unfinished.
+    pub(crate) fn accepts(&self, name: &str) -> bool {
+        if self.is_pattern() {
+            matches_pattern(name, &self.name) && !is_partial(name, &self.name)
+        } else {
+            name == self.name
+        }
     }
 }
 
-impl Pattern<'_> {
-    /// Whether a file with this name is read if it is the newest: it matches, and is neither hidden nor unfinished.
-    pub(crate) fn accepts(self, name: &str) -> bool {
-        matches_pattern(name, self.0) && !is_partial(name, self.0)
-    }
-}
-
-/// Whether a name matches a pattern in which `*` is any text.
-fn matches_pattern(name: &str, pattern: &str) -> bool {
+/// Whether a text matches a pattern in which `*` is any text.
+pub(crate) fn matches_pattern(name: &str, pattern: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
         return false;

@@ -2,17 +2,19 @@
 
 use std::sync::Mutex;
 
+use domain::timestamp::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
 use crate::decode::SpoolWriter;
+use crate::options::AfterRead;
 
 /// 2026-11-23T12:00:00Z, in seconds.
 const NOW_S: i64 = 1_795_435_200;
 
 #[derive(Debug, Clone)]
 struct Stored {
-    version: Version,
+    version: FileVersion,
     bytes: Vec<u8>,
 }
 
@@ -26,6 +28,8 @@ struct MemoryDirectory {
     on_read: Mutex<Option<Vec<Stored>>>,
     /// Number of failures before a connection is made.
     failures: Mutex<u32>,
+    /// The number of failures after the next connection.
+    failures_later: Mutex<u32>,
     sleeps: Mutex<u32>,
 }
 
@@ -38,7 +42,10 @@ impl OpenDirectory for Arc<MemoryDirectory> {
     async fn open(&self) -> Result<Opened, Failure> {
         let mut failures = self.failures.lock().unwrap();
         match failures.checked_sub(1) {
-            None => Ok(Opened(Self::clone(self))),
+            None => {
+                *failures = std::mem::take(&mut *self.failures_later.lock().unwrap());
+                Ok(Opened(Self::clone(self)))
+            }
             Some(left) => {
                 *failures = left;
                 Err(Failure::transient("no connection"))
@@ -53,7 +60,7 @@ impl OpenDirectory for Arc<MemoryDirectory> {
 
 #[async_trait]
 impl Directory for Opened {
-    async fn list(&mut self, is_wanted: &NameFilter<'_>) -> Result<Vec<Version>, Failure> {
+    async fn list(&mut self, is_wanted: &NameFilter<'_>) -> Result<Vec<FileVersion>, Failure> {
         let files = self.0.files.lock().unwrap().clone();
         let versions = files.into_iter().map(|file| file.version);
         Ok(versions
@@ -61,7 +68,7 @@ impl Directory for Opened {
             .collect())
     }
 
-    async fn look(&mut self, name: &str) -> Result<Option<Version>, Failure> {
+    async fn look(&mut self, name: &str) -> Result<Option<FileVersion>, Failure> {
         let files = self.0.files.lock().unwrap();
         let found = files.iter().find(|file| file.version.name == name);
         Ok(found.map(|file| file.version.clone()))
@@ -77,6 +84,16 @@ impl Directory for Opened {
             *self.0.files.lock().unwrap() = files;
         }
         Ok(writer.finish().await.unwrap())
+    }
+
+    async fn remove(&mut self, name: &str) -> Result<(), Failure> {
+        let mut files = self.0.files.lock().unwrap();
+        files.retain(|file| file.version.name != name);
+        Ok(())
+    }
+
+    async fn rename(&mut self, _: &str, _: &str, _: &str) -> Result<bool, Failure> {
+        Ok(false)
     }
 }
 
@@ -100,7 +117,7 @@ impl Clock for FakeClock {
 /// A file that is `age_s` seconds older than the clock.
 fn file(name: &str, text: &str, age_s: i64) -> Stored {
     Stored {
-        version: Version {
+        version: FileVersion {
             name: name.to_owned(),
             size: text.len() as u64,
             modified: Some(Timestamp::from_micros((NOW_S - age_s) * 1_000_000)),
@@ -115,16 +132,49 @@ fn directory(files: &[Stored]) -> Arc<MemoryDirectory> {
     Arc::new(directory)
 }
 
-async fn transfer(directory: &Arc<MemoryDirectory>, name: &str) -> Result<String, String> {
-    let source = DirectorySource {
+/// Returns the source of a file in a directory whose server knows `secrets`.
+fn source_with(
+    directory: &Arc<MemoryDirectory>,
+    name: &str,
+    secrets: Secrets,
+) -> DirectorySource<Arc<MemoryDirectory>> {
+    DirectorySource {
         vendor_id: VendorId::parse("v").unwrap(),
         directory: Arc::clone(directory),
         file: FilePattern::new(format!("/out/{name}"), name),
+        after: After {
+            action: AfterRead::Leave,
+            is_full: true,
+        },
         max_bytes: 10,
         retries: 2,
         clock: Arc::new(FakeClock(Arc::clone(directory))),
-    };
+        secrets: Arc::new(secrets),
+    }
+}
+
+fn source_of(
+    directory: &Arc<MemoryDirectory>,
+    name: &str,
+) -> DirectorySource<Arc<MemoryDirectory>> {
+    source_with(directory, name, Secrets::default())
+}
+
+#[tokio::test]
+async fn failure_before_a_retry_is_logged_without_secrets() {
+    let directory = directory(&[file("a.csv", "a", 100)]);
+    *directory.failures.lock().unwrap() = 3;
+    let mut secrets = Secrets::default();
+    secrets.add("connection");
     let mut last_failure = None;
+    let source = source_with(&directory, "a.csv", secrets);
+    source.transfer(&mut last_failure).await.unwrap_err();
+    assert_eq!(last_failure.unwrap().to_string(), "no [secret]");
+}
+
+async fn transfer(directory: &Arc<MemoryDirectory>, name: &str) -> Result<String, String> {
+    let mut last_failure = None;
+    let source = source_of(directory, name);
     let transferred = source.transfer(&mut last_failure).await;
     let mut transferred = transferred.map_err(|error| error.to_string())?;
     assert!(transferred.times.is_file_time);
@@ -197,8 +247,43 @@ async fn incomplete_file_is_not_read() {
     let problem = transfer(&directory(&[large]), "*.csv").await.unwrap_err();
     assert_eq!(
         problem,
-        "the report is malformed: the report is larger than 10 bytes (decode.max_bytes)"
+        "the report is malformed: a.csv: the report is larger than 10 bytes (decode.max_bytes)"
     );
+}
+
+#[tokio::test]
+async fn errors_have_the_time_of_the_file_that_was_found() {
+    let time_of = async |files: &Arc<MemoryDirectory>| {
+        let transferred = source_of(files, "*.csv").transfer(&mut None).await;
+        transferred.unwrap_err().split_file_time().1
+    };
+    let at = |age_s: i64| file("", "", age_s).version.modified;
+    let empty = directory(&[file("a.csv", "", 3_000)]);
+    assert_eq!(time_of(&empty).await, at(3_000));
+    // The version that the next sync may read.
+    let growing = directory(&[file("a.csv", "a", 10)]);
+    *growing.on_sleep.lock().unwrap() = Some(vec![file("a.csv", "aa", 9)]);
+    assert_eq!(time_of(&growing).await, at(9));
+    // The first attempt finds the file, and the others no connection.
+    let mut truncated = file("a.csv", "abc", 3_000);
+    truncated.bytes.pop();
+    let lost = directory(&[truncated]);
+    *lost.failures_later.lock().unwrap() = 9;
+    assert_eq!(time_of(&lost).await, at(3_000));
+    assert_eq!(time_of(&directory(&[])).await, None);
+}
+
+#[tokio::test]
+async fn transfer_that_does_not_end_has_the_time_of_the_file() {
+    let files = directory(&[file("a.csv", "a", 3_000)]);
+    let mut last_failure = None;
+    let source = source_of(&files, "*.csv");
+    let unread = source.attempt(&|error| assert!(matches!(error, FeedError::OfFile { .. })));
+    assert!(unread.await.is_ok());
+    source.transfer(&mut last_failure).await.unwrap();
+    let (error, modified) = last_failure.unwrap().split_file_time();
+    assert_eq!(error.to_string(), "the file a.csv was not read to its end");
+    assert_eq!(modified, file("", "", 3_000).version.modified);
 }
 
 #[tokio::test]

@@ -9,10 +9,11 @@ use url::Host;
 
 use super::RequestOptions;
 use super::auth::{Credentials, header_name, secret_value, secrets_of};
+use super::conditions::Conditions;
 use super::exchange::Exchange;
 use super::targets::Targets;
 use crate::feed::InvalidOptions;
-use crate::options::{HeaderText, HttpOptions};
+use crate::options::{HeaderText, HttpOptions, PageTotal};
 use crate::secrets::Secrets;
 use crate::source::address::AddressRules;
 use crate::source::resolver::GuardedResolver;
@@ -53,6 +54,7 @@ pub(super) fn exchange(
     let named: Vec<Host> = named.collect();
     let addresses = Arc::new(AddressRules::new(allow_addresses, &named));
     let client = client(options, request, &addresses)?;
+    let total_header = total_header(options).map_err(InvalidOptions::Option)?;
     let secret_param = credentials.as_ref().and_then(Credentials::secret_param);
     let exchange = Exchange {
         client,
@@ -60,6 +62,8 @@ pub(super) fn exchange(
         credentials,
         headers,
         secret_headers,
+        conditions: Conditions::new(request.settings.clone()),
+        total_header,
         max_bytes: request.max_bytes,
     };
     Ok((exchange, secrets))
@@ -83,6 +87,18 @@ fn header_maps(options: &HttpOptions) -> Result<(HeaderMap, HeaderMap), String> 
         }
     }
     Ok((plain, secret))
+}
+
+/// The header with the number of records on all pages.
+fn total_header(options: &HttpOptions) -> Result<Option<HeaderName>, String> {
+    let total = options
+        .pages
+        .as_ref()
+        .and_then(|pages| pages.total.as_ref());
+    let Some(PageTotal::Header(name)) = total else {
+        return Ok(None);
+    };
+    header_name("source.pages.total_header", name).map(Some)
 }
 
 fn client(

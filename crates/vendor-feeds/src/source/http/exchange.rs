@@ -3,11 +3,14 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use domain::evidence::ResponseTimes;
 use domain::ports::Clock;
-use reqwest::header::{CONTENT_ENCODING, HeaderMap, LOCATION};
+use domain::validators::Validators;
+use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderName, LOCATION};
 use reqwest::{Client, Response, StatusCode, Url};
 
 use super::auth::Credentials;
+use super::conditions::{Conditions, is_of_another_version};
 use super::failure::Failure;
 use super::link::next_links;
 use super::targets::{Step, Targets, shown_host};
@@ -28,6 +31,9 @@ pub(super) struct Exchange {
     pub(super) headers: HeaderMap,
     /// Headers that only the host of the settings' URL receives.
     pub(super) secret_headers: HeaderMap,
+    pub(super) conditions: Conditions,
+    /// The header with the number of records on all pages.
+    pub(super) total_header: Option<HeaderName>,
     pub(super) max_bytes: u64,
 }
 
@@ -41,6 +47,17 @@ pub(super) struct Received {
     pub(super) url: Url,
     /// The links with the relation `next`.
     pub(super) links: Vec<String>,
+    /// The number of records on all pages, as a header states it.
+    pub(super) total: Option<String>,
+    /// The validators of the response, if they are reliable.
+    pub(super) validators: Option<Validators>,
+}
+
+/// The response to a request with a condition.
+#[derive(Debug)]
+pub(super) enum Reply {
+    Document(Box<Received>),
+    NotModified(ResponseTimes),
 }
 
 /// The state of one fetch.
@@ -60,7 +77,42 @@ impl Exchange {
         fetch: &Fetch,
         clock: &dyn Clock,
     ) -> Result<Received, Failure> {
-        let (response, url) = self.follow(url, fetch, clock).await?;
+        let (response, url) = self.follow(url, None, fetch, clock).await?;
+        self.receive(response, url, (used, may_be_partial), clock)
+            .await
+    }
+
+    /// Requests the document at the URL of the settings, with the condition that it is not the one with the validators
+    /// `known`, if there are any.
+    pub(super) async fn get_changed(
+        &self,
+        known: Option<&Validators>,
+        fetch: &Fetch,
+        clock: &dyn Clock,
+    ) -> Result<Reply, Failure> {
+        let first = self.targets.first();
+        let (mut response, mut url) = self.follow(first, known, fetch, clock).await?;
+        let is_met = response.status() == StatusCode::NOT_MODIFIED;
+        let known = known.filter(|known| is_met && self.conditions.headers(known, &url).is_some());
+        if let Some(known) = known {
+            if !is_of_another_version(known, response.headers()) {
+                let times = times::response_times(response.headers());
+                return Ok(Reply::NotModified(times));
+            }
+            (response, url) = self.follow(first, None, fetch, clock).await?;
+        }
+        let received = self.receive(response, url, (0, false), clock).await?;
+        Ok(Reply::Document(Box::new(received)))
+    }
+
+    /// Reads the document of a response.
+    async fn receive(
+        &self,
+        response: Response,
+        url: Url,
+        (used, may_be_partial): (u64, bool),
+        clock: &dyn Clock,
+    ) -> Result<Received, Failure> {
         if response.status() != StatusCode::OK {
             let hint = self.hint(response.status(), &url);
             let response = (response.status(), response.headers());
@@ -73,6 +125,9 @@ impl Exchange {
         let is_compressed = is_compressed(headers).map_err(Failure::malformed)?;
         let times = times::response_times(headers);
         let links = next_links(headers).map_err(Failure::malformed)?;
+        let total = self.total_header.as_ref();
+        let total = total.and_then(|name| times::joined(headers, name));
+        let validators = self.conditions.validators(&url, headers);
         let (bytes, size) = self.read_body(response, used).await?;
         Ok(Received {
             transferred: Transferred {
@@ -84,6 +139,8 @@ impl Exchange {
             size,
             url,
             links,
+            total,
+            validators,
         })
     }
 
@@ -91,12 +148,13 @@ impl Exchange {
     async fn follow(
         &self,
         url: &Url,
+        known: Option<&Validators>,
         fetch: &Fetch,
         clock: &dyn Clock,
     ) -> Result<(Response, Url), Failure> {
         let mut url = url.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let response = self.send(&url, fetch, clock).await?;
+            let response = self.send(&url, known, fetch, clock).await?;
             let Some(location) = location(&response) else {
                 return Ok((response, url));
             };
@@ -110,9 +168,15 @@ impl Exchange {
     }
 
     /// Sends a request; again with a new token, once in a fetch, if the token is no longer valid.
-    async fn send(&self, url: &Url, fetch: &Fetch, clock: &dyn Clock) -> Result<Response, Failure> {
+    async fn send(
+        &self,
+        url: &Url,
+        known: Option<&Validators>,
+        fetch: &Fetch,
+        clock: &dyn Clock,
+    ) -> Result<Response, Failure> {
         loop {
-            let (response, sent) = self.send_once(url, clock).await?;
+            let (response, sent) = self.send_once(url, known, clock).await?;
             let credentials = self.credentials.as_ref().filter(|_| {
                 response.status() == StatusCode::UNAUTHORIZED && self.targets.is_first_origin(url)
             });
@@ -130,9 +194,12 @@ impl Exchange {
     async fn send_once(
         &self,
         url: &Url,
+        known: Option<&Validators>,
         clock: &dyn Clock,
     ) -> Result<(Response, HeaderMap), Failure> {
         let (mut url, mut headers) = (url.clone(), self.headers.clone());
+        let condition = known.and_then(|known| self.conditions.headers(known, &url));
+        headers.extend(condition.unwrap_or_default());
         let checked = self.targets.check_address(&url);
         checked.map_err(Failure::unavailable)?;
         if self.targets.is_first_origin(&url) {

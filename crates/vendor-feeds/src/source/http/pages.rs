@@ -6,7 +6,7 @@ use reqwest::Url;
 
 use super::targets::{Step, Targets, set_param};
 use crate::excerpt::excerpt;
-use crate::options::{PageKind, PageOptions, PageSize};
+use crate::options::{PageKind, PageOptions, PageSize, PageTotal};
 use crate::page::PageContent;
 use crate::record::{PageField, Value};
 
@@ -20,6 +20,8 @@ pub(super) struct ReadPage<'p> {
     pub(super) content: &'p PageContent,
     /// The links of the header `Link` with the relation `next`.
     pub(super) links: &'p [String],
+    /// The number of records on all pages, as a header states it.
+    pub(super) total: Option<&'p str>,
     /// Its URL, after redirects.
     pub(super) url: &'p Url,
 }
@@ -65,8 +67,12 @@ impl<'s> Sequence<'s> {
                 set_param(&mut url, param, &first.to_string());
                 set_size(&mut url, size);
             }
-            PageKind::Offset { param, size } => {
-                set_param(&mut url, param, "0");
+            PageKind::Offset {
+                param,
+                is_combined,
+                size,
+            } => {
+                set_param(&mut url, param, &offset(0, *is_combined, size));
                 set_size(&mut url, size);
             }
             PageKind::LinkHeader | PageKind::LinkBody { .. } | PageKind::Cursor { .. } => {}
@@ -80,13 +86,13 @@ impl<'s> Sequence<'s> {
         let records = page.content.records;
         self.pages += 1;
         self.records += records;
-        let is_complete = self.check_total(&page.content.total)?;
+        let is_complete = self.check_total(page)?;
         let next = if is_complete { None } else { self.next(page)? };
         match (&next, self.total) {
             (None, Some(total)) if self.records < total => {
-                let read = self.records;
+                let (read, setting) = (self.records, self.total_setting());
                 Err(format!(
-                    "it is the last page, after {read} of {total} records (source.pages.total)"
+                    "it is the last page, after {read} of {total} records ({setting})"
                 ))
             }
             (None, _) if !is_complete && !page.links.is_empty() => Err(
@@ -100,16 +106,29 @@ impl<'s> Sequence<'s> {
         }
     }
 
-    /// Checks the number of records on all pages, and returns whether all of them were read.
-    fn check_total(&mut self, stated: &Value<'_>) -> Result<bool, String> {
-        if self.options.total.is_none() {
-            return Ok(false);
+    /// The name of the setting for the number of records on all pages.
+    fn total_setting(&self) -> &'static str {
+        match self.options.total {
+            Some(PageTotal::Header(_)) => "source.pages.total_header",
+            Some(PageTotal::Field(_)) | None => PageField::Total.setting(),
         }
+    }
+
+    /// Checks the number of records on all pages, and returns whether all of them were read.
+    fn check_total(&mut self, page: &ReadPage<'_>) -> Result<bool, String> {
+        let in_header = page
+            .total
+            .map_or(Value::Missing, |total| Value::Text(total.into()));
+        let stated = match &self.options.total {
+            None => return Ok(false),
+            Some(PageTotal::Field(_)) => &page.content.total,
+            Some(PageTotal::Header(_)) => &in_header,
+        };
+        let setting = self.total_setting();
         let total = match stated {
             Value::Number(digits) | Value::Text(digits) => digits.parse::<u64>().ok(),
             Value::Missing | Value::Other(_) => None,
         };
-        let setting = PageField::Total.setting();
         let total = total.ok_or_else(|| {
             format!(
                 "{setting} is {}, expected a number of records",
@@ -172,9 +191,16 @@ impl<'s> Sequence<'s> {
                 param, first, size, ..
             } => {
                 let number = first.saturating_add(self.pages);
-                self.counted(page, (param, number), size)
+                self.counted(page, (param, number.to_string()), size)
             }
-            PageKind::Offset { param, size } => self.counted(page, (param, self.records), size),
+            PageKind::Offset {
+                param,
+                is_combined,
+                size,
+            } => {
+                let offset = offset(self.records, *is_combined, size);
+                self.counted(page, (param, offset), size)
+            }
         }
     }
 
@@ -191,7 +217,7 @@ impl<'s> Sequence<'s> {
     fn counted(
         &mut self,
         page: &ReadPage<'_>,
-        (param, number): (&str, u64),
+        (param, value): (&str, String),
         size: &PageSize,
     ) -> Result<Option<Url>, String> {
         let PageContent {
@@ -225,9 +251,18 @@ impl<'s> Sequence<'s> {
             };
         }
         let mut url = self.targets.first().clone();
-        set_param(&mut url, param, &number.to_string());
+        set_param(&mut url, param, &value);
         set_size(&mut url, size);
         Ok(Some(url))
+    }
+}
+
+/// The value of the parameter that states how many records come before a page.
+fn offset(records: u64, is_combined: bool, size: &PageSize) -> String {
+    if is_combined {
+        format!("{records},{}", size.records)
+    } else {
+        records.to_string()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The times of a response, and the headers of a partial response.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::evidence::{MAX_AGE, ResponseTimes};
@@ -38,6 +39,15 @@ pub(super) fn response_times(headers: &HeaderMap) -> ResponseTimes {
 /// The `Date` of the response, if it is present and valid.
 pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
     http_date(headers, &DATE)
+}
+
+/// The value of a header; the different ones, separated by commas, if it is repeated.
+pub(super) fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let values = headers.get_all(name).iter();
+    let values = values.map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned());
+    let different: BTreeSet<String> = values.collect();
+    let joined = different.into_iter().collect::<Vec<_>>().join(", ");
+    (!joined.is_empty()).then_some(joined)
 }
 
 fn http_date(headers: &HeaderMap, name: &HeaderName) -> Option<Timestamp> {

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse};
-use russh::keys::{PrivateKey, PrivateKeyWithHashAlg, decode_secret_key};
+use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey, decode_secret_key};
 use russh::{MethodKind, MethodSet};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::broken;
 use super::host_key::HostKeyCheck;
+use crate::excerpt::excerpt;
 use crate::options::SftpLogin;
 use crate::source::directory::Failure;
 
@@ -33,12 +34,7 @@ impl Login {
             SftpLogin::Password(password) => Proof::Password(password.clone()),
             SftpLogin::Key { key, passphrase } => {
                 let passphrase = passphrase.as_ref().map(ExposeSecret::expose_secret);
-                let key = decode_secret_key(key.expose_secret(), passphrase).map_err(|_| {
-                    "source.auth.key_file is not a private key in the format of OpenSSH or PEM that its passphrase \
-                     (source.auth.passphrase_env) opens"
-                        .to_owned()
-                })?;
-                Proof::Key(Arc::new(key))
+                Proof::Key(Arc::new(private_key(key.expose_secret(), passphrase)?))
             }
         };
         Ok(Self {
@@ -59,7 +55,7 @@ impl Login {
                     AuthResult::Failure {
                         remaining_methods,
                         partial_success,
-                    } => Err(refused("key", &remaining_methods, partial_success)),
+                    } => Err(self.refused(&remaining_methods, partial_success)),
                 }
             }
         }
@@ -86,7 +82,7 @@ impl Login {
         if is_dialogue && !is_partial {
             return self.in_dialogue(handle, password).await;
         }
-        Err(refused("password", &methods, is_partial))
+        Err(self.refused(&methods, is_partial))
     }
 
     async fn in_dialogue(
@@ -105,7 +101,7 @@ impl Login {
                 KeyboardInteractiveAuthResponse::Failure {
                     remaining_methods,
                     partial_success,
-                } => return Err(refused("password", &remaining_methods, partial_success)),
+                } => return Err(self.refused(&remaining_methods, partial_success)),
                 KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. } => {
                     match &prompts[..] {
                         [] => Vec::new(),
@@ -127,23 +123,53 @@ impl Login {
             "the server requests more than a password, which is not supported",
         ))
     }
+
+    /// The failure of a login that the server refused.
+    fn refused(&self, accepted: &MethodSet, is_partial: bool) -> Failure {
+        let user = excerpt(&self.user);
+        let proof = match &self.proof {
+            Proof::Password(_) => format!("the password of the user {user}"),
+            Proof::Key(key) => {
+                let fingerprint = key.public_key().fingerprint(HashAlg::Sha256);
+                format!("the key {fingerprint} of the user {user}")
+            }
+        };
+        let accepted: Vec<&str> = accepted.iter().map(<&str>::from).collect();
+        // The library reports a connection that ended as a refusal.
+        if accepted.is_empty() {
+            return Failure::transient(format!(
+                "the server ended the connection at the login with {proof} (source.auth)"
+            ));
+        }
+        let accepted = accepted.join(", ");
+        Failure::permanent(if is_partial {
+            format!(
+                "the server accepted {proof}, and requires a second login by {accepted}, which is not supported"
+            )
+        } else {
+            format!("the server refused {proof} (source.auth); it accepts a login by {accepted}")
+        })
+    }
 }
 
-/// The failure of a login that the server refused.
-fn refused(proof: &str, accepted: &MethodSet, is_partial: bool) -> Failure {
-    let accepted: Vec<&str> = accepted.iter().map(<&str>::from).collect();
-    // The library reports a connection that ended as a refusal.
-    if accepted.is_empty() {
-        return Failure::transient(format!(
-            "the server ended the connection at the login with the {proof} (source.auth)"
-        ));
+/// Reads a private key. The error says why the file is not one that can be used.
+fn private_key(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, String> {
+    if let Ok(key) = decode_secret_key(text, passphrase) {
+        return Ok(key);
     }
-    let accepted = accepted.join(", ");
-    Failure::permanent(if is_partial {
-        format!(
-            "the server accepted the {proof}, and requires a second login by {accepted}, which is not supported"
-        )
-    } else {
-        format!("the server refused the {proof} (source.auth); it accepts a login by {accepted}")
-    })
+    let is_public = text.parse::<PublicKey>().is_ok() || text.contains("BEGIN SSH2 PUBLIC KEY");
+    let is_encrypted = text.contains("ENCRYPTED")
+        || matches!(
+            decode_secret_key(text, None),
+            Err(russh::keys::Error::KeyIsEncrypted)
+        );
+    let problem = match passphrase {
+        _ if is_public => {
+            "is a public key, expected the private key, whose file usually has the same name without .pub"
+        }
+        None if is_encrypted => "needs a passphrase, and source.auth.passphrase_env is not set",
+        Some(_) if is_encrypted => "is not opened by its passphrase (source.auth.passphrase_env)",
+        _ => "is not a private key in the format of OpenSSH or PEM",
+    };
+    Err(format!("source.auth.key_file {problem}"))
 }

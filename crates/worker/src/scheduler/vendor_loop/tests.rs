@@ -66,6 +66,8 @@ impl VendorFeed for RecordingFeed {
             report: Report::empty(ReportKind::Full),
             times: ResponseTimes::default(),
             size: ReportSize::default(),
+            file: None,
+            version: None,
         })
     }
 }
@@ -317,7 +319,7 @@ async fn operator_pause_stops_scheduled_syncs_until_it_is_ended() {
     let last = requests.last().unwrap();
     assert!(*last > 88.0, "{requests:?}");
     // Another process is paused from its first sync on.
-    pausing.pause(vendor_id, Some("stocktaking")).await.unwrap();
+    pausing.pause(vendor_id, None).await.unwrap();
     let before = fixture.requests().len();
     fixture.run_for(SECOND * 30).await;
     assert_eq!(fixture.requests().len(), before);

@@ -58,6 +58,8 @@ async fn checked(orders: MockOrderQueries) -> CheckedReport {
         report: report.clone(),
         times: ResponseTimes::default(),
         size: ReportSize::default(),
+        file: None,
+        version: None,
     };
     let feed = GivenFeed {
         vendor_id: vendor(),

@@ -113,6 +113,31 @@ fn values_are_not_converted() {
     }
 }
 
+#[test]
+fn element_with_the_component_separator_is_not_cut() {
+    for (segments, expected) in [
+        (
+            "LIN**SK*A>1~QTY*33*1~",
+            r#"Other("A>1 with the component separator") [Number("1")]"#,
+        ),
+        (
+            "LIN**SK*A~QTY*33*1>2~",
+            r#"Text("A") [Other("1>2 with the component separator")]"#,
+        ),
+        ("LIN**SK>X*A~QTY*33>X*1~", "Missing [Missing]"),
+        ("LIN**SK*A*UP*B>1~QTY*33*1~", r#"Text("A") [Number("1")]"#),
+        // C001: the unit has an exponent and a multiplier.
+        (
+            "LIN**SK*A~QTY*33*5*EA>1>12~",
+            r#"Text("A") [Other("5 of the unit EA>1>12, which is not in format.units")]"#,
+        ),
+    ] {
+        let found = &records(segments)[0];
+        let (_, values) = found.split_once(": ").unwrap();
+        assert_eq!(values, expected, "{segments}");
+    }
+}
+
 /// Asserts the problems of an interchange in which a text is replaced.
 fn assert_problems(changes: &[(&str, &str, &str)]) {
     let whole = interchange("LIN**SK*A~QTY*33*1~");

@@ -59,6 +59,7 @@ fn libreoffice() {
     let options = XlsxOptions {
         sheet: None,
         header: Header::Row(NonZeroU32::MIN),
+        skip_rows: None,
     };
     let xlsx = Xlsx::new(&options, &fields("sku", &["quantity"])).unwrap();
     assert_eq!(

@@ -30,6 +30,7 @@ fn by_number(records: u64) -> PageKind {
 fn by_offset(records: u64) -> PageKind {
     PageKind::Offset {
         param: "offset".to_owned(),
+        is_combined: false,
         size: size(records),
     }
 }
@@ -72,12 +73,16 @@ fn other(shown: &'static str) -> Value<'static> {
     Value::Other(shown.into())
 }
 
+fn in_field() -> PageTotal {
+    PageTotal::Field("/total".to_owned())
+}
+
 /// Returns the URLs that are requested if the vendor sends these pages, or the problem of the last one.
 fn urls_of(kind: PageKind, with_total: bool, pages: &[Sent]) -> Result<Vec<String>, String> {
     let targets = targets();
     let options = PageOptions {
         kind,
-        total: with_total.then(|| "/total".to_owned()),
+        total: with_total.then(in_field),
     };
     let mut sequence = Sequence::new(&options, &targets);
     let mut url = sequence.first();
@@ -95,6 +100,7 @@ fn urls_of(kind: PageKind, with_total: bool, pages: &[Sent]) -> Result<Vec<Strin
         let read = ReadPage {
             content: &content,
             links: &links,
+            total: None,
             url: &url,
         };
         let Some(next) = sequence.after(&read)? else {

@@ -1,0 +1,5 @@
+//! Archives and gzip streams inside each other, packed as the input states and compared with what is read.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| vendor_feeds::fuzzing::nesting(bytes));

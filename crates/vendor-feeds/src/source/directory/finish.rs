@@ -1,0 +1,98 @@
+//! The treatment of files whose report was applied: they stay, are deleted or are moved.
+//!
+//! The report's end is recorded before, so a process that ends in between reads the same file again, which changes nothing. Only
+//! the version that was read is deleted or moved. After a full report, so are the older files, which would be outdated: the
+//! oldest first, so that the newest is the last one that is left.
+
+use domain::ports::{FeedError, FileVersion};
+use domain::timestamp::Timestamp;
+
+use super::{Directory as _, DirectorySource, Failure, OpenDirectory};
+use crate::excerpt::excerpt;
+use crate::options::AfterRead;
+
+/// The treatment of files whose report was applied.
+#[derive(Debug, Clone)]
+pub(in crate::source) struct After {
+    pub(in crate::source) action: AfterRead,
+    /// Whether a report states all of the vendor's stock, so that older files are of no use.
+    pub(in crate::source) is_full: bool,
+}
+
+impl After {
+    pub(super) fn leaves(&self) -> bool {
+        self.action == AfterRead::Leave
+    }
+
+    /// The failure if no file matches: none is expected after the last one was deleted or moved.
+    pub(super) fn no_file(&self, shown: &str) -> Failure {
+        let problem = format!("no file matches {shown}");
+        match self.action {
+            AfterRead::Leave => Failure::permanent(problem),
+            AfterRead::Delete | AfterRead::Move(_) => FeedError::NotReady(problem).into(),
+        }
+    }
+
+    /// Whether a file is of no use after the report of `read` was applied.
+    fn is_done(&self, file: &FileVersion, read: &FileVersion, now: Timestamp) -> bool {
+        let is_older = || {
+            let (Some(modified), Some(newest)) = (file.modified, read.modified) else {
+                return false;
+            };
+            // A file that was written since may have an earlier time if that of the report is in the future.
+            modified < newest && newest <= now
+        };
+        // Without a time, another version of the same size is not distinguished.
+        (file == read && read.modified.is_some()) || (self.is_full && is_older())
+    }
+}
+
+impl<O: OpenDirectory> DirectorySource<O> {
+    /// Deletes or moves the file of a report that was applied, if it is still the version that was read.
+    pub(super) async fn finish_files(&self, read: &FileVersion) -> Result<(), FeedError> {
+        if self.after.leaves() {
+            return Ok(());
+        }
+        let finished = self.try_finish(read).await;
+        finished
+            .map_err(|failure| FeedError::Unavailable(format!("{} (source.after)", failure.error)))
+    }
+
+    async fn try_finish(&self, read: &FileVersion) -> Result<(), Failure> {
+        let mut directory = self.directory.open().await?;
+        let mut files = directory.list(&|name| self.file.accepts(name)).await?;
+        let now = self.clock.now();
+        files.retain(|file| self.after.is_done(file, read, now));
+        files.sort_by(|a, b| (a.modified, &a.name).cmp(&(b.modified, &b.name)));
+        for file in &files {
+            match &self.after.action {
+                AfterRead::Leave => {}
+                AfterRead::Delete => directory.remove(&file.name).await?,
+                AfterRead::Move(target) => move_file(&mut directory, file, target).await?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Moves a file under its own name, or with its modification time before it if there is such a file.
+async fn move_file(
+    directory: &mut impl super::Directory,
+    file: &FileVersion,
+    target: &str,
+) -> Result<(), Failure> {
+    let dated = file.modified.map(|modified| {
+        let digits = modified.to_string().replace(['-', ':'], "");
+        let seconds = digits.split('.').next().unwrap_or_default();
+        format!("{seconds}Z-{}", file.name)
+    });
+    for name in [Some(file.name.clone()), dated].into_iter().flatten() {
+        if directory.rename(&file.name, target, &name).await? {
+            return Ok(());
+        }
+    }
+    let (name, target) = (excerpt(&file.name), excerpt(target));
+    Err(Failure::permanent(format!(
+        "cannot move {name} to {target}: the name exists there, also with the time of the file before it"
+    )))
+}

@@ -1,0 +1,1 @@
+ALTER TABLE vendor_evidence DROP COLUMN validators;
