@@ -1,4 +1,7 @@
 //! The outbox inside a transaction.
+//!
+//! Claims and removals need not survive a crash, after which entries are published again and settlement ignores the
+//! duplicates: their commits do not wait for the disk.
 
 use std::time::Duration;
 
@@ -68,7 +71,8 @@ WITH free AS (
     WHERE outbox.id = ANY (ARRAY(SELECT id FROM free))
     RETURNING outbox.id, outbox.order_ids, outbox.product_ids
 )
-SELECT id, order_ids, product_ids FROM claimed ORDER BY id";
+SELECT id, order_ids, product_ids
+FROM claimed CROSS JOIN (SELECT set_config('synchronous_commit', 'off', true)) AS relaxed ORDER BY id";
         let claimed: Vec<OutboxRow> = self.load(SQL, vec![lease.into(), limit.into()]).await?;
         let mut entries = Vec::with_capacity(claimed.len());
         let mut unreadable = Vec::new();
@@ -92,7 +96,9 @@ SELECT id, order_ids, product_ids FROM claimed ORDER BY id";
     // and settlement ignores the duplicate.
     async fn remove(&mut self, entries: &[OutboxId]) -> Result<(), StoreError> {
         const SQL: &str = "
-DELETE FROM outbox WHERE id = ANY (ARRAY(SELECT id FROM outbox WHERE id = ANY($1) FOR UPDATE SKIP LOCKED))";
+WITH relaxed AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS mode)
+DELETE FROM outbox USING relaxed
+WHERE mode = 'off' AND id = ANY (ARRAY(SELECT id FROM outbox WHERE id = ANY($1) FOR UPDATE SKIP LOCKED))";
         self.execute(SQL, ids(entries)).await.map(drop)
     }
 

@@ -7,6 +7,7 @@ mod bandwidth;
 mod feed;
 mod frames;
 mod handle;
+mod poll_budget;
 mod ports;
 mod subscriber;
 mod waiters;

@@ -10,6 +10,7 @@ use tracing::{error, info, warn};
 
 use super::frames;
 use super::handle::ChangeFeedHandle;
+use super::poll_budget::PollBudget;
 use crate::panic::panic_message;
 
 /// Maximum time between two polls: a notification may be lost.
@@ -18,14 +19,12 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Poll interval while committed changes cannot be read yet, because no notification will follow.
 const HELD_BACK_POLL_INTERVAL: Duration = Duration::from_millis(25);
 
-/// Minimum time between two polls, which batches the changes made in between.
-const MIN_POLL_INTERVAL: Duration = Duration::from_millis(5);
-
 /// Minimum time between two updates of the feed, per subscriber: every update is sent to all of them, so more subscribers
 /// mean larger updates.
 const FEED_INTERVAL_PER_SUBSCRIBER: Duration = Duration::from_micros(50);
 
-/// Upper bound of the minimum time between two updates of the feed.
+/// Bounds of the minimum time between two updates of the feed.
+const MIN_FEED_INTERVAL: Duration = Duration::from_millis(5);
 const MAX_FEED_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Time without waiters and subscribers after which the listener is closed.
@@ -76,7 +75,7 @@ fn feed_interval(subscribers: usize) -> Duration {
     let subscribers = u32::try_from(subscribers).unwrap_or(u32::MAX);
     FEED_INTERVAL_PER_SUBSCRIBER
         .saturating_mul(subscribers)
-        .clamp(MIN_POLL_INTERVAL, MAX_FEED_INTERVAL)
+        .clamp(MIN_FEED_INTERVAL, MAX_FEED_INTERVAL)
 }
 
 /// Polls the store after every change, and notifies waiters and subscribers.
@@ -111,6 +110,7 @@ impl Watcher {
         let mut failures =
             FailureLog::new("cannot read settled orders; waiting requests are delayed");
         let mut schedule = FeedSchedule::new();
+        let mut budget = PollBudget::default();
         while last_in_use.elapsed() < IDLE_TIMEOUT {
             let started = Instant::now();
             let polled = self.poll(&mut schedule).await;
@@ -122,18 +122,28 @@ impl Watcher {
                 sleep(POLL_INTERVAL).await;
                 continue;
             }
-            // Pause for at least the duration of the poll, so that polling takes at most half of the time.
-            sleep(started.elapsed().max(MIN_POLL_INTERVAL)).await;
+            let pause = budget.polled(started.elapsed());
+            if !pause.is_zero() {
+                sleep(pause).await;
+            }
+            let waiting = Instant::now();
             tokio::select! {
                 () = listener.wait(schedule.poll_timeout()) => {}
                 () = self.change_feed.wake_up.notified() => {}
             }
+            budget.waited(waiting.elapsed());
         }
     }
 
     /// Notifies waiters, and updates the feed if it is due.
     async fn poll(&self, schedule: &mut FeedSchedule) -> Result<(), StoreError> {
         self.notify_settled().await?;
+        if !self.change_feed.feed.has_subscribers() {
+            self.change_feed.feed.stop();
+            // The first subscriber wakes this task.
+            (schedule.log, schedule.due) = (LogState::CaughtUp, Instant::now());
+            return Ok(());
+        }
         if Instant::now() < schedule.due {
             schedule.log = LogState::More;
             return Ok(());
@@ -166,10 +176,6 @@ impl Watcher {
     /// Brings the feed up to date, page by page, and notifies waiters between parts.
     async fn update_feed(&self) -> Result<LogState, StoreError> {
         let ChangeFeedHandle { feed, ports, .. } = &self.change_feed;
-        if !feed.has_subscribers() {
-            feed.stop();
-            return Ok(LogState::CaughtUp);
-        }
         let mut was_restarted = false;
         loop {
             let Some(end) = feed.end() else {
