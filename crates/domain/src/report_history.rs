@@ -10,7 +10,7 @@ use crate::evidence::{
 };
 use crate::report::{Report, ReportKind};
 use crate::run::ReportSize;
-use crate::timestamp::{MAX_UTC_OFFSET, Timestamp};
+use crate::timestamp::Timestamp;
 use crate::validators::Validators;
 use known_claim::relation;
 pub use known_claim::{KnownClaim, MAX_CLAIMS};
@@ -209,11 +209,6 @@ impl ReportHistory {
         let is_later = modified > seen_at;
         if !is_later || self.claims.iter().any(|known| known.claim == claim) {
             return false;
-        }
-        if modified.since(seen_at) <= MAX_UTC_OFFSET {
-            // Each look at a file that grows has another time, and the latest limits the earlier ones.
-            self.claims
-                .retain(|known| !known.is_unproven_file_before(modified));
         }
         let clock_skew_ms = self.clock_skew_ms;
         // Only the claim is of interest.

@@ -19,7 +19,7 @@ mod resolver;
 mod sftp;
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -210,6 +210,7 @@ fn files<O: OpenDirectory + 'static>(
         retries: options.retries,
         clock,
         secrets: Arc::clone(secrets),
+        listed: Mutex::default(),
     })
 }
 

@@ -28,12 +28,6 @@ impl KnownClaim {
         };
         self.proven_as_of.is_some() || stated.since(self.ordered_as_of) <= MAX_UTC_OFFSET
     }
-
-    /// Whether it is of a file with an earlier time, and proved nothing.
-    pub(super) fn is_unproven_file_before(&self, modified: Timestamp) -> bool {
-        let is_before = matches!(self.claim, Claim::LastModified(at, None) if at < modified);
-        is_before && self.proven_as_of.is_none()
-    }
 }
 
 /// Compares a claim with a known one; `None` if they are not comparable.

@@ -25,16 +25,20 @@ struct ConditionalFeed<'w>(Feed<'w>);
 
 impl ConditionalFeed<'_> {
     /// Identifies the document of the response, not the time at which it is sent. A response whose `Last-Modified` is later
-    /// than its `Date` has no reliable validators.
+    /// than its `Date` has no reliable validators, and neither has a file that is not read over HTTP.
     fn validators(&self) -> Option<Validators> {
         let (report, times) = (&self.0.response.report, &self.0.response.times);
-        let is_reliable = times
+        let is_settled = times
             .date
             .is_none_or(|date| times.last_modified <= Some(date));
+        let is_reliable = is_settled && !times.is_file_time;
         is_reliable.then(|| Validators {
             scope: "s".to_owned(),
             etag: times.etag.clone(),
-            last_modified: report.as_of().map(|as_of| as_of.to_string()),
+            last_modified: report
+                .as_of()
+                .or(times.last_modified)
+                .map(|at| at.to_string()),
         })
     }
 }

@@ -23,6 +23,7 @@ use crate::feed::in_file;
 use crate::secrets::Secrets;
 
 pub(super) use self::finish::After;
+use self::finish::by_age;
 pub(super) use self::pattern::FilePattern;
 pub(crate) use self::pattern::matches_pattern;
 
@@ -153,6 +154,8 @@ pub(super) struct DirectorySource<O> {
     pub(super) retries: u32,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) secrets: Arc<Secrets>,
+    /// The files that were in the directory with the one that was read last.
+    pub(super) listed: Mutex<Vec<FileVersion>>,
 }
 
 #[async_trait]
@@ -245,7 +248,13 @@ impl<O: OpenDirectory> DirectorySource<O> {
         })
     }
 
-    /// Finds the file; with `*` in its name, the newest that matches.
+    /// The files that were in the directory with the one that was read last.
+    fn listed(&self) -> Vec<FileVersion> {
+        let listed = self.listed.lock();
+        listed.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Finds the file; with `*` in its name, the newest that matches, or the oldest of deltas that do not stay.
     async fn find(&self, directory: &mut O::Directory) -> Result<FileVersion, Failure> {
         let shown = self.file.shown();
         if !self.file.is_pattern() && self.after.leaves() {
@@ -262,10 +271,13 @@ impl<O: OpenDirectory> DirectorySource<O> {
                 excerpt(&file.name)
             )));
         }
-        let newest = files
-            .into_iter()
-            .max_by(|a, b| (a.modified, &a.name).cmp(&(b.modified, &b.name)));
-        newest.ok_or_else(|| self.after.no_file(&shown))
+        let found = if self.after.reads_oldest() {
+            files.iter().min_by(|a, b| by_age(a, b)).cloned()
+        } else {
+            files.iter().max_by(|a, b| by_age(a, b)).cloned()
+        };
+        *self.listed.lock().unwrap_or_else(PoisonError::into_inner) = files;
+        found.ok_or_else(|| self.after.no_file(&shown))
     }
 
     /// Whether the file may still grow. The clock of a server may be wrong, or be in another time zone.

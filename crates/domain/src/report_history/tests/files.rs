@@ -40,7 +40,7 @@ fn file_that_was_seen_and_not_read_proves_no_more_later() {
     for seconds in 0..40 {
         assert!(history.add_unread_file(at(7_300 + seconds), at(100 + seconds)));
     }
-    assert_eq!(history.claims.len(), 1);
+    assert_eq!(history.claims.len(), MAX_CLAIMS);
     let older = history.adjust_to_claims(of_file(7_300, None, 8_000));
     assert_eq!(older.proof, Err(NoEvidence::SeenUnproven));
     let mut history = ReportHistory::default();

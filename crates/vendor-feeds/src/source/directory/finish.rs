@@ -4,8 +4,9 @@
 //! the version that was read is deleted or moved. After a full report, so are the older files, which would be outdated: the
 //! oldest first, so that the newest is the last one that is left.
 
+use std::cmp::Ordering;
+
 use domain::ports::{FeedError, FileVersion};
-use domain::timestamp::Timestamp;
 
 use super::{Directory as _, DirectorySource, Failure, OpenDirectory};
 use crate::excerpt::excerpt;
@@ -33,18 +34,16 @@ impl After {
         }
     }
 
-    /// Whether a file is of no use after the report of `read` was applied.
-    fn is_done(&self, file: &FileVersion, read: &FileVersion, now: Timestamp) -> bool {
-        let is_older = || {
-            let (Some(modified), Some(newest)) = (file.modified, read.modified) else {
-                return false;
-            };
-            // A file that was written since may have an earlier time if that of the report is in the future.
-            modified < newest && newest <= now
-        };
-        // Without a time, another version of the same size is not distinguished.
-        (file == read && read.modified.is_some()) || (self.is_full && is_older())
+    /// Whether files are read in the order in which they were written: each delta counts, and one that is read later would
+    /// replace the counts of a newer one.
+    pub(super) fn reads_oldest(&self) -> bool {
+        !self.leaves() && !self.is_full
     }
+}
+
+/// Compares files by their age, the oldest first.
+pub(super) fn by_age(a: &FileVersion, b: &FileVersion) -> Ordering {
+    (a.modified, &a.name).cmp(&(b.modified, &b.name))
 }
 
 impl<O: OpenDirectory> DirectorySource<O> {
@@ -61,9 +60,15 @@ impl<O: OpenDirectory> DirectorySource<O> {
     async fn try_finish(&self, read: &FileVersion) -> Result<(), Failure> {
         let mut directory = self.directory.open().await?;
         let mut files = directory.list(&|name| self.file.accepts(name)).await?;
-        let now = self.clock.now();
-        files.retain(|file| self.after.is_done(file, read, now));
-        files.sort_by(|a, b| (a.modified, &a.name).cmp(&(b.modified, &b.name)));
+        // Files that were written since the report was read are not in the earlier list.
+        let listed = self.listed();
+        let is_done = |file: &FileVersion| {
+            let is_older = || by_age(file, read).is_lt() && listed.contains(file);
+            // Without a time, another version of the same size is not distinguished.
+            file.modified.is_some() && (file == read || (self.after.is_full && is_older()))
+        };
+        files.retain(is_done);
+        files.sort_by(by_age);
         for file in &files {
             match &self.after.action {
                 AfterRead::Leave => {}

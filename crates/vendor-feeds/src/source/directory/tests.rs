@@ -150,6 +150,7 @@ fn source_with(
         retries: 2,
         clock: Arc::new(FakeClock(Arc::clone(directory))),
         secrets: Arc::new(secrets),
+        listed: Mutex::default(),
     }
 }
 
