@@ -35,7 +35,7 @@ const MANY_ROWS: Size = Size {
 const LONG_ROWS: Size = Size {
     rows: 10_000,
     title: 1_000,
-    max_kib: 6 * 1024,
+    max_kib: 8 * 1024,
 };
 
 /// The largest resident size of this process so far.
