@@ -115,7 +115,7 @@ impl VendorFeed for Feed {
             times: ResponseTimes::default(),
             size: ReportSize::default(),
             file: None,
-            version: None,
+            read_file: None,
         })
     }
 

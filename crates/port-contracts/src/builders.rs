@@ -154,7 +154,7 @@ pub fn fetched(report: &Report, now: Timestamp) -> FetchedReport {
         times: ResponseTimes::default(),
         size: ReportSize::default(),
         file: None,
-        version: None,
+        read_file: None,
     }
 }
 

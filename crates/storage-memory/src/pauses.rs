@@ -6,6 +6,7 @@ use domain::pacing::VendorPause;
 use domain::ports::{
     OperatorPause, OperatorPauseRepository, PauseRepository, StoreError, StoredPause,
 };
+use domain::vendor_set::VendorSource;
 
 use crate::store::MemoryStore;
 use crate::tables::refused;
@@ -49,6 +50,14 @@ impl PauseRepository for MemoryUnitOfWork {
 
 #[async_trait]
 impl OperatorPauseRepository for MemoryUnitOfWork {
+    async fn find_vendor_source(
+        &mut self,
+        vendor_id: &VendorId,
+    ) -> Result<Option<VendorSource>, StoreError> {
+        let vendor = self.tables().vendors.get(vendor_id);
+        Ok(vendor.and_then(|row| row.source.clone()))
+    }
+
     async fn pause_vendor(
         &mut self,
         vendor_id: &VendorId,

@@ -33,6 +33,7 @@ fn do_damage(store: &MemoryStore, damage: &Damage) -> bool {
         | Damage::UnreadableOrder(_)
         | Damage::UnreadableStock
         | Damage::UnreadableRun(_)
+        | Damage::UnreadableSource(_)
         | Damage::UnknownOutcome(_) => return false,
     }
     true

@@ -51,6 +51,9 @@ fn damage_sql(damage: &Damage) -> String {
              ALTER TABLE vendor_runs DROP CONSTRAINT IF EXISTS vendor_runs_outcome_check;
              UPDATE vendor_runs SET outcome = 'MOVED' WHERE vendor_id = '{vendor}'"
         ),
+        Damage::UnreadableSource(vendor) => {
+            format!("UPDATE vendor_syncs SET source = '' WHERE vendor_id = '{vendor}'")
+        }
         Damage::UnreadableRun(vendor) => format!(
             "UPDATE vendor_runs SET refused = '[7]', refused_count = 1
              WHERE id = (SELECT max(id) FROM vendor_runs WHERE vendor_id = '{vendor}')"

@@ -49,7 +49,9 @@ pub use reported::{
     IncludedRow, REPORTED_TOTALS, ReportedRow, ReportedTotalsRow, each_reported, included_units,
     reported_totals,
 };
-pub use runs::{ADD_NOTE_TO_RUN, ADD_NOTE_TO_SYNC, RECORD_RUN, RUNS, RunRow, each_run, run_binds};
+pub use runs::{
+    ADD_NOTE_TO_RUN, ADD_NOTE_TO_SYNC, RECORD_RUN, RUNS, RunRow, each_run, note_binds, run_binds,
+};
 pub use scalars::{
     FlagRow, InstantRow, NumberRow, ProductIdRow, TextRow, count, first, flag, instant, product_ids,
 };
@@ -61,9 +63,9 @@ pub use transfer::{
 };
 pub use unreadable::UnreadableRows;
 pub use vendor_set::{
-    FirstSyncsRow, MEMBERS, MemberRow, RecordRow, RenameRow, SOURCES, SetRow, SourceRow,
+    FirstSyncsRow, MEMBERS, MemberRow, RecordRow, RenameRow, SOURCE_OF, SOURCES, SetRow, SourceRow,
     SwitchedRow, first_syncs, rename_obstacle, set_record, stored_vendor_set, switched_vendors,
-    vendor_sources,
+    vendor_source, vendor_sources,
 };
 pub use vendors::{StatusRow, VENDORS, VendorRow, vendor_records, vendor_status};
 

@@ -21,12 +21,12 @@ INSERT INTO vendor_runs (vendor_id, started_at, finished_at, outcome, evidence, 
     zeroed, refused, refused_count, guard, error, file)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
 
-/// Appends a note to the error of a vendor's newest run, if that ended at an instant.
+/// Appends a note to the error of a vendor's newest run, if that ended at an instant. Takes the values of [`note_binds`].
 pub const ADD_NOTE_TO_RUN: &str = "
 UPDATE vendor_runs SET error = coalesce(error || '; ', '') || $1
 WHERE id = (SELECT max(id) FROM vendor_runs WHERE vendor_id = $2) AND finished_at = $3";
 
-/// Appends a note to the error of a vendor's last sync, if that ended at an instant.
+/// Appends a note to the error of a vendor's last sync, if that ended at an instant. Takes the values of [`note_binds`].
 pub const ADD_NOTE_TO_SYNC: &str = "
 UPDATE vendor_syncs SET error = coalesce(error || '; ', '') || $1 WHERE vendor_id = $2 AND finished_at = $3";
 
@@ -68,6 +68,12 @@ pub fn run_binds(vendor_id: &VendorId, record: &SyncRecord, finished_at: Timesta
         record.error.as_deref().into(),
         file.as_deref().into(),
     ]
+}
+
+/// Returns the values of [`ADD_NOTE_TO_RUN`] and [`ADD_NOTE_TO_SYNC`].
+#[must_use]
+pub fn note_binds(vendor_id: &VendorId, finished_at: Timestamp, note: &str) -> Vec<Bind> {
+    vec![note.into(), vendor_id.into(), finished_at.into()]
 }
 
 fn refused_text(refused: &Refusals) -> Option<String> {

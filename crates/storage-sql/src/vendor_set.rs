@@ -14,6 +14,9 @@ use crate::{Instant, ProductIdRow, corrupt, first, product_ids, vendor_id};
 /// Query for all vendors with their sources.
 pub const SOURCES: &str = "SELECT vendor_id, source FROM vendor_syncs ORDER BY vendor_id";
 
+/// Query for a vendor with its source.
+pub const SOURCE_OF: &str = "SELECT vendor_id, source FROM vendor_syncs WHERE vendor_id = $1";
+
 /// Query for the configured vendors.
 pub const MEMBERS: &str = "
 SELECT vendor_id, source, configured_at FROM vendor_syncs WHERE configured ORDER BY vendor_id";
@@ -36,7 +39,7 @@ pub fn set_record(rows: Vec<RecordRow>) -> Result<VendorSetRecord, StoreError> {
     })
 }
 
-/// A row of [`SOURCES`].
+/// A row of [`SOURCES`] or [`SOURCE_OF`].
 #[derive(QueryableByName)]
 pub struct SourceRow {
     #[diesel(sql_type = Text)]
@@ -50,6 +53,12 @@ pub fn vendor_sources(rows: Vec<SourceRow>) -> Result<Vec<ConfiguredVendor>, Sto
     let rows = rows.into_iter();
     rows.map(|row| configured_vendor(row.vendor_id, row.source))
         .collect()
+}
+
+/// Parses the source of one vendor, if it has one.
+pub fn vendor_source(rows: Vec<SourceRow>) -> Result<Option<VendorSource>, StoreError> {
+    let vendor = vendor_sources(rows)?.into_iter().next();
+    Ok(vendor.and_then(|vendor| vendor.source))
 }
 
 fn configured_vendor(id: String, source: Option<String>) -> Result<ConfiguredVendor, StoreError> {

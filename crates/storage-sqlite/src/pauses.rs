@@ -7,7 +7,8 @@ use domain::pacing::VendorPause;
 use domain::ports::{
     OperatorPause, OperatorPauseRepository, PauseRepository, StoreError, StoredPause,
 };
-use storage_sql::{Bind, END_OPERATOR_PAUSE, FIND_OPERATOR_PAUSE, SAVE_PAUSE};
+use domain::vendor_set::VendorSource;
+use storage_sql::{Bind, END_OPERATOR_PAUSE, FIND_OPERATOR_PAUSE, SAVE_PAUSE, SOURCE_OF};
 
 use crate::error::expect_one;
 use crate::statement::execute;
@@ -66,6 +67,13 @@ RETURNING vendor_id, not_before, backoff_until, failures, $2 AS now";
 
 #[async_trait]
 impl OperatorPauseRepository for SqliteUnitOfWork {
+    async fn find_vendor_source(
+        &mut self,
+        vendor_id: &VendorId,
+    ) -> Result<Option<VendorSource>, StoreError> {
+        storage_sql::vendor_source(self.load(SOURCE_OF, vec![vendor_id.into()]).await?)
+    }
+
     async fn pause_vendor(
         &mut self,
         vendor_id: &VendorId,

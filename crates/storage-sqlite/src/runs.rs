@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use domain::identifiers::VendorId;
 use domain::ports::{Run, RunId, RunQueries, RunRepository, StoreError};
 use domain::timestamp::Timestamp;
-use storage_sql::{ADD_NOTE_TO_RUN, ADD_NOTE_TO_SYNC, RUNS, each_run, readable_page};
+use storage_sql::{ADD_NOTE_TO_RUN, ADD_NOTE_TO_SYNC, RUNS, each_run, note_binds, readable_page};
 
 use crate::store::SqliteStore;
 use crate::unit_of_work::SqliteUnitOfWork;
@@ -49,7 +49,7 @@ impl RunRepository for SqliteUnitOfWork {
         finished_at: Timestamp,
         note: &str,
     ) -> Result<(), StoreError> {
-        let binds = || vec![note.into(), vendor_id.into(), finished_at.into()];
+        let binds = || note_binds(vendor_id, finished_at, note);
         if self.execute(ADD_NOTE_TO_RUN, binds()).await? > 0 {
             self.execute(ADD_NOTE_TO_SYNC, binds()).await?;
         }

@@ -64,6 +64,9 @@ fn do_damage(path: &Path, damage: &Damage) -> bool {
                  UPDATE vendor_runs SET outcome = 'MOVED' WHERE vendor_id = '{vendor}'"
             )
         }
+        Damage::UnreadableSource(vendor) => {
+            format!("UPDATE vendor_syncs SET source = '' WHERE vendor_id = '{vendor}'")
+        }
         Damage::UnreadableRun(vendor) => format!(
             "UPDATE vendor_runs SET refused = '[7]', refused_count = 1
              WHERE id = (SELECT max(id) FROM vendor_runs WHERE vendor_id = '{vendor}')"

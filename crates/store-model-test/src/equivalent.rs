@@ -15,7 +15,7 @@ use domain::ports::{
 use domain::settlement::PendingOrder;
 use domain::stock::{ProductStock, VendorStock};
 use domain::timestamp::Timestamp;
-use domain::vendor_set::{ConfiguredVendor, SetMember};
+use domain::vendor_set::{ConfiguredVendor, SetMember, VendorSource};
 
 use crate::pairs::{Pairs, TimestampOf};
 
@@ -44,6 +44,7 @@ equivalent_if_equal!(
     (ProductId, u32),
     ReportedTotals,
     ConfiguredVendor,
+    VendorSource,
     VendorRename,
     VendorSetRecord
 );

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use domain::identifiers::VendorId;
 use domain::pacing::VendorPause;
 use domain::ports::{OperatorPause, OperatorPauseRepository, PauseRepository, StoreError};
+use domain::vendor_set::VendorSource;
 
 use crate::paired_work::{PairedWork, both};
 
@@ -35,6 +36,13 @@ impl PauseRepository for PairedWork {
 
 #[async_trait]
 impl OperatorPauseRepository for PairedWork {
+    async fn find_vendor_source(
+        &mut self,
+        vendor_id: &VendorId,
+    ) -> Result<Option<VendorSource>, StoreError> {
+        both!(self.find_vendor_source(vendor_id), vendor_id)
+    }
+
     async fn pause_vendor(
         &mut self,
         vendor_id: &VendorId,

@@ -85,7 +85,15 @@ impl AsOf {
             Value::Number(shown) | Value::Other(shown) => format!("is {}", excerpt(shown)),
         };
         Err(match invalid {
-            Invalid::Format => format!("{name} {found}, expected {}", self.expected()),
+            Invalid::Format => {
+                let hint = match (&self.format, value) {
+                    (AsOfFormat::Rfc3339, Value::Text(_) | Value::Number(_)) => {
+                        " (format.as_of_format states another notation)"
+                    }
+                    _ => "",
+                };
+                format!("{name} {found}, expected {}{hint}", self.expected())
+            }
             Invalid::NoZone => format!(
                 "{name} {found}, without an offset (format.as_of_zone states the time zone)"
             ),

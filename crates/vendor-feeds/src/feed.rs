@@ -1,6 +1,7 @@
 //! The feed of one vendor: source, decoding, format and rules in sequence, as the implementation of the port.
 
 mod push;
+mod reading;
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,17 +12,16 @@ use async_trait::async_trait;
 use domain::guard::Guard;
 use domain::identifiers::VendorId;
 use domain::ports::{
-    Clock, FeedError, Fetched, FetchedReport, FileVersion, MalformedReport, VendorFeed,
+    Clock, FeedError, Fetched, FetchedReport, MalformedReport, ReadFile, VendorFeed,
 };
 use domain::validators::Validators;
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 
 use crate::excerpt::excerpt;
-use crate::format;
 use crate::options::{FeedOptions, FormatOptions, PageOptions, Source};
 use crate::page::{PageContent, of_page};
-use crate::parser::{Parse, Parser, Progress};
+use crate::parser::{Parse, Progress};
 use crate::sample::Sampler;
 use crate::secrets::Secrets;
 use crate::source::{
@@ -31,6 +31,7 @@ use crate::source::{
 use crate::times::ReportTimes;
 
 pub use self::push::{PushOptions, PushReceiver};
+use self::reading::Reading;
 
 /// Why a feed cannot be created with the given options.
 #[derive(Debug, Error)]
@@ -47,17 +48,6 @@ pub enum InvalidOptions {
     /// The HTTP client cannot be built, for example because the machine has no root certificates.
     #[error("cannot build the HTTP client")]
     Client(#[source] reqwest::Error),
-}
-
-/// The part of a feed that does not depend on its source.
-#[derive(Clone)]
-struct Reading {
-    vendor_id: VendorId,
-    parser: Arc<Parser>,
-    timeout: Duration,
-    lag: Duration,
-    max_age: Option<Duration>,
-    guard: Guard,
 }
 
 /// Reads a vendor's reports from its source.
@@ -87,37 +77,8 @@ impl SourceFeed {
         let (source, secrets) = source::source(&options, clock)?;
         let page_fields = source::page_fields(&options.source);
         check_skipped_rows(&options)?;
-        let FeedOptions {
-            vendor_id,
-            decode,
-            format,
-            fields,
-            rules,
-            timeout,
-            kind,
-            lag,
-            max_age,
-            guard,
-            ..
-        } = options;
-        let format =
-            format::format(&format, &fields, &page_fields).map_err(InvalidOptions::Option)?;
-        let parser = Parser {
-            decode,
-            format,
-            fields,
-            rules,
-            kind,
-        };
         Ok(Self {
-            reading: Reading {
-                vendor_id,
-                parser: Arc::new(parser),
-                timeout,
-                lag,
-                max_age,
-                guard,
-            },
+            reading: Reading::new(options.into(), &page_fields)?,
             source,
             secrets,
             sampler: None,
@@ -149,7 +110,10 @@ impl SourceFeed {
         let mut failure = None;
         let transferred = timeout_at(deadline, source.transfer(&mut failure)).await;
         let transferred = transferred.unwrap_or_else(|_| Err(self.no_response(None, failure)))?;
-        let modified = transferred.file.as_ref().and_then(|file| file.modified);
+        let modified = transferred
+            .file
+            .as_ref()
+            .and_then(|file| file.version.modified);
         let read = self.read_document(transferred, deadline).await;
         read.map_err(|error| of_file(modified, error))
     }
@@ -167,7 +131,7 @@ impl SourceFeed {
         match changed {
             Changed::NotModified(times) => Ok(Fetched::NotModified(times)),
             Changed::Document(transferred, validators) => {
-                let report = self.read_document(transferred, deadline).await?;
+                let report = self.read_document(*transferred, deadline).await?;
                 Ok(Fetched::Report(Box::new(report), validators))
             }
         }
@@ -179,19 +143,19 @@ impl SourceFeed {
         deadline: Instant,
     ) -> Result<FetchedReport, FeedError> {
         self.add_to_sample(&mut transferred)?;
-        let (times, version) = (transferred.times.clone(), transferred.file.clone());
+        let (times, read_file) = (transferred.times.clone(), transferred.file.take());
         let parsed = self.parse(transferred, Progress::default(), None, deadline);
         let parsed = parsed
             .await
             .and_then(|(read, _)| self.reading.parser.finish(read));
-        let file = version.as_ref().map(|file| excerpt(&file.name));
+        let file = read_file.as_ref().map(|file| excerpt(&file.version.name));
         let (report, size) = parsed.map_err(|error| in_file(file.as_deref(), error))?;
         Ok(FetchedReport {
             report,
             times,
             size,
             file,
-            version,
+            read_file,
         })
     }
 
@@ -225,7 +189,7 @@ impl SourceFeed {
             times: times.finish(),
             size,
             file: None,
-            version: None,
+            read_file: None,
         })
     }
 
@@ -287,14 +251,14 @@ impl VendorFeed for SourceFeed {
         self.reading.guard
     }
 
-    async fn finish_file(&self, file: &FileVersion) -> Result<(), String> {
+    async fn finish_file(&self, file: &ReadFile) -> Result<(), String> {
         let FeedSource::Document(source) = &self.source else {
             return Ok(());
         };
         let timeout = self.reading.timeout;
         let finished = tokio::time::timeout(timeout, source.finish(file)).await;
         let finished = finished.unwrap_or_else(|_| {
-            let shown = excerpt(&file.name);
+            let shown = excerpt(&file.version.name);
             let problem = format!(
                 "the file {shown} was not deleted or moved within {timeout:?} (source.after)"
             );

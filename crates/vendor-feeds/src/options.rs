@@ -66,7 +66,8 @@ pub enum Source {
     Http(Box<HttpOptions>),
     /// In a local directory.
     File {
-        /// The path. Its last component may contain `*`: the newest file that matches is read.
+        /// The path. Its last component may contain `*`: the newest file that matches is read, or the oldest of
+        /// deltas that do not stay.
         path: PathBuf,
     },
     /// On an SFTP server. Requires the feature `sftp`.

@@ -204,7 +204,7 @@ impl<'o> Rules<'o> {
             value: shown(value).as_deref().map(excerpt),
         });
         SampledRecord {
-            place: record.place.to_string(),
+            place: place_on(self.page, record.place),
             fields: fields.collect(),
             read: self.read(record).ok(),
         }
@@ -239,14 +239,19 @@ impl<'o> Rules<'o> {
         let Invalid { value, rule } = invalid;
         let page = self.page;
         self.tally.refusals.add(|| Refusal {
-            place: match page {
-                Some(page) => format!("page {page}, {place}"),
-                None => place.to_string(),
-            },
+            place: place_on(page, place),
             column: excerpt(column),
             value: value.as_deref().map(excerpt),
             rule,
         });
+    }
+}
+
+/// The place of a record, on its page if the report has several.
+fn place_on(page: Option<u64>, place: Place) -> String {
+    match page {
+        Some(page) => format!("page {page}, {place}"),
+        None => place.to_string(),
     }
 }
 

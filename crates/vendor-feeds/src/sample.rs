@@ -80,7 +80,10 @@ impl Sampler {
     pub(crate) fn add_document(&self, transferred: &mut Transferred) -> io::Result<()> {
         let bytes = decode::length(&mut transferred.bytes)?;
         let mut sample = self.lock();
-        sample.file = transferred.file.as_ref().map(|file| excerpt(&file.name));
+        sample.file = transferred
+            .file
+            .as_ref()
+            .map(|file| excerpt(&file.version.name));
         sample.bytes = Some(sample.bytes.unwrap_or(0) + bytes);
         sample.times = transferred.times.clone();
         Ok(())

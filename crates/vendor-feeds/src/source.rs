@@ -19,13 +19,13 @@ mod resolver;
 mod sftp;
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use backon::ExponentialBuilder;
 use domain::evidence::ResponseTimes;
-use domain::ports::{Clock, FeedError, FileVersion};
+use domain::ports::{Clock, FeedError, ReadFile};
 use domain::report::ReportKind;
 use domain::timestamp::Timestamp;
 use domain::validators::Validators;
@@ -46,7 +46,7 @@ pub(crate) struct Transferred {
     /// The bytes, at their beginning.
     pub(crate) bytes: Spool,
     /// The file; `None` if the source has no files.
-    pub(crate) file: Option<FileVersion>,
+    pub(crate) file: Option<ReadFile>,
     /// Whether the source compressed the bytes for the transfer.
     pub(crate) is_compressed: bool,
     /// The times of the document, as the source states them.
@@ -64,7 +64,7 @@ pub(crate) trait DocumentSource: Send + Sync {
     ) -> Result<Transferred, FeedError>;
 
     /// Leaves, deletes or moves a file whose report was applied, as the options say. MUST be safe to cancel.
-    async fn finish(&self, _file: &FileVersion) -> Result<(), FeedError> {
+    async fn finish(&self, _file: &ReadFile) -> Result<(), FeedError> {
         Ok(())
     }
 }
@@ -85,7 +85,7 @@ pub(crate) trait ConditionalSource: Send + Sync {
 #[derive(Debug)]
 pub(crate) enum Changed {
     /// It is another one, or may be. Its validators, if they are reliable.
-    Document(Transferred, Option<Validators>),
+    Document(Box<Transferred>, Option<Validators>),
     /// It is the known one. The times are those of this response.
     NotModified(ResponseTimes),
 }
@@ -210,7 +210,6 @@ fn files<O: OpenDirectory + 'static>(
         retries: options.retries,
         clock,
         secrets: Arc::clone(secrets),
-        listed: Mutex::default(),
     })
 }
 

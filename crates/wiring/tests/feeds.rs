@@ -174,7 +174,7 @@ fn secrets_and_files_that_cannot_be_used_are_named() {
             format!(
                 "{sftp}, {key}, auth = {{ type = 'password', user = 'u', password_env = 'NOT_SET_BY_TESTS' }}"
             ),
-            "source.auth.password_env names the variable NOT_SET_BY_TESTS, which is not set in the environment or in .env",
+            "source.auth.password_env names the variable NOT_SET_BY_TESTS, which has no value in the environment or in .env",
         ),
         (
             format!("{sftp}, {key}, auth = {{ type = 'key', user = 'u', key_file = {file:?} }}"),

@@ -183,7 +183,7 @@ async fn pause_of_an_operator_and_delay_after_failures_have_lines_of_their_own()
     let vendor_settings = vendor_settings("acme", &vendor.url(), "1s", "retries = 0\n");
     let settings = format!("[telemetry]\nformat = \"json\"\n{vendor_settings}");
     let mut standalone = Standalone::start_with(&settings).await;
-    let delayed = "the next scheduled sync of the vendor is delayed, because it failed; a sync that succeeds ends the delay";
+    let delayed = "the vendor's syncs failed, so its next scheduled sync is delayed; a sync that succeeds ends the delay";
     let line = logged(&standalone, delayed).await;
     assert_eq!(line["level"], "INFO");
     assert!(line["failures"].is_u64() && line["next_attempt_at"].is_string());

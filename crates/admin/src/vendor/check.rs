@@ -60,19 +60,24 @@ pub(super) fn check(args: &CheckArgs, settings: &Settings) -> Result<()> {
     };
     let runtime = tokio::runtime::Runtime::new()?;
     let store = store::open(args.data.as_deref(), Access::Read, settings, &runtime);
-    let checked = check_feed(&feed, vendor.timeout, &sampler, store);
+    let hint = match args.data {
+        Some(_) => "",
+        None => " (--data names the data file of the embedded deployment)",
+    };
+    let checked = check_feed(&feed, vendor.timeout, &sampler, store, hint);
     let (printed, result) = runtime.block_on(checked);
     print!("{printed}");
     result
 }
 
 /// Checks a feed against a store, if that could be opened. Returns the lines to print, and the problem if the report would
-/// not be applied. `timeout` is the vendor's setting.
+/// not be applied. `timeout` is the vendor's setting; `hint` follows the error of a store that could not be opened.
 async fn check_feed(
     configured: &ConfiguredFeed,
     timeout: Duration,
     sampler: &Sampler,
     store: Result<Arc<dyn AdminStore>>,
+    hint: &str,
 ) -> (String, Result<()>) {
     let vendor_id = configured.feed.vendor_id();
     let begun = match begin(store, vendor_id).await {
@@ -89,7 +94,7 @@ async fn check_feed(
     let timed_out = started.elapsed() >= timeout;
     drop(progress);
     let sample = sampler.sample();
-    let mut printed = text::source(configured, delays, &sample);
+    let mut printed = text::source(configured, delays, &sample, fetched.is_ok());
     let fetched = match fetched {
         Ok(fetched) => fetched,
         Err(error) => {
@@ -103,7 +108,9 @@ async fn check_feed(
         Err(error) => text::skipped(error),
     };
     let result = checked
-        .context("the report is valid, but it was not compared with the store (--data names the data file of the embedded deployment)")
+        .with_context(|| {
+            format!("the report is valid, but it was not compared with the store{hint}")
+        })
         .and_then(|checked| verdict(&checked));
     (printed, result)
 }

@@ -11,4 +11,5 @@ pub(crate) mod reports;
 pub(crate) mod runs;
 pub(crate) mod service;
 pub(crate) mod stock;
+mod vendor_request;
 pub(crate) mod vendors;

@@ -3,12 +3,12 @@
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
+use super::vendor_request;
 use crate::openapi::parameters::in_path;
 use crate::openapi::response::ResponseSpec;
 use crate::openapi::{Contract, schemas};
 use crate::problem::{Problem, ProblemKind};
-use crate::request::query::Query;
-use crate::request::{body, path, pause as pause_body};
+use crate::request::{body, pause as pause_body};
 use crate::state::AppState;
 use crate::views::vendors::PauseResultView;
 
@@ -20,9 +20,7 @@ pub(crate) async fn pause(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    state.refuse_while_shutting_down()?;
-    Query::refuse_any(&request)?;
-    let vendor_id = path::vendor_id(&request)?;
+    let vendor_id = vendor_request::vendor(&state, &request)?;
     let body = body::read_optional(&request, payload).await?;
     let reason = match &body {
         Some(body) => pause_body::parse(body)?,
@@ -54,10 +52,7 @@ pub(crate) async fn resume(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    state.refuse_while_shutting_down()?;
-    Query::refuse_any(&request)?;
-    let vendor_id = path::vendor_id(&request)?;
-    body::read_none(&request, payload).await?;
+    let vendor_id = vendor_request::vendor_without_body(&state, &request, payload).await?;
     state.vendors.resume(&vendor_id).await?;
     Ok(HttpResponse::Ok().json(PauseResultView::new(&vendor_id, None)))
 }

@@ -4,12 +4,12 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use tracing::warn;
 
+use super::vendor_request;
 use crate::openapi::parameters::in_path;
 use crate::openapi::response::ResponseSpec;
 use crate::openapi::{Contract, schemas};
 use crate::problem::{Problem, ProblemKind};
-use crate::request::query::Query;
-use crate::request::{path, report};
+use crate::request::report;
 use crate::state::AppState;
 use crate::views::vendors::SyncView;
 
@@ -19,9 +19,7 @@ pub(crate) async fn push(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    state.refuse_while_shutting_down()?;
-    Query::refuse_any(&request)?;
-    let vendor_id = path::vendor_id(&request)?;
+    let vendor_id = vendor_request::vendor(&state, &request)?;
     let push = state.vendors.begin_push(&vendor_id).await?;
     let received = async {
         let upload = push.receive(report::document(&request)?);

@@ -6,14 +6,15 @@ use domain::identifiers::VendorId;
 use domain::ports::{StoreError, StoredPause, VendorStatus};
 use domain::services::QuarantineDecision;
 
+use super::vendor_request;
 use crate::cursor::CursorScope;
 use crate::list::{self, List, NextPage};
 use crate::openapi::parameters::{in_path, paging};
 use crate::openapi::response::ResponseSpec;
 use crate::openapi::{Contract, schemas};
 use crate::problem::{Problem, ProblemKind};
+use crate::request::body;
 use crate::request::query::Query;
-use crate::request::{body, path};
 use crate::state::AppState;
 use crate::vendors::VendorRules;
 use crate::views::vendors::{SyncView, VendorView};
@@ -113,10 +114,7 @@ pub(crate) async fn sync(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
-    state.refuse_while_shutting_down()?;
-    Query::refuse_any(&request)?;
-    let vendor_id = path::vendor_id(&request)?;
-    body::read_none(&request, payload).await?;
+    let vendor_id = vendor_request::vendor_without_body(&state, &request, payload).await?;
     let finished = state.vendors.sync(&vendor_id).await?;
     Ok(HttpResponse::Ok().json(SyncView::new(&vendor_id, &finished)))
 }
@@ -166,10 +164,7 @@ async fn resolve_quarantine(
     payload: Payload,
     decision: QuarantineDecision,
 ) -> Result<HttpResponse, Problem> {
-    state.refuse_while_shutting_down()?;
-    Query::refuse_any(&request)?;
-    let vendor_id = path::vendor_id(&request)?;
-    body::read_none(&request, payload).await?;
+    let vendor_id = vendor_request::vendor_without_body(&state, &request, payload).await?;
     let result = state
         .vendors
         .resolve_quarantine(&vendor_id, decision)

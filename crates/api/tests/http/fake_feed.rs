@@ -118,7 +118,7 @@ impl VendorFeed for FakeFeed {
                 rows: Some(rows),
             },
             file: Some(REPORT_FILE.to_owned()),
-            version: None,
+            read_file: None,
         })
     }
 }

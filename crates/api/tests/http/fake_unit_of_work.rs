@@ -164,7 +164,7 @@ fn expect_pauses(work: &mut MockUnitOfWork, store: &FakeStore) {
         .returning(move |id| Ok(rows.lock().unwrap().pauses.remove(id)));
     let rows = Arc::clone(&store.0);
     // No vendor of the tests that is in the store pushes its reports.
-    work.expect_vendor_sources().returning(|| Ok(Vec::new()));
+    work.expect_find_vendor_source().returning(|_| Ok(None));
     work.expect_pause_vendor().returning(move |id, reason| {
         let mut rows = rows.lock().unwrap();
         let now = rows.now();

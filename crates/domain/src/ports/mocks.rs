@@ -31,7 +31,7 @@ use crate::report_history::ReportHistory;
 use crate::settlement::{PendingOrder, SettledOrder};
 use crate::stock::{ProductStock, StockChange};
 use crate::timestamp::Timestamp;
-use crate::vendor_set::{ConfiguredVendor, VendorSetDigest};
+use crate::vendor_set::{ConfiguredVendor, VendorSetDigest, VendorSource};
 
 mock! {
     /// A unit of work whose calls are all scripted.
@@ -99,6 +99,7 @@ mock! {
 
     #[async_trait]
     impl OperatorPauseRepository for UnitOfWork {
+        async fn find_vendor_source(&mut self, vendor_id: &VendorId) -> Result<Option<VendorSource>, StoreError>;
         async fn pause_vendor(&mut self, vendor_id: &VendorId, reason: Option<String>) -> Result<Option<OperatorPause>, StoreError>;
         async fn resume_vendor(&mut self, vendor_id: &VendorId) -> Result<Option<OperatorPause>, StoreError>;
     }

@@ -77,7 +77,7 @@ pub use vendor_set::{
 };
 pub use vendors::{
     ConfiguredFeed, FeedError, Fetched, FetchedReport, FileVersion, GivenFeed, MalformedReport,
-    VendorFeed,
+    ReadFile, VendorFeed,
 };
 pub use writes::{NoopWriteObserver, WriteAttempt, WriteObserver, WriteProbe};
 

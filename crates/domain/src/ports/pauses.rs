@@ -7,6 +7,7 @@ use super::StoreError;
 use crate::identifiers::VendorId;
 use crate::pacing::VendorPause;
 use crate::timestamp::Timestamp;
+use crate::vendor_set::VendorSource;
 
 /// A pause that an operator ordered: no scheduled sync begins until the operator ends it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,13 @@ pub struct StoredPause {
 /// the vendor off or on MUST NOT end it.
 #[async_trait]
 pub trait OperatorPauseRepository {
+    /// Returns the source that the vendor was last configured with; `None` if there is no such vendor, or it has no source. MUST
+    /// read the source of no other vendor.
+    async fn find_vendor_source(
+        &mut self,
+        vendor_id: &VendorId,
+    ) -> Result<Option<VendorSource>, StoreError>;
+
     /// Pauses the vendor and returns its pause; MUST return `None` if there is no such vendor. If the vendor is paused already,
     /// MUST keep the time, and MUST keep the reason unless there is a new one.
     async fn pause_vendor(

@@ -35,6 +35,15 @@ pub struct FileVersion {
     pub modified: Option<Timestamp>,
 }
 
+/// A file from which a report was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadFile {
+    /// The version that was read.
+    pub version: FileVersion,
+    /// The older files that were found with it and are finished with it, oldest first: its report leaves them of no use.
+    pub older: Vec<FileVersion>,
+}
+
 /// A report with the times of the response that carried it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FetchedReport {
@@ -46,8 +55,8 @@ pub struct FetchedReport {
     pub size: ReportSize,
     /// The name of the file or object in its directory, on one line; `None` if the source has no files.
     pub file: Option<String>,
-    /// The version of that file, for [`VendorFeed::finish_file`].
-    pub version: Option<FileVersion>,
+    /// That file, for [`VendorFeed::finish_file`].
+    pub read_file: Option<ReadFile>,
 }
 
 /// The response to a request with a condition.
@@ -175,8 +184,8 @@ pub trait VendorFeed: Send + Sync {
 
     /// Leaves the file of a report, deletes it or moves it, as the setting `source.after` says. It is called after the report was
     /// applied, or ignored because a newer one was, and that is recorded. MUST return within a bounded time, and MUST NOT change
-    /// another version of the file. The error is one line for operators.
-    async fn finish_file(&self, file: &FileVersion) -> Result<(), String> {
+    /// another version of a file, or a file that is not in `file`. The error is one line for operators.
+    async fn finish_file(&self, file: &ReadFile) -> Result<(), String> {
         let _ = file;
         Ok(())
     }
@@ -241,7 +250,7 @@ impl VendorFeed for GivenFeed {
                 rows: Some(self.report.quantities().len() as u64),
             },
             file: None,
-            version: None,
+            read_file: None,
         })
     }
 

@@ -86,10 +86,8 @@ impl PauseVendor {
     ) -> Result<OperatorPause, PauseVendorError> {
         let paused = retry::on_conflict(&self.clock, || async {
             let mut work = self.store.begin().await?;
-            let vendors = work.vendor_sources().await?;
-            let vendor = vendors.iter().find(|it| it.vendor_id == *vendor_id);
-            let source = vendor.and_then(|vendor| vendor.source.as_ref());
-            if source.is_some_and(VendorSource::is_pushed) {
+            let source = work.find_vendor_source(vendor_id).await?;
+            if source.as_ref().is_some_and(VendorSource::is_pushed) {
                 return Err(PauseVendorError::Pushes(vendor_id.clone()));
             }
             let paused = work

@@ -98,7 +98,7 @@ impl VendorFeed for FaultyFeed {
                 },
                 size: ReportSize::default(),
                 file: None,
-                version: None,
+                read_file: None,
             }),
             Some(failure) => Err(failure.of_feed()),
         }

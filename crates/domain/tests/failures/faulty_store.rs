@@ -23,7 +23,7 @@ use domain::report_history::ReportHistory;
 use domain::settlement::{PendingOrder, SettledOrder};
 use domain::stock::{ProductStock, StockChange};
 use domain::timestamp::Timestamp;
-use domain::vendor_set::{ConfiguredVendor, VendorSetDigest};
+use domain::vendor_set::{ConfiguredVendor, VendorSetDigest, VendorSource};
 use storage_memory::MemoryStore;
 
 use crate::faults::{Failure, Faults, Role};
@@ -198,6 +198,7 @@ forward! { QuarantineRepository for FaultyWork {
 } }
 
 forward! { OperatorPauseRepository for FaultyWork {
+    fn find_vendor_source(id: &VendorId) -> Option<VendorSource>;
     fn pause_vendor(id: &VendorId, reason: Option<String>) -> Option<OperatorPause>;
     fn resume_vendor(id: &VendorId) -> Option<OperatorPause>;
 } }

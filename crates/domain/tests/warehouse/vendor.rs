@@ -211,7 +211,7 @@ impl Vendor {
             times,
             size: ReportSize::default(),
             file: None,
-            version: None,
+            read_file: None,
         };
         self.responses.push(response.clone());
         response

@@ -30,6 +30,8 @@ pub enum Damage {
     UnreadableStock,
     /// The refused records of the vendor's newest run are not readable.
     UnreadableRun(&'static str),
+    /// The source of the vendor is empty.
+    UnreadableSource(&'static str),
     /// The outcomes of the vendor's last sync and of its runs are those of a later version.
     UnknownOutcome(&'static str),
 }

@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use clock_tokio::SystemClock;
 use domain::evidence::ResponseTimes;
 use domain::identifiers::VendorId;
-use domain::ports::{Clock as _, FeedError, FetchedReport, FileVersion, SyncOutcome, VendorFeed};
+use domain::ports::{
+    Clock as _, FeedError, FetchedReport, FileVersion, ReadFile, SyncOutcome, VendorFeed,
+};
 use domain::report::Report;
 use domain::run::ReportSize;
 use domain::timestamp::Timestamp;
@@ -40,11 +42,14 @@ impl<'s> FileFeed<'s> {
     }
 }
 
-fn file() -> FileVersion {
-    FileVersion {
-        name: "stock.csv".to_owned(),
-        size: 9,
-        modified: None,
+fn file() -> ReadFile {
+    ReadFile {
+        version: FileVersion {
+            name: "stock.csv".to_owned(),
+            size: 9,
+            modified: None,
+        },
+        older: Vec::new(),
     }
 }
 
@@ -61,13 +66,13 @@ impl VendorFeed for FileFeed<'_> {
     async fn fetch(&self) -> Result<FetchedReport, FeedError> {
         let report = self.report.clone()?;
         Ok(FetchedReport {
-            file: Some(file().name),
-            version: Some(file()),
+            file: Some(file().version.name),
+            read_file: Some(file()),
             ..fetched(&report, SystemClock.now())
         })
     }
 
-    async fn finish_file(&self, finished: &FileVersion) -> Result<(), String> {
+    async fn finish_file(&self, finished: &ReadFile) -> Result<(), String> {
         assert_eq!(*finished, file());
         let runs = self.storage.runs.list_runs(&self.vendor_id, None, 1).await;
         let outcome = runs.unwrap()[0].outcome;
@@ -159,8 +164,8 @@ pub async fn a_file_that_was_seen_and_not_read_proves_no_more_later(storage: &St
             ..ResponseTimes::default()
         },
         size: ReportSize::default(),
-        file: Some(file().name),
-        version: Some(file()),
+        file: Some(file().version.name),
+        read_file: Some(file()),
     };
     for (vendor_id, _) in &errors {
         use_cases.report(vendor_id, full(&[(vendor_id, 10)])).await;

@@ -142,6 +142,7 @@ macro_rules! storage_contracts {
                 an_operator_pause_is_a_part_of_the_vendor,
                 an_operator_pause_delays_only_scheduled_syncs,
                 a_vendor_that_pushes_its_reports_is_not_paused,
+                an_unreadable_source_prevents_no_pause_of_another_vendor,
             }
             order_lists {
                 orders_are_listed_newest_first_in_pages,

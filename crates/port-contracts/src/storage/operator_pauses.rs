@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use clock_tokio::SystemClock;
 use domain::pacing::VendorPause;
-use domain::ports::{FeedError, OperatorPause, OtherVendors, StoredPause};
+use domain::ports::{FeedError, OperatorPause, OtherVendors, StoreError, StoredPause};
 use domain::services::{PauseReason, PauseVendor, PauseVendorError, RenameVendor, SyncDelay};
 use domain::vendor_set::{ConfiguredVendor, VendorSource};
 
 use super::StorageUnderTest;
+use super::damage::Damage;
 use crate::builders::{full, vendor};
 use crate::use_cases::UseCases;
 
@@ -88,6 +89,22 @@ pub async fn a_vendor_that_pushes_its_reports_is_not_paused(storage: &StorageUnd
         "vendor v pushes its reports: it has no scheduled syncs to pause"
     );
     assert_eq!(pauses(storage).await, []);
+}
+
+/// Only the source of the vendor itself is read.
+pub async fn an_unreadable_source_prevents_no_pause_of_another_vendor(storage: &StorageUnderTest) {
+    storage.configure(&["v", "w"]).await;
+    if !(storage.damage)(Damage::UnreadableSource("w")).await {
+        return;
+    }
+    let pausing = pausing(storage);
+    let paused = pausing.pause(&vendor("v"), None).await.unwrap();
+    assert_eq!(pauses(storage).await, [("v".to_owned(), Some(paused))]);
+    let refused = pausing.pause(&vendor("w"), None).await;
+    let Err(PauseVendorError::Store(StoreError::Corrupt { column, row, .. })) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!((column, row.as_str()), ("source", "w"));
 }
 
 /// The pause moves with a rename, and switching the vendor off and on does not end it. A replaced row loses its pause.

@@ -172,7 +172,7 @@ pub async fn a_report_without_a_time_includes_no_shipment(storage: &StorageUnder
                 times: ResponseTimes::default(),
                 size: ReportSize::default(),
                 file: None,
-                version: None,
+                read_file: None,
             })
         };
         let done = use_cases.sync_with("v", respond).await.unwrap();

@@ -55,7 +55,7 @@ fn headers_are_texts_or_places_of_secrets() {
     };
     assert_eq!(
         secret.read().unwrap_err(),
-        "source.headers.X-Key.value_env names the variable V, which is not set in the environment or in .env"
+        "source.headers.X-Key.value_env names the variable V, which has no value in the environment or in .env"
     );
 }
 
@@ -65,7 +65,7 @@ fn each_auth_is_read() {
     let missing = |source: &SecretSource| source.read().unwrap_err();
     let unset = |setting: &str| {
         format!(
-            "source.auth.{setting} names the variable V, which is not set in the environment or in .env"
+            "source.auth.{setting} names the variable V, which has no value in the environment or in .env"
         )
     };
     match auth("type = 'basic', user = 'u', password_env = 'V'") {

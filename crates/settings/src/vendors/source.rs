@@ -45,7 +45,8 @@ pub enum SourceSettings {
     File {
         /// The URL that states the path.
         url: Url,
-        /// The path. Its last component may contain `*`: the newest file that matches is read.
+        /// The path. Its last component may contain `*`: the newest file that matches is read, or the oldest of
+        /// deltas that do not stay.
         path: PathBuf,
     },
     /// On an SFTP server.

@@ -69,7 +69,10 @@ fn rfc_3339_is_read_with_other_offsets_and_without() {
     ] {
         assert_eq!(
             read(&berlin, text).unwrap_err(),
-            format!("/as_of is {text:?}, expected a date and time such as 2026-11-23T12:00:00Z")
+            format!(
+                "/as_of is {text:?}, expected a date and time such as 2026-11-23T12:00:00Z \
+                 (format.as_of_format states another notation)"
+            )
         );
     }
 }
@@ -169,14 +172,15 @@ fn patterns_are_read() {
 fn value_that_is_not_an_instant_is_shown() {
     let as_of = as_of(AsOfFormat::Rfc3339, None);
     let expected = "expected a date and time such as 2026-11-23T12:00:00Z";
-    for (value, shown) in [
-        (Value::Missing, "is missing"),
-        (Value::Other("null".into()), "is null"),
-        (Value::Number("1763899200".into()), "is 1763899200"),
+    let hint = " (format.as_of_format states another notation)";
+    for (value, shown, hint) in [
+        (Value::Missing, "is missing", ""),
+        (Value::Other("null".into()), "is null", ""),
+        (Value::Number("1763899200".into()), "is 1763899200", hint),
     ] {
         assert_eq!(
             as_of.read(&value).unwrap_err(),
-            format!("/as_of {shown}, {expected}")
+            format!("/as_of {shown}, {expected}{hint}")
         );
     }
 }

@@ -11,10 +11,11 @@ use domain::identifiers::VendorId;
 use domain::ports::{DocumentUpload, FeedError, PushFeed, PushedDocument, UploadError, VendorFeed};
 use domain::report::ReportKind;
 
-use super::{InvalidOptions, Parser, Reading, SourceFeed};
+use super::reading::Reading;
+use super::{InvalidOptions, SourceFeed};
 use crate::decode::{Limit, SpoolWriter};
-use crate::format::{self, PageFields};
-use crate::options::{DecodeOptions, FieldOptions, FormatOptions, RuleOptions};
+use crate::format::PageFields;
+use crate::options::{DecodeOptions, FeedOptions, FieldOptions, FormatOptions, RuleOptions};
 use crate::source::{DocumentSource, FeedSource, Transferred, storage_failure};
 
 /// Options of the feed of a vendor that pushes its reports.
@@ -42,6 +43,39 @@ pub struct PushOptions {
     pub guard: Guard,
 }
 
+/// The options of a feed without those of its source.
+impl From<FeedOptions> for PushOptions {
+    fn from(options: FeedOptions) -> Self {
+        let FeedOptions {
+            vendor_id,
+            source: _,
+            after: _,
+            decode,
+            format,
+            fields,
+            rules,
+            timeout,
+            retries: _,
+            kind,
+            lag,
+            max_age,
+            guard,
+        } = options;
+        Self {
+            vendor_id,
+            decode,
+            format,
+            fields,
+            rules,
+            timeout,
+            kind,
+            lag,
+            max_age,
+            guard,
+        }
+    }
+}
+
 /// Receives the documents of a vendor that pushes its reports.
 #[derive(Clone)]
 pub struct PushReceiver(Reading);
@@ -60,35 +94,7 @@ impl PushReceiver {
     /// # Errors
     /// [`InvalidOptions::Option`].
     pub fn new(options: PushOptions) -> Result<Self, InvalidOptions> {
-        let PushOptions {
-            vendor_id,
-            decode,
-            format,
-            fields,
-            rules,
-            timeout,
-            kind,
-            lag,
-            max_age,
-            guard,
-        } = options;
-        let format = format::format(&format, &fields, &PageFields::default());
-        let format = format.map_err(InvalidOptions::Option)?;
-        let parser = Parser {
-            decode,
-            format,
-            fields,
-            rules,
-            kind,
-        };
-        Ok(Self(Reading {
-            vendor_id,
-            parser: Arc::new(parser),
-            timeout,
-            lag,
-            max_age,
-            guard,
-        }))
+        Reading::new(options, &PageFields::default()).map(Self)
     }
 }
 

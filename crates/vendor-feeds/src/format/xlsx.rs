@@ -27,6 +27,9 @@ const INEXACT: f64 = 9_007_199_254_740_992.0;
 /// Maximum number of sheets that a message names.
 const MAX_NAMED_SHEETS: usize = 10;
 
+const EMPTY_ROW: &str = "the row is empty, expected the header (format.header_row)";
+const NO_SUCH_ROW: &str = "the sheet ends above this row, expected the header (format.header_row)";
+
 /// Reads workbooks.
 #[derive(Debug)]
 pub(crate) struct Xlsx {
@@ -84,8 +87,10 @@ impl Xlsx {
             }
             row.push(cell.pos.1, cell.value, cell.formula.is_some())?;
         }
-        if table.take(&mut row)?.is_continue() && table.header.is_none() {
-            return Err(self.no_header());
+        if table.take(&mut row)?.is_continue()
+            && let (Header::Row(header), None) = (self.header, &table.header)
+        {
+            return Err(malformed(u64::from(header.get()), NO_SUCH_ROW));
         }
         Ok(())
     }
@@ -150,17 +155,6 @@ impl Xlsx {
             Value::Text(text) | Value::Number(text) => columns::is_skipped(skip_rows, &text),
             Value::Missing | Value::Other(_) => false,
         }
-    }
-
-    fn no_header(&self) -> FormatError {
-        let number = match self.header {
-            Header::Row(number) => number.get(),
-            Header::None => 1,
-        };
-        malformed(
-            u64::from(number),
-            "is empty, expected the header (format.header_row)",
-        )
     }
 }
 
@@ -322,7 +316,7 @@ impl Table<'_> {
         };
         let header = u64::from(header.get());
         if row.number > header {
-            return Err(self.format.no_header());
+            return Err(malformed(header, EMPTY_ROW));
         }
         if row.number == header {
             let names = row.names();

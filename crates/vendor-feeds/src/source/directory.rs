@@ -1,4 +1,5 @@
-//! The newest file of a directory that matches a pattern: the part that local directories, SFTP, FTPS and buckets share.
+//! The newest file of a directory that matches a pattern, or the oldest of deltas that do not stay: the part that local
+//! directories, SFTP, FTPS and buckets share.
 //!
 //! A file is read if it is complete: it is not empty, its name is not that of an unfinished file, and it is the same version
 //! before and after the transfer. A file that was modified recently is looked at once more, a second later, before it is read.
@@ -13,7 +14,7 @@ use async_trait::async_trait;
 use backon::Retryable;
 use domain::evidence::ResponseTimes;
 use domain::identifiers::VendorId;
-use domain::ports::{Clock, FeedError, FileVersion};
+use domain::ports::{Clock, FeedError, FileVersion, ReadFile};
 use tracing::debug;
 
 use super::{DocumentSource, Transferred, of_file, retry_pauses, storage_failure};
@@ -154,8 +155,6 @@ pub(super) struct DirectorySource<O> {
     pub(super) retries: u32,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) secrets: Arc<Secrets>,
-    /// The files that were in the directory with the one that was read last.
-    pub(super) listed: Mutex<Vec<FileVersion>>,
 }
 
 #[async_trait]
@@ -188,7 +187,7 @@ impl<O: OpenDirectory> DocumentSource for DirectorySource<O> {
             .map_err(|failure| with_file(failure.error))
     }
 
-    async fn finish(&self, file: &FileVersion) -> Result<(), FeedError> {
+    async fn finish(&self, file: &ReadFile) -> Result<(), FeedError> {
         self.finish_files(file).await
     }
 }
@@ -197,14 +196,27 @@ impl<O: OpenDirectory> DirectorySource<O> {
     /// `on_found` receives the error of a transfer that does not end.
     async fn attempt(&self, on_found: &(dyn Fn(FeedError) + Sync)) -> Result<Transferred, Failure> {
         let mut directory = self.directory.open().await?;
-        let version = self.find(&mut directory).await?;
+        let found = self.find(&mut directory).await?;
+        let version = &found.version;
         let shown = excerpt(&version.name);
         let unread = FeedError::Unavailable(format!("the file {shown} was not read to its end"));
         on_found(of_file(version.modified, unread));
-        let transferred = self.read(&mut directory, &version).await;
-        transferred.map_err(|failure| Failure {
+        let bytes = self.read(&mut directory, version).await;
+        let bytes = bytes.map_err(|failure| Failure {
             error: of_file(version.modified, failure.error),
             ..failure
+        })?;
+        let times = ResponseTimes {
+            last_modified: version.modified,
+            is_last_modified_unusable: version.modified.is_none(),
+            is_file_time: true,
+            ..ResponseTimes::default()
+        };
+        Ok(Transferred {
+            bytes,
+            file: Some(found),
+            is_compressed: false,
+            times,
         })
     }
 
@@ -212,7 +224,7 @@ impl<O: OpenDirectory> DirectorySource<O> {
         &self,
         directory: &mut O::Directory,
         version: &FileVersion,
-    ) -> Result<Transferred, Failure> {
+    ) -> Result<Spool, Failure> {
         if version.size == 0 {
             return Err(not_ready(version, "is empty").into());
         }
@@ -235,49 +247,41 @@ impl<O: OpenDirectory> DirectorySource<O> {
                 version.size
             )));
         }
-        Ok(Transferred {
-            bytes,
-            file: Some(version.clone()),
-            is_compressed: false,
-            times: ResponseTimes {
-                last_modified: version.modified,
-                is_last_modified_unusable: version.modified.is_none(),
-                is_file_time: true,
-                ..ResponseTimes::default()
-            },
-        })
-    }
-
-    /// The files that were in the directory with the one that was read last.
-    fn listed(&self) -> Vec<FileVersion> {
-        let listed = self.listed.lock();
-        listed.unwrap_or_else(PoisonError::into_inner).clone()
+        Ok(bytes)
     }
 
     /// Finds the file; with `*` in its name, the newest that matches, or the oldest of deltas that do not stay.
-    async fn find(&self, directory: &mut O::Directory) -> Result<FileVersion, Failure> {
+    async fn find(&self, directory: &mut O::Directory) -> Result<ReadFile, Failure> {
         let shown = self.file.shown();
         if !self.file.is_pattern() && self.after.leaves() {
             let version = directory.look(self.file.name()).await?;
-            return version.ok_or_else(|| Failure::permanent(format!("{shown} is not a file")));
+            let version =
+                version.ok_or_else(|| Failure::permanent(format!("{shown} is not a file")))?;
+            let older = Vec::new();
+            return Ok(ReadFile { version, older });
         }
-        let files = directory.list(&|name| self.file.accepts(name)).await?;
+        let mut files = directory.list(&|name| self.file.accepts(name)).await?;
         if files.len() > 1
             && let Some(file) = files.iter().find(|file| file.modified.is_none())
         {
             return Err(Failure::permanent(format!(
-                "{} files match {shown}, and the newest is unknown: the server states no usable modification time of {}",
+                "{} files match {shown}, and their order is unknown: the server states no usable modification time of {}",
                 files.len(),
                 excerpt(&file.name)
             )));
         }
-        let found = if self.after.reads_oldest() {
-            files.iter().min_by(|a, b| by_age(a, b)).cloned()
+        files.sort_unstable_by(by_age);
+        if self.after.reads_oldest() {
+            files.truncate(1);
+        }
+        let version = files.pop();
+        let version = version.ok_or_else(|| self.after.no_file(&shown))?;
+        let older = if self.after.finishes_older() {
+            files
         } else {
-            files.iter().max_by(|a, b| by_age(a, b)).cloned()
+            Vec::new()
         };
-        *self.listed.lock().unwrap_or_else(PoisonError::into_inner) = files;
-        found.ok_or_else(|| self.after.no_file(&shown))
+        Ok(ReadFile { version, older })
     }
 
     /// Whether the file may still grow. The clock of a server may be wrong, or be in another time zone.

@@ -8,6 +8,7 @@
 mod listing;
 mod tls;
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -369,6 +370,9 @@ fn broken(problem: &str, error: FtpError) -> Failure {
             // The library repeats its own prefix.
             let error = error.trim_start_matches("Secure error: ");
             Failure::permanent(format!("{problem}: {}", reason(error)))
+        }
+        FtpError::ConnectionError(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            Failure::transient(format!("{problem}: the server closed the connection"))
         }
         FtpError::ConnectionError(error) => {
             Failure::transient(format!("{problem}: {}", reason(error)))

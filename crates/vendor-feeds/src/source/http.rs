@@ -129,7 +129,7 @@ impl ConditionalSource for HttpSource {
         Ok(match self.with_retries(get, last_failure).await? {
             Reply::NotModified(times) => Changed::NotModified(times),
             Reply::Document(received) => {
-                Changed::Document(received.transferred, received.validators)
+                Changed::Document(Box::new(received.transferred), received.validators)
             }
         })
     }

@@ -298,10 +298,15 @@ fn failed(problem: &str, error: SftpError) -> Failure {
         SftpError::Status(status) => {
             Failure::permanent(format!("{problem}: {}", status.status_code))
         }
-        error => Failure::transient(format!(
-            "{problem}: the connection failed: {}",
-            reason(error)
-        )),
+        error => {
+            let reason = reason(error);
+            // The library reports a request without a response so.
+            Failure::transient(if reason.ends_with("sender dropped") {
+                format!("{problem}: the server closed the connection")
+            } else {
+                format!("{problem}: the connection failed: {reason}")
+            })
+        }
     }
 }
 

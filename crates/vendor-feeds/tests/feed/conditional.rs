@@ -261,6 +261,34 @@ async fn report_is_requested_again_if_the_response_names_another_version() {
     }
 }
 
+/// Without an `ETag`, a 304 that does not repeat `Last-Modified` may be about an older file.
+#[tokio::test]
+async fn time_is_no_condition_after_a_response_that_does_not_repeat_it() {
+    let server = ScriptedServer::start(|number, request| {
+        if is_conditional(request) {
+            return Response::new(304, "");
+        }
+        let response = with_times(Response::ok("[]"));
+        // Later it has a tag, too.
+        if number < 6 {
+            response
+        } else {
+            response.with("ETag", TAG)
+        }
+    })
+    .await;
+    let feed = http_feed(&server.url("/stock"), |_| {});
+    let known = validators(&feed).await.unwrap();
+    assert_eq!(known.etag, None);
+    for _ in 0..3 {
+        assert!(has_changed(&feed, &known).await);
+    }
+    let tagged = validators(&feed).await.unwrap();
+    assert!(!has_changed(&feed, &tagged).await);
+    let sent: Vec<bool> = server.requests().iter().map(is_conditional).collect();
+    assert_eq!(sent, [false, true, false, false, false, false, true]);
+}
+
 #[tokio::test]
 async fn condition_stays_in_a_retry_and_with_a_renewed_token() {
     let server = ScriptedServer::start(|number, request| match request.target.as_str() {

@@ -11,7 +11,7 @@ use domain::evidence::ResponseTimes;
 use domain::ports::{Clock, FeedError, VendorFeed};
 use domain::timestamp::Timestamp;
 use tempfile::TempDir;
-use vendor_feeds::{Source, SourceFeed};
+use vendor_feeds::{AfterRead, FeedOptions, Source, SourceFeed};
 
 use super::{malformed, not_ready, options_of, unavailable, units_of};
 
@@ -169,5 +169,33 @@ async fn malformed_file_is_named() {
         let error = FeedError::Malformed(malformed).to_string();
         let expected = format!("the report is malformed: {name}: {problem}");
         assert!(error.starts_with(&expected), "{error}");
+    }
+}
+
+/// A sync on demand may begin before the end of a scheduled one, in the same process.
+#[tokio::test]
+async fn older_file_that_only_a_later_fetch_found_is_left() {
+    let directory = TempDir::new().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let feed = {
+        let options = FeedOptions {
+            after: AfterRead::Delete,
+            ..options_of(Source::File { path: at("*.json") })
+        };
+        SourceFeed::new(options, Arc::new(FakeClock::default())).unwrap()
+    };
+    write(&at("a.json"), &body(1), 1_000);
+    write(&at("b.json"), &body(2), 3_000);
+    let first = feed.fetch().await.unwrap();
+    write(&at("c.json"), &body(3), 2_000);
+    let second = feed.fetch().await.unwrap();
+    let left = || {
+        let names = ["a.json", "b.json", "c.json"].into_iter();
+        names.filter(|name| at(name).exists()).collect::<Vec<_>>()
+    };
+    for (fetched, expected) in [(first, &["c.json"][..]), (second, &[])] {
+        let finished = feed.finish_file(&fetched.read_file.unwrap()).await;
+        assert_eq!(finished, Ok(()));
+        assert_eq!(left(), expected);
     }
 }

@@ -277,11 +277,11 @@ async fn responses_without_a_whole_report_are_unavailable() {
         ("kind = 'hang'", "no complete response within 500ms"),
         (
             "kind = 'truncate'",
-            "error decoding response body: error reading a body from connection: end of file before message length reached",
+            "the response is incomplete: end of file before message length reached",
         ),
         (
             "kind = 'content_length', add = 9",
-            "error decoding response body: error reading a body from connection: end of file before message length reached",
+            "the response is incomplete: end of file before message length reached",
         ),
         (
             "kind = 'content_length', add = -9",
@@ -368,11 +368,13 @@ async fn as_of_in_another_notation_is_refused_or_read() {
     for (written, problem) in [
         (
             "unix",
-            "/as_of is 1795435200, expected a date and time such as 2026-11-23T12:00:00Z",
+            "/as_of is 1795435200, expected a date and time such as 2026-11-23T12:00:00Z \
+             (format.as_of_format states another notation)",
         ),
         (
             "http_date",
-            "/as_of is \"Mon, 23 Nov 2026 12:00:00 GMT\", expected a date and time such as 2026-11-23T12:00:00Z",
+            "/as_of is \"Mon, 23 Nov 2026 12:00:00 GMT\", expected a date and time such as 2026-11-23T12:00:00Z \
+             (format.as_of_format states another notation)",
         ),
         (
             "%Y-%m-%dT%H:%M:%S",

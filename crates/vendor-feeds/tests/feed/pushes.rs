@@ -3,36 +3,18 @@
 use std::time::Duration;
 
 use domain::evidence::ResponseTimes;
-use domain::guard::Guard;
 use domain::identifiers::ProductId;
 use domain::ports::{FeedError, PushFeed as _, PushedDocument, UploadError, VendorFeed};
 use domain::timestamp::Timestamp;
-use vendor_feeds::{FeedOptions, InvalidOptions, PushOptions, PushReceiver};
+use vendor_feeds::{InvalidOptions, PushOptions, PushReceiver};
 
 use super::options;
 
 fn receiver(change: impl FnOnce(&mut PushOptions)) -> Result<PushReceiver, InvalidOptions> {
-    let FeedOptions {
-        vendor_id,
-        decode,
-        format,
-        fields,
-        rules,
-        timeout,
-        kind,
-        ..
-    } = options("http://127.0.0.1/");
     let mut options = PushOptions {
-        vendor_id,
-        decode,
-        format,
-        fields,
-        rules,
-        timeout,
-        kind,
         lag: Duration::from_secs(7),
         max_age: Some(Duration::from_secs(9)),
-        guard: Guard::default(),
+        ..PushOptions::from(options("http://127.0.0.1/"))
     };
     change(&mut options);
     PushReceiver::new(options)

@@ -14,6 +14,8 @@ use vendor_feeds::{
     SampledField, SampledRecord, Sampler, Source,
 };
 
+use super::pages::{by_number, paged_options};
+use super::scripted::{Response, ScriptedServer};
 use super::{feed, feed_of, options_of, vendor};
 
 /// 2025-01-01T00:00:00Z.
@@ -119,4 +121,21 @@ async fn each_fetch_replaces_the_sample_of_the_last() {
     vendor.set_fault(Fault::Status { status: 500 });
     feed.fetch().await.unwrap_err();
     assert_eq!(sampler.sample(), Sample::default());
+}
+
+#[tokio::test]
+async fn records_of_pages_have_the_page_in_their_place() {
+    let server = ScriptedServer::start(|_, request| {
+        let page = request.param("page").unwrap();
+        let items = format!(r#"[{{"productId":"P{page}","quantity":1}}]"#);
+        Response::ok(format!(r#"{{"items":{items},"total":2}}"#))
+    })
+    .await;
+    let sampler = Sampler::default();
+    let options = paged_options(&server.url("/stock"), by_number(1), Some("/total"));
+    let feed = feed_of(options).with_sampler(sampler.clone());
+    feed.fetch().await.unwrap();
+    let first = sampler.sample().first.into_iter();
+    let places: Vec<String> = first.map(|record| record.place).collect();
+    assert_eq!(places, ["page 1, item 1", "page 2, item 1"]);
 }

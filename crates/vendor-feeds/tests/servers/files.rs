@@ -155,7 +155,7 @@ async fn newest_compressed_file_is_read_with_its_time() {
             );
             let size = fs::metadata(at("stock_b.csv.gz")).unwrap().len();
             assert_eq!(
-                fetched.version,
+                fetched.read_file.map(|file| file.version),
                 Some(FileVersion {
                     name: "stock_b.csv.gz".to_owned(),
                     size,

@@ -177,7 +177,7 @@ async fn server_that_ends_is_named() {
         (100, "the SSH connection failed: early eof".to_owned()),
         (
             200_000,
-            format!("cannot read {shown}: the connection failed: I/O: sender dropped"),
+            format!("cannot read {shown}: the server closed the connection"),
         ),
     ] {
         let proxy = CuttingProxy::start(server.port, bytes).await;

@@ -6,7 +6,8 @@ use clock_tokio::SystemClock;
 use domain::evidence::ResponseTimes;
 use domain::guard::Guard;
 use domain::ports::{
-    FetchedReport, MockVendorFeed, NoopObserver, OtherVendors, Store as _, VendorSetQueries as _,
+    Fetched, FetchedReport, MockVendorFeed, NoopObserver, OtherVendors, Store as _,
+    VendorSetQueries as _,
 };
 use domain::report::{Report, ReportKind};
 use domain::run::ReportSize;
@@ -76,19 +77,20 @@ impl Deployment {
         feed.expect_is_conditional().return_const(false);
         feed.expect_guard().return_const(Guard::default());
         let (reads, id) = (Arc::clone(&self.reads), id.to_owned());
-        feed.expect_fetch().returning(move || {
+        feed.expect_fetch_changed().returning(move |_| {
             *reads
                 .lock()
                 .unwrap()
                 .entry((process, id.clone()))
                 .or_default() += 1;
-            Ok(FetchedReport {
+            let report = FetchedReport {
                 report: Report::empty(ReportKind::Full),
                 times: ResponseTimes::default(),
                 size: ReportSize::default(),
                 file: None,
-                version: None,
-            })
+                read_file: None,
+            };
+            Ok(Fetched::Report(Box::new(report), None))
         });
         ConfiguredFeed {
             feed: Arc::new(feed),

@@ -133,7 +133,7 @@ fn log_once(vendor_id: &VendorId, delay: &SyncDelay, logged: &mut Option<Timesta
     match delay {
         SyncDelay::AfterFailures(pending) => info!(
             vendor.id = %vendor_id, failures = pending.failures, next_attempt_at = %pending.at,
-            "the next scheduled sync of the vendor is delayed, because it failed; a sync that succeeds ends the delay"
+            "the vendor's syncs failed, so its next scheduled sync is delayed; a sync that succeeds ends the delay"
         ),
         SyncDelay::PausedByOperator(paused) => info!(
             vendor.id = %vendor_id, since = %paused.since, reason = paused.reason,

@@ -109,7 +109,7 @@ impl Fixture {
         let data = self.data();
         let store = store::open(Some(&data), Access::Read, &self.settings, &self.runtime);
         let timeout = self.settings.vendors[0].timeout;
-        let checked = check_feed(&feed, timeout, &sampler, store);
+        let checked = check_feed(&feed, timeout, &sampler, store, "");
         let (printed, result) = self.runtime.block_on(checked);
         let directory = self.directory.path().to_str().unwrap();
         (printed.replace(directory, "DIR"), result)
@@ -266,6 +266,23 @@ fn missing_file_is_a_problem() {
 }
 
 #[test]
+fn size_of_a_report_without_a_field_of_the_settings_has_no_number_of_records() {
+    let fixture = Fixture::with_stock();
+    fs::write(
+        fixture.directory.path().join("stock_1.csv"),
+        "SKU,Number\np1,4\n",
+    )
+    .unwrap();
+    let (printed, result) = fixture.check();
+    assert!(
+        printed.contains("\nsize      16 bytes\ntimes "),
+        "{printed}"
+    );
+    let error = result.unwrap_err().to_string();
+    assert!(error.contains("has no column \"Qty\""), "{error}");
+}
+
+#[test]
 fn settings_of_the_timeout_are_named_only_if_it_elapsed() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -319,7 +336,8 @@ fn report_is_printed_although_the_store_cannot_be_used() {
     );
     let error = format!("{:#}", result.unwrap_err());
     assert!(
-        error.starts_with("the report is valid, but it was not compared with the store"),
+        error
+            .starts_with("the report is valid, but it was not compared with the store: data file "),
         "{error}"
     );
 }

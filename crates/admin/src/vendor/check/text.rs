@@ -49,8 +49,14 @@ impl Text {
 
 /// The data that was read, with the first records and the refused ones.
 ///
-/// `delays` states what delays the scheduled syncs of the vendor.
-pub(super) fn source(configured: &ConfiguredFeed, delays: &[String], sample: &Sample) -> String {
+/// `delays` states what delays the scheduled syncs of the vendor. The number of records is omitted if the report was not read
+/// and none was found: it may have any number.
+pub(super) fn source(
+    configured: &ConfiguredFeed,
+    delays: &[String],
+    sample: &Sample,
+    is_read: bool,
+) -> String {
     let mut text = Text::default();
     text.line("vendor", configured.feed.vendor_id().as_str());
     text.line("source", &configured.url);
@@ -63,7 +69,10 @@ pub(super) fn source(configured: &ConfiguredFeed, delays: &[String], sample: &Sa
     let Some(bytes) = sample.bytes else {
         return text.0;
     };
-    let size = format!("{bytes} bytes, {}", counted(sample.records, "record"));
+    let mut size = format!("{bytes} bytes");
+    if is_read || sample.records > 0 {
+        let _ = write!(size, ", {}", counted(sample.records, "record"));
+    }
     text.line("size", &size);
     text.line("times", &times(&sample.times));
     if !sample.first.is_empty() {

@@ -33,14 +33,8 @@ impl VendorSync {
         progress: &mut Progress,
     ) -> Result<Response, SyncError> {
         let condition = self.condition(feed).await?;
-        let fetched = if feed.is_conditional() {
-            let known = condition.as_ref().map(Condition::validators);
-            feed.fetch_changed(known).await
-        } else {
-            let report = feed.fetch().await;
-            report.map(|report| Fetched::Report(Box::new(report), None))
-        };
-        let fetched = fetched.map_err(|error| {
+        let known = condition.as_ref().map(Condition::validators);
+        let fetched = feed.fetch_changed(known).await.map_err(|error| {
             let (source, modified) = error.split_file_time();
             progress.file_seen = modified.map(|modified| (modified, requested_at));
             if let FeedError::Malformed(malformed) = &source {
@@ -74,7 +68,7 @@ impl VendorSync {
         };
         progress.details.size = fetched.size;
         progress.details.file.clone_from(&fetched.file);
-        progress.version = fetched.version.take();
+        progress.read_file = fetched.read_file.take();
         progress.file_ahead = modified.map_or(Duration::ZERO, |at| exchange.file_time_ahead(at));
         let assessment = assess(fetched.report.as_of(), &fetched.times, exchange);
         Ok(Response::Report(Box::new(Incoming {

@@ -33,7 +33,7 @@ impl VendorSync {
             // A report in quarantine, and one that is refused, stay for an operator.
             _ => false,
         };
-        let Some(file) = progress.version.as_ref().filter(|_| is_done) else {
+        let Some(file) = progress.read_file.as_ref().filter(|_| is_done) else {
             return;
         };
         let Err(problem) = feed.finish_file(file).await else {

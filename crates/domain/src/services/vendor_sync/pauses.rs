@@ -156,7 +156,7 @@ impl PauseChange<'_> {
         let (error, pause) = match self {
             Self::None => return,
             Self::Ended(VendorPause { failures, .. }) => {
-                info!(vendor.id = %vendor_id, failures, "the vendor responds again; scheduled syncs resume at its interval");
+                info!(vendor.id = %vendor_id, failures, "a sync of the vendor succeeded after failures; its scheduled syncs, if any, are no longer delayed");
                 return;
             }
             Self::Extended(error, pause) => (error, pause),

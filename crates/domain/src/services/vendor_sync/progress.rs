@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::counts::Counted;
 use super::plan::Plan;
 use crate::identifiers::ProductId;
-use crate::ports::{FileVersion, FinishedSync, SyncOutcome, SyncRecord};
+use crate::ports::{FinishedSync, ReadFile, SyncOutcome, SyncRecord};
 use crate::run::{ProductCounts, RunDetails};
 use crate::timestamp::Timestamp;
 
@@ -26,7 +26,7 @@ pub(super) struct Progress {
     /// Products that were still held in the last attempt.
     pub(super) left: Vec<ProductId>,
     /// The file that the report was read from.
-    pub(super) version: Option<FileVersion>,
+    pub(super) read_file: Option<ReadFile>,
     /// The modification time of the file that was found, and the time of the request.
     pub(super) file_seen: Option<(Timestamp, Timestamp)>,
     /// The time by which the modification time of the file is wrong.
@@ -54,7 +54,7 @@ impl Progress {
             stage: Stage::Planned,
             held: Vec::new(),
             left: Vec::new(),
-            version: None,
+            read_file: None,
             file_seen: None,
             file_ahead: Duration::ZERO,
         }
@@ -67,7 +67,7 @@ impl Progress {
             counted: self.counted,
             details: std::mem::take(&mut self.details),
             is_repaired: self.is_repaired,
-            version: self.version.take(),
+            read_file: self.read_file.take(),
             file_seen: self.file_seen,
             file_ahead: self.file_ahead,
             ..Self::new(self.started)

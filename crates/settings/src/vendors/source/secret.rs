@@ -102,7 +102,7 @@ impl SecretSource {
             Place::Variable(name) => environment::variable(name, Path::new(".env"))
                 .map_err(|error| format!("{setting}: {error}"))?
                 .ok_or_else(|| {
-                    format!("{setting} names the variable {name}, which is not set in the environment or in .env")
+                    format!("{setting} names the variable {name}, which has no value in the environment or in .env")
                 })?,
             Place::File(path) => {
                 let shown = path.display();
@@ -166,7 +166,7 @@ mod tests {
         let secret = SecretSource::require("password", variable, None).unwrap();
         assert_eq!(
             secret.read().unwrap_err(),
-            "source.auth.password_env names the variable AGGREGATOR_TEST_NEVER_SET, which is not set in the environment or in .env"
+            "source.auth.password_env names the variable AGGREGATOR_TEST_NEVER_SET, which has no value in the environment or in .env"
         );
     }
 }

@@ -312,11 +312,11 @@ fn header_may_be_in_any_row() {
         ),
         (
             2,
-            "row 2: is empty, expected the header (format.header_row)",
+            "row 2: the row is empty, expected the header (format.header_row)",
         ),
         (
             7,
-            "row 7: is empty, expected the header (format.header_row)",
+            "row 7: the sheet ends above this row, expected the header (format.header_row)",
         ),
     ] {
         assert_eq!(
@@ -326,7 +326,7 @@ fn header_may_be_in_any_row() {
     }
     assert_eq!(
         records("").unwrap_err(),
-        "row 1: is empty, expected the header (format.header_row)"
+        "row 1: the sheet ends above this row, expected the header (format.header_row)"
     );
     assert_eq!(records(HEADER).unwrap(), [""; 0]);
 

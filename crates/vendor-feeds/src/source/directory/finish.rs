@@ -1,12 +1,12 @@
 //! The treatment of files whose report was applied: they stay, are deleted or are moved.
 //!
 //! The report's end is recorded before, so a process that ends in between reads the same file again, which changes nothing. Only
-//! the version that was read is deleted or moved. After a full report, so are the older files, which would be outdated: the
-//! oldest first, so that the newest is the last one that is left.
+//! the version that was read is deleted or moved. After a full report, so are the older files that were found with it, which would
+//! be outdated: the oldest first, so that the newest is the last one that is left.
 
 use std::cmp::Ordering;
 
-use domain::ports::{FeedError, FileVersion};
+use domain::ports::{FeedError, FileVersion, ReadFile};
 
 use super::{Directory as _, DirectorySource, Failure, OpenDirectory};
 use crate::excerpt::excerpt;
@@ -34,6 +34,11 @@ impl After {
         }
     }
 
+    /// Whether the older files are deleted or moved with one that was read: the report replaces theirs.
+    pub(super) fn finishes_older(&self) -> bool {
+        !self.leaves() && self.is_full
+    }
+
     /// Whether files are read in the order in which they were written: each delta counts, and one that is read later would
     /// replace the counts of a newer one.
     pub(super) fn reads_oldest(&self) -> bool {
@@ -48,7 +53,7 @@ pub(super) fn by_age(a: &FileVersion, b: &FileVersion) -> Ordering {
 
 impl<O: OpenDirectory> DirectorySource<O> {
     /// Deletes or moves the file of a report that was applied, if it is still the version that was read.
-    pub(super) async fn finish_files(&self, read: &FileVersion) -> Result<(), FeedError> {
+    pub(super) async fn finish_files(&self, read: &ReadFile) -> Result<(), FeedError> {
         if self.after.leaves() {
             return Ok(());
         }
@@ -57,17 +62,17 @@ impl<O: OpenDirectory> DirectorySource<O> {
             .map_err(|failure| FeedError::Unavailable(format!("{} (source.after)", failure.error)))
     }
 
-    async fn try_finish(&self, read: &FileVersion) -> Result<(), Failure> {
+    async fn try_finish(&self, read: &ReadFile) -> Result<(), Failure> {
         let mut directory = self.directory.open().await?;
         let mut files = directory.list(&|name| self.file.accepts(name)).await?;
-        // Files that were written since the report was read are not in the earlier list.
-        let listed = self.listed();
-        let is_done = |file: &FileVersion| {
-            let is_older = || by_age(file, read).is_lt() && listed.contains(file);
-            // Without a time, another version of the same size is not distinguished.
-            file.modified.is_some() && (file == read || (self.after.is_full && is_older()))
+        // Files that were written since the report was read are not among the older ones.
+        let is_older = |file: &FileVersion| {
+            let at = read.older.binary_search_by(|older| by_age(older, file));
+            at.is_ok_and(|at| read.older[at] == *file)
         };
-        files.retain(is_done);
+        // Without a time, another version of the same size is not distinguished.
+        let is_dated = |file: &FileVersion| file.modified.is_some();
+        files.retain(|file| is_dated(file) && (*file == read.version || is_older(file)));
         files.sort_by(by_age);
         for file in &files {
             match &self.after.action {

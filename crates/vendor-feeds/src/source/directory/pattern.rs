@@ -36,7 +36,7 @@ impl FilePattern {
         self.name.contains('*')
     }
 
-    /// Whether a file with this name is read if it is the newest: it is the one, or it matches and is neither hidden nor
+    /// Whether a file with this name is read when it is its turn: it is the one, or it matches and is neither hidden nor
     /// unfinished.
     pub(crate) fn accepts(&self, name: &str) -> bool {
         if self.is_pattern() {

@@ -150,7 +150,6 @@ fn source_with(
         retries: 2,
         clock: Arc::new(FakeClock(Arc::clone(directory))),
         secrets: Arc::new(secrets),
-        listed: Mutex::default(),
     }
 }
 
@@ -213,7 +212,7 @@ async fn file_without_a_time_is_read_if_no_other_matches() {
     let files = directory(&[unknown, file("b.csv", "b", 0)]);
     assert_eq!(
         transfer(&files, "*.csv").await.unwrap_err(),
-        "2 files match /out/*.csv, and the newest is unknown: the server states no usable modification time of a.csv"
+        "2 files match /out/*.csv, and their order is unknown: the server states no usable modification time of a.csv"
     );
 }
 

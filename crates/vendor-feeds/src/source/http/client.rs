@@ -62,7 +62,7 @@ pub(super) fn exchange(
         credentials,
         headers,
         secret_headers,
-        conditions: Conditions::new(request.settings.clone()),
+        conditions: Conditions::new(request.vendor_id.clone(), request.settings.clone()),
         total_header,
         max_bytes: request.max_bytes,
     };

@@ -4,8 +4,10 @@
 //! no other content can have it (RFC 9110, section 8.8). Validators are bound to the settings and to the URL from which they
 //! came: a redirect may lead to another file.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use domain::identifiers::VendorId;
 use domain::timestamp::Timestamp;
 use domain::validators::Validators;
 use reqwest::Url;
@@ -13,6 +15,7 @@ use reqwest::header::{
     ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
 };
 use sha2::{Digest as _, Sha256};
+use tracing::info;
 
 use super::times;
 
@@ -29,14 +32,38 @@ const CODING_SUFFIXES: [&str; 4] = ["-gzip", "-br", "-deflate", "-zstd"];
 
 /// The conditions of the requests of one source.
 pub(super) struct Conditions {
+    vendor_id: VendorId,
     /// Identifies all settings of the feed.
     settings: String,
+    /// Whether a response with the status 304 did not repeat the time of the condition.
+    has_omitted_time: AtomicBool,
 }
 
 impl Conditions {
     /// `settings` identifies all settings of the feed: with others, the same document is another report.
-    pub(super) fn new(settings: String) -> Self {
-        Self { settings }
+    pub(super) fn new(vendor_id: VendorId, settings: String) -> Self {
+        Self {
+            vendor_id,
+            settings,
+            has_omitted_time: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether a response with the status 304 can show that it is about the version with these validators. If it did not once, a
+    /// condition without an `ETag` only costs a second request.
+    pub(super) fn are_useful(&self, known: &Validators) -> bool {
+        known.etag.is_some() || !self.has_omitted_time.load(Ordering::Relaxed)
+    }
+
+    /// Records a response with the status 304 that may be about another version than the one that the condition named.
+    pub(super) fn on_another_version(&self, known: &Validators, headers: &HeaderMap) {
+        if omits_time(known, headers) && !self.has_omitted_time.swap(true, Ordering::Relaxed) {
+            info!(
+                vendor.id = %self.vendor_id,
+                "the vendor's report has no ETag, and its 304 responses do not repeat Last-Modified: it is requested in full from \
+                 now on"
+            );
+        }
     }
 
     fn scope(&self, url: &Url) -> String {
@@ -95,12 +122,16 @@ pub(super) fn is_of_another_version(known: &Validators, headers: &HeaderMap) -> 
     let time = |text: &str| Timestamp::parse_http_date(text).ok();
     let is_other_time = match (only(headers, &LAST_MODIFIED), &known.last_modified) {
         (Ok(Some(modified)), Some(known)) => time(modified) != time(known),
-        // `If-Modified-Since` alone: a version with an older time is not modified either, and nothing else distinguishes it.
-        (Ok(None), Some(_)) => known.etag.is_none(),
         (Err(Unusable), Some(_)) => true,
         _ => false,
     };
-    is_other_tag || is_other_time
+    is_other_tag || is_other_time || omits_time(known, headers)
+}
+
+/// Whether a response with the status 304 does not repeat the time that alone was its condition: a version with an older time is
+/// not modified either, and nothing else distinguishes it.
+fn omits_time(known: &Validators, headers: &HeaderMap) -> bool {
+    known.etag.is_none() && matches!(only(headers, &LAST_MODIFIED), Ok(None))
 }
 
 /// A header is repeated, or has other characters than ASCII.

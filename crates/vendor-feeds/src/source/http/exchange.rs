@@ -91,6 +91,7 @@ impl Exchange {
         clock: &dyn Clock,
     ) -> Result<Reply, Failure> {
         let first = self.targets.first();
+        let known = known.filter(|known| self.conditions.are_useful(known));
         let (mut response, mut url) = self.follow(first, known, fetch, clock).await?;
         let is_met = response.status() == StatusCode::NOT_MODIFIED;
         let known = known.filter(|known| is_met && self.conditions.headers(known, &url).is_some());
@@ -99,6 +100,8 @@ impl Exchange {
                 let times = times::response_times(response.headers());
                 return Ok(Reply::NotModified(times));
             }
+            self.conditions
+                .on_another_version(known, response.headers());
             (response, url) = self.follow(first, None, fetch, clock).await?;
         }
         let received = self.receive(response, url, (0, false), clock).await?;

@@ -4,8 +4,8 @@ use std::error::Error;
 use std::io;
 
 use domain::ports::{Clock, FeedError};
-use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
+use reqwest::{StatusCode, Url};
 
 use super::retry_after;
 use crate::source::address::RefusedAddress;
@@ -39,17 +39,18 @@ impl Failure {
     }
 
     pub(super) fn from_transport(error: reqwest::Error) -> Self {
-        // The vendor id identifies the URL; the causes are more useful.
-        let error = error.without_url();
         if let Some(refused) = refused_address(&error) {
             return Self::unavailable(refused.to_string());
         }
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            text = format!("{text}: {cause}");
-            source = cause.source();
-        }
+        // Of the URL only host and port are shown: the rest may contain secrets.
+        let server = error.url().and_then(shown_server);
+        let error = error.without_url();
+        let problem = match server {
+            Some(server) if error.is_connect() => format!("cannot connect to {server}"),
+            _ if error.is_decode() || error.is_body() => "the response is incomplete".to_owned(),
+            _ => "the request failed".to_owned(),
+        };
+        let text = format!("{problem}: {}", first_cause(&error));
         Self {
             error: FeedError::Unavailable(log_text::excerpt(&text, MAX_REASON_CHARS)),
             is_transient: true,
@@ -85,6 +86,21 @@ impl Failure {
             is_transient: status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS,
         }
     }
+}
+
+/// The host and the port of a URL.
+fn shown_server(url: &Url) -> Option<String> {
+    let (host, port) = (url.host_str()?, url.port_or_known_default()?);
+    Some(format!("{host}, port {port}"))
+}
+
+/// The cause that the others result from; those in between name layers of the library.
+fn first_cause<'e>(error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause
 }
 
 /// The address that the resolver refused, if that is the cause of an error.
@@ -129,6 +145,23 @@ mod tests {
         assert!(
             text.ends_with("(source.allow_addresses does not name it)"),
             "{text}"
+        );
+    }
+
+    #[tokio::test]
+    async fn failed_connection_names_host_and_port_and_nothing_else_of_the_url() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let client = reqwest::Client::builder().no_proxy().tls_certs_only([]);
+        let url = format!("http://127.0.0.1:{port}/stock?key=secret");
+        let request = client.build().unwrap().get(url);
+        let failure = Failure::from_transport(request.send().await.unwrap_err());
+        assert!(failure.is_transient);
+        assert_eq!(
+            failure.error.to_string(),
+            format!("cannot connect to 127.0.0.1, port {port}: Connection refused (os error 111)")
         );
     }
 }

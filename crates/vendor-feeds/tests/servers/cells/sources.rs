@@ -3,7 +3,7 @@
 use domain::evidence::ResponseTimes;
 use domain::ports::{FetchedReport, PushFeed as _, PushedDocument};
 use tempfile::TempDir;
-use vendor_feeds::{FeedOptions, FtpsTls, HttpOptions, PushOptions, PushReceiver, SourceFeed};
+use vendor_feeds::{FtpsTls, HttpOptions, PushReceiver, SourceFeed};
 
 use super::{Cell, Source, at};
 use crate::bucket::Service;
@@ -93,31 +93,7 @@ pub(super) async fn push(cell: Cell) -> FetchedReport {
     let source = Source::File {
         path: "unused".into(),
     };
-    let FeedOptions {
-        vendor_id,
-        decode,
-        format,
-        fields,
-        rules,
-        timeout,
-        kind,
-        lag,
-        max_age,
-        guard,
-        ..
-    } = cell.options(source);
-    let receiver = PushReceiver::new(PushOptions {
-        vendor_id,
-        decode,
-        format,
-        fields,
-        rules,
-        timeout,
-        kind,
-        lag,
-        max_age,
-        guard,
-    });
+    let receiver = PushReceiver::new(cell.options(source).into());
     let document = PushedDocument {
         is_compressed: cell.sent.is_compressed,
         times: times.clone(),

@@ -25,7 +25,7 @@ fn moved() -> AfterRead {
 /// Reads the newest report, and finishes its file as after a sync.
 async fn fetch_and_finish(feed: &SourceFeed) -> (Option<u32>, Result<(), String>) {
     let fetched = fetch(feed).await;
-    let finished = feed.finish_file(fetched.version.as_ref().unwrap()).await;
+    let finished = feed.finish_file(fetched.read_file.as_ref().unwrap()).await;
     (units(&fetched, "0012"), finished)
 }
 
@@ -46,7 +46,7 @@ async fn applied_file_and_older_ones_are_deleted() {
         // Written meanwhile, one by a clock that is behind that of the report.
         write(&at("stock_x.csv.gz"), gzip(csv(7).as_bytes()), 25);
         write(&at("stock_y.csv.gz"), gzip(csv(8).as_bytes()), 40);
-        let file = fetched.version.unwrap();
+        let file = fetched.read_file.unwrap();
         for _ in 0..2 {
             assert_eq!(feed.finish_file(&file).await, Ok(()), "{name}");
             let left = [
@@ -94,7 +94,7 @@ async fn file_that_was_written_again_is_left() {
                 ReportKind::Full,
             );
             write(&path, csv(1), 0);
-            let file = fetch(&feed).await.version.unwrap();
+            let file = fetch(&feed).await.read_file.unwrap();
             for (text, later_s) in [(csv(2), 5), (csv(33), 0)] {
                 write(&path, text, later_s);
                 assert_eq!(feed.finish_file(&file).await, Ok(()), "{name}");

@@ -67,7 +67,7 @@ impl VendorFeed for RecordingFeed {
             times: ResponseTimes::default(),
             size: ReportSize::default(),
             file: None,
-            version: None,
+            read_file: None,
         })
     }
 }

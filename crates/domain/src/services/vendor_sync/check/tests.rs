@@ -59,7 +59,7 @@ async fn checked(orders: MockOrderQueries) -> CheckedReport {
         times: ResponseTimes::default(),
         size: ReportSize::default(),
         file: None,
-        version: None,
+        read_file: None,
     };
     let feed = GivenFeed {
         vendor_id: vendor(),

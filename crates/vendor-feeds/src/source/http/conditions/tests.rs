@@ -21,7 +21,11 @@ fn headers(fields: &[(HeaderName, &str)]) -> HeaderMap {
 }
 
 fn conditions() -> Conditions {
-    Conditions::new("settings".to_owned())
+    conditions_of("settings")
+}
+
+fn conditions_of(settings: &str) -> Conditions {
+    Conditions::new(VendorId::parse("v").unwrap(), settings.to_owned())
 }
 
 /// The reliable `ETag` and `Last-Modified` of a response.
@@ -110,7 +114,7 @@ fn condition_is_sent_with_the_same_settings_to_the_same_url_only() {
     for other in ["http://v/b", "http://w/a", "http://v/a?b"] {
         assert_eq!(conditions().headers(&known, &url(other)), None);
     }
-    let changed = Conditions::new("other".to_owned());
+    let changed = conditions_of("other");
     assert_eq!(changed.headers(&known, &url("http://v/a")), None);
     let only_time = Validators {
         etag: None,
