@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use api::{ApiPorts, ServerOptions, Shutdown, StoreReadiness};
 use clap::Parser;
 use clock_tokio::SystemClock;
-use domain::ports::{Clock, ConfiguredFeed, Listener, Notifier, Topic};
+use domain::ports::{Clock, ConfiguredFeed, Notifier};
 use domain::services::VendorSync;
 use metrics::{Metrics, MetricsPage};
 use readiness::TaskHealth;
@@ -75,9 +75,7 @@ fn ports(settings: &Settings, pg_options: &PgOptions) -> anyhow::Result<ApiPorts
     Ok(ApiPorts {
         store: store.clone(),
         notifier,
-        change_listeners: Arc::new(move || -> Box<dyn Listener> {
-            Box::new(PgListener::start(listen_to.clone(), Topic::Changes))
-        }),
+        listeners: Arc::new(move |topic| Box::new(PgListener::start(listen_to.clone(), topic))),
         clock,
         sync,
         feeds,
@@ -87,6 +85,7 @@ fn ports(settings: &Settings, pg_options: &PgOptions) -> anyhow::Result<ApiPorts
         metrics: MetricsPage::new(metrics, store.clone()),
         readiness: Arc::new(StoreReadiness::new(store, write_health.clone())),
         write_health,
+        writer_runtime: None,
     })
 }
 

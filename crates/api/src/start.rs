@@ -9,11 +9,13 @@ use actix_web::dev::Server;
 use domain::identifiers::VendorId;
 use domain::ports::{
     ChangeQueries, Clock, ConfiguredFeed, ConfiguredPushFeed, Listener, Notifier, Observer,
-    OrderQueries, RunQueries, StockQueries, Store, VendorQueries, VendorSetQueries, WriteProbe,
+    OrderQueries, RunQueries, StockQueries, Store, Topic, VendorQueries, VendorSetQueries,
+    WriteProbe,
 };
 use domain::services::{ChangeStatus, OrderBatcher, VendorSync};
 use metrics::MetricsPage;
 use readiness::{ReadinessProbe, TaskHealth};
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use crate::change_feed::{ChangeFeedHandle, ChangeFeedPorts};
@@ -29,8 +31,8 @@ pub struct ApiPorts {
     pub store: Arc<dyn ApiStore>,
     /// Notifies the relays, and the waiters for changes.
     pub notifier: Arc<dyn Notifier>,
-    /// Creates a listener for change notifications.
-    pub change_listeners: Arc<dyn Fn() -> Box<dyn Listener> + Send + Sync>,
+    /// Creates a listener to a topic.
+    pub listeners: Arc<dyn Fn(Topic) -> Box<dyn Listener> + Send + Sync>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Syncs vendors on demand.
@@ -47,6 +49,9 @@ pub struct ApiPorts {
     pub metrics: MetricsPage,
     /// The health of the batch writers, which the readiness includes.
     pub write_health: TaskHealth,
+    /// Runtime of the batch writers, and of the task that notifies waiters for settlements, if the store has one for tasks that
+    /// mostly write; `None` for the current one.
+    pub writer_runtime: Option<Handle>,
     /// Checks the readiness of the process.
     pub readiness: Arc<dyn ReadinessProbe>,
 }
@@ -115,7 +120,7 @@ pub fn start(
         orders: store.clone(),
         stock: store.clone(),
         changes: store.clone(),
-        listeners: ports.change_listeners,
+        listeners: ports.listeners,
     };
     let (change_feed, watcher) = ChangeFeedHandle::open(change_feed_ports, options.change_feed);
     let detached = DetachedWork::new();
@@ -141,12 +146,19 @@ pub fn start(
     };
     let bound = server.bind(state, stop)?;
     let mut background = JoinSet::new();
-    background.spawn(watcher.run());
+    match &ports.writer_runtime {
+        Some(runtime) => {
+            let (waiters, subscribers) = watcher.split();
+            background.spawn_on(waiters.run(), runtime);
+            background.spawn(subscribers.run());
+        }
+        None => drop(background.spawn(watcher.run())),
+    }
     background.spawn(readiness::probe_writes(store, ports.write_health));
     Ok(RunningServer {
         address: bound.address,
         server: bound.server,
-        writers: spawn_writers(&writer, batch_writers),
+        writers: spawn_writers(&writer, batch_writers, ports.writer_runtime.as_ref()),
         detached,
         shutdown_timeout,
         background,

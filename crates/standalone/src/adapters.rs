@@ -51,5 +51,6 @@ pub(crate) fn worker_ports(
         push_vendors: wiring::push_feeds(&settings.vendors)?,
         observer: metrics.clone(),
         vendor_set: wiring::vendor_set(settings)?,
+        writer_runtime: store.writer_runtime(),
     })
 }

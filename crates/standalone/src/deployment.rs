@@ -9,8 +9,7 @@ use anyhow::Context as _;
 use api::{ApiPorts, ServerOptions, Shutdown};
 use domain::identifiers::VendorId;
 use domain::ports::{
-    Listener, StockQueries as _, StoreProbe as _, Topic, VendorQueries as _, VendorSetQueries as _,
-    VendorStatus,
+    StockQueries as _, StoreProbe as _, VendorQueries as _, VendorSetQueries as _, VendorStatus,
 };
 use domain::vendor_set::VendorSet;
 use metrics::{Metrics, MetricsPage};
@@ -60,9 +59,7 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
     let api_ports = ApiPorts {
         store: store.clone(),
         notifier: Arc::clone(&ports.notifier),
-        change_listeners: Arc::new(move || -> Box<dyn Listener> {
-            Box::new(notifier.listener(Topic::Changes))
-        }),
+        listeners: Arc::new(move |topic| Box::new(notifier.listener(topic))),
         clock: Arc::clone(&ports.clock),
         // On-demand syncs use the same feeds as scheduled syncs.
         sync: tasks::vendor_sync(&ports),
@@ -72,6 +69,7 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
         observer: Arc::clone(&ports.observer),
         metrics: MetricsPage::new(metrics, Arc::clone(&ports.probe)).with_in_flight(store.clone()),
         write_health,
+        writer_runtime: ports.writer_runtime.clone(),
         readiness: Arc::clone(&readiness),
     };
     let shutdown = Shutdown::new();

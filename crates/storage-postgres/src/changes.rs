@@ -87,12 +87,11 @@ pub(crate) fn binds(entry: &Changed) -> Vec<Bind> {
 }
 
 impl PgUnitOfWork {
-    pub(crate) async fn write_changes(&mut self, entries: &[Changed]) -> Result<(), StoreError> {
+    pub(crate) fn write_changes(&mut self, entries: &[Changed]) {
         const SQL: &str = "INSERT INTO changes (order_ids, product_ids) VALUES ($1, $2)";
         for entry in entries {
-            self.execute(SQL, binds(entry)).await?;
+            self.defer("writing the change log", 1, SQL, binds(entry));
         }
-        Ok(())
     }
 }
 

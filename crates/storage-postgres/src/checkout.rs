@@ -5,6 +5,7 @@
 //! is reused only after success, a constraint violation or a serialization failure; a session that rejects writes, or
 //! whose prepared statements no longer match the tables, is closed.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use diesel::pg::Pg;
 use diesel::{QueryResult, QueryableByName};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use domain::ports::StoreError;
-use storage_sql::Bind;
+use futures_util::future::{Either, join, select};
+use storage_sql::Statement;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
@@ -40,6 +42,8 @@ const LOCK_NOT_AVAILABLE: &str = "55P03";
 enum State {
     /// Not in use.
     Idle,
+    /// A transaction begins with the next statement, which is sent together with `BEGIN`.
+    Unbegun,
     /// A transaction is open and no statement is running.
     InTransaction,
     /// A statement is running. If it is still running on drop, its future was dropped.
@@ -48,6 +52,8 @@ enum State {
     Committing(PendingCommit),
     /// A statement failed such that the session is not reused.
     Unusable,
+    /// The transaction could not begin, and nothing was done.
+    BeginFailed,
 }
 
 /// A connection in use.
@@ -80,7 +86,7 @@ impl StoreContext {
 
 impl Checkout {
     pub(crate) fn new(session: Object<Sessions>, context: Arc<StoreContext>) -> Self {
-        // Discards an error left by the previous user.
+        // Discards an error of the previous user. That of its NOTIFY may still arrive, and precede the errors of this one.
         session.signals().take_error();
         Self {
             session: Some(session),
@@ -102,41 +108,38 @@ impl Checkout {
     }
 
     /// Runs a statement that returns rows.
-    pub(crate) async fn load<R>(
-        &mut self,
-        sql: &'static str,
-        binds: Vec<Bind>,
-    ) -> Result<Vec<R>, StoreError>
+    pub(crate) async fn load<R>(&mut self, statement: &Statement) -> Result<Vec<R>, StoreError>
     where
         R: QueryableByName<Pg> + Send + 'static,
     {
-        self.call(async |connection| statement::load(connection, sql, binds).await)
+        self.call(async |connection| statement::load(connection, statement).await)
             .await
     }
 
     /// Runs a statement that returns the number of affected rows.
-    pub(crate) async fn execute(
+    pub(crate) async fn execute(&mut self, statement: &Statement) -> Result<usize, StoreError> {
+        self.call(async |connection| statement::execute(connection, statement).await)
+            .await
+    }
+
+    /// Sends statements together, and returns the number of rows that each affected.
+    pub(crate) async fn execute_all(
         &mut self,
-        sql: &'static str,
-        binds: Vec<Bind>,
-    ) -> Result<usize, StoreError> {
-        self.call(async |connection| statement::execute(connection, sql, binds).await)
+        statements: &[Statement],
+    ) -> Result<Vec<usize>, StoreError> {
+        self.call(async |connection| statement::execute_all(connection, statements).await)
             .await
     }
 
     /// Runs a command without parameters.
     pub(crate) async fn command(&mut self, sql: &'static str) -> Result<(), StoreError> {
-        self.call(async |connection| connection.batch_execute(sql).await)
+        self.call(async |mut connection| connection.batch_execute(sql).await)
             .await
     }
 
-    /// Begins a transaction. The isolation level is set explicitly, independent of the server's default, because locked
-    /// rows must be read as the last lock holder left them.
-    pub(crate) async fn begin(&mut self) -> Result<(), StoreError> {
-        self.command("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
-            .await?;
-        self.state = State::InTransaction;
-        Ok(())
+    /// Begins a transaction with the next statement, without a round trip of its own.
+    pub(crate) fn begin(&mut self) {
+        self.state = State::Unbegun;
     }
 
     /// Begins a read-only transaction with one snapshot, taken by its first statement.
@@ -147,14 +150,20 @@ impl Checkout {
         Ok(())
     }
 
-    /// Commits the transaction. On a timeout the outcome is unknown: the commit may still happen.
-    pub(crate) async fn commit(&mut self) -> Result<(), StoreError> {
+    /// Commits the transaction. On a timeout the outcome is unknown: the commit may still happen. `next` is a command that the
+    /// server executes after the commit, whatever the outcome of both; its result is not awaited.
+    pub(crate) async fn commit(&mut self, next: Option<&'static str>) -> Result<(), StoreError> {
+        if matches!(self.state, State::Unbegun) {
+            self.state = State::Idle;
+            return Ok(());
+        }
         let commits = &self.context.commits;
         let (limit, pending) = (commits.timeout, commits.begin());
         self.state = State::Committing(pending);
         let session = self.session()?;
         session.signals().take_warning();
-        let outcome = timeout(limit, session.connection.batch_execute("COMMIT")).await;
+        session.signals().take_error();
+        let outcome = timeout(limit, commit_then(&session.connection, next)).await;
         let warning = session.signals().take_warning();
         let server = session.signals().take_error();
         let Ok(result) = outcome else {
@@ -187,8 +196,20 @@ impl Checkout {
         }
     }
 
+    /// Returns whether a transaction could not begin on a connection that was used before: nothing was done on it, and
+    /// another one may work.
+    pub(crate) fn can_begin_on_another(&self) -> bool {
+        matches!(self.state, State::BeginFailed) && self.is_reused()
+    }
+
+    /// Closes the connection, and frees its place in the pool.
+    pub(crate) fn close(&mut self) {
+        self.state = State::Unusable;
+        drop(Discard(self.session.take()));
+    }
+
     /// Returns whether the connection was used before, so that a first failure on it may not occur on a new connection.
-    pub(crate) fn is_reused(&self) -> bool {
+    fn is_reused(&self) -> bool {
         self.session
             .as_ref()
             .is_some_and(|session| Object::metrics(session).recycle_count > 0)
@@ -210,20 +231,40 @@ impl Checkout {
             .ok_or_else(|| StoreError::Failed("the connection was closed".into()))
     }
 
-    /// Runs a statement with a timeout, and updates the state by its outcome.
+    /// Runs statements with a timeout, and updates the state by their outcome.
     async fn call<T>(
         &mut self,
-        statement: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+        statements: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
     ) -> Result<T, StoreError> {
-        let before = std::mem::replace(&mut self.state, State::Busy);
+        if !matches!(
+            self.state,
+            State::Idle | State::Unbegun | State::InTransaction
+        ) {
+            let text = "a statement after a failed one on the same connection";
+            return Err(StoreError::Failed(text.into()));
+        }
+        let mut before = std::mem::replace(&mut self.state, State::Busy);
+        let begins = matches!(before, State::Unbegun);
+        if begins {
+            before = State::InTransaction;
+        }
         let call_timeout = self.context.call_timeout();
-        let call = statement(&mut self.session()?.connection);
+        let connection = &self.session()?.connection;
+        let call = async {
+            if begins {
+                join(begin(connection), statements(connection)).await
+            } else {
+                (Ok(()), statements(connection).await)
+            }
+        };
         match timeout(call_timeout, call).await {
-            Ok(Ok(value)) => {
+            Ok((Ok(()), Ok(value))) => {
+                // Of the NOTIFY of the previous user.
+                self.session()?.signals().take_error();
                 self.state = before;
                 Ok(value)
             }
-            Ok(Err(error)) => {
+            Ok((Ok(()), Err(error))) => {
                 self.last_error = self.session()?.signals().take_error();
                 let server = self.last_error.as_ref();
                 self.state = if leaves_session_usable(server) {
@@ -233,11 +274,50 @@ impl Checkout {
                 };
                 Err(store_error(error, server))
             }
+            Ok((Err(error), outcome)) => {
+                self.state = match &outcome {
+                    Ok(_) => State::Unusable,
+                    Err(_) => State::BeginFailed,
+                };
+                self.last_error = self.session()?.signals().take_error();
+                let error = store_error(error, self.last_error.as_ref());
+                // Without a transaction the server commits each statement on its own.
+                Err(match outcome {
+                    Ok(_) => StoreError::CommitUnknown(format!(
+                        "a statement ran without its transaction: {error}"
+                    )),
+                    Err(_) => error,
+                })
+            }
             // The state remains `Busy`: the result may still arrive.
             Err(_) => Err(StoreError::Unavailable(
                 "the database did not respond in time".to_owned(),
             )),
         }
+    }
+}
+
+/// Begins a transaction. The isolation level is set explicitly, independent of the server's default, because locked rows must
+/// be read as the last lock holder left them.
+async fn begin(mut connection: &AsyncPgConnection) -> QueryResult<()> {
+    connection
+        .batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+        .await
+}
+
+/// Sends a commit and the next command together, and returns the result of the commit.
+async fn commit_then(
+    mut connection: &AsyncPgConnection,
+    next: Option<&'static str>,
+) -> QueryResult<()> {
+    let Some(next) = next else {
+        return connection.batch_execute("COMMIT").await;
+    };
+    let mut after = connection;
+    let commit = pin!(connection.batch_execute("COMMIT"));
+    match select(commit, pin!(after.batch_execute(next))).await {
+        Either::Left((committed, _)) => committed,
+        Either::Right((_, commit)) => commit.await,
     }
 }
 
@@ -248,7 +328,7 @@ impl Drop for Checkout {
         };
         let runtime = &self.context.runtime;
         match std::mem::replace(&mut self.state, State::Idle) {
-            State::Idle => drop(session),
+            State::Idle | State::Unbegun => drop(session),
             State::InTransaction => {
                 runtime.spawn(roll_back(Discard(Some(session))));
             }
@@ -260,7 +340,7 @@ impl Drop for Checkout {
                 runtime.spawn(await_commit(Discard(Some(session)), pending));
             }
             // The server rolls back when the session is closed.
-            State::Unusable => drop(Discard(Some(session))),
+            State::Unusable | State::BeginFailed => drop(Discard(Some(session))),
         }
     }
 }

@@ -38,6 +38,7 @@ mod sync;
 mod sync_queries;
 #[cfg(feature = "test-support")]
 pub mod test_database;
+mod topics;
 mod transfer;
 mod unit_of_work;
 mod vendor_rename;

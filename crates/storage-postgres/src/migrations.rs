@@ -5,7 +5,7 @@ use std::time::Duration;
 use diesel::pg::Pg;
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection as _};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use storage_sql::FlagRow;
+use storage_sql::{FlagRow, Statement};
 use thiserror::Error;
 
 use crate::options::PgOptions;
@@ -49,7 +49,7 @@ pub async fn ensure_database(options: &PgOptions) -> Result<bool, MigrationError
     }
     let mut connection = connect(options, MAINTENANCE_DATABASE).await?.connection;
     let name = vec![options.database.as_str().into()];
-    let exists: Vec<FlagRow> = statement::load(&mut connection, SQL, name).await?;
+    let exists: Vec<FlagRow> = statement::load(&connection, &Statement::new(SQL, name)).await?;
     if storage_sql::flag(&exists) {
         return Ok(false);
     }

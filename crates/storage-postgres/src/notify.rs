@@ -1,7 +1,8 @@
 //! Wakes listeners of other processes with LISTEN and NOTIFY.
 //!
-//! NOTIFY is sent in a separate transaction after the commit that it announces: PostgreSQL serialises the commits of
-//! transactions that notify, which would undo the gain of batching.
+//! NOTIFY is a separate transaction after the commit that it announces: PostgreSQL serialises the commits of transactions that
+//! notify, which would undo the gain of batching. It is sent together with the commit, on the same connection
+//! ([`Checkout::commit`](crate::checkout::Checkout::commit)), or later by the notifier.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +18,7 @@ use tracing::{debug, warn};
 use crate::options::PgOptions;
 use crate::session::{PgSession, connect};
 use crate::store::PgStore;
+use crate::topics::Topics;
 
 /// Delay before listening again.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
@@ -37,18 +39,15 @@ impl PendingTopics {
         }
     }
 
-    /// Returns one command that notifies all pending topics. It may be lost, so the commit does not wait for the disk.
+    /// Returns the command that notifies all pending topics.
     fn take(&self) -> Option<&'static str> {
-        let [outbox, changes] =
-            Topic::ALL.map(|topic| self.of(topic).swap(false, Ordering::AcqRel));
-        match (outbox, changes) {
-            (true, false) => Some("SET LOCAL synchronous_commit = off; NOTIFY outbox"),
-            (false, true) => Some("SET LOCAL synchronous_commit = off; NOTIFY changes"),
-            (true, true) => {
-                Some("SET LOCAL synchronous_commit = off; NOTIFY outbox; NOTIFY changes")
+        let mut pending = Topics::default();
+        for topic in Topic::ALL {
+            if self.of(topic).swap(false, Ordering::AcqRel) {
+                pending.add(topic);
             }
-            (false, false) => None,
         }
+        pending.command()
     }
 }
 

@@ -118,6 +118,59 @@ impl PgUnitOfWork {
         Ok(storage_sql::orders(found)?.pop())
     }
 
+    /// Defers the writes of decisions.
+    pub(crate) fn defer_settled(&mut self, orders: &[SettledOrder]) {
+        // One statement per outcome instead of a join with all outcomes: only this can be planned with the primary key.
+        const DECIDED: &str = "
+UPDATE orders SET status = $1, reason = $2, updated_at = clock_timestamp()
+WHERE id = ANY($3) AND (status = 'PENDING') IS TRUE";
+        const DECIDED_AND_LOGGED: &str = with_change!(
+            "
+UPDATE orders SET status = $3, reason = $4, updated_at = clock_timestamp()
+WHERE id = ANY($5) AND (status = 'PENDING') IS TRUE"
+        );
+        const ALLOCATIONS: &str = "
+INSERT INTO allocations (order_id, vendor_id, product_id, quantity)
+SELECT * FROM unnest($1, $2, $3, $4)";
+
+        let mut decided: BTreeMap<(&str, Option<&str>), Vec<i64>> = BTreeMap::new();
+        let mut allocated = Vec::new();
+        for order in orders {
+            let outcome = match &order.outcome {
+                Outcome::Rejected(reason) => {
+                    (OrderStatus::Rejected.as_str(), Some(reason.as_str()))
+                }
+                Outcome::Confirmed(allocations) => {
+                    allocated.extend(allocations.iter().map(|it| (order, it)));
+                    (OrderStatus::Confirmed.as_str(), None)
+                }
+            };
+            decided.entry(outcome).or_default().push(order.id.0);
+        }
+        let mut entries = self.changes.settled(orders);
+        let mut along = entries.pop();
+        self.write_changes(&entries);
+        for ((status, reason), ids) in decided {
+            let expected = ids.len();
+            let (sql, mut binds) = match along.take() {
+                Some(entry) => (DECIDED_AND_LOGGED, changes::binds(&entry)),
+                None => (DECIDED, Vec::new()),
+            };
+            binds.extend([status.into(), reason.into(), Bind::big_ints(ids)]);
+            self.defer("settling orders", expected, sql, binds);
+        }
+        if allocated.is_empty() {
+            return;
+        }
+        let binds = vec![
+            Bind::big_ints(allocated.iter().map(|(order, _)| order.id.0)),
+            Bind::texts(allocated.iter().map(|(_, it)| it.vendor_id.as_str())),
+            Bind::texts(allocated.iter().map(|(order, _)| order.product_id.as_str())),
+            Bind::integers(allocated.iter().map(|(_, it)| it.quantity.units())),
+        ];
+        self.defer("allocating", allocated.len(), ALLOCATIONS, binds);
+    }
+
     /// Returns the order of each key, by scope and key, and the digest of the batch if the key belongs to a batch.
     async fn orders_by_key(
         &mut self,
@@ -233,57 +286,8 @@ WHERE id = ANY($1) AND (status = 'PENDING') IS TRUE ORDER BY id FOR NO KEY UPDAT
     }
 
     async fn save_settled(&mut self, orders: &[SettledOrder]) -> Result<(), StoreError> {
-        // One statement per outcome instead of a join with all outcomes: only this can be planned with the primary key.
-        const DECIDED: &str = "
-UPDATE orders SET status = $1, reason = $2, updated_at = clock_timestamp()
-WHERE id = ANY($3) AND (status = 'PENDING') IS TRUE";
-        const DECIDED_AND_LOGGED: &str = with_change!(
-            "
-UPDATE orders SET status = $3, reason = $4, updated_at = clock_timestamp()
-WHERE id = ANY($5) AND (status = 'PENDING') IS TRUE"
-        );
-        const ALLOCATIONS: &str = "
-INSERT INTO allocations (order_id, vendor_id, product_id, quantity)
-SELECT * FROM unnest($1, $2, $3, $4)";
-
-        let mut decided: BTreeMap<(&str, Option<&str>), Vec<i64>> = BTreeMap::new();
-        let mut allocated = Vec::new();
-        for order in orders {
-            let outcome = match &order.outcome {
-                Outcome::Rejected(reason) => {
-                    (OrderStatus::Rejected.as_str(), Some(reason.as_str()))
-                }
-                Outcome::Confirmed(allocations) => {
-                    allocated.extend(allocations.iter().map(|it| (order, it)));
-                    (OrderStatus::Confirmed.as_str(), None)
-                }
-            };
-            decided.entry(outcome).or_default().push(order.id.0);
-        }
-        let mut entries = self.changes.settled(orders);
-        let mut along = entries.pop();
-        self.write_changes(&entries).await?;
-        for ((status, reason), ids) in decided {
-            let expected = ids.len();
-            let (sql, mut binds) = match along.take() {
-                Some(entry) => (DECIDED_AND_LOGGED, changes::binds(&entry)),
-                None => (DECIDED, Vec::new()),
-            };
-            binds.extend([status.into(), reason.into(), Bind::big_ints(ids)]);
-            let written = self.execute(sql, binds).await?;
-            self.expect_rows("settling orders", written, expected)?;
-        }
-        if allocated.is_empty() {
-            return Ok(());
-        }
-        let binds = vec![
-            Bind::big_ints(allocated.iter().map(|(order, _)| order.id.0)),
-            Bind::texts(allocated.iter().map(|(_, it)| it.vendor_id.as_str())),
-            Bind::texts(allocated.iter().map(|(order, _)| order.product_id.as_str())),
-            Bind::integers(allocated.iter().map(|(_, it)| it.quantity.units())),
-        ];
-        let written = self.execute(ALLOCATIONS, binds).await?;
-        self.expect_rows("allocating", written, allocated.len())
+        self.defer_settled(orders);
+        self.flush().await
     }
 
     async fn lock_order(&mut self, id: OrderId) -> Result<Option<Order>, StoreError> {

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Nullable, Text};
 use domain::identifiers::OrderId;
-use domain::ports::{OutboxEntry, OutboxId, OutboxRepository, RequeueLimits, StoreError};
+use domain::ports::{OutboxEntry, OutboxId, OutboxRepository, RequeueLimits, StoreError, Topic};
 
 use storage_sql::{Bind, NumberRow, QueuedRow};
 
@@ -39,9 +39,11 @@ WITH moved AS (
 SELECT id, product_id FROM orders
 WHERE id = ANY(ARRAY(SELECT unnest(order_ids) FROM moved)) AND (status = 'PENDING') IS TRUE ORDER BY id";
         const PUT: &str = "INSERT INTO outbox (order_ids, product_ids) VALUES ($1, $2)";
+        // The claim was not full, so the relay continues only after a notification.
+        self.topics.add(Topic::Outbox);
         let pending: Vec<QueuedRow> = self.load(MOVE, vec![Bind::big_ints(entries)]).await?;
         let each = pending.into_iter().map(storage_sql::requeued);
-        let orders = self.unreadable.leave_out(each)?;
+        let orders = self.unreadable().leave_out(each)?;
         if orders.is_empty() {
             return Ok(());
         }
@@ -78,7 +80,7 @@ FROM claimed CROSS JOIN (SELECT set_config('synchronous_commit', 'off', true)) A
         let mut unreadable = Vec::new();
         for row in claimed {
             let orders = storage_sql::queued_orders(row.id, row.order_ids, row.product_ids);
-            match self.unreadable.readable(orders)? {
+            match self.unreadable().readable(orders)? {
                 Some(orders) => entries.push(OutboxEntry {
                     id: OutboxId(row.id),
                     orders,

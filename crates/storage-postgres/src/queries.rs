@@ -12,7 +12,7 @@ use domain::ports::{
     StoreError, StoreProbe, StoredPause,
 };
 use domain::timestamp::Timestamp;
-use storage_sql::{Bind, FlagRow, NumberRow, OrderRow, readable_page};
+use storage_sql::{Bind, FlagRow, NumberRow, OrderRow, Statement, readable_page};
 
 use crate::changes;
 use crate::store::PgStore;
@@ -27,10 +27,11 @@ impl PgStore {
     where
         R: QueryableByName<Pg> + Send + 'static,
     {
+        let statement = Statement::new(sql, binds);
         let mut spares = self.spares();
         loop {
             let mut checkout = self.checkout().await?;
-            match checkout.load(sql, binds.clone()).await {
+            match checkout.load(&statement).await {
                 // Reads can be retried.
                 Err(_) if spares > 0 && checkout.is_stale() => spares -= 1,
                 result => return result,

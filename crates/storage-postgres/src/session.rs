@@ -14,7 +14,7 @@ use diesel::pg::Pg;
 use diesel::{ConnectionError, QueryResult, QueryableByName};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use domain::ports::StoreError;
-use storage_sql::Bind;
+use storage_sql::{Bind, Statement};
 use thiserror::Error;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -105,7 +105,7 @@ impl PgSession {
     where
         R: QueryableByName<Pg> + Send + 'static,
     {
-        let loaded = statement::load(&mut self.connection, sql, binds).await;
+        let loaded = statement::load(&self.connection, &Statement::new(sql, binds)).await;
         self.classified(loaded)
     }
 

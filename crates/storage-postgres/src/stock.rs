@@ -109,6 +109,53 @@ SELECT product_id, count(*) AS positions FROM vendor_stock WHERE product_id = AN
         let complete = found.filter(|row| held.binary_search(&row.product_id).is_err());
         Ok((complete.collect(), held))
     }
+
+    /// Defers the writes of quantities and vendor stock.
+    pub(crate) fn defer_stock(&mut self, changes: &[StockChange]) -> Result<(), StoreError> {
+        const QUANTITIES: &str = "
+UPDATE stock SET quantity = i.quantity,
+    updated_at = CASE WHEN stock.quantity = i.quantity THEN updated_at ELSE clock_timestamp() END
+FROM unnest($1, $2) AS i (product_id, quantity) WHERE stock.product_id = i.product_id";
+        const POSITIONS: &str = "
+INSERT INTO vendor_stock (product_id, vendor_id, reported, in_flight, as_of, is_expired)
+SELECT * FROM unnest($1, $2, $3, $4, $5, $6)
+ON CONFLICT (product_id, vendor_id) DO UPDATE
+SET reported = excluded.reported, in_flight = excluded.in_flight, as_of = excluded.as_of,
+    is_expired = excluded.is_expired";
+
+        let quantities: Result<Vec<i64>, _> =
+            changes.iter().map(|it| it.quantity.try_into()).collect();
+        let quantities = quantities.map_err(|error| StoreError::Failed(Box::new(error)))?;
+        let products = changes.iter().map(|change| &change.product_id);
+        products.clone().for_each(|id| self.changes.product(id));
+        let binds = vec![
+            Bind::texts(products.map(ProductId::as_str)),
+            Bind::big_ints(quantities),
+        ];
+        self.defer("writing stock", changes.len(), QUANTITIES, binds);
+        let rows: Vec<_> = changes
+            .iter()
+            .flat_map(|change| {
+                change
+                    .vendors
+                    .iter()
+                    .map(move |it| (&change.product_id, it))
+            })
+            .collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let binds = vec![
+            Bind::texts(rows.iter().map(|(product_id, _)| product_id.as_str())),
+            Bind::texts(rows.iter().map(|(_, it)| it.vendor_id.as_str())),
+            Bind::integers(rows.iter().map(|(_, it)| it.reported)),
+            Bind::integers(rows.iter().map(|(_, it)| it.in_flight)),
+            Bind::instants(rows.iter().map(|(_, it)| it.as_of)),
+            Bind::Bools(rows.iter().map(|(_, it)| it.is_expired).collect()),
+        ];
+        self.defer("writing vendor stock", rows.len(), POSITIONS, binds);
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -168,49 +215,7 @@ SELECT product_id FROM stock WHERE product_id = ANY($1) ORDER BY product_id FOR 
     }
 
     async fn save_stock(&mut self, changes: &[StockChange]) -> Result<(), StoreError> {
-        const QUANTITIES: &str = "
-UPDATE stock SET quantity = i.quantity,
-    updated_at = CASE WHEN stock.quantity = i.quantity THEN updated_at ELSE clock_timestamp() END
-FROM unnest($1, $2) AS i (product_id, quantity) WHERE stock.product_id = i.product_id";
-        const POSITIONS: &str = "
-INSERT INTO vendor_stock (product_id, vendor_id, reported, in_flight, as_of, is_expired)
-SELECT * FROM unnest($1, $2, $3, $4, $5, $6)
-ON CONFLICT (product_id, vendor_id) DO UPDATE
-SET reported = excluded.reported, in_flight = excluded.in_flight, as_of = excluded.as_of,
-    is_expired = excluded.is_expired";
-
-        let quantities: Result<Vec<i64>, _> =
-            changes.iter().map(|it| it.quantity.try_into()).collect();
-        let quantities = quantities.map_err(|error| StoreError::Failed(Box::new(error)))?;
-        let products = changes.iter().map(|change| &change.product_id);
-        products.clone().for_each(|id| self.changes.product(id));
-        let binds = vec![
-            Bind::texts(products.map(ProductId::as_str)),
-            Bind::big_ints(quantities),
-        ];
-        let written = self.execute(QUANTITIES, binds).await?;
-        self.expect_rows("writing stock", written, changes.len())?;
-        let rows: Vec<_> = changes
-            .iter()
-            .flat_map(|change| {
-                change
-                    .vendors
-                    .iter()
-                    .map(move |it| (&change.product_id, it))
-            })
-            .collect();
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let binds = vec![
-            Bind::texts(rows.iter().map(|(product_id, _)| product_id.as_str())),
-            Bind::texts(rows.iter().map(|(_, it)| it.vendor_id.as_str())),
-            Bind::integers(rows.iter().map(|(_, it)| it.reported)),
-            Bind::integers(rows.iter().map(|(_, it)| it.in_flight)),
-            Bind::instants(rows.iter().map(|(_, it)| it.as_of)),
-            Bind::Bools(rows.iter().map(|(_, it)| it.is_expired).collect()),
-        ];
-        let written = self.execute(POSITIONS, binds).await?;
-        self.expect_rows("writing vendor stock", written, rows.len())
+        self.defer_stock(changes)?;
+        self.flush().await
     }
 }

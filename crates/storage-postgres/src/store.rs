@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool::Runtime;
-use deadpool::managed::{Manager, Metrics, Object, Pool, RecycleError, RecycleResult};
+use deadpool::managed::{Manager, Metrics, Object, Pool, QueueMode, RecycleError, RecycleResult};
 use domain::ports::{Store, StoreError, UnitOfWork};
 use storage_sql::UnreadableRows;
 use tokio::runtime::Handle;
@@ -89,6 +89,8 @@ impl PgStore {
         });
         let pool = Pool::builder(Sessions(Arc::clone(&context)))
             .max_size(options.pool_size)
+            // The session that was used last has its plans and catalog rows in the caches of the processor.
+            .queue_mode(QueueMode::Lifo)
             .wait_timeout(Some(options.pool_timeout))
             .create_timeout(Some(CONNECT_TIMEOUT))
             .recycle_timeout(Some(VERIFY_TIMEOUT))
@@ -128,16 +130,15 @@ impl PgStore {
 
     pub(crate) async fn begin_work(&self) -> Result<PgUnitOfWork, StoreError> {
         self.check_commits()?;
-        let mut spares = self.spares();
-        loop {
-            let mut checkout = self.checkout().await?;
-            match checkout.begin().await {
-                Ok(()) => return Ok(PgUnitOfWork::begun(checkout, Arc::clone(&self.unreadable))),
-                // Nothing was done on this connection yet, so another one can be used.
-                Err(_) if spares > 0 && checkout.is_reused() => spares -= 1,
-                Err(error) => return Err(error),
-            }
-        }
+        let checkout = self.checkout_to_write().await?;
+        Ok(PgUnitOfWork::new(self.clone(), checkout))
+    }
+
+    /// Checks out a connection whose next statement begins a transaction.
+    pub(crate) async fn checkout_to_write(&self) -> Result<Checkout, StoreError> {
+        let mut checkout = self.checkout().await?;
+        checkout.begin();
+        Ok(checkout)
     }
 
     /// Maximum number of connections that can be stale in the pool.

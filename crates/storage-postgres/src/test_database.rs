@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
-use storage_sql::FlagRow;
+use storage_sql::{FlagRow, Statement};
 
 use crate::migrations::{self, MAINTENANCE_DATABASE, MigrationError};
 use crate::options::PgOptions;
@@ -198,7 +198,8 @@ async fn ensure_template(
              SELECT pg_advisory_lock({TEMPLATE_LOCK_KEY})"
         ))
         .await?;
-    let ready: Vec<FlagRow> = statement::load(admin, READY, vec![template.into()]).await?;
+    let ready: Vec<FlagRow> =
+        statement::load(admin, &Statement::new(READY, vec![template.into()])).await?;
     if !storage_sql::flag(&ready) {
         // A database that is not a template yet was created only partly.
         admin

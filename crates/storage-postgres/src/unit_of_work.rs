@@ -1,24 +1,41 @@
 //! One transaction on one pooled connection.
 
-use std::sync::Arc;
+use std::mem;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use diesel::QueryableByName;
 use diesel::pg::Pg;
-use domain::ports::{StoreError, UnitOfWork};
+use domain::ports::{StoreError, Topic, UnitOfWork};
+use domain::settlement::SettledBatch;
 use domain::timestamp::Timestamp;
-use storage_sql::{Bind, UnreadableRows};
+use storage_sql::{Bind, Statement, UnreadableRows};
 
 use crate::changes::ChangeLog;
 use crate::checkout::Checkout;
+use crate::store::PgStore;
+use crate::topics::Topics;
 
 /// Query for the store's clock.
 pub(crate) const STORE_TIME: &str = "SELECT clock_timestamp() AS instant";
 
+/// A write whose result no other statement of the transaction needs.
+struct DeferredWrite {
+    statement: Statement,
+    /// Names the write in an error.
+    what: &'static str,
+    /// Number of rows that it must affect.
+    expected: usize,
+}
+
 /// A running transaction. Dropping it at any point releases its locks immediately: see [`Checkout`].
 pub(crate) struct PgUnitOfWork {
+    store: PgStore,
     pub(crate) checkout: Checkout,
+    /// Writes that are sent together.
+    deferred: Vec<DeferredWrite>,
+    /// Topics to notify with the commit.
+    pub(crate) topics: Topics,
     /// The changes of this transaction, for the change log.
     pub(crate) changes: ChangeLog,
     /// Set when a statement failed or affected an unexpected number of rows. After a failed statement PostgreSQL
@@ -26,20 +43,25 @@ pub(crate) struct PgUnitOfWork {
     failed: bool,
     /// Whether lock waits are limited.
     has_limited_waits: bool,
-    /// Counts unreadable rows.
-    pub(crate) unreadable: Arc<UnreadableRows>,
 }
 
 impl PgUnitOfWork {
-    /// Creates a unit of work on a connection with a transaction that was just begun.
-    pub(crate) fn begun(checkout: Checkout, unreadable: Arc<UnreadableRows>) -> Self {
+    /// Creates a unit of work on a connection of the store whose next statement begins a transaction.
+    pub(crate) fn new(store: PgStore, checkout: Checkout) -> Self {
         Self {
+            store,
             checkout,
+            deferred: Vec::new(),
+            topics: Topics::default(),
             changes: ChangeLog::default(),
             failed: false,
             has_limited_waits: false,
-            unreadable,
         }
+    }
+
+    /// Returns the counter of unreadable rows.
+    pub(crate) fn unreadable(&self) -> &UnreadableRows {
+        self.store.unreadable()
     }
 
     /// Runs a statement that returns rows.
@@ -51,7 +73,12 @@ impl PgUnitOfWork {
     where
         R: QueryableByName<Pg> + Send + 'static,
     {
-        let loaded = self.checkout.load(sql, binds).await;
+        let statement = Statement::new(sql, binds);
+        let mut loaded = self.checkout.load(&statement).await;
+        let mut spares = self.store.spares();
+        while loaded.is_err() && self.replace_stale_connection(&mut spares).await? {
+            loaded = self.checkout.load(&statement).await;
+        }
         self.checked(loaded)
     }
 
@@ -61,8 +88,60 @@ impl PgUnitOfWork {
         sql: &'static str,
         binds: Vec<Bind>,
     ) -> Result<usize, StoreError> {
-        let executed = self.checkout.execute(sql, binds).await;
+        let statement = Statement::new(sql, binds);
+        let mut executed = self.checkout.execute(&statement).await;
+        let mut spares = self.store.spares();
+        while executed.is_err() && self.replace_stale_connection(&mut spares).await? {
+            executed = self.checkout.execute(&statement).await;
+        }
         self.checked(executed)
+    }
+
+    /// Defers a write, which must affect `expected` rows, to the next [`flush`](Self::flush).
+    pub(crate) fn defer(
+        &mut self,
+        what: &'static str,
+        expected: usize,
+        sql: &'static str,
+        binds: Vec<Bind>,
+    ) {
+        self.deferred.push(DeferredWrite {
+            statement: Statement::new(sql, binds),
+            what,
+            expected,
+        });
+    }
+
+    /// Sends the deferred writes together, and checks how many rows each affected. They are not repeated on another connection:
+    /// a use case locks rows before it writes.
+    pub(crate) async fn flush(&mut self) -> Result<(), StoreError> {
+        if self.deferred.is_empty() {
+            return Ok(());
+        }
+        let (statements, expectations): (Vec<_>, Vec<_>) = mem::take(&mut self.deferred)
+            .into_iter()
+            .map(|write| (write.statement, (write.what, write.expected)))
+            .unzip();
+        let executed = self.checkout.execute_all(&statements).await;
+        let written = self.checked(executed)?;
+        for (written, (what, expected)) in written.into_iter().zip(expectations) {
+            self.expect_rows(what, written, expected)?;
+        }
+        Ok(())
+    }
+
+    /// After a failed first statement: replaces a connection that ended while it was in the pool. Returns whether the
+    /// statement can be repeated on another one.
+    async fn replace_stale_connection(&mut self, spares: &mut usize) -> Result<bool, StoreError> {
+        if *spares == 0 || !self.checkout.can_begin_on_another() {
+            return Ok(false);
+        }
+        *spares -= 1;
+        // Its place in the pool may be the only one.
+        self.checkout.close();
+        let checkout = self.store.checkout_to_write().await;
+        self.checkout = self.checked(checkout)?;
+        Ok(true)
     }
 
     fn checked<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
@@ -85,8 +164,9 @@ impl PgUnitOfWork {
             ));
         }
         let changed = self.changes.take();
-        self.write_changes(&changed).await?;
-        self.checkout.commit().await
+        self.write_changes(&changed);
+        self.flush().await?;
+        self.checkout.commit(self.topics.command()).await
     }
 
     /// Checks how many rows a statement affected. Another number means that the rows were not as the use case had
@@ -123,6 +203,21 @@ impl UnitOfWork for PgUnitOfWork {
         .await?;
         self.has_limited_waits = true;
         Ok(())
+    }
+
+    async fn save_batch(&mut self, batch: &SettledBatch) -> Result<(), StoreError> {
+        if !batch.orders.is_empty() {
+            self.defer_settled(&batch.orders);
+        }
+        if !batch.stock.is_empty() {
+            self.defer_stock(&batch.stock)?;
+        }
+        self.flush().await
+    }
+
+    fn notify_on_commit(&mut self, topic: Topic) -> bool {
+        self.topics.add(topic);
+        true
     }
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {

@@ -45,15 +45,19 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Stores an error, unless it only follows the one that ended the session.
+    /// Stores an error, unless it only follows the first one of statements that were sent together, or the one that ended
+    /// the session.
     fn report(&self, error: ServerError) {
-        let mut last = lock(&self.error);
-        if !last.as_ref().is_some_and(|last| last.fatal) {
-            *last = Some(error);
+        let mut first = lock(&self.error);
+        if first
+            .as_ref()
+            .is_none_or(|first| error.fatal && !first.fatal)
+        {
+            *first = Some(error);
         }
     }
 
-    /// Returns and clears the last error.
+    /// Returns and clears the first error since the last call, or the one that ended the session.
     pub(crate) fn take_error(&self) -> Option<ServerError> {
         lock(&self.error).take()
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::identifiers::{OrderId, ProductId};
-use domain::ports::{OrderQueries as _, StockQueries as _, Store as _};
+use domain::ports::{OrderQueries as _, StockQueries as _, Store as _, Topic};
 use storage_postgres::test_database::TestDatabase;
 use storage_postgres::{PgStore, migrations};
 
@@ -50,9 +50,17 @@ async fn concurrent_processes_run_each_migration_once() {
 #[tokio::test]
 async fn a_stale_connection_in_the_pool_is_replaced_transparently() {
     let database = TestDatabase::create().await.unwrap();
-    let store = PgStore::new(database.options()).unwrap();
-    for round in 0..20 {
-        store.begin().await.unwrap().commit().await.unwrap();
+    let mut options = database.options().clone();
+    // The place of the stale connection is the only one.
+    options.pool_size = 1;
+    let store = PgStore::new(&options).unwrap();
+    let use_one = async || {
+        let mut work = store.begin().await.unwrap();
+        work.store_time().await.unwrap();
+        work.commit().await.unwrap();
+    };
+    for round in 0..21 {
+        use_one().await;
         database
             .execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
@@ -60,12 +68,25 @@ async fn a_stale_connection_in_the_pool_is_replaced_transparently() {
             )
             .await
             .unwrap();
-        if round % 2 == 0 {
-            store.begin().await.unwrap().commit().await.unwrap();
-        } else {
-            store.list_stock(None, false, 1).await.unwrap();
+        match round % 3 {
+            0 => use_one().await,
+            1 => {
+                let mut work = store.begin().await.unwrap();
+                let longest = Duration::from_secs(1);
+                work.limit_lock_waits(longest).await.unwrap();
+                work.commit().await.unwrap();
+            }
+            _ => drop(store.list_stock(None, false, 1).await.unwrap()),
         }
     }
+}
+
+#[tokio::test]
+async fn a_unit_of_work_notifies_with_its_commit() {
+    let database = TestDatabase::create().await.unwrap();
+    let store = PgStore::new(database.options()).unwrap();
+    let mut work = store.begin().await.unwrap();
+    assert!(work.notify_on_commit(Topic::Outbox));
 }
 
 /// Dropping the future of a read leaves its statement running; the next user of the pool must not wait for it.

@@ -1,8 +1,7 @@
-//! Threads that each own a connection and run jobs one at a time.
+//! Threads that each own a reading connection and run jobs one at a time. Module `writer` has the thread that writes.
 //!
 //! SQLite blocks, so it must not run on the threads of the async runtime. A dedicated thread was measured to be faster
-//! than a blocking task per call, as in diesel-async's wrapper. It also gives a guarantee that a unit of work needs:
-//! jobs run in the order in which they were posted, even if the caller no longer waits.
+//! than a blocking task per call, as in diesel-async's wrapper.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,7 +18,7 @@ type Job = Box<dyn FnOnce(&mut SqliteConnection) + Send>;
 
 /// Sends jobs to its threads. Dropping it waits until the posted jobs are done and the connections are closed.
 pub(crate) struct Executor {
-    /// Unbounded: the sender either waits for the result or is a drop, which must not wait. `None` only during drop.
+    /// Unbounded: the number of callers limits it. `None` only during drop.
     jobs: Option<Sender<Job>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -50,21 +49,17 @@ impl Executor {
         job: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (sender, receiver) = oneshot::channel();
-        self.post(move |connection| {
+        let job = move |connection: &mut SqliteConnection| {
             // The caller may have stopped waiting.
             let _ = sender.send(job(connection));
-        });
-        receiver
-            .await
-            .unwrap_or_else(|_| Err(StoreError::Unavailable("the store is closed".to_owned())))
-    }
-
-    /// Queues a job behind those that were posted before, without queue for it.
-    pub(crate) fn post(&self, job: impl FnOnce(&mut SqliteConnection) + Send + 'static) {
+        };
         if let Some(jobs) = &self.jobs {
             // The threads outlive this sender.
             let _ = jobs.send(Box::new(job));
         }
+        receiver
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Unavailable("the store is closed".to_owned())))
     }
 }
 

@@ -33,6 +33,10 @@ const CACHE_KIB: i32 = -16_384;
 /// Size to which the write-ahead log is truncated after a checkpoint: a large import would leave it large forever.
 const MAX_LOG_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Number of pages in the write-ahead log after which a commit copies them into the data file, and waits for the disk twice.
+/// Pages that many transactions change are copied once.
+const CHECKPOINT_PAGES: u32 = 8_192;
+
 /// Maximum length of a chain of symbolic links.
 const MAX_LINKS: usize = 40;
 
@@ -91,8 +95,8 @@ fn holder(pid: Option<u32>) -> String {
 
 /// The parts of an open store.
 pub(crate) struct Opened {
-    /// `None` if the file is opened read-only.
-    pub(crate) writer: Option<SqliteConnection>,
+    /// The connections of the writer's thread, for writes and for reads; `None` if the file is opened read-only.
+    pub(crate) writer: Option<(SqliteConnection, SqliteConnection)>,
     pub(crate) readers: Vec<SqliteConnection>,
     /// `None` if the file is opened read-only.
     pub(crate) lock: Option<FileLock>,
@@ -118,7 +122,7 @@ pub(crate) fn exclusively(
     let mut writer = connect(&path, wait)?;
     let set_up = format!(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-         PRAGMA journal_size_limit = {MAX_LOG_BYTES}"
+         PRAGMA journal_size_limit = {MAX_LOG_BYTES}; PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}"
     );
     writer.batch_execute(&set_up).map_err(unusable(&path))?;
     migrate(&mut writer, &path)?;
@@ -128,7 +132,7 @@ pub(crate) fn exclusively(
         .map_err(unusable(&path))?;
     Ok(Opened {
         last_order: number(&mut writer, LAST_ORDER).map_err(unusable(&path))?,
-        writer: Some(writer),
+        writer: Some((writer, connect_reader(&path, wait)?)),
         readers: connect_readers(&path, readers, wait)?,
         lock: Some(lock),
     })
@@ -243,14 +247,16 @@ fn connect_readers(
     wait: Duration,
 ) -> Result<Vec<SqliteConnection>, OpenError> {
     (0..readers.max(1))
-        .map(|_| {
-            let mut reader = connect(path, wait)?;
-            reader
-                .batch_execute("PRAGMA query_only = ON")
-                .map_err(unusable(path))?;
-            Ok(reader)
-        })
+        .map(|_| connect_reader(path, wait))
         .collect()
+}
+
+fn connect_reader(path: &Path, wait: Duration) -> Result<SqliteConnection, OpenError> {
+    let mut reader = connect(path, wait)?;
+    reader
+        .batch_execute("PRAGMA query_only = ON")
+        .map_err(unusable(path))?;
+    Ok(reader)
 }
 
 /// Differences between the migrations of the file and of the program.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use domain::identifiers::{OrderId, ProductId, VendorId};
-use domain::order::Order;
+use domain::order::{Order, OrderStatus};
 use domain::ports::{
     OrderFilter, OrderQueries, OutboxLag, ProductDetail, StockLevel, StockQueries, StoreError,
     StoreProbe, StoredPause,
@@ -27,6 +27,19 @@ LEFT JOIN allocations a ON a.order_id = o.id ORDER BY o.id DESC, a.vendor_id"
     };
 }
 
+/// Selects the ids of the newest orders of a product with a status other than `PENDING`.
+macro_rules! newest_settled {
+    ($status:literal) => {
+        concat!(
+            "
+    UNION ALL
+    SELECT id FROM (SELECT id FROM orders WHERE product_id = $1 AND status = '",
+            $status,
+            "' AND status <> 'PENDING' AND id < $2 ORDER BY id DESC LIMIT $3)"
+        )
+    };
+}
+
 // One statement per filter, so that each is planned for the matching index.
 const ONE: &str = order_page!("id = $1");
 const SOME: &str = order_page!("id IN (SELECT value FROM json_each($1))");
@@ -34,9 +47,28 @@ const SETTLED: &str =
     order_page!("id IN (SELECT value FROM json_each($1)) AND status <> 'PENDING'");
 const ALL: &str = order_page!("id < $1 ORDER BY id DESC LIMIT $2");
 const BY_STATUS: &str = order_page!("status = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
-const BY_PRODUCT: &str = order_page!("product_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
-const BY_BOTH: &str =
-    order_page!("status = $1 AND product_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4");
+// Merges a page of each status; the first rows of the merge are the page.
+const BY_PRODUCT: &str = concat!(
+    "SELECT ",
+    storage_sql::order_columns!(),
+    "
+FROM (SELECT * FROM orders WHERE id IN (
+    SELECT id FROM (SELECT id FROM orders WHERE product_id = $1 AND status = 'PENDING' AND id < $2 ORDER BY id DESC LIMIT $3)",
+    newest_settled!("CONFIRMED"),
+    newest_settled!("REJECTED"),
+    newest_settled!("CANCELLED"),
+    newest_settled!("SHIPPED"),
+    newest_settled!("DELIVERED"),
+    "
+) ORDER BY id DESC LIMIT $3) o
+LEFT JOIN allocations a ON a.order_id = o.id ORDER BY o.id DESC, a.vendor_id"
+);
+// The indexes by product are partial: a statement has to contain their condition.
+const PENDING_BY_PRODUCT: &str =
+    order_page!("product_id = $1 AND status = 'PENDING' AND id < $2 ORDER BY id DESC LIMIT $3");
+const BY_BOTH: &str = order_page!(
+    "status = $1 AND status <> 'PENDING' AND product_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4"
+);
 const STOCK: &str = "
 SELECT product_id, quantity, updated_at FROM stock WHERE product_id > $1 ORDER BY product_id LIMIT $2";
 const LEVELS: &str = "
@@ -65,6 +97,7 @@ impl SqliteStore {
         before: i64,
         limit: u32,
     ) -> Result<Vec<OrderRow>, StoreError> {
+        let is_pending = filter.status == Some(OrderStatus::Pending);
         let status = filter.status.map(|status| Bind::from(status.as_str()));
         let product = filter.product_id.as_ref().map(Bind::from);
         let (before, limit) = (Bind::from(before), Bind::from(limit));
@@ -72,6 +105,9 @@ impl SqliteStore {
             (None, None) => (ALL, vec![before, limit]),
             (Some(status), None) => (BY_STATUS, vec![status, before, limit]),
             (None, Some(product)) => (BY_PRODUCT, vec![product, before, limit]),
+            (Some(_), Some(product)) if is_pending => {
+                (PENDING_BY_PRODUCT, vec![product, before, limit])
+            }
             (Some(status), Some(product)) => (BY_BOTH, vec![status, product, before, limit]),
         };
         self.load(sql, binds).await

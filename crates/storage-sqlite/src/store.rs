@@ -11,6 +11,8 @@ use diesel::{QueryableByName, SqliteConnection};
 use domain::monotonic_clock::MonotonicClock;
 use domain::ports::{Clock, Store, StoreError, UnitOfWork};
 use storage_sql::{Bind, UnreadableRows};
+use tokio::runtime::Handle;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use crate::error::store_error;
@@ -20,19 +22,20 @@ use crate::open::{self, OpenError, Opened};
 use crate::options::SqliteOptions;
 use crate::order_numbers::OrderNumbers;
 use crate::statement;
-use crate::unit_of_work::SqliteUnitOfWork;
+use crate::unit_of_work::{Durability, SqliteUnitOfWork};
+use crate::writer::Writer;
 
-/// A store in a file. Clones share it. Dropping the last clone blocks until the running calls have ended, and closes
-/// the file.
+/// A store in a file. Clones share it. Dropping the last clone closes the file. It blocks until the running calls have ended,
+/// except on the writer's thread, which ends later.
 #[derive(Clone)]
 pub struct SqliteStore {
     shared: Arc<Shared>,
 }
 
-/// State shared by the clones. Jobs must not hold a reference: the last one to end would join its own thread.
+/// State shared by the clones. Jobs of readers must not hold a reference: the last one to end would join its own thread.
 pub(crate) struct Shared {
     /// `None` if the store is read-only.
-    pub(crate) writer: Option<Executor>,
+    pub(crate) writer: Option<Writer>,
     readers: Executor,
     /// Held by the open unit of work; waiters are served in order.
     write_lock: Arc<tokio::sync::Mutex<()>>,
@@ -81,7 +84,7 @@ impl SqliteStore {
         };
         let writer = opened
             .writer
-            .map(|writer| Executor::start("writer", vec![writer]));
+            .map(|(writer, reader)| Writer::start(writer, reader));
         let shared = Shared {
             writer: writer.transpose().map_err(threads_failed)?,
             readers: Executor::start("reader", opened.readers).map_err(threads_failed)?,
@@ -130,16 +133,28 @@ impl SqliteStore {
             .await
     }
 
+    /// Returns the runtime of the thread that writes; `None` if the store is read-only. The calls of its tasks need no thread
+    /// switch. For tasks that mostly write: they share one thread, which also waits for the disk. The runtime has timers and
+    /// no network, and its tasks are dropped with the last clone of the store, so a task that holds one has to end first.
+    #[must_use]
+    pub fn writer_runtime(&self) -> Option<Handle> {
+        let writer = self.shared.writer.as_ref();
+        writer.map(|writer| writer.runtime().clone())
+    }
+
     pub(crate) fn shared(&self) -> &Shared {
         &self.shared
     }
 
-    /// Runs a read on one of the reader connections.
+    /// Runs a read on one of the reader connections; on the writer's thread, on its own.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.shared.readers.run(job).await
+        match &self.shared.writer {
+            Some(writer) if writer.is_current_thread() => Writer::read_here(job),
+            _ => self.shared.readers.run(job).await,
+        }
     }
 
     /// Runs a read of one statement.
@@ -169,10 +184,16 @@ impl SqliteStore {
         .await
     }
 
-    pub(crate) async fn begin_work(&self) -> Result<SqliteUnitOfWork, StoreError> {
-        self.shared.writer()?;
+    pub(crate) async fn begin_work(
+        &self,
+        durability: Durability,
+    ) -> Result<SqliteUnitOfWork, StoreError> {
+        if self.shared.writer()?.is_current_thread() {
+            // The calls on this thread do not suspend their task: the other tasks run between two units of work.
+            yield_now().await;
+        }
         let write_guard = self.lock_writer().await?;
-        SqliteUnitOfWork::begin(Arc::clone(&self.shared), write_guard).await
+        SqliteUnitOfWork::begin(Arc::clone(&self.shared), write_guard, durability).await
     }
 
     async fn lock_writer(&self) -> Result<tokio::sync::OwnedMutexGuard<()>, StoreError> {
@@ -191,7 +212,7 @@ impl SqliteStore {
 }
 
 impl Shared {
-    pub(crate) fn writer(&self) -> Result<&Executor, StoreError> {
+    pub(crate) fn writer(&self) -> Result<&Writer, StoreError> {
         self.writer
             .as_ref()
             .ok_or_else(|| StoreError::Failed("the store is read-only".into()))
@@ -201,6 +222,10 @@ impl Shared {
 #[async_trait]
 impl Store for SqliteStore {
     async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
-        Ok(Box::new(self.begin_work().await?))
+        Ok(Box::new(self.begin_work(Durability::Full).await?))
+    }
+
+    async fn begin_relaxed(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
+        Ok(Box::new(self.begin_work(Durability::Relaxed).await?))
     }
 }

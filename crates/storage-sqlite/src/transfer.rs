@@ -6,7 +6,7 @@ use domain::ports::{StoreError, TransferCursor, TransferReader, TransferRecord, 
 use storage_sql::{KEYS, VENDORS};
 
 use crate::store::SqliteStore;
-use crate::unit_of_work::SqliteUnitOfWork;
+use crate::unit_of_work::{Durability, SqliteUnitOfWork};
 
 const PRODUCTS: &str = "
 SELECT s.product_id, s.quantity, s.updated_at, p.vendor_id, p.reported, p.in_flight, p.as_of, true AS configured, p.is_expired
@@ -68,7 +68,7 @@ impl TransferReader for SqliteReader {
 impl TransferSource for SqliteStore {
     async fn read_all(&self) -> Result<Box<dyn TransferReader>, StoreError> {
         Ok(Box::new(SqliteReader {
-            work: self.begin_work().await?,
+            work: self.begin_work(Durability::Full).await?,
             cursor: TransferCursor::START,
         }))
     }

@@ -17,6 +17,26 @@ use crate::order_numbers::OrderNumbers;
 use crate::store::Shared;
 use crate::{changes, statement};
 
+/// Whether a commit waits until the transaction is on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    Full,
+    /// The transaction is written to the log and reaches the disk with the next one that waits. A crash of the process keeps
+    /// it; a crash of the machine before that may undo it.
+    Relaxed,
+}
+
+impl Durability {
+    /// Begins a transaction that takes the write lock immediately: a transaction that reads first could fail to upgrade
+    /// because another one has written meanwhile.
+    fn begin(self) -> &'static str {
+        match self {
+            Self::Full => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
+            Self::Relaxed => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
+        }
+    }
+}
+
 /// A running transaction. Dropping it at any point rolls it back before the next one begins: the rollback is posted
 /// before the write lock is released, and the thread keeps the order.
 pub(crate) struct SqliteUnitOfWork {
@@ -30,11 +50,11 @@ pub(crate) struct SqliteUnitOfWork {
 }
 
 impl SqliteUnitOfWork {
-    /// Begins a transaction that takes the write lock immediately: a transaction that reads first could fail to upgrade
-    /// because another one has written meanwhile.
+    /// Begins a transaction.
     pub(crate) async fn begin(
         shared: Arc<Shared>,
         write_guard: OwnedMutexGuard<()>,
+        durability: Durability,
     ) -> Result<Self, StoreError> {
         // Created before the transaction begins, so that a `begin` whose future is dropped is rolled back as well.
         let mut work = Self {
@@ -44,7 +64,7 @@ impl SqliteUnitOfWork {
             ended: false,
             _write_guard: write_guard,
         };
-        work.call(|connection, _| command(connection, "BEGIN IMMEDIATE"))
+        work.call(move |connection, _| command(connection, durability.begin()))
             .await?;
         Ok(work)
     }
@@ -148,5 +168,42 @@ impl UnitOfWork for SqliteUnitOfWork {
         .await?;
         self.ended = true;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clock_tokio::SystemClock;
+    use domain::ports::Store as _;
+    use storage_sql::NumberRow;
+
+    use super::*;
+    use crate::options::SqliteOptions;
+    use crate::store::SqliteStore;
+
+    /// Returns SQLite's level `synchronous`: 2 if commits wait for the disk, 1 if only checkpoints do.
+    async fn synchronous(work: &mut SqliteUnitOfWork) -> i64 {
+        const SQL: &str = "SELECT synchronous AS number FROM pragma_synchronous";
+        let found: Vec<NumberRow> = work.load(SQL, Vec::new()).await.unwrap();
+        found[0].number
+    }
+
+    #[tokio::test]
+    async fn only_commits_of_relaxed_units_of_work_do_not_wait_for_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SqliteOptions::new(folder.path().join("store.db"));
+        let store = SqliteStore::open(&options, Arc::new(SystemClock)).unwrap();
+        for (durability, level) in [
+            (Durability::Full, 2),
+            (Durability::Relaxed, 1),
+            (Durability::Full, 2),
+        ] {
+            let mut work = store.begin_work(durability).await.unwrap();
+            assert_eq!(synchronous(&mut work).await, level);
+            Box::new(work).commit().await.unwrap();
+        }
+        drop(store.begin_relaxed().await.unwrap());
+        let mut work = store.begin_work(Durability::Full).await.unwrap();
+        assert_eq!(synchronous(&mut work).await, 2);
     }
 }

@@ -6,6 +6,7 @@ use domain::ports::{StoreError, UnitOfWork as _, WriteProbe};
 
 use crate::error::store_error;
 use crate::store::SqliteStore;
+use crate::unit_of_work::Durability;
 
 /// Eight pages, for which the log and the file must have space. A row that an earlier probe left is removed first.
 const FILL: &str =
@@ -18,7 +19,7 @@ const CLEAR: &str = "DELETE FROM write_probe";
 impl WriteProbe for SqliteStore {
     async fn probe_write(&self) -> Result<(), StoreError> {
         for sql in [FILL, CLEAR] {
-            let mut work = self.begin_work().await?;
+            let mut work = self.begin_work(Durability::Full).await?;
             work.call(move |connection, _| connection.batch_execute(sql).map_err(store_error))
                 .await?;
             Box::new(work).commit().await?;

@@ -16,7 +16,7 @@ use domain::ports::{
     VendorSetRepository,
 };
 use domain::report_history::ReportHistory;
-use domain::settlement::{PendingOrder, SettledOrder};
+use domain::settlement::{PendingOrder, SettledBatch, SettledOrder};
 use domain::stock::{ProductStock, StockChange};
 use domain::timestamp::Timestamp;
 use domain::vendor_set::{ConfiguredVendor, VendorSetDigest};
@@ -359,6 +359,14 @@ impl UnitOfWork for PairedWork {
 
     async fn limit_lock_waits(&mut self, longest: Duration) -> Result<(), StoreError> {
         both!(self.limit_lock_waits(longest), longest)
+    }
+
+    async fn save_batch(&mut self, batch: &SettledBatch) -> Result<(), StoreError> {
+        let real_batch = self.pairs.with(|pairs| SettledBatch {
+            orders: pairs.settled(&batch.orders),
+            stock: pairs.changes(&batch.stock),
+        });
+        both!(self.save_batch(batch), &real_batch)
     }
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {

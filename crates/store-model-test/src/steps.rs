@@ -126,8 +126,7 @@ impl Run {
         let stock = work.lock_stock(&wanted).await?;
         let batch = settle(pending, stock, most_available_first)
             .map_err(|error| StoreError::Failed(Box::new(error)))?;
-        work.save_settled(&batch.orders).await?;
-        work.save_stock(&batch.stock).await
+        work.save_batch(&batch).await
     }
 
     async fn reject(&self, work: &mut dyn UnitOfWork, slot: Slot) -> StepResult {

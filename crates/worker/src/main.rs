@@ -101,6 +101,7 @@ fn ports(
         push_vendors: wiring::push_feeds(&settings.vendors)?,
         observer: metrics.clone(),
         vendor_set: wiring::vendor_set(settings)?,
+        writer_runtime: None,
     })
 }
 

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -40,9 +41,20 @@ pub struct Supervisor {
     tasks: TaskTracker,
     soft: CancellationToken,
     hard: CancellationToken,
+    /// The runtime of the tasks; `None` for the current one.
+    runtime: Option<Handle>,
 }
 
 impl Supervisor {
+    /// Returns a clone that starts its tasks on this runtime.
+    #[must_use]
+    pub fn on(&self, runtime: Option<Handle>) -> Self {
+        Self {
+            runtime,
+            ..self.clone()
+        }
+    }
+
     /// Starts a task and supervises it. `start` is called for each run, with a clone of `context` and the token that requests
     /// its end. A run that ends or panics before that is restarted after a pause.
     pub fn supervise<Context, Start, Run>(
@@ -58,7 +70,7 @@ impl Supervisor {
         let name = name.into();
         self.set(&name, |state| state.running = true);
         let supervisor = self.clone();
-        self.tasks.spawn(async move {
+        let task = async move {
             let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
             loop {
                 let started = Instant::now();
@@ -100,7 +112,11 @@ impl Supervisor {
                 }
                 supervisor.set(&name, |state| state.running = true);
             }
-        });
+        };
+        match &self.runtime {
+            Some(runtime) => self.tasks.spawn_on(task, runtime),
+            None => self.tasks.spawn(task),
+        };
     }
 
     fn set(&self, name: &str, change: impl FnOnce(&mut TaskState)) {

@@ -16,6 +16,7 @@ use domain::services::{
 use domain::vendor_set::VendorSet;
 use readiness::TaskHealth;
 use settings::WorkerSettings;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::warn;
 
@@ -62,6 +63,8 @@ pub struct WorkerPorts {
     pub observer: Arc<dyn Observer>,
     /// All vendors of the settings, including those without a feed.
     pub vendor_set: VendorSet,
+    /// Runtime of the relay and the consumers, if the store has one for tasks that mostly write; `None` for the current one.
+    pub writer_runtime: Option<Handle>,
 }
 
 impl WorkerPorts {
@@ -84,9 +87,10 @@ pub fn start(ports: &WorkerPorts, settings: &WorkerSettings, supervisor: &Superv
     )
     .with_backlog(start_monitor(ports, supervisor));
     let vendor_set_applied = watch::Sender::new(false);
-    health.consumers = start_consumers(ports, settings, supervisor, &vendor_set_applied);
+    let writing = supervisor.on(ports.writer_runtime.clone());
+    health.consumers = start_consumers(ports, settings, &writing, &vendor_set_applied);
     start_balancer(ports, &health.consumers, supervisor);
-    health.watch(start_relay(ports, settings, supervisor));
+    health.watch(start_relay(ports, settings, &writing));
     health.watch(start_sweeper(ports, settings, supervisor));
     for task in start_scheduler(ports, supervisor, vendor_set_applied) {
         health.watch(task);

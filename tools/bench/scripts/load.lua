@@ -2,8 +2,8 @@
 --
 -- FILE has one line per request to choose from: the cumulative share of this and all earlier lines (1 on the last line), a tab,
 -- and the body (POST) or the suffix of PATH (GET). RATE is the number of requests per second and thread; with 0, each connection
--- sends its next request after the last response. STATUSES is 1 to count responses by status, which costs CPU time of the client.
--- With HOST:PORT, every second thread sends to that server.
+-- sends its next request after the last response. STATUSES is 1 to count responses by status, and 2 to measure the time to each
+-- 503 as well; both cost CPU time of the client. With HOST:PORT, every second thread sends to that server.
 --
 -- With a rate, requests are sent at random times that are scheduled in advance (a Poisson process), independent of the responses:
 -- each free connection takes the next scheduled time. Latency is measured from the actual start of a request. The delay after its
@@ -33,17 +33,25 @@ end
 -- State of each thread.
 local shares, requests = {}, {}
 local scheduled, first, last = {}, 1, 0
-late_us, statuses = {}, {}
+local is_timed = false
+late_us, refused_us, statuses = {}, {}, {}
+
+-- Splits a timed request at its request id, which is the time at which it is sent, in units of 10 µs.
+local function prepare(request)
+  if not is_timed then return request end
+  return { request:match("^(.*)TIME_OF_REQUEST(.*)$") }
+end
 
 local function read(method, path, file)
   if method == "POST" then wrk.headers["Content-Type"] = "application/json" end
+  if is_timed then wrk.headers["X-Request-Id"] = "TIME_OF_REQUEST" end
   for line in io.lines(file) do
     local share, text = line:match("^(%S+)\t(.*)$")
     table.insert(shares, tonumber(share))
     if method == "POST" then
-      table.insert(requests, wrk.format(method, path, nil, text))
+      table.insert(requests, prepare(wrk.format(method, path, nil, text)))
     else
-      table.insert(requests, wrk.format(method, path .. text))
+      table.insert(requests, prepare(wrk.format(method, path .. text)))
     end
   end
 end
@@ -63,16 +71,28 @@ local function send_to(server)
   wrk.thread.addr = wrk.lookup(host, port)[1]
 end
 
+local function count(counts, key)
+  counts[key] = (counts[key] or 0) + 1
+end
+
+local function record_refused(headers)
+  for name, value in pairs(headers) do
+    local sent = name:lower() == "x-request-id" and tonumber(value)
+    if sent then count(refused_us, tostring(math.max(0, math.floor(now_s() * 1e5) - sent))) end
+  end
+end
+
 function init(args)
   math.randomseed(number)
+  is_timed = args[5] == "2"
   if args[6] and number % 2 == 0 then send_to(args[6]) end
   read(args[1], args[2], args[3])
   local rate = tonumber(args[4])
   if rate > 0 then define_delay(rate) end
-  if args[5] == "1" then
-    function response(status)
-      local key = tostring(status)
-      statuses[key] = (statuses[key] or 0) + 1
+  if args[5] ~= "0" then
+    function response(status, headers)
+      count(statuses, tostring(status))
+      if is_timed and status == 503 then record_refused(headers) end
     end
   end
 end
@@ -83,7 +103,7 @@ local function record_delay()
   first = first + 1
   -- In units of 10 µs.
   local step = tostring(math.max(0, math.floor((now_s() - due_s) * 1e5)))
-  late_us[step] = (late_us[step] or 0) + 1
+  count(late_us, step)
 end
 
 function request()
@@ -94,7 +114,8 @@ function request()
     local middle = math.floor((low + high) / 2)
     if shares[middle] < target then low = middle + 1 else high = middle end
   end
-  return requests[low]
+  if not is_timed then return requests[low] end
+  return requests[low][1] .. math.floor(now_s() * 1e5) .. requests[low][2]
 end
 
 local function merged(name)
@@ -107,6 +128,13 @@ local function merged(name)
   return sums
 end
 
+-- Times in µs.
+local function as_us(steps)
+  local times = {}
+  for step, number in pairs(steps) do times[tonumber(step) * 10] = number end
+  return times
+end
+
 local function as_json(counts)
   local members = {}
   for key, count in pairs(counts) do
@@ -116,13 +144,11 @@ local function as_json(counts)
 end
 
 function done(summary, latency)
-  local late = {}
-  for step, count in pairs(merged("late_us")) do late[tonumber(step) * 10] = count end
   print(string.format(
     'RESULT {"requests":%d,"duration_us":%d,"not_2xx":%d,"failed":%d,"timed_out":%d,' ..
-    '"p50_us":%d,"p90_us":%d,"p99_us":%d,"max_us":%d,"late_us":%s,"statuses":%s}',
+    '"p50_us":%d,"p90_us":%d,"p99_us":%d,"max_us":%d,"late_us":%s,"refused_us":%s,"statuses":%s}',
     summary.requests, summary.duration, summary.errors.status,
     summary.errors.connect + summary.errors.read + summary.errors.write, summary.errors.timeout,
     latency:percentile(50), latency:percentile(90), latency:percentile(99), latency.max,
-    as_json(late), as_json(merged("statuses"))))
+    as_json(as_us(merged("late_us"))), as_json(as_us(merged("refused_us"))), as_json(merged("statuses"))))
 end

@@ -1,15 +1,14 @@
 //! Runs the program `ceilings`, which measures the ceilings of the machine.
 
 use anyhow::{Context, Result};
-use dev_env::programs::Programs;
+use dev_env::programs::{Profile, Programs};
 use serde_json::Value;
 
 use super::generator::run_to_end;
 
 /// Returns the command line of `ceilings` with these arguments.
-pub(super) fn command_line(arguments: &[String]) -> String {
-    let profile = super::PROFILE.name();
-    format!("target/{profile}/ceilings {}", arguments.join(" "))
+pub(super) fn command_line(profile: Profile, arguments: &[String]) -> String {
+    format!("target/{}/ceilings {}", profile.name(), arguments.join(" "))
 }
 
 /// Runs `ceilings` and returns its result.

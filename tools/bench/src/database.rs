@@ -37,7 +37,7 @@ impl Database {
         Ok(self.client.query_one(sql, &[]).await?.get(0))
     }
 
-    async fn number(&self, sql: &str, at: i64) -> Result<i64> {
+    pub(super) async fn number(&self, sql: &str, at: i64) -> Result<i64> {
         Ok(self.client.query_one(sql, &[&at]).await?.get(0))
     }
 
@@ -93,6 +93,12 @@ impl Database {
     pub(super) async fn settled_after(&self, order: i64) -> Result<i64> {
         let sql = "SELECT count(*) FROM orders WHERE id > $1 AND status <> 'PENDING'";
         self.number(sql, order).await
+    }
+
+    /// Returns how many of these orders exist and are settled.
+    pub(super) async fn settled_among(&self, orders: &[i64]) -> Result<i64> {
+        let sql = "SELECT count(*) FROM orders WHERE id = ANY($1) AND status <> 'PENDING'";
+        Ok(self.client.query_one(sql, &[&orders]).await?.get(0))
     }
 
     /// Returns 1 if an order after this one is `PENDING`, 0 otherwise.

@@ -11,6 +11,7 @@ use hdrhistogram::Histogram;
 use serde::Deserialize;
 use workspace::process;
 
+use super::measure::as_f64;
 use super::quantiles;
 
 const SCRIPT: &str = "tools/bench/scripts/load.lua";
@@ -29,6 +30,17 @@ pub(super) fn ensure_installed() -> Result<()> {
     Ok(())
 }
 
+/// Observation of the status of responses by the client. Each step costs more CPU time of the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Statuses {
+    /// Fail if a response is not 2xx.
+    Success = 0,
+    /// Count responses by status.
+    Counted = 1,
+    /// Also measure the time to each 503, by the request id that the service returns.
+    Timed = 2,
+}
+
 /// A load of requests.
 #[derive(Debug, Clone)]
 pub(super) struct Load {
@@ -44,8 +56,7 @@ pub(super) struct Load {
     pub(super) rate_per_s: Option<f64>,
     /// An additional header line.
     pub(super) header: Option<&'static str>,
-    /// Whether to count responses by status, which costs CPU time of the client.
-    pub(super) by_status: bool,
+    pub(super) statuses: Statuses,
 }
 
 /// Result of a load.
@@ -64,11 +75,18 @@ pub(super) struct LoadResult {
     /// Delay of requests after their scheduled time.
     #[serde(deserialize_with = "quantiles::from_counts")]
     pub(super) late_us: Histogram<u64>,
-    /// Responses by status, if `by_status` is set.
+    /// Times of responses with status 503, if they are measured and the service returns request ids.
+    #[serde(deserialize_with = "quantiles::from_counts")]
+    pub(super) refused_us: Histogram<u64>,
+    /// Responses by status, if they are counted.
     pub(super) statuses: BTreeMap<u16, u64>,
 }
 
 impl LoadResult {
+    pub(super) fn requests_per_s(&self) -> f64 {
+        as_f64(self.requests) * 1e6 / as_f64(self.duration_us)
+    }
+
     /// Returns the numbers of responses with each of two statuses. Fails if there are responses with another status.
     pub(super) fn with_statuses(&self, statuses: [u16; 2]) -> Result<[u64; 2]> {
         let numbers = statuses.map(|status| self.statuses.get(&status).copied().unwrap_or(0));
@@ -84,6 +102,27 @@ impl LoadResult {
 }
 
 impl Load {
+    /// Returns a closed load of orders on a server without settings of the service.
+    pub(super) fn of_bare_server(
+        server: SocketAddr,
+        choices: PathBuf,
+        connections: u32,
+        seconds: u64,
+    ) -> Self {
+        Self {
+            url: format!("http://{server}"),
+            second: None,
+            method: "POST",
+            path: "/api/v1/order",
+            choices,
+            connections,
+            seconds,
+            rate_per_s: None,
+            header: None,
+            statuses: Statuses::Success,
+        }
+    }
+
     fn threads(&self) -> u32 {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         // One thread sends about 100,000 requests per second; more threads would take cores from the service.
@@ -112,7 +151,7 @@ impl Load {
         arguments.extend([self.url.as_str(), "--", self.method, self.path].map(str::to_owned));
         arguments.push(self.choices.display().to_string());
         arguments.push(format!("{rate:.1}"));
-        arguments.push(u8::from(self.by_status).to_string());
+        arguments.push((self.statuses as u8).to_string());
         arguments.extend(self.second.map(|server| server.to_string()));
         arguments
     }
@@ -147,7 +186,7 @@ impl Load {
             result.timed_out
         );
         ensure!(
-            self.by_status || result.not_2xx == 0,
+            self.statuses != Statuses::Success || result.not_2xx == 0,
             "{} of {} requests were refused",
             result.not_2xx,
             result.requests
@@ -201,12 +240,13 @@ mod tests {
         let printed = "Running 2s test @ http://127.0.0.1:1\n  16 requests in 2.02s, 44.62KB read\n\
             RESULT {\"requests\":16,\"duration_us\":2022077,\"not_2xx\":3,\"failed\":0,\"timed_out\":0,\
             \"p50_us\":852,\"p90_us\":4825,\"p99_us\":10187,\"max_us\":45698,\
-            \"late_us\":{\"0\":13,\"9680\":1,\"480\":2},\"statuses\":{\"202\":13,\"503\":3}}\n";
+            \"late_us\":{\"0\":13,\"9680\":1,\"480\":2},\"refused_us\":{\"700\":3},\"statuses\":{\"202\":13,\"503\":3}}\n";
         let result = parse(printed).unwrap();
         assert_eq!((result.requests, result.not_2xx), (16, 3));
         assert_eq!((result.p99_us, result.max_us), (10_187, 45_698));
         let late_us = |share| result.late_us.value_at_quantile(share);
         assert_eq!((late_us(0.5), late_us(1.0)), (0, 9680));
+        assert_eq!(result.refused_us.value_at_quantile(0.99), 700);
         assert_eq!(result.statuses, BTreeMap::from([(202, 13), (503, 3)]));
         assert!(parse("Running 2s test\n").is_err());
         assert!(parse("RESULT {}\n").is_err());
@@ -227,7 +267,7 @@ mod tests {
             seconds: 1,
             rate_per_s: Some(10.0),
             header: Some("Prefer: wait=30"),
-            by_status: false,
+            statuses: Statuses::Timed,
         };
         std::env::set_current_dir(workspace::root()).unwrap();
         assert!(load.run().await.is_err());

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use dev_env::programs::Profile;
 use procfs::{CpuInfo, Current as _, Meminfo};
 use serde::{Deserialize, Serialize};
 use workspace::process;
@@ -12,7 +13,7 @@ pub(super) struct Machine(pub(super) Vec<(String, String)>);
 
 impl Machine {
     /// Returns the properties that need no server.
-    pub(super) fn here() -> Self {
+    pub(super) fn here(profile: Profile) -> Self {
         let mut machine = Self::default();
         let cpus = CpuInfo::current().ok();
         let model = cpus.as_ref().and_then(|cpus| cpus.model_name(0));
@@ -31,11 +32,11 @@ impl Machine {
             "commit",
             first_line("git", &["rev-parse", "--short", "HEAD"]),
         );
-        let profile = super::PROFILE.name();
-        let build = format!("`cargo build --profile {profile}`");
+        let build = format!("`cargo build --profile {}`", profile.name());
         machine.add("build", Some(build));
         machine.add("wrk", wrk_version());
         machine.add("pgbench", first_line("pgbench", &["--version"]));
+        machine.add("Redis", first_line("redis-server", &["--version"]));
         machine
     }
 
@@ -67,7 +68,7 @@ mod tests {
 
     #[test]
     fn cpu_memory_and_kernel_are_read() {
-        let machine = Machine::here();
+        let machine = Machine::here(Profile::Release);
         for name in ["memory", "kernel"] {
             assert!(machine.0.iter().any(|(found, _)| found == name), "{name}");
         }

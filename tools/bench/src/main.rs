@@ -4,6 +4,7 @@
 //! run uses its own database, virtual host and files, which are removed at the end. The load generators are third-party
 //! programs: wrk and pgbench. Rounds of the service and of its baselines alternate.
 
+mod against;
 mod baselines;
 mod choices;
 mod database;
@@ -15,9 +16,11 @@ mod pgbench;
 mod proc;
 mod quantiles;
 mod readers;
+mod redis_server;
 mod report;
 mod results;
 mod run;
+mod schema;
 mod stock;
 mod system;
 mod topics;
@@ -34,16 +37,17 @@ use dev_env::stop_signals::StopSignals;
 use settings::Settings;
 use wiring::program::{ConfigArgs, absolute_path};
 
+use against::{Builds, OtherBuild};
 use results::Results;
 use run::Run;
 use topics::Topic;
 
 /// Benchmark the whole system and the ceilings of its servers, and write a report.
 ///
-/// Writes benchmarks.md and the directory benchmarks with plots and results. Builds the programs with the profile dist
-/// first. Installs wrk if it is missing (Debian, as root); pgbench is part of PostgreSQL. Uses the PostgreSQL and RabbitMQ in
-/// the settings; CPU time per server is measured only if they run on this machine. A full run takes about 40 minutes on an
-/// otherwise idle machine, and 8 GB of disk space.
+/// Writes benchmarks.md and the directory benchmarks with plots and results. Builds the programs first. Installs wrk and
+/// redis-server if they are missing (Debian, as root); pgbench is part of PostgreSQL. Uses the PostgreSQL and RabbitMQ in the
+/// settings; CPU time per server is measured only if they run on this machine. A full run takes about 45 minutes on an
+/// otherwise idle machine, and 8 GB of disk space; with --against about twice as long.
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo xtask bench",
@@ -62,6 +66,14 @@ struct Args {
     /// Measure only these topics (comma-separated).
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<Topic>,
+    /// Build profile of the measured programs; dev is only to check that the benchmark works.
+    #[arg(long, value_name = "PROFILE", default_value = "dist")]
+    profile: Profile,
+    /// Also measure the programs of another build in this directory, alternating with this one's round by round, and report the
+    /// ratios. The files may have the names of earlier versions (api, worker, standalone). With that build's own
+    /// migrations/postgres in the directory, it runs on these; otherwise on this project's schema.
+    #[arg(long, value_name = "DIR", value_parser = absolute_path())]
+    against: Option<PathBuf>,
     /// Directory of the report; use docs/reference for the committed report [default: target/bench].
     #[arg(long, value_name = "DIR", value_parser = absolute_path())]
     out: Option<PathBuf>,
@@ -69,12 +81,9 @@ struct Args {
     #[arg(long)]
     quick: bool,
     /// Write the report from the results of an earlier run, without measuring.
-    #[arg(long, value_name = "FILE", value_parser = absolute_path(), conflicts_with_all = ["only", "quick", "rounds", "seconds"])]
+    #[arg(long, value_name = "FILE", value_parser = absolute_path(), conflicts_with_all = ["only", "quick", "rounds", "seconds", "against", "profile"])]
     from: Option<PathBuf>,
 }
-
-/// Build profile of the measured programs.
-const PROFILE: Profile = Profile::Dist;
 
 /// Sizes of the measurements.
 #[derive(Debug, Clone, Copy)]
@@ -125,6 +134,12 @@ impl Args {
         if let Some(seconds) = self.seconds {
             let _ = write!(line, " --seconds {seconds}");
         }
+        if self.profile != Profile::Dist {
+            let _ = write!(line, " --profile {}", self.profile.name());
+        }
+        if self.against.is_some() {
+            line.push_str(" --against DIR");
+        }
         if !self.only.is_empty() {
             let names: Vec<String> = self.topics().iter().map(Topic::to_string).collect();
             let _ = write!(line, " --only {}", names.join(","));
@@ -151,13 +166,17 @@ fn run(args: &Args) -> Result<()> {
 }
 
 fn measure(args: &Args, settings: &Settings) -> Result<Results> {
+    let find = |dir: &PathBuf| OtherBuild::find(dir, &args.topics());
+    let other = args.against.as_ref().map(find).transpose()?;
     generator::ensure_installed()?;
     pgbench::ensure_installed()?;
+    redis_server::ensure_installed(&args.topics())?;
     // Each connection of this process and its children needs an open file.
     wiring::raise_open_files_limit();
     services::start(settings)?;
-    let programs = programs::build(&[API, WORKER, STANDALONE, "ceilings"], PROFILE)?;
-    let mut run = Run::new(args, settings, programs)?;
+    let programs = programs::build(&[API, WORKER, STANDALONE, "ceilings"], args.profile)?;
+    let builds = Builds::new(programs, other);
+    let mut run = Run::new(args, settings, builds)?;
     tokio::runtime::Runtime::new()?.block_on(async {
         let mut stop = StopSignals::new()?;
         tokio::select! {
@@ -186,6 +205,14 @@ mod tests {
         );
         assert_eq!(given.topics(), [Topic::Hot, Topic::Zipf]);
         assert_eq!((given.scale().rounds, given.scale().seconds), (1, 5));
+        let given = args("bench --profile release --against target/old");
+        assert_eq!(
+            given.command_line(),
+            "cargo xtask bench --profile release --against DIR"
+        );
+        assert!(given.against.unwrap().is_absolute());
+        assert_eq!(args("bench").command_line(), "cargo xtask bench");
+        assert!(Args::try_parse_from(["bench", "--profile", "fast"]).is_err());
         assert_eq!(args("bench").topics(), Topic::value_variants());
     }
 }

@@ -54,6 +54,11 @@ fn broker() -> Option<i32> {
     Some(processes.find(is_broker)?.pid())
 }
 
+/// Name of the load generator's stage.
+pub(super) const CLIENT: &str = "client";
+/// Names of the servers' stages.
+pub(super) const SERVERS: [&str; 2] = ["PostgreSQL", "RabbitMQ"];
+
 /// Processes of each stage whose CPU time is measured.
 #[derive(Debug, Clone)]
 pub(super) struct Stages {
@@ -79,11 +84,11 @@ impl Stages {
 
     /// Returns the CPU time of each stage in µs. The load generator is a child of this process and counts once it has exited.
     pub(super) fn cpu_us(&self) -> BTreeMap<&'static str, u64> {
-        let client = own_stat().map(|stat| ("client", ticks_of_ended_children(&stat)));
-        let broker = self.broker.map(|pid| ("RabbitMQ", pid));
+        let client = own_stat().map(|stat| (CLIENT, ticks_of_ended_children(&stat)));
+        let broker = self.broker.map(|pid| (SERVERS[1], pid));
         let single = self.ours.iter().copied().chain(broker);
         let single = single.filter_map(|(name, pid)| Some((name, ticks(&stat(pid)?))));
-        let postgres = self.postmaster.map(|pid| ("PostgreSQL", tree_ticks(pid)));
+        let postgres = self.postmaster.map(|pid| (SERVERS[0], tree_ticks(pid)));
         let stages = client.into_iter().chain(single).chain(postgres);
         stages
             .map(|(name, ticks)| (name, ticks_to_us(ticks)))

@@ -148,11 +148,18 @@ fn extrapolate(bytes: u64, (sample_events, sample_bytes): (u64, u64)) -> u64 {
 /// Returns the number of event readers in the service's metrics.
 async fn connected(server: SocketAddr) -> Result<u64> {
     let text = endpoints::get_text(&format!("{}/metrics", endpoints::http_url(server))).await?;
-    let count = text
-        .lines()
-        .find_map(|line| line.strip_prefix("aggregator_event_streams "))
-        .context("the metrics have no aggregator_event_streams")?;
-    Ok(count.parse()?)
+    parse_connected(&text)
+}
+
+fn parse_connected(metrics: &str) -> Result<u64> {
+    // The second name is that of earlier versions.
+    const NAMES: [&str; 2] = ["aggregator_event_streams ", "aggregator_event_readers "];
+    let value = |line: &str| {
+        let mut names = NAMES.iter();
+        names.find_map(|name| Some(line.strip_prefix(name)?.parse()))
+    };
+    let count = metrics.lines().find_map(value);
+    Ok(count.context("the metrics have no number of event readers")??)
 }
 
 async fn connect(server: SocketAddr, capacity: u32) -> Result<TcpStream> {
@@ -321,6 +328,15 @@ mod tests {
             assert_eq!(ends.last(), Some(&true), "{size}");
         }
         assert!(!Tail::default().ends_with(b"data: 0\r\n"));
+    }
+
+    #[test]
+    fn number_of_readers_has_an_earlier_name() {
+        for name in ["aggregator_event_streams", "aggregator_event_readers"] {
+            let metrics = format!("# HELP {name} n\n{name}_dropped_total 9\n{name} 7\n");
+            assert_eq!(parse_connected(&metrics).unwrap(), 7);
+        }
+        assert!(parse_connected("up 1\n").is_err());
     }
 
     #[test]

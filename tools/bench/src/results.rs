@@ -138,6 +138,12 @@ impl Results {
         loads
     }
 
+    /// Returns topic, program and load of all measurements of a metric, in the order of measurement.
+    pub(super) fn measurements(&self, metric: &str) -> impl Iterator<Item = (&str, &str, f64)> {
+        let samples = self.samples.iter().filter(move |it| it.metric == metric);
+        samples.map(|sample| (&*sample.topic, &*sample.what, sample.at))
+    }
+
     /// Returns the metrics at a load in the order of measurement.
     pub(super) fn metrics(&self, topic: &str, what: &str, at: f64) -> Vec<&str> {
         self.samples
@@ -194,6 +200,8 @@ pub(super) mod tests {
             ["settled_per_s", "p99_ms"]
         );
         assert_eq!(results.median("hot", SERVICE, 1.0, "settled_per_s"), None);
+        let measured: Vec<_> = results.measurements("p99_ms").collect();
+        assert_eq!(measured, [("hot", SERVICE, 64.0)]);
 
         let file = tempfile::NamedTempFile::new().unwrap();
         results.save(file.path()).unwrap();

@@ -3,20 +3,21 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use dev_env::programs::Programs;
+use dev_env::programs::Profile;
 use progress::Progress;
 use settings::Settings;
 use tempfile::TempDir;
 
+use super::against::{Build, Builds};
 use super::choices::Spread;
-use super::generator::Load;
+use super::generator::{Load, Statuses};
 use super::machine::Machine;
 use super::measure::{Measured, as_f64, measure};
 use super::pgbench::Pgbench;
 use super::results::{Results, SERVICE};
 use super::system::{Servers, Storage, System};
 use super::topics::{
-    Topic, ceilings, closed, embedded, events, kept, open, overload, streams, waiting,
+    Topic, ceilings, closed, crash, embedded, events, kept, open, overload, streams, waiting,
 };
 use super::{Args, Scale};
 
@@ -26,7 +27,8 @@ pub(super) const TYPICAL_CONNECTIONS: u32 = 64;
 /// A benchmark run.
 pub(super) struct Run {
     pub(super) settings: Settings,
-    pub(super) programs: Programs,
+    pub(super) builds: Builds,
+    pub(super) profile: Profile,
     pub(super) scale: Scale,
     pub(super) results: Results,
     topics: Vec<Topic>,
@@ -35,17 +37,20 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(args: &Args, settings: &Settings, programs: Programs) -> Result<Self> {
+    pub(super) fn new(args: &Args, settings: &Settings, builds: Builds) -> Result<Self> {
         let scale = args.scale();
         let dir = tempfile::tempdir()?;
         for spread in [Spread::Hot, Spread::Uniform, Spread::Zipf] {
             spread.write(&dir.path().join(spread.name()))?;
         }
         let command = args.command_line();
+        let mut machine = Machine::here(args.profile);
+        machine.add("compared with", builds.description());
         Ok(Self {
             settings: settings.clone(),
-            programs,
-            results: Results::new(Machine::here(), command, scale.rounds, scale.seconds),
+            builds,
+            profile: args.profile,
+            results: Results::new(machine, command, scale.rounds, scale.seconds),
             scale,
             topics: args.topics(),
             dir,
@@ -62,42 +67,39 @@ impl Run {
             ceilings::run(self).await?;
         }
         if self.has(&[Topic::Hot, Topic::Uniform, Topic::Zipf, Topic::Open]) {
-            let system = self.start_system("").await?;
+            let systems = self.start_systems("").await?;
             for topic in self.topics.clone() {
                 match topic {
-                    Topic::Hot => closed::run(self, &system, Spread::Hot).await?,
-                    Topic::Uniform => closed::run(self, &system, Spread::Uniform).await?,
-                    Topic::Zipf => closed::run(self, &system, Spread::Zipf).await?,
-                    Topic::Open => open::run(self, &system).await?,
+                    Topic::Hot => closed::run(self, &systems, Spread::Hot).await?,
+                    Topic::Uniform => closed::run(self, &systems, Spread::Uniform).await?,
+                    Topic::Zipf => closed::run(self, &systems, Spread::Zipf).await?,
+                    Topic::Open => open::run(self, &systems).await?,
                     _ => {}
                 }
             }
-            system.stop().await?;
+            for system in systems {
+                system.stop().await?;
+            }
         }
-        if self.has(&[Topic::Overload]) {
-            overload::run(self).await?;
-        }
-        if self.has(&[Topic::Waiting]) {
-            waiting::run(self).await?;
-        }
-        if self.has(&[Topic::Events]) {
-            events::run(self).await?;
-        }
-        if self.has(&[Topic::Kept]) {
-            kept::run(self).await?;
-        }
-        if self.has(&[Topic::Streams]) {
-            streams::run(self).await?;
-        }
-        if self.has(&[Topic::Standalone]) {
-            embedded::run(self).await?;
+        for topic in self.topics.clone() {
+            match topic {
+                Topic::Overload => overload::run(self).await?,
+                Topic::Waiting => waiting::run(self).await?,
+                Topic::Events => events::run(self).await?,
+                Topic::Crash => crash::run(self).await?,
+                Topic::Kept => kept::run(self).await?,
+                Topic::Streams => streams::run(self).await?,
+                Topic::Standalone => embedded::run(self).await?,
+                _ => {}
+            }
         }
         Ok(())
     }
 
     /// Creates a fresh database and virtual host, and adds the servers' versions to the report once.
-    pub(super) async fn create_servers(&mut self) -> Result<Servers> {
-        let servers = Servers::create(&self.settings).await?;
+    pub(super) async fn create_servers(&mut self, build: Build) -> Result<Servers> {
+        let migrations = self.builds.migrations(build);
+        let servers = Servers::create(&self.settings, migrations.as_deref()).await?;
         let machine = &mut self.results.machine;
         if !machine.0.iter().any(|(what, _)| what == "RabbitMQ") {
             servers.database().await?.describe(machine).await?;
@@ -109,11 +111,20 @@ impl Run {
         Ok(servers)
     }
 
-    /// Starts API and worker on fresh servers with additional settings, and warms them up.
-    pub(super) async fn start_system(&mut self, more: &str) -> Result<System> {
+    /// Starts API and worker of each build.
+    async fn start_systems(&mut self, more: &str) -> Result<Vec<System>> {
+        let mut systems = Vec::new();
+        for build in self.builds.in_round(0) {
+            systems.push(self.start_system(build, more).await?);
+        }
+        Ok(systems)
+    }
+
+    /// Starts API and worker of a build on fresh servers with additional settings, and warms them up.
+    pub(super) async fn start_system(&mut self, build: Build, more: &str) -> Result<System> {
         let progress = Progress::spinner("starting API and worker on a fresh database");
-        let servers = self.create_servers().await?;
-        let system = System::start(&self.programs, servers, more).await?;
+        let servers = self.create_servers(build).await?;
+        let system = System::start(&self.builds, build, servers, more).await?;
         self.warm_up(&system).await?;
         progress.finish("API and worker are ready and warmed up");
         Ok(system)
@@ -146,7 +157,7 @@ impl Run {
             seconds: self.scale.seconds,
             rate_per_s: None,
             header: None,
-            by_status: false,
+            statuses: Statuses::Success,
         }
     }
 
@@ -159,7 +170,8 @@ impl Run {
         at: f64,
         load: &Load,
     ) -> Result<Measured> {
-        let name = format!("{topic}: {what}, {}", describe_load(load));
+        let topic_of_build = system.build.topic(topic);
+        let name = format!("{topic_of_build}: {what}, {}", describe_load(load));
         let progress = Progress::spinner(name.clone());
         let measured = measure(system, load).await.with_context(|| name.clone())?;
         let per_s = measured.settled_per_s();
@@ -175,14 +187,20 @@ impl Run {
             ("post_p99_ms", ms(load_result.p99_us)),
             ("post_max_ms", ms(load_result.max_us)),
         ];
-        if let Some(settlement) = measured.settlement {
+        let settlement = measured.settlement;
+        values.extend([
+            ("settle_p50_ms", settlement.p50_ms),
+            ("settle_p99_ms", settlement.p99_ms),
+            ("settle_max_ms", settlement.max_ms),
+        ]);
+        if let Some(cpu) = measured.cpu() {
             values.extend([
-                ("settle_p50_ms", settlement.p50_ms),
-                ("settle_p99_ms", settlement.p99_ms),
-                ("settle_max_ms", settlement.max_ms),
+                ("cpu_us", cpu.us_per_order),
+                ("client_share", cpu.client_share),
+                ("settled_per_cpu_s", cpu.settled_per_cpu_s),
             ]);
         }
-        self.results.add_all((topic, what, at), values);
+        self.results.add_all((&topic_of_build, what, at), values);
         Ok(measured)
     }
 
@@ -206,14 +224,28 @@ impl Run {
         Ok(())
     }
 
-    /// Records the CPU time of each stage.
-    pub(super) fn record_cpu(&mut self, topic: &str, measured: &Measured) {
-        let at = (&*format!("cpu {topic}"), SERVICE, 0.0);
+    /// Records the CPU time of each stage at a number of connections.
+    pub(super) fn record_cpu(
+        &mut self,
+        system: &System,
+        topic: &str,
+        connections: u32,
+        measured: &Measured,
+    ) {
+        let topic = system.build.topic(&format!("cpu {topic}"));
+        let at = match connections {
+            TYPICAL_CONNECTIONS => 0.0,
+            more => f64::from(more),
+        };
+        let at = (&*topic, SERVICE, at);
         self.results.add_all(at, measured.cpu_us_per_order());
     }
 
-    /// Runs the audit and fails on a finding.
+    /// Runs the audit and fails on a finding. The data of another build is not audited: its schema may be an earlier one.
     pub(super) async fn audit(&self, system: &System) -> Result<()> {
+        if system.build == Build::Other {
+            return Ok(());
+        }
         let progress = Progress::spinner("auditing");
         system.audit(&self.settings).await?;
         progress.finish("audit clean");

@@ -15,7 +15,7 @@ use super::choices::PRODUCTS;
 /// Id of the vendor whose stock is sold.
 pub(super) const VENDOR: &str = "bench";
 /// Units per product: more than any run sells.
-const UNITS: i64 = 2_000_000_000;
+pub(super) const UNITS: i64 = 2_000_000_000;
 
 /// Adds the vendor with stock of each product.
 pub(super) async fn enter<S>(store: Arc<S>) -> Result<()>

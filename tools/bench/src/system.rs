@@ -10,14 +10,16 @@ use client::Client;
 use clock_tokio::SystemClock;
 use dev_env::children::Children;
 use dev_env::fresh_servers::FreshServers;
-use dev_env::programs::{API, Programs, STANDALONE, WORKER};
+use dev_env::programs::{API, STANDALONE, WORKER};
 use dev_env::{audit, endpoints};
 use settings::Settings;
 use storage_postgres::{PgOptions, PgStore};
 use storage_sqlite::SqliteStore;
 use tempfile::TempDir;
 
+use super::against::{Build, Builds};
 use super::database::Database;
+use super::schema::{self, DataFile};
 use super::stock;
 
 /// Changes to the default settings.
@@ -28,12 +30,15 @@ const SETTINGS: &str =
 pub(super) struct Servers(FreshServers);
 
 impl Servers {
-    /// Creates the database with stock and the tables of the schema `bench`, and the virtual host.
-    pub(super) async fn create(settings: &Settings) -> Result<Self> {
+    /// Creates the database with stock and the tables of the schema `bench`, and the virtual host. `migrations` are those of
+    /// another build.
+    pub(super) async fn create(settings: &Settings, migrations: Option<&Path>) -> Result<Self> {
         let servers = Self(FreshServers::create(settings).await?);
-        let store = Arc::new(PgStore::new(servers.options())?);
-        stock::enter(store).await?;
         let database = servers.database().await?;
+        match migrations {
+            Some(migrations) => schema::recreate(&database, migrations).await?,
+            None => stock::enter(Arc::new(PgStore::new(servers.options())?)).await?,
+        }
         database.check_durable().await?;
         database
             .execute(include_str!("../scripts/tables.sql"))
@@ -126,10 +131,34 @@ pub(super) enum Storage {
     File(PathBuf),
 }
 
+/// A program of the service.
+#[derive(Debug, Clone, Copy)]
+struct Launch {
+    name: &'static str,
+    program: &'static str,
+    /// Environment variable of its port.
+    port: &'static str,
+    address: SocketAddr,
+}
+
+impl Launch {
+    fn api(name: &'static str, address: SocketAddr) -> Self {
+        Self {
+            name,
+            program: API,
+            port: "PORT",
+            address,
+        }
+    }
+}
+
 /// The running service.
 pub(super) struct System {
     // Field order is drop order: the processes are dropped before the servers that they use.
     children: Children,
+    pub(super) build: Build,
+    /// Programs in the order of their start.
+    launches: Vec<Launch>,
     /// Names and process ids.
     pub(super) processes: Vec<(&'static str, i32)>,
     pub(super) api: SocketAddr,
@@ -142,25 +171,29 @@ pub(super) struct System {
 }
 
 impl System {
-    /// Starts API and worker on servers, and waits until both are ready. `more` is additional settings (TOML).
-    pub(super) async fn start(programs: &Programs, servers: Servers, more: &str) -> Result<Self> {
+    /// Starts API and worker of a build on servers, and waits until both are ready. `more` is additional settings (TOML).
+    pub(super) async fn start(
+        builds: &Builds,
+        build: Build,
+        servers: Servers,
+        more: &str,
+    ) -> Result<Self> {
         let dir = tempfile::tempdir()?;
-        let arguments = config_arguments(dir.path(), more)?;
+        let arguments = config_arguments(dir.path(), &builds.settings(build, more))?;
         let (api, worker) = (endpoints::free_address()?, endpoints::free_address()?);
-        let mut system = Self {
-            children: Children::default(),
-            processes: Vec::new(),
-            api,
-            second_api: None,
-            storage: Storage::Servers(Box::new(servers)),
-            arguments,
-            _dir: dir,
-        };
-        system.launch(programs, "api", API, ("PORT", api))?;
-        system.launch(programs, "worker", WORKER, ("WORKER_PORT", worker))?;
-        for server in [api, worker] {
-            system.children.wait_until_ready(server).await?;
-        }
+        let storage = Storage::Servers(Box::new(servers));
+        let mut system = Self::new(build, api, storage, arguments, dir);
+        system.launch(builds, Launch::api("api", api))?;
+        system.launch(
+            builds,
+            Launch {
+                name: "worker",
+                program: WORKER,
+                port: "WORKER_PORT",
+                address: worker,
+            },
+        )?;
+        system.wait_until_ready().await?;
         if let Storage::Servers(servers) = &system.storage {
             servers.check_quorum()?;
         }
@@ -168,58 +201,103 @@ impl System {
     }
 
     /// Starts a second API on the same servers, and waits until it is ready.
-    pub(super) async fn start_second_api(&mut self, programs: &Programs) -> Result<()> {
+    pub(super) async fn start_second_api(&mut self, builds: &Builds) -> Result<()> {
         let api = endpoints::free_address()?;
-        self.launch(programs, "second api", API, ("PORT", api))?;
+        self.launch(builds, Launch::api("second api", api))?;
         self.children.wait_until_ready(api).await?;
         self.second_api = Some(api);
         Ok(())
     }
 
-    /// Starts the standalone program on a fresh data file.
-    pub(super) async fn start_embedded(programs: &Programs, settings: &Settings) -> Result<Self> {
+    /// Starts the standalone program of a build on a fresh data file. Another build creates the file itself, because a program
+    /// refuses a file with later migrations.
+    pub(super) async fn start_embedded(
+        builds: &Builds,
+        build: Build,
+        settings: &Settings,
+    ) -> Result<Self> {
         let dir = temp_dir_on_disk()?;
         let file = dir.path().join("orders.db");
-        create_data_file(&file, settings).await?;
         let mut arguments = config_arguments(dir.path(), "")?;
-        let api = endpoints::free_address()?;
         arguments.extend([
             "--no-mock-vendors".into(),
             "--data".into(),
             file.clone().into(),
         ]);
-        let mut system = Self {
-            children: Children::default(),
-            processes: Vec::new(),
-            api,
-            second_api: None,
-            storage: Storage::File(file),
-            arguments,
-            _dir: dir,
+        if build == Build::This {
+            create_data_file(&file, settings).await?;
+        }
+        let api = endpoints::free_address()?;
+        let storage = Storage::File(file.clone());
+        let mut system = Self::new(build, api, storage, arguments, dir);
+        let launch = Launch {
+            program: STANDALONE,
+            ..Launch::api("standalone", api)
         };
-        system.launch(programs, "standalone", STANDALONE, ("PORT", api))?;
-        system.children.wait_until_ready(api).await?;
+        system.launch(builds, launch)?;
+        system.wait_until_ready().await?;
+        if build == Build::Other {
+            system.kill().await;
+            DataFile::open(&file)?.enter_stock()?;
+            system.start_again(builds).await?;
+        }
         Ok(system)
     }
 
-    fn launch(
-        &mut self,
-        programs: &Programs,
-        name: &'static str,
-        program: &str,
-        (port, listening): (&'static str, SocketAddr),
-    ) -> Result<()> {
+    fn new(
+        build: Build,
+        api: SocketAddr,
+        storage: Storage,
+        arguments: Vec<OsString>,
+        dir: TempDir,
+    ) -> Self {
+        Self {
+            children: Children::default(),
+            build,
+            launches: Vec::new(),
+            processes: Vec::new(),
+            api,
+            second_api: None,
+            storage,
+            arguments,
+            _dir: dir,
+        }
+    }
+
+    fn launch(&mut self, builds: &Builds, launch: Launch) -> Result<()> {
         let mut environment = match &self.storage {
             Storage::Servers(servers) => servers.environment(),
             Storage::File(_) => Vec::new(),
         };
-        environment.push((port, listening.port().to_string()));
-        let program = programs.path(program)?;
+        environment.push((launch.port, launch.address.port().to_string()));
+        let program = builds.programs(self.build).path(launch.program)?;
         let pid = self
             .children
-            .start(name, program, &self.arguments, &environment)?;
-        self.processes.push((name, pid));
+            .start(launch.name, program, &self.arguments, &environment)?;
+        self.processes.push((launch.name, pid));
+        self.launches.push(launch);
         Ok(())
+    }
+
+    async fn wait_until_ready(&mut self) -> Result<()> {
+        for launch in &self.launches {
+            self.children.wait_until_ready(launch.address).await?;
+        }
+        Ok(())
+    }
+
+    /// Kills the processes, as a crash would.
+    pub(super) async fn kill(&mut self) {
+        self.children.kill_all().await;
+        self.processes.clear();
+    }
+
+    /// Starts the killed programs again at their addresses, and waits until they are ready.
+    pub(super) async fn start_again(&mut self, builds: &Builds) -> Result<()> {
+        for launch in std::mem::take(&mut self.launches) {
+            self.launch(builds, launch)?;
+        }
+        self.wait_until_ready().await
     }
 
     /// Returns a client of the API.

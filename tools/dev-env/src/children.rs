@@ -148,6 +148,14 @@ impl Children {
         graceful
     }
 
+    /// Kills all programs, as a crash would, and waits until they have exited.
+    pub async fn kill_all(&mut self) {
+        self.signal(Signal::KILL);
+        while !self.running.is_empty() {
+            self.next_exit().await;
+        }
+    }
+
     async fn wait_for_all(&mut self, graceful: &mut bool) {
         while !self.running.is_empty() {
             let exited = self.next_exit().await;
@@ -218,6 +226,17 @@ mod tests {
                 .stop(Duration::from_secs(10), std::future::pending())
                 .await
         );
+        assert!(children.running.is_empty());
+    }
+
+    #[tokio::test]
+    async fn killed_programs_have_exited() {
+        let mut children = Children::default();
+        start(&mut children, "first", "sleep 60");
+        start(&mut children, "second", "trap '' TERM; sleep 60");
+        tokio::time::timeout(Duration::from_secs(10), children.kill_all())
+            .await
+            .unwrap();
         assert!(children.running.is_empty());
     }
 

@@ -35,7 +35,11 @@ pub async fn get_text(url: &str) -> Result<String> {
     Ok(response.text().await?)
 }
 
-fn client() -> Result<reqwest::Client> {
+/// Returns an HTTP client for the programs that this program starts.
+///
+/// # Errors
+/// The HTTP client cannot be built.
+pub fn client() -> Result<reqwest::Client> {
     // The HTTP client requires a crypto provider even for plain HTTP; a second installation fails and is ignored.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Ok(reqwest::Client::builder()

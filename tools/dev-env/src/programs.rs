@@ -1,5 +1,6 @@
-//! Builds programs of this workspace and returns their paths.
+//! Builds programs of this workspace, or finds programs of another build, and returns their paths.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -17,12 +18,16 @@ pub const ADMIN: &str = "order-aggregator-admin";
 /// The mock vendors.
 pub const MOCK_VENDOR: &str = "order-aggregator-mock-vendor";
 
-/// Built programs.
+/// Names of the programs before they were renamed.
+const EARLIER_NAMES: [(&str, &str); 3] =
+    [(API, "api"), (WORKER, "worker"), (STANDALONE, "standalone")];
+
+/// Paths of programs by name.
 #[derive(Debug)]
-pub struct Programs(Vec<PathBuf>);
+pub struct Programs(BTreeMap<String, PathBuf>);
 
 /// Build profile.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Profile {
     /// For tests, with debug assertions.
     Dev,
@@ -60,24 +65,38 @@ pub fn build(names: &[&str], profile: Profile) -> Result<Programs> {
     Ok(Programs(executables(&output.stdout)))
 }
 
+/// Returns the API, the worker and the embedded program of another build, as far as they are in this directory. The files may
+/// have the names of earlier versions.
+#[must_use]
+pub fn in_dir(dir: &Path) -> Programs {
+    let found = EARLIER_NAMES.iter().filter_map(|(name, earlier)| {
+        let files = [name, earlier].map(|file| dir.join(file));
+        let file = files.into_iter().find(|file| file.is_file())?;
+        Some(((*name).to_owned(), file))
+    });
+    Programs(found.collect())
+}
+
 impl Programs {
     /// Returns the path of a program.
     pub fn path(&self, name: &str) -> Result<&Path> {
-        let program = self.0.iter().find(|program| program.ends_with(name));
-        program
-            .map(PathBuf::as_path)
-            .with_context(|| format!("cargo built no program {name}"))
+        let program = self.0.get(name).map(PathBuf::as_path);
+        program.with_context(|| format!("there is no program {name}"))
     }
 }
 
-/// Returns the executables in the messages of cargo. Lines that are not messages are ignored.
-fn executables(messages: &[u8]) -> Vec<PathBuf> {
+/// Returns the executables in the messages of cargo by file name. Lines that are not messages are ignored.
+fn executables(messages: &[u8]) -> BTreeMap<String, PathBuf> {
     let messages = Message::parse_stream(messages).filter_map(Result::ok);
     let executables = messages.filter_map(|message| match message {
         Message::CompilerArtifact(artifact) => artifact.executable,
         _ => None,
     });
-    executables.map(PathBuf::from).collect()
+    let named = executables.filter_map(|executable| {
+        let name = executable.file_name()?.to_owned();
+        Some((name, PathBuf::from(executable)))
+    });
+    named.collect()
 }
 
 #[cfg(test)]
@@ -109,5 +128,17 @@ mod tests {
             Path::new("/t/debug/order-aggregator-api")
         );
         assert!(programs.path(WORKER).is_err());
+    }
+
+    #[test]
+    fn programs_of_another_build_may_have_earlier_names() {
+        let dir = tempfile::tempdir().unwrap();
+        for file in ["api", WORKER, "worker"] {
+            std::fs::write(dir.path().join(file), "").unwrap();
+        }
+        let programs = in_dir(dir.path());
+        assert_eq!(programs.path(API).unwrap(), dir.path().join("api"));
+        assert_eq!(programs.path(WORKER).unwrap(), dir.path().join(WORKER));
+        assert!(programs.path(STANDALONE).is_err());
     }
 }

@@ -6,6 +6,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::bandwidth::BandwidthLimiter;
 use super::feed::Feed;
+use super::notifications::Notifications;
 use super::ports::ChangeFeedPorts;
 use super::waiters::SettlementWaiters;
 
@@ -13,17 +14,13 @@ use super::waiters::SettlementWaiters;
 #[derive(Clone)]
 pub(crate) struct ChangeFeedHandle {
     pub(super) ports: Arc<ChangeFeedPorts>,
-    /// Wakes the watcher when a waiter or subscriber is added.
-    pub(super) wake_up: Arc<Notify>,
+    /// Wakes the watcher when a waiter is added.
+    pub(super) waiter_added: Arc<Notify>,
+    /// Wakes the watcher when a subscriber is added.
+    pub(super) subscriber_added: Arc<Notify>,
     pub(super) waiters: Arc<SettlementWaiters>,
+    pub(super) notifications: Arc<Notifications>,
     pub(super) feed: Arc<Feed>,
     pub(super) limiter: Arc<BandwidthLimiter>,
     pub(super) log_reads: Arc<Semaphore>,
-}
-
-impl ChangeFeedHandle {
-    /// Whether there are waiters or subscribers.
-    pub(super) fn is_in_use(&self) -> bool {
-        self.feed.has_subscribers() || !self.waiters.is_empty()
-    }
 }

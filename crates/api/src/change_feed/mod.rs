@@ -1,12 +1,14 @@
 //! The change feed: notifies requests that wait for the settlement of their order, and sends events to subscribers.
 //!
 //! One task of the process, the [`Watcher`], is notified of changes made by any process, and polls the store once for all
-//! waiters and subscribers. While there are none, it neither listens nor polls.
+//! waiters and subscribers. While there are none, it neither listens nor polls. The embedded deployment splits it
+//! into one task for the waiters and one for the subscribers.
 
 mod bandwidth;
 mod feed;
 mod frames;
 mod handle;
+mod notifications;
 mod poll_budget;
 mod ports;
 mod subscriber;
@@ -28,6 +30,7 @@ use crate::shutdown::Shutdown;
 use bandwidth::BandwidthLimiter;
 use feed::Feed;
 pub(crate) use handle::ChangeFeedHandle;
+pub(crate) use notifications::Point;
 pub(crate) use ports::ChangeFeedPorts;
 pub use ports::ChangeFeedSettings;
 use subscriber::Subscriber;
@@ -41,8 +44,10 @@ impl ChangeFeedHandle {
     pub(crate) fn open(ports: ChangeFeedPorts, settings: ChangeFeedSettings) -> (Self, Watcher) {
         let change_feed = Self {
             ports: Arc::new(ports),
-            wake_up: Arc::default(),
+            waiter_added: Arc::default(),
+            subscriber_added: Arc::default(),
             waiters: Arc::default(),
+            notifications: Arc::default(),
             feed: Arc::new(Feed::new(settings.max_event_streams, settings.max_bytes)),
             limiter: Arc::new(BandwidthLimiter::new(settings.bytes_per_second)),
             log_reads: Arc::new(Semaphore::new(MAX_LOG_READS)),
@@ -50,11 +55,18 @@ impl ChangeFeedHandle {
         (change_feed.clone(), Watcher::new(change_feed))
     }
 
-    /// Waits until an order is settled, and returns the settled order; `None` on timeout, or if the process is shutting
-    /// down.
+    /// Returns the point from which [`settled`](Self::settled) misses no notification. To be called before the order is read
+    /// or accepted.
+    pub(crate) fn point(&self) -> Point {
+        self.notifications.point()
+    }
+
+    /// Waits until an order is settled that was `PENDING` after `since`, and returns the settled order; `None` on timeout, or
+    /// if the process is shutting down.
     pub(crate) async fn settled(
         &self,
         order: &Order,
+        since: Point,
         within: Duration,
         shutdown: &Shutdown,
     ) -> Option<Order> {
@@ -62,8 +74,10 @@ impl ChangeFeedHandle {
             return Some(order.clone());
         }
         let wait = self.waiters.add(order.id);
-        // Poll at once: the order may have been settled before the waiter was added.
-        self.wake_up.notify_one();
+        // The order may have been settled before the waiter was added.
+        if self.notifications.may_have_missed(since) {
+            self.waiter_added.notify_one();
+        }
         tokio::select! {
             settled = wait.settled() => settled,
             () = tokio::time::sleep(within) => None,
@@ -86,7 +100,7 @@ impl ChangeFeedHandle {
             Some(after) => after,
             None => self.ports.changes.newest_change().await?,
         };
-        self.wake_up.notify_one();
+        self.subscriber_added.notify_one();
         let subscriber = Subscriber::new(self, subscription, metrics, shutdown.clone(), after);
         Ok(Some(subscriber.stream()))
     }

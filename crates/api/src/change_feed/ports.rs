@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::ports::{ChangeQueries, Listener, OrderQueries, StockQueries};
+use domain::ports::{ChangeQueries, Listener, OrderQueries, StockQueries, Topic};
 
 /// The ports of the watcher and the subscribers.
 pub(crate) struct ChangeFeedPorts {
@@ -12,8 +12,8 @@ pub(crate) struct ChangeFeedPorts {
     pub(crate) stock: Arc<dyn StockQueries>,
     /// Reads the change log.
     pub(crate) changes: Arc<dyn ChangeQueries>,
-    /// Creates a listener for change notifications.
-    pub(crate) listeners: Arc<dyn Fn() -> Box<dyn Listener> + Send + Sync>,
+    /// Creates a listener to a topic.
+    pub(crate) listeners: Arc<dyn Fn(Topic) -> Box<dyn Listener> + Send + Sync>,
 }
 
 /// The limits of event subscribers.

@@ -1,9 +1,10 @@
 //! The task that polls the store for all waiters and all subscribers of the process.
 
+use std::future::pending;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use domain::ports::{ChangesRead, StoreError};
+use domain::ports::{ChangesRead, Listener, StoreError, Topic};
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
@@ -78,21 +79,64 @@ fn feed_interval(subscribers: usize) -> Duration {
         .clamp(MIN_FEED_INTERVAL, MAX_FEED_INTERVAL)
 }
 
+/// Waits for a notification, forever without a listener.
+async fn wait(listener: &mut Option<Box<dyn Listener>>) {
+    match listener {
+        Some(listener) => listener.wait(POLL_INTERVAL).await,
+        None => pending().await,
+    }
+}
+
 /// Polls the store after every change, and notifies waiters and subscribers.
 pub(crate) struct Watcher {
     change_feed: ChangeFeedHandle,
+    serves_waiters: bool,
+    serves_subscribers: bool,
 }
 
 impl Watcher {
     pub(super) fn new(change_feed: ChangeFeedHandle) -> Self {
-        Self { change_feed }
+        Self {
+            change_feed,
+            serves_waiters: true,
+            serves_subscribers: true,
+        }
+    }
+
+    /// Splits the watcher into one that serves only waiters and one that serves only subscribers.
+    pub(crate) fn split(self) -> (Self, Self) {
+        let waiters = Self {
+            change_feed: self.change_feed.clone(),
+            serves_waiters: true,
+            serves_subscribers: false,
+        };
+        let subscribers = Self {
+            serves_waiters: false,
+            ..self
+        };
+        (waiters, subscribers)
+    }
+
+    /// Whether there are waiters or subscribers to serve.
+    fn is_in_use(&self) -> bool {
+        let ChangeFeedHandle { feed, waiters, .. } = &self.change_feed;
+        (self.serves_subscribers && feed.has_subscribers())
+            || (self.serves_waiters && !waiters.is_empty())
+    }
+
+    /// Waits until a waiter or subscriber is added.
+    async fn added(&self) {
+        tokio::select! {
+            () = self.change_feed.waiter_added.notified(), if self.serves_waiters => {}
+            () = self.change_feed.subscriber_added.notified(), if self.serves_subscribers => {}
+        }
     }
 
     /// Runs until the future is dropped. Without this task, waiters and subscribers are never notified.
     pub(crate) async fn run(self) {
         loop {
-            if !self.change_feed.is_in_use() {
-                self.change_feed.wake_up.notified().await;
+            if !self.is_in_use() {
+                self.added().await;
             }
             let result = AssertUnwindSafe(self.run_until_idle()).catch_unwind().await;
             if let Err(panic) = result {
@@ -105,16 +149,26 @@ impl Watcher {
 
     /// Listens and polls until there were no waiters and no subscribers for `IDLE_TIMEOUT`.
     async fn run_until_idle(&self) {
-        let mut listener = (self.change_feed.ports.listeners)();
+        let listen = &self.change_feed.ports.listeners;
+        let mut changes = listen(Topic::Changes);
+        // Only events are made of accepted orders.
+        let mut accepted = None;
+        let notifications = &self.change_feed.notifications;
+        let listening = self.serves_waiters.then(|| notifications.listen());
         let mut last_in_use = Instant::now();
         let mut failures =
             FailureLog::new("cannot read settled orders; waiting requests are delayed");
         let mut schedule = FeedSchedule::new();
         let mut budget = PollBudget::default();
         while last_in_use.elapsed() < IDLE_TIMEOUT {
+            if !(self.serves_subscribers && self.change_feed.feed.has_subscribers()) {
+                accepted = None;
+            } else if accepted.is_none() {
+                accepted = Some(listen(Topic::Outbox));
+            }
             let started = Instant::now();
             let polled = self.poll(&mut schedule).await;
-            if self.change_feed.is_in_use() {
+            if self.is_in_use() {
                 last_in_use = Instant::now();
             }
             failures.record(&polled);
@@ -128,8 +182,13 @@ impl Watcher {
             }
             let waiting = Instant::now();
             tokio::select! {
-                () = listener.wait(schedule.poll_timeout()) => {}
-                () = self.change_feed.wake_up.notified() => {}
+                () = changes.wait(schedule.poll_timeout()) => {
+                    if let Some(listening) = &listening {
+                        listening.received();
+                    }
+                }
+                () = wait(&mut accepted) => {}
+                () = self.added() => {}
             }
             budget.waited(waiting.elapsed());
         }
@@ -138,6 +197,10 @@ impl Watcher {
     /// Notifies waiters, and updates the feed if it is due.
     async fn poll(&self, schedule: &mut FeedSchedule) -> Result<(), StoreError> {
         self.notify_settled().await?;
+        if !self.serves_subscribers {
+            schedule.log = LogState::CaughtUp;
+            return Ok(());
+        }
         if !self.change_feed.feed.has_subscribers() {
             self.change_feed.feed.stop();
             // The first subscriber wakes this task.
@@ -162,6 +225,9 @@ impl Watcher {
 
     /// Reads the settled orders among those that have waiters, in one query, and notifies the waiters.
     async fn notify_settled(&self) -> Result<(), StoreError> {
+        if !self.serves_waiters {
+            return Ok(());
+        }
         let ids = self.change_feed.waiters.ids();
         if ids.is_empty() {
             return Ok(());

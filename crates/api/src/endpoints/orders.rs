@@ -39,6 +39,7 @@ pub(crate) async fn place(
 ) -> Result<HttpResponse, Problem> {
     let key = begin_placing(&state, &request)?;
     let wanted = order::parse(&body::read(&request, payload).await?)?;
+    let since = state.change_feed.point();
     let placed = state
         .batcher
         .place(NewOrder {
@@ -50,7 +51,8 @@ pub(crate) async fn place(
     let settled = match prefer::wait(&request) {
         Some(within) => {
             let (order, shutdown) = (&placed.order, &state.shutdown);
-            state.change_feed.settled(order, within, shutdown).await
+            let settled = state.change_feed.settled(order, since, within, shutdown);
+            settled.await
         }
         None => None,
     };

@@ -8,12 +8,13 @@ use api::{ApiPorts, ChangeFeedSettings, ServerOptions, Shutdown, StoreReadiness}
 use clock_tokio::SystemClock;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Allocation, OrderRequest, OrderState, OrderStatus, RejectReason};
-use domain::ports::{Clock, ConfiguredFeed, ConfiguredPushFeed, Listener, Notifier as _, Topic};
+use domain::ports::{Clock, ConfiguredFeed, ConfiguredPushFeed, Notifier as _, Topic};
 use domain::quantity::Quantity;
 use domain::services::{OrderBatcherSettings, VendorSync};
 use metrics::{Metrics, MetricsPage};
 use readiness::TaskHealth;
 use signal_in_process::ProcessNotifier;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -50,6 +51,18 @@ impl TestServer {
         change: impl FnOnce(&mut ServerOptions),
         push_feeds: Vec<ConfiguredPushFeed>,
     ) -> Self {
+        Self::start_with_ports(change, |ports| ports.push_feeds = push_feeds)
+    }
+
+    /// Starts a server whose batch writer, and whose task for waiters, run on this runtime.
+    pub(crate) fn start_on(runtime: Handle) -> Self {
+        Self::start_with_ports(|_| (), |ports| ports.writer_runtime = Some(runtime))
+    }
+
+    fn start_with_ports(
+        change: impl FnOnce(&mut ServerOptions),
+        change_ports: impl FnOnce(&mut ApiPorts),
+    ) -> Self {
         let store = FakeStore::default();
         let shutdown = Shutdown::new();
         let notifier = ProcessNotifier::new();
@@ -78,12 +91,11 @@ impl TestServer {
         change(&mut options);
         let (stop, stopped) = oneshot::channel();
         let feed = FakeFeed::new("vendor-a");
+        let mut ports = ports(&store, &feed, &notifier);
+        change_ports(&mut ports);
         let running = api::start(
             api::prepare(options).unwrap(),
-            ApiPorts {
-                push_feeds,
-                ..ports(&store, &feed, &notifier)
-            },
+            ports,
             shutdown.clone(),
             async move {
                 let _ = stopped.await;
@@ -227,9 +239,7 @@ fn ports(store: &FakeStore, feed: &FakeFeed, notifier: &ProcessNotifier) -> ApiP
     ApiPorts {
         store: store.clone(),
         notifier: Arc::new(notifier.clone()),
-        change_listeners: Arc::new(move || -> Box<dyn Listener> {
-            Box::new(changes.listener(Topic::Changes))
-        }),
+        listeners: Arc::new(move |topic| Box::new(changes.listener(topic))),
         clock,
         sync,
         feeds: vec![ConfiguredFeed {
@@ -242,6 +252,7 @@ fn ports(store: &FakeStore, feed: &FakeFeed, notifier: &ProcessNotifier) -> ApiP
         observer: metrics.clone(),
         metrics: MetricsPage::new(metrics, store).with_store_gauges_interval(Duration::ZERO),
         write_health,
+        writer_runtime: None,
         readiness: Arc::new(readiness.cached_for(Duration::ZERO)),
     }
 }

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::identifiers::OrderId;
+use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::client::Reply;
+use crate::event_client::EventSubscriber;
 use crate::fake_store::Failure;
 use crate::fixture::{JSON, TestServer};
 
@@ -73,6 +75,27 @@ async fn order_not_settled_in_time_is_a_202() {
     let (reply, took) = place(&server, "").await.unwrap();
     assert_eq!(reply.status, 202);
     assert!(took < SOON, "{took:?}");
+}
+
+#[tokio::test]
+async fn waiters_and_subscribers_are_notified_if_the_store_has_a_writer_runtime() {
+    let server = Arc::new(TestServer::start_on(Handle::current()));
+    for id in 1..=2 {
+        // The second round has a subscriber.
+        let mut subscriber = None;
+        if id == 2 {
+            subscriber = Some(EventSubscriber::connect(&server, "").await);
+        }
+        let waiting = place(&server, "Prefer: wait=20\r\n");
+        wait_for_orders(&server, id).await;
+        server.settle(OrderId(i64::try_from(id).unwrap()));
+        let (reply, took) = waiting.await.unwrap();
+        assert_eq!(reply.status, 201);
+        assert!(took < SOON, "{took:?}");
+        if let Some(mut subscriber) = subscriber {
+            assert_eq!(subscriber.next().await.name, "order");
+        }
+    }
 }
 
 /// Without a notification, the settlement is found by polling.

@@ -40,8 +40,8 @@ pub struct RequeueLimits {
 
 /// The outbox inside a transaction.
 ///
-/// Entries are claimed for a limited time in one transaction, published outside any, and removed or released in another. The
-/// claim of a process that dies expires.
+/// Entries are claimed for a limited time in one transaction, published while it is committed or later, and removed or released in
+/// another. The claim of a process that dies expires.
 #[async_trait]
 pub trait OutboxRepository {
     /// Claims at most `limit` entries, oldest first, for `lease`. MUST NOT return an entry whose claim has not expired or

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 /// The subject of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Topic {
-    /// The outbox has new entries; relays listen.
+    /// The outbox has new entries, of accepted or requeued orders: relays listen, and change feeds with subscribers.
     Outbox,
-    /// Orders or stock have changed; the change feed and pending requests listen.
+    /// Orders or stock have changed in any other way: change feeds listen, for subscribers and for requests that wait.
     Changes,
 }
 

@@ -9,8 +9,9 @@ use thiserror::Error;
 use super::{
     ChangeRepository, DeadLetterRepository, OperatorPauseRepository, OrderRepository,
     OutboxRepository, PauseRepository, QuarantineRepository, RunRepository, StockRepository,
-    SyncRepository, VendorRenameRepository, VendorSetRepository,
+    SyncRepository, Topic, VendorRenameRepository, VendorSetRepository,
 };
+use crate::settlement::SettledBatch;
 use crate::timestamp::Timestamp;
 
 /// Why a call to the store failed.
@@ -72,8 +73,15 @@ impl StoreError {
 pub trait Store: Send + Sync {
     /// Begins a transaction.
     ///
-    /// MUST wait for a free connection for a bounded time only, and MUST return [`StoreError::Unavailable`] after that.
+    /// MUST wait for a free connection for a bounded time only, and MUST return [`StoreError::Unavailable`] after that. MAY send the
+    /// begin with the first statement: an error of the begin is then an error of that call.
     async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError>;
+
+    /// Like [`begin`](Self::begin), for a transaction that can be repeated: its commit need not wait for the disk. A crash of
+    /// the machine may undo the transaction as a whole, and MUST NOT undo a transaction that [`begin`](Self::begin) began.
+    async fn begin_relaxed(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
+        self.begin().await
+    }
 }
 
 /// One transaction: the repositories see its writes, other transactions only after [`commit`](Self::commit).
@@ -112,6 +120,25 @@ pub trait UnitOfWork:
     /// Limits each following wait for a lock. A call that would wait longer MUST fail with [`StoreError::Conflict`]. A store
     /// that runs one transaction at a time waits only in [`begin`](Store::begin).
     async fn limit_lock_waits(&mut self, longest: Duration) -> Result<(), StoreError>;
+
+    /// Writes a settled batch, as [`save_settled`](OrderRepository::save_settled) and
+    /// [`save_stock`](StockRepository::save_stock) do. An adapter of a remote store SHOULD send all writes together.
+    async fn save_batch(&mut self, batch: &SettledBatch) -> Result<(), StoreError> {
+        if !batch.orders.is_empty() {
+            self.save_settled(&batch.orders).await?;
+        }
+        if !batch.stock.is_empty() {
+            self.save_stock(&batch.stock).await?;
+        }
+        Ok(())
+    }
+
+    /// Notifies the listeners of a topic after the commit, if the adapter can do that without delaying the commit. MUST return
+    /// whether it will; if not, the caller notifies them after the commit. MUST notify no listener if the unit of work is
+    /// dropped. A unit of work without a call has nothing to notify of.
+    fn notify_on_commit(&mut self, _topic: Topic) -> bool {
+        false
+    }
 
     /// Makes all writes durable and visible, then releases the locks.
     ///

@@ -40,7 +40,7 @@ pub struct FileVersion {
 pub struct ReadFile {
     /// The version that was read.
     pub version: FileVersion,
-    /// The older files that were found with it and are finished with it, oldest first: its report leaves them of no use.
+    /// The older files that were found with it, oldest first. Its report replaces theirs, so they are finished with it.
     pub older: Vec<FileVersion>,
 }
 
@@ -184,7 +184,7 @@ pub trait VendorFeed: Send + Sync {
 
     /// Leaves the file of a report, deletes it or moves it, as the setting `source.after` says. It is called after the report was
     /// applied, or ignored because a newer one was, and that is recorded. MUST return within a bounded time, and MUST NOT change
-    /// another version of a file, or a file that is not in `file`. The error is one line for operators.
+    /// another version of a file, or a file that is neither `file.version` nor in `file.older`. The error is one line for operators.
     async fn finish_file(&self, file: &ReadFile) -> Result<(), String> {
         let _ = file;
         Ok(())

@@ -22,7 +22,7 @@ pub use order_batcher::{
     BatchWriter, NewBatch, OrderBatcher, OrderBatcherSettings, PlaceOrderError, PlacedBatch,
     PlacedOrder,
 };
-pub use relay::{Relay, RelayError, RelaySettings};
+pub use relay::{Relay, RelayError, RelaySettings, Relayed};
 pub use settlement::{SettleError, SettleOrders};
 pub use status::{ChangeStatus, ChangeStatusError, ChangedOrder};
 pub use sweeper::{MAX_DEAD_MESSAGES, Sweeper, SweeperSettings, Swept};

@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join;
 use thiserror::Error;
 use tracing::debug;
 
 use crate::identifiers::OrderId;
 use crate::ports::{
     Clock, NoopObserver, Observer, OrderQueue, OutboxEntry, OutboxId, QueueError, QueuedOrder,
-    Store, StoreError,
+    Store, StoreError, UnitOfWork,
 };
 use crate::retry;
 
@@ -36,6 +37,16 @@ pub enum RelayError {
     /// The queue did not confirm some orders.
     #[error("the queue did not confirm {0} orders; they will be published again")]
     Unconfirmed(usize),
+}
+
+/// The result of one run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Relayed {
+    /// Number of orders.
+    pub orders: usize,
+    /// Whether the batch was full, so that the outbox may have more entries. False if an entry was unreadable: the rest is found
+    /// after the next notification or poll.
+    pub may_have_more: bool,
 }
 
 /// Publishes outbox entries to the queue.
@@ -73,23 +84,26 @@ impl Relay {
         self
     }
 
-    /// Claims one batch, publishes it, removes the entries that were confirmed and releases the rest. Returns the number of
-    /// claimed entries: a full batch means that there may be more.
+    /// Claims one batch, publishes it, removes the entries that were confirmed and releases the rest.
     ///
-    /// A crash between the confirm and the removal publishes an order twice; settlement ignores the duplicate.
+    /// A crash between the confirm and the removal publishes an order twice; settlement ignores the duplicate. The same
+    /// happens if a crash undoes the claim or the removal, so neither waits for the disk.
     ///
     /// # Errors
     /// [`RelayError`].
-    pub async fn run_once(&self) -> Result<usize, RelayError> {
-        let claimed = retry::on_conflict(&self.clock, || self.claim()).await?;
+    pub async fn run_once(&self) -> Result<Relayed, RelayError> {
+        let (work, claimed) = retry::on_conflict(&self.clock, || self.claim()).await?;
         if claimed.is_empty() {
-            return Ok(0);
+            work.commit().await?;
+            return Ok(Relayed::default());
         }
         let orders: Vec<QueuedOrder> = claimed
             .iter()
             .flat_map(|entry| entry.orders.iter().cloned())
             .collect();
-        let published = self.queue.publish(&orders).await;
+        // The claim only keeps other relays from publishing the same entries: publishing need not wait for its commit, and
+        // entries whose claim was lost are published again.
+        let (committed, published) = join(work.commit(), self.queue.publish(&orders)).await;
         let confirmed: HashSet<OrderId> = match &published {
             Ok(ids) => ids.iter().copied().collect(),
             Err(_) => HashSet::new(),
@@ -110,18 +124,29 @@ impl Relay {
             unconfirmed, "outbox entries published"
         );
         published?;
+        // After a conflict nothing is left to repeat: the entries were published and removed without their claim.
+        if let Err(error) = committed
+            && !error.is_conflict()
+        {
+            return Err(error.into());
+        }
         if unconfirmed == 0 {
-            Ok(claimed.len())
+            let may_have_more = u32::try_from(claimed.len()) == Ok(self.settings.batch);
+            Ok(Relayed {
+                orders: orders.len(),
+                may_have_more,
+            })
         } else {
             Err(RelayError::Unconfirmed(unconfirmed))
         }
     }
 
-    async fn claim(&self) -> Result<Vec<OutboxEntry>, StoreError> {
-        let mut work = self.store.begin().await?;
+    /// Claims one batch. The claim holds after the commit of the returned unit of work; until then its locks keep other
+    /// relays away.
+    async fn claim(&self) -> Result<(Box<dyn UnitOfWork>, Vec<OutboxEntry>), StoreError> {
+        let mut work = self.store.begin_relaxed().await?;
         let claimed = work.claim(self.settings.batch, self.settings.lease).await?;
-        work.commit().await?;
-        Ok(claimed)
+        Ok((work, claimed))
     }
 
     async fn finish(
@@ -129,7 +154,7 @@ impl Relay {
         removable: &[OutboxId],
         retained: &[OutboxId],
     ) -> Result<(), StoreError> {
-        let mut work = self.store.begin().await?;
+        let mut work = self.store.begin_relaxed().await?;
         if !removable.is_empty() {
             work.remove(removable).await?;
         }

@@ -15,12 +15,14 @@ pub(super) fn clock() -> Arc<dyn Clock> {
 
 /// A store that returns these units of work in this order, and no more.
 pub(super) fn store(works: Vec<MockUnitOfWork>) -> Arc<MockStore> {
-    let works = Mutex::new(works.into_iter());
-    let mut store = MockStore::new();
-    store.expect_begin().returning(move || {
+    let works = Arc::new(Mutex::new(works.into_iter()));
+    let next = move || {
         let work = works.lock().unwrap().next();
         let work = work.expect("a scripted unit of work");
         Ok(Box::new(work) as Box<dyn UnitOfWork>)
-    });
+    };
+    let mut store = MockStore::new();
+    store.expect_begin().returning(next.clone());
+    store.expect_begin_relaxed().returning(next);
     Arc::new(store)
 }

@@ -293,7 +293,6 @@ impl SettleOrders {
         self.held_rows.record_free(
             rows.flat_map(|order| [Row::Stock(order.product_id.clone()), Row::Order(order.id)]),
         );
-        self.notifier.notify(Topic::Changes);
         self.observer
             .settled(&batch, self.clock.now().since(started));
         log_settled(&batch);
@@ -361,13 +360,12 @@ impl SettleOrders {
         if batch.orders.is_empty() && held.delayed.is_none() {
             return Ok((batch, held));
         }
-        if !batch.orders.is_empty() {
-            work.save_settled(&batch.orders).await?;
-        }
-        if !batch.stock.is_empty() {
-            work.save_stock(&batch.stock).await?;
-        }
+        work.save_batch(&batch).await?;
+        let notifies = !batch.orders.is_empty() && !work.notify_on_commit(Topic::Changes);
         work.commit().await?;
+        if notifies {
+            self.notifier.notify(Topic::Changes);
+        }
         Ok((batch, held))
     }
 }

@@ -304,7 +304,7 @@ impl Fixture {
             // A full queue accepts the rest after it was emptied.
             let relayed = self.relay().run_once().await;
             if self.queue.inner.depth().await.unwrap() == 0 {
-                assert_eq!(relayed.unwrap(), 0);
+                assert_eq!(relayed.unwrap().orders, 0);
                 break;
             }
             self.settle_messages().await.unwrap();

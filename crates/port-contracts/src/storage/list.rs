@@ -175,6 +175,7 @@ macro_rules! storage_contracts {
                 claims_return_the_oldest_entries_first_and_once,
                 orders_of_one_call_share_an_entry,
                 a_rolled_back_claim_has_no_effect,
+                relaxed_units_of_work_are_committed_or_rolled_back,
                 entries_are_released_and_removed,
                 claims_expire,
                 a_claim_that_lasts_too_long_is_ignored,
@@ -252,6 +253,7 @@ macro_rules! storage_contracts {
                 a_notification_ends_the_wait,
                 a_notification_before_the_wait_is_not_lost,
                 listeners_receive_only_their_topic,
+                a_commit_notifies_if_the_unit_of_work_promised_it,
                 notifying_does_not_wait,
             }
             stock_lists {

@@ -58,6 +58,23 @@ pub async fn orders_of_one_call_share_an_entry(storage: &StorageUnderTest) {
     assert_eq!(orders_of(&storage.claim(10, LONG).await), later);
 }
 
+/// The writes of a relaxed unit of work are visible after its commit, also to units of work that are not relaxed.
+pub async fn relaxed_units_of_work_are_committed_or_rolled_back(storage: &StorageUnderTest) {
+    let placed = fill(storage, 2).await;
+    let mut work = storage.store.begin_relaxed().await.unwrap();
+    let claimed = work.claim(1, LONG).await.unwrap();
+    assert_eq!(orders_of(&claimed), placed[..1]);
+    work.commit().await.unwrap();
+    let mut dropped = storage.store.begin_relaxed().await.unwrap();
+    dropped.remove(&ids_of(&claimed)).await.unwrap();
+    drop(dropped);
+    let mut work = storage.begin().await;
+    assert_eq!(orders_of(&work.claim(10, LONG).await.unwrap()), placed[1..]);
+    work.release(&ids_of(&claimed)).await.unwrap();
+    work.commit().await.unwrap();
+    assert_eq!(orders_of(&storage.claim(10, LONG).await), placed[..1]);
+}
+
 /// The claim of a dropped unit of work has no effect.
 pub async fn a_rolled_back_claim_has_no_effect(storage: &StorageUnderTest) {
     let placed = fill(storage, 2).await;

@@ -6,14 +6,15 @@ use domain::identifiers::OrderId;
 use domain::order::{OrderState, RejectReason};
 use domain::ports::{StoreError, SyncOutcome, SyncRecord, UnitOfWork};
 use domain::run::RunDetails;
-use domain::settlement::{Outcome, SettledOrder};
+use domain::settlement::{Outcome, SettledBatch, SettledOrder};
 use domain::stock::StockChange;
 
 use super::{StorageUnderTest, created};
 use crate::builders::{new_order, product, vendor};
 
 /// Calls that every store refuses.
-const REFUSED: [Refused; 4] = [
+const REFUSED: [Refused; 5] = [
+    Refused::Batch,
     Refused::Settlement,
     Refused::State,
     Refused::Stock,
@@ -22,6 +23,7 @@ const REFUSED: [Refused; 4] = [
 
 #[derive(Debug, Clone, Copy)]
 enum Refused {
+    Batch,
     Settlement,
     State,
     Stock,
@@ -32,15 +34,20 @@ impl Refused {
     /// Writes to a row that does not exist.
     async fn call(self, work: &mut dyn UnitOfWork) -> StoreError {
         let nothing = OrderId(i64::MAX);
+        let settled = SettledOrder {
+            id: nothing,
+            product_id: product("p"),
+            outcome: Outcome::Rejected(RejectReason::InsufficientStock),
+        };
         let result = match self {
-            Self::Settlement => {
-                let settled = SettledOrder {
-                    id: nothing,
-                    product_id: product("p"),
-                    outcome: Outcome::Rejected(RejectReason::InsufficientStock),
+            Self::Batch => {
+                let batch = SettledBatch {
+                    orders: vec![settled],
+                    stock: Vec::new(),
                 };
-                work.save_settled(&[settled]).await
+                work.save_batch(&batch).await
             }
+            Self::Settlement => work.save_settled(&[settled]).await,
             Self::State => {
                 let saved = work.save_state(nothing, &OrderState::Cancelled).await;
                 saved.map(drop)

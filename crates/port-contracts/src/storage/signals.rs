@@ -6,7 +6,8 @@ use std::time::Duration;
 use domain::ports::{Listener, Topic};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{SHORT_DELAY, StorageUnderTest, immediately};
+use super::{SHORT_DELAY, StorageUnderTest, created, immediately};
+use crate::builders::new_order;
 
 /// Timeout, longer than a notification is delivered and a listener connects.
 const LONG: Duration = Duration::from_secs(20);
@@ -176,6 +177,31 @@ pub async fn listeners_receive_only_their_topic(storage: &StorageUnderTest) {
     for listener in &mut changes {
         assert!(waited(listener.as_mut(), LONG).await < RELEASE_TIMEOUT);
     }
+}
+
+/// A commit notifies the topics that the unit of work promised to notify, and its writes are visible then. A unit of work that is
+/// dropped notifies none.
+pub async fn a_commit_notifies_if_the_unit_of_work_promised_it(storage: &StorageUnderTest) {
+    let mut listener = (storage.listeners)(Topic::Outbox);
+    drain_notifications(storage, listener.as_mut()).await;
+    let mut work = storage.begin().await;
+    work.accept(&[new_order("p", 1)]).await.unwrap();
+    if !work.notify_on_commit(Topic::Outbox) {
+        return;
+    }
+    drop(work);
+    assert!(waited(listener.as_mut(), QUIET).await >= QUIET);
+
+    let mut work = storage.begin().await;
+    let accepted = work.accept(&[new_order("p", 1)]).await.unwrap();
+    let order = created(accepted.into_iter().next().unwrap());
+    assert!(work.notify_on_commit(Topic::Outbox));
+    work.commit().await.unwrap();
+    assert!(waited(listener.as_mut(), LONG).await < RELEASE_TIMEOUT);
+    assert_eq!(
+        storage.orders.find_order(order.id).await.unwrap(),
+        Some(order)
+    );
 }
 
 /// `notify` returns immediately, whatever the number of notifications.

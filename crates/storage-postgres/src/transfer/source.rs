@@ -1,9 +1,11 @@
 //! Reads the whole database.
 
 use async_trait::async_trait;
+use diesel::QueryableByName;
+use diesel::pg::Pg;
 use domain::identifiers::{IdempotencyKey, ProductId, VendorId};
 use domain::ports::{StoreError, TransferCursor, TransferReader, TransferRecord, TransferSource};
-use storage_sql::{KEYS, VENDORS};
+use storage_sql::{Bind, KEYS, Statement, VENDORS};
 
 use crate::checkout::Checkout;
 use crate::store::PgStore;
@@ -29,6 +31,15 @@ struct PgReader {
     cursor: TransferCursor,
 }
 
+impl PgReader {
+    async fn load<R>(&mut self, sql: &'static str, binds: Vec<Bind>) -> Result<Vec<R>, StoreError>
+    where
+        R: QueryableByName<Pg> + Send + 'static,
+    {
+        self.checkout.load(&Statement::new(sql, binds)).await
+    }
+}
+
 #[async_trait]
 impl TransferReader for PgReader {
     async fn next(&mut self, limit: u32) -> Result<Vec<TransferRecord>, StoreError> {
@@ -38,23 +49,23 @@ impl TransferReader for PgReader {
                 TransferCursor::Vendors(after) => {
                     let after = after.as_ref().map_or("", VendorId::as_str);
                     let binds = vec![after.into(), limit.into()];
-                    storage_sql::vendor_records(self.checkout.load(VENDORS, binds).await?)?
+                    storage_sql::vendor_records(self.load(VENDORS, binds).await?)?
                 }
                 TransferCursor::Products(after) => {
                     let after = after.as_ref().map_or("", ProductId::as_str);
                     let binds = vec![after.into(), limit.into()];
-                    storage_sql::product_records(self.checkout.load(PRODUCTS, binds).await?)?
+                    storage_sql::product_records(self.load(PRODUCTS, binds).await?)?
                 }
                 TransferCursor::Orders(after) => {
                     let after = after.map_or(i64::MIN, |id| id.0);
                     let binds = vec![after.into(), limit.into()];
-                    storage_sql::order_records(self.checkout.load(ORDERS, binds).await?)?
+                    storage_sql::order_records(self.load(ORDERS, binds).await?)?
                 }
                 TransferCursor::Keys(after) => {
                     let scope = after.as_ref().map_or("", IdempotencyKey::scope);
                     let key = after.as_ref().map_or("", IdempotencyKey::key);
                     let binds = vec![scope.into(), key.into(), limit.into()];
-                    storage_sql::key_records(self.checkout.load(KEYS, binds).await?)?
+                    storage_sql::key_records(self.load(KEYS, binds).await?)?
                 }
                 TransferCursor::End => Vec::new(),
             };

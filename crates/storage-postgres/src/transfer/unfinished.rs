@@ -1,6 +1,6 @@
 //! Detects an unfinished import.
 
-use storage_sql::TextRow;
+use storage_sql::{Statement, TextRow};
 
 use crate::migrations::MigrationError;
 use crate::options::PgOptions;
@@ -16,7 +16,8 @@ use crate::statement;
 pub async fn unfinished_import(options: &PgOptions) -> Result<Option<String>, MigrationError> {
     const SQL: &str =
         "SELECT name AS text FROM transfers WHERE finished_at IS NULL ORDER BY name LIMIT 1";
-    let mut connection = connect(options, &options.database).await?.connection;
-    let found: Vec<TextRow> = statement::load(&mut connection, SQL, Vec::new()).await?;
+    let connection = connect(options, &options.database).await?.connection;
+    let found: Vec<TextRow> =
+        statement::load(&connection, &Statement::new(SQL, Vec::new())).await?;
     Ok(found.into_iter().next().map(|row| row.text))
 }

@@ -29,6 +29,14 @@ fn plan(connection: &mut SqliteConnection, sql: &str) -> Result<Vec<String>, Sto
     Ok(steps.into_iter().map(|step| step.detail).collect())
 }
 
+#[test]
+fn the_list_by_product_merges_every_status() {
+    for status in OrderStatus::ALL {
+        let condition = format!("status = '{}'", status.as_str());
+        assert_eq!(BY_PRODUCT.matches(&condition).count(), 1, "{condition}");
+    }
+}
+
 #[tokio::test]
 async fn pages_are_read_along_an_index_in_its_order() {
     let folder = tempfile::tempdir().unwrap();
@@ -41,10 +49,22 @@ async fn pages_are_read_along_an_index_in_its_order() {
         (LEVELS, "SEARCH stock USING PRIMARY KEY"),
         (ALL, "SEARCH orders USING INTEGER PRIMARY KEY"),
         (BY_STATUS, "SEARCH orders USING INDEX orders_by_status "),
-        (BY_PRODUCT, "SEARCH orders USING INDEX orders_by_product "),
+        (BY_PRODUCT, "SEARCH orders USING INTEGER PRIMARY KEY"),
+        (
+            BY_PRODUCT,
+            "SEARCH orders USING COVERING INDEX orders_pending_by_product (product_id=? AND rowid<?) ",
+        ),
+        (
+            BY_PRODUCT,
+            "SEARCH orders USING COVERING INDEX orders_settled_by_product (product_id=? AND status=? AND rowid<?) ",
+        ),
+        (
+            PENDING_BY_PRODUCT,
+            "SEARCH orders USING INDEX orders_pending_by_product (product_id=? AND rowid<?) ",
+        ),
         (
             BY_BOTH,
-            "SEARCH orders USING INDEX orders_by_product_and_status ",
+            "SEARCH orders USING INDEX orders_settled_by_product (product_id=? AND status=? AND rowid<?) ",
         ),
         (STOCK, "SEARCH stock USING PRIMARY KEY"),
         (IN_STOCK, "SEARCH stock USING INDEX stock_in_stock "),

@@ -334,11 +334,10 @@ async fn the_audit_reports_a_damaged_file() {
         }
         let mut connection =
             diesel::SqliteConnection::establish(file.options.path.to_str().unwrap()).unwrap();
-        let found: Root = diesel::sql_query(
-            "SELECT rootpage FROM sqlite_schema WHERE name = 'orders_by_product_and_status'",
-        )
-        .get_result(&mut connection)
-        .unwrap();
+        let found: Root =
+            diesel::sql_query("SELECT rootpage FROM sqlite_schema WHERE name = 'orders_by_status'")
+                .get_result(&mut connection)
+                .unwrap();
         usize::try_from(found.rootpage).unwrap()
     };
     let mut bytes = fs::read(&file.options.path).unwrap();

@@ -22,7 +22,7 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// Creates it from the options. `page_fields` are the fields in which documents state what their source needs for the next page.
+    /// Creates the part from the options. `page_fields` are the fields in which documents state what their source needs for the next page.
     pub(super) fn new(
         options: PushOptions,
         page_fields: &PageFields,

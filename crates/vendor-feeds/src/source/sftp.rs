@@ -300,7 +300,7 @@ fn failed(problem: &str, error: SftpError) -> Failure {
         }
         error => {
             let reason = reason(error);
-            // The library reports a request without a response so.
+            // The text of russh-sftp for a request that got no response.
             Failure::transient(if reason.ends_with("sender dropped") {
                 format!("{problem}: the server closed the connection")
             } else {

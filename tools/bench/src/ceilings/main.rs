@@ -1,13 +1,14 @@
 //! The program `ceilings`: the ceilings of this machine, each measured by a minimal program.
 //!
 //! `cargo xtask bench` builds this program with optimisations and runs it under the same load and on the same servers as
-//! the service. Each command except `http` runs for a fixed time and prints its result as one line of JSON. This program is
-//! not part of the service.
+//! the service. Each command except `http` and `redis` runs for a fixed time and prints its result as one line of JSON. This
+//! program is not part of the service.
 
 mod batches;
 mod broker;
 mod http;
 mod one_at_a_time;
+mod redis_peer;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,6 +32,18 @@ enum Command {
         /// Port to listen on (loopback only).
         #[arg(long)]
         port: u16,
+        /// Number of HTTP worker threads.
+        #[arg(long, default_value_t = 2)]
+        workers: usize,
+    },
+    /// Serve `POST /api/v1/order` with 201 after one script in Redis, until SIGTERM.
+    Redis {
+        /// Port to listen on (loopback only).
+        #[arg(long)]
+        port: u16,
+        /// Port of Redis on this machine.
+        #[arg(long)]
+        redis: u16,
         /// Number of HTTP worker threads.
         #[arg(long, default_value_t = 2)]
         workers: usize,
@@ -78,6 +91,11 @@ fn run(Arguments { command }: &Arguments) -> anyhow::Result<()> {
     let settings = Settings::load(None)?;
     let result = match *command {
         Command::Http { port, workers } => return http::serve(port, workers),
+        Command::Redis {
+            port,
+            redis,
+            workers,
+        } => return redis_peer::serve(port, workers, redis),
         Command::Batches {
             seconds,
             batch,

@@ -34,6 +34,11 @@ impl Table {
         self.rows.push(Vec::from(row));
     }
 
+    /// Adds a row of any cells.
+    pub(super) fn cells(&mut self, row: impl Iterator<Item = String>) {
+        self.rows.push(row.collect());
+    }
+
     /// Adds a row that ends with the figures of a measurement.
     pub(super) fn row_of<const N: usize>(
         &mut self,

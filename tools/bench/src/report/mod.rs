@@ -1,5 +1,6 @@
 //! The report: tables in Markdown, plots, and the results as JSON.
 
+mod against;
 mod figures;
 mod live;
 mod plots;

@@ -1,7 +1,7 @@
 //! One table per topic.
 
 use super::figures::{Metrics, Table, number, range, ratio, short, times};
-use super::live;
+use super::{against, live};
 use crate::choices::Spread;
 use crate::results::{Results, SERVICE};
 use crate::topics::{ceilings, closed, embedded, kept, open, overload, streams};
@@ -25,6 +25,11 @@ pub(super) fn all(results: &Results) -> Vec<Section> {
         table,
     };
     vec![
+        section(
+            "Compared with another build",
+            against::COMPARED,
+            against::ratios(results),
+        ),
         section(HOT, CLOSED, by_connections(results, Spread::Hot)),
         section(
             "Closed load, 1,000 products, uniform",
@@ -40,6 +45,7 @@ pub(super) fn all(results: &Results) -> Vec<Section> {
         section("Overload", OVERLOAD, overloaded(results)),
         section("Waiting", live::WAITED, live::by_response_mode(results)),
         section("Events", live::READ, live::by_readers(results)),
+        section("Crash", against::CRASHED, against::crashes(results)),
         section(KEPT, ORDERS_KEPT, by_orders_kept(results)),
         section("Streams", STREAMED, by_items(results)),
         section("Standalone", EMBEDDED, standalone(results)),
@@ -49,7 +55,9 @@ pub(super) fn all(results: &Results) -> Vec<Section> {
 }
 
 const CLOSED: &str = "Each connection sends its next order after the last response. Ratios are to pgbench with one transaction per order (lock the \
-product, deduct a unit, insert the order) at 32 clients.";
+product, deduct a unit, insert the order) at 32 clients. Other designs for a hot product: a row for each unit of stock, of which a transaction \
+takes one that no other transaction has locked (`SKIP LOCKED`); and an HTTP server that deducts the unit and appends the order to a stream by a \
+script in Redis with `appendfsync always`.";
 
 fn by_connections(results: &Results, spread: Spread) -> Table {
     const METRICS: &Metrics = &[
@@ -64,7 +72,12 @@ fn by_connections(results: &Results, spread: Spread) -> Table {
         _ => results.median(topic, closed::EACH, 32.0, "settled_per_s"),
     };
     let mut table = Table::with_metrics(["", "ratio"], METRICS);
-    for (what, unit) in [(SERVICE, "connections"), (closed::EACH, "clients")] {
+    for (what, unit) in [
+        (SERVICE, "connections"),
+        (closed::EACH, "clients"),
+        (closed::UNITS, "clients"),
+        (closed::REDIS, "connections"),
+    ] {
         for at in results.loads(topic, what, "settled_per_s") {
             let name = match what {
                 SERVICE => format!("{at} {unit}"),
@@ -109,14 +122,25 @@ fn by_share(results: &Results) -> Table {
 
 const OVERLOAD: &str = "Orders for one hot product are sent at twice the best throughput, over 2,000 connections, with a queue for 1,000 pending writes \
 (`api.write_queue_size`). Every order with a 202 response was settled; all other responses were 503. \
-Requests were sent much later than scheduled when all connections were waiting for responses.";
+Requests were sent much later than scheduled when all connections were waiting for responses. The load generator runs on the same \
+cores; its CPU time is counted separately: *per CPU second* counts the CPU time of all other processes only.";
 
 fn overloaded(results: &Results) -> Table {
     const METRICS: &Metrics = &[
         ("offered per second", "offered_per_s"),
         ("responses per second, 202 or 503", "answered_per_s"),
         ("settled per second", "settled_per_s"),
+        (
+            "settled per CPU second of the service and its servers",
+            "settled_per_cpu_s",
+        ),
+        (
+            "share of the load generator in the CPU time",
+            "client_share",
+        ),
         ("share refused", "refused_share"),
+        ("503 p50, ms", "refused_p50_ms"),
+        ("503 p99, ms", "refused_p99_ms"),
         ("response p50, ms", "post_p50_ms"),
         ("response p99, ms", "post_p99_ms"),
         ("delay after the scheduled time, p99, ms", "late_p99_ms"),
@@ -230,31 +254,27 @@ fn standalone(results: &Results) -> Table {
     table
 }
 
-const CPU: &str = "CPU time per settled order, in µs, by stage, at 64 connections. PostgreSQL includes all of its processes, RabbitMQ its whole Erlang VM.";
+const CPU: &str = "CPU time per settled order, in µs, by stage, at 64 connections and, where stated, at 1,024. PostgreSQL includes all of its processes, RabbitMQ its whole Erlang VM.";
 
 fn cpu(results: &Results) -> Table {
     let mut table = Table::new(["", "share of the sum", "µs per order"]);
     for topic in ["hot", "uniform", "zipf", embedded::TOPIC] {
-        let topic = format!("cpu {topic}");
-        let stages: Vec<String> = results
-            .metrics(&topic, SERVICE, 0.0)
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
-        let of = |stage: &str| results.range(&topic, SERVICE, 0.0, stage);
-        let sum: f64 = stages
-            .iter()
-            .filter_map(|stage| of(stage))
-            .map(|it| it.median)
-            .sum();
-        for stage in &stages {
-            let share = ratio(of(stage).map(|it| it.median), Some(sum)).unwrap_or_default();
-            let name = format!("{}: {stage}", topic.trim_start_matches("cpu "));
-            table.row([name, format!("{:.0} %", share * 100.0), range(of(stage))]);
-        }
-        if sum > 0.0 {
-            let name = format!("{}: **sum**", topic.trim_start_matches("cpu "));
-            table.row([name, "100 %".to_owned(), number(sum)]);
+        let stages_of = format!("cpu {topic}");
+        // The typical number of connections is recorded as 0.
+        for (at, load) in [(0.0, ""), (1024.0, ", 1,024 connections")] {
+            let stages = results.metrics(&stages_of, SERVICE, at);
+            let of = |stage: &str| results.range(&stages_of, SERVICE, at, stage);
+            let medians = stages.iter().filter_map(|stage| of(stage));
+            let sum: f64 = medians.map(|it| it.median).sum();
+            for stage in &stages {
+                let share = ratio(of(stage).map(|it| it.median), Some(sum)).unwrap_or_default();
+                let name = format!("{topic}{load}: {stage}");
+                table.row([name, format!("{:.0} %", share * 100.0), range(of(stage))]);
+            }
+            if sum > 0.0 {
+                let name = format!("{topic}{load}: **sum**");
+                table.row([name, "100 %".to_owned(), number(sum)]);
+            }
         }
     }
     table
@@ -316,9 +336,12 @@ mod tests {
         let mut results = empty();
         results.add("cpu hot", SERVICE, 0.0, "api", 30.0);
         results.add("cpu hot", SERVICE, 0.0, "worker", 10.0);
+        results.add("cpu hot", SERVICE, 1024.0, "api", 8.0);
         let text = cpu(&results).markdown();
         assert!(text.contains("| hot: api | 75 % | 30.0 |"), "{text}");
         assert!(text.contains("| hot: **sum** | 100 % | 40.0 |"), "{text}");
+        let row = "| hot, 1,024 connections: **sum** | 100 % | 8.00 |";
+        assert!(text.contains(row), "{text}");
     }
 
     #[test]

@@ -35,6 +35,18 @@ pub(super) fn table(results: &Results) -> Table {
         );
         row(&what, ratio(at, best));
     }
+    let at_most = |what| results.median("hot", what, 1024.0, "settled_per_s");
+    row(
+        "throughput at 1,024 connections, one hot product, to a script in Redis behind HTTP",
+        ratio(at_most(SERVICE), at_most(closed::REDIS)),
+    );
+    row(
+        "best settled throughput, one hot product, to pgbench with a row per unit, 32 clients",
+        ratio(
+            results.best("hot", SERVICE, "settled_per_s"),
+            results.median("hot", closed::UNITS, 32.0, "settled_per_s"),
+        ),
+    );
     let half = |what, metric| results.median(open::TOPIC, what, 0.5, metric);
     row(
         "p99 of POST at half of the best load, to p99 of an INSERT by pgbench at the same rate",
@@ -52,6 +64,13 @@ pub(super) fn table(results: &Results) -> Table {
         ratio(
             results.median(overload::TOPIC, SERVICE, 2.0, "settled_per_s"),
             results.best("hot", SERVICE, "settled_per_s"),
+        ),
+    );
+    row(
+        "the same, per CPU second without the load generator's",
+        ratio(
+            results.median(overload::TOPIC, SERVICE, 2.0, "settled_per_cpu_s"),
+            per_cpu_s_at_best(results),
         ),
     );
     row(
@@ -73,6 +92,17 @@ pub(super) fn table(results: &Results) -> Table {
         row(&what, ratio(best, plain));
     }
     table
+}
+
+/// Returns the settled orders per CPU second at the load with the best throughput.
+fn per_cpu_s_at_best(results: &Results) -> Option<f64> {
+    let loads = results.loads("hot", SERVICE, "settled_per_s").into_iter();
+    let of = |at, metric| results.median("hot", SERVICE, at, metric);
+    let best = loads.max_by(|one, other| {
+        let per_s = |at| of(at, "settled_per_s").unwrap_or_default();
+        per_s(*one).total_cmp(&per_s(*other))
+    });
+    of(best?, "settled_per_cpu_s")
 }
 
 fn worst_kept(results: &Results) -> Option<f64> {
@@ -98,10 +128,23 @@ mod tests {
         }
         results.add("hot", SERVICE, 256.0, "settled_per_s", 18_000.0);
         results.add("hot", closed::EACH, 32.0, "settled_per_s", 1_000.0);
+        results.add("hot", closed::UNITS, 32.0, "settled_per_s", 2_000.0);
+        for (at, per_cpu_s) in [(64.0, 12_000.0), (256.0, 16_000.0)] {
+            results.add("hot", SERVICE, at, "settled_per_cpu_s", per_cpu_s);
+        }
+        results.add(overload::TOPIC, SERVICE, 2.0, "settled_per_cpu_s", 6_000.0);
         let text = table(&results).markdown();
         assert!(text.contains("32 clients | 20.0 × |"), "{text}");
         assert!(
             text.contains("at 256 connections, one hot product, to the best | 0.900 × |"),
+            "{text}"
+        );
+        assert!(
+            text.contains("row per unit, 32 clients | 10.0 × |"),
+            "{text}"
+        );
+        assert!(
+            text.contains("per CPU second without the load generator's | 0.500 × |"),
             "{text}"
         );
         assert!(

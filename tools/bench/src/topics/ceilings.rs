@@ -6,10 +6,10 @@ use dev_env::endpoints;
 use progress::Progress;
 
 use super::closed::CLIENTS;
+use crate::against::Build;
 use crate::baselines;
 use crate::choices::{PRODUCTS, Spread};
 use crate::generator::Load;
-use crate::measure::as_f64;
 use crate::pgbench::Pgbench;
 use crate::run::{Run, TYPICAL_CONNECTIONS};
 use crate::system::Servers;
@@ -24,7 +24,7 @@ const BATCH: u32 = 256;
 
 /// Measures each component.
 pub(crate) async fn run(run: &mut Run) -> Result<()> {
-    let servers = run.create_servers().await?;
+    let servers = run.create_servers(Build::This).await?;
     for _ in 0..run.scale.rounds {
         http(run).await?;
         for clients in CLIENTS {
@@ -55,26 +55,22 @@ async fn http(run: &mut Run) -> Result<()> {
     let address = endpoints::free_address()?;
     let mut children = Children::default();
     let arguments = ["http".into(), format!("--port={}", address.port()).into()];
-    children.start("ceilings", run.programs.path("ceilings")?, &arguments, &[])?;
+    children.start(
+        "ceilings",
+        run.builds.programs(Build::This).path("ceilings")?,
+        &arguments,
+        &[],
+    )?;
     children.wait_until_ready(address).await?;
-    let load = Load {
-        url: format!("http://{address}"),
-        second: None,
-        method: "POST",
-        path: "/api/v1/order",
-        choices: run.choices(Spread::Hot.name()),
-        connections: TYPICAL_CONNECTIONS,
-        seconds: run.scale.seconds,
-        rate_per_s: None,
-        header: None,
-        by_status: false,
-    };
+    let choices = run.choices(Spread::Hot.name());
+    let load = Load::of_bare_server(address, choices, TYPICAL_CONNECTIONS, run.scale.seconds);
     let progress = Progress::spinner(HTTP);
     let result = load.run().await?;
-    let per_s = as_f64(result.requests) * 1e6 / as_f64(result.duration_us);
+    let per_s = result.requests_per_s();
     progress.finish(&format!("{HTTP}: {per_s:.0} per second"));
+    let profile = run.profile;
     run.results.record_command(HTTP, || {
-        baselines::command_line(&["http --port=PORT".to_owned()])
+        baselines::command_line(profile, &["http --port=PORT".to_owned()])
     });
     let at = f64::from(TYPICAL_CONNECTIONS);
     run.results.add(TOPIC, HTTP, at, "answered_per_s", per_s);
@@ -102,9 +98,10 @@ async fn baseline(
 ) -> Result<()> {
     let name = format!("{what} ({})", arguments[1..].join(" "));
     let progress = Progress::spinner(name.clone());
-    let result = baselines::run(&run.programs, arguments, &servers.environment()).await?;
+    let (programs, profile) = (run.builds.programs(Build::This), run.profile);
+    let result = baselines::run(programs, arguments, &servers.environment()).await?;
     run.results
-        .record_command(what, || baselines::command_line(arguments));
+        .record_command(what, || baselines::command_line(profile, arguments));
     let mut figures = Vec::new();
     for member in members {
         let number = baselines::number(&result, member)?;

@@ -3,7 +3,8 @@
 use anyhow::Result;
 use progress::Progress;
 
-use super::closed::CONNECTIONS;
+use super::closed::{CONNECTIONS, MOST_CONNECTIONS};
+use crate::against::{Build, alternate};
 use crate::baselines;
 use crate::choices::Spread;
 use crate::run::{Run, TYPICAL_CONNECTIONS};
@@ -18,25 +19,40 @@ pub(crate) fn plain(spread: Spread) -> String {
 
 /// Measures hot and uniform orders, with the service and with the loop.
 pub(crate) async fn run(run: &mut Run) -> Result<()> {
-    let system = System::start_embedded(&run.programs, &run.settings).await?;
-    run.warm_up(&system).await?;
-    for _ in 0..run.scale.rounds {
+    let mut systems = Vec::new();
+    for build in run.builds.in_round(0) {
+        let system = System::start_embedded(&run.builds, build, &run.settings).await?;
+        run.warm_up(&system).await?;
+        systems.push(system);
+    }
+    for round in 0..run.scale.rounds {
         for spread in [Spread::Hot, Spread::Uniform] {
             for connections in CONNECTIONS {
-                let load = run.orders(&system, spread, connections);
-                let at = f64::from(connections);
-                let measured = run
-                    .measure(&system, TOPIC, spread.name(), at, &load)
-                    .await?;
-                if connections == TYPICAL_CONNECTIONS && spread == Spread::Hot {
-                    run.record_cpu(TOPIC, &measured);
+                for system in alternate(&systems, round) {
+                    service(run, system, spread, connections).await?;
                 }
             }
             one_at_a_time(run, spread).await?;
         }
-        run.audit(&system).await?;
+        for system in &systems {
+            run.audit(system).await?;
+        }
     }
-    system.stop().await
+    for system in systems {
+        system.stop().await?;
+    }
+    Ok(())
+}
+
+async fn service(run: &mut Run, system: &System, spread: Spread, connections: u32) -> Result<()> {
+    let load = run.orders(system, spread, connections);
+    let at = f64::from(connections);
+    let measured = run.measure(system, TOPIC, spread.name(), at, &load).await?;
+    let is_shown = [TYPICAL_CONNECTIONS, MOST_CONNECTIONS].contains(&connections);
+    if is_shown && spread == Spread::Hot {
+        run.record_cpu(system, TOPIC, connections, &measured);
+    }
+    Ok(())
 }
 
 async fn one_at_a_time(run: &mut Run, spread: Spread) -> Result<()> {
@@ -51,16 +67,18 @@ async fn one_at_a_time(run: &mut Run, spread: Spread) -> Result<()> {
         format!("--seconds={}", run.scale.seconds),
         format!("--products={}", spread.products()),
     ];
-    let result = baselines::run(&run.programs, &arguments, &[]).await?;
+    let programs = run.builds.programs(Build::This);
+    let result = baselines::run(programs, &arguments, &[]).await?;
     let per_s = baselines::number(&result, "settled_per_s")?;
     progress.finish(&format!("{name}: {per_s:.0} per second"));
     let shown = [
         "one-at-a-time --data=FILE".to_owned(),
         arguments[2..].join(" "),
     ];
+    let profile = run.profile;
     run.results
         .record_command("data file, one order at a time", || {
-            baselines::command_line(&shown)
+            baselines::command_line(profile, &shown)
         });
     run.results
         .add(TOPIC, &plain(spread), 1.0, "settled_per_s", per_s);

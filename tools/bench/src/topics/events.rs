@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use progress::Progress;
 
+use crate::against::Build;
 use crate::choices::Spread;
 use crate::measure::as_f64;
 use crate::proc;
@@ -21,15 +22,18 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(20);
 /// never decreases.
 pub(crate) async fn run(run: &mut Run) -> Result<()> {
     let [readers, stuck] = run.scale.readers;
-    for _ in 0..run.scale.rounds {
-        measure(run, 0, 0).await?;
-        measure(run, readers, stuck).await?;
+    for round in 0..run.scale.rounds {
+        for (all, stuck) in [(0, 0), (readers, stuck)] {
+            for build in run.builds.in_round(round) {
+                measure(run, build, all, stuck).await?;
+            }
+        }
     }
     Ok(())
 }
 
-async fn measure(run: &mut Run, all: u32, stuck: u32) -> Result<()> {
-    let system = run.start_system(SETTINGS).await?;
+async fn measure(run: &mut Run, build: Build, all: u32, stuck: u32) -> Result<()> {
+    let system = run.start_system(build, SETTINGS).await?;
     let readers = Readers::connect(system.api, all, stuck).await?;
     let load = run.orders(&system, Spread::Hot, TYPICAL_CONNECTIONS);
     let (started, cpu_before_us) = (Instant::now(), proc::own_cpu_us());
@@ -60,7 +64,8 @@ async fn measure(run: &mut Run, all: u32, stuck: u32) -> Result<()> {
     if let Some(mib) = api.and_then(|(_, pid)| proc::peak_memory_mib(*pid)) {
         figures.push(("peak_mib", mib));
     }
-    run.results.add_all((TOPIC, SERVICE, at), figures);
+    run.results
+        .add_all((&build.topic(TOPIC), SERVICE, at), figures);
     drop(readers);
     run.audit(&system).await?;
     system.stop().await

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use progress::Progress;
 
+use crate::against::Build;
 use crate::choices::{self, PRODUCTS, Spread};
 use crate::database::Database;
 use crate::generator::Load;
@@ -26,9 +27,9 @@ const ONE_CONNECTION: u32 = 1;
 pub(crate) async fn run(run: &mut Run) -> Result<()> {
     let mut systems = Vec::new();
     for orders in run.scale.kept {
-        let servers = run.create_servers().await?;
+        let servers = run.create_servers(Build::This).await?;
         fill(&servers.database().await?, orders).await?;
-        let system = System::start(&run.programs, servers, "").await?;
+        let system = System::start(&run.builds, Build::This, servers, "").await?;
         run.warm_up(&system).await?;
         prepare_reads(run, &system, orders).await?;
         systems.push((orders, system));
@@ -147,7 +148,7 @@ mod tests {
 
     #[tokio::test]
     async fn inserted_orders_pass_the_audit() {
-        let servers = Servers::create(&Settings::load(None).unwrap())
+        let servers = Servers::create(&Settings::load(None).unwrap(), None)
             .await
             .unwrap();
         let database = servers.database().await.unwrap();

@@ -2,6 +2,7 @@
 
 pub(super) mod ceilings;
 pub(super) mod closed;
+pub(super) mod crash;
 pub(super) mod embedded;
 pub(super) mod events;
 pub(super) mod kept;
@@ -19,7 +20,8 @@ use strum::Display;
 pub(super) enum Topic {
     /// HTTP, PostgreSQL and RabbitMQ, each alone.
     Ceilings,
-    /// Orders for one product, by number of connections, compared to pgbench with one transaction per order.
+    /// Orders for one product, by number of connections, compared to pgbench with one transaction per order and with a row per
+    /// unit, and to a script in Redis.
     Hot,
     /// Orders for 1,000 products, uniform distribution.
     Uniform,
@@ -33,6 +35,8 @@ pub(super) enum Topic {
     Waiting,
     /// Orders with many event readers, some of them stuck.
     Events,
+    /// Orders lost when processes are killed, compared to a script in Redis.
+    Crash,
     /// Cost of many kept orders.
     Kept,
     /// Memory of the API while it streams long lists.

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use progress::Progress;
 
+use crate::against::alternate;
 use crate::choices::Spread;
 use crate::measure::as_f64;
 use crate::pgbench::Pgbench;
@@ -18,49 +19,69 @@ const SHARES: [f64; 5] = [0.1, 0.25, 0.5, 0.75, 0.9];
 /// Maximum share for pgbench, which cannot keep up beyond it.
 const INSERT_UP_TO: f64 = 0.5;
 /// Enough connections for one to be free when an order is due.
-const CONNECTIONS: u32 = 256;
+pub(crate) const CONNECTIONS: u32 = 256;
 const INSERT_CLIENTS: u32 = 32;
 
-/// Measures latencies by share of the best throughput.
-pub(crate) async fn run(run: &mut Run, system: &System) -> Result<()> {
-    let best = best(run, system).await?;
-    for _ in 0..run.scale.rounds {
+/// Measures latencies by share of the best throughput. All builds get the same rates.
+pub(crate) async fn run(run: &mut Run, systems: &[System]) -> Result<()> {
+    let best = best(run, systems).await?;
+    for round in 0..run.scale.rounds {
         for share in SHARES {
-            let mut load = run.orders(system, Spread::Hot, CONNECTIONS);
-            load.rate_per_s = Some(best * share);
-            let measured = run.measure(system, TOPIC, SERVICE, share, &load).await?;
-            let late_us = measured.load_result.late_us.value_at_quantile(0.99);
-            let values = [
-                ("late_p99_ms", as_f64(late_us) / 1000.0),
-                ("offered_per_s", best * share),
-            ];
-            run.results.add_all((TOPIC, SERVICE, share), values);
+            for system in alternate(systems, round) {
+                service(run, system, share, best * share).await?;
+            }
             if share <= INSERT_UP_TO
-                && let Storage::Servers(servers) = &system.storage
+                && let Some(Storage::Servers(servers)) = systems.first().map(|it| &it.storage)
             {
                 insert(run, servers, share, best * share).await?;
             }
         }
-        run.audit(system).await?;
+        for system in systems {
+            run.audit(system).await?;
+        }
     }
     Ok(())
 }
 
-/// Returns the best median throughput of the hot product under closed load. Measures it first if necessary.
-pub(crate) async fn best(run: &mut Run, system: &System) -> Result<f64> {
-    if let Some(best) = run.results.best("hot", SERVICE, "settled_per_s") {
+async fn service(run: &mut Run, system: &System, share: f64, rate_per_s: f64) -> Result<()> {
+    let mut load = run.orders(system, Spread::Hot, CONNECTIONS);
+    load.rate_per_s = Some(rate_per_s);
+    let measured = run.measure(system, TOPIC, SERVICE, share, &load).await?;
+    let late_us = measured.load_result.late_us.value_at_quantile(0.99);
+    let values = [
+        ("late_p99_ms", as_f64(late_us) / 1000.0),
+        ("offered_per_s", rate_per_s),
+    ];
+    let topic = system.build.topic(TOPIC);
+    run.results.add_all((&topic, SERVICE, share), values);
+    Ok(())
+}
+
+/// Returns the best median throughput of the hot product under closed load, of the slowest of the builds. Measures it first if
+/// necessary.
+pub(crate) async fn best(run: &mut Run, systems: &[System]) -> Result<f64> {
+    let known = |run: &Run| {
+        let best = systems.iter().map(|system| {
+            let topic = system.build.topic(Spread::Hot.name());
+            run.results.best(&topic, SERVICE, "settled_per_s")
+        });
+        let best: Option<Vec<f64>> = best.collect();
+        best?.into_iter().reduce(f64::min)
+    };
+    if let Some(best) = known(run) {
         return Ok(best);
     }
-    for _ in 0..run.scale.rounds {
+    for round in 0..run.scale.rounds {
         for connections in [TYPICAL_CONNECTIONS, CONNECTIONS] {
-            let load = run.orders(system, Spread::Hot, connections);
-            run.measure(system, "hot", SERVICE, f64::from(connections), &load)
-                .await?;
+            for system in alternate(systems, round) {
+                let load = run.orders(system, Spread::Hot, connections);
+                let at = f64::from(connections);
+                run.measure(system, Spread::Hot.name(), SERVICE, at, &load)
+                    .await?;
+            }
         }
     }
-    run.results
-        .best("hot", SERVICE, "settled_per_s")
-        .context("no results for the hot product")
+    known(run).context("no results for the hot product")
 }
 
 async fn insert(run: &mut Run, servers: &Servers, share: f64, rate_per_s: f64) -> Result<()> {

@@ -11,6 +11,7 @@ use progress::Progress;
 use serde::de::DeserializeOwned;
 
 use super::kept;
+use crate::against::Build;
 use crate::choices::PRODUCTS;
 use crate::database::Database;
 use crate::proc;
@@ -26,7 +27,7 @@ pub(crate) const STOCK: &str = "products";
 pub(crate) async fn run(run: &mut Run) -> Result<()> {
     let mut servers_by_size = Vec::new();
     for items in run.scale.streamed {
-        let servers = run.create_servers().await?;
+        let servers = run.create_servers(Build::This).await?;
         let database = servers.database().await?;
         fill_stock(&database, items).await?;
         kept::fill(&database, items).await?;
@@ -51,7 +52,7 @@ async fn measure(run: &mut Run, servers: &Servers, list: &str, items: u32) -> Re
     let mut environment = servers.environment();
     environment.push(("PORT", address.port().to_string()));
     let mut children = Children::default();
-    let program = run.programs.path(API)?;
+    let program = run.builds.programs(Build::This).path(API)?;
     let pid = children.start("api", program, &arguments, &environment)?;
     children.wait_until_ready(address).await?;
     let before = peak_mib(pid)?;
@@ -121,7 +122,7 @@ mod tests {
 
     #[tokio::test]
     async fn inserted_stock_passes_the_audit() {
-        let servers = Servers::create(&Settings::load(None).unwrap())
+        let servers = Servers::create(&Settings::load(None).unwrap(), None)
             .await
             .unwrap();
         let database = servers.database().await.unwrap();

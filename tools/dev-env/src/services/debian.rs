@@ -38,8 +38,8 @@ pub(super) fn install(service: Service) -> Result<()> {
     Ok(())
 }
 
-/// Installs packages with servers that are started by tests only.
-pub(super) fn install_test_servers(packages: &[&str]) -> Result<()> {
+/// Installs packages with servers that only tests and measurements start.
+pub fn install_test_servers(packages: &[&str]) -> Result<()> {
     let names = packages.join(", ");
     let progress = Progress::spinner(format!("installing the packages {names}"));
     let _no_start = NoStart::begin()?;

@@ -98,9 +98,8 @@ impl BatchWriter {
                 // Rolled back for all requests; the others are written again without the conflicting ones.
                 Ok(decisions) if are_conflicting(&decisions) => parts.push(part.reject(decisions)),
                 Ok(decisions) => {
-                    let created = decisions.iter().map(|decision| decision.created).sum();
+                    let created = created(&decisions);
                     if created > 0 {
-                        self.notify();
                         self.observer.accepted(created);
                     }
                     part.respond(decisions.into_iter().map(|decision| decision.result));
@@ -108,7 +107,7 @@ impl BatchWriter {
                 Err(WriteError { error, begun }) if error.is_retryable() => {
                     if error.is_commit_unknown() {
                         // The orders may exist, so relays and readers must poll.
-                        self.notify();
+                        self.notifier.notify(Topic::Outbox);
                     }
                     fail(part, &error);
                     let error = error_of_unsent(error);
@@ -130,13 +129,7 @@ impl BatchWriter {
         }
     }
 
-    /// Notifies relays and listeners of new orders.
-    fn notify(&self) {
-        self.notifier.notify(Topic::Outbox);
-        self.notifier.notify(Topic::Changes);
-    }
-
-    /// Fails the pending requests when no transaction can begin. If each batch of them tried again, the last one would wait
+    /// Fails the pending requests when the store has no connection for a transaction. If each batch of them tried again, the last one would wait
     /// for many timeouts.
     fn fail_pending(&self, error: &StoreError) {
         for _ in 0..self.pending.0.len() {
@@ -166,10 +159,14 @@ impl BatchWriter {
         let accepted = work.accept(&orders).await.map_err(failed(true))?;
         let decisions = part.decide(accepted);
         if !are_conflicting(&decisions) {
+            let notifies = created(&decisions) > 0 && !work.notify_on_commit(Topic::Outbox);
             part.set_committing(true);
             let committed = work.commit().await;
             part.set_committing(false);
             committed.map_err(failed(true))?;
+            if notifies {
+                self.notifier.notify(Topic::Outbox);
+            }
         }
         Ok(decisions)
     }
@@ -180,7 +177,7 @@ impl BatchWriter {
 #[error("{error}")]
 struct WriteError {
     error: StoreError,
-    /// Whether a transaction was begun.
+    /// Whether the store had a connection for the transaction.
     begun: bool,
 }
 
@@ -188,6 +185,11 @@ impl AsStoreError for WriteError {
     fn as_store_error(&self) -> Option<&StoreError> {
         Some(&self.error)
     }
+}
+
+/// Returns the number of created orders.
+fn created(decisions: &[Decision]) -> usize {
+    decisions.iter().map(|decision| decision.created).sum()
 }
 
 fn are_conflicting(decisions: &[Decision]) -> bool {

@@ -36,8 +36,8 @@ impl FilePattern {
         self.name.contains('*')
     }
 
-    /// Whether a file with this name is read when it is its turn: it is the one, or it matches and is neither hidden nor
-    /// unfinished.
+    /// Whether a file with this name may be read: it is the configured name, or it matches the pattern and is neither hidden
+    /// nor unfinished.
     pub(crate) fn accepts(&self, name: &str) -> bool {
         if self.is_pattern() {
             matches_pattern(name, &self.name) && !is_partial(name, &self.name)

@@ -60,8 +60,8 @@ impl Conditions {
         if omits_time(known, headers) && !self.has_omitted_time.swap(true, Ordering::Relaxed) {
             info!(
                 vendor.id = %self.vendor_id,
-                "the vendor's report has no ETag, and its 304 responses do not repeat Last-Modified: it is requested in full from \
-                 now on"
+                "the vendor's report has no ETag, and a 304 response did not repeat Last-Modified: until the process ends, it is \
+                 requested in full unless it has an ETag"
             );
         }
     }
