@@ -18,6 +18,16 @@ pub struct PendingOrder {
     pub request: OrderRequest,
 }
 
+/// Returns the products of the orders, sorted by id.
+#[must_use]
+pub fn products_of(orders: &[PendingOrder]) -> Vec<ProductId> {
+    let ids = orders.iter().map(|order| &order.request.product_id);
+    let mut ids: Vec<&ProductId> = ids.collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids.into_iter().cloned().collect()
+}
+
 /// The decision on one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {

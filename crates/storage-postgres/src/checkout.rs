@@ -122,6 +122,20 @@ impl Checkout {
             .await
     }
 
+    /// Sends three statements that return rows together.
+    pub(crate) async fn load_three<A, B, C>(
+        &mut self,
+        statements: &[Statement; 3],
+    ) -> Result<(Vec<A>, Vec<B>, Vec<C>), StoreError>
+    where
+        A: QueryableByName<Pg> + Send + 'static,
+        B: QueryableByName<Pg> + Send + 'static,
+        C: QueryableByName<Pg> + Send + 'static,
+    {
+        self.call(async |connection| statement::load_three(connection, statements).await)
+            .await
+    }
+
     /// Sends statements together, and returns the number of rows that each affected.
     pub(crate) async fn execute_all(
         &mut self,

@@ -31,6 +31,7 @@ mod server_check;
 #[cfg(all(test, feature = "test-support"))]
 mod server_tests;
 mod session;
+mod settlement_locks;
 mod statement;
 mod stock;
 mod store;

@@ -111,6 +111,10 @@ const FIND_LOCKED: &str = concat!(
 FROM orders o LEFT JOIN allocations a ON a.order_id = o.id WHERE o.id = $1 ORDER BY a.vendor_id"
 );
 
+pub(crate) const TRY_LOCK_PENDING: &str = "
+SELECT id, product_id, quantity FROM orders
+WHERE id = ANY($1) AND (status = 'PENDING') IS TRUE ORDER BY id FOR NO KEY UPDATE SKIP LOCKED";
+
 impl PgUnitOfWork {
     /// Returns an order whose row is locked, so that it reads what the last lock holder wrote.
     async fn locked_order(&mut self, id: OrderId) -> Result<Option<Order>, StoreError> {
@@ -279,10 +283,8 @@ WHERE id = ANY($1) AND (status = 'PENDING') IS TRUE ORDER BY id FOR NO KEY UPDAT
     }
 
     async fn try_lock_pending(&mut self, ids: &[OrderId]) -> Result<Vec<PendingOrder>, StoreError> {
-        const SQL: &str = "
-SELECT id, product_id, quantity FROM orders
-WHERE id = ANY($1) AND (status = 'PENDING') IS TRUE ORDER BY id FOR NO KEY UPDATE SKIP LOCKED";
-        storage_sql::pending_orders(self.load(SQL, vec![ids.into()]).await?)
+        let found = self.load(TRY_LOCK_PENDING, vec![ids.into()]).await?;
+        storage_sql::pending_orders(found)
     }
 
     async fn save_settled(&mut self, orders: &[SettledOrder]) -> Result<(), StoreError> {

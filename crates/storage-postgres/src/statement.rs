@@ -6,7 +6,7 @@
 use diesel::pg::Pg;
 use diesel::{QueryResult, QueryableByName};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use futures_util::future::join_all;
+use futures_util::future::{join_all, join3};
 use storage_sql::Statement;
 
 /// Runs a statement that returns rows.
@@ -18,6 +18,27 @@ where
     R: QueryableByName<Pg> + Send + 'static,
 {
     RunQueryDsl::load(statement, &mut connection).await
+}
+
+/// Sends three statements that return rows together. On a connection that has not run them before, each is prepared and sent
+/// before the next one, so they are executed in this order if no statement is also sent without those before it. In a
+/// transaction, the first error is the cause.
+pub(crate) async fn load_three<A, B, C>(
+    connection: &AsyncPgConnection,
+    [first, second, third]: &[Statement; 3],
+) -> QueryResult<(Vec<A>, Vec<B>, Vec<C>)>
+where
+    A: QueryableByName<Pg> + Send + 'static,
+    B: QueryableByName<Pg> + Send + 'static,
+    C: QueryableByName<Pg> + Send + 'static,
+{
+    let loaded = join3(
+        load(connection, first),
+        load(connection, second),
+        load(connection, third),
+    );
+    let (first, second, third) = loaded.await;
+    Ok((first?, second?, third?))
 }
 
 /// Runs a statement that returns the number of affected rows.

@@ -35,7 +35,7 @@ fn ids_of(rows: &[ProductIdRow]) -> Bind {
 
 impl PgUnitOfWork {
     /// Returns the products that exist and were not locked.
-    async fn held_products(
+    pub(crate) async fn held_products(
         &mut self,
         requested: &[ProductId],
         locked: &[ProductIdRow],
@@ -63,7 +63,15 @@ FROM vendor_stock p JOIN vendor_syncs v USING (vendor_id)
 WHERE p.product_id = ANY($1)
 ORDER BY p.product_id, p.vendor_id FOR NO KEY UPDATE OF p NOWAIT";
         let found = self.load(POSITIONS, vec![ids_of(products)]).await;
-        found.map_err(|error| {
+        self.held_as_conflict(found)
+    }
+
+    /// Records a held vendor stock row, and converts its error to a conflict.
+    pub(crate) fn held_as_conflict<T>(
+        &self,
+        locked: Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        locked.map_err(|error| {
             if !self.checkout.lock_timed_out() {
                 return error;
             }

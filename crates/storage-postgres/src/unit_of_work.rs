@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use diesel::QueryableByName;
 use diesel::pg::Pg;
-use domain::ports::{StoreError, Topic, UnitOfWork};
+use domain::identifiers::OrderId;
+use domain::ports::{LockedBatch, StoreError, Topic, UnitOfWork};
 use domain::settlement::SettledBatch;
 use domain::timestamp::Timestamp;
 use storage_sql::{Bind, Statement, UnreadableRows};
@@ -45,6 +46,19 @@ pub(crate) struct PgUnitOfWork {
     has_limited_waits: bool,
 }
 
+/// Awaits a call of the checkout, and repeats it on another connection if it was the first one and the connection had ended
+/// while it was in the pool.
+macro_rules! repeat_if_stale {
+    ($work:ident, $call:expr) => {{
+        let mut outcome = $call.await;
+        let mut spares = $work.store.spares();
+        while outcome.is_err() && $work.replace_stale_connection(&mut spares).await? {
+            outcome = $call.await;
+        }
+        $work.checked(outcome)
+    }};
+}
+
 impl PgUnitOfWork {
     /// Creates a unit of work on a connection of the store whose next statement begins a transaction.
     pub(crate) fn new(store: PgStore, checkout: Checkout) -> Self {
@@ -74,12 +88,20 @@ impl PgUnitOfWork {
         R: QueryableByName<Pg> + Send + 'static,
     {
         let statement = Statement::new(sql, binds);
-        let mut loaded = self.checkout.load(&statement).await;
-        let mut spares = self.store.spares();
-        while loaded.is_err() && self.replace_stale_connection(&mut spares).await? {
-            loaded = self.checkout.load(&statement).await;
-        }
-        self.checked(loaded)
+        repeat_if_stale!(self, self.checkout.load(&statement))
+    }
+
+    /// Sends three statements that return rows together.
+    pub(crate) async fn load_three<A, B, C>(
+        &mut self,
+        statements: [Statement; 3],
+    ) -> Result<(Vec<A>, Vec<B>, Vec<C>), StoreError>
+    where
+        A: QueryableByName<Pg> + Send + 'static,
+        B: QueryableByName<Pg> + Send + 'static,
+        C: QueryableByName<Pg> + Send + 'static,
+    {
+        repeat_if_stale!(self, self.checkout.load_three(&statements))
     }
 
     /// Runs a statement that returns the number of affected rows.
@@ -89,12 +111,7 @@ impl PgUnitOfWork {
         binds: Vec<Bind>,
     ) -> Result<usize, StoreError> {
         let statement = Statement::new(sql, binds);
-        let mut executed = self.checkout.execute(&statement).await;
-        let mut spares = self.store.spares();
-        while executed.is_err() && self.replace_stale_connection(&mut spares).await? {
-            executed = self.checkout.execute(&statement).await;
-        }
-        self.checked(executed)
+        repeat_if_stale!(self, self.checkout.execute(&statement))
     }
 
     /// Defers a write, which must affect `expected` rows, to the next [`flush`](Self::flush).
@@ -203,6 +220,10 @@ impl UnitOfWork for PgUnitOfWork {
         .await?;
         self.has_limited_waits = true;
         Ok(())
+    }
+
+    async fn try_lock_batch(&mut self, order_ids: &[OrderId]) -> Result<LockedBatch, StoreError> {
+        self.lock_batch(order_ids).await
     }
 
     async fn save_batch(&mut self, batch: &SettledBatch) -> Result<(), StoreError> {

@@ -207,7 +207,8 @@ async fn a_product_with_a_locked_vendor_row_is_reported_as_held() {
             "INSERT INTO vendor_syncs (vendor_id, configured) VALUES ('v', true), ('w', true);
              INSERT INTO stock (product_id) VALUES ('p'), ('q'), ('r'), ('s');
              INSERT INTO vendor_stock (product_id, vendor_id, reported, as_of)
-             SELECT product_id, vendor_id, 5, now() FROM stock, vendor_syncs WHERE product_id <> 's'",
+             SELECT product_id, vendor_id, 5, now() FROM stock, vendor_syncs WHERE product_id <> 's';
+             INSERT INTO orders (id, product_id, quantity) VALUES (1, 'p', 1), (2, 'q', 1)",
         )
         .await
         .unwrap();
@@ -240,5 +241,18 @@ async fn a_product_with_a_locked_vendor_row_is_reported_as_held() {
         let mut work = store.begin().await.unwrap();
         let only = work.try_lock_stock(&[product("q")]).await.unwrap();
         assert_eq!((only.locked.len(), only.held), (0, vec![product("q")]));
+        drop(work);
+
+        let orders = [1, 2].map(OrderId);
+        let store = PgStore::new(database.options()).unwrap();
+        let mut work = store.begin().await.unwrap();
+        let error = work.try_lock_batch(&orders).await.unwrap_err();
+        assert!(error.is_conflict(), "{error}");
+        drop(work);
+        let mut work = store.begin().await.unwrap();
+        let found = work.try_lock_batch(&orders).await.unwrap();
+        assert_eq!(found.pending.len(), 2);
+        assert_eq!(found.stock.held, [product("q")]);
+        assert_eq!(found.stock.locked.len(), 1);
     }
 }

@@ -8,9 +8,9 @@ use domain::identifiers::{OrderId, ProductId};
 use domain::order::Order;
 use domain::pacing::VendorPause;
 use domain::ports::{
-    Acceptance, FirstSyncs, LockedStock, LockedVendor, OperatorPause, OutboxEntry, OutboxLag,
-    ProductDetail, QueuedOrder, ReportedTotals, StockLevel, StoredPause, StoredVendorSet,
-    SwitchedVendors, VendorLevel, VendorRename, VendorSetRecord, VendorSyncState,
+    Acceptance, FirstSyncs, LockedBatch, LockedStock, LockedVendor, OperatorPause, OutboxEntry,
+    OutboxLag, ProductDetail, QueuedOrder, ReportedTotals, StockLevel, StoredPause,
+    StoredVendorSet, SwitchedVendors, VendorLevel, VendorRename, VendorSetRecord, VendorSyncState,
 };
 use domain::settlement::PendingOrder;
 use domain::stock::{ProductStock, VendorStock};
@@ -105,6 +105,13 @@ impl Equivalent for OrderId {
 impl Equivalent for LockedStock {
     fn is_equivalent(&self, real: &Self, pairs: &mut Pairs) -> bool {
         self.locked.is_equivalent(&real.locked, pairs) && self.held == real.held
+    }
+}
+
+impl Equivalent for LockedBatch {
+    fn is_equivalent(&self, real: &Self, pairs: &mut Pairs) -> bool {
+        self.pending.is_equivalent(&real.pending, pairs)
+            && self.stock.is_equivalent(&real.stock, pairs)
     }
 }
 

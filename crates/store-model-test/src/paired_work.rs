@@ -9,8 +9,8 @@ use domain::evidence::ReportOrder;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::{Order, OrderState};
 use domain::ports::{
-    Acceptance, ChangeRepository, DeadLetterRepository, FirstSyncs, LockedStock, LockedVendor,
-    NewOrder, OrderRepository, OtherVendors, OutboxEntry, OutboxId, OutboxRepository,
+    Acceptance, ChangeRepository, DeadLetterRepository, FirstSyncs, LockedBatch, LockedStock,
+    LockedVendor, NewOrder, OrderRepository, OtherVendors, OutboxEntry, OutboxId, OutboxRepository,
     RequeueLimits, RunRepository, StockRepository, StoreError, SwitchedVendors, SyncRecord,
     SyncRepository, UnitOfWork, VendorRename, VendorRenameRepository, VendorSetRecord,
     VendorSetRepository,
@@ -359,6 +359,11 @@ impl UnitOfWork for PairedWork {
 
     async fn limit_lock_waits(&mut self, longest: Duration) -> Result<(), StoreError> {
         both!(self.limit_lock_waits(longest), longest)
+    }
+
+    async fn try_lock_batch(&mut self, ids: &[OrderId]) -> Result<LockedBatch, StoreError> {
+        let real_ids = self.pairs.with(|pairs| pairs.orders(ids));
+        both!(self.try_lock_batch(ids), &real_ids)
     }
 
     async fn save_batch(&mut self, batch: &SettledBatch) -> Result<(), StoreError> {

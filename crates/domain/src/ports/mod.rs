@@ -60,7 +60,7 @@ pub use queue::{
 pub use runs::{Run, RunId, RunQueries, RunRepository};
 pub use signals::{Listener, NoopNotifier, Notifier, Topic};
 pub use stock::{LockedStock, StockRepository};
-pub use store::{Store, StoreError, UnitOfWork};
+pub use store::{LockedBatch, Store, StoreError, UnitOfWork};
 pub use sync::{
     FinishedSync, LockedVendor, ReportedTotals, SyncOutcome, SyncQueries, SyncRecord,
     SyncRepository, VendorSyncState,

@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use super::{
-    ChangeRepository, DeadLetterRepository, OperatorPauseRepository, OrderRepository,
+    ChangeRepository, DeadLetterRepository, LockedStock, OperatorPauseRepository, OrderRepository,
     OutboxRepository, PauseRepository, QuarantineRepository, RunRepository, StockRepository,
     SyncRepository, Topic, VendorRenameRepository, VendorSetRepository,
 };
-use crate::settlement::SettledBatch;
+use crate::identifiers::OrderId;
+use crate::settlement::{PendingOrder, SettledBatch, products_of};
 use crate::timestamp::Timestamp;
 
 /// Why a call to the store failed.
@@ -84,6 +85,15 @@ pub trait Store: Send + Sync {
     }
 }
 
+/// A batch that was locked for settlement without waiting.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LockedBatch {
+    /// The orders, by id.
+    pub pending: Vec<PendingOrder>,
+    /// The stock of their products. May contain other products, whose orders were left out.
+    pub stock: LockedStock,
+}
+
 /// One transaction: the repositories see its writes, other transactions only after [`commit`](Self::commit).
 ///
 /// Dropping it without commit, in any state and also during a call, MUST roll back and release its locks immediately. After
@@ -120,6 +130,18 @@ pub trait UnitOfWork:
     /// Limits each following wait for a lock. A call that would wait longer MUST fail with [`StoreError::Conflict`]. A store
     /// that runs one transaction at a time waits only in [`begin`](Store::begin).
     async fn limit_lock_waits(&mut self, longest: Duration) -> Result<(), StoreError>;
+
+    /// Locks a batch for settlement: those of the orders that [`try_lock_pending`](OrderRepository::try_lock_pending) returns,
+    /// and the stock of their products as [`try_lock_stock`](StockRepository::try_lock_stock) does. An adapter of a remote store
+    /// SHOULD lock a small batch in one round trip.
+    async fn try_lock_batch(&mut self, order_ids: &[OrderId]) -> Result<LockedBatch, StoreError> {
+        let pending = self.try_lock_pending(order_ids).await?;
+        if pending.is_empty() {
+            return Ok(LockedBatch::default());
+        }
+        let stock = self.try_lock_stock(&products_of(&pending)).await?;
+        Ok(LockedBatch { pending, stock })
+    }
 
     /// Writes a settled batch, as [`save_settled`](OrderRepository::save_settled) and
     /// [`save_stock`](StockRepository::save_stock) do. An adapter of a remote store SHOULD send all writes together.

@@ -16,15 +16,14 @@ use held::{Held, missing};
 use log::{log_delayed, log_settled};
 
 use super::held_rows::{HeldRows, MAX_BATCH_WAIT, Next, Row};
-use super::stock_locks::Locking;
 use crate::allocation::AllocationPolicy;
 use crate::identifiers::{OrderId, ProductId};
 use crate::ports::{
-    Clock, LockedStock, NoopNotifier, NoopObserver, Notifier, Observer, Store, StoreError, Topic,
-    UnitOfWork,
+    Clock, LockedBatch, LockedStock, NoopNotifier, NoopObserver, Notifier, Observer, Store,
+    StoreError, Topic, UnitOfWork,
 };
 use crate::retry::{self, AsStoreError};
-use crate::settlement::{PendingOrder, PolicyViolation, SettledBatch, settle};
+use crate::settlement::{PendingOrder, PolicyViolation, SettledBatch, products_of, settle};
 use crate::timestamp::Timestamp;
 
 /// Default of the maximum time for which a rejection is delayed while a configured vendor was never tried.
@@ -316,28 +315,22 @@ impl SettleOrders {
     ) -> Result<(SettledBatch, Held), SettleError> {
         let mut work = self.store.begin().await?;
         let mut held = Held::default();
-        let (locking, mut pending) = match wait {
+        let LockedBatch { mut pending, stock } = match wait {
             None => {
-                let pending = work.try_lock_pending(order_ids).await?;
-                held.orders = missing(order_ids, &pending);
-                (Locking::Skip, pending)
+                let locked = work.try_lock_batch(order_ids).await?;
+                held.orders = missing(order_ids, &locked.pending);
+                locked
             }
             Some(wait) => {
                 work.limit_lock_waits(wait).await?;
-                (Locking::Wait, work.lock_pending(order_ids).await?)
+                lock_batch(work.as_mut(), order_ids).await?
             }
         };
         if pending.is_empty() {
             return Ok((SettledBatch::default(), held));
         }
         let started = self.started(work.as_mut()).await?;
-        let product_ids = products_of(&pending);
-        let stock = locking.lock(work.as_mut(), &product_ids).await?;
-        let mut unknown = if stock.locked.len() + stock.held.len() < product_ids.len() {
-            take_unknown(&mut pending, &stock)
-        } else {
-            Vec::new()
-        };
+        let mut unknown = take_unknown(&mut pending, &stock);
         held.take_products(stock.held, &mut pending);
         let mut batch = settle(pending, stock.locked, self.policy)?;
         if !unknown.is_empty() || batch.has_rejections() {
@@ -370,13 +363,19 @@ impl SettleOrders {
     }
 }
 
-/// Returns the products of the orders, sorted by id.
-fn products_of(orders: &[PendingOrder]) -> Vec<ProductId> {
-    let ids = orders.iter().map(|order| &order.request.product_id);
-    let mut ids: Vec<&ProductId> = ids.collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids.into_iter().cloned().collect()
+/// Locks a batch, and waits for its rows within the limit of the transaction.
+async fn lock_batch(
+    work: &mut dyn UnitOfWork,
+    order_ids: &[OrderId],
+) -> Result<LockedBatch, StoreError> {
+    let pending = work.lock_pending(order_ids).await?;
+    if pending.is_empty() {
+        return Ok(LockedBatch::default());
+    }
+    let locked = work.lock_stock(&products_of(&pending)).await?;
+    let held = Vec::new();
+    let stock = LockedStock { locked, held };
+    Ok(LockedBatch { pending, stock })
 }
 
 /// Moves the orders of products without a stock row out of `pending`.

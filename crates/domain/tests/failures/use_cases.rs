@@ -95,10 +95,10 @@ impl UseCase {
             Self::Relay => "begin,claim,commit,publish,begin,remove,commit",
             Self::RelayToFullQueue => "begin,claim,commit,publish,begin,remove,release,commit",
             Self::Settle => {
-                "begin,try_lock_pending,store_time,try_lock_stock,first_syncs,try_lock_stock,save_settled,save_stock,commit"
+                "begin,try_lock_pending,try_lock_stock,store_time,first_syncs,try_lock_stock,save_settled,save_stock,commit"
             }
             Self::SettleUnreadable => {
-                "begin,try_lock_pending,begin,try_lock_pending,store_time,try_lock_stock,save_settled,save_stock,commit,begin,try_lock_pending,begin,try_lock_pending,begin,record_dead_letter,commit,begin,try_lock_pending,try_lock_stock,save_settled,save_stock,commit"
+                "begin,try_lock_pending,begin,try_lock_pending,try_lock_stock,store_time,save_settled,save_stock,commit,begin,try_lock_pending,begin,try_lock_pending,begin,record_dead_letter,commit,begin,try_lock_pending,try_lock_stock,save_settled,save_stock,commit"
             }
             Self::Change(Confirmed, Cancelled) => {
                 "begin,lock_order,lock_stock,save_stock,save_state,commit"

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use domain::identifiers::OrderId;
+use domain::identifiers::{OrderId, ProductId};
 use domain::order::{OrderState, OrderStatus};
-use domain::ports::{LockedStock, SyncOutcome, UnitOfWork};
+use domain::ports::{LockedBatch, LockedStock, SyncOutcome, UnitOfWork};
 use domain::services::{QuarantineDecision, SyncError};
+use domain::settlement::products_of;
 use tokio::time::sleep;
 
 use super::{SHORT_DELAY, StorageUnderTest, immediately};
@@ -129,6 +130,50 @@ pub async fn try_lock_stock_names_held_products(storage: &StorageUnderTest) {
     assert_eq!(found.held, [product("q")]);
     let [p, _, r] = expected.locked.try_into().unwrap();
     assert_eq!(found.locked, [p, r]);
+}
+
+/// A batch of any size is locked with the stock of its products. Orders that another transaction has locked are left out, and
+/// products are returned as held, without a wait for either.
+pub async fn try_lock_batch_locks_orders_and_their_stock(storage: &StorageUnderTest) {
+    let names = ["p", "q", "r", "unknown"];
+    for name in &names[..3] {
+        storage.stock_up(name, &[("v", 5), ("w", 7)]).await;
+    }
+    let empty = storage.begin().await.try_lock_batch(&[]).await.unwrap();
+    assert_eq!(empty, LockedBatch::default());
+    for size in [4, 100] {
+        let orders: Vec<_> = names.iter().cycle().take(size).collect();
+        let orders: Vec<_> = orders.iter().map(|name| new_order(name, 1)).collect();
+        let ids = storage.place_all(&orders).await;
+        let mut work = storage.begin().await;
+        let locked = work.try_lock_batch(&ids).await.unwrap();
+        assert_eq!(locked.pending, work.lock_pending(&ids).await.unwrap());
+        assert_eq!(locked.pending.len(), size);
+        let stock = work.lock_stock(&names.map(product)).await.unwrap();
+        assert_eq!((&locked.stock.locked, stock.len()), (&stock, 3));
+        assert_eq!(locked.stock.held, []);
+        if storage.pool_size == 1 {
+            continue;
+        }
+        let mut other = storage.begin().await;
+        let held = immediately(other.try_lock_batch(&ids)).await.unwrap();
+        assert_eq!(held.pending, []);
+        let held = immediately(other.try_lock_stock(&names.map(product))).await;
+        assert_eq!(held.unwrap().held, ["p", "q", "r"].map(product));
+        drop((work, other));
+
+        let mut holder = storage.begin().await;
+        holder.lock_order(ids[0]).await.unwrap();
+        holder.lock_stock(&[product("q")]).await.unwrap();
+        let mut work = storage.begin().await;
+        let found = immediately(work.try_lock_batch(&ids)).await.unwrap();
+        assert_eq!(found.pending, locked.pending[1..]);
+        assert_eq!(found.stock.held, [product("q")]);
+        let of_pending = products_of(&found.pending);
+        let is_free = |id: &ProductId| of_pending.contains(id) && *id != product("q");
+        let free = stock.iter().filter(|it| is_free(&it.product_id));
+        assert!(found.stock.locked.iter().eq(free), "{:?}", found.stock);
+    }
 }
 
 /// A wait for a lock ends after the given limit.

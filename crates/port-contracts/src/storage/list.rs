@@ -73,6 +73,7 @@ macro_rules! storage_contracts {
             held_rows {
                 try_lock_pending_leaves_out_locked_orders,
                 try_lock_stock_names_held_products,
+                try_lock_batch_locks_orders_and_their_stock,
                 lock_waits_are_limited,
                 a_locked_product_delays_only_its_own_orders,
                 a_locked_order_delays_no_other_order,
