@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use domain::services::OrderBatcherSettings;
 use settings::{RateLimitSettings, Settings};
 
-use crate::{ChangeFeedSettings, RateLimit, ServerOptions, TlsFiles};
+use crate::{ChangeFeedSettings, Identity, RateLimit, ServerOptions};
 
 impl From<&Settings> for ServerOptions {
     fn from(settings: &Settings) -> Self {
@@ -31,7 +31,7 @@ impl From<&Settings> for ServerOptions {
             allowed_hosts: api.allowed_hosts.clone(),
             rate_limit: rate_limit(&api.rate_limit),
             cors_origins: api.cors_origins.clone(),
-            tls: api.tls.as_ref().map(|tls| TlsFiles {
+            tls: api.tls.as_ref().map(|tls| Identity {
                 certificate: tls.certificate.clone(),
                 key: tls.key.clone(),
             }),

@@ -12,6 +12,7 @@ use api_keys::ApiKey;
 use domain::services::OrderBatcherSettings;
 use http_access::Host;
 use thiserror::Error;
+use tls_config::{Identity, TlsFileError};
 use tracing::info;
 
 use crate::change_feed::ChangeFeedSettings;
@@ -20,7 +21,6 @@ use crate::middleware::rate_limit::RateLimit;
 use crate::request::body::BodyTimeout;
 use crate::routes::{HttpContext, app};
 use crate::state::AppState;
-use crate::tls::{self, TlsError, TlsFiles};
 
 /// Timeout for the head of a request, and for the TLS handshake.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -65,8 +65,8 @@ pub struct ServerOptions {
     pub rate_limit: Option<RateLimit>,
     /// Origins whose web pages may call the API, in the format of the `Origin` header.
     pub cors_origins: Vec<String>,
-    /// TLS certificate and key; `None` for plain HTTP.
-    pub tls: Option<TlsFiles>,
+    /// TLS certificate and key, which are read again for each connection; `None` for plain HTTP.
+    pub tls: Option<Identity>,
 }
 
 /// An error in the options of a server.
@@ -80,7 +80,7 @@ pub enum StartError {
     Exposed(IpAddr),
     /// The TLS files cannot be used.
     #[error(transparent)]
-    Tls(#[from] TlsError),
+    Tls(#[from] TlsFileError),
 }
 
 /// A server with valid options.
@@ -106,7 +106,11 @@ pub fn prepare(options: ServerOptions) -> Result<PreparedServer, StartError> {
     if http_access::is_exposed(ip, !options.keys.is_empty()) {
         return Err(StartError::Exposed(ip));
     }
-    let tls = options.tls.as_ref().map(tls::load).transpose()?;
+    let tls = options
+        .tls
+        .clone()
+        .map(tls_config::server_config)
+        .transpose()?;
     let cors_origins: Arc<[String]> = options.cors_origins.clone().into();
     let authenticator =
         Authenticator::new(&options.keys, &options.allowed_hosts, options.rate_limit);

@@ -128,14 +128,21 @@ struct Certificate {
 impl Certificate {
     fn create() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let der = Self::write(&folder);
+        Self { folder, der }
+    }
+
+    /// Replaces both files.
+    fn renew(&mut self) {
+        self.der = Self::write(&self.folder);
+    }
+
+    fn write(folder: &TempDir) -> CertificateDer<'static> {
         let CertifiedKey { cert, signing_key } =
             generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         std::fs::write(folder.path().join("tls.crt"), cert.pem()).unwrap();
         std::fs::write(folder.path().join("tls.key"), signing_key.serialize_pem()).unwrap();
-        Self {
-            folder,
-            der: cert.der().clone(),
-        }
+        cert.der().clone()
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -192,6 +199,36 @@ fn with_a_certificate_the_api_serves_only_tls() {
     assert!(!response.starts_with(b"HTTP/"), "{response:?}");
     let (succeeded, log) = running.terminate();
     assert!(succeeded, "{log}");
+}
+
+#[test]
+fn renewed_certificate_is_used_for_the_next_connection() {
+    let mut certificate = Certificate::create();
+    let running = Running::start_command(&mut certificate.program("tls.crt", "tls.key"));
+    let get = |client: ClientConnection| {
+        let mut stream = StreamOwned::new(client, running.connect());
+        std::io::Write::write_all(
+            &mut stream,
+            b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        )?;
+        std::io::Read::read_exact(&mut stream, &mut [0; 12])
+    };
+    let before = certificate.client();
+    get(certificate.client()).unwrap();
+    certificate.renew();
+    get(certificate.client()).unwrap();
+    assert!(
+        get(before).is_err(),
+        "the replaced certificate is still used"
+    );
+    // Without a key, the last pair stays in use.
+    std::fs::remove_file(certificate.path("tls.key")).unwrap();
+    get(certificate.client()).unwrap();
+    let (succeeded, log) = running.terminate();
+    assert!(succeeded, "{log}");
+    assert_eq!(log.matches("TLS files were replaced").count(), 1, "{log}");
+    let kept = "replaced TLS files cannot be used; new connections use the previous ones";
+    assert_eq!(log.matches(kept).count(), 1, "{log}");
 }
 
 #[test]
