@@ -4,6 +4,7 @@
 //! the loopback interface only. Dropping a server stops it and removes its directory.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use storage_postgres::PgOptions;
 use tempfile::TempDir;
 
+use crate::authority::Issued;
 use crate::deployment::free_port;
 use crate::system_user::{SystemUser, capture};
 
@@ -98,6 +100,7 @@ impl Cluster {
             user: ADMIN.to_owned(),
             password: None,
             database: ADMIN.to_owned(),
+            tls: None,
             application_name: "order-aggregator-test".to_owned(),
             pool_size: 10,
             pool_timeout: Duration::from_secs(5),
@@ -105,6 +108,22 @@ impl Cluster {
             lock_timeout: Duration::from_secs(10),
             commit_timeout: Duration::from_secs(10),
         }
+    }
+
+    /// Writes certificate and key of the server, which a configuration with `ssl = on` reads at its next reload.
+    pub fn write_certificate(&self, issued: &Issued) {
+        let (certificate, key) = issued.write(&self.data(), "server");
+        for file in [&certificate, &key] {
+            fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
+            self.user.own(file);
+        }
+    }
+
+    /// Writes the certificates of the authorities that sign clients, for `ssl_ca_file = 'root.crt'`.
+    pub fn write_client_authority(&self, pem: &str) {
+        let file = self.data().join("root.crt");
+        fs::write(&file, pem).unwrap();
+        self.user.own(&file);
     }
 
     /// Replaces the additional configuration lines and reloads the configuration.

@@ -11,6 +11,8 @@
 )]
 
 pub mod admin;
+mod authority;
+mod broker_node;
 mod cluster;
 mod consumer;
 mod deployment;
@@ -27,6 +29,8 @@ mod vendors;
 mod vhost;
 mod waiting;
 
+pub use authority::{Authority, Issued};
+pub use broker_node::BrokerNode;
 pub use cluster::Cluster;
 pub use consumer::{Consumer, allocated, count, sold};
 pub use deployment::{Deployment, DeploymentBuilder, database_environment, free_ports};

@@ -1,4 +1,4 @@
-//! The system user that servers run as when the tests run as root: PostgreSQL and pgbouncer refuse to run as root.
+//! The system users that servers run as when the tests run as root: PostgreSQL, pgbouncer and RabbitMQ refuse to run as root.
 
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
@@ -8,24 +8,29 @@ use std::process::Command;
 use rustix::process::geteuid;
 use tempfile::TempDir;
 
-/// Uid and gid of the user `postgres`; `None` (the current user) unless the tests run as root.
+/// Uid and gid of the user; `None` (the current user) unless the tests run as root.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SystemUser(Option<(u32, u32)>);
 
 impl SystemUser {
-    /// Finds the user.
+    /// Finds the user of PostgreSQL and pgbouncer.
     pub(crate) fn find() -> Self {
+        Self::named("postgres")
+    }
+
+    /// Finds a user by name.
+    pub(crate) fn named(name: &str) -> Self {
         if !geteuid().is_root() {
             return Self(None);
         }
         let passwd = std::fs::read_to_string("/etc/passwd").unwrap();
         let found = passwd.lines().find_map(|line| {
-            let fields: Vec<&str> = line.strip_prefix("postgres:")?.split(':').collect();
-            Some((fields[1].parse().unwrap(), fields[2].parse().unwrap()))
+            let fields: Vec<&str> = line.split(':').collect();
+            (fields[0] == name).then(|| (fields[2].parse().unwrap(), fields[3].parse().unwrap()))
         });
         assert!(
             found.is_some(),
-            "servers cannot run as root, and the user postgres does not exist: run `cargo xtask services`"
+            "servers cannot run as root, and the user {name} does not exist: run `cargo xtask services`"
         );
         Self(found)
     }

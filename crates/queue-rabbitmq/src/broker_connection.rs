@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use amiquip::{Auth, Connection, ConnectionOptions, ConnectionTuning};
+use rustls::ClientConnection;
 use thiserror::Error;
+use tls_config::ClientTls;
 
 use crate::options::RabbitOptions;
+use crate::tls_stream::{self, TlsStream};
 use crate::watchdog::{Guard, Watchdog};
 
 /// Timeout of a TCP connect to one address, and of each step of the login.
@@ -31,6 +34,8 @@ pub(crate) enum BrokerError {
     Resolve(io::Error),
     #[error("cannot connect to the broker: {0}")]
     Connect(io::Error),
+    #[error("no TLS connection to {server}: {reason}")]
+    Tls { server: String, reason: String },
     #[error("cannot log in to the broker: {0}")]
     Login(amiquip::Error),
     #[error("call to the broker failed: {0}")]
@@ -81,9 +86,8 @@ impl BrokerConnection {
         options: &RabbitOptions,
         watchdog: &Arc<Watchdog>,
     ) -> Result<Self, BrokerError> {
-        let stream = connect(options)?;
+        let mut stream = connect(options)?;
         let socket = stream.try_clone().map_err(BrokerError::Connect)?;
-        let stream = mio::net::TcpStream::from_stream(stream).map_err(BrokerError::Connect)?;
         let login = ConnectionOptions::<Auth>::default()
             .auth(Auth::Plain {
                 username: options.user.clone(),
@@ -96,11 +100,22 @@ impl BrokerConnection {
         let socket = Arc::new(socket);
         // The client's own timeout restarts with every received byte; this deadline does not.
         let guard = watchdog.guard(&socket, Instant::now() + 2 * CONNECT_TIMEOUT);
+        let tls = match &options.tls {
+            Some(tls) => Some(encrypt(tls, options, &mut stream)?),
+            None => None,
+        };
+        // Also makes the socket non-blocking.
+        let stream = mio::net::TcpStream::from_stream(stream).map_err(BrokerError::Connect)?;
         let tuning = ConnectionTuning::default()
             .mem_channel_bound(FRAMES_IN_MEMORY)
             .buffered_writes_high_water(MAX_UNSENT_BYTES);
-        let connection =
-            Connection::insecure_open_stream(stream, login, tuning).map_err(BrokerError::Login)?;
+        let opened = match tls {
+            None => Connection::insecure_open_stream(stream, login, tuning),
+            Some(tls) => {
+                Connection::insecure_open_stream(TlsStream::new(tls, stream), login, tuning)
+            }
+        };
+        let connection = opened.map_err(|error| login_error(error, options))?;
         drop(guard);
         Ok(Self {
             connection,
@@ -148,6 +163,43 @@ fn connect(options: &RabbitOptions) -> Result<TcpStream, BrokerError> {
 fn prepare(stream: TcpStream) -> io::Result<TcpStream> {
     // With Nagle's algorithm, a publisher that waits for each confirm sends about 26 messages per second.
     stream.set_nodelay(true)?;
-    stream.set_nonblocking(true)?;
+    // For the TLS handshake, which blocks.
+    stream.set_read_timeout(Some(CONNECT_TIMEOUT))?;
+    stream.set_write_timeout(Some(CONNECT_TIMEOUT))?;
     Ok(stream)
+}
+
+/// Performs the TLS handshake.
+fn encrypt(
+    tls: &ClientTls,
+    options: &RabbitOptions,
+    stream: &mut TcpStream,
+) -> Result<ClientConnection, BrokerError> {
+    let failed = |reason: String| BrokerError::Tls {
+        server: server(options),
+        reason,
+    };
+    let config = tls.config().map_err(|error| failed(error.to_string()))?;
+    let name = ClientTls::server_name(&options.host).map_err(|error| failed(error.to_string()))?;
+    tls_stream::handshake(config, name, stream).map_err(|error| {
+        failed(match tls_config::tls_error(&error) {
+            Some(error) => tls_config::explain(error, tls.options()),
+            None => format!("the connection broke during the TLS handshake: {error}"),
+        })
+    })
+}
+
+/// With TLS 1.3 a server refuses a client certificate only after the handshake.
+fn login_error(error: amiquip::Error, options: &RabbitOptions) -> BrokerError {
+    match (&options.tls, tls_config::tls_error(&error)) {
+        (Some(tls), Some(cause)) => BrokerError::Tls {
+            server: server(options),
+            reason: tls_config::explain(cause, tls.options()),
+        },
+        _ => BrokerError::Login(error),
+    }
+}
+
+fn server(options: &RabbitOptions) -> String {
+    format!("{}:{}", options.host, options.port)
 }

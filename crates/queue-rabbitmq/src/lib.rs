@@ -6,6 +6,8 @@
 //! bounded channels, and every call has a timeout. Both threads connect, declare the topology, and reconnect with
 //! exponential backoff when a session ends for any reason.
 //!
+//! With an `amqps://` URL, the connection is encrypted by rustls (`tls_stream`).
+//!
 //! # Topology
 //!
 //! The direct exchange `orders`; the quorum queues `orders.0` to `orders.<n-1>`, each with a single active consumer, a
@@ -22,7 +24,7 @@
 //!
 //! # Out of scope
 //!
-//! TLS, and the processing of orders: a message carries order ids and nothing else.
+//! The processing of orders: a message carries order ids and nothing else.
 
 mod backoff;
 mod broker_connection;
@@ -47,6 +49,7 @@ mod shard;
 mod subscription;
 #[cfg(feature = "test-support")]
 pub mod test_vhost;
+mod tls_stream;
 mod topology;
 mod watchdog;
 

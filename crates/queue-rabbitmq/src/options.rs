@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use thiserror::Error;
+use tls_config::{ClientTls, ClientTlsOptions, Verification};
 use url::Url;
 
 /// Longest virtual host that AMQP can carry, in bytes.
@@ -21,6 +22,8 @@ pub struct RabbitOptions {
     pub user: String,
     /// Password of the user.
     pub password: String,
+    /// TLS; if `None`, the connection is not encrypted.
+    pub tls: Option<ClientTls>,
     /// Virtual host.
     pub vhost: String,
     /// Number of queues over which orders are spread. The same in all processes.
@@ -42,11 +45,10 @@ pub enum InvalidUrl {
     /// Not a URL.
     #[error("is not a URL, expected amqp://user:password@host:port/vhost")]
     NotAUrl,
-    /// The scheme is `amqps`.
-    #[error("is an amqps:// URL: TLS to the broker is not supported, put a TLS proxy in between")]
-    Tls,
     /// The scheme is neither `amqp` nor `amqps`.
-    #[error("is not an amqp:// URL, expected amqp://user:password@host:port/vhost")]
+    #[error(
+        "is neither an amqp:// nor an amqps:// URL, expected amqp://user:password@host:port/vhost"
+    )]
     Scheme,
     /// No host: `amqp:///vhost`.
     #[error("has no host, expected amqp://user:password@host:port/vhost")]
@@ -65,18 +67,20 @@ pub enum InvalidUrl {
 }
 
 impl RabbitOptions {
-    /// Parses a URL. Defaults: port 5672, user and password `guest`, virtual host `/`, 8 queues, 64 unacknowledged
+    /// Parses a URL. `amqps://` is TLS that verifies the broker's certificate with the system's trust store.
+    ///
+    /// Defaults: port 5672, or 5671 with TLS; user and password `guest`, virtual host `/`, 8 queues, 64 unacknowledged
     /// messages per queue, a confirm timeout of 10 s and heartbeats of 10 s.
     ///
     /// # Errors
     /// [`InvalidUrl`].
     pub fn parse(url: &str) -> Result<Self, InvalidUrl> {
         let url = Url::parse(url).map_err(|_| InvalidUrl::NotAUrl)?;
-        match url.scheme() {
-            "amqp" => {}
-            "amqps" => return Err(InvalidUrl::Tls),
+        let (default_port, tls) = match url.scheme() {
+            "amqp" => (5672, None),
+            "amqps" => (5671, Some(default_tls())),
             _ => return Err(InvalidUrl::Scheme),
-        }
+        };
         if url.query().is_some() || url.fragment().is_some() {
             return Err(InvalidUrl::Parameters);
         }
@@ -100,9 +104,10 @@ impl RabbitOptions {
         };
         Ok(Self {
             host,
-            port: url.port().unwrap_or(5672),
+            port: url.port().unwrap_or(default_port),
             user,
             password,
+            tls,
             vhost,
             queues: 8,
             prefetch: 64,
@@ -132,6 +137,7 @@ impl fmt::Debug for RabbitOptions {
             .field("port", &self.port)
             .field("user", &self.user)
             .field("password", &format_args!("***"))
+            .field("tls", &self.tls)
             .field("vhost", &self.vhost)
             .field("queues", &self.queues)
             .field("prefetch", &self.prefetch)
@@ -140,6 +146,14 @@ impl fmt::Debug for RabbitOptions {
             .field("connection_name", &self.connection_name)
             .finish()
     }
+}
+
+fn default_tls() -> ClientTls {
+    ClientTls::new(ClientTlsOptions {
+        verification: Verification::Full,
+        root_certificates: None,
+        identity: None,
+    })
 }
 
 /// Decodes percent-encoding, of which each `%` must be a part.
@@ -184,6 +198,8 @@ mod tests {
                 "{url}"
             );
         }
+        let options = RabbitOptions::parse("amqps://h").unwrap();
+        assert_eq!((options.port, options.tls.is_some()), (5671, true));
         let options = RabbitOptions::parse("amqp://user@[::1]/x").unwrap();
         assert_eq!([options.host, options.password], ["::1", ""]);
     }
@@ -194,7 +210,6 @@ mod tests {
         for (url, expected) in [
             ("hunter2", InvalidUrl::NotAUrl),
             ("amqp://u:hunter2@h:port", InvalidUrl::NotAUrl),
-            ("amqps://u:hunter2@h", InvalidUrl::Tls),
             ("http://u:hunter2@h", InvalidUrl::Scheme),
             ("amqp:///hunter2", InvalidUrl::NoHost),
             ("amqp://u:hunter2@h/a/b", InvalidUrl::Path),

@@ -18,6 +18,7 @@ mod fields;
 mod layers;
 mod renamed;
 mod sections;
+mod servers;
 mod vendors;
 
 use std::mem;
@@ -31,10 +32,8 @@ use vendors::VendorTable;
 pub use access::{RateLimitSettings, TlsSettings};
 pub use error::SettingsError;
 pub use secrecy::{ExposeSecret, SecretString};
-pub use sections::{
-    ApiSettings, DatabaseSettings, EmbeddedSettings, LogFormat, RabbitmqSettings,
-    TelemetrySettings, WorkerSettings,
-};
+pub use sections::{ApiSettings, EmbeddedSettings, LogFormat, TelemetrySettings, WorkerSettings};
+pub use servers::{BrokerTlsSettings, DatabaseSettings, RabbitmqSettings, SslMode};
 pub use vendors::{
     AccessKeySettings, BucketSettings, DecodeSettings, FtpsSettings, FtpsTls, HeaderSetting,
     HttpAuthSettings, HttpSettings, RedirectHostSetting, SecretSource, SftpLoginSettings,
@@ -168,6 +167,8 @@ impl Settings {
         if let Some(conflict) = access::conflict(&self.api_keys, &push_vendors) {
             return Err(conflict);
         }
+        self.database.check_tls()?;
+        self.rabbitmq.check_tls()?;
         if self.worker.relay_lease <= self.rabbitmq.confirm_timeout {
             let problem = format!(
                 "is {:?}, expected more than rabbitmq.confirm_timeout, which is {:?}: another relay would publish \

@@ -4,10 +4,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::SecretString;
-use serde::de::Error;
 use serde::{Deserialize, Deserializer};
-use url::{Host, Url};
+use url::Host;
 
 use crate::access::{RateLimitSettings, TlsSettings};
 use crate::{access, fields};
@@ -116,42 +114,6 @@ pub struct WorkerSettings {
     pub shutdown_timeout: Duration,
 }
 
-/// PostgreSQL.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table of settings")]
-pub struct DatabaseSettings {
-    /// Host name or IP address.
-    #[serde(deserialize_with = "fields::string")]
-    pub host: String,
-    /// TCP port.
-    #[serde(deserialize_with = "fields::integer::<_, _, 1, 65_535>")]
-    pub port: u16,
-    /// User name.
-    #[serde(deserialize_with = "fields::string")]
-    pub user: String,
-    /// Password, if the server requires one.
-    #[serde(default, deserialize_with = "optional_secret")]
-    pub password: Option<SecretString>,
-    /// Database name.
-    #[serde(deserialize_with = "fields::string")]
-    pub name: String,
-    /// Maximum number of connections of one process.
-    #[serde(deserialize_with = "fields::integer::<_, _, 1, 1_000>")]
-    pub pool_size: usize,
-    /// Longest wait for a free connection.
-    #[serde(deserialize_with = "fields::duration::<_, 10, 300_000>")]
-    pub pool_timeout: Duration,
-    /// Longest duration of one statement.
-    #[serde(deserialize_with = "fields::duration::<_, 100, 3_600_000>")]
-    pub statement_timeout: Duration,
-    /// Longest wait for one lock.
-    #[serde(deserialize_with = "fields::duration::<_, 100, 3_600_000>")]
-    pub lock_timeout: Duration,
-    /// Longest wait for a commit; after it the outcome of the commit is unknown.
-    #[serde(deserialize_with = "fields::duration::<_, 100, 300_000>")]
-    pub commit_timeout: Duration,
-}
-
 /// The store of the embedded deployment.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table of settings")]
@@ -165,55 +127,6 @@ pub struct EmbeddedSettings {
     /// Longest wait for the write lock.
     #[serde(deserialize_with = "fields::duration::<_, 10, 300_000>")]
     pub write_timeout: Duration,
-}
-
-/// The message broker.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table of settings")]
-pub struct RabbitmqSettings {
-    /// `amqp://user:password@host:port/vhost`.
-    #[serde(deserialize_with = "amqp_url")]
-    pub url: SecretString,
-    /// Number of queues that orders are distributed over.
-    #[serde(deserialize_with = "fields::integer::<_, _, 1, 1_024>")]
-    pub queues: u16,
-    /// Maximum number of unacknowledged messages per consumer and queue.
-    #[serde(deserialize_with = "fields::integer::<_, _, 1, 10_000>")]
-    pub prefetch: u16,
-    /// Longest wait for a publisher confirm.
-    #[serde(deserialize_with = "fields::duration::<_, 100, 300_000>")]
-    pub confirm_timeout: Duration,
-    /// Heartbeat interval; a connection that misses two heartbeats is closed.
-    #[serde(deserialize_with = "fields::duration::<_, 1_000, 300_000>")]
-    pub heartbeat: Duration,
-}
-
-fn optional_secret<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<SecretString>, D::Error> {
-    fields::secret_string(deserializer).map(|text| Some(text.into()))
-}
-
-/// The error quotes no part of the value, which contains a password.
-fn amqp_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
-    let text = fields::secret_string(deserializer)?;
-    let problem = match Url::parse(&text) {
-        Err(_) => "is not a URL, expected amqp://user:password@host:port/vhost",
-        Ok(url) if url.scheme() == "amqps" => {
-            "is an amqps:// URL, expected amqp://: TLS to the broker is not supported yet, put a TLS proxy in between"
-        }
-        Ok(url) if url.scheme() != "amqp" => {
-            "is not an amqp:// URL, expected amqp://user:password@host:port/vhost"
-        }
-        Ok(url) if url.host_str().is_none_or(str::is_empty) => {
-            "has no host, expected amqp://user:password@host:port/vhost"
-        }
-        Ok(url) if url.query().is_some() || url.fragment().is_some() => {
-            "has parameters after the path, expected none: use settings such as rabbitmq.heartbeat instead"
-        }
-        Ok(_) => return Ok(text.into()),
-    };
-    Err(D::Error::custom(problem))
 }
 
 /// Logging.

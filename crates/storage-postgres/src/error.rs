@@ -4,7 +4,7 @@ use deadpool::managed::PoolError;
 use diesel::result::Error;
 use domain::ports::StoreError;
 
-use crate::session::ConnectError;
+use crate::connect_error::ConnectError;
 use crate::wire::ServerError;
 
 /// SQLSTATEs after which the whole use case can be retried immediately: serialization failure and deadlock.

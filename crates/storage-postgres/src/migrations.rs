@@ -8,8 +8,9 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use storage_sql::{FlagRow, Statement};
 use thiserror::Error;
 
+use crate::connect_error::ConnectError;
 use crate::options::PgOptions;
-use crate::session::{ConnectError, connect};
+use crate::session::connect;
 use crate::statement;
 use crate::store::PgStore;
 

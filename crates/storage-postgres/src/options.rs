@@ -4,6 +4,7 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use tls_config::ClientTls;
 use tokio_postgres::config::SslMode;
 
 /// Settings of the database connections. `Debug` does not print the password.
@@ -19,6 +20,8 @@ pub struct PgOptions {
     pub password: Option<String>,
     /// Database name.
     pub database: String,
+    /// TLS; if `None`, connections are not encrypted. Ignored for socket files.
+    pub tls: Option<ClientTls>,
     /// Name shown in `pg_stat_activity`.
     pub application_name: String,
     /// Maximum connections of the pool.
@@ -141,13 +144,12 @@ impl PgOptions {
         let mut config = self.login();
         config
             .dbname(database)
-            .application_name(&self.application_name)
-            .ssl_mode(SslMode::Disable);
+            .application_name(&self.application_name);
         config
     }
 
     /// Returns the login configuration without the settings of the store's own sessions, for tools that bypass the
-    /// store.
+    /// store. TLS is not the driver's task: [`open_stream`](crate::open_stream) begins it.
     #[must_use]
     pub fn login(&self) -> tokio_postgres::Config {
         let mut config = tokio_postgres::Config::new();
@@ -155,7 +157,8 @@ impl PgOptions {
             .host(&self.host)
             .port(self.port)
             .user(&self.user)
-            .dbname(&self.database);
+            .dbname(&self.database)
+            .ssl_mode(SslMode::Disable);
         if let Some(password) = &self.password {
             config.password(password);
         }
@@ -175,6 +178,7 @@ mod tests {
             user: "o'brien".to_owned(),
             password: Some(r"pa\ss' dbname=other".to_owned()),
             database: "d".to_owned(),
+            tls: None,
             application_name: "test".to_owned(),
             pool_size: 1,
             pool_timeout: Duration::from_secs(1),

@@ -5,8 +5,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
+use crate::connect_error::ConnectError;
 use crate::options::PgOptions;
-use crate::session::{ConnectError, open};
+use crate::session::open;
 
 /// Timeout of one statement.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(3);

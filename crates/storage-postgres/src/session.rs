@@ -3,10 +3,7 @@
 //! The session is built here because the driver's own connect function reduces errors to their text, drops the server's
 //! notices, and puts settings into the startup message, where pgbouncer drops them.
 
-use std::error::Error;
-use std::fmt::Write as _;
 use std::future::poll_fn;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,12 +12,12 @@ use diesel::{ConnectionError, QueryResult, QueryableByName};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use domain::ports::StoreError;
 use storage_sql::{Bind, Statement};
-use thiserror::Error;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, SimpleQueryMessage};
 
+use crate::connect_error::{ConnectError, chain, login_error};
 use crate::dial::{Wire, dial};
 use crate::error::store_error;
 use crate::options::{CONNECT_TIMEOUT, PgOptions};
@@ -34,57 +31,6 @@ macro_rules! accepts_writes {
     };
 }
 pub(crate) use accepts_writes;
-
-/// Why a session could not be opened.
-#[derive(Debug, Error)]
-pub enum ConnectError {
-    /// The address does not accept connections, or the server does not respond in time. Transient.
-    #[error("{server} cannot be reached: {reason}")]
-    Unreachable {
-        /// Host and port.
-        server: String,
-        /// The cause.
-        reason: String,
-    },
-    /// The server rejects the login of this user to this database. Permanent: a retry fails until a setting is changed.
-    #[error("{server} refused the login: {reason}")]
-    Refused {
-        /// Host and port.
-        server: String,
-        /// The cause.
-        reason: String,
-    },
-    /// The server is a standby, or its sessions are read-only. Transient: another host may be the primary.
-    #[error("{server} is read-only: {reason}")]
-    ReadOnly {
-        /// Host and port.
-        server: String,
-        /// The cause.
-        reason: &'static str,
-    },
-    /// The server or a pooler did not behave as requested.
-    #[error("{server}: {reason}")]
-    Failed {
-        /// Host and port.
-        server: String,
-        /// The cause.
-        reason: String,
-    },
-}
-
-impl ConnectError {
-    /// Returns whether a retry fails until a setting or the server is changed.
-    #[must_use]
-    pub fn is_permanent(&self) -> bool {
-        matches!(self, Self::Refused { .. })
-    }
-}
-
-impl From<ConnectError> for StoreError {
-    fn from(error: ConnectError) -> Self {
-        Self::Unavailable(error.to_string())
-    }
-}
 
 /// A session of the store.
 pub(crate) struct PgSession {
@@ -215,12 +161,7 @@ pub(crate) async fn open(options: &PgOptions, database: &str) -> Result<Opened, 
 
 async fn open_on(options: &PgOptions, host: &str, database: &str) -> Result<Opened, ConnectError> {
     let server = format!("{host}:{}", options.port);
-    let wire = dial(host, options.port)
-        .await
-        .map_err(|error| ConnectError::Unreachable {
-            server: server.clone(),
-            reason: error.to_string(),
-        })?;
+    let wire = dial(host, options.port, options.tls.as_ref()).await?;
     let signals = Arc::new(Signals::default());
     let (client, connection) = options
         .startup(database)
@@ -289,39 +230,6 @@ fn check(
     })
 }
 
-/// Converts an error of the driver during the login.
-fn login_error(error: &tokio_postgres::Error, options: &PgOptions, server: String) -> ConnectError {
-    let reason = chain(error);
-    let Some(code) = error.code() else {
-        let is_io = matches!(error.source(), Some(cause) if cause.is::<io::Error>());
-        if options.password.is_none() && !is_io && !error.is_closed() {
-            let user = &options.user;
-            let reason = format!("user {user:?} needs a password, and none is set");
-            return ConnectError::Refused { server, reason };
-        }
-        return ConnectError::Unreachable { server, reason };
-    };
-    // Invalid authorization, unknown database, missing CONNECT privilege.
-    let code = code.code();
-    if code.starts_with("28") || code == "3D000" || code == "42501" {
-        ConnectError::Refused { server, reason }
-    } else {
-        ConnectError::Failed { server, reason }
-    }
-}
-
-/// Formats an error with its causes on one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        // Writing to a String cannot fail.
-        let _ = write!(text, ": {next}");
-        cause = next.source();
-    }
-    text
-}
-
 /// Drives a session until it ends.
 async fn drive(mut connection: Connection<Tap<Box<dyn Wire>>, NoTlsStream>, signals: Arc<Signals>) {
     // Dropped when the task is aborted, too.
@@ -366,12 +274,21 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) async fn cancel_and_close(session: PgSession, options: &PgOptions) {
     let token = session.connection.cancel_token();
     let cancel = async {
-        let wire = dial(&session.host, options.port).await?;
+        let wire = dial(&session.host, options.port, options.tls.as_ref()).await?;
         let cancelled = token.cancel_query_raw(wire, NoTls).await;
-        cancelled.map_err(io::Error::other)
+        cancelled.map_err(|error| ConnectError::Unreachable {
+            server: format!("{}:{}", session.host, options.port),
+            reason: chain(&error),
+        })
     };
-    if !matches!(timeout(CANCEL_TIMEOUT, cancel).await, Ok(Ok(()))) {
-        tracing::debug!("cannot cancel an abandoned statement; closing its connection");
+    match timeout(CANCEL_TIMEOUT, cancel).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "cannot cancel an abandoned statement; closing its connection");
+        }
+        Err(_) => {
+            tracing::debug!("cannot cancel an abandoned statement in time; closing its connection")
+        }
     }
     session.abort();
 }

@@ -12,10 +12,11 @@ use tokio::runtime::Handle;
 
 use crate::checkout::{Checkout, StoreContext};
 use crate::commits::CommitWatch;
+use crate::connect_error::ConnectError;
 use crate::error::pool_error;
 use crate::held_positions::HeldPositions;
 use crate::options::{CONNECT_TIMEOUT, PgOptions};
-use crate::session::{ConnectError, PgSession, connect};
+use crate::session::{PgSession, connect};
 use crate::unit_of_work::PgUnitOfWork;
 
 /// Time since its last use after which a session of the pool is verified.

@@ -149,7 +149,9 @@ impl Drop for TestDatabase {
     }
 }
 
-fn server_from_environment() -> PgOptions {
+/// Returns the connection options of the server, without a database.
+#[must_use]
+pub fn server_from_environment() -> PgOptions {
     let setting = |name: &str, default: &str| env::var(name).unwrap_or_else(|_| default.to_owned());
     PgOptions {
         host: setting("DB_HOST", "127.0.0.1"),
@@ -157,6 +159,7 @@ fn server_from_environment() -> PgOptions {
         user: setting("DB_USER", "postgres"),
         password: env::var("DB_PASSWORD").ok().filter(|text| !text.is_empty()),
         database: String::new(),
+        tls: None,
         application_name: "order-aggregator-test".to_owned(),
         pool_size: 10,
         pool_timeout: Duration::from_secs(5),

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use anyhow::bail;
-use settings::{DatabaseSettings, ExposeSecret as _};
+use settings::{DatabaseSettings, ExposeSecret as _, SslMode};
 use storage_postgres::migrations::{self, MigrationError};
 use storage_postgres::{ConnectError, PgOptions, PoolingMode, check_server, unfinished_import};
+use tls_config::{ClientTls, ClientTlsOptions, Verification};
+
+use crate::tls::identity;
 
 /// Returns the database options of a program; `program` is its application name.
 #[must_use]
@@ -19,6 +22,7 @@ pub fn postgres(settings: &DatabaseSettings, program: &str) -> PgOptions {
             .as_ref()
             .map(|password| password.expose_secret().to_owned()),
         database: settings.name.clone(),
+        tls: tls(settings),
         application_name: program.to_owned(),
         pool_size: settings.pool_size,
         pool_timeout: settings.pool_timeout,
@@ -26,6 +30,21 @@ pub fn postgres(settings: &DatabaseSettings, program: &str) -> PgOptions {
         lock_timeout: settings.lock_timeout,
         commit_timeout: settings.commit_timeout,
     }
+}
+
+fn tls(settings: &DatabaseSettings) -> Option<ClientTls> {
+    let verification = match settings.sslmode {
+        SslMode::Disable => return None,
+        // As libpq does: a root certificate that is set is used.
+        SslMode::Require if settings.sslrootcert.is_none() => Verification::None,
+        SslMode::Require | SslMode::VerifyCa => Verification::Authority,
+        SslMode::VerifyFull => Verification::Full,
+    };
+    Some(ClientTls::new(ClientTlsOptions {
+        verification,
+        root_certificates: settings.sslrootcert.clone(),
+        identity: identity(settings.sslcert.as_ref(), settings.sslkey.as_ref()),
+    }))
 }
 
 /// Timeout of each startup check, so that a database that hangs does not delay the start for long.

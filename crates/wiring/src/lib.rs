@@ -14,6 +14,8 @@ mod data_file;
 mod database;
 mod feed;
 pub mod program;
+#[cfg(any(feature = "postgres", feature = "rabbitmq"))]
+mod tls;
 pub mod trial;
 
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 use settings::{DatabaseSettings, ExposeSecret as _, RabbitmqSettings, Settings};
 use storage_postgres::PgOptions;
+use tls_config::ClientTls;
 use tokio_postgres::{Client, NoTls};
 
 /// Returns the connection options of the database.
@@ -13,9 +14,11 @@ pub fn pg_options(database: &DatabaseSettings) -> PgOptions {
 
 /// Opens a connection to the database, outside a pool. Requires a tokio runtime.
 pub async fn connect(options: &PgOptions) -> Result<Client> {
-    let login = options.login();
-    let connected = login.connect(NoTls).await;
-    let (client, connection) = connected.context("cannot reach PostgreSQL")?;
+    let stream = storage_postgres::open_stream(options)
+        .await
+        .context("cannot reach PostgreSQL")?;
+    let connected = options.login().connect_raw(stream, NoTls).await;
+    let (client, connection) = connected.context("cannot log in to PostgreSQL")?;
     tokio::spawn(connection);
     Ok(client)
 }
@@ -33,6 +36,8 @@ pub struct Broker {
     pub password: String,
     /// Virtual host.
     pub vhost: String,
+    /// TLS; if `None`, the connection is not encrypted.
+    pub tls: Option<ClientTls>,
 }
 
 impl Broker {
@@ -45,6 +50,7 @@ impl Broker {
             user: options.user,
             password: options.password,
             vhost: options.vhost,
+            tls: options.tls,
         })
     }
 }
@@ -74,6 +80,27 @@ pub fn environment(settings: &Settings) -> Vec<(&'static str, String)> {
     ];
     if let Some(password) = &database.password {
         variables.push(("DB_PASSWORD", password.expose_secret().to_owned()));
+    }
+    variables.push((
+        "AGGREGATOR__DATABASE__SSLMODE",
+        database.sslmode.to_string(),
+    ));
+    let tls = &settings.rabbitmq.tls;
+    for (variable, file) in [
+        ("AGGREGATOR__DATABASE__SSLROOTCERT", &database.sslrootcert),
+        ("AGGREGATOR__DATABASE__SSLCERT", &database.sslcert),
+        ("AGGREGATOR__DATABASE__SSLKEY", &database.sslkey),
+        (
+            "AGGREGATOR__RABBITMQ__TLS__ROOT_CERTIFICATES",
+            &tls.root_certificates,
+        ),
+        ("AGGREGATOR__RABBITMQ__TLS__CERTIFICATE", &tls.certificate),
+        ("AGGREGATOR__RABBITMQ__TLS__KEY", &tls.key),
+    ] {
+        variables.extend(
+            file.as_ref()
+                .map(|file| (variable, file.display().to_string())),
+        );
     }
     variables
 }

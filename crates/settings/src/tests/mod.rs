@@ -55,6 +55,7 @@ fn defaults_are_as_documented() {
         settings.rabbitmq.url.expose_secret(),
         "amqp://guest:guest@127.0.0.1:5672"
     );
+    assert_eq!(settings.database.sslmode, SslMode::Disable);
     assert_eq!(settings.telemetry.format, LogFormat::Text);
     assert_eq!(
         settings.worker.idempotency_key_retention,
@@ -228,6 +229,25 @@ fn all_short_variable_names_are_read() {
     assert_eq!(settings.rabbitmq.url.expose_secret(), "amqp://a:b@c:4/v");
     assert_eq!(settings.manual_vendors.len(), 2);
     assert_eq!(settings.worker.relay_poll_interval, Duration::from_secs(1));
+}
+
+#[test]
+fn tls_to_the_servers_is_read_from_variables() {
+    let settings = with_environment(&[
+        ("AGGREGATOR__DATABASE__SSLMODE", "verify-ca"),
+        ("AGGREGATOR__DATABASE__SSLROOTCERT", "ca.crt"),
+        ("AGGREGATOR__DATABASE__SSLCERT", "a.crt"),
+        ("AGGREGATOR__DATABASE__SSLKEY", "a.key"),
+        ("RABBITMQ_URL", "AMQPS://a:b@c/v"),
+        ("AGGREGATOR__RABBITMQ__TLS__ROOT_CERTIFICATES", "b.crt"),
+    ])
+    .unwrap();
+    let database = settings.database;
+    assert_eq!(database.sslmode, SslMode::VerifyCa);
+    assert_eq!(database.sslrootcert.unwrap().to_str(), Some("ca.crt"));
+    let tls = settings.rabbitmq.tls;
+    assert_eq!(tls.root_certificates.unwrap().to_str(), Some("b.crt"));
+    assert!(tls.certificate.is_none() && tls.key.is_none());
 }
 
 #[test]

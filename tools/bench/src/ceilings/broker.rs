@@ -78,6 +78,10 @@ fn body(ids: u32) -> Vec<u8> {
 
 fn connect(settings: &RabbitmqSettings) -> anyhow::Result<Connection> {
     let options = wiring::rabbitmq(settings, "order-aggregator-ceilings")?;
+    anyhow::ensure!(
+        options.tls.is_none(),
+        "this ceiling is measured without TLS: set RABBITMQ_URL to an amqp:// URL"
+    );
     let stream = TcpStream::connect((options.host.as_str(), options.port))
         .context("cannot reach RabbitMQ")?;
     stream.set_nodelay(true)?;

@@ -16,18 +16,25 @@ pub(super) fn probe(database: &DatabaseSettings) -> Probe {
     if let Err(error) = connect(&database.host, database.port) {
         return Probe::Unreachable(error.to_string());
     }
-    let mut config = connection::pg_options(database).login();
-    config
-        .application_name("dev-env")
-        .connect_timeout(RESPONSE_TIMEOUT);
+    let options = connection::pg_options(database);
+    let mut config = options.login();
+    config.application_name("dev-env");
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return Probe::NotReady(error.to_string()),
     };
-    let login = async { tokio::time::timeout(RESPONSE_TIMEOUT, config.connect(NoTls)).await };
-    match runtime.block_on(login) {
-        Ok(Ok(_)) => Probe::Ready,
-        Ok(Err(error)) => classify(&error),
+    let login = async {
+        match storage_postgres::open_stream(&options).await {
+            Ok(stream) => match config.connect_raw(stream, NoTls).await {
+                Ok(_) => Probe::Ready,
+                Err(error) => classify(&error),
+            },
+            Err(error) if error.is_permanent() => Probe::Refused(error.to_string()),
+            Err(error) => Probe::NotReady(error.to_string()),
+        }
+    };
+    match runtime.block_on(async { tokio::time::timeout(RESPONSE_TIMEOUT, login).await }) {
+        Ok(result) => result,
         Err(_) => Probe::NotReady(format!(
             "no response within {} s",
             RESPONSE_TIMEOUT.as_secs()

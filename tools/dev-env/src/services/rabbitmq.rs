@@ -20,6 +20,11 @@ const DEBIAN_PROGRAMS: &str = "/usr/lib/rabbitmq/bin";
 
 /// Starts a node on the port of the URL. Returns `None` if RabbitMQ is not installed. The node is not ready immediately.
 pub(super) fn start(broker: &Broker) -> Result<Option<Started>> {
+    if broker.tls.is_some() {
+        bail!(
+            "a broker with TLS is not started here: start it, or set RABBITMQ_URL to an amqp:// URL"
+        );
+    }
     let (Some(server), Some(control)) = (program("rabbitmq-server"), program("rabbitmqctl")) else {
         return Ok(None);
     };

@@ -4,6 +4,10 @@
 //! many seconds to give up on a port where another program listens.
 
 use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+
+use rustls::{ClientConnection, StreamOwned};
+use tls_config::ClientTls;
 
 use super::{Probe, RESPONSE_TIMEOUT, connect};
 use crate::connection::Broker;
@@ -32,7 +36,16 @@ pub(super) fn probe(broker: &Broker) -> Probe {
         Ok(stream) => stream,
         Err(error) => return Probe::Unreachable(error.to_string()),
     };
-    match handshake(&mut stream, broker) {
+    let shaken = match &broker.tls {
+        None => handshake(&mut stream, broker),
+        Some(tls) => encrypt(stream, broker, tls)
+            .and_then(|mut stream| handshake(&mut stream, broker))
+            .or_else(|error| match tls_config::tls_error(&error) {
+                Some(cause) => Ok(Probe::Refused(tls_config::explain(cause, tls.options()))),
+                None => Err(error),
+            }),
+    };
+    match shaken {
         Ok(probe_result) => probe_result,
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
             Probe::NotReady(format!(
@@ -42,6 +55,18 @@ pub(super) fn probe(broker: &Broker) -> Probe {
         }
         Err(error) => Probe::NotReady(error.to_string()),
     }
+}
+
+/// Begins TLS; the handshake is done with the first bytes.
+fn encrypt(
+    stream: TcpStream,
+    broker: &Broker,
+    tls: &ClientTls,
+) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let name = ClientTls::server_name(&broker.host).map_err(std::io::Error::other)?;
+    let config = tls.config().map_err(std::io::Error::other)?;
+    let connection = ClientConnection::new(config, name).map_err(std::io::Error::other)?;
+    Ok(StreamOwned::new(connection, stream))
 }
 
 fn handshake(stream: &mut (impl Read + Write), broker: &Broker) -> std::io::Result<Probe> {
