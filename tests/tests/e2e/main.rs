@@ -33,6 +33,8 @@ mod sharing;
 mod standalone;
 mod sync_logs;
 mod syncing;
+mod tls_broker;
+mod tls_database;
 mod twelve_vendors;
 mod typed_client;
 mod vendor_sets;
