@@ -12,7 +12,7 @@ use clock_tokio::SystemClock;
 use domain::ports::{Clock, ConfiguredFeed, Notifier};
 use domain::services::VendorSync;
 use metrics::{Metrics, MetricsPage};
-use readiness::TaskHealth;
+use readiness::{ReadinessProbe, TaskHealth};
 use settings::Settings;
 use storage_postgres::{PgListener, PgNotifier, PgOptions, PgStore};
 use tracing::info;
@@ -61,6 +61,8 @@ fn ports(settings: &Settings, pg_options: &PgOptions) -> anyhow::Result<ApiPorts
     let store = Arc::new(store);
     let metrics = Arc::new(Metrics::new()?);
     let write_health = TaskHealth::new("batch_writer");
+    let readiness: Arc<dyn ReadinessProbe> =
+        Arc::new(StoreReadiness::new(store.clone(), write_health.clone()));
     let feeds = wiring::configured_feeds(&settings.vendors)?;
     let sync = VendorSync::new(
         store.clone(),
@@ -82,8 +84,8 @@ fn ports(settings: &Settings, pg_options: &PgOptions) -> anyhow::Result<ApiPorts
         push_feeds: wiring::push_feeds(&settings.vendors)?,
         manual_vendors: settings.manual_vendors.clone(),
         observer: metrics.clone(),
-        metrics: MetricsPage::new(metrics, store.clone()),
-        readiness: Arc::new(StoreReadiness::new(store, write_health.clone())),
+        metrics: MetricsPage::new(metrics, store).with_readiness(Arc::clone(&readiness)),
+        readiness,
         write_health,
         writer_runtime: None,
     })

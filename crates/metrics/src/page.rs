@@ -1,16 +1,22 @@
 //! `GET /metrics`: the metrics of the process, and gauges that are read from the store and the system.
 
+mod vendors;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
-use domain::ports::{ChangeFeedLag, InFlight, InFlightQueries, StoreError, StoreProbe};
-use prometheus::{Gauge, IntCounter, Registry, TextEncoder};
-use readiness::Cached;
+use domain::identifiers::VendorId;
+use domain::ports::{
+    ChangeFeedLag, InFlight, InFlightQueries, StoreError, StoreProbe, VendorQueries, VendorStatus,
+};
+use prometheus::{Counter, Gauge, IntCounter, Registry, TextEncoder};
+use readiness::{Cached, ReadinessProbe};
 use tracing::{error, warn};
 
 use crate::{InvalidMetric, Metrics, process};
+use vendors::VendorReader;
 
 /// The media type of the Prometheus text format.
 const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -35,6 +41,16 @@ pub struct MetricsPage {
     probe: Arc<dyn StoreProbe>,
     store_gauges: Arc<Cached<Option<StoreGauges>>>,
     in_flight: Option<Arc<InFlightReader>>,
+    vendors: Option<Arc<VendorReader>>,
+    readiness: Option<Arc<dyn ReadinessProbe>>,
+}
+
+/// Values that are read for one response.
+struct Readings {
+    store: Option<StoreGauges>,
+    in_flight: Option<InFlight>,
+    vendors: Option<Vec<VendorStatus>>,
+    is_ready: Option<bool>,
 }
 
 /// Reads the units in flight, and caches them for [`IN_FLIGHT_INTERVAL`].
@@ -91,6 +107,8 @@ impl MetricsPage {
             probe,
             store_gauges: Arc::new(Cached::new(STORE_GAUGES_INTERVAL)),
             in_flight: None,
+            vendors: None,
+            readiness: None,
         }
     }
 
@@ -111,6 +129,24 @@ impl MetricsPage {
         self
     }
 
+    /// Adds the age of the vendors' stock, and their reports in quarantine.
+    #[must_use]
+    pub fn with_vendors(
+        mut self,
+        queries: Arc<dyn VendorQueries>,
+        vendor_ids: Vec<VendorId>,
+    ) -> Self {
+        self.vendors = Some(Arc::new(VendorReader::new(queries, vendor_ids)));
+        self
+    }
+
+    /// Adds the readiness of the process, as `/readyz` reports it.
+    #[must_use]
+    pub fn with_readiness(mut self, readiness: Arc<dyn ReadinessProbe>) -> Self {
+        self.readiness = Some(readiness);
+        self
+    }
+
     /// The metrics of the process.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
@@ -119,12 +155,7 @@ impl MetricsPage {
 
     /// The response to `GET /metrics`. If the store is unavailable, its gauges are omitted.
     pub async fn response(&self) -> HttpResponse {
-        let gauges = self.store_gauges.get(self.read_store_gauges()).await;
-        let in_flight = match &self.in_flight {
-            Some(reader) => reader.read().await,
-            None => None,
-        };
-        match self.render(gauges, in_flight) {
+        match self.render(self.read().await) {
             Ok(text) => HttpResponse::Ok()
                 .insert_header((header::CONTENT_TYPE, MEDIA_TYPE))
                 .body(text),
@@ -132,6 +163,37 @@ impl MetricsPage {
                 error!(%error, "cannot render the metrics");
                 HttpResponse::ServiceUnavailable().finish()
             }
+        }
+    }
+
+    /// Reads everything concurrently: each read may take until its timeout, and scrapes have deadlines.
+    async fn read(&self) -> Readings {
+        let in_flight = async {
+            match &self.in_flight {
+                Some(reader) => reader.read().await,
+                None => None,
+            }
+        };
+        let vendors = async {
+            match &self.vendors {
+                Some(reader) => reader.read().await,
+                None => None,
+            }
+        };
+        let is_ready = async {
+            match &self.readiness {
+                Some(probe) => Some(probe.readiness().await.is_ready()),
+                None => None,
+            }
+        };
+        let store = self.store_gauges.get(self.read_store_gauges());
+        let (store, in_flight, vendors, is_ready) =
+            tokio::join!(store, in_flight, vendors, is_ready);
+        Readings {
+            store,
+            in_flight,
+            vendors,
+            is_ready,
         }
     }
 
@@ -150,13 +212,9 @@ impl MetricsPage {
         })
     }
 
-    fn render(
-        &self,
-        store: Option<StoreGauges>,
-        in_flight: Option<InFlight>,
-    ) -> Result<String, InvalidMetric> {
+    fn render(&self, readings: Readings) -> Result<String, InvalidMetric> {
         let current = Registry::new();
-        if let Some(store) = store {
+        if let Some(store) = readings.store {
             let entries = u32::try_from(store.outbox_entries).unwrap_or(u32::MAX);
             let dead_letters = u32::try_from(store.dead_letters).unwrap_or(u32::MAX);
             let seconds = |age: Option<Duration>| age.unwrap_or_default().as_secs_f64();
@@ -190,9 +248,26 @@ impl MetricsPage {
                 register_gauge(&current, name, help, value)?;
             }
         }
-        if let Some(in_flight) = in_flight {
+        if let Some(in_flight) = readings.in_flight {
             register_in_flight(&current, in_flight)?;
         }
+        if let Some(vendors) = readings.vendors {
+            vendors::register(&current, &vendors)?;
+        }
+        if let Some(is_ready) = readings.is_ready {
+            register_gauge(
+                &current,
+                "aggregator_ready",
+                "Whether /readyz of this process returns 200: 1 if it does, otherwise 0.",
+                f64::from(u8::from(is_ready)),
+            )?;
+        }
+        let waited = Counter::new(
+            "aggregator_database_wait_seconds_total",
+            "Total time that tasks of this process waited for a database connection, including the time to open one.",
+        )?;
+        waited.inc_by(self.probe.connection_wait().as_secs_f64());
+        current.register(Box::new(waited))?;
         let unreadable = IntCounter::new(
             "aggregator_unreadable_rows_total",
             "Reads of store rows that this process skipped because they cannot be decoded.",

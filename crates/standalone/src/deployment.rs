@@ -67,7 +67,10 @@ pub(crate) async fn run(settings: &Settings, with_mock_vendors: bool) -> anyhow:
         push_feeds: ports.push_vendors.clone(),
         manual_vendors: ports.vendor_set.manual_vendors(),
         observer: Arc::clone(&ports.observer),
-        metrics: MetricsPage::new(metrics, Arc::clone(&ports.probe)).with_in_flight(store.clone()),
+        metrics: MetricsPage::new(metrics, Arc::clone(&ports.probe))
+            .with_in_flight(store.clone())
+            .with_vendors(store.clone(), ports.reporting_vendor_ids())
+            .with_readiness(Arc::clone(&readiness)),
         write_health,
         writer_runtime: ports.writer_runtime.clone(),
         readiness: Arc::clone(&readiness),

@@ -210,6 +210,10 @@ impl StoreProbe for PgStore {
         self.unreadable().count()
     }
 
+    fn connection_wait(&self) -> Duration {
+        self.waited()
+    }
+
     async fn store_time(&self) -> Result<Timestamp, StoreError> {
         storage_sql::instant(self.load(STORE_TIME, Vec::new()).await?)
     }

@@ -1,7 +1,8 @@
 //! The pool, which provides connections for units of work and queries.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use deadpool::Runtime;
@@ -72,6 +73,8 @@ pub struct PgStore {
     context: Arc<StoreContext>,
     /// Counts unreadable rows.
     unreadable: Arc<UnreadableRows>,
+    /// Total time that callers waited for a connection, in microseconds.
+    waited_us: Arc<AtomicU64>,
 }
 
 impl PgStore {
@@ -102,6 +105,7 @@ impl PgStore {
             pool,
             context,
             unreadable: Arc::default(),
+            waited_us: Arc::default(),
         })
     }
 
@@ -111,7 +115,16 @@ impl PgStore {
     }
 
     pub(crate) async fn session(&self) -> Result<Object<Sessions>, StoreError> {
-        self.pool.get().await.map_err(pool_error)
+        let began = Instant::now();
+        let session = self.pool.get().await;
+        let waited_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.waited_us.fetch_add(waited_us, Ordering::Relaxed);
+        session.map_err(pool_error)
+    }
+
+    /// Returns the total time that callers waited for a connection.
+    pub(crate) fn waited(&self) -> Duration {
+        Duration::from_micros(self.waited_us.load(Ordering::Relaxed))
     }
 
     pub(crate) async fn checkout(&self) -> Result<Checkout, StoreError> {

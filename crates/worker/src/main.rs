@@ -56,11 +56,15 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let metrics = Arc::new(Metrics::new()?);
     let store = PgStore::new(&postgres)?;
     let ports = ports(&settings, &postgres, &rabbitmq, &metrics, &store)?;
-    let page = MetricsPage::new(metrics, Arc::clone(&ports.probe)).with_in_flight(Arc::new(store));
+    let store = Arc::new(store);
+    let page = MetricsPage::new(metrics, Arc::clone(&ports.probe))
+        .with_in_flight(store.clone())
+        .with_vendors(store, ports.reporting_vendor_ids());
     tasks::check_vendor_sources(&ports)
         .await
         .context("the vendors of the settings cannot be used")?;
     let health = tasks::start(&ports, &settings.worker, &supervisor);
+    let page = page.with_readiness(Arc::new(health.clone()));
     let server = pages::serve(socket, health, page, &pages_options)
         .context("cannot start the health server")?;
     let handle = server.handle();

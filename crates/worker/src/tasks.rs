@@ -68,6 +68,15 @@ pub struct WorkerPorts {
 }
 
 impl WorkerPorts {
+    /// The ids of the vendors that report their stock: those with feeds, and those that push their reports.
+    #[must_use]
+    pub fn reporting_vendor_ids(&self) -> Vec<VendorId> {
+        let pushing = self.push_vendors.iter();
+        let mut ids = self.feed_vendor_ids();
+        ids.extend(pushing.map(|vendor| vendor.feed.vendor_id().clone()));
+        ids
+    }
+
     /// The ids of the vendors with feeds.
     #[must_use]
     pub fn feed_vendor_ids(&self) -> Vec<VendorId> {

@@ -12,7 +12,7 @@ use domain::ports::{Clock, ConfiguredFeed, ConfiguredPushFeed, Notifier as _, To
 use domain::quantity::Quantity;
 use domain::services::{OrderBatcherSettings, VendorSync};
 use metrics::{Metrics, MetricsPage};
-use readiness::TaskHealth;
+use readiness::{ReadinessProbe, TaskHealth};
 use signal_in_process::ProcessNotifier;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -236,6 +236,10 @@ fn ports(store: &FakeStore, feed: &FakeFeed, notifier: &ProcessNotifier) -> ApiP
     .with_observer(metrics.clone());
     let changes = notifier.clone();
     let readiness = StoreReadiness::new(store.clone(), write_health.clone());
+    let readiness: Arc<dyn ReadinessProbe> = Arc::new(readiness.cached_for(Duration::ZERO));
+    let page = MetricsPage::new(metrics.clone(), store.clone())
+        .with_store_gauges_interval(Duration::ZERO)
+        .with_readiness(Arc::clone(&readiness));
     ApiPorts {
         store: store.clone(),
         notifier: Arc::new(notifier.clone()),
@@ -249,10 +253,10 @@ fn ports(store: &FakeStore, feed: &FakeFeed, notifier: &ProcessNotifier) -> ApiP
         }],
         push_feeds: Vec::new(),
         manual_vendors: vec![VendorId::parse("seed").unwrap()],
-        observer: metrics.clone(),
-        metrics: MetricsPage::new(metrics, store).with_store_gauges_interval(Duration::ZERO),
+        observer: metrics,
+        metrics: page,
         write_health,
         writer_runtime: None,
-        readiness: Arc::new(readiness.cached_for(Duration::ZERO)),
+        readiness,
     }
 }

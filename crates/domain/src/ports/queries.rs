@@ -175,6 +175,12 @@ pub trait StoreProbe: Send + Sync {
     /// Returns the number of times that this store left out an unreadable row since it was opened. MUST NOT query the store.
     fn unreadable_rows(&self) -> u64;
 
+    /// Returns the total time that callers waited for a connection since this store was opened, including the time to open
+    /// connections. MUST NOT query the store. A store without a pool of connections need not implement this method.
+    fn connection_wait(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Whether each of the vendors was tried at least once; MUST count every outcome of a sync, also `NotReady`.
     async fn were_tried(&self, vendor_ids: &[VendorId]) -> Result<bool, StoreError>;
 

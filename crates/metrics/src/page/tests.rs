@@ -4,9 +4,13 @@ use actix_web::body::to_bytes;
 use domain::identifiers::{OrderId, ProductId, VendorId};
 use domain::order::RejectReason;
 use domain::ports::{
-    Backlog, MockInFlightQueries, MockStoreProbe, Observer as _, OutboxLag, SyncOutcome,
+    Backlog, MockInFlightQueries, MockStoreProbe, MockVendorQueries, Observer as _, OutboxLag,
+    SyncOutcome,
 };
 use domain::settlement::{Outcome, SettledBatch, SettledOrder};
+use readiness::{
+    DeadLetters, Dependencies, Dependency, DependencyState, Readiness, ReadinessProbe,
+};
 
 use super::*;
 use crate::NO_ROUTE;
@@ -28,6 +32,8 @@ fn probe(entries: u64, oldest: Option<Duration>) -> MockStoreProbe {
         })
     });
     probe.expect_count_dead_letters().returning(|_| Ok(3));
+    let waited = Duration::from_millis(2_750);
+    probe.expect_connection_wait().return_const(waited);
     probe
 }
 
@@ -102,6 +108,7 @@ async fn events_of_the_use_cases_are_counted() {
             "aggregator_outbox_oldest_age_seconds 1.5",
             "aggregator_change_feed_held_back_seconds 2.5",
             "aggregator_oldest_transaction_age_seconds 0",
+            "aggregator_database_wait_seconds_total 2.75",
         ],
     );
 }
@@ -135,6 +142,7 @@ async fn store_gauges_are_read_at_most_every_5_s() {
     let metrics = Arc::new(Metrics::new().unwrap());
     let mut probe = MockStoreProbe::new();
     probe.expect_unreadable_rows().return_const(0_u64);
+    probe.expect_connection_wait().return_const(Duration::ZERO);
     probe.expect_count_outbox().times(2).returning(|_| Ok(7));
     probe
         .expect_count_dead_letters()
@@ -161,6 +169,9 @@ async fn store_gauges_are_omitted_while_the_store_is_unavailable() {
     let metrics = Arc::new(Metrics::new().unwrap());
     let mut failing = MockStoreProbe::new();
     failing.expect_unreadable_rows().return_const(0_u64);
+    failing
+        .expect_connection_wait()
+        .return_const(Duration::ZERO);
     failing
         .expect_count_outbox()
         .returning(|_| Err(StoreError::Unavailable("refused".to_owned())));
@@ -212,4 +223,89 @@ async fn units_in_flight_are_omitted_if_they_cannot_be_read() {
     let text = String::from_utf8(bytes.to_vec()).unwrap();
     assert!(!text.contains("aggregator_units_in_flight"), "{text}");
     assert_lines(&text, &["aggregator_outbox_entries 0"]);
+}
+
+fn vendor(id: &str, age: Option<Duration>) -> VendorStatus {
+    VendorStatus {
+        vendor_id: VendorId::parse(id).unwrap(),
+        products: 2,
+        last_sync: None,
+        proof: None,
+        age,
+        clock_skew_ms: None,
+        is_expired: false,
+        quarantined: None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn vendors_are_read_at_most_every_15_s_and_have_an_age_if_one_is_proven() {
+    let mut queries = MockVendorQueries::new();
+    let known = vec![
+        vendor("a", Some(Duration::from_secs(75))),
+        vendor("b", None),
+    ];
+    queries
+        .expect_find_vendors()
+        .times(2)
+        .returning(move |_| Ok(known.clone()));
+    let ids = vec![VendorId::parse("a").unwrap(), VendorId::parse("b").unwrap()];
+    let page = MetricsPage::new(Arc::new(Metrics::new().unwrap()), Arc::new(probe(0, None)));
+    let page = page.with_vendors(Arc::new(queries), ids);
+    let read = async || {
+        let bytes = to_bytes(page.response().await.into_body()).await.unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    };
+    let text = read().await;
+    assert_lines(
+        &text,
+        &[
+            "aggregator_vendor_report_age_seconds{vendor_id=\"a\"} 75",
+            "aggregator_vendor_quarantined{vendor_id=\"a\"} 0",
+            "aggregator_vendor_quarantined{vendor_id=\"b\"} 0",
+        ],
+    );
+    let unproven = "aggregator_vendor_report_age_seconds{vendor_id=\"b\"}";
+    assert!(!text.contains(unproven), "{text}");
+    read().await;
+    tokio::time::advance(IN_FLIGHT_INTERVAL).await;
+    read().await;
+}
+
+struct FixedReadiness(DependencyState);
+
+#[async_trait::async_trait]
+impl ReadinessProbe for FixedReadiness {
+    async fn readiness(&self) -> Readiness {
+        let broker = Dependency {
+            state: self.0,
+            detail: None,
+        };
+        Readiness {
+            closed: None,
+            dependencies: Dependencies {
+                database: Dependency::up(),
+                broker,
+            },
+            outbox_lag: None,
+            change_feed: None,
+            dead_letters: DeadLetters::default(),
+            queues: None,
+            tasks: None,
+        }
+    }
+}
+
+#[tokio::test]
+async fn readiness_is_that_of_readyz() {
+    for (state, line) in [
+        (DependencyState::Up, "aggregator_ready 1"),
+        (DependencyState::Down, "aggregator_ready 0"),
+    ] {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let page = MetricsPage::new(metrics, Arc::new(probe(0, None)));
+        let page = page.with_readiness(Arc::new(FixedReadiness(state)));
+        let bytes = to_bytes(page.response().await.into_body()).await.unwrap();
+        assert_lines(&String::from_utf8(bytes.to_vec()).unwrap(), &[line]);
+    }
 }
