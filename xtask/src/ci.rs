@@ -13,7 +13,7 @@ use crate::{forward, openapi, test_suite, tidy};
 /// Arguments of `ci`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Skip the checks of cargo-deny and typos, and those that need packages for Python and Node.js, with a warning where these
+    /// Skip the checks of cargo-deny, typos and promtool, and those that need packages for Python and Node.js, with a warning where these
     /// are not available, instead of failing.
     #[arg(long)]
     allow_missing_tools: bool,
@@ -51,6 +51,7 @@ pub(crate) fn run(args: &Args, config: Option<&Path>) -> Result<()> {
         step("tidy", tidy::run),
         step("typos", move || tools::typos(if_missing)),
         step("deny", move || tools::deny(if_missing)),
+        step("alerts", move || tools::promtool(if_missing)),
         step("clippy", || {
             let lint = [
                 "clippy",

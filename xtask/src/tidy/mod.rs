@@ -9,6 +9,7 @@ mod embedded_tree;
 mod file_cycles;
 mod language;
 mod migrations;
+mod monitoring;
 mod named_functions;
 mod quotes;
 mod sources;
@@ -84,6 +85,7 @@ pub(crate) fn run() -> Result<()> {
     }
     let contents = |path: &str| read(&root, path).unwrap_or_default();
     findings.extend(migrations::check(&files, contents));
+    findings.extend(monitoring::check(&files, contents));
     findings.extend(file_cycles::check(&files, contents));
     findings.extend(domain_tree::check()?);
     findings.extend(embedded_tree::check()?);
