@@ -15,15 +15,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 /// Number of orders in a round from which on the relay pauses, so that the orders that are accepted meanwhile share the next
 /// round and their settlement. After fewer orders it publishes at once.
-const MANY_ORDERS: usize = 32;
+const SEVERAL_ORDERS: usize = 4;
 
 /// Maximum duration of such a pause.
-const LONGEST_SHARING_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_SHARING_PAUSE: Duration = Duration::from_millis(3);
 
 /// Returns the pause after a round that published this number of orders: as long as the round, up to
 /// [`LONGEST_SHARING_PAUSE`].
 fn pause_after(orders: usize, round: Duration) -> Duration {
-    if orders < MANY_ORDERS {
+    if orders < SEVERAL_ORDERS {
         Duration::ZERO
     } else {
         round.min(LONGEST_SHARING_PAUSE)
@@ -80,10 +80,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_rounds_with_many_orders_are_followed_by_a_pause_as_long_up_to_the_maximum() {
+    fn only_rounds_with_several_orders_are_followed_by_a_pause_as_long_up_to_the_maximum() {
         let ms = Duration::from_millis;
-        assert_eq!(pause_after(MANY_ORDERS - 1, ms(9)), ms(0));
-        assert_eq!(pause_after(MANY_ORDERS, ms(1)), ms(1));
-        assert_eq!(pause_after(MANY_ORDERS, ms(9)), ms(2));
+        assert_eq!(pause_after(SEVERAL_ORDERS - 1, ms(9)), ms(0));
+        assert_eq!(pause_after(SEVERAL_ORDERS, ms(1)), ms(1));
+        assert_eq!(pause_after(SEVERAL_ORDERS, ms(9)), ms(3));
     }
 }
