@@ -87,6 +87,33 @@ impl<S: Read + Write> TlsStream<S> {
     }
 }
 
+impl<S: Read + Write> TlsStream<S> {
+    /// Returns the cause of a failed write: the alert with which the server ended the connection, if one was received. With TLS
+    /// 1.3 a server checks the client's certificate after the handshake of the client, which may be writing by then.
+    fn cause(&mut self, error: io::Error) -> io::Error {
+        if error.kind() == ErrorKind::WouldBlock {
+            return error;
+        }
+        while matches!(self.tls.read_tls(&mut self.socket), Ok(1..)) {
+            if let Err(alert) = self.tls.process_new_packets() {
+                return io::Error::new(ErrorKind::InvalidData, alert);
+            }
+        }
+        error
+    }
+
+    fn write_some(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.send()?;
+        if self.unreported == 0 {
+            let bytes = &bytes[..bytes.len().min(MAX_PLAINTEXT_BYTES)];
+            self.unreported = self.tls.writer().write(bytes)?;
+            self.send()?;
+        }
+        // The caller offers the bytes that were not reported again, so they are the first ones.
+        Ok(std::mem::take(&mut self.unreported).min(bytes.len()))
+    }
+}
+
 impl<S: Read + Write> Read for TlsStream<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
@@ -101,18 +128,13 @@ impl<S: Read + Write> Read for TlsStream<S> {
 
 impl<S: Read + Write> Write for TlsStream<S> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.send()?;
-        if self.unreported == 0 {
-            let bytes = &bytes[..bytes.len().min(MAX_PLAINTEXT_BYTES)];
-            self.unreported = self.tls.writer().write(bytes)?;
-            self.send()?;
-        }
-        // The caller offers the bytes that were not reported again, so they are the first ones.
-        Ok(std::mem::take(&mut self.unreported).min(bytes.len()))
+        let written = self.write_some(bytes);
+        written.map_err(|error| self.cause(error))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.send()
+        let sent = self.send();
+        sent.map_err(|error| self.cause(error))
     }
 }
 
@@ -163,6 +185,7 @@ mod tests {
         received: Vec<u8>,
         may_write: usize,
         may_read: usize,
+        is_reset: bool,
     }
 
     impl Read for Socket {
@@ -182,6 +205,9 @@ mod tests {
     impl Write for Socket {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let pipes = &mut *self.0.borrow_mut();
+            if pipes.is_reset {
+                return Err(ErrorKind::ConnectionReset.into());
+            }
             let length = bytes.len().min(pipes.may_write);
             if length == 0 {
                 return Err(ErrorKind::WouldBlock.into());
@@ -313,6 +339,38 @@ mod tests {
                 }
             }
             prop_assert!(read == data);
+        }
+    }
+
+    #[test]
+    fn failed_write_returns_the_alert_that_was_received_before() {
+        for is_refused in [true, false] {
+            let (client, mut server) = pair();
+            let socket = Socket::default();
+            {
+                let mut pipes = socket.0.borrow_mut();
+                (pipes.is_reset, pipes.may_read) = (true, usize::MAX);
+                if is_refused {
+                    // A record that does not decrypt.
+                    let mut invalid: &[u8] = &[
+                        23, 3, 3, 0, 17, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+                    ];
+                    server.read_tls(&mut invalid).unwrap();
+                    server.process_new_packets().unwrap_err();
+                    server.write_tls(&mut pipes.received).unwrap();
+                }
+            }
+            let mut stream = TlsStream::new(client, socket);
+            let error = stream.write(b"AMQP").unwrap_err();
+            let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+            if is_refused {
+                assert!(
+                    matches!(cause, Some(rustls::Error::AlertReceived(_))),
+                    "{error:?}"
+                );
+            } else {
+                assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+            }
         }
     }
 
